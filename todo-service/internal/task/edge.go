@@ -1,0 +1,21 @@
+package task
+
+import "time"
+
+// CachedList is the answer to an unfiltered list, ready to send.
+type CachedList struct {
+	Body []byte // the JSON array, as answered
+	Link string // the Link header, or "" when there is no further page
+	Hit  bool   // it came from the cache and the store was not asked
+}
+
+// Budget is what the rate limiter says of one request.
+type Budget struct {
+	Allowed    bool
+	Limit      int           // requests in any window
+	Window     time.Duration // its length
+	Remaining  int           // requests left now
+	Reset      time.Duration // until the oldest counted request leaves the window
+	RetryAfter time.Duration // until a refused request could pass; zero when Allowed
+	Counted    bool          // false when the limiter could not be asked and lets everything pass
+}

@@ -1,0 +1,35 @@
+package task
+
+import (
+	"strings"
+
+	"example.com/todo/platform/fault"
+)
+
+// NotFound is the refusal of every store that has no task with this id.
+func NotFound(id int64) error {
+	return fault.New(fault.NotFound, "there is no task %d", id)
+}
+
+// Contended is the refusal of a store that met another writer's change on every
+// try until the deadline.
+func Contended(id int64) error {
+	return fault.New(fault.Unavailable, "task %d is being changed by too many at once; try again", id)
+}
+
+func stale(t Task, expected int64) error {
+	return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected)
+}
+
+func invalid(broken []fault.Field) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	sentences := make([]string, len(broken))
+	for i, field := range broken {
+		sentences[i] = field.Name + " " + field.Problem
+	}
+	refusal := fault.New(fault.Invalid, "%s", strings.Join(sentences, "; "))
+	refusal.Fields = broken
+	return refusal
+}

@@ -1,0 +1,169 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"example.com/todo/platform/fault"
+)
+
+// The bounds of a list.
+const (
+	MaxLimit  = 1_000   // tasks in one answer, and the default
+	MaxOffset = 100_000 // past it only After reaches
+)
+
+// Query selects tasks, in id order.
+type Query struct {
+	Done     *bool  // nil: both
+	Contains string // part of the title, as written; "" for all
+	After    int64  // only ids greater than this
+	Offset   int    // tasks passed over, 0 to MaxOffset
+	Limit    int    // at most this many, 1 to MaxLimit; 0 means MaxLimit
+}
+
+// Store keeps tasks. It has no method that writes a task without the event that
+// announces it: both are stored, or neither is.
+type Store interface {
+	// Get returns the task, or NotFound.
+	Get(ctx context.Context, id int64) (Task, error)
+	// List returns the selected tasks in id order, at most q.Limit.
+	List(ctx context.Context, q Query) ([]Task, error)
+	// Count returns how many tasks are done, not done, or there at all (nil).
+	Count(ctx context.Context, done *bool) (int64, error)
+	// Create stores e.Task under a new id, and e; it returns the task as stored.
+	Create(ctx context.Context, e Event) (Task, error)
+	// Update loads the task, lets change alter it, and stores the outcome with
+	// the event that change returns: a Deleted event removes the task. No event
+	// means no change. Another writer in between starts it over, so change may
+	// be called again and must depend on nothing but its argument. Update
+	// returns the task as it is afterwards, NotFound, Contended, or the error
+	// of change, which then changed nothing.
+	Update(ctx context.Context, id int64, change func(*Task) (*Event, error)) (Task, error)
+}
+
+// Service is the application: every transport calls it and nothing else.
+type Service struct {
+	store     Store
+	now       func() time.Time
+	committed func(context.Context)
+}
+
+// NewService returns the application over store. committed is called after each
+// committed change and before its writer is answered; it must not fail the
+// request, and must honour the context's deadline.
+func NewService(store Store, now func() time.Time, committed func(context.Context)) *Service {
+	return &Service{store: store, now: now, committed: committed}
+}
+
+// Create stores a new task and announces it.
+func (s *Service) Create(ctx context.Context, title string, priority int) (Task, error) {
+	draft, err := New(title, priority, s.now())
+	if err != nil {
+		return Task{}, err
+	}
+	created, err := s.store.Create(ctx, Event{ID: newID(), Type: Created, Task: draft, At: draft.CreatedAt})
+	if err != nil {
+		return Task{}, err
+	}
+	s.committed(ctx)
+	return created, nil
+}
+
+// Get returns a task.
+func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
+	if err := checkID(id); err != nil {
+		return Task{}, err
+	}
+	return s.store.Get(ctx, id)
+}
+
+// List returns the selected tasks, and whether there are more behind them.
+func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, err error) {
+	if q.Limit == 0 {
+		q.Limit = MaxLimit
+	}
+	if err := q.check(); err != nil {
+		return nil, false, err
+	}
+	limit := q.Limit
+	q.Limit++ // one more tells whether there are more
+	tasks, err = s.store.List(ctx, q)
+	if err != nil || len(tasks) <= limit {
+		return tasks, false, err
+	}
+	return tasks[:limit], true, nil
+}
+
+// Count returns how many tasks are done, not done, or there at all (nil).
+func (s *Service) Count(ctx context.Context, done *bool) (int64, error) {
+	return s.store.Count(ctx, done)
+}
+
+// Change makes a partial change and announces it, once. A change that makes no
+// difference returns the task as it is and announces nothing. With expected set,
+// the task must be at that version, otherwise the change is refused (fault.Stale).
+func (s *Service) Change(ctx context.Context, id int64, c Change, expected *int64) (Task, error) {
+	return s.update(ctx, id, expected, func(t *Task, now time.Time) (EventType, error) {
+		return t.Apply(c, now)
+	})
+}
+
+// Delete removes a task and announces it.
+func (s *Service) Delete(ctx context.Context, id int64, expected *int64) error {
+	_, err := s.update(ctx, id, expected, func(t *Task, _ time.Time) (EventType, error) {
+		t.Version++
+		return Deleted, nil
+	})
+	return err
+}
+
+func (s *Service) update(ctx context.Context, id int64, expected *int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
+	if err := checkID(id); err != nil {
+		return Task{}, err
+	}
+	eventID, changed := newID(), false
+	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
+		changed = false
+		if expected != nil && *expected != t.Version {
+			return nil, stale(*t, *expected)
+		}
+		now := stamp(s.now())
+		kind, err := apply(t, now)
+		if err != nil || kind == "" {
+			return nil, err
+		}
+		changed = true
+		return &Event{ID: eventID, Type: kind, Task: *t, At: now}, nil
+	})
+	if err != nil {
+		return Task{}, err
+	}
+	if changed {
+		s.committed(ctx)
+	}
+	return t, nil
+}
+
+func (q Query) check() error {
+	var broken []fault.Field
+	if q.Limit < 1 || q.Limit > MaxLimit {
+		broken = append(broken, fault.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
+	}
+	if q.After < 0 {
+		broken = append(broken, fault.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
+	}
+	if q.Offset < 0 || q.Offset > MaxOffset {
+		broken = append(broken, fault.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
+	}
+	return invalid(broken)
+}
+
+func checkID(id int64) error {
+	if id < 1 {
+		return invalid([]fault.Field{{Name: "id", Problem: "must be positive"}})
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+// Package task holds the rules of the system: what a task is, what a change is,
+// and which event announces it. It knows no transport and no database.
+package task
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"example.com/todo/platform/fault"
+)
+
+// The bounds of a task's fields.
+const (
+	MaxTitle    = 500 // characters, after trimming
+	MaxPriority = 100
+)
+
+// Task is one thing to do. Its JSON form is the one clients and consumers see.
+type Task struct {
+	ID          int64      `json:"id"`
+	Title       string     `json:"title"`
+	Priority    int        `json:"priority"`
+	Done        bool       `json:"done"`
+	CreatedAt   time.Time  `json:"created_at"`             // UTC, microseconds
+	CompletedAt *time.Time `json:"completed_at,omitempty"` // set while Done
+	Version     int64      `json:"version"`                // starts at 1, grows by one with each change
+}
+
+// Change is a partial change of a task: a nil field stays as it is.
+type Change struct {
+	Title    *string
+	Priority *int
+	Done     *bool
+}
+
+// New returns an open task at version 1, not yet stored and so without an ID.
+// It refuses (fault.Invalid) a title or a priority out of bounds.
+func New(title string, priority int, now time.Time) (Task, error) {
+	t := Task{CreatedAt: stamp(now), Version: 1}
+	if err := t.set(&title, &priority); err != nil {
+		return Task{}, err
+	}
+	return t, nil
+}
+
+// Apply makes the change and returns the type of the event that announces it.
+// A change that makes no difference leaves the task alone and returns "".
+// It refuses (fault.Invalid) values out of bounds.
+func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
+	before := *t
+	if err := t.set(c.Title, c.Priority); err != nil {
+		*t = before
+		return "", err
+	}
+	kind := Updated
+	if c.Done != nil && *c.Done != t.Done {
+		t.Done = *c.Done
+		if t.Done {
+			completed := stamp(now)
+			t.CompletedAt = &completed
+			kind = Completed
+		} else {
+			t.CompletedAt = nil
+			kind = Reopened
+		}
+	}
+	if *t == before {
+		return "", nil
+	}
+	t.Version++
+	return kind, nil
+}
+
+func (t *Task) set(title *string, priority *int) error {
+	var broken []fault.Field
+	if title != nil {
+		trimmed, problem := checkTitle(*title)
+		if problem != "" {
+			broken = append(broken, fault.Field{Name: "title", Problem: problem})
+		}
+		t.Title = trimmed
+	}
+	if priority != nil {
+		if *priority < 0 || *priority > MaxPriority {
+			broken = append(broken, fault.Field{Name: "priority", Problem: fmt.Sprintf("must be from 0 to %d", MaxPriority)})
+		}
+		t.Priority = *priority
+	}
+	return invalid(broken)
+}
+
+func checkTitle(title string) (trimmed, problem string) {
+	if !utf8.ValidString(title) {
+		return "", "must be valid UTF-8"
+	}
+	trimmed = strings.TrimSpace(title)
+	switch length := utf8.RuneCountInString(trimmed); {
+	case length == 0:
+		return "", "must not be empty"
+	case length > MaxTitle:
+		return "", fmt.Sprintf("must have at most %d characters, has %d", MaxTitle, length)
+	case strings.ContainsFunc(trimmed, unicode.IsControl):
+		return "", "must not contain control characters"
+	}
+	return trimmed, ""
+}
+
+// stamp gives now in the form that survives PostgreSQL and JSON unchanged.
+func stamp(now time.Time) time.Time { return now.UTC().Truncate(time.Microsecond) }
