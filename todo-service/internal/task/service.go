@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/todo/platform/fault"
 )
@@ -18,22 +21,26 @@ const (
 // Query selects tasks, in id order.
 type Query struct {
 	Done     *bool  // nil: both
-	Contains string // part of the title, as written; "" for all
+	Contains string // part of the title, in upper or lower case; "" for all
 	After    int64  // only ids greater than this
 	Offset   int    // tasks passed over, 0 to MaxOffset
 	Limit    int    // at most this many, 1 to MaxLimit; 0 means MaxLimit
 }
 
 // Store keeps tasks. It has no method that writes a task without the event that
-// announces it: both are stored, or neither is.
+// announces it: both are stored, or neither is. An event that is already stored
+// is never stored again: its change went through, and the task that it announced
+// is the answer.
 type Store interface {
 	// Get returns the task, or NotFound.
 	Get(ctx context.Context, id int64) (Task, error)
-	// List returns the selected tasks in id order, at most q.Limit.
+	// List returns the selected tasks in id order, at most q.Limit, which is
+	// positive here.
 	List(ctx context.Context, q Query) ([]Task, error)
 	// Count returns how many tasks are done, not done, or there at all (nil).
 	Count(ctx context.Context, done *bool) (int64, error)
-	// Create stores e.Task under a new id, and e; it returns the task as stored.
+	// Create stores e.Task under a new id, and e with that id; it returns the
+	// task as stored.
 	Create(ctx context.Context, e Event) (Task, error)
 	// Update loads the task, lets change alter it, and stores the outcome with
 	// the event that change returns: a Deleted event removes the task. No event
@@ -51,9 +58,14 @@ type Service struct {
 	committed func(context.Context)
 }
 
+// afterCommit bounds what happens between a commit and its writer's answer.
+const afterCommit = time.Second
+
 // NewService returns the application over store. committed is called after each
-// committed change and before its writer is answered; it must not fail the
-// request, and must honour the context's deadline.
+// committed change and before its writer is answered. Its context has a deadline
+// of its own and outlives the writer, whose change other readers must see even
+// when it has gone away meanwhile. What committed can not do must not fail the
+// request.
 func NewService(store Store, now func() time.Time, committed func(context.Context)) *Service {
 	return &Service{store: store, now: now, committed: committed}
 }
@@ -68,7 +80,7 @@ func (s *Service) Create(ctx context.Context, title string, priority int) (Task,
 	if err != nil {
 		return Task{}, err
 	}
-	s.committed(ctx)
+	s.settle(ctx)
 	return created, nil
 }
 
@@ -142,9 +154,15 @@ func (s *Service) update(ctx context.Context, id int64, expected *int64, apply f
 		return Task{}, err
 	}
 	if changed {
-		s.committed(ctx)
+		s.settle(ctx)
 	}
 	return t, nil
+}
+
+func (s *Service) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommit)
+	defer cancel()
+	s.committed(ctx)
 }
 
 func (q Query) check() error {
@@ -157,6 +175,9 @@ func (q Query) check() error {
 	}
 	if q.Offset < 0 || q.Offset > MaxOffset {
 		broken = append(broken, fault.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
+	}
+	if !utf8.ValidString(q.Contains) || strings.ContainsFunc(q.Contains, unicode.IsControl) {
+		broken = append(broken, fault.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})
 	}
 	return invalid(broken)
 }

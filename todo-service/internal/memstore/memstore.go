@@ -1,0 +1,176 @@
+// Package memstore keeps tasks in memory: a task.Store for tests that need no
+// database, held to the same contract as the real one.
+package memstore
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Store is safe for concurrent use, and empty when it is new.
+type Store struct {
+	mu     sync.Mutex
+	tasks  map[int64]task.Task
+	events []task.Event
+	lastID int64
+}
+
+// New returns an empty store.
+func New() *Store { return &Store{tasks: map[int64]task.Task{}} }
+
+// Get returns the task, or task.NotFound.
+func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return task.Task{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.get(id)
+}
+
+// List returns the selected tasks in id order.
+func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tasks := []task.Task{}
+	passed := 0
+	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
+		t := s.tasks[id]
+		if id <= q.After || !is(t, q.Done) || !contains(t.Title, q.Contains) {
+			continue
+		}
+		if passed++; passed <= q.Offset {
+			continue
+		}
+		if tasks = append(tasks, clone(t)); len(tasks) == q.Limit {
+			break
+		}
+	}
+	return tasks, nil
+}
+
+// Count returns how many tasks are done, not done, or there at all (nil).
+func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var n int64
+	for _, t := range s.tasks {
+		if is(t, done) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Create stores e.Task under a new id, and e.
+func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return task.Task{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stored, ok := s.find(e.ID); ok {
+		return stored, nil
+	}
+	s.lastID++
+	e.Task.ID = s.lastID
+	s.write(e)
+	return clone(e.Task), nil
+}
+
+// Update changes a task and stores the event that announces it. The mutex is
+// held while change runs, so that nothing ever starts over.
+func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return task.Task{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, err := s.get(id)
+	if err != nil {
+		return task.Task{}, err
+	}
+	draft := clone(before)
+	e, err := change(&draft)
+	if err != nil {
+		return task.Task{}, err
+	}
+	if e == nil {
+		return before, nil
+	}
+	if stored, ok := s.find(e.ID); ok {
+		return stored, nil
+	}
+	s.write(*e)
+	return clone(e.Task), nil
+}
+
+// History returns the task's events, oldest first, also those of a task that
+// has been deleted.
+func (s *Store) History(ctx context.Context, id int64) ([]task.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := []task.Event{}
+	for _, e := range s.events {
+		if e.Task.ID == id {
+			e.Task = clone(e.Task)
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+func (s *Store) get(id int64) (task.Task, error) {
+	t, ok := s.tasks[id]
+	if !ok {
+		return task.Task{}, task.NotFound(id)
+	}
+	return clone(t), nil
+}
+
+func (s *Store) find(eventID string) (task.Task, bool) {
+	i := slices.IndexFunc(s.events, func(e task.Event) bool { return e.ID == eventID })
+	if i < 0 {
+		return task.Task{}, false
+	}
+	return clone(s.events[i].Task), true
+}
+
+func (s *Store) write(e task.Event) {
+	e.Task = clone(e.Task)
+	s.events = append(s.events, e)
+	if e.Type == task.Deleted {
+		delete(s.tasks, e.Task.ID)
+	} else {
+		s.tasks[e.Task.ID] = e.Task
+	}
+}
+
+func is(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
+
+func contains(title, part string) bool {
+	return strings.Contains(strings.ToLower(title), strings.ToLower(part))
+}
+
+// clone cuts what the caller holds off from what is stored.
+func clone(t task.Task) task.Task {
+	if t.CompletedAt != nil {
+		completed := *t.CompletedAt
+		t.CompletedAt = &completed
+	}
+	return t
+}

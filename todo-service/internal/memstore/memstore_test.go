@@ -1,0 +1,13 @@
+package memstore_test
+
+import (
+	"testing"
+
+	"example.com/todo/todo-service/internal/memstore"
+	"example.com/todo/todo-service/internal/task/storetest"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(*testing.T) storetest.Store { return memstore.New() })
+}

@@ -1,0 +1,180 @@
+package task_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/memstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestEachChangeIsSettledOnceAndAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	yes, no, title := true, false, "Learn more Go"
+	created, err := s.Create(t.Context(), "Learn Go", 1)
+	must(t, err)
+	for _, c := range []task.Change{{Done: &yes}, {Done: &yes}, {}, {Done: &no, Title: &title}, {Title: &title}} {
+		_, err = s.Change(t.Context(), created.ID, c, nil)
+		must(t, err)
+	}
+	must(t, s.Delete(t.Context(), created.ID, nil))
+
+	var kinds []task.EventType
+	var versions []int64
+	ids := map[string]bool{}
+	for _, e := range s.history(t, created.ID) {
+		kinds, versions, ids[e.ID] = append(kinds, e.Type), append(versions, e.Task.Version), true
+	}
+	if diff := cmp.Diff([]task.EventType{task.Created, task.Completed, task.Reopened, task.Deleted}, kinds); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int64{1, 2, 3, 4}, versions); diff != "" {
+		t.Errorf("versions (-want +got):\n%s", diff)
+	}
+	if s.settled != 4 || len(ids) != 4 {
+		t.Errorf("settled %d times with %d event ids, want 4 of each", s.settled, len(ids))
+	}
+}
+
+func TestRefusedRequestsChangeNothing(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	created, err := s.Create(t.Context(), "Learn Go", 1)
+	must(t, err)
+	empty, title := "", "Learn more Go"
+	for name, tt := range map[string]struct {
+		want fault.Kind
+		do   func() error
+	}{
+		"create with a bad title": {fault.Invalid, func() error { _, err := s.Create(t.Context(), " ", 1); return err }},
+		"get id 0":                {fault.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
+		"get a negative id":       {fault.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
+		"get what is not there":   {fault.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
+		"change id 0":             {fault.Invalid, func() error { _, err := s.Change(t.Context(), 0, task.Change{}, nil); return err }},
+		"change to a bad title": {fault.Invalid, func() error {
+			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &empty}, nil)
+			return err
+		}},
+		"change another version": {fault.Stale, func() error {
+			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, new(int64))
+			return err
+		}},
+		"delete another version":   {fault.Stale, func() error { return s.Delete(t.Context(), created.ID, new(int64)) }},
+		"delete what is not there": {fault.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
+	} {
+		if err := tt.do(); err == nil || fault.Of(err).Kind != tt.want {
+			t.Errorf("%s: got %v, want kind %d", name, err, tt.want)
+		}
+	}
+	got, err := s.Get(t.Context(), created.ID)
+	must(t, err)
+	if diff := cmp.Diff(created, got); diff != "" {
+		t.Errorf("task (-want +got):\n%s", diff)
+	}
+	if n := len(s.history(t, created.ID)); n != 1 || s.settled != 1 {
+		t.Errorf("got %d events, settled %d times, want 1 of each", n, s.settled)
+	}
+}
+
+func TestTheExpectedVersionPasses(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	created, err := s.Create(t.Context(), "Learn Go", 1)
+	must(t, err)
+	title := "Learn more Go"
+	changed, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, &created.Version)
+	must(t, err)
+	must(t, s.Delete(t.Context(), created.ID, &changed.Version))
+}
+
+func TestListBounds(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	for range 3 {
+		_, err := s.Create(t.Context(), "Learn Go", 1)
+		must(t, err)
+	}
+	for name, tt := range map[string]struct {
+		q     task.Query
+		field string // the one refused
+		n     int
+		more  bool
+	}{
+		"everything by default":       {q: task.Query{}, n: 3},
+		"exactly as many":             {q: task.Query{Limit: 3}, n: 3},
+		"one fewer":                   {q: task.Query{Limit: 2}, n: 2, more: true},
+		"the greatest limit":          {q: task.Query{Limit: task.MaxLimit}, n: 3},
+		"past the greatest limit":     {q: task.Query{Limit: task.MaxLimit + 1}, field: "limit"},
+		"a negative limit":            {q: task.Query{Limit: -1}, field: "limit"},
+		"a negative cursor":           {q: task.Query{After: -1}, field: "after"},
+		"the greatest offset":         {q: task.Query{Offset: task.MaxOffset}},
+		"past the greatest offset":    {q: task.Query{Offset: task.MaxOffset + 1}, field: "offset"},
+		"a negative offset":           {q: task.Query{Offset: -1}, field: "offset"},
+		"NUL in the search":           {q: task.Query{Contains: "a\x00"}, field: "q"},
+		"invalid UTF-8 in the search": {q: task.Query{Contains: "\xff"}, field: "q"},
+	} {
+		tasks, more, err := s.List(t.Context(), tt.q)
+		if tt.field != "" {
+			if refusal := fault.Of(err); err == nil || len(refusal.Fields) != 1 || refusal.Fields[0].Name != tt.field {
+				t.Errorf("%s: got %v, want a refusal of %s", name, err, tt.field)
+			}
+			continue
+		}
+		if err != nil || len(tasks) != tt.n || more != tt.more {
+			t.Errorf("%s: got %d tasks, more %t, error %v", name, len(tasks), more, err)
+		}
+	}
+}
+
+// The writer's deadline passes, or the writer goes away, between the commit and
+// the answer: everyone else must still see the change.
+func TestSettlingOutlivesTheWriter(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var left time.Duration
+	var cause error
+	settle := func(ctx context.Context) {
+		cancel()
+		cause = ctx.Err()
+		if deadline, ok := ctx.Deadline(); ok {
+			left = time.Until(deadline)
+		}
+	}
+	if _, err := task.NewService(memstore.New(), time.Now, settle).Create(ctx, "Learn Go", 1); err != nil {
+		t.Fatal(err)
+	}
+	if cause != nil || left <= 0 || left > time.Second {
+		t.Errorf("settled with %v left of a context that says %v", left, cause)
+	}
+}
+
+type service struct {
+	*task.Service
+	store   *memstore.Store
+	settled int
+}
+
+func newService() *service {
+	s := &service{store: memstore.New()}
+	s.Service = task.NewService(s.store, time.Now, func(context.Context) { s.settled++ })
+	return s
+}
+
+func (s *service) history(t *testing.T, id int64) []task.Event {
+	t.Helper()
+	events, err := s.store.History(t.Context(), id)
+	must(t, err)
+	return events
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,132 @@
+// Package storetest is the contract of task.Store: what the service relies on,
+// said as tests that every store passes.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Store is what the contract is about: a task.Store whose events can be read.
+type Store interface {
+	task.Store
+	// History returns the task's events, oldest first, also of a deleted task;
+	// none of a task that never was.
+	History(ctx context.Context, taskID int64) ([]task.Event, error)
+}
+
+// Run holds the stores that open returns, each of them empty, to the contract.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, Store){
+		"Create stores the task and its event":            testCreate,
+		"Update stores the task and its event":            testUpdate,
+		"Delete removes the task and keeps its history":   testDelete,
+		"a refused change changes nothing":                testRefusal,
+		"no event changes nothing":                        testNoEvent,
+		"an event that is stored is never stored again":   testRepeat,
+		"a cancelled request changes nothing":             testCancelled,
+		"what is not there is not found":                  testNotFound,
+		"times are UTC microseconds":                      testTimes,
+		"List selects in id order":                        testList,
+		"List searches what is written":                   testSearch,
+		"concurrent changes lose nothing":                 testConcurrentChanges,
+		"concurrent creations get ids of their own":       testConcurrentCreations,
+		"a change is made by one of its concurrent tries": testConcurrentRepeats,
+		"one deletion wins":                               testConcurrentDeletions,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+var start = time.Date(2026, 1, 15, 10, 0, 0, 123_456_000, time.UTC)
+
+func eventID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func created(t *testing.T, title string, priority int) task.Event {
+	t.Helper()
+	draft, err := task.New(title, priority, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task.Event{ID: eventID(), Type: task.Created, Task: draft, At: start}
+}
+
+// create stores a task and returns the event as the history should show it.
+func create(t *testing.T, s Store, title string, priority int) task.Event {
+	t.Helper()
+	e := created(t, title, priority)
+	stored, err := s.Create(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Task.ID = stored.ID
+	return e
+}
+
+// apply is a change as the service makes it, announced by the event of that id.
+func apply(id string, c task.Change, at time.Time) func(*task.Task) (*task.Event, error) {
+	return func(t *task.Task) (*task.Event, error) {
+		kind, err := t.Apply(c, at)
+		if err != nil || kind == "" {
+			return nil, err
+		}
+		return &task.Event{ID: id, Type: kind, Task: *t, At: at}, nil
+	}
+}
+
+func remove(id string, at time.Time) func(*task.Task) (*task.Event, error) {
+	return func(t *task.Task) (*task.Event, error) {
+		t.Version++
+		return &task.Event{ID: id, Type: task.Deleted, Task: *t, At: at}, nil
+	}
+}
+
+func wantTask(t *testing.T, s Store, want task.Task) {
+	t.Helper()
+	got, err := s.Get(t.Context(), want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("task (-want +got):\n%s", diff)
+	}
+}
+
+func wantHistory(t *testing.T, s Store, id int64, want ...task.Event) {
+	t.Helper()
+	got := history(t, s, id)
+	if diff := cmp.Diff(append([]task.Event{}, want...), got); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+func history(t *testing.T, s Store, id int64) []task.Event {
+	t.Helper()
+	events, err := s.History(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+func wantKind(t *testing.T, err error, want fault.Kind) {
+	t.Helper()
+	if err == nil || fault.Of(err).Kind != want {
+		t.Errorf("got error %v, want one of kind %d", err, want)
+	}
+}
+
+var errRefused = errors.New("refused")
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,173 @@
+package task_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+var (
+	early = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	late  = early.Add(time.Hour)
+)
+
+func TestTitle(t *testing.T) {
+	t.Parallel()
+	const control = "must not contain control characters"
+	tests := []struct {
+		name, title, want, problem string
+	}{
+		{name: "plain", title: "Learn Go", want: "Learn Go"},
+		{name: "trimmed", title: " \t\r\n\u00a0\u0085Learn Go\u3000\n", want: "Learn Go"},
+		{name: "spaces inside stay", title: "Learn  Go", want: "Learn  Go"},
+		{name: "one character", title: "é", want: "é"},
+		{name: "500 characters", title: strings.Repeat("ü", 500), want: strings.Repeat("ü", 500)},
+		{name: "500 characters of four bytes", title: strings.Repeat("🐹", 500), want: strings.Repeat("🐹", 500)},
+		{name: "500 characters after trimming", title: " " + strings.Repeat("x", 500) + " ", want: strings.Repeat("x", 500)},
+		{name: "501 characters", title: strings.Repeat("ü", 501), problem: "must have at most 500 characters, has 501"},
+		{name: "empty", title: "", problem: "must not be empty"},
+		{name: "blank", title: " \t\u2003\n", problem: "must not be empty"},
+		{name: "invalid UTF-8", title: "Learn \xff", problem: "must be valid UTF-8"},
+		{name: "half a character", title: "Learn \xf0\x9f\x90", problem: "must be valid UTF-8"},
+		{name: "surrogate", title: "Learn \xed\xa0\x80", problem: "must be valid UTF-8"},
+		{name: "NUL", title: "Learn\x00Go", problem: control},
+		{name: "NUL at the end", title: "Learn Go\x00", problem: control},
+		{name: "tab inside", title: "Learn\tGo", problem: control},
+		{name: "newline inside", title: "Learn\nGo", problem: control},
+		{name: "escape", title: "Learn \x1b[31mGo", problem: control},
+		{name: "DEL", title: "Learn\x7fGo", problem: control},
+		{name: "C1", title: "Learn\u0080Go", problem: control},
+		{name: "last of C1", title: "Learn\u009fGo", problem: control},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := task.New(tt.title, 0, early)
+			if tt.problem == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := task.Task{Title: tt.want, CreatedAt: early, Version: 1}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("task (-want +got):\n%s", diff)
+				}
+				return
+			}
+			wantInvalid(t, err, fault.Field{Name: "title", Problem: tt.problem})
+
+			before := task.Task{ID: 1, Title: "before", CreatedAt: early, Version: 4}
+			after := before
+			_, err = after.Apply(task.Change{Title: &tt.title}, late)
+			wantInvalid(t, err, fault.Field{Name: "title", Problem: tt.problem})
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("a refused change altered the task (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	const problem = "must be from 0 to 100"
+	for priority, problem := range map[int]string{
+		-1: problem, 0: "", 1: "", 100: "", 101: problem, -1 << 63: problem, 1<<63 - 1: problem,
+	} {
+		got, err := task.New("Learn Go", priority, early)
+		if problem != "" {
+			wantInvalid(t, err, fault.Field{Name: "priority", Problem: problem})
+		} else if err != nil || got.Priority != priority {
+			t.Errorf("priority %d: got %d, error %v", priority, got.Priority, err)
+		}
+	}
+}
+
+func TestEveryBrokenFieldIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := task.New("", 101, early)
+	wantInvalid(t, err,
+		fault.Field{Name: "title", Problem: "must not be empty"},
+		fault.Field{Name: "priority", Problem: "must be from 0 to 100"})
+	if want := "title must not be empty; priority must be from 0 to 100"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestNewTimesAreUTCAndWhatADatabaseKeeps(t *testing.T) {
+	t.Parallel()
+	local := time.Date(2026, 1, 15, 12, 0, 0, 123_456_789, time.FixedZone("east", 2*60*60))
+	got, err := task.New("Learn Go", 0, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := time.Date(2026, 1, 15, 10, 0, 0, 123_456_000, time.UTC); got.CreatedAt != want {
+		t.Errorf("got %v, want %v", got.CreatedAt, want)
+	}
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	open := task.Task{ID: 1, Title: "Learn Go", Priority: 1, CreatedAt: early, Version: 1}
+	done := task.Task{ID: 1, Title: "Learn Go", Priority: 1, Done: true, CreatedAt: early, CompletedAt: &early, Version: 2}
+	title, priority, yes, no := "Learn more Go", 7, true, false
+	same, padded, one := "Learn Go", "  Learn Go ", 1
+
+	tests := []struct {
+		name   string
+		before task.Task
+		change task.Change
+		event  task.EventType
+		after  task.Task
+	}{
+		{"nothing", open, task.Change{}, "", open},
+		{"the same", open, task.Change{Title: &same, Priority: &one, Done: &no}, "", open},
+		{"the same after trimming", open, task.Change{Title: &padded}, "", open},
+		{"completing a done task", done, task.Change{Done: &yes}, "", done},
+		{"title", open, task.Change{Title: &title}, task.Updated,
+			task.Task{ID: 1, Title: title, Priority: 1, CreatedAt: early, Version: 2}},
+		{"title of a done task", done, task.Change{Title: &title, Done: &yes}, task.Updated,
+			task.Task{ID: 1, Title: title, Priority: 1, Done: true, CreatedAt: early, CompletedAt: &early, Version: 3}},
+		{"priority", open, task.Change{Priority: &priority}, task.Updated,
+			task.Task{ID: 1, Title: "Learn Go", Priority: 7, CreatedAt: early, Version: 2}},
+		{"complete", open, task.Change{Done: &yes}, task.Completed,
+			task.Task{ID: 1, Title: "Learn Go", Priority: 1, Done: true, CreatedAt: early, CompletedAt: &late, Version: 2}},
+		{"complete and rename", open, task.Change{Title: &title, Priority: &priority, Done: &yes}, task.Completed,
+			task.Task{ID: 1, Title: title, Priority: 7, Done: true, CreatedAt: early, CompletedAt: &late, Version: 2}},
+		{"reopen", done, task.Change{Done: &no}, task.Reopened,
+			task.Task{ID: 1, Title: "Learn Go", Priority: 1, CreatedAt: early, Version: 3}},
+		{"reopen and rename", done, task.Change{Title: &title, Done: &no}, task.Reopened,
+			task.Task{ID: 1, Title: title, Priority: 1, CreatedAt: early, Version: 3}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			after := tt.before
+			event, err := after.Apply(tt.change, late)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if event != tt.event {
+				t.Errorf("got event %q, want %q", event, tt.event)
+			}
+			if diff := cmp.Diff(tt.after, after); diff != "" {
+				t.Errorf("task (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func wantInvalid(t *testing.T, err error, want ...fault.Field) {
+	t.Helper()
+	var refusal *fault.Error
+	if !errors.As(err, &refusal) || refusal.Kind != fault.Invalid {
+		t.Fatalf("got %v, want a refusal of %v", err, want)
+	}
+	if diff := cmp.Diff(want, refusal.Fields); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+}
