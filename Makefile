@@ -40,7 +40,7 @@ lint: layers $(BIN)/golangci-lint ## Lint every module, and check who imports wh
 	@set -e; for module in $(MODULES); do echo "== lint $$module"; $(MAKE) --no-print-directory -C $$module lint; done
 
 layers: ## Check who imports whom over the whole dependency graph
-	@scripts/layers.sh
+	@cd scripts && GOWORK=off go test -count=1 ./layers
 
 generate: ## Generate code from the contracts again
 	@$(MAKE) --no-print-directory -C contracts generate
