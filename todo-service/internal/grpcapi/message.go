@@ -1,0 +1,23 @@
+package grpcapi
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func message(t task.Task) *pb.Task {
+	m := &pb.Task{
+		Id:        t.ID,
+		Title:     t.Title,
+		Priority:  int32(t.Priority),
+		Done:      t.Done,
+		CreatedAt: timestamppb.New(t.CreatedAt),
+		Version:   t.Version,
+	}
+	if t.CompletedAt != nil {
+		m.CompletedAt = timestamppb.New(*t.CompletedAt)
+	}
+	return m
+}

@@ -1,0 +1,122 @@
+// Package grpcapi serves tasks over gRPC. Its methods read the request, call
+// the application and write the answer; the rules are the application's, and
+// the translation of refusals is platform/grpcserver's.
+package grpcapi
+
+import (
+	"context"
+	"math"
+	"strconv"
+
+	"google.golang.org/grpc"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Watcher follows the log of changes. Watch hands every announcement behind the
+// place that token names to deliver, one at a time and in order, until ctx ends
+// or deliver fails; an empty token means from now on. A token that is no place
+// in the log is refused (fault.Gone).
+type Watcher interface {
+	Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error
+}
+
+// Server is the gRPC service TaskService.
+type Server struct {
+	pb.UnimplementedTaskServiceServer
+	tasks   *task.Service
+	watcher Watcher
+}
+
+// New returns TaskService over the application and the log of its changes.
+func New(tasks *task.Service, watcher Watcher) *Server {
+	return &Server{tasks: tasks, watcher: watcher}
+}
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(registrar grpc.ServiceRegistrar) {
+	registrar.RegisterService(description(), s)
+}
+
+// GetTask returns one task.
+func (s *Server) GetTask(ctx context.Context, req *pb.GetTaskRequest) (*pb.GetTaskResponse, error) {
+	t, err := s.tasks.Get(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GetTaskResponse{Task: message(t)}, nil
+}
+
+// ListTasks returns a page of tasks, and how many there are on all pages.
+func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.ListTasksResponse, error) {
+	var done *bool
+	if req.GetDoneOnly() {
+		done = &req.DoneOnly
+	}
+	page, _, err := s.tasks.List(ctx, task.Query{Done: done, Limit: int(req.GetLimit()), Offset: int(req.GetOffset())})
+	if err != nil {
+		return nil, err
+	}
+	total, err := s.tasks.Count(ctx, done)
+	if err != nil {
+		return nil, err
+	}
+	answer := &pb.ListTasksResponse{Tasks: make([]*pb.Task, len(page)), Total: int32(min(total, math.MaxInt32))}
+	for i, t := range page {
+		answer.Tasks[i] = message(t)
+	}
+	return answer, nil
+}
+
+// CreateTask adds a task.
+func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
+	t, err := s.tasks.Create(ctx, req.GetTitle(), int(req.GetPriority()))
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CreateTaskResponse{Task: message(t)}, nil
+}
+
+// CompleteTask makes a task done.
+func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
+	done := true
+	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, req.ExpectedVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CompleteTaskResponse{Task: message(t)}, nil
+}
+
+// UpdateTask changes the fields that the request carries.
+func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
+	change := task.Change{Title: req.Title, Done: req.Done}
+	if req.Priority != nil {
+		priority := int(req.GetPriority())
+		change.Priority = &priority
+	}
+	t, err := s.tasks.Change(ctx, req.GetId(), change, req.ExpectedVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.UpdateTaskResponse{Task: message(t)}, nil
+}
+
+// DeleteTask removes a task.
+func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
+	if err := s.tasks.Delete(ctx, req.GetId(), req.ExpectedVersion); err != nil {
+		return nil, err
+	}
+	return &pb.DeleteTaskResponse{}, nil
+}
+
+// WatchTasks sends changes as they happen.
+func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
+	return s.watcher.Watch(stream.Context(), req.GetResumeToken(), func(a task.Announcement) error {
+		return stream.Send(&pb.TaskEvent{
+			EventType:   string(a.Event.Type),
+			Task:        message(a.Event.Task),
+			ResumeToken: strconv.FormatInt(a.Seq, 10),
+		})
+	})
+}

@@ -1,0 +1,66 @@
+// Package httpapi serves tasks over HTTP. Its handlers read the request, call
+// the application and write the answer; the rules are the application's, and
+// the translation of refusals into problem documents is platform/httpserver's.
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strconv"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// ListCache keeps the answer to the unfiltered list. Load returns it, from the
+// cache or else from query; it fails only as query fails.
+type ListCache interface {
+	Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (task.CachedList, error)
+}
+
+// Limiter counts a request of a client and says whether it may pass. It always
+// answers: when it cannot count it lets the request pass.
+type Limiter interface {
+	Allow(ctx context.Context, client netip.Addr) task.Budget
+}
+
+type api struct {
+	tasks *task.Service
+	lists ListCache
+}
+
+// New returns the task API. Every request to it, a route or not, is counted by
+// the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
+func New(tasks *task.Service, lists ListCache, limiter Limiter, peers peer.Resolver) http.Handler {
+	a := &api{tasks: tasks, lists: lists}
+	mux := http.NewServeMux()
+	mux.Handle("GET /tasks", handler(a.list))
+	mux.Handle("POST /tasks", handler(a.create))
+	mux.Handle("GET /tasks/{id}", handler(a.get))
+	mux.Handle("PATCH /tasks/{id}", handler(a.change))
+	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
+	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
+	return limited(httpserver.Routes(mux), limiter, peers)
+}
+
+// handler answers a request, or returns the refusal to be answered with.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h(w, r); err != nil {
+		httpserver.WriteProblem(w, r, err)
+	}
+}
+
+// pathID reads the task id of the path. What is a number but no id is left to
+// the application.
+func pathID(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, invalid(fault.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
+	}
+	return id, nil
+}

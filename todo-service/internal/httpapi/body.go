@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/task"
+)
+
+const (
+	maxBody    = 64 << 10
+	mergePatch = "application/merge-patch+json"
+)
+
+// member is the value of a JSON object's key: absent, null or Value.
+type member[T any] struct {
+	Value *T
+	null  bool
+}
+
+// UnmarshalJSON keeps null apart from absent.
+func (m *member[T]) UnmarshalJSON(data []byte) error {
+	m.null = string(data) == "null"
+	return json.Unmarshal(data, &m.Value)
+}
+
+type draft struct {
+	title    string
+	priority int
+}
+
+// readDraft reads the body of a creation. An absent title is an empty one.
+func readDraft(w http.ResponseWriter, r *http.Request) (draft, error) {
+	var body struct {
+		Title    member[string]  `json:"title"`
+		Priority member[float64] `json:"priority"`
+	}
+	if err := httpserver.ReadJSON(w, r, maxBody, &body); err != nil {
+		return draft{}, err
+	}
+	var fields fields
+	fields.present("title", body.Title.null)
+	priority := fields.whole("priority", body.Priority)
+	if fields.broken != nil {
+		return draft{}, invalid(fields.broken...)
+	}
+	return draft{title: orZero(body.Title.Value), priority: orZero(priority)}, nil
+}
+
+// readChange reads a JSON merge patch (RFC 7396). Nothing of a task can be
+// removed, so null is refused.
+func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
+	var body struct {
+		Title    member[string]  `json:"title"`
+		Priority member[float64] `json:"priority"`
+		Done     member[bool]    `json:"done"`
+	}
+	if err := httpserver.ReadJSON(w, r, maxBody, &body, mergePatch); err != nil {
+		return task.Change{}, err
+	}
+	var fields fields
+	fields.present("title", body.Title.null)
+	priority := fields.whole("priority", body.Priority)
+	fields.present("done", body.Done.null)
+	return task.Change{Title: body.Title.Value, Priority: priority, Done: body.Done.Value}, invalid(fields.broken...)
+}
+
+// fields collects what is wrong with the members of a body.
+type fields struct{ broken []fault.Field }
+
+func (f *fields) refuse(name, problem string) {
+	f.broken = append(f.broken, fault.Field{Name: name, Problem: problem})
+}
+
+func (f *fields) present(name string, null bool) {
+	if null {
+		f.refuse(name, "must not be null; leave it out instead")
+	}
+}
+
+// whole gives a JSON number as an int: 1, 1.0 and 1e0 are the same number. A
+// number past 32 bits is cut to the nearest that fits, and refused as out of
+// range by the application.
+func (f *fields) whole(name string, m member[float64]) *int {
+	f.present(name, m.null)
+	if m.Value == nil {
+		return nil
+	}
+	if *m.Value != math.Trunc(*m.Value) {
+		f.refuse(name, "must be a whole number")
+		return nil
+	}
+	n := int(min(max(*m.Value, math.MinInt32), math.MaxInt32))
+	return &n
+}
+
+func orZero[T any](value *T) T {
+	if value == nil {
+		var zero T
+		return zero
+	}
+	return *value
+}

@@ -1,0 +1,37 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/peer"
+)
+
+// limited counts each request against its client's budget and says in each
+// answer what is left of it, in the fields of
+// draft-ietf-httpapi-ratelimit-headers-10.
+func limited(next http.Handler, limiter Limiter, peers peer.Resolver) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
+		header := w.Header()
+		header.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, budget.Limit, seconds(budget.Window)))
+		if budget.Counted {
+			header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, budget.Remaining, seconds(budget.Reset)))
+		}
+		if !budget.Allowed {
+			refusal := fault.New(fault.Exhausted, "at most %d requests in any %d seconds; wait as long as Retry-After says", budget.Limit, seconds(budget.Window))
+			refusal.RetryAfter = budget.RetryAfter
+			httpserver.WriteProblem(w, r, refusal)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// seconds rounds up, so that who waits that long has waited long enough.
+func seconds(d time.Duration) int64 {
+	return int64((d + time.Second - 1) / time.Second)
+}

@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+)
+
+// expected reads If-Match: the version that the task must have, or nil when any
+// will do. One version is left to the application to compare; a list, or a tag
+// that is no version, is compared here with the task as it is.
+func (a *api) expected(r *http.Request, id int64) (*int64, error) {
+	values := r.Header.Values("If-Match")
+	if len(values) == 0 {
+		return nil, nil
+	}
+	list := strings.Join(values, ",")
+	if strings.Trim(list, " \t") == "*" {
+		return nil, nil
+	}
+	tags, ok := entityTags(list)
+	if !ok {
+		return nil, httpserver.Refuse(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
+	}
+	if version, ok := tagVersion(tags[0]); ok && len(tags) == 1 {
+		return &version, nil
+	}
+	t, err := a.tasks.Get(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(tags, `"`+strconv.FormatInt(t.Version, 10)+`"`) {
+		return nil, fault.New(fault.Stale, "task %d is at version %d, which If-Match does not name; read it again", id, t.Version)
+	}
+	return &t.Version, nil
+}
+
+// entityTags splits a list of entity tags (RFC 9110, 8.8.3), weak ones with
+// their prefix. It wants at least one; empty entries are passed over.
+func entityTags(list string) (tags []string, ok bool) {
+	for {
+		list = strings.TrimLeft(list, ", \t")
+		if list == "" {
+			return tags, len(tags) > 0
+		}
+		end := tagEnd(list)
+		if end < 0 {
+			return nil, false
+		}
+		tags = append(tags, list[:end])
+		list = strings.TrimLeft(list[end:], " \t")
+		if list != "" && list[0] != ',' {
+			return nil, false
+		}
+	}
+}
+
+// tagEnd returns the length of the entity tag that s begins with, or -1.
+func tagEnd(s string) int {
+	start := len(s) - len(strings.TrimPrefix(s, "W/"))
+	if start == len(s) || s[start] != '"' {
+		return -1
+	}
+	for i := start + 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return i + 1
+		case c <= ' ' || c == 0x7f:
+			return -1
+		}
+	}
+	return -1
+}
+
+// tagVersion reads a tag that this service could have made.
+func tagVersion(tag string) (int64, bool) {
+	version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
+	return version, err == nil && tag == `"`+strconv.FormatInt(version, 10)+`"`
+}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+func (a *api) create(w http.ResponseWriter, r *http.Request) error {
+	draft, err := readDraft(w, r)
+	if err != nil {
+		return err
+	}
+	t, err := a.tasks.Create(r.Context(), draft.title, draft.priority)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/tasks/"+strconv.FormatInt(t.ID, 10))
+	return writeTask(w, http.StatusCreated, t)
+}
+
+func (a *api) get(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	t, err := a.tasks.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return writeTask(w, http.StatusOK, t)
+}
+
+func (a *api) change(w http.ResponseWriter, r *http.Request) error {
+	change, err := readChange(w, r)
+	if err != nil {
+		return err
+	}
+	return a.apply(w, r, change)
+}
+
+// complete asks for no body and reads none.
+func (a *api) complete(w http.ResponseWriter, r *http.Request) error {
+	done := true
+	return a.apply(w, r, task.Change{Done: &done})
+}
+
+func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) error {
+	id, expected, err := a.target(r)
+	if err != nil {
+		return err
+	}
+	t, err := a.tasks.Change(r.Context(), id, change, expected)
+	if err != nil {
+		return err
+	}
+	return writeTask(w, http.StatusOK, t)
+}
+
+func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
+	id, expected, err := a.target(r)
+	if err != nil {
+		return err
+	}
+	if err := a.tasks.Delete(r.Context(), id, expected); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// target reads which task a request changes, and the version it insists on.
+func (a *api) target(r *http.Request) (id int64, expected *int64, err error) {
+	if id, err = pathID(r); err != nil {
+		return 0, nil, err
+	}
+	expected, err = a.expected(r, id)
+	return id, expected, err
+}
