@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/stack"
+)
+
+// commandPatience is how long the command of "with" may take to stop when it is told to.
+const commandPatience = 5 * time.Second
+
+func newWith() *cobra.Command {
+	var cfg stack.SandboxConfig
+	c := &cobra.Command{
+		Use:   "with [--postgres] [--redis] [--kafka=embedded|apache] -- command [argument…]",
+		Short: "Run a command with private servers that end with it",
+		Long: `Starts private servers on free ports with data of their own, runs the command with
+TEST_POSTGRES_DSN (a superuser's, of the database "postgres"), TEST_REDIS_ADDR and
+TEST_KAFKA_BROKERS set for those that were asked for, and stops them when it ends.
+The exit code is the command's.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !cfg.Postgres && !cfg.Redis && cfg.Kafka == "" {
+				return errors.New("name at least one of --postgres, --redis and --kafka")
+			}
+			cfg.Launcher = proc.NewLauncher()
+			cfg.Console = console.New(os.Stderr, os.Stderr)
+			return with(c.Context(), cfg, args)
+		},
+	}
+	c.Flags().BoolVar(&cfg.Postgres, "postgres", false, "start PostgreSQL")
+	c.Flags().BoolVar(&cfg.Redis, "redis", false, "start Redis")
+	c.Flags().StringVar(&cfg.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value) or apache")
+	c.Flags().Lookup("kafka").NoOptDefVal = "embedded"
+	return c
+}
+
+func with(ctx context.Context, cfg stack.SandboxConfig, args []string) (err error) {
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return err
+	}
+	sandbox, err := stack.OpenSandbox(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sandbox.Close()) }()
+
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, endings...)
+	defer signal.Stop(signals)
+	command := proc.Command{
+		Path: path, Args: args[1:], Env: append(os.Environ(), sandbox.Env()...),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Shared: term.IsTerminal(int(os.Stdin.Fd())),
+	}
+	p, err := cfg.Launcher.Start(command)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+	case s := <-signals:
+		// The terminal's Ctrl-C has reached a command that shares the terminal.
+		stop(p, command.Shared && s == os.Interrupt)
+	case death := <-sandbox.Deaths():
+		stop(p, false)
+		return death
+	}
+	if code := p.ExitCode(); code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// stop ends the command. One that was told already gets some time before it is told again.
+func stop(p *proc.Process, told bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
+	defer cancel()
+	if told {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+		}
+	}
+	_ = p.Stop(ctx) // killed or not, it has ended
+}

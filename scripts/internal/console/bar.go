@@ -1,0 +1,78 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+const (
+	barWidth    = 30
+	redrawEvery = 100 * time.Millisecond
+	speakEvery  = 5 * time.Second
+)
+
+// Bar shows how far a download is. On a terminal it redraws one line, elsewhere it prints a line now
+// and then. It is an io.Writer that counts, for use by one goroutine.
+type Bar struct {
+	console     *Console
+	what        string
+	total, done int64
+	last        time.Time
+}
+
+// Bar begins a progress bar for total bytes of what; a total below one is unknown.
+func (c *Console) Bar(what string, total int64) *Bar {
+	return &Bar{console: c, what: what, total: total, last: time.Now()}
+}
+
+// Write counts p.
+func (b *Bar) Write(p []byte) (int, error) {
+	b.done += int64(len(p))
+	every := speakEvery
+	if b.console.animated {
+		every = redrawEvery
+	}
+	if now := time.Now(); now.Sub(b.last) >= every {
+		b.last = now
+		b.show()
+	}
+	return len(p), nil
+}
+
+func (b *Bar) show() {
+	if !b.console.animated {
+		b.console.Say("%s", b.text())
+		return
+	}
+	b.console.replaceBar(clearLine + b.text())
+}
+
+// End removes the bar.
+func (b *Bar) End() {
+	if b.console.animated {
+		b.console.replaceBar("")
+	}
+}
+
+func (c *Console) replaceBar(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eraseBar()
+	c.bar = text
+	c.drawBar()
+}
+
+func (b *Bar) text() string {
+	if b.total < 1 {
+		return fmt.Sprintf("%s: %s", b.what, megabytes(b.done))
+	}
+	full := int(min(b.done, b.total) * barWidth / b.total)
+	return fmt.Sprintf("%s [%s%s] %s of %s", b.what, strings.Repeat("#", full),
+		strings.Repeat(".", barWidth-full), megabytes(b.done), megabytes(b.total))
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+var _ io.Writer = (*Bar)(nil)

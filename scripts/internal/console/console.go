@@ -1,0 +1,109 @@
+// Package console writes what devstack has to say, so that lines from several parts never mix.
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+const (
+	clearLine = "\r\x1b[K"
+	bold      = "\x1b[1m"
+	reset     = "\x1b[0m"
+)
+
+// Console is the terminal, or the files that stand in its place. Its methods may be called from
+// several goroutines.
+type Console struct {
+	mu       sync.Mutex
+	out, err io.Writer
+	animated bool   // progress bars may redraw their line on err
+	coloured bool   // prefixes on out may have colours
+	bar      string // the bar that stands on the last line of err now
+	colours  int
+}
+
+// New returns a Console that prints the parts' lines to out and its own progress to err.
+func New(out, err *os.File) *Console {
+	_, plain := os.LookupEnv("NO_COLOR")
+	return &Console{
+		out: out, err: err,
+		animated: term.IsTerminal(int(err.Fd())),
+		coloured: term.IsTerminal(int(out.Fd())) && !plain,
+	}
+}
+
+// Plain returns a Console without colours and animation, for tests and files.
+func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
+
+// Say prints one line of progress.
+func (c *Console) Say(format string, args ...any) {
+	line := fmt.Sprintf("==> "+format+"\n", args...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eraseBar()
+	_, _ = io.WriteString(c.err, line) // nobody is left to tell that the terminal is gone
+	c.drawBar()
+}
+
+// Show prints text on the output as it is.
+func (c *Console) Show(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eraseBar()
+	_, _ = io.WriteString(c.out, text)
+	c.drawBar()
+}
+
+// Lines returns a writer that shows every whole line written to it with name before it.
+func (c *Console) Lines(name string) io.Writer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	prefix := fmt.Sprintf("%-20s | ", name)
+	if c.coloured {
+		prefix = fmt.Sprintf("\x1b[%dm%s%s", 36-c.colours%6, prefix, reset)
+		c.colours++
+	}
+	return &lines{console: c, prefix: prefix}
+}
+
+type lines struct {
+	console *Console
+	prefix  string
+	rest    []byte
+}
+
+// maxLine bounds what is held back of a line that does not end.
+const maxLine = 64 << 10
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		end := bytes.IndexByte(l.rest, '\n')
+		if end < 0 && len(l.rest) < maxLine {
+			return len(p), nil
+		}
+		if end < 0 {
+			end = len(l.rest) - 1
+		}
+		l.console.Show(l.prefix + string(bytes.TrimRight(l.rest[:end+1], "\r\n")) + "\n")
+		l.rest = l.rest[end+1:]
+	}
+}
+
+func (c *Console) eraseBar() {
+	if c.bar != "" {
+		_, _ = io.WriteString(c.err, clearLine)
+	}
+}
+
+func (c *Console) drawBar() {
+	if c.bar != "" {
+		_, _ = io.WriteString(c.err, c.bar)
+	}
+}

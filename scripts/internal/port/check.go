@@ -1,0 +1,35 @@
+package port
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// dialTimeout bounds the look whether somebody answers on a port.
+const dialTimeout = 200 * time.Millisecond
+
+// ErrTaken says that somebody listens on a port already.
+var ErrTaken = errors.New("already taken")
+
+// Check tells whether a part can listen on a port of 127.0.0.1: ErrTaken when somebody else does,
+// another error when the system refuses the port.
+func Check(port int) error {
+	l, err := net.Listen("tcp", Addr(port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return ErrTaken
+	}
+	if err != nil {
+		return fmt.Errorf("listen on port %d: %w", port, err)
+	}
+	_ = l.Close()
+	// A listener on every address does not forbid one on 127.0.0.1 on every system.
+	c, err := net.DialTimeout("tcp", Addr(port), dialTimeout)
+	if err != nil {
+		return nil //nolint:nilerr // nobody answers: that is what makes the port free
+	}
+	_ = c.Close()
+	return ErrTaken
+}

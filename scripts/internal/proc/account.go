@@ -1,0 +1,84 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// Account is the user that a program runs as.
+type Account struct {
+	UID, GID uint32
+}
+
+// Unprivileged returns the account "nobody" when this process is root, for programs that refuse
+// root, and nil otherwise.
+func Unprivileged() (*Account, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		return nil, fmt.Errorf("find a user for programs that refuse root: %w", err)
+	}
+	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
+	if errUID != nil || errGID != nil {
+		return nil, fmt.Errorf("user nobody has the ids %q and %q, not numbers", u.Uid, u.Gid)
+	}
+	return &Account{UID: uint32(uid), GID: uint32(gid)}, nil
+}
+
+// Owner returns the account that owns path when this process is root and the owner is not; it
+// returns nil when there is no need to become somebody else.
+func Owner(path string) (*Account, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || stat.Uid == 0 {
+		return nil, nil
+	}
+	return &Account{UID: stat.Uid, GID: stat.Gid}, nil
+}
+
+// Own gives path to the account; nil leaves it as it is.
+func (a *Account) Own(path string) error {
+	if a == nil {
+		return nil
+	}
+	return os.Chown(path, int(a.UID), int(a.GID))
+}
+
+// Reaches tells whether the account may pass through every folder down to path, which need not exist.
+// It reads the permissions of others only, so a no may be too careful.
+func (a *Account) Reaches(path string) bool {
+	if a == nil {
+		return true
+	}
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil && info.Mode().Perm()&0o001 == 0 && !a.owns(info) {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+func (a *Account) owns(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Uid == a.UID && info.Mode().Perm()&0o100 != 0
+}
+
+func (a *Account) credential() *syscall.Credential {
+	if a == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: a.UID, Gid: a.GID}
+}

@@ -1,0 +1,35 @@
+package proc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// stopPatience is how long a program that runs to its end may take to stop when it is cancelled.
+const stopPatience = 2 * time.Second
+
+// Run starts the program that c describes and waits for its end. When ctx ends first, the program is
+// stopped and the error is the context's. A failure's error holds what the program printed.
+func (l *Launcher) Run(ctx context.Context, c Command) error {
+	var output bytes.Buffer
+	c.Stdout, c.Stderr = &output, &output
+	p, err := l.Start(c)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		defer cancel()
+		_ = p.Stop(limit) // that it had to be killed adds nothing to the cancellation
+		return context.Cause(ctx)
+	}
+	if p.Err() != nil {
+		return fmt.Errorf("%s: %w\n%s", c.Path, p.Err(), strings.TrimSpace(output.String()))
+	}
+	return nil
+}

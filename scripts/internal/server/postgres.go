@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/lib/pq"
+
+	"example.com/todo/scripts/internal/port"
+	"example.com/todo/scripts/internal/proc"
+)
+
+const superuser = "postgres"
+
+// Postgres is a PostgreSQL server. Its superuser has a password drawn at random.
+type Postgres struct {
+	Bin      string         // folder of postgres and initdb
+	Dir      string         // holds the data folder and the superuser's password
+	Port     int            //
+	Launcher *proc.Launcher // starts initdb
+	Volatile bool           // no fsync, for data that dies with the server
+}
+
+// Name is the part's name.
+func (p Postgres) Name() string { return "postgres" }
+
+// Awaits names what Ready asks for.
+func (p Postgres) Awaits() string { return "a session on " + port.Addr(p.Port) }
+
+// Command describes the server's process. It stops fast: sessions are cut, nothing is lost.
+func (p Postgres) Command() (proc.Command, error) {
+	account, err := p.account()
+	if err != nil {
+		return proc.Command{}, err
+	}
+	args := []string{
+		"-D", p.data(), "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=", "-c", "max_connections=200",
+	}
+	if p.Volatile {
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	}
+	return proc.Command{
+		Path: filepath.Join(p.Bin, "postgres"), Args: args, Env: bareEnv(), Dir: "/", As: account,
+		Stop: syscall.SIGINT, Orphaned: syscall.SIGQUIT,
+	}, nil
+}
+
+// Ready returns nil when the superuser can log in.
+func (p Postgres) Ready(ctx context.Context) error {
+	db, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return db.PingContext(ctx)
+}
+
+// DSN returns the address of a database for a user of this server.
+func (p Postgres) DSN(user, password, database string) string {
+	dsn := url.URL{
+		Scheme: "postgres", User: url.UserPassword(user, password), Host: port.Addr(p.Port),
+		Path: database, RawQuery: "sslmode=disable",
+	}
+	return dsn.String()
+}
+
+// SuperuserDSN returns the superuser's address of the database "postgres". It needs Prepare.
+func (p Postgres) SuperuserDSN() (string, error) {
+	password, err := os.ReadFile(p.password())
+	if err != nil {
+		return "", fmt.Errorf("read the superuser's password: %w", err)
+	}
+	return p.DSN(superuser, strings.TrimSpace(string(password)), "postgres"), nil
+}
+
+// EnsureDatabase makes a user and a database that belongs to it, unless they are there. It needs a
+// server that is ready.
+func (p Postgres) EnsureDatabase(ctx context.Context, user, password, database string) error {
+	db, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	steps := []struct{ find, name, make string }{
+		{
+			"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", user,
+			"CREATE ROLE " + pq.QuoteIdentifier(user) + " LOGIN PASSWORD " + pq.QuoteLiteral(password),
+		},
+		{
+			"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database,
+			"CREATE DATABASE " + pq.QuoteIdentifier(database) + " OWNER " + pq.QuoteIdentifier(user),
+		},
+	}
+	for _, s := range steps {
+		var there bool
+		if err := db.QueryRowContext(ctx, s.find, s.name).Scan(&there); err != nil {
+			return fmt.Errorf("look for %s: %w", s.name, err)
+		}
+		if there {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, s.make); err != nil {
+			return fmt.Errorf("make %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+func (p Postgres) open() (*sql.DB, error) {
+	dsn, err := p.SuperuserDSN()
+	if err != nil {
+		return nil, err
+	}
+	return sql.Open("postgres", dsn)
+}
+
+func (p Postgres) data() string     { return filepath.Join(p.Dir, "data") }
+func (p Postgres) password() string { return filepath.Join(p.Dir, "superuser-password") }
+
+// bareEnv keeps the caller's PG… variables and locale away from the server.
+func bareEnv() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }

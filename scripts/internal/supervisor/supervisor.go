@@ -1,0 +1,210 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/proc"
+)
+
+const (
+	// stopLimit is how long all parts together may take to stop.
+	stopLimit = 9 * time.Second
+	// stopReserve is what is kept of it for each part that is still to be stopped.
+	stopReserve = time.Second
+)
+
+// Config says how a Supervisor runs its parts.
+type Config struct {
+	Launcher *proc.Launcher
+	Console  *console.Console
+	LogDir   string   // each part's output goes to <name>.log in it
+	Shown    []string // parts whose output is shown on the console too
+}
+
+// Supervisor runs parts. Its methods may be called from several goroutines.
+type Supervisor struct {
+	cfg    Config
+	slots  []*slot
+	deaths chan *Death
+
+	mu     sync.Mutex // guards closed and what the slots say of their processes
+	closed bool
+}
+
+// New returns a Supervisor for parts, none of which runs yet. They are stopped in the reverse order.
+func New(cfg Config, parts ...Part) *Supervisor {
+	s := &Supervisor{cfg: cfg, deaths: make(chan *Death, 1)}
+	for _, p := range parts {
+		s.slots = append(s.slots, &slot{Part: p})
+	}
+	return s
+}
+
+// Names returns the parts' names in the order in which they start.
+func (s *Supervisor) Names() []string {
+	var names []string
+	for _, p := range s.slots {
+		names = append(names, p.Name())
+	}
+	return names
+}
+
+// PID returns the process id of a part, 0 when it does not run.
+func (s *Supervisor) PID(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.slots {
+		if p.Name() == name && p.process != nil {
+			return p.process.PID()
+		}
+	}
+	return 0
+}
+
+// Deaths delivers the first part that ended without having been asked to.
+func (s *Supervisor) Deaths() <-chan *Death { return s.deaths }
+
+// ErrState says that a part already is what it was asked to become.
+var ErrState = errors.New("nothing to do")
+
+// Start starts a part and waits until it serves. ErrState when it runs already; a *Death when it ended
+// at once. When ctx ends while the part is not ready, the part goes on.
+func (s *Supervisor) Start(ctx context.Context, name string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if s.PID(name) != 0 {
+		return fmt.Errorf("%w: %s runs already", ErrState, name)
+	}
+	if err := p.Prepare(ctx); err != nil {
+		return fmt.Errorf("prepare %s: %w", name, err)
+	}
+	process, err := s.launch(p)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	return s.await(ctx, p, process)
+}
+
+// Stop stops a part deliberately: the others go on. ErrState when it does not run; proc.ErrKilled when
+// it had to be killed.
+func (s *Supervisor) Stop(ctx context.Context, name string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	return s.stop(ctx, p)
+}
+
+// StopAll stops every part that runs, the last one first, within stopLimit; nothing can be started
+// afterwards. Parts that do not stop in their share of the time are killed, which the error names.
+func (s *Supervisor) StopAll() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	end := time.Now().Add(stopLimit)
+	var failed []error
+	for i, p := range slices.Backward(s.slots) {
+		ctx, cancel := context.WithDeadline(context.Background(), end.Add(-time.Duration(i)*stopReserve))
+		if err := s.stop(ctx, p); err != nil && !errors.Is(err, ErrState) {
+			failed = append(failed, err)
+		}
+		cancel()
+	}
+	return errors.Join(failed...)
+}
+
+func (s *Supervisor) stop(ctx context.Context, p *slot) error {
+	s.mu.Lock()
+	process := p.process
+	p.stopping = process != nil
+	s.mu.Unlock()
+	if process == nil {
+		return fmt.Errorf("%w: %s does not run", ErrState, p.Name())
+	}
+	began := time.Now()
+	err := process.Stop(ctx)
+	s.mu.Lock()
+	p.process = nil
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%s %w", p.Name(), err)
+	}
+	s.cfg.Console.Say("%s: stopped after %s", p.Name(), round(time.Since(began)))
+	return nil
+}
+
+func (s *Supervisor) find(name string) (*slot, error) {
+	for _, p := range s.slots {
+		if p.Name() == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(s.Names(), ", "))
+}
+
+func (s *Supervisor) launch(p *slot) (*proc.Process, error) {
+	command, err := p.Command()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(s.logPath(p), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	command.Stdout = log
+	if slices.Contains(s.cfg.Shown, p.Name()) {
+		command.Stdout = io.MultiWriter(log, s.cfg.Console.Lines(p.Name()))
+	}
+	command.Stderr = command.Stdout
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = log.Close()
+		return nil, errors.New("the stack is stopping")
+	}
+	process, err := s.cfg.Launcher.Start(command)
+	if err != nil {
+		_ = log.Close()
+		return nil, err
+	}
+	p.process, p.stopping = process, false
+	go s.watch(p, process, log)
+	return process, nil
+}
+
+// watch reports the end of a process that nobody asked to end.
+func (s *Supervisor) watch(p *slot, process *proc.Process, log io.Closer) {
+	<-process.Done()
+	_ = log.Close() // nothing more will be written
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.process != process || p.stopping {
+		return
+	}
+	p.process = nil
+	select {
+	case s.deaths <- s.death(p, process):
+	default: // one death is enough to stop everything
+	}
+}
+
+func (s *Supervisor) logPath(p *slot) string { return filepath.Join(s.cfg.LogDir, p.Name()+".log") }
