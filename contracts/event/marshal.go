@@ -1,0 +1,88 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Marshal returns the event as it is on the wire: compact JSON, its keys in the
+// order of the fields, times in UTC as RFC 3339 with as many digits of a second
+// as are needed. It refuses an event that Parse would refuse: what Marshal
+// writes, Parse gives back.
+func (e Event) Marshal() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	e.Timestamp = e.Timestamp.UTC()
+	if e.Task != nil {
+		t := e.Task.inUTC()
+		e.Task = &t
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil {
+		return nil, fmt.Errorf("event: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// check refuses values that no event has.
+func (e Event) check() error {
+	switch {
+	case !utf8.ValidString(e.ID):
+		return broken("id", invalidUTF8)
+	case e.Type == "":
+		return broken("type", "must not be empty")
+	case !utf8.ValidString(e.Type):
+		return broken("type", invalidUTF8)
+	case e.TaskID < 1:
+		return broken("task_id", "must be positive")
+	case !utf8.ValidString(e.TaskTitle):
+		return broken("task_title", invalidUTF8)
+	case !expressible(e.Timestamp):
+		return broken("timestamp", outOfRange)
+	case e.Task == nil:
+		return nil
+	}
+	return e.Task.check()
+}
+
+func (t Task) check() error {
+	switch {
+	case t.ID < 1:
+		return broken("task.id", "must be positive")
+	case !utf8.ValidString(t.Title):
+		return broken("task.title", invalidUTF8)
+	case t.Version < 1:
+		return broken("task.version", "must be positive")
+	case !expressible(t.CreatedAt):
+		return broken("task.created_at", outOfRange)
+	case t.CompletedAt != nil && !expressible(*t.CompletedAt):
+		return broken("task.completed_at", outOfRange)
+	}
+	return nil
+}
+
+func (t Task) inUTC() Task {
+	t.CreatedAt = t.CreatedAt.UTC()
+	if t.CompletedAt != nil {
+		completed := t.CompletedAt.UTC()
+		t.CompletedAt = &completed
+	}
+	return t
+}
+
+const (
+	invalidUTF8 = "must be valid UTF-8"
+	outOfRange  = "must be a time in the years 1 to 9999"
+)
+
+// expressible reports whether t is set and RFC 3339, in UTC, has a form for it.
+func expressible(t time.Time) bool {
+	year := t.UTC().Year()
+	return !t.IsZero() && year >= 1 && year <= 9999
+}

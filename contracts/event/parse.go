@@ -1,0 +1,118 @@
+package event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Parse reads an event from the wire, in today's shape or in that of older
+// producers, {type, task_id, task_title, timestamp}. A null in a field that may
+// be absent is an absence.
+//
+// Fields it does not know are passed over and types it does not know are
+// accepted (see Known). What is not JSON, not valid UTF-8, or has a required
+// field missing or a field of the wrong type or out of range is refused: it
+// will never be readable, so trying again is in vain. The error names the field
+// and never quotes the data, which may be long or secret.
+func Parse(data []byte) (Event, error) {
+	if !utf8.Valid(data) {
+		return Event{}, errors.New("event: invalid UTF-8")
+	}
+	fields, ok := readObject(data)
+	if !ok {
+		return Event{}, errors.New("event: not a JSON object")
+	}
+	var e Event
+	r := reader{fields: fields}
+	read(&r, "id", optional, &e.ID)
+	read(&r, "type", required, &e.Type)
+	read(&r, "task_id", required, &e.TaskID)
+	read(&r, "task_title", required, &e.TaskTitle)
+	read(&r, "user_id", optional, &e.UserID)
+	read(&r, "timestamp", required, &e.Timestamp)
+	var task json.RawMessage
+	read(&r, "task", optional, &task)
+	if r.err != nil {
+		return Event{}, r.err
+	}
+	e.Timestamp = e.Timestamp.UTC()
+	if task != nil {
+		t, err := parseTask(task)
+		if err != nil {
+			return Event{}, err
+		}
+		e.Task = &t
+	}
+	if err := e.check(); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+func parseTask(data []byte) (Task, error) {
+	fields, ok := readObject(data)
+	if !ok {
+		return Task{}, broken("task", "must be an object")
+	}
+	var t Task
+	r := reader{fields: fields, path: "task."}
+	read(&r, "id", required, &t.ID)
+	read(&r, "title", required, &t.Title)
+	read(&r, "priority", required, &t.Priority)
+	read(&r, "done", required, &t.Done)
+	read(&r, "created_at", required, &t.CreatedAt)
+	read(&r, "completed_at", optional, &t.CompletedAt)
+	read(&r, "version", required, &t.Version)
+	return t.inUTC(), r.err
+}
+
+const (
+	required = true
+	optional = false
+)
+
+// reader takes an object's fields by their exact names, which encoding/json
+// does not insist on, and keeps the first error.
+type reader struct {
+	fields map[string]json.RawMessage
+	path   string // of the object, in errors
+	err    error
+}
+
+// read stores the field in into, unless it is absent or null.
+func read[T any](r *reader, name string, need bool, into *T) {
+	raw, ok := r.fields[name]
+	switch {
+	case r.err != nil:
+	case !ok || string(raw) == "null":
+		if need {
+			r.err = broken(r.path+name, "is missing")
+		}
+	case json.Unmarshal(raw, into) != nil:
+		r.err = broken(r.path+name, "must be "+wanted(into))
+	}
+}
+
+func wanted(into any) string {
+	switch into.(type) {
+	case *string:
+		return "a string"
+	case *bool:
+		return "a boolean"
+	case *time.Time, **time.Time:
+		return "an RFC 3339 time"
+	default:
+		return "an integer of 64 bits"
+	}
+}
+
+// readObject returns the fields of an object, and refuses anything else.
+func readObject(data []byte) (fields map[string]json.RawMessage, ok bool) {
+	err := json.Unmarshal(data, &fields)
+	return fields, err == nil && fields != nil // null is no error to encoding/json
+}
+
+func broken(field, problem string) error { return fmt.Errorf("event: %s %s", field, problem) }
