@@ -1,12 +1,24 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// defaultBatch is the most records in one call of Handle, and how many are
+// read ahead per partition.
+const defaultBatch = 200
+
+// flushing is how long the last commit and the farewell may take, after the
+// batches in hand had their time.
+const flushing = 2 * time.Second
 
 // GroupConfig says what a Group reads.
 type GroupConfig struct {
@@ -17,25 +29,137 @@ type GroupConfig struct {
 	BatchSize int    // most records in one call of Handle; 0 means 200
 }
 
-// Group reads a topic as a member of a consumer group.
-type Group struct{ cfg GroupConfig }
-
-// NewGroup returns a group that joins when it is run.
-func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
-	return &Group{cfg: cfg}
+// Group reads a topic as a member of a consumer group and has a Handler do the
+// work. Each record is handled at least once, those of a partition in order;
+// the group's offset moves only past what was handled or dead-lettered.
+type Group struct {
+	cfg         GroupConfig
+	handler     Handler
+	log         *slog.Logger
+	instruments *instruments
+	presence    *presence
+	dlq         *Producer
+	surveyor    *surveyor
 }
 
-// Run reads until ctx ends, and then returns nil. It outlives Kafka's absence;
-// a *TopicError is returned at once.
+// NewGroup returns a group that joins when it is run. A handler that is a
+// Ledger too decides where its partitions begin. The metrics registered carry
+// the group's name, so one registry takes one group of a name.
+func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
+	cfg.BatchSize = cmp.Or(cfg.BatchSize, defaultBatch)
+	log = log.With("group", cfg.Group, "topic", cfg.Topic)
+	return &Group{
+		cfg:         cfg,
+		handler:     h,
+		log:         log,
+		instruments: newInstruments(reg, cfg.Group),
+		presence:    &presence{log: log},
+		dlq:         NewProducer(cfg.Config),
+		surveyor:    newSurveyor(cfg.Config, cfg.Topic),
+	}
+}
+
+// Run reads until ctx ends; it then finishes the batches in hand, within five
+// seconds, commits, leaves the group (a static member stays, to be back soon)
+// and returns nil. It waits for Kafka whenever that is away. Any other error is
+// one that waiting does not cure: a *TopicError when the topic is missing at the
+// start or has another number of partitions than configured, or settings that
+// make no sense. A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
-	<-ctx.Done()
+	defer g.dlq.Close()
+	defer g.surveyor.close()
+	var between pause
+	for ctx.Err() == nil {
+		err := g.attend(ctx, &between)
+		if ctx.Err() != nil {
+			break
+		}
+		if fatal(err) {
+			return fmt.Errorf("read topic %q: %w", g.cfg.Topic, err)
+		}
+		g.presence.lost(err)
+		if between.wait(ctx) != nil {
+			break
+		}
+	}
 	return nil
 }
 
-// Ready returns nil once the group has joined and Kafka is there.
-func (g *Group) Ready(ctx context.Context) error { return errors.New("kafka: not joined yet") }
+// Ready returns nil while the group is a member with its partitions assigned,
+// and otherwise an error that says why it is not.
+func (g *Group) Ready(context.Context) error { return g.presence.err() }
 
-// Ends returns for each partition the offset that the next record will get.
-func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) {
-	return nil, errors.New("kafka: not connected")
+// Ends returns for each partition of the topic the offset that the next record
+// will get. It works before and during Run, and asks Kafka each time.
+func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
+
+// attend is a member of the group until ctx ends or the membership has to begin
+// anew.
+func (g *Group) attend(ctx context.Context, between *pause) error {
+	conn, err := connect(g.cfg.Config, g.cfg.BatchSize)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	ended, cancel := outlive(ctx, lasting+flushing)
+	defer cancel()
+	defer conn.bind(ended)()
+	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.transient(err) {
+		return err
+	}
+	members, err := sarama.NewConsumerGroupFromClient(g.cfg.Group, conn)
+	if err != nil {
+		return err
+	}
+	defer members.Close()
+	go g.drain(members.Errors())
+	for ctx.Err() == nil {
+		session := &session{group: g, conn: conn}
+		err := members.Consume(ctx, []string{g.cfg.Topic}, session)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case fatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
+			return err
+		case err != nil && !errors.Is(err, context.Canceled):
+			g.presence.lost(err)
+		case session.why != nil:
+			g.log.Warn("the session was ended, to begin again", "reason", session.why)
+		default: // a rebalance
+			var breath pause
+			_ = breath.wait(ctx)
+			continue
+		}
+		if session.progress {
+			between.reset()
+		}
+		_ = between.wait(ctx)
+	}
+	return nil
+}
+
+// transient tells whether a topic that is missing now was there before: a
+// broker that has just started may not know all topics yet.
+func (g *Group) transient(err error) bool {
+	var wrong *TopicError
+	return errors.As(err, &wrong) && wrong.Have == 0 && g.presence.wasHere()
+}
+
+// fatal tells whether waiting is in vain.
+func fatal(err error) bool {
+	var wrong *TopicError
+	var misconfigured sarama.ConfigurationError
+	return errors.As(err, &wrong) || errors.As(err, &misconfigured)
+}
+
+// drain logs what Sarama reports on the side, repetitions once a minute.
+func (g *Group) drain(failures <-chan error) {
+	var last string
+	var at time.Time
+	for err := range failures {
+		if text := err.Error(); text != last || time.Since(at) > time.Minute {
+			last, at = text, time.Now()
+			g.log.Warn("reading from Kafka fails", "error", err)
+		}
+	}
 }

@@ -3,33 +3,78 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Handler does the work of a consumer group.
 type Handler interface {
-	// Handle gets consecutive records of one partition. It returns how many it
-	// handled, and the error about batch[handled]: a Permanent one sends that
-	// record to the dead-letter topic, Fenced ends the session, which rejoins,
-	// any other is passing and the rest of the batch is tried again, after
-	// growing pauses. It is called for several partitions at once.
+	// Handle gets consecutive records of one partition; those that replay for
+	// another group are left out. It returns how many it handled, and the error
+	// about batch[handled]. A Permanent error sends that record to the
+	// dead-letter topic, Fenced ends the session, which rejoins; any other is
+	// passing, and the rest is given to Handle again, after growing pauses,
+	// holding the partition. A panic is passing too, but the records then come
+	// one at a time, and one that panics five times is dead-lettered.
+	//
+	// It runs for several partitions at once. When the session ends, ctx lives
+	// on for five seconds, so that the batch in hand can be finished.
 	Handle(ctx context.Context, batch []Record) (handled int, err error)
 }
 
-// Ledger is for a Handler that keeps the offsets itself, beside its effects.
+// Ledger is for a Handler that keeps its place itself, beside its effects. The
+// group's own offset then only follows.
 type Ledger interface {
 	// Start returns the offset at which the handler wants to begin, or a
-	// negative one for the group's committed offset. oldest is the offset of the
-	// first record in the log, newest that of the next to be written.
+	// negative one for the group's committed offset. oldest is the offset of
+	// the first record in the log, newest that of the next to be written. It is
+	// asked when a session begins, again and again until it answers without an
+	// error.
+	//
+	// An idle partition asks every five seconds whether the place is still the
+	// handler's own. Records that the handler was not shown (dead-lettered, or
+	// replayed for others) move the group on and the ledger not. So an answer is
+	// right when it lies between where the handler was left (the answer at the
+	// session's beginning, or the offset after the last handled record) and the
+	// offset of the next record to read; a negative one is no opinion. Anything
+	// else means that the ledger was moved or lost: the session ends, rejoins
+	// and asks again.
 	Start(ctx context.Context, partition int32, oldest, newest int64) (offset int64, err error)
 }
 
-// Fenced is what a Handler returns when another member has moved its ledger on.
-var Fenced = errors.New("another member owns this partition now") //nolint:revive,staticcheck // reads as kafka.Fenced
+// Fenced is what a Handler returns when its ledger is not where it left it:
+// another member has moved on, or the ledger was lost.
+var Fenced error = fenced{} //nolint:errname // read as kafka.Fenced
 
-type permanentError struct{ err error }
+type fenced struct{}
 
-func (e permanentError) Error() string { return e.err.Error() }
-func (e permanentError) Unwrap() error { return e.err }
+func (fenced) Error() string { return "the partition's ledger has been moved by another" }
 
-// Permanent marks an error that trying again will not cure.
-func Permanent(err error) error { return permanentError{err} }
+// Permanent marks an error that no repetition will cure. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+type permanent struct{ error }
+
+func (e permanent) Unwrap() error { return e.error }
+
+// panicked is what a handler's panic is turned into.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (e *panicked) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func isPermanent(err error) bool {
+	var marked permanent
+	return errors.As(err, &marked)
+}
+
+func isPanic(err error) bool {
+	var caught *panicked
+	return errors.As(err, &caught)
+}

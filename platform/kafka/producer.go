@@ -3,20 +3,171 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
 )
 
-// Producer sends records, each acknowledged by all in-sync replicas.
-type Producer struct{ cfg Config }
+// patience is how long Send goes on without a single acknowledgement.
+const patience = 5 * time.Second
 
-// NewProducer returns a producer that connects when it is first used.
-func NewProducer(cfg Config) *Producer { return &Producer{cfg: cfg} }
+// Producer sends records, each acknowledged by all in-sync replicas and, within
+// one Send, written once. A record with a key goes to the partition that
+// Kafka's Java client would choose (murmur2), one without to any.
+//
+// It speaks through Sarama's broker calls rather than its AsyncProducer: that
+// one, when a batch fails, still writes the batches behind it, and a record
+// would overtake an earlier one of its key.
+type Producer struct {
+	cfg    Config
+	turn   chan struct{} // held by the Send under way; a channel, so that ctx ends the waiting
+	closed bool
 
-// Send writes the records, those of one partition in the order given, and
-// returns when all are acknowledged. After an error any prefix of each
-// partition's records may have been written.
-func (p *Producer) Send(ctx context.Context, records []Record) error {
-	return errors.New("kafka: not connected")
+	partitioner sarama.Partitioner
+	conn        *connection // nil until needed and after trouble
+	self        *identity   // nil until needed and after a Send that failed
 }
 
-// Close gives the connections back.
-func (p *Producer) Close() error { return nil }
+// NewProducer returns a producer that connects when it is first used, and again
+// whenever it has to. It may be shared; it sends one call's records at a time.
+func NewProducer(cfg Config) *Producer {
+	return &Producer{cfg: cfg, turn: make(chan struct{}, 1), partitioner: newPartitioner()}
+}
+
+// Send writes the records, those of one partition in the order given, and
+// returns when all are acknowledged. It gives up when ctx ends, when Kafka
+// refuses a record, or when nothing was acknowledged for five seconds. After an
+// error a prefix of each partition's records has been written, and the producer
+// can be used on.
+func (p *Producer) Send(ctx context.Context, records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("send %d records: %w", len(records), ctx.Err())
+	}
+	if p.closed {
+		return fmt.Errorf("send %d records: the producer is closed: %w", len(records), net.ErrClosed)
+	}
+	if err := p.send(ctx, records); err != nil {
+		// What was under way may yet be written under the numbers it had, so
+		// those numbers must not come again on other records.
+		p.self = nil
+		p.disconnect()
+		if ctx.Err() != nil {
+			err = errors.Join(ctx.Err(), err)
+		}
+		return fmt.Errorf("send %d records: %w", len(records), err)
+	}
+	return nil
+}
+
+// Close waits for the Send under way and gives the connections back. A closed
+// producer sends nothing more.
+func (p *Producer) Close() error {
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
+	p.closed = true
+	p.disconnect()
+	return nil
+}
+
+func (p *Producer) send(ctx context.Context, records []Record) error {
+	var waiting queues
+	var between pause
+	progress := time.Now()
+	for {
+		err := p.once(ctx, records, &waiting)
+		switch {
+		case err == nil && len(waiting) == 0:
+			return nil
+		case err == nil:
+			progress = time.Now()
+			between.reset()
+			continue
+		case ctx.Err() != nil, !passing(err), time.Since(progress) > patience:
+			return err
+		case stale(err):
+			p.self = nil
+		}
+		p.disconnect() // a new connection knows the leaders of now
+		if between.wait(ctx) != nil {
+			return err
+		}
+	}
+}
+
+// once sorts the records into queues if that is still to be done, and sends one
+// batch of each queue.
+func (p *Producer) once(ctx context.Context, records []Record, waiting *queues) error {
+	if p.conn == nil || p.conn.sockets.isCut() {
+		conn, err := connect(p.cfg, 0)
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+	}
+	defer p.conn.bind(ctx)()
+	if p.self == nil {
+		self, err := newIdentity(p.conn)
+		if err != nil {
+			return err
+		}
+		p.self = self
+	}
+	if *waiting == nil {
+		sorted, err := sortIntoQueues(p.conn, p.partitioner, records)
+		if err != nil {
+			return err
+		}
+		*waiting = sorted
+	}
+	return p.sendHeads(*waiting)
+}
+
+func (p *Producer) disconnect() {
+	if p.conn != nil {
+		p.conn.close()
+		p.conn = nil
+	}
+}
+
+// passing tells whether the same batches may succeed later.
+func passing(err error) bool {
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !passing(err) })
+	}
+	var refusal sarama.KError
+	var unsendable sarama.PacketEncodingError
+	var misconfigured sarama.ConfigurationError
+	switch {
+	case errors.As(err, &unsendable), errors.As(err, &misconfigured):
+		return false
+	case !errors.As(err, &refusal):
+		return true // the connection, then
+	}
+	switch refusal {
+	case sarama.ErrInvalidMessage, // the checksum failed: bytes were mangled on the way
+		sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
+		sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas,
+		sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError, sarama.ErrFencedLeaderEpoch,
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
+		return true
+	default:
+		return stale(err)
+	}
+}
+
+// stale tells whether Kafka no longer knows the producer's numbers. It wrote
+// nothing, and will under new ones.
+func stale(err error) bool {
+	return errors.Is(err, sarama.ErrOutOfOrderSequenceNumber) || errors.Is(err, sarama.ErrUnknownProducerID) ||
+		errors.Is(err, sarama.ErrInvalidProducerEpoch) || errors.Is(err, sarama.ErrInvalidProducerIDMapping)
+}

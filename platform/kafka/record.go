@@ -1,12 +1,16 @@
 package kafka
 
-import "time"
+import (
+	"time"
 
-// Header is one header of a record.
+	"github.com/IBM/sarama"
+)
+
+// Header is one header of a record. A null value is read as the empty one.
 type Header struct{ Key, Value string }
 
-// Record is one entry of a topic. To be sent it needs a Topic, a Key and a
-// Value; Partition and Offset are known only of what was read.
+// Record is one entry of a topic. To be sent it needs a Topic, and a Key that
+// chooses its partition; Partition and Offset are known only of what was read.
 type Record struct {
 	Topic     string
 	Partition int32
@@ -14,7 +18,7 @@ type Record struct {
 	Key       []byte
 	Value     []byte // nil is Kafka's null, which is not the empty value
 	Headers   []Header
-	Time      time.Time
+	Time      time.Time // when sending, zero means now
 }
 
 // Header returns the value of the last header of that name, or "" when there is none.
@@ -25,4 +29,19 @@ func (r Record) Header(key string) string {
 		}
 	}
 	return ""
+}
+
+func received(message *sarama.ConsumerMessage) Record {
+	record := Record{
+		Topic:     message.Topic,
+		Partition: message.Partition,
+		Offset:    message.Offset,
+		Key:       message.Key,
+		Value:     message.Value,
+		Time:      message.Timestamp,
+	}
+	for _, header := range message.Headers {
+		record.Headers = append(record.Headers, Header{Key: string(header.Key), Value: string(header.Value)})
+	}
+	return record
 }

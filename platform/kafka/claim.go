@@ -1,0 +1,234 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	// idleCheck is how often an idle partition asks the ledger for its place.
+	idleCheck = 5 * time.Second
+	// lasting is how long a batch in hand may go on after its session ended.
+	lasting = 5 * time.Second
+	// handleBytes bounds one batch, beside GroupConfig.BatchSize.
+	handleBytes = 4 << 20
+	// panicsAllowed is how often one record may panic before it is dead-lettered.
+	panicsAllowed = 5
+)
+
+// claim is one partition for the length of one session.
+type claim struct {
+	group   *Group
+	log     *slog.Logger
+	session context.Context //nolint:containedctx // a claim lives exactly as long as its session
+	lasting context.Context //nolint:containedctx // the session's, and a little longer
+	source  sarama.ConsumerGroupClaim
+	mark    func(offset int64) // the group's offset, committed about every second
+
+	oldest   int64 // the log's start when the session began
+	floor    int64 // the lowest offset that the ledger may give: where the handler was left
+	position int64 // the offset of the next record to read
+	progress bool  // a record was done with
+}
+
+// run works through the partition until the session ends, which is no error.
+func (c *claim) run() error {
+	ledger, hasLedger := c.group.handler.(Ledger)
+	ticker := time.NewTicker(idleCheck)
+	defer ticker.Stop()
+	busy := false
+	for {
+		c.group.instruments.setLag(c.source.Partition(), c.source.HighWaterMarkOffset()-c.position)
+		select {
+		case <-c.session.Done():
+			return nil
+		case first, open := <-c.source.Messages():
+			if c.session.Err() != nil {
+				return nil
+			}
+			if !open {
+				return errors.New("the partition was closed to this reader")
+			}
+			busy = true
+			if err := c.work(c.collect(first)); err != nil {
+				return err
+			}
+		case <-ticker.C:
+			if hasLedger && !busy {
+				if err := c.checkLedger(ledger); err != nil {
+					return err
+				}
+			}
+			busy = false
+		}
+	}
+}
+
+// collect takes what is there already, and waits for nothing.
+func (c *claim) collect(first *sarama.ConsumerMessage) []Record {
+	batch := []Record{received(first)}
+	size := len(first.Value)
+	for len(batch) < c.group.cfg.BatchSize && size < handleBytes {
+		select {
+		case next, open := <-c.source.Messages():
+			if !open {
+				return batch
+			}
+			batch = append(batch, received(next))
+			size += len(next.Value)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// work is done when every record is handled, dead-lettered or passed over, or
+// when the session ends. Its error asks for the session's end.
+func (c *claim) work(batch []Record) error {
+	end, all := batch[len(batch)-1].Offset+1, len(batch)
+	rest := slices.DeleteFunc(batch, func(record Record) bool {
+		meant := record.Header(headerReplay)
+		return meant != "" && meant != c.group.cfg.Group
+	})
+	c.group.instruments.count(passedOver, all-len(rest))
+	e := &effort{rest: rest, held: c.newHoldup()}
+	for len(e.rest) > 0 {
+		chunk := e.next()
+		count, err := c.handle(chunk)
+		if count > 0 {
+			e.held.over()
+			c.group.instruments.count(handled, count)
+			c.floor = chunk[count-1].Offset + 1
+			c.done(c.floor)
+			e.rest = e.rest[count:]
+		}
+		if errors.Is(err, Fenced) {
+			return err
+		}
+		if err != nil && c.cope(e, len(chunk)-count, err) != nil {
+			return nil
+		}
+	}
+	c.done(end)
+	return nil
+}
+
+// effort is a batch being worked through.
+type effort struct {
+	rest     []Record
+	oneByOne bool // since a batch panicked: to find the record that did it
+	held     holdup
+}
+
+func (e *effort) next() []Record {
+	if e.oneByOne {
+		return e.rest[:1]
+	}
+	return e.rest
+}
+
+func (c *claim) newHoldup() holdup { return holdup{log: c.log, what: "handling a record"} }
+
+// cope deals with an error about the first of the records left, of which the
+// handler had suspects in hand. Its error is the session's end.
+func (c *claim) cope(e *effort, suspects int, err error) error {
+	e.held.offset = e.rest[0].Offset
+	if isPanic(err) && suspects > 1 {
+		e.held.failed(err)
+		e.held = c.newHoldup()
+		e.oneByOne = true
+		c.group.instruments.retries.Inc()
+		return c.session.Err()
+	}
+	attempts := e.held.attempts + 1
+	if !isPermanent(err) && (!isPanic(err) || attempts < panicsAllowed) {
+		e.held.failed(err)
+		if err := e.held.pause.wait(c.session); err != nil {
+			return err
+		}
+		c.group.instruments.retries.Inc()
+		return nil
+	}
+	if err := c.bury(e.rest[0], attempts, err); err != nil {
+		return err
+	}
+	e.held = c.newHoldup()
+	c.group.instruments.count(deadLettered, 1)
+	c.done(e.rest[0].Offset + 1)
+	e.rest = e.rest[1:]
+	return nil
+}
+
+func (c *claim) done(position int64) {
+	c.position = position
+	c.progress = true
+	c.mark(position)
+}
+
+// handle calls the handler and holds it to its contract.
+func (c *claim) handle(batch []Record) (count int, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			count, err = 0, &panicked{value: value, stack: debug.Stack()}
+		}
+	}()
+	count, err = c.group.handler.Handle(c.lasting, batch)
+	switch {
+	case count < 0 || count > len(batch):
+		return 0, fmt.Errorf("the handler says it handled %d of %d records", count, len(batch))
+	case err == nil && count < len(batch):
+		return count, fmt.Errorf("the handler stopped at %d of %d records and gave no error", count, len(batch))
+	case err != nil && count == len(batch) && !errors.Is(err, Fenced):
+		c.log.Error("the handler gave an error about no record", "error", err)
+		return count, nil
+	}
+	return count, err
+}
+
+// checkLedger returns an error when the ledger is not where the handler was left.
+func (c *claim) checkLedger(ledger Ledger) error {
+	newest := max(c.source.HighWaterMarkOffset(), c.position)
+	answer, err := start(c.session, ledger, c.source.Partition(), c.oldest, newest)
+	switch {
+	case err != nil:
+		c.log.Debug("the ledger could not be asked", "error", err)
+		return nil
+	case answer < 0, c.floor <= answer && answer <= c.position:
+		return nil
+	default:
+		return fmt.Errorf("%w: it says %d, expected was %d to %d", Fenced, answer, c.floor, c.position)
+	}
+}
+
+// start asks the ledger; a panic becomes an error.
+func start(ctx context.Context, ledger Ledger, partition int32, oldest, newest int64) (offset int64, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicked{value: value, stack: debug.Stack()}
+		}
+	}()
+	return ledger.Start(ctx, partition, oldest, newest)
+}
+
+// outlive returns a context that ends some time after ctx does.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	outliving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(by)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-outliving.Done():
+		}
+	})
+	return outliving, func() { stop(); cancel() }
+}

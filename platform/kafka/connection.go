@@ -1,0 +1,101 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
+)
+
+// How long Sarama waits. A rebalance waits for the slowest member's batch, and
+// a member waits for the rebalance on a read: readTimeout is the longer one.
+const (
+	dialTimeout      = 3 * time.Second
+	readTimeout      = 20 * time.Second
+	rebalanceTimeout = 15 * time.Second
+	sessionTimeout   = 10 * time.Second
+	heartbeat        = 3 * time.Second
+)
+
+// What Sarama may hold in memory. A response is bounded by fetchBytes and one
+// record batch more; a compressed batch may grow to maxUnpacked and no further.
+const (
+	fetchBytes     = 16 << 20
+	partitionBytes = 1 << 20
+	maxResponse    = 64 << 20
+	maxUnpacked    = 64 << 20
+)
+
+// connection is a Sarama client that can be cut off in the middle of a call.
+type connection struct {
+	sarama.Client
+	sockets *sockets
+}
+
+// connect prepares a connection. Nothing is dialled before it is used, so the
+// error is about the settings, never about Kafka. bufferSize is how many
+// records are read ahead of the consumer, per partition.
+func connect(cfg Config, bufferSize int) (*connection, error) {
+	sockets := newSockets()
+	client, err := sarama.NewClient(cfg.Brokers, settings(cfg, bufferSize, sockets))
+	if err != nil {
+		return nil, err
+	}
+	return &connection{Client: client, sockets: sockets}, nil
+}
+
+// bind cuts the connection if ctx ends before the returned function is called.
+func (c *connection) bind(ctx context.Context) (release func() bool) {
+	return context.AfterFunc(ctx, c.sockets.cut)
+}
+
+func (c *connection) close() {
+	c.sockets.cut()
+	_ = c.Close()
+}
+
+// boundSarama sets the limits that Sarama keeps in package variables. Its
+// metrics are switched off: nobody reads them, and their ticker never ends.
+var boundSarama = sync.OnceFunc(func() {
+	sarama.MaxResponseSize = maxResponse
+	sarama.MaxDecompressedBatchSize = maxUnpacked
+	metrics.UseNilMetrics = true
+})
+
+func settings(cfg Config, bufferSize int, sockets *sockets) *sarama.Config {
+	boundSarama()
+	s := sarama.NewConfig()
+	// The oldest protocol that has all we use; spoken by Kafka 2.8 and every later one.
+	s.Version = sarama.V2_8_0_0
+	s.ClientID = cfg.ClientID
+	s.ChannelBufferSize = bufferSize
+
+	s.Net.Proxy.Enable = true
+	s.Net.Proxy.Dialer = sockets
+	s.Net.ReadTimeout = readTimeout
+	s.Net.WriteTimeout = readTimeout
+
+	s.Metadata.Full = false
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Metadata.RefreshFrequency = time.Minute
+	s.Metadata.Timeout = readTimeout
+
+	s.Consumer.Return.Errors = true
+	s.Consumer.Fetch.Default = partitionBytes
+	s.Consumer.Fetch.MaxBytes = fetchBytes
+	s.Consumer.Retry.Backoff = time.Second
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Offsets.AutoCommit.Enable = true
+	s.Consumer.Offsets.AutoCommit.Interval = time.Second
+	s.Consumer.Group.InstanceId = cfg.InstanceID
+	s.Consumer.Group.ResetInvalidOffsets = false // Setup looks at the log's ends itself, and says what is missing
+	s.Consumer.Group.Session.Timeout = sessionTimeout
+	s.Consumer.Group.Heartbeat.Interval = heartbeat
+	s.Consumer.Group.Rebalance.Timeout = rebalanceTimeout
+	s.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
+	// Eager: every rebalance ends the session, so every claim begins with Setup.
+	s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
+	return s
+}

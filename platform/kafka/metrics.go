@@ -1,0 +1,61 @@
+package kafka
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type outcome string
+
+const (
+	handled      outcome = "handled"
+	deadLettered outcome = "dead_lettered"
+	passedOver   outcome = "passed_over"
+)
+
+type instruments struct {
+	records *prometheus.CounterVec
+	retries prometheus.Counter
+	gone    prometheus.Counter
+	lag     *prometheus.GaugeVec
+}
+
+func newInstruments(reg prometheus.Registerer, group string) *instruments {
+	labels := prometheus.Labels{"group": group}
+	i := &instruments{
+		records: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kafka_consumer_records_total", ConstLabels: labels,
+			Help: "Records that are done with, by what became of them.",
+		}, []string{"outcome"}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_retries_total", ConstLabels: labels,
+			Help: "Times that records were given to the handler again after an error.",
+		}),
+		gone: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_gone_records_total", ConstLabels: labels,
+			Help: "Records that the log dropped before the group had read them.",
+		}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "kafka_consumer_lag_records", ConstLabels: labels,
+			Help: "Records still to be read, by partition that this member holds.",
+		}, []string{"partition"}),
+	}
+	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
+		i.records.WithLabelValues(string(outcome))
+	}
+	reg.MustRegister(i.records, i.retries, i.gone, i.lag)
+	return i
+}
+
+func (i *instruments) count(what outcome, records int) {
+	i.records.WithLabelValues(string(what)).Add(float64(records))
+}
+
+func (i *instruments) setLag(partition int32, records int64) {
+	i.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(max(records, 0)))
+}
+
+func (i *instruments) dropLag(partition int32) {
+	i.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
+}

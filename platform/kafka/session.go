@@ -1,0 +1,186 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/IBM/sarama"
+)
+
+// session is the group's membership from one rebalance to the next: Sarama's
+// handler, made anew each time.
+type session struct {
+	group  *Group
+	conn   *connection
+	starts map[int32]begin // written by Setup, which ends before the claims begin
+
+	mu       sync.Mutex
+	why      error // the first claim's reason to end the session
+	progress bool
+}
+
+// begin is where a claim begins.
+type begin struct {
+	offset int64 // the first record to read
+	floor  int64 // what the ledger said, or offset where it had no opinion
+	oldest int64 // the log's start
+}
+
+// Setup decides where each claim begins and moves the group's offset there.
+func (s *session) Setup(members sarama.ConsumerGroupSession) error {
+	topic := s.group.cfg.Topic
+	if err := checkPartitions(s.conn, topic, s.group.cfg.Partitions); err != nil {
+		return err
+	}
+	partitions := members.Claims()[topic]
+	committed, err := s.committed(partitions)
+	if err != nil {
+		return fmt.Errorf("read the group's offsets: %w", err)
+	}
+	s.starts = make(map[int32]begin, len(partitions))
+	for _, partition := range partitions {
+		begin, err := s.locate(members.Context(), partition, committed[partition])
+		if err != nil {
+			return fmt.Errorf("find where to begin in partition %d: %w", partition, err)
+		}
+		s.starts[partition] = begin
+		// One of the two moves it: Reset only back, Mark only forward.
+		members.ResetOffset(topic, partition, begin.offset, "")
+		members.MarkOffset(topic, partition, begin.offset, "")
+	}
+	s.group.presence.here()
+	s.group.log.Info("joined the group", "partitions", partitions, "generation", members.GenerationID())
+	return nil
+}
+
+// Cleanup has nothing to do: the claims have returned, Sarama flushes the offsets.
+func (s *session) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+// ConsumeClaim works through one partition. Its return ends the session for all.
+func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source sarama.ConsumerGroupClaim) error {
+	partition := source.Partition()
+	begin := s.starts[partition]
+	afterwards, cancel := outlive(members.Context(), lasting)
+	defer cancel()
+	c := &claim{
+		group:   s.group,
+		log:     s.group.log.With("partition", partition),
+		session: members.Context(),
+		lasting: afterwards,
+		source:  source,
+		mark: func(offset int64) {
+			members.MarkOffset(source.Topic(), partition, offset, "")
+		},
+		oldest:   begin.oldest,
+		floor:    begin.floor,
+		position: begin.offset,
+	}
+	defer s.group.instruments.dropLag(partition)
+	err := c.run()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress = s.progress || c.progress
+	if err != nil && s.why == nil {
+		s.why = fmt.Errorf("partition %d: %w", partition, err)
+	}
+	return nil
+}
+
+// committed asks the coordinator for the group's offsets; -1 where there is none.
+func (s *session) committed(partitions []int32) (map[int32]int64, error) {
+	offsets := make(map[int32]int64, len(partitions))
+	if len(partitions) == 0 {
+		return offsets, nil
+	}
+	topic, group := s.group.cfg.Topic, s.group.cfg.Group
+	coordinator, err := s.conn.Coordinator(group)
+	if err != nil {
+		return nil, err
+	}
+	request := sarama.NewOffsetFetchRequest(s.conn.Config().Version, group, map[string][]int32{topic: partitions})
+	response, err := coordinator.FetchOffset(request)
+	if err != nil {
+		return nil, err
+	}
+	for _, partition := range partitions {
+		block := response.GetBlock(topic, partition)
+		switch {
+		case block == nil && response.Err != sarama.ErrNoError:
+			return nil, response.Err
+		case block == nil:
+			return nil, sarama.ErrIncompleteResponse
+		case block.Err != sarama.ErrNoError:
+			return nil, block.Err
+		}
+		offsets[partition] = block.Offset
+	}
+	return offsets, nil
+}
+
+// locate finds where the claim begins: where the ledger says, otherwise at the
+// committed offset, otherwise at the log's start.
+func (s *session) locate(ctx context.Context, partition int32, committed int64) (begin, error) {
+	oldest, newest, err := s.ends(partition)
+	if err != nil {
+		return begin{}, err
+	}
+	answer := int64(-1)
+	if ledger, ok := s.group.handler.(Ledger); ok {
+		if answer, err = s.ask(ctx, ledger, partition, oldest, newest); err != nil {
+			return begin{}, err
+		}
+		if answer > newest { // the log may have grown while the ledger moved
+			if oldest, newest, err = s.ends(partition); err != nil {
+				return begin{}, err
+			}
+		}
+	}
+	wanted := answer
+	if answer < 0 {
+		wanted = committed
+	}
+	found := begin{offset: wanted, floor: wanted, oldest: oldest}
+	switch {
+	case wanted < 0:
+		found.offset, found.floor = oldest, oldest
+	case wanted < oldest:
+		s.group.instruments.gone.Add(float64(oldest - wanted))
+		s.group.log.Error("records were deleted before they were read; going on with the oldest there is",
+			"partition", partition, "wanted", wanted, "oldest", oldest)
+		found.offset = oldest
+	case wanted > newest && answer >= 0:
+		return begin{}, fmt.Errorf("the ledger says %d, but the log ends at %d", answer, newest)
+	case wanted > newest:
+		s.group.log.Error("the group had read further than the log goes, which must be another log; beginning at its start",
+			"partition", partition, "wanted", wanted, "oldest", oldest, "newest", newest)
+		found.offset, found.floor = oldest, oldest
+	}
+	return found, nil
+}
+
+// ask keeps asking until there is an answer or the session ends: the members
+// heartbeat meanwhile, so nothing is rebalanced because a ledger is away.
+func (s *session) ask(ctx context.Context, ledger Ledger, partition int32, oldest, newest int64) (int64, error) {
+	held := holdup{log: s.group.log.With("partition", partition), what: "asking the ledger", offset: oldest}
+	for {
+		answer, err := start(ctx, ledger, partition, oldest, newest)
+		if err == nil {
+			held.over()
+			return answer, nil
+		}
+		held.failed(err)
+		if ended := held.pause.wait(ctx); ended != nil {
+			return 0, errors.Join(ended, err)
+		}
+	}
+}
+
+func (s *session) ends(partition int32) (oldest, newest int64, err error) {
+	if oldest, err = s.conn.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetOldest); err != nil {
+		return 0, 0, err
+	}
+	newest, err = s.conn.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetNewest)
+	return oldest, newest, err
+}

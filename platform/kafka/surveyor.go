@@ -1,0 +1,83 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/IBM/sarama"
+)
+
+// surveyor asks where a topic's partitions end, over a connection of its own:
+// on the consumer's it would wait behind the fetches.
+type surveyor struct {
+	cfg    Config
+	topic  string
+	turn   chan struct{} // held by whoever uses the rest
+	conn   *connection
+	closed bool
+}
+
+func newSurveyor(cfg Config, topic string) *surveyor {
+	return &surveyor{cfg: cfg, topic: topic, turn: make(chan struct{}, 1)}
+}
+
+func (s *surveyor) ends(ctx context.Context) (map[int32]int64, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	ends, err := s.ask(ctx)
+	if err != nil {
+		s.disconnect()
+		if ctx.Err() != nil {
+			err = errors.Join(ctx.Err(), err)
+		}
+		return nil, fmt.Errorf("ask for the ends of topic %q: %w", s.topic, err)
+	}
+	return ends, nil
+}
+
+func (s *surveyor) ask(ctx context.Context) (map[int32]int64, error) {
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	if s.conn == nil || s.conn.sockets.isCut() {
+		conn, err := connect(s.cfg, 0)
+		if err != nil {
+			return nil, err
+		}
+		s.conn = conn
+	}
+	defer s.conn.bind(ctx)()
+	partitions, err := s.conn.Partitions(s.topic)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[int32]int64, len(partitions))
+	for _, partition := range partitions {
+		end, err := s.conn.GetOffset(s.topic, partition, sarama.OffsetNewest)
+		if err != nil {
+			return nil, err
+		}
+		ends[partition] = end
+	}
+	return ends, nil
+}
+
+func (s *surveyor) disconnect() {
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
+	}
+}
+
+func (s *surveyor) close() {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	s.closed = true
+	s.disconnect()
+}
