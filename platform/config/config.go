@@ -1,13 +1,118 @@
-// Package config stub.
+// Package config fills a struct of settings from its defaults, a YAML file and
+// the environment, strictly: what it does not understand is an error, and all
+// errors are reported at once.
 package config
 
-import "io"
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 
-type Secret string
+	"github.com/spf13/viper"
+)
 
-func (s Secret) Reveal() string { return string(s) }
-func (s Secret) String() string { return "[secret]" }
+// Load fills into, a pointer to a struct that holds the defaults, from file
+// (YAML; no file when empty) and then from environ (as os.Environ gives it). A field
+// tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the
+// key rate_limit.requests and the variable RATE_LIMIT_REQUESTS; an empty
+// variable counts as unset. Fields may be string, bool, int, float64,
+// time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of those (in
+// the environment with commas).
+//
+// Each struct with a method Validate() error is asked afterwards. The error
+// joins one error for every unknown key and bad value, with its key, its value
+// (not of a Secret) and its source.
+func Load(into any, file string, environ []string) error {
+	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
+	l.settings = settings(l.root, "")
+	if err := l.read(environ); err != nil {
+		return err
+	}
+	l.findUnknown()
+	l.decode()
+	l.validate(l.root, "")
+	return errors.Join(l.errs...)
+}
 
-func Load(into any, file string, environ []string) error { panic("soon") }
-func Invalid(key, format string, args ...any) error      { panic("soon") }
-func Print(w io.Writer, cfg any) error                   { panic("soon") }
+type loader struct {
+	root     reflect.Value
+	settings []setting
+	viper    *viper.Viper
+	file     string
+	sources  map[string]string // by key, of settings that are not the default
+	errs     []error
+}
+
+// read lays the three sources over one another.
+func (l *loader) read(environ []string) error {
+	if l.file != "" {
+		l.viper.SetConfigFile(l.file)
+		l.viper.SetConfigType("yaml")
+		if err := l.viper.ReadInConfig(); err != nil {
+			return fmt.Errorf("file %s: %w", l.file, err)
+		}
+	}
+	env := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	for _, s := range l.settings {
+		l.viper.SetDefault(s.key, s.value.Interface())
+		if l.viper.InConfig(s.key) {
+			l.sources[s.key] = "file " + l.file
+		}
+		if value := env[s.env()]; value != "" {
+			l.viper.Set(s.key, value)
+			l.sources[s.key] = "environment " + s.env()
+		}
+	}
+	return nil
+}
+
+// credential recognises a value that must not be shown although its key is
+// unknown: a misspelt secret.
+var credential = regexp.MustCompile(`(?i)pas+w|pwd|secret|token|dsn|credential|://[^/]*@`)
+
+func (l *loader) findUnknown() {
+	for _, key := range slices.Sorted(slices.Values(l.viper.AllKeys())) {
+		if slices.ContainsFunc(l.settings, func(s setting) bool { return s.key == key }) {
+			continue
+		}
+		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
+			continue // a section left empty
+		}
+		shown := fmt.Sprintf("%q", fmt.Sprint(l.viper.Get(key)))
+		if credential.MatchString(key + " " + shown) {
+			shown = hidden
+		}
+		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
+	}
+}
+
+func (l *loader) decode() {
+	for _, s := range l.settings {
+		if l.sources[s.key] == "" {
+			continue
+		}
+		raw := l.viper.Get(s.key)
+		if err := assign(s.value, raw); err != nil {
+			l.errs = append(l.errs, &badValue{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
+		}
+	}
+}
+
+// badValue is an error about one setting.
+type badValue struct {
+	setting setting
+	raw     any
+	source  string
+	problem string
+}
+
+func (e *badValue) Error() string {
+	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.shown(e.raw), e.source, e.problem)
+}

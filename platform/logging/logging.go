@@ -1,21 +1,114 @@
-// Package logging stub.
+// Package logging makes the structured logger of a service: JSON for machines,
+// readable text on a terminal, each line with the request and trace it belongs to.
 package logging
 
 import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lmittmann/tint"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/todo/platform/config"
 )
 
+// Config says what is logged and how. Format is "json", "text", or "auto":
+// text when the output is a terminal, JSON otherwise.
 type Config struct {
 	Level  slog.Level `config:"level"`
 	Format string     `config:"format"`
 }
 
-func New(w io.Writer, cfg Config, service string) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }
+// Validate refuses an unknown format.
+func (c Config) Validate() error {
+	switch c.Format {
+	case "", "auto", "json", "text":
+		return nil
+	}
+	return config.Invalid("format", "must be auto, json or text")
+}
 
-type key struct{}
+// New returns a logger that writes to w and names the service in every line.
+// Its …Context methods add request_id, trace_id and span_id when ctx has them.
+// Times are in UTC.
+func New(w io.Writer, cfg Config, service string) *slog.Logger {
+	terminal := isTerminal(w)
+	var h slog.Handler
+	if cfg.Format == "text" || cfg.Format != "json" && terminal {
+		h = tint.NewHandler(w, &tint.Options{Level: cfg.Level, ReplaceAttr: inUTC, TimeFormat: time.TimeOnly, NoColor: !terminal})
+	} else {
+		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: inUTC})
+	}
+	return slog.New(contextual{h}).With("service", service)
+}
 
-func WithRequestID(ctx context.Context, id string) context.Context { return context.WithValue(ctx, key{}, id) }
-func RequestID(ctx context.Context) string                         { id, _ := ctx.Value(key{}).(string); return id }
-func AcceptRequestID(incoming string) string                       { panic("soon") }
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func inUTC(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
+}
+
+// contextual adds what ctx knows to each record.
+type contextual struct{ slog.Handler }
+
+func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextual{h.Handler.WithAttrs(attrs)}
+}
+
+func (h contextual) WithGroup(name string) slog.Handler {
+	return contextual{h.Handler.WithGroup(name)}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID returns a context whose log lines carry id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID returns the request id in ctx, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// AcceptRequestID returns the id a client sent when it is safe to log and to
+// echo (1 to 64 letters, digits, dots, dashes and underscores), and a new one
+// otherwise.
+func AcceptRequestID(incoming string) string {
+	if incoming == "" || len(incoming) > 64 {
+		return uuid.NewString()
+	}
+	for _, c := range []byte(incoming) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return uuid.NewString()
+		}
+	}
+	return incoming
+}

@@ -1,0 +1,265 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.yaml.in/yaml/v3"
+
+	"example.com/todo/platform/config"
+)
+
+type limit struct {
+	Requests int           `config:"requests"`
+	Window   time.Duration `config:"window"`
+}
+
+func (l limit) Validate() error {
+	var errs []error
+	if l.Requests < 1 {
+		errs = append(errs, config.Invalid("requests", "must be at least 1"))
+	}
+	if l.Window <= 0 {
+		errs = append(errs, config.Invalid("window", "must be positive"))
+	}
+	return errors.Join(errs...)
+}
+
+type shared struct {
+	Verbose bool `config:"verbose"`
+}
+
+type database struct {
+	DSN   config.Secret `config:"dsn"`
+	Conns int32         `config:"conns"`
+}
+
+type everything struct {
+	shared
+	Name    string         `config:"name"`
+	Ratio   float64        `config:"ratio"`
+	Level   slog.Level     `config:"level"`
+	Brokers []string       `config:"brokers"`
+	Proxies []netip.Prefix `config:"proxies"`
+	Limit   limit          `config:"rate_limit"`
+	DB      database       `config:"postgres"`
+	Unset   int            // without a tag: not a setting
+}
+
+func defaults() everything {
+	return everything{
+		Name:    "default",
+		Ratio:   0.5,
+		Brokers: []string{"localhost:9092"},
+		Limit:   limit{Requests: 60, Window: time.Minute},
+		DB:      database{DSN: "postgres://localhost/db?sslmode=disable", Conns: 4},
+	}
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "settings.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEnvironmentGoesOverFileGoesOverDefaults(t *testing.T) {
+	t.Parallel()
+	got := defaults()
+	path := file(t, `
+name: from file
+ratio: 0.25
+level: warn
+brokers: [a:1, b:2]
+proxies:
+rate_limit:
+  requests: 10
+  window: 1m30s
+postgres:
+`)
+	err := config.Load(&got, path, []string{
+		"NAME=from=environment", "RATE_LIMIT_REQUESTS=7", "PROXIES=10.0.0.0/8, fd00::/8", "VERBOSE=true",
+		"POSTGRES_DSN=postgres://env", "POSTGRES_CONNS=", "UNRELATED=1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := everything{
+		shared:  shared{Verbose: true},
+		Name:    "from=environment",
+		Ratio:   0.25,
+		Level:   slog.LevelWarn,
+		Brokers: []string{"a:1", "b:2"},
+		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		Limit:   limit{Requests: 7, Window: 90 * time.Second},
+		DB:      database{DSN: "postgres://env", Conns: 4},
+	}
+	opts := cmp.Options{cmp.AllowUnexported(everything{}), cmpopts.EquateComparable(netip.Prefix{}, config.Secret(""))}
+	if diff := cmp.Diff(want, got, opts); diff != "" {
+		t.Error(diff)
+	}
+	if got.DB.DSN.Reveal() != "postgres://env" {
+		t.Error("the secret is not what the environment says")
+	}
+}
+
+func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		file string
+		env  []string
+		want []string // FILE stands for the path
+	}{
+		"unknown key":         {file: "nmae: x", want: []string{`nmae: "x" from file FILE: there is no such setting`}},
+		"unknown section":     {file: "cache: {ttl: 5}", want: []string{`cache.ttl: "5" from file FILE: there is no such setting`}},
+		"value for a section": {file: "rate_limit: 5", want: []string{`rate_limit: "5" from file FILE: there is no such setting`}},
+		"section for a value": {file: "name: {first: x}", want: []string{`name.first: "x" from file FILE: there is no such setting`,
+			`name: "map[first:x]" from file FILE: must be text: put it in quotes`}},
+		"unknown key, no value": {file: "nothing:", want: []string{`nothing: "<nil>" from file FILE: there is no such setting`}},
+		"number from file":      {file: "rate_limit: {requests: 1.5}", want: []string{`rate_limit.requests: "1.5" from file FILE: must be a whole number`}},
+		"number from env":       {env: []string{"RATE_LIMIT_REQUESTS=ten"}, want: []string{`rate_limit.requests: "ten" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
+		"out of range":          {env: []string{"POSTGRES_CONNS=3000000000"}, want: []string{`postgres.conns: "3000000000" from environment POSTGRES_CONNS: is out of range`}},
+		"no unit":               {file: "rate_limit: {window: 60}", want: []string{`rate_limit.window: "60" from file FILE: must be a duration with its unit, such as 250ms or 1m30s`}},
+		"bool":                  {env: []string{"VERBOSE=maybe"}, want: []string{`verbose: "maybe" from environment VERBOSE: must be true or false`}},
+		"not a number":          {env: []string{"RATIO=NaN"}, want: []string{`ratio: "NaN" from environment RATIO: must be a number`}},
+		"number as text":        {file: "name: 0123", want: []string{`name: "83" from file FILE: must be text: put it in quotes`}},
+		"not a list":            {file: "brokers: 5", want: []string{`brokers: "5" from file FILE: must be a list`}},
+		"level":                 {env: []string{"LEVEL=loud"}, want: []string{`level: "loud" from environment LEVEL: slog: level string "loud": unknown name`}},
+		"item of a list": {env: []string{"PROXIES=10.0.0.0/8,nonsense"},
+			want: []string{`proxies: "10.0.0.0/8,nonsense" from environment PROXIES: item 2: netip.ParsePrefix("nonsense"): no '/'`}},
+		"rules of a section": {file: "rate_limit: {requests: 0}", env: []string{"RATE_LIMIT_WINDOW=0s"}, want: []string{
+			`rate_limit.requests: "0" from file FILE: must be at least 1`,
+			`rate_limit.window: "0s" from environment RATE_LIMIT_WINDOW: must be positive`}},
+		"unreadable is not judged by the rules too": {env: []string{"RATE_LIMIT_REQUESTS=x"},
+			want: []string{`rate_limit.requests: "x" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
+		"all at once": {file: "nmae: x\nratio: much", env: []string{"VERBOSE=2"}, want: []string{
+			`nmae: "x" from file FILE: there is no such setting`,
+			`verbose: "2" from environment VERBOSE: must be true or false`,
+			`ratio: "much" from file FILE: must be a number`}},
+		"a secret of the wrong type": {file: "postgres: {dsn: 12345}", want: []string{`postgres.dsn: [secret] from file FILE: must be text: put it in quotes`}},
+		"a secret under a wrong key": {file: "postgres: {pasword: hunter2}", want: []string{`postgres.pasword: [secret] from file FILE: there is no such setting`}},
+		"a secret in an address":     {file: "database: 'postgres://u:hunter2@h/db'", want: []string{`database: [secret] from file FILE: there is no such setting`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := ""
+			if test.file != "" {
+				path = file(t, test.file)
+			}
+			cfg := defaults()
+			err := config.Load(&cfg, path, test.env)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			want := strings.ReplaceAll(strings.Join(test.want, "\n"), "FILE", path)
+			if diff := cmp.Diff(want, err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestABadDefaultIsNamedToo(t *testing.T) {
+	t.Parallel()
+	err := config.Load(&struct {
+		Limit limit `config:"limit"`
+	}{}, "", nil)
+	if err == nil || !strings.Contains(err.Error(), `limit.requests: "0" from default: must be at least 1`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnUnreadableFileIsNamed(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing.yaml")
+	for _, path := range []string{missing, file(t, "a: [1"), file(t, "name: a\nname: b")} {
+		cfg := defaults()
+		if err := config.Load(&cfg, path, nil); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
+func TestSecretsNeverPrint(t *testing.T) {
+	t.Parallel()
+	db := database{DSN: "hunter2"}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", db.DSN, "struct", db)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", db.DSN, "struct", db)
+	asJSON, _ := json.Marshal(map[string]any{"struct": db, "pointer": &db, "secret": db.DSN})
+	asYAML, _ := yaml.Marshal(db)
+	printed := []string{log.String(), string(asJSON), string(asYAML), db.DSN.String()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T %[1]v"} {
+		printed = append(printed, fmt.Sprintf(verb, db), fmt.Sprintf(verb, &db), fmt.Sprintf(verb, db.DSN), fmt.Sprintf(verb, []config.Secret{db.DSN}))
+	}
+	hex := fmt.Sprintf("%x", "hunter2")
+	for _, text := range printed {
+		if strings.Contains(text, "hunter2") || strings.Contains(strings.ToLower(text), hex) {
+			t.Errorf("the secret shows in %s", text)
+		}
+	}
+}
+
+func TestPrintShowsWhatHoldsAndHowToChangeIt(t *testing.T) {
+	t.Parallel()
+	cfg := defaults()
+	cfg.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	var out bytes.Buffer
+	if err := config.Print(&out, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	want := `verbose: false # VERBOSE
+name: default # NAME
+ratio: 0.5 # RATIO
+level: INFO # LEVEL
+brokers: ['localhost:9092'] # BROKERS
+proxies: [10.0.0.0/8] # PROXIES
+rate_limit:
+    requests: 60 # RATE_LIMIT_REQUESTS
+    window: 1m0s # RATE_LIMIT_WINDOW
+postgres:
+    dsn: '[secret]' # POSTGRES_DSN
+    conns: 4 # POSTGRES_CONNS
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+	cfg.DB.DSN = ""
+	out.Reset()
+	if err := config.Print(&out, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), `dsn: '' # POSTGRES_DSN`) {
+		t.Errorf("an unset secret should show as unset:\n%s", out.String())
+	}
+}
+
+func TestWhatPrintWroteLoadsAgain(t *testing.T) {
+	t.Parallel()
+	cfg := defaults()
+	var out bytes.Buffer
+	if err := config.Print(&out, cfg); err != nil {
+		t.Fatal(err)
+	}
+	var again everything
+	if err := config.Load(&again, file(t, out.String()), []string{"POSTGRES_DSN=" + cfg.DB.DSN.Reveal()}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(cfg, again, cmp.AllowUnexported(everything{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}

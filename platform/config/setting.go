@@ -1,0 +1,144 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A setting is one leaf of the settings struct.
+type setting struct {
+	key   string // as in the file: rate_limit.requests
+	value reflect.Value
+}
+
+// env is the setting's environment variable: RATE_LIMIT_REQUESTS.
+func (s setting) env() string {
+	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+// shown is the setting's value v in a form for messages.
+func (s setting) shown(v any) string {
+	if s.value.Type() == reflect.TypeFor[Secret]() {
+		return hidden
+	}
+	return fmt.Sprintf("%q", fmt.Sprint(v))
+}
+
+// settings lists the leaves of the struct v in order. An embedded struct
+// without a tag counts as part of v.
+func settings(v reflect.Value, section string) []setting {
+	var all []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		tag := f.Tag.Get("config")
+		switch {
+		case tag == "" && f.Anonymous:
+			all = append(all, settings(v.Field(i), section)...)
+		case tag == "":
+		case isSection(v.Field(i)):
+			all = append(all, settings(v.Field(i), join(section, tag))...)
+		default:
+			all = append(all, setting{join(section, tag), v.Field(i)})
+		}
+	}
+	return all
+}
+
+// isSection tells a struct of settings from a struct that is one value, such
+// as netip.Prefix.
+func isSection(v reflect.Value) bool {
+	return v.Kind() == reflect.Struct && !reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+func join(section, key string) string {
+	if section == "" {
+		return key
+	}
+	return section + "." + key
+}
+
+// assign puts raw, a string from the environment or a value decoded from YAML,
+// into dst. The error says what would have been accepted.
+func assign(dst reflect.Value, raw any) error {
+	text := fmt.Sprint(raw)
+	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	switch dst.Kind() {
+	case reflect.String:
+		if _, ok := raw.(string); !ok {
+			return errors.New("must be text: put it in quotes")
+		}
+		dst.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("must be true or false")
+		}
+		dst.SetBool(b)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return assignInt(dst, text)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.New("must be a number")
+		}
+		dst.SetFloat(f)
+	case reflect.Slice:
+		return assignList(dst, raw)
+	default:
+		return fmt.Errorf("has the type %s, which no setting can have", dst.Type())
+	}
+	return nil
+}
+
+func assignInt(dst reflect.Value, text string) error {
+	if dst.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return errors.New("must be a duration with its unit, such as 250ms or 1m30s")
+		}
+		dst.SetInt(int64(d))
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, dst.Type().Bits())
+	if errors.Is(err, strconv.ErrRange) {
+		return errors.New("is out of range")
+	}
+	if err != nil {
+		return errors.New("must be a whole number")
+	}
+	dst.SetInt(n)
+	return nil
+}
+
+// assignList takes a YAML list, or text with commas.
+func assignList(dst reflect.Value, raw any) error {
+	var items []any
+	switch raw := raw.(type) {
+	case []any:
+		items = raw
+	case string:
+		for item := range strings.SplitSeq(raw, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				items = append(items, item)
+			}
+		}
+	default:
+		return errors.New("must be a list")
+	}
+	list := reflect.MakeSlice(dst.Type(), len(items), len(items))
+	for i, item := range items {
+		if err := assign(list.Index(i), item); err != nil {
+			return fmt.Errorf("item %d: %w", i+1, err)
+		}
+	}
+	dst.Set(list)
+	return nil
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// Invalid is for the Validate method of a settings struct: the value of key,
+// relative to that struct, breaks a rule. Load adds the section, the value and
+// where it came from. Several are returned with errors.Join.
+func Invalid(key, format string, args ...any) error {
+	return &invalid{key: key, problem: fmt.Sprintf(format, args...)}
+}
+
+type invalid struct{ key, problem string }
+
+func (e *invalid) Error() string { return e.key + ": " + e.problem }
+
+// validate asks the struct v and those within. An embedded struct's Validate
+// is its parent's by promotion.
+func (l *loader) validate(v reflect.Value, section string) {
+	if asked, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
+		l.locate(section, asked.Validate())
+	}
+	for i := range v.NumField() {
+		if tag := v.Type().Field(i).Tag.Get("config"); tag != "" && isSection(v.Field(i)) {
+			l.validate(v.Field(i), join(section, tag))
+		}
+	}
+}
+
+// locate turns what Validate returned into errors with key, value and source.
+func (l *loader) locate(section string, err error) {
+	if err == nil {
+		return
+	}
+	if joined, ok := any(err).(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			l.locate(section, one)
+		}
+		return
+	}
+	var bad *invalid
+	if !errors.As(err, &bad) {
+		l.errs = append(l.errs, err)
+		return
+	}
+	key := join(section, bad.key)
+	for _, s := range l.settings {
+		if s.key == key {
+			l.complain(s, bad.problem)
+			return
+		}
+	}
+	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, bad.problem))
+}
+
+// complain adds an error about s, unless its value could not even be read.
+func (l *loader) complain(s setting, problem string) {
+	for _, err := range l.errs {
+		if earlier, ok := errors.AsType[*badValue](err); ok && earlier.setting.key == s.key {
+			return
+		}
+	}
+	source := l.sources[s.key]
+	if source == "" {
+		source = "default"
+	}
+	l.errs = append(l.errs, &badValue{setting: s, raw: s.value.Interface(), source: source, problem: problem})
+}
