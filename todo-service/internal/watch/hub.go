@@ -1,0 +1,222 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+const (
+	pollEvery   = time.Second // how late a change can be when the feed is away
+	logTimeout  = 5 * time.Second
+	readAtOnce  = 256 // announcements the follower reads from the log
+	retryPause  = 200 * time.Millisecond
+	retryAtMost = 2 * time.Second
+)
+
+// Log is the record of all announcements. A number, once any reader or the feed
+// has shown it, belongs to that announcement for ever.
+type Log interface {
+	// After returns the announcements that follow seq, in order and without gaps,
+	// at most limit.
+	After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error)
+	// Bounds returns what is there: the seqs from purgedThrough+1 to head.
+	Bounds(ctx context.Context) (purgedThrough, head int64, err error)
+}
+
+// Feed tells of announcements as they are made. It may lose, repeat and reorder
+// them.
+type Feed interface {
+	// Subscribe calls deliver for each announcement until ctx ends (nil) or the
+	// feed fails (an error), and doubt whenever some may have been missed, first
+	// once the subscription stands. It makes both calls from its own goroutine.
+	Subscribe(ctx context.Context, doubt func(), deliver func(task.Announcement)) error
+}
+
+// Hub is the one follower of the process and the place where watchers meet it.
+type Hub struct {
+	feed Feed
+	log  Log
+	out  *slog.Logger
+
+	doubt   chan struct{} // asks the follower to read the log; holds one request
+	stopped chan struct{} // closed when Run ends
+
+	mu      sync.RWMutex
+	known   bool // where the log's head is; until then the ring means nothing
+	ring    ring
+	changed chan struct{} // closed, and replaced, when the ring has grown
+
+	watchers prometheus.Gauge
+	gaps     prometheus.Counter
+}
+
+// NewHub returns a hub over feed and log. Watchers are served while Run runs.
+func NewHub(feed Feed, log Log, out *slog.Logger, reg prometheus.Registerer) *Hub {
+	metrics := promauto.With(reg)
+	return &Hub{
+		feed:     feed,
+		log:      log,
+		out:      out,
+		doubt:    make(chan struct{}, 1),
+		stopped:  make(chan struct{}),
+		changed:  make(chan struct{}),
+		watchers: metrics.NewGauge(prometheus.GaugeOpts{Name: "todo_watchers", Help: "Open watches."}),
+		gaps: metrics.NewCounter(prometheus.CounterOpts{
+			Name: "todo_watch_gaps_total",
+			Help: "Announcements that came from the log because the live feed did not bring them in order.",
+		}),
+	}
+}
+
+// Run follows the log until ctx ends, and returns nil. All watches then end with
+// fault.Unavailable. Feed and log may be away at any time: what they have
+// meanwhile is delivered when they are back.
+func (h *Hub) Run(ctx context.Context) error {
+	defer close(h.stopped)
+	var parts sync.WaitGroup
+	parts.Go(func() { h.subscribe(ctx) })
+	parts.Go(func() { h.follow(ctx) })
+	parts.Wait()
+	return nil
+}
+
+// subscribe keeps one subscription.
+func (h *Hub) subscribe(ctx context.Context) {
+	pause, failing := retryPause, false
+	for {
+		err := h.feed.Subscribe(ctx, func() {
+			if failing {
+				h.out.InfoContext(ctx, "the live feed is back")
+			}
+			pause, failing = retryPause, false
+			h.raiseDoubt()
+		}, h.hear)
+		if ctx.Err() != nil {
+			return
+		}
+		if !failing {
+			h.out.WarnContext(ctx, "the live feed is away: watchers are served from the log, up to a second late", "error", err)
+			failing = true
+		}
+		wait(ctx, pause/2+rand.N(pause/2))
+		pause = min(2*pause, retryAtMost)
+	}
+}
+
+// hear takes an announcement from the feed. Only the very next one can be
+// trusted to leave no gap.
+func (h *Hub) hear(a task.Announcement) {
+	h.mu.Lock()
+	next := h.known && a.Seq == h.ring.tip+1
+	doubtful := !h.known || a.Seq > h.ring.tip+1
+	if next {
+		h.grow(a)
+	}
+	h.mu.Unlock()
+	if doubtful {
+		h.raiseDoubt()
+	}
+}
+
+func (h *Hub) raiseDoubt() {
+	select {
+	case h.doubt <- struct{}{}:
+	default: // the follower has yet to read, and will see this too
+	}
+}
+
+// follow reads the log whenever there is doubt, and once in a while without.
+func (h *Hub) follow(ctx context.Context) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	failing := false
+	for {
+		err := h.catchUp(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			h.out.WarnContext(ctx, "the log can not be read: watchers wait", "error", err)
+		case err == nil && failing:
+			h.out.InfoContext(ctx, "the log can be read again")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		case <-h.doubt:
+		}
+	}
+}
+
+// catchUp brings the ring to the log's head.
+func (h *Hub) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	h.mu.RLock()
+	known, tip := h.known, h.ring.tip
+	h.mu.RUnlock()
+	if !known {
+		_, head, err := h.log.Bounds(ctx)
+		if err != nil {
+			return err
+		}
+		h.mu.Lock()
+		h.known, h.ring.tip, tip = true, head, head
+		h.mu.Unlock()
+	}
+	for {
+		missed, err := h.log.After(ctx, tip, readAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(missed) > 0 {
+			h.mu.Lock()
+			h.grow(missed...)
+			h.mu.Unlock()
+			h.gaps.Add(float64(len(missed)))
+			tip = missed[len(missed)-1].Seq
+		}
+		if len(missed) < readAtOnce {
+			return nil
+		}
+	}
+}
+
+// grow adds to the ring and wakes the watchers. The caller holds mu.
+func (h *Hub) grow(next ...task.Announcement) {
+	for _, a := range next {
+		h.ring.add(a)
+	}
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// after returns what the ring has for a watcher at seq: the next announcements,
+// or that it is behind, or else a channel that tells of more.
+func (h *Hub) after(seq int64, limit int) (next []task.Announcement, behind bool, more <-chan struct{}) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.known {
+		next, behind = h.ring.after(seq, limit)
+	}
+	return next, behind, h.changed
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,218 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
+)
+
+func TestEveryWatcherGetsEveryChangeInOrderWhateverTheFeedDoes(t *testing.T) {
+	t.Parallel()
+	feeds := map[string]func(f *lossyFeed, all []task.Announcement, i int){
+		"faithful": func(f *lossyFeed, all []task.Announcement, i int) { f.send(all[i]) },
+		"silent":   func(*lossyFeed, []task.Announcement, int) {},
+		"losing every third": func(f *lossyFeed, all []task.Announcement, i int) {
+			if i%3 != 0 {
+				f.send(all[i])
+			}
+		},
+		"repeating": func(f *lossyFeed, all []task.Announcement, i int) {
+			f.send(all[i])
+			f.send(all[i])
+			f.send(all[i/2])
+		},
+		"reordering": func(f *lossyFeed, all []task.Announcement, i int) {
+			if i%2 == 1 {
+				f.send(all[i])
+				f.send(all[i-1])
+			}
+		},
+		"announcing what never was": func(f *lossyFeed, all []task.Announcement, i int) {
+			f.send(task.Announcement{Seq: int64(len(all)) + 1_000_000})
+			f.send(task.Announcement{Seq: -1})
+			f.send(all[i])
+		},
+		"cut again and again": func(f *lossyFeed, all []task.Announcement, i int) {
+			if i%10 == 0 {
+				f.cut()
+			}
+			f.send(all[i])
+		},
+	}
+	for name, announce := range feeds {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(s *stage) {
+				const watchers, changes = 100, 1_000
+				s.change(5)
+				var all []*watcher
+				for range watchers {
+					all = append(all, s.watch("", nil))
+				}
+				resumed := s.watch("2", nil)
+				for i := range changes {
+					s.log.append()
+					announce(s.feed, s.log.all, i+5)
+					if rand.N(20) == 0 {
+						later(rand.N(20 * time.Millisecond))
+					}
+				}
+				later(2 * time.Second)
+				for _, w := range all {
+					s.expect(w, 6, changes+5)
+				}
+				s.expect(resumed, 3, changes+5)
+			})
+		})
+	}
+}
+
+func TestAFaithfulFeedSparesTheLog(t *testing.T) {
+	onStage(t, func(s *stage) {
+		w := s.watch("", nil)
+		s.log.set(func(l *memoryLog) { l.reads = 0 })
+		for range 100 {
+			s.change(1)
+			synctest.Wait()
+		}
+		s.expect(w, 1, 100)
+		if s.log.reads != 0 {
+			t.Errorf("the log was read %d times", s.log.reads)
+		}
+	})
+}
+
+func TestALostMessageIsMissedForAMomentOnly(t *testing.T) {
+	onStage(t, func(s *stage) {
+		w := s.watch("", nil)
+		s.log.append() // never announced
+		s.change(1)
+		synctest.Wait() // no time passes
+		s.expect(w, 1, 2)
+	})
+}
+
+func TestWithTheFeedAwayAChangeIsASecondLate(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.feed.set(func(f *lossyFeed) { f.refuse = true })
+		s.feed.cut()
+		w := s.watch("", nil)
+		s.change(3)
+		later(time.Second)
+		s.expect(w, 1, 3)
+
+		later(time.Minute)
+		if s.feed.subscribed > 60 {
+			t.Errorf("%d tries to subscribe in a minute", s.feed.subscribed)
+		}
+		s.feed.set(func(f *lossyFeed) { f.refuse = false })
+		later(2 * time.Second)
+		s.change(1)
+		synctest.Wait()
+		s.expect(w, 1, 4)
+	})
+}
+
+func TestASlowWatcherHoldsUpNobodyAndCatchesUp(t *testing.T) {
+	onStage(t, func(s *stage) {
+		gate := make(chan struct{})
+		slow := s.watch("", func() error { <-gate; return nil })
+		quick := s.watch("", nil)
+		const changes = 10_000 // the ring holds a fraction
+		for range changes / 100 {
+			s.change(100)
+			synctest.Wait()
+		}
+		s.expect(quick, 1, changes)
+		s.expect(slow, 1, 0)
+		close(gate)
+		synctest.Wait()
+		s.expect(slow, 1, changes)
+	})
+}
+
+func TestAWatcherThatThePurgeOvertookIsToldSo(t *testing.T) {
+	onStage(t, func(s *stage) {
+		gate := make(chan struct{})
+		slow := s.watch("", func() error { <-gate; return nil })
+		s.change(10_000)
+		synctest.Wait()
+		s.log.set(func(l *memoryLog) { l.purged = 5_000 })
+		close(gate)
+		expectKind(t, <-slow.ended, fault.Gone)
+		held := int64(len(slow.got()))
+		if held < 1 || held > 32 {
+			t.Errorf("it held %d announcements", held)
+		}
+		s.expect(slow, 1, held)
+	})
+}
+
+func TestTheFollowerPassesOverWhatThePurgeTookBeforeIt(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.feed.set(func(f *lossyFeed) { f.refuse = true })
+		s.feed.cut()
+		s.log.set(func(l *memoryLog) { l.away = true })
+		later(time.Second)
+		for range 10_000 {
+			s.log.append()
+		}
+		s.log.set(func(l *memoryLog) { l.away, l.purged = false, 9_000 })
+		w := s.watch("9000", nil)
+		later(time.Second)
+		s.expect(w, 9_001, 10_000)
+	})
+}
+
+func TestWatchersOutliveAnOutageOfTheLog(t *testing.T) {
+	onStage(t, func(s *stage) {
+		w := s.watch("", nil)
+		s.log.set(func(l *memoryLog) { l.away = true })
+		s.change(2) // the feed still works
+		later(10 * time.Second)
+		s.expect(w, 1, 2)
+		if err := <-s.watch("", nil).ended; !errors.Is(err, errAway) {
+			t.Errorf("a watch that can not begin returned %v", err)
+		}
+
+		s.log.append() // lost by the feed
+		s.change(1)
+		later(10 * time.Second)
+		s.expect(w, 1, 2)
+
+		s.log.set(func(l *memoryLog) { l.away = false })
+		later(time.Second)
+		s.expect(w, 1, 4)
+	})
+}
+
+func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{t: t, log: &memoryLog{away: true}, feed: &lossyFeed{}}
+		s.hub = watch.NewHub(s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = s.hub.Run(ctx) })
+		defer running.Wait()
+		defer cancel()
+		later(time.Minute)
+		s.change(3)
+		s.log.set(func(l *memoryLog) { l.away = false })
+		w := s.watch("1", nil) // the follower does not know the head yet
+		later(time.Second)
+		s.change(1)
+		synctest.Wait()
+		s.expect(w, 2, 4)
+	})
+}

@@ -1,0 +1,226 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errAway = errors.New("away")
+
+// memoryLog is the record: announcement n stands at index n-1.
+type memoryLog struct {
+	mu     sync.Mutex
+	all    []task.Announcement
+	purged int64
+	away   bool
+	reads  int
+}
+
+func (l *memoryLog) append() task.Announcement {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seq := int64(len(l.all) + 1)
+	a := task.Announcement{Seq: seq, Event: task.Event{ID: "event " + strconv.FormatInt(seq, 10), Type: task.Updated}}
+	l.all = append(l.all, a)
+	return a
+}
+
+func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Announcement, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reads++
+	if l.away {
+		return nil, errAway
+	}
+	from := min(max(seq, l.purged), int64(len(l.all)))
+	next := l.all[from:]
+	return next[:min(limit, len(next))], nil
+}
+
+func (l *memoryLog) Bounds(context.Context) (purged, head int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away {
+		return 0, 0, errAway
+	}
+	return l.purged, int64(len(l.all)), nil
+}
+
+func (l *memoryLog) set(change func(*memoryLog)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
+// lossyFeed carries messages from send to its one subscriber. A cut ends the
+// subscription, and what is sent before the next one is lost.
+type lossyFeed struct {
+	mu         sync.Mutex
+	subscriber *subscriber
+	subscribed int
+	refuse     bool
+}
+
+type subscriber struct {
+	messages chan func(doubt func(), deliver func(task.Announcement))
+	cut      chan struct{}
+}
+
+func (f *lossyFeed) Subscribe(ctx context.Context, doubt func(), deliver func(task.Announcement)) error {
+	s := &subscriber{messages: make(chan func(func(), func(task.Announcement)), 10_000), cut: make(chan struct{})}
+	f.mu.Lock()
+	f.subscribed++
+	if f.refuse {
+		f.mu.Unlock()
+		return errAway
+	}
+	f.subscriber = s
+	f.mu.Unlock()
+	doubt()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.cut:
+			return errAway
+		case message := <-s.messages:
+			message(doubt, deliver)
+		}
+	}
+}
+
+func (f *lossyFeed) send(a task.Announcement) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.subscriber != nil {
+		f.subscriber.messages <- func(_ func(), deliver func(task.Announcement)) { deliver(a) }
+	}
+}
+
+func (f *lossyFeed) cut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.subscriber != nil {
+		close(f.subscriber.cut)
+		f.subscriber = nil
+	}
+}
+
+func (f *lossyFeed) set(change func(*lossyFeed)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+// stage is a running hub in a bubble of its own time.
+type stage struct {
+	t    *testing.T
+	log  *memoryLog
+	feed *lossyFeed
+	hub  *watch.Hub
+	stop func() // and wait until it has stopped
+}
+
+func onStage(t *testing.T, act func(*stage)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{t: t, log: &memoryLog{}, feed: &lossyFeed{}}
+		s.hub = watch.NewHub(s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- s.hub.Run(ctx) }()
+		stopped := sync.OnceFunc(func() {
+			cancel()
+			if err := <-ran; err != nil {
+				t.Errorf("Run returned %v", err)
+			}
+		})
+		s.stop = stopped
+		defer stopped()
+		synctest.Wait()
+		act(s)
+	})
+}
+
+// change makes n changes and announces each.
+func (s *stage) change(n int) {
+	for range n {
+		s.feed.send(s.log.append())
+	}
+}
+
+// watcher records what one watch delivers.
+type watcher struct {
+	mu     sync.Mutex
+	seqs   []int64
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// watch starts a watch; before, unless nil, is called before each delivery.
+func (s *stage) watch(token string, before func() error) *watcher {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	w := &watcher{cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		w.ended <- s.hub.Watch(ctx, token, func(a task.Announcement) error {
+			if before != nil {
+				if err := before(); err != nil {
+					return err
+				}
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.seqs = append(w.seqs, a.Seq)
+			return nil
+		})
+	}()
+	synctest.Wait()
+	return w
+}
+
+func (w *watcher) got() []int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]int64(nil), w.seqs...)
+}
+
+func (s *stage) expect(w *watcher, first, last int64) {
+	s.t.Helper()
+	var want []int64
+	for seq := first; seq <= last; seq++ {
+		want = append(want, seq)
+	}
+	if diff := cmp.Diff(want, w.got()); diff != "" {
+		s.t.Errorf("delivered seqs (-want +got):\n%s", diff)
+	}
+}
+
+// later lets time pass for everyone.
+func later(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func expectKind(t *testing.T, err error, want fault.Kind) {
+	t.Helper()
+	if err == nil || fault.Of(err).Kind != want {
+		t.Errorf("got %v, want a refusal of kind %d", err, want)
+	}
+}

@@ -1,0 +1,125 @@
+package watch
+
+import (
+	"context"
+	"strconv"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// deliverAtOnce is how many announcements a watcher holds at a time, which
+// bounds what a stalled one keeps in memory.
+const deliverAtOnce = 32
+
+// Watch calls deliver for every announcement after the one that token names, in
+// seq order and without gaps, one at a time. The token of an announcement is its
+// seq in decimal; "" means from now on. It blocks until
+//
+//   - ctx ends: ctx's error,
+//   - deliver fails: that error,
+//   - the hub stops: fault.Unavailable, resume with the last token,
+//   - the log can not be read: its error, resume too.
+//
+// A token that is not one is refused with fault.Invalid, one that is not in the
+// log, or no longer, with fault.Gone; a watcher so slow that the log is purged
+// before it gets there meets fault.Gone as well.
+func (h *Hub) Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error {
+	position, err := h.start(ctx, token)
+	if err != nil {
+		return err
+	}
+	h.watchers.Inc()
+	defer h.watchers.Dec()
+	for {
+		next, behind, more := h.after(position, deliverAtOnce)
+		if behind {
+			if next, err = h.read(ctx, position); err != nil {
+				return err
+			}
+		}
+		for _, a := range next {
+			if err := h.open(ctx); err != nil {
+				return err
+			}
+			if err := deliver(a); err != nil {
+				return err
+			}
+			position = a.Seq
+		}
+		if len(next) > 0 {
+			continue
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.stopped:
+			return stopping()
+		}
+	}
+}
+
+// start returns the seq that the watch follows.
+func (h *Hub) start(ctx context.Context, token string) (int64, error) {
+	position := int64(-1)
+	if token != "" {
+		var err error
+		if position, err = parse(token); err != nil {
+			return 0, err
+		}
+	}
+	if err := h.open(ctx); err != nil {
+		return 0, err
+	}
+	purged, head, err := h.log.Bounds(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case token == "":
+		return head, nil
+	case position < purged || position > head:
+		return 0, gone(token)
+	}
+	return position, nil
+}
+
+// read returns what follows seq in the log. The ring has seen announcements
+// after seq, so an empty or broken answer means that they were purged.
+func (h *Hub) read(ctx context.Context, seq int64) ([]task.Announcement, error) {
+	next, err := h.log.After(ctx, seq, deliverAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	if len(next) == 0 || next[0].Seq != seq+1 {
+		return nil, gone(strconv.FormatInt(seq, 10))
+	}
+	return next, nil
+}
+
+func (h *Hub) open(ctx context.Context) error {
+	select {
+	case <-h.stopped:
+		return stopping()
+	default:
+		return ctx.Err()
+	}
+}
+
+func parse(token string) (int64, error) {
+	seq, err := strconv.ParseInt(token, 10, 64)
+	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != token {
+		refusal := fault.New(fault.Invalid, "resume_token is not the token of an event")
+		refusal.Fields = []fault.Field{{Name: "resume_token", Problem: "must be the token of an event, or empty"}}
+		return 0, refusal
+	}
+	return seq, nil
+}
+
+func gone(token string) error {
+	return fault.New(fault.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
+}
+
+func stopping() error {
+	return fault.New(fault.Unavailable, "the server is stopping; resume with the token of the last event")
+}

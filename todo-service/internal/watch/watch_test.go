@@ -1,0 +1,95 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+)
+
+func TestResumeTokens(t *testing.T) {
+	t.Parallel()
+	const none = fault.Kind(-1)
+	cases := []struct {
+		name, token string
+		want        fault.Kind
+		first       int64
+	}{
+		{"none: from now on", "", none, 11},
+		{"the oldest that is left", "4", none, 5},
+		{"in the middle", "7", none, 8},
+		{"the head", "10", none, 11},
+		{"purged", "3", fault.Gone, 0},
+		{"zero, purged", "0", fault.Gone, 0},
+		{"past the head", "11", fault.Gone, 0},
+		{"the largest", "9223372036854775807", fault.Gone, 0},
+		{"too large", "9223372036854775808", fault.Invalid, 0},
+		{"negative", "-1", fault.Invalid, 0},
+		{"signed", "+5", fault.Invalid, 0},
+		{"leading zero", "07", fault.Invalid, 0},
+		{"a blank", " 7", fault.Invalid, 0},
+		{"a word", "seven", fault.Invalid, 0},
+		{"another base", "0x7", fault.Invalid, 0},
+		{"other digits", "٧", fault.Invalid, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			onStage(t, func(s *stage) {
+				s.change(10)
+				synctest.Wait()
+				s.log.set(func(l *memoryLog) { l.purged = 4 })
+				w := s.watch(c.token, nil)
+				if c.want != none {
+					err := <-w.ended
+					expectKind(t, err, c.want)
+					if c.want == fault.Invalid {
+						want := []fault.Field{{Name: "resume_token", Problem: "must be the token of an event, or empty"}}
+						if diff := cmp.Diff(want, fault.Of(err).Fields); diff != "" {
+							t.Errorf("fields (-want +got):\n%s", diff)
+						}
+					}
+					return
+				}
+				s.change(2)
+				synctest.Wait()
+				s.expect(w, c.first, 12)
+			})
+		})
+	}
+}
+
+func TestAWatchEndsWhenItsReaderDoes(t *testing.T) {
+	onStage(t, func(s *stage) {
+		leaver := s.watch("", nil)
+		hangup := errors.New("connection reset")
+		failer := s.watch("", func() error { return hangup })
+		leaver.cancel()
+		if err := <-leaver.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("after the cancellation Watch returned %v", err)
+		}
+		s.change(1)
+		if err := <-failer.ended; !errors.Is(err, hangup) {
+			t.Errorf("after a failed delivery Watch returned %v", err)
+		}
+	})
+}
+
+func TestStoppingTellsEveryWatcherToResume(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.change(5_000)
+		synctest.Wait()
+		watchers := []*watcher{s.watch("", nil), s.watch("5000", nil), s.watch("0", func() error {
+			s.stop()
+			return nil
+		})}
+		for _, w := range watchers {
+			expectKind(t, <-w.ended, fault.Unavailable)
+		}
+		s.expect(watchers[2], 1, 1)
+		expectKind(t, <-s.watch("", nil).ended, fault.Unavailable)
+	})
+}
