@@ -5,14 +5,15 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/contracts/event"
 )
 
-// eventWith returns an event in the older shape with more fields before the
-// others, or instead of the one that replaced names.
+// eventWith returns an event in the older shape, without the field that replaced
+// names and with the fields given.
 func eventWith(replaced, fields string) string {
 	parts := map[string]string{
 		"type":       `"type":"task.completed"`,
@@ -32,7 +33,8 @@ func eventWith(replaced, fields string) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// eventWithTask returns an event whose task has one field replaced or added.
+// eventWithTask returns an event with a task, without the task's field that
+// replaced names and with the field given.
 func eventWithTask(replaced, field string) string {
 	whole := []string{`"id":1`, `"title":"Learn Go"`, `"priority":1`, `"done":true`, `"created_at":"2026-01-15T10:00:00Z"`, `"version":2`}
 	all := []string{}
@@ -55,7 +57,7 @@ func noise(n int) string {
 	return string(data)
 }
 
-// inputs that are refused, with a part of the error.
+// refused returns inputs that are no event, each with a part of the error.
 func refused() map[string]struct{ data, err string } {
 	return map[string]struct{ data, err string }{
 		"nothing":            {"", "not a JSON object"},
@@ -195,6 +197,9 @@ func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Parse (-want +got):\n%s", diff)
+			}
+			if got.Timestamp.Location() != time.UTC {
+				t.Errorf("the timestamp is in %s, want UTC: its day is counted", got.Timestamp.Location())
 			}
 			if err := validate(schema, []byte(tt.data)); err != nil {
 				t.Errorf("the schema refuses it: %v", err)
