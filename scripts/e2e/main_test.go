@@ -1,0 +1,41 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// The limits that the stack runs with. Tests pass the proxy's header to be
+// another client each time; those of the limiter do without.
+const (
+	limitRequests = 10
+	limitWindow   = 5 * time.Second
+)
+
+// system is the stack under test, one for all tests: they take turns.
+var system *stack
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) (code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	var err error
+	system, err = startStack(ctx, kafkaKind())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the stack did not start:", err)
+		return 1
+	}
+	defer func() {
+		if err := system.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "the stack did not end well:", err)
+			code = 1
+		}
+	}()
+	return m.Run()
+}
