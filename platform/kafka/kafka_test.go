@@ -1,0 +1,250 @@
+package kafka_test
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const partitions = 3
+
+// world is a Kafka with a topic and a dead-letter topic that are the test's own.
+type world struct {
+	brokers    []string
+	topic, dlq string
+	fake       *fake // nil for a real Kafka
+}
+
+// everyKafka runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
+// says where one is, on a real one.
+func everyKafka(t *testing.T, test func(t *testing.T, w world)) {
+	t.Run("in process", func(t *testing.T) {
+		t.Parallel()
+		test(t, fakeWorld(t))
+	})
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		test(t, realWorld(t))
+	})
+}
+
+func realWorld(t *testing.T) world {
+	brokers := strings.Split(testenv.Need(t, "TEST_KAFKA_BROKERS"), ",")
+	name := "test-" + strings.ToLower(rand.Text()[:12])
+	w := world{brokers: brokers, topic: name, dlq: name + "-dlq"}
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V2_8_0_0
+	admin, err := sarama.NewClusterAdmin(brokers, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { admin.Close() })
+	for _, topic := range []string{w.topic, w.dlq} {
+		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { admin.DeleteTopic(topic) })
+	}
+	return w
+}
+
+func fakeWorld(t *testing.T, options ...kfake.Opt) world {
+	f := newFake(t, options...)
+	return world{brokers: f.brokers, topic: f.topic, dlq: f.dlq, fake: f}
+}
+
+// fake is a Kafka in process that can be stopped and started at one address.
+type fake struct {
+	t          *testing.T
+	brokers    []string
+	topic, dlq string
+	options    []kfake.Opt
+	*kfake.Cluster
+}
+
+func newFake(t *testing.T, options ...kfake.Opt) *fake {
+	f := &fake{t: t, topic: "things", dlq: "things-dlq"}
+	f.options = append(options, kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq))
+	f.start(kfake.NumBrokers(1))
+	f.brokers = f.ListenAddrs()
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func (f *fake) start(more ...kfake.Opt) {
+	f.t.Helper()
+	cluster, err := kfake.NewCluster(append(slices.Clone(f.options), more...)...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.Cluster = cluster
+}
+
+func (f *fake) stop() { f.Close() }
+
+// again starts the Kafka that was stopped, with what it held.
+func (f *fake) again() {
+	f.t.Helper()
+	_, port, err := net.SplitHostPort(f.brokers[0])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.start(kfake.Ports(number))
+}
+
+func (w world) config() kafka.Config {
+	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
+}
+
+func (w world) groupConfig(group string) kafka.GroupConfig {
+	return kafka.GroupConfig{Config: w.config(), Group: group, Topic: w.topic, DLQ: w.dlq}
+}
+
+// send writes records as any other program would, not through this package.
+func (w world) send(t *testing.T, records ...*kgo.Record) {
+	t.Helper()
+	client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for _, record := range records {
+		if record.Topic == "" {
+			record.Topic = w.topic
+		}
+	}
+	if err := client.ProduceSync(soon(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// value makes a record for partition 0.
+func value(text string) *kgo.Record { return &kgo.Record{Value: []byte(text)} }
+
+// read returns the first count records of the topic; those of a partition in order.
+func (w world) read(t *testing.T, topic string, count int) []*kgo.Record {
+	t.Helper()
+	client := w.client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	var records []*kgo.Record
+	for len(records) < count {
+		fetched := client.PollFetches(soon(t))
+		if err := fetched.Err(); err != nil {
+			t.Fatalf("%d of %d records of %s: %v", len(records), count, topic, err)
+		}
+		records = append(records, fetched.Records()...)
+	}
+	if len(records) > count {
+		t.Fatalf("%d records in %s, want %d", len(records), topic, count)
+	}
+	return records
+}
+
+// total counts all records ever written to the topic.
+func (w world) total(t *testing.T, topic string) (total int64) {
+	t.Helper()
+	group := kafka.NewGroup(kafka.GroupConfig{Config: w.config(), Topic: topic}, nil, quiet(), prometheus.NewRegistry())
+	ends, err := group.Ends(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	group.Run(done)
+	for _, end := range ends {
+		total += end
+	}
+	return total
+}
+
+func (w world) client(t *testing.T, options ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.brokers...))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// running is a group under way.
+type running struct {
+	*kafka.Group
+	registry *prometheus.Registry
+	stop     func() error // ends Run and returns its error
+}
+
+func run(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler) *running {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	group := kafka.NewGroup(cfg, handler, logger(t), registry)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- group.Run(ctx) }()
+	r := &running{Group: group, registry: registry}
+	r.stop = sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(20 * time.Second):
+			t.Error("Run did not end")
+			return nil
+		}
+	})
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return r
+}
+
+// eventually waits until check is true.
+func eventually(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	ctx := soon(t)
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !check() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// logger is silent unless KAFKA_TEST_LOG is set.
+func logger(t *testing.T) *slog.Logger {
+	if os.Getenv("KAFKA_TEST_LOG") == "" {
+		return quiet()
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

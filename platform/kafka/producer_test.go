@@ -1,0 +1,272 @@
+package kafka_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"example.com/todo/platform/kafka"
+)
+
+func newProducer(t *testing.T, w world) *kafka.Producer {
+	producer := kafka.NewProducer(w.config())
+	t.Cleanup(func() { producer.Close() })
+	return producer
+}
+
+func TestSendKeepsTheOrderOfAKey(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		const keys, rounds, calls = 20, 100, 5
+		producer := newProducer(t, w)
+		for call := range calls {
+			var records []kafka.Record
+			for round := range rounds {
+				for key := range keys {
+					records = append(records, kafka.Record{
+						Topic: w.topic,
+						Key:   fmt.Appendf(nil, "key-%d", key),
+						Value: fmt.Appendf(nil, "%d", call*rounds+round),
+					})
+				}
+			}
+			if err := producer.Send(soon(t), records); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := make(map[string]int)
+		for _, record := range w.read(t, w.topic, keys*rounds*calls) {
+			key := string(record.Key)
+			if want := fmt.Sprint(next[key]); string(record.Value) != want {
+				t.Fatalf("%s: got value %s, want %s", key, record.Value, want)
+			}
+			next[key]++
+		}
+	})
+}
+
+func TestSendKeepsARecordToTheByte(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		at := time.Date(2026, 1, 15, 10, 0, 0, 123e6, time.UTC)
+		sent := []kafka.Record{
+			{Topic: w.topic, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []kafka.Header{{Key: "a", Value: "1"}, {Key: "a", Value: "\xff"}}},
+			{Topic: w.topic, Key: []byte("k"), Value: nil, Time: at.Add(-time.Hour)},
+			{Topic: w.topic, Key: []byte("k"), Value: []byte{}, Time: at.Add(time.Hour)},
+			{Topic: w.topic, Key: []byte{}, Value: bytes.Repeat([]byte{0xff, 0}, 450_000), Time: at},
+			{Topic: w.topic, Key: nil, Value: []byte("no key"), Time: at},
+		}
+		if err := newProducer(t, w).Send(soon(t), sent); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string][]*kgo.Record)
+		for _, record := range w.read(t, w.topic, len(sent)) {
+			key := fmt.Sprintf("%q %v", record.Key, record.Key == nil)
+			got[key] = append(got[key], record)
+		}
+		for _, want := range sent {
+			key := fmt.Sprintf("%q %v", want.Key, want.Key == nil)
+			if len(got[key]) == 0 {
+				t.Fatalf("no record with key %s", key)
+			}
+			have := got[key][0]
+			got[key] = got[key][1:]
+			if !bytes.Equal(have.Value, want.Value) || (have.Value == nil) != (want.Value == nil) {
+				t.Errorf("key %s: the value changed: %.20q, nil %v", key, have.Value, have.Value == nil)
+			}
+			if !have.Timestamp.Equal(want.Time) {
+				t.Errorf("key %s: time %v, want %v", key, have.Timestamp, want.Time)
+			}
+			var headers []kafka.Header
+			for _, header := range have.Headers {
+				headers = append(headers, kafka.Header{Key: header.Key, Value: string(header.Value)})
+			}
+			if diff := cmp.Diff(want.Headers, headers); diff != "" {
+				t.Errorf("key %s: headers (-want +got):\n%s", key, diff)
+			}
+		}
+	})
+}
+
+func TestSendWritesOnceThoughAnswersAreLost(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	for _, lost := range []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend} {
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: lost})
+	}
+	records := []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("1")}, {Topic: w.topic, Key: []byte("k"), Value: []byte("2")}}
+	if err := newProducer(t, w).Send(soon(t), records); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.total(t, w.topic); got != 2 {
+		t.Errorf("%d records written, want 2", got)
+	}
+}
+
+func TestSendRecoversFromWhatPasses(t *testing.T) {
+	t.Parallel()
+	for _, trouble := range []*kerr.Error{
+		kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID,
+	} {
+		t.Run(trouble.Message, func(t *testing.T) {
+			t.Parallel()
+			w := fakeWorld(t)
+			producer := newProducer(t, w)
+			send := func(text string) error {
+				return producer.Send(soon(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte(text)}})
+			}
+			if err := send("1"); err != nil {
+				t.Fatal(err)
+			}
+			w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: trouble})
+			if err := send("2"); err != nil {
+				t.Fatal(err)
+			}
+			got := w.read(t, w.topic, 2)
+			if string(got[0].Value) != "1" || string(got[1].Value) != "2" {
+				t.Errorf("got %s, %s", got[0].Value, got[1].Value)
+			}
+		})
+	}
+}
+
+// A batch that is refused must stop those behind it: a record would overtake
+// an earlier one of its key.
+func TestSendWritesNothingBehindARefusedBatch(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	producer := newProducer(t, w)
+	large := bytes.Repeat([]byte("x"), 400_000) // two fit into a batch
+	var records []kafka.Record
+	for range 6 {
+		records = append(records, kafka.Record{Topic: w.topic, Key: []byte("k"), Value: large})
+	}
+	var first kmsg.Request
+	w.fake.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord,
+		When: func(request kmsg.Request) bool {
+			if first == nil {
+				first = request
+			}
+			return request != first
+		},
+	})
+	err := producer.Send(soon(t), records)
+	if err == nil {
+		t.Fatal("a refused batch was not reported")
+	}
+	if got := w.total(t, w.topic); got != 2 {
+		t.Errorf("%d records written, want the two before the refused batch", got)
+	}
+	if err := producer.Send(soon(t), records[:1]); err != nil {
+		t.Errorf("the producer is not usable after an error: %v", err)
+	}
+}
+
+func TestSendOutlivesABrokerOutage(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	producer := newProducer(t, w)
+	send := func(ctx context.Context, text string) error {
+		return producer.Send(ctx, []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte(text)}})
+	}
+	if err := send(soon(t), "1"); err != nil {
+		t.Fatal(err)
+	}
+	w.fake.stop()
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := send(short, "2"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v, want the deadline's error", err)
+	}
+	begun := time.Now()
+	if err := send(soon(t), "2"); err == nil || time.Since(begun) > 15*time.Second {
+		t.Fatalf("got %v after %v, want an error soon", err, time.Since(begun))
+	}
+	w.fake.again()
+	if err := send(soon(t), "2"); err != nil {
+		t.Fatal(err)
+	}
+	got := w.read(t, w.topic, 2)
+	if string(got[0].Value) != "1" || string(got[1].Value) != "2" {
+		t.Errorf("got %s, %s", got[0].Value, got[1].Value)
+	}
+}
+
+// A short outage is bridged inside one Send.
+func TestSendWaitsForABrokerThatIsBackSoon(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	producer := newProducer(t, w)
+	records := []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("1")}}
+	if err := producer.Send(soon(t), records); err != nil {
+		t.Fatal(err)
+	}
+	w.fake.stop()
+	sent := make(chan error, 1)
+	go func() { sent <- producer.Send(soon(t), records) }()
+	select {
+	case err := <-sent:
+		t.Fatalf("Send returned without a broker: %v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	w.fake.again()
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSendGivesUpWhenContextEnds(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	silent := fakeWorld(t)
+	silent.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		silent.fake.KeepControl()
+		return nil, nil, true
+	})
+	for name, w := range map[string]world{
+		"no answer from the first":   {brokers: []string{mute.Addr().String()}, topic: "things"},
+		"no answer to the record":    silent,
+		"nothing listens":            {brokers: []string{"127.0.0.1:1"}, topic: "things"},
+		"the topic is not there yet": {brokers: fakeWorld(t).brokers, topic: "other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			producer := newProducer(t, w)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			begun := time.Now()
+			err := producer.Send(ctx, []kafka.Record{{Topic: w.topic, Value: []byte("v")}})
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want the deadline's error", err)
+			}
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestAClosedProducerRefuses(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	producer := newProducer(t, w)
+	producer.Close()
+	if err := producer.Send(t.Context(), []kafka.Record{{Topic: w.topic}}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
