@@ -20,6 +20,8 @@ func main() {
 }
 
 func run() int {
+	// Programs that run as another user must be able to read what is made here for them.
+	syscall.Umask(0o022)
 	ctx, stop := signal.NotifyContext(context.Background(), endings...)
 	defer stop()
 	err := newRoot().ExecuteContext(ctx)

@@ -20,7 +20,7 @@ import (
 const commandPatience = 5 * time.Second
 
 func newWith() *cobra.Command {
-	var cfg stack.SandboxConfig
+	var wanted stack.Wanted
 	c := &cobra.Command{
 		Use:   "with [--postgres] [--redis] [--kafka=embedded|apache] -- command [argument…]",
 		Short: "Run a command with private servers that end with it",
@@ -30,27 +30,34 @@ TEST_KAFKA_BROKERS set for those that were asked for, and stops them when it end
 The exit code is the command's.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !cfg.Postgres && !cfg.Redis && cfg.Kafka == "" {
+			if wanted == (stack.Wanted{}) {
 				return errors.New("name at least one of --postgres, --redis and --kafka")
 			}
-			cfg.Launcher = proc.NewLauncher()
-			cfg.Console = console.New(os.Stderr, os.Stderr)
-			return with(c.Context(), cfg, args)
+			if wanted.Kafka != "" {
+				if err := stack.CheckKafka(wanted.Kafka); err != nil {
+					return err
+				}
+			}
+			tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
+			if err != nil {
+				return err
+			}
+			return with(c.Context(), tools, wanted, args)
 		},
 	}
-	c.Flags().BoolVar(&cfg.Postgres, "postgres", false, "start PostgreSQL")
-	c.Flags().BoolVar(&cfg.Redis, "redis", false, "start Redis")
-	c.Flags().StringVar(&cfg.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value) or apache")
-	c.Flags().Lookup("kafka").NoOptDefVal = "embedded"
+	c.Flags().BoolVar(&wanted.Postgres, "postgres", false, "start PostgreSQL")
+	c.Flags().BoolVar(&wanted.Redis, "redis", false, "start Redis")
+	c.Flags().StringVar(&wanted.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value) or apache")
+	c.Flags().Lookup("kafka").NoOptDefVal = stack.KafkaEmbedded
 	return c
 }
 
-func with(ctx context.Context, cfg stack.SandboxConfig, args []string) (err error) {
+func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []string) (err error) {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return err
 	}
-	sandbox, err := stack.OpenSandbox(ctx, cfg)
+	sandbox, err := stack.OpenSandbox(ctx, tools, wanted)
 	if err != nil {
 		return err
 	}
@@ -63,7 +70,7 @@ func with(ctx context.Context, cfg stack.SandboxConfig, args []string) (err erro
 		Path: path, Args: args[1:], Env: append(os.Environ(), sandbox.Env()...),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Shared: term.IsTerminal(int(os.Stdin.Fd())),
 	}
-	p, err := cfg.Launcher.Start(command)
+	p, err := tools.Launcher.Start(command)
 	if err != nil {
 		return err
 	}

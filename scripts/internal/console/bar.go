@@ -2,8 +2,8 @@ package console
 
 import (
 	"fmt"
-	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,21 +14,26 @@ const (
 )
 
 // Bar shows how far a download is. On a terminal it redraws one line, elsewhere it prints a line now
-// and then. It is an io.Writer that counts, for use by one goroutine.
+// and then. It is an io.Writer that counts, and may be used by several goroutines.
 type Bar struct {
-	console     *Console
-	what        string
-	total, done int64
-	last        time.Time
+	console *Console
+	what    string
+	total   int64
+
+	mu   sync.Mutex
+	done int64
+	last time.Time
 }
 
-// Bar begins a progress bar for total bytes of what; a total below one is unknown.
+// Bar begins a progress bar for total bytes of what.
 func (c *Console) Bar(what string, total int64) *Bar {
 	return &Bar{console: c, what: what, total: total, last: time.Now()}
 }
 
 // Write counts p.
 func (b *Bar) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.done += int64(len(p))
 	every := speakEvery
 	if b.console.animated {
@@ -46,7 +51,7 @@ func (b *Bar) show() {
 		b.console.Say("%s", b.text())
 		return
 	}
-	b.console.replaceBar(clearLine + b.text())
+	b.console.replaceBar(b.text())
 }
 
 // End removes the bar.
@@ -65,14 +70,9 @@ func (c *Console) replaceBar(text string) {
 }
 
 func (b *Bar) text() string {
-	if b.total < 1 {
-		return fmt.Sprintf("%s: %s", b.what, megabytes(b.done))
-	}
-	full := int(min(b.done, b.total) * barWidth / b.total)
+	full := int(min(b.done, b.total) * barWidth / max(b.total, 1))
 	return fmt.Sprintf("%s [%s%s] %s of %s", b.what, strings.Repeat("#", full),
 		strings.Repeat(".", barWidth-full), megabytes(b.done), megabytes(b.total))
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-var _ io.Writer = (*Bar)(nil)

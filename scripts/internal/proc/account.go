@@ -9,6 +9,10 @@ import (
 	"syscall"
 )
 
+// Elsewhere is where root keeps what belongs to a program that refuses root when the program's own user
+// cannot reach the folder that it was meant for, such as a clone below /root.
+const Elsewhere = "/var/lib/todo-devstack"
+
 // Account is the user that a program runs as.
 type Account struct {
 	UID, GID uint32
@@ -60,7 +64,7 @@ func (a *Account) Reaches(path string) bool {
 	if a == nil {
 		return true
 	}
-	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+	for dir := existing(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err == nil && info.Mode().Perm()&0o001 == 0 && !a.owns(info) {
 			return false
@@ -69,6 +73,16 @@ func (a *Account) Reaches(path string) bool {
 			return true
 		}
 	}
+}
+
+// existing returns the deepest folder on the way to path that is there, without symbolic links.
+func existing(path string) string {
+	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+			return resolved
+		}
+	}
+	return string(filepath.Separator)
 }
 
 func (a *Account) owns(info os.FileInfo) bool {

@@ -1,39 +1,66 @@
 // Package program finds the programs of the servers: on PATH, in the folders where systems keep them,
-// or fetched.
+// and otherwise by fetching them.
 package program
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
+	"regexp"
+	"strconv"
+	"time"
+
+	"example.com/todo/scripts/internal/fetch"
+	"example.com/todo/scripts/internal/proc"
 )
 
-// Postgres returns the folder of postgres and initdb.
-func Postgres() (string, error) {
-	for _, dir := range postgresDirs() {
-		if runs(filepath.Join(dir, "postgres")) && runs(filepath.Join(dir, "initdb")) {
-			return dir, nil
-		}
+// Finder finds programs.
+type Finder struct {
+	Cache fetch.Cache
+	// OnlyFetched passes over what the machine has.
+	OnlyFetched bool
+}
+
+// versionLimit bounds how long a program may take to tell its version.
+const versionLimit = 5 * time.Second
+
+var versionNumber = regexp.MustCompile(`(\d+)(?:\.(\d+))?`)
+
+// version is a program's version number.
+type version struct{ major, minor int }
+
+func (v version) before(w version) bool {
+	return v.major < w.major || v.major == w.major && v.minor < w.minor
+}
+
+func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+
+// versionOf runs a program that prints its version and reads the first number after the word mark.
+func versionOf(ctx context.Context, mark *regexp.Regexp, path string, args ...string) (version, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	if err != nil {
+		return version{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return "", fmt.Errorf("no postgres and initdb on PATH or in /usr/lib/postgresql")
-}
-
-func postgresDirs() []string {
-	var dirs []string
-	if path, err := exec.LookPath("postgres"); err == nil {
-		dirs = append(dirs, filepath.Dir(path))
+	at := mark.FindIndex(output)
+	if at == nil {
+		return version{}, fmt.Errorf("%s tells no version: %q", path, output)
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	slices.SortFunc(found, func(a, b string) int { return strings.Compare(b, a) })
-	return append(dirs, found...)
+	number := versionNumber.FindStringSubmatch(string(output[at[1]:]))
+	if number == nil {
+		return version{}, fmt.Errorf("%s tells no version: %q", path, output)
+	}
+	major, _ := strconv.Atoi(number[1]) // the pattern lets digits through only
+	minor, _ := strconv.Atoi(number[2]) // absent counts as 0
+	return version{major, minor}, nil
 }
 
-func runs(path string) bool {
-	_, err := exec.LookPath(path)
-	return err == nil
+// reachable tells whether programs in dir can be run by the user that refuses-root programs run as.
+func reachable(dir string) (bool, error) {
+	account, err := proc.Unprivileged()
+	if err != nil {
+		return false, err
+	}
+	return account.Reaches(dir), nil
 }
-
-// Redis returns the path of redis-server.
-func Redis() (string, error) { return exec.LookPath("redis-server") }

@@ -13,10 +13,6 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// elsewhere is where root keeps the data of a server that refuses root when the server's own user
-// cannot reach the folder it was meant for, such as a clone below /root.
-const elsewhere = "/var/lib/todo-devstack"
-
 // Prepare makes the data folder unless it is there.
 func (p Postgres) Prepare(ctx context.Context) error {
 	account, err := p.account()
@@ -79,10 +75,10 @@ func (p Postgres) makeDir(account *proc.Account) error {
 		}
 		return account.Own(p.Dir)
 	}
-	if err := os.MkdirAll(elsewhere, 0o755); err != nil {
+	if err := os.MkdirAll(proc.Elsewhere, 0o755); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(elsewhere, "postgres-")
+	dir, err := os.MkdirTemp(proc.Elsewhere, "postgres-")
 	if err != nil {
 		return err
 	}
@@ -94,7 +90,7 @@ func (p Postgres) makeDir(account *proc.Account) error {
 
 // Remove deletes the server's data, wherever it is. None is no error.
 func (p Postgres) Remove() error {
-	if target, err := os.Readlink(p.Dir); err == nil && filepath.Dir(target) == elsewhere {
+	if target, err := os.Readlink(p.Dir); err == nil && filepath.Dir(target) == proc.Elsewhere {
 		if err := os.RemoveAll(target); err != nil {
 			return err
 		}

@@ -2,27 +2,17 @@ package stack
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
-
-	"example.com/todo/scripts/internal/console"
-	"example.com/todo/scripts/internal/port"
-	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/program"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// SandboxConfig names the servers of a sandbox.
-type SandboxConfig struct {
-	Launcher *proc.Launcher
-	Console  *console.Console
+// Wanted names the servers of a sandbox.
+type Wanted struct {
 	Postgres bool
 	Redis    bool
-	Kafka    string // "embedded", "apache", or none
+	Kafka    string // KafkaEmbedded, KafkaApache, or "" for none
 }
 
 // Sandbox is a set of private servers on free ports, whose data dies with it.
@@ -32,14 +22,14 @@ type Sandbox struct {
 	env     []string
 }
 
-// OpenSandbox starts the servers that cfg names and waits until they serve. On an error nothing is left.
-func OpenSandbox(ctx context.Context, cfg SandboxConfig) (*Sandbox, error) {
+// OpenSandbox starts the servers that are wanted and waits until they serve. On an error nothing is left.
+func OpenSandbox(ctx context.Context, t Tools, w Wanted) (*Sandbox, error) {
 	dir, err := os.MkdirTemp("", "devstack-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Sandbox{dir: dir}
-	if err := s.start(ctx, cfg); err != nil {
+	if err := s.start(ctx, t, w); err != nil {
 		_ = s.Close() // the first error says more
 		return nil, err
 	}
@@ -59,74 +49,54 @@ func (s *Sandbox) Close() error {
 			return err
 		}
 	}
-	if err := (server.Postgres{Dir: filepath.Join(s.dir, "postgres")}).Remove(); err != nil {
+	if err := (server.Postgres{Dir: postgresDir(s.dir)}).Remove(); err != nil {
 		return err
 	}
 	return os.RemoveAll(s.dir)
 }
 
-func (s *Sandbox) start(ctx context.Context, cfg SandboxConfig) error {
-	// The account that PostgreSQL needs under root must be able to enter.
+func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
+	// The account that PostgreSQL needs under root has to pass through.
 	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return err
 	}
-	ports, err := port.Free(4)
+	ports, err := FreePorts()
 	if err != nil {
 		return err
 	}
 	var parts []supervisor.Part
-	var postgres *server.Postgres
-	if cfg.Postgres {
-		bin, err := program.Postgres()
-		if err != nil {
+	var postgres server.Postgres
+	if w.Postgres {
+		if postgres, err = t.postgres(ctx, s.dir, ports); err != nil {
 			return err
 		}
-		postgres = &server.Postgres{
-			Bin: bin, Dir: filepath.Join(s.dir, "postgres"), Port: ports[0], Launcher: cfg.Launcher, Volatile: true,
-		}
+		postgres.Volatile = true
 		parts = append(parts, postgres)
 	}
-	if cfg.Redis {
-		path, err := program.Redis()
+	if w.Redis {
+		redis, err := t.redis(ctx, s.dir, ports)
 		if err != nil {
 			return err
 		}
-		redis := server.Redis{Program: path, Dir: filepath.Join(s.dir, "redis"), Port: ports[1]}
 		parts = append(parts, redis)
 		s.env = append(s.env, "TEST_REDIS_ADDR="+redis.Addr())
 	}
-	if cfg.Kafka != "" {
-		self, err := os.Executable()
+	if w.Kafka != "" {
+		kafka, err := t.kafka(ctx, w.Kafka, s.dir, ports)
 		if err != nil {
 			return err
 		}
-		kafka := server.EmbeddedKafka{Program: self, Dir: filepath.Join(s.dir, "kafka"), Port: ports[2]}
 		parts = append(parts, kafka)
 		s.env = append(s.env, "TEST_KAFKA_BROKERS="+kafka.Addr())
 	}
-	s.servers = supervisor.New(supervisor.Config{Launcher: cfg.Launcher, Console: cfg.Console, LogDir: s.dir}, parts...)
-	if err := startAll(ctx, s.servers, s.servers.Names()...); err != nil {
+	s.servers = supervisor.New(supervisor.Config{Launcher: t.Launcher, Console: t.Console, LogDir: s.dir}, parts...)
+	if err := s.servers.StartAll(ctx, s.servers.Names()...); err != nil {
 		return err
 	}
-	if postgres == nil {
+	if !w.Postgres {
 		return nil
 	}
 	dsn, err := postgres.SuperuserDSN()
-	if err != nil {
-		return err
-	}
 	s.env = append(s.env, "TEST_POSTGRES_DSN="+dsn)
-	return nil
-}
-
-// startAll starts parts side by side and waits until all of them serve, or one does not.
-func startAll(ctx context.Context, s *supervisor.Supervisor, names ...string) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, name := range names {
-		group.Go(func() error { return s.Start(ctx, name) })
-	}
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("the servers did not start: %w", err)
-	}
-	return nil
+	return err
 }

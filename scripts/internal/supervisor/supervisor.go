@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 )
@@ -97,6 +99,15 @@ func (s *Supervisor) Start(ctx context.Context, name string) error {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	return s.await(ctx, p, process)
+}
+
+// StartAll starts parts side by side and waits until all of them serve, or one does not.
+func (s *Supervisor) StartAll(ctx context.Context, names ...string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, name := range names {
+		group.Go(func() error { return s.Start(ctx, name) })
+	}
+	return group.Wait()
 }
 
 // Stop stops a part deliberately: the others go on. ErrState when it does not run; proc.ErrKilled when

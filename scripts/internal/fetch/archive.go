@@ -1,0 +1,113 @@
+package fetch
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/ulikunitz/xz"
+)
+
+// Member opens the file of a jar whose name has the suffix, or is it. It fails when there is none, or
+// more than one.
+func Member(jar, suffix string) (io.ReadCloser, error) {
+	archive, err := zip.OpenReader(jar)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", jar, err)
+	}
+	var found []*zip.File
+	for _, f := range archive.File {
+		if strings.HasSuffix(f.Name, suffix) {
+			found = append(found, f)
+		}
+	}
+	if len(found) != 1 {
+		return nil, errors.Join(fmt.Errorf("%s holds %d files %s, not one", jar, len(found), suffix), archive.Close())
+	}
+	member, err := found[0].Open()
+	if err != nil {
+		return nil, errors.Join(err, archive.Close())
+	}
+	return &memberFile{member, archive}, nil
+}
+
+type memberFile struct {
+	io.ReadCloser
+	archive io.Closer
+}
+
+func (m *memberFile) Close() error { return errors.Join(m.ReadCloser.Close(), m.archive.Close()) }
+
+// Unpack writes the files of a .tar.xz into dir, which it makes. A member that would land outside of dir,
+// or a link that points there, is refused. On an error dir is left as it is.
+func Unpack(txz io.Reader, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	plain, err := xz.NewReader(bufio.NewReader(txz))
+	if err != nil {
+		return err
+	}
+	for archive := tar.NewReader(plain); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := unpackMember(root, header, archive); err != nil {
+			return fmt.Errorf("unpack %q: %w", header.Name, err)
+		}
+	}
+}
+
+var errOutside = errors.New("leads outside of the folder")
+
+func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
+	name := path.Clean(header.Name)
+	if !filepath.IsLocal(name) {
+		return errOutside
+	}
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	switch header.Typeflag {
+	case tar.TypeDir:
+		return root.MkdirAll(name, 0o755)
+	case tar.TypeSymlink:
+		if path.IsAbs(header.Linkname) || !filepath.IsLocal(path.Join(path.Dir(name), header.Linkname)) {
+			return errOutside
+		}
+		return root.Symlink(header.Linkname, name)
+	case tar.TypeReg:
+		return unpackFile(root, name, header.FileInfo().Mode().Perm(), content)
+	default:
+		return fmt.Errorf("is of an unexpected type %q", header.Typeflag)
+	}
+}
+
+func unpackFile(root *os.Root, name string, mode fs.FileMode, content io.Reader) error {
+	// Readable for all: the user that runs the program may be another.
+	file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o444)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(file, content); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	return file.Close()
+}

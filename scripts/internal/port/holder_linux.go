@@ -1,0 +1,57 @@
+package port
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// listening is the state LISTEN in /proc/net/tcp.
+const listening = "0A"
+
+// Holder names the process that listens on a port, as "name (pid 1)", or returns "" when that cannot be
+// known, as for another user's process.
+func Holder(port int) string {
+	sockets := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		content, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		for _, inode := range listeners(string(content), port) {
+			sockets["socket:["+inode+"]"] = true
+		}
+	}
+	descriptors, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the pattern is not malformed
+	for _, path := range descriptors {
+		target, err := os.Readlink(path)
+		if err != nil || !sockets[target] {
+			continue
+		}
+		pid := strings.Split(path, "/")[2]
+		name, err := os.ReadFile("/proc/" + pid + "/comm")
+		if err != nil {
+			continue
+		}
+		return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
+	}
+	return ""
+}
+
+// listeners returns the inodes of the sockets that listen on port, from a table of /proc/net.
+func listeners(table string, port int) []string {
+	var inodes []string
+	for _, line := range strings.Split(table, "\n") {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[3] != listening {
+			continue
+		}
+		_, hex, _ := strings.Cut(f[1], ":")
+		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && int(n) == port {
+			inodes = append(inodes, f[9])
+		}
+	}
+	return inodes
+}

@@ -1,0 +1,59 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"example.com/todo/scripts/internal/fetch"
+)
+
+var (
+	javaMark   = regexp.MustCompile(`version "`)
+	javaOldest = version{major: 17}
+)
+
+// Kafka is what runs the real Kafka.
+type Kafka struct {
+	Java      string // path of java
+	Classpath string // Kafka's jars
+}
+
+// Kafka finds Java 17 or newer, and Kafka, which is always fetched.
+func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
+	java, err := findJava(ctx)
+	if err != nil {
+		return Kafka{}, fmt.Errorf("the real Kafka needs Java %d or newer: %w; without Java there is the embedded Kafka", javaOldest.major, err)
+	}
+	pins, err := fetch.Pins("kafka")
+	if err != nil {
+		return Kafka{}, err
+	}
+	jars, err := f.Cache.Artifacts(ctx, "Kafka", pins)
+	if err != nil {
+		return Kafka{}, err
+	}
+	return Kafka{Java: java, Classpath: strings.Join(jars, string(os.PathListSeparator))}, nil
+}
+
+func findJava(ctx context.Context) (string, error) {
+	path := filepath.Join(os.Getenv("JAVA_HOME"), "bin", "java")
+	if os.Getenv("JAVA_HOME") == "" {
+		var err error
+		if path, err = exec.LookPath("java"); err != nil {
+			return "", err
+		}
+	}
+	v, err := versionOf(ctx, javaMark, path, "-version")
+	if err != nil {
+		return "", err
+	}
+	if v.before(javaOldest) {
+		return "", fmt.Errorf("%s is version %s", path, v)
+	}
+	return path, nil
+}

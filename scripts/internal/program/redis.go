@@ -1,0 +1,83 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+
+	"example.com/todo/scripts/internal/fetch"
+)
+
+var (
+	redisMark   = regexp.MustCompile(`v=`)
+	redisOldest = version{major: 6, minor: 2}
+)
+
+// redisMembers are the ends of the names of the fetched servers that may run here, the best first. The
+// one for Linux on amd64 needs OpenSSL 3; the static one for 386 runs where that is missing.
+var redisMembers = map[string][]string{
+	"linux/amd64":  {"-linux-amd64", "-linux-386"},
+	"linux/arm64":  {"-linux-arm64"},
+	"darwin/amd64": {"-darwin-amd64"},
+	"darwin/arm64": {"-darwin-arm64"},
+}
+
+// Redis returns the path of a redis-server, version 6.2 or newer.
+func (f Finder) Redis(ctx context.Context) (string, error) {
+	if path, err := exec.LookPath("redis-server"); err == nil && !f.OnlyFetched {
+		if v, err := versionOf(ctx, redisMark, path, "--version"); err == nil && !v.before(redisOldest) {
+			return path, nil
+		}
+	}
+	return f.fetchRedis(ctx)
+}
+
+func (f Finder) fetchRedis(ctx context.Context) (string, error) {
+	pins, err := fetch.Pins("redis")
+	if err != nil {
+		return "", err
+	}
+	jars, err := f.Cache.Artifacts(ctx, "Redis", pins)
+	if err != nil {
+		return "", err
+	}
+	failed := []error{fmt.Errorf("no redis-server for %s/%s runs here: install it and put it on PATH", runtime.GOOS, runtime.GOARCH)}
+	for _, member := range redisMembers[runtime.GOOS+"/"+runtime.GOARCH] {
+		dir := filepath.Join(f.Cache.Dir, "unpacked", "redis-"+pins[0].SHA256[:12]+member)
+		path := filepath.Join(dir, "redis-server")
+		err := f.once(dir, "Redis", func(unfinished string) error {
+			return extract(jars[0], member, filepath.Join(unfinished, "redis-server"))
+		})
+		if err != nil {
+			return "", err
+		}
+		_, err = versionOf(ctx, redisMark, path, "--version")
+		if err == nil {
+			return path, nil
+		}
+		failed = append(failed, err)
+	}
+	return "", errors.Join(failed...)
+}
+
+func extract(jar, member, path string) error {
+	from, err := fetch.Member(jar, member)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return errors.Join(err, to.Close())
+	}
+	return to.Close()
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"example.com/todo/scripts/internal/port"
+	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/program"
+)
+
+// ApacheKafka is the real Kafka: one node that is broker and controller (KRaft).
+type ApacheKafka struct {
+	Program        program.Kafka
+	Dir            string // the node's data and settings
+	Port           int
+	ControllerPort int
+	Launcher       *proc.Launcher // formats the data folder
+}
+
+// Name is the part's name.
+func (k ApacheKafka) Name() string { return "kafka" }
+
+// Awaits names what Ready asks for.
+func (k ApacheKafka) Awaits() string { return "the broker and the controller on " + k.Addr() }
+
+// Addr is the address clients use.
+func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
+
+// Ready returns nil when the broker answers and knows its controller.
+func (k ApacheKafka) Ready(ctx context.Context) error { return kafka{k.Addr()}.Ready(ctx) }
+
+// Prepare writes the node's settings, and formats its data folder the first time.
+func (k ApacheKafka) Prepare(ctx context.Context) error {
+	if err := writeFile(k.properties(), k.settings()); err != nil {
+		return err
+	}
+	if exists(filepath.Join(k.log(), "meta.properties")) {
+		return nil
+	}
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return k.Launcher.Run(ctx, proc.Command{
+		Path: k.Program.Java,
+		Args: k.java("kafka.tools.StorageTool", "format", "--config", k.properties(),
+			"--cluster-id", base64.RawURLEncoding.EncodeToString(id), "--ignore-formatted"),
+	})
+}
+
+// Command describes the node's process.
+func (k ApacheKafka) Command() (proc.Command, error) {
+	return proc.Command{Path: k.Program.Java, Args: k.java("kafka.Kafka", k.properties()), Dir: k.Dir}, nil
+}
+
+// java puts quick starts and little memory before the highest throughput.
+func (k ApacheKafka) java(class string, args ...string) []string {
+	return append([]string{
+		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", k.Program.Classpath,
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.log.kafka.server=info",
+		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+		class,
+	}, args...)
+}
+
+func (k ApacheKafka) properties() string { return filepath.Join(k.Dir, "server.properties") }
+func (k ApacheKafka) log() string        { return filepath.Join(k.Dir, "log") }
+
+func (k ApacheKafka) settings() string {
+	controller := port.Addr(k.ControllerPort)
+	return strings.Join([]string{
+		"process.roles=broker,controller",
+		"node.id=1",
+		"controller.quorum.voters=1@" + controller,
+		"controller.listener.names=CONTROLLER",
+		"listeners=BROKER://" + k.Addr() + ",CONTROLLER://" + controller,
+		"advertised.listeners=BROKER://" + k.Addr(),
+		"inter.broker.listener.name=BROKER",
+		"listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.log(), `\`, `\\`)),
+		"auto.create.topics.enable=false",
+		"offsets.topic.replication.factor=1",
+		"offsets.topic.num.partitions=5",
+		// A year: a group that forgets where it was handles everything again.
+		"offsets.retention.minutes=525600",
+		"transaction.state.log.replication.factor=1",
+		"transaction.state.log.min.isr=1",
+		"transaction.state.log.num.partitions=5",
+		"group.initial.rebalance.delay.ms=0",
+		"log.cleaner.dedupe.buffer.size=16777216",
+		"",
+	}, "\n")
+}

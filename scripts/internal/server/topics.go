@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+)
+
+// Topic is a topic that the services expect.
+type Topic struct {
+	Name       string
+	Partitions int
+	MaxBytes   int // of a batch of records
+}
+
+// EnsureTopics makes topics that keep everything, unless they are there. A topic that is there with
+// another number of partitions is an error: its records lie where the old number put them.
+func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	if err != nil {
+		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
+	}
+	defer func() { _ = admin.Close() }()
+	for _, t := range topics {
+		err := admin.CreateTopic(t.Name, t.detail(), false)
+		if errors.Is(err, sarama.ErrTopicAlreadyExists) {
+			err = t.compare(admin)
+		}
+		if err != nil {
+			return fmt.Errorf("topic %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t Topic) detail() *sarama.TopicDetail {
+	forever, limit := "-1", fmt.Sprint(t.MaxBytes)
+	return &sarama.TopicDetail{
+		NumPartitions:     int32(t.Partitions),
+		ReplicationFactor: 1,
+		ConfigEntries:     map[string]*string{"retention.ms": &forever, "max.message.bytes": &limit},
+	}
+}
+
+func (t Topic) compare(admin sarama.ClusterAdmin) error {
+	found, err := admin.DescribeTopics([]string{t.Name})
+	if err != nil {
+		return err
+	}
+	if n := len(found[0].Partitions); n != t.Partitions {
+		return fmt.Errorf("has %d partitions and KAFKA_PARTITIONS is %d: the number of an existing topic stays", n, t.Partitions)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/fetch"
+	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/program"
+)
+
+// Tools is what parts are made and started with.
+type Tools struct {
+	Launcher *proc.Launcher
+	Console  *console.Console
+	Finder   program.Finder
+	Self     string // path of this program
+}
+
+// NewTools reads DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
+func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Tools{}, err
+	}
+	cache, err := cacheDir(getenv("DEVSTACK_CACHE"))
+	if err != nil {
+		return Tools{}, err
+	}
+	repository := getenv("MAVEN_REPOSITORY_URL")
+	if repository == "" {
+		repository = fetch.Repository()
+	}
+	finder := program.Finder{Cache: fetch.Cache{Dir: cache, Repository: repository, Console: c}}
+	switch which := getenv("DEVSTACK_PROGRAMS"); which {
+	case "", "installed":
+	case "fetched":
+		finder.OnlyFetched = true
+	default:
+		return Tools{}, fmt.Errorf("DEVSTACK_PROGRAMS=%s: it takes installed (what is missing is fetched) or fetched", which)
+	}
+	return Tools{Launcher: proc.NewLauncher(), Console: c, Finder: finder, Self: self}, nil
+}
+
+func cacheDir(chosen string) (string, error) {
+	if chosen != "" {
+		return filepath.Abs(chosen)
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder: %w; DEVSTACK_CACHE chooses one", err)
+	}
+	return filepath.Join(base, "todo-devstack"), nil
+}
