@@ -7,7 +7,9 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"path"
 	"strconv"
+	"strings"
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
@@ -43,7 +45,19 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers peer.Resol
 	mux.Handle("PATCH /tasks/{id}", handler(a.change))
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
-	return limited(httpserver.Routes(mux), limiter, peers)
+	return limited(exact(httpserver.Routes(mux)), limiter, peers)
+}
+
+// exact knows nothing under a path that is not in its clean form, where
+// http.ServeMux would redirect to the form it takes for meant.
+func exact(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
+			httpserver.WriteProblem(w, r, httpserver.Refuse(http.StatusNotFound, "there is nothing at this address"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // handler answers a request, or returns the refusal to be answered with.

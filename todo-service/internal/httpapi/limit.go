@@ -22,7 +22,7 @@ func limited(next http.Handler, limiter Limiter, peers peer.Resolver) http.Handl
 			header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, budget.Remaining, seconds(budget.Reset)))
 		}
 		if !budget.Allowed {
-			refusal := fault.New(fault.Exhausted, "at most %d requests in any %d seconds; wait as long as Retry-After says", budget.Limit, seconds(budget.Window))
+			refusal := fault.New(fault.Exhausted, "too many requests")
 			refusal.RetryAfter = budget.RetryAfter
 			httpserver.WriteProblem(w, r, refusal)
 			return

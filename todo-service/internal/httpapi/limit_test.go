@@ -1,0 +1,72 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestEveryAnswerSaysWhatIsLeftOfTheBudget(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.create(t, `{"title":"A"}`)
+	for _, request := range []struct{ method, target string }{
+		{"GET", "/tasks"}, {"GET", "/tasks/1"}, {"GET", "/tasks/9"}, {"GET", "/nope"}, {"PUT", "/tasks"}, {"DELETE", "/tasks/1"},
+	} {
+		wantHeader(t, s.do(request.method, request.target, ""), map[string]string{
+			"RateLimit-Policy": `"default";q=60;w=60`,
+			"RateLimit":        `"default";r=59;t=12`,
+			"Retry-After":      "",
+		})
+	}
+}
+
+func TestARequestBeyondTheBudgetIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.limiter.budget = task.Budget{Limit: 10, Window: 90 * time.Second, Reset: 30 * time.Second, RetryAfter: 2100 * time.Millisecond, Counted: true}
+	before := s.state(t)
+	response := s.do("POST", "/tasks", `{"title":"A"}`)
+	p := wantProblem(t, response, http.StatusTooManyRequests)
+	if p.Error != "too many requests" || !strings.Contains(p.Detail, "try again in 3 s") {
+		t.Errorf("error %q, detail %q", p.Error, p.Detail)
+	}
+	wantHeader(t, response, map[string]string{
+		"RateLimit-Policy": `"default";q=10;w=90`,
+		"RateLimit":        `"default";r=0;t=30`,
+		"Retry-After":      "3",
+	})
+	if s.state(t) != before {
+		t.Error("it changed something")
+	}
+}
+
+// A limiter that cannot count has nothing to say about what is left.
+func TestAnUncountedRequestPassesWithoutARemainder(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.limiter.budget = task.Budget{Allowed: true, Limit: 60, Window: time.Minute}
+	response := s.do("GET", "/tasks", "")
+	if response.StatusCode != http.StatusOK {
+		t.Error(response.Status)
+	}
+	wantHeader(t, response, map[string]string{"RateLimit-Policy": `"default";q=60;w=60`, "RateLimit": ""})
+}
+
+func TestTheLimiterIsAskedOnceByClientAddress(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	for _, request := range []struct{ remote, forwarded string }{
+		{"203.0.113.7:1000", ""}, {"203.0.113.7:2000", "6.6.6.6"}, {"10.0.0.1:3000", "198.51.100.4"},
+	} {
+		s.doFrom(request.remote, "GET", "/tasks", "X-Forwarded-For", request.forwarded)
+	}
+	if diff := cmp.Diff([]string{"203.0.113.7", "203.0.113.7", "198.51.100.4"}, s.limiter.clients); diff != "" {
+		t.Errorf("clients (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,89 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestIfMatchGuardsEveryChange(t *testing.T) {
+	t.Parallel()
+	requests := []struct {
+		method, target, body string
+		ok                   int
+	}{
+		{"PATCH", "/tasks/1", `{"title":"B"}`, 200},
+		{"PATCH", "/tasks/1/done", "", 200},
+		{"DELETE", "/tasks/1", "", 204},
+	}
+	tests := []struct {
+		name, match string
+		refused     int // 0: it goes through
+	}{
+		{"the version", `"2"`, 0},
+		{"any", `*`, 0},
+		{"any, with spaces", ` * `, 0},
+		{"a list that has it", `"1", "2" ,"7"`, 0},
+		{"a list with empty entries", `, "2",,`, 0},
+		{"an older version", `"1"`, 412},
+		{"a later version", `"3"`, 412},
+		{"a list without it", `"1","3"`, 412},
+		{"a weak tag never matches", `W/"2"`, 412},
+		{"weak tags in a list never match", `W/"2", "1"`, 412},
+		{"a tag that is no version", `"abc"`, 412},
+		{"the version written otherwise", `"02"`, 412},
+		{"the empty tag", `""`, 412},
+		{"a list longer than anyone needs", strings.Repeat(`"1",`, 1000) + `"2"`, 0},
+		{"without quotes", `2`, 400},
+		{"half quoted", `"2`, 400},
+		{"two without a comma", `"1" "2"`, 400},
+		{"any, in a list", `*, "2"`, 400},
+		{"a space in a tag", `"2 "`, 400},
+		{"weak in lower case", `w/"2"`, 400},
+		{"nothing but commas", `,,`, 400},
+		{"a lone W/", `W/`, 400},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			for _, request := range requests {
+				s := newService()
+				s.create(t, `{"title":"A"}`)
+				if response := s.do("PATCH", "/tasks/1", `{"priority":1}`); response.StatusCode != http.StatusOK {
+					t.Fatal(response.Status)
+				}
+				before := s.state(t)
+				response := s.do(request.method, request.target, request.body, "If-Match", test.match)
+				want := request.ok
+				if test.refused != 0 {
+					want = test.refused
+				}
+				if response.StatusCode != want {
+					t.Errorf("%s %s: %s, want %d", request.method, request.target, response.Status, want)
+				}
+				if changed := s.state(t) != before; changed != (test.refused == 0) {
+					t.Errorf("%s %s: changed is %t", request.method, request.target, changed)
+				}
+			}
+		})
+	}
+}
+
+func TestIfMatchOnAMissingTaskIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	for _, match := range []string{`"1"`, `*`, `W/"1"`, `"1","2"`} {
+		if response := s.do("DELETE", "/tasks/1", "", "If-Match", match); response.StatusCode != http.StatusNotFound {
+			t.Errorf("If-Match %s: %s", match, response.Status)
+		}
+	}
+}
+
+func TestIfMatchMayStandOnSeveralLines(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.create(t, `{"title":"A"}`)
+	if response := s.do("PATCH", "/tasks/1/done", "", "if-match", `"7"`, "If-Match", `"1"`); response.StatusCode != http.StatusOK {
+		t.Error(response.Status)
+	}
+}

@@ -1,0 +1,141 @@
+package httpapi_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+// The JSON of a task, byte by byte as clients see it.
+func TestATaskLooksLikeThisOnTheWire(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	const (
+		open      = `{"id":1,"title":"Learn Go","priority":1,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
+		completed = `{"id":1,"title":"Learn Go","priority":1,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}`
+		plain     = `{"id":2,"title":"\"<b>&\" 日本 ‮","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
+	)
+	for _, step := range []struct {
+		method, target, body string
+		status               int
+		want                 string
+		header               map[string]string
+	}{
+		{"GET", "/tasks", "", 200, `[]`, map[string]string{"ETag": ""}},
+		{"POST", "/tasks", `{"title":"Learn Go","priority":1}`, 201, open, map[string]string{"Location": "/tasks/1", "ETag": `"1"`}},
+		{"GET", "/tasks/1", "", 200, open, map[string]string{"Location": "", "ETag": `"1"`}},
+		{"GET", "/tasks", "", 200, `[` + open + `]`, map[string]string{"Link": ""}},
+		{"PATCH", "/tasks/1/done", "", 200, completed, map[string]string{"ETag": `"2"`}},
+		{"PATCH", "/tasks/1/done", "", 200, completed, map[string]string{"ETag": `"2"`}},
+		{"POST", "/tasks", `{"title":" \"<b>&\" 日本 ‮ "}`, 201, plain, map[string]string{"Location": "/tasks/2"}},
+		{"GET", "/tasks?limit=2", "", 200, `[` + completed + `,` + plain + `]`, nil},
+	} {
+		response := s.do(step.method, step.target, step.body)
+		if got := body(t, response); response.StatusCode != step.status || got != step.want {
+			t.Errorf("%s %s: %d %s\nwant %d %s", step.method, step.target, response.StatusCode, got, step.status, step.want)
+		}
+		wantHeader(t, response, step.header)
+		wantHeader(t, response, map[string]string{"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"})
+	}
+}
+
+func TestAMergePatchKeepsWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, body, contentType, want string
+	}{
+		{"title", `{"title":"B"}`, "application/json", `{"id":1,"title":"B","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
+		{"priority", `{"priority":0}`, "application/merge-patch+json", `{"id":1,"title":"A","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
+		{"done", `{"done":true}`, "application/json; charset=utf-8", `{"id":1,"title":"A","priority":5,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}`},
+		{"a whole number in any notation", `{"priority":1e1}`, "application/json", `{"id":1,"title":"A","priority":10,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
+		{"nothing", `{}`, "application/json", `{"id":1,"title":"A","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`},
+		{"no difference", `{"title":"A","priority":5,"done":false}`, "application/json", `{"id":1,"title":"A","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newService()
+			s.create(t, `{"title":"A","priority":5}`)
+			response := s.do("PATCH", "/tasks/1", test.body, "Content-Type", test.contentType)
+			if got := body(t, response); response.StatusCode != 200 || got != test.want {
+				t.Errorf("%s %s\nwant %s", response.Status, got, test.want)
+			}
+		})
+	}
+}
+
+func TestDeletingLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.create(t, `{"title":"A"}`)
+	response := s.do("DELETE", "/tasks/1", "")
+	if got := body(t, response); response.StatusCode != http.StatusNoContent || got != "" {
+		t.Errorf("%s %q", response.Status, got)
+	}
+	wantHeader(t, response, map[string]string{"Content-Type": "", "ETag": ""})
+	for _, again := range []string{"DELETE", "GET"} {
+		if response := s.do(again, "/tasks/1", ""); response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", again, response.Status)
+		}
+	}
+}
+
+// A body that is not asked for is no reason to refuse, whatever its type.
+func TestRequestsWithoutABodyNeedNoContentType(t *testing.T) {
+	t.Parallel()
+	for _, request := range []struct {
+		method, target string
+		status         int
+	}{
+		{"GET", "/tasks", 200}, {"GET", "/tasks/1", 200}, {"PATCH", "/tasks/1/done", 200}, {"DELETE", "/tasks/1", 204},
+	} {
+		for _, content := range []struct{ kind, body string }{{"", ""}, {"application/x-www-form-urlencoded", "a=b"}, {"", "rubbish"}, {"application/json", "{"}} {
+			s := newService()
+			s.create(t, `{"title":"A"}`)
+			if response := s.do(request.method, request.target, content.body, "Content-Type", content.kind); response.StatusCode != request.status {
+				t.Errorf("%s %s with %+v: %s", request.method, request.target, content, response.Status)
+			}
+		}
+	}
+}
+
+func TestHeadAnswersLikeGetWithoutTheBody(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.create(t, `{"title":"A"}`)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks/1", "/tasks/2"} {
+		got, err := server.Client().Get(server.URL + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer got.Body.Close()
+		head, err := server.Client().Head(server.URL + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer head.Body.Close()
+		if data, _ := io.ReadAll(head.Body); len(data) > 0 || head.StatusCode != got.StatusCode || head.ContentLength != got.ContentLength {
+			t.Errorf("HEAD %s: %s, length %d, body %q; GET: %s, length %d", target, head.Status, head.ContentLength, data, got.Status, got.ContentLength)
+		}
+		wantHeader(t, head, map[string]string{"ETag": got.Header.Get("ETag"), "Content-Type": got.Header.Get("Content-Type")})
+	}
+}
+
+// With times the store really gives: microseconds, and no more digits than needed.
+func TestTimesAreUTCWithMicroseconds(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	at := start.Add(123400 * time.Microsecond)
+	if _, err := s.store.Create(t.Context(), task.Event{ID: "e", Type: task.Created, Task: task.Task{Title: "A", CreatedAt: at, Version: 1}, At: at}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"id":1,"title":"A","priority":0,"done":false,"created_at":"2026-01-15T10:00:00.1234Z","version":1}`
+	if got := body(t, s.do("GET", "/tasks/1", "")); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
