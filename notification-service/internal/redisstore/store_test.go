@@ -1,0 +1,146 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/notification-service/internal/redisstore"
+	"example.com/todo/platform/testenv"
+)
+
+const mark = "task.completed:0198"
+
+// open returns a client of the test's Redis and a prefix of the test's own,
+// whose keys are gone when the test ends.
+func open(t *testing.T) (goredis.UniversalClient, string) {
+	t.Helper()
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
+	prefix := "test-" + rand.Text() + ":"
+	t.Cleanup(func() {
+		keys, err := client.Keys(context.Background(), prefix+"*").Result()
+		if err == nil && len(keys) > 0 {
+			client.Del(context.Background(), keys...)
+		}
+		client.Close()
+	})
+	return client, prefix
+}
+
+func claim(t *testing.T, c *redisstore.Claims, want notify.State) {
+	t.Helper()
+	got, err := c.Claim(t.Context(), mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Fatalf("claim found state %d, want %d", got, want)
+	}
+}
+
+func done(t *testing.T, c *redisstore.Claims) {
+	t.Helper()
+	if err := c.Done(t.Context(), mark); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	first := redisstore.NewClaims(client, prefix, time.Minute)
+	second := redisstore.NewClaims(client, prefix, time.Minute)
+	claim(t, first, notify.Mine)
+	claim(t, second, notify.Busy)
+	claim(t, first, notify.Mine)
+	done(t, first)
+	claim(t, second, notify.Done)
+	claim(t, first, notify.Done)
+}
+
+func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	c := redisstore.NewClaims(client, prefix, time.Minute)
+	claim(t, c, notify.Mine)
+	key := prefix + "processed:task.completed:0198"
+	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
+		t.Errorf("a claim lives %v, want a lease of a minute", ttl)
+	}
+	done(t, c)
+	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 23*time.Hour || ttl > 24*time.Hour {
+		t.Errorf("a done mark lives %v, want 24 h", ttl)
+	}
+}
+
+func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	frozen := redisstore.NewClaims(client, prefix, time.Millisecond)
+	heir := redisstore.NewClaims(client, prefix, time.Minute)
+	claim(t, frozen, notify.Mine)
+	waitGone(t, client, prefix+"processed:"+mark)
+	claim(t, heir, notify.Mine)
+
+	done(t, frozen)
+	if got := client.Get(t.Context(), prefix+"processed:"+mark).Val(); got == "done" {
+		t.Error("the frozen owner wrote done over the heir's claim")
+	}
+	done(t, heir)
+	claim(t, frozen, notify.Done)
+}
+
+func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	slow := redisstore.NewClaims(client, prefix, time.Millisecond)
+	claim(t, slow, notify.Mine)
+	waitGone(t, client, prefix+"processed:"+mark)
+	done(t, slow)
+	claim(t, redisstore.NewClaims(client, prefix, time.Minute), notify.Done)
+}
+
+func TestOffsetsMoveForwardOnly(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	offsets := redisstore.NewOffsets(client, prefix)
+	steps := []struct {
+		name string
+		do   func() error
+		want int64
+	}{
+		{"nothing is stored", func() error { return nil }, 0},
+		{"forward", func() error { return offsets.Advance(t.Context(), 3, 100) }, 100},
+		{"a zombie's older offset", func() error { return offsets.Advance(t.Context(), 3, 99) }, 100},
+		{"further", func() error { return offsets.Advance(t.Context(), 3, 1_000) }, 1_000},
+		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000) }, 1_000},
+		{"forgetting what it no longer is", func() error { return offsets.Forget(t.Context(), 3, 100) }, 1_000},
+		{"forgetting what it is", func() error { return offsets.Forget(t.Context(), 3, 1_000) }, 0},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		got, err := offsets.Load(t.Context(), 3)
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if got != step.want {
+			t.Errorf("%s: offset %d, want %d", step.name, got, step.want)
+		}
+	}
+}
+
+func waitGone(t *testing.T, client goredis.UniversalClient, key string) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for client.Exists(t.Context(), key).Val() != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still there", key)
+		}
+	}
+}
