@@ -1,0 +1,269 @@
+package consumer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"example.com/todo/notification-service/internal/consumer"
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/platform/kafka"
+)
+
+const partition = 4
+
+// notifier is a fake that remembers what it was handed and refuses the offsets in fails.
+type notifier struct {
+	places []string
+	fails  map[string]error
+}
+
+func (n *notifier) Notify(_ context.Context, e notify.Event) (notify.Outcome, error) {
+	if err := n.fails[e.Place]; err != nil {
+		return "", err
+	}
+	n.places = append(n.places, e.Place)
+	return notify.Sent, nil
+}
+
+// ledger is a fake of the stored offsets.
+type ledger struct {
+	stored map[int32]int64
+	fails  error
+}
+
+func (l *ledger) Load(_ context.Context, partition int32) (int64, error) {
+	return l.stored[partition], l.fails
+}
+
+func (l *ledger) Advance(_ context.Context, partition int32, next int64) error {
+	if l.fails == nil {
+		l.stored[partition] = max(l.stored[partition], next)
+	}
+	return l.fails
+}
+
+func (l *ledger) Forget(_ context.Context, partition int32, next int64) error {
+	if l.stored[partition] == next {
+		delete(l.stored, partition)
+	}
+	return l.fails
+}
+
+// fixture is a handler over fakes.
+type fixture struct {
+	*consumer.Handler
+	notifier *notifier
+	ledger   *ledger
+	ends     map[int32]int64 // as a survey finds them
+	reg      *prometheus.Registry
+	log      *bytes.Buffer
+}
+
+func newFixture(stored int64) *fixture {
+	f := &fixture{
+		notifier: &notifier{fails: map[string]error{}},
+		ledger:   &ledger{stored: map[int32]int64{}},
+		ends:     map[int32]int64{partition: 1_000},
+		reg:      prometheus.NewRegistry(),
+		log:      &bytes.Buffer{},
+	}
+	if stored > 0 {
+		f.ledger.stored[partition] = stored
+	}
+	survey := func(context.Context) (map[int32]int64, error) {
+		if f.ends == nil {
+			return nil, errors.New("kafka is away")
+		}
+		return f.ends, nil
+	}
+	f.Handler = consumer.New(f.notifier, f.ledger, survey, slog.New(slog.NewTextHandler(f.log, nil)), f.reg)
+	return f
+}
+
+// start begins the partition; the group's own offset has to rule always.
+func (f *fixture) start(t *testing.T, newest int64) {
+	t.Helper()
+	if got, err := f.Start(t.Context(), partition, 0, newest); err != nil || got >= 0 {
+		t.Fatalf("Start: %d, %v; want a negative offset", got, err)
+	}
+}
+
+func record(offset int64, value string) kafka.Record {
+	return kafka.Record{Partition: partition, Offset: offset, Value: []byte(value)}
+}
+
+func event(offset int64, kind string) kafka.Record {
+	return record(offset, fmt.Sprintf(`{"id":"e%d","type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`, offset, kind))
+}
+
+// isPermanent compares by type: the mark has no other outside.
+func isPermanent(err error) bool {
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+}
+
+func TestABatchIsHandledInOrderAndItsPlaceKept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	batch := []kafka.Record{event(7, "task.created"), event(8, "task.completed"), event(11, "task.completed")}
+	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 3", handled, err)
+	}
+	if diff := cmp.Diff([]string{"4:7", "4:8", "4:11"}, f.notifier.places); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := f.ledger.stored[partition]; got != 12 {
+		t.Errorf("the ledger says %d, want 12", got)
+	}
+}
+
+func TestARecordDeliveredAgainIsRecognisedByItsOffset(t *testing.T) {
+	t.Parallel()
+	f := newFixture(9)
+	f.start(t, 10)
+	batch := []kafka.Record{event(7, "task.completed"), record(8, "rubbish"), event(9, "task.completed")}
+	if handled, err := f.Handle(t.Context(), batch[:2]); handled != 2 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 2", handled, err)
+	}
+	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 3", handled, err)
+	}
+	if diff := cmp.Diff([]string{"4:9"}, f.notifier.places); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAnUnreadableRecordIsPermanentAndTheNextIsHandled(t *testing.T) {
+	t.Parallel()
+	rubbish := map[string]kafka.Record{
+		"not JSON":       record(8, "rubbish"),
+		"a wrong type":   record(8, `{"type":7,"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
+		"a missing type": record(8, `{"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
+		"a null value":   {Partition: partition, Offset: 8},
+		"noise":          record(8, strings.Repeat("\xff\x00", 450_000)),
+	}
+	for name, bad := range rubbish {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(0)
+			f.start(t, 10)
+			handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), bad, event(9, "task.completed")})
+			if handled != 1 || !isPermanent(err) {
+				t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
+			}
+			if got := f.ledger.stored[partition]; got != 8 {
+				t.Errorf("the ledger says %d, want 8: the rubbish is not put aside yet", got)
+			}
+			if handled, err := f.Handle(t.Context(), []kafka.Record{event(9, "task.completed")}); handled != 1 || err != nil {
+				t.Fatalf("Handle: %d, %v; want 1", handled, err)
+			}
+			if diff := cmp.Diff([]string{"4:7", "4:9"}, f.notifier.places); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAPassingErrorHoldsTheRecordAndKeepsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	away := errors.New("mail server away")
+	f.notifier.fails["4:8"] = away
+	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), event(8, "task.completed")})
+	if handled != 1 || !errors.Is(err, away) || isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 1 and the passing error", handled, err)
+	}
+	if got := f.ledger.stored[partition]; got != 8 {
+		t.Errorf("the ledger says %d, want 8", got)
+	}
+}
+
+// Otherwise the group would commit what the ledger does not know.
+func TestNothingIsHandledWhileTheLedgerIsAway(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	f.ledger.fails = errors.New("redis is away")
+	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.ledger.fails) {
+		t.Errorf("Handle: %d, %v; want 0 and the ledger's error", handled, err)
+	}
+	if _, err := f.Start(t.Context(), partition, 0, 10); !errors.Is(err, f.ledger.fails) {
+		t.Errorf("Start: %v, want the ledger's error", err)
+	}
+}
+
+func TestAStoredOffsetBeyondTheLogIsForgottenAloud(t *testing.T) {
+	t.Parallel()
+	f := newFixture(500)
+	f.ends[partition] = 20
+	f.start(t, 10)
+	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 1", handled, err)
+	}
+	if diff := cmp.Diff([]string{"4:7"}, f.notifier.places); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := f.ledger.stored[partition]; got != 8 {
+		t.Errorf("the ledger says %d, want 8", got)
+	}
+	if !strings.Contains(f.log.String(), "level=ERROR") {
+		t.Errorf("no alarm in the log: %s", f.log)
+	}
+	want := `
+# HELP notification_offsets_beyond_log_total Stored offsets found beyond the end of the log and forgotten: the topic was made anew, or lost its end.
+# TYPE notification_offsets_beyond_log_total counter
+notification_offsets_beyond_log_total 1
+`
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_offsets_beyond_log_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnOldViewOfTheLogIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	f := newFixture(500)
+	f.start(t, 10)
+	if got := f.ledger.stored[partition]; got != 500 {
+		t.Errorf("the ledger says %d, want 500", got)
+	}
+	f.ends = nil
+	if _, err := f.Start(t.Context(), partition, 0, 10); err == nil {
+		t.Error("no error although nobody could say where the log ends")
+	}
+	if got := f.ledger.stored[partition]; got != 500 {
+		t.Errorf("the ledger says %d, want 500", got)
+	}
+}
+
+func TestAnUnknownTypeIsPassedOverAloud(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")}); handled != 2 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 2", handled, err)
+	}
+	if diff := cmp.Diff([]string{"4:8"}, f.notifier.places); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !strings.Contains(f.log.String(), "level=WARN") || !strings.Contains(f.log.String(), "task.archived") {
+		t.Errorf("no warning in the log: %s", f.log)
+	}
+	want := `
+# HELP notification_events_unknown_total Events of a type this version does not know, passed over.
+# TYPE notification_events_unknown_total counter
+notification_events_unknown_total 1
+`
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_events_unknown_total"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,36 @@
+package consumer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"example.com/todo/notification-service/internal/notify"
+)
+
+type metrics struct {
+	events  *prometheus.CounterVec
+	unknown prometheus.Counter
+	beyond  prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	factory := promauto.With(reg)
+	m := metrics{
+		events: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "notification_events_total",
+			Help: "Events handled: sent, duplicate (sent before, by the event's identity), redelivered (handled before, by the record's offset), ignored (not an event that notifies).",
+		}, []string{"outcome"}),
+		unknown: factory.NewCounter(prometheus.CounterOpts{
+			Name: "notification_events_unknown_total",
+			Help: "Events of a type this version does not know, passed over.",
+		}),
+		beyond: factory.NewCounter(prometheus.CounterOpts{
+			Name: "notification_offsets_beyond_log_total",
+			Help: "Stored offsets found beyond the end of the log and forgotten: the topic was made anew, or lost its end.",
+		}),
+	}
+	for _, outcome := range []string{string(notify.Sent), string(notify.Duplicate), string(notify.Ignored), "redelivered"} {
+		m.events.WithLabelValues(outcome)
+	}
+	return m
+}
