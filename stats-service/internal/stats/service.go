@@ -1,0 +1,131 @@
+package stats
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrMoved says that a partition is no longer where the caller left it: another
+// member counts it now, or the store was emptied. The caller has to Begin again.
+var ErrMoved = errors.New("stats: the partition is not where this member left it")
+
+// Batch is what one partition's records from From up to, but not including,
+// Next come to.
+type Batch struct {
+	Partition   int32
+	From, Next  int64
+	Completions []Completion // in the order of their offsets
+}
+
+// Tally says what became of a batch's completions.
+type Tally struct{ Counted, Duplicates int }
+
+// Recount says why counting begins anew.
+type Recount string
+
+// The reasons.
+const (
+	NoRecount    Recount = ""
+	NothingKnown Recount = "nothing_known" // this partition was never counted, or the store was emptied
+	Inconsistent Recount = "inconsistent"  // the counters do not add up, or are there without their offsets
+	OutsideLog   Recount = "outside_log"   // the stored offset is not in the log
+)
+
+// Bounds are where a partition's log begins and ends: the offset of its first
+// record, and that of the next to be written.
+type Bounds struct{ Oldest, Newest int64 }
+
+func (b Bounds) hold(offset int64) bool { return b.Oldest <= offset && offset <= b.Newest }
+
+// Beginning is where counting a partition goes on.
+type Beginning struct {
+	Offset  int64
+	Recount Recount
+	Stored  int64 // with OutsideLog, the offset that was stored
+}
+
+// Figures are the store's counters at one moment.
+type Figures struct {
+	Total   int64
+	Days    []int64         // for each day asked for
+	Offsets map[int32]int64 // where each partition's counting has come to
+	Targets map[int32]int64 // the log's end when each partition's counting began
+}
+
+// Store keeps the counters and, beside them, how far the log is counted. It has
+// no method that counts without the event's identity and place: both are stored
+// with the count, or nothing is.
+type Store interface {
+	// Begin returns where to go on with the partition. When nothing is stored
+	// that is log.Oldest, and log.Newest becomes the partition's target. Counters
+	// that do not add up are removed first, with the offsets of all partitions.
+	// A stored offset is returned as it is, within the log or not.
+	Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error)
+	// Restart removes the counters and the offsets of all partitions, provided
+	// that this one still stands at stored, and then begins it.
+	Restart(ctx context.Context, partition int32, log Bounds, stored int64) (Beginning, error)
+	// Apply counts the batch as a whole, or returns ErrMoved when the partition
+	// is not at b.From. A completion whose mark was set from another place in
+	// the log is a duplicate; one whose mark has its own place is counted again,
+	// for then this is a recount.
+	Apply(ctx context.Context, b Batch) (Tally, error)
+	// Read returns the counters.
+	Read(ctx context.Context, days []string) (Figures, error)
+}
+
+// Log knows where the partitions end: the offset that the next record of each
+// will get.
+type Log interface {
+	// Ends answers at once, from memory; false when the ends are not known at present.
+	Ends() (map[int32]int64, bool)
+	// Survey asks, so the answer is younger than the call.
+	Survey(ctx context.Context) (map[int32]int64, error)
+}
+
+// Service counts completions and reports them.
+type Service struct {
+	store      Store
+	log        Log
+	partitions int
+	now        func() time.Time
+}
+
+// NewService returns the service over a log of so many partitions.
+func NewService(store Store, log Log, partitions int, now func() time.Time) *Service {
+	return &Service{store: store, log: log, partitions: partitions, now: now}
+}
+
+// Begin returns where to go on with the partition. A stored offset that is not
+// in the log makes everything be counted anew, but only when the log's end,
+// asked for after that offset was read, confirms it: the caller's may be old, and
+// another member, which owns the partition by now, may have counted beyond it.
+func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error) {
+	b, err := s.store.Begin(ctx, partition, log)
+	if err != nil || log.hold(b.Offset) {
+		return b, err
+	}
+	ends, err := s.log.Survey(ctx)
+	if err != nil {
+		return Beginning{}, err
+	}
+	log.Newest = ends[partition]
+	if log.hold(b.Offset) {
+		return b, nil
+	}
+	return s.store.Restart(ctx, partition, log, b.Offset)
+}
+
+// Count counts the events found in the partition's records from from up to next.
+// The error is ErrMoved when the partition is not at from; nothing is counted
+// then. After any other error the batch may or may not have been counted: handed
+// in again it is counted, or found moved, never counted twice.
+func (s *Service) Count(ctx context.Context, partition int32, from, next int64, events []Event) (Tally, error) {
+	batch := Batch{Partition: partition, From: from, Next: next}
+	for _, e := range events {
+		if c, ok := completionOf(e); ok {
+			batch.Completions = append(batch.Completions, c)
+		}
+	}
+	return s.store.Apply(ctx, batch)
+}

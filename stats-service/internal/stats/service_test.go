@@ -1,0 +1,105 @@
+package stats_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/stats-service/internal/stats"
+)
+
+func TestOnlyCompletionsCountEachUnderItsIdentity(t *testing.T) {
+	t.Parallel()
+	when := time.Date(2024, 1, 15, 23, 30, 0, 0, time.FixedZone("", -3600)) // the 16th in UTC
+	events := []stats.Event{
+		{Type: "task.created", ID: "a", TaskID: 1, At: when, Offset: 100},
+		{Type: "task.completed", ID: "b", TaskID: 1, At: when, Offset: 101},
+		{Type: "task.reopened", ID: "c", TaskID: 1, At: when, Offset: 102},
+		{Type: "task.completed", ID: "d", TaskID: 1, At: when, Offset: 103},
+		{Type: "task.deleted", ID: "e", TaskID: 1, At: when, Offset: 104},
+		{Type: "task.completed", TaskID: 7, At: when, Offset: 105},
+	}
+	s := &store{}
+	tally, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 3, 100, 107, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tally.Counted != 3 {
+		t.Errorf("%d counted, want 3", tally.Counted)
+	}
+	want := []stats.Batch{{Partition: 3, From: 100, Next: 107, Completions: []stats.Completion{
+		{Mark: "task.completed:b", Day: "2024-01-16", Offset: 101},
+		{Mark: "task.completed:d", Day: "2024-01-16", Offset: 103},
+		{Mark: "task.completed:7", Day: "2024-01-16", Offset: 105},
+	}}}
+	if diff := cmp.Diff(want, s.applied); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The offset moves although nothing counts; otherwise the batch would come again
+// after every restart.
+func TestABatchWithoutCompletionsIsAppliedToo(t *testing.T) {
+	t.Parallel()
+	s := &store{}
+	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 6, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]stats.Batch{{Partition: 0, From: 5, Next: 6}}, s.applied); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAMovedPartitionIsSaidSo(t *testing.T) {
+	t.Parallel()
+	s := &store{err: stats.ErrMoved}
+	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 6, nil); !errors.Is(err, stats.ErrMoved) {
+		t.Errorf("got %v, want ErrMoved", err)
+	}
+}
+
+func TestWhereCountingGoesOn(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		stored int64
+		log    stats.Bounds // as the caller knows it
+		ends   ends         // as it is
+		want   stats.Beginning
+	}{
+		"in the log":          {5, stats.Bounds{Oldest: 0, Newest: 9}, nil, stats.Beginning{Offset: 5}},
+		"at its start":        {3, stats.Bounds{Oldest: 3, Newest: 9}, nil, stats.Beginning{Offset: 3}},
+		"at its end":          {9, stats.Bounds{Oldest: 3, Newest: 9}, nil, stats.Beginning{Offset: 9}},
+		"the caller's is old": {20, stats.Bounds{Oldest: 0, Newest: 9}, ends{0: 20}, stats.Beginning{Offset: 20}},
+		"the topic is younger than the ledger": {
+			20, stats.Bounds{Oldest: 0, Newest: 9}, ends{0: 10},
+			stats.Beginning{Offset: 0, Recount: stats.OutsideLog, Stored: 20},
+		},
+		"the log's start has passed it": {
+			2, stats.Bounds{Oldest: 3, Newest: 9}, ends{0: 10},
+			stats.Beginning{Offset: 3, Recount: stats.OutsideLog, Stored: 2},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := stats.NewService(&store{stored: test.stored}, test.ends, 1, time.Now)
+			got, err := service.Begin(t.Context(), 0, test.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNothingIsGivenUpWhileTheLogCanNotBeAsked(t *testing.T) {
+	t.Parallel()
+	service := stats.NewService(&store{stored: 20}, ends(nil), 1, time.Now)
+	if _, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9}); err == nil {
+		t.Error("counting goes on although nobody could say where the log ends")
+	}
+}
