@@ -1,0 +1,45 @@
+-- Says where to go on with a partition, and prepares a recount where needed.
+-- KEYS: offsets, targets, total, days (the index of the days there are).
+-- ARGV: partition, oldest, newest, prefix of the days' keys, and the stored
+--   offset that is to be given up, or nothing.
+-- Returns {offset, reason for a recount or nothing}.
+local offsets, targets, total, days = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local partition, oldest, newest, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+-- The counters are whole when the days add up to the total. It is there from
+-- the first beginning on, so its absence beside offsets means it was removed.
+local function whole()
+  local sum = 0
+  for _, day in ipairs(redis.call('SMEMBERS', days)) do
+    sum = sum + (tonumber(redis.call('GET', prefix .. day)) or 0)
+  end
+  local stored = redis.call('GET', total)
+  if redis.call('EXISTS', offsets) == 0 then
+    return not stored and sum == 0
+  end
+  return stored and tonumber(stored) == sum
+end
+
+local function reset()
+  for _, day in ipairs(redis.call('SMEMBERS', days)) do
+    redis.call('DEL', prefix .. day)
+  end
+  redis.call('DEL', offsets, targets, total, days)
+end
+
+local stored = redis.call('HGET', offsets, partition)
+local reason = 'nothing_known'
+if not whole() then
+  reason = 'inconsistent'
+  reset()
+elseif stored and stored == ARGV[5] then
+  reason = 'outside_log'
+  reset()
+elseif stored then
+  return {tonumber(stored), ''}
+end
+
+redis.call('HSET', offsets, partition, oldest)
+redis.call('HSET', targets, partition, newest)
+redis.call('SET', total, 0, 'NX')
+return {tonumber(oldest), reason}

@@ -1,0 +1,297 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+const day, nextDay = "2024-01-15", "2024-01-16"
+
+// fixture is a store on a Redis prefix of the test's own.
+type fixture struct {
+	*testing.T
+	client goredis.UniversalClient
+	prefix string
+	store  *redisstore.Store
+}
+
+func open(t *testing.T) fixture {
+	t.Helper()
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
+	f := fixture{T: t, client: client, prefix: "test-" + rand.Text() + ":"}
+	f.store = redisstore.New(client, f.prefix)
+	t.Cleanup(func() {
+		f.wipe()
+		client.Close()
+	})
+	return f
+}
+
+// wipe is what FLUSHALL does, to the test's own keys.
+func (f fixture) wipe() {
+	keys, err := f.client.Keys(context.Background(), f.prefix+"*").Result()
+	if err == nil && len(keys) > 0 {
+		f.client.Del(context.Background(), keys...)
+	}
+}
+
+func (f fixture) begin(partition int32, oldest, newest int64, want stats.Beginning) {
+	f.Helper()
+	got, err := f.store.Begin(f.Context(), partition, stats.Bounds{Oldest: oldest, Newest: newest})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("begin (-want +got):\n%s", diff)
+	}
+}
+
+func (f fixture) apply(partition int32, from, next int64, want stats.Tally, completions ...stats.Completion) {
+	f.Helper()
+	got, err := f.store.Apply(f.Context(), stats.Batch{Partition: partition, From: from, Next: next, Completions: completions})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("tally (-want +got):\n%s", diff)
+	}
+}
+
+func (f fixture) moved(partition int32, from, next int64, completions ...stats.Completion) {
+	f.Helper()
+	_, err := f.store.Apply(f.Context(), stats.Batch{Partition: partition, From: from, Next: next, Completions: completions})
+	if !errors.Is(err, stats.ErrMoved) {
+		f.Errorf("apply from %d: %v, want ErrMoved", from, err)
+	}
+}
+
+func (f fixture) counts(total int64, days ...int64) {
+	f.Helper()
+	got, err := f.store.Read(f.Context(), []string{day, nextDay}[:len(days)])
+	if err != nil {
+		f.Fatal(err)
+	}
+	if got.Total != total {
+		f.Errorf("total %d, want %d", got.Total, total)
+	}
+	if diff := cmp.Diff(days, got.Days); diff != "" {
+		f.Errorf("days (-want +got):\n%s", diff)
+	}
+}
+
+func completion(id string, offset int64) stats.Completion {
+	return stats.Completion{Mark: "task.completed:" + id, Day: day, Offset: offset}
+}
+
+var fresh = stats.Beginning{Recount: stats.NothingKnown}
+
+func TestCountingKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 4, fresh)
+	f.apply(0, 0, 3, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 2))
+	late := completion("c", 3)
+	late.Day = nextDay
+	f.apply(0, 3, 4, stats.Tally{Counted: 1}, late)
+	f.begin(0, 0, 4, stats.Beginning{Offset: 4})
+	f.counts(3, 2, 1)
+
+	got, err := f.store.Read(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := stats.Figures{Total: 3, Days: []int64{}, Offsets: map[int32]int64{0: 4}, Targets: map[int32]int64{0: 4}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheKeysAreWhatTheDocumentsSay(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(2, 0, 9, fresh)
+	f.apply(2, 0, 9, stats.Tally{Counted: 1}, completion("a", 7))
+	for key, want := range map[string]string{
+		"stats:tasks:completed":            "1",
+		"stats:tasks:2024-01-15":           "1",
+		"stats:processed:task.completed:a": "2:7",
+	} {
+		if got := f.client.Get(t.Context(), f.prefix+key).Val(); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	if ttl := f.client.TTL(t.Context(), f.prefix+"stats:processed:task.completed:a").Val(); ttl != 24*time.Hour {
+		t.Errorf("a mark lives %v, want 24 h", ttl)
+	}
+	if ttl := f.client.TTL(t.Context(), f.prefix+"stats:tasks:completed").Val(); ttl != -1 {
+		t.Errorf("the total lives %v, want for ever", ttl)
+	}
+}
+
+func TestABatchAppliedTwiceCountsOnce(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 1, fresh)
+	f.apply(0, 0, 1, stats.Tally{Counted: 1}, completion("a", 0))
+	f.moved(0, 0, 1, completion("a", 0))
+	f.counts(1, 1)
+}
+
+func TestAZombiesBatchIsRefused(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 3, fresh)
+	zombie := redisstore.New(f.client, f.prefix)
+	f.apply(0, 0, 3, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 2))
+	_, err := zombie.Apply(t.Context(), stats.Batch{Partition: 0, From: 0, Next: 2, Completions: []stats.Completion{completion("a", 0)}})
+	if !errors.Is(err, stats.ErrMoved) {
+		t.Errorf("got %v, want ErrMoved", err)
+	}
+	f.counts(2, 2)
+	f.begin(0, 0, 3, stats.Beginning{Offset: 3})
+}
+
+func TestAnEventAtAnotherPlaceIsADuplicate(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	f.apply(0, 0, 4, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 3))
+	f.apply(0, 4, 9, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 4), completion("b", 8))
+	f.counts(2, 2)
+}
+
+// The marks outlive the counters here: each is of its record's own place.
+func TestARecountOfTheSameLogIsExact(t *testing.T) {
+	t.Parallel()
+	log := func(f fixture) {
+		f.Helper()
+		f.apply(0, 0, 4, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 3))
+		f.apply(1, 0, 2, stats.Tally{Counted: 1}, completion("b", 1))
+	}
+	tests := map[string]struct {
+		remove []string // nil: everything
+		reason stats.Recount
+	}{
+		"everything":         {nil, stats.NothingKnown},
+		"the offsets":        {[]string{"stats:offsets"}, stats.Inconsistent},
+		"the total":          {[]string{"stats:tasks:completed"}, stats.Inconsistent},
+		"a day":              {[]string{"stats:tasks:" + day}, stats.Inconsistent},
+		"the index of days":  {[]string{"stats:days"}, stats.Inconsistent},
+		"all but the ledger": {[]string{"stats:tasks:" + day, "stats:tasks:completed", "stats:days"}, stats.Inconsistent},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t)
+			f.begin(0, 0, 4, fresh)
+			f.begin(1, 0, 2, fresh)
+			log(f)
+			if test.remove == nil {
+				f.wipe()
+			}
+			for _, key := range test.remove {
+				f.client.Del(t.Context(), f.prefix+key)
+			}
+			f.begin(0, 0, 4, stats.Beginning{Recount: test.reason})
+			f.moved(1, 2, 3)
+			f.begin(1, 0, 2, fresh)
+			log(f)
+			f.counts(2, 2)
+		})
+	}
+}
+
+func TestAPartitionCountedInTheMiddleIsNoticedWhenTheTotalGoes(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	f.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 0))
+	f.client.Del(t.Context(), f.prefix+"stats:tasks:completed")
+	f.moved(0, 4, 5, completion("b", 4))
+}
+
+func TestARestartGivesUpAllPartitions(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 10, fresh)
+	f.begin(1, 0, 10, fresh)
+	f.apply(0, 0, 10, stats.Tally{Counted: 1}, completion("a", 5))
+	f.begin(0, 11, 40, stats.Beginning{Offset: 10}) // outside, but that is not for the store to judge
+
+	restart := func(stored int64, want stats.Beginning) {
+		t.Helper()
+		got, err := f.store.Restart(t.Context(), 0, stats.Bounds{Oldest: 11, Newest: 40}, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("restart (-want +got):\n%s", diff)
+		}
+	}
+	restart(9, stats.Beginning{Offset: 10, Stored: 9}) // another member was faster
+	f.counts(1, 1)
+	restart(10, stats.Beginning{Offset: 11, Recount: stats.OutsideLog, Stored: 10})
+	f.counts(0, 0)
+	f.moved(1, 0, 1)
+	f.begin(1, 0, 10, fresh)
+}
+
+func TestTheTargetIsTheLogsEndWhenCountingBegan(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 10, fresh)
+	f.begin(0, 0, 99, stats.Beginning{})
+	got, err := f.store.Read(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int32]int64{0: 10}, got.Targets); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+}
+
+func TestALargeBatchOverManyDaysIsExact(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 2_000, fresh)
+	var completions []stats.Completion
+	for i := range int64(2_000) {
+		completions = append(completions, stats.Completion{
+			Mark:   fmt.Sprintf("task.completed:%d", i),
+			Day:    time.Unix(i*3600, 0).UTC().Format(time.DateOnly),
+			Offset: i,
+		})
+	}
+	f.apply(0, 0, 2_000, stats.Tally{Counted: 2_000}, completions...)
+	got, err := f.store.Read(t.Context(), []string{"1970-01-01", "1970-02-01", "1970-03-25"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int64{24, 24, 8}, got.Days); diff != "" {
+		t.Errorf("days (-want +got):\n%s", diff)
+	}
+	f.begin(0, 0, 2_000, stats.Beginning{Offset: 2_000})
+}
+
+func TestAReaderIsToldToComeAgainWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	_, err := redisstore.New(client, "").Read(t.Context(), []string{day})
+	refusal := fault.Of(err)
+	if refusal.Kind != fault.Unavailable || refusal.RetryAfter <= 0 {
+		t.Errorf("got %v, want fault.Unavailable and when to try again", err)
+	}
+}
