@@ -1,0 +1,266 @@
+package consumer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/stats-service/internal/consumer"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+const partition = 4
+
+// call is one call of Count.
+type call struct {
+	From, Next int64
+	Offsets    []int64
+}
+
+// counter is a fake that remembers; each call takes the next of errs.
+type counter struct {
+	beginning stats.Beginning
+	calls     []call
+	errs      []error
+}
+
+func (c *counter) Begin(context.Context, int32, stats.Bounds) (stats.Beginning, error) {
+	return c.beginning, c.next()
+}
+
+func (c *counter) Count(_ context.Context, _ int32, from, next int64, events []stats.Event) (stats.Tally, error) {
+	var offsets []int64
+	for _, e := range events {
+		offsets = append(offsets, e.Offset)
+	}
+	c.calls = append(c.calls, call{from, next, offsets})
+	return stats.Tally{Counted: 1}, c.next()
+}
+
+func (c *counter) next() error {
+	if len(c.errs) == 0 {
+		return nil
+	}
+	err := c.errs[0]
+	c.errs = c.errs[1:]
+	return err
+}
+
+func record(offset int64, value string) kafka.Record {
+	return kafka.Record{Partition: partition, Offset: offset, Value: []byte(value)}
+}
+
+func event(offset int64, kind string) kafka.Record {
+	return record(offset, fmt.Sprintf(`{"id":"e%d","type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`, offset, kind))
+}
+
+func started(t *testing.T, c *counter, at int64) (*consumer.Handler, *prometheus.Registry, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	reg := prometheus.NewRegistry()
+	h := consumer.New(c, slog.New(slog.NewTextHandler(&log, nil)), reg)
+	c.beginning.Offset = at
+	if got, err := h.Start(t.Context(), partition, 0, 1_000); err != nil || got != at {
+		t.Fatalf("Start: %d, %v; want %d", got, err, at)
+	}
+	return h, reg, &log
+}
+
+func TestABatchIsCountedInOneStepFromWhereCountingWasLeft(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	steps := []struct {
+		batch   []kafka.Record
+		handled int
+	}{
+		{[]kafka.Record{event(7, "task.created"), event(8, "task.completed")}, 2},
+		{[]kafka.Record{event(12, "task.completed")}, 1}, // what lies between was no record, or not ours
+	}
+	for _, step := range steps {
+		if handled, err := h.Handle(t.Context(), step.batch); handled != step.handled || err != nil {
+			t.Fatalf("Handle: %d, %v; want %d", handled, err, step.handled)
+		}
+	}
+	want := []call{{7, 9, []int64{7, 8}}, {9, 13, []int64{12}}}
+	if diff := cmp.Diff(want, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAnUnreadableRecordIsPermanentAndWhatCameBeforeCounts(t *testing.T) {
+	t.Parallel()
+	rubbish := map[string]kafka.Record{
+		"not JSON":       record(8, "rubbish"),
+		"a wrong type":   record(8, `{"type":7,"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
+		"a missing type": record(8, `{"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
+		"a null value":   {Partition: partition, Offset: 8},
+		"noise":          record(8, strings.Repeat("\xff\x00", 450_000)),
+	}
+	for name, bad := range rubbish {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &counter{}
+			h, _, _ := started(t, c, 7)
+			handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), bad, event(9, "task.completed")})
+			if handled != 1 || !isPermanent(err) {
+				t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
+			}
+			if handled, err := h.Handle(t.Context(), []kafka.Record{bad}); handled != 0 || !isPermanent(err) {
+				t.Fatalf("Handle: %d, %v; want 0 and a permanent error", handled, err)
+			}
+			if handled, err := h.Handle(t.Context(), []kafka.Record{event(9, "task.completed")}); handled != 1 || err != nil {
+				t.Fatalf("Handle: %d, %v; want 1", handled, err)
+			}
+			want := []call{{7, 8, []int64{7}}, {8, 10, []int64{9}}}
+			if diff := cmp.Diff(want, c.calls); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// isPermanent compares by type: the mark has no other outside.
+func isPermanent(err error) bool {
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+}
+
+func TestAPassingErrorLeavesTheBatchWhereItWas(t *testing.T) {
+	t.Parallel()
+	away := errors.New("redis is away")
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	c.errs = []error{away}
+	batch := []kafka.Record{event(7, "task.completed"), record(8, "rubbish")}
+	if handled, err := h.Handle(t.Context(), batch); handled != 0 || !errors.Is(err, away) || isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 0 and the passing error", handled, err)
+	}
+	if handled, err := h.Handle(t.Context(), batch); handled != 1 || !isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
+	}
+	want := []call{{7, 8, []int64{7}}, {7, 8, []int64{7}}}
+	if diff := cmp.Diff(want, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAMovedPartitionEndsTheSession(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	c.errs = []error{stats.ErrMoved, stats.ErrMoved}
+	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.Fenced) {
+		t.Errorf("Handle: %d, %v; want 0, kafka.Fenced", handled, err)
+	}
+	if err := h.Passed(t.Context(), partition, 9); !errors.Is(err, kafka.Fenced) {
+		t.Errorf("Passed: %v, want kafka.Fenced", err)
+	}
+}
+
+func TestRecordsBelowTheLedgerAreNotCountedAgain(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	batch := []kafka.Record{event(5, "task.completed"), record(6, "rubbish"), event(7, "task.completed")}
+	if handled, err := h.Handle(t.Context(), batch[:2]); handled != 2 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 2", handled, err)
+	}
+	if handled, err := h.Handle(t.Context(), batch); handled != 3 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 3", handled, err)
+	}
+	if diff := cmp.Diff([]call{{7, 8, []int64{7}}}, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRecordsDoneWithElsewhereMoveTheLedger(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	for _, next := range []int64{9, 9, 8} {
+		if err := h.Passed(t.Context(), partition, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]call{{7, 9, nil}}, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAnUnknownTypeIsPassedOverAloud(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, reg, log := started(t, c, 0)
+	batch := []kafka.Record{event(0, "task.archived"), event(1, "task.completed"), event(2, "task.deleted")}
+	if handled, err := h.Handle(t.Context(), batch); handled != 3 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 3", handled, err)
+	}
+	if diff := cmp.Diff([]call{{0, 3, []int64{1, 2}}}, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "task.archived") {
+		t.Errorf("the log has no warning: %s", log)
+	}
+	want := `
+# HELP stats_events_unknown_total Events of a type this version does not know, passed over.
+# TYPE stats_events_unknown_total counter
+stats_events_unknown_total 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "stats_events_unknown_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARecountIsLoggedAndCounted(t *testing.T) {
+	t.Parallel()
+	for reason, level := range map[stats.Recount]string{
+		stats.NothingKnown: "level=INFO", stats.Inconsistent: "level=ERROR", stats.OutsideLog: "level=ERROR",
+	} {
+		c := &counter{beginning: stats.Beginning{Recount: reason}}
+		_, reg, log := started(t, c, 0)
+		if !strings.Contains(log.String(), level) {
+			t.Errorf("%s: the log has no %s: %s", reason, level, log)
+		}
+		if diff := cmp.Diff(map[string]float64{string(reason): 1}, recounts(t, reg)); diff != "" {
+			t.Errorf("recounts (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// recounts returns stats_recounts_total by reason, without zeros.
+func recounts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if n := m.GetCounter().GetValue(); n != 0 && family.GetName() == "stats_recounts_total" {
+				counts[m.GetLabel()[0].GetValue()] = n
+			}
+		}
+	}
+	return counts
+}
+
+func TestAStartThatFailsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	away := errors.New("redis is away")
+	c := &counter{errs: []error{away}}
+	h := consumer.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if _, err := h.Start(t.Context(), partition, 0, time.Now().Unix()); !errors.Is(err, away) {
+		t.Errorf("Start: %v, want the store's error", err)
+	}
+}

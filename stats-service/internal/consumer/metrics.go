@@ -1,0 +1,46 @@
+package consumer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"example.com/todo/stats-service/internal/stats"
+)
+
+type metrics struct {
+	events   *prometheus.CounterVec
+	unknown  prometheus.Counter
+	recounts *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	factory := promauto.With(reg)
+	m := metrics{
+		events: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stats_events_total",
+			Help: "Events handled: counted, duplicate (counted before, from another place in the log), ignored (not an event that counts).",
+		}, []string{"outcome"}),
+		unknown: factory.NewCounter(prometheus.CounterOpts{
+			Name: "stats_events_unknown_total",
+			Help: "Events of a type this version does not know, passed over.",
+		}),
+		recounts: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "stats_recounts_total",
+			Help: "Partitions whose counting began anew: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), outside_log (the stored offset was not in the log).",
+		}, []string{"reason"}),
+	}
+	for _, outcome := range []string{"counted", "duplicate", "ignored"} {
+		m.events.WithLabelValues(outcome)
+	}
+	for _, reason := range []stats.Recount{stats.NothingKnown, stats.Inconsistent, stats.OutsideLog} {
+		m.recounts.WithLabelValues(string(reason))
+	}
+	return m
+}
+
+func (m metrics) count(tally stats.Tally, events, unknown int) {
+	m.events.WithLabelValues("counted").Add(float64(tally.Counted))
+	m.events.WithLabelValues("duplicate").Add(float64(tally.Duplicates))
+	m.events.WithLabelValues("ignored").Add(float64(events - tally.Counted - tally.Duplicates))
+	m.unknown.Add(float64(unknown))
+}
