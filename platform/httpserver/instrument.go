@@ -1,0 +1,201 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/todo/platform/logging"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// statusClientGone is what the log and the metrics say of a request whose
+// client left before it was answered.
+const statusClientGone = 499
+
+// Telemetry is where a server tells what it does.
+type Telemetry struct {
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Tracer   trace.TracerProvider
+}
+
+// Instrument wraps h: each request gets an id (the client's X-Request-Id when
+// that is a safe token), a span, and cfg.RequestTimeout as deadline; each is
+// logged and counted in http_requests_total{route,method,code} and
+// http_request_duration_seconds{route,method}; a panic is logged and answered 500.
+func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
+	factory := promauto.With(t.Registry)
+	in := &instrumented{
+		next:    h,
+		timeout: cfg.RequestTimeout,
+		log:     t.Log,
+		requests: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_requests_total",
+			Help: "HTTP requests by route, method and status code.",
+		}, []string{"route", "method", "code"}),
+		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "http_request_duration_seconds",
+			Help:    "Time from the request's header to the end of its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route", "method"}),
+	}
+	return otelhttp.NewHandler(in, "http",
+		otelhttp.WithTracerProvider(t.Tracer),
+		otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithMeterProvider(noop.NewMeterProvider()),
+	)
+}
+
+type instrumented struct {
+	next     http.Handler
+	timeout  time.Duration
+	log      *slog.Logger
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// exchange is what the inside of a request tells Instrument about it.
+type exchange struct {
+	route string // the pattern that matched
+	err   error  // what WriteProblem answered
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	if e, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return e
+	}
+	return &exchange{}
+}
+
+func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start, client, seen := time.Now(), r.Context(), &exchange{}
+	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
+	w.Header().Set(requestIDHeader, id)
+	ctx := context.WithValue(logging.WithRequestID(client, id), exchangeKey{}, seen)
+	if in.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, in.timeout)
+		defer cancel()
+		ctx = limited
+	}
+	r = r.WithContext(ctx)
+	rec := &recorder{ResponseWriter: w}
+	defer func() { in.finish(client, r, rec, seen, start) }()
+	defer in.recover(rec, r)
+	in.next.ServeHTTP(rec, r)
+	rec.begin(http.StatusOK)
+}
+
+// recover answers a panic with 500, or cuts the connection when an answer had begun.
+func (in *instrumented) recover(rec *recorder, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == any(http.ErrAbortHandler) {
+		panic(v)
+	}
+	in.log.ErrorContext(r.Context(), "panic in an HTTP handler", "panic", v, "stack", string(debug.Stack()))
+	err := fmt.Errorf("panic: %v", v)
+	if rec.status != 0 {
+		exchangeOf(r.Context()).err = err
+		panic(http.ErrAbortHandler)
+	}
+	WriteProblem(rec, r, err)
+}
+
+// finish logs and counts a request that is over.
+func (in *instrumented) finish(client context.Context, r *http.Request, rec *recorder, seen *exchange, start time.Time) {
+	took, route, method, status := time.Since(start), seen.route, knownMethod(r.Method), rec.status
+	if route == "" {
+		route = r.Pattern
+	}
+	if route == "" {
+		route = "unmatched"
+	} else {
+		span := trace.SpanFromContext(r.Context())
+		span.SetName(route)
+		span.SetAttributes(attribute.String("http.route", route))
+	}
+	if status == 0 || status >= 500 && errors.Is(client.Err(), context.Canceled) {
+		status = statusClientGone
+	}
+	in.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
+	in.duration.WithLabelValues(route, method).Observe(took.Seconds())
+
+	level := slog.LevelInfo
+	switch {
+	case status == http.StatusInternalServerError:
+		level = slog.LevelError
+	case status > http.StatusInternalServerError:
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
+		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.String("client", r.RemoteAddr),
+	}
+	if seen.err != nil {
+		attrs = append(attrs, slog.String("error", seen.err.Error()))
+	}
+	in.log.LogAttrs(r.Context(), level, "HTTP request", attrs...)
+}
+
+// knownMethod keeps the values of the label few, whatever clients send.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return method
+	}
+	return "other"
+}
+
+// recorder notes the status and size of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0 until the answer begins
+	bytes  int64
+}
+
+func (w *recorder) begin(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.begin(status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	w.begin(http.StatusOK)
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Flush is for handlers that ask for http.Flusher; Unwrap serves http.ResponseController.
+func (w *recorder) Flush() {
+	w.begin(http.StatusOK)
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

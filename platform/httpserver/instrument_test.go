@@ -1,0 +1,247 @@
+package httpserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/logging"
+)
+
+// serve answers one request with mux, instrumented.
+func serve(o *observed, mux *http.ServeMux, r *http.Request) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{RequestTimeout: time.Minute}, o.telemetry()).ServeHTTP(rec, r)
+	return rec
+}
+
+func muxWith(pattern string, h http.HandlerFunc) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc(pattern, h)
+	return mux
+}
+
+func TestEachRequestIsLoggedAndCountedByItsRoute(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	mux := muxWith("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, "12345")
+	})
+	h := httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{}, o.telemetry())
+	for _, r := range []*http.Request{
+		httptest.NewRequest("GET", "/things/1", nil),
+		httptest.NewRequest("GET", "/things/2", nil),
+		httptest.NewRequest("GET", "/elsewhere", nil),
+		httptest.NewRequest("BREW", "/elsewhere", nil),
+	} {
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	want := `code=202 method=GET route=GET /things/{id} 2
+code=404 method=GET route=unmatched 1
+code=404 method=other route=unmatched 1
+`
+	if diff := cmp.Diff(want, o.metrics(t, "http_requests_total")); diff != "" {
+		t.Error(diff)
+	}
+	want = `method=GET route=GET /things/{id} count
+method=GET route=unmatched count
+method=other route=unmatched count
+`
+	if diff := cmp.Diff(want, o.metrics(t, "http_request_duration_seconds")); diff != "" {
+		t.Error(diff)
+	}
+	line := o.lines(t, "HTTP request")[0]
+	for key, want := range map[string]any{
+		"level": "INFO", "method": "GET", "path": "/things/1", "route": "GET /things/{id}", "status": 202.0, "bytes": 5.0,
+	} {
+		if line[key] != want {
+			t.Errorf("%s is %v, want %v", key, line[key], want)
+		}
+	}
+	if line["request_id"] == nil || line["duration_ms"] == nil {
+		t.Errorf("request id or duration missing in %v", line)
+	}
+}
+
+func TestTheRouteIsKnownThroughMiddlewareAndWithoutRoutes(t *testing.T) {
+	t.Parallel()
+	mux := muxWith("GET /x", func(http.ResponseWriter, *http.Request) {})
+	copying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httpserver.Routes(mux).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), t, "")))
+	})
+	for name, h := range map[string]http.Handler{"behind middleware": copying, "plain mux": mux} {
+		o := observe()
+		httpserver.Instrument(h, httpserver.Config{}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
+		if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "route=GET /x ") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{"abc-123": true, "": false, "a b": false, strings.Repeat("x", 65): false}
+	for sent, kept := range tests {
+		var inside string
+		r := httptest.NewRequest("GET", "/", nil)
+		if sent != "" {
+			r.Header.Set("X-Request-Id", sent)
+		}
+		rec := serve(observe(), muxWith("/", func(_ http.ResponseWriter, r *http.Request) { inside = logging.RequestID(r.Context()) }), r)
+		echoed := rec.Header().Get("X-Request-Id")
+		if echoed == "" || echoed != inside || (echoed == sent) != kept {
+			t.Errorf("sent %q, echoed %q, inside %q", sent, echoed, inside)
+		}
+	}
+}
+
+func TestRequestsHaveADeadlineThatBecomes503(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	h := httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		httpserver.WriteProblem(w, r, fmt.Errorf("query: %w", r.Context().Err()))
+	}), httpserver.Config{RequestTimeout: time.Millisecond}, o.telemetry())
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != "1" {
+		t.Errorf("got %d with %v", rec.Code, rec.Header())
+	}
+	if line := o.lines(t, "HTTP request")[0]; line["level"] != "WARN" || line["error"] == nil {
+		t.Errorf("logged %v", line)
+	}
+}
+
+func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	ctx, cancel := context.WithCancel(t.Context())
+	serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		httpserver.WriteProblem(w, r, r.Context().Err())
+	}), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=499") {
+		t.Error(got)
+	}
+}
+
+func TestAPanicIsAnswered500WithoutInternals(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	rec := serve(o, muxWith("/", func(http.ResponseWriter, *http.Request) { panic("secret internals") }), httptest.NewRequest("GET", "/", nil))
+	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "secret") {
+		t.Errorf("got %d %s", rec.Code, rec.Body)
+	}
+	var problem map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &problem); err != nil || problem["request_id"] != rec.Header().Get("X-Request-Id") {
+		t.Errorf("got %s, %v", rec.Body, err)
+	}
+	panics := o.lines(t, "panic in an HTTP handler")
+	if len(panics) != 1 || panics[0]["panic"] != "secret internals" || !strings.Contains(panics[0]["stack"].(string), "instrument_test.go") {
+		t.Errorf("logged %v", panics)
+	}
+	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=500") {
+		t.Error(got)
+	}
+}
+
+func TestAnAbortPassesThroughAndIsStillLogged(t *testing.T) {
+	t.Parallel()
+	tests := map[string]http.HandlerFunc{
+		"ErrAbortHandler": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a panic after the answer began": func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "half an ans")
+			panic("oops")
+		},
+	}
+	for name, h := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := observe()
+			defer func() {
+				if v := recover(); v != any(http.ErrAbortHandler) {
+					t.Errorf("recovered %v", v)
+				}
+				if lines := o.lines(t, "HTTP request"); len(lines) != 1 {
+					t.Errorf("logged %v", lines)
+				}
+			}()
+			serve(o, muxWith("/", h), httptest.NewRequest("GET", "/", nil))
+			t.Error("the panic did not pass")
+		})
+	}
+}
+
+func TestCausesAreLoggedAndNeverShown(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	rec := serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
+		httpserver.WriteProblem(w, r, fault.New(fault.Unavailable, "try later").Because(errors.New("dial 10.0.0.7:5432")))
+	}), httptest.NewRequest("GET", "/", nil))
+	if strings.Contains(rec.Body.String(), "10.0.0.7") {
+		t.Errorf("shown: %s", rec.Body)
+	}
+	if line := o.lines(t, "HTTP request")[0]; line["error"] != "try later: dial 10.0.0.7:5432" {
+		t.Errorf("logged %v", line)
+	}
+}
+
+func TestFlushAndDeadlinesReachTheConnection(t *testing.T) {
+	t.Parallel()
+	o := observe()
+	cfg := httpserver.Config{RequestTimeout: 10 * time.Second}
+	release := make(chan struct{})
+	srv := httptest.NewServer(httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, "first\n")
+		w.(http.Flusher).Flush()
+		<-release
+		io.WriteString(w, "second\n")
+	}), cfg, o.telemetry()))
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	buf := make([]byte, 6)
+	if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != "first\n" {
+		t.Fatalf("got %q, %v", buf, err)
+	}
+	close(release)
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "second\n" {
+		t.Errorf("got %q, %v", rest, err)
+	}
+}
+
+func TestTheTraceOfTheClientContinues(t *testing.T) {
+	t.Parallel()
+	o, spans := observe(), tracetest.NewSpanRecorder()
+	o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	r := httptest.NewRequest("GET", "/things/1", nil)
+	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	serve(o, muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {}), r)
+	ended := spans.Ended()
+	if len(ended) != 1 || ended[0].Name() != "GET /things/{id}" || ended[0].Parent().TraceID().String() != "0af7651916cd43dd8448eb211c80319c" {
+		t.Errorf("spans: %v", ended)
+	}
+	if line := o.lines(t, "HTTP request")[0]; line["trace_id"] != "0af7651916cd43dd8448eb211c80319c" {
+		t.Errorf("logged %v", line)
+	}
+}

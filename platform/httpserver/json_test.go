@@ -1,0 +1,240 @@
+package httpserver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/httpserver"
+)
+
+type base struct {
+	Note string `json:"note"`
+}
+
+type inner struct {
+	Tags []string `json:"tags"`
+}
+
+// optional tells an absent member from null, as a merge patch must.
+type optional struct {
+	Present bool
+	Value   *int
+}
+
+func (o *optional) UnmarshalJSON(data []byte) error {
+	o.Present = true
+	return json.Unmarshal(data, &o.Value)
+}
+
+type body struct {
+	base
+	Title    string         `json:"title"`
+	Priority int32          `json:"priority,omitempty"`
+	Done     *bool          `json:"done"`
+	Ratio    float64        `json:"ratio"`
+	Due      time.Time      `json:"due"`
+	Inner    inner          `json:"inner"`
+	Others   []inner        `json:"others"`
+	Extra    map[string]any `json:"extra"`
+	Patch    optional       `json:"patch"`
+	Untagged string
+	Hidden   string `json:"-"`
+}
+
+// read gives text to ReadJSON and returns the status and sentence of the refusal, or 200.
+func read(text string, into any) (int, string) {
+	r := httptest.NewRequest("POST", "/", strings.NewReader(text))
+	r.Header.Set("Content-Type", "application/json")
+	return refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, into))
+}
+
+func refused(err error) (int, string) {
+	if err == nil {
+		return http.StatusOK, ""
+	}
+	rec := httptest.NewRecorder()
+	httpserver.WriteProblem(rec, httptest.NewRequest("GET", "/", nil), err)
+	var p struct{ Error string }
+	_ = json.Unmarshal(rec.Body.Bytes(), &p)
+	return rec.Code, p.Error
+}
+
+func nested(depth int) string {
+	return `{"extra":{"a":` + strings.Repeat("[", depth-2) + strings.Repeat("]", depth-2) + `}}`
+}
+
+func TestReadJSONTakesWhatTheStructDescribes(t *testing.T) {
+	t.Parallel()
+	yes, five := true, 5
+	tests := map[string]struct {
+		text string
+		want body
+	}{
+		"nothing": {`{}`, body{}},
+		"everything": {` {"title":"Learn \ud83d\ude00 Go","priority":3,"done":true,"ratio":1,"due":"2026-01-15T10:00:00Z","note":"n",
+			"inner":{"tags":["a","b"]},"others":[{"tags":["c"]}],"extra":{"Any":[1,null]},"patch":5,"Untagged":"u"} `,
+			body{base: base{Note: "n"}, Title: "Learn 😀 Go", Priority: 3, Done: &yes, Ratio: 1, Due: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
+				Inner: inner{Tags: []string{"a", "b"}}, Others: []inner{{Tags: []string{"c"}}}, Extra: map[string]any{"Any": []any{1.0, nil}},
+				Patch: optional{Present: true, Value: &five}, Untagged: "u"}},
+		"null where it means something": {`{"done":null,"extra":null,"patch":null}`, body{Patch: optional{Present: true}}},
+		"the deepest nesting":           {nested(32), body{}},
+		"an escaped backslash":          {`{"title":"\\ud800"}`, body{Title: `\ud800`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got body
+			if status, sentence := read(test.text, &got); status != 200 {
+				t.Fatalf("refused with %d %s", status, sentence)
+			}
+			if name == "the deepest nesting" {
+				got.Extra = nil
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(body{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, want string }{
+		"empty":                        {"  ", "the body is empty; send a JSON object"},
+		"not JSON":                     {"title=x", "the body is not JSON: invalid character 'i' in literal true (expecting 'r')"},
+		"cut off":                      {`{"title":"x"`, "the body is not JSON: unexpected end of JSON input"},
+		"a trailing comma":             {`{"title":"x",}`, "the body is not JSON: invalid character '}' looking for beginning of object key string"},
+		"a second value":               {`{} {}`, "the body is not JSON: invalid character '{' after top-level value"},
+		"a byte order mark":            {"\ufeff{}", "the body is not JSON: invalid character 'ï' looking for beginning of value"},
+		"an unknown key":               {`{"titel":"x"}`, `there is no key "titel"`},
+		"an unknown key inside":        {`{"inner":{"x":1}}`, `there is no key "inner.x"`},
+		"an unknown key in a list":     {`{"others":[{},{"x":1}]}`, `there is no key "others[1].x"`},
+		"another case":                 {`{"Title":"x"}`, `there is no key "Title"`},
+		"a field that is not JSON's":   {`{"Hidden":"x"}`, `there is no key "Hidden"`},
+		"a key that means no field":    {`{"-":"x"}`, `there is no key "-"`},
+		"an empty key":                 {`{"":"x"}`, `there is no key ""`},
+		"a duplicate key":              {`{"title":"x","title":"y"}`, `the key "title" appears twice`},
+		"a duplicate, escaped":         {`{"title":"x","\u0074itle":"y"}`, `the key "title" appears twice`},
+		"a duplicate in anything":      {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "extra.a[0].b" appears twice`},
+		"too deep":                     {nested(33), "the body is nested deeper than 32 levels"},
+		"very deep":                    {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "the body is not JSON: invalid character '[' exceeded max depth"},
+		"invalid UTF-8":                {"{\"title\":\"\xff\"}", "the body is not valid UTF-8"},
+		"invalid UTF-8 in a key":       {"{\"\xc3\x28\":1}", "the body is not valid UTF-8"},
+		"a first half alone":           {`{"title":"\ud83d"}`, "the body is not valid UTF-8"},
+		"a second half alone":          {`{"title":"\uDE00"}`, "the body is not valid UTF-8"},
+		"two first halves":             {`{"title":"\ud83d\ud83d\ude00"}`, "the body is not valid UTF-8"},
+		"a half before a letter":       {`{"title":"\ud83dx\ude00"}`, "the body is not valid UTF-8"},
+		"a list":                       {`[]`, "the body must be an object, not array"},
+		"text":                         {`"x"`, "the body must be an object, not string"},
+		"null":                         {`null`, "the body must be an object, not null"},
+		"a number for text":            {`{"title":5}`, "title must be text, not number"},
+		"text for a number":            {`{"priority":"5"}`, "priority must be a whole number in range, not string"},
+		"a fraction":                   {`{"priority":1.5}`, "priority must be a whole number in range, not number 1.5"},
+		"out of int32":                 {`{"priority":3000000000}`, "priority must be a whole number in range, not number 3000000000"},
+		"a number out of float64":      {`{"ratio":1e999}`, "ratio must be a number, not number 1e999"},
+		"a number for a bool":          {`{"done":1}`, "done must be true or false, not number"},
+		"null for text":                {`{"title":null}`, "title must be text, not null"},
+		"null for a number":            {`{"priority":null}`, "priority must be a whole number in range, not null"},
+		"null in a list":               {`{"inner":{"tags":[null]}}`, "inner.tags[0] must be text, not null"},
+		"a wrong type inside":          {`{"inner":{"tags":[1]}}`, "inner.tags must be text, not number"},
+		"an object for a list":         {`{"others":{}}`, "others must be a list, not object"},
+		"a wrong type that reads JSON": {`{"patch":"x"}`, "patch must be a whole number in range, not string"},
+		"a time that is none":          {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, sentence := read(test.text, &body{})
+			if status != http.StatusBadRequest {
+				t.Errorf("status %d", status)
+			}
+			if diff := cmp.Diff(test.want, sentence); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestReadJSONBoundsTheBody(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{64 << 10: 200, 64<<10 + 1: 413, 1 << 20: 413} {
+		text := `{"title":"` + strings.Repeat("x", size-12) + `"}`
+		if status, sentence := read(text, &body{}); status != want {
+			t.Errorf("%d bytes: %d %s", size, status, sentence)
+		}
+	}
+}
+
+func TestReadJSONWantsItsContentType(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		contentType, encoding string
+		also                  []string
+		want                  int
+	}{
+		{contentType: "application/json", want: 200},
+		{contentType: "Application/JSON; Charset=UTF-8", want: 200},
+		{contentType: "application/json; charset=latin1", want: 415},
+		{contentType: "application/json; charset=", want: 415},
+		{contentType: "", want: 415},
+		{contentType: "application/x-www-form-urlencoded", want: 415},
+		{contentType: "text/json", want: 415},
+		{contentType: "application/json, text/plain", want: 415},
+		{contentType: "application/merge-patch+json", want: 415},
+		{contentType: "application/merge-patch+json", also: []string{"application/merge-patch+json"}, want: 200},
+		{contentType: "application/json", also: []string{"application/merge-patch+json"}, want: 200},
+		{contentType: "application/json", encoding: "gzip", want: 415},
+	}
+	for _, test := range tests {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(`{}`))
+		if test.contentType != "" {
+			r.Header.Set("Content-Type", test.contentType)
+		}
+		if test.encoding != "" {
+			r.Header.Set("Content-Encoding", test.encoding)
+		}
+		status, sentence := refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 100, &body{}, test.also...))
+		if status != test.want || status == 415 && !strings.Contains(sentence, "Content-Type: application/json") {
+			t.Errorf("%+v: got %d %s", test, status, sentence)
+		}
+	}
+}
+
+// FuzzReadJSON holds that nothing but a 400 comes of any bytes, and that what
+// is taken is JSON that encoding/json, told to be strict, takes too and that
+// survives being written and read again.
+func FuzzReadJSON(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"title":"x","extra":{"a":[1,{"b":null}]}}`, `{"Title":"x"}`, `{"a":1,"a":2}`, `{"":0}`, nested(33), `{"title":"\ud800"}`, "\xff", `[1]`, `null`, `{} x`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var got body
+		status, sentence := read(string(data), &got)
+		if status != 200 {
+			if (status != 400 && status != 413) || sentence == "" {
+				t.Fatalf("%q gave %d %q", data, status, sentence)
+			}
+			return
+		}
+		strict := json.NewDecoder(bytes.NewReader(data))
+		strict.DisallowUnknownFields()
+		var want body
+		if err := strict.Decode(&want); err != nil {
+			t.Fatalf("%q was taken, but %v", data, err)
+		}
+		written, err := json.Marshal(got.Extra)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, sentence := read(`{"extra":`+string(written)+`}`, &body{}); status != 200 && len(written) < 60<<10 {
+			t.Fatalf("%s was not taken again: %s", written, sentence)
+		}
+	})
+}

@@ -1,0 +1,89 @@
+package httpserver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/goleak"
+
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/logging"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// observed is a Telemetry whose log lines and metrics can be looked at.
+type observed struct {
+	mu  sync.Mutex
+	log bytes.Buffer
+	reg *prometheus.Registry
+	tp  trace.TracerProvider
+}
+
+func observe() *observed {
+	return &observed{reg: prometheus.NewRegistry(), tp: noop.NewTracerProvider()}
+}
+
+func (o *observed) telemetry() httpserver.Telemetry {
+	return httpserver.Telemetry{Log: logging.New(o, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
+}
+
+func (o *observed) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.log.Write(p)
+}
+
+// lines returns the log lines with this message.
+func (o *observed) lines(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var found []map[string]any
+	for text := range strings.Lines(o.log.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if line["msg"] == message {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// metrics renders the samples of the metric called name.
+func (o *observed) metrics(t *testing.T, name string) string {
+	t.Helper()
+	families, err := o.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.Metric {
+			for _, label := range m.Label {
+				out.WriteString(label.GetName() + "=" + label.GetValue() + " ")
+			}
+			if m.Counter != nil {
+				fmt.Fprint(&out, m.Counter.GetValue())
+			}
+			if m.Histogram != nil {
+				out.WriteString("count")
+			}
+			out.WriteString("\n")
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,111 @@
+// Package httpserver serves HTTP with bounds on everything, tells what it
+// served, reads JSON strictly and answers errors as RFC 9457 problem documents.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"example.com/todo/platform/config"
+)
+
+// Config bounds a server. A time of zero means no bound.
+type Config struct {
+	Addr              string        `config:"addr"` // host:port; port 0 picks a free one
+	ReadHeaderTimeout time.Duration `config:"read_header_timeout"`
+	ReadTimeout       time.Duration `config:"read_timeout"` // header and body
+	IdleTimeout       time.Duration `config:"idle_timeout"`
+	MaxHeaderBytes    int           `config:"max_header_bytes"`
+	RequestTimeout    time.Duration `config:"request_timeout"` // the deadline on each request's context
+	DrainTimeout      time.Duration `config:"drain_timeout"`   // how long requests may finish after the stop
+}
+
+// Defaults returns the bounds that suit an API on addr.
+func Defaults(addr string) Config {
+	return Config{
+		Addr:              addr,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		RequestTimeout:    5 * time.Second,
+		DrainTimeout:      10 * time.Second,
+	}
+}
+
+// Validate refuses an address without a port, and negative bounds.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
+	}
+	for key, d := range map[string]time.Duration{
+		"read_header_timeout": c.ReadHeaderTimeout, "read_timeout": c.ReadTimeout, "idle_timeout": c.IdleTimeout,
+		"request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout,
+	} {
+		if d < 0 {
+			errs = append(errs, config.Invalid(key, "must not be negative"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Server is a bound listener and what it serves.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+	drain    time.Duration
+}
+
+// Listen binds cfg.Addr at once; Run serves h on it. Where there is a
+// RequestTimeout, a client has ReadTimeout more to take the answer; a handler that
+// streams sets its own write deadlines with http.ResponseController.
+func Listen(cfg Config, h http.Handler) (*Server, error) {
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
+		ReadTimeout:       cfg.ReadTimeout,
+		IdleTimeout:       cfg.IdleTimeout,
+		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+	}
+	if cfg.RequestTimeout > 0 {
+		srv.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout
+	}
+	return &Server{http: srv, listener: listener, drain: cfg.DrainTimeout}, nil
+}
+
+// Addr is where the server listens, with the port it got.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends, then takes no new requests and lets those in
+// flight finish for DrainTimeout. It is an error when some had to be cut off.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+	case <-ctx.Done():
+	}
+	ctx = context.WithoutCancel(ctx)
+	if s.drain > 0 {
+		limited, cancel := context.WithTimeout(ctx, s.drain)
+		defer cancel()
+		ctx = limited
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close()
+		err = fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drain)
+	}
+	<-served
+	return err
+}

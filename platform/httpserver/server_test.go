@@ -1,0 +1,172 @@
+package httpserver_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/httpserver"
+)
+
+// start runs h until the test or stop ends it; the channel gives Run's result.
+func start(t *testing.T, cfg httpserver.Config, h http.Handler) (srv *httpserver.Server, stop context.CancelFunc, ended <-chan error) {
+	t.Helper()
+	srv, err := httpserver.Listen(cfg, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- srv.Run(ctx) }()
+	t.Cleanup(cancel)
+	return srv, cancel, result
+}
+
+func client(t *testing.T) *http.Client {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		io.WriteString(w, "done")
+	}))
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := client(t).Get("http://" + srv.Addr())
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		answer <- string(text)
+	}()
+	<-entered
+	stop()
+	for { // no new connections, soon
+		conn, err := net.Dial("tcp", srv.Addr())
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	close(release)
+	if got := <-answer; got != "done" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	cfg.DrainTimeout = time.Millisecond
+	entered := make(chan struct{})
+	srv, stop, ended := start(t, cfg, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+	}))
+	gone := make(chan error, 1)
+	go func() {
+		resp, err := client(t).Get("http://" + srv.Addr())
+		if err == nil {
+			resp.Body.Close()
+		}
+		gone <- err
+	}()
+	<-entered
+	stop()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-gone; err == nil {
+		t.Error("the client was answered")
+	}
+}
+
+func TestAClientThatDawdlesIsDropped(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	cfg.ReadHeaderTimeout = 10 * time.Millisecond
+	srv, stop, ended := start(t, cfg, http.NotFoundHandler())
+	conn, err := net.Dial("tcp", srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HT")
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Errorf("got %v, want the connection closed", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	cfg.RequestTimeout, cfg.ReadTimeout = 10*time.Millisecond, 10*time.Millisecond
+	written := make(chan error, 1)
+	srv, stop, ended := start(t, cfg, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var err error
+		for range 1000 {
+			if _, err = w.Write(make([]byte, 1<<20)); err != nil {
+				break
+			}
+		}
+		written <- err
+	}))
+	conn, err := net.Dial("tcp", srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := <-written; err == nil {
+		t.Error("a gigabyte was written to a client that reads nothing")
+	}
+	stop()
+	<-ended
+}
+
+func TestListenBindsAtOnce(t *testing.T) {
+	t.Parallel()
+	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
+	if _, err := httpserver.Listen(httpserver.Defaults(srv.Addr()), http.NotFoundHandler()); err == nil {
+		t.Error("the same address was bound twice")
+	}
+	stop()
+	<-ended
+}
+
+func TestConfigRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		HTTP httpserver.Config `config:"http"`
+	}{httpserver.Defaults(":8080")}
+	if err := config.Load(&cfg, "", nil); err != nil {
+		t.Error(err)
+	}
+	err := config.Load(&cfg, "", []string{"HTTP_ADDR=8080", "HTTP_REQUEST_TIMEOUT=-1s"})
+	for _, want := range []string{`http.addr: "8080" from environment HTTP_ADDR`, `http.request_timeout: "-1s" from environment HTTP_REQUEST_TIMEOUT`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %s in %v", want, err)
+		}
+	}
+}
