@@ -53,13 +53,18 @@ func TestEveryWatcherGetsEveryChangeInOrderWhateverTheFeedDoes(t *testing.T) {
 	for name, announce := range feeds {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, func(s *stage) {
-				const watchers, changes = 100, 1_000
+				const watchers, changes = 100, 500
 				s.change(5)
+				s.log.set(func(l *memoryLog) { l.slow = 5 * time.Millisecond })
 				var all []*watcher
 				for range watchers {
 					all = append(all, s.watch("", nil))
 				}
 				resumed := s.watch("2", nil)
+				slow := s.watch("0", func() error {
+					<-time.After(rand.N(10 * time.Millisecond))
+					return nil
+				})
 				for i := range changes {
 					s.log.append()
 					announce(s.feed, s.log.all, i+5)
@@ -67,11 +72,12 @@ func TestEveryWatcherGetsEveryChangeInOrderWhateverTheFeedDoes(t *testing.T) {
 						later(rand.N(20 * time.Millisecond))
 					}
 				}
-				later(2 * time.Second)
+				later(10 * time.Second)
 				for _, w := range all {
 					s.expect(w, 6, changes+5)
 				}
 				s.expect(resumed, 3, changes+5)
+				s.expect(slow, 1, changes+5)
 			})
 		})
 	}
@@ -99,6 +105,16 @@ func TestALostMessageIsMissedForAMomentOnly(t *testing.T) {
 		s.change(1)
 		synctest.Wait() // no time passes
 		s.expect(w, 1, 2)
+	})
+}
+
+func TestANewSubscriptionLooksForWhatTheOldOneMissed(t *testing.T) {
+	onStage(t, func(s *stage) {
+		w := s.watch("", nil)
+		s.feed.cut()
+		s.change(1)
+		later(300 * time.Millisecond) // the next poll is further away
+		s.expect(w, 1, 1)
 	})
 }
 
@@ -207,12 +223,14 @@ func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
 		defer running.Wait()
 		defer cancel()
 		later(time.Minute)
-		s.change(3)
+		s.change(1)
+		s.log.append()
+		s.log.append()
 		s.log.set(func(l *memoryLog) { l.away = false })
-		w := s.watch("1", nil) // the follower does not know the head yet
+		w := s.watch("2", nil) // the follower does not know the head yet
 		later(time.Second)
 		s.change(1)
 		synctest.Wait()
-		s.expect(w, 2, 4)
+		s.expect(w, 3, 4)
 	})
 }

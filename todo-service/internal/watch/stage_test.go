@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type memoryLog struct {
 	all    []task.Announcement
 	purged int64
 	away   bool
+	slow   time.Duration // at most, between reading and answering
 	reads  int
 }
 
@@ -43,14 +45,18 @@ func (l *memoryLog) append() task.Announcement {
 
 func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Announcement, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.reads++
-	if l.away {
+	away, slow := l.away, l.slow
+	next := l.all[min(max(seq, l.purged), int64(len(l.all))):]
+	next = next[:min(limit, len(next))]
+	l.mu.Unlock()
+	if away {
 		return nil, errAway
 	}
-	from := min(max(seq, l.purged), int64(len(l.all)))
-	next := l.all[from:]
-	return next[:min(limit, len(next))], nil
+	if slow > 0 {
+		<-time.After(rand.N(slow))
+	}
+	return next, nil
 }
 
 func (l *memoryLog) Bounds(context.Context) (purged, head int64, err error) {
