@@ -1,0 +1,153 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// quiet is how long a subscription may be silent before it is asked for a sign
+// of life, and then how long that may take.
+const quiet = 5 * time.Second
+
+// Feed announces changes to every replica over Redis pub/sub, on the channel
+// <prefix>task-events. It is a hint and never the record: Redis keeps nothing
+// for a subscriber that is away.
+type Feed struct {
+	client  goredis.UniversalClient
+	channel string
+}
+
+// NewFeed returns the feed on the channel that begins with prefix.
+func NewFeed(client goredis.UniversalClient, prefix string) *Feed {
+	return &Feed{client: client, channel: prefix + event.Topic}
+}
+
+// Publish announces the batch in its order, in one round trip. A message is the
+// event in its wire form with one more field, "seq". After an error any part may
+// have been announced.
+func (f *Feed) Publish(ctx context.Context, batch []task.Announcement) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	_, err := f.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+		for _, a := range batch {
+			message, err := encode(a)
+			if err != nil {
+				return err
+			}
+			pipe.Publish(ctx, f.channel, message)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("publish to %s: %w", f.channel, err)
+	}
+	return nil
+}
+
+// Subscribe calls deliver for each announcement, in the order of the channel,
+// until ctx ends (nil) or the connection fails (an error: subscribe again). It
+// calls doubt whenever announcements may have been missed: once the subscription
+// stands, and for a message that it can not read. Both are called from this
+// goroutine and must not block.
+func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.Announcement)) error {
+	sub := f.client.Subscribe(ctx, f.channel)
+	defer sub.Close()
+	stop := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a waiting read does not see ctx
+	defer stop()
+
+	for asked := false; ; {
+		message, err := sub.ReceiveTimeout(ctx, quiet)
+		var timeout net.Error
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			asked = false
+		case errors.As(err, &timeout) && timeout.Timeout() && !asked:
+			if err := sub.Ping(ctx); err != nil {
+				return fmt.Errorf("subscription to %s: %w", f.channel, err)
+			}
+			asked = true
+			continue
+		default:
+			return fmt.Errorf("subscription to %s: %w", f.channel, err)
+		}
+		switch message := message.(type) {
+		case *goredis.Subscription:
+			doubt()
+		case *goredis.Message:
+			if a, err := decode(message.Payload); err == nil {
+				deliver(a)
+			} else {
+				doubt()
+			}
+		}
+	}
+}
+
+func encode(a task.Announcement) ([]byte, error) {
+	t := a.Event.Task
+	wire, err := event.Event{
+		ID:        a.Event.ID,
+		Type:      string(a.Event.Type),
+		TaskID:    t.ID,
+		TaskTitle: t.Title,
+		UserID:    a.Event.UserID,
+		Timestamp: a.Event.At,
+		Task: &event.Task{
+			ID:          t.ID,
+			Title:       t.Title,
+			Priority:    t.Priority,
+			Done:        t.Done,
+			CreatedAt:   t.CreatedAt,
+			CompletedAt: t.CompletedAt,
+			Version:     t.Version,
+		},
+	}.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode announcement %d: %w", a.Seq, err)
+	}
+	return fmt.Appendf(bytes.TrimSuffix(wire, []byte("}")), `,"seq":%d}`, a.Seq), nil
+}
+
+func decode(payload string) (task.Announcement, error) {
+	var place struct {
+		Seq int64 `json:"seq"`
+	}
+	if err := json.Unmarshal([]byte(payload), &place); err != nil {
+		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
+	}
+	wire, err := event.Parse([]byte(payload))
+	if err != nil {
+		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
+	}
+	if place.Seq < 1 || wire.Task == nil {
+		return task.Announcement{}, errors.New("decode announcement: no seq or no task")
+	}
+	return task.Announcement{Seq: place.Seq, Event: task.Event{
+		ID:     wire.ID,
+		Type:   task.EventType(wire.Type),
+		UserID: wire.UserID,
+		At:     wire.Timestamp,
+		Task: task.Task{
+			ID:          wire.Task.ID,
+			Title:       wire.Task.Title,
+			Priority:    wire.Task.Priority,
+			Done:        wire.Task.Done,
+			CreatedAt:   wire.Task.CreatedAt,
+			CompletedAt: wire.Task.CompletedAt,
+			Version:     wire.Task.Version,
+		},
+	}}, nil
+}

@@ -1,0 +1,25 @@
+package redisstore
+
+import (
+	_ "embed"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// The scripts, each documented in its own file. Run sends their hash, and the
+// text once more when Redis has forgotten it.
+var (
+	//go:embed lua/begin.lua
+	beginText string
+	//go:embed lua/fill.lua
+	fillText string
+	//go:embed lua/invalidate.lua
+	invalidateText string
+	//go:embed lua/allow.lua
+	allowText string
+
+	beginScript      = goredis.NewScript(beginText)
+	fillScript       = goredis.NewScript(fillText)
+	invalidateScript = goredis.NewScript(invalidateText)
+	allowScript      = goredis.NewScript(allowText)
+)
