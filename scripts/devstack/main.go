@@ -49,6 +49,11 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newWith(), newKafkaEmbedded())
+	var dir string
+	root.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the stack (default .dev in the repository)")
+	root.AddCommand(
+		newRun(&dir), newStop(&dir), newStart(&dir), newStatus(&dir), newTail(&dir), newReset(&dir),
+		newWith(), newFetch(), newKafkaEmbedded(),
+	)
 	return root
 }

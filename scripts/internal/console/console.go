@@ -64,7 +64,7 @@ func (c *Console) Show(text string) {
 func (c *Console) Lines(name string) io.Writer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	prefix := fmt.Sprintf("%-20s | ", name)
+	prefix := fmt.Sprintf("%-20s │ ", name)
 	if c.coloured {
 		prefix = fmt.Sprintf("\x1b[%dm%s%s", 36-c.colours%6, prefix, reset)
 		c.colours++

@@ -12,10 +12,12 @@ import (
 const stopPatience = 2 * time.Second
 
 // Run starts the program that c describes and waits for its end. When ctx ends first, the program is
-// stopped and the error is the context's. A failure's error holds what the program printed.
+// stopped and the error is the context's. A command without a Stdout has what it printed in the error.
 func (l *Launcher) Run(ctx context.Context, c Command) error {
 	var output bytes.Buffer
-	c.Stdout, c.Stderr = &output, &output
+	if c.Stdout == nil {
+		c.Stdout, c.Stderr = &output, &output
+	}
 	p, err := l.Start(c)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,4 +54,26 @@ func cacheDir(chosen string) (string, error) {
 		return "", fmt.Errorf("no cache folder: %w; DEVSTACK_CACHE chooses one", err)
 	}
 	return filepath.Join(base, "todo-devstack"), nil
+}
+
+// Fetch finds the programs that a stack with this kind of Kafka needs, fetching those that are missing,
+// and tells where they are, one on each line.
+func (t Tools) Fetch(ctx context.Context, kafka string) (string, error) {
+	postgres, err := t.Finder.Postgres(ctx)
+	if err != nil {
+		return "", err
+	}
+	redis, err := t.Finder.Redis(ctx)
+	if err != nil {
+		return "", err
+	}
+	found := fmt.Sprintf("postgres  %s\nredis     %s\n", postgres, redis)
+	if kafka == KafkaEmbedded {
+		return found, nil
+	}
+	apache, err := t.Finder.Kafka(ctx)
+	if err != nil {
+		return "", err
+	}
+	return found + fmt.Sprintf("java      %s\nkafka     %s\n", apache.Java, t.Finder.Cache.Dir), nil
 }

@@ -76,8 +76,12 @@ func (s *Supervisor) PID(name string) int {
 // Deaths delivers the first part that ended without having been asked to.
 func (s *Supervisor) Deaths() <-chan *Death { return s.deaths }
 
-// ErrState says that a part already is what it was asked to become.
-var ErrState = errors.New("nothing to do")
+var (
+	// ErrNoPart says that there is no part of a name.
+	ErrNoPart = errors.New("there is no part")
+	// ErrState says that a part already is what it was asked to become.
+	ErrState = errors.New("nothing to do")
+)
 
 // Start starts a part and waits until it serves. ErrState when it runs already; a *Death when it ended
 // at once. When ctx ends while the part is not ready, the part goes on.
@@ -168,7 +172,7 @@ func (s *Supervisor) find(name string) (*slot, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(s.Names(), ", "))
+	return nil, fmt.Errorf("%w %q: the parts are %s", ErrNoPart, name, strings.Join(s.Names(), ", "))
 }
 
 func (s *Supervisor) launch(p *slot) (*proc.Process, error) {

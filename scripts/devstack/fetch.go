@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/stack"
+)
+
+func newFetch() *cobra.Command {
+	var kafka string
+	c := &cobra.Command{
+		Use:   "fetch",
+		Short: "Fetch now what run would fetch",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := stack.CheckKafka(kafka); err != nil {
+				return err
+			}
+			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
+			if err != nil {
+				return err
+			}
+			found, err := tools.Fetch(c.Context(), kafka)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(c.OutOrStdout(), found)
+			return err
+		},
+	}
+	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, or apache")
+	return c
+}

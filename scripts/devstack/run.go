@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/stack"
+)
+
+func newRun(dir *string) *cobra.Command {
+	var kafka, ports string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run PostgreSQL, Redis, Kafka and the three services until Ctrl-C",
+		Long: `Builds and runs everything. Data, logs and built programs are in .dev/ of the repository.
+Every other variable reaches the services, such as RATE_LIMIT_REQUESTS=10.
+
+Ports, all on 127.0.0.1, and the variables that change them:
+` + stack.PortHelp(),
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := stack.CheckKafka(kafka); err != nil {
+				return err
+			}
+			chosen, err := choosePorts(ports, kafka)
+			if err != nil {
+				return err
+			}
+			root, err := repository()
+			if err != nil {
+				return err
+			}
+			folder, err := stackDir(*dir)
+			if err != nil {
+				return err
+			}
+			// A reader of the output that leaves must not take the stack along.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
+			if err != nil {
+				return err
+			}
+			return stack.Run(c.Context(), tools, stack.Settings{
+				Root: root, Dir: folder, Kafka: kafka, Ports: chosen, Environ: os.Environ(),
+			})
+		},
+	}
+	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, or apache, which needs Java 17")
+	c.Flags().StringVar(&ports, "ports", "chosen", "chosen by the variables, or `free` ones (written to stack.env)")
+	return c
+}
+
+func choosePorts(how, kafka string) (stack.Ports, error) {
+	switch how {
+	case "chosen":
+		return stack.ChosenPorts(os.Getenv, kafka)
+	case "free":
+		return stack.FreePorts()
+	default:
+		return nil, fmt.Errorf("--ports=%s: it takes chosen or free", how)
+	}
+}
+
+// stackDir is the folder of the stack: the one that was asked for, or the repository's own.
+func stackDir(asked string) (string, error) {
+	if asked != "" {
+		return filepath.Abs(asked)
+	}
+	root, err := repository()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(root, ".dev"), nil
+}
+
+// repository is the folder above this one, or this one, that holds go.work.
+func repository() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("there is no go.work in " + here + " or above it: run this in the repository")
+		}
+	}
+}

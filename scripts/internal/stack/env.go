@@ -1,0 +1,50 @@
+package stack
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// writeEnv tells scripts where everything listens, as lines of KEY=VALUE. The file is there while the
+// stack is ready.
+func (s Settings) writeEnv(superuserDSN string) error {
+	lines := append([]string{
+		"DEVSTACK_PID=" + strconv.Itoa(os.Getpid()),
+		"TODO_HTTP_ADDR=" + s.Ports.Addr(TodoHTTP),
+		"TODO_GRPC_ADDR=" + s.Ports.Addr(TodoGRPC),
+		"TODO_OPS_ADDR=" + s.Ports.Addr(TodoOps),
+		"NOTIFICATION_OPS_ADDR=" + s.Ports.Addr(NotificationOps),
+		"STATS_HTTP_ADDR=" + s.Ports.Addr(StatsHTTP),
+		"STATS_OPS_ADDR=" + s.Ports.Addr(StatsOps),
+		"POSTGRES_SUPERUSER_DSN=" + superuserDSN,
+	}, s.addresses()...)
+	unfinished := envPath(s.Dir) + ".new"
+	if err := os.WriteFile(unfinished, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, envPath(s.Dir))
+}
+
+func envPath(dir string) string { return filepath.Join(dir, "stack.env") }
+
+// Env reads where the parts of the stack in dir listen.
+func Env(dir string) (map[string]string, error) {
+	content, err := os.ReadFile(envPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, absent(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	for _, line := range strings.Split(string(content), "\n") {
+		if name, value, found := strings.Cut(line, "="); found {
+			env[name] = value
+		}
+	}
+	return env, nil
+}

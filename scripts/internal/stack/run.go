@@ -1,0 +1,197 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/supervisor"
+)
+
+// Run runs a stack until ctx ends, and stops it in order. It returns nil when the stack was ready and
+// then was told to stop; otherwise an error, which is a *supervisor.Death when a part ended by itself.
+func Run(ctx context.Context, t Tools, s Settings) (err error) {
+	began := time.Now()
+	lock, err := TakeLock(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := s.Ports.Check(); err != nil {
+		return err
+	}
+	r, err := assemble(ctx, t, s)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go r.cancelOnDeath(ctx, cancel)
+	defer func() { err = errors.Join(err, r.parts.StopAll()) }()
+
+	if err := r.start(ctx); err != nil {
+		return reason(ctx, fmt.Errorf("the stack did not start: %w", err))
+	}
+	control, err := ListenControl(s.Dir, r.parts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = control.Close() }()
+	dsn, err := r.postgres.SuperuserDSN()
+	if err != nil {
+		return err
+	}
+	if err := s.writeEnv(dsn); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(envPath(s.Dir)) }()
+	t.Console.Show(s.banner(time.Since(began)))
+	<-ctx.Done()
+	return reason(ctx, nil)
+}
+
+// running is a stack and what it is made of.
+type running struct {
+	Settings
+	tools    Tools
+	topics   []server.Topic
+	postgres server.Postgres
+	redis    server.Redis
+	kafka    broker
+	parts    *supervisor.Supervisor
+}
+
+// assemble finds every program and makes the parts; nothing is started.
+func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) {
+	r = &running{Settings: s, tools: t}
+	if r.topics, err = s.topics(); err != nil {
+		return nil, err
+	}
+	if r.postgres, err = t.postgres(ctx, s.Dir, s.Ports); err != nil {
+		return nil, err
+	}
+	if r.redis, err = t.redis(ctx, s.Dir, s.Ports); err != nil {
+		return nil, err
+	}
+	if r.kafka, err = t.kafka(ctx, s.Kafka, s.Dir, s.Ports); err != nil {
+		return nil, err
+	}
+	// The logs are those of this run.
+	if err := errors.Join(os.RemoveAll(s.log()), os.MkdirAll(s.log(), 0o755), os.MkdirAll(s.bin(), 0o755)); err != nil {
+		return nil, err
+	}
+	parts := []supervisor.Part{r.postgres, r.redis, r.kafka}
+	for _, name := range services {
+		parts = append(parts, s.service(name))
+	}
+	r.parts = supervisor.New(supervisor.Config{
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services,
+	}, parts...)
+	return r, nil
+}
+
+// start builds the services while the servers start, and then starts the services.
+func (r *running) start(ctx context.Context) error {
+	group, servers := errgroup.WithContext(ctx)
+	built := make(chan struct{})
+	group.Go(func() error {
+		defer close(built)
+		return r.build(servers)
+	})
+	group.Go(func() error {
+		if err := r.parts.Start(servers, r.postgres.Name()); err != nil {
+			return err
+		}
+		if err := r.postgres.EnsureDatabase(servers, appUser, appPassword, appDatabase); err != nil {
+			return err
+		}
+		<-built
+		return r.migrate(servers)
+	})
+	group.Go(func() error { return r.parts.Start(servers, r.redis.Name()) })
+	group.Go(func() error {
+		if err := r.parts.Start(servers, r.kafka.Name()); err != nil {
+			return err
+		}
+		return server.EnsureTopics(servers, r.kafka.Addr(), r.topics...)
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.parts.StartAll(ctx, services...)
+}
+
+func (r *running) build(ctx context.Context) error {
+	args := []string{"build", "-o", r.bin() + string(filepath.Separator)}
+	for _, name := range services {
+		args = append(args, "./"+name+"/cmd/"+name)
+	}
+	return r.run(ctx, "build", proc.Command{
+		Path: "go", Args: args, Dir: r.Root,
+		// A caller that tests one module on its own has switched the workspace off.
+		Env: append(os.Environ(), "GOWORK="+filepath.Join(r.Root, "go.work")),
+	})
+}
+
+func (r *running) migrate(ctx context.Context) error {
+	todo, err := r.service(todoService).Command()
+	if err != nil {
+		return err
+	}
+	todo.Args = []string{"migrate"}
+	return r.run(ctx, "migrate", todo)
+}
+
+// run runs a step of the start to its end and shows what it prints.
+func (r *running) run(ctx context.Context, step string, c proc.Command) error {
+	began := time.Now()
+	r.tools.Console.Say("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
+	c.Stdout = r.tools.Console.Lines(step)
+	c.Stderr = c.Stdout
+	if err := r.tools.Launcher.Run(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	r.tools.Console.Say("%s: done after %s", step, time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+func (r *running) cancelOnDeath(ctx context.Context, cancel context.CancelCauseFunc) {
+	select {
+	case death := <-r.parts.Deaths():
+		cancel(death)
+	case <-ctx.Done():
+	}
+}
+
+// reason is the death that ended ctx, if one did, and otherwise err.
+func reason(ctx context.Context, err error) error {
+	var death *supervisor.Death
+	if errors.As(context.Cause(ctx), &death) {
+		return death
+	}
+	return err
+}
+
+// Reset removes the data and the logs of the stack in dir. ErrRunning while it runs.
+func Reset(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return nil //nolint:nilerr // where nothing is, nothing is left to remove
+	}
+	lock, err := TakeLock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	failed := server.Postgres{Dir: postgresDir(dir)}.Remove()
+	for _, name := range []string{"redis", kafkaDir(KafkaEmbedded), kafkaDir(KafkaApache), "log"} {
+		failed = errors.Join(failed, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	return failed
+}

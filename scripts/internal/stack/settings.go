@@ -1,0 +1,96 @@
+package stack
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/scripts/internal/server"
+)
+
+// The application's user, password and database in PostgreSQL. Everything listens on 127.0.0.1 only.
+const (
+	appUser     = "todo"
+	appPassword = "todo"
+	appDatabase = "todo"
+)
+
+const (
+	defaultPartitions = 6
+	topicBytes        = 1 << 20
+	// dlqBytes leaves room for the headers that say why a message of full size was refused.
+	dlqBytes = topicBytes + 64<<10
+)
+
+// Settings say which stack to run.
+type Settings struct {
+	Root    string   // the repository
+	Dir     string   // the stack's folder: data, logs, built programs
+	Kafka   string   // KafkaEmbedded or KafkaApache
+	Ports   Ports    //
+	Environ []string // what the services are given beside their addresses
+}
+
+func (s Settings) bin() string { return filepath.Join(s.Dir, "bin") }
+func (s Settings) log() string { return filepath.Join(s.Dir, "log") }
+
+// getenv reads a variable of Environ; the last one counts.
+func (s Settings) getenv(name string) string {
+	for _, entry := range slices.Backward(s.Environ) {
+		if value, found := strings.CutPrefix(entry, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+func (s Settings) partitions() (int, error) {
+	text := s.getenv("KAFKA_PARTITIONS")
+	if text == "" {
+		return defaultPartitions, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("KAFKA_PARTITIONS=%s: it takes a number above 0", text)
+	}
+	return n, nil
+}
+
+func (s Settings) topics() ([]server.Topic, error) {
+	n, err := s.partitions()
+	if err != nil {
+		return nil, err
+	}
+	return []server.Topic{
+		{Name: event.Topic, Partitions: n, MaxBytes: topicBytes},
+		{Name: event.DLQTopic, Partitions: n, MaxBytes: dlqBytes},
+	}, nil
+}
+
+// addresses are what one service or another must know of the stack, whatever Environ says.
+func (s Settings) addresses() []string {
+	dsn := server.Postgres{Port: s.Ports[PostgresPort]}.DSN(appUser, appPassword, appDatabase)
+	return []string{
+		"POSTGRES_DSN=" + dsn,
+		"REDIS_ADDR=" + s.Ports.Addr(RedisPort),
+		"KAFKA_BROKERS=" + s.Ports.Addr(KafkaPort),
+	}
+}
+
+// service describes a service of this stack.
+func (s Settings) service(name string) service {
+	own := map[string][]string{
+		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(TodoHTTP), "GRPC_ADDR=" + s.Ports.Addr(TodoGRPC)},
+		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(StatsHTTP)},
+		notificationService: nil,
+	}
+	ops := map[string]Listener{todoService: TodoOps, statsService: StatsOps, notificationService: NotificationOps}
+	env := append([]string{"LOG_FORMAT=text"}, s.Environ...)
+	env = append(env, s.addresses()...)
+	env = append(env, own[name]...)
+	env = append(env, "OPS_ADDR="+s.Ports.Addr(ops[name]))
+	return service{name: name, bin: s.bin(), ops: s.Ports.Addr(ops[name]), env: env}
+}
