@@ -81,6 +81,12 @@ func settings(cfg Config, bufferSize int, sockets *sockets) *sarama.Config {
 	s.Metadata.AllowAutoTopicCreation = false
 	s.Metadata.RefreshFrequency = time.Minute
 	s.Metadata.Timeout = readTimeout
+	s.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
+		if sockets.isCut() {
+			return 0 // no retry will do better
+		}
+		return 250 * time.Millisecond
+	}
 
 	s.Consumer.Return.Errors = true
 	s.Consumer.Fetch.Default = partitionBytes

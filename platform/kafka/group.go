@@ -16,10 +16,6 @@ import (
 // read ahead per partition.
 const defaultBatch = 200
 
-// flushing is how long the last commit and the farewell may take, after the
-// batches in hand had their time.
-const flushing = 2 * time.Second
-
 // GroupConfig says what a Group reads.
 type GroupConfig struct {
 	Config
@@ -101,9 +97,8 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 		return err
 	}
 	defer conn.close()
-	ended, cancel := outlive(ctx, lasting+flushing)
-	defer cancel()
-	defer conn.bind(ended)()
+	farewell := &farewell{ctx: ctx, conn: conn}
+	defer context.AfterFunc(ctx, farewell.begin)()
 	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.transient(err) {
 		return err
 	}
@@ -114,7 +109,7 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 	defer members.Close()
 	go g.drain(members.Errors())
 	for ctx.Err() == nil {
-		session := &session{group: g, conn: conn}
+		session := &session{group: g, conn: conn, farewell: farewell}
 		err := members.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
 		case ctx.Err() != nil:
@@ -152,14 +147,19 @@ func fatal(err error) bool {
 	return errors.As(err, &wrong) || errors.As(err, &misconfigured)
 }
 
-// drain logs what Sarama reports on the side, repetitions once a minute.
+// drain logs what Sarama reports on the side: refusals as warnings, the same
+// one once a minute. A connection that fails is a detail: should Kafka be away,
+// the membership is lost too, and that is said once.
 func (g *Group) drain(failures <-chan error) {
-	var last string
+	var last sarama.KError
 	var at time.Time
 	for err := range failures {
-		if text := err.Error(); text != last || time.Since(at) > time.Minute {
-			last, at = text, time.Now()
-			g.log.Warn("reading from Kafka fails", "error", err)
+		var refusal sarama.KError
+		if !errors.As(err, &refusal) {
+			g.log.Debug("a connection to Kafka fails", "error", err)
+		} else if refusal != last || time.Since(at) > time.Minute {
+			last, at = refusal, time.Now()
+			g.log.Warn("Kafka refuses a request", "error", err)
 		}
 	}
 }

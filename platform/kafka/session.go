@@ -12,9 +12,10 @@ import (
 // session is the group's membership from one rebalance to the next: Sarama's
 // handler, made anew each time.
 type session struct {
-	group  *Group
-	conn   *connection
-	starts map[int32]begin // written by Setup, which ends before the claims begin
+	group    *Group
+	conn     *connection
+	farewell *farewell
+	starts   map[int32]begin // written by Setup, which ends before the claims begin
 
 	mu       sync.Mutex
 	why      error // the first claim's reason to end the session
@@ -50,13 +51,17 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 		members.ResetOffset(topic, partition, begin.offset, "")
 		members.MarkOffset(topic, partition, begin.offset, "")
 	}
+	s.farewell.working(true)
 	s.group.presence.here()
 	s.group.log.Info("joined the group", "partitions", partitions, "generation", members.GenerationID())
 	return nil
 }
 
-// Cleanup has nothing to do: the claims have returned, Sarama flushes the offsets.
-func (s *session) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+// Cleanup runs when the claims have returned. Sarama commits after it.
+func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
+	s.farewell.working(false)
+	return nil
+}
 
 // ConsumeClaim works through one partition. Its return ends the session for all.
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source sarama.ConsumerGroupClaim) error {

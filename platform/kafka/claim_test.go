@@ -1,0 +1,281 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// script is a Handler and a Ledger that says what the test wants.
+type script struct {
+	handle func(ctx context.Context, batch []Record) (int, error)
+	start  func(oldest, newest int64) (int64, error)
+}
+
+func (s script) Handle(ctx context.Context, batch []Record) (int, error) { return s.handle(ctx, batch) }
+
+func (s script) Start(_ context.Context, _ int32, oldest, newest int64) (int64, error) {
+	return s.start(oldest, newest)
+}
+
+// source is a claim of Sarama's without a Kafka.
+type source struct {
+	sarama.ConsumerGroupClaim
+	messages chan *sarama.ConsumerMessage
+}
+
+func (s source) Partition() int32                         { return 0 }
+func (s source) HighWaterMarkOffset() int64               { return 100 }
+func (s source) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
+
+// played is a claim that works through what its test sends.
+type played struct {
+	*claim
+	messages chan *sarama.ConsumerMessage
+	marked   []int64
+	end      context.CancelFunc
+	result   chan error
+}
+
+func play(t *testing.T, s script) *played {
+	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq"}
+	group := NewGroup(cfg, s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	session, end := context.WithCancel(t.Context())
+	afterwards, cancel := outlive(session, lasting)
+	messages := make(chan *sarama.ConsumerMessage, 100)
+	p := &played{messages: messages, end: end, result: make(chan error, 1)}
+	p.claim = &claim{
+		group: group, log: group.log, session: session, lasting: afterwards,
+		source:   source{messages: messages},
+		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
+		position: 10, floor: 10,
+	}
+	go func() {
+		defer cancel()
+		p.result <- p.run()
+	}()
+	t.Cleanup(end)
+	return p
+}
+
+func (p *played) send(offsets ...int64) {
+	for _, offset := range offsets {
+		p.messages <- &sarama.ConsumerMessage{Topic: "things", Offset: offset}
+	}
+}
+
+// over returns the claim's error, if it has ended.
+func (p *played) over() (ended bool, err error) {
+	synctest.Wait()
+	select {
+	case err := <-p.result:
+		return true, err
+	default:
+		return false, nil
+	}
+}
+
+// later moves synctest's clock.
+func later(by time.Duration) {
+	time.Sleep(by) //nolint:forbidigo // no time passes
+	synctest.Wait()
+}
+
+func all(_ context.Context, batch []Record) (int, error) { return len(batch), nil }
+
+func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer int64
+		err    error
+		fenced bool
+	}{
+		"where the handler was left":    {answer: 12},
+		"past records it was not shown": {answer: 13},
+		"at the next record to read":    {answer: 14},
+		"moved back":                    {answer: 11, fenced: true},
+		"lost":                          {answer: 0, fenced: true},
+		"moved ahead":                   {answer: 15, fenced: true},
+		"no opinion":                    {answer: -1},
+		"away":                          {answer: 0, err: errors.New("the store is away")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := play(t, script{handle: all, start: func(oldest, newest int64) (int64, error) {
+					if oldest != 0 || newest != 100 {
+						t.Errorf("asked with the log from %d to %d", oldest, newest)
+					}
+					return test.answer, test.err
+				}})
+				replayed := func(offset int64) {
+					p.messages <- &sarama.ConsumerMessage{Offset: offset, Headers: []*sarama.RecordHeader{
+						{Key: []byte(headerReplay), Value: []byte("others")},
+					}}
+				}
+				p.send(10, 11)
+				replayed(12) // 12 and 13 the handler does not see
+				replayed(13)
+				later(idleCheck + time.Second)
+				if ended, _ := p.over(); ended {
+					t.Fatal("a busy claim asked")
+				}
+				later(idleCheck)
+				ended, err := p.over()
+				if ended != test.fenced || test.fenced && !errors.Is(err, Fenced) {
+					t.Errorf("ended: %v, with %v", ended, err)
+				}
+				if diff := cmp.Diff([]int64{12, 14}, p.marked[len(p.marked)-2:]); diff != "" {
+					t.Errorf("marked (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestPausesGrowAndEndWithTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Time
+		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+			tries = append(tries, time.Now())
+			return 0, errors.New("the store is away")
+		}})
+		p.send(10)
+		later(2 * time.Minute)
+		span := firstPause
+		for i := 1; i < len(tries); i++ {
+			if gap := tries[i].Sub(tries[i-1]); gap < span/2 || gap > span {
+				t.Errorf("pause %d took %v, want %v to %v", i, gap, span/2, span)
+			}
+			span = min(2*span, longestPause)
+		}
+		if len(tries) < 12 || len(p.marked) > 0 {
+			t.Errorf("%d tries, marked %v", len(tries), p.marked)
+		}
+		before := time.Now()
+		p.end()
+		if ended, err := p.over(); !ended || err != nil || time.Since(before) > 0 {
+			t.Errorf("ended: %v with %v after %v", ended, err, time.Since(before))
+		}
+	})
+}
+
+func TestAttemptsAreCountedPerRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tries := make(map[int64]int)
+		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+			for i, record := range batch {
+				if tries[record.Offset]++; tries[record.Offset] < 3 {
+					return i, errors.New("not yet")
+				}
+			}
+			return len(batch), nil
+		}})
+		p.send(10, 11, 12)
+		later(time.Minute)
+		if diff := cmp.Diff(map[int64]int{10: 3, 11: 3, 12: 3}, tries); diff != "" {
+			t.Errorf("tries (-want +got):\n%s", diff)
+		}
+		if !slices.IsSorted(p.marked) || p.marked[len(p.marked)-1] != 13 {
+			t.Errorf("marked %v", p.marked)
+		}
+	})
+}
+
+func TestAHandlerIsHeldToItsContract(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		count  int
+		err    error
+		retry  bool
+		marked int64
+	}{
+		"more than given":            {count: 3, retry: true},
+		"less than none":             {count: -1, retry: true},
+		"some without an error":      {count: 1, retry: true, marked: 11},
+		"some with an error":         {count: 1, err: broken, retry: true, marked: 11},
+		"all with an error about it": {count: 2, err: broken, marked: 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+					if calls++; calls > 1 {
+						return 0, broken
+					}
+					return test.count, test.err
+				}})
+				p.send(10, 11)
+				later(time.Second)
+				if calls > 1 != test.retry {
+					t.Errorf("%d calls", calls)
+				}
+				if marked := append([]int64{0}, p.marked...); marked[len(marked)-1] != test.marked {
+					t.Errorf("marked %v, want %d", p.marked, test.marked)
+				}
+			})
+		})
+	}
+}
+
+func TestTheBatchInHandOutlivesItsSession(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		takes  time.Duration
+		marked bool
+	}{
+		"for a while":   {lasting - time.Second, true},
+		"not for ever":  {lasting + time.Second, false},
+		"with retrying": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := play(t, script{handle: func(ctx context.Context, batch []Record) (int, error) {
+					if test.takes == 0 {
+						return 0, errors.New("the store is away")
+					}
+					select {
+					case <-time.After(test.takes):
+						return len(batch), nil
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+				}})
+				p.send(10, 11)
+				synctest.Wait()
+				p.end()
+				later(lasting + 2*time.Second)
+				if ended, err := p.over(); !ended || err != nil {
+					t.Errorf("ended: %v with %v", ended, err)
+				}
+				if marked := len(p.marked) > 0; marked != test.marked {
+					t.Errorf("marked %v", p.marked)
+				}
+			})
+		})
+	}
+}
+
+func TestAClaimThatIsClosedEndsTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := play(t, script{handle: all})
+		close(p.messages)
+		if ended, err := p.over(); !ended || err == nil {
+			t.Errorf("ended: %v with %v", ended, err)
+		}
+	})
+}

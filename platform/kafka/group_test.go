@@ -1,0 +1,423 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/todo/platform/kafka"
+)
+
+// handle is a Handler made of a function.
+type handle func(ctx context.Context, batch []kafka.Record) (int, error)
+
+func (h handle) Handle(ctx context.Context, batch []kafka.Record) (int, error) { return h(ctx, batch) }
+
+// notebook writes down what was handled.
+type notebook struct {
+	mu      sync.Mutex
+	records []kafka.Record
+}
+
+func (n *notebook) Handle(_ context.Context, batch []kafka.Record) (int, error) {
+	n.add(batch...)
+	return len(batch), nil
+}
+
+func (n *notebook) add(records ...kafka.Record) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.records = append(n.records, records...)
+}
+
+// values are what was handled of one partition.
+func (n *notebook) values(partition int32) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	values := []string{}
+	for _, record := range n.records {
+		if record.Partition == partition {
+			values = append(values, string(record.Value))
+		}
+	}
+	return values
+}
+
+func (n *notebook) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.records)
+}
+
+// handles waits until partition 0 has had exactly these values, in this order.
+func (n *notebook) handles(t *testing.T, want ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprint(len(want), " records"), func() bool { return len(n.values(0)) >= len(want) })
+	if diff := cmp.Diff(want, n.values(0)); diff != "" {
+		t.Fatalf("handled (-want +got):\n%s", diff)
+	}
+}
+
+func ready(t *testing.T, g *running) {
+	t.Helper()
+	eventually(t, "the group to be ready", func() bool { return g.Ready(t.Context()) == nil })
+}
+
+func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		const each = 700
+		var records []*kgo.Record
+		want := []string{}
+		for i := range each {
+			want = append(want, fmt.Sprint(i))
+			for partition := range int32(partitions) {
+				records = append(records, &kgo.Record{Partition: partition, Value: []byte(fmt.Sprint(i))})
+			}
+		}
+		w.send(t, records...)
+		notes, batches := &notebook{}, 0
+		var mu sync.Mutex
+		cfg := w.groupConfig("readers")
+		cfg.BatchSize = 50
+		group := run(t, cfg, handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			batches++
+			if len(batch) > 50 {
+				t.Errorf("a batch of %d records", len(batch))
+			}
+			return notes.Handle(ctx, batch)
+		}))
+		eventually(t, "all records", func() bool { return notes.count() >= each*partitions })
+		group.stop()
+		for partition := range int32(partitions) {
+			if diff := cmp.Diff(want, notes.values(partition)); diff != "" {
+				t.Errorf("partition %d (-want +got):\n%s", partition, diff)
+			}
+		}
+		if batches > each*partitions/5 {
+			t.Errorf("%d batches for %d records: they are not gathered", batches, each*partitions)
+		}
+		if got := testutil.CollectAndCount(group.registry, "kafka_consumer_records_total"); got != 3 {
+			t.Errorf("%d series of outcomes, want 3", got)
+		}
+		wantMetric(t, group, `kafka_consumer_records_total{group="readers",outcome="handled"}`, each*partitions)
+	})
+}
+
+func TestGroupGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("1"), value("2"))
+		before := &notebook{}
+		group := run(t, w.groupConfig("readers"), before)
+		before.handles(t, "1", "2")
+		group.stop()
+		w.send(t, value("3"))
+		after := &notebook{}
+		run(t, w.groupConfig("readers"), after)
+		after.handles(t, "3")
+		other := &notebook{}
+		run(t, w.groupConfig("others"), other)
+		other.handles(t, "1", "2", "3")
+	})
+}
+
+func TestGroupDeadLettersWhatIsWrongForGood(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		poison := []byte("\xff\x00 not \xfe text")
+		w.send(t,
+			value("1"),
+			&kgo.Record{Key: []byte("k\xff"), Value: poison, Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("\xfe")}, {Key: "error", Value: []byte("old")}}},
+			&kgo.Record{Key: []byte("null"), Value: nil},
+			value("2"),
+		)
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+			for i, record := range batch {
+				if record.Value == nil || string(record.Value) == string(poison) {
+					return i, kafka.Permanent(errors.New("broken\xff"))
+				}
+				notes.add(record)
+			}
+			return len(batch), nil
+		}))
+		notes.handles(t, "1", "2")
+		letters := w.read(t, w.dlq, 2)
+		slices.SortFunc(letters, func(a, b *kgo.Record) int { return len(a.Key) - len(b.Key) })
+		for i, letter := range letters {
+			want := []kgo.RecordHeader{
+				{Key: "error", Value: []byte("broken\uFFFD")},
+				{Key: "original-topic", Value: []byte(w.topic)},
+				{Key: "original-partition", Value: []byte("0")},
+				{Key: "original-offset", Value: fmt.Append(nil, i+1)},
+				{Key: "consumer-group", Value: []byte("readers")},
+				{Key: "attempts", Value: []byte("1")},
+			}
+			if i == 0 {
+				want = append([]kgo.RecordHeader{{Key: "h", Value: []byte("\xfe")}, {Key: "error", Value: []byte("old")}}, want...)
+			}
+			if diff := cmp.Diff(want, letter.Headers[:len(letter.Headers)-1]); diff != "" {
+				t.Errorf("letter %d, headers (-want +got):\n%s", i, diff)
+			}
+			failedAt := letter.Headers[len(letter.Headers)-1]
+			if at, err := time.Parse(time.RFC3339, string(failedAt.Value)); failedAt.Key != "failed-at" || err != nil || time.Since(at) > time.Minute {
+				t.Errorf("letter %d: %s is %s", i, failedAt.Key, failedAt.Value)
+			}
+		}
+		if got := letters[0]; string(got.Key) != "k\xff" || string(got.Value) != string(poison) {
+			t.Errorf("the letter's key is %q and its value %q", got.Key, got.Value)
+		}
+		if got := letters[1]; got.Value != nil {
+			t.Errorf("null became %q", got.Value)
+		}
+		group.stop()
+		wantMetric(t, group, `kafka_consumer_records_total{group="readers",outcome="dead_lettered"}`, 2)
+		again := &notebook{}
+		run(t, w.groupConfig("readers"), again)
+		w.send(t, value("3"))
+		again.handles(t, "3")
+	})
+}
+
+func TestGroupHoldsThePartitionWhileAFailurePasses(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("1"), value("2"), value("3"))
+		notes := &notebook{}
+		failures := 0
+		group := run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+			for i, record := range batch {
+				if string(record.Value) == "2" && failures < 3 {
+					failures++
+					return i, errors.New("the store is away")
+				}
+				notes.add(record)
+			}
+			return len(batch), nil
+		}))
+		notes.handles(t, "1", "2", "3")
+		group.stop()
+		wantMetric(t, group, `kafka_consumer_retries_total{group="readers"}`, 3)
+		if got := w.total(t, w.dlq); got != 0 {
+			t.Errorf("%d dead letters for a failure that passed", got)
+		}
+	})
+}
+
+func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("held"), &kgo.Record{Partition: 1, Value: []byte("free")})
+	notes := &notebook{}
+	group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+		if batch[0].Partition == 0 {
+			return 0, errors.New("the store is away")
+		}
+		return notes.Handle(ctx, batch)
+	}))
+	eventually(t, "the other partition", func() bool { return len(notes.values(1)) == 1 })
+	begun := time.Now()
+	group.stop()
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("stopping in a pause took %v", took)
+	}
+	after := &notebook{}
+	run(t, w.groupConfig("readers"), after)
+	after.handles(t, "held")
+}
+
+func TestGroupFindsTheRecordThatPanics(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("1"), value("2"), value("mine"), value("3"))
+		notes := &notebook{}
+		run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+			for _, record := range batch {
+				if string(record.Value) == "mine" {
+					panic("stepped on it")
+				}
+			}
+			notes.add(batch...)
+			return len(batch), nil
+		}))
+		notes.handles(t, "1", "2", "3")
+		letter := w.read(t, w.dlq, 1)[0]
+		headers := make(map[string]string)
+		for _, header := range letter.Headers {
+			headers[header.Key] = string(header.Value)
+		}
+		if string(letter.Value) != "mine" || headers["attempts"] != "5" || headers["error"] != "panic: stepped on it" {
+			t.Errorf("dead letter %q with %v", letter.Value, headers)
+		}
+	})
+}
+
+func TestGroupPassesOverReplaysForOthers(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		replay := func(group, text string) *kgo.Record {
+			return &kgo.Record{Value: []byte(text), Headers: []kgo.RecordHeader{{Key: "replay-group", Value: []byte(group)}}}
+		}
+		w.send(t, replay("others", "1"), value("2"), replay("readers", "3"), replay("others", "4"))
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), notes)
+		notes.handles(t, "2", "3")
+		passedOver := `kafka_consumer_records_total{group="readers",outcome="passed_over"}`
+		eventually(t, "the last to be passed over", func() bool { return metric(t, group, passedOver) == 2 })
+		group.stop()
+		other := &notebook{}
+		run(t, w.groupConfig("others"), other)
+		other.handles(t, "1", "2", "4")
+	})
+}
+
+func TestGroupFinishesTheBatchInHand(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("1"))
+		begun, finish := make(chan struct{}), make(chan struct{})
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+			close(begun)
+			select {
+			case <-finish:
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+			return notes.Handle(ctx, batch)
+		}))
+		<-begun
+		time.AfterFunc(300*time.Millisecond, func() { close(finish) })
+		if err := group.stop(); err != nil {
+			t.Fatal(err)
+		}
+		notes.handles(t, "1")
+		w.send(t, value("2"))
+		after := &notebook{}
+		run(t, w.groupConfig("readers"), after)
+		after.handles(t, "2")
+	})
+}
+
+func TestGroupHandsItsPartitionsToTheOthers(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		one, two := &notebook{}, &notebook{}
+		first := run(t, w.groupConfig("readers"), one)
+		second := run(t, w.groupConfig("readers"), two)
+		ready(t, first)
+		ready(t, second)
+		send := func(text string) {
+			for partition := range int32(partitions) {
+				w.send(t, &kgo.Record{Partition: partition, Value: []byte(text)})
+			}
+		}
+		both := func(want int) {
+			t.Helper()
+			eventually(t, fmt.Sprint(want, " records"), func() bool { return one.count()+two.count() == want })
+		}
+		eventually(t, "both to have a share", func() bool {
+			send("shared")
+			return one.count() > 0 && two.count() > 0
+		})
+		sent := int(w.total(t, w.topic))
+		both(sent)
+		first.stop()
+		send("alone")
+		both(sent + partitions)
+	})
+}
+
+func TestAStaticMemberIsBackAtOnce(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		cfg := w.groupConfig("readers")
+		cfg.InstanceID = "reader-0"
+		for i := range 3 {
+			notes := &notebook{}
+			group := run(t, cfg, notes)
+			w.send(t, value(fmt.Sprint(i)))
+			notes.handles(t, fmt.Sprint(i))
+			begun := time.Now()
+			if err := group.stop(); err != nil || time.Since(begun) > 3*time.Second {
+				t.Fatalf("stopped with %v after %v", err, time.Since(begun))
+			}
+		}
+	})
+}
+
+func TestRunRefusesAWrongTopic(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		few, missing := w.groupConfig("readers"), w.groupConfig("readers")
+		few.Partitions++
+		missing.Topic = "missing-" + w.topic
+		for name, cfg := range map[string]kafka.GroupConfig{"partitions": few, "missing": missing} {
+			group := kafka.NewGroup(cfg, &notebook{}, logger(t), prometheus.NewRegistry())
+			var wrong *kafka.TopicError
+			if err := group.Run(soon(t)); !errors.As(err, &wrong) {
+				t.Errorf("%s: got %v, want a TopicError", name, err)
+			}
+		}
+	})
+}
+
+func TestEndsSaysWhatIsWrittenNext(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("1"), value("2"), &kgo.Record{Partition: 2, Value: []byte("3")})
+		group := run(t, w.groupConfig("readers"), &notebook{})
+		for range 2 {
+			got, err := group.Ends(soon(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(map[int32]int64{0: 2, 1: 0, 2: 1}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+func metric(t *testing.T, g *running, series string) float64 {
+	t.Helper()
+	families, err := g.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, one := range family.Metric {
+			name := family.GetName() + "{"
+			for i, label := range one.Label {
+				if i > 0 {
+					name += ","
+				}
+				name += fmt.Sprintf("%s=%q", label.GetName(), label.GetValue())
+			}
+			if name+"}" == series {
+				return one.GetCounter().GetValue() + one.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s", series)
+	return 0
+}
+
+func wantMetric(t *testing.T, g *running, series string, want float64) {
+	t.Helper()
+	if got := metric(t, g, series); got != want {
+		t.Errorf("%s is %v, want %v", series, got, want)
+	}
+}

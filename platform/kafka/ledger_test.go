@@ -1,0 +1,191 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/IBM/sarama"
+
+	"example.com/todo/platform/kafka"
+)
+
+// ledger is a Handler that keeps the offset of partition 0 itself, and handles
+// a record only where it expects it.
+type ledger struct {
+	notebook
+	mu     sync.Mutex
+	next   int64
+	asked  int
+	broken int // how many times Start fails first
+}
+
+func (l *ledger) Start(_ context.Context, partition int32, oldest, newest int64) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if partition != 0 {
+		return -1, nil
+	}
+	l.asked++
+	if l.asked <= l.broken {
+		return 0, errors.New("the store is away")
+	}
+	if oldest > newest {
+		return 0, fmt.Errorf("the log goes from %d to %d", oldest, newest)
+	}
+	return l.next, nil
+}
+
+func (l *ledger) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if batch[0].Partition == 0 {
+		if batch[0].Offset != l.next {
+			return 0, fmt.Errorf("%w: at %d", kafka.Fenced, l.next)
+		}
+		l.next = batch[len(batch)-1].Offset + 1
+	}
+	return l.notebook.Handle(ctx, batch)
+}
+
+func (l *ledger) move(next int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next = next
+}
+
+// readAll commits the group's offset at the end of the log.
+func readAll(t *testing.T, w world, want ...string) {
+	t.Helper()
+	notes := &notebook{}
+	group := run(t, w.groupConfig("readers"), notes)
+	notes.handles(t, want...)
+	group.stop()
+}
+
+func TestTheLedgerSaysWhereToBegin(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		committed bool
+		start     int64
+		want      []string
+	}{
+		"below the group's offset":        {true, 1, []string{"1", "2", "3", "new"}},
+		"at the group's offset":           {true, 4, []string{"new"}},
+		"at the log's start":              {true, 0, []string{"0", "1", "2", "3", "new"}},
+		"above a group without an offset": {false, 3, []string{"3", "new"}},
+		"no opinion, no offset":           {false, -1, []string{"0", "1", "2", "3", "new"}},
+		"no opinion":                      {true, -1, []string{"new"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyKafka(t, func(t *testing.T, w world) {
+				w.send(t, value("0"), value("1"), value("2"), value("3"))
+				if test.committed {
+					readAll(t, w, "0", "1", "2", "3")
+				}
+				w.send(t, value("new"))
+				l := &startAt{start: test.start}
+				run(t, w.groupConfig("readers"), l)
+				l.handles(t, test.want...)
+			})
+		})
+	}
+}
+
+// startAt begins at one place and keeps no ledger.
+type startAt struct {
+	notebook
+	start int64
+}
+
+func (s *startAt) Start(_ context.Context, partition int32, _, _ int64) (int64, error) {
+	if partition != 0 {
+		return -1, nil
+	}
+	return s.start, nil
+}
+
+func TestAFencedHandlerIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("0"), value("1"), value("2"))
+		l := &ledger{}
+		run(t, w.groupConfig("readers"), l)
+		l.handles(t, "0", "1", "2")
+		l.move(1) // as if the store had lost the last two
+		w.send(t, value("3"))
+		l.handles(t, "0", "1", "2", "1", "2", "3")
+	})
+}
+
+func TestAnIdleGroupNoticesThatItsLedgerMoved(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("0"), value("1"))
+		l := &ledger{}
+		run(t, w.groupConfig("readers"), l)
+		l.handles(t, "0", "1")
+		l.move(0)
+		l.handles(t, "0", "1", "0", "1")
+	})
+}
+
+func TestASessionWaitsForItsLedger(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("0"))
+	l := &ledger{broken: 3}
+	run(t, w.groupConfig("readers"), l)
+	l.handles(t, "0")
+}
+
+// A ledger ahead of the log holds everything: going on would pass over records
+// that nobody handled.
+func TestALedgerAheadOfTheLogHoldsTheGroup(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("0"))
+	l := &ledger{next: 2}
+	group := run(t, w.groupConfig("readers"), l)
+	eventually(t, "a few tries", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.asked > 2
+	})
+	if l.count() != 0 || group.Ready(t.Context()) == nil {
+		t.Errorf("%d handled, ready: %v", l.count(), group.Ready(t.Context()))
+	}
+	l.move(0)
+	l.handles(t, "0")
+}
+
+func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("0"))
+		readAll(t, w, "0")
+		w.send(t, value("1"), value("2"), value("3"))
+		deleteBefore(t, w, 3)
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), notes)
+		notes.handles(t, "3")
+		wantMetric(t, group, `kafka_consumer_gone_records_total{group="readers"}`, 2)
+	})
+}
+
+func deleteBefore(t *testing.T, w world, offset int64) {
+	t.Helper()
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V2_8_0_0
+	admin, err := sarama.NewClusterAdmin(w.brokers, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.DeleteRecords(w.topic, map[int32]int64{0: offset}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,133 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"example.com/todo/platform/kafka"
+)
+
+func TestGroupOutlivesABrokerOutage(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	notes := &notebook{}
+	group := run(t, w.groupConfig("readers"), notes)
+	w.send(t, value("1"))
+	notes.handles(t, "1")
+	w.fake.stop()
+	eventually(t, "the group to notice", func() bool { return group.Ready(t.Context()) != nil })
+	w.fake.again()
+	ready(t, group)
+	w.send(t, value("2"))
+	eventually(t, "the next record", func() bool { return slices.Contains(notes.values(0), "2") })
+}
+
+func TestGroupWaitsForAKafkaThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.fake.stop()
+	notes := &notebook{}
+	group := run(t, w.groupConfig("readers"), notes)
+	if err := group.Ready(t.Context()); err == nil {
+		t.Error("ready without a Kafka")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := group.Ends(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Ends: got %v, want the deadline's error", err)
+	}
+	w.fake.again()
+	ready(t, group)
+	w.send(t, value("1"))
+	notes.handles(t, "1")
+}
+
+func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]func(f *fake){
+		"down": (*fake).stop,
+		"frozen": func(f *fake) {
+			f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+				f.KeepControl()
+				return nil, nil, true
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fakeWorld(t)
+			group := run(t, w.groupConfig("readers"), &notebook{})
+			ready(t, group)
+			away(w.fake)
+			begun := time.Now()
+			if err := group.stop(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestADeadLetterIsNeverSkipped(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	refusals := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: w.dlq, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	w.send(t, value("poison"), value("1"))
+	notes := &notebook{}
+	poisoned := handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+		if string(batch[0].Value) == "poison" {
+			return 0, kafka.Permanent(errors.New("broken"))
+		}
+		return notes.Handle(ctx, batch)
+	})
+	group := run(t, w.groupConfig("readers"), poisoned)
+	if err := refusals.Wait(soon(t), 3); err != nil {
+		t.Fatal(err)
+	}
+	group.stop()
+	if notes.count() != 0 {
+		t.Fatal("a record was handled before the one in front of it was dead-lettered")
+	}
+	group = run(t, w.groupConfig("readers"), poisoned)
+	if err := refusals.Wait(soon(t), 5); err != nil {
+		t.Fatal(err)
+	}
+	refusals.Remove()
+	notes.handles(t, "1")
+	if letter := w.read(t, w.dlq, 1)[0]; string(letter.Value) != "poison" {
+		t.Errorf("dead letter %q", letter.Value)
+	}
+}
+
+func TestGroupFollowsMovingLeaders(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	if _, _, err := w.fake.AddNode(-1, 0); err != nil {
+		t.Fatal(err)
+	}
+	notes := &notebook{}
+	ready(t, run(t, w.groupConfig("readers"), notes))
+	producer := newProducer(t, w)
+	var want []string
+	for _, text := range []string{"1", "2", "3", "4", "5", "6"} {
+		w.fake.ShufflePartitionLeaders()
+		record := kafka.Record{Topic: w.topic, Key: []byte("c"), Value: []byte(text)}
+		if err := producer.Send(soon(t), []kafka.Record{record}); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, text)
+	}
+	eventually(t, "all records", func() bool { return notes.count() >= len(want) })
+	if notes.count() != len(want) {
+		t.Errorf("%d records, want %d", notes.count(), len(want))
+	}
+}
