@@ -63,7 +63,7 @@ func allowed(service, domain, from, to string) bool {
 	case strings.HasPrefix(from, inside):
 		return !strings.HasPrefix(to, prefix+service+"/") || to == inside+domain || within(from)(to)
 	case from == prefix+service+"/cmd/"+service:
-		return to == inside+"app"
+		return to == inside+"app" || within(prefix+"platform/command")(to)
 	default: // other commands are clients: they see the contracts from outside
 		return !strings.HasPrefix(to, inside)
 	}

@@ -1,0 +1,98 @@
+// Package command is the frame of a service's program: its subcommands, its
+// settings, its signals and its exit status.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"example.com/todo/platform/config"
+)
+
+// The exit statuses of a program.
+const (
+	Failed = 1 // it did not do what it was asked
+	Misuse = 2 // it was asked wrongly: on the command line, or by its settings
+)
+
+// Program is a service as it is started. C is the type of its settings.
+type Program[C any] struct {
+	root *cobra.Command
+	load func(file string, environ []string) (C, error)
+	file string
+}
+
+// New returns a program that serves by default, or when called with "serve", and
+// that shows its settings on "config print". load returns the settings in
+// effect, out of the file ("" for none) and the environment.
+func New[C any](name, short string, load func(file string, environ []string) (C, error), serve func(context.Context, C) error) *Program[C] {
+	p := &Program[C]{load: load}
+	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true, RunE: p.with(serve)}
+	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
+	p.root.PersistentFlags().StringVar(&p.file, "config", os.Getenv("CONFIG_FILE"), "settings `file` (YAML)")
+	p.root.CompletionOptions.DisableDefaultCmd = true
+
+	p.Add("serve", "Run the service (the default)", serve)
+	settings := &cobra.Command{Use: "config", Short: "About the settings", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	settings.AddCommand(&cobra.Command{Use: "print", Short: "Show the settings in effect", Args: noArgs,
+		RunE: p.with(func(_ context.Context, cfg C) error { return config.Print(p.root.OutOrStdout(), cfg) })})
+	p.root.AddCommand(settings)
+	return p
+}
+
+// Add adds a subcommand that works with the settings, and returns it.
+func (p *Program[C]) Add(use, short string, run func(context.Context, C) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: p.with(run)}
+	p.root.AddCommand(cmd)
+	return cmd
+}
+
+// Main runs the program as the process was called, until it is done or
+// interrupted, and returns the exit status. What failed is on standard error.
+func (p *Program[C]) Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return p.run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+func (p *Program[C]) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	p.root.SetArgs(args)
+	p.root.SetOut(stdout)
+	p.root.SetErr(stderr)
+	err := p.root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", p.root.Name(), err)
+	if errors.As(err, &misuse{}) {
+		return Misuse
+	}
+	return Failed
+}
+
+// misuse is a mistake of the caller's rather than in the running.
+type misuse struct{ error }
+
+func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		cfg, err := p.load(p.file, os.Environ())
+		if err != nil {
+			return misuse{fmt.Errorf("bad settings:\n%w", err)}
+		}
+		return run(cmd.Context(), cfg)
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return misuse{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	goredis "github.com/redis/go-redis/v9"
+	"google.golang.org/grpc"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/lifecycle"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/grpcapi"
+	"example.com/todo/todo-service/internal/httpapi"
+	"example.com/todo/todo-service/internal/outbox"
+	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
+)
+
+// Run serves until ctx ends and then stops part by part: readiness turns false,
+// the listeners drain, then the watchers' hub, the relay, the ops port, and at
+// last the pools close. It returns an error when a part fails, or when the
+// database's schema or the topic is not what this version works with.
+func Run(ctx context.Context, cfg Config) (err error) {
+	log := logging.New(os.Stderr, cfg.Log, name)
+	registry := metrics.New(name)
+	tracer, err := tracing.New(ctx, cfg.Tracing, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tracer.Shutdown(context.WithoutCancel(ctx))) }()
+
+	db, err := postgres.Open(cfg.Postgres)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := checkSchema(ctx, db, log); err != nil {
+		return err
+	}
+	state, cache := openRedis(cfg)
+	defer state.Close()
+	defer cache.Close()
+	producer := kafka.NewProducer(cfg.Kafka)
+	defer producer.Close()
+
+	store := pgstore.New(db)
+	lists := redisstore.NewListCache(cache, cfg.Redis.KeyPrefix, log, registry)
+	limiter := redisstore.NewLimiter(cache, cfg.Redis.KeyPrefix, cfg.RateLimit.Requests, cfg.RateLimit.Window, log, registry)
+	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
+	relay := outbox.NewRelay(outbox.Config{
+		Log:        store,
+		Kafka:      outbox.ToKafka(producer),
+		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg.Kafka, event.Topic) },
+		Live:       live{lists, feed},
+		Logger:     log,
+		Metrics:    registry,
+	})
+	tasks := task.NewService(store, time.Now, func(ctx context.Context) {
+		relay.Wake()
+		_ = lists.Invalidate(ctx) // counted there; the live feed invalidates again
+	})
+	hub := watch.NewHub(feed, store, log, registry)
+	peers := peer.New(cfg.TrustedProxies)
+
+	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
+	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(tasks, lists, limiter, peers), cfg.HTTP, telemetry))
+	if err != nil {
+		return err
+	}
+	limit := grpcapi.NewLimit(limiter, peers)
+	rpc, err := grpcserver.Listen(cfg.GRPC, grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
+		[]grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	if err != nil {
+		return err
+	}
+	opsServer, err := ops.Listen(cfg.Ops, log, registry, ops.Check{Name: "postgres", Func: db.PingContext})
+	if err != nil {
+		return err
+	}
+
+	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
+	return lifecycle.Run(ctx,
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait)},
+		lifecycle.Stage{http, rpc},
+		lifecycle.Stage{hub},
+		lifecycle.Stage{relay},
+		lifecycle.Stage{opsServer},
+	)
+}
+
+// live is what stands behind the log's live cursor: the cached list is dropped
+// before anybody hears of the change, which also heals an invalidation that a
+// crash or an outage kept from happening.
+type live struct {
+	lists *redisstore.ListCache
+	feed  *redisstore.Feed
+}
+
+func (l live) Send(ctx context.Context, batch []task.Announcement) error {
+	if err := l.lists.Invalidate(ctx); err != nil {
+		return err
+	}
+	return l.feed.Publish(ctx, batch)
+}
+
+// openRedis returns the client for what must be kept, and the one for the cache
+// and the limiter, which may be another server.
+func openRedis(cfg Config) (state, cache goredis.UniversalClient) {
+	elsewhere := cfg.Redis
+	if cfg.RedisCache.Addr != "" {
+		elsewhere.Addr = cfg.RedisCache.Addr
+	}
+	return redis.Open(cfg.Redis), redis.Open(elsewhere)
+}
+
+// checkSchema refuses a database that is behind. One that is away is waited
+// for by whoever needs it, and the service is not ready until it is there.
+func checkSchema(ctx context.Context, db *sqlx.DB, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := postgres.CheckSchema(ctx, db, pgstore.Migrations)
+	if fault.Of(err) != nil && fault.Of(err).Kind == fault.Unavailable {
+		log.WarnContext(ctx, "PostgreSQL is away: its schema is not checked, and the service is not ready until it is back", "error", err)
+		return nil
+	}
+	return err
+}
+
+// Migrate brings the database's schema up to date.
+func Migrate(ctx context.Context, cfg Config) error {
+	db, err := postgres.Open(cfg.Postgres)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := postgres.Migrate(ctx, db, pgstore.Migrations, logging.New(os.Stderr, cfg.Log, name)); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	}
+	return nil
+}
+
+// Healthcheck asks the service that runs with these settings whether it is ready.
+func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

@@ -1,0 +1,91 @@
+// Package app is the wiring diagram of todo-service: its settings, and how its
+// parts are put together.
+package app
+
+import (
+	"net/netip"
+	"time"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tracing"
+)
+
+// name is what the service is called in logs, metrics, traces and headers.
+const name = "todo-service"
+
+// Config holds every setting: the parts' own, and few of the service's.
+type Config struct {
+	HTTP           httpserver.Config `config:"http"`
+	GRPC           grpcserver.Config `config:"grpc"`
+	Ops            ops.Config        `config:"ops"`
+	Postgres       postgres.Config   `config:"postgres"`
+	Redis          redis.Config      `config:"redis"`
+	RedisCache     RedisCacheConfig  `config:"redis_cache"`
+	Kafka          kafka.Config      `config:"kafka"`
+	RateLimit      RateLimitConfig   `config:"rate_limit"`
+	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
+	DrainWait      time.Duration     `config:"drain_wait"`
+	Log            logging.Config    `config:"log"`
+	Tracing        tracing.Config    `config:"tracing"`
+}
+
+// RedisCacheConfig says where the list cache and the rate limiter live.
+type RedisCacheConfig struct {
+	Addr string `config:"addr"` // empty: where everything else of Redis lives
+}
+
+// RateLimitConfig bounds what one client address may ask.
+type RateLimitConfig struct {
+	Requests int           `config:"requests"` // in any window
+	Window   time.Duration `config:"window"`
+}
+
+// Validate refuses a limit that would let nobody in, or that has no window.
+func (c RateLimitConfig) Validate() error {
+	switch {
+	case c.Requests < 1:
+		return config.Invalid("requests", "must be at least 1")
+	case c.Window < time.Second:
+		return config.Invalid("window", "must be at least 1s")
+	}
+	return nil
+}
+
+// Validate refuses a wait that is no wait.
+func (c Config) Validate() error {
+	if c.DrainWait < 0 {
+		return config.Invalid("drain_wait", "must not be negative")
+	}
+	return nil
+}
+
+// Defaults returns the settings of a service that runs beside its servers on one machine.
+func Defaults() Config {
+	return Config{
+		HTTP:      httpserver.Defaults(":8080"),
+		GRPC:      grpcserver.Defaults(":50051"),
+		Ops:       ops.Config{Addr: ":9101"},
+		Postgres:  postgres.Defaults(),
+		Redis:     redis.Defaults(),
+		Kafka:     kafka.Defaults(name),
+		RateLimit: RateLimitConfig{Requests: 60, Window: time.Minute},
+		DrainWait: 0,
+		Log:       logging.Config{Format: "auto"},
+		Tracing:   tracing.Config{SampleRatio: 1},
+	}
+}
+
+// Load returns the settings in effect: the defaults, then the file (none if
+// empty), then the environment ("KEY=value" each).
+func Load(file string, environ []string) (Config, error) {
+	cfg := Defaults()
+	err := config.Load(&cfg, file, environ)
+	return cfg, err
+}
