@@ -7,7 +7,10 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Kafka is what both kinds of Kafka have in common: a broker at Addr that answers the Kafka protocol.
+// patience is how long an answer may take when the context sets no limit.
+const patience = 10 * time.Second
+
+// kafka is what both kinds have in common: a broker that speaks the Kafka protocol.
 type kafka struct{ addr string }
 
 func (k kafka) config(ctx context.Context) *sarama.Config {
@@ -15,7 +18,7 @@ func (k kafka) config(ctx context.Context) *sarama.Config {
 	c.ClientID = "devstack"
 	c.Version = sarama.V3_0_0_0
 	c.Metadata.Retry.Max = 0
-	wait := 2 * time.Second
+	wait := patience
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = max(time.Until(deadline), time.Millisecond)
 	}

@@ -122,8 +122,16 @@ func (p Postgres) open() (*sql.DB, error) {
 	return sql.Open("postgres", dsn)
 }
 
-func (p Postgres) data() string     { return filepath.Join(p.Dir, "data") }
-func (p Postgres) password() string { return filepath.Join(p.Dir, "superuser-password") }
+func (p Postgres) data() string     { return filepath.Join(p.home(), "data") }
+func (p Postgres) password() string { return filepath.Join(p.home(), "superuser-password") }
+
+// home is where Dir really is: the server's own user may reach that and not the link to it.
+func (p Postgres) home() string {
+	if resolved, err := filepath.EvalSymlinks(p.Dir); err == nil {
+		return resolved
+	}
+	return p.Dir
+}
 
 // bareEnv keeps the caller's PG… variables and locale away from the server.
 func bareEnv() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }

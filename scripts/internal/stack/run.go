@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,6 +25,10 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 		return err
 	}
 	defer lock.Release()
+	// Left by a stack that was killed.
+	if err := os.Remove(envPath(s.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := s.Ports.Check(); err != nil {
 		return err
 	}
@@ -54,6 +59,7 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 	defer func() { _ = os.Remove(envPath(s.Dir)) }()
 	t.Console.Show(s.banner(time.Since(began)))
 	<-ctx.Done()
+	t.Console.Say("stopping everything")
 	return reason(ctx, nil)
 }
 
