@@ -126,3 +126,38 @@ func testConcurrentDeletions(t *testing.T, s Store) {
 		t.Errorf("got %d events, want 2", n)
 	}
 }
+
+func testDeletionAmongChanges(t *testing.T, s Store) {
+	first := create(t, s, "Learn Go", 0)
+	var group sync.WaitGroup
+	changed := make(chan bool, writers*changesEach)
+	for w := range writers {
+		group.Go(func() {
+			for c := range changesEach {
+				title := fmt.Sprintf("writer %d change %d", w, c)
+				_, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: &title}, start))
+				if err == nil {
+					changed <- true
+					continue
+				}
+				wantKind(t, err, fault.NotFound)
+			}
+		})
+	}
+	for range writers { // the deletion meets changes under way
+		<-changed
+	}
+	if _, err := s.Update(t.Context(), first.Task.ID, remove(eventID(), start)); err != nil {
+		t.Error(err)
+	}
+	group.Wait()
+
+	events := history(t, s, first.Task.ID)
+	for i, e := range events {
+		if last := i == len(events)-1; e.Task.Version != int64(i+1) || (e.Type == task.Deleted) != last {
+			t.Errorf("event %d of %d is %s at version %d", i+1, len(events), e.Type, e.Task.Version)
+		}
+	}
+	_, err := s.Get(t.Context(), first.Task.ID)
+	wantKind(t, err, fault.NotFound)
+}

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"concurrent creations get ids of their own":       testConcurrentCreations,
 		"a change is made by one of its concurrent tries": testConcurrentRepeats,
 		"one deletion wins":                               testConcurrentDeletions,
+		"a deletion among changes comes last":             testDeletionAmongChanges,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

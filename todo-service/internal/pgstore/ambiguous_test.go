@@ -1,0 +1,218 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// writes are the four kinds of change, each over a task "before" at version 1,
+// and what the store must have afterwards, however often it had to try.
+var writes = []struct {
+	name    string
+	trips   int // round trips, the last of which writes
+	do      func(context.Context, *pgstore.Store, task.Task) (task.Task, error)
+	title   string // of the answer
+	version int64  // of the answer
+	tasks   int64  // there are afterwards
+}{
+	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
+		return s.Create(ctx, creation("after"))
+	}, "after", 1, 2},
+	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
+		return s.Update(ctx, before.ID, rename("after"))
+	}, "after", 2, 1},
+	{"update at a version", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
+		change := rename("after")
+		return s.Update(ctx, before.ID, func(t *task.Task) (*task.Event, error) {
+			if t.Version != before.Version {
+				return nil, errStale
+			}
+			return change(t)
+		})
+	}, "after", 2, 1},
+	{"delete", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
+		return s.Update(ctx, before.ID, remove())
+	}, "before", 2, 0},
+}
+
+var errStale = errors.New("the version has moved on")
+
+func TestAWriteTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			trips := p.answers.Load()
+			must(write.do(t.Context(), s, before))
+			if got := p.answers.Load() - trips; got != int64(write.trips) {
+				t.Errorf("got %d round trips, want %d", got, write.trips)
+			}
+		})
+	}
+}
+
+func TestAWriteIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		for name, spoil := range map[string]func(*testing.T, *proxy){
+			"answer lost, hung up": func(_ *testing.T, p *proxy) { p.spoil(answer, write.trips, hangUp) },
+			"answer lost, reset":   func(_ *testing.T, p *proxy) { p.spoil(answer, write.trips, reset) },
+			"request lost, hung up": func(_ *testing.T, p *proxy) {
+				p.spoil(request, write.trips, hangUp)
+			},
+			"request lost, reset": func(_ *testing.T, p *proxy) { p.spoil(request, write.trips, reset) },
+			"answer lost, database away for a while": func(t *testing.T, p *proxy) {
+				p.spoil(answer, write.trips, func(client *net.TCPConn) bool {
+					addr := p.listener.Addr().String()
+					p.close()
+					time.AfterFunc(200*time.Millisecond, func() { p.listen(t, addr) })
+					return reset(client)
+				})
+			},
+		} {
+			t.Run(write.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s, p, before := warm(t)
+				spoil(t, p)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				got, err := write.do(ctx, s, before)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantOnce(t, s, got, write.title, write.version, write.tasks)
+			})
+		}
+	}
+}
+
+func TestAnAnswerPastTheDeadlineIsASuccess(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			p.spoil(answer, write.trips, func(*net.TCPConn) bool {
+				<-ctx.Done()
+				return true
+			})
+			got, err := write.do(ctx, s, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOnce(t, s, got, write.title, write.version, write.tasks)
+		})
+	}
+}
+
+func TestADatabaseThatIsAwayIsSaidWithoutInternals(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			p.close()
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := write.do(ctx, s, before)
+			if err == nil || fault.Of(err).Kind != fault.Unavailable {
+				t.Fatalf("got %v, want unavailable", err)
+			}
+			if message := fault.Of(err).Message; strings.Contains(message, "127.0.0.1") || strings.Contains(message, "dial") {
+				t.Errorf("the client is shown %q", message)
+			}
+		})
+	}
+}
+
+func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	before := must(s.Create(t.Context(), creation("before")))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	change := rename("after")
+	_, err := s.Update(ctx, before.ID, func(t *task.Task) (*task.Event, error) {
+		db.MustExec(`UPDATE tasks SET version = version + 1`)
+		return change(t)
+	})
+	if diff := cmp.Diff(task.Contended(before.ID).Error(), errorText(err)); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if events := must(s.History(t.Context(), before.ID)); len(events) != 1 {
+		t.Errorf("got %d events, want that of the creation", len(events))
+	}
+}
+
+func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	before := must(s.Create(t.Context(), creation("before")))
+	other := db.MustBegin()
+	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := s.Update(ctx, before.ID, rename("after"))
+	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wantOnce(t, s, before, "before", 1, 1)
+}
+
+// warm returns a store behind a proxy, with one connection on which every
+// statement is prepared, and the task that is changed.
+func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
+	t.Helper()
+	dsn := database(t)
+	migrate(t, open(t, dsn))
+	p, through := behindProxy(t, dsn)
+	s := pgstore.New(open(t, through))
+	first := must(s.Create(t.Context(), creation("first")))
+	must(s.Update(t.Context(), first.ID, rename("second")))
+	must(s.Update(t.Context(), first.ID, remove()))
+	return s, p, must(s.Create(t.Context(), creation("before")))
+}
+
+// wantOnce checks the answer against what is stored, and that there is exactly
+// one event for each version.
+func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, version, tasks int64) {
+	t.Helper()
+	if got.Title != title || got.Version != version {
+		t.Errorf("got %+v, want title %q at version %d", got, title, version)
+	}
+	events := must(s.History(t.Context(), got.ID))
+	if int64(len(events)) != version {
+		t.Fatalf("got %d events, want %d", len(events), version)
+	}
+	if diff := cmp.Diff(got, events[version-1].Task); diff != "" {
+		t.Errorf("what was announced differs from the answer (-answer +announced):\n%s", diff)
+	}
+	if n := must(s.Count(t.Context(), nil)); n != tasks {
+		t.Errorf("there are %d tasks, want %d", n, tasks)
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

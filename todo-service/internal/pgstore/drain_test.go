@@ -1,0 +1,202 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestDrainSendsInOrderAndOnce(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	for _, title := range []string{"one", "two", "three"} {
+		must(s.Create(t.Context(), creation(title)))
+	}
+	wantBounds(t, s, 0)
+	first, second := drain(t, s, "kafka", 2), drain(t, s, "kafka", 2)
+	wantTitles(t, "the first pass", first, "one", "two")
+	wantTitles(t, "the second pass", second, "three")
+	wantTitles(t, "a pass with nothing to do", drain(t, s, "kafka", 2))
+	wantTitles(t, "the other cursor", drain(t, s, "live", 10), "one", "two", "three")
+	wantBounds(t, s, 3)
+
+	for i, a := range slices.Concat(first, second) {
+		if a.Seq != int64(i+1) {
+			t.Errorf("entry %d has seq %d", i, a.Seq)
+		}
+		if diff := cmp.Diff(must(s.History(t.Context(), a.Event.Task.ID)), []task.Event{a.Event}); diff != "" {
+			t.Errorf("entry %d (-history +sent):\n%s", i, diff)
+		}
+	}
+	wantTitles(t, "reading after 1", must(s.After(t.Context(), 1, 1)), "two")
+	wantTitles(t, "reading after the end", must(s.After(t.Context(), 3, 10)))
+}
+
+func TestWhatCouldNotBeSentComesAgain(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	must(s.Create(t.Context(), creation("one")))
+	away := errors.New("the broker is away")
+	n, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
+	if n != 0 || !errors.Is(err, away) {
+		t.Errorf("got %d and %v, want 0 and that of the sender", n, err)
+	}
+	must(s.Create(t.Context(), creation("two")))
+	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "one", "two")
+}
+
+func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	wantBacklog := func(cursor string, want int64, oldest time.Time) {
+		t.Helper()
+		n, at, err := s.Backlog(t.Context(), cursor)
+		if err != nil || n != want || !at.Equal(oldest) {
+			t.Errorf("%s: got %d since %v, error %v, want %d since %v", cursor, n, at, err, want, oldest)
+		}
+	}
+	wantBacklog("kafka", 0, time.Time{})
+	one, two := creation("one"), creation("two")
+	two.At = one.At.Add(time.Minute)
+	must(s.Create(t.Context(), one))
+	must(s.Create(t.Context(), two))
+	wantBacklog("kafka", 2, one.At) // none is numbered
+	drain(t, s, "live", 10)
+	wantBacklog("kafka", 2, one.At) // all are
+	wantBacklog("live", 0, time.Time{})
+	drain(t, s, "kafka", 1)
+	wantBacklog("kafka", 1, two.At)
+}
+
+// Reading the log by "pos > last" passes over an event that is committed after
+// one with a greater pos. Here that happens on purpose.
+func TestALateCommitIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	late := db.MustBegin()
+	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
+		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
+	must(s.Create(t.Context(), creation("early")))
+	wantTitles(t, "before the late commit", drain(t, s, "kafka", 10), "early")
+	if err := late.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	wantTitles(t, "after the late commit", drain(t, s, "kafka", 10), "late")
+}
+
+// A frozen relay holds its transaction until the database ends that
+// (idle_in_transaction_session_timeout; here by hand). Another one goes on, and
+// the first finds on waking that it has nothing to say any more.
+func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	for _, title := range []string{"one", "two", "three"} {
+		must(s.Create(t.Context(), creation(title)))
+	}
+	var frozen, other []task.Announcement
+	_, err := s.Drain(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
+		frozen = batch
+		endIdleTransactions(t, db)
+		other = drain(t, s, "kafka", 3)
+		return nil
+	})
+	if err == nil {
+		t.Error("the frozen relay was told that it moved the cursor")
+	}
+	wantTitles(t, "the frozen relay", frozen, "one", "two")
+	wantTitles(t, "the other relay", other, "one", "two", "three")
+	must(s.Create(t.Context(), creation("four")))
+	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
+}
+
+func TestOneRelayAtATimeIsLetIn(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	must(s.Create(t.Context(), creation("one")))
+	var live []task.Announcement
+	n, err := s.Drain(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
+		live = drain(t, s, "live", 10) // the other cursor is free
+
+		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		n, err := s.Drain(ctx, "kafka", 10, func(context.Context, []task.Announcement) error {
+			t.Error("a second relay was let in")
+			return nil
+		})
+		if n != 0 || err == nil || fault.Of(err).Kind != fault.Unavailable {
+			t.Errorf("a relay that waits for its turn ended with %d and %v", n, err)
+		}
+		return nil
+	})
+	if n != 1 || err != nil {
+		t.Errorf("the first relay ended with %d and %v", n, err)
+	}
+	wantTitles(t, "the other cursor", live, "one")
+}
+
+func TestAnUnknownCursorIsADefect(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	if _, err := s.Drain(t.Context(), "head", 1, nil); err == nil || fault.Of(err).Kind != fault.Internal {
+		t.Errorf("Drain: got %v", err)
+	}
+	if _, _, err := s.Backlog(t.Context(), "head"); err == nil || fault.Of(err).Kind != fault.Internal {
+		t.Errorf("Backlog: got %v", err)
+	}
+}
+
+// endIdleTransactions does what the database does to a relay that says nothing
+// for too long.
+func endIdleTransactions(t *testing.T, db *sqlx.DB) {
+	t.Helper()
+	var ended int
+	err := db.Get(&ended, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE datname = current_database() AND state = 'idle in transaction'`)
+	if err != nil || ended == 0 {
+		t.Errorf("ended %d transactions, error %v", ended, err)
+	}
+}
+
+func drain(t *testing.T, s *pgstore.Store, cursor string, limit int) []task.Announcement {
+	t.Helper()
+	var sent []task.Announcement
+	n, err := s.Drain(t.Context(), cursor, limit, func(_ context.Context, batch []task.Announcement) error {
+		sent = batch
+		return nil
+	})
+	if err != nil || n != len(sent) {
+		t.Errorf("drained %d entries, said %d, error %v", len(sent), n, err)
+	}
+	return sent
+}
+
+func wantTitles(t *testing.T, what string, sent []task.Announcement, want ...string) {
+	t.Helper()
+	titles := []string{}
+	for _, a := range sent {
+		titles = append(titles, a.Event.Task.Title)
+	}
+	if got, want := strings.Join(titles, " "), strings.Join(want, " "); got != want {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
+	t.Helper()
+	purged, got, err := s.Bounds(t.Context())
+	if err != nil || purged != 0 || got != head {
+		t.Errorf("the log reaches from %d to %d, error %v, want 0 to %d", purged, got, err, head)
+	}
+}

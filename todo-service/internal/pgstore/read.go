@@ -1,0 +1,108 @@
+package pgstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.com/todo/platform/postgres"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Get returns the task, or task.NotFound.
+func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
+	var row taskRow
+	err := s.get(ctx, &row, `SELECT `+taskColumns+` FROM tasks WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return task.Task{}, task.NotFound(id)
+	}
+	if err != nil {
+		return task.Task{}, postgres.Fault(err)
+	}
+	return row.task(), nil
+}
+
+// List returns the selected tasks in id order. Whether Contains tells upper from
+// lower case apart beyond ASCII is up to the database's locale.
+func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	query, args := listQuery(q)
+	var rows []taskRow
+	if err := s.selectAll(ctx, &rows, query, args...); err != nil {
+		return nil, err
+	}
+	tasks := make([]task.Task, len(rows))
+	for i, r := range rows {
+		tasks[i] = r.task()
+	}
+	return tasks, nil
+}
+
+// listQuery has one text for each set of filters, so that each gets a plan of
+// its own.
+func listQuery(q task.Query) (query string, args []any) {
+	where := []string{`id > $1`}
+	args = []any{q.After, q.Offset, q.Limit}
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	if q.Done != nil {
+		add(`done = $%d`, *q.Done)
+	}
+	if q.Contains != "" {
+		add(`title ILIKE $%d`, "%"+likeEscaper.Replace(q.Contains)+"%")
+	}
+	return `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY id OFFSET $2 LIMIT $3`, args
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// Count returns how many tasks are done, not done, or there at all (nil).
+func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
+	query, args := `SELECT count(*) FROM tasks`, []any{}
+	if done != nil {
+		query, args = query+` WHERE done = $1`, append(args, *done)
+	}
+	var n int64
+	return n, postgres.Fault(s.get(ctx, &n, query, args...))
+}
+
+// History returns the task's events, oldest first, also those of a task that
+// has been deleted; none of a task that never was.
+func (s *Store) History(ctx context.Context, taskID int64) ([]task.Event, error) {
+	var rows []eventRow
+	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 ORDER BY version`, taskID)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]task.Event, len(rows))
+	for i, r := range rows {
+		events[i] = r.event()
+	}
+	return events, nil
+}
+
+const afterQuery = `SELECT seq, traceparent, ` + eventColumns + ` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`
+
+// After returns the log's entries behind seq, in order, at most limit. Events
+// that have no place in the log yet are not among them.
+func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error) {
+	var rows []announcementRow
+	if err := s.selectAll(ctx, &rows, afterQuery, seq, limit); err != nil {
+		return nil, err
+	}
+	return announcements(rows), nil
+}
+
+// Bounds returns between which places the log can be read: entries up to
+// purgedThrough are gone, and head is the last one there is.
+func (s *Store) Bounds(ctx context.Context) (purgedThrough, head int64, err error) {
+	var row struct {
+		PurgedThrough int64 `db:"purged_through"`
+		Head          int64 `db:"head"`
+	}
+	err = s.get(ctx, &row, `SELECT purged_through, head FROM stream`)
+	return row.PurgedThrough, row.Head, postgres.Fault(err)
+}

@@ -1,0 +1,62 @@
+package pgstore
+
+import (
+	"time"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+const taskColumns = `id, title, priority, done, created_at, completed_at, version`
+
+type taskRow struct {
+	ID          int64      `db:"id"`
+	Title       string     `db:"title"`
+	Priority    int        `db:"priority"`
+	Done        bool       `db:"done"`
+	CreatedAt   time.Time  `db:"created_at"`
+	CompletedAt *time.Time `db:"completed_at"`
+	Version     int64      `db:"version"`
+}
+
+func (r taskRow) task() task.Task {
+	t := task.Task{
+		ID: r.ID, Title: r.Title, Priority: r.Priority, Done: r.Done,
+		CreatedAt: r.CreatedAt.UTC(), Version: r.Version,
+	}
+	if r.CompletedAt != nil {
+		completed := r.CompletedAt.UTC()
+		t.CompletedAt = &completed
+	}
+	return t
+}
+
+// announced are the columns of the task within an event.
+const announced = `task_id AS id, title, priority, done, created_at, completed_at, version`
+
+const eventColumns = `id AS event_id, type, at, user_id, ` + announced
+
+type eventRow struct {
+	EventID string    `db:"event_id"`
+	Type    string    `db:"type"`
+	At      time.Time `db:"at"`
+	UserID  *int64    `db:"user_id"`
+	taskRow
+}
+
+func (r eventRow) event() task.Event {
+	return task.Event{ID: r.EventID, Type: task.EventType(r.Type), Task: r.task(), UserID: r.UserID, At: r.At.UTC()}
+}
+
+type announcementRow struct {
+	Seq         int64  `db:"seq"`
+	Traceparent string `db:"traceparent"`
+	eventRow
+}
+
+func announcements(rows []announcementRow) []task.Announcement {
+	batch := make([]task.Announcement, len(rows))
+	for i, r := range rows {
+		batch[i] = task.Announcement{Seq: r.Seq, Event: r.event(), Traceparent: r.Traceparent}
+	}
+	return batch
+}

@@ -1,0 +1,170 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Each write is one statement: the event's INSERT reads from what was done to
+// the task, so that there is no event without a change and no change without
+// its event. Its pos is drawn when that row arrives, after the task's row lock.
+const (
+	insertEvent = ` INSERT INTO events (task_id, title, priority, done, created_at, completed_at, version, id, type, at, user_id, traceparent)
+		SELECT t.id, t.title, t.priority, t.done, t.created_at, t.completed_at, `
+
+	createTask = `WITH t AS (
+			INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
+			VALUES ($6, $7, $8, $9, $10, $11) RETURNING *
+		)` + insertEvent + `t.version, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t RETURNING task_id`
+
+	updateTask = `WITH t AS (
+			UPDATE tasks SET title = $8, priority = $9, done = $10, completed_at = $11, version = $12
+			WHERE id = $6 AND version = $7 RETURNING *
+		)` + insertEvent + `t.version, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t`
+
+	deleteTask = `WITH t AS (
+			DELETE FROM tasks WHERE id = $6 AND version = $7 RETURNING *
+		)` + insertEvent + `$8::bigint, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t`
+)
+
+// settleTime bounds the search for an event whose writing has an unknown
+// outcome. It comes on top of the caller's deadline.
+const settleTime = time.Second
+
+var errConflict = errors.New("another writer came first")
+
+// Create stores e.Task under a new id, and e.
+func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
+	return s.write(ctx, func() (task.Task, string, error) {
+		stmt, err := s.statement(ctx, createTask)
+		if err != nil {
+			return task.Task{}, "", err
+		}
+		t := e.Task
+		err = stmt.GetContext(ctx, &t.ID, eventArgs(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)...)
+		return t, e.ID, err
+	})
+}
+
+// Update changes a task as change says, in two round trips; see task.Store.
+func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	t, err := s.write(ctx, func() (task.Task, string, error) {
+		before, err := s.Get(ctx, id)
+		if err != nil {
+			return task.Task{}, "", err
+		}
+		draft := before
+		e, err := change(&draft)
+		if err != nil {
+			return task.Task{}, "", err
+		}
+		if e == nil {
+			return before, "", nil
+		}
+		return e.Task, e.ID, s.replace(ctx, before, *e)
+	})
+	if errors.Is(err, errConflict) {
+		return task.Task{}, task.Contended(id)
+	}
+	return t, err
+}
+
+// replace stores e over the task as it was before. It returns errConflict when
+// it is no longer like that.
+func (s *Store) replace(ctx context.Context, before task.Task, e task.Event) error {
+	query, t := updateTask, e.Task
+	args := eventArgs(ctx, e, before.ID, before.Version, t.Title, t.Priority, t.Done, t.CompletedAt, t.Version)
+	if e.Type == task.Deleted {
+		query = deleteTask
+		args = eventArgs(ctx, e, before.ID, before.Version, t.Version)
+	}
+	stmt, err := s.statement(ctx, query)
+	if err != nil {
+		return err
+	}
+	result, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errConflict, err)
+	}
+	return nil
+}
+
+func eventArgs(ctx context.Context, e task.Event, more ...any) []any {
+	return append([]any{e.ID, string(e.Type), e.At, e.UserID, tracing.Traceparent(ctx)}, more...)
+}
+
+// write tries until the outcome is known or ctx ends. One try returns the task
+// to answer with, and the id of the event that it sent to the database, if any.
+//
+// Whatever goes wrong once an event was sent may hide a success: the connection
+// broke before the answer came, or database/sql met a closed connection and
+// repeated the statement by itself, whose second run then sees a conflict, the
+// event's own id, or a database that is no longer there. So nothing is answered
+// before the event was looked for, and a database that is away is waited for.
+func (s *Store) write(ctx context.Context, try func() (t task.Task, sent string, err error)) (task.Task, error) {
+	pause := &backoff.ExponentialBackOff{
+		InitialInterval: 2 * time.Millisecond, MaxInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	pause.Reset()
+	sent, conflict := "", false
+	for {
+		t, id, err := try()
+		switch {
+		case err == nil && id != "":
+			return t, nil
+		case id != "":
+			sent = id
+		case sent == "":
+			return t, postgres.Fault(err)
+		}
+		conflict = conflict || errors.Is(err, errConflict)
+		if mayPass(err) && wait(ctx, pause.NextBackOff()) {
+			continue
+		}
+		if stored, ok := s.find(ctx, sent); ok {
+			return stored, nil
+		}
+		if conflict && ctx.Err() != nil {
+			return task.Task{}, errConflict
+		}
+		return t, postgres.Fault(err)
+	}
+}
+
+// find returns the task as it was announced by an event, if that is stored. It
+// asks even when ctx has ended, because the writer may still be answered.
+func (s *Store) find(ctx context.Context, eventID string) (task.Task, bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	var row taskRow
+	if err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1`, eventID); err != nil {
+		return task.Task{}, false
+	}
+	return row.task(), true
+}
+
+func mayPass(err error) bool {
+	return err != nil && (errors.Is(err, errConflict) || fault.Of(postgres.Fault(err)).Kind == fault.Unavailable)
+}
+
+func wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
