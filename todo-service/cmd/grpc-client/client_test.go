@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// result is what a user sees of one run.
+type result struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+func runClient(ctx context.Context, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// words splits a command line at its spaces; a _ stands for a space in a word.
+func words(line string) []string {
+	args := strings.Fields(line)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "_", " ")
+	}
+	return args
+}
+
+func want(t *testing.T, want, got result) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+}
+
+const (
+	learnJSON = `{"id":1,"title":"Learn gRPC","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
+	header    = "ID  TITLE       PRIORITY  DONE  CREATED               VERSION\n"
+)
+
+func TestWithoutACommandItCreatesAndLists(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	want(t, result{Stdout: `Created task 1, "Learn gRPC".
+
+` + header + `1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1
+
+1 of 1 tasks
+`}, runClient(t.Context(), "--addr", s.addr))
+	want(t, result{Stdout: `{"created":` + strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `,"tasks":[` + learnJSON + `,` +
+		strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `],"total":2}` + "\n"}, runClient(t.Context(), "--addr", s.addr, "--output", "json"))
+}
+
+func TestEachCommandDoesOneThing(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	for _, step := range []struct{ args, stdout string }{
+		{"list", "ID  TITLE  PRIORITY  DONE  CREATED  VERSION\n\n0 of 0 tasks\n"},
+		{"list --output json", `{"tasks":[],"total":0}` + "\n"},
+		{"create Learn_gRPC", header + "1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1\n"},
+		{"create --priority 7 <b>&", "ID  TITLE  PRIORITY  DONE  CREATED               VERSION\n2   <b>&   7         no    2026-01-15T10:00:00Z  1\n"},
+		{"get 1", header + "1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1\n"},
+		{"get 1 --output json", learnJSON + "\n"},
+		{"done 1", header + "1   Learn gRPC  0         yes   2026-01-15T10:00:00Z  2\n"},
+		{"done 1 --output=json", `{"id":1,"title":"Learn gRPC","priority":0,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}` + "\n"},
+		{"list --done", header + "1   Learn gRPC  0         yes   2026-01-15T10:00:00Z  2\n\n1 of 1 tasks\n"},
+		{"list --limit 1 --offset 1 --output json", `{"tasks":[{"id":2,"title":"<b>&","priority":7,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}],"total":2}` + "\n"},
+		{"delete 1", "Deleted task 1.\n"},
+		{"delete 2 --output json", `{"deleted":2}` + "\n"},
+	} {
+		t.Run(step.args, func(t *testing.T) {
+			want(t, result{Stdout: step.stdout}, runClient(t.Context(), append(words(step.args), "--addr", s.addr)...))
+		})
+	}
+}
+
+func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	for _, test := range []struct{ args, stderr string }{
+		{"get 7", "grpc-client: cannot show task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
+		{"done 7", "grpc-client: cannot complete task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
+		{"delete 7", "grpc-client: cannot delete task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
+		{"get 0", "grpc-client: cannot show task 0: id must be positive; correct it and try again\n"},
+		{"create _", "grpc-client: cannot create the task: title must not be empty; correct it and try again\n"},
+		{"create A --priority 101", "grpc-client: cannot create the task: priority must be from 0 to 100; correct it and try again\n"},
+		{"list --limit 1001", "grpc-client: cannot list the tasks: limit must be from 1 to 1000; correct it and try again\n"},
+		{"watch --from rubbish", "grpc-client: cannot watch the tasks: the resume token \"rubbish\" is not a place in the log; watch without --from, then grpc-client list\n"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			want(t, result{Code: 1, Stderr: test.stderr}, runClient(t.Context(), append(words(test.args), "--addr", s.addr)...))
+		})
+	}
+}
+
+func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
+	t.Parallel()
+	for args, stderr := range map[string]string{
+		"lst":                 `there is no command "lst", did you mean list or get?`,
+		"frobnicate":          `there is no command "frobnicate"`,
+		"list all":            `list takes no argument, got "all"`,
+		"create":              `create takes one TITLE, not 0 arguments (quote what has spaces)`,
+		"create Learn Go":     `create takes one TITLE, not 2 arguments (quote what has spaces)`,
+		"get":                 `get takes one ID, not 0 arguments (quote what has spaces)`,
+		"get one":             `ID must be a whole number, not "one"`,
+		"done 1.5":            `ID must be a whole number, not "1.5"`,
+		"delete 1e3":          `ID must be a whole number, not "1e3"`,
+		"--colour":            `unknown flag: --colour`,
+		"list --limit x":      `invalid argument "x" for "--limit" flag: strconv.ParseInt: parsing "x": invalid syntax`,
+		"--output yaml":       `invalid argument "yaml" for "--output" flag: it is table or json`,
+		"create A --priority": `flag needs an argument: --priority`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			want(t, result{Code: 2, Stderr: "grpc-client: " + stderr + "; see grpc-client --help\n"}, runClient(t.Context(), strings.Fields(args)...))
+		})
+	}
+}
+
+func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
+	t.Parallel()
+	got := runClient(t.Context(), "--help")
+	for _, name := range []string{"create", "list", "get", "done", "delete", "watch", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
+		if !strings.Contains(got.Stdout, name) {
+			t.Errorf("--help does not mention %s", name)
+		}
+	}
+	if got.Code != 0 || got.Stderr != "" {
+		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	}
+}
+
+func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	got := runClient(t.Context(), "list", "--addr", addr)
+	for _, part := range []string{"grpc-client: cannot list the tasks: " + addr + " does not answer", "connection refused", "; start todo-service, or name its address with --addr\n"} {
+		if !strings.Contains(got.Stderr, part) {
+			t.Errorf("stderr %q lacks %q", got.Stderr, part)
+		}
+	}
+	if got.Code != 1 || strings.Count(got.Stderr, "\n") != 1 {
+		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	}
+}
+
+// The listener accepts and says nothing.
+func TestAServiceThatIsSilentIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	addr := listener.Addr().String()
+	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: no answer from " + addr + " within 50ms; try again, or wait longer with --timeout\n"},
+		runClient(t.Context(), "list", "--addr", addr, "--timeout", "50ms"))
+}
+
+func TestARefusalForNowSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.limiter.budget = task.Budget{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
+	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: too many requests; try again in 12s\n"}, runClient(t.Context(), "list", "--addr", s.addr))
+}
+
+func TestWatchPrintsUntilInterrupted(t *testing.T) {
+	t.Parallel()
+	for args, lines := range map[string][]string{
+		"":                       {"1         task.created    task 1       Learn gRPC\n", "2         task.deleted    task 1       Learn gRPC\n"},
+		"--from 1":               {"2         task.deleted    task 1       Learn gRPC\n"},
+		"--from 1 --output json": {`{"event_type":"task.deleted","task":` + strings.Replace(learnJSON, `"version":1`, `"version":2`, 1) + `,"resume_token":"2"}` + "\n"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			s.watcher.log = history()
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			out := &countingWriter{left: len(lines), full: interrupt}
+			var stderr bytes.Buffer
+			code := run(ctx, append([]string{"watch", "--addr", s.addr}, strings.Fields(args)...), out, &stderr)
+			want(t, result{Stdout: strings.Join(lines, "")}, result{code, out.String(), stderr.String()})
+		})
+	}
+}
+
+func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.watcher.log, s.watcher.err = history(), fault.New(fault.Unavailable, "the service stops")
+	got := runClient(t.Context(), "watch", "--addr", s.addr)
+	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot watch on: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then go on with --from 2\n") {
+		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	}
+}
+
+func history() []task.Announcement {
+	t := task.Task{ID: 1, Title: "Learn gRPC", CreatedAt: start, Version: 1}
+	gone := t
+	gone.Version = 2
+	return []task.Announcement{
+		{Seq: 1, Event: task.Event{Type: task.Created, Task: t}},
+		{Seq: 2, Event: task.Event{Type: task.Deleted, Task: gone}},
+	}
+}
+
+// countingWriter calls full after so many writes.
+type countingWriter struct {
+	bytes.Buffer
+	left int
+	full func()
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if w.left--; w.left == 0 {
+		w.full()
+	}
+	return n, err
+}

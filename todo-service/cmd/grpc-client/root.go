@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that cannot be carried out as it stands.
+type usageError struct{ error }
+
+// run carries out one command line and returns the exit code. What goes wrong
+// is one line on stderr: what, why, and what to try.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot() //nolint:contextcheck // its commands take the context of ExecuteContext
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	line := strings.ReplaceAll(err.Error(), "\n", " ")
+	var usage usageError
+	if errors.As(err, &usage) {
+		root.PrintErrf("grpc-client: %s; see grpc-client --help\n", line)
+		return exitUsage
+	}
+	root.PrintErrf("grpc-client: %s\n", line)
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	c := &client{}
+	root := &cobra.Command{
+		Use:   "grpc-client",
+		Short: "Talk to todo-service over gRPC",
+		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + firstTitle + "\", lists the tasks and prints them.",
+		Example: `  grpc-client
+  grpc-client create "Learn Go" --priority 1
+  grpc-client list --done --output json
+  grpc-client watch --from 17`,
+		Args:          noCommand,
+		RunE:          c.first,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
+	flags.Var(&c.output, "output", "how to print: table or json")
+	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
+	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.watchCommand())
+	return root
+}
+
+// noCommand refuses a word that is no command, and offers what it resembles.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("there is no command %q%s", args[0], hint)}
+}
+
+// takes wants exactly one argument.
+func takes(argument string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes one %s, not %d arguments (quote what has spaces)", cmd.Name(), argument, len(args))}
+	}
+}
+
+// takesNothing wants no argument.
+func takesNothing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0])}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
+	"google.golang.org/grpc"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/todo-service/internal/grpcapi"
+	"example.com/todo/todo-service/internal/memstore"
+	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/task"
+)
+
+var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+
+// server is todo-service in this process, its clock standing still.
+type server struct {
+	addr    string
+	watcher *watcher
+	limiter *limiter
+}
+
+func serve(t *testing.T) *server {
+	s := &server{watcher: &watcher{}, limiter: &limiter{task.Budget{Allowed: true}}}
+	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context) {})
+	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
+	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
+	}, grpcapi.New(tasks, s.watcher).Register, []grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = listening.Addr()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	stopped := make(chan error, 1)
+	go func() { stopped <- listening.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// watcher delivers what its log holds behind the token, then ends with err, or
+// with its context.
+type watcher struct {
+	log []task.Announcement
+	err error
+}
+
+func (w *watcher) Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error {
+	from, err := strconv.ParseInt(token, 10, 64)
+	if err != nil && token != "" || from > int64(len(w.log)) {
+		return fault.New(fault.Gone, "the resume token %q is not a place in the log", token)
+	}
+	for _, a := range w.log[from:] {
+		if err := deliver(a); err != nil {
+			return err
+		}
+	}
+	if w.err != nil {
+		return w.err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type limiter struct{ budget task.Budget }
+
+func (l *limiter) Allow(context.Context, netip.Addr) task.Budget { return l.budget }

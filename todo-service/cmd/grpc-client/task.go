@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	pb "example.com/todo/contracts/gen/task"
+)
+
+const firstTitle = "Learn gRPC"
+
+// first is what happens without a command: a task is created, all are listed.
+func (c *client) first(cmd *cobra.Command, _ []string) error {
+	var created *pb.Task
+	var list *pb.ListTasksResponse
+	err := c.call(cmd.Context(), "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) error {
+		answer, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: firstTitle})
+		if err != nil {
+			return err
+		}
+		created = answer.GetTask()
+		list, err = tasks.ListTasks(ctx, &pb.ListTasksRequest{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.output.print(cmd.OutOrStdout(), struct {
+		Created taskView `json:"created"`
+		listView
+	}{view(created), viewList(list)}, func(w *bytes.Buffer) {
+		fmt.Fprintf(w, "Created task %d, %q.\n\n", created.GetId(), created.GetTitle())
+		listTable(w, list)
+	})
+}
+
+func (c *client) createCommand() *cobra.Command {
+	var priority int32
+	cmd := &cobra.Command{
+		Use:   "create TITLE",
+		Short: "Create a task",
+		Args:  takes("TITLE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.one(cmd.Context(), cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+				return tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: args[0], Priority: priority})
+			})
+		},
+	}
+	cmd.Flags().Int32Var(&priority, "priority", 0, "its priority, 0 to 100")
+	return cmd
+}
+
+func (c *client) listCommand() *cobra.Command {
+	request := &pb.ListTasksRequest{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the tasks",
+		Args:  takesNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var list *pb.ListTasksResponse
+			err := c.call(cmd.Context(), "list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
+				list, err = tasks.ListTasks(ctx, request)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return c.output.print(cmd.OutOrStdout(), viewList(list), func(w *bytes.Buffer) { listTable(w, list) })
+		},
+	}
+	cmd.Flags().BoolVar(&request.DoneOnly, "done", false, "only completed tasks")
+	cmd.Flags().Int32Var(&request.Limit, "limit", 0, "at most this many, up to 1000 (0 means 1000)")
+	cmd.Flags().Int32Var(&request.Offset, "offset", 0, "pass over this many, up to 100000")
+	return cmd
+}
+
+func (c *client) getCommand() *cobra.Command {
+	return c.byID("get ID", "Show a task", "show task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+		return tasks.GetTask(ctx, &pb.GetTaskRequest{Id: id})
+	})
+}
+
+func (c *client) doneCommand() *cobra.Command {
+	return c.byID("done ID", "Complete a task", "complete task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+		return tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id})
+	})
+}
+
+func (c *client) deleteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete ID",
+		Short: "Delete a task",
+		Args:  takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			err = c.call(cmd.Context(), "delete task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) error {
+				_, err := tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: id})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return c.output.print(cmd.OutOrStdout(), map[string]int64{"deleted": id}, func(w *bytes.Buffer) {
+				fmt.Fprintf(w, "Deleted task %d.\n", id)
+			})
+		},
+	}
+}
+
+// hasTask is an answer that carries one task.
+type hasTask interface{ GetTask() *pb.Task }
+
+// byID is a command on one task that answers with it; doing says what it tries,
+// up to the id.
+func (c *client) byID(use, short, doing string, do func(context.Context, pb.TaskServiceClient, int64) (hasTask, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			return c.one(cmd.Context(), cmd.OutOrStdout(), doing+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+				return do(ctx, tasks, id)
+			})
+		},
+	}
+}
+
+// one makes a call that answers with one task, and prints it.
+func (c *client) one(ctx context.Context, out io.Writer, doing string, do func(context.Context, pb.TaskServiceClient) (hasTask, error)) error {
+	var t *pb.Task
+	err := c.call(ctx, doing, func(ctx context.Context, tasks pb.TaskServiceClient) error {
+		answer, err := do(ctx, tasks)
+		t = answer.GetTask()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.output.print(out, view(t), func(w *bytes.Buffer) { taskTable(w, t) })
+}
+
+func parseID(arg string) (int64, error) {
+	id, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("ID must be a whole number, not %q", arg)}
+	}
+	return id, nil
+}

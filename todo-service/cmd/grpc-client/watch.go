@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	pb "example.com/todo/contracts/gen/task"
+)
+
+type eventView struct {
+	EventType   string   `json:"event_type"`
+	Task        taskView `json:"task"`
+	ResumeToken string   `json:"resume_token"`
+}
+
+func (c *client) watchCommand() *cobra.Command {
+	var from string
+	cmd := &cobra.Command{
+		Use:   "watch",
+		Short: "Print every change as it happens, until interrupted",
+		Long: "Print every change as it happens, until interrupted.\n\n" +
+			"Each line begins with a token; --from TOKEN goes on after that change.\n" +
+			"With --output json each line is a JSON document.",
+		Args: takesNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.watch(cmd, from)
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "resume after the change with this `token`")
+	return cmd
+}
+
+// watch prints events until the user has enough, which is success, or the
+// stream breaks off, which is not.
+func (c *client) watch(cmd *cobra.Command, token string) error {
+	tasks, conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	received, err := c.follow(cmd, tasks, token)
+	switch {
+	case cmd.Context().Err() != nil:
+		return nil
+	case received == token:
+		return c.explain("watch the tasks", err)
+	}
+	return fmt.Errorf("%w, then go on with --from %s", c.explain("watch on", err), received)
+}
+
+// follow prints events until the stream ends, and returns the token of the last.
+func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
+	stream, err := tasks.WatchTasks(cmd.Context(), &pb.WatchTasksRequest{ResumeToken: token})
+	if err != nil {
+		return token, err
+	}
+	for {
+		event, err := stream.Recv()
+		if err != nil {
+			return token, err
+		}
+		err = c.output.print(cmd.OutOrStdout(), eventView{
+			EventType:   event.GetEventType(),
+			Task:        view(event.GetTask()),
+			ResumeToken: event.GetResumeToken(),
+		}, func(w *bytes.Buffer) {
+			fmt.Fprintf(w, "%-8s  %-14s  task %-6d  %s\n", event.GetResumeToken(), event.GetEventType(), event.GetTask().GetId(), event.GetTask().GetTitle())
+		})
+		if err != nil {
+			return token, err
+		}
+		token = event.GetResumeToken()
+	}
+}
