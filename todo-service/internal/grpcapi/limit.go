@@ -55,7 +55,7 @@ func (l Limit) spend(ctx context.Context, method string) error {
 	if budget.Allowed {
 		return nil
 	}
-	refusal := fault.New(fault.Exhausted, "too many requests: at most %d in any %s", budget.Limit, budget.Window)
+	refusal := fault.New(fault.Exhausted, "too many requests")
 	refusal.RetryAfter = budget.RetryAfter
 	return refusal
 }

@@ -36,7 +36,7 @@ func New(tasks *task.Service, watcher Watcher) *Server {
 
 // Register adds the service to a gRPC server.
 func (s *Server) Register(registrar grpc.ServiceRegistrar) {
-	registrar.RegisterService(description(), s)
+	pb.RegisterTaskServiceServer(registrar, s)
 }
 
 // GetTask returns one task.

@@ -2,21 +2,20 @@ package httpapi_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 )
 
 // wantAnswer wants an answer that a client can read and that blames nobody but it.
-func wantAnswer(t *testing.T, response *http.Response) {
+func wantAnswer(t *testing.T, response answer) {
 	t.Helper()
-	text := body(t, response)
-	if response.StatusCode >= 500 || !json.Valid([]byte(text)) {
-		t.Errorf("%s %s", response.Status, text)
+	text := response.Body
+	if response.Status >= 500 || !json.Valid([]byte(text)) {
+		t.Errorf("%d %s", response.Status, text)
 	}
-	if refused := response.StatusCode >= 400; refused != (response.Header.Get("Content-Type") == "application/problem+json") {
-		t.Errorf("%s is %s", response.Status, response.Header.Get("Content-Type"))
+	if refused := response.Status >= 400; refused != (response.Header.Get("Content-Type") == "application/problem+json") {
+		t.Errorf("%d is %s", response.Status, response.Header.Get("Content-Type"))
 	}
 }
 

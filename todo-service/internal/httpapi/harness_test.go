@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -56,9 +55,15 @@ func newServiceOver(store task.Store) *service {
 	return s
 }
 
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
 // do sends a request; header is a list of names and values, and "" takes the
 // field away. A body without a Content-Type among them is sent as JSON.
-func (s *service) do(method, target, body string, header ...string) *http.Response {
+func (s *service) do(method, target, body string, header ...string) answer {
 	request := httptest.NewRequest(method, target, strings.NewReader(body))
 	if body == "" {
 		request.Body = http.NoBody
@@ -69,20 +74,20 @@ func (s *service) do(method, target, body string, header ...string) *http.Respon
 }
 
 // doFrom sends a request from an address, "ip:port".
-func (s *service) doFrom(remote, method, target string, header ...string) *http.Response {
+func (s *service) doFrom(remote, method, target string, header ...string) answer {
 	request := httptest.NewRequest(method, target, http.NoBody)
 	request.RemoteAddr = remote
 	return s.send(request, header...)
 }
 
 // doURL sends a request to a URL that may not be a valid request line.
-func (s *service) doURL(method string, target *url.URL) *http.Response {
+func (s *service) doURL(method string, target *url.URL) answer {
 	request := httptest.NewRequest(method, "/", http.NoBody)
 	request.URL = target
 	return s.send(request)
 }
 
-func (s *service) send(request *http.Request, header ...string) *http.Response {
+func (s *service) send(request *http.Request, header ...string) answer {
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Content-Type" || header[i+1] == "" {
 			request.Header.Del(header[i])
@@ -93,14 +98,14 @@ func (s *service) send(request *http.Request, header ...string) *http.Response {
 	}
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, request)
-	return recorder.Result()
+	return answer{recorder.Code, recorder.Header(), recorder.Body.String()}
 }
 
 // create makes a task over HTTP.
 func (s *service) create(t testing.TB, body string) {
 	t.Helper()
-	if response := s.do("POST", "/tasks", body); response.StatusCode != http.StatusCreated {
-		t.Fatalf("POST %s: %s", body, response.Status)
+	if response := s.do("POST", "/tasks", body); response.Status != http.StatusCreated {
+		t.Fatalf("POST %s: %d", body, response.Status)
 	}
 }
 
@@ -126,17 +131,8 @@ func (s *service) state(t testing.TB) string {
 	return string(state)
 }
 
-func body(t testing.TB, response *http.Response) string {
-	t.Helper()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
 // wantHeader compares header fields; "" means absent.
-func wantHeader(t testing.TB, response *http.Response, want map[string]string) {
+func wantHeader(t testing.TB, response answer, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
 		if got := response.Header.Get(name); got != value {

@@ -52,7 +52,7 @@ func TestAnUncountedRequestPassesWithoutARemainder(t *testing.T) {
 	s := newService()
 	s.limiter.budget = task.Budget{Allowed: true, Limit: 60, Window: time.Minute}
 	response := s.do("GET", "/tasks", "")
-	if response.StatusCode != http.StatusOK {
+	if response.Status != http.StatusOK {
 		t.Error(response.Status)
 	}
 	wantHeader(t, response, map[string]string{"RateLimit-Policy": `"default";q=60;w=60`, "RateLimit": ""})

@@ -49,7 +49,7 @@ func TestIfMatchGuardsEveryChange(t *testing.T) {
 			for _, request := range requests {
 				s := newService()
 				s.create(t, `{"title":"A"}`)
-				if response := s.do("PATCH", "/tasks/1", `{"priority":1}`); response.StatusCode != http.StatusOK {
+				if response := s.do("PATCH", "/tasks/1", `{"priority":1}`); response.Status != http.StatusOK {
 					t.Fatal(response.Status)
 				}
 				before := s.state(t)
@@ -58,8 +58,8 @@ func TestIfMatchGuardsEveryChange(t *testing.T) {
 				if test.refused != 0 {
 					want = test.refused
 				}
-				if response.StatusCode != want {
-					t.Errorf("%s %s: %s, want %d", request.method, request.target, response.Status, want)
+				if response.Status != want {
+					t.Errorf("%s %s: %d, want %d", request.method, request.target, response.Status, want)
 				}
 				if changed := s.state(t) != before; changed != (test.refused == 0) {
 					t.Errorf("%s %s: changed is %t", request.method, request.target, changed)
@@ -73,8 +73,8 @@ func TestIfMatchOnAMissingTaskIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	for _, match := range []string{`"1"`, `*`, `W/"1"`, `"1","2"`} {
-		if response := s.do("DELETE", "/tasks/1", "", "If-Match", match); response.StatusCode != http.StatusNotFound {
-			t.Errorf("If-Match %s: %s", match, response.Status)
+		if response := s.do("DELETE", "/tasks/1", "", "If-Match", match); response.Status != http.StatusNotFound {
+			t.Errorf("If-Match %s: %d", match, response.Status)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestIfMatchMayStandOnSeveralLines(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	s.create(t, `{"title":"A"}`)
-	if response := s.do("PATCH", "/tasks/1/done", "", "if-match", `"7"`, "If-Match", `"1"`); response.StatusCode != http.StatusOK {
+	if response := s.do("PATCH", "/tasks/1/done", "", "if-match", `"7"`, "If-Match", `"1"`); response.Status != http.StatusOK {
 		t.Error(response.Status)
 	}
 }

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -30,11 +29,11 @@ func (p problem) fields() []string {
 	return names
 }
 
-func wantProblem(t *testing.T, response *http.Response, status int) problem {
+func wantProblem(t *testing.T, response answer, status int) problem {
 	t.Helper()
-	text := body(t, response)
-	if response.StatusCode != status {
-		t.Errorf("status %s, want %d: %s", response.Status, status, text)
+	text := response.Body
+	if response.Status != status {
+		t.Errorf("status %d, want %d: %s", response.Status, status, text)
 	}
 	wantHeader(t, response, map[string]string{"Content-Type": "application/problem+json"})
 	var p problem
@@ -43,7 +42,7 @@ func wantProblem(t *testing.T, response *http.Response, status int) problem {
 	if err := decoder.Decode(&p); err != nil {
 		t.Errorf("%v: %s", err, text)
 	}
-	if p.Type == "" || p.Title == "" || p.Detail == "" || p.Error == "" || p.RequestID == "" || p.Status != response.StatusCode {
+	if p.Type == "" || p.Title == "" || p.Detail == "" || p.Error == "" || p.RequestID == "" || p.Status != response.Status {
 		t.Errorf("an incomplete problem: %s", text)
 	}
 	if p.RequestID != response.Header.Get("X-Request-Id") {

@@ -1,0 +1,102 @@
+package grpcapi_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestEachCallIsCountedOnceByClientAddress(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	client := pb.NewTaskServiceClient(s.conn)
+	for range 2 {
+		if _, err := client.ListTasks(t.Context(), &pb.ListTasksRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.GetTask(t.Context(), &pb.GetTaskRequest{}); status.Code(err) != codes.InvalidArgument {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"127.0.0.1", "127.0.0.1", "127.0.0.1"}, s.limiter.clients); diff != "" {
+		t.Errorf("clients (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStreamIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.watcher.log = make([]task.Announcement, 100)
+	stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range s.watcher.log {
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked := s.limiter.asked(); asked != 1 {
+		t.Errorf("counted %d times", asked)
+	}
+}
+
+func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.limiter.budget = task.Budget{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond, Counted: true}
+	client := pb.NewTaskServiceClient(s.conn)
+	_, unary := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"})
+	stream, err := client.WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, streamed := stream.Recv()
+	for _, err := range []error{unary, streamed} {
+		refusal := status.Convert(err)
+		var wait time.Duration
+		for _, detail := range refusal.Details() {
+			if retry, ok := detail.(*errdetails.RetryInfo); ok {
+				wait = retry.GetRetryDelay().AsDuration()
+			}
+		}
+		if refusal.Code() != codes.ResourceExhausted || refusal.Message() != "too many requests" || wait != 2500*time.Millisecond {
+			t.Errorf("%v, retry after %s", err, wait)
+		}
+	}
+	if n, err := s.store.Count(t.Context(), nil); n != 0 || err != nil {
+		t.Errorf("%d tasks, error %v", n, err)
+	}
+}
+
+func TestHealthAndReflectionAreFree(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.limiter.budget = task.Budget{}
+	if _, err := grpc_health_v1.NewHealthClient(s.conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Error(err)
+	}
+	stream, err := reflection.NewServerReflectionClient(s.conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := &reflection.ServerReflectionRequest{MessageRequest: &reflection.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "task.TaskService"}}
+	if err := stream.Send(ask); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := stream.Recv(); err != nil || answer.GetFileDescriptorResponse() == nil {
+		t.Errorf("reflection knows no TaskService: %v, error %v", answer, err)
+	}
+	if asked := s.limiter.asked(); asked != 0 {
+		t.Errorf("counted %d times", asked)
+	}
+}

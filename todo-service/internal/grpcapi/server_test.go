@@ -1,0 +1,168 @@
+package grpcapi_test
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestAPageKnowsHowManyThereAre(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	client := pb.NewTaskServiceClient(s.conn)
+	for range 5 {
+		if _, err := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []int64{2, 3, 5} {
+		if _, err := client.CompleteTask(t.Context(), &pb.CompleteTaskRequest{Id: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		request *pb.ListTasksRequest
+		ids     []int64
+		total   int32
+	}{
+		{&pb.ListTasksRequest{}, []int64{1, 2, 3, 4, 5}, 5},
+		{&pb.ListTasksRequest{Limit: 1000}, []int64{1, 2, 3, 4, 5}, 5},
+		{&pb.ListTasksRequest{Limit: 2}, []int64{1, 2}, 5},
+		{&pb.ListTasksRequest{Limit: 2, Offset: 4}, []int64{5}, 5},
+		{&pb.ListTasksRequest{Offset: 100_000}, nil, 5},
+		{&pb.ListTasksRequest{DoneOnly: true}, []int64{2, 3, 5}, 3},
+		{&pb.ListTasksRequest{DoneOnly: true, Limit: 1, Offset: 1}, []int64{3}, 3},
+	} {
+		answer, err := client.ListTasks(t.Context(), test.request)
+		if err != nil {
+			t.Errorf("%v: %v", test.request, err)
+		}
+		var ids []int64
+		for _, one := range answer.GetTasks() {
+			ids = append(ids, one.GetId())
+		}
+		if diff := cmp.Diff(test.ids, ids); diff != "" || answer.GetTotal() != test.total {
+			t.Errorf("%v: total %d, want %d; tasks (-want +got):\n%s", test.request, answer.GetTotal(), test.total, diff)
+		}
+	}
+}
+
+func TestAPageOutOfRangeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for field, requests := range map[string][]*pb.ListTasksRequest{
+		"limit":  {{Limit: -1}, {Limit: 1001}, {Limit: math.MaxInt32}, {Limit: math.MinInt32}},
+		"offset": {{Offset: -1}, {Offset: 100_001}, {Offset: math.MaxInt32}, {Offset: math.MinInt32}},
+	} {
+		for _, request := range requests {
+			_, err := pb.NewTaskServiceClient(s.conn).ListTasks(t.Context(), request)
+			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
+				t.Errorf("%v: %v, names %q", request, err, got)
+			}
+		}
+	}
+}
+
+func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	created := task.Task{ID: 7, Title: "A", Priority: 5, CreatedAt: start, Version: 1}
+	completed := created
+	completed.Done, completed.Version, completed.CompletedAt = true, 2, ptr(start.Add(time.Second))
+	s.watcher.log = []task.Announcement{
+		{Seq: 41, Event: task.Event{Type: task.Created, Task: created}},
+		{Seq: math.MaxInt64, Event: task.Event{Type: task.Completed, Task: completed}},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(ctx, &pb.WatchTasksRequest{ResumeToken: "40"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []*pb.TaskEvent{
+		{EventType: "task.created", ResumeToken: "41", Task: &pb.Task{
+			Id: 7, Title: "A", Priority: 5, CreatedAt: timestamppb.New(start), Version: 1,
+		}},
+		{EventType: "task.completed", ResumeToken: "9223372036854775807", Task: &pb.Task{
+			Id: 7, Title: "A", Priority: 5, Done: true, CreatedAt: timestamppb.New(start), CompletedAt: timestamppb.New(start.Add(time.Second)), Version: 2,
+		}},
+	} {
+		got, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("event (-want +got):\n%s", diff)
+		}
+	}
+	if s.watcher.token != "40" {
+		t.Errorf("watched from %q, want 40", s.watcher.token)
+	}
+	cancel()
+	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("after the client left: %v", err)
+	}
+}
+
+func TestAWatchThatEndsSaysWhy(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		code codes.Code
+	}{
+		{fault.New(fault.Gone, "this token is no place in the log"), codes.OutOfRange},
+		{fault.New(fault.Unavailable, "the service stops"), codes.Unavailable},
+		{errInternal, codes.Internal},
+	} {
+		s := newService(t)
+		s.watcher.err = test.err
+		stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); status.Code(err) != test.code || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v became %v", test.err, err)
+		}
+	}
+}
+
+func TestAFailingStoreShowsNothingInternal(t *testing.T) {
+	t.Parallel()
+	s := newServiceOver(t, brokenStore{})
+	client := pb.NewTaskServiceClient(s.conn)
+	_, get := client.GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
+	_, list := client.ListTasks(t.Context(), &pb.ListTasksRequest{})
+	for _, err := range []error{get, list} {
+		if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
+			t.Error(err)
+		}
+	}
+}
+
+// violations are the fields that a refusal names.
+func violations(err error) []string {
+	var fields []string
+	for _, detail := range status.Convert(err).Details() {
+		if bad, ok := detail.(*errdetails.BadRequest); ok {
+			for _, violation := range bad.GetFieldViolations() {
+				fields = append(fields, violation.GetField())
+			}
+		}
+	}
+	return fields
+}
+
+func ptr[T any](v T) *T { return &v }

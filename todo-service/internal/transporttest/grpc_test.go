@@ -1,0 +1,87 @@
+package transporttest
+
+import (
+	"context"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/todo-service/internal/task"
+)
+
+type grpcClient struct{ service pb.TaskServiceClient }
+
+func (c grpcClient) create(ctx context.Context, title string, priority int) outcome {
+	answer, err := c.service.CreateTask(ctx, &pb.CreateTaskRequest{Title: title, Priority: int32(priority)})
+	return answered(err, answer.GetTask())
+}
+
+func (c grpcClient) get(ctx context.Context, id int64) outcome {
+	answer, err := c.service.GetTask(ctx, &pb.GetTaskRequest{Id: id})
+	return answered(err, answer.GetTask())
+}
+
+func (c grpcClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
+	answer, err := c.service.ListTasks(ctx, &pb.ListTasksRequest{DoneOnly: onlyDone, Limit: int32(limit)})
+	return answered(err, answer.GetTasks()...)
+}
+
+func (c grpcClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {
+	request := &pb.UpdateTaskRequest{Id: id, Title: change.Title, Done: change.Done, ExpectedVersion: expected}
+	if change.Priority != nil {
+		request.Priority = ptr(int32(*change.Priority))
+	}
+	answer, err := c.service.UpdateTask(ctx, request)
+	return answered(err, answer.GetTask())
+}
+
+func (c grpcClient) complete(ctx context.Context, id int64, expected *int64) outcome {
+	answer, err := c.service.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id, ExpectedVersion: expected})
+	return answered(err, answer.GetTask())
+}
+
+func (c grpcClient) remove(ctx context.Context, id int64, expected *int64) outcome {
+	_, err := c.service.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: id, ExpectedVersion: expected})
+	return answered(err)
+}
+
+func answered(err error, messages ...*pb.Task) outcome {
+	if err != nil {
+		return grpcRefusal(status.Convert(err))
+	}
+	var all []task.Task
+	for _, m := range messages {
+		t := task.Task{
+			ID: m.GetId(), Title: m.GetTitle(), Priority: int(m.GetPriority()), Done: m.GetDone(),
+			CreatedAt: m.GetCreatedAt().AsTime(), Version: m.GetVersion(),
+		}
+		if m.GetCompletedAt() != nil {
+			t.CompletedAt = ptr(m.GetCompletedAt().AsTime())
+		}
+		all = append(all, t)
+	}
+	return outcome{Tasks: all}
+}
+
+func grpcRefusal(s *status.Status) outcome {
+	kind, ok := map[codes.Code]string{
+		codes.InvalidArgument:   invalid,
+		codes.NotFound:          notFound,
+		codes.Aborted:           stale,
+		codes.ResourceExhausted: exhausted,
+	}[s.Code()]
+	if !ok {
+		return unknown(s)
+	}
+	var fields []string
+	for _, detail := range s.Details() {
+		if bad, ok := detail.(*errdetails.BadRequest); ok {
+			for _, violation := range bad.GetFieldViolations() {
+				fields = append(fields, violation.GetField())
+			}
+		}
+	}
+	return refused(kind, fields...)
+}

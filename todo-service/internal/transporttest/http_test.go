@@ -1,0 +1,130 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"example.com/todo/todo-service/internal/task"
+)
+
+type httpClient struct {
+	url    string
+	client *http.Client
+}
+
+func (c httpClient) create(ctx context.Context, title string, priority int) outcome {
+	return c.one(ctx, "POST", "/tasks", map[string]any{"title": title, "priority": priority}, nil)
+}
+
+func (c httpClient) get(ctx context.Context, id int64) outcome {
+	return c.one(ctx, "GET", path(id), nil, nil)
+}
+
+func (c httpClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
+	target := fmt.Sprintf("/tasks?limit=%d", limit)
+	if onlyDone {
+		target += "&done=true"
+	}
+	var all []task.Task
+	return c.do(ctx, "GET", target, nil, nil, &all, func() []task.Task { return all })
+}
+
+func (c httpClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {
+	patch := map[string]any{}
+	if change.Title != nil {
+		patch["title"] = *change.Title
+	}
+	if change.Priority != nil {
+		patch["priority"] = *change.Priority
+	}
+	if change.Done != nil {
+		patch["done"] = *change.Done
+	}
+	return c.one(ctx, "PATCH", path(id), patch, expected)
+}
+
+func (c httpClient) complete(ctx context.Context, id int64, expected *int64) outcome {
+	return c.one(ctx, "PATCH", path(id)+"/done", nil, expected)
+}
+
+func (c httpClient) remove(ctx context.Context, id int64, expected *int64) outcome {
+	return c.do(ctx, "DELETE", path(id), nil, expected, nil, func() []task.Task { return nil })
+}
+
+func path(id int64) string { return fmt.Sprintf("/tasks/%d", id) }
+
+// one makes a request that is answered with a task.
+func (c httpClient) one(ctx context.Context, method, target string, body any, expected *int64) outcome {
+	var t task.Task
+	return c.do(ctx, method, target, body, expected, &t, func() []task.Task { return []task.Task{t} })
+}
+
+func (c httpClient) do(ctx context.Context, method, target string, body any, expected *int64, into any, tasks func() []task.Task) outcome {
+	request, err := c.request(ctx, method, target, body)
+	if err != nil {
+		return unknown(err)
+	}
+	if expected != nil {
+		request.Header.Set("If-Match", fmt.Sprintf(`"%d"`, *expected))
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return unknown(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return unknown(err)
+	}
+	if response.StatusCode >= 300 {
+		return c.refusal(response.StatusCode, answer)
+	}
+	if into != nil {
+		if err := json.Unmarshal(answer, into); err != nil {
+			return unknown(err)
+		}
+	}
+	return outcome{Tasks: tasks()}
+}
+
+func (c httpClient) request(ctx context.Context, method, target string, body any) (*http.Request, error) {
+	if body == nil {
+		return http.NewRequestWithContext(ctx, method, c.url+target, http.NoBody)
+	}
+	content, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.url+target, bytes.NewReader(content))
+	if err == nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, err
+}
+
+func (c httpClient) refusal(status int, answer []byte) outcome {
+	var problem struct {
+		Errors []struct{ Name string }
+	}
+	if err := json.Unmarshal(answer, &problem); err != nil {
+		return unknown(err)
+	}
+	kind, ok := map[int]string{
+		http.StatusUnprocessableEntity: invalid,
+		http.StatusNotFound:            notFound,
+		http.StatusPreconditionFailed:  stale,
+		http.StatusTooManyRequests:     exhausted,
+	}[status]
+	if !ok {
+		return unknown(string(answer))
+	}
+	var fields []string
+	for _, field := range problem.Errors {
+		fields = append(fields, field.Name)
+	}
+	return refused(kind, fields...)
+}

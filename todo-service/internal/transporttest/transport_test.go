@@ -1,0 +1,127 @@
+// Package transporttest runs one table of cases through HTTP and gRPC, and
+// wants the same of both: the same outcome for the client, the same task in the
+// store, the same events.
+package transporttest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/grpcapi"
+	"example.com/todo/todo-service/internal/httpapi"
+	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// transport is a client that speaks one of the two.
+type transport interface {
+	create(ctx context.Context, title string, priority int) outcome
+	get(ctx context.Context, id int64) outcome
+	list(ctx context.Context, onlyDone bool, limit int) outcome
+	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
+	complete(ctx context.Context, id int64, expected *int64) outcome
+	remove(ctx context.Context, id int64, expected *int64) outcome
+}
+
+// outcome is what a client learns from an answer.
+type outcome struct {
+	Refusal string   // "" when there is none
+	Fields  []string // that the refusal names
+	Tasks   []task.Task
+}
+
+// The refusals that both transports can express.
+const (
+	invalid    = "invalid"
+	notFound   = "not found"
+	stale      = "stale"
+	exhausted  = "exhausted"
+	unexpected = "unexpected: %v"
+)
+
+var start = time.Date(2026, 1, 15, 10, 0, 0, 123_000_000, time.UTC)
+
+// at is the time of the n-th reading of the clock, from 1: each creation and
+// each change that is tried reads it once.
+func at(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+
+func application(store task.Store) *task.Service {
+	readings := 0
+	return task.NewService(store, func() time.Time { readings++; return at(readings) }, func(context.Context) {})
+}
+
+// transports starts a server and returns a client of it.
+var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
+	"HTTP": serveHTTP,
+	"gRPC": serveGRPC,
+}
+
+func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
+	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{})
+	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
+	}))
+	t.Cleanup(server.Close)
+	return httpClient{server.URL, server.Client()}
+}
+
+func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
+	limit := grpcapi.NewLimit(limiter, peer.Resolver{})
+	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
+	}, grpcapi.New(tasks, nil).Register, []grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := grpc.NewClient(server.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return grpcClient{pb.NewTaskServiceClient(conn)}
+}
+
+type uncached struct{}
+
+func (uncached) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
+	body, link, err := query(ctx)
+	return task.CachedList{Body: body, Link: link}, err
+}
+
+// budget is a limiter with so many requests for everybody together.
+type budget struct{ left int }
+
+func (b *budget) Allow(context.Context, netip.Addr) task.Budget {
+	b.left--
+	return task.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second, Counted: true}
+}
+
+func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }
+
+func tasks(all ...task.Task) outcome { return outcome{Tasks: all} }
+
+func unknown(what any) outcome { return outcome{Refusal: fmt.Sprintf(unexpected, what)} }
+
+func ptr[T any](v T) *T { return &v }
