@@ -1,0 +1,57 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Producer writes records; *kafka.Producer is one.
+type Producer interface {
+	Send(ctx context.Context, records []kafka.Record) error
+}
+
+// ToKafka returns the sender for the topic that consumers read.
+func ToKafka(p Producer) Sender { return kafkaSender{p} }
+
+type kafkaSender struct{ producer Producer }
+
+func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error {
+	records := make([]kafka.Record, len(batch))
+	for i, a := range batch {
+		r, err := record(a)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", a.Event.ID, err)
+		}
+		records[i] = r
+	}
+	return s.producer.Send(ctx, records)
+}
+
+// record gives an entry the form it has in Kafka. The key keeps one task's
+// events in one partition, and so in order.
+func record(a task.Announcement) (kafka.Record, error) {
+	e := a.Event
+	value, err := event.Event{
+		ID: e.ID, Type: string(e.Type), TaskID: e.Task.ID, TaskTitle: e.Task.Title, UserID: e.UserID, Timestamp: e.At,
+		Task: &event.Task{
+			ID: e.Task.ID, Title: e.Task.Title, Priority: e.Task.Priority, Done: e.Task.Done,
+			CreatedAt: e.Task.CreatedAt, CompletedAt: e.Task.CompletedAt, Version: e.Task.Version,
+		},
+	}.Marshal()
+	if err != nil {
+		return kafka.Record{}, err
+	}
+	headers := []kafka.Header{
+		{Key: event.HeaderType, Value: string(e.Type)},
+		{Key: event.HeaderService, Value: event.Service},
+		{Key: event.HeaderID, Value: e.ID},
+	}
+	if a.Traceparent != "" {
+		headers = append(headers, kafka.Header{Key: event.HeaderTraceparent, Value: a.Traceparent})
+	}
+	return kafka.Record{Topic: event.Topic, Key: []byte(event.Key(e.Task.ID)), Value: value, Headers: headers, Time: e.At}, nil
+}

@@ -1,0 +1,115 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// lane moves one cursor.
+type lane struct {
+	cursor string
+	log    Log
+	sender Sender
+	logger *slog.Logger
+	wake   chan struct{}
+}
+
+func newLane(cursor string, log Log, sender Sender, logger *slog.Logger) *lane {
+	return &lane{cursor: cursor, log: log, sender: sender, logger: logger.With("cursor", cursor), wake: make(chan struct{}, 1)}
+}
+
+// nudge is remembered when it comes during a pass.
+func (l *lane) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) run(ctx context.Context) error {
+	poll := time.NewTicker(slowPoll)
+	defer poll.Stop()
+	for {
+		if err := l.drain(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// drain repeats the pass until it comes back short.
+func (l *lane) drain(ctx context.Context) error {
+	for sent := batchLimit; sent == batchLimit && ctx.Err() == nil; {
+		err := l.outlive(ctx, func(ctx context.Context) (err error) {
+			sent, err = l.pass(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass sends one batch. It outlives ctx by the grace, so that being told to stop
+// does not waste what is nearly done.
+func (l *lane) pass(ctx context.Context) (int, error) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	return l.log.Drain(longer, l.cursor, batchLimit, func(ctx context.Context, batch []task.Announcement) error {
+		ctx, cancel := context.WithTimeout(ctx, sendTime)
+		defer cancel()
+		return l.sender.Send(ctx, batch)
+	})
+}
+
+// outlive tries until it succeeds or ctx ends, after growing, jittered pauses,
+// and says once that it waits and once that the waiting is over. It gives up
+// only on a topic that is not the configured one.
+func (l *lane) outlive(ctx context.Context, try func(context.Context) error) error {
+	pause := &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	pause.Reset()
+	var since time.Time
+	for {
+		err := try(ctx)
+		var topic *kafka.TopicError
+		switch {
+		case errors.As(err, &topic):
+			return topic
+		case err == nil && !since.IsZero():
+			l.logger.InfoContext(ctx, "relay goes on", "after", time.Since(since).Round(time.Millisecond))
+		case err != nil && since.IsZero() && ctx.Err() == nil:
+			since = time.Now()
+			l.logger.WarnContext(ctx, "relay has to wait: nothing is lost, events are kept in the database", "error", err)
+		}
+		if err == nil || !wait(ctx, pause.NextBackOff()) {
+			return nil
+		}
+	}
+}
+
+func wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

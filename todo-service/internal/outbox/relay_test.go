@@ -1,0 +1,248 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/kafka"
+)
+
+func TestRelaySendsWhatIsThereAndWhatComes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) { w.commit(2) })
+		w.wantSent(t, w.kafka, 2)
+
+		begin := time.Now()
+		w.commit(1)
+		w.relay.Wake()
+		w.wantSent(t, w.kafka, 3)
+		w.wantSent(t, w.live, 3)
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("a commit waited %v", waited)
+		}
+	})
+}
+
+func TestRelayFindsWhatNobodyTellsItOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(*world) {})
+		w.commit(1)
+		time.Sleep(time.Second)
+		w.wantSent(t, w.kafka, 1)
+		w.wantSent(t, w.live, 1)
+	})
+}
+
+func TestWakeDuringAPassIsNotLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(*world) {})
+		goOn := make(chan struct{})
+		w.kafka.meets(func(context.Context) error { <-goOn; return nil })
+		w.commit(1)
+		w.relay.Wake()
+		synctest.Wait() // the pass is in hand
+		begin := time.Now()
+		w.commit(1)
+		w.relay.Wake()
+		close(goOn)
+		w.wantSent(t, w.kafka, 2)
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("the second commit waited %v", waited)
+		}
+	})
+}
+
+func TestRelayRepeatsThePassUntilItIsShort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		w := start(t, func(w *world) { w.commit(1200) })
+		w.wantSent(t, w.kafka, 1200)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("it paused for %v in between", took)
+		}
+		sizes := []int{}
+		for _, batch := range w.kafka.batches {
+			sizes = append(sizes, len(batch))
+		}
+		if diff := cmp.Diff([]int{500, 500, 200}, sizes); diff != "" {
+			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRelayOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
+	for name, outage := range map[string]func(w *world, err error){
+		"of Kafka":                 func(w *world, err error) { w.kafka.meets(func(context.Context) error { return err }) },
+		"of the database":          func(w *world, err error) { w.log.fail(err) },
+		"before it ever was there": func(w *world, err error) { w.topic = func() error { return err } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, func(w *world) { outage(w, errAway) })
+				w.commit(3)
+				for range 60 {
+					w.relay.Wake()
+					time.Sleep(time.Second)
+				}
+				w.wantSent(t, w.kafka, 0)
+				if tries := w.kafka.tries; tries > 30 {
+					t.Errorf("Kafka was tried %d times in a minute", tries)
+				}
+				outage(w, nil)
+				w.commit(1)
+				time.Sleep(8 * time.Second) // the longest pause, jittered
+				w.wantSent(t, w.kafka, 4)
+				w.stop()
+				w.wantEnded(t, 0)
+				waits, goesOn := strings.Count(w.said.String(), "level=WARN"), strings.Count(w.said.String(), "level=INFO")
+				if waits == 0 || waits > 2 || waits != goesOn {
+					t.Errorf("each cursor should say once that it waits and once that it goes on, not:\n%s", &w.said)
+				}
+			})
+		})
+	}
+}
+
+func TestTheLiveFeedGoesOnWithoutKafka(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) { w.topic = func() error { return errAway } })
+		w.commit(2)
+		w.relay.Wake()
+		w.wantSent(t, w.live, 2)
+		w.wantSent(t, w.kafka, 0)
+		if n := strings.Count(w.said.String(), "cursor=kafka"); n != 1 {
+			t.Errorf("the waiting cursor should say so once, not:\n%s", &w.said)
+		}
+	})
+}
+
+func TestASendThatHangsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) {
+			w.kafka.meets(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		})
+		w.commit(1)
+		w.relay.Wake()
+		synctest.Wait()
+		w.kafka.meets(nil)
+		time.Sleep(14 * time.Second) // before the database gives up on the relay
+		w.wantSent(t, w.kafka, 1)
+	})
+}
+
+func TestStoppingFinishesThePassInHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(*world) {})
+		w.kafka.meets(func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(2 * time.Second):
+				return nil
+			}
+		})
+		w.commit(1200)
+		w.relay.Wake()
+		synctest.Wait()
+		w.stop()
+		w.wantEnded(t, 2*time.Second)
+		w.wantSent(t, w.kafka, 500)
+		if w.log.cursors["kafka"] != 500 {
+			t.Errorf("the cursor is at %d, want 500", w.log.cursors["kafka"])
+		}
+	})
+}
+
+func TestStoppingDoesNotWaitForWhatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) {
+			w.kafka.meets(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		})
+		w.commit(1)
+		w.relay.Wake()
+		synctest.Wait()
+		w.stop()
+		w.wantEnded(t, 3*time.Second)
+		w.wantSent(t, w.kafka, 0)
+	})
+}
+
+func TestStoppingEndsAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) { w.log.fail(errAway) })
+		time.Sleep(time.Minute)
+		w.stop()
+		w.wantEnded(t, 0)
+	})
+}
+
+func TestAWrongTopicEndsTheRelay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := []error{errAway, fmt.Errorf("asking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3})}
+		w := start(t, func(w *world) {
+			w.commit(1)
+			w.topic = func() error {
+				answer := answers[0]
+				answers = answers[1:]
+				return answer
+			}
+		})
+		var topic *kafka.TopicError
+		if err := <-w.done; !errors.As(err, &topic) || topic.Have != 3 {
+			t.Errorf("got %v, want the topic's error", err)
+		}
+		w.wantSent(t, w.kafka, 0)
+	})
+}
+
+func TestMetricsSayHowFarBehindTheRelayIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) {
+			w.kafka.meets(func(context.Context) error { return errAway })
+			w.commit(3)
+		})
+		time.Sleep(30*time.Second + time.Millisecond)
+		want := map[string]float64{
+			"todo_outbox_backlog_events kafka": 3, "todo_outbox_backlog_events live": 0,
+			"todo_outbox_oldest_seconds kafka": 30, "todo_outbox_oldest_seconds live": 0,
+		}
+		if diff := cmp.Diff(want, w.gauges(t)); diff != "" {
+			t.Errorf("metrics (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func (w *world) gauges(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			values[family.GetName()+" "+m.Label[0].GetValue()] = m.Gauge.GetValue()
+		}
+	}
+	return values
+}
