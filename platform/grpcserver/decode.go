@@ -1,0 +1,124 @@
+package grpcserver
+
+import (
+	"context"
+	"slices"
+	"unicode/utf8"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"example.com/todo/platform/fault"
+)
+
+// grpc-go answers INTERNAL to a message it cannot decode, before any
+// interceptor runs. Here the codec keeps the failure in an envelope instead,
+// so that the call is logged, counted and answered INVALID_ARGUMENT.
+
+type envelope struct {
+	message any
+	err     error
+}
+
+type codec struct{ encoding.CodecV2 }
+
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if e, ok := v.(*envelope); ok {
+		if err := c.CodecV2.Unmarshal(data, e.message); err != nil {
+			e.err = undecodable(e.message, data.Materialize(), err)
+		}
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}
+
+// receive gets one message by next, which fills what it is given.
+func receive(message any, next func(any) error) error {
+	e := envelope{message: message}
+	if err := next(&e); err != nil {
+		return err
+	}
+	return e.err
+}
+
+func undecodable(message any, data []byte, cause error) error {
+	refusal := fault.New(fault.Invalid, "the message cannot be decoded").Because(cause)
+	refusal.Fields = []fault.Field{{Name: "message", Problem: "is not what this method takes"}}
+	if m, ok := message.(proto.Message); ok {
+		if name := badText(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
+			refusal.Fields = []fault.Field{{Name: name, Problem: "must be valid UTF-8"}}
+		}
+	}
+	return refusal
+}
+
+// badText finds the first text in an encoded message that is not UTF-8.
+func badText(fields protoreflect.FieldDescriptors, data []byte) string {
+	for len(data) > 0 {
+		number, wireType, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return ""
+		}
+		data = data[n:]
+		field := fields.ByNumber(number)
+		if field != nil && field.Kind() == protoreflect.StringKind && wireType == protowire.BytesType {
+			if text, _ := protowire.ConsumeBytes(data); !utf8.Valid(text) {
+				return string(field.Name())
+			}
+		}
+		if n = protowire.ConsumeFieldValue(number, wireType, data); n < 0 {
+			return ""
+		}
+		data = data[n:]
+	}
+	return ""
+}
+
+// registrar registers services whose unary methods receive in envelopes.
+type registrar struct{ grpc.ServiceRegistrar }
+
+func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	checked := *desc
+	checked.Methods = slices.Clone(desc.Methods)
+	for i := range checked.Methods {
+		checked.Methods[i].Handler = checkedHandler(desc.Methods[i].Handler)
+	}
+	r.ServiceRegistrar.RegisterService(&checked, impl)
+}
+
+// checkedHandler runs the interceptors even when no message was received; the
+// failure takes the place of the method.
+func checkedHandler(handle grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+		var failure error
+		dec2 := func(v any) error {
+			failure = receive(v, dec)
+			return nil
+		}
+		return handle(srv, ctx, dec2, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			if failure != nil {
+				next = func(context.Context, any) (any, error) { return nil, failure }
+			}
+			return interceptor(ctx, req, info, next)
+		})
+	}
+}
+
+// checkedStream is a stream with its own context that receives in envelopes.
+type checkedStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *checkedStream) Context() context.Context { return s.ctx }
+
+func (s *checkedStream) RecvMsg(m any) error {
+	if _, wrapped := m.(*envelope); wrapped {
+		return s.ServerStream.RecvMsg(m)
+	}
+	return receive(m, s.ServerStream.RecvMsg)
+}

@@ -1,0 +1,95 @@
+package grpcserver
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"example.com/todo/platform/logging"
+)
+
+const requestIDKey = "x-request-id"
+
+// observe gives a call its request id and returns what logs its end.
+func (s *Server) observe(ctx context.Context, method string) (context.Context, func(error)) {
+	start, incoming := time.Now(), ""
+	if values := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(values) > 0 {
+		incoming = values[0]
+	}
+	id := logging.AcceptRequestID(incoming)
+	ctx = logging.WithRequestID(ctx, id)
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the client has left
+	return ctx, func(err error) {
+		code := status.Code(err)
+		attrs := []slog.Attr{
+			slog.String("method", method), slog.String("code", code.String()),
+			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+		}
+		if err != nil {
+			attrs = append(attrs, slog.String("error", err.Error()))
+		}
+		s.log.LogAttrs(ctx, levelOf(method, code), "gRPC call", attrs...)
+	}
+}
+
+func levelOf(method string, code codes.Code) slog.Level {
+	switch code {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return slog.LevelWarn
+	}
+	if strings.HasPrefix(method, "/grpc.") { // health and reflection, asked all the time
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+func (s *Server) observeUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	ctx, ended := s.observe(ctx, info.FullMethod)
+	resp, err := next(ctx, req)
+	ended(err)
+	return resp, err
+}
+
+func (s *Server) observeStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx, ended := s.observe(stream.Context(), info.FullMethod)
+	err := next(srv, &checkedStream{stream, ctx})
+	ended(err)
+	return err
+}
+
+// boundUnary sets the deadline of a call and turns its error into a status.
+func (s *Server) boundUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	bounded := ctx
+	if s.cfg.RequestTimeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+		defer cancel()
+		bounded = limited
+	}
+	resp, err := next(bounded, req)
+	return resp, outcome(ctx, err)
+}
+
+// boundStream ends a stream's context with the server and turns its error into a status.
+func (s *Server) boundStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	return outcome(stream.Context(), next(srv, &checkedStream{stream, ctx}))
+}
+
+// outcome is the status of err. Of a call that its client gave up (client is
+// its context) it says so, and not that the server failed.
+func outcome(client context.Context, err error) error {
+	if err != nil && client.Err() != nil {
+		return &refused{status.FromContextError(client.Err()), err}
+	}
+	return Status(err)
+}

@@ -1,0 +1,154 @@
+package grpcserver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/logging"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a service of one unary method and one stream that answer what they
+// are sent, unless a test puts something else in their place.
+type echo struct {
+	say   func(ctx context.Context, text string) (string, error)
+	watch func(text string, stream grpc.ServerStream) error
+}
+
+const (
+	say   = "/test.Echo/Say"
+	watch = "/test.Echo/Watch"
+)
+
+func (e echo) register(r grpc.ServiceRegistrar) {
+	r.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "test.Echo",
+		HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{{MethodName: "Say", Handler: func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			in := &wrapperspb.StringValue{}
+			if err := dec(in); err != nil {
+				return nil, err
+			}
+			return interceptor(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: say}, func(ctx context.Context, req any) (any, error) {
+				text, err := e.say(ctx, req.(*wrapperspb.StringValue).Value)
+				return wrapperspb.String(text), err
+			})
+		}}},
+		Streams: []grpc.StreamDesc{{StreamName: "Watch", ServerStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+			in := &wrapperspb.StringValue{}
+			if err := stream.RecvMsg(in); err != nil {
+				return err
+			}
+			return e.watch(in.Value, stream)
+		}}},
+	}, e)
+}
+
+// running is a server in a test, and a connection to it.
+type running struct {
+	*grpcserver.Server
+	conn  *grpc.ClientConn
+	reg   *prometheus.Registry
+	stop  context.CancelFunc
+	ended chan error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+type option func(*grpcserver.Config, *grpcserver.Telemetry)
+
+func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...option) *running {
+	t.Helper()
+	r := &running{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	cfg := grpcserver.Defaults("127.0.0.1:0")
+	telemetry := grpcserver.Telemetry{
+		Log: logging.New(r, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
+	}
+	for _, option := range options {
+		option(&cfg, &telemetry)
+	}
+	var err error
+	if r.Server, err = grpcserver.Listen(cfg, telemetry, e.register, unary, stream); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	go func() { r.ended <- r.Run(ctx) }()
+	if r.conn, err = grpc.NewClient(r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.conn.Close()
+		cancel()
+	})
+	return r
+}
+
+func (r *running) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.Write(p)
+}
+
+// calls returns the log lines of calls.
+func (r *running) calls(t *testing.T) []map[string]any {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []map[string]any
+	for text := range strings.Lines(r.log.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line["msg"] == "gRPC call" {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+func (r *running) say(ctx context.Context, text string, options ...grpc.CallOption) (string, error) {
+	out := &wrapperspb.StringValue{}
+	err := r.conn.Invoke(ctx, say, wrapperspb.String(text), out, options...)
+	return out.Value, err
+}
+
+func (r *running) watch(ctx context.Context, in any) (grpc.ClientStream, error) {
+	stream, err := r.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, watch)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	return stream, stream.CloseSend()
+}
+
+// call makes the unary call or the stream, to its end.
+func (r *running) call(ctx context.Context, method string, in any) error {
+	if method == say {
+		return r.conn.Invoke(ctx, say, in, &wrapperspb.StringValue{})
+	}
+	stream, err := r.watch(ctx, in)
+	if err != nil {
+		return err
+	}
+	return stream.RecvMsg(&wrapperspb.StringValue{})
+}

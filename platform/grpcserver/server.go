@@ -1,0 +1,172 @@
+// Package grpcserver serves gRPC with bounds on everything, tells what it
+// served, and answers errors by one table.
+package grpcserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"example.com/todo/platform/config"
+)
+
+// Config bounds a server. A time of zero means no bound.
+type Config struct {
+	Addr                 string        `config:"addr"` // host:port; port 0 picks a free one
+	MaxRecvBytes         int           `config:"max_recv_bytes"`
+	MaxConcurrentStreams int           `config:"max_concurrent_streams"` // calls at once on one connection
+	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is asked after this
+	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and dropped after this
+	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that asks more often is dropped
+	RequestTimeout       time.Duration `config:"request_timeout"`        // the deadline of unary calls; streams have none
+	DrainTimeout         time.Duration `config:"drain_timeout"`          // how long calls may finish after the stop
+}
+
+// Defaults returns the bounds that suit an API on addr.
+func Defaults(addr string) Config {
+	return Config{
+		Addr:                 addr,
+		MaxRecvBytes:         256 << 10,
+		MaxConcurrentStreams: 250,
+		KeepaliveTime:        30 * time.Second,
+		KeepaliveTimeout:     10 * time.Second,
+		KeepaliveMinTime:     10 * time.Second,
+		RequestTimeout:       5 * time.Second,
+		DrainTimeout:         10 * time.Second,
+	}
+}
+
+// Validate refuses an address without a port, and bounds that let nothing pass.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
+	}
+	for key, n := range map[string]int{"max_recv_bytes": c.MaxRecvBytes, "max_concurrent_streams": c.MaxConcurrentStreams} {
+		if n < 1 {
+			errs = append(errs, config.Invalid(key, "must be at least 1"))
+		}
+	}
+	for key, d := range map[string]time.Duration{"request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout} {
+		if d < 0 {
+			errs = append(errs, config.Invalid(key, "must not be negative"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Telemetry is where a server tells what it does.
+type Telemetry struct {
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Tracer   trace.TracerProvider
+}
+
+// Server is a bound listener and what it serves.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	listener net.Listener
+	grpc     *grpc.Server
+	health   *health.Server
+	stopping context.Context // ends when the server is told to stop
+	stop     context.CancelFunc
+}
+
+// Listen binds cfg.Addr at once and registers the services, health and
+// reflection. Every call, unary or stream, gets a request id (the client's
+// x-request-id when that is a safe token, echoed in the header), a span, a log
+// line and metrics; its panics and errors are answered through Status. The
+// interceptors given run inside all that, in order. A message that cannot be
+// decoded is the client's mistake: INVALID_ARGUMENT.
+func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor) (*Server, error) {
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: t.Log, listener: listener, health: health.NewServer()}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
+		grpcprom.WithHistogramBuckets([]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})))
+	t.Registry.MustRegister(metrics)
+	s.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(cfg.MaxRecvBytes),
+		grpc.MaxConcurrentStreams(uint32(cfg.MaxConcurrentStreams)),
+		grpc.MaxHeaderListSize(16<<10),
+		grpc.ConnectionTimeout(5*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveTime, Timeout: cfg.KeepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepaliveMinTime, PermitWithoutStream: true}),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
+		grpc.StatsHandler(otelgrpc.NewServerHandler(
+			otelgrpc.WithTracerProvider(t.Tracer),
+			otelgrpc.WithPropagators(propagation.TraceContext{}),
+			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
+		)),
+		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
+			s.observeUnary, metrics.UnaryServerInterceptor(), s.boundUnary, recovery.UnaryServerInterceptor(),
+		}, unary...)...),
+		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
+			s.observeStream, metrics.StreamServerInterceptor(), s.boundStream, recovery.StreamServerInterceptor(),
+		}, stream...)...),
+	)
+	register(registrar{s.grpc})
+	for name := range s.grpc.GetServiceInfo() {
+		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	metrics.InitializeMetrics(s.grpc)
+	return s, nil
+}
+
+// Addr is where the server listens, with the port it got.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends. Then health says NOT_SERVING, the contexts of
+// streams end, and calls in flight may finish for DrainTimeout. It is an error
+// when some had to be cut off.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve gRPC on %s: %w", s.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.health.Shutdown()
+	s.stop()
+	drained := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(drained)
+	}()
+	var limit <-chan time.Time
+	if s.cfg.DrainTimeout > 0 {
+		limit = time.After(s.cfg.DrainTimeout)
+	}
+	select {
+	case <-drained:
+		return nil
+	case <-limit:
+		s.grpc.Stop()
+		<-drained
+		return fmt.Errorf("calls on %s were cut off, still running %v after the stop", s.Addr(), s.cfg.DrainTimeout)
+	}
+}

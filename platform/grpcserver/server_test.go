@@ -1,0 +1,337 @@
+package grpcserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/logging"
+)
+
+// failing is a service whose two methods fail in the same way.
+func failing(err func(context.Context) error) echo {
+	return echo{
+		say:   func(ctx context.Context, _ string) (string, error) { return "", err(ctx) },
+		watch: func(_ string, stream grpc.ServerStream) error { return err(stream.Context()) },
+	}
+}
+
+func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
+	t.Parallel()
+	deep := fault.New(fault.Unavailable, "try again").Because(errors.New("dial 10.0.0.7"))
+	r := run(t, failing(func(ctx context.Context) error {
+		switch logging.RequestID(ctx) {
+		case "panic":
+			panic("secret internals")
+		case "internal":
+			return errors.New("secret internals")
+		case "not-found":
+			return fmt.Errorf("secret internals: %w", fault.New(fault.NotFound, "no such thing"))
+		case "unavailable":
+			return deep
+		case "status":
+			return fmt.Errorf("secret internals: %w", status.Error(codes.FailedPrecondition, "not now"))
+		}
+		return errors.New("the request id did not arrive")
+	}), nil, nil)
+	tests := map[string]struct {
+		code    codes.Code
+		message string
+		logged  string
+		level   string
+	}{
+		"panic":       {codes.Internal, "something went wrong on our side", "server_test.go", "ERROR"},
+		"internal":    {codes.Internal, "something went wrong on our side", "secret internals", "ERROR"},
+		"not-found":   {codes.NotFound, "no such thing", "secret internals: no such thing", "INFO"},
+		"unavailable": {codes.Unavailable, "try again", "dial 10.0.0.7", "WARN"},
+		"status":      {codes.FailedPrecondition, "not now", "secret internals", "INFO"},
+	}
+	for name, test := range tests {
+		for _, method := range []string{say, watch} {
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", name)
+			err := r.call(ctx, method, wrapperspb.String("x"))
+			if status.Code(err) != test.code || status.Convert(err).Message() != test.message {
+				t.Errorf("%s of %s: got %v", name, method, err)
+			}
+			calls := r.calls(t)
+			last := calls[len(calls)-1]
+			if last["method"] != method || last["code"] != test.code.String() || last["request_id"] != name || last["level"] != test.level ||
+				!strings.Contains(last["error"].(string), test.logged) || last["duration_ms"] == nil {
+				t.Errorf("%s of %s: logged %v", name, method, last)
+			}
+		}
+	}
+	want := `
+		# HELP grpc_server_handled_total Total number of RPCs completed on the server, regardless of success or failure.
+		# TYPE grpc_server_handled_total counter
+		grpc_server_handled_total{grpc_code="Internal",grpc_method="Say",grpc_service="test.Echo",grpc_type="unary"} 2
+		grpc_server_handled_total{grpc_code="Internal",grpc_method="Watch",grpc_service="test.Echo",grpc_type="server_stream"} 2
+	`
+	if err := testutil.GatherAndCompare(onlyInternal{r.reg}, strings.NewReader(want), "grpc_server_handled_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
+	t.Parallel()
+	r := run(t, echo{say: func(ctx context.Context, _ string) (string, error) { return logging.RequestID(ctx), nil }}, nil, nil)
+	for sent, kept := range map[string]bool{"abc-1": true, "a b": false, "": false} {
+		ctx := t.Context()
+		if sent != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "x-request-id", sent)
+		}
+		var header metadata.MD
+		inside, err := r.say(ctx, "x", grpc.Header(&header))
+		echoed := header.Get("x-request-id")
+		if err != nil || len(echoed) != 1 || echoed[0] == "" || echoed[0] != inside || (inside == sent) != kept {
+			t.Errorf("sent %q, echoed %q, inside %q: %v", sent, echoed, inside, err)
+		}
+	}
+}
+
+func TestInterceptorsRunInsideTheTable(t *testing.T) {
+	t.Parallel()
+	limited := fault.New(fault.Exhausted, "too many requests")
+	r := run(t, echo{},
+		[]grpc.UnaryServerInterceptor{func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, limited }},
+		[]grpc.StreamServerInterceptor{func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error { return limited }})
+	for _, method := range []string{say, watch} {
+		if err := r.call(t.Context(), method, wrapperspb.String("x")); status.Code(err) != codes.ResourceExhausted || len(status.Convert(err).Details()) != 1 {
+			t.Errorf("%s: got %v", method, err)
+		}
+	}
+}
+
+func TestAMessageThatCannotBeDecodedIsTheClientsMistake(t *testing.T) {
+	t.Parallel()
+	r := run(t, failing(func(context.Context) error { return errors.New("reached the method") }), nil, nil)
+	for _, method := range []string{say, watch} {
+		err := r.call(t.Context(), method, wrapperspb.Bytes([]byte("\xff"))) // the same on the wire as a string
+		details := status.Convert(err).Details()
+		if status.Code(err) != codes.InvalidArgument || len(details) != 1 {
+			t.Fatalf("%s: got %v, details %v", method, err, details)
+		}
+		if got := fmt.Sprint(details[0]); !strings.Contains(got, `field:"value"`) || !strings.Contains(got, "must be valid UTF-8") {
+			t.Errorf("%s: got %s", method, got)
+		}
+		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // the field's number with another type: unknown, so ignored
+		if status.Code(err) != codes.Internal {
+			t.Errorf("%s: got %v", method, err)
+		}
+	}
+	if calls := r.calls(t); len(calls) != 4 || calls[0]["code"] != "InvalidArgument" {
+		t.Errorf("logged %v", calls)
+	}
+}
+
+func TestMessagesAreBounded(t *testing.T) {
+	t.Parallel()
+	r := run(t, echo{say: func(_ context.Context, text string) (string, error) { return "", nil }}, nil, nil)
+	for size, want := range map[int]codes.Code{256<<10 - 10: codes.OK, 256<<10 + 1: codes.ResourceExhausted} {
+		if _, err := r.say(t.Context(), strings.Repeat("x", size)); status.Code(err) != want {
+			t.Errorf("%d bytes: got %v, want %v", size, err, want)
+		}
+	}
+}
+
+func TestUnaryCallsHaveADeadlineAndStreamsDoNot(t *testing.T) {
+	t.Parallel()
+	short := func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) { cfg.RequestTimeout = time.Millisecond }
+	r := run(t, echo{
+		say: func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() },
+		watch: func(_ string, stream grpc.ServerStream) error {
+			if _, ok := stream.Context().Deadline(); ok {
+				return errors.New("a deadline")
+			}
+			return stream.SendMsg(wrapperspb.String("x"))
+		},
+	}, nil, nil, short)
+	if _, err := r.say(t.Context(), "x"); status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v", err)
+	}
+	if err := r.call(t.Context(), watch, wrapperspb.String("x")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAClientThatGaveUpIsNotCountedAsAFailure(t *testing.T) {
+	t.Parallel()
+	entered, left := make(chan struct{}), make(chan struct{})
+	r := run(t, failing(func(ctx context.Context) error {
+		entered <- struct{}{}
+		<-ctx.Done()
+		left <- struct{}{}
+		return ctx.Err()
+	}), nil, nil)
+	for _, method := range []string{say, watch} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.call(ctx, method, wrapperspb.String("x"))
+		<-entered
+		cancel()
+		<-left
+	}
+	r.stop()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for _, call := range r.calls(t) {
+		got = append(got, fmt.Sprint(call["code"], " ", call["level"]))
+	}
+	if diff := cmp.Diff([]string{"Canceled INFO", "Canceled INFO"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}, 2), make(chan struct{})
+	r := run(t, echo{
+		say: func(context.Context, string) (string, error) {
+			entered <- struct{}{}
+			<-release
+			return "finished", nil
+		},
+		watch: func(_ string, stream grpc.ServerStream) error {
+			entered <- struct{}{}
+			<-stream.Context().Done()
+			return stream.Context().Err()
+		},
+	}, nil, nil)
+	said, watched := make(chan error, 1), make(chan error, 1)
+	go func() {
+		text, err := r.say(t.Context(), "x")
+		if text != "finished" {
+			err = errors.Join(err, fmt.Errorf("got %q", text))
+		}
+		said <- err
+	}()
+	go func() { watched <- r.call(t.Context(), watch, wrapperspb.String("x")) }()
+	health, err := healthpb.NewHealthClient(r.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{Service: "test.Echo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := health.Recv(); err != nil || now.Status != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("health before the stop: %v, %v", now, err)
+	}
+	<-entered
+	<-entered
+	r.stop()
+	if now, err := health.Recv(); err == nil && now.Status != healthpb.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health after the stop: %v", now)
+	}
+	if err := <-watched; status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+	close(release)
+	if err := <-said; err != nil {
+		t.Errorf("the call in flight: %v", err)
+	}
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCallsThatDoNotEndAreCutOff(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	r := run(t, echo{say: func(ctx context.Context, _ string) (string, error) {
+		close(entered)
+		<-ctx.Done()
+		return "", ctx.Err()
+	}}, nil, nil, func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) {
+		cfg.RequestTimeout, cfg.DrainTimeout = 0, time.Millisecond
+	})
+	said := make(chan error, 1)
+	go func() {
+		_, err := r.say(t.Context(), "x")
+		said <- err
+	}()
+	<-entered
+	r.stop()
+	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-said; err == nil {
+		t.Error("the call was answered")
+	}
+}
+
+func TestReflectionNamesTheServices(t *testing.T) {
+	t.Parallel()
+	r := run(t, echo{}, nil, nil)
+	stream, err := reflectionpb.NewServerReflectionClient(r.conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, service := range resp.GetListServicesResponse().GetService() {
+		names = append(names, service.Name)
+	}
+	if !strings.Contains(strings.Join(names, " "), "test.Echo") {
+		t.Errorf("got %v", names)
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Error(err)
+	}
+	if _, err := stream.Recv(); err == nil {
+		t.Error("the stream goes on")
+	}
+}
+
+func TestTheTraceOfTheClientContinues(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	r := run(t, echo{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil,
+		func(_ *grpcserver.Config, telemetry *grpcserver.Telemetry) {
+			telemetry.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+		})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if _, err := r.say(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if line := r.calls(t)[0]; line["trace_id"] != "0af7651916cd43dd8448eb211c80319c" {
+		t.Errorf("logged %v", line)
+	}
+}
+
+func TestConfigRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		GRPC grpcserver.Config `config:"grpc"`
+	}{grpcserver.Defaults(":50051")}
+	if err := config.Load(&cfg, "", nil); err != nil {
+		t.Error(err)
+	}
+	err := config.Load(&cfg, "", []string{"GRPC_ADDR=x", "GRPC_MAX_RECV_BYTES=0", "GRPC_DRAIN_TIMEOUT=-1s"})
+	for _, key := range []string{"grpc.addr", "grpc.max_recv_bytes", "grpc.drain_timeout"} {
+		if err == nil || !strings.Contains(err.Error(), key+": ") {
+			t.Errorf("want %s in %v", key, err)
+		}
+	}
+}

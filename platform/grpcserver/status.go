@@ -1,0 +1,73 @@
+package grpcserver
+
+import (
+	"errors"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"example.com/todo/platform/fault"
+)
+
+// codeOf is the one table from refusals to gRPC.
+var codeOf = map[fault.Kind]codes.Code{
+	fault.Internal:    codes.Internal,
+	fault.Invalid:     codes.InvalidArgument,
+	fault.NotFound:    codes.NotFound,
+	fault.Stale:       codes.Aborted,
+	fault.Gone:        codes.OutOfRange,
+	fault.Exhausted:   codes.ResourceExhausted,
+	fault.Unavailable: codes.Unavailable,
+}
+
+// refused is a status for the client that remembers its cause for the log.
+type refused struct {
+	status *status.Status
+	cause  error
+}
+
+func (e *refused) Error() string              { return e.cause.Error() }
+func (e *refused) Unwrap() error              { return e.cause }
+func (e *refused) GRPCStatus() *status.Status { return e.status }
+
+// Status returns err as a gRPC status error: that of the fault in its chain,
+// with BadRequest or RetryInfo details, else that of the status in its chain,
+// else what fault.Of makes of it. The client sees the fault's message and
+// fields; err itself stays for the log. Status(nil) is nil.
+func Status(err error) error {
+	if err == nil {
+		return nil
+	}
+	var already interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, new(*fault.Error)) && errors.As(err, &already) {
+		return &refused{already.GRPCStatus(), err}
+	}
+	f := fault.Of(err)
+	s := status.New(codeOf[f.Kind], f.Message)
+	if detailed, failed := s.WithDetails(details(f)...); failed == nil {
+		s = detailed
+	}
+	return &refused{s, err}
+}
+
+func details(f *fault.Error) []protoadapt.MessageV1 {
+	switch f.Kind {
+	case fault.Invalid:
+		bad := &errdetails.BadRequest{}
+		for _, field := range f.Fields {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field.Name, Description: field.Problem})
+		}
+		return []protoadapt.MessageV1{bad}
+	case fault.Exhausted, fault.Unavailable:
+		wait := f.RetryAfter
+		if wait <= 0 {
+			wait = time.Second
+		}
+		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package grpcserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/grpcserver"
+)
+
+// onlyInternal shows the calls that ended INTERNAL.
+type onlyInternal struct{ prometheus.Gatherer }
+
+func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
+	families, err := g.Gatherer.Gather()
+	for _, family := range families {
+		var kept []*dto.Metric
+		for _, m := range family.Metric {
+			for _, label := range m.Label {
+				if label.GetName() == "grpc_code" && label.GetValue() == "Internal" && m.Counter.GetValue() > 0 && m.Label[1].GetValue() != "ServerReflectionInfo" {
+					kept = append(kept, m)
+				}
+			}
+		}
+		family.Metric = kept
+	}
+	return families, err
+}
+
+func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
+	t.Parallel()
+	invalid := fault.New(fault.Invalid, "the task is invalid")
+	invalid.Fields = []fault.Field{{Name: "title", Problem: "must not be empty"}}
+	limited := fault.New(fault.Exhausted, "too many requests")
+	limited.RetryAfter = 1500 * time.Millisecond
+	retry := func(d time.Duration) []any { return []any{&errdetails.RetryInfo{RetryDelay: durationpb.New(d)}} }
+	tests := map[string]struct {
+		err     error
+		code    codes.Code
+		message string
+		details []any
+	}{
+		"invalid": {invalid, codes.InvalidArgument, "the task is invalid", []any{&errdetails.BadRequest{
+			FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}}},
+		"not found":          {fault.New(fault.NotFound, "no such task"), codes.NotFound, "no such task", nil},
+		"stale":              {fault.New(fault.Stale, "it moved on"), codes.Aborted, "it moved on", nil},
+		"gone":               {fault.New(fault.Gone, "too old"), codes.OutOfRange, "too old", nil},
+		"exhausted":          {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
+		"unavailable":        {fault.New(fault.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
+		"deadline":           {fmt.Errorf("query: %w", context.DeadlineExceeded), codes.Unavailable, "the request could not be finished in time; try again", retry(time.Second)},
+		"anything else":      {errors.New("pq: no such table"), codes.Internal, "something went wrong on our side", nil},
+		"a status":           {status.Error(codes.DataLoss, "lost"), codes.DataLoss, "lost", nil},
+		"a status inside":    {fmt.Errorf("secret: %w", status.Error(codes.DataLoss, "lost")), codes.DataLoss, "lost", nil},
+		"a status as cause":  {fault.New(fault.Unavailable, "try again").Because(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
+		"twice through here": {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "the task is invalid", []any{invalidDetails()}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := grpcserver.Status(test.err)
+			got := status.Convert(err)
+			if got.Code() != test.code || got.Message() != test.message {
+				t.Errorf("got %v", got)
+			}
+			if diff := cmp.Diff(test.details, got.Details(), protocmp.Transform()); diff != "" && len(test.details)+len(got.Details()) > 0 {
+				t.Error(diff)
+			}
+			if !errors.Is(err, test.err) {
+				t.Error("the cause is lost")
+			}
+		})
+	}
+	if grpcserver.Status(nil) != nil {
+		t.Error("Status(nil) is not nil")
+	}
+}
+
+func invalidDetails() *errdetails.BadRequest {
+	return &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}
+}
