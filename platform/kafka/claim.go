@@ -62,7 +62,7 @@ func (c *claim) run() error {
 			}
 		case <-ticker.C:
 			if hasLedger && !busy {
-				if err := c.checkLedger(ledger); err != nil {
+				if err := errors.Join(c.tellFollower(), c.checkLedger(ledger)); err != nil {
 					return err
 				}
 			}
@@ -118,6 +118,25 @@ func (c *claim) work(batch []Record) error {
 		}
 	}
 	c.done(end)
+	return c.tellFollower()
+}
+
+// tellFollower tells a ledger about the records passed since it was left. Its
+// error asks for the session's end; another failure is made good later.
+func (c *claim) tellFollower() error {
+	follower, ok := c.group.handler.(Follower)
+	if !ok || c.floor == c.position {
+		return nil
+	}
+	err := guard(func() error { return follower.Passed(c.lasting, c.source.Partition(), c.position) })
+	switch {
+	case err == nil:
+		c.floor = c.position
+	case errors.Is(err, Fenced):
+		return err
+	default:
+		c.log.Debug("the ledger could not follow", "error", err)
+	}
 	return nil
 }
 
@@ -210,12 +229,21 @@ func (c *claim) checkLedger(ledger Ledger) error {
 
 // start asks the ledger; a panic becomes an error.
 func start(ctx context.Context, ledger Ledger, partition int32, oldest, newest int64) (offset int64, err error) {
+	err = guard(func() error {
+		offset, err = ledger.Start(ctx, partition, oldest, newest)
+		return err
+	})
+	return offset, err
+}
+
+// guard turns a panic into an error.
+func guard(call func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &panicked{value: value, stack: debug.Stack()}
 		}
 	}()
-	return ledger.Start(ctx, partition, oldest, newest)
+	return call()
 }
 
 // outlive returns a context that ends some time after ctx does.

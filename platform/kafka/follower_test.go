@@ -1,0 +1,82 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/kafka"
+)
+
+// follower is a ledger that refuses rubbish and writes down how far it was told
+// to follow.
+type follower struct {
+	ledger
+	told   []int64
+	broken int // how many times Passed fails first
+}
+
+func (f *follower) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+	for i, record := range batch {
+		if string(record.Value) == "rubbish" {
+			return i, kafka.Permanent(errors.New("rubbish"))
+		}
+		if handled, err := f.ledger.Handle(ctx, batch[i:i+1]); err != nil {
+			return i + handled, err
+		}
+	}
+	return len(batch), nil
+}
+
+func (f *follower) Passed(_ context.Context, partition int32, next int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if partition != 0 {
+		return nil
+	}
+	f.told = append(f.told, next)
+	if len(f.told) <= f.broken {
+		return errors.New("the store is away")
+	}
+	f.next = next
+	return nil
+}
+
+func (f *follower) place() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next
+}
+
+func TestALedgerFollowsPastDeadLetters(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		broken int
+		want   []int64
+	}{
+		"at once":               {0, []int64{3}},
+		"later, when it failed": {1, []int64{3, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fakeWorld(t)
+			w.send(t, value("0"), value("rubbish"), value("rubbish"))
+			f := &follower{broken: test.broken}
+			group := run(t, w.groupConfig("readers"), f)
+			eventually(t, "the ledger to follow", func() bool { return f.place() == 3 })
+			group.stop()
+			if diff := cmp.Diff(test.want, f.told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+			again := run(t, w.groupConfig("readers"), f)
+			w.send(t, value("3"))
+			f.handles(t, "0", "3")
+			again.stop()
+			if total := w.total(t, w.dlq); total != 2 {
+				t.Errorf("%d dead letters, want 2", total)
+			}
+		})
+	}
+}
