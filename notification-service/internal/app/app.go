@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/notification-service/internal/consumer"
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/notification-service/internal/redisstore"
+	"example.com/todo/notification-service/internal/sender"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/lifecycle"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/redis"
+)
+
+// lease is how long a crash between claim and sending may delay a notification;
+// it is well above the time that one sending may take.
+const lease = 30 * time.Second
+
+// Run serves until ctx ends and then stops part by part: readiness turns false,
+// the consumer finishes its batches and commits, then the ops port closes, and
+// at last the pool. It returns an error when a part fails, or when the topic is
+// not the configured one; Kafka and Redis may be away.
+func Run(ctx context.Context, cfg Config) error {
+	log := logging.New(os.Stderr, cfg.Log, name)
+	registry := metrics.New(name)
+	client := redis.Open(cfg.Redis)
+	defer client.Close()
+
+	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease)
+	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix)
+	service := notify.NewService(claims, sender.NewLog(log))
+
+	var group *kafka.Group // asked by its handler where the log ends
+	ends := func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }
+	handler := consumer.New(service, offsets, ends, log, registry)
+	group = kafka.NewGroup(kafka.GroupConfig{
+		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
+	}, handler, log, registry)
+
+	opsServer, err := ops.Listen(cfg.Ops, log, registry,
+		ops.Check{Name: "kafka", Func: group.Ready},
+		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+	)
+	if err != nil {
+		return err
+	}
+
+	log.InfoContext(ctx, "serving", "ops", opsServer.Addr())
+	return lifecycle.Run(ctx,
+		lifecycle.Stage{opsServer.Drain(0)},
+		lifecycle.Stage{group},
+		lifecycle.Stage{opsServer},
+	)
+}
+
+// Healthcheck asks the service that runs with these settings whether it is ready.
+func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

@@ -1,0 +1,41 @@
+// Package app is the wiring diagram of notification-service: its settings, and
+// how its parts are put together.
+package app
+
+import (
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/redis"
+)
+
+// name is what the service is called in logs and metrics, and the name of its
+// consumer group.
+const name = "notification-service"
+
+// Config holds every setting: the parts' own.
+type Config struct {
+	Ops   ops.Config     `config:"ops"`
+	Redis redis.Config   `config:"redis"`
+	Kafka kafka.Config   `config:"kafka"`
+	Log   logging.Config `config:"log"`
+}
+
+// Defaults returns the settings of a service that runs beside its servers on one machine.
+func Defaults() Config {
+	return Config{
+		Ops:   ops.Config{Addr: ":9102"},
+		Redis: redis.Defaults(),
+		Kafka: kafka.Defaults(name),
+		Log:   logging.Config{Format: "auto"},
+	}
+}
+
+// Load returns the settings in effect: the defaults, then the file (none if
+// empty), then the environment ("KEY=value" each).
+func Load(file string, environ []string) (Config, error) {
+	cfg := Defaults()
+	err := config.Load(&cfg, file, environ)
+	return cfg, err
+}

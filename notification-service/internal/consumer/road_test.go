@@ -1,0 +1,177 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/notification-service/internal/consumer"
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/notification-service/internal/redisstore"
+	"example.com/todo/platform/kafka"
+)
+
+// postman is a sender that honours no identity. While broken he claims to have
+// died before anything was sent.
+type postman struct {
+	mu     sync.Mutex
+	titles []string
+	broken bool
+	called bool
+}
+
+func (p *postman) Send(_ context.Context, n notify.Notification) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.called = true
+	if p.broken {
+		return errors.New("killed")
+	}
+	p.titles = append(p.titles, n.Title)
+	return nil
+}
+
+func (p *postman) wasCalled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.called
+}
+
+func (p *postman) sent() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.titles...)
+}
+
+func (p *postman) has(title string) func() bool {
+	return func() bool {
+		sent := p.sent()
+		return len(sent) > 0 && sent[len(sent)-1] == title
+	}
+}
+
+// serve runs the service as app wires it, with the postman as its sender.
+func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
+	w.Helper()
+	return w.run(group, w.topic, func(survey consumer.Survey) kafka.Handler {
+		service := notify.NewService(redisstore.NewClaims(w.redis, w.prefix, lease), p)
+		offsets := redisstore.NewOffsets(w.redis, w.prefix)
+		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	})
+}
+
+// completed is an event on the wire; without an id it has the older shape.
+func completed(id, title string) string {
+	if id != "" {
+		id = fmt.Sprintf(`"id":%q,`, id)
+	}
+	return fmt.Sprintf(`{%s"type":"task.completed","task_id":1,"task_title":%q,"timestamp":"2026-01-15T10:00:00Z"}`, id, title)
+}
+
+func TestOneEventTwiceNotifiesOnce(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(
+			completed("e1", "first"), completed("e1", "first, copied"),
+			`{"id":"e2","type":"task.reopened","task_id":1,"task_title":"reopened","timestamp":"2026-01-15T10:00:01Z"}`,
+			completed("e3", "again"),
+			completed("", "older shape"), completed("", "older shape, copied"),
+			`{"id":"e4","type":"task.archived","task_id":1,"task_title":"unknown","timestamp":"2026-01-15T10:00:01Z"}`,
+			completed("e5", "last"),
+		)
+		p := &postman{}
+		w.serve("notifiers", p, time.Minute)
+		w.await("the last notification", p.has("last"))
+		if diff := cmp.Diff([]string{"first", "again", "older shape", "last"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(completed("e1", "before"), `{"type":`, completed("e2", "after"))
+		p := &postman{}
+		w.serve("notifiers", p, time.Minute)
+		w.await("the last notification", p.has("after"))
+		if diff := cmp.Diff([]string{"before", "after"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+		dead := w.deadLetters(1)
+		if len(dead) != 1 || string(dead[0].Value) != `{"type":` || string(dead[0].Key) != "task-1" {
+			w.Fatalf("dead letters: %v", dead)
+		}
+		if got := dead[0].Header("consumer-group"); got != "notifiers" {
+			w.Errorf("consumer-group is %q", got)
+		}
+	})
+}
+
+// The marks are kept for a day; the offset for ever.
+func TestADeliveredRecordIsRecognisedWithoutItsMark(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(completed("e1", "old"))
+		p := &postman{}
+		stop := w.serve("notifiers", p, time.Minute)
+		w.await("the notification", p.has("old"))
+		stop()
+
+		remove(w.T, w.redis, w.prefix+"processed:*")
+		w.send(completed("e2", "new"))
+		w.serve("without-a-place", p, time.Minute) // a group that lost its offsets begins at the oldest record
+		w.await("the new notification", p.has("new"))
+		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAFlushedRedisNotifiesNobodyAgain(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(completed("e1", "old"))
+		p := &postman{}
+		stop := w.serve("notifiers", p, time.Minute)
+		w.await("the notification", p.has("old"))
+		stop()
+
+		remove(w.T, w.redis, w.prefix+"*")
+		w.send(completed("e2", "new"))
+		w.serve("notifiers", p, time.Minute)
+		w.await("the new notification", p.has("new"))
+		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestACrashBeforeTheSendingIsMadeGoodAfterTheLease(t *testing.T) {
+	t.Parallel()
+	const lease = 2 * time.Second
+	everyKafka(t, func(w world) {
+		w.send(completed("e1", "survivor"))
+		dying := &postman{broken: true}
+		stop := w.serve("notifiers", dying, lease)
+		w.await("the claim", dying.wasCalled)
+		stop()
+		claimed := time.Now()
+		heir := &postman{}
+		w.serve("notifiers", heir, lease)
+		w.await("the notification", heir.has("survivor"))
+		if diff := cmp.Diff([]string{"survivor"}, heir.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+		if took := time.Since(claimed); took > 30*time.Second {
+			w.Errorf("sent after %v, long after the lease of %v", took, lease)
+		}
+	})
+}
