@@ -1,0 +1,15 @@
+// Command stats-service counts completed tasks and serves the counts.
+package main
+
+import (
+	"os"
+
+	"example.com/todo/platform/command"
+	"example.com/todo/stats-service/internal/app"
+)
+
+func main() {
+	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
+	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
+	os.Exit(p.Main())
+}

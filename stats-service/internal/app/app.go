@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/lifecycle"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tracing"
+	"example.com/todo/stats-service/internal/consumer"
+	"example.com/todo/stats-service/internal/httpapi"
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// Run serves until ctx ends and then stops part by part: readiness turns false,
+// the listener drains, the consumer finishes its batches and commits, then the
+// ops port closes, and at last the pool. It returns an error when a part fails,
+// or when the topic is not the configured one; Kafka and Redis may be away.
+func Run(ctx context.Context, cfg Config) (err error) {
+	log := logging.New(os.Stderr, cfg.Log, name)
+	registry := metrics.New(name)
+	tracer, err := tracing.New(ctx, cfg.Tracing, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tracer.Shutdown(context.WithoutCancel(ctx))) }()
+	client := redis.Open(cfg.Redis)
+	defer client.Close()
+
+	var group *kafka.Group // asked by its handler where the log ends
+	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }, log)
+	store := redisstore.New(client, cfg.Redis.KeyPrefix)
+	service := stats.NewService(store, ends, cfg.Kafka.Partitions, time.Now)
+	group = kafka.NewGroup(kafka.GroupConfig{
+		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
+	}, consumer.New(service, log, registry), log, registry)
+
+	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
+	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(service, log), cfg.HTTP, telemetry))
+	if err != nil {
+		return err
+	}
+	opsServer, err := ops.Listen(cfg.Ops, log, registry,
+		ops.Check{Name: "kafka", Func: group.Ready},
+		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+	)
+	if err != nil {
+		return err
+	}
+
+	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
+	return lifecycle.Run(ctx,
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait)},
+		lifecycle.Stage{http},
+		lifecycle.Stage{group, ends},
+		lifecycle.Stage{opsServer},
+	)
+}
+
+// Healthcheck asks the service that runs with these settings whether it is ready.
+func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

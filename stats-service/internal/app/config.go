@@ -1,0 +1,58 @@
+// Package app is the wiring diagram of stats-service: its settings, and how its parts
+// are put together.
+package app
+
+import (
+	"time"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/ops"
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tracing"
+)
+
+// name is what the service is called in logs, metrics and traces, and the name
+// of its consumer group.
+const name = "stats-service"
+
+// Config holds every setting: the parts' own, and one of the service's.
+type Config struct {
+	HTTP      httpserver.Config `config:"http"`
+	Ops       ops.Config        `config:"ops"`
+	Redis     redis.Config      `config:"redis"`
+	Kafka     kafka.Config      `config:"kafka"`
+	DrainWait time.Duration     `config:"drain_wait"` // between "not ready" and taking no more requests
+	Log       logging.Config    `config:"log"`
+	Tracing   tracing.Config    `config:"tracing"`
+}
+
+// Validate refuses a wait that is no wait.
+func (c Config) Validate() error {
+	if c.DrainWait < 0 {
+		return config.Invalid("drain_wait", "must not be negative")
+	}
+	return nil
+}
+
+// Defaults returns the settings of a service that runs beside its servers on one machine.
+func Defaults() Config {
+	return Config{
+		HTTP:    httpserver.Defaults(":8081"),
+		Ops:     ops.Config{Addr: ":9103"},
+		Redis:   redis.Defaults(),
+		Kafka:   kafka.Defaults(name),
+		Log:     logging.Config{Format: "auto"},
+		Tracing: tracing.Config{SampleRatio: 1},
+	}
+}
+
+// Load returns the settings in effect: the defaults, then the file (none if
+// empty), then the environment ("KEY=value" each).
+func Load(file string, environ []string) (Config, error) {
+	cfg := Defaults()
+	err := config.Load(&cfg, file, environ)
+	return cfg, err
+}

@@ -1,0 +1,188 @@
+package consumer_test
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/stats-service/internal/consumer"
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// now is a fixed day, so that the events' days are near.
+func now() time.Time { return time.Date(2026, 1, 16, 12, 0, 0, 0, time.UTC) }
+
+// serve runs the service as app wires it, and returns it for its reports.
+func (w world) serve(group string) (service *stats.Service, stop func()) {
+	w.Helper()
+	log := slog.New(slog.DiscardHandler)
+	var ends *consumer.Ends
+	stop = w.run(group, w.topic, func(survey survey) kafka.Handler {
+		ends = consumer.NewEnds(survey, log)
+		service = stats.NewService(redisstore.New(w.redis, w.prefix), ends, w.cfg.Partitions, now)
+		return consumer.New(service, log, prometheus.NewRegistry())
+	})
+	go ends.Run(w.Context())
+	return service, stop
+}
+
+// counts is what a report says of two days.
+type counts struct {
+	Total, Yesterday, Today int64
+	Complete                bool
+}
+
+func (w world) report(s *stats.Service) (counts, stats.Report) {
+	w.Helper()
+	r, err := s.Report(w.Context(), 2)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return counts{r.CompletedTotal, r.ByDay[0].Completed, r.CompletedToday, r.Complete}, r
+}
+
+// settled waits until everything is counted and returns the figures.
+func (w world) settled(s *stats.Service) counts {
+	w.Helper()
+	var got counts
+	w.await("the end of the log", func() bool {
+		var r stats.Report
+		got, r = w.report(s)
+		return r.Complete && r.Lag != nil && *r.Lag == 0
+	})
+	return got
+}
+
+func (w world) expect(s *stats.Service, want counts) {
+	w.Helper()
+	if diff := cmp.Diff(want, w.settled(s)); diff != "" {
+		w.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// on is an event on the wire; without an id it has the older shape.
+func on(day, kind, id string) string {
+	if id != "" {
+		id = fmt.Sprintf(`"id":%q,`, id)
+	}
+	return fmt.Sprintf(`{%s"type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"%sT10:00:00Z"}`, id, kind, day)
+}
+
+const yesterday, today = "2026-01-15", "2026-01-16"
+
+// history is two days of events, of which four count.
+var history = []string{
+	on(yesterday, "task.completed", "e1"), on(yesterday, "task.completed", "e1"),
+	on(yesterday, "task.reopened", "e2"),
+	on(yesterday, "task.completed", "e3"),
+	on(today, "task.completed", ""), on(today, "task.completed", ""),
+	on(today, "task.archived", "e4"),
+	on(today, "task.deleted", "e5"),
+	on(today, "task.completed", "e6"),
+}
+
+var historyCounts = counts{Total: 4, Yesterday: 2, Today: 2, Complete: true}
+
+func TestEachCompletionCountsOnceOnItsDay(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(history...)
+		service, _ := w.serve("counters")
+		w.expect(service, historyCounts)
+	})
+}
+
+func TestReplayingTheTopicFromZeroChangesNothing(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(history...)
+		service, stop := w.serve("counters")
+		w.expect(service, historyCounts)
+		stop()
+		w.send(on(today, "task.completed", "e7"))
+		service, _ = w.serve("without-a-place") // a group that lost its offsets begins at the oldest record
+		w.expect(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
+	})
+}
+
+// The rubbish at the log's end is nothing that is left to count.
+func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		w.send(on(today, "task.completed", "e1"), `{"type":`, on(today, "task.completed", "e2"), `[]`)
+		service, stop := w.serve("counters")
+		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
+		dead := w.deadLetters(2)
+		if len(dead) != 2 || string(dead[0].Value) != `{"type":` || string(dead[1].Value) != `[]` {
+			w.Fatalf("dead letters: %v", dead)
+		}
+		if got := dead[0].Header("consumer-group"); got != "counters" {
+			w.Errorf("consumer-group is %q", got)
+		}
+
+		stop()
+		service, _ = w.serve("counters")
+		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
+		w.send(on(today, "task.completed", "e3"))
+		w.await("the next event", func() bool { return w.settled(service).Total == 3 })
+		if dead := w.deadLetters(2); len(dead) != 2 {
+			w.Errorf("%d dead letters after a restart, want 2", len(dead))
+		}
+	})
+}
+
+func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{ // what is removed
+		"everything":   "*",
+		"the offsets":  "stats:offsets",
+		"the counters": "stats:tasks:*",
+	}
+	for name, pattern := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyKafka(t, func(w world) {
+				w.send(history...)
+				service, _ := w.serve("counters")
+				w.expect(service, historyCounts)
+
+				remove(w.T, w.redis, w.prefix+pattern)
+				w.await("the recount by an idle member", func() bool {
+					got, _ := w.report(service)
+					return got == historyCounts
+				})
+				remove(w.T, w.redis, w.prefix+pattern)
+				w.send(on(today, "task.completed", "e7"))
+				w.await("the recount by a busy member", func() bool {
+					return w.settled(service) == counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
+				})
+			})
+		})
+	}
+}
+
+func TestSeveralMembersCountExactlyWhileTheyComeAndGo(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(w world) {
+		service, stop := w.serve("counters")
+		const rounds, each = 5, 40
+		for round := range rounds {
+			var values []string
+			for i := range each {
+				id := fmt.Sprintf("r%d-%d", round, i)
+				values = append(values, on(today, "task.completed", id), on(today, "task.completed", id))
+			}
+			w.send(values...)
+			next, stopNext := w.serve("counters")
+			stop()
+			service, stop = next, stopNext
+		}
+		w.expect(service, counts{Total: rounds * each, Today: rounds * each, Complete: true})
+	})
+}
