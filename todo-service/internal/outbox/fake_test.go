@@ -25,7 +25,7 @@ type world struct {
 	log      *fakeLog
 	kafka    *fakeSender
 	live     *fakeSender
-	topic    func() error
+	topic    topic
 	said     bytes.Buffer
 	registry *prometheus.Registry
 	relay    *outbox.Relay
@@ -39,12 +39,12 @@ func start(t *testing.T, prepare func(*world)) *world {
 	t.Helper()
 	w := &world{
 		log: &fakeLog{cursors: map[string]int{}}, kafka: &fakeSender{}, live: &fakeSender{},
-		topic: func() error { return nil }, registry: prometheus.NewRegistry(), done: make(chan error, 1),
+		registry: prometheus.NewRegistry(), done: make(chan error, 1),
 	}
 	prepare(w)
 	w.relay = outbox.NewRelay(outbox.Config{
 		Log: w.log, Kafka: w.kafka, Live: w.live,
-		CheckTopic: func(context.Context) error { return w.topic() },
+		CheckTopic: w.topic.check,
 		Logger:     slog.New(slog.NewTextHandler(&w.said, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
 		Metrics:    w.registry,
 	})
@@ -96,6 +96,31 @@ func (w *world) wantEnded(t *testing.T, within time.Duration) {
 	if took := time.Since(begin); took > within {
 		t.Errorf("stopping took %v, want at most %v", took, within)
 	}
+}
+
+// topic answers the question for it: each answer once, but the last for ever.
+type topic struct {
+	mu      sync.Mutex
+	answers []error
+}
+
+func (c *topic) answer(answers ...error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = answers
+}
+
+func (c *topic) check(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.answers) == 0 {
+		return nil
+	}
+	answer := c.answers[0]
+	if len(c.answers) > 1 {
+		c.answers = c.answers[1:]
+	}
+	return answer
 }
 
 // fakeLog keeps entries in memory.

@@ -36,7 +36,7 @@ func TestRelayFindsWhatNobodyTellsItOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, func(*world) {})
 		w.commit(1)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		w.wantSent(t, w.kafka, 1)
 		w.wantSent(t, w.live, 1)
 	})
@@ -86,7 +86,7 @@ func TestRelayOutlivesAnOutage(t *testing.T) {
 	for name, outage := range map[string]func(w *world, err error){
 		"of Kafka":                 func(w *world, err error) { w.kafka.meets(func(context.Context) error { return err }) },
 		"of the database":          func(w *world, err error) { w.log.fail(err) },
-		"before it ever was there": func(w *world, err error) { w.topic = func() error { return err } },
+		"before it ever was there": func(w *world, err error) { w.topic.answer(err) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestRelayOutlivesAnOutage(t *testing.T) {
 				w.commit(3)
 				for range 60 {
 					w.relay.Wake()
-					time.Sleep(time.Second)
+					<-time.After(time.Second)
 				}
 				w.wantSent(t, w.kafka, 0)
 				if tries := w.kafka.tries; tries > 30 {
@@ -103,7 +103,7 @@ func TestRelayOutlivesAnOutage(t *testing.T) {
 				}
 				outage(w, nil)
 				w.commit(1)
-				time.Sleep(8 * time.Second) // the longest pause, jittered
+				<-time.After(8 * time.Second) // the longest pause, jittered
 				w.wantSent(t, w.kafka, 4)
 				w.stop()
 				w.wantEnded(t, 0)
@@ -119,7 +119,7 @@ func TestRelayOutlivesAnOutage(t *testing.T) {
 func TestTheLiveFeedGoesOnWithoutKafka(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) { w.topic = func() error { return errAway } })
+		w := start(t, func(w *world) { w.topic.answer(errAway) })
 		w.commit(2)
 		w.relay.Wake()
 		w.wantSent(t, w.live, 2)
@@ -140,7 +140,7 @@ func TestASendThatHangsIsTriedAgain(t *testing.T) {
 		w.relay.Wake()
 		synctest.Wait()
 		w.kafka.meets(nil)
-		time.Sleep(14 * time.Second) // before the database gives up on the relay
+		<-time.After(14 * time.Second) // before the database gives up on the relay
 		w.wantSent(t, w.kafka, 1)
 	})
 }
@@ -188,7 +188,7 @@ func TestStoppingEndsAPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, func(w *world) { w.log.fail(errAway) })
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		w.stop()
 		w.wantEnded(t, 0)
 	})
@@ -197,14 +197,9 @@ func TestStoppingEndsAPause(t *testing.T) {
 func TestAWrongTopicEndsTheRelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		answers := []error{errAway, fmt.Errorf("asking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3})}
 		w := start(t, func(w *world) {
 			w.commit(1)
-			w.topic = func() error {
-				answer := answers[0]
-				answers = answers[1:]
-				return answer
-			}
+			w.topic.answer(errAway, fmt.Errorf("asking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3}))
 		})
 		var topic *kafka.TopicError
 		if err := <-w.done; !errors.As(err, &topic) || topic.Have != 3 {
@@ -221,7 +216,7 @@ func TestMetricsSayHowFarBehindTheRelayIs(t *testing.T) {
 			w.kafka.meets(func(context.Context) error { return errAway })
 			w.commit(3)
 		})
-		time.Sleep(30*time.Second + time.Millisecond)
+		<-time.After(30*time.Second + time.Millisecond)
 		want := map[string]float64{
 			"todo_outbox_backlog_events kafka": 3, "todo_outbox_backlog_events live": 0,
 			"todo_outbox_oldest_seconds kafka": 30, "todo_outbox_oldest_seconds live": 0,

@@ -10,8 +10,6 @@ import (
 	"sync"
 
 	"github.com/jmoiron/sqlx"
-
-	"example.com/todo/platform/postgres"
 )
 
 //go:embed migrations/*.sql
@@ -41,35 +39,41 @@ type Store struct {
 // New returns the store in db, which it does not ask anything yet.
 func New(db *sqlx.DB) *Store { return &Store{db: db} }
 
-// statement prepares the query once, on first use: otherwise lib/pq pays two
-// round trips for each query with parameters.
-func (s *Store) statement(ctx context.Context, query string) (*sqlx.Stmt, error) {
-	if prepared, ok := s.prepared.Load(query); ok {
-		return prepared.(*sqlx.Stmt), nil
+// with gives do the prepared query. Each is prepared once, on first use, and kept
+// as long as the pool: otherwise lib/pq pays two round trips for a query with
+// parameters.
+func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
+	if kept, ok := s.prepared.Load(query); ok {
+		return do(kept.(*sqlx.Stmt))
 	}
 	stmt, err := s.db.PreparexContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if first, taken := s.prepared.LoadOrStore(query, stmt); taken {
-		stmt.Close()
-		return first.(*sqlx.Stmt), nil
+		_ = stmt.Close() //nolint:sqlclosecheck // only this one of two equals; the kept one is closed with the pool
+		stmt = first.(*sqlx.Stmt)
 	}
-	return stmt, nil
+	return do(stmt)
 }
 
 func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	stmt, err := s.statement(ctx, query)
-	if err != nil {
-		return err
-	}
-	return stmt.GetContext(ctx, into, args...)
+	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
 }
 
 func (s *Store) selectAll(ctx context.Context, into any, query string, args ...any) error {
-	stmt, err := s.statement(ctx, query)
-	if err == nil {
-		err = stmt.SelectContext(ctx, into, args...)
-	}
-	return postgres.Fault(err)
+	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
+}
+
+// exec returns how many rows the query changed.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
+	err = s.with(ctx, query, func(stmt *sqlx.Stmt) error {
+		result, err := stmt.ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		changed, err = result.RowsAffected()
+		return err
+	})
+	return changed, err
 }

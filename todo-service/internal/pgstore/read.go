@@ -30,7 +30,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	query, args := listQuery(q)
 	var rows []taskRow
 	if err := s.selectAll(ctx, &rows, query, args...); err != nil {
-		return nil, err
+		return nil, postgres.Fault(err)
 	}
 	tasks := make([]task.Task, len(rows))
 	for i, r := range rows {
@@ -75,7 +75,7 @@ func (s *Store) History(ctx context.Context, taskID int64) ([]task.Event, error)
 	var rows []eventRow
 	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 ORDER BY version`, taskID)
 	if err != nil {
-		return nil, err
+		return nil, postgres.Fault(err)
 	}
 	events := make([]task.Event, len(rows))
 	for i, r := range rows {
@@ -91,7 +91,7 @@ const afterQuery = `SELECT seq, traceparent, ` + eventColumns + ` FROM events WH
 func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error) {
 	var rows []announcementRow
 	if err := s.selectAll(ctx, &rows, afterQuery, seq, limit); err != nil {
-		return nil, err
+		return nil, postgres.Fault(err)
 	}
 	return announcements(rows), nil
 }

@@ -44,12 +44,9 @@ var errConflict = errors.New("another writer came first")
 // Create stores e.Task under a new id, and e.
 func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
 	return s.write(ctx, func() (task.Task, string, error) {
-		stmt, err := s.statement(ctx, createTask)
-		if err != nil {
-			return task.Task{}, "", err
-		}
 		t := e.Task
-		err = stmt.GetContext(ctx, &t.ID, eventArgs(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)...)
+		args := eventArgs(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)
+		err := s.get(ctx, &t.ID, createTask, args...)
 		return t, e.ID, err
 	})
 }
@@ -86,18 +83,11 @@ func (s *Store) replace(ctx context.Context, before task.Task, e task.Event) err
 		query = deleteTask
 		args = eventArgs(ctx, e, before.ID, before.Version, t.Version)
 	}
-	stmt, err := s.statement(ctx, query)
-	if err != nil {
-		return err
+	written, err := s.exec(ctx, query, args...)
+	if err == nil && written == 0 {
+		return errConflict
 	}
-	result, err := stmt.ExecContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(errConflict, err)
-	}
-	return nil
+	return err
 }
 
 func eventArgs(ctx context.Context, e task.Event, more ...any) []any {
