@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migrate applies the migrations that db lacks: goose files (00001_name.sql) at
+// the root of migrations. One process does so at a time, others wait, up to
+// five minutes; with nothing to do it does nothing.
+func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logger) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return err
+	}
+	provider, err := newProvider(db, migrations, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	results, err := provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		return Fault(fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err))
+	}
+	if err != nil {
+		return Fault(fmt.Errorf("migrate: %w", err))
+	}
+	for _, r := range results {
+		log.InfoContext(ctx, "migration applied", "file", r.Source.Path, "duration", r.Duration.String())
+	}
+	log.InfoContext(ctx, "the schema is up to date", "applied_now", len(results))
+	return nil
+}
+
+// CheckSchema returns an error when db lacks one of the migrations; it only
+// reads. A database that is ahead is no error: a newer version may be running
+// beside this one.
+func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
+	provider, err := newProvider(db, migrations)
+	if err != nil {
+		return err
+	}
+	var versions []int64
+	err = db.SelectContext(ctx, &versions, "SELECT version_id FROM "+goose.DefaultTablename+" WHERE is_applied")
+	var missingTable *pq.Error
+	if errors.As(err, &missingTable) && missingTable.Code == "42P01" {
+		err = nil
+	}
+	if err != nil {
+		return Fault(fmt.Errorf("read the schema's version: %w", err))
+	}
+	applied := map[int64]bool{}
+	for _, v := range versions {
+		applied[v] = true
+	}
+	for _, source := range provider.ListSources() {
+		if !applied[source.Version] {
+			return fmt.Errorf("the database lacks the migration %s: run the migrate command", source.Path)
+		}
+	}
+	return nil
+}
+
+func newProvider(db *sqlx.DB, migrations fs.FS, options ...goose.ProviderOption) (*goose.Provider, error) {
+	options = append(options, goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db.DB, migrations, options...)
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return provider, nil
+}
