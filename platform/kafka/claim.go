@@ -27,8 +27,8 @@ const (
 type claim struct {
 	group   *Group
 	log     *slog.Logger
-	session context.Context //nolint:containedctx // a claim lives exactly as long as its session
-	lasting context.Context //nolint:containedctx // the session's, and a little longer
+	session context.Context // a claim lives exactly as long
+	lasting context.Context // the session's, and a little longer
 	source  sarama.ConsumerGroupClaim
 	mark    func(offset int64) // the group's offset, committed about every second
 
@@ -113,8 +113,8 @@ func (c *claim) work(batch []Record) error {
 		if errors.Is(err, Fenced) {
 			return err
 		}
-		if err != nil && c.cope(e, len(chunk)-count, err) != nil {
-			return nil
+		if err != nil && !c.cope(e, len(chunk)-count, err) {
+			return c.tellFollower()
 		}
 	}
 	c.done(end)
@@ -157,33 +157,33 @@ func (e *effort) next() []Record {
 func (c *claim) newHoldup() holdup { return holdup{log: c.log, what: "handling a record"} }
 
 // cope deals with an error about the first of the records left, of which the
-// handler had suspects in hand. Its error is the session's end.
-func (c *claim) cope(e *effort, suspects int, err error) error {
+// handler had suspects in hand. It is false when the session has ended.
+func (c *claim) cope(e *effort, suspects int, err error) bool {
 	e.held.offset = e.rest[0].Offset
 	if isPanic(err) && suspects > 1 {
 		e.held.failed(err)
 		e.held = c.newHoldup()
 		e.oneByOne = true
 		c.group.instruments.retries.Inc()
-		return c.session.Err()
+		return c.session.Err() == nil
 	}
 	attempts := e.held.attempts + 1
 	if !isPermanent(err) && (!isPanic(err) || attempts < panicsAllowed) {
 		e.held.failed(err)
-		if err := e.held.pause.wait(c.session); err != nil {
-			return err
+		if e.held.pause.wait(c.session) != nil {
+			return false
 		}
 		c.group.instruments.retries.Inc()
-		return nil
+		return true
 	}
-	if err := c.bury(e.rest[0], attempts, err); err != nil {
-		return err
+	if !c.bury(e.rest[0], attempts, err) {
+		return false
 	}
 	e.held = c.newHoldup()
 	c.group.instruments.count(deadLettered, 1)
 	c.done(e.rest[0].Offset + 1)
 	e.rest = e.rest[1:]
-	return nil
+	return true
 }
 
 func (c *claim) done(position int64) {

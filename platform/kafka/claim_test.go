@@ -133,8 +133,8 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 				if ended != test.fenced || test.fenced && !errors.Is(err, Fenced) {
 					t.Errorf("ended: %v, with %v", ended, err)
 				}
-				if diff := cmp.Diff([]int64{12, 14}, p.marked[len(p.marked)-2:]); diff != "" {
-					t.Errorf("marked (-want +got):\n%s", diff)
+				if last := p.marked[len(p.marked)-1]; last != 14 {
+					t.Errorf("marked %v, want 14 at last", p.marked)
 				}
 			})
 		})
@@ -145,7 +145,7 @@ func TestPausesGrowAndEndWithTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
-		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+		p := play(t, script{handle: func(context.Context, []Record) (int, error) {
 			tries = append(tries, time.Now())
 			return 0, errors.New("the store is away")
 		}})
@@ -211,7 +211,7 @@ func TestAHandlerIsHeldToItsContract(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+				p := play(t, script{handle: func(context.Context, []Record) (int, error) {
 					if calls++; calls > 1 {
 						return 0, broken
 					}

@@ -58,8 +58,8 @@ func sentence(text string, limit int) string {
 }
 
 // bury sends the record to the dead-letter topic and returns when it is there.
-// The error is the session's end: nothing else lets the record go.
-func (c *claim) bury(record Record, attempts int, cause error) error {
+// It is false when the session has ended: nothing else lets the record go.
+func (c *claim) bury(record Record, attempts int, cause error) bool {
 	held := holdup{log: c.log, what: "dead-lettering a record", offset: record.Offset}
 	for {
 		letter := deadLetter(c.group.cfg, record, attempts, cause, time.Now())
@@ -70,11 +70,11 @@ func (c *claim) bury(record Record, attempts int, cause error) error {
 			held.over()
 			c.log.Error("a record was dead-lettered",
 				"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)
-			return nil
+			return true
 		}
 		held.failed(err)
-		if err := held.pause.wait(c.session); err != nil {
-			return err
+		if held.pause.wait(c.session) != nil {
+			return false
 		}
 	}
 }

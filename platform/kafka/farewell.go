@@ -13,7 +13,7 @@ const flushing = 2 * time.Second
 // ctx has ended and no batch is in hand any more, what is left gets a moment,
 // and then the connection is cut.
 type farewell struct {
-	ctx  context.Context //nolint:containedctx // whose end it waits for
+	ctx  context.Context // whose end it waits for
 	conn *connection
 	busy atomic.Bool
 }

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,4 +80,43 @@ func TestALedgerFollowsPastDeadLetters(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A session that ends while a record is held has dead letters behind it that
+// no later Handle of its batch speaks for.
+func TestALedgerFollowsPastDeadLettersInFrontOfAHeldRecord(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("rubbish"), value("held"))
+	f := &holder{}
+	f.away.Store(true)
+	group := run(t, w.groupConfig("readers"), f)
+	eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
+	group.stop()
+	f.away.Store(false)
+	run(t, w.groupConfig("readers"), f)
+	f.handles(t, "held")
+	if total := w.total(t, w.dlq); total != 1 {
+		t.Errorf("%d dead letters, want 1", total)
+	}
+}
+
+// holder is a follower whose store may be away.
+type holder struct {
+	follower
+	away  atomic.Bool
+	tries atomic.Int32
+}
+
+func (h *holder) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+	for i, record := range batch {
+		if string(record.Value) == "held" && h.away.Load() {
+			h.tries.Add(1)
+			return i, errors.New("the store is away")
+		}
+		if _, err := h.follower.Handle(ctx, batch[i:i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(batch), nil
 }

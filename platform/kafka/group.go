@@ -62,7 +62,7 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 // start or has another number of partitions than configured, or settings that
 // make no sense. A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
-	defer g.dlq.Close()
+	defer func() { _ = g.dlq.Close() }()
 	defer g.surveyor.close()
 	var between pause
 	for ctx.Err() == nil {
@@ -106,7 +106,7 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 	if err != nil {
 		return err
 	}
-	defer members.Close()
+	defer func() { _ = members.Close() }()
 	go g.drain(members.Errors())
 	for ctx.Err() == nil {
 		session := &session{group: g, conn: conn, farewell: farewell}

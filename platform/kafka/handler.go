@@ -46,15 +46,16 @@ type Ledger interface {
 // is lost with the session, and a dead letter at the log's end is written again.
 type Follower interface {
 	// Passed says that there is nothing left to do below next. It is called for
-	// the last records of a batch alone, for the next Handle tells it as well;
-	// Fenced ends the session, and after any other error it is called again when
-	// the partition is idle.
+	// the last records of a batch, or of what was done of it when the session
+	// ended; for the others the next Handle tells it as well. Fenced ends the
+	// session, and after any other error it is called again when the partition
+	// is idle.
 	Passed(ctx context.Context, partition int32, next int64) error
 }
 
 // Fenced is what a Handler returns when its ledger is not where it left it:
 // another member has moved on, or the ledger was lost.
-var Fenced error = fenced{} //nolint:errname // read as kafka.Fenced
+var Fenced error = fenced{}
 
 type fenced struct{}
 

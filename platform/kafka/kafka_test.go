@@ -3,7 +3,6 @@ package kafka_test
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -13,10 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"example.com/todo/platform/kafka"
@@ -51,24 +51,30 @@ func realWorld(t *testing.T) world {
 	brokers := strings.Split(testenv.Need(t, "TEST_KAFKA_BROKERS"), ",")
 	name := "test-" + strings.ToLower(rand.Text()[:12])
 	w := world{brokers: brokers, topic: name, dlq: name + "-dlq"}
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_8_0_0
-	admin, err := sarama.NewClusterAdmin(brokers, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { admin.Close() })
+	client := w.client(t)
 	for _, topic := range []string{w.topic, w.dlq} {
-		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
-			t.Fatal(err)
+		creation := kmsg.NewCreateTopicsRequestTopic()
+		creation.Topic, creation.NumPartitions, creation.ReplicationFactor = topic, partitions, 1
+		request := kmsg.NewPtrCreateTopicsRequest()
+		request.Topics = append(request.Topics, creation)
+		response, err := request.RequestWith(soon(t), client)
+		if err == nil {
+			err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
 		}
-		t.Cleanup(func() { admin.DeleteTopic(topic) })
+		if err != nil {
+			t.Fatalf("create %s: %v", topic, err)
+		}
 	}
+	t.Cleanup(func() {
+		request := kmsg.NewPtrDeleteTopicsRequest()
+		request.TopicNames = []string{w.topic, w.dlq}
+		request.RequestWith(context.Background(), client)
+	})
 	return w
 }
 
-func fakeWorld(t *testing.T, options ...kfake.Opt) world {
-	f := newFake(t, options...)
+func fakeWorld(t *testing.T) world {
+	f := newFake(t)
 	return world{brokers: f.brokers, topic: f.topic, dlq: f.dlq, fake: f}
 }
 
@@ -81,9 +87,9 @@ type fake struct {
 	*kfake.Cluster
 }
 
-func newFake(t *testing.T, options ...kfake.Opt) *fake {
+func newFake(t *testing.T) *fake {
 	f := &fake{t: t, topic: "things", dlq: "things-dlq"}
-	f.options = append(options, kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq))
+	f.options = []kfake.Opt{kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq)}
 	f.start(kfake.NumBrokers(1))
 	f.brokers = f.ListenAddrs()
 	t.Cleanup(func() { f.Close() })
@@ -119,9 +125,12 @@ func (w world) config() kafka.Config {
 	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
 }
 
+// groupConfig is for a group of that name among those that read this topic.
 func (w world) groupConfig(group string) kafka.GroupConfig {
-	return kafka.GroupConfig{Config: w.config(), Group: group, Topic: w.topic, DLQ: w.dlq}
+	return kafka.GroupConfig{Config: w.config(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
 }
+
+func (w world) group(name string) string { return w.topic + "-" + name }
 
 // send writes records as any other program would, not through this package.
 func (w world) send(t *testing.T, records ...*kgo.Record) {
@@ -239,7 +248,7 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // logger is silent unless KAFKA_TEST_LOG is set.
 func logger(t *testing.T) *slog.Logger {

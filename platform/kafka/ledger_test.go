@@ -7,7 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
 )
@@ -172,20 +173,24 @@ func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
 		notes := &notebook{}
 		group := run(t, w.groupConfig("readers"), notes)
 		notes.handles(t, "3")
-		wantMetric(t, group, `kafka_consumer_gone_records_total{group="readers"}`, 2)
+		wantMetric(t, group, `kafka_consumer_gone_records_total{}`, 2)
 	})
 }
 
+// deleteBefore makes the log of partition 0 begin at offset.
 func deleteBefore(t *testing.T, w world, offset int64) {
 	t.Helper()
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_8_0_0
-	admin, err := sarama.NewClusterAdmin(w.brokers, cfg)
-	if err != nil {
-		t.Fatal(err)
+	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+	partition.Offset = offset
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic, topic.Partitions = w.topic, append(topic.Partitions, partition)
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Topics = append(request.Topics, topic)
+	response, err := request.RequestWith(soon(t), w.client(t))
+	if err == nil {
+		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
 	}
-	defer admin.Close()
-	if err := admin.DeleteRecords(w.topic, map[int32]int64{0: offset}); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -97,7 +97,7 @@ func TestADeadLetterIsNeverSkipped(t *testing.T) {
 	if notes.count() != 0 {
 		t.Fatal("a record was handled before the one in front of it was dead-lettered")
 	}
-	group = run(t, w.groupConfig("readers"), poisoned)
+	run(t, w.groupConfig("readers"), poisoned)
 	if err := refusals.Wait(soon(t), 5); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // Sarama's calls take no context and wait for their timeouts; with the sockets
 // cut under them they return at once.
 type sockets struct {
-	dialling context.Context //nolint:containedctx // Sarama's dialer interface passes none
+	dialling context.Context // Sarama's dialer interface passes none
 	cancel   context.CancelFunc
 
 	mu   sync.Mutex
@@ -36,7 +36,7 @@ func (s *sockets) Dial(network, address string) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dialling.Err() != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
 	opened := &socket{Conn: conn, owner: s}
@@ -50,7 +50,7 @@ func (s *sockets) cut() {
 	defer s.mu.Unlock()
 	s.cancel()
 	for opened := range s.open {
-		opened.Conn.Close()
+		_ = opened.Conn.Close()
 	}
 	clear(s.open)
 }
