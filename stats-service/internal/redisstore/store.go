@@ -117,7 +117,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) 
 		return nil
 	})
 	if err != nil && !errors.Is(err, goredis.Nil) {
-		refusal := fault.New(fault.Unavailable, "the statistics can not be read at present; try again")
+		refusal := fault.New(fault.Unavailable, "the statistics can not be read at present")
 		refusal.RetryAfter = retryAfter
 		return stats.Figures{}, refusal.Because(err)
 	}

@@ -1,0 +1,131 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/stats-service/internal/httpapi"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// reporter is a fake that answers with as many days as it is asked for, like
+// the domain, or with an error.
+type reporter struct {
+	asked int
+	lag   *int64
+	err   error
+}
+
+func (r *reporter) Report(_ context.Context, days int) (stats.Report, error) {
+	r.asked = days
+	if days < 1 || days > stats.MaxDays {
+		return stats.Report{}, stats.InvalidDays()
+	}
+	return stats.Report{
+		CompletedTotal: 42,
+		CompletedToday: 3,
+		ByDay:          []stats.Day{{Day: "2024-01-14", Completed: 0}, {Day: "2024-01-15", Completed: 3}},
+		AsOf:           time.Date(2024, 1, 15, 10, 0, 0, 0, time.UTC),
+		Lag:            r.lag,
+		Complete:       r.lag != nil,
+	}, r.err
+}
+
+func ask(t *testing.T, r *reporter, method, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	request := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+	httpapi.New(r, slog.New(slog.DiscardHandler)).ServeHTTP(answer, request)
+	return answer
+}
+
+func TestTheAnswerToTheByte(t *testing.T) {
+	t.Parallel()
+	seven := int64(7)
+	tests := map[string]struct {
+		lag  *int64
+		want string
+	}{
+		"a known lag":   {&seven, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":7,"complete":true}`},
+		"Kafka is away": {nil, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":null,"complete":false}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := ask(t, &reporter{lag: test.lag}, http.MethodGet, "/stats")
+			if diff := cmp.Diff(test.want+"\n", answer.Body.String()); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+			if got := answer.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type %q", got)
+			}
+		})
+	}
+}
+
+func TestDaysAreThirtyUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]int{"/stats": 30, "/stats?days=1": 1, "/stats?days=366": 366, "/stats?other=x": 30} {
+		r := &reporter{}
+		if answer := ask(t, r, http.MethodGet, target); answer.Code != http.StatusOK || r.asked != want {
+			t.Errorf("%s: status %d, %d days; want 200, %d", target, answer.Code, r.asked, want)
+		}
+	}
+}
+
+func TestEveryRefusalIsAProblemDocument(t *testing.T) {
+	t.Parallel()
+	away := fault.New(fault.Unavailable, "the statistics can not be read at present").Because(errors.New("dial tcp 10.0.0.7:6379"))
+	away.RetryAfter = time.Second
+	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
+	tests := map[string]struct {
+		method, target string
+		err            error
+		status         int
+		holds          string // part of the body
+		header, value  string
+	}{
+		"no day":             {"GET", "/stats?days=0", nil, 422, invalid, "", ""},
+		"negative":           {"GET", "/stats?days=-1", nil, 422, invalid, "", ""},
+		"too many":           {"GET", "/stats?days=367", nil, 422, invalid, "", ""},
+		"beyond all numbers": {"GET", "/stats?days=99999999999999999999", nil, 422, invalid, "", ""},
+		"not a number":       {"GET", "/stats?days=ten", nil, 422, invalid, "", ""},
+		"empty":              {"GET", "/stats?days=", nil, 422, invalid, "", ""},
+		"a fraction":         {"GET", "/stats?days=1.5", nil, 422, invalid, "", ""},
+		"twice":              {"GET", "/stats?days=1&days=2", nil, 422, invalid, "", ""},
+		"a broken query":     {"GET", "/stats?days=%zz", nil, 400, `"status":400`, "", ""},
+		"unknown route":      {"GET", "/tasks", nil, 404, `"status":404`, "", ""},
+		"the root":           {"GET", "/", nil, 404, `"status":404`, "", ""},
+		"a wrong method":     {"POST", "/stats", nil, 405, `"status":405`, "Allow", "GET, HEAD"},
+		"Redis is away":      {"GET", "/stats", away, 503, `"error":"the statistics can not be read at present"`, "Retry-After", "1"},
+		"a defect":           {"GET", "/stats", errors.New("EVALSHA at 10.0.0.7"), 500, `"status":500`, "", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := ask(t, &reporter{err: test.err}, test.method, test.target)
+			body := answer.Body.String()
+			if answer.Code != test.status || !strings.Contains(body, test.holds) {
+				t.Errorf("status %d, body %s; want %d and %s", answer.Code, body, test.status, test.holds)
+			}
+			if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
+				t.Errorf("Content-Type %q", got)
+			}
+			if got := answer.Header().Get(test.header); got != test.value {
+				t.Errorf("%s %q, want %q", test.header, got, test.value)
+			}
+			if strings.Contains(body, "10.0.0.7") {
+				t.Errorf("the body shows internals: %s", body)
+			}
+		})
+	}
+}
