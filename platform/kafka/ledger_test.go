@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
 )
@@ -175,6 +177,36 @@ func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
 		notes.handles(t, "3")
 		wantMetric(t, group, `kafka_consumer_gone_records_total{}`, 2)
 	})
+}
+
+func TestAnOffsetOfAnotherLogBeginsAtTheStart(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		w.send(t, value("0"))
+		commit(t, w, w.group("readers"), 50)
+		notes := &notebook{}
+		run(t, w.groupConfig("readers"), notes)
+		notes.handles(t, "0")
+	})
+}
+
+// commit sets the offset of a group without members in partition 0.
+func commit(t *testing.T, w world, group string, offset int64) {
+	t.Helper()
+	partition := kmsg.NewOffsetCommitRequestTopicPartition()
+	partition.Offset = offset
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic, topic.Partitions = w.topic, append(topic.Partitions, partition)
+	request := kmsg.NewPtrOffsetCommitRequest()
+	request.Group, request.Topics = group, append(request.Topics, topic)
+	// Later versions name a topic by its id.
+	response, err := request.RequestWith(soon(t), w.client(t, kgo.MaxVersions(kversion.V3_0_0())))
+	if err == nil {
+		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // deleteBefore makes the log of partition 0 begin at offset.

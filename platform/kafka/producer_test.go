@@ -98,6 +98,22 @@ func TestSendKeepsARecordToTheByte(t *testing.T) {
 	})
 }
 
+func TestSendAsksForEveryReplica(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	asked := make(chan *kmsg.ProduceRequest, 1)
+	w.fake.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		asked <- request.(*kmsg.ProduceRequest)
+		return nil, nil, false
+	})
+	if err := newProducer(t, w).Send(soon(t), []kafka.Record{{Topic: w.topic, Value: []byte("v")}}); err != nil {
+		t.Fatal(err)
+	}
+	if acks := (<-asked).Acks; acks != -1 {
+		t.Errorf("acks %d, want -1, which is all", acks)
+	}
+}
+
 func TestSendWritesOnceThoughAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	w := fakeWorld(t)
