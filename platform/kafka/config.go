@@ -1,5 +1,13 @@
 package kafka
 
+import (
+	"errors"
+	"net"
+	"regexp"
+
+	"example.com/todo/platform/config"
+)
+
 // Config says how to reach Kafka and what to expect of the topics there.
 type Config struct {
 	// Brokers are host:port addresses to start from; the rest of the cluster is learnt from them.
@@ -17,4 +25,27 @@ type Config struct {
 // Defaults returns the settings for a broker on this machine.
 func Defaults(clientID string) Config {
 	return Config{Brokers: []string{"localhost:9092"}, ClientID: clientID, Partitions: 6}
+}
+
+// instanceID is what Kafka allows.
+var instanceID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,249}$`)
+
+// Validate reports what can not work, whatever the brokers say.
+func (c Config) Validate() error {
+	var problems []error
+	if len(c.Brokers) == 0 {
+		problems = append(problems, config.Invalid("brokers", "is empty: name at least one broker, as host:port"))
+	}
+	for _, broker := range c.Brokers {
+		if host, port, err := net.SplitHostPort(broker); err != nil || host == "" || port == "" {
+			problems = append(problems, config.Invalid("brokers", "%q is no host:port", broker))
+		}
+	}
+	if c.Partitions < 1 {
+		problems = append(problems, config.Invalid("partitions", "must be at least 1"))
+	}
+	if !instanceID.MatchString(c.InstanceID) || c.InstanceID == "." || c.InstanceID == ".." {
+		problems = append(problems, config.Invalid("instance_id", "may hold letters, digits, '.', '_' and '-', at most 249"))
+	}
+	return errors.Join(problems...)
 }
