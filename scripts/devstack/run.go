@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ Ports, all on 127.0.0.1, and the variables that change them:
 			if err := stack.CheckKafka(kafka); err != nil {
 				return err
 			}
-			chosen, err := choosePorts(ports, kafka)
+			chosen, err := choosePorts(c.Context(), ports, kafka)
 			if err != nil {
 				return err
 			}
@@ -53,16 +54,16 @@ Ports, all on 127.0.0.1, and the variables that change them:
 		},
 	}
 	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, or apache, which needs Java 17")
-	c.Flags().StringVar(&ports, "ports", "chosen", "chosen by the variables, or `free` ones (written to stack.env)")
+	c.Flags().StringVar(&ports, "ports", "chosen", "`how` ports are found: chosen by the variables, or free (both are written to stack.env)")
 	return c
 }
 
-func choosePorts(how, kafka string) (stack.Ports, error) {
+func choosePorts(ctx context.Context, how, kafka string) (stack.Ports, error) {
 	switch how {
 	case "chosen":
 		return stack.ChosenPorts(os.Getenv, kafka)
 	case "free":
-		return stack.FreePorts()
+		return stack.FreePorts(ctx)
 	default:
 		return nil, fmt.Errorf("--ports=%s: it takes chosen or free", how)
 	}

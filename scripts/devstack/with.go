@@ -61,7 +61,7 @@ func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []st
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sandbox.Close()) }()
+	defer func() { err = errors.Join(err, sandbox.Close(ctx)) }()
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, endings...)
@@ -78,9 +78,9 @@ func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []st
 	case <-p.Done():
 	case s := <-signals:
 		// The terminal's Ctrl-C has reached a command that shares the terminal.
-		stop(p, command.Shared && s == os.Interrupt)
+		stop(ctx, p, command.Shared && s == os.Interrupt)
 	case death := <-sandbox.Deaths():
-		stop(p, false)
+		stop(ctx, p, false)
 		return death
 	}
 	if code := p.ExitCode(); code != 0 {
@@ -89,9 +89,9 @@ func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []st
 	return nil
 }
 
-// stop ends the command. One that was told already gets some time before it is told again.
-func stop(p *proc.Process, told bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
+// stop ends the command, also when ctx has ended. One that was told already gets some time before it is told again.
+func stop(ctx context.Context, p *proc.Process, told bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandPatience)
 	defer cancel()
 	if told {
 		select {

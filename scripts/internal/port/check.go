@@ -1,6 +1,7 @@
 package port
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,8 +17,8 @@ var ErrTaken = errors.New("already taken")
 
 // Check tells whether a part can listen on a port of 127.0.0.1: ErrTaken when somebody else does,
 // another error when the system refuses the port.
-func Check(port int) error {
-	l, err := net.Listen("tcp", Addr(port))
+func Check(ctx context.Context, port int) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return ErrTaken
 	}
@@ -26,7 +27,7 @@ func Check(port int) error {
 	}
 	_ = l.Close()
 	// A listener on every address does not forbid one on 127.0.0.1 on every system.
-	c, err := net.DialTimeout("tcp", Addr(port), dialTimeout)
+	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", Addr(port))
 	if err != nil {
 		return nil //nolint:nilerr // nobody answers: that is what makes the port free
 	}

@@ -2,6 +2,7 @@
 package port
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,7 +18,7 @@ const (
 )
 
 // Free returns n different ports of 127.0.0.1 that nobody listens on now.
-func Free(n int) ([]int, error) {
+func Free(ctx context.Context, n int) ([]int, error) {
 	var ports []int
 	seen := map[int]bool{}
 	for range tries + n {
@@ -25,7 +26,7 @@ func Free(n int) ([]int, error) {
 			return ports, nil
 		}
 		candidate := lowestFree + rand.IntN(highestFree-lowestFree)
-		if !seen[candidate] && Check(candidate) == nil {
+		if !seen[candidate] && Check(ctx, candidate) == nil {
 			ports = append(ports, candidate)
 		}
 		seen[candidate] = true

@@ -32,7 +32,7 @@ type Command struct {
 }
 
 func (c Command) build() *exec.Cmd {
-	cmd := exec.Command(c.Path, c.Args...)
+	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // Process.Stop ends it, with a signal of its own choice
 	cmd.Env = c.Env
 	cmd.Dir = c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr

@@ -75,17 +75,45 @@ func (p Postgres) makeDir(account *proc.Account) error {
 		}
 		return account.Own(p.Dir)
 	}
+	return p.makeElsewhere(account)
+}
+
+// ownerFile is a file in a folder elsewhere that names the link to the folder.
+const ownerFile = "belongs-to"
+
+// makeElsewhere makes the folder where root keeps such things, with a link to it from where it belongs.
+// The link comes first: a folder whose link does not lead to it has been abandoned.
+func (p Postgres) makeElsewhere(account *proc.Account) error {
 	if err := os.MkdirAll(proc.Elsewhere, 0o755); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(proc.Elsewhere, "postgres-")
-	if err != nil {
+	sweepElsewhere()
+	dir := filepath.Join(proc.Elsewhere, "postgres-data-"+rand.Text())
+	if err := os.Symlink(dir, p.Dir); err != nil {
 		return err
 	}
-	if err := account.Own(dir); err != nil {
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return os.Symlink(dir, p.Dir)
+	if err := os.WriteFile(filepath.Join(dir, ownerFile), []byte(p.Dir), 0o600); err != nil {
+		return err
+	}
+	return account.Own(dir)
+}
+
+// sweepElsewhere removes the folders whose stack was deleted without a reset.
+func sweepElsewhere() {
+	files, _ := filepath.Glob(filepath.Join(proc.Elsewhere, "postgres-data-*", ownerFile)) // a valid pattern
+	for _, file := range files {
+		link, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		dir := filepath.Dir(file)
+		if target, err := os.Readlink(string(link)); err != nil || target != dir {
+			_ = os.RemoveAll(dir) // what cannot be removed does no harm
+		}
+	}
 }
 
 // Remove deletes the server's data, wherever it is. None is no error.

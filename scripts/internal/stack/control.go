@@ -32,13 +32,13 @@ type Control struct {
 }
 
 // ListenControl begins to listen in a stack's folder, whose lock the caller holds.
-func ListenControl(dir string, parts *supervisor.Supervisor) (*Control, error) {
+func ListenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*Control, error) {
 	path := socketPath(dir)
 	// Left by a stack that was killed.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}

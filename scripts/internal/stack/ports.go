@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -79,8 +80,8 @@ func ChosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 }
 
 // FreePorts returns ports that nobody listens on now.
-func FreePorts() (Ports, error) {
-	free, err := port.Free(len(usual))
+func FreePorts(ctx context.Context) (Ports, error) {
+	free, err := port.Free(ctx, len(usual))
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +94,14 @@ func FreePorts() (Ports, error) {
 
 // Check tells whether every port can be listened on. The error names all that cannot, who holds them,
 // and the variable that chooses another.
-func (p Ports) Check() error {
+func (p Ports) Check(ctx context.Context) error {
 	var failed []error
 	for _, u := range usual {
 		n, used := p[u.listener]
 		if !used {
 			continue
 		}
-		err := port.Check(n)
+		err := port.Check(ctx, n)
 		if errors.Is(err, port.ErrTaken) {
 			err = taken(n, strings.TrimSpace(u.part+" "+u.what), u.listener)
 		}

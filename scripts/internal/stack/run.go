@@ -1,3 +1,5 @@
+// Package stack is the whole system on one machine without containers: which parts it has, how they
+// are set up, and how it is run, stopped and asked.
 package stack
 
 import (
@@ -16,6 +18,9 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
+// stopIn leaves a second of the ten within which a stack has to be gone.
+const stopIn = 9 * time.Second
+
 // Run runs a stack until ctx ends, and stops it in order. It returns nil when the stack was ready and
 // then was told to stop; otherwise an error, which is a *supervisor.Death when a part ended by itself.
 func Run(ctx context.Context, t Tools, s Settings) (err error) {
@@ -29,7 +34,7 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 	if err := os.Remove(envPath(s.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.Ports.Check(); err != nil {
+	if err := s.Ports.Check(ctx); err != nil {
 		return err
 	}
 	r, err := assemble(ctx, t, s)
@@ -39,12 +44,12 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go r.cancelOnDeath(ctx, cancel)
-	defer func() { err = errors.Join(err, r.parts.StopAll()) }()
+	defer func() { err = errors.Join(err, r.parts.StopAll(ctx)) }()
 
 	if err := r.start(ctx); err != nil {
 		return reason(ctx, fmt.Errorf("the stack did not start: %w", err))
 	}
-	control, err := ListenControl(s.Dir, r.parts)
+	control, err := ListenControl(ctx, s.Dir, r.parts)
 	if err != nil {
 		return err
 	}
@@ -98,7 +103,7 @@ func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) 
 		parts = append(parts, s.service(name))
 	}
 	r.parts = supervisor.New(supervisor.Config{
-		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services,
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopIn: stopIn,
 	}, parts...)
 	return r, nil
 }
@@ -188,7 +193,7 @@ func reason(ctx context.Context, err error) error {
 // Reset removes the data and the logs of the stack in dir. ErrRunning while it runs.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
-		return nil //nolint:nilerr // where nothing is, nothing is left to remove
+		return nil // where nothing is, nothing is left to remove
 	}
 	lock, err := TakeLock(dir)
 	if err != nil {

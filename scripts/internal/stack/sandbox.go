@@ -30,7 +30,7 @@ func OpenSandbox(ctx context.Context, t Tools, w Wanted) (*Sandbox, error) {
 	}
 	s := &Sandbox{dir: dir}
 	if err := s.start(ctx, t, w); err != nil {
-		_ = s.Close() // the first error says more
+		_ = s.Close(ctx) // the first error says more
 		return nil, err
 	}
 	return s, nil
@@ -42,10 +42,10 @@ func (s *Sandbox) Env() []string { return s.env }
 // Deaths delivers the first server that ended by itself.
 func (s *Sandbox) Deaths() <-chan *supervisor.Death { return s.servers.Deaths() }
 
-// Close stops the servers and removes their data.
-func (s *Sandbox) Close() error {
+// Close stops the servers and removes their data, also when ctx has ended.
+func (s *Sandbox) Close(ctx context.Context) error {
 	if s.servers != nil {
-		if err := s.servers.StopAll(); err != nil {
+		if err := s.servers.StopAll(ctx); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return err
 	}
-	ports, err := FreePorts()
+	ports, err := FreePorts(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,9 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 		parts = append(parts, kafka)
 		s.env = append(s.env, "TEST_KAFKA_BROKERS="+kafka.Addr())
 	}
-	s.servers = supervisor.New(supervisor.Config{Launcher: t.Launcher, Console: t.Console, LogDir: s.dir}, parts...)
+	s.servers = supervisor.New(supervisor.Config{
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.dir, StopIn: stopIn,
+	}, parts...)
 	if err := s.servers.StartAll(ctx, s.servers.Names()...); err != nil {
 		return err
 	}

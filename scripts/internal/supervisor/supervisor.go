@@ -18,19 +18,16 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-const (
-	// stopLimit is how long all parts together may take to stop.
-	stopLimit = 9 * time.Second
-	// stopReserve is what is kept of it for each part that is still to be stopped.
-	stopReserve = time.Second
-)
+// reserved is the share of the time to stop that is kept for each part that is still to be stopped.
+const reserved = 9
 
 // Config says how a Supervisor runs its parts.
 type Config struct {
 	Launcher *proc.Launcher
 	Console  *console.Console
-	LogDir   string   // each part's output goes to <name>.log in it
-	Shown    []string // parts whose output is shown on the console too
+	LogDir   string        // each part's output goes to <name>.log in it
+	Shown    []string      // parts whose output is shown on the console too
+	StopIn   time.Duration // how long all parts together may take to stop
 }
 
 // Supervisor runs parts. Its methods may be called from several goroutines.
@@ -123,22 +120,24 @@ func (s *Supervisor) Stop(ctx context.Context, name string) error {
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopIn)
 	defer cancel()
 	return s.stop(ctx, p)
 }
 
-// StopAll stops every part that runs, the last one first, within stopLimit; nothing can be started
-// afterwards. Parts that do not stop in their share of the time are killed, which the error names.
-func (s *Supervisor) StopAll() error {
+// StopAll stops every part that runs, the last one first, within Config.StopIn; nothing can be started
+// afterwards. It does not matter that ctx has ended. Parts that do not stop in their share of the time
+// are killed, which the error names.
+func (s *Supervisor) StopAll(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	end := time.Now().Add(stopLimit)
+	ctx = context.WithoutCancel(ctx)
+	end := time.Now().Add(s.cfg.StopIn)
 	var failed []error
 	for i, p := range slices.Backward(s.slots) {
-		ctx, cancel := context.WithDeadline(context.Background(), end.Add(-time.Duration(i)*stopReserve))
-		if err := s.stop(ctx, p); err != nil && !errors.Is(err, ErrState) {
+		limited, cancel := context.WithDeadline(ctx, end.Add(-time.Duration(i)*s.cfg.StopIn/reserved))
+		if err := s.stop(limited, p); err != nil && !errors.Is(err, ErrState) {
 			failed = append(failed, err)
 		}
 		cancel()

@@ -1,0 +1,62 @@
+package console
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestOnlyWholeLinesAreShownWithTheirPartsName(t *testing.T) {
+	t.Parallel()
+	var shown bytes.Buffer
+	c := Plain(&shown)
+	todo, stats := c.Lines("todo-service"), c.Lines("stats-service")
+	io.WriteString(todo, "one ")
+	io.WriteString(stats, "counted\r\n")
+	io.WriteString(todo, "line\nand another\nand a half")
+	want := "stats-service        │ counted\n" +
+		"todo-service         │ one line\n" +
+		"todo-service         │ and another\n"
+	if diff := cmp.Diff(want, shown.String()); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+}
+
+func TestALineWithoutEndIsShownInPieces(t *testing.T) {
+	t.Parallel()
+	var shown bytes.Buffer
+	w := Plain(&shown).Lines("noisy")
+	io.WriteString(w, strings.Repeat("x", maxLine+1))
+	if n := strings.Count(shown.String(), "x"); n != maxLine+1 {
+		t.Errorf("%d bytes were shown, want %d", n, maxLine+1)
+	}
+}
+
+func TestABarStaysBelowTheLines(t *testing.T) {
+	t.Parallel()
+	var shown bytes.Buffer
+	c := Plain(&shown)
+	c.animated = true
+	bar := c.Bar("Kafka", 40_000_000)
+	bar.done = 10_000_000
+	bar.show()
+	c.Say("unpacking")
+	bar.End()
+	const line = "Kafka [#######.......................] 10.0 MB of 40.0 MB"
+	want := line + clearLine + "==> unpacking\n" + line + clearLine
+	if diff := cmp.Diff(want, shown.String()); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+}
+
+func TestABarNeverGrowsPastItsEnd(t *testing.T) {
+	t.Parallel()
+	b := Plain(io.Discard).Bar("PostgreSQL", 100)
+	b.done = 250 // a download that began anew counts twice
+	if got := b.text(); !strings.HasPrefix(got, "PostgreSQL ["+strings.Repeat("#", barWidth)+"]") {
+		t.Errorf("the bar reads %q", got)
+	}
+}

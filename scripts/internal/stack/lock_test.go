@@ -1,0 +1,65 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestASecondStackInAFolderIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), ".dev")
+	lock, err := TakeLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = TakeLock(dir)
+	if !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
+		t.Errorf("the second: %v, want ErrRunning with the pid", err)
+	}
+	if err := Reset(dir); !errors.Is(err, ErrRunning) {
+		t.Errorf("Reset meanwhile: %v, want ErrRunning", err)
+	}
+	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "not ready yet") {
+		t.Errorf("Status before it is ready: %v", err)
+	}
+	lock.Release()
+	lock, err = TakeLock(dir)
+	if err != nil {
+		t.Fatalf("after the first released it: %v", err)
+	}
+	lock.Release()
+	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "no stack runs in "+dir) {
+		t.Errorf("Status when nothing runs: %v", err)
+	}
+}
+
+func TestResetRemovesTheDataAndKeepsThePrograms(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"postgres/data", "redis", "kafka-embedded", "kafka-apache", "log", "bin"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Reset(dir); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if got := strings.Join(left, " "); got != "bin lock" {
+		t.Errorf("left: %s; want bin lock", got)
+	}
+	if err := Reset(filepath.Join(dir, "never", "was")); err != nil {
+		t.Errorf("of a folder that is not there: %v", err)
+	}
+}

@@ -1,0 +1,97 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+)
+
+// environment looks up variables in a map.
+func environment(variables map[string]string) func(string) string {
+	return func(name string) string { return variables[name] }
+}
+
+func TestEveryPortIsChangedByItsVariable(t *testing.T) {
+	t.Parallel()
+	chosen := map[string]string{}
+	for i, u := range usual {
+		chosen[string(u.listener)] = fmt.Sprint(20000 + i)
+	}
+	ports, err := ChosenPorts(environment(chosen), KafkaApache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, u := range usual {
+		if ports[u.listener] != 20000+i {
+			t.Errorf("%s: port %d, want %d", u.listener, ports[u.listener], 20000+i)
+		}
+		if !strings.Contains(PortHelp(), string(u.listener)) {
+			t.Errorf("%s is missing in the help", u.listener)
+		}
+	}
+}
+
+func TestThePortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
+	t.Parallel()
+	ports, err := ChosenPorts(environment(nil), KafkaEmbedded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for listener, want := range map[Listener]int{
+		TodoHTTP: 8080, TodoGRPC: 50051, TodoOps: 9101, NotificationOps: 9102, StatsHTTP: 8081, StatsOps: 9103,
+		PostgresPort: 5432, RedisPort: 6379, KafkaPort: 9092,
+	} {
+		if ports[listener] != want {
+			t.Errorf("%s is %d, want %d", listener, ports[listener], want)
+		}
+	}
+	if _, there := ports[KafkaController]; there {
+		t.Error("the embedded Kafka has a controller's port")
+	}
+}
+
+func TestABadPortIsNamedWithItsVariable(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		chosen map[string]string
+		want   []string
+	}{
+		"no number":   {map[string]string{"REDIS_PORT": "six"}, []string{"REDIS_PORT=six"}},
+		"zero":        {map[string]string{"REDIS_PORT": "0"}, []string{"REDIS_PORT=0"}},
+		"too large":   {map[string]string{"REDIS_PORT": "65536"}, []string{"REDIS_PORT=65536"}},
+		"twice":       {map[string]string{"REDIS_PORT": "8080"}, []string{"TODO_HTTP_PORT", "REDIS_PORT", "8080"}},
+		"all at once": {map[string]string{"REDIS_PORT": "x", "KAFKA_PORT": "y"}, []string{"REDIS_PORT=x", "KAFKA_PORT=y"}},
+	} {
+		_, err := ChosenPorts(environment(c.chosen), KafkaEmbedded)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the error is %v, want %q in it", name, err, want)
+			}
+		}
+	}
+}
+
+func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ports.Check(t.Context()); err != nil {
+		t.Fatalf("with free ports: %v", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ports[RedisPort] = l.Addr().(*net.TCPAddr).Port
+	err = ports.Check(t.Context())
+	for _, want := range []string{fmt.Sprintf("port %d, for redis,", ports[RedisPort]), fmt.Sprintf("(pid %d)", os.Getpid()), "REDIS_PORT"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %q in it", err, want)
+		}
+	}
+}

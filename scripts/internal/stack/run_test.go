@@ -1,0 +1,213 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"example.com/todo/scripts/internal/supervisor"
+)
+
+// run is a stack of stand-in services that runs in the background.
+type run struct {
+	Settings
+	said  *output
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// start runs a stack in dir until the test ends or calls stop, and waits until it is ready.
+func start(t *testing.T, dir string) *run {
+	t.Helper()
+	root, err := filepath.Abs("testdata/workspace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports, err := FreePorts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &run{
+		Settings: Settings{
+			Root: root, Dir: dir, Kafka: KafkaEmbedded, Ports: ports, Environ: append(os.Environ(), "RATE_LIMIT_REQUESTS=10"),
+		},
+		said: &output{}, stop: cancel, ended: make(chan error, 1),
+	}
+	tools := testTools(t, r.said)
+	go func() {
+		r.ended <- Run(ctx, tools, r.Settings)
+		close(r.ended)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-r.ended
+		Reset(dir)
+	})
+	soon(t, "the stack is ready", func() bool {
+		_, err := os.Stat(envPath(dir))
+		select {
+		case err := <-r.ended:
+			t.Fatalf("the stack ended: %v\n%s", err, r.said)
+		default:
+		}
+		return err == nil
+	})
+	return r
+}
+
+// wait waits for the end of the stack and returns how it ended.
+func (r *run) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatalf("it still runs after 10 s:\n%s", r.said)
+		return nil
+	}
+}
+
+var statusPID = regexp.MustCompile(`(?m)^(\S+) +running, pid (\d+)$`)
+
+// pids are the processes of the running parts.
+func (r *run) pids(t *testing.T) map[string]int {
+	t.Helper()
+	status, err := Status(t.Context(), r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids := map[string]int{}
+	for _, match := range statusPID.FindAllStringSubmatch(status, -1) {
+		pids[match[1]], _ = strconv.Atoi(match[2])
+	}
+	return pids
+}
+
+// redis sends one command and returns the first line of the answer.
+func (r *run) redis(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.Ports.Addr(RedisPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "%s\r\n", command)
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(answer)
+}
+
+func gone(t *testing.T, pids map[string]int) {
+	t.Helper()
+	for name, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("%s, pid %d: %v, want that it is gone", name, pid, err)
+		}
+	}
+}
+
+func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := start(t, dir)
+	pids := r.pids(t)
+	if len(pids) != 6 {
+		t.Errorf("running: %v, want six parts", pids)
+	}
+	if err := Run(t.Context(), testTools(t, r.said), r.Settings); !errors.Is(err, ErrRunning) {
+		t.Errorf("a second run: %v, want ErrRunning", err)
+	}
+	r.redis(t, "SET kept yes")
+	r.stop()
+	if err := r.wait(t); err != nil {
+		t.Errorf("it ended with %v\n%s", err, r.said)
+	}
+	gone(t, pids)
+	if _, err := os.Stat(envPath(dir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("stack.env afterwards: %v", err)
+	}
+	said := r.said.String()
+	for _, want := range []string{
+		"migrate              │ migrated postgres://todo:todo@127.0.0.1:", "todo-service         │ up with 10 requests",
+		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[TodoHTTP]),
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is missing in:\n%s", want, said)
+		}
+	}
+
+	r = start(t, dir)
+	if got := r.redis(t, "STRLEN kept"); got != ":3" {
+		t.Errorf("after a restart the length of the key is %s, want 3", got)
+	}
+	client, err := sarama.NewClient([]string{r.Ports.Addr(KafkaPort)}, sarama.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, topic := range []string{"task-events", "task-events-dlq"} {
+		if partitions, err := client.Partitions(topic); err != nil || len(partitions) != 6 {
+			t.Errorf("%s has partitions %v, %v; want 6", topic, partitions, err)
+		}
+	}
+}
+
+func TestPartsStopAndStartWhileTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	before := r.pids(t)
+	for _, part := range []string{"kafka", "redis", "postgres", "stats-service"} {
+		if err := Stop(t.Context(), r.Dir, part); err != nil {
+			t.Fatalf("stop %s: %v", part, err)
+		}
+		if pid := r.pids(t)[part]; pid != 0 {
+			t.Errorf("%s still runs as %d", part, pid)
+		}
+		if err := Start(t.Context(), r.Dir, part); err != nil {
+			t.Fatalf("start %s: %v", part, err)
+		}
+	}
+	after := r.pids(t)
+	for _, part := range []string{"todo-service", "notification-service"} {
+		if before[part] != after[part] {
+			t.Errorf("%s was %d and is %d", part, before[part], after[part])
+		}
+	}
+	if err := Stop(t.Context(), r.Dir, "nobody"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
+		t.Errorf("stopping a part that is not there: %v", err)
+	}
+}
+
+func TestTheUnaskedDeathOfAPartEndsTheStack(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	pids := r.pids(t)
+	if err := syscall.Kill(pids["stats-service"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	err := r.wait(t)
+	var death *supervisor.Death
+	if !errors.As(err, &death) || death.Part != "stats-service" {
+		t.Errorf("it ended with %v, want the death of stats-service", err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "up with 10 requests") {
+		t.Errorf("the log's last lines are missing in: %v", err)
+	}
+	gone(t, pids)
+}

@@ -1,0 +1,86 @@
+package stack
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/scripts/internal/server"
+)
+
+func settings(environ ...string) Settings {
+	ports := Ports{}
+	for _, u := range usual {
+		ports[u.listener] = u.port
+	}
+	return Settings{Root: "/repo", Dir: "/repo/.dev", Kafka: KafkaEmbedded, Ports: ports, Environ: environ}
+}
+
+// lookup returns what a program sees of the variables: of duplicates, the last.
+func lookup(environ []string, names ...string) map[string]string {
+	found := map[string]string{}
+	for _, name := range names {
+		found[name] = Settings{Environ: environ}.getenv(name)
+	}
+	return found
+}
+
+func TestServicesListenOnTheLoopbackAndKnowTheServers(t *testing.T) {
+	t.Parallel()
+	servers := map[string]string{
+		"POSTGRES_DSN": "postgres://todo:todo@127.0.0.1:5432/todo?sslmode=disable",
+		"REDIS_ADDR":   "127.0.0.1:6379", "KAFKA_BROKERS": "127.0.0.1:9092",
+	}
+	for name, want := range map[string]map[string]string{
+		todoService:         {"HTTP_ADDR": "127.0.0.1:8080", "GRPC_ADDR": "127.0.0.1:50051", "OPS_ADDR": "127.0.0.1:9101"},
+		statsService:        {"HTTP_ADDR": "127.0.0.1:8081", "OPS_ADDR": "127.0.0.1:9103"},
+		notificationService: {"OPS_ADDR": "127.0.0.1:9102"},
+	} {
+		env := settings("POSTGRES_DSN=elsewhere", "REDIS_ADDR=elsewhere").service(name).env
+		for variable, value := range servers {
+			want[variable] = value
+		}
+		for variable, value := range want {
+			if got := lookup(env, variable)[variable]; got != value {
+				t.Errorf("%s gets %s=%q, want %q", name, variable, got, value)
+			}
+		}
+	}
+}
+
+func TestTheCallersVariablesReachTheServices(t *testing.T) {
+	t.Parallel()
+	env := settings("RATE_LIMIT_REQUESTS=10", "LOG_FORMAT=json").service(todoService).env
+	want := map[string]string{"RATE_LIMIT_REQUESTS": "10", "LOG_FORMAT": "json"}
+	if diff := cmp.Diff(want, lookup(env, "RATE_LIMIT_REQUESTS", "LOG_FORMAT")); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheTopicsAreTheContracts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		environ    []string
+		partitions int
+	}{
+		"as documented": {nil, 6},
+		"chosen":        {[]string{"KAFKA_PARTITIONS=12"}, 12},
+	} {
+		got, err := settings(c.environ...).topics()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []server.Topic{
+			{Name: "task-events", Partitions: c.partitions, MaxBytes: 1 << 20},
+			{Name: "task-events-dlq", Partitions: c.partitions, MaxBytes: 1<<20 + 64<<10},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: topics (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, bad := range []string{"0", "-1", "six"} {
+		if _, err := settings("KAFKA_PARTITIONS=" + bad).topics(); err == nil {
+			t.Errorf("KAFKA_PARTITIONS=%s gave no error", bad)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+module example.com/todo/standin
+
+go 1.26.0

@@ -1,0 +1,234 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/proc"
+)
+
+// script is a part that is a shell script; it is ready once it has made the file "ready".
+type script struct {
+	name, text, dir string
+}
+
+// stopIn is short, so that a part that does not stop does not hold up the tests.
+const stopIn = 3 * time.Second
+
+// patient writes its name to the file "order" when it is told to stop.
+const patient = `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; echo NAME is up; while :; do sleep 0.02; done`
+
+func (s script) Name() string                  { return s.name }
+func (s script) Awaits() string                { return "the file " + s.name + ".ready" }
+func (s script) Prepare(context.Context) error { return os.RemoveAll(s.path()) }
+func (s script) path() string                  { return filepath.Join(s.dir, s.name+".ready") }
+
+func (s script) Command() (proc.Command, error) {
+	text := strings.ReplaceAll(s.text, "NAME", s.name)
+	return proc.Command{Path: "sh", Args: []string{"-c", text}, Dir: s.dir}, nil
+}
+
+func (s script) Ready(context.Context) error {
+	_, err := os.Stat(s.path())
+	return err
+}
+
+// stage is a supervisor of scripts, and what it says.
+type stage struct {
+	*Supervisor
+	dir  string
+	said *output
+}
+
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// newStage makes parts that are named and scripted by pairs.
+func newStage(t *testing.T, pairs ...string) stage {
+	t.Helper()
+	s := stage{dir: t.TempDir(), said: &output{}}
+	var parts []Part
+	for i := 0; i < len(pairs); i += 2 {
+		parts = append(parts, script{name: pairs[i], text: pairs[i+1], dir: s.dir})
+	}
+	s.Supervisor = New(Config{
+		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, Shown: []string{"shown"}, StopIn: stopIn,
+	}, parts...)
+	t.Cleanup(func() { s.StopAll(t.Context()) })
+	return s
+}
+
+func TestPartsStopInTheReverseOrder(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "postgres", patient, "kafka", patient, "service", patient)
+	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StopAll(t.Context()); err != nil {
+		t.Errorf("StopAll: %v", err)
+	}
+	order, err := os.ReadFile(filepath.Join(s.dir, "order"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("service\nkafka\npostgres\n", string(order)); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+	if err := s.Start(t.Context(), "kafka"); err == nil {
+		t.Error("a part started after everything was stopped")
+	}
+}
+
+func TestAPartThatDoesNotStopLeavesTheOthersTheirTime(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "postgres", patient, "deaf", `trap '' TERM; touch NAME.ready; while :; do sleep 0.02; done`)
+	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	err := s.StopAll(t.Context())
+	if !errors.Is(err, proc.ErrKilled) || !strings.Contains(err.Error(), "deaf") || strings.Contains(err.Error(), "postgres") {
+		t.Errorf("StopAll: %v, want that deaf was killed, and only deaf", err)
+	}
+	if took := time.Since(began); took > stopIn+time.Second {
+		t.Errorf("it took %s, want %s at most", took, stopIn)
+	}
+}
+
+func TestADeliberateStopIsNoDeath(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "kafka", patient)
+	for range 2 {
+		if err := s.Start(t.Context(), "kafka"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+			t.Errorf("starting it again: %v, want ErrState", err)
+		}
+		if err := s.Stop(t.Context(), "kafka"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+			t.Errorf("stopping it again: %v, want ErrState", err)
+		}
+	}
+	select {
+	case death := <-s.Deaths():
+		t.Errorf("it was taken for a death: %v", death)
+	default:
+	}
+	if err := s.Start(t.Context(), "nobody"); !errors.Is(err, ErrNoPart) {
+		t.Errorf("starting a part that is not there: %v, want ErrNoPart", err)
+	}
+}
+
+func TestADeathTellsTheLastLinesOfTheLog(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "kafka", `i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; touch NAME.ready; read forever`)
+	if err := os.WriteFile(filepath.Join(s.dir, "kafka.log"), []byte("of an earlier run\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// With its input at the end, read returns at once: the script ends by itself, ready or not.
+	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*Death)) {
+		t.Fatal(err)
+	}
+	var death *Death
+	select {
+	case death = <-s.Deaths():
+	case <-time.After(10 * time.Second):
+		t.Fatal("no death was reported")
+	}
+	var want []string
+	for i := 30; i < 50; i++ {
+		want = append(want, fmt.Sprintf("line %d", i))
+	}
+	if diff := cmp.Diff(want, death.Tail); diff != "" {
+		t.Errorf("last lines (-want +got):\n%s", diff)
+	}
+	if text := death.Error(); !strings.Contains(text, "kafka ended by itself (exit status 1)") || !strings.HasSuffix(text, "line 49") {
+		t.Errorf("the error reads %q", text)
+	}
+	if s.PID("kafka") != 0 {
+		t.Error("it still counts as running")
+	}
+}
+
+func TestAKilledPartIsADeath(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "kafka", patient)
+	if err := s.Start(t.Context(), "kafka"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(s.PID("kafka"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case death := <-s.Deaths():
+		if death.Part != "kafka" || death.How == nil || !strings.Contains(death.How.Error(), "killed") {
+			t.Errorf("the death is %+v", death)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no death was reported")
+	}
+}
+
+func TestAStartThatIsGivenUpLeavesThePartRunning(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "slow", `while :; do sleep 0.02; done`)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Start(ctx, "slow"); err == nil || !strings.Contains(err.Error(), "slow.ready") {
+		t.Errorf("Start: %v, want what it waited for", err)
+	}
+	if s.PID("slow") == 0 {
+		t.Error("the part does not run")
+	}
+}
+
+func TestProgressNamesWhatIsAwaitedAndShowsTheServicesLines(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "shown", patient, "hidden", patient)
+	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StopAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said := s.said.String()
+	for _, want := range []string{
+		"==> shown: waiting for the file shown.ready\n", "==> hidden: ready after ", "shown                │ shown is up\n",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is missing in:\n%s", want, said)
+		}
+	}
+	if strings.Contains(said, "hidden is up") {
+		t.Errorf("the lines of a hidden part are shown:\n%s", said)
+	}
+}
