@@ -123,7 +123,7 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 		env  []string
 		want []string // FILE stands for the path
 	}{
-		"unknown key":         {file: "nmae: x", want: []string{`nmae: "x" from file FILE: there is no such setting`}},
+		"unknown key":         {file: "nom: x", want: []string{`nom: "x" from file FILE: there is no such setting`}},
 		"unknown section":     {file: "cache: {ttl: 5}", want: []string{`cache.ttl: "5" from file FILE: there is no such setting`}},
 		"value for a section": {file: "rate_limit: 5", want: []string{`rate_limit: "5" from file FILE: there is no such setting`}},
 		"section for a value": {file: "name: {first: x}", want: []string{`name.first: "x" from file FILE: there is no such setting`,
@@ -145,8 +145,8 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 			`rate_limit.window: "0s" from environment RATE_LIMIT_WINDOW: must be positive`}},
 		"unreadable is not judged by the rules too": {env: []string{"RATE_LIMIT_REQUESTS=x"},
 			want: []string{`rate_limit.requests: "x" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
-		"all at once": {file: "nmae: x\nratio: much", env: []string{"VERBOSE=2"}, want: []string{
-			`nmae: "x" from file FILE: there is no such setting`,
+		"all at once": {file: "nom: x\nratio: much", env: []string{"VERBOSE=2"}, want: []string{
+			`nom: "x" from file FILE: there is no such setting`,
 			`verbose: "2" from environment VERBOSE: must be true or false`,
 			`ratio: "much" from file FILE: must be a number`}},
 		"a secret of the wrong type": {file: "postgres: {dsn: 12345}", want: []string{`postgres.dsn: [secret] from file FILE: must be text: put it in quotes`}},

@@ -97,7 +97,7 @@ type Server struct {
 // interceptors given run inside all that, in order. A message that cannot be
 // decoded is the client's mistake: INVALID_ARGUMENT.
 func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor) (*Server, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}

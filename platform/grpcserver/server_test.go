@@ -144,7 +144,7 @@ func TestAMessageThatCannotBeDecodedIsTheClientsMistake(t *testing.T) {
 
 func TestMessagesAreBounded(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{say: func(_ context.Context, text string) (string, error) { return "", nil }}, nil, nil)
+	r := run(t, echo{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil)
 	for size, want := range map[int]codes.Code{256<<10 - 10: codes.OK, 256<<10 + 1: codes.ResourceExhausted} {
 		if _, err := r.say(t.Context(), strings.Repeat("x", size)); status.Code(err) != want {
 			t.Errorf("%d bytes: got %v, want %v", size, err, want)

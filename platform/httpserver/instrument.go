@@ -71,6 +71,7 @@ type instrumented struct {
 
 // exchange is what the inside of a request tells Instrument about it.
 type exchange struct {
+	start time.Time
 	route string // the pattern that matched
 	err   error  // what WriteProblem answered
 }
@@ -85,7 +86,7 @@ func exchangeOf(ctx context.Context) *exchange {
 }
 
 func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start, client, seen := time.Now(), r.Context(), &exchange{}
+	client, seen := r.Context(), &exchange{start: time.Now()}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header().Set(requestIDHeader, id)
 	ctx := context.WithValue(logging.WithRequestID(client, id), exchangeKey{}, seen)
@@ -96,7 +97,7 @@ func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r = r.WithContext(ctx)
 	rec := &recorder{ResponseWriter: w}
-	defer func() { in.finish(client, r, rec, seen, start) }()
+	defer func() { in.finish(r, rec, seen, errors.Is(client.Err(), context.Canceled)) }()
 	defer in.recover(rec, r)
 	in.next.ServeHTTP(rec, r)
 	rec.begin(http.StatusOK)
@@ -120,9 +121,9 @@ func (in *instrumented) recover(rec *recorder, r *http.Request) {
 	WriteProblem(rec, r, err)
 }
 
-// finish logs and counts a request that is over.
-func (in *instrumented) finish(client context.Context, r *http.Request, rec *recorder, seen *exchange, start time.Time) {
-	took, route, method, status := time.Since(start), seen.route, knownMethod(r.Method), rec.status
+// finish logs and counts a request that is over, or whose client has left.
+func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, left bool) {
+	took, route, method, status := time.Since(seen.start), seen.route, knownMethod(r.Method), rec.status
 	if route == "" {
 		route = r.Pattern
 	}
@@ -133,7 +134,7 @@ func (in *instrumented) finish(client context.Context, r *http.Request, rec *rec
 		span.SetName(route)
 		span.SetAttributes(attribute.String("http.route", route))
 	}
-	if status == 0 || status >= 500 && errors.Is(client.Err(), context.Canceled) {
+	if status == 0 || status >= 500 && left {
 		status = statusClientGone
 	}
 	in.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()

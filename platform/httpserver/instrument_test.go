@@ -43,9 +43,9 @@ func TestEachRequestIsLoggedAndCountedByItsRoute(t *testing.T) {
 	})
 	h := httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{}, o.telemetry())
 	for _, r := range []*http.Request{
-		httptest.NewRequest("GET", "/things/1", nil),
-		httptest.NewRequest("GET", "/things/2", nil),
-		httptest.NewRequest("GET", "/elsewhere", nil),
+		httptest.NewRequest(http.MethodGet, "/things/1", nil),
+		httptest.NewRequest(http.MethodGet, "/things/2", nil),
+		httptest.NewRequest(http.MethodGet, "/elsewhere", nil),
 		httptest.NewRequest("BREW", "/elsewhere", nil),
 	} {
 		h.ServeHTTP(httptest.NewRecorder(), r)
@@ -85,7 +85,7 @@ func TestTheRouteIsKnownThroughMiddlewareAndWithoutRoutes(t *testing.T) {
 	})
 	for name, h := range map[string]http.Handler{"behind middleware": copying, "plain mux": mux} {
 		o := observe()
-		httpserver.Instrument(h, httpserver.Config{}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
+		httpserver.Instrument(h, httpserver.Config{}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
 		if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "route=GET /x ") {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -97,7 +97,7 @@ func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
 	tests := map[string]bool{"abc-123": true, "": false, "a b": false, strings.Repeat("x", 65): false}
 	for sent, kept := range tests {
 		var inside string
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		if sent != "" {
 			r.Header.Set("X-Request-Id", sent)
 		}
@@ -117,7 +117,7 @@ func TestRequestsHaveADeadlineThatBecomes503(t *testing.T) {
 		httpserver.WriteProblem(w, r, fmt.Errorf("query: %w", r.Context().Err()))
 	}), httpserver.Config{RequestTimeout: time.Millisecond}, o.telemetry())
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
 	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != "1" {
 		t.Errorf("got %d with %v", rec.Code, rec.Header())
 	}
@@ -133,7 +133,7 @@ func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
 	serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		cancel()
 		httpserver.WriteProblem(w, r, r.Context().Err())
-	}), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+	}), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
 	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=499") {
 		t.Error(got)
 	}
@@ -142,7 +142,7 @@ func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
 func TestAPanicIsAnswered500WithoutInternals(t *testing.T) {
 	t.Parallel()
 	o := observe()
-	rec := serve(o, muxWith("/", func(http.ResponseWriter, *http.Request) { panic("secret internals") }), httptest.NewRequest("GET", "/", nil))
+	rec := serve(o, muxWith("/", func(http.ResponseWriter, *http.Request) { panic("secret internals") }), httptest.NewRequest(http.MethodGet, "/", nil))
 	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "secret") {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
@@ -180,7 +180,7 @@ func TestAnAbortPassesThroughAndIsStillLogged(t *testing.T) {
 					t.Errorf("logged %v", lines)
 				}
 			}()
-			serve(o, muxWith("/", h), httptest.NewRequest("GET", "/", nil))
+			serve(o, muxWith("/", h), httptest.NewRequest(http.MethodGet, "/", nil))
 			t.Error("the panic did not pass")
 		})
 	}
@@ -191,7 +191,7 @@ func TestCausesAreLoggedAndNeverShown(t *testing.T) {
 	o := observe()
 	rec := serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		httpserver.WriteProblem(w, r, fault.New(fault.Unavailable, "try later").Because(errors.New("dial 10.0.0.7:5432")))
-	}), httptest.NewRequest("GET", "/", nil))
+	}), httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Contains(rec.Body.String(), "10.0.0.7") {
 		t.Errorf("shown: %s", rec.Body)
 	}
@@ -234,7 +234,7 @@ func TestTheTraceOfTheClientContinues(t *testing.T) {
 	t.Parallel()
 	o, spans := observe(), tracetest.NewSpanRecorder()
 	o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	r := httptest.NewRequest("GET", "/things/1", nil)
+	r := httptest.NewRequest(http.MethodGet, "/things/1", nil)
 	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	serve(o, muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {}), r)
 	ended := spans.Ended()

@@ -50,7 +50,7 @@ type body struct {
 
 // read gives text to ReadJSON and returns the status and sentence of the refusal, or 200.
 func read(text string, into any) (int, string) {
-	r := httptest.NewRequest("POST", "/", strings.NewReader(text))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
 	r.Header.Set("Content-Type", "application/json")
 	return refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, into))
 }
@@ -60,7 +60,7 @@ func refused(err error) (int, string) {
 		return http.StatusOK, ""
 	}
 	rec := httptest.NewRecorder()
-	httpserver.WriteProblem(rec, httptest.NewRequest("GET", "/", nil), err)
+	httpserver.WriteProblem(rec, httptest.NewRequest(http.MethodGet, "/", nil), err)
 	var p struct{ Error string }
 	_ = json.Unmarshal(rec.Body.Bytes(), &p)
 	return rec.Code, p.Error
@@ -193,7 +193,7 @@ func TestReadJSONWantsItsContentType(t *testing.T) {
 		{contentType: "application/json", encoding: "gzip", want: 415},
 	}
 	for _, test := range tests {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(`{}`))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{}`))
 		if test.contentType != "" {
 			r.Header.Set("Content-Type", test.contentType)
 		}

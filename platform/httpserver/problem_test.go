@@ -50,7 +50,7 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 			t.Parallel()
 			rec := httptest.NewRecorder()
 			rec.Header().Set("ETag", `"1"`)
-			httpserver.WriteProblem(rec, httptest.NewRequest("GET", "/", nil), test.err)
+			httpserver.WriteProblem(rec, httptest.NewRequest(http.MethodGet, "/", nil), test.err)
 			if test.detail == "" {
 				test.detail = test.sentence
 			}

@@ -65,7 +65,7 @@ type Server struct {
 // RequestTimeout, a client has ReadTimeout more to take the answer; a handler that
 // streams sets its own write deadlines with http.ResponseController.
 func Listen(cfg Config, h http.Handler) (*Server, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +101,12 @@ func (s *Server) Run(ctx context.Context) error {
 		defer cancel()
 		ctx = limited
 	}
-	err := s.http.Shutdown(ctx)
-	if err != nil {
+	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
-		err = fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drain)
+		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drain)
 	}
-	<-served
-	return err
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }

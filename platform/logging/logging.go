@@ -39,7 +39,7 @@ func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	terminal := isTerminal(w)
 	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = tint.NewHandler(w, &tint.Options{Level: cfg.Level, ReplaceAttr: inUTC, TimeFormat: time.TimeOnly, NoColor: !terminal})
+		h = tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, ReplaceAttr: inUTC, TimeFormat: time.TimeOnly, NoColor: !terminal})
 	} else {
 		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: inUTC})
 	}

@@ -1,34 +1,181 @@
-// Package ops stub.
+// Package ops is the port for those who run the service: whether it lives and
+// is ready, its metrics and its profiles.
 package ops
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/lifecycle"
 )
 
+// checkTimeout bounds each check of /readyz.
+const checkTimeout = time.Second
+
+// Config says where the port is and whether it serves profiles, which show
+// internals and cost time.
 type Config struct {
 	Addr  string `config:"addr"`
 	Pprof bool   `config:"pprof"`
 }
 
+// Validate refuses an address without a port.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return config.Invalid("addr", "must be host:port or :port")
+	}
+	return nil
+}
+
+// Check is something without which the service is not ready. Func is called
+// often and from several goroutines; it has a second. Its error is logged, never shown.
 type Check struct {
 	Name string
 	Func func(context.Context) error
 }
 
-type Server struct{}
+// Server is the bound ops port.
+type Server struct {
+	*httpserver.Server
+	log      *slog.Logger
+	checks   []Check
+	draining atomic.Bool
 
-func Listen(cfg Config, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
-	panic("soon")
+	mu      sync.Mutex
+	failing map[string]bool // by name, to log changes and not every probe
 }
-func (s *Server) Run(ctx context.Context) error           { panic("soon") }
-func (s *Server) Addr() string                            { panic("soon") }
-func (s *Server) Drain(wait time.Duration) lifecycle.Part { panic("soon") }
 
-// Probe asks /readyz of a running process (subcommand healthcheck).
-func Probe(ctx context.Context, cfg Config) error { panic("soon") }
+// Listen binds cfg.Addr at once; Run serves /livez (200 while the process
+// lives), /readyz (200 when all checks pass, else 503), /metrics and, if
+// cfg.Pprof, /debug/pprof.
+func Listen(cfg Config, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
+	s := &Server{log: log, checks: checks, failing: map[string]bool{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, report{Status: "alive"}) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	if cfg.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	bounds := httpserver.Defaults(cfg.Addr)
+	bounds.RequestTimeout = 0 // a profile takes as long as it was asked to
+	bounds.DrainTimeout = time.Second
+	srv, err := httpserver.Listen(bounds, httpserver.Routes(mux))
+	if err != nil {
+		return nil, err
+	}
+	s.Server = srv
+	return s, nil
+}
+
+// Drain is the first stage to stop: /readyz turns 503, and for wait the rest of
+// the process goes on, so that load balancers can look elsewhere.
+func (s *Server) Drain(wait time.Duration) lifecycle.Part {
+	return lifecycle.Func(func(ctx context.Context) error {
+		<-ctx.Done()
+		s.draining.Store(true)
+		<-time.After(wait)
+		return nil
+	})
+}
+
+type report struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks,omitempty"`
+}
+
+func write(w http.ResponseWriter, code int, r report) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(r) // a probe that left needs no answer
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	answer, code := report{Status: "ready", Checks: map[string]string{}}, http.StatusOK
+	for name, err := range s.check(r.Context()) {
+		answer.Checks[name] = "ok"
+		if err != nil {
+			answer.Checks[name], answer.Status, code = "failing", "not ready", http.StatusServiceUnavailable
+		}
+	}
+	if s.draining.Load() {
+		answer.Status, code = "draining", http.StatusServiceUnavailable
+	}
+	write(w, code, answer)
+}
+
+// check runs all checks at once. One that does not return in time has failed.
+func (s *Server) check(ctx context.Context) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	outcomes := make([]chan error, len(s.checks))
+	for i, c := range s.checks {
+		outcomes[i] = make(chan error, 1)
+		go func() { outcomes[i] <- c.run(ctx) }()
+	}
+	results := map[string]error{}
+	for i, c := range s.checks {
+		results[c.Name] = outcome(ctx, outcomes[i])
+	}
+	if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
+		s.logChanges(ctx, results)
+	}
+	return results
+}
+
+func outcome(ctx context.Context, returned <-chan error) error {
+	select {
+	case err := <-returned:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-returned: // it was in time, only its turn came late
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+func (c Check) run(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return c.Func(ctx)
+}
+
+func (s *Server) logChanges(ctx context.Context, results map[string]error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, err := range results {
+		if failing := err != nil; failing != s.failing[name] {
+			s.failing[name] = failing
+			if failing {
+				s.log.WarnContext(ctx, "readiness check fails", "check", name, "error", err)
+			} else {
+				s.log.InfoContext(ctx, "readiness check passes again", "check", name)
+			}
+		}
+	}
+}

@@ -91,7 +91,7 @@ func (l *link) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.socket.expiring.Store(true)
-	_ = l.socket.Conn.SetReadDeadline(time.Now().Add(cancelGrace))
+	_ = l.socket.SetReadDeadline(time.Now().Add(cancelGrace))
 }
 
 // DialContext dials the connection, once it is established a cancel request.

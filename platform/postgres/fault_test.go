@@ -34,7 +34,7 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 	}
 	own := fault.New(fault.NotFound, "no such thing").Because(io.EOF)
 	for _, err := range []error{nil, sql.ErrNoRows, errors.New("x"), code("23505"), code("42P01"), code("40001"), own} {
-		if got := postgres.Fault(err); got != err {
+		if got := postgres.Fault(err); !errors.Is(got, err) || fault.Of(got) != nil && fault.Of(got).Kind == fault.Unavailable {
 			t.Errorf("%v became %v", err, got)
 		}
 	}

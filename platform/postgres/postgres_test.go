@@ -126,6 +126,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer stmt.Close()
 			tx, err := db.BeginTxx(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -161,6 +162,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer stmt.Close()
 	pid := func() (pid int) {
 		if err := db.GetContext(t.Context(), &pid, "SELECT pg_backend_pid()"); err != nil {
 			t.Error(err)

@@ -1,0 +1,51 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"example.com/todo/platform/fault"
+)
+
+func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
+	t.Parallel()
+	stale := fault.New(fault.Stale, "version %d has moved on", 3)
+	tests := map[string]struct {
+		err  error
+		kind fault.Kind
+		text string // what the client may see
+	}{
+		"a refusal":                  {stale, fault.Stale, "version 3 has moved on"},
+		"a refusal inside":           {fmt.Errorf("update: %w", stale), fault.Stale, "version 3 has moved on"},
+		"a refusal and a deadline":   {errors.Join(context.Canceled, stale), fault.Stale, "version 3 has moved on"},
+		"a deadline":                 {fmt.Errorf("query: %w", context.DeadlineExceeded), fault.Unavailable, "the request could not be finished in time; try again"},
+		"a client that gave up":      {context.Canceled, fault.Unavailable, "the request could not be finished in time; try again"},
+		"an error nobody classified": {errors.New("pq: secret"), fault.Internal, "something went wrong on our side"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := fault.Of(test.err)
+			if got.Kind != test.kind || got.Message != test.text {
+				t.Errorf("got %v %q", got.Kind, got.Message)
+			}
+			if got != stale && !errors.Is(got, test.err) {
+				t.Error("the cause is lost")
+			}
+		})
+	}
+	if fault.Of(nil) != nil {
+		t.Error("Of(nil) is not nil")
+	}
+}
+
+func TestTheCauseIsForTheLog(t *testing.T) {
+	t.Parallel()
+	err := fault.New(fault.Unavailable, "try again").Because(io.EOF)
+	if err.Message != "try again" || err.Error() != "try again: EOF" || !errors.Is(err, io.EOF) {
+		t.Errorf("message %q, error %q", err.Message, err.Error())
+	}
+}

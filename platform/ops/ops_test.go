@@ -1,0 +1,199 @@
+package ops_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/ops"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type port struct {
+	t *testing.T
+	*ops.Server
+}
+
+func listen(t *testing.T, cfg ops.Config, log *slog.Logger, checks ...ops.Check) port {
+	t.Helper()
+	cfg.Addr = "127.0.0.1:0"
+	srv, err := ops.Listen(cfg, log, metrics.New("test"), checks...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return port{t, srv}
+}
+
+func (p port) get(path string) (int, string) {
+	p.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + p.Addr() + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func (p port) expectReady(code int, want map[string]any) {
+	p.t.Helper()
+	status, body := p.get("/readyz")
+	var got map[string]any
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		p.t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || status != code {
+		p.t.Errorf("status %d, want %d; %s", status, code, diff)
+	}
+}
+
+func pass(context.Context) error { return nil }
+
+func TestReadinessNamesTheChecksAndHidesTheirErrors(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var broken atomic.Bool
+	p := listen(t, ops.Config{}, logging.New(&log, logging.Config{}, "test"),
+		ops.Check{Name: "kafka", Func: pass},
+		ops.Check{Name: "postgres", Func: func(context.Context) error {
+			if broken.Load() {
+				return errors.New("dial 10.0.0.7:5432")
+			}
+			return nil
+		}},
+		ops.Check{Name: "panics", Func: func(context.Context) error {
+			if broken.Load() {
+				panic("lost")
+			}
+			return nil
+		}})
+	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok", "panics": "ok"}})
+	broken.Store(true)
+	for range 3 {
+		p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"kafka": "ok", "postgres": "failing", "panics": "failing"}})
+	}
+	if code, _ := p.get("/livez"); code != 200 {
+		t.Errorf("/livez is %d while a check fails", code)
+	}
+	broken.Store(false)
+	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok", "panics": "ok"}})
+	for text, want := range map[string]int{"dial 10.0.0.7:5432": 1, "panic: lost": 1, "passes again": 2} {
+		if got := strings.Count(log.String(), text); got != want {
+			t.Errorf("%q logged %d times, want %d:\n%s", text, got, want, log.String())
+		}
+	}
+}
+
+func TestACheckThatHangsFailsAfterASecondAndHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	deaf := ops.Check{Name: "deaf", Func: func(context.Context) error { <-release; return nil }}
+	slow := ops.Check{Name: "slow", Func: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: pass})
+	start := time.Now()
+	p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"deaf": "failing", "slow": "failing", "quick": "ok"}})
+	if took := time.Since(start); took < time.Second || took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	close(release)
+}
+
+func TestDrainTurnsReadinessOffAndThenWaits(t *testing.T) {
+	t.Parallel()
+	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Drain(0).Run(ctx); err != nil {
+		t.Error(err)
+	}
+	p.expectReady(503, map[string]any{"status": "draining", "checks": map[string]any{"x": "ok"}})
+	if code, _ := p.get("/livez"); code != 200 {
+		t.Errorf("/livez is %d while draining", code)
+	}
+}
+
+func TestDrainWaitsAsLongAsAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		if err := new(ops.Server).Drain(3 * time.Second).Run(ctx); err != nil || time.Since(start) != time.Minute+3*time.Second {
+			t.Errorf("took %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
+	t.Parallel()
+	closed, open := listen(t, ops.Config{}, slog.New(slog.DiscardHandler)), listen(t, ops.Config{Pprof: true}, slog.New(slog.DiscardHandler))
+	if code, body := closed.get("/metrics"); code != 200 || !strings.Contains(body, `service_info{service="test"} 1`) {
+		t.Errorf("/metrics: %d %s", code, body)
+	}
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
+		if code, _ := closed.get(path); code != 404 {
+			t.Errorf("%s is %d without being configured", path, code)
+		}
+		if code, _ := open.get(path); code != 200 {
+			t.Errorf("%s is %d", path, code)
+		}
+	}
+}
+
+func TestProbeTellsWhetherTheProcessIsReady(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
+		if broken.Load() {
+			return errors.New("broken")
+		}
+		return nil
+	}})
+	_, number, err := net.SplitHostPort(p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{p.Addr(), ":" + number, "0.0.0.0:" + number, "[::]:" + number} {
+		if err := ops.Probe(t.Context(), ops.Config{Addr: addr}); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	broken.Store(true)
+	if err := ops.Probe(t.Context(), ops.Config{Addr: p.Addr()}); err == nil || !strings.Contains(err.Error(), `"x":"failing"`) {
+		t.Errorf("got %v", err)
+	}
+	for _, addr := range []string{"127.0.0.1:1", "nonsense"} {
+		if err := ops.Probe(t.Context(), ops.Config{Addr: addr}); err == nil {
+			t.Errorf("%s is ready", addr)
+		}
+	}
+}
