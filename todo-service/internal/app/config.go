@@ -68,11 +68,13 @@ func (c Config) Validate() error {
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
 func Defaults() Config {
+	database := postgres.Defaults()
+	database.DSN = "postgres://todo:todo@localhost:5432/todo?sslmode=disable"
 	return Config{
 		HTTP:      httpserver.Defaults(":8080"),
 		GRPC:      grpcserver.Defaults(":50051"),
 		Ops:       ops.Config{Addr: ":9101"},
-		Postgres:  postgres.Defaults(),
+		Postgres:  database,
 		Redis:     redis.Defaults(),
 		Kafka:     kafka.Defaults(name),
 		RateLimit: RateLimitConfig{Requests: 60, Window: time.Minute},
