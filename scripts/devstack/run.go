@@ -30,10 +30,11 @@ Ports, all on 127.0.0.1, and the variables that change them:
 			if err := stack.CheckKafka(kafka); err != nil {
 				return err
 			}
-			chosen, err := choosePorts(c.Context(), ports, kafka)
+			chosen, release, err := choosePorts(c.Context(), ports, kafka)
 			if err != nil {
 				return err
 			}
+			defer release()
 			root, err := repository()
 			if err != nil {
 				return err
@@ -58,14 +59,15 @@ Ports, all on 127.0.0.1, and the variables that change them:
 	return c
 }
 
-func choosePorts(ctx context.Context, how, kafka string) (stack.Ports, error) {
+func choosePorts(ctx context.Context, how, kafka string) (ports stack.Ports, release func(), err error) {
 	switch how {
 	case "chosen":
-		return stack.ChosenPorts(os.Getenv, kafka)
+		ports, err = stack.ChosenPorts(os.Getenv, kafka)
+		return ports, func() {}, err
 	case "free":
 		return stack.FreePorts(ctx)
 	default:
-		return nil, fmt.Errorf("--ports=%s: it takes chosen or free", how)
+		return nil, nil, fmt.Errorf("--ports=%s: it takes chosen or free", how)
 	}
 }
 

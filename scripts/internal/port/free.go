@@ -12,30 +12,44 @@ import (
 // Free ports are sought below the range from which systems take the ports of outgoing connections: one
 // of those could otherwise take a part's port while the part is stopped.
 const (
-	lowestFree  = 12000
-	highestFree = 32000
-	tries       = 200
+	lowestFree = 12000
+	blocks     = 1250
+	blockSize  = 16
+	tries      = 200
 )
 
-// Free returns n different ports of 127.0.0.1 that nobody listens on now.
-func Free(ctx context.Context, n int) ([]int, error) {
-	var ports []int
-	seen := map[int]bool{}
-	for range tries + n {
-		if len(ports) == n {
-			return ports, nil
-		}
-		candidate := lowestFree + rand.IntN(highestFree-lowestFree)
-		if !seen[candidate] && Check(ctx, candidate) == nil {
-			ports = append(ports, candidate)
-		}
-		seen[candidate] = true
-	}
-	if len(ports) == n {
-		return ports, nil
-	}
-	return nil, fmt.Errorf("found only %d of %d free ports between %d and %d", len(ports), n, lowestFree, highestFree)
+// Block is a set of ports that belong to this program until it closes the block, whether it listens on
+// them or not: no other Block has them. It holds a further port as the sign of that.
+type Block struct {
+	Ports []int
+	sign  net.Listener
 }
+
+// Reserve returns a block of n free ports of 127.0.0.1, fewer than blockSize.
+func Reserve(ctx context.Context, n int) (*Block, error) {
+	for range tries {
+		base := lowestFree + blockSize*rand.IntN(blocks)
+		if Check(ctx, base) != nil {
+			continue
+		}
+		sign, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(base))
+		if err != nil {
+			continue
+		}
+		b := &Block{sign: sign}
+		for port := base + 1; port <= base+n && Check(ctx, port) == nil; port++ {
+			b.Ports = append(b.Ports, port)
+		}
+		if len(b.Ports) == n {
+			return b, nil
+		}
+		b.Close()
+	}
+	return nil, fmt.Errorf("found no %d free ports from %d on", n, lowestFree)
+}
+
+// Close gives the ports back.
+func (b *Block) Close() { _ = b.sign.Close() }
 
 // Addr returns the address of a port on the loopback interface, where everything here listens.
 func Addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

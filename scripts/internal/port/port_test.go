@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -47,19 +46,26 @@ func TestTheHolderOfAPortIsNamed(t *testing.T) {
 	}
 }
 
-func TestFreePortsAreDifferentAndFree(t *testing.T) {
+func TestReservedPortsAreFreeAndReservedOnce(t *testing.T) {
 	t.Parallel()
-	ports, err := Free(t.Context(), 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, port := range ports {
-		if err := Check(t.Context(), port); err != nil {
-			t.Errorf("port %d: %v", port, err)
+	owner := map[int]int{}
+	for i := range 100 {
+		block, err := Reserve(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	slices.Sort(ports)
-	if n := len(slices.Compact(ports)); n != 10 {
-		t.Errorf("got %d different ports, want 10", n)
+		defer block.Close()
+		if len(block.Ports) != 10 {
+			t.Fatalf("got %d ports, want 10", len(block.Ports))
+		}
+		for _, port := range block.Ports {
+			if other, twice := owner[port]; twice {
+				t.Errorf("blocks %d and %d both have port %d", other, i, port)
+			}
+			owner[port] = i
+		}
+		if err := Check(t.Context(), block.Ports[i%10]); err != nil {
+			t.Errorf("port %d: %v", block.Ports[i%10], err)
+		}
 	}
 }

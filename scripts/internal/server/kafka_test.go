@@ -15,11 +15,12 @@ import (
 // embedded runs an embedded Kafka until the test ends or stop is called, and returns its address.
 func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	t.Helper()
-	free, err := port.Free(t.Context(), 1)
+	free, err := port.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = port.Addr(free[0])
+	t.Cleanup(free.Close)
+	addr = port.Addr(free.Ports[0])
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -101,14 +102,14 @@ func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{
+	described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{
 		Type: sarama.TopicResource, Name: "events", ConfigNames: []string{"retention.ms", "max.message.bytes"},
-	})
+	}}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, e := range entries {
+	for _, e := range described[0].Configs {
 		got[e.Name] = e.Value
 	}
 	if diff := cmp.Diff(map[string]string{"retention.ms": "-1", "max.message.bytes": "1048576"}, got); diff != "" {

@@ -50,7 +50,9 @@ func (l *Lock) sign() error {
 
 // Release gives the lock back.
 func (l *Lock) Release() {
-	_ = l.file.Close() // which unlocks
+	// Closing alone would leave it to a child that was forked a moment ago and has not begun its program.
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closing unlocks too
+	_ = l.file.Close()
 }
 
 func holder(dir string) string {

@@ -79,17 +79,17 @@ func ChosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 	return ports, errors.Join(failed...)
 }
 
-// FreePorts returns ports that nobody listens on now.
-func FreePorts(ctx context.Context) (Ports, error) {
-	free, err := port.Free(ctx, len(usual))
+// FreePorts returns ports that nobody listens on, and that no other stack gets before release is called.
+func FreePorts(ctx context.Context) (ports Ports, release func(), err error) {
+	block, err := port.Reserve(ctx, len(usual))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ports := Ports{}
+	ports = Ports{}
 	for i, u := range usual {
-		ports[u.listener] = free[i]
+		ports[u.listener] = block.Ports[i]
 	}
-	return ports, nil
+	return ports, block.Close, nil
 }
 
 // Check tells whether every port can be listened on. The error names all that cannot, who holds them,

@@ -75,10 +75,11 @@ func TestABadPortIsNamedWithItsVariable(t *testing.T) {
 
 func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
 	t.Parallel()
-	ports, err := FreePorts(t.Context())
+	ports, release, err := FreePorts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer release()
 	if err := ports.Check(t.Context()); err != nil {
 		t.Fatalf("with free ports: %v", err)
 	}

@@ -36,10 +36,11 @@ func start(t *testing.T, dir string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports, err := FreePorts(t.Context())
+	ports, release, err := FreePorts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{
 		Settings: Settings{

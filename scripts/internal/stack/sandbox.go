@@ -20,6 +20,7 @@ type Sandbox struct {
 	dir     string
 	servers *supervisor.Supervisor
 	env     []string
+	release func() // of the ports
 }
 
 // OpenSandbox starts the servers that are wanted and waits until they serve. On an error nothing is left.
@@ -44,6 +45,9 @@ func (s *Sandbox) Deaths() <-chan *supervisor.Death { return s.servers.Deaths() 
 
 // Close stops the servers and removes their data, also when ctx has ended.
 func (s *Sandbox) Close(ctx context.Context) error {
+	if s.release != nil {
+		defer s.release()
+	}
 	if s.servers != nil {
 		if err := s.servers.StopAll(ctx); err != nil {
 			return err
@@ -60,10 +64,11 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return err
 	}
-	ports, err := FreePorts(ctx)
+	ports, release, err := FreePorts(ctx)
 	if err != nil {
 		return err
 	}
+	s.release = release
 	var parts []supervisor.Part
 	var postgres server.Postgres
 	if w.Postgres {
