@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
 
 	"example.com/todo/todo-service/internal/task"
 )
@@ -24,7 +22,6 @@ const (
 	listTTL           = 300 // seconds
 	readTimeout       = 100 * time.Millisecond
 	invalidateTimeout = 200 * time.Millisecond
-	queryTimeout      = 5 * time.Second // of a query that several readers share
 )
 
 // ListCache keeps the answer to the unfiltered list beside the database.
@@ -35,10 +32,12 @@ const (
 // flush or an eviction, and they have no lifetime: one that vanished only
 // refuses fills.
 type ListCache struct {
-	client  goredis.UniversalClient
-	keys    []string // list, beside, generation: the KEYS of every script
-	flights singleflight.Group
-	outage  outage
+	client goredis.UniversalClient
+	keys   []string // list, beside, generation: the KEYS of every script
+	turns  turns
+	outage outage
+
+	readTimeout, invalidateTimeout time.Duration
 
 	// Invalidations that failed, and how many of those a later one made good.
 	// While they differ this process does not trust the cache.
@@ -70,14 +69,16 @@ func NewListCache(client goredis.UniversalClient, prefix string, log *slog.Logge
 	}
 	key := prefix + "tasks:all"
 	return &ListCache{
-		client:      client,
-		keys:        []string{key, key + ":beside", key + ":generation"},
-		outage:      outage{log: log, what: "lists are read from the database"},
-		hits:        counter("cache_hits_total", "Lists answered from Redis."),
-		misses:      counter("cache_misses_total", "Lists answered from the database."),
-		errors:      counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
-		refused:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
-		unconfirmed: counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
+		client:            client,
+		keys:              []string{key, key + ":beside", key + ":generation"},
+		readTimeout:       readTimeout,
+		invalidateTimeout: invalidateTimeout,
+		outage:            outage{log: log, what: "lists are read from the database"},
+		hits:              counter("cache_hits_total", "Lists answered from Redis."),
+		misses:            counter("cache_misses_total", "Lists answered from the database."),
+		errors:            counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
+		refused:           counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
+		unconfirmed:       counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
 	}
 }
 
@@ -86,17 +87,22 @@ func NewListCache(client goredis.UniversalClient, prefix string, log *slog.Logge
 //
 // Readers that miss at the same time share one query, which has a deadline of
 // its own and survives the reader that began it; each reader still leaves when
-// its own ctx ends. When Redis fails, the reader runs query by itself. The errors
-// are those of query, and ctx's. The body belongs to the cache: don't change it.
-func (c *ListCache) Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (list task.CachedList, err error) {
+// its own ctx ends. While Redis fails, the readers that come during a query
+// share the next one. The errors are those of query, and ctx's. The body belongs
+// to the cache: don't change it.
+func (c *ListCache) Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (task.CachedList, error) {
 	found, err := c.look(ctx)
+	list := found.list
 	switch {
 	case err != nil:
-		list.Body, list.Link, err = query(ctx)
-	case found.list.Hit:
-		list = found.list
-	default:
-		list, err = c.share(ctx, found.generation, query)
+		list, err = c.turns.take(ctx, "", func(ctx context.Context) (task.CachedList, error) {
+			body, link, err := query(ctx)
+			return task.CachedList{Body: body, Link: link}, err
+		})
+	case !list.Hit:
+		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (task.CachedList, error) {
+			return c.refill(ctx, query)
+		})
 	}
 	if list.Hit {
 		c.hits.Inc()
@@ -121,7 +127,7 @@ func (c *ListCache) Invalidate(ctx context.Context) error {
 
 func (c *ListCache) replaceGeneration(ctx context.Context) error {
 	owed := c.owed.Load()
-	bounded, cancel := context.WithTimeout(ctx, invalidateTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.invalidateTimeout)
 	defer cancel()
 	if err := invalidateScript.Run(bounded, c.client, c.keys, rand.Text()).Err(); err != nil {
 		return c.failed(ctx, err)
@@ -137,16 +143,10 @@ func (c *ListCache) replaceGeneration(ctx context.Context) error {
 
 // look reads the cache, in one round trip when there is a list or a generation.
 func (c *ListCache) look(ctx context.Context) (entry, error) {
-	if c.outage.paused() {
-		c.errors.Inc()
-		return entry{}, errPaused
+	if err := c.trust(ctx); err != nil {
+		return entry{}, err
 	}
-	if c.repaid.Load() < c.owed.Load() {
-		if err := c.replaceGeneration(ctx); err != nil {
-			return entry{}, err
-		}
-	}
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.readTimeout)
 	defer cancel()
 	values, err := c.client.MGet(bounded, c.keys...).Result()
 	if err != nil {
@@ -160,9 +160,24 @@ func (c *ListCache) look(ctx context.Context) (entry, error) {
 	return found, nil
 }
 
+// trust makes good what earlier invalidations owe, and fails while Redis does.
+func (c *ListCache) trust(ctx context.Context) error {
+	if c.outage.paused() {
+		c.errors.Inc()
+		return errPaused
+	}
+	if c.repaid.Load() < c.owed.Load() {
+		return c.replaceGeneration(ctx)
+	}
+	return nil
+}
+
 // begin looks again and makes sure that there is a generation.
 func (c *ListCache) begin(ctx context.Context) (entry, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	if err := c.trust(ctx); err != nil {
+		return entry{}, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, c.readTimeout)
 	defer cancel()
 	values, err := beginScript.Run(bounded, c.client, c.keys, rand.Text()).Slice()
 	if err != nil {
@@ -174,30 +189,7 @@ func (c *ListCache) begin(ctx context.Context) (entry, error) {
 	return c.entry(ctx, values[2], values[3], values[0]), nil
 }
 
-// share runs one query per generation at a time. A reader may take the outcome
-// of a query that began before it asked: it read the very generation that was
-// noted before that query, so no write was confirmed in between.
-func (c *ListCache) share(ctx context.Context, generation string, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
-	flight := c.flights.DoChan(generation, func() (list any, err error) {
-		defer func() {
-			if p := recover(); p != nil { // nobody above would catch it
-				err = fmt.Errorf("list query panicked: %v\n%s", p, debug.Stack())
-			}
-		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
-		defer cancel()
-		return c.refill(ctx, query)
-	})
-	select {
-	case outcome := <-flight:
-		list, _ := outcome.Val.(task.CachedList)
-		return list, outcome.Err
-	case <-ctx.Done():
-		return task.CachedList{}, ctx.Err()
-	}
-}
-
-// refill looks once more, because the flight before this one may have stored the
+// refill looks once more, because the turn before this one may have stored the
 // list after the reader missed it, and otherwise queries and stores.
 func (c *ListCache) refill(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
 	noted, beginErr := c.begin(ctx)
@@ -220,7 +212,7 @@ func (c *ListCache) fill(ctx context.Context, generation string, body []byte, li
 		c.rubbish(ctx, err)
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.readTimeout)
 	defer cancel()
 	stored, err := fillScript.Run(bounded, c.client, c.keys, generation, body, next, listTTL).Bool()
 	switch {

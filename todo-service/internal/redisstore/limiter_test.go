@@ -1,0 +1,312 @@
+package redisstore_test
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+var addr = netip.MustParseAddr("192.0.2.7")
+
+func openLimiter(t *testing.T, requests int, window time.Duration) (*server, *redisstore.Limiter) {
+	t.Helper()
+	s := openRedis(t)
+	return s, newLimiter(s, requests, window)
+}
+
+func newLimiter(s *server, requests int, window time.Duration) *redisstore.Limiter {
+	limiter := redisstore.NewLimiter(s, s.prefix, requests, window, s.log(), nil)
+	limiter.BePatient()
+	return limiter
+}
+
+func allow(t *testing.T, l *redisstore.Limiter, addr string) task.Budget {
+	t.Helper()
+	var from netip.Addr
+	if addr != "" {
+		from = netip.MustParseAddr(addr)
+	}
+	budget := l.Allow(t.Context(), from)
+	if !budget.Counted {
+		t.Fatal("Redis did not answer")
+	}
+	return budget
+}
+
+func TestABudgetIsSpentAndThenRefused(t *testing.T) {
+	t.Parallel()
+	_, limiter := openLimiter(t, 3, time.Minute)
+	for i, want := range []task.Budget{
+		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 2, Counted: true},
+		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 1, Counted: true},
+		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 0, Counted: true},
+		{Allowed: false, Limit: 3, Window: time.Minute, Remaining: 0, Counted: true},
+		{Allowed: false, Limit: 3, Window: time.Minute, Remaining: 0, Counted: true},
+	} {
+		got := allow(t, limiter, "192.0.2.7")
+		if got.Reset <= 50*time.Second || got.Reset > time.Minute {
+			t.Errorf("request %d: reset in %v, want about a minute", i, got.Reset)
+		}
+		if !got.Allowed && got.RetryAfter != got.Reset {
+			t.Errorf("request %d: retry after %v, want when the first leaves, in %v", i, got.RetryAfter, got.Reset)
+		}
+		if got.Allowed && got.RetryAfter != 0 {
+			t.Errorf("request %d: allowed, and told to retry after %v", i, got.RetryAfter)
+		}
+		got.Reset, got.RetryAfter = 0, 0
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("request %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+func TestWhoSharesABudget(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, first, second string
+		key                 string // of the first
+		shared              bool
+	}{
+		{"one IPv4 address", "192.0.2.7", "192.0.2.7", "192.0.2.7", true},
+		{"two IPv4 addresses", "192.0.2.7", "192.0.2.8", "192.0.2.7", false},
+		{"the same, mapped into IPv6", "192.0.2.7", "::ffff:192.0.2.7", "192.0.2.7", true},
+		{"two mapped addresses", "::ffff:192.0.2.7", "::ffff:192.0.2.8", "192.0.2.7", false},
+		{"two hosts of one /64", "2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:2::/64", true},
+		{"two networks", "2001:db8:1:2::1", "2001:db8:1:3::1", "2001:db8:1:2::/64", false},
+		{"two zones", "fe80::1%eth0", "fe80::2%eth1", "fe80::/64", true},
+		{"two without an address", "", "", "unknown", true},
+		{"with and without", "192.0.2.7", "", "192.0.2.7", false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, limiter := openLimiter(t, 1, time.Minute)
+			if !allow(t, limiter, c.first).Allowed {
+				t.Fatal("the first request was refused")
+			}
+			if keys := s.Keys(t.Context(), s.prefix+"*").Val(); !slices.Equal(keys, []string{s.prefix + "ratelimit:" + c.key}) {
+				t.Errorf("the keys are %q", keys)
+			}
+			if shared := !allow(t, limiter, c.second).Allowed; shared != c.shared {
+				t.Errorf("shared: %v, want %v", shared, c.shared)
+			}
+		})
+	}
+}
+
+func TestTheWindowSlides(t *testing.T) {
+	t.Parallel()
+	const window = 300 * time.Millisecond
+	s, limiter := openLimiter(t, 2, window)
+	clock := func() time.Time { return s.Time(t.Context()).Val() }
+	allow(t, limiter, "192.0.2.7")
+	passTime(t, s, window/2)
+	allow(t, limiter, "192.0.2.7")
+	secondAt := clock() // or a little earlier
+	third := allow(t, limiter, "192.0.2.7")
+	for !third.Allowed { // refusals must not postpone it
+		passTime(t, s, third.RetryAfter)
+		secondLeavesIn := secondAt.Add(window).Sub(clock())
+		third = allow(t, limiter, "192.0.2.7")
+		if third.Allowed && third.Remaining == 0 && third.Reset > secondLeavesIn {
+			t.Errorf("the oldest leaves in %v, want at most %v: the first has left, and is not to be counted from the third", third.Reset, secondLeavesIn)
+		}
+	}
+	passTime(t, s, window)
+	if got := allow(t, limiter, "192.0.2.7").Remaining; got != 1 {
+		t.Errorf("after a window without requests %d remain, want 1", got)
+	}
+}
+
+func TestARequestOneWindowOldCountsNoMore(t *testing.T) {
+	t.Parallel()
+	const window = time.Minute
+	cases := []struct {
+		name string
+		age  time.Duration
+		want bool
+	}{
+		{"exactly a window old", window, true},
+		{"a second short of it", window - time.Second, false},
+		{"from a clock since set back", -time.Hour, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, limiter := openLimiter(t, 1, window)
+			key := s.prefix + "ratelimit:192.0.2.7"
+			then := s.Time(t.Context()).Val().Add(-c.age)
+			s.ZAdd(t.Context(), key, goredis.Z{Score: float64(then.UnixMicro()), Member: "earlier"})
+			if got := allow(t, limiter, "192.0.2.7").Allowed; got != c.want {
+				t.Errorf("allowed: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestALoweredLimitHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	s, generous := openLimiter(t, 5, time.Minute)
+	for range 4 {
+		allow(t, generous, "192.0.2.7")
+	}
+	got := allow(t, newLimiter(s, 2, time.Minute), "192.0.2.7")
+	if got.Allowed || got.Remaining != 0 {
+		t.Errorf("allowed: %v with %d left, want a refusal", got.Allowed, got.Remaining)
+	}
+	if got.RetryAfter <= got.Reset { // three must leave, not one
+		t.Errorf("retry after %v, but the first of three leaves in %v", got.RetryAfter, got.Reset)
+	}
+}
+
+func TestManyAtOnceNeverPassTheLimit(t *testing.T) {
+	t.Parallel()
+	const clients, limit, window = 64, 40, 250 * time.Millisecond
+	s := openRedis(t)
+	var replicas []*redisstore.Limiter
+	for range 3 {
+		replicas = append(replicas, newLimiter(s, limit, window))
+	}
+	type request struct{ sent, answered time.Time }
+	var (
+		mu      sync.Mutex
+		allowed []request
+		group   sync.WaitGroup
+		end     = time.Now().Add(8 * window)
+	)
+	for i := range clients {
+		group.Go(func() {
+			for time.Now().Before(end) {
+				sent := time.Now()
+				budget := replicas[i%3].Allow(t.Context(), addr)
+				answered := time.Now()
+				if !budget.Counted {
+					t.Error("Redis did not answer")
+					return
+				}
+				if budget.Allowed {
+					mu.Lock()
+					allowed = append(allowed, request{sent, answered})
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	group.Wait()
+	slices.SortFunc(allowed, func(a, b request) int { return cmp.Compare(a.sent.UnixNano(), b.sent.UnixNano()) })
+	for i, first := range allowed {
+		inside := 0
+		for _, other := range allowed[i:] {
+			if other.answered.Before(first.sent.Add(window)) {
+				inside++
+			}
+		}
+		if inside > limit {
+			t.Fatalf("%d requests within one window, want at most %d", inside, limit)
+		}
+	}
+	if len(allowed) < 4*limit {
+		t.Errorf("%d requests passed in 8 windows of %d: the window does not slide", len(allowed), limit)
+	}
+}
+
+func TestEveryKeyHasALifetime(t *testing.T) {
+	t.Parallel()
+	const window = 200 * time.Millisecond
+	s, limiter := openLimiter(t, 2, window)
+	key := s.prefix + "ratelimit:192.0.2.7"
+	for range 5 {
+		allow(t, limiter, "192.0.2.7")
+		if ttl := s.PTTL(t.Context(), key).Val(); ttl <= 0 && s.Exists(t.Context(), key).Val() == 1 || ttl > window+time.Millisecond {
+			t.Errorf("the key lives for %v, want at most the window", ttl)
+		}
+	}
+	eventually(t, "the key is gone", func() bool { return s.Exists(t.Context(), key).Val() == 0 })
+}
+
+func TestAKeyOfAnotherTypeHeals(t *testing.T) {
+	t.Parallel()
+	s, limiter := openLimiter(t, 1, time.Minute)
+	s.Set(t.Context(), s.prefix+"ratelimit:192.0.2.7", "rubbish", 0)
+	for _, want := range []bool{true, false} {
+		if got := allow(t, limiter, "192.0.2.7").Allowed; got != want {
+			t.Errorf("allowed: %v, want %v", got, want)
+		}
+	}
+}
+
+func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
+	t.Parallel()
+	s, limiter := openLimiter(t, 1, time.Minute)
+	for _, want := range []bool{true, false} {
+		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := allow(t, limiter, "192.0.2.7").Allowed; got != want {
+			t.Errorf("allowed: %v, want %v", got, want)
+		}
+	}
+}
+
+func TestWithoutRedisRequestsPass(t *testing.T) {
+	t.Parallel()
+	for name, server := range map[string]string{"down": absentServer(t), "frozen": frozenServer(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, server)
+			limiter := redisstore.NewLimiter(s, s.prefix, 5, time.Minute, s.log(), s.reg)
+			const requests = 200
+			var quickest, total time.Duration = time.Hour, 0
+			for range requests {
+				began := time.Now()
+				got := limiter.Allow(t.Context(), addr)
+				took := time.Since(began)
+				quickest, total = min(quickest, took), total+took
+				if diff := gocmp.Diff(task.Budget{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
+					t.Fatalf("budget (-want +got):\n%s", diff)
+				}
+			}
+			if quickest > 50*time.Millisecond || total > requests*50*time.Millisecond/4 {
+				t.Errorf("%d requests waited %v, the quickest %v: only the first few may pay", requests, total, quickest)
+			}
+			if got := s.count(t, "todo_ratelimit_unavailable_total"); got != requests {
+				t.Errorf("counted %d, want %d", got, requests)
+			}
+			if lines := s.logged.lines(); len(lines) != 1 || !strings.Contains(lines[0], "uncounted") {
+				t.Errorf("logged %q, want one line for the outage", lines)
+			}
+		})
+	}
+}
+
+func TestTheLimiterHealsWhenRedisIsBack(t *testing.T) {
+	t.Parallel()
+	s, limiter := openLimiter(t, 1000, time.Minute)
+	s.wire.cut.Store(true)
+	for range 20 {
+		if got := limiter.Allow(t.Context(), addr); !got.Allowed || got.Counted {
+			t.Fatalf("during the outage: %+v", got)
+		}
+	}
+	s.wire.cut.Store(false)
+	eventually(t, "requests are counted and the end is logged", func() bool {
+		return limiter.Allow(t.Context(), addr).Counted && len(s.logged.lines()) == 2
+	})
+}
+
+// passTime waits until so much time has passed on Redis' clock.
+func passTime(t *testing.T, s *server, d time.Duration) {
+	t.Helper()
+	end := s.Time(t.Context()).Val().Add(d)
+	eventually(t, "Redis' clock has moved on", func() bool { return !s.Time(t.Context()).Val().Before(end) })
+}

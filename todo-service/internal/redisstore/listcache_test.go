@@ -1,0 +1,404 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+const list = "tasks:all"
+
+// database is what is queried on a miss.
+type database struct {
+	body    string
+	queries atomic.Int64
+	during  func() // between reading and answering
+}
+
+func (d *database) query(context.Context) (body []byte, link string, err error) {
+	d.queries.Add(1)
+	body = []byte(d.body)
+	if d.during != nil {
+		d.during()
+	}
+	return body, `</tasks?after=7>; rel="next"`, nil
+}
+
+func (d *database) answer(hit bool) task.CachedList {
+	return task.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, Hit: hit}
+}
+
+func openCache(t *testing.T) (*server, *redisstore.ListCache) {
+	t.Helper()
+	s := openRedis(t)
+	cache := redisstore.NewListCache(s, s.prefix, s.log(), s.reg)
+	cache.BePatient()
+	return s, cache
+}
+
+func load(t *testing.T, cache *redisstore.ListCache, d *database) task.CachedList {
+	t.Helper()
+	got, err := cache.Load(t.Context(), d.query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func expectLoad(t *testing.T, cache *redisstore.ListCache, d *database, hit bool) {
+	t.Helper()
+	if diff := cmp.Diff(d.answer(hit), load(t, cache, d)); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSecondReaderIsAnsweredFromTheBytesInRedis(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: "[{\"id\":1,\"title\":\"Löwe & <b>\"}]\n"}
+	expectLoad(t, cache, d, false)
+	if got := s.Get(t.Context(), s.prefix+list).Val(); got != d.body {
+		t.Errorf("the key holds %q, want exactly %q", got, d.body)
+	}
+	if ttl := s.TTL(t.Context(), s.prefix+list).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
+		t.Errorf("the key lives for %v, want 300 s", ttl)
+	}
+	before := s.wire.trips.Load()
+	expectLoad(t, cache, d, true)
+	if trips := s.wire.trips.Load() - before; trips != 1 {
+		t.Errorf("the hit took %d round trips", trips)
+	}
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d queries, want 1", got)
+	}
+	if hits, misses := s.count(t, "cache_hits_total"), s.count(t, "cache_misses_total"); hits != 1 || misses != 1 {
+		t.Errorf("counted %d hits and %d misses, want one of each", hits, misses)
+	}
+}
+
+func TestAnInvalidatedListIsReadAgain(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: `[1]`}
+	expectLoad(t, cache, d, false)
+	d.body = `[2]`
+	if err := cache.Invalidate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.Keys(t.Context(), s.prefix+list+"*").Val(); len(left) != 1 {
+		t.Errorf("after the invalidation there are %q, want the generation alone", left)
+	}
+	expectLoad(t, cache, d, false)
+	expectLoad(t, cache, d, true)
+}
+
+func TestAListThatAWriteOvertookIsNotStored(t *testing.T) {
+	t.Parallel()
+	overtake := map[string]func(s *server, cache *redisstore.ListCache){
+		"a write":           func(_ *server, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background()) },
+		"a lost generation": func(s *server, _ *redisstore.ListCache) { s.Del(context.Background(), s.prefix+list+":generation") },
+		"a write after a lost one": func(s *server, cache *redisstore.ListCache) {
+			s.Del(context.Background(), s.prefix+list+":generation")
+			_ = cache.Invalidate(context.Background())
+		},
+		"another reader after that": func(s *server, cache *redisstore.ListCache) {
+			s.Del(context.Background(), s.prefix+list+":generation")
+			other := &database{body: `["new"]`}
+			if _, err := cache.Load(context.Background(), other.query); err != nil {
+				panic(err)
+			}
+		},
+	}
+	for name, happens := range overtake {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cache := openCache(t)
+			d := &database{body: `["old"]`, during: func() { happens(s, cache) }}
+			load(t, cache, d)
+			if got := s.Get(t.Context(), s.prefix+list).Val(); strings.Contains(got, "old") {
+				t.Errorf("the overtaken list was stored: %s", got)
+			}
+			if got := s.count(t, "todo_cache_fills_refused_total"); got != 1 {
+				t.Errorf("counted %d refused fills, want 1", got)
+			}
+		})
+	}
+}
+
+func TestReadersThatMissTogetherShareOneQuery(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	const readers = 1_000
+	d := &database{body: `[1]`, during: func() {
+		if !wait(func() bool { return s.wire.trips.Load() > readers/2 }) {
+			t.Error("half of the readers never came")
+		}
+	}}
+	var group sync.WaitGroup
+	var failed atomic.Int64
+	for range readers {
+		group.Go(func() {
+			got, err := cache.Load(t.Context(), d.query)
+			if err != nil || string(got.Body) != d.body {
+				failed.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d readers made %d queries, want 1", readers, got)
+	}
+	if got := failed.Load(); got != 0 {
+		t.Errorf("%d readers had no answer", got)
+	}
+}
+
+func TestAReaderAfterAWriteDoesNotShareTheQueryThatBeganBefore(t *testing.T) {
+	t.Parallel()
+	_, cache := openCache(t)
+	began, release := make(chan struct{}), make(chan struct{})
+	old := &database{body: `["old"]`, during: func() { close(began); <-release }}
+	var early sync.WaitGroup
+	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
+	<-began
+	if err := cache.Invalidate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expectLoad(t, cache, &database{body: `["new"]`}, false)
+	close(release)
+	early.Wait()
+	expectLoad(t, cache, &database{body: `["new"]`}, true)
+}
+
+func TestWithoutRedisReadersShareTheNextQueryAndNeverTheOneUnderWay(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	s.wire.cut.Store(true)
+	began, release := make(chan struct{}), make(chan struct{})
+	old := &database{body: `["old"]`, during: func() { close(began); <-release }}
+	var early, late sync.WaitGroup
+	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
+	<-began
+
+	const readers = 200
+	d := &database{body: `["new"]`}
+	var wrong atomic.Int64
+	for range readers {
+		late.Go(func() {
+			got, err := cache.Load(t.Context(), d.query)
+			if err != nil || string(got.Body) != d.body {
+				wrong.Add(1)
+			}
+		})
+	}
+	eventually(t, "all readers have asked", func() bool { return s.count(t, "todo_cache_errors_total") == readers+1 })
+	close(release)
+	early.Wait()
+	late.Wait()
+	if got := wrong.Load(); got != 0 {
+		t.Errorf("%d readers were not answered with what they had to see", got)
+	}
+	if got := d.queries.Load(); got > readers/2 {
+		t.Errorf("%d readers made %d queries", readers, got)
+	}
+}
+
+func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
+	t.Parallel()
+	_, cache := openCache(t)
+	began, release := make(chan struct{}), make(chan struct{})
+	d := &database{body: `[1]`, during: func() { close(began); <-release }}
+	query := func(ctx context.Context) ([]byte, string, error) {
+		body, link, err := d.query(ctx)
+		return body, link, errors.Join(err, ctx.Err())
+	}
+	first, leave := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		if _, err := cache.Load(first, query); !errors.Is(err, context.Canceled) {
+			t.Errorf("the reader that left was told %v", err)
+		}
+	})
+	<-began
+	joined := make(chan struct{})
+	readers.Go(func() {
+		close(joined)
+		got, err := cache.Load(t.Context(), query)
+		if err != nil || string(got.Body) != d.body {
+			t.Errorf("the reader that stayed got %q, %v", got.Body, err)
+		}
+	})
+	<-joined
+	leave()
+	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := cache.Load(impatient, query); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the reader whose time ran out was told %v", err)
+	}
+	close(release)
+	readers.Wait()
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d queries, want 1", got)
+	}
+}
+
+func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	down := errors.New("connection refused")
+	_, err := cache.Load(t.Context(), func(context.Context) ([]byte, string, error) { return nil, "", down })
+	if !errors.Is(err, down) {
+		t.Errorf("got %v, want the query's error", err)
+	}
+	_, err = cache.Load(t.Context(), func(context.Context) ([]byte, string, error) { panic("index out of range") })
+	if err == nil || !strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("got %v, want the panic as an error", err)
+	}
+	if s.Exists(t.Context(), s.prefix+list).Val() != 0 {
+		t.Error("a list was stored")
+	}
+}
+
+func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
+	t.Parallel()
+	for name, addr := range map[string]string{"down": absentServer(t), "frozen": frozenServer(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, addr)
+			cache := redisstore.NewListCache(s, s.prefix, s.log(), s.reg)
+			d := &database{body: `[1]`}
+			const reads = 50
+			began := time.Now()
+			for range reads {
+				expectLoad(t, cache, d, false)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("%d reads took %v", reads, took)
+			}
+			if err := cache.Invalidate(t.Context()); err == nil {
+				t.Error("an invalidation was confirmed by nobody")
+			}
+			for counter, want := range map[string]int{
+				"cache_hits_total":                           0,
+				"cache_misses_total":                         reads,
+				"todo_cache_errors_total":                    reads + 1,
+				"todo_cache_unconfirmed_invalidations_total": 1,
+			} {
+				if got := s.count(t, counter); got != want {
+					t.Errorf("%s is %d, want %d", counter, got, want)
+				}
+			}
+			if lines := s.logged.lines(); len(lines) != 1 {
+				t.Errorf("logged %d lines, want one for the outage:\n%s", len(lines), strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+func TestRubbishInTheCacheIsNeverServedAndHeals(t *testing.T) {
+	t.Parallel()
+	body, beside, generation := list, list+":beside", list+":generation"
+	cases := map[string]func(s *server){
+		"another list": func(s *server) { s.Set(context.Background(), s.prefix+body, `[{"id":666}]`, 0) },
+		"not JSON":     func(s *server) { s.Set(context.Background(), s.prefix+body, "rubbish", 0) },
+		"cut short":    func(s *server) { s.SetRange(context.Background(), s.prefix+body, 2, "x") },
+		"empty":        func(s *server) { s.Set(context.Background(), s.prefix+body, "", 0) },
+		"list of another type": func(s *server) {
+			s.Del(context.Background(), s.prefix+body)
+			s.LPush(context.Background(), s.prefix+body, 1)
+		},
+		"nothing beside": func(s *server) { s.Del(context.Background(), s.prefix+beside) },
+		"rubbish beside": func(s *server) { s.Set(context.Background(), s.prefix+beside, "{", 0) },
+		"beside of another type": func(s *server) {
+			s.Del(context.Background(), s.prefix+beside)
+			s.HSet(context.Background(), s.prefix+beside, "a", 1)
+		},
+		"generation of another type": func(s *server) {
+			s.Del(context.Background(), s.prefix+generation, s.prefix+body)
+			s.SAdd(context.Background(), s.prefix+generation, 1)
+		},
+	}
+	for name, spoil := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cache := openCache(t)
+			d := &database{body: `[1,2,3]`}
+			expectLoad(t, cache, d, false)
+			spoil(s)
+			expectLoad(t, cache, d, false)
+			expectLoad(t, cache, d, true)
+			if s.count(t, "todo_cache_errors_total") == 0 {
+				t.Error("the rubbish was not counted")
+			}
+			if lines := s.logged.lines(); len(lines) != 1 || !strings.Contains(lines[0], "rubbish") {
+				t.Errorf("logged %q, want one line about it", lines)
+			}
+		})
+	}
+}
+
+func TestAListWhoseInvalidationFailedIsNotServedByThisReplica(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	expectLoad(t, cache, &database{body: `["old"]`}, false)
+	s.wire.cut.Store(true)
+	if err := cache.Invalidate(t.Context()); !errors.Is(err, errCut) {
+		t.Errorf("Invalidate returned %v", err)
+	}
+	d := &database{body: `["new"]`}
+	expectLoad(t, cache, d, false)
+	s.wire.cut.Store(false)
+	expectLoad(t, cache, d, false)
+	eventually(t, "the cache serves again", func() bool { return load(t, cache, d).Hit })
+	if got := s.Get(t.Context(), s.prefix+list).Val(); got != d.body {
+		t.Errorf("the key holds %s", got)
+	}
+}
+
+func TestTheCacheHealsWhenRedisIsBack(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: `[1]`}
+	s.wire.cut.Store(true)
+	for range 20 {
+		expectLoad(t, cache, d, false)
+	}
+	s.wire.cut.Store(false)
+	eventually(t, "the end of the outage is logged", func() bool {
+		load(t, cache, d)
+		return len(s.logged.lines()) == 2
+	})
+	expectLoad(t, cache, d, true)
+}
+
+func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: `[1]`}
+	flush := func() {
+		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		flush()
+		if err := cache.Invalidate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		flush()
+		d.body = fmt.Sprintf(`[%q]`, t.Name())
+		d.during = flush
+		expectLoad(t, cache, d, false)
+		expectLoad(t, cache, d, true)
+	}
+}
