@@ -16,8 +16,8 @@ import (
 
 // Watcher follows the log of changes. Watch hands every announcement behind the
 // place that token names to deliver, one at a time and in order, until ctx ends
-// or deliver fails; an empty token means from now on. A token that is no place
-// in the log is refused (fault.Gone).
+// or deliver fails; an empty token means from now on. What is no token is
+// refused (fault.Invalid), and a token that is no place in the log (fault.Gone).
 type Watcher interface {
 	Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error
 }

@@ -105,10 +105,12 @@ func TestRequestsWithoutABodyNeedNoContentType(t *testing.T) {
 func TestHeadAnswersLikeGetWithoutTheBody(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.create(t, `{"title":"A"}`)
+	for range 100 { // more than the server would buffer, and so measure, by itself
+		s.create(t, `{"title":"A"}`)
+	}
 	server := httptest.NewServer(s)
 	defer server.Close()
-	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks/1", "/tasks/2"} {
+	for _, target := range []string{"/tasks", "/tasks?limit=100", "/tasks/1", "/tasks/101"} {
 		got, err := server.Client().Get(server.URL + target)
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +121,7 @@ func TestHeadAnswersLikeGetWithoutTheBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer head.Body.Close()
-		if data, _ := io.ReadAll(head.Body); len(data) > 0 || head.StatusCode != got.StatusCode || head.ContentLength != got.ContentLength {
+		if data, _ := io.ReadAll(head.Body); len(data) > 0 || got.ContentLength <= 0 || head.StatusCode != got.StatusCode || head.ContentLength != got.ContentLength {
 			t.Errorf("HEAD %s: %s, length %d, body %q; GET: %s, length %d", target, head.Status, head.ContentLength, data, got.Status, got.ContentLength)
 		}
 		wantHeader(t, answer{Header: head.Header}, map[string]string{"ETag": got.Header.Get("ETag"), "Content-Type": got.Header.Get("Content-Type")})
