@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc"
 
 	"example.com/todo/platform/fault"
-	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -18,16 +17,21 @@ type Limiter interface {
 	Allow(ctx context.Context, client netip.Addr) task.Budget
 }
 
+// Peers tells which client a call came from.
+type Peers interface {
+	FromGRPC(ctx context.Context) netip.Addr
+}
+
 // Limit holds the interceptors that spend a client's budget: one for each unary
 // call, one for each stream however long it lasts. Health and reflection are
 // free. A call beyond the budget is refused (fault.Exhausted).
 type Limit struct {
 	limiter Limiter
-	peers   peer.Resolver
+	peers   Peers
 }
 
 // NewLimit returns the interceptors.
-func NewLimit(limiter Limiter, peers peer.Resolver) Limit {
+func NewLimit(limiter Limiter, peers Peers) Limit {
 	return Limit{limiter: limiter, peers: peers}
 }
 

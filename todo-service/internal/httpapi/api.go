@@ -13,7 +13,6 @@ import (
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
-	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -29,6 +28,11 @@ type Limiter interface {
 	Allow(ctx context.Context, client netip.Addr) task.Budget
 }
 
+// Peers tells which client a request came from.
+type Peers interface {
+	FromHTTP(r *http.Request) netip.Addr
+}
+
 type api struct {
 	tasks *task.Service
 	lists ListCache
@@ -36,7 +40,7 @@ type api struct {
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
-func New(tasks *task.Service, lists ListCache, limiter Limiter, peers peer.Resolver) http.Handler {
+func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) http.Handler {
 	a := &api{tasks: tasks, lists: lists}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))

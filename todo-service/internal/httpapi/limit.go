@@ -7,13 +7,12 @@ import (
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
-	"example.com/todo/todo-service/internal/peer"
 )
 
 // limited counts each request against its client's budget and says in each
 // answer what is left of it, in the fields of
 // draft-ietf-httpapi-ratelimit-headers-10.
-func limited(next http.Handler, limiter Limiter, peers peer.Resolver) http.Handler {
+func limited(next http.Handler, limiter Limiter, peers Peers) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
 		header := w.Header()
