@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
 type statsJSON struct {
@@ -26,14 +28,14 @@ func stats(t *testing.T) statsJSON {
 	return decode[statsJSON](t, request(t, http.DefaultClient, http.MethodGet, "http://"+system.env["STATS_HTTP_ADDR"]+"/stats", ""), http.StatusOK)
 }
 
-// settled waits until stats-service has counted everything there is.
-func settled(t *testing.T) statsJSON {
+// settled waits until stats-service has counted every record that the topic has now.
+func settled(t *testing.T, client sarama.Client) statsJSON {
 	t.Helper()
+	consumed(t, client, "stats-service")
 	var s statsJSON
-	eventually(t, 30*time.Second, func() error {
-		s = stats(t)
-		if s.Lag == nil || *s.Lag != 0 || !s.Complete {
-			return fmt.Errorf("not settled: %+v", s)
+	eventually(t, 10*time.Second, func() error {
+		if s = stats(t); !s.Complete || s.Lag == nil || *s.Lag != 0 {
+			return fmt.Errorf("incomplete, or behind the topic: %+v", s)
 		}
 		return nil
 	})
@@ -58,10 +60,9 @@ func notifications(t *testing.T) []string {
 	return titles
 }
 
-// notified waits until exactly these titles, among those with the prefix, were
-// notified in this order. A sentinel completed behind them shows that no further
-// notification is on its way, if it falls to the same partition; so callers that
-// look for duplicates send one for each partition.
+// notified waits until the titles with this prefix that were notified are these,
+// in this order. To see that there is no further one, wait until the group has
+// consumed the topic, and then ask.
 func notified(t *testing.T, prefix string, want ...string) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {

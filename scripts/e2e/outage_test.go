@@ -26,9 +26,10 @@ func TestCompletionsDuringANotificationOutageAreNotifiedOnceEach(t *testing.T) {
 }
 
 func TestWritesGoOnDuringAKafkaOutageAndAreDeliveredInOrder(t *testing.T) {
-	before := settled(t)
+	client := kafkaClient(t)
+	before := settled(t, client)
 	first := create(t, "Kafka away 1")
-	from := ends(t, kafkaClient(t), topic)
+	from := ends(t, client, topic)
 
 	system.stop(t, "kafka")
 	tasks := []taskJSON{first, create(t, "Kafka away 2"), create(t, "Kafka away 3")}
@@ -42,7 +43,7 @@ func TestWritesGoOnDuringAKafkaOutageAndAreDeliveredInOrder(t *testing.T) {
 	complete(t, first.ID)
 	system.start(t, "kafka")
 
-	client := kafkaClient(t)
+	client = kafkaClient(t)
 	key := fmt.Sprintf("task-%d", first.ID)
 	var kinds []string
 	for _, record := range readUntil(t, client, topic, from, 3, func(m *sarama.ConsumerMessage) bool {
@@ -65,7 +66,7 @@ func TestWritesGoOnDuringAKafkaOutageAndAreDeliveredInOrder(t *testing.T) {
 }
 
 func TestEverythingIsAnsweredWithoutRedisAndHealsWithIt(t *testing.T) {
-	before := settled(t)
+	before := settled(t, kafkaClient(t))
 	task := create(t, "Redis away")
 	with := slowest(t, task.ID)
 
