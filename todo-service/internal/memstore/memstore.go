@@ -101,7 +101,7 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	if err != nil {
 		return task.Task{}, err
 	}
-	draft := clone(before)
+	draft := before
 	e, err := change(&draft)
 	if err != nil {
 		return task.Task{}, err

@@ -97,9 +97,12 @@ func (c cursor) move(ctx context.Context, tx *sqlx.Tx, from, to int64) error {
 // snapshot so shows all that the previous holder numbered. The transaction is
 // short: nobody waits for Kafka while it holds the row.
 func (s *Store) number(ctx context.Context, limit int) error {
-	var waiting bool
-	err := s.get(ctx, &waiting, `SELECT EXISTS (SELECT FROM events WHERE seq IS NULL)`)
-	if err != nil || !waiting {
+	var pos int64
+	err := s.get(ctx, &pos, `SELECT pos FROM events WHERE seq IS NULL ORDER BY pos LIMIT 1`)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {

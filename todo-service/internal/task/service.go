@@ -136,9 +136,10 @@ func (s *Service) update(ctx context.Context, id int64, expected *int64, apply f
 	if err := checkID(id); err != nil {
 		return Task{}, err
 	}
+	// Once a try has made an event the change counts as made: a later try that
+	// finds no difference may have met the work of that one.
 	eventID, changed := newID(), false
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
-		changed = false
 		if expected != nil && *expected != t.Version {
 			return nil, stale(*t, *expected)
 		}

@@ -153,6 +153,31 @@ func TestSettlingOutlivesTheWriter(t *testing.T) {
 	}
 }
 
+// A try whose answer is lost makes the change, and the next one finds nothing
+// left to do.
+func TestAChangeMadeByALostTryIsSettled(t *testing.T) {
+	t.Parallel()
+	settled := 0
+	s := task.NewService(losesAnAnswer{memstore.New()}, time.Now, func(context.Context) { settled++ })
+	created, err := s.Create(t.Context(), "Learn Go", 1)
+	must(t, err)
+	done := true
+	_, err = s.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)
+	must(t, err)
+	if settled != 2 {
+		t.Errorf("settled %d times, want once for the creation and once for the change", settled)
+	}
+}
+
+type losesAnAnswer struct{ *memstore.Store }
+
+func (s losesAnAnswer) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	if _, err := s.Store.Update(ctx, id, change); err != nil {
+		return task.Task{}, err
+	}
+	return s.Store.Update(ctx, id, change)
+}
+
 type service struct {
 	*task.Service
 	store   *memstore.Store

@@ -21,7 +21,7 @@ CREATE TABLE events (
 	pos          bigint      GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
 	id           uuid        NOT NULL UNIQUE,
 	-- The place in the log that everyone reads: without gaps, given after the commit.
-	seq          bigint      UNIQUE CHECK (seq >= 1),
+	seq          bigint      CHECK (seq >= 1),
 	type         text        NOT NULL CHECK (type <> ''),
 	task_id      bigint      NOT NULL,
 	title        text        NOT NULL,
@@ -36,6 +36,8 @@ CREATE TABLE events (
 	-- One event for each version; in this order it is the task's history.
 	UNIQUE (task_id, version)
 );
+
+CREATE UNIQUE INDEX events_seq ON events (seq) WHERE seq IS NOT NULL;
 
 -- What has no place in the log yet.
 CREATE INDEX events_unnumbered ON events (pos) WHERE seq IS NULL;

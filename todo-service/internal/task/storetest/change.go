@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,10 @@ func testCreate(t *testing.T, s Store) {
 	}
 	wantTask(t, s, e.Task)
 	wantHistory(t, s, got.ID, e)
+
+	longest := create(t, s, strings.Repeat("🐹", task.MaxTitle), task.MaxPriority)
+	wantTask(t, s, longest.Task)
+	wantHistory(t, s, longest.Task.ID, longest)
 }
 
 func testUpdate(t *testing.T, s Store) {
