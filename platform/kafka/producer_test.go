@@ -129,6 +129,49 @@ func TestSendWritesOnceThoughAnswersAreLost(t *testing.T) {
 	}
 }
 
+// A record must not be taken for the repetition of one that was given up.
+func TestSendWritesAnotherRecordAfterOneGivenUp(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	producer := newProducer(t, w)
+	lost := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RequestTimedOut, Count: -1})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := producer.Send(ctx, []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("1")}}); err == nil {
+		t.Fatal("acknowledged without an answer")
+	}
+	lost.Remove()
+	if err := producer.Send(soon(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("2")}}); err != nil {
+		t.Fatal(err)
+	}
+	got := w.read(t, w.topic, 2)
+	if string(got[0].Value) != "1" || string(got[1].Value) != "2" {
+		t.Errorf("got %s, %s", got[0].Value, got[1].Value)
+	}
+}
+
+func TestSendTakesNewNumbersWhenKafkaForgotItsOwn(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	var forgotten *int64
+	w.fake.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.UnknownProducerID, Count: -1,
+		When: func(request kmsg.Request) bool {
+			var batch kmsg.RecordBatch
+			if err := batch.ReadFrom(request.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records); err != nil {
+				t.Error(err)
+			}
+			if forgotten == nil {
+				forgotten = &batch.ProducerID
+			}
+			return batch.ProducerID == *forgotten
+		},
+	})
+	if err := newProducer(t, w).Send(soon(t), []kafka.Record{{Topic: w.topic, Value: []byte("1")}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSendRecoversFromWhatPasses(t *testing.T) {
 	t.Parallel()
 	for _, trouble := range []*kerr.Error{
