@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"strconv"
@@ -59,21 +60,24 @@ type watcher struct {
 	err error
 }
 
-func (w *watcher) Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error {
+func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	from, err := strconv.ParseInt(token, 10, 64)
 	if err != nil && token != "" || from > int64(len(w.log)) {
-		return fault.New(fault.Gone, "the resume token %q is not a place in the log", token)
+		return nil, fault.New(fault.Gone, "the resume token %q is not a place in the log", token)
 	}
-	for _, a := range w.log[from:] {
-		if err := deliver(a); err != nil {
-			return err
+	return func(yield func(task.Announcement, error) bool) {
+		for _, a := range w.log[from:] {
+			if !yield(a, nil) {
+				return
+			}
 		}
-	}
-	if w.err != nil {
-		return w.err
-	}
-	<-ctx.Done()
-	return ctx.Err()
+		if w.err != nil {
+			yield(task.Announcement{}, w.err)
+			return
+		}
+		<-ctx.Done()
+		yield(task.Announcement{}, ctx.Err())
+	}, nil
 }
 
 type limiter struct{ budget task.Budget }

@@ -3,6 +3,7 @@ package grpcapi_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -67,18 +68,21 @@ type watcher struct {
 	token string // it was last asked for
 }
 
-func (w *watcher) Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error {
+func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	w.token = token
-	for _, a := range w.log {
-		if err := deliver(a); err != nil {
-			return err
+	return func(yield func(task.Announcement, error) bool) {
+		for _, a := range w.log {
+			if !yield(a, nil) {
+				return
+			}
 		}
-	}
-	if w.err != nil {
-		return w.err
-	}
-	<-ctx.Done()
-	return ctx.Err()
+		if w.err != nil {
+			yield(task.Announcement{}, w.err)
+			return
+		}
+		<-ctx.Done()
+		yield(task.Announcement{}, ctx.Err())
+	}, nil
 }
 
 // limiter answers with one budget and remembers who asked.

@@ -5,6 +5,7 @@ package grpcapi
 
 import (
 	"context"
+	"iter"
 	"math"
 	"strconv"
 
@@ -14,12 +15,13 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Watcher follows the log of changes. Watch hands every announcement behind the
-// place that token names to deliver, one at a time and in order, until ctx ends
-// or deliver fails; an empty token means from now on. What is no token is
-// refused (fault.Invalid), and a token that is no place in the log (fault.Gone).
+// Watcher follows the log of changes. Watch returns every announcement behind the
+// place that token names, in order, until ctx ends; an empty token means what
+// comes once Watch has returned. What is no token is refused (fault.Invalid), and
+// so is one that is no place in the log (fault.Gone). The sequence ends with the
+// error that ended it.
 type Watcher interface {
-	Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error
+	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
 // Server is the gRPC service TaskService.
@@ -110,13 +112,28 @@ func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb
 	return &pb.DeleteTaskResponse{}, nil
 }
 
-// WatchTasks sends changes as they happen.
+// WatchTasks sends changes as they happen. The header goes out when the watch has
+// begun: what happens after a client has received it is in the stream.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
-	return s.watcher.Watch(stream.Context(), req.GetResumeToken(), func(a task.Announcement) error {
-		return stream.Send(&pb.TaskEvent{
+	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
+	if err != nil {
+		return err
+	}
+	if err := stream.SendHeader(nil); err != nil {
+		return err
+	}
+	for a, err := range changes {
+		if err != nil {
+			return err
+		}
+		err := stream.Send(&pb.TaskEvent{
 			EventType:   string(a.Event.Type),
 			Task:        message(a.Event.Task),
 			ResumeToken: strconv.FormatInt(a.Seq, 10),
 		})
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -117,6 +117,17 @@ func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
 	}
 }
 
+func TestAWatcherLearnsThatItsWatchHasBegun(t *testing.T) {
+	t.Parallel()
+	stream, err := pb.NewTaskServiceClient(newService(t).conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Header(); err != nil { // blocks for ever when it goes out with the first event
+		t.Error(err)
+	}
+}
+
 func TestAWatchThatEndsSaysWhy(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

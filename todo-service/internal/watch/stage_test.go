@@ -185,20 +185,31 @@ func (s *stage) watch(token string, before func() error) *watcher {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	w := &watcher{cancel: cancel, ended: make(chan error, 1)}
 	go func() {
-		w.ended <- s.hub.Watch(ctx, token, func(a task.Announcement) error {
-			if before != nil {
-				if err := before(); err != nil {
-					return err
-				}
-			}
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.seqs = append(w.seqs, a.Seq)
-			return nil
-		})
+		w.ended <- w.follow(ctx, s.hub, token, before)
 	}()
 	synctest.Wait()
 	return w
+}
+
+func (w *watcher) follow(ctx context.Context, hub *watch.Hub, token string, before func() error) error {
+	changes, err := hub.Watch(ctx, token)
+	if err != nil {
+		return err
+	}
+	for a, err := range changes {
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			if err := before(); err != nil {
+				return err
+			}
+		}
+		w.mu.Lock()
+		w.seqs = append(w.seqs, a.Seq)
+		w.mu.Unlock()
+	}
+	return nil
 }
 
 func (w *watcher) got() []int64 {

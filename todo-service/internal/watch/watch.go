@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"iter"
 	"strconv"
 
 	"example.com/todo/platform/fault"
@@ -12,50 +13,63 @@ import (
 // bounds what a stalled one keeps in memory.
 const deliverAtOnce = 32
 
-// Watch calls deliver for every announcement after the one that token names, in
-// seq order and without gaps, one at a time. The token of an announcement is its
-// seq in decimal; "" means from now on. It blocks until
-//
-//   - ctx ends: ctx's error,
-//   - deliver fails: that error,
-//   - the hub stops: fault.Unavailable, resume with the last token,
-//   - the log can not be read: its error, resume too.
+// Watch begins a watch: what it returns yields every announcement after the one
+// that token names, in seq order and without gaps. The token of an announcement
+// is its seq in decimal; "" means everything that comes once Watch has returned.
 //
 // A token that is not one is refused with fault.Invalid, one that is not in the
-// log, or no longer, with fault.Gone; a watcher so slow that the log is purged
-// before it gets there meets fault.Gone as well.
-func (h *Hub) Watch(ctx context.Context, token string, deliver func(task.Announcement) error) error {
+// log, or no longer, with fault.Gone.
+//
+// The sequence waits for more when it has caught up. It ends with an error:
+//
+//   - ctx's, when ctx ends,
+//   - fault.Unavailable, when the hub stops: resume with the last token,
+//   - the log's, when it can not be read: resume too,
+//   - fault.Gone, when the watcher was so slow that the log was purged first.
+func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	position, err := h.start(ctx, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.watchers.Inc()
-	defer h.watchers.Dec()
+	return func(yield func(task.Announcement, error) bool) {
+		h.watchers.Inc()
+		defer h.watchers.Dec()
+		for {
+			next, err := h.next(ctx, position)
+			if err != nil {
+				yield(task.Announcement{}, err)
+				return
+			}
+			for _, a := range next {
+				if err := h.open(ctx); err != nil {
+					yield(task.Announcement{}, err)
+					return
+				}
+				if !yield(a, nil) {
+					return
+				}
+				position = a.Seq
+			}
+		}
+	}, nil
+}
+
+// next returns what follows position, and waits until there is something.
+func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, error) {
 	for {
 		next, behind, more := h.after(position, deliverAtOnce)
 		if behind {
-			if next, err = h.read(ctx, position); err != nil {
-				return err
-			}
-		}
-		for _, a := range next {
-			if err := h.open(ctx); err != nil {
-				return err
-			}
-			if err := deliver(a); err != nil {
-				return err
-			}
-			position = a.Seq
+			return h.read(ctx, position)
 		}
 		if len(next) > 0 {
-			continue
+			return next, nil
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-h.stopped:
-			return stopping()
+			return nil, stopping()
 		}
 	}
 }
