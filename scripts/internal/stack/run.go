@@ -169,7 +169,7 @@ func (r *running) run(ctx context.Context, step string, c proc.Command) error {
 	if err := r.tools.Launcher.Run(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	r.tools.Console.Say("%s: done after %s", step, time.Since(began).Round(100*time.Millisecond))
+	r.tools.Console.Say("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
 	return nil
 }
 

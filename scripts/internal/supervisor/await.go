@@ -49,4 +49,4 @@ func ask(ctx context.Context, p Part) error {
 	return p.Ready(ctx)
 }
 
-func round(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
