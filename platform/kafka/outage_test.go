@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
@@ -74,37 +72,6 @@ func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
-	}
-}
-
-func TestADeadLetterIsNeverSkipped(t *testing.T) {
-	t.Parallel()
-	w := fakeWorld(t)
-	refusals := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: w.dlq, Err: kerr.TopicAuthorizationFailed, Count: -1})
-	w.send(t, value("poison"), value("1"))
-	notes := &notebook{}
-	poisoned := handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
-		if string(batch[0].Value) == "poison" {
-			return 0, kafka.Permanent(errors.New("broken"))
-		}
-		return notes.Handle(ctx, batch)
-	})
-	group := run(t, w.groupConfig("readers"), poisoned)
-	if err := refusals.Wait(soon(t), 3); err != nil {
-		t.Fatal(err)
-	}
-	group.stop()
-	if notes.count() != 0 {
-		t.Fatal("a record was handled before the one in front of it was dead-lettered")
-	}
-	run(t, w.groupConfig("readers"), poisoned)
-	if err := refusals.Wait(soon(t), 5); err != nil {
-		t.Fatal(err)
-	}
-	refusals.Remove()
-	notes.handles(t, "1")
-	if letter := w.read(t, w.dlq, 1)[0]; string(letter.Value) != "poison" {
-		t.Errorf("dead letter %q", letter.Value)
 	}
 }
 
