@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,8 +48,8 @@ type memberFile struct {
 func (m *memberFile) Close() error { return errors.Join(m.ReadCloser.Close(), m.archive.Close()) }
 
 // Unpack writes the files of a .tar.xz into dir, which it makes. A member that would land outside of dir,
-// or a link that points there, is refused. On an error dir is left as it is.
-func Unpack(txz io.Reader, dir string) error {
+// or a link that points there, is refused. On an error, or when ctx ends, dir is left as it is.
+func Unpack(ctx context.Context, txz io.Reader, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -62,6 +63,9 @@ func Unpack(txz io.Reader, dir string) error {
 		return err
 	}
 	for archive := tar.NewReader(plain); ; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -49,12 +49,16 @@ func (c Cache) Artifacts(ctx context.Context, what string, pins []Pin) ([]string
 	c.Console.Say("fetching %s into %s, once", what, c.Dir)
 	bar := c.Console.Bar(what, size)
 	defer bar.End()
-	group, ctx := errgroup.WithContext(ctx)
+	group, together := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, pin := range missing {
-		group.Go(func() error { return c.fetch(ctx, pin, bar) })
+		group.Go(func() error { return c.fetch(together, pin, bar) })
 	}
-	if err := group.Wait(); err != nil {
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w (MAVEN_REPOSITORY_URL chooses another repository)", what, err)
 	}
 	return paths, nil

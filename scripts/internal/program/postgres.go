@@ -74,7 +74,7 @@ func (f Finder) fetchPostgres(ctx context.Context) (string, error) {
 			return err
 		}
 		defer func() { _ = txz.Close() }()
-		return fetch.Unpack(txz, unfinished)
+		return fetch.Unpack(ctx, txz, unfinished)
 	})
 	return filepath.Join(dir, "bin"), err
 }
