@@ -30,7 +30,7 @@ func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
 	client := redis.Open(cfg.Redis)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease)
 	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix)
