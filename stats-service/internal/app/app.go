@@ -34,7 +34,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, tracer.Shutdown(context.WithoutCancel(ctx))) }()
 	client := redis.Open(cfg.Redis)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	var group *kafka.Group // asked by its handler where the log ends
 	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }, log)

@@ -1,0 +1,177 @@
+package app_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/stats-service/internal/app"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// free returns an address on which nothing listens.
+func free(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// settings are those of a service whose Kafka and Redis are away.
+func settings(t *testing.T) app.Config {
+	t.Helper()
+	cfg := app.Defaults()
+	cfg.HTTP.Addr, cfg.Ops.Addr = free(t), free(t)
+	cfg.Redis.Addr, cfg.Kafka.Brokers = free(t), []string{free(t)}
+	return cfg
+}
+
+// openKafka starts a Kafka in process, with topics of so many partitions.
+func openKafka(t *testing.T, partitions int32) []string {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "task-events", "task-events-dlq"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster.ListenAddrs()
+}
+
+// serve runs the service until the returned function is called, which returns
+// what Run did, or the test ends.
+func serve(t *testing.T, cfg app.Config) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx, cfg) }()
+	t.Cleanup(cancel)
+	return func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("it does not stop")
+		}
+	}
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			t.Fatalf("%s: not within 30 s", what)
+		}
+	}
+}
+
+func status(url string) int {
+	answer, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode
+}
+
+func report(t *testing.T, cfg app.Config) (r stats.Report) {
+	t.Helper()
+	answer, err := http.Get("http://" + cfg.HTTP.Addr + "/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
+	cfg.Kafka.Brokers = openKafka(t, 6)
+	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
+
+	stop := serve(t, cfg)
+	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	producer := kafka.NewProducer(cfg.Kafka)
+	defer producer.Close()
+	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
+	err := producer.Send(t.Context(), []kafka.Record{{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the count", func() bool {
+		r := report(t, cfg)
+		return r.CompletedTotal == 1 && r.CompletedToday == 1 && r.Complete && r.Lag != nil && *r.Lag == 0
+	})
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	stop := serve(t, cfg)
+	await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz %d, want 503", got)
+	}
+	if got := status("http://" + cfg.HTTP.Addr + "/stats"); got != http.StatusServiceUnavailable {
+		t.Errorf("/stats %d, want 503", got)
+	}
+	if err := app.Healthcheck(t.Context(), cfg); err == nil {
+		t.Error("the healthcheck found a service that is not ready healthy")
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestAWrongTopicStopsIt(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.Kafka.Brokers = openKafka(t, 3)
+	err := app.Run(t.Context(), cfg)
+	var wrong *kafka.TopicError
+	if !errors.As(err, &wrong) || wrong.Have != 3 || wrong.Want != 6 {
+		t.Errorf("Run: %v, want a kafka.TopicError of 3 and 6", err)
+	}
+}
+
+// remove deletes the keys that match.
+func remove(t *testing.T, addr, pattern string) {
+	t.Helper()
+	client := goredis.NewClient(&goredis.Options{Addr: addr})
+	defer client.Close()
+	keys, err := client.Keys(context.Background(), pattern).Result()
+	if err == nil && len(keys) > 0 {
+		err = client.Del(context.Background(), keys...).Err()
+	}
+	if err != nil {
+		t.Errorf("remove %s: %v", pattern, err)
+	}
+}
