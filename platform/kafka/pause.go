@@ -19,7 +19,7 @@ type pause struct{ next time.Duration }
 func (p *pause) wait(ctx context.Context) error {
 	span := max(p.next, firstPause)
 	p.next = min(2*span, longestPause)
-	timer := time.NewTimer(span/2 + rand.N(span/2)) //nolint:gosec // jitter, not a secret
+	timer := time.NewTimer(span/2 + rand.N(span/2))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
