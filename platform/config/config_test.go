@@ -143,8 +143,6 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 		"rules of a section": {file: "rate_limit: {requests: 0}", env: []string{"RATE_LIMIT_WINDOW=0s"}, want: []string{
 			`rate_limit.requests: "0" from file FILE: must be at least 1`,
 			`rate_limit.window: "0s" from environment RATE_LIMIT_WINDOW: must be positive`}},
-		"unreadable is not judged by the rules too": {env: []string{"RATE_LIMIT_REQUESTS=x"},
-			want: []string{`rate_limit.requests: "x" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
 		"all at once": {file: "nom: x\nratio: much", env: []string{"VERBOSE=2"}, want: []string{
 			`nom: "x" from file FILE: there is no such setting`,
 			`verbose: "2" from environment VERBOSE: must be true or false`,
@@ -180,6 +178,18 @@ func TestABadDefaultIsNamedToo(t *testing.T) {
 	}{}, "", nil)
 	if err == nil || !strings.Contains(err.Error(), `limit.requests: "0" from default: must be at least 1`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAValueThatCannotBeReadIsNotJudgedByTheRulesToo(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		Limit limit `config:"limit"`
+	}{limit{Window: time.Minute}} // no requests: the rules would complain
+	err := config.Load(&cfg, "", []string{"LIMIT_REQUESTS=x"})
+	want := `limit.requests: "x" from environment LIMIT_REQUESTS: must be a whole number`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

@@ -2,8 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +123,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, through := behindProxy(t, dsn)
-			db := open(t, through)
+			db := open(t, through+"&connect_timeout=60")
 			stmt, err := db.PreparexContext(t.Context(), "SELECT pg_sleep($1)::text")
 			if err != nil {
 				t.Fatal(err)
@@ -223,6 +225,14 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 	}{
 		{"an error", func(_ func(), tx *sqlx.Tx) error { insert(tx); return broken }, broken, 0},
 		{"a canceled context", func(cancel func(), tx *sqlx.Tx) error { insert(tx); cancel(); return nil }, context.Canceled, 0},
+		{"a canceled context, noticed", func(cancel func(), tx *sqlx.Tx) error {
+			insert(tx)
+			cancel()
+			for !errors.Is(tx.Rollback(), sql.ErrTxDone) { // until database/sql has rolled it back
+				runtime.Gosched()
+			}
+			return nil
+		}, context.Canceled, 0},
 		{"a rollback by hand", func(_ func(), tx *sqlx.Tx) error { insert(tx); return tx.Rollback() }, nil, 0},
 		{"success", func(_ func(), tx *sqlx.Tx) error { insert(tx); return nil }, nil, 1},
 	}

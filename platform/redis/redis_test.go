@@ -86,11 +86,15 @@ func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	free.Close() // nothing listens there now
-	for name, addr := range map[string]string{"frozen": frozen, "dead": free.Addr().String()} {
+	tests := map[string]struct {
+		addr  string
+		limit time.Duration // the cost, and room for a busy machine
+	}{"frozen": {frozen, 500 * time.Millisecond}, "dead": {free.Addr().String(), 300 * time.Millisecond}}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := redis.Defaults()
-			cfg.Addr = addr
+			cfg.Addr = test.addr
 			client := redis.Open(cfg)
 			defer client.Close()
 			for range 3 { // and it stays so
@@ -98,7 +102,7 @@ func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 				if err := client.Get(t.Context(), "k").Err(); err == nil {
 					t.Fatal("answered")
 				}
-				if took := time.Since(start); took > 500*time.Millisecond { // 150 ms and room for a busy machine
+				if took := time.Since(start); took > test.limit {
 					t.Errorf("took %v", took)
 				}
 			}
@@ -131,6 +135,9 @@ func TestACommandIsTriedOnce(t *testing.T) {
 	cfg.Addr = server(t, func(sent string) (string, bool) { // answers the greeting and loses the answer to all else
 		if strings.Contains(sent, "HELLO") {
 			return "%1\r\n+server\r\n+redis\r\n", true
+		}
+		if !strings.Contains(sent, "INCR") { // of a newer Redis than 6.2, perhaps
+			t.Errorf("sent besides: %q", sent)
 		}
 		commands.Add(1)
 		return "", false
