@@ -42,13 +42,20 @@ func (k ApacheKafka) Prepare(ctx context.Context) error {
 	if exists(filepath.Join(k.log(), "meta.properties")) {
 		return nil
 	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
 	return k.Launcher.Run(ctx, proc.Command{
 		Path: k.Program.Java,
 		Args: k.java("kafka.tools.StorageTool", "format", "--config", k.properties(),
-			"--cluster-id", base64.RawURLEncoding.EncodeToString(id), "--ignore-formatted"),
+			"--cluster-id", clusterID(), "--ignore-formatted"),
 	})
+}
+
+// clusterID draws an id in Kafka's form, base64 of 16 bytes. The first letter is never the dash that the
+// command line would take for an option.
+func clusterID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	id[0] &= 0x7f
+	return base64.RawURLEncoding.EncodeToString(id)
 }
 
 // Command describes the node's process.

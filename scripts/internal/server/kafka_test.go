@@ -88,6 +88,15 @@ func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
+func TestAClusterIDIsNoOptionOfTheCommandLine(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		if id := clusterID(); len(id) != 22 || id[0] == '-' {
+			t.Fatalf("drew %q", id)
+		}
+	}
+}
+
 func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
 	t.Parallel()
 	addr, _ := embedded(t, t.TempDir())
