@@ -11,3 +11,6 @@ func (l *Limiter) BePatient() { l.timeout = Patience }
 
 // BePatient makes the cache turn to the database late.
 func (c *ListCache) BePatient() { c.readTimeout, c.invalidateTimeout = Patience, Patience }
+
+// Suspect makes subscriptions doubt a connection that is silent for so long.
+func (f *Feed) Suspect(after time.Duration) { f.quiet = after }

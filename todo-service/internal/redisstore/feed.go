@@ -25,11 +25,12 @@ const quiet = 5 * time.Second
 type Feed struct {
 	client  goredis.UniversalClient
 	channel string
+	quiet   time.Duration
 }
 
 // NewFeed returns the feed on the channel that begins with prefix.
 func NewFeed(client goredis.UniversalClient, prefix string) *Feed {
-	return &Feed{client: client, channel: prefix + event.Topic}
+	return &Feed{client: client, channel: prefix + event.Topic, quiet: quiet}
 }
 
 // Publish announces the batch in its order, in one round trip. A message is the
@@ -67,7 +68,7 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 	defer stop()
 
 	for asked := false; ; {
-		message, err := sub.ReceiveTimeout(ctx, quiet)
+		message, err := sub.ReceiveTimeout(ctx, f.quiet)
 		var timeout net.Error
 		switch {
 		case ctx.Err() != nil:

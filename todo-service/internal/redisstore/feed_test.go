@@ -2,13 +2,18 @@ package redisstore_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -93,10 +98,88 @@ func TestWhatIsPublishedIsHeardInOrder(t *testing.T) {
 	if diff := cmp.Diff(batch, got); diff != "" {
 		t.Errorf("announcements (-want +got):\n%s", diff)
 	}
+}
+
+func TestLeavingEndsTheSubscriptionAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, l := openFeed(t)
+	left := time.Now()
 	l.leave()
 	if err := receive(t, l.ended, "end"); err != nil {
 		t.Errorf("Subscribe returned %v", err)
 	}
+	if took := time.Since(left); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	var frozen atomic.Bool
+	s := open(t, relayTo(t, testenv.Need(t, "TEST_REDIS_ADDR"), &frozen))
+	feed := redisstore.NewFeed(s, s.prefix)
+	feed.Suspect(100 * time.Millisecond)
+	l := listen(t, feed)
+	receive(t, l.doubts, "subscription")
+	select {
+	case err := <-l.ended:
+		t.Fatalf("a connection that answers was given up: %v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	frozen.Store(true)
+	if err := receive(t, l.ended, "end"); err == nil {
+		t.Error("Subscribe returned nil")
+	}
+}
+
+// relayTo listens for one test and passes bytes between its clients and addr,
+// except, while frozen, those that come from addr.
+func relayTo(t *testing.T, addr string, frozen *atomic.Bool) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", addr)
+			if err != nil {
+				client.Close()
+				return
+			}
+			all.Go(func() {
+				_, _ = io.Copy(server, client)
+				server.Close()
+			})
+			all.Go(func() {
+				_, _ = io.Copy(thaw{client, frozen}, server)
+				client.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { // after the client of the test has closed its connections
+		listener.Close()
+		all.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// thaw passes on what is written while not frozen.
+type thaw struct {
+	io.Writer
+	frozen *atomic.Bool
+}
+
+func (w thaw) Write(p []byte) (int, error) {
+	if w.frozen.Load() {
+		return len(p), nil
+	}
+	return w.Writer.Write(p)
 }
 
 func TestAMessageIsTheEventWithItsSeq(t *testing.T) {

@@ -136,7 +136,7 @@ func TestARequestOneWindowOldCountsNoMore(t *testing.T) {
 		age  time.Duration
 		want bool
 	}{
-		{"exactly a window old", window, true},
+		{"a window old", window, true},
 		{"a second short of it", window - time.Second, false},
 		{"from a clock since set back", -time.Hour, true},
 	}

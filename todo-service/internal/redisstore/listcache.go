@@ -43,7 +43,7 @@ type ListCache struct {
 	// While they differ this process does not trust the cache.
 	owed, repaid atomic.Int64
 
-	rubbishLogged atomic.Int64 // when, in Unix seconds
+	rubbishLogged atomic.Int64 // when, in Unix nanoseconds
 
 	hits, misses, errors, refused, unconfirmed prometheus.Counter
 }
@@ -259,8 +259,8 @@ func (c *ListCache) failed(ctx context.Context, err error) error {
 // next fill replaces it.
 func (c *ListCache) rubbish(ctx context.Context, err error) {
 	c.errors.Inc()
-	now := time.Now().Unix()
-	if last := c.rubbishLogged.Load(); last < now && c.rubbishLogged.CompareAndSwap(last, now) {
+	now := time.Now().UnixNano()
+	if last := c.rubbishLogged.Load(); now-last >= int64(time.Second) && c.rubbishLogged.CompareAndSwap(last, now) {
 		c.outage.log.WarnContext(ctx, "the list cache held rubbish", "error", err)
 	}
 }

@@ -163,6 +163,25 @@ func TestReadersThatMissTogetherShareOneQuery(t *testing.T) {
 	}
 }
 
+func TestAReaderWhoMissedJustBeforeTheListWasStoredFindsIt(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: `[1]`}
+	if err := cache.Invalidate(t.Context()); err != nil { // there is a generation now
+		t.Fatal(err)
+	}
+	var overtaken atomic.Bool
+	s.wire.after = func(command string) {
+		if command == "mget" && !overtaken.Swap(true) {
+			expectLoad(t, cache, d, false) // another reader, from beginning to end
+		}
+	}
+	expectLoad(t, cache, d, true)
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d queries, want 1", got)
+	}
+}
+
 func TestAReaderAfterAWriteDoesNotShareTheQueryThatBeganBefore(t *testing.T) {
 	t.Parallel()
 	_, cache := openCache(t)

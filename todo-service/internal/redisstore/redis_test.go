@@ -15,12 +15,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 
 	"example.com/todo/platform/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis reports each failed dial, and here many are meant to fail
+	goleak.VerifyTestMain(m)
+}
 
 var errCut = errors.New("the wire is cut")
 
@@ -93,6 +97,7 @@ func (s *server) count(t *testing.T, name string) int {
 type wire struct {
 	cut   atomic.Bool
 	trips atomic.Int64
+	after func(command string) // called, if set, before a command's answer is handed over
 }
 
 func (w *wire) DialHook(next goredis.DialHook) goredis.DialHook { return next }
@@ -106,7 +111,11 @@ func (w *wire) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 			cmd.SetErr(errCut)
 			return errCut
 		}
-		return next(ctx, cmd)
+		err := next(ctx, cmd)
+		if w.after != nil {
+			w.after(cmd.Name())
+		}
+		return err
 	}
 }
 
