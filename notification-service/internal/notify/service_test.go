@@ -146,7 +146,7 @@ func TestACrashBetweenClaimAndSendingLosesNothing(t *testing.T) {
 		box := &outbox{}
 		heir := notify.NewService(of{shared, "heir"}, box)
 		_, err := heir.Notify(t.Context(), learnGo)
-		if fault.Of(err).Kind != fault.Unavailable {
+		if err == nil || fault.Of(err).Kind != fault.Unavailable {
 			t.Fatalf("while the lease runs: %v, want fault.Unavailable", err)
 		}
 		time.Sleep(lease) //nolint:forbidigo // the bubble's clock, not the wall's
