@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/testenv"
@@ -53,18 +55,32 @@ func everyKafka(t *testing.T, test func(w world)) {
 
 func createTopics(t *testing.T, brokers []string, topics ...string) {
 	t.Helper()
-	settings := sarama.NewConfig()
-	settings.Version = sarama.V2_8_0_0
-	admin, err := sarama.NewClusterAdmin(brokers, settings)
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { admin.Close() })
+	t.Cleanup(func() {
+		remove := kmsg.NewPtrDeleteTopicsRequest()
+		remove.TopicNames = topics
+		if _, err := remove.RequestWith(context.Background(), client); err != nil {
+			t.Error(err)
+		}
+		client.Close()
+	})
+	create := kmsg.NewPtrCreateTopicsRequest()
 	for _, topic := range topics {
-		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: 1}, false); err != nil {
+		wanted := kmsg.NewCreateTopicsRequestTopic()
+		wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, 2, 1
+		create.Topics = append(create.Topics, wanted)
+	}
+	created, err := create.RequestWith(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range created.Topics {
+		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { admin.DeleteTopic(topic) })
 	}
 }
 
