@@ -78,6 +78,24 @@ func TestAWatchEndsWhenItsReaderDoes(t *testing.T) {
 	})
 }
 
+func TestAWatchBeginsWhenTheCallReturns(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.change(3)
+		changes, err := s.hub.Watch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.change(3)
+		synctest.Wait()
+		for a := range changes {
+			if a.Seq != 4 {
+				t.Errorf("the first announcement is %d, want 4", a.Seq)
+			}
+			break
+		}
+	})
+}
+
 func TestStoppingTellsEveryWatcherToResume(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.change(5_000)
