@@ -72,6 +72,14 @@ func (p *played) send(offsets ...int64) {
 	}
 }
 
+// last is the offset marked last; 0 when there is none.
+func (p *played) last() int64 {
+	if len(p.marked) == 0 {
+		return 0
+	}
+	return p.marked[len(p.marked)-1]
+}
+
 // over returns the claim's error, if it has ended.
 func (p *played) over() (ended bool, err error) {
 	synctest.Wait()
@@ -133,7 +141,7 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 				if ended != test.fenced || test.fenced && !errors.Is(err, Fenced) {
 					t.Errorf("ended: %v, with %v", ended, err)
 				}
-				if last := p.marked[len(p.marked)-1]; last != 14 {
+				if p.last() != 14 {
 					t.Errorf("marked %v, want 14 at last", p.marked)
 				}
 			})
@@ -186,7 +194,7 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 		if diff := cmp.Diff(map[int64]int{10: 3, 11: 3, 12: 3}, tries); diff != "" {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
-		if !slices.IsSorted(p.marked) || p.marked[len(p.marked)-1] != 13 {
+		if !slices.IsSorted(p.marked) || p.last() != 13 {
 			t.Errorf("marked %v", p.marked)
 		}
 	})
@@ -222,7 +230,7 @@ func TestAHandlerIsHeldToItsContract(t *testing.T) {
 				if calls > 1 != test.retry {
 					t.Errorf("%d calls", calls)
 				}
-				if marked := append([]int64{0}, p.marked...); marked[len(marked)-1] != test.marked {
+				if p.last() != test.marked {
 					t.Errorf("marked %v, want %d", p.marked, test.marked)
 				}
 			})
