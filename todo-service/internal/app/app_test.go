@@ -1,0 +1,154 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
+)
+
+// free returns an address on which nothing listens.
+func free(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// alone are the settings of a service whose PostgreSQL, Redis and Kafka are away.
+func alone(t *testing.T) Config {
+	t.Helper()
+	cfg := Defaults()
+	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = free(t), free(t), free(t)
+	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + free(t) + "/todo?sslmode=disable")
+	cfg.Redis.Addr, cfg.Kafka.Brokers = free(t), []string{free(t)}
+	cfg.Log.Format = "json"
+	return cfg
+}
+
+// serve runs the service until stop is called, which returns what Run did.
+func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	result := make(chan error, 1)
+	go func() { result <- Run(ctx, cfg) }()
+	return result, func() error {
+		cancel()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("it does not stop")
+		}
+	}
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 30 s", what)
+		}
+	}
+}
+
+func status(url string) int {
+	resp, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
+	t.Parallel()
+	cfg := alone(t)
+	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
+	_, stop := serve(t, cfg)
+	await(t, "alive", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz: %d", got)
+	}
+	if err := Healthcheck(t.Context(), cfg); err == nil {
+		t.Error("the health check is content")
+	}
+
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+cfg.HTTP.Addr+"/tasks", strings.NewReader(`{"title":"x"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var problem struct{ Detail string }
+		if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || strings.Contains(problem.Detail, "127.0.0.1") {
+			t.Errorf("%s: %d, Retry-After %q, %q", method, resp.StatusCode, resp.Header.Get("Retry-After"), problem.Detail)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestItRefusesToRunOnATopicWithAnotherNumberOfPartitions(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "task-events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	cfg := alone(t)
+	cfg.Kafka.Brokers = cluster.ListenAddrs()
+	ended, _ := serve(t, cfg)
+	select {
+	case err := <-ended:
+		var topic *kafka.TopicError
+		if !errors.As(err, &topic) || topic.Have != 4 || topic.Want != 6 {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it runs on")
+	}
+}
+
+func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
+	t.Parallel()
+	cfg := alone(t)
+	cfg.Postgres.DSN = config.Secret(testenv.Need(t, "TEST_POSTGRES_DSN")) // a database without any schema
+	ended, _ := serve(t, cfg)
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "migrate") {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it runs on")
+	}
+}
