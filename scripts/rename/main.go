@@ -1,0 +1,85 @@
+// Command rename gives the workspace another module prefix, for those who adopt
+// the code: rename example.org/acme/tasks makes example.com/todo/platform
+// example.org/acme/tasks/platform, everywhere. Generated code is left to
+// make generate, because its descriptors hold the length of each name.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+const (
+	current   = "example.com/todo"
+	generated = "contracts/gen/"
+	self      = "scripts/rename/"
+)
+
+var prefixPattern = regexp.MustCompile(`^[a-z0-9.-]+\.[a-z]+(/[A-Za-z0-9._-]+)*$`)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "rename:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) != 1 || !prefixPattern.MatchString(args[0]) {
+		return errors.New("it takes one module prefix, such as example.org/acme/tasks")
+	}
+	n, err := rename(ctx, ".", args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d files renamed. Now: make generate && make build vet\n", n)
+	return nil
+}
+
+// rename replaces the prefix in every file that git tracks below root, and
+// returns how many files that were.
+func rename(ctx context.Context, root, prefix string) (int, error) {
+	list := exec.CommandContext(ctx, "git", "ls-files", "-z")
+	list.Dir = root
+	files, err := list.Output()
+	if err != nil {
+		return 0, fmt.Errorf("asking git for the files: %w", err)
+	}
+	renamed := 0
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
+		if strings.HasPrefix(name, generated) || strings.HasPrefix(name, self) {
+			continue
+		}
+		changed, err := rewrite(filepath.Join(root, name), prefix)
+		if err != nil {
+			return renamed, err
+		}
+		if changed {
+			renamed++
+		}
+	}
+	return renamed, nil
+}
+
+func rewrite(file, prefix string) (bool, error) {
+	info, err := os.Lstat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return false, err
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	replaced := bytes.ReplaceAll(content, []byte(current), []byte(prefix))
+	if bytes.Equal(replaced, content) {
+		return false, nil
+	}
+	return true, os.WriteFile(file, replaced, info.Mode().Perm())
+}
