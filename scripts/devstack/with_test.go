@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 		os.Exit(run()) //nolint:forbidigo // as main does
 	}
 	os.Setenv("DEVSTACK_TEST", "1") // for the programs that tests start
+	for _, server := range []string{"TEST_POSTGRES_DSN", "TEST_REDIS_ADDR", "TEST_KAFKA_BROKERS"} {
+		os.Unsetenv(server) // those of a devstack around this test
+	}
 	m.Run()
 }
 
