@@ -29,7 +29,7 @@ func TestEveryPartIsHealthCheckedAndOnItsPort(t *testing.T) {
 	for name, ports := range map[string][]string{
 		"postgres":             {"5432"},
 		"redis":                {"6379"},
-		"kafka":                {"9094"},
+		"kafka":                {"9092"},
 		"todo-service":         {"8080", "50051", "9101"},
 		"notification-service": {"9102"},
 		"stats-service":        {"8081", "9103"},
