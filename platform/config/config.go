@@ -24,7 +24,7 @@ import (
 //
 // Each struct with a method Validate() error is asked afterwards. The error
 // joins one error for every unknown key and bad value, with its key, its value
-// (not of a Secret) and its source.
+// (not of a Secret, nor a password within an address) and its source.
 func Load(into any, file string, environ []string) error {
 	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
 	l.settings = settings(l.root, "")
@@ -75,7 +75,7 @@ func (l *loader) read(environ []string) error {
 
 // credential recognises a value that must not be shown although its key is
 // unknown: a misspelt secret.
-var credential = regexp.MustCompile(`(?i)pas+w|pwd|secret|token|dsn|credential|://[^/]*@`)
+var credential = regexp.MustCompile(`(?i)dsn|` + secretNames)
 
 func (l *loader) findUnknown() {
 	for _, key := range slices.Sorted(slices.Values(l.viper.AllKeys())) {
@@ -85,8 +85,9 @@ func (l *loader) findUnknown() {
 		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
 			continue // a section left empty
 		}
-		shown := fmt.Sprintf("%q", fmt.Sprint(l.viper.Get(key)))
-		if credential.MatchString(key + " " + shown) {
+		value := fmt.Sprint(l.viper.Get(key))
+		shown := fmt.Sprintf("%q", value)
+		if credential.MatchString(key+" "+value) || redact(value) != value {
 			shown = hidden
 		}
 		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
@@ -114,5 +115,5 @@ type badValue struct {
 }
 
 func (e *badValue) Error() string {
-	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.shown(e.raw), e.source, e.problem)
+	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.shown(e.raw), e.source, redact(e.problem))
 }

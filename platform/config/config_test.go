@@ -45,6 +45,17 @@ type database struct {
 	Conns int32         `config:"conns"`
 }
 
+// address has a rule whose sentence quotes the value.
+type address string
+
+func (a *address) UnmarshalText(text []byte) error {
+	if bytes.ContainsAny(text, "@=") {
+		return fmt.Errorf("%q is no host", text)
+	}
+	*a = address(text)
+	return nil
+}
+
 type everything struct {
 	shared
 	Name    string         `config:"name"`
@@ -52,6 +63,7 @@ type everything struct {
 	Level   slog.Level     `config:"level"`
 	Brokers []string       `config:"brokers"`
 	Proxies []netip.Prefix `config:"proxies"`
+	Relay   address        `config:"relay"`
 	Limit   limit          `config:"rate_limit"`
 	DB      database       `config:"postgres"`
 	Unset   int            // without a tag: not a setting
@@ -150,6 +162,16 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 		"a secret of the wrong type": {file: "postgres: {dsn: 12345}", want: []string{`postgres.dsn: [secret] from file FILE: must be text: put it in quotes`}},
 		"a secret under a wrong key": {file: "postgres: {pasword: hunter2}", want: []string{`postgres.pasword: [secret] from file FILE: there is no such setting`}},
 		"a secret in an address":     {file: "database: 'postgres://u:hunter2@h/db'", want: []string{`database: [secret] from file FILE: there is no such setting`}},
+		"a password in a known setting": {env: []string{"RELAY=redis://u:hunt/er@2@h:6379/0"},
+			want: []string{`relay: "redis://[secret]@h:6379/0" from environment RELAY: "redis://[secret]@h:6379/0" is no host`}},
+		"a password without a scheme": {file: "relay: ':hunter2@h:6379'",
+			want: []string{`relay: ":[secret]@h:6379" from file FILE: ":[secret]@h:6379" is no host`}},
+		"a password by its name": {env: []string{"RELAY=host=h PassWord = 'hunter 2' user=u"},
+			want: []string{`relay: "host=h PassWord =[secret]" from environment RELAY: "host=h PassWord =[secret]`}},
+		"a password in a list": {file: "verbose: ['sasl://u:hunter2@k']",
+			want: []string{`verbose: "[sasl://[secret]@k]" from file FILE: must be true or false`}},
+		"a password in a wrong key without a scheme": {file: "database: 'u:hunter2@h'",
+			want: []string{`database: [secret] from file FILE: there is no such setting`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -238,6 +260,7 @@ ratio: 0.5 # RATIO
 level: INFO # LEVEL
 brokers: ['localhost:9092'] # BROKERS
 proxies: [10.0.0.0/8] # PROXIES
+relay: "" # RELAY
 rate_limit:
     requests: 60 # RATE_LIMIT_REQUESTS
     window: 1m0s # RATE_LIMIT_WINDOW
@@ -255,6 +278,33 @@ postgres:
 	}
 	if !strings.Contains(out.String(), `dsn: '' # POSTGRES_DSN`) {
 		t.Errorf("an unset secret should show as unset:\n%s", out.String())
+	}
+}
+
+func TestPrintHidesThePasswordsWithinAddresses(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		Endpoint string   `config:"endpoint"`
+		Brokers  []string `config:"brokers"`
+		Database string   `config:"database"`
+		Mail     string   `config:"mail"`
+	}{
+		Endpoint: "https://u:hunter2@traces:4317/v1",
+		Brokers:  []string{"kafka:9092", "sasl://hunter2@kafka:9093"},
+		Database: "host=h password=hunter2 dbname=d",
+		Mail:     "ops@example.com",
+	}
+	var out bytes.Buffer
+	if err := config.Print(&out, cfg); err != nil {
+		t.Fatal(err)
+	}
+	want := `endpoint: https://[secret]@traces:4317/v1 # ENDPOINT
+brokers: ['kafka:9092', 'sasl://[secret]@kafka:9093'] # BROKERS
+database: host=h password=[secret] # DATABASE
+mail: ops@example.com # MAIL
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

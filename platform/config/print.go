@@ -9,7 +9,8 @@ import (
 )
 
 // Print writes the settings in cfg, a struct or a pointer to one, as YAML, each
-// with its environment variable. A Secret shows only whether it is set.
+// with its environment variable. A Secret shows only whether it is set, an
+// address not the password within.
 func Print(w io.Writer, cfg any) error {
 	root := reflect.Indirect(reflect.ValueOf(cfg))
 	document := &yaml.Node{Kind: yaml.MappingNode}
@@ -23,6 +24,11 @@ func Print(w io.Writer, cfg any) error {
 		}
 		if value.Kind == yaml.SequenceNode {
 			value.Style = yaml.FlowStyle
+		}
+		for _, scalar := range append(value.Content, value) {
+			if shown := redact(scalar.Value); shown != scalar.Value {
+				scalar.SetString(shown)
+			}
 		}
 		value.LineComment = s.env()
 		place(document, strings.Split(s.key, "."), value)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 )
 
 const hidden = "[secret]"
@@ -26,3 +27,20 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue returns "[secret]".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// What a value shows of a credential: all that stands before an @ (of
+// "scheme://user:password@host", with or without the scheme), and all that
+// follows "password=". Both take too much rather than too little, because a
+// password may hold any character.
+var (
+	userinfo = regexp.MustCompile(`(?s):(//)?.*@`)
+	named    = regexp.MustCompile(`(?is)((?:` + secretNames + `)[^=\s]*\s*=).*`)
+)
+
+const secretNames = `pas+w|pwd|secret|token|credential`
+
+// redact hides the credentials in text that is not secret as a whole.
+func redact(text string) string {
+	text = userinfo.ReplaceAllString(text, ":${1}"+hidden+"@")
+	return named.ReplaceAllString(text, "${1}"+hidden)
+}

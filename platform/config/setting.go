@@ -22,12 +22,12 @@ func (s setting) env() string {
 	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
-// shown is the setting's value v in a form for messages.
+// shown is the setting's value v in a form for messages, without credentials.
 func (s setting) shown(v any) string {
 	if s.value.Type() == reflect.TypeFor[Secret]() {
 		return hidden
 	}
-	return fmt.Sprintf("%q", fmt.Sprint(v))
+	return fmt.Sprintf("%q", redact(fmt.Sprint(v)))
 }
 
 // settings lists the leaves of the struct v in order. An embedded struct

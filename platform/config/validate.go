@@ -7,8 +7,9 @@ import (
 )
 
 // Invalid is for the Validate method of a settings struct: the value of key,
-// relative to that struct, breaks a rule. Load adds the section, the value and
-// where it came from. Several are returned with errors.Join.
+// relative to that struct, breaks a rule. Load adds the section, the value (so
+// the sentence need not quote it) and where it came from. Several are returned
+// with errors.Join.
 func Invalid(key, format string, args ...any) error {
 	return &invalid{key: key, problem: fmt.Sprintf(format, args...)}
 }
@@ -53,7 +54,7 @@ func (l *loader) locate(section string, err error) {
 			return
 		}
 	}
-	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, bad.problem))
+	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
 }
 
 // complain adds an error about s, unless its value could not even be read.
