@@ -9,18 +9,20 @@ local offsets, total, days = KEYS[1], KEYS[2], KEYS[3]
 local partition, from, next, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local completions = tonumber(ARGV[5])
 
-if redis.call('HGET', offsets, partition) ~= from or redis.call('EXISTS', total) == 0 then
+local generation = redis.call('HGET', offsets, 'generation')
+if redis.call('HGET', offsets, partition) ~= from or not generation or redis.call('EXISTS', total) == 0 then
   return -1
 end
 
--- A mark set from another place is a duplicate's. One from this very place is
--- the record itself, met again in a recount: its count is gone, so it counts.
+-- A mark of this generation that was set from another place is a duplicate's.
+-- One from this very place is the record itself: counting it did not last. One
+-- of another generation belongs to a count that is gone, of this log or another.
 local counted, byday = 0, {}
 for i = 1, completions do
   local mark = KEYS[3 + i]
-  local place = partition .. ':' .. ARGV[4 + 2 * i]
+  local place = partition .. ':' .. ARGV[4 + 2 * i] .. ':' .. generation
   local known = redis.call('GET', mark)
-  if not known or known == place then
+  if not known or known == place or known:match('[^:]*$') ~= generation then
     redis.call('SET', mark, place, 'EX', keep)
     local day = tonumber(ARGV[5 + 2 * i])
     byday[day] = (byday[day] or 0) + 1

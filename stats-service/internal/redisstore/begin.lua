@@ -1,13 +1,15 @@
 -- Says where to go on with a partition, and prepares a recount where needed.
 -- KEYS: offsets, targets, total, days (the index of the days there are).
--- ARGV: partition, oldest, newest, prefix of the days' keys, and the stored
---   offset that is to be given up, or nothing.
+-- ARGV: partition, oldest, newest, prefix of the days' keys, the stored offset
+--   that is to be given up, or nothing, and a name for a new generation.
 -- Returns {offset, reason for a recount or nothing}.
 local offsets, targets, total, days = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local partition, oldest, newest, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local discard, generation = ARGV[5], ARGV[6]
 
--- The counters are whole when the days add up to the total. It is there from
--- the first beginning on, so its absence beside offsets means it was removed.
+-- The counters are whole when the days add up to the total. It is there, and a
+-- generation too, from the first beginning on: missing beside offsets, they
+-- were removed.
 local function whole()
   local sum = 0
   for _, day in ipairs(redis.call('SMEMBERS', days)) do
@@ -17,9 +19,11 @@ local function whole()
   if redis.call('EXISTS', offsets) == 0 then
     return not stored and sum == 0
   end
-  return stored and tonumber(stored) == sum
+  return stored and tonumber(stored) == sum and redis.call('HEXISTS', offsets, 'generation') == 1
 end
 
+-- The marks stay behind: those of the generation that ends here mean nothing to
+-- the next, which may count another log.
 local function reset()
   for _, day in ipairs(redis.call('SMEMBERS', days)) do
     redis.call('DEL', prefix .. day)
@@ -32,13 +36,14 @@ local reason = 'nothing_known'
 if not whole() then
   reason = 'inconsistent'
   reset()
-elseif stored and stored == ARGV[5] then
+elseif stored and stored == discard then
   reason = 'outside_log'
   reset()
 elseif stored then
   return {tonumber(stored), ''}
 end
 
+redis.call('HSETNX', offsets, 'generation', generation)
 redis.call('HSET', offsets, partition, oldest)
 redis.call('HSET', targets, partition, newest)
 redis.call('SET', total, 0, 'NX')

@@ -4,6 +4,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ import (
 // keep is how long a completion is recognised by its event's identity, at
 // another place in the log.
 const keep = 24 * time.Hour
+
+// generation is the field beside the offsets that tells this count's marks from
+// those of an earlier one.
+const generation = "generation"
 
 // retryAfter is when a reader that met Redis away may try again.
 const retryAfter = time.Second
@@ -61,7 +66,7 @@ func (s *Store) Restart(ctx context.Context, partition int32, log stats.Bounds, 
 
 func (s *Store) begin(ctx context.Context, partition int32, log stats.Bounds, discard string) (stats.Beginning, error) {
 	keys := []string{s.offsets(), s.targets(), s.total(), s.days()}
-	answer, err := beginScript.Run(ctx, s.client, keys, partition, log.Oldest, log.Newest, s.day(""), discard).Slice()
+	answer, err := beginScript.Run(ctx, s.client, keys, partition, log.Oldest, log.Newest, s.day(""), discard, rand.Text()).Slice()
 	if err != nil {
 		return stats.Beginning{}, fmt.Errorf("begin with partition %d: %w", partition, err)
 	}
@@ -153,6 +158,9 @@ func byPartition(cmd *goredis.MapStringStringCmd) (map[int32]int64, error) {
 	}
 	offsets := make(map[int32]int64, len(fields))
 	for field, value := range fields {
+		if field == generation {
+			continue
+		}
 		partition, err := strconv.ParseInt(field, 10, 32)
 		if err != nil {
 			return nil, fmt.Errorf("read the offsets: partition %q: %w", field, err)

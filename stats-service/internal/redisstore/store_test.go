@@ -58,6 +58,17 @@ func (f fixture) begin(partition int32, oldest, newest int64, want stats.Beginni
 	}
 }
 
+func (f fixture) restart(partition int32, log stats.Bounds, stored int64, want stats.Beginning) {
+	f.Helper()
+	got, err := f.store.Restart(f.Context(), partition, log, stored)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("restart (-want +got):\n%s", diff)
+	}
+}
+
 func (f fixture) apply(partition int32, from, next int64, want stats.Tally, completions ...stats.Completion) {
 	f.Helper()
 	got, err := f.store.Apply(f.Context(), stats.Batch{Partition: partition, From: from, Next: next, Completions: completions})
@@ -123,10 +134,14 @@ func TestTheKeysAreWhatTheDocumentsSay(t *testing.T) {
 	f := open(t)
 	f.begin(2, 0, 9, fresh)
 	f.apply(2, 0, 9, stats.Tally{Counted: 1}, completion("a", 7))
+	generation := f.client.HGet(t.Context(), f.prefix+"stats:offsets", "generation").Val()
+	if generation == "" {
+		t.Error("the offsets have no generation")
+	}
 	for key, want := range map[string]string{
 		"stats:tasks:completed":            "1",
 		"stats:tasks:2024-01-15":           "1",
-		"stats:processed:task.completed:a": "2:7",
+		"stats:processed:task.completed:a": "2:7:" + generation,
 	} {
 		if got := f.client.Get(t.Context(), f.prefix+key).Val(); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
@@ -172,7 +187,7 @@ func TestAnEventAtAnotherPlaceIsADuplicate(t *testing.T) {
 	f.counts(2, 2)
 }
 
-// The marks outlive the counters here: each is of its record's own place.
+// The marks outlive the counters here; they say nothing about the new count.
 func TestARecountOfTheSameLogIsExact(t *testing.T) {
 	t.Parallel()
 	log := func(f fixture) {
@@ -213,6 +228,44 @@ func TestARecountOfTheSameLogIsExact(t *testing.T) {
 	}
 }
 
+// A topic made anew and restored from a copy holds the same events elsewhere.
+func TestMarksOfAnEarlierLogHideNothingFromARecount(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 4, fresh)
+	f.begin(1, 0, 4, fresh)
+	f.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 0))
+	f.apply(1, 0, 4, stats.Tally{Counted: 1}, completion("b", 3))
+	f.restart(0, stats.Bounds{Oldest: 0, Newest: 3}, 4, stats.Beginning{Recount: stats.OutsideLog, Stored: 4})
+	f.begin(1, 0, 3, fresh)
+	f.apply(0, 0, 3, stats.Tally{Counted: 1, Duplicates: 1}, completion("b", 1), completion("b", 2))
+	f.apply(1, 0, 3, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 1), completion("b", 2))
+	f.counts(2, 2)
+}
+
+func TestACopyCountsWhenTheLogHasDroppedTheFirst(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 4, fresh)
+	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
+	f.restart(0, stats.Bounds{Oldest: 3, Newest: 6}, 2, stats.Beginning{Offset: 3, Recount: stats.OutsideLog, Stored: 2})
+	f.apply(0, 3, 6, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 3), completion("a", 5))
+	f.counts(1, 1)
+}
+
+// Without its generation a count can not tell its own marks from earlier ones.
+func TestALostGenerationMakesARecount(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 4, fresh)
+	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
+	f.client.HDel(t.Context(), f.prefix+"stats:offsets", "generation")
+	f.moved(0, 2, 4, completion("a", 3))
+	f.begin(0, 0, 4, stats.Beginning{Recount: stats.Inconsistent})
+	f.apply(0, 0, 4, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 3))
+	f.counts(1, 1)
+}
+
 func TestAPartitionCountedInTheMiddleIsNoticedWhenTheTotalGoes(t *testing.T) {
 	t.Parallel()
 	f := open(t)
@@ -230,19 +283,10 @@ func TestARestartGivesUpAllPartitions(t *testing.T) {
 	f.apply(0, 0, 10, stats.Tally{Counted: 1}, completion("a", 5))
 	f.begin(0, 11, 40, stats.Beginning{Offset: 10}) // outside, but that is not for the store to judge
 
-	restart := func(stored int64, want stats.Beginning) {
-		t.Helper()
-		got, err := f.store.Restart(t.Context(), 0, stats.Bounds{Oldest: 11, Newest: 40}, stored)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("restart (-want +got):\n%s", diff)
-		}
-	}
-	restart(9, stats.Beginning{Offset: 10, Stored: 9}) // another member was faster
+	log := stats.Bounds{Oldest: 11, Newest: 40}
+	f.restart(0, log, 9, stats.Beginning{Offset: 10, Stored: 9}) // another member was faster
 	f.counts(1, 1)
-	restart(10, stats.Beginning{Offset: 11, Recount: stats.OutsideLog, Stored: 10})
+	f.restart(0, log, 10, stats.Beginning{Offset: 11, Recount: stats.OutsideLog, Stored: 10})
 	f.counts(0, 0)
 	f.moved(1, 0, 1)
 	f.begin(1, 0, 10, fresh)

@@ -67,8 +67,7 @@ type Store interface {
 	Restart(ctx context.Context, partition int32, log Bounds, stored int64) (Beginning, error)
 	// Apply counts the batch as a whole, or returns ErrMoved when the partition
 	// is not at b.From. A completion whose mark was set from another place in
-	// the log is a duplicate; one whose mark has its own place is counted again,
-	// for then this is a recount.
+	// the log, since the counters were last removed, is a duplicate.
 	Apply(ctx context.Context, b Batch) (Tally, error)
 	// Read returns the counters.
 	Read(ctx context.Context, days []string) (Figures, error)
