@@ -28,7 +28,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 // LogValue returns "[secret]".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// What a value shows of a credential: all that stands before an @ (of
+// Where a value may hold a credential: all that stands before an @ (of
 // "scheme://user:password@host", with or without the scheme), and all that
 // follows "password=". Both take too much rather than too little, because a
 // password may hold any character.

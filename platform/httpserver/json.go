@@ -2,11 +2,12 @@ package httpserver
 
 import (
 	"bytes"
-	"encoding"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
@@ -17,14 +18,15 @@ import (
 
 const maxDepth = 32
 
-// ReadJSON reads the request's body, one JSON value of at most limit bytes,
+// ReadJSON reads the request's body, one JSON object of at most limit bytes,
 // into the struct that into points to. It is strict: the error is a Refuse with
 // 415 for another content type than application/json or one of alsoAccept
 // (charset UTF-8), 413 for a longer body, and 400 for anything that is not
 // exactly what into describes: not JSON or not UTF-8, an unknown, duplicate or
-// differently cased key, more than 32 levels, something after the value, a
+// differently cased key, more than 32 levels, something after the object, a
 // value of the wrong type (null included, unless the field is a pointer, a map,
-// an interface or reads JSON itself).
+// an interface or reads JSON itself). The struct is meant to be flat: within its
+// fields, case and null are as encoding/json takes them.
 func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, alsoAccept ...string) error {
 	if err := checkContentType(r.Header, append([]string{"application/json"}, alsoAccept...)); err != nil {
 		return err
@@ -63,22 +65,22 @@ func decodeStrict(body []byte, into any) error {
 	if !utf8.Valid(body) || halfSurrogate(body) {
 		return unreadable("the body is not valid UTF-8")
 	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return unreadable("the body is not JSON: %s", err)
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return inWords(err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	if err := checkValue(dec, reflect.TypeOf(into).Elem(), "", 0); err != nil {
+	walk := json.NewDecoder(bytes.NewReader(body))
+	walk.UseNumber()
+	if err := checkNesting(walk, "", 0); err != nil {
 		return err
 	}
-	err := json.Unmarshal(body, into)
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return unreadable("%s must be %s, not %s", named(wrong.Field), wordFor(wrong.Type), wrong.Value)
+	if err := checkMembers(members, reflect.TypeOf(into).Elem()); err != nil {
+		return err
 	}
-	if err != nil {
-		return unreadable("the body has a value that cannot be read")
+	strict := json.NewDecoder(bytes.NewReader(body))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(into); err != nil {
+		return inWords(err)
 	}
 	return nil
 }
@@ -87,92 +89,83 @@ func unreadable(format string, args ...any) error {
 	return Refuse(http.StatusBadRequest, format, args...)
 }
 
-func named(path string) string {
-	if path == "" {
-		return "the body"
+// inWords tells the client what encoding/json found wrong.
+func inWords(err error) error {
+	var syntax *json.SyntaxError
+	var wrong *json.UnmarshalTypeError
+	unknown, isUnknown := strings.CutPrefix(err.Error(), "json: unknown field ")
+	switch {
+	case errors.As(err, &syntax):
+		return unreadable("the body is not JSON: %s", syntax)
+	case errors.As(err, &wrong):
+		return unreadable("%s must be %s, not %s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), wrong.Value)
+	case isUnknown:
+		return unreadable("there is no key %s", unknown)
 	}
-	return path
+	return unreadable("the body has a value that cannot be read")
 }
 
-// checkValue walks over the next value, which is to fill a t (nil where anything
-// may come), and refuses what encoding/json would let pass.
-func checkValue(dec *json.Decoder, t reflect.Type, path string, depth int) error {
-	if t != nil && readsItself(t) {
-		t = nil
-	}
+// checkNesting walks over the next value, which is at path within depth others,
+// and refuses too many levels and duplicate keys, of which encoding/json takes
+// the last.
+func checkNesting(dec *json.Decoder, path string, depth int) error {
 	token, err := dec.Token()
-	if err != nil {
-		return unreadable("the body is not JSON: %s", err)
+	opening, ok := token.(json.Delim)
+	if err != nil || !ok {
+		return err // none: the syntax was checked before
 	}
-	if token == nil && t != nil && !slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Interface, reflect.Map}, t.Kind()) {
-		return unreadable("%s must be %s, not null", named(path), wordFor(t))
-	}
-	if t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth++; depth > maxDepth {
+	if depth == maxDepth {
 		return unreadable("the body is nested deeper than %d levels", maxDepth)
 	}
 	seen := map[string]bool{}
 	for i := 0; dec.More(); i++ {
-		element, at := elementType(t), fmt.Sprintf("%s[%d]", path, i)
-		if delim == '{' {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if opening == '{' {
 			key, _ := dec.Token()
-			name, _ := key.(string)
-			at = strings.TrimPrefix(path+"."+name, ".")
-			if seen[name] {
+			at = strings.TrimPrefix(fmt.Sprintf("%s.%s", path, key), ".")
+			if seen[at] {
 				return unreadable("the key %q appears twice", at)
 			}
-			seen[name] = true
-			if element, ok = memberType(t, name); !ok {
-				return unreadable("there is no key %q", at)
-			}
+			seen[at] = true
 		}
-		if err := checkValue(dec, element, at, depth); err != nil {
+		if err := checkNesting(dec, at, depth+1); err != nil {
 			return err
 		}
 	}
-	_, err = dec.Token() // the closing bracket: the syntax was checked before
+	_, err = dec.Token() // the closing bracket
 	return err
 }
 
-// readsItself tells types whose own methods read their JSON.
-func readsItself(t reflect.Type) bool {
-	for _, own := range []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()} {
-		if t.Implements(own) || reflect.PointerTo(t).Implements(own) {
-			return true
-		}
+// checkMembers refuses keys that are not exactly those of the struct t, whose
+// case encoding/json ignores, and null, which it ignores too, where the field
+// has no use for it.
+func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
+	if members == nil {
+		return unreadable("the body must be an object, not null")
 	}
-	return false
-}
-
-// elementType is the type of a list's elements or a map's values, nil for any.
-func elementType(t reflect.Type) reflect.Type {
-	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map) {
-		return t.Elem()
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[cmp.Or(name, f.Name)] = f.Type
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		field, ok := fields[name]
+		if !ok {
+			return unreadable("there is no key %q", name)
+		}
+		if string(members[name]) == "null" && !takesNull(field) {
+			return unreadable("%s must be %s, not null", name, wordFor(field))
+		}
 	}
 	return nil
 }
 
-// memberType is the type of the member called exactly name, nil for any.
-func memberType(t reflect.Type, name string) (reflect.Type, bool) {
-	if t == nil || t.Kind() != reflect.Struct {
-		return elementType(t), true
+func takesNull(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Map:
+		return true
 	}
-	for _, f := range reflect.VisibleFields(t) {
-		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if key == "" && !f.Anonymous {
-			key = f.Name
-		}
-		if f.IsExported() && key != "" && key != "-" && key == name {
-			return f.Type, true
-		}
-	}
-	return nil, false
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 // wordFor names in the client's words what a t is written as.
