@@ -40,7 +40,7 @@ func TestASecondStackInAFolderIsRefused(t *testing.T) {
 func TestResetRemovesTheDataAndKeepsThePrograms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"postgres/data", "redis", "kafka-embedded", "kafka-apache", "log", "bin"} {
+	for _, name := range []string{"embedded/postgres/data", "embedded/redis", "apache/postgres/data", "apache/kafka", "log", "bin"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -85,13 +85,13 @@ func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) 
 	if r.topics, err = s.topics(); err != nil {
 		return nil, err
 	}
-	if r.postgres, err = t.postgres(ctx, s.Dir, s.Ports); err != nil {
+	if r.postgres, err = t.postgres(ctx, s.data(), s.Ports); err != nil {
 		return nil, err
 	}
-	if r.redis, err = t.redis(ctx, s.Dir, s.Ports); err != nil {
+	if r.redis, err = t.redis(ctx, s.data(), s.Ports); err != nil {
 		return nil, err
 	}
-	if r.kafka, err = t.kafka(ctx, s.Kafka, s.Dir, s.Ports); err != nil {
+	if r.kafka, err = t.kafka(ctx, s.Kafka, s.data(), s.Ports); err != nil {
 		return nil, err
 	}
 	// The logs are those of this run.
@@ -190,7 +190,7 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-// Reset removes the data and the logs of the stack in dir. ErrRunning while it runs.
+// Reset removes the data, of both kinds of Kafka, and the logs of the stack in dir. ErrRunning while it runs.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil // where nothing is, nothing is left to remove
@@ -200,9 +200,14 @@ func Reset(dir string) error {
 		return err
 	}
 	defer lock.Release()
-	failed := server.Postgres{Dir: postgresDir(dir)}.Remove()
-	for _, name := range []string{"redis", kafkaDir(KafkaEmbedded), kafkaDir(KafkaApache), "log"} {
-		failed = errors.Join(failed, os.RemoveAll(filepath.Join(dir, name)))
+	return errors.Join(
+		removeData(dataDir(dir, KafkaEmbedded)), removeData(dataDir(dir, KafkaApache)), os.RemoveAll(logDir(dir)))
+}
+
+// removeData removes the servers' data in dir. PostgreSQL's may be elsewhere, with a link to it in dir.
+func removeData(dir string) error {
+	if err := (server.Postgres{Dir: postgresDir(dir)}).Remove(); err != nil {
+		return err
 	}
-	return failed
+	return os.RemoveAll(dir)
 }

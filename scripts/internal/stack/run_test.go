@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -17,7 +18,9 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
 )
 
@@ -166,6 +169,37 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 		if partitions, err := client.Partitions(topic); err != nil || len(partitions) != 6 {
 			t.Errorf("%s has partitions %v, %v; want 6", topic, partitions, err)
 		}
+	}
+}
+
+// Counters and marks that belong to one log must not meet the other.
+func TestEachKafkaHasDataOfItsOwnBesideIt(t *testing.T) {
+	t.Parallel()
+	tools := testTools(t, io.Discard)
+	for _, kind := range []string{KafkaEmbedded, KafkaApache} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := settings()
+			s.Dir, s.Kafka = t.TempDir(), kind
+			r, err := assemble(t.Context(), tools, s)
+			if err != nil && kind == KafkaApache && os.Getenv("CI") != "true" {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			dirs := []string{r.postgres.Dir, r.redis.Dir}
+			switch k := r.kafka.(type) {
+			case server.EmbeddedKafka:
+				dirs = append(dirs, k.Dir)
+			case server.ApacheKafka:
+				dirs = append(dirs, k.Dir)
+			}
+			want := []string{filepath.Join(s.Dir, kind, "postgres"), filepath.Join(s.Dir, kind, "redis"), filepath.Join(s.Dir, kind, "kafka")}
+			if diff := cmp.Diff(want, dirs); diff != "" {
+				t.Errorf("folders (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

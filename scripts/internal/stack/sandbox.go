@@ -53,10 +53,7 @@ func (s *Sandbox) Close(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := (server.Postgres{Dir: postgresDir(s.dir)}).Remove(); err != nil {
-		return err
-	}
-	return os.RemoveAll(s.dir)
+	return removeData(s.dir)
 }
 
 func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {

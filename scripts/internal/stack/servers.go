@@ -47,11 +47,8 @@ func (t Tools) redis(ctx context.Context, dir string, ports Ports) (server.Redis
 	return server.Redis{Program: path, Dir: filepath.Join(dir, "redis"), Port: ports[RedisPort]}, nil
 }
 
-func kafkaDir(kind string) string { return "kafka-" + kind }
-
-// kafka keeps the data of the two kinds apart: neither reads the other's.
 func (t Tools) kafka(ctx context.Context, kind, dir string, ports Ports) (broker, error) {
-	data := filepath.Join(dir, kafkaDir(kind))
+	data := filepath.Join(dir, "kafka")
 	if kind == KafkaEmbedded {
 		return server.EmbeddedKafka{Program: t.Self, Dir: data, Port: ports[KafkaPort]}, nil
 	}

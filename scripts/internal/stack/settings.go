@@ -34,8 +34,15 @@ type Settings struct {
 	Environ []string // what the services are given beside their addresses
 }
 
-func (s Settings) bin() string { return filepath.Join(s.Dir, "bin") }
-func (s Settings) log() string { return filepath.Join(s.Dir, "log") }
+func (s Settings) data() string { return dataDir(s.Dir, s.Kafka) }
+func (s Settings) bin() string  { return filepath.Join(s.Dir, "bin") }
+func (s Settings) log() string  { return logDir(s.Dir) }
+
+// dataDir is apart for each kind of Kafka, and holds the data of PostgreSQL and Redis too: what these
+// know of one log (events sent, offsets handled, marks, counters) is wrong of the other.
+func dataDir(dir, kafka string) string { return filepath.Join(dir, kafka) }
+
+func logDir(dir string) string { return filepath.Join(dir, "log") }
 
 // getenv reads a variable of Environ; the last one counts.
 func (s Settings) getenv(name string) string {
