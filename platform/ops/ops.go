@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/lifecycle"
+	"example.com/todo/platform/retry"
 )
 
 // checkTimeout bounds each check of /readyz.
@@ -51,19 +51,24 @@ type Check struct {
 // Server is the bound ops port.
 type Server struct {
 	*httpserver.Server
-	log      *slog.Logger
-	checks   []Check
+	checks   []watched
 	draining atomic.Bool
+}
 
-	mu      sync.Mutex
-	failing map[string]bool // by name, to log changes and not every probe
+// watched logs when the outcome of its check changes, and not every probe.
+type watched struct {
+	Check
+	outage *retry.Outage
 }
 
 // Listen binds cfg.Addr at once; Run serves /livez (200 while the process
 // lives), /readyz (200 when all checks pass, else 503), /metrics and, if
 // cfg.Pprof, /debug/pprof.
 func Listen(cfg Config, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
-	s := &Server{log: log, checks: checks, failing: map[string]bool{}}
+	s := &Server{}
+	for _, c := range checks {
+		s.checks = append(s.checks, watched{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, report{Status: "alive"}) })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -135,9 +140,9 @@ func (s *Server) check(ctx context.Context) map[string]error {
 	results := map[string]error{}
 	for i, c := range s.checks {
 		results[c.Name] = outcome(ctx, outcomes[i])
-	}
-	if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
-		s.logChanges(ctx, results)
+		if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
+			c.outage.Note(ctx, results[c.Name])
+		}
 	}
 	return results
 }
@@ -163,19 +168,4 @@ func (c Check) run(ctx context.Context) (err error) {
 		}
 	}()
 	return c.Func(ctx)
-}
-
-func (s *Server) logChanges(ctx context.Context, results map[string]error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, err := range results {
-		if failing := err != nil; failing != s.failing[name] {
-			s.failing[name] = failing
-			if failing {
-				s.log.WarnContext(ctx, "readiness check fails", "check", name, "error", err)
-			} else {
-				s.log.InfoContext(ctx, "readiness check passes again", "check", name)
-			}
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,31 @@ func TestReadinessNamesTheChecksAndHidesTheirErrors(t *testing.T) {
 	broken.Store(false)
 	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok", "panics": "ok"}})
 	for text, want := range map[string]int{"dial 10.0.0.7:5432": 1, "panic: lost": 1, "passes again": 2} {
+		if got := strings.Count(log.String(), text); got != want {
+			t.Errorf("%q logged %d times, want %d:\n%s", text, got, want, log.String())
+		}
+	}
+}
+
+func TestManyProbesAtOnceLogEachChangeOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var works atomic.Bool // not at first: a probe may come before the process is ready
+	p := listen(t, ops.Config{}, logging.New(&log, logging.Config{}, "test"), ops.Check{Name: "kafka", Func: func(context.Context) error {
+		if !works.Load() {
+			return errors.New("not joined yet")
+		}
+		return nil
+	}})
+	for _, now := range []bool{false, true, false} {
+		works.Store(now)
+		var probes sync.WaitGroup
+		for range 20 {
+			probes.Go(func() { _ = ops.Probe(t.Context(), ops.Config{Addr: p.Addr()}) })
+		}
+		probes.Wait()
+	}
+	for text, want := range map[string]int{"not joined yet": 2, "passes again": 1, `"check":"kafka"`: 3} {
 		if got := strings.Count(log.String(), text); got != want {
 			t.Errorf("%q logged %d times, want %d:\n%s", text, got, want, log.String())
 		}
