@@ -2,15 +2,11 @@
 # targets; the ones here run them in every module.
 
 MODULES  := contracts platform todo-service notification-service stats-service scripts
-BIN      := $(CURDIR)/.cache/bin
 DEVSTACK := .dev/bin/devstack
 KAFKA    ?= embedded
 
-# Tests use the real Kafka where Java is. In CI it has to be there.
-TEST_KAFKA := $(if $(or $(filter true,$(CI)),$(shell command -v java)),apache,embedded)
-
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules e2e build vet lint layers generate breaking compose-check bench-cache check tools
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +24,7 @@ reset: $(DEVSTACK) ## Remove the data of make run
 	@exec $(DEVSTACK) reset
 
 test: $(DEVSTACK) ## Every test, on real PostgreSQL, Redis and Kafka
-	@$(DEVSTACK) with --postgres --redis --kafka=$(TEST_KAFKA) -- $(MAKE) --no-print-directory test-modules
+	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory test-modules
 
 test-modules:
 	@set -e; for module in $(MODULES); do $(MAKE) --no-print-directory -C $$module test; done
@@ -36,7 +32,8 @@ test-modules:
 build vet: ## Build or vet every module on its own
 	@set -e; for module in $(MODULES); do echo "== $@ $$module"; $(MAKE) --no-print-directory -C $$module $@; done
 
-lint: layers $(BIN)/golangci-lint ## Lint every module, and check who imports whom
+lint: layers ## Lint every module, and check who imports whom
+	@$(MAKE) --no-print-directory -C contracts golangci-lint
 	@set -e; for module in $(MODULES); do echo "== lint $$module"; $(MAKE) --no-print-directory -C $$module lint; done
 
 layers: ## Check who imports whom over the whole dependency graph
@@ -57,8 +54,3 @@ bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the 
 .PHONY: $(DEVSTACK)
 $(DEVSTACK):
 	@mkdir -p $(@D) && cd scripts && GOWORK=off go build -o ../$@ ./devstack
-
-GOLANGCI_LINT := v2.15.0
-$(BIN)/golangci-lint:
-	@echo "building golangci-lint $(GOLANGCI_LINT), once"
-	@GOWORK=off GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)

@@ -17,14 +17,15 @@ func newFetch() *cobra.Command {
 		Short: "Fetch now what run would fetch",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := stack.CheckKafka(kafka); err != nil {
-				return err
-			}
 			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
 			if err != nil {
 				return err
 			}
-			found, err := tools.Fetch(c.Context(), kafka)
+			kind, err := tools.Kafka(c.Context(), kafka)
+			if err != nil {
+				return err
+			}
+			found, err := tools.Fetch(c.Context(), kind)
 			if err != nil {
 				return err
 			}
@@ -32,6 +33,6 @@ func newFetch() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, or apache")
+	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, apache or best")
 	return c
 }

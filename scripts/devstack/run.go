@@ -27,10 +27,15 @@ Ports, all on 127.0.0.1, and the variables that change them:
 ` + stack.PortHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := stack.CheckKafka(kafka); err != nil {
+			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
+			if err != nil {
 				return err
 			}
-			chosen, release, err := choosePorts(c.Context(), ports, kafka)
+			kind, err := tools.Kafka(c.Context(), kafka)
+			if err != nil {
+				return err
+			}
+			chosen, release, err := choosePorts(c.Context(), ports, kind)
 			if err != nil {
 				return err
 			}
@@ -45,16 +50,12 @@ Ports, all on 127.0.0.1, and the variables that change them:
 			}
 			// A reader of the output that leaves must not take the stack along.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
-			if err != nil {
-				return err
-			}
 			return stack.Run(c.Context(), tools, stack.Settings{
-				Root: root, Dir: folder, Kafka: kafka, Ports: chosen, Environ: os.Environ(),
+				Root: root, Dir: folder, Kafka: kind, Ports: chosen, Environ: os.Environ(),
 			})
 		},
 	}
-	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, or apache, which needs Java 17")
+	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded; apache, which needs Java 17; or best: apache where that is")
 	c.Flags().StringVar(&ports, "ports", "chosen", "`how` ports are found: chosen by the variables, or free (both are written to stack.env)")
 	return c
 }

@@ -22,7 +22,7 @@ const commandPatience = 5 * time.Second
 func newWith() *cobra.Command {
 	var wanted stack.Wanted
 	c := &cobra.Command{
-		Use:   "with [--postgres] [--redis] [--kafka=embedded|apache] -- command [argument…]",
+		Use:   "with [--postgres] [--redis] [--kafka=embedded|apache|best] -- command [argument…]",
 		Short: "Run a command with private servers that end with it",
 		Long: `Starts private servers on free ports with data of their own, runs the command with
 TEST_POSTGRES_DSN (a superuser's, of the database "postgres"), TEST_REDIS_ADDR and
@@ -33,21 +33,21 @@ The exit code is the command's.`,
 			if wanted == (stack.Wanted{}) {
 				return errors.New("name at least one of --postgres, --redis and --kafka")
 			}
-			if wanted.Kafka != "" {
-				if err := stack.CheckKafka(wanted.Kafka); err != nil {
-					return err
-				}
-			}
 			tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
 			if err != nil {
 				return err
+			}
+			if wanted.Kafka != "" {
+				if wanted.Kafka, err = tools.Kafka(c.Context(), wanted.Kafka); err != nil {
+					return err
+				}
 			}
 			return with(c.Context(), tools, wanted, args)
 		},
 	}
 	c.Flags().BoolVar(&wanted.Postgres, "postgres", false, "start PostgreSQL")
 	c.Flags().BoolVar(&wanted.Redis, "redis", false, "start Redis")
-	c.Flags().StringVar(&wanted.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value) or apache")
+	c.Flags().StringVar(&wanted.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value), apache, or best: apache where Java 17 is")
 	c.Flags().Lookup("kafka").NoOptDefVal = stack.KafkaEmbedded
 	return c
 }

@@ -54,6 +54,16 @@ func TestWithGivesTheCommandItsOutputAlone(t *testing.T) {
 	}
 }
 
+func TestWithoutJavaTheBestKafkaIsTheEmbeddedOneAndThatIsSaid(t *testing.T) {
+	t.Parallel()
+	c := devstack(t, "with", "--kafka=best", "--", "sh", "-c", `test "$TEST_KAFKA_BROKERS"`)
+	c.Env = append(c.Env, "JAVA_HOME="+t.TempDir(), "CI=")
+	output, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(output), "Java 17") || !strings.Contains(string(output), "waiting for the embedded broker") {
+		t.Errorf("%v, want the embedded Kafka and why:\n%s", err, output)
+	}
+}
+
 func TestWithLeavesNoProcessWhenItIsEnded(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
@@ -113,8 +123,9 @@ func TestAnUnclearCallIsRefusedWithWhatIsPossible(t *testing.T) {
 	for call, want := range map[string]string{
 		"with -- true":                  "name at least one of --postgres, --redis and --kafka",
 		"with --redis -- no-such-thing": "no-such-thing",
-		"with --kafka=fake -- true":     "embedded or apache",
-		"run --kafka=fake":              "embedded or apache",
+		"with --kafka=fake -- true":     "embedded, apache or best",
+		"run --kafka=fake":              "embedded, apache or best",
+		"fetch --kafka=fake":            "embedded, apache or best",
 		"run --ports=some":              "chosen or free",
 		"stop":                          "the parts are postgres, redis, kafka",
 		"start a b":                     "make start PART=kafka",

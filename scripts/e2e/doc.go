@@ -3,5 +3,6 @@
 //
 // The tests start a stack of their own, with real PostgreSQL, Redis and Kafka on
 // free ports and in a folder of its own, and stop parts of it on purpose.
-// E2E_KAFKA chooses the Kafka: apache (the default where Java is) or embedded.
+// E2E_KAFKA chooses the Kafka: apache, embedded or best, the default: apache
+// where Java 17 is.
 package e2e

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func run(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var err error
-	system, err = startStack(ctx, kafkaKind())
+	system, err = startStack(ctx, cmp.Or(os.Getenv("E2E_KAFKA"), "best"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the stack did not start:", err)
 		return 1

@@ -24,17 +24,6 @@ type stack struct {
 	env      map[string]string // what the stack says of itself: addresses by name
 }
 
-func kafkaKind() string {
-	if kind := os.Getenv("E2E_KAFKA"); kind != "" {
-		return kind
-	}
-	if _, err := exec.LookPath("java"); err == nil || os.Getenv("CI") == "true" {
-		return "apache"
-	}
-	fmt.Fprintln(os.Stderr, "java is not on PATH: these tests use the embedded Kafka")
-	return "embedded"
-}
-
 func startStack(ctx context.Context, kafka string) (*stack, error) {
 	dir, err := os.MkdirTemp("", "todo-e2e-")
 	if err != nil {

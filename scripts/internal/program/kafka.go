@@ -23,11 +23,11 @@ type Kafka struct {
 	Classpath string // Kafka's jars
 }
 
-// Kafka finds Java 17 or newer, and Kafka, which is always fetched.
+// Kafka finds Java, and Kafka, which is always fetched.
 func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
-	java, err := findJava(ctx)
+	java, err := f.Java(ctx)
 	if err != nil {
-		return Kafka{}, fmt.Errorf("the real Kafka needs Java %d or newer: %w; without Java there is the embedded Kafka", javaOldest.major, err)
+		return Kafka{}, fmt.Errorf("%w; without Java there is the embedded Kafka", err)
 	}
 	pins, err := fetch.Pins("kafka")
 	if err != nil {
@@ -38,6 +38,16 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 		return Kafka{}, err
 	}
 	return Kafka{Java: java, Classpath: strings.Join(jars, string(os.PathListSeparator))}, nil
+}
+
+// Java returns the path of a java that runs the real Kafka: version 17 or newer, in JAVA_HOME or, where
+// that is not set, on PATH.
+func (f Finder) Java(ctx context.Context) (string, error) {
+	path, err := findJava(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the real Kafka needs Java %d or newer: %w", javaOldest.major, err)
+	}
+	return path, nil
 }
 
 func findJava(ctx context.Context) (string, error) {

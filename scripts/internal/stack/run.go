@@ -91,7 +91,7 @@ func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) 
 	if r.redis, err = t.redis(ctx, s.data(), s.Ports); err != nil {
 		return nil, err
 	}
-	if r.kafka, err = t.kafka(ctx, s.Kafka, s.data(), s.Ports); err != nil {
+	if r.kafka, err = t.broker(ctx, s.Kafka, s.data(), s.Ports); err != nil {
 		return nil, err
 	}
 	// The logs are those of this run.

@@ -84,7 +84,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 		s.env = append(s.env, "TEST_REDIS_ADDR="+redis.Addr())
 	}
 	if w.Kafka != "" {
-		kafka, err := t.kafka(ctx, w.Kafka, s.dir, ports)
+		kafka, err := t.broker(ctx, w.Kafka, s.dir, ports)
 		if err != nil {
 			return err
 		}

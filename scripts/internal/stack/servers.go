@@ -9,18 +9,32 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// The kinds of Kafka.
+// The kinds of Kafka, and the word for the better one that the machine can run.
 const (
 	KafkaEmbedded = "embedded"
 	KafkaApache   = "apache"
+	KafkaBest     = "best"
 )
 
-// CheckKafka tells whether kind is a kind of Kafka.
-func CheckKafka(kind string) error {
-	if kind != KafkaEmbedded && kind != KafkaApache {
-		return fmt.Errorf("there is no %q Kafka: it is %s or %s", kind, KafkaEmbedded, KafkaApache)
+// Kafka returns the kind that was asked for. The best is the real one where its Java is, and otherwise
+// the embedded one, which is said, or refused in CI.
+func (t Tools) Kafka(ctx context.Context, asked string) (kind string, err error) {
+	switch asked {
+	case KafkaEmbedded, KafkaApache:
+		return asked, nil
+	case KafkaBest:
+		_, err := t.Finder.Java(ctx)
+		if err == nil {
+			return KafkaApache, nil
+		}
+		if t.CI {
+			return "", err
+		}
+		t.Console.Say("kafka: it is the embedded one: %v", err)
+		return KafkaEmbedded, nil
+	default:
+		return "", fmt.Errorf("there is no %q Kafka: it is %s, %s or %s", asked, KafkaEmbedded, KafkaApache, KafkaBest)
 	}
-	return nil
 }
 
 // broker is either kind of Kafka.
@@ -47,7 +61,7 @@ func (t Tools) redis(ctx context.Context, dir string, ports Ports) (server.Redis
 	return server.Redis{Program: path, Dir: filepath.Join(dir, "redis"), Port: ports[RedisPort]}, nil
 }
 
-func (t Tools) kafka(ctx context.Context, kind, dir string, ports Ports) (broker, error) {
+func (t Tools) broker(ctx context.Context, kind, dir string, ports Ports) (broker, error) {
 	data := filepath.Join(dir, "kafka")
 	if kind == KafkaEmbedded {
 		return server.EmbeddedKafka{Program: t.Self, Dir: data, Port: ports[KafkaPort]}, nil

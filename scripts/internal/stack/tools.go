@@ -18,9 +18,10 @@ type Tools struct {
 	Console  *console.Console
 	Finder   program.Finder
 	Self     string // path of this program
+	CI       bool   // what is missing fails, where otherwise something else would do
 }
 
-// NewTools reads DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
+// NewTools reads CI, DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
 func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -42,7 +43,7 @@ func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
 	default:
 		return Tools{}, fmt.Errorf("DEVSTACK_PROGRAMS=%s: it takes installed (what is missing is fetched) or fetched", which)
 	}
-	return Tools{Launcher: proc.NewLauncher(), Console: c, Finder: finder, Self: self}, nil
+	return Tools{Launcher: proc.NewLauncher(), Console: c, Finder: finder, Self: self, CI: getenv("CI") == "true"}, nil
 }
 
 func cacheDir(chosen string) (string, error) {
