@@ -138,6 +138,37 @@ func TestADatabaseThatIsAwayIsSaidWithoutInternals(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		for name, store := range map[string]func(*testing.T) (*pgstore.Store, task.Task){
+			"a store that never reached it": func(t *testing.T) (*pgstore.Store, task.Task) {
+				return pgstore.New(open(t, parse(t, "postgres://nobody@127.0.0.1:1/none?sslmode=disable"))), task.Task{ID: 1}
+			},
+			"statements prepared, no connection left": func(t *testing.T) (*pgstore.Store, task.Task) {
+				s, p, before := warm(t)
+				p.db.SetMaxIdleConns(-1)
+				p.close()
+				return s, before
+			},
+		} {
+			t.Run(write.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s, before := store(t)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				_, err := write.do(ctx, s, before)
+				if err == nil || fault.Of(err).Kind != fault.Unavailable {
+					t.Errorf("got %v, want unavailable", err)
+				}
+				if ctx.Err() != nil {
+					t.Error("it waited out its deadline although nothing was sent")
+				}
+			})
+		}
+	}
+}
+
 func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
@@ -184,7 +215,8 @@ func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	dsn := database(t)
 	migrate(t, open(t, dsn))
 	p, through := behindProxy(t, dsn)
-	s := pgstore.New(open(t, through))
+	p.db = open(t, through)
+	s := pgstore.New(p.db)
 	first := must(s.Create(t.Context(), creation("first")))
 	must(s.Update(t.Context(), first.ID, rename("second")))
 	must(s.Update(t.Context(), first.ID, remove()))

@@ -8,12 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // proxy stands between a store and its database, and spoils what it is told to.
 type proxy struct {
 	target  string
 	answers atomic.Int64 // how many times the database was ready for another query
+	db      *sqlx.DB     // the pool of connections through the proxy
 
 	mu       sync.Mutex
 	listener net.Listener

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -43,30 +44,30 @@ var errConflict = errors.New("another writer came first")
 
 // Create stores e.Task under a new id, and e.
 func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
-	return s.write(ctx, func() (task.Task, string, error) {
+	return s.write(ctx, func(out *outgoing) (task.Task, error) {
 		t := e.Task
-		args := eventArgs(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)
+		args := out.args(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)
 		err := s.get(ctx, &t.ID, createTask, args...)
-		return t, e.ID, err
+		return t, err
 	})
 }
 
 // Update changes a task as change says, in two round trips; see task.Store.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	t, err := s.write(ctx, func() (task.Task, string, error) {
+	t, err := s.write(ctx, func(out *outgoing) (task.Task, error) {
 		before, err := s.Get(ctx, id)
 		if err != nil {
-			return task.Task{}, "", err
+			return task.Task{}, err
 		}
 		draft := before
 		e, err := change(&draft)
 		if err != nil {
-			return task.Task{}, "", err
+			return task.Task{}, err
 		}
 		if e == nil {
-			return before, "", nil
+			return before, nil
 		}
-		return e.Task, e.ID, s.replace(ctx, before, *e)
+		return e.Task, s.replace(ctx, before, *e, out)
 	})
 	if errors.Is(err, errConflict) {
 		return task.Task{}, task.Contended(id)
@@ -76,12 +77,12 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 
 // replace stores e over the task as it was before. It returns errConflict when
 // it is no longer like that.
-func (s *Store) replace(ctx context.Context, before task.Task, e task.Event) error {
+func (s *Store) replace(ctx context.Context, before task.Task, e task.Event, out *outgoing) error {
 	query, t := updateTask, e.Task
-	args := eventArgs(ctx, e, before.ID, before.Version, t.Title, t.Priority, t.Done, t.CompletedAt, t.Version)
+	args := out.args(ctx, e, before.ID, before.Version, t.Title, t.Priority, t.Done, t.CompletedAt, t.Version)
 	if e.Type == task.Deleted {
 		query = deleteTask
-		args = eventArgs(ctx, e, before.ID, before.Version, t.Version)
+		args = out.args(ctx, e, before.ID, before.Version, t.Version)
 	}
 	written, err := s.exec(ctx, query, args...)
 	if err == nil && written == 0 {
@@ -90,32 +91,48 @@ func (s *Store) replace(ctx context.Context, before task.Task, e task.Event) err
 	return err
 }
 
-func eventArgs(ctx context.Context, e task.Event, more ...any) []any {
-	return append([]any{e.ID, string(e.Type), e.At, e.UserID, tracing.Traceparent(ctx)}, more...)
+// outgoing is the id of an event as an argument of the statement that writes it.
+// It knows whether that statement may have left this process.
+type outgoing struct {
+	eventID string
+	sent    bool
+}
+
+// Value is asked for by database/sql once it holds a connection on which the
+// statement is prepared, right before it sends that: not when dialing or
+// preparing failed, and before each of its own repeats.
+func (o *outgoing) Value() (driver.Value, error) {
+	o.sent = true
+	return o.eventID, nil
+}
+
+func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
+	o.eventID = e.ID
+	return append([]any{o, string(e.Type), e.At, e.UserID, tracing.Traceparent(ctx)}, more...)
 }
 
 // write tries until the outcome is known or ctx ends. One try returns the task
-// to answer with, and the id of the event that it sent to the database, if any.
+// to answer with, and gives the event to out if it has one to send.
 //
-// Whatever goes wrong once an event was sent may hide a success: the connection
+// As long as no event was sent, an error is what it looks like, and is answered
+// at once. Whatever goes wrong after that may hide a success: the connection
 // broke before the answer came, or database/sql met a closed connection and
 // repeated the statement by itself, whose second run then sees a conflict, the
 // event's own id, or a database that is no longer there. So nothing is answered
 // before the event was looked for, and a database that is away is waited for.
-func (s *Store) write(ctx context.Context, try func() (t task.Task, sent string, err error)) (task.Task, error) {
+func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, error)) (task.Task, error) {
 	pause := &backoff.ExponentialBackOff{
 		InitialInterval: 2 * time.Millisecond, MaxInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5,
 	}
 	pause.Reset()
 	sent, conflict := "", false
 	for {
-		t, id, err := try()
-		switch {
-		case err == nil && id != "":
-			return t, nil
-		case id != "":
-			sent = id
-		case sent == "":
+		var out outgoing
+		t, err := try(&out)
+		if out.sent {
+			sent = out.eventID
+		}
+		if sent == "" || out.sent && err == nil {
 			return t, postgres.Fault(err)
 		}
 		conflict = conflict || errors.Is(err, errConflict)
