@@ -179,3 +179,30 @@ func badEnvelopes() []badInput {
 		stale,
 	}
 }
+
+// The requests that need no body refuse one that cannot be read like any other.
+func badUnaskedBodies() []badInput {
+	var inputs []badInput
+	for _, request := range []struct{ method, target string }{{"PATCH", "/tasks/1/done"}, {"DELETE", "/tasks/1"}} {
+		add := func(name, kind, body string, status int, mention string) {
+			inputs = append(inputs, badInput{
+				name: request.method + " with " + name, method: request.method, target: request.target, body: body,
+				header: []string{"Content-Type", kind}, status: status, mention: mention,
+			})
+		}
+		add("a form", "application/x-www-form-urlencoded", `done=true`, 415, "application/json")
+		add("a multipart form", "multipart/form-data; boundary=x", `--x--`, 415, "application/json")
+		add("JSON under no name", "", `{}`, 415, "application/json")
+		add("JSON as text", "text/plain", `{}`, 415, "application/json")
+		add("operations", "application/json-patch+json", `[]`, 415, "application/json")
+		add("rubbish", "application/json", `{`, 400, "")
+		add("a member", "application/json", `{"done":false}`, 400, "done")
+		add("an array", "application/json", `[]`, 400, "")
+		add("null", "application/json", `null`, 400, "")
+		add("over 64 KiB", "application/json", "{"+strings.Repeat(" ", 64<<10)+"}", 413, "65536 bytes")
+	}
+	return append(inputs, badInput{
+		name: "DELETE with a merge patch", method: "DELETE", target: "/tasks/1", body: `{}`,
+		header: []string{"Content-Type", "application/merge-patch+json"}, status: 415, mention: "application/json",
+	})
+}

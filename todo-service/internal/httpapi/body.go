@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
 	"net/http"
 
@@ -66,6 +69,22 @@ func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 	priority := fields.whole("priority", body.Priority)
 	fields.present("done", body.Done.null)
 	return task.Change{Title: body.Title.Value, Priority: priority, Done: body.Done.Value}, invalid(fields.broken...)
+}
+
+// readNothing is for requests that say all in their first line. They need no
+// body; one that is sent all the same must be readable, as any other, and an
+// object without members, because no key is known.
+func readNothing(w http.ResponseWriter, r *http.Request, alsoAccept ...string) error {
+	if r.ContentLength < 0 { // it comes in chunks, of which there may be none
+		body := bufio.NewReader(r.Body)
+		if _, err := body.Peek(1); errors.Is(err, io.EOF) {
+			return nil
+		}
+		r.Body = io.NopCloser(body) // the server closes its own
+	} else if r.ContentLength == 0 {
+		return nil
+	}
+	return httpserver.ReadJSON(w, r, maxBody, &struct{}{}, alsoAccept...)
 }
 
 // fields collects what is wrong with the members of a body.

@@ -67,6 +67,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	for group, inputs := range map[string][]badInput{
 		"creation": badCreations(), "change": badChanges(), "id": badIDs(), "list": badLists(), "route": badRoutes(), "envelope": badEnvelopes(),
+		"body not asked for": badUnaskedBodies(),
 	} {
 		for _, input := range inputs {
 			t.Run(group+"/"+input.name, func(t *testing.T) {

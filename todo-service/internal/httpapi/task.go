@@ -40,8 +40,10 @@ func (a *api) change(w http.ResponseWriter, r *http.Request) error {
 	return a.apply(w, r, change)
 }
 
-// complete asks for no body and reads none.
 func (a *api) complete(w http.ResponseWriter, r *http.Request) error {
+	if err := readNothing(w, r, mergePatch); err != nil {
+		return err
+	}
 	done := true
 	return a.apply(w, r, task.Change{Done: &done})
 }
@@ -59,6 +61,9 @@ func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) 
 }
 
 func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
+	if err := readNothing(w, r); err != nil {
+		return err
+	}
 	id, expected, err := a.target(r)
 	if err != nil {
 		return err
