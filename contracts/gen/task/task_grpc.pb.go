@@ -57,9 +57,6 @@ type TaskServiceClient interface {
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 	// CreateTask adds a task and announces task.created.
-	// The metadata key idempotency-key makes a repeat safe: within 24 hours the
-	// same key with the same request gives the first answer again and adds
-	// nothing; with another request it is INVALID_ARGUMENT.
 	CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*CreateTaskResponse, error)
 	// CompleteTask makes a task done and announces task.completed. A task that is
 	// done already is answered as it is, and nothing is announced twice.
@@ -198,9 +195,6 @@ type TaskServiceServer interface {
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	// CreateTask adds a task and announces task.created.
-	// The metadata key idempotency-key makes a repeat safe: within 24 hours the
-	// same key with the same request gives the first answer again and adds
-	// nothing; with another request it is INVALID_ARGUMENT.
 	CreateTask(context.Context, *CreateTaskRequest) (*CreateTaskResponse, error)
 	// CompleteTask makes a task done and announces task.completed. A task that is
 	// done already is answered as it is, and nothing is announced twice.
