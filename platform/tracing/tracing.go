@@ -5,7 +5,9 @@ package tracing
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -33,8 +35,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// New returns a tracer provider; the caller shuts it down, which sends what is
-// still waiting. An endpoint that does not answer is no error.
+// farewell bounds Close: it is short, because whoever stops the process waits.
+const farewell = 2 * time.Second
+
+// New returns a tracer provider, to be closed with Close. An endpoint that does
+// not answer is no error.
 func New(ctx context.Context, cfg Config, service string) (*sdktrace.TracerProvider, error) {
 	if cfg.Endpoint == "" {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample()))), nil
@@ -52,6 +57,16 @@ func New(ctx context.Context, cfg Config, service string) (*sdktrace.TracerProvi
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))),
 		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
 	), nil
+}
+
+// Close sends what is still waiting, for at most two seconds. Traces that are
+// lost so are no failure of the service, only logged.
+func Close(ctx context.Context, provider *sdktrace.TracerProvider, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if err := provider.Shutdown(ctx); err != nil {
+		log.WarnContext(ctx, "the last traces may be lost: they could not be sent", "error", err)
+	}
 }
 
 // Traceparent returns the W3C traceparent of the span in ctx, or "".

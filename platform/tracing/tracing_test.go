@@ -1,11 +1,15 @@
 package tracing_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/goleak"
@@ -24,7 +28,7 @@ func TestATraceContinuesOverAMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tp.Shutdown(context.WithoutCancel(t.Context()))
+	defer tracing.Close(t.Context(), tp, slog.New(slog.DiscardHandler))
 
 	ctx, span := tp.Tracer("test").Start(t.Context(), "send")
 	defer span.End()
@@ -71,32 +75,71 @@ func (s sink) Export(_ context.Context, req *collector.ExportTraceServiceRequest
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-func TestSpansReachTheEndpoint(t *testing.T) {
-	t.Parallel()
+// exporting returns a tracer provider that samples what its parent does, and
+// exports it to the collector given.
+func exporting(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerProvider {
+	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, spans := grpc.NewServer(), make(chan string, 10)
-	collector.RegisterTraceServiceServer(srv, sink{spans: spans})
+	srv := grpc.NewServer()
+	collector.RegisterTraceServiceServer(srv, to)
 	go srv.Serve(lis)
-	defer srv.Stop()
-
+	t.Cleanup(srv.GracefulStop)
 	tp, err := tracing.New(t.Context(), tracing.Config{Endpoint: lis.Addr().String(), SampleRatio: 0}, "some-service")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tp
+}
+
+func TestSpansReachTheEndpoint(t *testing.T) {
+	t.Parallel()
+	spans := make(chan string, 10)
+	tp := exporting(t, sink{spans: spans})
 	_, span := tp.Tracer("test").Start(t.Context(), "not sampled")
 	span.End()
 	_, span = tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "sampled by its parent")
 	span.End()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := tp.Shutdown(ctx); err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // what stops the service does not keep the last spans from being sent
+	var log bytes.Buffer
+	tracing.Close(ctx, tp, slog.New(slog.NewTextHandler(&log, nil)))
+	if log.Len() > 0 {
+		t.Fatal(log.String())
 	}
 	if got := <-spans; got != "some-service: sampled by its parent" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// silent is an OTLP collector that answers no earlier than it is told to.
+type silent struct {
+	collector.UnimplementedTraceServiceServer
+	speak chan struct{}
+}
+
+func (s silent) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	<-s.speak
+	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+func TestASilentEndpointHoldsUpNoOne(t *testing.T) {
+	t.Parallel()
+	speak := make(chan struct{})
+	defer close(speak)
+	tp := exporting(t, silent{speak: speak})
+	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never heard of")
+	span.End()
+	var log bytes.Buffer
+	begun := time.Now()
+	tracing.Close(t.Context(), tp, slog.New(slog.NewTextHandler(&log, nil)))
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") {
+		t.Errorf("logged %q, want one warning", got)
 	}
 }
 

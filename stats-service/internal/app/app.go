@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -25,14 +24,14 @@ import (
 // the listener drains, the consumer finishes its batches and commits, then the
 // ops port closes, and at last the pool. It returns an error when a part fails,
 // or when the topic is not the configured one; Kafka and Redis may be away.
-func Run(ctx context.Context, cfg Config) (err error) {
+func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tracer.Shutdown(context.WithoutCancel(ctx))) }()
+	defer tracing.Close(ctx, tracer, log)
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,14 +37,14 @@ import (
 // the listeners drain, then the watchers' hub, the relay, the ops port, and at
 // last the pools close. It returns an error when a part fails, or when the
 // database's schema or the topic is not what this version works with.
-func Run(ctx context.Context, cfg Config) (err error) {
+func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tracer.Shutdown(context.WithoutCancel(ctx))) }()
+	defer tracing.Close(ctx, tracer, log)
 
 	db, err := postgres.Open(cfg.Postgres)
 	if err != nil {
