@@ -3,16 +3,13 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	goredis "github.com/redis/go-redis/v9"
 	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
-	"example.com/todo/platform/fault"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -35,8 +32,9 @@ import (
 
 // Run serves until ctx ends and then stops part by part: readiness turns false,
 // the listeners drain, then the watchers' hub, the relay, the ops port, and at
-// last the pools close. It returns an error when a part fails, or when the
-// database's schema or the topic is not what this version works with.
+// last the pools close. PostgreSQL, Redis and Kafka may be away, also at the
+// start. It returns an error when a part fails, or when the database's schema or
+// the topic, as soon as it can be seen, is not what this version works with.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
@@ -51,7 +49,8 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.Close()
-	if err := checkSchema(ctx, db, log); err != nil {
+	schema := &schema{db: db, log: log}
+	if err := schema.Refused(ctx); err != nil {
 		return err
 	}
 	state, cache := openRedis(cfg)
@@ -90,14 +89,14 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	opsServer, err := ops.Listen(cfg.Ops, log, registry, ops.Check{Name: "postgres", Func: db.PingContext})
+	opsServer, err := ops.Listen(cfg.Ops, log, registry, ops.Check{Name: "postgres", Func: schema.Ready})
 	if err != nil {
 		return err
 	}
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait)},
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), schema},
 		lifecycle.Stage{http, rpc},
 		lifecycle.Stage{hub},
 		lifecycle.Stage{relay},
@@ -128,19 +127,6 @@ func openRedis(cfg Config) (state, cache goredis.UniversalClient) {
 		elsewhere.Addr = cfg.RedisCache.Addr
 	}
 	return redis.Open(cfg.Redis), redis.Open(elsewhere)
-}
-
-// checkSchema refuses a database that is behind. One that is away is waited
-// for by whoever needs it, and the service is not ready until it is there.
-func checkSchema(ctx context.Context, db *sqlx.DB, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	err := postgres.CheckSchema(ctx, db, pgstore.Migrations)
-	if fault.Of(err) != nil && fault.Of(err).Kind == fault.Unavailable {
-		log.WarnContext(ctx, "PostgreSQL is away: its schema is not checked, and the service is not ready until it is back", "error", err)
-		return nil
-	}
-	return err
 }
 
 // Migrate brings the database's schema up to date.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -14,7 +15,6 @@ import (
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/testenv"
 )
 
 // free returns an address on which nothing listens.
@@ -140,15 +140,54 @@ func TestItRefusesToRunOnATopicWithAnotherNumberOfPartitions(t *testing.T) {
 
 func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
 	t.Parallel()
+	for name, late := range map[string]bool{"there at the start": false, "away at the start": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := alone(t)
+			dsn, appear := hidden(t, database(t))
+			cfg.Postgres.DSN = config.Secret(dsn.String())
+			if !late {
+				appear()
+			}
+			ended, _ := serve(t, cfg)
+			if late {
+				await(t, "alive", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+				appear()
+			}
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), "migrate") {
+					t.Errorf("Run: %v", err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("it runs on")
+			}
+		})
+	}
+}
+
+func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
+	t.Parallel()
 	cfg := alone(t)
-	cfg.Postgres.DSN = config.Secret(testenv.Need(t, "TEST_POSTGRES_DSN")) // a database without any schema
-	ended, _ := serve(t, cfg)
-	select {
-	case err := <-ended:
-		if err == nil || !strings.Contains(err.Error(), "migrate") {
-			t.Errorf("Run: %v", err)
+	dsn, appear := hidden(t, migrated(t))
+	cfg.Postgres.DSN = config.Secret(dsn.String())
+	_, stop := serve(t, cfg)
+	ready := func() int { return status("http://" + cfg.Ops.Addr + "/readyz") }
+	await(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
+	appear()
+	await(t, "ready", func() bool { return ready() == http.StatusOK })
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// The check is what counts, not the answer to a ping.
+func TestItIsNotReadyOnASchemaThatIsBehind(t *testing.T) {
+	t.Parallel()
+	s := &schema{db: open(t, database(t)), log: slog.New(slog.DiscardHandler)}
+	for range 2 {
+		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
+			t.Errorf("Ready: %v", err)
 		}
-	case <-time.After(30 * time.Second):
-		t.Error("it runs on")
 	}
 }

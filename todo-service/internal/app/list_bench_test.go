@@ -8,15 +8,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/config"
-	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/httpapi"
@@ -38,7 +34,7 @@ func BenchmarkListCache(b *testing.B) {
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
 	lists := redisstore.NewListCache(client, prefix, log, registry)
 	limiter := redisstore.NewLimiter(client, prefix, 1<<30, time.Minute, log, registry)
-	tasks := task.NewService(pgstore.New(benchDatabase(b)), time.Now, func(context.Context) {})
+	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context) {})
 	for i := range 100 {
 		if _, err := tasks.Create(b.Context(), fmt.Sprintf("Task %d", i), i); err != nil {
 			b.Fatal(err)
@@ -79,34 +75,4 @@ func timeList(b *testing.B, url, want string) time.Duration {
 		b.Fatalf("Cache-Status %q, want %q", got, want)
 	}
 	return took
-}
-
-func benchDatabase(b *testing.B) *sqlx.DB {
-	b.Helper()
-	dsn, err := url.Parse(testenv.Need(b, "TEST_POSTGRES_DSN"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	admin := openDatabase(b, dsn)
-	name := fmt.Sprintf("bench_%016x", rand.Uint64())
-	admin.MustExec(`CREATE DATABASE ` + name)
-	b.Cleanup(func() { admin.MustExec(`DROP DATABASE ` + name + ` WITH (FORCE)`) })
-	dsn.Path = "/" + name
-	db := openDatabase(b, dsn)
-	if err := postgres.Migrate(b.Context(), db, pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
-		b.Fatal(err)
-	}
-	return db
-}
-
-func openDatabase(b *testing.B, dsn *url.URL) *sqlx.DB {
-	b.Helper()
-	cfg := postgres.Defaults()
-	cfg.DSN = config.Secret(dsn.String())
-	db, err := postgres.Open(cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { db.Close() })
-	return db
 }

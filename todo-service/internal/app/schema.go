@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/postgres"
+	"example.com/todo/todo-service/internal/pgstore"
+)
+
+const (
+	schemaTimeout = 5 * time.Second
+	schemaPause   = time.Second // between two tries
+)
+
+// schema finds out whether the database is one this version works with. The
+// database may be away meanwhile, for however long.
+type schema struct {
+	db    *sqlx.DB
+	log   *slog.Logger
+	known atomic.Bool // that it is the right one
+}
+
+// Ready is the readiness check: the database answers, and has the schema.
+func (s *schema) Ready(ctx context.Context) error {
+	if s.known.Load() {
+		return s.db.PingContext(ctx)
+	}
+	err := postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
+	if err == nil {
+		s.known.Store(true)
+	}
+	return err
+}
+
+// Run asks until the answer is known, then waits for ctx to end. Its error says
+// what is wrong with the database, and that waiting will not help.
+func (s *schema) Run(ctx context.Context) error {
+	pause := time.NewTicker(schemaPause)
+	defer pause.Stop()
+	for waited := false; !s.known.Load(); waited = true {
+		err := s.ask(ctx)
+		if err != nil && !away(err) {
+			return err
+		}
+		if err != nil && !waited {
+			s.log.WarnContext(ctx, "PostgreSQL is away: its schema is not checked, and the service is not ready until it is back", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pause.C:
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Refused is the error of a database that is there and not the right one.
+func (s *schema) Refused(ctx context.Context) error {
+	if err := s.ask(ctx); err != nil && !away(err) {
+		return err
+	}
+	return nil
+}
+
+func (s *schema) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
+	defer cancel()
+	return s.Ready(ctx)
+}
+
+func away(err error) bool { return fault.Of(err).Kind == fault.Unavailable }
