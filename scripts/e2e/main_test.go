@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -27,7 +28,15 @@ func run(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var err error
-	system, err = startStack(ctx, cmp.Or(os.Getenv("E2E_KAFKA"), "best"))
+	if system, err = newStack(ctx); err == nil {
+		err = system.run(ctx, cmp.Or(os.Getenv("E2E_KAFKA"), "best"),
+			"GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -race"),
+			fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests),
+			fmt.Sprintf("RATE_LIMIT_WINDOW=%s", limitWindow),
+			"TRUSTED_PROXIES=127.0.0.1/32",
+			"LOG_FORMAT=json",
+		)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the stack did not start:", err)
 		return 1

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +94,44 @@ func TestEverythingIsAnsweredWithoutRedisAndHealsWithIt(t *testing.T) {
 		return nil
 	})
 	notified(t, "Redis away", "Redis away")
+}
+
+func TestWithoutPostgreSQLRequestsAreRefusedForNowAndNothingIsLost(t *testing.T) {
+	before := settled(t, kafkaClient(t))
+	task := create(t, "PostgreSQL away 1")
+	late := create(t, "PostgreSQL away 2")
+	complete(t, task.ID) // may be announced only when PostgreSQL is back
+
+	system.stop(t, "postgres")
+	for _, ask := range []struct{ method, path, body string }{
+		{http.MethodGet, "/tasks?done=false", ""},
+		{http.MethodGet, fmt.Sprintf("/tasks/%d", task.ID), ""},
+		{http.MethodPost, "/tasks", `{"title":"PostgreSQL away 3"}`},
+		{http.MethodPatch, fmt.Sprintf("/tasks/%d/done", late.ID), ""},
+	} {
+		a := call(t, ask.method, ask.path, ask.body)
+		checkProblem(t, a, http.StatusServiceUnavailable, "")
+		if after, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || after < 1 {
+			t.Errorf("%s %s: Retry-After %q", ask.method, ask.path, a.header.Get("Retry-After"))
+		}
+		if a.took > time.Second {
+			t.Errorf("%s %s was refused after %v", ask.method, ask.path, a.took)
+		}
+	}
+	system.start(t, "postgres")
+
+	eventually(t, 10*time.Second, func() error {
+		if a := call(t, http.MethodGet, "/tasks?q=PostgreSQL+away+3", ""); a.status != http.StatusOK || string(bytes.TrimSpace(a.body)) != "[]" {
+			return fmt.Errorf("the task that was refused: status %d, %s", a.status, a.body)
+		}
+		return nil
+	})
+	complete(t, late.ID)
+	notified(t, "PostgreSQL away", "PostgreSQL away 1", "PostgreSQL away 2")
+	if after := settled(t, kafkaClient(t)); after.CompletedTotal != before.CompletedTotal+2 {
+		t.Errorf("counted %d after %d", after.CompletedTotal, before.CompletedTotal)
+	}
+	notified(t, "PostgreSQL away", "PostgreSQL away 1", "PostgreSQL away 2")
 }
 
 // slowest sends a few requests of every kind and returns the longest wait.

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// stopLimit is within how long Ctrl-C has to have stopped everything.
+const stopLimit = 10 * time.Second
+
 // stack is a running system in a folder of its own.
 type stack struct {
 	dir      string
@@ -24,41 +27,46 @@ type stack struct {
 	env      map[string]string // what the stack says of itself: addresses by name
 }
 
-func startStack(ctx context.Context, kafka string) (*stack, error) {
+// newStack makes the folder of a stack, with devstack in it.
+func newStack(ctx context.Context) (*stack, error) {
 	dir, err := os.MkdirTemp("", "todo-e2e-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{dir: dir, devstack: filepath.Join(dir, "devstack"), ended: make(chan error, 1)}
+	s := &stack{dir: dir, devstack: filepath.Join(dir, "devstack")}
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", s.devstack, "../devstack").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building devstack: %w\n%s", err, out)
 	}
-	s.cmd = exec.Command(s.devstack, "run", "--dir", dir, "--ports", "free", "--kafka", kafka)
+	return s, nil
+}
+
+// run starts the stack, as make run does but on free ports, and waits until it is
+// ready. One that can not be started is removed.
+func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
+	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka)
 	s.cmd.Dir = filepath.Join("..", "..")
-	s.cmd.Env = append(os.Environ(),
-		"GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -race"),
-		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests),
-		fmt.Sprintf("RATE_LIMIT_WINDOW=%s", limitWindow),
-		"TRUSTED_PROXIES=127.0.0.1/32",
-		"LOG_FORMAT=json",
-	)
-	output, err := os.Create(filepath.Join(dir, "devstack.log"))
+	s.cmd.Env = append(os.Environ(), env...)
+	output, err := os.Create(s.outputPath())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer output.Close()
 	s.cmd.Stdout, s.cmd.Stderr = output, output
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	go func() { s.ended <- s.cmd.Wait() }()
+	ended := make(chan error, 1)
+	s.ended = ended
+	go func(cmd *exec.Cmd) { ended <- cmd.Wait() }(s.cmd)
 	if err := s.awaitReady(ctx); err != nil {
-		log, _ := os.ReadFile(output.Name())
+		log, _ := os.ReadFile(s.outputPath())
 		_ = s.end()
-		return nil, fmt.Errorf("%w\n%s", err, log)
+		return fmt.Errorf("%w\n%s", err, log)
 	}
-	return s, nil
+	return nil
 }
+
+func (s *stack) outputPath() string { return filepath.Join(s.dir, "devstack.log") }
 
 func (s *stack) awaitReady(ctx context.Context) error {
 	return poll(ctx, func() error {
@@ -144,21 +152,29 @@ func (s *stack) log(t *testing.T, part string) string {
 	return string(content)
 }
 
-// end stops the stack as Ctrl-C does and removes it. It reports a slow or failed
-// stop, and a data race or a panic that a service logged meanwhile.
-func (s *stack) end() error {
+// interrupt stops the stack as Ctrl-C does, and reports a slow or failed stop.
+func (s *stack) interrupt() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	var problems []error
 	select {
 	case err := <-s.ended:
 		if err != nil {
-			problems = append(problems, fmt.Errorf("devstack: %w", err))
+			return fmt.Errorf("devstack: %w", err)
 		}
-	case <-time.After(15 * time.Second):
+		return nil
+	case <-time.After(stopLimit):
 		_ = s.cmd.Process.Signal(syscall.SIGKILL)
-		problems = append(problems, errors.New("devstack did not stop within 15 s"))
+		return fmt.Errorf("devstack did not stop within %v", stopLimit)
+	}
+}
+
+// end stops the stack and removes it. It also reports a data race or a panic that
+// a service logged meanwhile.
+func (s *stack) end() error {
+	var problems []error
+	if err := s.interrupt(); err != nil {
+		problems = append(problems, err)
 	}
 	logs, _ := filepath.Glob(filepath.Join(s.dir, "log", "*-service.log")) // only a bad pattern is an error
 	if len(logs) != 3 {
