@@ -31,8 +31,8 @@ import (
 )
 
 // Run serves until ctx ends and then stops part by part: readiness turns false,
-// the listeners drain, then the watchers' hub, the relay, the ops port, and at
-// last the pools close. PostgreSQL, Redis and Kafka may be away, also at the
+// watchers are told to resume elsewhere, the listeners drain, then the relay and
+// the ops port stop, and at last the pools close. PostgreSQL, Redis and Kafka may be away, also at the
 // start. It returns an error when a part fails, or when the database's schema or
 // the topic, as soon as it can be seen, is not what this version works with.
 func Run(ctx context.Context, cfg Config) error {
@@ -97,8 +97,8 @@ func Run(ctx context.Context, cfg Config) error {
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), schema},
+		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
-		lifecycle.Stage{hub},
 		lifecycle.Stage{relay},
 		lifecycle.Stage{opsServer},
 	)

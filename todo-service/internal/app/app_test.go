@@ -71,7 +71,7 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func status(url string) int {
+func answered(url string) int {
 	resp, err := http.Get(url)
 	if err != nil {
 		return 0
@@ -85,8 +85,8 @@ func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
 	cfg := alone(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
 	_, stop := serve(t, cfg)
-	await(t, "alive", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
-	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
+	await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	if got := answered("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
 	}
 	if err := Healthcheck(t.Context(), cfg); err == nil {
@@ -151,7 +151,7 @@ func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
 			}
 			ended, _ := serve(t, cfg)
 			if late {
-				await(t, "alive", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+				await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
 			}
 			select {
@@ -172,7 +172,7 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 	dsn, appear := hidden(t, migrated(t))
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	_, stop := serve(t, cfg)
-	ready := func() int { return status("http://" + cfg.Ops.Addr + "/readyz") }
+	ready := func() int { return answered("http://" + cfg.Ops.Addr + "/readyz") }
 	await(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
 	await(t, "ready", func() bool { return ready() == http.StatusOK })
