@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -53,15 +54,15 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := schema.Refused(ctx); err != nil {
 		return err
 	}
-	state, cache := openRedis(cfg)
+	state, cache, cachePrefix := openRedis(cfg)
 	defer state.Close()
 	defer cache.Close()
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists := redisstore.NewListCache(cache, cfg.Redis.KeyPrefix, log, registry)
-	limiter := redisstore.NewLimiter(cache, cfg.Redis.KeyPrefix, cfg.RateLimit.Requests, cfg.RateLimit.Window, log, registry)
+	lists := redisstore.NewListCache(cache, cachePrefix, log, registry)
+	limiter := redisstore.NewLimiter(cache, cachePrefix, cfg.RateLimit.Requests, cfg.RateLimit.Window, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := outbox.NewRelay(outbox.Config{
 		Log:        store,
@@ -120,13 +121,15 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 }
 
 // openRedis returns the client for what must be kept, and the one for the cache
-// and the limiter, which may be another server.
-func openRedis(cfg Config) (state, cache goredis.UniversalClient) {
-	elsewhere := cfg.Redis
+// and the limiter with the prefix of its keys. Unless they live elsewhere it is
+// the same.
+func openRedis(cfg Config) (state, cache goredis.UniversalClient, cachePrefix string) {
+	state = redis.Open(cfg.Redis)
+	cache = state
 	if cfg.RedisCache.Addr != "" {
-		elsewhere.Addr = cfg.RedisCache.Addr
+		cache = redis.Open(cfg.RedisCache.Config)
 	}
-	return redis.Open(cfg.Redis), redis.Open(elsewhere)
+	return state, cache, cmp.Or(cfg.RedisCache.KeyPrefix, cfg.Redis.KeyPrefix)
 }
 
 // Migrate brings the database's schema up to date.

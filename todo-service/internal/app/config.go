@@ -36,9 +36,17 @@ type Config struct {
 	Tracing        tracing.Config    `config:"tracing"`
 }
 
-// RedisCacheConfig says where the list cache and the rate limiter live.
-type RedisCacheConfig struct {
-	Addr string `config:"addr"` // empty: where everything else of Redis lives
+// RedisCacheConfig says where the list cache and the rate limiter live. Without
+// an address that is where everything else of Redis lives, and only KeyPrefix
+// counts. Without a KeyPrefix it is that of everything else.
+type RedisCacheConfig struct{ redis.Config }
+
+// Validate refuses a server that could not be used; none at all is fine.
+func (c RedisCacheConfig) Validate() error {
+	if c.Addr == "" {
+		return nil
+	}
+	return c.Config.Validate()
 }
 
 // RateLimitConfig bounds what one client address may ask.
@@ -70,17 +78,20 @@ func (c Config) Validate() error {
 func Defaults() Config {
 	database := postgres.Defaults()
 	database.DSN = "postgres://todo:todo@localhost:5432/todo?sslmode=disable"
+	cache := redis.Defaults()
+	cache.Addr = ""
 	return Config{
-		HTTP:      httpserver.Defaults(":8080"),
-		GRPC:      grpcserver.Defaults(":50051"),
-		Ops:       ops.Config{Addr: ":9101"},
-		Postgres:  database,
-		Redis:     redis.Defaults(),
-		Kafka:     kafka.Defaults(name),
-		RateLimit: RateLimitConfig{Requests: 60, Window: time.Minute},
-		DrainWait: 0,
-		Log:       logging.Config{Format: "auto"},
-		Tracing:   tracing.Config{SampleRatio: 1},
+		HTTP:       httpserver.Defaults(":8080"),
+		GRPC:       grpcserver.Defaults(":50051"),
+		Ops:        ops.Config{Addr: ":9101"},
+		Postgres:   database,
+		Redis:      redis.Defaults(),
+		RedisCache: RedisCacheConfig{cache},
+		Kafka:      kafka.Defaults(name),
+		RateLimit:  RateLimitConfig{Requests: 60, Window: time.Minute},
+		DrainWait:  0,
+		Log:        logging.Config{Format: "auto"},
+		Tracing:    tracing.Config{SampleRatio: 1},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/config"
 )
@@ -29,6 +30,8 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 		{"TRUSTED_PROXIES=localhost"},
 		{"DRAIN_WAIT=-1s"},
 		{"KAFKA_PARTITIONS=0"},
+		{"REDIS_CACHE_ADDR=cache"},
+		{"REDIS_CACHE_ADDR=cache:6379", "REDIS_CACHE_POOL_SIZE=0"},
 	} {
 		if _, err := Load("", environ); err == nil {
 			t.Errorf("%s is accepted", environ)
@@ -36,5 +39,41 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 	}
 	if _, err := Load("", []string{"TRUSTED_PROXIES=10.0.0.0/8,::1/128", "REDIS_CACHE_ADDR=cache:6379"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheCacheMayLiveOnARedisOfItsOwn(t *testing.T) {
+	for name, test := range map[string]struct {
+		environ      []string
+		same         bool
+		addr, prefix string
+		db           int
+		password     string
+	}{
+		"nothing said": {nil, true, "state:6379", "todo:", 3, "kept"},
+		"elsewhere":    {[]string{"REDIS_CACHE_ADDR=cache:6379"}, false, "cache:6379", "todo:", 0, ""},
+		"elsewhere, with settings of its own": {
+			[]string{"REDIS_CACHE_ADDR=cache:6379", "REDIS_CACHE_PASSWORD=fast", "REDIS_CACHE_DB=1", "REDIS_CACHE_KEY_PREFIX=cache:"},
+			false, "cache:6379", "cache:", 1, "fast",
+		},
+		"under a prefix of its own": {[]string{"REDIS_CACHE_KEY_PREFIX=cache:"}, true, "state:6379", "cache:", 3, "kept"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := Load("", append(test.environ,
+				"REDIS_ADDR=state:6379", "REDIS_PASSWORD=kept", "REDIS_DB=3", "REDIS_KEY_PREFIX=todo:"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			state, cache, prefix := openRedis(cfg)
+			defer state.Close()
+			defer cache.Close()
+			if (state == cache) != test.same || prefix != test.prefix {
+				t.Errorf("one client is %t, prefix %q", state == cache, prefix)
+			}
+			got := cache.(*goredis.Client).Options()
+			if got.Addr != test.addr || got.DB != test.db || got.Password != test.password {
+				t.Errorf("it asks %s, database %d, with the password %q", got.Addr, got.DB, got.Password)
+			}
+		})
 	}
 }
