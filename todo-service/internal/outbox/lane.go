@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -84,32 +85,18 @@ func (l *lane) outlive(ctx context.Context, try func(context.Context) error) err
 		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
 	}
 	pause.Reset()
-	var since time.Time
+	outage := retry.NewOutage(l.logger, "relay has to wait: nothing is lost, events are kept in the database", "relay goes on")
 	for {
 		err := try(ctx)
 		var topic *kafka.TopicError
-		switch {
-		case errors.As(err, &topic):
+		if errors.As(err, &topic) {
 			return topic
-		case err == nil && !since.IsZero():
-			l.logger.InfoContext(ctx, "relay goes on", "after", time.Since(since).Round(time.Millisecond))
-		case err != nil && since.IsZero() && ctx.Err() == nil:
-			since = time.Now()
-			l.logger.WarnContext(ctx, "relay has to wait: nothing is lost, events are kept in the database", "error", err)
 		}
-		if err == nil || !wait(ctx, pause.NextBackOff()) {
+		if ctx.Err() == nil {
+			outage.Note(ctx, err)
+		}
+		if err == nil || !retry.Wait(ctx, pause.NextBackOff()) {
 			return nil
 		}
-	}
-}
-
-func wait(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

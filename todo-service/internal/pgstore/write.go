@@ -10,6 +10,7 @@ import (
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/retry"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -136,7 +137,7 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 			return t, postgres.Fault(err)
 		}
 		conflict = conflict || errors.Is(err, errConflict)
-		if mayPass(err) && wait(ctx, pause.NextBackOff()) {
+		if mayPass(err) && retry.Wait(ctx, pause.NextBackOff()) {
 			continue
 		}
 		if stored, ok := s.find(ctx, sent); ok {
@@ -163,15 +164,4 @@ func (s *Store) find(ctx context.Context, eventID string) (task.Task, bool) {
 
 func mayPass(err error) bool {
 	return err != nil && (errors.Is(err, errConflict) || fault.Of(postgres.Fault(err)).Kind == fault.Unavailable)
-}
-
-func wait(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -90,23 +91,19 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // subscribe keeps one subscription.
 func (h *Hub) subscribe(ctx context.Context) {
-	pause, failing := retryPause, false
+	pause := retryPause
+	outage := retry.NewOutage(h.out, "the live feed is away: watchers are served from the log, up to a second late", "the live feed is back")
 	for {
 		err := h.feed.Subscribe(ctx, func() {
-			if failing {
-				h.out.InfoContext(ctx, "the live feed is back")
-			}
-			pause, failing = retryPause, false
+			outage.Note(ctx, nil)
+			pause = retryPause
 			h.raiseDoubt()
 		}, h.hear)
 		if ctx.Err() != nil {
 			return
 		}
-		if !failing {
-			h.out.WarnContext(ctx, "the live feed is away: watchers are served from the log, up to a second late", "error", err)
-			failing = true
-		}
-		wait(ctx, pause/2+rand.N(pause/2))
+		outage.Note(ctx, err)
+		retry.Wait(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, retryAtMost)
 	}
 }
@@ -137,18 +134,13 @@ func (h *Hub) raiseDoubt() {
 func (h *Hub) follow(ctx context.Context) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
-	failing := false
+	outage := retry.NewOutage(h.out, "the log can not be read: watchers wait", "the log can be read again")
 	for {
 		err := h.catchUp(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil && !failing:
-			h.out.WarnContext(ctx, "the log can not be read: watchers wait", "error", err)
-		case err == nil && failing:
-			h.out.InfoContext(ctx, "the log can be read again")
 		}
-		failing = err != nil
+		outage.Note(ctx, err)
 		select {
 		case <-ctx.Done():
 			return
@@ -210,13 +202,4 @@ func (h *Hub) after(seq int64, limit int) (next []task.Announcement, behind bool
 		next, behind = h.ring.after(seq, limit)
 	}
 	return next, behind, h.changed
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
