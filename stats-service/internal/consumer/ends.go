@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 const (
@@ -30,16 +32,13 @@ func NewEnds(survey func(context.Context) (map[int32]int64, error), log *slog.Lo
 func (e *Ends) Run(ctx context.Context) error {
 	ticker := time.NewTicker(endsEvery)
 	defer ticker.Stop()
-	known := true
+	outage := retry.NewOutage(e.log, "the log's end is not known, and so no lag", "the log's end is known again")
 	for {
 		latest, err := e.Survey(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil && known {
-			e.log.WarnContext(ctx, "the log's end is not known, and so no lag", "error", err)
-		}
-		known = err == nil
+		outage.Note(ctx, err)
 		e.mu.Lock()
 		e.latest = latest
 		e.mu.Unlock()

@@ -1,9 +1,11 @@
 package consumer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,9 +30,10 @@ func TestTheEndsAreFreshOrUnknown(t *testing.T) {
 		}
 		var kafka atomic.Pointer[survey]
 		set := func(s survey) { kafka.Store(&s) }
+		var log bytes.Buffer
 		ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) {
 			return (*kafka.Load())(ctx)
-		}, slog.New(slog.DiscardHandler))
+		}, slog.New(slog.NewTextHandler(&log, nil)))
 		expect := func(after time.Duration, want map[int32]int64) {
 			t.Helper()
 			time.Sleep(after) //nolint:forbidigo // the bubble's clock, not the wall's
@@ -53,7 +56,7 @@ func TestTheEndsAreFreshOrUnknown(t *testing.T) {
 		set(says(map[int32]int64{0: 6}))
 		expect(time.Second, map[int32]int64{0: 6})
 		set(fails)
-		expect(time.Second, nil)
+		expect(3*time.Second, nil)
 		set(says(map[int32]int64{0: 7}))
 		expect(time.Second, map[int32]int64{0: 7})
 		set(hangs)
@@ -62,6 +65,9 @@ func TestTheEndsAreFreshOrUnknown(t *testing.T) {
 		stop()
 		if err := <-stopped; err != nil {
 			t.Errorf("Run: %v", err)
+		}
+		if told, again := strings.Count(log.String(), "is not known"), strings.Count(log.String(), "is known again"); told != 2 || again != 1 {
+			t.Errorf("told %d times that it is not known, want 2, and %d times that it is again, want 1:\n%s", told, again, &log)
 		}
 	})
 }
