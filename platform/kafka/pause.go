@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 const (
@@ -19,14 +21,10 @@ type pause struct{ next time.Duration }
 func (p *pause) wait(ctx context.Context) error {
 	span := max(p.next, firstPause)
 	p.next = min(2*span, longestPause)
-	timer := time.NewTimer(span/2 + rand.N(span/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if !retry.Wait(ctx, span/2+rand.N(span/2)) {
 		return ctx.Err()
 	}
+	return nil
 }
 
 func (p *pause) reset() { p.next = 0 }
