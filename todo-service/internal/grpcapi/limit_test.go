@@ -53,7 +53,7 @@ func TestAStreamIsCountedOnce(t *testing.T) {
 func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	s.limiter.budget = task.Budget{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond, Counted: true}
+	s.limiter.budget = task.Budget{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond}
 	client := pb.NewTaskServiceClient(s.conn)
 	_, unary := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"})
 	stream, err := client.WatchTasks(t.Context(), &pb.WatchTasksRequest{})

@@ -171,7 +171,7 @@ func (c *listCache) invalidate(context.Context) {
 	c.kept = nil
 }
 
-var plenty = task.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond, Counted: true}
+var plenty = task.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
 
 // limiter answers with one budget and remembers who asked.
 type limiter struct {

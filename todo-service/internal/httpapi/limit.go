@@ -11,15 +11,14 @@ import (
 
 // limited counts each request against its client's budget and says in each
 // answer what is left of it, in the fields of
-// draft-ietf-httpapi-ratelimit-headers-10.
+// draft-ietf-httpapi-ratelimit-headers-10: requests left (r), and the seconds
+// until some that were spent come back (t). An uncounted request spent none.
 func limited(next http.Handler, limiter Limiter, peers Peers) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
 		header := w.Header()
 		header.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, budget.Limit, seconds(budget.Window)))
-		if budget.Counted {
-			header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, budget.Remaining, seconds(budget.Reset)))
-		}
+		header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, budget.Remaining, seconds(budget.Reset)))
 		if !budget.Allowed {
 			refusal := fault.New(fault.Exhausted, "too many requests")
 			refusal.RetryAfter = budget.RetryAfter

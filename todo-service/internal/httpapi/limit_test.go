@@ -29,7 +29,7 @@ func TestEveryAnswerSaysWhatIsLeftOfTheBudget(t *testing.T) {
 func TestARequestBeyondTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.limiter.budget = task.Budget{Limit: 10, Window: 90 * time.Second, Reset: 30 * time.Second, RetryAfter: 2100 * time.Millisecond, Counted: true}
+	s.limiter.budget = task.Budget{Limit: 10, Window: 90 * time.Second, Reset: 30 * time.Second, RetryAfter: 2100 * time.Millisecond}
 	before := s.state(t)
 	response := s.do("POST", "/tasks", `{"title":"A"}`)
 	p := wantProblem(t, response, http.StatusTooManyRequests)
@@ -46,16 +46,16 @@ func TestARequestBeyondTheBudgetIsRefused(t *testing.T) {
 	}
 }
 
-// A limiter that cannot count has nothing to say about what is left.
-func TestAnUncountedRequestPassesWithoutARemainder(t *testing.T) {
+// A limiter that cannot count knows of nothing that was spent.
+func TestAnUncountedRequestHasTheWholeBudgetLeft(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.limiter.budget = task.Budget{Allowed: true, Limit: 60, Window: time.Minute}
+	s.limiter.budget = task.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 60}
 	response := s.do("GET", "/tasks", "")
 	if response.Status != http.StatusOK {
 		t.Error(response.Status)
 	}
-	wantHeader(t, response, map[string]string{"RateLimit-Policy": `"default";q=60;w=60`, "RateLimit": ""})
+	wantHeader(t, response, map[string]string{"RateLimit-Policy": `"default";q=60;w=60`, "RateLimit": `"default";r=60;t=0`})
 }
 
 func TestTheLimiterIsAskedOnceByClientAddress(t *testing.T) {

@@ -85,7 +85,6 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) task.Budget {
 		Remaining:  int(reply[1]),
 		Reset:      time.Duration(reply[2]) * time.Microsecond,
 		RetryAfter: time.Duration(reply[3]) * time.Microsecond,
-		Counted:    true,
 	}
 }
 

@@ -9,13 +9,13 @@ type CachedList struct {
 	Hit  bool   // it came from the cache and the store was not asked
 }
 
-// Budget is what the rate limiter says of one request.
+// Budget is what the rate limiter says of one request. When it could not count
+// that, the request passes and the whole budget remains.
 type Budget struct {
 	Allowed    bool
 	Limit      int           // requests in any window
 	Window     time.Duration // its length
 	Remaining  int           // requests left now
-	Reset      time.Duration // until the oldest counted request leaves the window
+	Reset      time.Duration // until the oldest counted request leaves the window; zero when none was counted
 	RetryAfter time.Duration // until a refused request could pass; zero when Allowed
-	Counted    bool          // false when the limiter could not be asked and lets everything pass
 }

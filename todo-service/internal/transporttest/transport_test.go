@@ -115,7 +115,7 @@ type budget struct{ left int }
 
 func (b *budget) Allow(context.Context, netip.Addr) task.Budget {
 	b.left--
-	return task.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second, Counted: true}
+	return task.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
 }
 
 func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }
