@@ -67,6 +67,18 @@ func (e Event) Known() bool {
 	return false
 }
 
+// Identity is what an event is recognised by when it comes again: its type and
+// its id, or the task's id where an older producer sent none. A task completed,
+// reopened and completed again makes two identities; without ids the events of
+// one task and type can not be told apart.
+func (e Event) Identity() string {
+	id := e.ID
+	if id == "" {
+		id = strconv.FormatInt(e.TaskID, 10)
+	}
+	return e.Type + ":" + id
+}
+
 // Key returns the key of every record about a task. Kafka keeps records of one
 // key in order.
 func Key(taskID int64) string { return "task-" + strconv.FormatInt(taskID, 10) }

@@ -88,3 +88,16 @@ func TestOnlyTheFiveTypesAreKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventIsRecognisedByTypeAndID(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]event.Event{
+		"task.completed:0198": {Type: event.Completed, ID: "0198", TaskID: 7},
+		"task.reopened:0198":  {Type: event.Reopened, ID: "0198", TaskID: 7},
+		"task.completed:7":    {Type: event.Completed, TaskID: 7},
+	} {
+		if got := e.Identity(); got != want {
+			t.Errorf("%+v: identity %q, want %q", e, got, want)
+		}
+	}
+}

@@ -125,6 +125,7 @@ func (h *Handler) handle(ctx context.Context, record kafka.Record) error {
 	}
 	outcome, err := h.notifier.Notify(ctx, notify.Event{
 		Type:      e.Type,
+		Mark:      e.Identity(),
 		ID:        e.ID,
 		TaskID:    e.TaskID,
 		TaskTitle: e.TaskTitle,

@@ -22,6 +22,7 @@ const partition = 4
 
 // notifier is a fake that remembers what it was handed and refuses the offsets in fails.
 type notifier struct {
+	events []notify.Event
 	places []string
 	fails  map[string]error
 }
@@ -30,6 +31,7 @@ func (n *notifier) Notify(_ context.Context, e notify.Event) (notify.Outcome, er
 	if err := n.fails[e.Place]; err != nil {
 		return "", err
 	}
+	n.events = append(n.events, e)
 	n.places = append(n.places, e.Place)
 	return notify.Sent, nil
 }
@@ -123,6 +125,26 @@ func TestABatchIsHandledInOrderAndItsPlaceKept(t *testing.T) {
 	}
 	if got := f.ledger.stored[partition]; got != 12 {
 		t.Errorf("the ledger says %d, want 12", got)
+	}
+}
+
+func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	batch := []kafka.Record{
+		event(7, "task.completed"),
+		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
+	}
+	if _, err := f.Handle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	want := []notify.Event{
+		{Type: "task.completed", Mark: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", Place: "4:7"},
+		{Type: "task.completed", Mark: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", Place: "4:8"},
+	}
+	if diff := cmp.Diff(want, f.notifier.events); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -2,31 +2,18 @@
 // words, and that it does so once. It knows no transport, no log and no database.
 package notify
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 const completed = "task.completed"
 
 // Event is what happened to a task, as far as notifying needs it.
 type Event struct {
 	Type      string
+	Mark      string // the identity under which it has its effect once
 	ID        string // empty from producers older than event ids
 	TaskID    int64
 	TaskTitle string
 	Place     string // where in the log it was read: the same when the same record is handed in again
-}
-
-// mark is the identity under which the event has its effect. A task completed,
-// reopened and completed again makes two events, and two notifications; without
-// an id the events of one task and type can not be told apart.
-func (e Event) mark() string {
-	id := e.ID
-	if id == "" {
-		id = strconv.FormatInt(e.TaskID, 10)
-	}
-	return e.Type + ":" + id
 }
 
 // Notification is one message to a person. EventID names the cause, and is the

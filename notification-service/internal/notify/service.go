@@ -70,7 +70,7 @@ func (s *Service) Notify(ctx context.Context, e Event) (Outcome, error) {
 	if e.Type != completed {
 		return Ignored, nil
 	}
-	mark := e.mark()
+	mark := e.Mark
 	state, err := s.claims.Claim(ctx, mark)
 	if err != nil {
 		return "", err

@@ -69,13 +69,13 @@ func (o *outbox) Send(_ context.Context, n notify.Notification) error {
 	return nil
 }
 
-var learnGo = notify.Event{Type: "task.completed", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", Place: "0:7"}
+var learnGo = notify.Event{Type: "task.completed", Mark: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", Place: "0:7"}
 
 func TestEachCompletionNotifiesOnce(t *testing.T) {
 	t.Parallel()
 	again, legacy, copied := learnGo, learnGo, learnGo
-	again.ID, again.Place = "e2", "0:9"
-	legacy.ID, legacy.Place = "", "0:10"
+	again.Mark, again.ID, again.Place = "task.completed:e2", "e2", "0:9"
+	legacy.Mark, legacy.ID, legacy.Place = "task.completed:1", "", "0:10"
 	copied.Place = "0:12"
 	tests := map[string]struct {
 		events   []notify.Event
@@ -85,9 +85,9 @@ func TestEachCompletionNotifiesOnce(t *testing.T) {
 		"the same record twice":                {[]notify.Event{learnGo, learnGo}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"a copy elsewhere in the log":          {[]notify.Event{learnGo, copied}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"completed, reopened, completed again": {[]notify.Event{learnGo, again}, []notify.Outcome{notify.Sent, notify.Sent}},
-		"without an id, by the task's id":      {[]notify.Event{legacy, legacy}, []notify.Outcome{notify.Sent, notify.Duplicate}},
+		"without an id, by the task's mark":    {[]notify.Event{legacy, legacy}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"other events": {
-			[]notify.Event{{Type: "task.created", ID: "a"}, {Type: "task.updated", ID: "b"}, {Type: "task.reopened", ID: "c"}, {Type: "task.deleted", ID: "d"}},
+			[]notify.Event{{Type: "task.created", Mark: "a"}, {Type: "task.updated", Mark: "b"}, {Type: "task.reopened", Mark: "c"}, {Type: "task.deleted", Mark: "d"}},
 			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
 		},
 	}
@@ -204,7 +204,7 @@ func TestAnUnwrittenMarkDoesNotSwallowALaterRecord(t *testing.T) {
 	box := &outbox{}
 	service := notify.NewService(of{shared, "a"}, box)
 	first, later := learnGo, learnGo
-	first.ID, later.ID, later.Place = "", "", "0:99"
+	later.Place = "0:99"
 	if _, err := service.Notify(t.Context(), first); err == nil {
 		t.Fatal("no error although Done failed")
 	}

@@ -121,7 +121,7 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 			}
 			if e.Known() {
 				r.events = append(r.events, stats.Event{
-					Type: e.Type, ID: e.ID, TaskID: e.TaskID, At: e.Timestamp, Offset: record.Offset,
+					Type: e.Type, Mark: e.Identity(), At: e.Timestamp, Offset: record.Offset,
 				})
 			} else {
 				r.unknown++

@@ -30,6 +30,7 @@ type call struct {
 // counter is a fake that remembers; each call takes the next of errs.
 type counter struct {
 	beginning stats.Beginning
+	events    []stats.Event
 	calls     []call
 	errs      []error
 }
@@ -43,6 +44,7 @@ func (c *counter) Count(_ context.Context, _ int32, from, next int64, events []s
 	for _, e := range events {
 		offsets = append(offsets, e.Offset)
 	}
+	c.events = append(c.events, events...)
 	c.calls = append(c.calls, call{from, next, offsets})
 	return stats.Tally{Counted: 1}, c.next()
 }
@@ -94,6 +96,27 @@ func TestABatchIsCountedInOneStepFromWhereCountingWasLeft(t *testing.T) {
 	}
 	want := []call{{7, 9, []int64{7, 8}}, {9, 13, []int64{12}}}
 	if diff := cmp.Diff(want, c.calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAnEventIsCountedUnderItsIdentity(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	h, _, _ := started(t, c, 7)
+	batch := []kafka.Record{
+		event(7, "task.completed"),
+		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
+	}
+	if _, err := h.Handle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	want := []stats.Event{
+		{Type: "task.completed", Mark: "task.completed:e7", At: at, Offset: 7},
+		{Type: "task.completed", Mark: "task.completed:1", At: at, Offset: 8},
+	}
+	if diff := cmp.Diff(want, c.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
