@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -36,7 +37,7 @@ type Field struct {
 type Error struct {
 	Kind       Kind
 	Message    string
-	Fields     []Field
+	Fields     []Field       // see InvalidFields
 	RetryAfter time.Duration // zero when waiting does not help or nobody knows
 	Err        error
 }
@@ -45,6 +46,16 @@ type Error struct {
 // Because, never into the message.
 func New(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+}
+
+// InvalidFields returns the refusal of fields that break a rule. Its message is
+// one sentence: "title must not be empty; priority must be from 0 to 100".
+func InvalidFields(broken ...Field) *Error {
+	sentences := make([]string, len(broken))
+	for i, field := range broken {
+		sentences[i] = field.Name + " " + field.Problem
+	}
+	return &Error{Kind: Invalid, Message: strings.Join(sentences, "; "), Fields: broken}
 }
 
 // Because records the cause, for the log, and returns e.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/todo/platform/fault"
 )
 
@@ -39,6 +41,20 @@ func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
 	}
 	if fault.Of(nil) != nil {
 		t.Error("Of(nil) is not nil")
+	}
+}
+
+func TestInvalidFieldsAreNamedInOneSentence(t *testing.T) {
+	t.Parallel()
+	title, priority := fault.Field{Name: "title", Problem: "must not be empty"}, fault.Field{Name: "priority", Problem: "must be from 0 to 100%"}
+	for sentence, fields := range map[string][]fault.Field{
+		"title must not be empty":                                  {title},
+		"title must not be empty; priority must be from 0 to 100%": {title, priority},
+	} {
+		want := &fault.Error{Kind: fault.Invalid, Message: sentence, Fields: fields}
+		if diff := cmp.Diff(want, fault.InvalidFields(fields...)); diff != "" {
+			t.Errorf("refusal (-want +got):\n%s", diff)
+		}
 	}
 }
 

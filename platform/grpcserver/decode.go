@@ -46,14 +46,13 @@ func receive(message any, next func(any) error) error {
 }
 
 func undecodable(message any, data []byte, cause error) error {
-	refusal := fault.New(fault.Invalid, "the message cannot be decoded").Because(cause)
-	refusal.Fields = []fault.Field{{Name: "message", Problem: "is not what this method takes"}}
+	broken := fault.Field{Name: "message", Problem: "is not what this method takes"}
 	if m, ok := message.(proto.Message); ok {
 		if name := badText(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
-			refusal.Fields = []fault.Field{{Name: name, Problem: "must be valid UTF-8"}}
+			broken = fault.Field{Name: name, Problem: "must be valid UTF-8"}
 		}
 	}
-	return refusal
+	return fault.InvalidFields(broken).Because(cause)
 }
 
 // badText finds the first text in an encoded message that is not UTF-8.

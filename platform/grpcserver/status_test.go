@@ -41,8 +41,7 @@ func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
 
 func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 	t.Parallel()
-	invalid := fault.New(fault.Invalid, "the task is invalid")
-	invalid.Fields = []fault.Field{{Name: "title", Problem: "must not be empty"}}
+	invalid := fault.InvalidFields(fault.Field{Name: "title", Problem: "must not be empty"})
 	limited := fault.New(fault.Exhausted, "too many requests")
 	limited.RetryAfter = 1500 * time.Millisecond
 	retry := func(d time.Duration) []any { return []any{&errdetails.RetryInfo{RetryDelay: durationpb.New(d)}} }
@@ -52,7 +51,7 @@ func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 		message string
 		details []any
 	}{
-		"invalid": {invalid, codes.InvalidArgument, "the task is invalid", []any{&errdetails.BadRequest{
+		"invalid": {invalid, codes.InvalidArgument, "title must not be empty", []any{&errdetails.BadRequest{
 			FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}}},
 		"not found":          {fault.New(fault.NotFound, "no such task"), codes.NotFound, "no such task", nil},
 		"stale":              {fault.New(fault.Stale, "it moved on"), codes.Aborted, "it moved on", nil},
@@ -64,7 +63,7 @@ func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 		"a status":           {status.Error(codes.DataLoss, "lost"), codes.DataLoss, "lost", nil},
 		"a status inside":    {fmt.Errorf("secret: %w", status.Error(codes.DataLoss, "lost")), codes.DataLoss, "lost", nil},
 		"a status as cause":  {fault.New(fault.Unavailable, "try again").Because(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
-		"twice through here": {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "the task is invalid", []any{invalidDetails()}},
+		"twice through here": {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "title must not be empty", []any{invalidDetails()}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

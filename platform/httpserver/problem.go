@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"example.com/todo/platform/fault"
@@ -82,14 +81,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 
 // detail says more than the message where there is more to say.
 func detail(f *fault.Error) string {
-	switch {
-	case len(f.Fields) > 0:
-		var all []string
-		for _, field := range f.Fields {
-			all = append(all, field.Name+" "+field.Problem)
-		}
-		return strings.Join(all, "; ")
-	case f.RetryAfter > 0:
+	if f.RetryAfter > 0 {
 		return fmt.Sprintf("%s; try again in %d s", f.Message, seconds(f.RetryAfter))
 	}
 	return f.Message

@@ -22,8 +22,7 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 		e.RetryAfter = d
 		return e
 	}
-	invalid := fault.New(fault.Invalid, "the task is invalid")
-	invalid.Fields = []fault.Field{{Name: "title", Problem: "must not be empty"}, {Name: "priority", Problem: "must be at most 100"}}
+	invalid := fault.InvalidFields(fault.Field{Name: "title", Problem: "must not be empty"}, fault.Field{Name: "priority", Problem: "must be at most 100"})
 	tests := map[string]struct {
 		err        error
 		status     int
@@ -33,8 +32,7 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 		retryAfter string
 		errors     []any
 	}{
-		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", sentence: "the task is invalid",
-			detail: "title must not be empty; priority must be at most 100",
+		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", sentence: "title must not be empty; priority must be at most 100",
 			errors: []any{map[string]any{"name": "title", "problem": "must not be empty"}, map[string]any{"name": "priority", "problem": "must be at most 100"}}},
 		"not found":      {err: fmt.Errorf("x: %w", fault.New(fault.NotFound, "no such task")), status: 404, title: "Not Found", sentence: "no such task"},
 		"stale":          {err: fault.New(fault.Stale, "it moved on"), status: 412, title: "Precondition Failed", sentence: "it moved on"},

@@ -63,10 +63,7 @@ func (s *Service) Report(ctx context.Context, days int) (Report, error) {
 
 // InvalidDays is the refusal of a number of days out of bounds, or of no number.
 func InvalidDays() error {
-	problem := fmt.Sprintf("must be a number from 1 to %d", MaxDays)
-	refusal := fault.New(fault.Invalid, "days %s", problem)
-	refusal.Fields = []fault.Field{{Name: "days", Problem: problem}}
-	return refusal
+	return fault.InvalidFields(fault.Field{Name: "days", Problem: fmt.Sprintf("must be a number from 1 to %d", MaxDays)})
 }
 
 func lastDays(now time.Time, days int) []string {

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 
-	"example.com/todo/platform/fault"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -38,18 +36,4 @@ func encode(v any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(v)
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), err
-}
-
-// invalid refuses fields of a request; without any it is nil.
-func invalid(broken ...fault.Field) error {
-	if len(broken) == 0 {
-		return nil
-	}
-	sentences := make([]string, len(broken))
-	for i, field := range broken {
-		sentences[i] = field.Name + " " + field.Problem
-	}
-	refusal := fault.New(fault.Invalid, "%s", strings.Join(sentences, "; "))
-	refusal.Fields = broken
-	return refusal
 }

@@ -78,7 +78,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, invalid(fault.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
+		return 0, fault.InvalidFields(fault.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
 	}
 	return id, nil
 }

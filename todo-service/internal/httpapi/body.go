@@ -48,7 +48,7 @@ func readDraft(w http.ResponseWriter, r *http.Request) (draft, error) {
 	fields.present("title", body.Title.null)
 	priority := fields.whole("priority", body.Priority)
 	if fields.broken != nil {
-		return draft{}, invalid(fields.broken...)
+		return draft{}, fault.InvalidFields(fields.broken...)
 	}
 	return draft{title: orZero(body.Title.Value), priority: orZero(priority)}, nil
 }
@@ -68,7 +68,10 @@ func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 	fields.present("title", body.Title.null)
 	priority := fields.whole("priority", body.Priority)
 	fields.present("done", body.Done.null)
-	return task.Change{Title: body.Title.Value, Priority: priority, Done: body.Done.Value}, invalid(fields.broken...)
+	if fields.broken != nil {
+		return task.Change{}, fault.InvalidFields(fields.broken...)
+	}
+	return task.Change{Title: body.Title.Value, Priority: priority, Done: body.Done.Value}, nil
 }
 
 // readNothing is for requests that say all in their first line. They need no

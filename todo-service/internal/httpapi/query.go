@@ -34,7 +34,10 @@ func parseQuery(raw string) (task.Query, error) {
 			broken = append(broken, fault.Field{Name: name, Problem: problem})
 		}
 	}
-	return query, invalid(broken...)
+	if len(broken) > 0 {
+		return task.Query{}, fault.InvalidFields(broken...)
+	}
+	return query, nil
 }
 
 func setParameter(query *task.Query, name, value string) (problem string) {

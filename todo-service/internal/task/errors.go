@@ -1,10 +1,6 @@
 package task
 
-import (
-	"strings"
-
-	"example.com/todo/platform/fault"
-)
+import "example.com/todo/platform/fault"
 
 // NotFound is the refusal of every store that has no task with this id.
 func NotFound(id int64) error {
@@ -19,17 +15,4 @@ func Contended(id int64) error {
 
 func stale(t Task, expected int64) error {
 	return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected)
-}
-
-func invalid(broken []fault.Field) error {
-	if len(broken) == 0 {
-		return nil
-	}
-	sentences := make([]string, len(broken))
-	for i, field := range broken {
-		sentences[i] = field.Name + " " + field.Problem
-	}
-	refusal := fault.New(fault.Invalid, "%s", strings.Join(sentences, "; "))
-	refusal.Fields = broken
-	return refusal
 }

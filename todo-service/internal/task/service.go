@@ -180,12 +180,15 @@ func (q Query) check() error {
 	if !utf8.ValidString(q.Contains) || strings.ContainsFunc(q.Contains, unicode.IsControl) {
 		broken = append(broken, fault.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})
 	}
-	return invalid(broken)
+	if len(broken) > 0 {
+		return fault.InvalidFields(broken...)
+	}
+	return nil
 }
 
 func checkID(id int64) error {
 	if id < 1 {
-		return invalid([]fault.Field{{Name: "id", Problem: "must be positive"}})
+		return fault.InvalidFields(fault.Field{Name: "id", Problem: "must be positive"})
 	}
 	return nil
 }

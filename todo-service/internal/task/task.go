@@ -89,7 +89,10 @@ func (t *Task) set(title *string, priority *int) error {
 		}
 		t.Priority = *priority
 	}
-	return invalid(broken)
+	if len(broken) > 0 {
+		return fault.InvalidFields(broken...)
+	}
+	return nil
 }
 
 func checkTitle(title string) (trimmed, problem string) {

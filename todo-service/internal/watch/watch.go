@@ -123,9 +123,7 @@ func (h *Hub) open(ctx context.Context) error {
 func parse(token string) (int64, error) {
 	seq, err := strconv.ParseInt(token, 10, 64)
 	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != token {
-		refusal := fault.New(fault.Invalid, "resume_token is not the token of an event")
-		refusal.Fields = []fault.Field{{Name: "resume_token", Problem: "must be the token of an event, or empty"}}
-		return 0, refusal
+		return 0, fault.InvalidFields(fault.Field{Name: "resume_token", Problem: "must be the token of an event, or empty"})
 	}
 	return seq, nil
 }
