@@ -7,6 +7,7 @@ import (
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
 )
 
 // Producer writes records; *kafka.Producer is one.
@@ -35,13 +36,7 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 // events in one partition, and so in order.
 func record(a task.Announcement) (kafka.Record, error) {
 	e := a.Event
-	value, err := event.Event{
-		ID: e.ID, Type: string(e.Type), TaskID: e.Task.ID, TaskTitle: e.Task.Title, UserID: e.UserID, Timestamp: e.At,
-		Task: &event.Task{
-			ID: e.Task.ID, Title: e.Task.Title, Priority: e.Task.Priority, Done: e.Task.Done,
-			CreatedAt: e.Task.CreatedAt, CompletedAt: e.Task.CompletedAt, Version: e.Task.Version,
-		},
-	}.Marshal()
+	value, err := wire.To(e).Marshal()
 	if err != nil {
 		return kafka.Record{}, err
 	}

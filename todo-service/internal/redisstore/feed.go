@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
 )
 
 // quiet is how long a subscription may be silent before it is asked for a sign
@@ -98,28 +99,11 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 }
 
 func encode(a task.Announcement) ([]byte, error) {
-	t := a.Event.Task
-	wire, err := event.Event{
-		ID:        a.Event.ID,
-		Type:      string(a.Event.Type),
-		TaskID:    t.ID,
-		TaskTitle: t.Title,
-		UserID:    a.Event.UserID,
-		Timestamp: a.Event.At,
-		Task: &event.Task{
-			ID:          t.ID,
-			Title:       t.Title,
-			Priority:    t.Priority,
-			Done:        t.Done,
-			CreatedAt:   t.CreatedAt,
-			CompletedAt: t.CompletedAt,
-			Version:     t.Version,
-		},
-	}.Marshal()
+	message, err := wire.To(a.Event).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode announcement %d: %w", a.Seq, err)
 	}
-	return fmt.Appendf(bytes.TrimSuffix(wire, []byte("}")), `,"seq":%d}`, a.Seq), nil
+	return fmt.Appendf(bytes.TrimSuffix(message, []byte("}")), `,"seq":%d}`, a.Seq), nil
 }
 
 func decode(payload string) (task.Announcement, error) {
@@ -129,26 +113,16 @@ func decode(payload string) (task.Announcement, error) {
 	if err := json.Unmarshal([]byte(payload), &place); err != nil {
 		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}
-	wire, err := event.Parse([]byte(payload))
+	parsed, err := event.Parse([]byte(payload))
 	if err != nil {
 		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}
-	if place.Seq < 1 || wire.Task == nil {
-		return task.Announcement{}, errors.New("decode announcement: no seq or no task")
+	e, err := wire.From(parsed)
+	if err != nil {
+		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}
-	return task.Announcement{Seq: place.Seq, Event: task.Event{
-		ID:     wire.ID,
-		Type:   task.EventType(wire.Type),
-		UserID: wire.UserID,
-		At:     wire.Timestamp,
-		Task: task.Task{
-			ID:          wire.Task.ID,
-			Title:       wire.Task.Title,
-			Priority:    wire.Task.Priority,
-			Done:        wire.Task.Done,
-			CreatedAt:   wire.Task.CreatedAt,
-			CompletedAt: wire.Task.CompletedAt,
-			Version:     wire.Task.Version,
-		},
-	}}, nil
+	if place.Seq < 1 {
+		return task.Announcement{}, errors.New("decode announcement: no seq")
+	}
+	return task.Announcement{Seq: place.Seq, Event: e}, nil
 }
