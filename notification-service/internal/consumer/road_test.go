@@ -16,6 +16,7 @@ import (
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/notification-service/internal/redisstore"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/kafkatest"
 )
 
 // postman is a sender that honours no identity. While broken he claims to have
@@ -57,12 +58,19 @@ func (p *postman) has(title string) func() bool {
 	}
 }
 
+// world is the tests' world, in which the service runs.
+type world struct{ kafkatest.World }
+
+func everywhere(t *testing.T, test func(w world)) {
+	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
+}
+
 // serve runs the service as app wires it, with the postman as its sender.
 func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
 	w.Helper()
-	return w.run(group, w.topic, func(survey consumer.Survey) kafka.Handler {
-		service := notify.NewService(redisstore.NewClaims(w.redis, w.prefix, lease), p)
-		offsets := redisstore.NewOffsets(w.redis, w.prefix)
+	return w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
+		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease), p)
+		offsets := redisstore.NewOffsets(w.Redis, w.Prefix)
 		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	})
 }
@@ -77,8 +85,8 @@ func completed(id, title string) string {
 
 func TestOneEventTwiceNotifiesOnce(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(
+	everywhere(t, func(w world) {
+		w.Send(
 			completed("e1", "first"), completed("e1", "first, copied"),
 			`{"id":"e2","type":"task.reopened","task_id":1,"task_title":"reopened","timestamp":"2026-01-15T10:00:01Z"}`,
 			completed("e3", "again"),
@@ -88,7 +96,7 @@ func TestOneEventTwiceNotifiesOnce(t *testing.T) {
 		)
 		p := &postman{}
 		w.serve("notifiers", p, time.Minute)
-		w.await("the last notification", p.has("last"))
+		w.Await("the last notification", p.has("last"))
 		if diff := cmp.Diff([]string{"first", "again", "older shape", "last"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -97,15 +105,15 @@ func TestOneEventTwiceNotifiesOnce(t *testing.T) {
 
 func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(completed("e1", "before"), `{"type":`, completed("e2", "after"))
+	everywhere(t, func(w world) {
+		w.Send(completed("e1", "before"), `{"type":`, completed("e2", "after"))
 		p := &postman{}
 		w.serve("notifiers", p, time.Minute)
-		w.await("the last notification", p.has("after"))
+		w.Await("the last notification", p.has("after"))
 		if diff := cmp.Diff([]string{"before", "after"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
-		dead := w.deadLetters(1)
+		dead := w.DeadLetters(1)
 		if len(dead) != 1 || string(dead[0].Value) != `{"type":` || string(dead[0].Key) != "task-1" {
 			w.Fatalf("dead letters: %v", dead)
 		}
@@ -118,17 +126,17 @@ func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 // The marks are kept for a day; the offset for ever.
 func TestADeliveredRecordIsRecognisedWithoutItsMark(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(completed("e1", "old"))
+	everywhere(t, func(w world) {
+		w.Send(completed("e1", "old"))
 		p := &postman{}
 		stop := w.serve("notifiers", p, time.Minute)
-		w.await("the notification", p.has("old"))
+		w.Await("the notification", p.has("old"))
 		stop()
 
-		remove(w.T, w.redis, w.prefix+"processed:*")
-		w.send(completed("e2", "new"))
+		w.Remove("processed:*")
+		w.Send(completed("e2", "new"))
 		w.serve("without-a-place", p, time.Minute) // a group that lost its offsets begins at the oldest record
-		w.await("the new notification", p.has("new"))
+		w.Await("the new notification", p.has("new"))
 		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -137,17 +145,17 @@ func TestADeliveredRecordIsRecognisedWithoutItsMark(t *testing.T) {
 
 func TestAFlushedRedisNotifiesNobodyAgain(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(completed("e1", "old"))
+	everywhere(t, func(w world) {
+		w.Send(completed("e1", "old"))
 		p := &postman{}
 		stop := w.serve("notifiers", p, time.Minute)
-		w.await("the notification", p.has("old"))
+		w.Await("the notification", p.has("old"))
 		stop()
 
-		remove(w.T, w.redis, w.prefix+"*")
-		w.send(completed("e2", "new"))
+		w.Remove("*")
+		w.Send(completed("e2", "new"))
 		w.serve("notifiers", p, time.Minute)
-		w.await("the new notification", p.has("new"))
+		w.Await("the new notification", p.has("new"))
 		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -157,16 +165,16 @@ func TestAFlushedRedisNotifiesNobodyAgain(t *testing.T) {
 func TestACrashBeforeTheSendingIsMadeGoodAfterTheLease(t *testing.T) {
 	t.Parallel()
 	const lease = 2 * time.Second
-	everyKafka(t, func(w world) {
-		w.send(completed("e1", "survivor"))
+	everywhere(t, func(w world) {
+		w.Send(completed("e1", "survivor"))
 		dying := &postman{broken: true}
 		stop := w.serve("notifiers", dying, lease)
-		w.await("the claim", dying.wasCalled)
+		w.Await("the claim", dying.wasCalled)
 		stop()
 		claimed := time.Now()
 		heir := &postman{}
 		w.serve("notifiers", heir, lease)
-		w.await("the notification", heir.has("survivor"))
+		w.Await("the notification", heir.has("survivor"))
 		if diff := cmp.Diff([]string{"survivor"}, heir.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}

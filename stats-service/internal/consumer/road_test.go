@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/kafkatest"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
 	"example.com/todo/stats-service/internal/stats"
@@ -18,14 +19,21 @@ import (
 // now is a fixed day, so that the events' days are near.
 func now() time.Time { return time.Date(2026, 1, 16, 12, 0, 0, 0, time.UTC) }
 
+// world is the tests' world, in which the service runs.
+type world struct{ kafkatest.World }
+
+func everywhere(t *testing.T, test func(w world)) {
+	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
+}
+
 // serve runs the service as app wires it, and returns it for its reports.
 func (w world) serve(group string) (service *stats.Service, stop func()) {
 	w.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var ends *consumer.Ends
-	stop = w.run(group, w.topic, func(survey survey) kafka.Handler {
+	stop = w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
 		ends = consumer.NewEnds(survey, log)
-		service = stats.NewService(redisstore.New(w.redis, w.prefix), ends, w.cfg.Partitions, now)
+		service = stats.NewService(redisstore.New(w.Redis, w.Prefix), ends, w.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())
 	})
 	go ends.Run(w.Context())
@@ -51,7 +59,7 @@ func (w world) report(s *stats.Service) (counts, stats.Report) {
 func (w world) settled(s *stats.Service) counts {
 	w.Helper()
 	var got counts
-	w.await("the end of the log", func() bool {
+	w.Await("the end of the log", func() bool {
 		var r stats.Report
 		got, r = w.report(s)
 		return r.Complete && r.Lag != nil && *r.Lag == 0
@@ -91,8 +99,8 @@ var historyCounts = counts{Total: 4, Yesterday: 2, Today: 2, Complete: true}
 
 func TestEachCompletionCountsOnceOnItsDay(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(history...)
+	everywhere(t, func(w world) {
+		w.Send(history...)
 		service, _ := w.serve("counters")
 		w.expect(service, historyCounts)
 	})
@@ -100,12 +108,12 @@ func TestEachCompletionCountsOnceOnItsDay(t *testing.T) {
 
 func TestReplayingTheTopicFromZeroChangesNothing(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(history...)
+	everywhere(t, func(w world) {
+		w.Send(history...)
 		service, stop := w.serve("counters")
 		w.expect(service, historyCounts)
 		stop()
-		w.send(on(today, "task.completed", "e7"))
+		w.Send(on(today, "task.completed", "e7"))
 		service, _ = w.serve("without-a-place") // a group that lost its offsets begins at the oldest record
 		w.expect(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
 	})
@@ -114,11 +122,11 @@ func TestReplayingTheTopicFromZeroChangesNothing(t *testing.T) {
 // The rubbish at the log's end is nothing that is left to count.
 func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
-		w.send(on(today, "task.completed", "e1"), `{"type":`, on(today, "task.completed", "e2"), `[]`)
+	everywhere(t, func(w world) {
+		w.Send(on(today, "task.completed", "e1"), `{"type":`, on(today, "task.completed", "e2"), `[]`)
 		service, stop := w.serve("counters")
 		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
-		dead := w.deadLetters(2)
+		dead := w.DeadLetters(2)
 		if len(dead) != 2 || string(dead[0].Value) != `{"type":` || string(dead[1].Value) != `[]` {
 			w.Fatalf("dead letters: %v", dead)
 		}
@@ -129,9 +137,9 @@ func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
 		stop()
 		service, _ = w.serve("counters")
 		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
-		w.send(on(today, "task.completed", "e3"))
-		w.await("the next event", func() bool { return w.settled(service).Total == 3 })
-		if dead := w.deadLetters(2); len(dead) != 2 {
+		w.Send(on(today, "task.completed", "e3"))
+		w.Await("the next event", func() bool { return w.settled(service).Total == 3 })
+		if dead := w.DeadLetters(2); len(dead) != 2 {
 			w.Errorf("%d dead letters after a restart, want 2", len(dead))
 		}
 	})
@@ -147,19 +155,19 @@ func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
 	for name, pattern := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyKafka(t, func(w world) {
-				w.send(history...)
+			everywhere(t, func(w world) {
+				w.Send(history...)
 				service, _ := w.serve("counters")
 				w.expect(service, historyCounts)
 
-				remove(w.T, w.redis, w.prefix+pattern)
-				w.await("the recount by an idle member", func() bool {
+				w.Remove(pattern)
+				w.Await("the recount by an idle member", func() bool {
 					got, _ := w.report(service)
 					return got == historyCounts
 				})
-				remove(w.T, w.redis, w.prefix+pattern)
-				w.send(on(today, "task.completed", "e7"))
-				w.await("the recount by a busy member", func() bool {
+				w.Remove(pattern)
+				w.Send(on(today, "task.completed", "e7"))
+				w.Await("the recount by a busy member", func() bool {
 					return w.settled(service) == counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
 				})
 			})
@@ -169,7 +177,7 @@ func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
 
 func TestSeveralMembersCountExactlyWhileTheyComeAndGo(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(w world) {
+	everywhere(t, func(w world) {
 		service, stop := w.serve("counters")
 		const rounds, each = 5, 40
 		for round := range rounds {
@@ -178,7 +186,7 @@ func TestSeveralMembersCountExactlyWhileTheyComeAndGo(t *testing.T) {
 				id := fmt.Sprintf("r%d-%d", round, i)
 				values = append(values, on(today, "task.completed", id), on(today, "task.completed", id))
 			}
-			w.send(values...)
+			w.Send(values...)
 			next, stopNext := w.serve("counters")
 			stop()
 			service, stop = next, stopNext
