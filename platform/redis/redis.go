@@ -36,6 +36,15 @@ func Defaults() Config {
 	return Config{Addr: "localhost:6379", PoolSize: 32, Timeout: 100 * time.Millisecond}
 }
 
+// ConsumerDefaults returns the local server and more time than a request would
+// give it: a batch of messages may wait, and one whose answer came too late is
+// done twice over.
+func ConsumerDefaults() Config {
+	cfg := Defaults()
+	cfg.Timeout = time.Second
+	return cfg
+}
+
 // Validate refuses what go-redis would replace by a default of its own.
 func (c Config) Validate() error {
 	var errs []error

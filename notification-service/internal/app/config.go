@@ -3,8 +3,6 @@
 package app
 
 import (
-	"time"
-
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/logging"
@@ -28,18 +26,10 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Ops:   ops.Config{Addr: ":9102"},
-		Redis: redisDefaults(),
+		Redis: redis.ConsumerDefaults(),
 		Kafka: kafka.Defaults(name),
 		Log:   logging.Config{Format: "auto"},
 	}
-}
-
-// redisDefaults gives Redis more time than a request would: a batch may wait, and
-// one whose answer came too late is done twice over.
-func redisDefaults() redis.Config {
-	cfg := redis.Defaults()
-	cfg.Timeout = time.Second
-	return cfg
 }
 
 // Load returns the settings in effect: the defaults, then the file (none if

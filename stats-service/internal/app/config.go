@@ -42,19 +42,11 @@ func Defaults() Config {
 	return Config{
 		HTTP:    httpserver.Defaults(":8081"),
 		Ops:     ops.Config{Addr: ":9103"},
-		Redis:   redisDefaults(),
+		Redis:   redis.ConsumerDefaults(),
 		Kafka:   kafka.Defaults(name),
 		Log:     logging.Config{Format: "auto"},
 		Tracing: tracing.Config{SampleRatio: 1},
 	}
-}
-
-// redisDefaults gives Redis more time than a request would: a batch may wait, and
-// one whose answer came too late is done twice over.
-func redisDefaults() redis.Config {
-	cfg := redis.Defaults()
-	cfg.Timeout = time.Second
-	return cfg
 }
 
 // Load returns the settings in effect: the defaults, then the file (none if
