@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -175,7 +176,7 @@ func TestAServiceThatIsSilentIsNotWaitedForForEver(t *testing.T) {
 func TestARefusalForNowSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.limiter.budget = task.Budget{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
+	s.limiter.budget = edge.Budget{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
 	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: too many requests; try again in 12s\n"}, runClient(t.Context(), "list", "--addr", s.addr))
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/grpcserver"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
@@ -31,7 +32,7 @@ type server struct {
 }
 
 func serve(t *testing.T) *server {
-	s := &server{watcher: &watcher{}, limiter: &limiter{task.Budget{Allowed: true}}}
+	s := &server{watcher: &watcher{}, limiter: &limiter{edge.Budget{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context) {})
 	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
@@ -80,6 +81,6 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 	}, nil
 }
 
-type limiter struct{ budget task.Budget }
+type limiter struct{ budget edge.Budget }
 
-func (l *limiter) Allow(context.Context, netip.Addr) task.Budget { return l.budget }
+func (l *limiter) Allow(context.Context, netip.Addr) edge.Budget { return l.budget }

@@ -62,7 +62,9 @@ func Run(ctx context.Context, cfg Config) error {
 
 	store := pgstore.New(db)
 	lists := redisstore.NewListCache(cache, cachePrefix, log, registry)
-	limiter := redisstore.NewLimiter(cache, cachePrefix, cfg.RateLimit.Requests, cfg.RateLimit.Window, log, registry)
+	limiter := redisstore.NewLimiter(cache, redisstore.LimiterConfig{
+		Prefix: cachePrefix, Requests: cfg.RateLimit.Requests, Window: cfg.RateLimit.Window,
+	}, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := outbox.NewRelay(outbox.Config{
 		Log:        store,

@@ -33,7 +33,7 @@ func BenchmarkListCache(b *testing.B) {
 	defer client.Close()
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
 	lists := redisstore.NewListCache(client, prefix, log, registry)
-	limiter := redisstore.NewLimiter(client, prefix, 1<<30, time.Minute, log, registry)
+	limiter := redisstore.NewLimiter(client, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
 	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context) {})
 	for i := range 100 {
 		if _, err := tasks.Create(b.Context(), fmt.Sprintf("Task %d", i), i); err != nil {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"example.com/todo/platform/grpcserver"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
@@ -35,7 +36,7 @@ type service struct {
 func newService(t testing.TB) *service { return newServiceOver(t, memstore.New()) }
 
 func newServiceOver(t testing.TB, store task.Store) *service {
-	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: task.Budget{Allowed: true}}}
+	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: edge.Budget{Allowed: true}}}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context) {})
 	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
@@ -87,12 +88,12 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 
 // limiter answers with one budget and remembers who asked.
 type limiter struct {
-	budget  task.Budget
+	budget  edge.Budget
 	mu      sync.Mutex
 	clients []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) task.Budget {
+func (l *limiter) Allow(_ context.Context, client netip.Addr) edge.Budget {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())

@@ -8,13 +8,13 @@ import (
 	"google.golang.org/grpc"
 
 	"example.com/todo/platform/fault"
-	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/edge"
 )
 
 // Limiter counts a request of a client and says whether it may pass. It always
 // answers: when it cannot count it lets the request pass.
 type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) task.Budget
+	Allow(ctx context.Context, client netip.Addr) edge.Budget
 }
 
 // Peers tells which client a call came from.

@@ -13,19 +13,20 @@ import (
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/task"
 )
 
 // ListCache keeps the answer to the unfiltered list. Load returns it, from the
 // cache or else from query; it fails only as query fails.
 type ListCache interface {
-	Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (task.CachedList, error)
+	Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (edge.CachedList, error)
 }
 
 // Limiter counts a request of a client and says whether it may pass. It always
 // answers: when it cannot count it lets the request pass.
 type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) task.Budget
+	Allow(ctx context.Context, client netip.Addr) edge.Budget
 }
 
 // Peers tells which client a request came from.

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
@@ -144,11 +145,11 @@ func wantHeader(t testing.TB, response answer, want map[string]string) {
 // listCache keeps the list in memory, until a change.
 type listCache struct {
 	mu     sync.Mutex
-	kept   *task.CachedList
+	kept   *edge.CachedList
 	misses int
 }
 
-func (c *listCache) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
+func (c *listCache) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept != nil {
@@ -159,9 +160,9 @@ func (c *listCache) Load(ctx context.Context, query func(context.Context) ([]byt
 	c.misses++
 	body, link, err := query(ctx)
 	if err != nil {
-		return task.CachedList{}, err
+		return edge.CachedList{}, err
 	}
-	c.kept = &task.CachedList{Body: body, Link: link}
+	c.kept = &edge.CachedList{Body: body, Link: link}
 	return *c.kept, nil
 }
 
@@ -171,16 +172,16 @@ func (c *listCache) invalidate(context.Context) {
 	c.kept = nil
 }
 
-var plenty = task.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
+var plenty = edge.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
 
 // limiter answers with one budget and remembers who asked.
 type limiter struct {
-	budget  task.Budget
+	budget  edge.Budget
 	mu      sync.Mutex
 	clients []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) task.Budget {
+func (l *limiter) Allow(_ context.Context, client netip.Addr) edge.Budget {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())

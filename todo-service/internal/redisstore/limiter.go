@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/edge"
 )
 
 // allowTimeout is how long a request waits for its budget: with the way there
@@ -35,15 +35,22 @@ type Limiter struct {
 	unavailable prometheus.Counter
 }
 
-// NewLimiter returns a limiter that lets each client make at most requests (1 or
-// more) in any window, which is exact to a microsecond. Its keys are
-// <prefix>ratelimit:<address>.
-func NewLimiter(client goredis.UniversalClient, prefix string, requests int, window time.Duration, log *slog.Logger, reg prometheus.Registerer) *Limiter {
+// LimiterConfig is what a Limiter grants: to each client at most Requests (1 or
+// more) in any Window, which is exact to a microsecond. Its keys are
+// <Prefix>ratelimit:<address>.
+type LimiterConfig struct {
+	Prefix   string
+	Requests int
+	Window   time.Duration
+}
+
+// NewLimiter returns a limiter that grants what cfg says.
+func NewLimiter(client goredis.UniversalClient, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	return &Limiter{
 		client:   client,
-		prefix:   prefix + "ratelimit:",
-		requests: requests,
-		window:   window,
+		prefix:   cfg.Prefix + "ratelimit:",
+		requests: cfg.Requests,
+		window:   cfg.Window,
 		timeout:  allowTimeout,
 		outage:   outage{log: log, what: "requests pass the rate limiter uncounted"},
 		member:   uniqueMembers(),
@@ -60,7 +67,7 @@ func NewLimiter(client goredis.UniversalClient, prefix string, requests int, win
 //
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // refused request is not counted against the client.
-func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) task.Budget {
+func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
 	if l.outage.paused() {
 		return l.uncounted()
 	}
@@ -78,7 +85,7 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) task.Budget {
 		return l.uncounted()
 	}
 	l.outage.worked(ctx)
-	return task.Budget{
+	return edge.Budget{
 		Allowed:    reply[0] == 1,
 		Limit:      l.requests,
 		Window:     l.window,
@@ -88,9 +95,9 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) task.Budget {
 	}
 }
 
-func (l *Limiter) uncounted() task.Budget {
+func (l *Limiter) uncounted() edge.Budget {
 	l.unavailable.Inc()
-	return task.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
+	return edge.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 }
 
 // bucket names the budget that addr draws on: "192.0.2.7", "2001:db8:1:2::/64"

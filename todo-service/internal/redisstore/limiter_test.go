@@ -12,8 +12,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/redisstore"
-	"example.com/todo/todo-service/internal/task"
 )
 
 var addr = netip.MustParseAddr("192.0.2.7")
@@ -25,12 +25,12 @@ func openLimiter(t *testing.T, requests int, window time.Duration) (*server, *re
 }
 
 func newLimiter(s *server, requests int, window time.Duration) *redisstore.Limiter {
-	limiter := redisstore.NewLimiter(s, s.prefix, requests, window, s.log(), nil)
+	limiter := redisstore.NewLimiter(s, redisstore.LimiterConfig{Prefix: s.prefix, Requests: requests, Window: window}, s.log(), nil)
 	limiter.BePatient()
 	return limiter
 }
 
-func allow(t *testing.T, l *redisstore.Limiter, addr string) task.Budget {
+func allow(t *testing.T, l *redisstore.Limiter, addr string) edge.Budget {
 	t.Helper()
 	var from netip.Addr
 	if addr != "" {
@@ -44,12 +44,12 @@ func allow(t *testing.T, l *redisstore.Limiter, addr string) task.Budget {
 }
 
 // counted says whether Redis counted a request, which so has to leave the window.
-func counted(b task.Budget) bool { return b.Reset > 0 }
+func counted(b edge.Budget) bool { return b.Reset > 0 }
 
 func TestABudgetIsSpentAndThenRefused(t *testing.T) {
 	t.Parallel()
 	_, limiter := openLimiter(t, 3, time.Minute)
-	for i, want := range []task.Budget{
+	for i, want := range []edge.Budget{
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 2},
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 1},
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 0},
@@ -267,7 +267,7 @@ func TestWithoutRedisRequestsPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, server)
-			limiter := redisstore.NewLimiter(s, s.prefix, 5, time.Minute, s.log(), s.reg)
+			limiter := redisstore.NewLimiter(s, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 5, Window: time.Minute}, s.log(), s.reg)
 			const requests = 200
 			var quickest, total time.Duration = time.Hour, 0
 			for range requests {
@@ -275,7 +275,7 @@ func TestWithoutRedisRequestsPass(t *testing.T) {
 				got := limiter.Allow(t.Context(), addr)
 				took := time.Since(began)
 				quickest, total = min(quickest, took), total+took
-				if diff := gocmp.Diff(task.Budget{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
+				if diff := gocmp.Diff(edge.Budget{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
 					t.Fatalf("budget (-want +got):\n%s", diff)
 				}
 			}

@@ -11,13 +11,13 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/redisstore"
-	"example.com/todo/todo-service/internal/task"
 )
 
 // cache is what is put to the test: the list cache, and one that is known to lie.
 type cache interface {
-	Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error)
+	Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error)
 	Invalidate(ctx context.Context) error
 }
 
@@ -28,15 +28,15 @@ type deleteOnly struct {
 	key    string
 }
 
-func (c deleteOnly) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
+func (c deleteOnly) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
 	if body, err := c.client.Get(ctx, c.key).Bytes(); err == nil {
-		return task.CachedList{Body: body, Hit: true}, nil
+		return edge.CachedList{Body: body, Hit: true}, nil
 	}
 	body, _, err := query(ctx)
 	if err != nil {
-		return task.CachedList{}, err
+		return edge.CachedList{}, err
 	}
-	return task.CachedList{Body: body}, c.client.Set(ctx, c.key, body, time.Minute).Err()
+	return edge.CachedList{Body: body}, c.client.Set(ctx, c.key, body, time.Minute).Err()
 }
 
 func (c deleteOnly) Invalidate(ctx context.Context) error { return c.client.Del(ctx, c.key).Err() }

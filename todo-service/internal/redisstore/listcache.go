@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/edge"
 )
 
 const (
@@ -56,7 +56,7 @@ type beside struct {
 
 // entry is what a reader found.
 type entry struct {
-	list       task.CachedList // Hit when there is one
+	list       edge.CachedList // Hit when there is one
 	generation string          // "" when there is none
 }
 
@@ -90,17 +90,17 @@ func NewListCache(client goredis.UniversalClient, prefix string, log *slog.Logge
 // its own ctx ends. While Redis fails, the readers that come during a query
 // share the next one. The errors are those of query, and ctx's. The body belongs
 // to the cache: don't change it.
-func (c *ListCache) Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (task.CachedList, error) {
+func (c *ListCache) Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (edge.CachedList, error) {
 	found, err := c.look(ctx)
 	list := found.list
 	switch {
 	case err != nil:
-		list, err = c.turns.take(ctx, "", func(ctx context.Context) (task.CachedList, error) {
+		list, err = c.turns.take(ctx, "", func(ctx context.Context) (edge.CachedList, error) {
 			body, link, err := query(ctx)
-			return task.CachedList{Body: body, Link: link}, err
+			return edge.CachedList{Body: body, Link: link}, err
 		})
 	case !list.Hit:
-		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (task.CachedList, error) {
+		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (edge.CachedList, error) {
 			return c.refill(ctx, query)
 		})
 	}
@@ -191,19 +191,19 @@ func (c *ListCache) begin(ctx context.Context) (entry, error) {
 
 // refill looks once more, because the turn before this one may have stored the
 // list after the reader missed it, and otherwise queries and stores.
-func (c *ListCache) refill(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
+func (c *ListCache) refill(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
 	noted, beginErr := c.begin(ctx)
 	if beginErr == nil && noted.list.Hit {
 		return noted.list, nil
 	}
 	body, link, err := query(ctx)
 	if err != nil {
-		return task.CachedList{}, err
+		return edge.CachedList{}, err
 	}
 	if beginErr == nil {
 		c.fill(ctx, noted.generation, body, link)
 	}
-	return task.CachedList{Body: body, Link: link}, nil
+	return edge.CachedList{Body: body, Link: link}, nil
 }
 
 func (c *ListCache) fill(ctx context.Context, generation string, body []byte, link string) {
@@ -242,7 +242,7 @@ func (c *ListCache) entry(ctx context.Context, body, next, generation any) entry
 		c.rubbish(ctx, errors.New("the list is not the one that was stored"))
 		return found
 	}
-	found.list = task.CachedList{Body: list, Link: meta.Link, Hit: true}
+	found.list = edge.CachedList{Body: list, Link: meta.Link, Hit: true}
 	return found
 }
 

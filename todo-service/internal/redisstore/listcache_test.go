@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/redisstore"
-	"example.com/todo/todo-service/internal/task"
 )
 
 const list = "tasks:all"
@@ -34,8 +34,8 @@ func (d *database) query(context.Context) (body []byte, link string, err error) 
 	return body, `</tasks?after=7>; rel="next"`, nil
 }
 
-func (d *database) answer(hit bool) task.CachedList {
-	return task.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, Hit: hit}
+func (d *database) answer(hit bool) edge.CachedList {
+	return edge.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, Hit: hit}
 }
 
 func openCache(t *testing.T) (*server, *redisstore.ListCache) {
@@ -46,7 +46,7 @@ func openCache(t *testing.T) (*server, *redisstore.ListCache) {
 	return s, cache
 }
 
-func load(t *testing.T, cache *redisstore.ListCache, d *database) task.CachedList {
+func load(t *testing.T, cache *redisstore.ListCache, d *database) edge.CachedList {
 	t.Helper()
 	got, err := cache.Load(t.Context(), d.query)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/edge"
 )
 
 // turnTimeout bounds a turn, which no reader's deadline does.
@@ -25,10 +25,10 @@ type turns struct {
 // turn is one query and the readers that share it.
 type turn struct {
 	noted string
-	work  func() (task.CachedList, error)
+	work  func() (edge.CachedList, error)
 	done  chan struct{}
 
-	list task.CachedList // these two once done is closed
+	list edge.CachedList // these two once done is closed
 	err  error
 }
 
@@ -36,8 +36,8 @@ type turn struct {
 // the generation was noted that the reader has read itself, so that no write was
 // confirmed in between, or one that has not begun. Otherwise there is a new turn,
 // to do work. The reader's ctx ends its waiting, not the turn.
-func (ts *turns) take(ctx context.Context, generation string, work func(context.Context) (task.CachedList, error)) (task.CachedList, error) {
-	t := ts.join(generation, func() (task.CachedList, error) {
+func (ts *turns) take(ctx context.Context, generation string, work func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+	t := ts.join(generation, func() (edge.CachedList, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnTimeout)
 		defer cancel()
 		return work(ctx)
@@ -46,11 +46,11 @@ func (ts *turns) take(ctx context.Context, generation string, work func(context.
 	case <-t.done:
 		return t.list, t.err
 	case <-ctx.Done():
-		return task.CachedList{}, ctx.Err()
+		return edge.CachedList{}, ctx.Err()
 	}
 }
 
-func (ts *turns) join(generation string, work func() (task.CachedList, error)) *turn {
+func (ts *turns) join(generation string, work func() (edge.CachedList, error)) *turn {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t, underWay := ts.running[generation]

@@ -20,6 +20,7 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/peer"
@@ -105,17 +106,17 @@ func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
 
 type uncached struct{}
 
-func (uncached) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (task.CachedList, error) {
+func (uncached) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
 	body, link, err := query(ctx)
-	return task.CachedList{Body: body, Link: link}, err
+	return edge.CachedList{Body: body, Link: link}, err
 }
 
 // budget is a limiter with so many requests for everybody together.
 type budget struct{ left int }
 
-func (b *budget) Allow(context.Context, netip.Addr) task.Budget {
+func (b *budget) Allow(context.Context, netip.Addr) edge.Budget {
 	b.left--
-	return task.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
+	return edge.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
 }
 
 func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }

@@ -1,4 +1,6 @@
-package task
+// Package edge holds what the stores in front of the application tell the
+// transports: an answer kept ready, and what is left of a client's budget.
+package edge
 
 import "time"
 
