@@ -167,8 +167,8 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 		c.group.instruments.retries.Inc()
 		return c.session.Err() == nil
 	}
-	attempts := e.held.attempts + 1
-	if !isPermanent(err) && (!isPanic(err) || attempts < panicsAllowed) {
+	lastPanic := isPanic(err) && e.held.panics+1 == panicsAllowed
+	if !isPermanent(err) && !lastPanic {
 		e.held.failed(err)
 		if e.held.pause.wait(c.session) != nil {
 			return false
@@ -176,7 +176,7 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 		c.group.instruments.retries.Inc()
 		return true
 	}
-	if !c.bury(e.rest[0], attempts, err) {
+	if !c.bury(e.rest[0], e.held.attempts+1, err) {
 		return false
 	}
 	e.held = c.newHoldup()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,6 +199,52 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 			t.Errorf("marked %v", p.marked)
 		}
 	})
+}
+
+func TestOnlyItsOwnPanicsCondemnARecord(t *testing.T) {
+	t.Parallel()
+	steps := func(kind byte, count int) string { return strings.Repeat(string(kind), count) }
+	for name, test := range map[string]struct {
+		ways   []string // per record from 10 on, how its tries end: 'e' in an error, 'p' in a panic, 's' well
+		marked int64
+	}{
+		"panics after many passing failures": {[]string{steps('e', 9) + "ps"}, 11},
+		"panics among passing failures":      {[]string{"pepepeep" + "s"}, 11},
+		"panics of the record before":        {[]string{steps('p', 4) + "s", "ps"}, 12},
+		"five in a row":                      {[]string{steps('p', 5)}, 0},
+		"five among passing failures":        {[]string{"ee" + "pepepepep"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				left := slices.Clone(test.ways)
+				p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+					way := &left[batch[0].Offset-10]
+					if *way == "" {
+						t.Error("tried again after its last panic")
+						return 1, nil
+					}
+					step := (*way)[0]
+					*way = (*way)[1:]
+					switch step {
+					case 'e':
+						return 0, errors.New("the store is away")
+					case 'p':
+						panic("stepped on it")
+					}
+					return 1, nil
+				}})
+				for i := range test.ways {
+					p.send(10 + int64(i))
+					later(10 * time.Minute)
+				}
+				// Without a Kafka the dead letter is never acknowledged, so its record is held.
+				if p.last() != test.marked || strings.Join(left, "") != "" {
+					t.Errorf("marked %v, want %d at last; tries left: %q", p.marked, test.marked, left)
+				}
+			})
+		})
+	}
 }
 
 func TestAHandlerIsHeldToItsContract(t *testing.T) {

@@ -14,7 +14,8 @@ type Handler interface {
 	// dead-letter topic, Fenced ends the session, which rejoins; any other is
 	// passing, and the rest is given to Handle again, after growing pauses,
 	// holding the partition. A panic is passing too, but the records then come
-	// one at a time, and one that panics five times is dead-lettered.
+	// one at a time, and one that panics five times is dead-lettered. Other
+	// failures in between, however many, do not count towards these five.
 	//
 	// It runs for several partitions at once. When the session ends, ctx lives
 	// on for five seconds, so that the batch in hand can be finished.
