@@ -58,9 +58,9 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 // Run reads until ctx ends; it then finishes the batches in hand, within five
 // seconds, commits, leaves the group (a static member stays, to be back soon)
 // and returns nil. It waits for Kafka whenever that is away. Any other error is
-// one that waiting does not cure: a *TopicError when the topic is missing at the
-// start or has another number of partitions than configured, or settings that
-// make no sense. A Group runs once.
+// one that waiting does not cure: a *TopicError when the topic or the one for
+// dead letters is missing at the start, or the topic has another number of
+// partitions than configured, or settings that make no sense. A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
 	defer func() { _ = g.dlq.Close() }()
 	defer g.surveyor.close()
@@ -71,7 +71,7 @@ func (g *Group) Run(ctx context.Context) error {
 			break
 		}
 		if fatal(err) {
-			return fmt.Errorf("read topic %q: %w", g.cfg.Topic, err)
+			return fmt.Errorf("consumer group %q: %w", g.cfg.Group, err)
 		}
 		g.presence.lost(err)
 		if between.wait(ctx) != nil {
@@ -99,7 +99,7 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 	defer conn.close()
 	farewell := &farewell{ctx: ctx, conn: conn}
 	defer context.AfterFunc(ctx, farewell.begin)()
-	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.transient(err) {
+	if err := g.checkTopics(conn); err != nil {
 		return err
 	}
 	members, err := sarama.NewConsumerGroupFromClient(g.cfg.Group, conn)
@@ -129,6 +129,18 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 			between.reset()
 		}
 		_ = between.wait(ctx)
+	}
+	return nil
+}
+
+// checkTopics looks for both topics. Without the one for dead letters the first
+// of these would hold its partition for ever.
+func (g *Group) checkTopics(conn *connection) error {
+	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.transient(err) {
+		return err
+	}
+	if err := checkTopic(conn, g.cfg.DLQ, 0); err != nil && !g.transient(err) {
+		return err
 	}
 	return nil
 }

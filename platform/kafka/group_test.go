@@ -276,14 +276,22 @@ func TestAStaticMemberIsBackAtOnce(t *testing.T) {
 func TestRunRefusesAWrongTopic(t *testing.T) {
 	t.Parallel()
 	everyKafka(t, func(t *testing.T, w world) {
-		few, missing := w.groupConfig("readers"), w.groupConfig("readers")
+		few, missing, nowhere := w.groupConfig("readers"), w.groupConfig("readers"), w.groupConfig("readers")
 		few.Partitions++
 		missing.Topic = "missing-" + w.topic
-		for name, cfg := range map[string]kafka.GroupConfig{"partitions": few, "missing": missing} {
-			group := kafka.NewGroup(cfg, &notebook{}, logger(t), prometheus.NewRegistry())
+		nowhere.DLQ = "missing-" + w.dlq
+		for name, test := range map[string]struct {
+			cfg  kafka.GroupConfig
+			want kafka.TopicError
+		}{
+			"partitions":      {few, kafka.TopicError{Topic: w.topic, Want: partitions + 1, Have: partitions}},
+			"missing":         {missing, kafka.TopicError{Topic: missing.Topic, Want: partitions}},
+			"no dead letters": {nowhere, kafka.TopicError{Topic: nowhere.DLQ}},
+		} {
+			group := kafka.NewGroup(test.cfg, &notebook{}, logger(t), prometheus.NewRegistry())
 			var wrong *kafka.TopicError
-			if err := group.Run(soon(t)); !errors.As(err, &wrong) {
-				t.Errorf("%s: got %v, want a TopicError", name, err)
+			if err := group.Run(soon(t)); !errors.As(err, &wrong) || *wrong != test.want {
+				t.Errorf("%s: got %v, want %v", name, err, &test.want)
 			}
 		}
 	})

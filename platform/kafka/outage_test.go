@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
@@ -71,6 +73,40 @@ func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("took %v", took)
 			}
+		})
+	}
+}
+
+// A broker that has just started does not know all topics yet. The group asks
+// for both when it begins a membership anew: here, because it was fenced.
+func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {
+	t.Parallel()
+	for name, which := range map[string]func(world) string{
+		"the topic":        func(w world) string { return w.topic },
+		"the dead letters": func(w world) string { return w.dlq },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fakeWorld(t)
+			notes := &notebook{}
+			faulty, fenced := make(chan struct{}), false
+			group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+				if <-faulty; !fenced {
+					fenced = true
+					return 0, kafka.Fenced
+				}
+				return notes.Handle(ctx, batch)
+			}))
+			ready(t, group)
+			w.send(t, value("1"))
+			missing := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: which(w), Err: kerr.UnknownTopicOrPartition, Count: -1})
+			w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, TopLevel: true, Err: kerr.FencedInstanceID})
+			close(faulty)
+			if err := missing.Wait(soon(t), 4); err != nil { // a check asks four times
+				t.Fatal(err)
+			}
+			missing.Remove()
+			notes.handles(t, "1")
 		})
 	}
 }

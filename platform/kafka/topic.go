@@ -18,8 +18,11 @@ type TopicError struct {
 
 // Error says what is wrong and what to do about it.
 func (e *TopicError) Error() string {
-	if e.Have == 0 {
-		return fmt.Sprintf("topic %q does not exist: create it with %d partitions", e.Topic, max(e.Want, 1))
+	switch {
+	case e.Have == 0 && e.Want == 0:
+		return fmt.Sprintf("topic %q does not exist: create it", e.Topic)
+	case e.Have == 0:
+		return fmt.Sprintf("topic %q does not exist: create it with %d partitions", e.Topic, e.Want)
 	}
 	return fmt.Sprintf("topic %q has %d partitions but %d are configured: "+
 		"keys would change their partition, so set the number that the topic has", e.Topic, e.Have, e.Want)
