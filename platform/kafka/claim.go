@@ -34,7 +34,7 @@ type claim struct {
 
 	oldest   int64 // the log's start when the session began
 	floor    int64 // the lowest offset that the ledger may give: where the handler was left
-	position int64 // the offset of the next record to read
+	position int64 // the offset of the first record not done with
 	progress bool  // a record was done with
 }
 
@@ -45,7 +45,6 @@ func (c *claim) run() error {
 	defer ticker.Stop()
 	busy := false
 	for {
-		c.group.instruments.setLag(c.source.Partition(), c.source.HighWaterMarkOffset()-c.position)
 		select {
 		case <-c.session.Done():
 			return nil
@@ -189,6 +188,7 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 func (c *claim) done(position int64) {
 	c.position = position
 	c.progress = true
+	c.group.instruments.lag.reached(c.source.Partition(), position)
 	c.mark(position)
 }
 

@@ -8,7 +8,8 @@
 //	kafka_consumer_records_total{outcome}  records done with: handled, dead_lettered, passed_over
 //	kafka_consumer_retries_total           calls of the handler after an error
 //	kafka_consumer_gone_records_total      records deleted from the log before they were read: alarm on any
-//	kafka_consumer_lag_records{partition}  records still to be read in the partitions that this member holds
+//	kafka_consumer_lag_records{partition}  records not done with, in the partitions that this member holds, whether
+//	                                       they move or are held; Kafka is asked every 2 s where the log ends
 //
 // A dead letter keeps the key, value and headers of the original, followed by
 // the headers error, original-topic, original-partition, original-offset,

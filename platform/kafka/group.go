@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -64,6 +65,7 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 func (g *Group) Run(ctx context.Context) error {
 	defer func() { _ = g.dlq.Close() }()
 	defer g.surveyor.close()
+	defer g.followEnds(ctx)()
 	var between pause
 	for ctx.Err() == nil {
 		err := g.attend(ctx, &between)
@@ -88,6 +90,17 @@ func (g *Group) Ready(context.Context) error { return g.presence.err() }
 // Ends returns for each partition of the topic the offset that the next record
 // will get. It works before and during Run, and asks Kafka each time.
 func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
+
+// followEnds keeps the lag known, until the returned function is called.
+func (g *Group) followEnds(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { g.instruments.lag.follow(ctx, g.surveyor.ends) })
+	return func() {
+		cancel()
+		following.Wait()
+	}
+}
 
 // attend is a member of the group until ctx ends or the membership has to begin
 // anew.

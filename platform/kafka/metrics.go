@@ -1,10 +1,6 @@
 package kafka
 
-import (
-	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 type outcome string
 
@@ -18,7 +14,7 @@ type instruments struct {
 	records *prometheus.CounterVec
 	retries prometheus.Counter
 	gone    prometheus.Counter
-	lag     *prometheus.GaugeVec
+	lag     *lag
 }
 
 func newInstruments(reg prometheus.Registerer, group string) *instruments {
@@ -36,10 +32,7 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_gone_records_total", ConstLabels: labels,
 			Help: "Records that the log dropped before the group had read them.",
 		}),
-		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kafka_consumer_lag_records", ConstLabels: labels,
-			Help: "Records still to be read, by partition that this member holds.",
-		}, []string{"partition"}),
+		lag: newLag(labels),
 	}
 	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
 		i.records.WithLabelValues(string(outcome))
@@ -50,12 +43,4 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 
 func (i *instruments) count(what outcome, records int) {
 	i.records.WithLabelValues(string(what)).Add(float64(records))
-}
-
-func (i *instruments) setLag(partition int32, records int64) {
-	i.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(max(records, 0)))
-}
-
-func (i *instruments) dropLag(partition int32) {
-	i.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
 }

@@ -82,7 +82,8 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 		floor:    begin.floor,
 		position: begin.offset,
 	}
-	defer s.group.instruments.dropLag(partition)
+	s.group.instruments.lag.reached(partition, begin.offset)
+	defer s.group.instruments.lag.drop(partition)
 	err := c.run()
 	s.mu.Lock()
 	defer s.mu.Unlock()

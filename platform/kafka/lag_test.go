@@ -1,0 +1,56 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/todo/platform/kafka"
+)
+
+const lagName = "kafka_consumer_lag_records"
+
+// wantLag waits for the lag of each partition, from 0 on.
+func wantLag(t *testing.T, g *running, want ...float64) {
+	t.Helper()
+	eventually(t, fmt.Sprint("a lag of ", want), func() bool {
+		count, err := testutil.GatherAndCount(g.registry, lagName)
+		if err != nil || count != len(want) {
+			return false
+		}
+		for partition, records := range want {
+			if metric(t, g, fmt.Sprintf("%s{partition=%q}", lagName, fmt.Sprint(partition))) != records {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestTheLagGrowsWhileItsPartitionIsHeld(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		var away, tries atomic.Int32
+		away.Store(1)
+		group := run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+			if tries.Add(1); away.Load() == 1 && batch[0].Partition == 0 {
+				return 0, errors.New("the store is away")
+			}
+			return len(batch), nil
+		}))
+		w.send(t, value("held"), &kgo.Record{Partition: 1, Value: []byte("free")})
+		eventually(t, "the record to be held", func() bool { return tries.Load() > 2 })
+		wantLag(t, group, 1, 0, 0)
+		w.send(t, value("2"), value("3"))
+		wantLag(t, group, 3, 0, 0)
+		away.Store(0)
+		wantLag(t, group, 0, 0, 0)
+		group.stop()
+		wantLag(t, group)
+	})
+}
