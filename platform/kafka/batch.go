@@ -93,17 +93,23 @@ func choose(partitioner sarama.Partitioner, key []byte, partitions int) (int32, 
 func head(queue []Record) (records, size int) {
 	size = batchFrame
 	for _, record := range queue {
-		weight := recordFrame + len(record.Key) + len(record.Value)
-		for _, header := range record.Headers {
-			weight += headerFrame + len(header.Key) + len(header.Value)
-		}
-		if records > 0 && size+weight > batchBytes {
+		more := weight(record)
+		if records > 0 && size+more > batchBytes {
 			break
 		}
 		records++
-		size += weight
+		size += more
 	}
 	return records, size
+}
+
+// weight is the most bytes that the record takes in a batch.
+func weight(record Record) int {
+	bytes := recordFrame + len(record.Key) + len(record.Value)
+	for _, header := range record.Headers {
+		bytes += headerFrame + len(header.Key) + len(header.Value)
+	}
+	return bytes
 }
 
 // shipment is one request to one broker, and how many records of each partition it holds.

@@ -17,8 +17,6 @@ const (
 	idleCheck = 5 * time.Second
 	// lasting is how long a batch in hand may go on after its session ended.
 	lasting = 5 * time.Second
-	// handleBytes bounds one batch, beside GroupConfig.BatchSize.
-	handleBytes = 4 << 20
 	// panicsAllowed is how often one record may panic before it is dead-lettered.
 	panicsAllowed = 5
 )
@@ -43,12 +41,15 @@ func (c *claim) run() error {
 	ledger, hasLedger := c.group.handler.(Ledger)
 	ticker := time.NewTicker(idleCheck)
 	defer ticker.Stop()
+	gathering, stop := context.WithCancel(c.session)
+	defer stop()
+	batches := gather(gathering, c.source.Messages())
 	busy := false
 	for {
 		select {
 		case <-c.session.Done():
 			return nil
-		case first, open := <-c.source.Messages():
+		case batch, open := <-batches:
 			if c.session.Err() != nil {
 				return nil
 			}
@@ -56,7 +57,7 @@ func (c *claim) run() error {
 				return errors.New("the partition was closed to this reader")
 			}
 			busy = true
-			if err := c.work(c.collect(first)); err != nil {
+			if err := c.work(batch); err != nil {
 				return err
 			}
 		case <-ticker.C:
@@ -68,25 +69,6 @@ func (c *claim) run() error {
 			busy = false
 		}
 	}
-}
-
-// collect takes what is there already, and waits for nothing.
-func (c *claim) collect(first *sarama.ConsumerMessage) []Record {
-	batch := []Record{received(first)}
-	size := len(first.Value)
-	for len(batch) < c.group.cfg.BatchSize && size < handleBytes {
-		select {
-		case next, open := <-c.source.Messages():
-			if !open {
-				return batch
-			}
-			batch = append(batch, received(next))
-			size += len(next.Value)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
 // work is done when every record is handled, dead-lettered or passed over, or

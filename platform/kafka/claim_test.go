@@ -46,7 +46,8 @@ type played struct {
 	result   chan error
 }
 
-func play(t *testing.T, s script) *played {
+// play begins with these records there already: they are one batch.
+func play(t *testing.T, s script, offsets ...int64) *played {
 	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq"}
 	group := NewGroup(cfg, s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	session, end := context.WithCancel(t.Context())
@@ -59,6 +60,7 @@ func play(t *testing.T, s script) *played {
 		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
 		position: 10, floor: 10,
 	}
+	p.send(offsets...)
 	go func() {
 		defer cancel()
 		p.result <- p.run()
@@ -247,6 +249,33 @@ func TestOnlyItsOwnPanicsCondemnARecord(t *testing.T) {
 	}
 }
 
+func TestABatchThatPanicsIsTriedRecordByRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tries [][]int64
+		panics := 2
+		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+			var offsets []int64
+			for _, record := range batch {
+				offsets = append(offsets, record.Offset)
+			}
+			tries = append(tries, offsets)
+			if slices.Contains(offsets, 11) && panics > 0 {
+				panics--
+				panic("stepped on it")
+			}
+			return len(batch), nil
+		}}, 10, 11, 12)
+		later(time.Minute)
+		if diff := cmp.Diff([][]int64{{10, 11, 12}, {10}, {11}, {11}, {12}}, tries); diff != "" {
+			t.Errorf("tries (-want +got):\n%s", diff)
+		}
+		if p.last() != 13 {
+			t.Errorf("marked %v, want 13 at last", p.marked)
+		}
+	})
+}
+
 func TestAHandlerIsHeldToItsContract(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -271,8 +300,7 @@ func TestAHandlerIsHeldToItsContract(t *testing.T) {
 						return 0, broken
 					}
 					return test.count, test.err
-				}})
-				p.send(10, 11)
+				}}, 10, 11)
 				later(time.Second)
 				if calls > 1 != test.retry {
 					t.Errorf("%d calls", calls)

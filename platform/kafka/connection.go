@@ -20,7 +20,11 @@ const (
 )
 
 // What Sarama may hold in memory. A response is bounded by fetchBytes and one
-// record batch more; a compressed batch may grow to maxUnpacked and no further.
+// record batch more, and no partition has more than partitionBytes or one batch
+// in it; a compressed batch may grow to maxUnpacked and no further. A partition
+// that is held keeps one response in memory, and two batches of handleBytes and
+// a record more: the one in hand, and the next. So with records of 1 MiB it is
+// 10 MiB and the response.
 const (
 	fetchBytes     = 16 << 20
 	partitionBytes = 1 << 20
@@ -35,11 +39,10 @@ type connection struct {
 }
 
 // connect prepares a connection. Nothing is dialled before it is used, so the
-// error is about the settings, never about Kafka. bufferSize is how many
-// records are read ahead of the consumer, per partition.
-func connect(cfg Config, bufferSize int) (*connection, error) {
+// error is about the settings, never about Kafka.
+func connect(cfg Config) (*connection, error) {
 	sockets := newSockets()
-	client, err := sarama.NewClient(cfg.Brokers, settings(cfg, bufferSize, sockets))
+	client, err := sarama.NewClient(cfg.Brokers, settings(cfg, sockets))
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +67,13 @@ var boundSarama = sync.OnceFunc(func() {
 	metrics.UseNilMetrics = true
 })
 
-func settings(cfg Config, bufferSize int, sockets *sockets) *sarama.Config {
+func settings(cfg Config, sockets *sockets) *sarama.Config {
 	boundSarama()
 	s := sarama.NewConfig()
 	// The oldest protocol that has all we use; spoken by Kafka 2.8 and every later one.
 	s.Version = sarama.V2_8_0_0
 	s.ClientID = cfg.ClientID
-	s.ChannelBufferSize = bufferSize
+	s.ChannelBufferSize = 0 // see gather
 
 	s.Net.Proxy.Enable = true
 	s.Net.Proxy.Dialer = sockets

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,17 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// defaultBatch is the most records in one call of Handle, and how many are
-// read ahead per partition.
-const defaultBatch = 200
-
 // GroupConfig says what a Group reads.
 type GroupConfig struct {
 	Config
-	Group     string // the consumer group's name
-	Topic     string // what it reads
-	DLQ       string // the topic for records that can not be handled
-	BatchSize int    // most records in one call of Handle; 0 means 200
+	Group string // the consumer group's name
+	Topic string // what it reads
+	DLQ   string // the topic for records that can not be handled
 }
 
 // Group reads a topic as a member of a consumer group and has a Handler do the
@@ -43,7 +37,6 @@ type Group struct {
 // Ledger too decides where its partitions begin. The metrics registered carry
 // the group's name, so one registry takes one group of a name.
 func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
-	cfg.BatchSize = cmp.Or(cfg.BatchSize, defaultBatch)
 	log = log.With("group", cfg.Group, "topic", cfg.Topic)
 	return &Group{
 		cfg:         cfg,
@@ -105,7 +98,7 @@ func (g *Group) followEnds(ctx context.Context) (stop func()) {
 // attend is a member of the group until ctx ends or the membership has to begin
 // anew.
 func (g *Group) attend(ctx context.Context, between *pause) error {
-	conn, err := connect(g.cfg.Config, g.cfg.BatchSize)
+	conn, err := connect(g.cfg.Config)
 	if err != nil {
 		return err
 	}

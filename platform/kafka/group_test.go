@@ -84,28 +84,14 @@ func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
 			}
 		}
 		w.send(t, records...)
-		notes, batches := &notebook{}, 0
-		var mu sync.Mutex
-		cfg := w.groupConfig("readers")
-		cfg.BatchSize = 50
-		group := run(t, cfg, handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			batches++
-			if len(batch) > 50 {
-				t.Errorf("a batch of %d records", len(batch))
-			}
-			return notes.Handle(ctx, batch)
-		}))
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), notes)
 		eventually(t, "all records", func() bool { return notes.count() >= each*partitions })
 		group.stop()
 		for partition := range int32(partitions) {
 			if diff := cmp.Diff(want, notes.values(partition)); diff != "" {
 				t.Errorf("partition %d (-want +got):\n%s", partition, diff)
 			}
-		}
-		if batches > each*partitions/5 {
-			t.Errorf("%d batches for %d records: they are not gathered", batches, each*partitions)
 		}
 		if got := testutil.CollectAndCount(group.registry, "kafka_consumer_records_total"); got != 3 {
 			t.Errorf("%d series of outcomes, want 3", got)

@@ -107,7 +107,7 @@ func (p *Producer) send(ctx context.Context, records []Record) error {
 // batch of each queue.
 func (p *Producer) once(ctx context.Context, records []Record, waiting *queues) error {
 	if p.conn == nil || p.conn.sockets.isCut() {
-		conn, err := connect(p.cfg, 0)
+		conn, err := connect(p.cfg)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -31,13 +32,15 @@ func (r Record) Header(key string) string {
 	return ""
 }
 
+// received copies the contents: they lie in Sarama's buffer for a whole
+// response, which they would keep in memory.
 func received(message *sarama.ConsumerMessage) Record {
 	record := Record{
 		Topic:     message.Topic,
 		Partition: message.Partition,
 		Offset:    message.Offset,
-		Key:       message.Key,
-		Value:     message.Value,
+		Key:       bytes.Clone(message.Key),
+		Value:     bytes.Clone(message.Value),
 		Time:      message.Timestamp,
 	}
 	for _, header := range message.Headers {

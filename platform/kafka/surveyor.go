@@ -46,7 +46,7 @@ func (s *surveyor) ask(ctx context.Context) (map[int32]int64, error) {
 		return nil, net.ErrClosed
 	}
 	if s.conn == nil || s.conn.sockets.isCut() {
-		conn, err := connect(s.cfg, 0)
+		conn, err := connect(s.cfg)
 		if err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ func (e *TopicError) Error() string {
 // only has to exist. The error is a *TopicError when it is otherwise, and
 // another one when Kafka could not be asked before ctx ended.
 func CheckTopic(ctx context.Context, cfg Config, topic string) error {
-	conn, err := connect(cfg, 0)
+	conn, err := connect(cfg)
 	if err != nil {
 		return fmt.Errorf("check topic %q: %w", topic, err)
 	}
