@@ -20,7 +20,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// stranger is a client that knows testdata/task.proto and nothing of this repository.
+// stranger is a client made from the specification alone, by somebody who never
+// saw this repository.
 type stranger struct {
 	conn    *grpc.ClientConn
 	service protoreflect.ServiceDescriptor
@@ -28,7 +29,7 @@ type stranger struct {
 
 func newStranger(t *testing.T) stranger {
 	t.Helper()
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"testdata"}})}
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../../contracts/testdata/spec"}})}
 	files, err := compiler.Compile(t.Context(), "task.proto")
 	if err != nil {
 		t.Fatal(err)
