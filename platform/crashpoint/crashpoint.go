@@ -11,7 +11,6 @@ package crashpoint
 // The places, in the order in which a change meets them.
 const (
 	AfterCommit     = "after_commit_before_invalidate" // the task and its event are written, the cached list is not dropped
-	AfterInvalidate = "after_invalidate_before_answer" // the list is dropped, the client has no answer
 	AfterNumber     = "after_number_before_send"       // events have their place in the log, none is sent
 	AfterProduce    = "after_produce_before_mark"      // Kafka acknowledged, the cursor has not moved
 	AfterPublish    = "after_publish_before_mark"      // the live feed has them, the cursor has not moved

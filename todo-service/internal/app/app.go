@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -119,7 +120,11 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	if err := l.lists.Invalidate(ctx); err != nil {
 		return err
 	}
-	return l.feed.Publish(ctx, batch)
+	if err := l.feed.Publish(ctx, batch); err != nil {
+		return err
+	}
+	crashpoint.Reach(crashpoint.AfterPublish, batch[0].Event.ID)
+	return nil
 }
 
 // openRedis returns the client for what must be kept, and the one for the cache

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/wire"
@@ -29,7 +30,11 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 		}
 		records[i] = r
 	}
-	return s.producer.Send(ctx, records)
+	if err := s.producer.Send(ctx, records); err != nil {
+		return err
+	}
+	crashpoint.Reach(crashpoint.AfterProduce, batch[0].Event.ID)
+	return nil
 }
 
 // record gives an entry the form it has in Kafka. The key keeps one task's

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
+	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -105,7 +107,7 @@ func (s *Store) number(ctx context.Context, limit int) error {
 	if err != nil {
 		return err
 	}
-	return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
 		var head int64
 		if err := tx.GetContext(ctx, &head, `SELECT head FROM stream FOR UPDATE`); err != nil {
 			return err
@@ -123,6 +125,10 @@ func (s *Store) number(ctx context.Context, limit int) error {
 			UPDATE stream SET head = $1 + (SELECT count(*) FROM numbered)`, head, limit)
 		return err
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.AfterNumber, "pos "+strconv.FormatInt(pos, 10))
+	}
+	return err
 }
 
 // Backlog returns how many events lie behind the cursor, also those without a

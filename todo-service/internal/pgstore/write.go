@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/retry"
@@ -134,6 +135,9 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 			sent = out.eventID
 		}
 		if sent == "" || out.sent && err == nil {
+			if err == nil && sent != "" {
+				crashpoint.Reach(crashpoint.AfterCommit, sent)
+			}
 			return t, postgres.Fault(err)
 		}
 		conflict = conflict || errors.Is(err, errConflict)
