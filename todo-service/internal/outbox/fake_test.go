@@ -179,6 +179,13 @@ type fakeSender struct {
 	batches [][]int64
 	tries   int
 	meet    func(ctx context.Context) error
+	refuse  func(ctx context.Context, entries int) error
+}
+
+func (s *fakeSender) refuses(refuse func(ctx context.Context, entries int) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = refuse
 }
 
 func (s *fakeSender) meets(meet func(context.Context) error) {
@@ -190,8 +197,13 @@ func (s *fakeSender) meets(meet func(context.Context) error) {
 func (s *fakeSender) Send(ctx context.Context, batch []task.Announcement) error {
 	s.mu.Lock()
 	s.tries++
-	meet := s.meet
+	meet, refuse := s.meet, s.refuse
 	s.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(ctx, len(batch)); err != nil {
+			return err
+		}
+	}
 	if meet != nil {
 		if err := meet(ctx); err != nil {
 			return err

@@ -20,10 +20,14 @@ type lane struct {
 	sender Sender
 	logger *slog.Logger
 	wake   chan struct{}
+	limit  int // entries in the next pass
 }
 
 func newLane(cursor string, log Log, sender Sender, logger *slog.Logger) *lane {
-	return &lane{cursor: cursor, log: log, sender: sender, logger: logger.With("cursor", cursor), wake: make(chan struct{}, 1)}
+	return &lane{
+		cursor: cursor, log: log, sender: sender, logger: logger.With("cursor", cursor),
+		wake: make(chan struct{}, 1), limit: batchLimit,
+	}
 }
 
 // nudge is remembered when it comes during a pass.
@@ -52,9 +56,11 @@ func (l *lane) run(ctx context.Context) error {
 
 // drain repeats the pass until it comes back short.
 func (l *lane) drain(ctx context.Context) error {
-	for sent := batchLimit; sent == batchLimit && ctx.Err() == nil; {
-		err := l.outlive(ctx, func(ctx context.Context) (err error) {
-			sent, err = l.pass(ctx)
+	for more := true; more && ctx.Err() == nil; {
+		err := l.outlive(ctx, func(ctx context.Context) error {
+			sent, err := l.pass(ctx)
+			more = sent == l.limit
+			l.adapt(err)
 			return err
 		})
 		if err != nil {
@@ -64,13 +70,24 @@ func (l *lane) drain(ctx context.Context) error {
 	return nil
 }
 
+// adapt makes passes shorter when one could not be sent in its time, which would
+// otherwise be tried in vain for ever over a slow line, and longer again later.
+func (l *lane) adapt(err error) {
+	switch {
+	case err == nil:
+		l.limit = min(2*l.limit, batchLimit)
+	case errors.Is(err, context.DeadlineExceeded):
+		l.limit = max(l.limit/2, 1)
+	}
+}
+
 // pass sends one batch. It outlives ctx by the grace, so that being told to stop
 // does not waste what is nearly done.
 func (l *lane) pass(ctx context.Context) (int, error) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
-	return l.log.Drain(longer, l.cursor, batchLimit, func(ctx context.Context, batch []task.Announcement) error {
+	return l.log.Drain(longer, l.cursor, l.limit, func(ctx context.Context, batch []task.Announcement) error {
 		ctx, cancel := context.WithTimeout(ctx, sendTime)
 		defer cancel()
 		return l.sender.Send(ctx, batch)

@@ -51,7 +51,7 @@ type Config struct {
 }
 
 const (
-	batchLimit = 500              // entries in one pass
+	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
 	slowPoll   = time.Second      // finds what another process committed and did not live to announce
 	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
 	grace      = 3 * time.Second  // what a pass in hand gets to finish once the relay is told to stop

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,8 +67,8 @@ func TestRelayRepeatsThePassUntilItIsShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		w := start(t, func(w *world) { w.commit(1200) })
-		w.wantSent(t, w.kafka, 1200)
+		w := start(t, func(w *world) { w.commit(4800) })
+		w.wantSent(t, w.kafka, 4800)
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("it paused for %v in between", took)
 		}
@@ -75,7 +76,7 @@ func TestRelayRepeatsThePassUntilItIsShort(t *testing.T) {
 		for _, batch := range w.kafka.batches {
 			sizes = append(sizes, len(batch))
 		}
-		if diff := cmp.Diff([]int{500, 500, 200}, sizes); diff != "" {
+		if diff := cmp.Diff([]int{2000, 2000, 800}, sizes); diff != "" {
 			t.Errorf("batches (-want +got):\n%s", diff)
 		}
 	})
@@ -145,6 +146,36 @@ func TestASendThatHangsIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A batch that can not be sent in its time would never be, were it always the same.
+func TestASlowLineGetsShorterBatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const most = 300 // that the line takes within the time of a pass
+		w := start(t, func(w *world) {
+			w.kafka.refuses(func(ctx context.Context, entries int) error {
+				if entries <= most {
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			w.commit(1000)
+		})
+		<-time.After(10 * time.Minute)
+		w.wantSent(t, w.kafka, 1000)
+
+		w.kafka.refuses(nil)
+		w.commit(2 * 2000)
+		w.relay.Wake()
+		w.wantSent(t, w.kafka, 5000)
+		if longest := slices.MaxFunc(w.kafka.batches, byLength); len(longest) != 2000 {
+			t.Errorf("the longest batch has %d entries, want 2000 again", len(longest))
+		}
+	})
+}
+
+func byLength(a, b []int64) int { return len(a) - len(b) }
+
 func TestStoppingFinishesThePassInHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,14 +188,14 @@ func TestStoppingFinishesThePassInHand(t *testing.T) {
 				return nil
 			}
 		})
-		w.commit(1200)
+		w.commit(4800)
 		w.relay.Wake()
 		synctest.Wait()
 		w.stop()
 		w.wantEnded(t, 2*time.Second)
-		w.wantSent(t, w.kafka, 500)
-		if w.log.cursors["kafka"] != 500 {
-			t.Errorf("the cursor is at %d, want 500", w.log.cursors["kafka"])
+		w.wantSent(t, w.kafka, 2000)
+		if w.log.cursors["kafka"] != 2000 {
+			t.Errorf("the cursor is at %d, want 2000", w.log.cursors["kafka"])
 		}
 	})
 }
