@@ -13,12 +13,15 @@ type Run struct {
 	Began   time.Time
 	Ended   time.Time // of the workload; quiet came later
 
+	Expected Expected
+
 	Journal  []Call
 	Reads    []ListRead
 	Poison   []Planted
 	Copies   []Planted // records of the topic that were written to it again
 	Faults   []Fault
 	Crashes  []Crash
+	Deaths   []Death
 	Tasks    []Task  // SQL, by id
 	Keys     []Key   // SQL: which task an Idempotency-Key made
 	Events   []Event // SQL, by pos
@@ -28,6 +31,24 @@ type Run struct {
 	Stats    []Report // of each replica of stats-service, after quiet
 	Again    Again
 	Memory   []Memory
+}
+
+// Expected is what the scenario set out to do: a run in which it did not happen
+// proves nothing.
+type Expected struct {
+	Faults []Expectation
+	Points []string // crash points
+	Times  int      // that each of them is reached, with something else in hand
+	Poison []string // kinds
+	Copies float64  // of the events, the share written to the topic again
+	Again  bool     // topic and dead letters are replayed in the end
+}
+
+// Expectation is a fault that has to happen, with work in flight.
+type Expectation struct {
+	Kind    string
+	Target  string        // ends in * when any of several will do
+	Lasting time.Duration // at least
 }
 
 // Outcome is what a client knows of its call.
@@ -61,7 +82,7 @@ type Call struct {
 	Operation Operation
 	Key       string // the Idempotency-Key of a creation
 	TaskID    int64  // 0 while a creation is not answered
-	Title     string
+	Title     string // that it asks for, of a creation or a change: no other call asks for the same; else ""
 	Priority  int32
 	Tries     int
 	Began     time.Time
@@ -117,6 +138,14 @@ type Crash struct {
 	At     time.Time
 }
 
+// Death is the end of a process of one of the services.
+type Death struct {
+	Target string // "stats-service-1", …
+	At     time.Time
+	Status string // as os.ProcessState says it: "signal: killed", "exit status 1"
+	Asked  bool   // prove stopped or killed it; not so at a crash point, or of poison
+}
+
 // Task is a row of tasks.
 type Task struct {
 	ID       int64
@@ -141,9 +170,11 @@ type Event struct {
 	Type    string
 	TaskID  int64
 	Title   string
-	Version int64
-	Done    bool
-	At      time.Time
+	// Priority, Version and Done are the task's after the change.
+	Priority int32
+	Version  int64
+	Done     bool
+	At       time.Time
 }
 
 // Record is a record of a topic.
@@ -153,7 +184,9 @@ type Record struct {
 	Key       []byte
 	Value     []byte // nil is null
 	Headers   []Header
-	Time      time.Time
+	// Time is when the broker appended it: the topic has
+	// message.timestamp.type=LogAppendTime.
+	Time time.Time
 }
 
 // Header is one header of a record.
@@ -176,7 +209,7 @@ type Delivery struct {
 	TaskID   int64
 	Title    string
 	Signed   bool // the signature is right
-	Answered int  // the status that the provider gave; 0: it dropped the connection
+	Answered int  // the status that the provider gave; 0: it dropped the connection, or the client had left
 }
 
 // Report is what GET /stats said.
@@ -192,9 +225,11 @@ type Report struct {
 // beginning, and the dead letters twice.
 type Again struct {
 	Done      bool
-	Received  int      // deliveries since
-	Stats     []Report // afterwards
-	NewEffect []string // what else changed, in words
+	Received  []Delivery // since
+	Stats     []Report   // afterwards, as the rest
+	Events    int        // rows
+	DLQ       []Record   // all
+	NewEffect []string   // what else changed, in words
 }
 
 // Memory is what a process held at a time.
