@@ -6,7 +6,7 @@ DEVSTACK := .dev/bin/devstack
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache bench-events
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ compose-check: ## Check the compose files
 
 bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the cache
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service bench-cache
+
+bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, on the real Kafka
+	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-events
 
 .PHONY: $(DEVSTACK)
 $(DEVSTACK):
