@@ -49,17 +49,20 @@ func TestGroupWaitsForAKafkaThatIsNotThereYet(t *testing.T) {
 	notes.handles(t, "1")
 }
 
+// brokerAway are the ways in which a Kafka gives no answer.
+var brokerAway = map[string]func(f *fake){
+	"down": (*fake).stop,
+	"frozen": func(f *fake) {
+		f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+			f.KeepControl()
+			return nil, nil, true
+		})
+	},
+}
+
 func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 	t.Parallel()
-	for name, away := range map[string]func(f *fake){
-		"down": (*fake).stop,
-		"frozen": func(f *fake) {
-			f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
-				f.KeepControl()
-				return nil, nil, true
-			})
-		},
-	} {
+	for name, away := range brokerAway {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := fakeWorld(t)
