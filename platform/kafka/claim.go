@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"example.com/todo/platform/crashpoint"
 )
 
 const (
@@ -181,7 +183,14 @@ func (c *claim) handle(batch []Record) (count int, err error) {
 			count, err = 0, &panicked{value: value, stack: debug.Stack()}
 		}
 	}()
+	crashpoint.Reach(crashpoint.BeforeEffect, batch[0].place())
+	for _, record := range batch {
+		crashpoint.Poison(record.Value)
+	}
 	count, err = c.group.handler.Handle(c.lasting, batch)
+	if count > 0 {
+		crashpoint.Reach(crashpoint.AfterEffect, batch[0].place())
+	}
 	switch {
 	case count < 0 || count > len(batch):
 		return 0, fmt.Errorf("the handler says it handled %d of %d records", count, len(batch))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"example.com/todo/platform/crashpoint"
 )
 
 // Headers that a dead letter has beside those of the original.
@@ -67,6 +69,7 @@ func (c *claim) bury(record Record, attempts int, cause error) bool {
 		err := c.group.dlq.Send(ctx, []Record{letter})
 		cancel()
 		if err == nil {
+			crashpoint.Reach(crashpoint.AfterDeadLetter, record.place())
 			held.over()
 			c.log.Error("a record was dead-lettered",
 				"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)

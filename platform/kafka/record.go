@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"fmt"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -31,6 +32,9 @@ func (r Record) Header(key string) string {
 	}
 	return ""
 }
+
+// place names the record within its topic.
+func (r Record) place() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
 
 // received copies the contents: they lie in Sarama's buffer for a whole
 // response, which they would keep in memory.
