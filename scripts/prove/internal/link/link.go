@@ -1,0 +1,153 @@
+package link
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// Mode is what a link does with what passes through it.
+type Mode int
+
+// The modes.
+const (
+	// Pass hands everything on.
+	Pass Mode = iota
+	// Stall accepts connections and moves nothing.
+	Stall
+	// DropAnswers hands requests on, which are executed, and throws the answers away.
+	DropAnswers
+	// Refuse cuts every connection as soon as it is made.
+	Refuse
+)
+
+// Link is a proxy to one server. Its methods may be called from several goroutines.
+type Link struct {
+	target   string
+	listener net.Listener
+	all      sync.WaitGroup
+
+	mu      sync.Mutex
+	mode    Mode
+	delay   time.Duration
+	changed chan struct{} // closed when mode or delay changes
+	open    map[*pair]bool
+	closed  bool
+}
+
+// Listen begins to listen on a free port of 127.0.0.1 and hands what comes to target. The server may be
+// away: a connection that cannot be handed on is cut.
+func Listen(ctx context.Context, target string) (*Link, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	l := &Link{target: target, listener: listener, changed: make(chan struct{}), open: map[*pair]bool{}}
+	l.all.Go(l.accept)
+	return l, nil
+}
+
+// Addr is where the services come to.
+func (l *Link) Addr() string { return l.listener.Addr().String() }
+
+// Port is the port of Addr.
+func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
+
+// Set changes what the link does, also with the connections that are open.
+func (l *Link) Set(m Mode) {
+	l.change(func() { l.mode = m })
+	if m == Refuse {
+		l.Cut()
+	}
+}
+
+// Delay holds back everything, in both directions, for so long; 0 ends that.
+func (l *Link) Delay(d time.Duration) { l.change(func() { l.delay = d }) }
+
+func (l *Link) change(set func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	set()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// Cut resets every connection that is open, and returns how many that were.
+func (l *Link) Cut() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.open {
+		p.cut()
+	}
+	return len(l.open)
+}
+
+// Close cuts everything and stops listening.
+func (l *Link) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	err := l.listener.Close()
+	l.Cut()
+	l.all.Wait()
+	return err
+}
+
+func (l *Link) accept() {
+	for {
+		client, err := l.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		l.all.Go(func() { l.serve(client.(*net.TCPConn)) })
+	}
+}
+
+// dialLimit bounds the way to a server on the same machine.
+const dialLimit = 2 * time.Second
+
+func (l *Link) serve(client *net.TCPConn) {
+	if mode, _, _ := l.now(); mode == Refuse {
+		reset(client)
+		return
+	}
+	server, err := net.DialTimeout("tcp", l.target, dialLimit)
+	if err != nil {
+		reset(client)
+		return
+	}
+	p := &pair{link: l, client: client, server: server.(*net.TCPConn), gone: make(chan struct{})}
+	if !l.add(p) {
+		p.cut()
+		return
+	}
+	p.run()
+	l.mu.Lock()
+	delete(l.open, p)
+	l.mu.Unlock()
+}
+
+// add refuses a connection that came too late: after Close, or after the link began to refuse.
+func (l *Link) add(p *pair) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.mode == Refuse {
+		return false
+	}
+	l.open[p] = true
+	return true
+}
+
+// now returns what the link does, and a channel that is closed when that changes.
+func (l *Link) now() (Mode, time.Duration, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mode, l.delay, l.changed
+}
+
+// reset ends a connection so that the other side is told of a failure, not of an end.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close() // one that is closed already is as good
+}
