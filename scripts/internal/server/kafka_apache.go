@@ -20,6 +20,7 @@ type ApacheKafka struct {
 	Port           int
 	ControllerPort int
 	Launcher       *proc.Launcher // formats the data folder
+	More           []string       // further settings, key=value; they win
 }
 
 // Name is the part's name.
@@ -78,7 +79,7 @@ func (k ApacheKafka) log() string        { return filepath.Join(k.Dir, "log") }
 
 func (k ApacheKafka) settings() string {
 	controller := port.Addr(k.ControllerPort)
-	return strings.Join([]string{
+	return strings.Join(append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
 		"controller.quorum.voters=1@" + controller,
@@ -98,6 +99,5 @@ func (k ApacheKafka) settings() string {
 		"transaction.state.log.num.partitions=5",
 		"group.initial.rebalance.delay.ms=0",
 		"log.cleaner.dedupe.buffer.size=16777216",
-		"",
-	}, "\n")
+	}, k.More...), "\n") + "\n"
 }
