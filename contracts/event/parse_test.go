@@ -2,12 +2,15 @@ package event_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/todo/contracts/event"
 )
@@ -175,6 +178,9 @@ func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
 		"a field in other capitals": {eventWith("", `"Type":"task.deleted","TASK_ID":2`), older},
 		"an unknown type":           {eventWith("type", `"type":"task.archived"`), with(func(e *event.Event) { e.Type = "task.archived" })},
 		"nulls for absences":        {eventWith("", `"id":null,"user_id":null,"task":null`), older},
+		"a name with escapes":       {strings.Replace(eventWith("", ""), `"type"`, `"\u0074ype"`, 1), older},
+		"a name twice":              {eventWith("", `"type":"task.deleted","task_id":2`), older},
+		"quotes and brackets":       {eventWith("", `"mood":["}",{"]":"\\\""},"{"]`), older},
 		"spaces around and inside":  {" \n" + strings.ReplaceAll(eventWith("", ""), ",", " ,\n\t") + "\r\n", older},
 		"another zone":              {eventWith("timestamp", `"timestamp":"2026-01-15T12:00:00+02:00"`), older},
 		"an id that is no UUID":     {eventWith("", `"id":"first"`), with(func(e *event.Event) { e.ID = "first" })},
@@ -208,6 +214,30 @@ func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
 	}
 }
 
+// FuzzMembers compares the splitting of an object with what encoding/json finds in it.
+func FuzzMembers(f *testing.F) {
+	for name := range goldens() {
+		f.Add(golden(f, name))
+	}
+	for _, text := range []string{`{}`, ` { "a" : 1 , "a":2}`, `{"a\u0062":[{"}":"\\\""}],"":null}`, `[]`, `1`, `"{"`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !json.Valid(data) || !utf8.Valid(data) {
+			return
+		}
+		var want map[string]json.RawMessage
+		err := json.Unmarshal(data, &want)
+		got, ok := event.Members(data)
+		if ok != (err == nil && want != nil) {
+			t.Fatalf("an object: %t, encoding/json says %v", ok, err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("members (-encoding/json +ours):\n%s", diff)
+		}
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	for name := range goldens() {
 		f.Add(golden(f, name))
@@ -237,4 +267,15 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("one event has two wire forms (%v):\n%s\n%s", err, wire, again)
 		}
 	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	data := golden(b, "completed.json")
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := event.Parse(data); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

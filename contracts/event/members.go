@@ -1,0 +1,89 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// members are an object's, in the order of the text.
+type members []member
+
+// member is a name and its value, both as in the text; in the name escapes are resolved.
+type member struct{ name, value []byte }
+
+// value returns the last value of exactly that name, for encoding/json would
+// take one in other capitals too; false when there is none, or null.
+func (m members) value(name string) ([]byte, bool) {
+	for i := len(m) - 1; i >= 0; i-- {
+		if string(m[i].name) == name {
+			return m[i].value, string(m[i].value) != "null"
+		}
+	}
+	return nil, false
+}
+
+// membersOf splits an object into its members, without another look into their
+// values: a consumer's speed is that of this. The text must be valid JSON. It is
+// false when the text is not an object.
+func membersOf(text []byte) (found members, ok bool) {
+	text = trim(text)
+	if text[0] != '{' {
+		return nil, false
+	}
+	found = make(members, 0, 8)
+	for text = trim(text[1:]); text[0] != '}'; {
+		end := length(text)
+		name := text[:end]
+		text = trim(trim(text[end:])[1:]) // past the colon
+		end = length(text)
+		found = append(found, member{name: unquote(name), value: text[:end]})
+		if text = trim(text[end:]); text[0] == ',' {
+			text = trim(text[1:])
+		}
+	}
+	return found, true
+}
+
+func trim(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+
+// length returns how long the value is that the text begins with.
+func length(text []byte) int {
+	switch text[0] {
+	case '"':
+		for i := 1; ; i++ {
+			switch text[i] {
+			case '\\':
+				i++
+			case '"':
+				return i + 1
+			}
+		}
+	case '{', '[':
+		for i, depth := 0, 0; ; i++ {
+			switch text[i] {
+			case '"':
+				i += length(text[i:]) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return i + 1
+				}
+			}
+		}
+	default: // a number, true, false or null
+		if end := bytes.IndexAny(text, ",]} \t\r\n"); end >= 0 {
+			return end
+		}
+		return len(text)
+	}
+}
+
+func unquote(name []byte) []byte {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return name[1 : len(name)-1]
+	}
+	var resolved string
+	_ = json.Unmarshal(name, &resolved) // a valid string
+	return []byte(resolved)
+}
