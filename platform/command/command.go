@@ -80,6 +80,17 @@ func (p *Program[C]) run(ctx context.Context, args []string, stdout, stderr io.W
 // misuse is a mistake of the caller's rather than in the running.
 type misuse struct{ error }
 
+// Wrong marks an error as the caller's mistake, or as something for the caller
+// to see to before trying again: the program exits with Misuse. Wrong(nil) is nil.
+func Wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return misuse{err}
+}
+
+func (e misuse) Unwrap() error { return e.error }
+
 func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		cfg, err := p.load(p.file, os.Environ())

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +66,18 @@ func TestAFailureIsOneLineAndStatusOne(t *testing.T) {
 	status, _, painted, _, stderr := call(t, "paint")
 	if status != Failed || painted != "red" || stderr != "service: out of paint\n" {
 		t.Errorf("status %d, painted %q, said %q", status, painted, stderr)
+	}
+}
+
+func TestAWrongErrorIsOneLineAndStatusTwo(t *testing.T) {
+	cause := errors.New("no such group")
+	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("ask: %w", Wrong(cause)) })
+	var errs strings.Builder
+	if status := p.run(t.Context(), nil, io.Discard, &errs); status != Misuse || errs.String() != "service: ask: no such group\n" {
+		t.Errorf("status %d, said %q", status, errs.String())
+	}
+	if Wrong(nil) != nil || !errors.Is(Wrong(cause), cause) {
+		t.Error("Wrong changes what the error is")
 	}
 }
 

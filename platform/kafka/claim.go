@@ -77,10 +77,7 @@ func (c *claim) run() error {
 // when the session ends. Its error asks for the session's end.
 func (c *claim) work(batch []Record) error {
 	end, all := batch[len(batch)-1].Offset+1, len(batch)
-	rest := slices.DeleteFunc(batch, func(record Record) bool {
-		meant := record.Header(headerReplay)
-		return meant != "" && meant != c.group.cfg.Group
-	})
+	rest := slices.DeleteFunc(batch, func(record Record) bool { return !record.MeantFor(c.group.cfg.Group) })
 	c.group.instruments.count(passedOver, all-len(rest))
 	e := &effort{rest: rest, held: c.newHoldup()}
 	for len(e.rest) > 0 {

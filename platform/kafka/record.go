@@ -36,6 +36,13 @@ func (r Record) Header(key string) string {
 // place names the record within its topic.
 func (r Record) place() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
 
+// MeantFor tells whether the group is to handle the record: one that replays for
+// another group is none of its business.
+func (r Record) MeantFor(group string) bool {
+	meant := r.Header(headerReplay)
+	return meant == "" || meant == group
+}
+
 // received copies the contents: they lie in Sarama's buffer for a whole
 // response, which they would keep in memory.
 func received(message *sarama.ConsumerMessage) Record {

@@ -21,6 +21,14 @@ const (
 	scanWait = 250 * time.Millisecond
 )
 
+// SkipPartition is what a visit returns that wants no more of a partition: Scan
+// goes on with the next one.
+var SkipPartition error = skipPartition{}
+
+type skipPartition struct{}
+
+func (skipPartition) Error() string { return "no more of this partition is wanted" }
+
 // Scan hands over everything that was in the topic when it was called,
 // partition by partition and in order, in batches of up to 1,000 records of one
 // partition, one call of visit at a time. It joins no group and moves no offset.
@@ -28,7 +36,8 @@ const (
 // log's start, and so does one whose place was deleted.
 //
 // next has for each partition the offset after the last record handed over, so
-// that a later Scan from there goes on; it is right after an error too. The
+// that a later Scan from there goes on; it is right after an error too. A batch
+// for which visit returned an error counts as not handed over. The
 // error is visit's own, a *TopicError when the topic does not exist, or says
 // that Kafka gave no answer for eight seconds. The memory needed is that of one
 // response: 1 MiB or one batch of the topic.
@@ -42,7 +51,11 @@ func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 	}
 	for _, partition := range slices.Sorted(maps.Keys(s.end)) {
 		for s.next[partition] < s.end[partition] {
-			if err := s.advance(ctx, partition, visit); err != nil {
+			err := s.advance(ctx, partition, visit)
+			if errors.Is(err, SkipPartition) {
+				break
+			}
+			if err != nil {
 				return s.next, err
 			}
 		}

@@ -291,3 +291,30 @@ func (w world) deleteBelow(t *testing.T, offsets map[int32]int64) {
 		}
 	}
 }
+
+func TestAVisitThatHasEnoughOfAPartitionIsHandedTheNext(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		for partition := range int32(3) {
+			for range 3 {
+				w.send(t, &kgo.Record{Partition: partition, Value: []byte("x")})
+			}
+		}
+		seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
+		next, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
+			if batch[0].Partition == 1 {
+				return fmt.Errorf("enough: %w", kafka.SkipPartition)
+			}
+			return seen.visit(ctx, batch)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[int32]int64{0: 3, 1: 0, 2: 3}, next); diff != "" {
+			t.Errorf("next (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(map[int32][]int64{0: {0, 1, 2}, 2: {0, 1, 2}}, seen.offsets()); diff != "" {
+			t.Errorf("seen (-want +got):\n%s", diff)
+		}
+	})
+}
