@@ -54,15 +54,34 @@ func (p *Program[C]) Add(use, short string, run func(context.Context, C) error) 
 	return cmd
 }
 
+// Attach adds a subcommand that was built elsewhere, with those below it. One
+// that does nothing by itself shows its help, and takes no arguments.
+func (p *Program[C]) Attach(cmd *cobra.Command) {
+	if cmd.RunE == nil {
+		cmd.Args = noArgs
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	p.root.AddCommand(cmd)
+}
+
+// With makes of run what a command that is to be attached does: it is called
+// with the settings and the arguments, in which it has to find what is Wrong.
+func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return p.with(func(_ context.Context, cfg C) error { return run(cmd, cfg, args) })(cmd, args)
+	}
+}
+
 // Main runs the program as the process was called, until it is done or
 // interrupted, and returns the exit status. What failed is on standard error.
 func (p *Program[C]) Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return p.run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	return p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-func (p *Program[C]) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// Run is Main with the surroundings given; args are without the program's name.
+func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p.root.SetArgs(args)
 	p.root.SetOut(stdout)
 	p.root.SetErr(stderr)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"example.com/todo/platform/config"
 )
 
@@ -36,8 +38,31 @@ func call(t *testing.T, args ...string) (status int, served, painted, stdout, st
 		return errors.New("out of paint")
 	})
 	var out, errs strings.Builder
-	status = p.run(t.Context(), args, &out, &errs)
+	p.Attach(tree(p, &painted))
+	status = p.Run(t.Context(), args, &out, &errs)
 	return status, served, painted, out.String(), errs.String()
+}
+
+// tree is a command with one below it, which takes one argument.
+func tree(p *Program[settings], mixed *string) *cobra.Command {
+	parent := &cobra.Command{Use: "colours", Short: "About the colours"}
+	parent.AddCommand(&cobra.Command{Use: "mix", RunE: p.With(func(_ *cobra.Command, cfg settings, args []string) error {
+		if len(args) != 1 {
+			return Wrong(errors.New("mix with one other"))
+		}
+		*mixed = cfg.Colour + args[0]
+		return nil
+	})})
+	return parent
+}
+
+func TestAnAttachedCommandTakesArguments(t *testing.T) {
+	if status, _, mixed, _, stderr := call(t, "colours", "mix", "blue"); status != 0 || mixed != "redblue" {
+		t.Errorf("status %d, mixed %q; %s", status, mixed, stderr)
+	}
+	if status, _, _, stdout, _ := call(t, "colours"); status != 0 || !strings.Contains(stdout, "mix") {
+		t.Errorf("status %d, help:\n%s", status, stdout)
+	}
 }
 
 func TestAProgramServesByDefault(t *testing.T) {
@@ -73,7 +98,7 @@ func TestAWrongErrorIsOneLineAndStatusTwo(t *testing.T) {
 	cause := errors.New("no such group")
 	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("ask: %w", Wrong(cause)) })
 	var errs strings.Builder
-	if status := p.run(t.Context(), nil, io.Discard, &errs); status != Misuse || errs.String() != "service: ask: no such group\n" {
+	if status := p.Run(t.Context(), nil, io.Discard, &errs); status != Misuse || errs.String() != "service: ask: no such group\n" {
 		t.Errorf("status %d, said %q", status, errs.String())
 	}
 	if Wrong(nil) != nil || !errors.Is(Wrong(cause), cause) {
@@ -86,6 +111,8 @@ func TestMisuseIsStatusTwoAndDoesNothing(t *testing.T) {
 		"an unknown command":  {"sing"},
 		"an unknown flag":     {"--loud"},
 		"an extra argument":   {"serve", "twice"},
+		"unknown below one":   {"colours", "sing"},
+		"a mistake":           {"colours", "mix"},
 		"a file that is gone": {"--config", filepath.Join(t.TempDir(), "none.yaml")},
 	} {
 		status, served, painted, _, stderr := call(t, args...)

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
 const (
-	// scanPatience is how long Scan waits for one answer of Kafka's.
-	scanPatience = 8 * time.Second
 	// scanRecords is the most that visit is handed at once.
 	scanRecords = 1000
 	// scanWait is how long a broker may keep a request that finds nothing.
@@ -44,7 +41,7 @@ func (skipPartition) Error() string { return "no more of this partition is wante
 func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 	visit func(ctx context.Context, batch []Record) error,
 ) (next map[int32]int64, err error) {
-	s := &scan{cfg: cfg, topic: topic, next: make(map[int32]int64), end: make(map[int32]int64)}
+	s := &scan{inquiry: inquiry{cfg: cfg}, topic: topic, next: make(map[int32]int64), end: make(map[int32]int64)}
 	defer s.disconnect()
 	if err := s.ask(ctx, func() error { return s.locate(from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
@@ -64,44 +61,10 @@ func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 }
 
 type scan struct {
-	cfg   Config
+	inquiry
 	topic string
-	conn  *connection // nil until needed and after trouble
 	next  map[int32]int64
 	end   map[int32]int64 // where each log ended when the scan began
-}
-
-// ask puts a question to Kafka until it is answered, or no answer is to be expected.
-func (s *scan) ask(ctx context.Context, question func() error) error {
-	limited, cancel := context.WithTimeout(ctx, scanPatience)
-	defer cancel()
-	var between pause
-	for {
-		err := s.once(limited, question)
-		if err == nil || fatal(err) || !passing(err) {
-			return err
-		}
-		s.disconnect() // a new connection knows the leaders of now
-		if between.wait(limited) == nil {
-			continue
-		}
-		if ctx.Err() != nil {
-			return errors.Join(ctx.Err(), err)
-		}
-		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(s.cfg.Brokers, ","), scanPatience, err)
-	}
-}
-
-func (s *scan) once(ctx context.Context, question func() error) error {
-	if s.conn == nil || s.conn.sockets.isCut() {
-		conn, err := connect(s.cfg)
-		if err != nil {
-			return err
-		}
-		s.conn = conn
-	}
-	defer s.conn.bind(ctx)()
-	return question()
 }
 
 // locate finds where each partition begins and ends.
@@ -231,11 +194,4 @@ func (s *scan) unpack(partition int32, batches []*sarama.Records) (records []Rec
 		return nil, 0, errNotYet // less than one batch
 	}
 	return records, min(after, s.end[partition]), nil
-}
-
-func (s *scan) disconnect() {
-	if s.conn != nil {
-		s.conn.close()
-		s.conn = nil
-	}
 }

@@ -1,0 +1,131 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// inquiryPatience is how long a question may go without an answer.
+const inquiryPatience = 8 * time.Second
+
+// inquiry asks Kafka, over a connection of its own.
+type inquiry struct {
+	cfg  Config
+	conn *connection // nil until needed and after trouble
+}
+
+// ask puts a question to Kafka until it is answered, or no answer is to be expected.
+func (i *inquiry) ask(ctx context.Context, question func() error) error {
+	limited, cancel := context.WithTimeout(ctx, inquiryPatience)
+	defer cancel()
+	var between pause
+	for {
+		err := i.once(limited, question)
+		if err == nil || fatal(err) || !passing(err) {
+			return err
+		}
+		i.disconnect() // a new connection knows the leaders of now
+		if between.wait(limited) == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(i.cfg.Brokers, ","), inquiryPatience, err)
+	}
+}
+
+func (i *inquiry) once(ctx context.Context, question func() error) error {
+	if i.conn == nil || i.conn.sockets.isCut() {
+		conn, err := connect(i.cfg)
+		if err != nil {
+			return err
+		}
+		i.conn = conn
+	}
+	defer i.conn.bind(ctx)()
+	return question()
+}
+
+func (i *inquiry) disconnect() {
+	if i.conn != nil {
+		i.conn.close()
+		i.conn = nil
+	}
+}
+
+// OffsetsSince returns for each partition of the topic an offset below which
+// every record has an earlier time than since: a place from which to Scan. The
+// error is a *TopicError when the topic does not exist, or says that Kafka gave
+// no answer for eight seconds.
+func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time) (map[int32]int64, error) {
+	i := &inquiry{cfg: cfg}
+	defer i.disconnect()
+	offsets := make(map[int32]int64)
+	err := i.ask(ctx, func() error {
+		if err := checkTopic(i.conn, topic, 0); err != nil {
+			return err
+		}
+		partitions, err := i.conn.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		for _, partition := range partitions {
+			// The end first: a record written between the two questions must not lie below it.
+			offset, err := i.conn.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			found, err := i.conn.GetOffset(topic, partition, since.UnixMilli())
+			if err != nil {
+				return err
+			}
+			if found >= 0 {
+				offset = min(offset, found)
+			}
+			offsets[partition] = offset
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the time %s in topic %q: %w", since.UTC().Format(time.RFC3339), topic, err)
+	}
+	return offsets, nil
+}
+
+// HasGroup tells whether Kafka knows a consumer group of that name: one that has
+// members, or offsets. The error says that Kafka gave no answer for eight seconds.
+func HasGroup(ctx context.Context, cfg Config, group string) (bool, error) {
+	i := &inquiry{cfg: cfg}
+	defer i.disconnect()
+	known := false
+	err := i.ask(ctx, func() error {
+		coordinator, err := i.conn.Coordinator(group)
+		if err != nil {
+			return err
+		}
+		response, err := coordinator.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{group}})
+		if err != nil {
+			return err
+		}
+		if len(response.Groups) != 1 {
+			return sarama.ErrIncompleteResponse
+		}
+		described := response.Groups[0]
+		if described.Err != sarama.ErrNoError {
+			_ = i.conn.RefreshCoordinator(group)
+			return described.Err
+		}
+		known = described.State != "Dead"
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for consumer group %q: %w", group, err)
+	}
+	return known, nil
+}
