@@ -3,10 +3,13 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"google.golang.org/grpc"
 
@@ -98,12 +101,17 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
+	background := lifecycle.Stage{relay}
+	if cfg.Outbox.PurgeAfter > 0 {
+		background = append(background, newPurger(cfg, store, state, log, registry))
+	}
+
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), schema},
 		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
-		lifecycle.Stage{relay},
+		background,
 		lifecycle.Stage{opsServer},
 	)
 }
@@ -125,6 +133,25 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	}
 	crashpoint.Reach(crashpoint.AfterPublish, batch[0].Event.ID)
 	return nil
+}
+
+// newPurger returns what purges while it alone holds a lock, of all replicas.
+func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) *outbox.Purger {
+	return outbox.NewPurger(outbox.PurgerConfig{
+		Purge: store.Purge,
+		Alone: func(ctx context.Context, work func(context.Context) error) error {
+			key := cfg.Redis.KeyPrefix + "lock:purge"
+			err := redis.WithLock(ctx, state, key, func(ctx context.Context, _ string) error { return work(ctx) })
+			var held *redis.HeldError
+			if errors.As(err, &held) {
+				return nil
+			}
+			return err
+		},
+		Age:     cfg.Outbox.PurgeAfter,
+		Logger:  log,
+		Metrics: registry,
+	})
 }
 
 // openRedis returns the client for what must be kept, and the one for the cache

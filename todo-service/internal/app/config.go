@@ -30,6 +30,7 @@ type Config struct {
 	RedisCache     RedisCacheConfig  `config:"redis_cache"`
 	Kafka          kafka.Config      `config:"kafka"`
 	RateLimit      RateLimitConfig   `config:"rate_limit"`
+	Outbox         OutboxConfig      `config:"outbox"`
 	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
 	DrainWait      time.Duration     `config:"drain_wait"`
 	Log            logging.Config    `config:"log"`
@@ -62,6 +63,23 @@ func (c RateLimitConfig) Validate() error {
 		return config.Invalid("requests", "must be at least 1")
 	case c.Window < time.Second:
 		return config.Invalid("window", "must be at least 1s")
+	}
+	return nil
+}
+
+// OutboxConfig says how long events stay in the database.
+type OutboxConfig struct {
+	PurgeAfter time.Duration `config:"purge_after"` // 0: for ever
+}
+
+// leastAge is what the database needs its events for: an Idempotency-Key answers
+// with the event of its creation for 24 h, and a watcher may have been away.
+const leastAge = 48 * time.Hour
+
+// Validate refuses an age at which events are still needed.
+func (c OutboxConfig) Validate() error {
+	if c.PurgeAfter != 0 && c.PurgeAfter < leastAge {
+		return config.Invalid("purge_after", "must be 0, to keep all events, or at least %v", leastAge)
 	}
 	return nil
 }

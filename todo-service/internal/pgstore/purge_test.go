@@ -1,0 +1,91 @@
+package pgstore_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/todo/todo-service/internal/pgstore"
+)
+
+// logged returns a store whose log holds events of these ages, oldest first, all
+// sent as far as the cursors say.
+func logged(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store {
+	t.Helper()
+	s := pgstore.New(migrated(t))
+	for _, age := range ages {
+		e := creation("of age " + age.String())
+		e.At = e.At.Add(-age)
+		must(s.Create(t.Context(), e))
+	}
+	drain(t, s, "kafka", kafka)
+	drain(t, s, "live", live)
+	return s
+}
+
+func TestPurgeTakesWhatIsOldAndSent(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	tests := map[string]struct {
+		kafka, live int
+		ages        []time.Duration
+		limit       int
+		want        int
+	}{
+		"what is too old":                    {3, 3, []time.Duration{9 * day, 8 * day, 1 * day}, 10, 2},
+		"nothing that is young":              {2, 2, []time.Duration{6 * day, 1 * day}, 10, 0},
+		"nothing that Kafka has not":         {1, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 1},
+		"nothing that the live feed has not": {3, 2, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 2},
+		"at most so many":                    {3, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 2, 2},
+		"nothing behind a younger one":       {3, 3, []time.Duration{9 * day, 1 * day, 9 * day}, 10, 1},
+		"all of it":                          {2, 2, []time.Duration{9 * day, 9 * day}, 10, 2},
+		"nothing where there is nothing":     {1, 1, nil, 10, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := logged(t, test.kafka, test.live, test.ages...)
+			if n, err := s.Purge(t.Context(), 7*day, test.limit); n != test.want || err != nil {
+				t.Errorf("purged %d, error %v, want %d", n, err, test.want)
+			}
+			through, _, err := s.Bounds(t.Context())
+			if err != nil || through != int64(test.want) {
+				t.Errorf("purged through %d, error %v, want %d", through, err, test.want)
+			}
+			left := must(s.After(t.Context(), 0, 10))
+			if len(left) != max(test.kafka, test.live, len(test.ages))-test.want && len(test.ages) > 0 {
+				t.Errorf("%d entries are left of %d", len(left), len(test.ages))
+			}
+		})
+	}
+}
+
+func TestPurgersDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	ages := make([]time.Duration, 40)
+	for i := range ages {
+		ages[i] = 100 * time.Hour
+	}
+	s := logged(t, 40, 40, ages...)
+	var purgers sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	for range 4 {
+		purgers.Go(func() {
+			for range 20 {
+				n, err := s.Purge(t.Context(), time.Hour, 3)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				total += n
+				mu.Unlock()
+			}
+		})
+	}
+	purgers.Wait()
+	through, head, err := s.Bounds(t.Context())
+	if total != 40 || through != 40 || head != 40 || err != nil {
+		t.Errorf("purged %d, through %d of %d, error %v", total, through, head, err)
+	}
+}
