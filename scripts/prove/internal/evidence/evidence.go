@@ -164,12 +164,12 @@ type Key struct {
 
 // Event is a row of events.
 type Event struct {
-	Pos     int64
-	Seq     int64 // 0: not numbered
-	ID      string
-	Type    string
-	TaskID  int64
-	Title   string
+	Pos    int64
+	Seq    int64 // 0: not numbered
+	ID     string
+	Type   string
+	TaskID int64
+	Title  string
 	// Priority, Version and Done are the task's after the change.
 	Priority int32
 	Version  int64

@@ -1,0 +1,143 @@
+package audit_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// quietRead returns a reading while the cache's Redis was well.
+func quietRead(t *testing.T, run *evidence.Run) *evidence.ListRead {
+	t.Helper()
+	return find(t, run.Reads, func(r *evidence.ListRead) bool { return r.Began.After(sec(100)) && r.Ended.Before(sec(150)) })
+}
+
+var inTheCache = map[string]corruption{
+	"a list showed an old version": {"cache", func(t *testing.T, run *evidence.Run) { quietRead(t, run).Versions[2]-- }},
+	"a list lacked a task":         {"cache", func(t *testing.T, run *evidence.Run) { delete(quietRead(t, run).Versions, 2) }},
+	"a list showed a deleted task": {"cache", func(t *testing.T, run *evidence.Run) {
+		id := call(t, run, evidence.Delete, evidence.Done).TaskID
+		run.Reads[0].Versions[id] = 1
+		run.Reads = append(run.Reads, evidence.ListRead{Began: run.Ended, Ended: run.Ended.Add(time.Second), Versions: map[int64]int64{id: 5, 1: 6, 2: 6, 3: 6}})
+		for i := range run.Reads { // it was in all lists before
+			if i > 0 && i < len(run.Reads)-1 {
+				run.Reads[i].Versions[id] = 6
+			}
+		}
+	}},
+	"nobody read a list": {"cache", func(_ *testing.T, run *evidence.Run) { run.Reads = nil }},
+	"the cache was never well": {"cache", func(_ *testing.T, run *evidence.Run) {
+		for _, from := range []time.Time{start, sec(145)} {
+			run.Faults = append(run.Faults, evidence.Fault{Kind: "cut", Target: "redis-cache", Began: from, Ended: from.Add(100 * time.Second), Requests: 1})
+		}
+	}},
+}
+
+// late moves the first record of every event of a stretch of time, and all after it
+// of its partition, behind a time.
+func late(run *evidence.Run, from, to, until time.Time) {
+	for i := range run.Topic {
+		if r := &run.Topic[i]; r.Time.After(from) && r.Time.Before(to) {
+			r.Time = until
+		}
+	}
+}
+
+var whileAway = map[string]corruption{
+	"nobody took over from a frozen replica": {"freeze", func(_ *testing.T, run *evidence.Run) { late(run, sec(40), sec(61), sec(62)) }},
+	"nothing was answered during the freeze": {"freeze", func(_ *testing.T, run *evidence.Run) {
+		run.Faults = append(run.Faults, evidence.Fault{Kind: "kill", Target: "postgres", Began: sec(40), Ended: sec(100), Requests: 1})
+	}},
+	"a write was not answered while Kafka was away": {"outage", func(t *testing.T, run *evidence.Run) {
+		c := find(t, run.Journal, func(c *evidence.Call) bool { return c.Began.After(sec(125)) && c.Operation == evidence.Complete })
+		c.Outcome, c.Version, c.Status = evidence.Unknown, 0, "context deadline exceeded"
+	}},
+	"a write was refused for Kafka's sake": {"outage", func(t *testing.T, run *evidence.Run) {
+		c := find(t, run.Journal, func(c *evidence.Call) bool { return c.Operation == evidence.Delete && c.Outcome == evidence.Refused })
+		c.Began, c.Ended, c.Status = sec(125), sec(126), "503"
+	}},
+	"memory grew while Kafka was away": {"outage", func(_ *testing.T, run *evidence.Run) {
+		for i := range run.Memory {
+			run.Memory[i].Resident += int64(i) << 23
+		}
+	}},
+	"nobody looked at the memory": {"outage", func(_ *testing.T, run *evidence.Run) { run.Memory = nil }},
+	"nothing waited for Kafka": {"backlog", func(_ *testing.T, run *evidence.Run) {
+		late(run, sec(140), sec(141), sec(121))
+	}},
+	"the topic keeps its producers' times": {"freeze backlog", func(t *testing.T, run *evidence.Run) {
+		for _, e := range run.Events {
+			sentAs(t, run, e.ID).Time = e.At.Truncate(time.Millisecond)
+		}
+	}},
+	"a service ended by itself": {"deaths", func(_ *testing.T, run *evidence.Run) {
+		run.Deaths = append(run.Deaths, evidence.Death{Target: "stats-service-1", At: sec(30), Status: "exit status 1"})
+	}},
+	"a service was killed by nobody": {"deaths", func(_ *testing.T, run *evidence.Run) {
+		run.Deaths = append(run.Deaths, evidence.Death{Target: "todo-service-1", At: sec(30), Status: "signal: killed"})
+	}},
+	"poison killed more often than it may": {"deaths", func(_ *testing.T, run *evidence.Run) {
+		for range 5 {
+			run.Deaths = append(run.Deaths, evidence.Death{Target: "stats-service-2", At: sec(230), Status: "signal: killed"})
+		}
+		run.Again.DLQ = slices.DeleteFunc(run.Again.DLQ, func(r evidence.Record) bool {
+			return r.Header("replay-group") != "" && r.Header("planted") == "kill"
+		})
+	}},
+}
+
+var onceMore = map[string]corruption{
+	"nothing was replayed":                {"again", func(_ *testing.T, run *evidence.Run) { run.Again = evidence.Again{} }},
+	"the replay notified again":           {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Received = run.Received[:1] }},
+	"the replay was counted":              {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Stats[0].Total++ }},
+	"the replay made an event":            {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Events++ }},
+	"the replay did something else":       {"again", func(_ *testing.T, run *evidence.Run) { run.Again.NewEffect = []string{"a key"} }},
+	"the replay lost a dead letter":       {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.Again.DLQ[1:] }},
+	"no dead letter was replayed":         {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.DLQ }},
+	"the replay made a new dead letter":   {"again", func(_ *testing.T, run *evidence.Run) { setHeader(last(run.Again.DLQ), "replay-group", "") }},
+	"a replay went to another group":      {"again", func(_ *testing.T, run *evidence.Run) { setHeader(last(run.Again.DLQ), "replay-group", "another") }},
+	"a good record was replayed to death": {"again", func(_ *testing.T, run *evidence.Run) { last(run.Again.DLQ).Value = []byte("good") }},
+}
+
+func last[T any](all []T) *T { return &all[len(all)-1] }
+
+var inTheRun = map[string]corruption{
+	"less was asked for than wanted": {"workload", func(_ *testing.T, run *evidence.Run) { run.Changes *= 3 }},
+	"one replica did everything": {"workload", func(_ *testing.T, run *evidence.Run) {
+		for i := range run.Journal {
+			run.Journal[i].Replica = 1
+		}
+	}},
+	"one replica did almost everything": {"workload", func(_ *testing.T, run *evidence.Run) {
+		for i := range run.Journal {
+			run.Journal[i].Replica = 1 + min(1, i/230)
+		}
+	}},
+	"one transport did everything": {"workload", func(_ *testing.T, run *evidence.Run) {
+		for i := range run.Journal {
+			run.Journal[i].Via = "grpc"
+		}
+	}},
+	"a fault did not happen":    {"faults", func(_ *testing.T, run *evidence.Run) { run.Faults = slices.Delete(run.Faults, 3, 4) }},
+	"a fault met no work":       {"faults", func(_ *testing.T, run *evidence.Run) { run.Faults[3].Requests, run.Faults[3].Behind = 0, 0 }},
+	"a fault was over too soon": {"faults", func(_ *testing.T, run *evidence.Run) { run.Expected.Faults[1].Lasting *= 2 }},
+	"nothing was to happen": {"faults", func(_ *testing.T, run *evidence.Run) {
+		run.Expected = evidence.Expected{Copies: 0.1, Again: true}
+	}},
+	"a place was reached too seldom": {"crash-points", func(_ *testing.T, run *evidence.Run) { run.Expected.Times = 4 }},
+	"a place was reached with the same in hand": {"crash-points", func(_ *testing.T, run *evidence.Run) {
+		run.Crashes[1].InHand = run.Crashes[0].InHand
+	}},
+	"a place was never reached": {"crash-points", func(_ *testing.T, run *evidence.Run) {
+		run.Expected.Points = append(run.Expected.Points, "before_effect")
+	}},
+	"a kind of poison was not planted": {"poison", func(_ *testing.T, run *evidence.Run) {
+		run.Expected.Poison = append(run.Expected.Poison, "bad utf-8")
+	}},
+	"too few copies": {"poison", func(_ *testing.T, run *evidence.Run) { run.Expected.Copies = 0.2 }},
+	"poison is not where it was planted": {"poison", func(_ *testing.T, run *evidence.Run) {
+		run.Poison = append(run.Poison, evidence.Planted{Kind: "null", Partition: 1, Offset: 12345, Key: []byte("task-0"), Groups: []string{"stats-service"}})
+	}},
+}

@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"fmt"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// journal compares what clients were told with the history of their tasks.
+func journal(f *facts) Row {
+	var bad findings
+	j := newJournal(f, &bad)
+	for i := range f.Journal {
+		c := &f.Journal[i]
+		var wrong string
+		switch c.Operation {
+		case evidence.Create:
+			wrong = j.creation(c)
+		case evidence.Change:
+			wrong = j.change(c)
+		case evidence.Complete, evidence.Reopen:
+			wrong = j.turn(c)
+		case evidence.Delete:
+			wrong = j.deletion(c)
+		default:
+			wrong = "no such operation"
+		}
+		if wrong != "" {
+			bad.add("call %d (%s task %d, %s): %s", c.Number, c.Operation, c.TaskID, c.Outcome, wrong)
+		}
+	}
+	j.keysOfNobody()
+	j.changesOfNobody()
+	j.stepsBack()
+	return bad.row("journal", "what was answered as done is in the history once, what was refused is not, and nothing else is",
+		"%s calls, of %s creations by their key; %s unknown calls happened, %s did not",
+		count(len(f.Journal)), count(j.byKey), count(j.happened), count(j.vanished))
+}
+
+// told compares the journal with the history.
+type told struct {
+	*facts
+	bad                       *findings
+	keys                      map[string]*evidence.Key
+	asked                     map[string]*evidence.Call // by Idempotency-Key
+	titles                    map[string]*evidence.Call
+	byKey, happened, vanished int
+}
+
+func newJournal(f *facts, bad *findings) *told {
+	j := &told{
+		facts: f, bad: bad, keys: map[string]*evidence.Key{},
+		asked: map[string]*evidence.Call{}, titles: map[string]*evidence.Call{},
+	}
+	for i := range f.Keys {
+		j.keys[f.Keys[i].Key] = &f.Keys[i]
+	}
+	for i := range f.Journal {
+		c := &f.Journal[i]
+		if c.Key != "" {
+			if other := j.asked[c.Key]; other != nil {
+				bad.add("calls %d and %d have the same key: the workload is at fault", other.Number, c.Number)
+			}
+			j.asked[c.Key] = c
+		}
+		if c.Title != "" {
+			if other := j.titles[c.Title]; other != nil {
+				bad.add("calls %d and %d ask for the same title: the workload is at fault", other.Number, c.Number)
+			}
+			j.titles[c.Title] = c
+		}
+	}
+	return j
+}
+
+// creation judges a call that asked for a task.
+func (j *told) creation(c *evidence.Call) string {
+	made := j.introduced[c.Title]
+	if wrong := j.often(c, len(made), 1); wrong != "" {
+		return wrong
+	}
+	if c.Key != "" {
+		if wrong := j.key(c, made); wrong != "" {
+			return wrong
+		}
+	}
+	if len(made) == 0 {
+		return ""
+	}
+	switch e := made[0]; {
+	case e.Type != created:
+		return fmt.Sprintf("its title came to task %d by %s", e.TaskID, e.Type)
+	case c.TaskID != 0 && c.TaskID != e.TaskID:
+		return fmt.Sprintf("it made task %d", e.TaskID)
+	case c.Outcome == evidence.Done && c.TaskID == 0:
+		return "the answer names no task"
+	case c.Priority != e.Priority:
+		return fmt.Sprintf("asked for priority %d, it made one of %d", c.Priority, e.Priority)
+	}
+	return ""
+}
+
+// key judges what is remembered of a creation's Idempotency-Key.
+func (j *told) key(c *evidence.Call, made []*evidence.Event) string {
+	j.byKey++
+	k := j.keys[c.Key]
+	switch {
+	case k == nil && len(made) == 0:
+		return ""
+	case k == nil:
+		return fmt.Sprintf("it made task %d, and its key is not known", made[0].TaskID)
+	case len(made) == 0:
+		return fmt.Sprintf("its key stands for task %d, and it made none", k.TaskID)
+	case k.TaskID != made[0].TaskID || k.EventID != made[0].ID:
+		return fmt.Sprintf("its key stands for task %d, and it made %d", k.TaskID, made[0].TaskID)
+	}
+	return ""
+}
+
+// often judges how many times a call took effect. Each try may have, but for a
+// creation's.
+func (j *told) often(c *evidence.Call, times, most int) string {
+	switch {
+	case c.Outcome == evidence.Unknown && times == 0:
+		j.vanished++
+	case c.Outcome == evidence.Unknown:
+		j.happened++
+	case c.Outcome == evidence.Refused && times > 0:
+		return "it happened"
+	case c.Outcome == evidence.Done && times == 0:
+		return "it is not in the history"
+	}
+	if times > most {
+		return fmt.Sprintf("it happened %d times", times)
+	}
+	return ""
+}

@@ -1,0 +1,29 @@
+package audit
+
+import (
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// Judge compares the facts of a run with what was promised.
+func Judge(run *evidence.Run) Verdict {
+	f := gather(run)
+	v := Verdict{
+		Seed: run.Seed, Asked: run.Changes, Changes: len(run.Events),
+		Began: run.Began, Duration: run.Ended.Sub(run.Began).Round(time.Second).String(),
+		Passed: true, Faults: tallies(run.Faults), Points: points(run.Crashes),
+	}
+	for _, judge := range []func(*facts) Row{
+		workload, journal, history, events, order, // what was changed, and announced
+		statistics, notifications, plainSink, providerOrder, deadLetters, // its effects
+		cache, freeze, outage, backlog, deaths, // while it happened
+		again,                          // everything once more
+		faults, crashPoints, poisonRow, // what the run set out to do
+	} {
+		row := judge(f)
+		v.Passed = v.Passed && row.OK
+		v.Rows = append(v.Rows, row)
+	}
+	return v
+}

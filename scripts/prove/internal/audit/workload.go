@@ -1,0 +1,51 @@
+package audit
+
+import "example.com/todo/scripts/prove/internal/evidence"
+
+// fairShare is the least that each replica has to answer, of all answers.
+const fairShare = 0.2
+
+// workload asks that there was work: enough of it, of every kind, on every road.
+func workload(f *facts) Row {
+	var bad findings
+	outcomes, operations := map[evidence.Outcome]int{}, map[evidence.Operation]int{}
+	roads, replicas, again := map[string]int{}, map[int]int{}, 0
+	for i := range f.Journal {
+		c := &f.Journal[i]
+		outcomes[c.Outcome]++
+		if c.Key != "" && c.Tries > 1 {
+			again++
+		}
+		if c.Outcome == evidence.Done {
+			operations[c.Operation]++
+			roads[c.Via]++
+			replicas[c.Replica]++
+		}
+	}
+	done := outcomes[evidence.Done]
+	if len(f.Journal) < f.Changes {
+		bad.add("%s changes were asked for, of %s", count(len(f.Journal)), count(f.Changes))
+	}
+	if 2*len(f.Events) < f.Changes || len(f.Events) == 0 {
+		bad.add("only %s changes were committed, of %s", count(len(f.Events)), count(f.Changes))
+	}
+	for _, o := range []evidence.Operation{evidence.Create, evidence.Change, evidence.Complete, evidence.Reopen, evidence.Delete} {
+		if operations[o] == 0 {
+			bad.add("nothing of the kind %q was done", o)
+		}
+	}
+	if len(roads) < 2 {
+		bad.add("all went over %v", inOrder(roads))
+	}
+	if len(replicas) < 2 {
+		bad.add("all was answered by replica %v", inOrder(replicas))
+	}
+	for _, replica := range inOrder(replicas) {
+		if float64(replicas[replica]) < fairShare*float64(done) {
+			bad.add("replica %d did %s of %s", replica, count(replicas[replica]), count(done))
+		}
+	}
+	return bad.row("workload", "the work is of every kind, over both transports, on both replicas",
+		"%s calls: %s done, %s refused, %s unknown; %s creations tried again; done by replica %v",
+		count(len(f.Journal)), count(done), count(outcomes[evidence.Refused]), count(outcomes[evidence.Unknown]), count(again), replicas)
+}
