@@ -57,7 +57,7 @@ type Outcome string
 // The outcomes.
 const (
 	Done    Outcome = "done"    // 2xx, OK
-	Refused Outcome = "refused" // an answer that says that nothing was done: 404, 409, 412, 422, 503 before work, …
+	Refused Outcome = "refused" // an answer that says that nothing was done: 404, 409, 412, 422; or the request never left
 	Unknown Outcome = "unknown" // no answer, or one that leaves it open
 )
 

@@ -1,0 +1,141 @@
+// Package provider is where a proof's notifications arrive: a receiver of signed
+// webhooks that writes everything down, and that misbehaves now and then in the
+// ways providers do.
+package provider
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// longest is how much of a request's body is read.
+const longest = 1 << 20
+
+// Provider receives webhooks.
+type Provider struct {
+	listener net.Listener
+	secret   []byte
+	seed     int64
+
+	mu       sync.Mutex
+	received []evidence.Delivery
+	tries    map[string]int // by key
+	accepted map[string]bool
+}
+
+// Listen binds a provider. secret is the one that signs, "whsec_" and base64; the
+// seed decides which keys it misbehaves on.
+func Listen(addr, secret string, seed int64) (*Provider, error) {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil || len(key) == 0 {
+		return nil, errors.New("provider: the secret is not whsec_ and base64")
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("provider: %w", err)
+	}
+	return &Provider{listener: listener, secret: key, seed: seed, tries: map[string]int{}, accepted: map[string]bool{}}, nil
+}
+
+// URL is where to send webhooks.
+func (p *Provider) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
+
+// Run receives until ctx ends.
+func (p *Provider) Run(ctx context.Context) error {
+	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("provider: %w", err)
+	}
+	return nil
+}
+
+// Received returns all deliveries so far, in the order of their arrival.
+func (p *Provider) Received() []evidence.Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]evidence.Delivery(nil), p.received...)
+}
+
+// Count returns how many different keys were answered with success.
+func (p *Provider) Count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.accepted)
+}
+
+// Last returns when the last delivery arrived, or the zero time.
+func (p *Provider) Last() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.received) == 0 {
+		return time.Time{}
+	}
+	return p.received[len(p.received)-1].At
+}
+
+// ServeHTTP receives one delivery: it is written down first and answered then.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longest))
+	if err != nil { // not a delivery: it never arrived as a whole
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	d := evidence.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), Signed: signed(p.secret, r.Header, body)}
+	var hook struct {
+		Data struct {
+			TaskID    int64  `json:"task_id"`
+			TaskTitle string `json:"task_title"`
+		} `json:"data"`
+	}
+	readable := json.Unmarshal(body, &hook) == nil
+	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
+	mood := p.write(&d, readable)
+	if !wait(r.Context(), mood.slow) || d.Answered == 0 {
+		panic(http.ErrAbortHandler) // closes the connection, without an answer
+	}
+	w.WriteHeader(d.Answered)
+}
+
+// write decides on the answer and keeps the delivery.
+func (p *Provider) write(d *evidence.Delivery, readable bool) mood {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := moodFor(p.seed, d.Key, p.tries[d.Key])
+	p.tries[d.Key]++
+	d.Answered = m.answer
+	if d.Key == "" || !d.Signed || !readable {
+		d.Answered = http.StatusBadRequest
+	}
+	p.received = append(p.received, *d)
+	if d.Answered == http.StatusNoContent {
+		p.accepted[d.Key] = true
+	}
+	return m
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,181 @@
+package workload
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+const (
+	// tryFor bounds one try: longer than the service takes to say that it does
+	// not know (its own deadline, and a second to look for the change).
+	tryFor = 8 * time.Second
+	// patience bounds a call with all its tries.
+	patience = 2 * time.Minute
+	// The pauses between tries grow to shyness.
+	firstPause, shyness = 50 * time.Millisecond, time.Second
+)
+
+// client makes one call after another.
+type client struct {
+	w      *Workload
+	number int
+	tasks  pool
+}
+
+// make makes the call of that number and writes it down.
+func (c *client) make(ctx context.Context, number int) {
+	p := planOf(c.w.cfg.Seed, number, len(c.w.hot))
+	r, t, wasDone := c.aim(&p, number)
+	call := &c.w.journal[number]
+	*call = evidence.Call{
+		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id, Title: r.title,
+		Began: time.Now(),
+	}
+	if p.grpc {
+		call.Via = "grpc"
+	}
+	if r.priority != nil {
+		call.Priority = *r.priority
+	}
+	a := c.settle(ctx, p, r, call)
+	call.Ended, call.Status, call.Version, call.Done = time.Now(), a.status, a.version, a.done
+	if a.id != 0 {
+		call.TaskID = a.id
+	}
+	c.learn(p, call, t, wasDone)
+	if call.Outcome == evidence.Done && call.Operation == evidence.Complete {
+		c.w.completed.Add(1)
+	}
+	c.w.made.Add(1)
+}
+
+// aim chooses the task that a planned call is about. A client that has none for it
+// creates one instead.
+func (c *client) aim(p *plan, number int) (r request, t own, wasDone bool) {
+	hot := p.hot >= 0 && p.operation != evidence.Create
+	switch {
+	case p.operation == evidence.Create:
+	case hot && c.w.hot[p.hot].id.Load() != 0:
+		t = own{c.w.hot[p.hot].id.Load(), c.w.hot[p.hot].version.Load()}
+	default:
+		var found bool
+		p.hot = -1
+		if t, wasDone, found = c.tasks.take(p.operation, p.pick); !found {
+			p.operation, p.condition = evidence.Create, anyVersion
+		}
+	}
+	r = request{operation: p.operation, id: t.id, patch: p.patch}
+	switch p.operation {
+	case evidence.Create:
+		r.key, r.title, r.priority = key(c.w.cfg.Seed, number), p.title, &p.priority
+	case evidence.Change:
+		r.title, r.priority = p.title, &p.priority
+	}
+	switch {
+	case p.condition == current && t.version > 0:
+		r.expected = &t.version
+	case p.condition == outdated && t.version > 1:
+		r.expected = new(t.version - 1)
+	}
+	return r, t, wasDone
+}
+
+// settle tries until the outcome is known, or will not be.
+func (c *client) settle(ctx context.Context, p plan, r request, call *evidence.Call) answer {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	repeatable := r.key != "" || r.expected == nil && (r.operation == evidence.Complete || r.operation == evidence.Delete)
+	replica, left := p.random.IntN(len(c.w.ways)), false
+	for wait := firstPause; ; wait = min(wait*3/2, shyness) {
+		replica = c.choose(replica, p.random)
+		call.Replica = replica
+		call.Tries++
+		a := c.try(ctx, p, r, replica, call.Tries == 1)
+		switch a.verdict {
+		case done:
+			call.Outcome = evidence.Done
+			return a
+		case refused: // after a try without an answer it may be that try's work that is refused
+			call.Outcome = evidence.Refused
+			if left {
+				call.Outcome = evidence.Unknown
+			}
+			return a
+		case open:
+			left = true
+		}
+		if left && !repeatable || !pause(ctx, wait/2+rand.N(wait)) {
+			call.Outcome = evidence.Unknown
+			if !left {
+				call.Outcome = evidence.Refused
+			}
+			return a
+		}
+		replica = (replica + 1) % len(c.w.ways)
+	}
+}
+
+// try makes one try at one replica.
+func (c *client) try(ctx context.Context, p plan, r request, replica int, first bool) answer {
+	to := &c.w.ways[replica]
+	within := tryFor
+	if first && p.abandon > 0 {
+		within = p.abandon
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	c.w.outstanding.Add(1)
+	defer c.w.outstanding.Add(-1)
+	if p.grpc {
+		a := to.rpc.ask(ctx, r)
+		to.heard(a, within == tryFor)
+		return a
+	}
+	a := to.web.ask(ctx, r)
+	to.heard(a, within == tryFor)
+	return a
+}
+
+// heard notes whether the replica answers at all.
+func (to *way) heard(a answer, patiently bool) {
+	switch a.verdict {
+	case done, refused, busy:
+		to.silent.Store(false)
+	default:
+		if patiently {
+			to.silent.Store(true)
+		}
+	}
+}
+
+// choose keeps most tries away from a replica that is silent: with all clients
+// waiting for a frozen one there would be no load.
+func (c *client) choose(replica int, random *rand.Rand) int {
+	if c.w.ways[replica].silent.Load() && random.IntN(10) > 0 {
+		return (replica + 1) % len(c.w.ways)
+	}
+	return replica
+}
+
+// learn keeps what the call tells of its task.
+func (c *client) learn(p plan, call *evidence.Call, t own, wasDone bool) {
+	if p.hot >= 0 {
+		if call.Version > 0 {
+			c.w.hot[p.hot].saw(call.Version)
+			c.w.hot[p.hot].id.Store(call.TaskID)
+		}
+		return
+	}
+	switch {
+	case call.Operation == evidence.Delete && call.Outcome != evidence.Refused: // gone, or perhaps
+	case call.Outcome == evidence.Done:
+		c.tasks.put(own{call.TaskID, call.Version}, call.Done)
+	case call.TaskID == 0: // a creation without an answer
+	case call.Outcome == evidence.Refused && (call.Status == "404" || call.Status == "NotFound"):
+	default:
+		c.tasks.put(own{id: t.id}, wasDone)
+	}
+}

@@ -1,0 +1,88 @@
+package workload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// readers look at the list, each about readsPerSecond times a second.
+const (
+	readers        = 3
+	readsPerSecond = 8
+	readFor        = 8 * time.Second
+)
+
+// watch reads the list until ctx ends. A read that fails shows nothing.
+func (w *Workload) watch(ctx context.Context, client *http.Client, reader int) {
+	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(1<<32+reader)))
+	ids, last := map[int64]bool{}, int64(0)
+	for i := range w.hot {
+		if id := w.hot[i].id.Load(); id != 0 {
+			ids[id], last = true, max(last, id)
+		}
+	}
+	var reads []evidence.ListRead
+	for pause(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
+		replica := random.IntN(len(w.ways))
+		if read, err := look(ctx, client, w.ways[replica].list, ids, last); err == nil {
+			read.Replica = replica
+			reads = append(reads, read)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads = append(w.reads, reads...)
+}
+
+// look reads the list once, as far as the task with the id last.
+func look(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (evidence.ListRead, error) {
+	ctx, cancel := context.WithTimeout(ctx, readFor)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return evidence.ListRead{}, err
+	}
+	read := evidence.ListRead{Began: time.Now(), Versions: make(map[int64]int64, len(ids))}
+	resp, err := client.Do(req)
+	if err != nil {
+		return read, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return read, fmt.Errorf("the list: %s", resp.Status)
+	}
+	read.Cache = resp.Header.Get("Cache-Status")
+	err = scan(resp.Body, read.Versions, ids, last)
+	_, cut := io.Copy(io.Discard, resp.Body)
+	read.Ended = time.Now()
+	return read, errors.Join(err, cut)
+}
+
+// scan notes the versions of the wanted tasks in a list that is in id order.
+func scan(list io.Reader, versions map[int64]int64, wanted map[int64]bool, last int64) error {
+	decoder := json.NewDecoder(list)
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	for decoder.More() {
+		var t struct{ ID, Version int64 }
+		if err := decoder.Decode(&t); err != nil {
+			return err
+		}
+		if t.ID > last {
+			break
+		}
+		if wanted[t.ID] {
+			versions[t.ID] = t.Version
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package workload
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/scripts/prove/internal/evidence"
+)
+
+// rpc is the gRPC API of one replica.
+type rpc struct{ tasks pb.TaskServiceClient }
+
+// dial returns the connection to a replica. It comes up by itself, and again soon
+// after the replica does.
+func dial(addr string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStatsHandler(departures{}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}))
+}
+
+func (c rpc) ask(ctx context.Context, r request) answer {
+	var left atomic.Bool
+	t, err := c.call(context.WithValue(ctx, departure{}, &left), r)
+	a := answer{status: status.Code(err).String()}
+	switch status.Code(err) {
+	case codes.OK:
+		a.id, a.version, a.done = t.GetId(), t.GetVersion(), t.GetDone()
+		if t == nil && r.operation != evidence.Delete {
+			a.verdict, a.status = open, "OK, without a task"
+		}
+	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange, codes.PermissionDenied, codes.Unimplemented:
+		a.verdict = refused
+	case codes.Aborted:
+		a.verdict = refused
+		if r.key != "" { // about the key, not the task
+			a.verdict = open
+		}
+	case codes.ResourceExhausted:
+		a.verdict = busy
+	default:
+		a.verdict = open
+	}
+	if a.verdict != done && !left.Load() {
+		a.verdict = unsent
+	}
+	return a
+}
+
+func (c rpc) call(ctx context.Context, r request) (*pb.Task, error) {
+	switch r.operation {
+	case evidence.Create:
+		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", r.key)
+		req := &pb.CreateTaskRequest{Title: r.title}
+		if r.priority != nil {
+			req.Priority = *r.priority
+		}
+		resp, err := c.tasks.CreateTask(ctx, req)
+		return resp.GetTask(), err
+	case evidence.Delete:
+		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
+		return nil, err
+	case evidence.Complete:
+		if !r.patch {
+			resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
+			return resp.GetTask(), err
+		}
+	}
+	req := &pb.UpdateTaskRequest{Id: r.id, ExpectedVersion: r.expected}
+	switch r.operation {
+	case evidence.Change:
+		req.Title, req.Priority = &r.title, r.priority
+	case evidence.Complete, evidence.Reopen:
+		req.Done = new(r.operation == evidence.Complete)
+	}
+	resp, err := c.tasks.UpdateTask(ctx, req)
+	return resp.GetTask(), err
+}
+
+// departure is the place in a call's context for whether its message left.
+type departure struct{}
+
+// departures notices messages on their way out: a call that failed before that
+// was never asked.
+type departures struct{}
+
+// TagRPC is part of stats.Handler.
+func (departures) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC is part of stats.Handler.
+func (departures) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if _, ok := s.(*stats.OutPayload); !ok {
+		return
+	}
+	if left, ok := ctx.Value(departure{}).(*atomic.Bool); ok {
+		left.Store(true)
+	}
+}
+
+// TagConn is part of stats.Handler.
+func (departures) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn is part of stats.Handler.
+func (departures) HandleConn(context.Context, stats.ConnStats) {}

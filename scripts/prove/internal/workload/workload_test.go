@@ -1,0 +1,220 @@
+package workload_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/workload"
+)
+
+func fast() float64 { return 0 }
+
+func config(changes int, targets ...workload.Target) workload.Config {
+	return workload.Config{
+		Seed: 7, Changes: changes, Hot: 5, Clients: 8, Targets: targets, Pace: fast, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func run(t *testing.T, cfg workload.Config) *workload.Workload {
+	t.Helper()
+	w := workload.New(cfg)
+	if err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w.Made() != cfg.Changes || len(w.Journal()) != cfg.Changes || w.InFlight() != 0 {
+		t.Fatalf("%d made, %d in the journal, %d in flight; want %d, as many, none", w.Made(), len(w.Journal()), w.InFlight(), cfg.Changes)
+	}
+	return w
+}
+
+// tally counts what a journal and a history have in common.
+func tally(calls []evidence.Call, what func(evidence.Call) string) map[string]int {
+	n := map[string]int{}
+	for _, c := range calls {
+		n[what(c)]++
+	}
+	return n
+}
+
+func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	w := run(t, config(3000, world.serve(t, 0, nil), world.serve(t, 1, nil)))
+	journal := w.Journal()
+
+	done := map[string]bool{}
+	for _, d := range world.history {
+		if d.operation == "create" || d.operation == "change" {
+			done[fmt.Sprint(d.operation, d.id, d.title)] = true
+		}
+	}
+	for _, c := range journal {
+		if c.Operation != evidence.Create && c.Operation != evidence.Change {
+			continue
+		}
+		name := fmt.Sprint(c.Operation, c.TaskID, c.Title)
+		if done[name] != (c.Outcome == evidence.Done) && c.Outcome != evidence.Unknown {
+			t.Errorf("call %d is %s, and done: %t", c.Number, c.Outcome, done[name])
+		}
+		delete(done, name)
+	}
+	for name := range done {
+		if journalHas(journal, name) == 0 {
+			t.Errorf("%s was done and nobody asked for it", name)
+		}
+	}
+	outcomes := tally(journal, func(c evidence.Call) string { return string(c.Outcome) })
+	if outcomes["refused"] < 20 || outcomes["done"] < 2700 || outcomes["unknown"] > 60 {
+		t.Errorf("outcomes: %v", outcomes)
+	}
+	ways := tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Via, c.Replica) })
+	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
+		if ways[way] < 600 {
+			t.Errorf("calls by way: %v", ways)
+		}
+	}
+	if n := tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
+		t.Errorf("%d completions, %d told", n, w.Completions())
+	}
+}
+
+func journalHas(journal []evidence.Call, name string) int {
+	return tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
+}
+
+func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	cfg := config(2000, world.serve(t, 0, nil))
+	w := run(t, cfg)
+	clients := map[int64]map[int]bool{}
+	for _, c := range w.Journal() {
+		if clients[c.TaskID] == nil {
+			clients[c.TaskID] = map[int]bool{}
+		}
+		clients[c.TaskID][c.Client] = true
+	}
+	for id := int64(1); id <= int64(cfg.Hot); id++ {
+		if len(clients[id]) < cfg.Clients/2 || world.tasks[id] == nil {
+			t.Errorf("task %d is used by clients %v, and is there: %t", id, clients[id], world.tasks[id] != nil)
+		}
+	}
+	for id, by := range clients {
+		if id > int64(cfg.Hot) && len(by) > 1 {
+			t.Errorf("task %d is a client's own, and used by %v", id, by)
+		}
+	}
+}
+
+func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, 1))
+	lose := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(10) == 0
+	}
+	w := run(t, config(1500, world.serve(t, 0, lose), world.serve(t, 1, lose)))
+	created := map[string]int{}
+	for _, d := range world.history {
+		if d.operation == "create" {
+			created[d.title]++
+		}
+	}
+	outcomes := map[evidence.Operation]map[evidence.Outcome]int{}
+	for _, c := range w.Journal() {
+		if outcomes[c.Operation] == nil {
+			outcomes[c.Operation] = map[evidence.Outcome]int{}
+		}
+		outcomes[c.Operation][c.Outcome]++
+		switch {
+		case c.Operation == evidence.Create && (c.Outcome != evidence.Done || created[c.Title] != 1):
+			t.Errorf("creation %d is %s, made %d times", c.Number, c.Outcome, created[c.Title])
+		case (c.Operation == evidence.Change || c.Operation == evidence.Reopen) && c.Tries != 1:
+			t.Errorf("%s %d was tried %d times", c.Operation, c.Number, c.Tries)
+		}
+	}
+	if outcomes[evidence.Change][evidence.Unknown] < 10 || outcomes[evidence.Reopen][evidence.Unknown] < 5 || outcomes[evidence.Delete][evidence.Done] < 20 {
+		t.Errorf("outcomes: %v", outcomes)
+	}
+}
+
+func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := listener.Addr().String()
+	listener.Close()
+	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
+	for _, c := range w.Journal() {
+		if c.Outcome == evidence.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestReadersSeeTheHotTasks(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	cfg := config(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
+	cfg.Pace = func() float64 { return 200 }
+	w := run(t, cfg)
+	if len(w.Reads()) < 5 {
+		t.Fatalf("%d reads", len(w.Reads()))
+	}
+	for _, r := range w.Reads() {
+		if len(r.Versions) != cfg.Hot || r.Versions[1] < 1 || r.Cache != "todo; hit" || !r.Ended.After(r.Began) {
+			t.Errorf("read %+v", r)
+		}
+	}
+}
+
+func TestTheSameSeedAsksForTheSame(t *testing.T) {
+	t.Parallel()
+	titles := func() []string {
+		world := newWorld()
+		cfg := config(300, world.serve(t, 0, nil))
+		cfg.Clients = 1
+		var all []string
+		for _, c := range run(t, cfg).Journal() {
+			all = append(all, fmt.Sprint(c.Via, c.Key, c.Title, c.Priority))
+		}
+		return all
+	}
+	first, second := titles(), titles()
+	for i := range first {
+		if first[i] != second[i] {
+			t.Fatalf("call %d: %s, then %s", i, first[i], second[i])
+		}
+	}
+}
+
+func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
+	t.Parallel()
+	world := newWorld()
+	cfg := config(100_000, world.serve(t, 0, nil))
+	cfg.Pace = func() float64 { return 300 }
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	w := workload.New(cfg)
+	if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Run: %v", err)
+	}
+	// At 300 a second half a second holds 150 calls.
+	if n := len(w.Journal()); n < 20 || n > 300 || n != w.Made() {
+		t.Errorf("%d in the journal, %d made", n, w.Made())
+	}
+}
