@@ -14,15 +14,18 @@ func (j *told) change(c *evidence.Call) string {
 		return j.state(c, fmt.Sprintf("priority %d", c.Priority), func(e *evidence.Event) bool { return e.Priority == c.Priority })
 	}
 	made := j.introduced[c.Title]
-	if wrong := j.often(c, len(made), max(1, c.Tries)); wrong != "" {
+	if wrong := j.often(c, len(made)); wrong != "" {
 		return wrong
 	}
 	for _, e := range made {
 		if e.TaskID != c.TaskID || e.Type != updated {
 			return fmt.Sprintf("its title came to task %d by %s", e.TaskID, e.Type)
 		}
+		if e.Priority != c.Priority {
+			return fmt.Sprintf("asked for priority %d, it made one of %d", c.Priority, e.Priority)
+		}
 	}
-	if c.Outcome == evidence.Done && c.Tries == 1 && c.Version != 0 && c.Version != made[0].Version {
+	if c.Outcome == evidence.Done && c.Version != 0 && c.Version != made[0].Version {
 		return fmt.Sprintf("it made version %d, and the answer shows %d", made[0].Version, c.Version)
 	}
 	return j.state(c, "its title", func(e *evidence.Event) bool { return e.Title == c.Title })

@@ -61,11 +61,11 @@ func frozenService(fault evidence.Fault) bool {
 
 // answered returns the event that a call made, when it is sure that it was this call.
 func (f *facts) answered(c *evidence.Call) *evidence.Event {
-	if c.Outcome != evidence.Done || c.Tries > 1 {
+	if c.Outcome != evidence.Done {
 		return nil
 	}
 	if c.Title != "" {
-		if made := f.introduced[c.Title]; len(made) == 1 {
+		if made := f.introduced[c.Title]; len(made) > 0 {
 			return made[0]
 		}
 		return nil

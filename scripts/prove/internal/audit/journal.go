@@ -76,7 +76,7 @@ func newJournal(f *facts, bad *findings) *told {
 // creation judges a call that asked for a task.
 func (j *told) creation(c *evidence.Call) string {
 	made := j.introduced[c.Title]
-	if wrong := j.often(c, len(made), 1); wrong != "" {
+	if wrong := j.often(c, len(made)); wrong != "" {
 		return wrong
 	}
 	if c.Key != "" {
@@ -117,9 +117,10 @@ func (j *told) key(c *evidence.Call, made []*evidence.Event) string {
 	return ""
 }
 
-// often judges how many times a call took effect. Each try may have, but for a
-// creation's.
-func (j *told) often(c *evidence.Call, times, most int) string {
+// often judges how many times a call took effect that is known by its title. Its
+// tries do not excuse a second time: a creation has its key, and a change is not
+// tried again when it may have happened.
+func (j *told) often(c *evidence.Call, times int) string {
 	switch {
 	case c.Outcome == evidence.Unknown && times == 0:
 		j.vanished++
@@ -130,7 +131,7 @@ func (j *told) often(c *evidence.Call, times, most int) string {
 	case c.Outcome == evidence.Done && times == 0:
 		return "it is not in the history"
 	}
-	if times > most {
+	if times > 1 {
 		return fmt.Sprintf("it happened %d times", times)
 	}
 	return ""

@@ -92,18 +92,19 @@ func newMakers(f *facts, hot map[int64]bool) *makers {
 	return m
 }
 
-// made tells whether the call's one try made the version that it was shown.
+// made tells whether the try that was answered made the version that it showed.
 func (m *makers) made(c *evidence.Call) bool {
-	if c.Outcome != evidence.Done || c.Tries > 1 {
-		return false
-	}
 	switch {
-	case c.Operation == evidence.Delete:
+	case c.Outcome != evidence.Done:
+		return false
+	case c.Operation == evidence.Change && c.Title != "":
+		return true // nobody else asked for it, and it was not tried again
+	case c.Tries > 1:
+		return false
+	case c.Operation == evidence.Delete || c.Operation == evidence.Create:
 		return true
 	case c.Version == 0:
 		return false
-	case c.Title != "":
-		return true // nobody else asked for it
 	}
 	return m.shown[version{c.TaskID, c.Version}] == 1 &&
 		!slices.ContainsFunc(m.unknown[c.TaskID], func(s span) bool { return s.meets(c.Began, c.Ended) })

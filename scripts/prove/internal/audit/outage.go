@@ -39,7 +39,7 @@ func outage(f *facts) Row {
 		longest = max(longest, o.Ended.Sub(o.Began))
 		for i := range f.Journal {
 			c := &f.Journal[i]
-			if c.Began.Before(o.Began) || c.Began.After(o.Ended) {
+			if c.Abandoned || c.Began.Before(o.Began) || c.Began.After(o.Ended) {
 				continue
 			}
 			if slices.ContainsFunc(others, func(s span) bool { return s.meets(c.Began, c.Ended) }) {

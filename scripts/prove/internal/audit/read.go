@@ -18,8 +18,6 @@ func records(ctx context.Context, brokers []string, topic string) ([]evidence.Re
 	cfg.ChannelBufferSize = 4096
 	cfg.Consumer.Fetch.Default = 4 << 20
 	cfg.Consumer.Return.Errors = true
-	// A transaction that was given up, or a record that was compacted away, would
-	// leave a gap; the offset before the end is then never delivered.
 	client, err := sarama.NewClient(brokers, cfg)
 	if err != nil {
 		return nil, err

@@ -84,7 +84,8 @@ type Call struct {
 	TaskID    int64  // 0 while a creation is not answered
 	Title     string // that it asks for, of a creation or a change: no other call asks for the same; else ""
 	Priority  int32
-	Tries     int
+	Tries     int  // a change is not tried again when it may have happened; the rest may be
+	Abandoned bool // the client hung up on its first try, sooner than it can be answered
 	Began     time.Time
 	Ended     time.Time
 	Outcome   Outcome
