@@ -105,7 +105,6 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Outbox.PurgeAfter > 0 {
 		background = append(background, newPurger(cfg, store, state, log, registry))
 	}
-
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), schema},
