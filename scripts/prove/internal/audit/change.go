@@ -93,8 +93,8 @@ type sort struct {
 	of   string // a type; updates of the priority alone are counted here, those of a title are known one by one
 }
 
-// changesOfNobody looks for changes that no call can have made: each try makes
-// one at most, and a task goes once.
+// changesOfNobody looks for changes that no call can have made. Each try of a
+// completion makes one at most, any other call one in all.
 func (j *told) changesOfNobody() {
 	tries, deletions := map[sort]int{}, map[int64]int{}
 	types := map[evidence.Operation]string{
@@ -105,7 +105,11 @@ func (j *told) changesOfNobody() {
 		if c.Outcome == evidence.Refused || c.Title != "" {
 			continue
 		}
-		tries[sort{c.TaskID, types[c.Operation]}] += max(1, c.Tries)
+		n := 1
+		if c.Operation == evidence.Complete {
+			n = max(1, c.Tries)
+		}
+		tries[sort{c.TaskID, types[c.Operation]}] += n
 		if c.Operation == evidence.Delete && c.Outcome == evidence.Done {
 			deletions[c.TaskID]++
 		}

@@ -54,30 +54,47 @@ type Point struct {
 // OK tells whether every promise was kept.
 func (v Verdict) OK() bool { return v.Passed }
 
-// WriteTable writes the verdict for a reader at a terminal: a line for each row,
-// and below a red one its first offenders.
+// WriteTable writes the verdict for a reader at a terminal: what was done to the
+// system, and a line for each row, with the first offenders below a red one.
 func (v Verdict) WriteTable(w io.Writer) error {
 	var out strings.Builder
-	columns := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	v.writeFaults(&out)
+	var table strings.Builder
+	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	for _, r := range v.Rows {
 		fmt.Fprintf(columns, "%s\t%s\t%s\n", mark(r.OK), r.Name, r.Figure)
 	}
 	_ = columns.Flush() // a Builder takes everything
-	lines := strings.SplitAfter(out.String(), "\n")
-	out.Reset()
+	lines := strings.SplitAfter(table.String(), "\n")
 	for i, r := range v.Rows {
 		out.WriteString(lines[i])
 		if r.OK {
 			continue
 		}
-		fmt.Fprintf(&out, "        promised: %s\n", r.Promise)
+		fmt.Fprintf(&out, "       promised: %s\n", r.Promise)
 		for _, detail := range r.Details {
-			fmt.Fprintf(&out, "        - %s\n", detail)
+			fmt.Fprintf(&out, "       - %s\n", detail)
 		}
 	}
 	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", mark(v.Passed), count(v.Changes), v.Duration, v.Seed)
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+func (v Verdict) writeFaults(out *strings.Builder) {
+	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST")
+	for _, t := range v.Faults {
+		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.Counted, t.Times, count(t.Requests), count(t.Behind), t.Longest)
+	}
+	_ = columns.Flush() // a Builder takes everything
+	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS")
+	for _, p := range v.Points {
+		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Times, p.Events)
+	}
+	_ = columns.Flush() // a Builder takes everything
+	out.WriteString("\n")
 }
 
 // WriteJSON writes the whole verdict.

@@ -32,7 +32,7 @@ func (c *client) make(ctx context.Context, number int) {
 	call := &c.w.journal[number]
 	*call = evidence.Call{
 		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id, Title: r.title,
-		Began: time.Now(),
+		Abandoned: p.abandon > 0, Began: time.Now(),
 	}
 	if p.grpc {
 		call.Via = "grpc"
