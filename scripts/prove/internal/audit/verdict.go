@@ -83,13 +83,13 @@ func (v Verdict) WriteTable(w io.Writer) error {
 
 func (v Verdict) writeFaults(out *strings.Builder) {
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST")
+	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST\n")
 	for _, t := range v.Faults {
 		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.Counted, t.Times, count(t.Requests), count(t.Behind), t.Longest)
 	}
 	_ = columns.Flush() // a Builder takes everything
 	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS")
+	fmt.Fprintf(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS\n")
 	for _, p := range v.Points {
 		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Times, p.Events)
 	}
