@@ -2,10 +2,10 @@
 
 package crashpoint
 
-// Reach says that the place name was reached, with so much in hand. It does
+// Reach says that a named place was reached, and what was in hand. It does
 // nothing in this build.
-func Reach(name, inHand string) {}
+func Reach(_, _ string) {}
 
 // Poison says that a handler is about to work on a record's value. It does
 // nothing in this build.
-func Poison(value []byte) {}
+func Poison(_ []byte) {}

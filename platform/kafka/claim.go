@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-
-	"example.com/todo/platform/crashpoint"
 )
 
 const (
@@ -21,7 +19,12 @@ const (
 	lasting = 5 * time.Second
 	// panicsAllowed is how often one record may panic before it is dead-lettered.
 	panicsAllowed = 5
+	// deathsAllowed is the same for processes that died with the record as the
+	// only one in hand.
+	deathsAllowed = 5
 )
+
+var errDied = fmt.Errorf("the process died while handling it, %d times in a row", deathsAllowed)
 
 // claim is one partition for the length of one session.
 type claim struct {
@@ -31,6 +34,7 @@ type claim struct {
 	lasting context.Context // the session's, and a little longer
 	source  sarama.ConsumerGroupClaim
 	mark    func(offset int64) // the group's offset, committed about every second
+	hand    hand
 
 	oldest   int64 // the log's start when the session began
 	floor    int64 // the lowest offset that the ledger may give: where the handler was left
@@ -40,7 +44,41 @@ type claim struct {
 
 // run works through the partition until the session ends, which is no error.
 func (c *claim) run() error {
-	ledger, hasLedger := c.group.handler.(Ledger)
+	if !c.takeOver() {
+		return nil
+	}
+	err := c.read()
+	if errors.Is(err, errHung) {
+		return err // the mark stays: it says what has to be handled one by one
+	}
+	if err := c.hand.leave(c.session); err != nil {
+		c.log.Debug("the mark of what was in hand could not be removed", "error", err)
+	}
+	return err
+}
+
+// takeOver finds out what the partition's last reader left in hand. It is false
+// when the session has ended.
+func (c *claim) takeOver() bool {
+	held := holdup{log: c.log, what: "asking what the last reader had in hand", offset: c.position}
+	for {
+		left, err := c.hand.takeOver(c.session, c.position)
+		if err == nil {
+			held.over()
+			if !left.empty() {
+				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
+					"from", left.From, "to", left.To, "deaths", c.hand.Deaths)
+			}
+			return true
+		}
+		held.failed(err)
+		if held.pause.wait(c.session) != nil {
+			return false
+		}
+	}
+}
+
+func (c *claim) read() error {
 	ticker := time.NewTicker(idleCheck)
 	defer ticker.Stop()
 	gathering, stop := context.WithCancel(c.session)
@@ -63,14 +101,26 @@ func (c *claim) run() error {
 				return err
 			}
 		case <-ticker.C:
-			if hasLedger && !busy {
-				if err := errors.Join(c.tellFollower(), c.checkLedger(ledger)); err != nil {
+			if !busy {
+				if err := c.idle(); err != nil {
 					return err
 				}
 			}
 			busy = false
 		}
 	}
+}
+
+// idle sees to what can wait. Its error asks for the session's end.
+func (c *claim) idle() error {
+	if err := c.hand.leave(c.session); err != nil {
+		c.log.Debug("the mark of what was in hand could not be removed", "error", err)
+	}
+	ledger, ok := c.group.handler.(Ledger)
+	if !ok {
+		return nil
+	}
+	return errors.Join(c.tellFollower(), c.checkLedger(ledger))
 }
 
 // work is done when every record is handled, dead-lettered or passed over, or
@@ -81,8 +131,14 @@ func (c *claim) work(batch []Record) error {
 	c.group.instruments.count(passedOver, all-len(rest))
 	e := &effort{rest: rest, held: c.newHoldup()}
 	for len(e.rest) > 0 {
-		chunk := e.next()
-		count, err := c.handle(chunk)
+		if c.hand.deathsOf(e.rest[0]) >= deathsAllowed {
+			if !c.putAside(e, errDied) {
+				return c.tellFollower()
+			}
+			continue
+		}
+		chunk := c.hand.next(e.rest)
+		count, err := c.attempt(chunk)
 		if count > 0 {
 			e.held.over()
 			c.group.instruments.count(handled, count)
@@ -90,7 +146,7 @@ func (c *claim) work(batch []Record) error {
 			c.done(c.floor)
 			e.rest = e.rest[count:]
 		}
-		if errors.Is(err, Fenced) {
+		if errors.Is(err, Fenced) || errors.Is(err, errTaken) || errors.Is(err, errHung) {
 			return err
 		}
 		if err != nil && !c.cope(e, len(chunk)-count, err) {
@@ -122,16 +178,8 @@ func (c *claim) tellFollower() error {
 
 // effort is a batch being worked through.
 type effort struct {
-	rest     []Record
-	oneByOne bool // since a batch panicked: to find the record that did it
-	held     holdup
-}
-
-func (e *effort) next() []Record {
-	if e.oneByOne {
-		return e.rest[:1]
-	}
-	return e.rest
+	rest []Record
+	held holdup
 }
 
 func (c *claim) newHoldup() holdup { return holdup{log: c.log, what: "handling a record"} }
@@ -140,28 +188,32 @@ func (c *claim) newHoldup() holdup { return holdup{log: c.log, what: "handling a
 // handler had suspects in hand. It is false when the session has ended.
 func (c *claim) cope(e *effort, suspects int, err error) bool {
 	e.held.offset = e.rest[0].Offset
-	if isPanic(err) && suspects > 1 {
+	switch {
+	case isPanic(err) && suspects > 1:
 		e.held.failed(err)
-		e.held = c.newHoldup()
-		e.oneByOne = true
-		c.group.instruments.retries.Inc()
-		return c.session.Err() == nil
-	}
-	lastPanic := isPanic(err) && e.held.panics+1 == panicsAllowed
-	if !isPermanent(err) && !lastPanic {
+		e.held = c.newHoldup() // it may have been any of them
+	case isPermanent(err), isPanic(err) && c.hand.Panics >= panicsAllowed:
+		return c.putAside(e, err)
+	default:
 		e.held.failed(err)
 		if e.held.pause.wait(c.session) != nil {
 			return false
 		}
-		c.group.instruments.retries.Inc()
-		return true
 	}
-	if !c.bury(e.rest[0], e.held.attempts+1, err) {
+	c.group.instruments.retries.Inc()
+	return c.session.Err() == nil
+}
+
+// putAside dead-letters the first of the records left. It is false when the
+// session has ended.
+func (c *claim) putAside(e *effort, cause error) bool {
+	record := e.rest[0]
+	if !c.bury(record, c.hand.tries(record), cause) {
 		return false
 	}
 	e.held = c.newHoldup()
 	c.group.instruments.count(deadLettered, 1)
-	c.done(e.rest[0].Offset + 1)
+	c.done(record.Offset + 1)
 	e.rest = e.rest[1:]
 	return true
 }
@@ -169,35 +221,9 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 func (c *claim) done(position int64) {
 	c.position = position
 	c.progress = true
+	c.hand.passed(position)
 	c.group.instruments.lag.reached(c.source.Partition(), position)
 	c.mark(position)
-}
-
-// handle calls the handler and holds it to its contract.
-func (c *claim) handle(batch []Record) (count int, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			count, err = 0, &panicked{value: value, stack: debug.Stack()}
-		}
-	}()
-	crashpoint.Reach(crashpoint.BeforeEffect, batch[0].place())
-	for _, record := range batch {
-		crashpoint.Poison(record.Value)
-	}
-	count, err = c.group.handler.Handle(c.lasting, batch)
-	if count > 0 {
-		crashpoint.Reach(crashpoint.AfterEffect, batch[0].place())
-	}
-	switch {
-	case count < 0 || count > len(batch):
-		return 0, fmt.Errorf("the handler says it handled %d of %d records", count, len(batch))
-	case err == nil && count < len(batch):
-		return count, fmt.Errorf("the handler stopped at %d of %d records and gave no error", count, len(batch))
-	case err != nil && count == len(batch) && !errors.Is(err, Fenced):
-		c.log.Error("the handler gave an error about no record", "error", err)
-		return count, nil
-	}
-	return count, err
 }
 
 // checkLedger returns an error when the ledger is not where the handler was left.

@@ -30,10 +30,11 @@ func (s script) Start(_ context.Context, _ int32, oldest, newest int64) (int64, 
 // source is a claim of Sarama's without a Kafka.
 type source struct {
 	sarama.ConsumerGroupClaim
-	messages chan *sarama.ConsumerMessage
+	partition int32
+	messages  chan *sarama.ConsumerMessage
 }
 
-func (s source) Partition() int32                         { return 0 }
+func (s source) Partition() int32                         { return s.partition }
 func (s source) HighWaterMarkOffset() int64               { return 100 }
 func (s source) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
 
@@ -48,16 +49,24 @@ type played struct {
 
 // play begins with these records there already: they are one batch.
 func play(t *testing.T, s script, offsets ...int64) *played {
-	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq"}
-	group := NewGroup(cfg, s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return playIn(t, newTestGroup(s, nil), 0, offsets...)
+}
+
+func newTestGroup(h Handler, inHand InHand) *Group {
+	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq", InHand: inHand}
+	return NewGroup(cfg, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+}
+
+func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *played {
 	session, end := context.WithCancel(t.Context())
 	afterwards, cancel := outlive(session, lasting)
 	messages := make(chan *sarama.ConsumerMessage, 100)
 	p := &played{messages: messages, end: end, result: make(chan error, 1)}
 	p.claim = &claim{
 		group: group, log: group.log, session: session, lasting: afterwards,
-		source:   source{messages: messages},
+		source:   source{partition: partition, messages: messages},
 		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
+		hand:     group.newHand(partition),
 		position: 10, floor: 10,
 	}
 	p.send(offsets...)
@@ -71,7 +80,7 @@ func play(t *testing.T, s script, offsets ...int64) *played {
 
 func (p *played) send(offsets ...int64) {
 	for _, offset := range offsets {
-		p.messages <- &sarama.ConsumerMessage{Topic: "things", Offset: offset}
+		p.messages <- &sarama.ConsumerMessage{Topic: "things", Partition: p.source.Partition(), Offset: offset}
 	}
 }
 

@@ -2,14 +2,17 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 )
 
 // GroupConfig says what a Group reads.
@@ -18,6 +21,8 @@ type GroupConfig struct {
 	Group string // the consumer group's name
 	Topic string // what it reads
 	DLQ   string // the topic for records that can not be handled
+	// InHand finds out which record kills the process; none when it is nil.
+	InHand InHand
 }
 
 // Group reads a topic as a member of a consumer group and has a Handler do the
@@ -31,6 +36,9 @@ type Group struct {
 	presence    *presence
 	dlq         *Producer
 	surveyor    *surveyor
+	holder      string              // names this group, in this process, in its marks
+	steps       atomic.Int64        // numbers them
+	room        *semaphore.Weighted // for the calls of the handler
 }
 
 // NewGroup returns a group that joins when it is run. A handler that is a
@@ -46,6 +54,8 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 		presence:    &presence{log: log},
 		dlq:         NewProducer(cfg.Config),
 		surveyor:    newSurveyor(cfg.Config, cfg.Topic),
+		holder:      rand.Text(),
+		room:        semaphore.NewWeighted(everyone),
 	}
 }
 
@@ -54,7 +64,9 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 // and returns nil. It waits for Kafka whenever that is away. Any other error is
 // one that waiting does not cure: a *TopicError when the topic or the one for
 // dead letters is missing at the start, or the topic has another number of
-// partitions than configured, or settings that make no sense. A Group runs once.
+// partitions than configured, settings that make no sense, or a handler that does
+// not return: the process must end, for that handler still holds what it holds.
+// A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
 	defer func() { _ = g.dlq.Close() }()
 	defer g.surveyor.close()
@@ -62,7 +74,7 @@ func (g *Group) Run(ctx context.Context) error {
 	var between pause
 	for ctx.Err() == nil {
 		err := g.attend(ctx, &between)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !errors.Is(err, errHung) {
 			break
 		}
 		if fatal(err) {
@@ -83,6 +95,15 @@ func (g *Group) Ready(context.Context) error { return g.presence.err() }
 // Ends returns for each partition of the topic the offset that the next record
 // will get. It works before and during Run, and asks Kafka each time.
 func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
+
+func (g *Group) newHand(partition int32) hand {
+	return hand{
+		mark:      mark{Holder: g.holder},
+		store:     g.cfg.InHand,
+		partition: partition,
+		step:      func() int64 { return g.steps.Add(1) },
+	}
+}
 
 // followEnds keeps the lag known, until the returned function is called.
 func (g *Group) followEnds(ctx context.Context) (stop func()) {
@@ -118,6 +139,8 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 		session := &session{group: g, conn: conn, farewell: farewell}
 		err := members.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
+		case errors.Is(session.why, errHung):
+			return session.why
 		case ctx.Err() != nil:
 			return nil
 		case fatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
@@ -162,7 +185,7 @@ func (g *Group) transient(err error) bool {
 func fatal(err error) bool {
 	var wrong *TopicError
 	var misconfigured sarama.ConfigurationError
-	return errors.As(err, &wrong) || errors.As(err, &misconfigured)
+	return errors.As(err, &wrong) || errors.As(err, &misconfigured) || errors.Is(err, errHung)
 }
 
 // drain logs what Sarama reports on the side: refusals as warnings, the same

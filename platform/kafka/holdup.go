@@ -14,8 +14,7 @@ type holdup struct {
 	offset int64
 
 	pause    pause
-	attempts int // that failed, panics among them
-	panics   int
+	attempts int // that failed
 	since    time.Time
 }
 
@@ -23,7 +22,6 @@ func (h *holdup) failed(err error) {
 	h.attempts++
 	var caught *panicked
 	if errors.As(err, &caught) {
-		h.panics++
 		h.log.Error(h.what+" panicked", "offset", h.offset, "error", err, "stack", string(caught.stack))
 	}
 	if h.attempts == 1 {
@@ -37,6 +35,6 @@ func (h *holdup) over() {
 		h.log.Info(h.what+" succeeded at last", "offset", h.offset, "attempts", h.attempts+1,
 			"after", time.Since(h.since).Round(time.Millisecond))
 	}
-	h.attempts, h.panics = 0, 0
+	h.attempts = 0
 	h.pause.reset()
 }

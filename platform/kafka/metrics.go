@@ -14,6 +14,7 @@ type instruments struct {
 	records *prometheus.CounterVec
 	retries prometheus.Counter
 	gone    prometheus.Counter
+	hung    prometheus.Counter
 	lag     *lag
 }
 
@@ -32,12 +33,16 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_gone_records_total", ConstLabels: labels,
 			Help: "Records that the log dropped before the group had read them.",
 		}),
+		hung: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_hung_handlers_total", ConstLabels: labels,
+			Help: "Times that the handler did not return, and the process was ended for it.",
+		}),
 		lag: newLag(labels),
 	}
 	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
 		i.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(i.records, i.retries, i.gone, i.lag)
+	reg.MustRegister(i.records, i.retries, i.gone, i.hung, i.lag)
 	return i
 }
 

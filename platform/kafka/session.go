@@ -78,6 +78,7 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 		mark: func(offset int64) {
 			members.MarkOffset(source.Topic(), partition, offset, "")
 		},
+		hand:     s.group.newHand(partition),
 		oldest:   begin.oldest,
 		floor:    begin.floor,
 		position: begin.offset,
@@ -88,7 +89,7 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.progress = s.progress || c.progress
-	if err != nil && s.why == nil {
+	if err != nil && (s.why == nil || errors.Is(err, errHung)) {
 		s.why = fmt.Errorf("partition %d: %w", partition, err)
 	}
 	return nil

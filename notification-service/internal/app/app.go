@@ -41,6 +41,7 @@ func Run(ctx context.Context, cfg Config) error {
 	handler := consumer.New(service, offsets, ends, log, registry)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
+		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name),
 	}, handler, log, registry)
 
 	opsServer, err := ops.Listen(cfg.Ops, log, registry,

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
 
@@ -115,7 +116,10 @@ func (w World) run(group, topic string, build func(Survey) kafka.Handler) (stop 
 	w.Helper()
 	var member *kafka.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.Ends(ctx) })
-	cfg := kafka.GroupConfig{Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ}
+	cfg := kafka.GroupConfig{
+		Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ,
+		InHand: redis.NewMarks(w.Redis, w.Prefix, group),
+	}
 	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	ended := make(chan error, 1)

@@ -1,0 +1,47 @@
+package redis
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+//go:embed swap.lua
+var swapLua string
+
+var swapScript = goredis.NewScript(swapLua)
+
+// Marks is a kafka.InHand: the marks of one consumer group, by partition, in
+// the hash inflight:<group>.
+type Marks struct {
+	client goredis.UniversalClient
+	key    string
+}
+
+// NewMarks returns the group's marks under prefix.
+func NewMarks(client goredis.UniversalClient, prefix, group string) *Marks {
+	return &Marks{client: client, key: prefix + "inflight:" + group}
+}
+
+// Mark returns the partition's mark, or "" when there is none.
+func (m *Marks) Mark(ctx context.Context, partition int32) (string, error) {
+	mark, err := m.client.HGet(ctx, m.key, strconv.Itoa(int(partition))).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return "", fmt.Errorf("read the mark of partition %d: %w", partition, err)
+	}
+	return mark, nil
+}
+
+// Swap makes next the partition's mark if it still is old, and tells whether it
+// was. "" is no mark.
+func (m *Marks) Swap(ctx context.Context, partition int32, old, next string) (bool, error) {
+	swapped, err := swapScript.Run(ctx, m.client, []string{m.key}, partition, old, next).Bool()
+	if err != nil {
+		return false, fmt.Errorf("change the mark of partition %d: %w", partition, err)
+	}
+	return swapped, nil
+}
