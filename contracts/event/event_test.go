@@ -68,6 +68,21 @@ func TestMarshalRefusesWhatParseWouldRefuse(t *testing.T) {
 	}
 }
 
+func TestTheLongestTitleFitsTenTimes(t *testing.T) {
+	t.Parallel()
+	title := strings.Repeat("\u2028", 500) // of what a title may contain the longest on the wire
+	e := goldens()["completed_by_user.json"]
+	e.TaskTitle, e.Task.Title = title, title
+	wire, err := e.Marshal()
+	if err != nil || len(wire) > event.MaxBytes/10 {
+		t.Errorf("%d bytes, %v", len(wire), err)
+	}
+	e.Task.Title = strings.Repeat("x", event.MaxBytes)
+	if _, err := e.Marshal(); err == nil {
+		t.Error("Marshal writes more than Parse reads")
+	}
+}
+
 func TestOneTaskHasOneKey(t *testing.T) {
 	t.Parallel()
 	if got := event.Key(42); got != "task-42" {

@@ -27,7 +27,11 @@ func (e Event) Marshal() ([]byte, error) {
 	if err := encoder.Encode(e); err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	wire := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	if len(wire) > MaxBytes {
+		return nil, errTooLong
+	}
+	return wire, nil
 }
 
 // check refuses values that no event has.

@@ -10,18 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-var errNoObject = errors.New("event: not a JSON object")
+// MaxBytes is the longest event on the wire. Today's longest, with 500 characters
+// that all need escapes, has a tenth of it; what is longer did not come from a
+// producer of events.
+const MaxBytes = 64 << 10
+
+var (
+	errNoObject = errors.New("event: not a JSON object")
+	errTooLong  = fmt.Errorf("event: longer than %d bytes", MaxBytes)
+)
 
 // Parse reads an event from the wire, in today's shape or in that of older
 // producers, {type, task_id, task_title, timestamp}. A null in a field that may
 // be absent is an absence.
 //
 // Fields it does not know are passed over and types it does not know are
-// accepted (see Known). What is not JSON, not valid UTF-8, or has a required
-// field missing or a field of the wrong type or out of range is refused: it
-// will never be readable, so trying again is in vain. The error names the field
-// and never quotes the data, which may be long or secret.
+// accepted (see Known). What is longer than MaxBytes, not JSON, not valid UTF-8,
+// or has a required field missing or a field of the wrong type or out of range
+// is refused: it will never be readable, so trying again is in vain. The error
+// names the field and never quotes the data, which may be long or secret.
 func Parse(data []byte) (Event, error) {
+	if len(data) > MaxBytes {
+		return Event{}, errTooLong
+	}
 	if !utf8.Valid(data) {
 		return Event{}, errors.New("event: invalid UTF-8")
 	}

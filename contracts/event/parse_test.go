@@ -52,6 +52,13 @@ func eventWithTask(replaced, field string) string {
 	return eventWith("", `"task":{`+strings.Join(all, ",")+`}`)
 }
 
+// sized returns an event of n bytes, most of them its title.
+func sized(n int) string { return eventWith("task_title", `"task_title":"`+padding(n)+`"`) }
+
+func padding(n int) string {
+	return strings.Repeat("x", n-len(eventWith("task_title", `"task_title":""`)))
+}
+
 // noise returns n bytes without meaning, always the same.
 func noise(n int) string {
 	source := rand.NewChaCha8([32]byte{1})
@@ -63,21 +70,22 @@ func noise(n int) string {
 // refused returns inputs that are no event, each with a part of the error.
 func refused() map[string]struct{ data, err string } {
 	return map[string]struct{ data, err string }{
-		"nothing":            {"", "not a JSON object"},
-		"spaces":             {" \n", "not a JSON object"},
-		"rubbish":            {"rubbish", "not a JSON object"},
-		"half an event":      {`{"type":"task.comp`, "not a JSON object"},
-		"two events":         {eventWith("", "") + eventWith("", ""), "not a JSON object"},
-		"null":               {"null", "not a JSON object"},
-		"array":              {"[" + eventWith("", "") + "]", "not a JSON object"},
-		"number":             {"7", "not a JSON object"},
-		"string":             {`"task.completed"`, "not a JSON object"},
-		"invalid UTF-8":      {eventWith("task_title", "\"task_title\":\"\xff\""), "UTF-8"},
-		"900 kB of noise":    {noise(900_000), "UTF-8"},
-		"900 kB of brackets": {strings.Repeat("[", 900_000), "not a JSON object"},
-		"90 kB of digits":    {eventWith("task_id", `"task_id":`+strings.Repeat("9", 90_000)), "task_id must be an integer"},
-		"900 kB of letters":  {strings.Repeat("a", 900_000), "not a JSON object"},
-		"empty object":       {"{}", "type is missing"},
+		"nothing":           {"", "not a JSON object"},
+		"spaces":            {" \n", "not a JSON object"},
+		"rubbish":           {"rubbish", "not a JSON object"},
+		"half an event":     {`{"type":"task.comp`, "not a JSON object"},
+		"two events":        {eventWith("", "") + eventWith("", ""), "not a JSON object"},
+		"null":              {"null", "not a JSON object"},
+		"array":             {"[" + eventWith("", "") + "]", "not a JSON object"},
+		"number":            {"7", "not a JSON object"},
+		"string":            {`"task.completed"`, "not a JSON object"},
+		"invalid UTF-8":     {eventWith("task_title", "\"task_title\":\"\xff\""), "UTF-8"},
+		"60 kB of noise":    {noise(60_000), "UTF-8"},
+		"60 kB of brackets": {strings.Repeat("[", 60_000), "not a JSON object"},
+		"60 kB of digits":   {eventWith("task_id", `"task_id":`+strings.Repeat("9", 60_000)), "task_id must be an integer"},
+		"60 kB of letters":  {strings.Repeat("a", 60_000), "not a JSON object"},
+		"900 kB of noise":   {noise(900_000), "longer than"},
+		"empty object":      {"{}", "type is missing"},
 
 		"no type":                    {eventWith("type", ""), "type is missing"},
 		"type null":                  {eventWith("type", `"type":null`), "type is missing"},
@@ -147,6 +155,7 @@ func TestParseRefusesMoreThanTheSchemaCanSay(t *testing.T) {
 	tests := map[string]string{
 		"an integer with a fraction part": eventWith("task_id", `"task_id":1.0`),
 		"an integer with an exponent":     eventWith("task_id", `"task_id":1e2`),
+		"a byte too many":                 sized(event.MaxBytes + 1),
 		"the year 0":                      eventWith("timestamp", `"timestamp":"0000-06-01T00:00:00Z"`),
 		"the zero time":                   eventWith("timestamp", `"timestamp":"0001-01-01T00:00:00Z"`),
 		"the year 10000 in UTC":           eventWith("timestamp", `"timestamp":"9999-12-31T23:59:59-01:00"`),
@@ -180,6 +189,7 @@ func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
 		"nulls for absences":        {eventWith("", `"id":null,"user_id":null,"task":null`), older},
 		"a name with escapes":       {strings.Replace(eventWith("", ""), `"type"`, `"\u0074ype"`, 1), older},
 		"a name twice":              {eventWith("", `"type":"task.deleted","task_id":2`), older},
+		"as long as can be":         {sized(event.MaxBytes), with(func(e *event.Event) { e.TaskTitle = padding(event.MaxBytes) })},
 		"quotes and brackets":       {eventWith("", `"mood":["}",{"]":"\\\""},"{"]`), older},
 		"spaces around and inside":  {" \n" + strings.ReplaceAll(eventWith("", ""), ",", " ,\n\t") + "\r\n", older},
 		"another zone":              {eventWith("timestamp", `"timestamp":"2026-01-15T12:00:00+02:00"`), older},
