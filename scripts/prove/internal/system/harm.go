@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -17,9 +18,12 @@ func (m *Member) Up(ctx context.Context) error {
 	return m.Await(ctx)
 }
 
+// Start has the program run, without waiting for it.
+func (m *Member) Start() { m.want(true) }
+
 // Await returns once the program serves.
 func (m *Member) Await(ctx context.Context) error {
-	var last error
+	last := errors.New("it was not asked")
 	for ctx.Err() == nil {
 		if last = m.Ready(ctx); last == nil {
 			return nil

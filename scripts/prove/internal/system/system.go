@@ -141,6 +141,11 @@ func (s *System) Replicas(service string) []Replica {
 	return found
 }
 
+// Third returns the third member of a consumer's group, which does not run at first.
+func (s *System) Third(service string) *Member {
+	return s.Member(fmt.Sprintf("%s-%d", service, replicas+1))
+}
+
 func (s *System) assemble(ctx context.Context) error {
 	if err := errors.Join(os.MkdirAll(s.bin(), 0o755), os.MkdirAll(s.log(), 0o755)); err != nil {
 		return err
@@ -230,6 +235,17 @@ func (s *System) StartServices(ctx context.Context) error {
 		}
 	}
 	return group.Wait()
+}
+
+// StopConsumers stops the consumers as an operator would, until StartServices is called.
+func (s *System) StopConsumers(ctx context.Context) {
+	var stopping sync.WaitGroup
+	for _, m := range s.members {
+		if strings.HasPrefix(m.name, Notification) || strings.HasPrefix(m.name, Stats) {
+			stopping.Go(func() { m.Stop(ctx) })
+		}
+	}
+	stopping.Wait()
 }
 
 // build makes the services with the places where they may be told to die.

@@ -1,0 +1,101 @@
+package fault
+
+import (
+	"time"
+
+	"example.com/todo/scripts/prove/internal/system"
+)
+
+// long is from how many changes on a run takes its time.
+const long = 100_000
+
+// full is every fault, once or more: for 20,000 changes within some minutes, for many more at length.
+func full(changes int) Scenario {
+	s := Scenario{Name: "full", Says: "every fault", Changes: 20_000, Copies: 0.1, Again: true}
+	crashes, rounds := 3, 1
+	frozen, redis, kafka := 24*time.Second, 20*time.Second, 20*time.Second
+	if changes >= long {
+		crashes, rounds = 20, 5
+		frozen, redis, kafka = time.Minute, 5*time.Minute, 10*time.Minute
+	}
+	s.Stages = []Stage{
+		{Name: "calm", Takes: 3 * time.Second, Tracks: []Track{{{Do: Calm, For: 3 * time.Second}}}},
+		crashing(crashes),
+	}
+	for range rounds {
+		s.Stages = append(s.Stages, links(), kills(), freezes(frozen), coming())
+	}
+	s.Stages = append(s.Stages,
+		Stage{Name: "Redis is away", Takes: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: system.Redis, For: redis}}}},
+		Stage{Name: "Kafka is away", Takes: kafka + 15*time.Second, Tracks: []Track{{{Do: Outage, Target: system.Kafka, For: kafka}}}},
+	)
+	return s
+}
+
+func crashing(times int) Stage {
+	return Stage{
+		Name: "crash points", Takes: time.Duration(times) * 15 * time.Second,
+		Tracks: []Track{
+			{{Do: Crash, Target: system.Todo, Points: todoPoints, Times: times}},
+			{{Do: Crash, Target: system.Notification, Points: notificationPoints, Times: times}},
+			{{Do: Crash, Target: system.Stats, Points: consumerPoints, Times: times}},
+		},
+	}
+}
+
+func links() Stage {
+	const rest = time.Second
+	harms := func(server string) Track {
+		return Track{
+			{Do: Delay, Target: server, For: 2 * time.Second, Every: rest},
+			{Do: Stall, Target: server, For: 2 * time.Second, Every: rest},
+			{Do: DropAnswers, Target: server, Times: 3, Every: rest},
+			{Do: Cut, Target: server, Times: 3, Every: rest},
+		}
+	}
+	stage := Stage{Name: "links", Takes: 15 * time.Second, Tracks: []Track{{{Do: Poison}}}}
+	for _, server := range system.Servers {
+		stage.Tracks = append(stage.Tracks, harms(server))
+	}
+	return stage
+}
+
+func kills() Stage {
+	track := Track{}
+	for _, target := range []string{
+		system.Todo, system.Notification, system.Stats, system.RedisCache, system.Redis, system.Postgres, system.Kafka,
+	} {
+		track = append(track, Step{Do: Kill, Target: target})
+	}
+	return Stage{Name: "kills", Takes: 30 * time.Second, Tracks: []Track{track}}
+}
+
+// freezes last past the session timeout of the groups, which is 10 s. Servers are frozen when nobody
+// waits for another replica of todo-service to take over.
+func freezes(sender time.Duration) Stage {
+	const past = 12 * time.Second
+	return Stage{Name: "freezes", Takes: sender + 3*time.Second, Tracks: []Track{
+		{{Do: Freeze, Target: Sender, For: sender}},
+		{{Do: Freeze, Target: system.Notification + "-1", For: past}},
+		{{Do: Freeze, Target: system.Stats + "-2", For: past}},
+	}}
+}
+
+// coming has the groups share their work anew every 2 s, while servers freeze and forget.
+func coming() Stage {
+	shares := func(service string) Track {
+		return Track{{Do: Rebalance, Target: service, Times: 10, Every: 2 * time.Second}}
+	}
+	const still = 4 * time.Second
+	return Stage{Name: "rebalances", Takes: 28 * time.Second, Tracks: []Track{
+		shares(system.Notification), shares(system.Stats),
+		{
+			{Do: Flush, Target: system.RedisCache},
+			{Do: Freeze, Target: system.RedisCache, For: still},
+			{Do: Freeze, Target: system.Postgres, For: still},
+			{Do: Flush, Target: system.Redis, Every: 2 * time.Second},
+			{Do: Freeze, Target: system.Redis, For: still},
+			{Do: Freeze, Target: system.Kafka, For: still},
+		},
+	}}
+}

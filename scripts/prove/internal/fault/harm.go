@@ -1,0 +1,137 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/todo/scripts/prove/internal/link"
+	"example.com/todo/scripts/prove/internal/system"
+)
+
+const (
+	wellLimit = time.Minute            // for a program to serve again
+	held      = 200 * time.Millisecond // by a delayed link
+	dropping  = 300 * time.Millisecond // of answers, before the cut
+)
+
+// member is the program that a step means.
+func (i *Injector) member(s Step, random *rand.Rand) *system.Member {
+	name := s.Target
+	if strings.HasSuffix(name, "-service") {
+		replicas := i.System.Replicas(name)
+		name = replicas[random.IntN(len(replicas))].Name
+	}
+	return i.System.Member(name)
+}
+
+func (i *Injector) harmMember(ctx context.Context, s Step, random *rand.Rand) error {
+	if s.Target == Sender {
+		return i.freezeSender(ctx, s)
+	}
+	m := i.member(s, random)
+	return i.fault(ctx, s.Do, m.Name(), func() error {
+		switch s.Do {
+		case Kill:
+			m.Kill()
+		case Outage:
+			m.Hold()
+			wait(ctx, s.For)
+			m.Start()
+		default:
+			m.Freeze()
+			wait(ctx, s.For)
+			m.Thaw()
+		}
+		return i.well(ctx, m)
+	})
+}
+
+// well waits until a program serves.
+func (i *Injector) well(ctx context.Context, m *system.Member) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, wellLimit, fmt.Errorf("not well after %s", wellLimit))
+	defer cancel()
+	return m.Await(ctx)
+}
+
+// freezeSender freezes the replica that is sending events: that holds the right to when it is frozen.
+func (i *Injector) freezeSender(ctx context.Context, s Step) error {
+	const tries = 2000
+	for range tries {
+		name, err := i.Gauge.Sender(ctx)
+		if err != nil || name == "" {
+			wait(ctx, time.Millisecond)
+			continue
+		}
+		m := i.System.Member(name)
+		m.Freeze()
+		if still, err := i.Gauge.Sender(ctx); err != nil || still != name {
+			m.Thaw()
+			continue
+		}
+		return i.fault(ctx, Freeze, name, func() error {
+			wait(ctx, s.For)
+			m.Thaw()
+			return i.well(ctx, m)
+		})
+	}
+	return fmt.Errorf("nobody was met while sending, in %d tries", tries)
+}
+
+func (i *Injector) harmLink(ctx context.Context, s Step) error {
+	l := i.System.Link(s.Target)
+	return i.fault(ctx, s.Do, s.Target, func() error {
+		switch s.Do {
+		case Delay:
+			l.Delay(held)
+			wait(ctx, s.For)
+			l.Delay(0)
+		case Stall:
+			l.Set(link.Stall)
+			wait(ctx, s.For)
+			l.Set(link.Pass)
+		case DropAnswers:
+			l.Set(link.DropAnswers)
+			wait(ctx, max(dropping, s.For))
+			l.Cut()
+			l.Set(link.Pass)
+		default:
+			l.Cut()
+		}
+		return nil
+	})
+}
+
+// flush empties a Redis server that this run started, and no other.
+func (i *Injector) flush(ctx context.Context, s Step) error {
+	m := i.System.Member(s.Target)
+	client := redis.NewClient(&redis.Options{Addr: i.System.RedisAddr(s.Target), MaxRetries: -1})
+	defer func() { _ = client.Close() }()
+	info, err := client.Info(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	if own := "process_id:" + strconv.Itoa(m.PID()); !slices.Contains(strings.Split(info, "\r\n"), own) {
+		return fmt.Errorf("the server on %s is not the one that was started here", i.System.RedisAddr(s.Target))
+	}
+	return i.fault(ctx, Flush, s.Target, func() error { return client.FlushAll(ctx).Err() })
+}
+
+// rebalance has a third member join the group of a service, or leave it.
+func (i *Injector) rebalance(ctx context.Context, s Step) error {
+	third := i.System.Third(s.Target)
+	return i.fault(ctx, Rebalance, s.Target, func() error {
+		if third.PID() != 0 {
+			third.Stop(ctx)
+			return nil
+		}
+		third.Start()
+		return i.well(ctx, third)
+	})
+}

@@ -1,0 +1,111 @@
+package fault
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/system"
+)
+
+// Places at which the services may be told to die, by service.
+var (
+	todoPoints         = []string{"after_commit_before_invalidate", "after_number_before_send", "after_produce_before_mark", "after_publish_before_mark"}
+	consumerPoints     = []string{"before_effect", "after_effect_before_mark", deadLetter}
+	notificationPoints = append([]string{"after_claim_before_send", "after_send_before_done"}, consumerPoints...)
+)
+
+// Scenarios returns every scenario for so many changes, 0 for as many as the scenario itself wants. The
+// first is the default.
+func Scenarios(changes int) []Scenario {
+	all := append([]Scenario{full(changes)}, small...)
+	if changes > 0 {
+		for n := range all {
+			all[n].Changes = changes
+		}
+	}
+	return all
+}
+
+// Find returns the scenario of a name. The error names all that there are.
+func Find(name string, changes int) (Scenario, error) {
+	all := Scenarios(changes)
+	if i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name }); i >= 0 {
+		return all[i], nil
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// small are the scenarios of one fault each, of less than a minute.
+var small = []Scenario{
+	{
+		Name: "calm", Says: "nothing happens, but copies", Changes: 1000, Copies: 0.1, Again: true,
+		Stages: []Stage{
+			{Name: "poison", Takes: 3 * time.Second, Tracks: []Track{{{Do: Poison}}}},
+		},
+	},
+	{
+		Name: "kill-notification", Says: "notification-service dies at every named place", Changes: 2000,
+		Stages: []Stage{
+			{Name: "crashes", Takes: 25 * time.Second, Tracks: []Track{
+				{{Do: Crash, Target: system.Notification, Points: without(notificationPoints, deadLetter), Times: 3}},
+			}},
+		},
+	},
+	{
+		Name: "two-relays", Says: "both replicas relay, and one of them dies", Changes: 4000,
+		Stages: []Stage{
+			{Name: "kills", Takes: 15 * time.Second, Tracks: []Track{
+				{{Do: Kill, Target: system.Todo, Times: 3, Every: 3 * time.Second}},
+			}},
+		},
+	},
+	{
+		Name: "late-commits", Says: "many write at once, over a slow link to the database", Changes: 4000,
+		Stages: []Stage{
+			{Name: "slow database", Takes: 15 * time.Second, Tracks: []Track{
+				{{Do: Kill, Target: system.Todo, Times: 2, Every: 5 * time.Second}},
+			}},
+		},
+	},
+	{
+		Name: "redis-away", Says: "Redis is away for a while", Changes: 2000,
+		Stages: []Stage{
+			{Name: "outage", Takes: 16 * time.Second, Tracks: []Track{{{Do: Outage, Target: system.Redis, For: 12 * time.Second}}}},
+		},
+	},
+	{
+		Name: "cut-redis-answers", Says: "Redis executes, and its answers are lost", Changes: 3000,
+		Stages: []Stage{
+			{Name: "answers dropped", Takes: 15 * time.Second, Tracks: []Track{
+				{{Do: DropAnswers, Target: system.Redis, Times: 10, Every: time.Second}},
+			}},
+		},
+	},
+	{
+		Name: "cache-race", Says: "the list is read and changed, over a slow link to its cache", Changes: 2000,
+		Stages: []Stage{
+			{Name: "slow cache", Takes: 15 * time.Second, Tracks: []Track{
+				{{Do: Delay, Target: system.RedisCache, For: 2 * time.Second, Times: 3, Every: time.Second}},
+			}},
+		},
+	},
+	{
+		Name: "dead-letters", Says: "poison, while the connections to Kafka are cut and consumers die", Changes: 1500,
+		Stages: []Stage{
+			{Name: "letters", Takes: 30 * time.Second, Tracks: []Track{
+				{{Do: Poison}, {Do: DropAnswers, Target: system.Kafka, Times: 8, Every: time.Second}},
+				{{Do: Crash, Target: system.Stats, Points: []string{deadLetter}, Times: 3}},
+			}},
+		},
+	},
+}
+
+func without(points []string, one string) []string {
+	return slices.DeleteFunc(slices.Clone(points), func(p string) bool { return p == one })
+}

@@ -1,0 +1,204 @@
+// Package trial is one run of the proof: it starts the system, has clients change tasks while faults
+// happen, waits for quiet, replays everything, and collects what the audit judges.
+package trial
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/prove/internal/audit"
+	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/fault"
+	"example.com/todo/scripts/prove/internal/gauge"
+	"example.com/todo/scripts/prove/internal/planter"
+	"example.com/todo/scripts/prove/internal/provider"
+	"example.com/todo/scripts/prove/internal/system"
+	"example.com/todo/scripts/prove/internal/workload"
+)
+
+// Options say which run.
+type Options struct {
+	Seed     int64
+	Scenario fault.Scenario
+	Tree     string // the source tree of the services
+	Dir      string // the run's folder
+	Tools    stack.Tools
+	Log      *slog.Logger
+	Tell     func(format string, args ...any) // progress, a line each
+}
+
+const (
+	hot     = 20
+	clients = 32
+	// A draw may fall short of the share that is wanted.
+	copyMore = 1.2
+	// After the last change the copies that wait for their turn are written.
+	copyLast = 3 * time.Second
+)
+
+// trial is what a run is made of.
+type trial struct {
+	Options
+	began    time.Time
+	ledger   *fault.Ledger
+	system   *system.System
+	gauge    *gauge.Gauge
+	provider *provider.Provider
+	planter  *planter.Planter
+	workload *workload.Workload
+	injector *fault.Injector
+	memory   memory
+
+	mu    sync.Mutex
+	phase string
+	known gauge.Progress // when the database was asked last
+}
+
+// Run is one run from its start to the end of everything that it started. The evidence is complete when
+// there is no error; it is also complete when only the system did not become quiet, which is ErrNoisy.
+func Run(ctx context.Context, o Options) (*evidence.Run, error) {
+	t := &trial{Options: o, began: time.Now(), ledger: &fault.Ledger{}}
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	var run *evidence.Run
+	group.Go(func() (err error) {
+		defer stop()
+		run, err = t.run(ctx, group)
+		return err
+	})
+	err := group.Wait()
+	return run, err
+}
+
+// run starts what serves in group; it ends with ctx.
+func (t *trial) run(ctx context.Context, group *errgroup.Group) (run *evidence.Run, err error) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
+	if t.provider, err = provider.Listen("127.0.0.1:0", secret, t.Seed); err != nil {
+		return nil, err
+	}
+	group.Go(func() error { return t.provider.Run(ctx) })
+	t.enter("start")
+	t.system, err = system.Start(ctx, system.Config{
+		Tree: t.Tree, Dir: t.Dir, Tools: t.Tools, WebhookURL: t.provider.URL(), WebhookSecret: secret, OnEnd: t.ledger.End,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.system.Close()) }()
+	if t.gauge, err = gauge.New(t.system.PostgresDSN(), t.system.Brokers(), t.system.RedisAddr(system.Redis)); err != nil {
+		return nil, err
+	}
+	defer t.gauge.Close()
+	if err := t.prepare(); err != nil {
+		return nil, err
+	}
+	defer t.planter.Close()
+	group.Go(func() error { t.progress(ctx); return nil })
+	group.Go(func() error { t.memory.sample(ctx, t.system, t.ledger); return nil })
+	t.Tell("the system is up after %s", t.since())
+	return t.prove(ctx)
+}
+
+func (t *trial) prepare() error {
+	var targets []workload.Target
+	for _, r := range t.system.Replicas(system.Todo) {
+		targets = append(targets, workload.Target{HTTP: r.HTTP, GRPC: r.GRPC})
+	}
+	var err error
+	if t.planter, err = planter.New(t.system.Brokers(), t.Seed); err != nil {
+		return err
+	}
+	t.injector = fault.New(fault.Config{
+		Seed: t.Seed, System: t.system, Gauge: t.gauge, Ledger: t.ledger, Log: t.Log,
+		Requests: func() int { return t.workload.InFlight() },
+		Behind:   t.behind,
+		Poison:   t.planter.Poison,
+	})
+	t.workload = workload.New(workload.Config{
+		Seed: t.Seed, Changes: t.Scenario.Changes, Hot: hot, Clients: clients, Targets: targets, Pace: t.pace, Log: t.Log,
+	})
+	return nil
+}
+
+// prove is the run proper, on a system that is up.
+func (t *trial) prove(ctx context.Context) (*evidence.Run, error) {
+	run := &evidence.Run{
+		Seed: t.Seed, Changes: t.Scenario.Changes, Began: time.Now(), Expected: t.Scenario.Expected(),
+	}
+	t.enter("work and faults")
+	if err := t.work(ctx); err != nil {
+		return nil, err
+	}
+	run.Ended = time.Now()
+	t.enter("quiet")
+	noisy := t.quiet(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	t.enter("collecting")
+	run.Journal, run.Reads = t.workload.Journal(), t.workload.Reads()
+	run.Poison, run.Copies = t.planter.Planted(), t.planter.Copied()
+	if err := audit.Collect(ctx, t.sources(), run); err != nil {
+		return nil, fmt.Errorf("collect the evidence: %w", err)
+	}
+	run.Received = t.provider.Received()
+	if t.Scenario.Again && noisy == nil {
+		t.enter("everything again")
+		if err := t.again(ctx, run); err != nil {
+			return nil, fmt.Errorf("replay everything: %w", err)
+		}
+	}
+	run.Faults, run.Crashes, run.Deaths = t.ledger.Facts()
+	run.Memory = t.memory.all()
+	return run, noisy
+}
+
+// work has clients, faults and copies side by side.
+func (t *trial) work(ctx context.Context) error {
+	copying, over := context.WithCancel(ctx)
+	defer over()
+	var copies errgroup.Group
+	copies.Go(func() error { return t.planter.Copy(copying, t.Scenario.Copies*copyMore) })
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := t.workload.Run(working); err != nil {
+			return fmt.Errorf("the clients: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := t.injector.Run(working, t.Scenario); err != nil {
+			return fmt.Errorf("the faults: %w", err)
+		}
+		return nil
+	})
+	err := group.Wait()
+	wait(ctx, copyLast)
+	over()
+	return errors.Join(err, copies.Wait())
+}
+
+func (t *trial) sources() audit.Sources {
+	s := audit.Sources{PostgresDSN: t.system.PostgresDSN(), Brokers: t.system.Brokers()}
+	for _, r := range t.system.Replicas(system.Stats) {
+		s.Stats = append(s.Stats, r.HTTP)
+	}
+	return s
+}
+
+func (t *trial) enter(phase string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.phase = phase
+}
+
+func (t *trial) since() time.Duration { return time.Since(t.began).Round(100 * time.Millisecond) }

@@ -1,0 +1,179 @@
+// Command prove runs the whole system, has clients change tasks while the worst happens to it, and
+// judges whether what was promised held.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/prove/internal/audit"
+	"example.com/todo/scripts/prove/internal/fault"
+	"example.com/todo/scripts/prove/internal/trial"
+)
+
+// The exit codes: every promise held, one was broken, or the run itself failed.
+const (
+	exitHeld = iota
+	exitBroken
+	exitFailed
+)
+
+var errBroken = errors.New("a promise was broken")
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	// PostgreSQL runs as another user under root, and must be able to read what is made for it.
+	syscall.Umask(0o022)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := newCommand().ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitHeld
+	case errors.Is(err, errBroken):
+		return exitBroken
+	default:
+		fmt.Fprintf(os.Stderr, "prove: %v\n", err)
+		return exitFailed
+	}
+}
+
+// flags are what the command line says.
+type flags struct {
+	seed     int64
+	changes  int
+	scenario string
+	tree     string
+	dir      string
+	out      string
+	keep     bool
+}
+
+func newCommand() *cobra.Command {
+	var f flags
+	c := &cobra.Command{
+		Use:   "prove",
+		Short: "Prove that nothing is lost, nothing doubled, and everything in order",
+		Long: `Starts PostgreSQL, two Redis servers, Kafka and two replicas of every service, in a folder
+of its own and on free ports; has clients create, change, complete, reopen and delete
+tasks while processes are killed and frozen and connections are cut; waits until all is
+quiet; replays everything; and judges whether each promise held.
+
+Exit status: 0 when every promise held, 1 when one was broken, 2 when the run failed.
+
+Scenarios:
+` + scenarios(),
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return prove(c.Context(), f, c.OutOrStdout()) },
+	}
+	c.Flags().Int64Var(&f.seed, "seed", rand.Int64N(1_000_000), "what the random `number`s begin with")
+	c.Flags().IntVar(&f.changes, "changes", 0, "how `many` changes the clients make (default: what the scenario says)")
+	c.Flags().StringVar(&f.scenario, "scenario", "full", "what is done to the system, by `name`")
+	c.Flags().StringVar(&f.tree, "tree", ".", "`folder` of the source tree that the services are built from")
+	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: one in .dev/prove of the tree)")
+	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
+	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs also when every promise held")
+	return c
+}
+
+func scenarios() string {
+	var b strings.Builder
+	for _, s := range fault.Scenarios(0) {
+		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Says)
+	}
+	return b.String()
+}
+
+func prove(ctx context.Context, f flags, out io.Writer) error {
+	scenario, err := fault.Find(f.scenario, f.changes)
+	if err != nil {
+		return err
+	}
+	if err := f.places(); err != nil {
+		return err
+	}
+	tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(f.dir, "log"), 0o755); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(f.dir, "log", "prove.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	tell := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
+	began := time.Now()
+	run, err := trial.Run(ctx, trial.Options{
+		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Tell: tell,
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if run == nil {
+		return err
+	}
+	if err != nil {
+		tell("prove: %v", err)
+	}
+	verdict := audit.Judge(run)
+	if err := errors.Join(verdict.WriteTable(out), f.write(verdict)); err != nil {
+		return err
+	}
+	tell("the whole run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
+	switch {
+	case !verdict.OK():
+		return errBroken
+	case err != nil:
+		return err
+	case !f.keep:
+		return os.RemoveAll(f.dir)
+	}
+	return nil
+}
+
+// places fills in the folders and files that were not named.
+func (f *flags) places() (err error) {
+	if f.tree, err = filepath.Abs(f.tree); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(f.tree, "go.work")); err != nil {
+		return fmt.Errorf("%s is not the source tree, --tree names another: %w", f.tree, err)
+	}
+	if f.dir == "" {
+		f.dir = filepath.Join(f.tree, ".dev", "prove", fmt.Sprintf("%s-%d-%d", f.scenario, f.seed, os.Getpid()))
+	}
+	if f.dir, err = filepath.Abs(f.dir); err != nil {
+		return err
+	}
+	if f.out == "" {
+		f.out = filepath.Join(filepath.Dir(f.dir), "verdict.json")
+	}
+	return nil
+}
+
+func (f *flags) write(v audit.Verdict) error {
+	file, err := os.Create(f.out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.WriteJSON(file), file.Close())
+}
