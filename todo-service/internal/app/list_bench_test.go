@@ -36,7 +36,7 @@ func BenchmarkListCache(b *testing.B) {
 	limiter := redisstore.NewLimiter(client, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
 	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context) {})
 	for i := range 100 {
-		if _, err := tasks.Create(b.Context(), fmt.Sprintf("Task %d", i), i); err != nil {
+		if _, err := tasks.Create(b.Context(), task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/todo-service/internal/task"
@@ -71,9 +72,13 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	return answer, nil
 }
 
-// CreateTask adds a task.
+// CreateTask adds a task, once for each key in the metadata.
 func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
-	t, err := s.tasks.Create(ctx, req.GetTitle(), int(req.GetPriority()))
+	key, err := task.ReadKey(metadata.ValueFromIncomingContext(ctx, "idempotency-key"))
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.tasks.Create(ctx, task.Draft{Title: req.GetTitle(), Priority: int(req.GetPriority()), Key: key})
 	if err != nil {
 		return nil, err
 	}

@@ -30,27 +30,22 @@ func (m *member[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &m.Value)
 }
 
-type draft struct {
-	title    string
-	priority int
-}
-
 // readDraft reads the body of a creation. An absent title is an empty one.
-func readDraft(w http.ResponseWriter, r *http.Request) (draft, error) {
+func readDraft(w http.ResponseWriter, r *http.Request) (task.Draft, error) {
 	var body struct {
 		Title    member[string]  `json:"title"`
 		Priority member[float64] `json:"priority"`
 	}
 	if err := httpserver.ReadJSON(w, r, maxBody, &body); err != nil {
-		return draft{}, err
+		return task.Draft{}, err
 	}
 	var fields fields
 	fields.present("title", body.Title.null)
 	priority := fields.whole("priority", body.Priority)
 	if fields.broken != nil {
-		return draft{}, fault.InvalidFields(fields.broken...)
+		return task.Draft{}, fault.InvalidFields(fields.broken...)
 	}
-	return draft{title: orZero(body.Title.Value), priority: orZero(priority)}, nil
+	return task.Draft{Title: orZero(body.Title.Value), Priority: orZero(priority)}, nil
 }
 
 // readChange reads a JSON merge patch (RFC 7396). Nothing of a task can be

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -12,7 +14,11 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := a.tasks.Create(r.Context(), draft.title, draft.priority)
+	draft.Key, err = task.ReadKey(r.Header.Values("Idempotency-Key"))
+	if err != nil {
+		return httpserver.Refuse(http.StatusBadRequest, "%s", fault.Of(err).Message)
+	}
+	t, err := a.tasks.Create(r.Context(), draft)
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,15 @@ import (
 type Store struct {
 	mu     sync.Mutex
 	tasks  map[int64]task.Task
+	keys   map[task.Key]task.Event // the creation that a key was last used for
 	events []task.Event
 	lastID int64
 }
 
 // New returns an empty store.
-func New() *Store { return &Store{tasks: map[int64]task.Task{}} }
+func New() *Store {
+	return &Store{tasks: map[int64]task.Task{}, keys: map[task.Key]task.Event{}}
+}
 
 // Get returns the task, or task.NotFound.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
@@ -73,8 +76,8 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	return n, nil
 }
 
-// Create stores e.Task under a new id, and e.
-func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
+// Create stores e.Task under a new id, and e, once for each key.
+func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
@@ -83,9 +86,15 @@ func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
 	if stored, ok := s.find(e.ID); ok {
 		return stored, nil
 	}
+	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.KeyLife)) {
+		return clone(first.Task), nil
+	}
 	s.lastID++
 	e.Task.ID = s.lastID
 	s.write(e)
+	if key != (task.Key{}) {
+		s.keys[key] = e
+	}
 	return clone(e.Task), nil
 }
 

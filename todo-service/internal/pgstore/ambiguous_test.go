@@ -15,7 +15,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writes are the four kinds of change, each over a task "before" at version 1,
+// writes are the kinds of change, each over a task "before" at version 1,
 // and what the store must have afterwards, however often it had to try.
 var writes = []struct {
 	name    string
@@ -26,7 +26,13 @@ var writes = []struct {
 	tasks   int64  // there are afterwards
 }{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"))
+		return s.Create(ctx, creation("after"), task.Key{})
+	}, "after", 1, 2},
+	{"create with a key", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
+		return s.Create(ctx, creation("after"), key("k"))
+	}, "after", 1, 2},
+	{"create with a key that is free again", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
+		return s.Create(ctx, later(creation("after"), task.KeyLife+time.Hour), key("warm"))
 	}, "after", 1, 2},
 	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
 		return s.Update(ctx, before.ID, rename("after"))
@@ -173,7 +179,7 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before")))
+	before := must(s.Create(t.Context(), creation("before"), task.Key{}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	change := rename("after")
@@ -193,7 +199,7 @@ func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before")))
+	before := must(s.Create(t.Context(), creation("before"), task.Key{}))
 	other := db.MustBegin()
 	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -217,10 +223,11 @@ func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	p, through := behindProxy(t, dsn)
 	p.db = open(t, through)
 	s := pgstore.New(p.db)
-	first := must(s.Create(t.Context(), creation("first")))
+	first := must(s.Create(t.Context(), creation("first"), key("warm")))
+	must(s.Create(t.Context(), creation("first"), key("warm")))
 	must(s.Update(t.Context(), first.ID, rename("second")))
 	must(s.Update(t.Context(), first.ID, remove()))
-	return s, p, must(s.Create(t.Context(), creation("before")))
+	return s, p, must(s.Create(t.Context(), creation("before"), task.Key{}))
 }
 
 // wantOnce checks the answer against what is stored, and that there is exactly

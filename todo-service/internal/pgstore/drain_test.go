@@ -20,7 +20,7 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title)))
+		must(s.Create(t.Context(), creation(title), task.Key{}))
 	}
 	wantBounds(t, s, 0)
 	first, second := drain(t, s, "kafka", 2), drain(t, s, "kafka", 2)
@@ -45,13 +45,13 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 func TestWhatCouldNotBeSentComesAgain(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one")))
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
 	away := errors.New("the broker is away")
 	n, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
 	if n != 0 || !errors.Is(err, away) {
 		t.Errorf("got %d and %v, want 0 and that of the sender", n, err)
 	}
-	must(s.Create(t.Context(), creation("two")))
+	must(s.Create(t.Context(), creation("two"), task.Key{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "one", "two")
 }
 
@@ -68,8 +68,8 @@ func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
 	wantBacklog("kafka", 0, time.Time{})
 	one, two := creation("one"), creation("two")
 	two.At = one.At.Add(time.Minute)
-	must(s.Create(t.Context(), one))
-	must(s.Create(t.Context(), two))
+	must(s.Create(t.Context(), one, task.Key{}))
+	must(s.Create(t.Context(), two, task.Key{}))
 	wantBacklog("kafka", 2, one.At) // none is numbered
 	drain(t, s, "live", 10)
 	wantBacklog("kafka", 2, one.At) // all are
@@ -87,7 +87,7 @@ func TestALateCommitIsNotPassedOver(t *testing.T) {
 	late := db.MustBegin()
 	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
-	must(s.Create(t.Context(), creation("early")))
+	must(s.Create(t.Context(), creation("early"), task.Key{}))
 	wantTitles(t, "before the late commit", drain(t, s, "kafka", 10), "early")
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	db := migrated(t)
 	s := pgstore.New(db)
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title)))
+		must(s.Create(t.Context(), creation(title), task.Key{}))
 	}
 	var frozen, other []task.Announcement
 	_, err := s.Drain(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
@@ -117,14 +117,14 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	}
 	wantTitles(t, "the frozen relay", frozen, "one", "two")
 	wantTitles(t, "the other relay", other, "one", "two", "three")
-	must(s.Create(t.Context(), creation("four")))
+	must(s.Create(t.Context(), creation("four"), task.Key{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
 }
 
 func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one")))
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
 	var live []task.Announcement
 	n, err := s.Drain(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
 		live = drain(t, s, "live", 10) // the other cursor is free

@@ -27,7 +27,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	s := pgstore.New(db)
 	var ids []int64
 	for range tasks {
-		ids = append(ids, must(s.Create(t.Context(), creation("0"))).ID)
+		ids = append(ids, must(s.Create(t.Context(), creation("0"), task.Key{})).ID)
 	}
 
 	relaying, stop := context.WithCancel(t.Context())

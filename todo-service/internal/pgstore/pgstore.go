@@ -8,6 +8,7 @@ import (
 	"embed"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -34,6 +35,7 @@ func migrations() fs.FS {
 type Store struct {
 	db       *sqlx.DB
 	prepared sync.Map // query → *sqlx.Stmt
+	replays  atomic.Int64
 }
 
 // New returns the store in db, which it does not ask anything yet.

@@ -15,6 +15,7 @@ import (
 // proxy stands between a store and its database, and spoils what it is told to.
 type proxy struct {
 	target  string
+	dsn     *url.URL     // of the database, past the proxy
 	answers atomic.Int64 // how many times the database was ready for another query
 	db      *sqlx.DB     // the pool of connections through the proxy
 
@@ -42,7 +43,7 @@ const (
 // behindProxy returns the way to the database through a new proxy.
 func behindProxy(t *testing.T, dsn *url.URL) (*proxy, *url.URL) {
 	t.Helper()
-	p := &proxy{target: dsn.Host, conns: map[net.Conn]bool{}}
+	p := &proxy{target: dsn.Host, dsn: dsn, conns: map[net.Conn]bool{}}
 	p.listen(t, "127.0.0.1:0")
 	t.Cleanup(p.close)
 	through := *dsn
@@ -68,6 +69,12 @@ func (p *proxy) listen(t *testing.T, addr string) {
 			go p.serve(client.(*net.TCPConn))
 		}
 	}()
+}
+
+// direct is a pool of connections past the proxy.
+func (p *proxy) direct(t *testing.T) *sqlx.DB {
+	t.Helper()
+	return open(t, p.dsn)
 }
 
 // close ends every connection and refuses new ones.

@@ -44,9 +44,12 @@ const settleTime = time.Second
 
 var errConflict = errors.New("another writer came first")
 
-// Create stores e.Task under a new id, and e.
-func (s *Store) Create(ctx context.Context, e task.Event) (task.Task, error) {
+// Create stores e.Task under a new id, and e, once for each key; see task.Store.
+func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
 	return s.write(ctx, func(out *outgoing) (task.Task, error) {
+		if key != (task.Key{}) {
+			return s.createOnce(ctx, e, key, out)
+		}
 		t := e.Task
 		args := out.args(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)
 		err := s.get(ctx, &t.ID, createTask, args...)

@@ -13,6 +13,10 @@ func Contended(id int64) error {
 	return fault.New(fault.Unavailable, "task %d is being changed by too many at once; try again", id)
 }
 
+func keyTaken() error {
+	return badKey("stands for another creation; use a new key for this one")
+}
+
 func stale(t Task, expected int64) error {
 	return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected)
 }

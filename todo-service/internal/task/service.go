@@ -40,8 +40,11 @@ type Store interface {
 	// Count returns how many tasks are done, not done, or there at all (nil).
 	Count(ctx context.Context, done *bool) (int64, error)
 	// Create stores e.Task under a new id, and e with that id; it returns the
-	// task as stored.
-	Create(ctx context.Context, e Event) (Task, error)
+	// task as stored. With a key it stores that beside them, or nothing at all:
+	// when the key stands for an earlier creation, less than KeyLife before e.At,
+	// the answer is the task as that creation stored it, whatever has become of
+	// it since. A creation under way with the same key is waited for.
+	Create(ctx context.Context, e Event, key Key) (Task, error)
 	// Update loads the task, lets change alter it, and stores the outcome with
 	// the event that change returns: a Deleted event removes the task. No event
 	// means no change. Another writer in between starts it over, so change may
@@ -62,7 +65,7 @@ type Service struct {
 const afterCommit = time.Second
 
 // NewService returns the application over store. committed is called after each
-// committed change and before its writer is answered. Its context has a deadline
+// committed change and before its writer is answered, also when only repeated. Its context has a deadline
 // of its own and outlives the writer, whose change other readers must see even
 // when it has gone away meanwhile. What committed can not do must not fail the
 // request.
@@ -70,16 +73,29 @@ func NewService(store Store, now func() time.Time, committed func(context.Contex
 	return &Service{store: store, now: now, committed: committed}
 }
 
-// Create stores a new task and announces it.
-func (s *Service) Create(ctx context.Context, title string, priority int) (Task, error) {
-	draft, err := New(title, priority, s.now())
+// Draft is a task as its creator wants it.
+type Draft struct {
+	Title    string
+	Priority int
+	Key      Key // the same key makes the task once, however often it is asked for
+}
+
+// Create stores a new task and announces it. The repetition of a creation, by
+// its key, gets the answer of the first time and announces nothing; a key that
+// stands for another creation is refused (fault.Invalid).
+func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
+	draft, err := New(d.Title, d.Priority, s.now())
 	if err != nil {
 		return Task{}, err
 	}
-	created, err := s.store.Create(ctx, Event{ID: newID(), Type: Created, Task: draft, At: draft.CreatedAt})
+	created, err := s.store.Create(ctx, Event{ID: newID(), Type: Created, Task: draft, At: draft.CreatedAt}, d.Key)
 	if err != nil {
 		return Task{}, err
 	}
+	if created.Title != draft.Title || created.Priority != draft.Priority {
+		return Task{}, keyTaken()
+	}
+	// A repetition is settled too: who made the task may have died before that.
 	s.settle(ctx)
 	return created, nil
 }

@@ -16,7 +16,7 @@ func TestEachChangeIsSettledOnceAndAnnouncedOnce(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	yes, no, title := true, false, "Learn more Go"
-	created, err := s.Create(t.Context(), "Learn Go", 1)
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	for _, c := range []task.Change{{Done: &yes}, {Done: &yes}, {}, {Done: &no, Title: &title}, {Title: &title}} {
 		_, err = s.Change(t.Context(), created.ID, c, nil)
@@ -44,14 +44,14 @@ func TestEachChangeIsSettledOnceAndAnnouncedOnce(t *testing.T) {
 func TestRefusedRequestsChangeNothing(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), "Learn Go", 1)
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	empty, title := "", "Learn more Go"
 	for name, tt := range map[string]struct {
 		want fault.Kind
 		do   func() error
 	}{
-		"create with a bad title": {fault.Invalid, func() error { _, err := s.Create(t.Context(), " ", 1); return err }},
+		"create with a bad title": {fault.Invalid, func() error { _, err := s.Create(t.Context(), task.Draft{Title: " ", Priority: 1}); return err }},
 		"get id 0":                {fault.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
 		"get a negative id":       {fault.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
 		"get what is not there":   {fault.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
@@ -84,7 +84,7 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 func TestTheExpectedVersionPasses(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), "Learn Go", 1)
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	title := "Learn more Go"
 	changed, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, &created.Version)
@@ -96,7 +96,7 @@ func TestListBounds(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	for range 3 {
-		_, err := s.Create(t.Context(), "Learn Go", 1)
+		_, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 		must(t, err)
 	}
 	for name, tt := range map[string]struct {
@@ -145,7 +145,7 @@ func TestSettlingOutlivesTheWriter(t *testing.T) {
 			left = time.Until(deadline)
 		}
 	}
-	if _, err := task.NewService(memstore.New(), time.Now, settle).Create(ctx, "Learn Go", 1); err != nil {
+	if _, err := task.NewService(memstore.New(), time.Now, settle).Create(ctx, task.Draft{Title: "Learn Go", Priority: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if cause != nil || left <= 0 || left > time.Second {
@@ -159,7 +159,7 @@ func TestAChangeMadeByALostTryIsSettled(t *testing.T) {
 	t.Parallel()
 	settled := 0
 	s := task.NewService(losesAnAnswer{memstore.New()}, time.Now, func(context.Context) { settled++ })
-	created, err := s.Create(t.Context(), "Learn Go", 1)
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	done := true
 	_, err = s.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)

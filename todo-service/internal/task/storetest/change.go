@@ -16,7 +16,7 @@ import (
 func testCreate(t *testing.T, s Store) {
 	e := created(t, "Learn Gö 🐹", 100)
 	e.UserID = ptr(int64(7))
-	got, err := s.Create(t.Context(), e)
+	got, err := s.Create(t.Context(), e, task.Key{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func testRepeat(t *testing.T, s Store) {
 	first := create(t, s, "Learn Go", 1)
 	again := first
 	again.Task.ID, again.Task.Title = 0, "Learn it twice"
-	got, err := s.Create(t.Context(), again)
+	got, err := s.Create(t.Context(), again, task.Key{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func testCancelled(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	_, err := s.Create(ctx, created(t, "Too late", 0))
+	_, err := s.Create(ctx, created(t, "Too late", 0), task.Key{})
 	wantKind(t, err, fault.Unavailable)
 	_, err = s.Update(ctx, first.Task.ID, apply(eventID(), task.Change{Done: ptr(true)}, start))
 	wantKind(t, err, fault.Unavailable)

@@ -49,7 +49,7 @@ func testConcurrentCreations(t *testing.T, s Store) {
 	for range writers {
 		e := created(t, "Learn Go", 0)
 		group.Go(func() {
-			got, err := s.Create(t.Context(), e)
+			got, err := s.Create(t.Context(), e, task.Key{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -72,7 +72,7 @@ func testConcurrentRepeats(t *testing.T, s Store) {
 	var ids sync.Map
 	for w := range writers {
 		group.Go(func() {
-			got, err := s.Create(t.Context(), creation)
+			got, err := s.Create(t.Context(), creation, task.Key{})
 			if err != nil {
 				t.Error(err)
 			}

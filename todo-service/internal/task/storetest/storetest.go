@@ -39,6 +39,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"List searches what is written":                   testSearch,
 		"concurrent changes lose nothing":                 testConcurrentChanges,
 		"concurrent creations get ids of their own":       testConcurrentCreations,
+		"a key makes one task":                            testKey,
+		"a key is free again after a day":                 testKeyLife,
+		"a creation may come again under any key":         testKeyRepeat,
+		"concurrent creations with one key are one":       testConcurrentKey,
 		"a change is made by one of its concurrent tries": testConcurrentRepeats,
 		"one deletion wins":                               testConcurrentDeletions,
 		"a deletion among changes comes last":             testDeletionAmongChanges,
@@ -67,7 +71,7 @@ func created(t *testing.T, title string, priority int) task.Event {
 func create(t *testing.T, s Store, title string, priority int) task.Event {
 	t.Helper()
 	e := created(t, title, priority)
-	stored, err := s.Create(t.Context(), e)
+	stored, err := s.Create(t.Context(), e, task.Key{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,229 @@
+package pgstore_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func key(text string) task.Key { return must(task.ReadKey([]string{text})) }
+
+// later is the same event at a later time.
+func later(e task.Event, by time.Duration) task.Event {
+	e.At = e.At.Add(by)
+	e.Task.CreatedAt = e.At
+	return e
+}
+
+func TestAKeyCostsNoRoundTripAndItsRepetitionOne(t *testing.T) {
+	t.Parallel()
+	s, p, _ := warm(t)
+	for i, want := range []int64{1, 2, 2} {
+		trips := p.answers.Load()
+		must(s.Create(t.Context(), creation("A"), key("k")))
+		if got := p.answers.Load() - trips; got != want {
+			t.Errorf("request %d took %d round trips, want %d", i, got, want)
+		}
+	}
+	if got := s.Replays(); got != 3 { // warm made one
+		t.Errorf("counted %d repetitions, want 3", got)
+	}
+}
+
+// The first request dies between its commit and its answer; the second comes to
+// another process.
+func TestTheCreationOfAWriterThatDiedIsFoundByItsKey(t *testing.T) {
+	t.Parallel()
+	s, p, _ := warm(t)
+	p.spoil(answer, 1, func(client *net.TCPConn) bool {
+		p.close()
+		return reset(client)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	first := creation("after")
+	if got, err := s.Create(ctx, first, key("k")); err == nil || fault.Of(err).Kind != fault.Unavailable {
+		t.Fatalf("got %+v, %v, want unavailable", got, err)
+	}
+
+	other := pgstore.New(p.direct(t))
+	again := later(creation("after"), time.Minute)
+	got := must(other.Create(t.Context(), again, key("k")))
+	first.Task.ID = got.ID
+	if diff := cmp.Diff(first.Task, got); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+	wantOnce(t, other, got, "after", 1, 2)
+}
+
+// A repetition whose connection breaks is as good as one that comes once.
+func TestARepetitionIsAnsweredWhateverHappensToTheConnection(t *testing.T) {
+	t.Parallel()
+	for trip, name := range map[int]string{1: "looking for the key", 2: "reading the answer"} {
+		for how, spoil := range map[string]func(*net.TCPConn) bool{"hung up": hangUp, "reset": reset} {
+			for where, direction := range map[string]direction{"request": request, "answer": answer} {
+				t.Run(name+"/"+where+" "+how, func(t *testing.T) {
+					t.Parallel()
+					s, p, _ := warm(t)
+					first := must(s.Create(t.Context(), creation("after"), key("k")))
+					p.spoil(direction, trip, spoil)
+					got := must(s.Create(t.Context(), later(creation("after"), time.Minute), key("k")))
+					if diff := cmp.Diff(first, got); diff != "" {
+						t.Errorf("answer (-first +second):\n%s", diff)
+					}
+					wantOnce(t, s, got, "after", 1, 2)
+				})
+			}
+		}
+	}
+}
+
+func TestARepetitionWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*sqlx.Tx) error{"commits": (*sqlx.Tx).Commit, "rolls back": (*sqlx.Tx).Rollback} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := migrated(t)
+			first := holdKey(db)
+			second := creation("A")
+			answer := make(chan task.Task, 1)
+			go func() { answer <- must(pgstore.New(db).Create(t.Context(), second, key("k"))) }()
+			awaitLock(t, db)
+			if err := end(first); err != nil {
+				t.Fatal(err)
+			}
+			got := <-answer
+			if committed := name == "commits"; committed != (got.ID == heldTask) || got.CreatedAt.Equal(second.At) == committed {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	first := holdKey(db)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	got, err := s.Create(ctx, creation("A"), key("k"))
+	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+		t.Errorf("got %+v, %v, want unavailable", got, err)
+	}
+	if err := first.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, db, "tasks", 0)
+	wantRows(t, db, "events", 0)
+	wantRows(t, db, "idempotency_keys", 0)
+}
+
+// The key's row is there when the statement comes and gone when the answer is read.
+func TestAKeyForgottenMeanwhileIsFree(t *testing.T) {
+	t.Parallel()
+	s, p, _ := warm(t)
+	must(s.Create(t.Context(), creation("A"), key("k")))
+	db := p.direct(t)
+	p.spoil(request, 2, func(*net.TCPConn) bool {
+		db.MustExec(`DELETE FROM idempotency_keys`)
+		return true
+	})
+	got := must(s.Create(t.Context(), creation("after"), key("k")))
+	wantOnce(t, s, got, "after", 1, 3)
+}
+
+func TestKeysAreForgottenOldestFirst(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	var at time.Time
+	for i := range 5 {
+		e := later(creation("A"), time.Duration(i)*time.Second)
+		must(s.Create(t.Context(), e, key(strconv.Itoa(i))))
+		if i == 3 {
+			at = e.At
+		}
+	}
+	for _, want := range []int64{2, 1, 0} {
+		if got := must(s.ForgetKeys(t.Context(), at, 2)); got != want {
+			t.Errorf("forgot %d keys, want %d", got, want)
+		}
+	}
+	var left []string
+	if err := db.Select(&left, `SELECT key FROM idempotency_keys ORDER BY key`); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"3", "4"}, left); diff != "" {
+		t.Errorf("keys left (-want +got):\n%s", diff)
+	}
+	wantRows(t, db, "tasks", 5)
+}
+
+// A key that is old is taken over while it is about to be forgotten: what stands
+// for the new creation must stay.
+func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	const keys, rounds = 8, 20
+	db := migrated(t)
+	s := pgstore.New(db)
+	for round := range rounds {
+		now := time.Duration(round) * 2 * task.KeyLife
+		var group sync.WaitGroup
+		answers := make([]task.Task, keys)
+		for i := range keys {
+			group.Go(func() {
+				answers[i] = must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i))))
+			})
+			group.Go(func() { must(s.ForgetKeys(t.Context(), time.Now().Add(now-task.KeyLife), keys)) })
+		}
+		group.Wait()
+		for i, first := range answers {
+			if got := must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i)))); got != first {
+				t.Fatalf("round %d, key %d: got task %d, then %d", round, i, first.ID, got.ID)
+			}
+		}
+	}
+	wantRows(t, db, "tasks", keys*rounds)
+	wantRows(t, db, "events", keys*rounds)
+}
+
+const heldTask = 77
+
+// holdKey is a creation that hangs before its commit.
+func holdKey(db *sqlx.DB) *sqlx.Tx {
+	tx := db.MustBegin()
+	tx.MustExec(`INSERT INTO idempotency_keys (key, event_id, task_id, title, priority, created_at)
+		VALUES ('k', gen_random_uuid(), $1, 'A', 0, $2)`, heldTask, time.Now().Add(-time.Minute))
+	return tx
+}
+
+// awaitLock returns when a statement waits for a transaction.
+func awaitLock(t *testing.T, db *sqlx.DB) {
+	t.Helper()
+	for waiting := false; !waiting; {
+		err := db.GetContext(t.Context(), &waiting, `SELECT EXISTS (
+			SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func wantRows(t *testing.T, db *sqlx.DB, table string, want int) {
+	t.Helper()
+	var got int
+	if err := db.Get(&got, `SELECT count(*) FROM `+table); err != nil || got != want {
+		t.Errorf("%s has %d rows, want %d, error %v", table, got, want, err)
+	}
+}
