@@ -56,7 +56,13 @@ type TaskServiceClient interface {
 	// ListTasks returns one page of the tasks, in id order.
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
-	// CreateTask adds a task and announces task.created.
+	// CreateTask adds a task and announces task.created. With the metadata
+	// idempotency-key, 1 to 255 visible ASCII characters, it does so once: a
+	// second call with the same key and the same task gets the first answer for
+	// 24 hours, whatever has become of the task, and waits for a first that is
+	// under way. The key is the one of the HTTP header Idempotency-Key.
+	// INVALID_ARGUMENT, naming Idempotency-Key: it cannot be read, or it stands
+	// for another task.
 	CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*CreateTaskResponse, error)
 	// CompleteTask makes a task done and announces task.completed. A task that is
 	// done already is answered as it is, and nothing is announced twice.
@@ -194,7 +200,13 @@ type TaskServiceServer interface {
 	// ListTasks returns one page of the tasks, in id order.
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
-	// CreateTask adds a task and announces task.created.
+	// CreateTask adds a task and announces task.created. With the metadata
+	// idempotency-key, 1 to 255 visible ASCII characters, it does so once: a
+	// second call with the same key and the same task gets the first answer for
+	// 24 hours, whatever has become of the task, and waits for a first that is
+	// under way. The key is the one of the HTTP header Idempotency-Key.
+	// INVALID_ARGUMENT, naming Idempotency-Key: it cannot be read, or it stands
+	// for another task.
 	CreateTask(context.Context, *CreateTaskRequest) (*CreateTaskResponse, error)
 	// CompleteTask makes a task done and announces task.completed. A task that is
 	// done already is answered as it is, and nothing is announced twice.

@@ -23,6 +23,7 @@ type client struct {
 	addr    string
 	output  format
 	timeout time.Duration
+	once    string // how to do it again without doing it twice, when that is not plain
 }
 
 // connect returns the service, and what to close when done with it. Nothing is
@@ -87,7 +88,15 @@ func (c *client) explain(doing string, err error) error {
 	case codes.Unimplemented:
 		why, try = c.addr+" is not todo-service, or an older one", "check --addr"
 	}
+	if c.once != "" && answerLost(refusal.Code()) {
+		try += "; " + c.once
+	}
 	return fmt.Errorf("cannot %s: %s; %s", doing, why, try)
+}
+
+// answerLost says whether it may have been done all the same.
+func answerLost(code codes.Code) bool {
+	return code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled
 }
 
 // retryAfter reads how long the service asks to wait; zero when it does not say.

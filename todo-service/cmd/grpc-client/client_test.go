@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/todo-service/internal/edge"
@@ -45,6 +46,7 @@ func want(t *testing.T, want, got result) {
 
 const (
 	learnJSON = `{"id":1,"title":"Learn gRPC","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
+	onceJSON  = `{"id":3,"title":"Once","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
 	header    = "ID  TITLE       PRIORITY  DONE  CREATED               VERSION\n"
 )
 
@@ -69,6 +71,9 @@ func TestEachCommandDoesOneThing(t *testing.T) {
 		{"list --output json", `{"tasks":[],"total":0}` + "\n"},
 		{"create Learn_gRPC", header + "1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1\n"},
 		{"create --priority 7 <b>&", "ID  TITLE  PRIORITY  DONE  CREATED               VERSION\n2   <b>&   7         no    2026-01-15T10:00:00Z  1\n"},
+		{"create Once --idempotency-key k --output json", onceJSON + "\n"},
+		{"create Once --idempotency-key k --output json", onceJSON + "\n"},
+		{"delete 3", "Deleted task 3.\n"},
 		{"get 1", header + "1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1\n"},
 		{"get 1 --output json", learnJSON + "\n"},
 		{"done 1", header + "1   Learn gRPC  0         yes   2026-01-15T10:00:00Z  2\n"},
@@ -94,6 +99,7 @@ func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
 		{"get 0", "grpc-client: cannot show task 0: id must be positive; correct it and try again\n"},
 		{"create _", "grpc-client: cannot create the task: title must not be empty; correct it and try again\n"},
 		{"create A --priority 101", "grpc-client: cannot create the task: priority must be from 0 to 100; correct it and try again\n"},
+		{"create A --idempotency-key " + strings.Repeat("k", 256), "grpc-client: cannot create the task: Idempotency-Key must be 1 to 255 visible ASCII characters, in double quotes or bare; correct it and try again\n"},
 		{"list --limit 1001", "grpc-client: cannot list the tasks: limit must be from 1 to 1000; correct it and try again\n"},
 		{"watch --from rubbish", "grpc-client: cannot watch the tasks: the resume token \"rubbish\" is not a place in the log; watch without --from, then grpc-client list\n"},
 	} {
@@ -107,19 +113,20 @@ func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
 func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
 	t.Parallel()
 	for args, stderr := range map[string]string{
-		"lst":                 `there is no command "lst", did you mean list or get?`,
-		"frobnicate":          `there is no command "frobnicate"`,
-		"list all":            `list takes no argument, got "all"`,
-		"create":              `create takes one TITLE, not 0 arguments (quote what has spaces)`,
-		"create Learn Go":     `create takes one TITLE, not 2 arguments (quote what has spaces)`,
-		"get":                 `get takes one ID, not 0 arguments (quote what has spaces)`,
-		"get one":             `ID must be a whole number, not "one"`,
-		"done 1.5":            `ID must be a whole number, not "1.5"`,
-		"delete 1e3":          `ID must be a whole number, not "1e3"`,
-		"--colour":            `unknown flag: --colour`,
-		"list --limit x":      `invalid argument "x" for "--limit" flag: strconv.ParseInt: parsing "x": invalid syntax`,
-		"--output yaml":       `invalid argument "yaml" for "--output" flag: it is table or json`,
-		"create A --priority": `flag needs an argument: --priority`,
+		"lst":                          `there is no command "lst", did you mean list or get?`,
+		"frobnicate":                   `there is no command "frobnicate"`,
+		"list all":                     `list takes no argument, got "all"`,
+		"create":                       `create takes one TITLE, not 0 arguments (quote what has spaces)`,
+		"create Learn Go":              `create takes one TITLE, not 2 arguments (quote what has spaces)`,
+		"get":                          `get takes one ID, not 0 arguments (quote what has spaces)`,
+		"get one":                      `ID must be a whole number, not "one"`,
+		"done 1.5":                     `ID must be a whole number, not "1.5"`,
+		"delete 1e3":                   `ID must be a whole number, not "1e3"`,
+		"--colour":                     `unknown flag: --colour`,
+		"list --limit x":               `invalid argument "x" for "--limit" flag: strconv.ParseInt: parsing "x": invalid syntax`,
+		"--output yaml":                `invalid argument "yaml" for "--output" flag: it is table or json`,
+		"create A --idempotency-key é": `--idempotency-key "é" must be visible ASCII characters`,
+		"create A --priority":          `flag needs an argument: --priority`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +178,25 @@ func TestAServiceThatIsSilentIsNotWaitedForForEver(t *testing.T) {
 	addr := listener.Addr().String()
 	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: no answer from " + addr + " within 50ms; try again, or wait longer with --timeout\n"},
 		runClient(t.Context(), "list", "--addr", addr, "--timeout", "50ms"))
+}
+
+func TestACreationWhoseAnswerIsLostSaysHowToMakeItOnce(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	addr := listener.Addr().String()
+	const why, try = "grpc-client: cannot create the task: no answer from ", " within 50ms; try again, or wait longer with --timeout; with --idempotency-key "
+	want(t, result{Code: 1, Stderr: why + addr + try + "k it is created once\n"},
+		runClient(t.Context(), "create", "A", "--idempotency-key", "k", "--addr", addr, "--timeout", "50ms"))
+	got := runClient(t.Context(), "create", "A", "--addr", addr, "--timeout", "50ms").Stderr
+	key, ok := strings.CutPrefix(got, why+addr+try)
+	key, also := strings.CutSuffix(key, " it is created once\n")
+	if err := uuid.Validate(key); !ok || !also || err != nil {
+		t.Errorf("stderr %q", got)
+	}
 }
 
 func TestARefusalForNowSaysWhenToComeBack(t *testing.T) {

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
 )
@@ -41,17 +44,27 @@ func (c *client) first(cmd *cobra.Command, _ []string) error {
 
 func (c *client) createCommand() *cobra.Command {
 	var priority int32
+	var key string
 	cmd := &cobra.Command{
 		Use:   "create TITLE",
 		Short: "Create a task",
 		Args:  takes("TITLE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.one(cmd.Context(), cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+			if !cmd.Flags().Changed("idempotency-key") {
+				key = uuid.NewString()
+			}
+			if strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) { // gRPC would not send it
+				return usageError{fmt.Errorf("--idempotency-key %q must be visible ASCII characters", key)}
+			}
+			c.once = "with --idempotency-key " + key + " it is created once"
+			ctx := metadata.AppendToOutgoingContext(cmd.Context(), "idempotency-key", key)
+			return c.one(ctx, cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
 				return tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: args[0], Priority: priority})
 			})
 		},
 	}
 	cmd.Flags().Int32Var(&priority, "priority", 0, "its priority, 0 to 100")
+	cmd.Flags().StringVar(&key, "idempotency-key", "", "`key` under which it is created once in 24 h, however often this is run (a random one by default)")
 	return cmd
 }
 

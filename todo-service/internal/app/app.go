@@ -101,7 +101,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
-	background := lifecycle.Stage{relay}
+	background := lifecycle.Stage{relay, newKeys(store, log, registry)}
 	if cfg.Outbox.PurgeAfter > 0 {
 		background = append(background, newPurger(cfg, store, state, log, registry))
 	}

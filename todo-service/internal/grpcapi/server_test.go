@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -73,6 +74,21 @@ func TestAPageOutOfRangeIsRefused(t *testing.T) {
 				t.Errorf("%v: %v, names %q", request, err, got)
 			}
 		}
+	}
+}
+
+func TestAKeyThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, keys := range [][]string{{""}, {"a b"}, {`"a`}, {strings.Repeat("k", 256)}, {"a", "a"}} {
+		ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"idempotency-key": keys})
+		_, err := pb.NewTaskServiceClient(s.conn).CreateTask(ctx, &pb.CreateTaskRequest{Title: "A"})
+		if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{"Idempotency-Key"}) {
+			t.Errorf("%q: %v, names %q", keys, err, got)
+		}
+	}
+	if n, err := s.store.Count(t.Context(), nil); err != nil || n != 0 {
+		t.Errorf("there are %d tasks, error %v", n, err)
 	}
 }
 

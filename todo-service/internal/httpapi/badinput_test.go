@@ -158,6 +158,13 @@ func badEnvelopes() []badInput {
 		}
 	}
 	large := `{"title":"A` + strings.Repeat(" ", 64<<10) + `"}`
+	keyed := func(name string, header ...string) badInput {
+		return badInput{
+			name: "Idempotency-Key: " + name, method: "POST", target: "/tasks", body: `{"title":"A"}`, status: 400,
+			mention: "Idempotency-Key must be", header: header,
+		}
+	}
+	const key = "Idempotency-Key"
 	malformed := patch("If-Match without quotes", `{"title":"A"}`, 400, "If-Match")
 	malformed.header = []string{"If-Match", "1"}
 	stale := patch("If-Match of another version", `{"title":"A"}`, 412, "version 1")
@@ -175,6 +182,12 @@ func badEnvelopes() []badInput {
 		post("over 64 KiB", large, 413, "65536 bytes"),
 		post("over 64 KiB of white space", `{"title":"A"}`+strings.Repeat(" ", 64<<10), 413, "65536 bytes"),
 		patch("a change over 64 KiB", large, 413, "65536 bytes"),
+		keyed("a space", key, "a b"),
+		keyed("no ASCII", key, "é"),
+		keyed("an open quote", key, `"a`),
+		keyed("empty in quotes", key, `""`),
+		keyed("256 characters", key, strings.Repeat("k", 256)),
+		keyed("twice", key, "a", key, "a"),
 		malformed,
 		stale,
 	}

@@ -172,3 +172,24 @@ func TestTimesAreUTCWithMicroseconds(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestARepeatedCreationGetsTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	create := func() answer { return s.do("POST", "/tasks", `{"title":"A"}`, "Idempotency-Key", `"k"`) }
+	first := create()
+	s.do("PATCH", "/tasks/1", `{"title":"B","done":true}`)
+	for range 2 {
+		again := create()
+		if again.Status != http.StatusCreated || again.Body != first.Body {
+			t.Errorf("%d %s\nwant 201 %s", again.Status, again.Body, first.Body)
+		}
+		wantHeader(t, again, map[string]string{"Location": "/tasks/1", "ETag": `"1"`})
+		s.do("DELETE", "/tasks/1", "")
+	}
+	other := s.do("POST", "/tasks", `{"title":"C"}`, "Idempotency-Key", "k")
+	if other.Status != http.StatusUnprocessableEntity || !strings.Contains(other.Body, `"errors":[{"name":"Idempotency-Key"`) {
+		t.Errorf("another body: %d %s", other.Status, other.Body)
+	}
+	wantHeader(t, other, map[string]string{"Location": "", "ETag": ""})
+}

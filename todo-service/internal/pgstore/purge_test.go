@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
 )
 
 // logged returns a store whose log holds events of these ages, oldest first, all
@@ -16,7 +17,7 @@ func logged(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store
 	for _, age := range ages {
 		e := creation("of age " + age.String())
 		e.At = e.At.Add(-age)
-		must(s.Create(t.Context(), e))
+		must(s.Create(t.Context(), e, task.Key{}))
 	}
 	drain(t, s, "kafka", kafka)
 	drain(t, s, "live", live)

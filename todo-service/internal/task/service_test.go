@@ -92,6 +92,35 @@ func TestTheExpectedVersionPasses(t *testing.T) {
 	must(t, s.Delete(t.Context(), created.ID, &changed.Version))
 }
 
+func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	key, err := task.ReadKey([]string{"k"})
+	must(t, err)
+	first, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1, Key: key})
+	must(t, err)
+	again, err := s.Create(t.Context(), task.Draft{Title: " Learn Go ", Priority: 1, Key: key})
+	must(t, err)
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Errorf("answers (-first +second):\n%s", diff)
+	}
+	// Who made the task may have died before it dropped the cached list.
+	if n := len(s.history(t, first.ID)); n != 1 || s.settled != 2 {
+		t.Errorf("got %d events, settled %d times, want 1 and 2", n, s.settled)
+	}
+
+	for _, other := range []task.Draft{{Title: "Learn Go", Priority: 2, Key: key}, {Title: "Learn", Priority: 1, Key: key}} {
+		_, err := s.Create(t.Context(), other)
+		refusal := fault.Of(err)
+		if err == nil || refusal.Kind != fault.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" {
+			t.Errorf("%+v: got %v", other, err)
+		}
+	}
+	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 || s.settled != 2 {
+		t.Errorf("got %d tasks, settled %d times, error %v", n, s.settled, err)
+	}
+}
+
 func TestListBounds(t *testing.T) {
 	t.Parallel()
 	s := newService()

@@ -29,6 +29,10 @@ func create(title string, priority int) func(context.Context, transport) outcome
 	return func(ctx context.Context, c transport) outcome { return c.create(ctx, title, priority) }
 }
 
+func createOnce(key, title string, priority int) func(context.Context, transport) outcome {
+	return func(ctx context.Context, c transport) outcome { return c.create(ctx, title, priority, key) }
+}
+
 func get(id int64) func(context.Context, transport) outcome {
 	return func(ctx context.Context, c transport) outcome { return c.get(ctx, id) }
 }
@@ -123,6 +127,22 @@ func TestTheBudgetIsOneForBothTransports(t *testing.T) {
 	}
 }
 
+func TestAKeyIsOneForBothTransports(t *testing.T) {
+	t.Parallel()
+	application := application(memstore.New())
+	for name, serve := range transports {
+		client := serve(t, application, &budget{left: math.MaxInt})
+		for i, step := range []step{
+			{createOnce("k", "A", 5), tasks(made(1, "A", 5, 1))},
+			{createOnce("k", "B", 5), refused(invalid, "Idempotency-Key")},
+		} {
+			if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("step %d over %s (-want +got):\n%s", i, name, diff)
+			}
+		}
+	}
+}
+
 // lives are what can happen to a task.
 func lives() []scenario {
 	a, b := made(1, "A", 5, 1), made(2, "B", 0, 2)
@@ -210,6 +230,45 @@ func lives() []scenario {
 				{change(1, task.Change{Title: ptr(" A"), Priority: ptr(5), Done: ptr(false)}), tasks(a)},
 			},
 			events: []task.Event{event(task.Created, a, 1)},
+		},
+		{
+			name: "created once under a key",
+			steps: []step{
+				{createOnce("k", "A", 5), tasks(a)},
+				{createOnce("k", "A", 5), tasks(a)},
+				{createOnce(`"k"`, " A\t", 5), tasks(a)},
+				{createOnce("k", "B", 5), refused(invalid, "Idempotency-Key")},
+				{createOnce("k", "A", 4), refused(invalid, "Idempotency-Key")},
+				{createOnce("k", "", 101), refused(invalid, "title", "priority")},
+				{createOnce("K", "A", 5), tasks(made(2, "A", 5, 7))},
+				{create("A", 5), tasks(made(3, "A", 5, 8))},
+				{list(false, 10), tasks(a, made(2, "A", 5, 7), made(3, "A", 5, 8))},
+			},
+			events: []task.Event{
+				event(task.Created, a, 1), event(task.Created, made(2, "A", 5, 7), 7), event(task.Created, made(3, "A", 5, 8), 8),
+			},
+		},
+		{
+			name: "a repetition gets the first answer, whatever became of the task",
+			steps: []step{
+				{createOnce("k", "A", 5), tasks(a)},
+				{complete(1), tasks(doneA)},
+				{createOnce("k", "A", 5), tasks(a)},
+				{remove(1), tasks()},
+				{createOnce("k", "A", 5), tasks(a)},
+				{get(1), refused(notFound)},
+			},
+			events: []task.Event{
+				event(task.Created, a, 1), event(task.Completed, doneA, 2), event(task.Deleted, then(doneA, func(*task.Task) {}), 4),
+			},
+		},
+		{
+			name: "a key names nothing before its creation succeeded",
+			steps: []step{
+				{createOnce("k", "", 5), refused(invalid, "title")},
+				{createOnce("k", "A", 5), tasks(made(1, "A", 5, 2))},
+			},
+			events: []task.Event{event(task.Created, made(1, "A", 5, 2), 2)},
 		},
 		{
 			name: "deleted",

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
@@ -13,7 +14,10 @@ import (
 
 type grpcClient struct{ service pb.TaskServiceClient }
 
-func (c grpcClient) create(ctx context.Context, title string, priority int) outcome {
+func (c grpcClient) create(ctx context.Context, title string, priority int, keys ...string) outcome {
+	for _, key := range keys {
+		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", key)
+	}
 	answer, err := c.service.CreateTask(ctx, &pb.CreateTaskRequest{Title: title, Priority: int32(priority)})
 	return answered(err, answer.GetTask())
 }

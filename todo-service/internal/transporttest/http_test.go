@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 
 	"example.com/todo/todo-service/internal/task"
@@ -16,8 +17,8 @@ type httpClient struct {
 	client *http.Client
 }
 
-func (c httpClient) create(ctx context.Context, title string, priority int) outcome {
-	return c.one(ctx, "POST", "/tasks", map[string]any{"title": title, "priority": priority}, nil)
+func (c httpClient) create(ctx context.Context, title string, priority int, keys ...string) outcome {
+	return c.one(ctx, "POST", "/tasks", map[string]any{"title": title, "priority": priority}, http.Header{"Idempotency-Key": keys})
 }
 
 func (c httpClient) get(ctx context.Context, id int64) outcome {
@@ -44,33 +45,38 @@ func (c httpClient) change(ctx context.Context, id int64, change task.Change, ex
 	if change.Done != nil {
 		patch["done"] = *change.Done
 	}
-	return c.one(ctx, "PATCH", path(id), patch, expected)
+	return c.one(ctx, "PATCH", path(id), patch, ifMatch(expected))
 }
 
 func (c httpClient) complete(ctx context.Context, id int64, expected *int64) outcome {
-	return c.one(ctx, "PATCH", path(id)+"/done", nil, expected)
+	return c.one(ctx, "PATCH", path(id)+"/done", nil, ifMatch(expected))
 }
 
 func (c httpClient) remove(ctx context.Context, id int64, expected *int64) outcome {
-	return c.do(ctx, "DELETE", path(id), nil, expected, nil, func() []task.Task { return nil })
+	return c.do(ctx, "DELETE", path(id), nil, ifMatch(expected), nil, func() []task.Task { return nil })
+}
+
+func ifMatch(expected *int64) http.Header {
+	if expected == nil {
+		return nil
+	}
+	return http.Header{"If-Match": {fmt.Sprintf(`"%d"`, *expected)}}
 }
 
 func path(id int64) string { return fmt.Sprintf("/tasks/%d", id) }
 
 // one makes a request that is answered with a task.
-func (c httpClient) one(ctx context.Context, method, target string, body any, expected *int64) outcome {
+func (c httpClient) one(ctx context.Context, method, target string, body any, header http.Header) outcome {
 	var t task.Task
-	return c.do(ctx, method, target, body, expected, &t, func() []task.Task { return []task.Task{t} })
+	return c.do(ctx, method, target, body, header, &t, func() []task.Task { return []task.Task{t} })
 }
 
-func (c httpClient) do(ctx context.Context, method, target string, body any, expected *int64, into any, tasks func() []task.Task) outcome {
+func (c httpClient) do(ctx context.Context, method, target string, body any, header http.Header, into any, tasks func() []task.Task) outcome {
 	request, err := c.request(ctx, method, target, body)
 	if err != nil {
 		return unknown(err)
 	}
-	if expected != nil {
-		request.Header.Set("If-Match", fmt.Sprintf(`"%d"`, *expected))
-	}
+	maps.Copy(request.Header, header)
 	response, err := c.client.Do(request)
 	if err != nil {
 		return unknown(err)

@@ -29,7 +29,7 @@ import (
 
 // transport is a client that speaks one of the two.
 type transport interface {
-	create(ctx context.Context, title string, priority int) outcome
+	create(ctx context.Context, title string, priority int, keys ...string) outcome
 	get(ctx context.Context, id int64) outcome
 	list(ctx context.Context, onlyDone bool, limit int) outcome
 	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
