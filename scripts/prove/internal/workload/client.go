@@ -129,26 +129,22 @@ func (c *client) try(ctx context.Context, p plan, r request, replica int, first 
 	defer cancel()
 	c.w.outstanding.Add(1)
 	defer c.w.outstanding.Add(-1)
+	through := to.web
 	if p.grpc {
-		a := to.rpc.ask(ctx, r)
-		to.heard(a, within == tryFor)
-		return a
+		through = to.rpc
 	}
-	a := to.web.ask(ctx, r)
-	to.heard(a, within == tryFor)
-	return a
-}
-
-// heard notes whether the replica answers at all.
-func (to *way) heard(a answer, patiently bool) {
+	a := through.ask(ctx, r)
 	switch a.verdict {
 	case done, refused, busy:
-		to.silent.Store(false)
+		if to.silent.CompareAndSwap(true, false) {
+			c.w.cfg.Log.Info("a replica answers again", "replica", replica)
+		}
 	default:
-		if patiently {
-			to.silent.Store(true)
+		if within == tryFor && to.silent.CompareAndSwap(false, true) {
+			c.w.cfg.Log.Info("a replica does not answer", "replica", replica, "status", a.status)
 		}
 	}
+	return a
 }
 
 // choose keeps most tries away from a replica that is silent: with all clients
