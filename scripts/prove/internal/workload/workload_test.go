@@ -47,7 +47,7 @@ func tally(calls []evidence.Call, what func(evidence.Call) string) map[string]in
 func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
-	w := run(t, config(3000, world.serve(t, 0, nil), world.serve(t, 1, nil)))
+	w := run(t, config(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
 	journal := w.Journal()
 
 	done := map[string]bool{}
@@ -72,12 +72,12 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 		}
 	}
 	outcomes := tally(journal, func(c evidence.Call) string { return string(c.Outcome) })
-	if outcomes["refused"] < 20 || outcomes["done"] < 2700 || outcomes["unknown"] > 60 {
+	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 	ways := tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Via, c.Replica) })
 	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
-		if ways[way] < 600 {
+		if ways[way] < 300 {
 			t.Errorf("calls by way: %v", ways)
 		}
 	}
@@ -93,7 +93,7 @@ func journalHas(journal []evidence.Call, name string) int {
 func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
-	cfg := config(2000, world.serve(t, 0, nil))
+	cfg := config(1000, world.serve(t, 0, nil))
 	w := run(t, cfg)
 	clients := map[int64]map[int]bool{}
 	for _, c := range w.Journal() {
@@ -124,7 +124,7 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		defer mu.Unlock()
 		return random.IntN(10) == 0
 	}
-	w := run(t, config(1500, world.serve(t, 0, lose), world.serve(t, 1, lose)))
+	w := run(t, config(1000, world.serve(t, 0, lose), world.serve(t, 1, lose)))
 	times := map[string]int{}
 	for _, d := range world.history {
 		if d.operation == "create" || d.operation == "change" {
@@ -144,7 +144,7 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 			t.Errorf("change %d was made %d times", c.Number, times[c.Title])
 		}
 	}
-	if outcomes[evidence.Change][evidence.Unknown] < 10 || outcomes[evidence.Reopen][evidence.Unknown] < 5 || outcomes[evidence.Delete][evidence.Done] < 20 {
+	if outcomes[evidence.Change][evidence.Unknown] < 10 || outcomes[evidence.Reopen][evidence.Unknown] < 3 || outcomes[evidence.Delete][evidence.Done] < 10 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 }
@@ -207,14 +207,19 @@ func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
 	world := newWorld()
 	cfg := config(100_000, world.serve(t, 0, nil))
 	cfg.Pace = func() float64 { return 300 }
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	w := workload.New(cfg)
-	if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	w, began := workload.New(cfg), time.Now()
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	for tick := time.Tick(5 * time.Millisecond); w.Made() < 100; {
+		<-tick
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run: %v", err)
 	}
-	// At 300 a second half a second holds 150 calls.
-	if n := len(w.Journal()); n < 20 || n > 300 || n != w.Made() {
-		t.Errorf("%d in the journal, %d made", n, w.Made())
+	if most := int(time.Since(began).Seconds()*300) + 1; len(w.Journal()) > most || len(w.Journal()) != w.Made() {
+		t.Errorf("%d in the journal, %d made; at most %d", len(w.Journal()), w.Made(), most)
 	}
 }
