@@ -14,8 +14,9 @@ import (
 const (
 	// callBound is how long the handler may take over one call.
 	callBound = time.Minute
-	// callGrace is how long it may then take to notice that its context has ended.
-	callGrace = 5 * time.Second
+	// callGrace is how long it may then take to bring what it has begun to its
+	// end: a request to somebody else takes up to ten seconds.
+	callGrace = 12 * time.Second
 	// moments are what callGrace is made of: a process that was frozen loses one.
 	moments = 10
 	// stackBytes bounds what the log is told about a handler that hangs.
@@ -75,8 +76,8 @@ func (c *claim) handle(batch []Record) (int, error) {
 	switch {
 	case count < 0 || count > len(batch):
 		return 0, fmt.Errorf("the handler says it handled %d of %d records", count, len(batch))
-	case err == nil && count < len(batch):
-		return count, fmt.Errorf("the handler stopped at %d of %d records and gave no error", count, len(batch))
+	case err == nil && count == 0:
+		return 0, errors.New("the handler handled no record and gave no error")
 	case err != nil && count == len(batch) && !errors.Is(err, Fenced):
 		c.log.Error("the handler gave an error about no record", "error", err)
 		return count, nil

@@ -111,6 +111,46 @@ func later(by time.Duration) {
 
 func all(_ context.Context, batch []Record) (int, error) { return len(batch), nil }
 
+func TestAHandlerMayTakeABatchInParts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var began []int64
+		start := time.Now()
+		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+			began = append(began, batch[0].Offset)
+			return (len(batch) + 1) / 2, nil
+		}}, 10, 11, 12, 13, 14)
+		synctest.Wait()
+		if diff := cmp.Diff([]int64{10, 13, 14}, began); diff != "" || p.last() != 15 {
+			t.Errorf("marked %v, began at (-want +got):\n%s", p.marked, diff)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("%v were spent on pauses", took)
+		}
+		p.end()
+	})
+}
+
+func TestAHandlerThatDoesNothingIsAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+			if calls++; calls == 1 {
+				return 0, nil
+			}
+			return len(batch), nil
+		}}, 10, 11)
+		if synctest.Wait(); calls != 1 {
+			t.Errorf("%d calls without a pause", calls)
+		}
+		if later(firstPause); calls != 2 || p.last() != 12 {
+			t.Errorf("%d calls, marked %v", calls, p.marked)
+		}
+		p.end()
+	})
+}
+
 func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

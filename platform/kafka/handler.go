@@ -10,7 +10,9 @@ import (
 type Handler interface {
 	// Handle gets consecutive records of one partition; those that replay for
 	// another group are left out. It returns how many it handled, and the error
-	// about batch[handled]. A Permanent error sends that record to the
+	// about batch[handled]. Without an error that is at least one, and the rest
+	// is given to Handle again at once: a handler that takes long does not
+	// exhaust the group's patience, which is a minute. A Permanent error sends that record to the
 	// dead-letter topic, Fenced ends the session, which rejoins; any other is
 	// passing, and the rest is given to Handle again, after growing pauses,
 	// holding the partition. A panic is passing too, but the records then come
