@@ -5,21 +5,24 @@ package consumer
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/contracts/event"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/tracing"
 )
 
-// Notifier does what an event asks for; see notify.Service.
+// turn is after how long the rest of a batch is handed back. The group loses
+// patience after a minute, whatever the sender's pace.
+const turn = 10 * time.Second
+
+// Notifier does what events ask for; see notify.Service.
 type Notifier interface {
-	Notify(ctx context.Context, e notify.Event) (notify.Outcome, error)
+	Notify(ctx context.Context, events []notify.Event) ([]notify.Outcome, error)
 }
 
 // Offsets is the ledger of handled records: for each partition the offset below
@@ -92,50 +95,55 @@ func (h *Handler) judge(ctx context.Context, partition int32, stored int64) (int
 // Handle implements kafka.Handler. What was handled is in the ledger before the
 // group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
-	known := h.knownBelow(batch[0].Partition)
-	handled := 0
-	var refused error
-	for _, record := range batch {
-		if record.Offset < known {
-			h.metrics.events.WithLabelValues("redelivered").Inc()
-		} else if refused = h.handle(ctx, record); refused != nil {
-			break
+	readings, unreadable := read(batch, h.knownBelow(batch[0].Partition))
+	var events []notify.Event
+	for _, r := range readings {
+		if r.asks() {
+			events = append(events, r.forDomain())
 		}
-		handled++
 	}
-	if handled > 0 && batch[handled-1].Offset >= known {
-		if err := h.offsets.Advance(ctx, batch[0].Partition, batch[handled-1].Offset+1); err != nil {
+	some, cancel := context.WithTimeout(ctx, turn)
+	defer cancel()
+	outcomes, err := h.notifier.Notify(some, events)
+	handled := h.settle(ctx, readings, outcomes)
+	switch {
+	case errors.Is(err, notify.ErrHopeless):
+		err = kafka.Permanent(err)
+	case handled > 0 && some.Err() != nil && ctx.Err() == nil:
+		err = nil // the rest comes again
+	case err == nil && unreadable != nil:
+		err = kafka.Permanent(unreadable)
+	}
+	if handled > 0 && !readings[handled-1].redelivered {
+		// Whether or not ctx has ended: it was handled.
+		next := readings[handled-1].record.Offset + 1
+		if err := h.offsets.Advance(context.WithoutCancel(ctx), batch[0].Partition, next); err != nil {
 			return 0, err
 		}
 	}
-	return handled, refused
+	return handled, err
 }
 
-func (h *Handler) handle(ctx context.Context, record kafka.Record) error {
-	ctx = tracing.WithTraceparent(ctx, record.Header(event.HeaderTraceparent))
-	e, err := event.Parse(record.Value)
-	if err != nil {
-		return kafka.Permanent(err)
+// settle counts what became of the records and returns of how many: outcomes
+// says it for those that asked for something, and may end early.
+func (h *Handler) settle(ctx context.Context, readings []reading, outcomes []notify.Outcome) (handled int) {
+	for _, r := range readings {
+		switch {
+		case r.redelivered:
+			h.metrics.events.WithLabelValues("redelivered").Inc()
+		case !r.event.Known():
+			h.metrics.unknown.Inc()
+			h.log.WarnContext(ctx, "passing over an event of an unknown type",
+				"type", r.event.Type, "partition", r.record.Partition, "offset", r.record.Offset)
+		case len(outcomes) == 0:
+			return handled
+		default:
+			h.metrics.events.WithLabelValues(string(outcomes[0])).Inc()
+			outcomes = outcomes[1:]
+		}
+		handled++
 	}
-	if !e.Known() {
-		h.metrics.unknown.Inc()
-		h.log.WarnContext(ctx, "passing over an event of an unknown type",
-			"type", e.Type, "partition", record.Partition, "offset", record.Offset)
-		return nil
-	}
-	outcome, err := h.notifier.Notify(ctx, notify.Event{
-		Type:      e.Type,
-		Mark:      e.Identity(),
-		ID:        e.ID,
-		TaskID:    e.TaskID,
-		TaskTitle: e.TaskTitle,
-		Place:     fmt.Sprintf("%d:%d", record.Partition, record.Offset),
-	})
-	if err != nil {
-		return err
-	}
-	h.metrics.events.WithLabelValues(string(outcome)).Inc()
-	return nil
+	return handled
 }
 
 func (h *Handler) knownBelow(partition int32) int64 {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,13 +29,17 @@ type notifier struct {
 	fails  map[string]error
 }
 
-func (n *notifier) Notify(_ context.Context, e notify.Event) (notify.Outcome, error) {
-	if err := n.fails[e.Place]; err != nil {
-		return "", err
+func (n *notifier) Notify(_ context.Context, events []notify.Event) ([]notify.Outcome, error) {
+	var outcomes []notify.Outcome
+	for _, e := range events {
+		if err := n.fails[e.Place]; err != nil {
+			return outcomes, err
+		}
+		n.events = append(n.events, e)
+		n.places = append(n.places, e.Place)
+		outcomes = append(outcomes, notify.Sent)
 	}
-	n.events = append(n.events, e)
-	n.places = append(n.places, e.Place)
-	return notify.Sent, nil
+	return outcomes, nil
 }
 
 // ledger is a fake of the stored offsets.
@@ -46,7 +52,10 @@ func (l *ledger) Load(_ context.Context, partition int32) (int64, error) {
 	return l.stored[partition], l.fails
 }
 
-func (l *ledger) Advance(_ context.Context, partition int32, next int64) error {
+func (l *ledger) Advance(ctx context.Context, partition int32, next int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if l.fails == nil {
 		l.stored[partition] = max(l.stored[partition], next)
 	}
@@ -136,12 +145,14 @@ func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
 		event(7, "task.completed"),
 		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
 	}
+	batch[0].Headers = []kafka.Header{{Key: "traceparent", Value: "00-1"}}
 	if _, err := f.Handle(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
+	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []notify.Event{
-		{Type: "task.completed", Mark: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", Place: "4:7"},
-		{Type: "task.completed", Mark: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", Place: "4:8"},
+		{Type: "task.completed", Mark: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:7", Trace: "00-1"},
+		{Type: "task.completed", Mark: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:8"},
 	}
 	if diff := cmp.Diff(want, f.notifier.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -207,6 +218,90 @@ func TestAPassingErrorHoldsTheRecordAndKeepsWhatWasDone(t *testing.T) {
 	}
 	if got := f.ledger.stored[partition]; got != 8 {
 		t.Errorf("the ledger says %d, want 8", got)
+	}
+}
+
+func TestWhatIsGivenUpIsPermanent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrHopeless, notify.ErrRefused)
+	f.notifier.fails["4:10"] = notify.ErrRefused
+	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")})
+	if handled != 1 || !isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
+	}
+	handled, err = f.Handle(t.Context(), []kafka.Record{event(9, "task.completed"), event(10, "task.completed"), record(11, "rubbish")})
+	if handled != 1 || err == nil || isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 1 and a passing error", handled, err)
+	}
+}
+
+// The batch was told to stop; what it did until then is not to be done again.
+func TestWhatWasHandledIsKeptAlthoughTheSessionEnded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(0)
+	f.start(t, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if handled, err := f.Handle(ctx, []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 1", handled, err)
+	}
+	if got := f.ledger.stored[partition]; got != 8 {
+		t.Errorf("the ledger says %d, want 8", got)
+	}
+}
+
+// slow is a notifier that takes its time, and stops when it is told to.
+type slow time.Duration
+
+func (s slow) Notify(ctx context.Context, events []notify.Event) (outcomes []notify.Outcome, err error) {
+	for range events {
+		if ctx.Err() != nil {
+			return outcomes, ctx.Err()
+		}
+		time.Sleep(time.Duration(s)) //nolint:forbidigo // the bubble's clock, not the wall's
+		outcomes = append(outcomes, notify.Sent)
+	}
+	return outcomes, nil
+}
+
+func TestASlowSenderDoesNotExhaustTheGroupsPatience(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		pace    time.Duration
+		told    time.Duration // to stop
+		handled int
+		fails   bool
+	}{
+		"a second each":        {pace: time.Second, handled: 10},
+		"longer than its turn": {pace: 15 * time.Second, handled: 1},
+		"fast enough":          {pace: time.Millisecond, handled: 30},
+		"told to stop":         {pace: time.Second, told: 3*time.Second - time.Millisecond, handled: 3, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(0)
+				h := consumer.New(slow(test.pace), f.ledger, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+				var batch []kafka.Record
+				for offset := range int64(30) {
+					batch = append(batch, event(offset, "task.completed"))
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.told > 0 {
+					time.AfterFunc(test.told, cancel)
+				}
+				handled, err := h.Handle(ctx, batch)
+				if handled != test.handled || (err != nil) != test.fails {
+					t.Errorf("Handle: %d, %v; want %d", handled, err, test.handled)
+				}
+				if got := f.ledger.stored[partition]; got != int64(handled) {
+					t.Errorf("the ledger says %d, want %d", got, handled)
+				}
+			})
+		})
 	}
 }
 

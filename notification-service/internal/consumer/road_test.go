@@ -24,6 +24,7 @@ import (
 type postman struct {
 	mu     sync.Mutex
 	titles []string
+	known  []string
 	broken bool
 	called bool
 }
@@ -36,6 +37,7 @@ func (p *postman) Send(_ context.Context, n notify.Notification) error {
 		return errors.New("killed")
 	}
 	p.titles = append(p.titles, n.Title)
+	p.known = append(p.known, n.Key)
 	return nil
 }
 
@@ -49,6 +51,12 @@ func (p *postman) sent() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.titles...)
+}
+
+func (p *postman) keys() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.known...)
 }
 
 func (p *postman) has(title string) func() bool {
@@ -98,6 +106,25 @@ func TestOneEventTwiceNotifiesOnce(t *testing.T) {
 		w.serve("notifiers", p, time.Minute)
 		w.Await("the last notification", p.has("last"))
 		if diff := cmp.Diff([]string{"first", "again", "older shape", "last"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestCompletedReopenedAndCompletedAgainNotifiesTwice(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		const reopened = `{"id":"e2","type":"task.reopened","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:01Z"}`
+		p := &postman{}
+		w.Send(completed("e1", "Learn Go"), reopened, completed("e3", "Learn Go"))
+		stop := w.serve("notifiers", p, time.Minute)
+		w.Await("two notifications", func() bool { return len(p.sent()) == 2 })
+		stop()
+		// Again in a batch of its own, and the whole story once more.
+		w.Send(completed("e1", "Learn Go"), reopened, completed("e3", "Learn Go"), completed("e4", "last"))
+		w.serve("notifiers", p, time.Minute)
+		w.Await("the last notification", p.has("last"))
+		if diff := cmp.Diff([]string{"e1", "e3", "e4"}, p.keys()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
 	})

@@ -2,7 +2,10 @@
 // words, and that it does so once. It knows no transport, no log and no database.
 package notify
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 const completed = "task.completed"
 
@@ -13,18 +16,31 @@ type Event struct {
 	ID        string // empty from producers older than event ids
 	TaskID    int64
 	TaskTitle string
+	At        time.Time
 	Place     string // where in the log it was read: the same when the same record is handed in again
+	Trace     string // what it is part of, in the form its producer gave; may be empty
 }
 
-// Notification is one message to a person. EventID names the cause, and is the
-// same on every attempt: a provider that keeps it delivers once.
+// Notification is one message to a person. It is the same on every attempt.
 type Notification struct {
-	EventID string // empty when the event has none
+	Key     string // what a provider recognises it by: one that keeps it delivers once
+	EventID string // the cause; empty when the event has none
 	TaskID  int64
 	Title   string
+	At      time.Time // when the task was completed
+	Trace   string    // as in the event
 }
 
 // Text is the message in words.
 func (n Notification) Text() string {
 	return fmt.Sprintf("Notification: Task '%s' has been completed!", n.Title)
+}
+
+// notification is what the event asks for.
+func (e Event) notification() Notification {
+	n := Notification{Key: e.ID, EventID: e.ID, TaskID: e.TaskID, Title: e.TaskTitle, At: e.At, Trace: e.Trace}
+	if n.Key == "" {
+		n.Key = e.Mark
+	}
+	return n
 }

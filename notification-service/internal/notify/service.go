@@ -2,35 +2,16 @@ package notify
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"example.com/todo/platform/fault"
 )
 
-// State is what a claim found.
-type State int
-
-// The states.
-const (
-	Mine State = iota // claimed by us, now or on an earlier try: send
-	Done              // sent before, by whoever: leave it
-	Busy              // claimed by another who may still be sending
-)
-
-// Claims remembers what was sent and what is being sent, outside the process.
-// A mark is an event's identity: no method takes anything else, so nothing is
-// sent that could not be recognised when it comes again.
-type Claims interface {
-	// Claim reserves the mark for this process for the length of a lease, or
-	// says who was first. Claiming one's own mark renews the lease.
-	Claim(ctx context.Context, mark string) (State, error)
-	// Done records that the notification was sent. A mark that another holds by
-	// now is left as it is.
-	Done(ctx context.Context, mark string) error
-}
-
 // Sender delivers. An error means that it may not have been delivered; the same
-// notification is then sent again.
+// notification is then sent again, unless it is ErrRefused for too long. A
+// sender keeps to a time of its own, well below the lease of a claim.
 type Sender interface {
 	Send(ctx context.Context, n Notification) error
 }
@@ -59,41 +40,100 @@ func NewService(claims Claims, sender Sender) *Service {
 	return &Service{claims: claims, sender: sender, unmarked: map[string]string{}}
 }
 
-// Notify sends the event's notification, unless it was sent before. After an
-// error the same event is to be handed in again: it is sent then, or found sent.
-// The error is fault.Unavailable while another replica holds the claim, which
-// lasts a lease at most.
+// Notify sends the notifications of the events, one after the other, unless they
+// were sent before. It returns what became of the events up to one that the
+// error is about; that one and the rest are to be handed in again: they are sent
+// then, or found sent. The error is ErrHopeless when that is in vain, and
+// fault.Unavailable while another replica holds the claim, which lasts a lease
+// at most. When ctx ends, what is being sent is brought to its end first.
 //
 // The claim comes before the sending and Done after it, so a crash in between
-// leaves a claim that runs out, never a notification that is lost.
-func (s *Service) Notify(ctx context.Context, e Event) (Outcome, error) {
-	if e.Type != completed {
-		return Ignored, nil
+// leaves a claim that runs out, never a notification that is lost. Done claims
+// the next, so each costs one step.
+func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error) {
+	outcomes := make([]Outcome, 0, len(events))
+	var ahead *Claim // of the next completion
+	for i, e := range events {
+		outcome := Ignored
+		if e.Type == completed {
+			claim, err := s.claim(ctx, e, ahead)
+			if err != nil {
+				return outcomes, err
+			}
+			if outcome, ahead = Duplicate, nil; claim.State == Mine {
+				outcome = Sent
+				if ahead, err = s.send(ctx, e, claim, events[i+1:]); err != nil {
+					return outcomes, err
+				}
+			}
+		}
+		outcomes = append(outcomes, outcome)
 	}
-	mark := e.Mark
-	state, err := s.claims.Claim(ctx, mark)
-	if err != nil {
-		return "", err
+	return outcomes, nil
+}
+
+// claim returns a claim that is Mine or Done: the one made ahead, if any.
+func (s *Service) claim(ctx context.Context, e Event, ahead *Claim) (Claim, error) {
+	if ahead == nil {
+		claim, err := s.claims.Claim(ctx, e.Mark)
+		if err != nil {
+			return Claim{}, err
+		}
+		ahead = &claim
 	}
-	switch state {
-	case Done:
-		s.forget(mark)
-		return Duplicate, nil
+	switch ahead.State {
 	case Busy:
-		return "", fault.New(fault.Unavailable, "another replica is sending the notification of %s", mark)
+		return Claim{}, fault.New(fault.Unavailable, "another replica is sending the notification of %s", e.Mark)
+	case Done:
+		s.forget(e.Mark)
 	}
-	if !s.sentAlready(mark, e.Place) {
-		n := Notification{EventID: e.ID, TaskID: e.TaskID, Title: e.TaskTitle}
-		if err := s.sender.Send(ctx, n); err != nil {
-			return "", err
+	return *ahead, nil
+}
+
+// send sends what is claimed, and claims the next of the rest. Once begun it
+// does not end with ctx: cut off, it would be sent twice.
+func (s *Service) send(ctx context.Context, e Event, claim Claim, rest []Event) (ahead *Claim, err error) {
+	lasting := context.WithoutCancel(ctx)
+	if !s.sentAlready(e.Mark, e.Place) {
+		if err := s.sender.Send(lasting, e.notification()); err != nil {
+			return nil, s.refused(lasting, e.Mark, claim, err)
 		}
 	}
-	if err := s.claims.Done(ctx, mark); err != nil {
-		s.remember(mark, e.Place)
-		return "", err
+	next := ""
+	if ctx.Err() == nil {
+		next = nextMark(rest)
 	}
-	s.forget(mark)
-	return Sent, nil
+	claimed, err := s.claims.Done(lasting, e.Mark, next)
+	if err != nil {
+		s.remember(e.Mark, e.Place)
+		return nil, err
+	}
+	s.forget(e.Mark)
+	if next == "" {
+		return nil, nil
+	}
+	return &claimed, nil
+}
+
+// refused says what the sender's error means for the event.
+func (s *Service) refused(ctx context.Context, mark string, claim Claim, err error) error {
+	switch {
+	case !errors.Is(err, ErrRefused):
+		return err
+	case claim.hopeless():
+		return fmt.Errorf("%w: %w", ErrHopeless, err)
+	default:
+		return errors.Join(err, s.claims.Refuse(ctx, mark, claim.refusedSince()))
+	}
+}
+
+func nextMark(events []Event) string {
+	for _, e := range events {
+		if e.Type == completed {
+			return e.Mark
+		}
+	}
+	return ""
 }
 
 func (s *Service) sentAlready(mark, place string) bool {

@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,17 @@ import (
 	"example.com/todo/platform/fault"
 )
 
-const lease = 30 * time.Second
+const (
+	lease  = 30 * time.Second
+	memory = 5 * time.Minute // of a refusal
+)
 
 // claims is a fake of the Redis claims, kept for several owners.
 type claims struct {
 	marks     map[string]claim
+	refused   map[string]refused
+	sent      time.Time
+	steps     []string // what was asked
 	doneFails bool
 }
 
@@ -27,41 +34,66 @@ type claim struct {
 	done  bool
 }
 
+type refused struct{ since, until time.Time }
+
+func newClaims() *claims {
+	return &claims{marks: map[string]claim{}, refused: map[string]refused{}}
+}
+
 // of is one process's view of the shared claims.
 type of struct {
 	*claims
 	owner string
 }
 
-func (c of) Claim(_ context.Context, mark string) (notify.State, error) {
+func (c of) Claim(_ context.Context, mark string) (notify.Claim, error) {
+	c.steps = append(c.steps, "claim "+mark)
+	return c.claim(mark), nil
+}
+
+func (c of) claim(mark string) notify.Claim {
 	held, ok := c.marks[mark]
 	switch {
 	case ok && held.done:
-		return notify.Done, nil
+		return notify.Claim{State: notify.Done}
 	case ok && held.owner != c.owner && time.Now().Before(held.until):
-		return notify.Busy, nil
+		return notify.Claim{State: notify.Busy}
 	}
 	c.marks[mark] = claim{owner: c.owner, until: time.Now().Add(lease)}
-	return notify.Mine, nil
+	mine := notify.Claim{State: notify.Mine, At: time.Now(), Sent: c.sent}
+	if r := c.refused[mark]; time.Now().Before(r.until) {
+		mine.Refused = r.since
+	}
+	return mine
 }
 
-func (c of) Done(_ context.Context, mark string) error {
+func (c of) Done(_ context.Context, mark, next string) (notify.Claim, error) {
+	c.steps = append(c.steps, strings.TrimSpace("done "+mark+" "+next))
 	if c.doneFails {
-		return errors.New("redis is away")
+		return notify.Claim{}, errors.New("redis is away")
 	}
 	c.marks[mark] = claim{owner: c.owner, done: true}
+	c.sent = time.Now()
+	if next == "" {
+		return notify.Claim{}, nil
+	}
+	return c.claim(next), nil
+}
+
+func (c of) Refuse(_ context.Context, mark string, since time.Time) error {
+	c.refused[mark] = refused{since: since, until: time.Now().Add(memory)}
 	return nil
 }
 
 // outbox records what was sent; before is called first and may refuse.
 type outbox struct {
 	sent   []notify.Notification
-	before func() error
+	before func(ctx context.Context, n notify.Notification) error
 }
 
-func (o *outbox) Send(_ context.Context, n notify.Notification) error {
+func (o *outbox) Send(ctx context.Context, n notify.Notification) error {
 	if o.before != nil {
-		if err := o.before(); err != nil {
+		if err := o.before(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -69,7 +101,19 @@ func (o *outbox) Send(_ context.Context, n notify.Notification) error {
 	return nil
 }
 
-var learnGo = notify.Event{Type: "task.completed", Mark: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", Place: "0:7"}
+var at = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+
+var learnGo = notify.Event{Type: "task.completed", Mark: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "0:7", Trace: "00-1"}
+
+// one hands in one event.
+func one(t *testing.T, s *notify.Service, e notify.Event) (notify.Outcome, error) {
+	t.Helper()
+	outcomes, err := s.Notify(t.Context(), []notify.Event{e})
+	if err != nil {
+		return "", err
+	}
+	return outcomes[0], nil
+}
 
 func TestEachCompletionNotifiesOnce(t *testing.T) {
 	t.Parallel()
@@ -95,18 +139,16 @@ func TestEachCompletionNotifiesOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box := &outbox{}
-			service := notify.NewService(of{&claims{marks: map[string]claim{}}, "a"}, box)
-			var outcomes []notify.Outcome
+			service := notify.NewService(of{newClaims(), "a"}, box)
+			outcomes, err := service.Notify(t.Context(), test.events)
+			if err != nil {
+				t.Fatal(err)
+			}
 			sent := 0
-			for _, e := range test.events {
-				outcome, err := service.Notify(t.Context(), e)
-				if err != nil {
-					t.Fatal(err)
-				}
+			for _, outcome := range outcomes {
 				if outcome == notify.Sent {
 					sent++
 				}
-				outcomes = append(outcomes, outcome)
 			}
 			if diff := cmp.Diff(test.outcomes, outcomes); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
@@ -121,11 +163,11 @@ func TestEachCompletionNotifiesOnce(t *testing.T) {
 func TestTheSenderLearnsTheEventAndTheWords(t *testing.T) {
 	t.Parallel()
 	box := &outbox{}
-	service := notify.NewService(of{&claims{marks: map[string]claim{}}, "a"}, box)
-	if _, err := service.Notify(t.Context(), learnGo); err != nil {
+	service := notify.NewService(of{newClaims(), "a"}, box)
+	if _, err := one(t, service, learnGo); err != nil {
 		t.Fatal(err)
 	}
-	want := []notify.Notification{{EventID: "e1", TaskID: 1, Title: "Learn Go"}}
+	want := []notify.Notification{{Key: "e1", EventID: "e1", TaskID: 1, Title: "Learn Go", At: at, Trace: "00-1"}}
 	if diff := cmp.Diff(want, box.sent); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -137,20 +179,20 @@ func TestTheSenderLearnsTheEventAndTheWords(t *testing.T) {
 func TestACrashBetweenClaimAndSendingLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shared := &claims{marks: map[string]claim{}}
-		dying := notify.NewService(of{shared, "dying"}, &outbox{before: func() error { return errors.New("killed") }})
-		if _, err := dying.Notify(t.Context(), learnGo); err == nil {
+		shared := newClaims()
+		dying := notify.NewService(of{shared, "dying"}, &outbox{before: func(context.Context, notify.Notification) error { return errors.New("killed") }})
+		if _, err := one(t, dying, learnGo); err == nil {
 			t.Fatal("the dying process sent")
 		}
 
 		box := &outbox{}
 		heir := notify.NewService(of{shared, "heir"}, box)
-		_, err := heir.Notify(t.Context(), learnGo)
+		_, err := one(t, heir, learnGo)
 		if err == nil || fault.Of(err).Kind != fault.Unavailable {
 			t.Fatalf("while the lease runs: %v, want fault.Unavailable", err)
 		}
 		time.Sleep(lease) //nolint:forbidigo // the bubble's clock, not the wall's
-		if outcome, err := heir.Notify(t.Context(), learnGo); outcome != notify.Sent || err != nil {
+		if outcome, err := one(t, heir, learnGo); outcome != notify.Sent || err != nil {
 			t.Fatalf("after the lease: %q, %v", outcome, err)
 		}
 		if len(box.sent) != 1 {
@@ -162,13 +204,13 @@ func TestACrashBetweenClaimAndSendingLosesNothing(t *testing.T) {
 func TestARefusingSenderIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	refusal := errors.New("mail server away")
-	box := &outbox{before: func() error { return refusal }}
-	service := notify.NewService(of{&claims{marks: map[string]claim{}}, "a"}, box)
-	if _, err := service.Notify(t.Context(), learnGo); !errors.Is(err, refusal) {
+	box := &outbox{before: func(context.Context, notify.Notification) error { return refusal }}
+	service := notify.NewService(of{newClaims(), "a"}, box)
+	if _, err := one(t, service, learnGo); !errors.Is(err, refusal) {
 		t.Fatalf("got %v, want the sender's refusal", err)
 	}
 	box.before = nil
-	if outcome, err := service.Notify(t.Context(), learnGo); outcome != notify.Sent || err != nil {
+	if outcome, err := one(t, service, learnGo); outcome != notify.Sent || err != nil {
 		t.Fatalf("got %q, %v", outcome, err)
 	}
 	if len(box.sent) != 1 {
@@ -178,14 +220,15 @@ func TestARefusingSenderIsAskedAgain(t *testing.T) {
 
 func TestWhatWasSentWhileTheMarkFailedIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	shared := &claims{marks: map[string]claim{}, doneFails: true}
+	shared := newClaims()
+	shared.doneFails = true
 	box := &outbox{}
 	service := notify.NewService(of{shared, "a"}, box)
-	if _, err := service.Notify(t.Context(), learnGo); err == nil {
+	if _, err := one(t, service, learnGo); err == nil {
 		t.Fatal("no error although Done failed")
 	}
 	shared.doneFails = false
-	if outcome, err := service.Notify(t.Context(), learnGo); outcome != notify.Sent || err != nil {
+	if outcome, err := one(t, service, learnGo); outcome != notify.Sent || err != nil {
 		t.Fatalf("got %q, %v", outcome, err)
 	}
 	if len(box.sent) != 1 {
@@ -200,17 +243,18 @@ func TestWhatWasSentWhileTheMarkFailedIsNotSentAgain(t *testing.T) {
 // must not swallow the next.
 func TestAnUnwrittenMarkDoesNotSwallowALaterRecord(t *testing.T) {
 	t.Parallel()
-	shared := &claims{marks: map[string]claim{}, doneFails: true}
+	shared := newClaims()
+	shared.doneFails = true
 	box := &outbox{}
 	service := notify.NewService(of{shared, "a"}, box)
 	first, later := learnGo, learnGo
 	later.Place = "0:99"
-	if _, err := service.Notify(t.Context(), first); err == nil {
+	if _, err := one(t, service, first); err == nil {
 		t.Fatal("no error although Done failed")
 	}
 	clear(shared.marks)
 	shared.doneFails = false
-	if outcome, err := service.Notify(t.Context(), later); outcome != notify.Sent || err != nil {
+	if outcome, err := one(t, service, later); outcome != notify.Sent || err != nil {
 		t.Fatalf("got %q, %v", outcome, err)
 	}
 	if len(box.sent) != 2 {

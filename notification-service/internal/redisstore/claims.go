@@ -7,27 +7,32 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"fmt"
+	"strconv"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/platform/crashpoint"
 )
 
-// keep is how long a sent notification is recognised by its event's identity.
-const keep = 24 * time.Hour
+const (
+	// keep is how long a sent notification is recognised by its event's identity.
+	keep = 24 * time.Hour
+	// keepRefusal is how long a refusal is remembered after the last one. It
+	// outlives a restart, and what was not tried for longer begins anew.
+	keepRefusal = 5 * time.Minute
+)
 
 var (
-	//go:embed claim.lua
-	claimLua string
-	//go:embed done.lua
-	doneLua string
+	//go:embed step.lua
+	stepLua string
 
-	claimScript = goredis.NewScript(claimLua)
-	doneScript  = goredis.NewScript(doneLua)
+	stepScript = goredis.NewScript(stepLua)
 )
 
-// Claims is notify.Claims on Redis, under the keys processed:<mark>.
+// Claims is notify.Claims on Redis, under the keys processed:<mark>,
+// notification:refused:<mark> and notification:sent. Its clock is that of Redis.
 type Claims struct {
 	client goredis.UniversalClient
 	prefix string
@@ -43,27 +48,59 @@ func NewClaims(client goredis.UniversalClient, prefix string, lease time.Duratio
 }
 
 // Claim implements notify.Claims.
-func (c *Claims) Claim(ctx context.Context, mark string) (notify.State, error) {
-	answer, err := claimScript.Run(ctx, c.client, []string{c.key(mark)}, c.claim, c.lease.Milliseconds()).Text()
+func (c *Claims) Claim(ctx context.Context, mark string) (notify.Claim, error) {
+	claim, err := c.step(ctx, "claim", mark, mark)
 	if err != nil {
-		return 0, fmt.Errorf("claim %s: %w", mark, err)
+		return notify.Claim{}, fmt.Errorf("claim %s: %w", mark, err)
 	}
-	switch answer {
-	case "mine":
-		return notify.Mine, nil
-	case "done":
-		return notify.Done, nil
-	default:
-		return notify.Busy, nil
-	}
+	return claim, nil
 }
 
 // Done implements notify.Claims.
-func (c *Claims) Done(ctx context.Context, mark string) error {
-	if err := doneScript.Run(ctx, c.client, []string{c.key(mark)}, c.claim, keep.Milliseconds()).Err(); err != nil {
-		return fmt.Errorf("mark %s as done: %w", mark, err)
+func (c *Claims) Done(ctx context.Context, mark, next string) (notify.Claim, error) {
+	crashpoint.Reach(crashpoint.AfterSend, mark)
+	what := "both"
+	if next == "" {
+		what, next = "done", mark
+	}
+	claim, err := c.step(ctx, what, mark, next)
+	if err != nil {
+		return notify.Claim{}, fmt.Errorf("mark %s as done: %w", mark, err)
+	}
+	return claim, nil
+}
+
+// Refuse implements notify.Claims.
+func (c *Claims) Refuse(ctx context.Context, mark string, since time.Time) error {
+	if err := c.client.Set(ctx, c.refused(mark), since.UnixMilli(), keepRefusal).Err(); err != nil {
+		return fmt.Errorf("remember the refusal of %s: %w", mark, err)
 	}
 	return nil
 }
 
-func (c *Claims) key(mark string) string { return c.prefix + "processed:" + mark }
+func (c *Claims) step(ctx context.Context, what, done, next string) (notify.Claim, error) {
+	keys := []string{c.prefix + "notification:sent", c.mark(done), c.mark(next), c.refused(next)}
+	answer, err := stepScript.Run(ctx, c.client, keys, what, c.claim, c.lease.Milliseconds(), keep.Milliseconds()).StringSlice()
+	switch {
+	case err != nil || what == "done":
+		return notify.Claim{}, err
+	case answer[0] == "done":
+		return notify.Claim{State: notify.Done}, nil
+	case answer[0] == "busy":
+		return notify.Claim{State: notify.Busy}, nil
+	}
+	crashpoint.Reach(crashpoint.AfterClaim, next)
+	return notify.Claim{State: notify.Mine, At: moment(answer[1]), Refused: moment(answer[2]), Sent: moment(answer[3])}, nil
+}
+
+func (c *Claims) mark(mark string) string    { return c.prefix + "processed:" + mark }
+func (c *Claims) refused(mark string) string { return c.prefix + "notification:refused:" + mark }
+
+// moment reads what was written by us: milliseconds, or nothing.
+func moment(text string) time.Time {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

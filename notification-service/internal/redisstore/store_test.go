@@ -31,20 +31,21 @@ func open(t *testing.T) (goredis.UniversalClient, string) {
 	return client, prefix
 }
 
-func claim(t *testing.T, c *redisstore.Claims, want notify.State) {
+func claim(t *testing.T, c *redisstore.Claims, want notify.State) notify.Claim {
 	t.Helper()
 	got, err := c.Claim(t.Context(), mark)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != want {
-		t.Fatalf("claim found state %d, want %d", got, want)
+	if got.State != want {
+		t.Fatalf("claim found state %d, want %d", got.State, want)
 	}
+	return got
 }
 
 func done(t *testing.T, c *redisstore.Claims) {
 	t.Helper()
-	if err := c.Done(t.Context(), mark); err != nil {
+	if _, err := c.Done(t.Context(), mark, ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -102,6 +103,81 @@ func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
 	waitGone(t, client, prefix+"processed:"+mark)
 	done(t, slow)
 	claim(t, redisstore.NewClaims(client, prefix, time.Minute), notify.Done)
+}
+
+func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	c := redisstore.NewClaims(client, prefix, time.Minute)
+	other := redisstore.NewClaims(client, prefix, time.Minute)
+	steps := []struct {
+		done, next string
+		want       notify.State
+	}{
+		{"a", "b", notify.Mine},
+		{"b", "b", notify.Done}, // the same event, twice in a row
+		{"b", "a", notify.Done},
+		{"c", "theirs", notify.Busy},
+	}
+	if _, err := other.Claim(t.Context(), "theirs"); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		got, err := c.Done(t.Context(), step.done, step.next)
+		if err != nil || got.State != step.want {
+			t.Errorf("done with %s, claiming %s: state %d, %v; want %d", step.done, step.next, got.State, err, step.want)
+		}
+		if value := client.Get(t.Context(), prefix+"processed:"+step.done).Val(); value != "done" {
+			t.Errorf("the mark of %s is %q", step.done, value)
+		}
+	}
+	if got, err := other.Claim(t.Context(), "b"); err != nil || got.State != notify.Done {
+		t.Errorf("another finds b in state %d, %v", got.State, err)
+	}
+}
+
+func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
+	t.Parallel()
+	client, prefix := open(t)
+	c := redisstore.NewClaims(client, prefix, time.Minute)
+	first := claim(t, c, notify.Mine)
+	if off := time.Since(first.At); off < -time.Minute || off > time.Minute {
+		t.Errorf("claimed at %v, %v ago", first.At, off)
+	}
+	if !first.Refused.IsZero() || !first.Sent.IsZero() {
+		t.Errorf("nothing was refused or sent, and the claim says %+v", first)
+	}
+	since := first.At.Add(-time.Hour)
+	if err := c.Refuse(t.Context(), mark, since); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Done(t.Context(), "another", ""); err != nil {
+		t.Fatal(err)
+	}
+	for name, found := range map[string]notify.Claim{
+		"claim": claim(t, c, notify.Mine),
+		"done":  next(t, c),
+	} {
+		if !found.Refused.Equal(since) {
+			t.Errorf("%s: refused since %v, want %v", name, found.Refused, since)
+		}
+		if found.Sent.Before(first.At) || found.Sent.After(found.At) {
+			t.Errorf("%s: another sent at %v, not from %v to %v", name, found.Sent, first.At, found.At)
+		}
+	}
+	if ttl := client.PTTL(t.Context(), prefix+"notification:refused:"+mark).Val(); ttl <= 4*time.Minute || ttl > 5*time.Minute {
+		t.Errorf("a refusal lives %v, want 5 minutes", ttl)
+	}
+}
+
+// next is the claim on the mark that is made along with another's done.
+func next(t *testing.T, c *redisstore.Claims) notify.Claim {
+	t.Helper()
+	found, err := c.Done(t.Context(), "another", mark)
+	if err != nil || found.State != notify.Mine {
+		t.Fatalf("state %d, %v", found.State, err)
+	}
+	return found
 }
 
 func TestOffsetsMoveForwardOnly(t *testing.T) {

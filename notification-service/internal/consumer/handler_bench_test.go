@@ -1,0 +1,56 @@
+package consumer_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/notification-service/internal/consumer"
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/notification-service/internal/redisstore"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
+)
+
+type nowhere struct{}
+
+func (nowhere) Send(context.Context, notify.Notification) error { return nil }
+
+// BenchmarkHandlingCompletions is what claiming and marking cost: batches of 200
+// completions of six partitions at once, a sender that costs nothing, a real
+// Redis.
+func BenchmarkHandlingCompletions(b *testing.B) {
+	const partitions, batch = 6, 200
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(b, "TEST_REDIS_ADDR")})
+	defer client.Close()
+	prefix := "bench-" + rand.Text() + ":"
+	service := notify.NewService(redisstore.NewClaims(client, prefix, time.Minute), nowhere{})
+	handler := consumer.New(service, redisstore.NewOffsets(client, prefix), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+
+	b.ResetTimer()
+	var working sync.WaitGroup
+	for partition := range int32(partitions) {
+		working.Go(func() {
+			for offset := 0; offset < b.N; offset += batch {
+				records := make([]kafka.Record, min(batch, b.N-offset))
+				for i := range records {
+					id := fmt.Sprintf("e%d-%d", partition, offset+i)
+					records[i] = kafka.Record{Partition: partition, Offset: int64(offset + i), Value: []byte(completed(id, "Learn Go"))}
+				}
+				if _, err := handler.Handle(context.Background(), records); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	working.Wait()
+	b.ReportMetric(float64(partitions*b.N)/b.Elapsed().Seconds(), "completions/s")
+}

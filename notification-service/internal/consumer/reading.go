@@ -1,0 +1,49 @@
+package consumer
+
+import (
+	"fmt"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/platform/kafka"
+)
+
+// reading is a record and the event that it holds.
+type reading struct {
+	record      kafka.Record
+	redelivered bool // handled before: what it holds was not looked at
+	event       event.Event
+}
+
+// read reads the batch up to a record that is not readable, which the error is
+// about. Those below known were handled before.
+func read(batch []kafka.Record, known int64) ([]reading, error) {
+	readings := make([]reading, 0, len(batch))
+	for _, record := range batch {
+		r := reading{record: record, redelivered: record.Offset < known}
+		if !r.redelivered {
+			var err error
+			if r.event, err = event.Parse(record.Value); err != nil {
+				return readings, err
+			}
+		}
+		readings = append(readings, r)
+	}
+	return readings, nil
+}
+
+// asks tells whether the event is one for the domain.
+func (r reading) asks() bool { return !r.redelivered && r.event.Known() }
+
+func (r reading) forDomain() notify.Event {
+	return notify.Event{
+		Type:      r.event.Type,
+		Mark:      r.event.Identity(),
+		ID:        r.event.ID,
+		TaskID:    r.event.TaskID,
+		TaskTitle: r.event.TaskTitle,
+		At:        r.event.Timestamp,
+		Place:     fmt.Sprintf("%d:%d", r.record.Partition, r.record.Offset),
+		Trace:     r.record.Header(event.HeaderTraceparent),
+	}
+}

@@ -1,0 +1,71 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// patience is how long a sender may refuse a notification while it takes others.
+const patience = 15 * time.Minute
+
+// What a sender that was asked may say, and what becomes of it.
+var (
+	// ErrRefused is in the error of a Sender that was reached and does not want
+	// this notification.
+	ErrRefused = errors.New("refused")
+	// ErrHopeless is in the error about an event whose notification was refused
+	// for 15 minutes while others went through: trying again is in vain.
+	ErrHopeless = errors.New("given up: refused for 15 minutes, while others went through")
+)
+
+// State is what a claim found.
+type State int
+
+// The states.
+const (
+	Mine State = iota // claimed by us, now or on an earlier try: send
+	Done              // sent before, by whoever: leave it
+	Busy              // claimed by another who may still be sending
+)
+
+// Claim is what a claim found. Its times are by one clock, that of Claims, and
+// set when it is Mine.
+type Claim struct {
+	State   State
+	At      time.Time // when it was claimed
+	Refused time.Time // as Refuse was told; zero when it was not
+	Sent    time.Time // when any notification was last done; zero when none was
+}
+
+// Claims remembers what was sent, what is being sent and what is refused,
+// outside the process. A mark is an event's identity: no method takes anything
+// else, so nothing is sent that could not be recognised when it comes again.
+type Claims interface {
+	// Claim reserves the mark for this process for the length of a lease, or
+	// says who was first. Claiming one's own mark renews the lease.
+	Claim(ctx context.Context, mark string) (Claim, error)
+	// Done records that the notification was sent, and in the same step claims
+	// next, unless that is empty. A mark that another holds by now is left as
+	// it is.
+	Done(ctx context.Context, mark, next string) (Claim, error)
+	// Refuse keeps, for some minutes, since when the mark's notification is
+	// refused.
+	Refuse(ctx context.Context, mark string, since time.Time) error
+}
+
+// refusedSince is the begin of the time that counts towards patience: the last
+// refusal before others began to go through. While nobody does it is the sender
+// that is unwell, not the notification: the time does not run, and begins anew
+// when nobody did for long.
+func (c Claim) refusedSince() time.Time {
+	othersGoThrough := c.Sent.After(c.Refused) && c.At.Sub(c.Sent) < patience
+	if c.Refused.IsZero() || !othersGoThrough {
+		return c.At
+	}
+	return c.Refused
+}
+
+// hopeless tells what another refusal means. Everything it looks at was so when
+// the claim was made: another's success during this attempt proves nothing.
+func (c Claim) hopeless() bool { return c.Sent.Sub(c.refusedSince()) >= patience }
