@@ -7,11 +7,13 @@ replace example.com/todo/contracts => ../contracts
 replace example.com/todo/platform => ../platform
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	example.com/todo/contracts v0.0.0
 	example.com/todo/platform v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
 )
 

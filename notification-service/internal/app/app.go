@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/notification-service/internal/consumer"
@@ -34,7 +37,11 @@ func Run(ctx context.Context, cfg Config) error {
 
 	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease)
 	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix)
-	service := notify.NewService(claims, sender.NewLog(log))
+	way, err := senderOf(cfg.Webhook, log, registry)
+	if err != nil {
+		return err
+	}
+	service := notify.NewService(claims, way)
 
 	var group *kafka.Group // asked by its handler where the log ends
 	ends := func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }
@@ -58,6 +65,15 @@ func Run(ctx context.Context, cfg Config) error {
 		lifecycle.Stage{group},
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// senderOf returns the log alone, or a webhook and then the log.
+func senderOf(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registerer) (notify.Sender, error) {
+	if cfg.URL == "" {
+		return sender.NewLog(log, nil), nil
+	}
+	webhook, err := sender.NewWebhook(cfg, reg)
+	return sender.NewLog(log, webhook), err
 }
 
 // Healthcheck asks the service that runs with these settings whether it is ready.

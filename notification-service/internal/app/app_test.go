@@ -91,28 +91,49 @@ func status(url string) int {
 	return answer.StatusCode
 }
 
-func TestACompletedTaskIsNotifiedFromTheTopicToTheMark(t *testing.T) {
-	t.Parallel()
+// onServers are the settings of a service on a Kafka in process and a real Redis.
+func onServers(t *testing.T) app.Config {
+	t.Helper()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
 	cfg.Kafka.Brokers = openKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
+	return cfg
+}
 
-	stop := serve(t, cfg)
-	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+// complete sends an event for each id, all of one task.
+func complete(t *testing.T, cfg app.Config, ids ...string) {
+	t.Helper()
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
-	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
-	err := producer.Send(t.Context(), []kafka.Record{{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)}})
-	if err != nil {
+	var records []kafka.Record
+	for _, id := range ids {
+		value := `{"id":"` + id + `","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`
+		records = append(records, kafka.Record{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)})
+	}
+	if err := producer.Send(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// done waits until the event's notification is marked as done.
+func done(t *testing.T, cfg app.Config, id string) {
+	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 	defer client.Close()
-	await(t, "the mark", func() bool {
-		return client.Get(t.Context(), cfg.Redis.KeyPrefix+"processed:task.completed:e1").Val() == "done"
+	await(t, "the mark of "+id, func() bool {
+		return client.Get(t.Context(), cfg.Redis.KeyPrefix+"processed:task.completed:"+id).Val() == "done"
 	})
+}
+
+func TestACompletedTaskIsNotifiedFromTheTopicToTheMark(t *testing.T) {
+	t.Parallel()
+	cfg := onServers(t)
+	stop := serve(t, cfg)
+	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	complete(t, cfg, "e1")
+	done(t, cfg, "e1")
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}

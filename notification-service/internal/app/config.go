@@ -3,6 +3,7 @@
 package app
 
 import (
+	"example.com/todo/notification-service/internal/sender"
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/logging"
@@ -16,19 +17,21 @@ const name = "notification-service"
 
 // Config holds every setting: the parts' own.
 type Config struct {
-	Ops   ops.Config     `config:"ops"`
-	Redis redis.Config   `config:"redis"`
-	Kafka kafka.Config   `config:"kafka"`
-	Log   logging.Config `config:"log"`
+	Ops     ops.Config           `config:"ops"`
+	Redis   redis.Config         `config:"redis"`
+	Kafka   kafka.Config         `config:"kafka"`
+	Webhook sender.WebhookConfig `config:"webhook"`
+	Log     logging.Config       `config:"log"`
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
 func Defaults() Config {
 	return Config{
-		Ops:   ops.Config{Addr: ":9102"},
-		Redis: redis.ConsumerDefaults(),
-		Kafka: kafka.Defaults(name),
-		Log:   logging.Config{Format: "auto"},
+		Ops:     ops.Config{Addr: ":9102"},
+		Redis:   redis.ConsumerDefaults(),
+		Kafka:   kafka.Defaults(name),
+		Webhook: sender.WebhookDefaults(),
+		Log:     logging.Config{Format: "auto"},
 	}
 }
 

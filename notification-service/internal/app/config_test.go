@@ -3,6 +3,7 @@ package app_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -34,5 +35,33 @@ func TestABadSettingIsNamedWithItsSource(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error shows a secret: %v", err)
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+	cfg, err := app.Load("", []string{
+		"WEBHOOK_URL=https://hooks.example.com/todo", "WEBHOOK_SECRET=" + secret, "WEBHOOK_TIMEOUT=3s", "REDIS_PASSWORD=hunter2",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Webhook.Secret.Reveal() != secret || cfg.Webhook.Timeout != 3*time.Second {
+		t.Errorf("the settings are not what the environment says: %+v", cfg.Webhook)
+	}
+	var out strings.Builder
+	if err := config.Print(&out, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, hidden := range []string{"MfKQ", "hunter2"} {
+		if strings.Contains(out.String(), hidden) {
+			t.Errorf("config print shows %s:\n%s", hidden, &out)
+		}
+	}
+	for _, shown := range []string{"https://hooks.example.com/todo", "WEBHOOK_SECRET", "[secret]"} {
+		if !strings.Contains(out.String(), shown) {
+			t.Errorf("config print does not show %s:\n%s", shown, &out)
+		}
 	}
 }

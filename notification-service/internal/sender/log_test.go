@@ -2,7 +2,9 @@ package sender_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -24,7 +26,7 @@ func TestTheLogLineIsOneLineWhateverTheTitle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			log := sender.NewLog(slog.New(slog.NewJSONHandler(&out, nil)))
+			log := sender.NewLog(slog.New(slog.NewJSONHandler(&out, nil)), nil)
 			if err := log.Send(t.Context(), notify.Notification{EventID: "e1", TaskID: 7, Title: test.title}); err != nil {
 				t.Fatal(err)
 			}
@@ -41,5 +43,37 @@ func TestTheLogLineIsOneLineWhateverTheTitle(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// failing is a sender that fails so often before it delivers.
+type failing int
+
+func (f *failing) Send(context.Context, notify.Notification) error {
+	if *f == 0 {
+		return nil
+	}
+	*f--
+	return errors.New("away")
+}
+
+func TestWhatTakesSeveralTriesIsOneLine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	first := failing(2)
+	log := sender.NewLog(slog.New(slog.NewJSONHandler(&out, nil)), &first)
+	for range 2 {
+		if err := log.Send(t.Context(), notify.Notification{Title: "Learn Go"}); err == nil {
+			t.Fatal("no error although it was not delivered")
+		}
+	}
+	if out.Len() != 0 {
+		t.Errorf("what was not delivered is in the log: %s", out.String())
+	}
+	if err := log.Send(t.Context(), notify.Notification{Title: "Learn Go"}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(out.Bytes(), []byte("\n")); lines != 1 {
+		t.Errorf("%d lines, want 1", lines)
 	}
 }

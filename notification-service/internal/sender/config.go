@@ -1,0 +1,74 @@
+package sender
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/todo/platform/config"
+)
+
+// How long one request may take. The most is a third of the lease under which a
+// notification is claimed, and leaves a rebalance the time to wait for it.
+const (
+	shortest = 10 * time.Millisecond
+	longest  = 10 * time.Second
+)
+
+// A secret is so many bytes long: Standard Webhooks says so.
+const (
+	leastSecret = 24
+	mostSecret  = 64
+)
+
+// WebhookConfig says where notifications are posted; nowhere when URL is empty.
+type WebhookConfig struct {
+	URL          string        `config:"url"`
+	Secret       config.Secret `config:"secret"`        // whsec_ and the base64 of 24 to 64 bytes
+	Timeout      time.Duration `config:"timeout"`       // of one request, from the look-up of the name to the answer's end
+	AllowPrivate bool          `config:"allow_private"` // also to addresses that are not of the public internet
+}
+
+// WebhookDefaults returns the settings of no webhook.
+func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Second} }
+
+// Validate refuses an address or a secret that no request could be made with.
+func (c WebhookConfig) Validate() error {
+	var errs []error
+	if c.Timeout < shortest || c.Timeout > longest {
+		errs = append(errs, config.Invalid("timeout", "must be from %v to %v", shortest, longest))
+	}
+	if c.URL == "" {
+		return errors.Join(errs...)
+	}
+	if problem := c.problemOfURL(); problem != "" {
+		errs = append(errs, config.Invalid("url", "%s", problem))
+	}
+	text, prefixed := strings.CutPrefix(c.Secret.Reveal(), secretPrefix)
+	key, err := base64.StdEncoding.DecodeString(text)
+	if !prefixed || err != nil || len(key) < leastSecret || len(key) > mostSecret {
+		errs = append(errs, config.Invalid("secret",
+			"must be %s and the base64 of %d to %d random bytes, because every request is signed; make one with: echo %s$(openssl rand -base64 32)",
+			secretPrefix, leastSecret, mostSecret, secretPrefix))
+	}
+	return errors.Join(errs...)
+}
+
+func (c WebhookConfig) problemOfURL() string {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return "must be a whole http or https address"
+	case u.User != nil:
+		return "must not hold a user or password: requests are signed with the secret"
+	case u.Fragment != "":
+		return "must not have a fragment, which is never sent"
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && public.SafeAddr(ip) != nil {
+		return "is not an address of the public internet, which allow_private would have to permit"
+	}
+	return ""
+}
