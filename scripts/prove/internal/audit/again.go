@@ -22,19 +22,20 @@ func again(f *facts) Row {
 	for _, effect := range f.Again.NewEffect {
 		bad.add("%s", effect)
 	}
-	replays := f.replays(&bad)
-	return bad.row("again", promise, "%d new notifications, %d replicas' statistics compared; %d dead letters came back",
-		len(f.Again.Received), len(f.Again.Stats), replays)
+	replays, repeated := f.replays(&bad)
+	return bad.row("again", promise, "%d new notifications, %d replicas' statistics compared; %d dead letters came back, %d were written again",
+		len(f.Again.Received), len(f.Again.Stats), replays, repeated)
 }
 
-// replays judges what is in the dead-letter topic afterwards: what was there, and for
+// replays judges what is in the dead-letter topic afterwards: what was there, the same
+// letters once more, which the reading from the beginning may have written, and for
 // each replay the same letter, of the same group.
-func (f *facts) replays(bad *findings) int {
+func (f *facts) replays(bad *findings) (replays, repeated int) {
 	before := map[place]bool{}
 	for _, r := range f.DLQ {
 		before[place{r.Partition, r.Offset}] = true
 	}
-	replays, left := 0, len(before)
+	wanted, left := f.wanted(), len(before)
 	for i := range f.Again.DLQ {
 		r := &f.Again.DLQ[i]
 		at := place{r.Partition, r.Offset}
@@ -43,13 +44,18 @@ func (f *facts) replays(bad *findings) int {
 			continue
 		}
 		group := r.Header("replay-group")
-		p := f.poison.like(r.Key, r.Value)
+		l, err := addressed(r)
+		original := wanted[l]
 		switch {
+		case err != nil:
+			bad.add("dead letter %s: %v", at, err)
+		case group == "" && original != nil && substance(original.Key, original.Value) == substance(r.Key, r.Value):
+			repeated++
 		case group == "":
-			bad.add("dead letter %s is new, and no replay: %s", at, r.Header("error"))
+			bad.add("dead letter %s, %s, is new, and no replay: %s", at, l, r.Header("error"))
 		case group != r.Header("consumer-group"):
 			bad.add("dead letter %s was replayed to %s, and came from %s", at, group, r.Header("consumer-group"))
-		case p == nil:
+		case f.poison.like(r.Key, r.Value) == nil:
 			bad.add("dead letter %s is a replay of no poison", at)
 		default:
 			replays++
@@ -58,8 +64,8 @@ func (f *facts) replays(bad *findings) int {
 	if left > 0 {
 		bad.add("%d dead letters are gone", left)
 	}
-	if len(f.wanted()) > 0 && replays == 0 {
+	if len(wanted) > 0 && replays == 0 {
 		bad.add("no dead letter came back: none was replayed")
 	}
-	return replays
+	return replays, repeated
 }

@@ -85,18 +85,32 @@ var whileAway = map[string]corruption{
 		run.Again.DLQ = slices.DeleteFunc(run.Again.DLQ, func(r evidence.Record) bool {
 			return r.Header("replay-group") != "" && r.Header("planted") == "kill"
 		})
+		run.DLQ, run.Again.DLQ = once(run.DLQ), once(run.Again.DLQ)
 	}},
 }
 
+// once drops the repeated letters of the good run.
+func once(letters []evidence.Record) []evidence.Record {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(letters), func(r evidence.Record) bool {
+		id := r.Header("consumer-group") + r.Header("original-offset") + r.Header("replay-group")
+		defer func() { seen[id] = true }()
+		return seen[id]
+	})
+}
+
 var onceMore = map[string]corruption{
-	"nothing was replayed":                {"again", func(_ *testing.T, run *evidence.Run) { run.Again = evidence.Again{} }},
-	"the replay notified again":           {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Received = run.Received[:1] }},
-	"the replay was counted":              {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Stats[0].Total++ }},
-	"the replay made an event":            {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Events++ }},
-	"the replay did something else":       {"again", func(_ *testing.T, run *evidence.Run) { run.Again.NewEffect = []string{"a key"} }},
-	"the replay lost a dead letter":       {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.Again.DLQ[1:] }},
-	"no dead letter was replayed":         {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.DLQ }},
-	"the replay made a new dead letter":   {"again", func(_ *testing.T, run *evidence.Run) { setHeader(last(run.Again.DLQ), "replay-group", "") }},
+	"nothing was replayed":          {"again", func(_ *testing.T, run *evidence.Run) { run.Again = evidence.Again{} }},
+	"the replay notified again":     {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Received = run.Received[:1] }},
+	"the replay was counted":        {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Stats[0].Total++ }},
+	"the replay made an event":      {"again", func(_ *testing.T, run *evidence.Run) { run.Again.Events++ }},
+	"the replay did something else": {"again", func(_ *testing.T, run *evidence.Run) { run.Again.NewEffect = []string{"a key"} }},
+	"the replay lost a dead letter": {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.Again.DLQ[1:] }},
+	"no dead letter was replayed":   {"again", func(_ *testing.T, run *evidence.Run) { run.Again.DLQ = run.DLQ }},
+	"the replay made a new dead letter": {"again", func(_ *testing.T, run *evidence.Run) {
+		setHeader(last(run.Again.DLQ), "replay-group", "")
+		setHeader(last(run.Again.DLQ), "original-offset", "0")
+	}},
 	"a replay went to another group":      {"again", func(_ *testing.T, run *evidence.Run) { setHeader(last(run.Again.DLQ), "replay-group", "another") }},
 	"a good record was replayed to death": {"again", func(_ *testing.T, run *evidence.Run) { last(run.Again.DLQ).Value = []byte("good") }},
 }

@@ -7,8 +7,9 @@ import (
 	"example.com/todo/scripts/prove/internal/evidence"
 )
 
-// mercy is how often one record may kill a service's process: five times by itself,
-// after it was found among others, with something to spare for a kill that meets it.
+// mercy is how often one record may kill a service's process until it is a dead
+// letter: five times by itself, after it was found among others, with something to
+// spare for a kill that meets it.
 const mercy = 8
 
 // nearby is how far a death and the note of its crash point may be apart.
@@ -33,20 +34,13 @@ type explanations struct {
 
 func newExplanations(f *facts) *explanations {
 	x := &explanations{crashes: f.Crashes, used: make([]bool, len(f.Crashes)), poison: map[string]int{}}
-	lethal := newPoison(nil)
-	for i := range f.Poison {
-		p := &f.Poison[i]
-		if !kills(p.Kind) {
-			continue
-		}
-		lethal[substance(p.Key, p.Value)] = p
-		for _, group := range p.Groups {
-			x.poison[group] += mercy
-		}
+	letters := f.DLQ
+	if f.Again.Done {
+		letters = f.Again.DLQ
 	}
-	for _, l := range f.Again.DLQ {
-		if l.Header("replay-group") != "" && lethal.like(l.Key, l.Value) != nil {
-			x.poison[l.Header("consumer-group")] += mercy
+	for i := range letters {
+		if p := f.poison.like(letters[i].Key, letters[i].Value); p != nil && kills(p.Kind) {
+			x.poison[letters[i].Header("consumer-group")] += mercy
 		}
 	}
 	return x

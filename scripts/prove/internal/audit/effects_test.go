@@ -117,7 +117,8 @@ func (w *world) count() []evidence.Report {
 	return reports
 }
 
-// again replays: every dead letter comes back, of the same group.
+// again replays: all poison is refused once more, and then every dead letter comes
+// back, of the same group.
 func (w *world) again() {
 	w.Expected.Again = true
 	w.Again = evidence.Again{Done: true, Stats: w.count(), Events: len(w.Events), DLQ: append([]evidence.Record(nil), w.DLQ...)}
@@ -125,6 +126,8 @@ func (w *world) again() {
 		for _, group := range p.Groups {
 			l := w.letter(p, group)
 			l.Offset = int64(len(w.Again.DLQ))
+			w.Again.DLQ = append(w.Again.DLQ, l)
+			l.Offset++
 			l.Headers = append(l.Headers, evidence.Header{Key: "replay-group", Value: group})
 			w.Again.DLQ = append(w.Again.DLQ, l)
 		}
