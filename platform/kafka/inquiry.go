@@ -23,20 +23,24 @@ type inquiry struct {
 func (i *inquiry) ask(ctx context.Context, question func() error) error {
 	limited, cancel := context.WithTimeout(ctx, inquiryPatience)
 	defer cancel()
+	silence := fmt.Errorf("no answer from Kafka at %s within %v", strings.Join(i.cfg.Brokers, ","), inquiryPatience)
 	var between pause
 	for {
 		err := i.once(limited, question)
 		if err == nil || fatal(err) || !passing(err) {
 			return err
 		}
+		if limited.Err() == nil { // otherwise it is about the connection that was cut
+			silence = fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(i.cfg.Brokers, ","), inquiryPatience, err)
+		}
 		i.disconnect() // a new connection knows the leaders of now
-		if between.wait(limited) == nil {
-			continue
-		}
-		if ctx.Err() != nil {
+		switch {
+		case between.wait(limited) == nil:
+		case ctx.Err() != nil:
 			return errors.Join(ctx.Err(), err)
+		default:
+			return silence
 		}
-		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(i.cfg.Brokers, ","), inquiryPatience, err)
 	}
 }
 

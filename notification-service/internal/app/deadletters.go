@@ -1,0 +1,14 @@
+package app
+
+import (
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/deadletter"
+)
+
+// AddDeadLetters gives the program the command dlq.
+func AddDeadLetters(p *command.Program[Config]) {
+	deadletter.Add(p, func(cfg Config) deadletter.Queue {
+		return deadletter.Queue{Kafka: cfg.Kafka, Topic: event.DLQTopic, Group: name, TypeHeader: event.HeaderType}
+	})
+}

@@ -1,0 +1,131 @@
+package deadletter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/retry"
+)
+
+// sendTimeout bounds the writing of one record.
+const sendTimeout = 10 * time.Second
+
+// replayOptions say how to replay.
+type replayOptions struct {
+	all, dryRun, again bool
+	rate               float64 // records per second
+	maxReplays         int
+}
+
+func (o replayOptions) validate(f filter) error {
+	switch {
+	case !o.all && !f.chosen():
+		return fmt.Errorf("this would replay every dead letter of group %q: say which, by places or filters, or --all", f.group)
+	case !(o.rate > 0):
+		return fmt.Errorf("--rate %v is no rate: give how many records per second, more than 0", o.rate)
+	case o.maxReplays < 1:
+		return fmt.Errorf("--max-replays %d would replay nothing: give 1 or more", o.maxReplays)
+	}
+	return nil
+}
+
+// run is a replay under way, and what became of the letters so far.
+type run struct {
+	replayOptions
+	*desk
+	survey   *survey
+	producer *kafka.Producer
+	begun    time.Time
+
+	replayed, already, stayed int
+}
+
+// replay writes the letters that are meant to the topics they came from.
+func (d *desk) replay(ctx context.Context, f filter, options replayOptions) error {
+	if err := options.validate(f); err != nil {
+		return command.Wrong(err)
+	}
+	s, err := d.survey(ctx, f)
+	if err != nil {
+		return err
+	}
+	for topic, since := range s.topics() {
+		if err := d.countCopies(ctx, s, topic, since); err != nil {
+			return err
+		}
+	}
+	if len(s.meant) == 0 {
+		fmt.Fprintf(d.out, "nothing to replay: %s\n", s.none())
+		return nil
+	}
+	r := &run{replayOptions: options, desk: d, survey: s, producer: kafka.NewProducer(d.Kafka), begun: time.Now()}
+	defer func() { _ = r.producer.Close() }()
+	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
+		l := read(record)
+		if s.meant[l.at] != l.identity() { // written since, or not meant
+			return nil
+		}
+		return r.treat(ctx, l)
+	})
+	switch {
+	case err == nil:
+		fmt.Fprintf(d.out, "%s\n", r.summary())
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %s; run it again for the rest", r.summary())
+	default:
+		return fmt.Errorf("%s, and then: %s; run it again for the rest", r.summary(), oneLine(err))
+	}
+}
+
+// treat replays the letter, or says why not.
+func (r *run) treat(ctx context.Context, l letter) error {
+	id := l.identity()
+	switch {
+	case r.survey.copies[id] > 0 && !r.again:
+		r.already++
+		fmt.Fprintf(r.out, "%s already replayed\n", l.at)
+		return nil
+	case l.replays >= r.maxReplays:
+		r.stayed++
+		fmt.Fprintf(r.out, "%s stays: it failed again after %s (--max-replays %d)\n", l.at, several(l.replays, "replay"), r.maxReplays)
+		return nil
+	case r.dryRun:
+		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable(l.topic))
+	default:
+		if err := r.send(ctx, l); err != nil {
+			return err
+		}
+		fmt.Fprintf(r.out, "%s replayed to %s\n", l.at, printable(l.topic))
+	}
+	r.replayed++
+	r.survey.copies[id]++
+	return nil
+}
+
+// send writes one letter when its time has come. Told to stop, it finishes the
+// one in hand, so that what it counts is what there is.
+func (r *run) send(ctx context.Context, l letter) error {
+	due := r.begun.Add(time.Duration(float64(r.replayed) / r.rate * float64(time.Second)))
+	if !retry.Wait(ctx, time.Until(due)) {
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	defer cancel()
+	if err := r.producer.Send(ctx, []kafka.Record{l.replay()}); err != nil {
+		return fmt.Errorf("the dead letter at %s could not be written to topic %q: %w", l.at, l.topic, err)
+	}
+	return nil
+}
+
+func (r *run) summary() string {
+	verb := "replayed"
+	if r.dryRun {
+		verb = "would replay"
+	}
+	return fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
+		verb, r.replayed, r.already+r.stayed, r.already, r.stayed, several(r.maxReplays, "replay"))
+}
