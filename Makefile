@@ -3,10 +3,11 @@
 
 MODULES  := contracts platform todo-service notification-service stats-service scripts
 DEVSTACK := .dev/bin/devstack
+PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache bench-events
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove bench-events
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,12 @@ bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the 
 bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, on the real Kafka
 	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-events
 
-.PHONY: $(DEVSTACK)
+prove: $(PROVE) ## Kill, freeze and cut the running system, and prove its promises (CHANGES=200000 for the long run, SEED, SCENARIO)
+	@exec $(PROVE) $(if $(CHANGES),--changes=$(CHANGES)) $(if $(SEED),--seed=$(SEED)) $(if $(SCENARIO),--scenario=$(SCENARIO))
+
+.PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):
 	@mkdir -p $(@D) && cd scripts && GOWORK=off go build -o ../$@ ./devstack
+
+$(PROVE):
+	@mkdir -p $(@D) && cd scripts && GOWORK=off go build -o ../$@ ./prove

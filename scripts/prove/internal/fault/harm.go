@@ -126,7 +126,7 @@ func (i *Injector) flush(ctx context.Context, s Step) error {
 // rebalance has a third member join the group of a service, or leave it.
 func (i *Injector) rebalance(ctx context.Context, s Step) error {
 	third := i.System.Third(s.Target)
-	return i.fault(ctx, Rebalance, s.Target, func() error {
+	return i.fault(ctx, Rebalance, third.Name(), func() error {
 		if third.PID() != 0 {
 			third.Stop(ctx)
 			return nil

@@ -41,7 +41,7 @@ type Step struct {
 	Points []string      // of Crash
 }
 
-// Sender, as a target, is the replica of todo-service that is sending events at that moment.
+// Sender is the target that is the replica of todo-service that is sending events at that moment.
 const Sender = "sender"
 
 // Track is a list of steps, one after another.

@@ -49,7 +49,7 @@ func (g *Gauge) rewind(group string) error {
 	var failed []error
 	for _, byPartition := range response.Errors {
 		for _, err := range byPartition {
-			if err != sarama.ErrNoError { //nolint:errorlint // a code that stands for no error
+			if err != sarama.ErrNoError {
 				failed = append(failed, err)
 			}
 		}

@@ -26,6 +26,7 @@ const (
 type Link struct {
 	target   string
 	listener net.Listener
+	stop     context.CancelFunc
 	all      sync.WaitGroup
 
 	mu      sync.Mutex
@@ -44,7 +45,8 @@ func Listen(ctx context.Context, target string) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{target: target, listener: listener, changed: make(chan struct{}), open: map[*pair]bool{}}
-	l.all.Go(l.accept)
+	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	l.all.Go(func() { l.accept(ctx) })
 	return l, nil
 }
 
@@ -88,31 +90,32 @@ func (l *Link) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	l.stop()
 	err := l.listener.Close()
 	l.Cut()
 	l.all.Wait()
 	return err
 }
 
-func (l *Link) accept() {
+func (l *Link) accept(ctx context.Context) {
 	for {
 		client, err := l.listener.Accept()
 		if err != nil {
 			return // closed
 		}
-		l.all.Go(func() { l.serve(client.(*net.TCPConn)) })
+		l.all.Go(func() { l.serve(ctx, client.(*net.TCPConn)) })
 	}
 }
 
 // dialLimit bounds the way to a server on the same machine.
 const dialLimit = 2 * time.Second
 
-func (l *Link) serve(client *net.TCPConn) {
+func (l *Link) serve(ctx context.Context, client *net.TCPConn) {
 	if mode, _, _ := l.now(); mode == Refuse {
 		reset(client)
 		return
 	}
-	server, err := net.DialTimeout("tcp", l.target, dialLimit)
+	server, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, "tcp", l.target)
 	if err != nil {
 		reset(client)
 		return

@@ -58,7 +58,7 @@ func (p *pair) move(from, to *net.TCPConn, answers bool) {
 			break
 		}
 	}
-	for range chunks { //nolint:revive // the reader ends when the pair is cut
+	for range chunks { // until the reader has ended, which it does when the pair is cut
 	}
 	_ = to.CloseWrite() // after a cut there is nothing left to close
 }

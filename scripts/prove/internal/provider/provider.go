@@ -36,12 +36,12 @@ type Provider struct {
 
 // Listen binds a provider. secret is the one that signs, "whsec_" and base64; the
 // seed decides which keys it misbehaves on.
-func Listen(addr, secret string, seed int64) (*Provider, error) {
+func Listen(ctx context.Context, addr, secret string, seed int64) (*Provider, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
 		return nil, errors.New("provider: the secret is not whsec_ and base64")
 	}
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("provider: %w", err)
 	}

@@ -19,7 +19,7 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func listen(t *testing.T, seed int64) *provider.Provider {
 	t.Helper()
-	p, err := provider.Listen("127.0.0.1:0", secret, seed)
+	p, err := provider.Listen(t.Context(), "127.0.0.1:0", secret, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestItMisbehavesSometimesAndEveryKeyGetsThroughInTheEnd(t *testing.T) {
 func TestASecretThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "whsec_", "whsec_not base64!"} {
-		if _, err := provider.Listen("127.0.0.1:0", secret, 1); err == nil {
+		if _, err := provider.Listen(t.Context(), "127.0.0.1:0", secret, 1); err == nil {
 			t.Errorf("%q is accepted", secret)
 		}
 	}

@@ -88,6 +88,9 @@ func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
 		"advertised.listeners=BROKER://" + k.Addr() + ",LINKED://" + advertised,
 		"listener.security.protocol.map=BROKER:PLAINTEXT,LINKED:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"log.message.timestamp.type=LogAppendTime",
+		// A broker that was killed is let in again when its old session is over.
+		"broker.session.timeout.ms=3000",
+		"broker.heartbeat.interval.ms=1000",
 	}
 }
 

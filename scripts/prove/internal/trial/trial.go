@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options) (*evidence.Run, error) {
 // run starts what serves in group; it ends with ctx.
 func (t *trial) run(ctx context.Context, group *errgroup.Group) (run *evidence.Run, err error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
-	if t.provider, err = provider.Listen("127.0.0.1:0", secret, t.Seed); err != nil {
+	if t.provider, err = provider.Listen(ctx, "127.0.0.1:0", secret, t.Seed); err != nil {
 		return nil, err
 	}
 	group.Go(func() error { return t.provider.Run(ctx) })
