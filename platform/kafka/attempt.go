@@ -93,7 +93,7 @@ type answer struct {
 
 // call waits for the handler, but not for ever.
 func (c *claim) call(batch []Record) (int, error) {
-	ctx, cancel := context.WithTimeout(c.lasting, callBound)
+	ctx, cancel := context.WithTimeout(c.lasting, c.group.callBound)
 	defer cancel()
 	answers := make(chan answer, 1)
 	go func() { answers <- c.shielded(ctx, batch) }()

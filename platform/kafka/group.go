@@ -39,6 +39,7 @@ type Group struct {
 	holder      string              // names this group, in this process, in its marks
 	steps       atomic.Int64        // numbers them
 	room        *semaphore.Weighted // for the calls of the handler
+	callBound   time.Duration       // of each of them
 }
 
 // NewGroup returns a group that joins when it is run. A handler that is a
@@ -56,6 +57,7 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 		surveyor:    newSurveyor(cfg.Config, cfg.Topic),
 		holder:      rand.Text(),
 		room:        semaphore.NewWeighted(everyone),
+		callBound:   callBound,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -239,6 +240,37 @@ func TestGroupHandsItsPartitionsToTheOthers(t *testing.T) {
 		send("alone")
 		both(sent + partitions)
 	})
+}
+
+// Nothing is lost: the process that comes next gets what this one holds.
+func TestAGroupWhoseHandlerHangsEnds(t *testing.T) {
+	t.Parallel()
+	for name, stopped := range map[string]bool{"in the middle": false, "when stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fakeWorld(t)
+			w.send(t, value("1"), value("2"))
+			ctx, cancel := context.WithCancel(soon(t))
+			letGo := make(chan struct{})
+			t.Cleanup(func() { close(letGo) })
+			group := kafka.NewGroup(w.groupConfig("readers"), handle(func(context.Context, []kafka.Record) (int, error) {
+				if stopped {
+					cancel()
+				}
+				<-letGo
+				return 0, context.DeadlineExceeded
+			}), logger(t), prometheus.NewRegistry())
+			if !stopped {
+				group.BoundCalls(100 * time.Millisecond)
+			}
+			if err := group.Run(ctx); err == nil || !strings.Contains(err.Error(), "does not return") {
+				t.Errorf("Run: %v", err)
+			}
+			notes := &notebook{}
+			run(t, w.groupConfig("readers"), notes)
+			notes.handles(t, "1", "2")
+		})
+	}
 }
 
 func TestAStaticMemberIsBackAtOnce(t *testing.T) {

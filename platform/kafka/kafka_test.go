@@ -23,7 +23,10 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	beVictim()
+	goleak.VerifyTestMain(m)
+}
 
 const partitions = 3
 

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -176,6 +177,37 @@ func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
 		group := run(t, w.groupConfig("readers"), notes)
 		notes.handles(t, "3")
 		wantMetric(t, group, `kafka_consumer_gone_records_total{}`, 2)
+	})
+}
+
+// A reader that is slower than the log is cut off in the middle of its session.
+func TestRecordsDeletedAheadOfARunningReaderAreCounted(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		const count = 30
+		noise := make([]byte, 500_000) // that can not be compressed, and is more than is read ahead
+		_, _ = rand.Read(noise)
+		for range count {
+			w.send(t, &kgo.Record{Value: noise})
+		}
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		notes := &notebook{}
+		group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+			select {
+			case begun <- struct{}{}:
+				<-goOn
+			case <-goOn:
+			}
+			return notes.Handle(ctx, batch)
+		}))
+		<-begun
+		deleteBefore(t, w, count-1)
+		close(goOn)
+		gone := func() float64 { return metric(t, group, `kafka_consumer_gone_records_total{}`) }
+		eventually(t, "the last record", func() bool { return gone() > 0 && notes.count() == count-int(gone()) })
+		if last := notes.records[notes.count()-1]; last.Offset != count-1 {
+			t.Errorf("the last record handled is %d", last.Offset)
+		}
 	})
 }
 

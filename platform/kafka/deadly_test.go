@@ -1,0 +1,128 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/todo/platform/kafka"
+)
+
+// folder is a kafka.InHand of files.
+type folder string
+
+func (f folder) file(partition int32) string {
+	return filepath.Join(string(f), strconv.Itoa(int(partition)))
+}
+
+func (f folder) Mark(_ context.Context, partition int32) (string, error) {
+	mark, err := os.ReadFile(f.file(partition))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(mark), err
+}
+
+func (f folder) Swap(ctx context.Context, partition int32, old, next string) (bool, error) {
+	if found, err := f.Mark(ctx, partition); err != nil || found != old {
+		return false, err
+	}
+	if next == "" {
+		return true, os.Remove(f.file(partition))
+	}
+	return true, os.WriteFile(f.file(partition), []byte(next), 0o600)
+}
+
+// beVictim is the life of a process that reads what may kill it, if this is one.
+// What it handles it prints.
+func beVictim() {
+	topic := os.Getenv("VICTIM_OF")
+	if topic == "" {
+		return
+	}
+	w := world{brokers: strings.Split(os.Getenv("VICTIM_BROKERS"), ","), topic: topic, dlq: topic + "-dlq"}
+	cfg := w.groupConfig("readers")
+	cfg.InstanceID, cfg.InHand = "victim", folder(os.Getenv("VICTIM_FOLDER"))
+	group := kafka.NewGroup(cfg, handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+		for i, record := range batch {
+			switch string(record.Value) {
+			case "deadly":
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			case "unreadable":
+				return i, kafka.Permanent(errors.New("unreadable"))
+			}
+			fmt.Printf("%d:%d\n", record.Partition, record.Offset)
+		}
+		return len(batch), nil
+	}), quiet(), prometheus.NewRegistry())
+	if err := group.Run(context.Background()); err != nil {
+		panic(err)
+	}
+}
+
+func TestARecordThatKillsIsDeadLetteredAndNoOther(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		var records []*kgo.Record
+		for partition := range int32(partitions) {
+			for i := range 40 {
+				value := fmt.Sprint(i)
+				if i == 20 && partition == 1 {
+					value = "deadly"
+				}
+				records = append(records, &kgo.Record{Partition: partition, Value: []byte(value)})
+			}
+		}
+		w.send(t, records...)
+		ctx, cancel := context.WithCancel(t.Context())
+		marks, lives := t.TempDir(), make(chan int, 1)
+		var printed []byte
+		go func() {
+			count := 0
+			for ; ctx.Err() == nil; count++ {
+				victim := exec.CommandContext(ctx, os.Args[0])
+				victim.Env = append(os.Environ(), "VICTIM_OF="+w.topic, "VICTIM_BROKERS="+strings.Join(w.brokers, ","), "VICTIM_FOLDER="+marks)
+				out, _ := victim.Output()
+				printed = append(printed, out...)
+			}
+			lives <- count
+		}()
+		letter := w.read(t, w.dlq, 1)[0]
+		for partition := range int32(partitions) { // to know that all before it is done
+			w.send(t, &kgo.Record{Partition: partition, Value: []byte("unreadable")})
+		}
+		w.read(t, w.dlq, 1+partitions)
+		cancel()
+		if count := <-lives; count > 9 {
+			t.Errorf("%d lives until it was found out", count)
+		}
+		headers := map[string]string{}
+		for _, header := range letter.Headers {
+			headers[header.Key] = string(header.Value)
+		}
+		if headers["original-partition"] != "1" || headers["original-offset"] != "20" || headers["attempts"] != "5" || !strings.Contains(headers["error"], "died") {
+			t.Errorf("dead letter %q with %v", letter.Value, headers)
+		}
+		handled := map[string]bool{}
+		for line := range strings.FieldsSeq(string(printed)) {
+			handled[line] = true
+		}
+		for _, record := range records {
+			place := fmt.Sprintf("%d:%d", record.Partition, record.Offset)
+			if want := string(record.Value) != "deadly"; handled[place] != want {
+				t.Errorf("%s handled: %v", place, !want)
+			}
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		returns time.Duration // after the call began
+		count   int
+		err     error
+		stops   time.Duration // when the session ends, after the call began; 0 for never
+		hangs   bool
+		marked  int64
+	}{
+		"returns in time":                      {returns: callBound - time.Second, count: 2, marked: 12},
+		"returns when told, with what is done": {returns: callBound + time.Second, count: 1, err: context.DeadlineExceeded, marked: 11},
+		"does not return":                      {returns: 24 * time.Hour, hangs: true},
+		"does not return when stopped":         {returns: 24 * time.Hour, stops: time.Second, hangs: true},
+		"returns late when stopped":            {returns: lasting + 3*time.Second, stops: time.Second, count: 2, marked: 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, log, calls := &slate{}, &bytes.Buffer{}, 0
+				letGo := make(chan struct{})
+				group := newTestGroup(script{handle: func(ctx context.Context, batch []Record) (int, error) {
+					if calls++; calls > 1 {
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}
+					select {
+					case <-time.After(test.returns):
+					case <-letGo:
+					}
+					return test.count, test.err
+				}}, s)
+				group.log = slog.New(slog.NewTextHandler(log, nil))
+				p := playIn(t, group, 0, 10, 11)
+				if test.stops > 0 {
+					later(test.stops)
+					p.end()
+				}
+				later(callBound + callGrace + time.Second)
+				defer func() {
+					p.end()
+					later(lasting + time.Second)
+				}()
+				defer close(letGo)
+				ended, err := p.over()
+				if hangs := ended && errors.Is(err, errHung); hangs != test.hangs || p.last() != test.marked {
+					t.Errorf("ended: %v with %v; marked %v", ended, err, p.marked)
+				}
+				if got := testutil.ToFloat64(group.instruments.hung); (got == 1) != test.hangs {
+					t.Errorf("%v handlers hang", got)
+				}
+				if !test.hangs {
+					return
+				}
+				if !strings.Contains(log.String(), "hang_test.go") {
+					t.Errorf("the log has no stack of the handler: %s", log)
+				}
+				if diff := cmp.Diff(mark{InHand: span{10, 12}}, s.read(t)); diff != "" {
+					t.Errorf("what the next reader finds (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
