@@ -193,9 +193,9 @@ func TestDeathsWhileARecordIsHeldDoNotCount(t *testing.T) {
 					p := born(t, s, func([]int64) error { return errors.New("the webhook is away") }, offsets...)
 					later(3 * time.Second)
 					p.kill()
-				}
-				if got, want := s.read(t).Deaths, 0; got != want {
-					t.Errorf("%d deaths, want %d", got, want)
+					if m := s.read(t); m.Deaths > 0 || !m.InHand.empty() {
+						t.Errorf("a handler that returned left %+v", m)
+					}
 				}
 				p := born(t, s, func([]int64) error { return nil }, offsets...)
 				if want := offsets[len(offsets)-1] + 1; p.last() != want {
@@ -219,6 +219,18 @@ func TestAFailureTakesBackTheDeathsBefore(t *testing.T) {
 		p := born(t, s, func([]int64) error { return nil }, 10)
 		if p.last() != 11 {
 			t.Errorf("marked %v, want 11", p.marked)
+		}
+	})
+}
+
+func TestASuspectThatLivesIsCleared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slate{}
+		born(t, s, deadly(t, 10), 10).kill()
+		born(t, s, func([]int64) error { return nil }, 10).kill()
+		if m := s.read(t); !m.InHand.empty() {
+			t.Errorf("it handled the record and left %+v", m)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, log, calls := &slate{}, &bytes.Buffer{}, 0
 				letGo := make(chan struct{})
-				group := newTestGroup(script{handle: func(ctx context.Context, batch []Record) (int, error) {
+				group := newTestGroup(script{handle: func(ctx context.Context, _ []Record) (int, error) {
 					if calls++; calls > 1 {
 						<-ctx.Done()
 						return 0, ctx.Err()
