@@ -274,7 +274,7 @@ func TestASlowSenderDoesNotExhaustTheGroupsPatience(t *testing.T) {
 		handled int
 		fails   bool
 	}{
-		"a second each":        {pace: time.Second, handled: 10},
+		"a second each":        {pace: 1100 * time.Millisecond, handled: 10},
 		"longer than its turn": {pace: 15 * time.Second, handled: 1},
 		"fast enough":          {pace: time.Millisecond, handled: 30},
 		"told to stop":         {pace: time.Second, told: 3*time.Second - time.Millisecond, handled: 3, fails: true},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type postman struct {
 	known  []string
 	broken bool
 	called bool
+
+	refuses map[string]int // by title, how often
 }
 
 func (p *postman) Send(_ context.Context, n notify.Notification) error {
@@ -35,6 +38,10 @@ func (p *postman) Send(_ context.Context, n notify.Notification) error {
 	p.called = true
 	if p.broken {
 		return errors.New("killed")
+	}
+	if p.refuses[n.Title] > 0 {
+		p.refuses[n.Title]--
+		return notify.ErrRefused
 	}
 	p.titles = append(p.titles, n.Title)
 	p.known = append(p.known, n.Key)
@@ -146,6 +153,33 @@ func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 		}
 		if got := dead[0].Header("consumer-group"); got != "notifiers" {
 			w.Errorf("consumer-group is %q", got)
+		}
+	})
+}
+
+// A quarter of an hour of refusals, some of it before the test.
+func TestWhatIsRefusedForTooLongIsPutAsideAndTheNextNotifies(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		w.Send(completed("e1", "unwanted"), completed("e2", "wanted"))
+		for id, since := range map[string]time.Duration{"e1": 16 * time.Minute, "e2": 14 * time.Minute} {
+			past := time.Now().Add(-since).UnixMilli()
+			if err := w.Redis.Set(w.Context(), w.Prefix+"notification:refused:task.completed:"+id, past, time.Minute).Err(); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if err := w.Redis.Set(w.Context(), w.Prefix+"notification:sent", time.Now().UnixMilli(), 0).Err(); err != nil {
+			w.Fatal(err)
+		}
+		p := &postman{refuses: map[string]int{"unwanted": 1, "wanted": 1}}
+		w.serve("notifiers", p, time.Minute)
+		w.Await("the next notification", p.has("wanted"))
+		dead := w.DeadLetters(1)
+		if len(dead) != 1 || string(dead[0].Value) != completed("e1", "unwanted") {
+			w.Fatalf("dead letters: %v", dead)
+		}
+		if got := dead[0].Header("error"); !strings.Contains(got, "refused for 15 minutes") {
+			w.Errorf("its error is %q", got)
 		}
 	})
 }
