@@ -10,17 +10,18 @@ import (
 type Handler interface {
 	// Handle gets consecutive records of one partition; those that replay for
 	// another group are left out. It returns how many it handled, and the error
-	// about batch[handled]. Without an error that is at least one, and the rest
-	// is given to Handle again at once: a handler that takes long does not
-	// exhaust the group's patience, which is a minute. A Permanent error sends that record to the
-	// dead-letter topic, Fenced ends the session, which rejoins; any other is
-	// passing, and the rest is given to Handle again, after growing pauses,
-	// holding the partition. A panic is passing too, but the records then come
-	// one at a time, and one that panics five times is dead-lettered. Other
-	// failures in between, however many, do not count towards these five.
+	// about batch[handled]. Without an error that is at least one, and the rest is
+	// given to Handle again at once: a handler that takes long does not exhaust the
+	// group's patience, which is a minute. A Permanent error sends that record to
+	// the dead-letter topic, Fenced ends the session, which rejoins; any other is
+	// passing, and the rest is given to Handle again, after growing pauses, holding
+	// the partition. A panic is passing too, but the records then come one at a
+	// time, and one that panics five times is dead-lettered. Other failures in
+	// between, however many, do not count towards these five.
 	//
 	// It runs for several partitions at once. When the session ends, ctx lives
-	// on for five seconds, so that the batch in hand can be finished.
+	// on for five seconds, so that the batch in hand can be finished. A call that
+	// does not return within twelve seconds of ctx's end ends the process.
 	Handle(ctx context.Context, batch []Record) (handled int, err error)
 }
 
