@@ -48,7 +48,7 @@ func late(run *evidence.Run, from, to, until time.Time) {
 var whileAway = map[string]corruption{
 	"nobody took over from a frozen replica": {"freeze", func(_ *testing.T, run *evidence.Run) { late(run, sec(40), sec(61), sec(62)) }},
 	"nothing was answered during the freeze": {"freeze", func(_ *testing.T, run *evidence.Run) {
-		run.Faults = append(run.Faults, evidence.Fault{Kind: "kill", Target: "postgres", Began: sec(40), Ended: sec(100), Requests: 1})
+		run.Faults[1].Began, run.Faults[1].Ended = start.Add(-time.Minute), start
 	}},
 	"a write was not answered while Kafka was away": {"outage", func(t *testing.T, run *evidence.Run) {
 		c := find(t, run.Journal, func(c *evidence.Call) bool { return c.Began.After(sec(125)) && c.Operation == evidence.Complete })

@@ -9,10 +9,11 @@ import (
 	"example.com/todo/scripts/prove/internal/evidence"
 )
 
-// matches tells whether a target is one of those that an expectation names.
+// matches tells whether a target is one of those that an expectation names. What
+// is done to a service as a whole has its name without a number.
 func matches(expected, target string) bool {
 	if prefix, several := strings.CutSuffix(expected, "*"); several {
-		return strings.HasPrefix(target, prefix)
+		return strings.HasPrefix(target, prefix) || target == strings.TrimSuffix(prefix, "-")
 	}
 	return expected == target
 }

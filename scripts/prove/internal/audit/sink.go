@@ -15,7 +15,7 @@ const aftermath = 2 * time.Second
 
 // cause is something that excuses one extra notification per partition.
 type cause struct {
-	what       string
+	ends       bool // its reader, not Redis
 	began      time.Time
 	ended      time.Time
 	partitions map[int32]bool // whose extra it has excused
@@ -33,7 +33,7 @@ type extra struct {
 func plainSink(f *facts) Row {
 	var bad findings
 	causes := f.causes()
-	extras, forgotten := f.extras()
+	extras, forgotten := f.extras(causes)
 	unexcused := 0
 	slices.SortFunc(extras, func(a, b extra) int { return a.at.Compare(b.at) })
 	for _, x := range extras {
@@ -44,13 +44,18 @@ func plainSink(f *facts) Row {
 		}
 	}
 	return bad.row("plain-sink", "extra notifications at a plain sink: at most 1 per partition held, per crash or freeze",
-		"%d extra, %d without a cause, among %d crashes and freezes in %d partitions; %d more by copies, their marks flushed",
+		"%d extra, %d without a cause, among %d crashes and freezes in %d partitions; %d more whose marks were flushed",
 		len(extras), unexcused, len(causes), f.partitions, forgotten)
 }
 
-// extras returns what was taken again, and how much of it copies explain that were
-// read after the marks were flushed.
-func (f *facts) extras() (extras []extra, forgotten int) {
+// uncommitted is how long before a crash a notification may have been made that the
+// group's offset does not know of.
+const uncommitted = 5 * time.Second
+
+// extras returns what was taken again, and how much of it only the marks could have
+// told, which were flushed in between: copies, and what was read again because its
+// reader had died before the group's offset was stored.
+func (f *facts) extras(causes []cause) (extras []extra, forgotten int) {
 	appearances := map[string]int{}
 	for i := range f.records {
 		if e := f.records[i].event; e != nil && e.Type == completed {
@@ -81,6 +86,10 @@ func (f *facts) extras() (extras []extra, forgotten int) {
 			forgotten++
 			continue
 		}
+		if flushed && slices.ContainsFunc(causes, func(c cause) bool { return c.ends && unmarkedBy(c, since) }) {
+			forgotten++
+			continue
+		}
 		x := extra{event: e, since: since, at: d.At}
 		if first := f.firsts[e.ID]; first != nil {
 			x.partition = first.Partition
@@ -90,6 +99,12 @@ func (f *facts) extras() (extras []extra, forgotten int) {
 	return extras, forgotten
 }
 
+// unmarkedBy tells whether a crash can have kept the group's offset from passing what
+// was notified then.
+func unmarkedBy(c cause, then time.Time) bool {
+	return c.began.After(then.Add(-aftermath)) && c.began.Before(then.Add(uncommitted))
+}
+
 // causes returns what can have come between a notification and its mark, by end.
 func (f *facts) causes() []cause {
 	const service = "notification-service"
@@ -97,18 +112,19 @@ func (f *facts) causes() []cause {
 	for _, fault := range f.Faults {
 		ownEnd := strings.HasPrefix(fault.Target, service) && fault.Kind != "rebalance"
 		if ownEnd || fault.Target == "redis" {
-			causes = append(causes, cause{what: fault.Kind + " " + fault.Target, began: fault.Began, ended: fault.Ended})
+			causes = append(causes, cause{ends: ownEnd, began: fault.Began, ended: fault.Ended})
 		}
 	}
 	for _, crash := range f.Crashes {
 		if strings.HasPrefix(crash.Target, service) {
-			causes = append(causes, cause{what: crash.Point, began: crash.At, ended: crash.At})
+			causes = append(causes, cause{ends: true, began: crash.At, ended: crash.At})
 		}
 	}
-	explained := newExplanations(f)
+	explained := newExplanations(f) // what was asked for, and crash points, are causes already
 	for i := range f.Deaths {
-		if d := &f.Deaths[i]; strings.HasPrefix(d.Target, service) && explained.of(d) == byPoison {
-			causes = append(causes, cause{what: d.Status, began: d.At, ended: d.At})
+		d := &f.Deaths[i]
+		if why := explained.of(d); strings.HasPrefix(d.Target, service) && (why == byPoison || why == byItself) {
+			causes = append(causes, cause{ends: true, began: d.At, ended: d.At})
 		}
 	}
 	for i := range causes {
