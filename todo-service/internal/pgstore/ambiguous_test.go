@@ -98,6 +98,9 @@ func TestAWriteIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantOnce(t, s, got, write.title, write.version, write.tasks)
+				if n := s.Replays(); n != 1 { // made by warm
+					t.Errorf("the write counts as %d repetitions of another", n-1)
+				}
 			})
 		}
 	}
