@@ -73,6 +73,16 @@ func (c *boundConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.
 	return c.pqConn.BeginTx(ctx, opts)
 }
 
+// ResetSession is asked when the connection leaves the pool. One that died there
+// is not used again: database/sql would send its statement all the same, and
+// nobody could then tell whether it was carried out.
+func (c *boundConn) ResetSession(ctx context.Context) error {
+	if !c.link.quiet() {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
 // link is the dialer of one connection, and holds its socket.
 type link struct {
 	mu          sync.Mutex
@@ -92,6 +102,15 @@ func (l *link) expire() {
 	defer l.mu.Unlock()
 	l.socket.expiring.Store(true)
 	_ = l.socket.SetReadDeadline(time.Now().Add(cancelGrace))
+}
+
+// quiet says that nothing has come from the server since its last answer, not
+// even the end of the stream. A connection that hears something unasked is about
+// to end, or can be had anew.
+func (l *link) quiet() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return quiet(l.socket.Conn)
 }
 
 // DialContext dials the connection, once it is established a cancel request.

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -208,6 +209,51 @@ func TestALostConnectionWillPass(t *testing.T) {
 	nobody := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
 	if err := nobody.PingContext(t.Context()); fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
 		t.Errorf("got %v", err)
+	}
+}
+
+// sends counts how often a statement is sent that has it as an argument.
+type sends struct{ n int }
+
+func (s *sends) Value() (driver.Value, error) {
+	s.n++
+	return int64(s.n), nil
+}
+
+// A statement that was sent on a dead connection may have been carried out, for
+// all its sender knows.
+func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
+	t.Parallel()
+	dsn := database(t)
+	lone, other := open(t, dsn.String()), open(t, dsn.String())
+	stmt, err := lone.PreparexContext(t.Context(), "SELECT $1::bigint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stmt.Close()
+	for _, conns := range []int{1, 5} {
+		var pool []*sqlx.Conn
+		for range conns {
+			conn, err := lone.Connx(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool = append(pool, conn)
+		}
+		for _, conn := range pool {
+			conn.Close()
+		}
+		other.MustExec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		for left := 1; left > 0; {
+			if err := other.Get(&left, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent := &sends{}
+		var got int
+		if err := stmt.GetContext(t.Context(), &got, sent); err != nil || got != 1 {
+			t.Errorf("with %d connections it was sent %d times, error %v", conns, got, err)
+		}
 	}
 }
 

@@ -154,6 +154,11 @@ func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
 			"a store that never reached it": func(t *testing.T) (*pgstore.Store, task.Task) {
 				return pgstore.New(open(t, parse(t, "postgres://nobody@127.0.0.1:1/none?sslmode=disable"))), task.Task{ID: 1}
 			},
+			"connections that died in the pool": func(t *testing.T) (*pgstore.Store, task.Task) {
+				s, p, before := warm(t)
+				p.close()
+				return s, before
+			},
 			"statements prepared, no connection left": func(t *testing.T) (*pgstore.Store, task.Task) {
 				s, p, before := warm(t)
 				p.db.SetMaxIdleConns(-1)
