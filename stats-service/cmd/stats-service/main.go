@@ -13,5 +13,6 @@ func main() {
 	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
 	app.AddDeadLetters(p)
+	app.AddRebuild(p)
 	os.Exit(p.Main())
 }

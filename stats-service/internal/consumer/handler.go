@@ -114,15 +114,13 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 	var r reading
 	for _, record := range batch {
 		if record.Offset >= left {
-			e, err := event.Parse(record.Value)
+			e, known, err := eventOf(record)
 			if err != nil {
 				r.refused = kafka.Permanent(err)
 				return r
 			}
-			if e.Known() {
-				r.events = append(r.events, stats.Event{
-					Type: e.Type, Mark: e.Identity(), At: e.Timestamp, Offset: record.Offset,
-				})
+			if known {
+				r.events = append(r.events, e)
 			} else {
 				r.unknown++
 				h.log.WarnContext(ctx, "passing over an event of an unknown type",
@@ -132,6 +130,14 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 		r.count++
 	}
 	return r
+}
+
+// eventOf reads a record; known is false for an event of another type than
+// there are.
+func eventOf(record kafka.Record) (e stats.Event, known bool, err error) {
+	parsed, err := event.Parse(record.Value)
+	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset}
+	return e, parsed.Known(), err
 }
 
 func (h *Handler) leftAt(partition int32) int64 {

@@ -55,8 +55,8 @@ func TestTheAnswerToTheByte(t *testing.T) {
 		lag  *int64
 		want string
 	}{
-		"a known lag":   {&seven, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":7,"complete":true}`},
-		"Kafka is away": {nil, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":null,"complete":false}`},
+		"a known lag":   {&seven, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":7,"complete":true,"rebuilding":false}`},
+		"Kafka is away": {nil, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":null,"complete":false,"rebuilding":false}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

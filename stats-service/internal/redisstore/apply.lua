@@ -1,45 +1,76 @@
 -- Counts a batch, whole or not at all.
--- KEYS: offsets, total, days (the index of the days there are), then for each
---   completion its mark, then for each day of the batch its counter.
--- ARGV: partition, from, next, seconds that a mark is kept, completions;
---   then for each completion its offset and the number of its day, from 1;
---   then the days.
--- Returns how many counted, or -1 when the partition is not at from.
-local offsets, total, days = KEYS[1], KEYS[2], KEYS[3]
-local partition, from, next, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local completions = tonumber(ARGV[5])
+-- KEYS: offsets, total, days (the index of the days there are), hold, then for
+--   each completion its mark, then, if there are twins, for each the mark that
+--   the rebuild may have set which made this generation, then for each day of
+--   the batch its counter.
+-- ARGV: partition, from, next, seconds that a mark is kept, seconds that the
+--   counters are kept or 0 for ever, the generation, 1 if there are twins or 0,
+--   completions; then for each completion its offset and the number of its day,
+--   from 1; then the days.
+-- Returns how many counted, -1 when the partition is not at from, -2 while
+-- counting is held, or the generation when it is another one.
+local offsets, total, days, hold = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local partition, from, next, keep, lifetime = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local generation, twins, completions = ARGV[6], ARGV[7] == '1', tonumber(ARGV[8])
 
-local generation = redis.call('HGET', offsets, 'generation')
-if redis.call('HGET', offsets, partition) ~= from or not generation or redis.call('EXISTS', total) == 0 then
+local stored = redis.call('HGET', offsets, 'generation')
+if redis.call('HGET', offsets, partition) ~= from or not stored or redis.call('EXISTS', total) == 0 then
   return -1
+end
+if redis.call('EXISTS', hold) == 1 then
+  return -2
+end
+if stored ~= generation then
+  return stored
 end
 
 -- A mark of this generation that was set from another place is a duplicate's.
 -- One from this very place is the record itself: counting it did not last. One
 -- of another generation belongs to a count that is gone, of this log or another.
+local function duplicate(i, place)
+  local twin = twins and redis.call('GET', KEYS[4 + completions + i])
+  if twin and twin ~= place then
+    return true
+  end
+  local mark = KEYS[4 + i]
+  if redis.call('SET', mark, place, 'EX', keep, 'NX') then
+    return false
+  end
+  local known = redis.call('GET', mark)
+  if known ~= place and known:match('[^:]*$') == generation then
+    return true
+  end
+  redis.call('SET', mark, place, 'EX', keep)
+  return false
+end
+
 local counted, byday = 0, {}
 for i = 1, completions do
-  local mark = KEYS[3 + i]
-  local place = partition .. ':' .. ARGV[4 + 2 * i] .. ':' .. generation
-  local known = redis.call('GET', mark)
-  if not known or known == place or known:match('[^:]*$') ~= generation then
-    redis.call('SET', mark, place, 'EX', keep)
-    local day = tonumber(ARGV[5 + 2 * i])
+  if not duplicate(i, partition .. ':' .. ARGV[7 + 2 * i] .. ':' .. generation) then
+    local day = tonumber(ARGV[8 + 2 * i])
     byday[day] = (byday[day] or 0) + 1
     counted = counted + 1
   end
 end
 
+local touched = {offsets, total, days}
+local counters = 4 + (twins and 2 or 1) * completions
 for day, n in pairs(byday) do
-  local counter = KEYS[3 + completions + day]
-  if redis.call('SADD', days, ARGV[5 + 2 * completions + day]) == 1 then
+  local counter = KEYS[counters + day]
+  if redis.call('SADD', days, ARGV[8 + 2 * completions + day]) == 1 then
     redis.call('SET', counter, n) -- what was there before belonged to no count
   else
     redis.call('INCRBY', counter, n)
   end
+  table.insert(touched, counter)
 end
 if counted > 0 then
   redis.call('INCRBY', total, counted)
 end
 redis.call('HSET', offsets, partition, next)
+if lifetime ~= '0' then
+  for _, key in ipairs(touched) do
+    redis.call('EXPIRE', key, lifetime)
+  end
+end
 return counted

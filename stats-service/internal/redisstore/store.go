@@ -5,10 +5,10 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -17,10 +17,6 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// keep is how long a completion is recognised by its event's identity, at
-// another place in the log.
-const keep = 24 * time.Hour
-
 // generation is the field beside the offsets that tells this count's marks from
 // those of an earlier one.
 const generation = "generation"
@@ -28,88 +24,29 @@ const generation = "generation"
 // retryAfter is when a reader that met Redis away may try again.
 const retryAfter = time.Second
 
-var (
-	//go:embed begin.lua
-	beginLua string
-	//go:embed apply.lua
-	applyLua string
-
-	beginScript = goredis.NewScript(beginLua)
-	applyScript = goredis.NewScript(applyLua)
-)
-
 // Store is stats.Store on Redis. Its keys all begin with prefix; on a Redis
 // Cluster the prefix must hold a hash tag, like {stats}, for scripts touch
 // several keys at once.
 type Store struct {
-	client goredis.UniversalClient
-	prefix string
+	client   goredis.UniversalClient
+	prefix   string
+	lifetime time.Duration // of the counters since they last moved; zero is for ever
+	names    func() string // of a new generation
+
+	generation atomic.Pointer[string] // as last heard: it says which marks apply.lua needs
 }
 
 // New returns the store under prefix. The client must not repeat commands by
 // itself.
 func New(client goredis.UniversalClient, prefix string) *Store {
-	return &Store{client: client, prefix: prefix}
-}
-
-// Begin implements stats.Store.
-func (s *Store) Begin(ctx context.Context, partition int32, log stats.Bounds) (stats.Beginning, error) {
-	return s.begin(ctx, partition, log, "")
-}
-
-// Restart implements stats.Store.
-func (s *Store) Restart(ctx context.Context, partition int32, log stats.Bounds, stored int64) (stats.Beginning, error) {
-	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10))
-	b.Stored = stored
-	return b, err
-}
-
-func (s *Store) begin(ctx context.Context, partition int32, log stats.Bounds, discard string) (stats.Beginning, error) {
-	keys := []string{s.offsets(), s.targets(), s.total(), s.days()}
-	answer, err := beginScript.Run(ctx, s.client, keys, partition, log.Oldest, log.Newest, s.day(""), discard, rand.Text()).Slice()
-	if err != nil {
-		return stats.Beginning{}, fmt.Errorf("begin with partition %d: %w", partition, err)
-	}
-	offset, ok1 := answer[0].(int64)
-	reason, ok2 := answer[1].(string)
-	if !ok1 || !ok2 {
-		return stats.Beginning{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
-	}
-	return stats.Beginning{Offset: offset, Recount: stats.Recount(reason)}, nil
-}
-
-// Apply implements stats.Store.
-func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
-	keys := []string{s.offsets(), s.total(), s.days()}
-	args := []any{b.Partition, b.From, b.Next, int(keep.Seconds()), len(b.Completions)}
-	var days []string
-	number := map[string]int{}
-	for _, c := range b.Completions {
-		if number[c.Day] == 0 {
-			days = append(days, c.Day)
-			number[c.Day] = len(days)
-		}
-		keys = append(keys, s.prefix+"stats:processed:"+c.Mark)
-		args = append(args, c.Offset, number[c.Day])
-	}
-	for _, day := range days {
-		keys = append(keys, s.day(day))
-		args = append(args, day)
-	}
-	counted, err := applyScript.Run(ctx, s.client, keys, args...).Int()
-	if err != nil {
-		return stats.Tally{}, fmt.Errorf("count offsets %d to %d of partition %d: %w", b.From, b.Next-1, b.Partition, err)
-	}
-	if counted < 0 {
-		return stats.Tally{}, stats.ErrMoved
-	}
-	return stats.Tally{Counted: counted, Duplicates: len(b.Completions) - counted}, nil
+	return &Store{client: client, prefix: prefix, names: rand.Text}
 }
 
 // Read implements stats.Store. The figures are those of one moment. While Redis
 // can not be asked the error is fault.Unavailable.
 func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) {
 	var total *goredis.StringCmd
+	var rebuilding *goredis.IntCmd
 	var offsets, targets *goredis.MapStringStringCmd
 	byDay := make([]*goredis.StringCmd, len(days))
 	_, err := s.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
@@ -119,6 +56,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) 
 		}
 		offsets = tx.HGetAll(ctx, s.offsets())
 		targets = tx.HGetAll(ctx, s.targets())
+		rebuilding = tx.Exists(ctx, s.RebuildLock())
 		return nil
 	})
 	if err != nil && !errors.Is(err, goredis.Nil) {
@@ -126,7 +64,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) 
 		refusal.RetryAfter = retryAfter
 		return stats.Figures{}, refusal.Because(err)
 	}
-	f := stats.Figures{Days: make([]int64, len(days))}
+	f := stats.Figures{Days: make([]int64, len(days)), Rebuilding: rebuilding.Val() == 1}
 	if f.Total, err = count(total); err != nil {
 		return stats.Figures{}, err
 	}
@@ -156,6 +94,11 @@ func byPartition(cmd *goredis.MapStringStringCmd) (map[int32]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets: %w", err)
 	}
+	return offsetsOf(fields)
+}
+
+// offsetsOf leaves out the generation.
+func offsetsOf(fields map[string]string) (map[int32]int64, error) {
 	offsets := make(map[int32]int64, len(fields))
 	for field, value := range fields {
 		if field == generation {

@@ -23,6 +23,7 @@ type Report struct {
 	AsOf           time.Time `json:"as_of"`  // when the counters were read, UTC
 	Lag            *int64    `json:"lag"`    // records not yet counted; nil when the log's end is not known
 	Complete       bool      `json:"complete"`
+	Rebuilding     bool      `json:"rebuilding"` // a rebuild is under way; the figures are those before it
 }
 
 // Day is one UTC day's count.
@@ -54,6 +55,7 @@ func (s *Service) Report(ctx context.Context, days int) (Report, error) {
 		AsOf:           now.Truncate(time.Millisecond),
 		Lag:            s.lag(figures.Offsets),
 		Complete:       s.complete(figures),
+		Rebuilding:     figures.Rebuilding,
 	}
 	for i, name := range names {
 		report.ByDay[i] = Day{Day: name, Completed: figures.Days[i]}

@@ -80,7 +80,7 @@ func TestTheReportInItsJSONForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-13","completed":4},{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T00:30:00.123Z","lag":6,"complete":true}`
+	want := `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-13","completed":4},{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T00:30:00.123Z","lag":6,"complete":true,"rebuilding":false}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -51,6 +51,8 @@ type Figures struct {
 	Days    []int64         // for each day asked for
 	Offsets map[int32]int64 // where each partition's counting has come to
 	Targets map[int32]int64 // the log's end when each partition's counting began
+
+	Rebuilding bool // everything is being counted anew, beside these
 }
 
 // Store keeps the counters and, beside them, how far the log is counted. It has

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/redis"
+	"example.com/todo/stats-service/internal/consumer"
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+const (
+	askFor    = 10 * time.Second // Kafka, whether the topics are there
+	tellEvery = 2 * time.Second  // how far it has come
+)
+
+// AddRebuild gives the program the command rebuild.
+func AddRebuild(p *command.Program[Config]) {
+	var acceptGap bool
+	cmd := p.Add("rebuild", "Count everything anew from the topic's beginning, while the service goes on",
+		func(ctx context.Context, cfg Config) error { return Rebuild(ctx, cfg, acceptGap) })
+	cmd.Flags().BoolVar(&acceptGap, "accept-gap", false, "count what there is although the topic's first records are gone")
+}
+
+// Rebuild counts everything anew from the topic's beginning, while the service
+// goes on, and then lets the new count take the old one's place. It tells on
+// standard error how it gets on. acceptGap is for a topic whose first records
+// are gone.
+func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
+	if err := reachable(ctx, cfg.Kafka); err != nil {
+		return command.Wrong(err)
+	}
+	client := redis.Open(cfg.Redis)
+	defer func() { _ = client.Close() }()
+	live := redisstore.New(client, cfg.Redis.KeyPrefix)
+	locked := false
+	err := redis.WithLock(ctx, client, live.RebuildLock(), func(ctx context.Context, token string) error {
+		locked = true
+		return rebuild(ctx, cfg, live.NewShadow(token), acceptGap)
+	})
+	var gap *consumer.GapError
+	var held *redis.HeldError
+	switch {
+	case errors.As(err, &held):
+		return command.Wrong(fmt.Errorf("another rebuild is under way: %w", err))
+	case errors.As(err, &gap):
+		return command.Wrong(fmt.Errorf("%w; --accept-gap counts what there is", err))
+	case err != nil && !locked:
+		return command.Wrong(fmt.Errorf("%w; is redis.addr right?", err))
+	case err != nil:
+		return fmt.Errorf("the rebuild failed and can be run again, the service was not disturbed: %w", err)
+	}
+	return nil
+}
+
+func reachable(ctx context.Context, cfg kafka.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	if err := kafka.CheckTopic(ctx, cfg, event.Topic); err != nil {
+		return fmt.Errorf("%w; is kafka.brokers right?", err)
+	}
+	return nil
+}
+
+func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
+	scan := func(topic string) consumer.Scan {
+		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+			return kafka.Scan(ctx, cfg.Kafka, topic, from, visit)
+		}
+	}
+	began := time.Now()
+	sources := consumer.Sources{Log: scan(event.Topic), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap}
+	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
+	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)
+	if err != nil {
+		return err
+	}
+	tell(os.Stderr, summary, time.Since(began))
+	return nil
+}
+
+// progress returns what tells, once in a while.
+func progress(to io.Writer, every time.Duration) func(done, all int64) {
+	last := time.Now()
+	return func(done, all int64) {
+		if time.Since(last) >= every {
+			last = time.Now()
+			fmt.Fprintf(to, "counted %d of %d records\n", done, all)
+		}
+	}
+}
+
+func tell(to io.Writer, s consumer.Summary, took time.Duration) {
+	fmt.Fprintf(to, "rebuilt from %d records in %v: %d completions, %d duplicates; passed over: %d unreadable, %d of unknown types, %d dead-lettered or another group's\n",
+		s.Records, took.Round(time.Millisecond), s.Counted, s.Duplicates, s.Unreadable, s.Unknown, s.NotOurs)
+	if s.Swap.Unknown {
+		fmt.Fprintf(to, "how the figures differ from those before is not known: Redis did not answer at once\n")
+		return
+	}
+	fmt.Fprintf(to, "total: %d before, %d now; days that differ: %d\n", s.Swap.Before, s.Swap.After, len(s.Swap.Days))
+	for _, day := range s.Swap.Days {
+		fmt.Fprintf(to, "%s: %d before, %d now\n", day.Day, day.Before, day.After)
+	}
+}

@@ -1,0 +1,97 @@
+package app_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/stats-service/internal/app"
+)
+
+// reachable are the settings of a service whose Kafka and Redis are there.
+func reachable(t *testing.T) app.Config {
+	t.Helper()
+	cfg := settings(t)
+	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
+	cfg.Kafka.Brokers = openKafka(t, 6)
+	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
+	return cfg
+}
+
+func complete(t *testing.T, cfg app.Config, ids ...string) {
+	t.Helper()
+	producer := kafka.NewProducer(cfg.Kafka)
+	defer producer.Close()
+	var records []kafka.Record
+	for _, id := range ids {
+		value := fmt.Sprintf(`{"id":%q,"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":%q}`, id, time.Now().UTC().Format(time.RFC3339))
+		records = append(records, kafka.Record{Topic: "task-events", Key: []byte(id), Value: []byte(value)})
+	}
+	if err := producer.Send(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
+	t.Parallel()
+	cfg := reachable(t)
+	serve(t, cfg)
+	total := func(want int64) {
+		t.Helper()
+		await(t, fmt.Sprint("a total of ", want), func() bool {
+			r := report(t, cfg)
+			return r.CompletedTotal == want && r.Complete && !r.Rebuilding && r.Lag != nil && *r.Lag == 0
+		})
+	}
+	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	complete(t, cfg, "e1", "e2", "e3")
+	total(3)
+	if err := app.Rebuild(t.Context(), cfg, false); err != nil {
+		t.Fatal(err)
+	}
+	total(3)
+	complete(t, cfg, "e3", "e4")
+	total(4)
+}
+
+func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		arrange func(t *testing.T, cfg *app.Config)
+		want    string
+	}{
+		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = free(t) }, "is redis.addr right?"},
+		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{free(t)} }, "is kafka.brokers right?"},
+		"another number of partitions": {
+			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = openKafka(t, 3) },
+			`topic "task-events" has 3 partitions but 6 are configured`,
+		},
+		"another one is under way": {func(t *testing.T, cfg *app.Config) {
+			client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
+			defer client.Close()
+			client.Set(t.Context(), cfg.Redis.KeyPrefix+"lock:stats-rebuild", "process 7 on elsewhere#x", 29*time.Second)
+		}, "another rebuild is under way: "},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := reachable(t)
+			test.arrange(t, &cfg)
+			err := app.Rebuild(t.Context(), cfg, false)
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("got %q, want one line with %q", err, test.want)
+			}
+			if misuse := fmt.Sprintf("%T", command.Wrong(err)); fmt.Sprintf("%T", err) != misuse {
+				t.Errorf("got a %T, want a %s", err, misuse)
+			}
+		})
+	}
+}

@@ -1,0 +1,140 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/retry"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+const (
+	tries    = 30          // of one call of the store
+	tryAgain = time.Second // after such a try
+)
+
+// place is where a record is in the log.
+type place struct{ partition, offset int64 }
+
+// collect notes what the live count passed over.
+func (r *Rebuild) collect(_ context.Context, letters []kafka.Record) error {
+	for _, letter := range letters {
+		partition, err := strconv.ParseInt(letter.Header("original-partition"), 10, 32)
+		offset, err2 := strconv.ParseInt(letter.Header("original-offset"), 10, 64)
+		if err == nil && err2 == nil && letter.Header("consumer-group") == r.sources.Group {
+			r.dead[place{partition, offset}] = true
+		}
+	}
+	return nil
+}
+
+// visit counts the batch's records below the limit.
+func (r *Rebuild) visit(ctx context.Context, batch []kafka.Record, limit int64) error {
+	partition := batch[0].Partition
+	if err := r.begin(ctx, partition, batch[0].Offset); err != nil {
+		return err
+	}
+	events, next := r.read(batch, limit)
+	if err := r.count(ctx, partition, next, events); err != nil {
+		return err
+	}
+	if next <= batch[len(batch)-1].Offset {
+		r.reached[partition] = true
+		return kafka.SkipPartition
+	}
+	return nil
+}
+
+// read returns what counts, and the offset of the first record that is left to
+// the live count: one at the limit, or, without a limit, one that is yet to be
+// dead-lettered.
+func (r *Rebuild) read(batch []kafka.Record, limit int64) (events []stats.Event, next int64) {
+	for _, record := range batch {
+		if record.Offset >= limit {
+			return events, record.Offset
+		}
+		e, known, err := eventOf(record)
+		switch {
+		case r.dead[place{int64(record.Partition), record.Offset}], !record.MeantFor(r.sources.Group):
+			r.summary.NotOurs++
+		case err != nil && limit == noLimit:
+			return events, record.Offset
+		case err != nil:
+			r.summary.Unreadable++
+		case !known:
+			r.summary.Unknown++
+		default:
+			events = append(events, e)
+		}
+		r.summary.Records++
+	}
+	return events, batch[len(batch)-1].Offset + 1
+}
+
+// begin begins the partition, unless it has begun.
+func (r *Rebuild) begin(ctx context.Context, partition int32, oldest int64) error {
+	if _, begun := r.at[partition]; begun {
+		return nil
+	}
+	if oldest > 0 && !r.sources.AcceptGap {
+		return &GapError{Partition: partition, Oldest: oldest}
+	}
+	_, err := insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
+		return r.counter.Begin(ctx, partition, stats.Bounds{Oldest: oldest, Newest: oldest})
+	})
+	if err == nil {
+		r.at[partition] = oldest
+	}
+	return err
+}
+
+// count counts the partition's records up to next. A try whose answer was lost
+// may have counted: the next one then finds the partition moved, to next.
+func (r *Rebuild) count(ctx context.Context, partition int32, next int64, events []stats.Event) error {
+	from := r.at[partition]
+	if next <= from {
+		return nil
+	}
+	tally, err := insist(ctx, func(ctx context.Context) (stats.Tally, error) {
+		return r.counter.Count(ctx, partition, from, next, events)
+	})
+	if errors.Is(err, stats.ErrMoved) {
+		var b stats.Beginning
+		b, err = insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
+			return r.counter.Begin(ctx, partition, stats.Bounds{Oldest: from, Newest: next})
+		})
+		if err == nil && (b.Recount != stats.NoRecount || b.Offset != next) {
+			err = ErrShadowLost
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r.at[partition] = next
+	r.summary.Counted += int64(tally.Counted)
+	r.summary.Duplicates += int64(tally.Duplicates)
+	return nil
+}
+
+// insist tries a call of the store again while it fails for a passing reason. A
+// lock that is lost ends ctx, so it is not for long.
+func insist[T any](ctx context.Context, call func(context.Context) (T, error)) (answer T, err error) {
+	for range tries {
+		answer, err = call(ctx)
+		if err == nil || final(err) {
+			return answer, err
+		}
+		if !retry.Wait(ctx, tryAgain) {
+			return answer, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+	return answer, err
+}
+
+func final(err error) bool {
+	return errors.Is(err, stats.ErrMoved) || errors.Is(err, stats.ErrBehind) || errors.Is(err, stats.ErrUnlocked)
+}

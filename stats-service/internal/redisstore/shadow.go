@@ -1,0 +1,109 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// holdFor is how long the live count is held at most: a rebuild that is nearly
+// there needs a fraction of it, and one that dies leaves it behind.
+const holdFor = 5 * time.Second
+
+var (
+	//go:embed hold.lua
+	holdLua string
+	//go:embed swap.lua
+	swapLua string
+
+	holdScript = goredis.NewScript(holdLua)
+	swapScript = goredis.NewScript(swapLua)
+)
+
+// Shadow is a count beside the live one, to take its place. Nobody reads it
+// before, and what is left of one that never did goes away within 24 h.
+type Shadow struct {
+	live, own  *Store
+	generation string
+	token      string
+}
+
+// NewShadow returns an empty shadow of s. The token is that of the lock
+// RebuildLock, without which the live count is not touched.
+func (s *Store) NewShadow(token string) *Shadow {
+	generation := rebuilt + rand.Text()
+	return &Shadow{live: s, own: s.shadow(generation), generation: generation, token: token}
+}
+
+// Store returns where the shadow counts.
+func (s *Shadow) Store() *Store { return s.own }
+
+// Live returns where the live count stands, for each partition that it has begun.
+func (s *Shadow) Live(ctx context.Context) (map[int32]int64, error) {
+	return byPartition(s.live.client.HGetAll(ctx, s.live.offsets()))
+}
+
+// Hold is Live, and makes the live count stay there until the swap, for some
+// seconds at most. The error is stats.ErrUnlocked when the lock is no longer ours.
+func (s *Shadow) Hold(ctx context.Context) (map[int32]int64, error) {
+	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets()}
+	fields, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).StringSlice()
+	if errors.Is(err, goredis.Nil) {
+		return nil, stats.ErrUnlocked
+	}
+	if err != nil {
+		return nil, fmt.Errorf("hold the live count: %w", err)
+	}
+	place := make(map[string]string, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		place[fields[i]] = fields[i+1]
+	}
+	return offsetsOf(place)
+}
+
+// Swap puts the shadow in the place of the live count, in one step. Nothing is
+// changed, and the error is stats.ErrBehind, when the live count has gone
+// further; stats.ErrMoved, when the shadow is not whole any more; or
+// stats.ErrUnlocked. After another error it may or may not be done, and may be
+// asked for again; what changed is not known then.
+func (s *Shadow) Swap(ctx context.Context) (stats.Swap, error) {
+	live, own := s.live, s.own
+	keys := []string{
+		live.RebuildLock(), live.hold(), live.offsets(), live.targets(), live.total(), live.days(),
+		own.offsets(), own.targets(), own.total(), own.days(),
+	}
+	answer, err := swapScript.Run(ctx, live.client, keys, s.token, s.generation, live.day(""), own.day("")).Slice()
+	if err != nil {
+		return stats.Swap{}, fmt.Errorf("swap the rebuild in: %w", err)
+	}
+	switch answer[0] {
+	case "swapped":
+		return swapOf(answer[1:])
+	case "behind":
+		return stats.Swap{}, stats.ErrBehind
+	case "unlocked":
+		return stats.Swap{}, stats.ErrUnlocked
+	default:
+		return stats.Swap{}, stats.ErrMoved
+	}
+}
+
+func swapOf(answer []any) (swap stats.Swap, err error) {
+	if len(answer) == 0 {
+		return stats.Swap{Unknown: true}, nil
+	}
+	_, err = fmt.Sscan(fmt.Sprintln(answer[:2]...), &swap.Before, &swap.After)
+	for i := 2; i+2 < len(answer) && err == nil; i += 3 {
+		var day stats.Change
+		_, err = fmt.Sscan(fmt.Sprintln(answer[i:i+3]...), &day.Day, &day.Before, &day.After)
+		swap.Days = append(swap.Days, day)
+	}
+	return swap, err
+}

@@ -1,0 +1,244 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// rebuild begins a rebuild that holds the lock.
+func (f fixture) rebuild() (*redisstore.Shadow, fixture) {
+	f.Helper()
+	if err := f.client.Set(f.Context(), f.store.RebuildLock(), "token", time.Minute).Err(); err != nil {
+		f.Fatal(err)
+	}
+	shadow := f.store.NewShadow("token")
+	counting := f
+	counting.store = shadow.Store()
+	return shadow, counting
+}
+
+func (f fixture) swap(shadow *redisstore.Shadow, want stats.Swap) {
+	f.Helper()
+	got, err := shadow.Swap(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("swap (-want +got):\n%s", diff)
+	}
+}
+
+func (f fixture) keys(pattern string) (keys []string) {
+	f.Helper()
+	keys, err := f.client.Keys(f.Context(), f.prefix+pattern).Result()
+	if err != nil {
+		f.Fatal(err)
+	}
+	return keys
+}
+
+// on moves a completion to another day.
+func on(day string, c stats.Completion) stats.Completion {
+	c.Day = day
+	return c
+}
+
+func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	f.apply(0, 0, 4, stats.Tally{Counted: 3}, completion("a", 0), completion("wrong", 1), on(nextDay, completion("b", 3)))
+	shadow, counting := f.rebuild()
+	counting.begin(0, 0, 0, fresh)
+	counting.apply(0, 0, 4, stats.Tally{Counted: 2}, on("2024-01-14", completion("a", 0)), on(nextDay, completion("b", 3)))
+	f.counts(3, 2, 1) // not before the swap
+
+	f.swap(shadow, stats.Swap{Before: 3, After: 2, Days: []stats.Change{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
+	f.counts(2, 0, 1)
+	f.begin(0, 0, 9, stats.Beginning{Offset: 4})
+	f.apply(0, 4, 6, stats.Tally{Counted: 1}, completion("c", 5))
+	f.counts(3, 1, 1)
+	got, err := f.store.Read(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[int32]int64{0: 4}; !cmp.Equal(want, got.Targets) || !got.Rebuilding {
+		t.Errorf("targets %v, rebuilding %t", got.Targets, got.Rebuilding)
+	}
+	f.swap(shadow, stats.Swap{Unknown: true}) // asked for again, it changes nothing
+	f.counts(3, 1, 1)
+}
+
+func TestMarksOfARebuildAreKnownAfterTheSwapAndNotBefore(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	f.begin(1, 0, 9, fresh)
+	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("counted live", 1))
+	shadow, counting := f.rebuild()
+	counting.begin(0, 0, 0, fresh)
+	counting.begin(1, 0, 0, fresh)
+	counting.apply(0, 0, 2, stats.Tally{Counted: 2, Duplicates: 1},
+		completion("counted live", 1), completion("marks expired", 0), completion("marks expired", 1))
+
+	f.apply(1, 0, 1, stats.Tally{Counted: 1}, completion("marks expired", 0)) // known to the shadow alone
+	counting.apply(1, 0, 1, stats.Tally{Duplicates: 1}, completion("marks expired", 0))
+	f.swap(shadow, stats.Swap{Before: 2, After: 2})
+
+	late := redisstore.New(f.client, f.prefix) // has not heard of the swap
+	for i, store := range []*redisstore.Store{f.store, late} {
+		f.store = store
+		from := int64(1 + 3*i)
+		f.apply(1, from, from+3, stats.Tally{Duplicates: 2}, completion("counted live", from), completion("marks expired", from+1))
+	}
+	f.counts(2, 2)
+}
+
+func TestARecountAfterARebuildForgetsItsMarks(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 4, fresh)
+	shadow, counting := f.rebuild()
+	counting.begin(0, 0, 0, fresh)
+	counting.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 3))
+	f.swap(shadow, stats.Swap{After: 1, Days: []stats.Change{{Day: day, After: 1}}})
+	f.restart(0, stats.Bounds{Newest: 2}, 4, stats.Beginning{Recount: stats.OutsideLog, Stored: 4})
+	f.apply(0, 0, 2, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 1))
+	f.counts(1, 1)
+}
+
+func TestTheLiveCountStaysWhenItMayNotBeReplaced(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		before func(f fixture, shadow string)
+		want   error
+	}{
+		"the live count has gone further": {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrBehind},
+		"a partition was not rebuilt":     {func(f fixture, _ string) { f.begin(1, 0, 0, fresh) }, stats.ErrBehind},
+		"the lock is gone":                {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrUnlocked},
+		"the lock is another's": {func(f fixture, _ string) {
+			f.client.Set(f.Context(), f.store.RebuildLock(), "another", time.Minute)
+		}, stats.ErrUnlocked},
+		"a day of it is gone":  {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrMoved},
+		"its total is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrMoved},
+		"its place is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrMoved},
+		"its index of days is": {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrMoved},
+		"all of the shadow is": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrMoved},
+		"another shadow is there": {func(f fixture, shadow string) {
+			f.client.HSet(f.Context(), shadow+"stats:offsets", "generation", "other")
+		}, stats.ErrMoved},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t)
+			f.begin(0, 0, 9, fresh)
+			f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
+			shadow, counting := f.rebuild()
+			counting.begin(0, 0, 0, fresh)
+			counting.apply(0, 0, 2, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 1))
+			prefix, _, _ := strings.Cut(f.keys("stats:rebuild:*:stats:offsets")[0], "stats:offsets")
+			test.before(f, prefix)
+			if _, err := shadow.Swap(t.Context()); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			f.counts(1, 1)
+		})
+	}
+}
+
+func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	f.begin(3, 0, 9, fresh)
+	f.apply(3, 0, 7, stats.Tally{})
+	shadow, counting := f.rebuild()
+	live, err := shadow.Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int32]int64{0: 0, 3: 7}, live); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var waiting sync.WaitGroup
+	began := make(chan struct{})
+	waiting.Go(func() {
+		close(began)
+		f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
+	})
+	<-began
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = f.store.Apply(ctx, stats.Batch{Partition: 3, From: 7, Next: 8})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("held, Apply returned %v, want the end of its context", err)
+	}
+	for partition, offset := range live {
+		counting.begin(partition, offset, offset, stats.Beginning{Offset: offset, Recount: stats.NothingKnown})
+	}
+	f.swap(shadow, stats.Swap{})
+	if keys := f.keys("stats:hold"); len(keys) != 0 {
+		t.Error("held after the swap")
+	}
+	waiting.Wait()
+	f.counts(1, 1)
+}
+
+func TestAHoldEndsByItself(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 9, fresh)
+	shadow, _ := f.rebuild()
+	if _, err := shadow.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := f.client.PTTL(t.Context(), f.prefix+"stats:hold").Val(); ttl <= 0 || ttl > 5*time.Second {
+		t.Errorf("held for %v, want at most 5 s", ttl)
+	}
+	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
+	if _, err := shadow.Hold(t.Context()); !errors.Is(err, stats.ErrUnlocked) {
+		t.Errorf("without the lock: %v, want ErrUnlocked", err)
+	}
+}
+
+func TestWhatADeadRebuildLeavesGoesAwayAndWhatASwappedOneLeavesStays(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	shadow, counting := f.rebuild()
+	counting.begin(0, 0, 0, fresh)
+	for _, key := range f.keys("stats:rebuild:*") {
+		if ttl := f.client.TTL(t.Context(), key).Val(); ttl != 24*time.Hour {
+			t.Errorf("begun, %s lives %v, want 24 h", key, ttl)
+		}
+	}
+	counting.apply(0, 0, 4, stats.Tally{Counted: 2}, completion("a", 0), on(nextDay, completion("b", 2)))
+	keys := f.keys("stats:rebuild:*")
+	if len(keys) != 8 { // offsets, targets, total, days, two days, two marks
+		t.Errorf("%d keys: %v", len(keys), keys)
+	}
+	for _, key := range keys {
+		if ttl := f.client.TTL(t.Context(), key).Val(); ttl != 24*time.Hour {
+			t.Errorf("%s lives %v, want 24 h", key, ttl)
+		}
+	}
+
+	f.swap(shadow, stats.Swap{After: 2, Days: []stats.Change{{Day: day, After: 1}, {Day: nextDay, After: 1}}})
+	for _, key := range []string{"stats:offsets", "stats:targets", "stats:days", "stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay} {
+		if ttl := f.client.TTL(t.Context(), f.prefix+key).Val(); ttl != -1 {
+			t.Errorf("swapped in, %s lives %v, want for ever", key, ttl)
+		}
+	}
+	if keys := f.keys("stats:rebuild:*"); len(keys) != 2 {
+		t.Errorf("left of the shadow: %v, want its two marks", keys)
+	}
+}
