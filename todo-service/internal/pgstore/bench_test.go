@@ -18,6 +18,14 @@ func BenchmarkCreate(b *testing.B) {
 	})
 }
 
+func BenchmarkCreateWithAKey(b *testing.B) {
+	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
+		e := creation("Learn Go")
+		_, err := s.Create(b.Context(), e, key(e.ID))
+		return err
+	})
+}
+
 // Each writer changes a task of its own, so that nobody waits for a row.
 func BenchmarkUpdate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, own task.Task, i int) error {
