@@ -15,7 +15,8 @@ import (
 // reads from it: while the key stands for another creation there is nothing to
 // read. A statement with the same key that is under way is waited for, and what
 // it committed is then seen by the comparison, which PostgreSQL makes with the
-// row as it is and not as it was when the statement began.
+// row as it is and not as it was when the statement began. A repetition
+// draws an id for nothing, as a rollback does.
 const createOnce = `WITH k AS (
 		INSERT INTO idempotency_keys AS k (key, event_id, task_id, title, priority, created_at)
 		VALUES ($12::text, $1::uuid, nextval(pg_get_serial_sequence('tasks', 'id')), $6::text, $7::integer, $9::timestamptz)
