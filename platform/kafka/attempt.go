@@ -40,6 +40,9 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 		return 0, err
 	}
 	defer c.group.room.Release(weight)
+	if alone {
+		c.commit()
+	}
 	if err := c.hand.take(c.session, records); err != nil {
 		return 0, err
 	}

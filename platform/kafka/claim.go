@@ -34,6 +34,7 @@ type claim struct {
 	lasting context.Context // the session's, and a little longer
 	source  sarama.ConsumerGroupClaim
 	mark    func(offset int64) // the group's offset, committed about every second
+	commit  func()             // commits it at once, in some 30 ms
 	hand    hand
 
 	oldest   int64 // the log's start when the session began
@@ -67,7 +68,7 @@ func (c *claim) takeOver() bool {
 			held.over()
 			if !left.empty() {
 				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
-					"from", left.From, "to", left.To, "deaths", c.hand.Deaths)
+					"from", left.From, "to", left.To, "deaths", c.hand.Deaths[left.From])
 			}
 			return true
 		}

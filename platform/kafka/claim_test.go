@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,7 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 		group: group, log: group.log, session: session, lasting: afterwards,
 		source:   source{partition: partition, messages: messages},
 		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
+		commit:   func() {},
 		hand:     group.newHand(partition),
 		position: 10, floor: 10,
 	}
@@ -134,18 +136,18 @@ func TestAHandlerMayTakeABatchInParts(t *testing.T) {
 func TestAHandlerThatDoesNothingIsAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
+		var calls atomic.Int32
 		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
-			if calls++; calls == 1 {
+			if calls.Add(1) == 1 {
 				return 0, nil
 			}
 			return len(batch), nil
 		}}, 10, 11)
-		if synctest.Wait(); calls != 1 {
-			t.Errorf("%d calls without a pause", calls)
+		if synctest.Wait(); calls.Load() != 1 {
+			t.Errorf("%d calls without a pause", calls.Load())
 		}
-		if later(firstPause); calls != 2 || p.last() != 12 {
-			t.Errorf("%d calls, marked %v", calls, p.marked)
+		if later(firstPause); calls.Load() != 2 || p.last() != 12 {
+			t.Errorf("%d calls, marked %v", calls.Load(), p.marked)
 		}
 		p.end()
 	})

@@ -193,7 +193,7 @@ func TestDeathsWhileARecordIsHeldDoNotCount(t *testing.T) {
 					p := born(t, s, func([]int64) error { return errors.New("the webhook is away") }, offsets...)
 					later(3 * time.Second)
 					p.kill()
-					if m := s.read(t); m.Deaths > 0 || !m.InHand.empty() {
+					if m := s.read(t); len(m.Deaths) > 0 || !m.InHand.empty() {
 						t.Errorf("a handler that returned left %+v", m)
 					}
 				}
@@ -278,7 +278,7 @@ func TestAZombieCanNotChangeTheMark(t *testing.T) {
 				zombie := born(t, s, func([]int64) error { <-wake; return outcome }, 10)
 				zombie.send(11, 12)
 				owner := born(t, s, deadly(t, 10), 10, 11, 12)
-				want := mark{InHand: span{10, 11}, Suspects: span{10, 11}, Deaths: 1}
+				want := mark{InHand: span{10, 11}, Suspects: span{10, 11}, Deaths: died(10, 1)}
 				if diff := cmp.Diff(want, s.read(t)); diff != "" {
 					t.Errorf("the owner's mark (-want +got):\n%s", diff)
 				}

@@ -10,7 +10,8 @@ type mark struct {
 	// Suspects were in hand when a reader died or was frozen, or panicked.
 	// They are handled one by one.
 	Suspects span `json:"suspects"`
-	Deaths   int  `json:"deaths"` // in a row, with the first suspect as the only record in hand
+	// Deaths counts, by offset, those with this record as the only one in hand.
+	Deaths map[int64]int `json:"deaths,omitempty"`
 
 	Failing  int64 `json:"failing"`  // the record that the two counts are about
 	Attempts int   `json:"attempts"` // that ended in an error or a panic
@@ -40,23 +41,29 @@ func reach(records []Record) span {
 	return span{From: records[0].Offset, To: records[len(records)-1].Offset + 1}
 }
 
+// hull is the least span that holds both.
+func (s span) hull(other span) span {
+	switch {
+	case s.empty():
+		return other
+	case other.empty():
+		return s
+	}
+	return span{From: min(s.From, other.From), To: max(s.To, other.To)}
+}
+
 // inherited is the mark found at a claim's beginning, as its next holder goes on
-// from it. The last death decides: what was in hand is suspected, and what was
-// in hand alone has one more death against it. A holder that finds its own mark
-// is not dead: it lost touch with the store when it let the record go.
+// from it: what was in hand is suspected, and what was in hand alone has one more
+// death against it. A holder that finds its own mark is not dead: it lost touch
+// with the store when it let the record go.
 func (m mark) inherited(holder string, position int64) mark {
 	left := m.InHand.above(position)
-	alone := left.single() && m.InHand.single()
-	switch {
-	case left.empty():
-	case alone && left.From == m.Suspects.From && !m.Suspects.empty():
-	case alone && left.From > m.Suspects.From && left.To <= m.Suspects.To:
-		m.Suspects.From, m.Deaths = left.From, 0
-	default:
-		m.Suspects, m.Deaths = left, 0
-	}
-	if alone && m.Holder != holder {
-		m.Deaths++
+	m.Suspects = m.Suspects.hull(left)
+	if left.single() && m.InHand.single() && m.Holder != holder {
+		if m.Deaths == nil {
+			m.Deaths = map[int64]int{}
+		}
+		m.Deaths[left.From]++
 	}
 	m.InHand = span{}
 	m.passed(position)
@@ -65,8 +72,11 @@ func (m mark) inherited(holder string, position int64) mark {
 
 // passed forgets what is known about records below the position.
 func (m *mark) passed(position int64) {
-	if m.Suspects.From < position {
-		m.Suspects, m.Deaths = m.Suspects.above(position), 0
+	m.Suspects = m.Suspects.above(position)
+	for offset := range m.Deaths {
+		if offset < position {
+			delete(m.Deaths, offset)
+		}
 	}
 	if m.Failing < position {
 		m.Failing, m.Attempts, m.Panics = 0, 0, 0
@@ -82,9 +92,7 @@ func (m *mark) failed(record Record, err error) {
 	if isPanic(err) {
 		m.Panics++
 	}
-	if m.Suspects.From == record.Offset {
-		m.Deaths = 0
-	}
+	delete(m.Deaths, record.Offset)
 }
 
 // tries are how often the record was begun without being handled.
@@ -96,12 +104,7 @@ func (m *mark) tries(record Record) (tries int) {
 }
 
 // deathsOf counts the deaths in a row with this record as the only one in hand.
-func (m *mark) deathsOf(record Record) int {
-	if m.Suspects.From != record.Offset {
-		return 0
-	}
-	return m.Deaths
-}
+func (m *mark) deathsOf(record Record) int { return m.Deaths[record.Offset] }
 
 // next returns what of the records the handler is given at once.
 func (m *mark) next(rest []Record) []Record {
@@ -117,7 +120,4 @@ func (m *mark) next(rest []Record) []Record {
 }
 
 // suspect has the records handled one by one.
-func (m *mark) suspect(records []Record) {
-	in := reach(records)
-	m.Suspects, m.Deaths = span{From: in.From, To: max(in.To, m.Suspects.To)}, 0
-}
+func (m *mark) suspect(records []Record) { m.Suspects = m.Suspects.hull(reach(records)) }

@@ -6,7 +6,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheLastDeathDecidesWhatIsSuspected(t *testing.T) {
+// died is how often, by offset.
+func died(pairs ...int64) map[int64]int {
+	deaths := map[int64]int{}
+	for i := 0; i < len(pairs); i += 2 {
+		deaths[pairs[i]] = int(pairs[i+1])
+	}
+	return deaths
+}
+
+func TestADeathMakesWhatWasInHandSuspected(t *testing.T) {
 	t.Parallel()
 	const position = 10
 	for name, test := range map[string]struct{ found, want mark }{
@@ -15,16 +24,17 @@ func TestTheLastDeathDecidesWhatIsSuspected(t *testing.T) {
 		"a batch, partly done":           {mark{InHand: span{8, 15}}, mark{Suspects: span{10, 15}}},
 		"a batch, done but for one":      {mark{InHand: span{8, 11}}, mark{Suspects: span{10, 11}}},
 		"a batch that was done":          {mark{InHand: span{5, 10}}, mark{}},
-		"a record alone":                 {mark{InHand: span{10, 11}}, mark{Suspects: span{10, 11}, Deaths: 1}},
-		"a record alone that was done":   {mark{InHand: span{9, 10}, Suspects: span{9, 12}, Deaths: 4}, mark{Suspects: span{10, 12}}},
-		"the first suspect":              {mark{InHand: span{20, 21}, Suspects: span{20, 30}}, mark{Suspects: span{20, 30}, Deaths: 1}},
-		"the first suspect, once more":   {mark{InHand: span{20, 21}, Suspects: span{20, 30}, Deaths: 3}, mark{Suspects: span{20, 30}, Deaths: 4}},
-		"another suspect":                {mark{InHand: span{22, 23}, Suspects: span{20, 30}, Deaths: 3}, mark{Suspects: span{22, 30}, Deaths: 1}},
-		"a record before the suspects":   {mark{InHand: span{12, 13}, Suspects: span{20, 30}, Deaths: 3}, mark{Suspects: span{12, 13}, Deaths: 1}},
-		"a batch before the suspects":    {mark{InHand: span{12, 18}, Suspects: span{20, 30}, Deaths: 3}, mark{Suspects: span{12, 18}}},
-		"suspects that were given back":  {mark{Suspects: span{20, 30}, Deaths: 3}, mark{Suspects: span{20, 30}, Deaths: 3}},
-		"suspects that are done":         {mark{Suspects: span{5, 9}, Deaths: 3}, mark{}},
-		"suspects that are partly done":  {mark{Suspects: span{5, 12}, Deaths: 3}, mark{Suspects: span{10, 12}}},
+		"a record alone":                 {mark{InHand: span{10, 11}}, mark{Suspects: span{10, 11}, Deaths: died(10, 1)}},
+		"a record alone that was done":   {mark{InHand: span{9, 10}, Suspects: span{9, 12}, Deaths: died(9, 4)}, mark{Suspects: span{10, 12}, Deaths: died()}},
+		"the first suspect":              {mark{InHand: span{20, 21}, Suspects: span{20, 30}}, mark{Suspects: span{20, 30}, Deaths: died(20, 1)}},
+		"the first suspect, once more":   {mark{InHand: span{20, 21}, Suspects: span{20, 30}, Deaths: died(20, 3)}, mark{Suspects: span{20, 30}, Deaths: died(20, 4)}},
+		"another suspect":                {mark{InHand: span{22, 23}, Suspects: span{20, 30}, Deaths: died(20, 3)}, mark{Suspects: span{20, 30}, Deaths: died(20, 3, 22, 1)}},
+		"a record before the suspects":   {mark{InHand: span{12, 13}, Suspects: span{20, 30}, Deaths: died(20, 3)}, mark{Suspects: span{12, 30}, Deaths: died(12, 1, 20, 3)}},
+		"a batch before the suspects":    {mark{InHand: span{12, 18}, Suspects: span{20, 30}, Deaths: died(20, 3)}, mark{Suspects: span{12, 30}, Deaths: died(20, 3)}},
+		"a batch after the suspects":     {mark{InHand: span{40, 50}, Suspects: span{20, 30}}, mark{Suspects: span{20, 50}}},
+		"suspects that were given back":  {mark{Suspects: span{20, 30}, Deaths: died(20, 3)}, mark{Suspects: span{20, 30}, Deaths: died(20, 3)}},
+		"suspects that are done":         {mark{Suspects: span{5, 9}, Deaths: died(5, 3)}, mark{Deaths: died()}},
+		"suspects that are partly done":  {mark{Suspects: span{5, 12}, Deaths: died(5, 3)}, mark{Suspects: span{10, 12}, Deaths: died()}},
 		"a record alone, given up by us": {mark{Holder: "me", InHand: span{10, 11}}, mark{Holder: "me", Suspects: span{10, 11}}},
 		"a record that failed":           {mark{Failing: 10, Attempts: 7, Panics: 2}, mark{Failing: 10, Attempts: 7, Panics: 2}},
 		"a record that failed before":    {mark{Failing: 9, Attempts: 7, Panics: 2}, mark{}},
@@ -60,5 +70,18 @@ func TestSuspectsAreHandledOneByOne(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", test.rest, diff)
 		}
+	}
+}
+
+// A rewind shows again what lies before a record that kills. Whatever happens to
+// those, the deaths are not forgotten.
+func TestAPanicBeforeASuspectForgetsNoDeaths(t *testing.T) {
+	t.Parallel()
+	m := mark{InHand: span{49, 50}, Suspects: span{49, 84}, Deaths: died(49, 3)}.inherited("heir", 40)
+	m.suspect([]Record{{Offset: 46}, {Offset: 47}, {Offset: 48}})
+	m.failed(Record{Offset: 47}, &panicked{})
+	m.passed(49)
+	if got := m.deathsOf(Record{Offset: 49}); got != 4 {
+		t.Errorf("%d deaths are known, want 4", got)
 	}
 }

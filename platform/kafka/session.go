@@ -78,6 +78,7 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 		mark: func(offset int64) {
 			members.MarkOffset(source.Topic(), partition, offset, "")
 		},
+		commit:   members.Commit,
 		hand:     s.group.newHand(partition),
 		oldest:   begin.oldest,
 		floor:    begin.floor,
