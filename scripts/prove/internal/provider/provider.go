@@ -102,33 +102,42 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	readable := json.Unmarshal(body, &hook) == nil
 	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
-	mood := p.write(&d, readable)
-	if !wait(r.Context(), mood.slow) || d.Answered == 0 {
+	number, m := p.write(d, readable)
+	if !wait(r.Context(), m.slow) || m.answer == 0 {
 		panic(http.ErrAbortHandler) // closes the connection, without an answer
 	}
-	w.WriteHeader(d.Answered)
+	p.answered(number, m.answer)
+	w.WriteHeader(m.answer)
 }
 
-// write decides on the answer and keeps the delivery.
-func (p *Provider) write(d *evidence.Delivery, readable bool) mood {
+// write keeps a delivery that has no answer yet, decides on one, and returns the
+// delivery's number.
+func (p *Provider) write(d evidence.Delivery, readable bool) (int, mood) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := moodFor(p.seed, d.Key, p.tries[d.Key])
 	p.tries[d.Key]++
-	d.Answered = m.answer
 	if d.Key == "" || !d.Signed || !readable {
-		d.Answered = http.StatusBadRequest
+		m = mood{answer: http.StatusBadRequest}
 	}
-	p.received = append(p.received, *d)
-	if d.Answered == http.StatusNoContent {
+	p.received = append(p.received, d)
+	return len(p.received) - 1, m
+}
+
+// answered notes the answer, which the sender is still there to hear.
+func (p *Provider) answered(number, status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := &p.received[number]
+	d.Answered = status
+	if status == http.StatusNoContent {
 		p.accepted[d.Key] = true
 	}
-	return m
 }
 
 func wait(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
-		return true
+		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()

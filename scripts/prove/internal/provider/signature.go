@@ -16,14 +16,18 @@ func signed(secret []byte, header http.Header, body []byte) bool {
 	if _, err := strconv.ParseInt(timestamp, 10, 64); err != nil || id == "" {
 		return false
 	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(id + "." + timestamp + "."))
-	mac.Write(body)
-	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	for signature := range strings.FieldsSeq(header.Get("Webhook-Signature")) {
-		if hmac.Equal([]byte(signature), []byte(want)) {
+	want := signature(secret, id, timestamp, body)
+	for given := range strings.FieldsSeq(header.Get("Webhook-Signature")) {
+		if hmac.Equal([]byte(given), []byte(want)) {
 			return true
 		}
 	}
 	return false
+}
+
+func signature(secret []byte, id, timestamp string, body []byte) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(id + "." + timestamp + "."))
+	mac.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
