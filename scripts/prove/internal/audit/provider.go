@@ -5,7 +5,8 @@ import "example.com/todo/scripts/prove/internal/evidence"
 // took tells whether the provider said that it has the notification.
 func took(d *evidence.Delivery) bool { return d.Answered >= 200 && d.Answered < 300 }
 
-// notifications compares the completions with what the provider took.
+// notifications compares the completions, as far as they were announced to
+// notification-service, with what the provider took.
 func notifications(f *facts) Row {
 	var bad findings
 	taken := map[string]bool{}
@@ -32,19 +33,21 @@ func notifications(f *facts) Row {
 		}
 	}
 	missing := 0
+	due, _ := f.announced("notification-service")
 	for i := range f.Events {
-		if e := &f.Events[i]; e.Type == completed && !taken[e.ID] {
+		if e := &f.Events[i]; due[e.ID] && !taken[e.ID] {
 			missing++
 			bad.add("%s, task %d completed at %s, was not notified", e.ID, e.TaskID, stamp(e.At))
 		}
 	}
 	return bad.row("notifications", "notifications per completion at a provider that honours the key: exactly 1",
 		"%s of %s missing, %d for no completion, %d unsigned; %s tries that the provider did not take",
-		count(missing), count(len(f.completions)), foreign, unsigned, count(failed))
+		count(missing), count(len(due)), foreign, unsigned, count(failed))
 }
 
 // providerOrder looks for completions of one task that came to the provider in
-// another order, by first try and by first taken.
+// another order than they are in the topic, by first try and by first taken. Whether
+// the topic's order is right is what the row of order tells.
 func providerOrder(f *facts) Row {
 	var bad findings
 	inverted := 0
@@ -55,19 +58,22 @@ func providerOrder(f *facts) Row {
 		{"arrived", func(*evidence.Delivery) bool { return true }},
 		{"was taken", took},
 	} {
-		seen, latest := map[string]bool{}, map[int64]int64{}
+		seen, latest := map[string]bool{}, map[int64]*record{}
 		for i := range f.Received {
 			d := &f.Received[i]
 			e := f.completions[d.Key]
-			if e == nil || seen[d.Key] || !tell.counts(d) {
+			r := f.firsts[d.Key]
+			if e == nil || r == nil || seen[d.Key] || !tell.counts(d) {
 				continue
 			}
 			seen[d.Key] = true
-			if e.Version < latest[e.TaskID] {
+			switch last := latest[e.TaskID]; {
+			case last == nil || last.Partition != r.Partition || last.Offset < r.Offset:
+				latest[e.TaskID] = r
+			default:
 				inverted++
-				bad.add("%s: version %d of task %d %s after version %d", stamp(d.At), e.Version, e.TaskID, tell.what, latest[e.TaskID])
+				bad.add("%s: version %d of task %d %s after version %d", stamp(d.At), e.Version, e.TaskID, tell.what, last.event.Version)
 			}
-			latest[e.TaskID] = max(latest[e.TaskID], e.Version)
 		}
 	}
 	several := 0
