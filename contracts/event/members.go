@@ -44,7 +44,13 @@ func membersOf(text []byte) (found members, ok bool) {
 	return found, true
 }
 
-func trim(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+// trim is bytes.TrimLeft, which takes four times as long where there is nothing to trim.
+func trim(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t' || text[0] == '\r' || text[0] == '\n') {
+		text = text[1:]
+	}
+	return text
+}
 
 // length returns how long the value is that the text begins with.
 func length(text []byte) int {

@@ -9,7 +9,7 @@ import (
 // What one call of Handle gets: at most batchRecords, and no more once they
 // weigh handleBytes.
 const (
-	batchRecords = 200
+	batchRecords = 500
 	handleBytes  = 4 << 20
 )
 

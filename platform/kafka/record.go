@@ -1,8 +1,8 @@
 package kafka
 
 import (
-	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -44,18 +44,48 @@ func (r Record) MeantFor(group string) bool {
 }
 
 // received copies the contents: they lie in Sarama's buffer for a whole
-// response, which they would keep in memory.
+// response, which they would keep in memory. It is called for every record, so
+// it allocates once for key and value, and once for all headers' text.
 func received(message *sarama.ConsumerMessage) Record {
-	record := Record{
+	room := make([]byte, 0, len(message.Key)+len(message.Value))
+	keep := func(part []byte) []byte {
+		if part == nil {
+			return nil
+		}
+		begin := len(room)
+		room = append(room, part...)
+		return room[begin:len(room):len(room)]
+	}
+	return Record{
 		Topic:     message.Topic,
 		Partition: message.Partition,
 		Offset:    message.Offset,
-		Key:       bytes.Clone(message.Key),
-		Value:     bytes.Clone(message.Value),
+		Key:       keep(message.Key),
+		Value:     keep(message.Value),
+		Headers:   receivedHeaders(message.Headers),
 		Time:      message.Timestamp,
 	}
-	for _, header := range message.Headers {
-		record.Headers = append(record.Headers, Header{Key: string(header.Key), Value: string(header.Value)})
+}
+
+func receivedHeaders(headers []*sarama.RecordHeader) []Header {
+	if len(headers) == 0 {
+		return nil
 	}
-	return record
+	size := 0
+	for _, header := range headers {
+		size += len(header.Key) + len(header.Value)
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, header := range headers {
+		text.Write(header.Key)
+		text.Write(header.Value)
+	}
+	rest := text.String()
+	kept := make([]Header, len(headers))
+	for i, header := range headers {
+		key, end := len(header.Key), len(header.Key)+len(header.Value)
+		kept[i], rest = Header{Key: rest[:key], Value: rest[key:end]}, rest[end:]
+	}
+	return kept
 }
