@@ -71,41 +71,48 @@ func (k *knowledge) leaves(task int64, then time.Time) bool {
 // version is one state of one task.
 type version struct{ task, number int64 }
 
-// makers tells who made a change from who found it made.
+// makers tells who made a change from who found it made. Of several calls that were
+// shown the same version one made it; all of them were answered when the last was.
 type makers struct {
 	*facts
-	shown   map[version]int // to how many calls
+	last    map[version]time.Time // when the last call was answered that was shown it
+	unsure  map[version]bool      // a try without an answer may have made it
 	unknown map[int64][]span
 }
 
 func newMakers(f *facts, hot map[int64]bool) *makers {
-	m := &makers{facts: f, shown: map[version]int{}, unknown: map[int64][]span{}}
+	m := &makers{facts: f, last: map[version]time.Time{}, unsure: map[version]bool{}, unknown: map[int64][]span{}}
 	for i := range f.Journal {
-		switch c := &f.Journal[i]; {
-		case !hot[c.TaskID]:
-		case c.Outcome == evidence.Done:
-			m.shown[version{c.TaskID, c.Version}]++
-		case c.Outcome == evidence.Unknown:
+		c := &f.Journal[i]
+		if !hot[c.TaskID] {
+			continue
+		}
+		v := version{c.TaskID, c.Version}
+		switch c.Outcome {
+		case evidence.Unknown:
 			m.unknown[c.TaskID] = append(m.unknown[c.TaskID], span{c.Began, c.Ended.Add(lingering)})
+		case evidence.Done:
+			m.unsure[v] = m.unsure[v] || c.Tries > 1
+			if c.Ended.After(m.last[v]) {
+				m.last[v] = c.Ended
+			}
 		}
 	}
 	return m
 }
 
-// made tells whether the try that was answered made the version that it showed.
+// made tells whether the maker of the version that a call was shown had its answer
+// when this call had.
 func (m *makers) made(c *evidence.Call) bool {
 	switch {
 	case c.Outcome != evidence.Done:
 		return false
 	case c.Operation == evidence.Change && c.Title != "":
 		return true // nobody else asked for it, and it was not tried again
-	case c.Tries > 1:
-		return false
 	case c.Operation == evidence.Delete || c.Operation == evidence.Create:
-		return true
-	case c.Version == 0:
-		return false
+		return c.Tries == 1
 	}
-	return m.shown[version{c.TaskID, c.Version}] == 1 &&
+	v := version{c.TaskID, c.Version}
+	return c.Version > 0 && c.Ended.Equal(m.last[v]) && !m.unsure[v] &&
 		!slices.ContainsFunc(m.unknown[c.TaskID], func(s span) bool { return s.meets(c.Began, c.Ended) })
 }
