@@ -11,7 +11,7 @@ import (
 const (
 	longOutage = 5 * time.Second  // what is shorter passes as a slow answer
 	settling   = 5 * time.Second  // after another fault, before its end is of no importance
-	growth     = 48 << 20         // bytes that a process may take for its garbage
+	growth     = 24 << 20         // bytes that a process may take for its garbage
 	sampled    = 15 * time.Second // an outage as long as this has to have samples of memory
 )
 
@@ -35,6 +35,7 @@ func outage(f *facts) Row {
 	others := f.spans(settling, func(fault evidence.Fault) bool { return fault.Target != "kafka" })
 	writes, answered, apart := 0, 0, 0
 	var longest time.Duration
+	var grown int64
 	for _, o := range outages {
 		longest = max(longest, o.Ended.Sub(o.Began))
 		for i := range f.Journal {
@@ -54,14 +55,14 @@ func outage(f *facts) Row {
 			}
 			bad.add("call %d, begun at %s, was %s: %s", c.Number, stamp(c.Began), c.Outcome, c.Status)
 		}
-		f.flat(o, &bad)
+		grown = max(grown, f.grown(o, &bad))
 	}
 	if f.expects("", "kafka", longOutage) && writes == 0 {
 		bad.add("no write began while Kafka was away")
 	}
 	return bad.row("outage", "writes while Kafka is away are answered 2xx, and memory is flat",
-		"%s of %s writes answered in %d outages of up to %s; %s not, while something else was faulted too",
-		count(answered), count(writes), len(outages), longest.Round(time.Second), count(apart))
+		"%s of %s writes answered in %d outages of up to %s, memory grew by %d MiB; %s not answered while something else was faulted too",
+		count(answered), count(writes), len(outages), longest.Round(time.Second), grown>>20, count(apart))
 }
 
 // lawful tells whether a refusal is because of what was asked, not of who is away.
@@ -74,9 +75,9 @@ func lawful(status string) bool {
 	return false
 }
 
-// flat judges that no replica of todo-service took more memory from the first third
-// of an outage to its last, beyond what garbage explains.
-func (f *facts) flat(o evidence.Fault, bad *findings) {
+// grown returns how much more memory a replica of todo-service held in the last third
+// of an outage than in the first. More than garbage explains is an offence.
+func (f *facts) grown(o evidence.Fault, bad *findings) (most int64) {
 	third := o.Ended.Sub(o.Began) / 3
 	early, late := map[string]int64{}, map[string]int64{}
 	for _, m := range f.Memory {
@@ -91,13 +92,18 @@ func (f *facts) flat(o evidence.Fault, bad *findings) {
 		}
 	}
 	for _, target := range inOrder(late) {
-		if early[target] > 0 && late[target] > early[target]+growth {
+		if early[target] == 0 {
+			continue
+		}
+		most = max(most, late[target]-early[target])
+		if late[target] > early[target]+growth {
 			bad.add("%s grew from %d to %d MiB while Kafka was away", target, early[target]>>20, late[target]>>20)
 		}
 	}
 	if o.Ended.Sub(o.Began) >= sampled && (len(early) == 0 || len(late) == 0) {
 		bad.add("nobody looked at the memory in the outage of %s", stamp(o.Began))
 	}
+	return most
 }
 
 // spans returns when the faults were that are meant, and how long they went on.
