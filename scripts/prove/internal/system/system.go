@@ -43,7 +43,8 @@ const (
 	replicas     = 2
 	serverPorts  = 6
 	servicePorts = 15
-	readyLimit   = 2 * time.Minute
+	// A build on a new machine takes its time.
+	readyLimit = 10 * time.Minute
 )
 
 // System is the running system. Its methods may be called from several goroutines.
