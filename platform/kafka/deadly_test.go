@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,56 +74,90 @@ func beVictim() {
 
 func TestARecordThatKillsIsDeadLetteredAndNoOther(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
-		var records []*kgo.Record
-		for partition := range int32(partitions) {
-			for i := range 40 {
-				value := fmt.Sprint(i)
-				if i == 20 && partition == 1 {
-					value = "deadly"
-				}
-				records = append(records, &kgo.Record{Partition: partition, Value: []byte(value)})
+	everyKafka(t, func(t *testing.T, w world) { wantDeadLettered(t, w, 9, 1) })
+}
+
+// They die of each other's records before the group's offset is committed, which
+// happens every second only.
+func TestRecordsThatKillInSeveralPartitionsAreAllDeadLettered(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) { wantDeadLettered(t, w, 60, 0, 1, 2) })
+}
+
+// wantDeadLettered has processes read a topic that kills them in some partitions,
+// until each such record is dead-lettered, which takes at most so many lives.
+func wantDeadLettered(t *testing.T, w world, lives int, deadly ...int32) {
+	t.Helper()
+	var records []*kgo.Record
+	for partition := range int32(partitions) {
+		for i := range 40 {
+			value := fmt.Sprint(i)
+			if i == 20 && slices.Contains(deadly, partition) {
+				value = "deadly"
+			}
+			records = append(records, &kgo.Record{Partition: partition, Value: []byte(value)})
+		}
+	}
+	w.send(t, records...)
+	ctx, cancel := context.WithCancel(t.Context())
+	marks, lived := t.TempDir(), make(chan int, 1)
+	var printed []byte
+	go func() {
+		count := 0
+		for ; ctx.Err() == nil; count++ {
+			victim := exec.CommandContext(ctx, os.Args[0])
+			victim.Env = append(os.Environ(), "VICTIM_OF="+w.topic, "VICTIM_BROKERS="+strings.Join(w.brokers, ","), "VICTIM_FOLDER="+marks)
+			out, _ := victim.Output()
+			printed = append(printed, out...)
+		}
+		lived <- count
+	}()
+	for _, headers := range w.lettersOf(t, "deadly", len(deadly)) {
+		if headers["original-offset"] != "20" || headers["attempts"] != "5" || !strings.Contains(headers["error"], "died") {
+			t.Errorf("dead letter with %v", headers)
+		}
+	}
+	for partition := range int32(partitions) { // to know that all before it is done
+		w.send(t, &kgo.Record{Partition: partition, Value: []byte("unreadable")})
+	}
+	w.lettersOf(t, "unreadable", partitions)
+	cancel()
+	if count := <-lived; count > lives {
+		t.Errorf("%d lives until all was found out", count)
+	}
+	handled := map[string]bool{}
+	for line := range strings.FieldsSeq(string(printed)) {
+		handled[line] = true
+	}
+	for _, record := range records {
+		place := fmt.Sprintf("%d:%d", record.Partition, record.Offset)
+		if want := string(record.Value) != "deadly"; handled[place] != want {
+			t.Errorf("%s handled: %v", place, !want)
+		}
+	}
+}
+
+// lettersOf waits for the dead letters of records with that value, of so many
+// partitions, and returns their headers. One letter may be there twice: the
+// process may die before it is committed that the record is done with.
+func (w world) lettersOf(t *testing.T, value string, want int) map[string]map[string]string {
+	t.Helper()
+	client := w.client(t, kgo.ConsumeTopics(w.dlq), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	letters := map[string]map[string]string{}
+	for len(letters) < want {
+		fetched := client.PollFetches(soon(t))
+		if err := fetched.Err(); err != nil {
+			t.Fatalf("%d of %d dead letters of %q: %v", len(letters), want, value, err)
+		}
+		for _, letter := range fetched.Records() {
+			headers := map[string]string{}
+			for _, header := range letter.Headers {
+				headers[header.Key] = string(header.Value)
+			}
+			if string(letter.Value) == value {
+				letters[headers["original-partition"]] = headers
 			}
 		}
-		w.send(t, records...)
-		ctx, cancel := context.WithCancel(t.Context())
-		marks, lives := t.TempDir(), make(chan int, 1)
-		var printed []byte
-		go func() {
-			count := 0
-			for ; ctx.Err() == nil; count++ {
-				victim := exec.CommandContext(ctx, os.Args[0])
-				victim.Env = append(os.Environ(), "VICTIM_OF="+w.topic, "VICTIM_BROKERS="+strings.Join(w.brokers, ","), "VICTIM_FOLDER="+marks)
-				out, _ := victim.Output()
-				printed = append(printed, out...)
-			}
-			lives <- count
-		}()
-		letter := w.read(t, w.dlq, 1)[0]
-		for partition := range int32(partitions) { // to know that all before it is done
-			w.send(t, &kgo.Record{Partition: partition, Value: []byte("unreadable")})
-		}
-		w.read(t, w.dlq, 1+partitions)
-		cancel()
-		if count := <-lives; count > 9 {
-			t.Errorf("%d lives until it was found out", count)
-		}
-		headers := map[string]string{}
-		for _, header := range letter.Headers {
-			headers[header.Key] = string(header.Value)
-		}
-		if headers["original-partition"] != "1" || headers["original-offset"] != "20" || headers["attempts"] != "5" || !strings.Contains(headers["error"], "died") {
-			t.Errorf("dead letter %q with %v", letter.Value, headers)
-		}
-		handled := map[string]bool{}
-		for line := range strings.FieldsSeq(string(printed)) {
-			handled[line] = true
-		}
-		for _, record := range records {
-			place := fmt.Sprintf("%d:%d", record.Partition, record.Offset)
-			if want := string(record.Value) != "deadly"; handled[place] != want {
-				t.Errorf("%s handled: %v", place, !want)
-			}
-		}
-	})
+	}
+	return letters
 }
