@@ -2,18 +2,76 @@ package command
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
+	"sync"
+	"time"
 )
 
-// idlePercent is how much the heap grows between two collections, in percent of
-// what is in use; Go's own is 100.
-const idlePercent = 50
+// How much the heap grows between two collections, in percent of what is in
+// use: Go's own is 100. While a process works hard half of its time would go
+// into collecting what is hardly there.
+const (
+	idlePercent = 50
+	busyPercent = 200
+)
 
-// StaySmall makes the process collect garbage twice as often as usual, unless
-// GOGC says how often. It is for one that is idle between bursts, each of which
-// would leave behind a heap that it has no use for.
+const (
+	// hurry is how soon one collection follows another when the process is busy.
+	hurry = 500 * time.Millisecond
+	// calm is how long without a collection the process must have been to be idle.
+	calm = 2 * time.Second
+)
+
+// StaySmall is for a process that is idle between bursts, each of which would
+// leave behind a heap that it has no use for. It then gives the heap back, and
+// collects garbage twice as often as usual until the next burst, in which it
+// collects half as often. When GOGC says how often, that holds.
 func StaySmall() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(idlePercent)
+		(&tuner{calm: calm}).start()
 	}
+}
+
+// tuner sets how often garbage is collected by how often it is.
+type tuner struct {
+	calm time.Duration
+
+	mu   sync.Mutex
+	last time.Time   // when garbage was collected
+	busy *time.Timer // runs out when nothing more is collected; nil while idle
+}
+
+func (t *tuner) start() {
+	debug.SetGCPercent(idlePercent)
+	t.afterNext()
+}
+
+// afterNext has collected called after the next collection: this object's
+// cleanup shows that there was one.
+func (t *tuner) afterNext() {
+	runtime.AddCleanup(new([16]byte), func(t *tuner) { go t.collected() }, t)
+}
+
+func (t *tuner) collected() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	switch {
+	case t.busy != nil:
+		t.busy.Reset(t.calm)
+	case now.Sub(t.last) < hurry:
+		debug.SetGCPercent(busyPercent)
+		t.busy = time.AfterFunc(t.calm, t.rest)
+	}
+	t.last = now
+	t.afterNext()
+}
+
+func (t *tuner) rest() {
+	t.mu.Lock()
+	t.busy = nil
+	debug.SetGCPercent(idlePercent)
+	t.mu.Unlock()
+	debug.FreeOSMemory()
 }

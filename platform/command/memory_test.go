@@ -2,16 +2,49 @@ package command
 
 import (
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
+	"time"
 )
 
+func percent() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
 func TestAProcessStaysSmallUnlessGOGCSaysOtherwise(t *testing.T) {
-	for gogc, want := range map[string]int{"": idlePercent, "300": 100} {
+	for gogc, want := range map[string]uint64{"": idlePercent, "300": 100} {
 		t.Setenv("GOGC", gogc)
 		before := debug.SetGCPercent(100)
 		StaySmall()
-		if got := debug.SetGCPercent(before); got != want {
+		if got := percent(); got != want {
 			t.Errorf("GOGC=%q: %d percent, want %d", gogc, got, want)
 		}
+		debug.SetGCPercent(before)
+	}
+}
+
+var garbage []byte
+
+func TestABurstIsCollectedSparinglyAndLeavesASmallHeap(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	(&tuner{calm: 100 * time.Millisecond}).start()
+	deadline := time.Now().Add(20 * time.Second)
+	for percent() != busyPercent {
+		garbage = make([]byte, 1<<20)
+		if time.Now().After(deadline) {
+			t.Fatalf("%d percent in a burst, want %d", percent(), busyPercent)
+		}
+	}
+	garbage = nil
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for percent() != idlePercent {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d percent after the burst, want %d", percent(), idlePercent)
+		}
+		<-ticker.C
 	}
 }
