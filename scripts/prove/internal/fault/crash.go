@@ -89,7 +89,6 @@ var errNotReached = errors.New("not all places were reached")
 
 // follow looks on until the campaign is over. Places that were not reached are for the verdict to tell.
 func (i *Injector) follow(ctx context.Context, s Step, c *campaign, ends <-chan system.End) error {
-	var planted time.Time
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for !c.over() {
@@ -99,9 +98,8 @@ func (i *Injector) follow(ctx context.Context, s Step, c *campaign, ends <-chan 
 				c.reached(end)
 			}
 		case <-tick.C:
-			if c.wants(deadLetter) && time.Since(planted) > poisonEvery {
-				planted = time.Now()
-				if err := i.poison(ctx); err != nil {
+			if c.wants(deadLetter) {
+				if err := i.poison(ctx, time.Now().Add(-poisonEvery)); err != nil {
 					return err
 				}
 			}

@@ -38,6 +38,7 @@ type Injector struct {
 	Config
 
 	planting sync.Mutex
+	planted  time.Time // the last poison
 
 	mu    sync.Mutex
 	stage int
@@ -125,7 +126,7 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 		wait(ctx, s.For)
 		return nil
 	case Poison:
-		return i.poison(ctx)
+		return i.poison(ctx, time.Now())
 	case Crash:
 		return i.crash(ctx, s, random)
 	case Kill, Outage, Freeze:
@@ -140,14 +141,20 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 	return fmt.Errorf("there is no step %q", s.Do)
 }
 
-// poison is tried again while Kafka is away.
-func (i *Injector) poison(ctx context.Context) error {
+// poison plants it, unless there is some that was planted since; it is tried again while Kafka is away.
+func (i *Injector) poison(ctx context.Context, since time.Time) error {
 	i.planting.Lock()
 	defer i.planting.Unlock()
+	if i.planted.After(since) {
+		return nil
+	}
 	const patience = time.Minute
 	end := time.Now().Add(patience)
 	for {
 		err := i.Poison(ctx)
+		if err == nil {
+			i.planted = time.Now()
+		}
 		if err == nil || ctx.Err() != nil || time.Now().After(end) {
 			return err
 		}

@@ -41,8 +41,9 @@ const (
 	clients = 32
 	// A draw may fall short of the share that is wanted.
 	copyMore = 1.2
-	// After the last change the copies that wait for their turn are written.
-	copyLast = 3 * time.Second
+	// When none was written for so long, none is to come.
+	copyLast   = 4 * time.Second
+	copyAtMost = time.Minute
 )
 
 // trial is what a run is made of.
@@ -182,9 +183,24 @@ func (t *trial) work(ctx context.Context) error {
 		return nil
 	})
 	err := group.Wait()
-	wait(ctx, copyLast)
+	if err == nil {
+		t.awaitCopies(ctx)
+	}
 	over()
 	return errors.Join(err, copies.Wait())
+}
+
+// awaitCopies waits until the copies that were to come have been written.
+func (t *trial) awaitCopies(ctx context.Context) {
+	last := -1
+	for end := time.Now().Add(copyAtMost); ctx.Err() == nil && time.Now().Before(end); {
+		now := len(t.planter.Copied())
+		if now == last {
+			return
+		}
+		last = now
+		wait(ctx, copyLast)
+	}
 }
 
 func (t *trial) sources() audit.Sources {
