@@ -17,7 +17,8 @@ import (
 
 const (
 	wellLimit = time.Minute            // for a program to serve again
-	held      = 200 * time.Millisecond // by a delayed link
+	held      = 200 * time.Millisecond // by a delayed link: longer than a command of Redis may take
+	slowly    = 20 * time.Millisecond  // by a slow one: there and back, less than that
 	dropping  = 300 * time.Millisecond // of answers, before the cut
 )
 
@@ -88,8 +89,8 @@ func (i *Injector) harmLink(ctx context.Context, s Step) error {
 	l := i.System.Link(s.Target)
 	return i.fault(ctx, s.Do, s.Target, func() error {
 		switch s.Do {
-		case Delay:
-			l.Delay(held)
+		case Delay, Slow:
+			l.Delay(map[Kind]time.Duration{Delay: held, Slow: slowly}[s.Do])
 			wait(ctx, s.For)
 			l.Delay(0)
 		case Stall:

@@ -131,7 +131,7 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 		return i.crash(ctx, s, random)
 	case Kill, Outage, Freeze:
 		return i.harmMember(ctx, s, random)
-	case Cut, Delay, Stall, DropAnswers:
+	case Cut, Delay, Slow, Stall, DropAnswers:
 		return i.harmLink(ctx, s)
 	case Flush:
 		return i.flush(ctx, s)

@@ -22,6 +22,7 @@ const (
 	Outage      Kind = "outage"       // killed, and away for so long
 	Cut         Kind = "cut"          // the link's connections are reset
 	Delay       Kind = "delay"        // the link holds back everything by a fifth of a second, for so long
+	Slow        Kind = "slow"         // the link holds back everything, but within what a call may take
 	Stall       Kind = "stall"        // the link moves nothing, for so long
 	DropAnswers Kind = "drop answers" // requests are executed, their answers lost, and then the link is cut
 	Flush       Kind = "flush"        // FLUSHALL

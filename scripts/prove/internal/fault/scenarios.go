@@ -91,7 +91,7 @@ var small = []Scenario{
 		Name: "cache-race", Says: "the list is read and changed, over a slow link to its cache", Changes: 2000,
 		Stages: []Stage{
 			{Name: "slow cache", Takes: 15 * time.Second, Tracks: []Track{
-				{{Do: Delay, Target: system.RedisCache, For: 2 * time.Second, Times: 3, Every: time.Second}},
+				{{Do: Slow, Target: system.RedisCache, For: 14 * time.Second}},
 			}},
 		},
 	},
