@@ -263,3 +263,27 @@ func errorText(err error) string {
 	}
 	return err.Error()
 }
+
+// The answer to the first try is lost. The second finds a task that has moved on,
+// by that very try perhaps, and the database can not be asked for its event.
+func TestARefusalIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	s, p, before := warm(t)
+	p.spoil(answer, 2, reset)
+	first := rename("moved on")
+	calls := 0
+	_, err := s.Update(t.Context(), before.ID, func(draft *task.Task) (*task.Event, error) {
+		if calls++; calls == 1 {
+			return first(draft)
+		}
+		p.close()
+		return nil, fault.New(fault.Stale, "the task moved on")
+	})
+	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+		t.Errorf("got %v, want that nobody knows", err)
+	}
+	var title string
+	if err := p.direct(t).Get(&title, `SELECT title FROM tasks WHERE id = $1`, before.ID); err != nil || title != "moved on" || calls != 2 {
+		t.Errorf("the title is %q after %d tries, error %v", title, calls, err)
+	}
+}

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"time"
@@ -147,26 +148,28 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 		if mayPass(err) && retry.Wait(ctx, pause.NextBackOff()) {
 			continue
 		}
-		if stored, ok := s.find(ctx, sent); ok {
+		stored, unfound := s.find(ctx, sent)
+		switch {
+		case unfound == nil:
 			return stored, nil
-		}
-		if conflict && ctx.Err() != nil {
+		case !errors.Is(unfound, sql.ErrNoRows): // a refusal would be a guess
+			return task.Task{}, postgres.Fault(unfound)
+		case conflict && ctx.Err() != nil:
 			return task.Task{}, errConflict
 		}
 		return t, postgres.Fault(err)
 	}
 }
 
-// find returns the task as it was announced by an event, if that is stored. It
-// asks even when ctx has ended, because the writer may still be answered.
-func (s *Store) find(ctx context.Context, eventID string) (task.Task, bool) {
+// find returns the task as it was announced by an event; sql.ErrNoRows says that
+// the event is not stored. It asks even when ctx has ended, because the writer
+// may still be answered.
+func (s *Store) find(ctx context.Context, eventID string) (task.Task, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	var row taskRow
-	if err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1`, eventID); err != nil {
-		return task.Task{}, false
-	}
-	return row.task(), true
+	err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1`, eventID)
+	return row.task(), err
 }
 
 func mayPass(err error) bool {
