@@ -2,10 +2,8 @@ package audit
 
 import "example.com/todo/scripts/prove/internal/evidence"
 
-const (
-	fairShare = 0.2 // the least that each replica has to answer, of all answers
-	enough    = 0.8 // of the changes asked for have to be committed: some meet what is done already
-)
+// fairShare is the least that each replica has to answer, of all answers.
+const fairShare = 0.2
 
 // workload asks that there was work: enough of it, of every kind, on every road.
 func workload(f *facts) Row {
@@ -25,10 +23,7 @@ func workload(f *facts) Row {
 		}
 	}
 	done := outcomes[evidence.Done]
-	if len(f.Journal) < f.Changes {
-		bad.add("%s changes were asked for, of %s", count(len(f.Journal)), count(f.Changes))
-	}
-	if float64(len(f.Events)) < enough*float64(f.Changes) || len(f.Events) == 0 {
+	if len(f.Events) < max(f.Changes, 1) {
 		bad.add("only %s changes were committed, of %s", count(len(f.Events)), count(f.Changes))
 	}
 	for _, o := range []evidence.Operation{evidence.Create, evidence.Change, evidence.Complete, evidence.Reopen, evidence.Delete} {

@@ -17,7 +17,7 @@ func (t *trial) pace() float64 {
 	if left == 0 {
 		return 0
 	}
-	changes := float64(t.Scenario.Changes-t.workload.Made()) - kept*float64(t.Scenario.Changes)
+	changes := float64(t.calls()-t.workload.Made()) - kept*float64(t.calls())
 	return max(slowest, changes/left.Seconds())
 }
 
@@ -49,3 +49,7 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// calls is how many the clients make for so many changes: every ninth or so finds
+// nothing to change, or is refused.
+func (t *trial) calls() int { return t.Scenario.Changes + t.Scenario.Changes/7 }

@@ -22,7 +22,7 @@ func (t *trial) progress(ctx context.Context) {
 		}
 		faults, crashes, _ := t.ledger.Facts()
 		t.Tell("%4.0f s  %-34s %7d of %d changes, %3d in flight, %4d behind, %3d faults, %3d crashes",
-			time.Since(t.began).Seconds(), phase, t.workload.Made(), t.Scenario.Changes, t.workload.InFlight(),
+			time.Since(t.began).Seconds(), phase, t.workload.Made(), t.calls(), t.workload.InFlight(),
 			t.behind(ctx, false), len(faults), len(crashes))
 	}
 }
