@@ -47,6 +47,9 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 		return 0, err
 	}
 	count, err = c.handle(records)
+	if count > 0 {
+		c.hand.passed(records[count-1].Offset + 1)
+	}
 	if alone || err != nil {
 		c.takeBack(records[count:], err)
 	}
