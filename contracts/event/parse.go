@@ -120,6 +120,11 @@ func decode(value []byte, into any) (err error) {
 	case *int:
 		*into, err = strconv.Atoi(string(value))
 		return err
+	case *bool:
+		*into = string(value) == "true"
+		if *into || string(value) == "false" {
+			return nil
+		}
 	case *time.Time:
 		return into.UnmarshalJSON(value)
 	case **time.Time:
