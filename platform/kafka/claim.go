@@ -85,7 +85,6 @@ func (c *claim) read() error {
 	gathering, stop := context.WithCancel(c.session)
 	defer stop()
 	batches := gather(gathering, c.source.Messages())
-	busy := false
 	for {
 		select {
 		case <-c.session.Done():
@@ -97,17 +96,14 @@ func (c *claim) read() error {
 			if !open {
 				return errors.New("the partition was closed to this reader")
 			}
-			busy = true
 			if err := c.work(batch); err != nil {
 				return err
 			}
+			ticker.Reset(idleCheck)
 		case <-ticker.C:
-			if !busy {
-				if err := c.idle(); err != nil {
-					return err
-				}
+			if err := c.idle(); err != nil {
+				return err
 			}
-			busy = false
 		}
 	}
 }

@@ -185,12 +185,13 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 				}
 				p.send(10, 11)
 				replayed(12) // 12 and 13 the handler does not see
+				later(idleCheck - time.Second)
 				replayed(13)
-				later(idleCheck + time.Second)
+				later(idleCheck - time.Second)
 				if ended, _ := p.over(); ended {
 					t.Fatal("a busy claim asked")
 				}
-				later(idleCheck)
+				later(2 * time.Second)
 				ended, err := p.over()
 				if ended != test.fenced || test.fenced && !errors.Is(err, Fenced) {
 					t.Errorf("ended: %v, with %v", ended, err)
