@@ -64,10 +64,12 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 func reachable(ctx context.Context, cfg kafka.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	if err := kafka.CheckTopic(ctx, cfg, event.Topic); err != nil {
+	err := kafka.CheckTopic(ctx, cfg, event.Topic)
+	var wrong *kafka.TopicError
+	if err != nil && !errors.As(err, &wrong) {
 		return fmt.Errorf("%w; is kafka.brokers right?", err)
 	}
-	return nil
+	return err
 }
 
 func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {

@@ -181,6 +181,7 @@ func TestAFlushInTheMiddleOfARebuildIsRepairedByTheService(t *testing.T) {
 	everywhere(t, func(w world) {
 		w.Send(history...)
 		service, _ := w.serve("counters")
+		w.serve("counters")
 		w.expect(service, historyCounts)
 		flushed := false
 		_, err := w.rebuild("counters", func(int64, int64) {

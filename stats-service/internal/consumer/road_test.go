@@ -175,6 +175,29 @@ func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
 	}
 }
 
+// Each member looks for its place every 5 s; one that misses it begins again,
+// which is a rebalance for both.
+func TestAFlushedRedisIsWholeAgainInSecondsThoughNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		w.Send(history...)
+		service, _ := w.serve("counters")
+		w.serve("counters")
+		w.expect(service, historyCounts)
+		w.Remove("*")
+		flushed := time.Now()
+		w.Await("the recount", func() bool {
+			got, _ := w.report(service)
+			return got == historyCounts
+		})
+		took := time.Since(flushed)
+		w.Logf("whole again after %v", took.Round(time.Millisecond))
+		if took > 25*time.Second { // 10 s, and room for a busy machine
+			w.Errorf("whole again after %v", took)
+		}
+	})
+}
+
 func TestSeveralMembersCountExactlyWhileTheyComeAndGo(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {

@@ -38,7 +38,7 @@ type Shadow struct {
 // NewShadow returns an empty shadow of s. The token is that of the lock
 // RebuildLock, without which the live count is not touched.
 func (s *Store) NewShadow(token string) *Shadow {
-	generation := rebuilt + rand.Text()
+	generation := rebuilt + rand.Text()[:12] // it is in the name of each mark, and in it
 	return &Shadow{live: s, own: s.shadow(generation), generation: generation, token: token}
 }
 
