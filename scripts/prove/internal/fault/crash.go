@@ -40,8 +40,7 @@ type campaign struct {
 	since  map[string]time.Time
 }
 
-// crash arms every replica of a service at each start, until all places were reached as often as wanted.
-func (i *Injector) crash(ctx context.Context, s Step, random *rand.Rand) error {
+func newCampaign(s Step, random *rand.Rand) *campaign {
 	c := &campaign{
 		random: random, left: map[string]int{}, order: s.Points, met: map[string]bool{},
 		armed: map[string]string{}, since: map[string]time.Time{},
@@ -49,6 +48,12 @@ func (i *Injector) crash(ctx context.Context, s Step, random *rand.Rand) error {
 	for _, point := range s.Points {
 		c.left[point] = s.Times
 	}
+	return c
+}
+
+// crash arms every replica of a service at each start, until all places were reached as often as wanted.
+func (i *Injector) crash(ctx context.Context, s Step, random *rand.Rand) error {
+	c := newCampaign(s, random)
 	limit := time.Duration(len(s.Points)*s.Times) * crashLimit
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w in %s", errNotReached, limit))
 	defer cancel()

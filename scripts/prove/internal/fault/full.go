@@ -23,7 +23,7 @@ func full(changes int) Scenario {
 		crashing(crashes),
 	}
 	for range rounds {
-		s.Stages = append(s.Stages, links(), kills(), freezes(frozen), coming())
+		s.Stages = append(s.Stages, links(), kills(), freezes(frozen), frozenServers(), coming())
 	}
 	s.Stages = append(s.Stages,
 		Stage{Name: "Redis is away", Takes: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: system.Redis, For: redis}}}},
@@ -70,10 +70,12 @@ func kills() Stage {
 	return Stage{Name: "kills", Takes: 30 * time.Second, Tracks: []Track{track}}
 }
 
-// freezes last past the session timeout of the groups, which is 10 s. Servers are frozen when nobody
-// waits for another replica of todo-service to take over.
+// past is longer than the groups' session timeout, which is 10 s.
+const past = 12 * time.Second
+
+// freezes are of the services. Nothing else happens that a replica of todo-service, which is to take
+// over, would have to wait for.
 func freezes(sender time.Duration) Stage {
-	const past = 12 * time.Second
 	return Stage{Name: "freezes", Takes: sender + 3*time.Second, Tracks: []Track{
 		{{Do: Freeze, Target: Sender, For: sender}},
 		{{Do: Freeze, Target: system.Notification + "-1", For: past}},
@@ -81,21 +83,25 @@ func freezes(sender time.Duration) Stage {
 	}}
 }
 
-// coming has the groups share their work anew every 2 s, while servers freeze and forget.
+// frozenServers are two at a time: those that no request needs both of.
+func frozenServers() Stage {
+	return Stage{Name: "frozen servers", Takes: 2*past + 4*time.Second, Tracks: []Track{
+		{{Do: Freeze, Target: system.Kafka, For: past}, {Do: Freeze, Target: system.Redis, For: past}},
+		{{Do: Freeze, Target: system.RedisCache, For: past}, {Do: Freeze, Target: system.Postgres, For: past}},
+	}}
+}
+
+// coming has the groups share their work anew every 2 s, while both Redis servers are emptied.
 func coming() Stage {
 	shares := func(service string) Track {
 		return Track{{Do: Rebalance, Target: service, Times: 10, Every: 2 * time.Second}}
 	}
-	const still = 4 * time.Second
-	return Stage{Name: "rebalances", Takes: 28 * time.Second, Tracks: []Track{
+	return Stage{Name: "rebalances", Takes: 30 * time.Second, Tracks: []Track{
 		shares(system.Notification), shares(system.Stats),
 		{
-			{Do: Flush, Target: system.RedisCache},
-			{Do: Freeze, Target: system.RedisCache, For: still},
-			{Do: Freeze, Target: system.Postgres, For: still},
-			{Do: Flush, Target: system.Redis, Every: 2 * time.Second},
-			{Do: Freeze, Target: system.Redis, For: still},
-			{Do: Freeze, Target: system.Kafka, For: still},
+			{Do: Calm, For: 4 * time.Second},
+			{Do: Flush, Target: system.RedisCache, Every: 4 * time.Second},
+			{Do: Flush, Target: system.Redis},
 		},
 	}}
 }
