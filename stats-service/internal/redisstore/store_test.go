@@ -30,7 +30,7 @@ type fixture struct {
 func open(t *testing.T) fixture {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
-	f := fixture{T: t, client: client, prefix: "test-" + rand.Text() + ":"}
+	f := fixture{T: t, client: client, prefix: "{test-" + rand.Text() + "}"}
 	f.store = redisstore.New(client, f.prefix)
 	t.Cleanup(func() {
 		f.wipe()
