@@ -60,15 +60,18 @@ func (m *Member) running() *proc.Process {
 // Kill ends the process, and those that it started, by SIGKILL. The program is started again at once.
 // It returns when the process is gone; one that does not run is no error.
 func (m *Member) Kill() {
-	process := m.running()
-	if process == nil {
-		return
+	if process := m.ask(); process != nil {
+		signal(process, syscall.SIGKILL)
+		<-process.Done()
 	}
+}
+
+// ask notes that the end of the process that runs, if one does, is asked for.
+func (m *Member) ask() *proc.Process {
 	m.mu.Lock()
-	m.asked = true
-	m.mu.Unlock()
-	m.signal(syscall.SIGKILL)
-	<-process.Done()
+	defer m.mu.Unlock()
+	m.asked = m.process != nil
+	return m.process
 }
 
 // Hold ends the program by SIGKILL, and keeps it from running until Up is called.
@@ -80,21 +83,19 @@ func (m *Member) Hold() {
 // Stop ends the program as an operator would, and keeps it from running until Up is called.
 func (m *Member) Stop(ctx context.Context) {
 	m.want(false)
-	if process := m.running(); process != nil {
-		m.stop(ctx, process)
-	}
+	m.stop(ctx)
 }
 
 // Freeze stops the process, and those that it started, by SIGSTOP; Thaw lets them go on.
 func (m *Member) Freeze() {
 	m.note("frozen")
-	m.signal(syscall.SIGSTOP)
+	signal(m.running(), syscall.SIGSTOP)
 }
 
 // Thaw ends a Freeze.
 func (m *Member) Thaw() {
 	m.note("goes on")
-	m.signal(syscall.SIGCONT)
+	signal(m.running(), syscall.SIGCONT)
 }
 
 // Arm has every later start of the program ask for its CRASHPOINT, "" for none. nil ends that.
@@ -105,8 +106,7 @@ func (m *Member) Arm(point func() string) {
 }
 
 // signal reaches the process first, so that it does not replace its children meanwhile.
-func (m *Member) signal(s syscall.Signal) {
-	process := m.running()
+func signal(process *proc.Process, s syscall.Signal) {
 	if process == nil {
 		return
 	}

@@ -81,7 +81,7 @@ func (m *Member) live(ctx context.Context) error {
 	select {
 	case <-process.Done():
 	case <-ctx.Done():
-		m.stop(context.WithoutCancel(ctx), process)
+		m.stop(context.WithoutCancel(ctx))
 	}
 	m.bury(process)
 	return nil
@@ -119,11 +119,13 @@ func (m *Member) launch(ctx context.Context) (*proc.Process, error) {
 // bury tells of the end of a process.
 func (m *Member) bury(process *proc.Process) {
 	m.mu.Lock()
-	end := End{Member: m.name, At: time.Now(), Status: "exit status 0", Asked: m.asked}
+	end := End{Member: m.name, At: time.Now(), Status: "exit status 0"}
 	if err := process.Err(); err != nil {
 		end.Status = err.Error()
 	}
 	end.Killed = process.ExitCode() == 128+int(syscall.SIGKILL)
+	// One that failed on its own just before, or while it was stopped, did not do what it was asked.
+	end.Asked = m.asked && (end.Killed || process.Err() == nil)
 	end.Point, end.InHand = m.lastCrash()
 	m.process = nil
 	m.mu.Unlock()
@@ -131,14 +133,15 @@ func (m *Member) bury(process *proc.Process) {
 	m.onEnd(end)
 }
 
-// stop ends a process as an operator would, also one that is frozen.
-func (m *Member) stop(ctx context.Context, process *proc.Process) {
+// stop ends the process, if one runs, as an operator would, also one that is frozen.
+func (m *Member) stop(ctx context.Context) {
+	process := m.ask()
+	if process == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
-	m.mu.Lock()
-	m.asked = true
-	m.mu.Unlock()
-	m.signal(syscall.SIGCONT)
+	signal(process, syscall.SIGCONT)
 	if process.Stop(ctx) != nil {
 		m.note("it did not stop in time and was killed")
 	}
