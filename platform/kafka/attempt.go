@@ -39,9 +39,16 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 	if err := c.group.room.Acquire(c.session, weight); err != nil {
 		return 0, err
 	}
-	defer c.group.room.Release(weight)
+	defer func() {
+		if !errors.Is(err, errHung) { // what hangs is still in the room, and the process about to end
+			c.group.room.Release(weight)
+		}
+	}()
 	if alone {
 		c.commit()
+		if err := c.session.Err(); err != nil {
+			return 0, err
+		}
 	}
 	if err := c.hand.take(c.session, records); err != nil {
 		return 0, err

@@ -45,8 +45,11 @@ type claim struct {
 
 // run works through the partition until the session ends, which is no error.
 func (c *claim) run() error {
-	if !c.takeOver() {
+	switch err := c.takeOver(); {
+	case c.session.Err() != nil:
 		return nil
+	case err != nil:
+		return err
 	}
 	err := c.read()
 	if errors.Is(err, errHung) {
@@ -58,23 +61,26 @@ func (c *claim) run() error {
 	return err
 }
 
-// takeOver finds out what the partition's last reader left in hand. It is false
-// when the session has ended.
-func (c *claim) takeOver() bool {
+// takeOver finds out what the partition's last reader left in hand. Its error is
+// that the session has ended, or that another took the partition over meanwhile.
+func (c *claim) takeOver() error {
 	held := holdup{log: c.log, what: "asking what the last reader had in hand", offset: c.position}
 	for {
 		left, err := c.hand.takeOver(c.session, c.position)
-		if err == nil {
+		switch {
+		case err == nil:
 			held.over()
 			if !left.empty() {
 				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
 					"from", left.From, "to", left.To, "deaths", c.hand.Deaths[left.From])
 			}
-			return true
+			return nil
+		case errors.Is(err, errTaken):
+			return err
 		}
 		held.failed(err)
-		if held.pause.wait(c.session) != nil {
-			return false
+		if ended := held.pause.wait(c.session); ended != nil {
+			return ended
 		}
 	}
 }

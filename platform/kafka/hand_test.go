@@ -380,3 +380,25 @@ func TestAMarkOfAnotherVersionIsReplaced(t *testing.T) {
 		}
 	})
 }
+
+// overtaken is a store in which another is always quicker.
+type overtaken struct{}
+
+func (overtaken) Mark(context.Context, int32) (string, error) { return `{"holder":"another"}`, nil }
+
+func (overtaken) Swap(context.Context, int32, string, string) (bool, error) { return false, nil }
+
+func TestWhoIsOvertakenWhileTakingOverLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		group := newTestGroup(script{handle: func(context.Context, []Record) (int, error) {
+			t.Error("it handled a record that another has")
+			return 1, nil
+		}}, overtaken{})
+		p := playIn(t, group, 0, 10)
+		synctest.Wait()
+		if ended, err := p.over(); !ended || !errors.Is(err, errTaken) {
+			t.Errorf("ended: %t with %v", ended, err)
+		}
+	})
+}

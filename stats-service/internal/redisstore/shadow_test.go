@@ -71,7 +71,7 @@ func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := map[int32]int64{0: 4}; !cmp.Equal(want, got.Targets) || !got.Rebuilding {
+	if want := map[int32]int64{0: 9}; !cmp.Equal(want, got.Targets) || !got.Rebuilding {
 		t.Errorf("targets %v, rebuilding %t", got.Targets, got.Rebuilding)
 	}
 	f.swap(shadow, stats.Swap{Unknown: true}) // asked for again, it changes nothing

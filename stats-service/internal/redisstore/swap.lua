@@ -68,10 +68,14 @@ end
 take(shadow.days, days)
 take(shadow.total, total)
 take(shadow.offsets, offsets)
-redis.call('DEL', targets, shadow.targets, hold)
+redis.call('DEL', shadow.targets, hold)
+
+-- A recount that was under way goes on from here, and is not complete before it
+-- has come to where it was to.
 place = redis.call('HGETALL', offsets)
 for i = 1, #place, 2 do
-  if place[i] ~= 'generation' then
+  local target = tonumber(redis.call('HGET', targets, place[i]) or 0)
+  if place[i] ~= 'generation' and target < tonumber(place[i + 1]) then
     redis.call('HSET', targets, place[i], place[i + 1])
   end
 end

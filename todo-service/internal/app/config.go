@@ -72,8 +72,8 @@ type OutboxConfig struct {
 	PurgeAfter time.Duration `config:"purge_after"` // 0: for ever
 }
 
-// leastAge is what the database needs its events for: an Idempotency-Key answers
-// with the event of its creation for 24 h, and a watcher may have been away.
+// leastAge is for how long events are needed: by watchers that come back after a
+// day or so, and, for moments, by writers whose answer was lost.
 const leastAge = 48 * time.Hour
 
 // Validate refuses an age at which events are still needed.

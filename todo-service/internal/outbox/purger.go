@@ -13,6 +13,7 @@ import (
 const (
 	purgePause = time.Minute // between two looks at what has become old
 	purgeLimit = 1000        // entries in one statement
+	purgeTime  = 10 * time.Second
 )
 
 // PurgerConfig is what a Purger works with.
@@ -62,8 +63,11 @@ func (p *Purger) Run(ctx context.Context) error {
 func (p *Purger) pass(ctx context.Context) error {
 	total := 0
 	for n := purgeLimit; n == purgeLimit; {
+		bounded, cancel := context.WithTimeout(ctx, purgeTime)
 		var err error
-		if n, err = p.cfg.Purge(ctx, p.cfg.Age, purgeLimit); err != nil {
+		n, err = p.cfg.Purge(bounded, p.cfg.Age, purgeLimit)
+		cancel()
+		if err != nil {
 			return err
 		}
 		p.purged.Add(float64(n))

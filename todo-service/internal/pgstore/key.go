@@ -57,7 +57,9 @@ func (s *Store) createOnce(ctx context.Context, e task.Event, key task.Key, out 
 	}
 	if row.EventID != e.ID { // otherwise database/sql repeated a statement that had succeeded
 		out.sent = false // nothing of e is stored, by no try
-		s.replays.Add(1)
+		if row.Title == t.Title && row.Priority == t.Priority {
+			s.replays.Add(1)
+		}
 	}
 	first := row.task()
 	first.Version = 1

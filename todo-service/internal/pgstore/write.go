@@ -153,7 +153,8 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 		case unfound == nil:
 			return stored, nil
 		case !errors.Is(unfound, sql.ErrNoRows): // a refusal would be a guess
-			return task.Task{}, postgres.Fault(unfound)
+			return task.Task{}, fault.New(fault.Unavailable,
+				"the database is not available right now; whether the change was made is not known").Because(unfound)
 		case conflict && ctx.Err() != nil:
 			return task.Task{}, errConflict
 		}
