@@ -45,10 +45,7 @@ type claim struct {
 
 // run works through the partition until the session ends, which is no error.
 func (c *claim) run() error {
-	switch err := c.takeOver(); {
-	case c.session.Err() != nil:
-		return nil
-	case err != nil:
+	if over, err := c.takeOver(); !over {
 		return err
 	}
 	err := c.read()
@@ -61,9 +58,10 @@ func (c *claim) run() error {
 	return err
 }
 
-// takeOver finds out what the partition's last reader left in hand. Its error is
-// that the session has ended, or that another took the partition over meanwhile.
-func (c *claim) takeOver() error {
+// takeOver finds out what the partition's last reader left in hand. It is false
+// when the session has ended, or, with an error, when another took the partition
+// over meanwhile.
+func (c *claim) takeOver() (bool, error) {
 	held := holdup{log: c.log, what: "asking what the last reader had in hand", offset: c.position}
 	for {
 		left, err := c.hand.takeOver(c.session, c.position)
@@ -74,13 +72,13 @@ func (c *claim) takeOver() error {
 				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
 					"from", left.From, "to", left.To, "deaths", c.hand.Deaths[left.From])
 			}
-			return nil
+			return true, nil
 		case errors.Is(err, errTaken):
-			return err
+			return false, err
 		}
 		held.failed(err)
-		if ended := held.pause.wait(c.session); ended != nil {
-			return ended
+		if held.pause.wait(c.session) != nil {
+			return false, nil
 		}
 	}
 }
