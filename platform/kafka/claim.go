@@ -78,7 +78,7 @@ func (c *claim) takeOver() (bool, error) {
 		}
 		held.failed(err)
 		if held.pause.wait(c.session) != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // a session's end is no error
 		}
 	}
 }
