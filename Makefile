@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove bench-events
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants bench-events
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 
 prove: $(PROVE) ## Kill, freeze and cut the running system, and prove its promises (CHANGES=200000 for the long run, SEED, SCENARIO)
 	@exec $(PROVE) $(if $(CHANGES),--changes=$(CHANGES)) $(if $(SEED),--seed=$(SEED)) $(if $(SCENARIO),--scenario=$(SCENARIO))
+
+prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that the proof notices each (ONLY, SEED)
+	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
 
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):

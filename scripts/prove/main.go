@@ -23,6 +23,7 @@ import (
 	"example.com/todo/scripts/prove/internal/audit"
 	"example.com/todo/scripts/prove/internal/fault"
 	"example.com/todo/scripts/prove/internal/trial"
+	"example.com/todo/scripts/prove/mutants"
 )
 
 // The exit codes: every promise held, one was broken, or the run itself failed.
@@ -45,7 +46,7 @@ func run() int {
 	switch {
 	case err == nil:
 		return exitHeld
-	case errors.Is(err, errBroken):
+	case errors.Is(err, errBroken), errors.Is(err, mutants.ErrSurvived):
 		return exitBroken
 	default:
 		fmt.Fprintf(os.Stderr, "prove: %v\n", err)
@@ -62,6 +63,7 @@ type flags struct {
 	dir      string
 	out      string
 	keep     bool
+	atMost   time.Duration
 }
 
 func newCommand() *cobra.Command {
@@ -90,6 +92,8 @@ Scenarios:
 	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: one in .dev/prove of the tree)")
 	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs also when every promise held")
+	c.Flags().DurationVar(&f.atMost, "at-most", 0, "fail when it takes `longer`, building and starting apart")
+	c.AddCommand(newMutants())
 	return c
 }
 
@@ -126,7 +130,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	began := time.Now()
 	run, err := trial.Run(ctx, trial.Options{
 		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Tell: tell,
-		Log: slog.New(slog.NewTextHandler(log, nil)),
+		AtMost: f.atMost, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if run == nil {
 		return err

@@ -12,6 +12,7 @@ func Judge(run *evidence.Run) Verdict {
 	v := Verdict{
 		Seed: run.Seed, Asked: run.Changes, Changes: len(run.Events),
 		Began: run.Began, Duration: run.Ended.Sub(run.Began).Round(time.Second).String(),
+		Took:   run.Complete.Sub(run.Began).Round(time.Second).String(),
 		Passed: true, Faults: tallies(run.Faults), Points: points(run.Crashes),
 	}
 	for _, judge := range []func(*facts) Row{

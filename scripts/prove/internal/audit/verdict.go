@@ -15,7 +15,8 @@ type Verdict struct {
 	Asked    int       `json:"asked"`   // changes
 	Changes  int       `json:"changes"` // committed
 	Began    time.Time `json:"began"`
-	Duration string    `json:"duration"`
+	Duration string    `json:"duration"` // of the work
+	Took     string    `json:"took"`     // until all was quiet, replayed and collected
 	Passed   bool      `json:"ok"`
 	Rows     []Row     `json:"rows"`
 	Faults   []Tally   `json:"faults"`

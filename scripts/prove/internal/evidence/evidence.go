@@ -12,6 +12,8 @@ type Run struct {
 	Changes int // asked for
 	Began   time.Time
 	Ended   time.Time // of the workload; quiet came later
+	// Complete is when all the evidence was there.
+	Complete time.Time
 
 	Expected Expected
 

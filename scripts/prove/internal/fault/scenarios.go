@@ -52,8 +52,17 @@ var small = []Scenario{
 	{
 		Name: "kill-notification", Says: "notification-service dies at every named place", Changes: 2000,
 		Stages: []Stage{
-			{Name: "crashes", Takes: 25 * time.Second, Tracks: []Track{
-				{{Do: Crash, Target: system.Notification, Points: without(notificationPoints, deadLetter), Times: 3}},
+			{Name: "crashes", Takes: 10 * time.Second, Tracks: []Track{
+				{{Do: Crash, Target: system.Notification, Points: without(notificationPoints, deadLetter), Times: 2}},
+			}},
+		},
+	},
+	{
+		Name: "burst-notification", Says: "notification-service dies while it has many notifications in hand", Changes: 3000,
+		Stages: []Stage{
+			{Name: "bursts", Takes: 9 * time.Second, Tracks: []Track{
+				{{Do: Stall, Target: system.Kafka, For: 2 * time.Second, Times: 3, Every: time.Second}},
+				{{Do: Crash, Target: system.Notification, Points: []string{"after_send_before_done"}, Times: 2}},
 			}},
 		},
 	},

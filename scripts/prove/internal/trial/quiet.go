@@ -40,6 +40,9 @@ func (t *trial) quiet(ctx context.Context) error {
 	var last calm
 	var trouble error
 	moved, end := time.Now(), time.Now().Add(quietAtMost)
+	if !t.end.IsZero() && t.end.Before(end) {
+		end = t.end
+	}
 	for ctx.Err() == nil {
 		now, err := t.calm(ctx)
 		trouble = err

@@ -34,6 +34,7 @@ type Options struct {
 	Tools    stack.Tools
 	Log      *slog.Logger
 	Tell     func(format string, args ...any) // progress, a line each
+	AtMost   time.Duration                    // from when the system is up to when all evidence is there; 0: as long as it takes
 }
 
 const (
@@ -44,6 +45,8 @@ const (
 	// When none was written for so long, none is to come.
 	copyLast   = 4 * time.Second
 	copyAtMost = time.Minute
+	// Of a time that is bounded so much is kept for reading what is there.
+	collecting = 6 * time.Second
 )
 
 // trial is what a run is made of.
@@ -58,6 +61,8 @@ type trial struct {
 	workload *workload.Workload
 	injector *fault.Injector
 	memory   memory
+
+	end time.Time // of waiting for quiet; zero when that has time
 
 	mu    sync.Mutex
 	phase string
@@ -106,6 +111,12 @@ func (t *trial) run(ctx context.Context, group *errgroup.Group) (run *evidence.R
 	group.Go(func() error { t.progress(ctx); return nil })
 	group.Go(func() error { t.memory.sample(ctx, t.system, t.ledger); return nil })
 	t.Tell("the system is up after %s", t.since())
+	if t.AtMost > 0 {
+		t.end = time.Now().Add(t.AtMost - collecting)
+		bounded, cancel := context.WithTimeoutCause(ctx, t.AtMost, fmt.Errorf("it took longer than %s", t.AtMost))
+		defer cancel()
+		ctx = bounded
+	}
 	return t.prove(ctx)
 }
 
@@ -137,6 +148,9 @@ func (t *trial) prove(ctx context.Context) (*evidence.Run, error) {
 	}
 	t.enter("work and faults")
 	if err := t.work(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return nil, err
 	}
 	run.Ended = time.Now()
@@ -160,6 +174,7 @@ func (t *trial) prove(ctx context.Context) (*evidence.Run, error) {
 	}
 	run.Faults, run.Crashes, run.Deaths = t.ledger.Facts()
 	run.Memory = t.memory.all()
+	run.Complete = time.Now()
 	return run, noisy
 }
 
@@ -183,7 +198,7 @@ func (t *trial) work(ctx context.Context) error {
 		return nil
 	})
 	err := group.Wait()
-	if err == nil {
+	if err == nil && t.Scenario.Copies > 0 {
 		t.awaitCopies(ctx)
 	}
 	over()

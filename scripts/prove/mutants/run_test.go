@@ -1,0 +1,132 @@
+package mutants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/todo/scripts/internal/proc"
+)
+
+// stub is a program that answers as prove does: with the verdict and the exit status that are named
+// for a tree that holds a file of such content, and for others.
+func stub(t *testing.T, mutated, unchanged string) string {
+	t.Helper()
+	script := fmt.Sprintf(`#!/bin/sh
+while [ $# -gt 0 ]; do
+  case $1 in --out) out=$2 ;; --tree) tree=$2 ;; esac
+  shift
+done
+if grep -q naive "$tree/design" ; then %s
+else %s
+fi
+`, mutated, unchanged)
+	path := filepath.Join(t.TempDir(), "prove")
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// says is what a stub does that judges so.
+func says(status int, red ...string) string {
+	rows := `{"name":"always","ok":true}`
+	for _, name := range red {
+		rows += fmt.Sprintf(`,{"name":%q,"ok":false}`, name)
+	}
+	return fmt.Sprintf(`echo '{"took":"7s","ok":%t,"rows":[%s]}' > "$out"; exit %d`, len(red) == 0, rows, status)
+}
+
+// designs returns a runner over a tree of one good design, and the patch that makes it naive.
+func designs(t *testing.T, prove string, out io.Writer) *runner {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "design"), []byte("good\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "design"}} {
+		command := exec.CommandContext(t.Context(), "git", args...)
+		command.Dir = dir
+		if said, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, said)
+		}
+	}
+	return &runner{
+		Options:  Options{Prove: prove, Tree: dir, Seed: 1, Out: out},
+		launcher: proc.NewLauncher(), dir: filepath.Join(t.TempDir(), "runs"),
+		mutants: []mutant{{name: "naive", scenario: "some", row: "order", diff: []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-good\n+naive\n")}},
+	}
+}
+
+const green = `echo '{"took":"7s","ok":true,"rows":[{"name":"always","ok":true}]}' > "$out"; exit 0`
+
+func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mutated, unchanged string
+		caught             bool
+		said               string
+	}{
+		"its row":                      {says(1, "order"), green, true, "red: order"},
+		"another row":                  {says(1, "events"), green, false, "red: events"},
+		"its row and another":          {says(1, "order", "events"), green, false, "red: order, events"},
+		"nothing":                      {green, green, false, "no row red"},
+		"a failed run":                 {says(2, "order"), green, false, "exit status 2"},
+		"a failed build":               {"exit 2", green, false, "exit status 2"},
+		"no verdict":                   {"exit 1", green, false, "no such file"},
+		"a verdict of no rows":         {`echo '{"took":"7s","ok":false}' > "$out"; exit 1`, green, false, "contradicts"},
+		"a death":                      {"kill -9 $$", green, false, "exit status 137"},
+		"its row, also when unchanged": {says(1, "order"), says(1, "order"), false, "NOT green"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			err := show(t.Context(), designs(t, stub(t, c.mutated, c.unchanged), &out))
+			if caught := err == nil; caught != c.caught || err != nil && !errors.Is(err, ErrSurvived) {
+				t.Errorf("got %v", err)
+			}
+			if !strings.Contains(out.String(), c.said) {
+				t.Errorf("%q is not in:\n%s", c.said, out.String())
+			}
+		})
+	}
+}
+
+func TestAPatchThatDoesNotApplyIsNoCatch(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	r := designs(t, stub(t, says(1, "order"), green), &out)
+	r.mutants[0].diff = []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-something else\n+naive\n")
+	if err := show(t.Context(), r); !errors.Is(err, ErrSurvived) || !strings.Contains(out.String(), "does not apply") {
+		t.Errorf("got %v:\n%s", err, out.String())
+	}
+}
+
+// cancelling cancels when it is written to the second time: the tree as it is was judged then.
+type cancelling struct {
+	writes int
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Write(p []byte) (int, error) {
+	if c.writes++; c.writes == 2 {
+		c.cancel()
+	}
+	return len(p), nil
+}
+
+func TestACancelledRunIsNeitherCaughtNorNot(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := show(ctx, designs(t, stub(t, "exec sleep 600", green), &cancelling{cancel: cancel}))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
