@@ -29,19 +29,23 @@ func kafkaClient(t *testing.T) sarama.Client {
 	return client
 }
 
-// ends returns the place behind the last record of every partition.
+// ends returns the place behind the last record of every partition. A broker that
+// has just come back does not lead its partitions for a moment.
 func ends(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
 	t.Helper()
-	partitions, err := client.Partitions(topic)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ends := map[int32]int64{}
-	for _, p := range partitions {
-		if ends[p], err = client.GetOffset(topic, p, sarama.OffsetNewest); err != nil {
-			t.Fatal(err)
+	eventually(t, 30*time.Second, func() error {
+		partitions, err := client.Partitions(topic)
+		if err != nil {
+			return err
 		}
-	}
+		for _, p := range partitions {
+			if ends[p], err = client.GetOffset(topic, p, sarama.OffsetNewest); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return ends
 }
 
