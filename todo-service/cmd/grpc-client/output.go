@@ -33,9 +33,9 @@ func (f *format) Set(name string) error {
 
 func (f *format) Type() string { return "format" }
 
-// print writes a result: the value as one line of JSON, or what table writes,
-// with its columns aligned.
-func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error {
+// print writes a result in one call: the value as one line of JSON, or what
+// table writes, with its columns aligned.
+func (f *format) print(w io.Writer, value any, table func(io.Writer)) error {
 	var text bytes.Buffer
 	if f.json {
 		encoder := json.NewEncoder(&text)
@@ -43,15 +43,15 @@ func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error 
 		if err := encoder.Encode(value); err != nil {
 			return err
 		}
-		_, err := w.Write(text.Bytes())
-		return err
+	} else {
+		columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		table(columns)
+		if err := columns.Flush(); err != nil {
+			return err
+		}
 	}
-	table(&text)
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if _, err := columns.Write(text.Bytes()); err != nil {
-		return err
-	}
-	return columns.Flush()
+	_, err := w.Write(text.Bytes())
+	return err
 }
 
 // taskView is a task as the HTTP API shows it.
@@ -94,7 +94,7 @@ func viewList(list *pb.ListTasksResponse) listView {
 	return v
 }
 
-func taskTable(w *bytes.Buffer, tasks ...*pb.Task) {
+func taskTable(w io.Writer, tasks ...*pb.Task) {
 	fmt.Fprintln(w, "ID\tTITLE\tPRIORITY\tDONE\tCREATED\tVERSION")
 	for _, t := range tasks {
 		done := "no"
@@ -106,7 +106,7 @@ func taskTable(w *bytes.Buffer, tasks ...*pb.Task) {
 	}
 }
 
-func listTable(w *bytes.Buffer, list *pb.ListTasksResponse) {
+func listTable(w io.Writer, list *pb.ListTasksResponse) {
 	taskTable(w, list.GetTasks()...)
 	fmt.Fprintf(w, "\n%d of %d tasks\n", len(list.GetTasks()), list.GetTotal())
 }

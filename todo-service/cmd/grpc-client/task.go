@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func (c *client) first(cmd *cobra.Command, _ []string) error {
 	return c.output.print(cmd.OutOrStdout(), struct {
 		Created taskView `json:"created"`
 		listView
-	}{view(created), viewList(list)}, func(w *bytes.Buffer) {
+	}{view(created), viewList(list)}, func(w io.Writer) {
 		fmt.Fprintf(w, "Created task %d, %q.\n\n", created.GetId(), created.GetTitle())
 		listTable(w, list)
 	})
@@ -83,7 +82,7 @@ func (c *client) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.output.print(cmd.OutOrStdout(), viewList(list), func(w *bytes.Buffer) { listTable(w, list) })
+			return c.output.print(cmd.OutOrStdout(), viewList(list), func(w io.Writer) { listTable(w, list) })
 		},
 	}
 	cmd.Flags().BoolVar(&request.DoneOnly, "done", false, "only completed tasks")
@@ -121,7 +120,7 @@ func (c *client) deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.output.print(cmd.OutOrStdout(), map[string]int64{"deleted": id}, func(w *bytes.Buffer) {
+			return c.output.print(cmd.OutOrStdout(), map[string]int64{"deleted": id}, func(w io.Writer) {
 				fmt.Fprintf(w, "Deleted task %d.\n", id)
 			})
 		},
@@ -161,7 +160,7 @@ func (c *client) one(ctx context.Context, out io.Writer, doing string, do func(c
 	if err != nil {
 		return err
 	}
-	return c.output.print(out, view(t), func(w *bytes.Buffer) { taskTable(w, t) })
+	return c.output.print(out, view(t), func(w io.Writer) { taskTable(w, t) })
 }
 
 func parseID(arg string) (int64, error) {
