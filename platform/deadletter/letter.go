@@ -2,7 +2,6 @@ package deadletter
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -117,20 +116,5 @@ type identity struct {
 }
 
 func (l letter) identity() identity {
-	return identity{l.group, l.topic, l.original, contentOf(l.record)}
-}
-
-// contentOf tells null from empty, and where the key ends.
-func contentOf(record kafka.Record) (sum [sha256.Size]byte) {
-	hash := sha256.New()
-	for _, part := range [][]byte{record.Key, record.Value} {
-		length := int64(len(part))
-		if part == nil {
-			length = -1
-		}
-		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(length)))
-		hash.Write(part)
-	}
-	hash.Sum(sum[:0])
-	return sum
+	return identity{l.group, l.topic, l.original, l.record.Fingerprint()}
 }

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,7 +41,7 @@ type run struct {
 	producer *kafka.Producer
 	begun    time.Time
 
-	replayed, already, stayed int
+	replayed, already, stayed, refused int
 }
 
 // replay writes the letters that are meant to the topics they came from.
@@ -71,6 +72,8 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 		return r.treat(ctx, l)
 	})
 	switch {
+	case err == nil && r.refused > 0:
+		return fmt.Errorf("%s; what Kafka refuses is still a dead letter", r.summary())
 	case err == nil:
 		fmt.Fprintf(d.out, "%s\n", r.summary())
 		return nil
@@ -96,7 +99,13 @@ func (r *run) treat(ctx context.Context, l letter) error {
 	case r.dryRun:
 		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable(l.topic))
 	default:
-		if err := r.send(ctx, l); err != nil {
+		err := r.send(ctx, l)
+		if errors.Is(err, kafka.ErrRefused) {
+			r.refused++
+			fmt.Fprintf(r.out, "%s stays: %s\n", l.at, oneLine(err))
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(r.out, "%s replayed to %s\n", l.at, printable(l.topic))
@@ -126,6 +135,10 @@ func (r *run) summary() string {
 	if r.dryRun {
 		verb = "would replay"
 	}
-	return fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.already+r.stayed, r.already, r.stayed, several(r.maxReplays, "replay"))
+	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
+		verb, r.replayed, r.already+r.stayed+r.refused, r.already, r.stayed, several(r.maxReplays, "replay"))
+	if r.refused > 0 {
+		text += fmt.Sprintf(", %d refused by Kafka", r.refused)
+	}
+	return text
 }

@@ -159,7 +159,7 @@ func (d *desk) countCopies(ctx context.Context, s *survey, topic string, since t
 // noteCopy counts a copy of the letter at that place. Had the dead letters' topic
 // been made anew, it could be of an earlier one.
 func (s *survey) noteCopy(of place, record kafka.Record) {
-	if id, known := s.places[of]; known && id.topic == record.Topic && id.content == contentOf(record) {
+	if id, known := s.places[of]; known && id.topic == record.Topic && id.content == record.Fingerprint() {
 		s.copies[id]++
 	}
 }

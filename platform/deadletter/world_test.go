@@ -108,6 +108,25 @@ func (w world) kafka() kafka.Config {
 	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
 }
 
+// limit has the topic take no batch of more bytes.
+func (w world) limit(topic string, bytes int) {
+	w.Helper()
+	value := fmt.Sprint(bytes)
+	entry := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	entry.Name, entry.Op, entry.Value = "max.message.bytes", kmsg.IncrementalAlterConfigOpSet, &value
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName, resource.Configs = kmsg.ConfigResourceTypeTopic, topic, append(resource.Configs, entry)
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Resources = append(alter.Resources, resource)
+	altered, err := alter.RequestWith(w.soon(), w.client)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := kerr.ErrorForCode(altered.Resources[0].ErrorCode); err != nil {
+		w.Fatal(err)
+	}
+}
+
 // send writes records as any other program would.
 func (w world) send(records ...*kgo.Record) {
 	w.Helper()

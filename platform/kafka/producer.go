@@ -11,6 +11,10 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// ErrRefused says that Kafka, or the protocol, takes no such record, now or
+// later: it is larger than the topic allows, say.
+var ErrRefused = errors.New("the record is refused")
+
 // patience is how long Send goes on without a single acknowledgement.
 const patience = 5 * time.Second
 
@@ -39,7 +43,8 @@ func NewProducer(cfg Config) *Producer {
 
 // Send writes the records, those of one partition in the order given, and
 // returns when all are acknowledged. It gives up when ctx ends, when Kafka
-// refuses a record, or when nothing was acknowledged for five seconds. After an
+// refuses a record (ErrRefused) or the whole, or when nothing was acknowledged
+// for five seconds. After an
 // error a prefix of each partition's records has been written, and the producer
 // can be used on.
 func (p *Producer) Send(ctx context.Context, records []Record) error {
@@ -60,8 +65,11 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 		// those numbers must not come again on other records.
 		p.self = nil
 		p.disconnect()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), err)
+		case refused(err):
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
@@ -164,6 +172,14 @@ func passing(err error) bool {
 	default:
 		return stale(err)
 	}
+}
+
+// refused tells whether the error is about what was sent, not about who sends it
+// where.
+func refused(err error) bool {
+	var unsendable sarama.PacketEncodingError
+	return errors.As(err, &unsendable) || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) ||
+		errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTimestamp)
 }
 
 // stale tells whether Kafka no longer knows the producer's numbers. It wrote

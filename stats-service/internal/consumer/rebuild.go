@@ -71,7 +71,7 @@ type Rebuild struct {
 
 	at       map[int32]int64 // where each partition of the shadow stands, once begun
 	reached  map[int32]bool  // in this round: what comes next is the live count's
-	dead     map[place]bool
+	dead     map[corpse]bool
 	deadNext map[int32]int64
 	summary  Summary
 }
@@ -81,7 +81,7 @@ type Rebuild struct {
 func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(done, all int64)) *Rebuild {
 	return &Rebuild{
 		counter: counter, shadow: shadow, sources: sources, progress: progress,
-		at: map[int32]int64{}, dead: map[place]bool{},
+		at: map[int32]int64{}, dead: map[corpse]bool{},
 	}
 }
 

@@ -90,7 +90,11 @@ func headed(r kafka.Record, headers ...string) kafka.Record {
 
 // letter is the dead letter of a record of the topic.
 func letter(group string, offset int) kafka.Record {
-	return headed(kafka.Record{}, "consumer-group", group, "original-partition", strconv.Itoa(partition), "original-offset", strconv.Itoa(offset))
+	return letterOf(full[offset], group, offset)
+}
+
+func letterOf(record kafka.Record, group string, offset int) kafka.Record {
+	return headed(kafka.Record{Key: record.Key, Value: record.Value}, "consumer-group", group, "original-partition", strconv.Itoa(partition), "original-offset", strconv.Itoa(offset))
 }
 
 var full = topic{
@@ -135,10 +139,11 @@ func TestWithoutALiveCountARebuildStopsAtWhatIsYetToBeDeadLettered(t *testing.T)
 		letters topic
 		want    int64
 	}{
-		"not yet":      {nil, 1},
-		"put aside":    {topic{letter("counters", 1)}, 7},
-		"by others":    {topic{letter("others", 1)}, 1},
-		"another from": {topic{letter("counters", 2)}, 1},
+		"not yet":                       {nil, 1},
+		"put aside":                     {topic{letter("counters", 1)}, 7},
+		"by others":                     {topic{letter("others", 1)}, 1},
+		"another one":                   {topic{letter("counters", 2)}, 1},
+		"of a topic that was made anew": {topic{letterOf(full[0], "counters", 1)}, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -17,8 +18,12 @@ const (
 	tryAgain = time.Second // after such a try
 )
 
-// place is where a record is in the log.
-type place struct{ partition, offset int64 }
+// corpse names a record that was dead-lettered: by what it says too, for the
+// letter may be of an earlier topic of that name, and another record at its place.
+type corpse struct {
+	partition, offset int64
+	content           [sha256.Size]byte
+}
 
 // collect notes what the live count passed over.
 func (r *Rebuild) collect(_ context.Context, letters []kafka.Record) error {
@@ -26,7 +31,7 @@ func (r *Rebuild) collect(_ context.Context, letters []kafka.Record) error {
 		partition, err := strconv.ParseInt(letter.Header("original-partition"), 10, 32)
 		offset, err2 := strconv.ParseInt(letter.Header("original-offset"), 10, 64)
 		if err == nil && err2 == nil && letter.Header("consumer-group") == r.sources.Group {
-			r.dead[place{partition, offset}] = true
+			r.dead[corpse{partition, offset, letter.Fingerprint()}] = true
 		}
 	}
 	return nil
@@ -59,7 +64,7 @@ func (r *Rebuild) read(batch []kafka.Record, limit int64) (events []stats.Event,
 		}
 		e, known, err := eventOf(record)
 		switch {
-		case r.dead[place{int64(record.Partition), record.Offset}], !record.MeantFor(r.sources.Group):
+		case r.dead[corpse{int64(record.Partition), record.Offset, record.Fingerprint()}], !record.MeantFor(r.sources.Group):
 			r.summary.NotOurs++
 		case err != nil && limit == noLimit:
 			return events, record.Offset
