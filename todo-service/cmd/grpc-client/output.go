@@ -35,7 +35,7 @@ func (f *format) Type() string { return "format" }
 
 // print writes a result in one call: the value as one line of JSON, or what
 // table writes, with its columns aligned.
-func (f *format) print(w io.Writer, value any, table func(io.Writer)) error {
+func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error {
 	var text bytes.Buffer
 	if f.json {
 		encoder := json.NewEncoder(&text)
@@ -44,8 +44,12 @@ func (f *format) print(w io.Writer, value any, table func(io.Writer)) error {
 			return err
 		}
 	} else {
+		var cells bytes.Buffer
+		table(&cells)
 		columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-		table(columns)
+		if _, err := columns.Write(cells.Bytes()); err != nil {
+			return err
+		}
 		if err := columns.Flush(); err != nil {
 			return err
 		}
@@ -94,7 +98,7 @@ func viewList(list *pb.ListTasksResponse) listView {
 	return v
 }
 
-func taskTable(w io.Writer, tasks ...*pb.Task) {
+func taskTable(w *bytes.Buffer, tasks ...*pb.Task) {
 	fmt.Fprintln(w, "ID\tTITLE\tPRIORITY\tDONE\tCREATED\tVERSION")
 	for _, t := range tasks {
 		done := "no"
@@ -106,7 +110,7 @@ func taskTable(w io.Writer, tasks ...*pb.Task) {
 	}
 }
 
-func listTable(w io.Writer, list *pb.ListTasksResponse) {
+func listTable(w *bytes.Buffer, list *pb.ListTasksResponse) {
 	taskTable(w, list.GetTasks()...)
 	fmt.Fprintf(w, "\n%d of %d tasks\n", len(list.GetTasks()), list.GetTotal())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -35,7 +36,7 @@ func (c *client) first(cmd *cobra.Command, _ []string) error {
 	return c.output.print(cmd.OutOrStdout(), struct {
 		Created taskView `json:"created"`
 		listView
-	}{view(created), viewList(list)}, func(w io.Writer) {
+	}{view(created), viewList(list)}, func(w *bytes.Buffer) {
 		fmt.Fprintf(w, "Created task %d, %q.\n\n", created.GetId(), created.GetTitle())
 		listTable(w, list)
 	})
@@ -82,7 +83,7 @@ func (c *client) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.output.print(cmd.OutOrStdout(), viewList(list), func(w io.Writer) { listTable(w, list) })
+			return c.output.print(cmd.OutOrStdout(), viewList(list), func(w *bytes.Buffer) { listTable(w, list) })
 		},
 	}
 	cmd.Flags().BoolVar(&request.DoneOnly, "done", false, "only completed tasks")
@@ -120,7 +121,7 @@ func (c *client) deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.output.print(cmd.OutOrStdout(), map[string]int64{"deleted": id}, func(w io.Writer) {
+			return c.output.print(cmd.OutOrStdout(), map[string]int64{"deleted": id}, func(w *bytes.Buffer) {
 				fmt.Fprintf(w, "Deleted task %d.\n", id)
 			})
 		},
@@ -160,7 +161,7 @@ func (c *client) one(ctx context.Context, out io.Writer, doing string, do func(c
 	if err != nil {
 		return err
 	}
-	return c.output.print(out, view(t), func(w io.Writer) { taskTable(w, t) })
+	return c.output.print(out, view(t), func(w *bytes.Buffer) { taskTable(w, t) })
 }
 
 func parseID(arg string) (int64, error) {

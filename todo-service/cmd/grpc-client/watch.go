@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +65,7 @@ func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token st
 			EventType:   event.GetEventType(),
 			Task:        view(event.GetTask()),
 			ResumeToken: event.GetResumeToken(),
-		}, func(w io.Writer) {
+		}, func(w *bytes.Buffer) {
 			fmt.Fprintf(w, "%-8s  %-14s  task %-6d  %s\n", event.GetResumeToken(), event.GetEventType(), event.GetTask().GetId(), event.GetTask().GetTitle())
 		})
 		if err != nil {
