@@ -53,7 +53,9 @@ var small = []Scenario{
 		Name: "kill-notification", Says: "notification-service dies at every named place", Changes: 2000,
 		Stages: []Stage{
 			{Name: "crashes", Takes: 10 * time.Second, Tracks: []Track{
-				{{Do: Crash, Target: system.Notification, Points: without(notificationPoints, deadLetter), Times: 2}},
+				// Once each: what a dead process had claimed holds its partition for half a minute, and with
+				// more crashes there would soon be none left to crash in.
+				{{Do: Crash, Target: system.Notification, Points: without(notificationPoints, deadLetter), Times: 1}},
 			}},
 		},
 	},
