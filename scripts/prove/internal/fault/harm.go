@@ -18,7 +18,7 @@ import (
 const (
 	wellLimit = time.Minute            // for a program to serve again
 	held      = 200 * time.Millisecond // by a delayed link: longer than a command of Redis may take
-	slowly    = 20 * time.Millisecond  // by a slow one: there and back, less than that
+	slowly    = 16 * time.Millisecond  // by a slow one, at most: there and back, less than that
 	dropping  = 300 * time.Millisecond // of answers, before the cut
 )
 
@@ -89,10 +89,14 @@ func (i *Injector) harmLink(ctx context.Context, s Step) error {
 	l := i.System.Link(s.Target)
 	return i.fault(ctx, s.Do, s.Target, func() error {
 		switch s.Do {
-		case Delay, Slow:
-			l.Delay(map[Kind]time.Duration{Delay: held, Slow: slowly}[s.Do])
+		case Delay:
+			l.Delay(held, held)
 			wait(ctx, s.For)
-			l.Delay(0)
+			l.Delay(0, 0)
+		case Slow:
+			l.Delay(0, slowly)
+			wait(ctx, s.For)
+			l.Delay(0, 0)
 		case Stall:
 			l.Set(link.Stall)
 			wait(ctx, s.For)

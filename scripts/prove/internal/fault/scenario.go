@@ -22,7 +22,7 @@ const (
 	Outage      Kind = "outage"       // killed, and away for so long
 	Cut         Kind = "cut"          // the link's connections are reset
 	Delay       Kind = "delay"        // the link holds back everything by a fifth of a second, for so long
-	Slow        Kind = "slow"         // the link holds back everything, but within what a call may take
+	Slow        Kind = "slow"         // the link holds back each piece as long as it likes, within what a call may take
 	Stall       Kind = "stall"        // the link moves nothing, for so long
 	DropAnswers Kind = "drop answers" // requests are executed, their answers lost, and then the link is cut
 	Flush       Kind = "flush"        // FLUSHALL
@@ -61,6 +61,7 @@ type Scenario struct {
 	Says    string
 	Changes int     // unless others are asked for
 	Copies  float64 // of the events, the share that is written to the topic again
+	Readers int     // of the list
 	Again   bool    // topic and dead letters are replayed in the end
 	Stages  []Stage
 }

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,14 +17,18 @@ var (
 	notificationPoints = append([]string{"after_claim_before_send", "after_send_before_done"}, consumerPoints...)
 )
 
+// fewReaders is enough to see whether lists are old once in a while.
+const fewReaders = 3
+
 // Scenarios returns every scenario for so many changes, 0 for as many as the scenario itself wants. The
 // first is the default.
 func Scenarios(changes int) []Scenario {
 	all := append([]Scenario{full(changes)}, small...)
-	if changes > 0 {
-		for n := range all {
+	for n := range all {
+		if changes > 0 {
 			all[n].Changes = changes
 		}
+		all[n].Readers = cmp.Or(all[n].Readers, fewReaders)
 	}
 	return all
 }
@@ -91,15 +96,16 @@ var small = []Scenario{
 		},
 	},
 	{
-		Name: "cut-redis-answers", Says: "Redis executes, and its answers are lost", Changes: 3000,
+		Name: "cut-redis-answers", Says: "Redis executes, and its answers, which take a while, are lost", Changes: 3000,
 		Stages: []Stage{
 			{Name: "answers dropped", Takes: 15 * time.Second, Tracks: []Track{
+				{{Do: Slow, Target: system.Redis, For: 14 * time.Second}},
 				{{Do: DropAnswers, Target: system.Redis, Times: 10, Every: time.Second}},
 			}},
 		},
 	},
 	{
-		Name: "cache-race", Says: "the list is read and changed, over a slow link to its cache", Changes: 2000,
+		Name: "cache-race", Says: "many read the list, and it is changed, over a slow link to its cache", Changes: 2000, Readers: 20,
 		Stages: []Stage{
 			{Name: "slow cache", Takes: 15 * time.Second, Tracks: []Track{
 				{{Do: Slow, Target: system.RedisCache, For: 14 * time.Second}},

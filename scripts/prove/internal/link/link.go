@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -31,7 +32,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	mode    Mode
-	delay   time.Duration
+	delay   span
 	changed chan struct{} // closed when mode or delay changes
 	open    map[*pair]bool
 	closed  bool
@@ -64,8 +65,14 @@ func (l *Link) Set(m Mode) {
 	}
 }
 
-// Delay holds back everything, in both directions, for so long; 0 ends that.
-func (l *Link) Delay(d time.Duration) { l.change(func() { l.delay = d }) }
+// Delay holds back everything, in both directions, by at least so long and at most so long: what goes over
+// one connection stays in order, and may overtake what goes over another. 0 and 0 end that.
+func (l *Link) Delay(least, most time.Duration) { l.change(func() { l.delay = span{least, most} }) }
+
+// span is of times of which one is drawn at random.
+type span struct{ least, most time.Duration }
+
+func (s span) draw() time.Duration { return s.least + rand.N(s.most-s.least+1) }
 
 func (l *Link) change(set func()) {
 	l.mu.Lock()
@@ -143,7 +150,7 @@ func (l *Link) add(p *pair) bool {
 }
 
 // now returns what the link does, and a channel that is closed when that changes.
-func (l *Link) now() (Mode, time.Duration, <-chan struct{}) {
+func (l *Link) now() (Mode, span, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mode, l.delay, l.changed

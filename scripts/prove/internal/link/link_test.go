@@ -140,13 +140,13 @@ func TestADelayHoldsBackWithoutNarrowing(t *testing.T) {
 	l := listen(t, newEcho(t).addr)
 	c := dial(t, l)
 	c.mustAsk(t, "before")
-	l.Delay(delay)
+	l.Delay(delay, delay)
 	began := time.Now()
 	c.mustAsk(t, "delayed")
 	if took := time.Since(began); took < 2*delay {
 		t.Errorf("there and back in %s, want at least %s", took, 2*delay)
 	}
-	l.Delay(0)
+	l.Delay(0, 0)
 	c.mustAsk(t, "after")
 }
 

@@ -72,7 +72,7 @@ func (p *pair) read(from *net.TCPConn, chunks chan<- chunk) {
 		if n > 0 {
 			_, delay, _ := p.link.now()
 			select {
-			case chunks <- chunk{buffer[:n], time.Now().Add(delay)}:
+			case chunks <- chunk{buffer[:n], time.Now().Add(delay.draw())}:
 			case <-p.gone:
 				return
 			}

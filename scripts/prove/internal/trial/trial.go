@@ -136,7 +136,7 @@ func (t *trial) prepare() error {
 		Poison:   t.planter.Poison,
 	})
 	t.workload = workload.New(workload.Config{
-		Seed: t.Seed, Changes: t.calls(), Hot: hot, Clients: clients, Targets: targets, Pace: t.pace, Log: t.Log,
+		Seed: t.Seed, Changes: t.calls(), Hot: hot, Clients: clients, Readers: t.Scenario.Readers, Targets: targets, Pace: t.pace, Log: t.Log,
 	})
 	return nil
 }

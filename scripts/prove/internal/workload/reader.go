@@ -13,9 +13,8 @@ import (
 	"example.com/todo/scripts/prove/internal/evidence"
 )
 
-// readers look at the list, each about readsPerSecond times a second.
+// Each reader looks at the list about readsPerSecond times a second.
 const (
-	readers        = 3
 	readsPerSecond = 8
 	readFor        = 8 * time.Second
 )

@@ -26,6 +26,7 @@ type Config struct {
 	Changes int // calls to make
 	Hot     int // tasks that all clients change at once
 	Clients int
+	Readers int // of the list
 	Targets []Target
 	Pace    func() float64 // calls a second from now on; 0 or less: as many as the clients can
 	Log     *slog.Logger
@@ -63,7 +64,7 @@ func New(cfg Config) *Workload {
 // as unknown. It returns the error of ctx when that ends first; calls that were
 // under way are then unknown. It can be run once.
 func (w *Workload) Run(ctx context.Context) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + readers, IdleConnTimeout: time.Minute}
+	transport := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + w.cfg.Readers, IdleConnTimeout: time.Minute}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	for i, target := range w.cfg.Targets {
@@ -82,7 +83,7 @@ func (w *Workload) Run(ctx context.Context) error {
 	}
 	reading, stop := context.WithCancel(ctx)
 	var watching errgroup.Group
-	for i := range readers {
+	for i := range w.cfg.Readers {
 		watching.Go(func() error { w.watch(reading, client, i); return nil })
 	}
 	err := w.work(ctx, hot, w.cfg.Changes)

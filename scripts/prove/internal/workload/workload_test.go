@@ -19,7 +19,7 @@ func fast() float64 { return 0 }
 
 func config(changes int, targets ...workload.Target) workload.Config {
 	return workload.Config{
-		Seed: 7, Changes: changes, Hot: 5, Clients: 8, Targets: targets, Pace: fast, Log: slog.New(slog.DiscardHandler),
+		Seed: 7, Changes: changes, Hot: 5, Clients: 8, Readers: 3, Targets: targets, Pace: fast, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
