@@ -6,7 +6,21 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
+
+// memoryShare is how much of the memory that its cgroup (version 1 or 2) grants
+// the process Go may fill. What is left is for stacks of threads, the kernel's
+// buffers, and a burst that is faster than the collector.
+const memoryShare = 0.9
+
+// heedMemory makes the collector work harder as the process comes near the limit
+// that granted tells, instead of running into it and being killed. When
+// GOMEMLIMIT says how much, that holds. A limit that cannot be read is none.
+func heedMemory(granted memlimit.Provider) {
+	_, _ = memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(granted))
+}
 
 // How much the heap grows between two collections, in percent of what is in
 // use: Go's own is 100. While a process works hard half of its time would go

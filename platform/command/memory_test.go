@@ -1,11 +1,39 @@
 package command
 
 import (
+	"errors"
+	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
+
+func TestAProcessKeepsWithinTheMemoryItIsGrantedUnlessGOMEMLIMITSaysOtherwise(t *testing.T) {
+	const none = int64(1) << 40
+	for name, test := range map[string]struct {
+		said    bool // by GOMEMLIMIT, which the runtime heeds by itself
+		granted memlimit.Provider
+		want    int64
+	}{
+		"a limit":                 {false, memlimit.Limit(1000 << 20), 900 << 20},
+		"no limit":                {false, func() (uint64, error) { return 0, memlimit.ErrNoLimit }, none},
+		"a limit nobody reads":    {false, func() (uint64, error) { return 0, errors.New("no such file") }, none},
+		"a limit, and GOMEMLIMIT": {true, memlimit.Limit(1000 << 20), none},
+	} {
+		t.Setenv("GOMEMLIMIT", "")
+		if !test.said {
+			os.Unsetenv("GOMEMLIMIT")
+		}
+		before := debug.SetMemoryLimit(none)
+		heedMemory(test.granted)
+		if got := debug.SetMemoryLimit(before); got != test.want {
+			t.Errorf("%s: %d bytes, want %d", name, got, test.want)
+		}
+	}
+}
 
 func percent() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
