@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -86,6 +88,7 @@ type Server struct {
 	listener net.Listener
 	grpc     *grpc.Server
 	health   *health.Server
+	services []string        // that health knows by name
 	stopping context.Context // ends when the server is told to stop
 	stop     context.CancelFunc
 }
@@ -127,9 +130,8 @@ func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary
 		}, stream...)...),
 	)
 	register(registrar{s.grpc})
-	for name := range s.grpc.GetServiceInfo() {
-		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
-	}
+	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
+	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	metrics.InitializeMetrics(s.grpc)
@@ -138,6 +140,18 @@ func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary
 
 // Addr is where the server listens, with the port it got.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// SetServing is what the health service says of the server and of each of its
+// services from now on. It begins with true, and ends with false at the stop.
+func (s *Server) SetServing(serving bool) {
+	status := healthpb.HealthCheckResponse_NOT_SERVING
+	if serving {
+		status = healthpb.HealthCheckResponse_SERVING
+	}
+	for _, name := range s.services {
+		s.health.SetServingStatus(name, status)
+	}
+}
 
 // Run serves until ctx ends. Then health says NOT_SERVING, the contexts of
 // streams end, and calls in flight may finish for DrainTimeout. It is an error

@@ -250,6 +250,24 @@ func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
 	}
 }
 
+func TestHealthSaysWhatItIsTold(t *testing.T) {
+	t.Parallel()
+	r := run(t, echo{}, nil, nil)
+	for _, serving := range []bool{true, false, true} {
+		r.SetServing(serving)
+		want := healthpb.HealthCheckResponse_NOT_SERVING
+		if serving {
+			want = healthpb.HealthCheckResponse_SERVING
+		}
+		for _, service := range []string{"", "test.Echo"} {
+			got, err := healthpb.NewHealthClient(r.conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+			if err != nil || got.Status != want {
+				t.Errorf("service %q: %v, %v, want %v", service, got, err, want)
+			}
+		}
+	}
+}
+
 func TestCallsThatDoNotEndAreCutOff(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})

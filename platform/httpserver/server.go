@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -59,6 +60,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	drain    time.Duration
+	leaving  atomic.Bool
 }
 
 // Listen binds cfg.Addr at once; Run serves h on it. Where there is a
@@ -69,17 +71,36 @@ func Listen(cfg Config, h http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := &http.Server{
-		Handler:           h,
+	s := &Server{listener: listener, drain: cfg.DrainTimeout}
+	s.http = &http.Server{
+		Handler:           s.farewell(h),
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
 	}
 	if cfg.RequestTimeout > 0 {
-		srv.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout
+		s.http.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout
 	}
-	return &Server{http: srv, listener: listener, drain: cfg.DrainTimeout}, nil
+	return s, nil
+}
+
+// Leave is a part of the first stage to stop: from then on each answer asks its
+// client to connect anew, which a load balancer by then does elsewhere. So no
+// connection is in use when Run closes those that are idle.
+func (s *Server) Leave(ctx context.Context) error {
+	<-ctx.Done()
+	s.leaving.Store(true)
+	return nil
+}
+
+func (s *Server) farewell(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Addr is where the server listens, with the port it got.

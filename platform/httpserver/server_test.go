@@ -70,6 +70,33 @@ func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
 	}
 }
 
+func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
+	t.Parallel()
+	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
+	client := client(t)
+	for _, leaving := range []bool{false, true} {
+		if leaving {
+			told, tell := context.WithCancel(t.Context())
+			tell()
+			if err := srv.Leave(told); err != nil {
+				t.Error(err)
+			}
+		}
+		resp, err := client.Get("http://" + srv.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.Close != leaving {
+			t.Errorf("leaving is %t, Connection: close is %t", leaving, resp.Close)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")

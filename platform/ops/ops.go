@@ -23,8 +23,10 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-// checkTimeout bounds each check of /readyz.
-const checkTimeout = time.Second
+const (
+	checkTimeout = time.Second // bounds each check of /readyz
+	followEvery  = time.Second // how late who follows readiness may be
+)
 
 // Config says where the port is and whether it serves profiles, which show
 // internals and cost time.
@@ -99,6 +101,33 @@ func (s *Server) Drain(wait time.Duration) lifecycle.Part {
 		s.draining.Store(true)
 		<-time.After(wait)
 		return nil
+	})
+}
+
+// Follow tells for as long as it runs, every second, whether the process is
+// ready, for those who are asked elsewhere than at /readyz. Before it runs the
+// process is not; nor is it, in the first stage to stop, from the stop on.
+func (s *Server) Follow(tell func(ready bool)) lifecycle.Part {
+	tell(false)
+	return lifecycle.Func(func(ctx context.Context) error {
+		tick := time.NewTicker(followEvery)
+		defer tick.Stop()
+		defer tell(false)
+		for {
+			ready := true
+			for _, err := range s.check(ctx) {
+				ready = ready && err == nil
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			tell(ready)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
 	})
 }
 

@@ -179,6 +179,35 @@ func TestDrainWaitsAsLongAsAsked(t *testing.T) {
 	})
 }
 
+func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	broken.Store(true)
+	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
+		if broken.Load() {
+			return errors.New("broken")
+		}
+		return nil
+	}}, ops.Check{Name: "y", Func: pass})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var told []bool
+		ended := make(chan error, 1)
+		go func() { ended <- p.Follow(func(ready bool) { told = append(told, ready) }).Run(ctx) }()
+		synctest.Wait()
+		broken.Store(false)
+		<-time.After(time.Second + time.Millisecond)
+		synctest.Wait()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]bool{false, false, true, false}, told); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
 	t.Parallel()
 	closed, open := listen(t, ops.Config{}, slog.New(slog.DiscardHandler)), listen(t, ops.Config{Pprof: true}, slog.New(slog.DiscardHandler))

@@ -95,7 +95,7 @@ func (s Settings) service(name string) service {
 		notificationService: nil,
 	}
 	ops := map[string]Listener{todoService: TodoOps, statsService: StatsOps, notificationService: NotificationOps}
-	env := append([]string{"LOG_FORMAT=text"}, s.Environ...)
+	env := append([]string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"}, s.Environ...) // there is no load balancer to wait for
 	env = append(env, s.addresses()...)
 	env = append(env, own[name]...)
 	env = append(env, "OPS_ADDR="+s.Ports.Addr(ops[name]))

@@ -25,6 +25,7 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/gate"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/outbox"
@@ -36,10 +37,11 @@ import (
 )
 
 // Run serves until ctx ends and then stops part by part: readiness turns false,
-// watchers are told to resume elsewhere, the listeners drain, then the relay and
-// the ops port stop, and at last the pools close. PostgreSQL, Redis and Kafka may be away, also at the
-// start. It returns an error when a part fails, or when the database's schema or
-// the topic, as soon as it can be seen, is not what this version works with.
+// for load balancers to look elsewhere, watchers are told to resume elsewhere, the
+// listeners drain, then the relay and the ops port stop, and at last the pools
+// close. PostgreSQL, Redis and Kafka may be away, also at the start. It returns an
+// error when a part fails, or when the database's schema or the topic, as soon as
+// it can be seen, is not what this version works with.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
@@ -54,10 +56,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.Close()
-	schema := &schema{db: db, log: log}
-	if err := schema.Refused(ctx); err != nil {
+	schema, err := openSchema(ctx, cfg.Postgres, log)
+	if err != nil {
 		return err
 	}
+	defer schema.db.Close()
 	state, cache, cachePrefix := openRedis(cfg)
 	defer state.Close()
 	defer cache.Close()
@@ -66,9 +69,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	store := pgstore.New(db)
 	lists := redisstore.NewListCache(cache, cachePrefix, log, registry)
-	limiter := redisstore.NewLimiter(cache, redisstore.LimiterConfig{
-		Prefix: cachePrefix, Requests: cfg.RateLimit.Requests, Window: cfg.RateLimit.Window,
-	}, log, registry)
+	limiter := redisstore.NewLimiter(cache, budget(cfg, cachePrefix), log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := outbox.NewRelay(outbox.Config{
 		Log:        store,
@@ -78,7 +79,7 @@ func Run(ctx context.Context, cfg Config) error {
 		Logger:     log,
 		Metrics:    registry,
 	})
-	tasks := task.NewService(store, time.Now, func(ctx context.Context) {
+	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx) // counted there; the live feed invalidates again
 	})
@@ -107,12 +108,21 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), schema},
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), opsServer.Follow(rpc.SetServing), lifecycle.Func(http.Leave), schema},
 		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
 		background,
 		lifecycle.Stage{opsServer},
 	)
+}
+
+func budget(cfg Config, prefix string) redisstore.LimiterConfig {
+	return redisstore.LimiterConfig{Prefix: prefix, Requests: cfg.RateLimit.Requests, Window: cfg.RateLimit.Window}
+}
+
+// width lets searches have a quarter of the database's connections.
+func width(cfg Config) gate.Config {
+	return gate.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
 }
 
 // live is what stands behind the log's live cursor: the cached list is dropped

@@ -35,6 +35,7 @@ func alone(t *testing.T) Config {
 	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = free(t), free(t), free(t)
 	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + free(t) + "/todo?sslmode=disable")
 	cfg.Redis.Addr, cfg.Kafka.Brokers = free(t), []string{free(t)}
+	cfg.DrainWait = 0 // no load balancer has to notice
 	cfg.Log.Format = "json"
 	return cfg
 }

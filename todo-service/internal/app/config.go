@@ -32,6 +32,7 @@ type Config struct {
 	RateLimit      RateLimitConfig   `config:"rate_limit"`
 	Outbox         OutboxConfig      `config:"outbox"`
 	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
+	MaxInFlight    int               `config:"max_in_flight"` // requests that may work on the database at once
 	DrainWait      time.Duration     `config:"drain_wait"`
 	Log            logging.Config    `config:"log"`
 	Tracing        tracing.Config    `config:"tracing"`
@@ -84,10 +85,13 @@ func (c OutboxConfig) Validate() error {
 	return nil
 }
 
-// Validate refuses a wait that is no wait.
+// Validate refuses a wait that is no wait, and a bound that leaves some no room.
 func (c Config) Validate() error {
-	if c.DrainWait < 0 {
+	switch {
+	case c.DrainWait < 0:
 		return config.Invalid("drain_wait", "must not be negative")
+	case c.MaxInFlight < 8:
+		return config.Invalid("max_in_flight", "must be at least 8, so that each kind of request has a share")
 	}
 	return nil
 }
@@ -99,17 +103,18 @@ func Defaults() Config {
 	cache := redis.Defaults()
 	cache.Addr = ""
 	return Config{
-		HTTP:       httpserver.Defaults(":8080"),
-		GRPC:       grpcserver.Defaults(":50051"),
-		Ops:        ops.Config{Addr: ":9101"},
-		Postgres:   database,
-		Redis:      redis.Defaults(),
-		RedisCache: RedisCacheConfig{cache},
-		Kafka:      kafka.Defaults(name),
-		RateLimit:  RateLimitConfig{Requests: 60, Window: time.Minute},
-		DrainWait:  0,
-		Log:        logging.Config{Format: "auto"},
-		Tracing:    tracing.Config{SampleRatio: 1},
+		HTTP:        httpserver.Defaults(":8080"),
+		GRPC:        grpcserver.Defaults(":50051"),
+		Ops:         ops.Config{Addr: ":9101"},
+		Postgres:    database,
+		Redis:       redis.Defaults(),
+		RedisCache:  RedisCacheConfig{cache},
+		Kafka:       kafka.Defaults(name),
+		RateLimit:   RateLimitConfig{Requests: 60, Window: time.Minute},
+		MaxInFlight: 1024,
+		DrainWait:   3 * time.Second,
+		Log:         logging.Config{Format: "auto"},
+		Tracing:     tracing.Config{SampleRatio: 1},
 	}
 }
 

@@ -29,6 +29,7 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 		{"RATE_LIMIT_WINDOW=60"},
 		{"TRUSTED_PROXIES=localhost"},
 		{"DRAIN_WAIT=-1s"},
+		{"MAX_IN_FLIGHT=7"},
 		{"KAFKA_PARTITIONS=0"},
 		{"REDIS_CACHE_ADDR=cache"},
 		{"REDIS_CACHE_ADDR=cache:6379", "REDIS_CACHE_POOL_SIZE=0"},

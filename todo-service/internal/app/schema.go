@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,22 @@ type schema struct {
 	db    *sqlx.DB
 	log   *slog.Logger
 	known atomic.Bool // that it is the right one
+}
+
+// openSchema returns the schema over a connection of its own: a probe must not
+// wait behind requests, and so take a replica away when it has most to do. It is
+// an error when the database is there and not the right one.
+func openSchema(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schema, error) {
+	cfg.MaxConns = 1
+	db, err := postgres.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &schema{db: db, log: log}
+	if err := s.ask(ctx); err != nil && !away(err) {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
 }
 
 // Ready is the readiness check: the database answers, and has the schema.
@@ -58,14 +75,6 @@ func (s *schema) Run(ctx context.Context) error {
 		}
 	}
 	<-ctx.Done()
-	return nil
-}
-
-// Refused is the error of a database that is there and not the right one.
-func (s *schema) Refused(ctx context.Context) error {
-	if err := s.ask(ctx); err != nil && !away(err) {
-		return err
-	}
 	return nil
 }
 

@@ -66,12 +66,7 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 // watching opens a stream that has begun.
 func watching(t *testing.T, addr string) grpc.ServerStreamingClient[pb.TaskEvent] {
 	t.Helper()
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	stream, err := pb.NewTaskServiceClient(conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+	stream, err := pb.NewTaskServiceClient(dial(t, addr)).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,4 +74,14 @@ func watching(t *testing.T, addr string) grpc.ServerStreamingClient[pb.TaskEvent
 		t.Fatal(err)
 	}
 	return stream
+}
+
+func dial(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }

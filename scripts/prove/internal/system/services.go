@@ -76,6 +76,7 @@ func (s *System) addReplica(program string, number int, take func() int) string 
 func (s *System) environ(name string) []string {
 	env := []string{
 		"LOG_FORMAT=text",
+		"DRAIN_WAIT=0s", // there is no load balancer to wait for
 		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name,
 		"REDIS_ADDR=" + s.Link(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),

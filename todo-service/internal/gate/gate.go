@@ -1,0 +1,113 @@
+// Package gate stands before a store and bounds how many requests work on it at
+// once, whichever transport they came by. What it refuses costs next to nothing
+// and is answered at once, so that what it lets in is answered in time.
+package gate
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// retryAfter is what who was refused is told to wait.
+const retryAfter = time.Second
+
+// Config is how much a Store lets in.
+type Config struct {
+	InFlight  int // requests at once, at least 4; a quarter is kept for writes, and searches get an eighth
+	Searching int // searches that read at once, at least 1; the others wait their turn
+}
+
+// Store is a task.Store with a gate before it.
+//
+// Reads are refused first: so many of them may be in flight that a quarter of the
+// gate is left for writes. A search (a List with Contains) may have to read
+// every task there is. So few of them are let in, and fewer read at once, that
+// they leave room and connections to everybody else.
+type Store struct {
+	task.Store
+	all, reads, searches *share
+	searching            chan struct{}
+}
+
+// New returns store behind a gate as wide as cfg says.
+func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "todo_gate_refused_total",
+		Help: "Requests refused because too many were being worked on, by kind.",
+	}, []string{"kind"})
+	s := &Store{
+		Store:     store,
+		all:       newShare(cfg.InFlight, refused.WithLabelValues("write")),
+		reads:     newShare(cfg.InFlight-cfg.InFlight/4, refused.WithLabelValues("read")),
+		searches:  newShare(max(1, cfg.InFlight/8), refused.WithLabelValues("search")),
+		searching: make(chan struct{}, cfg.Searching),
+	}
+	metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "todo_gate_in_flight",
+		Help: "Requests being worked on.",
+	}, s.all.inUse))
+	return s
+}
+
+// Get returns the task, or a refusal.
+func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
+	return through(func() (task.Task, error) { return s.Store.Get(ctx, id) }, s.reads, s.all)
+}
+
+// List returns the selected tasks, or a refusal. A search waits for its turn, for
+// as long as ctx lets it.
+func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	if q.Contains == "" {
+		return through(func() ([]task.Task, error) { return s.Store.List(ctx, q) }, s.reads, s.all)
+	}
+	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.searches, s.reads, s.all)
+}
+
+// Count returns the number of tasks, or a refusal.
+func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
+	return through(func() (int64, error) { return s.Store.Count(ctx, done) }, s.reads, s.all)
+}
+
+// Create stores a task, or refuses to.
+func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
+	return through(func() (task.Task, error) { return s.Store.Create(ctx, e, key) }, s.all)
+}
+
+// Update changes a task, or refuses to.
+func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	return through(func() (task.Task, error) { return s.Store.Update(ctx, id, change) }, s.all)
+}
+
+func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
+	select {
+	case s.searching <- struct{}{}:
+	case <-ctx.Done():
+		return nil, refusal("too many are searching right now; try again").Because(ctx.Err())
+	}
+	defer func() { <-s.searching }()
+	return s.Store.List(ctx, q)
+}
+
+// through works while it holds a place in each of the shares, the narrowest of
+// which comes first.
+func through[T any](work func() (T, error), shares ...*share) (T, error) {
+	for _, s := range shares {
+		if !s.enter() {
+			var none T
+			return none, refusal("the service has too much to do right now; try again")
+		}
+		defer s.leave()
+	}
+	return work()
+}
+
+func refusal(message string) *fault.Error {
+	refused := fault.New(fault.Unavailable, "%s", message)
+	refused.RetryAfter = retryAfter
+	return refused
+}

@@ -1,0 +1,195 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/gate"
+	"example.com/todo/todo-service/internal/memstore"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/task/storetest"
+)
+
+// gated is a memstore behind a gate, with the history that tests look at.
+type gated struct {
+	*gate.Store
+	inside *memstore.Store
+}
+
+func (g gated) History(ctx context.Context, id int64) ([]task.Event, error) {
+	return g.inside.History(ctx, id)
+}
+
+func TestAStoreKeepsItsContractBehindTheGate(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(*testing.T) storetest.Store {
+		inside := memstore.New()
+		return gated{gate.New(inside, gate.Config{InFlight: 64, Searching: 1}, prometheus.NewRegistry()), inside}
+	})
+}
+
+// slow is a store that answers nobody before release is closed.
+type slow struct {
+	task.Store
+	release chan struct{}
+}
+
+func (s slow) wait(ctx context.Context) error {
+	select {
+	case <-s.release:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s slow) Get(ctx context.Context, _ int64) (task.Task, error) { return task.Task{}, s.wait(ctx) }
+
+func (s slow) List(ctx context.Context, _ task.Query) ([]task.Task, error) { return nil, s.wait(ctx) }
+
+func (s slow) Count(ctx context.Context, _ *bool) (int64, error) { return 0, s.wait(ctx) }
+
+func (s slow) Create(ctx context.Context, _ task.Event, _ task.Key) (task.Task, error) {
+	return task.Task{}, s.wait(ctx)
+}
+
+func (s slow) Update(ctx context.Context, _ int64, _ func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	return task.Task{}, s.wait(ctx)
+}
+
+// requests are what a store can be asked, by name.
+var requests = map[string]func(context.Context, *gate.Store) error{
+	"get":   func(ctx context.Context, s *gate.Store) error { _, err := s.Get(ctx, 1); return err },
+	"list":  func(ctx context.Context, s *gate.Store) error { _, err := s.List(ctx, task.Query{}); return err },
+	"count": func(ctx context.Context, s *gate.Store) error { _, err := s.Count(ctx, nil); return err },
+	"search": func(ctx context.Context, s *gate.Store) error {
+		_, err := s.List(ctx, task.Query{Contains: "x"})
+		return err
+	},
+	"create": func(ctx context.Context, s *gate.Store) error {
+		_, err := s.Create(ctx, task.Event{}, task.Key{})
+		return err
+	},
+	"update": func(ctx context.Context, s *gate.Store) error { _, err := s.Update(ctx, 1, nil); return err },
+}
+
+// crowd is a gate for 16 requests, of which 12 may read and 2 search, 1 at once.
+type crowd struct {
+	t       *testing.T
+	store   *gate.Store
+	metrics *prometheus.Registry
+	release chan struct{}
+}
+
+func newCrowd(t *testing.T) crowd {
+	c := crowd{t: t, metrics: prometheus.NewRegistry(), release: make(chan struct{})}
+	c.store = gate.New(slow{release: c.release}, gate.Config{InFlight: 16, Searching: 1}, c.metrics)
+	return c
+}
+
+// enter sends a request for each name, and wants all of them to be in flight.
+func (c crowd) enter(n int, name string) {
+	c.t.Helper()
+	for range n {
+		answered := make(chan error, 1)
+		go func() { answered <- requests[name](context.Background(), c.store) }()
+		synctest.Wait()
+		select {
+		case err := <-answered:
+			c.t.Errorf("%s was answered: %v", name, err)
+		default:
+		}
+	}
+}
+
+func (c crowd) refused(names ...string) {
+	c.t.Helper()
+	for _, name := range names {
+		var refusal *fault.Error
+		err := requests[name](context.Background(), c.store)
+		if !errors.As(err, &refusal) || refusal.Kind != fault.Unavailable || refusal.RetryAfter <= 0 {
+			c.t.Errorf("%s was not refused but got %v", name, err)
+		}
+	}
+}
+
+func TestReadsAreRefusedFirstAndWritesLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.enter(6, "get")
+		c.enter(5, "list")
+		c.enter(1, "count")
+		c.refused("get", "list", "count", "search")
+		c.enter(2, "create")
+		c.enter(2, "update")
+		c.refused("create", "update", "get")
+		want := `
+			# HELP todo_gate_in_flight Requests being worked on.
+			# TYPE todo_gate_in_flight gauge
+			todo_gate_in_flight 16
+			# HELP todo_gate_refused_total Requests refused because too many were being worked on, by kind.
+			# TYPE todo_gate_refused_total counter
+			todo_gate_refused_total{kind="read"} 5
+			todo_gate_refused_total{kind="search"} 0
+			todo_gate_refused_total{kind="write"} 2
+		`
+		if err := testutil.GatherAndCompare(c.metrics, strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+		close(c.release)
+		synctest.Wait()
+		for name, ask := range requests {
+			if err := ask(context.Background(), c.store); err != nil {
+				t.Errorf("%s when there is room again: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestWritesMayFillTheGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.enter(16, "create")
+		c.refused("create", "get")
+		close(c.release)
+	})
+}
+
+func TestSearchesLeaveRoomToOtherReads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.enter(2, "search")
+		c.refused("search")
+		c.enter(10, "get")
+		c.refused("get")
+		close(c.release)
+	})
+}
+
+func TestASearchWaitsForItsTurnAndNoLongerThanItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.enter(1, "search")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := requests["search"](ctx, c.store); fault.Of(err).Kind != fault.Unavailable || ctx.Err() == nil {
+			t.Errorf("the search got %v", err)
+		}
+		go close(c.release)
+		if err := requests["search"](t.Context(), c.store); err != nil {
+			t.Errorf("the search whose turn it is got %v", err)
+		}
+	})
+}
