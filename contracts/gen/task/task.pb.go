@@ -13,6 +13,7 @@ package task
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -667,8 +668,13 @@ type UpdateTaskRequest struct {
 	Done *bool `protobuf:"varint,4,opt,name=done,proto3,oneof" json:"done,omitempty"`
 	// The version the task must have; absent, any will do.
 	ExpectedVersion *int64 `protobuf:"varint,5,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Which of title, priority and done to change (AIP-134); "*" is all of them.
+	// A field that it names and that is absent gets its default: no title, which
+	// is refused, priority 0, not done. A field that it does not name is passed
+	// over. Without paths, or absent: each field that is present changes.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateTaskRequest) Reset() {
@@ -734,6 +740,13 @@ func (x *UpdateTaskRequest) GetExpectedVersion() int64 {
 		return *x.ExpectedVersion
 	}
 	return 0
+}
+
+func (x *UpdateTaskRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
 }
 
 // UpdateTaskResponse carries the task after the change.
@@ -879,7 +892,7 @@ var File_task_proto protoreflect.FileDescriptor
 const file_task_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"task.proto\x12\x04task\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x01\n" +
+	"task.proto\x12\x04task\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x01\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -922,13 +935,15 @@ const file_task_proto_rawDesc = "" +
 	"event_type\x18\x01 \x01(\tR\teventType\x12\x1e\n" +
 	"\x04task\x18\x02 \x01(\v2\n" +
 	".task.TaskR\x04task\x12!\n" +
-	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\"\xdd\x01\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\"\x9a\x02\n" +
 	"\x11UpdateTaskRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x19\n" +
 	"\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12\x1f\n" +
 	"\bpriority\x18\x03 \x01(\x05H\x01R\bpriority\x88\x01\x01\x12\x17\n" +
 	"\x04done\x18\x04 \x01(\bH\x02R\x04done\x88\x01\x01\x12.\n" +
-	"\x10expected_version\x18\x05 \x01(\x03H\x03R\x0fexpectedVersion\x88\x01\x01B\b\n" +
+	"\x10expected_version\x18\x05 \x01(\x03H\x03R\x0fexpectedVersion\x88\x01\x01\x12;\n" +
+	"\vupdate_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMaskB\b\n" +
 	"\x06_titleB\v\n" +
 	"\t_priorityB\a\n" +
 	"\x05_doneB\x13\n" +
@@ -984,6 +999,7 @@ var file_task_proto_goTypes = []any{
 	(*DeleteTaskRequest)(nil),     // 13: task.DeleteTaskRequest
 	(*DeleteTaskResponse)(nil),    // 14: task.DeleteTaskResponse
 	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 16: google.protobuf.FieldMask
 }
 var file_task_proto_depIdxs = []int32{
 	15, // 0: task.Task.created_at:type_name -> google.protobuf.Timestamp
@@ -993,26 +1009,27 @@ var file_task_proto_depIdxs = []int32{
 	0,  // 4: task.CreateTaskResponse.task:type_name -> task.Task
 	0,  // 5: task.CompleteTaskResponse.task:type_name -> task.Task
 	0,  // 6: task.TaskEvent.task:type_name -> task.Task
-	0,  // 7: task.UpdateTaskResponse.task:type_name -> task.Task
-	1,  // 8: task.TaskService.GetTask:input_type -> task.GetTaskRequest
-	3,  // 9: task.TaskService.ListTasks:input_type -> task.ListTasksRequest
-	5,  // 10: task.TaskService.CreateTask:input_type -> task.CreateTaskRequest
-	7,  // 11: task.TaskService.CompleteTask:input_type -> task.CompleteTaskRequest
-	9,  // 12: task.TaskService.WatchTasks:input_type -> task.WatchTasksRequest
-	11, // 13: task.TaskService.UpdateTask:input_type -> task.UpdateTaskRequest
-	13, // 14: task.TaskService.DeleteTask:input_type -> task.DeleteTaskRequest
-	2,  // 15: task.TaskService.GetTask:output_type -> task.GetTaskResponse
-	4,  // 16: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
-	6,  // 17: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
-	8,  // 18: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
-	10, // 19: task.TaskService.WatchTasks:output_type -> task.TaskEvent
-	12, // 20: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
-	14, // 21: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
-	15, // [15:22] is the sub-list for method output_type
-	8,  // [8:15] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	16, // 7: task.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 8: task.UpdateTaskResponse.task:type_name -> task.Task
+	1,  // 9: task.TaskService.GetTask:input_type -> task.GetTaskRequest
+	3,  // 10: task.TaskService.ListTasks:input_type -> task.ListTasksRequest
+	5,  // 11: task.TaskService.CreateTask:input_type -> task.CreateTaskRequest
+	7,  // 12: task.TaskService.CompleteTask:input_type -> task.CompleteTaskRequest
+	9,  // 13: task.TaskService.WatchTasks:input_type -> task.WatchTasksRequest
+	11, // 14: task.TaskService.UpdateTask:input_type -> task.UpdateTaskRequest
+	13, // 15: task.TaskService.DeleteTask:input_type -> task.DeleteTaskRequest
+	2,  // 16: task.TaskService.GetTask:output_type -> task.GetTaskResponse
+	4,  // 17: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
+	6,  // 18: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
+	8,  // 19: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
+	10, // 20: task.TaskService.WatchTasks:output_type -> task.TaskEvent
+	12, // 21: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
+	14, // 22: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_task_proto_init() }

@@ -75,8 +75,8 @@ type TaskServiceClient interface {
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TaskEvent], error)
-	// UpdateTask changes the fields that are present and leaves the others as
-	// they are. One call makes one change and announces it once: done from false
+	// UpdateTask changes the fields that update_mask names, or else those that are
+	// present, and leaves the others as they are. One call makes one change and announces it once: done from false
 	// to true as task.completed, from true to false as task.reopened, anything
 	// else as task.updated. A call that makes no difference announces nothing and
 	// keeps the version.
@@ -219,8 +219,8 @@ type TaskServiceServer interface {
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[TaskEvent]) error
-	// UpdateTask changes the fields that are present and leaves the others as
-	// they are. One call makes one change and announces it once: done from false
+	// UpdateTask changes the fields that update_mask names, or else those that are
+	// present, and leaves the others as they are. One call makes one change and announces it once: done from false
 	// to true as task.completed, from true to false as task.reopened, anything
 	// else as task.updated. A call that makes no difference announces nothing and
 	// keeps the version.

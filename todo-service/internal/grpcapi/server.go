@@ -95,14 +95,14 @@ func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) 
 	return &pb.CompleteTaskResponse{Task: message(t)}, nil
 }
 
-// UpdateTask changes the fields that the request carries.
+// UpdateTask changes the fields that the request's mask names, or else those that
+// it carries.
 func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
-	change := task.Change{Title: req.Title, Done: req.Done}
-	if req.Priority != nil {
-		priority := int(req.GetPriority())
-		change.Priority = &priority
+	c, err := change(req)
+	if err != nil {
+		return nil, err
 	}
-	t, err := s.tasks.Change(ctx, req.GetId(), change, req.ExpectedVersion)
+	t, err := s.tasks.Change(ctx, req.GetId(), c, req.ExpectedVersion)
 	if err != nil {
 		return nil, err
 	}

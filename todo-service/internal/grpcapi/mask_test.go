@@ -1,0 +1,85 @@
+package grpcapi_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	pb "example.com/todo/contracts/gen/task"
+)
+
+func TestAnUpdateMaskSaysWhatChanges(t *testing.T) {
+	t.Parallel()
+	type fields struct {
+		title    string
+		priority int32
+		done     bool
+	}
+	mask := func(paths ...string) *fieldmaskpb.FieldMask { return &fieldmaskpb.FieldMask{Paths: paths} }
+	for name, test := range map[string]struct {
+		request *pb.UpdateTaskRequest
+		want    fields // of a task that was {"A", 5, true}
+	}{
+		"no mask: what is present": {&pb.UpdateTaskRequest{Title: ptr("B"), Done: ptr(false)}, fields{"B", 5, false}},
+		"an empty mask: the same":  {&pb.UpdateTaskRequest{Priority: ptr[int32](0), UpdateMask: mask()}, fields{"A", 0, true}},
+		"what it names":            {&pb.UpdateTaskRequest{Title: ptr("B"), Priority: ptr[int32](7), Done: ptr(false), UpdateMask: mask("title", "done")}, fields{"B", 5, false}},
+		"and nothing else":         {&pb.UpdateTaskRequest{Title: ptr(""), Priority: ptr[int32](7), UpdateMask: mask("priority")}, fields{"A", 7, true}},
+		"absent priority: 0":       {&pb.UpdateTaskRequest{UpdateMask: mask("priority")}, fields{"A", 0, true}},
+		"absent done: not done":    {&pb.UpdateTaskRequest{UpdateMask: mask("done")}, fields{"A", 5, false}},
+		"named twice":              {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("title", "title")}, fields{"B", 5, true}},
+		"everything, by a star":    {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("*")}, fields{"B", 0, false}},
+		"named and as it was":      {&pb.UpdateTaskRequest{Title: ptr(" A "), Done: ptr(true), UpdateMask: mask("title", "done")}, fields{"A", 5, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := completed(t)
+			test.request.Id = 1
+			answer, err := client.UpdateTask(t.Context(), test.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fields{answer.GetTask().GetTitle(), answer.GetTask().GetPriority(), answer.GetTask().GetDone()}
+			if got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
+	t.Parallel()
+	client := completed(t)
+	for field, masks := range map[string][][]string{
+		"update_mask": {{"id"}, {"version"}, {"Title"}, {"task.title"}, {""}, {"title", "created_at"}, {"*", "title"}},
+		"title":       {{"title"}, {"*"}},
+	} {
+		for _, paths := range masks {
+			_, err := client.UpdateTask(t.Context(), &pb.UpdateTaskRequest{
+				Id: 1, Priority: ptr[int32](7), UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+			})
+			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
+				t.Errorf("%q: %v, names %q", paths, err, got)
+			}
+		}
+	}
+	now, err := client.GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
+	if err != nil || now.GetTask().GetVersion() != 2 {
+		t.Errorf("the task became %v, error %v", now, err)
+	}
+}
+
+// completed is a service with one task: A of priority 5, done, at version 2.
+func completed(t *testing.T) pb.TaskServiceClient {
+	t.Helper()
+	client := pb.NewTaskServiceClient(newService(t).conn)
+	if _, err := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A", Priority: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CompleteTask(t.Context(), &pb.CompleteTaskRequest{Id: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
