@@ -76,10 +76,10 @@ type TaskServiceClient interface {
 	// without a token, then list the tasks.
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TaskEvent], error)
 	// UpdateTask changes the fields that update_mask names, or else those that are
-	// present, and leaves the others as they are. One call makes one change and announces it once: done from false
-	// to true as task.completed, from true to false as task.reopened, anything
-	// else as task.updated. A call that makes no difference announces nothing and
-	// keeps the version.
+	// present, and leaves the others as they are. One call makes one change and
+	// announces it once: done from false to true as task.completed, from true to
+	// false as task.reopened, anything else as task.updated. A call that makes no
+	// difference announces nothing and keeps the version.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	UpdateTask(ctx context.Context, in *UpdateTaskRequest, opts ...grpc.CallOption) (*UpdateTaskResponse, error)
@@ -220,10 +220,10 @@ type TaskServiceServer interface {
 	// without a token, then list the tasks.
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[TaskEvent]) error
 	// UpdateTask changes the fields that update_mask names, or else those that are
-	// present, and leaves the others as they are. One call makes one change and announces it once: done from false
-	// to true as task.completed, from true to false as task.reopened, anything
-	// else as task.updated. A call that makes no difference announces nothing and
-	// keeps the version.
+	// present, and leaves the others as they are. One call makes one change and
+	// announces it once: done from false to true as task.completed, from true to
+	// false as task.reopened, anything else as task.updated. A call that makes no
+	// difference announces nothing and keeps the version.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	UpdateTask(context.Context, *UpdateTaskRequest) (*UpdateTaskResponse, error)
