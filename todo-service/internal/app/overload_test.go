@@ -1,9 +1,9 @@
 package app
 
 import (
-	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +38,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	for range 6 {
 		go func() { hanging <- answered(tasks + "/1") }()
 	}
-	await(t, "six reads in flight", func() bool { return inFlight(ops) == 6 })
+	await(t, "six reads in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 6 })
 	refused(t, tasks+"/1")
 	refused(t, tasks+"?done=true")
 	conn := dial(t, cfg.GRPC.Addr)
@@ -46,7 +46,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	for range 2 {
 		go func() { hanging <- posted(tasks) }()
 	}
-	await(t, "two writes in flight", func() bool { return inFlight(ops) == 8 })
+	await(t, "two writes in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 8 })
 	if got := posted(tasks); got != http.StatusServiceUnavailable {
 		t.Errorf("a write past the bound: %d", got)
 	}
@@ -106,7 +106,8 @@ func posted(url string) int {
 	return resp.StatusCode
 }
 
-func inFlight(ops string) (n int) {
+// metric reads a whole number from /metrics; -1 when it is not there.
+func metric(ops, name string) int {
 	resp, err := http.Get(ops + "/metrics")
 	if err != nil {
 		return -1
@@ -114,7 +115,8 @@ func inFlight(ops string) (n int) {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	for line := range strings.Lines(string(body)) {
-		if found, _ := fmt.Sscanf(line, "todo_gate_in_flight %d", &n); found == 1 {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(value))
 			return n
 		}
 	}

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,6 +66,57 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 	}
 }
 
+// A client sends a body that never ends, another one holds a stream of which it
+// reads nothing: both are cut off when their time is over, and the log says so.
+func TestAClientThatHangsHoldsUpTheStopForTheDrainAndNoLonger(t *testing.T) {
+	t.Parallel()
+	dsn := migrated(t)
+	cfg := alone(t)
+	cfg.Postgres.DSN = config.Secret(dsn.String())
+	cfg.HTTP.DrainTimeout, cfg.GRPC.DrainTimeout = 2*time.Second, 2*time.Second
+	_, stop := serve(t, cfg)
+	ready := "http://" + cfg.Ops.Addr + "/readyz"
+	await(t, "ready", func() bool { return answered(ready) == http.StatusOK })
+	open(t, dsn).MustExec(`
+		INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, version, at, traceparent)
+		SELECT gen_random_uuid(), n, 'task.created', n, repeat('x', 500), 0, false, now(), 1, now(), '' FROM generate_series(1, 2000) n;
+		UPDATE stream SET head = 2000, kafka_seq = 2000, live_seq = 2000`)
+	narrow := grpc.WithInitialWindowSize(64 << 10) // what it takes without being read
+	stalled, err := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr, narrow)).WatchTasks(t.Context(), &pb.WatchTasksRequest{ResumeToken: "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stalled.Header(); err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	await(t, "a stream that takes no more", func() bool {
+		before := sent
+		sent = metric("http://"+cfg.Ops.Addr, `grpc_server_msg_sent_total{grpc_method="WatchTasks",grpc_service="task.TaskService",grpc_type="server_stream"}`)
+		return sent > 50 && sent == before
+	})
+	conn, err := net.Dial("tcp", cfg.HTTP.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("the body is not wanted: %q, %v", line, err)
+	}
+
+	begun := time.Now()
+	err = stop()
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	for _, cut := range []string{"requests on", "calls on"} {
+		if err == nil || !strings.Contains(err.Error(), cut) {
+			t.Errorf("Run does not say that %s were cut off: %v", cut, err)
+		}
+	}
+}
+
 // watching opens a stream that has begun.
 func watching(t *testing.T, addr string) grpc.ServerStreamingClient[pb.TaskEvent] {
 	t.Helper()
@@ -76,9 +130,9 @@ func watching(t *testing.T, addr string) grpc.ServerStreamingClient[pb.TaskEvent
 	return stream
 }
 
-func dial(t *testing.T, addr string) *grpc.ClientConn {
+func dial(t *testing.T, addr string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(addr, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
