@@ -65,6 +65,9 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	if err != nil {
 		return nil, err
 	}
+	if len(page) > 0 { // the total lags, but not behind what is on the page
+		total = max(total, int64(req.GetOffset())+int64(len(page)))
+	}
 	answer := &pb.ListTasksResponse{Tasks: make([]*pb.Task, len(page)), Total: int32(min(total, math.MaxInt32))}
 	for i, t := range page {
 		answer.Tasks[i] = message(t)
