@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/todo/platform/logging"
@@ -40,10 +37,11 @@ type Telemetry struct {
 // http_request_duration_seconds{route,method}; a panic is logged and answered 500.
 func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	factory := promauto.With(t.Registry)
-	in := &instrumented{
+	return &instrumented{
 		next:    h,
 		timeout: cfg.RequestTimeout,
 		log:     t.Log,
+		tracer:  t.Tracer.Tracer("example.com/todo/platform/httpserver"),
 		requests: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total",
 			Help: "HTTP requests by route, method and status code.",
@@ -54,17 +52,13 @@ func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route", "method"}),
 	}
-	return otelhttp.NewHandler(in, "http",
-		otelhttp.WithTracerProvider(t.Tracer),
-		otelhttp.WithPropagators(propagation.TraceContext{}),
-		otelhttp.WithMeterProvider(noop.NewMeterProvider()),
-	)
 }
 
 type instrumented struct {
 	next     http.Handler
 	timeout  time.Duration
 	log      *slog.Logger
+	tracer   trace.Tracer
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
@@ -88,8 +82,9 @@ func exchangeOf(ctx context.Context) *exchange {
 func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client, seen := r.Context(), &exchange{start: time.Now()}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
-	w.Header().Set(requestIDHeader, id)
-	ctx := context.WithValue(logging.WithRequestID(client, id), exchangeKey{}, seen)
+	w.Header()[requestIDHeader] = []string{id}
+	traced, span := startSpan(client, in.tracer, r.Header)
+	ctx := context.WithValue(logging.WithRequestID(traced, id), exchangeKey{}, seen)
 	if in.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, in.timeout)
 		defer cancel()
@@ -97,7 +92,7 @@ func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r = r.WithContext(ctx)
 	rec := &recorder{ResponseWriter: w}
-	defer func() { in.finish(r, rec, seen, errors.Is(client.Err(), context.Canceled)) }()
+	defer func() { in.finish(r, rec, seen, span, errors.Is(client.Err(), context.Canceled)) }()
 	defer in.recover(rec, r)
 	in.next.ServeHTTP(rec, r)
 	rec.begin(http.StatusOK)
@@ -122,21 +117,14 @@ func (in *instrumented) recover(rec *recorder, r *http.Request) {
 }
 
 // finish logs and counts a request that is over, or whose client has left.
-func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, left bool) {
-	took, route, method, status := time.Since(seen.start), seen.route, knownMethod(r.Method), rec.status
-	if route == "" {
-		route = r.Pattern
-	}
-	if route == "" {
-		route = "unmatched"
-	} else {
-		span := trace.SpanFromContext(r.Context())
-		span.SetName(route)
-		span.SetAttributes(attribute.String("http.route", route))
-	}
+func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, span trace.Span, left bool) {
+	took, method, status := time.Since(seen.start), knownMethod(r.Method), rec.status
+	pattern := cmp.Or(seen.route, r.Pattern)
+	route := cmp.Or(pattern, "unmatched")
 	if status == 0 || status >= 500 && left {
 		status = statusClientGone
 	}
+	endSpan(span, r, pattern, status)
 	in.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	in.duration.WithLabelValues(route, method).Observe(took.Seconds())
 
@@ -147,15 +135,19 @@ func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, l
 	case status > http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{
+	if !in.log.Enabled(r.Context(), level) {
+		return
+	}
+	line := slog.NewRecord(time.Now(), level, "HTTP request", 0) // looking for the caller costs more than the line
+	line.AddAttrs(
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
 		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.String("client", r.RemoteAddr),
-	}
+	)
 	if seen.err != nil {
-		attrs = append(attrs, slog.String("error", seen.err.Error()))
+		line.AddAttrs(slog.String("error", seen.err.Error()))
 	}
-	in.log.LogAttrs(r.Context(), level, "HTTP request", attrs...)
+	_ = in.log.Handler().Handle(r.Context(), line) // what cannot be logged is lost, as with any line
 }
 
 // knownMethod keeps the values of the label few, whatever clients send.

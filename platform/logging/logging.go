@@ -4,8 +4,10 @@ package logging
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -39,9 +41,9 @@ func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	terminal := isTerminal(w)
 	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, ReplaceAttr: inUTC, TimeFormat: time.TimeOnly, NoColor: !terminal})
+		h = tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal})
 	} else {
-		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: inUTC})
+		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level})
 	}
 	return slog.New(contextual{h}).With("service", service)
 }
@@ -55,23 +57,19 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func inUTC(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		a.Value = slog.TimeValue(a.Value.Time().UTC())
-	}
-	return a
-}
-
-// contextual adds what ctx knows to each record.
+// contextual adds what ctx knows to each record, and puts its time into UTC.
 type contextual struct{ slog.Handler }
 
 func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC()
+	known := make([]slog.Attr, 0, 3)
 	if id := RequestID(ctx); id != "" {
-		r.AddAttrs(slog.String("request_id", id))
+		known = append(known, slog.String("request_id", id))
 	}
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+		known = append(known, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
+	r.AddAttrs(known...)
 	return h.Handler.Handle(ctx, r)
 }
 
@@ -101,14 +99,24 @@ func RequestID(ctx context.Context) string {
 // otherwise.
 func AcceptRequestID(incoming string) string {
 	if incoming == "" || len(incoming) > 64 {
-		return uuid.NewString()
+		return newRequestID()
 	}
 	for _, c := range []byte(incoming) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
 		default:
-			return uuid.NewString()
+			return newRequestID()
 		}
 	}
 	return incoming
+}
+
+// newRequestID returns a random UUID. It has to be new, not hard to guess.
+func newRequestID() string {
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40 // version 4
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
 }
