@@ -68,8 +68,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists := redisstore.NewListCache(cache, cachePrefix, log, registry)
-	limiter := redisstore.NewLimiter(cache, budget(cfg, cachePrefix), log, registry)
+	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := outbox.NewRelay(outbox.Config{
 		Log:        store,
@@ -116,10 +115,6 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-func budget(cfg Config, prefix string) redisstore.LimiterConfig {
-	return redisstore.LimiterConfig{Prefix: prefix, Requests: cfg.RateLimit.Requests, Window: cfg.RateLimit.Window}
-}
-
 // width lets searches have a quarter of the database's connections.
 func width(cfg Config) gate.Config {
 	return gate.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
@@ -142,6 +137,16 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	}
 	crashpoint.Reach(crashpoint.AfterPublish, batch[0].Event.ID)
 	return nil
+}
+
+// newEdge returns what requests meet first. Both ask Redis on the same trips.
+func newEdge(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
+	shuttle := redisstore.NewShuttle(cache)
+	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
+	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{
+		Prefix: prefix, Requests: limit.Requests, Window: limit.Window,
+	}, log, registry)
+	return lists, limiter
 }
 
 // newPurger returns what purges while it alone holds a lock, of all replicas.

@@ -32,8 +32,9 @@ func BenchmarkListCache(b *testing.B) {
 	client := redis.Open(redisCfg)
 	defer client.Close()
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
-	lists := redisstore.NewListCache(client, prefix, log, registry)
-	limiter := redisstore.NewLimiter(client, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
+	shuttle := redisstore.NewShuttle(client)
+	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
+	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
 	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context) {})
 	for i := range 100 {
 		if _, err := tasks.Create(b.Context(), task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {

@@ -4,10 +4,11 @@ package edge
 
 import "time"
 
-// CachedList is the answer to an unfiltered list, ready to send.
+// CachedList is the answer to a list, ready to send.
 type CachedList struct {
 	Body []byte // the JSON array, as answered
 	Link string // the Link header, or "" when there is no further page
+	ETag string // the body's strong entity tag
 	Hit  bool   // it came from the cache and the store was not asked
 }
 

@@ -15,16 +15,27 @@ func writeTask(w http.ResponseWriter, status int, t task.Task) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", `"`+strconv.FormatInt(t.Version, 10)+`"`)
+	w.Header()["Etag"] = []string{versionTag(t.Version)}
 	writeJSON(w, status, body)
 	return nil
 }
 
+// writeUnlessHeld answers with what was asked for, or with 304 when the client
+// has it already.
+func writeUnlessHeld(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
+	w.Header()["Etag"] = []string{tag}
+	if held(r, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("X-Content-Type-Options", "nosniff")
+	header := w.Header() // its keys are in their canonical form here
+	header["Content-Type"] = []string{"application/json"}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["X-Content-Type-Options"] = []string{"nosniff"}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // JSON, and said to be nothing else; a client that left needs no answer
 }

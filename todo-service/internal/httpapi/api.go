@@ -18,9 +18,11 @@ import (
 )
 
 // ListCache keeps the answer to the unfiltered list. Load returns it, from the
-// cache or else from query; it fails only as query fails.
+// cache or else from query; it fails only as query fails. A Load with the context
+// that Begin returned finds the cache already asked.
 type ListCache interface {
-	Load(ctx context.Context, query func(context.Context) (body []byte, link string, err error)) (edge.CachedList, error)
+	Begin(ctx context.Context) context.Context
+	Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error)
 }
 
 // Limiter counts a request of a client and says whether it may pass. It always
@@ -50,7 +52,17 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) htt
 	mux.Handle("PATCH /tasks/{id}", handler(a.change))
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
-	return limited(exact(httpserver.Routes(mux)), limiter, peers)
+	return a.begin(limited(exact(httpserver.Routes(mux)), limiter, peers))
+}
+
+// begin lets the question for the cached list travel with the limiter's.
+func (a *api) begin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
+			r = r.WithContext(a.lists.Begin(r.Context()))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // exact knows nothing under a path that is not in its clean form, where

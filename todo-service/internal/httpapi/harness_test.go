@@ -149,7 +149,9 @@ type listCache struct {
 	misses int
 }
 
-func (c *listCache) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
+func (c *listCache) Begin(ctx context.Context) context.Context { return ctx }
+
+func (c *listCache) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept != nil {
@@ -158,12 +160,11 @@ func (c *listCache) Load(ctx context.Context, query func(context.Context) ([]byt
 		return hit, nil
 	}
 	c.misses++
-	body, link, err := query(ctx)
-	if err != nil {
-		return edge.CachedList{}, err
+	list, err := query(ctx)
+	if err == nil {
+		c.kept = &list
 	}
-	c.kept = &edge.CachedList{Body: body, Link: link}
-	return *c.kept, nil
+	return list, err
 }
 
 func (c *listCache) invalidate(context.Context) {

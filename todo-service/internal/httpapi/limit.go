@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"example.com/todo/platform/fault"
@@ -17,8 +17,8 @@ func limited(next http.Handler, limiter Limiter, peers Peers) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
 		header := w.Header()
-		header.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, budget.Limit, seconds(budget.Window)))
-		header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, budget.Remaining, seconds(budget.Reset)))
+		header["Ratelimit-Policy"] = []string{item("q", int64(budget.Limit), "w", seconds(budget.Window))}
+		header["Ratelimit"] = []string{item("r", int64(budget.Remaining), "t", seconds(budget.Reset))}
 		if !budget.Allowed {
 			refusal := fault.New(fault.Exhausted, "too many requests")
 			refusal.RetryAfter = budget.RetryAfter
@@ -27,6 +27,14 @@ func limited(next http.Handler, limiter Limiter, peers Peers) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// item writes one entry of the fields, with two parameters.
+func item(name1 string, value1 int64, name2 string, value2 int64) string {
+	text := append(make([]byte, 0, 48), `"default";`...)
+	text = strconv.AppendInt(append(append(text, name1...), '='), value1, 10)
+	text = append(append(append(text, ';'), name2...), '=')
+	return string(strconv.AppendInt(text, value2, 10))
 }
 
 // seconds rounds up, so that who waits that long has waited long enough.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -25,16 +26,16 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, link, err := a.page(r.Context(), query)
+	list, err := a.page(r.Context(), query)
 	if err != nil {
 		return err
 	}
-	writeList(w, body, link, cacheBypass)
+	writeList(w, r, list, cacheBypass)
 	return nil
 }
 
 func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
-	list, err := a.lists.Load(r.Context(), func(ctx context.Context) ([]byte, string, error) {
+	list, err := a.lists.Load(r.Context(), func(ctx context.Context) (edge.CachedList, error) {
 		return a.page(ctx, task.Query{})
 	})
 	if err != nil {
@@ -44,33 +45,36 @@ func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
 	if list.Hit {
 		status = cacheHit
 	}
-	writeList(w, list.Body, list.Link, status)
+	writeList(w, r, list, status)
 	return nil
 }
 
-// page returns the selected tasks as they are answered, and the Link to the
-// next page, if there is one.
-func (a *api) page(ctx context.Context, query task.Query) (body []byte, link string, err error) {
+// page returns the selected tasks as they are answered, with the Link to the next
+// page, if there is one.
+func (a *api) page(ctx context.Context, query task.Query) (edge.CachedList, error) {
 	tasks, more, err := a.tasks.List(ctx, query)
 	if err != nil {
-		return nil, "", err
+		return edge.CachedList{}, err
 	}
+	var page edge.CachedList
 	if more {
-		link = nextPage(query, tasks[len(tasks)-1].ID)
+		page.Link = nextPage(query, tasks[len(tasks)-1].ID)
 	}
 	if tasks == nil {
 		tasks = []task.Task{}
 	}
-	body, err = encode(tasks)
-	return body, link, err
+	page.Body, err = encode(tasks)
+	page.ETag = bodyTag(page.Body)
+	return page, err
 }
 
-func writeList(w http.ResponseWriter, body []byte, link, cache string) {
-	if link != "" {
-		w.Header().Set("Link", link)
+func writeList(w http.ResponseWriter, r *http.Request, list edge.CachedList, cache string) {
+	header := w.Header()
+	if list.Link != "" {
+		header["Link"] = []string{list.Link}
 	}
-	w.Header().Set("Cache-Status", cache)
-	writeJSON(w, http.StatusOK, body)
+	header["Cache-Status"] = []string{cache}
+	writeUnlessHeld(w, r, list.Body, list.ETag)
 }
 
 func nextPage(query task.Query, last int64) string {

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,10 +35,37 @@ func (a *api) expected(r *http.Request, id int64) (*int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(tags, `"`+strconv.FormatInt(t.Version, 10)+`"`) {
+	if !slices.Contains(tags, versionTag(t.Version)) {
 		return nil, fault.New(fault.Stale, "task %d is at version %d, which If-Match does not name; read it again", id, t.Version)
 	}
 	return &t.Version, nil
+}
+
+// held reads If-None-Match: whether the client has what tag stands for. The
+// comparison is the weak one (RFC 9110, 13.1.2). A field that cannot be read is
+// none: the answer is then complete, which is never wrong.
+func held(r *http.Request, tag string) bool {
+	values := r.Header["If-None-Match"]
+	if len(values) == 0 {
+		return false
+	}
+	list := strings.Join(values, ",")
+	if strings.Trim(list, " \t") == "*" {
+		return true
+	}
+	tags, ok := entityTags(list)
+	return ok && slices.ContainsFunc(tags, func(t string) bool { return strings.TrimPrefix(t, "W/") == tag })
+}
+
+// versionTag is the strong entity tag of a task.
+func versionTag(version int64) string {
+	return `"` + strconv.FormatInt(version, 10) + `"`
+}
+
+// bodyTag is a strong entity tag: equal only for equal bytes, on every replica.
+func bodyTag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
 // entityTags splits a list of entity tags (RFC 9110, 8.8.3), weak ones with
@@ -79,5 +108,5 @@ func tagEnd(s string) int {
 // tagVersion reads a tag that this service could have made.
 func tagVersion(tag string) (int64, bool) {
 	version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
-	return version, err == nil && tag == `"`+strconv.FormatInt(version, 10)+`"`
+	return version, err == nil && tag == versionTag(version)
 }

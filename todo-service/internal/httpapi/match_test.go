@@ -87,3 +87,47 @@ func TestIfMatchMayStandOnSeveralLines(t *testing.T) {
 		t.Error(response.Status)
 	}
 }
+
+func TestIfNoneMatchSparesWhatTheClientHas(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks?done=false", "/tasks/1"} {
+		s := newService()
+		s.create(t, `{"title":"A"}`)
+		s.create(t, `{"title":"B"}`)
+		first := s.do("GET", target, "")
+		tag := first.Header.Get("ETag")
+		for _, test := range []struct {
+			match string
+			held  bool
+		}{
+			{tag, true},
+			{"W/" + tag, true}, // the comparison is the weak one
+			{"*", true},
+			{` * `, true},
+			{`"other", ` + tag, true},
+			{`W/"other" ,, W/` + tag, true},
+			{`"other"`, false},
+			{`""`, false},
+			{strings.Trim(tag, `"`), false}, // no tag at all: the whole answer is never wrong
+			{tag + ` "x"`, false},
+		} {
+			for _, method := range []string{"GET", "HEAD"} {
+				response := s.do(method, target, "", "If-None-Match", test.match)
+				if held := response.Status == http.StatusNotModified; held != test.held || !held && response.Status != http.StatusOK {
+					t.Errorf("%s %s with %s: %d, want 304: %v", method, target, test.match, response.Status, test.held)
+				}
+				wantHeader(t, response, map[string]string{"ETag": tag, "Link": first.Header.Get("Link")})
+				if test.held {
+					wantHeader(t, response, map[string]string{"Content-Type": "", "Content-Length": ""})
+					if response.Body != "" {
+						t.Errorf("%s %s: 304 with a body", method, target)
+					}
+				}
+			}
+		}
+		s.do("PATCH", "/tasks/1", `{"title":"C"}`)
+		if response := s.do("GET", target, "", "If-None-Match", tag); response.Status != http.StatusOK || response.Header.Get("ETag") == tag {
+			t.Errorf("%s after a change: %d with the tag %s", target, response.Status, response.Header.Get("ETag"))
+		}
+	}
+}

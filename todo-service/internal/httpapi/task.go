@@ -35,7 +35,12 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeTask(w, http.StatusOK, t)
+	body, err := encode(t)
+	if err != nil {
+		return err
+	}
+	writeUnlessHeld(w, r, body, versionTag(t.Version))
+	return nil
 }
 
 func (a *api) change(w http.ResponseWriter, r *http.Request) error {

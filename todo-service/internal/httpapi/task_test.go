@@ -26,7 +26,7 @@ func TestATaskLooksLikeThisOnTheWire(t *testing.T) {
 		want                 string
 		header               map[string]string
 	}{
-		{"GET", "/tasks", "", 200, `[]`, map[string]string{"ETag": ""}},
+		{"GET", "/tasks", "", 200, `[]`, map[string]string{"ETag": `"T1PNoYwrqgwDVLtfmj7L5Q"`}},
 		{"POST", "/tasks", `{"title":"Learn Go","priority":1}`, 201, open, map[string]string{"Location": "/tasks/1", "ETag": `"1"`}},
 		{"GET", "/tasks/1", "", 200, open, map[string]string{"Location": "", "ETag": `"1"`}},
 		{"GET", "/tasks", "", 200, `[` + open + `]`, map[string]string{"Link": ""}},

@@ -17,20 +17,15 @@ import (
 	"example.com/todo/todo-service/internal/edge"
 )
 
-// allowTimeout is how long a request waits for its budget: with the way there
-// and back it passes within 50 ms.
-const allowTimeout = 40 * time.Millisecond
-
 // Limiter keeps a sliding window per client in Redis, shared by all replicas.
 type Limiter struct {
-	client   goredis.UniversalClient
+	shuttle  *Shuttle
 	prefix   string
 	requests int
 	window   time.Duration
-	timeout  time.Duration
 	outage   outage
 
-	member func() string // never the same twice, on any replica
+	name func() string // never the same twice, on any replica
 
 	unavailable prometheus.Counter
 }
@@ -45,15 +40,14 @@ type LimiterConfig struct {
 }
 
 // NewLimiter returns a limiter that grants what cfg says.
-func NewLimiter(client goredis.UniversalClient, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
+func NewLimiter(shuttle *Shuttle, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	return &Limiter{
-		client:   client,
+		shuttle:  shuttle,
 		prefix:   cfg.Prefix + "ratelimit:",
 		requests: cfg.Requests,
 		window:   cfg.Window,
-		timeout:  allowTimeout,
 		outage:   outage{log: log, what: "requests pass the rate limiter uncounted"},
-		member:   uniqueMembers(),
+		name:     uniqueNames(),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
@@ -68,16 +62,8 @@ func NewLimiter(client goredis.UniversalClient, cfg LimiterConfig, log *slog.Log
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // refused request is not counted against the client.
 func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
-	if l.outage.paused() {
-		return l.uncounted()
-	}
-	bounded, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	reply, err := allowScript.Run(bounded, l.client, []string{l.prefix + bucket(addr)},
-		l.requests, l.window.Microseconds(), l.member()).Int64Slice()
-	if err == nil && len(reply) != 4 {
-		err = fmt.Errorf("the limiter's script returned %d values", len(reply))
-	}
+	ticket := l.shuttle.board(ctx, spending{l, client(addr)})
+	got, err := ticket.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
 			l.outage.failed(ctx, err)
@@ -85,14 +71,18 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
 		return l.uncounted()
 	}
 	l.outage.worked(ctx)
-	return edge.Budget{
-		Allowed:    reply[0] == 1,
-		Limit:      l.requests,
-		Window:     l.window,
-		Remaining:  int(reply[1]),
-		Reset:      time.Duration(reply[2]) * time.Microsecond,
-		RetryAfter: time.Duration(reply[3]) * time.Microsecond,
+	decided := got.(decision)
+	budget := edge.Budget{
+		Allowed:   ticket.place < decided.passed,
+		Limit:     l.requests,
+		Window:    l.window,
+		Remaining: decided.left + max(decided.passed-1-ticket.place, 0),
+		Reset:     decided.reset,
 	}
+	if !budget.Allowed {
+		budget.RetryAfter = decided.retry
+	}
+	return budget
 }
 
 func (l *Limiter) uncounted() edge.Budget {
@@ -100,21 +90,69 @@ func (l *Limiter) uncounted() edge.Budget {
 	return edge.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 }
 
-// bucket names the budget that addr draws on: "192.0.2.7", "2001:db8:1:2::/64"
-// or "unknown".
-func bucket(addr netip.Addr) string {
-	addr = addr.Unmap()
-	switch {
-	case !addr.IsValid():
-		return "unknown"
-	case addr.Is4():
-		return addr.String()
-	}
-	network, _ := addr.Prefix(64) // an IPv6 address always has one; the zone is dropped
-	return network.String()
+// spending is the errand of a client's requests.
+type spending struct {
+	limiter *Limiter
+	client  netip.Prefix
 }
 
-func uniqueMembers() func() string {
+// decision is about all requests of a client on one trip.
+type decision struct {
+	passed       int // of them, the first so many
+	left         int // after all of them
+	reset, retry time.Duration
+}
+
+func (s spending) pack(callers int) cargo {
+	l := s.limiter
+	return cargo{
+		script: allowScript,
+		keys:   []string{l.prefix + bucket(s.client)},
+		args:   []any{l.requests, l.window.Microseconds(), l.name(), callers},
+		unpack: readDecision,
+	}
+}
+
+func readDecision(reply *goredis.Cmd) (any, error) {
+	values, err := reply.Int64Slice()
+	if err == nil && len(values) != 4 {
+		err = fmt.Errorf("the limiter's script returned %d values", len(values))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decision{
+		passed: int(values[0]),
+		left:   int(values[1]),
+		reset:  time.Duration(values[2]) * time.Microsecond,
+		retry:  time.Duration(values[3]) * time.Microsecond,
+	}, nil
+}
+
+// client returns whose budget addr draws on: an IPv4 address, an IPv6 network, or
+// the zero Prefix for all who have no address.
+func client(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap()
+	bits := 64
+	if addr.Is4() {
+		bits = 32
+	}
+	network, _ := addr.Prefix(bits) // the zone is dropped
+	return network
+}
+
+// bucket names the budget: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
+func bucket(client netip.Prefix) string {
+	switch {
+	case !client.IsValid():
+		return "unknown"
+	case client.Addr().Is4():
+		return client.Addr().String()
+	}
+	return client.String()
+}
+
+func uniqueNames() func() string {
 	process, count := rand.Text(), new(atomic.Int64)
 	return func() string { return process + strconv.FormatInt(count.Add(1), 36) }
 }

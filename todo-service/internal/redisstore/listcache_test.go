@@ -25,25 +25,23 @@ type database struct {
 	during  func() // between reading and answering
 }
 
-func (d *database) query(context.Context) (body []byte, link string, err error) {
+func (d *database) query(context.Context) (edge.CachedList, error) {
 	d.queries.Add(1)
-	body = []byte(d.body)
+	list := d.answer(false)
 	if d.during != nil {
 		d.during()
 	}
-	return body, `</tasks?after=7>; rel="next"`, nil
+	return list, nil
 }
 
 func (d *database) answer(hit bool) edge.CachedList {
-	return edge.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, Hit: hit}
+	return edge.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, ETag: fmt.Sprintf("%q", d.body), Hit: hit}
 }
 
 func openCache(t *testing.T) (*server, *redisstore.ListCache) {
 	t.Helper()
 	s := openRedis(t)
-	cache := redisstore.NewListCache(s, s.prefix, s.log(), s.reg)
-	cache.BePatient()
-	return s, cache
+	return s, redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
 }
 
 func load(t *testing.T, cache *redisstore.ListCache, d *database) edge.CachedList {
@@ -135,28 +133,36 @@ func TestAListThatAWriteOvertookIsNotStored(t *testing.T) {
 	}
 }
 
-func TestReadersThatMissTogetherShareOneQuery(t *testing.T) {
+func TestReadersThatMissTogetherShareOneQueryPerReplica(t *testing.T) {
 	t.Parallel()
-	s, cache := openCache(t)
-	const readers = 1_000
-	d := &database{body: `[1]`, during: func() {
-		if !wait(func() bool { return s.wire.trips.Load() > readers/2 }) {
-			t.Error("half of the readers never came")
-		}
-	}}
+	s := openRedis(t)
+	const readers, replicas = 1_000, 3
+	var caches [replicas]*redisstore.ListCache
+	var queries [replicas]database
+	var came, failed atomic.Int64
+	for i := range replicas {
+		caches[i] = redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
+		queries[i] = database{body: `[1]`, during: func() {
+			if !wait(func() bool { return came.Load() == readers }) {
+				t.Error("some readers never came")
+			}
+		}}
+	}
 	var group sync.WaitGroup
-	var failed atomic.Int64
-	for range readers {
+	for reader := range readers {
 		group.Go(func() {
-			got, err := cache.Load(t.Context(), d.query)
-			if err != nil || string(got.Body) != d.body {
+			came.Add(1)
+			got, err := caches[reader%replicas].Load(t.Context(), queries[reader%replicas].query)
+			if err != nil || string(got.Body) != `[1]` {
 				failed.Add(1)
 			}
 		})
 	}
 	group.Wait()
-	if got := d.queries.Load(); got != 1 {
-		t.Errorf("%d readers made %d queries, want 1", readers, got)
+	for i := range replicas {
+		if got := queries[i].queries.Load(); got > 1 {
+			t.Errorf("replica %d made %d queries for %d readers, want at most 1", i, got, readers/replicas)
+		}
 	}
 	if got := failed.Load(); got != 0 {
 		t.Errorf("%d readers had no answer", got)
@@ -171,9 +177,10 @@ func TestAReaderWhoMissedJustBeforeTheListWasStoredFindsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	var overtaken atomic.Bool
-	s.wire.after = func(command string) {
-		if command == "mget" && !overtaken.Swap(true) {
-			expectLoad(t, cache, d, false) // another reader, from beginning to end
+	other := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
+	s.wire.after = func() {
+		if !overtaken.Swap(true) {
+			expectLoad(t, other, d, false) // another reader, from beginning to end
 		}
 	}
 	expectLoad(t, cache, d, true)
@@ -237,9 +244,9 @@ func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
 	_, cache := openCache(t)
 	began, release := make(chan struct{}), make(chan struct{})
 	d := &database{body: `[1]`, during: func() { close(began); <-release }}
-	query := func(ctx context.Context) ([]byte, string, error) {
-		body, link, err := d.query(ctx)
-		return body, link, errors.Join(err, ctx.Err())
+	query := func(ctx context.Context) (edge.CachedList, error) {
+		list, _ := d.query(ctx)
+		return list, ctx.Err()
 	}
 	first, leave := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
@@ -275,11 +282,11 @@ func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	down := errors.New("connection refused")
-	_, err := cache.Load(t.Context(), func(context.Context) ([]byte, string, error) { return nil, "", down })
+	_, err := cache.Load(t.Context(), func(context.Context) (edge.CachedList, error) { return edge.CachedList{}, down })
 	if !errors.Is(err, down) {
 		t.Errorf("got %v, want the query's error", err)
 	}
-	_, err = cache.Load(t.Context(), func(context.Context) ([]byte, string, error) { panic("index out of range") })
+	_, err = cache.Load(t.Context(), func(context.Context) (edge.CachedList, error) { panic("index out of range") })
 	if err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("got %v, want the panic as an error", err)
 	}
@@ -294,7 +301,7 @@ func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, addr)
-			cache := redisstore.NewListCache(s, s.prefix, s.log(), s.reg)
+			cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
 			d := &database{body: `[1]`}
 			const reads = 50
 			began := time.Now()
@@ -364,6 +371,19 @@ func TestRubbishInTheCacheIsNeverServedAndHeals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAListThatIsReplacedBehindOurBackIsNoticedByWhoHasACopy(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	d := &database{body: `[1,2,3]`}
+	expectLoad(t, cache, d, false)
+	expectLoad(t, cache, d, true) // has a copy from now on
+	s.Set(t.Context(), s.prefix+list, `[{"id":666}]`, 0)
+	expectLoad(t, cache, d, false)
+	expectLoad(t, cache, d, true)
+	s.SetRange(t.Context(), s.prefix+list, 1, "6") // of the same length
+	expectLoad(t, cache, d, true)
 }
 
 func TestAListWhoseInvalidationFailedIsNotServedByThisReplica(t *testing.T) {

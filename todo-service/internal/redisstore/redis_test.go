@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/redisstore"
 )
 
 func TestMain(m *testing.M) {
@@ -32,15 +33,25 @@ var errCut = errors.New("the wire is cut")
 // test's own, and what the code under test logged and counted.
 type server struct {
 	goredis.UniversalClient
-	prefix string
-	wire   *wire
-	logged *logbook
-	reg    *prometheus.Registry
+	prefix  string
+	wire    *wire
+	shuttle *redisstore.Shuttle
+	logged  *logbook
+	reg     *prometheus.Registry
 }
 
 func openRedis(t *testing.T) *server {
 	t.Helper()
-	return open(t, testenv.Need(t, "TEST_REDIS_ADDR"))
+	s := open(t, testenv.Need(t, "TEST_REDIS_ADDR"))
+	s.shuttle.BePatient()
+	return s
+}
+
+// replica returns another process' way to the same Redis.
+func (s *server) replica() *redisstore.Shuttle {
+	shuttle := redisstore.NewShuttle(s)
+	shuttle.BePatient()
+	return shuttle
 }
 
 func open(t *testing.T, addr string) *server {
@@ -60,6 +71,7 @@ func open(t *testing.T, addr string) *server {
 		reg:    prometheus.NewRegistry(),
 	}
 	s.AddHook(s.wire)
+	s.shuttle = redisstore.NewShuttle(s)
 	t.Cleanup(func() {
 		s.wire.cut.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -97,7 +109,7 @@ func (s *server) count(t *testing.T, name string) int {
 type wire struct {
 	cut   atomic.Bool
 	trips atomic.Int64
-	after func(command string) // called, if set, before a command's answer is handed over
+	after func() // called, if set, before the answer to a pipeline is handed over
 }
 
 func (w *wire) DialHook(next goredis.DialHook) goredis.DialHook { return next }
@@ -111,11 +123,7 @@ func (w *wire) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 			cmd.SetErr(errCut)
 			return errCut
 		}
-		err := next(ctx, cmd)
-		if w.after != nil {
-			w.after(cmd.Name())
-		}
-		return err
+		return next(ctx, cmd)
 	}
 }
 
@@ -124,7 +132,17 @@ func (w *wire) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 		if counts(cmds[0]) {
 			w.trips.Add(1)
 		}
-		return next(ctx, cmds)
+		if w.cut.Load() {
+			for _, cmd := range cmds {
+				cmd.SetErr(errCut)
+			}
+			return errCut
+		}
+		err := next(ctx, cmds)
+		if w.after != nil {
+			w.after()
+		}
+		return err
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 // The scripts, each documented in its own file. Run sends their hash, and the
 // text once more when Redis has forgotten it.
 var (
-	//go:embed lua/begin.lua
-	beginText string
+	//go:embed lua/look.lua
+	lookText string
 	//go:embed lua/fill.lua
 	fillText string
 	//go:embed lua/invalidate.lua
@@ -18,7 +18,7 @@ var (
 	//go:embed lua/allow.lua
 	allowText string
 
-	beginScript      = goredis.NewScript(beginText)
+	lookScript       = goredis.NewScript(lookText)
 	fillScript       = goredis.NewScript(fillText)
 	invalidateScript = goredis.NewScript(invalidateText)
 	allowScript      = goredis.NewScript(allowText)

@@ -106,9 +106,10 @@ func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
 
 type uncached struct{}
 
-func (uncached) Load(ctx context.Context, query func(context.Context) ([]byte, string, error)) (edge.CachedList, error) {
-	body, link, err := query(ctx)
-	return edge.CachedList{Body: body, Link: link}, err
+func (uncached) Begin(ctx context.Context) context.Context { return ctx }
+
+func (uncached) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+	return query(ctx)
 }
 
 // budget is a limiter with so many requests for everybody together.

@@ -1,12 +1,13 @@
--- Decides on one request by a log of the requests that passed: at most so many
--- in any window of the length. A refused request leaves no trace.
+-- Decides on requests by a log of the requests that passed: at most so many in
+-- any window of the length. A refused request leaves no trace.
 --
 -- KEYS  1 the client's log, a sorted set: one member a request, scored by time
--- ARGV  1 requests in a window  2 window, microseconds  3 a member never used before
--- Returns {1 passed or 0 refused, requests left, microseconds until the oldest
+-- ARGV  1 requests in a window  2 window, microseconds
+--       3 a text never used before  4 how many requests ask
+-- Returns {how many of them passed, requests left, microseconds until the oldest
 --          request leaves the window, microseconds until a request could pass}.
 -- The clock is Redis' own, in microseconds: every replica shares it.
-local log, member = KEYS[1], ARGV[3]
+local log, name, asking = KEYS[1], ARGV[3], tonumber(ARGV[4])
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -20,13 +21,20 @@ end
 redis.call('ZREMRANGEBYSCORE', log, now + window, '+inf')
 
 local count = redis.call('ZCARD', log)
-local passed = 0
-if count < limit then
-  redis.call('ZADD', log, now, member)
-  redis.call('PEXPIRE', log, math.ceil(window / 1000) + 1)
-  count = count + 1
-  passed = 1
+local passed = math.min(asking, math.max(limit - count, 0))
+local together = 1000 -- requests in one command: Lua passes no more than 8000 values
+for first = 1, passed, together do
+  local entries = {}
+  for i = first, math.min(first + together - 1, passed) do
+    entries[#entries + 1] = now
+    entries[#entries + 1] = name .. ':' .. i
+  end
+  redis.call('ZADD', log, unpack(entries))
 end
+if passed > 0 then
+  redis.call('PEXPIRE', log, math.ceil(window / 1000) + 1)
+end
+count = count + passed
 
 local function leaves(rank)
   local entry = redis.call('ZRANGE', log, rank, rank, 'WITHSCORES')
@@ -34,7 +42,7 @@ local function leaves(rank)
 end
 
 local wait = 0
-if passed == 0 then
+if passed < asking then
   wait = leaves(count - limit) -- the limit may have been lowered since
 end
 return {passed, math.max(limit - count, 0), leaves(0), wait}

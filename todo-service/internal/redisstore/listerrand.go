@@ -1,0 +1,120 @@
+package redisstore
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/todo-service/internal/edge"
+)
+
+// entry is what a reader found.
+type entry struct {
+	list       edge.CachedList // Hit when there is one
+	generation string
+}
+
+// beside is what is stored next to a list.
+type beside struct {
+	Link string `json:"link"`
+	ETag string `json:"etag"`
+	Sum  uint32 `json:"crc32c"` // of the list: tells rubbish from a list
+}
+
+// copied is a list as it was read from Redis, and what stood beside it.
+type copied struct {
+	list   edge.CachedList
+	beside string
+}
+
+// looking is the errand of readers. It brings an entry.
+type looking struct{ cache *ListCache }
+
+// pack names the list that this process has a copy of: it is not sent again.
+func (l looking) pack(int) cargo {
+	kept := l.cache.kept.Load()
+	if kept == nil {
+		kept = &copied{}
+	}
+	return cargo{
+		script: lookScript,
+		keys:   l.cache.keys,
+		args:   []any{rand.Text(), kept.beside, len(kept.list.Body)},
+		unpack: func(reply *goredis.Cmd) (any, error) { return l.unpack(reply, kept) },
+	}
+}
+
+func (l looking) unpack(reply *goredis.Cmd, kept *copied) (any, error) {
+	values, err := reply.Slice()
+	if err == nil && len(values) != 4 {
+		err = fmt.Errorf("the reader's script returned %d values", len(values))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if removed, _ := values[1].(int64); removed > 0 {
+		l.cache.rubbish(errors.New("a key held another type"))
+	}
+	var found entry
+	found.generation, _ = values[0].(string)
+	switch body := values[2].(type) {
+	case int64: // still the one that is kept
+		found.list = kept.list
+	case string:
+		next, _ := values[3].(string)
+		list, err := read(body, next)
+		if err != nil {
+			l.cache.rubbish(err)
+			break
+		}
+		l.cache.kept.Store(&copied{list, next})
+		found.list = list
+	}
+	return found, nil
+}
+
+// read puts together what a filling has stored.
+func read(body, next string) (edge.CachedList, error) {
+	var meta beside
+	if err := json.Unmarshal([]byte(next), &meta); err != nil {
+		return edge.CachedList{}, fmt.Errorf("what is beside the list: %w", err)
+	}
+	list := edge.CachedList{Body: []byte(body), Link: meta.Link, ETag: meta.ETag, Hit: true}
+	if checksum(list.Body) != meta.Sum || meta.ETag == "" {
+		return edge.CachedList{}, errors.New("the list is not the one that was stored")
+	}
+	return list, nil
+}
+
+// forgetting is the errand of writers. It brings nothing.
+type forgetting struct{ cache *ListCache }
+
+func (f forgetting) pack(int) cargo {
+	return cargo{
+		script: invalidateScript,
+		keys:   f.cache.keys,
+		args:   []any{rand.Text()},
+		unpack: func(reply *goredis.Cmd) (any, error) { return nil, reply.Err() },
+	}
+}
+
+// filling is the errand of a reader who has a list for others. It brings whether
+// the list was stored. As a pointer it is never equal to another.
+type filling struct {
+	cache      *ListCache
+	generation string
+	list       edge.CachedList
+}
+
+func (f *filling) pack(int) cargo {
+	next, _ := json.Marshal(beside{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
+	return cargo{
+		script: fillScript,
+		keys:   f.cache.keys,
+		args:   []any{f.generation, f.list.Body, next, listTTL},
+		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
+	}
+}

@@ -1,0 +1,192 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// tripTimeout is how long a caller waits for Redis: less than 50 ms, so that what
+// else it does fits in.
+const tripTimeout = 40 * time.Millisecond
+
+// Shuttle carries what callers want of Redis there and back. Those who come
+// while a trip is under way share the next one, and those who want the same share
+// one script: under load a caller costs a fraction of a round trip. Nobody is
+// answered by a trip that had left before he came.
+//
+// When a trip is not answered, callers are turned away at once until Redis
+// answers again, so that only those who waited for that trip have lost time.
+type Shuttle struct {
+	client  goredis.UniversalClient
+	timeout time.Duration
+	breaker breaker
+
+	mu    sync.Mutex
+	next  *trip // nil when nobody waits
+	under bool  // a trip is under way
+}
+
+// NewShuttle returns a shuttle to the Redis of client. It neither dials nor fails.
+func NewShuttle(client goredis.UniversalClient) *Shuttle {
+	return &Shuttle{client: client, timeout: tripTimeout, breaker: breaker{client: client}}
+}
+
+// errand is what a caller wants: a script, which a trip runs once for all whose
+// errands are equal, as == has it.
+type errand interface {
+	// pack returns what the trip takes along, for so many callers.
+	pack(callers int) cargo
+}
+
+type cargo struct {
+	script *goredis.Script
+	keys   []string
+	args   []any
+	unpack func(reply *goredis.Cmd) (any, error)
+}
+
+type trip struct {
+	parcels  map[errand]*parcel
+	deadline time.Time // of the caller who has waited longest
+	done     chan struct{}
+}
+
+// parcel is an errand on a trip.
+type parcel struct {
+	callers int
+	cargo   cargo // from the departure on
+	reply   *goredis.Cmd
+
+	value any // what unpack returned, once the trip is done
+	err   error
+}
+
+// ticket is a caller's part of a trip.
+type ticket struct {
+	trip   *trip // nil when the caller was turned away
+	parcel *parcel
+	place  int // from 0 on, tells this caller from others with the same errand
+}
+
+// carry runs the errand and returns what its unpack returned.
+func (s *Shuttle) carry(ctx context.Context, e errand) (any, error) {
+	return s.board(ctx, e).wait(ctx)
+}
+
+// wait returns what the errand brought. ctx ends the waiting, not the trip.
+func (t ticket) wait(ctx context.Context) (any, error) {
+	if t.trip == nil {
+		return nil, errAway
+	}
+	select {
+	case <-t.trip.done:
+		return t.parcel.value, t.parcel.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// board puts the errand on the next trip, which leaves after this call began.
+func (s *Shuttle) board(ctx context.Context, e errand) ticket {
+	if s.breaker.isOpen() {
+		return ticket{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == nil {
+		s.next = &trip{
+			parcels:  make(map[errand]*parcel),
+			deadline: time.Now().Add(s.timeout),
+			done:     make(chan struct{}),
+		}
+	}
+	p, shared := s.next.parcels[e]
+	if !shared {
+		p = &parcel{}
+		s.next.parcels[e] = p
+	}
+	p.callers++
+	if !s.under {
+		s.under = true
+		go s.run(context.WithoutCancel(ctx))
+	}
+	return ticket{s.next, p, p.callers - 1}
+}
+
+// run makes trips as long as somebody waits. They are nobody's own: no caller's
+// context ends one.
+func (s *Shuttle) run(ctx context.Context) {
+	for t := s.depart(); t != nil; t = s.depart() {
+		s.travel(ctx, t)
+		close(t.done)
+	}
+}
+
+// depart lets those board first who are ready to, which is where a busy server
+// gains most.
+func (s *Shuttle) depart() *trip {
+	runtime.Gosched()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.next
+	s.next, s.under = nil, t != nil
+	return t
+}
+
+// travel makes a trip. A script that Redis does not know is sent once more, as text.
+func (s *Shuttle) travel(ctx context.Context, t *trip) {
+	if s.breaker.isOpen() {
+		for _, p := range t.parcels {
+			p.err = errAway
+		}
+		return
+	}
+	bounded, cancel := context.WithDeadline(ctx, t.deadline)
+	defer cancel()
+	all := make([]*parcel, 0, len(t.parcels))
+	for e, p := range t.parcels {
+		p.cargo = e.pack(p.callers)
+		all = append(all, p)
+	}
+	s.send(bounded, all, (*goredis.Script).EvalSha)
+	if unknown := slices.DeleteFunc(slices.Clone(all), (*parcel).wasRun); len(unknown) > 0 {
+		s.send(bounded, unknown, (*goredis.Script).Eval)
+	}
+	var silence error
+	for _, p := range all {
+		p.value, p.err = p.cargo.unpack(p.reply)
+		if err := unanswered(p.reply); err != nil {
+			silence = err
+		}
+	}
+	s.breaker.note(ctx, silence)
+}
+
+func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }
+
+type sending func(*goredis.Script, context.Context, goredis.Scripter, []string, ...any) *goredis.Cmd
+
+// send makes one round trip. What went wrong is in the replies.
+func (s *Shuttle) send(ctx context.Context, parcels []*parcel, by sending) {
+	pipe := s.client.Pipeline()
+	for _, p := range parcels {
+		p.reply = by(p.cargo.script, ctx, pipe, p.cargo.keys, p.cargo.args...)
+	}
+	_, _ = pipe.Exec(ctx)
+}
+
+// unanswered is the error of a call to which Redis said nothing. What it refuses
+// it refuses at once, and nobody has to be kept from asking.
+func unanswered(reply *goredis.Cmd) error {
+	var refused goredis.Error
+	if err := reply.Err(); !errors.As(err, &refused) {
+		return err
+	}
+	return nil
+}
