@@ -5,6 +5,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -90,7 +91,11 @@ func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
 		return nil, refusal("too many are searching right now; try again").Because(ctx.Err())
 	}
 	defer func() { <-s.searching }()
-	return s.Store.List(ctx, q)
+	tasks, err := s.Store.List(ctx, q)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, refusal("the search did not end in time; narrow it by done or after, or try again").Because(err)
+	}
+	return tasks, err
 }
 
 // through works while it holds a place in each of the shares, the narrowest of

@@ -193,3 +193,16 @@ func TestASearchWaitsForItsTurnAndNoLongerThanItsDeadline(t *testing.T) {
 		}
 	})
 }
+
+func TestASearchThatDoesNotEndInTimeSaysWhatToTry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		refusal := fault.Of(requests["search"](ctx, c.store))
+		if refusal.Kind != fault.Unavailable || refusal.RetryAfter <= 0 || !strings.Contains(refusal.Message, "narrow it") {
+			t.Errorf("the search got %v", refusal)
+		}
+	})
+}
