@@ -126,17 +126,20 @@ type outcome struct {
 func drive(ctx context.Context, rate int, ask func(context.Context) error) *outcome {
 	o := &outcome{}
 	var asked sync.WaitGroup
+	begun, sent := time.Now(), 0
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
+		for due := int(time.Since(begun).Seconds() * float64(rate)); sent < due; sent++ {
 			asked.Go(func() {
 				begun := time.Now()
 				err := ask(context.WithoutCancel(ctx))
 				o.note(time.Since(begun), err)
 			})
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
 		}
 	}
 	asked.Wait()

@@ -29,6 +29,7 @@ func TestRollingRestartsGoUnnoticed(t *testing.T) {
 	ctx, finish := context.WithCancel(t.Context())
 	defer finish()
 	outcomes := make(chan *outcome, 1)
+	begun := time.Now()
 	go func() { outcomes <- drive(ctx, rate, users.something) }()
 	for range rounds {
 		for _, r := range replicas {
@@ -47,7 +48,7 @@ func TestRollingRestartsGoUnnoticed(t *testing.T) {
 	finish()
 	o := <-outcomes
 	o.report(t)
-	t.Logf("%d requests, %d answered otherwise than 2xx", len(o.took), len(o.failed))
+	t.Logf("%d requests, %.0f/s, %d answered otherwise than 2xx", len(o.took), float64(len(o.took))/time.Since(begun).Seconds(), len(o.failed))
 }
 
 // hang sends the beginning of a body, and no more, until the test ends.
