@@ -73,6 +73,11 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	return through(func() (int64, error) { return s.Store.Count(ctx, done) }, s.reads, s.all)
 }
 
+// History returns the task's events, or a refusal.
+func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
+	return through(func() ([]task.Event, error) { return s.Store.History(ctx, id, after, limit) }, s.reads, s.all)
+}
+
 // Create stores a task, or refuses to.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
 	return through(func() (task.Task, error) { return s.Store.Create(ctx, e, key) }, s.all)

@@ -120,6 +120,22 @@ func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb
 	return &pb.DeleteTaskResponse{}, nil
 }
 
+// ListTaskEvents returns a page of what happened to a task, oldest first.
+func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
+	events, more, err := s.tasks.History(ctx, req.GetId(), task.Page{After: req.GetAfter(), Limit: int(req.GetLimit())})
+	if err != nil {
+		return nil, err
+	}
+	answer := &pb.ListTaskEventsResponse{Events: make([]*pb.TaskEvent, len(events))}
+	for i, e := range events {
+		answer.Events[i] = eventMessage(e)
+	}
+	if more {
+		answer.NextAfter = events[len(events)-1].Task.Version
+	}
+	return answer, nil
+}
+
 // WatchTasks sends changes as they happen. The header goes out when the watch has
 // begun: what happens after a client has received it is in the stream.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
@@ -134,12 +150,9 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		if err != nil {
 			return err
 		}
-		err := stream.Send(&pb.TaskEvent{
-			EventType:   string(a.Event.Type),
-			Task:        message(a.Event.Task),
-			ResumeToken: strconv.FormatInt(a.Seq, 10),
-		})
-		if err != nil {
+		event := eventMessage(a.Event)
+		event.ResumeToken = strconv.FormatInt(a.Seq, 10)
+		if err := stream.Send(event); err != nil {
 			return err
 		}
 	}

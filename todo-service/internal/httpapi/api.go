@@ -50,6 +50,7 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) htt
 	mux.Handle("PATCH /tasks/{id}", handler(a.change))
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
+	mux.Handle("GET /tasks/{id}/events", handler(a.history))
 	return limited(exact(httpserver.Routes(mux)), limiter, peers)
 }
 

@@ -119,7 +119,7 @@ func (s *service) state(t testing.TB) string {
 	}
 	var events []task.Event
 	for id := range int64(3) {
-		history, err := s.store.History(t.Context(), id+1)
+		history, err := s.store.History(t.Context(), id+1, 0, task.MaxLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
