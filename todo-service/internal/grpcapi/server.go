@@ -150,6 +150,9 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		if err != nil {
 			return err
 		}
+		if a.Bookmark() {
+			continue
+		}
 		event := eventMessage(a.Event)
 		event.ResumeToken = strconv.FormatInt(a.Seq, 10)
 		if err := stream.Send(event); err != nil {

@@ -35,14 +35,15 @@ type Peers interface {
 }
 
 type api struct {
-	tasks *task.Service
-	lists ListCache
+	tasks   *task.Service
+	lists   ListCache
+	watcher Watcher
 }
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
-func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) http.Handler {
-	a := &api{tasks: tasks, lists: lists}
+func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, watcher Watcher) http.Handler {
+	a := &api{tasks: tasks, lists: lists, watcher: watcher}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))
 	mux.Handle("POST /tasks", handler(a.create))
@@ -51,6 +52,7 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) htt
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
 	mux.Handle("GET /tasks/{id}/events", handler(a.history))
+	mux.Handle("GET /events", handler(a.watch))
 	return limited(exact(httpserver.Routes(mux)), limiter, peers)
 }
 

@@ -153,7 +153,7 @@ func badRoutes() []badInput {
 		get("other letters", "/Tasks", 404, ""),
 		method("PUT", "/tasks", list), method("DELETE", "/tasks", list), method("OPTIONS", "/tasks", list), method("BREW", "/tasks", list), method("TRACE", "/tasks", list),
 		method("POST", "/tasks/1", one), method("PUT", "/tasks/1", one), method("OPTIONS", "/tasks/1", one),
-		method("POST", "/tasks/1/events", events), method("DELETE", "/tasks/1/events", events),
+		method("POST", "/events", events), method("DELETE", "/events", events), method("POST", "/tasks/1/events", events), method("DELETE", "/tasks/1/events", events),
 		method("GET", "/tasks/1/done", done), method("POST", "/tasks/1/done", done), method("DELETE", "/tasks/1/done", done),
 	}
 }

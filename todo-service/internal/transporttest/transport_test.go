@@ -74,7 +74,7 @@ var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{})
+	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{}, nil)
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
