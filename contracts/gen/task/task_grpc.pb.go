@@ -72,9 +72,13 @@ type TaskServiceClient interface {
 	CompleteTask(ctx context.Context, in *CompleteTaskRequest, opts ...grpc.CallOption) (*CompleteTaskResponse, error)
 	// WatchTasks sends every change as it happens, one task's changes in their
 	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed.
+	// error; call again with the last resume_token and no change is missed. The
+	// response header comes when the watch has begun, and its resume-token is the
+	// token for as long as no change was received.
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
+	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
+	// nothing for some seconds.
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TaskEvent], error)
 	// UpdateTask changes the fields that update_mask names, or else those that are
 	// present, and leaves the others as they are. One call makes one change and
@@ -233,9 +237,13 @@ type TaskServiceServer interface {
 	CompleteTask(context.Context, *CompleteTaskRequest) (*CompleteTaskResponse, error)
 	// WatchTasks sends every change as it happens, one task's changes in their
 	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed.
+	// error; call again with the last resume_token and no change is missed. The
+	// response header comes when the watch has begun, and its resume-token is the
+	// token for as long as no change was received.
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
+	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
+	// nothing for some seconds.
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[TaskEvent]) error
 	// UpdateTask changes the fields that update_mask names, or else those that are
 	// present, and leaves the others as they are. One call makes one change and
