@@ -2,6 +2,7 @@ package grpcserver_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestAClientThatReadsSlowlyIsLeftAlone(t *testing.T) {
 		}
 	}
 	leave()
-	if got := <-ended; status.Code(got.err) != codes.Canceled && got.err != context.Canceled {
+	if got := <-ended; status.Code(got.err) != codes.Canceled && !errors.Is(got.err, context.Canceled) {
 		t.Errorf("it ended with %v", got.err)
 	}
 }
