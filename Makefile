@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants bench-events load
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events load
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,8 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 
 load: $(DEVSTACK) ## Rolling restarts, 5,000 slow senders and a soak of 50,000 tasks, in full
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load
+prove-watch: $(DEVSTACK) ## 100 watchers miss nothing, while subscriptions are cut and servers killed
+	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service prove-watch
 
 prove: $(PROVE) ## Kill, freeze and cut the running system, and prove its promises (CHANGES=200000 for the long run, SEED, SCENARIO)
 	@exec $(PROVE) $(if $(CHANGES),--changes=$(CHANGES)) $(if $(SEED),--seed=$(SEED)) $(if $(SCENARIO),--scenario=$(SCENARIO))

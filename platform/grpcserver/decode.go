@@ -26,6 +26,13 @@ type envelope struct {
 
 type codec struct{ encoding.CodecV2 }
 
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if p, ok := v.(*paced); ok {
+		return p.marshal()
+	}
+	return c.CodecV2.Marshal(v)
+}
+
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if e, ok := v.(*envelope); ok {
 		if err := c.CodecV2.Unmarshal(data, e.message); err != nil {

@@ -71,6 +71,8 @@ type running struct {
 	log bytes.Buffer
 }
 
+var insecurely = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+
 type option func(*grpcserver.Config, *grpcserver.Telemetry)
 
 func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...option) *running {
@@ -90,7 +92,7 @@ func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grp
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stop = cancel
 	go func() { r.ended <- r.Run(ctx) }()
-	if r.conn, err = grpc.NewClient(r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+	if r.conn, err = grpc.NewClient(r.Addr(), insecurely...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -32,8 +32,9 @@ type Telemetry struct {
 }
 
 // Instrument wraps h: each request gets an id (the client's X-Request-Id when
-// that is a safe token), a span, and cfg.RequestTimeout as deadline; each is
-// logged and counted in http_requests_total{route,method,code} and
+// that is a safe token), a span, and cfg.RequestTimeout as deadline (unless a
+// Stream answers it); each is logged and counted when it is over, in
+// http_requests_total{route,method,code} and
 // http_request_duration_seconds{route,method}; a panic is logged and answered 500.
 func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	factory := promauto.With(t.Registry)
@@ -65,10 +66,14 @@ type instrumented struct {
 
 // exchange is what the inside of a request tells Instrument about it.
 type exchange struct {
-	start time.Time
-	route string // the pattern that matched
-	err   error  // what WriteProblem answered
+	start  time.Time
+	client context.Context // ends when the client leaves, and has no deadline
+	route  string          // the pattern that matched
+	err    error           // what WriteProblem answered, or what ended a Stream
 }
+
+// whenLeft calls f once the client has left or was answered.
+func (e *exchange) whenLeft(f func()) { context.AfterFunc(e.client, f) }
 
 type exchangeKey struct{}
 
@@ -76,11 +81,12 @@ func exchangeOf(ctx context.Context) *exchange {
 	if e, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		return e
 	}
-	return &exchange{}
+	return &exchange{client: ctx}
 }
 
 func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	client, seen := r.Context(), &exchange{start: time.Now()}
+	client := r.Context()
+	seen := &exchange{start: time.Now(), client: client}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header()[requestIDHeader] = []string{id}
 	traced, span := startSpan(client, in.tracer, r.Header)

@@ -64,8 +64,8 @@ type Server struct {
 }
 
 // Listen binds cfg.Addr at once; Run serves h on it. Where there is a
-// RequestTimeout, a client has ReadTimeout more to take the answer; a handler that
-// streams sets its own write deadlines with http.ResponseController.
+// RequestTimeout, a client has ReadTimeout more to take the answer; a Stream has
+// bounds of its own.
 func Listen(cfg Config, h http.Handler) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {

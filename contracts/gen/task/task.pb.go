@@ -598,7 +598,14 @@ type TaskEvent struct {
 	Task *Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	// The place of the event in the log. Hand it back in WatchTasksRequest to
 	// resume after this event. It is opaque: keep it, and hand it back as it is.
-	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// Empty in ListTaskEvents.
+	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// The identity of the event, a UUID, the same wherever it is announced.
+	EventId string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// When the change was made, UTC, to the microsecond.
+	Timestamp *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	// Who made the change; absent when nobody was signed in.
+	UserId        *int64 `protobuf:"varint,6,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -652,6 +659,27 @@ func (x *TaskEvent) GetResumeToken() string {
 		return x.ResumeToken
 	}
 	return ""
+}
+
+func (x *TaskEvent) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *TaskEvent) GetTimestamp() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Timestamp
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetUserId() int64 {
+	if x != nil && x.UserId != nil {
+		return *x.UserId
+	}
+	return 0
 }
 
 // UpdateTaskRequest is a partial change.
@@ -887,6 +915,125 @@ func (*DeleteTaskResponse) Descriptor() ([]byte, []int) {
 	return file_task_proto_rawDescGZIP(), []int{14}
 }
 
+// ListTaskEventsRequest selects a page of a task's history.
+type ListTaskEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Positive.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// At most this many events, up to 1,000; 0 means 1,000.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only events whose task has a greater version; 0 for the first page.
+	After         int64 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTaskEventsRequest) Reset() {
+	*x = ListTaskEventsRequest{}
+	mi := &file_task_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTaskEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTaskEventsRequest) ProtoMessage() {}
+
+func (x *ListTaskEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTaskEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListTaskEventsRequest) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListTaskEventsRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ListTaskEventsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListTaskEventsRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+// ListTaskEventsResponse is a page of a task's history.
+type ListTaskEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, oldest first.
+	Events []*TaskEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// The after of the next page; 0 when this is the last one.
+	NextAfter     int64 `protobuf:"varint,2,opt,name=next_after,json=nextAfter,proto3" json:"next_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTaskEventsResponse) Reset() {
+	*x = ListTaskEventsResponse{}
+	mi := &file_task_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTaskEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTaskEventsResponse) ProtoMessage() {}
+
+func (x *ListTaskEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTaskEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListTaskEventsResponse) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListTaskEventsResponse) GetEvents() []*TaskEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListTaskEventsResponse) GetNextAfter() int64 {
+	if x != nil {
+		return x.NextAfter
+	}
+	return 0
+}
+
 var File_task_proto protoreflect.FileDescriptor
 
 const file_task_proto_rawDesc = "" +
@@ -929,13 +1076,18 @@ const file_task_proto_rawDesc = "" +
 	"\x04task\x18\x01 \x01(\v2\n" +
 	".task.TaskR\x04task\"6\n" +
 	"\x11WatchTasksRequest\x12!\n" +
-	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\"m\n" +
+	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\"\xec\x01\n" +
 	"\tTaskEvent\x12\x1d\n" +
 	"\n" +
 	"event_type\x18\x01 \x01(\tR\teventType\x12\x1e\n" +
 	"\x04task\x18\x02 \x01(\v2\n" +
 	".task.TaskR\x04task\x12!\n" +
-	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\"\x9a\x02\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\x12\x19\n" +
+	"\bevent_id\x18\x04 \x01(\tR\aeventId\x128\n" +
+	"\ttimestamp\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\x12\x1c\n" +
+	"\auser_id\x18\x06 \x01(\x03H\x00R\x06userId\x88\x01\x01B\n" +
+	"\n" +
+	"\b_user_id\"\x9a\x02\n" +
 	"\x11UpdateTaskRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x19\n" +
 	"\x05title\x18\x02 \x01(\tH\x00R\x05title\x88\x01\x01\x12\x1f\n" +
@@ -955,7 +1107,15 @@ const file_task_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12.\n" +
 	"\x10expected_version\x18\x02 \x01(\x03H\x00R\x0fexpectedVersion\x88\x01\x01B\x13\n" +
 	"\x11_expected_version\"\x14\n" +
-	"\x12DeleteTaskResponse2\xc7\x03\n" +
+	"\x12DeleteTaskResponse\"S\n" +
+	"\x15ListTaskEventsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\x03R\x05after\"`\n" +
+	"\x16ListTaskEventsResponse\x12'\n" +
+	"\x06events\x18\x01 \x03(\v2\x0f.task.TaskEventR\x06events\x12\x1d\n" +
+	"\n" +
+	"next_after\x18\x02 \x01(\x03R\tnextAfter2\x94\x04\n" +
 	"\vTaskService\x126\n" +
 	"\aGetTask\x12\x14.task.GetTaskRequest\x1a\x15.task.GetTaskResponse\x12<\n" +
 	"\tListTasks\x12\x16.task.ListTasksRequest\x1a\x17.task.ListTasksResponse\x12?\n" +
@@ -967,7 +1127,8 @@ const file_task_proto_rawDesc = "" +
 	"\n" +
 	"UpdateTask\x12\x17.task.UpdateTaskRequest\x1a\x18.task.UpdateTaskResponse\x12?\n" +
 	"\n" +
-	"DeleteTask\x12\x17.task.DeleteTaskRequest\x1a\x18.task.DeleteTaskResponseB*Z(example.com/todo/contracts/gen/task;taskb\x06proto3"
+	"DeleteTask\x12\x17.task.DeleteTaskRequest\x1a\x18.task.DeleteTaskResponse\x12K\n" +
+	"\x0eListTaskEvents\x12\x1b.task.ListTaskEventsRequest\x1a\x1c.task.ListTaskEventsResponseB*Z(example.com/todo/contracts/gen/task;taskb\x06proto3"
 
 var (
 	file_task_proto_rawDescOnce sync.Once
@@ -981,55 +1142,61 @@ func file_task_proto_rawDescGZIP() []byte {
 	return file_task_proto_rawDescData
 }
 
-var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_task_proto_goTypes = []any{
-	(*Task)(nil),                  // 0: task.Task
-	(*GetTaskRequest)(nil),        // 1: task.GetTaskRequest
-	(*GetTaskResponse)(nil),       // 2: task.GetTaskResponse
-	(*ListTasksRequest)(nil),      // 3: task.ListTasksRequest
-	(*ListTasksResponse)(nil),     // 4: task.ListTasksResponse
-	(*CreateTaskRequest)(nil),     // 5: task.CreateTaskRequest
-	(*CreateTaskResponse)(nil),    // 6: task.CreateTaskResponse
-	(*CompleteTaskRequest)(nil),   // 7: task.CompleteTaskRequest
-	(*CompleteTaskResponse)(nil),  // 8: task.CompleteTaskResponse
-	(*WatchTasksRequest)(nil),     // 9: task.WatchTasksRequest
-	(*TaskEvent)(nil),             // 10: task.TaskEvent
-	(*UpdateTaskRequest)(nil),     // 11: task.UpdateTaskRequest
-	(*UpdateTaskResponse)(nil),    // 12: task.UpdateTaskResponse
-	(*DeleteTaskRequest)(nil),     // 13: task.DeleteTaskRequest
-	(*DeleteTaskResponse)(nil),    // 14: task.DeleteTaskResponse
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 16: google.protobuf.FieldMask
+	(*Task)(nil),                   // 0: task.Task
+	(*GetTaskRequest)(nil),         // 1: task.GetTaskRequest
+	(*GetTaskResponse)(nil),        // 2: task.GetTaskResponse
+	(*ListTasksRequest)(nil),       // 3: task.ListTasksRequest
+	(*ListTasksResponse)(nil),      // 4: task.ListTasksResponse
+	(*CreateTaskRequest)(nil),      // 5: task.CreateTaskRequest
+	(*CreateTaskResponse)(nil),     // 6: task.CreateTaskResponse
+	(*CompleteTaskRequest)(nil),    // 7: task.CompleteTaskRequest
+	(*CompleteTaskResponse)(nil),   // 8: task.CompleteTaskResponse
+	(*WatchTasksRequest)(nil),      // 9: task.WatchTasksRequest
+	(*TaskEvent)(nil),              // 10: task.TaskEvent
+	(*UpdateTaskRequest)(nil),      // 11: task.UpdateTaskRequest
+	(*UpdateTaskResponse)(nil),     // 12: task.UpdateTaskResponse
+	(*DeleteTaskRequest)(nil),      // 13: task.DeleteTaskRequest
+	(*DeleteTaskResponse)(nil),     // 14: task.DeleteTaskResponse
+	(*ListTaskEventsRequest)(nil),  // 15: task.ListTaskEventsRequest
+	(*ListTaskEventsResponse)(nil), // 16: task.ListTaskEventsResponse
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),  // 18: google.protobuf.FieldMask
 }
 var file_task_proto_depIdxs = []int32{
-	15, // 0: task.Task.created_at:type_name -> google.protobuf.Timestamp
-	15, // 1: task.Task.completed_at:type_name -> google.protobuf.Timestamp
+	17, // 0: task.Task.created_at:type_name -> google.protobuf.Timestamp
+	17, // 1: task.Task.completed_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: task.GetTaskResponse.task:type_name -> task.Task
 	0,  // 3: task.ListTasksResponse.tasks:type_name -> task.Task
 	0,  // 4: task.CreateTaskResponse.task:type_name -> task.Task
 	0,  // 5: task.CompleteTaskResponse.task:type_name -> task.Task
 	0,  // 6: task.TaskEvent.task:type_name -> task.Task
-	16, // 7: task.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 8: task.UpdateTaskResponse.task:type_name -> task.Task
-	1,  // 9: task.TaskService.GetTask:input_type -> task.GetTaskRequest
-	3,  // 10: task.TaskService.ListTasks:input_type -> task.ListTasksRequest
-	5,  // 11: task.TaskService.CreateTask:input_type -> task.CreateTaskRequest
-	7,  // 12: task.TaskService.CompleteTask:input_type -> task.CompleteTaskRequest
-	9,  // 13: task.TaskService.WatchTasks:input_type -> task.WatchTasksRequest
-	11, // 14: task.TaskService.UpdateTask:input_type -> task.UpdateTaskRequest
-	13, // 15: task.TaskService.DeleteTask:input_type -> task.DeleteTaskRequest
-	2,  // 16: task.TaskService.GetTask:output_type -> task.GetTaskResponse
-	4,  // 17: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
-	6,  // 18: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
-	8,  // 19: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
-	10, // 20: task.TaskService.WatchTasks:output_type -> task.TaskEvent
-	12, // 21: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
-	14, // 22: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
-	16, // [16:23] is the sub-list for method output_type
-	9,  // [9:16] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 7: task.TaskEvent.timestamp:type_name -> google.protobuf.Timestamp
+	18, // 8: task.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 9: task.UpdateTaskResponse.task:type_name -> task.Task
+	10, // 10: task.ListTaskEventsResponse.events:type_name -> task.TaskEvent
+	1,  // 11: task.TaskService.GetTask:input_type -> task.GetTaskRequest
+	3,  // 12: task.TaskService.ListTasks:input_type -> task.ListTasksRequest
+	5,  // 13: task.TaskService.CreateTask:input_type -> task.CreateTaskRequest
+	7,  // 14: task.TaskService.CompleteTask:input_type -> task.CompleteTaskRequest
+	9,  // 15: task.TaskService.WatchTasks:input_type -> task.WatchTasksRequest
+	11, // 16: task.TaskService.UpdateTask:input_type -> task.UpdateTaskRequest
+	13, // 17: task.TaskService.DeleteTask:input_type -> task.DeleteTaskRequest
+	15, // 18: task.TaskService.ListTaskEvents:input_type -> task.ListTaskEventsRequest
+	2,  // 19: task.TaskService.GetTask:output_type -> task.GetTaskResponse
+	4,  // 20: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
+	6,  // 21: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
+	8,  // 22: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
+	10, // 23: task.TaskService.WatchTasks:output_type -> task.TaskEvent
+	12, // 24: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
+	14, // 25: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
+	16, // 26: task.TaskService.ListTaskEvents:output_type -> task.ListTaskEventsResponse
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_task_proto_init() }
@@ -1038,6 +1205,7 @@ func file_task_proto_init() {
 		return
 	}
 	file_task_proto_msgTypes[7].OneofWrappers = []any{}
+	file_task_proto_msgTypes[10].OneofWrappers = []any{}
 	file_task_proto_msgTypes[11].OneofWrappers = []any{}
 	file_task_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
@@ -1046,7 +1214,7 @@ func file_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_task_proto_rawDesc), len(file_task_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,13 +23,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TaskService_GetTask_FullMethodName      = "/task.TaskService/GetTask"
-	TaskService_ListTasks_FullMethodName    = "/task.TaskService/ListTasks"
-	TaskService_CreateTask_FullMethodName   = "/task.TaskService/CreateTask"
-	TaskService_CompleteTask_FullMethodName = "/task.TaskService/CompleteTask"
-	TaskService_WatchTasks_FullMethodName   = "/task.TaskService/WatchTasks"
-	TaskService_UpdateTask_FullMethodName   = "/task.TaskService/UpdateTask"
-	TaskService_DeleteTask_FullMethodName   = "/task.TaskService/DeleteTask"
+	TaskService_GetTask_FullMethodName        = "/task.TaskService/GetTask"
+	TaskService_ListTasks_FullMethodName      = "/task.TaskService/ListTasks"
+	TaskService_CreateTask_FullMethodName     = "/task.TaskService/CreateTask"
+	TaskService_CompleteTask_FullMethodName   = "/task.TaskService/CompleteTask"
+	TaskService_WatchTasks_FullMethodName     = "/task.TaskService/WatchTasks"
+	TaskService_UpdateTask_FullMethodName     = "/task.TaskService/UpdateTask"
+	TaskService_DeleteTask_FullMethodName     = "/task.TaskService/DeleteTask"
+	TaskService_ListTaskEvents_FullMethodName = "/task.TaskService/ListTaskEvents"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -71,9 +72,13 @@ type TaskServiceClient interface {
 	CompleteTask(ctx context.Context, in *CompleteTaskRequest, opts ...grpc.CallOption) (*CompleteTaskResponse, error)
 	// WatchTasks sends every change as it happens, one task's changes in their
 	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed.
+	// error; call again with the last resume_token and no change is missed. The
+	// response header comes when the watch has begun, and its resume-token is the
+	// token for as long as no change was received.
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
+	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
+	// nothing for some seconds.
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TaskEvent], error)
 	// UpdateTask changes the fields that update_mask names, or else those that are
 	// present, and leaves the others as they are. One call makes one change and
@@ -87,6 +92,13 @@ type TaskServiceClient interface {
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
+	// ListTaskEvents returns one page of what happened to a task, oldest first.
+	// A deleted task keeps its history. Where the service purges old events they
+	// are missing from it.
+	// INVALID_ARGUMENT: limit or after is out of range.
+	// NOT_FOUND: there never was a task with this id, or it was deleted and all
+	// its events were purged.
+	ListTaskEvents(ctx context.Context, in *ListTaskEventsRequest, opts ...grpc.CallOption) (*ListTaskEventsResponse, error)
 }
 
 type taskServiceClient struct {
@@ -176,6 +188,16 @@ func (c *taskServiceClient) DeleteTask(ctx context.Context, in *DeleteTaskReques
 	return out, nil
 }
 
+func (c *taskServiceClient) ListTaskEvents(ctx context.Context, in *ListTaskEventsRequest, opts ...grpc.CallOption) (*ListTaskEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTaskEventsResponse)
+	err := c.cc.Invoke(ctx, TaskService_ListTaskEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
@@ -215,9 +237,13 @@ type TaskServiceServer interface {
 	CompleteTask(context.Context, *CompleteTaskRequest) (*CompleteTaskResponse, error)
 	// WatchTasks sends every change as it happens, one task's changes in their
 	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed.
+	// error; call again with the last resume_token and no change is missed. The
+	// response header comes when the watch has begun, and its resume-token is the
+	// token for as long as no change was received.
 	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
 	// without a token, then list the tasks.
+	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
+	// nothing for some seconds.
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[TaskEvent]) error
 	// UpdateTask changes the fields that update_mask names, or else those that are
 	// present, and leaves the others as they are. One call makes one change and
@@ -231,6 +257,13 @@ type TaskServiceServer interface {
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
+	// ListTaskEvents returns one page of what happened to a task, oldest first.
+	// A deleted task keeps its history. Where the service purges old events they
+	// are missing from it.
+	// INVALID_ARGUMENT: limit or after is out of range.
+	// NOT_FOUND: there never was a task with this id, or it was deleted and all
+	// its events were purged.
+	ListTaskEvents(context.Context, *ListTaskEventsRequest) (*ListTaskEventsResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
 
@@ -261,6 +294,9 @@ func (UnimplementedTaskServiceServer) UpdateTask(context.Context, *UpdateTaskReq
 }
 func (UnimplementedTaskServiceServer) DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteTask not implemented")
+}
+func (UnimplementedTaskServiceServer) ListTaskEvents(context.Context, *ListTaskEventsRequest) (*ListTaskEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTaskEvents not implemented")
 }
 func (UnimplementedTaskServiceServer) mustEmbedUnimplementedTaskServiceServer() {}
 func (UnimplementedTaskServiceServer) testEmbeddedByValue()                     {}
@@ -402,6 +438,24 @@ func _TaskService_DeleteTask_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_ListTaskEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTaskEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).ListTaskEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_ListTaskEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).ListTaskEvents(ctx, req.(*ListTaskEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TaskService_ServiceDesc is the grpc.ServiceDesc for TaskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -432,6 +486,10 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteTask",
 			Handler:    _TaskService_DeleteTask_Handler,
+		},
+		{
+			MethodName: "ListTaskEvents",
+			Handler:    _TaskService_ListTaskEvents_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

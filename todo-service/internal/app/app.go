@@ -82,11 +82,11 @@ func Run(ctx context.Context, cfg Config) error {
 		relay.Wake()
 		_ = lists.Invalidate(ctx) // counted there; the live feed invalidates again
 	})
-	hub := watch.NewHub(feed, store, log, registry)
+	hub := watch.NewHub(cfg.Watch, feed, store, log, registry)
 	peers := peer.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(tasks, lists, limiter, peers), cfg.HTTP, telemetry))
+	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(tasks, lists, limiter, peers, hub), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}

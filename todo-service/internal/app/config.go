@@ -15,6 +15,7 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 // name is what the service is called in logs, metrics, traces and headers.
@@ -31,6 +32,7 @@ type Config struct {
 	Kafka          kafka.Config      `config:"kafka"`
 	RateLimit      RateLimitConfig   `config:"rate_limit"`
 	Outbox         OutboxConfig      `config:"outbox"`
+	Watch          watch.Config      `config:"watch"`
 	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
 	MaxInFlight    int               `config:"max_in_flight"` // requests that may work on the database at once
 	DrainWait      time.Duration     `config:"drain_wait"`
@@ -111,6 +113,7 @@ func Defaults() Config {
 		RedisCache:  RedisCacheConfig{cache},
 		Kafka:       kafka.Defaults(name),
 		RateLimit:   RateLimitConfig{Requests: 60, Window: time.Minute},
+		Watch:       watch.Config{MaxWatchers: 10_000},
 		MaxInFlight: 1024,
 		DrainWait:   3 * time.Second,
 		Log:         logging.Config{Format: "auto"},

@@ -31,6 +31,7 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 		{"DRAIN_WAIT=-1s"},
 		{"MAX_IN_FLIGHT=7"},
 		{"KAFKA_PARTITIONS=0"},
+		{"WATCH_MAX_WATCHERS=0"},
 		{"REDIS_CACHE_ADDR=cache"},
 		{"REDIS_CACHE_ADDR=cache:6379", "REDIS_CACHE_POOL_SIZE=0"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +19,8 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// A service that is told to stop has an open stream and a request that hangs in
-// the database: neither keeps it, and both clients learn what to do.
+// A service that is told to stop has open streams and a request that hangs in
+// the database: neither keeps it, and all clients learn what to do.
 func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) {
 	t.Parallel()
 	dsn := migrated(t)
@@ -31,6 +32,11 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 	await(t, "ready", func() bool { return answered(ready) == http.StatusOK })
 
 	stream := watching(t, cfg.GRPC.Addr)
+	events, err := http.Get("http://" + cfg.HTTP.Addr + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Body.Close()
 	db := open(t, dsn)
 	lock := db.MustBegin()
 	defer lock.Rollback()
@@ -57,7 +63,10 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 	if took := time.Since(begun); took > 8*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
-	_, err := stream.Recv()
+	if said, err := io.ReadAll(events.Body); err != nil || !regexp.MustCompile(`: .*resume.*\nretry: \d+\nid: 0\n\n$`).Match(said) {
+		t.Errorf("the stream of events ended with %q, error %v", said, err)
+	}
+	_, err = stream.Recv()
 	if told := status.Convert(err); told.Code() != codes.Unavailable || !strings.Contains(told.Message(), "resume with the token") {
 		t.Errorf("the watcher was told: %v", err)
 	}

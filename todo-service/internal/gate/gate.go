@@ -30,7 +30,7 @@ type Config struct {
 // every task there is. So few of them are let in, and fewer read at once, that
 // they leave room and connections to everybody else.
 type Store struct {
-	task.Store
+	inside               task.Store // not embedded: a new method must come by here
 	all, reads, searches *share
 	searching            chan struct{}
 }
@@ -42,7 +42,7 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 		Help: "Requests refused because too many were being worked on, by kind.",
 	}, []string{"kind"})
 	s := &Store{
-		Store:     store,
+		inside:    store,
 		all:       newShare(cfg.InFlight, refused.WithLabelValues("write")),
 		reads:     newShare(cfg.InFlight-cfg.InFlight/4, refused.WithLabelValues("read")),
 		searches:  newShare(max(1, cfg.InFlight/8), refused.WithLabelValues("search")),
@@ -57,31 +57,36 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 
 // Get returns the task, or a refusal.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.Store.Get(ctx, id) }, s.reads, s.all)
+	return through(func() (task.Task, error) { return s.inside.Get(ctx, id) }, s.reads, s.all)
 }
 
 // List returns the selected tasks, or a refusal. A search waits for its turn, for
 // as long as ctx lets it.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return through(func() ([]task.Task, error) { return s.Store.List(ctx, q) }, s.reads, s.all)
+		return through(func() ([]task.Task, error) { return s.inside.List(ctx, q) }, s.reads, s.all)
 	}
 	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.searches, s.reads, s.all)
 }
 
 // Count returns the number of tasks, or a refusal.
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return through(func() (int64, error) { return s.Store.Count(ctx, done) }, s.reads, s.all)
+	return through(func() (int64, error) { return s.inside.Count(ctx, done) }, s.reads, s.all)
+}
+
+// History returns the task's events, or a refusal.
+func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
+	return through(func() ([]task.Event, error) { return s.inside.History(ctx, id, after, limit) }, s.reads, s.all)
 }
 
 // Create stores a task, or refuses to.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.Store.Create(ctx, e, key) }, s.all)
+	return through(func() (task.Task, error) { return s.inside.Create(ctx, e, key) }, s.all)
 }
 
 // Update changes a task, or refuses to.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.Store.Update(ctx, id, change) }, s.all)
+	return through(func() (task.Task, error) { return s.inside.Update(ctx, id, change) }, s.all)
 }
 
 func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
@@ -91,7 +96,7 @@ func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
 		return nil, refusal("too many are searching right now; try again").Because(ctx.Err())
 	}
 	defer func() { <-s.searching }()
-	tasks, err := s.Store.List(ctx, q)
+	tasks, err := s.inside.List(ctx, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, refusal("the search did not end in time; narrow it by done or after, or try again").Because(err)
 	}

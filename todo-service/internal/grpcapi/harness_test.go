@@ -62,7 +62,10 @@ func newServiceOver(t testing.TB, store task.Store) *service {
 	return s
 }
 
-// watcher delivers what it holds, then ends with err, or with its context.
+// place is where every watch begins.
+const place = 40
+
+// watcher delivers what it holds behind a bookmark, then ends with err, or with its context.
 type watcher struct {
 	log   []task.Announcement
 	err   error
@@ -72,6 +75,9 @@ type watcher struct {
 func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	w.token = token
 	return func(yield func(task.Announcement, error) bool) {
+		if !yield(task.Announcement{Seq: place}, nil) {
+			return
+		}
 		for _, a := range w.log {
 			if !yield(a, nil) {
 				return

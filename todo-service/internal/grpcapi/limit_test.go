@@ -1,6 +1,7 @@
 package grpcapi_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestEachCallIsCountedOnceByClientAddress(t *testing.T) {
 func TestAStreamIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	s.watcher.log = make([]task.Announcement, 100)
+	s.watcher.log = slices.Repeat([]task.Announcement{{Seq: 1, Event: task.Event{Type: task.Updated}}}, 100)
 	stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
 	if err != nil {
 		t.Fatal(err)

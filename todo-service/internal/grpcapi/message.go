@@ -7,6 +7,16 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+func eventMessage(e task.Event) *pb.TaskEvent {
+	return &pb.TaskEvent{
+		EventType: string(e.Type),
+		Task:      message(e.Task),
+		EventId:   e.ID,
+		Timestamp: timestamppb.New(e.At),
+		UserId:    e.UserID,
+	}
+}
+
 func message(t task.Task) *pb.Task {
 	m := &pb.Task{
 		Id:        t.ID,

@@ -5,9 +5,7 @@ package grpcapi
 
 import (
 	"context"
-	"iter"
 	"math"
-	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -15,15 +13,6 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/todo-service/internal/task"
 )
-
-// Watcher follows the log of changes. Watch returns every announcement behind the
-// place that token names, in order, until ctx ends; an empty token means what
-// comes once Watch has returned. What is no token is refused (fault.Invalid), and
-// so is one that is no place in the log (fault.Gone). The sequence ends with the
-// error that ended it.
-type Watcher interface {
-	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
-}
 
 // Server is the gRPC service TaskService.
 type Server struct {
@@ -120,28 +109,18 @@ func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb
 	return &pb.DeleteTaskResponse{}, nil
 }
 
-// WatchTasks sends changes as they happen. The header goes out when the watch has
-// begun: what happens after a client has received it is in the stream.
-func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
-	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
+// ListTaskEvents returns a page of what happened to a task, oldest first.
+func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
+	events, more, err := s.tasks.History(ctx, req.GetId(), task.Page{After: req.GetAfter(), Limit: int(req.GetLimit())})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := stream.SendHeader(nil); err != nil {
-		return err
+	answer := &pb.ListTaskEventsResponse{Events: make([]*pb.TaskEvent, len(events))}
+	for i, e := range events {
+		answer.Events[i] = eventMessage(e)
 	}
-	for a, err := range changes {
-		if err != nil {
-			return err
-		}
-		err := stream.Send(&pb.TaskEvent{
-			EventType:   string(a.Event.Type),
-			Task:        message(a.Event.Task),
-			ResumeToken: strconv.FormatInt(a.Seq, 10),
-		})
-		if err != nil {
-			return err
-		}
+	if more {
+		answer.NextAfter = events[len(events)-1].Task.Version
 	}
-	return nil
+	return answer, nil
 }

@@ -99,8 +99,9 @@ func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
 	completed := created
 	completed.Done, completed.Version, completed.CompletedAt = true, 2, ptr(start.Add(time.Second))
 	s.watcher.log = []task.Announcement{
-		{Seq: 41, Event: task.Event{Type: task.Created, Task: created}},
-		{Seq: math.MaxInt64, Event: task.Event{Type: task.Completed, Task: completed}},
+		{Seq: 41, Event: task.Event{ID: "e41", Type: task.Created, Task: created, At: start}},
+		{Seq: 41}, // a bookmark
+		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: ptr(int64(7))}},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -109,10 +110,10 @@ func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []*pb.TaskEvent{
-		{EventType: "task.created", ResumeToken: "41", Task: &pb.Task{
+		{EventType: "task.created", ResumeToken: "41", EventId: "e41", Timestamp: timestamppb.New(start), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, CreatedAt: timestamppb.New(start), Version: 1,
 		}},
-		{EventType: "task.completed", ResumeToken: "9223372036854775807", Task: &pb.Task{
+		{EventType: "task.completed", ResumeToken: "9223372036854775807", EventId: "last", Timestamp: timestamppb.New(start.Add(time.Second)), UserId: ptr(int64(7)), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, Done: true, CreatedAt: timestamppb.New(start), CompletedAt: timestamppb.New(start.Add(time.Second)), Version: 2,
 		}},
 	} {
@@ -139,8 +140,9 @@ func TestAWatcherLearnsThatItsWatchHasBegun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Header(); err != nil { // blocks for ever when it goes out with the first event
-		t.Error(err)
+	header, err := stream.Header() // blocks for ever when it goes out with the first event
+	if diff := cmp.Diff([]string{"40"}, header.Get("resume-token")); diff != "" || err != nil {
+		t.Errorf("error %v; resume-token (-want +got):\n%s", err, diff)
 	}
 }
 

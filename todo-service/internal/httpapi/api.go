@@ -37,14 +37,15 @@ type Peers interface {
 }
 
 type api struct {
-	tasks *task.Service
-	lists ListCache
+	tasks   *task.Service
+	lists   ListCache
+	watcher Watcher
 }
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
-func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) http.Handler {
-	a := &api{tasks: tasks, lists: lists}
+func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, watcher Watcher) http.Handler {
+	a := &api{tasks: tasks, lists: lists, watcher: watcher}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))
 	mux.Handle("POST /tasks", handler(a.create))
@@ -52,6 +53,8 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) htt
 	mux.Handle("PATCH /tasks/{id}", handler(a.change))
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
+	mux.Handle("GET /tasks/{id}/events", handler(a.history))
+	mux.Handle("GET /events", handler(a.watch))
 	return a.begin(limited(exact(httpserver.Routes(mux)), limiter, peers))
 }
 

@@ -95,6 +95,7 @@ func badIDs() []badInput {
 	for _, id := range []string{"0", "-1", "9223372036854775808", "-9223372036854775809", "abc", "1.5", "1e3", "0x1", "%20", "1%00", "%ff", "a%2Fb", "%EF%BC%91"} {
 		inputs = append(inputs,
 			get("GET "+id, "/tasks/"+id, 422, "id must be", "id"),
+			get("GET events "+id, "/tasks/"+id+"/events", 422, "id must be", "id"),
 			badInput{name: "PATCH " + id, method: "PATCH", target: "/tasks/" + id, body: `{"title":"A"}`, status: 422, mention: "id must be", fields: []string{"id"}},
 			badInput{name: "PATCH done " + id, method: "PATCH", target: "/tasks/" + id + "/done", status: 422, mention: "id must be", fields: []string{"id"}},
 			badInput{name: "DELETE " + id, method: "DELETE", target: "/tasks/" + id, status: 422, mention: "id must be", fields: []string{"id"}},
@@ -124,6 +125,13 @@ func badLists() []badInput {
 		get("several at once", "/tasks?limit=0&done=1&after=x", 422, "", "after", "done", "limit"),
 		get("broken escape", "/tasks?q=%zz", 400, "query string"),
 		get("semicolon", "/tasks?limit=1;done=true", 400, "query string"),
+		get("history: limit 0", "/tasks/1/events?limit=0", 422, "1 to 1000", "limit"),
+		get("history: limit 1001", "/tasks/1/events?limit=1001", 422, "1 to 1000", "limit"),
+		get("history: cursor negative", "/tasks/1/events?after=-1", 422, "0 to", "after"),
+		get("history: a filter of the other list", "/tasks/1/events?done=true", 422, "not a parameter", "done"),
+		get("history: a parameter twice", "/tasks/1/events?after=1&after=2", 422, "once", "after"),
+		get("history: broken escape", "/tasks/1/events?after=%zz", 400, "query string"),
+		get("history of a task that never was", "/tasks/7/events", 404, "no task 7"),
 	}
 }
 
@@ -131,7 +139,7 @@ func badRoutes() []badInput {
 	method := func(method, target, allow string) badInput {
 		return badInput{name: method + " " + target, method: method, target: target, status: 405, allow: allow}
 	}
-	const list, one, done = "GET, HEAD, POST", "DELETE, GET, HEAD, PATCH", "PATCH"
+	const list, one, done, events = "GET, HEAD, POST", "DELETE, GET, HEAD, PATCH", "PATCH", "GET, HEAD"
 	return []badInput{
 		get("unknown", "/nope", 404, ""),
 		get("root", "/", 404, ""),
@@ -145,6 +153,7 @@ func badRoutes() []badInput {
 		get("other letters", "/Tasks", 404, ""),
 		method("PUT", "/tasks", list), method("DELETE", "/tasks", list), method("OPTIONS", "/tasks", list), method("BREW", "/tasks", list), method("TRACE", "/tasks", list),
 		method("POST", "/tasks/1", one), method("PUT", "/tasks/1", one), method("OPTIONS", "/tasks/1", one),
+		method("POST", "/events", events), method("DELETE", "/events", events), method("POST", "/tasks/1/events", events), method("DELETE", "/tasks/1/events", events),
 		method("GET", "/tasks/1/done", done), method("POST", "/tasks/1/done", done), method("DELETE", "/tasks/1/done", done),
 	}
 }

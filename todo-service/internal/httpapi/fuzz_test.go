@@ -44,6 +44,7 @@ func FuzzQuery(f *testing.F) {
 	s.create(f, `{"title":"A"}`)
 	f.Fuzz(func(t *testing.T, query string) {
 		wantAnswer(t, s.doURL("GET", &url.URL{Path: "/tasks", RawQuery: query}))
+		wantAnswer(t, s.doURL("GET", &url.URL{Path: "/tasks/1/events", RawQuery: query}))
 	})
 }
 

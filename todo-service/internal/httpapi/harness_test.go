@@ -34,6 +34,7 @@ type service struct {
 	store   *memstore.Store
 	lists   *listCache
 	limiter *limiter
+	watcher *watcher
 }
 
 func newService() *service {
@@ -44,7 +45,7 @@ func newService() *service {
 }
 
 func newServiceOver(store task.Store) *service {
-	s := &service{lists: &listCache{}, limiter: &limiter{budget: plenty}}
+	s := &service{lists: &listCache{}, limiter: &limiter{budget: plenty}, watcher: &watcher{}}
 	tasks := task.NewService(store, func() time.Time { return start }, s.lists.invalidate)
 	telemetry := httpserver.Telemetry{
 		Log:      slog.New(slog.DiscardHandler),
@@ -52,7 +53,7 @@ func newServiceOver(store task.Store) *service {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	peers := peer.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
-	s.Handler = httpserver.Instrument(httpapi.New(tasks, s.lists, s.limiter, peers), httpserver.Defaults(":0"), telemetry)
+	s.Handler = httpserver.Instrument(httpapi.New(tasks, s.lists, s.limiter, peers, s.watcher), httpserver.Defaults(":0"), telemetry)
 	return s
 }
 
@@ -119,7 +120,7 @@ func (s *service) state(t testing.TB) string {
 	}
 	var events []task.Event
 	for id := range int64(3) {
-		history, err := s.store.History(t.Context(), id+1)
+		history, err := s.store.History(t.Context(), id+1, 0, task.MaxLimit)
 		if err != nil {
 			t.Fatal(err)
 		}

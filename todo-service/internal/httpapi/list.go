@@ -22,7 +22,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return a.listAll(w, r)
 	}
-	query, err := parseQuery(r.URL.RawQuery)
+	query, err := listQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

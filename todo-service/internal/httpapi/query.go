@@ -14,52 +14,73 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// parseQuery reads the parameters of a list. A query string that cannot be
-// decoded is refused with 400. A parameter that is unknown, given twice, not of
-// its form or out of range is refused with 422 and named: were a misspelt
-// filter passed over, the answer would look filtered and not be.
-func parseQuery(raw string) (task.Query, error) {
+// listQuery reads the parameters of a list of tasks.
+func listQuery(raw string) (query task.Query, err error) {
+	return query, readQuery(raw, func(name, value string) (problem string) {
+		switch name {
+		case "after":
+			query.After, problem = number(value, 0, math.MaxInt64)
+		case "limit":
+			query.Limit, problem = limit(value)
+		case "done":
+			done := value == "true"
+			if !done && value != "false" {
+				return "must be true or false"
+			}
+			query.Done = &done
+		case "q":
+			query.Contains = value
+		default:
+			return "is not a parameter of this list: there are after, done, limit and q"
+		}
+		return problem
+	})
+}
+
+// historyQuery reads the parameters of a list of events.
+func historyQuery(raw string) (page task.Page, err error) {
+	return page, readQuery(raw, func(name, value string) (problem string) {
+		switch name {
+		case "after":
+			page.After, problem = number(value, 0, math.MaxInt64)
+		case "limit":
+			page.Limit, problem = limit(value)
+		default:
+			return "is not a parameter of this list: there are after and limit"
+		}
+		return problem
+	})
+}
+
+// readQuery hands each parameter to set, which says what is wrong with it. A
+// query string that cannot be decoded is refused with 400. A parameter that is
+// unknown, given twice, not of its form or out of range is refused with 422 and
+// named: were a misspelt filter passed over, the answer would look filtered and
+// not be.
+func readQuery(raw string, set func(name, value string) (problem string)) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return task.Query{}, httpserver.Refuse(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
+		return httpserver.Refuse(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
 	}
-	var query task.Query
 	var broken []fault.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		problem := "must be given once"
 		if len(values[name]) == 1 {
-			problem = setParameter(&query, name, values[name][0])
+			problem = set(name, values[name][0])
 		}
 		if problem != "" {
 			broken = append(broken, fault.Field{Name: name, Problem: problem})
 		}
 	}
 	if len(broken) > 0 {
-		return task.Query{}, fault.InvalidFields(broken...)
+		return fault.InvalidFields(broken...)
 	}
-	return query, nil
+	return nil
 }
 
-func setParameter(query *task.Query, name, value string) (problem string) {
-	switch name {
-	case "after":
-		query.After, problem = number(value, 0, math.MaxInt64)
-	case "limit":
-		var limit int64
-		limit, problem = number(value, 1, task.MaxLimit)
-		query.Limit = int(limit)
-	case "done":
-		done := value == "true"
-		if !done && value != "false" {
-			return "must be true or false"
-		}
-		query.Done = &done
-	case "q":
-		query.Contains = value
-	default:
-		return "is not a parameter of this list: there are after, done, limit and q"
-	}
-	return problem
+func limit(value string) (n int, problem string) {
+	limit, problem := number(value, 1, task.MaxLimit)
+	return int(limit), problem
 }
 
 func number(value string, low, high int64) (n int64, problem string) {

@@ -125,9 +125,9 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	return clone(e.Task), nil
 }
 
-// History returns the task's events, oldest first, also those of a task that
-// has been deleted.
-func (s *Store) History(ctx context.Context, id int64) ([]task.Event, error) {
+// History returns the task's events with a version greater than after, oldest
+// first, also those of a task that has been deleted.
+func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (s *Store) History(ctx context.Context, id int64) ([]task.Event, error) {
 	defer s.mu.Unlock()
 	events := []task.Event{}
 	for _, e := range s.events {
-		if e.Task.ID == id {
+		if e.Task.ID == id && e.Task.Version > after && len(events) < limit {
 			e.Task = clone(e.Task)
 			events = append(events, e)
 		}

@@ -198,7 +198,7 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 	if diff := cmp.Diff(task.Contended(before.ID).Error(), errorText(err)); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
-	if events := must(s.History(t.Context(), before.ID)); len(events) != 1 {
+	if events := must(s.History(t.Context(), before.ID, 0, 10)); len(events) != 1 {
 		t.Errorf("got %d events, want that of the creation", len(events))
 	}
 }
@@ -245,7 +245,7 @@ func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, versi
 	if got.Title != title || got.Version != version {
 		t.Errorf("got %+v, want title %q at version %d", got, title, version)
 	}
-	events := must(s.History(t.Context(), got.ID))
+	events := must(s.History(t.Context(), got.ID, 0, 10))
 	if int64(len(events)) != version {
 		t.Fatalf("got %d events, want %d", len(events), version)
 	}

@@ -21,7 +21,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) storetest.Store { return pgstore.New(migrated(t)) })
+	storetest.Run(t, func(t *testing.T) task.Store { return pgstore.New(migrated(t)) })
 }
 
 // migrated returns a database of the test's own, with the schema.

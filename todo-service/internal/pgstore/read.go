@@ -69,11 +69,11 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	return n, postgres.Fault(s.get(ctx, &n, query, args...))
 }
 
-// History returns the task's events, oldest first, also those of a task that
-// has been deleted; none of a task that never was.
-func (s *Store) History(ctx context.Context, taskID int64) ([]task.Event, error) {
+// History returns the task's events with a version greater than after, oldest
+// first, also those of a task that has been deleted; none of a task that never was.
+func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
 	var rows []eventRow
-	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 ORDER BY version`, taskID)
+	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 AND version > $2 ORDER BY version LIMIT $3`, id, after, limit)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}

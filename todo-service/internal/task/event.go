@@ -38,3 +38,6 @@ type Announcement struct {
 	Event       Event
 	Traceparent string // W3C trace context of the request that made the change, or ""
 }
+
+// Bookmark reports whether a announces nothing and only tells a reader its place.
+func (a Announcement) Bookmark() bool { return a.Event.Type == "" }

@@ -14,7 +14,7 @@ import (
 
 // The bounds of a list.
 const (
-	MaxLimit  = 1_000   // tasks in one answer, and the default
+	MaxLimit  = 1_000   // tasks or events in one answer, and the default
 	MaxOffset = 100_000 // past it only After reaches
 )
 
@@ -52,6 +52,10 @@ type Store interface {
 	// returns the task as it is afterwards, NotFound, Contended, or the error
 	// of change, which then changed nothing.
 	Update(ctx context.Context, id int64, change func(*Task) (*Event, error)) (Task, error)
+	// History returns the task's events whose version is greater than after,
+	// oldest first, at most limit, which is positive here; also those of a task
+	// that has been deleted, and none of a task that never was.
+	History(ctx context.Context, id, after int64, limit int) ([]Event, error)
 }
 
 // Service is the application: every transport calls it and nothing else.
@@ -195,11 +199,11 @@ func (s *Service) settle(ctx context.Context) {
 
 func (q Query) check() error {
 	var broken []fault.Field
-	if q.Limit < 1 || q.Limit > MaxLimit {
-		broken = append(broken, fault.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
-	}
 	if q.After < 0 {
 		broken = append(broken, fault.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
+	}
+	if q.Limit < 1 || q.Limit > MaxLimit {
+		broken = append(broken, fault.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
 	}
 	if q.Offset < 0 || q.Offset > MaxOffset {
 		broken = append(broken, fault.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})

@@ -221,7 +221,7 @@ func newService() *service {
 
 func (s *service) history(t *testing.T, id int64) []task.Event {
 	t.Helper()
-	events, err := s.store.History(t.Context(), id)
+	events, err := s.store.History(t.Context(), id, 0, task.MaxLimit)
 	must(t, err)
 	return events
 }

@@ -53,6 +53,12 @@ func remove(id int64, expected ...int64) func(context.Context, transport) outcom
 	return func(ctx context.Context, c transport) outcome { return c.remove(ctx, id, first(expected)) }
 }
 
+func history(id, after int64, limit int) func(context.Context, transport) outcome {
+	return func(ctx context.Context, c transport) outcome {
+		return c.history(ctx, id, task.Page{After: after, Limit: limit})
+	}
+}
+
 func first(expected []int64) *int64 {
 	if len(expected) == 0 {
 		return nil
@@ -82,6 +88,8 @@ func event(kind task.EventType, t task.Task, reading int) task.Event {
 	return task.Event{Type: kind, Task: t, At: at(reading)}
 }
 
+var withoutIDs = cmpopts.IgnoreFields(task.Event{}, "ID")
+
 func TestBothTransportsAgree(t *testing.T) {
 	t.Parallel()
 	for _, s := range append(lives(), refusals()...) {
@@ -91,19 +99,19 @@ func TestBothTransportsAgree(t *testing.T) {
 				store := memstore.New()
 				client := serve(t, application(store), &budget{left: math.MaxInt})
 				for i, step := range s.steps {
-					if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty()); diff != "" {
+					if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty(), withoutIDs); diff != "" {
 						t.Errorf("step %d (-want +got):\n%s", i, diff)
 					}
 				}
 				var events []task.Event
 				for id := range int64(3) {
-					history, err := store.History(t.Context(), id+1)
+					stored, err := store.History(t.Context(), id+1, 0, task.MaxLimit)
 					if err != nil {
 						t.Fatal(err)
 					}
-					events = append(events, history...)
+					events = append(events, stored...)
 				}
-				if diff := cmp.Diff(s.events, events, cmpopts.IgnoreFields(task.Event{}, "ID")); diff != "" {
+				if diff := cmp.Diff(s.events, events, withoutIDs); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
 				}
 			})
@@ -149,6 +157,10 @@ func lives() []scenario {
 	doneA := then(a, done(2))
 	reopenedA := then(doneA, reopened)
 	renamedA := then(a, func(t *task.Task) { t.Title = "B" })
+	ofDeletedA := []task.Event{
+		event(task.Created, a, 1), event(task.Completed, then(a, done(3)), 3),
+		event(task.Deleted, then(then(a, done(3)), func(*task.Task) {}), 4),
+	}
 	return []scenario{
 		{
 			name: "created, trimmed, shown",
@@ -286,6 +298,23 @@ func lives() []scenario {
 			},
 		},
 		{
+			name: "the history of a task that is gone",
+			steps: []step{
+				{create("A", 5), tasks(a)},
+				{create("B", 0), tasks(b)},
+				{complete(1), tasks(then(a, done(3)))},
+				{remove(1), tasks()},
+				{history(1, 0, 0), events(0, ofDeletedA...)},
+				{history(1, 0, 3), events(0, ofDeletedA...)},
+				{history(1, 0, 2), events(2, ofDeletedA[:2]...)},
+				{history(1, 2, 2), events(0, ofDeletedA[2])},
+				{history(1, 3, 2), events(0)},
+				{history(1, math.MaxInt64, 1000), events(0)},
+				{history(2, 0, 1), events(0, event(task.Created, b, 2))},
+			},
+			events: append(ofDeletedA, event(task.Created, b, 2)),
+		},
+		{
 			name: "with the expected version",
 			steps: []step{
 				{create("A", 5), tasks(a)},
@@ -336,6 +365,12 @@ func refusals() []scenario {
 		"delete -1":                  {remove(-1), refused(invalid, "id")},
 		"delete what is not there":   {remove(2), refused(notFound)},
 		"delete another version":     {remove(1, 2), refused(stale)},
+		"history of 0":               {history(0, 0, 10), refused(invalid, "id")},
+		"history of what never was":  {history(2, 0, 10), refused(notFound)},
+		"history: limit -1":          {history(1, 0, -1), refused(invalid, "limit")},
+		"history: limit 1001":        {history(1, 0, 1001), refused(invalid, "limit")},
+		"history: after -1":          {history(1, -1, 10), refused(invalid, "after")},
+		"history: both":              {history(1, math.MinInt64, 1001), refused(invalid, "after", "limit")},
 	} {
 		all = append(all, scenario{
 			name:   name,

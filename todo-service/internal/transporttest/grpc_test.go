@@ -51,22 +51,43 @@ func (c grpcClient) remove(ctx context.Context, id int64, expected *int64) outco
 	return answered(err)
 }
 
+func (c grpcClient) history(ctx context.Context, id int64, page task.Page) outcome {
+	answer, err := c.service.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: page.After, Limit: int32(page.Limit)})
+	if err != nil {
+		return grpcRefusal(status.Convert(err))
+	}
+	got := outcome{Next: answer.GetNextAfter()}
+	for _, m := range answer.GetEvents() {
+		if m.GetResumeToken() != "" {
+			return unknown("an event of the history has the token " + m.GetResumeToken())
+		}
+		got.Events = append(got.Events, task.Event{
+			Type: task.EventType(m.GetEventType()), Task: read(m.GetTask()), UserID: m.UserId, At: m.GetTimestamp().AsTime(),
+		})
+	}
+	return got
+}
+
 func answered(err error, messages ...*pb.Task) outcome {
 	if err != nil {
 		return grpcRefusal(status.Convert(err))
 	}
 	var all []task.Task
 	for _, m := range messages {
-		t := task.Task{
-			ID: m.GetId(), Title: m.GetTitle(), Priority: int(m.GetPriority()), Done: m.GetDone(),
-			CreatedAt: m.GetCreatedAt().AsTime(), Version: m.GetVersion(),
-		}
-		if m.GetCompletedAt() != nil {
-			t.CompletedAt = ptr(m.GetCompletedAt().AsTime())
-		}
-		all = append(all, t)
+		all = append(all, read(m))
 	}
 	return outcome{Tasks: all}
+}
+
+func read(m *pb.Task) task.Task {
+	t := task.Task{
+		ID: m.GetId(), Title: m.GetTitle(), Priority: int(m.GetPriority()), Done: m.GetDone(),
+		CreatedAt: m.GetCreatedAt().AsTime(), Version: m.GetVersion(),
+	}
+	if m.GetCompletedAt() != nil {
+		t.CompletedAt = ptr(m.GetCompletedAt().AsTime())
+	}
+	return t
 }
 
 func grpcRefusal(s *status.Status) outcome {

@@ -8,8 +8,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
+	contract "example.com/todo/contracts/event"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
 )
 
 type httpClient struct {
@@ -56,6 +61,38 @@ func (c httpClient) remove(ctx context.Context, id int64, expected *int64) outco
 	return c.do(ctx, "DELETE", path(id), nil, ifMatch(expected), nil, func() []task.Task { return nil })
 }
 
+func (c httpClient) history(ctx context.Context, id int64, page task.Page) outcome {
+	query := url.Values{"after": {strconv.FormatInt(page.After, 10)}}
+	if page.Limit != 0 {
+		query.Set("limit", strconv.Itoa(page.Limit))
+	}
+	answer, header, refusal := c.answer(ctx, "GET", path(id)+"/events?"+query.Encode(), nil, nil)
+	if refusal != nil {
+		return *refusal
+	}
+	var all []json.RawMessage
+	if err := json.Unmarshal(answer, &all); err != nil {
+		return unknown(err)
+	}
+	var got outcome
+	for _, one := range all {
+		e, err := contract.Parse(one)
+		if err != nil {
+			return unknown(err)
+		}
+		known, err := wire.From(e)
+		if err != nil {
+			return unknown(err)
+		}
+		got.Events = append(got.Events, known)
+	}
+	next, _, _ := strings.Cut(strings.TrimPrefix(header.Get("Link"), "<"), ">")
+	if target, err := url.Parse(next); err == nil && target.Path == path(id)+"/events" {
+		got.Next, _ = strconv.ParseInt(target.Query().Get("after"), 10, 64)
+	}
+	return got
+}
+
 func ifMatch(expected *int64) http.Header {
 	if expected == nil {
 		return nil
@@ -72,22 +109,9 @@ func (c httpClient) one(ctx context.Context, method, target string, body any, he
 }
 
 func (c httpClient) do(ctx context.Context, method, target string, body any, header http.Header, into any, tasks func() []task.Task) outcome {
-	request, err := c.request(ctx, method, target, body)
-	if err != nil {
-		return unknown(err)
-	}
-	maps.Copy(request.Header, header)
-	response, err := c.client.Do(request)
-	if err != nil {
-		return unknown(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return unknown(err)
-	}
-	if response.StatusCode >= 300 {
-		return c.refusal(response.StatusCode, answer)
+	answer, _, refusal := c.answer(ctx, method, target, body, header)
+	if refusal != nil {
+		return *refusal
 	}
 	if into != nil {
 		if err := json.Unmarshal(answer, into); err != nil {
@@ -95,6 +119,28 @@ func (c httpClient) do(ctx context.Context, method, target string, body any, hea
 		}
 	}
 	return outcome{Tasks: tasks()}
+}
+
+// answer returns the body and the header of an answer, or what its refusal says.
+func (c httpClient) answer(ctx context.Context, method, target string, body any, header http.Header) ([]byte, http.Header, *outcome) {
+	request, err := c.request(ctx, method, target, body)
+	if err != nil {
+		return nil, nil, ptr(unknown(err))
+	}
+	maps.Copy(request.Header, header)
+	response, err := c.client.Do(request)
+	if err != nil {
+		return nil, nil, ptr(unknown(err))
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, nil, ptr(unknown(err))
+	}
+	if response.StatusCode >= 300 {
+		return nil, nil, ptr(c.refusal(response.StatusCode, answer))
+	}
+	return answer, response.Header, nil
 }
 
 func (c httpClient) request(ctx context.Context, method, target string, body any) (*http.Request, error) {

@@ -35,6 +35,7 @@ type transport interface {
 	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
 	complete(ctx context.Context, id int64, expected *int64) outcome
 	remove(ctx context.Context, id int64, expected *int64) outcome
+	history(ctx context.Context, id int64, page task.Page) outcome
 }
 
 // outcome is what a client learns from an answer.
@@ -42,6 +43,8 @@ type outcome struct {
 	Refusal string   // "" when there is none
 	Fields  []string // that the refusal names
 	Tasks   []task.Task
+	Events  []task.Event // without their ids
+	Next    int64        // the after of the next page, if there is one
 }
 
 // The refusals that both transports can express.
@@ -71,7 +74,7 @@ var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{})
+	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{}, nil)
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -123,6 +126,8 @@ func (b *budget) Allow(context.Context, netip.Addr) edge.Budget {
 func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }
 
 func tasks(all ...task.Task) outcome { return outcome{Tasks: all} }
+
+func events(next int64, all ...task.Event) outcome { return outcome{Events: all, Next: next} }
 
 func unknown(what any) outcome { return outcome{Refusal: fmt.Sprintf(unexpected, what)} }
 

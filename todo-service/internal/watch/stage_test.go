@@ -22,6 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// maxWatchers is how many the hub on a stage takes.
+const maxWatchers = 200
+
 var errAway = errors.New("away")
 
 // memoryLog is the record: announcement n stands at index n-1.
@@ -148,7 +151,7 @@ func onStage(t *testing.T, act func(*stage)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, log: &memoryLog{}, feed: &lossyFeed{}}
-		s.hub = watch.NewHub(s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		s.hub = watch.NewHub(watch.Config{MaxWatchers: maxWatchers}, s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- s.hub.Run(ctx) }()
@@ -176,6 +179,7 @@ func (s *stage) change(n int) {
 type watcher struct {
 	mu     sync.Mutex
 	seqs   []int64
+	places []int64 // of the bookmarks
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -200,6 +204,12 @@ func (w *watcher) follow(ctx context.Context, hub *watch.Hub, token string, befo
 		if err != nil {
 			return err
 		}
+		if a.Bookmark() {
+			w.mu.Lock()
+			w.places = append(w.places, a.Seq)
+			w.mu.Unlock()
+			continue
+		}
 		if before != nil {
 			if err := before(); err != nil {
 				return err
@@ -216,6 +226,12 @@ func (w *watcher) got() []int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]int64(nil), w.seqs...)
+}
+
+func (w *watcher) bookmarks() []int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]int64(nil), w.places...)
 }
 
 func (s *stage) expect(w *watcher, first, last int64) {

@@ -4,21 +4,28 @@ import (
 	"context"
 	"iter"
 	"strconv"
+	"time"
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/todo-service/internal/task"
 )
 
-// deliverAtOnce is how many announcements a watcher holds at a time, which
-// bounds what a stalled one keeps in memory.
-const deliverAtOnce = 32
+const (
+	// deliverAtOnce is how many announcements a watcher holds at a time, which
+	// bounds what a stalled one keeps in memory.
+	deliverAtOnce = 32
+	bookmarkEvery = 5 * time.Second // of silence
+)
 
-// Watch begins a watch: what it returns yields every announcement after the one
-// that token names, in seq order and without gaps. The token of an announcement
-// is its seq in decimal; "" means everything that comes once Watch has returned.
+// Watch begins a watch, which lasts until ctx ends: what it returns yields every
+// announcement after the one that token names, in seq order and without gaps. The
+// token of an announcement is its seq in decimal; "" means everything that comes
+// once Watch has returned. A bookmark, an announcement of nothing at the place
+// where the watch is, comes first, and again whenever nothing happens for 5 s.
 //
 // A token that is not one is refused with fault.Invalid, one that is not in the
-// log, or no longer, with fault.Gone.
+// log, or no longer, with fault.Gone, and one watcher too many with
+// fault.Unavailable.
 //
 // The sequence waits for more when it has caught up. It ends with an error:
 //
@@ -27,13 +34,19 @@ const deliverAtOnce = 32
 //   - the log's, when it can not be read: resume too,
 //   - fault.Gone, when the watcher was so slow that the log was purged first.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+	if !h.seats.take() {
+		return nil, full()
+	}
 	position, err := h.start(ctx, token)
 	if err != nil {
+		h.seats.leave()
 		return nil, err
 	}
+	context.AfterFunc(ctx, h.seats.leave)
 	return func(yield func(task.Announcement, error) bool) {
-		h.watchers.Inc()
-		defer h.watchers.Dec()
+		if !yield(task.Announcement{Seq: position}, nil) {
+			return
+		}
 		for {
 			next, err := h.next(ctx, position)
 			if err != nil {
@@ -54,7 +67,8 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 	}, nil
 }
 
-// next returns what follows position, and waits until there is something.
+// next returns what follows position, and waits until there is something; a
+// bookmark when there is nothing for a while.
 func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, error) {
 	for {
 		next, behind, more := h.after(position, deliverAtOnce)
@@ -66,6 +80,8 @@ func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, er
 		}
 		select {
 		case <-more:
+		case <-time.After(bookmarkEvery):
+			return []task.Announcement{{Seq: position}}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-h.stopped:
@@ -130,6 +146,10 @@ func parse(token string) (int64, error) {
 
 func gone(token string) error {
 	return fault.New(fault.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
+}
+
+func full() error {
+	return fault.New(fault.Unavailable, "this server has as many watchers as it takes; try again, or another server")
 }
 
 func stopping() error {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
 )
 
 func TestResumeTokens(t *testing.T) {
@@ -81,17 +83,62 @@ func TestAWatchEndsWhenItsReaderDoes(t *testing.T) {
 func TestAWatchBeginsWhenTheCallReturns(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.change(3)
-		changes, err := s.hub.Watch(t.Context(), "")
+		changes, err := s.hub.Watch(s.t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.change(3)
 		synctest.Wait()
+		var got []task.Announcement
 		for a := range changes {
-			if a.Seq != 4 {
-				t.Errorf("the first announcement is %d, want 4", a.Seq)
+			if got = append(got, a); len(got) == 2 {
+				break
 			}
-			break
+		}
+		if !got[0].Bookmark() || got[0].Seq != 3 || got[1].Bookmark() || got[1].Seq != 4 {
+			t.Errorf("it begins with %+v, want a bookmark at 3, then announcement 4", got)
+		}
+	})
+}
+
+func TestAnIdleWatcherIsToldItsPlace(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.change(3)
+		w := s.watch("1", nil)
+		later(11 * time.Second)
+		s.change(1)
+		later(4 * time.Second)
+		s.change(1)
+		later(4 * time.Second)
+		s.expect(w, 2, 5)
+		if diff := cmp.Diff([]int64{1, 3, 3}, w.bookmarks()); diff != "" {
+			t.Errorf("bookmarks (-want +got):\n%s", diff)
+		}
+		later(2 * time.Second)
+		if diff := cmp.Diff([]int64{1, 3, 3, 5}, w.bookmarks()); diff != "" {
+			t.Errorf("bookmarks after another silence (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestThereAreSoManyWatchersAtOnceAndNoMore(t *testing.T) {
+	onStage(t, func(s *stage) {
+		ctx, leave := context.WithCancel(s.t.Context())
+		for range maxWatchers {
+			_, err := s.hub.Watch(ctx, "no token") // takes no seat
+			expectKind(t, err, fault.Invalid)
+			if _, err := s.hub.Watch(ctx, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.hub.Watch(ctx, "")
+		expectKind(t, err, fault.Unavailable)
+		leave()
+		synctest.Wait()
+		for range maxWatchers {
+			if _, err := s.hub.Watch(s.t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func testCreate(t *testing.T, s Store) {
+func testCreate(t *testing.T, s task.Store) {
 	e := created(t, "Learn Gö 🐹", 100)
 	e.UserID = ptr(int64(7))
 	got, err := s.Create(t.Context(), e, task.Key{})
@@ -35,7 +35,7 @@ func testCreate(t *testing.T, s Store) {
 	wantHistory(t, s, longest.Task.ID, longest)
 }
 
-func testUpdate(t *testing.T, s Store) {
+func testUpdate(t *testing.T, s task.Store) {
 	want := []task.Event{create(t, s, "Learn Go", 1)}
 	other := create(t, s, "Another", 0)
 	id := want[0].Task.ID
@@ -66,7 +66,7 @@ func testUpdate(t *testing.T, s Store) {
 	wantHistory(t, s, other.Task.ID, other)
 }
 
-func testDelete(t *testing.T, s Store) {
+func testDelete(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), UserID: ptr(int64(7))}
 	second.Task.Version = 2
@@ -91,7 +91,7 @@ func testDelete(t *testing.T, s Store) {
 	}
 }
 
-func testRefusal(t *testing.T, s Store) {
+func testRefusal(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	_, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
 		draft.Title, draft.Version = "lost", 2
@@ -104,7 +104,7 @@ func testRefusal(t *testing.T, s Store) {
 	wantHistory(t, s, first.Task.ID, first)
 }
 
-func testNoEvent(t *testing.T, s Store) {
+func testNoEvent(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	got, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
 		draft.Title, draft.Version = "lost", 2
@@ -120,7 +120,7 @@ func testNoEvent(t *testing.T, s Store) {
 	wantHistory(t, s, first.Task.ID, first)
 }
 
-func testRepeat(t *testing.T, s Store) {
+func testRepeat(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	again := first
 	again.Task.ID, again.Task.Title = 0, "Learn it twice"
@@ -153,7 +153,7 @@ func testRepeat(t *testing.T, s Store) {
 	}
 }
 
-func testCancelled(t *testing.T, s Store) {
+func testCancelled(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -168,6 +168,8 @@ func testCancelled(t *testing.T, s Store) {
 	wantKind(t, err, fault.Unavailable)
 	_, err = s.Count(ctx, nil)
 	wantKind(t, err, fault.Unavailable)
+	_, err = s.History(ctx, first.Task.ID, 0, 1)
+	wantKind(t, err, fault.Unavailable)
 
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -176,7 +178,7 @@ func testCancelled(t *testing.T, s Store) {
 	}
 }
 
-func testNotFound(t *testing.T, s Store) {
+func testNotFound(t *testing.T, s task.Store) {
 	const id = 1<<63 - 1
 	_, err := s.Get(t.Context(), id)
 	wantKind(t, err, fault.NotFound)
@@ -188,7 +190,7 @@ func testNotFound(t *testing.T, s Store) {
 	wantHistory(t, s, id)
 }
 
-func testTimes(t *testing.T, s Store) {
+func testTimes(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	at := start.Add(time.Minute)
 	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Done: ptr(true)}, at)); err != nil {

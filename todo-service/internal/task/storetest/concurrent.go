@@ -11,7 +11,7 @@ import (
 
 const writers, changesEach = 16, 5
 
-func testConcurrentChanges(t *testing.T, s Store) {
+func testConcurrentChanges(t *testing.T, s task.Store) {
 	first := create(t, s, "0", 0)
 	var group sync.WaitGroup
 	for w := range writers {
@@ -43,7 +43,7 @@ func testConcurrentChanges(t *testing.T, s Store) {
 	wantTask(t, s, events[len(events)-1].Task)
 }
 
-func testConcurrentCreations(t *testing.T, s Store) {
+func testConcurrentCreations(t *testing.T, s task.Store) {
 	var group sync.WaitGroup
 	var ids sync.Map
 	for range writers {
@@ -65,7 +65,7 @@ func testConcurrentCreations(t *testing.T, s Store) {
 	}
 }
 
-func testConcurrentRepeats(t *testing.T, s Store) {
+func testConcurrentRepeats(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 0)
 	creation, change := created(t, "Learn more", 0), eventID()
 	var group sync.WaitGroup
@@ -99,7 +99,7 @@ func testConcurrentRepeats(t *testing.T, s Store) {
 	}
 }
 
-func testConcurrentDeletions(t *testing.T, s Store) {
+func testConcurrentDeletions(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 0)
 	var group sync.WaitGroup
 	outcomes := make(chan error, writers)
@@ -127,7 +127,7 @@ func testConcurrentDeletions(t *testing.T, s Store) {
 	}
 }
 
-func testDeletionAmongChanges(t *testing.T, s Store) {
+func testDeletionAmongChanges(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 0)
 	var group sync.WaitGroup
 	changed := make(chan bool, writers*changesEach)

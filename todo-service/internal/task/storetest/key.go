@@ -10,7 +10,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func testKey(t *testing.T, s Store) {
+func testKey(t *testing.T, s task.Store) {
 	first, key := created(t, "Learn Go", 1), keyOf(t, "k")
 	answer, err := s.Create(t.Context(), first, key)
 	if err != nil {
@@ -50,7 +50,7 @@ func testKey(t *testing.T, s Store) {
 	}
 }
 
-func testKeyLife(t *testing.T, s Store) {
+func testKeyLife(t *testing.T, s task.Store) {
 	key := keyOf(t, "k")
 	at := start
 	var ids []int64
@@ -76,7 +76,7 @@ func testKeyLife(t *testing.T, s Store) {
 }
 
 // A try whose answer was lost comes again with the same event.
-func testKeyRepeat(t *testing.T, s Store) {
+func testKeyRepeat(t *testing.T, s task.Store) {
 	e, key := created(t, "Learn Go", 1), keyOf(t, "k")
 	first, err := s.Create(t.Context(), e, key)
 	if err != nil {
@@ -95,7 +95,7 @@ func testKeyRepeat(t *testing.T, s Store) {
 	}
 }
 
-func testConcurrentKey(t *testing.T, s Store) {
+func testConcurrentKey(t *testing.T, s task.Store) {
 	const requests = 50
 	key := keyOf(t, "k")
 	answers := make([]task.Task, requests)
@@ -125,7 +125,7 @@ func testConcurrentKey(t *testing.T, s Store) {
 }
 
 // wantAnswer creates and wants a task that is there already, as it was.
-func wantAnswer(t *testing.T, s Store, e task.Event, key task.Key, want task.Task) {
+func wantAnswer(t *testing.T, s task.Store, e task.Event, key task.Key, want task.Task) {
 	t.Helper()
 	got, err := s.Create(t.Context(), e, key)
 	if err != nil {
@@ -136,7 +136,7 @@ func wantAnswer(t *testing.T, s Store, e task.Event, key task.Key, want task.Tas
 	}
 }
 
-func wantTasks(t *testing.T, s Store, want int64) {
+func wantTasks(t *testing.T, s task.Store, want int64) {
 	t.Helper()
 	if n, err := s.Count(t.Context(), nil); err != nil || n != want {
 		t.Errorf("got %d tasks, want %d, error %v", n, want, err)

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func testList(t *testing.T, s Store) {
+func testList(t *testing.T, s task.Store) {
 	all, err := s.List(t.Context(), task.Query{Limit: 10})
 	if err != nil || all == nil || len(all) != 0 {
 		t.Fatalf("an empty store listed %#v, error %v", all, err)
@@ -49,7 +49,7 @@ func testList(t *testing.T, s Store) {
 	}
 }
 
-func testSearch(t *testing.T, s Store) {
+func testSearch(t *testing.T, s task.Store) {
 	ids := map[string]int64{}
 	for _, title := range []string{"Learn Go", "50% done", "500 done", "snake_case", "snakeXcase", `back\slash`, "Gopher"} {
 		ids[title] = create(t, s, title, 0).Task.ID
@@ -77,7 +77,7 @@ func testSearch(t *testing.T, s Store) {
 		[]int64{ids["500 done"]})
 }
 
-func wantIDs(t *testing.T, s Store, name string, q task.Query, want []int64) {
+func wantIDs(t *testing.T, s task.Store, name string, q task.Query, want []int64) {
 	t.Helper()
 	tasks, err := s.List(t.Context(), q)
 	if err != nil {

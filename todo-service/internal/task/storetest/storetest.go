@@ -3,8 +3,8 @@
 package storetest
 
 import (
-	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -15,17 +15,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Store is what the contract is about: a task.Store whose events can be read.
-type Store interface {
-	task.Store
-	// History returns the task's events, oldest first, also of a deleted task;
-	// none of a task that never was.
-	History(ctx context.Context, taskID int64) ([]task.Event, error)
-}
-
 // Run holds the stores that open returns, each of them empty, to the contract.
-func Run(t *testing.T, open func(t *testing.T) Store) {
-	for name, test := range map[string]func(*testing.T, Store){
+func Run(t *testing.T, open func(t *testing.T) task.Store) {
+	for name, test := range map[string]func(*testing.T, task.Store){
 		"Create stores the task and its event":            testCreate,
 		"Update stores the task and its event":            testUpdate,
 		"Delete removes the task and keeps its history":   testDelete,
@@ -37,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"times are UTC microseconds":                      testTimes,
 		"List selects in id order":                        testList,
 		"List searches what is written":                   testSearch,
+		"History comes in pages":                          testHistoryPages,
 		"concurrent changes lose nothing":                 testConcurrentChanges,
 		"concurrent creations get ids of their own":       testConcurrentCreations,
 		"a key makes one task":                            testKey,
@@ -68,7 +61,7 @@ func created(t *testing.T, title string, priority int) task.Event {
 }
 
 // create stores a task and returns the event as the history should show it.
-func create(t *testing.T, s Store, title string, priority int) task.Event {
+func create(t *testing.T, s task.Store, title string, priority int) task.Event {
 	t.Helper()
 	e := created(t, title, priority)
 	stored, err := s.Create(t.Context(), e, task.Key{})
@@ -97,7 +90,7 @@ func remove(id string, at time.Time) func(*task.Task) (*task.Event, error) {
 	}
 }
 
-func wantTask(t *testing.T, s Store, want task.Task) {
+func wantTask(t *testing.T, s task.Store, want task.Task) {
 	t.Helper()
 	got, err := s.Get(t.Context(), want.ID)
 	if err != nil {
@@ -108,7 +101,7 @@ func wantTask(t *testing.T, s Store, want task.Task) {
 	}
 }
 
-func wantHistory(t *testing.T, s Store, id int64, want ...task.Event) {
+func wantHistory(t *testing.T, s task.Store, id int64, want ...task.Event) {
 	t.Helper()
 	got := history(t, s, id)
 	if diff := cmp.Diff(append([]task.Event{}, want...), got); diff != "" {
@@ -116,9 +109,9 @@ func wantHistory(t *testing.T, s Store, id int64, want ...task.Event) {
 	}
 }
 
-func history(t *testing.T, s Store, id int64) []task.Event {
+func history(t *testing.T, s task.Store, id int64) []task.Event {
 	t.Helper()
-	events, err := s.History(t.Context(), id)
+	events, err := s.History(t.Context(), id, 0, math.MaxInt32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,147 @@
+package grpcserver_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/todo/platform/grpcserver"
+)
+
+// sent is how a stream ended on the server's side.
+type sent struct {
+	messages int
+	err      error
+}
+
+// endless sends text for ever, to clients that may stall for so long.
+func endless(stall time.Duration, text string, ended chan<- sent) echo {
+	return echo{watch: func(_ string, stream grpc.ServerStream) error {
+		sender := grpcserver.NewSender(stream, stall)
+		for n := 0; ; n++ {
+			if err := sender.Send(wrapperspb.String(text)); err != nil {
+				ended <- sent{n, err}
+				return err
+			}
+		}
+	}}
+}
+
+func TestAClientThatReadsNothingIsToldToComeBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		text    string
+		options []grpc.CallOption
+	}{
+		"short messages":      {"x", nil},
+		"long messages":       {strings.Repeat("x", 5000), nil},
+		"compression desired": {"x", []grpc.CallOption{grpc.UseCompressor(gzip.Name)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan sent, 1)
+			r := run(t, endless(50*time.Millisecond, test.text, ended), nil, nil)
+			// With a window given, grpc-go does not widen it by itself.
+			const window = 64 << 10
+			conn, err := grpc.NewClient(r.Addr(), append(insecurely, grpc.WithInitialWindowSize(window))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, watch, test.options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stream.SendMsg(wrapperspb.String("")); err != nil {
+				t.Fatal(err)
+			}
+			got := <-ended
+			const header = 5
+			frame := proto.Size(wrapperspb.String(test.text)) + header
+			if most := window/frame + 1 + 16; status.Code(grpcserver.Status(got.err)) != codes.Unavailable || got.messages > most {
+				t.Errorf("%d messages, want at most %d; it ended with %v", got.messages, most, got.err)
+			}
+
+			received := 0
+			var message wrapperspb.StringValue
+			for err = stream.RecvMsg(&message); err == nil; err = stream.RecvMsg(&message) {
+				if received++; message.Value != test.text {
+					t.Fatalf("message %d is %q", received, message.Value)
+				}
+			}
+			if received != got.messages || status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "resume") {
+				t.Errorf("of %d messages %d arrived, then %v", got.messages, received, err)
+			}
+		})
+	}
+}
+
+func TestAClientThatReadsSlowlyIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	ended := make(chan sent, 1)
+	r := run(t, endless(500*time.Millisecond, strings.Repeat("x", 16<<10), ended), nil, nil)
+	ctx, leave := context.WithCancel(t.Context())
+	stream, err := r.watch(ctx, wrapperspb.String(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slowly := time.NewTicker(20 * time.Millisecond)
+	defer slowly.Stop()
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; <-slowly.C {
+		if err := stream.RecvMsg(&wrapperspb.StringValue{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	if got := <-ended; status.Code(got.err) != codes.Canceled && !errors.Is(got.err, context.Canceled) {
+		t.Errorf("it ended with %v", got.err)
+	}
+}
+
+func TestTheStopDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
+	t.Parallel()
+	ended := make(chan sent, 1)
+	r := run(t, endless(time.Hour, "x", ended), nil, nil)
+	if _, err := r.watch(t.Context(), wrapperspb.String("")); err != nil {
+		t.Fatal(err)
+	}
+	full := time.NewTimer(300 * time.Millisecond)
+	defer full.Stop()
+	select {
+	case got := <-ended:
+		t.Fatalf("it ended with %v", got.err)
+	case <-full.C:
+	}
+	r.stop()
+	<-ended
+	r.conn.Close()
+	<-r.ended
+}
+
+func TestAMessageThatCannotBeSentIsNoMessageOnItsWay(t *testing.T) {
+	t.Parallel()
+	failures := make(chan int, 1)
+	r := run(t, echo{watch: func(_ string, stream grpc.ServerStream) error {
+		sender, failed := grpcserver.NewSender(stream, time.Millisecond), 0
+		for range 100 {
+			if err := sender.Send(wrapperspb.String("\xff")); status.Code(err) == codes.Internal {
+				failed++
+			}
+		}
+		failures <- failed
+		return nil
+	}}, nil, nil)
+	_ = r.call(t.Context(), watch, wrapperspb.String(""))
+	if got := <-failures; got != 100 {
+		t.Errorf("%d of 100 failed for what they are", got)
+	}
+}

@@ -1,0 +1,113 @@
+package httpserver_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/platform/httpserver"
+)
+
+// streaming serves answer, within bounds that a request keeps and a stream does not.
+func streaming(t *testing.T, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+	t.Helper()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	cfg.RequestTimeout, cfg.ReadTimeout = 20*time.Millisecond, 20*time.Millisecond
+	o = observe()
+	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", answer)), cfg, o.telemetry()))
+	return srv.Addr(), o, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
+	t.Parallel()
+	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+		s := httpserver.NewStream(w, r, time.Minute)
+		defer s.Close(nil)
+		io.WriteString(s, "first ")
+		select {
+		case <-s.Context().Done():
+			io.WriteString(s, "and last")
+		case <-time.After(200 * time.Millisecond):
+			io.WriteString(s, "and later")
+		}
+	})
+	resp, err := client(t).Get("http://" + addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); string(got) != "first and later" || err != nil {
+		t.Errorf("got %q, error %v", got, err)
+	}
+	stop()
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["status"] != 200.0 || lines[0]["duration_ms"].(float64) < 200 {
+		t.Errorf("logged %v", lines)
+	}
+	if got := o.metrics(t, "http_requests_total"); got != "code=200 method=GET route=GET / 1\n" {
+		t.Errorf("counted %s", got)
+	}
+}
+
+func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{})
+	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+		s := httpserver.NewStream(w, r, time.Minute)
+		io.WriteString(s, "first")
+		<-s.Context().Done()
+		s.Close(errors.New("nobody there"))
+		close(left)
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	leave()
+	<-left
+	stop()
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] != "nobody there" {
+		t.Errorf("logged %v", lines)
+	}
+}
+
+func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
+	t.Parallel()
+	written := make(chan error, 1)
+	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+		s := httpserver.NewStream(w, r, 50*time.Millisecond)
+		var err error
+		for range 1000 {
+			if _, err = s.Write(make([]byte, 1<<20)); err != nil {
+				break
+			}
+		}
+		written <- err
+		s.Close(err)
+	})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := <-written; err == nil || !strings.Contains(err.Error(), "timeout") {
+		t.Errorf("writing to a client that does not read: %v", err)
+	}
+	stop()
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+)
+
+// replica is a process of the service that is started again whenever it dies.
+type replica struct {
+	http, grpc, ops string
+	env             []string
+
+	mu      sync.Mutex
+	process *os.Process
+	closed  bool
+	log     bytes.Buffer
+	over    chan struct{}
+}
+
+// runReplica runs the service with these variables until the test is over.
+func runReplica(t *testing.T, env ...string) *replica {
+	t.Helper()
+	r := &replica{http: free(t), grpc: free(t), ops: free(t), over: make(chan struct{})}
+	r.env = append(append(os.Environ(), env...), asService+"=1", "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops)
+	go r.keep()
+	t.Cleanup(func() {
+		r.mu.Lock()
+		r.closed = true
+		if r.process != nil {
+			_ = r.process.Kill()
+		}
+		r.mu.Unlock()
+		<-r.over
+		if t.Failed() {
+			t.Logf("the end of the log of %s:\n%s", r.http, r.log.Bytes()[max(0, r.log.Len()-4096):])
+		}
+	})
+	await(t, "a replica is ready", r.ready)
+	return r
+}
+
+func (r *replica) ready() bool { return answered("http://"+r.ops+"/readyz") == http.StatusOK }
+
+func (r *replica) keep() {
+	defer close(r.over)
+	for {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env, cmd.Stdout, cmd.Stderr = r.env, &r.log, &r.log
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			return
+		}
+		err := cmd.Start()
+		if err == nil {
+			r.process = cmd.Process
+		}
+		r.mu.Unlock()
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+// kill ends the process without a warning.
+func (r *replica) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.process.Kill()
+}

@@ -1,0 +1,63 @@
+package grpcapi
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/grpcserver"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// stall is how long a client of a stream may read nothing before it is told to
+// resume.
+const stall = 10 * time.Second
+
+// Watcher follows the log of changes. Watch returns every announcement behind the
+// place that token names, in order, until ctx ends; an empty token means what
+// comes once Watch has returned. A bookmark begins the sequence, and comes
+// whenever nothing happens for a while. What is no token is refused
+// (fault.Invalid), and so is one that is no place in the log (fault.Gone), and
+// one watcher too many (fault.Unavailable). The sequence ends with the error that
+// ended it.
+type Watcher interface {
+	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+}
+
+// WatchTasks sends changes as they happen. The header goes out when the watch has
+// begun, and names its place: what happens after a client has received it is in
+// the stream. Later bookmarks have no form in the contract and need none: without
+// changes the place of a watch stays where it is.
+func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
+	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
+	if err != nil {
+		return err
+	}
+	sender := grpcserver.NewSender(stream, stall)
+	begun := false
+	for a, err := range changes {
+		if err != nil {
+			return err
+		}
+		if !begun {
+			begun = true
+			err = stream.SendHeader(metadata.Pairs("resume-token", token(a)))
+		}
+		if !a.Bookmark() {
+			event := eventMessage(a.Event)
+			event.ResumeToken = token(a)
+			err = sender.Send(event)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func token(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }

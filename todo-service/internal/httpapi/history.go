@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/http"
+
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
+)
+
+// history answers with a page of what happened to a task.
+func (a *api) history(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	page, err := historyQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	events, more, err := a.tasks.History(r.Context(), id, page)
+	if err != nil {
+		return err
+	}
+	body, err := encodeEvents(events)
+	if err != nil {
+		return err
+	}
+	if more {
+		last := events[len(events)-1].Task.Version
+		w.Header().Set("Link", fmt.Sprintf(`</tasks/%d/events?after=%d&limit=%d>; rel="next"`, id, last, cmp.Or(page.Limit, task.MaxLimit)))
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// encodeEvents is a JSON array of the events as they are on the wire.
+func encodeEvents(events []task.Event) ([]byte, error) {
+	all := make([][]byte, len(events))
+	for i, e := range events {
+		var err error
+		if all[i], err = wire.To(e).Marshal(); err != nil {
+			return nil, err
+		}
+	}
+	return append(append([]byte("["), bytes.Join(all, []byte(","))...), ']'), nil
+}

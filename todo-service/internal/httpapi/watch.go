@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
+)
+
+// stall is how long a client of a stream may take nothing before it is cut off.
+const stall = 10 * time.Second
+
+// Watcher follows the log of changes. Watch returns every announcement behind the
+// place that token names, in order, until ctx ends; an empty token means what
+// comes once Watch has returned. A bookmark begins the sequence, and comes
+// whenever nothing happens for a while. What is no token is refused
+// (fault.Invalid), and so is one that is no place in the log (fault.Gone), and
+// one watcher too many (fault.Unavailable). The sequence ends with the error that
+// ended it.
+type Watcher interface {
+	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+}
+
+// watch streams changes as server-sent events. It begins with the answer's
+// header: what happens after a client has received that is in the stream.
+func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
+	token, err := lastEventID(r)
+	if err != nil {
+		return err
+	}
+	stream := httpserver.NewStream(w, r, stall)
+	changes, err := a.watcher.Watch(stream.Context(), token)
+	if err != nil {
+		stream.Close(nil)
+		if fault.Of(err).Kind == fault.Invalid {
+			return httpserver.Refuse(http.StatusBadRequest, "Last-Event-ID must be the id of an event")
+		}
+		return err
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Accel-Buffering", "no") // of proxies that would collect the events first
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		stream.Close(nil)
+		return nil
+	}
+	stream.Close(send(stream, changes))
+	return nil
+}
+
+// send writes changes until they end, and returns why they did.
+func send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
+	place := int64(0)
+	for a, err := range changes {
+		if err != nil {
+			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // nobody is there when the client's leaving ended it
+			return err
+		}
+		event, err := encodeChange(a)
+		if err != nil {
+			return err
+		}
+		if _, err := stream.Write(event); err != nil {
+			return err
+		}
+		place = a.Seq
+	}
+	return nil
+}
+
+// encodeChange is a server-sent event. A bookmark has no data: clients note its
+// id and see no event.
+func encodeChange(a task.Announcement) ([]byte, error) {
+	if a.Bookmark() {
+		return fmt.Appendf(nil, ":\nid: %d\n\n", a.Seq), nil
+	}
+	data, err := wire.To(a.Event).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", a.Seq, a.Event.Type, data), nil
+}
+
+// farewell tells a client to come back, and where to resume. Clients come back
+// spread over two seconds, so that a server's watchers do not all at once.
+func farewell(place int64, why string) []byte {
+	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", why, 1000+rand.N(2000), place)
+}
+
+// lastEventID reads where a stream resumes; "" means from now on.
+func lastEventID(r *http.Request) (string, error) {
+	if r.URL.RawQuery != "" {
+		return "", readQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: there are none" })
+	}
+	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
+	case 0:
+		return "", nil
+	case 1:
+		return ids[0], nil
+	}
+	return "", httpserver.Refuse(http.StatusBadRequest, "Last-Event-ID must be given once")
+}

@@ -1,0 +1,92 @@
+package task_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/memstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+func TestHistoryComesInPages(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	must(t, err)
+	yes, no := true, false
+	for _, done := range []*bool{&yes, &no} {
+		_, err := s.Change(t.Context(), created.ID, task.Change{Done: done}, nil)
+		must(t, err)
+	}
+	must(t, s.Delete(t.Context(), created.ID, nil)) // what follows is so of a deleted task too
+	for _, test := range []struct {
+		page task.Page
+		want []task.EventType
+		more bool
+	}{
+		{task.Page{}, []task.EventType{task.Created, task.Completed, task.Reopened, task.Deleted}, false},
+		{task.Page{Limit: 1}, []task.EventType{task.Created}, true},
+		{task.Page{Limit: 2, After: 1}, []task.EventType{task.Completed, task.Reopened}, true},
+		{task.Page{Limit: 2, After: 2}, []task.EventType{task.Reopened, task.Deleted}, false},
+		{task.Page{After: 4}, nil, false},
+	} {
+		events, more, err := s.History(t.Context(), created.ID, test.page)
+		must(t, err)
+		var kinds []task.EventType
+		for _, e := range events {
+			kinds = append(kinds, e.Type)
+		}
+		if diff := cmp.Diff(test.want, kinds); diff != "" || more != test.more {
+			t.Errorf("%+v: more is %t, want %t; events (-want +got):\n%s", test.page, more, test.more, diff)
+		}
+	}
+}
+
+func TestAHistoryThatCannotBeGivenIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	must(t, err)
+	for name, test := range map[string]struct {
+		id   int64
+		page task.Page
+		want fault.Kind
+	}{
+		"id 0":                  {0, task.Page{}, fault.Invalid},
+		"limit -1":              {created.ID, task.Page{Limit: -1}, fault.Invalid},
+		"limit 1001":            {created.ID, task.Page{Limit: 1001}, fault.Invalid},
+		"after -1":              {created.ID, task.Page{After: -1}, fault.Invalid},
+		"never there":           {99, task.Page{}, fault.NotFound},
+		"never there, page two": {99, task.Page{After: 1}, fault.NotFound},
+	} {
+		if _, _, err := s.History(t.Context(), test.id, test.page); fault.Of(err).Kind != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// purged is a store whose events are gone.
+type purged struct{ *memstore.Store }
+
+func (purged) History(context.Context, int64, int64, int) ([]task.Event, error) { return nil, nil }
+
+func TestAfterThePurgeATaskHasAnEmptyHistory(t *testing.T) {
+	t.Parallel()
+	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context) {})
+	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	must(t, err)
+	for _, after := range []int64{0, 1} {
+		events, more, err := s.History(t.Context(), created.ID, task.Page{After: after})
+		if len(events) > 0 || more || err != nil {
+			t.Errorf("after %d: %d events, more is %t, error %v", after, len(events), more, err)
+		}
+	}
+	must(t, s.Delete(t.Context(), created.ID, nil))
+	if _, _, err := s.History(t.Context(), created.ID, task.Page{}); fault.Of(err).Kind != fault.NotFound {
+		t.Errorf("of a task that is gone with its events: %v", err)
+	}
+}
