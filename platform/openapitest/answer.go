@@ -25,7 +25,7 @@ const problemType = "application/problem+json"
 
 // Fields of every HTTP server, which a document does not list.
 var general = []string{
-	"Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "X-Content-Type-Options",
+	"Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
 }
 
 // check says what is wrong with an answer, if anything.

@@ -87,6 +87,14 @@ func TestTheAnswerToTheByte(t *testing.T) {
 	}
 }
 
+func TestTheDocumentIsServedAsItIs(t *testing.T) {
+	t.Parallel()
+	answer := ask(t, &reporter{}, http.MethodGet, "/openapi.yaml")
+	if answer.Code != http.StatusOK || answer.Body.String() != openapi.Stats {
+		t.Errorf("status %d, %d bytes", answer.Code, answer.Body.Len())
+	}
+}
+
 func TestDaysAreThirtyUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]int{"/stats": 30, "/stats?days=1": 1, "/stats?days=366": 366, "/stats?other=x": 30} {

@@ -14,6 +14,7 @@ import (
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/httpapi/docs"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -52,6 +53,7 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers) htt
 	mux.Handle("PATCH /tasks/{id}", handler(a.change))
 	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
+	docs.Register(mux)
 	return a.begin(limited(exact(httpserver.Routes(mux)), limiter, peers))
 }
 
