@@ -124,6 +124,7 @@ func badLists() []badInput {
 		get("several at once", "/tasks?limit=0&done=1&after=x", 422, "", "after", "done", "limit"),
 		get("broken escape", "/tasks?q=%zz", 400, "query string"),
 		get("semicolon", "/tasks?limit=1;done=true", 400, "query string"),
+		get("a value without a name", "/tasks?limit=1&=2", 400, "without a name"),
 	}
 }
 

@@ -23,6 +23,9 @@ func parseQuery(raw string) (task.Query, error) {
 	if err != nil {
 		return task.Query{}, httpserver.Refuse(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
 	}
+	if values.Has("") {
+		return task.Query{}, httpserver.Refuse(http.StatusBadRequest, "the query string has a value without a name")
+	}
 	var query task.Query
 	var broken []fault.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
