@@ -45,9 +45,14 @@ func (r *reporter) Report(_ context.Context, days int) (stats.Report, error) {
 	}, r.err
 }
 
-// ask makes a request of the API as it is served, and panics when the answer is
-// not as documented.
 func ask(t *testing.T, r *reporter, method, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	return answerTo(t, r, httptest.NewRequestWithContext(t.Context(), method, target, nil))
+}
+
+// answerTo asks the API as it is served, and panics when the answer is not as
+// documented.
+func answerTo(t *testing.T, r *reporter, request *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
 	document, err := openapitest.Parse(openapi.Stats)
 	if err != nil {
@@ -57,7 +62,6 @@ func ask(t *testing.T, r *reporter, method, target string) *httptest.ResponseRec
 	telemetry := httpserver.Telemetry{Log: log, Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider()}
 	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), httpserver.Defaults(":0"), telemetry))
 	answer := httptest.NewRecorder()
-	request := httptest.NewRequestWithContext(t.Context(), method, target, nil)
 	request.Header.Set("X-Request-Id", "t")
 	handler.ServeHTTP(answer, request)
 	return answer
