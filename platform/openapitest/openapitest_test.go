@@ -141,7 +141,10 @@ func complaint(t *testing.T, r reply) string {
 	})
 	method, path, _ := strings.Cut(r.request, " ")
 	request := httptest.NewRequest(method, path, nil)
-	_, err = checked.Transport(direct{handler}).RoundTrip(request)
+	response, err := checked.Transport(direct{handler}).RoundTrip(request)
+	if err == nil {
+		response.Body.Close()
+	}
 	found := panicOf(func() { checked.Handler(handler).ServeHTTP(httptest.NewRecorder(), request) })
 	if sent := text(err); sent != found {
 		t.Errorf("%s: Handler says %q, Transport %q", r.request, found, sent)
