@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events load
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 
 load: $(DEVSTACK) ## Rolling restarts, 5,000 slow senders and a soak of 50,000 tasks, in full
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load
+
 prove-watch: $(DEVSTACK) ## 100 watchers miss nothing, while subscriptions are cut and servers killed
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service prove-watch
 
@@ -65,6 +66,12 @@ prove: $(PROVE) ## Kill, freeze and cut the running system, and prove its promis
 
 prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that the proof notices each (ONLY, SEED)
 	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
+
+fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: only those that match)
+	@scripts/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"
+
+fuzz-api: $(DEVSTACK) ## Ask the HTTP APIs for everything their documents allow and do not allow (FUZZ_SECONDS=60, SEED)
+	@scripts/fuzz-api/fuzz-api $(or $(FUZZ_SECONDS),60)
 
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):

@@ -13,7 +13,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/openapitest"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
 	"example.com/todo/stats-service/internal/stats"
@@ -84,8 +86,10 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func status(url string) int {
-	answer, err := http.Get(url)
+func status(url string) int { return statusTo(http.DefaultClient, url) }
+
+func statusTo(client *http.Client, url string) int {
+	answer, err := client.Get(url)
 	if err != nil {
 		return 0
 	}
@@ -93,9 +97,19 @@ func status(url string) int {
 	return answer.StatusCode
 }
 
+// documented is a client that fails where an answer is not as documented.
+func documented(t *testing.T) *http.Client {
+	t.Helper()
+	document, err := openapitest.Parse(openapi.Stats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Transport: document.Transport(http.DefaultTransport)}
+}
+
 func report(t *testing.T, cfg app.Config) (r stats.Report) {
 	t.Helper()
-	answer, err := http.Get("http://" + cfg.HTTP.Addr + "/stats")
+	answer, err := documented(t).Get("http://" + cfg.HTTP.Addr + "/stats")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +154,7 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}
-	if got := status("http://" + cfg.HTTP.Addr + "/stats"); got != http.StatusServiceUnavailable {
+	if got := statusTo(documented(t), "http://"+cfg.HTTP.Addr+"/stats"); got != http.StatusServiceUnavailable {
 		t.Errorf("/stats %d, want 503", got)
 	}
 	if err := app.Healthcheck(t.Context(), cfg); err == nil {

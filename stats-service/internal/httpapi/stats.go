@@ -1,14 +1,17 @@
-// Package httpapi is stats-service's HTTP side: GET /stats.
+// Package httpapi is stats-service's HTTP side: GET /stats, and the document
+// that describes it.
 package httpapi
 
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -23,6 +26,7 @@ func New(reporter Reporter, log *slog.Logger) http.Handler {
 	a := api{reporter: reporter, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", a.stats)
+	mux.HandleFunc("GET /openapi.yaml", document)
 	return httpserver.Routes(mux)
 }
 
@@ -47,6 +51,11 @@ func (a api) stats(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(report); err != nil {
 		a.log.DebugContext(r.Context(), "the answer did not get through", "error", err)
 	}
+}
+
+func document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = io.WriteString(w, openapi.Stats) // a client that left needs no answer
 }
 
 // daysOf reads the query's days; given, it must be one number.

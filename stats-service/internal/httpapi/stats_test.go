@@ -11,8 +11,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
 
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/openapitest"
 	"example.com/todo/stats-service/internal/httpapi"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -42,9 +47,23 @@ func (r *reporter) Report(_ context.Context, days int) (stats.Report, error) {
 
 func ask(t *testing.T, r *reporter, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
+	return answerTo(t, r, httptest.NewRequestWithContext(t.Context(), method, target, nil))
+}
+
+// answerTo asks the API as it is served, and panics when the answer is not as
+// documented.
+func answerTo(t *testing.T, r *reporter, request *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
+	document, err := openapitest.Parse(openapi.Stats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	telemetry := httpserver.Telemetry{Log: log, Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider()}
+	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), httpserver.Defaults(":0"), telemetry))
 	answer := httptest.NewRecorder()
-	request := httptest.NewRequestWithContext(t.Context(), method, target, nil)
-	httpapi.New(r, slog.New(slog.DiscardHandler)).ServeHTTP(answer, request)
+	request.Header.Set("X-Request-Id", "t")
+	handler.ServeHTTP(answer, request)
 	return answer
 }
 
@@ -72,6 +91,14 @@ func TestTheAnswerToTheByte(t *testing.T) {
 	}
 }
 
+func TestTheDocumentIsServedAsItIs(t *testing.T) {
+	t.Parallel()
+	answer := ask(t, &reporter{}, http.MethodGet, "/openapi.yaml")
+	if answer.Code != http.StatusOK || answer.Body.String() != openapi.Stats {
+		t.Errorf("status %d, %d bytes", answer.Code, answer.Body.Len())
+	}
+}
+
 func TestDaysAreThirtyUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]int{"/stats": 30, "/stats?days=1": 1, "/stats?days=366": 366, "/stats?other=x": 30} {
@@ -86,7 +113,7 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 	t.Parallel()
 	away := fault.New(fault.Unavailable, "the statistics can not be read at present").Because(errors.New("dial tcp 10.0.0.7:6379"))
 	away.RetryAfter = time.Second
-	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
+	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","request_id":"t","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
 	tests := map[string]struct {
 		method, target string
 		err            error

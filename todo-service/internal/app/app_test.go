@@ -13,8 +13,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/openapitest"
 )
 
 // free returns an address on which nothing listens.
@@ -94,13 +96,18 @@ func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
 		t.Error("the health check is content")
 	}
 
+	document, err := openapitest.Parse(openapi.Todo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: document.Transport(http.DefaultTransport)}
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+cfg.HTTP.Addr+"/tasks", strings.NewReader(`{"title":"x"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

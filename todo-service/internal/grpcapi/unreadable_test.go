@@ -91,10 +91,9 @@ func FuzzMessage(f *testing.F) {
 	f.Add([]byte{8, 1})
 	s := newService(f)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		for _, method := range []string{
-			pb.TaskService_CreateTask_FullMethodName, pb.TaskService_UpdateTask_FullMethodName, pb.TaskService_ListTasks_FullMethodName,
-		} {
+		for _, described := range pb.TaskService_ServiceDesc.Methods {
 			var answer []byte
+			method := "/" + pb.TaskService_ServiceDesc.ServiceName + "/" + described.MethodName
 			err := s.conn.Invoke(t.Context(), method, message, &answer, grpc.ForceCodec(raw{}))
 			switch status.Code(err) {
 			case codes.OK, codes.InvalidArgument, codes.NotFound, codes.Aborted:

@@ -14,6 +14,7 @@ import (
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/httpapi/docs"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -55,6 +56,7 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, wat
 	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
 	mux.Handle("GET /tasks/{id}/events", handler(a.history))
 	mux.Handle("GET /events", handler(a.watch))
+	docs.Register(mux)
 	return a.begin(limited(exact(httpserver.Routes(mux)), limiter, peers))
 }
 

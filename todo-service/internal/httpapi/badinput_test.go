@@ -125,6 +125,7 @@ func badLists() []badInput {
 		get("several at once", "/tasks?limit=0&done=1&after=x", 422, "", "after", "done", "limit"),
 		get("broken escape", "/tasks?q=%zz", 400, "query string"),
 		get("semicolon", "/tasks?limit=1;done=true", 400, "query string"),
+		get("a value without a name", "/tasks?limit=1&=2", 400, "without a name"),
 		get("history: limit 0", "/tasks/1/events?limit=0", 422, "1 to 1000", "limit"),
 		get("history: limit 1001", "/tasks/1/events?limit=1001", 422, "1 to 1000", "limit"),
 		get("history: cursor negative", "/tasks/1/events?after=-1", 422, "0 to", "after"),

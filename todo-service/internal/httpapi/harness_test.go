@@ -17,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/openapitest"
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/memstore"
@@ -27,8 +29,18 @@ import (
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
+// documented is what every answer is held against.
+var documented = func() *openapitest.Document {
+	document, err := openapitest.Parse(openapi.Todo)
+	if err != nil {
+		panic(err)
+	}
+	return document
+}()
+
 // service is the API as it is served: telemetry, limiter, routes, rules and a
-// store, at a time that stands still.
+// store, at a time that stands still. It panics after an answer that is not as
+// documented.
 type service struct {
 	http.Handler
 	store   *memstore.Store
@@ -53,7 +65,7 @@ func newServiceOver(store task.Store) *service {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	peers := peer.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
-	s.Handler = httpserver.Instrument(httpapi.New(tasks, s.lists, s.limiter, peers, s.watcher), httpserver.Defaults(":0"), telemetry)
+	s.Handler = documented.Handler(httpserver.Instrument(httpapi.New(tasks, s.lists, s.limiter, peers, s.watcher), httpserver.Defaults(":0"), telemetry))
 	return s
 }
 

@@ -62,6 +62,9 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 	if err != nil {
 		return httpserver.Refuse(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
 	}
+	if values.Has("") {
+		return httpserver.Refuse(http.StatusBadRequest, "the query string has a value without a name")
+	}
 	var broken []fault.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		problem := "must be given once"

@@ -117,6 +117,20 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
+// The address of the connection may be of any kind of network.
+func FuzzRemote(f *testing.F) {
+	for _, remote := range []string{"203.0.113.7:1", "[fe80::1%eth0]:80", "@", "", "[::ffff:10.0.0.1]:x", "1.2.3.4:65536"} {
+		f.Add(remote)
+	}
+	resolver := peer.New(trusted)
+	f.Fuzz(func(t *testing.T, remote string) {
+		got := resolver.FromHTTP(&http.Request{RemoteAddr: remote})
+		if got.Is4In6() || got.Zone() != "" || got != resolver.FromGRPC(call(remote, nil)) {
+			t.Errorf("%q gave %s", remote, got)
+		}
+	})
+}
+
 func call(remote string, forwarded []string) context.Context {
 	ctx := grpcpeer.NewContext(context.Background(), &grpcpeer.Peer{Addr: address(remote)})
 	return metadata.NewIncomingContext(ctx, metadata.MD{"x-forwarded-for": forwarded})

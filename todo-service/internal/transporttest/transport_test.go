@@ -18,8 +18,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/openapitest"
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
@@ -79,7 +81,13 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
 	t.Cleanup(server.Close)
-	return httpClient{server.URL, server.Client()}
+	document, err := openapitest.Parse(openapi.Todo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client()
+	client.Transport = document.Transport(client.Transport)
+	return httpClient{server.URL, client}
 }
 
 func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {

@@ -1,0 +1,20 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func FuzzQuery(f *testing.F) {
+	for _, query := range []string{"", "days=1", "days=367", "days=1&days=2", "days=%zz", "days=+1", "=1", "days=1;x"} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		request := httptest.NewRequest(http.MethodGet, "/stats", nil)
+		request.URL.RawQuery = query // which may be one that no client would send
+		if answer := answerTo(t, &reporter{}, request); answer.Code >= 500 {
+			t.Errorf("%d %s", answer.Code, answer.Body)
+		}
+	})
+}

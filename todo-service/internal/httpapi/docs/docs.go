@@ -1,0 +1,75 @@
+// Package docs serves the API's document: as it is, and as a page in which it
+// can be read and tried. The page needs nothing from anywhere else.
+package docs
+
+import (
+	"compress/gzip"
+	_ "embed" // the page
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/swaggest/swgui/v5/static"
+
+	"example.com/todo/contracts/openapi"
+)
+
+//go:embed page.html
+var page string
+
+//go:embed start.js
+var start string
+
+// policy keeps the page to what it came with, whatever its scripts want.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const (
+	html       = "text/html; charset=utf-8"
+	css        = "text/css; charset=utf-8"
+	javascript = "text/javascript; charset=utf-8"
+)
+
+// Register adds the routes.
+func Register(mux *http.ServeMux) {
+	mux.Handle("GET /openapi.yaml", text("application/yaml", openapi.Todo))
+	mux.Handle("GET /docs", text(html, page))
+	mux.Handle("GET /docs/start.js", text(javascript, start))
+	mux.Handle("GET /docs/swagger-ui.css", packed(css, "swagger-ui.css.gz"))
+	mux.Handle("GET /docs/swagger-ui-bundle.js", packed(javascript, "swagger-ui-bundle.js.gz"))
+}
+
+func text(contentType, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		describe(w.Header(), contentType)
+		_, _ = io.WriteString(w, body) // a client that left needs no answer
+	})
+}
+
+// packed serves a file of Swagger UI, which is in the binary as gzip alone.
+func packed(contentType, name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file, err := static.FS.Open(name)
+		if err != nil {
+			panic(err) // it is in the binary
+		}
+		defer file.Close()
+		header := w.Header()
+		describe(header, contentType)
+		header.Set("Cache-Control", "max-age=3600")
+		header.Set("Vary", "Accept-Encoding")
+		var body io.Reader = file
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			header.Set("Content-Encoding", "gzip")
+		} else if body, err = gzip.NewReader(file); err != nil {
+			panic(err)
+		}
+		_, _ = io.Copy(w, body) //nolint:gosec // what is unpacked is in the binary
+	})
+}
+
+func describe(header http.Header, contentType string) {
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Security-Policy", policy)
+	header.Set("X-Content-Type-Options", "nosniff")
+}

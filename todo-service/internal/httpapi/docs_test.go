@@ -1,0 +1,63 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"example.com/todo/contracts/openapi"
+)
+
+func TestTheDocumentIsServedAsItIs(t *testing.T) {
+	t.Parallel()
+	response := newService().do("GET", "/openapi.yaml", "")
+	if response.Status != http.StatusOK || response.Body != openapi.Todo {
+		t.Errorf("%d, %d bytes", response.Status, len(response.Body))
+	}
+}
+
+// What the page names it loads from the same server, and the policy lets nothing
+// else in, whatever its scripts name.
+func TestThePageOfTheDocumentIsComplete(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	page := s.do("GET", "/docs", "")
+	wantHeader(t, page, map[string]string{"Content-Type": "text/html; charset=utf-8"})
+	if policy := page.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "http") {
+		t.Errorf("the policy is %q", policy)
+	}
+	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body, -1)
+	if len(named) < 3 {
+		t.Errorf("the page names %q", named)
+	}
+	for _, name := range named {
+		if name[1] == "data:," {
+			continue
+		}
+		if response := s.do("GET", name[1], ""); response.Status != http.StatusOK || response.Body == "" {
+			t.Errorf("%s: %d", name[1], response.Status)
+		}
+	}
+}
+
+func TestThePartsOfThePageAreTheSameCompressedOrNot(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js"} {
+		plain, packed := s.do("GET", "/docs/"+name, ""), s.do("GET", "/docs/"+name, "", "Accept-Encoding", "gzip, br")
+		wantHeader(t, plain, map[string]string{"Content-Encoding": ""})
+		wantHeader(t, packed, map[string]string{"Content-Encoding": "gzip"})
+		reader, err := gzip.NewReader(strings.NewReader(packed.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unpacked, err := io.ReadAll(reader)
+		if err != nil || !bytes.Equal(unpacked, []byte(plain.Body)) {
+			t.Errorf("%s: %d bytes unpacked, %d plain, %v", name, len(unpacked), len(plain.Body), err)
+		}
+	}
+}

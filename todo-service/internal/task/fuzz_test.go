@@ -1,0 +1,51 @@
+package task_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// A key is the same, bare or in quotes, and anything else is refused as invalid.
+func FuzzKey(f *testing.F) {
+	for _, value := range []string{"8e03978e", `"8e03978e"`, `"a\"b\\c"`, `"a\b"`, `"`, `""`, "a b", "é", "\x7f", `a"b`} {
+		f.Add(value)
+	}
+	visible := regexp.MustCompile(`^[!-~]{1,255}$`)
+	f.Fuzz(func(t *testing.T, value string) {
+		key, err := task.ReadKey([]string{value})
+		if err != nil {
+			if fault.Of(err).Kind != fault.Invalid {
+				t.Errorf("%q: %v", value, err)
+			}
+			return
+		}
+		if !visible.MatchString(key.String()) {
+			t.Errorf("%q is the key %q", value, key)
+		}
+		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key.String()) + `"`
+		if again, err := task.ReadKey([]string{quoted}); err != nil || again != key {
+			t.Errorf("%q is the key %q, %q the key %q, %v", value, key, quoted, again, err)
+		}
+	})
+}
+
+// A title is stored as it is answered: trimmed, and changed by nothing more.
+func FuzzTitle(f *testing.F) {
+	for _, title := range []string{"Learn Go", " \t\u00a0x\u3000\n", "\x1cA", "\xff", "\x00", strings.Repeat("ü", task.MaxTitle)} {
+		f.Add(title)
+	}
+	f.Fuzz(func(t *testing.T, title string) {
+		made, err := task.New(title, 0, early)
+		if err != nil {
+			return
+		}
+		again, err := task.New(made.Title, 0, early)
+		if err != nil || again.Title != made.Title || !strings.Contains(title, made.Title) {
+			t.Errorf("%q became %q, then %q, %v", title, made.Title, again.Title, err)
+		}
+	})
+}
