@@ -1,0 +1,4 @@
+package pgstore
+
+// ListQuery is what List asks, for EXPLAIN.
+var ListQuery = listQuery

@@ -1,0 +1,80 @@
+package pgstore_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+const (
+	many = 50_000
+	page = 100
+)
+
+// A page is found in the order of an index, wherever it is and whatever it
+// selects: it reads what it shows, what it passes over on the way to that, and
+// nothing else. Only a search for what is rare, or not there, reads everything.
+func TestAPageReadsLittleMoreThanItShows(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	db.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
+		SELECT CASE WHEN i % 5 = 0 THEN 'Learn Go ' ELSE 'Write it down ' END || i, 0, i % 3 = 0, now(), CASE WHEN i % 3 = 0 THEN now() END, 1
+		FROM generate_series(1, $1) i`, many)
+	rare := migrated(t)
+	rare.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
+		SELECT 'Learn Go', 0, i > $1 - 10, now(), CASE WHEN i > $1 - 10 THEN now() END, 1 FROM generate_series(1, $1) i`, many)
+	for _, one := range []*sqlx.DB{db, rare} {
+		one.MustExec(`VACUUM ANALYZE tasks`)
+	}
+	for name, test := range map[string]struct {
+		db   *sqlx.DB
+		q    task.Query
+		most int64
+	}{
+		"the first":                   {db, task.Query{}, page},
+		"a late one":                  {db, task.Query{After: many * 9 / 10}, page},
+		"by offset":                   {db, task.Query{Offset: 5000}, 5000 + page},
+		"of a third that is done":     {db, task.Query{Done: new(true), After: many / 2}, 4 * page},
+		"of the few that are done":    {rare, task.Query{Done: new(true)}, page},
+		"of all but few":              {rare, task.Query{Done: new(false), After: many / 2}, page},
+		"of what is found everywhere": {db, task.Query{Contains: "learn g", After: many / 2}, 6 * page},
+		"of that and done":            {db, task.Query{Contains: "learn g", Done: new(true)}, 20 * page},
+	} {
+		test.q.Limit = page
+		query, args := pgstore.ListQuery(test.q)
+		var plan []byte
+		if err := test.db.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) `+query, args...); err != nil {
+			t.Fatal(err)
+		}
+		var plans []struct{ Plan node }
+		if err := json.Unmarshal(plan, &plans); err != nil {
+			t.Fatal(err)
+		}
+		if read := plans[0].Plan.read(); read > test.most {
+			t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, test.most, plan)
+		}
+	}
+}
+
+// node is a step of a plan as EXPLAIN tells it.
+type node struct {
+	Rows    float64 `json:"Actual Rows"`
+	Removed float64 `json:"Rows Removed by Filter"`
+	Loops   float64 `json:"Actual Loops"`
+	Plans   []node
+}
+
+// read is how many rows the innermost steps have looked at.
+func (n node) read() (rows int64) {
+	if len(n.Plans) == 0 {
+		return int64((n.Rows + n.Removed) * n.Loops)
+	}
+	for _, inner := range n.Plans {
+		rows += inner.read()
+	}
+	return rows
+}
