@@ -38,6 +38,8 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, als
 		return Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	case err != nil:
 		return Refuse(http.StatusBadRequest, "the body could not be read to its end")
+	case r.Context().Err() != nil: // no fault of the server's, which a later refusal would look like
+		return Refuse(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
 	}
 	return decodeStrict(body, into)
 }

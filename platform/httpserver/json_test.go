@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -237,4 +238,15 @@ func FuzzReadJSON(f *testing.F) {
 			t.Fatalf("%s was not taken again: %s", written, sentence)
 		}
 	})
+}
+
+func TestABodyThatComesTooLateIsTheClientsMistake(t *testing.T) {
+	t.Parallel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	r := httptest.NewRequestWithContext(late, http.MethodPost, "/", strings.NewReader("{}"))
+	r.Header.Set("Content-Type", "application/json")
+	if status, text := refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, &struct{}{})); status != http.StatusBadRequest || !strings.Contains(text, "slowly") {
+		t.Errorf("got %d: %s", status, text)
+	}
 }
