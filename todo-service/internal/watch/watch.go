@@ -102,6 +102,8 @@ func (h *Hub) start(ctx context.Context, token string) (int64, error) {
 	if err := h.open(ctx); err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, logTimeout) // a stream has no deadline
+	defer cancel()
 	purged, head, err := h.log.Bounds(ctx)
 	switch {
 	case err != nil:
@@ -117,6 +119,8 @@ func (h *Hub) start(ctx context.Context, token string) (int64, error) {
 // read returns what follows seq in the log. The ring has seen announcements
 // after seq, so an empty or broken answer means that they were purged.
 func (h *Hub) read(ctx context.Context, seq int64) ([]task.Announcement, error) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
 	next, err := h.log.After(ctx, seq, deliverAtOnce)
 	if err != nil {
 		return nil, err

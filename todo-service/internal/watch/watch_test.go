@@ -85,7 +85,7 @@ func TestAWatchBeginsWhenTheCallReturns(t *testing.T) {
 		s.change(3)
 		changes, err := s.hub.Watch(s.t.Context(), "")
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		s.change(3)
 		synctest.Wait()

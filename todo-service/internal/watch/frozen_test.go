@@ -1,0 +1,40 @@
+package watch_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
+)
+
+// frozenLog answers nobody.
+type frozenLog struct{}
+
+func (frozenLog) After(ctx context.Context, _ int64, _ int) ([]task.Announcement, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (frozenLog) Bounds(ctx context.Context) (purged, head int64, err error) {
+	<-ctx.Done()
+	return 0, 0, ctx.Err()
+}
+
+func TestAWatchOfALogThatIsFrozenIsToldWithinSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := watch.NewHub(watch.Config{MaxWatchers: 1}, &lossyFeed{}, frozenLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		begun := time.Now()
+		_, err := hub.Watch(t.Context(), "7")
+		if took := time.Since(begun); fault.Of(err).Kind != fault.Unavailable || took > 10*time.Second {
+			t.Errorf("got %v after %v", err, took)
+		}
+	})
+}
