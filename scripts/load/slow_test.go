@@ -34,6 +34,8 @@ func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
 	measure() // to warm up
 
 	var without, with []time.Duration
+	memory := func() float64 { return r.metric(t, "process_resident_memory_bytes") / 1e6 }
+	usual := memory()
 	for range turns {
 		without = append(without, measure()...)
 		stop := besiege(t, r.http, senders)
@@ -42,7 +44,8 @@ func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
 	}
 	before, now := percentile(without, quantile), percentile(with, quantile)
 	factor := now.Seconds() / max(before, least).Seconds()
-	t.Logf("p%d of %d requests is %v, with %d slow senders %v", quantile, len(without), before, senders, now)
+	t.Logf("p%d of %d requests is %v, with %d slow senders %v; memory in use %.0f MB, before them %.0f MB",
+		quantile, len(without), before, senders, now, memory(), usual)
 	if factor > 2 {
 		t.Errorf("p%d grew by a factor of %.2f, want at most 2", quantile, factor)
 	}

@@ -25,7 +25,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	dsn := migrated(t)
 	cfg := alone(t)
 	cfg.Postgres.DSN, cfg.Postgres.MaxConns = config.Secret(dsn.String()), 2
-	cfg.MaxInFlight, cfg.HTTP.RequestTimeout = 8, 4*time.Second
+	cfg.MaxInFlight, cfg.HTTP.RequestTimeout = 8, 8*time.Second
 	_, stop := serve(t, cfg)
 	ops := "http://" + cfg.Ops.Addr
 	await(t, "ready", func() bool { return answered(ops+"/readyz") == http.StatusOK })
@@ -79,7 +79,7 @@ func refused(t *testing.T, url string) {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	took := time.Since(begun)
-	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || took > 2*time.Second ||
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || took > 4*time.Second ||
 		resp.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s: %d after %v, Retry-After %q: %s", url, resp.StatusCode, took, resp.Header.Get("Retry-After"), body)
 	}
