@@ -62,8 +62,9 @@ func (b *balancer) probe(ctx context.Context, every time.Duration) {
 
 // next is the address of the next replica that is ready, or of nobody.
 func (b *balancer) next() string {
-	for range b.backends {
-		one := b.backends[int(b.turn.Add(1))%len(b.backends)]
+	first := int(b.turn.Add(1))
+	for i := range b.backends {
+		one := b.backends[(first+i)%len(b.backends)]
 		if one.ready.Load() {
 			return one.http
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	many = 50_000
+	many = 20_000
 	page = 100
 )
 
