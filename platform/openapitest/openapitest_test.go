@@ -31,7 +31,7 @@ paths:
   /feed:
     get:
       responses:
-        "200": { content: { text/event-stream: {} } }
+        "200": { content: { text/event-stream: { x-data: { $ref: "#/components/schemas/Thing" } } } }
 components:
   responses:
     NotFound: { content: { application/problem+json: { schema: { $ref: "#/components/schemas/Problem" } } } }
@@ -78,7 +78,7 @@ func TestWhatIsDocumentedPasses(t *testing.T) {
 		"a method":                   {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
 		"a method where GET is":      {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
 		"refused before it was read": {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
-		"a stream":                   {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, "data: 1\n\n"},
+		"a stream":                   {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
 	} {
 		if found := complaint(t, test); found != "" {
 			t.Errorf("%s: %s", name, found)
@@ -150,6 +150,25 @@ func complaint(t *testing.T, r reply) string {
 		t.Errorf("%s: Handler says %q, Transport %q", r.request, found, sent)
 	}
 	return found
+}
+
+func TestTheEventsOfAStreamAreHeldAgainstTheirSchema(t *testing.T) {
+	t.Parallel()
+	checked, err := openapitest.Parse(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stream, want := range map[string]string{"data: {\"id\":1}\n\ndata: {\"id\":\"x\"}\n\n": "want integer", "data: later\n\n": "invalid"} {
+		found := panicOf(func() {
+			checked.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				_, _ = io.WriteString(w, stream)
+			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/feed", nil))
+		})
+		if !strings.Contains(found, want) {
+			t.Errorf("%q: %q, want %q", stream, found, want)
+		}
+	}
 }
 
 func text(err error) string {

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +30,27 @@ func FuzzAnnouncement(f *testing.F) {
 		}
 		if back, err := decode(string(again)); err != nil || !cmp.Equal(got, back) {
 			t.Errorf("%q is %+v, then %+v, %v", payload, got, back, err)
+		}
+	})
+}
+
+// What is found in Redis is the list that was stored there, or no list: others may
+// write there too.
+func FuzzCachedList(f *testing.F) {
+	f.Add([]byte(`[]`), `{"link":"","etag":"\"x\"","crc32c":0}`, false)
+	f.Add([]byte(`[{"id":1}]`), `null`, true)
+	f.Add([]byte("\xff"), `{"crc32c":-1}`, true)
+	f.Fuzz(func(t *testing.T, body []byte, next string, right bool) {
+		if right {
+			text, err := json.Marshal(beside{Link: next, ETag: "x", Sum: checksum(body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			next = string(text)
+		}
+		list, err := read(string(body), next)
+		if right && err != nil || err == nil && (!list.Hit || list.ETag == "" || string(list.Body) != string(body)) {
+			t.Errorf("%q beside %q is %+v, %v", body, next, list, err)
 		}
 	})
 }
