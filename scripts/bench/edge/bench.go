@@ -54,15 +54,15 @@ func open(ctx context.Context, o options) (*bench, error) {
 	}
 	for _, step := range []func(context.Context) error{b.build, b.makeTopics} {
 		if err := step(ctx); err != nil {
-			b.close()
+			b.close(ctx)
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-func (b *bench) close() {
-	b.stopAll()
+func (b *bench) close(ctx context.Context) {
+	b.stopAll(ctx)
 	b.ports.Close()
 	_ = os.RemoveAll(b.dir)
 }
@@ -179,8 +179,8 @@ func (b *bench) start(program string, env []string, log io.Writer, args ...strin
 }
 
 // stopAll ends what was started, so that it is not in the way of the next part.
-func (b *bench) stopAll() {
-	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (b *bench) stopAll(ctx context.Context) {
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, p := range b.running {

@@ -54,7 +54,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.close(ctx)
 	fmt.Printf("medians of %d rounds of %v; everything switched on, the limit raised\n\n", o.rounds, o.each)
 	fmt.Printf("%-52s %9s %9s %7s %7s\n", "", "ours", "theirs", "ratio", "limit")
 

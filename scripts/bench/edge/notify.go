@@ -74,7 +74,7 @@ func (d *delays) Write(text []byte) (int, error) {
 // notify: from the sending of a completion to the line in the log, 50 a second,
 // while a bare producer and consumer do the same with records of their own.
 func (b *bench) notify(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	long := time.Duration(b.rounds) * b.each * 2
 	n := int(long.Seconds() * completions)
 	w, err := b.newWorld(ctx, "notify", n)
@@ -132,7 +132,8 @@ func complete(ctx context.Context, addr string, id int) error {
 	return resp.Body.Close()
 }
 
-// bareRoad is Sarama with acks from all, and nothing around it.
+// bareRoad is Sarama with acks from all, and nothing around it. The two sides have
+// connections of their own: records wait behind a fetch on the same one.
 func (b *bench) bareRoad(ctx context.Context, d *delays) (send func(int), err error) {
 	cfg := sarama.NewConfig()
 	cfg.Producer.RequiredAcks = sarama.WaitForAll
@@ -162,10 +163,11 @@ func (b *bench) bareRoad(ctx context.Context, d *delays) (send func(int), err er
 			}
 		}()
 	}
-	producer, err := sarama.NewSyncProducerFromClient(client)
+	producer, err := sarama.NewSyncProducer([]string{b.brokers}, cfg)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(ctx, func() { _ = producer.Close() })
 	return func(n int) {
 		value := sarama.StringEncoder(strconv.Itoa(n))
 		_, _, _ = producer.SendMessage(&sarama.ProducerMessage{Topic: bareTopic, Key: value, Value: value})

@@ -21,7 +21,7 @@ import (
 
 // hit: the list of 100 tasks from the cache, beside the same bytes from memory.
 func (b *bench) hit(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	w, err := b.newWorld(ctx, "hit", 100)
 	if err != nil {
 		return err
@@ -99,20 +99,22 @@ function request() id = id + 1; return wrk.format("PATCH", "/tasks/" .. id .. "/
 )
 
 func (b *bench) create(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	w, err := b.newWorld(ctx, "create", 1_000)
 	if err != nil {
 		return err
 	}
 	return b.atLeast(ctx, "POST /tasks (pgbench, the same SQL), /s", 0.5,
-		func(ctx context.Context) (float64, error) { return b.wrk(ctx, callers, "http://"+w.http+"/tasks", post) },
+		func(ctx context.Context) (float64, error) {
+			return b.wrk(ctx, callers, "http://"+w.http+"/tasks", post)
+		},
 		func(ctx context.Context) (float64, error) {
 			return b.pgbench(ctx, w.dsn, fmt.Sprintf(createSQL, "task.created"))
 		})
 }
 
 func (b *bench) complete(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	tasks := 200_000 * b.rounds
 	w, err := b.newWorld(ctx, "complete", tasks)
 	if err != nil {
@@ -131,7 +133,7 @@ func (b *bench) complete(ctx context.Context) error {
 }
 
 func (b *bench) get(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	const tasks = 100_000
 	w, err := b.newWorld(ctx, "get", tasks)
 	if err != nil {
@@ -196,7 +198,7 @@ end`
 
 // size: the same requests, few at once, over few tasks and over many.
 func (b *bench) size(ctx context.Context) error {
-	defer b.stopAll()
+	defer b.stopAll(ctx)
 	const few, connections = 1_000, 8
 	small, err := b.newWorld(ctx, "small", few)
 	if err != nil {
