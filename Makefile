@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the 
 
 bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, on the real Kafka
 	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-events
+
+bench-edge: $(DEVSTACK) ## Measure requests against bare net/http, pgbench and Sarama, on the real Kafka (ONLY=hit,create)
+	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-edge ONLY=$(ONLY)
 
 load: $(DEVSTACK) ## Rolling restarts, 5,000 slow senders and a soak of 50,000 tasks, in full
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load

@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,5 +70,22 @@ func TestTheLimiterIsAskedOnceByClientAddress(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"203.0.113.7", "203.0.113.7", "198.51.100.4"}, s.limiter.clients); diff != "" {
 		t.Errorf("clients (-want +got):\n%s", diff)
+	}
+}
+
+// Behind no proxy the header is nobody's; behind one, only what the proxy itself
+// wrote down counts, which is the last entry.
+func TestForgedForwardingMakesNoSecondBudget(t *testing.T) {
+	t.Parallel()
+	for remote, last := range map[string]string{"203.0.113.7:1000": "", "10.0.0.1:3000": ", 203.0.113.7"} {
+		s := newService()
+		for i := range 10_000 {
+			forged := netip.AddrFrom4([4]byte{byte(i >> 8), byte(i), 1, 1}).String()
+			s.doFrom(remote, "GET", "/nope", "X-Forwarded-For", forged+last)
+		}
+		slices.Sort(s.limiter.clients)
+		if got := slices.Compact(s.limiter.clients); !slices.Equal(got, []string{"203.0.113.7"}) {
+			t.Errorf("from %s: %d budgets, want that of 203.0.113.7 alone", remote, len(got))
+		}
 	}
 }

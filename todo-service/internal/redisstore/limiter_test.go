@@ -170,9 +170,9 @@ func TestALoweredLimitHoldsAtOnce(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceNeverPassTheLimit(t *testing.T) {
+func TestManyAtOnceUseTheLimitAndNeverPassIt(t *testing.T) {
 	t.Parallel()
-	const clients, limit, window = 64, 40, 250 * time.Millisecond
+	const clients, limit, window = 64, 400, 2 * time.Second
 	s := openRedis(t)
 	var replicas []*redisstore.Limiter
 	for range 3 {
@@ -183,7 +183,7 @@ func TestManyAtOnceNeverPassTheLimit(t *testing.T) {
 		mu      sync.Mutex
 		allowed []request
 		group   sync.WaitGroup
-		end     = time.Now().Add(8 * window)
+		end     = time.Now().Add(window * 5 / 2) // the limit is used three times: at 0, 1 and 2 windows
 	)
 	for i := range clients {
 		group.Go(func() {
@@ -216,8 +216,8 @@ func TestManyAtOnceNeverPassTheLimit(t *testing.T) {
 			t.Fatalf("%d requests within one window, want at most %d", inside, limit)
 		}
 	}
-	if len(allowed) < 4*limit {
-		t.Errorf("%d requests passed in 8 windows of %d: the window does not slide", len(allowed), limit)
+	if want := 3 * limit * 99 / 100; len(allowed) < want {
+		t.Errorf("%d requests passed, want at least %d", len(allowed), want)
 	}
 }
 

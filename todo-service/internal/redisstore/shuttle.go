@@ -11,17 +11,23 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// tripTimeout is how long a caller waits for Redis: less than 50 ms, so that what
-// else it does fits in.
-const tripTimeout = 40 * time.Millisecond
+const (
+	// tripTimeout is how long callers wait for Redis: less than 50 ms, so that what
+	// else they do fits in.
+	tripTimeout = 40 * time.Millisecond
+	// comeback is how long a trip is waited for that nobody waits for any more: its
+	// return tells that Redis answers again.
+	comeback = time.Second
+)
 
 // Shuttle carries what callers want of Redis there and back. Those who come
 // while a trip is under way share the next one, and those who want the same share
 // one script: under load a caller costs a fraction of a round trip. Nobody is
 // answered by a trip that had left before he came.
 //
-// When a trip is not answered, callers are turned away at once until Redis
-// answers again, so that only those who waited for that trip have lost time.
+// When a trip is late, its callers go away without an answer, and those who come
+// are turned away at once until Redis answers again: only those who waited for
+// that trip have lost time.
 type Shuttle struct {
 	client  goredis.UniversalClient
 	timeout time.Duration
@@ -52,9 +58,10 @@ type cargo struct {
 }
 
 type trip struct {
-	parcels  map[errand]*parcel
-	deadline time.Time // of the caller who has waited longest
-	done     chan struct{}
+	parcels map[errand]*parcel
+	late    *time.Timer
+	over    sync.Once // it returns, or it is too late
+	done    chan struct{}
 }
 
 // parcel is an errand on a trip.
@@ -100,11 +107,7 @@ func (s *Shuttle) board(ctx context.Context, e errand) ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.next == nil {
-		s.next = &trip{
-			parcels:  make(map[errand]*parcel),
-			deadline: time.Now().Add(s.timeout),
-			done:     make(chan struct{}),
-		}
+		s.next = s.newTrip(ctx)
 	}
 	p, shared := s.next.parcels[e]
 	if !shared {
@@ -119,12 +122,38 @@ func (s *Shuttle) board(ctx context.Context, e errand) ticket {
 	return ticket{s.next, p, p.callers - 1}
 }
 
+// newTrip returns a trip whose callers wait for the timeout. That has two parts:
+// when this process had no time to run, an answer that is there is so taken before
+// the time is found to be over.
+func (s *Shuttle) newTrip(ctx context.Context) *trip {
+	t := &trip{parcels: make(map[errand]*parcel), done: make(chan struct{})}
+	ctx = context.WithoutCancel(ctx)
+	last := s.timeout / 4
+	t.late = time.AfterFunc(s.timeout-last, func() { time.AfterFunc(last, func() { s.giveUp(ctx, t) }) })
+	return t
+}
+
+// giveUp sends the callers of a trip away, unless it is over.
+func (s *Shuttle) giveUp(ctx context.Context, t *trip) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.over.Do(func() {
+		if s.next == t {
+			s.next = nil
+		}
+		s.breaker.failed(ctx)
+		for _, p := range t.parcels {
+			p.err = errLate
+		}
+		close(t.done)
+	})
+}
+
 // run makes trips as long as somebody waits. They are nobody's own: no caller's
 // context ends one.
 func (s *Shuttle) run(ctx context.Context) {
 	for t := s.depart(); t != nil; t = s.depart() {
 		s.travel(ctx, t)
-		close(t.done)
 	}
 }
 
@@ -141,13 +170,7 @@ func (s *Shuttle) depart() *trip {
 
 // travel makes a trip. A script that Redis does not know is sent once more, as text.
 func (s *Shuttle) travel(ctx context.Context, t *trip) {
-	if s.breaker.isOpen() {
-		for _, p := range t.parcels {
-			p.err = errAway
-		}
-		return
-	}
-	bounded, cancel := context.WithDeadline(ctx, t.deadline)
+	bounded, cancel := context.WithTimeout(ctx, max(comeback, s.timeout))
 	defer cancel()
 	all := make([]*parcel, 0, len(t.parcels))
 	for e, p := range t.parcels {
@@ -158,14 +181,18 @@ func (s *Shuttle) travel(ctx context.Context, t *trip) {
 	if unknown := slices.DeleteFunc(slices.Clone(all), (*parcel).wasRun); len(unknown) > 0 {
 		s.send(bounded, unknown, (*goredis.Script).Eval)
 	}
-	var silence error
-	for _, p := range all {
-		p.value, p.err = p.cargo.unpack(p.reply)
-		if err := unanswered(p.reply); err != nil {
-			silence = err
-		}
+	if slices.ContainsFunc(all, (*parcel).unanswered) {
+		s.breaker.failed(ctx)
+	} else {
+		s.breaker.worked()
 	}
-	s.breaker.note(ctx, silence)
+	t.late.Stop()
+	t.over.Do(func() {
+		for _, p := range all {
+			p.value, p.err = p.cargo.unpack(p.reply)
+		}
+		close(t.done)
+	})
 }
 
 func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }
@@ -181,12 +208,9 @@ func (s *Shuttle) send(ctx context.Context, parcels []*parcel, by sending) {
 	_, _ = pipe.Exec(ctx)
 }
 
-// unanswered is the error of a call to which Redis said nothing. What it refuses
-// it refuses at once, and nobody has to be kept from asking.
-func unanswered(reply *goredis.Cmd) error {
+// unanswered says that Redis said nothing. What it refuses it refuses at once, and
+// nobody has to be kept from asking.
+func (p *parcel) unanswered() bool {
 	var refused goredis.Error
-	if err := reply.Err(); !errors.As(err, &refused) {
-		return err
-	}
-	return nil
+	return p.reply.Err() != nil && !errors.As(p.reply.Err(), &refused)
 }

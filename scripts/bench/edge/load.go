@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+const callers = 32
+
+var (
+	wrkRate     = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	wrkRefused  = regexp.MustCompile(`Non-2xx or 3xx responses: \d+`)
+	pgbenchRate = regexp.MustCompile(`tps = ([0-9.]+)`)
+)
+
+// wrk asks for a URL over so many connections, by a Lua script if there is one.
+func (b *bench) wrk(ctx context.Context, connections int, url, script string) (float64, error) {
+	args := []string{"-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%ds", int(b.each.Seconds())), url}
+	if script != "" {
+		file := filepath.Join(b.dir, "wrk.lua")
+		if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+			return 0, err
+		}
+		args = append([]string{"-s", file}, args...)
+	}
+	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
+	if err == nil && wrkRefused.Match(out) {
+		err = fmt.Errorf("%s", wrkRefused.Find(out))
+	}
+	return read(wrkRate, out, err)
+}
+
+// pgbench runs statements with 32 clients, prepared.
+func (b *bench) pgbench(ctx context.Context, dsn, statements string) (float64, error) {
+	file := filepath.Join(b.dir, "pgbench.sql")
+	if err := os.WriteFile(file, []byte(statements), 0o600); err != nil {
+		return 0, err
+	}
+	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(callers), "-j", "2",
+		"-T", strconv.Itoa(int(b.each.Seconds())), "-f", file, dsn).CombinedOutput()
+	return read(pgbenchRate, out, err)
+}
+
+func read(rate *regexp.Regexp, out []byte, err error) (float64, error) {
+	found := rate.FindSubmatch(out)
+	if err != nil || found == nil {
+		return 0, fmt.Errorf("%w: %s", err, out)
+	}
+	return strconv.ParseFloat(string(found[1]), 64)
+}

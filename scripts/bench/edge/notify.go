@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	bareTopic   = "bench-edge" // what a bare producer and consumer share
+	completions = 50           // a second
+)
+
+// delays are of things that happen once each, known by number.
+type delays struct {
+	mu    sync.Mutex
+	began map[int]time.Time
+	took  []time.Duration
+}
+
+func (d *delays) begin(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.began[n] = time.Now()
+}
+
+func (d *delays) end(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if began, ok := d.began[n]; ok {
+		d.took = append(d.took, time.Since(began))
+		delete(d.began, n)
+	}
+}
+
+func (d *delays) ended() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.took)
+}
+
+// milliseconds returns the quantile.
+func (d *delays) milliseconds(q float64) float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	values := make([]float64, len(d.took))
+	for i, t := range d.took {
+		values[i] = float64(t.Microseconds()) / 1000
+	}
+	return quantile(values, q)
+}
+
+var notified = regexp.MustCompile(`Notification: Task 'Learn Go, lesson (\d+)' has been completed!`)
+
+// Write takes what notification-service logs.
+func (d *delays) Write(text []byte) (int, error) {
+	for line := range bytes.Lines(text) {
+		if found := notified.FindSubmatch(line); found != nil {
+			n, _ := strconv.Atoi(string(found[1])) // digits
+			d.end(n)
+		}
+	}
+	return len(text), nil
+}
+
+// notify: from the sending of a completion to the line in the log, 50 a second,
+// while a bare producer and consumer do the same with records of their own.
+func (b *bench) notify(ctx context.Context) error {
+	defer b.stopAll(ctx)
+	long := time.Duration(b.rounds) * b.each * 2
+	n := int(long.Seconds() * completions)
+	w, err := b.newWorld(ctx, "notify", n)
+	if err != nil {
+		return err
+	}
+	ours, theirs := &delays{began: map[int]time.Time{}}, &delays{began: map[int]time.Time{}}
+	if _, err := b.start("notification-service", w.env, ours); err != nil {
+		return err
+	}
+	send, err := b.bareRoad(ctx, theirs)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(time.Second / completions)
+	defer tick.Stop()
+	var all sync.WaitGroup
+	for i := 1; i <= n; i++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		all.Go(func() {
+			ours.begin(i)
+			_ = complete(ctx, w.http, i) // what fails is missed below
+		})
+		all.Go(func() {
+			theirs.begin(i)
+			send(i)
+		})
+	}
+	all.Wait()
+	for end := time.Now().Add(10 * time.Second); (ours.ended() < n || theirs.ended() < n) && time.Now().Before(end); {
+		<-tick.C
+	}
+	if ours.ended() < n || theirs.ended() < n {
+		return fmt.Errorf("%d and %d of %d arrived", ours.ended(), theirs.ended(), n)
+	}
+	return errors.Join(
+		atMost("completed to notified (bare Sarama), p50, ms", ours.milliseconds(0.5), theirs.milliseconds(0.5), 4),
+		atMost("completed to notified (bare Sarama), p99, ms", ours.milliseconds(0.99), theirs.milliseconds(0.99), 2),
+	)
+}
+
+func complete(ctx context.Context, addr string, id int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, fmt.Sprintf("http://%s/tasks/%d/done", addr, id), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// bareRoad is Sarama with acks from all, and nothing around it. The two sides have
+// connections of their own: records wait behind a fetch on the same one.
+func (b *bench) bareRoad(ctx context.Context, d *delays) (send func(int), err error) {
+	cfg := sarama.NewConfig()
+	cfg.Producer.RequiredAcks = sarama.WaitForAll
+	cfg.Producer.Return.Successes = true
+	client, err := sarama.NewClient([]string{b.brokers}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = client.Close() })
+	consumer, err := sarama.NewConsumerFromClient(client)
+	if err != nil {
+		return nil, err
+	}
+	partitions, err := client.Partitions(bareTopic)
+	if err != nil {
+		return nil, err
+	}
+	for _, partition := range partitions {
+		records, err := consumer.ConsumePartition(bareTopic, partition, sarama.OffsetNewest)
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			for record := range records.Messages() {
+				n, _ := strconv.Atoi(string(record.Value)) // our own
+				d.end(n)
+			}
+		}()
+	}
+	producer, err := sarama.NewSyncProducer([]string{b.brokers}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = producer.Close() })
+	return func(n int) {
+		value := sarama.StringEncoder(strconv.Itoa(n))
+		_, _, _ = producer.SendMessage(&sarama.ProducerMessage{Topic: bareTopic, Key: value, Value: value})
+	}, nil
+}
