@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -16,18 +17,18 @@ import (
 // served nearly as fast as without them. Times with and without them take turns,
 // so that what else the machine does is in both.
 func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
-	senders, turns, turn, quantile := 500, 4, time.Second, 90 // other tests run beside this one
+	senders, rate, turns, turn, quantile := 500, 50, 4, time.Second, 90 // other tests run beside this one
 	if *long {
-		senders, turns, turn, quantile = 5_000, 12, 5*time.Second, 99
+		senders, rate, turns, turn, quantile = 5_000, 100, 12, 5*time.Second, 99
 	}
 	w := newWorld(t)
-	r := w.replica(t)
+	r := w.replica(t, fmt.Sprintf("MAX_IN_FLIGHT=%d", senders*2/5)) // fewer than send a body, and must not count
 	r.start(t)
 	users := newClient(t, r.http)
 	measure := func() []time.Duration {
 		ctx, cancel := context.WithTimeout(t.Context(), turn)
 		defer cancel()
-		o := drive(ctx, 100, users.something)
+		o := drive(ctx, rate, users.something)
 		o.report(t)
 		return o.took
 	}
