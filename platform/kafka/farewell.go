@@ -13,19 +13,22 @@ const flushing = 2 * time.Second
 // ctx has ended and no batch is in hand any more, what is left gets a moment,
 // and then the connection is cut.
 type farewell struct {
-	ctx  context.Context // whose end it waits for
-	conn *connection
-	busy atomic.Bool
+	ctx    context.Context // whose end it waits for
+	conn   *connection
+	claims atomic.Int32 // that may have a batch in hand
 }
 
-// working says whether batches may be in hand.
-func (f *farewell) working(busy bool) {
-	f.busy.Store(busy)
-	f.begin()
+// hold keeps the connection for a claim, until it is released.
+func (f *farewell) hold() (release func()) {
+	f.claims.Add(1)
+	return func() {
+		f.claims.Add(-1)
+		f.begin()
+	}
 }
 
 func (f *farewell) begin() {
-	if f.ctx.Err() != nil && !f.busy.Load() {
+	if f.ctx.Err() != nil && f.claims.Load() == 0 {
 		time.AfterFunc(flushing, f.conn.sockets.cut)
 	}
 }

@@ -80,6 +80,35 @@ func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 	}
 }
 
+// freezing freezes Kafka when the last partition is asked for, which is right
+// before Sarama asks for each partition's place by itself.
+type freezing struct {
+	notebook
+	fake  *fake
+	asked int
+}
+
+func (f *freezing) Start(context.Context, int32, int64, int64) (int64, error) {
+	if f.asked++; f.asked == partitions {
+		brokerAway["frozen"](f.fake)
+	}
+	return -1, nil
+}
+
+func TestGroupStopsWhileItsClaimsHaveYetToBegin(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	group := run(t, w.groupConfig("readers"), &freezing{fake: w.fake})
+	ready(t, group)
+	begun := time.Now()
+	if err := group.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 // A broker that has just started does not know all topics yet. The group asks
 // for both when it begins a membership anew: here, because it was fenced.
 func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {

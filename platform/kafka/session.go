@@ -51,20 +51,17 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 		members.ResetOffset(topic, partition, begin.offset, "")
 		members.MarkOffset(topic, partition, begin.offset, "")
 	}
-	s.farewell.working(true)
 	s.group.presence.here()
 	s.group.log.Info("joined the group", "partitions", partitions, "generation", members.GenerationID())
 	return nil
 }
 
-// Cleanup runs when the claims have returned. Sarama commits after it.
-func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
-	s.farewell.working(false)
-	return nil
-}
+// Cleanup has nothing to do: the claims leave their partitions in order.
+func (s *session) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 // ConsumeClaim works through one partition. Its return ends the session for all.
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source sarama.ConsumerGroupClaim) error {
+	defer s.farewell.hold()()
 	partition := source.Partition()
 	begin := s.starts[partition]
 	afterwards, cancel := outlive(members.Context(), lasting)
