@@ -20,6 +20,32 @@ func TestTheDocumentIsServedAsItIs(t *testing.T) {
 	}
 }
 
+func TestEveryDocumentedOperationIsServed(t *testing.T) {
+	t.Parallel()
+	paths, _, _ := strings.Cut(openapi.Todo, "\ncomponents:")
+	entry := regexp.MustCompile(`(?m)^  (/\S*):$|^    (get|post|put|patch|delete):$`)
+	var path string
+	operations := 0
+	for _, match := range entry.FindAllStringSubmatch(paths, -1) {
+		if match[1] != "" {
+			path = strings.NewReplacer("{id}", "1", "{asset}", "start.js").Replace(match[1])
+			continue
+		}
+		operations++
+		s := newService()
+		s.watcher.end = stopping()
+		s.create(t, `{"title":"A"}`)
+		method := strings.ToUpper(match[2])
+		response := s.do(method, path, "")
+		if response.Status == http.StatusMethodNotAllowed || response.Status == http.StatusNotFound {
+			t.Errorf("%s %s: %d", method, path, response.Status)
+		}
+	}
+	if operations < 11 {
+		t.Errorf("the document has %d operations: this test does not see them all", operations)
+	}
+}
+
 // What the page names it loads from the same server, and the policy lets nothing
 // else in, whatever its scripts name.
 func TestThePageOfTheDocumentIsComplete(t *testing.T) {
