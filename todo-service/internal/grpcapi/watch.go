@@ -44,13 +44,13 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		if err != nil {
 			return err
 		}
-		if !begun {
-			begun = true
+		switch {
+		case !a.Bookmark():
+			err = s.send(sender, a)
+		case !begun:
 			err = stream.SendHeader(metadata.Pairs("resume-token", token(a)))
 		}
-		if !a.Bookmark() {
-			err = s.send(sender, a)
-		}
+		begun = true
 		if err != nil {
 			return err
 		}
