@@ -58,12 +58,15 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// send writes changes until they end, and returns why they did.
+// send writes changes until they end, and returns what is not as it should be.
 func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
 	place := int64(0)
 	for change, err := range changes {
+		if stream.Context().Err() != nil {
+			return nil // the client has left
+		}
 		if err != nil {
-			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // nobody is there when the client's leaving ended it
+			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // it ends in any case
 			return err
 		}
 		event := bookmark(change.Seq)
