@@ -18,8 +18,10 @@ const (
 // Thousands watch over few connections, and all of them hear of a change soon.
 func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	watchers, conns, phase, rate := 500, 5, 3*time.Second, 2
+	soon, most := 4*reachAll, 2.0*perWatcher // other tests run beside this one, and few watchers share what all cost together
 	if *long {
 		watchers, conns, phase = 5_000, 50, 20*time.Second
+		soon, most = reachAll, perWatcher
 	}
 	r := newWorld(t).replica(t)
 	r.start(t)
@@ -38,11 +40,11 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	after := (r.memory(t) - before) / float64(watchers)
 	t.Logf("%d watchers over %d connections: a change reaches all with p99 %v, for %.0f ms of CPU time; %.0f bytes a watcher, %.0f once changes were sent",
 		watchers, conns, p99.Round(time.Millisecond), 1000*busy, each, after)
-	if p99 > reachAll {
-		t.Errorf("p99 is %v, want at most %v", p99, reachAll)
+	if p99 > soon {
+		t.Errorf("p99 is %v, want at most %v", p99, soon)
 	}
-	if max(each, after) > perWatcher {
-		t.Errorf("a watcher takes more than %d bytes", perWatcher)
+	if max(each, after) > most {
+		t.Errorf("a watcher takes more than %.0f bytes", most)
 	}
 }
 
