@@ -27,8 +27,8 @@ type envelope struct {
 type codec struct{ encoding.CodecV2 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if p, ok := v.(*paced); ok {
-		return p.marshal()
+	if m, ok := v.(*onItsWay); ok {
+		return m.buffer(), nil
 	}
 	return c.CodecV2.Marshal(v)
 }

@@ -2,7 +2,6 @@ package grpcserver
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -20,10 +19,20 @@ const (
 	sendAhead = 32 << 10
 	// messageCost is what a message counts for at least: not many wait.
 	messageCost = 2 << 10
-	// bufferBytes holds most messages; grpc-go tells when it is done with a
-	// buffer only of those above its threshold of 1 KiB.
-	bufferBytes = 1152
+	// leastBuffer is the size from which on grpc-go tells when it is done with a
+	// buffer: above 1 KiB.
+	leastBuffer = 1<<10 + 1
 )
+
+// Encoded is a message as it is sent, encoded once for any number of streams.
+type Encoded struct{ data []byte }
+
+// Encode encodes m.
+func Encode(m proto.Message) (Encoded, error) {
+	size := proto.Size(m)
+	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, max(size, leastBuffer)), m)
+	return Encoded{data}, err
+}
 
 // Sender sends the messages of a stream at the pace of its client.
 //
@@ -45,17 +54,16 @@ func NewSender(stream grpc.ServerStream, stall time.Duration) *Sender {
 	return &Sender{stream: stream, ahead: semaphore.NewWeighted(sendAhead), stall: stall}
 }
 
-// Send sends m, which may be changed afterwards. When the client has taken
-// nothing for too long it is fault.Unavailable: end the stream.
-func (s *Sender) Send(m proto.Message) error {
-	size := proto.Size(m)
-	cost := min(max(int64(size), messageCost), sendAhead)
+// Send sends m. When the client has taken nothing for too long it is
+// fault.Unavailable: end the stream.
+func (s *Sender) Send(m Encoded) error {
+	cost := min(max(int64(len(m.data)), messageCost), sendAhead)
 	if !s.ahead.TryAcquire(cost) {
 		if err := s.wait(cost); err != nil {
 			return err
 		}
 	}
-	return s.stream.SendMsg(&paced{message: m, size: size, gone: func() { s.ahead.Release(cost) }})
+	return s.stream.SendMsg(&onItsWay{data: m.data, gone: func() { s.ahead.Release(cost) }})
 }
 
 func (s *Sender) wait(cost int64) error {
@@ -69,38 +77,17 @@ func (s *Sender) wait(cost int64) error {
 	return fault.New(fault.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stall)
 }
 
-// paced is a message on its way. The codec puts it into a buffer of its own,
-// which comes back when the message has gone out or the stream has ended.
-type paced struct {
-	message proto.Message
-	size    int
-	gone    func()
+// onItsWay is a message whose sender wants to know when it has gone out. It is
+// the pool that grpc-go gives the message's buffer back to.
+type onItsWay struct {
+	data []byte
+	gone func()
 }
 
-func (p *paced) marshal() (mem.BufferSlice, error) {
-	buffer := p.Get(p.size)
-	encoded, err := proto.MarshalOptions{}.MarshalAppend((*buffer)[:0], p.message)
-	if err != nil {
-		p.Put(buffer)
-		return nil, err
-	}
-	*buffer = encoded
-	return mem.BufferSlice{mem.NewBuffer(buffer, p)}, nil
-}
+func (m *onItsWay) buffer() mem.BufferSlice { return mem.BufferSlice{mem.NewBuffer(&m.data, m)} }
 
-var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes)) }}
+// Get is never asked for; it makes m a mem.BufferPool.
+func (m *onItsWay) Get(length int) *[]byte { return new(make([]byte, length)) }
 
-// Get and Put make it a mem.BufferPool, of this one buffer.
-func (p *paced) Get(length int) *[]byte {
-	if length <= bufferBytes {
-		return buffers.Get().(*[]byte)
-	}
-	return new(make([]byte, 0, length))
-}
-
-func (p *paced) Put(buffer *[]byte) {
-	if cap(*buffer) == bufferBytes {
-		buffers.Put(buffer)
-	}
-	p.gone()
-}
+// Put is called when the message has gone out, or could not be sent.
+func (m *onItsWay) Put(*[]byte) { m.gone() }

@@ -78,6 +78,7 @@ func Listen(cfg Config, h http.Handler) (*Server, error) {
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	if cfg.RequestTimeout > 0 {
 		s.http.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout

@@ -3,9 +3,17 @@ package httpserver
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"time"
 )
+
+// streamBuffer is what the kernel may hold of a stream; by itself it would take
+// megabytes for a client that reads nothing.
+const streamBuffer = 64 << 10
+
+// connKey is where the context of a request has its connection.
+type connKey struct{}
 
 // Stream is an answer that lasts for as long as its client likes.
 type Stream struct {
@@ -23,6 +31,9 @@ func NewStream(w http.ResponseWriter, r *http.Request, stall time.Duration) *Str
 	s := &Stream{w: w, connection: http.NewResponseController(w), stall: stall}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	exchangeOf(r.Context()).whenLeft(s.cancel)
+	if conn, ok := s.ctx.Value(connKey{}).(*net.TCPConn); ok {
+		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
+	}
 	return s
 }
 

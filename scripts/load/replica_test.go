@@ -22,10 +22,10 @@ const stopLimit = 20 * time.Second
 // replica is one todo-service, which may be started and stopped again and again
 // on the same ports.
 type replica struct {
-	program   string
-	http, ops string
-	env       []string
-	log       string
+	program         string
+	http, grpc, ops string
+	env             []string
+	log             string
 
 	cmd   *exec.Cmd
 	ended chan error
@@ -41,10 +41,10 @@ func (w *world) replica(t *testing.T, settings ...string) *replica {
 	t.Cleanup(block.Close)
 	r := &replica{
 		program: w.program,
-		http:    port.Addr(block.Ports[0]), ops: port.Addr(block.Ports[2]),
+		http:    port.Addr(block.Ports[0]), grpc: port.Addr(block.Ports[1]), ops: port.Addr(block.Ports[2]),
 		log: filepath.Join(t.TempDir(), "log"),
 	}
-	r.env = append(append([]string{}, w.env...), "HTTP_ADDR="+r.http, "GRPC_ADDR="+port.Addr(block.Ports[1]), "OPS_ADDR="+r.ops)
+	r.env = append(append([]string{}, w.env...), "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops)
 	r.env = append(r.env, settings...)
 	t.Cleanup(func() {
 		if r.cmd != nil {

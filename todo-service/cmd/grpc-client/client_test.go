@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,7 @@ func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
 		{"get 7", "grpc-client: cannot show task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
 		{"done 7", "grpc-client: cannot complete task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
 		{"delete 7", "grpc-client: cannot delete task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
+		{"history 7", "grpc-client: cannot show the history of task 7: there is no task 7; see which tasks there are with grpc-client list\n"},
 		{"get 0", "grpc-client: cannot show task 0: id must be positive; correct it and try again\n"},
 		{"create _", "grpc-client: cannot create the task: title must not be empty; correct it and try again\n"},
 		{"create A --priority 101", "grpc-client: cannot create the task: priority must be from 0 to 100; correct it and try again\n"},
@@ -138,7 +140,7 @@ func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
 func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	t.Parallel()
 	got := runClient(t.Context(), "--help")
-	for _, name := range []string{"create", "list", "get", "done", "delete", "watch", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
+	for _, name := range []string{"create", "list", "get", "done", "delete", "history", "watch", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
 		if !strings.Contains(got.Stdout, name) {
 			t.Errorf("--help does not mention %s", name)
 		}
@@ -216,7 +218,7 @@ func TestWatchPrintsUntilInterrupted(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			s.watcher.log = history()
+			s.watcher.log = announcements()
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			out := &countingWriter{left: len(lines), full: interrupt}
@@ -230,14 +232,56 @@ func TestWatchPrintsUntilInterrupted(t *testing.T) {
 func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log, s.watcher.err = history(), fault.New(fault.Unavailable, "the service stops")
+	s.watcher.log, s.watcher.err = announcements(), fault.New(fault.Unavailable, "the service stops")
 	got := runClient(t.Context(), "watch", "--addr", s.addr)
 	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot watch on: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then go on with --from 2\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
 	}
 }
 
-func history() []task.Announcement {
+func TestAWatchThatHeardNothingKnowsItsPlaceToo(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.watcher.err = fault.New(fault.Unavailable, "the service stops")
+	got := runClient(t.Context(), "watch", "--addr", s.addr)
+	if got.Code != 1 || !strings.HasSuffix(got.Stderr, ", then go on with --from 0\n") {
+		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	}
+}
+
+func TestHistoryShowsAllPagesAlsoOfWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	runClient(t.Context(), "create", "Learn gRPC", "--addr", s.addr)
+	runClient(t.Context(), "done", "1", "--addr", s.addr)
+	runClient(t.Context(), "delete", "1", "--addr", s.addr)
+	want(t, result{Stdout: `VERSION  EVENT           TIME                  TITLE       PRIORITY
+1        task.created    2026-01-15T10:00:00Z  Learn gRPC  0
+2        task.completed  2026-01-15T10:00:00Z  Learn gRPC  0
+3        task.deleted    2026-01-15T10:00:00Z  Learn gRPC  0
+`}, runClient(t.Context(), "history", "1", "--addr", s.addr))
+
+	got := runClient(t.Context(), "history", "1", "--addr", s.addr, "--output", "json")
+	got.Stdout = regexp.MustCompile(`"event_id":"[0-9a-f-]{36}"`).ReplaceAllString(got.Stdout, `"event_id":"…"`)
+	first := `{"events":[{"event_id":"…","event_type":"task.created","timestamp":"2026-01-15T10:00:00Z","task":` + learnJSON + `},`
+	if !strings.HasPrefix(got.Stdout, first) {
+		t.Errorf("exit %d, stdout %s", got.Code, got.Stdout)
+	}
+
+	runClient(t.Context(), "create", "Learn more", "--addr", s.addr)
+	for i := range 1001 {
+		priority := i%100 + 1
+		if _, err := s.tasks.Change(t.Context(), 2, task.Change{Priority: &priority}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = runClient(t.Context(), "history", "2", "--addr", s.addr)
+	if lines := strings.Count(got.Stdout, "\n"); lines != 1003 {
+		t.Errorf("%d lines, want the heading, the creation and 1001 changes", lines)
+	}
+}
+
+func announcements() []task.Announcement {
 	t := task.Task{ID: 1, Title: "Learn gRPC", CreatedAt: start, Version: 1}
 	gone := t
 	gone.Version = 2

@@ -63,7 +63,7 @@ func newRoot() *cobra.Command {
 	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
 	flags.Var(&c.output, "output", "how to print: table or json")
 	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
-	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.watchCommand())
+	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.historyCommand(), c.watchCommand())
 	return root
 }
 

@@ -29,11 +29,13 @@ type server struct {
 	addr    string
 	watcher *watcher
 	limiter *limiter
+	tasks   *task.Service
 }
 
 func serve(t *testing.T) *server {
 	s := &server{watcher: &watcher{}, limiter: &limiter{edge.Budget{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context) {})
+	s.tasks = tasks
 	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
@@ -54,8 +56,8 @@ func serve(t *testing.T) *server {
 	return s
 }
 
-// watcher delivers what its log holds behind the token, then ends with err, or
-// with its context.
+// watcher delivers a bookmark and what its log holds behind the token, then ends
+// with err, or with its context.
 type watcher struct {
 	log []task.Announcement
 	err error
@@ -67,6 +69,9 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 		return nil, fault.New(fault.Gone, "the resume token %q is not a place in the log", token)
 	}
 	return func(yield func(task.Announcement, error) bool) {
+		if !yield(task.Announcement{Seq: from}, nil) {
+			return
+		}
 		for _, a := range w.log[from:] {
 			if !yield(a, nil) {
 				return

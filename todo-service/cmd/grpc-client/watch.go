@@ -56,6 +56,11 @@ func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token st
 	if err != nil {
 		return token, err
 	}
+	if header, err := stream.Header(); err == nil {
+		for _, begin := range header.Get("resume-token") { // one, unless the service is older
+			token = begin
+		}
+	}
 	for {
 		event, err := stream.Recv()
 		if err != nil {

@@ -11,7 +11,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/grpcserver"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
 )
 
 // Server is the gRPC service TaskService.
@@ -19,11 +21,12 @@ type Server struct {
 	pb.UnimplementedTaskServiceServer
 	tasks   *task.Service
 	watcher Watcher
+	events  *wire.Shared[grpcserver.Encoded]
 }
 
 // New returns TaskService over the application and the log of its changes.
 func New(tasks *task.Service, watcher Watcher) *Server {
-	return &Server{tasks: tasks, watcher: watcher}
+	return &Server{tasks: tasks, watcher: watcher, events: wire.NewShared(encode)}
 }
 
 // Register adds the service to a gRPC server.

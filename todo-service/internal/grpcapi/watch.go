@@ -44,20 +44,32 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		if err != nil {
 			return err
 		}
-		if !begun {
-			begun = true
+		switch {
+		case !a.Bookmark():
+			err = s.send(sender, a)
+		case !begun:
 			err = stream.SendHeader(metadata.Pairs("resume-token", token(a)))
 		}
-		if !a.Bookmark() {
-			event := eventMessage(a.Event)
-			event.ResumeToken = token(a)
-			err = sender.Send(event)
-		}
+		begun = true
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Server) send(sender *grpcserver.Sender, a task.Announcement) error {
+	event, err := s.events.Encode(a)
+	if err != nil {
+		return err
+	}
+	return sender.Send(event)
+}
+
+func encode(a task.Announcement) (grpcserver.Encoded, error) {
+	event := eventMessage(a.Event)
+	event.ResumeToken = token(a)
+	return grpcserver.Encode(event)
 }
 
 func token(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }

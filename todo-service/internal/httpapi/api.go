@@ -16,6 +16,7 @@ import (
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/httpapi/docs"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/wire"
 )
 
 // ListCache keeps the answer to the unfiltered list. Load returns it, from the
@@ -41,12 +42,13 @@ type api struct {
 	tasks   *task.Service
 	lists   ListCache
 	watcher Watcher
+	events  *wire.Shared[[]byte] // as server-sent events
 }
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
 func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, watcher Watcher) http.Handler {
-	a := &api{tasks: tasks, lists: lists, watcher: watcher}
+	a := &api{tasks: tasks, lists: lists, watcher: watcher, events: wire.NewShared(encodeChange)}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))
 	mux.Handle("POST /tasks", handler(a.create))

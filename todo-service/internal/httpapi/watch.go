@@ -54,36 +54,40 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(send(stream, changes))
+	stream.Close(a.send(stream, changes))
 	return nil
 }
 
-// send writes changes until they end, and returns why they did.
-func send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
+// send writes changes until they end, and returns what is not as it should be.
+func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
 	place := int64(0)
-	for a, err := range changes {
+	for change, err := range changes {
+		if stream.Context().Err() != nil {
+			return nil // the client has left
+		}
 		if err != nil {
-			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // nobody is there when the client's leaving ended it
+			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // it ends in any case
 			return err
 		}
-		event, err := encodeChange(a)
-		if err != nil {
-			return err
+		event := bookmark(change.Seq)
+		if !change.Bookmark() {
+			if event, err = a.events.Encode(change); err != nil {
+				return err
+			}
 		}
 		if _, err := stream.Write(event); err != nil {
 			return err
 		}
-		place = a.Seq
+		place = change.Seq
 	}
 	return nil
 }
 
-// encodeChange is a server-sent event. A bookmark has no data: clients note its
-// id and see no event.
+// bookmark has no data: clients note its id and see no event.
+func bookmark(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", place) }
+
+// encodeChange is a server-sent event.
 func encodeChange(a task.Announcement) ([]byte, error) {
-	if a.Bookmark() {
-		return fmt.Appendf(nil, ":\nid: %d\n\n", a.Seq), nil
-	}
 	data, err := wire.To(a.Event).Marshal()
 	if err != nil {
 		return nil, err

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// deliverAtOnce is how many announcements a watcher holds at a time, which
-	// bounds what a stalled one keeps in memory.
-	deliverAtOnce = 32
+	// A watcher holds so many announcements at a time, of the ring or of the log,
+	// which bounds what a stalled one keeps in memory.
+	takeAtOnce    = 8
+	fetchAtOnce   = 32
 	bookmarkEvery = 5 * time.Second // of silence
 )
 
@@ -71,7 +72,7 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 // bookmark when there is nothing for a while.
 func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, error) {
 	for {
-		next, behind, more := h.after(position, deliverAtOnce)
+		next, behind, more := h.after(position, takeAtOnce)
 		if behind {
 			return h.read(ctx, position)
 		}
@@ -121,7 +122,7 @@ func (h *Hub) start(ctx context.Context, token string) (int64, error) {
 func (h *Hub) read(ctx context.Context, seq int64) ([]task.Announcement, error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	next, err := h.log.After(ctx, seq, deliverAtOnce)
+	next, err := h.log.After(ctx, seq, fetchAtOnce)
 	if err != nil {
 		return nil, err
 	}

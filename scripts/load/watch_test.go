@@ -1,0 +1,105 @@
+package load
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	perWatcher = 40_000 // bytes
+	reachAll   = 500 * time.Millisecond
+	forStalled = 64 << 20         // bytes
+	cutOff     = 30 * time.Second // 10 s without progress, and a lot of patience
+)
+
+// Thousands watch over few connections, and all of them hear of a change soon.
+func TestAChangeReachesAllWatchersSoon(t *testing.T) {
+	watchers, conns, phase, rate := 500, 5, 3*time.Second, 2
+	soon, most := 4*reachAll, 2.0*perWatcher // other tests run beside this one, and few watchers share what all cost together
+	if *long {
+		watchers, conns, phase = 5_000, 50, 20*time.Second
+		soon, most = reachAll, perWatcher
+	}
+	r := newWorld(t).replica(t)
+	r.start(t)
+	users := newClient(t, r.http)
+	if _, err := users.create(t.Context(), "to warm up"); err != nil {
+		t.Fatal(err)
+	}
+	before := r.memory(t)
+	a := gather(t, r, watchers, conns)
+	each := (r.memory(t) - before) / float64(watchers)
+	ctx, cancel := context.WithTimeout(t.Context(), phase)
+	defer cancel()
+	busy := r.metric(t, "process_cpu_seconds_total ")
+	p99 := a.make(ctx, t, users, rate, "Learn Go")
+	busy = (r.metric(t, "process_cpu_seconds_total ") - busy) / float64(len(a.heard))
+	after := (r.memory(t) - before) / float64(watchers)
+	t.Logf("%d watchers over %d connections: a change reaches all with p99 %v, for %.0f ms of CPU time; %.0f bytes a watcher, %.0f once changes were sent",
+		watchers, conns, p99.Round(time.Millisecond), 1000*busy, each, after)
+	if p99 > soon {
+		t.Errorf("p99 is %v, want at most %v", p99, soon)
+	}
+	if max(each, after) > most {
+		t.Errorf("a watcher takes more than %.0f bytes", most)
+	}
+}
+
+// Watchers that stop reading cost the others next to nothing, and are told to
+// come back, or cut off, within seconds.
+func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
+	stalled, pairs, phase, rate := 100, 1, time.Second, 50
+	if *long {
+		stalled, pairs, phase = 1_000, 5, 5*time.Second
+	}
+	r := newWorld(t).replica(t)
+	r.start(t)
+	users := newClient(t, r.http)
+	const others = 50
+	a := gather(t, r, others, 5)
+	title := strings.Repeat("界", 500) // the longest there is
+	measure := func(phase time.Duration) time.Duration {
+		ctx, cancel := context.WithTimeout(t.Context(), phase)
+		defer cancel()
+		return a.make(ctx, t, users, rate, title)
+	}
+	measure(phase) // to warm up
+
+	var ratios []float64
+	var most float64
+	for range pairs {
+		without, memory := measure(phase), r.memory(t)
+		ctx, leave := context.WithCancel(t.Context())
+		stallOverGRPC(ctx, t, r, stalled/2, 10)
+		stallOverHTTP(ctx, t, r, stalled-stalled/2)
+		measure(2 * time.Second) // fills what takes something without being read
+		with := measure(phase)
+		more := r.memory(t) - memory
+		t.Logf("p99 %v, with %d stalled watchers %v; they take %.1f MiB", without.Round(time.Millisecond), stalled, with.Round(time.Millisecond), more/(1<<20))
+		ratios = append(ratios, with.Seconds()/max(without, least).Seconds())
+		most = max(most, more)
+		await(t, cutOff, "the stalled are cut off", func() bool { return r.metric(t, "todo_watchers ") == others })
+		leave()
+	}
+	slices.Sort(ratios)
+	verdict := ratios[len(ratios)/2]
+	if !*long {
+		verdict = ratios[0] // other tests run beside this one
+	}
+	t.Logf("p99 grew by factors of %.2f", ratios)
+	if verdict > 2 {
+		t.Errorf("p99 grew by a factor of %.2f, want at most 2", verdict)
+	}
+	if most > forStalled {
+		t.Errorf("the stalled took %.1f MiB, want at most %d", most/(1<<20), forStalled>>20)
+	}
+}
+
+// memory is what the process takes of the machine's.
+func (r *replica) memory(t *testing.T) float64 {
+	t.Helper()
+	return r.metric(t, "process_resident_memory_bytes ")
+}
