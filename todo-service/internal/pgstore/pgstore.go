@@ -36,10 +36,15 @@ type Store struct {
 	db       *sqlx.DB
 	prepared sync.Map // query → *sqlx.Stmt
 	replays  atomic.Int64
+	lookup   lookup
 }
 
 // New returns the store in db, which it does not ask anything yet.
-func New(db *sqlx.DB) *Store { return &Store{db: db} }
+func New(db *sqlx.DB) *Store {
+	s := &Store{db: db}
+	s.lookup.fetch = s.fetch
+	return s
+}
 
 // with gives do the prepared query. Each is prepared once, on first use, and kept
 // as long as the pool: otherwise lib/pq pays two round trips for a query with

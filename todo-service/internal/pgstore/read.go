@@ -2,8 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -11,17 +9,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Get returns the task, or task.NotFound.
+// Get returns the task, or task.NotFound. It shares its query with others.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	var row taskRow
-	err := s.get(ctx, &row, `SELECT `+taskColumns+` FROM tasks WHERE id = $1`, id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return task.Task{}, task.NotFound(id)
-	}
-	if err != nil {
-		return task.Task{}, postgres.Fault(err)
-	}
-	return row.task(), nil
+	return s.lookup.get(ctx, id)
 }
 
 // List returns the selected tasks in id order. Whether Contains tells upper from
