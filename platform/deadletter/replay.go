@@ -118,7 +118,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 // send writes one letter when its time has come. Told to stop, it finishes the
 // one in hand, so that what it counts is what there is.
 func (r *run) send(ctx context.Context, l letter) error {
-	due := r.begun.Add(time.Duration(float64(r.replayed) / r.rate * float64(time.Second)))
+	due := r.begun.Add(time.Duration(float64(r.replayed+r.refused) / r.rate * float64(time.Second)))
 	if !retry.Wait(ctx, time.Until(due)) {
 		return ctx.Err()
 	}

@@ -64,7 +64,7 @@ func (r *Rebuild) read(batch []kafka.Record, limit int64) (events []stats.Event,
 		}
 		e, known, err := eventOf(record)
 		switch {
-		case r.dead[corpse{int64(record.Partition), record.Offset, record.Fingerprint()}], !record.MeantFor(r.sources.Group):
+		case r.isDead(record), !record.MeantFor(r.sources.Group):
 			r.summary.NotOurs++
 		case err != nil && limit == noLimit:
 			return events, record.Offset
@@ -78,6 +78,11 @@ func (r *Rebuild) read(batch []kafka.Record, limit int64) (events []stats.Event,
 		r.summary.Records++
 	}
 	return events, batch[len(batch)-1].Offset + 1
+}
+
+// isDead takes no fingerprint where nothing ever was dead-lettered.
+func (r *Rebuild) isDead(record kafka.Record) bool {
+	return len(r.dead) > 0 && r.dead[corpse{int64(record.Partition), record.Offset, record.Fingerprint()}]
 }
 
 // begin begins the partition, unless it has begun.
