@@ -89,16 +89,31 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 
 func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 	t.Parallel()
+	for name, piece := range map[string]int{
+		"pieces that are sent as they are written": 16 << 10,
+		"pieces that are sent as they are flushed": 500,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cutOff(t, piece)
+		})
+	}
+}
+
+// cutOff writes pieces of that size to a client that reads nothing.
+func cutOff(t *testing.T, piece int) {
+	t.Helper()
+	const most = 512 << 10
 	written := make(chan error, 1)
-	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, 50*time.Millisecond)
 		var err error
 		sent := 0
-		for ; sent < 1000 && err == nil; sent++ {
-			_, err = s.Write(make([]byte, 16<<10))
+		for ; sent < 32*most && err == nil && s.Context().Err() == nil; sent += piece {
+			_, err = s.Write(make([]byte, piece))
 		}
-		if sent > 32 {
-			err = fmt.Errorf("the kernel took %d KiB, then %w", sent*16, err)
+		if sent > most {
+			err = fmt.Errorf("the kernel took %d KiB, then %w", sent>>10, err)
 		}
 		written <- err
 		s.Close(err)
@@ -114,4 +129,7 @@ func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 		t.Errorf("writing to a client that does not read: %v", err)
 	}
 	stop()
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] == nil {
+		t.Errorf("logged %v", lines)
+	}
 }
