@@ -67,7 +67,7 @@ type Hub struct {
 	mu      sync.RWMutex
 	known   bool // where the log's head is; until then the ring means nothing
 	ring    ring
-	changed chan struct{} // closed, and replaced, when the ring has grown
+	changed chan struct{} // closed, and replaced, when the ring has grown or become known
 
 	seats *seats
 	gaps  prometheus.Counter
@@ -178,6 +178,7 @@ func (h *Hub) catchUp(ctx context.Context) error {
 		}
 		h.mu.Lock()
 		h.known, h.ring.tip, tip = true, head, head
+		h.wake() // those who resumed before this
 		h.mu.Unlock()
 	}
 	for {
@@ -203,6 +204,11 @@ func (h *Hub) grow(next ...task.Announcement) {
 	for _, a := range next {
 		h.ring.add(a)
 	}
+	h.wake()
+}
+
+// wake lets all watchers look at the ring. The caller holds mu.
+func (h *Hub) wake() {
 	close(h.changed)
 	h.changed = make(chan struct{})
 }

@@ -223,12 +223,14 @@ func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
 		defer running.Wait()
 		defer cancel()
 		later(time.Minute)
-		s.change(1)
-		s.log.append()
-		s.log.append()
+		for range 3 {
+			s.log.append() // and nothing more happens that would wake anybody
+		}
 		s.log.set(func(l *memoryLog) { l.away = false })
 		w := s.watch("2", nil) // the follower does not know the head yet
+		s.expect(w, 3, 2)
 		later(time.Second)
+		s.expect(w, 3, 3)
 		s.change(1)
 		synctest.Wait()
 		s.expect(w, 3, 4)
