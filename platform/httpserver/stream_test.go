@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +86,59 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] != "nobody there" {
 		t.Errorf("logged %v", lines)
 	}
+}
+
+func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
+	t.Parallel()
+	sizes := make(chan int, 2)
+	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "refused" {
+			httpserver.NewStream(w, r, time.Minute).Close(nil)
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		sizes <- sendBuffer(t, conn)
+		conn.Close()
+	})
+	for _, requests := range []string{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /?refused HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, requests)
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	stop()
+	if usual, after := <-sizes, <-sizes; after < usual {
+		t.Errorf("the kernel holds %d bytes of the connection, %d after a stream was refused on it", usual, after)
+	}
+}
+
+// sendBuffer is what the kernel holds of what is sent.
+func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+	t.Helper()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	var asked error
+	err = raw.Control(func(fd uintptr) {
+		size, asked = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	})
+	if err := errors.Join(err, asked); err != nil {
+		t.Error(err)
+	}
+	return size
 }
 
 func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
