@@ -192,9 +192,12 @@ func (w *recorder) Write(p []byte) (int, error) {
 }
 
 // Flush is for handlers that ask for http.Flusher; Unwrap serves http.ResponseController.
-func (w *recorder) Flush() {
+func (w *recorder) Flush() { _ = w.FlushError() }
+
+// FlushError is what http.ResponseController asks before it settles for Flush.
+func (w *recorder) FlushError() error {
 	w.begin(http.StatusOK)
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

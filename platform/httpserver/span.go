@@ -1,9 +1,11 @@
 package httpserver
 
 import (
-	"cmp"
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -30,19 +32,41 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 		return
 	}
 	method := knownMethod(r.Method)
-	span.SetName(cmp.Or(pattern, method))
+	name := method
+	if route := template(pattern); route != "" {
+		name += " " + route
+		span.SetAttributes(attribute.String("http.route", route))
+	}
+	span.SetName(name)
+	span.SetAttributes(endpoint("server", r.Host)...)
+	span.SetAttributes(endpoint("network.peer", r.RemoteAddr)...)
 	span.SetAttributes(
 		attribute.String("http.request.method", method),
-		attribute.String("http.route", pattern),
 		attribute.Int("http.response.status_code", status),
 		attribute.String("url.path", r.URL.Path),
 		attribute.String("url.scheme", "http"),
-		attribute.String("server.address", r.Host),
-		attribute.String("network.peer.address", r.RemoteAddr),
-		attribute.String("network.protocol.version", r.Proto),
+		attribute.String("network.protocol.version", strings.TrimPrefix(r.Proto, "HTTP/")),
 		attribute.String("user_agent.original", r.UserAgent()),
 	)
 	if status >= http.StatusInternalServerError {
 		span.SetStatus(codes.Error, "")
 	}
+}
+
+// template is the path of a pattern, which may begin with a method and a host.
+func template(pattern string) string {
+	if path := strings.IndexByte(pattern, '/'); path >= 0 {
+		return pattern[path:]
+	}
+	return ""
+}
+
+// endpoint describes who is at one end: an address, and a port where there is one.
+func endpoint(end, hostport string) []attribute.KeyValue {
+	at := url.URL{Host: hostport}
+	described := []attribute.KeyValue{attribute.String(end+".address", at.Hostname())}
+	if port, err := strconv.Atoi(at.Port()); err == nil {
+		described = append(described, attribute.Int(end+".port", port))
+	}
+	return described
 }

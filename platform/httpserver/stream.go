@@ -22,6 +22,7 @@ type Stream struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	stall      time.Duration
+	begun      bool
 }
 
 // NewStream lets the answer to r last: the request's deadline and the server's
@@ -31,9 +32,6 @@ func NewStream(w http.ResponseWriter, r *http.Request, stall time.Duration) *Str
 	s := &Stream{w: w, connection: http.NewResponseController(w), stall: stall}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	exchangeOf(r.Context()).whenLeft(s.cancel)
-	if conn, ok := s.ctx.Value(connKey{}).(*net.TCPConn); ok {
-		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
-	}
 	return s
 }
 
@@ -43,6 +41,7 @@ func (s *Stream) Context() context.Context { return s.ctx }
 
 // Write sends a piece at once. After an error there is nobody to write to.
 func (s *Stream) Write(piece []byte) (int, error) {
+	s.begin()
 	if err := s.connection.SetWriteDeadline(time.Now().Add(s.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
@@ -51,6 +50,18 @@ func (s *Stream) Write(piece []byte) (int, error) {
 		err = s.connection.Flush()
 	}
 	return n, err
+}
+
+// begin bounds what the kernel holds. That lasts as long as the connection, which
+// a refused stream leaves to others: hence not before something is sent.
+func (s *Stream) begin() {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	if conn, ok := s.ctx.Value(connKey{}).(*net.TCPConn); ok {
+		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
+	}
 }
 
 // Close ends the stream's context. The log line of the request tells of cause,

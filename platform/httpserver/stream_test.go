@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,18 +88,86 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 	}
 }
 
+func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
+	t.Parallel()
+	sizes := make(chan int, 2)
+	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "refused" {
+			httpserver.NewStream(w, r, time.Minute).Close(nil)
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		sizes <- sendBuffer(t, conn)
+		conn.Close()
+	})
+	for _, requests := range []string{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /?refused HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, requests)
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	stop()
+	if usual, after := <-sizes, <-sizes; after < usual {
+		t.Errorf("the kernel holds %d bytes of the connection, %d after a stream was refused on it", usual, after)
+	}
+}
+
+// sendBuffer is what the kernel holds of what is sent.
+func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+	t.Helper()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	var asked error
+	err = raw.Control(func(fd uintptr) {
+		size, asked = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	})
+	if err := errors.Join(err, asked); err != nil {
+		t.Error(err)
+	}
+	return size
+}
+
 func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 	t.Parallel()
+	for name, piece := range map[string]int{
+		"pieces that are sent as they are written": 16 << 10,
+		"pieces that are sent as they are flushed": 500,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cutOff(t, piece)
+		})
+	}
+}
+
+// cutOff writes pieces of that size to a client that reads nothing.
+func cutOff(t *testing.T, piece int) {
+	t.Helper()
+	const most = 512 << 10
 	written := make(chan error, 1)
-	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, 50*time.Millisecond)
 		var err error
 		sent := 0
-		for ; sent < 1000 && err == nil; sent++ {
-			_, err = s.Write(make([]byte, 16<<10))
+		for ; sent < 32*most && err == nil && s.Context().Err() == nil; sent += piece {
+			_, err = s.Write(make([]byte, piece))
 		}
-		if sent > 32 {
-			err = fmt.Errorf("the kernel took %d KiB, then %w", sent*16, err)
+		if sent > most {
+			err = fmt.Errorf("the kernel took %d KiB, then %w", sent>>10, err)
 		}
 		written <- err
 		s.Close(err)
@@ -114,4 +183,7 @@ func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 		t.Errorf("writing to a client that does not read: %v", err)
 	}
 	stop()
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] == nil {
+		t.Errorf("logged %v", lines)
+	}
 }

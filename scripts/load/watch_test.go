@@ -35,7 +35,7 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), phase)
 	defer cancel()
 	busy := r.metric(t, "process_cpu_seconds_total ")
-	p99 := a.make(ctx, t, users, rate, "Learn Go")
+	p99 := percentile(a.make(ctx, t, users, rate, "Learn Go"), 99)
 	busy = (r.metric(t, "process_cpu_seconds_total ") - busy) / float64(len(a.heard))
 	after := (r.memory(t) - before) / float64(watchers)
 	t.Logf("%d watchers over %d connections: a change reaches all with p99 %v, for %.0f ms of CPU time; %.0f bytes a watcher, %.0f once changes were sent",
@@ -49,19 +49,20 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 }
 
 // Watchers that stop reading cost the others next to nothing, and are told to
-// come back, or cut off, within seconds.
+// come back, or cut off, within seconds. Times without them are taken before and
+// after those with them, so that what else the machine does is in both.
 func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
-	stalled, pairs, phase, rate := 100, 1, time.Second, 50
+	stalled, turns, phase, rate, quantile := 100, 1, 2*time.Second, 50, 90 // other tests run beside this one
 	if *long {
-		stalled, pairs, phase = 1_000, 5, 5*time.Second
+		stalled, turns, phase, quantile = 1_000, 5, 5*time.Second, 99
 	}
 	r := newWorld(t).replica(t)
 	r.start(t)
 	users := newClient(t, r.http)
-	const others = 50
-	a := gather(t, r, others, 5)
+	const watching = 50
+	a := gather(t, r, watching, 5)
 	title := strings.Repeat("界", 500) // the longest there is
-	measure := func(phase time.Duration) time.Duration {
+	measure := func(phase time.Duration) []time.Duration {
 		ctx, cancel := context.WithTimeout(t.Context(), phase)
 		defer cancel()
 		return a.make(ctx, t, users, rate, title)
@@ -70,28 +71,25 @@ func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
 
 	var ratios []float64
 	var most float64
-	for range pairs {
-		without, memory := measure(phase), r.memory(t)
+	for range turns {
+		before, memory := measure(phase), r.memory(t)
 		ctx, leave := context.WithCancel(t.Context())
 		stallOverGRPC(ctx, t, r, stalled/2, 10)
 		stallOverHTTP(ctx, t, r, stalled-stalled/2)
 		measure(2 * time.Second) // fills what takes something without being read
-		with := measure(phase)
+		with := percentile(measure(phase), quantile)
 		more := r.memory(t) - memory
-		t.Logf("p99 %v, with %d stalled watchers %v; they take %.1f MiB", without.Round(time.Millisecond), stalled, with.Round(time.Millisecond), more/(1<<20))
-		ratios = append(ratios, with.Seconds()/max(without, least).Seconds())
 		most = max(most, more)
-		await(t, cutOff, "the stalled are cut off", func() bool { return r.metric(t, "todo_watchers ") == others })
+		await(t, cutOff, "the stalled are cut off", func() bool { return r.metric(t, "todo_watchers ") == watching })
 		leave()
+		without := percentile(append(before, measure(phase)...), quantile)
+		t.Logf("p%d %v, with %d stalled watchers %v; they take %.1f MiB", quantile, without, stalled, with, more/(1<<20))
+		ratios = append(ratios, with.Seconds()/max(without, least).Seconds())
 	}
 	slices.Sort(ratios)
-	verdict := ratios[len(ratios)/2]
-	if !*long {
-		verdict = ratios[0] // other tests run beside this one
-	}
-	t.Logf("p99 grew by factors of %.2f", ratios)
-	if verdict > 2 {
-		t.Errorf("p99 grew by a factor of %.2f, want at most 2", verdict)
+	t.Logf("p%d grew by factors of %.2f", quantile, ratios)
+	if verdict := ratios[len(ratios)/2]; verdict > 2 {
+		t.Errorf("p%d grew by a factor of %.2f, want at most 2", quantile, verdict)
 	}
 	if most > forStalled {
 		t.Errorf("the stalled took %.1f MiB, want at most %d", most/(1<<20), forStalled>>20)

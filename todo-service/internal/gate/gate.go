@@ -33,7 +33,11 @@ type Store struct {
 	inside               task.Store // not embedded: a new method must come by here
 	all, reads, searches *share
 	searching            chan struct{}
+	refused              refusals
 }
+
+// refusals count those who were refused, by what they wanted.
+type refusals struct{ writes, reads, searches prometheus.Counter }
 
 // New returns store behind a gate as wide as cfg says.
 func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
@@ -43,10 +47,11 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 	}, []string{"kind"})
 	s := &Store{
 		inside:    store,
-		all:       newShare(cfg.InFlight, refused.WithLabelValues("write")),
-		reads:     newShare(cfg.InFlight-cfg.InFlight/4, refused.WithLabelValues("read")),
-		searches:  newShare(max(1, cfg.InFlight/8), refused.WithLabelValues("search")),
+		all:       newShare(cfg.InFlight),
+		reads:     newShare(cfg.InFlight - cfg.InFlight/4),
+		searches:  newShare(max(1, cfg.InFlight/8)),
 		searching: make(chan struct{}, cfg.Searching),
+		refused:   refusals{refused.WithLabelValues("write"), refused.WithLabelValues("read"), refused.WithLabelValues("search")},
 	}
 	metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "todo_gate_in_flight",
@@ -57,36 +62,36 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 
 // Get returns the task, or a refusal.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Get(ctx, id) }, s.reads, s.all)
+	return through(func() (task.Task, error) { return s.inside.Get(ctx, id) }, s.refused.reads, s.reads, s.all)
 }
 
 // List returns the selected tasks, or a refusal. A search waits for its turn, for
 // as long as ctx lets it.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return through(func() ([]task.Task, error) { return s.inside.List(ctx, q) }, s.reads, s.all)
+		return through(func() ([]task.Task, error) { return s.inside.List(ctx, q) }, s.refused.reads, s.reads, s.all)
 	}
-	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.searches, s.reads, s.all)
+	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.refused.searches, s.searches, s.reads, s.all)
 }
 
 // Count returns the number of tasks, or a refusal.
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return through(func() (int64, error) { return s.inside.Count(ctx, done) }, s.reads, s.all)
+	return through(func() (int64, error) { return s.inside.Count(ctx, done) }, s.refused.reads, s.reads, s.all)
 }
 
 // History returns the task's events, or a refusal.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	return through(func() ([]task.Event, error) { return s.inside.History(ctx, id, after, limit) }, s.reads, s.all)
+	return through(func() ([]task.Event, error) { return s.inside.History(ctx, id, after, limit) }, s.refused.reads, s.reads, s.all)
 }
 
 // Create stores a task, or refuses to.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Create(ctx, e, key) }, s.all)
+	return through(func() (task.Task, error) { return s.inside.Create(ctx, e, key) }, s.refused.writes, s.all)
 }
 
 // Update changes a task, or refuses to.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Update(ctx, id, change) }, s.all)
+	return through(func() (task.Task, error) { return s.inside.Update(ctx, id, change) }, s.refused.writes, s.all)
 }
 
 func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
@@ -104,10 +109,11 @@ func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
 }
 
 // through works while it holds a place in each of the shares, the narrowest of
-// which comes first.
-func through[T any](work func() (T, error), shares ...*share) (T, error) {
+// which comes first. When one of them has none, that counts as refused.
+func through[T any](work func() (T, error), refused prometheus.Counter, shares ...*share) (T, error) {
 	for _, s := range shares {
 		if !s.enter() {
+			refused.Inc()
 			var none T
 			return none, refusal("the service has too much to do right now; try again")
 		}

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,6 +119,25 @@ func (c crowd) refused(names ...string) {
 	}
 }
 
+// counted wants so many to be in flight, and so many to have been refused, by what
+// they wanted and not by what was full.
+func (c crowd) counted(inFlight, reads, searches, writes int) {
+	c.t.Helper()
+	want := fmt.Sprintf(`
+		# HELP todo_gate_in_flight Requests being worked on.
+		# TYPE todo_gate_in_flight gauge
+		todo_gate_in_flight %d
+		# HELP todo_gate_refused_total Requests refused because too many were being worked on, by kind.
+		# TYPE todo_gate_refused_total counter
+		todo_gate_refused_total{kind="read"} %d
+		todo_gate_refused_total{kind="search"} %d
+		todo_gate_refused_total{kind="write"} %d
+	`, inFlight, reads, searches, writes)
+	if err := testutil.GatherAndCompare(c.metrics, strings.NewReader(want)); err != nil {
+		c.t.Error(err)
+	}
+}
+
 func TestReadsAreRefusedFirstAndWritesLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,19 +149,7 @@ func TestReadsAreRefusedFirstAndWritesLast(t *testing.T) {
 		c.enter(2, "create")
 		c.enter(2, "update")
 		c.refused("create", "update", "get")
-		want := `
-			# HELP todo_gate_in_flight Requests being worked on.
-			# TYPE todo_gate_in_flight gauge
-			todo_gate_in_flight 16
-			# HELP todo_gate_refused_total Requests refused because too many were being worked on, by kind.
-			# TYPE todo_gate_refused_total counter
-			todo_gate_refused_total{kind="read"} 6
-			todo_gate_refused_total{kind="search"} 0
-			todo_gate_refused_total{kind="write"} 2
-		`
-		if err := testutil.GatherAndCompare(c.metrics, strings.NewReader(want)); err != nil {
-			t.Error(err)
-		}
+		c.counted(16, 5, 1, 2)
 		close(c.release)
 		synctest.Wait()
 		for name, ask := range requests {
@@ -157,7 +165,8 @@ func TestWritesMayFillTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
 		c.enter(16, "create")
-		c.refused("create", "get")
+		c.refused("create", "get", "count", "search")
+		c.counted(16, 2, 1, 1)
 		close(c.release)
 	})
 }
@@ -170,6 +179,7 @@ func TestSearchesLeaveRoomToOtherReads(t *testing.T) {
 		c.refused("search")
 		c.enter(10, "get")
 		c.refused("get")
+		c.counted(12, 1, 1, 0)
 		close(c.release)
 	})
 }

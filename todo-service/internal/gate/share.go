@@ -1,21 +1,14 @@
 package gate
 
-import (
-	"sync/atomic"
+import "sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
-)
-
-// share is a number of places, and a count of those who found none.
+// share is a number of places.
 type share struct {
-	places  int64
-	taken   atomic.Int64
-	refused prometheus.Counter
+	places int64
+	taken  atomic.Int64
 }
 
-func newShare(places int, refused prometheus.Counter) *share {
-	return &share{places: int64(places), refused: refused}
-}
+func newShare(places int) *share { return &share{places: int64(places)} }
 
 // enter takes a place, if there is one; leave gives it back.
 func (s *share) enter() bool {
@@ -23,7 +16,6 @@ func (s *share) enter() bool {
 		return true
 	}
 	s.taken.Add(-1)
-	s.refused.Inc()
 	return false
 }
 

@@ -65,9 +65,9 @@ type Hub struct {
 	stopped chan struct{} // closed when Run ends
 
 	mu      sync.RWMutex
-	known   bool // where the log's head is; until then the ring means nothing
+	known   bool // what is newest in the log; until then the ring means nothing
 	ring    ring
-	changed chan struct{} // closed, and replaced, when the ring has grown
+	changed chan struct{} // closed, and replaced, when the ring has grown or become known
 
 	seats *seats
 	gaps  prometheus.Counter
@@ -169,17 +169,16 @@ func (h *Hub) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	h.mu.RLock()
-	known, tip := h.known, h.ring.tip
+	known := h.known
 	h.mu.RUnlock()
 	if !known {
-		_, head, err := h.log.Bounds(ctx)
-		if err != nil {
+		if err := h.begin(ctx); err != nil {
 			return err
 		}
-		h.mu.Lock()
-		h.known, h.ring.tip, tip = true, head, head
-		h.mu.Unlock()
 	}
+	h.mu.RLock()
+	tip := h.ring.tip
+	h.mu.RUnlock()
 	for {
 		missed, err := h.log.After(ctx, tip, readAtOnce)
 		if err != nil {
@@ -198,11 +197,43 @@ func (h *Hub) catchUp(ctx context.Context) error {
 	}
 }
 
+// begin fills the ring from the log: those who resume after a rolling restart are
+// behind by what happened meanwhile, and would each read it by themselves.
+func (h *Hub) begin(ctx context.Context) error {
+	purged, head, err := h.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	newest := ring{tip: max(purged, head-ringSize)}
+	for newest.tip < head {
+		next, err := h.log.After(ctx, newest.tip, readAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(next) == 0 { // all was purged since
+			newest = ring{tip: head}
+		}
+		for _, a := range next {
+			newest.add(a)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known, h.ring = true, newest
+	h.wake() // those who resumed before this
+	return nil
+}
+
 // grow adds to the ring and wakes the watchers. The caller holds mu.
 func (h *Hub) grow(next ...task.Announcement) {
 	for _, a := range next {
 		h.ring.add(a)
 	}
+	h.wake()
+}
+
+// wake lets all watchers look at the ring. The caller holds mu.
+func (h *Hub) wake() {
 	close(h.changed)
 	h.changed = make(chan struct{})
 }

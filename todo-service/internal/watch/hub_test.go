@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,6 +97,59 @@ func TestAFaithfulFeedSparesTheLog(t *testing.T) {
 			t.Errorf("the log was read %d times", s.log.reads)
 		}
 	})
+}
+
+func TestManyWhoResumeAfterAStartReadTheLogTogether(t *testing.T) {
+	for name, behind := range map[string]int64{"by little": 100, "by all that the ring holds": 1024} {
+		t.Run(name, func(t *testing.T) {
+			const head = 3000
+			log := &memoryLog{}
+			for range head {
+				log.append()
+			}
+			onStageWith(t, log, func(s *stage) {
+				if s.log.reads > 6 {
+					t.Errorf("the log was read %d times to begin with", s.log.reads)
+				}
+				s.log.set(func(l *memoryLog) { l.reads = 0 })
+				var all []*watcher
+				for range maxWatchers {
+					all = append(all, s.watch(strconv.FormatInt(head-behind, 10), nil))
+				}
+				s.change(1)
+				synctest.Wait()
+				for _, w := range all {
+					s.expect(w, head-behind+1, head+1)
+				}
+				if s.log.reads != 0 {
+					t.Errorf("the log was read %d times", s.log.reads)
+				}
+				s.expectGaps(0)
+				s.log.append() // never announced
+				s.change(1)
+				synctest.Wait()
+				s.expectGaps(2)
+			})
+		})
+	}
+}
+
+func TestAHubThatStartsWhileItsLogIsPurgedServesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, purged := range map[string]int64{"some": 90, "all": 100} {
+		t.Run(name, func(t *testing.T) {
+			log := &memoryLog{overtaken: purged}
+			for range 100 {
+				log.append()
+			}
+			onStageWith(t, log, func(s *stage) {
+				w := s.watch(strconv.FormatInt(purged, 10), nil)
+				s.change(1)
+				synctest.Wait()
+				s.expect(w, purged+1, 101)
+			})
+		})
+	}
 }
 
 func TestALostMessageIsMissedForAMomentOnly(t *testing.T) {
@@ -223,12 +277,14 @@ func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
 		defer running.Wait()
 		defer cancel()
 		later(time.Minute)
-		s.change(1)
-		s.log.append()
-		s.log.append()
+		for range 3 {
+			s.log.append() // and nothing more happens that would wake anybody
+		}
 		s.log.set(func(l *memoryLog) { l.away = false })
 		w := s.watch("2", nil) // the follower does not know the head yet
+		s.expect(w, 3, 2)
 		later(time.Second)
+		s.expect(w, 3, 3)
 		s.change(1)
 		synctest.Wait()
 		s.expect(w, 3, 4)

@@ -3,9 +3,11 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"example.com/todo/platform/fault"
@@ -35,6 +38,8 @@ type memoryLog struct {
 	away   bool
 	slow   time.Duration // at most, between reading and answering
 	reads  int
+
+	overtaken int64 // what is purged as soon as the bounds have been told
 }
 
 func (l *memoryLog) append() task.Announcement {
@@ -68,7 +73,9 @@ func (l *memoryLog) Bounds(context.Context) (purged, head int64, err error) {
 	if l.away {
 		return 0, 0, errAway
 	}
-	return l.purged, int64(len(l.all)), nil
+	told := l.purged
+	l.purged = max(told, l.overtaken)
+	return told, int64(len(l.all)), nil
 }
 
 func (l *memoryLog) set(change func(*memoryLog)) {
@@ -139,19 +146,26 @@ func (f *lossyFeed) set(change func(*lossyFeed)) {
 
 // stage is a running hub in a bubble of its own time.
 type stage struct {
-	t    *testing.T
-	log  *memoryLog
-	feed *lossyFeed
-	hub  *watch.Hub
-	stop func() // and wait until it has stopped
+	t       *testing.T
+	log     *memoryLog
+	feed    *lossyFeed
+	hub     *watch.Hub
+	metrics *prometheus.Registry
+	stop    func() // and wait until it has stopped
 }
 
 func onStage(t *testing.T, act func(*stage)) {
 	t.Helper()
+	onStageWith(t, &memoryLog{}, act)
+}
+
+// onStageWith is onStage where something was in the log before the hub began.
+func onStageWith(t *testing.T, log *memoryLog, act func(*stage)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{t: t, log: &memoryLog{}, feed: &lossyFeed{}}
-		s.hub = watch.NewHub(watch.Config{MaxWatchers: maxWatchers}, s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		s := &stage{t: t, log: log, feed: &lossyFeed{}, metrics: prometheus.NewRegistry()}
+		s.hub = watch.NewHub(watch.Config{MaxWatchers: maxWatchers}, s.feed, s.log, slog.New(slog.DiscardHandler), s.metrics)
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- s.hub.Run(ctx) }()
@@ -242,6 +256,15 @@ func (s *stage) expect(w *watcher, first, last int64) {
 	}
 	if diff := cmp.Diff(want, w.got()); diff != "" {
 		s.t.Errorf("delivered seqs (-want +got):\n%s", diff)
+	}
+}
+
+func (s *stage) expectGaps(n int) {
+	s.t.Helper()
+	want := fmt.Sprintf("# HELP todo_watch_gaps_total Announcements that came from the log because the live feed did not bring them in order.\n"+
+		"# TYPE todo_watch_gaps_total counter\ntodo_watch_gaps_total %d\n", n)
+	if err := testutil.GatherAndCompare(s.metrics, strings.NewReader(want), "todo_watch_gaps_total"); err != nil {
+		s.t.Error(err)
 	}
 }
 

@@ -219,7 +219,8 @@ func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run: %v", err)
 	}
-	if most := int(time.Since(began).Seconds()*300) + 1; len(w.Journal()) > most || len(w.Journal()) != w.Made() {
+	// The hot tasks and what follows them each begin with a call at once.
+	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Journal()) > most || len(w.Journal()) != w.Made() {
 		t.Errorf("%d in the journal, %d made; at most %d", len(w.Journal()), w.Made(), most)
 	}
 }
