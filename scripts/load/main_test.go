@@ -11,6 +11,7 @@ import (
 )
 
 // long asks for the figures that are promised instead of those that fit into make test.
+// Only then are times held to their limits: beside other tests they would tell of those.
 var long = flag.Bool("long", false, "run the tests in full: minutes instead of seconds")
 
 // program is todo-service, built when the first test needs it.

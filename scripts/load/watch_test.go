@@ -18,10 +18,9 @@ const (
 // Thousands watch over few connections, and all of them hear of a change soon.
 func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	watchers, conns, phase, rate := 500, 5, 3*time.Second, 2
-	soon, most := 4*reachAll, 2.0*perWatcher // other tests run beside this one, and few watchers share what all cost together
+	most := 2.0 * perWatcher // few watchers share what all cost together
 	if *long {
-		watchers, conns, phase = 5_000, 50, 20*time.Second
-		soon, most = reachAll, perWatcher
+		watchers, conns, phase, most = 5_000, 50, 20*time.Second, perWatcher
 	}
 	r := newWorld(t).replica(t)
 	r.start(t)
@@ -40,8 +39,8 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	after := (r.memory(t) - before) / float64(watchers)
 	t.Logf("%d watchers over %d connections: a change reaches all with p99 %v, for %.0f ms of CPU time; %.0f bytes a watcher, %.0f once changes were sent",
 		watchers, conns, p99.Round(time.Millisecond), 1000*busy, each, after)
-	if p99 > soon {
-		t.Errorf("p99 is %v, want at most %v", p99, soon)
+	if *long && p99 > reachAll {
+		t.Errorf("p99 is %v, want at most %v", p99, reachAll)
 	}
 	if max(each, after) > most {
 		t.Errorf("a watcher takes more than %.0f bytes", most)
@@ -52,9 +51,9 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 // come back, or cut off, within seconds. Times without them are taken before and
 // after those with them, so that what else the machine does is in both.
 func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
-	stalled, turns, phase, rate, quantile := 100, 1, 2*time.Second, 50, 90 // other tests run beside this one
+	stalled, turns, phase, rate := 100, 1, 2*time.Second, 50
 	if *long {
-		stalled, turns, phase, quantile = 1_000, 5, 5*time.Second, 99
+		stalled, turns, phase = 1_000, 5, 5*time.Second
 	}
 	r := newWorld(t).replica(t)
 	r.start(t)
@@ -77,19 +76,19 @@ func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
 		stallOverGRPC(ctx, t, r, stalled/2, 10)
 		stallOverHTTP(ctx, t, r, stalled-stalled/2)
 		measure(2 * time.Second) // fills what takes something without being read
-		with := percentile(measure(phase), quantile)
+		with := percentile(measure(phase), 99)
 		more := r.memory(t) - memory
 		most = max(most, more)
 		await(t, cutOff, "the stalled are cut off", func() bool { return r.metric(t, "todo_watchers ") == watching })
 		leave()
-		without := percentile(append(before, measure(phase)...), quantile)
-		t.Logf("p%d %v, with %d stalled watchers %v; they take %.1f MiB", quantile, without, stalled, with, more/(1<<20))
+		without := percentile(append(before, measure(phase)...), 99)
+		t.Logf("p99 %v, with %d stalled watchers %v; they take %.1f MiB", without, stalled, with, more/(1<<20))
 		ratios = append(ratios, with.Seconds()/max(without, least).Seconds())
 	}
 	slices.Sort(ratios)
-	t.Logf("p%d grew by factors of %.2f", quantile, ratios)
-	if verdict := ratios[len(ratios)/2]; verdict > 2 {
-		t.Errorf("p%d grew by a factor of %.2f, want at most 2", quantile, verdict)
+	t.Logf("p99 grew by factors of %.2f", ratios)
+	if verdict := ratios[len(ratios)/2]; *long && verdict > 2 {
+		t.Errorf("p99 grew by a factor of %.2f, want at most 2", verdict)
 	}
 	if most > forStalled {
 		t.Errorf("the stalled took %.1f MiB, want at most %d", most/(1<<20), forStalled>>20)
