@@ -96,8 +96,11 @@ func (d *Document) schema(pointer string) (*jsonschema.Schema, error) {
 		return known, nil
 	}
 	schema, err := d.compiler.Compile(name + pointer)
+	if err != nil {
+		return nil, err
+	}
 	d.schemas[pointer] = schema
-	return schema, err
+	return schema, nil
 }
 
 // path returns what is documented for an address. A template stands for one

@@ -207,6 +207,25 @@ func TestADocumentThatCanNotBeCheckedAgainstIsRefused(t *testing.T) {
 	}
 }
 
+func TestASchemaThatIsNoneIsToldOfEachTime(t *testing.T) {
+	t.Parallel()
+	checked, err := openapitest.Parse(strings.Replace(document, "type: integer, minimum: 0", "type: whole", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := checked.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", json)
+		w.Header().Set("X-Left", "7")
+		_, _ = io.WriteString(w, "[]")
+	}))
+	for range 2 {
+		found := panicOf(func() { handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/things", nil)) })
+		if !strings.Contains(found, "not valid against metaschema") {
+			t.Errorf("%q", found)
+		}
+	}
+}
+
 func TestAStreamIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	checked, err := openapitest.Parse(document)

@@ -15,20 +15,27 @@ func writeTask(w http.ResponseWriter, status int, t task.Task) error {
 	if err != nil {
 		return err
 	}
-	w.Header()["Etag"] = []string{versionTag(t.Version)}
+	tag(w.Header(), versionTag(t.Version))
 	writeJSON(w, status, body)
 	return nil
 }
 
 // writeUnlessHeld answers with what was asked for, or with 304 when the client
 // has it already.
-func writeUnlessHeld(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
-	w.Header()["Etag"] = []string{tag}
-	if held(r, tag) {
+func writeUnlessHeld(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	tag(w.Header(), etag)
+	if held(r, etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	writeJSON(w, http.StatusOK, body)
+}
+
+// tag identifies an answer. Who keeps it, a cache on the way too, asks before it
+// is given to anybody again.
+func tag(header http.Header, etag string) {
+	header["Etag"] = []string{etag}
+	header["Cache-Control"] = []string{"no-cache"}
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

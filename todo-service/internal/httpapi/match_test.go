@@ -116,7 +116,7 @@ func TestIfNoneMatchSparesWhatTheClientHas(t *testing.T) {
 				if held := response.Status == http.StatusNotModified; held != test.held || !held && response.Status != http.StatusOK {
 					t.Errorf("%s %s with %s: %d, want 304: %v", method, target, test.match, response.Status, test.held)
 				}
-				wantHeader(t, response, map[string]string{"ETag": tag, "Link": first.Header.Get("Link")})
+				wantHeader(t, response, map[string]string{"ETag": tag, "Cache-Control": "no-cache", "Link": first.Header.Get("Link")})
 				if test.held {
 					wantHeader(t, response, map[string]string{"Content-Type": "", "Content-Length": ""})
 					if response.Body != "" {

@@ -3,10 +3,13 @@
 package docs
 
 import (
+	"cmp"
 	"compress/gzip"
 	_ "embed" // the page
 	"io"
+	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/swaggest/swgui/v5/static"
@@ -59,13 +62,26 @@ func packed(contentType, name string) http.Handler {
 		header.Set("Cache-Control", "max-age=3600")
 		header.Set("Vary", "Accept-Encoding")
 		var body io.Reader = file
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if takesGzip(r.Header) {
 			header.Set("Content-Encoding", "gzip")
 		} else if body, err = gzip.NewReader(file); err != nil {
 			panic(err)
 		}
 		_, _ = io.Copy(w, body) //nolint:gosec // what is unpacked is in the binary
 	})
+}
+
+// takesGzip is whether a client asks for gzip, and not with a weight of nothing.
+func takesGzip(header http.Header) bool {
+	for wanted := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
+		coding, parameters, err := mime.ParseMediaType(wanted) // it has the same form
+		if err != nil || coding != "gzip" {
+			continue
+		}
+		weight, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
+		return err == nil && weight > 0
+	}
+	return false
 }
 
 func describe(header http.Header, contentType string) {
