@@ -27,7 +27,7 @@ func (sane) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Proces
 // Also when trips fail at the very moment at which a PING is answered.
 func TestABreakerClosesEachTimeItOpened(t *testing.T) {
 	t.Parallel()
-	client := goredis.NewClient(&goredis.Options{Addr: "nowhere.invalid:1"})
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1"})
 	defer client.Close()
 	client.AddHook(sane{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

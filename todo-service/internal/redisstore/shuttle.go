@@ -18,12 +18,15 @@ const (
 	// comeback is how long a trip is waited for that nobody waits for any more: its
 	// return tells that Redis answers again.
 	comeback = time.Second
+	// lanes is how many trips are under way at the same time, at most.
+	lanes = 4
 )
 
 // Shuttle carries what callers want of Redis there and back. Those who come
 // while a trip is under way share the next one, and those who want the same share
 // one script: under load a caller costs a fraction of a round trip. Nobody is
-// answered by a trip that had left before he came.
+// answered by a trip that had left before he came. When Redis is slow and a trip
+// has waited for a quarter of its time, it leaves before the others are back.
 //
 // When a trip is late, its callers go away without an answer, and those who come
 // are turned away at once until Redis answers again: only those who waited for
@@ -35,7 +38,7 @@ type Shuttle struct {
 
 	mu    sync.Mutex
 	next  *trip // nil when nobody waits
-	under bool  // a trip is under way
+	under int   // runners, each with a trip under way
 }
 
 // NewShuttle returns a shuttle to the Redis of client. It neither dials nor fails.
@@ -59,6 +62,8 @@ type cargo struct {
 
 type trip struct {
 	parcels map[errand]*parcel
+	overdue bool // has waited for too long to leave
+	hurry   *time.Timer
 	late    *time.Timer
 	over    sync.Once // it returns, or it is too late
 	done    chan struct{}
@@ -115,8 +120,8 @@ func (s *Shuttle) board(ctx context.Context, e errand) ticket {
 		s.next.parcels[e] = p
 	}
 	p.callers++
-	if !s.under {
-		s.under = true
+	if s.under == 0 {
+		s.under++
 		go s.run(context.WithoutCancel(ctx))
 	}
 	return ticket{s.next, p, p.callers - 1}
@@ -129,8 +134,23 @@ func (s *Shuttle) newTrip(ctx context.Context) *trip {
 	t := &trip{parcels: make(map[errand]*parcel), done: make(chan struct{})}
 	ctx = context.WithoutCancel(ctx)
 	last := s.timeout / 4
+	t.hurry = time.AfterFunc(last, func() { s.overtake(ctx, t) })
 	t.late = time.AfterFunc(s.timeout-last, func() { time.AfterFunc(last, func() { s.giveUp(ctx, t) }) })
 	return t
+}
+
+// overtake lets a trip leave that still waits for others to be back.
+func (s *Shuttle) overtake(ctx context.Context, t *trip) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != t {
+		return
+	}
+	t.overdue = true
+	if s.under < lanes {
+		s.under++
+		go s.run(ctx)
+	}
 }
 
 // giveUp sends the callers of a trip away, unless it is over.
@@ -158,13 +178,19 @@ func (s *Shuttle) run(ctx context.Context) {
 }
 
 // depart lets those board first who are ready to, which is where a busy server
-// gains most.
+// gains most. A runner that is not the only one leaves a trip that is not overdue
+// to the others, so that many share a trip again once Redis is fast.
 func (s *Shuttle) depart() *trip {
 	runtime.Gosched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.next
-	s.next, s.under = nil, t != nil
+	if t == nil || s.under > 1 && !t.overdue {
+		s.under--
+		return nil
+	}
+	t.hurry.Stop()
+	s.next = nil
 	return t
 }
 
