@@ -98,4 +98,7 @@ func TestACallerWhoLeavesHoldsUpNobody(t *testing.T) {
 	}
 	release()
 	expectLoad(t, cache, d, true)
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d queries, want none for who left", got-1)
+	}
 }
