@@ -15,8 +15,9 @@ const (
 	// tripTimeout is how long callers wait for Redis: less than 50 ms, so that what
 	// else they do fits in.
 	tripTimeout = 40 * time.Millisecond
-	// comeback is how long a trip is waited for that nobody waits for any more: its
-	// return tells that Redis answers again.
+	// comeback bounds a trip that nobody waits for any more: its return tells that
+	// Redis answers again. Each answer is waited for no longer than the client's
+	// read timeout, which may be less.
 	comeback = time.Second
 	// lanes is how many trips are under way at the same time, at most.
 	lanes = 4
@@ -207,13 +208,15 @@ func (s *Shuttle) travel(ctx context.Context, t *trip) {
 	if unknown := slices.DeleteFunc(slices.Clone(all), (*parcel).wasRun); len(unknown) > 0 {
 		s.send(bounded, unknown, (*goredis.Script).Eval)
 	}
-	if slices.ContainsFunc(all, (*parcel).unanswered) {
-		s.breaker.failed(ctx)
-	} else {
+	silent := slices.ContainsFunc(all, (*parcel).unanswered)
+	if !silent {
 		s.breaker.worked()
 	}
 	t.late.Stop()
 	t.over.Do(func() {
+		if silent { // and not found out before, when it was late
+			s.breaker.failed(ctx)
+		}
 		for _, p := range all {
 			p.value, p.err = p.cargo.unpack(p.reply)
 		}
