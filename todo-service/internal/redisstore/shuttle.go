@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -66,7 +67,7 @@ type trip struct {
 	overdue bool // has waited for too long to leave
 	hurry   *time.Timer
 	late    *time.Timer
-	over    sync.Once // it returns, or it is too late
+	over    atomic.Bool // it returned, or it is too late: who sets it answers the callers
 	done    chan struct{}
 }
 
@@ -158,16 +159,17 @@ func (s *Shuttle) overtake(ctx context.Context, t *trip) {
 func (s *Shuttle) giveUp(ctx context.Context, t *trip) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.over.Do(func() {
-		if s.next == t {
-			s.next = nil
-		}
-		s.breaker.failed(ctx)
-		for _, p := range t.parcels {
-			p.err = errLate
-		}
-		close(t.done)
-	})
+	if t.over.Swap(true) {
+		return
+	}
+	if s.next == t {
+		s.next = nil
+	}
+	s.breaker.failed(ctx)
+	for _, p := range t.parcels {
+		p.err = errLate
+	}
+	close(t.done)
 }
 
 // run makes trips as long as somebody waits. They are nobody's own: no caller's
@@ -195,33 +197,59 @@ func (s *Shuttle) depart() *trip {
 	return t
 }
 
-// travel makes a trip. A script that Redis does not know is sent once more, as text.
+// travel makes a trip.
 func (s *Shuttle) travel(ctx context.Context, t *trip) {
-	bounded, cancel := context.WithTimeout(ctx, max(comeback, s.timeout))
+	err := s.exchange(ctx, t)
+	silent := err == nil && t.any((*parcel).unanswered)
+	if err == nil && !silent {
+		s.breaker.worked()
+	}
+	t.late.Stop()
+	if t.over.Swap(true) {
+		return
+	}
+	if silent { // and not found out before, when it was late
+		s.breaker.failed(ctx)
+	}
+	for _, p := range t.parcels {
+		p.open(err)
+	}
+	close(t.done)
+}
+
+// exchange gives each parcel a reply, or fails as a whole. A script that Redis does
+// not know is sent once more, as text.
+func (s *Shuttle) exchange(ctx context.Context, t *trip) (err error) {
+	defer recovered("a trip to Redis", &err)
+	ctx, cancel := context.WithTimeout(ctx, max(comeback, s.timeout))
 	defer cancel()
 	all := make([]*parcel, 0, len(t.parcels))
 	for e, p := range t.parcels {
 		p.cargo = e.pack(p.callers)
 		all = append(all, p)
 	}
-	s.send(bounded, all, (*goredis.Script).EvalSha)
-	if unknown := slices.DeleteFunc(slices.Clone(all), (*parcel).wasRun); len(unknown) > 0 {
-		s.send(bounded, unknown, (*goredis.Script).Eval)
+	s.send(ctx, all, (*goredis.Script).EvalSha)
+	if unknown := slices.DeleteFunc(all, (*parcel).wasRun); len(unknown) > 0 {
+		s.send(ctx, unknown, (*goredis.Script).Eval)
 	}
-	silent := slices.ContainsFunc(all, (*parcel).unanswered)
-	if !silent {
-		s.breaker.worked()
+	return nil
+}
+
+func (t *trip) any(is func(*parcel) bool) bool {
+	for _, p := range t.parcels {
+		if is(p) {
+			return true
+		}
 	}
-	t.late.Stop()
-	t.over.Do(func() {
-		if silent { // and not found out before, when it was late
-			s.breaker.failed(ctx)
-		}
-		for _, p := range all {
-			p.value, p.err = p.cargo.unpack(p.reply)
-		}
-		close(t.done)
-	})
+	return false
+}
+
+// open unpacks the reply, if the trip brought one.
+func (p *parcel) open(trip error) {
+	defer recovered("what Redis replied", &p.err)
+	if p.err = trip; trip == nil {
+		p.value, p.err = p.cargo.unpack(p.reply)
+	}
 }
 
 func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }
