@@ -16,36 +16,62 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// passed is when a request that was let through was sent and answered.
-type passed struct{ sent, answered time.Time }
+// verdict is the limiter's on a request, if there was one.
+type verdict int
+
+const (
+	unknown verdict = iota
+	pass
+	refusal
+)
+
+// request is when one was sent and answered.
+type request struct{ sent, answered time.Time }
 
 // crowd sends requests of one address for a while, each client one after the
-// other, and returns those that passed, in the order of their sending.
-func crowd(ctx context.Context, clients []func(context.Context) bool) []passed {
+// other, and returns them by their verdict, in the order of their sending.
+func crowd(ctx context.Context, clients []func(context.Context) verdict) map[verdict][]request {
 	var mu sync.Mutex
-	var all []passed
+	all := make(map[verdict][]request)
 	var group sync.WaitGroup
 	for _, ask := range clients {
 		group.Go(func() {
 			for ctx.Err() == nil {
 				sent := time.Now()
-				if ask(context.WithoutCancel(ctx)) {
-					mu.Lock()
-					all = append(all, passed{sent, time.Now()})
-					mu.Unlock()
-				}
+				got := ask(context.WithoutCancel(ctx))
+				mu.Lock()
+				all[got] = append(all[got], request{sent, time.Now()})
+				mu.Unlock()
 				<-time.After(20 * time.Millisecond)
 			}
 		})
 	}
 	group.Wait()
-	slices.SortFunc(all, func(a, b passed) int { return a.sent.Compare(b.sent) })
+	for _, requests := range all {
+		slices.SortFunc(requests, func(a, b request) int { return a.sent.Compare(b.sent) })
+	}
 	return all
+}
+
+// fewest returns the smallest number of requests that may have passed within the
+// window before one was refused.
+func fewest(passed, refused []request, window time.Duration) int {
+	smallest := len(passed)
+	for _, one := range refused {
+		inside := 0
+		for _, other := range passed {
+			if !other.answered.Before(one.sent.Add(-window)) && !other.sent.After(one.answered) {
+				inside++
+			}
+		}
+		smallest = min(smallest, inside)
+	}
+	return smallest
 }
 
 // most returns the greatest number of requests whose sending and answer both lie
 // within one window.
-func most(all []passed, window time.Duration) int {
+func most(all []request, window time.Duration) int {
 	greatest := 0
 	for i, first := range all {
 		inside := 0
@@ -65,7 +91,7 @@ func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 	shared := testenv.Need(t, "TEST_REDIS_ADDR")
 	prefix := "test-" + rand.Text() + ":"
 	var ops []string
-	var clients []func(context.Context) bool
+	var clients []func(context.Context) verdict
 	for range replicas {
 		cfg := alone(t)
 		cfg.Redis.Addr, cfg.Redis.KeyPrefix = shared, prefix
@@ -81,12 +107,18 @@ func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 		ops = append(ops, "http://"+cfg.Ops.Addr)
 		rpc := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))
 		clients = append(clients,
-			func(context.Context) bool { // an address that needs no database
-				return answered("http://"+cfg.HTTP.Addr+"/nothing") == http.StatusNotFound
+			func(context.Context) verdict { // an address that needs no database
+				return map[int]verdict{
+					http.StatusNotFound:        pass,
+					http.StatusTooManyRequests: refusal,
+				}[answered("http://"+cfg.HTTP.Addr+"/nothing")]
 			},
-			func(ctx context.Context) bool {
+			func(ctx context.Context) verdict {
 				_, err := rpc.GetTask(ctx, &pb.GetTaskRequest{Id: -1})
-				return status.Code(err) == codes.InvalidArgument
+				return map[codes.Code]verdict{
+					codes.InvalidArgument:   pass,
+					codes.ResourceExhausted: refusal,
+				}[status.Code(err)]
 			})
 	}
 	for i := 0; len(clients) < callers; i++ {
@@ -96,16 +128,20 @@ func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), window*5/2)
 	defer cancel()
 	all := crowd(ctx, clients)
+	passed, refused := all[pass], all[refusal]
 
 	uncounted := 0 // because Redis, or this machine, was silent for too long
 	for _, replica := range ops {
 		uncounted += metric(replica, "todo_ratelimit_unavailable_total")
 	}
-	t.Logf("%d passed, at most %d within a window, %d uncounted", len(all), most(all, window), uncounted)
-	if got := most(all, window); got > limit+uncounted {
+	t.Logf("%d passed, at most %d within a window, %d uncounted; %d were refused", len(passed), most(passed, window), uncounted, len(refused))
+	if got := most(passed, window); got > limit+uncounted {
 		t.Errorf("%d requests within one window, of them %d uncounted, want at most %d", got, uncounted, limit)
 	}
-	if got, want := len(all), 3*limit*99/100; got < want && uncounted == 0 {
-		t.Errorf("%d requests passed in two and a half windows, want at least %d", got, want)
+	if len(refused) == 0 {
+		t.Error("nobody was refused: this proves nothing")
+	}
+	if got := fewest(passed, refused, window); got < limit {
+		t.Errorf("one was refused after %d requests in its window, want %d", got, limit)
 	}
 }

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ var (
 
 const (
 	askAgain = 100 * time.Millisecond // between two questions to a Redis that is away
-	patience = 2                      // failures in a row after which the first question waits too
+	patience = 2                      // openings in a row after which the first question waits too
 	relapses = 5                      // so many times askAgain, at most
 )
 
@@ -26,39 +27,53 @@ const (
 type breaker struct {
 	client goredis.UniversalClient
 
-	open   atomic.Bool
-	asking atomic.Bool
-	inARow atomic.Int64 // failures
+	open atomic.Bool // is read without mu
+
+	mu     sync.Mutex
+	asking bool // always while open: it begins and ends together with that
+	inARow int  // times it opened
 }
 
 func (b *breaker) isOpen() bool { return b.open.Load() }
 
 func (b *breaker) worked() {
-	if b.open.Load() || b.inARow.Load() > 0 {
-		b.inARow.Store(0)
-		b.open.Store(false)
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open.Store(false)
+	b.inARow = 0
 }
 
 func (b *breaker) failed(ctx context.Context) {
-	before := b.inARow.Add(1) - 1
-	b.open.Store(true)
-	if !b.asking.Swap(true) {
-		go b.ask(ctx, askAgain*time.Duration(max(0, min(before-patience, relapses))))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open.Swap(true) {
+		return
+	}
+	wait := askAgain * time.Duration(max(0, min(b.inARow-patience, relapses)))
+	b.inARow++
+	if !b.asking {
+		b.asking = true
+		go b.ask(ctx, wait)
 	}
 }
 
 // ask waits, and closes the breaker once Redis answers. It gives up when the
 // client is closed.
 func (b *breaker) ask(ctx context.Context, wait time.Duration) {
-	defer b.asking.Store(false)
 	for {
 		<-time.After(wait)
 		err := b.client.Ping(ctx).Err()
 		if err == nil || errors.Is(err, goredis.ErrClosed) {
-			b.open.Store(false)
+			b.answered()
 			return
 		}
 		wait = askAgain
 	}
+}
+
+func (b *breaker) answered() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open.Store(false)
+	b.asking = false
 }

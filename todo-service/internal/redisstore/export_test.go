@@ -1,6 +1,11 @@
 package redisstore
 
-import "time"
+import (
+	"context"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
 
 // Patience is for a test machine that is busy with other things: Redis is away
 // only when it has not answered for so long.
@@ -23,3 +28,17 @@ func (s *Shuttle) Waiting() (callers int) {
 	}
 	return callers
 }
+
+// Breaker is a breaker that no shuttle uses, whose every first question is asked at once.
+type Breaker struct{ breaker }
+
+// NewBreaker returns a closed one.
+func NewBreaker(client goredis.UniversalClient) *Breaker {
+	return &Breaker{breaker{client: client, inARow: -1 << 40}}
+}
+
+// Failed tells it that Redis did not answer.
+func (b *Breaker) Failed(ctx context.Context) { b.failed(ctx) }
+
+// IsOpen says that callers are turned away.
+func (b *Breaker) IsOpen() bool { return b.isOpen() }

@@ -66,9 +66,10 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
 	got, err := ticket.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
+			l.unavailable.Inc()
 			l.outage.failed(ctx, err)
 		}
-		return l.uncounted()
+		return edge.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 	}
 	l.outage.worked(ctx)
 	decided := got.(decision)
@@ -83,11 +84,6 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
 		budget.RetryAfter = decided.retry
 	}
 	return budget
-}
-
-func (l *Limiter) uncounted() edge.Budget {
-	l.unavailable.Inc()
-	return edge.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 }
 
 // spending is the errand of a client's requests.

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"cmp"
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -310,4 +311,20 @@ func passTime(t *testing.T, s *server, d time.Duration) {
 	t.Helper()
 	end := s.Time(t.Context()).Val().Add(d)
 	eventually(t, "Redis' clock has moved on", func() bool { return !s.Time(t.Context()).Val().Before(end) })
+}
+
+func TestACallerWhoLeavesIsNoSignOfAnOutage(t *testing.T) {
+	t.Parallel()
+	s := openRedis(t)
+	limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
+	_, release := holdTrips(s)
+	defer release()
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if counted(limiter.Allow(ctx, addr)) {
+		t.Error("who left was answered")
+	}
+	if got := s.count(t, "todo_ratelimit_unavailable_total"); got != 0 {
+		t.Errorf("%d requests were counted as let through while Redis was away", got)
+	}
 }

@@ -89,6 +89,8 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (edge.
 	found, err := c.firstLook(ctx)
 	list := found.list
 	switch {
+	case err != nil && ctx.Err() != nil: // nobody waits for a query
+		err = ctx.Err()
 	case err != nil:
 		list, err = c.turns.take(ctx, "", query)
 	case !list.Hit:

@@ -6,8 +6,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// The scripts, each documented in its own file. Run sends their hash, and the
-// text once more when Redis has forgotten it.
+// The scripts, each documented in its own file. A shuttle sends their hash, and
+// the text once more when Redis has forgotten it.
 var (
 	//go:embed lua/look.lua
 	lookText string

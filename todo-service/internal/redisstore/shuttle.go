@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -15,15 +16,19 @@ const (
 	// tripTimeout is how long callers wait for Redis: less than 50 ms, so that what
 	// else they do fits in.
 	tripTimeout = 40 * time.Millisecond
-	// comeback is how long a trip is waited for that nobody waits for any more: its
-	// return tells that Redis answers again.
+	// comeback bounds a trip that nobody waits for any more: its return tells that
+	// Redis answers again. Each answer is waited for no longer than the client's
+	// read timeout, which may be less.
 	comeback = time.Second
+	// lanes is how many trips are under way at the same time, at most.
+	lanes = 4
 )
 
 // Shuttle carries what callers want of Redis there and back. Those who come
 // while a trip is under way share the next one, and those who want the same share
 // one script: under load a caller costs a fraction of a round trip. Nobody is
-// answered by a trip that had left before he came.
+// answered by a trip that had left before he came. When Redis is slow and a trip
+// has waited for a quarter of its time, it leaves before the others are back.
 //
 // When a trip is late, its callers go away without an answer, and those who come
 // are turned away at once until Redis answers again: only those who waited for
@@ -35,7 +40,7 @@ type Shuttle struct {
 
 	mu    sync.Mutex
 	next  *trip // nil when nobody waits
-	under bool  // a trip is under way
+	under int   // runners, each with a trip under way
 }
 
 // NewShuttle returns a shuttle to the Redis of client. It neither dials nor fails.
@@ -59,8 +64,10 @@ type cargo struct {
 
 type trip struct {
 	parcels map[errand]*parcel
+	overdue bool // has waited for too long to leave
+	hurry   *time.Timer
 	late    *time.Timer
-	over    sync.Once // it returns, or it is too late
+	over    atomic.Bool // it returned, or it is too late: who sets it answers the callers
 	done    chan struct{}
 }
 
@@ -115,8 +122,8 @@ func (s *Shuttle) board(ctx context.Context, e errand) ticket {
 		s.next.parcels[e] = p
 	}
 	p.callers++
-	if !s.under {
-		s.under = true
+	if s.under == 0 {
+		s.under++
 		go s.run(context.WithoutCancel(ctx))
 	}
 	return ticket{s.next, p, p.callers - 1}
@@ -129,24 +136,40 @@ func (s *Shuttle) newTrip(ctx context.Context) *trip {
 	t := &trip{parcels: make(map[errand]*parcel), done: make(chan struct{})}
 	ctx = context.WithoutCancel(ctx)
 	last := s.timeout / 4
+	t.hurry = time.AfterFunc(last, func() { s.overtake(ctx, t) })
 	t.late = time.AfterFunc(s.timeout-last, func() { time.AfterFunc(last, func() { s.giveUp(ctx, t) }) })
 	return t
+}
+
+// overtake lets a trip leave that still waits for others to be back.
+func (s *Shuttle) overtake(ctx context.Context, t *trip) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != t {
+		return
+	}
+	t.overdue = true
+	if s.under < lanes {
+		s.under++
+		go s.run(ctx)
+	}
 }
 
 // giveUp sends the callers of a trip away, unless it is over.
 func (s *Shuttle) giveUp(ctx context.Context, t *trip) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.over.Do(func() {
-		if s.next == t {
-			s.next = nil
-		}
-		s.breaker.failed(ctx)
-		for _, p := range t.parcels {
-			p.err = errLate
-		}
-		close(t.done)
-	})
+	if t.over.Swap(true) {
+		return
+	}
+	if s.next == t {
+		s.next = nil
+	}
+	s.breaker.failed(ctx)
+	for _, p := range t.parcels {
+		p.err = errLate
+	}
+	close(t.done)
 }
 
 // run makes trips as long as somebody waits. They are nobody's own: no caller's
@@ -158,41 +181,75 @@ func (s *Shuttle) run(ctx context.Context) {
 }
 
 // depart lets those board first who are ready to, which is where a busy server
-// gains most.
+// gains most. A runner that is not the only one leaves a trip that is not overdue
+// to the others, so that many share a trip again once Redis is fast.
 func (s *Shuttle) depart() *trip {
 	runtime.Gosched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.next
-	s.next, s.under = nil, t != nil
+	if t == nil || s.under > 1 && !t.overdue {
+		s.under--
+		return nil
+	}
+	t.hurry.Stop()
+	s.next = nil
 	return t
 }
 
-// travel makes a trip. A script that Redis does not know is sent once more, as text.
+// travel makes a trip.
 func (s *Shuttle) travel(ctx context.Context, t *trip) {
-	bounded, cancel := context.WithTimeout(ctx, max(comeback, s.timeout))
+	err := s.exchange(ctx, t)
+	silent := err == nil && t.any((*parcel).unanswered)
+	if err == nil && !silent {
+		s.breaker.worked()
+	}
+	t.late.Stop()
+	if t.over.Swap(true) {
+		return
+	}
+	if silent { // and not found out before, when it was late
+		s.breaker.failed(ctx)
+	}
+	for _, p := range t.parcels {
+		p.open(err)
+	}
+	close(t.done)
+}
+
+// exchange gives each parcel a reply, or fails as a whole. A script that Redis does
+// not know is sent once more, as text.
+func (s *Shuttle) exchange(ctx context.Context, t *trip) (err error) {
+	defer recovered("a trip to Redis", &err)
+	ctx, cancel := context.WithTimeout(ctx, max(comeback, s.timeout))
 	defer cancel()
 	all := make([]*parcel, 0, len(t.parcels))
 	for e, p := range t.parcels {
 		p.cargo = e.pack(p.callers)
 		all = append(all, p)
 	}
-	s.send(bounded, all, (*goredis.Script).EvalSha)
-	if unknown := slices.DeleteFunc(slices.Clone(all), (*parcel).wasRun); len(unknown) > 0 {
-		s.send(bounded, unknown, (*goredis.Script).Eval)
+	s.send(ctx, all, (*goredis.Script).EvalSha)
+	if unknown := slices.DeleteFunc(all, (*parcel).wasRun); len(unknown) > 0 {
+		s.send(ctx, unknown, (*goredis.Script).Eval)
 	}
-	if slices.ContainsFunc(all, (*parcel).unanswered) {
-		s.breaker.failed(ctx)
-	} else {
-		s.breaker.worked()
-	}
-	t.late.Stop()
-	t.over.Do(func() {
-		for _, p := range all {
-			p.value, p.err = p.cargo.unpack(p.reply)
+	return nil
+}
+
+func (t *trip) any(is func(*parcel) bool) bool {
+	for _, p := range t.parcels {
+		if is(p) {
+			return true
 		}
-		close(t.done)
-	})
+	}
+	return false
+}
+
+// open unpacks the reply, if the trip brought one.
+func (p *parcel) open(trip error) {
+	defer recovered("what Redis replied", &p.err)
+	if p.err = trip; trip == nil {
+		p.value, p.err = p.cargo.unpack(p.reply)
+	}
 }
 
 func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }

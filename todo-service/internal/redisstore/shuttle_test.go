@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,4 +99,24 @@ func TestACallerWhoLeavesHoldsUpNobody(t *testing.T) {
 	}
 	release()
 	expectLoad(t, cache, d, true)
+	if got := d.queries.Load(); got != 1 {
+		t.Errorf("%d queries, want none for who left", got-1)
+	}
+}
+
+func TestAPanicOnATripIsAnErrorForItsCallers(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	var fell atomic.Bool
+	s.wire.after = func() {
+		if !fell.Swap(true) {
+			panic("index out of range")
+		}
+	}
+	if err := cache.Invalidate(t.Context()); err == nil || !strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("the writer was told %v, want the panic", err)
+	}
+	if err := cache.Invalidate(t.Context()); err != nil {
+		t.Errorf("the next trip: %v", err)
+	}
 }

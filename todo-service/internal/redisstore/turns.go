@@ -2,8 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -90,10 +88,6 @@ func (ts *turns) begin(t *turn) {
 }
 
 func (t *turn) run() {
-	defer func() {
-		if p := recover(); p != nil { // no server's recovery sees this goroutine
-			t.err = fmt.Errorf("the list query panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer recovered("the list query", &t.err)
 	t.list, t.err = t.work()
 }
