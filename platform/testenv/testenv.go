@@ -7,7 +7,7 @@ import (
 )
 
 // Need returns the environment variable name, which says where a real server
-// listens. Without it the test is skipped, with the reason; under CI=true it
+// or its program is. Without it the test is skipped, with the reason; under CI=true it
 // fails, because there a skip would hide that nothing was tested.
 func Need(t testing.TB, name string) string {
 	t.Helper()

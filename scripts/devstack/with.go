@@ -26,7 +26,8 @@ func newWith() *cobra.Command {
 		Short: "Run a command with private servers that end with it",
 		Long: `Starts private servers on free ports with data of their own, runs the command with
 TEST_POSTGRES_DSN (a superuser's, of the database "postgres"), TEST_REDIS_ADDR and
-TEST_KAFKA_BROKERS set for those that were asked for, and stops them when it ends.
+TEST_KAFKA_BROKERS set for those that were asked for, TEST_REDIS_SERVER to the path of
+redis-server when Redis was, and stops them when it ends.
 The exit code is the command's.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

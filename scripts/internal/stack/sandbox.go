@@ -37,7 +37,7 @@ func OpenSandbox(ctx context.Context, t Tools, w Wanted) (*Sandbox, error) {
 	return s, nil
 }
 
-// Env returns the environment entries that tell where the servers are.
+// Env returns the environment entries that tell where the servers are, and where the program of Redis is.
 func (s *Sandbox) Env() []string { return s.env }
 
 // Deaths delivers the first server that ended by itself.
@@ -81,7 +81,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 			return err
 		}
 		parts = append(parts, redis)
-		s.env = append(s.env, "TEST_REDIS_ADDR="+redis.Addr())
+		s.env = append(s.env, "TEST_REDIS_ADDR="+redis.Addr(), "TEST_REDIS_SERVER="+redis.Program)
 	}
 	if w.Kafka != "" {
 		kafka, err := t.broker(ctx, w.Kafka, s.dir, ports)

@@ -64,7 +64,8 @@ func TestASandboxHasOnlyWhatIsWanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sandbox.Close(t.Context()) })
-	if env := sandbox.Env(); len(env) != 1 || !strings.HasPrefix(env[0], "TEST_REDIS_ADDR=127.0.0.1:") {
+	env := sandbox.Env()
+	if len(env) != 2 || !strings.HasPrefix(env[0], "TEST_REDIS_ADDR=127.0.0.1:") || !strings.HasPrefix(env[1], "TEST_REDIS_SERVER=/") {
 		t.Errorf("environment %q, want Redis alone", env)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
@@ -28,14 +29,7 @@ type process struct {
 
 func startRedis(t *testing.T) process {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	switch {
-	case err == nil:
-	case os.Getenv("CI") == "true":
-		t.Fatalf("under CI=true a skipped test is a failure: %v", err)
-	default:
-		t.Skip(err)
-	}
+	program := testenv.Need(t, "TEST_REDIS_SERVER")
 	addr := absentServer(t)
 	_, port, _ := net.SplitHostPort(addr)
 	p := process{exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()), addr}
