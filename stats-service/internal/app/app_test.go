@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -21,23 +20,12 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// free returns an address on which nothing listens.
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // settings are those of a service whose Kafka and Redis are away.
 func settings(t *testing.T) app.Config {
 	t.Helper()
 	cfg := app.Defaults()
-	cfg.HTTP.Addr, cfg.Ops.Addr = free(t), free(t)
-	cfg.Redis.Addr, cfg.Kafka.Brokers = free(t), []string{free(t)}
+	cfg.HTTP.Addr, cfg.Ops.Addr = testenv.Addr(t), testenv.Addr(t)
+	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.Addr(t), []string{testenv.Addr(t)}
 	return cfg
 }
 
@@ -58,7 +46,13 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, cfg) }()
+	go func() {
+		err := app.Run(ctx, cfg)
+		if ctx.Err() == nil {
+			t.Errorf("Run ended by itself: %v", err)
+		}
+		ended <- err
+	}()
 	t.Cleanup(cancel)
 	return func() error {
 		cancel()

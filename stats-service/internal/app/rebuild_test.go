@@ -68,8 +68,8 @@ func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
 		arrange func(t *testing.T, cfg *app.Config)
 		want    string
 	}{
-		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = free(t) }, "is redis.addr right?"},
-		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{free(t)} }, "is kafka.brokers right?"},
+		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.Addr(t) }, "is redis.addr right?"},
+		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.Addr(t)} }, "is kafka.brokers right?"},
 		"another number of partitions": {
 			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = openKafka(t, 3) },
 			`topic "task-events" has 3 partitions but 6 are configured`,

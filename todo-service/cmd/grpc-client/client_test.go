@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -152,12 +153,7 @@ func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 
 func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	listener.Close()
+	addr := testenv.Addr(t)
 	got := runClient(t.Context(), "list", "--addr", addr)
 	for _, part := range []string{"grpc-client: cannot list the tasks: " + addr + " does not answer", "connection refused", "; start todo-service, or name its address with --addr\n"} {
 		if !strings.Contains(got.Stderr, part) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,26 +16,16 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/openapitest"
+	"example.com/todo/platform/testenv"
 )
-
-// free returns an address on which nothing listens.
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
 
 // alone are the settings of a service whose PostgreSQL, Redis and Kafka are away.
 func alone(t *testing.T) Config {
 	t.Helper()
 	cfg := Defaults()
-	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = free(t), free(t), free(t)
-	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + free(t) + "/todo?sslmode=disable")
-	cfg.Redis.Addr, cfg.Kafka.Brokers = free(t), []string{free(t)}
+	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = testenv.Addr(t), testenv.Addr(t), testenv.Addr(t)
+	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + testenv.Addr(t) + "/todo?sslmode=disable")
+	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.Addr(t), []string{testenv.Addr(t)}
 	cfg.DrainWait = 0 // no load balancer has to notice
 	cfg.Log.Format = "json"
 	return cfg

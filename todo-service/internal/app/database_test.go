@@ -59,7 +59,7 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 func hidden(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
 	t.Helper()
 	there, here := dsn.Host, *dsn
-	here.Host = free(t)
+	here.Host = testenv.Addr(t)
 	return &here, func() {
 		listener, err := net.Listen("tcp", here.Host)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/todo/platform/testenv"
 )
 
 // replica is a process of the service that is started again whenever it dies.
@@ -25,7 +27,7 @@ type replica struct {
 // runReplica runs the service with these variables until the test is over.
 func runReplica(t *testing.T, env ...string) *replica {
 	t.Helper()
-	r := &replica{http: free(t), grpc: free(t), ops: free(t), over: make(chan struct{})}
+	r := &replica{http: testenv.Addr(t), grpc: testenv.Addr(t), ops: testenv.Addr(t), over: make(chan struct{})}
 	r.env = append(append(os.Environ(), env...), asService+"=1", "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops)
 	go r.keep()
 	t.Cleanup(func() {

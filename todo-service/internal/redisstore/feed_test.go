@@ -268,7 +268,7 @@ func TestALostConnectionEndsTheSubscription(t *testing.T) {
 
 func TestWithoutRedisSubscribingAndPublishingFail(t *testing.T) {
 	t.Parallel()
-	s := open(t, absentServer(t))
+	s := open(t, testenv.Addr(t))
 	feed := redisstore.NewFeed(s, s.prefix)
 	if err := receive(t, listen(t, feed).ended, "end"); err == nil {
 		t.Error("Subscribe returned nil")

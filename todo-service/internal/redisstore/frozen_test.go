@@ -30,7 +30,7 @@ type process struct {
 func startRedis(t *testing.T) process {
 	t.Helper()
 	program := testenv.Need(t, "TEST_REDIS_SERVER")
-	addr := absentServer(t)
+	addr := testenv.Addr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	p := process{exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()), addr}
 	if err := p.Start(); err != nil {

@@ -13,6 +13,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/redisstore"
 )
@@ -262,7 +263,7 @@ func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
 
 func TestWithoutRedisRequestsPass(t *testing.T) {
 	t.Parallel()
-	for name, server := range map[string]string{"down": absentServer(t), "frozen": frozenServer(t)} {
+	for name, server := range map[string]string{"down": testenv.Addr(t), "frozen": frozenServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, server)

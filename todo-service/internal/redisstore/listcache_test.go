@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/edge"
 	"example.com/todo/todo-service/internal/redisstore"
 )
@@ -297,7 +298,7 @@ func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
 
 func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 	t.Parallel()
-	for name, addr := range map[string]string{"down": absentServer(t), "frozen": frozenServer(t)} {
+	for name, addr := range map[string]string{"down": testenv.Addr(t), "frozen": frozenServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, addr)

@@ -176,17 +176,6 @@ func frozenServer(t *testing.T) string {
 	return listener.Addr().String() // the kernel accepts for it
 }
 
-// absentServer is an address where nobody listens.
-func absentServer(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // eventually fails the test unless the condition holds in the end.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

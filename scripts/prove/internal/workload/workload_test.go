@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
+	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/prove/internal/evidence"
 	"example.com/todo/scripts/prove/internal/workload"
 )
@@ -152,12 +152,12 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := port.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := listener.Addr().String()
-	listener.Close()
+	defer ports.Close()
+	nobody := port.Addr(ports.Ports[0])
 	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
 	for _, c := range w.Journal() {
 		if c.Outcome == evidence.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {

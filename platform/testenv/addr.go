@@ -1,0 +1,43 @@
+package testenv
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"testing"
+)
+
+// Addresses are taken below the range from which systems take the ports of
+// connections and of listeners that want any: nobody gets one of them by chance.
+const (
+	lowest = 10000
+	pairs  = 900
+	tries  = 1000
+)
+
+// Addr returns an address of 127.0.0.1 on which nothing listens, and which no
+// other test gets, of this process or another, before t ends: the port below it
+// is held as the sign of that.
+func Addr(t testing.TB) string {
+	t.Helper()
+	for range tries {
+		port := lowest + 2*rand.IntN(pairs)
+		sign, err := net.Listen("tcp", local(port))
+		if err != nil {
+			continue
+		}
+		addr := local(port + 1)
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			_ = sign.Close()
+			continue
+		}
+		_ = listener.Close()
+		t.Cleanup(func() { _ = sign.Close() })
+		return addr
+	}
+	t.Fatalf("no free port from %d to %d", lowest, lowest+2*pairs-1)
+	return ""
+}
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
