@@ -19,11 +19,23 @@ import (
 type cursor struct {
 	column string // of the table stream
 	lock   string // takes the right to move it, until the transaction ends
+	take   string // returns what lies behind it
+	move   string // moves it from one place to another
 }
 
 var cursors = map[string]cursor{
-	"kafka": {column: "kafka_seq", lock: `SELECT pg_advisory_xact_lock(1953459311, 1)`}, // "todo" in ASCII
-	"live":  {column: "live_seq", lock: `SELECT pg_advisory_xact_lock(1953459311, 2)`},
+	"kafka": newCursor("kafka_seq", `SELECT pg_advisory_xact_lock(1953459311, 1)`), // "todo" in ASCII
+	"live":  newCursor("live_seq", `SELECT pg_advisory_xact_lock(1953459311, 2)`),
+}
+
+func newCursor(column, lock string) cursor {
+	return cursor{
+		column: column,
+		lock:   lock,
+		take: `SELECT (SELECT ` + column + ` FROM stream) AS cursor, ` + announcementColumns + ` FROM events
+			WHERE seq > (SELECT ` + column + ` FROM stream) ORDER BY seq LIMIT $1`,
+		move: `UPDATE stream SET ` + column + ` = $2 WHERE ` + column + ` = $1`,
+	}
 }
 
 // Drain gives new events their place in the log, hands at most limit entries
@@ -45,16 +57,25 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 		return 0, postgres.Fault(err)
 	}
 	sent := 0
-	err := postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
-		from, batch, err := c.take(ctx, tx, limit)
-		if err != nil || len(batch) == 0 {
+	take, move, err := s.ready(ctx, c)
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
+	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		// By a statement of its own: the one that waits for the lock sees everything as it was before the wait.
+		if _, err := tx.ExecContext(ctx, c.lock); err != nil {
 			return err
 		}
+		var rows []announcementRow
+		if err := tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit); err != nil || len(rows) == 0 {
+			return err
+		}
+		batch := announcements(rows)
 		if err := send(ctx, batch); err != nil {
 			return err
 		}
 		sent = len(batch)
-		return c.move(ctx, tx, from, batch[sent-1].Seq)
+		return c.moved(tx.StmtxContext(ctx, move).ExecContext(ctx, rows[0].Cursor, batch[sent-1].Seq))
 	})
 	if err != nil {
 		return 0, postgres.Fault(err)
@@ -62,71 +83,34 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	return sent, nil
 }
 
-// take waits for the cursor's lock and returns where the cursor is and what lies
-// behind it. It reads that by statements of their own: the one that waited for
-// the lock would see everything as it was before the wait.
-func (c cursor) take(ctx context.Context, tx *sqlx.Tx, limit int) (from int64, batch []task.Announcement, err error) {
-	if _, err := tx.ExecContext(ctx, c.lock); err != nil {
-		return 0, nil, err
+// ready returns the cursor's statements for use in a transaction. They are prepared
+// before it holds a connection: two that wait for each other's would wait for ever.
+func (s *Store) ready(ctx context.Context, c cursor) (take, move *sqlx.Stmt, err error) {
+	if take, err = s.stmt(ctx, c.take); err != nil {
+		return nil, nil, err
 	}
-	if err := tx.GetContext(ctx, &from, `SELECT `+c.column+` FROM stream`); err != nil {
-		return 0, nil, err
-	}
-	var rows []announcementRow
-	if err := tx.SelectContext(ctx, &rows, afterQuery, from, limit); err != nil {
-		return 0, nil, err
-	}
-	return from, announcements(rows), nil
+	move, err = s.stmt(ctx, c.move)
+	return take, move, err
 }
 
-func (c cursor) move(ctx context.Context, tx *sqlx.Tx, from, to int64) error {
-	result, err := tx.ExecContext(ctx, `UPDATE stream SET `+c.column+` = $2 WHERE `+c.column+` = $1`, from, to)
+// moved refuses a move from where the cursor no longer was.
+func (c cursor) moved(result sql.Result, err error) error {
 	if err != nil {
 		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("pgstore: %s is no longer %d", c.column, from), err)
+		return errors.Join(fmt.Errorf("pgstore: another relay has moved %s", c.column), err)
 	}
 	return nil
 }
 
-// number gives a place in the log to at most limit events that have none, in
-// the order of pos. An event can be committed after one with a greater pos, but
-// of one task's events the lesser pos is always committed first: so the order
-// in the log is that of each task, and nothing is passed over.
-//
-// The row of stream is locked by a statement before the one that numbers, whose
-// snapshot so shows all that the previous holder numbered. The transaction is
-// short: nobody waits for Kafka while it holds the row.
+// number gives a place in the log to at most limit events that have none; see the
+// migration that makes number_events.
 func (s *Store) number(ctx context.Context, limit int) error {
-	var pos int64
-	err := s.get(ctx, &pos, `SELECT pos FROM events WHERE seq IS NULL ORDER BY pos LIMIT 1`)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
-		var head int64
-		if err := tx.GetContext(ctx, &head, `SELECT head FROM stream FOR UPDATE`); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `
-			WITH numbered AS (
-				UPDATE events SET seq = $1 + place.n
-				FROM (
-					SELECT pos, row_number() OVER (ORDER BY pos) AS n
-					FROM (SELECT pos FROM events WHERE seq IS NULL ORDER BY pos LIMIT $2) AS unnumbered
-				) AS place
-				WHERE events.pos = place.pos
-				RETURNING seq
-			)
-			UPDATE stream SET head = $1 + (SELECT count(*) FROM numbered)`, head, limit)
-		return err
-	})
-	if err == nil {
-		crashpoint.Reach(crashpoint.AfterNumber, "pos "+strconv.FormatInt(pos, 10))
+	var last int64
+	err := s.get(ctx, &last, `SELECT number_events($1)`, limit)
+	if err == nil && last > 0 {
+		crashpoint.Reach(crashpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
 	}
 	return err
 }

@@ -74,13 +74,12 @@ func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task
 	return events, nil
 }
 
-const afterQuery = `SELECT seq, traceparent, ` + eventColumns + ` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`
-
 // After returns the log's entries behind seq, in order, at most limit. Events
 // that have no place in the log yet are not among them.
 func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error) {
 	var rows []announcementRow
-	if err := s.selectAll(ctx, &rows, afterQuery, seq, limit); err != nil {
+	err := s.selectAll(ctx, &rows, `SELECT `+announcementColumns+` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
+	if err != nil {
 		return nil, postgres.Fault(err)
 	}
 	return announcements(rows), nil

@@ -47,9 +47,12 @@ func (r eventRow) event() task.Event {
 	return task.Event{ID: r.EventID, Type: task.EventType(r.Type), Task: r.task(), UserID: r.UserID, At: r.At.UTC()}
 }
 
+const announcementColumns = `seq, traceparent, ` + eventColumns
+
 type announcementRow struct {
 	Seq         int64  `db:"seq"`
 	Traceparent string `db:"traceparent"`
+	Cursor      int64  `db:"cursor"` // where that is, in the rows behind one
 	eventRow
 }
 
