@@ -22,22 +22,23 @@ func Addr(t testing.TB) string {
 	t.Helper()
 	for range tries {
 		port := lowest + 2*rand.IntN(pairs)
-		sign, err := net.Listen("tcp", local(port))
+		sign, err := listen(t, port)
 		if err != nil {
 			continue
 		}
-		addr := local(port + 1)
-		listener, err := net.Listen("tcp", addr)
+		listener, err := listen(t, port+1)
 		if err != nil {
 			_ = sign.Close()
 			continue
 		}
 		_ = listener.Close()
 		t.Cleanup(func() { _ = sign.Close() })
-		return addr
+		return listener.Addr().String()
 	}
 	t.Fatalf("no free port from %d to %d", lowest, lowest+2*pairs-1)
 	return ""
 }
 
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func listen(t testing.TB, port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}

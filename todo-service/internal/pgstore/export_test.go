@@ -2,3 +2,16 @@ package pgstore
 
 // ListQuery is what List asks, for EXPLAIN.
 var ListQuery = listQuery
+
+// Abreast is how many statements of a kind are under way before callers share.
+const Abreast = abreast
+
+// Sharers returns how many wait for the next statement that creates tasks.
+func Sharers(s *Store) int {
+	s.creations.mu.Lock()
+	defer s.creations.mu.Unlock()
+	if s.creations.next == nil {
+		return 0
+	}
+	return len(s.creations.next.all)
+}

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// createOnce is createTask with a key. The key's row comes first, and the task's
+// createOnce makes one task, with a key. The key's row comes first, and the task's
 // reads from it: while the key stands for another creation there is nothing to
 // read. A statement with the same key that is under way is waited for, and what
 // it committed is then seen by the comparison, which PostgreSQL makes with the

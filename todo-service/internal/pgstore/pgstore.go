@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/todo-service/internal/task"
 )
 
 //go:embed migrations/*.sql
@@ -33,16 +35,18 @@ func migrations() fs.FS {
 // (fault.Error) where waiting or another request may help; everything else is
 // a defect.
 type Store struct {
-	db       *sqlx.DB
-	prepared sync.Map // query → *sqlx.Stmt
-	replays  atomic.Int64
-	lookup   lookup
+	db        *sqlx.DB
+	prepared  sync.Map // query → *sqlx.Stmt
+	replays   atomic.Int64
+	lookups   sharing[int64, map[int64]task.Task]
+	creations sharing[*creation, struct{}]
 }
 
 // New returns the store in db, which it does not ask anything yet.
 func New(db *sqlx.DB) *Store {
 	s := &Store{db: db}
-	s.lookup.fetch = s.fetch
+	s.lookups.run = s.lookup
+	s.creations.run, s.creations.toTheEnd = s.create, true
 	return s
 }
 

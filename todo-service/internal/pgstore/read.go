@@ -9,11 +9,6 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Get returns the task, or task.NotFound. It shares its query with others.
-func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return s.lookup.get(ctx, id)
-}
-
 // List returns the selected tasks in id order. Whether Contains tells upper from
 // lower case apart beyond ASCII is up to the database's locale.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {

@@ -17,17 +17,12 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Each write is one statement: the event's INSERT reads from what was done to
+// Each change is one statement: the event's INSERT reads from what was done to
 // the task, so that there is no event without a change and no change without
 // its event. Its pos is drawn when that row arrives, after the task's row lock.
 const (
 	insertEvent = ` INSERT INTO events (task_id, title, priority, done, created_at, completed_at, version, id, type, at, user_id, traceparent)
 		SELECT t.id, t.title, t.priority, t.done, t.created_at, t.completed_at, `
-
-	createTask = `WITH t AS (
-			INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
-			VALUES ($6, $7, $8, $9, $10, $11) RETURNING *
-		)` + insertEvent + `t.version, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t RETURNING task_id`
 
 	updateTask = `WITH t AS (
 			UPDATE tasks SET title = $8, priority = $9, done = $10, completed_at = $11, version = $12
@@ -46,15 +41,24 @@ const settleTime = time.Second
 var errConflict = errors.New("another writer came first")
 
 // Create stores e.Task under a new id, and e, once for each key; see task.Store.
+// Without a key it shares its statement with others.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
+	first := true
 	return s.write(ctx, func(out *outgoing) (task.Task, error) {
 		if key != (task.Key{}) {
 			return s.createOnce(ctx, e, key, out)
 		}
-		t := e.Task
-		args := out.args(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version)
-		err := s.get(ctx, &t.ID, createTask, args...)
-		return t, err
+		c := newCreation(ctx, e, out)
+		if first {
+			first = false
+			_, err := s.creations.do(ctx, c)
+			if err == nil || c.company < 2 || out.sent && mayPass(err) {
+				return c.stored(), err
+			}
+			// None is stored, maybe for another's sake.
+		}
+		_, err := s.create(ctx, []*creation{c})
+		return c.stored(), err
 	})
 }
 

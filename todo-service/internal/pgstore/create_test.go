@@ -1,0 +1,133 @@
+package pgstore_test
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// crowd has creations under way, which wait for the returned transaction, so that
+// those who come now share the next statement.
+func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup) *sqlx.Tx {
+	t.Helper()
+	// A lock on the table would already be waited for by those who prepare a statement.
+	db.MustExec(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
+		CREATE TRIGGER wait BEFORE INSERT ON tasks EXECUTE FUNCTION wait()`)
+	tx := db.MustBegin()
+	tx.MustExec(`SELECT pg_advisory_xact_lock(1)`)
+	for i := range pgstore.Abreast {
+		creators.Go(func() { create(t, s, "early "+strconv.Itoa(i)) })
+	}
+	awaitLocks(t, db, pgstore.Abreast)
+	return tx
+}
+
+// create has much time.
+func create(t *testing.T, s *pgstore.Store, title string) task.Task {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	return must(s.Create(ctx, creation(title), task.Key{}))
+}
+
+func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
+	t.Helper()
+	for waiting := 0; waiting != want; {
+		err := db.GetContext(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func awaitSharers(s *pgstore.Store, want int) {
+	for pgstore.Sharers(s) != want {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	var creators sync.WaitGroup
+	release := crowd(t, db, s, &creators)
+	const sharers = 20
+	for i := range sharers {
+		creators.Go(func() {
+			title := "shared " + strconv.Itoa(i)
+			wantOnce(t, s, create(t, s, title), title, 1, pgstore.Abreast+sharers)
+		})
+	}
+	awaitSharers(s, sharers)
+	if err := release.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	creators.Wait()
+	var statements int
+	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
+		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
+	}
+}
+
+// PostgreSQL takes no text with a zero byte, and refuses the statement.
+func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	var creators sync.WaitGroup
+	release := crowd(t, db, s, &creators)
+	for i := range 5 {
+		creators.Go(func() { create(t, s, "good "+strconv.Itoa(i)) })
+	}
+	creators.Go(func() {
+		if _, err := s.Create(t.Context(), creation("bad\x00"), task.Key{}); err == nil || fault.Of(err).Kind != fault.Internal {
+			t.Errorf("got %v", err)
+		}
+	})
+	awaitSharers(s, 6)
+	if err := release.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	creators.Wait()
+	wantRows(t, db, "tasks", pgstore.Abreast+5)
+	wantRows(t, db, "events", pgstore.Abreast+5)
+}
+
+func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	s := pgstore.New(db)
+	var creators sync.WaitGroup
+	release := crowd(t, db, s, &creators)
+	creators.Go(func() { create(t, s, "patient") })
+	hurried, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	creators.Go(func() {
+		if _, err := s.Create(hurried, creation("hurried"), task.Key{}); err == nil || fault.Of(err).Kind != fault.Unavailable {
+			t.Errorf("got %v", err)
+		}
+	})
+	awaitSharers(s, 2)
+	// Those before them are ended, and try again; the statement that is shared begins.
+	db.MustExec(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	awaitSharers(s, 0)
+	<-hurried.Done()
+	awaitLocks(t, db, pgstore.Abreast+1)
+	if err := release.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	creators.Wait()
+	wantRows(t, db, "tasks", pgstore.Abreast+1)
+	wantRows(t, db, "events", pgstore.Abreast+1)
+}

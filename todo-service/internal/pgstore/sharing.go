@@ -1,0 +1,121 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// abreast is how many statements of a kind are under way before callers share: more
+// than one, so that one on a dead connection does not hold up everybody.
+const abreast = 2
+
+// sharing lets callers share statements. Who comes while few are under way has one
+// of his own; those who come while enough are share the next one. It begins after
+// they have asked: what was committed before that it sees.
+type sharing[T comparable, R any] struct {
+	// run makes a statement for all. Its ctx is that of the caller who is alone;
+	// one that is shared is nobody's, and run has to bound it.
+	run func(ctx context.Context, all []T) (R, error)
+	// toTheEnd keeps a caller whose ctx has ended until his statement has ended,
+	// unless it has not begun.
+	toTheEnd bool
+
+	mu    sync.Mutex
+	next  *shared[T, R] // nil when nobody waits
+	under int           // statements under way
+}
+
+type shared[T comparable, R any] struct {
+	all  []T
+	done chan struct{}
+
+	result R // these two once it is done
+	err    error
+}
+
+// do returns what the statement for one, or for him and others, returned, or the
+// error of ctx.
+func (s *sharing[T, R]) do(ctx context.Context, one T) (R, error) {
+	next := s.board(one)
+	if next == nil {
+		defer s.handOver(ctx)
+		return s.run(ctx, []T{one})
+	}
+	select {
+	case <-next.done:
+	case <-ctx.Done():
+		if s.leave(next, one) || !s.toTheEnd {
+			var none R
+			return none, ctx.Err()
+		}
+		<-next.done
+	}
+	return next.result, next.err
+}
+
+// board returns the next statement, with one among those who share it, or nil when
+// he may begin at once.
+func (s *sharing[T, R]) board(one T) *shared[T, R] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.under < abreast {
+		s.under++
+		return nil
+	}
+	if s.next == nil {
+		s.next = &shared[T, R]{done: make(chan struct{})}
+	}
+	s.next.all = append(s.next.all, one)
+	return s.next
+}
+
+// leave takes one out of a statement that has not begun.
+func (s *sharing[T, R]) leave(from *shared[T, R], one T) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != from {
+		return false
+	}
+	i := slices.Index(from.all, one)
+	from.all = slices.Delete(from.all, i, i+1)
+	return true
+}
+
+// handOver lets those go on who came while a caller's own statement was under way.
+func (s *sharing[T, R]) handOver(ctx context.Context) {
+	if next := s.begin(); next != nil {
+		go func() {
+			ctx := context.WithoutCancel(ctx)
+			for ; next != nil; next = s.begin() {
+				s.finish(ctx, next)
+			}
+		}()
+	}
+}
+
+func (s *sharing[T, R]) begin() *shared[T, R] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.next
+	s.next = nil
+	if next == nil {
+		s.under--
+	}
+	return next
+}
+
+// finish makes a panic an error: no server's recovery sees this goroutine.
+func (s *sharing[T, R]) finish(ctx context.Context, next *shared[T, R]) {
+	defer close(next.done)
+	defer func() {
+		if p := recover(); p != nil {
+			next.err = fmt.Errorf("a shared statement panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if len(next.all) > 0 {
+		next.result, next.err = s.run(ctx, next.all)
+	}
+}
