@@ -51,8 +51,10 @@ func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 }
 
 func awaitSharers(s *pgstore.Store, want int) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for pgstore.Sharers(s) != want {
-		time.Sleep(time.Millisecond)
+		<-tick.C
 	}
 }
 
@@ -113,7 +115,9 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	creators.Go(func() { create(t, s, "patient") })
 	hurried, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
+	gaveUp := make(chan struct{})
 	creators.Go(func() {
+		defer close(gaveUp)
 		if _, err := s.Create(hurried, creation("hurried"), task.Key{}); err == nil || fault.Of(err).Kind != fault.Unavailable {
 			t.Errorf("got %v", err)
 		}
@@ -122,7 +126,7 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	// Those before them are ended, and try again; the statement that is shared begins.
 	db.MustExec(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 	awaitSharers(s, 0)
-	<-hurried.Done()
+	<-gaveUp
 	awaitLocks(t, db, pgstore.Abreast+1)
 	if err := release.Rollback(); err != nil {
 		t.Fatal(err)

@@ -57,25 +57,22 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 		return 0, postgres.Fault(err)
 	}
 	sent := 0
-	take, move, err := s.ready(ctx, c)
-	if err != nil {
-		return 0, postgres.Fault(err)
-	}
-	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
-		// By a statement of its own: the one that waits for the lock sees everything as it was before the wait.
-		if _, err := tx.ExecContext(ctx, c.lock); err != nil {
-			return err
-		}
-		var rows []announcementRow
-		if err := tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit); err != nil || len(rows) == 0 {
-			return err
-		}
-		batch := announcements(rows)
-		if err := send(ctx, batch); err != nil {
-			return err
-		}
-		sent = len(batch)
-		return c.moved(tx.StmtxContext(ctx, move).ExecContext(ctx, rows[0].Cursor, batch[sent-1].Seq))
+	// Prepared before the transaction holds a connection: two that wait for each other's would wait for ever.
+	err := s.with(ctx, c.take, func(take *sqlx.Stmt) error {
+		return s.with(ctx, c.move, func(move *sqlx.Stmt) error {
+			return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+				rows, err := c.behind(ctx, tx, take, limit)
+				if err != nil || len(rows) == 0 {
+					return err
+				}
+				batch := announcements(rows)
+				if err := send(ctx, batch); err != nil {
+					return err
+				}
+				sent = len(batch)
+				return c.moved(tx.StmtxContext(ctx, move).ExecContext(ctx, rows[0].Cursor, batch[sent-1].Seq))
+			})
+		})
 	})
 	if err != nil {
 		return 0, postgres.Fault(err)
@@ -83,14 +80,14 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	return sent, nil
 }
 
-// ready returns the cursor's statements for use in a transaction. They are prepared
-// before it holds a connection: two that wait for each other's would wait for ever.
-func (s *Store) ready(ctx context.Context, c cursor) (take, move *sqlx.Stmt, err error) {
-	if take, err = s.stmt(ctx, c.take); err != nil {
-		return nil, nil, err
+// behind waits for the cursor's lock and returns what lies behind it, by a statement
+// of its own: the one that waited sees everything as it was before the wait.
+func (c cursor) behind(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
+	if _, err := tx.ExecContext(ctx, c.lock); err != nil {
+		return nil, err
 	}
-	move, err = s.stmt(ctx, c.move)
-	return take, move, err
+	err = tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit) //nolint:sqlclosecheck // closed with the transaction
+	return rows, err
 }
 
 // moved refuses a move from where the cursor no longer was.

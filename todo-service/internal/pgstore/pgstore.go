@@ -50,49 +50,41 @@ func New(db *sqlx.DB) *Store {
 	return s
 }
 
-// stmt returns the prepared query. Each is prepared once, on first use, and kept
+// with gives do the prepared query. Each is prepared once, on first use, and kept
 // as long as the pool: otherwise lib/pq pays two round trips for a query with
 // parameters.
-func (s *Store) stmt(ctx context.Context, query string) (*sqlx.Stmt, error) {
+func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
 	if kept, ok := s.prepared.Load(query); ok {
-		return kept.(*sqlx.Stmt), nil
+		return do(kept.(*sqlx.Stmt))
 	}
 	stmt, err := s.db.PreparexContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if first, taken := s.prepared.LoadOrStore(query, stmt); taken {
 		_ = stmt.Close() //nolint:sqlclosecheck // only this one of two equals; the kept one is closed with the pool
 		stmt = first.(*sqlx.Stmt)
 	}
-	return stmt, nil
+	return do(stmt)
 }
 
 func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	stmt, err := s.stmt(ctx, query)
-	if err != nil {
-		return err
-	}
-	return stmt.GetContext(ctx, into, args...)
+	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
 }
 
 func (s *Store) selectAll(ctx context.Context, into any, query string, args ...any) error {
-	stmt, err := s.stmt(ctx, query)
-	if err != nil {
-		return err
-	}
-	return stmt.SelectContext(ctx, into, args...)
+	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
 }
 
 // exec returns how many rows the query changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	stmt, err := s.stmt(ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	result, err := stmt.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	err = s.with(ctx, query, func(stmt *sqlx.Stmt) error {
+		result, err := stmt.ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		changed, err = result.RowsAffected()
+		return err
+	})
+	return changed, err
 }
