@@ -41,7 +41,9 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	t.Helper()
-	for waiting := 0; waiting != want; {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for waiting := 0; waiting != want; <-tick.C {
 		err := db.GetContext(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 		if err != nil {
