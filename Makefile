@@ -56,7 +56,7 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-events
 
 bench-edge: $(DEVSTACK) ## Measure requests against bare net/http, pgbench and Sarama, on the real Kafka (ONLY=hit,create)
-	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-edge ONLY=$(ONLY)
+	@$(DEVSTACK) with --postgres --durable --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-edge ONLY=$(ONLY)
 
 load: $(DEVSTACK) ## Rolling restarts, 5,000 slow senders and a soak of 50,000 tasks, in full
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load

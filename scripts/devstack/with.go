@@ -22,7 +22,7 @@ const commandPatience = 5 * time.Second
 func newWith() *cobra.Command {
 	var wanted stack.Wanted
 	c := &cobra.Command{
-		Use:   "with [--postgres] [--redis] [--kafka=embedded|apache|best] -- command [argument…]",
+		Use:   "with [--postgres [--durable]] [--redis] [--kafka=embedded|apache|best] -- command [argument…]",
 		Short: "Run a command with private servers that end with it",
 		Long: `Starts private servers on free ports with data of their own, runs the command with
 TEST_POSTGRES_DSN (a superuser's, of the database "postgres"), TEST_REDIS_ADDR and
@@ -31,7 +31,7 @@ redis-server when Redis was, and stops them when it ends.
 The exit code is the command's.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if wanted == (stack.Wanted{}) {
+			if !wanted.Postgres && !wanted.Redis && wanted.Kafka == "" {
 				return errors.New("name at least one of --postgres, --redis and --kafka")
 			}
 			tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
@@ -47,6 +47,7 @@ The exit code is the command's.`,
 		},
 	}
 	c.Flags().BoolVar(&wanted.Postgres, "postgres", false, "start PostgreSQL")
+	c.Flags().BoolVar(&wanted.Durable, "durable", false, "let PostgreSQL flush what it commits, which tests do without")
 	c.Flags().BoolVar(&wanted.Redis, "redis", false, "start Redis")
 	c.Flags().StringVar(&wanted.Kafka, "kafka", "", "start a Kafka of this `kind`: embedded (also without a value), apache, or best: apache where Java 17 is")
 	c.Flags().Lookup("kafka").NoOptDefVal = stack.KafkaEmbedded

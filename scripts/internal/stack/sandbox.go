@@ -11,6 +11,7 @@ import (
 // Wanted names the servers of a sandbox.
 type Wanted struct {
 	Postgres bool
+	Durable  bool // PostgreSQL flushes what it commits, as it does where data has to last
 	Redis    bool
 	Kafka    string // KafkaEmbedded, KafkaApache, or "" for none
 }
@@ -72,7 +73,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 		if postgres, err = t.postgres(ctx, s.dir, ports); err != nil {
 			return err
 		}
-		postgres.Volatile = true
+		postgres.Volatile = !w.Durable
 		parts = append(parts, postgres)
 	}
 	if w.Redis {
