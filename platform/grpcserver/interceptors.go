@@ -29,7 +29,7 @@ func (s *Server) observe(ctx context.Context, method string) (context.Context, f
 		code := status.Code(err)
 		attrs := []slog.Attr{
 			slog.String("method", method), slog.String("code", code.String()),
-			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+			slog.Int64("duration_us", time.Since(start).Microseconds()),
 		}
 		if err != nil {
 			attrs = append(attrs, slog.String("error", err.Error()))

@@ -74,7 +74,7 @@ func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
 			calls := r.calls(t)
 			last := calls[len(calls)-1]
 			if last["method"] != method || last["code"] != test.code.String() || last["request_id"] != name || last["level"] != test.level ||
-				!strings.Contains(last["error"].(string), test.logged) || last["duration_ms"] == nil {
+				!strings.Contains(last["error"].(string), test.logged) || last["duration_us"] == nil {
 				t.Errorf("%s of %s: logged %v", name, method, last)
 			}
 		}

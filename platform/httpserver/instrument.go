@@ -147,7 +147,7 @@ func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, s
 	line := slog.NewRecord(time.Now(), level, "HTTP request", 0) // looking for the caller costs more than the line
 	line.AddAttrs(
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
-		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Int64("duration_us", took.Microseconds()),
 		slog.String("client", r.RemoteAddr),
 	)
 	if seen.err != nil {

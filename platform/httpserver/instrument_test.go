@@ -72,7 +72,7 @@ method=other route=unmatched count
 			t.Errorf("%s is %v, want %v", key, line[key], want)
 		}
 	}
-	if line["request_id"] == nil || line["duration_ms"] == nil {
+	if line["request_id"] == nil || line["duration_us"] == nil {
 		t.Errorf("request id or duration missing in %v", line)
 	}
 }

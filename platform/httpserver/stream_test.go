@@ -52,7 +52,7 @@ func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
 		t.Errorf("got %q, error %v", got, err)
 	}
 	stop()
-	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["status"] != 200.0 || lines[0]["duration_ms"].(float64) < 200 {
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["status"] != 200.0 || lines[0]["duration_us"].(float64) < 200_000 {
 		t.Errorf("logged %v", lines)
 	}
 	if got := o.metrics(t, "http_requests_total"); got != "code=200 method=GET route=GET / 1\n" {

@@ -26,8 +26,8 @@ func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup
 	tx.MustExec(`SELECT pg_advisory_xact_lock(1)`)
 	for i := range pgstore.Abreast {
 		creators.Go(func() { create(t, s, "early "+strconv.Itoa(i)) })
+		awaitLocks(t, db, i+1)
 	}
-	awaitLocks(t, db, pgstore.Abreast)
 	return tx
 }
 

@@ -3,22 +3,21 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
 )
 
-// abreast is how many statements of a kind are under way before callers share: more
-// than one, so that one on a dead connection does not hold up everybody.
+// abreast is how many statements of a kind are under way, at most: more than one,
+// so that one on a dead connection does not hold up everybody.
 const abreast = 2
 
-// sharing lets callers share statements. Who comes while few are under way has one
-// of his own; those who come while enough are share the next one. It begins after
-// they have asked: what was committed before that it sees.
+// sharing lets callers share statements. Those who come while enough of them are
+// under way share the next one. It begins after they have asked: what was committed
+// before that it sees.
 type sharing[T comparable, R any] struct {
-	// run makes a statement for all. Its ctx is that of the caller who is alone;
-	// one that is shared is nobody's, and run has to bound it.
-	run func(ctx context.Context, all []T) (R, error)
+	run func(ctx context.Context, all []T) (R, error) // bounds itself: ctx is nobody's own
 	// toTheEnd keeps a caller whose ctx has ended until his statement has ended,
 	// unless it has not begun.
 	toTheEnd bool
@@ -39,11 +38,7 @@ type shared[T comparable, R any] struct {
 // do returns what the statement for one, or for him and others, returned, or the
 // error of ctx.
 func (s *sharing[T, R]) do(ctx context.Context, one T) (R, error) {
-	next := s.board(one)
-	if next == nil {
-		defer s.handOver(ctx)
-		return s.run(ctx, []T{one})
-	}
+	next := s.join(ctx, one)
 	select {
 	case <-next.done:
 	case <-ctx.Done():
@@ -56,20 +51,19 @@ func (s *sharing[T, R]) do(ctx context.Context, one T) (R, error) {
 	return next.result, next.err
 }
 
-// board returns the next statement, with one among those who share it, or nil when
-// he may begin at once.
-func (s *sharing[T, R]) board(one T) *shared[T, R] {
+func (s *sharing[T, R]) join(ctx context.Context, one T) *shared[T, R] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.under < abreast {
-		s.under++
-		return nil
-	}
 	if s.next == nil {
 		s.next = &shared[T, R]{done: make(chan struct{})}
 	}
-	s.next.all = append(s.next.all, one)
-	return s.next
+	next := s.next
+	next.all = append(next.all, one)
+	if s.under < abreast {
+		s.under++
+		go s.work(context.WithoutCancel(ctx))
+	}
+	return next
 }
 
 // leave takes one out of a statement that has not begun.
@@ -84,19 +78,17 @@ func (s *sharing[T, R]) leave(from *shared[T, R], one T) bool {
 	return true
 }
 
-// handOver lets those go on who came while a caller's own statement was under way.
-func (s *sharing[T, R]) handOver(ctx context.Context) {
-	if next := s.begin(); next != nil {
-		go func() {
-			ctx := context.WithoutCancel(ctx)
-			for ; next != nil; next = s.begin() {
-				s.finish(ctx, next)
-			}
-		}()
+// work makes statements as long as somebody waits.
+func (s *sharing[T, R]) work(ctx context.Context) {
+	for next := s.begin(); next != nil; next = s.begin() {
+		s.finish(ctx, next)
 	}
 }
 
+// begin lets those join first who are ready to, which is where a busy server gains
+// most.
 func (s *sharing[T, R]) begin() *shared[T, R] {
+	runtime.Gosched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := s.next
