@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	if !ok {
 		return 0, fmt.Errorf("pgstore: no cursor %q", name)
 	}
-	if err := s.number(ctx, limit); err != nil {
+	if _, err := s.numbering.do(ctx, limit); err != nil {
 		return 0, postgres.Fault(err)
 	}
 	sent := 0
@@ -101,15 +102,17 @@ func (c cursor) moved(result sql.Result, err error) error {
 	return nil
 }
 
-// number gives a place in the log to at most limit events that have none; see the
-// migration that makes number_events.
-func (s *Store) number(ctx context.Context, limit int) error {
+// number gives a place in the log to events that have none, to as many as the most
+// demanding of the cursors can use; see the migration that makes number_events.
+func (s *Store) number(ctx context.Context, limits []int) (struct{}, error) {
+	ctx, cancel := context.WithTimeout(ctx, sharedTime)
+	defer cancel()
 	var last int64
-	err := s.get(ctx, &last, `SELECT number_events($1)`, limit)
+	err := s.get(ctx, &last, `SELECT number_events($1)`, slices.Max(limits))
 	if err == nil && last > 0 {
 		crashpoint.Reach(crashpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
 	}
-	return err
+	return struct{}{}, err
 }
 
 // Backlog returns how many events lie behind the cursor, also those without a

@@ -200,3 +200,16 @@ func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
 		t.Errorf("the log reaches from %d to %d, error %v, want 0 to %d", purged, got, err, head)
 	}
 }
+
+func TestAPassTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
+	t.Parallel()
+	s, p, _ := warm(t)
+	drain(t, s, "kafka", 10)
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	trips := p.answers.Load()
+	wantTitles(t, "the pass", drain(t, s, "kafka", 10), "one")
+	// To number, begin, lock, take, move, commit.
+	if got := p.answers.Load() - trips; got != 6 {
+		t.Errorf("%d round trips, want 6", got)
+	}
+}

@@ -30,6 +30,10 @@ func migrations() fs.FS {
 	return sub
 }
 
+// abreast is how many statements that requests share are under way at the same time:
+// more than one, so that one on a dead connection does not hold up everybody.
+const abreast = 2
+
 // Store is a task.Store and the log of its events. It is safe for concurrent
 // use by any number of processes on one database. Its errors are refusals
 // (fault.Error) where waiting or another request may help; everything else is
@@ -40,13 +44,15 @@ type Store struct {
 	replays   atomic.Int64
 	lookups   sharing[int64, map[int64]task.Task]
 	creations sharing[*creation, struct{}]
+	numbering sharing[int, struct{}]
 }
 
 // New returns the store in db, which it does not ask anything yet.
 func New(db *sqlx.DB) *Store {
 	s := &Store{db: db}
-	s.lookups.run = s.lookup
-	s.creations.run, s.creations.toTheEnd = s.create, true
+	s.lookups.run, s.lookups.abreast = s.lookup, abreast
+	s.creations.run, s.creations.abreast, s.creations.toTheEnd = s.create, abreast, true
+	s.numbering.run, s.numbering.abreast = s.number, 1 // two would wait for the same row
 	return s
 }
 

@@ -9,15 +9,12 @@ import (
 	"sync"
 )
 
-// abreast is how many statements of a kind are under way, at most: more than one,
-// so that one on a dead connection does not hold up everybody.
-const abreast = 2
-
 // sharing lets callers share statements. Those who come while enough of them are
 // under way share the next one. It begins after they have asked: what was committed
 // before that it sees.
 type sharing[T comparable, R any] struct {
-	run func(ctx context.Context, all []T) (R, error) // bounds itself: ctx is nobody's own
+	run     func(ctx context.Context, all []T) (R, error) // bounds itself: ctx is nobody's own
+	abreast int                                           // statements under way, at most
 	// toTheEnd keeps a caller whose ctx has ended until his statement has ended,
 	// unless it has not begun.
 	toTheEnd bool
@@ -59,7 +56,7 @@ func (s *sharing[T, R]) join(ctx context.Context, one T) *shared[T, R] {
 	}
 	next := s.next
 	next.all = append(next.all, one)
-	if s.under < abreast {
+	if s.under < s.abreast {
 		s.under++
 		go s.work(context.WithoutCancel(ctx))
 	}

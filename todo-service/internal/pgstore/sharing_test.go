@@ -27,7 +27,7 @@ func (h *held) run(_ context.Context, all []int) (int, error) {
 
 // crowded has as many statements under way as there may be, in a synctest bubble.
 func crowded(t *testing.T, h *held, callers *sync.WaitGroup) *sharing[int, int] {
-	s := &sharing[int, int]{run: h.run}
+	s := &sharing[int, int]{run: h.run, abreast: abreast}
 	for range abreast {
 		callers.Go(func() { _, _ = s.do(t.Context(), -1) })
 		synctest.Wait()
