@@ -81,8 +81,8 @@ type Telemetry struct {
 	Tracer   trace.TracerProvider
 }
 
-// workers take the calls before new goroutines do: their stacks have grown already,
-// which is a tenth of a short call.
+// workers take calls before new goroutines do: their stacks have grown already, which
+// is a tenth of a short call. A stream keeps one for as long as it lasts.
 const workers = 64
 
 // Server is a bound listener and what it serves.

@@ -34,6 +34,9 @@ The exit code is the command's.`,
 			if !wanted.Postgres && !wanted.Redis && wanted.Kafka == "" {
 				return errors.New("name at least one of --postgres, --redis and --kafka")
 			}
+			if wanted.Durable && !wanted.Postgres {
+				return errors.New("--durable is about --postgres, which is not asked for")
+			}
 			tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
 			if err != nil {
 				return err

@@ -41,22 +41,34 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for waiting := 0; waiting != want; <-tick.C {
+	await(t, strconv.Itoa(want)+" statements wait", func() bool {
+		var waiting int
 		err := db.GetContext(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		return waiting == want
+	})
 }
 
-func awaitSharers(s *pgstore.Store, want int) {
-	tick := time.NewTicker(time.Millisecond)
+func awaitSharers(t *testing.T, s *pgstore.Store, want int) {
+	t.Helper()
+	await(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
+}
+
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for pgstore.Sharers(s) != want {
-		<-tick.C
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("in 20 s it never was so that %s", what)
+		}
 	}
 }
 
@@ -67,20 +79,77 @@ func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
 	var creators sync.WaitGroup
 	release := crowd(t, db, s, &creators)
 	const sharers = 20
+	answers := make([]task.Task, sharers)
 	for i := range sharers {
-		creators.Go(func() {
-			title := "shared " + strconv.Itoa(i)
-			wantOnce(t, s, create(t, s, title), title, 1, pgstore.Abreast+sharers)
-		})
+		creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
 	}
-	awaitSharers(s, sharers)
+	awaitSharers(t, s, sharers)
 	if err := release.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	creators.Wait()
+	for i, got := range answers {
+		wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, pgstore.Abreast+sharers)
+	}
 	var statements int
 	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
 		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
+	}
+}
+
+func TestThoseWhoShareALookupEachGetTheirOwnTask(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	var tasks []task.Task
+	for i := range 10 {
+		tasks = append(tasks, create(t, s, strconv.Itoa(i)))
+	}
+	var callers sync.WaitGroup
+	for range 50 {
+		for _, want := range tasks {
+			callers.Go(func() {
+				if got, err := s.Get(t.Context(), want.ID); err != nil || got.Title != want.Title {
+					t.Errorf("task %q: got %q, %v", want.Title, got.Title, err)
+				}
+			})
+		}
+		callers.Go(func() {
+			if _, err := s.Get(t.Context(), 1<<40); err == nil || fault.Of(err).Kind != fault.NotFound {
+				t.Errorf("of a task that is not there: %v", err)
+			}
+		})
+	}
+	callers.Wait()
+}
+
+func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*proxy){
+		"answer lost, hung up":  func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, hangUp) },
+		"answer lost, reset":    func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, reset) },
+		"request lost, hung up": func(p *proxy) { p.spoil(request, 1, hangUp) },
+		"request lost, reset":   func(p *proxy) { p.spoil(request, 1, reset) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, p, _ := warm(t)
+			var creators sync.WaitGroup
+			release := crowd(t, p.direct(t), s, &creators)
+			const sharers = 20
+			answers := make([]task.Task, sharers)
+			for i := range sharers {
+				creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
+			}
+			awaitSharers(t, s, sharers)
+			spoil(p)
+			if err := release.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+			creators.Wait()
+			for i, got := range answers {
+				wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, 1+pgstore.Abreast+sharers)
+			}
+		})
 	}
 }
 
@@ -99,7 +168,7 @@ func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	awaitSharers(s, 6)
+	awaitSharers(t, s, 6)
 	if err := release.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +184,7 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	var creators sync.WaitGroup
 	release := crowd(t, db, s, &creators)
 	creators.Go(func() { create(t, s, "patient") })
-	hurried, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	hurried, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	gaveUp := make(chan struct{})
 	creators.Go(func() {
@@ -124,10 +193,10 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	awaitSharers(s, 2)
+	awaitSharers(t, s, 2)
 	// Those before them are ended, and try again; the statement that is shared begins.
 	db.MustExec(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-	awaitSharers(s, 0)
+	awaitSharers(t, s, 0)
 	<-gaveUp
 	awaitLocks(t, db, pgstore.Abreast+1)
 	if err := release.Rollback(); err != nil {

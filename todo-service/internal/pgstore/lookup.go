@@ -2,16 +2,12 @@ package pgstore
 
 import (
 	"context"
-	"time"
 
 	"github.com/lib/pq"
 
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
-
-// sharedTime bounds a statement that is shared, at most.
-const sharedTime = 5 * time.Second
 
 // Get returns the task, or task.NotFound. It shares its query with others.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {

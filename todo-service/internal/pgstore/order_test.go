@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -38,6 +39,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 			relays.Go(func() { relay(relaying, t, db, cursor, record) })
 		}
 	}
+	relays.Go(func() { numberAsBefore(relaying, t, db) })
 	for w := range writers {
 		writing.Go(func() {
 			for c := range changes {
@@ -65,6 +67,33 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	}
 }
 
+// numberAsBefore does what a replica does that was deployed before number_events.
+func numberAsBefore(ctx context.Context, t *testing.T, db *sqlx.DB) {
+	for ctx.Err() == nil {
+		err := postgres.InTx(ctx, db, func(tx *sqlx.Tx) error {
+			var head int64
+			if err := tx.GetContext(ctx, &head, `SELECT head FROM stream FOR UPDATE`); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, `
+				WITH numbered AS (
+					UPDATE events SET seq = $1 + place.n
+					FROM (
+						SELECT pos, row_number() OVER (ORDER BY pos) AS n
+						FROM (SELECT pos FROM events WHERE seq IS NULL ORDER BY pos LIMIT $2) AS unnumbered
+					) AS place
+					WHERE events.pos = place.pos
+					RETURNING seq
+				)
+				UPDATE stream SET head = $1 + (SELECT count(*) FROM numbered)`, head, 1+rand.IntN(20))
+			return err
+		})
+		if err != nil && ctx.Err() == nil && fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+			t.Errorf("numbering as before: %v", err)
+		}
+	}
+}
+
 // delayCommits makes each transaction that writes an event wait at random, with
 // all its locks held, after its last statement and before its commit.
 func delayCommits(db *sqlx.DB) {
@@ -89,8 +118,8 @@ func relay(ctx context.Context, t *testing.T, db *sqlx.DB, cursor string, to *re
 			case 0:
 				return errUnlucky
 			case 1:
-				db.MustExec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-					WHERE datname = current_database() AND state = 'idle in transaction'`)
+				_, _ = db.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+					WHERE datname = current_database() AND state = 'idle in transaction'`) // by a connection that was ended itself, perhaps
 			}
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -30,9 +31,13 @@ func migrations() fs.FS {
 	return sub
 }
 
-// abreast is how many statements that requests share are under way at the same time:
-// more than one, so that one on a dead connection does not hold up everybody.
-const abreast = 2
+const (
+	// abreast is how many statements that requests share are under way at the same
+	// time: more than one, so that one on a dead connection does not hold up everybody.
+	abreast = 2
+	// sharedTime bounds a statement that may be shared, whatever its callers have left.
+	sharedTime = 5 * time.Second
+)
 
 // Store is a task.Store and the log of its events. It is safe for concurrent
 // use by any number of processes on one database. Its errors are refusals

@@ -15,6 +15,35 @@ const (
 	page = 100
 )
 
+// A session that has numbered while there were few events keeps its plan. It must
+// not be one that reads them all.
+func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	db.SetMaxOpenConns(1)
+	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
+	s := pgstore.New(db)
+	for range 30 {
+		must(s.Create(t.Context(), creation("Learn Go"), task.Key{}))
+		drain(t, s, "kafka", 10)
+	}
+	db.MustExec(`
+		INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, version, at, traceparent)
+		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
+		FROM stream, generate_series(1, 20000) i`)
+	db.MustExec(`UPDATE stream SET head = head + 20000`)
+	must(s.Create(t.Context(), creation("Learn Go"), task.Key{}))
+	tx := db.MustBegin()
+	defer tx.Rollback()
+	var last, read int64
+	if err := tx.Get(&last, `SELECT number_events(10)`); err != nil || last != 30+many+1 {
+		t.Errorf("the last is %d, error %v", last, err)
+	}
+	if err := tx.Get(&read, `SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'events'`); err != nil || read > 100 {
+		t.Errorf("%d events were read one after another, error %v", read, err)
+	}
+}
+
 // A page is found in the order of an index, wherever it is and whatever it
 // selects: it reads what it shows, what it passes over on the way to that, and
 // nothing else. Only a search for what is rare, or not there, reads everything.

@@ -35,12 +35,15 @@ type shared[T comparable, R any] struct {
 // do returns what the statement for one, or for him and others, returned, or the
 // error of ctx.
 func (s *sharing[T, R]) do(ctx context.Context, one T) (R, error) {
+	var none R
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
 	next := s.join(ctx, one)
 	select {
 	case <-next.done:
 	case <-ctx.Done():
 		if s.leave(next, one) || !s.toTheEnd {
-			var none R
 			return none, ctx.Err()
 		}
 		<-next.done

@@ -40,8 +40,8 @@ const settleTime = time.Second
 
 var errConflict = errors.New("another writer came first")
 
-// Create stores e.Task under a new id, and e, once for each key; see task.Store.
-// Without a key it shares its statement with others.
+// Create stores e.Task, which is new (not done, at version 1), under a new id, and e,
+// once for each key; see task.Store. Without a key it shares its statement with others.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
 	first := true
 	return s.write(ctx, func(out *outgoing) (task.Task, error) {

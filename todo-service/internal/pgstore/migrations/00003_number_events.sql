@@ -9,8 +9,13 @@
 -- is locked by one before the one that numbers, which so sees all that the
 -- previous holder numbered. A call is a transaction of its own, and short: nobody
 -- waits for Kafka while it holds the row.
+--
+-- Its plans are kept for as long as a session. One that was made while there were few
+-- events must not be to read them all: without hash and merge joins they are looked
+-- up by their pos.
 -- +goose StatementBegin
-CREATE FUNCTION number_events(most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION number_events(most bigint) RETURNS bigint LANGUAGE plpgsql
+	SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
 	last   bigint;
 	places bigint[];
