@@ -46,6 +46,14 @@ func TestWithPassesTheCommandsExitCodeOn(t *testing.T) {
 	}
 }
 
+func TestDurableIsAboutPostgres(t *testing.T) {
+	t.Parallel()
+	output, err := devstack(t, "with", "--redis", "--durable", "--", "true").CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "--durable is about --postgres") {
+		t.Errorf("%v:\n%s", err, output)
+	}
+}
+
 func TestWithGivesTheCommandItsOutputAlone(t *testing.T) {
 	t.Parallel()
 	output, err := devstack(t, "with", "--redis", "--", "echo", "--hello").Output()

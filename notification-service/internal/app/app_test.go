@@ -61,21 +61,6 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	}
 }
 
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
-}
-
 func status(url string) int {
 	answer, err := http.Get(url)
 	if err != nil {
@@ -116,7 +101,7 @@ func done(t *testing.T, cfg app.Config, id string) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 	defer client.Close()
-	await(t, "the mark of "+id, func() bool {
+	testenv.Await(t, "the mark of "+id, func() bool {
 		return client.Get(t.Context(), cfg.Redis.KeyPrefix+"processed:task.completed:"+id).Val() == "done"
 	})
 }
@@ -125,7 +110,7 @@ func TestACompletedTaskIsNotifiedFromTheTopicToTheMark(t *testing.T) {
 	t.Parallel()
 	cfg := onServers(t)
 	stop := serve(t, cfg)
-	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	complete(t, cfg, "e1")
 	done(t, cfg, "e1")
 	if err := stop(); err != nil {
@@ -137,7 +122,7 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
-	await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}

@@ -69,3 +69,23 @@ func TestASandboxHasOnlyWhatIsWanted(t *testing.T) {
 		t.Errorf("environment %q, want Redis alone", env)
 	}
 }
+
+func TestOnlyADurableSandboxFlushes(t *testing.T) {
+	t.Parallel()
+	for want, durable := range map[string]bool{"on": true, "off": false} {
+		sandbox, err := OpenSandbox(t.Context(), testTools(t, io.Discard), Wanted{Postgres: true, Durable: durable})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sandbox.Close(t.Context()) })
+		db, err := sql.Open("postgres", lookup(sandbox.Env(), "TEST_POSTGRES_DSN")["TEST_POSTGRES_DSN"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var flushes string
+		if err := db.QueryRowContext(t.Context(), `SHOW fsync`).Scan(&flushes); err != nil || flushes != want {
+			t.Errorf("durable %t: fsync is %q, error %v", durable, flushes, err)
+		}
+	}
+}

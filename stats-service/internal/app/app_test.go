@@ -65,21 +65,6 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	}
 }
 
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
-}
-
 func status(url string) int { return statusTo(http.DefaultClient, url) }
 
 func statusTo(client *http.Client, url string) int {
@@ -123,7 +108,7 @@ func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
 
 	stop := serve(t, cfg)
-	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
 	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
@@ -131,7 +116,7 @@ func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the count", func() bool {
+	testenv.Await(t, "the count", func() bool {
 		r := report(t, cfg)
 		return r.CompletedTotal == 1 && r.CompletedToday == 1 && r.Complete && r.Lag != nil && *r.Lag == 0
 	})
@@ -144,7 +129,7 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
-	await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}

@@ -46,12 +46,12 @@ func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
 	serve(t, cfg)
 	total := func(want int64) {
 		t.Helper()
-		await(t, fmt.Sprint("a total of ", want), func() bool {
+		testenv.Await(t, fmt.Sprint("a total of ", want), func() bool {
 			r := report(t, cfg)
 			return r.CompletedTotal == want && r.Complete && !r.Rebuilding && r.Lag != nil && *r.Lag == 0
 		})
 	}
-	await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	complete(t, cfg, "e1", "e2", "e3")
 	total(3)
 	if err := app.Rebuild(t.Context(), cfg, false); err != nil {

@@ -49,20 +49,6 @@ func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
 	}
 }
 
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
-}
-
 func answered(url string) int {
 	resp, err := http.Get(url)
 	if err != nil {
@@ -77,7 +63,7 @@ func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
 	cfg := alone(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
 	_, stop := serve(t, cfg)
-	await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := answered("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
 	}
@@ -148,7 +134,7 @@ func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
 			}
 			ended, _ := serve(t, cfg)
 			if late {
-				await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+				testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
 			}
 			select {
@@ -170,9 +156,9 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	_, stop := serve(t, cfg)
 	ready := func() int { return answered("http://" + cfg.Ops.Addr + "/readyz") }
-	await(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
+	testenv.Await(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
-	await(t, "ready", func() bool { return ready() == http.StatusOK })
+	testenv.Await(t, "ready", func() bool { return ready() == http.StatusOK })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}

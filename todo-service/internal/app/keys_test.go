@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 )
 
@@ -24,7 +25,7 @@ func TestOldKeysAreRemovedHoweverManyThereAre(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
-	await(t, "only the young key is left", func() bool {
+	testenv.Await(t, "only the young key is left", func() bool {
 		var left []string
 		err := db.Select(&left, `SELECT key FROM idempotency_keys`)
 		return err == nil && len(left) == 1 && left[0] == "young"

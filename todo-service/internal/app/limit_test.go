@@ -103,7 +103,7 @@ func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 				t.Errorf("Run: %v", err)
 			}
 		}()
-		await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+		testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 		ops = append(ops, "http://"+cfg.Ops.Addr)
 		rpc := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))
 		clients = append(clients,

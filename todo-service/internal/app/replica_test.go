@@ -42,7 +42,7 @@ func runReplica(t *testing.T, env ...string) *replica {
 			t.Logf("the end of the log of %s:\n%s", r.http, r.log.Bytes()[max(0, r.log.Len()-4096):])
 		}
 	})
-	await(t, "a replica is ready", r.ready)
+	testenv.Await(t, "a replica is ready", r.ready)
 	return r
 }
 

@@ -52,7 +52,7 @@ func TestWatchersMissNothingWhileSubscriptionsAreCutAndServersKilled(t *testing.
 	s.change(t, *watchChanges)
 	log := s.log(t)
 	head := log[len(log)-1].Seq
-	await(t, "every watcher is at the head", func() bool {
+	testenv.Await(t, "every watcher is at the head", func() bool {
 		for _, f := range followers {
 			if f.place.Load() < head {
 				return false
@@ -159,7 +159,7 @@ func newSystem(t *testing.T) *system {
 	db := open(t, dsn)
 	s.log = func(t *testing.T) (log []change) {
 		t.Helper()
-		await(t, "every event has its place", func() bool {
+		testenv.Await(t, "every event has its place", func() bool {
 			var unnumbered int
 			return db.Get(&unnumbered, `SELECT count(*) FROM events WHERE seq IS NULL`) == nil && unnumbered == 0
 		})
@@ -200,7 +200,7 @@ func (s *system) harm(t *testing.T, n, changes int64) {
 	}
 	if n*int64(*watchKills)/changes > (n-1)*int64(*watchKills)/changes {
 		victim := s.replicas[s.kills.Add(1)%2]
-		await(t, "the other one is back", s.replicas[(s.kills.Load()+1)%2].ready)
+		testenv.Await(t, "the other one is back", s.replicas[(s.kills.Load()+1)%2].ready)
 		victim.kill()
 	}
 }

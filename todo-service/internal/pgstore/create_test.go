@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -41,7 +42,7 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	t.Helper()
-	await(t, strconv.Itoa(want)+" statements wait", func() bool {
+	testenv.Await(t, strconv.Itoa(want)+" statements wait", func() bool {
 		var waiting int
 		err := db.GetContext(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -54,21 +55,23 @@ func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 
 func awaitSharers(t *testing.T, s *pgstore.Store, want int) {
 	t.Helper()
-	await(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
+	testenv.Await(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
 }
 
-func await(t *testing.T, what string, holds func() bool) {
+// wantShared has tasks created that share a statement once release was called, beside
+// so many others, and checks that each is there once.
+func wantShared(t *testing.T, s *pgstore.Store, creators *sync.WaitGroup, others int64, release func()) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("in 20 s it never was so that %s", what)
-		}
+	const sharers = 20
+	answers := make([]task.Task, sharers)
+	for i := range sharers {
+		creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
+	}
+	awaitSharers(t, s, sharers)
+	release()
+	creators.Wait()
+	for i, got := range answers {
+		wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, others+sharers)
 	}
 }
 
@@ -78,19 +81,11 @@ func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
 	release := crowd(t, db, s, &creators)
-	const sharers = 20
-	answers := make([]task.Task, sharers)
-	for i := range sharers {
-		creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
-	}
-	awaitSharers(t, s, sharers)
-	if err := release.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	creators.Wait()
-	for i, got := range answers {
-		wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, pgstore.Abreast+sharers)
-	}
+	wantShared(t, s, &creators, pgstore.Abreast, func() {
+		if err := release.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	})
 	var statements int
 	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
 		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
@@ -135,20 +130,12 @@ func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 			s, p, _ := warm(t)
 			var creators sync.WaitGroup
 			release := crowd(t, p.direct(t), s, &creators)
-			const sharers = 20
-			answers := make([]task.Task, sharers)
-			for i := range sharers {
-				creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
-			}
-			awaitSharers(t, s, sharers)
-			spoil(p)
-			if err := release.Rollback(); err != nil {
-				t.Fatal(err)
-			}
-			creators.Wait()
-			for i, got := range answers {
-				wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, 1+pgstore.Abreast+sharers)
-			}
+			wantShared(t, s, &creators, pgstore.Abreast+1, func() {
+				spoil(p)
+				if err := release.Rollback(); err != nil {
+					t.Fatal(err)
+				}
+			})
 		})
 	}
 }

@@ -98,7 +98,7 @@ func TestARepetitionWaitsForTheFirst(t *testing.T) {
 			second := creation("A")
 			answer := make(chan task.Task, 1)
 			go func() { answer <- must(pgstore.New(db).Create(t.Context(), second, key("k"))) }()
-			awaitLock(t, db)
+			awaitLocks(t, db, 1)
 			if err := end(first); err != nil {
 				t.Fatal(err)
 			}
@@ -206,18 +206,6 @@ func holdKey(db *sqlx.DB) *sqlx.Tx {
 	tx.MustExec(`INSERT INTO idempotency_keys (key, event_id, task_id, title, priority, created_at)
 		VALUES ('k', gen_random_uuid(), $1, 'A', 0, $2)`, heldTask, time.Now().Add(-time.Minute))
 	return tx
-}
-
-// awaitLock returns when a statement waits for a transaction.
-func awaitLock(t *testing.T, db *sqlx.DB) {
-	t.Helper()
-	for waiting := false; !waiting; {
-		err := db.GetContext(t.Context(), &waiting, `SELECT EXISTS (
-			SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func wantRows(t *testing.T, db *sqlx.DB, table string, want int) {

@@ -1,0 +1,25 @@
+package testenv
+
+import (
+	"testing"
+	"time"
+)
+
+const patience = 30 * time.Second
+
+// Await fails the test unless the condition comes true within 30 s. It asks every
+// 10 ms.
+func Await(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package testenv_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/todo/platform/testenv"
+)
+
+// fatal ends its goroutine, as Fatalf of a test does.
+type fatal struct{ *recorder }
+
+func (f fatal) Fatalf(format string, args ...any) {
+	f.ended = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func TestAConditionIsAwaitedForAWhile(t *testing.T) {
+	t.Parallel()
+	for want, after := range map[string]time.Duration{"": 29 * time.Second, "it holds: not within 30s": time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := fatal{&recorder{TB: t}}
+			begun := time.Now()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				testenv.Await(f, "it holds", func() bool { return time.Since(begun) >= after })
+			}()
+			<-done
+			if f.ended != want {
+				t.Errorf("true after %v: ended %q, want %q", after, f.ended, want)
+			}
+		})
+	}
+}
