@@ -2,9 +2,14 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +80,49 @@ func TestABurstIsCollectedSparinglyAndLeavesASmallHeap(t *testing.T) {
 		}
 		<-ticker.C
 	}
+}
+
+// TestGarbageGathersUpToTheRoomHoweverLittleIsInUse has processes of its own,
+// because there is one collector for a process.
+func TestGarbageGathersUpToTheRoomHoweverLittleIsInUse(t *testing.T) {
+	const inUse = "TEST_MEBIBYTES_IN_USE"
+	if text := os.Getenv(inUse); text != "" {
+		mebibytes, _ := strconv.Atoi(text)
+		used := make([]byte, mebibytes<<20)
+		LeaveRoom()
+		for range 20 { // each time the pace is set anew, at about the time at which collected is closed
+			collected := make(chan struct{})
+			afterNext(func() { close(collected) })
+			runtime.GC()
+			<-collected
+			fmt.Println("collects at", heapGoal()>>20, "MiB")
+		}
+		runtime.KeepAlive(used)
+		return
+	}
+	for name, test := range map[string]struct {
+		env         []string
+		least, most int // MiB
+	}{
+		"little in use":              {[]string{inUse + "=1"}, 32, 40},
+		"much in use":                {[]string{inUse + "=100"}, 200, 208},
+		"little in use, and GOGC":    {[]string{inUse + "=1", "GOGC=100"}, 4, 6},
+		"little in use, and a limit": {[]string{inUse + "=1", "GOMEMLIMIT=16MiB"}, 4, 16},
+	} {
+		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), test.env...)
+		out, err := child.CombinedOutput()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		last := lines[max(0, len(lines)-2)] // before "PASS"
+		var got int
+		if _, scanErr := fmt.Sscanf(last, "collects at %d MiB", &got); err != nil || scanErr != nil || got < test.least || got > test.most {
+			t.Errorf("%s: want %d to %d, got %v:\n%s", name, test.least, test.most, err, out)
+		}
+	}
+}
+
+func heapGoal() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
