@@ -21,7 +21,7 @@ import (
 )
 
 // Run serves until ctx ends and then stops part by part: readiness turns false,
-// the listener drains, the consumer finishes its batches and commits, then the
+// for load balancers to look elsewhere, the listener drains, the consumer finishes its batches and commits, then the
 // ops port closes, and at last the pool. It returns an error when a part fails,
 // or when the topic is not the configured one; Kafka and Redis may be away.
 func Run(ctx context.Context, cfg Config) error {
@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait)},
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), lifecycle.Func(http.Leave)},
 		lifecycle.Stage{http},
 		lifecycle.Stage{group, ends},
 		lifecycle.Stage{opsServer},

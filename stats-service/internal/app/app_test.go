@@ -144,6 +144,23 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	}
 }
 
+func TestWhoComesWhileItLeavesIsAnsweredAndAskedToConnectElsewhere(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.DrainWait = time.Minute
+	stop := serve(t, cfg)
+	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	go func() { _ = stop() }()
+	testenv.Await(t, "an answer that closes its connection", func() bool {
+		answer, err := http.Get("http://" + cfg.HTTP.Addr + "/stats")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		return answer.Close
+	})
+}
+
 func TestAWrongTopicStopsIt(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
