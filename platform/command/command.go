@@ -76,9 +76,11 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 // Main runs the program as the process was called, until it is done or
 // interrupted, and returns the exit status. What failed is on standard error.
 // The process keeps within nine tenths of its cgroup's memory, if it can, or
-// within what GOMEMLIMIT says.
+// within what GOMEMLIMIT says, and its heap small while it has little to do,
+// unless GOGC says otherwise.
 func (p *Program[C]) Main() int {
 	heedMemory(memlimit.FromCgroup)
+	paceCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -23,26 +23,32 @@ func heedMemory(granted memlimit.Provider) {
 	_, _ = memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(granted))
 }
 
-// How much the heap grows between two collections, in percent of what is in
-// use: Go's own is 100. While a process works hard half of its time would go
-// into collecting what is hardly there.
 const (
+	// idlePercent is how much the heap of an idle process grows between two
+	// collections, in percent of what is in use: half of Go's own.
 	idlePercent = 50
-	busyPercent = 200
+	// busyPercent is how much that of a busy one grows at least.
+	busyPercent = 100
+	// room is how much garbage gathers at least in a busy one, in bytes: a
+	// collection costs what is in use, however soon it comes.
+	room = 32 << 20
+	// least is what a process has in use at least, in bytes.
+	least = 4 << 20
 )
 
 const (
 	// hurry is how soon one collection follows another when the process is busy.
 	hurry = 500 * time.Millisecond
 	// calm is how long without a collection the process must have been to be idle.
-	calm = 2 * time.Second
+	calm = 10 * time.Second
 )
 
-// StaySmall is for a process that is idle between bursts, each of which would
-// leave behind a heap that it has no use for. It then gives the heap back, and
-// collects garbage twice as often as usual until the next burst, in which it
-// collects half as often. When GOGC says how often, that holds.
-func StaySmall() {
+// paceCollector keeps a process small while it has little to do, and lets it work
+// when it has much: at Go's own pace, by which there may be as much garbage as
+// there is in use, a small process collects dozens of times a second. What such a
+// time leaves behind is given back. When GOGC says how often, that holds, and a
+// memory limit does in any case.
+func paceCollector() {
 	if os.Getenv("GOGC") == "" {
 		(&tuner{calm: calm}).start()
 	}
@@ -70,8 +76,10 @@ func (t *tuner) collected() {
 	case t.busy != nil:
 		t.busy.Reset(t.calm)
 	case now.Sub(t.last) < hurry:
-		debug.SetGCPercent(busyPercent)
 		t.busy = time.AfterFunc(t.calm, t.rest)
+	}
+	if t.busy != nil {
+		debug.SetGCPercent(roomyPercent(used()))
 	}
 	t.last = now
 	afterNext(t.collected)
@@ -85,31 +93,8 @@ func (t *tuner) rest() {
 	debug.FreeOSMemory()
 }
 
-const (
-	usualPercent = 100
-	// room is how much garbage gathers at least, in bytes, and leastUsed what a
-	// process has in use at least.
-	room, leastUsed = 32 << 20, 4 << 20
-)
-
-// LeaveRoom is for a process that answers requests all the time. As long as it
-// has little in use, Go's own pace has it collect dozens of times a second, which
-// costs a sixth of what it can do. So at least 32 MiB of garbage gather between
-// two collections. When GOGC says how often, that holds; a memory limit does in
-// any case.
-func LeaveRoom() {
-	if os.Getenv("GOGC") == "" {
-		leaveRoom()
-	}
-}
-
-func leaveRoom() {
-	debug.SetGCPercent(roomyPercent(used()))
-	afterNext(leaveRoom)
-}
-
 func roomyPercent(used uint64) int {
-	return int(max(usualPercent, 100*room/max(used, leastUsed)))
+	return int(max(busyPercent, 100*room/max(used, least)))
 }
 
 // used is what the percentage is of, in bytes: what the last collection kept, and

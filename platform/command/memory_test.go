@@ -50,7 +50,7 @@ func TestAProcessStaysSmallUnlessGOGCSaysOtherwise(t *testing.T) {
 	for gogc, want := range map[string]uint64{"": idlePercent, "300": 100} {
 		t.Setenv("GOGC", gogc)
 		before := debug.SetGCPercent(100)
-		StaySmall()
+		paceCollector()
 		if got := percent(); got != want {
 			t.Errorf("GOGC=%q: %d percent, want %d", gogc, got, want)
 		}
@@ -65,10 +65,10 @@ func TestABurstIsCollectedSparinglyAndLeavesASmallHeap(t *testing.T) {
 	defer debug.SetGCPercent(before)
 	(&tuner{calm: 100 * time.Millisecond}).start()
 	deadline := time.Now().Add(20 * time.Second)
-	for percent() != busyPercent {
+	for percent() < busyPercent {
 		garbage = make([]byte, 1<<20)
 		if time.Now().After(deadline) {
-			t.Fatalf("%d percent in a burst, want %d", percent(), busyPercent)
+			t.Fatalf("%d percent in a burst, want %d or more", percent(), busyPercent)
 		}
 	}
 	garbage = nil
@@ -82,14 +82,14 @@ func TestABurstIsCollectedSparinglyAndLeavesASmallHeap(t *testing.T) {
 	}
 }
 
-// TestGarbageGathersUpToTheRoomHoweverLittleIsInUse has processes of its own,
-// because there is one collector for a process.
-func TestGarbageGathersUpToTheRoomHoweverLittleIsInUse(t *testing.T) {
+// TestInABurstGarbageGathersUpToTheRoomHoweverLittleIsInUse has processes of its
+// own, because there is one collector for a process.
+func TestInABurstGarbageGathersUpToTheRoomHoweverLittleIsInUse(t *testing.T) {
 	const inUse = "TEST_MEBIBYTES_IN_USE"
 	if text := os.Getenv(inUse); text != "" {
 		mebibytes, _ := strconv.Atoi(text)
 		used := make([]byte, mebibytes<<20)
-		LeaveRoom()
+		paceCollector()
 		for range 20 { // each time the pace is set anew, at about the time at which collected is closed
 			collected := make(chan struct{})
 			afterNext(func() { close(collected) })

@@ -9,7 +9,6 @@ import (
 )
 
 func main() {
-	command.StaySmall()
 	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
 	app.AddDeadLetters(p)

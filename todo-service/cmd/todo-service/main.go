@@ -10,7 +10,6 @@ import (
 )
 
 func main() {
-	command.LeaveRoom()
 	p := command.New("todo-service", "Serves tasks over HTTP and gRPC and announces every change on Kafka", app.Load, app.Run)
 	p.Add("migrate", "Bring the database's schema up to date", app.Migrate)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
