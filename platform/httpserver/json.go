@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -73,7 +74,7 @@ func decodeStrict(body []byte, into any) error {
 	}
 	walk := json.NewDecoder(bytes.NewReader(body))
 	walk.UseNumber()
-	if err := checkNesting(walk, "", 0); err != nil {
+	if err := checkNesting(walk, func() string { return "" }, 0); err != nil {
 		return err
 	}
 	if err := checkMembers(members, reflect.TypeOf(into).Elem()); err != nil {
@@ -100,17 +101,28 @@ func inWords(err error) error {
 	case errors.As(err, &syntax):
 		return unreadable("the body is not JSON: %s", syntax)
 	case errors.As(err, &wrong):
-		return unreadable("%s must be %s, not %s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), wrong.Value)
+		return unreadable("%s must be %s, not %s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), short(wrong.Value))
 	case isUnknown:
-		return unreadable("there is no key %s", unknown)
+		name, _ := strconv.Unquote(unknown)
+		return unreadable("there is no key %q", short(name))
 	}
 	return unreadable("the body has a value that cannot be read")
 }
 
+// short is a text of the client's as an answer and the log repeat it.
+func short(text string) string {
+	const most = 100
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // checkNesting walks over the next value, which is at path within depth others,
 // and refuses too many levels and duplicate keys, of which encoding/json takes
-// the last.
-func checkNesting(dec *json.Decoder, path string, depth int) error {
+// the last. Paths are only put together for a refusal: a long key above many short
+// ones would make them take a thousand times the memory of the body.
+func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	token, err := dec.Token()
 	opening, ok := token.(json.Delim)
 	if err != nil || !ok {
@@ -121,14 +133,15 @@ func checkNesting(dec *json.Decoder, path string, depth int) error {
 	}
 	seen := map[string]bool{}
 	for i := 0; dec.More(); i++ {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := func() string { return fmt.Sprintf("%s[%d]", path(), i) }
 		if opening == '{' {
-			key, _ := dec.Token()
-			at = strings.TrimPrefix(fmt.Sprintf("%s.%s", path, key), ".")
-			if seen[at] {
-				return unreadable("the key %q appears twice", at)
+			token, _ := dec.Token()
+			key, _ := token.(string)
+			at = func() string { return strings.TrimPrefix(path()+"."+key, ".") }
+			if seen[key] {
+				return unreadable("the key %q appears twice", short(at()))
 			}
-			seen[at] = true
+			seen[key] = true
 		}
 		if err := checkNesting(dec, at, depth+1); err != nil {
 			return err
@@ -153,7 +166,7 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		field, ok := fields[name]
 		if !ok {
-			return unreadable("there is no key %q", name)
+			return unreadable("there is no key %q", short(name))
 		}
 		if string(members[name]) == "null" && !takesNull(field) {
 			return unreadable("%s must be %s, not null", name, wordFor(field))

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,7 @@ func TestReadJSONTakesWhatTheStructDescribes(t *testing.T) {
 
 func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 	t.Parallel()
+	long, cut := "a"+strings.Repeat("é", 100), "a"+strings.Repeat("é", 49)+"…"
 	tests := map[string]struct{ text, want string }{
 		"empty":                        {"  ", "the body is empty; send a JSON object"},
 		"not JSON":                     {"title=x", "the body is not JSON: invalid character 'i' in literal true (expecting 'r')"},
@@ -125,6 +128,10 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 		"a duplicate key":              {`{"title":"x","title":"y"}`, `the key "title" appears twice`},
 		"a duplicate, escaped":         {`{"title":"x","\u0074itle":"y"}`, `the key "title" appears twice`},
 		"a duplicate in anything":      {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "extra.a[0].b" appears twice`},
+		"a long unknown key":           {`{"` + long + `":1}`, `there is no key "` + cut + `"`},
+		"a long unknown key inside":    {`{"inner":{"` + long + `":1}}`, `there is no key "` + cut + `"`},
+		"a long duplicate key":         {`{"` + long + `":1,"` + long + `":1}`, `the key "` + cut + `" appears twice`},
+		"a long number":                {`{"priority":` + strings.Repeat("1", 200) + `}`, "priority must be a whole number in range, not number " + strings.Repeat("1", 93) + "…"},
 		"too deep":                     {nested(33), "the body is nested deeper than 32 levels"},
 		"very deep":                    {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "the body is not JSON: invalid character '[' exceeded max depth"},
 		"invalid UTF-8":                {"{\"title\":\"\xff\"}", "the body is not valid UTF-8"},
@@ -169,6 +176,25 @@ func TestReadJSONBoundsTheBody(t *testing.T) {
 		text := `{"title":"` + strings.Repeat("x", size-12) + `"}`
 		if status, sentence := read(text, &body{}); status != want {
 			t.Errorf("%d bytes: %d %s", size, status, sentence)
+		}
+	}
+}
+
+// It is not parallel: what it measures is of the whole process.
+func TestReadJSONTakesLittleMemoryForAnyBody(t *testing.T) {
+	const size, most = 64 << 10, 4 << 20
+	for name, member := range map[string]string{"objects": `"%x":0,`, "objects in objects": `"%x":{"a":0},`, "lists": `"%x":[0],`} {
+		body := `{"` + strings.Repeat("a", size/2) + `":{`
+		for i := 0; len(body) < size-64; i++ {
+			body += fmt.Sprintf(member, i)
+		}
+		body += `"last":0}}`
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		code, _ := read(body, &base{})
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || taken > most {
+			t.Errorf("%s: %d, and a body of %d bytes took %d bytes of memory, want at most %d", name, code, len(body), taken, most)
 		}
 	}
 }
