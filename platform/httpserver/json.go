@@ -101,21 +101,12 @@ func inWords(err error) error {
 	case errors.As(err, &syntax):
 		return unreadable("the body is not JSON: %s", syntax)
 	case errors.As(err, &wrong):
-		return unreadable("%s must be %s, not %s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), short(wrong.Value))
+		return unreadable("%s must be %s, not %.100s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), wrong.Value)
 	case isUnknown:
 		name, _ := strconv.Unquote(unknown)
-		return unreadable("there is no key %q", short(name))
+		return unreadable("there is no key %.100q", name)
 	}
 	return unreadable("the body has a value that cannot be read")
-}
-
-// short is a text of the client's as an answer and the log repeat it.
-func short(text string) string {
-	const most = 100
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // checkNesting walks over the next value, which is at path within depth others,
@@ -139,7 +130,7 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 			key, _ := token.(string)
 			at = func() string { return strings.TrimPrefix(path()+"."+key, ".") }
 			if seen[key] {
-				return unreadable("the key %q appears twice", short(at()))
+				return unreadable("the key %.100q appears twice", at())
 			}
 			seen[key] = true
 		}
@@ -166,7 +157,7 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		field, ok := fields[name]
 		if !ok {
-			return unreadable("there is no key %q", short(name))
+			return unreadable("there is no key %.100q", name)
 		}
 		if string(members[name]) == "null" && !takesNull(field) {
 			return unreadable("%s must be %s, not null", name, wordFor(field))

@@ -2,7 +2,6 @@ package grpcapi
 
 import (
 	"fmt"
-	"strings"
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/fault"
@@ -32,17 +31,13 @@ func change(req *pb.UpdateTaskRequest) (task.Change, error) {
 	case len(paths) == 1 && paths[0] == "*":
 		paths = []string{"title", "priority", "done"}
 	}
-	var unknown []string
 	for _, path := range paths {
-		if set, ok := settable[path]; ok {
-			set(&c, req)
-		} else {
-			unknown = append(unknown, fmt.Sprintf("%q", path))
+		set, ok := settable[path]
+		if !ok {
+			return task.Change{}, fault.InvalidFields(fault.Field{Name: "update_mask", Problem: fmt.Sprintf(
+				"names %.100q: there are title, priority and done, or * alone for all of them", path)})
 		}
-	}
-	if unknown != nil {
-		return task.Change{}, fault.InvalidFields(fault.Field{Name: "update_mask", Problem: fmt.Sprintf(
-			"names %s: there are title, priority and done, or * alone for all of them", strings.Join(unknown, ", "))})
+		set(&c, req)
 	}
 	return c, nil
 }

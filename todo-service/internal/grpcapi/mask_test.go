@@ -1,6 +1,8 @@
 package grpcapi_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,7 +55,7 @@ func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	client := completed(t)
 	for field, masks := range map[string][][]string{
-		"update_mask": {{"id"}, {"version"}, {"Title"}, {"task.title"}, {""}, {"title", "created_at"}, {"*", "title"}},
+		"update_mask": {{"id"}, {"version"}, {"Title"}, {"task.title"}, {""}, {"title", "created_at"}, {"*", "title"}, {strings.Repeat("x", 100_000)}, slices.Repeat([]string{""}, 100_000)},
 		"title":       {{"title"}, {"*"}},
 	} {
 		for _, paths := range masks {
@@ -62,6 +64,9 @@ func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
 			})
 			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
 				t.Errorf("%q: %v, names %q", paths, err, got)
+			}
+			if said := status.Convert(err).Message(); len(said) > 1000 {
+				t.Errorf("a mask of %d paths is answered with %d bytes", len(paths), len(said))
 			}
 		}
 	}
