@@ -71,10 +71,11 @@ type Service struct {
 const afterCommit = time.Second
 
 // NewService returns the application over store. committed is called after each
-// committed change and before its writer is answered, also when only repeated. Its context has a deadline
-// of its own and outlives the writer, whose change other readers must see even
-// when it has gone away meanwhile. What committed can not do must not fail the
-// request.
+// committed change and before its writer is answered, and also before a writer
+// learns what the task is like already, or that there is none: who made that so
+// may have died before the call. Its context has a deadline of its own and outlives
+// the writer, whose change other readers must see even when it has gone away
+// meanwhile. What committed can not do must not fail the request.
 func NewService(store Store, now func() time.Time, committed func(context.Context)) *Service {
 	return &Service{store: store, now: now, committed: committed}
 }
@@ -101,7 +102,6 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	if created.Title != draft.Title || created.Priority != draft.Priority {
 		return Task{}, keyTaken()
 	}
-	// A repetition is settled too: who made the task may have died before that.
 	s.settle(ctx)
 	return created, nil
 }
@@ -167,9 +167,7 @@ func (s *Service) update(ctx context.Context, id int64, expected *int64, apply f
 	if err := checkID(id); err != nil {
 		return Task{}, err
 	}
-	// Once a try has made an event the change counts as made: a later try that
-	// finds no difference may have met the work of that one.
-	eventID, changed := newID(), false
+	eventID := newID()
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
 		if expected != nil && *expected != t.Version {
 			return nil, stale(*t, *expected)
@@ -179,16 +177,22 @@ func (s *Service) update(ctx context.Context, id int64, expected *int64, apply f
 		if err != nil || kind == "" {
 			return nil, err
 		}
-		changed = true
 		return &Event{ID: eventID, Type: kind, Task: *t, At: now}, nil
 	})
-	if err != nil {
-		return Task{}, err
-	}
-	if changed {
+	if telling(err) {
 		s.settle(ctx)
 	}
-	return t, nil
+	return t, err
+}
+
+// telling says that a writer learns from this outcome what the task is like, or
+// that there is none.
+func telling(err error) bool {
+	if err == nil {
+		return true
+	}
+	kind := fault.Of(err).Kind
+	return kind == fault.NotFound || kind == fault.Stale
 }
 
 func (s *Service) settle(ctx context.Context) {
