@@ -129,6 +129,35 @@ type fakeLog struct {
 	entries []task.Announcement
 	cursors map[string]int
 	err     error // what every pass meets
+	silent  silence
+	slow    time.Duration // until there is a batch
+}
+
+// silence is when a log that does not answer any more falls silent.
+type silence int
+
+const (
+	never silence = iota
+	beforeABatch
+	afterABatch
+)
+
+func (l *fakeLog) fall(silent silence) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent = silent
+}
+
+// answer waits for ctx where the log is silent by then.
+func (l *fakeLog) answer(ctx context.Context, by silence) error {
+	l.mu.Lock()
+	silent := l.silent != never && l.silent <= by
+	l.mu.Unlock()
+	if !silent {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (l *fakeLog) commit(n int) {
@@ -140,6 +169,12 @@ func (l *fakeLog) commit(n int) {
 	}
 }
 
+func (l *fakeLog) place(cursor string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cursors[cursor]
+}
+
 func (l *fakeLog) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,6 +182,12 @@ func (l *fakeLog) fail(err error) {
 }
 
 func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
+	if err := l.answer(ctx, beforeABatch); err != nil {
+		return 0, err
+	}
+	if l.slow > 0 {
+		<-time.After(l.slow)
+	}
 	l.mu.Lock()
 	from, err := l.cursors[cursor], l.err
 	batch := l.entries[from:min(from+limit, len(l.entries))]
@@ -157,13 +198,19 @@ func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func
 	if err := send(ctx, batch); err != nil {
 		return 0, err
 	}
+	if err := l.answer(ctx, afterABatch); err != nil {
+		return 0, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cursors[cursor] += len(batch)
 	return len(batch), nil
 }
 
-func (l *fakeLog) Backlog(_ context.Context, cursor string) (int64, time.Time, error) {
+func (l *fakeLog) Backlog(ctx context.Context, cursor string) (int64, time.Time, error) {
+	if err := l.answer(ctx, afterABatch); err != nil {
+		return 0, time.Time{}, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := l.cursors[cursor]

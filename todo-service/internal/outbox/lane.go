@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -76,22 +77,31 @@ func (l *lane) adapt(err error) {
 	switch {
 	case err == nil:
 		l.limit = min(2*l.limit, batchLimit)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		l.limit = max(l.limit/2, 1)
 	}
 }
 
+var errSilent = errors.New("the database was silent for too long, or another replica's relay at work")
+
 // pass sends one batch. It outlives ctx by the grace, so that being told to stop
 // does not waste what is nearly done.
 func (l *lane) pass(ctx context.Context) (int, error) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
-	return l.log.Drain(longer, l.cursor, l.limit, func(ctx context.Context, batch []task.Announcement) error {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, func() { cancel(ctx.Err()) }) })()
+	patience := time.AfterFunc(logTime, func() { cancel(errSilent) })
+	defer patience.Stop()
+	sent, err := l.log.Drain(longer, l.cursor, l.limit, func(ctx context.Context, batch []task.Announcement) error {
+		patience.Reset(logTime)
 		ctx, cancel := context.WithTimeout(ctx, sendTime)
 		defer cancel()
 		return l.sender.Send(ctx, batch)
 	})
+	if err != nil && longer.Err() != nil {
+		err = context.Cause(longer)
+	}
+	return sent, err
 }
 
 // outlive tries until it succeeds or ctx ends, after growing, jittered pauses,

@@ -54,6 +54,8 @@ const (
 	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
 	slowPoll   = time.Second      // finds what another process committed and did not live to announce
 	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
+	logTime    = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
+	lookTime   = 5 * time.Second  // one look at the backlog
 	grace      = 3 * time.Second  // what a pass in hand gets to finish once the relay is told to stop
 )
 
@@ -114,7 +116,7 @@ func (r *Relay) watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, cursor := range []string{Kafka, Live} {
-			events, oldest, err := r.cfg.Log.Backlog(ctx, cursor)
+			events, oldest, err := r.behind(ctx, cursor)
 			if err != nil {
 				continue // the lanes say so
 			}
@@ -131,4 +133,10 @@ func (r *Relay) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+func (r *Relay) behind(ctx context.Context, cursor string) (events int64, oldest time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return r.cfg.Log.Backlog(ctx, cursor)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/todo-service/internal/outbox"
 )
 
 func TestRelaySendsWhatIsThereAndWhatComes(t *testing.T) {
@@ -146,32 +149,97 @@ func TestASendThatHangsIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A connection that died without a word answers nothing any more; the next one does.
+func TestADatabaseThatFellSilentIsAskedAnew(t *testing.T) {
+	t.Parallel()
+	for when, silence := range map[string]silence{"before a batch": beforeABatch, "after a batch": afterABatch} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, func(*world) {})
+				w.log.fall(silence)
+				w.commit(1)
+				w.relay.Wake()
+				<-time.After(time.Second) // by now the gauges wait for an answer, too
+				w.log.fall(never)
+				<-time.After(15 * time.Second)
+				for cursor, to := range map[string]*fakeSender{outbox.Kafka: w.kafka, outbox.Live: w.live} {
+					if got := w.log.place(cursor); got != 1 || !slices.Contains(to.sent(), 1) {
+						t.Errorf("%s: the cursor is at %d, want 1; sent %v", cursor, got, to.sent())
+					}
+				}
+				w.kafka.meets(func(context.Context) error { return errAway })
+				w.commit(1)
+				<-time.After(2*time.Second + time.Millisecond)
+				if got := w.gauges(t)["todo_outbox_oldest_seconds kafka"]; got != 2 {
+					t.Errorf("the oldest event not sent is %v s old, want 2", got)
+				}
+				if !strings.Contains(w.said.String(), "silent") {
+					t.Errorf("the log does not tell why:\n%s", &w.said)
+				}
+			})
+		})
+	}
+}
+
+func TestALongWaitForABatchTakesNoTimeFromItsSending(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) {
+			w.log.slow = 14 * time.Second
+			w.kafka.meets(func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(9 * time.Second):
+					return nil
+				}
+			})
+			w.commit(1)
+		})
+		<-time.After(24 * time.Second)
+		w.wantSent(t, w.kafka, 1)
+		if w.kafka.tries != 1 || w.log.place(outbox.Kafka) != 1 {
+			t.Errorf("tried %d times and came to %d, want 1 of each", w.kafka.tries, w.log.place(outbox.Kafka))
+		}
+		w.stop()
+		w.wantEnded(t, w.log.slow)
+	})
+}
+
 // A batch that can not be sent in its time would never be, were it always the same.
 func TestASlowLineGetsShorterBatches(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const most = 300 // that the line takes within the time of a pass
-		w := start(t, func(w *world) {
-			w.kafka.refuses(func(ctx context.Context, entries int) error {
-				if entries <= most {
-					return nil
-				}
-				<-ctx.Done()
-				return ctx.Err()
-			})
-			w.commit(1000)
-		})
-		<-time.After(10 * time.Minute)
-		w.wantSent(t, w.kafka, 1000)
+	const most = 300 // that the line takes within its time
+	for whose, late := range map[string]func(context.Context) error{
+		"of the pass":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"of the socket": func(context.Context) error { return &net.OpError{Op: "write", Err: os.ErrDeadlineExceeded} },
+	} {
+		t.Run(whose, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, func(w *world) {
+					w.live.refuses(func(ctx context.Context, entries int) error {
+						if entries <= most {
+							return nil
+						}
+						return late(ctx)
+					})
+					w.commit(1000)
+				})
+				<-time.After(10 * time.Minute)
+				w.wantSent(t, w.live, 1000)
 
-		w.kafka.refuses(nil)
-		w.commit(2 * 2000)
-		w.relay.Wake()
-		w.wantSent(t, w.kafka, 5000)
-		if longest := slices.MaxFunc(w.kafka.batches, byLength); len(longest) != 2000 {
-			t.Errorf("the longest batch has %d entries, want 2000 again", len(longest))
-		}
-	})
+				w.live.refuses(nil)
+				w.commit(2 * 2000)
+				w.relay.Wake()
+				w.wantSent(t, w.live, 5000)
+				if longest := slices.MaxFunc(w.live.batches, byLength); len(longest) != 2000 {
+					t.Errorf("the longest batch has %d entries, want 2000 again", len(longest))
+				}
+			})
+		})
+	}
 }
 
 func byLength(a, b []int64) int { return len(a) - len(b) }

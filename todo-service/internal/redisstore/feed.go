@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -19,6 +20,11 @@ import (
 // quiet is how long a subscription may be silent before it is asked for a sign
 // of life, and then how long that may take.
 const quiet = 5 * time.Second
+
+// together is how many changes are announced in one round trip, for each of which
+// the client's timeouts hold: some 600 kB when every title is as long and odd as it
+// may be.
+const together = 100
 
 // Feed announces changes to every replica over Redis pub/sub, on the channel
 // <prefix>task-events. It is a hint and never the record: Redis keeps nothing
@@ -34,25 +40,23 @@ func NewFeed(client goredis.UniversalClient, prefix string) *Feed {
 	return &Feed{client: client, channel: prefix + event.Topic, quiet: quiet}
 }
 
-// Publish announces the batch in its order, in one round trip. A message is the
-// event in its wire form with one more field, "seq". After an error any part may
-// have been announced.
+// Publish announces the batch in its order. A message is the event in its wire form
+// with one more field, "seq". After an error any part may have been announced.
 func (f *Feed) Publish(ctx context.Context, batch []task.Announcement) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	_, err := f.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-		for _, a := range batch {
-			message, err := encode(a)
-			if err != nil {
-				return err
+	for some := range slices.Chunk(batch, together) {
+		_, err := f.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+			for _, a := range some {
+				message, err := encode(a)
+				if err != nil {
+					return err
+				}
+				pipe.Publish(ctx, f.channel, message)
 			}
-			pipe.Publish(ctx, f.channel, message)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("publish to %s: %w", f.channel, err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("publish to %s: %w", f.channel, err)
 	}
 	return nil
 }
