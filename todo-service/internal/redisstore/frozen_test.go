@@ -29,17 +29,19 @@ type process struct {
 
 func startRedis(t *testing.T) process {
 	t.Helper()
+	return startRedisIn(t, t.TempDir(), testenv.Addr(t))
+}
+
+// startRedisIn starts a Redis with the snapshot that the folder has, if any.
+func startRedisIn(t *testing.T, dir, addr string) process {
+	t.Helper()
 	program := testenv.Need(t, "TEST_REDIS_SERVER")
-	addr := testenv.Addr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	p := process{exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()), addr}
+	p := process{exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir), addr}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = p.Process.Kill()
-		_ = p.Wait()
-	})
+	t.Cleanup(p.kill)
 	eventually(t, "Redis listens", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -48,6 +50,11 @@ func startRedis(t *testing.T) process {
 		return err == nil
 	})
 	return p
+}
+
+func (p process) kill() {
+	_ = p.Process.Kill()
+	_ = p.Wait()
 }
 
 func (p process) signal(t *testing.T, s syscall.Signal) {

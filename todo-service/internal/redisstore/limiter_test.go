@@ -250,7 +250,8 @@ func TestAKeyOfAnotherTypeHeals(t *testing.T) {
 
 func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
 	t.Parallel()
-	s, limiter := openLimiter(t, 1, time.Minute)
+	s := openAlone(t)
+	limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
 	for _, want := range []bool{true, false} {
 		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)

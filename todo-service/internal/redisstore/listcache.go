@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/todo-service/internal/edge"
 )
@@ -25,7 +27,8 @@ const listTTL = 300 // seconds
 // refuses fills.
 type ListCache struct {
 	shuttle *Shuttle
-	keys    []string // list, beside, generation: the KEYS of every script
+	keys    []string        // list, beside, generation: the KEYS of every script
+	looking *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
 	turns   turns
 	outage  outage
 
@@ -50,6 +53,7 @@ func NewListCache(shuttle *Shuttle, prefix string, log *slog.Logger, reg prometh
 	return &ListCache{
 		shuttle:     shuttle,
 		keys:        []string{key, key + ":beside", key + ":generation"},
+		looking:     goredis.NewScript(lookText + "\n-- " + strconv.Quote(key)),
 		outage:      outage{log: log, what: "lists are read from the database"},
 		hits:        counter("cache_hits_total", "Lists answered from Redis."),
 		misses:      counter("cache_misses_total", "Lists answered from the database."),

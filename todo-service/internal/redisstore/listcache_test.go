@@ -45,6 +45,16 @@ func openCache(t *testing.T) (*server, *redisstore.ListCache) {
 	return s, redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
 }
 
+// introduce makes Redis know the scripts, whose first use there forgets the list, and
+// leaves a generation without one.
+func introduce(t *testing.T, cache *redisstore.ListCache) {
+	t.Helper()
+	load(t, cache, &database{})
+	if err := cache.Invalidate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func load(t *testing.T, cache *redisstore.ListCache, d *database) edge.CachedList {
 	t.Helper()
 	got, err := cache.Load(t.Context(), d.query)
@@ -149,6 +159,7 @@ func TestReadersThatMissTogetherShareOneQueryPerReplica(t *testing.T) {
 			}
 		}}
 	}
+	introduce(t, caches[0])
 	var group sync.WaitGroup
 	for reader := range readers {
 		group.Go(func() {
@@ -173,10 +184,8 @@ func TestReadersThatMissTogetherShareOneQueryPerReplica(t *testing.T) {
 func TestAReaderWhoMissedJustBeforeTheListWasStoredFindsIt(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
+	introduce(t, cache)
 	d := &database{body: `[1]`}
-	if err := cache.Invalidate(t.Context()); err != nil { // there is a generation now
-		t.Fatal(err)
-	}
 	var overtaken atomic.Bool
 	other := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 	s.wire.after = func() {
@@ -423,7 +432,8 @@ func TestTheCacheHealsWhenRedisIsBack(t *testing.T) {
 
 func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
 	t.Parallel()
-	s, cache := openCache(t)
+	s := openAlone(t)
+	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
 	d := &database{body: `[1]`}
 	flush := func() {
 		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
@@ -439,6 +449,8 @@ func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
 		d.body = fmt.Sprintf(`[%q]`, t.Name())
 		d.during = flush
 		expectLoad(t, cache, d, false)
+		d.during = nil
+		expectLoad(t, cache, d, false) // a Redis without the scripts may have begun anew
 		expectLoad(t, cache, d, true)
 	}
 }

@@ -33,14 +33,17 @@ type copied struct {
 // looking is the errand of readers. It brings an entry.
 type looking struct{ cache *ListCache }
 
-// pack names the list that this process has a copy of: it is not sent again.
+// pack names the list that this process has a copy of: it is not sent again. A Redis
+// that does not know the script of this cache has begun anew, perhaps with what it
+// had before the last invalidations: that is forgotten first, for all processes.
 func (l looking) pack(int) cargo {
 	kept := l.cache.kept.Load()
 	if kept == nil {
 		kept = &copied{}
 	}
 	return cargo{
-		script: lookScript,
+		script: l.cache.looking,
+		first:  invalidateScript,
 		keys:   l.cache.keys,
 		args:   []any{rand.Text(), kept.beside, len(kept.list.Body)},
 		unpack: func(reply *goredis.Cmd) (any, error) { return l.unpack(reply, kept) },

@@ -47,6 +47,14 @@ func openRedis(t *testing.T) *server {
 	return s
 }
 
+// openAlone is for tests that others on the same Redis would notice.
+func openAlone(t *testing.T) *server {
+	t.Helper()
+	s := open(t, startRedis(t).addr)
+	s.shuttle.BePatient()
+	return s
+}
+
 // replica returns another process' way to the same Redis.
 func (s *server) replica() *redisstore.Shuttle {
 	shuttle := redisstore.NewShuttle(s)

@@ -18,7 +18,6 @@ var (
 	//go:embed lua/allow.lua
 	allowText string
 
-	lookScript       = goredis.NewScript(lookText)
 	fillScript       = goredis.NewScript(fillText)
 	invalidateScript = goredis.NewScript(invalidateText)
 	allowScript      = goredis.NewScript(allowText)

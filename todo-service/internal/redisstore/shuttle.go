@@ -57,6 +57,7 @@ type errand interface {
 
 type cargo struct {
 	script *goredis.Script
+	first  *goredis.Script // runs before on a Redis that does not know the script, with the same keys and args; nil for none
 	keys   []string
 	args   []any
 	unpack func(reply *goredis.Cmd) (any, error)
@@ -74,7 +75,8 @@ type trip struct {
 // parcel is an errand on a trip.
 type parcel struct {
 	callers int
-	cargo   cargo // from the departure on
+	cargo   cargo        // from the departure on
+	first   *goredis.Cmd // nil unless the cargo's first script ran
 	reply   *goredis.Cmd
 
 	value any // what unpack returned, once the trip is done
@@ -228,9 +230,9 @@ func (s *Shuttle) exchange(ctx context.Context, t *trip) (err error) {
 		p.cargo = e.pack(p.callers)
 		all = append(all, p)
 	}
-	s.send(ctx, all, (*goredis.Script).EvalSha)
+	s.send(ctx, all, (*parcel).sendHash)
 	if unknown := slices.DeleteFunc(all, (*parcel).wasRun); len(unknown) > 0 {
-		s.send(ctx, unknown, (*goredis.Script).Eval)
+		s.send(ctx, unknown, (*parcel).sendText)
 	}
 	return nil
 }
@@ -247,22 +249,36 @@ func (t *trip) any(is func(*parcel) bool) bool {
 // open unpacks the reply, if the trip brought one.
 func (p *parcel) open(trip error) {
 	defer recovered("what Redis replied", &p.err)
-	if p.err = trip; trip == nil {
+	switch {
+	case trip != nil:
+		p.err = trip
+	case p.first != nil && p.first.Err() != nil:
+		p.err = p.first.Err()
+	default:
 		p.value, p.err = p.cargo.unpack(p.reply)
 	}
 }
 
 func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }
 
-type sending func(*goredis.Script, context.Context, goredis.Scripter, []string, ...any) *goredis.Cmd
-
 // send makes one round trip. What went wrong is in the replies.
-func (s *Shuttle) send(ctx context.Context, parcels []*parcel, by sending) {
+func (s *Shuttle) send(ctx context.Context, parcels []*parcel, put func(*parcel, context.Context, goredis.Pipeliner)) {
 	pipe := s.client.Pipeline()
 	for _, p := range parcels {
-		p.reply = by(p.cargo.script, ctx, pipe, p.cargo.keys, p.cargo.args...)
+		put(p, ctx, pipe)
 	}
 	_, _ = pipe.Exec(ctx)
+}
+
+func (p *parcel) sendHash(ctx context.Context, pipe goredis.Pipeliner) {
+	p.reply = p.cargo.script.EvalSha(ctx, pipe, p.cargo.keys, p.cargo.args...)
+}
+
+func (p *parcel) sendText(ctx context.Context, pipe goredis.Pipeliner) {
+	if p.cargo.first != nil {
+		p.first = p.cargo.first.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
+	}
+	p.reply = p.cargo.script.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
 }
 
 // unanswered says that Redis said nothing. What it refuses it refuses at once, and
