@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"example.com/todo/platform/fault"
 )
 
 const maxDepth = 32
@@ -22,21 +24,27 @@ const maxDepth = 32
 // ReadJSON reads the request's body, one JSON object of at most limit bytes,
 // into the struct that into points to. It is strict: the error is a Refuse with
 // 415 for another content type than application/json or one of alsoAccept
-// (charset UTF-8), 413 for a longer body, and 400 for anything that is not
-// exactly what into describes: not JSON or not UTF-8, an unknown, duplicate or
-// differently cased key, more than 32 levels, something after the object, a
-// value of the wrong type (null included, unless the field is a pointer, a map,
-// an interface or reads JSON itself). The struct is meant to be flat: within its
-// fields, case and null are as encoding/json takes them.
+// (charset UTF-8), 413 for a longer body, of which the rest is not read, and 400
+// for anything that is not an object as into describes: not JSON or not UTF-8, an
+// unknown, duplicate or differently cased key, more than 32 levels, something
+// after the object. A value of the wrong type (null included, unless the field is
+// a pointer, a map, an interface or reads JSON itself) is fault.InvalidFields. The
+// struct is meant to be flat: within its fields, case and null are as
+// encoding/json takes them.
 func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, alsoAccept ...string) error {
 	if err := checkContentType(r.Header, append([]string{"application/json"}, alsoAccept...)); err != nil {
 		return err
 	}
+	tooLarge := Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return tooLarge
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
+	case errors.As(err, new(*http.MaxBytesError)):
+		w.Header().Set("Connection", "close") // or the server would wait for the rest before it answers
+		return tooLarge
 	case err != nil:
 		return Refuse(http.StatusBadRequest, "the body could not be read to its end")
 	case r.Context().Err() != nil: // no fault of the server's, which a later refusal would look like
@@ -92,6 +100,10 @@ func unreadable(format string, args ...any) error {
 	return Refuse(http.StatusBadRequest, format, args...)
 }
 
+func wrongType(field string, want reflect.Type, got string) error {
+	return fault.InvalidFields(fault.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", wordFor(want), got)})
+}
+
 // inWords tells the client what encoding/json found wrong.
 func inWords(err error) error {
 	var syntax *json.SyntaxError
@@ -100,8 +112,10 @@ func inWords(err error) error {
 	switch {
 	case errors.As(err, &syntax):
 		return unreadable("the body is not JSON: %s", syntax)
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return unreadable("the body must be %s, not %s", wordFor(wrong.Type), wrong.Value)
 	case errors.As(err, &wrong):
-		return unreadable("%s must be %s, not %.100s", cmp.Or(wrong.Field, "the body"), wordFor(wrong.Type), wrong.Value)
+		return wrongType(wrong.Field, wrong.Type, wrong.Value)
 	case isUnknown:
 		name, _ := strconv.Unquote(unknown)
 		return unreadable("there is no key %.100q", name)
@@ -160,7 +174,7 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 			return unreadable("there is no key %.100q", name)
 		}
 		if string(members[name]) == "null" && !takesNull(field) {
-			return unreadable("%s must be %s, not null", name, wordFor(field))
+			return wrongType(name, field, "null")
 		}
 	}
 	return nil

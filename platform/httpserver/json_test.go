@@ -1,10 +1,13 @@
 package httpserver_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -111,38 +114,94 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 	t.Parallel()
 	long, cut := strings.Repeat("é", 101), strings.Repeat("é", 100)
 	tests := map[string]struct{ text, want string }{
-		"empty":                        {"  ", "the body is empty; send a JSON object"},
-		"not JSON":                     {"title=x", "the body is not JSON: invalid character 'i' in literal true (expecting 'r')"},
-		"cut off":                      {`{"title":"x"`, "the body is not JSON: unexpected end of JSON input"},
-		"a trailing comma":             {`{"title":"x",}`, "the body is not JSON: invalid character '}' looking for beginning of object key string"},
-		"a second value":               {`{} {}`, "the body is not JSON: invalid character '{' after top-level value"},
-		"a byte order mark":            {"\ufeff{}", "the body is not JSON: invalid character 'ï' looking for beginning of value"},
-		"an unknown key":               {`{"titel":"x"}`, `there is no key "titel"`},
-		"an embedded struct's name":    {`{"base":{}}`, `there is no key "base"`},
-		"an unknown key inside":        {`{"inner":{"x":1}}`, `there is no key "x"`},
-		"an unknown key in a list":     {`{"others":[{},{"x":1}]}`, `there is no key "x"`},
-		"another case":                 {`{"Title":"x"}`, `there is no key "Title"`},
-		"a field that is not JSON's":   {`{"Hidden":"x"}`, `there is no key "Hidden"`},
-		"a key that means no field":    {`{"-":"x"}`, `there is no key "-"`},
-		"an empty key":                 {`{"":"x"}`, `there is no key ""`},
-		"a duplicate key":              {`{"title":"x","title":"y"}`, `the key "title" appears twice`},
-		"a duplicate, escaped":         {`{"title":"x","\u0074itle":"y"}`, `the key "title" appears twice`},
-		"a duplicate in anything":      {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "extra.a[0].b" appears twice`},
-		"a long unknown key":           {`{"` + long + `":1}`, `there is no key "` + cut + `"`},
-		"a long unknown key inside":    {`{"inner":{"` + long + `":1}}`, `there is no key "` + cut + `"`},
-		"a long duplicate key":         {`{"` + long + `":1,"` + long + `":1}`, `the key "` + cut + `" appears twice`},
+		"empty":                      {"  ", "the body is empty; send a JSON object"},
+		"not JSON":                   {"title=x", "the body is not JSON: invalid character 'i' in literal true (expecting 'r')"},
+		"cut off":                    {`{"title":"x"`, "the body is not JSON: unexpected end of JSON input"},
+		"a trailing comma":           {`{"title":"x",}`, "the body is not JSON: invalid character '}' looking for beginning of object key string"},
+		"a second value":             {`{} {}`, "the body is not JSON: invalid character '{' after top-level value"},
+		"a byte order mark":          {"\ufeff{}", "the body is not JSON: invalid character 'ï' looking for beginning of value"},
+		"an unknown key":             {`{"titel":"x"}`, `there is no key "titel"`},
+		"an embedded struct's name":  {`{"base":{}}`, `there is no key "base"`},
+		"an unknown key inside":      {`{"inner":{"x":1}}`, `there is no key "x"`},
+		"an unknown key in a list":   {`{"others":[{},{"x":1}]}`, `there is no key "x"`},
+		"another case":               {`{"Title":"x"}`, `there is no key "Title"`},
+		"a field that is not JSON's": {`{"Hidden":"x"}`, `there is no key "Hidden"`},
+		"a key that means no field":  {`{"-":"x"}`, `there is no key "-"`},
+		"an empty key":               {`{"":"x"}`, `there is no key ""`},
+		"a duplicate key":            {`{"title":"x","title":"y"}`, `the key "title" appears twice`},
+		"a duplicate, escaped":       {`{"title":"x","\u0074itle":"y"}`, `the key "title" appears twice`},
+		"a duplicate in anything":    {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "extra.a[0].b" appears twice`},
+		"a long unknown key":         {`{"` + long + `":1}`, `there is no key "` + cut + `"`},
+		"a long unknown key inside":  {`{"inner":{"` + long + `":1}}`, `there is no key "` + cut + `"`},
+		"a long duplicate key":       {`{"` + long + `":1,"` + long + `":1}`, `the key "` + cut + `" appears twice`},
+		"too deep":                   {nested(33), "the body is nested deeper than 32 levels"},
+		"very deep":                  {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "the body is not JSON: invalid character '[' exceeded max depth"},
+		"invalid UTF-8":              {"{\"title\":\"\xff\"}", "the body is not valid UTF-8"},
+		"invalid UTF-8 in a key":     {"{\"\xc3\x28\":1}", "the body is not valid UTF-8"},
+		"a first half alone":         {`{"title":"\ud83d"}`, "the body is not valid UTF-8"},
+		"a second half alone":        {`{"title":"\uDE00"}`, "the body is not valid UTF-8"},
+		"two first halves":           {`{"title":"\ud83d\ud83d\ude00"}`, "the body is not valid UTF-8"},
+		"a half before a letter":     {`{"title":"\ud83dx\ude00"}`, "the body is not valid UTF-8"},
+		"a list":                     {`[]`, "the body must be an object, not array"},
+		"text":                       {`"x"`, "the body must be an object, not string"},
+		"null":                       {`null`, "the body must be an object, not null"},
+		"a time that is none":        {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, sentence := read(test.text, &body{})
+			if status != http.StatusBadRequest {
+				t.Errorf("status %d", status)
+			}
+			if diff := cmp.Diff(test.want, sentence); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The client of a body that is too large is answered as soon as that is known, and
+// does not have to send the rest.
+func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httpserver.WriteProblem(w, r, httpserver.ReadJSON(w, r, 64<<10, &body{}))
+	}), httpserver.Config{}, observe().telemetry()))
+	defer server.Close()
+	chunk := strings.Repeat("x", 0xfff0)
+	for name, sent := range map[string]string{
+		"announced":                "Content-Length: 65537\r\n\r\n",
+		"announced, partly sent":   "Content-Length: 100000\r\n\r\n" + chunk,
+		"announced with a promise": "Content-Length: 65537\r\nExpect: 100-continue\r\n\r\n",
+		"in chunks without an end": "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("fff0\r\n"+chunk+"\r\n", 2),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+sent); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close {
+				t.Errorf("%s, closes: %v", answer.Status, answer.Close)
+			}
+		})
+	}
+}
+
+func TestReadJSONNamesAFieldOfTheWrongType(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, want string }{
 		"a long number":                {`{"priority":` + strings.Repeat("1", 200) + `}`, "priority must be a whole number in range, not number " + strings.Repeat("1", 93)},
-		"too deep":                     {nested(33), "the body is nested deeper than 32 levels"},
-		"very deep":                    {strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "the body is not JSON: invalid character '[' exceeded max depth"},
-		"invalid UTF-8":                {"{\"title\":\"\xff\"}", "the body is not valid UTF-8"},
-		"invalid UTF-8 in a key":       {"{\"\xc3\x28\":1}", "the body is not valid UTF-8"},
-		"a first half alone":           {`{"title":"\ud83d"}`, "the body is not valid UTF-8"},
-		"a second half alone":          {`{"title":"\uDE00"}`, "the body is not valid UTF-8"},
-		"two first halves":             {`{"title":"\ud83d\ud83d\ude00"}`, "the body is not valid UTF-8"},
-		"a half before a letter":       {`{"title":"\ud83dx\ude00"}`, "the body is not valid UTF-8"},
-		"a list":                       {`[]`, "the body must be an object, not array"},
-		"text":                         {`"x"`, "the body must be an object, not string"},
-		"null":                         {`null`, "the body must be an object, not null"},
 		"a number for text":            {`{"title":5}`, "title must be text, not number"},
 		"text for a number":            {`{"priority":"5"}`, "priority must be a whole number in range, not string"},
 		"a fraction":                   {`{"priority":1.5}`, "priority must be a whole number in range, not number 1.5"},
@@ -154,13 +213,12 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 		"a wrong type inside":          {`{"inner":{"tags":[1]}}`, "inner.tags must be text, not number"},
 		"an object for a list":         {`{"others":{}}`, "others must be a list, not object"},
 		"a wrong type that reads JSON": {`{"patch":"x"}`, "patch must be a whole number in range, not string"},
-		"a time that is none":          {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			status, sentence := read(test.text, &body{})
-			if status != http.StatusBadRequest {
+			if status != http.StatusUnprocessableEntity {
 				t.Errorf("status %d", status)
 			}
 			if diff := cmp.Diff(test.want, sentence); diff != "" {
@@ -245,7 +303,7 @@ func FuzzReadJSON(f *testing.F) {
 		var got body
 		status, sentence := read(string(data), &got)
 		if status != 200 {
-			if (status != 400 && status != 413) || sentence == "" {
+			if (status != 400 && status != 413 && status != 422) || sentence == "" {
 				t.Fatalf("%q gave %d %q", data, status, sentence)
 			}
 			return

@@ -79,6 +79,8 @@ func Listen(cfg Config, h http.Handler) (*Server, error) {
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request as any other
 	}
 	if cfg.RequestTimeout > 0 {
 		s.http.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout

@@ -97,6 +97,24 @@ func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
 	}
 }
 
+func TestTheHandlerAnswersOptionsOfTheServerItself(t *testing.T) {
+	t.Parallel()
+	srv, _, _ := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+srv.Addr(), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.URL.Opaque = "*"
+	answer, err := client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusNotFound {
+		t.Errorf("OPTIONS * is answered with %s, and not by the handler", answer.Status)
+	}
+}
+
 func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")

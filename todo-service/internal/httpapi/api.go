@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
-	"strconv"
 	"strings"
 
 	"example.com/todo/platform/fault"
@@ -96,7 +95,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pathID reads the task id of the path. What is a number but no id is left to
 // the application.
 func pathID(r *http.Request) (int64, error) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	id, err := parseNumber(r.PathValue("id"))
 	if err != nil {
 		return 0, fault.InvalidFields(fault.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
@@ -30,11 +32,23 @@ func (m *member[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &m.Value)
 }
 
+// numeral is a JSON number as it was written.
+type numeral string
+
+// UnmarshalJSON refuses everything else, with the error of encoding/json.
+func (n *numeral) UnmarshalJSON(data []byte) error {
+	if c := data[0]; c != '-' && (c < '0' || c > '9') {
+		return json.Unmarshal(data, new(float64))
+	}
+	*n = numeral(data)
+	return nil
+}
+
 // readDraft reads the body of a creation. An absent title is an empty one.
 func readDraft(w http.ResponseWriter, r *http.Request) (task.Draft, error) {
 	var body struct {
 		Title    member[string]  `json:"title"`
-		Priority member[float64] `json:"priority"`
+		Priority member[numeral] `json:"priority"`
 	}
 	if err := httpserver.ReadJSON(w, r, maxBody, &body); err != nil {
 		return task.Draft{}, err
@@ -53,7 +67,7 @@ func readDraft(w http.ResponseWriter, r *http.Request) (task.Draft, error) {
 func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 	var body struct {
 		Title    member[string]  `json:"title"`
-		Priority member[float64] `json:"priority"`
+		Priority member[numeral] `json:"priority"`
 		Done     member[bool]    `json:"done"`
 	}
 	if err := httpserver.ReadJSON(w, r, maxBody, &body, mergePatch); err != nil {
@@ -98,20 +112,28 @@ func (f *fields) present(name string, null bool) {
 	}
 }
 
-// whole gives a JSON number as an int: 1, 1.0 and 1e0 are the same number. A
-// number past 32 bits is cut to the nearest that fits, and refused as out of
-// range by the application.
-func (f *fields) whole(name string, m member[float64]) *int {
+// whole gives a JSON number as an int: 1, 1.0 and 1e0 are the same number, and
+// 1.00000000000000000001 is another. A number past 32 bits is cut to the nearest
+// that fits, and refused as out of range by the application.
+func (f *fields) whole(name string, m member[numeral]) *int {
 	f.present(name, m.null)
 	if m.Value == nil {
 		return nil
 	}
-	if *m.Value != math.Trunc(*m.Value) {
+	near, _ := strconv.ParseFloat(string(*m.Value), 64) // beyond its range it is infinite, or 0
+	n := int(min(max(near, math.MinInt32), math.MaxInt32))
+	if math.Abs(near) < math.MaxInt32 && significant(string(*m.Value)) != significant(strconv.Itoa(n)) {
 		f.refuse(name, "must be a whole number")
 		return nil
 	}
-	n := int(min(max(*m.Value, math.MinInt32), math.MaxInt32))
 	return &n
+}
+
+// significant returns the digits of a number without the zeros around them: two
+// that are near each other are equal when theirs are.
+func significant(number string) string {
+	digits, _, _ := strings.Cut(strings.ToLower(number), "e")
+	return strings.Trim(strings.Replace(digits, ".", "", 1), "-0")
 }
 
 func orZero[T any](value *T) T {

@@ -52,6 +52,9 @@ func historyQuery(raw string) (page task.Page, err error) {
 	})
 }
 
+// maxBroken is how many parameters a refusal names.
+const maxBroken = 10
+
 // readQuery hands each parameter to set, which says what is wrong with it. A
 // query string that cannot be decoded is refused with 400. A parameter that is
 // unknown, given twice, not of its form or out of range is refused with 422 and
@@ -67,12 +70,15 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 	}
 	var broken []fault.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if len(broken) == maxBroken {
+			break
+		}
 		problem := "must be given once"
 		if len(values[name]) == 1 {
 			problem = set(name, values[name][0])
 		}
 		if problem != "" {
-			broken = append(broken, fault.Field{Name: name, Problem: problem})
+			broken = append(broken, fault.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
 		}
 	}
 	if len(broken) > 0 {
@@ -87,9 +93,18 @@ func limit(value string) (n int, problem string) {
 }
 
 func number(value string, low, high int64) (n int64, problem string) {
-	n, err := strconv.ParseInt(value, 10, 64)
+	n, err := parseNumber(value)
 	if err != nil || n < low || n > high {
 		return 0, fmt.Sprintf("must be a whole number from %d to %d", low, high)
 	}
 	return n, ""
+}
+
+// parseNumber reads a number that is written as this service writes it: not +1 or 01.
+func parseNumber(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err == nil && strconv.FormatInt(n, 10) != text {
+		err = strconv.ErrSyntax
+	}
+	return n, err
 }

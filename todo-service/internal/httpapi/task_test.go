@@ -193,3 +193,18 @@ func TestARepeatedCreationGetsTheFirstAnswer(t *testing.T) {
 	}
 	wantHeader(t, other, map[string]string{"Location": "", "ETag": ""})
 }
+
+func TestAWholeNumberIsTheSameInEveryNotation(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	for written, want := range map[string]string{
+		"0": "0", "-0": "0", "0.0": "0", "0e7": "0", "0E-7": "0",
+		"1.0": "1", "1e0": "1", "10e-1": "1", "0.1e1": "1", "1000000000000000000000e-21": "1",
+		"11": "11", "1.1e1": "11", "0.11E+2": "11", "100.000": "100", "1e2": "100",
+	} {
+		answer := s.do(http.MethodPost, "/tasks", `{"title":"A","priority":`+written+`}`)
+		if !strings.Contains(answer.Body, `"priority":`+want+`,`) {
+			t.Errorf("%s: %d %s, want %s", written, answer.Status, answer.Body, want)
+		}
+	}
+}
