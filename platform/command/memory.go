@@ -37,10 +37,11 @@ const (
 )
 
 const (
-	// hurry is how soon one collection follows another when the process is busy.
-	hurry = 500 * time.Millisecond
-	// calm is how long without a collection the process must have been to be idle.
-	calm = 10 * time.Second
+	// busyRate is how much a busy process allocates at least, in bytes a second, and
+	// idleRate what an idle one does at most.
+	busyRate, idleRate = 16 << 20, 8 << 20
+	// calm is how long after a collection it is seen whether the process is idle.
+	calm = 5 * time.Second
 )
 
 // paceCollector keeps a process small while it has little to do, and lets it work
@@ -54,43 +55,59 @@ func paceCollector() {
 	}
 }
 
-// tuner sets how often garbage is collected by how often it is.
+// tuner sets how often garbage is collected by how fast it is made.
 type tuner struct {
 	calm time.Duration
 
-	mu   sync.Mutex
-	last time.Time   // when garbage was collected
-	busy *time.Timer // runs out when nothing more is collected; nil while idle
+	mu        sync.Mutex
+	collected time.Time   // the last time
+	allocated uint64      // bytes, until then
+	busy      *time.Timer // runs out when nothing more is collected; nil while idle
 }
 
 func (t *tuner) start() {
+	t.collected, t.allocated = time.Now(), allocated()
 	debug.SetGCPercent(idlePercent)
-	afterNext(t.collected)
+	afterNext(t.see)
 }
 
-func (t *tuner) collected() {
+// see sets the pace after a collection.
+func (t *tuner) see() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
 	switch {
 	case t.busy != nil:
 		t.busy.Reset(t.calm)
-	case now.Sub(t.last) < hurry:
+	case t.rate() >= busyRate:
 		t.busy = time.AfterFunc(t.calm, t.rest)
 	}
 	if t.busy != nil {
 		debug.SetGCPercent(roomyPercent(used()))
 	}
-	t.last = now
-	afterNext(t.collected)
+	t.collected, t.allocated = time.Now(), allocated()
+	afterNext(t.see)
 }
 
+// rest makes the process small again, unless it still is at work: in a large heap
+// much gathers before a collection.
 func (t *tuner) rest() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy == nil { // it ran out twice, because of a collection just then
+		return
+	}
+	if t.rate() > idleRate {
+		t.busy.Reset(t.calm)
+		return
+	}
 	t.busy = nil
 	debug.SetGCPercent(idlePercent)
-	t.mu.Unlock()
 	debug.FreeOSMemory()
+}
+
+// rate is how much was allocated in a second since the last collection, in bytes.
+func (t *tuner) rate() float64 {
+	return float64(allocated()-t.allocated) / time.Since(t.collected).Seconds()
 }
 
 func roomyPercent(used uint64) int {
@@ -100,13 +117,15 @@ func roomyPercent(used uint64) int {
 // used is what the percentage is of, in bytes: what the last collection kept, and
 // where it looked for what to keep.
 func used() uint64 {
-	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
-	metrics.Read(samples)
-	var sum uint64
-	for _, s := range samples {
-		sum += s.Value.Uint64()
-	}
-	return sum
+	return read("/gc/heap/live:bytes") + read("/gc/scan/stack:bytes") + read("/gc/scan/globals:bytes")
+}
+
+func allocated() uint64 { return read("/gc/heap/allocs:bytes") }
+
+func read(metric string) uint64 {
+	sample := []metrics.Sample{{Name: metric}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // afterNext calls f after the next collection: the cleanup of this object shows

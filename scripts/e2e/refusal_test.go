@@ -21,7 +21,7 @@ func TestBadRequestsAreRefusedWithAProblemAndChangeNothing(t *testing.T) {
 		{"broken JSON", "POST", "/tasks", `{"title":`, 400, "JSON"},
 		{"an unknown key", "POST", "/tasks", `{"title":"x","colour":"red"}`, 400, "colour"},
 		{"a duplicate key", "POST", "/tasks", `{"title":"x","title":"y"}`, 400, "title"},
-		{"a wrong type", "POST", "/tasks", `{"title":1}`, 400, "title"},
+		{"a wrong type", "POST", "/tasks", `{"title":1}`, 422, "title"},
 		{"nested too deep", "POST", "/tasks", strings.Repeat(`{"title":`, 40) + "1" + strings.Repeat("}", 40), 400, ""},
 		{"no title", "POST", "/tasks", `{}`, 422, "title"},
 		{"a blank title", "POST", "/tasks", `{"title":" \t "}`, 422, "title"},
