@@ -83,7 +83,7 @@ func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb
 // CompleteTask makes a task done.
 func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
 	done := true
-	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, req.ExpectedVersion)
+	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expected(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.tasks.Change(ctx, req.GetId(), c, req.ExpectedVersion)
+	t, err := s.tasks.Change(ctx, req.GetId(), c, expected(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +106,17 @@ func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb
 
 // DeleteTask removes a task.
 func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	if err := s.tasks.Delete(ctx, req.GetId(), req.ExpectedVersion); err != nil {
+	if err := s.tasks.Delete(ctx, req.GetId(), expected(req.ExpectedVersion)); err != nil {
 		return nil, err
 	}
 	return &pb.DeleteTaskResponse{}, nil
+}
+
+func expected(version *int64) []int64 {
+	if version == nil {
+		return nil
+	}
+	return []int64{*version}
 }
 
 // ListTaskEvents returns a page of what happened to a task, oldest first.

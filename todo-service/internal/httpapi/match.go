@@ -8,15 +8,13 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/todo/platform/fault"
 	"example.com/todo/platform/httpserver"
 )
 
-// expected reads If-Match: the version that the task must have, or nil when any
-// will do. One version is left to the application to compare; a list, or a tag
-// that is no version, is compared here with the task as it is.
-func (a *api) expected(r *http.Request, id int64) (*int64, error) {
-	values := r.Header.Values("If-Match")
+// expectedVersions reads If-Match: the versions of which the task must have one, or
+// nil when any will do. A tag that is no version, or a weak one, is that of no task.
+func expectedVersions(header http.Header) ([]int64, error) {
+	values := header.Values("If-Match")
 	if len(values) == 0 {
 		return nil, nil
 	}
@@ -28,17 +26,13 @@ func (a *api) expected(r *http.Request, id int64) (*int64, error) {
 	if !ok {
 		return nil, httpserver.Refuse(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
 	}
-	if version, ok := tagVersion(tags[0]); ok && len(tags) == 1 {
-		return &version, nil
+	versions := []int64{}
+	for _, tag := range tags {
+		if version, ok := tagVersion(tag); ok {
+			versions = append(versions, version)
+		}
 	}
-	t, err := a.tasks.Get(r.Context(), id)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(tags, versionTag(t.Version)) {
-		return nil, fault.New(fault.Stale, "task %d is at version %d, which If-Match does not name; read it again", id, t.Version)
-	}
-	return &t.Version, nil
+	return versions, nil
 }
 
 // held reads If-None-Match: whether the client has what tag stands for. The

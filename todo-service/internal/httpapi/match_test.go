@@ -79,6 +79,26 @@ func TestIfMatchOnAMissingTaskIsNotFound(t *testing.T) {
 	}
 }
 
+// Who made it so may have died before the list was dropped.
+func TestWhoLearnsOfATaskByIfMatchFindsTheListLikeThat(t *testing.T) {
+	t.Parallel()
+	for _, match := range []string{`"7"`, `"7", "8"`, `W/"1"`, `"x"`} {
+		for target, want := range map[string]int{"/tasks/1": http.StatusPreconditionFailed, "/tasks/2": http.StatusNotFound} {
+			s := newService()
+			s.create(t, `{"title":"A"}`)
+			for range 2 {
+				s.do("GET", "/tasks", "")
+			}
+			if got := s.do("DELETE", target, "", "If-Match", match); got.Status != want {
+				t.Errorf("DELETE %s with %s: %d, want %d", target, match, got.Status, want)
+			}
+			if got := s.do("GET", "/tasks", "").Header.Get("Cache-Status"); got != "todo-service; fwd=miss" {
+				t.Errorf("after DELETE %s with %s: %q, want a list that is read anew", target, match, got)
+			}
+		}
+	}
+}
+
 func TestIfMatchMayStandOnSeveralLines(t *testing.T) {
 	t.Parallel()
 	s := newService()

@@ -60,7 +60,7 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) error {
-	id, expected, err := a.target(r)
+	id, expected, err := target(r)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
 	if err := readNothing(w, r); err != nil {
 		return err
 	}
-	id, expected, err := a.target(r)
+	id, expected, err := target(r)
 	if err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// target reads which task a request changes, and the version it insists on.
-func (a *api) target(r *http.Request) (id int64, expected *int64, err error) {
+// target reads which task a request changes, and the versions it insists on.
+func target(r *http.Request) (id int64, expected []int64, err error) {
 	if id, err = pathID(r); err != nil {
 		return 0, nil, err
 	}
-	expected, err = a.expected(r, id)
+	expected, err = expectedVersions(r.Header)
 	return id, expected, err
 }

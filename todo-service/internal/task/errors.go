@@ -17,6 +17,9 @@ func keyTaken() error {
 	return badKey("stands for another creation; use a new key for this one")
 }
 
-func stale(t Task, expected int64) error {
-	return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected)
+func stale(t Task, expected []int64) error {
+	if len(expected) == 1 {
+		return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected[0])
+	}
+	return fault.New(fault.Stale, "task %d is at version %d, which is none of those expected; read it again", t.ID, t.Version)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -146,16 +147,17 @@ func (s *Service) Count(ctx context.Context, done *bool) (int64, error) {
 }
 
 // Change makes a partial change and announces it, once. A change that makes no
-// difference returns the task as it is and announces nothing. With expected set,
-// the task must be at that version, otherwise the change is refused (fault.Stale).
-func (s *Service) Change(ctx context.Context, id int64, c Change, expected *int64) (Task, error) {
+// difference returns the task as it is and announces nothing. Unless expected is
+// nil, the task must be at one of those versions, otherwise the change is refused
+// (fault.Stale).
+func (s *Service) Change(ctx context.Context, id int64, c Change, expected []int64) (Task, error) {
 	return s.update(ctx, id, expected, func(t *Task, now time.Time) (EventType, error) {
 		return t.Apply(c, now)
 	})
 }
 
 // Delete removes a task and announces it.
-func (s *Service) Delete(ctx context.Context, id int64, expected *int64) error {
+func (s *Service) Delete(ctx context.Context, id int64, expected []int64) error {
 	_, err := s.update(ctx, id, expected, func(t *Task, _ time.Time) (EventType, error) {
 		t.Version++
 		return Deleted, nil
@@ -163,14 +165,14 @@ func (s *Service) Delete(ctx context.Context, id int64, expected *int64) error {
 	return err
 }
 
-func (s *Service) update(ctx context.Context, id int64, expected *int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
+func (s *Service) update(ctx context.Context, id int64, expected []int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
 	if err := checkID(id); err != nil {
 		return Task{}, err
 	}
 	eventID := newID()
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
-		if expected != nil && *expected != t.Version {
-			return nil, stale(*t, *expected)
+		if expected != nil && !slices.Contains(expected, t.Version) {
+			return nil, stale(*t, expected)
 		}
 		now := stamp(s.now())
 		kind, err := apply(t, now)

@@ -61,10 +61,10 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 			return err
 		}},
 		"change another version": {fault.Stale, func() error {
-			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, new(int64))
+			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{0})
 			return err
 		}},
-		"delete another version":   {fault.Stale, func() error { return s.Delete(t.Context(), created.ID, new(int64)) }},
+		"delete another version":   {fault.Stale, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
 		"delete what is not there": {fault.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
 	} {
 		if err := tt.do(); err == nil || fault.Of(err).Kind != tt.want {
@@ -91,7 +91,7 @@ func TestWhatAWriterLearnsOfATaskIsSettledBefore(t *testing.T) {
 	done, empty := true, ""
 	_, err = died.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)
 	must(t, err)
-	repeat := func(c task.Change, expected *int64) func() error {
+	repeat := func(c task.Change, expected []int64) func() error {
 		return func() error { _, err := s.Change(t.Context(), created.ID, c, expected); return err }
 	}
 	for _, tt := range []struct {
@@ -100,9 +100,9 @@ func TestWhatAWriterLearnsOfATaskIsSettledBefore(t *testing.T) {
 		do      func() error
 	}{
 		{"the change again", 1, repeat(task.Change{Done: &done}, nil)},
-		{"the change of that version again", 1, repeat(task.Change{Done: &done}, &created.Version)},
+		{"the change of that version again", 1, repeat(task.Change{Done: &done}, []int64{created.Version})},
 		{"a change that is refused for itself", 0, repeat(task.Change{Title: &empty}, nil)},
-		{"its deletion, of another version", 1, func() error { return s.Delete(t.Context(), created.ID, &created.Version) }},
+		{"its deletion, of another version", 1, func() error { return s.Delete(t.Context(), created.ID, []int64{created.Version}) }},
 		{"its deletion, again", 1, func() error {
 			must(t, died.Delete(t.Context(), created.ID, nil))
 			return s.Delete(t.Context(), created.ID, nil)
@@ -123,9 +123,9 @@ func TestTheExpectedVersionPasses(t *testing.T) {
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	title := "Learn more Go"
-	changed, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, &created.Version)
+	changed, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{created.Version})
 	must(t, err)
-	must(t, s.Delete(t.Context(), created.ID, &changed.Version))
+	must(t, s.Delete(t.Context(), created.ID, []int64{changed.Version}))
 }
 
 func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
