@@ -130,7 +130,7 @@ type fakeLog struct {
 	cursors map[string]int
 	err     error // what every pass meets
 	silent  silence
-	slow    time.Duration // until there is a batch
+	takes   func(entries int) time.Duration // until there is a batch; nil for no time
 }
 
 // silence is when a log that does not answer any more falls silent.
@@ -185,15 +185,19 @@ func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func
 	if err := l.answer(ctx, beforeABatch); err != nil {
 		return 0, err
 	}
-	if l.slow > 0 {
-		<-time.After(l.slow)
-	}
 	l.mu.Lock()
 	from, err := l.cursors[cursor], l.err
 	batch := l.entries[from:min(from+limit, len(l.entries))]
 	l.mu.Unlock()
 	if err != nil || len(batch) == 0 {
 		return 0, err
+	}
+	if l.takes != nil {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(l.takes(len(batch))):
+		}
 	}
 	if err := send(ctx, batch); err != nil {
 		return 0, err

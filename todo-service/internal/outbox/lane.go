@@ -71,13 +71,13 @@ func (l *lane) drain(ctx context.Context) error {
 	return nil
 }
 
-// adapt makes passes shorter when one could not be sent in its time, which would
-// otherwise be tried in vain for ever over a slow line, and longer again later.
+// adapt makes passes shorter when one could not be read or sent in its time, which
+// would otherwise be tried in vain for ever over a slow line, and longer again later.
 func (l *lane) adapt(err error) {
 	switch {
 	case err == nil:
 		l.limit = min(2*l.limit, batchLimit)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errSilent):
 		l.limit = max(l.limit/2, 1)
 	}
 }

@@ -186,7 +186,7 @@ func TestALongWaitForABatchTakesNoTimeFromItsSending(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, func(w *world) {
-			w.log.slow = 14 * time.Second
+			w.log.takes = func(int) time.Duration { return 14 * time.Second }
 			w.kafka.meets(func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
@@ -203,34 +203,43 @@ func TestALongWaitForABatchTakesNoTimeFromItsSending(t *testing.T) {
 			t.Errorf("tried %d times and came to %d, want 1 of each", w.kafka.tries, w.log.place(outbox.Kafka))
 		}
 		w.stop()
-		w.wantEnded(t, w.log.slow)
+		w.wantEnded(t, 3*time.Second)
 	})
 }
 
 // A batch that can not be sent in its time would never be, were it always the same.
 func TestASlowLineGetsShorterBatches(t *testing.T) {
 	t.Parallel()
-	const most = 300 // that the line takes within its time
-	for whose, late := range map[string]func(context.Context) error{
-		"of the pass":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"of the socket": func(context.Context) error { return &net.OpError{Op: "write", Err: os.ErrDeadlineExceeded} },
+	const most = 300 // entries that get through in time
+	late := func(how func(context.Context) error) func(*world) {
+		return func(w *world) {
+			w.live.refuses(func(ctx context.Context, entries int) error {
+				if entries <= most {
+					return nil
+				}
+				return how(ctx)
+			})
+		}
+	}
+	for slow, prepare := range map[string]func(*world){
+		"to Kafka or Redis": late(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+		"for the socket":    late(func(context.Context) error { return &net.OpError{Op: "write", Err: os.ErrDeadlineExceeded} }),
+		"from the database": func(w *world) {
+			w.log.takes = func(entries int) time.Duration { return time.Duration(entries) * 15 * time.Second / most }
+		},
 	} {
-		t.Run(whose, func(t *testing.T) {
+		t.Run(slow, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t, func(w *world) {
-					w.live.refuses(func(ctx context.Context, entries int) error {
-						if entries <= most {
-							return nil
-						}
-						return late(ctx)
-					})
+					prepare(w)
 					w.commit(1000)
 				})
 				<-time.After(10 * time.Minute)
 				w.wantSent(t, w.live, 1000)
 
 				w.live.refuses(nil)
+				w.log.takes = nil
 				w.commit(2 * 2000)
 				w.relay.Wake()
 				w.wantSent(t, w.live, 5000)
