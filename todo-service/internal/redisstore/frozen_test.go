@@ -33,11 +33,12 @@ func startRedis(t *testing.T) process {
 }
 
 // startRedisIn starts a Redis with the snapshot that the folder has, if any.
-func startRedisIn(t *testing.T, dir, addr string) process {
+func startRedisIn(t *testing.T, dir, addr string, args ...string) process {
 	t.Helper()
 	program := testenv.Need(t, "TEST_REDIS_SERVER")
 	_, port, _ := net.SplitHostPort(addr)
-	p := process{exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir), addr}
+	args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir}, args...)
+	p := process{exec.Command(program, args...), addr}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +52,7 @@ func NewListCache(shuttle *Shuttle, prefix string, log *slog.Logger, reg prometh
 	return &ListCache{
 		shuttle:     shuttle,
 		keys:        []string{key, key + ":beside", key + ":generation"},
-		looking:     goredis.NewScript(lookText + "\n-- " + strconv.Quote(key)),
+		looking:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookText, key, shuttle.database())),
 		outage:      outage{log: log, what: "lists are read from the database"},
 		hits:        counter("cache_hits_total", "Lists answered from Redis."),
 		misses:      counter("cache_misses_total", "Lists answered from the database."),

@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/edge"
@@ -15,44 +15,71 @@ import (
 // generation as they were before an invalidation that it had confirmed.
 func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 	t.Parallel()
-	addr, dir := testenv.Addr(t), t.TempDir()
-	before := startRedisIn(t, dir, addr)
-	s := open(t, addr)
-	s.shuttle.BePatient()
-	content := "old"
-	query := func(context.Context) (edge.CachedList, error) {
-		return edge.CachedList{Body: []byte(content), ETag: `"` + content + `"`}, nil
-	}
-	one := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
-	for range 2 {
-		if _, err := one.Load(t.Context(), query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Save(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	content = "new"
-	if err := one.Invalidate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-
-	before.kill()
-	startRedisIn(t, dir, addr)
-	testenv.Await(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
-	if restored, err := s.Get(t.Context(), s.prefix+"tasks:all").Result(); restored != "old" {
-		t.Fatalf("Redis came back with %q, error %v, want what the snapshot had", restored, err)
-	}
-	another := redisstore.NewListCache(s.replica(), s.prefix, s.log(), prometheus.NewRegistry())
-	for round := range 3 {
-		for name, cache := range map[string]*redisstore.ListCache{"a process of before": one, "a new one": another} {
-			list, err := cache.Load(t.Context(), query)
-			if err != nil || string(list.Body) != "new" {
-				t.Errorf("round %d: %s read %q, error %v, want the new list", round, name, list.Body, err)
+	for name, refuses := range map[string][]string{"takes writes": nil, "refuses writes at first": {"--min-replicas-to-write", "1"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, dir := testenv.Addr(t), t.TempDir()
+			before := startRedisIn(t, dir, addr)
+			s := open(t, addr)
+			s.shuttle.BePatient()
+			other := openDatabase(t, s, 1)
+			content := "old"
+			query := func(context.Context) (edge.CachedList, error) {
+				return edge.CachedList{Body: []byte(content), ETag: `"` + content + `"`}, nil
 			}
-		}
+			read := func(when string, caches map[string]*redisstore.ListCache) {
+				t.Helper()
+				for range 3 {
+					for whose, cache := range caches {
+						if list, err := cache.Load(t.Context(), query); err != nil || string(list.Body) != content {
+							t.Errorf("%s: %s read %q, error %v, want the %s list", when, whose, list.Body, err, content)
+						}
+					}
+				}
+			}
+			caches := map[string]*redisstore.ListCache{
+				"a process of before":           redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg),
+				"a process on another database": redisstore.NewListCache(other, s.prefix, s.log(), nil),
+			}
+			read("before", caches)
+			if err := s.Save(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			content = "new"
+			for _, cache := range caches {
+				if err := cache.Invalidate(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			before.kill()
+			startRedisIn(t, dir, addr, refuses...)
+			testenv.Await(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
+			if restored, err := s.Get(t.Context(), s.prefix+"tasks:all").Result(); restored != "old" {
+				t.Fatalf("Redis came back with %q, error %v, want what the snapshot had", restored, err)
+			}
+			caches["a new process"] = redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
+			read("afterwards", caches)
+			if err := s.ConfigSet(t.Context(), "min-replicas-to-write", "0").Err(); err != nil {
+				t.Fatal(err)
+			}
+			hits := s.count(t, "cache_hits_total")
+			read("later", caches)
+			if s.count(t, "cache_hits_total") == hits {
+				t.Error("the list is not cached any more")
+			}
+		})
 	}
-	if hits := s.count(t, "cache_hits_total"); hits < 2 {
-		t.Errorf("%d hits: the list is not cached any more", hits)
-	}
+}
+
+// openDatabase returns the way to another database of the same Redis.
+func openDatabase(t *testing.T, s *server, number int) *redisstore.Shuttle {
+	t.Helper()
+	options := *s.UniversalClient.(*goredis.Client).Options()
+	options.DB = number
+	client := goredis.NewClient(&options)
+	t.Cleanup(func() { client.Close() })
+	shuttle := redisstore.NewShuttle(client)
+	shuttle.BePatient()
+	return shuttle
 }

@@ -48,6 +48,14 @@ func NewShuttle(client goredis.UniversalClient) *Shuttle {
 	return &Shuttle{client: client, timeout: tripTimeout, breaker: breaker{client: client}}
 }
 
+// database is the number of the one that the client uses; a cluster has but one.
+func (s *Shuttle) database() int {
+	if client, ok := s.client.(*goredis.Client); ok {
+		return client.Options().DB
+	}
+	return 0
+}
+
 // errand is what a caller wants: a script, which a trip runs once for all whose
 // errands are equal, as == has it.
 type errand interface {
@@ -75,8 +83,7 @@ type trip struct {
 // parcel is an errand on a trip.
 type parcel struct {
 	callers int
-	cargo   cargo        // from the departure on
-	first   *goredis.Cmd // nil unless the cargo's first script ran
+	cargo   cargo // from the departure on
 	reply   *goredis.Cmd
 
 	value any // what unpack returned, once the trip is done
@@ -231,9 +238,13 @@ func (s *Shuttle) exchange(ctx context.Context, t *trip) (err error) {
 		all = append(all, p)
 	}
 	s.send(ctx, all, (*parcel).sendHash)
-	if unknown := slices.DeleteFunc(all, (*parcel).wasRun); len(unknown) > 0 {
-		s.send(ctx, unknown, (*parcel).sendText)
+	unknown := slices.DeleteFunc(all, (*parcel).wasRun)
+	if len(unknown) == 0 {
+		return nil
 	}
+	s.send(ctx, unknown, (*parcel).sendFirst)
+	// Of one that was refused the text is not sent: then others would find the script known.
+	s.send(ctx, slices.DeleteFunc(unknown, (*parcel).wasRefused), (*parcel).sendText)
 	return nil
 }
 
@@ -249,15 +260,12 @@ func (t *trip) any(is func(*parcel) bool) bool {
 // open unpacks the reply, if the trip brought one.
 func (p *parcel) open(trip error) {
 	defer recovered("what Redis replied", &p.err)
-	switch {
-	case trip != nil:
-		p.err = trip
-	case p.first != nil && p.first.Err() != nil:
-		p.err = p.first.Err()
-	default:
+	if p.err = trip; trip == nil {
 		p.value, p.err = p.cargo.unpack(p.reply)
 	}
 }
+
+func (p *parcel) wasRefused() bool { return p.cargo.first != nil && p.reply.Err() != nil }
 
 func (p *parcel) wasRun() bool { return !goredis.HasErrorPrefix(p.reply.Err(), "NOSCRIPT") }
 
@@ -274,10 +282,13 @@ func (p *parcel) sendHash(ctx context.Context, pipe goredis.Pipeliner) {
 	p.reply = p.cargo.script.EvalSha(ctx, pipe, p.cargo.keys, p.cargo.args...)
 }
 
-func (p *parcel) sendText(ctx context.Context, pipe goredis.Pipeliner) {
+func (p *parcel) sendFirst(ctx context.Context, pipe goredis.Pipeliner) {
 	if p.cargo.first != nil {
-		p.first = p.cargo.first.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
+		p.reply = p.cargo.first.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
 	}
+}
+
+func (p *parcel) sendText(ctx context.Context, pipe goredis.Pipeliner) {
 	p.reply = p.cargo.script.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
 }
 
