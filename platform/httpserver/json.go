@@ -32,25 +32,34 @@ const maxDepth = 32
 // struct is meant to be flat: within its fields, case and null are as
 // encoding/json takes them.
 func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, alsoAccept ...string) error {
-	if err := checkContentType(r.Header, append([]string{"application/json"}, alsoAccept...)); err != nil {
+	body, err := readBody(w, r, limit, append([]string{"application/json"}, alsoAccept...))
+	if err != nil {
+		if r.ContentLength < 0 || r.ContentLength > limit {
+			w.Header().Set("Connection", "close") // or the server would wait for the rest before it answers
+		}
 		return err
+	}
+	return decodeStrict(body, into)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []string) ([]byte, error) {
+	if err := checkContentType(r.Header, accepted); err != nil {
+		return nil, err
 	}
 	tooLarge := Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
-		return tooLarge
+		return nil, tooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		w.Header().Set("Connection", "close") // or the server would wait for the rest before it answers
-		return tooLarge
+		return nil, tooLarge
 	case err != nil:
-		return Refuse(http.StatusBadRequest, "the body could not be read to its end")
+		return nil, Refuse(http.StatusBadRequest, "the body could not be read to its end")
 	case r.Context().Err() != nil: // no fault of the server's, which a later refusal would look like
-		return Refuse(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
+		return nil, Refuse(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
 	}
-	return decodeStrict(body, into)
+	return body, nil
 }
 
 func checkContentType(h http.Header, accepted []string) error {

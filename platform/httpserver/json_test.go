@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,11 +170,17 @@ func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
 	}), httpserver.Config{}, observe().telemetry()))
 	defer server.Close()
 	chunk := strings.Repeat("x", 0xfff0)
-	for name, sent := range map[string]string{
-		"announced":                "Content-Length: 65537\r\n\r\n",
-		"announced, partly sent":   "Content-Length: 100000\r\n\r\n" + chunk,
-		"announced with a promise": "Content-Length: 65537\r\nExpect: 100-continue\r\n\r\n",
-		"in chunks without an end": "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("fff0\r\n"+chunk+"\r\n", 2),
+	const tooLarge, wrongType = http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType
+	for name, test := range map[string]struct {
+		sent string
+		want int
+	}{
+		"announced":                {"Content-Type: application/json\r\nContent-Length: 65537\r\n\r\n", tooLarge},
+		"announced, partly sent":   {"Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n" + chunk, tooLarge},
+		"announced with a promise": {"Content-Type: application/json\r\nContent-Length: 65537\r\nExpect: 100-continue\r\n\r\n", tooLarge},
+		"in chunks without an end": {"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("fff0\r\n"+chunk+"\r\n", 2), tooLarge},
+		"announced, of no type":    {"Content-Length: 65537\r\n\r\n", wrongType},
+		"in chunks, of no type":    {"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", wrongType},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -183,7 +189,7 @@ func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
 			}
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+sent); err != nil {
+			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+test.sent); err != nil {
 				t.Fatal(err)
 			}
 			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -191,8 +197,8 @@ func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer answer.Body.Close()
-			if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close {
-				t.Errorf("%s, closes: %v", answer.Status, answer.Close)
+			if answer.StatusCode != test.want || !answer.Close {
+				t.Errorf("%s, closes: %v, want %d and true", answer.Status, answer.Close, test.want)
 			}
 		})
 	}
@@ -240,19 +246,25 @@ func TestReadJSONBoundsTheBody(t *testing.T) {
 
 // It is not parallel: what it measures is of the whole process.
 func TestReadJSONTakesLittleMemoryForAnyBody(t *testing.T) {
-	const size, most = 64 << 10, 4 << 20
-	for name, member := range map[string]string{"objects": `"%x":0,`, "objects in objects": `"%x":{"a":0},`, "lists": `"%x":[0],`} {
-		body := `{"` + strings.Repeat("a", size/2) + `":{`
-		for i := 0; len(body) < size-64; i++ {
-			body += fmt.Sprintf(member, i)
+	const size, most = 64 << 10, 6 << 20
+	underALongKey := `{"` + strings.Repeat("a", size/2) + `":{`
+	for name, body := range map[string]struct{ begin, member, end string }{
+		"numbers under a long key": {underALongKey, `"#":0,`, `"":0}}`},
+		"objects under a long key": {underALongKey, `"#":{"a":0},`, `"":0}}`},
+		"lists under a long key":   {underALongKey, `"#":[0],`, `"":0}}`},
+		"a long list":              {`{"extra":[`, `0,`, `0]}`},
+	} {
+		text := body.begin
+		for i := 0; len(text) < size-64; i++ {
+			text += strings.ReplaceAll(body.member, "#", strconv.Itoa(i))
 		}
-		body += `"last":0}}`
+		text += body.end
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		code, _ := read(body, &base{})
+		code, said := read(text, &base{})
 		runtime.ReadMemStats(&after)
-		if taken := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || taken > most {
-			t.Errorf("%s: %d, and a body of %d bytes took %d bytes of memory, want at most %d", name, code, len(body), taken, most)
+		if taken := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || !strings.Contains(said, "there is no key") || taken > most {
+			t.Errorf("%s: %d %.100s, and a body of %d bytes took %d bytes of memory, want at most %d", name, code, said, len(text), taken, most)
 		}
 	}
 }

@@ -68,6 +68,7 @@ func badCreations() []badInput {
 		post("priority: just below 0", `{"title":"A","priority":-1e-999999999}`, 422, "whole number", "priority"),
 		post("priority: a huge exponent", `{"title":"A","priority":1e999999999}`, 422, "0 to 100", "priority"),
 		post("priority: a huger exponent", `{"title":"A","priority":-1e99999999999999999999}`, 422, "0 to 100", "priority"),
+		post("priority: a long fraction of a huge power", `{"title":"A","priority":0.`+strings.Repeat("0", 9999)+`1e100000}`, 422, "whole number", "priority"),
 		post("several at once", `{"title":" ","priority":101}`, 422, "", "title", "priority"),
 	}
 }

@@ -38,7 +38,7 @@ type numeral string
 // UnmarshalJSON refuses everything else, with the error of encoding/json.
 func (n *numeral) UnmarshalJSON(data []byte) error {
 	if c := data[0]; c != '-' && (c < '0' || c > '9') {
-		return json.Unmarshal(data, new(float64))
+		return json.Unmarshal(data, new(int))
 	}
 	*n = numeral(data)
 	return nil
@@ -112,6 +112,10 @@ func (f *fields) present(name string, null bool) {
 	}
 }
 
+// longest is how many characters a fraction or a power of ten may have: beyond some
+// 800 strconv.ParseFloat is not near it any more.
+const longest = 300
+
 // whole gives a JSON number as an int: 1, 1.0 and 1e0 are the same number, and
 // 1.00000000000000000001 is another. A number past 32 bits is cut to the nearest
 // that fits, and refused as out of range by the application.
@@ -120,9 +124,11 @@ func (f *fields) whole(name string, m member[numeral]) *int {
 	if m.Value == nil {
 		return nil
 	}
-	near, _ := strconv.ParseFloat(string(*m.Value), 64) // beyond its range it is infinite, or 0
+	text := string(*m.Value)
+	near, _ := strconv.ParseFloat(text, 64) // beyond its range it is infinite, or 0
 	n := int(min(max(near, math.MinInt32), math.MaxInt32))
-	if math.Abs(near) < math.MaxInt32 && significant(string(*m.Value)) != significant(strconv.Itoa(n)) {
+	tooLong := len(text) > longest && strings.ContainsAny(text, ".eE")
+	if tooLong || math.Abs(near) < math.MaxInt32 && significant(text) != significant(strconv.Itoa(n)) {
 		f.refuse(name, "must be a whole number")
 		return nil
 	}
