@@ -12,12 +12,26 @@ import (
 // dialTimeout bounds the look whether somebody answers on a port.
 const dialTimeout = 200 * time.Millisecond
 
+// looks is how often it is looked whether a port is taken of which nobody is known to hold it.
+const looks = 10
+
 // ErrTaken says that somebody listens on a port already.
 var ErrTaken = errors.New("already taken")
 
 // Check tells whether a part can listen on a port of 127.0.0.1: ErrTaken when somebody else does,
 // another error when the system refuses the port.
+//
+// A program that this one is starting has for a moment all that this one had open then, the listener of
+// another Check among it: a port is taken when it is known by whom, or again and again.
 func Check(ctx context.Context, port int) error {
+	err := check(ctx, port)
+	for n := 1; n < looks && errors.Is(err, ErrTaken) && Holder(port) == ""; n++ {
+		err = check(ctx, port)
+	}
+	return err
+}
+
+func check(ctx context.Context, port int) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return ErrTaken

@@ -1,12 +1,15 @@
 package port
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -32,6 +35,33 @@ func TestATakenPortIsNoticedWhereverItsHolderListens(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A started program has the listeners of the one that starts it until it is itself.
+func TestAProgramThatIsBeingStartedTakesNoPort(t *testing.T) {
+	t.Parallel()
+	block, err := Reserve(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(block.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	var starters sync.WaitGroup
+	for range 4 {
+		starters.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.Command("true").Run()
+			}
+		})
+	}
+	for range 300 {
+		if err := Check(t.Context(), block.Ports[0]); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	cancel()
+	starters.Wait()
 }
 
 func TestTheHolderOfAPortIsNamed(t *testing.T) {
