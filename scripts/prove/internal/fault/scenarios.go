@@ -74,10 +74,11 @@ var small = []Scenario{
 		},
 	},
 	{
-		Name: "two-relays", Says: "both replicas relay, and one of them dies", Changes: 4000,
+		Name: "two-relays", Says: "both replicas relay, with much to send after each stall, and one of them dies", Changes: 4000,
 		Stages: []Stage{
 			{Name: "kills", Takes: 15 * time.Second, Tracks: []Track{
 				{{Do: Kill, Target: system.Todo, Times: 3, Every: 3 * time.Second}},
+				{{Do: Stall, Target: system.Kafka, For: time.Second, Times: 4, Every: 2 * time.Second}},
 			}},
 		},
 	},
