@@ -147,12 +147,17 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 		"null":                       {`null`, "the body must be an object, not null"},
 		"a time that is none":        {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
 	}
+	wantRefused(t, http.StatusBadRequest, tests)
+}
+
+func wantRefused(t *testing.T, status int, tests map[string]struct{ text, want string }) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			status, sentence := read(test.text, &body{})
-			if status != http.StatusBadRequest {
-				t.Errorf("status %d", status)
+			got, sentence := read(test.text, &body{})
+			if got != status {
+				t.Errorf("status %d, want %d", got, status)
 			}
 			if diff := cmp.Diff(test.want, sentence); diff != "" {
 				t.Error(diff)
@@ -220,18 +225,7 @@ func TestReadJSONNamesAFieldOfTheWrongType(t *testing.T) {
 		"an object for a list":         {`{"others":{}}`, "others must be a list, not object"},
 		"a wrong type that reads JSON": {`{"patch":"x"}`, "patch must be a whole number in range, not string"},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			status, sentence := read(test.text, &body{})
-			if status != http.StatusUnprocessableEntity {
-				t.Errorf("status %d", status)
-			}
-			if diff := cmp.Diff(test.want, sentence); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	wantRefused(t, http.StatusUnprocessableEntity, tests)
 }
 
 func TestReadJSONBoundsTheBody(t *testing.T) {

@@ -11,6 +11,12 @@ const patience = 30 * time.Second
 // 10 ms.
 func Await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
+	AwaitWithin(t, patience, what, condition)
+}
+
+// AwaitWithin is Await with another patience.
+func AwaitWithin(t testing.TB, patience time.Duration, what string, condition func() bool) {
+	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)

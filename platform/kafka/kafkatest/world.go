@@ -164,15 +164,5 @@ func (w World) DeadLetters(count int) []kafka.Record {
 // Await fails the test when the condition does not come true in time.
 func (w World) Await(what string, condition func() bool) {
 	w.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			w.Fatalf("%s: not within %v", what, patience)
-		}
-	}
+	testenv.AwaitWithin(w, patience, what, condition)
 }

@@ -15,9 +15,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// crowd has creations under way, which wait for the returned transaction, so that
-// those who come now share the next statement.
-func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup) *sqlx.Tx {
+// crowd has creations under way, which wait until release is called, so that those
+// who come now share the next statement.
+func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup) (release func()) {
 	t.Helper()
 	// A lock on the table would already be waited for by those who prepare a statement.
 	db.MustExec(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -29,7 +29,11 @@ func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup
 		creators.Go(func() { create(t, s, "early "+strconv.Itoa(i)) })
 		awaitLocks(t, db, i+1)
 	}
-	return tx
+	return func() {
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // create has much time.
@@ -81,11 +85,7 @@ func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
 	release := crowd(t, db, s, &creators)
-	wantShared(t, s, &creators, pgstore.Abreast, func() {
-		if err := release.Rollback(); err != nil {
-			t.Fatal(err)
-		}
-	})
+	wantShared(t, s, &creators, pgstore.Abreast, release)
 	var statements int
 	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
 		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
@@ -132,9 +132,7 @@ func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 			release := crowd(t, p.direct(t), s, &creators)
 			wantShared(t, s, &creators, pgstore.Abreast+1, func() {
 				spoil(p)
-				if err := release.Rollback(); err != nil {
-					t.Fatal(err)
-				}
+				release()
 			})
 		})
 	}
@@ -156,9 +154,7 @@ func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
 		}
 	})
 	awaitSharers(t, s, 6)
-	if err := release.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	creators.Wait()
 	wantRows(t, db, "tasks", pgstore.Abreast+5)
 	wantRows(t, db, "events", pgstore.Abreast+5)
@@ -186,9 +182,7 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	awaitSharers(t, s, 0)
 	<-gaveUp
 	awaitLocks(t, db, pgstore.Abreast+1)
-	if err := release.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	creators.Wait()
 	wantRows(t, db, "tasks", pgstore.Abreast+1)
 	wantRows(t, db, "events", pgstore.Abreast+1)
