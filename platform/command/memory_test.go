@@ -74,8 +74,9 @@ func TestAProcessIsSmallWhenIdleAndLeavesRoomWhenBusy(t *testing.T) {
 		paceCollector()
 		idle, busy := percent(), uint64(0)
 		for range 20 { // fast enough to be busy; each time the pace is set anew, at about the time at which collected is closed
-			garbage = make([]byte, 16<<20)
-			garbage = nil
+			for range 16 { // one at a time is kept, however a collection meets them
+				garbage = make([]byte, 1<<20)
+			}
 			collected := make(chan struct{})
 			afterNext(func() { close(collected) })
 			runtime.GC()
