@@ -15,6 +15,7 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/watch"
 )
 
@@ -87,11 +88,13 @@ func (c OutboxConfig) Validate() error {
 	return nil
 }
 
-// Validate refuses a wait that is no wait, and a bound that leaves some no room.
+// Validate refuses a wait that is no wait, and bounds that leave some no room.
 func (c Config) Validate() error {
 	switch {
 	case c.DrainWait < 0:
 		return config.Invalid("drain_wait", "must not be negative")
+	case c.Postgres.MaxConns <= pgstore.RelayConns:
+		return config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns)
 	case c.MaxInFlight < 8:
 		return config.Invalid("max_in_flight", "must be at least 8, so that each kind of request has a share")
 	}

@@ -30,6 +30,7 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 		{"TRUSTED_PROXIES=localhost"},
 		{"DRAIN_WAIT=-1s"},
 		{"MAX_IN_FLIGHT=7"},
+		{"POSTGRES_MAX_CONNS=3"},
 		{"KAFKA_PARTITIONS=0"},
 		{"WATCH_MAX_WATCHERS=0"},
 		{"REDIS_CACHE_ADDR=cache"},

@@ -16,6 +16,10 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// RelayConns is how many connections must be left for two cursors that are drained at
+// the same time: each holds one while it waits for what is numbered on a third.
+const RelayConns = 3
+
 // cursor is one reader's place in the log.
 type cursor struct {
 	column string // of the table stream
@@ -54,14 +58,18 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	if !ok {
 		return 0, fmt.Errorf("pgstore: no cursor %q", name)
 	}
-	if _, err := s.numbering.do(ctx, limit); err != nil {
-		return 0, postgres.Fault(err)
-	}
+	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
 	sent := 0
 	// Prepared before the transaction holds a connection: two that wait for each other's would wait for ever.
 	err := s.with(ctx, c.take, func(take *sqlx.Stmt) error {
 		return s.with(ctx, c.move, func(move *sqlx.Stmt) error {
 			return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+				if _, err := tx.ExecContext(ctx, c.lock); err != nil {
+					return err
+				}
+				if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
+					return err
+				}
 				rows, err := c.behind(ctx, tx, take, limit)
 				if err != nil || len(rows) == 0 {
 					return err
@@ -81,12 +89,9 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	return sent, nil
 }
 
-// behind waits for the cursor's lock and returns what lies behind it, by a statement
-// of its own: the one that waited sees everything as it was before the wait.
+// behind returns what lies behind the cursor, whose lock is held, by a statement of its
+// own: the one that waited for the lock sees everything as it was before the wait.
 func (c cursor) behind(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
-	if _, err := tx.ExecContext(ctx, c.lock); err != nil {
-		return nil, err
-	}
 	err = tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit) //nolint:sqlclosecheck // closed with the transaction
 	return rows, err
 }

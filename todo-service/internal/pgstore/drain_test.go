@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -212,4 +214,29 @@ func TestAPassTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
 	if got := p.answers.Load() - trips; got != 6 {
 		t.Errorf("%d round trips, want 6", got)
 	}
+}
+
+// The cursors wait for their turns while events are numbered: that is quicker, and
+// needs a connection for each of the three.
+func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
+	t.Parallel()
+	dsn := database(t)
+	db, watching := open(t, dsn), open(t, dsn)
+	migrate(t, db)
+	db.SetMaxOpenConns(pgstore.RelayConns)
+	s := pgstore.New(db)
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	pgstore.NumberAfter(s, sync.OnceFunc(func() {
+		testenv.Await(t, "both have their turns", func() bool {
+			var held int
+			err := watching.Get(&held, `SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+				WHERE datname = current_database() AND locktype = 'advisory' AND granted`)
+			return err == nil && held == 2
+		})
+	}))
+	var passes sync.WaitGroup
+	for _, cursor := range []string{"kafka", "live"} {
+		passes.Go(func() { wantTitles(t, cursor, drain(t, s, cursor, 10), "one") })
+	}
+	passes.Wait()
 }

@@ -1,5 +1,7 @@
 package pgstore
 
+import "context"
+
 // ListQuery is what List asks, for EXPLAIN.
 var ListQuery = listQuery
 
@@ -14,4 +16,12 @@ func Sharers(s *Store) int {
 		return 0
 	}
 	return len(s.creations.next.all)
+}
+
+// NumberAfter holds the numbering of events up until wait has returned.
+func NumberAfter(s *Store, wait func()) {
+	s.numbering.run = func(ctx context.Context, limits []int) (struct{}, error) {
+		wait()
+		return s.number(ctx, limits)
+	}
 }

@@ -35,15 +35,20 @@ type shared[T comparable, R any] struct {
 // do returns what the statement for one, or for him and others, returned, or the
 // error of ctx.
 func (s *sharing[T, R]) do(ctx context.Context, one T) (R, error) {
-	var none R
 	if err := ctx.Err(); err != nil {
+		var none R
 		return none, err
 	}
-	next := s.join(ctx, one)
+	return s.await(ctx, s.join(ctx, one), one)
+}
+
+// await returns what the statement that one has joined returned, or the error of ctx.
+func (s *sharing[T, R]) await(ctx context.Context, next *shared[T, R], one T) (R, error) {
 	select {
 	case <-next.done:
 	case <-ctx.Done():
 		if s.leave(next, one) || !s.toTheEnd {
+			var none R
 			return none, ctx.Err()
 		}
 		<-next.done
