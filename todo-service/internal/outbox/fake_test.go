@@ -131,6 +131,7 @@ type fakeLog struct {
 	err     error // what every pass meets
 	silent  silence
 	takes   func(entries int) time.Duration // until there is a batch; nil for no time
+	numbers int                             // how often it was told to number
 }
 
 // silence is when a log that does not answer any more falls silent.
@@ -209,6 +210,21 @@ func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func
 	defer l.mu.Unlock()
 	l.cursors[cursor] += len(batch)
 	return len(batch), nil
+}
+
+func (l *fakeLog) Number(ctx context.Context, limit int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit > 0 {
+		l.numbers++
+	}
+	return l.err
+}
+
+func (l *fakeLog) numbered() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.numbers
 }
 
 func (l *fakeLog) Backlog(ctx context.Context, cursor string) (int64, time.Time, error) {

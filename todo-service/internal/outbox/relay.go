@@ -32,6 +32,9 @@ type Log interface {
 	// Backlog returns how many events lie behind the cursor, and when the oldest
 	// of them happened (the zero time when there are none).
 	Backlog(ctx context.Context, cursor string) (events int64, oldest time.Time, err error)
+	// Number gives events that have none their place in the log, at most limit; so
+	// does each Drain that gets that far.
+	Number(ctx context.Context, limit int) error
 }
 
 // Sender brings entries, which come in order, to those behind one cursor. After
@@ -52,6 +55,7 @@ type Config struct {
 
 const (
 	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
+	numbered   = 10_000           // entries that get a place at once without being sent
 	slowPoll   = time.Second      // finds what another process committed and did not live to announce
 	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
 	logTime    = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
@@ -101,6 +105,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { _ = r.live.run(ctx) }) // only a topic makes a lane give up
 	others.Go(func() { r.watch(ctx) })
+	others.Go(func() { r.number(ctx) })
 	defer others.Wait()
 	defer cancel()
 
@@ -108,6 +113,21 @@ func (r *Relay) Run(ctx context.Context) error {
 		return err
 	}
 	return r.kafka.run(ctx)
+}
+
+// number lets those who read the log go on while no lane gets through: Kafka and Redis
+// are both away, or a replica that froze in a pass keeps all others waiting.
+func (r *Relay) number(ctx context.Context) {
+	tick := time.NewTicker(slowPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		_ = r.cfg.Log.Number(ctx, numbered) // the lanes say so
+	}
 }
 
 // watch keeps the metrics fresh, also while a lane waits for an outage to end.

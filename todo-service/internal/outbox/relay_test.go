@@ -134,6 +134,25 @@ func TestTheLiveFeedGoesOnWithoutKafka(t *testing.T) {
 	})
 }
 
+// Those who read the log need what is committed to have its place there, also when the
+// lanes pause, or wait for a replica that froze.
+func TestEventsAreNumberedWhileNoLaneGetsThrough(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, func(w *world) {
+			for _, away := range []*fakeSender{w.kafka, w.live} {
+				away.meets(func(context.Context) error { return errAway })
+			}
+			w.commit(1)
+		})
+		begin := w.log.numbered()
+		<-time.After(5 * time.Second)
+		if n := w.log.numbered() - begin; n < 4 {
+			t.Errorf("in 5 s events were numbered %d times", n)
+		}
+	})
+}
+
 func TestASendThatHangsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,12 +11,13 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
 
 // RelayConns is how many connections must be left for two cursors that are drained at
-// the same time: each holds one while it waits for what is numbered on a third.
+// the same time: each holds one while it waits for what another statement does on a third.
 const RelayConns = 3
 
 // cursor is one reader's place in the log.
@@ -49,9 +49,9 @@ func newCursor(column, lock string) cursor {
 // than limit means that everything committed before the call was sent.
 //
 // One caller at a time, of all processes, gets past the lock of its cursor; the
-// others wait until ctx ends. The lock goes with the transaction: a caller that
-// was frozen loses both (idle_in_transaction_session_timeout), another goes on
-// from the same place, and the first can then no longer move the cursor. An
+// others wait until ctx ends. The lock goes with a transaction, which a caller that
+// was frozen loses (idle_in_transaction_session_timeout): another goes on from the
+// same place, and once that one has moved the cursor, the first no longer can. An
 // entry may so be sent twice, and is never passed over.
 func (s *Store) Drain(ctx context.Context, name string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
 	c, ok := cursors[name]
@@ -60,27 +60,24 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	}
 	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
 	sent := 0
-	// Prepared before the transaction holds a connection: two that wait for each other's would wait for ever.
 	err := s.with(ctx, c.take, func(take *sqlx.Stmt) error {
-		return s.with(ctx, c.move, func(move *sqlx.Stmt) error {
-			return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
-				if _, err := tx.ExecContext(ctx, c.lock); err != nil {
-					return err
-				}
-				if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
-					return err
-				}
-				rows, err := c.behind(ctx, tx, take, limit)
-				if err != nil || len(rows) == 0 {
-					return err
-				}
-				batch := announcements(rows)
-				if err := send(ctx, batch); err != nil {
-					return err
-				}
-				sent = len(batch)
-				return c.moved(tx.StmtxContext(ctx, move).ExecContext(ctx, rows[0].Cursor, batch[sent-1].Seq))
-			})
+		return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+			if _, err := tx.ExecContext(ctx, c.lock); err != nil {
+				return err
+			}
+			if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
+				return err
+			}
+			rows, err := c.behind(ctx, tx, take, limit)
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			batch := announcements(rows)
+			if err := send(ctx, batch); err != nil {
+				return err
+			}
+			sent = len(batch)
+			return s.move(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
 		})
 	})
 	if err != nil {
@@ -96,15 +93,22 @@ func (c cursor) behind(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit 
 	return rows, err
 }
 
-// moved refuses a move from where the cursor no longer was.
-func (c cursor) moved(result sql.Result, err error) error {
-	if err != nil {
-		return err
+// move moves the cursor, unless it is no longer where it was. It is a transaction of
+// its own: a caller that freezes must not hold the row, which everybody needs who
+// numbers. Who has lost the cursor's lock may move it all the same: what lies before is sent.
+func (s *Store) move(ctx context.Context, c cursor, from, to int64) error {
+	moved, err := s.exec(ctx, c.move, from, to)
+	if err == nil && moved != 1 {
+		err = fault.New(fault.Unavailable, "another relay has moved %s", c.column)
 	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("pgstore: another relay has moved %s", c.column), err)
-	}
-	return nil
+	return err
+}
+
+// Number gives events that have none their place in the log, at most limit. Each Drain
+// does so too; this is for the time in which none gets that far.
+func (s *Store) Number(ctx context.Context, limit int) error {
+	_, err := s.numbering.do(ctx, limit)
+	return postgres.Fault(err)
 }
 
 // number gives a place in the log to events that have none, to as many as the most

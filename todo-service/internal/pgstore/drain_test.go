@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -121,6 +122,43 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	wantTitles(t, "the other relay", other, "one", "two", "three")
 	must(s.Create(t.Context(), creation("four"), task.Key{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
+}
+
+// A relay that freezes when it has moved its cursor, and has not heard so, holds up
+// nobody who numbers.
+func TestWhatARelayHasToHearHoldsNoRow(t *testing.T) {
+	t.Parallel()
+	s, p, _ := warm(t)
+	drain(t, s, "kafka", 10)
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	db, moved := p.direct(t), 5 // by its round trips: number, begin, lock, take, move
+	p.spoil(answer, moved, func(*net.TCPConn) bool {
+		if _, err := db.Exec(`SELECT FROM stream FOR UPDATE NOWAIT`); err != nil {
+			t.Errorf("the row of the stream: %v", err)
+		}
+		var at int64
+		if err := db.Get(&at, `SELECT head - kafka_seq FROM stream`); err != nil || at != 0 {
+			t.Errorf("the cursor lies %d behind, error %v", at, err)
+		}
+		return true
+	})
+	wantTitles(t, "the pass", drain(t, s, "kafka", 10), "one")
+}
+
+func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	for range 3 {
+		must(s.Create(t.Context(), creation("one"), task.Key{}))
+	}
+	for _, n := range []int{2, 3, 3} {
+		if err := s.Number(t.Context(), 2); err != nil {
+			t.Error(err)
+		}
+		wantBounds(t, s, int64(n))
+	}
+	wantTitles(t, "the log", must(s.After(t.Context(), 0, 10)), "one", "one", "one")
+	wantTitles(t, "a pass", drain(t, s, "kafka", 10), "one", "one", "one")
 }
 
 func TestOneRelayAtATimeIsLetIn(t *testing.T) {
