@@ -37,7 +37,7 @@ func newCursor(column, lock string) cursor {
 	return cursor{
 		column: column,
 		lock:   lock,
-		take: `SELECT (SELECT ` + column + ` FROM stream) AS cursor, ` + announcementColumns + ` FROM events
+		take: `SELECT (SELECT log FROM stream) AS log, (SELECT ` + column + ` FROM stream) AS cursor, ` + announcementColumns + ` FROM events
 			WHERE seq > (SELECT ` + column + ` FROM stream) ORDER BY seq LIMIT $1`,
 		move: `UPDATE stream SET ` + column + ` = $2 WHERE ` + column + ` = $1`,
 	}

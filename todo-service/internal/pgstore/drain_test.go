@@ -34,8 +34,8 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 	wantBounds(t, s, 3)
 
 	for i, a := range slices.Concat(first, second) {
-		if a.Seq != int64(i+1) {
-			t.Errorf("entry %d has seq %d", i, a.Seq)
+		if a.Seq != int64(i+1) || a.Log != must(s.Bounds(t.Context())).Name {
+			t.Errorf("entry %d has seq %d in the log %q", i, a.Seq, a.Log)
 		}
 		if diff := cmp.Diff(must(s.History(t.Context(), a.Event.Task.ID, 0, 2)), []task.Event{a.Event}); diff != "" {
 			t.Errorf("entry %d (-history +sent):\n%s", i, diff)
@@ -235,9 +235,9 @@ func wantTitles(t *testing.T, what string, sent []task.Announcement, want ...str
 
 func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
 	t.Helper()
-	purged, got, err := s.Bounds(t.Context())
-	if err != nil || purged != 0 || got != head {
-		t.Errorf("the log reaches from %d to %d, error %v, want 0 to %d", purged, got, err, head)
+	log, err := s.Bounds(t.Context())
+	if err != nil || log.PurgedThrough != 0 || log.Head != head {
+		t.Errorf("the log reaches from %d to %d, error %v, want 0 to %d", log.PurgedThrough, log.Head, err, head)
 	}
 }
 

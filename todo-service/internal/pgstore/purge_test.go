@@ -49,9 +49,9 @@ func TestPurgeTakesWhatIsOldAndSent(t *testing.T) {
 			if n, err := s.Purge(t.Context(), 7*day, test.limit); n != test.want || err != nil {
 				t.Errorf("purged %d, error %v, want %d", n, err, test.want)
 			}
-			through, _, err := s.Bounds(t.Context())
-			if err != nil || through != int64(test.want) {
-				t.Errorf("purged through %d, error %v, want %d", through, err, test.want)
+			log, err := s.Bounds(t.Context())
+			if err != nil || log.PurgedThrough != int64(test.want) {
+				t.Errorf("purged through %d, error %v, want %d", log.PurgedThrough, err, test.want)
 			}
 			left := must(s.After(t.Context(), 0, 10))
 			if len(left) != max(test.kafka, test.live, len(test.ages))-test.want && len(test.ages) > 0 {
@@ -85,8 +85,8 @@ func TestPurgersDoNotDisturbEachOther(t *testing.T) {
 		})
 	}
 	purgers.Wait()
-	through, head, err := s.Bounds(t.Context())
-	if total != 40 || through != 40 || head != 40 || err != nil {
-		t.Errorf("purged %d, through %d of %d, error %v", total, through, head, err)
+	log, err := s.Bounds(t.Context())
+	if total != 40 || log.PurgedThrough != 40 || log.Head != 40 || err != nil {
+		t.Errorf("purged %d, through %d of %d, error %v", total, log.PurgedThrough, log.Head, err)
 	}
 }

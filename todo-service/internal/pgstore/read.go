@@ -80,13 +80,13 @@ func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announc
 	return announcements(rows), nil
 }
 
-// Bounds returns between which places the log can be read: entries up to
-// purgedThrough are gone, and head is the last one there is.
-func (s *Store) Bounds(ctx context.Context) (purgedThrough, head int64, err error) {
+// Bounds returns which log this is, and between which places it can be read.
+func (s *Store) Bounds(ctx context.Context) (task.Log, error) {
 	var row struct {
-		PurgedThrough int64 `db:"purged_through"`
-		Head          int64 `db:"head"`
+		Log           string `db:"log"`
+		PurgedThrough int64  `db:"purged_through"`
+		Head          int64  `db:"head"`
 	}
-	err = s.get(ctx, &row, `SELECT purged_through, head FROM stream`)
-	return row.PurgedThrough, row.Head, postgres.Fault(err)
+	err := s.get(ctx, &row, `SELECT log, purged_through, head FROM stream`)
+	return task.Log{Name: row.Log, PurgedThrough: row.PurgedThrough, Head: row.Head}, postgres.Fault(err)
 }

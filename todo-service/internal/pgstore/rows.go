@@ -52,14 +52,15 @@ const announcementColumns = `seq, traceparent, ` + eventColumns
 type announcementRow struct {
 	Seq         int64  `db:"seq"`
 	Traceparent string `db:"traceparent"`
-	Cursor      int64  `db:"cursor"` // where that is, in the rows behind one
+	Log         string `db:"log"`    // this and the next in the rows behind a cursor
+	Cursor      int64  `db:"cursor"` // where that is
 	eventRow
 }
 
 func announcements(rows []announcementRow) []task.Announcement {
 	batch := make([]task.Announcement, len(rows))
 	for i, r := range rows {
-		batch[i] = task.Announcement{Seq: r.Seq, Event: r.event(), Traceparent: r.Traceparent}
+		batch[i] = task.Announcement{Log: r.Log, Seq: r.Seq, Event: r.event(), Traceparent: r.Traceparent}
 	}
 	return batch
 }

@@ -41,7 +41,8 @@ func NewFeed(client goredis.UniversalClient, prefix string) *Feed {
 }
 
 // Publish announces the batch in its order. A message is the event in its wire form
-// with one more field, "seq". After an error any part may have been announced.
+// with two more fields, "seq" and "log": the channel is the same in all of Redis'
+// databases, and others may use it. After an error any part may have been announced.
 func (f *Feed) Publish(ctx context.Context, batch []task.Announcement) error {
 	for some := range slices.Chunk(batch, together) {
 		_, err := f.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
@@ -107,12 +108,13 @@ func encode(a task.Announcement) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode announcement %d: %w", a.Seq, err)
 	}
-	return fmt.Appendf(bytes.TrimSuffix(message, []byte("}")), `,"seq":%d}`, a.Seq), nil
+	return fmt.Appendf(bytes.TrimSuffix(message, []byte("}")), `,"seq":%d,"log":%q}`, a.Seq, a.Log), nil
 }
 
 func decode(payload string) (task.Announcement, error) {
 	var place struct {
-		Seq int64 `json:"seq"`
+		Seq int64  `json:"seq"`
+		Log string `json:"log"`
 	}
 	if err := json.Unmarshal([]byte(payload), &place); err != nil {
 		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
@@ -128,5 +130,5 @@ func decode(payload string) (task.Announcement, error) {
 	if place.Seq < 1 {
 		return task.Announcement{}, errors.New("decode announcement: no seq")
 	}
-	return task.Announcement{Seq: place.Seq, Event: e}, nil
+	return task.Announcement{Log: place.Log, Seq: place.Seq, Event: e}, nil
 }

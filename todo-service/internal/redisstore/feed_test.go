@@ -86,9 +86,9 @@ func TestWhatIsPublishedIsHeardInOrder(t *testing.T) {
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
 	user := int64(7)
 	batch := []task.Announcement{
-		{Seq: 41, Event: task.Event{ID: "0190", Type: task.Created, At: at, UserID: &user,
+		{Log: "ours", Seq: 41, Event: task.Event{ID: "0190", Type: task.Created, At: at, UserID: &user,
 			Task: task.Task{ID: 1, Title: `Löwe "<&>"`, Priority: 3, CreatedAt: at, Version: 1}}},
-		{Seq: 42, Event: task.Event{ID: "0191", Type: task.Completed, At: at,
+		{Log: "ours", Seq: 42, Event: task.Event{ID: "0191", Type: task.Completed, At: at,
 			Task: task.Task{ID: 1, Title: "Learn Go", Done: true, CreatedAt: at, CompletedAt: &at, Version: 2}}},
 	}
 	if err := feed.Publish(t.Context(), batch); err != nil {
@@ -182,7 +182,7 @@ func (w thaw) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-func TestAMessageIsTheEventWithItsSeq(t *testing.T) {
+func TestAMessageIsTheEventWithItsPlace(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
 	sub := s.Subscribe(t.Context(), s.prefix+"task-events")
@@ -191,7 +191,7 @@ func TestAMessageIsTheEventWithItsSeq(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
-	announcement := task.Announcement{Seq: 5, Event: task.Event{ID: "0190", Type: task.Created, At: at,
+	announcement := task.Announcement{Log: "0199", Seq: 5, Event: task.Event{ID: "0190", Type: task.Created, At: at,
 		Task: task.Task{ID: 1, Title: "Learn Go", Priority: 1, CreatedAt: at, Version: 1}}}
 	if err := redisstore.NewFeed(s, s.prefix).Publish(t.Context(), []task.Announcement{announcement}); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestAMessageIsTheEventWithItsSeq(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"id":"0190","type":"task.created","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z",` +
-		`"task":{"id":1,"title":"Learn Go","priority":1,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1},"seq":5}`
+		`"task":{"id":1,"title":"Learn Go","priority":1,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1},"seq":5,"log":"0199"}`
 	if diff := cmp.Diff(want, message.Payload); diff != "" {
 		t.Errorf("payload (-want +got):\n%s", diff)
 	}

@@ -25,7 +25,7 @@ func (l *memoryLog) append() task.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seq, at := int64(len(l.all)+1), time.Now().UTC()
-	a := task.Announcement{Seq: seq, Event: task.Event{ID: strconv.FormatInt(seq, 10), Type: task.Updated, At: at,
+	a := task.Announcement{Log: "ours", Seq: seq, Event: task.Event{ID: strconv.FormatInt(seq, 10), Type: task.Updated, At: at,
 		Task: task.Task{ID: 1, Title: "t", CreatedAt: at, Version: seq}}}
 	l.all = append(l.all, a)
 	return a
@@ -38,10 +38,10 @@ func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Annou
 	return next[:min(limit, len(next))], nil
 }
 
-func (l *memoryLog) Bounds(context.Context) (purged, head int64, err error) {
+func (l *memoryLog) Bounds(context.Context) (task.Log, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return 0, int64(len(l.all)), nil
+	return task.Log{Name: "ours", Head: int64(len(l.all))}, nil
 }
 
 func TestWatchersMissNothingWhileRedisDropsTheirSubscription(t *testing.T) {

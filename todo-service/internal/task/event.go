@@ -32,9 +32,17 @@ type Event struct {
 // that a try whose answer was lost can be found by it and never counts twice.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// Log is where the announcements are.
+type Log struct {
+	Name          string // another log has other events at the same places
+	PurgedThrough int64  // up to here they are gone
+	Head          int64  // the last one there is
+}
+
 // Announcement is an event at its place in the log.
 type Announcement struct {
-	Seq         int64 // from 1, without gaps, in one order for every reader
+	Log         string // the name of the log; "" where only one can be meant
+	Seq         int64  // from 1, without gaps, in one order for every reader
 	Event       Event
 	Traceparent string // W3C trace context of the request that made the change, or ""
 }

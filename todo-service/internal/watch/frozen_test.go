@@ -22,9 +22,9 @@ func (frozenLog) After(ctx context.Context, _ int64, _ int) ([]task.Announcement
 	return nil, ctx.Err()
 }
 
-func (frozenLog) Bounds(ctx context.Context) (purged, head int64, err error) {
+func (frozenLog) Bounds(ctx context.Context) (task.Log, error) {
 	<-ctx.Done()
-	return 0, 0, ctx.Err()
+	return task.Log{}, ctx.Err()
 }
 
 func TestAWatchOfALogThatIsFrozenIsToldWithinSeconds(t *testing.T) {

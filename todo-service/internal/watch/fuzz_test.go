@@ -17,7 +17,7 @@ func FuzzToken(f *testing.F) {
 	for _, token := range []string{"", "0", "2", "4", "007", "+1", "-1", "1 ", "9223372036854775808", "\xff"} {
 		f.Add(token)
 	}
-	log := &memoryLog{purged: 1}
+	log := &memoryLog{name: "ours", purged: 1}
 	for range 3 {
 		log.append()
 	}

@@ -42,12 +42,12 @@ type Log interface {
 	// After returns the announcements that follow seq, in order and without gaps,
 	// at most limit.
 	After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error)
-	// Bounds returns what is there: the seqs from purgedThrough+1 to head.
-	Bounds(ctx context.Context) (purgedThrough, head int64, err error)
+	// Bounds returns which log this is, and which part of it is there.
+	Bounds(ctx context.Context) (task.Log, error)
 }
 
 // Feed tells of announcements as they are made. It may lose, repeat and reorder
-// them.
+// them, and tell of those of other logs.
 type Feed interface {
 	// Subscribe calls deliver for each announcement until ctx ends (nil) or the
 	// feed fails (an error), and doubt whenever some may have been missed, first
@@ -65,9 +65,11 @@ type Hub struct {
 	stopped chan struct{} // closed when Run ends
 
 	mu      sync.RWMutex
-	known   bool // what is newest in the log; until then the ring means nothing
+	known   bool   // what is newest in the log; until then the ring means nothing
+	name    string // of the log that the ring is of
 	ring    ring
 	changed chan struct{} // closed, and replaced, when the ring has grown or become known
+	turned  chan struct{} // closed, and replaced, when the log is no longer the one that was watched
 
 	seats *seats
 	gaps  prometheus.Counter
@@ -83,6 +85,7 @@ func NewHub(cfg Config, feed Feed, log Log, out *slog.Logger, reg prometheus.Reg
 		doubt:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 		changed: make(chan struct{}),
+		turned:  make(chan struct{}),
 		seats:   newSeats(cfg.MaxWatchers, metrics),
 		gaps: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "todo_watch_gaps_total",
@@ -123,11 +126,12 @@ func (h *Hub) subscribe(ctx context.Context) {
 }
 
 // hear takes an announcement from the feed. Only the very next one can be
-// trusted to leave no gap.
+// trusted to leave no gap. One without a log, as older replicas make them, is a hint.
 func (h *Hub) hear(a task.Announcement) {
 	h.mu.Lock()
-	next := h.known && a.Seq == h.ring.tip+1
-	doubtful := !h.known || a.Seq > h.ring.tip+1
+	ours := h.known && a.Log == h.name
+	next := ours && a.Seq == h.ring.tip+1
+	doubtful := !h.known || a.Log == "" || ours && a.Seq > h.ring.tip+1
 	if next {
 		h.grow(a)
 	}
@@ -168,17 +172,17 @@ func (h *Hub) follow(ctx context.Context) {
 func (h *Hub) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	h.mu.RLock()
-	known := h.known
-	h.mu.RUnlock()
-	if !known {
-		if err := h.begin(ctx); err != nil {
+	known, name, tip := h.place()
+	log, err := h.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if !known || log.Name != name || log.Head < tip {
+		if err := h.begin(ctx, log); err != nil {
 			return err
 		}
+		_, _, tip = h.place()
 	}
-	h.mu.RLock()
-	tip := h.ring.tip
-	h.mu.RUnlock()
 	for {
 		missed, err := h.log.After(ctx, tip, readAtOnce)
 		if err != nil {
@@ -197,21 +201,26 @@ func (h *Hub) catchUp(ctx context.Context) error {
 	}
 }
 
+// place returns how far the ring reaches, and in which log.
+func (h *Hub) place() (known bool, name string, tip int64) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.known, h.name, h.ring.tip
+}
+
 // begin fills the ring from the log: those who resume after a rolling restart are
-// behind by what happened meanwhile, and would each read it by themselves.
-func (h *Hub) begin(ctx context.Context) error {
-	purged, head, err := h.log.Bounds(ctx)
-	if err != nil {
-		return err
-	}
-	newest := ring{tip: max(purged, head-ringSize)}
-	for newest.tip < head {
+// behind by what happened meanwhile, and would each read it by themselves. Whoever
+// watches what is no longer there, because the database was made anew or restored, is
+// sent away.
+func (h *Hub) begin(ctx context.Context, log task.Log) error {
+	newest := ring{tip: max(log.PurgedThrough, log.Head-ringSize)}
+	for newest.tip < log.Head {
 		next, err := h.log.After(ctx, newest.tip, readAtOnce)
 		if err != nil {
 			return err
 		}
 		if len(next) == 0 { // all was purged since
-			newest = ring{tip: head}
+			newest = ring{tip: log.Head}
 		}
 		for _, a := range next {
 			newest.add(a)
@@ -219,9 +228,21 @@ func (h *Hub) begin(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.known, h.ring = true, newest
+	if h.known {
+		h.out.WarnContext(ctx, "the log is another one, or has lost its end: watchers have to begin anew", "head", log.Head, "was", h.ring.tip)
+		close(h.turned)
+		h.turned = make(chan struct{})
+	}
+	h.known, h.name, h.ring = true, log.Name, newest
 	h.wake() // those who resumed before this
 	return nil
+}
+
+// untilTurned returns what is closed when the log is no longer what it is now.
+func (h *Hub) untilTurned() <-chan struct{} {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.turned
 }
 
 // grow adds to the ring and wakes the watchers. The caller holds mu.

@@ -39,9 +39,16 @@ func TestEveryWatcherGetsEveryChangeInOrderWhateverTheFeedDoes(t *testing.T) {
 				f.send(all[i-1])
 			}
 		},
+		"of a replica that names no log": func(f *lossyFeed, all []task.Announcement, i int) {
+			f.send(task.Announcement{Seq: all[i].Seq, Event: all[i].Event})
+		},
+		"of two systems": func(f *lossyFeed, all []task.Announcement, i int) {
+			f.send(task.Announcement{Log: "theirs", Seq: all[i].Seq, Event: task.Event{ID: "foreign", Type: task.Updated}})
+			f.send(all[i])
+		},
 		"announcing what never was": func(f *lossyFeed, all []task.Announcement, i int) {
-			f.send(task.Announcement{Seq: int64(len(all)) + 1_000_000})
-			f.send(task.Announcement{Seq: -1})
+			f.send(task.Announcement{Log: "ours", Seq: int64(len(all)) + 1_000_000})
+			f.send(task.Announcement{Log: "ours", Seq: -1})
 			f.send(all[i])
 		},
 		"cut again and again": func(f *lossyFeed, all []task.Announcement, i int) {
@@ -99,11 +106,71 @@ func TestAFaithfulFeedSparesTheLog(t *testing.T) {
 	})
 }
 
+func TestWhatAnotherSystemAnnouncesIsNothing(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.change(3)
+		w := s.watch("", nil)
+		s.log.set(func(l *memoryLog) { l.reads = 0 })
+		for seq := range int64(10) {
+			s.feed.send(task.Announcement{Log: "theirs", Seq: seq, Event: task.Event{ID: "foreign", Type: task.Updated}})
+		}
+		synctest.Wait()
+		s.change(1)
+		synctest.Wait()
+		s.expect(w, 4, 4)
+		if s.log.reads != 0 {
+			t.Errorf("the log was read %d times", s.log.reads)
+		}
+	})
+}
+
+// A standby that takes over may lack the last commits, and then gives their places to
+// others; a database that was made anew begins with the first place.
+func TestWhoWatchesALogThatIsNoLongerThereBeginsAnew(t *testing.T) {
+	for name, now := range map[string]struct {
+		log  string
+		head int
+	}{
+		"it lost its end":        {"ours", 5},
+		"another one is shorter": {"new", 0},
+		"another one is longer":  {"new", 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(s *stage) {
+				s.change(10)
+				idle, behind := s.watch("", nil), s.watch("3", func() error {
+					<-time.After(time.Second)
+					return nil
+				})
+				s.log.set(func(l *memoryLog) { l.name, l.all = now.log, nil })
+				for range now.head {
+					s.log.append()
+				}
+				later(10 * time.Second)
+				for _, w := range []*watcher{idle, behind} {
+					select {
+					case err := <-w.ended:
+						if fault.Of(err).Kind != fault.Gone {
+							t.Errorf("the watch ended with %v", err)
+						}
+					default:
+						t.Error("the watch goes on")
+					}
+				}
+				w := s.watch("", nil)
+				s.change(3)
+				synctest.Wait()
+				s.expect(w, int64(now.head)+1, int64(now.head)+3)
+			})
+		})
+	}
+}
+
 func TestManyWhoResumeAfterAStartReadTheLogTogether(t *testing.T) {
 	for name, behind := range map[string]int64{"by little": 100, "by all that the ring holds": 1024} {
 		t.Run(name, func(t *testing.T) {
 			const head = 3000
-			log := &memoryLog{}
+			log := &memoryLog{name: "ours"}
 			for range head {
 				log.append()
 			}
@@ -138,7 +205,7 @@ func TestAHubThatStartsWhileItsLogIsPurgedServesWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, purged := range map[string]int64{"some": 90, "all": 100} {
 		t.Run(name, func(t *testing.T) {
-			log := &memoryLog{overtaken: purged}
+			log := &memoryLog{name: "ours", overtaken: purged}
 			for range 100 {
 				log.append()
 			}
@@ -269,7 +336,7 @@ func TestWatchersOutliveAnOutageOfTheLog(t *testing.T) {
 func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{t: t, log: &memoryLog{away: true}, feed: &lossyFeed{}}
+		s := &stage{t: t, log: &memoryLog{name: "ours", away: true}, feed: &lossyFeed{}}
 		s.hub = watch.NewHub(watch.Config{MaxWatchers: 1}, s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup

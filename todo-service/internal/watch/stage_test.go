@@ -33,6 +33,7 @@ var errAway = errors.New("away")
 // memoryLog is the record: announcement n stands at index n-1.
 type memoryLog struct {
 	mu     sync.Mutex
+	name   string
 	all    []task.Announcement
 	purged int64
 	away   bool
@@ -46,7 +47,7 @@ func (l *memoryLog) append() task.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seq := int64(len(l.all) + 1)
-	a := task.Announcement{Seq: seq, Event: task.Event{ID: "event " + strconv.FormatInt(seq, 10), Type: task.Updated}}
+	a := task.Announcement{Log: l.name, Seq: seq, Event: task.Event{ID: "event " + strconv.FormatInt(seq, 10), Type: task.Updated}}
 	l.all = append(l.all, a)
 	return a
 }
@@ -67,15 +68,15 @@ func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Annou
 	return next, nil
 }
 
-func (l *memoryLog) Bounds(context.Context) (purged, head int64, err error) {
+func (l *memoryLog) Bounds(context.Context) (task.Log, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.away {
-		return 0, 0, errAway
+		return task.Log{}, errAway
 	}
 	told := l.purged
 	l.purged = max(told, l.overtaken)
-	return told, int64(len(l.all)), nil
+	return task.Log{Name: l.name, PurgedThrough: told, Head: int64(len(l.all))}, nil
 }
 
 func (l *memoryLog) set(change func(*memoryLog)) {
@@ -156,7 +157,7 @@ type stage struct {
 
 func onStage(t *testing.T, act func(*stage)) {
 	t.Helper()
-	onStageWith(t, &memoryLog{}, act)
+	onStageWith(t, &memoryLog{name: "ours"}, act)
 }
 
 // onStageWith is onStage where something was in the log before the hub began.

@@ -33,11 +33,13 @@ const (
 //   - ctx's, when ctx ends,
 //   - fault.Unavailable, when the hub stops: resume with the last token,
 //   - the log's, when it can not be read: resume too,
-//   - fault.Gone, when the watcher was so slow that the log was purged first.
+//   - fault.Gone, when the watcher was so slow that the log was purged first, or when
+//     the database was made anew, or restored to what it was some time ago.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	if !h.seats.take() {
 		return nil, full()
 	}
+	turned := h.untilTurned()
 	position, err := h.start(ctx, token)
 	if err != nil {
 		h.seats.leave()
@@ -49,7 +51,7 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 			return
 		}
 		for {
-			next, err := h.next(ctx, position)
+			next, err := h.next(ctx, turned, position)
 			if err != nil {
 				yield(task.Announcement{}, err)
 				return
@@ -70,9 +72,14 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 
 // next returns what follows position, and waits until there is something; a
 // bookmark when there is nothing for a while.
-func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, error) {
+func (h *Hub) next(ctx context.Context, turned <-chan struct{}, position int64) ([]task.Announcement, error) {
 	for {
 		next, behind, more := h.after(position, takeAtOnce)
+		select {
+		case <-turned: // and what came of the ring may be of another log
+			return nil, gone(strconv.FormatInt(position, 10))
+		default:
+		}
 		if behind {
 			return h.read(ctx, position)
 		}
@@ -81,6 +88,7 @@ func (h *Hub) next(ctx context.Context, position int64) ([]task.Announcement, er
 		}
 		select {
 		case <-more:
+		case <-turned:
 		case <-time.After(bookmarkEvery):
 			return []task.Announcement{{Seq: position}}, nil
 		case <-ctx.Done():
@@ -105,13 +113,13 @@ func (h *Hub) start(ctx context.Context, token string) (int64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logTimeout) // a stream has no deadline
 	defer cancel()
-	purged, head, err := h.log.Bounds(ctx)
+	log, err := h.log.Bounds(ctx)
 	switch {
 	case err != nil:
 		return 0, err
 	case token == "":
-		return head, nil
-	case position < purged || position > head:
+		return log.Head, nil
+	case position < log.PurgedThrough || position > log.Head:
 		return 0, gone(token)
 	}
 	return position, nil
