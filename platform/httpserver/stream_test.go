@@ -20,6 +20,11 @@ func streaming(t *testing.T, answer http.HandlerFunc) (addr string, o *observed,
 	t.Helper()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 20*time.Millisecond, 20*time.Millisecond
+	return streamingWithin(t, cfg, answer)
+}
+
+func streamingWithin(t *testing.T, cfg httpserver.Config, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+	t.Helper()
 	o = observe()
 	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", answer)), cfg, o.telemetry()))
 	return srv.Addr(), o, func() {
@@ -91,7 +96,7 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
 	t.Parallel()
 	sizes := make(chan int, 2)
-	addr, _, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, _, stop := streamingWithin(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "refused" {
 			httpserver.NewStream(w, r, time.Minute).Close(nil)
 			w.WriteHeader(http.StatusGone)

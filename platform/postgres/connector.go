@@ -37,7 +37,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	inner.Dialer(l)
 	conn, err := inner.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, l.cause(err)
 	}
 	full, ok := conn.(pqConn)
 	if !ok {
@@ -104,6 +104,20 @@ func (l *link) expire() {
 	_ = l.socket.SetReadDeadline(time.Now().Add(cancelGrace))
 }
 
+// cause is why the handshake failed with err. lib/pq wraps a failed write in an error
+// that does not tell what it wraps.
+func (l *link) cause(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.socket == nil {
+		return err
+	}
+	if failed := l.socket.failed.Load(); failed != nil {
+		return *failed
+	}
+	return err
+}
+
 // quiet says that nothing has come from the server since its last answer, not
 // even the end of the stream. A connection that hears something unasked is about
 // to end, or can be had anew.
@@ -168,11 +182,16 @@ func (cancelConn) SetDeadline(time.Time) error { return nil }
 type socket struct {
 	net.Conn
 	expiring atomic.Bool
+	failed   atomic.Pointer[error] // what the last failed write failed with
 }
 
 func (s *socket) Write(p []byte) (int, error) {
 	if s.expiring.CompareAndSwap(true, false) {
 		_ = s.SetReadDeadline(time.Time{})
 	}
-	return s.Conn.Write(p)
+	n, err := s.Conn.Write(p)
+	if err != nil {
+		s.failed.Store(&err)
+	}
+	return n, err
 }

@@ -157,6 +157,22 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 	}
 }
 
+// lib/pq does not tell that a deadline ended the handshake when it ended just before a
+// message was sent.
+func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
+	t.Parallel()
+	db := open(t, database(t).String())
+	db.SetMaxIdleConns(0)
+	for timeout := time.Duration(0); timeout < 4*time.Millisecond; timeout += 8 * time.Microsecond {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		err := db.PingContext(ctx)
+		cancel()
+		if err != nil && fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+			t.Fatalf("within %v: %v (%[2]T)", timeout, err)
+		}
+	}
+}
+
 func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())

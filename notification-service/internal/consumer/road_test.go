@@ -151,7 +151,7 @@ func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 		if len(dead) != 1 || string(dead[0].Value) != `{"type":` || string(dead[0].Key) != "task-1" {
 			w.Fatalf("dead letters: %v", dead)
 		}
-		if got := dead[0].Header("consumer-group"); got != "notifiers" {
+		if got := dead[0].Header("consumer-group"); got != w.Group("notifiers") {
 			w.Errorf("consumer-group is %q", got)
 		}
 	})

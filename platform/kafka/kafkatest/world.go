@@ -105,11 +105,15 @@ func (w World) Send(values ...string) {
 // Survey asks where the log ends; see kafka.Group.Ends.
 type Survey = func(context.Context) (map[int32]int64, error)
 
+// Group is the whole name of a group: on a Kafka that other tests use too, those of one
+// group would take the partitions from each other, whatever their topics.
+func (w World) Group(name string) string { return w.Topic + "-" + name }
+
 // Run makes a member of the group, of the handler that build returns, until the
 // returned function is called or the test ends.
 func (w World) Run(group string, build func(Survey) kafka.Handler) (stop func()) {
 	w.Helper()
-	return w.run(group, w.Topic, build)
+	return w.run(w.Group(group), w.Topic, build)
 }
 
 func (w World) run(group, topic string, build func(Survey) kafka.Handler) (stop func()) {

@@ -27,7 +27,7 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 	err = redis.WithLock(w.Context(), w.Redis, live.RebuildLock(), func(ctx context.Context, token string) error {
 		shadow := live.NewShadow(token)
 		counter := stats.NewService(shadow.Store(), nil, w.Kafka.Partitions, now)
-		sources := consumer.Sources{Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: group}
+		sources := consumer.Sources{Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: w.Group(group)}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
 	})

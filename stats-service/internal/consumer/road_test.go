@@ -130,7 +130,7 @@ func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
 		if len(dead) != 2 || string(dead[0].Value) != `{"type":` || string(dead[1].Value) != `[]` {
 			w.Fatalf("dead letters: %v", dead)
 		}
-		if got := dead[0].Header("consumer-group"); got != "counters" {
+		if got := dead[0].Header("consumer-group"); got != w.Group("counters") {
 			w.Errorf("consumer-group is %q", got)
 		}
 
