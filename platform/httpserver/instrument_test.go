@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -136,6 +137,28 @@ func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
 	}), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
 	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=499") {
 		t.Error(got)
+	}
+}
+
+func TestAClientThatStopsSendingIsToldThatThisGivesItsRequestUp(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	srv, _, _ := start(t, cfg, httpserver.Instrument(muxWith("/", func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		httpserver.WriteProblem(w, r, fault.New(fault.Unavailable, "the database is away").Because(r.Context().Err()))
+	}), cfg, observe().telemetry()))
+	conn, err := net.Dial("tcp", srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), "on the client's side") {
+		t.Errorf("got %s, %v", answer, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,11 +50,19 @@ func Refuse(status int, format string, args ...any) error {
 	return &refusal{status, fmt.Sprintf(format, args...)}
 }
 
+// halfClosed is what a client is told that has closed the side on which it sends, which
+// net/http takes for its leaving: what then failed did so because of that.
+var halfClosed = fault.New(fault.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
+
 // WriteProblem answers with the problem document of err: a Refuse error, or
 // what fault.Of makes of it, with Retry-After when trying again may help.
 // Causes are never shown; Instrument logs them.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
-	exchangeOf(r.Context()).err = err
+	seen := exchangeOf(r.Context())
+	seen.err = err
+	if fault.Of(err).Kind == fault.Unavailable && errors.Is(seen.client.Err(), context.Canceled) {
+		err = halfClosed
+	}
 	p := problem{Type: "about:blank", RequestID: logging.RequestID(r.Context())}
 	var refused *refusal
 	if errors.As(err, &refused) {
