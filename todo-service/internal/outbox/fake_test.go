@@ -212,7 +212,7 @@ func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func
 	return len(batch), nil
 }
 
-func (l *fakeLog) Number(ctx context.Context, limit int) error {
+func (l *fakeLog) Number(_ context.Context, limit int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limit > 0 {
