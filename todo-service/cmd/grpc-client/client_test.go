@@ -235,6 +235,16 @@ func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
 	}
 }
 
+func TestAWatchOfWhatIsGoneDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.watcher.log, s.watcher.err = announcements(), fault.New(fault.Gone, "the events are gone")
+	got := runClient(t.Context(), "watch", "--addr", s.addr)
+	if got.Code != 1 || !strings.HasSuffix(got.Stderr, "the events are gone; watch without --from, then grpc-client list\n") {
+		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	}
+}
+
 func TestAWatchThatHeardNothingKnowsItsPlaceToo(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

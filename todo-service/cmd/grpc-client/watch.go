@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
 )
@@ -44,7 +46,7 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
-	case received == token:
+	case received == token, status.Code(err) == codes.OutOfRange:
 		return c.explain("watch the tasks", err)
 	}
 	return fmt.Errorf("%w, then go on with --from %s", c.explain("watch on", err), received)

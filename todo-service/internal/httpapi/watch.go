@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -66,7 +67,11 @@ func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcemen
 			return nil // the client has left
 		}
 		if err != nil {
-			_, _ = stream.Write(farewell(place, fault.Of(err).Message)) // it ends in any case
+			reason := fault.Of(err)
+			if reason.Kind == fault.Gone {
+				place = nowhere
+			}
+			_, _ = stream.Write(farewell(place, reason.Message)) // it ends in any case
 			return err
 		}
 		event := bookmark(change.Seq)
@@ -94,6 +99,10 @@ func encodeChange(a task.Announcement) ([]byte, error) {
 	}
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", a.Seq, a.Event.Type, data), nil
 }
+
+// nowhere is a place that no log has: who comes back with it is answered 410, although
+// what is now at the place where he was may look like what he has yet to see.
+const nowhere = math.MaxInt64
 
 // farewell tells a client to come back, and where to resume. Clients come back
 // spread over two seconds, so that a server's watchers do not all at once.

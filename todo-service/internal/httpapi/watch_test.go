@@ -171,6 +171,18 @@ func TestAWatchThatFailsShowsNothingInternal(t *testing.T) {
 	}
 }
 
+// Its place may since be another event's: a client that comes back by itself is not to
+// be let in there.
+func TestAWatchOfWhatIsGoneNamesNoPlaceToComeBackTo(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, fault.New(fault.Gone, "gone")
+	response := s.do("GET", "/events", "")
+	if !strings.HasSuffix(response.Body, "\nid: 9223372036854775807\n\n") {
+		t.Errorf("got %q", response.Body)
+	}
+}
+
 func TestTheStreamsHeaderCanBeAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newService()

@@ -55,7 +55,6 @@ type Config struct {
 
 const (
 	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
-	numbered   = 10_000           // entries that get a place at once without being sent
 	slowPoll   = time.Second      // finds what another process committed and did not live to announce
 	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
 	logTime    = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
@@ -126,7 +125,7 @@ func (r *Relay) number(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_ = r.cfg.Log.Number(ctx, numbered) // the lanes say so
+		_ = r.cfg.Log.Number(ctx, batchLimit) // the lanes say so
 	}
 }
 

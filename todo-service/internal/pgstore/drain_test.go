@@ -129,9 +129,11 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 func TestWhatARelayHasToHearHoldsNoRow(t *testing.T) {
 	t.Parallel()
 	s, p, _ := warm(t)
+	db := p.direct(t)
+	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) }) // each statement on the connection that knows it
 	drain(t, s, "kafka", 10)
 	must(s.Create(t.Context(), creation("one"), task.Key{}))
-	db, moved := p.direct(t), 5 // by its round trips: number, begin, lock, take, move
+	const moved = 5 // by its round trips: begin, lock, number, take, move
 	p.spoil(answer, moved, func(*net.TCPConn) bool {
 		if _, err := db.Exec(`SELECT FROM stream FOR UPDATE NOWAIT`); err != nil {
 			t.Errorf("the row of the stream: %v", err)
@@ -244,6 +246,8 @@ func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
 func TestAPassTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
 	t.Parallel()
 	s, p, _ := warm(t)
+	db := p.direct(t)
+	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) }) // each statement on the connection that knows it
 	drain(t, s, "kafka", 10)
 	must(s.Create(t.Context(), creation("one"), task.Key{}))
 	trips := p.answers.Load()
@@ -264,17 +268,20 @@ func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
 	db.SetMaxOpenConns(pgstore.RelayConns)
 	s := pgstore.New(db)
 	must(s.Create(t.Context(), creation("one"), task.Key{}))
-	pgstore.NumberAfter(s, sync.OnceFunc(func() {
-		testenv.Await(t, "both have their turns", func() bool {
-			var held int
-			err := watching.Get(&held, `SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
-				WHERE datname = current_database() AND locktype = 'advisory' AND granted`)
-			return err == nil && held == 2
-		})
-	}))
+	pgstore.NumberAfter(s, sync.OnceFunc(func() { awaitTurns(t, watching, 2) }))
 	var passes sync.WaitGroup
 	for _, cursor := range []string{"kafka", "live"} {
 		passes.Go(func() { wantTitles(t, cursor, drain(t, s, cursor, 10), "one") })
 	}
 	passes.Wait()
+}
+
+// awaitTurns waits until so many passes have their turns.
+func awaitTurns(t *testing.T, db *sqlx.DB, n int) {
+	testenv.Await(t, "the passes have their turns", func() bool {
+		var held int
+		err := db.Get(&held, `SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+			WHERE datname = current_database() AND locktype = 'advisory' AND granted`)
+		return err == nil && held == n
+	})
 }
