@@ -128,11 +128,7 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 // nobody who numbers.
 func TestWhatARelayHasToHearHoldsNoRow(t *testing.T) {
 	t.Parallel()
-	s, p, _ := warm(t)
-	db := p.direct(t)
-	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) }) // each statement on the connection that knows it
-	drain(t, s, "kafka", 10)
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	s, p, db := beforeAPass(t)
 	const moved = 5 // by its round trips: begin, lock, number, take, move
 	p.spoil(answer, moved, func(*net.TCPConn) bool {
 		if _, err := db.Exec(`SELECT FROM stream FOR UPDATE NOWAIT`); err != nil {
@@ -245,11 +241,7 @@ func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
 
 func TestAPassTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
 	t.Parallel()
-	s, p, _ := warm(t)
-	db := p.direct(t)
-	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) }) // each statement on the connection that knows it
-	drain(t, s, "kafka", 10)
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	s, p, _ := beforeAPass(t)
 	trips := p.answers.Load()
 	wantTitles(t, "the pass", drain(t, s, "kafka", 10), "one")
 	// To number, begin, lock, take, move, commit.
@@ -274,6 +266,19 @@ func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
 		passes.Go(func() { wantTitles(t, cursor, drain(t, s, cursor, 10), "one") })
 	}
 	passes.Wait()
+}
+
+// beforeAPass returns a store behind a proxy, and a way past that. The next pass has one
+// event, and its statements are prepared: it begins, locks, numbers, takes, moves and
+// commits, in this order, so that each gets the connection that knows it.
+func beforeAPass(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
+	t.Helper()
+	s, p, _ := warm(t)
+	db := p.direct(t)
+	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) })
+	drain(t, s, "kafka", 10)
+	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	return s, p, db
 }
 
 // awaitTurns waits until so many passes have their turns.

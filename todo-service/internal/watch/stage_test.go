@@ -190,6 +190,18 @@ func (s *stage) change(n int) {
 	}
 }
 
+// sparingTheLog wants no announcement to be read from the log while act runs.
+func (s *stage) sparingTheLog(act func()) {
+	s.t.Helper()
+	s.log.set(func(l *memoryLog) { l.reads = 0 })
+	act()
+	s.log.set(func(l *memoryLog) {
+		if l.reads != 0 {
+			s.t.Errorf("the log was read %d times", l.reads)
+		}
+	})
+}
+
 // watcher records what one watch delivers.
 type watcher struct {
 	mu     sync.Mutex
