@@ -34,7 +34,7 @@ type server struct {
 
 func serve(t *testing.T) *server {
 	s := &server{watcher: &watcher{}, limiter: &limiter{edge.Budget{Allowed: true}}}
-	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context) {})
+	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
 	s.tasks = tasks
 	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{

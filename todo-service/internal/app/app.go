@@ -78,9 +78,9 @@ func Run(ctx context.Context, cfg Config) error {
 		Logger:     log,
 		Metrics:    registry,
 	})
-	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context) {
+	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
-		_ = lists.Invalidate(ctx) // counted there; the live feed invalidates again
+		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})
 	hub := watch.NewHub(cfg.Watch, feed, store, log, registry)
 	peers := peer.New(cfg.TrustedProxies)
@@ -121,15 +121,19 @@ func width(cfg Config) gate.Config {
 }
 
 // live is what stands behind the log's live cursor: the cached list is dropped
-// before anybody hears of the change, which also heals an invalidation that a
-// crash or an outage kept from happening.
+// before anybody hears of the change, by the writer or else here. So an invalidation
+// that a crash or an outage kept from happening is made up for.
 type live struct {
 	lists *redisstore.ListCache
 	feed  *redisstore.Feed
 }
 
 func (l live) Send(ctx context.Context, batch []task.Announcement) error {
-	if err := l.lists.Invalidate(ctx); err != nil {
+	ids := make([]string, len(batch))
+	for i, a := range batch {
+		ids[i] = a.Event.ID
+	}
+	if err := l.lists.Heal(ctx, ids); err != nil {
 		return err
 	}
 	if err := l.feed.Publish(ctx, batch); err != nil {

@@ -35,7 +35,7 @@ func BenchmarkListCache(b *testing.B) {
 	shuttle := redisstore.NewShuttle(client)
 	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
 	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
-	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context) {})
+	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context, string) {})
 	for i := range 100 {
 		if _, err := tasks.Create(b.Context(), task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {
 			b.Fatal(err)
@@ -47,7 +47,7 @@ func BenchmarkListCache(b *testing.B) {
 	var miss, hit time.Duration
 	n := 0
 	for b.Loop() {
-		if err := lists.Invalidate(b.Context()); err != nil {
+		if err := lists.Invalidate(b.Context(), ""); err != nil {
 			b.Fatal(err)
 		}
 		miss += timeList(b, server.URL, "todo-service; fwd=miss")

@@ -37,7 +37,7 @@ func newService(t testing.TB) *service { return newServiceOver(t, memstore.New()
 
 func newServiceOver(t testing.TB, store task.Store) *service {
 	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: edge.Budget{Allowed: true}}}
-	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context) {})
+	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
 	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),

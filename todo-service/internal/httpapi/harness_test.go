@@ -180,7 +180,7 @@ func (c *listCache) Load(ctx context.Context, query func(context.Context) (edge.
 	return list, err
 }
 
-func (c *listCache) invalidate(context.Context) {
+func (c *listCache) invalidate(context.Context, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kept = nil

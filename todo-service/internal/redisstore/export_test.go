@@ -17,6 +17,13 @@ func (s *Shuttle) BePatient() { s.timeout = Patience }
 // Suspect makes subscriptions doubt a connection that is silent for so long.
 func (f *Feed) Suspect(after time.Duration) { f.quiet = after }
 
+// Committed returns how many events wait for an invalidation to leave.
+func (c *ListCache) Committed() int {
+	c.committed.mu.Lock()
+	defer c.committed.mu.Unlock()
+	return len(c.committed.ids)
+}
+
 // Waiting returns how many callers wait for the next trip.
 func (s *Shuttle) Waiting() (callers int) {
 	s.mu.Lock()

@@ -79,7 +79,7 @@ func (e *atEdge) request(ctx context.Context, writes bool) time.Duration {
 	}
 	e.limiter.Allow(ctx, addr)
 	if writes {
-		_ = e.cache.Invalidate(ctx)
+		_ = e.cache.Invalidate(ctx, "")
 	} else {
 		_, _ = e.cache.Load(ctx, e.list.query)
 	}
@@ -216,7 +216,7 @@ func TestAWriteToAFrozenRedisIsSeenByItsOwnProcess(t *testing.T) {
 	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), nil)
 	expectEventually(t, cache, &database{body: `["old"]`})
 	redis.signal(t, syscall.SIGSTOP)
-	if err := cache.Invalidate(t.Context()); err == nil {
+	if err := cache.Invalidate(t.Context(), ""); err == nil {
 		t.Error("a frozen Redis confirmed")
 	}
 	redis.signal(t, syscall.SIGCONT)

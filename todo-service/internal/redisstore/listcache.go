@@ -26,10 +26,12 @@ const listTTL = 300 // seconds
 // refuses fills.
 type ListCache struct {
 	shuttle *Shuttle
-	keys    []string        // list, beside, generation: the KEYS of every script
+	keys    []string        // list, beside, generation, confirmed events: the KEYS of every script
 	looking *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
 	turns   turns
 	outage  outage
+
+	committed committedEvents
 
 	// Invalidations that failed, and how many of those a later one made good.
 	// While they differ this process does not trust the cache.
@@ -51,7 +53,7 @@ func NewListCache(shuttle *Shuttle, prefix string, log *slog.Logger, reg prometh
 	key := prefix + "tasks:all"
 	return &ListCache{
 		shuttle:     shuttle,
-		keys:        []string{key, key + ":beside", key + ":generation"},
+		keys:        []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
 		looking:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookText, key, shuttle.database())),
 		outage:      outage{log: log, what: "lists are read from the database"},
 		hits:        counter("cache_hits_total", "Lists answered from Redis."),
@@ -109,12 +111,30 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (edge.
 	return list, err
 }
 
-// Invalidate makes every list read before now unusable. Call it after a commit
-// and before the writer is answered. An error means that Redis did not confirm:
-// other replicas may serve the old list until an Invalidate succeeds; this one
-// reads the database until then.
-func (c *ListCache) Invalidate(ctx context.Context) error {
-	if err := c.replaceGeneration(ctx); err != nil {
+// Invalidate makes every list read before now unusable, and notes in Redis that
+// this was done for the event, which is committed; "" for none. Call it before the
+// writer is answered. An error means that Redis did not confirm: other replicas may
+// serve the old list until an Invalidate or a Heal succeeds; this one reads the
+// database until it has invalidated.
+func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
+	if eventID != "" {
+		c.committed.add(eventID)
+	}
+	return c.invalidate(ctx, forgetting{c})
+}
+
+// Heal invalidates, unless the invalidations of all these events were confirmed: by
+// any replica, in the state that this Redis has now. The errors are those of Invalidate.
+func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
+	h := &healing{cache: c, events: make([]any, len(eventIDs))}
+	for i, id := range eventIDs {
+		h.events[i] = id
+	}
+	return c.invalidate(ctx, h)
+}
+
+func (c *ListCache) invalidate(ctx context.Context, e errand) error {
+	if err := c.replaceGeneration(ctx, e); err != nil {
 		c.owed.Add(1)
 		c.unconfirmed.Inc()
 		return fmt.Errorf("invalidate the list cache: %w", err)
@@ -122,12 +142,17 @@ func (c *ListCache) Invalidate(ctx context.Context) error {
 	return nil
 }
 
-func (c *ListCache) replaceGeneration(ctx context.Context) error {
+// replaceGeneration runs an errand that may find that there is nothing to invalidate.
+func (c *ListCache) replaceGeneration(ctx context.Context, e errand) error {
 	owed := c.owed.Load()
-	if _, err := c.shuttle.carry(ctx, forgetting{c}); err != nil {
+	replaced, err := c.shuttle.carry(ctx, e)
+	if err != nil {
 		return c.failed(ctx, err)
 	}
 	c.outage.worked(ctx)
+	if !replaced.(bool) {
+		return nil
+	}
 	for repaid := c.repaid.Load(); repaid < owed; repaid = c.repaid.Load() {
 		if c.repaid.CompareAndSwap(repaid, owed) {
 			break
@@ -148,7 +173,7 @@ func (c *ListCache) firstLook(ctx context.Context) (entry, error) {
 // makes good what earlier invalidations owe.
 func (c *ListCache) look(ctx context.Context) (entry, error) {
 	if c.repaid.Load() < c.owed.Load() {
-		if err := c.replaceGeneration(ctx); err != nil {
+		if err := c.replaceGeneration(ctx, forgetting{c}); err != nil {
 			return entry{}, err
 		}
 	}

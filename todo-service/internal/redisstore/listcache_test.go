@@ -50,7 +50,7 @@ func openCache(t *testing.T) (*server, *redisstore.ListCache) {
 func introduce(t *testing.T, cache *redisstore.ListCache) {
 	t.Helper()
 	load(t, cache, &database{})
-	if err := cache.Invalidate(t.Context()); err != nil {
+	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,7 +101,7 @@ func TestAnInvalidatedListIsReadAgain(t *testing.T) {
 	d := &database{body: `[1]`}
 	expectLoad(t, cache, d, false)
 	d.body = `[2]`
-	if err := cache.Invalidate(t.Context()); err != nil {
+	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if left := s.Keys(t.Context(), s.prefix+list+"*").Val(); len(left) != 1 {
@@ -114,11 +114,11 @@ func TestAnInvalidatedListIsReadAgain(t *testing.T) {
 func TestAListThatAWriteOvertookIsNotStored(t *testing.T) {
 	t.Parallel()
 	overtake := map[string]func(s *server, cache *redisstore.ListCache){
-		"a write":           func(_ *server, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background()) },
+		"a write":           func(_ *server, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background(), "") },
 		"a lost generation": func(s *server, _ *redisstore.ListCache) { s.Del(context.Background(), s.prefix+list+":generation") },
 		"a write after a lost one": func(s *server, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
-			_ = cache.Invalidate(context.Background())
+			_ = cache.Invalidate(context.Background(), "")
 		},
 		"another reader after that": func(s *server, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
@@ -207,7 +207,7 @@ func TestAReaderAfterAWriteDoesNotShareTheQueryThatBeganBefore(t *testing.T) {
 	var early sync.WaitGroup
 	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
 	<-began
-	if err := cache.Invalidate(t.Context()); err != nil {
+	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	expectLoad(t, cache, &database{body: `["new"]`}, false)
@@ -321,7 +321,7 @@ func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("%d reads took %v", reads, took)
 			}
-			if err := cache.Invalidate(t.Context()); err == nil {
+			if err := cache.Invalidate(t.Context(), ""); err == nil {
 				t.Error("an invalidation was confirmed by nobody")
 			}
 			for counter, want := range map[string]int{
@@ -401,7 +401,7 @@ func TestAListWhoseInvalidationFailedIsNotServedByThisReplica(t *testing.T) {
 	s, cache := openCache(t)
 	expectLoad(t, cache, &database{body: `["old"]`}, false)
 	s.wire.cut.Store(true)
-	if err := cache.Invalidate(t.Context()); !errors.Is(err, errCut) {
+	if err := cache.Invalidate(t.Context(), ""); !errors.Is(err, errCut) {
 		t.Errorf("Invalidate returned %v", err)
 	}
 	d := &database{body: `["new"]`}
@@ -442,7 +442,7 @@ func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
 	}
 	for range 3 {
 		flush()
-		if err := cache.Invalidate(t.Context()); err != nil {
+		if err := cache.Invalidate(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
 		flush()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -43,7 +44,7 @@ func (l looking) pack(int) cargo {
 	}
 	return cargo{
 		script: l.cache.looking,
-		first:  invalidateScript,
+		first:  &cargo{script: invalidateScript, keys: l.cache.keys, args: []any{rand.Text()}},
 		keys:   l.cache.keys,
 		args:   []any{rand.Text(), kept.beside, len(kept.list.Body)},
 		unpack: func(reply *goredis.Cmd) (any, error) { return l.unpack(reply, kept) },
@@ -92,16 +93,62 @@ func read(body, next string) (edge.CachedList, error) {
 	return list, nil
 }
 
-// forgetting is the errand of writers. It brings nothing.
+// forgetting is the errand of writers. It brings true: the list was invalidated.
 type forgetting struct{ cache *ListCache }
 
 func (f forgetting) pack(int) cargo {
 	return cargo{
 		script: invalidateScript,
 		keys:   f.cache.keys,
-		args:   []any{rand.Text()},
-		unpack: func(reply *goredis.Cmd) (any, error) { return nil, reply.Err() },
+		args:   append([]any{rand.Text()}, f.cache.committed.takeAll()...),
+		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
 	}
+}
+
+// healing is the errand of the live pass. It brings whether the list was
+// invalidated. As a pointer it is never equal to another.
+type healing struct {
+	cache  *ListCache
+	events []any // their ids
+}
+
+func (h *healing) pack(int) cargo {
+	return cargo{
+		script: healScript,
+		keys:   h.cache.keys,
+		args:   append([]any{rand.Text()}, h.events...),
+		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
+	}
+}
+
+// maxCommitted bounds the ids of one invalidation: more than there are writers at
+// once, as long as Redis answers.
+const maxCommitted = 1_000
+
+// committedEvents are the ids of events that are committed and whose invalidation
+// has not left for Redis yet.
+type committedEvents struct {
+	mu  sync.Mutex
+	ids []any
+}
+
+// add drops all ids when there are too many. The live pass then invalidates for them.
+func (c *committedEvents) add(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ids) == maxCommitted {
+		c.ids = nil
+	}
+	c.ids = append(c.ids, id)
+}
+
+// takeAll returns the ids once. Any invalidation that begins afterwards is one for them.
+func (c *committedEvents) takeAll() []any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := c.ids
+	c.ids = nil
+	return ids
 }
 
 // filling is the errand of a reader who has a list for others. It brings whether

@@ -28,7 +28,7 @@ type alone struct {
 // write is answered whether Redis confirmed or not.
 func (a *alone) write(ctx context.Context) {
 	version := a.stored.Add(1)
-	if a.cache.Invalidate(ctx) != nil {
+	if a.cache.Invalidate(ctx, "") != nil {
 		a.unconfirmed.Add(1)
 	}
 	for last := a.answered.Load(); last < version && !a.answered.CompareAndSwap(last, version); last = a.answered.Load() {

@@ -47,7 +47,7 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 			}
 			content = "new"
 			for _, cache := range caches {
-				if err := cache.Invalidate(t.Context()); err != nil {
+				if err := cache.Invalidate(t.Context(), ""); err != nil {
 					t.Fatal(err)
 				}
 			}

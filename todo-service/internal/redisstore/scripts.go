@@ -15,10 +15,13 @@ var (
 	fillText string
 	//go:embed lua/invalidate.lua
 	invalidateText string
+	//go:embed lua/heal.lua
+	healText string
 	//go:embed lua/allow.lua
 	allowText string
 
 	fillScript       = goredis.NewScript(fillText)
 	invalidateScript = goredis.NewScript(invalidateText)
+	healScript       = goredis.NewScript(healText)
 	allowScript      = goredis.NewScript(allowText)
 )

@@ -65,7 +65,7 @@ type errand interface {
 
 type cargo struct {
 	script *goredis.Script
-	first  *goredis.Script // runs before on a Redis that does not know the script, with the same keys and args; nil for none
+	first  *cargo // runs before on a Redis that does not know the script; nil for none
 	keys   []string
 	args   []any
 	unpack func(reply *goredis.Cmd) (any, error)
@@ -284,7 +284,7 @@ func (p *parcel) sendHash(ctx context.Context, pipe goredis.Pipeliner) {
 
 func (p *parcel) sendFirst(ctx context.Context, pipe goredis.Pipeliner) {
 	if p.cargo.first != nil {
-		p.reply = p.cargo.first.Eval(ctx, pipe, p.cargo.keys, p.cargo.args...)
+		p.reply = p.cargo.first.script.Eval(ctx, pipe, p.cargo.first.keys, p.cargo.first.args...)
 	}
 }
 

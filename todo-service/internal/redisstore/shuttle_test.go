@@ -71,7 +71,7 @@ func TestAReadThatBeganBeforeTheCallerAnswersNotHim(t *testing.T) {
 
 	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 	s.wire.after = nil
-	if err := writer.Invalidate(t.Context()); err != nil {
+	if err := writer.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	late := make(chan struct{})
@@ -113,10 +113,10 @@ func TestAPanicOnATripIsAnErrorForItsCallers(t *testing.T) {
 			panic("index out of range")
 		}
 	}
-	if err := cache.Invalidate(t.Context()); err == nil || !strings.Contains(err.Error(), "index out of range") {
+	if err := cache.Invalidate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("the writer was told %v, want the panic", err)
 	}
-	if err := cache.Invalidate(t.Context()); err != nil {
+	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Errorf("the next trip: %v", err)
 	}
 }

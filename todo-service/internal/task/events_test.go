@@ -76,7 +76,7 @@ func (purged) History(context.Context, int64, int64, int) ([]task.Event, error) 
 
 func TestAfterThePurgeATaskHasAnEmptyHistory(t *testing.T) {
 	t.Parallel()
-	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context) {})
+	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context, string) {})
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
 	must(t, err)
 	for _, after := range []int64{0, 1} {

@@ -63,7 +63,7 @@ type Store interface {
 type Service struct {
 	store     Store
 	now       func() time.Time
-	committed func(context.Context)
+	committed func(ctx context.Context, eventID string)
 
 	all, open, done total
 }
@@ -71,13 +71,14 @@ type Service struct {
 // afterCommit bounds what happens between a commit and its writer's answer.
 const afterCommit = time.Second
 
-// NewService returns the application over store. committed is called after each
-// committed change and before its writer is answered, and also before a writer
-// learns what the task is like already, or that there is none: who made that so
-// may have died before the call. Its context has a deadline of its own and outlives
-// the writer, whose change other readers must see even when it has gone away
-// meanwhile. What committed can not do must not fail the request.
-func NewService(store Store, now func() time.Time, committed func(context.Context)) *Service {
+// NewService returns the application over store. committed is called with the id of
+// the event after each committed change and before its writer is answered, and also
+// before a writer learns what the task is like already, or that there is none: who
+// made that so may have died before the call. The id is then "", or that of an event
+// that was not stored. Its context has a deadline of its own and outlives the writer,
+// whose change other readers must see even when it has gone away meanwhile. What
+// committed can not do must not fail the request.
+func NewService(store Store, now func() time.Time, committed func(ctx context.Context, eventID string)) *Service {
 	return &Service{store: store, now: now, committed: committed}
 }
 
@@ -96,14 +97,15 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	created, err := s.store.Create(ctx, Event{ID: newID(), Type: Created, Task: draft, At: draft.CreatedAt}, d.Key)
+	eventID := newID()
+	created, err := s.store.Create(ctx, Event{ID: eventID, Type: Created, Task: draft, At: draft.CreatedAt}, d.Key)
 	if err != nil {
 		return Task{}, err
 	}
 	if created.Title != draft.Title || created.Priority != draft.Priority {
 		return Task{}, keyTaken()
 	}
-	s.settle(ctx)
+	s.settle(ctx, eventID)
 	return created, nil
 }
 
@@ -169,8 +171,9 @@ func (s *Service) update(ctx context.Context, id int64, expected []int64, apply 
 	if err := checkID(id); err != nil {
 		return Task{}, err
 	}
-	eventID := newID()
+	eventID, announced := newID(), ""
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
+		announced = ""
 		if expected != nil && !slices.Contains(expected, t.Version) {
 			return nil, stale(*t, expected)
 		}
@@ -179,10 +182,14 @@ func (s *Service) update(ctx context.Context, id int64, expected []int64, apply 
 		if err != nil || kind == "" {
 			return nil, err
 		}
+		announced = eventID
 		return &Event{ID: eventID, Type: kind, Task: *t, At: now}, nil
 	})
+	if err != nil {
+		announced = ""
+	}
 	if telling(err) {
-		s.settle(ctx)
+		s.settle(ctx, announced)
 	}
 	return t, err
 }
@@ -197,10 +204,10 @@ func telling(err error) bool {
 	return kind == fault.NotFound || kind == fault.Stale
 }
 
-func (s *Service) settle(ctx context.Context) {
+func (s *Service) settle(ctx context.Context, eventID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommit)
 	defer cancel()
-	s.committed(ctx)
+	s.committed(ctx, eventID)
 }
 
 func (q Query) check() error {

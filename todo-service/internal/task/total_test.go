@@ -42,7 +42,7 @@ func (s *counted) Count(ctx context.Context, done *bool) (int64, error) {
 
 func countedService(takes time.Duration) (*task.Service, *counted) {
 	store := &counted{begun: time.Now(), takes: takes}
-	return task.NewService(store, time.Now, func(context.Context) {}), store
+	return task.NewService(store, time.Now, func(context.Context, string) {}), store
 }
 
 func TestATotalIsCountedOnceASecondAndLagsByNoMore(t *testing.T) {

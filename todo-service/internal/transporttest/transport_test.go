@@ -66,7 +66,7 @@ func at(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
 
 func application(store task.Store) *task.Service {
 	readings := 0
-	return task.NewService(store, func() time.Time { readings++; return at(readings) }, func(context.Context) {})
+	return task.NewService(store, func() time.Time { readings++; return at(readings) }, func(context.Context, string) {})
 }
 
 // transports starts a server and returns a client of it.

@@ -1,0 +1,216 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/redisstore"
+)
+
+func invalidate(t *testing.T, cache *redisstore.ListCache, eventID string) {
+	t.Helper()
+	if err := cache.Invalidate(t.Context(), eventID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func heal(t *testing.T, cache *redisstore.ListCache, eventIDs ...string) {
+	t.Helper()
+	if err := cache.Heal(t.Context(), eventIDs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheLivePassInvalidatesOnlyForEventsWithoutAConfirmation(t *testing.T) {
+	t.Parallel()
+	away := func(s *server, key string) { s.Del(context.Background(), s.prefix+key) }
+	for name, tt := range map[string]struct {
+		before func(t *testing.T, s *server, writer, other *redisstore.ListCache)
+		hit    bool // whether the list that was stored after the writes is still there
+	}{
+		"all confirmed": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "e2")
+		}, true},
+		"all confirmed, by several replicas": {func(t *testing.T, _ *server, writer, other *redisstore.ListCache) {
+			invalidate(t, other, "e2")
+			invalidate(t, writer, "e1")
+		}, true},
+		"one of them not": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "")
+		}, false},
+		"Redis refused one": {func(t *testing.T, s *server, writer, other *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			s.wire.cut.Store(true)
+			if err := writer.Invalidate(t.Context(), "e2"); err == nil {
+				t.Error("an invalidation was confirmed by nobody")
+			}
+			s.wire.cut.Store(false)
+		}, false},
+		"the confirmations were evicted": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "e2")
+			away(s, list+":confirmed")
+		}, false},
+		"the confirmations are of another type": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "e2")
+			away(s, list+":confirmed")
+			s.LPush(t.Context(), s.prefix+list+":confirmed", "e1", "e2")
+		}, false},
+		"they were of another type before": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+			s.HSet(t.Context(), s.prefix+list+":confirmed", "e1", "e2")
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "e2")
+		}, true},
+		"the events come again": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+			invalidate(t, writer, "e1")
+			invalidate(t, writer, "e2")
+			heal(t, writer, "e1", "e2")
+		}, false},
+		"a previous version confirmed them": {func(t *testing.T, s *server, _, _ *redisstore.ListCache) {
+			s.Del(t.Context(), s.prefix+list, s.prefix+list+":beside")
+			s.Set(t.Context(), s.prefix+list+":generation", "a text never used before", 0)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cache := openCache(t)
+			introduce(t, cache)
+			other := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
+			tt.before(t, s, cache, other)
+			d := &database{body: `["new"]`}
+			eventually(t, "the list is cached", func() bool { return load(t, other, d).Hit })
+			trips := s.wire.trips.Load()
+			heal(t, other, "e1", "e2")
+			if trips = s.wire.trips.Load() - trips; trips != 1 {
+				t.Errorf("it took %d round trips, want 1", trips)
+			}
+			expectLoad(t, other, d, tt.hit)
+			if left := s.Exists(t.Context(), s.prefix+list+":confirmed").Val(); left != 0 && name != "the confirmations are of another type" {
+				t.Errorf("there are still confirmations: %v", s.SMembers(t.Context(), s.prefix+list+":confirmed").Val())
+			}
+		})
+	}
+}
+
+// A process that does not know whether Redis confirmed goes on distrusting the cache,
+// whatever the live pass finds to be confirmed.
+func TestAPassWithNothingToHealMakesGoodNothing(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	introduce(t, cache)
+	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
+	invalidate(t, writer, "e1")
+	eventually(t, "the list is cached", func() bool { return load(t, writer, &database{body: `["old"]`}).Hit })
+	s.wire.cut.Store(true)
+	if err := cache.Invalidate(t.Context(), "e2"); err == nil {
+		t.Error("an invalidation was confirmed by nobody")
+	}
+	s.wire.cut.Store(false)
+	eventually(t, "the pass gets through", func() bool { return cache.Heal(t.Context(), []string{"e1"}) == nil })
+	expectLoad(t, cache, &database{body: `["new"]`}, false)
+}
+
+func TestManyEventsAreConfirmedAndHealedInOneStep(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	introduce(t, cache)
+	const events = 2_500 // more than one command of the script takes
+	_, release := holdTrips(s)
+	defer release()
+	var ids []string
+	for i := range events {
+		ids = append(ids, fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i))
+	}
+	done := make(chan error, events)
+	for _, id := range ids {
+		go func() { done <- cache.Invalidate(t.Context(), id) }()
+	}
+	release()
+	for range events {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Of writers that come all at once some may be left to the live pass.
+	confirmed := s.SCard(t.Context(), s.prefix+list+":confirmed").Val()
+	if confirmed == 0 || confirmed > events {
+		t.Errorf("%d of %d events are confirmed", confirmed, events)
+	}
+	heal(t, cache, ids...)
+	if left := s.SCard(t.Context(), s.prefix+list+":confirmed").Val(); left != 0 {
+		t.Errorf("%d confirmations are left", left)
+	}
+}
+
+func TestConfirmationsThatNobodyFetchesAreBounded(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	key, ctx := s.prefix+list+":confirmed", t.Context()
+	invalidate(t, cache, "e0")
+	if ttl := s.TTL(ctx, key).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
+		t.Errorf("they live for %v, want 300 s", ttl)
+	}
+	crowd := make([]any, 0, 10_000)
+	for i := range cap(crowd) {
+		crowd = append(crowd, i)
+	}
+	if err := s.SAdd(ctx, key, crowd...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	invalidate(t, cache, "e1")
+	if got := s.SMembers(ctx, key).Val(); len(got) != 1 || got[0] != "e1" {
+		t.Errorf("%d confirmations are kept, want the last alone", len(got))
+	}
+}
+
+// A writer that Redis does not answer leaves its event to the live pass, and the
+// events that wait meanwhile take no memory without bound.
+func TestEventsThatWaitForRedisAreBounded(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	introduce(t, cache)
+	s.wire.cut.Store(true)
+	for range 3_000 {
+		if err := cache.Invalidate(t.Context(), strings.Repeat("x", 36)); err == nil {
+			t.Fatal("an invalidation was confirmed by nobody")
+		}
+	}
+	if got := cache.Committed(); got > 1_000 {
+		t.Errorf("%d events wait", got)
+	}
+}
+
+// The snapshot has the list as it was before the write, and no confirmation of it.
+func TestARedisThatLostAConfirmedInvalidationIsHealed(t *testing.T) {
+	t.Parallel()
+	addr, dir := testenv.Addr(t), t.TempDir()
+	before := startRedisIn(t, dir, addr)
+	s := open(t, addr)
+	s.shuttle.BePatient()
+	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
+	introduce(t, cache)
+	invalidate(t, cache, "of before")
+	expectLoad(t, cache, &database{body: `["old"]`}, false)
+	if err := s.Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	invalidate(t, cache, "e1")
+	before.kill()
+	startRedisIn(t, dir, addr)
+	testenv.Await(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
+	if restored := s.Get(t.Context(), s.prefix+list).Val(); restored != `["old"]` {
+		t.Fatalf("Redis came back with %q, want what the snapshot had", restored)
+	}
+	// Until the breaker has noticed that Redis is back, nothing is healed, and the pass comes again.
+	testenv.Await(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"of before", "e1"}) == nil })
+	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
+		t.Error("the list of before the write is still there")
+	}
+}
