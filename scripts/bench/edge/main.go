@@ -27,7 +27,7 @@ func main() {
 	flag.DurationVar(&o.each, "each", 3*time.Second, "how long each is measured in a round")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the medians count")
 	flag.IntVar(&o.tasks, "tasks", 1_000_000, "tasks in the large database")
-	only := flag.String("only", "notify,hit,create,complete,get,size", "what is measured")
+	only := flag.String("only", "notify,hit,fresh,create,complete,get,size", "what is measured")
 	flag.Parse()
 	o.only = strings.Split(*only, ",")
 	fail(run(o))
@@ -63,7 +63,7 @@ func run(o options) error {
 		name    string
 		measure func(context.Context) error
 	}{
-		{"notify", b.notify}, {"hit", b.hit}, {"create", b.create}, {"complete", b.complete}, {"get", b.get}, {"size", b.size},
+		{"notify", b.notify}, {"hit", b.hit}, {"fresh", b.fresh}, {"create", b.create}, {"complete", b.complete}, {"get", b.get}, {"size", b.size},
 	} {
 		if !slices.Contains(o.only, part.name) {
 			continue
