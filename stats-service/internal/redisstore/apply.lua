@@ -13,15 +13,60 @@ local offsets, total, days, hold = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local partition, from, next, keep, lifetime = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local generation, twins, completions = ARGV[6], ARGV[7] == '1', tonumber(ARGV[8])
 
-local stored = redis.call('HGET', offsets, 'generation')
-if redis.call('HGET', offsets, partition) ~= from or not stored or redis.call('EXISTS', total) == 0 then
+local function is(key, kind)
+  return redis.call('TYPE', key).ok == kind
+end
+
+-- Text of at most 15 digits can be counted on.
+local function number(key)
+  local text = is(key, 'string') and redis.call('GET', key)
+  return text and #text <= 15 and text:match('^%d+$')
+end
+
+if not is(offsets, 'hash') then
   return -1
 end
+local stored = redis.call('HGET', offsets, 'generation')
+if redis.call('HGET', offsets, partition) ~= from or not stored then
+  return -1
+end
+if not number(total) or not (is(days, 'set') or is(days, 'none')) then
+  return -1
+end
+-- A rebuild sets it with a lifetime of some seconds.
 if redis.call('EXISTS', hold) == 1 then
-  return -2
+  if redis.call('PTTL', hold) > 0 then
+    return -2
+  end
+  redis.call('DEL', hold)
 end
 if stored ~= generation then
   return stored
+end
+
+-- What was overwritten by somebody else hides what is a duplicate, or what was
+-- counted. It is removed, and without its generation the count begins anew.
+-- Nothing was written before: a script that fails half way is not undone.
+local spoiled = {}
+for i = 1, (twins and 2 or 1) * completions do
+  local mark = KEYS[4 + i]
+  if not is(mark, 'none') and not (is(mark, 'string') and redis.call('GET', mark):match(':%d+:[%w%-]+$')) then
+    table.insert(spoiled, mark)
+  end
+end
+local counters = 4 + (twins and 2 or 1) * completions
+for i = counters + 1, #KEYS do
+  local day = ARGV[8 + 2 * completions + i - counters]
+  if redis.call('SISMEMBER', days, day) == 1 and not number(KEYS[i]) then
+    table.insert(spoiled, KEYS[i])
+  end
+end
+if #spoiled > 0 then
+  for _, key in ipairs(spoiled) do
+    redis.call('DEL', key)
+  end
+  redis.call('HDEL', offsets, 'generation')
+  return -1
 end
 
 -- A mark of this generation that was set from another place is a duplicate's.
@@ -54,7 +99,6 @@ for i = 1, completions do
 end
 
 local touched = {offsets, total, days}
-local counters = 4 + (twins and 2 or 1) * completions
 for day, n in pairs(byday) do
   local counter = KEYS[counters + day]
   if redis.call('SADD', days, ARGV[8 + 2 * completions + day]) == 1 then

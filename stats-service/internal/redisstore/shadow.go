@@ -47,7 +47,15 @@ func (s *Shadow) Store() *Store { return s.own }
 
 // Live returns where the live count stands, for each partition that it has begun.
 func (s *Shadow) Live(ctx context.Context) (map[int32]int64, error) {
-	return byPartition(s.live.client.HGetAll(ctx, s.live.offsets()))
+	fields, err := s.live.client.HGetAll(ctx, s.live.offsets()).Result()
+	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // of another type it was overwritten
+		return nil, fmt.Errorf("read where the live count stands: %w", err)
+	}
+	place := make([]string, 0, 2*len(fields))
+	for field, value := range fields {
+		place = append(place, field, value)
+	}
+	return offsetsOf(place), nil
 }
 
 // Hold is Live, and makes the live count stay there until the swap, for some
@@ -61,11 +69,7 @@ func (s *Shadow) Hold(ctx context.Context) (map[int32]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hold the live count: %w", err)
 	}
-	place := make(map[string]string, len(fields)/2)
-	for i := 0; i+1 < len(fields); i += 2 {
-		place[fields[i]] = fields[i+1]
-	}
-	return offsetsOf(place)
+	return offsetsOf(fields), nil
 }
 
 // Swap puts the shadow in the place of the live count, in one step. Nothing is

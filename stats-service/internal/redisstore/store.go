@@ -5,6 +5,7 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	_ "embed"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,6 +21,11 @@ import (
 // generation is the field beside the offsets that tells this count's marks from
 // those of an earlier one.
 const generation = "generation"
+
+//go:embed read.lua
+var readLua string
+
+var readScript = goredis.NewScript(readLua)
 
 // retryAfter is when a reader that met Redis away may try again.
 const retryAfter = time.Second
@@ -43,74 +49,64 @@ func New(client goredis.UniversalClient, prefix string) *Store {
 }
 
 // Read implements stats.Store. The figures are those of one moment. While Redis
-// can not be asked the error is fault.Unavailable.
+// can not be asked, and while what it holds was overwritten and is yet to be
+// counted anew, the error is fault.Unavailable.
 func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) {
-	var total *goredis.StringCmd
-	var rebuilding *goredis.IntCmd
-	var offsets, targets *goredis.MapStringStringCmd
-	byDay := make([]*goredis.StringCmd, len(days))
-	_, err := s.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
-		total = tx.Get(ctx, s.total())
-		for i, day := range days {
-			byDay[i] = tx.Get(ctx, s.day(day))
-		}
-		offsets = tx.HGetAll(ctx, s.offsets())
-		targets = tx.HGetAll(ctx, s.targets())
-		rebuilding = tx.Exists(ctx, s.RebuildLock())
-		return nil
-	})
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		refusal := fault.New(fault.Unavailable, "the statistics can not be read at present")
-		refusal.RetryAfter = retryAfter
-		return stats.Figures{}, refusal.Because(err)
+	keys := []string{s.total(), s.days(), s.offsets(), s.targets(), s.RebuildLock()}
+	args := make([]any, len(days))
+	for i, day := range days {
+		keys, args[i] = append(keys, s.day(day)), day
 	}
-	f := stats.Figures{Days: make([]int64, len(days)), Rebuilding: rebuilding.Val() == 1}
-	if f.Total, err = count(total); err != nil {
-		return stats.Figures{}, err
-	}
-	for i, day := range byDay {
-		if f.Days[i], err = count(day); err != nil {
-			return stats.Figures{}, err
-		}
-	}
-	if f.Offsets, err = byPartition(offsets); err != nil {
-		return stats.Figures{}, err
-	}
-	f.Targets, err = byPartition(targets)
-	return f, err
-}
-
-// count reads a counter; one that is not there stands at zero.
-func count(cmd *goredis.StringCmd) (int64, error) {
-	n, err := cmd.Int64()
-	if err != nil && !errors.Is(err, goredis.Nil) {
-		return 0, fmt.Errorf("read the counters: %w", err)
-	}
-	return n, nil
-}
-
-func byPartition(cmd *goredis.MapStringStringCmd) (map[int32]int64, error) {
-	fields, err := cmd.Result()
+	answer, err := readScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
-		return nil, fmt.Errorf("read the offsets: %w", err)
+		return stats.Figures{}, unreadable(err)
 	}
-	return offsetsOf(fields)
+	if len(answer) != 5 {
+		return stats.Figures{}, unreadable(errors.New("a counter was overwritten; it is about to be counted anew"))
+	}
+	var f stats.Figures
+	counts, ok1 := answer[0].([]any)
+	offsets, ok2 := answer[1].([]any)
+	targets, ok3 := answer[2].([]any)
+	lock, ok4 := answer[3].(int64)
+	total, ok5 := answer[4].(int64)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || len(counts) != len(days) {
+		return stats.Figures{}, fmt.Errorf("read the counters: strange answer %v", answer)
+	}
+	f.Total, f.Rebuilding = total, lock > 0
+	f.Days = make([]int64, len(days))
+	for i, n := range counts {
+		f.Days[i], _ = n.(int64)
+	}
+	f.Offsets, f.Targets = offsetsOf(texts(offsets)), offsetsOf(texts(targets))
+	return f, nil
 }
 
-// offsetsOf leaves out the generation.
-func offsetsOf(fields map[string]string) (map[int32]int64, error) {
-	offsets := make(map[int32]int64, len(fields))
-	for field, value := range fields {
-		if field == generation {
-			continue
-		}
-		partition, err := strconv.ParseInt(field, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("read the offsets: partition %q: %w", field, err)
-		}
-		if offsets[int32(partition)], err = strconv.ParseInt(value, 10, 64); err != nil {
-			return nil, fmt.Errorf("read the offsets: partition %s: %w", field, err)
+func unreadable(why error) error {
+	refusal := fault.New(fault.Unavailable, "the statistics can not be read at present")
+	refusal.RetryAfter = retryAfter
+	return refusal.Because(why)
+}
+
+// texts is a reply of texts in turn: a field and its value.
+func texts(reply []any) []string {
+	all := make([]string, len(reply))
+	for i, text := range reply {
+		all[i], _ = text.(string)
+	}
+	return all
+}
+
+// offsetsOf leaves out what is no partition, such as the generation, and what is
+// no offset: the partition has not begun.
+func offsetsOf(fields []string) map[int32]int64 {
+	offsets := make(map[int32]int64, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		partition, err := strconv.ParseInt(fields[i], 10, 32)
+		offset, err2 := strconv.ParseInt(fields[i+1], 10, 64)
+		if err == nil && err2 == nil && offset >= 0 {
+			offsets[int32(partition)] = offset
 		}
 	}
-	return offsets, nil
+	return offsets
 }

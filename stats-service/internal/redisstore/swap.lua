@@ -10,42 +10,63 @@ local offsets, targets, total, days = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local shadow = {offsets = KEYS[7], targets = KEYS[8], total = KEYS[9], days = KEYS[10]}
 local token, generation, live_day, shadow_day = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-if redis.call('HGET', offsets, 'generation') == generation then
+-- A key of another type, and text that is no number of at most 15 digits, were
+-- written by somebody else.
+local function is(key, kind)
+  return redis.call('TYPE', key).ok == kind
+end
+local function number(text)
+  return text and #text <= 15 and text:match('^%d+$') and tonumber(text)
+end
+local function counter(key)
+  return is(key, 'string') and number(redis.call('GET', key))
+end
+local function members(key)
+  return is(key, 'set') and redis.call('SMEMBERS', key) or {}
+end
+local function fields(key)
+  return is(key, 'hash') and redis.call('HGETALL', key) or {}
+end
+local function field(key, name)
+  return is(key, 'hash') and redis.call('HGET', key, name)
+end
+
+if field(offsets, 'generation') == generation then
   return {'swapped'}
 end
-if redis.call('GET', lock) ~= token then
+if not is(lock, 'string') or redis.call('GET', lock) ~= token then
   return {'unlocked'}
 end
 
 local sum, after, union = 0, {}, {}
-for _, day in ipairs(redis.call('SMEMBERS', shadow.days)) do
-  after[day] = tonumber(redis.call('GET', shadow_day .. day) or 0)
+for _, day in ipairs(members(shadow.days)) do
+  after[day] = counter(shadow_day .. day) or 0
   sum = sum + after[day]
   table.insert(union, day)
 end
-local counted = tonumber(redis.call('GET', shadow.total) or -1)
-if counted ~= sum or redis.call('HGET', shadow.offsets, 'generation') ~= generation then
+local counted = counter(shadow.total)
+if counted ~= sum or field(shadow.offsets, 'generation') ~= generation then
   return {'lost'}
 end
 
-local place = redis.call('HGETALL', offsets)
+local place = fields(offsets)
 for i = 1, #place, 2 do
-  local reached = redis.call('HGET', shadow.offsets, place[i])
-  if place[i] ~= 'generation' and tonumber(reached or -1) < tonumber(place[i + 1]) then
+  local live = place[i] ~= 'generation' and number(place[i + 1])
+  if live and (number(field(shadow.offsets, place[i])) or -1) < live then
     return {'behind'}
   end
 end
 
 local before = {}
-for _, day in ipairs(redis.call('SMEMBERS', days)) do
-  before[day] = tonumber(redis.call('GET', live_day .. day) or 0)
+for _, day in ipairs(members(days)) do
+  before[day] = counter(live_day .. day) or 0
   redis.call('DEL', live_day .. day)
   if not after[day] then
     table.insert(union, day)
   end
 end
 table.sort(union)
-local answer = {'swapped', tonumber(redis.call('GET', total) or 0), counted}
+local answer = {'swapped', counter(total) or 0, counted}
 for _, day in ipairs(union) do
   local was, is = before[day] or 0, after[day] or 0
   if was ~= is then
@@ -72,9 +93,18 @@ redis.call('DEL', shadow.targets, hold)
 
 -- A recount that was under way goes on from here, and is not complete before it
 -- has come to where it was to.
+if not is(targets, 'hash') then
+  redis.call('DEL', targets)
+end
+local stored = fields(targets)
+for i = 1, #stored, 2 do
+  if not number(stored[i + 1]) then
+    redis.call('HDEL', targets, stored[i])
+  end
+end
 place = redis.call('HGETALL', offsets)
 for i = 1, #place, 2 do
-  local target = tonumber(redis.call('HGET', targets, place[i]) or 0)
+  local target = number(field(targets, place[i])) or 0
   if place[i] ~= 'generation' and target < tonumber(place[i + 1]) then
     redis.call('HSET', targets, place[i], place[i + 1])
   end

@@ -1,0 +1,230 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/stats-service/internal/redisstore"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// overwrites are what somebody else may put in the place of a key.
+var overwrites = map[string]func(ctx context.Context, c goredis.UniversalClient, key string){
+	"text":       text("x"),
+	"negative":   text("-1"),
+	"empty":      text(""),
+	"huge":       text(strings.Repeat("9", 400)),
+	"beyond Lua": text("9223372036854775807"),
+	"other JSON": text(`{"count":1}`),
+	"list":       func(ctx context.Context, c goredis.UniversalClient, key string) { c.RPush(ctx, key, "x") },
+	"set":        func(ctx context.Context, c goredis.UniversalClient, key string) { c.SAdd(ctx, key, "2024-01-15", "x") },
+	"sorted set": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.ZAdd(ctx, key, goredis.Z{Member: "x"})
+	},
+	"hash":         func(ctx context.Context, c goredis.UniversalClient, key string) { c.HSet(ctx, key, "x", "y") },
+	"hash of text": func(ctx context.Context, c goredis.UniversalClient, key string) { c.HSet(ctx, key, "0", "x", "1", "") },
+	"hash of negatives": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.HSet(ctx, key, "0", "-5", "generation", "")
+	},
+	"hash of the huge": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.HSet(ctx, key, "0", strings.Repeat("9", 400))
+	},
+	"stream": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.XAdd(ctx, &goredis.XAddArgs{Stream: key, Values: []string{"x", "y"}})
+	},
+}
+
+func text(value string) func(context.Context, goredis.UniversalClient, string) {
+	return func(ctx context.Context, c goredis.UniversalClient, key string) { c.Set(ctx, key, value, 0) }
+}
+
+func (f fixture) overwrite(key, how string) {
+	f.Helper()
+	f.client.Del(f.Context(), f.prefix+key)
+	overwrites[how](f.Context(), f.client, f.prefix+key)
+	if f.client.Exists(f.Context(), f.prefix+key).Val() != 1 {
+		f.Fatalf("%s was not overwritten by %s", key, how)
+	}
+}
+
+// member counts a log of one partition as a member of the group does: when its
+// place is not where it left it, it begins again where it is told.
+func (f fixture) member(log []stats.Completion) {
+	f.Helper()
+	ctx, cancel := context.WithTimeout(f.Context(), 10*time.Second) // a count that is held is waited for
+	defer cancel()
+	end := int64(len(log))
+	for range 20 {
+		b, err := f.store.Begin(ctx, 0, stats.Bounds{Newest: end})
+		if err != nil {
+			f.Fatal(err)
+		}
+		if b.Offset > end {
+			if b, err = f.store.Restart(ctx, 0, stats.Bounds{Newest: end}, b.Offset); err != nil {
+				f.Fatal(err)
+			}
+		}
+		at := b.Offset
+		for at < end && err == nil {
+			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Completions: log[at : at+1]})
+			at++
+		}
+		switch {
+		case err == nil:
+			return
+		case !errors.Is(err, stats.ErrMoved):
+			f.Fatal(err)
+		}
+	}
+	f.Fatal("it does not come to an end")
+}
+
+// A log in which one completion is there twice.
+var spoiledLog = []stats.Completion{completion("a", 0), completion("b", 1), on(nextDay, completion("c", 2)), completion("a", 3), completion("d", 4)}
+
+var ownKeys = []string{
+	"stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay, "stats:days", "stats:offsets", "stats:targets",
+	"stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d", "lock:stats-rebuild",
+}
+
+func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
+	t.Parallel()
+	for _, key := range ownKeys {
+		for how := range overwrites {
+			t.Run(key+" by "+how, func(t *testing.T) {
+				t.Parallel()
+				f := open(t)
+				f.member(spoiledLog[:3])
+				f.overwrite(key, how)
+				if _, err := f.store.Read(t.Context(), []string{day, nextDay}); err != nil && fault.Of(err).Kind != fault.Unavailable {
+					t.Errorf("a reader is told %v", err)
+				}
+				f.member(spoiledLog)
+				f.counts(4, 3, 1)
+				f.begin(0, 0, 5, stats.Beginning{Offset: 5})
+			})
+		}
+	}
+}
+
+// What is overwritten while a member goes on is noticed at the next batch.
+func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
+	t.Parallel()
+	for _, key := range ownKeys[:len(ownKeys)-1] {
+		for how := range overwrites {
+			t.Run(key+" by "+how, func(t *testing.T) {
+				t.Parallel()
+				f := open(t)
+				f.member(spoiledLog[:3])
+				f.overwrite(key, how)
+				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Completions: spoiledLog[3:]})
+				if err != nil && !errors.Is(err, stats.ErrMoved) {
+					t.Fatal(err)
+				}
+				f.member(spoiledLog)
+				f.counts(4, 3, 1)
+			})
+		}
+	}
+}
+
+// The service does not run: nobody counts anew but the rebuild.
+func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
+	t.Parallel()
+	for _, key := range ownKeys[:6] {
+		for how := range overwrites {
+			t.Run(key+" by "+how, func(t *testing.T) {
+				t.Parallel()
+				f := open(t)
+				f.member(spoiledLog)
+				f.overwrite(key, how)
+				shadow, counting := f.rebuild()
+				if _, err := shadow.Live(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := shadow.Hold(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				counting.member(spoiledLog)
+				if _, err := shadow.Swap(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				f.counts(4, 3, 1)
+				f.begin(0, 0, 5, stats.Beginning{Offset: 5})
+			})
+		}
+	}
+}
+
+func TestAShadowThatWasOverwrittenDoesNotTakeTheLiveCountsPlace(t *testing.T) {
+	t.Parallel()
+	for _, key := range ownKeys[:5] {
+		for how := range overwrites {
+			t.Run(key+" by "+how, func(t *testing.T) {
+				t.Parallel()
+				f := open(t)
+				f.member(spoiledLog)
+				shadow, counting := f.rebuild()
+				counting.member(spoiledLog)
+				own, _, _ := strings.Cut(strings.TrimPrefix(f.keys("stats:rebuild:*:stats:offsets")[0], f.prefix), "stats:offsets")
+				f.overwrite(own+key, how)
+				if _, err := shadow.Swap(t.Context()); !errors.Is(err, stats.ErrMoved) {
+					t.Errorf("got %v, want %v", err, stats.ErrMoved)
+				}
+				f.counts(4, 3, 1)
+			})
+		}
+	}
+}
+
+func TestTheFiguresAreReadWhileRedisIsFull(t *testing.T) {
+	t.Parallel()
+	f := fixture{T: t, client: startRedis(t)}
+	f.store = redisstore.New(f.client, "")
+	f.member(spoiledLog)
+	if err := f.client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.client.Set(t.Context(), "more", "x", 0).Err(); !goredis.HasErrorPrefix(err, "OOM") {
+		t.Fatalf("Redis is not full: %v", err)
+	}
+	if err := f.client.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.counts(4, 3, 1)
+	if err := f.client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.client.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.counts(4, 3, 1)
+}
+
+// startRedis starts a Redis of the test's own.
+func startRedis(t *testing.T) *goredis.Client {
+	t.Helper()
+	addr := testenv.Addr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	server := exec.Command(testenv.Need(t, "TEST_REDIS_SERVER"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	client := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1})
+	t.Cleanup(func() {
+		client.Close()
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	testenv.Await(t, "Redis answers", func() bool { return client.Ping(t.Context()).Err() == nil })
+	return client
+}
