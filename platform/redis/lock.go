@@ -34,6 +34,8 @@ func (e *HeldError) Error() string {
 }
 
 var (
+	// What has another type, or no lifetime, is nobody's lock: it would be held for ever.
+	acquireScript = goredis.NewScript(`if redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1`)
 	renewScript   = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`)
 	releaseScript = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
 )
@@ -91,7 +93,7 @@ func (l *lock) during(ctx context.Context, work func(ctx context.Context, token 
 // acquire returns until when the lock is surely held.
 func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
 	until = time.Now().Add(l.life)
-	mine, err := l.client.SetNX(ctx, l.key, l.token, l.life).Result()
+	mine, err := acquireScript.Run(ctx, l.client, []string{l.key}, l.token, l.life.Milliseconds()).Bool()
 	if err != nil {
 		l.release(ctx) // only the answer may have been lost
 		return until, fmt.Errorf("take the lock %s: %w", l.key, err)

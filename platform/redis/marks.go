@@ -30,6 +30,9 @@ func NewMarks(client goredis.UniversalClient, prefix, group string) *Marks {
 // Mark returns the partition's mark, or "" when there is none.
 func (m *Marks) Mark(ctx context.Context, partition int32) (string, error) {
 	mark, err := m.client.HGet(ctx, m.key, strconv.Itoa(int(partition))).Result()
+	if goredis.HasErrorPrefix(err, "WRONGTYPE") { // somebody else overwrote all marks: Swap begins anew
+		return "", nil
+	}
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return "", fmt.Errorf("read the mark of partition %d: %w", partition, err)
 	}

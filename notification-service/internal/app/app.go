@@ -36,7 +36,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer func() { _ = client.Close() }()
 
 	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease)
-	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix)
+	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix, log)
 	way, err := senderOf(cfg.Webhook, log, registry)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	opsServer, err := ops.Listen(cfg.Ops, log, registry,
 		ops.Check{Name: "kafka", Func: group.Ready},
-		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis.KeyPrefix, name) }},
 	)
 	if err != nil {
 		return err

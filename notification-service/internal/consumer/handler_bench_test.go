@@ -32,7 +32,7 @@ func BenchmarkHandlingCompletions(b *testing.B) {
 	defer client.Close()
 	prefix := "bench-" + rand.Text() + ":"
 	service := notify.NewService(redisstore.NewClaims(client, prefix, time.Minute), nowhere{})
-	handler := consumer.New(service, redisstore.NewOffsets(client, prefix), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	handler := consumer.New(service, redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler)), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 
 	b.ResetTimer()
 	var working sync.WaitGroup

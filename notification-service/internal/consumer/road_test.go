@@ -85,7 +85,7 @@ func (w world) serve(group string, p *postman, lease time.Duration) (stop func()
 	w.Helper()
 	return w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
 		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease), p)
-		offsets := redisstore.NewOffsets(w.Redis, w.Prefix)
+		offsets := redisstore.NewOffsets(w.Redis, w.Prefix, slog.New(slog.DiscardHandler))
 		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	})
 }

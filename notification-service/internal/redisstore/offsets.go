@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -25,17 +26,24 @@ var (
 type Offsets struct {
 	client goredis.UniversalClient
 	key    string
+	log    *slog.Logger
 }
 
 // NewOffsets returns the ledger under prefix.
-func NewOffsets(client goredis.UniversalClient, prefix string) *Offsets {
-	return &Offsets{client: client, key: prefix + "notification:offsets"}
+func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger) *Offsets {
+	return &Offsets{client: client, key: prefix + "notification:offsets", log: log}
 }
 
-// Load returns the partition's offset, or 0 when none is stored.
+// Load returns the partition's offset, or 0 when none is stored. What somebody else
+// wrote there is none, and is said to be so: the group's offset rules, and the marks
+// of 24 hours recognise what comes again.
 func (o *Offsets) Load(ctx context.Context, partition int32) (int64, error) {
 	next, err := o.client.HGet(ctx, o.key, field(partition)).Int64()
 	if errors.Is(err, goredis.Nil) {
+		return 0, nil
+	}
+	if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) || goredis.HasErrorPrefix(err, "WRONGTYPE") || next < 0 {
+		o.log.ErrorContext(ctx, "the stored offset was overwritten: going on with the group's", "key", o.key, "partition", partition, "error", err)
 		return 0, nil
 	}
 	if err != nil {

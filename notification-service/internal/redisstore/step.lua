@@ -9,7 +9,8 @@ local now = string.format('%d%03d', time[1], math.floor(time[2] / 1000))
 
 if ARGV[1] ~= 'claim' then
   -- A claim taken over, or done by whoever took it over, is left as it is.
-  local held = redis.call('GET', KEYS[2])
+  -- What has another type was overwritten by somebody else.
+  local held = redis.call('TYPE', KEYS[2]).ok == 'string' and redis.call('GET', KEYS[2])
   if not held or held == ARGV[2] then
     redis.call('SET', KEYS[2], 'done', 'PX', ARGV[4])
   end
@@ -22,10 +23,12 @@ end
 -- The lease is the key's time to live, so a claim that ran out is not there.
 local found = redis.call('MGET', KEYS[3], KEYS[4], KEYS[1])
 local held = found[1]
-if held and held:sub(1, 11) ~= 'claimed by ' then
+if held == 'done' then
   return {'done'}
 end
-if held and held ~= ARGV[2] then
+-- A claim has a lifetime. Anything else was written by somebody else, and says
+-- nothing about the notification: sent twice is better than lost.
+if held and held ~= ARGV[2] and held:sub(1, 11) == 'claimed by ' and redis.call('PTTL', KEYS[3]) > 0 then
   return {'busy'}
 end
 redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -183,7 +184,7 @@ func next(t *testing.T, c *redisstore.Claims) notify.Claim {
 func TestOffsetsMoveForwardOnly(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	offsets := redisstore.NewOffsets(client, prefix)
+	offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler))
 	steps := []struct {
 		name string
 		do   func() error

@@ -51,7 +51,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	opsServer, err := ops.Listen(cfg.Ops, log, registry,
 		ops.Check{Name: "kafka", Func: group.Ready},
-		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis.KeyPrefix, name) }},
 	)
 	if err != nil {
 		return err

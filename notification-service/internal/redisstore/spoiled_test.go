@@ -1,0 +1,90 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/notification-service/internal/notify"
+	"example.com/todo/notification-service/internal/redisstore"
+)
+
+// overwrites are what somebody else may put in the place of a key.
+var overwrites = map[string]func(ctx context.Context, c goredis.UniversalClient, key string){
+	"text":                       text("x"),
+	"negative":                   text("-1"),
+	"empty":                      text(""),
+	"huge":                       text(strings.Repeat("9", 400)),
+	"JSON":                       text(`{"done":true}`),
+	"a claim without a lifetime": text("claimed by nobody"),
+	"list":                       func(ctx context.Context, c goredis.UniversalClient, key string) { c.RPush(ctx, key, "x") },
+	"set":                        func(ctx context.Context, c goredis.UniversalClient, key string) { c.SAdd(ctx, key, "x") },
+	"zset": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.ZAdd(ctx, key, goredis.Z{Member: "x"})
+	},
+	"hash":              func(ctx context.Context, c goredis.UniversalClient, key string) { c.HSet(ctx, key, "3", "x") },
+	"hash of negatives": func(ctx context.Context, c goredis.UniversalClient, key string) { c.HSet(ctx, key, "3", "-7") },
+	"hash of the huge": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.HSet(ctx, key, "3", strings.Repeat("9", 400))
+	},
+	"stream": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.XAdd(ctx, &goredis.XAddArgs{Stream: key, Values: []string{"x", "y"}})
+	},
+}
+
+func text(value string) func(context.Context, goredis.UniversalClient, string) {
+	return func(ctx context.Context, c goredis.UniversalClient, key string) { c.Set(ctx, key, value, 0) }
+}
+
+func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"processed:" + mark, "notification:refused:" + mark, "notification:sent"} {
+		for how, overwrite := range overwrites {
+			t.Run(key+" by "+how, func(t *testing.T) {
+				t.Parallel()
+				client, prefix := open(t)
+				c := redisstore.NewClaims(client, prefix, time.Minute)
+				overwrite(t.Context(), client, prefix+key)
+				claim(t, c, notify.Mine)
+				overwrite(t.Context(), client, prefix+key)
+				done(t, c)
+				if key == "notification:sent" || strings.HasPrefix(key, "notification:refused") {
+					claim(t, redisstore.NewClaims(client, prefix, time.Minute), notify.Done)
+				}
+			})
+		}
+	}
+}
+
+func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
+	t.Parallel()
+	for how, overwrite := range overwrites {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			client, prefix := open(t)
+			var log bytes.Buffer
+			offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.NewTextHandler(&log, nil)))
+			overwrite(t.Context(), client, prefix+"notification:offsets")
+			if next, err := offsets.Load(t.Context(), 3); err != nil || next != 0 {
+				t.Fatalf("the offset is %d, %v", next, err)
+			}
+			if !strings.Contains(log.String(), "level=ERROR") {
+				t.Errorf("nothing says so: %s", &log)
+			}
+			if err := offsets.Forget(t.Context(), 3, 7); err != nil {
+				t.Error(err)
+			}
+			if err := offsets.Advance(t.Context(), 3, 100); err != nil {
+				t.Fatal(err)
+			}
+			if next, err := offsets.Load(t.Context(), 3); err != nil || next != 100 {
+				t.Errorf("then the offset is %d, %v", next, err)
+			}
+		})
+	}
+}
