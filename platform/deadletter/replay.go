@@ -41,7 +41,8 @@ type run struct {
 	producer *kafka.Producer
 	begun    time.Time
 
-	replayed, already, stayed, refused int
+	missing                                      map[string]bool // topics that letters name and that are not there
+	replayed, already, stayed, refused, homeless int
 }
 
 // replay writes the letters that are meant to the topics they came from.
@@ -53,8 +54,13 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 	if err != nil {
 		return err
 	}
+	missing := make(map[string]bool)
 	for topic, since := range s.topics() {
-		if err := d.countCopies(ctx, s, topic, since); err != nil {
+		err := d.countCopies(ctx, s, topic, since)
+		var wrong *kafka.TopicError
+		if errors.As(err, &wrong) {
+			missing[topic] = true
+		} else if err != nil {
 			return err
 		}
 	}
@@ -62,7 +68,7 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 		fmt.Fprintf(d.out, "nothing to replay: %s\n", s.none())
 		return nil
 	}
-	r := &run{replayOptions: options, desk: d, survey: s, producer: kafka.NewProducer(d.Kafka), begun: time.Now()}
+	r := &run{replayOptions: options, desk: d, survey: s, missing: missing, producer: kafka.NewProducer(d.Kafka), begun: time.Now()}
 	defer func() { _ = r.producer.Close() }()
 	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
 		l := read(record)
@@ -72,6 +78,8 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 		return r.treat(ctx, l)
 	})
 	switch {
+	case err == nil && r.homeless > 0:
+		return fmt.Errorf("%s; create the topics that are missing, and run it again for the rest", r.summary())
 	case err == nil && r.refused > 0:
 		return fmt.Errorf("%s; what Kafka refuses is still a dead letter", r.summary())
 	case err == nil:
@@ -88,6 +96,10 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 func (r *run) treat(ctx context.Context, l letter) error {
 	id := l.identity()
 	switch {
+	case r.missing[l.topic]:
+		r.homeless++
+		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable(l.topic))
+		return nil
 	case r.survey.copies[id] > 0 && !r.again:
 		r.already++
 		fmt.Fprintf(r.out, "%s already replayed\n", l.at)
@@ -136,7 +148,10 @@ func (r *run) summary() string {
 		verb = "would replay"
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.already+r.stayed+r.refused, r.already, r.stayed, several(r.maxReplays, "replay"))
+		verb, r.replayed, r.already+r.stayed+r.refused+r.homeless, r.already, r.stayed, several(r.maxReplays, "replay"))
+	if r.homeless > 0 {
+		text += fmt.Sprintf(", %d of topics that do not exist", r.homeless)
+	}
 	if r.refused > 0 {
 		text += fmt.Sprintf(", %d refused by Kafka", r.refused)
 	}

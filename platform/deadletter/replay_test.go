@@ -291,3 +291,38 @@ func TestALetterThatIsRefusedDoesNotHoldUpTheOthers(t *testing.T) {
 		}
 	})
 }
+
+// The topics may be of another system, or deleted, or no names at all.
+func TestAReplayGoesOnPastLettersWhoseTopicIsMissing(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		w.send(with(w.letter(0, "k", "gone"), "original-topic", w.topic+"-gone"), with(w.letter(1, "k", "no name"), "original-topic", "no name"), w.letter(2, "k", "v"))
+		got := w.run("replay", "--all")
+		want := "replayed 1, skipped 2: 0 already replayed, 0 failed again after 3 replays, 2 of topics that do not exist; create the topics that are missing, and run it again for the rest\n"
+		if got.status == 0 || !strings.HasSuffix(got.notes, want) || strings.Count(got.stdout, "does not exist") != 2 {
+			w.Errorf("got %+v", got)
+		}
+		if replayed := w.read(w.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
+			w.Errorf("replayed were %v", replayed)
+		}
+		if again := w.run("replay", "--all", "--dry-run"); again.status == 0 || !strings.Contains(again.notes, "would replay 0, skipped 3: 1 already replayed") {
+			w.Errorf("again: %+v", again)
+		}
+	})
+}
+
+// A record that came in a compressed batch may be larger than the dead letters' topic takes.
+func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		w.limit(w.dlq, 50_000)
+		readers := &reader{}
+		w.serve("readers", readers)
+		value := "bad " + strings.Repeat("b", 900_000)
+		w.send(&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")})
+		w.await("what comes behind it", func() bool { return len(readers.handled()) == 1 })
+		if letters := w.read(w.dlq); len(letters) != 1 || string(letters[0].Value) != value {
+			w.Errorf("%d letters, want the one that holds the record", len(letters))
+		}
+	})
+}

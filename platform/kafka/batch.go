@@ -200,6 +200,7 @@ func (p *Producer) batch(at place, records []Record) *sarama.RecordBatch {
 	now := time.Now()
 	batch := &sarama.RecordBatch{
 		Version:         2,
+		Codec:           p.codec,
 		LastOffsetDelta: int32(len(records) - 1),
 		ProducerID:      p.self.id,
 		ProducerEpoch:   p.self.epoch,

@@ -47,13 +47,16 @@ type Group struct {
 // the group's name, so one registry takes one group of a name.
 func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
 	log = log.With("group", cfg.Group, "topic", cfg.Topic)
+	// A batch of some kB may unpack to many MB, and each of its records to a letter.
+	letters := NewProducer(cfg.Config)
+	letters.codec = sarama.CompressionZSTD
 	return &Group{
 		cfg:         cfg,
 		handler:     h,
 		log:         log,
 		instruments: newInstruments(reg, cfg.Group),
 		presence:    &presence{log: log},
-		dlq:         NewProducer(cfg.Config),
+		dlq:         letters,
 		surveyor:    newSurveyor(cfg.Config, cfg.Topic),
 		holder:      rand.Text(),
 		room:        semaphore.NewWeighted(everyone),

@@ -30,6 +30,7 @@ type Producer struct {
 	turn   chan struct{} // held by the Send under way; a channel, so that ctx ends the waiting
 	closed bool
 
+	codec       sarama.CompressionCodec // none by default
 	partitioner sarama.Partitioner
 	conn        *connection // nil until needed and after trouble
 	self        *identity   // nil until needed and after a Send that failed

@@ -52,7 +52,7 @@ func CheckTopic(ctx context.Context, cfg Config, topic string) error {
 // may answer before it knows them all.
 func checkTopic(client sarama.Client, topic string, want int) error {
 	err := client.RefreshMetadata(topic)
-	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) || errors.Is(err, sarama.ErrInvalidTopic) {
 		return &TopicError{Topic: topic, Want: want}
 	}
 	if err != nil {
