@@ -18,10 +18,6 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// generation is the field beside the offsets that tells this count's marks from
-// those of an earlier one.
-const generation = "generation"
-
 //go:embed read.lua
 var readLua string
 

@@ -44,7 +44,7 @@ func TestTheLivePassInvalidatesOnlyForEventsWithoutAConfirmation(t *testing.T) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "")
 		}, false},
-		"Redis refused one": {func(t *testing.T, s *server, writer, other *redisstore.ListCache) {
+		"Redis refused one": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			s.wire.cut.Store(true)
 			if err := writer.Invalidate(t.Context(), "e2"); err == nil {
