@@ -126,11 +126,10 @@ func decode(value []byte, into any) (err error) {
 			return nil
 		}
 	case *time.Time:
-		var text string
-		if err := decode(value, &text); err != nil {
-			return err
+		if value[0] != '"' {
+			return errNoTime
 		}
-		*into, err = parseTime(text)
+		*into, err = parseTime(unquote(value))
 		return err
 	case **time.Time:
 		*into = new(time.Time)

@@ -1,8 +1,8 @@
 package event
 
 import (
+	"bytes"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -10,21 +10,21 @@ var errNoTime = errors.New("not a time of RFC 3339")
 
 // parseTime reads a time as RFC 3339 writes it, with t and z in either case. A leap
 // second is taken as the second before it.
-func parseTime(text string) (time.Time, error) {
-	// time.Parse is laxer than RFC 3339 in digits, commas and offsets, so the form is
-	// checked here and time.Parse only finds days that do not exist.
+func parseTime(text []byte) (at time.Time, err error) {
+	// Package time is laxer than RFC 3339 in digits, commas and offsets, so the form is
+	// checked here and package time only finds numbers that are out of range.
 	if !isDateTime(text) {
 		return time.Time{}, errNoTime
 	}
-	text = strings.ToUpper(text)
 	const second = len("2006-01-02T15:04:")
-	before, after := text[:second], text[second+2:]
-	leap := text[second:second+2] == "60"
-	if leap {
-		text = before + "59" + after
+	leap := string(text[second:second+2]) == "60"
+	if leap || bytes.ContainsAny(text, "tz") {
+		text = bytes.ToUpper(text)
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if leap {
+		copy(text[second:], "59")
+	}
+	if err := at.UnmarshalText(text); err != nil {
 		return time.Time{}, errNoTime
 	}
 	// Leap seconds are inserted at midnight UTC, wherever the clock that read them stood.
@@ -35,33 +35,35 @@ func parseTime(text string) (time.Time, error) {
 }
 
 // isDateTime reports whether text has the form of date-time in RFC 3339, section 5.6,
-// up to the numbers that time.Parse checks.
-func isDateTime(text string) bool {
+// up to the numbers that package time checks.
+func isDateTime(text []byte) bool {
 	const form = "0000-00-00T00:00:00"
 	if len(text) <= len(form) || !hasForm(text[:len(form)], form) {
 		return false
 	}
 	zone := text[len(form):]
 	if zone[0] == '.' {
-		rest := strings.TrimLeft(zone[1:], "0123456789")
+		rest := bytes.TrimLeft(zone[1:], "0123456789")
 		if len(rest) == len(zone)-1 {
 			return false
 		}
 		zone = rest
 	}
 	switch {
-	case zone == "Z" || zone == "z":
-		return true
-	case zone == "" || zone[0] != '+' && zone[0] != '-':
+	case len(zone) == 0:
+		return false
+	case zone[0] == 'Z' || zone[0] == 'z':
+		return len(zone) == 1
+	case zone[0] != '+' && zone[0] != '-':
 		return false
 	}
 	offset := zone[1:]
-	return hasForm(offset, "00:00") && offset[:2] < "24" && offset[3:] < "60"
+	return hasForm(offset, "00:00") && string(offset[:2]) < "24" && string(offset[3:]) < "60"
 }
 
 // hasForm reports whether text has a digit where form has 0, a letter T in either case
 // where form has T, and elsewhere the same characters.
-func hasForm(text, form string) bool {
+func hasForm(text []byte, form string) bool {
 	if len(text) != len(form) {
 		return false
 	}
