@@ -109,7 +109,7 @@ func golden(t testing.TB, name string) []byte {
 	return bytes.TrimSuffix(data, []byte("\n"))
 }
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
+func compileSchema(t testing.TB) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()

@@ -85,11 +85,12 @@ func length(text []byte) int {
 	}
 }
 
-func unquote(name []byte) []byte {
-	if bytes.IndexByte(name, '\\') < 0 {
-		return name[1 : len(name)-1]
+// unquote returns the text of a JSON string.
+func unquote(literal []byte) []byte {
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return literal[1 : len(literal)-1]
 	}
 	var resolved string
-	_ = json.Unmarshal(name, &resolved) // a valid string
+	_ = json.Unmarshal(literal, &resolved) // a valid string
 	return []byte(resolved)
 }

@@ -126,10 +126,14 @@ func decode(value []byte, into any) (err error) {
 			return nil
 		}
 	case *time.Time:
-		return into.UnmarshalJSON(value)
+		if value[0] != '"' {
+			return errNoTime
+		}
+		*into, err = parseTime(unquote(value))
+		return err
 	case **time.Time:
 		*into = new(time.Time)
-		return (*into).UnmarshalJSON(value)
+		return decode(value, *into)
 	case *string:
 		if value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 			*into = string(value[1 : len(value)-1])

@@ -24,7 +24,7 @@ const maxDepth = 32
 // ReadJSON reads the request's body, one JSON object of at most limit bytes,
 // into the struct that into points to. It is strict: the error is a Refuse with
 // 415 for another content type than application/json or one of alsoAccept
-// (charset UTF-8), 413 for a longer body, of which the rest is not read, and 400
+// (charset UTF-8 or none, no content coding but identity), 413 for a longer body, of which the rest is not read, and 400
 // for anything that is not an object as into describes: not JSON or not UTF-8, an
 // unknown, duplicate or differently cased key, more than 32 levels, something
 // after the object. A value of the wrong type (null included, unless the field is
@@ -65,22 +65,40 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 func checkContentType(h http.Header, accepted []string) error {
 	refused := Refuse(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	given := h.Values("Content-Type")
-	if len(given) != 1 || h.Get("Content-Encoding") != "" {
+	if len(given) != 1 || isCoded(h) {
 		return refused
 	}
 	mediaType, params, err := mime.ParseMediaType(given[0])
 	if err != nil || !slices.Contains(accepted, mediaType) {
 		return refused
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return refused
 	}
 	return nil
 }
 
+// isCoded reports whether the body has another content coding than identity.
+func isCoded(h http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
+		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
+// byteOrderMarks are those of UTF-8, UTF-16 and UTF-32; the little end of UTF-32 begins as that of UTF-16.
+var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff", "\x00\x00\xfe\xff"}
+
 func decodeStrict(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return unreadable("the body is empty; send a JSON object")
+	}
+	for _, mark := range byteOrderMarks {
+		if bytes.HasPrefix(body, []byte(mark)) {
+			return unreadable("the body begins with a byte order mark; send it in UTF-8 without one")
+		}
 	}
 	if !utf8.Valid(body) || halfSurrogate(body) {
 		return unreadable("the body is not valid UTF-8")

@@ -119,7 +119,12 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 		"cut off":                    {`{"title":"x"`, "the body is not JSON: unexpected end of JSON input"},
 		"a trailing comma":           {`{"title":"x",}`, "the body is not JSON: invalid character '}' looking for beginning of object key string"},
 		"a second value":             {`{} {}`, "the body is not JSON: invalid character '{' after top-level value"},
-		"a byte order mark":          {"\ufeff{}", "the body is not JSON: invalid character 'ï' looking for beginning of value"},
+		"a byte order mark":          {"\ufeff{}", byteOrderMark},
+		"a byte order mark alone":    {"\ufeff", byteOrderMark},
+		"a mark of UTF-16":           {"\xff\xfe{\x00}\x00", byteOrderMark},
+		"a mark of UTF-16, reversed": {"\xfe\xff\x00{\x00}", byteOrderMark},
+		"a mark of UTF-32":           {"\x00\x00\xfe\xff\x00\x00\x00{\x00\x00\x00}", byteOrderMark},
+		"a mark before no object":    {"\ufeffnull", byteOrderMark},
 		"an unknown key":             {`{"titel":"x"}`, `there is no key "titel"`},
 		"an embedded struct's name":  {`{"base":{}}`, `there is no key "base"`},
 		"an unknown key inside":      {`{"inner":{"x":1}}`, `there is no key "x"`},
@@ -149,6 +154,8 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 	}
 	wantRefused(t, http.StatusBadRequest, tests)
 }
+
+const byteOrderMark = "the body begins with a byte order mark; send it in UTF-8 without one"
 
 func wantRefused(t *testing.T, status int, tests map[string]struct{ text, want string }) {
 	t.Helper()
@@ -272,8 +279,16 @@ func TestReadJSONWantsItsContentType(t *testing.T) {
 	}{
 		{contentType: "application/json", want: 200},
 		{contentType: "Application/JSON; Charset=UTF-8", want: 200},
+		{contentType: "application/json; charset=utf8", want: 200},
+		{contentType: "application/json; charset=UTF8", want: 200},
+		{contentType: `application/json; charset="utf-8"`, want: 200},
+		{contentType: `application/json;charset="Utf8"`, want: 200},
+		{contentType: "application/merge-patch+json; charset=utf8", also: []string{"application/merge-patch+json"}, want: 200},
 		{contentType: "application/json; charset=latin1", want: 415},
+		{contentType: "application/json; charset=utf-16", want: 415},
+		{contentType: "application/json; charset=utf--8", want: 415},
 		{contentType: "application/json; charset=", want: 415},
+		{contentType: "application/json; charset=utf8; charset=latin1", want: 415},
 		{contentType: "", want: 415},
 		{contentType: "application/x-www-form-urlencoded", want: 415},
 		{contentType: "text/json", want: 415},
@@ -281,7 +296,13 @@ func TestReadJSONWantsItsContentType(t *testing.T) {
 		{contentType: "application/merge-patch+json", want: 415},
 		{contentType: "application/merge-patch+json", also: []string{"application/merge-patch+json"}, want: 200},
 		{contentType: "application/json", also: []string{"application/merge-patch+json"}, want: 200},
+		{contentType: "application/json", encoding: "identity", want: 200},
+		{contentType: "application/json", encoding: "Identity", want: 200},
+		{contentType: "application/json", encoding: "identity, identity", want: 200},
 		{contentType: "application/json", encoding: "gzip", want: 415},
+		{contentType: "application/json", encoding: "identity, gzip", want: 415},
+		{contentType: "application/json", encoding: "identitygzip", want: 415},
+		{contentType: "text/json", encoding: "identity", want: 415},
 	}
 	for _, test := range tests {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{}`))
@@ -302,7 +323,7 @@ func TestReadJSONWantsItsContentType(t *testing.T) {
 // is taken is JSON that encoding/json, told to be strict, takes too and that
 // survives being written and read again.
 func FuzzReadJSON(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"title":"x","extra":{"a":[1,{"b":null}]}}`, `{"Title":"x"}`, `{"a":1,"a":2}`, `{"":0}`, nested(33), `{"title":"\ud800"}`, "\xff", `[1]`, `null`, `{} x`} {
+	for _, seed := range []string{`{}`, `{"title":"x","extra":{"a":[1,{"b":null}]}}`, `{"Title":"x"}`, `{"a":1,"a":2}`, `{"":0}`, nested(33), `{"title":"\ud800"}`, "\xff", "\ufeff{}", `[1]`, `null`, `{} x`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

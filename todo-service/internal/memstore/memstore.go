@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/text/unicode/norm"
+
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -172,7 +174,7 @@ func (s *Store) write(e task.Event) {
 func is(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
 
 func contains(title, part string) bool {
-	return strings.Contains(strings.ToLower(title), strings.ToLower(part))
+	return strings.Contains(strings.ToLower(norm.NFC.String(title)), strings.ToLower(part))
 }
 
 // clone cuts what the caller holds off from what is stored.

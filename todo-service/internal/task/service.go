@@ -22,7 +22,7 @@ const (
 // Query selects tasks, in id order.
 type Query struct {
 	Done     *bool  // nil: both
-	Contains string // part of the title, in upper or lower case; "" for all
+	Contains string // part of the title, in upper or lower case, compared in NFC; "" for all
 	After    int64  // only ids greater than this
 	Offset   int    // tasks passed over, 0 to MaxOffset
 	Limit    int    // at most this many, 1 to MaxLimit; 0 means MaxLimit
@@ -36,7 +36,7 @@ type Store interface {
 	// Get returns the task, or NotFound.
 	Get(ctx context.Context, id int64) (Task, error)
 	// List returns the selected tasks in id order, at most q.Limit, which is
-	// positive here.
+	// positive here. q.Contains is in NFC; the title of an older task may not be.
 	List(ctx context.Context, q Query) ([]Task, error)
 	// Count returns how many tasks are done, not done, or there at all (nil).
 	Count(ctx context.Context, done *bool) (int64, error)
@@ -102,7 +102,8 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	if created.Title != draft.Title || created.Priority != draft.Priority {
+	// A key that is older than this version may stand for a title that was not composed.
+	if compose(created.Title) != draft.Title || created.Priority != draft.Priority {
 		return Task{}, keyTaken()
 	}
 	s.settle(ctx, eventID)
@@ -122,6 +123,7 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 	if q.Limit == 0 {
 		q.Limit = MaxLimit
 	}
+	q.Contains = compose(q.Contains)
 	if err := q.check(); err != nil {
 		return nil, false, err
 	}

@@ -202,6 +202,35 @@ func TestListBounds(t *testing.T) {
 	}
 }
 
+func TestSearchComparesInNFC(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	made, err := s.Create(t.Context(), task.Draft{Title: "Cafe\u0301 au lait"})
+	must(t, err)
+	for _, part := range []string{"Caf\u00e9", "Cafe\u0301", "\u00e9 AU"} {
+		found, _, err := s.List(t.Context(), task.Query{Contains: part})
+		if err != nil || len(found) != 1 || found[0].ID != made.ID {
+			t.Errorf("%+q found %v, error %v", part, found, err)
+		}
+	}
+}
+
+// A key of a creation from before titles were kept in NFC.
+func TestAKeyKnowsItsCreationByTheComposedTitle(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	key, err := task.ReadKey([]string{"k"})
+	must(t, err)
+	const old = "Cafe\u0301"
+	now := time.Now()
+	first, err := s.store.Create(t.Context(), task.Event{ID: "00000000-0000-7000-8000-000000000001", Type: task.Created, Task: task.Task{Title: old, CreatedAt: now, Version: 1}, At: now}, key)
+	must(t, err)
+	again, err := s.Create(t.Context(), task.Draft{Title: old, Key: key})
+	if err != nil || again.ID != first.ID || again.Title != old {
+		t.Errorf("got %+v, error %v, want the first answer, %+v", again, err, first)
+	}
+}
+
 // The writer's deadline passes, or the writer goes away, between the commit and
 // the answer: everyone else must still see the change.
 func TestSettlingOutlivesTheWriter(t *testing.T) {

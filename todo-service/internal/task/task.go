@@ -4,17 +4,14 @@ package task
 
 import (
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"example.com/todo/platform/fault"
 )
 
 // The bounds of a task's fields.
 const (
-	MaxTitle    = 500 // characters, after trimming
+	MaxTitle    = 500 // characters, in NFC and trimmed
 	MaxPriority = 100
 )
 
@@ -77,11 +74,11 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 func (t *Task) set(title *string, priority *int) error {
 	var broken []fault.Field
 	if title != nil {
-		trimmed, problem := checkTitle(*title)
+		kept, problem := checkTitle(*title)
 		if problem != "" {
 			broken = append(broken, fault.Field{Name: "title", Problem: problem})
 		}
-		t.Title = trimmed
+		t.Title = kept
 	}
 	if priority != nil {
 		if *priority < 0 || *priority > MaxPriority {
@@ -93,22 +90,6 @@ func (t *Task) set(title *string, priority *int) error {
 		return fault.InvalidFields(broken...)
 	}
 	return nil
-}
-
-func checkTitle(title string) (trimmed, problem string) {
-	if !utf8.ValidString(title) {
-		return "", "must be valid UTF-8"
-	}
-	trimmed = strings.TrimSpace(title)
-	switch length := utf8.RuneCountInString(trimmed); {
-	case length == 0:
-		return "", "must not be empty"
-	case length > MaxTitle:
-		return "", fmt.Sprintf("must have at most %d characters, has %d", MaxTitle, length)
-	case strings.ContainsFunc(trimmed, unicode.IsControl):
-		return "", "must not contain control characters"
-	}
-	return trimmed, ""
 }
 
 // stamp gives now in the form that survives PostgreSQL and JSON unchanged.

@@ -19,7 +19,10 @@ var (
 
 func TestTitle(t *testing.T) {
 	t.Parallel()
-	const control = "must not contain control characters"
+	const (
+		control   = "must not contain control characters"
+		invisible = "must contain something visible"
+	)
 	tests := []struct {
 		name, title, want, problem string
 	}{
@@ -44,6 +47,45 @@ func TestTitle(t *testing.T) {
 		{name: "DEL", title: "Learn\x7fGo", problem: control},
 		{name: "C1", title: "Learn\u0080Go", problem: control},
 		{name: "last of C1", title: "Learn\u009fGo", problem: control},
+
+		{name: "composed", title: "Cafe\u0301", want: "Caf\u00e9"},
+		{name: "composed from marks in another order", title: "a\u0323\u0302", want: "\u1ead"},
+		{name: "composed Hangul", title: "\u1112\u1161\u11ab", want: "\ud55c"},
+		{name: "a singleton", title: "5 k\u2126 \u212b", want: "5 k\u03a9 \u00c5"},
+		{name: "no compatibility composition", title: "\ufb01x \u2460", want: "\ufb01x \u2460"},
+		{name: "500 characters after composition", title: strings.Repeat("e\u0301", 500), want: strings.Repeat("\u00e9", 500)},
+		{name: "501 characters after composition", title: strings.Repeat("e\u0301", 501), problem: "must have at most 500 characters, has 501"},
+		{name: "501 characters that composition makes", title: strings.Repeat("\u0958", 250) + "x", problem: "must have at most 500 characters, has 501"},
+		{name: "a mark behind a blank", title: " \u0301a", want: "\u0301a"},
+
+		{name: "a zero width space", title: "\u200b", problem: invisible},
+		{name: "an override", title: "\u202e", problem: invisible},
+		{name: "a Hangul filler", title: "\u3164", problem: invisible},
+		{name: "a Hangul filler of half width", title: "\uffa0", problem: invisible},
+		{name: "Hangul fillers of syllables", title: "\u115f\u1160", problem: invisible},
+		{name: "a blank Braille pattern", title: "\u2800", problem: invisible},
+		{name: "a soft hyphen", title: "\u00ad", problem: invisible},
+		{name: "a byte order mark", title: "\ufeff", problem: invisible},
+		{name: "word and grapheme joiners", title: "\u2060\u034f\u200d\u200c", problem: invisible},
+		{name: "marks alone", title: "\u0301\u20dd", problem: invisible},
+		{name: "a spacing mark alone", title: "\u093e", problem: invisible},
+		{name: "tag characters", title: "\U000e0001\U000e0041\U000e007f", problem: invisible},
+		{name: "variation selectors", title: "\ufe0f\U000e0100\u180b", problem: invisible},
+		{name: "isolates", title: "\u2066\u2069\u200e\u061c", problem: invisible},
+		{name: "line separators and filler", title: "\u3164\u2028\u3164", problem: invisible},
+		{name: "blanks between", title: "\u200b \u2800\u00a0\u200b", problem: invisible},
+		{name: "blanks of music and hieroglyphs", title: "\U0001d159\U00013441\U00013442", problem: invisible},
+		{name: "unassigned and ignored", title: "\u2065\ufff0\U000e0fff", problem: invisible},
+		{name: "noncharacters", title: "\uffff\ufdd0\U0010fffe", problem: invisible},
+		{name: "invisible and visible", title: "\u200bA\u3164", want: "\u200bA\u3164"},
+		{name: "a mark on something", title: "x\u0488", want: "x\u0488"},
+		{name: "a family", title: "\U0001f468\u200d\U0001f469\ufe0f", want: "\U0001f468\u200d\U0001f469\ufe0f"},
+		{name: "a flag", title: "\U0001f1f1\U0001f1fb", want: "\U0001f1f1\U0001f1fb"},
+		{name: "an Arabic number sign", title: "\u0600", want: "\u0600"},
+		{name: "private use", title: "\uf8ff", want: "\uf8ff"},
+		{name: "not assigned yet", title: "\U0001faff", want: "\U0001faff"},
+		{name: "punctuation", title: "!", want: "!"},
+		{name: "half a width of a blank Braille", title: "\u2801", want: "\u2801"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +158,9 @@ func TestApply(t *testing.T) {
 	done := task.Task{ID: 1, Title: "Learn Go", Priority: 1, Done: true, CreatedAt: early, CompletedAt: &early, Version: 2}
 	title, priority, yes, no := "Learn more Go", 7, true, false
 	same, padded, one := "Learn Go", "  Learn Go ", 1
+	composed, decomposed := "Caf\u00e9", "Cafe\u0301"
+	cafe := task.Task{ID: 1, Title: composed, CreatedAt: early, Version: 1}
+	old := task.Task{ID: 1, Title: decomposed, CreatedAt: early, Version: 1} // of a time when titles were kept as they came
 
 	tests := []struct {
 		name   string
@@ -127,6 +172,11 @@ func TestApply(t *testing.T) {
 		{"nothing", open, task.Change{}, "", open},
 		{"the same", open, task.Change{Title: &same, Priority: &one, Done: &no}, "", open},
 		{"the same after trimming", open, task.Change{Title: &padded}, "", open},
+		{"the same after composition", cafe, task.Change{Title: &decomposed}, "", cafe},
+		{"the title of old, composed", old, task.Change{Title: &decomposed}, task.Updated,
+			task.Task{ID: 1, Title: composed, CreatedAt: early, Version: 2}},
+		{"the priority beside an old title", old, task.Change{Priority: &one}, task.Updated,
+			task.Task{ID: 1, Title: decomposed, Priority: 1, CreatedAt: early, Version: 2}},
 		{"completing a done task", done, task.Change{Done: &yes}, "", done},
 		{"title", open, task.Change{Title: &title}, task.Updated,
 			task.Task{ID: 1, Title: title, Priority: 1, CreatedAt: early, Version: 2}},

@@ -337,6 +337,8 @@ func refusals() []scenario {
 	for name, refusal := range map[string]step{
 		"title: empty":               {create("", 0), refused(invalid, "title")},
 		"title: blank":               {create(" \t\u3000", 0), refused(invalid, "title")},
+		"title: nothing visible":     {create("\u200b\u202e\u3164", 0), refused(invalid, "title")},
+		"change to an unseen title":  {change(1, task.Change{Title: ptr("\u2800")}), refused(invalid, "title")},
 		"title: 501 characters":      {create(strings.Repeat("é", 501), 0), refused(invalid, "title")},
 		"title: NUL":                 {create("A\x00B", 0), refused(invalid, "title")},
 		"title: a line break":        {create("A\nB", 0), refused(invalid, "title")},

@@ -73,6 +73,11 @@ func testSearch(t *testing.T, s task.Store) {
 		}
 		wantIDs(t, s, part, task.Query{Contains: part, Limit: 10}, wantedIDs)
 	}
+	// A title of a time when titles were kept as they came.
+	decomposed := create(t, s, "Cafe\u0301 100%", 0).Task.ID
+	for part, want := range map[string][]int64{"caf\u00e9": {decomposed}, "\u00e9 1": {decomposed}, "100%": {decomposed}, "\u00e8": nil} {
+		wantIDs(t, s, part, task.Query{Contains: part, Limit: 10}, want)
+	}
 	wantIDs(t, s, "with every filter", task.Query{Contains: "o", Done: ptr(false), After: ids["Learn Go"], Offset: 1, Limit: 1},
 		[]int64{ids["500 done"]})
 }
