@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"example.com/todo/scripts/prove/internal/evidence"
 )
 
@@ -31,7 +33,9 @@ func (c *client) make(ctx context.Context, number int) {
 	r, t, wasDone := c.aim(&p, number)
 	call := &c.w.journal[number]
 	*call = evidence.Call{
-		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id, Title: r.title,
+		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
+		// The service keeps titles in NFC, whatever form a client sends.
+		Title:     norm.NFC.String(r.title),
 		Abandoned: p.abandon > 0, Began: time.Now(),
 	}
 	if p.grpc {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/text/unicode/norm"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -43,6 +44,7 @@ type deed struct {
 func newWorld() *world { return &world{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}} }
 
 func (w *world) create(replica int, key, title string) *pb.Task {
+	title = norm.NFC.String(title)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id := w.keys[key]; id != 0 {
@@ -56,6 +58,7 @@ func (w *world) create(replica int, key, title string) *pb.Task {
 
 // change returns what became of the task, or how the service would refuse.
 func (w *world) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
+	title = norm.NFC.String(title)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.tasks[id]
