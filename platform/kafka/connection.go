@@ -68,6 +68,11 @@ func (c *connection) GetOffset(topic string, partition int32, at int64) (int64, 
 	return c.requestOffset(topic, partition, at)
 }
 
+// highWatermark is the log's end, read uncommitted.
+func (c *connection) highWatermark(topic string, partition int32) (int64, error) {
+	return c.Client.GetOffset(topic, partition, sarama.OffsetNewest)
+}
+
 func (c *connection) requestOffset(topic string, partition int32, at int64) (int64, error) {
 	leader, err := c.Leader(topic, partition)
 	if err != nil {
