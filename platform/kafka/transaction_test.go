@@ -192,6 +192,30 @@ func TestARecordBehindAGapIsHandled(t *testing.T) {
 	})
 }
 
+// What is there to be read is not passed, however long the reader waits for it.
+func TestAGapEndsWithTheNextRecord(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	x := w.transactions(t, "one")
+	x.open("aborted")
+	x.end(kgo.TryAbort)
+	w.send(t, value("2"), value("3"))
+	release := make(chan struct{})
+	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.fake.KeepControl()
+		if request.(*kmsg.FetchRequest).MaxBytes > 1<<20 { // the consumer's, for all its partitions
+			w.fake.SleepControl(func() { <-release })
+		}
+		return nil, nil, false
+	})
+	notes := &notebook{}
+	group := run(t, w.groupConfig("readers"), notes)
+	wantLag(t, group, 2, 0, 0)
+	close(release)
+	notes.handles(t, "2", "3")
+	wantLag(t, group, 0, 0, 0)
+}
+
 // Compaction may leave the log's end without a record.
 func TestAGroupMovesOverBatchesThatWereEmptied(t *testing.T) {
 	t.Parallel()
