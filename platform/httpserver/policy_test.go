@@ -69,7 +69,7 @@ var hostCases = map[string]bool{
 	"evil.example": false, "evil.example:8080": false, "evil.example.": false, "sub.todo.example.com": false,
 	"todo.example.com.evil.example": false, "example.com": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false,
 	"localhost..": false, ".localhost": false, "a..localhost": false, ".": false, "..": false, ".svc": false, "evil.svc.cluster.local.evil": false,
-	"cluster.local": false, "evillocalhost.com": false, "127.1": false, "0x7f.0.0.1": false, "::1": false, "::1:8080": false,
+	"cluster.local": false, "evillocalhost.com": false, "evil.notsvc": false, "evil.notlocalhost": false, "127.1": false, "0x7f.0.0.1": false, "::1": false, "::1:8080": false,
 	"[::1": false, "::1]": false, "[127.0.0.1]": false, "[localhost]": false, "[::1].": false, "[::1]evil.example": false, "[]": false,
 	"localhost@evil.example": false, "evil.example@localhost": false, "user:1@localhost": false, "localhost:80@evil.example": false,
 	"localhost:8080:8080": false, "localhost:x": false, "localhost:-1": false, "local%68ost": false, "*": false, "*.localhost": false,
