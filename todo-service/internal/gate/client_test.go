@@ -73,8 +73,13 @@ func TestASearchWaitsForAnotherNoLongerThanItsDeadline(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 		first()
-		if _, waits, _ := search(t.Context(), s, client); waits() {
+		last, waits, _ := search(t.Context(), s, client)
+		if waits() {
 			t.Error("the search that gave up holds the next one up")
+		}
+		last()
+		if got := s.Clients(); got != 0 {
+			t.Errorf("%d clients are remembered that do not search", got)
 		}
 	})
 }
