@@ -175,3 +175,27 @@ func TestASearchHas200CharactersOfAnyKind(t *testing.T) {
 		}
 	}
 }
+
+// Each route's 421 is in the document, and so are the answers that CORS adds to.
+func TestOtherHostsAreRefusedOnEveryRoute(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	s.create(t, `{"title":"A"}`)
+	state := s.state(t)
+	for _, route := range []string{
+		"GET /tasks", "POST /tasks", "GET /tasks/1", "PATCH /tasks/1", "DELETE /tasks/1", "PATCH /tasks/1/done", "GET /tasks/1/events",
+		"GET /events", "GET /openapi.yaml", "GET /docs", "GET /docs/start.js", "GET /nothing",
+	} {
+		method, target, _ := strings.Cut(route, " ")
+		r := httptest.NewRequest(method, target, strings.NewReader(`{"title":"x"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Host = "evil.example"
+		wantProblem(t, s.send(r), http.StatusMisdirectedRequest)
+	}
+	if s.state(t) != state {
+		t.Error("a refused request changed something")
+	}
+	if asked := len(s.limiter.clients); asked != 1 {
+		t.Errorf("%d requests were counted, want that of the creation", asked)
+	}
+}
