@@ -14,7 +14,9 @@ import (
 	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/descriptors"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -40,11 +42,16 @@ import (
 // for load balancers to look elsewhere, watchers are told to resume elsewhere, the
 // listeners drain, then the relay and the ops port stop, and at last the pools
 // close. PostgreSQL, Redis and Kafka may be away, also at the start. It returns an
-// error when a part fails, or when the database's schema or the topic, as soon as
-// it can be seen, is not what this version works with.
+// error when a part fails, when the limit of open files is too low, or when the
+// database's schema or the topic, as soon as it can be seen, is not what this
+// version works with.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
+	if err := fitDescriptors(&cfg, log); err != nil {
+		return err
+	}
+	conns := clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
@@ -82,21 +89,24 @@ func Run(ctx context.Context, cfg Config) error {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})
-	hub := watch.NewHub(cfg.Watch, feed, store, log, registry)
+	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
 	peers := peer.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(tasks, lists, limiter, peers, hub), cfg.HTTP, telemetry))
+	api := httpapi.New(httpapi.Config{
+		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: gate.NewSearches(),
+	})
+	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(api, cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewLimit(limiter, peers)
-	rpc, err := grpcserver.Listen(cfg.GRPC, grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
-		[]grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	limit := grpcapi.NewLimit(limiter, peers, streams)
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
+		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
 		return err
 	}
-	opsServer, err := ops.Listen(cfg.Ops, log, registry, ops.Check{Name: "postgres", Func: schema.Ready})
+	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry, ops.Check{Name: "postgres", Func: schema.Ready})
 	if err != nil {
 		return err
 	}
@@ -113,6 +123,14 @@ func Run(ctx context.Context, cfg Config) error {
 		background,
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// fitDescriptors lowers the bounds of connections to what the limit of open files allows.
+func fitDescriptors(cfg *Config, log *slog.Logger) error {
+	return descriptors.Fit(log, cfg.descriptors(),
+		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
+		descriptors.Bound{Key: "grpc.max_conns", Value: &cfg.GRPC.MaxConns},
+		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
 }
 
 // width lets searches have a quarter of the database's connections.
