@@ -3,15 +3,22 @@
 package descriptors
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 )
 
-// least is how many connections a server can do with: some clients, probes, and one
-// that is about to be refused. With fewer the process does not start.
-const least = 6
+const (
+	// least is how many connections a server can do with, such as those of two probes
+	// and of Prometheus. With fewer the process does not start.
+	least = 3
+	// enough is the share of the wanted connections with which there is no warning.
+	enough = 0.9
+)
 
 // Bound is a setting that says how many connections a server may hold.
 type Bound struct {
@@ -20,8 +27,9 @@ type Bound struct {
 }
 
 // Fit lowers bounds until all of them, and others besides, fit into the limit of
-// open files, and warns when it has to. Each bound keeps its share of what there is.
-// It is an error when the limit leaves too little for each of them.
+// open files, and logs when it has to: a warning when more than a tenth is lost. The
+// largest bounds are lowered first, to the same value. It is an error when the limit
+// leaves too little for each of them.
 //
 // So each server finds a descriptor for every connection within its bound,
 // whatever the clients of the other servers do. Go has raised the soft limit to
@@ -31,31 +39,35 @@ func Fit(log *slog.Logger, others int, bounds ...Bound) error {
 }
 
 func fit(log *slog.Logger, limit, others int, bounds []Bound) error {
-	wanted, needed := others, others
+	wanted, needed := 0, others
 	keys := make([]string, len(bounds))
 	for i, b := range bounds {
 		wanted += *b.Value
 		needed += min(*b.Value, least)
 		keys[i] = b.Key
 	}
+	room := limit - others
 	switch {
-	case wanted <= limit:
+	case wanted <= room:
 		return nil
 	case needed > limit:
 		return fmt.Errorf("the process may have %d files open (ulimit -n, LimitNOFILE) and needs at least %d: "+
 			"%d for PostgreSQL, Redis, Kafka and files, and %d for each of %s; raise that limit, or lower the sizes of the pools",
 			limit, needed, others, least, strings.Join(keys, ", "))
 	}
-	attrs := []any{slog.Int("open_files", limit), slog.Int("would_need", wanted)}
-	spare, share := limit-needed, float64(limit-needed)/float64(wanted-needed)
-	for _, b := range bounds {
-		base := min(*b.Value, least)
-		more := min(int(float64(*b.Value-base)*share), spare)
-		spare -= more
-		*b.Value = base + more
+	level := slog.LevelInfo
+	if float64(room) < enough*float64(wanted) {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{slog.Int("open_files", limit), slog.Int("would_need", others+wanted)}
+	// What a small bound leaves of its part goes to the larger ones after it.
+	ascending := slices.SortedFunc(slices.Values(bounds), func(a, b Bound) int { return cmp.Compare(*a.Value, *b.Value) })
+	for i, b := range ascending {
+		*b.Value = min(*b.Value, room/(len(bounds)-i))
+		room -= *b.Value
 		attrs = append(attrs, slog.Int(b.Key, *b.Value))
 	}
-	log.Warn("the limit of open files (ulimit -n, LimitNOFILE) is too low for the connections that the settings allow: fewer are allowed", attrs...)
+	log.LogAttrs(context.Background(), level, "the limit of open files (ulimit -n, LimitNOFILE) is too low for the connections that the settings allow: fewer are allowed", attrs...)
 	return nil
 }
 
