@@ -15,6 +15,10 @@ import (
 const (
 	// idleCheck is how often an idle partition asks the ledger for its place.
 	idleCheck = 5 * time.Second
+	// gapCheck is how often an idle partition looks for offsets without a record.
+	gapCheck = time.Second
+	// gapTimeout bounds such a look.
+	gapTimeout = 2 * time.Second
 	// lasting is how long a batch in hand may go on after its session ended.
 	lasting = 5 * time.Second
 	// panicsAllowed is how often one record may panic before it is dead-lettered.
@@ -86,6 +90,8 @@ func (c *claim) takeOver() (bool, error) {
 func (c *claim) read() error {
 	ticker := time.NewTicker(idleCheck)
 	defer ticker.Stop()
+	gaps := time.NewTicker(gapCheck)
+	defer gaps.Stop()
 	gathering, stop := context.WithCancel(c.session)
 	defer stop()
 	batches := gather(gathering, c.source.Messages())
@@ -104,6 +110,11 @@ func (c *claim) read() error {
 				return err
 			}
 			ticker.Reset(idleCheck)
+			gaps.Reset(gapCheck)
+		case <-gaps.C:
+			if err := c.passGap(); err != nil {
+				return err
+			}
 		case <-ticker.C:
 			if err := c.idle(); err != nil {
 				return err
@@ -122,6 +133,29 @@ func (c *claim) idle() error {
 		return nil
 	}
 	return errors.Join(c.tellFollower(), c.checkLedger(ledger))
+}
+
+// passGap moves the position over offsets at which a reader is given no record:
+// transaction markers, aborted records, and what compaction removed. Its error
+// asks for the session's end.
+func (c *claim) passGap() error {
+	partition := c.source.Partition()
+	end, known := c.group.instruments.lag.end(partition)
+	if !known || c.position >= end {
+		return nil
+	}
+	// Sarama passes over them by itself, but does not say how far.
+	ctx, cancel := context.WithTimeout(c.session, gapTimeout)
+	defer cancel()
+	next, err := c.group.surveyor.passGap(ctx, partition, c.position, end)
+	if err != nil {
+		c.log.Debug("it could not be found out how far there is no record", "offset", next, "error", err)
+	}
+	if next == c.position {
+		return nil
+	}
+	c.done(next)
+	return c.tellFollower()
 }
 
 // work is done when every record is handled, dead-lettered or passed over, or
@@ -229,8 +263,8 @@ func (c *claim) done(position int64) {
 
 // checkLedger returns an error when the ledger is not where the handler was left.
 func (c *claim) checkLedger(ledger Ledger) error {
-	newest := max(c.source.HighWaterMarkOffset(), c.position)
-	answer, err := start(c.session, ledger, c.source.Partition(), c.oldest, newest)
+	end, _ := c.group.instruments.lag.end(c.source.Partition()) // a position may be newer
+	answer, err := start(c.session, ledger, c.source.Partition(), c.oldest, max(end, c.position))
 	switch {
 	case err != nil:
 		c.log.Debug("the ledger could not be asked", "error", err)

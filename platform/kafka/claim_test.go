@@ -36,7 +36,6 @@ type source struct {
 }
 
 func (s source) Partition() int32                         { return s.partition }
-func (s source) HighWaterMarkOffset() int64               { return 100 }
 func (s source) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
 
 // played is a claim that works through what its test sends.
@@ -53,9 +52,12 @@ func play(t *testing.T, s script, offsets ...int64) *played {
 	return playIn(t, newTestGroup(s, nil), 0, offsets...)
 }
 
+// newTestGroup has no Kafka, and heard before that its partitions end at 100.
 func newTestGroup(h Handler, inHand InHand) *Group {
 	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq", InHand: inHand}
-	return NewGroup(cfg, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	group := NewGroup(cfg, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	group.instruments.lag.ends = map[int32]int64{0: 100}
+	return group
 }
 
 func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *played {

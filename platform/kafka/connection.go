@@ -54,6 +54,49 @@ func (c *connection) bind(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, c.sockets.cut)
 }
 
+// GetOffset is that of sarama.Client, read committed: sarama.OffsetNewest is the
+// last stable offset, below which every transaction has ended.
+func (c *connection) GetOffset(topic string, partition int32, at int64) (int64, error) {
+	offset, err := c.requestOffset(topic, partition, at)
+	if err == nil {
+		return offset, nil
+	}
+	// The leader may be another one by now.
+	if err := c.RefreshMetadata(topic); err != nil {
+		return 0, err
+	}
+	return c.requestOffset(topic, partition, at)
+}
+
+// highWatermark is the log's end, read uncommitted.
+func (c *connection) highWatermark(topic string, partition int32) (int64, error) {
+	return c.Client.GetOffset(topic, partition, sarama.OffsetNewest)
+}
+
+func (c *connection) requestOffset(topic string, partition int32, at int64) (int64, error) {
+	leader, err := c.Leader(topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	// Sarama's own GetOffset asks for the high watermark, whatever Consumer.IsolationLevel is.
+	request := sarama.NewOffsetRequest(c.Config().Version)
+	request.IsolationLevel = sarama.ReadCommitted
+	request.AddBlock(topic, partition, at, 1)
+	response, err := leader.GetAvailableOffsets(request)
+	if err != nil {
+		_ = leader.Close() // otherwise Sarama hands out the broken connection again
+		return 0, err
+	}
+	block := response.GetBlock(topic, partition)
+	switch {
+	case block == nil:
+		return 0, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, block.Err
+	}
+	return block.Offset, nil
+}
+
 func (c *connection) close() {
 	c.sockets.cut()
 	_ = c.Close()
@@ -92,6 +135,7 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 	}
 
 	s.Consumer.Return.Errors = true
+	s.Consumer.IsolationLevel = sarama.ReadCommitted
 	s.Consumer.Fetch.Default = partitionBytes
 	s.Consumer.Fetch.MaxBytes = fetchBytes
 	s.Consumer.Retry.Backoff = time.Second

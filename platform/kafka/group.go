@@ -97,8 +97,9 @@ func (g *Group) Run(ctx context.Context) error {
 // and otherwise an error that says why it is not.
 func (g *Group) Ready(context.Context) error { return g.presence.err() }
 
-// Ends returns for each partition of the topic the offset that the next record
-// will get. It works before and during Run, and asks Kafka each time.
+// Ends returns each partition's last stable offset: a reader is given no record
+// from there on, for the next one is not written yet or its transaction is open.
+// It works before and during Run, and asks Kafka each time.
 func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
 
 func (g *Group) newHand(partition int32) hand {

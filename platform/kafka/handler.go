@@ -29,14 +29,15 @@ type Handler interface {
 // group's own offset then only follows.
 type Ledger interface {
 	// Start returns the offset at which the handler wants to begin, or a
-	// negative one for the group's committed offset. oldest is the offset of
-	// the first record in the log, newest that of the next to be written. It is
-	// asked when a session begins, again and again until it answers without an
-	// error.
+	// negative one for the group's committed offset. oldest is the log's start,
+	// newest its last stable offset: below that every record is committed or
+	// aborted. It is asked when a session begins, again and again until it answers
+	// without an error.
 	//
 	// An idle partition asks every five seconds whether the place is still the
-	// handler's own. Records that the handler was not shown (dead-lettered, or
-	// replayed for others) move the group on and the ledger not. So an answer is
+	// handler's own. What the handler was not shown (dead letters, replays for
+	// others, aborted records, transaction markers) moves the group on and the
+	// ledger not. So an answer is
 	// right when it lies between where the handler was left (the answer at the
 	// session's beginning, or the offset after the last handled record) and the
 	// offset of the next record to read; a negative one is no opinion. Anything
@@ -45,13 +46,15 @@ type Ledger interface {
 	Start(ctx context.Context, partition int32, oldest, newest int64) (offset int64, err error)
 }
 
-// Follower is for a Ledger that keeps up with the records that the handler was
-// not shown: dead-lettered, or replayed for other groups. Without it their place
-// is lost with the session, and a dead letter at the log's end is written again.
+// Follower is for a Ledger that keeps up with what the handler was not shown:
+// dead letters, replays for other groups, aborted records and transaction markers.
+// Without it their place is lost with the session, and a dead letter at the log's
+// end is written again.
 type Follower interface {
 	// Passed says that there is nothing left to do below next. It is called for
 	// the last records of a batch, or of what was done of it when the session
-	// ended; for the others the next Handle tells it as well. Fenced ends the
+	// ended, and for offsets without a record at the log's end; for the others the
+	// next Handle tells it as well. Fenced ends the
 	// session, and after any other error it is called again when the partition
 	// is idle.
 	Passed(ctx context.Context, partition int32, next int64) error

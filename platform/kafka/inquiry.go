@@ -64,8 +64,8 @@ func (i *inquiry) disconnect() {
 }
 
 // OffsetsSince returns for each partition of the topic an offset below which
-// every record has an earlier time than since: a place from which to Scan. The
-// error is a *TopicError when the topic does not exist, or says that Kafka gave
+// every record has an earlier time than since: a place from which to Scan. Since
+// the zero time that is the log's start. The error is a *TopicError when the topic does not exist, or says that Kafka gave
 // no answer for eight seconds.
 func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time) (map[int32]int64, error) {
 	i := &inquiry{cfg: cfg}
@@ -80,19 +80,9 @@ func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time
 			return err
 		}
 		for _, partition := range partitions {
-			// The end first: a record written between the two questions must not lie below it.
-			offset, err := i.conn.GetOffset(topic, partition, sarama.OffsetNewest)
-			if err != nil {
+			if offsets[partition], err = i.offsetSince(topic, partition, since); err != nil {
 				return err
 			}
-			found, err := i.conn.GetOffset(topic, partition, since.UnixMilli())
-			if err != nil {
-				return err
-			}
-			if found >= 0 {
-				offset = min(offset, found)
-			}
-			offsets[partition] = offset
 		}
 		return nil
 	})
@@ -100,6 +90,22 @@ func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time
 		return nil, fmt.Errorf("find the time %s in topic %q: %w", since.UTC().Format(time.RFC3339), topic, err)
 	}
 	return offsets, nil
+}
+
+func (i *inquiry) offsetSince(topic string, partition int32, since time.Time) (int64, error) {
+	if since.IsZero() {
+		return i.conn.GetOffset(topic, partition, sarama.OffsetOldest)
+	}
+	// The end first: a record written between the two questions must not lie below it.
+	end, err := i.conn.GetOffset(topic, partition, sarama.OffsetNewest)
+	if err != nil {
+		return 0, err
+	}
+	found, err := i.conn.GetOffset(topic, partition, since.UnixMilli())
+	if err != nil || found < 0 {
+		return end, err
+	}
+	return min(end, found), nil
 }
 
 // HasGroup tells whether Kafka knows a consumer group of that name: one that has

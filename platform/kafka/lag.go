@@ -15,12 +15,13 @@ const lagRound = 2 * time.Second
 
 // lag is a collector of how far the partitions that this member holds are
 // behind. It goes by ends that were asked for: Sarama's high-water mark stands
-// still while a partition is held, which is when the lag matters.
+// still while a partition is held, which is when the lag matters, and counts the
+// records of open transactions, which no reader is given.
 type lag struct {
 	desc *prometheus.Desc
 
 	mu        sync.Mutex
-	ends      map[int32]int64 // of the topic's partitions, as last heard
+	ends      map[int32]int64 // last stable offsets of the topic's partitions, as last heard
 	positions map[int32]int64 // of the partitions held: the first record not done with
 }
 
@@ -52,6 +53,14 @@ func (l *lag) follow(ctx context.Context, ask func(context.Context) (map[int32]i
 			return
 		}
 	}
+}
+
+// end is the partition's last stable offset as last heard; false before any was.
+func (l *lag) end(partition int32) (end int64, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end, known = l.ends[partition]
+	return end, known
 }
 
 func (l *lag) reached(partition int32, position int64) {

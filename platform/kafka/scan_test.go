@@ -185,7 +185,7 @@ func TestScanStepsOverBatchesThatWereEmptied(t *testing.T) {
 		}
 		answer := asked.ResponseKind().(*kmsg.FetchResponse)
 		topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-		topic.Topic, partition.HighWatermark, partition.RecordBatches = w.topic, 4, []byte{}
+		topic.Topic, partition.HighWatermark, partition.LastStableOffset, partition.RecordBatches = w.topic, 4, 4, []byte{}
 		topic.Partitions = append(topic.Partitions, partition)
 		answer.Topics = append(answer.Topics, topic)
 		return answer, nil, true

@@ -136,15 +136,17 @@ func (s *session) locate(ctx context.Context, partition int32, committed int64) 
 		if answer, err = s.ask(ctx, ledger, partition, oldest, newest); err != nil {
 			return begin{}, err
 		}
-		if answer > newest { // the log may have grown while the ledger moved
-			if oldest, newest, err = s.ends(partition); err != nil {
-				return begin{}, err
-			}
-		}
 	}
 	wanted := answer
 	if answer < 0 {
 		wanted = committed
+	}
+	if wanted > newest {
+		// The log may have grown while the ledger moved, or a consumer that reads
+		// uncommitted, such as an earlier version, left its place in an open transaction.
+		if newest, err = s.conn.highWatermark(s.group.cfg.Topic, partition); err != nil {
+			return begin{}, err
+		}
 	}
 	found := begin{offset: wanted, floor: wanted, oldest: oldest}
 	switch {
@@ -182,6 +184,7 @@ func (s *session) ask(ctx context.Context, ledger Ledger, partition int32, oldes
 	}
 }
 
+// ends are the log's start and its last stable offset.
 func (s *session) ends(partition int32) (oldest, newest int64, err error) {
 	if oldest, err = s.conn.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetOldest); err != nil {
 		return 0, 0, err

@@ -9,8 +9,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// surveyor asks where a topic's partitions end, over a connection of its own:
-// on the consumer's it would wait behind the fetches.
+// surveyor asks where a topic's partitions end and where they have no records,
+// over a connection of its own: on the consumer's it would wait behind the fetches.
 type surveyor struct {
 	cfg    Config
 	topic  string
@@ -23,36 +23,19 @@ func newSurveyor(cfg Config, topic string) *surveyor {
 	return &surveyor{cfg: cfg, topic: topic, turn: make(chan struct{}, 1)}
 }
 
-func (s *surveyor) ends(ctx context.Context) (map[int32]int64, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	ends, err := s.ask(ctx)
+// ends returns each partition's last stable offset.
+func (s *surveyor) ends(ctx context.Context) (ends map[int32]int64, err error) {
+	err = s.ask(ctx, func() (err error) {
+		ends, err = s.requestEnds()
+		return err
+	})
 	if err != nil {
-		s.disconnect()
-		if ctx.Err() != nil {
-			err = errors.Join(ctx.Err(), err)
-		}
 		return nil, fmt.Errorf("ask for the ends of topic %q: %w", s.topic, err)
 	}
 	return ends, nil
 }
 
-func (s *surveyor) ask(ctx context.Context) (map[int32]int64, error) {
-	if s.closed {
-		return nil, net.ErrClosed
-	}
-	if s.conn == nil || s.conn.sockets.isCut() {
-		conn, err := connect(s.cfg)
-		if err != nil {
-			return nil, err
-		}
-		s.conn = conn
-	}
-	defer s.conn.bind(ctx)()
+func (s *surveyor) requestEnds() (map[int32]int64, error) {
 	partitions, err := s.conn.Partitions(s.topic)
 	if err != nil {
 		return nil, err
@@ -66,6 +49,59 @@ func (s *surveyor) ask(ctx context.Context) (map[int32]int64, error) {
 		ends[partition] = end
 	}
 	return ends, nil
+}
+
+// passGap returns the offset of the first record that a reader is given from
+// from on, or end when there is none before. With an error it is as far as that
+// is known.
+func (s *surveyor) passGap(ctx context.Context, partition int32, from, end int64) (next int64, err error) {
+	next = from
+	err = s.ask(ctx, func() error {
+		for next < end {
+			answer, err := s.conn.fetch(place{s.topic, partition}, next, partitionBytes)
+			switch {
+			case err != nil:
+				return err
+			case len(answer.records) > 0:
+				next = min(answer.records[0].Offset, end)
+				return nil
+			case answer.next == next:
+				return errNotYet
+			}
+			next = min(answer.next, end)
+		}
+		return nil
+	})
+	return next, err
+}
+
+// ask puts a question over the connection, one at a time.
+func (s *surveyor) ask(ctx context.Context, question func() error) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.closed {
+		return net.ErrClosed
+	}
+	if s.conn == nil || s.conn.sockets.isCut() {
+		conn, err := connect(s.cfg)
+		if err != nil {
+			return err
+		}
+		s.conn = conn
+	}
+	defer s.conn.bind(ctx)()
+	err := question()
+	if err != nil {
+		s.disconnect()
+		if ctx.Err() != nil {
+			err = errors.Join(ctx.Err(), err)
+		}
+	}
+	return err
 }
 
 func (s *surveyor) disconnect() {

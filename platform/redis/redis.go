@@ -27,7 +27,7 @@ type Config struct {
 	DB        int           `config:"db"`
 	Master    string        `config:"master"`
 	KeyPrefix string        `config:"key_prefix"`
-	PoolSize  int           `config:"pool_size"` // connections to each server
+	PoolSize  int           `config:"pool_size"` // connections to each server, beside ten for pipelines and one for each subscription
 	Timeout   time.Duration `config:"timeout"`
 }
 
@@ -66,6 +66,11 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// pipelineConns is how many connections to each server go-redis opens for
+// pipelines, beside those of the pool. A pipeline that finds them in use takes one
+// of the pool.
+const pipelineConns = 10
+
 // Open returns a client; it does not wait for Redis. Each command is tried
 // once, because a retry may repeat what was done, and costs at most about one
 // and a half times Timeout, less when its context ends sooner. The library's
@@ -90,6 +95,7 @@ func Open(cfg Config) goredis.UniversalClient {
 		WriteTimeout:          cfg.Timeout,
 		PoolSize:              cfg.PoolSize,
 		PoolTimeout:           cfg.Timeout / 2,
+		PipelinePoolSize:      pipelineConns,
 		MinIdleConns:          min(2, cfg.PoolSize),
 		DisableIdentity:       true, // CLIENT SETINFO is of Redis 7.2
 		MaintNotificationsConfig: &maintnotifications.Config{

@@ -10,10 +10,14 @@ import (
 // recorder is a test whose end can be looked at.
 type recorder struct {
 	testing.TB
-	ended string
+	ended  string
+	errors []string
 }
 
 func (r *recorder) Helper() {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
 func (r *recorder) Skipf(format string, args ...any) {
 	r.ended = "skipped: " + fmt.Sprintf(format, args...)
 }

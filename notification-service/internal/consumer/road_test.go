@@ -137,6 +137,25 @@ func TestCompletedReopenedAndCompletedAgainNotifiesTwice(t *testing.T) {
 	})
 }
 
+func TestWhatIsCommittedAloneNotifies(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		_, abort := w.Transaction(completed("e1", "aborted"))
+		abort()
+		w.Send(completed("e2", "before"))
+		commit, _ := w.Transaction(completed("e3", "in a transaction"))
+		w.Send(completed("e4", "behind it"))
+		p := &postman{}
+		w.serve("notifiers", p, time.Minute)
+		w.Await("what is before the open transaction", p.has("before"))
+		commit()
+		w.Await("what is behind it", p.has("behind it"))
+		if diff := cmp.Diff([]string{"before", "in a transaction", "behind it"}, p.sent()); diff != "" {
+			w.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {

@@ -67,6 +67,10 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 				MaxIdleConnsPerHost:    100, // one for each partition in hand
 				IdleConnTimeout:        90 * time.Second,
 				MaxResponseHeaderBytes: mostHeader,
+				// A connection of HTTP/2 is not closed when a request on it times out:
+				// on one that died every later request would time out as well, until
+				// TCP gives up after some 15 minutes.
+				HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout},
 			},
 		},
 	}, nil

@@ -79,7 +79,12 @@ func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptG
 		}
 	}
 	began := time.Now()
-	sources := consumer.Sources{Log: scan(event.Topic), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap}
+	sources := consumer.Sources{
+		Log: scan(event.Topic), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
+		Oldest: func(ctx context.Context) (map[int32]int64, error) {
+			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
+		},
+	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
 	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)
 	if err != nil {

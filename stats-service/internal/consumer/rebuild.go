@@ -28,10 +28,12 @@ type Shadow interface {
 // Scan hands over what a topic has; see kafka.Scan.
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
-// Sources are what a rebuild reads. Group is whose dead letters were never
-// counted, and for whom records are replayed.
+// Sources are what a rebuild reads. Oldest says where each of the log's partitions
+// begins. Group is whose dead letters were never counted, and for whom records are
+// replayed.
 type Sources struct {
 	Log, DeadLetters Scan
+	Oldest           func(ctx context.Context) (map[int32]int64, error)
 	Group            string
 	AcceptGap        bool // count although the log's first records are gone
 }

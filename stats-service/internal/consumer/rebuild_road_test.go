@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,7 +28,12 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 	err = redis.WithLock(w.Context(), w.Redis, live.RebuildLock(), func(ctx context.Context, token string) error {
 		shadow := live.NewShadow(token)
 		counter := stats.NewService(shadow.Store(), nil, w.Kafka.Partitions, now)
-		sources := consumer.Sources{Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: w.Group(group)}
+		sources := consumer.Sources{
+			Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: w.Group(group),
+			Oldest: func(ctx context.Context) (map[int32]int64, error) {
+				return kafka.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
+			},
+		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
 	})
@@ -211,6 +217,29 @@ func TestARebuildInAnEmptyRedisCountsTheWholeLog(t *testing.T) {
 		w.expect(service, historyCounts)
 		w.sendOn(len(history), history[0], on(today, "task.completed", "e7"))
 		w.expect(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
+	})
+}
+
+func TestARebuildCountsWhatIsCommittedAlone(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		_, abort := w.Transaction(on(yesterday, "task.completed", "aborted"))
+		abort()
+		commit, _ := w.Transaction(on(today, "task.completed", "e7"))
+		commit()
+		_, abort = w.Transaction(on(yesterday, "task.completed", "open"))
+		service, _ := w.serve("counters")
+		want := counts{Total: 1, Today: 1, Complete: true}
+		w.expect(service, want)
+		w.falsify(7)
+		summary, err := w.rebuild("counters", quietly)
+		if err != nil || summary.Swap.Before != 8 || summary.Swap.After != 1 {
+			w.Errorf("%+v, %v", summary, err)
+		}
+		w.expect(service, want)
+		abort()
+		w.Send(on(today, "task.completed", "e8"))
+		w.Await("the next", func() bool { got, _ := w.report(service); return got.Total == 2 })
 	})
 }
 

@@ -78,7 +78,15 @@ func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (con
 	if sources.DeadLetters == nil {
 		sources.DeadLetters = topic{}.scan
 	}
+	if sources.Oldest == nil {
+		sources.Oldest = begins(0)
+	}
 	return consumer.NewRebuild(c, s, sources, func(int64, int64) {}).Run(t.Context())
+}
+
+// begins is the start of the one partition's log.
+func begins(offset int64) func(context.Context) (map[int32]int64, error) {
+	return func(context.Context) (map[int32]int64, error) { return at(offset), nil }
 }
 
 func headed(r kafka.Record, headers ...string) kafka.Record {
@@ -195,11 +203,13 @@ func TestARebuildThatNeverCatchesUpGivesUp(t *testing.T) {
 func TestARebuildForgetsNothingUnasked(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		log  topic
-		live map[int32]int64
+		log    topic
+		oldest int64
+		live   map[int32]int64
 	}{
-		"the first records are gone": {full[2:], at(6)},
-		"all records are gone":       {nil, at(6)},
+		"the first records are gone": {full[2:], 2, at(6)},
+		"all records are gone":       {nil, 7, at(6)},
+		"and some meanwhile":         {full[2:], 3, at(6)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -210,19 +220,39 @@ func TestARebuildForgetsNothingUnasked(t *testing.T) {
 				return next, err
 			}
 			s := &shadow{live: []map[int32]int64{test.live}}
-			_, err := rebuild(t, &counter{}, s, consumer.Sources{Log: ends})
+			_, err := rebuild(t, &counter{}, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest)})
 			var gap *consumer.GapError
 			if !errors.As(err, &gap) || gap.Partition != partition {
 				t.Errorf("got %v, want a GapError", err)
 			}
 			c := &counter{}
-			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, AcceptGap: true}); err != nil {
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest), AcceptGap: true}); err != nil {
 				t.Fatal(err)
 			}
 			if s.calls[len(s.calls)-1] != "swap" {
 				t.Errorf("no swap: %v", s.calls)
 			}
 		})
+	}
+}
+
+// Aborted records and transactions' markers have offsets, and nothing to count.
+func TestARebuildCountsFromTheLogsStartWhereNoReaderIsGivenARecord(t *testing.T) {
+	t.Parallel()
+	for name, log := range map[string]topic{"before the first record": full[2:], "in the whole partition": nil} {
+		c, s := &counter{}, &shadow{live: []map[int32]int64{at(7)}}
+		scan := func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+			next, err := log.scan(ctx, from, visit)
+			next[partition] = 7
+			return next, err
+		}
+		if _, err := rebuild(t, c, s, consumer.Sources{Log: scan}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if first, last := c.calls[0], c.calls[len(c.calls)-1]; first.From != 0 || last.Next != 7 {
+			t.Errorf("%s: counted from %d to %d, want 0 to 7", name, first.From, last.Next)
+		}
 	}
 }
 

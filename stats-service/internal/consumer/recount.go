@@ -85,15 +85,23 @@ func (r *Rebuild) isDead(record kafka.Record) bool {
 	return len(r.dead) > 0 && r.dead[corpse{int64(record.Partition), record.Offset, record.Fingerprint()}]
 }
 
-// begin begins the partition, unless it has begun.
-func (r *Rebuild) begin(ctx context.Context, partition int32, oldest int64) error {
+// begin begins the partition, unless it has begun. first is the offset of the first
+// record, or the log's end.
+func (r *Rebuild) begin(ctx context.Context, partition int32, first int64) error {
 	if _, begun := r.at[partition]; begun {
 		return nil
 	}
+	// What lies before the first record was never counted when it is a transaction's
+	// marker or was aborted, and is forgotten when it was deleted.
+	start, err := r.sources.Oldest(ctx)
+	if err != nil {
+		return err
+	}
+	oldest := min(start[partition], first)
 	if oldest > 0 && !r.sources.AcceptGap {
 		return &GapError{Partition: partition, Oldest: oldest}
 	}
-	_, err := insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
+	_, err = insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
 		return r.counter.Begin(ctx, partition, stats.Bounds{Oldest: oldest, Newest: oldest})
 	})
 	if err == nil {

@@ -106,6 +106,42 @@ func TestEachCompletionCountsOnceOnItsDay(t *testing.T) {
 	})
 }
 
+func TestWhatIsCommittedAloneCounts(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		_, abort := w.Transaction(on(yesterday, "task.completed", "aborted"))
+		abort()
+		w.Send(history...)
+		commit, _ := w.Transaction(on(today, "task.completed", "e7"))
+		service, stop := w.serve("counters")
+		w.expect(service, historyCounts)
+		commit()
+		want := counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
+		w.Await("the transaction's end", func() bool { got, _ := w.report(service); return got == want })
+		w.expect(service, want) // the log ends with the transaction's marker
+
+		w.Remove("*") // the recount's target lies behind the marker
+		w.Await("the recount", func() bool { got, _ := w.report(service); return got == want })
+		w.expect(service, want)
+		stop()
+		w.Remove("*")
+		service, _ = w.serve("counters")
+		w.expect(service, want)
+	})
+}
+
+func TestAPartitionOfNothingButAbortedRecordsIsComplete(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		_, abort := w.Transaction(history...)
+		abort()
+		service, _ := w.serve("counters")
+		w.expect(service, counts{Complete: true})
+		w.Remove("*")
+		w.expect(service, counts{Complete: true})
+	})
+}
+
 func TestReplayingTheTopicFromZeroChangesNothing(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
@@ -29,11 +30,21 @@ type client struct {
 // connect returns the service, and what to close when done with it. Nothing is
 // sent before the first call.
 func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
-	conn, err := grpc.NewClient(c.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := dial(c.addr)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("--addr %q is no address: %w", c.addr, err)}
 	}
 	return pb.NewTaskServiceClient(conn), conn, nil
+}
+
+// dial prepares a connection to the service.
+func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return grpc.NewClient(addr, append(more,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		// By default grpc-go sends no pings, and watch would wait for ever on a
+		// connection that died. todo-service refuses pings more often than every 10 s.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+	)...)
 }
 
 // call does something with the service within the timeout, and explains its

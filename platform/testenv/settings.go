@@ -1,0 +1,78 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// CheckSettings fails the test unless settings, a pointer to a library's
+// configuration struct, are those in the golden file: one line for each exported
+// field, also of nested structs; an interface shows its type, a function or pointer whether it is
+// set. A field
+// that a new version of the library adds, or whose default it changes, fails the
+// test too: decide whether it suits, then write the file anew with UPDATE_SETTINGS=1.
+func CheckSettings(t testing.TB, golden string, settings any) {
+	t.Helper()
+	got := strings.Join(lines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
+	if os.Getenv("UPDATE_SETTINGS") != "" {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	file, err := os.ReadFile(golden)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	want, have := strings.Split(string(file), "\n"), strings.Split(got, "\n")
+	for _, line := range want {
+		if !slices.Contains(have, line) {
+			t.Errorf("%s has %q, which is no longer so", golden, line)
+		}
+	}
+	for _, line := range have {
+		if !slices.Contains(want, line) {
+			t.Errorf("%s lacks %q", golden, line)
+		}
+	}
+}
+
+func lines(path string, value reflect.Value) (all []string) {
+	for field, of := range value.Fields() {
+		if !field.IsExported() {
+			continue
+		}
+		_, text := of.Interface().(fmt.Stringer)
+		if of.Kind() == reflect.Struct && !text {
+			all = append(all, lines(path+field.Name+".", of)...)
+			continue
+		}
+		all = append(all, path+field.Name+" = "+shown(of))
+	}
+	return all
+}
+
+// shown is the value of a setting, of which no address differs from run to run.
+func shown(value reflect.Value) string {
+	switch value.Kind() {
+	case reflect.Interface:
+		return fmt.Sprintf("%T", value.Interface())
+	case reflect.Slice:
+		var elements []string
+		for i := range value.Len() {
+			elements = append(elements, shown(value.Index(i)))
+		}
+		return fmt.Sprint(elements)
+	case reflect.Func, reflect.Pointer, reflect.Map, reflect.Chan:
+		if value.IsNil() {
+			return "unset"
+		}
+		return "set"
+	}
+	return fmt.Sprint(value.Interface())
+}
