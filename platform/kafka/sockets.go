@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 type sockets struct {
 	dialling context.Context // Sarama's dialer interface passes none
 	cancel   context.CancelFunc
+
+	failures atomic.Int64 // of dialling, reading and writing
+	opening  opening
 
 	mu   sync.Mutex
 	open map[*socket]struct{}
@@ -31,11 +35,13 @@ func (s *sockets) Dial(network, address string) (net.Conn, error) {
 	}
 	conn, err := dialer.DialContext(s.dialling, network, address)
 	if err != nil {
+		s.failures.Add(1)
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dialling.Err() != nil {
+		s.failures.Add(1)
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
@@ -67,4 +73,57 @@ func (s *socket) Close() error {
 	delete(s.owner.open, s)
 	s.owner.mu.Unlock()
 	return s.Conn.Close()
+}
+
+func (s *socket) Read(into []byte) (int, error) {
+	count, err := s.Conn.Read(into)
+	if err != nil {
+		s.owner.failures.Add(1)
+	}
+	s.owner.opening.note(into[:count])
+	return count, err
+}
+
+func (s *socket) Write(from []byte) (int, error) {
+	count, err := s.Conn.Write(from)
+	if err != nil {
+		s.owner.failures.Add(1)
+	}
+	return count, err
+}
+
+// openingBytes is how much of a response is kept: its frame, with the aborted
+// transactions of a partition, and the beginning of the first batch.
+const openingBytes = 64 << 10
+
+// opening keeps the beginning of a response as it was received. Sarama shows
+// nothing of one that it cannot decode.
+type opening struct {
+	mu    sync.Mutex
+	on    bool
+	bytes []byte
+}
+
+// begin keeps what is received from now on.
+func (o *opening) begin() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.on, o.bytes = true, nil
+}
+
+// end returns what was received since begin.
+func (o *opening) end() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kept := o.bytes
+	o.on, o.bytes = false, nil
+	return kept
+}
+
+func (o *opening) note(received []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.on {
+		o.bytes = append(o.bytes, received[:min(len(received), openingBytes-len(o.bytes))]...)
+	}
 }
