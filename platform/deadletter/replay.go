@@ -41,8 +41,10 @@ type run struct {
 	producer *kafka.Producer
 	begun    time.Time
 
-	missing                                      map[string]bool // topics that letters name and that are not there
-	replayed, already, stayed, refused, homeless int
+	missing map[string]bool // topics that letters name and that do not exist
+
+	replayed, already, stayed, refused int
+	unroutable                         int // letters of missing topics
 }
 
 // replay writes the letters that are meant to the topics they came from.
@@ -78,7 +80,7 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 		return r.treat(ctx, l)
 	})
 	switch {
-	case err == nil && r.homeless > 0:
+	case err == nil && r.unroutable > 0:
 		return fmt.Errorf("%s; create the topics that are missing, and run it again for the rest", r.summary())
 	case err == nil && r.refused > 0:
 		return fmt.Errorf("%s; what Kafka refuses is still a dead letter", r.summary())
@@ -97,7 +99,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 	id := l.identity()
 	switch {
 	case r.missing[l.topic]:
-		r.homeless++
+		r.unroutable++
 		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable(l.topic))
 		return nil
 	case r.survey.copies[id] > 0 && !r.again:
@@ -148,9 +150,9 @@ func (r *run) summary() string {
 		verb = "would replay"
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.already+r.stayed+r.refused+r.homeless, r.already, r.stayed, several(r.maxReplays, "replay"))
-	if r.homeless > 0 {
-		text += fmt.Sprintf(", %d of topics that do not exist", r.homeless)
+		verb, r.replayed, r.already+r.stayed+r.refused+r.unroutable, r.already, r.stayed, several(r.maxReplays, "replay"))
+	if r.unroutable > 0 {
+		text += fmt.Sprintf(", %d of topics that do not exist", r.unroutable)
 	}
 	if r.refused > 0 {
 		text += fmt.Sprintf(", %d refused by Kafka", r.refused)

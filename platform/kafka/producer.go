@@ -30,7 +30,7 @@ type Producer struct {
 	turn   chan struct{} // held by the Send under way; a channel, so that ctx ends the waiting
 	closed bool
 
-	codec       sarama.CompressionCodec // none by default
+	codec       sarama.CompressionCodec // of each batch; the zero value leaves batches uncompressed
 	partitioner sarama.Partitioner
 	conn        *connection // nil until needed and after trouble
 	self        *identity   // nil until needed and after a Send that failed

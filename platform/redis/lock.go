@@ -34,7 +34,8 @@ func (e *HeldError) Error() string {
 }
 
 var (
-	// What has another type, or no lifetime, is nobody's lock: it would be held for ever.
+	// A key of another type or without a lifetime was not written by a holder, and
+	// would never expire, so acquiring replaces it.
 	acquireScript = goredis.NewScript(`if redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1`)
 	renewScript   = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`)
 	releaseScript = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)

@@ -202,6 +202,33 @@ func TestAPanicReleasesTheLock(t *testing.T) {
 	}
 }
 
+func TestALockThatWasOverwrittenIsAcquired(t *testing.T) {
+	t.Parallel()
+	for name, overwrite := range map[string]func(context.Context, *goredis.Client, string) error{
+		"without a lifetime": func(ctx context.Context, c *goredis.Client, key string) error { return c.Set(ctx, key, "x", 0).Err() },
+		"a list":             func(ctx context.Context, c *goredis.Client, key string) error { return c.RPush(ctx, key, "x").Err() },
+		"a hash with a lifetime": func(ctx context.Context, c *goredis.Client, key string) error {
+			return errors.Join(c.HSet(ctx, key, "x", 1).Err(), c.Expire(ctx, key, time.Minute).Err())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, _, key := overLine(t)
+			if err := overwrite(t.Context(), client, key); err != nil {
+				t.Fatal(err)
+			}
+			worked := false
+			err := WithLock(t.Context(), client, key, func(ctx context.Context, token string) error {
+				worked = client.Get(ctx, key).Val() == token && client.PTTL(ctx, key).Val() > 0
+				return nil
+			})
+			if err != nil || !worked {
+				t.Errorf("the work held the lock: %t, error %v", worked, err)
+			}
+		})
+	}
+}
+
 func TestALockThatCanNotBeTakenIsNotHeldByAnother(t *testing.T) {
 	t.Parallel()
 	client, way, key := overLine(t)

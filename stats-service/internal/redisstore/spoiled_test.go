@@ -3,8 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"errors"
-	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -210,21 +208,10 @@ func TestTheFiguresAreReadWhileRedisIsFull(t *testing.T) {
 	f.counts(4, 3, 1)
 }
 
-// startRedis starts a Redis of the test's own.
+// startRedis returns a client of a Redis of the test's own.
 func startRedis(t *testing.T) *goredis.Client {
 	t.Helper()
-	addr := testenv.Addr(t)
-	_, port, _ := net.SplitHostPort(addr)
-	server := exec.Command(testenv.Need(t, "TEST_REDIS_SERVER"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	client := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1})
-	t.Cleanup(func() {
-		client.Close()
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	testenv.Await(t, "Redis answers", func() bool { return client.Ping(t.Context()).Err() == nil })
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.StartRedis(t), MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
 	return client
 }

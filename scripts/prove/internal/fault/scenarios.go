@@ -106,7 +106,7 @@ var small = []Scenario{
 		},
 	},
 	{
-		Name: "cache-race", Says: "many read the list, and it is changed, over a slow link to its cache", Changes: 2000, Readers: 20,
+		Name: "cache-race", Says: "many read the list, and it is changed, over a slow link to its cache", Changes: 2000, Readers: 60,
 		Stages: []Stage{
 			{Name: "slow cache", Takes: 15 * time.Second, Tracks: []Track{
 				{{Do: Slow, Target: system.RedisCache, For: 14 * time.Second}},

@@ -1,0 +1,30 @@
+package testenv
+
+import (
+	"net"
+	"os/exec"
+	"testing"
+)
+
+// StartRedis starts a Redis of the test's own, which keeps nothing on disk and ends
+// with the test, and returns its address. It needs TEST_REDIS_SERVER (see Need).
+func StartRedis(t testing.TB) (addr string) {
+	t.Helper()
+	program := Need(t, "TEST_REDIS_SERVER")
+	addr = Addr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	server := exec.CommandContext(t.Context(), program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()) //nolint:gosec // the program that devstack found
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The context of the test ends before its cleanups, and kills the server.
+	t.Cleanup(func() { _ = server.Wait() })
+	Await(t, "Redis listens", func() bool {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return addr
+}
