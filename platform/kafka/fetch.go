@@ -16,9 +16,6 @@ const (
 	fetchWait = 250 * time.Millisecond
 	// fetchVersion is of Kafka 2.3, the last one without flexible fields.
 	fetchVersion = 11
-	// oneBatch asks for so little that a broker answers with one batch, which it
-	// never cuts.
-	oneBatch = 1
 )
 
 // fetched is what one request for one partition brought.
@@ -51,6 +48,10 @@ func (u *undecodable) Unwrap() error { return u.cause }
 func (c *connection) fetch(at place, from int64, bytes int32) (fetched, error) {
 	leader, err := c.Leader(at.topic, at.partition)
 	if err != nil {
+		return fetched{}, err
+	}
+	// Connected waits for the handshake, which is no part of the response to read.
+	if _, err := leader.Connected(); err != nil {
 		return fetched{}, err
 	}
 	request := &sarama.FetchRequest{

@@ -11,20 +11,20 @@ import (
 
 // CheckSettings fails the test unless settings, a pointer to a library's
 // configuration struct, are those in the golden file: one line for each exported
-// field, also of nested structs; an interface shows its type, a function or pointer whether it is
-// set. A field
-// that a new version of the library adds, or whose default it changes, fails the
-// test too: decide whether it suits, then write the file anew with UPDATE_SETTINGS=1.
+// field, also of nested structs. An interface shows its type, a function or pointer
+// whether it is set. A field that a new version of the library adds, or whose default
+// it changes, fails the test too: decide whether it suits, then write the file anew
+// with UPDATE_SETTINGS=1.
 func CheckSettings(t testing.TB, golden string, settings any) {
 	t.Helper()
 	got := strings.Join(lines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
 	if os.Getenv("UPDATE_SETTINGS") != "" {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Error(err)
 		}
 		return
 	}
-	file, err := os.ReadFile(golden)
+	file, err := os.ReadFile(golden) //nolint:gosec // the test names its own golden file
 	if err != nil {
 		t.Error(err)
 		return

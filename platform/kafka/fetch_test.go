@@ -1,0 +1,74 @@
+package kafka
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	writer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
+		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(writer.Close)
+	write := func(count int, value []byte) {
+		t.Helper()
+		for range count {
+			writer.Produce(t.Context(), &kgo.Record{Value: value}, nil)
+		}
+		if err := writer.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const records = 80
+	write(1, []byte("before"))
+	write(records, bytes.Repeat([]byte("b"), 900_000))
+	write(1, []byte("after"))
+
+	cfg := Defaults("test")
+	cfg.Brokers = cluster.ListenAddrs()
+	at, after := place{"events", 0}, int64(records+1)
+	for _, from := range []int64{1, 2, after - 1} {
+		conn, err := connect(cfg) // a new one each time: its first response is the handshake's
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = conn.fetch(at, from, 1)
+		conn.close()
+		var bad *undecodable
+		if !errors.As(err, &bad) || !errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
+			t.Errorf("from %d: %v", from, err)
+		} else if bad.first != 1 || bad.size < 60_000 || bad.size > 120_000 {
+			t.Errorf("from %d: the batch begins at %d and has %d bytes", from, bad.first, bad.size)
+		}
+	}
+	conn, err := connect(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.close)
+	for from, want := range map[int64]string{0: "before", after: "after"} {
+		answer, err := conn.fetch(at, from, 1)
+		if err != nil || len(answer.records) != 1 || string(answer.records[0].Value) != want || answer.next != from+1 {
+			t.Errorf("from %d: %+v, %v", from, answer, err)
+		}
+	}
+	cluster.Close()
+	var bad *undecodable
+	if _, err := conn.fetch(at, 1, 1); err == nil || errors.As(err, &bad) {
+		t.Errorf("a broker that is away: %v", err)
+	}
+}
