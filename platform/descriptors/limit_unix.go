@@ -13,5 +13,5 @@ func limit() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
 		return unlimited
 	}
-	return int(min(uint64(now.Cur), math.MaxInt))
+	return int(min(now.Cur, math.MaxInt))
 }

@@ -48,10 +48,10 @@ import (
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
-	if err := fitDescriptors(&cfg, log); err != nil {
+	conns, err := limitConns(&cfg, log, registry)
+	if err != nil {
 		return err
 	}
-	conns := clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
@@ -77,14 +77,7 @@ func Run(ctx context.Context, cfg Config) error {
 	store := pgstore.New(db)
 	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := outbox.NewRelay(outbox.Config{
-		Log:        store,
-		Kafka:      outbox.ToKafka(producer),
-		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg.Kafka, event.Topic) },
-		Live:       live{lists, feed},
-		Logger:     log,
-		Metrics:    registry,
-	})
+	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
 	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
@@ -93,10 +86,9 @@ func Run(ctx context.Context, cfg Config) error {
 	peers := peer.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	api := httpapi.New(httpapi.Config{
+	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
 		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: gate.NewSearches(),
-	})
-	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(api, cfg.HTTP, telemetry))
+	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
@@ -125,12 +117,28 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-// fitDescriptors lowers the bounds of connections to what the limit of open files allows.
-func fitDescriptors(cfg *Config, log *slog.Logger) error {
-	return descriptors.Fit(log, cfg.descriptors(),
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live live, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+	return outbox.NewRelay(outbox.Config{
+		Log:        store,
+		Kafka:      outbox.ToKafka(producer),
+		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg, event.Topic) },
+		Live:       live,
+		Logger:     log,
+		Metrics:    registry,
+	})
+}
+
+// limitConns returns the limits of connections, once those of cfg are lowered to what
+// the limit of open files allows.
+func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.Conns, error) {
+	err := descriptors.Fit(log, cfg.descriptors(),
 		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
 		descriptors.Bound{Key: "grpc.max_conns", Value: &cfg.GRPC.MaxConns},
 		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
+	if err != nil {
+		return nil, err
+	}
+	return clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
 // width lets searches have a quarter of the database's connections.

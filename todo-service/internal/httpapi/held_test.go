@@ -187,7 +187,9 @@ func TestOtherHostsAreRefusedOnEveryRoute(t *testing.T) {
 		"GET /events", "GET /openapi.yaml", "GET /docs", "GET /docs/start.js", "GET /nothing",
 	} {
 		method, target, _ := strings.Cut(route, " ")
-		r := httptest.NewRequest(method, target, strings.NewReader(`{"title":"x"}`))
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a stream that is let in would not end
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(`{"title":"x"}`))
 		r.Header.Set("Content-Type", "application/json")
 		r.Host = "evil.example"
 		wantProblem(t, s.send(r), http.StatusMisdirectedRequest)
