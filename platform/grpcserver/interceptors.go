@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -34,7 +35,11 @@ func (s *Server) observe(ctx context.Context, method string) (context.Context, f
 		if err != nil {
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
-		s.log.LogAttrs(ctx, levelOf(method, code), "gRPC call", attrs...)
+		level := levelOf(method, code)
+		if errors.Is(err, errAged) { // as intended
+			level = slog.LevelInfo
+		}
+		s.log.LogAttrs(ctx, level, "gRPC call", attrs...)
 	}
 }
 
@@ -77,12 +82,18 @@ func (s *Server) boundUnary(ctx context.Context, req any, _ *grpc.UnaryServerInf
 	return resp, outcome(ctx, err)
 }
 
-// boundStream ends a stream's context with the server and turns its error into a status.
+// boundStream ends a stream's context with the server, or with the age of its
+// connection, and turns its error into a status.
 func (s *Server) boundStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	defer context.AfterFunc(s.stopping, cancel)()
-	return outcome(stream.Context(), next(srv, &checkedStream{stream, ctx}))
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(s.stopping, func() { cancel(nil) })()
+	defer time.AfterFunc(untilAged(ctx), func() { cancel(errAged) }).Stop()
+	err := next(srv, &checkedStream{stream, ctx})
+	if err != nil && errors.Is(context.Cause(ctx), errAged) {
+		err = errAged
+	}
+	return outcome(stream.Context(), err)
 }
 
 // outcome is the status of err. Of a call that its client gave up (client is

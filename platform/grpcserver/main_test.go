@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -86,7 +87,7 @@ func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grp
 		option(&cfg, &telemetry)
 	}
 	var err error
-	if r.Server, err = grpcserver.Listen(cfg, telemetry, e.register, unary, stream); err != nil {
+	if r.Server, err = grpcserver.Listen(cfg, unlimited, telemetry, e.register, grpcserver.Interceptors{Unary: unary, Stream: stream}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -101,6 +102,8 @@ func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grp
 	})
 	return r
 }
+
+func unlimited(l net.Listener) net.Listener { return l }
 
 func (r *running) Write(p []byte) (int, error) {
 	r.mu.Lock()

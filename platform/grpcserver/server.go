@@ -37,8 +37,11 @@ type Config struct {
 	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is asked after this
 	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and dropped after this
 	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that asks more often is dropped
-	RequestTimeout       time.Duration `config:"request_timeout"`        // the deadline of unary calls; streams have none
+	ReadTimeout          time.Duration `config:"read_timeout"`           // how long the message of a unary call may take
+	RequestTimeout       time.Duration `config:"request_timeout"`        // the deadline of unary calls from then on; streams have none
 	DrainTimeout         time.Duration `config:"drain_timeout"`          // how long calls may finish after the stop
+	MaxConns             int           `config:"max_conns"`              // connections at once, at least 1
+	MaxConnAge           time.Duration `config:"max_conn_age"`           // streams end when their connection is so old
 }
 
 // Defaults returns the bounds that suit an API on addr.
@@ -50,8 +53,11 @@ func Defaults(addr string) Config {
 		KeepaliveTime:        30 * time.Second,
 		KeepaliveTimeout:     10 * time.Second,
 		KeepaliveMinTime:     10 * time.Second,
+		ReadTimeout:          10 * time.Second,
 		RequestTimeout:       5 * time.Second,
 		DrainTimeout:         10 * time.Second,
+		MaxConns:             10_000,
+		MaxConnAge:           time.Hour,
 	}
 }
 
@@ -61,12 +67,16 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
 	}
-	for key, n := range map[string]int{"max_recv_bytes": c.MaxRecvBytes, "max_concurrent_streams": c.MaxConcurrentStreams} {
+	for key, n := range map[string]int{
+		"max_recv_bytes": c.MaxRecvBytes, "max_concurrent_streams": c.MaxConcurrentStreams, "max_conns": c.MaxConns,
+	} {
 		if n < 1 {
 			errs = append(errs, config.Invalid(key, "must be at least 1"))
 		}
 	}
-	for key, d := range map[string]time.Duration{"request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout} {
+	for key, d := range map[string]time.Duration{
+		"read_timeout": c.ReadTimeout, "request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout, "max_conn_age": c.MaxConnAge,
+	} {
 		if d < 0 {
 			errs = append(errs, config.Invalid(key, "must not be negative"))
 		}
@@ -93,22 +103,32 @@ type Server struct {
 	grpc     *grpc.Server
 	health   *health.Server
 	services []string        // that health knows by name
+	unary    map[string]bool // the full names of unary methods
 	stopping context.Context // ends when the server is told to stop
 	stop     context.CancelFunc
 }
 
-// Listen binds cfg.Addr at once and registers the services, health and
-// reflection. Every call, unary or stream, gets a request id (the client's
+// Interceptors run inside those of the server, in order.
+type Interceptors struct {
+	Unary  []grpc.UnaryServerInterceptor
+	Stream []grpc.StreamServerInterceptor
+}
+
+// Listen binds cfg.Addr at once, behind what limit makes of the listener (see
+// clientlimit.Conns), and registers the services, health and reflection. Every call, unary or stream, gets a request id (the client's
 // x-request-id when that is a safe token, echoed in the header), a span, a log
-// line and metrics; its panics and errors are answered through Status. The
-// interceptors given run inside all that, in order. A message that cannot be
-// decoded is the client's mistake: INVALID_ARGUMENT.
-func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor) (*Server, error) {
+// line and metrics; its panics and errors are answered through Status. A message
+// that cannot be decoded is the client's mistake: INVALID_ARGUMENT.
+//
+// A connection takes no new calls some time before it is cfg.MaxConnAge old; its
+// streams end in the last tenth of that age with fault.Unavailable; and it is
+// closed when all have ended, or by force 30 s after it or a little later.
+func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inside Interceptors) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: t.Log, listener: listener, health: health.NewServer()}
+	s := &Server{cfg: cfg, log: t.Log, listener: limit(listener), health: health.NewServer(), unary: map[string]bool{}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
 		grpcprom.WithHistogramBuckets([]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})))
@@ -119,26 +139,32 @@ func Listen(cfg Config, t Telemetry, register func(grpc.ServiceRegistrar), unary
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.NumStreamWorkers(workers),
 		grpc.ConnectionTimeout(5*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveTime, Timeout: cfg.KeepaliveTimeout}),
+		grpc.KeepaliveParams(cfg.keepalive()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(
+		grpc.InTapHandle(s.boundReceiving),
+		grpc.StatsHandler(aging{cfg.MaxConnAge, otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(t.Tracer),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
 			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
-		)),
+		)}),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
 			s.observeUnary, metrics.UnaryServerInterceptor(), s.boundUnary, recovery.UnaryServerInterceptor(),
-		}, unary...)...),
+		}, inside.Unary...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
 			s.observeStream, metrics.StreamServerInterceptor(), s.boundStream, recovery.StreamServerInterceptor(),
-		}, stream...)...),
+		}, inside.Stream...)...),
 	)
 	register(registrar{s.grpc})
 	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
 	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			s.unary["/"+service+"/"+method.Name] = !method.IsClientStream && !method.IsServerStream
+		}
+	}
 	metrics.InitializeMetrics(s.grpc)
 	return s, nil
 }

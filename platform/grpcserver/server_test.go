@@ -346,8 +346,8 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	if err := config.Load(&cfg, "", nil); err != nil {
 		t.Error(err)
 	}
-	err := config.Load(&cfg, "", []string{"GRPC_ADDR=x", "GRPC_MAX_RECV_BYTES=0", "GRPC_DRAIN_TIMEOUT=-1s"})
-	for _, key := range []string{"grpc.addr", "grpc.max_recv_bytes", "grpc.drain_timeout"} {
+	err := config.Load(&cfg, "", []string{"GRPC_ADDR=x", "GRPC_MAX_RECV_BYTES=0", "GRPC_DRAIN_TIMEOUT=-1s", "GRPC_MAX_CONNS=0", "GRPC_MAX_CONN_AGE=-1s", "GRPC_READ_TIMEOUT=-1s"})
+	for _, key := range []string{"grpc.addr", "grpc.max_recv_bytes", "grpc.drain_timeout", "grpc.max_conns", "grpc.max_conn_age", "grpc.read_timeout"} {
 		if err == nil || !strings.Contains(err.Error(), key+": ") {
 			t.Errorf("want %s in %v", key, err)
 		}

@@ -31,7 +31,7 @@ type Telemetry struct {
 	Tracer   trace.TracerProvider
 }
 
-// Instrument wraps h: each request gets an id (the client's X-Request-Id when
+// Instrument wraps h, under the policy of Guard: each request gets an id (the client's X-Request-Id when
 // that is a safe token), a span, and cfg.RequestTimeout as deadline (unless a
 // Stream answers it); each is logged and counted when it is over, in
 // http_requests_total{route,method,code} and
@@ -39,7 +39,7 @@ type Telemetry struct {
 func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	factory := promauto.With(t.Registry)
 	return &instrumented{
-		next:    h,
+		next:    Guard(h, cfg),
 		timeout: cfg.RequestTimeout,
 		log:     t.Log,
 		tracer:  t.Tracer.Tracer("example.com/todo/platform/httpserver"),

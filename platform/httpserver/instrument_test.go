@@ -22,10 +22,13 @@ import (
 	"example.com/todo/platform/logging"
 )
 
+// hosts are those of the requests in tests, httptest's among them.
+var hosts = []string{"example.com", "todo.example"}
+
 // serve answers one request with mux, instrumented.
 func serve(o *observed, mux *http.ServeMux, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
-	httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{RequestTimeout: time.Minute}, o.telemetry()).ServeHTTP(rec, r)
+	httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{RequestTimeout: time.Minute, AllowedHosts: hosts}, o.telemetry()).ServeHTTP(rec, r)
 	return rec
 }
 
@@ -42,7 +45,7 @@ func TestEachRequestIsLoggedAndCountedByItsRoute(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, "12345")
 	})
-	h := httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{}, o.telemetry())
+	h := httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{AllowedHosts: hosts}, o.telemetry())
 	for _, r := range []*http.Request{
 		httptest.NewRequest(http.MethodGet, "/things/1", nil),
 		httptest.NewRequest(http.MethodGet, "/things/2", nil),
@@ -86,7 +89,7 @@ func TestTheRouteIsKnownThroughMiddlewareAndWithoutRoutes(t *testing.T) {
 	})
 	for name, h := range map[string]http.Handler{"behind middleware": copying, "plain mux": mux} {
 		o := observe()
-		httpserver.Instrument(h, httpserver.Config{}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
+		httpserver.Instrument(h, httpserver.Config{AllowedHosts: hosts}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
 		if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "route=GET /x ") {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -116,7 +119,7 @@ func TestRequestsHaveADeadlineThatBecomes503(t *testing.T) {
 	h := httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		httpserver.WriteProblem(w, r, fmt.Errorf("query: %w", r.Context().Err()))
-	}), httpserver.Config{RequestTimeout: time.Millisecond}, o.telemetry())
+	}), httpserver.Config{RequestTimeout: time.Millisecond, AllowedHosts: hosts}, o.telemetry())
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
 	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != "1" {

@@ -23,6 +23,9 @@ type Config struct {
 	MaxHeaderBytes    int           `config:"max_header_bytes"`
 	RequestTimeout    time.Duration `config:"request_timeout"` // the deadline on each request's context
 	DrainTimeout      time.Duration `config:"drain_timeout"`   // how long requests may finish after the stop
+	MaxConns          int           `config:"max_conns"`       // connections at once, at least 1
+	AllowedHosts      []string      `config:"allowed_hosts"`   // served beside those that always are; see Guard
+	CORSOrigins       []string      `config:"cors_origins"`    // whose pages may use the API: https://app.example.com, or * for all
 }
 
 // Defaults returns the bounds that suit an API on addr.
@@ -31,14 +34,16 @@ func Defaults(addr string) Config {
 		Addr:              addr,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		IdleTimeout:       time.Minute,
+		IdleTimeout:       75 * time.Second, // longer than load balancers keep a connection, which is 60 s
 		MaxHeaderBytes:    16 << 10,
 		RequestTimeout:    5 * time.Second,
 		DrainTimeout:      10 * time.Second,
+		MaxConns:          10_000,
 	}
 }
 
-// Validate refuses an address without a port, and negative bounds.
+// Validate refuses an address without a port, bounds that are negative or let
+// nothing pass, and hosts and origins that no request can have.
 func (c Config) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
@@ -52,7 +57,10 @@ func (c Config) Validate() error {
 			errs = append(errs, config.Invalid(key, "must not be negative"))
 		}
 	}
-	return errors.Join(errs...)
+	if c.MaxConns < 1 {
+		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
+	}
+	return errors.Join(append(errs, ValidateHosts("allowed_hosts", c.AllowedHosts), validateOrigins(c.CORSOrigins))...)
 }
 
 // Server is a bound listener and what it serves.
@@ -63,14 +71,15 @@ type Server struct {
 	leaving  atomic.Bool
 }
 
-// Listen binds cfg.Addr at once; Run serves h on it. Where there is a
-// RequestTimeout, a client has ReadTimeout more to take the answer; a Stream has
-// bounds of its own.
-func Listen(cfg Config, h http.Handler) (*Server, error) {
+// Listen binds cfg.Addr at once; Run serves h on what limit makes of the listener
+// (see clientlimit.Conns). Where there is a RequestTimeout, a client has
+// ReadTimeout more to take the answer; a Stream has bounds of its own.
+func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
+	listener = limit(listener)
 	s := &Server{listener: listener, drain: cfg.DrainTimeout}
 	s.http = &http.Server{
 		Handler:           s.farewell(h),

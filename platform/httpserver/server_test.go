@@ -16,7 +16,7 @@ import (
 // start runs h until the test or stop ends it; the channel gives Run's result.
 func start(t *testing.T, cfg httpserver.Config, h http.Handler) (srv *httpserver.Server, stop context.CancelFunc, ended <-chan error) {
 	t.Helper()
-	srv, err := httpserver.Listen(cfg, h)
+	srv, err := httpserver.Listen(cfg, unlimited, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +26,8 @@ func start(t *testing.T, cfg httpserver.Config, h http.Handler) (srv *httpserver
 	t.Cleanup(cancel)
 	return srv, cancel, result
 }
+
+func unlimited(l net.Listener) net.Listener { return l }
 
 func client(t *testing.T) *http.Client {
 	transport := &http.Transport{}
@@ -193,7 +195,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 func TestListenBindsAtOnce(t *testing.T) {
 	t.Parallel()
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
-	if _, err := httpserver.Listen(httpserver.Defaults(srv.Addr()), http.NotFoundHandler()); err == nil {
+	if _, err := httpserver.Listen(httpserver.Defaults(srv.Addr()), unlimited, http.NotFoundHandler()); err == nil {
 		t.Error("the same address was bound twice")
 	}
 	stop()
@@ -208,8 +210,12 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	if err := config.Load(&cfg, "", nil); err != nil {
 		t.Error(err)
 	}
-	err := config.Load(&cfg, "", []string{"HTTP_ADDR=8080", "HTTP_REQUEST_TIMEOUT=-1s"})
-	for _, want := range []string{`http.addr: "8080" from environment HTTP_ADDR`, `http.request_timeout: "-1s" from environment HTTP_REQUEST_TIMEOUT`} {
+	err := config.Load(&cfg, "", []string{"HTTP_ADDR=8080", "HTTP_REQUEST_TIMEOUT=-1s", "HTTP_MAX_CONNS=0",
+		"HTTP_ALLOWED_HOSTS=https://todo.example.com", "HTTP_CORS_ORIGINS=app.example.com"})
+	for _, want := range []string{
+		`http.addr: "8080" from environment HTTP_ADDR`, `http.request_timeout: "-1s" from environment HTTP_REQUEST_TIMEOUT`,
+		`http.max_conns: "0" from environment HTTP_MAX_CONNS`, `"https://todo.example.com" must be a host name`, `"app.example.com" must be an origin`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s in %v", want, err)
 		}

@@ -3,7 +3,6 @@ package httpserver
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"time"
 )
@@ -59,7 +58,7 @@ func (s *Stream) begin() {
 		return
 	}
 	s.begun = true
-	if conn, ok := s.ctx.Value(connKey{}).(*net.TCPConn); ok {
+	if conn, ok := s.ctx.Value(connKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
 	}
 }

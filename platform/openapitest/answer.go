@@ -25,7 +25,7 @@ const problemType = "application/problem+json"
 
 // Fields of every HTTP server, which a document does not list.
 var general = []string{
-	"Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
+	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
 }
 
 // check says what is wrong with an answer, if anything.
@@ -58,7 +58,7 @@ func (d *Document) check(a answer) error {
 
 // checkRefusal is for requests of which the document knows nothing.
 func (d *Document) checkRefusal(a answer, status int) error {
-	if !slices.Contains([]int{status, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, a.status) {
+	if !slices.Contains([]int{status, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, a.status) {
 		return undocumented("status %d, where nothing is documented", a.status)
 	}
 	if got := a.header.Get("Content-Type"); got != problemType {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/lifecycle"
@@ -28,19 +29,30 @@ const (
 	followEvery  = time.Second // how late who follows readiness may be
 )
 
-// Config says where the port is and whether it serves profiles, which show
-// internals and cost time.
+// Config says where the port is, for whom, and whether it serves profiles, which
+// show internals and cost time.
 type Config struct {
-	Addr  string `config:"addr"`
-	Pprof bool   `config:"pprof"`
+	Addr         string   `config:"addr"`
+	Pprof        bool     `config:"pprof"`
+	MaxConns     int      `config:"max_conns"`     // connections at once, at least 1
+	AllowedHosts []string `config:"allowed_hosts"` // served beside those that always are; see httpserver.Guard
 }
 
-// Validate refuses an address without a port.
+// Defaults returns the settings of a port on addr. Its connections are few: those of
+// probes, of Prometheus, and of an operator.
+func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
+
+// Validate refuses an address without a port, a port that nothing can connect to,
+// and hosts that no request can have.
 func (c Config) Validate() error {
+	var errs []error
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		return config.Invalid("addr", "must be host:port or :port")
+		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
 	}
-	return nil
+	if c.MaxConns < 1 {
+		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
+	}
+	return errors.Join(append(errs, httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts))...)
 }
 
 // Check is something without which the service is not ready. Func is called
@@ -65,8 +77,10 @@ type watched struct {
 
 // Listen binds cfg.Addr at once; Run serves /livez (200 while the process
 // lives), /readyz (200 when all checks pass, else 503), /metrics and, if
-// cfg.Pprof, /debug/pprof.
-func Listen(cfg Config, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
+// cfg.Pprof, /debug/pprof. The first two answer under any Host, so that no probe
+// depends on a name; the others under those of httpserver.Guard. The connections
+// count against no client's limit in conns.
+func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
 		s.checks = append(s.checks, watched{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
@@ -85,12 +99,26 @@ func Listen(cfg Config, log *slog.Logger, g prometheus.Gatherer, checks ...Check
 	bounds := httpserver.Defaults(cfg.Addr)
 	bounds.RequestTimeout = 0 // a profile takes as long as it was asked to
 	bounds.DrainTimeout = time.Second
-	srv, err := httpserver.Listen(bounds, httpserver.Routes(mux))
+	bounds.AllowedHosts = cfg.AllowedHosts
+	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), guard(httpserver.Routes(mux), bounds))
 	if err != nil {
 		return nil, err
 	}
 	s.Server = srv
 	return s, nil
+}
+
+// guard lets probes pass whatever their Host is.
+func guard(routes http.Handler, cfg httpserver.Config) http.Handler {
+	guarded := httpserver.Guard(routes, cfg)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/livez", "/readyz":
+			routes.ServeHTTP(w, r)
+		default:
+			guarded.ServeHTTP(w, r)
+		}
+	})
 }
 
 // Drain is the first stage to stop: /readyz turns 503, and for wait the rest of

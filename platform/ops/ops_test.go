@@ -19,9 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/config"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
 	"example.com/todo/platform/ops"
+	"example.com/todo/platform/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +37,8 @@ type port struct {
 func listen(t *testing.T, cfg ops.Config, log *slog.Logger, checks ...ops.Check) port {
 	t.Helper()
 	cfg.Addr = "127.0.0.1:0"
-	srv, err := ops.Listen(cfg, log, metrics.New("test"), checks...)
+	registry := metrics.New("test")
+	srv, err := ops.Listen(cfg, clientlimit.NewConns(1, nil, log, registry), log, registry, checks...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +87,7 @@ func TestReadinessNamesTheChecksAndHidesTheirErrors(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var broken atomic.Bool
-	p := listen(t, ops.Config{}, logging.New(&log, logging.Config{}, "test"),
+	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"),
 		ops.Check{Name: "kafka", Func: pass},
 		ops.Check{Name: "postgres", Func: func(context.Context) error {
 			if broken.Load() {
@@ -118,7 +122,7 @@ func TestManyProbesAtOnceLogEachChangeOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var works atomic.Bool // not at first: a probe may come before the process is ready
-	p := listen(t, ops.Config{}, logging.New(&log, logging.Config{}, "test"), ops.Check{Name: "kafka", Func: func(context.Context) error {
+	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"), ops.Check{Name: "kafka", Func: func(context.Context) error {
 		if !works.Load() {
 			return errors.New("not joined yet")
 		}
@@ -144,7 +148,7 @@ func TestACheckThatHangsFailsAfterASecondAndHoldsUpNoOther(t *testing.T) {
 	release := make(chan struct{})
 	deaf := ops.Check{Name: "deaf", Func: func(context.Context) error { <-release; return nil }}
 	slow := ops.Check{Name: "slow", Func: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: pass})
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: pass})
 	start := time.Now()
 	p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"deaf": "failing", "slow": "failing", "quick": "ok"}})
 	if took := time.Since(start); took < time.Second || took > 5*time.Second {
@@ -155,7 +159,7 @@ func TestACheckThatHangsFailsAfterASecondAndHoldsUpNoOther(t *testing.T) {
 
 func TestDrainTurnsReadinessOffAndThenWaits(t *testing.T) {
 	t.Parallel()
-	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.Drain(0).Run(ctx); err != nil {
@@ -183,7 +187,7 @@ func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	broken.Store(true)
-	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
 		if broken.Load() {
 			return errors.New("broken")
 		}
@@ -210,7 +214,9 @@ func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
 
 func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
 	t.Parallel()
-	closed, open := listen(t, ops.Config{}, slog.New(slog.DiscardHandler)), listen(t, ops.Config{Pprof: true}, slog.New(slog.DiscardHandler))
+	profiling := ops.Defaults("")
+	profiling.Pprof = true
+	closed, open := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler)), listen(t, profiling, slog.New(slog.DiscardHandler))
 	if code, body := closed.get("/metrics"); code != 200 || !strings.Contains(body, `service_info{service="test"} 1`) {
 		t.Errorf("/metrics: %d %s", code, body)
 	}
@@ -227,7 +233,7 @@ func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
 func TestProbeTellsWhetherTheProcessIsReady(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
-	p := listen(t, ops.Config{}, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
 		if broken.Load() {
 			return errors.New("broken")
 		}
@@ -249,6 +255,91 @@ func TestProbeTellsWhetherTheProcessIsReady(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:1", "nonsense"} {
 		if err := ops.Probe(t.Context(), ops.Config{Addr: addr}); err == nil {
 			t.Errorf("%s is ready", addr)
+		}
+	}
+}
+
+func (p port) getAs(host, path string) int {
+	p.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+p.Addr()+path, http.NoBody)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Host = host
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestProbesAreAnsweredUnderAnyHostAndNothingElseIs(t *testing.T) {
+	t.Parallel()
+	cfg := ops.Defaults("")
+	cfg.Pprof, cfg.AllowedHosts = true, []string{"ops.example.com"}
+	p := listen(t, cfg, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/debug/pprof/cmdline"} {
+		for host, served := range map[string]bool{"evil.example": false, "ops.example.com": true, "localhost:9101": true, "stats-service": true, "10.0.0.7:9101": true} {
+			want := http.StatusOK
+			if !served && path != "/livez" && path != "/readyz" {
+				want = http.StatusMisdirectedRequest
+			}
+			if got := p.getAs(host, path); got != want {
+				t.Errorf("%s of %s: %d, want %d", path, host, got, want)
+			}
+		}
+	}
+	for path, want := range map[string]int{"/nothing": 421, "/livez/": 421, "//livez": 421, "/metrics/../livez": 421} {
+		if got := p.getAs("evil.example", path); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}
+
+func TestConnectionsBeyondTheLimitAreClosedAndOneClientMayHoldAll(t *testing.T) {
+	t.Parallel()
+	cfg := ops.Defaults("")
+	cfg.MaxConns = 3
+	p := listen(t, cfg, slog.New(slog.DiscardHandler))
+	var held []net.Conn
+	for range 3 {
+		conn, err := net.Dial("tcp", p.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		held = append(held, conn)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answered := func() bool {
+		resp, err := client.Get("http://" + p.Addr() + "/livez")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return true
+	}
+	if answered() {
+		t.Error("a fourth connection was served")
+	}
+	held[0].Close()
+	testenv.Await(t, "there is room again", answered)
+}
+
+func TestConfigRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		Ops ops.Config `config:"ops"`
+	}{ops.Defaults(":9101")}
+	if err := config.Load(&cfg, "", nil); err != nil {
+		t.Error(err)
+	}
+	err := config.Load(&cfg, "", []string{"OPS_ADDR=9101", "OPS_MAX_CONNS=0", "OPS_ALLOWED_HOSTS=*"})
+	for _, key := range []string{"ops.addr", "ops.max_conns", "ops.allowed_hosts"} {
+		if err == nil || !strings.Contains(err.Error(), key+": ") {
+			t.Errorf("want %s in %v", key, err)
 		}
 	}
 }

@@ -71,6 +71,17 @@ func (c Config) Validate() error {
 // of the pool.
 const pipelineConns = 10
 
+// MaxConns returns how many connections a client holds at most: for each server
+// of a cluster that is listed a pool and those for pipelines, and one for a
+// subscription.
+func (c Config) MaxConns() int {
+	pools := 1
+	if c.Master == "" {
+		pools += strings.Count(c.Addr, ",")
+	}
+	return pools*(c.PoolSize+pipelineConns) + 1
+}
+
 // Open returns a client; it does not wait for Redis. Each command is tried
 // once, because a retry may repeat what was done, and costs at most about one
 // and a half times Timeout, less when its context ends sooner. The library's

@@ -37,7 +37,9 @@ func newWorld(t *testing.T) *world {
 	brokers := need(t, "TEST_KAFKA_BROKERS")
 	w.env = append(os.Environ(),
 		"POSTGRES_DSN="+dsn, "REDIS_ADDR="+need(t, "TEST_REDIS_ADDR"), "REDIS_KEY_PREFIX="+uuid.NewString()+":",
-		"KAFKA_BROKERS="+brokers, "RATE_LIMIT_REQUESTS=1000000000", "LOG_FORMAT=json", "LOG_LEVEL=WARN")
+		"KAFKA_BROKERS="+brokers, "RATE_LIMIT_REQUESTS=1000000000",
+		// All clients come from one address.
+		"WATCH_MAX_PER_CLIENT=10000", "MAX_CONNS_PER_CLIENT=10000", "LOG_FORMAT=json", "LOG_LEVEL=WARN")
 	w.topic(t, strings.Split(brokers, ","))
 	var err error
 	if w.program, err = program(); err != nil {

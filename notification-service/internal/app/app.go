@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/notification-service/internal/redisstore"
 	"example.com/todo/notification-service/internal/sender"
+	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/descriptors"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
@@ -27,11 +30,16 @@ const lease = 30 * time.Second
 
 // Run serves until ctx ends and then stops part by part: readiness turns false,
 // the consumer finishes its batches and commits, then the ops port closes, and
-// at last the pool. It returns an error when a part fails, or when the topic is
-// not the configured one; Kafka and Redis may be away.
+// at last the pool. It returns an error when a part fails, when the limit of open
+// files is too low, or when the topic is not the configured one; Kafka and Redis may
+// be away.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
+	if err := descriptors.Fit(log, cfg.descriptors(), descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns}); err != nil {
+		return err
+	}
+	conns := clientlimit.NewConns(math.MaxInt, nil, log, registry) // the ops port limits no client
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
@@ -51,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name),
 	}, handler, log, registry)
 
-	opsServer, err := ops.Listen(cfg.Ops, log, registry,
+	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry,
 		ops.Check{Name: "kafka", Func: group.Ready},
 		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis.KeyPrefix, name) }},
 	)

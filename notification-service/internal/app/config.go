@@ -24,10 +24,21 @@ type Config struct {
 	Log     logging.Config       `config:"log"`
 }
 
+// descriptors returns how many files the service has open at most beside the
+// connections of its ops port.
+func (c Config) descriptors() int {
+	const (
+		files     = 16 // standard streams, the listener, name lookups, connections that are about to be refused
+		perBroker = 8  // those of the group, of its dead letters and of scans
+	)
+	webhook := c.Kafka.Partitions // a connection for each
+	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers) + webhook
+}
+
 // Defaults returns the settings of a service that runs beside its servers on one machine.
 func Defaults() Config {
 	return Config{
-		Ops:     ops.Config{Addr: ":9102"},
+		Ops:     ops.Defaults(":9102"),
 		Redis:   redis.ConsumerDefaults(),
 		Kafka:   kafka.Defaults(name),
 		Webhook: sender.WebhookDefaults(),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/config"
@@ -17,7 +18,7 @@ func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
 	if err := config.Load(&empty, "../../config.example.yaml", nil); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(app.Defaults(), empty); diff != "" {
+	if diff := cmp.Diff(app.Defaults(), empty, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the example alone, without defaults (-defaults +example):\n%s", diff)
 	}
 }

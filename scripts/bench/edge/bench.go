@@ -118,7 +118,7 @@ func (b *bench) newWorld(ctx context.Context, name string, tasks int) (*world, e
 	w := &world{dsn: dsn.String(), env: append(os.Environ(),
 		"POSTGRES_DSN="+dsn.String(), "REDIS_ADDR="+b.redis, "REDIS_KEY_PREFIX="+name+":", "KAFKA_BROKERS="+b.brokers,
 		"HTTP_ADDR=127.0.0.1:0", "GRPC_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0",
-		"LOG_FORMAT=json", "RATE_LIMIT_REQUESTS=1000000000", "RATE_LIMIT_WINDOW=1s")}
+		"LOG_FORMAT=json", "RATE_LIMIT_REQUESTS=1000000000", "RATE_LIMIT_WINDOW=1s", "MAX_CONNS_PER_CLIENT=10000")}
 	migrate := exec.CommandContext(ctx, filepath.Join(b.dir, "todo-service"), "migrate")
 	migrate.Env = w.env
 	if out, err := migrate.CombinedOutput(); err != nil {

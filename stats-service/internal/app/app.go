@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/descriptors"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/lifecycle"
@@ -23,10 +25,18 @@ import (
 // Run serves until ctx ends and then stops part by part: readiness turns false,
 // for load balancers to look elsewhere, the listener drains, the consumer finishes its batches and commits, then the
 // ops port closes, and at last the pool. It returns an error when a part fails,
-// or when the topic is not the configured one; Kafka and Redis may be away.
+// when the limit of open files is too low, or when the topic is not the configured
+// one; Kafka and Redis may be away.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
+	err := descriptors.Fit(log, cfg.descriptors(),
+		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
+		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
+	if err != nil {
+		return err
+	}
+	conns := clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
@@ -45,11 +55,11 @@ func Run(ctx context.Context, cfg Config) error {
 	}, consumer.New(service, log, registry), log, registry)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(service, log), cfg.HTTP, telemetry))
+	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(service, log), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	opsServer, err := ops.Listen(cfg.Ops, log, registry,
+	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry,
 		ops.Check{Name: "kafka", Func: group.Ready},
 		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis.KeyPrefix, name) }},
 	)

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"net/netip"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -18,7 +19,7 @@ import (
 // of its consumer group.
 const name = "stats-service"
 
-// Config holds every setting: the parts' own, and one of the service's.
+// Config holds every setting: the parts' own, and few of the service's.
 type Config struct {
 	HTTP      httpserver.Config `config:"http"`
 	Ops       ops.Config        `config:"ops"`
@@ -27,25 +28,43 @@ type Config struct {
 	DrainWait time.Duration     `config:"drain_wait"` // between "not ready" and taking no more requests
 	Log       logging.Config    `config:"log"`
 	Tracing   tracing.Config    `config:"tracing"`
+
+	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP, except of trusted proxies
+	TrustedProxies    []netip.Prefix `config:"trusted_proxies"`
 }
 
-// Validate refuses a wait that is no wait.
+// Validate refuses a wait that is no wait, and a limit that lets nothing pass.
 func (c Config) Validate() error {
-	if c.DrainWait < 0 {
+	switch {
+	case c.DrainWait < 0:
 		return config.Invalid("drain_wait", "must not be negative")
+	case c.MaxConnsPerClient < 1:
+		return config.Invalid("max_conns_per_client", "must be at least 1")
 	}
 	return nil
+}
+
+// descriptors returns how many files the service has open at most beside the
+// connections of its clients.
+func (c Config) descriptors() int {
+	const (
+		files     = 16 // standard streams, listeners, name lookups, connections that are about to be refused
+		perBroker = 8  // those of the group, of its dead letters and of scans
+	)
+	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers)
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
 func Defaults() Config {
 	return Config{
 		HTTP:    httpserver.Defaults(":8081"),
-		Ops:     ops.Config{Addr: ":9103"},
+		Ops:     ops.Defaults(":9103"),
 		Redis:   redis.ConsumerDefaults(),
 		Kafka:   kafka.Defaults(name),
 		Log:     logging.Config{Format: "auto"},
 		Tracing: tracing.Config{SampleRatio: 1},
+
+		MaxConnsPerClient: 256,
 	}
 }
 

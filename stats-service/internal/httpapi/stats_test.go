@@ -59,8 +59,10 @@ func answerTo(t *testing.T, r *reporter, request *http.Request) *httptest.Respon
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
+	cfg := httpserver.Defaults(":0")
+	cfg.AllowedHosts, cfg.CORSOrigins = []string{"example.com"}, []string{"https://app.example.com"} // httptest's host
 	telemetry := httpserver.Telemetry{Log: log, Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider()}
-	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), httpserver.Defaults(":0"), telemetry))
+	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), cfg, telemetry))
 	answer := httptest.NewRecorder()
 	request.Header.Set("X-Request-Id", "t")
 	handler.ServeHTTP(answer, request)
@@ -154,5 +156,23 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 				t.Errorf("the body shows internals: %s", body)
 			}
 		})
+	}
+}
+
+func TestOtherHostsAreRefusedAndListedOriginsLetIn(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/stats", "/openapi.yaml"} {
+		for host, want := range map[string]int{"evil.example": http.StatusMisdirectedRequest, "localhost:8081": http.StatusOK, "example.com.": http.StatusOK} {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+			request.Host = host
+			request.Header.Set("Origin", "https://app.example.com")
+			answer := answerTo(t, &reporter{}, request)
+			if answer.Code != want {
+				t.Errorf("%s as %s: %d, want %d", target, host, answer.Code, want)
+			}
+			if want == http.StatusOK && (answer.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" || answer.Header().Get("Vary") != "Origin") {
+				t.Errorf("%s as %s: %v", target, host, answer.Header())
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strconv"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -36,10 +38,10 @@ func serve(t *testing.T) *server {
 	s := &server{watcher: &watcher{}, limiter: &limiter{edge.Budget{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
 	s.tasks = tasks
-	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
-	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
+	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{}, clientStreams())
+	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, s.watcher).Register, []grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +87,12 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 		yield(task.Announcement{}, ctx.Err())
 	}, nil
 }
+
+func clientStreams() *watch.Streams {
+	return watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry())
+}
+
+func unlimited(l net.Listener) net.Listener { return l }
 
 type limiter struct{ budget edge.Budget }
 

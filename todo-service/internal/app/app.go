@@ -14,7 +14,9 @@ import (
 	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/descriptors"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -40,11 +42,16 @@ import (
 // for load balancers to look elsewhere, watchers are told to resume elsewhere, the
 // listeners drain, then the relay and the ops port stop, and at last the pools
 // close. PostgreSQL, Redis and Kafka may be away, also at the start. It returns an
-// error when a part fails, or when the database's schema or the topic, as soon as
-// it can be seen, is not what this version works with.
+// error when a part fails, when the limit of open files is too low, or when the
+// database's schema or the topic, as soon as it can be seen, is not what this
+// version works with.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.New(os.Stderr, cfg.Log, name)
 	registry := metrics.New(name)
+	conns, err := limitConns(&cfg, log, registry)
+	if err != nil {
+		return err
+	}
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err
@@ -70,33 +77,28 @@ func Run(ctx context.Context, cfg Config) error {
 	store := pgstore.New(db)
 	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := outbox.NewRelay(outbox.Config{
-		Log:        store,
-		Kafka:      outbox.ToKafka(producer),
-		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg.Kafka, event.Topic) },
-		Live:       live{lists, feed},
-		Logger:     log,
-		Metrics:    registry,
-	})
+	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
 	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})
-	hub := watch.NewHub(cfg.Watch, feed, store, log, registry)
+	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
 	peers := peer.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, httpserver.Instrument(httpapi.New(tasks, lists, limiter, peers, hub), cfg.HTTP, telemetry))
+	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
+		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: gate.NewSearches(),
+	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewLimit(limiter, peers)
-	rpc, err := grpcserver.Listen(cfg.GRPC, grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
-		[]grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	limit := grpcapi.NewLimit(limiter, peers, streams)
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
+		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
 		return err
 	}
-	opsServer, err := ops.Listen(cfg.Ops, log, registry, ops.Check{Name: "postgres", Func: schema.Ready})
+	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry, ops.Check{Name: "postgres", Func: schema.Ready})
 	if err != nil {
 		return err
 	}
@@ -113,6 +115,30 @@ func Run(ctx context.Context, cfg Config) error {
 		background,
 		lifecycle.Stage{opsServer},
 	)
+}
+
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live live, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+	return outbox.NewRelay(outbox.Config{
+		Log:        store,
+		Kafka:      outbox.ToKafka(producer),
+		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg, event.Topic) },
+		Live:       live,
+		Logger:     log,
+		Metrics:    registry,
+	})
+}
+
+// limitConns returns the limits of connections, once those of cfg are lowered to what
+// the limit of open files allows.
+func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.Conns, error) {
+	err := descriptors.Fit(log, cfg.descriptors(),
+		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
+		descriptors.Bound{Key: "grpc.max_conns", Value: &cfg.GRPC.MaxConns},
+		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
+	if err != nil {
+		return nil, err
+	}
+	return clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
 // width lets searches have a quarter of the database's connections.

@@ -35,10 +35,12 @@ type Config struct {
 	Outbox         OutboxConfig      `config:"outbox"`
 	Watch          watch.Config      `config:"watch"`
 	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
-	MaxInFlight    int               `config:"max_in_flight"` // requests that may work on the database at once
-	DrainWait      time.Duration     `config:"drain_wait"`
-	Log            logging.Config    `config:"log"`
-	Tracing        tracing.Config    `config:"tracing"`
+
+	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP and gRPC together, except of trusted proxies
+	MaxInFlight       int            `config:"max_in_flight"`        // requests that may work on the database at once
+	DrainWait         time.Duration  `config:"drain_wait"`
+	Log               logging.Config `config:"log"`
+	Tracing           tracing.Config `config:"tracing"`
 }
 
 // RedisCacheConfig says where the list cache and the rate limiter live. Without
@@ -95,10 +97,26 @@ func (c Config) Validate() error {
 		return config.Invalid("drain_wait", "must not be negative")
 	case c.Postgres.MaxConns <= pgstore.RelayConns:
 		return config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns)
+	case c.MaxConnsPerClient < 1:
+		return config.Invalid("max_conns_per_client", "must be at least 1")
 	case c.MaxInFlight < 8:
 		return config.Invalid("max_in_flight", "must be at least 8, so that each kind of request has a share")
 	}
 	return nil
+}
+
+// descriptors returns how many files the service has open at most beside the
+// connections of its clients.
+func (c Config) descriptors() int {
+	const (
+		files     = 16 // standard streams, listeners, name lookups, connections that are about to be refused
+		perBroker = 4  // the producer's connection, and those of checks and of one that takes its place
+	)
+	open := files + c.Postgres.MaxConns + 1 + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers)
+	if c.RedisCache.Addr != "" {
+		open += c.RedisCache.MaxConns()
+	}
+	return open
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
@@ -108,15 +126,18 @@ func Defaults() Config {
 	cache := redis.Defaults()
 	cache.Addr = ""
 	return Config{
-		HTTP:        httpserver.Defaults(":8080"),
-		GRPC:        grpcserver.Defaults(":50051"),
-		Ops:         ops.Config{Addr: ":9101"},
-		Postgres:    database,
-		Redis:       redis.Defaults(),
-		RedisCache:  RedisCacheConfig{cache},
-		Kafka:       kafka.Defaults(name),
-		RateLimit:   RateLimitConfig{Requests: 60, Window: time.Minute},
-		Watch:       watch.Config{MaxWatchers: 10_000},
+		HTTP:       httpserver.Defaults(":8080"),
+		GRPC:       grpcserver.Defaults(":50051"),
+		Ops:        ops.Defaults(":9101"),
+		Postgres:   database,
+		Redis:      redis.Defaults(),
+		RedisCache: RedisCacheConfig{cache},
+		Kafka:      kafka.Defaults(name),
+		RateLimit:  RateLimitConfig{Requests: 60, Window: time.Minute},
+		Watch:      watch.Config{MaxWatchers: 10_000, MaxPerClient: 32},
+
+		MaxConnsPerClient: 256,
+
 		MaxInFlight: 1024,
 		DrainWait:   3 * time.Second,
 		Log:         logging.Config{Format: "auto"},

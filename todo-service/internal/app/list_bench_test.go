@@ -41,7 +41,7 @@ func BenchmarkListCache(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(tasks, lists, limiter, peer.New(nil), nil))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peer.New(nil)}))
 	defer server.Close()
 
 	var miss, hit time.Duration

@@ -146,7 +146,8 @@ func newSystem(t *testing.T) *system {
 	}
 	for range 2 {
 		r := runReplica(t, "POSTGRES_DSN="+dsn.String(), "REDIS_ADDR="+s.redis.Options().Addr, "REDIS_USERNAME="+s.user, "REDIS_PASSWORD=secret",
-			"REDIS_KEY_PREFIX="+s.user+":", "KAFKA_BROKERS="+testenv.Addr(t), "RATE_LIMIT_REQUESTS=1000000000", "LOG_FORMAT=json")
+			"REDIS_KEY_PREFIX="+s.user+":", "KAFKA_BROKERS="+testenv.Addr(t), "RATE_LIMIT_REQUESTS=1000000000",
+			"WATCH_MAX_PER_CLIENT=10000", "MAX_CONNS_PER_CLIENT=10000", "LOG_FORMAT=json") // all watchers come from one address
 		conn, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1, MaxDelay: 50 * time.Millisecond}, MinConnectTimeout: time.Second,
 		}))

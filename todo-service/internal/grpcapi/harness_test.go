@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -31,17 +33,23 @@ type service struct {
 	store   task.Store
 	watcher *watcher
 	limiter *limiter
+	metrics *prometheus.Registry
 }
+
+// maxStreams is how many streams there may be; one client may have one less.
+const maxStreams = 5
+
+func unlimited(l net.Listener) net.Listener { return l }
 
 func newService(t testing.TB) *service { return newServiceOver(t, memstore.New()) }
 
 func newServiceOver(t testing.TB, store task.Store) *service {
-	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: edge.Budget{Allowed: true}}}
+	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: edge.Budget{Allowed: true}}, metrics: prometheus.NewRegistry()}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
-	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{})
-	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
+	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics))
+	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, s.watcher).Register, []grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
 		t.Fatal(err)
 	}

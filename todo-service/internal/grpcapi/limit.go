@@ -22,17 +22,25 @@ type Peers interface {
 	FromGRPC(ctx context.Context) netip.Addr
 }
 
+// Streams limits how many streams there are, and how many of them one client has.
+// Acquire counts one until release is called, or refuses it (fault.Exhausted).
+type Streams interface {
+	Acquire(client netip.Addr) (release func(), err error)
+}
+
 // Limit holds the interceptors that spend a client's budget: one for each unary
 // call, one for each stream however long it lasts. Health and reflection are
-// free. A call beyond the budget is refused (fault.Exhausted).
+// free. A call beyond the budget is refused (fault.Exhausted), and so is a stream,
+// of health and reflection too, when there are too many.
 type Limit struct {
 	limiter Limiter
 	peers   Peers
+	streams Streams
 }
 
 // NewLimit returns the interceptors.
-func NewLimit(limiter Limiter, peers Peers) Limit {
-	return Limit{limiter: limiter, peers: peers}
+func NewLimit(limiter Limiter, peers Peers, streams Streams) Limit {
+	return Limit{limiter: limiter, peers: peers, streams: streams}
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
@@ -48,6 +56,11 @@ func (l Limit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	if err := l.spend(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
+	release, err := l.streams.Acquire(l.peers.FromGRPC(stream.Context()))
+	if err != nil {
+		return err
+	}
+	defer release()
 	return next(srv, stream)
 }
 

@@ -10,9 +10,13 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/fault"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/todo-service/internal/task"
 )
+
+// resumeToken is the key of a place in headers and trailers.
+const resumeToken = "resume-token"
 
 // stall is how long a client of a stream may read nothing before it is told to
 // resume.
@@ -22,9 +26,8 @@ const stall = 10 * time.Second
 // place that token names, in order, until ctx ends; an empty token means what
 // comes once Watch has returned. A bookmark begins the sequence, and comes
 // whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone), and
-// one watcher too many (fault.Unavailable). The sequence ends with the error that
-// ended it.
+// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
+// sequence ends with the error that ended it.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
@@ -32,25 +35,29 @@ type Watcher interface {
 // WatchTasks sends changes as they happen. The header goes out when the watch has
 // begun, and names its place: what happens after a client has received it is in
 // the stream. Later bookmarks have no form in the contract and need none: without
-// changes the place of a watch stays where it is.
+// changes the place of a watch stays where it is. A trailer names the place where a
+// watch ended that may be resumed.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
 	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
 	if err != nil {
 		return err
 	}
 	sender := grpcserver.NewSender(stream, stall)
-	begun := false
+	begun, place := false, ""
 	for a, err := range changes {
 		if err != nil {
+			if begun && fault.Of(err).Kind != fault.Gone {
+				stream.SetTrailer(metadata.Pairs(resumeToken, place))
+			}
 			return err
 		}
 		switch {
 		case !a.Bookmark():
 			err = s.send(sender, a)
 		case !begun:
-			err = stream.SendHeader(metadata.Pairs("resume-token", token(a)))
+			err = stream.SendHeader(metadata.Pairs(resumeToken, token(a)))
 		}
-		begun = true
+		begun, place = true, token(a)
 		if err != nil {
 			return err
 		}

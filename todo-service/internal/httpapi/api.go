@@ -37,17 +37,38 @@ type Peers interface {
 	FromHTTP(r *http.Request) netip.Addr
 }
 
+// Streams limits how many streams there are, and how many of them one client has.
+// Acquire counts one until release is called, or refuses it (fault.Exhausted).
+type Streams interface {
+	Acquire(client netip.Addr) (release func(), err error)
+}
+
+// Searches lets each client search once at a time. Acquire waits until its other
+// search has called release, or refuses when ctx ends before.
+type Searches interface {
+	Acquire(ctx context.Context, client netip.Addr) (release func(), err error)
+}
+
+// Config holds what the API is made of.
+type Config struct {
+	Tasks    *task.Service
+	Lists    ListCache
+	Limiter  Limiter
+	Peers    Peers
+	Watcher  Watcher
+	Streams  Streams
+	Searches Searches
+}
+
 type api struct {
-	tasks   *task.Service
-	lists   ListCache
-	watcher Watcher
-	events  *wire.Shared[[]byte] // as server-sent events
+	Config
+	events *wire.Shared[[]byte] // as server-sent events
 }
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
-func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, watcher Watcher) http.Handler {
-	a := &api{tasks: tasks, lists: lists, watcher: watcher, events: wire.NewShared(encodeChange)}
+func New(cfg Config) http.Handler {
+	a := &api{Config: cfg, events: wire.NewShared(encodeChange)}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))
 	mux.Handle("POST /tasks", handler(a.create))
@@ -58,14 +79,14 @@ func New(tasks *task.Service, lists ListCache, limiter Limiter, peers Peers, wat
 	mux.Handle("GET /tasks/{id}/events", handler(a.history))
 	mux.Handle("GET /events", handler(a.watch))
 	docs.Register(mux)
-	return a.begin(limited(exact(httpserver.Routes(mux)), limiter, peers))
+	return a.begin(limited(exact(httpserver.Routes(mux)), cfg.Limiter, cfg.Peers))
 }
 
 // begin lets the question for the cached list travel with the limiter's.
 func (a *api) begin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
-			r = r.WithContext(a.lists.Begin(r.Context()))
+			r = r.WithContext(a.Lists.Begin(r.Context()))
 		}
 		next.ServeHTTP(w, r)
 	})

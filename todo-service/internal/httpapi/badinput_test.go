@@ -133,6 +133,8 @@ func badLists() []badInput {
 		get("many unknown parameters", "/tasks?a&b&c&d&e&f&g&h&i&j&k&l", 422, "", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"),
 		get("an offset, which is gRPC's", "/tasks?offset=1", 422, "not a parameter", "offset"),
 		get("q with NUL", "/tasks?q=a%00b", 422, "control", "q"),
+		get("q too long", "/tasks?q="+strings.Repeat("a", 201), 422, "at most 200 characters", "q"),
+		get("q too long in other letters", "/tasks?q="+strings.Repeat("%E7%95%8C", 201), 422, "at most 200 characters", "q"),
 		get("q not UTF-8", "/tasks?q=%ff", 422, "UTF-8", "q"),
 		get("several at once", "/tasks?limit=0&done=1&after=x", 422, "", "after", "done", "limit"),
 		get("broken escape", "/tasks?q=%zz", 400, "query string"),

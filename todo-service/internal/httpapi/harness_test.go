@@ -21,10 +21,12 @@ import (
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/openapitest"
 	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/gate"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -64,10 +66,19 @@ func newServiceOver(store task.Store) *service {
 		Registry: prometheus.NewRegistry(),
 		Tracer:   noop.NewTracerProvider(),
 	}
-	peers := peer.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
-	s.Handler = documented.Handler(httpserver.Instrument(httpapi.New(tasks, s.lists, s.limiter, peers, s.watcher), httpserver.Defaults(":0"), telemetry))
+	api := httpapi.New(httpapi.Config{
+		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, Searches: gate.NewSearches(),
+		Peers:   peer.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
+		Streams: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry),
+	})
+	cfg := httpserver.Defaults(":0")
+	cfg.AllowedHosts = []string{"example.com"} // httptest's
+	s.Handler = documented.Handler(httpserver.Instrument(api, cfg, telemetry))
 	return s
 }
+
+// maxStreams is how many streams there may be; one client may have one less.
+const maxStreams = 5
 
 type answer struct {
 	Status int

@@ -20,7 +20,7 @@ func (a *api) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	events, more, err := a.tasks.History(r.Context(), id, page)
+	events, more, err := a.Tasks.History(r.Context(), id, page)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := a.page(r.Context(), query)
+	list, err := a.filtered(r, query)
 	if err != nil {
 		return err
 	}
@@ -34,8 +34,20 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// filtered returns a page, once no other search of the client is under way.
+func (a *api) filtered(r *http.Request, query task.Query) (edge.CachedList, error) {
+	if query.Contains != "" {
+		release, err := a.Searches.Acquire(r.Context(), a.Peers.FromHTTP(r))
+		if err != nil {
+			return edge.CachedList{}, err
+		}
+		defer release()
+	}
+	return a.page(r.Context(), query)
+}
+
 func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
-	list, err := a.lists.Load(r.Context(), func(ctx context.Context) (edge.CachedList, error) {
+	list, err := a.Lists.Load(r.Context(), func(ctx context.Context) (edge.CachedList, error) {
 		return a.page(ctx, task.Query{})
 	})
 	if err != nil {
@@ -52,7 +64,7 @@ func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
 // page returns the selected tasks as they are answered, with the Link to the next
 // page, if there is one.
 func (a *api) page(ctx context.Context, query task.Query) (edge.CachedList, error) {
-	tasks, more, err := a.tasks.List(ctx, query)
+	tasks, more, err := a.Tasks.List(ctx, query)
 	if err != nil {
 		return edge.CachedList{}, err
 	}

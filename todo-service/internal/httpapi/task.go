@@ -18,7 +18,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpserver.Refuse(http.StatusBadRequest, "%s", fault.Of(err).Message)
 	}
-	t, err := a.tasks.Create(r.Context(), draft)
+	t, err := a.Tasks.Create(r.Context(), draft)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := a.tasks.Get(r.Context(), id)
+	t, err := a.Tasks.Get(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) 
 	if err != nil {
 		return err
 	}
-	t, err := a.tasks.Change(r.Context(), id, change, expected)
+	t, err := a.Tasks.Change(r.Context(), id, change, expected)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tasks.Delete(r.Context(), id, expected); err != nil {
+	if err := a.Tasks.Delete(r.Context(), id, expected); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

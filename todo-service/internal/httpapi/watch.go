@@ -22,9 +22,8 @@ const stall = 10 * time.Second
 // place that token names, in order, until ctx ends; an empty token means what
 // comes once Watch has returned. A bookmark begins the sequence, and comes
 // whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone), and
-// one watcher too many (fault.Unavailable). The sequence ends with the error that
-// ended it.
+// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
+// sequence ends with the error that ended it.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
@@ -36,8 +35,13 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	release, err := a.Streams.Acquire(a.Peers.FromHTTP(r))
+	if err != nil {
+		return err
+	}
+	defer release()
 	stream := httpserver.NewStream(w, r, stall)
-	changes, err := a.watcher.Watch(stream.Context(), token)
+	changes, err := a.Watcher.Watch(stream.Context(), token)
 	if err != nil {
 		stream.Close(nil)
 		if fault.Of(err).Kind == fault.Invalid {

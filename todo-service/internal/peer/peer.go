@@ -10,21 +10,19 @@ import (
 
 	"google.golang.org/grpc/metadata"
 	grpcpeer "google.golang.org/grpc/peer"
+
+	"example.com/todo/platform/clientlimit"
 )
 
 // Resolver finds client addresses. Its zero value trusts no proxy.
 type Resolver struct {
-	trusted []netip.Prefix
+	trusted clientlimit.Networks
 }
 
 // New returns a Resolver that believes X-Forwarded-For from these proxies, and
 // from nobody else.
 func New(trusted []netip.Prefix) Resolver {
-	r := Resolver{trusted: make([]netip.Prefix, len(trusted))}
-	for i, prefix := range trusted {
-		r.trusted[i] = plainPrefix(prefix)
-	}
-	return r
+	return Resolver{trusted: clientlimit.NewNetworks(trusted)}
 }
 
 // FromHTTP returns the address of the client behind req: without port or zone,
@@ -49,7 +47,7 @@ func (r Resolver) FromGRPC(ctx context.Context) netip.Addr {
 // walk at the proxy that passed it on.
 func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
 	client, list := direct, strings.Join(forwarded, ",")
-	for list != "" && r.trusts(client) {
+	for list != "" && r.trusted.Contains(client) {
 		cut := strings.LastIndexByte(list, ',')
 		next := parse(list[cut+1:])
 		if !next.IsValid() {
@@ -58,15 +56,6 @@ func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
 		client, list = next, list[:max(cut, 0)]
 	}
 	return client
-}
-
-func (r Resolver) trusts(addr netip.Addr) bool {
-	for _, prefix := range r.trusted {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // parse reads "ip", "[ip]", "ip:port" or "[ip]:port". What is none of these
@@ -90,10 +79,3 @@ func parse(s string) netip.Addr {
 }
 
 func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
-
-func plainPrefix(p netip.Prefix) netip.Prefix {
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/clientlimit"
 	"example.com/todo/todo-service/internal/edge"
 )
 
@@ -62,7 +63,7 @@ func NewLimiter(shuttle *Shuttle, cfg LimiterConfig, log *slog.Logger, reg prome
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // refused request is not counted against the client.
 func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
-	ticket := l.shuttle.board(ctx, spending{l, client(addr)})
+	ticket := l.shuttle.board(ctx, spending{l, clientlimit.Client(addr)})
 	got, err := ticket.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
@@ -123,18 +124,6 @@ func readDecision(reply *goredis.Cmd) (any, error) {
 		reset:  time.Duration(values[2]) * time.Microsecond,
 		retry:  time.Duration(values[3]) * time.Microsecond,
 	}, nil
-}
-
-// client returns whose budget addr draws on: an IPv4 address, an IPv6 network, or
-// the zero Prefix for all who have no address.
-func client(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap()
-	bits := 64
-	if addr.Is4() {
-		bits = 32
-	}
-	network, _ := addr.Prefix(bits) // the zone is dropped
-	return network
 }
 
 // bucket names the budget: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".

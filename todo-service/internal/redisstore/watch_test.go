@@ -50,7 +50,7 @@ func TestWatchersMissNothingWhileRedisDropsTheirSubscription(t *testing.T) {
 	s := openRedis(t)
 	feed := redisstore.NewFeed(s, s.prefix)
 	log := &memoryLog{}
-	hub := watch.NewHub(watch.Config{MaxWatchers: 1000}, feed, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	hub := watch.NewHub(feed, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 
 	var all sync.WaitGroup
 	defer all.Wait()

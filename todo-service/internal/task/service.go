@@ -17,6 +17,7 @@ import (
 const (
 	MaxLimit  = 1_000   // tasks or events in one answer, and the default
 	MaxOffset = 100_000 // past it only After reaches
+	MaxSearch = 200     // characters of Contains
 )
 
 // Query selects tasks, in id order.
@@ -222,6 +223,9 @@ func (q Query) check() error {
 	}
 	if q.Offset < 0 || q.Offset > MaxOffset {
 		broken = append(broken, fault.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
+	}
+	if utf8.RuneCountInString(q.Contains) > MaxSearch {
+		broken = append(broken, fault.Field{Name: "q", Problem: fmt.Sprintf("must be at most %d characters", MaxSearch)})
 	}
 	if !utf8.ValidString(q.Contains) || strings.ContainsFunc(q.Contains, unicode.IsControl) {
 		broken = append(broken, fault.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -23,10 +24,12 @@ import (
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/openapitest"
 	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/gate"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 // transport is a client that speaks one of the two.
@@ -76,7 +79,7 @@ var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(tasks, uncached{}, limiter, peer.Resolver{}, nil)
+	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, Peers: peer.Resolver{}, Searches: gate.NewSearches()})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -90,11 +93,13 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
 	return httpClient{server.URL, client}
 }
 
+func unlimited(l net.Listener) net.Listener { return l }
+
 func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	limit := grpcapi.NewLimit(limiter, peer.Resolver{})
-	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), grpcserver.Telemetry{
+	limit := grpcapi.NewLimit(limiter, peer.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
+	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, nil).Register, []grpc.UnaryServerInterceptor{limit.Unary}, []grpc.StreamServerInterceptor{limit.Stream})
+	}, grpcapi.New(tasks, nil).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (frozenLog) Bounds(ctx context.Context) (task.Log, error) {
 func TestAWatchOfALogThatIsFrozenIsToldWithinSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		hub := watch.NewHub(watch.Config{MaxWatchers: 1}, &lossyFeed{}, frozenLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		hub := watch.NewHub(&lossyFeed{}, frozenLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		begun := time.Now()
 		_, err := hub.Watch(t.Context(), "7")
 		if took := time.Since(begun); fault.Of(err).Kind != fault.Unavailable || took > 10*time.Second {

@@ -2,7 +2,6 @@ package watch_test
 
 import (
 	"log/slog"
-	"math"
 	"strconv"
 	"testing"
 
@@ -21,7 +20,7 @@ func FuzzToken(f *testing.F) {
 	for range 3 {
 		log.append()
 	}
-	hub := watch.NewHub(watch.Config{MaxWatchers: math.MaxInt}, &lossyFeed{}, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	hub := watch.NewHub(&lossyFeed{}, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	f.Fuzz(func(t *testing.T, token string) {
 		_, err := hub.Watch(t.Context(), token)
 		seq, broken := strconv.ParseInt(token, 10, 64)

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"example.com/todo/platform/config"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -22,19 +21,6 @@ const (
 	retryPause  = 200 * time.Millisecond
 	retryAtMost = 2 * time.Second
 )
-
-// Config bounds what watchers cost.
-type Config struct {
-	MaxWatchers int `config:"max_watchers"` // at once, of both transports together
-}
-
-// Validate refuses a bound that lets nobody watch.
-func (c Config) Validate() error {
-	if c.MaxWatchers < 1 {
-		return config.Invalid("max_watchers", "must be at least 1")
-	}
-	return nil
-}
 
 // Log is the record of all announcements. A number, once any reader or the feed
 // has shown it, belongs to that announcement for ever.
@@ -71,12 +57,11 @@ type Hub struct {
 	changed chan struct{} // closed, and replaced, when the ring has grown or become known
 	turned  chan struct{} // closed, and replaced, when the log is no longer the one that was watched
 
-	seats *seats
-	gaps  prometheus.Counter
+	gaps prometheus.Counter
 }
 
 // NewHub returns a hub over feed and log. Watchers are served while Run runs.
-func NewHub(cfg Config, feed Feed, log Log, out *slog.Logger, reg prometheus.Registerer) *Hub {
+func NewHub(feed Feed, log Log, out *slog.Logger, reg prometheus.Registerer) *Hub {
 	metrics := promauto.With(reg)
 	return &Hub{
 		feed:    feed,
@@ -86,7 +71,6 @@ func NewHub(cfg Config, feed Feed, log Log, out *slog.Logger, reg prometheus.Reg
 		stopped: make(chan struct{}),
 		changed: make(chan struct{}),
 		turned:  make(chan struct{}),
-		seats:   newSeats(cfg.MaxWatchers, metrics),
 		gaps: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "todo_watch_gaps_total",
 			Help: "Announcements that came from the log because the live feed did not bring them in order.",

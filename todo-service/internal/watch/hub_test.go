@@ -176,7 +176,7 @@ func TestManyWhoResumeAfterAStartReadTheLogTogether(t *testing.T) {
 				}
 				s.sparingTheLog(func() {
 					var all []*watcher
-					for range maxWatchers {
+					for range manyWatchers {
 						all = append(all, s.watch(strconv.FormatInt(head-behind, 10), nil))
 					}
 					s.change(1)
@@ -331,7 +331,7 @@ func TestAHubThatStartsBeforeItsLogServesOnceItIsThere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, log: &memoryLog{name: "ours", away: true}, feed: &lossyFeed{}}
-		s.hub = watch.NewHub(watch.Config{MaxWatchers: 1}, s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		s.hub = watch.NewHub(s.feed, s.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = s.hub.Run(ctx) })

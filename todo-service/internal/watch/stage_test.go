@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// maxWatchers is how many the hub on a stage takes.
-const maxWatchers = 200
+// manyWatchers is how many a test has that wants many.
+const manyWatchers = 200
 
 var errAway = errors.New("away")
 
@@ -166,7 +166,7 @@ func onStageWith(t *testing.T, log *memoryLog, act func(*stage)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, log: log, feed: &lossyFeed{}, metrics: prometheus.NewRegistry()}
-		s.hub = watch.NewHub(watch.Config{MaxWatchers: maxWatchers}, s.feed, s.log, slog.New(slog.DiscardHandler), s.metrics)
+		s.hub = watch.NewHub(s.feed, s.log, slog.New(slog.DiscardHandler), s.metrics)
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- s.hub.Run(ctx) }()

@@ -24,9 +24,9 @@ const (
 // once Watch has returned. A bookmark, an announcement of nothing at the place
 // where the watch is, comes first, and again whenever nothing happens for 5 s.
 //
-// A token that is not one is refused with fault.Invalid, one that is not in the
-// log, or no longer, with fault.Gone, and one watcher too many with
-// fault.Unavailable.
+// A token that is not one is refused with fault.Invalid, and one that is not in the
+// log, or no longer, with fault.Gone. How many watches there are is for Streams to
+// limit.
 //
 // The sequence waits for more when it has caught up. It ends with an error:
 //
@@ -36,16 +36,11 @@ const (
 //   - fault.Gone, when the watcher was so slow that the log was purged first, or when
 //     the database was made anew, or restored to what it was some time ago.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
-	if !h.seats.take() {
-		return nil, full()
-	}
 	turned := h.untilTurned()
 	position, err := h.start(ctx, token)
 	if err != nil {
-		h.seats.leave()
 		return nil, err
 	}
-	context.AfterFunc(ctx, h.seats.leave)
 	return func(yield func(task.Announcement, error) bool) {
 		if !yield(task.Announcement{Seq: position}, nil) {
 			return
@@ -159,10 +154,6 @@ func parse(token string) (int64, error) {
 
 func gone(token string) error {
 	return fault.New(fault.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
-}
-
-func full() error {
-	return fault.New(fault.Unavailable, "this server has as many watchers as it takes; try again, or another server")
 }
 
 func stopping() error {

@@ -121,28 +121,6 @@ func TestAnIdleWatcherIsToldItsPlace(t *testing.T) {
 	})
 }
 
-func TestThereAreSoManyWatchersAtOnceAndNoMore(t *testing.T) {
-	onStage(t, func(s *stage) {
-		ctx, leave := context.WithCancel(s.t.Context())
-		for range maxWatchers {
-			_, err := s.hub.Watch(ctx, "no token") // takes no seat
-			expectKind(t, err, fault.Invalid)
-			if _, err := s.hub.Watch(ctx, ""); err != nil {
-				t.Fatal(err)
-			}
-		}
-		_, err := s.hub.Watch(ctx, "")
-		expectKind(t, err, fault.Unavailable)
-		leave()
-		synctest.Wait()
-		for range maxWatchers {
-			if _, err := s.hub.Watch(s.t.Context(), ""); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
 func TestStoppingTellsEveryWatcherToResume(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.change(5_000)

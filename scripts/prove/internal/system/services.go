@@ -81,7 +81,10 @@ func (s *System) environ(name string) []string {
 		"REDIS_ADDR=" + s.Link(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + s.Link(Kafka).Addr(),
+		// All clients come from one address.
 		"RATE_LIMIT_REQUESTS=1000000000",
+		"WATCH_MAX_PER_CLIENT=10000",
+		"MAX_CONNS_PER_CLIENT=10000",
 		"WEBHOOK_URL=" + s.cfg.WebhookURL,
 		"WEBHOOK_SECRET=" + s.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",

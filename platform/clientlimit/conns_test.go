@@ -1,0 +1,244 @@
+package clientlimit_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/testenv"
+)
+
+// limits are the Conns of a test, with what they tell.
+type limits struct {
+	*clientlimit.Conns
+	reg *prometheus.Registry
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func newLimits(perClient int, exempt ...string) *limits {
+	l := &limits{reg: prometheus.NewRegistry()}
+	var networks []netip.Prefix
+	for _, network := range exempt {
+		networks = append(networks, netip.MustParsePrefix(network))
+	}
+	l.Conns = clientlimit.NewConns(perClient, networks, slog.New(slog.NewTextHandler(l, nil)), l.reg)
+	return l
+}
+
+func (l *limits) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.log.Write(p)
+}
+
+func (l *limits) warnings() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.log.String(), "level=WARN")
+}
+
+func (l *limits) expectMetrics(t *testing.T, want string) {
+	t.Helper()
+	// A connection is counted from its acceptance on, and a client may see it sooner.
+	var err error
+	testenv.Await(t, "the metrics tell "+want, func() bool {
+		err = testutil.GatherAndCompare(l.reg, strings.NewReader(want))
+		return err == nil
+	})
+}
+
+// serve answers each connection that wrap lets in with "hello", and keeps it
+// until its client leaves.
+func serve(t *testing.T, wrap func(net.Listener) net.Listener) (addr string) {
+	t.Helper()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := wrap(inner)
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		listener.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				io.WriteString(conn, "hello")
+				io.Copy(io.Discard, conn)
+				conn.Close()
+				conn.Close() // which counts once
+			})
+		}
+	})
+	return listener.Addr().String()
+}
+
+// connect returns an open connection, or nil when the server closed it.
+func connect(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+		if !errors.Is(err, io.EOF) && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+		return nil
+	}
+	return conn
+}
+
+func connectAll(t *testing.T, addr string, n int) (open []net.Conn) {
+	t.Helper()
+	for range n {
+		if conn := connect(t, addr); conn != nil {
+			open = append(open, conn)
+		}
+	}
+	return open
+}
+
+func TestAServerHoldsAsManyConnectionsAsItMayAndClosesTheOthers(t *testing.T) {
+	t.Parallel()
+	l := newLimits(100)
+	first, second := serve(t, l.Limit("first", 3)), serve(t, l.Limit("second", 3))
+	open := connectAll(t, first, 5)
+	if len(open) != 3 {
+		t.Fatalf("%d connections are open", len(open))
+	}
+	if got := len(connectAll(t, second, 2)); got != 2 {
+		t.Errorf("another server holds %d connections", got)
+	}
+	l.expectMetrics(t, `
+		# HELP server_connections Open connections by server.
+		# TYPE server_connections gauge
+		server_connections{server="first"} 3
+		server_connections{server="second"} 2
+		# HELP server_connections_refused_total Connections closed at once, by server and by the limit that was reached: the server's or the client's.
+		# TYPE server_connections_refused_total counter
+		server_connections_refused_total{limit="server",server="first"} 2
+	`)
+	open[0].Close()
+	testenv.Await(t, "there is room again", func() bool { return connect(t, first) != nil })
+	if got := l.warnings(); got != 1 {
+		t.Errorf("%d warnings", got)
+	}
+}
+
+func TestAClientHoldsAsManyConnectionsAsItMayOverAllServers(t *testing.T) {
+	t.Parallel()
+	l := newLimits(4)
+	one, other, apart := serve(t, l.Limit("one", 100)), serve(t, l.Limit("other", 100)), serve(t, l.LimitTotal("apart", 100))
+	open := connectAll(t, one, 3)
+	if got := len(connectAll(t, other, 3)); len(open) != 3 || got != 1 {
+		t.Fatalf("%d and %d connections are open, want 3 and 1", len(open), got)
+	}
+	if got := len(connectAll(t, apart, 6)); got != 6 {
+		t.Errorf("a server apart from that limit holds %d", got)
+	}
+	l.expectMetrics(t, `
+		# HELP server_connections Open connections by server.
+		# TYPE server_connections gauge
+		server_connections{server="apart"} 6
+		server_connections{server="one"} 3
+		server_connections{server="other"} 1
+		# HELP server_connections_refused_total Connections closed at once, by server and by the limit that was reached: the server's or the client's.
+		# TYPE server_connections_refused_total counter
+		server_connections_refused_total{limit="client",server="other"} 2
+	`)
+	for _, conn := range open {
+		conn.Close()
+	}
+	for range 3 {
+		testenv.Await(t, "there is room for another one", func() bool { return connect(t, other) != nil })
+	}
+}
+
+func TestTrustedProxiesHoldAnyNumberUpToTheServers(t *testing.T) {
+	t.Parallel()
+	l := newLimits(1, "::ffff:127.0.0.0/104")
+	addr := serve(t, l.Limit("http", 5))
+	if got := len(connectAll(t, addr, 7)); got != 5 {
+		t.Errorf("%d connections are open, want 5", got)
+	}
+}
+
+// pipeListener accepts connections that have no IP address.
+type pipeListener struct{ conns chan net.Conn }
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	conn, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (l pipeListener) Close() error   { return nil }
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
+
+func TestPeersWithoutAnAddressShareOneLimit(t *testing.T) {
+	t.Parallel()
+	inner := pipeListener{make(chan net.Conn, 3)}
+	listener := newLimits(2).Limit("pipe", 100)(inner)
+	for range 3 {
+		server, client := net.Pipe()
+		t.Cleanup(func() { client.Close(); server.Close() })
+		inner.conns <- server
+	}
+	close(inner.conns)
+	for range 2 {
+		if _, err := listener.Accept(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a third connection: %v", err)
+	}
+}
+
+func TestAConnectionKeepsTheMethodsOfTCP(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := newLimits(1).Limit("tcp", 1)(inner)
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, ok := conn.(interface {
+		io.ReaderFrom
+		SetWriteBuffer(int) error
+		CloseWrite() error
+	}); !ok {
+		t.Errorf("%T lacks them", conn)
+	}
+}

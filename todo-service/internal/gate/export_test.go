@@ -1,0 +1,8 @@
+package gate
+
+// Clients is how many clients search.
+func (s *Searches) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}

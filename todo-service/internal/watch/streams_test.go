@@ -1,0 +1,105 @@
+package watch_test
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/fault"
+	"example.com/todo/todo-service/internal/watch"
+)
+
+// acquire returns how many of n streams the client gets, and what releases them.
+func acquire(t *testing.T, s *watch.Streams, client string, n int) (releases []func()) {
+	t.Helper()
+	for range n {
+		release, err := s.Acquire(netip.MustParseAddr(client))
+		if err == nil {
+			releases = append(releases, release)
+		} else if refused := fault.Of(err); refused.Kind != fault.Exhausted {
+			t.Errorf("a stream too many: %v", err)
+		}
+	}
+	return releases
+}
+
+func TestStreamsAreLimitedInAllAndForEachClient(t *testing.T) {
+	t.Parallel()
+	metrics := prometheus.NewRegistry()
+	s := watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 4}, metrics)
+	one := acquire(t, s, "192.0.2.1", 6)
+	two := acquire(t, s, "2001:db8::1", 3)
+	three := acquire(t, s, "2001:db8::2", 3) // the same client as two
+	four := acquire(t, s, "192.0.2.4", 4)
+	if got := [4]int{len(one), len(two), len(three), len(four)}; got != [4]int{4, 3, 1, 2} {
+		t.Fatalf("they got %v", got)
+	}
+	want := `
+		# HELP todo_watchers Open streams of changes, gRPC health and reflection.
+		# TYPE todo_watchers gauge
+		todo_watchers 10
+		# HELP todo_watchers_refused_total Streams refused because there were too many, by the limit that was reached: that of the process or of the client.
+		# TYPE todo_watchers_refused_total counter
+		todo_watchers_refused_total{limit="client"} 4
+		todo_watchers_refused_total{limit="process"} 2
+	`
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	one[0]()
+	one[0]() // counts once
+	if got := len(acquire(t, s, "192.0.2.4", 2)); got != 1 {
+		t.Errorf("%d got what one released", got)
+	}
+	// Who was refused because the process had too many must not count for the client.
+	for _, release := range append(two, three...) {
+		release()
+	}
+	if got := len(acquire(t, s, "192.0.2.4", 4)); got != 1 {
+		t.Errorf("the client got %d more, want 1", got)
+	}
+}
+
+func TestManyStreamsAtOnceGetTheLimitTogether(t *testing.T) {
+	t.Parallel()
+	s := watch.NewStreams(watch.Config{MaxWatchers: 7, MaxPerClient: 5}, prometheus.NewRegistry())
+	for range 50 {
+		var mu sync.Mutex
+		var releases []func()
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				release, err := s.Acquire(netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)}))
+				if err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					releases = append(releases, release)
+				}
+			})
+		}
+		all.Wait()
+		if len(releases) != 7 {
+			t.Fatalf("%d were acquired", len(releases))
+		}
+		for _, release := range releases {
+			release()
+		}
+	}
+}
+
+func TestBoundsThatLetNoStreamPassAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"WATCH_MAX_WATCHERS=0", "WATCH_MAX_PER_CLIENT=0", "WATCH_MAX_PER_CLIENT=-1"} {
+		cfg := struct {
+			Watch watch.Config `config:"watch"`
+		}{watch.Config{MaxWatchers: 1, MaxPerClient: 1}}
+		if err := config.Load(&cfg, "", []string{setting}); err == nil {
+			t.Errorf("%s is accepted", setting)
+		}
+	}
+}
