@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -23,11 +25,14 @@ type connector struct{ cfg pq.Config }
 
 func (c connector) Driver() driver.Driver { return &pq.Driver{} }
 
-// Connect spends on the handshake no more than ctx has left, or connect_timeout.
+// Connect spends on the handshake with each host of the DSN no more than
+// connect_timeout, and on all no more than ctx has left.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	cfg := c.cfg.Clone()
+	hosts := time.Duration(1 + len(cfg.Multi))
 	if deadline, ok := ctx.Deadline(); ok {
-		cfg.ConnectTimeout = max(1, min(cfg.ConnectTimeout, time.Until(deadline)))
+		// A host that is silent leaves the others their share.
+		cfg.ConnectTimeout = max(1, min(cfg.ConnectTimeout, time.Until(deadline)/hosts))
 	}
 	inner, err := pq.NewConnectorConfig(cfg)
 	if err != nil {
@@ -35,9 +40,17 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	l := &link{}
 	inner.Dialer(l)
+	ctx, cancel := context.WithTimeout(ctx, hosts*cfg.ConnectTimeout)
+	defer cancel()
+	// lib/pq asks for what target_session_attrs wants without a limit.
+	inTime := context.AfterFunc(ctx, l.close)
 	conn, err := inner.Connect(ctx)
+	if !inTime() && err == nil {
+		_ = conn.Close()
+		err = ctx.Err()
+	}
 	if err != nil {
-		return nil, l.cause(err)
+		return nil, newConnectError(l.cause(err))
 	}
 	full, ok := conn.(pqConn)
 	if !ok {
@@ -45,7 +58,9 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
 	}
 	l.establish()
-	return &boundConn{full, l}, nil
+	bound := &boundConn{pqConn: full, link: l, established: time.Now()}
+	pq.SetNoticeHandler(conn, bound.notice)
+	return bound, nil
 }
 
 // pqConn is what lib/pq's connections implement.
@@ -61,27 +76,203 @@ type pqConn interface {
 	driver.Validator
 }
 
+// fresh is how old a session may be when the server's refusal to write tells of the
+// server. In an older one it may tell of the past: of a standby that was promoted since,
+// of a setting that was taken back. So a server that takes no writes is connected to
+// once in this time by each connection, not once by each write.
+const fresh = time.Second
+
 // boundConn adds a limit to BEGIN, the one statement during which lib/pq does
-// not watch the context.
+// not watch the context, and is given up when its session is of no more use.
 type boundConn struct {
 	pqConn
-	link *link
+	link         *link
+	established  time.Time
+	pinned       bool // a transaction or a caller holds it: another connection cannot repeat its statements
+	condemned    bool
+	unreplicated bool       // the commit under way is on this server alone
+	arguments    []Argument // of the statement that is sent next
+}
+
+// Argument of a statement may be one that is told what became of it: database/sql asks for
+// its Value right before each time that it sends the statement, its own repeats after a
+// lost connection included, and RolledBack is called when the server's answer to that says
+// that the statement changed nothing. Without either an error or that call, it may have.
+type Argument interface {
+	driver.Valuer
+	RolledBack()
+}
+
+// CheckNamedValue is asked about each argument right before a statement is sent.
+func (c *boundConn) CheckNamedValue(value *driver.NamedValue) error {
+	if a, ok := value.Value.(Argument); ok {
+		c.arguments = append(c.arguments, a)
+	}
+	return c.pqConn.CheckNamedValue(value)
 }
 
 func (c *boundConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	defer context.AfterFunc(ctx, c.link.expire)()
-	return c.pqConn.BeginTx(ctx, opts)
+	tx, err := c.pqConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, c.judge(beginRefused(err))
+	}
+	c.pinned = true
+	return boundTx{tx, c}, nil
+}
+
+// beginRefused is the refusal of BEGIN READ WRITE on a standby, which has the code of
+// what PostgreSQL does not support.
+func beginRefused(err error) error {
+	var answer *pq.Error
+	if errors.As(err, &answer) && answer.Code == "0A000" {
+		answer.Code = readOnlyCode
+	}
+	return err
+}
+
+func (c *boundConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.pqConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, c.judge(err)
+	}
+	full, ok := stmt.(pqStmt)
+	if !ok {
+		return stmt, nil // COPY
+	}
+	return boundStmt{full, c}, nil
+}
+
+func (c *boundConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.pqConn.QueryContext(ctx, query, args)
+	return c.bind(rows), c.judge(err)
+}
+
+func (c *boundConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.pqConn.ExecContext(ctx, query, args)
+	return result, c.judge(err)
+}
+
+// judge returns the error of a statement, tells its arguments, and condemns the connection
+// when the next statement on it would fail likewise.
+func (c *boundConn) judge(err error) error {
+	arguments := c.arguments
+	c.arguments = nil
+	if err == nil {
+		return c.replicated(nil)
+	}
+	var answer *pq.Error
+	if !errors.As(err, &answer) {
+		if !c.pqConn.IsValid() && !passes(err) {
+			return &brokenError{err}
+		}
+		return err
+	}
+	if changedNothing(answer) {
+		for _, a := range arguments {
+			a.RolledBack()
+		}
+	}
+	m := meaningOf(answer)
+	if !m.condemns || answer.Code == readOnlyCode && time.Since(c.established) < fresh {
+		return err
+	}
+	c.condemned = true
+	if m.elsewhere && !c.pinned {
+		return &elsewhereError{err}
+	}
+	return err
+}
+
+// notice hears what the server says besides its answers.
+func (c *boundConn) notice(n *pq.Error) {
+	// PostgreSQL reports a commit as done when its wait for a synchronous standby is
+	// canceled, as it is when the statement's context ends. All that tells is a warning.
+	if n.Routine == "SyncRepWaitForLSN" {
+		c.unreplicated = true
+	}
+}
+
+// replicated returns err, the end of a statement's answer, or errUnreplicated in the
+// place of a success that a failover could undo.
+func (c *boundConn) replicated(err error) error {
+	if !c.unreplicated || err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	c.unreplicated = false
+	return errUnreplicated
 }
 
 // ResetSession is asked when the connection leaves the pool. One that died there
 // is not used again: database/sql would send its statement all the same, and
 // nobody could then tell whether it was carried out.
 func (c *boundConn) ResetSession(ctx context.Context) error {
-	if !c.link.quiet() {
+	c.arguments, c.pinned, c.unreplicated = nil, false, false
+	if c.condemned || !c.link.quiet() {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)
 }
+
+// IsValid is asked when the connection goes back to the pool.
+func (c *boundConn) IsValid() bool { return !c.condemned && c.pqConn.IsValid() }
+
+// boundTx has its commit judged.
+type boundTx struct {
+	driver.Tx
+	conn *boundConn
+}
+
+func (t boundTx) Commit() error { return t.conn.replicated(t.Tx.Commit()) }
+
+// pqStmt is what lib/pq's prepared statements implement.
+type pqStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// boundStmt has the errors of a prepared statement judged.
+type boundStmt struct {
+	pqStmt
+	conn *boundConn
+}
+
+func (s boundStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	result, err := s.pqStmt.ExecContext(ctx, args)
+	return result, s.conn.judge(err)
+}
+
+func (s boundStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := s.pqStmt.QueryContext(ctx, args)
+	return s.conn.bind(rows), s.conn.judge(err)
+}
+
+// pqRows is what lib/pq's rows implement.
+type pqRows interface {
+	driver.Rows
+	driver.RowsNextResultSet
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeLength
+	driver.RowsColumnTypePrecisionScale
+	driver.RowsColumnTypeScanType
+}
+
+// boundRows ends with what the server said at the commit, which comes after the rows.
+type boundRows struct {
+	pqRows
+	conn *boundConn
+}
+
+func (c *boundConn) bind(rows driver.Rows) driver.Rows {
+	if full, ok := rows.(pqRows); ok {
+		return boundRows{full, c}
+	}
+	return rows
+}
+
+func (r boundRows) Next(dest []driver.Value) error { return r.conn.replicated(r.pqRows.Next(dest)) }
+func (r boundRows) Close() error                   { return r.conn.replicated(r.pqRows.Close()) }
 
 // link is the dialer of one connection, and holds its socket.
 type link struct {
@@ -94,6 +285,15 @@ func (l *link) establish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.established = true
+}
+
+// close ends a handshake.
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.socket != nil {
+		_ = l.socket.Close()
+	}
 }
 
 // expire gives the answer that is being waited for its last half second.

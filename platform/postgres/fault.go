@@ -15,8 +15,9 @@ import (
 )
 
 // Fault returns err as a fault.Unavailable, with err as its cause, when it will
-// pass: a connection lost or refused, too many of them, a server that shuts
-// down, a deadline. Any other error comes back unchanged.
+// pass: a connection lost, refused or not admitted, a server that shuts down, takes no
+// writes or has no room, a deadline; see meanings for the rest. Any other error comes
+// back unchanged.
 func Fault(err error) error {
 	if err == nil || errors.As(err, new(*fault.Error)) || !passes(err) {
 		return err
@@ -24,34 +25,83 @@ func Fault(err error) error {
 	return fault.New(fault.Unavailable, "the database is not available right now; try again").Because(err)
 }
 
+// startFault is Fault for what is done before the service serves: a server that refuses
+// the service then shows that the settings are wrong.
+func startFault(err error) error {
+	var refused *connectError
+	if errors.As(err, &refused) && !refused.passes {
+		return err
+	}
+	return Fault(err)
+}
+
+// errReadOnly is of a server that takes no writes.
+var errReadOnly = errors.New("the PostgreSQL server takes no writes: it is a standby, or default_transaction_read_only is on")
+
 func passes(err error) bool {
 	for _, passing := range []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		context.DeadlineExceeded, context.Canceled,
+		context.DeadlineExceeded, context.Canceled, errReadOnly,
 	} {
 		if errors.Is(err, passing) {
 			return true
 		}
 	}
+	if errors.As(err, new(*connectError)) || errors.As(err, new(*brokenError)) {
+		return true
+	}
 	var answer *pq.Error
 	if errors.As(err, &answer) {
-		return codePasses(string(answer.Code))
+		return meaningOf(answer).passes
 	}
 	var network net.Error
 	return errors.As(err, &network)
 }
 
-func codePasses(code string) bool {
-	for _, prefix := range []string{
-		"08",    // connection exception
-		"53",    // insufficient resources: too many connections, disk or memory full
-		"57P0",  // shut down, crashed, starting up, idle too long
-		"57014", // canceled: what a context's end becomes on the server
-		"25P03", // idle in a transaction too long
-	} {
-		if strings.HasPrefix(code, prefix) {
-			return true
+// connectError is of a connection that was not made, so that no statement was sent: the
+// request that needed it may succeed later, whatever the reason.
+type connectError struct {
+	err    error
+	passes bool // by itself; a wrong password, say, does not
+}
+
+func newConnectError(err error) *connectError {
+	if refused := startupRefused(err); refused != err { //nolint:errorlint // whether it is the same one
+		return &connectError{refused, false}
+	}
+	each := []error{err}
+	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // of several hosts
+		each = joined.Unwrap()
+	}
+	for _, one := range each {
+		if passes(one) || readOnly(one) {
+			return &connectError{err, true}
 		}
 	}
-	return false
+	return &connectError{err, false}
 }
+
+// readOnly recognises refusals by target_session_attrs, for which lib/pq has no type.
+func readOnly(err error) bool {
+	return strings.HasSuffix(err.Error(), "session is read-only") || strings.HasSuffix(err.Error(), "server is in hot standby mode")
+}
+
+func (e *connectError) Error() string { return e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
+// errUnreplicated is of a commit that the server made while its synchronous standby was away.
+var errUnreplicated = &brokenError{errors.New("the change is on the primary alone: its synchronous standby did not confirm it in time")}
+
+// brokenError is of a statement with an unknown outcome: lib/pq could not read its answer,
+// or the answer does not hold after a failover.
+type brokenError struct{ err error }
+
+func (e *brokenError) Error() string { return e.err.Error() }
+func (e *brokenError) Unwrap() error { return e.err }
+
+// elsewhereError has database/sql repeat a statement, which the server did not execute,
+// on another connection.
+type elsewhereError struct{ err error }
+
+func (e *elsewhereError) Error() string   { return e.err.Error() }
+func (e *elsewhereError) Unwrap() []error { return []error{driver.ErrBadConn, e.err} }

@@ -23,7 +23,15 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 	passing := []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
 		&net.OpError{Op: "dial", Err: errors.New("refused")}, &net.DNSError{Name: "db"},
-		code("08006"), code("53300"), code("57P01"), code("57P03"), code("57014"), code("25P03"),
+		&pq.Error{Code: "0A000", Routine: "RevalidateCachedQuery"},
+	}
+	for _, one := range []string{
+		"08000", "08001", "08003", "08004", "08006", "08P01",
+		"25000", "25006", "25P02", "25P03", "25P04", "26000", "34000", "42P05",
+		"40000", "40001", "40003", "40P01", "53000", "53100", "53200", "53300", "53400",
+		"55000", "55006", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "58000", "58030", "72000",
+	} {
+		passing = append(passing, code(one))
 	}
 	for _, err := range passing {
 		wrapped := fmt.Errorf("query: %w", err)
@@ -33,9 +41,25 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 		}
 	}
 	own := fault.New(fault.NotFound, "no such thing").Because(io.EOF)
-	for _, err := range []error{nil, sql.ErrNoRows, errors.New("x"), code("23505"), code("42P01"), code("40001"), own} {
+	for _, err := range []error{
+		nil, sql.ErrNoRows, errors.New("x"), own,
+		code(""), code("0A000"), code("22P02"), code("23505"), code("23514"), code("28P01"), code("3D000"), code("42501"), code("42P01"), code("54000"), code("P0001"), code("XX000"), code("XX001"),
+	} {
 		if got := postgres.Fault(err); !errors.Is(got, err) || fault.Of(got) != nil && fault.Of(got).Kind == fault.Unavailable {
 			t.Errorf("%v became %v", err, got)
 		}
+	}
+}
+
+func TestWhatAnotherTransactionRolledBackIsContended(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"40000": true, "40001": true, "40002": true, "40P01": true, "40003": false, "55P03": false, "": false} {
+		err := fmt.Errorf("query: %w", &pq.Error{Code: pqerror.Code(code)})
+		if got := postgres.Contended(err); got != want {
+			t.Errorf("%q: %v", code, got)
+		}
+	}
+	if postgres.Contended(nil) || postgres.Contended(io.EOF) {
+		t.Error("no answer of the server is contended")
 	}
 }

@@ -5,8 +5,11 @@ package postgres
 import (
 	"database/sql"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -33,11 +36,14 @@ func Defaults() Config {
 	}
 }
 
-// Validate refuses a DSN that cannot be read, without repeating it.
+// Validate refuses a DSN that cannot be read, or that may lead to a server that takes no
+// writes, without repeating it.
 func (c Config) Validate() error {
 	var errs []error
-	if _, err := pq.NewConfig(c.DSN.Reveal()); err != nil {
+	if dsn, err := pq.NewConfig(c.DSN.Reveal()); err != nil {
 		errs = append(errs, config.Invalid("dsn", "%s", errDSN))
+	} else if err := checkTarget(dsn); err != nil {
+		errs = append(errs, config.Invalid("dsn", "%s", err))
 	}
 	if c.MaxConns < 1 {
 		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
@@ -50,6 +56,33 @@ func (c Config) Validate() error {
 
 // errDSN replaces lib/pq's errors, which quote parts of the DSN.
 var errDSN = errors.New("must be a PostgreSQL URL (with special characters of the password as %XX) or a list of key=value with known values")
+
+// checkTarget refuses sessions in which the service could not write.
+func checkTarget(dsn pq.Config) error {
+	for _, host := range append([]string{dsn.Host}, names(dsn.Multi)...) {
+		if strings.Contains(host, ":") && net.ParseIP(host) == nil { // lib/pq takes the port for a part of the name
+			return errors.New("names ports among several hosts: write them apart, as in postgres://user@db1,db2/name?port=5432,5433")
+		}
+	}
+	switch dsn.TargetSessionAttrs {
+	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+		return nil
+	case "", pq.TargetSessionAttrsAny:
+		if len(dsn.Multi) > 0 {
+			return errors.New("names several hosts, of which one may be a standby: add target_session_attrs=read-write")
+		}
+		return nil
+	default:
+		return fmt.Errorf("must not ask for target_session_attrs=%s: the service writes; use read-write", dsn.TargetSessionAttrs)
+	}
+}
+
+func names(hosts []pq.ConfigMultihost) (names []string) {
+	for _, h := range hosts {
+		names = append(names, h.Host)
+	}
+	return names
+}
 
 // runtimeParams make the server drop a client that is frozen, or cut off,
 // within 15 s, and with it the locks it holds. What the DSN says wins.

@@ -259,16 +259,22 @@ func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
 		for _, conn := range pool {
 			conn.Close()
 		}
-		other.MustExec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-		for left := 1; left > 0; {
-			if err := other.Get(&left, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"); err != nil {
-				t.Fatal(err)
-			}
-		}
+		endSessions(t, other)
 		sent := &sends{}
 		var got int
 		if err := stmt.GetContext(t.Context(), &got, sent); err != nil || got != 1 {
 			t.Errorf("with %d connections it was sent %d times, error %v", conns, got, err)
+		}
+	}
+}
+
+// endSessions ends all sessions in the database but this one.
+func endSessions(t *testing.T, db *sqlx.DB) {
+	t.Helper()
+	db.MustExec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	for left := 1; left > 0; {
+		if err := db.Get(&left, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -17,25 +17,30 @@ import (
 const (
 	schemaTimeout = 5 * time.Second
 	schemaPause   = time.Second // between two tries
+	// probeLife bounds for how long a probe goes by a session that is older than a setting
+	// which new sessions begin with.
+	probeLife = 10 * time.Second
 )
 
-// schema finds out whether the database is one this version works with. The
-// database may be away meanwhile, for however long.
+// schema finds out whether the database is one this version works with, and whether it
+// takes writes. The database may be away meanwhile, for however long.
 type schema struct {
 	db    *sqlx.DB
 	log   *slog.Logger
 	known atomic.Bool // that it is the right one
 }
 
-// openSchema returns the schema over a connection of its own: a probe must not
+// openSchema returns the schema over connections of its own: a probe must not
 // wait behind requests, and so take a replica away when it has most to do. It is
 // an error when the database is there and not the right one.
 func openSchema(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schema, error) {
-	cfg.MaxConns = 1
+	cfg.MaxConns = 2 // which CheckSessions needs
 	db, err := postgres.Open(cfg)
 	if err != nil {
 		return nil, err
 	}
+	db.SetMaxIdleConns(1)
+	db.SetConnMaxLifetime(probeLife)
 	s := &schema{db: db, log: log}
 	if err := s.ask(ctx); err != nil && !away(err) {
 		return nil, errors.Join(err, db.Close())
@@ -43,10 +48,21 @@ func openSchema(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*sc
 	return s, nil
 }
 
-// Ready is the readiness check: the database answers, and has the schema.
+// Ready is the readiness check: the database takes writes, and has the schema.
 func (s *schema) Ready(ctx context.Context) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	return postgres.CheckWritable(ctx, s.db)
+}
+
+// check asks for what does not change while the service runs, until it is known.
+func (s *schema) check(ctx context.Context) error {
 	if s.known.Load() {
-		return s.db.PingContext(ctx)
+		return nil
+	}
+	if err := postgres.CheckSessions(ctx, s.db); err != nil {
+		return err
 	}
 	err := postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
 	if err == nil {
@@ -81,7 +97,7 @@ func (s *schema) Run(ctx context.Context) error {
 func (s *schema) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
-	return s.Ready(ctx)
+	return s.check(ctx)
 }
 
 func away(err error) bool { return fault.Of(err).Kind == fault.Unavailable }

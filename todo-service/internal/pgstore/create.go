@@ -97,8 +97,15 @@ type departure []*creation
 func (d departure) Value() (driver.Value, error) {
 	ids := make(pq.StringArray, len(d))
 	for i, c := range d {
-		c.out.sent = true
+		c.out.leave()
 		ids[i] = c.event.ID
 	}
 	return ids.Value()
+}
+
+// RolledBack tells all of them that the statement changed nothing.
+func (d departure) RolledBack() {
+	for _, c := range d {
+		c.out.RolledBack()
+	}
 }

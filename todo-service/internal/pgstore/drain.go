@@ -59,26 +59,28 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 		return 0, fmt.Errorf("pgstore: no cursor %q", name)
 	}
 	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
+	take, err := s.prepare(ctx, c.take)
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
 	sent := 0
-	err := s.with(ctx, c.take, func(take *sqlx.Stmt) error {
-		return postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
-			if _, err := tx.ExecContext(ctx, c.lock); err != nil {
-				return err
-			}
-			if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
-				return err
-			}
-			rows, err := c.behind(ctx, tx, take, limit)
-			if err != nil || len(rows) == 0 {
-				return err
-			}
-			batch := announcements(rows)
-			if err := send(ctx, batch); err != nil {
-				return err
-			}
-			sent = len(batch)
-			return s.move(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
-		})
+	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, c.lock); err != nil {
+			return err
+		}
+		if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
+			return err
+		}
+		rows, err := c.behind(ctx, tx, take, limit)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		batch := announcements(rows)
+		if err := send(ctx, batch); err != nil {
+			return err
+		}
+		sent = len(batch)
+		return s.move(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
 	})
 	if err != nil {
 		return 0, postgres.Fault(err)

@@ -56,7 +56,7 @@ func (s *Store) createOnce(ctx context.Context, e task.Event, key task.Key, out 
 		return task.Task{}, err
 	}
 	if row.EventID != e.ID { // otherwise database/sql repeated a statement that had succeeded
-		out.sent = false // nothing of e is stored, by no try
+		*out = outgoing{} // nothing of e is stored, by no try
 		if row.Title == t.Title && row.Priority == t.Priority {
 			s.replays.Add(1)
 		}

@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jmoiron/sqlx"
 
+	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -61,22 +64,48 @@ func New(db *sqlx.DB) *Store {
 	return s
 }
 
-// with gives do the prepared query. Each is prepared once, on first use, and kept
+// with gives do the prepared query, and calls it again as long as the server rolls it
+// back because of another transaction and ctx lasts: the statement is a transaction of
+// its own, and writes nothing a second time (see write).
+func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
+	stmt, err := s.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	pause := newPause()
+	for {
+		err := do(stmt)
+		if !postgres.Contended(err) || !retry.Wait(ctx, pause.NextBackOff()) {
+			return err
+		}
+	}
+}
+
+// newPause is what is waited between two tries of what another transaction was in the way of.
+func newPause() *backoff.ExponentialBackOff {
+	pause := &backoff.ExponentialBackOff{
+		InitialInterval: 2 * time.Millisecond, MaxInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	pause.Reset()
+	return pause
+}
+
+// prepare returns the prepared query. Each is prepared once, on first use, and kept
 // as long as the pool: otherwise lib/pq pays two round trips for a query with
 // parameters.
-func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
+func (s *Store) prepare(ctx context.Context, query string) (*sqlx.Stmt, error) {
 	if kept, ok := s.prepared.Load(query); ok {
-		return do(kept.(*sqlx.Stmt))
+		return kept.(*sqlx.Stmt), nil
 	}
 	stmt, err := s.db.PreparexContext(ctx, query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if first, taken := s.prepared.LoadOrStore(query, stmt); taken {
 		_ = stmt.Close() //nolint:sqlclosecheck // only this one of two equals; the kept one is closed with the pool
 		stmt = first.(*sqlx.Stmt)
 	}
-	return do(stmt)
+	return stmt, nil
 }
 
 func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {

@@ -2,9 +2,11 @@ package pgstore_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +20,8 @@ type proxy struct {
 	dsn     *url.URL     // of the database, past the proxy
 	answers atomic.Int64 // how many times the database was ready for another query
 	db      *sqlx.DB     // the pool of connections through the proxy
+	// unconfirmed has each answer say that a synchronous standby did not confirm the commit.
+	unconfirmed atomic.Bool
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -117,7 +121,11 @@ func (p *proxy) pump(d direction, from, to, client *net.TCPConn) {
 			return
 		}
 		if n > 0 {
-			_, writeErr := to.Write(buffer[:n])
+			message := buffer[:n]
+			if d == answer && p.unconfirmed.Load() && readyForQuery(message) {
+				message = slices.Insert(message, n-6, unconfirmed...)
+			}
+			_, writeErr := to.Write(message)
 			err = errors.Join(err, writeErr)
 		}
 		if err != nil {
@@ -154,6 +162,12 @@ func (p *proxy) passes(d direction, message []byte, client *net.TCPConn) bool {
 func readyForQuery(message []byte) bool {
 	return len(message) >= 6 && bytes.Equal(message[len(message)-6:len(message)-1], []byte{'Z', 0, 0, 0, 5})
 }
+
+// unconfirmed is the warning of a server whose wait for a synchronous standby was canceled.
+var unconfirmed = func() []byte {
+	fields := "SWARNING\x00C01000\x00Mcanceling wait for synchronous replication due to user request\x00RSyncRepWaitForLSN\x00\x00"
+	return append(binary.BigEndian.AppendUint32([]byte{'N'}, uint32(4+len(fields))), fields...)
+}()
 
 // hangUp closes the connection as a server that is shut down does, so that the
 // driver reads the end of the stream.

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
@@ -102,18 +100,30 @@ func (s *Store) replace(ctx context.Context, before task.Task, e task.Event, out
 }
 
 // outgoing is the id of an event as an argument of the statement that writes it.
-// It knows whether that statement may have left this process.
+// It knows whether that statement may have left this process, and whether it may have
+// been carried out.
 type outgoing struct {
 	eventID string
 	sent    bool
+	open    int // how often it was sent without the server's word that it changed nothing
 }
+
+var _ postgres.Argument = (*outgoing)(nil)
 
 // Value is asked for by database/sql once it holds a connection on which the
 // statement is prepared, right before it sends that: not when dialing or
 // preparing failed, and before each of its own repeats.
 func (o *outgoing) Value() (driver.Value, error) {
-	o.sent = true
+	o.leave()
 	return o.eventID, nil
+}
+
+// RolledBack takes the server's word for the statement that was sent last.
+func (o *outgoing) RolledBack() { o.open-- }
+
+func (o *outgoing) leave() {
+	o.sent = true
+	o.open++
 }
 
 func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
@@ -125,41 +135,43 @@ func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
 // to answer with, and gives the event to out if it has one to send.
 //
 // As long as no event was sent, an error is what it looks like, and is answered
-// at once. Whatever goes wrong after that may hide a success: the connection
-// broke before the answer came, or database/sql met a closed connection and
+// at once; so is the server's word that it takes no writes. What else the server rolled
+// back is tried again. Whatever goes wrong without the server's word may hide a success:
+// the connection broke before the answer came, or database/sql met a closed connection and
 // repeated the statement by itself, whose second run then sees a conflict, the
 // event's own id, or a database that is no longer there. So nothing is answered
 // before the event was looked for, and a database that is away is waited for.
 func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, error)) (task.Task, error) {
-	pause := &backoff.ExponentialBackOff{
-		InitialInterval: 2 * time.Millisecond, MaxInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5,
-	}
-	pause.Reset()
-	sent, conflict := "", false
+	pause := newPause()
+	unsettled, conflict := "", false
 	for {
 		var out outgoing
 		t, err := try(&out)
-		if out.sent {
-			sent = out.eventID
+		if out.open > 0 || out.sent && !mayPass(err) { // the event's own id may be what was refused
+			unsettled = out.eventID
 		}
-		if sent == "" || out.sent && err == nil {
-			if err == nil && sent != "" {
-				crashpoint.Reach(crashpoint.AfterCommit, sent)
-			}
+		if err == nil && out.sent {
+			crashpoint.Reach(crashpoint.AfterCommit, out.eventID)
+			return t, nil
+		}
+		if unsettled == "" && (!out.sent || postgres.ReadOnly(err)) {
 			return t, postgres.Fault(err)
 		}
-		conflict = conflict || errors.Is(err, errConflict)
+		conflict = conflict || errors.Is(err, errConflict) || postgres.Contended(err)
 		if mayPass(err) && retry.Wait(ctx, pause.NextBackOff()) {
 			continue
 		}
-		stored, unfound := s.find(ctx, sent)
-		switch {
-		case unfound == nil:
-			return stored, nil
-		case !errors.Is(unfound, sql.ErrNoRows): // a refusal would be a guess
-			return task.Task{}, fault.New(fault.Unavailable,
-				"the database is not available right now; whether the change was made is not known").Because(unfound)
-		case conflict && ctx.Err() != nil:
+		if unsettled != "" {
+			stored, unfound := s.find(ctx, unsettled)
+			if unfound == nil {
+				return stored, nil
+			}
+			if !errors.Is(unfound, sql.ErrNoRows) { // a refusal would be a guess
+				return task.Task{}, fault.New(fault.Unavailable,
+					"the database is not available right now; whether the change was made is not known").Because(unfound)
+			}
+		}
+		if conflict && ctx.Err() != nil {
 			return task.Task{}, errConflict
 		}
 		return t, postgres.Fault(err)
@@ -168,12 +180,13 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 
 // find returns the task as it was announced by an event; sql.ErrNoRows says that
 // the event is not stored. It asks even when ctx has ended, because the writer
-// may still be answered.
+// may still be answered. A server that takes no writes may be a standby that has not
+// heard of the event yet: there, the lock makes an error of the question.
 func (s *Store) find(ctx context.Context, eventID string) (task.Task, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	var row taskRow
-	err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1`, eventID)
+	err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1 FOR KEY SHARE`, eventID)
 	return row.task(), err
 }
 

@@ -1,0 +1,377 @@
+package postgres_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/postgres"
+)
+
+// pooler is a connection pooler in transaction mode: a client has a server session of its
+// own from the statement that begins a transaction to the one that ends it. Each client
+// brings its session, because it authenticates itself.
+type pooler struct {
+	keepsStatements bool        // prepared statements go with their client, as in PgBouncer 1.21 and newer
+	refuses         string      // a startup parameter, as PgBouncer does
+	single          bool        // a transaction ends the connection: statement mode
+	lastUsed        bool        // sessions are not taken in turn, but the one that rested shortest
+	warns           atomic.Bool // that a commit did not wait for a synchronous standby
+
+	target string
+	mu     sync.Mutex
+	idle   []*serverSession
+	rested chan struct{} // has a value for each of idle
+}
+
+func (p *pooler) take() *serverSession {
+	<-p.rested
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := 0
+	if p.lastUsed {
+		at = len(p.idle) - 1
+	}
+	session := p.idle[at]
+	p.idle = slices.Delete(p.idle, at, at+1)
+	return session
+}
+
+func (p *pooler) rest(session *serverSession) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, session)
+	p.rested <- struct{}{}
+}
+
+type serverSession struct {
+	net.Conn
+	in    *bufio.Reader
+	known map[string]bool // prepared statements, when the pooler keeps them
+}
+
+// message is one of the protocol, with its kind and length.
+type message []byte
+
+func (m message) kind() byte { return m[0] }
+func (m message) is(command string) bool {
+	return m.kind() == 'Q' && strings.HasPrefix(string(m[5:]), command)
+}
+
+func readMessage(r io.Reader) (message, error) {
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, err
+	}
+	m := make(message, 1+binary.BigEndian.Uint32(head[1:]))
+	copy(m, head)
+	_, err := io.ReadFull(r, m[5:])
+	return m, err
+}
+
+func newMessage(kind byte, body string) message {
+	m := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4))
+	return append(m, body...)
+}
+
+func refusal(text string) message {
+	return newMessage('E', "SFATAL\x00VFATAL\x00C08P01\x00M"+text+"\x00\x00")
+}
+
+// before starts p in front of a server and returns the way through it.
+func (p *pooler) before(t *testing.T, dsn *url.URL) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.target, p.rested = dsn.Host, make(chan struct{}, 100)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for number := 0; ; number++ {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer client.Close()
+				p.serve(client, fmt.Sprintf("client%d_", number))
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		serving.Wait()
+		for _, session := range p.idle {
+			session.Close()
+		}
+	})
+	through := *dsn
+	through.Host = listener.Addr().String()
+	return through.String()
+}
+
+func (p *pooler) serve(client net.Conn, name string) {
+	in := bufio.NewReader(client)
+	if !p.admit(client, in) {
+		return
+	}
+	prepared := map[string]message{}
+	var session *serverSession
+	var batch []message
+	for {
+		m, err := readMessage(in)
+		if err != nil || m.kind() == 'X' || p.single && m.is("BEGIN") {
+			if session != nil {
+				session.Close()
+			}
+			if err == nil && m.kind() != 'X' {
+				client.Write(refusal("transaction blocks not allowed in statement pooling mode"))
+			}
+			return
+		}
+		if batch = append(batch, m); m.kind() != 'Q' && m.kind() != 'S' {
+			continue
+		}
+		if session == nil {
+			session = p.take()
+		}
+		if p.keepsStatements {
+			batch = session.translate(batch, prepared, name)
+		}
+		ready, err := session.exchange(batch, client)
+		if batch = nil; err != nil {
+			session.Close()
+			return
+		}
+		if ready[5] == 'I' { // before the client goes on
+			p.rest(session)
+			session = nil
+		}
+		if p.warns.Load() {
+			client.Write(newMessage('N', "SWARNING\x00C01000\x00Mcanceling wait for synchronous replication\x00RSyncRepWaitForLSN\x00\x00"))
+		}
+		client.Write(ready)
+	}
+}
+
+// admit has the client log in at a server session, and puts that among the others.
+func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(in, head); err != nil {
+		return false
+	}
+	startup := make([]byte, binary.BigEndian.Uint32(head)-4)
+	if _, err := io.ReadFull(in, startup); err != nil {
+		return false
+	}
+	if p.refuses != "" && bytes.Contains(startup, []byte(p.refuses)) {
+		client.Write(refusal("unsupported startup parameter: " + p.refuses))
+		return false
+	}
+	conn, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return false
+	}
+	session := &serverSession{conn, bufio.NewReader(conn), map[string]bool{}}
+	conn.Write(append(head, startup...))
+	for {
+		m, err := readMessage(session.in)
+		if err != nil {
+			conn.Close()
+			return false
+		}
+		if m.kind() == 'Z' {
+			p.rest(session)
+			client.Write(m)
+			return true
+		}
+		client.Write(m)
+		if m.kind() == 'R' {
+			if asks := m[8]; asks != 0 && asks != 12 { // neither the end of the log-in nor the last word before it
+				answer, err := readMessage(in)
+				if err != nil {
+					conn.Close()
+					return false
+				}
+				conn.Write(answer)
+			}
+		}
+	}
+}
+
+// exchange sends what ends with a Sync or a Query, hands on the answer but for its end, and
+// returns that.
+func (s *serverSession) exchange(batch []message, client io.Writer) (ready message, err error) {
+	if _, err := s.Write(bytes.Join(asBytes(batch), nil)); err != nil {
+		return nil, err
+	}
+	for {
+		m, err := readMessage(s.in)
+		if err != nil || m.kind() == 'Z' {
+			return m, err
+		}
+		if _, err := client.Write(m); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func asBytes(batch []message) (all [][]byte) {
+	for _, m := range batch {
+		all = append(all, m)
+	}
+	return all
+}
+
+// translate gives the client's prepared statements names of their own, and prepares in
+// this session what the client has prepared in another.
+func (s *serverSession) translate(batch []message, prepared map[string]message, client string) (out []message) {
+	for _, m := range batch {
+		body := string(m[5:])
+		switch {
+		case m.kind() == 'P' && body[0] != 0:
+			m = newMessage('P', client+body)
+			name, _, _ := strings.Cut(client+body, "\x00")
+			prepared[name], s.known[name] = m, true
+		case m.kind() == 'B' && body[1] != 0: // of the unnamed portal
+			s.ensure(client+body[1:], prepared)
+			m = newMessage('B', "\x00"+client+body[1:])
+		case (m.kind() == 'D' || m.kind() == 'C') && body[0] == 'S' && body[1] != 0:
+			s.ensure(client+body[1:], prepared)
+			m = newMessage(m.kind(), "S"+client+body[1:])
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func (s *serverSession) ensure(named string, prepared map[string]message) {
+	name, _, _ := strings.Cut(named, "\x00")
+	if parse := prepared[name]; parse != nil && !s.known[name] {
+		s.known[name] = true
+		_, _ = s.exchange([]message{parse, newMessage('S', "")}, io.Discard)
+	}
+}
+
+func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		pooler         *pooler
+		serve, migrate string // what their errors say
+	}{
+		"transaction mode":                                          {&pooler{}, "prepared statements apart", "prepared statements apart"},
+		"transaction mode, with prepared statements":                {&pooler{keepsStatements: true}, "", "migrate over a direct connection"},
+		"transaction mode, with prepared statements, the last used": {&pooler{keepsStatements: true, lastUsed: true}, "", "migrate over a direct connection"},
+		"statement mode":                                            {&pooler{keepsStatements: true, single: true}, "at BEGIN", "at BEGIN"},
+		"startup parameters refused":                                {&pooler{refuses: "tcp_user_timeout"}, "ignore_startup_parameters", "ignore_startup_parameters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := database(t)
+			dsn.RawQuery += "&idle_in_transaction_session_timeout=15000"
+			db := open(t, test.pooler.before(t, dsn))
+			for range 2 { // what the first left behind is in the way of none
+				expectLine(t, postgres.CheckSessions(t.Context(), db), test.serve)
+				expectLine(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
+			}
+			if test.serve != "" {
+				return
+			}
+			stmt, err := db.Preparex("SELECT $1::int")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stmt.Close()
+			var group sync.WaitGroup
+			for range 8 {
+				group.Go(func() {
+					for want := range 20 {
+						var got int
+						if err := stmt.Get(&got, want); err != nil || got != want {
+							t.Errorf("through the pooler: %d instead of %d, %v", got, want, err)
+						}
+					}
+				})
+			}
+			group.Wait()
+		})
+	}
+}
+
+// expectLine wants one line that says so, and that waiting will not help.
+func expectLine(t *testing.T, err error, says string) {
+	t.Helper()
+	switch {
+	case says == "":
+		if err != nil {
+			t.Errorf("got %v", err)
+		}
+	case err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n"):
+		t.Errorf("got %v, want a line with %q", err, says)
+	case fault.Of(err).Kind == fault.Unavailable:
+		t.Errorf("the start waits for %v to pass", err)
+	}
+}
+
+func TestDirectSessionsAreReliedOn(t *testing.T) {
+	t.Parallel()
+	dsn := database(t)
+	expectLine(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
+	endless := *dsn
+	endless.RawQuery += "&idle_in_transaction_session_timeout=0"
+	expectLine(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
+}
+
+func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	p := &pooler{keepsStatements: true}
+	db := open(t, p.before(t, database(t)))
+	db.MustExec("CREATE TABLE t (n int)")
+	stmt, err := db.Preparex("INSERT INTO t VALUES ($1) RETURNING n") //nolint:sqlclosecheck // closed below
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stmt.Close()
+	var n int
+	var all []int
+	for name, do := range map[string]func(arg *argument) error{
+		"executed":           func(*argument) error { _, err := db.Exec("INSERT INTO t VALUES (7)"); return err },
+		"one row":            func(*argument) error { return db.Get(&n, "INSERT INTO t VALUES (7) RETURNING n") },
+		"prepared, executed": func(arg *argument) error { _, err := stmt.Exec(arg); return err },
+		"prepared, one row":  func(arg *argument) error { return stmt.Get(&n, arg) },
+		"prepared, all rows": func(arg *argument) error { return stmt.Select(&all, arg) },
+		"transaction": func(*argument) error {
+			return postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
+				p.warns.Store(false)
+				_, err := tx.Exec("INSERT INTO t VALUES (7)")
+				p.warns.Store(true)
+				return err
+			})
+		},
+	} {
+		p.warns.Store(true)
+		arg := &argument{}
+		err := do(arg)
+		if err == nil || fault.Of(postgres.Fault(err)).Kind != fault.Unavailable || arg.rolledBack != 0 || arg.sent > 1 {
+			t.Errorf("%s: %v, %+v", name, err, arg)
+		}
+		p.warns.Store(false)
+		if err := do(arg); err != nil && name != "transaction" {
+			t.Errorf("%s, confirmed: %v", name, err)
+		}
+	}
+}

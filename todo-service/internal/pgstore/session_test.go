@@ -1,0 +1,179 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// refuse has the server refuse so many writes with this SQLSTATE, and take those after them.
+func refuse(t *testing.T, db *sqlx.DB, code string, times int) {
+	t.Helper()
+	db.MustExec(`CREATE SEQUENCE refusals`)
+	db.MustExec(fmt.Sprintf(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF nextval('refusals') <= %d THEN RAISE EXCEPTION USING ERRCODE = '%s'; END IF;
+			RETURN NEW;
+		END $$`, times, code))
+	db.MustExec(`CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()`)
+}
+
+func TestAWriteThatTheServerRolledBackIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		for _, code := range []string{"40001", "40P01", "53200", "55P03", "57014"} {
+			t.Run(write.name+"/"+code, func(t *testing.T) {
+				t.Parallel()
+				s, p, before := warm(t)
+				refuse(t, p.direct(t), code, 3)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				got, err := write.do(ctx, s, before)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantOnce(t, s, got, write.title, write.version, write.tasks)
+			})
+		}
+	}
+}
+
+func TestAServerThatTakesNoWritesIsSaidAtOnceAndForgottenWhenItDoes(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			admin := p.direct(t)
+			name := strings.TrimPrefix(p.dsn.Path, "/")
+			admin.MustExec(`ALTER DATABASE ` + name + ` SET default_transaction_read_only = on`)
+			testenv.Await(t, "its sessions are gone", func() bool {
+				var left int
+				err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+				return err == nil && left == 0
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			begun := time.Now()
+			_, err := write.do(ctx, s, before)
+			if err == nil || fault.Of(err).Kind != fault.Unavailable || time.Since(begun) > 10*time.Second {
+				t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(begun))
+			}
+			wantOnce(t, s, before, "before", 1, 1) // reading goes on
+			admin.MustExec(`SET default_transaction_read_only = off`)
+			admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
+			var got task.Task
+			testenv.Await(t, "writes come back over the sessions of before", func() bool {
+				got, err = write.do(ctx, s, before)
+				return err == nil
+			})
+			wantOnce(t, s, got, write.title, write.version, write.tasks)
+		})
+	}
+}
+
+func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			must(s.Get(t.Context(), before.ID))
+			p.direct(t).MustExec(`
+				ALTER TABLE tasks ALTER COLUMN priority TYPE bigint;
+				ALTER TABLE events ALTER COLUMN priority TYPE bigint;
+				ALTER TABLE idempotency_keys ALTER COLUMN priority TYPE bigint;
+				ALTER TABLE idempotency_keys ALTER COLUMN title TYPE varchar`)
+			if got, err := s.Get(t.Context(), before.ID); err != nil || got.Title != "before" {
+				t.Errorf("reading: %+v, %v", got, err)
+			}
+			if _, err := s.Create(t.Context(), creation("first"), key("warm")); err != nil { // the answer of before
+				t.Errorf("repeating: %v", err)
+			}
+			got, err := write.do(t.Context(), s, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOnce(t, s, got, write.title, write.version, write.tasks)
+			if _, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
+				t.Errorf("draining: %v", err)
+			}
+		})
+	}
+}
+
+// What the server committed and a failover would undo is neither acknowledged nor refused.
+func TestAWriteThatASynchronousStandbyDoesNotHaveIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			p.unconfirmed.Store(true)
+			_, err := write.do(ctx, s, before)
+			if err == nil || fault.Of(err).Kind != fault.Unavailable {
+				t.Errorf("got %v, want that nobody knows", err)
+			}
+			p.unconfirmed.Store(false)
+			got, err := write.do(t.Context(), s, before)
+			if write.name != "create" && write.name != "delete" && (err != nil || got.Title != write.title) { // the same again is no other
+				t.Errorf("once the standby is back: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// The statements rely on nothing that a stricter isolation would not give them.
+func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			const writers, each = 10, 4
+			dsn := database(t)
+			migrate(t, open(t, dsn))
+			query := dsn.Query()
+			query.Set("default_transaction_isolation", level)
+			dsn.RawQuery = query.Encode()
+			s := pgstore.New(open(t, dsn))
+			before := must(s.Create(t.Context(), creation("before"), task.Key{}))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var group sync.WaitGroup
+			for w := range writers {
+				group.Go(func() {
+					for i := range each {
+						if _, err := s.Update(ctx, before.ID, rename(fmt.Sprint(w, "-", i))); err != nil {
+							t.Errorf("update: %v", err)
+						}
+						if _, err := s.Create(ctx, creation("keyed"), key("one")); err != nil {
+							t.Errorf("create: %v", err)
+						}
+						if err := s.Number(ctx, 100); err != nil {
+							t.Errorf("number: %v", err)
+						}
+					}
+				})
+			}
+			group.Wait()
+			if events := must(s.History(ctx, before.ID, 0, 100)); len(events) != 1+writers*each {
+				t.Errorf("%d events, want %d", len(events), 1+writers*each)
+			}
+			if n := must(s.Count(ctx, nil)); n != 2 {
+				t.Errorf("%d tasks, want one more for the key", n)
+			}
+		})
+	}
+}
