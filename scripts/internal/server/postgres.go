@@ -26,6 +26,7 @@ type Postgres struct {
 	Port     int            //
 	Launcher *proc.Launcher // starts initdb
 	Volatile bool           // no fsync, for data that dies with the server
+	Primary  *Postgres      // of a standby: it begins as a copy, and follows until it is promoted
 }
 
 // Name is the part's name.
@@ -46,6 +47,14 @@ func (p Postgres) Command() (proc.Command, error) {
 	}
 	if p.Volatile {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	}
+	if p.Primary != nil {
+		conninfo, err := p.Primary.SuperuserDSN()
+		if err != nil {
+			return proc.Command{}, err
+		}
+		// A primary that was killed is found again as soon as it is back.
+		args = append(args, "-c", "primary_conninfo="+conninfo, "-c", "wal_retrieve_retry_interval=100ms")
 	}
 	return proc.Command{
 		Path: filepath.Join(p.Bin, "postgres"), Args: args, Env: bareEnv(), Dir: "/", As: account,

@@ -25,6 +25,9 @@ func (p Postgres) Prepare(ctx context.Context) error {
 	if err := p.makeDir(account); err != nil {
 		return fmt.Errorf("make a folder for PostgreSQL: %w", err)
 	}
+	if p.Primary != nil {
+		return p.copy(ctx, account)
+	}
 	if err := os.WriteFile(p.password(), []byte(rand.Text()+"\n"), 0o600); err != nil {
 		return err
 	}
@@ -45,6 +48,23 @@ func (p Postgres) Prepare(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	return os.Rename(unfinished, p.data())
+}
+
+// copy makes the data folder of a standby from that of its primary, which must not run.
+func (p Postgres) copy(ctx context.Context, account *proc.Account) error {
+	unfinished := p.data() + ".new"
+	for _, c := range []proc.Command{
+		{Path: "rm", Args: []string{"-rf", unfinished}},
+		{Path: "cp", Args: []string{"-p", p.Primary.password(), p.password()}},
+		{Path: "cp", Args: []string{"-Rp", p.Primary.data(), unfinished}},
+		{Path: "touch", Args: []string{filepath.Join(unfinished, "standby.signal")}},
+	} {
+		c.Env, c.Dir, c.As = bareEnv(), "/", account
+		if err := p.Launcher.Run(ctx, c); err != nil {
+			return fmt.Errorf("copy the data of the primary: %w", err)
+		}
 	}
 	return os.Rename(unfinished, p.data())
 }

@@ -48,6 +48,10 @@ var all = []mutant{
 		says: "the counters are moved by one call, the marks and the offset by a second",
 	},
 	{
+		name: "sessions-kept", scenario: "failover", row: "failover",
+		says: "a session in which the server refused a write goes back to the pool",
+	},
+	{
 		name: "dlq-on-any-error", scenario: "redis-away", row: "dead-letters",
 		says: "a record that cannot be handled now is a dead letter",
 	},

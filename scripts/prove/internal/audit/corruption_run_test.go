@@ -45,6 +45,15 @@ func late(run *evidence.Run, from, to, until time.Time) {
 	}
 }
 
+// soonAfterFailover spoils the calls of the time in which they are judged.
+func soonAfterFailover(run *evidence.Run, spoil func(*evidence.Call)) {
+	for i := range run.Journal {
+		if c := &run.Journal[i]; c.Began.After(sec(109)) && c.Began.Before(sec(120)) {
+			spoil(c)
+		}
+	}
+}
+
 var whileAway = map[string]corruption{
 	"nobody took over from a frozen replica": {"freeze", func(_ *testing.T, run *evidence.Run) { late(run, sec(40), sec(61), sec(62)) }},
 	"nothing was answered during the freeze": {"freeze", func(_ *testing.T, run *evidence.Run) {
@@ -71,6 +80,19 @@ var whileAway = map[string]corruption{
 		for _, e := range run.Events {
 			sentAs(t, run, e.ID).Time = e.At.Truncate(time.Millisecond)
 		}
+	}},
+	"writes were tried twice after a failover": {"failover", func(_ *testing.T, run *evidence.Run) {
+		soonAfterFailover(run, func(c *evidence.Call) { c.Tries = 2 })
+	}},
+	"writes had no answer after a failover": {"failover", func(_ *testing.T, run *evidence.Run) {
+		soonAfterFailover(run, func(c *evidence.Call) { c.Outcome, c.Version = evidence.Unknown, 0 })
+	}},
+	"one replica takes no writes after a failover": {"failover", func(_ *testing.T, run *evidence.Run) {
+		soonAfterFailover(run, func(c *evidence.Call) { c.Replica = 1 })
+	}},
+	"a replica was ready while no server took writes": {"failover", func(_ *testing.T, run *evidence.Run) { run.Faults[5].Ready = []string{"todo-service-1"} }},
+	"nothing was written after a failover": {"failover", func(_ *testing.T, run *evidence.Run) {
+		run.Faults[5].Began, run.Faults[5].Ended = start.Add(-time.Minute), start.Add(-50*time.Second)
 	}},
 	"a service ended by itself": {"deaths", func(_ *testing.T, run *evidence.Run) {
 		run.Deaths = append(run.Deaths, evidence.Death{Target: "stats-service-1", At: sec(30), Status: "exit status 1"})
@@ -119,12 +141,12 @@ func last[T any](all []T) *T { return &all[len(all)-1] }
 
 var inTheRun = map[string]corruption{
 	"less was asked for than wanted": {"workload", func(_ *testing.T, run *evidence.Run) { run.Changes = len(run.Events) + 1 }},
-	"one replica did everything": {"workload", func(_ *testing.T, run *evidence.Run) {
+	"one replica did everything": {"workload failover", func(_ *testing.T, run *evidence.Run) {
 		for i := range run.Journal {
 			run.Journal[i].Replica = 1
 		}
 	}},
-	"one replica did almost everything": {"workload", func(_ *testing.T, run *evidence.Run) {
+	"one replica did almost everything": {"workload failover", func(_ *testing.T, run *evidence.Run) {
 		for i := range run.Journal {
 			run.Journal[i].Replica = 1 + min(1, i/230)
 		}

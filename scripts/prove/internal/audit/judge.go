@@ -18,7 +18,7 @@ func Judge(run *evidence.Run) Verdict {
 	for _, judge := range []func(*facts) Row{
 		workload, journal, history, events, order, // what was changed, and announced
 		statistics, notifications, plainSink, providerOrder, deadLetters, // its effects
-		cache, freeze, outage, backlog, deaths, // while it happened
+		cache, freeze, outage, backlog, failover, deaths, // while it happened
 		again,                          // everything once more
 		faults, crashPoints, poisonRow, // what the run set out to do
 	} {

@@ -64,6 +64,7 @@ func (w *world) happenings() {
 	fault("kill", "kafka", 120, 20)
 	fault("flush", "redis", 150, 0)
 	fault("stall", "redis-cache", 160, 5)
+	fault("failover", "postgres", 100, 5)
 	w.Expected.Points, w.Expected.Times = []string{"after_send_before_done"}, 3
 	w.Deaths = append(w.Deaths, evidence.Death{Target: "notification-service-1", At: sec(70), Status: "signal: killed", Asked: true})
 	for i := range 3 {

@@ -120,7 +120,7 @@ type Planted struct {
 
 // Fault is one injected fault.
 type Fault struct {
-	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop answers", "flush", "rebalance"
+	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop answers", "flush", "failover", "rebalance"
 	Target string // "postgres", "redis", "redis-cache", "kafka", "todo-service-1", …
 	Began  time.Time
 	Ended  time.Time // when the target was well again
@@ -128,6 +128,8 @@ type Fault struct {
 	// committed and not yet in effect. A fault with neither does not count.
 	Requests int
 	Behind   int
+	// Ready are, of a failover, the replicas that said so while no server took writes.
+	Ready []string
 }
 
 // Counts tells whether work was in flight.

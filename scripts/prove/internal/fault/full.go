@@ -28,6 +28,8 @@ func full(changes int) Scenario {
 	s.Stages = append(s.Stages,
 		Stage{Name: "Redis is away", Takes: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: system.Redis, For: redis}}}},
 		Stage{Name: "Kafka is away", Takes: kafka + 15*time.Second, Tracks: []Track{{{Do: Outage, Target: system.Kafka, For: kafka}}}},
+		// The last one, because the server that was there before does not come back.
+		Stage{Name: "failover", Takes: 12 * time.Second, Tracks: []Track{failover()}},
 	)
 	return s
 }

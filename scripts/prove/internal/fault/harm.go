@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/todo/scripts/prove/internal/evidence"
 	"example.com/todo/scripts/prove/internal/link"
 	"example.com/todo/scripts/prove/internal/system"
 )
@@ -20,6 +21,7 @@ const (
 	held      = 200 * time.Millisecond // by a delayed link: longer than a command of Redis may take
 	slowly    = 16 * time.Millisecond  // by a slow one, at most: there and back, less than that
 	dropping  = 300 * time.Millisecond // of answers, before the cut
+	following = 2 * time.Second        // of the standby, before the failover
 )
 
 // member is the program that a step means.
@@ -126,6 +128,33 @@ func (i *Injector) flush(ctx context.Context, s Step) error {
 		return fmt.Errorf("the server on %s is not the one that was started here", i.System.RedisAddr(s.Target))
 	}
 	return i.fault(ctx, Flush, s.Target, func() error { return client.FlushAll(ctx).Err() })
+}
+
+// failOver makes a standby, which is an outage of its own, and fails over to it. It can be done once, and
+// the first server does not come back.
+func (i *Injector) failOver(ctx context.Context, s Step) error {
+	if err := i.fault(ctx, Outage, s.Target, func() error { return i.System.AddStandby(ctx) }); err != nil {
+		return err
+	}
+	wait(ctx, following)
+	return i.tell(ctx, Failover, s.Target, func(f *evidence.Fault) error {
+		return i.System.FailOver(ctx, s.For, func() { f.Requests = i.awaitRequests(ctx) }, func() {
+			for _, replica := range i.System.Replicas(system.Todo) {
+				if i.System.Member(replica.Name).Ready(ctx) == nil {
+					f.Ready = append(f.Ready, replica.Name)
+				}
+			}
+		})
+	})
+}
+
+// awaitRequests waits until several requests have no answer, but not for long, and returns how many.
+func (i *Injector) awaitRequests(ctx context.Context) (n int) {
+	const several, patience = 8, 2 * time.Second
+	for end := time.Now().Add(patience); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
+		wait(ctx, askEvery)
+	}
+	return n
 }
 
 // rebalance has a third member join the group of a service, or leave it.

@@ -137,6 +137,8 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 		return i.flush(ctx, s)
 	case Rebalance:
 		return i.rebalance(ctx, s)
+	case Failover:
+		return i.failOver(ctx, s)
 	}
 	return fmt.Errorf("there is no step %q", s.Do)
 }
@@ -182,11 +184,16 @@ const askEvery = 20 * time.Millisecond
 // fault does something to target when work is in flight, and writes it down. do returns when target is
 // well again.
 func (i *Injector) fault(ctx context.Context, kind Kind, target string, do func() error) error {
+	return i.tell(ctx, kind, target, func(*evidence.Fault) error { return do() })
+}
+
+// tell is fault for what has more to write down.
+func (i *Injector) tell(ctx context.Context, kind Kind, target string, do func(*evidence.Fault) error) error {
 	f := evidence.Fault{Kind: string(kind), Target: target}
 	f.Requests, f.Behind = i.await(ctx, target)
 	f.Began = time.Now()
 	done := i.Ledger.begin(fmt.Sprintf("%s %s", kind, target))
-	err := do()
+	err := do(&f)
 	f.Ended = time.Now()
 	done()
 	i.Ledger.Fault(f)

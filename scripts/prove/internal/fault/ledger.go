@@ -32,7 +32,7 @@ func (l *Ledger) Fault(f evidence.Fault) {
 func (l *Ledger) End(e system.End) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !slices.Contains(system.Servers, e.Member) {
+	if !system.IsServer(e.Member) {
 		l.deaths = append(l.deaths, evidence.Death{
 			Target: e.Member, At: e.At, Status: e.Status, Asked: e.Asked && e.Point == "",
 		})

@@ -26,6 +26,7 @@ const (
 	Stall       Kind = "stall"        // the link moves nothing, for so long
 	DropAnswers Kind = "drop answers" // requests are executed, their answers lost, and then the link is cut
 	Flush       Kind = "flush"        // FLUSHALL
+	Failover    Kind = "failover"     // the database's server is killed; its standby is promoted after so long
 	Rebalance   Kind = "rebalance"    // a third member of the service's group comes, or goes
 	Crash       Kind = "crash"        // each of Points is reached Times times by the service's replicas
 	Poison      Kind = "poison"       // one record of each kind is written to the topic

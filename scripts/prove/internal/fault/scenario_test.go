@@ -41,7 +41,7 @@ func TestTheFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
 		Kill: append(services, system.Servers...), Freeze: append(services, system.Servers...),
 		Outage: {system.Redis, system.Kafka}, Flush: {system.Redis, system.RedisCache},
 		Cut: system.Servers, Delay: system.Servers, Stall: system.Servers, DropAnswers: system.Servers,
-		Rebalance: {system.Notification, system.Stats},
+		Rebalance: {system.Notification, system.Stats}, Failover: {system.Postgres},
 	}
 	for _, changes := range []int{0, 200_000} {
 		expected := full(changes).Expected()

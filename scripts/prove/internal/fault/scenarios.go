@@ -91,6 +91,13 @@ var small = []Scenario{
 		},
 	},
 	{
+		Name: "failover", Says: "the database's server dies, and its standby is promoted", Changes: 5000,
+		Stages: []Stage{
+			{Name: "calm", Takes: 14 * time.Second, Tracks: []Track{{{Do: Calm, For: 14 * time.Second}}}},
+			{Name: "failover", Takes: 12 * time.Second, Tracks: []Track{failover()}},
+		},
+	},
+	{
 		Name: "redis-away", Says: "Redis is away for a while", Changes: 2000,
 		Stages: []Stage{
 			{Name: "outage", Takes: 16 * time.Second, Tracks: []Track{{{Do: Outage, Target: system.Redis, For: 12 * time.Second}}}},
@@ -122,6 +129,14 @@ var small = []Scenario{
 			}},
 		},
 	},
+}
+
+// failover ends with the time in which writes are judged to have come back.
+func failover() Track {
+	return Track{
+		{Do: Failover, Target: system.Postgres, For: 3 * time.Second},
+		{Do: Calm, For: 5 * time.Second},
+	}
 }
 
 func without(points []string, one string) []string {

@@ -25,12 +25,12 @@ const (
 
 // Link is a proxy to one server. Its methods may be called from several goroutines.
 type Link struct {
-	target   string
 	listener net.Listener
 	stop     context.CancelFunc
 	all      sync.WaitGroup
 
 	mu      sync.Mutex
+	target  string
 	mode    Mode
 	delay   span
 	changed chan struct{} // closed when mode or delay changes
@@ -63,6 +63,12 @@ func (l *Link) Set(m Mode) {
 	if m == Refuse {
 		l.Cut()
 	}
+}
+
+// Lead has the link go to another server from now on, and cuts what is open.
+func (l *Link) Lead(target string) {
+	l.change(func() { l.target = target })
+	l.Cut()
 }
 
 // Delay holds back everything, in both directions, by at least so long and at most so long: what goes over
@@ -122,13 +128,16 @@ func (l *Link) serve(ctx context.Context, client *net.TCPConn) {
 		reset(client)
 		return
 	}
-	server, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, "tcp", l.target)
+	l.mu.Lock()
+	target := l.target
+	l.mu.Unlock()
+	server, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, "tcp", target)
 	if err != nil {
 		reset(client)
 		return
 	}
 	p := &pair{link: l, client: client, server: server.(*net.TCPConn), gone: make(chan struct{})}
-	if !l.add(p) {
+	if !l.add(p, target) {
 		p.cut()
 		return
 	}
@@ -138,11 +147,12 @@ func (l *Link) serve(ctx context.Context, client *net.TCPConn) {
 	l.mu.Unlock()
 }
 
-// add refuses a connection that came too late: after Close, or after the link began to refuse.
-func (l *Link) add(p *pair) bool {
+// add refuses a connection that came too late: after Close, or after the link began to refuse or to lead
+// elsewhere.
+func (l *Link) add(p *pair, target string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.mode == Refuse {
+	if l.closed || l.mode == Refuse || l.target != target {
 		return false
 	}
 	l.open[p] = true

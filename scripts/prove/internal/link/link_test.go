@@ -134,6 +134,22 @@ func TestACutResetsWhatIsOpenAndNothingElse(t *testing.T) {
 	dial(t, l).mustAsk(t, "3")
 }
 
+func TestALinkThatLeadsElsewhereCutsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	before, after := newEcho(t), newEcho(t)
+	l := listen(t, before.addr)
+	c := dial(t, l)
+	c.mustAsk(t, "1")
+	l.Lead(after.addr)
+	if _, err := c.ask("again", soon); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("over the connection of before: %v", err)
+	}
+	dial(t, l).mustAsk(t, "2")
+	if before.lines.Load() != 1 || after.lines.Load() != 1 {
+		t.Errorf("%d lines came to the first server, %d to the second", before.lines.Load(), after.lines.Load())
+	}
+}
+
 func TestADelayHoldsBackWithoutNarrowing(t *testing.T) {
 	t.Parallel()
 	const delay = 80 * time.Millisecond

@@ -2,7 +2,9 @@ package system
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"slices"
 
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
@@ -20,6 +22,12 @@ const (
 
 // Servers are the servers, which are also the links' names.
 var Servers = []string{Postgres, Redis, RedisCache, Kafka}
+
+// Standby is the second server of the database, which runs from AddStandby on.
+const Standby = "postgres-standby"
+
+// IsServer tells whether a member is a server and not one of the services.
+func IsServer(member string) bool { return member == Standby || slices.Contains(Servers, member) }
 
 // The application's user, password and database.
 const (
@@ -59,6 +67,7 @@ func (s *System) addServers(ctx context.Context, take func() int) error {
 		return err
 	}
 	s.postgres = server.Postgres{Bin: bin, Dir: s.data(Postgres), Port: take(), Launcher: s.cfg.Tools.Launcher}
+	s.standby = server.Postgres{Bin: bin, Dir: s.data(Standby), Port: take(), Launcher: s.cfg.Tools.Launcher, Primary: &s.postgres}
 	s.redis = server.Redis{Program: redis, Dir: s.data(Redis), Port: take()}
 	s.cache = server.Redis{Program: redis, Dir: s.data(RedisCache), Port: take()}
 	s.kafka = server.ApacheKafka{
@@ -74,7 +83,7 @@ func (s *System) addServers(ctx context.Context, take func() int) error {
 		}
 	}
 	s.kafka.More = kafkaSettings(s.kafka, linked, s.links[Kafka].Addr())
-	for _, part := range []supervisor.Part{s.postgres, s.redis, named{s.cache, RedisCache}, s.kafka} {
+	for _, part := range []supervisor.Part{s.postgres, named{s.standby, Standby}, s.redis, named{s.cache, RedisCache}, s.kafka} {
 		s.add(part)
 	}
 	return nil
@@ -98,8 +107,11 @@ func (s *System) dsn(port int) string {
 	return server.Postgres{Port: port}.DSN(account, account, database)
 }
 
-// PostgresDSN leads to the application's database, without a link.
-func (s *System) PostgresDSN() string { return s.dsn(s.postgres.Port) }
+// PostgresDSN leads to the application's database, without a link, on whichever server is the primary.
+func (s *System) PostgresDSN() string {
+	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
+		account, account, database, s.postgres.Port, s.standby.Port)
+}
 
 // RedisAddr is the address of a Redis server, without a link.
 func (s *System) RedisAddr(name string) string {

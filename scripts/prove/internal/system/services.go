@@ -74,10 +74,14 @@ func (s *System) addReplica(program string, number int, take func() int) string 
 
 // environ is what every replica is told; what a program does not know it ignores.
 func (s *System) environ(name string) []string {
+	wanted := ""
+	if name == fmt.Sprintf("%s-%d", Todo, replicas) { // one takes whatever server it comes to, one is choosy
+		wanted = "&target_session_attrs=read-write"
+	}
 	env := []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer to wait for
-		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name,
+		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name + wanted,
 		"REDIS_ADDR=" + s.Link(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + s.Link(Kafka).Addr(),

@@ -40,7 +40,7 @@ type Replica struct {
 
 const (
 	replicas     = 2
-	serverPorts  = 6
+	serverPorts  = 7
 	servicePorts = 15
 	// A build on a new machine takes its time.
 	readyLimit = 10 * time.Minute
@@ -50,6 +50,7 @@ const (
 type System struct {
 	cfg      Config
 	postgres server.Postgres
+	standby  server.Postgres
 	redis    server.Redis
 	cache    server.Redis
 	kafka    server.ApacheKafka
@@ -95,14 +96,14 @@ func (s *System) Close() error {
 	for _, b := range s.blocks {
 		b.Close()
 	}
-	failed = append(failed, s.postgres.Remove(), os.RemoveAll(filepath.Join(s.cfg.Dir, "data")), os.RemoveAll(s.bin()))
+	failed = append(failed, s.postgres.Remove(), s.standby.Remove(), os.RemoveAll(filepath.Join(s.cfg.Dir, "data")), os.RemoveAll(s.bin()))
 	return errors.Join(failed...)
 }
 
 func (s *System) stopServices() {
 	var stopping sync.WaitGroup
 	for _, m := range s.members {
-		if !slices.Contains(Servers, m.name) {
+		if !IsServer(m.name) {
 			stopping.Go(func() { m.Stop(s.keeping) })
 		}
 	}
@@ -230,7 +231,7 @@ func (s *System) start(ctx context.Context) error {
 func (s *System) StartServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, m := range s.members {
-		if !slices.Contains(Servers, m.name) && !slices.Contains(s.extra, m.name) {
+		if !IsServer(m.name) && !slices.Contains(s.extra, m.name) {
 			group.Go(func() error { return m.Up(ctx) })
 		}
 	}

@@ -23,7 +23,7 @@ func (m *memory) sample(ctx context.Context, s *system.System, ledger *fault.Led
 	for ctx.Err() == nil {
 		during := ledger.During()
 		for _, member := range s.Members() {
-			if slices.Contains(system.Servers, member.Name()) {
+			if system.IsServer(member.Name()) {
 				continue
 			}
 			if resident := member.Resident(); resident > 0 {
