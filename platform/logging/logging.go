@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,17 +37,33 @@ func (c Config) Validate() error {
 
 // New returns a logger that writes to w and names the service in every line.
 // Its …Context methods add request_id, trace_id and span_id when ctx has them.
-// Times are in UTC.
+// Times are in UTC. Whatever message and values are made of, a line is one line of
+// visible characters; each value and the message are bounded by
+// printable.Characters, and the value of the key "stack" by 16,384.
 func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	terminal := isTerminal(w)
 	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal})
+		h = visible{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textForm}
 	} else {
-		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Level})
+		h = visible{slog.NewJSONHandler(visibleJSON{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonForm}
 	}
 	return slog.New(contextual{h}).With("service", service)
 }
+
+// Open returns the logger of this process: New on standard error. What libraries
+// log goes there too from now on, as far as they use slog.Default or the package log.
+func Open(cfg Config, service string) *slog.Logger {
+	log := New(os.Stderr, cfg, service)
+	slog.SetDefault(log)
+	opened.Store(log)
+	return log
+}
+
+// Opened returns the logger that Open returned last, or nil before that.
+func Opened() *slog.Logger { return opened.Load() }
+
+var opened atomic.Pointer[slog.Logger]
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
