@@ -1,0 +1,125 @@
+//go:build unix
+
+package processtest
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"example.com/todo/platform/testenv"
+)
+
+// Service is what Check has to know of a service.
+type Service struct {
+	Name string
+	// Settings returns the variables of a process that runs beside others, and where its
+	// ops port is.
+	Settings func(t *testing.T) (env []string, ops string)
+	// Provoke has the process with these variables log what it can.
+	Provoke func(t *testing.T, env []string)
+	// Libraries must have lines in the log after that, at the level debug.
+	Libraries []string
+}
+
+// Check checks the service as a process.
+func Check(t *testing.T, s Service) {
+	t.Helper()
+	t.Run("each line of its log is JSON", func(t *testing.T) {
+		t.Parallel()
+		env, ops := s.Settings(t)
+		var log Log
+		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=debug"))
+		command.Stdout, command.Stderr = &log, &log
+		s.begin(t, command, ops)
+		s.Provoke(t, env)
+		var missing []string
+		testenv.Await(t, "each library has logged something", func() bool {
+			missing = slices.DeleteFunc(slices.Clone(s.Libraries), func(library string) bool {
+				return strings.Contains(log.String(), `"library":"`+library+`"`)
+			})
+			return len(missing) == 0
+		})
+		end(t, command, syscall.SIGTERM)
+		Parse(t, log.String(), s.Name)
+	})
+	t.Run("settings that are wrong are told as JSON", func(t *testing.T) {
+		t.Parallel()
+		env, _ := s.Settings(t)
+		var log Log
+		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=loud", "OPS_ADDR=nowhere\n\x1b"))
+		command.Stdout, command.Stderr = &log, &log
+		if err := command.Run(); err == nil {
+			t.Error("it served")
+		}
+		lines := Parse(t, log.String(), s.Name)
+		if len(lines) != 1 || !strings.Contains(lines[0].Error, "ops.addr") || !strings.Contains(lines[0].Error, "log.level") {
+			t.Errorf("%+v", lines)
+		}
+	})
+	t.Run("SIGHUP stops it as SIGTERM does", func(t *testing.T) {
+		t.Parallel()
+		env, ops := s.Settings(t)
+		command := Command(env)
+		s.begin(t, command, ops)
+		end(t, command, syscall.SIGHUP)
+	})
+	for name, script := range unwritable {
+		t.Run("it goes on when standard error cannot be written: "+name, func(t *testing.T) {
+			t.Parallel()
+			env, ops := s.Settings(t)
+			unread, broken, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			command := Shell(append(env, "LOG_LEVEL=debug"), script, t.TempDir()+"/log")
+			command.ExtraFiles = []*os.File{broken}
+			unread.Close()
+			s.begin(t, command, ops)
+			broken.Close()
+			s.Provoke(t, env)
+			if !answers(ops) {
+				t.Error("it does not answer any more")
+			}
+			end(t, command, syscall.SIGTERM)
+		})
+	}
+}
+
+// unwritable starts the program $0 with a standard error that fails each write, and
+// with standard output the same.
+var unwritable = map[string]string{
+	"its reader left":  `exec "$0" >&3 2>&3`,
+	"the disk is full": `exec "$0" >/dev/full 2>/dev/full`,
+	"it is closed":     `exec "$0" >&- 2>&-`,
+	"it may not grow":  `ulimit -f 0; exec "$0" >"$1" 2>"$1"`,
+}
+
+func (s Service) begin(t *testing.T, command *exec.Cmd, ops string) {
+	t.Helper()
+	Start(t, command)
+	testenv.Await(t, s.Name+" is alive", func() bool { return answers(ops) })
+}
+
+func answers(ops string) bool {
+	answer, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+func end(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
+	t.Helper()
+	if err := command.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Errorf("after %v: %v", signal, err)
+	}
+}
