@@ -7,14 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/logging"
+	"example.com/todo/platform/printable"
+	"example.com/todo/platform/process"
 )
 
 // The exit statuses of a program.
@@ -22,6 +24,9 @@ const (
 	Failed = 1 // it did not do what it was asked
 	Misuse = 2 // it was asked wrongly: on the command line, or by its settings
 )
+
+// longestComplaint, in characters, has room for a line about each setting.
+const longestComplaint = 16 << 10
 
 // Program is a service as it is started. C is the type of its settings.
 type Program[C any] struct {
@@ -73,33 +78,56 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 	}
 }
 
-// Main runs the program as the process was called, until it is done or
-// interrupted, and returns the exit status. What failed is on standard error.
+// Main runs the program as the process was called, until it is done or told to
+// stop (see process.Context), and returns the exit status. What failed is on
+// standard error. What the libraries of the services log is part of the process's log.
 // The process keeps within nine tenths of its cgroup's memory, if it can, or
 // within what GOMEMLIMIT says, and its heap small while it has little to do,
 // unless GOGC says otherwise.
 func (p *Program[C]) Main() int {
 	heedMemory(memlimit.FromCgroup)
 	paceCollector()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	redirectLibraries()
+	ctx, stop := process.Context()
 	defer stop()
 	return p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // Run is Main with the surroundings given; args are without the program's name.
+// When the reader of stdout leaves, a command that has nothing else to do ends
+// without a word and with 0.
 func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p.root.SetArgs(args)
-	p.root.SetOut(stdout)
+	p.root.SetOut(process.Output(stdout))
 	p.root.SetErr(stderr)
 	err := p.root.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil || process.ReaderLeft(err) {
 		return 0
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", p.root.Name(), err)
+	p.complain(ctx, err, stderr)
 	if errors.As(err, &misuse{}) {
 		return Misuse
 	}
 	return Failed
+}
+
+// logged are settings that say how the program logs.
+type logged interface{ Logging() logging.Config }
+
+// complain says what failed: in the log once it is open, because its reader may parse
+// every line of standard error, and otherwise as text.
+func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) {
+	log := logging.Opened()
+	if log == nil {
+		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), longestComplaint)))
+		return
+	}
+	attrs := []slog.Attr{slog.Any("error", err)}
+	var panicked interface{ Stack() []byte } // of lifecycle
+	if errors.As(err, &panicked) {
+		attrs = append(attrs, slog.String("stack", string(panicked.Stack())))
+	}
+	log.LogAttrs(ctx, slog.LevelError, "the process ends: it failed", attrs...)
 }
 
 // misuse is a mistake of the caller's rather than in the running.
@@ -120,6 +148,10 @@ func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Comman
 	return func(cmd *cobra.Command, _ []string) error {
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
+			// Settings that are right are in effect, also beside some that are wrong.
+			if l, ok := any(cfg).(logged); ok && l.Logging().Format == "json" {
+				logging.Open(l.Logging(), p.root.Name())
+			}
 			return misuse{fmt.Errorf("bad settings:\n%w", err)}
 		}
 		return run(cmd.Context(), cfg)

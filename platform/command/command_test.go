@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/printable"
 )
 
 type settings struct {
@@ -127,5 +128,16 @@ func TestConfigPrintHidesSecrets(t *testing.T) {
 	status, served, _, stdout, _ := call(t, "config", "print")
 	if status != 0 || served != "" || !strings.Contains(stdout, "colour: red") || strings.Contains(stdout, "s3cret") {
 		t.Errorf("status %d, served %q, printed:\n%s", status, served, stdout)
+	}
+}
+
+func TestWhatIsWrongWithTheSettingsIsPrintableAndBounded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "settings.yaml")
+	if err := os.WriteFile(file, []byte("\"co\\e[2J\\u202elour\": red\nother: "+strings.Repeat("x", 50_000)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, _, _, stderr := call(t, "--config", file)
+	if status != Misuse || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
+		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/logging"
 )
 
 // Config bounds a server. A time of zero means no bound.
@@ -87,6 +89,7 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+		ErrorLog:          logging.Library("net/http", slog.LevelWarn),
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a request as any other

@@ -75,8 +75,21 @@ type activeStage struct {
 func runPart(ctx context.Context, p Part) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in %T: %v\n%s", p, v, debug.Stack())
+			err = &panicked{part: p, value: v, stack: debug.Stack()}
 		}
 	}()
 	return p.Run(ctx)
 }
+
+// panicked is the error of a part that panicked. Its text is one line; the caller of
+// Run finds the trace by errors.As.
+type panicked struct {
+	part  Part
+	value any
+	stack []byte
+}
+
+func (e *panicked) Error() string { return fmt.Sprintf("panic in %T: %v", e.part, e.value) }
+
+// Stack is the trace of the goroutine that panicked.
+func (e *panicked) Stack() []byte { return e.stack }

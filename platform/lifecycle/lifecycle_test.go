@@ -1,9 +1,9 @@
 package lifecycle_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -114,7 +114,8 @@ func TestAPanicBecomesAnErrorAndTheRestStopsInOrder(t *testing.T) {
 			lifecycle.Func(func(context.Context) error { panic("lost my way") }),
 			j.part("other", time.Second),
 		})
-		if err == nil || !strings.Contains(err.Error(), "lost my way") || !strings.Contains(err.Error(), "lifecycle_test.go") {
+		var panicked interface{ Stack() []byte }
+		if !errors.As(err, &panicked) || err.Error() != "panic in lifecycle.Func: lost my way" || !bytes.Contains(panicked.Stack(), []byte("lifecycle_test.go")) {
 			t.Errorf("want the panic and its stack, got %v", err)
 		}
 		if diff := cmp.Diff([]string{"0s other told", "1s other returned"}, j.events); diff != "" {

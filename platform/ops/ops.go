@@ -21,6 +21,7 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/lifecycle"
+	"example.com/todo/platform/logging"
 	"example.com/todo/platform/retry"
 )
 
@@ -88,7 +89,9 @@ func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, report{Status: "alive"}) })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, ErrorLog: logging.Library("prometheus", slog.LevelWarn),
+	}))
 	if cfg.Pprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

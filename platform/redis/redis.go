@@ -9,7 +9,6 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"example.com/todo/platform/config"
@@ -84,10 +83,8 @@ func (c Config) MaxConns() int {
 
 // Open returns a client; it does not wait for Redis. Each command is tried
 // once, because a retry may repeat what was done, and costs at most about one
-// and a half times Timeout, less when its context ends sooner. The library's
-// own logging is off: what it would say, its errors say.
+// and a half times Timeout, less when its context ends sooner.
 func Open(cfg Config) goredis.UniversalClient {
-	logging.Disable()
 	var addrs []string
 	for addr := range strings.SplitSeq(cfg.Addr, ",") {
 		addrs = append(addrs, strings.TrimSpace(addr))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,7 +33,7 @@ const lease = 30 * time.Second
 // files is too low, or when the topic is not the configured one; Kafka and Redis may
 // be away.
 func Run(ctx context.Context, cfg Config) error {
-	log := logging.New(os.Stderr, cfg.Log, name)
+	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
 	if err := descriptors.Fit(log, cfg.descriptors(), descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns}); err != nil {
 		return err

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"example.com/todo/contracts/event"
@@ -28,7 +27,7 @@ import (
 // when the limit of open files is too low, or when the topic is not the configured
 // one; Kafka and Redis may be away.
 func Run(ctx context.Context, cfg Config) error {
-	log := logging.New(os.Stderr, cfg.Log, name)
+	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
 	err := descriptors.Fit(log, cfg.descriptors(),
 		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},

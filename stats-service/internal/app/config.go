@@ -68,6 +68,9 @@ func Defaults() Config {
 	}
 }
 
+// Logging returns how the service logs.
+func (c Config) Logging() logging.Config { return c.Log }
+
 // Load returns the settings in effect: the defaults, then the file (none if
 // empty), then the environment ("KEY=value" each).
 func Load(file string, environ []string) (Config, error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +45,7 @@ import (
 // database's schema or the topic, as soon as it can be seen, is not what this
 // version works with.
 func Run(ctx context.Context, cfg Config) error {
-	log := logging.New(os.Stderr, cfg.Log, name)
+	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
 	conns, err := limitConns(&cfg, log, registry)
 	if err != nil {
@@ -217,7 +216,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.Close()
-	if err := postgres.Migrate(ctx, db, pgstore.Migrations, logging.New(os.Stderr, cfg.Log, name)); err != nil {
+	if err := postgres.Migrate(ctx, db, pgstore.Migrations, logging.Open(cfg.Log, name)); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
 	return nil

@@ -2,12 +2,9 @@ package app
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
@@ -91,9 +89,10 @@ func TestOneClientHoldsSoManyConnectionsAndStreamsOverBothTransports(t *testing.
 // gives what it logged, when it ends by itself.
 func limitedTo(t *testing.T, files string, cfg Config) (ended <-chan string) {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", `ulimit -n `+files+` && exec "$0"`, os.Args[0])
-	cmd.Env = append(os.Environ(), asService+"=1", "LOG_FORMAT=json", "HTTP_ADDR="+cfg.HTTP.Addr, "GRPC_ADDR="+cfg.GRPC.Addr, "OPS_ADDR="+cfg.Ops.Addr,
-		"POSTGRES_DSN="+cfg.Postgres.DSN.Reveal(), "REDIS_ADDR="+cfg.Redis.Addr, "KAFKA_BROKERS="+strings.Join(cfg.Kafka.Brokers, ","))
+	cmd := processtest.Shell([]string{
+		"LOG_FORMAT=json", "HTTP_ADDR=" + cfg.HTTP.Addr, "GRPC_ADDR=" + cfg.GRPC.Addr, "OPS_ADDR=" + cfg.Ops.Addr,
+		"POSTGRES_DSN=" + cfg.Postgres.DSN.Reveal(), "REDIS_ADDR=" + cfg.Redis.Addr, "KAFKA_BROKERS=" + strings.Join(cfg.Kafka.Brokers, ","),
+	}, `ulimit -n `+files+` && exec "$0"`)
 	var log strings.Builder
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {

@@ -1,23 +1,17 @@
 package app
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"testing"
+
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/process/processtest"
 )
 
-// asService makes the test's own program the service, which can then be killed.
-const asService = "TEST_AS_SERVICE"
-
+// TestMain lets the test's own program be the service.
 func TestMain(m *testing.M) {
-	if os.Getenv(asService) == "" {
-		os.Exit(m.Run())
-	}
-	cfg, err := Load("", os.Environ())
-	if err == nil {
-		err = Run(context.Background(), cfg)
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	processtest.Main(m, func() int {
+		p := command.New(name, "Serves tasks", Load, Run)
+		p.Add("migrate", "Bring the database's schema up to date", Migrate)
+		return p.Main()
+	})
 }

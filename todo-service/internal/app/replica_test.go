@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
 // replica is a process of the service that is started again whenever it dies.
 type replica struct {
 	http, grpc, ops string
-	env             []string
+	command         func() *exec.Cmd
 
 	mu      sync.Mutex
 	process *os.Process
@@ -28,7 +29,9 @@ type replica struct {
 func runReplica(t *testing.T, env ...string) *replica {
 	t.Helper()
 	r := &replica{http: testenv.Addr(t), grpc: testenv.Addr(t), ops: testenv.Addr(t), over: make(chan struct{})}
-	r.env = append(append(os.Environ(), env...), asService+"=1", "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops)
+	r.command = func() *exec.Cmd {
+		return processtest.Command(append(env, "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops))
+	}
 	go r.keep()
 	t.Cleanup(func() {
 		r.mu.Lock()
@@ -51,8 +54,8 @@ func (r *replica) ready() bool { return answered("http://"+r.ops+"/readyz") == h
 func (r *replica) keep() {
 	defer close(r.over)
 	for {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env, cmd.Stdout, cmd.Stderr = r.env, &r.log, &r.log
+		cmd := r.command()
+		cmd.Stdout, cmd.Stderr = &r.log, &r.log
 		r.mu.Lock()
 		if r.closed {
 			r.mu.Unlock()

@@ -1,0 +1,55 @@
+//go:build unix
+
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/todo/notification-service/internal/app"
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/process/processtest"
+	"example.com/todo/platform/testenv"
+)
+
+const service = "notification-service"
+
+// TestMain lets the test's own program be the service.
+func TestMain(m *testing.M) {
+	processtest.Main(m, command.New(service, "Consumes", app.Load, app.Run).Main)
+}
+
+// variables are those of a service whose Redis and Kafka are away.
+func variables(t *testing.T) (env []string, ops string) {
+	t.Helper()
+	away, ops := testenv.Addr(t), testenv.Addr(t)
+	return []string{
+		"OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
+	}, ops
+}
+
+// provoke asks what needs the servers that are away.
+func provoke(t *testing.T, env []string) {
+	t.Helper()
+	for _, variable := range env {
+		name, addr, _ := strings.Cut(variable, "=")
+		if !strings.HasSuffix(name, "_ADDR") || name == "REDIS_ADDR" {
+			continue
+		}
+		for _, path := range []string{"/readyz", "/metrics", "/stats", "/x%1b%5d52;c;cHduZWQ=%1b%5c%e2%80%ae%ff%0alevel=ERROR", "/" + strings.Repeat("%0a", 5000)} {
+			answer, err := http.Get("http://" + addr + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+		}
+	}
+}
+
+func TestTheServiceAsAProcess(t *testing.T) {
+	t.Parallel()
+	processtest.Check(t, processtest.Service{
+		Name: service, Settings: variables, Provoke: provoke, Libraries: []string{"sarama", "go-redis"},
+	})
+}

@@ -1,0 +1,93 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/IBM/sarama"
+	"github.com/go-logr/logr"
+	goredis "github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel"
+	"google.golang.org/grpc/grpclog"
+
+	"example.com/todo/platform/logging"
+)
+
+// redirectLibraries makes what the services' libraries say by themselves lines of
+// the process's log. It is called before any of them is used, because Sarama and
+// grpc-go read their logger without a lock. The package log, which net/http's client,
+// goose and others use, follows when the log is opened.
+func redirectLibraries() {
+	// Sarama and go-redis tell of each attempt to connect. Their errors, which the
+	// callers log, say as much as is of use at other times.
+	sarama.Logger = logging.Library("sarama", slog.LevelDebug)
+	goredis.SetLogger(redisLog{})
+	grpclog.SetLoggerV2(grpcLog{})
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		slog.Default().LogAttrs(context.Background(), slog.LevelWarn, "OpenTelemetry failed", slog.String("library", "opentelemetry"), slog.Any("error", err))
+	}))
+	otel.SetLogger(logr.FromSlogHandler(current{}))
+}
+
+// current is the handler of slog.Default at the time of each record.
+type current struct{}
+
+func (current) Enabled(ctx context.Context, level slog.Level) bool {
+	return slog.Default().Enabled(ctx, level)
+}
+func (current) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(slog.String("library", "opentelemetry"))
+	return slog.Default().Handler().Handle(ctx, r)
+}
+func (current) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return slog.Default().Handler().WithAttrs(attrs)
+}
+func (current) WithGroup(name string) slog.Handler { return slog.Default().Handler().WithGroup(name) }
+
+type redisLog struct{}
+
+func (redisLog) Printf(ctx context.Context, format string, values ...any) {
+	if log := slog.Default(); log.Enabled(ctx, slog.LevelDebug) {
+		log.LogAttrs(ctx, slog.LevelDebug, fmt.Sprintf(format, values...), slog.String("library", "go-redis"))
+	}
+}
+
+// grpcLog logs what grpc-go calls an error as a warning, and what it calls a warning
+// at the level debug: both are about single connections. Its information is dropped.
+type grpcLog struct{}
+
+func (grpcLog) say(level slog.Level, text func() string) {
+	if log := slog.Default(); log.Enabled(context.Background(), level) {
+		log.LogAttrs(context.Background(), level, text(), slog.String("library", "grpc-go"))
+	}
+}
+
+func (grpcLog) Info(...any)          {}
+func (grpcLog) Infoln(...any)        {}
+func (grpcLog) Infof(string, ...any) {}
+func (grpcLog) V(int) bool           { return false }
+
+func (l grpcLog) Warning(args ...any) {
+	l.say(slog.LevelDebug, func() string { return fmt.Sprint(args...) })
+}
+func (l grpcLog) Warningln(args ...any) { l.Warning(args...) }
+func (l grpcLog) Warningf(format string, args ...any) {
+	l.say(slog.LevelDebug, func() string { return fmt.Sprintf(format, args...) })
+}
+
+func (l grpcLog) Error(args ...any) {
+	l.say(slog.LevelWarn, func() string { return fmt.Sprint(args...) })
+}
+func (l grpcLog) Errorln(args ...any) { l.Error(args...) }
+func (l grpcLog) Errorf(format string, args ...any) {
+	l.say(slog.LevelWarn, func() string { return fmt.Sprintf(format, args...) })
+}
+
+func (l grpcLog) Fatal(args ...any) {
+	l.say(slog.LevelError, func() string { return fmt.Sprint(args...) })
+	os.Exit(Failed) //nolint:forbidigo // grpc-go asks for it
+}
+func (l grpcLog) Fatalln(args ...any)               { l.Fatal(args...) }
+func (l grpcLog) Fatalf(format string, args ...any) { l.Fatal(fmt.Sprintf(format, args...)) }
