@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"example.com/todo/platform/printable"
 )
 
 // filter says which letters are meant.
@@ -23,7 +25,7 @@ func (f filter) matches(l letter, typeHeader string) bool {
 		len(f.places) > 0 && !f.places[l.at],
 		f.kind != "" && l.record.Header(typeHeader) != f.kind,
 		!strings.Contains(l.record.Header(headerError), f.cause),
-		f.key != "" && string(l.record.Key) != f.key && printable(string(l.record.Key)) != f.key,
+		f.key != "" && string(l.record.Key) != f.key && printable.Excerpt(string(l.record.Key)) != f.key,
 		l.failedAt.IsZero() && (!f.since.IsZero() || !f.until.IsZero()),
 		!f.since.IsZero() && l.failedAt.Before(f.since),
 		!f.until.IsZero() && l.failedAt.After(f.until):

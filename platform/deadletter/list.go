@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/printable"
 )
 
 // row is a letter as dlq list shows it.
@@ -29,13 +30,13 @@ type row struct {
 
 func (d *desk) row(l letter, copies int) row {
 	r := row{
-		Place: l.at.String(), FailedAt: printable(l.record.Header(headerFailedAt)),
-		Group: printable(l.group), Type: printable(l.record.Header(d.TypeHeader)),
-		Attempts: printable(l.record.Header(headerAttempts)), Topic: printable(l.topic), Original: printable(l.original),
-		Error: printable(l.record.Header(headerError)), Replays: l.replays, Replayed: copies,
+		Place: l.at.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
+		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(d.TypeHeader)),
+		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.original),
+		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.replays, Replayed: copies,
 	}
 	if l.record.Key != nil {
-		key := printable(string(l.record.Key))
+		key := printable.Excerpt(string(l.record.Key))
 		r.Key = &key
 	}
 	return r
@@ -76,14 +77,14 @@ func (d *desk) list(ctx context.Context, f filter, output format) error {
 		fmt.Fprintf(d.notes, "%s\n", s.none())
 		return nil
 	}
-	fmt.Fprintf(d.notes, "%s of group %s, %d already replayed\n", several(len(s.meant), "dead letter"), printable(f.group), replayed)
+	fmt.Fprintf(d.notes, "%s of group %s, %d already replayed\n", several(len(s.meant), "dead letter"), printable.Excerpt(f.group), replayed)
 	return nil
 }
 
 // none says that no letter is meant, and what there is instead.
 func (s *survey) none() string {
 	if all := s.groups[s.filter.group]; all > 0 {
-		return fmt.Sprintf("none of the %s of group %s match", several(all, "dead letter"), printable(s.filter.group))
+		return fmt.Sprintf("none of the %s of group %s match", several(all, "dead letter"), printable.Excerpt(s.filter.group))
 	}
 	others := 0
 	for group, count := range s.groups {
@@ -91,7 +92,7 @@ func (s *survey) none() string {
 			others += count
 		}
 	}
-	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable(s.filter.group), others)
+	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(s.filter.group), others)
 }
 
 // lines takes rows one by one.

@@ -8,6 +8,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/printable"
 	"example.com/todo/platform/retry"
 )
 
@@ -100,7 +101,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 	switch {
 	case r.missing[l.topic]:
 		r.unroutable++
-		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable(l.topic))
+		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable.Excerpt(l.topic))
 		return nil
 	case r.survey.copies[id] > 0 && !r.again:
 		r.already++
@@ -111,7 +112,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 		fmt.Fprintf(r.out, "%s stays: it failed again after %s (--max-replays %d)\n", l.at, several(l.replays, "replay"), r.maxReplays)
 		return nil
 	case r.dryRun:
-		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable(l.topic))
+		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable.Excerpt(l.topic))
 	default:
 		err := r.send(ctx, l)
 		if errors.Is(err, kafka.ErrRefused) {
@@ -122,7 +123,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(r.out, "%s replayed to %s\n", l.at, printable(l.topic))
+		fmt.Fprintf(r.out, "%s replayed to %s\n", l.at, printable.Excerpt(l.topic))
 	}
 	r.replayed++
 	r.survey.copies[id]++

@@ -10,6 +10,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/printable"
 )
 
 // errFound ends a scan that has what it was for.
@@ -42,7 +43,7 @@ func (d *desk) show(ctx context.Context, at place) error {
 func (d *desk) describe(l letter) error {
 	columns := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	say := func(what, value string) { fmt.Fprintf(columns, "%s\t%s\n", what, cmp.Or(value, "-")) }
-	said := func(header string) string { return printable(l.record.Header(header)) }
+	said := func(header string) string { return printable.Excerpt(l.record.Header(header)) }
 	say("place", l.at.String())
 	say("written at", l.record.Time.UTC().Format(time.RFC3339))
 	say("failed at", said(headerFailedAt))
@@ -50,15 +51,15 @@ func (d *desk) describe(l letter) error {
 	say("error", said(headerError))
 	say("attempts", said(headerAttempts))
 	say("original topic", said(headerTopic))
-	say("original place", printable(l.original))
+	say("original place", printable.Excerpt(l.original))
 	say("replays", fmt.Sprintf("%d before it failed", l.replays))
 	key := "null"
 	if l.record.Key != nil {
-		key = printable(string(l.record.Key))
+		key = printable.Excerpt(string(l.record.Key))
 	}
 	say("key", key)
 	for _, header := range l.headers() {
-		say("header "+printable(header.Key), printable(header.Value))
+		say("header "+printable.Excerpt(header.Key), printable.Excerpt(header.Value))
 	}
 	if err := columns.Flush(); err != nil {
 		return err

@@ -7,28 +7,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
-)
 
-// printable escapes what would not be seen, or would act on a terminal: keys,
-// errors and headers are written by others.
-func printable(text string) string {
-	var out strings.Builder
-	for len(text) > 0 {
-		r, size := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, `\x%02x`, text[0])
-		case unicode.IsPrint(r):
-			out.WriteRune(r)
-		default:
-			out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-		text = text[size:]
-	}
-	return out.String()
-}
+	"example.com/todo/platform/printable"
+)
 
 // contents shows a value: JSON laid out, other text quoted, and bytes in hexadecimal.
 func contents(value []byte) string {
@@ -40,13 +22,9 @@ func contents(value []byte) string {
 	case json.Valid(value):
 		var laidOut bytes.Buffer
 		_ = json.Indent(&laidOut, value, "", "  ") // it is valid
-		lines := strings.Split(laidOut.String(), "\n")
-		for i, line := range lines {
-			lines[i] = printable(line)
-		}
-		return strings.Join(lines, "\n")
+		return printable.Lines(laidOut.String())
 	case utf8.Valid(value):
-		return strconv.Quote(string(value))
+		return printable.Text(strconv.Quote(string(value)))
 	default:
 		return strings.TrimSuffix(hex.Dump(value), "\n")
 	}
@@ -60,4 +38,4 @@ func several(count int, thing string) string {
 	return fmt.Sprintf("%d %ss", count, thing)
 }
 
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+func oneLine(err error) string { return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; ")) }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/printable"
 )
 
 // pastView is an event of a task's history.
@@ -68,6 +69,6 @@ func pastTable(w *bytes.Buffer, events []*pb.TaskEvent) {
 	fmt.Fprintln(w, "VERSION\tEVENT\tTIME\tTITLE\tPRIORITY")
 	for _, e := range events {
 		t := e.GetTask()
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\n", t.GetVersion(), e.GetEventType(), e.GetTimestamp().AsTime().Format(time.RFC3339), t.GetTitle(), t.GetPriority())
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\n", t.GetVersion(), printable.Excerpt(e.GetEventType()), e.GetTimestamp().AsTime().Format(time.RFC3339), printable.Excerpt(t.GetTitle()), t.GetPriority())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/printable"
 )
 
 // format is how results are printed; its zero value is the table.
@@ -33,16 +34,18 @@ func (f *format) Set(name string) error {
 
 func (f *format) Type() string { return "format" }
 
-// print writes a result in one call: the value as one line of JSON, or what
-// table writes, with its columns aligned.
+// print writes a result in one call: the value as one line of printable JSON, or what
+// table writes, with its columns aligned. table makes printable what it writes.
 func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error {
 	var text bytes.Buffer
+	var printed []byte
 	if f.json {
 		encoder := json.NewEncoder(&text)
 		encoder.SetEscapeHTML(false)
 		if err := encoder.Encode(value); err != nil {
 			return err
 		}
+		printed = printable.JSON(text.Bytes())
 	} else {
 		var cells bytes.Buffer
 		table(&cells)
@@ -53,8 +56,9 @@ func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error 
 		if err := columns.Flush(); err != nil {
 			return err
 		}
+		printed = text.Bytes()
 	}
-	_, err := w.Write(text.Bytes())
+	_, err := w.Write(printed)
 	return err
 }
 
@@ -106,7 +110,7 @@ func taskTable(w *bytes.Buffer, tasks ...*pb.Task) {
 			done = "yes"
 		}
 		created := t.GetCreatedAt().AsTime().Format(time.RFC3339)
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\t%d\n", t.GetId(), t.GetTitle(), t.GetPriority(), done, created, t.GetVersion())
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\t%d\n", t.GetId(), printable.Excerpt(t.GetTitle()), t.GetPriority(), done, created, t.GetVersion())
 	}
 }
 

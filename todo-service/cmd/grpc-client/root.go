@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"example.com/todo/platform/printable"
+	"example.com/todo/platform/process"
 )
 
 // Exit codes.
@@ -25,13 +28,13 @@ type usageError struct{ error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot() //nolint:contextcheck // its commands take the context of ExecuteContext
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(process.Output(stdout))
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil || process.ReaderLeft(err) {
 		return exitOK
 	}
-	line := strings.ReplaceAll(err.Error(), "\n", " ")
+	line := printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", " "))
 	var usage usageError
 	if errors.As(err, &usage) {
 		root.PrintErrf("grpc-client: %s; see grpc-client --help\n", line)

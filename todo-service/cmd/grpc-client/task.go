@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/printable"
 )
 
 const firstTitle = "Learn gRPC"
@@ -37,7 +38,7 @@ func (c *client) first(cmd *cobra.Command, _ []string) error {
 		Created taskView `json:"created"`
 		listView
 	}{view(created), viewList(list)}, func(w *bytes.Buffer) {
-		fmt.Fprintf(w, "Created task %d, %q.\n\n", created.GetId(), created.GetTitle())
+		fmt.Fprintf(w, "Created task %d, \"%s\".\n\n", created.GetId(), printable.Excerpt(created.GetTitle()))
 		listTable(w, list)
 	})
 }

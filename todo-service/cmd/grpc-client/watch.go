@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/printable"
+	"example.com/todo/platform/process"
 )
 
 type eventView struct {
@@ -46,6 +48,8 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
+	case process.ReaderLeft(err):
+		return err
 	case received == token, status.Code(err) == codes.OutOfRange:
 		return c.explain("watch the tasks", err)
 	}
@@ -73,7 +77,7 @@ func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token st
 			Task:        view(event.GetTask()),
 			ResumeToken: event.GetResumeToken(),
 		}, func(w *bytes.Buffer) {
-			fmt.Fprintf(w, "%-8s  %-14s  task %-6d  %s\n", event.GetResumeToken(), event.GetEventType(), event.GetTask().GetId(), event.GetTask().GetTitle())
+			fmt.Fprintf(w, "%-8s  %-14s  task %-6d  %s\n", printable.Excerpt(event.GetResumeToken()), printable.Excerpt(event.GetEventType()), event.GetTask().GetId(), printable.Excerpt(event.GetTask().GetTitle()))
 		})
 		if err != nil {
 			return token, err
