@@ -2,18 +2,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// endings are the signals that end devstack, and everything that it started.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	"example.com/todo/platform/printable"
+	"example.com/todo/platform/process"
+)
 
 func main() {
 	os.Exit(run())
@@ -22,17 +20,19 @@ func main() {
 func run() int {
 	// Programs that run as another user must be able to read what is made here for them.
 	syscall.Umask(0o022)
-	ctx, stop := signal.NotifyContext(context.Background(), endings...)
+	ctx, stop := process.Context()
 	defer stop()
-	err := newRoot().ExecuteContext(ctx)
+	root := newRoot()
+	root.SetOut(process.Output(os.Stdout))
+	err := root.ExecuteContext(ctx)
 	var code exitCode
 	switch {
-	case err == nil:
+	case err == nil, process.ReaderLeft(err):
 		return 0
 	case errors.As(err, &code):
 		return int(code)
 	default:
-		fmt.Fprintf(os.Stderr, "devstack: %v\n", err)
+		fmt.Fprintf(os.Stderr, "devstack: %s\n", printable.Lines(err.Error()))
 		return 1
 	}
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +46,6 @@ Ports, all on 127.0.0.1, and the variables that change them:
 			if err != nil {
 				return err
 			}
-			// A reader of the output that leaves must not take the stack along.
-			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			return stack.Run(c.Context(), tools, stack.Settings{
 				Root: root, Dir: folder, Kafka: kind, Ports: chosen, Environ: os.Environ(),
 			})

@@ -28,8 +28,9 @@ func newTail(dir *string) *cobra.Command {
 			if len(args) == 1 {
 				topic = args[0]
 			}
-			return server.Tail(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) {
-				_, _ = io.WriteString(c.OutOrStdout(), record) // a reader that left ends this soon
+			return server.Tail(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) error {
+				_, err := io.WriteString(c.OutOrStdout(), record)
+				return err
 			})
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/stack"
@@ -69,7 +70,7 @@ func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []st
 	defer func() { err = errors.Join(err, sandbox.Close(ctx)) }()
 
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, endings...)
+	signal.Notify(signals, process.Stops()...)
 	defer signal.Stop(signals)
 	command := proc.Command{
 		Path: path, Args: args[1:], Env: append(os.Environ(), sandbox.Env()...),

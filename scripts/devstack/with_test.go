@@ -106,6 +106,46 @@ func TestWithLeavesNoProcessWhenItIsEnded(t *testing.T) {
 	}
 }
 
+// What devstack says has nobody to read it; the command goes on, and its exit code is passed on.
+func TestWithGoesOnWhenNothingThatItPrintsCanBeWritten(t *testing.T) {
+	t.Parallel()
+	unread, broken, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unread.Close()
+	defer broken.Close()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for name, stderr := range map[string]*os.File{"its reader left": broken, "the disk is full": full} {
+		c := devstack(t, "with", "--redis", "--", "sh", "-c", "exit 7")
+		c.Stderr = stderr
+		if err := c.Run(); c.ProcessState.ExitCode() != 7 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A reader that has seen enough ends a command that only prints, without a complaint.
+func TestAReaderThatLeavesEndsACommandInSilence(t *testing.T) {
+	t.Parallel()
+	unread, broken, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unread.Close()
+	defer broken.Close()
+	c := devstack(t, "reset", "--dir", t.TempDir())
+	var said strings.Builder
+	c.Stdout, c.Stderr = broken, &said
+	if err := c.Run(); err != nil || said.String() != "" {
+		t.Errorf("%v: %q", err, said.String())
+	}
+}
+
 // gone waits until nobody listens on addr, host:port.
 func gone(t *testing.T, addr string) {
 	t.Helper()

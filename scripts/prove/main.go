@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/todo/platform/printable"
+	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/prove/internal/audit"
@@ -40,7 +41,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	// PostgreSQL runs as another user under root, and must be able to read what is made for it.
 	syscall.Umask(0o022)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := process.Context()
 	defer stop()
 	err := newCommand().ExecuteContext(ctx)
 	switch {
@@ -49,7 +50,7 @@ func run() int {
 	case errors.Is(err, errBroken), errors.Is(err, mutants.ErrSurvived):
 		return exitBroken
 	default:
-		fmt.Fprintf(os.Stderr, "prove: %v\n", err)
+		fmt.Fprintf(os.Stderr, "prove: %s\n", printable.Lines(err.Error()))
 		return exitFailed
 	}
 }
@@ -125,7 +126,9 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	tell := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	tell := func(format string, args ...any) {
+		fmt.Fprintf(out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
+	}
 	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()
 	run, err := trial.Run(ctx, trial.Options{

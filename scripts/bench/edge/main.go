@@ -12,11 +12,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"example.com/todo/platform/process"
 )
 
 func main() {
@@ -48,7 +48,7 @@ func fail(err error) {
 }
 
 func run(o options) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := process.Context()
 	defer stop()
 	b, err := open(ctx, o)
 	if err != nil {

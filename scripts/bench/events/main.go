@@ -13,9 +13,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
+
+	"example.com/todo/platform/process"
 )
 
 // The least ratios to kcat that are good enough, and the least drain rate.
@@ -36,7 +36,7 @@ func main() {
 }
 
 func run(events, rounds int) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := process.Context()
 	defer stop()
 	b, err := open(ctx, events)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/term"
+
+	"example.com/todo/platform/printable"
 )
 
 const (
@@ -43,7 +45,7 @@ func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
 
 // Say prints one line of progress.
 func (c *Console) Say(format string, args ...any) {
-	line := fmt.Sprintf("==> "+format+"\n", args...)
+	line := printable.Lines(fmt.Sprintf("==> "+format+"\n", args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
@@ -60,7 +62,7 @@ func (c *Console) Show(text string) {
 	c.drawBar()
 }
 
-// Lines returns a writer that shows every whole line written to it with name before it.
+// Lines returns a writer that shows every whole line written to it, made printable, with name before it.
 func (c *Console) Lines(name string) io.Writer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,7 +93,7 @@ func (l *lines) Write(p []byte) (int, error) {
 		if end < 0 {
 			end = len(l.rest) - 1
 		}
-		l.console.Show(l.prefix + string(bytes.TrimRight(l.rest[:end+1], "\r\n")) + "\n")
+		l.console.Show(l.prefix + printable.Lines(string(bytes.TrimRight(l.rest[:end+1], "\r\n"))) + "\n")
 		l.rest = l.rest[end+1:]
 	}
 }

@@ -60,3 +60,15 @@ func TestABarNeverGrowsPastItsEnd(t *testing.T) {
 		t.Errorf("the bar reads %q", got)
 	}
 }
+
+func TestWhatPartsPrintIsMadePrintable(t *testing.T) {
+	t.Parallel()
+	var shown bytes.Buffer
+	c := Plain(&shown)
+	io.WriteString(c.Lines("kafka"), "a\x1b]52;c;cHduZWQ=\x1b\\\rb\u202e\u2028\xff\tGröße\n")
+	c.Say("%s: %s", "redis", "\x1b[2Jaway")
+	want := `kafka                │ a\x1b]52;c;cHduZWQ=\x1b\\rb\u202e\u2028\xff` + "\tGröße\n" + `==> redis: \x1b[2Jaway` + "\n"
+	if diff := cmp.Diff(want, shown.String()); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+}

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,14 +80,19 @@ func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
 	var got []string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	err = Tail(ctx, addr, "events", func(record string) {
+	err = Tail(ctx, addr, "events", func(record string) error {
 		if got = append(got, record); len(got) == 2 {
 			cancel()
 		}
+		return nil
 	})
 	want := []string{"0/0 task-1 event-type=task.created\none\n", "0/1 task-1 event-type=task.created\ntwo\n"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v; after a restart (-want +got):\n%s", err, diff)
+	}
+	left := errors.New("the reader left")
+	if err := Tail(t.Context(), addr, "events", func(string) error { return left }); !errors.Is(err, left) {
+		t.Errorf("Tail goes on without a reader: %v", err)
 	}
 }
 
@@ -127,5 +135,26 @@ func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
 	topic.Partitions = 12
 	if err := EnsureTopics(t.Context(), addr, topic); err == nil || !strings.Contains(err.Error(), "has 6 partitions and KAFKA_PARTITIONS is 12") {
 		t.Errorf("with another number of partitions: %v", err)
+	}
+}
+
+func TestRecordsAreShownPrintableAndBounded(t *testing.T) {
+	t.Parallel()
+	const evil = "\x1b]52;c;cHduZWQ=\x1b\\\n0/7 forged\u202e\u2028\xff"
+	header := &sarama.RecordHeader{Key: []byte("h" + evil), Value: []byte(evil)}
+	shown := text(&sarama.ConsumerMessage{Key: []byte(evil), Value: []byte(evil), Headers: []*sarama.RecordHeader{header}})
+	const safe = `\x1b]52;c;cHduZWQ=\x1b\\n0/7 forged\u202e\u2028\xff`
+	if diff := cmp.Diff("0/0 "+safe+" h"+safe+"="+safe+"\n"+safe+"\n", shown); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+	long := bytes.Repeat([]byte(evil), 20_000)
+	many := slices.Repeat([]*sarama.RecordHeader{{Key: long, Value: long}}, 100)
+	if shown := text(&sarama.ConsumerMessage{Key: long, Value: long, Headers: many}); len(shown) > 8<<10 {
+		t.Errorf("a record of %d bytes is shown in %d", len(long), len(shown))
+	}
+	title := strings.Repeat("学", 500)
+	event := `{"type":"task.completed","task_id":1,"task_title":"` + title + `","task":{"id":1,"title":"` + title + `"}}`
+	if shown := text(&sarama.ConsumerMessage{Value: []byte(event)}); !strings.HasSuffix(shown, "\n"+event+"\n") {
+		t.Errorf("the event of a long title is shown as %s", shown)
 	}
 }

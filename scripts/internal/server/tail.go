@@ -7,11 +7,19 @@ import (
 	"sync"
 
 	"github.com/IBM/sarama"
+
+	"example.com/todo/platform/printable"
 )
 
-// Tail calls show for each record of a topic, from the oldest on, one at a time, until ctx ends. The
-// records of a partition come in order.
-func Tail(ctx context.Context, addr, topic string, show func(record string)) error {
+// longestValue is how many characters of a record's value are shown. The event of a task with the longest
+// title, which it has twice, fits.
+const longestValue = 4096
+
+// Tail calls show for each record of a topic, from the oldest on, one at a time, until ctx ends or show
+// returns an error. The records of a partition come in order.
+func Tail(ctx context.Context, addr, topic string, show func(record string) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	consumer, err := sarama.NewConsumer([]string{addr}, kafka{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
@@ -22,6 +30,7 @@ func Tail(ctx context.Context, addr, topic string, show func(record string)) err
 		return fmt.Errorf("topic %s: %w", topic, err)
 	}
 	var one sync.Mutex
+	var failed error
 	var all sync.WaitGroup
 	for _, partition := range partitions {
 		records, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
@@ -32,20 +41,26 @@ func Tail(ctx context.Context, addr, topic string, show func(record string)) err
 		all.Go(func() {
 			for message := range records.Messages() {
 				one.Lock()
-				show(text(message))
+				if failed == nil {
+					failed = show(text(message))
+				}
+				if failed != nil {
+					stop()
+				}
 				one.Unlock()
 			}
 		})
 	}
 	all.Wait()
-	return nil
+	return failed
 }
 
-// text is a record's place, key and headers on one line, and its value on the next.
+// text is a record's place, key and headers on one line, and its value on the next, all bounded and printable.
 func text(m *sarama.ConsumerMessage) string {
 	var headers []string
 	for _, h := range m.Headers {
 		headers = append(headers, fmt.Sprintf("%s=%s", h.Key, h.Value))
 	}
-	return fmt.Sprintf("%d/%d %s %s\n%s\n", m.Partition, m.Offset, m.Key, strings.Join(headers, ","), m.Value)
+	return fmt.Sprintf("%d/%d %s %s\n%s\n", m.Partition, m.Offset, printable.Excerpt(string(m.Key)),
+		printable.Excerpt(strings.Join(headers, ",")), printable.Text(printable.Shorten(string(m.Value), longestValue)))
 }

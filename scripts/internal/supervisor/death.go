@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"example.com/todo/platform/printable"
 	"example.com/todo/scripts/internal/proc"
 )
 
@@ -19,7 +20,7 @@ type Death struct {
 	Part string
 	How  error    // nil: it ended with exit code 0
 	Log  string   // path of its log
-	Tail []string // the log's last lines
+	Tail []string // the log's last lines, bounded and printable
 }
 
 // Error names the part, how it ended, and the last lines of its log.
@@ -65,5 +66,9 @@ func tail(path string) []string {
 		return nil
 	}
 	lines := strings.Split(string(end), "\n")
-	return lines[max(0, len(lines)-tailLines):]
+	lines = lines[max(0, len(lines)-tailLines):]
+	for i, line := range lines {
+		lines[i] = printable.Lines(printable.Shorten(line, printable.Characters))
+	}
+	return lines
 }

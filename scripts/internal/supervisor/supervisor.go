@@ -185,7 +185,7 @@ func (s *Supervisor) launch(p *slot) (*proc.Process, error) {
 	}
 	command.Stdout = log
 	if slices.Contains(s.cfg.Shown, p.Name()) {
-		command.Stdout = io.MultiWriter(log, s.cfg.Console.Lines(p.Name()))
+		command.Stdout = io.MultiWriter(&lossyLog{file: log, part: p.Name(), console: s.cfg.Console}, s.cfg.Console.Lines(p.Name()))
 	}
 	command.Stderr = command.Stdout
 

@@ -232,3 +232,42 @@ func TestProgressNamesWhatIsAwaitedAndShowsTheServicesLines(t *testing.T) {
 		t.Errorf("the lines of a hidden part are shown:\n%s", said)
 	}
 }
+
+// A part that is shown writes into a pipe, which a full disk under its log must not close.
+func TestAPartGoesOnWhenItsLogCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "shown", `touch NAME.ready; i=0; while :; do echo line $i; i=$((i+1)); echo $i > count; sleep 0.01; done`)
+	if err := os.Symlink("/dev/full", filepath.Join(s.dir, "shown.log")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	if err := s.Start(t.Context(), "shown"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.After(10 * time.Second); !strings.Contains(s.said.String(), "│ line 20\n"); {
+		select {
+		case death := <-s.Deaths():
+			t.Fatal(death)
+		case <-deadline:
+			t.Fatalf("its lines are not shown any more:\n%s", s.said)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if n := strings.Count(s.said.String(), "==> shown: its log loses what it prints"); n != 1 {
+		t.Errorf("told %d times that the log loses something:\n%s", n, s.said)
+	}
+}
+
+func TestTheLastLinesOfALogArePrintableAndBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("a\x1b[2J\u202eb\r\n\tmain.go:1\n"+strings.Repeat("x", 20_000)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := tail(path)
+	if len(lines) != 3 || lines[0] != `a\x1b[2J\u202eb\r` || lines[1] != "\tmain.go:1" || len(lines[2]) > 1100 {
+		t.Errorf("%q", lines)
+	}
+}

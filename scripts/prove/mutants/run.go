@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/todo/platform/printable"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/prove/internal/audit"
 )
@@ -79,7 +80,9 @@ func show(ctx context.Context, r *runner) error {
 	return nil
 }
 
-func (r *runner) tell(format string, args ...any) { fmt.Fprintf(r.Out, format+"\n", args...) }
+func (r *runner) tell(format string, args ...any) {
+	fmt.Fprintf(r.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
+}
 
 // baseline tells whether a scenario is green on the tree as it is.
 func (r *runner) baseline(ctx context.Context, scenario string) bool {

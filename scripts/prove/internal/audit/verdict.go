@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"example.com/todo/platform/printable"
 )
 
 // Verdict is what a run proved, and what it did not.
@@ -63,7 +65,7 @@ func (v Verdict) WriteTable(w io.Writer) error {
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	for _, r := range v.Rows {
-		fmt.Fprintf(columns, "%s\t%s\t%s\n", mark(r.OK), r.Name, r.Figure)
+		fmt.Fprintf(columns, "%s\t%s\t%s\n", mark(r.OK), r.Name, printable.Excerpt(r.Figure))
 	}
 	_ = columns.Flush() // a Builder takes everything
 	lines := strings.SplitAfter(table.String(), "\n")
@@ -74,7 +76,7 @@ func (v Verdict) WriteTable(w io.Writer) error {
 		}
 		fmt.Fprintf(&out, "       promised: %s\n", r.Promise)
 		for _, detail := range r.Details {
-			fmt.Fprintf(&out, "       - %s\n", detail)
+			fmt.Fprintf(&out, "       - %s\n", printable.Excerpt(detail))
 		}
 	}
 	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", mark(v.Passed), count(v.Changes), v.Duration, v.Seed)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/platform/printable"
 	"example.com/todo/scripts/prove/internal/audit"
 )
 
@@ -71,5 +72,21 @@ func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
 		if row.Name == "events" && (len(row.Details) != 9 || row.Details[8] != "and 246 more") {
 			t.Errorf("details:\n%s", strings.Join(row.Details, "\n"))
 		}
+	}
+}
+
+func TestWhatTheTableShowsOfTasksIsPrintableAndBounded(t *testing.T) {
+	t.Parallel()
+	v := verdict()
+	v.Rows[1].Figure = "title \x1b[2J\nok   events"
+	v.Rows[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
+	shown := table(t, v)
+	for _, want := range []string{`RED  order   title \x1b[2J\nok   events` + "\n", `       - title \u202e\xff` + "\n"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is missing in:\n%s", want, shown)
+		}
+	}
+	if printable.Lines(shown) != shown || len(shown) > 3<<10 {
+		t.Errorf("%d bytes: %q", len(shown), shown)
 	}
 }
