@@ -15,10 +15,6 @@ import (
 const (
 	// idleCheck is how often an idle partition asks the ledger for its place.
 	idleCheck = 5 * time.Second
-	// gapCheck is how often an idle partition looks for offsets without a record.
-	gapCheck = time.Second
-	// gapTimeout bounds such a look.
-	gapTimeout = 2 * time.Second
 	// lasting is how long a batch in hand may go on after its session ended.
 	lasting = 5 * time.Second
 	// panicsAllowed is how often one record may panic before it is dead-lettered.
@@ -39,6 +35,7 @@ type claim struct {
 	source  sarama.ConsumerGroupClaim
 	mark    func(offset int64) // the group's offset, committed about every second
 	commit  func()             // commits it at once, in some 30 ms
+	ahead   func() (portions <-chan portion, stop func())
 	hand    hand
 
 	oldest   int64 // the log's start when the session began
@@ -90,31 +87,23 @@ func (c *claim) takeOver() (bool, error) {
 func (c *claim) read() error {
 	ticker := time.NewTicker(idleCheck)
 	defer ticker.Stop()
-	gaps := time.NewTicker(gapCheck)
-	defer gaps.Stop()
-	gathering, stop := context.WithCancel(c.session)
+	portions, stop := c.ahead()
 	defer stop()
-	batches := gather(gathering, c.source.Messages())
 	for {
 		select {
 		case <-c.session.Done():
 			return nil
-		case batch, open := <-batches:
+		case portion := <-portions:
 			if c.session.Err() != nil {
 				return nil
 			}
-			if !open {
-				return errors.New("the partition was closed to this reader")
+			if portion.err != nil {
+				return portion.err
 			}
-			if err := c.work(batch); err != nil {
+			if err := c.work(portion); err != nil {
 				return err
 			}
 			ticker.Reset(idleCheck)
-			gaps.Reset(gapCheck)
-		case <-gaps.C:
-			if err := c.passGap(); err != nil {
-				return err
-			}
 		case <-ticker.C:
 			if err := c.idle(); err != nil {
 				return err
@@ -135,44 +124,28 @@ func (c *claim) idle() error {
 	return errors.Join(c.tellFollower(), c.checkLedger(ledger))
 }
 
-// passGap moves the position over offsets at which a reader is given no record:
-// transaction markers, aborted records, and what compaction removed. Its error
-// asks for the session's end.
-func (c *claim) passGap() error {
-	partition := c.source.Partition()
-	end, known := c.group.instruments.lag.end(partition)
-	if !known || c.position >= end {
-		return nil
-	}
-	// Sarama passes over them by itself, but does not say how far.
-	ctx, cancel := context.WithTimeout(c.session, gapTimeout)
-	defer cancel()
-	next, err := c.group.surveyor.passGap(ctx, partition, c.position, end)
-	if err != nil {
-		c.log.Debug("it could not be found out how far there is no record", "offset", next, "error", err)
-	}
-	if next == c.position {
-		return nil
-	}
-	c.done(next)
-	return c.tellFollower()
-}
-
 // work is done when every record is handled, dead-lettered or passed over, or
 // when the session ends. Its error asks for the session's end.
-func (c *claim) work(batch []Record) error {
-	end, all := batch[len(batch)-1].Offset+1, len(batch)
-	rest := slices.DeleteFunc(batch, func(record Record) bool { return !record.MeantFor(c.group.cfg.Group) })
+func (c *claim) work(p portion) error {
+	all := len(p.records)
+	rest := slices.DeleteFunc(p.records, func(record Record) bool { return !record.MeantFor(c.group.cfg.Group) })
 	c.group.instruments.count(passedOver, all-len(rest))
 	e := &effort{rest: rest, held: c.newHoldup()}
 	for len(e.rest) > 0 {
+		if bad := e.rest[0].Undecodable; bad != nil {
+			if !c.putAside(e, bad) {
+				return c.tellFollower()
+			}
+			c.readable()
+			continue
+		}
 		if c.hand.deathsOf(e.rest[0]) >= deathsAllowed {
 			if !c.putAside(e, errDied) {
 				return c.tellFollower()
 			}
 			continue
 		}
-		chunk := c.hand.next(e.rest)
+		chunk := decoded(c.hand.next(e.rest))
 		count, err := c.attempt(chunk)
 		if count > 0 {
 			e.held.over()
@@ -188,8 +161,18 @@ func (c *claim) work(batch []Record) error {
 			return c.tellFollower()
 		}
 	}
-	c.done(end)
+	c.done(p.next)
 	return c.tellFollower()
+}
+
+// decoded returns the records up to one that stands for what cannot be decoded.
+func decoded(records []Record) []Record {
+	for i, record := range records {
+		if record.Undecodable != nil {
+			return records[:i]
+		}
+	}
+	return records
 }
 
 // tellFollower tells a ledger about the records passed since it was left. Its
@@ -243,7 +226,7 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 // session has ended.
 func (c *claim) putAside(e *effort, cause error) bool {
 	record := e.rest[0]
-	if !c.bury(record, c.hand.tries(record), cause) {
+	if !c.bury(record, max(c.hand.tries(record), 1), cause) {
 		return false
 	}
 	e.held = c.newHoldup()

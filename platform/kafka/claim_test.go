@@ -32,11 +32,9 @@ func (s script) Start(_ context.Context, _ int32, oldest, newest int64) (int64, 
 type source struct {
 	sarama.ConsumerGroupClaim
 	partition int32
-	messages  chan *sarama.ConsumerMessage
 }
 
-func (s source) Partition() int32                         { return s.partition }
-func (s source) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
+func (s source) Partition() int32 { return s.partition }
 
 // played is a claim that works through what its test sends.
 type played struct {
@@ -67,7 +65,11 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 	p := &played{messages: messages, end: end, result: make(chan error, 1)}
 	p.claim = &claim{
 		group: group, log: group.log, session: session, lasting: afterwards,
-		source:   source{partition: partition, messages: messages},
+		source: source{partition: partition},
+		ahead: func() (<-chan portion, func()) {
+			gathering, stop := context.WithCancel(session)
+			return gather(gathering, messages), stop
+		},
 		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
 		commit:   func() {},
 		hand:     group.newHand(partition),
@@ -80,6 +82,41 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 	}()
 	t.Cleanup(end)
 	return p
+}
+
+// gather makes a portion of what is there when it is wanted, until ctx ends.
+func gather(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan portion {
+	portions := make(chan portion)
+	go func() {
+		var p portion
+		for {
+			out := portions
+			if len(p.records) == 0 && p.err == nil {
+				out = nil
+			}
+			var message *sarama.ConsumerMessage
+			open := true
+			select {
+			case message, open = <-messages:
+			default:
+				select {
+				case message, open = <-messages:
+				case out <- p:
+					p = portion{}
+				case <-ctx.Done():
+					return
+				}
+			}
+			if !open {
+				messages = nil
+				p.err = errors.New("the offset is not in the log")
+			} else if message != nil {
+				p.records = append(p.records, received(message))
+				p.next = message.Offset + 1
+			}
+		}
+	}()
+	return portions
 }
 
 func (p *played) send(offsets ...int64) {

@@ -19,34 +19,47 @@ const (
 	heartbeat        = 3 * time.Second
 )
 
-// What Sarama may hold in memory. A response is bounded by fetchBytes and one
-// record batch more, and no partition has more than partitionBytes or one batch
-// in it; a compressed batch may grow to maxUnpacked and no further. A partition
-// that is held keeps one response in memory, and two batches of handleBytes and
-// a record more: the one in hand, and the next. So with records of 1 MiB it is
-// 10 MiB and the response.
+// What reading may hold in memory. A response is bounded by partitionBytes or one
+// batch of the topic, and by maxResponse. Of all partitions one at a time is
+// unpacked (see inspection), to maxUnpacked at most; of that handleBytes and a
+// record more are kept, and the rest is asked for again. So a partition, moving or
+// held, keeps twice that: what is in hand, and what comes next.
 const (
-	fetchBytes     = 16 << 20
 	partitionBytes = 1 << 20
+	leastBytes     = 64 << 10 // asked for where more would be cut off
 	maxResponse    = 64 << 20
-	maxUnpacked    = 64 << 20
+	maxUnpacked    = 64<<20 - 1<<10 // a little less than the 64 MiB for which Sarama makes room
+	maxRecord      = 16 << 20
 )
+
+// metadataRefresh is how often a consumer group looks for new partitions.
+const metadataRefresh = time.Minute
 
 // connection is a Sarama client that can be cut off in the middle of a call.
 type connection struct {
 	sarama.Client
 	sockets *sockets
+	ask     int32 // how many bytes the next read asks for
 }
 
 // connect prepares a connection. Nothing is dialled before it is used, so the
 // error is about the settings, never about Kafka.
 func connect(cfg Config) (*connection, error) {
+	// Without a refresh in the background a connection carries what is asked and nothing else.
+	return connectRefreshing(cfg, 0)
+}
+
+// connectRefreshing is connect for a client that learns the topics anew every
+// so often.
+func connectRefreshing(cfg Config, every time.Duration) (*connection, error) {
 	sockets := newSockets()
-	client, err := sarama.NewClient(cfg.Brokers, settings(cfg, sockets))
+	settings := settings(cfg, sockets)
+	settings.Metadata.RefreshFrequency = every
+	client, err := sarama.NewClient(cfg.Brokers, settings)
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Client: client, sockets: sockets}, nil
+	return &connection{Client: client, sockets: sockets, ask: partitionBytes}, nil
 }
 
 // bind cuts the connection if ctx ends before the returned function is called.
@@ -116,7 +129,6 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 	// The oldest protocol that has all we use; spoken by Kafka 2.8 and every later one.
 	s.Version = sarama.V2_8_0_0
 	s.ClientID = cfg.ClientID
-	s.ChannelBufferSize = 0 // see gather
 
 	s.Net.Proxy.Enable = true
 	s.Net.Proxy.Dialer = sockets
@@ -125,7 +137,6 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 
 	s.Metadata.Full = false
 	s.Metadata.AllowAutoTopicCreation = false
-	s.Metadata.RefreshFrequency = time.Minute
 	s.Metadata.Timeout = readTimeout
 	s.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
 		if sockets.isCut() {
@@ -136,8 +147,9 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 
 	s.Consumer.Return.Errors = true
 	s.Consumer.IsolationLevel = sarama.ReadCommitted
-	s.Consumer.Fetch.Default = partitionBytes
-	s.Consumer.Fetch.MaxBytes = fetchBytes
+	// Sarama's own reading is paused (see session.ConsumeClaim); a request that slips through gets one batch.
+	s.Consumer.Fetch.Default = 1
+	s.Consumer.Fetch.MaxBytes = 1
 	s.Consumer.Retry.Backoff = time.Second
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Offsets.AutoCommit.Enable = true

@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,16 @@ const (
 	headerFailedAt  = "failed-at"
 )
 
+// Headers of a letter without the original's contents: how many bytes it has, and
+// for a batch the offset of its last record.
+const (
+	headerSize = "original-size"
+	headerLast = "original-last-offset"
+)
+
+// keyBytes bounds the key of a letter without contents.
+const keyBytes = 1 << 10
+
 // headerReplay names the only group that a replayed record is meant for.
 const headerReplay = "replay-group"
 
@@ -34,17 +46,36 @@ const publishTimeout = 10 * time.Second
 // deadLetter makes the record that keeps another for inspection and replay. Its
 // time is now: with the original's an old record would be deleted at once.
 func deadLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
-	headers := append([]Header(nil), record.Headers...)
-	headers = append(headers,
-		Header{headerError, sentence(cause.Error(), errorBytes)},
-		Header{headerTopic, record.Topic},
-		Header{headerPartition, strconv.Itoa(int(record.Partition))},
-		Header{headerOffset, strconv.FormatInt(record.Offset, 10)},
-		Header{headerGroup, cfg.Group},
-		Header{headerAttempts, strconv.Itoa(attempts)},
-		Header{headerFailedAt, now.UTC().Format(time.RFC3339)},
-	)
+	headers := append(slices.Clone(record.Headers), letterHeaders(cfg, record, attempts, cause, now)...)
 	return Record{Topic: cfg.DLQ, Key: record.Key, Value: record.Value, Headers: headers, Time: now}
+}
+
+// bareLetter is a dead letter without the contents, for what has none that can be
+// read or is too large for the topic of the dead letters.
+func bareLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
+	letter := Record{Topic: cfg.DLQ, Headers: letterHeaders(cfg, record, attempts, cause, now), Time: now}
+	size := int64(weight(record))
+	var bad *undecodable
+	if errors.As(record.Undecodable, &bad) {
+		size = bad.size
+		letter.Headers = append(letter.Headers, Header{headerLast, strconv.FormatInt(bad.offsets.To-1, 10)})
+	} else if len(record.Key) <= keyBytes {
+		letter.Key = record.Key
+	}
+	letter.Headers = append(letter.Headers, Header{headerSize, strconv.FormatInt(size, 10)})
+	return letter
+}
+
+func letterHeaders(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) []Header {
+	return []Header{
+		{headerError, sentence(cause.Error(), errorBytes)},
+		{headerTopic, record.Topic},
+		{headerPartition, strconv.Itoa(int(record.Partition))},
+		{headerOffset, strconv.FormatInt(record.Offset, 10)},
+		{headerGroup, cfg.Group},
+		{headerAttempts, strconv.Itoa(attempts)},
+		{headerFailedAt, now.UTC().Format(time.RFC3339)},
+	}
 }
 
 // sentence makes text valid UTF-8 of at most limit bytes.
@@ -63,8 +94,12 @@ func sentence(text string, limit int) string {
 // It is false when the session has ended: nothing else lets the record go.
 func (c *claim) bury(record Record, attempts int, cause error) bool {
 	held := holdup{log: c.log, what: "dead-lettering a record", offset: record.Offset}
+	write, bare := deadLetter, record.Undecodable != nil
 	for {
-		letter := deadLetter(c.group.cfg, record, attempts, cause, time.Now())
+		if bare {
+			write = bareLetter
+		}
+		letter := write(c.group.cfg, record, attempts, cause, time.Now())
 		ctx, cancel := context.WithTimeout(c.lasting, publishTimeout)
 		err := c.group.dlq.Send(ctx, []Record{letter})
 		cancel()
@@ -74,6 +109,11 @@ func (c *claim) bury(record Record, attempts int, cause error) bool {
 			c.log.Error("a record was dead-lettered",
 				"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)
 			return true
+		}
+		if errors.Is(err, ErrRefused) && !bare {
+			bare = true
+			c.log.Warn("Kafka refuses the dead letter: sending it without the record's contents", "offset", record.Offset, "error", err)
+			continue
 		}
 		held.failed(err)
 		if held.pause.wait(c.session) != nil {

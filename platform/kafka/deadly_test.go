@@ -41,7 +41,12 @@ func (f folder) Swap(ctx context.Context, partition int32, old, next string) (bo
 	if next == "" {
 		return true, os.Remove(f.file(partition))
 	}
-	return true, os.WriteFile(f.file(partition), []byte(next), 0o600)
+	// A process that is killed while it writes leaves the mark that was there.
+	written := f.file(partition) + ".new"
+	if err := os.WriteFile(written, []byte(next), 0o600); err != nil {
+		return false, err
+	}
+	return true, os.Rename(written, f.file(partition))
 }
 
 // beVictim is the life of a process that reads what may kill it, if this is one.

@@ -9,6 +9,8 @@
 //	kafka_consumer_retries_total           calls of the handler after an error
 //	kafka_consumer_gone_records_total      records deleted from the log before they were read: alarm on any
 //	kafka_consumer_hung_handlers_total     times that the handler did not return and the process was ended: alarm on any
+//	kafka_consumer_undecodable_batches_total  batches met that cannot be unpacked or decoded: alarm on any
+//	kafka_consumer_reported_errors_total   errors that Kafka or Sarama reported, and not about the connection
 //	kafka_consumer_lag_records{partition}  records not done with, in the partitions that this member holds, whether
 //	                                       they move or are held; Kafka is asked every 2 s where the log ends
 //
@@ -39,6 +41,8 @@
 // the headers error, original-topic, original-partition, original-offset,
 // consumer-group, attempts and failed-at. It may be written twice, when a
 // process dies between Kafka's answer and the next commit: original-partition
-// and original-offset tell. A record with the header replay-group is passed
+// and original-offset tell. What cannot be decoded, or is refused as a dead letter,
+// is one without the original's contents. It has the header original-size, and for a
+// batch original-last-offset. A record with the header replay-group is passed
 // over by every other group.
 package kafka

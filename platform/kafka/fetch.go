@@ -13,7 +13,7 @@ import (
 
 const (
 	// fetchWait is how long a broker may keep a request that finds nothing.
-	fetchWait = 250 * time.Millisecond
+	fetchWait = 500 * time.Millisecond
 	// fetchVersion is of Kafka 2.3, the last one without flexible fields.
 	fetchVersion = 11
 )
@@ -22,35 +22,59 @@ const (
 type fetched struct {
 	records []Record // those that were committed, from the offset asked for on
 	next    int64    // where to go on: past what no reader is given, too. The offset asked for when there was nothing.
-	oldest  int64    // the log's start
-	stable  int64    // the end for readers of committed records: the last stable offset
-	newest  int64    // the high-water mark
 }
 
-// undecodable says that the broker answered, and that Sarama cannot decode the
-// answer.
+// undecodable says that the broker answered and that the answer's first batch,
+// or a record, cannot be decoded.
 type undecodable struct {
-	cause error
-	// first and size are the offset that the answer's first batch begins with and
-	// its bytes; size is 0 when they are not known. They are known when nothing
-	// else uses the connection.
-	first, size int64
+	cause   error
+	offsets span
+	size    int64 // in bytes, as it is stored
 }
 
-func (u *undecodable) Error() string { return fmt.Sprintf("a batch cannot be decoded: %v", u.cause) }
+func (u *undecodable) Error() string {
+	if u.offsets.single() {
+		return fmt.Sprintf("the %d bytes at offset %d cannot be decoded: %v", u.size, u.offsets.From, u.cause)
+	}
+	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v",
+		u.size, u.offsets.From, u.offsets.To-1, u.cause)
+}
+
 func (u *undecodable) Unwrap() error { return u.cause }
 
+// read is fetch for a reader that goes on whatever there is: a batch that cannot
+// be decoded is one record, alone, whose Undecodable says so.
+func (c *connection) read(at place, from int64) (fetched, error) {
+	answer, err := c.fetch(at, from, c.ask)
+	var bad *undecodable
+	if errors.As(err, &bad) {
+		// It may be a batch behind the first one, or the network's doing.
+		answer, err = c.fetch(at, from, 1)
+	}
+	if errors.As(err, &bad) {
+		return fetched{records: []Record{standIn(at, from, bad)}, next: bad.offsets.To}, nil
+	}
+	return answer, err
+}
+
+// standIn is the record that stands for what cannot be decoded.
+func standIn(at place, offset int64, bad *undecodable) Record {
+	return Record{Topic: at.topic, Partition: at.partition, Offset: offset, Undecodable: bad}
+}
+
 // fetch asks the partition's leader for committed records from an offset on: for
-// bytes of them, or one batch if that is larger. The error is an *undecodable
-// when the answer cannot be decoded, sarama.ErrOffsetOutOfRange when the offset
-// is not in the log, another sarama.KError when the broker refuses, and otherwise
-// about the connection. The caller bounds the call by bind.
+// bytes of them, or one batch if that is larger. It returns handleBytes of
+// records, or one more than that. The error is an *undecodable when the answer's
+// first batch cannot be decoded or, unless bytes is 1, one behind it;
+// sarama.ErrOffsetOutOfRange when the offset is not in the log, another
+// sarama.KError when the broker refuses, and otherwise about the connection,
+// which nothing else may use meanwhile. The caller bounds the call by bind.
 func (c *connection) fetch(at place, from int64, bytes int32) (fetched, error) {
 	leader, err := c.Leader(at.topic, at.partition)
 	if err != nil {
 		return fetched{}, err
 	}
-	// Connected waits for the handshake, which is no part of the response to read.
+	// Connected waits for the handshake, which is no part of the response to inspect.
 	if _, err := leader.Connected(); err != nil {
 		return fetched{}, err
 	}
@@ -64,14 +88,14 @@ func (c *connection) fetch(at place, from int64, bytes int32) (fetched, error) {
 	}
 	request.AddBlock(at.topic, at.partition, from, bytes, -1)
 	failures := c.sockets.failures.Load()
-	c.sockets.opening.begin()
+	seen, done := c.sockets.inspect(at)
+	defer done()
 	response, err := leader.Fetch(request)
-	opening := c.sockets.opening.end()
 	if err != nil {
+		_ = leader.Close() // otherwise Sarama hands out the broken connection again
 		// What the sockets carried without a failure arrived: it is the decoding that failed.
 		if c.sockets.failures.Load() == failures && aboutContent(err) {
-			first, size := firstBatch(opening, at)
-			err = &undecodable{cause: err, first: first, size: size}
+			return fetched{}, seen.undecodable(from, err)
 		}
 		return fetched{}, err
 	}
@@ -81,26 +105,38 @@ func (c *connection) fetch(at place, from int64, bytes int32) (fetched, error) {
 		return fetched{}, sarama.ErrIncompleteResponse
 	case block.Err != sarama.ErrNoError:
 		return fetched{}, block.Err
-	case cutShort(block):
-		// A broker cuts the first batch never, so it is the batch that contradicts itself.
-		first, size := firstBatch(opening, at)
-		return fetched{}, &undecodable{cause: errContradiction, first: first, size: size}
+	case cutShort(block), len(block.RecordsSet) != seen.full:
+		// Whole batches were given to Sarama, and of those one contradicts itself.
+		return fetched{}, seen.undecodable(from, errContradiction)
 	}
-	answer := fetched{
-		next: from, oldest: block.LogStartOffset, stable: block.LastStableOffset, newest: block.HighWaterMarkOffset,
+	seen.most = contents(block)
+	c.ask = partitionBytes
+	if seen.cut {
+		c.ask = min(max(2*int32(seen.used), leastBytes), partitionBytes)
 	}
-	if err := answer.unpack(at, block); err != nil {
-		return fetched{}, err
-	}
-	if answer.next == from && len(block.RecordsSet) == 0 && response.ThrottleTime == 0 && from < answer.stable {
-		answer.next = from + 1 // batches that compaction emptied: Sarama does not say how far they go
+	answer := fetched{next: from}
+	if answer.unpack(at, block) {
+		answer.next = max(answer.next, seen.next) // past batches that compaction emptied
 	}
 	return answer, nil
 }
 
+// undecodable is the error about the first batch of the response, asked for from
+// an offset on.
+func (i *inspection) undecodable(from int64, cause error) error {
+	if i.size == 0 {
+		return fmt.Errorf("a response was not understood: %w", cause)
+	}
+	offsets := i.first.above(from)
+	if offsets.empty() { // what the batch says of itself is wrong too
+		offsets = span{From: from, To: from + 1}
+	}
+	return &undecodable{cause: cause, offsets: offsets, size: i.size}
+}
+
 var (
 	errContradiction = errors.New("it is shorter than what it says of itself")
-	errTooOld        = errors.New("its format is older than Kafka 0.11")
+	errRecordTooLong = fmt.Errorf("it unpacks to a record of more than %d MiB", maxRecord>>20)
 )
 
 // aboutContent tells whether an error that comes from no socket is about what
@@ -129,19 +165,15 @@ func cutShort(block *sarama.FetchResponseBlock) bool {
 }
 
 // unpack copies out of the batches what a reader of committed records is given.
-func (f *fetched) unpack(at place, block *sarama.FetchResponseBlock) error {
+// It is false when it stopped before their end, for there is enough.
+func (f *fetched) unpack(at place, block *sarama.FetchResponseBlock) bool {
 	aborted := slices.SortedFunc(slices.Values(block.AbortedTransactions), func(a, b *sarama.AbortedTransaction) int {
 		return cmp.Compare(a.FirstOffset, b.FirstOffset)
 	})
 	aborting := make(map[int64]bool) // by producer
+	room := handleBytes
 	for _, each := range block.RecordsSet {
 		batch := each.RecordBatch
-		switch {
-		case batch == nil:
-			return &undecodable{cause: errTooOld}
-		case batch.PartialTrailingRecord:
-			return nil
-		}
 		for len(aborted) > 0 && aborted[0].FirstOffset <= batch.LastOffset() {
 			aborting[aborted[0].ProducerID] = true
 			aborted = aborted[1:]
@@ -152,29 +184,58 @@ func (f *fetched) unpack(at place, block *sarama.FetchResponseBlock) error {
 				delete(aborting, batch.ProducerID)
 			}
 		case !batch.IsTransactional || !aborting[batch.ProducerID]:
-			f.take(at, batch)
+			if room = f.take(at, batch, room); room <= 0 {
+				return false
+			}
 		}
 		f.next = max(f.next, batch.LastOffset()+1)
 	}
-	return nil
+	return true
 }
 
-// take copies the batch's records, without those before the offset asked for.
-func (f *fetched) take(at place, batch *sarama.RecordBatch) {
+// take copies the batch's records, without those before the offset to go on at,
+// until there is no room left, and returns what is left. The last one may need
+// more than there is.
+func (f *fetched) take(at place, batch *sarama.RecordBatch, room int) int {
 	for _, sent := range batch.Records {
 		offset := batch.FirstOffset + sent.OffsetDelta
 		if offset < f.next {
 			continue
 		}
+		if room <= 0 {
+			break
+		}
 		written := batch.FirstTimestamp.Add(sent.TimestampDelta)
 		if batch.LogAppendTime {
 			written = batch.MaxTimestamp
 		}
-		f.records = append(f.records, received(&sarama.ConsumerMessage{
+		message := &sarama.ConsumerMessage{
 			Topic: at.topic, Partition: at.partition, Offset: offset,
 			Key: sent.Key, Value: sent.Value, Headers: sent.Headers, Timestamp: written,
-		}))
+		}
+		var record Record
+		if size := receivedBytes(message); size > maxRecord {
+			record = standIn(at, offset, &undecodable{
+				cause: errRecordTooLong, offsets: span{From: offset, To: offset + 1}, size: int64(size),
+			})
+		} else {
+			record = received(message)
+		}
+		room -= weight(record)
+		f.records = append(f.records, record)
+		f.next = offset + 1
 	}
+	return room
+}
+
+// contents is how many bytes the block's records have.
+func contents(block *sarama.FetchResponseBlock) (bytes int64) {
+	for _, batch := range block.RecordsSet {
+		for _, record := range batch.RecordBatch.Records {
+			bytes += int64(len(record.Key) + len(record.Value))
+		}
+	}
+	return bytes
 }
 
 // abortsTransaction tells whether a batch that Kafka wrote for itself is the
@@ -184,41 +245,4 @@ func abortsTransaction(batch *sarama.RecordBatch) bool {
 		return false
 	}
 	return binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
-}
-
-// firstBatch reads, from the beginning of a response to fetch, the offset that
-// the first batch begins with, and its bytes. The size is 0 when it is not there.
-func firstBatch(response []byte, at place) (first, size int64) {
-	const (
-		lengthAndCorrelation = 4 + 4
-		throttleErrorSession = 4 + 2 + 4
-		topics               = 4
-		partitions           = 4
-		partitionAndError    = 4 + 2
-		highStableStart      = 8 + 8 + 8
-		transaction          = 8 + 8
-		replica              = 4
-		recordsLength        = 4
-		offsetAndLength      = 8 + 4
-	)
-	rest := response
-	skip := func(bytes int) bool {
-		if bytes < 0 || len(rest) < bytes {
-			return false
-		}
-		rest = rest[bytes:]
-		return true
-	}
-	if !skip(lengthAndCorrelation+throttleErrorSession+topics) || len(rest) < 2 ||
-		int(binary.BigEndian.Uint16(rest)) != len(at.topic) || !skip(2+len(at.topic)+partitions) ||
-		len(rest) < 4 || int32(binary.BigEndian.Uint32(rest)) != at.partition ||
-		!skip(partitionAndError+highStableStart) || len(rest) < 4 {
-		return 0, 0
-	}
-	transactions := max(int(int32(binary.BigEndian.Uint32(rest))), 0)
-	if !skip(4+transactions*transaction+replica+recordsLength) || len(rest) < offsetAndLength {
-		return 0, 0
-	}
-	first = int64(binary.BigEndian.Uint64(rest))
-	return first, int64(binary.BigEndian.Uint32(rest[8:])) + offsetAndLength
 }

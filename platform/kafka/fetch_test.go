@@ -51,8 +51,8 @@ func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
 		var bad *undecodable
 		if !errors.As(err, &bad) || !errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
 			t.Errorf("from %d: %v", from, err)
-		} else if bad.first != 1 || bad.size < 60_000 || bad.size > 120_000 {
-			t.Errorf("from %d: the batch begins at %d and has %d bytes", from, bad.first, bad.size)
+		} else if bad.offsets != (span{from, after}) || bad.size < 60_000 || bad.size > 120_000 {
+			t.Errorf("from %d: the batch is at %+v and has %d bytes", from, bad.offsets, bad.size)
 		}
 	}
 	conn, err := connect(cfg)

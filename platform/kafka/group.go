@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -125,7 +128,7 @@ func (g *Group) followEnds(ctx context.Context) (stop func()) {
 // attend is a member of the group until ctx ends or the membership has to begin
 // anew.
 func (g *Group) attend(ctx context.Context, between *pause) error {
-	conn, err := connect(g.cfg.Config)
+	conn, err := connectRefreshing(g.cfg.Config, metadataRefresh)
 	if err != nil {
 		return err
 	}
@@ -135,14 +138,15 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 	if err := g.checkTopics(conn); err != nil {
 		return err
 	}
-	members, err := sarama.NewConsumerGroupFromClient(g.cfg.Group, conn)
+	// Its own client, which asks for the high-water mark: a group's offset may lie beyond the last stable one.
+	members, err := sarama.NewConsumerGroupFromClient(g.cfg.Group, conn.Client)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = members.Close() }()
 	go g.drain(members.Errors())
 	for ctx.Err() == nil {
-		session := &session{group: g, conn: conn, farewell: farewell}
+		session := &session{group: g, conn: conn, members: members, farewell: farewell}
 		err := members.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
 		case errors.Is(session.why, errHung):
@@ -194,19 +198,51 @@ func fatal(err error) bool {
 	return errors.As(err, &wrong) || errors.As(err, &misconfigured) || errors.Is(err, errHung)
 }
 
-// drain logs what Sarama reports on the side: refusals as warnings, the same
-// one once a minute. A connection that fails is a detail: should Kafka be away,
-// the membership is lost too, and that is said once.
+// drain says what Sarama reports on the side. A connection that fails is a
+// detail: should Kafka be away, the membership is lost too, and that is said
+// once. All else is a warning, the same one once a minute, and the group is not
+// ready, unless it is about the membership, which is known.
 func (g *Group) drain(failures <-chan error) {
-	var last sarama.KError
+	var last string
 	var at time.Time
 	for err := range failures {
-		var refusal sarama.KError
-		if !errors.As(err, &refusal) {
+		if aboutConnection(err) {
 			g.log.Debug("a connection to Kafka fails", "error", err)
-		} else if refusal != last || time.Since(at) > time.Minute {
-			last, at = refusal, time.Now()
-			g.log.Warn("Kafka refuses a request", "error", err)
+			continue
 		}
+		g.instruments.reported.Inc()
+		if !aboutMembership(err) {
+			g.presence.reported.Store(&report{err: err, at: time.Now()})
+		}
+		if text := err.Error(); text != last || time.Since(at) > time.Minute {
+			last, at = text, time.Now()
+			g.log.Warn("Kafka or its client reports an error", "error", err)
+		}
+	}
+}
+
+// aboutConnection tells whether the error is about reaching Kafka.
+func aboutConnection(err error) bool {
+	var network net.Error
+	var call syscall.Errno
+	return errors.As(err, &network) || errors.As(err, &call) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, sarama.ErrOutOfBrokers) || errors.Is(err, sarama.ErrBrokerNotAvailable) ||
+		errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrClosedClient)
+}
+
+// aboutMembership tells whether the error ends or delays a membership.
+func aboutMembership(err error) bool {
+	var refusal sarama.KError
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	switch refusal {
+	case sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
+		sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
+		return true
+	default:
+		return false
 	}
 }

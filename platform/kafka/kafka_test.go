@@ -206,8 +206,13 @@ type running struct {
 
 func run(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler) *running {
 	t.Helper()
+	return runLogging(t, cfg, handler, logger(t))
+}
+
+func runLogging(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler, log *slog.Logger) *running {
+	t.Helper()
 	registry := prometheus.NewRegistry()
-	group := kafka.NewGroup(cfg, handler, logger(t), registry)
+	group := kafka.NewGroup(cfg, handler, log, registry)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- group.Run(ctx) }()

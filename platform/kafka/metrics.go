@@ -16,6 +16,9 @@ type instruments struct {
 	gone    prometheus.Counter
 	hung    prometheus.Counter
 	lag     *lag
+
+	undecodable prometheus.Counter
+	reported    prometheus.Counter
 }
 
 func newInstruments(reg prometheus.Registerer, group string) *instruments {
@@ -37,12 +40,20 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_hung_handlers_total", ConstLabels: labels,
 			Help: "Times that the handler did not return, and the process was ended for it.",
 		}),
+		undecodable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_undecodable_batches_total", ConstLabels: labels,
+			Help: "Times that a batch was met that cannot be decoded.",
+		}),
+		reported: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_reported_errors_total", ConstLabels: labels,
+			Help: "Errors that Kafka or its client reported and that are not about the connection.",
+		}),
 		lag: newLag(labels),
 	}
 	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
 		i.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(i.records, i.retries, i.gone, i.hung, i.lag)
+	reg.MustRegister(i.records, i.retries, i.gone, i.hung, i.undecodable, i.reported, i.lag)
 	return i
 }
 

@@ -2,14 +2,24 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// presence knows whether the group is a member, and says when that changes.
+// reportLasts is how long the group is not ready after Sarama reported an error
+// that is not about the connection: what goes on is reported again by then.
+const reportLasts = 10 * time.Second
+
+// presence knows whether the group is a member and reads its partitions, and
+// says when that changes.
 type presence struct {
 	log *slog.Logger
+
+	unreadable sync.Map // by partition: why it cannot be read on
+	reported   atomic.Pointer[report]
 
 	mu     sync.Mutex
 	joined bool  // at least once
@@ -44,7 +54,28 @@ func (p *presence) wasHere() bool {
 	return p.joined
 }
 
-func (p *presence) err() error {
+// report is an error that Sarama reported on the side.
+type report struct {
+	err error
+	at  time.Time
+}
+
+// err returns nil while the group is a member and reads all its partitions.
+func (p *presence) err() (err error) {
+	if err = p.membership(); err != nil {
+		return err
+	}
+	if last := p.reported.Load(); last != nil && time.Since(last.at) < reportLasts {
+		return last.err
+	}
+	p.unreadable.Range(func(partition, why any) bool {
+		err = fmt.Errorf("partition %d cannot be read on: %w", partition, why.(error))
+		return false
+	})
+	return err
+}
+
+func (p *presence) membership() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

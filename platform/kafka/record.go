@@ -23,6 +23,10 @@ type Record struct {
 	Value     []byte // nil is Kafka's null, which is not the empty value
 	Headers   []Header
 	Time      time.Time // when sending, zero means now
+	// Undecodable says why there is nothing but a place: this stands for a batch
+	// that cannot be decoded, which begins there, or for one record that is too
+	// large. It is nil in a record.
+	Undecodable error
 }
 
 // Header returns the value of the last header of that name, or "" when there is none.
@@ -83,6 +87,15 @@ func received(message *sarama.ConsumerMessage) Record {
 		Headers:   receivedHeaders(message.Headers),
 		Time:      message.Timestamp,
 	}
+}
+
+// receivedBytes is the size of the contents.
+func receivedBytes(message *sarama.ConsumerMessage) int {
+	size := len(message.Key) + len(message.Value)
+	for _, header := range message.Headers {
+		size += len(header.Key) + len(header.Value)
+	}
+	return size
 }
 
 func receivedHeaders(headers []*sarama.RecordHeader) []Header {

@@ -30,10 +30,10 @@ func (skipPartition) Error() string { return "no more of this partition is wante
 //
 // next has for each partition the offset below which a later Scan would hand over
 // nothing new, so that one from there goes on; it is right after an error too. A batch
-// for which visit returned an error counts as not handed over. The
+// for which visit returned an error counts as not handed over. A batch that cannot
+// be decoded is one record, whose Undecodable says why. The
 // error is visit's own, a *TopicError when the topic does not exist, or says
-// that Kafka gave no answer for eight seconds. The memory needed is that of one
-// response: 1 MiB or one batch of the topic.
+// that Kafka gave no answer for eight seconds.
 func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 	visit func(ctx context.Context, batch []Record) error,
 ) (next map[int32]int64, err error) {
@@ -119,7 +119,7 @@ var errNotYet = errors.New("the broker has nothing to hand over yet")
 // transaction, and what compaction removed has an offset too.
 func (s *scan) fetch(partition int32) (records []Record, after int64, err error) {
 	from, end := s.next[partition], s.end[partition]
-	answer, err := s.conn.fetch(place{s.topic, partition}, from, partitionBytes)
+	answer, err := s.conn.read(place{s.topic, partition}, from)
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
 		return s.skipDeleted(partition)

@@ -172,24 +172,12 @@ func TestScanGoesOnAfterRecordsDeletedMeanwhile(t *testing.T) {
 	}
 }
 
-// Compaction may leave batches without records, of which Sarama says nothing.
+// Compaction may leave batches without records, which Sarama does not show.
 func TestScanStepsOverBatchesThatWereEmptied(t *testing.T) {
 	t.Parallel()
 	w := fakeWorld(t)
 	w.send(t, value("0"), value("1"), value("2"), value("3"))
-	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		w.fake.KeepControl()
-		asked := request.(*kmsg.FetchRequest)
-		if asked.Topics[0].Partitions[0].FetchOffset >= 3 {
-			return nil, nil, false
-		}
-		answer := asked.ResponseKind().(*kmsg.FetchResponse)
-		topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-		topic.Topic, partition.HighWatermark, partition.LastStableOffset, partition.RecordBatches = w.topic, 4, 4, []byte{}
-		topic.Partitions = append(topic.Partitions, partition)
-		answer.Topics = append(answer.Topics, topic)
-		return answer, nil, true
-	})
+	w.emptyBetween(0, 3)
 	seen, next := scan(t, w, nil)
 	if diff := cmp.Diff(map[int32][]int64{0: {3}}, seen.offsets()); diff != "" || next[0] != 4 {
 		t.Errorf("goes on at %d (-want +got):\n%s", next[0], diff)

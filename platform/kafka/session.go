@@ -14,6 +14,7 @@ import (
 type session struct {
 	group    *Group
 	conn     *connection
+	members  sarama.ConsumerGroup
 	farewell *farewell
 	starts   map[int32]begin // written by Setup, which ends before the claims begin
 
@@ -63,6 +64,9 @@ func (s *session) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source sarama.ConsumerGroupClaim) error {
 	defer s.farewell.hold()()
 	partition := source.Partition()
+	// Sarama asks for all partitions of a broker at once, unpacks all that it is
+	// given, and fails for all of them if it cannot: the claim reads by itself.
+	s.members.Pause(map[string][]int32{source.Topic(): {partition}})
 	begin := s.starts[partition]
 	afterwards, cancel := outlive(members.Context(), lasting)
 	defer cancel()
@@ -81,6 +85,7 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 		floor:    begin.floor,
 		position: begin.offset,
 	}
+	c.ahead = c.readAhead
 	s.group.instruments.lag.reached(partition, begin.offset)
 	defer s.group.instruments.lag.drop(partition)
 	err := c.run()

@@ -10,13 +10,14 @@ import (
 
 // sockets dials for one Sarama client and can cut everything it dialled.
 // Sarama's calls take no context and wait for their timeouts; with the sockets
-// cut under them they return at once.
+// cut under them they return at once. They see what Sarama sends and receives as
+// it is: TLS would have to be spoken beneath them, in Dial.
 type sockets struct {
 	dialling context.Context // Sarama's dialer interface passes none
 	cancel   context.CancelFunc
 
-	failures atomic.Int64 // of dialling, reading and writing
-	opening  opening
+	failures atomic.Int64               // of dialling, reading and writing
+	awaited  atomic.Pointer[inspection] // of the next response; nil where none is inspected
 
 	mu   sync.Mutex
 	open map[*socket]struct{}
@@ -61,11 +62,23 @@ func (s *sockets) cut() {
 	clear(s.open)
 }
 
+// inspect has the next response inspected as one to a fetch of that partition.
+// done is called when nothing of it is in use any more.
+func (s *sockets) inspect(at place) (awaited *inspection, done func()) {
+	awaited = &inspection{at: at}
+	s.awaited.Store(awaited)
+	return awaited, func() {
+		s.awaited.CompareAndSwap(awaited, nil)
+		awaited.done()
+	}
+}
+
 func (s *sockets) isCut() bool { return s.dialling.Err() != nil }
 
 type socket struct {
 	net.Conn
 	owner *sockets
+	left  []byte // of a response that was inspected
 }
 
 func (s *socket) Close() error {
@@ -76,11 +89,28 @@ func (s *socket) Close() error {
 }
 
 func (s *socket) Read(into []byte) (int, error) {
+	if inspection := s.owner.awaited.Swap(nil); inspection != nil {
+		response, err := inspection.receive(s.receive)
+		if err != nil {
+			return 0, err
+		}
+		s.left = response
+	}
+	if len(s.left) == 0 {
+		return s.receive(into)
+	}
+	count := copy(into, s.left)
+	if s.left = s.left[count:]; len(s.left) == 0 {
+		s.left = nil // it may be large
+	}
+	return count, nil
+}
+
+func (s *socket) receive(into []byte) (int, error) {
 	count, err := s.Conn.Read(into)
 	if err != nil {
 		s.owner.failures.Add(1)
 	}
-	s.owner.opening.note(into[:count])
 	return count, err
 }
 
@@ -90,40 +120,4 @@ func (s *socket) Write(from []byte) (int, error) {
 		s.owner.failures.Add(1)
 	}
 	return count, err
-}
-
-// openingBytes is how much of a response is kept: its frame, with the aborted
-// transactions of a partition, and the beginning of the first batch.
-const openingBytes = 64 << 10
-
-// opening keeps the beginning of a response as it was received. Sarama shows
-// nothing of one that it cannot decode.
-type opening struct {
-	mu    sync.Mutex
-	on    bool
-	bytes []byte
-}
-
-// begin keeps what is received from now on.
-func (o *opening) begin() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.on, o.bytes = true, nil
-}
-
-// end returns what was received since begin.
-func (o *opening) end() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	kept := o.bytes
-	o.on, o.bytes = false, nil
-	return kept
-}
-
-func (o *opening) note(received []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.on {
-		o.bytes = append(o.bytes, received[:min(len(received), openingBytes-len(o.bytes))]...)
-	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// surveyor asks where a topic's partitions end and where they have no records,
-// over a connection of its own: on the consumer's it would wait behind the fetches.
+// surveyor asks where a topic's partitions end, over a connection of its own: on
+// the consumer's it would wait behind other requests.
 type surveyor struct {
 	cfg    Config
 	topic  string
@@ -49,30 +49,6 @@ func (s *surveyor) requestEnds() (map[int32]int64, error) {
 		ends[partition] = end
 	}
 	return ends, nil
-}
-
-// passGap returns the offset of the first record that a reader is given from
-// from on, or end when there is none before. With an error it is as far as that
-// is known.
-func (s *surveyor) passGap(ctx context.Context, partition int32, from, end int64) (next int64, err error) {
-	next = from
-	err = s.ask(ctx, func() error {
-		for next < end {
-			answer, err := s.conn.fetch(place{s.topic, partition}, next, partitionBytes)
-			switch {
-			case err != nil:
-				return err
-			case len(answer.records) > 0:
-				next = min(answer.records[0].Offset, end)
-				return nil
-			case answer.next == next:
-				return errNotYet
-			}
-			next = min(answer.next, end)
-		}
-		return nil
-	})
-	return next, err
 }
 
 // ask puts a question over the connection, one at a time.

@@ -2,8 +2,6 @@ package kafka_test
 
 import (
 	"context"
-	"encoding/binary"
-	"hash/crc32"
 	"testing"
 	"time"
 
@@ -192,30 +190,6 @@ func TestARecordBehindAGapIsHandled(t *testing.T) {
 	})
 }
 
-// What is there to be read is not passed, however long the reader waits for it.
-func TestAGapEndsWithTheNextRecord(t *testing.T) {
-	t.Parallel()
-	w := fakeWorld(t)
-	x := w.transactions(t, "one")
-	x.open("aborted")
-	x.end(kgo.TryAbort)
-	w.send(t, value("2"), value("3"))
-	release := make(chan struct{})
-	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		w.fake.KeepControl()
-		if request.(*kmsg.FetchRequest).MaxBytes > 1<<20 { // the consumer's, for all its partitions
-			w.fake.SleepControl(func() { <-release })
-		}
-		return nil, nil, false
-	})
-	notes := &notebook{}
-	group := run(t, w.groupConfig("readers"), notes)
-	wantLag(t, group, 2, 0, 0)
-	close(release)
-	notes.handles(t, "2", "3")
-	wantLag(t, group, 0, 0, 0)
-}
-
 // Compaction may leave the log's end without a record.
 func TestAGroupMovesOverBatchesThatWereEmptied(t *testing.T) {
 	t.Parallel()
@@ -335,23 +309,5 @@ func (w world) emptyBetween(from, to int64) {
 		FirstOffset: from, LastOffsetDelta: int32(to - from - 1), Length: 49, Magic: 2,
 		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
 	}
-	const checksum, checked = 17, 21 // where the checksum is, and what it is of
-	empty := batch.AppendTo(nil)
-	binary.BigEndian.PutUint32(empty[checksum:], crc32.Checksum(empty[checked:], crc32.MakeTable(crc32.Castagnoli)))
-	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		w.fake.KeepControl()
-		asked := request.(*kmsg.FetchRequest)
-		for _, partition := range asked.Topics[0].Partitions {
-			if partition.Partition != 0 || partition.FetchOffset < from || partition.FetchOffset >= to {
-				continue
-			}
-			answer := asked.ResponseKind().(*kmsg.FetchResponse)
-			topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-			topic.Topic, partition.HighWatermark, partition.LastStableOffset, partition.RecordBatches = w.topic, to, to, empty
-			topic.Partitions = append(topic.Partitions, partition)
-			answer.Topics = append(answer.Topics, topic)
-			return answer, nil, true
-		}
-		return nil, nil, false
-	})
+	w.answer(w.topic, stored{next: to, bytes: seal(batch.AppendTo(nil))})
 }

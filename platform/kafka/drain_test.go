@@ -1,0 +1,65 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// Whatever Sarama reports on the side is said, unless it is about the connection.
+func TestWhatSaramaReportsIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err           error
+		said, unready bool
+	}{
+		"what cannot be decoded":   {sarama.PacketDecodingError{Info: "CRC didn't match"}, true, true},
+		"a batch too large":        {sarama.ErrDecompressedBatchTooLarge, true, true},
+		"an unknown error":         {errors.New("of another version"), true, true},
+		"no authorization":         {sarama.ErrTopicAuthorizationFailed, true, true},
+		"a rebalance":              {sarama.ErrIllegalGeneration, true, false},
+		"a coordinator that moves": {sarama.ErrNotCoordinatorForConsumer, true, false},
+		"a refused connection":     {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false, false},
+		"a closed connection":      {io.EOF, false, false},
+		"no broker":                {sarama.ErrOutOfBrokers, false, false},
+		"a session's end":          {context.Canceled, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				group := NewGroup(GroupConfig{Group: "readers"}, script{}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+				group.presence.here()
+				failures := make(chan error, 2)
+				failures <- &sarama.ConsumerError{Topic: "things", Err: test.err}
+				failures <- &sarama.ConsumerError{Topic: "things", Err: test.err}
+				close(failures)
+				group.drain(failures)
+				count, want := testutil.ToFloat64(group.instruments.reported), 0.0
+				if test.said {
+					want = 2
+				}
+				if warned := strings.Count(log.String(), "level=WARN"); warned != int(want/2) || count != want {
+					t.Errorf("%v counted, the log says\n%s", count, log.String())
+				}
+				if err := group.Ready(t.Context()); (err != nil) != test.unready {
+					t.Errorf("ready: %v", err)
+				}
+				if later(reportLasts); group.Ready(t.Context()) != nil {
+					t.Error("not ready long after")
+				}
+			})
+		})
+	}
+}
