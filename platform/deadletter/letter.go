@@ -22,6 +22,12 @@ const (
 	headerFailedAt  = "failed-at"
 )
 
+// Headers that a letter without the original's contents has too.
+const (
+	headerSize = "original-size"
+	headerLast = "original-last-offset"
+)
+
 // Headers that a replay adds.
 const (
 	headerReplayGroup = "replay-group" // known to the package kafka too
@@ -31,6 +37,7 @@ const (
 
 var (
 	letterHeaders = []string{headerError, headerTopic, headerPartition, headerOffset, headerGroup, headerAttempts, headerFailedAt}
+	bareHeaders   = append(slices.Clone(letterHeaders), headerSize, headerLast)
 	replayHeaders = []string{headerReplayGroup, headerReplayOf, headerReplays}
 )
 
@@ -61,6 +68,7 @@ type letter struct {
 	original string    // the place in the topic
 	failedAt time.Time // zero when it does not say
 	replays  int       // how often the record had been replayed when it failed
+	bare     bool      // it has none of the original's contents
 }
 
 func read(record kafka.Record) letter {
@@ -79,14 +87,29 @@ func read(record kafka.Record) letter {
 	if replays, err := strconv.Atoi(record.Header(headerReplays)); err == nil {
 		l.replays = max(0, replays)
 	}
+	l.bare = l.group != "" && last(record, headerSize) > last(record, headerError)
 	return l
+}
+
+// last is the index of the last header of that name; -1 when there is none.
+func last(record kafka.Record, name string) int {
+	for i, header := range slices.Backward(record.Headers) {
+		if header.Key == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // headers returns those of the original. It may itself have had headers by the
 // names of a dead letter's: the letter's own come after them.
 func (l letter) headers() []kafka.Header {
 	headers := slices.Clone(l.record.Headers)
-	for _, name := range letterHeaders {
+	names := letterHeaders
+	if l.bare {
+		names = bareHeaders
+	}
+	for _, name := range names {
 		for i, header := range slices.Backward(headers) {
 			if header.Key == name {
 				headers = slices.Delete(headers, i, i+1)

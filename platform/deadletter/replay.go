@@ -46,6 +46,7 @@ type run struct {
 
 	replayed, already, stayed, refused int
 	unroutable                         int // letters of missing topics
+	bare                               int // letters without contents
 }
 
 // replay writes the letters that are meant to the topics they came from.
@@ -99,6 +100,11 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 func (r *run) treat(ctx context.Context, l letter) error {
 	id := l.identity()
 	switch {
+	case l.bare:
+		r.bare++
+		fmt.Fprintf(r.out, "%s stays: it has nothing of the %s bytes at %s of topic %s\n",
+			l.at, printable.Excerpt(l.record.Header(headerSize)), printable.Excerpt(l.original), printable.Excerpt(l.topic))
+		return nil
 	case r.missing[l.topic]:
 		r.unroutable++
 		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable.Excerpt(l.topic))
@@ -151,9 +157,12 @@ func (r *run) summary() string {
 		verb = "would replay"
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.already+r.stayed+r.refused+r.unroutable, r.already, r.stayed, several(r.maxReplays, "replay"))
+		verb, r.replayed, r.already+r.stayed+r.refused+r.unroutable+r.bare, r.already, r.stayed, several(r.maxReplays, "replay"))
 	if r.unroutable > 0 {
 		text += fmt.Sprintf(", %d of topics that do not exist", r.unroutable)
+	}
+	if r.bare > 0 {
+		text += fmt.Sprintf(", %d without contents", r.bare)
 	}
 	if r.refused > 0 {
 		text += fmt.Sprintf(", %d refused by Kafka", r.refused)

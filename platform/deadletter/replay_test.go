@@ -326,3 +326,35 @@ func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
 		}
 	})
 }
+
+// What was dead-lettered without its contents cannot be replayed, and what cannot be
+// decoded among the dead letters themselves is passed over, which is said once.
+func TestNothingIsReplayedOfWhatHasNoContents(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		batch := w.letter(1, "", "", header("original-size", "mine"))
+		batch.Key, batch.Value = nil, nil
+		batch.Headers = append(batch.Headers, header("original-last-offset", "80"), header("original-size", "71000"))
+		whole := w.letter(90, "k", "bad", header("original-size", "7"))
+		w.send(batch)
+		w.sendTooLarge(w.dlq)
+		w.send(whole)
+		listed := w.run("list")
+		if listed.status != 0 || strings.Count(listed.notes, "passed over in topic "+w.dlq) != 1 || !strings.Contains(listed.notes, "offsets 1 to 80 cannot be decoded") ||
+			!strings.Contains(listed.notes, "2 dead letters") {
+			w.Errorf("list: %+v", listed)
+		}
+		if shown := w.run("show", "0:0"); !strings.Contains(shown.stdout, "not in the letter: 71000 bytes, up to offset 80") {
+			w.Errorf("show: %+v", shown)
+		}
+		said := w.run("replay", "--all")
+		if said.status != 0 || !strings.Contains(said.stdout, "0:0 stays: it has nothing of the 71000 bytes at 0:1 of topic "+w.topic) ||
+			!strings.HasSuffix(said.stdout, "replayed 1, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 without contents\n") {
+			w.Errorf("replay: %+v", said)
+		}
+		replayed := w.read(w.topic)
+		if len(replayed) != 1 || string(replayed[0].Value) != "bad" || replayed[0].Header("original-size") != "7" {
+			w.Errorf("%d records replayed, the first %+v", len(replayed), replayed)
+		}
+	})
+}

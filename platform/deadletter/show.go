@@ -52,6 +52,9 @@ func (d *desk) describe(l letter) error {
 	say("attempts", said(headerAttempts))
 	say("original topic", said(headerTopic))
 	say("original place", printable.Excerpt(l.original))
+	if l.bare {
+		say("contents", fmt.Sprintf("not in the letter: %s bytes, up to offset %s", said(headerSize), cmp.Or(said(headerLast), said(headerOffset))))
+	}
 	say("replays", fmt.Sprintf("%d before it failed", l.replays))
 	key := "null"
 	if l.record.Key != nil {

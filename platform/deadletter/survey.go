@@ -29,6 +29,8 @@ type Queue struct {
 type desk struct {
 	Queue
 	out, notes io.Writer // what was asked for, and what is said beside it
+
+	undecodable map[string]bool // that it was said
 }
 
 // survey is what is to be known before anything is done: which letters there
@@ -169,6 +171,10 @@ func (d *desk) scan(ctx context.Context, topic string, from map[int32]int64, vis
 	var visitors error
 	_, err := kafka.Scan(ctx, d.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
 		for _, record := range batch {
+			if record.Undecodable != nil {
+				d.passOver(record)
+				continue
+			}
 			if visitors = visit(record); visitors != nil {
 				return visitors
 			}
@@ -179,6 +185,19 @@ func (d *desk) scan(ctx context.Context, topic string, from map[int32]int64, vis
 		return err
 	}
 	return d.explain(ctx, err)
+}
+
+// passOver says once that there is something which cannot be decoded.
+func (d *desk) passOver(record kafka.Record) {
+	said := fmt.Sprintf("passed over in topic %s, partition %d: %s", record.Topic, record.Partition, oneLine(record.Undecodable))
+	if d.undecodable[said] {
+		return
+	}
+	if d.undecodable == nil {
+		d.undecodable = make(map[string]bool)
+	}
+	d.undecodable[said] = true
+	fmt.Fprintf(d.notes, "%s\n", said)
 }
 
 // explain makes a sentence of what Kafka said, one line long. To be told to stop

@@ -135,6 +135,25 @@ func (w world) send(records ...*kgo.Record) {
 	}
 }
 
+// sendTooLarge writes one batch that unpacks to more than a reader takes.
+func (w world) sendTooLarge(topic string) {
+	w.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
+		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer client.Close()
+	value := bytes.Repeat([]byte("b"), 900_000)
+	for range 80 {
+		client.Produce(w.soon(), &kgo.Record{Topic: topic, Value: value}, nil)
+	}
+	if err := client.Flush(w.soon()); err != nil {
+		w.Fatal(err)
+	}
+}
+
 // read returns all that is in the topic, partition by partition.
 func (w world) read(topic string) (records []kafka.Record) {
 	w.Helper()

@@ -268,3 +268,29 @@ func TestARebuildRefusesASecondOne(t *testing.T) {
 		w.expect(service, historyCounts)
 	})
 }
+
+// A batch that cannot be decoded is passed by the live count and by the rebuild.
+func TestARebuildPassesABatchThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(w world) {
+		w.Send(on(today, "task.completed", "e1"))
+		bomb := w.SendTooLarge()
+		w.Send(on(today, "task.completed", "e2"))
+		service, _ := w.serve("counters")
+		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
+		w.falsify(7)
+		got, err := w.rebuild("counters", quietly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Records != 3 || got.Counted != 2 || got.NotOurs != 1 {
+			w.Errorf("summary %+v", got)
+		}
+		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
+		w.sendOn(2+bomb, on(today, "task.completed", "e3"))
+		w.expect(service, counts{Total: 3, Today: 3, Complete: true})
+		if dead := w.DeadLetters(1); len(dead) != 1 || dead[0].Value != nil || dead[0].Header("original-last-offset") == "" {
+			w.Errorf("dead letters %+v", dead)
+		}
+	})
+}
