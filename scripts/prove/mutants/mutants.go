@@ -59,6 +59,10 @@ var all = []mutant{
 		name: "mark-before-dlq-answer", scenario: "dead-letters", row: "dead-letters",
 		says: "the offset is marked before the dead letter is acknowledged",
 	},
+	{
+		name: "batch-passed-in-silence", scenario: "undecodable", row: "dead-letters",
+		says: "a batch that cannot be decoded is passed without a dead letter",
+	},
 }
 
 // choose returns the mutants of these names, or all when there are none, with their patches.

@@ -51,6 +51,8 @@ func (f *facts) replays(bad *findings) (replays, repeated int) {
 			bad.add("dead letter %s: %v", at, err)
 		case group == "" && original != nil && substance(original.Key, original.Value) == substance(r.Key, r.Value):
 			repeated++
+		case group == "" && original != nil && f.undecodable(original):
+			repeated++
 		case group == "":
 			bad.add("dead letter %s, %s, is new, and no replay: %s", at, l, r.Header("error"))
 		case group != r.Header("consumer-group"):

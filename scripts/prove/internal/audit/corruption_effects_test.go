@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -113,6 +114,38 @@ var inTheDeadLetters = map[string]corruption{
 	"a dead letter does not say why":   {"dead-letters", func(_ *testing.T, run *evidence.Run) { setHeader(&run.DLQ[0], "error", "") }},
 	"a dead letter lost a header":      {"dead-letters", func(_ *testing.T, run *evidence.Run) { run.DLQ[0].Headers = run.DLQ[0].Headers[1:] }},
 	"a dead letter without an address": {"dead-letters", func(_ *testing.T, run *evidence.Run) { setHeader(&run.DLQ[0], "original-partition", "") }},
+}
+
+var inTheLettersOfBatches = map[string]corruption{
+	"a batch has no letter": {"dead-letters", func(t *testing.T, run *evidence.Run) {
+		gone := batchLetter(t, run).Offset
+		drop := func(r evidence.Record) bool { return r.Offset == gone }
+		run.DLQ, run.Again.DLQ = slices.DeleteFunc(run.DLQ, drop), slices.DeleteFunc(run.Again.DLQ, drop)
+	}},
+	"a batch's letter has contents":      {"dead-letters", func(t *testing.T, run *evidence.Run) { batchLetter(t, run).Value = []byte("much") }},
+	"a batch's letter ends too early":    {"dead-letters", func(t *testing.T, run *evidence.Run) { shift(batchLetter(t, run), -1) }},
+	"a batch's letter goes too far":      {"dead-letters", func(t *testing.T, run *evidence.Run) { shift(batchLetter(t, run), 1) }},
+	"a batch's letter has no end":        {"dead-letters", func(t *testing.T, run *evidence.Run) { setHeader(batchLetter(t, run), "original-last-offset", "") }},
+	"a batch's letter has no size":       {"dead-letters", func(t *testing.T, run *evidence.Run) { setHeader(batchLetter(t, run), "original-size", "0") }},
+	"a batch's letter does not say why":  {"dead-letters", func(t *testing.T, run *evidence.Run) { setHeader(batchLetter(t, run), "error", "") }},
+	"a record of a batch has an own one": {"dead-letters", func(t *testing.T, run *evidence.Run) { shiftStart(batchLetter(t, run)) }},
+}
+
+// batchLetter returns a letter of a batch.
+func batchLetter(t *testing.T, run *evidence.Run) *evidence.Record {
+	t.Helper()
+	return find(t, run.DLQ, func(r *evidence.Record) bool { return r.Header("original-last-offset") != "" })
+}
+
+// shift moves where the letter says that its batch ends.
+func shift(r *evidence.Record, by int64) { add(r, "original-last-offset", by) }
+
+// shiftStart moves where it begins.
+func shiftStart(r *evidence.Record) { add(r, "original-offset", 1) }
+
+func add(r *evidence.Record, header string, by int64) {
+	number, _ := strconv.ParseInt(r.Header(header), 10, 64)
+	setHeader(r, header, strconv.FormatInt(number+by, 10))
 }
 
 // setHeader changes a header; records share none of theirs with each other.

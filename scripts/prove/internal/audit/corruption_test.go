@@ -19,7 +19,7 @@ type corruption struct {
 func corruptions() map[string]corruption {
 	all := map[string]corruption{}
 	for _, some := range []map[string]corruption{
-		inTheJournal, inTheHistory, inTheTopic, inTheEffects, inTheDeadLetters, upstream, inTheCache, whileAway, onceMore, inTheRun,
+		inTheJournal, inTheHistory, inTheTopic, inTheEffects, inTheDeadLetters, inTheLettersOfBatches, upstream, inTheCache, whileAway, onceMore, inTheRun,
 	} {
 		maps.Copy(all, some)
 	}

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // plant writes a tenth of the events a second time, and poison.
 func (w *world) plant(t testing.TB) {
+	const batchRecords = 3
 	w.Expected.Copies = 0.1
 	for i := 0; i < len(w.Events); i += 10 {
 		e := &w.Events[i]
@@ -24,6 +26,14 @@ func (w *world) plant(t testing.TB) {
 		})
 		w.Poison = append(w.Poison, evidence.Planted{
 			Kind: kind, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
+		})
+	}
+	w.Expected.Poison = append(w.Expected.Poison, evidence.UndecodableBatch)
+	for i := range batchRecords {
+		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
+		w.Topic = append(w.Topic, evidence.Record{Partition: 1, Key: key, Value: value, Time: w.now})
+		w.Poison = append(w.Poison, evidence.Planted{
+			Kind: evidence.UndecodableBatch, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: key, Value: value, Groups: groups,
 		})
 	}
 	for _, group := range groups {
@@ -82,6 +92,9 @@ func (w *world) notify() {
 // bury makes the dead letters, one of them twice, after a crash.
 func (w *world) bury() {
 	for i, p := range w.Poison {
+		if w.inBatch(i) {
+			continue
+		}
 		for _, group := range p.Groups {
 			w.DLQ = append(w.DLQ, w.letter(p, group))
 			if i == 0 {
@@ -94,7 +107,20 @@ func (w *world) bury() {
 	}
 }
 
+// inBatch tells whether the poison is of a batch of which there was one before, whose
+// letter is the batch's.
+func (w *world) inBatch(i int) bool {
+	return i > 0 && w.Poison[i].Kind == evidence.UndecodableBatch && w.Poison[i-1].Kind == w.Poison[i].Kind
+}
+
 func (w *world) letter(p evidence.Planted, group string) evidence.Record {
+	if p.Kind == evidence.UndecodableBatch {
+		l := w.letter(evidence.Planted{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l.Headers = append(l.Headers,
+			evidence.Header{Key: "original-last-offset", Value: fmt.Sprint(w.Poison[len(w.Poison)-1].Offset)},
+			evidence.Header{Key: "original-size", Value: "71000"})
+		return l
+	}
 	return evidence.Record{Key: p.Key, Value: p.Value, Headers: []evidence.Header{
 		{Key: "planted", Value: p.Kind}, {Key: "error", Value: "unreadable"}, {Key: "original-topic", Value: "task-events"},
 		{Key: "original-partition", Value: fmt.Sprint(p.Partition)}, {Key: "original-offset", Value: fmt.Sprint(p.Offset)},
@@ -122,11 +148,17 @@ func (w *world) count() []evidence.Report {
 func (w *world) again() {
 	w.Expected.Again = true
 	w.Again = evidence.Again{Done: true, Stats: w.count(), Events: len(w.Events), DLQ: append([]evidence.Record(nil), w.DLQ...)}
-	for _, p := range w.Poison {
+	for i, p := range slices.Backward(w.Poison) {
+		if w.inBatch(i) {
+			continue
+		}
 		for _, group := range p.Groups {
 			l := w.letter(p, group)
 			l.Offset = int64(len(w.Again.DLQ))
 			w.Again.DLQ = append(w.Again.DLQ, l)
+			if p.Kind == evidence.UndecodableBatch {
+				continue // it has nothing to replay
+			}
 			l.Offset++
 			l.Headers = append(l.Headers, evidence.Header{Key: "replay-group", Value: group})
 			w.Again.DLQ = append(w.Again.DLQ, l)

@@ -32,6 +32,12 @@ func deadLetters(f *facts) Row {
 			continue
 		}
 		original := want[l]
+		if original != nil && f.undecodable(original) {
+			for _, l := range f.ofBatch(r, l, want, &bad) {
+				buried[l] = true
+			}
+			continue
+		}
 		switch {
 		case original == nil:
 			foreign++
@@ -61,6 +67,38 @@ func deadLetters(f *facts) Row {
 	}
 	return bad.row("dead-letters", "the dead letters are exactly the poison, once per group, bytes equal; no transient failure",
 		"%d of %d missing, %d foreign; %d written again after a crash", missing, len(want), foreign, repeated)
+}
+
+// undecodable tells whether the record is of a batch that no consumer can decode.
+func (f *facts) undecodable(r *evidence.Record) bool {
+	planted := f.poison.like(r.Key, r.Value)
+	return planted != nil && planted.Kind == evidence.UndecodableBatch
+}
+
+// ofBatch returns what the letter of a batch stands for, and judges the letter: it
+// begins with the batch, ends with it, and has nothing of what is in it.
+func (f *facts) ofBatch(r *evidence.Record, first letter, want map[letter]*evidence.Record, bad *findings) []letter {
+	last, err := strconv.ParseInt(r.Header("original-last-offset"), 10, 64)
+	size, err2 := strconv.ParseInt(r.Header("original-size"), 10, 64)
+	if err != nil || err2 != nil || size <= 0 {
+		bad.add("%s: it does not say how far the batch goes, and its size", first)
+		return nil
+	}
+	if r.Key != nil || r.Value != nil {
+		bad.add("%s: it has contents, of a batch that cannot be decoded", first)
+	}
+	if wrong := incomplete(r, &evidence.Record{}); wrong != "" {
+		bad.add("%s: %s", first, wrong)
+	}
+	var all []letter
+	for l := first; l.place.offset <= last; l.place.offset++ {
+		if original := want[l]; original == nil || !f.undecodable(original) {
+			bad.add("%s: the letter says that it goes to %d, and %s is not of the batch", first, last, l)
+			break
+		}
+		all = append(all, l)
+	}
+	return all
 }
 
 // wanted returns the records that have to be dead letters.

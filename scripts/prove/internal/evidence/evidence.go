@@ -105,6 +105,10 @@ type ListRead struct {
 	Versions map[int64]int64 // hot task → version shown
 }
 
+// UndecodableBatch is the kind of the records of a batch that no consumer can
+// decode: the batch becomes one dead letter.
+const UndecodableBatch = "undecodable batch"
+
 // Planted is a record that prove itself wrote to the topic.
 type Planted struct {
 	Kind      string // the kind of poison; "copy" for a copy

@@ -31,6 +31,8 @@ type Config struct {
 	Behind func(ctx context.Context, stats bool) int
 	// Poison writes one record of each kind of poison to the topic.
 	Poison func(ctx context.Context) error
+	// Batch writes a batch that cannot be decoded to the topic.
+	Batch func(ctx context.Context) error
 }
 
 // Injector does to a system what a scenario says.
@@ -127,6 +129,8 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 		return nil
 	case Poison:
 		return i.poison(ctx, time.Now())
+	case Undecodable:
+		return i.Batch(ctx)
 	case Crash:
 		return i.crash(ctx, s, random)
 	case Kill, Outage, Freeze:

@@ -30,6 +30,7 @@ const (
 	Rebalance   Kind = "rebalance"    // a third member of the service's group comes, or goes
 	Crash       Kind = "crash"        // each of Points is reached Times times by the service's replicas
 	Poison      Kind = "poison"       // one record of each kind is written to the topic
+	Undecodable Kind = "undecodable"  // a batch that cannot be decoded is written to the topic
 	Calm        Kind = "calm"         // nothing, for so long
 )
 
@@ -93,7 +94,9 @@ func (s Scenario) Expected() evidence.Expected {
 		switch step.Do {
 		case Calm:
 		case Poison:
-			e.Poison = planter.Kinds()
+			e.Poison = append(e.Poison, planter.Kinds()...)
+		case Undecodable:
+			e.Poison = append(e.Poison, evidence.UndecodableBatch)
 		case Crash:
 			for _, point := range step.Points {
 				if !slices.Contains(e.Points, point) {

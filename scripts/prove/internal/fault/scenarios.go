@@ -129,6 +129,15 @@ var small = []Scenario{
 			}},
 		},
 	},
+	{
+		Name: "undecodable", Says: "batches that no consumer can decode, while consumers are killed", Changes: 1500,
+		Stages: []Stage{
+			{Name: "batches", Takes: 12 * time.Second, Tracks: []Track{
+				{{Do: Undecodable, Times: 2, Every: 4 * time.Second}},
+				{{Do: Kill, Target: system.Stats, Times: 2, Every: 3 * time.Second}},
+			}},
+		},
+	},
 }
 
 // failover ends with the time in which writes are judged to have come back.

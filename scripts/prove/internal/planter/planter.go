@@ -26,10 +26,11 @@ const settleFor = time.Minute
 // Planter writes to the topic. It is used by one goroutine for Poison and one for
 // Copy at most.
 type Planter struct {
-	client *kgo.Client
-	random *rand.Rand // of Poison
-	picks  *rand.Rand // of Copy
-	serial int64      // of poison, so that no two are alike
+	brokers []string
+	client  *kgo.Client
+	random  *rand.Rand // of Poison
+	picks   *rand.Rand // of Copy
+	serial  int64      // of poison, so that no two are alike
 
 	mu      sync.Mutex
 	planted []evidence.Planted
@@ -45,28 +46,34 @@ type spot struct {
 // New returns a planter, which connects when it is first used. It writes each
 // record once, however often it has to try.
 func New(brokers []string, seed int64) (*Planter, error) {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(brokers...),
+	client, err := kgo.NewClient(append(options(brokers),
 		kgo.ConsumeTopics(event.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(wanted)),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(1<<20),
 		kgo.ProducerLinger(0),
-		// A broker that was frozen or killed is found again soon.
-		kgo.RetryTimeout(0),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
-		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.FetchMaxWait(500*time.Millisecond),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("planter: %w", err)
 	}
 	return &Planter{
-		client: client,
+		brokers: brokers, client: client,
 		random: rand.New(rand.NewPCG(uint64(seed), 1)), picks: rand.New(rand.NewPCG(uint64(seed), 2)),
 		own: map[spot]bool{},
 	}, nil
+}
+
+// options are those of every client.
+func options(brokers []string) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(brokers...),
+		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(wanted)),
+		// A broker that was frozen or killed is found again soon.
+		kgo.RetryTimeout(0),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
 }
 
 // Close gives the connections back.

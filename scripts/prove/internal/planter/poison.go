@@ -1,7 +1,10 @@
 package planter
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/scripts/prove/internal/evidence"
 )
 
 // The kinds of poison.
@@ -28,6 +32,12 @@ const (
 func Kinds() []string {
 	return []string{BadJSON, WrongTypes, TooLarge, BadUTF8, NullValue, Panics, Kills}
 }
+
+// batchRecords of batchValue bytes unpack to more than a consumer takes: 72 MiB.
+const (
+	batchRecords = 3
+	batchValue   = 24 << 20
+)
 
 // What the services' crash points look for in a value, under their build tag.
 const (
@@ -52,6 +62,40 @@ func (p *Planter) Poison(ctx context.Context) error {
 		if err := p.plant(ctx, kind, p.random.Int32N(math.MaxInt32)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Batch plants one batch that no consumer can decode, on any partition, and returns
+// when it is acknowledged.
+func (p *Planter) Batch(ctx context.Context) error {
+	client, err := kgo.NewClient(append(options(p.brokers),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30),
+		kgo.ManualFlushing())...)
+	if err != nil {
+		return fmt.Errorf("planter: %w", err)
+	}
+	defer client.Close()
+	partition := p.random.Int32N(math.MaxInt32)
+	var records []*kgo.Record
+	for range batchRecords {
+		p.serial++
+		value := fmt.Appendf(bytes.Repeat([]byte("b"), batchValue), "%d", p.serial)
+		records = append(records, &kgo.Record{Topic: event.Topic, Partition: partition, Key: []byte(event.Key(foreign + p.serial)), Value: value})
+	}
+	var failed error
+	for _, record := range records {
+		client.Produce(ctx, record, func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) })
+	}
+	if err := cmp.Or(client.Flush(ctx), failed); err != nil {
+		return fmt.Errorf("planter: write a batch to %s: %w", event.Topic, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, record := range records {
+		planted := note(record, evidence.UndecodableBatch)
+		planted.Groups = groups
+		p.planted = append(p.planted, planted)
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func (t *trial) prepare() error {
 		Requests: func() int { return t.workload.InFlight() },
 		Behind:   t.behind,
 		Poison:   t.planter.Poison,
+		Batch:    t.planter.Batch,
 	})
 	t.workload = workload.New(workload.Config{
 		Seed: t.Seed, Changes: t.calls(), Hot: hot, Clients: clients, Readers: t.Scenario.Readers, Targets: targets, Pace: t.pace, Log: t.Log,
