@@ -18,7 +18,8 @@ import (
 // (YAML; no file when empty) and then from environ (as os.Environ gives it). A field
 // tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the
 // key rate_limit.requests and the variable RATE_LIMIT_REQUESTS; an empty
-// variable counts as unset. Fields may be string, bool, int, float64,
+// variable counts as unset; one whose value is in quotes or has blanks around it is
+// an error, because what puts variables in place may leave these there. Fields may be string, bool, int, float64,
 // time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of those (in
 // the environment with commas).
 //
@@ -67,7 +68,7 @@ func (l *loader) read(environ []string) error {
 		}
 		if value := env[s.env()]; value != "" {
 			l.viper.Set(s.key, value)
-			l.sources[s.key] = "environment " + s.env()
+			l.sources[s.key] = s.environment()
 		}
 	}
 	return nil
@@ -100,7 +101,11 @@ func (l *loader) decode() {
 			continue
 		}
 		raw := l.viper.Get(s.key)
-		if err := assign(s.value, raw); err != nil {
+		err := s.unwrapped(raw, l.sources[s.key])
+		if err == nil {
+			err = assign(s.value, raw)
+		}
+		if err != nil {
 			l.errs = append(l.errs, &badValue{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
 		}
 	}

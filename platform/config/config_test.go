@@ -149,9 +149,9 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 		"not a number":          {env: []string{"RATIO=NaN"}, want: []string{`ratio: "NaN" from environment RATIO: must be a number`}},
 		"number as text":        {file: "name: 0123", want: []string{`name: "83" from file FILE: must be text: put it in quotes`}},
 		"not a list":            {file: "brokers: 5", want: []string{`brokers: "5" from file FILE: must be a list`}},
-		"level":                 {env: []string{"LEVEL=loud"}, want: []string{`level: "loud" from environment LEVEL: slog: level string "loud": unknown name`}},
+		"level":                 {env: []string{"LEVEL=loud"}, want: []string{`level: "loud" from environment LEVEL: must be DEBUG, INFO, WARN or ERROR`}},
 		"item of a list": {env: []string{"PROXIES=10.0.0.0/8,nonsense"},
-			want: []string{`proxies: "10.0.0.0/8,nonsense" from environment PROXIES: item 2: netip.ParsePrefix("nonsense"): no '/'`}},
+			want: []string{`proxies: "10.0.0.0/8,nonsense" from environment PROXIES: item 2: must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32`}},
 		"rules of a section": {file: "rate_limit: {requests: 0}", env: []string{"RATE_LIMIT_WINDOW=0s"}, want: []string{
 			`rate_limit.requests: "0" from file FILE: must be at least 1`,
 			`rate_limit.window: "0s" from environment RATE_LIMIT_WINDOW: must be positive`}},
@@ -159,6 +159,12 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 			`nom: "x" from file FILE: there is no such setting`,
 			`verbose: "2" from environment VERBOSE: must be true or false`,
 			`ratio: "much" from file FILE: must be a number`}},
+		"in quotes":                  {env: []string{`NAME="x"`}, want: []string{`name: "\"x\"" from environment NAME: is in quotes, which are part of the value: set it without them`}},
+		"in single quotes":           {env: []string{`RATE_LIMIT_REQUESTS='7'`}, want: []string{`rate_limit.requests: "'7'" from environment RATE_LIMIT_REQUESTS: is in quotes, which are part of the value: set it without them`}},
+		"empty quotes":               {env: []string{`POSTGRES_DSN=""`}, want: []string{`postgres.dsn: [secret] from environment POSTGRES_DSN: is in quotes, which are part of the value: set it without them`}},
+		"a list in quotes":           {env: []string{`BROKERS="a:1","b:2"`}, want: []string{`brokers: "\"a:1\",\"b:2\"" from environment BROKERS: is in quotes, which are part of the value: set it without them`}},
+		"a Windows line":             {env: []string{"NAME=x\r"}, want: []string{`name: "x\r" from environment NAME: has blanks or a line break at an end, which are part of the value: set it without them`}},
+		"a secret and a line":        {env: []string{"POSTGRES_DSN=hunter2\n"}, want: []string{`postgres.dsn: [secret] from environment POSTGRES_DSN: has blanks or a line break at an end, which are part of the value: set it without them`}},
 		"a secret of the wrong type": {file: "postgres: {dsn: 12345}", want: []string{`postgres.dsn: [secret] from file FILE: must be text: put it in quotes`}},
 		"a secret under a wrong key": {file: "postgres: {pasword: hunter2}", want: []string{`postgres.pasword: [secret] from file FILE: there is no such setting`}},
 		"a secret in an address":     {file: "database: 'postgres://u:hunter2@h/db'", want: []string{`database: [secret] from file FILE: there is no such setting`}},
@@ -190,6 +196,18 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A password that really is in quotes, or begins with a blank, can be given in the file.
+func TestQuotesWithinAValueAndThoseOfTheFileAreTaken(t *testing.T) {
+	t.Parallel()
+	cfg := defaults()
+	if err := config.Load(&cfg, file(t, `postgres: {dsn: '"hunter2" '}`), []string{`NAME="x" and "y`, "BROKERS=a:1, b:2"}); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.DB.DSN.Reveal() != `"hunter2" ` || cfg.Name != `"x" and "y` || len(cfg.Brokers) != 2 {
+		t.Errorf("got %q, %q and %q", cfg.DB.DSN.Reveal(), cfg.Name, cfg.Brokers)
 	}
 }
 

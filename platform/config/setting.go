@@ -4,7 +4,9 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -20,6 +22,27 @@ type setting struct {
 // env is the setting's environment variable: RATE_LIMIT_REQUESTS.
 func (s setting) env() string {
 	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+// environment is the setting's source when its variable is set.
+func (s setting) environment() string { return "environment " + s.env() }
+
+// unwrapped returns an error when raw, from source, is a variable of the environment with
+// what an env file or a secret's file left around it. Each service is given its value as
+// it stands there: quotes, the \r of a Windows line, the \n of an echo. A value that is
+// meant so, such as a password in quotes, can be given in the file of settings.
+func (s setting) unwrapped(raw any, source string) error {
+	text, ok := raw.(string)
+	if !ok || source != s.environment() {
+		return nil
+	}
+	if strings.TrimSpace(text) != text {
+		return errors.New("has blanks or a line break at an end, which are part of the value: set it without them")
+	}
+	if last := len(text) - 1; last > 0 && text[0] == text[last] && strings.ContainsRune("\"'`", rune(text[0])) {
+		return errors.New("is in quotes, which are part of the value: set it without them")
+	}
+	return nil
 }
 
 // shown is the setting's value v in a form for messages, without credentials.
@@ -68,7 +91,11 @@ func join(section, key string) string {
 func assign(dst reflect.Value, raw any) error {
 	text := fmt.Sprint(raw)
 	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
+		err := u.UnmarshalText([]byte(text))
+		if what, ok := accepted[dst.Type()]; ok && err != nil {
+			return errors.New(what)
+		}
+		return err
 	}
 	switch dst.Kind() {
 	case reflect.String:
@@ -96,6 +123,12 @@ func assign(dst reflect.Value, raw any) error {
 		return fmt.Errorf("has the type %s, which no setting can have", dst.Type())
 	}
 	return nil
+}
+
+// accepted says what would have been, for types whose errors do not say it.
+var accepted = map[reflect.Type]string{
+	reflect.TypeFor[slog.Level]():   "must be DEBUG, INFO, WARN or ERROR",
+	reflect.TypeFor[netip.Prefix](): "must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32",
 }
 
 func assignInt(dst reflect.Value, text string) error {

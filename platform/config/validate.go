@@ -44,7 +44,7 @@ func (l *loader) locate(section string, err error) {
 	}
 	var bad *invalid
 	if !errors.As(err, &bad) {
-		l.errs = append(l.errs, err)
+		l.errs = append(l.errs, errors.New(redact(err.Error())))
 		return
 	}
 	key := join(section, bad.key)
