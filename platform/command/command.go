@@ -146,6 +146,9 @@ func (e misuse) Unwrap() error { return e.error }
 
 func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
+		if err := p.checkFile(cmd.Flags().Changed("config")); err != nil {
+			return misuse{err}
+		}
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
 			// Settings that are right are in effect, also beside some that are wrong.
@@ -156,6 +159,22 @@ func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Comman
 		}
 		return run(cmd.Context(), cfg)
 	}
+}
+
+// checkFile refuses a file of settings that is not there, by what named it.
+func (p *Program[C]) checkFile(byFlag bool) error {
+	if p.file == "" {
+		return nil
+	}
+	_, err := os.Stat(p.file)
+	if err == nil {
+		return nil
+	}
+	named := "CONFIG_FILE"
+	if byFlag {
+		named = "--config"
+	}
+	return fmt.Errorf("%s names the file %q, which cannot be read: %w", named, p.file, errors.Unwrap(err))
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -123,6 +123,21 @@ func TestMisuseIsStatusTwoAndDoesNothing(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsNotThereIsBlamedOnWhatNamedIt(t *testing.T) {
+	t.Setenv("CONFIG_FILE", `"settings.yaml"`)
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the variable": {nil, `service: CONFIG_FILE names the file "\"settings.yaml\"", which cannot be read: no such file or directory` + "\n"},
+		"the flag":     {[]string{"--config", "none.yaml"}, `service: --config names the file "none.yaml", which cannot be read: no such file or directory` + "\n"},
+	} {
+		if status, served, _, _, stderr := call(t, tt.args...); status != Misuse || served != "" || stderr != tt.want {
+			t.Errorf("%s: status %d, served %q, said %q", name, status, served, stderr)
+		}
+	}
+}
+
 func TestConfigPrintHidesSecrets(t *testing.T) {
 	t.Setenv("TOKEN", "s3cret")
 	status, served, _, stdout, _ := call(t, "config", "print")

@@ -29,7 +29,7 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config bounds a server. A time of zero means no bound.
+// Config bounds a server. A time of zero means no bound, where Validate takes it.
 type Config struct {
 	Addr                 string        `config:"addr"` // host:port; port 0 picks a free one
 	MaxRecvBytes         int           `config:"max_recv_bytes"`
@@ -61,27 +61,35 @@ func Defaults(addr string) Config {
 	}
 }
 
-// Validate refuses an address without a port, and bounds that let nothing pass.
+// The bounds of the bounds: outside them the unit of the value is a mistake.
+const (
+	leastTime    = time.Millisecond
+	leastPing    = time.Second // grpc-go raises a shorter keepalive_time to it
+	mostTime     = 24 * time.Hour
+	mostAge      = 30 * 24 * time.Hour // of a connection
+	leastMessage = 1 << 10             // bytes
+	mostMessage  = 64 << 20
+	mostStreams  = 1_000_000
+	mostConns    = 1_000_000
+)
+
+// Validate refuses an address that cannot be listened on, and bounds that grpc-go would
+// replace by its own, that let nothing pass or that cannot be meant.
 func (c Config) Validate() error {
-	var errs []error
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
-	}
-	for key, n := range map[string]int{
-		"max_recv_bytes": c.MaxRecvBytes, "max_concurrent_streams": c.MaxConcurrentStreams, "max_conns": c.MaxConns,
-	} {
-		if n < 1 {
-			errs = append(errs, config.Invalid(key, "must be at least 1"))
-		}
-	}
-	for key, d := range map[string]time.Duration{
-		"read_timeout": c.ReadTimeout, "request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout, "max_conn_age": c.MaxConnAge,
-	} {
-		if d < 0 {
-			errs = append(errs, config.Invalid(key, "must not be negative"))
-		}
-	}
-	return errors.Join(errs...)
+	const noBound = "no bound"
+	return errors.Join(
+		config.CheckListenAddr("addr", c.Addr),
+		config.CheckRange("max_recv_bytes", c.MaxRecvBytes, leastMessage, mostMessage),
+		config.CheckRange("max_concurrent_streams", c.MaxConcurrentStreams, 1, mostStreams),
+		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		config.CheckRangeOrZero("max_conn_age", c.MaxConnAge, leastTime, mostAge, "connections do not age"),
+		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, leastTime, mostTime, noBound),
+		config.CheckRange("keepalive_time", c.KeepaliveTime, leastPing, mostTime),
+		config.CheckRange("keepalive_timeout", c.KeepaliveTimeout, leastTime, mostTime),
+		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, leastTime, mostTime),
+		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, leastTime, mostTime, noBound),
+		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, leastTime, mostTime, noBound),
+	)
 }
 
 // Telemetry is where a server tells what it does.

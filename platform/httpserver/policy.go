@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -115,7 +116,7 @@ func isHostName(name string) bool {
 // of hosts to serve.
 func ValidateHosts(key string, hosts []string) error {
 	for _, host := range hosts {
-		if _, err := netip.ParseAddr(host); err != nil && !isHostName(canonical(host)) {
+		if config.CheckServerAddrs(key, net.JoinHostPort(host, "1")) != nil {
 			return config.Invalid(key, "%q must be a host name without scheme, port or *, such as todo.example.com", host)
 		}
 	}
@@ -130,18 +131,9 @@ func validateOrigins(origins []string) error {
 			continue
 		}
 		u, err := url.Parse(strings.ToLower(origin))
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != strings.ToLower(origin) || !isOriginHost(u.Host) {
+		if err != nil || config.CheckURL("cors_origins", origin, "http", "https") != nil || u.Scheme+"://"+u.Host != strings.ToLower(origin) {
 			return config.Invalid("cors_origins", "%q must be an origin, such as https://app.example.com: scheme, host and port only; or * alone, for all", origin)
 		}
 	}
 	return nil
-}
-
-func isOriginHost(host string) bool {
-	name, ok := withoutPort(host)
-	if literal, v6 := strings.CutPrefix(name, "["); v6 {
-		_, err := netip.ParseAddr(strings.TrimSuffix(literal, "]"))
-		return ok && err == nil
-	}
-	return ok && isHostName(name)
 }

@@ -16,7 +16,7 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// Config bounds a server. A time of zero means no bound.
+// Config bounds a server. A time of zero means no bound, where Validate takes it.
 type Config struct {
 	Addr              string        `config:"addr"` // host:port; port 0 picks a free one
 	ReadHeaderTimeout time.Duration `config:"read_header_timeout"`
@@ -44,25 +44,32 @@ func Defaults(addr string) Config {
 	}
 }
 
-// Validate refuses an address without a port, bounds that are negative or let
-// nothing pass, and hosts and origins that no request can have.
+// The bounds of the bounds: outside them the unit of the value is a mistake.
+const (
+	leastTime   = time.Millisecond
+	mostTime    = 24 * time.Hour
+	leastHeader = 1 << 10 // bytes
+	mostHeader  = 1 << 20
+	mostConns   = 1_000_000
+)
+
+// Validate refuses an address that cannot be listened on, bounds that net/http would
+// replace by others or that cannot be meant, and hosts and origins that no request can
+// have.
 func (c Config) Validate() error {
-	var errs []error
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
-	}
-	for key, d := range map[string]time.Duration{
-		"read_header_timeout": c.ReadHeaderTimeout, "read_timeout": c.ReadTimeout, "idle_timeout": c.IdleTimeout,
-		"request_timeout": c.RequestTimeout, "drain_timeout": c.DrainTimeout,
-	} {
-		if d < 0 {
-			errs = append(errs, config.Invalid(key, "must not be negative"))
-		}
-	}
-	if c.MaxConns < 1 {
-		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
-	}
-	return errors.Join(append(errs, ValidateHosts("allowed_hosts", c.AllowedHosts), validateOrigins(c.CORSOrigins))...)
+	const noBound = "no bound"
+	return errors.Join(
+		config.CheckListenAddr("addr", c.Addr),
+		config.CheckRange("read_header_timeout", c.ReadHeaderTimeout, leastTime, mostTime),
+		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, leastTime, mostTime, noBound),
+		config.CheckRange("idle_timeout", c.IdleTimeout, leastTime, mostTime),
+		config.CheckRange("max_header_bytes", c.MaxHeaderBytes, leastHeader, mostHeader),
+		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, leastTime, mostTime, noBound),
+		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, leastTime, mostTime, noBound),
+		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		ValidateHosts("allowed_hosts", c.AllowedHosts),
+		validateOrigins(c.CORSOrigins),
+	)
 }
 
 // Server is a bound listener and what it serves.

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"errors"
-	"net"
 	"regexp"
 
 	"example.com/todo/platform/config"
@@ -27,22 +26,21 @@ func Defaults(clientID string) Config {
 	return Config{Brokers: []string{"localhost:9092"}, ClientID: clientID, Partitions: 6}
 }
 
+// mostPartitions is far more than the topic of one service can have.
+const mostPartitions = 100_000
+
 // instanceID is what Kafka allows.
 var instanceID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,249}$`)
 
 // Validate reports what can not work, whatever the brokers say.
 func (c Config) Validate() error {
-	var problems []error
-	if len(c.Brokers) == 0 {
-		problems = append(problems, config.Invalid("brokers", "is empty: name at least one broker, as host:port"))
+	problems := []error{
+		config.CheckServerAddrs("brokers", c.Brokers...),
+		config.CheckWord("client_id", c.ClientID),
+		config.CheckRange("partitions", c.Partitions, 1, mostPartitions),
 	}
-	for _, broker := range c.Brokers {
-		if host, port, err := net.SplitHostPort(broker); err != nil || host == "" || port == "" {
-			problems = append(problems, config.Invalid("brokers", "%q is no host:port", broker))
-		}
-	}
-	if c.Partitions < 1 {
-		problems = append(problems, config.Invalid("partitions", "must be at least 1"))
+	if c.ClientID == "" {
+		problems = append(problems, config.Invalid("client_id", "must not be empty: the brokers' logs and quotas know the service by it"))
 	}
 	if !instanceID.MatchString(c.InstanceID) || c.InstanceID == "." || c.InstanceID == ".." {
 		problems = append(problems, config.Invalid("instance_id", "may hold letters, digits, '.', '_' and '-', at most 249"))

@@ -5,10 +5,12 @@ package logging
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,13 +28,17 @@ type Config struct {
 	Format string     `config:"format"`
 }
 
-// Validate refuses an unknown format.
+// Validate refuses an unknown format, and a level between or beyond those that have a
+// name: INFO+100 would silence every line.
 func (c Config) Validate() error {
-	switch c.Format {
-	case "", "auto", "json", "text":
-		return nil
+	var errs []error
+	if !slices.Contains([]string{"", "auto", "json", "text"}, c.Format) {
+		errs = append(errs, config.Invalid("format", "must be auto, json or text"))
 	}
-	return config.Invalid("format", "must be auto, json or text")
+	if !slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, c.Level) {
+		errs = append(errs, config.Invalid("level", "must be DEBUG, INFO, WARN or ERROR"))
+	}
+	return errors.Join(errs...)
 }
 
 // New returns a logger that writes to w and names the service in every line.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"sync/atomic"
@@ -43,17 +42,16 @@ type Config struct {
 // probes, of Prometheus, and of an operator.
 func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
 
-// Validate refuses an address without a port, a port that nothing can connect to,
-// and hosts that no request can have.
+const mostConns = 10_000 // far more than probe a process
+
+// Validate refuses an address that cannot be listened on, a port that nothing can connect
+// to, and hosts that no request can have.
 func (c Config) Validate() error {
-	var errs []error
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		errs = append(errs, config.Invalid("addr", "must be host:port or :port"))
-	}
-	if c.MaxConns < 1 {
-		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
-	}
-	return errors.Join(append(errs, httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts))...)
+	return errors.Join(
+		config.CheckListenAddr("addr", c.Addr),
+		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts),
+	)
 }
 
 // Check is something without which the service is not ready. Func is called

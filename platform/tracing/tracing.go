@@ -4,8 +4,10 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,10 +29,28 @@ type Config struct {
 	SampleRatio float64 `config:"sample_ratio"`
 }
 
-// Validate refuses a ratio outside 0 to 1.
+// Validate refuses an endpoint that cannot be dialed, and a ratio outside 0 to 1.
 func (c Config) Validate() error {
-	if c.SampleRatio < 0 || c.SampleRatio > 1 {
-		return config.Invalid("sample_ratio", "must be between 0 and 1")
+	return errors.Join(c.checkEndpoint(), config.CheckRange("sample_ratio", c.SampleRatio, 0, 1))
+}
+
+func (c Config) checkEndpoint() error {
+	const key = "endpoint"
+	switch {
+	case c.Endpoint == "":
+		return nil
+	case !strings.Contains(c.Endpoint, "://"):
+		return config.CheckServerAddrs(key, c.Endpoint)
+	}
+	if err := config.CheckURL(key, c.Endpoint, "http", "https"); err != nil {
+		return err
+	}
+	u, err := url.Parse(c.Endpoint)
+	switch {
+	case err != nil || u.Port() == "":
+		return config.Invalid(key, "must name a port, such as 4317: gRPC would take 443, also without TLS")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
+		return config.Invalid(key, "must end with the port: gRPC has no path; OTLP over HTTP, which has one and mostly listens on 4318, is not spoken")
 	}
 	return nil
 }
