@@ -5,15 +5,11 @@ package postgres
 import (
 	"database/sql"
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"example.com/todo/platform/config"
 )
@@ -36,52 +32,25 @@ func Defaults() Config {
 	}
 }
 
-// Validate refuses a DSN that cannot be read, or that may lead to a server that takes no
-// writes, without repeating it.
+const (
+	mostConns    = 10_000 // a server has a process for each
+	leastConnect = 10 * time.Millisecond
+	mostConnect  = 5 * time.Minute
+)
+
+// Validate refuses a DSN that cannot be read, that would be read otherwise than it is meant
+// or that may lead to a server that takes no writes, without repeating it, and the PG…
+// variables that change what it means.
 func (c Config) Validate() error {
-	var errs []error
-	if dsn, err := pq.NewConfig(c.DSN.Reveal()); err != nil {
-		errs = append(errs, config.Invalid("dsn", "%s", errDSN))
-	} else if err := checkTarget(dsn); err != nil {
-		errs = append(errs, config.Invalid("dsn", "%s", err))
+	dsn, err := readDSN(c.DSN.Reveal())
+	if err == nil {
+		err = checkTarget(dsn)
 	}
-	if c.MaxConns < 1 {
-		errs = append(errs, config.Invalid("max_conns", "must be at least 1"))
-	}
-	if c.ConnectTimeout <= 0 {
-		errs = append(errs, config.Invalid("connect_timeout", "must be positive"))
-	}
-	return errors.Join(errs...)
-}
-
-// errDSN replaces lib/pq's errors, which quote parts of the DSN.
-var errDSN = errors.New("must be a PostgreSQL URL (with special characters of the password as %XX) or a list of key=value with known values")
-
-// checkTarget refuses sessions in which the service could not write.
-func checkTarget(dsn pq.Config) error {
-	for _, host := range append([]string{dsn.Host}, names(dsn.Multi)...) {
-		if strings.Contains(host, ":") && net.ParseIP(host) == nil { // lib/pq takes the port for a part of the name
-			return errors.New("names ports among several hosts: write them apart, as in postgres://user@db1,db2/name?port=5432,5433")
-		}
-	}
-	switch dsn.TargetSessionAttrs {
-	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
-		return nil
-	case "", pq.TargetSessionAttrsAny:
-		if len(dsn.Multi) > 0 {
-			return errors.New("names several hosts, of which one may be a standby: add target_session_attrs=read-write")
-		}
-		return nil
-	default:
-		return fmt.Errorf("must not ask for target_session_attrs=%s: the service writes; use read-write", dsn.TargetSessionAttrs)
-	}
-}
-
-func names(hosts []pq.ConfigMultihost) (names []string) {
-	for _, h := range hosts {
-		names = append(names, h.Host)
-	}
-	return names
+	return errors.Join(
+		err,
+		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		config.CheckRange("connect_timeout", c.ConnectTimeout, leastConnect, mostConnect),
+	)
 }
 
 // runtimeParams make the server drop a client that is frozen, or cut off,
@@ -98,9 +67,9 @@ var runtimeParams = map[string]string{
 // error is about the DSN. A statement whose context ends returns within half a
 // second, even when the server is frozen.
 func Open(cfg Config) (*sqlx.DB, error) {
-	dsn, err := pq.NewConfig(cfg.DSN.Reveal())
+	dsn, err := readDSN(cfg.DSN.Reveal())
 	if err != nil {
-		return nil, errDSN
+		return nil, err
 	}
 	for name, value := range runtimeParams {
 		if _, given := dsn.Runtime[name]; !given {

@@ -1,0 +1,196 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lib/pq"
+
+	"example.com/todo/platform/config"
+)
+
+// dsnKey is the setting's key in Config.
+const dsnKey = "dsn"
+
+// What a DSN is, for those that are something else.
+var (
+	errForm = errors.New("must be a URL that begins with postgres:// or postgresql://, or a list of key=value with known values")
+	errURL  = errors.New("must be a whole URL, with special characters of the user, the password and the database as %XX, such as %2F for a slash")
+)
+
+// readDSN returns what lib/pq makes of dsn and of the PG… variables of the environment,
+// which hold where dsn says nothing. The error says what is wrong, and names the variable
+// where dsn is not to blame. It quotes nothing of dsn, which holds a password.
+func readDSN(dsn string) (pq.Config, error) {
+	if err := checkEnvironment(); err != nil {
+		return pq.Config{}, err
+	}
+	named, err := checkForm(dsn)
+	if err != nil {
+		return pq.Config{}, config.Invalid(dsnKey, "%s", err)
+	}
+	cfg, err := pq.NewConfig(dsn)
+	if err != nil {
+		return pq.Config{}, config.Invalid(dsnKey, "%s", withoutValues(err))
+	}
+	for name := range cfg.Runtime {
+		if !parameter.MatchString(name) {
+			return pq.Config{}, config.Invalid(dsnKey, "%s", errForm)
+		}
+	}
+	if !named && !cfg.Hostaddr.IsValid() && cfg.Service == "" && os.Getenv("PGHOST") == "" {
+		return pq.Config{}, config.Invalid(dsnKey, "names no host, and would mean localhost: write the host, also where it is that")
+	}
+	return cfg, errors.Join(checkHosts(cfg), checkFiles(cfg))
+}
+
+// variable is one of the environment in an error of lib/pq.
+var variable = regexp.MustCompile(`\$((?:SSL)?PG[A-Z_]+)`)
+
+// checkEnvironment refuses PG… variables that lib/pq cannot use, and PGSERVICE: to lib/pq,
+// unlike to libpq, the service's file is above the DSN.
+func checkEnvironment() error {
+	if service := os.Getenv("PGSERVICE"); service != "" {
+		return fmt.Errorf("PGSERVICE: %q from environment PGSERVICE: its service would overrule postgres.dsn: unset it, or write service=… into the DSN", service)
+	}
+	_, err := pq.NewConfig("user=x")
+	if err == nil {
+		return nil
+	}
+	name := "PG… variables"
+	if found := variable.FindStringSubmatch(err.Error()); found != nil {
+		name = found[1]
+	}
+	return fmt.Errorf("%s: %q from environment %s: the PostgreSQL driver cannot use it (%w): unset it, or correct it", name, os.Getenv(name), name, err)
+}
+
+// parameter is the name of a parameter of a connection or of a session.
+var parameter = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
+
+// checkForm refuses a DSN that lib/pq would read otherwise than it is meant, and says
+// whether it names a host.
+func checkForm(dsn string) (named bool, err error) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		// Of a key that is there twice lib/pq takes the last. An error is said when it
+		// reads dsn alone.
+		const none = "host.is.not.named"
+		cfg, err := pq.NewConfig("host=" + none + " " + dsn)
+		return err == nil && cfg.Host != none, nil
+	}
+	u, err := url.Parse(dsn)
+	if err != nil || u.Fragment != "" || strings.HasSuffix(dsn, "#") || strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/@") {
+		return false, errURL
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return false, errURL
+	}
+	for name, values := range query {
+		switch {
+		case !parameter.MatchString(name):
+			return false, errURL
+		case len(values) > 1 || values[0] == "":
+			return false, fmt.Errorf("must give %s one value, or leave it out", name)
+		}
+	}
+	return u.Hostname() != "" || query.Has("host"), nil
+}
+
+// The errors of lib/pq that name a key, and those that quote nothing which may be secret.
+var (
+	wrongValue = regexp.MustCompile(`^pq: wrong value for "([a-z_]+)": (?:.*; (supported values are .*))?`)
+	harmless   = regexp.MustCompile(`^pq: (could not match|weak sslmode|min_protocol_version|service file|definition of service|unknown setting)`)
+)
+
+// withoutValues says what lib/pq found wrong without what it quotes of the DSN.
+func withoutValues(err error) error {
+	text := err.Error()
+	if found := wrongValue.FindStringSubmatch(text); found != nil {
+		if found[2] == "" {
+			return fmt.Errorf("gives %s a value that it cannot have", found[1])
+		}
+		return fmt.Errorf("gives %s a value that it cannot have; %s", found[1], found[2])
+	}
+	if harmless.MatchString(text) {
+		return errors.New(strings.TrimPrefix(text, "pq: "))
+	}
+	return errForm
+}
+
+// checkHosts refuses a host that cannot be dialed.
+func checkHosts(cfg pq.Config) error {
+	hosts := append([]pq.ConfigMultihost{{Host: cfg.Host, Hostaddr: cfg.Hostaddr, Port: cfg.Port}}, cfg.Multi...)
+	for _, h := range hosts {
+		host := h.Host
+		if h.Hostaddr.IsValid() {
+			host = h.Hostaddr.String()
+		}
+		if filepath.IsAbs(host) || strings.HasPrefix(host, "@") { // a Unix socket
+			continue
+		}
+		if strings.Contains(host, ":") && net.ParseIP(host) == nil { // lib/pq takes the port for a part of the name
+			return blame("PGHOST", h.Host, "names ports among several hosts: write them apart, as in postgres://user@db1,db2/name?port=5432,5433")
+		}
+		if config.CheckServerAddrs(dsnKey, net.JoinHostPort(host, strconv.Itoa(int(h.Port)))) != nil {
+			return blame("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
+		}
+	}
+	return nil
+}
+
+// checkTarget refuses sessions in which the service could not write.
+func checkTarget(cfg pq.Config) error {
+	switch cfg.TargetSessionAttrs {
+	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+		return nil
+	case "", pq.TargetSessionAttrsAny:
+		if len(cfg.Multi) > 0 {
+			return config.Invalid(dsnKey, "names several hosts, of which one may be a standby: add target_session_attrs=read-write")
+		}
+		return nil
+	default:
+		asked := string(cfg.TargetSessionAttrs)
+		return blame("PGTARGETSESSIONATTRS", asked, "must not ask for target_session_attrs="+asked+": the service writes; use read-write")
+	}
+}
+
+// checkFiles refuses a file that is not there: lib/pq would go on without it, and so
+// without checking the server's certificate, without a certificate, or without a password.
+func checkFiles(cfg pq.Config) error {
+	for _, file := range []struct{ key, variable, path string }{
+		{"sslrootcert", "PGSSLROOTCERT", cfg.SSLRootCert},
+		{"sslcert", "PGSSLCERT", cfg.SSLCert},
+		{"sslkey", "PGSSLKEY", cfg.SSLKey},
+		{"passfile", "PGPASSFILE", cfg.Passfile},
+	} {
+		inline := file.key != "passfile" && cfg.SSLInline
+		if file.path == "" || inline || file.key == "sslrootcert" && file.path == "system" {
+			continue
+		}
+		info, err := os.Stat(file.path)
+		switch {
+		case err != nil:
+			return blame(file.variable, file.path, "names a "+file.key+" that cannot be read: it is not there, or this process may not see it")
+		case file.key == "passfile" && info.Mode().Perm()&0o077 != 0:
+			return blame(file.variable, file.path, "names a passfile that others may read, which the driver passes over: chmod 600")
+		}
+	}
+	return nil
+}
+
+// blame returns an error about the variable when value comes from there, otherwise about
+// the DSN.
+func blame(variable, value, problem string) error {
+	if os.Getenv(variable) == "" || !slices.Contains(strings.Split(os.Getenv(variable), ","), value) {
+		return config.Invalid(dsnKey, "%s", problem)
+	}
+	return fmt.Errorf("%s: %q from environment %[1]s: %s", variable, value, problem)
+}
