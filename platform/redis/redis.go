@@ -4,7 +4,6 @@ package redis
 
 import (
 	"errors"
-	"net"
 	"strings"
 	"time"
 
@@ -44,26 +43,58 @@ func ConsumerDefaults() Config {
 	return cfg
 }
 
-// Validate refuses what go-redis would replace by a default of its own.
+// The bounds of the bounds: outside them the unit of the value, or its digits, are a mistake.
+const (
+	mostDB    = 1<<31 - 1 // servers take an int of C
+	mostPool  = 10_000
+	leastWait = time.Millisecond
+	mostWait  = time.Minute
+)
+
+// Validate refuses an address that cannot be dialed, what go-redis would replace by a
+// default of its own or pass over, and keys that a cluster would scatter.
 func (c Config) Validate() error {
-	var errs []error
-	for addr := range strings.SplitSeq(c.Addr, ",") {
-		if _, _, err := net.SplitHostPort(strings.TrimSpace(addr)); err != nil {
-			errs = append(errs, config.Invalid("addr", "must be host:port, or several with commas"))
-			break
-		}
+	errs := []error{
+		config.CheckServerAddrs("addr", c.addrs()...),
+		config.CheckWord("username", c.Username),
+		config.CheckWord("master", c.Master),
+		config.CheckRange("db", c.DB, 0, mostDB),
+		config.CheckWord("key_prefix", c.KeyPrefix),
+		c.CheckPrefix("key_prefix", c.KeyPrefix),
+		config.CheckRange("pool_size", c.PoolSize, 1, mostPool),
+		config.CheckRange("timeout", c.Timeout, leastWait, mostWait),
 	}
-	if c.DB < 0 || c.DB > 0 && c.Master == "" && strings.Contains(c.Addr, ",") {
-		errs = append(errs, config.Invalid("db", "must not be negative, and 0 in a cluster"))
+	if c.Username != "" && c.Password == "" {
+		errs = append(errs, config.Invalid("username", "needs a password beside it: without one it is not sent, and the server's default user would be meant"))
 	}
-	if c.PoolSize < 1 {
-		errs = append(errs, config.Invalid("pool_size", "must be at least 1"))
-	}
-	if c.Timeout < time.Millisecond {
-		errs = append(errs, config.Invalid("timeout", "must be at least 1ms"))
+	if c.isCluster() && c.DB != 0 {
+		errs = append(errs, config.Invalid("db", "must be 0, because addr names a cluster, which has no other"))
 	}
 	return errors.Join(errs...)
 }
+
+// CheckPrefix refuses, as the value of key, a prefix under which a cluster would put the
+// keys of one script into several slots, and answer CROSSSLOT.
+func (c Config) CheckPrefix(key, prefix string) error {
+	_, tag, opened := strings.Cut(prefix, "{")
+	tag, _, closed := strings.Cut(tag, "}")
+	if c.isCluster() && (!opened || !closed || tag == "") {
+		return config.Invalid(key, "must hold a hash tag, such as {app}, because the servers are a cluster, in which only that keeps the keys of a script together")
+	}
+	return nil
+}
+
+// addrs are the servers, as they are listed.
+func (c Config) addrs() []string {
+	addrs := strings.Split(c.Addr, ",")
+	for i, addr := range addrs {
+		addrs[i] = strings.TrimSpace(addr)
+	}
+	return addrs
+}
+
+// isCluster says whether Open takes the servers for a cluster.
+func (c Config) isCluster() bool { return c.Master == "" && len(c.addrs()) > 1 }
 
 // pipelineConns is how many connections to each server go-redis opens for
 // pipelines, beside those of the pool. A pipeline that finds them in use takes one
@@ -85,12 +116,8 @@ func (c Config) MaxConns() int {
 // once, because a retry may repeat what was done, and costs at most about one
 // and a half times Timeout, less when its context ends sooner.
 func Open(cfg Config) goredis.UniversalClient {
-	var addrs []string
-	for addr := range strings.SplitSeq(cfg.Addr, ",") {
-		addrs = append(addrs, strings.TrimSpace(addr))
-	}
 	return goredis.NewUniversalClient(&goredis.UniversalOptions{
-		Addrs:                 addrs,
+		Addrs:                 cfg.addrs(),
 		MasterName:            cfg.Master,
 		Username:              cfg.Username,
 		Password:              cfg.Password.Reveal(),

@@ -158,7 +158,18 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	if err := config.Load(&cfg, "", []string{"REDIS_ADDR=a:1, b:2", "REDIS_KEY_PREFIX={app}"}); err != nil {
 		t.Error(err)
 	}
-	tests := map[string]string{"REDIS_ADDR=localhost": "redis.addr", "REDIS_DB=1": "redis.db", "REDIS_POOL_SIZE=0": "redis.pool_size", "REDIS_TIMEOUT=0s": "redis.timeout"}
+	for _, fine := range []string{"REDIS_KEY_PREFIX=x{app}y:", "REDIS_MASTER=main", "REDIS_ADDR=a:1"} {
+		again := cfg
+		if err := config.Load(&again, "", []string{fine}); err != nil {
+			t.Errorf("%s: %v", fine, err)
+		}
+	}
+	tests := map[string]string{
+		"REDIS_ADDR=localhost": "redis.addr", "REDIS_ADDR=a:1,b": "redis.addr", "REDIS_DB=1": "redis.db", "REDIS_POOL_SIZE=0": "redis.pool_size", "REDIS_TIMEOUT=0s": "redis.timeout",
+		"REDIS_USERNAME=app": "redis.username", // without a password go-redis would not send it
+		// Without a hash tag scripts are answered CROSSSLOT.
+		"REDIS_KEY_PREFIX=app:": "redis.key_prefix", "REDIS_KEY_PREFIX={}app:": "redis.key_prefix", "REDIS_KEY_PREFIX=app}:{": "redis.key_prefix",
+	}
 	for env, key := range tests {
 		again := cfg
 		if err := config.Load(&again, "", []string{env}); err == nil || !strings.Contains(err.Error(), key+": ") {

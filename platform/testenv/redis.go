@@ -7,13 +7,15 @@ import (
 )
 
 // StartRedis starts a Redis of the test's own, which keeps nothing on disk and ends
-// with the test, and returns its address. It needs TEST_REDIS_SERVER (see Need).
-func StartRedis(t testing.TB) (addr string) {
+// with the test, and returns its address. The options are redis-server's. It needs
+// TEST_REDIS_SERVER (see Need).
+func StartRedis(t testing.TB, options ...string) (addr string) {
 	t.Helper()
 	program := Need(t, "TEST_REDIS_SERVER")
 	addr = Addr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	server := exec.CommandContext(t.Context(), program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()) //nolint:gosec // the program that devstack found
+	options = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, options...)
+	server := exec.CommandContext(t.Context(), program, options...) //nolint:gosec // the program that devstack found
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}

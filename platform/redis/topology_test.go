@@ -1,0 +1,112 @@
+package redis_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/testenv"
+)
+
+// says is a server that greets as one of that mode, and as a Sentinel watches "main".
+func says(t *testing.T, mode string) (addr string) {
+	return server(t, func(sent string) (string, bool) {
+		switch {
+		case strings.Contains(sent, "GET-MASTER-ADDR") && strings.Contains(sent, "MAIN"):
+			return "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", true
+		case strings.Contains(sent, "GET-MASTER-ADDR"):
+			return "_\r\n", true
+		case strings.Contains(sent, "HELLO"):
+			return fmt.Sprintf("%%2\r\n+server\r\n+redis\r\n+mode\r\n+%s\r\n", mode), true
+		case strings.Contains(sent, "SLOTS"):
+			return "-ERR This instance has cluster support disabled\r\n", true
+		}
+		return "+OK\r\n", true
+	})
+}
+
+// dead is an address at which nothing listens.
+func dead(t *testing.T) (addr string) { return testenv.Addr(t) }
+
+func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
+	t.Parallel()
+	var (
+		realAlone   = func(t *testing.T) string { return testenv.StartRedis(t) }
+		realCluster = func(t *testing.T) string { return testenv.StartRedis(t, "--cluster-enabled", "yes") }
+		fake        = func(mode string) func(*testing.T) string {
+			return func(t *testing.T) string { return says(t, mode) }
+		}
+		old = func(t *testing.T) string {
+			return server(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
+		}
+		frozen = func(t *testing.T) string { return server(t, silent) }
+	)
+	type servers = []func(*testing.T) string
+	for name, test := range map[string]struct {
+		servers servers
+		change  func(*redis.Config)
+		want    string // what the error begins with, and a hint in it; "" for none
+		hint    string
+	}{
+		"a real one alone":                   {servers{realAlone}, nil, "", ""},
+		"a real node of a cluster alone":     {servers{realCluster}, nil, "redis.addr: ", "list several nodes"},
+		"real nodes of a cluster":            {servers{realCluster, realCluster}, nil, "", ""},
+		"real ones that are no cluster":      {servers{realAlone, realAlone}, nil, "redis.addr: ", "a server of its own"},
+		"a real one, with a high database":   {servers{realAlone}, func(c *redis.Config) { c.DB = 99 }, "redis.db: ", "no database of this number"},
+		"a real one, asked as a Sentinel":    {servers{realAlone}, func(c *redis.Config) { c.Master = "main" }, "redis.addr: ", "is no Sentinel"},
+		"one of a cluster is none":           {servers{dead, realCluster, realAlone}, nil, "redis.addr: ", "a server of its own"},
+		"a Sentinel, asked as a server":      {servers{fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
+		"Sentinels, asked as a cluster":      {servers{fake("sentinel"), fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
+		"Sentinels":                          {servers{dead, fake("sentinel")}, func(c *redis.Config) { c.Master = "main" }, "", ""},
+		"Sentinels of another master":        {servers{fake("sentinel")}, func(c *redis.Config) { c.Master = "mian" }, "redis.master: ", `no master of the name "mian"`},
+		"none is there":                      {servers{dead, frozen}, nil, "", ""},
+		"one that does not say what it is":   {servers{old}, nil, "", ""},
+		"one of a mode that is not known":    {servers{fake("dreaming")}, nil, "", ""},
+		"a cluster in which no node answers": {servers{dead, dead}, nil, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := redis.Defaults()
+			var addrs []string
+			for _, start := range test.servers {
+				addrs = append(addrs, start(t))
+			}
+			cfg.Addr = strings.Join(addrs, ",")
+			if test.change != nil {
+				test.change(&cfg)
+			}
+			cfg.Timeout = 5 * time.Second
+			if strings.HasPrefix(name, "none") {
+				cfg.Timeout = 50 * time.Millisecond
+			}
+			err := redis.NewTopology("redis", cfg).Check(t.Context())
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want) || !strings.Contains(err.Error(), test.hint)) {
+				t.Errorf("got %v, want %q and %q", err, test.want, test.hint)
+			}
+		})
+	}
+}
+
+// A service may start before Redis does, and is told as soon as Redis is there.
+func TestAServerThatComesLaterIsAskedThen(t *testing.T) {
+	t.Parallel()
+	var there atomic.Bool
+	cfg := redis.Defaults()
+	cfg.Timeout = 5 * time.Second
+	cfg.Addr = server(t, func(string) (string, bool) {
+		return "%1\r\n+mode\r\n+cluster\r\n", there.Load()
+	})
+	topology := redis.NewTopology("redis_cache", cfg)
+	if err := topology.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- topology.Run(t.Context()) }()
+	there.Store(true)
+	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "redis_cache.addr: ") {
+		t.Errorf("got %v", err)
+	}
+}
