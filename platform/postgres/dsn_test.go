@@ -125,4 +125,10 @@ func TestAVariableOfTheEnvironmentIsBlamedByItsOwnName(t *testing.T) {
 			t.Errorf("a host from there: %v", err)
 		}
 	})
+	t.Run("a session that cannot write", func(t *testing.T) {
+		t.Setenv("PGTARGETSESSIONATTRS", "standby")
+		if err := loadDSN("postgres://db.example/todo"); err == nil || !strings.HasPrefix(err.Error(), `PGTARGETSESSIONATTRS: "standby" from environment PGTARGETSESSIONATTRS: `) {
+			t.Errorf("got %v", err)
+		}
+	})
 }

@@ -39,6 +39,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	conns := clientlimit.NewConns(math.MaxInt, nil, log, registry) // the ops port limits no client
+	topology := redis.NewTopology("redis", cfg.Redis)
+	if err := topology.Check(ctx); err != nil {
+		return err
+	}
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
@@ -68,7 +72,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(0)},
+		lifecycle.Stage{opsServer.Drain(0), topology},
 		lifecycle.Stage{group},
 		lifecycle.Stage{opsServer},
 	)

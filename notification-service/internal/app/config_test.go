@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/testenv"
 )
 
 func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
@@ -64,5 +66,18 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		if !strings.Contains(out.String(), shown) {
 			t.Errorf("config print does not show %s:\n%s", shown, &out)
 		}
+	}
+}
+
+func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	cfg, err := app.Load("", []string{"REDIS_ADDR=" + testenv.StartRedis(t, "--cluster-enabled", "yes"), "REDIS_TIMEOUT=5s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // else it would serve for ever
+	defer cancel()
+	if err := app.Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), "redis.addr: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want one line about redis.addr", err)
 	}
 }

@@ -37,16 +37,11 @@ func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Se
 
 // Validate refuses an address or a secret that no request could be made with.
 func (c WebhookConfig) Validate() error {
-	var errs []error
-	if c.Timeout < shortest || c.Timeout > longest {
-		errs = append(errs, config.Invalid("timeout", "must be from %v to %v", shortest, longest))
-	}
+	errs := []error{config.CheckRange("timeout", c.Timeout, shortest, longest)}
 	if c.URL == "" {
 		return errors.Join(errs...)
 	}
-	if problem := c.problemOfURL(); problem != "" {
-		errs = append(errs, config.Invalid("url", "%s", problem))
-	}
+	errs = append(errs, c.checkURL())
 	text, prefixed := strings.CutPrefix(c.Secret.Reveal(), secretPrefix)
 	key, err := base64.StdEncoding.DecodeString(text)
 	if !prefixed || err != nil || len(key) < leastSecret || len(key) > mostSecret {
@@ -57,18 +52,19 @@ func (c WebhookConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c WebhookConfig) problemOfURL() string {
+// checkURL refuses an address that no request is sent to. Requests are signed with the
+// secret: a user or password in the address would be shown and not sent.
+func (c WebhookConfig) checkURL() error {
+	const key = "url"
+	if err := config.CheckURL(key, c.URL, "http", "https"); err != nil {
+		return err
+	}
 	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return "must be a whole http or https address"
-	case u.User != nil:
-		return "must not hold a user or password: requests are signed with the secret"
-	case u.Fragment != "":
-		return "must not have a fragment, which is never sent"
+	if err != nil {
+		return err
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && public.SafeAddr(ip) != nil {
-		return "is not an address of the public internet, which allow_private would have to permit"
+		return config.Invalid(key, "is not an address of the public internet, which allow_private would have to permit")
 	}
-	return ""
+	return nil
 }

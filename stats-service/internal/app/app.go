@@ -41,6 +41,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer tracing.Close(ctx, tracer, log)
+	topology := redis.NewTopology("redis", cfg.Redis)
+	if err := topology.Check(ctx); err != nil {
+		return err
+	}
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
@@ -68,7 +72,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), lifecycle.Func(http.Leave)},
+		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), lifecycle.Func(http.Leave), topology},
 		lifecycle.Stage{http},
 		lifecycle.Stage{group, ends},
 		lifecycle.Stage{opsServer},

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -33,15 +34,20 @@ type Config struct {
 	TrustedProxies    []netip.Prefix `config:"trusted_proxies"`
 }
 
-// Validate refuses a wait that is no wait, and a limit that lets nothing pass.
+const (
+	leastDrain = time.Millisecond
+	mostDrain  = time.Hour // longer than load balancers look
+	mostConns  = 1_000_000 // of one client
+)
+
+// Validate refuses a wait that cannot be meant, a limit that lets nothing pass, and
+// networks that are none.
 func (c Config) Validate() error {
-	switch {
-	case c.DrainWait < 0:
-		return config.Invalid("drain_wait", "must not be negative")
-	case c.MaxConnsPerClient < 1:
-		return config.Invalid("max_conns_per_client", "must be at least 1")
-	}
-	return nil
+	return errors.Join(
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
+	)
 }
 
 // descriptors returns how many files the service has open at most beside the

@@ -1,14 +1,17 @@
 package app_test
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
 )
 
@@ -36,5 +39,18 @@ func TestABadSettingIsNamedWithItsSource(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error shows a secret: %v", err)
+	}
+}
+
+func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	cfg, err := app.Load("", []string{"REDIS_ADDR=" + testenv.StartRedis(t, "--cluster-enabled", "yes"), "REDIS_TIMEOUT=5s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // else it would serve for ever
+	defer cancel()
+	if err := app.Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), "redis.addr: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want one line about redis.addr", err)
 	}
 }

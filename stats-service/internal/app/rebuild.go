@@ -38,6 +38,9 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	if err := reachable(ctx, cfg.Kafka); err != nil {
 		return command.Wrong(err)
 	}
+	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
+		return command.Wrong(err)
+	}
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 	live := redisstore.New(client, cfg.Redis.KeyPrefix)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,9 +16,14 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/config"
 )
 
-const defaultTimeout = 10 * time.Second
+const (
+	defaultTimeout = 10 * time.Second
+	leastTimeout   = time.Millisecond
+	mostTimeout    = 24 * time.Hour
+)
 
 // client is what every command shares: where the service is and how to print.
 type client struct {
@@ -30,6 +36,13 @@ type client struct {
 // connect returns the service, and what to close when done with it. Nothing is
 // sent before the first call.
 func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
+	err := errors.Join(
+		config.CheckServerAddrs("--addr", c.addr),
+		config.CheckRange("--timeout", c.timeout, leastTimeout, mostTimeout),
+	)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
 	conn, err := dial(c.addr)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("--addr %q is no address: %w", c.addr, err)}

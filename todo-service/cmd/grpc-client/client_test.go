@@ -130,6 +130,12 @@ func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
 		"--output yaml":                `invalid argument "yaml" for "--output" flag: it is table or json`,
 		"create A --idempotency-key é": `--idempotency-key "é" must be visible ASCII characters`,
 		"create A --priority":          `flag needs an argument: --priority`,
+		"list --addr localhost":        `--addr: must be host:port, such as localhost:1234; it has no port`,
+		"--addr http://localhost:1":    `--addr: must be host:port, such as localhost:1234; it is a URL`,
+		"get 1 --addr 'localhost':1":   `--addr: must begin with the server's name or IP address`,
+		"watch --addr localhost:65536": `--addr: must end with the server's port, a number from 1 to 65535`,
+		"list --timeout 0s":            `--timeout: must be from 1ms to 24h`,
+		"list --timeout -1s":           `--timeout: must be from 1ms to 24h`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +66,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer schema.db.Close()
+	topologies, err := checkRedis(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	state, cache, cachePrefix := openRedis(cfg)
 	defer state.Close()
 	defer cache.Close()
@@ -102,16 +105,12 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
-	background := lifecycle.Stage{relay, newKeys(store, log, registry)}
-	if cfg.Outbox.PurgeAfter > 0 {
-		background = append(background, newPurger(cfg, store, state, log, registry))
-	}
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), opsServer.Follow(rpc.SetServing), lifecycle.Func(http.Leave), schema},
+		append(topologies, schema, opsServer.Drain(cfg.DrainWait), opsServer.Follow(rpc.SetServing), lifecycle.Func(http.Leave)),
 		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
-		background,
+		append(newPurger(cfg, store, state, log, registry), relay, newKeys(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
 }
@@ -178,9 +177,13 @@ func newEdge(cache goredis.UniversalClient, prefix string, limit RateLimitConfig
 	return lists, limiter
 }
 
-// newPurger returns what purges while it alone holds a lock, of all replicas.
-func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) *outbox.Purger {
-	return outbox.NewPurger(outbox.PurgerConfig{
+// newPurger returns what purges while it alone holds a lock, of all replicas. The stage is
+// empty where events are kept for ever.
+func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) lifecycle.Stage {
+	if cfg.Outbox.PurgeAfter == 0 {
+		return nil
+	}
+	return lifecycle.Stage{outbox.NewPurger(outbox.PurgerConfig{
 		Purge: store.Purge,
 		Alone: func(ctx context.Context, work func(context.Context) error) error {
 			key := cfg.Redis.KeyPrefix + "lock:purge"
@@ -194,7 +197,7 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 		Age:     cfg.Outbox.PurgeAfter,
 		Logger:  log,
 		Metrics: registry,
-	})
+	})}
 }
 
 // openRedis returns the client for what must be kept, and the one for the cache
@@ -203,10 +206,28 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 func openRedis(cfg Config) (state, cache goredis.UniversalClient, cachePrefix string) {
 	state = redis.Open(cfg.Redis)
 	cache = state
+	servers, cachePrefix := cfg.cache()
 	if cfg.RedisCache.Addr != "" {
-		cache = redis.Open(cfg.RedisCache.Config)
+		cache = redis.Open(servers)
 	}
-	return state, cache, cmp.Or(cfg.RedisCache.KeyPrefix, cfg.Redis.KeyPrefix)
+	return state, cache, cachePrefix
+}
+
+// checkRedis checks that each Redis which answers is what the settings say, and returns
+// the parts that ask the others later.
+func checkRedis(ctx context.Context, cfg Config) (lifecycle.Stage, error) {
+	topologies := []*redis.Topology{redis.NewTopology("redis", cfg.Redis)}
+	if cfg.RedisCache.Addr != "" {
+		topologies = append(topologies, redis.NewTopology("redis_cache", cfg.RedisCache.Config))
+	}
+	var later lifecycle.Stage
+	for _, topology := range topologies {
+		if err := topology.Check(ctx); err != nil {
+			return nil, err
+		}
+		later = append(later, topology)
+	}
+	return later, nil
 }
 
 // Migrate brings the database's schema up to date.

@@ -3,6 +3,8 @@
 package app
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -48,12 +50,16 @@ type Config struct {
 // counts. Without a KeyPrefix it is that of everything else.
 type RedisCacheConfig struct{ redis.Config }
 
-// Validate refuses a server that could not be used; none at all is fine.
+// unnamed is an address with which a section is valid that has none.
+const unnamed = "unnamed:6379"
+
+// Validate refuses a server that could not be used; none at all is fine. Under which
+// prefix a cluster's keys are is for the validation of the whole Config, which knows it.
 func (c RedisCacheConfig) Validate() error {
-	if c.Addr == "" {
-		return nil
-	}
-	return c.Config.Validate()
+	cfg := c.Config
+	cfg.Addr = cmp.Or(cfg.Addr, unnamed)
+	cfg.KeyPrefix += "{-}"
+	return cfg.Validate()
 }
 
 // RateLimitConfig bounds what one client address may ask.
@@ -62,15 +68,18 @@ type RateLimitConfig struct {
 	Window   time.Duration `config:"window"`
 }
 
+const (
+	mostRequests = 1_000_000_000 // more than one address can send in a window
+	leastWindow  = time.Second
+	mostWindow   = 24 * time.Hour
+)
+
 // Validate refuses a limit that would let nobody in, or that has no window.
 func (c RateLimitConfig) Validate() error {
-	switch {
-	case c.Requests < 1:
-		return config.Invalid("requests", "must be at least 1")
-	case c.Window < time.Second:
-		return config.Invalid("window", "must be at least 1s")
-	}
-	return nil
+	return errors.Join(
+		config.CheckRange("requests", c.Requests, 1, mostRequests),
+		config.CheckRange("window", c.Window, leastWindow, mostWindow),
+	)
 }
 
 // OutboxConfig says how long events stay in the database.
@@ -80,29 +89,51 @@ type OutboxConfig struct {
 
 // leastAge is for how long events are needed: by watchers that come back after a
 // day or so, and, for moments, by writers whose answer was lost.
-const leastAge = 48 * time.Hour
+const (
+	leastAge = 48 * time.Hour
+	mostAge  = 100 * 365 * 24 * time.Hour
+)
 
 // Validate refuses an age at which events are still needed.
 func (c OutboxConfig) Validate() error {
-	if c.PurgeAfter != 0 && c.PurgeAfter < leastAge {
-		return config.Invalid("purge_after", "must be 0, to keep all events, or at least %v", leastAge)
-	}
-	return nil
+	return config.CheckRangeOrZero("purge_after", c.PurgeAfter, leastAge, mostAge, "all events are kept")
 }
 
-// Validate refuses a wait that is no wait, and bounds that leave some no room.
+const (
+	leastInFlight = 8 // each kind of request has a share
+	mostInFlight  = 1_000_000
+	mostConns     = 1_000_000 // of one client
+	leastDrain    = time.Millisecond
+	mostDrain     = time.Hour // longer than load balancers look
+)
+
+// Validate refuses a wait that cannot be meant, bounds that leave some no room, networks
+// that are none, and keys that a cluster would scatter.
 func (c Config) Validate() error {
-	switch {
-	case c.DrainWait < 0:
-		return config.Invalid("drain_wait", "must not be negative")
-	case c.Postgres.MaxConns <= pgstore.RelayConns:
-		return config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns)
-	case c.MaxConnsPerClient < 1:
-		return config.Invalid("max_conns_per_client", "must be at least 1")
-	case c.MaxInFlight < 8:
-		return config.Invalid("max_in_flight", "must be at least 8, so that each kind of request has a share")
+	errs := []error{
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
+		config.CheckRange("max_in_flight", c.MaxInFlight, leastInFlight, mostInFlight),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
 	}
-	return nil
+	if c.Postgres.MaxConns <= pgstore.RelayConns {
+		errs = append(errs, config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns))
+	}
+	cache, prefix := c.cache()
+	key := "redis_cache.key_prefix"
+	if prefix == c.Redis.KeyPrefix {
+		key = "redis.key_prefix"
+	}
+	return errors.Join(append(errs, cache.CheckPrefix(key, prefix))...)
+}
+
+// cache returns where the list cache and the rate limiter live, and the prefix of their keys.
+func (c Config) cache() (servers redis.Config, prefix string) {
+	servers = c.Redis
+	if c.RedisCache.Addr != "" {
+		servers = c.RedisCache.Config
+	}
+	return servers, cmp.Or(c.RedisCache.KeyPrefix, c.Redis.KeyPrefix)
 }
 
 // descriptors returns how many files the service has open at most beside the

@@ -1,14 +1,18 @@
 package app
 
 import (
+	"context"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/testenv"
 )
 
 func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
@@ -42,6 +46,47 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 	}
 	if _, err := Load("", []string{"TRUSTED_PROXIES=10.0.0.0/8,::1/128", "REDIS_CACHE_ADDR=cache:6379"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestKeysThatAClusterWouldScatterAreRefused(t *testing.T) {
+	const cluster, other = "REDIS_ADDR=a:1,b:2", "REDIS_CACHE_ADDR=c:1,d:2"
+	for name, tt := range map[string]struct {
+		environ []string
+		key     string // of the one complaint; "" for none
+	}{
+		"one server":                            {nil, ""},
+		"a cluster":                             {[]string{cluster}, "redis.key_prefix"},
+		"a cluster with a tag":                  {[]string{cluster, "REDIS_KEY_PREFIX={todo}"}, ""},
+		"a cache in it under another prefix":    {[]string{cluster, "REDIS_KEY_PREFIX={todo}", "REDIS_CACHE_KEY_PREFIX=cache:"}, "redis_cache.key_prefix"},
+		"a cluster for the cache alone":         {[]string{other, "REDIS_KEY_PREFIX=todo:"}, "redis.key_prefix"},
+		"a cluster for the cache, with a tag":   {[]string{other, "REDIS_CACHE_KEY_PREFIX={cache}"}, ""},
+		"a cluster for the cache, with its tag": {[]string{other, "REDIS_KEY_PREFIX={todo}"}, ""},
+		"two clusters":                          {[]string{cluster, other, "REDIS_KEY_PREFIX={todo}", "REDIS_CACHE_KEY_PREFIX={cache}"}, ""},
+		"Sentinels":                             {[]string{cluster, "REDIS_MASTER=main"}, ""},
+	} {
+		_, err := Load("", tt.environ)
+		if tt.key == "" && err != nil || tt.key != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.key+": ") || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: got %v, want a complaint about %q", name, err, tt.key)
+		}
+	}
+}
+
+func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
+	node := testenv.StartRedis(t, "--cluster-enabled", "yes")
+	for key, environ := range map[string][]string{
+		"redis.addr: ":       {"REDIS_ADDR=" + node},
+		"redis_cache.addr: ": {"REDIS_ADDR=" + testenv.Addr(t), "REDIS_CACHE_ADDR=" + node},
+	} {
+		cfg, err := Load("", append(environ, "POSTGRES_DSN=postgres://"+testenv.Addr(t)+"/todo", "REDIS_TIMEOUT=5s", "REDIS_CACHE_TIMEOUT=5s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // else it would serve for ever
+		defer cancel()
+		if err := Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), key) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v, want one line about %s", err, key)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -20,15 +21,15 @@ type Config struct {
 	MaxPerClient int `config:"max_per_client"` // of them, of one client
 }
 
+// mostWatchers take some 40 GB.
+const mostWatchers = 1_000_000
+
 // Validate refuses a bound that lets no stream pass.
 func (c Config) Validate() error {
-	switch {
-	case c.MaxWatchers < 1:
-		return config.Invalid("max_watchers", "must be at least 1")
-	case c.MaxPerClient < 1:
-		return config.Invalid("max_per_client", "must be at least 1")
-	}
-	return nil
+	return errors.Join(
+		config.CheckRange("max_watchers", c.MaxWatchers, 1, mostWatchers),
+		config.CheckRange("max_per_client", c.MaxPerClient, 1, mostWatchers),
+	)
 }
 
 // Streams is a concurrency limiter for streams: in all, and of each client.
