@@ -39,6 +39,7 @@ type claim struct {
 	hand    hand
 
 	oldest   int64 // the log's start when the session began
+	newest   int64 // and its end
 	floor    int64 // the lowest offset that the ledger may give: where the handler was left
 	position int64 // the offset of the first record not done with
 	progress bool  // a record was done with
@@ -65,10 +66,13 @@ func (c *claim) run() error {
 func (c *claim) takeOver() (bool, error) {
 	held := holdup{log: c.log, what: "asking what the last reader had in hand", offset: c.position}
 	for {
-		left, err := c.hand.takeOver(c.session, c.position)
+		left, spoiled, err := c.hand.takeOver(c.session, c.position, c.newest)
 		switch {
 		case err == nil:
 			held.over()
+			if spoiled {
+				c.log.Error("the mark of what was in hand was overwritten from outside: deaths before now may be forgotten", "log_end", c.newest)
+			}
 			if !left.empty() {
 				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
 					"from", left.From, "to", left.To, "deaths", c.hand.Deaths[left.From])

@@ -73,7 +73,7 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
 		commit:   func() {},
 		hand:     group.newHand(partition),
-		position: 10, floor: 10,
+		position: 10, floor: 10, newest: 100,
 	}
 	p.send(offsets...)
 	go func() {

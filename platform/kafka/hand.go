@@ -42,26 +42,28 @@ type hand struct {
 }
 
 // takeOver makes the partition's mark the claim's own, and tells what its last
-// reader left in hand.
-func (h *hand) takeOver(ctx context.Context, position int64) (left span, err error) {
+// reader left in hand. The log ends at end. spoiled says that the mark is no reader's:
+// what it says that can be true counts all the same.
+func (h *hand) takeOver(ctx context.Context, position, end int64) (left span, spoiled bool, err error) {
 	if h.store == nil {
-		return span{}, nil
+		return span{}, false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, marking)
 	defer cancel()
 	h.unsure = nil
 	h.stored, err = h.store.Mark(ctx, h.partition)
 	if err != nil || h.stored == "" {
-		return span{}, err
+		return span{}, false, err
 	}
 	var found mark
 	if json.Unmarshal([]byte(h.stored), &found) != nil {
-		found = mark{} // of another version: nothing is known
+		found, spoiled = mark{}, true // nothing is known
 	}
+	found, all := found.within(end)
 	holder := h.Holder
 	h.mark = found.inherited(holder, position)
 	h.Holder = holder
-	return found.InHand.above(position), h.write(ctx)
+	return found.InHand.above(position), spoiled || !all, h.write(ctx)
 }
 
 // take notes that the records are about to be given to the handler.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,8 +110,14 @@ type process struct {
 // act that kills does not return while the test lasts.
 func born(t *testing.T, s *slate, act func(offsets []int64) error, offsets ...int64) *process {
 	t.Helper()
+	return bornWith(t, slog.New(slog.DiscardHandler), s, act, offsets...)
+}
+
+// bornWith is born with a log.
+func bornWith(t *testing.T, log *slog.Logger, s *slate, act func(offsets []int64) error, offsets ...int64) *process {
+	t.Helper()
 	p := &process{wire: &wire{slate: s}}
-	p.played = playIn(t, newTestGroup(script{handle: func(_ context.Context, batch []Record) (int, error) {
+	group := newTestGroup(script{handle: func(_ context.Context, batch []Record) (int, error) {
 		var given []int64
 		for _, record := range batch {
 			given = append(given, record.Offset)
@@ -119,7 +127,9 @@ func born(t *testing.T, s *slate, act func(offsets []int64) error, offsets ...in
 			return 0, err
 		}
 		return len(batch), nil
-	}}, p.wire), 0, offsets...)
+	}}, p.wire)
+	group.log = log
+	p.played = playIn(t, group, 0, offsets...)
 	synctest.Wait()
 	return p
 }
@@ -371,14 +381,49 @@ func TestABatchCostsOneSwap(t *testing.T) {
 	})
 }
 
-func TestAMarkOfAnotherVersionIsReplaced(t *testing.T) {
+// The log of these tests ends at 100.
+func TestAMarkThatWasOverwrittenIsToldAndNotBelievedForEver(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &slate{marks: map[int32]string{0: "10-12"}}
-		if p := born(t, s, func([]int64) error { return nil }, 10, 11); p.last() != 12 {
-			t.Errorf("marked %v, want 12", p.marked)
-		}
-	})
+	for name, text := range map[string]string{
+		"text":                "10-12",
+		"a list":              "[]",
+		"another type":        `{"in_hand":"10-12"}`,
+		"cut off":             `{"holder":"x","in_hand":{"from":10`,
+		"deaths to come":      `{"holder":"x","deaths":{"103":5,"104":4611686018427387904}}`,
+		"suspected for ever":  `{"holder":"x","in_hand":{"from":10,"to":11},"suspects":{"from":0,"to":9223372036854775807}}`,
+		"failing for ever":    `{"holder":"x","suspects":{"from":-5,"to":9223372036854775807},"failing":200,"attempts":5,"panics":5}`,
+		"in hand for ever":    `{"holder":"x","in_hand":{"from":0,"to":9223372036854775807}}`,
+		"deaths of all there": `{"holder":"x","deaths":{"10":1000000,"11":-1}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &slate{marks: map[int32]string{0: text}}
+				log := &strings.Builder{}
+				p := bornWith(t, slog.New(slog.NewTextHandler(log, nil)), s, func([]int64) error { return nil }, 10, 11, 101, 102)
+				// What came after the mark is handled as if there had been none.
+				atOnce := func(given []int64) bool { return len(given) > 1 && given[len(given)-2] == 101 }
+				if p.last() != 103 || !slices.ContainsFunc(p.calls, atOnce) {
+					t.Errorf("marked %v, and the handler was given %v, want 101 and 102 at once", p.marked, p.calls)
+				}
+				p.send(103, 104)
+				synctest.Wait()
+				if p.last() != 105 {
+					t.Errorf("marked %v, want 105", p.marked)
+				}
+				p.end()
+				if ended, err := p.over(); !ended || err != nil {
+					t.Fatalf("ended: %t with %v", ended, err)
+				}
+				if marks, _ := s.count(); marks > 0 {
+					t.Errorf("a mark is left: %v", s.marks)
+				}
+				if got := strings.Count(log.String(), "level=ERROR"); got != 1 {
+					t.Errorf("%d errors in the log: %s", got, log)
+				}
+			})
+		})
+	}
 }
 
 // overtaken is a store in which another is always quicker.

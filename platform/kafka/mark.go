@@ -1,5 +1,7 @@
 package kafka
 
+import "maps"
+
 // mark is what is kept outside the process about one partition: what its reader
 // has in hand, and what is known against records that may kill their reader.
 type mark struct {
@@ -36,6 +38,15 @@ func (s span) above(position int64) span {
 	return s
 }
 
+// below returns what of the span a log has that ends at end.
+func (s span) below(end int64) span {
+	s.From, s.To = max(s.From, 0), min(s.To, end)
+	if s.empty() {
+		return span{}
+	}
+	return s
+}
+
 // reach is the span from the first of the records to the last.
 func reach(records []Record) span {
 	return span{From: records[0].Offset, To: records[len(records)-1].Offset + 1}
@@ -50,6 +61,28 @@ func (s span) hull(other span) span {
 		return s
 	}
 	return span{From: min(s.From, other.From), To: max(s.To, other.To)}
+}
+
+// mostAttempts is far more than one record is begun in the years of a log.
+const mostAttempts = 1_000_000_000
+
+// within returns what of the mark can be true of a log that ends at end, and whether that
+// is all of it. A mark that was overwritten from outside may be well-formed: what it says
+// of records that do not exist yet would be held against them when they do.
+func (m mark) within(end int64) (possible mark, all bool) {
+	possible = m
+	possible.InHand = m.InHand.below(end)
+	possible.Suspects = m.Suspects.below(end)
+	possible.Deaths = maps.Clone(m.Deaths)
+	maps.DeleteFunc(possible.Deaths, func(offset int64, times int) bool {
+		return offset < 0 || offset >= end || times < 1 || times > deathsAllowed
+	})
+	if m.Failing < 0 || m.Failing >= end && m.Attempts != 0 || m.Attempts < 0 || m.Attempts > mostAttempts || m.Panics < 0 || m.Panics > m.Attempts {
+		possible.Failing, possible.Attempts, possible.Panics = 0, 0, 0
+	}
+	all = possible.InHand == m.InHand && possible.Suspects == m.Suspects && len(possible.Deaths) == len(m.Deaths) &&
+		possible.Failing == m.Failing && possible.Attempts == m.Attempts
+	return possible, all
 }
 
 // inherited is the mark found at a claim's beginning, as its next holder goes on

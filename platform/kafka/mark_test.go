@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // died is how often, by offset.
@@ -45,6 +47,36 @@ func TestADeathMakesWhatWasInHandSuspected(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What is possible of a mark is believed, whoever wrote it; the rest is not.
+func TestAMarkSaysNothingOfRecordsThatAreNotThereYet(t *testing.T) {
+	t.Parallel()
+	const end = 100
+	for name, test := range map[string]struct {
+		found, want mark
+		all         bool
+	}{
+		"nothing":                 {mark{}, mark{}, true},
+		"what a reader wrote":     {mark{Holder: "x", Step: 7, InHand: span{90, 100}, Suspects: span{10, 99}, Deaths: died(99, 5), Failing: 99, Attempts: 9, Panics: 9}, mark{Holder: "x", Step: 7, InHand: span{90, 100}, Suspects: span{10, 99}, Deaths: died(99, 5), Failing: 99, Attempts: 9, Panics: 9}, true},
+		"in hand for ever":        {mark{InHand: span{10, math.MaxInt64}}, mark{InHand: span{10, 100}}, false},
+		"in hand later":           {mark{InHand: span{100, 101}}, mark{}, false},
+		"suspected for ever":      {mark{Suspects: span{math.MinInt64, math.MaxInt64}}, mark{Suspects: span{0, 100}}, false},
+		"suspected later":         {mark{Suspects: span{500, 600}}, mark{}, false},
+		"the wrong way round":     {mark{InHand: span{20, 10}, Suspects: span{-7, -9}}, mark{}, false},
+		"deaths to come":          {mark{Deaths: died(100, 5, 99, 1, -1, 5)}, mark{Deaths: died(99, 1)}, false},
+		"deaths by the million":   {mark{Deaths: died(20, 1_000_000)}, mark{Deaths: died()}, false},
+		"births":                  {mark{Deaths: died(20, -3)}, mark{Deaths: died()}, false},
+		"to fail later":           {mark{Failing: 100, Attempts: 4, Panics: 4}, mark{}, false},
+		"to have failed never":    {mark{Failing: 20, Attempts: -4}, mark{}, false},
+		"more panics than tries":  {mark{Failing: 20, Attempts: 1, Panics: 5}, mark{}, false},
+		"more tries than seconds": {mark{Failing: 20, Attempts: math.MaxInt64}, mark{}, false},
+	} {
+		got, all := test.found.within(end)
+		if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty()); diff != "" || all != test.all {
+			t.Errorf("%s: all %t, (-want +got):\n%s", name, all, diff)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type begin struct {
 	offset int64 // the first record to read
 	floor  int64 // what the ledger said, or offset where it had no opinion
 	oldest int64 // the log's start
+	newest int64 // and its end
 }
 
 // Setup decides where each claim begins and moves the group's offset there.
@@ -82,6 +83,7 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 		commit:   members.Commit,
 		hand:     s.group.newHand(partition),
 		oldest:   begin.oldest,
+		newest:   begin.newest,
 		floor:    begin.floor,
 		position: begin.offset,
 	}
@@ -153,7 +155,7 @@ func (s *session) locate(ctx context.Context, partition int32, committed int64) 
 			return begin{}, err
 		}
 	}
-	found := begin{offset: wanted, floor: wanted, oldest: oldest}
+	found := begin{offset: wanted, floor: wanted, oldest: oldest, newest: newest}
 	switch {
 	case wanted < 0:
 		found.offset, found.floor = oldest, oldest

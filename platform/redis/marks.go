@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -20,17 +21,20 @@ var swapScript = goredis.NewScript(swapLua)
 type Marks struct {
 	client goredis.UniversalClient
 	key    string
+	log    *slog.Logger
 }
 
-// NewMarks returns the group's marks under prefix.
-func NewMarks(client goredis.UniversalClient, prefix, group string) *Marks {
-	return &Marks{client: client, key: prefix + "inflight:" + group}
+// NewMarks returns the group's marks under prefix. The log is told when all of them were
+// overwritten from outside.
+func NewMarks(client goredis.UniversalClient, prefix, group string, log *slog.Logger) *Marks {
+	return &Marks{client: client, key: prefix + "inflight:" + group, log: log}
 }
 
 // Mark returns the partition's mark, or "" when there is none.
 func (m *Marks) Mark(ctx context.Context, partition int32) (string, error) {
 	mark, err := m.client.HGet(ctx, m.key, strconv.Itoa(int(partition))).Result()
-	if goredis.HasErrorPrefix(err, "WRONGTYPE") { // somebody else overwrote all marks: Swap begins anew
+	if goredis.HasErrorPrefix(err, "WRONGTYPE") { // Swap begins anew
+		m.log.ErrorContext(ctx, "the marks of what is in hand were overwritten: what is known of deaths is forgotten", "key", m.key, "partition", partition)
 		return "", nil
 	}
 	if err != nil && !errors.Is(err, goredis.Nil) {

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
 	client := redis.Open(cfg)
 	t.Cleanup(func() { client.Close() })
 	prefix := "test-" + rand.Text() + ":"
-	marks := redis.NewMarks(client, prefix, "readers")
+	marks := redis.NewMarks(client, prefix, "readers", slog.New(slog.DiscardHandler))
 	for _, step := range []struct {
 		old, next string
 		swapped   bool

@@ -1,8 +1,10 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -83,9 +85,13 @@ func TestAMarkThatWasOverwrittenIsNone(t *testing.T) {
 				client.Close()
 			})
 			overwrite(t.Context(), client, prefix+"inflight:readers")
-			marks := redis.NewMarks(client, prefix, "readers")
+			var log bytes.Buffer
+			marks := redis.NewMarks(client, prefix, "readers", slog.New(slog.NewTextHandler(&log, nil)))
 			if mark, err := marks.Mark(t.Context(), 3); err != nil || mark != "" {
 				t.Fatalf("the mark is %q, %v", mark, err)
+			}
+			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "key="+prefix+"inflight:readers") {
+				t.Errorf("nothing says so: %s", &log)
 			}
 			if swapped, err := marks.Swap(t.Context(), 3, "", "first"); err != nil || !swapped {
 				t.Fatalf("swapped %v, %v", swapped, err)

@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg Config) error {
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
-	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease)
+	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease, log)
 	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix, log)
 	way, err := senderOf(cfg.Webhook, log, registry)
 	if err != nil {
@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 	handler := consumer.New(service, offsets, ends, log, registry)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
-		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name),
+		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name, log),
 	}, handler, log, registry)
 
 	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry,

@@ -84,7 +84,7 @@ func everywhere(t *testing.T, test func(w world)) {
 func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
 	w.Helper()
 	return w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
-		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease), p)
+		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease, slog.New(slog.DiscardHandler)), p)
 		offsets := redisstore.NewOffsets(w.Redis, w.Prefix, slog.New(slog.DiscardHandler))
 		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	})

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -38,13 +39,15 @@ type Claims struct {
 	prefix string
 	claim  string // the value of a mark that this process holds
 	lease  time.Duration
+	log    *slog.Logger
 }
 
 // NewClaims returns claims of a new, random owner, under prefix. A claim that is
 // not done within the lease may be taken over; the lease must be well above the
-// time that one sending may take.
-func NewClaims(client goredis.UniversalClient, prefix string, lease time.Duration) *Claims {
-	return &Claims{client: client, prefix: prefix, claim: "claimed by " + rand.Text(), lease: lease}
+// time that one sending may take. The log is told of keys that were overwritten from
+// outside, and then count for nothing.
+func NewClaims(client goredis.UniversalClient, prefix string, lease time.Duration, log *slog.Logger) *Claims {
+	return &Claims{client: client, prefix: prefix, claim: "claimed by " + rand.Text(), lease: lease, log: log}
 }
 
 // Claim implements notify.Claims.
@@ -81,9 +84,15 @@ func (c *Claims) Refuse(ctx context.Context, mark string, since time.Time) error
 func (c *Claims) step(ctx context.Context, what, done, next string) (notify.Claim, error) {
 	keys := []string{c.prefix + "notification:sent", c.mark(done), c.mark(next), c.refused(next)}
 	answer, err := stepScript.Run(ctx, c.client, keys, what, c.claim, c.lease.Milliseconds(), keep.Milliseconds()).StringSlice()
-	switch {
-	case err != nil || what == "done":
+	if err != nil {
 		return notify.Claim{}, err
+	}
+	for _, key := range answer[4:] {
+		c.log.ErrorContext(ctx, "what is known of a notification was overwritten: going on without it, and it may be sent twice", "key", key)
+	}
+	switch {
+	case what == "done":
+		return notify.Claim{}, nil
 	case answer[0] == "done":
 		return notify.Claim{State: notify.Done}, nil
 	case answer[0] == "busy":

@@ -43,18 +43,27 @@ func text(value string) func(context.Context, goredis.UniversalClient, string) {
 
 func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"processed:" + mark, "notification:refused:" + mark, "notification:sent"} {
+	// Each is told whenever a step meets it; the last step does not ask for refusals.
+	for key, told := range map[string]int{"processed:" + mark: 2, "notification:refused:" + mark: 1, "notification:sent": 2} {
 		for how, overwrite := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
 				client, prefix := open(t)
-				c := redisstore.NewClaims(client, prefix, time.Minute)
+				var log bytes.Buffer
+				c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
 				overwrite(t.Context(), client, prefix+key)
 				claim(t, c, notify.Mine)
+				client.Del(t.Context(), prefix+key) // only text goes over another type
 				overwrite(t.Context(), client, prefix+key)
 				done(t, c)
+				if got := strings.Count(log.String(), "level=ERROR"); got != told || strings.Count(log.String(), "key="+prefix+key) != told {
+					t.Errorf("%d errors in the log, want %d: %s", got, told, &log)
+				}
+				if value := client.Get(t.Context(), prefix+"processed:"+mark).Val(); value != "done" {
+					t.Errorf("then the mark is %q", value)
+				}
 				if key == "notification:sent" || strings.HasPrefix(key, "notification:refused") {
-					claim(t, redisstore.NewClaims(client, prefix, time.Minute), notify.Done)
+					claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.Done)
 				}
 			})
 		}

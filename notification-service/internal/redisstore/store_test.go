@@ -54,8 +54,8 @@ func done(t *testing.T, c *redisstore.Claims) {
 func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	first := redisstore.NewClaims(client, prefix, time.Minute)
-	second := redisstore.NewClaims(client, prefix, time.Minute)
+	first := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	second := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, first, notify.Mine)
 	claim(t, second, notify.Busy)
 	claim(t, first, notify.Mine)
@@ -67,7 +67,7 @@ func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
 func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute)
+	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, c, notify.Mine)
 	key := prefix + "processed:task.completed:0198"
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
@@ -82,8 +82,8 @@ func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
 func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	frozen := redisstore.NewClaims(client, prefix, time.Millisecond)
-	heir := redisstore.NewClaims(client, prefix, time.Minute)
+	frozen := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
+	heir := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, frozen, notify.Mine)
 	waitGone(t, client, prefix+"processed:"+mark)
 	claim(t, heir, notify.Mine)
@@ -99,18 +99,18 @@ func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
 func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	slow := redisstore.NewClaims(client, prefix, time.Millisecond)
+	slow := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
 	claim(t, slow, notify.Mine)
 	waitGone(t, client, prefix+"processed:"+mark)
 	done(t, slow)
-	claim(t, redisstore.NewClaims(client, prefix, time.Minute), notify.Done)
+	claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.Done)
 }
 
 func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute)
-	other := redisstore.NewClaims(client, prefix, time.Minute)
+	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	other := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	steps := []struct {
 		done, next string
 		want       notify.State
@@ -140,7 +140,7 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute)
+	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	first := claim(t, c, notify.Mine)
 	if off := time.Since(first.At); off < -time.Minute || off > time.Minute {
 		t.Errorf("claimed at %v, %v ago", first.At, off)

@@ -122,7 +122,7 @@ func (w World) run(group, topic string, build func(Survey) kafka.Handler) (stop 
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.Ends(ctx) })
 	cfg := kafka.GroupConfig{
 		Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ,
-		InHand: redis.NewMarks(w.Redis, w.Prefix, group),
+		InHand: redis.NewMarks(w.Redis, w.Prefix, group, slog.New(slog.DiscardHandler)),
 	}
 	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))

@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config) error {
 	service := stats.NewService(store, ends, cfg.Kafka.Partitions, time.Now)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
-		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name),
+		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name, log),
 	}, consumer.New(service, log, registry), log, registry)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
