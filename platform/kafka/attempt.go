@@ -50,6 +50,7 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 			return 0, err
 		}
 	}
+	c.hand.Origin = records[0].Origin()
 	if err := c.hand.take(c.session, records); err != nil {
 		return 0, err
 	}

@@ -33,16 +33,17 @@ type claim struct {
 	session context.Context // a claim lives exactly as long
 	lasting context.Context // the session's, and a little longer
 	source  sarama.ConsumerGroupClaim
-	mark    func(offset int64) // the group's offset, committed about every second
-	commit  func()             // commits it at once, in some 30 ms
+	mark    func(offset int64, origin string) // the group's offset, committed about every second
+	commit  func()                            // commits it at once, in some 30 ms
 	ahead   func() (portions <-chan portion, stop func())
 	hand    hand
 
-	oldest   int64 // the log's start when the session began
-	newest   int64 // and its end
-	floor    int64 // the lowest offset that the ledger may give: where the handler was left
-	position int64 // the offset of the first record not done with
-	progress bool  // a record was done with
+	found    Log                                   // the log when the session began
+	current  func(context.Context) (string, error) // asks for the id that the topic has now
+	floor    int64                                 // the lowest offset that the ledger may give: where the handler was left
+	position int64                                 // the offset of the first record not done with
+	origin   string                                // of the log that the position belongs to
+	progress bool                                  // a record was done with
 }
 
 // run works through the partition until the session ends, which is no error.
@@ -66,12 +67,12 @@ func (c *claim) run() error {
 func (c *claim) takeOver() (bool, error) {
 	held := holdup{log: c.log, what: "asking what the last reader had in hand", offset: c.position}
 	for {
-		left, spoiled, err := c.hand.takeOver(c.session, c.position, c.newest)
+		left, spoiled, err := c.hand.takeOver(c.session, c.position, c.found.Newest)
 		switch {
 		case err == nil:
 			held.over()
 			if spoiled {
-				c.log.Error("the mark of what was in hand was overwritten from outside: deaths before now may be forgotten", "log_end", c.newest)
+				c.log.Error("the mark of what was in hand was overwritten from outside: deaths before now may be forgotten", "log_end", c.found.Newest)
 			}
 			if !left.empty() {
 				c.log.Warn("the partition's last reader died or was frozen with records in hand: handling them one by one",
@@ -131,7 +132,13 @@ func (c *claim) idle() error {
 // work is done when every record is handled, dead-lettered or passed over, or
 // when the session ends. Its error asks for the session's end.
 func (c *claim) work(p portion) error {
-	all := len(p.records)
+	for i := range p.records {
+		p.records[i].TopicID = c.found.TopicID
+	}
+	all, origin := len(p.records), c.origin
+	if all > 0 {
+		origin = c.originAfter(p.records[all-1])
+	}
 	rest := slices.DeleteFunc(p.records, func(record Record) bool { return !record.MeantFor(c.group.cfg.Group) })
 	c.group.instruments.count(passedOver, all-len(rest))
 	e := &effort{rest: rest, held: c.newHoldup()}
@@ -155,7 +162,7 @@ func (c *claim) work(p portion) error {
 			e.held.over()
 			c.group.instruments.count(handled, count)
 			c.floor = chunk[count-1].Offset + 1
-			c.done(c.floor)
+			c.doneWith(chunk[count-1])
 			e.rest = e.rest[count:]
 		}
 		if errors.Is(err, Fenced) || errors.Is(err, errTaken) || errors.Is(err, errHung) {
@@ -165,6 +172,7 @@ func (c *claim) work(p portion) error {
 			return c.tellFollower()
 		}
 	}
+	c.origin = origin
 	c.done(p.next)
 	return c.tellFollower()
 }
@@ -235,9 +243,23 @@ func (c *claim) putAside(e *effort, cause error) bool {
 	}
 	e.held = c.newHoldup()
 	c.group.instruments.count(deadLettered, 1)
-	c.done(record.Offset + 1)
+	c.doneWith(record)
 	e.rest = e.rest[1:]
 	return true
+}
+
+func (c *claim) doneWith(record Record) {
+	c.origin = c.originAfter(record)
+	c.done(record.Offset + 1)
+}
+
+// originAfter is the origin of the position behind the record. What cannot be decoded
+// has no fingerprint by which a later reader could find it.
+func (c *claim) originAfter(record Record) string {
+	if record.Undecodable != nil {
+		return c.origin
+	}
+	return record.Origin()
 }
 
 func (c *claim) done(position int64) {
@@ -245,13 +267,22 @@ func (c *claim) done(position int64) {
 	c.progress = true
 	c.hand.passed(position)
 	c.group.instruments.lag.reached(c.source.Partition(), position)
-	c.mark(position)
+	c.mark(position, c.origin)
 }
 
 // checkLedger returns an error when the ledger is not where the handler was left.
 func (c *claim) checkLedger(ledger Ledger) error {
+	// A session of an earlier topic must not move the ledger back to that.
+	if id, err := c.current(c.session); err != nil {
+		c.log.Debug("Kafka could not be asked for the topic's id", "error", err)
+		return nil
+	} else if isAnother(c.found.TopicID, id) {
+		return errReplaced
+	}
 	end, _ := c.group.instruments.lag.end(c.source.Partition()) // a position may be newer
-	answer, err := start(c.session, ledger, c.source.Partition(), c.oldest, max(end, c.position))
+	log := c.found
+	log.Newest = max(end, c.position)
+	answer, err := start(c.session, ledger, c.source.Partition(), log)
 	switch {
 	case err != nil:
 		c.log.Debug("the ledger could not be asked", "error", err)
@@ -264,9 +295,9 @@ func (c *claim) checkLedger(ledger Ledger) error {
 }
 
 // start asks the ledger; a panic becomes an error.
-func start(ctx context.Context, ledger Ledger, partition int32, oldest, newest int64) (offset int64, err error) {
+func start(ctx context.Context, ledger Ledger, partition int32, log Log) (offset int64, err error) {
 	err = guard(func() error {
-		offset, err = ledger.Start(ctx, partition, oldest, newest)
+		offset, err = ledger.Start(ctx, partition, log)
 		return err
 	})
 	return offset, err

@@ -24,8 +24,8 @@ type script struct {
 
 func (s script) Handle(ctx context.Context, batch []Record) (int, error) { return s.handle(ctx, batch) }
 
-func (s script) Start(_ context.Context, _ int32, oldest, newest int64) (int64, error) {
-	return s.start(oldest, newest)
+func (s script) Start(_ context.Context, _ int32, log Log) (int64, error) {
+	return s.start(log.Oldest, log.Newest)
 }
 
 // source is a claim of Sarama's without a Kafka.
@@ -70,10 +70,12 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 			gathering, stop := context.WithCancel(session)
 			return gather(gathering, messages), stop
 		},
-		mark:     func(offset int64) { p.marked = append(p.marked, offset) },
+		mark:     func(offset int64, _ string) { p.marked = append(p.marked, offset) },
 		commit:   func() {},
-		hand:     group.newHand(partition),
-		position: 10, floor: 10, newest: 100,
+		current:  func(context.Context) (string, error) { return "", nil },
+		hand:     group.newHand(partition, Log{}),
+		found:    Log{Newest: 100},
+		position: 10, floor: 10,
 	}
 	p.send(offsets...)
 	go func() {
@@ -239,6 +241,39 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 					t.Errorf("marked %v, want 14 at last", p.marked)
 				}
 			})
+		})
+	}
+}
+
+// Its answer would bind the ledger to the earlier topic again.
+func TestAnIdleClaimOfAnEarlierTopicEndsBeforeItAsksItsLedger(t *testing.T) {
+	t.Parallel()
+	away := errors.New("Kafka is away")
+	for name, test := range map[string]struct {
+		found, now string
+		err        error
+		asked      bool
+		ends       bool
+	}{
+		"the same topic":        {found: "a", now: "a", asked: true},
+		"another topic":         {found: "a", now: "b", ends: true},
+		"brokers without ids":   {asked: true},
+		"brokers that get ids":  {now: "b", asked: true},
+		"while Kafka is away":   {found: "a", err: away},
+		"brokers that lose ids": {found: "a", asked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := false
+			group := newTestGroup(script{}, nil)
+			c := &claim{
+				group: group, log: group.log, session: t.Context(), source: source{}, found: Log{TopicID: test.found},
+				current: func(context.Context) (string, error) { return test.now, test.err },
+			}
+			err := c.checkLedger(script{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})
+			if asked != test.asked || errors.Is(err, errReplaced) != test.ends || err != nil && !test.ends {
+				t.Errorf("asked: %t, %v", asked, err)
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -108,6 +109,31 @@ func (c *connection) requestOffset(topic string, partition int32, at int64) (int
 		return 0, block.Err
 	}
 	return block.Offset, nil
+}
+
+// holds tells whether the log has a record of that fingerprint at the offset, or
+// has dropped what it had there.
+func (c *connection) holds(at place, offset int64, fingerprint string) (bool, error) {
+	end, err := c.GetOffset(at.topic, at.partition, sarama.OffsetNewest)
+	if err != nil {
+		return false, err
+	}
+	if offset >= end {
+		return false, nil
+	}
+	answer, err := c.fetch(at, offset, 1)
+	var garbled *undecodable
+	switch {
+	case errors.Is(err, sarama.ErrOffsetOutOfRange): // dropped
+		return true, nil
+	case errors.As(err, &garbled): // what was read once can be decoded
+		return false, nil
+	case err != nil:
+		return false, err
+	case len(answer.records) == 0 || answer.records[0].Offset > offset: // compacted
+		return true, nil
+	}
+	return answer.records[0].shortFingerprint() == fingerprint, nil
 }
 
 func (c *connection) close() {

@@ -8,6 +8,7 @@
 //	kafka_consumer_records_total{outcome}  records done with: handled, dead_lettered, passed_over
 //	kafka_consumer_retries_total           calls of the handler after an error
 //	kafka_consumer_gone_records_total      records deleted from the log before they were read: alarm on any
+//	kafka_consumer_replaced_topics_total   group offsets and sessions found to be of an earlier topic of that name: alarm on any
 //	kafka_consumer_hung_handlers_total     times that the handler did not return and the process was ended: alarm on any
 //	kafka_consumer_undecodable_batches_total  batches met that cannot be unpacked or decoded: alarm on any
 //	kafka_consumer_reported_errors_total   errors that Kafka or Sarama reported, and not about the connection

@@ -105,11 +105,12 @@ func (g *Group) Ready(context.Context) error { return g.presence.err() }
 // It works before and during Run, and asks Kafka each time.
 func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
 
-func (g *Group) newHand(partition int32) hand {
+func (g *Group) newHand(partition int32, log Log) hand {
 	return hand{
 		mark:      mark{Holder: g.holder},
 		store:     g.cfg.InHand,
 		partition: partition,
+		log:       log,
 		step:      func() int64 { return g.steps.Add(1) },
 	}
 }

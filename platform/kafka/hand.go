@@ -35,6 +35,7 @@ type hand struct {
 	mark
 	store     InHand // may be nil: then only this process knows
 	partition int32
+	log       Log
 	step      func() int64
 
 	stored string  // what the store has
@@ -58,6 +59,13 @@ func (h *hand) takeOver(ctx context.Context, position, end int64) (left span, sp
 	var found mark
 	if json.Unmarshal([]byte(h.stored), &found) != nil {
 		found, spoiled = mark{}, true // nothing is known
+	}
+	owned, err := h.log.Owns(ctx, found.Origin)
+	if err != nil {
+		return span{}, false, err
+	}
+	if !owned {
+		found = mark{} // its offsets are of other records
 	}
 	found, all := found.within(end)
 	holder := h.Holder

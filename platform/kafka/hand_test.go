@@ -68,7 +68,7 @@ func (s *slate) read(t *testing.T) (m mark) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		t.Fatal(err)
 	}
-	m.Holder, m.Step = "", 0
+	m.Holder, m.Step, m.Origin = "", 0, ""
 	return m
 }
 

@@ -29,10 +29,11 @@ type Handler interface {
 // group's own offset then only follows.
 type Ledger interface {
 	// Start returns the offset at which the handler wants to begin, or a
-	// negative one for the group's committed offset. oldest is the log's start,
-	// newest its last stable offset: below that every record is committed or
-	// aborted. It is asked when a session begins, again and again until it answers
-	// without an error.
+	// negative one for the group's committed offset. log.Oldest is the log's start,
+	// log.Newest its last stable offset: below that every record is committed or
+	// aborted. A stored offset belongs to this log only if log.Owns says so of the
+	// origin stored beside it. It is asked when a session begins, again and again
+	// until it answers without an error.
 	//
 	// An idle partition asks every five seconds whether the place is still the
 	// handler's own. What the handler was not shown (dead letters, replays for
@@ -43,7 +44,7 @@ type Ledger interface {
 	// offset of the next record to read; a negative one is no opinion. Anything
 	// else means that the ledger was moved or lost: the session ends, rejoins
 	// and asks again.
-	Start(ctx context.Context, partition int32, oldest, newest int64) (offset int64, err error)
+	Start(ctx context.Context, partition int32, log Log) (offset int64, err error)
 }
 
 // Follower is for a Ledger that keeps up with what the handler was not shown:

@@ -63,11 +63,33 @@ func (i *inquiry) disconnect() {
 	}
 }
 
+// Ends returns each partition's last stable offset, below which every record is
+// committed or aborted. The errors are those of OffsetsSince.
+func Ends(ctx context.Context, cfg Config, topic string) (map[int32]int64, error) {
+	offsets, err := offsetsOf(ctx, cfg, topic, func(i *inquiry, partition int32) (int64, error) {
+		return i.conn.GetOffset(topic, partition, sarama.OffsetNewest)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the ends of topic %q: %w", topic, err)
+	}
+	return offsets, nil
+}
+
 // OffsetsSince returns for each partition of the topic an offset below which
 // every record has an earlier time than since: a place from which to Scan. Since
-// the zero time that is the log's start. The error is a *TopicError when the topic does not exist, or says that Kafka gave
-// no answer for eight seconds.
+// the zero time that is the log's start. The error is a *TopicError when the topic
+// does not exist, or says that Kafka gave no answer for eight seconds.
 func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time) (map[int32]int64, error) {
+	offsets, err := offsetsOf(ctx, cfg, topic, func(i *inquiry, partition int32) (int64, error) {
+		return i.offsetSince(topic, partition, since)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the time %s in topic %q: %w", since.UTC().Format(time.RFC3339), topic, err)
+	}
+	return offsets, nil
+}
+
+func offsetsOf(ctx context.Context, cfg Config, topic string, of func(i *inquiry, partition int32) (int64, error)) (map[int32]int64, error) {
 	i := &inquiry{cfg: cfg}
 	defer i.disconnect()
 	offsets := make(map[int32]int64)
@@ -80,16 +102,13 @@ func OffsetsSince(ctx context.Context, cfg Config, topic string, since time.Time
 			return err
 		}
 		for _, partition := range partitions {
-			if offsets[partition], err = i.offsetSince(topic, partition, since); err != nil {
+			if offsets[partition], err = of(i, partition); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("find the time %s in topic %q: %w", since.UTC().Format(time.RFC3339), topic, err)
-	}
-	return offsets, nil
+	return offsets, err
 }
 
 func (i *inquiry) offsetSince(topic string, partition int32, since time.Time) (int64, error) {
@@ -106,6 +125,22 @@ func (i *inquiry) offsetSince(topic string, partition int32, since time.Time) (i
 		return end, err
 	}
 	return min(end, found), nil
+}
+
+// TopicID returns the id that Kafka gave the topic when it was created: one that is
+// created again under the same name has another. It is "" where the broker gives
+// none. The error says that Kafka gave no answer for eight seconds.
+func TopicID(ctx context.Context, cfg Config, topic string) (id string, err error) {
+	i := &inquiry{cfg: cfg}
+	defer i.disconnect()
+	err = i.ask(ctx, func() error {
+		id, err = topicID(i.conn, topic)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("ask for the id of topic %q: %w", topic, err)
+	}
+	return id, nil
 }
 
 // HasGroup tells whether Kafka knows a consumer group of that name: one that has

@@ -56,15 +56,7 @@ func realWorld(t *testing.T) world {
 	w := world{brokers: brokers, topic: name, dlq: name + "-dlq"}
 	client := w.client(t)
 	for _, topic := range []string{w.topic, w.dlq} {
-		creation := kmsg.NewCreateTopicsRequestTopic()
-		creation.Topic, creation.NumPartitions, creation.ReplicationFactor = topic, partitions, 1
-		request := kmsg.NewPtrCreateTopicsRequest()
-		request.Topics = append(request.Topics, creation)
-		response, err := request.RequestWith(soon(t), client)
-		if err == nil {
-			err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
-		}
-		if err != nil {
+		if err := create(soon(t), client, topic); err != nil {
 			t.Fatalf("create %s: %v", topic, err)
 		}
 	}
@@ -76,8 +68,20 @@ func realWorld(t *testing.T) world {
 	return w
 }
 
-func fakeWorld(t *testing.T) world {
-	f := newFake(t)
+func create(ctx context.Context, client *kgo.Client, topic string) error {
+	creation := kmsg.NewCreateTopicsRequestTopic()
+	creation.Topic, creation.NumPartitions, creation.ReplicationFactor = topic, partitions, 1
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.Topics = append(request.Topics, creation)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+}
+
+func fakeWorld(t *testing.T, options ...kfake.Opt) world {
+	f := newFake(t, options...)
 	return world{brokers: f.brokers, topic: f.topic, dlq: f.dlq, fake: f}
 }
 
@@ -90,9 +94,9 @@ type fake struct {
 	*kfake.Cluster
 }
 
-func newFake(t *testing.T) *fake {
+func newFake(t *testing.T, options ...kfake.Opt) *fake {
 	f := &fake{t: t, topic: "things", dlq: "things-dlq"}
-	f.options = []kfake.Opt{kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq)}
+	f.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq))
 	f.start(kfake.NumBrokers(1))
 	f.brokers = f.ListenAddrs()
 	t.Cleanup(func() { f.Close() })

@@ -26,7 +26,7 @@ type ledger struct {
 	broken int // how many times Start fails first
 }
 
-func (l *ledger) Start(_ context.Context, partition int32, oldest, newest int64) (int64, error) {
+func (l *ledger) Start(_ context.Context, partition int32, log kafka.Log) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if partition != 0 {
@@ -36,8 +36,8 @@ func (l *ledger) Start(_ context.Context, partition int32, oldest, newest int64)
 	if l.asked <= l.broken {
 		return 0, errors.New("the store is away")
 	}
-	if oldest > newest {
-		return 0, fmt.Errorf("the log goes from %d to %d", oldest, newest)
+	if log.Oldest > log.Newest {
+		return 0, fmt.Errorf("the log goes from %d to %d", log.Oldest, log.Newest)
 	}
 	return l.next, nil
 }
@@ -105,7 +105,7 @@ type startAt struct {
 	start int64
 }
 
-func (s *startAt) Start(_ context.Context, partition int32, _, _ int64) (int64, error) {
+func (s *startAt) Start(_ context.Context, partition int32, _ kafka.Log) (int64, error) {
 	if partition != 0 {
 		return -1, nil
 	}
@@ -225,8 +225,13 @@ func TestAnOffsetOfAnotherLogBeginsAtTheStart(t *testing.T) {
 // commit sets the offset of a group without members in partition 0.
 func commit(t *testing.T, w world, group string, offset int64) {
 	t.Helper()
+	commitWith(t, w, group, offset, "")
+}
+
+func commitWith(t *testing.T, w world, group string, offset int64, metadata string) {
+	t.Helper()
 	partition := kmsg.NewOffsetCommitRequestTopicPartition()
-	partition.Offset = offset
+	partition.Offset, partition.Metadata = offset, &metadata
 	topic := kmsg.NewOffsetCommitRequestTopic()
 	topic.Topic, topic.Partitions = w.topic, append(topic.Partitions, partition)
 	request := kmsg.NewPtrOffsetCommitRequest()

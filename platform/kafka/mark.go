@@ -5,9 +5,10 @@ import "maps"
 // mark is what is kept outside the process about one partition: what its reader
 // has in hand, and what is known against records that may kill their reader.
 type mark struct {
-	Holder string `json:"holder"`  // a Group, which lives as long as its process
-	Step   int64  `json:"step"`    // no two marks of a holder are the same
-	InHand span   `json:"in_hand"` // given to the handler, which has not answered
+	Holder string `json:"holder"`           // a Group, which lives as long as its process
+	Origin string `json:"origin,omitempty"` // of the log that the offsets belong to; "" of an earlier version
+	Step   int64  `json:"step"`             // no two marks of a holder are the same
+	InHand span   `json:"in_hand"`          // given to the handler, which has not answered
 
 	// Suspects were in hand when a reader died or was frozen, or panicked.
 	// They are handled one by one.

@@ -11,11 +11,12 @@ const (
 )
 
 type instruments struct {
-	records *prometheus.CounterVec
-	retries prometheus.Counter
-	gone    prometheus.Counter
-	hung    prometheus.Counter
-	lag     *lag
+	records  *prometheus.CounterVec
+	retries  prometheus.Counter
+	gone     prometheus.Counter
+	replaced prometheus.Counter
+	hung     prometheus.Counter
+	lag      *lag
 
 	undecodable prometheus.Counter
 	reported    prometheus.Counter
@@ -36,6 +37,10 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_gone_records_total", ConstLabels: labels,
 			Help: "Records that the log dropped before the group had read them.",
 		}),
+		replaced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_consumer_replaced_topics_total", ConstLabels: labels,
+			Help: "Times that the group's offset, or the topic that was being read, turned out to be of an earlier topic of that name.",
+		}),
 		hung: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kafka_consumer_hung_handlers_total", ConstLabels: labels,
 			Help: "Times that the handler did not return, and the process was ended for it.",
@@ -53,7 +58,7 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
 		i.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(i.records, i.retries, i.gone, i.hung, i.undecodable, i.reported, i.lag)
+	reg.MustRegister(i.records, i.retries, i.gone, i.replaced, i.hung, i.undecodable, i.reported, i.lag)
 	return i
 }
 

@@ -88,7 +88,7 @@ type freezing struct {
 	asked int
 }
 
-func (f *freezing) Start(context.Context, int32, int64, int64) (int64, error) {
+func (f *freezing) Start(context.Context, int32, kafka.Log) (int64, error) {
 	if f.asked++; f.asked == partitions {
 		brokerAway["frozen"](f.fake)
 	}

@@ -14,9 +14,11 @@ import (
 type Header struct{ Key, Value string }
 
 // Record is one entry of a topic. To be sent it needs a Topic, and a Key that
-// chooses its partition; Partition and Offset are known only of what was read.
+// chooses its partition; TopicID, Partition and Offset are known only of what was
+// read.
 type Record struct {
 	Topic     string
+	TopicID   string // "" where the broker gives topics no id
 	Partition int32
 	Offset    int64
 	Key       []byte

@@ -59,6 +59,7 @@ func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 type scan struct {
 	inquiry
 	topic string
+	id    string // of the topic when the scan began
 	next  map[int32]int64
 	end   map[int32]int64 // each log's last stable offset when the scan began
 }
@@ -68,6 +69,11 @@ func (s *scan) locate(from map[int32]int64) error {
 	if err := checkTopic(s.conn, s.topic, 0); err != nil {
 		return err
 	}
+	id, err := topicID(s.conn, s.topic)
+	if err != nil {
+		return err
+	}
+	s.id = id
 	partitions, err := s.conn.Partitions(s.topic)
 	if err != nil {
 		return err
@@ -96,6 +102,9 @@ func (s *scan) advance(ctx context.Context, partition int32, visit func(context.
 	})
 	if err != nil {
 		return fmt.Errorf("read topic %q, partition %d at %d: %w", s.topic, partition, s.next[partition], err)
+	}
+	for i := range records {
+		records[i].TopicID = s.id
 	}
 	for batch := range slices.Chunk(records, scanRecords) {
 		if err := ctx.Err(); err != nil {

@@ -94,9 +94,13 @@ func TestScanHandsOverWhatWasInTheTopicWhenItBegan(t *testing.T) {
 				t.Fatalf("record %d of partition 0 is %d: …%s", i, record.Offset, record.Value[990:])
 			}
 		}
+		id := seen.records[2][0].TopicID
+		if id == "" {
+			t.Error("the records do not say which topic they are of")
+		}
 		want := []kafka.Record{
-			{Topic: w.topic, Partition: 2, Offset: 0, Key: []byte("k\xff"), Headers: []kafka.Header{{Key: "h", Value: "\xfe"}}, Time: written},
-			{Topic: w.topic, Partition: 2, Offset: 1, Value: []byte{}, Time: written},
+			{Topic: w.topic, TopicID: id, Partition: 2, Offset: 0, Key: []byte("k\xff"), Headers: []kafka.Header{{Key: "h", Value: "\xfe"}}, Time: written},
+			{Topic: w.topic, TopicID: id, Partition: 2, Offset: 1, Value: []byte{}, Time: written},
 		}
 		if diff := cmp.Diff(want, seen.records[2]); diff != "" {
 			t.Errorf("partition 2 (-want +got):\n%s", diff)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,11 @@ type session struct {
 	conn     *connection
 	members  sarama.ConsumerGroup
 	farewell *farewell
-	starts   map[int32]begin // written by Setup, which ends before the claims begin
+	topicID  string             // as Setup found it
+	ctx      context.Context    // ends with the membership, or when the topic is replaced
+	end      context.CancelFunc // of ctx
+	watch    sync.WaitGroup     // of the topic
+	starts   map[int32]begin    // written by Setup, which ends before the claims begin
 
 	mu       sync.Mutex
 	why      error // the first claim's reason to end the session
@@ -25,20 +30,28 @@ type session struct {
 
 // begin is where a claim begins.
 type begin struct {
-	offset int64 // the first record to read
-	floor  int64 // what the ledger said, or offset where it had no opinion
-	oldest int64 // the log's start
-	newest int64 // and its end
+	offset int64  // the first record to read
+	origin string // of the log, as far as it is known
+	floor  int64  // what the ledger said, or offset where it had no opinion
+	found  Log
 }
 
 // Setup decides where each claim begins and moves the group's offset there.
 func (s *session) Setup(members sarama.ConsumerGroupSession) error {
+	s.ctx, s.end = context.WithCancel(members.Context())
 	topic := s.group.cfg.Topic
 	if err := checkPartitions(s.conn, topic, s.group.cfg.Partitions); err != nil {
 		return err
 	}
+	// The id comes first: a topic that is replaced from here on is noticed, for
+	// everything the session stores is bound to this id.
+	id, err := topicID(s.conn, topic)
+	if err != nil {
+		return fmt.Errorf("ask for the topic's id: %w", err)
+	}
+	s.topicID = id
 	partitions := members.Claims()[topic]
-	committed, err := s.committed(partitions)
+	committed, err := s.fetchCommitted(partitions)
 	if err != nil {
 		return fmt.Errorf("read the group's offsets: %w", err)
 	}
@@ -50,16 +63,21 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 		}
 		s.starts[partition] = begin
 		// One of the two moves it: Reset only back, Mark only forward.
-		members.ResetOffset(topic, partition, begin.offset, "")
-		members.MarkOffset(topic, partition, begin.offset, "")
+		members.ResetOffset(topic, partition, begin.offset, begin.origin)
+		members.MarkOffset(topic, partition, begin.offset, begin.origin)
 	}
+	s.watch.Go(s.watchTopic)
 	s.group.presence.here()
 	s.group.log.Info("joined the group", "partitions", partitions, "generation", members.GenerationID())
 	return nil
 }
 
-// Cleanup has nothing to do: the claims leave their partitions in order.
-func (s *session) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+// Cleanup ends the watch of the topic: the claims leave their partitions in order.
+func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
+	s.end()
+	s.watch.Wait()
+	return nil
+}
 
 // ConsumeClaim works through one partition. Its return ends the session for all.
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source sarama.ConsumerGroupClaim) error {
@@ -69,23 +87,24 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 	// given, and fails for all of them if it cannot: the claim reads by itself.
 	s.members.Pause(map[string][]int32{source.Topic(): {partition}})
 	begin := s.starts[partition]
-	afterwards, cancel := outlive(members.Context(), lasting)
+	afterwards, cancel := outlive(s.ctx, lasting)
 	defer cancel()
 	c := &claim{
 		group:   s.group,
 		log:     s.group.log.With("partition", partition),
-		session: members.Context(),
+		session: s.ctx,
 		lasting: afterwards,
 		source:  source,
-		mark: func(offset int64) {
-			members.MarkOffset(source.Topic(), partition, offset, "")
+		mark: func(offset int64, origin string) {
+			members.MarkOffset(source.Topic(), partition, offset, origin)
 		},
 		commit:   members.Commit,
-		hand:     s.group.newHand(partition),
-		oldest:   begin.oldest,
-		newest:   begin.newest,
+		hand:     s.group.newHand(partition, begin.found),
+		current:  s.group.surveyor.topicID,
+		found:    begin.found,
 		floor:    begin.floor,
 		position: begin.offset,
+		origin:   begin.origin,
 	}
 	c.ahead = c.readAhead
 	s.group.instruments.lag.reached(partition, begin.offset)
@@ -100,9 +119,15 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, source saram
 	return nil
 }
 
-// committed asks the coordinator for the group's offsets; -1 where there is none.
-func (s *session) committed(partitions []int32) (map[int32]int64, error) {
-	offsets := make(map[int32]int64, len(partitions))
+// committed is the group's offset of a partition, and the origin stored beside it.
+type committed struct {
+	offset int64 // -1 when there is none
+	origin string
+}
+
+// fetchCommitted asks the coordinator for the group's offsets.
+func (s *session) fetchCommitted(partitions []int32) (map[int32]committed, error) {
+	offsets := make(map[int32]committed, len(partitions))
 	if len(partitions) == 0 {
 		return offsets, nil
 	}
@@ -126,27 +151,31 @@ func (s *session) committed(partitions []int32) (map[int32]int64, error) {
 		case block.Err != sarama.ErrNoError:
 			return nil, block.Err
 		}
-		offsets[partition] = block.Offset
+		offsets[partition] = committed{offset: block.Offset, origin: block.Metadata}
 	}
 	return offsets, nil
 }
 
 // locate finds where the claim begins: where the ledger says, otherwise at the
 // committed offset, otherwise at the log's start.
-func (s *session) locate(ctx context.Context, partition int32, committed int64) (begin, error) {
+func (s *session) locate(ctx context.Context, partition int32, group committed) (begin, error) {
 	oldest, newest, err := s.ends(partition)
 	if err != nil {
 		return begin{}, err
 	}
+	log := s.log(partition, oldest, newest)
+	if group, err = s.check(ctx, log, partition, group); err != nil {
+		return begin{}, err
+	}
 	answer := int64(-1)
 	if ledger, ok := s.group.handler.(Ledger); ok {
-		if answer, err = s.ask(ctx, ledger, partition, oldest, newest); err != nil {
+		if answer, err = s.ask(ctx, ledger, partition, log); err != nil {
 			return begin{}, err
 		}
 	}
 	wanted := answer
 	if answer < 0 {
-		wanted = committed
+		wanted = group.offset
 	}
 	if wanted > newest {
 		// The log may have grown while the ledger moved, or a consumer that reads
@@ -155,7 +184,7 @@ func (s *session) locate(ctx context.Context, partition int32, committed int64) 
 			return begin{}, err
 		}
 	}
-	found := begin{offset: wanted, floor: wanted, oldest: oldest, newest: newest}
+	found := begin{offset: wanted, floor: wanted, origin: cmp.Or(log.Origin(), group.origin), found: log}
 	switch {
 	case wanted < 0:
 		found.offset, found.floor = oldest, oldest
@@ -174,12 +203,28 @@ func (s *session) locate(ctx context.Context, partition int32, committed int64) 
 	return found, nil
 }
 
+// check gives up the group's offset when it is of an earlier topic. Kafka deletes
+// the offsets along with the topic, but a member that still reads commits its own.
+func (s *session) check(ctx context.Context, log Log, partition int32, group committed) (committed, error) {
+	if group.offset < 0 {
+		return committed{offset: -1}, nil
+	}
+	owned, err := log.Owns(ctx, group.origin)
+	if err != nil || owned {
+		return group, err
+	}
+	s.group.instruments.replaced.Inc()
+	s.group.log.Error("the group's offset is of an earlier topic of this name; beginning at the log's start",
+		"partition", partition, "committed", group.offset, "stored_with", group.origin, "topic_id", s.topicID)
+	return committed{offset: -1}, nil
+}
+
 // ask keeps asking until there is an answer or the session ends: the members
 // heartbeat meanwhile, so nothing is rebalanced because a ledger is away.
-func (s *session) ask(ctx context.Context, ledger Ledger, partition int32, oldest, newest int64) (int64, error) {
-	held := holdup{log: s.group.log.With("partition", partition), what: "asking the ledger", offset: oldest}
+func (s *session) ask(ctx context.Context, ledger Ledger, partition int32, log Log) (int64, error) {
+	held := holdup{log: s.group.log.With("partition", partition), what: "asking the ledger", offset: log.Oldest}
 	for {
-		answer, err := start(ctx, ledger, partition, oldest, newest)
+		answer, err := start(ctx, ledger, partition, log)
 		if err == nil {
 			held.over()
 			return answer, nil

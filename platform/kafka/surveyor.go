@@ -51,6 +51,31 @@ func (s *surveyor) requestEnds() (map[int32]int64, error) {
 	return ends, nil
 }
 
+func (s *surveyor) topicID(ctx context.Context) (id string, err error) {
+	err = s.ask(ctx, func() error {
+		id, err = topicID(s.conn, s.topic)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("ask for the id of topic %q: %w", s.topic, err)
+	}
+	return id, nil
+}
+
+// holds tells whether the log has a record of that fingerprint at the offset. It
+// gives the benefit of the doubt when the record is not to be had any more: the log
+// may have dropped it.
+func (s *surveyor) holds(ctx context.Context, partition int32, offset int64, fingerprint string) (holds bool, err error) {
+	err = s.ask(ctx, func() error {
+		holds, err = s.conn.holds(place{s.topic, partition}, offset, fingerprint)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for the record at %d of partition %d of topic %q: %w", offset, partition, s.topic, err)
+	}
+	return holds, nil
+}
+
 // ask puts a question over the connection, one at a time.
 func (s *surveyor) ask(ctx context.Context, question func() error) error {
 	select {

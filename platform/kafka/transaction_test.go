@@ -295,9 +295,9 @@ type toldEnd struct {
 	told chan int64
 }
 
-func (l *toldEnd) Start(_ context.Context, partition int32, _, newest int64) (int64, error) {
+func (l *toldEnd) Start(_ context.Context, partition int32, log kafka.Log) (int64, error) {
 	if partition == 0 {
-		l.told <- newest
+		l.told <- log.Newest
 	}
 	return -1, nil
 }

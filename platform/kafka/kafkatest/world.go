@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/redis"
@@ -39,14 +40,7 @@ type World struct {
 func Everywhere(t *testing.T, test func(w World)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, "events")
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, w.Topic, w.DLQ))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(cluster.Close)
-		w.Kafka.Brokers = cluster.ListenAddrs()
-		test(w)
+		test(inProcess(t))
 	})
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
@@ -56,6 +50,26 @@ func Everywhere(t *testing.T, test func(w World)) {
 		createTopics(t, brokers, w.Topic, w.DLQ)
 		test(w)
 	})
+}
+
+// WithoutTopicIDs runs the test on a Kafka in process that gives topics no id.
+func WithoutTopicIDs(t *testing.T, test func(w World)) {
+	t.Run("without topic ids", func(t *testing.T) {
+		t.Parallel()
+		test(inProcess(t, kfake.MaxVersions(kversion.V2_7_0())))
+	})
+}
+
+func inProcess(t *testing.T, options ...kfake.Opt) World {
+	t.Helper()
+	w := newWorld(t, "events")
+	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, w.Topic, w.DLQ))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	w.Kafka.Brokers = cluster.ListenAddrs()
+	return w
 }
 
 func newWorld(t *testing.T, topic string) World {

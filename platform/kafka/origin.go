@@ -1,0 +1,143 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// topicIDRound is how often a session asks whether its topic is still the same.
+const topicIDRound = 2 * time.Second
+
+// fingerprintBytes of a record's fingerprint stand in its origin.
+const fingerprintBytes = 16
+
+var errReplaced = errors.New("the topic was deleted and created again")
+
+// Log is a partition's log as a session found it.
+type Log struct {
+	Oldest, Newest int64
+	TopicID        string // "" where the broker gives topics no id
+
+	// holds tells whether the record at the offset has the fingerprint.
+	holds func(ctx context.Context, offset int64, fingerprint string) (bool, error)
+}
+
+// Origin names the log by its topic's id; it is "" where the broker gives none.
+func (l Log) Origin() string { return originOf(l.TopicID) }
+
+// Owns tells whether what was stored beside an offset is of this log: false means
+// that the offset belongs to an earlier topic of the name. It is true of an origin
+// that says nothing, such as "", which is what earlier versions stored. The error
+// is about Kafka: a record has to be looked for where the broker gives no ids.
+func (l Log) Owns(ctx context.Context, origin string) (bool, error) {
+	var id, fingerprint string
+	var offset int64
+	if _, err := fmt.Sscanf(origin, "id %s", &id); err == nil {
+		return id == l.TopicID || l.TopicID == "", nil
+	}
+	if _, err := fmt.Sscanf(origin, "record %d %s", &offset, &fingerprint); err == nil && l.holds != nil {
+		return l.holds(ctx, offset, fingerprint)
+	}
+	return true, nil
+}
+
+// Origin names the log that the record was read from, to be stored beside an offset
+// of it: by the topic's id, or where the broker gives none by the record's own
+// offset and content.
+func (r Record) Origin() string {
+	if r.TopicID != "" {
+		return originOf(r.TopicID)
+	}
+	return fmt.Sprintf("record %d %s", r.Offset, r.shortFingerprint())
+}
+
+func (r Record) shortFingerprint() string {
+	sum := r.Fingerprint()
+	return fmt.Sprintf("%x", sum[:fingerprintBytes])
+}
+
+func originOf(topicID string) string {
+	if topicID == "" {
+		return ""
+	}
+	return "id " + topicID
+}
+
+// topicID returns the id that Kafka gave the topic when it was created, or ""
+// where the broker gives topics no id. A topic that is created again under the
+// same name has another id.
+func topicID(client sarama.Client, topic string) (string, error) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return "", sarama.ErrBrokerNotAvailable
+	}
+	response, err := broker.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, []string{topic}))
+	if err != nil {
+		_ = broker.Close() // otherwise Sarama hands out the broken connection again
+		return "", err
+	}
+	for _, found := range response.Topics {
+		switch {
+		case found.Name != topic:
+		case found.Err != sarama.ErrNoError:
+			return "", found.Err
+		case found.Uuid == sarama.Uuid{}:
+			return "", nil
+		default:
+			return found.Uuid.String(), nil
+		}
+	}
+	return "", sarama.ErrIncompleteResponse
+}
+
+// log describes a partition's log.
+func (s *session) log(partition int32, oldest, newest int64) Log {
+	return Log{
+		Oldest: oldest, Newest: newest, TopicID: s.topicID,
+		holds: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
+			return s.group.surveyor.holds(ctx, partition, offset, fingerprint)
+		},
+	}
+}
+
+// watchTopic ends the session when the topic has another id than the session
+// found. Without an answer it asks again in the next round.
+func (s *session) watchTopic() {
+	ticker := time.NewTicker(topicIDRound)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		asking, cancel := context.WithTimeout(s.ctx, topicIDRound)
+		id, err := s.group.surveyor.topicID(asking)
+		cancel()
+		if err == nil && isAnother(s.topicID, id) {
+			s.replaced(id)
+			return
+		}
+	}
+}
+
+// replaced ends the session. What it stored stays bound to the id that it found,
+// so the next session recognises it as another topic's.
+func (s *session) replaced(id string) {
+	s.group.instruments.replaced.Inc()
+	s.group.log.Error("the topic was deleted and created again while it was read; joining anew",
+		"topic_id", s.topicID, "new_topic_id", id)
+	s.mu.Lock()
+	if s.why == nil {
+		s.why = errReplaced
+	}
+	s.mu.Unlock()
+	s.end()
+}
+
+// isAnother compares two topic ids. A broker that gives none says nothing.
+func isAnother(known, now string) bool { return known != "" && now != "" && known != now }

@@ -1,0 +1,100 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+)
+
+// A mark counts offsets of one topic: of the next one of that name it says nothing.
+func TestAMarkOfAnEarlierTopicIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		origin string
+		log    Log
+		deaths int
+	}{
+		"the same topic":           {"id a", Log{TopicID: "a"}, 3},
+		"an earlier topic":         {"id a", Log{TopicID: "b"}, 0},
+		"an earlier version":       {"", Log{TopicID: "b"}, 3},
+		"a broker that gives none": {"id a", Log{}, 3},
+		"a record that is there":   {"record 11 f", holding(11, "f"), 3},
+		"a record that is not":     {"record 11 f", holding(11, "g"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			marks := &slate{}
+			dying := newTestGroup(script{}, marks).newHand(0, Log{})
+			dying.Origin = test.origin
+			dying.Deaths = map[int64]int{11: 3}
+			dying.Suspects = span{From: 11, To: 12}
+			if err := dying.save(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			heir := newTestGroup(script{}, marks).newHand(0, test.log)
+			if _, _, err := heir.takeOver(t.Context(), 10, 100); err != nil {
+				t.Fatal(err)
+			}
+			if got := heir.deathsOf(Record{Offset: 11}); got != test.deaths {
+				t.Errorf("%d deaths, want %d", got, test.deaths)
+			}
+		})
+	}
+}
+
+// holding is a log without topic ids, of one record.
+func holding(at int64, fingerprint string) Log {
+	return Log{holds: func(_ context.Context, offset int64, wanted string) (bool, error) {
+		return offset == at && wanted == fingerprint, nil
+	}}
+}
+
+func TestTheMarkSaysWhichLogItIsOf(t *testing.T) {
+	t.Parallel()
+	for want, log := range map[string]Log{
+		"id a": {TopicID: "a"},
+		"record 10 " + Record{Value: []byte("value")}.shortFingerprint(): {},
+	} {
+		marks := &slate{}
+		group := newTestGroup(script{handle: all}, marks)
+		c := &claim{group: group, session: t.Context(), lasting: t.Context(), hand: group.newHand(0, log), found: log}
+		if _, err := c.attempt([]Record{{TopicID: log.TopicID, Offset: 10, Value: []byte("value")}}); err != nil {
+			t.Fatal(err)
+		}
+		var stored mark
+		if err := json.Unmarshal([]byte(c.hand.stored), &stored); err != nil || stored.Origin != want {
+			t.Errorf("the mark says %q, %v; want %q", stored.Origin, err, want)
+		}
+	}
+}
+
+func TestALogOwnsWhatWasStoredOfIt(t *testing.T) {
+	t.Parallel()
+	record := Record{Offset: 7, Key: []byte("task-1"), Value: []byte("done")}
+	for name, test := range map[string]struct {
+		origin string
+		log    Log
+		owned  bool
+	}{
+		"the same id":                      {Record{TopicID: "a"}.Origin(), Log{TopicID: "a"}, true},
+		"another id":                       {Record{TopicID: "a"}.Origin(), Log{TopicID: "b"}, false},
+		"a record, and it is there":        {record.Origin(), holding(7, record.shortFingerprint()), true},
+		"a record, and another is there":   {record.Origin(), holding(7, "other"), false},
+		"an earlier version":               {"", Log{TopicID: "b"}, true},
+		"an id, and now there are none":    {"id a", holding(0, ""), true},
+		"what another program wrote there": {"kcat", Log{TopicID: "b"}, true},
+		"half of an id":                    {"id ", Log{TopicID: "b"}, true},
+		"half of a record":                 {"record 7", holding(0, ""), true},
+	} {
+		owned, err := test.log.Owns(t.Context(), test.origin)
+		if err != nil || owned != test.owned {
+			t.Errorf("%s: %t, %v; want %t", name, owned, err, test.owned)
+		}
+	}
+	away := errors.New("Kafka is away")
+	log := Log{holds: func(context.Context, int64, string) (bool, error) { return false, away }}
+	if _, err := log.Owns(t.Context(), record.Origin()); !errors.Is(err, away) {
+		t.Errorf("the error is %v, want Kafka's", err)
+	}
+}
