@@ -28,9 +28,14 @@ type Notifier interface {
 // Offsets is the ledger of handled records: for each partition the offset below
 // which all were handled, 0 when nobody knows.
 type Offsets interface {
-	Load(ctx context.Context, partition int32) (int64, error)
-	// Advance moves forward only.
-	Advance(ctx context.Context, partition int32, next int64) error
+	// Load returns the offset, and the origin of the log it belongs to, "" when
+	// unknown; see kafka.Log.Owns.
+	Load(ctx context.Context, partition int32) (next int64, origin string, err error)
+	// Bind stores the origin of the log that the partition's offset belongs to.
+	Bind(ctx context.Context, partition int32, origin string) error
+	// Advance moves forward only, and stores the origin beside the offset. It changes
+	// nothing when the offset is bound to another topic id than the origin's.
+	Advance(ctx context.Context, partition int32, next int64, origin string) error
 	// Forget removes the offset if it still is the given one.
 	Forget(ctx context.Context, partition int32, next int64) error
 }
@@ -63,13 +68,27 @@ func New(notifier Notifier, offsets Offsets, survey Survey, log *slog.Logger, re
 // the answer is negative: the ledger only tells Handle which records it knows.
 // It is never behind the group's offset but in a flushed or restored Redis, and
 // going back to it would then notify everything since again.
-func (h *Handler) Start(ctx context.Context, partition int32, _, newest int64) (int64, error) {
-	next, err := h.offsets.Load(ctx, partition)
+func (h *Handler) Start(ctx context.Context, partition int32, log kafka.Log) (int64, error) {
+	next, origin, err := h.offsets.Load(ctx, partition)
 	if err != nil {
 		return 0, err
 	}
-	if next > newest {
-		if next, err = h.judge(ctx, partition, next); err != nil {
+	owned, err := log.Owns(ctx, origin)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case !owned:
+		next, err = 0, h.forgetReplaced(ctx, partition, next, origin, log)
+	case next > log.Newest:
+		next, err = h.judge(ctx, partition, next)
+	}
+	if err != nil {
+		return 0, err
+	}
+	// Bound only now: an offset that is forgotten must not count for the new topic.
+	if known := log.Origin(); known != origin && (known != "" || !owned) {
+		if err := h.offsets.Bind(ctx, partition, known); err != nil {
 			return 0, err
 		}
 	}
@@ -77,6 +96,13 @@ func (h *Handler) Start(ctx context.Context, partition int32, _, newest int64) (
 	defer h.mu.Unlock()
 	h.handled[partition] = next
 	return -1, nil
+}
+
+func (h *Handler) forgetReplaced(ctx context.Context, partition int32, stored int64, origin string, log kafka.Log) error {
+	h.metrics.replaced.Inc()
+	h.log.ErrorContext(ctx, "the stored offset is of an earlier topic of this name: forgetting it, and going on with the group's",
+		"partition", partition, "stored", stored, "stored_with", origin, "topic_id", log.TopicID)
+	return h.offsets.Forget(ctx, partition, stored)
 }
 
 // judge returns the stored offset, or forgets it when it is beyond the end that
@@ -116,8 +142,8 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	}
 	if handled > 0 && !readings[handled-1].redelivered {
 		// Whether or not ctx has ended: it was handled.
-		next := readings[handled-1].record.Offset + 1
-		if err := h.offsets.Advance(context.WithoutCancel(ctx), batch[0].Partition, next); err != nil {
+		last := readings[handled-1].record
+		if err := h.offsets.Advance(context.WithoutCancel(ctx), last.Partition, last.Offset+1, last.Origin()); err != nil {
 			return 0, err
 		}
 	}

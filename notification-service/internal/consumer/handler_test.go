@@ -44,15 +44,21 @@ func (n *notifier) Notify(_ context.Context, events []notify.Event) ([]notify.Ou
 
 // ledger is a fake of the stored offsets.
 type ledger struct {
-	stored map[int32]int64
-	fails  error
+	stored  map[int32]int64
+	origins map[int32]string
+	fails   error
 }
 
-func (l *ledger) Load(_ context.Context, partition int32) (int64, error) {
-	return l.stored[partition], l.fails
+func (l *ledger) Load(_ context.Context, partition int32) (int64, string, error) {
+	return l.stored[partition], l.origins[partition], l.fails
 }
 
-func (l *ledger) Advance(ctx context.Context, partition int32, next int64) error {
+func (l *ledger) Bind(_ context.Context, partition int32, origin string) error {
+	l.origins[partition] = origin
+	return l.fails
+}
+
+func (l *ledger) Advance(ctx context.Context, partition int32, next int64, _ string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -82,7 +88,7 @@ type fixture struct {
 func newFixture(stored int64) *fixture {
 	f := &fixture{
 		notifier: &notifier{fails: map[string]error{}},
-		ledger:   &ledger{stored: map[int32]int64{}},
+		ledger:   &ledger{stored: map[int32]int64{}, origins: map[int32]string{}},
 		ends:     map[int32]int64{partition: 1_000},
 		reg:      prometheus.NewRegistry(),
 		log:      &bytes.Buffer{},
@@ -103,7 +109,7 @@ func newFixture(stored int64) *fixture {
 // start begins the partition; the group's own offset has to rule always.
 func (f *fixture) start(t *testing.T, newest int64) {
 	t.Helper()
-	if got, err := f.Start(t.Context(), partition, 0, newest); err != nil || got >= 0 {
+	if got, err := f.Start(t.Context(), partition, kafka.Log{Newest: newest}); err != nil || got >= 0 {
 		t.Fatalf("Start: %d, %v; want a negative offset", got, err)
 	}
 }
@@ -314,7 +320,7 @@ func TestNothingIsHandledWhileTheLedgerIsAway(t *testing.T) {
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.ledger.fails) {
 		t.Errorf("Handle: %d, %v; want 0 and the ledger's error", handled, err)
 	}
-	if _, err := f.Start(t.Context(), partition, 0, 10); !errors.Is(err, f.ledger.fails) {
+	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 10}); !errors.Is(err, f.ledger.fails) {
 		t.Errorf("Start: %v, want the ledger's error", err)
 	}
 }
@@ -346,6 +352,52 @@ notification_offsets_beyond_log_total 1
 	}
 }
 
+func TestAStoredOffsetOfAnEarlierTopicIsForgottenAloud(t *testing.T) {
+	t.Parallel()
+	f := newFixture(500)
+	f.ledger.origins[partition] = "id old"
+	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 1_000, TopicID: "new"}); err != nil {
+		t.Fatal(err)
+	}
+	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
+		t.Fatalf("Handle: %d, %v; want 1", handled, err)
+	}
+	if diff := cmp.Diff([]string{"4:7"}, f.notifier.places); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := f.ledger.origins[partition]; got != "id new" {
+		t.Errorf("the offset is bound to %q, want the new topic", got)
+	}
+	if !strings.Contains(f.log.String(), "level=ERROR") {
+		t.Errorf("no alarm in the log: %s", f.log)
+	}
+	want := `
+# HELP notification_offsets_replaced_topic_total Stored offsets found to be of an earlier topic of that name, and forgotten.
+# TYPE notification_offsets_replaced_topic_total counter
+notification_offsets_replaced_topic_total 1
+`
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_offsets_replaced_topic_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStoredOffsetIsBoundToItsLog(t *testing.T) {
+	t.Parallel()
+	for name, origin := range map[string]string{"of an earlier version": "", "bound before": "id a", "of a broker that gave no ids": "record 499 abc"} {
+		f := newFixture(500)
+		f.ledger.origins[partition] = origin
+		if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 1_000, TopicID: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if offset, bound := f.ledger.stored[partition], f.ledger.origins[partition]; offset != 500 || bound != "id a" {
+			t.Errorf("%s: %d of %q, want 500 of the topic", name, offset, bound)
+		}
+		if strings.Contains(f.log.String(), "level=ERROR") {
+			t.Errorf("%s: an alarm: %s", name, f.log)
+		}
+	}
+}
+
 func TestAnOldViewOfTheLogIsNoAlarm(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
@@ -354,7 +406,7 @@ func TestAnOldViewOfTheLogIsNoAlarm(t *testing.T) {
 		t.Errorf("the ledger says %d, want 500", got)
 	}
 	f.ends = nil
-	if _, err := f.Start(t.Context(), partition, 0, 10); err == nil {
+	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 10}); err == nil {
 		t.Error("no error although nobody could say where the log ends")
 	}
 	if got := f.ledger.stored[partition]; got != 500 {

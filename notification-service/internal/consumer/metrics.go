@@ -8,9 +8,10 @@ import (
 )
 
 type metrics struct {
-	events  *prometheus.CounterVec
-	unknown prometheus.Counter
-	beyond  prometheus.Counter
+	events   *prometheus.CounterVec
+	unknown  prometheus.Counter
+	beyond   prometheus.Counter
+	replaced prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -23,6 +24,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		unknown: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_events_unknown_total",
 			Help: "Events of a type this version does not know, passed over.",
+		}),
+		replaced: factory.NewCounter(prometheus.CounterOpts{
+			Name: "notification_offsets_replaced_topic_total",
+			Help: "Stored offsets found to be of an earlier topic of that name, and forgotten.",
 		}),
 		beyond: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_offsets_beyond_log_total",

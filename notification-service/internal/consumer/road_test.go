@@ -80,6 +80,10 @@ func everywhere(t *testing.T, test func(w world)) {
 	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
 }
 
+func withoutTopicIDs(t *testing.T, test func(w world)) {
+	kafkatest.WithoutTopicIDs(t, func(w kafkatest.World) { test(world{w}) })
+}
+
 // serve runs the service as app wires it, with the postman as its sender.
 func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
 	w.Helper()

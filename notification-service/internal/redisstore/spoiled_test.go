@@ -12,6 +12,7 @@ import (
 
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/notification-service/internal/redisstore"
+	"example.com/todo/platform/kafka"
 )
 
 // overwrites are what somebody else may put in the place of a key.
@@ -79,7 +80,7 @@ func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
 			var log bytes.Buffer
 			offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.NewTextHandler(&log, nil)))
 			overwrite(t.Context(), client, prefix+"notification:offsets")
-			if next, err := offsets.Load(t.Context(), 3); err != nil || next != 0 {
+			if next, _, err := offsets.Load(t.Context(), 3); err != nil || next != 0 {
 				t.Fatalf("the offset is %d, %v", next, err)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") {
@@ -88,11 +89,42 @@ func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
 			if err := offsets.Forget(t.Context(), 3, 7); err != nil {
 				t.Error(err)
 			}
-			if err := offsets.Advance(t.Context(), 3, 100); err != nil {
+			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {
 				t.Fatal(err)
 			}
-			if next, err := offsets.Load(t.Context(), 3); err != nil || next != 100 {
+			if next, _, err := offsets.Load(t.Context(), 3); err != nil || next != 100 {
 				t.Errorf("then the offset is %d, %v", next, err)
+			}
+		})
+	}
+}
+
+func TestOriginsThatWereOverwrittenAreStoredAnew(t *testing.T) {
+	t.Parallel()
+	for how, overwrite := range overwrites {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			client, prefix := open(t)
+			offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler))
+			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {
+				t.Fatal(err)
+			}
+			for name, store := range map[string]func() error{
+				"binding":   func() error { return offsets.Bind(t.Context(), 3, "id b") },
+				"advancing": func() error { return offsets.Advance(t.Context(), 3, 200, "id b") },
+			} {
+				client.Del(t.Context(), prefix+"notification:origins")
+				overwrite(t.Context(), client, prefix+"notification:origins")
+				next, origin, err := offsets.Load(t.Context(), 3)
+				if owned, _ := (kafka.Log{TopicID: "b"}).Owns(t.Context(), origin); err != nil || next < 100 || !owned {
+					t.Fatalf("%d of %q, %v", next, origin, err)
+				}
+				if err := store(); err != nil {
+					t.Fatal(err)
+				}
+				if _, origin, err := offsets.Load(t.Context(), 3); err != nil || name == "binding" && origin != "id b" {
+					t.Errorf("after %s the origin is %q, %v", name, origin, err)
+				}
 			}
 		})
 	}

@@ -191,10 +191,12 @@ func TestOffsetsMoveForwardOnly(t *testing.T) {
 		want int64
 	}{
 		{"nothing is stored", func() error { return nil }, 0},
-		{"forward", func() error { return offsets.Advance(t.Context(), 3, 100) }, 100},
-		{"a zombie's older offset", func() error { return offsets.Advance(t.Context(), 3, 99) }, 100},
-		{"further", func() error { return offsets.Advance(t.Context(), 3, 1_000) }, 1_000},
-		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000) }, 1_000},
+		{"forward", func() error { return offsets.Advance(t.Context(), 3, 100, "id a") }, 100},
+		{"a zombie's older offset", func() error { return offsets.Advance(t.Context(), 3, 99, "id a") }, 100},
+		{"further", func() error { return offsets.Advance(t.Context(), 3, 1_000, "id a") }, 1_000},
+		{"bound to its topic", func() error { return offsets.Bind(t.Context(), 3, "id a") }, 1_000},
+		{"a zombie of an earlier topic", func() error { return offsets.Advance(t.Context(), 3, 2_000, "id before a") }, 1_000},
+		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000, "id a") }, 1_000},
 		{"forgetting what it no longer is", func() error { return offsets.Forget(t.Context(), 3, 100) }, 1_000},
 		{"forgetting what it is", func() error { return offsets.Forget(t.Context(), 3, 1_000) }, 0},
 	}
@@ -202,7 +204,7 @@ func TestOffsetsMoveForwardOnly(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
-		got, err := offsets.Load(t.Context(), 3)
+		got, _, err := offsets.Load(t.Context(), 3)
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
