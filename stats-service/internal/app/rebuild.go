@@ -22,6 +22,8 @@ const (
 	tellEvery = 2 * time.Second  // how far it has come
 )
 
+var errReplaced = errors.New("the topic was deleted and created again meanwhile, and what was counted is of both")
+
 // AddRebuild gives the program the command rebuild.
 func AddRebuild(p *command.Program[Config]) {
 	var acceptGap bool
@@ -82,11 +84,17 @@ func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptG
 		}
 	}
 	began := time.Now()
+	id, err := kafka.TopicID(ctx, cfg.Kafka, event.Topic)
+	if err != nil {
+		return err
+	}
 	sources := consumer.Sources{
-		Log: scan(event.Topic), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
+		Log: sameTopic(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
 		Oldest: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
 		},
+		Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.Ends(ctx, cfg.Kafka, event.Topic) },
+		Owns: kafka.Log{TopicID: id}.Owns,
 	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
 	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)
@@ -95,6 +103,22 @@ func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptG
 	}
 	tell(os.Stderr, summary, time.Since(began))
 	return nil
+}
+
+// sameTopic fails a scan when the topic has another id after it: what was read is
+// of two topics then.
+func sameTopic(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
+	return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+		next, err := scan(ctx, from, visit)
+		if err != nil {
+			return next, err
+		}
+		now, err := kafka.TopicID(ctx, cfg, event.Topic)
+		if err == nil && id != "" && now != "" && now != id {
+			err = errReplaced
+		}
+		return next, err
+	}
 }
 
 // progress returns what tells, once in a while.

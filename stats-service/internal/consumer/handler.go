@@ -39,17 +39,22 @@ func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler 
 }
 
 // Start implements kafka.Ledger: the offset stored beside the counters rules.
-func (h *Handler) Start(ctx context.Context, partition int32, oldest, newest int64) (int64, error) {
-	b, err := h.counter.Begin(ctx, partition, stats.Bounds{Oldest: oldest, Newest: newest})
+func (h *Handler) Start(ctx context.Context, partition int32, bounds kafka.Log) (int64, error) {
+	b, err := h.counter.Begin(ctx, partition, stats.Bounds{
+		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Origin(), Owns: bounds.Owns,
+	})
 	if err != nil {
 		return 0, err
 	}
-	log := h.log.With("partition", partition, "from", b.Offset, "oldest", oldest, "newest", newest)
+	log := h.log.With("partition", partition, "from", b.Offset, "oldest", bounds.Oldest, "newest", bounds.Newest)
 	switch b.Recount {
 	case stats.NothingKnown:
 		log.InfoContext(ctx, "counting a partition from its beginning: nothing is known of it")
 	case stats.Inconsistent:
 		log.ErrorContext(ctx, "the counters do not add up: were keys removed? Counting everything anew")
+	case stats.AnotherTopic:
+		log.ErrorContext(ctx, "what was counted is of an earlier topic of this name: counting everything anew",
+			"stored", b.Stored, "topic_id", bounds.TopicID)
 	case stats.OutsideLog:
 		log.ErrorContext(ctx, "the stored offset is not in the log: was the topic made anew, or did it drop records? Counting everything anew",
 			"stored", b.Stored)
@@ -136,7 +141,7 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 // there are.
 func eventOf(record kafka.Record) (e stats.Event, known bool, err error) {
 	parsed, err := event.Parse(record.Value)
-	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset}
+	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset, Origin: record.Origin()}
 	return e, parsed.Known(), err
 }
 

@@ -72,7 +72,7 @@ func started(t *testing.T, c *counter, at int64) (*consumer.Handler, *prometheus
 	reg := prometheus.NewRegistry()
 	h := consumer.New(c, slog.New(slog.NewTextHandler(&log, nil)), reg)
 	c.beginning.Offset = at
-	if got, err := h.Start(t.Context(), partition, 0, 1_000); err != nil || got != at {
+	if got, err := h.Start(t.Context(), partition, kafka.Log{Newest: 1_000}); err != nil || got != at {
 		t.Fatalf("Start: %d, %v; want %d", got, err, at)
 	}
 	return h, reg, &log
@@ -108,13 +108,14 @@ func TestAnEventIsCountedUnderItsIdentity(t *testing.T) {
 		event(7, "task.completed"),
 		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
 	}
+	batch[0].TopicID, batch[1].TopicID = "a", "a"
 	if _, err := h.Handle(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []stats.Event{
-		{Type: "task.completed", Mark: "task.completed:e7", At: at, Offset: 7},
-		{Type: "task.completed", Mark: "task.completed:1", At: at, Offset: 8},
+		{Type: "task.completed", Mark: "task.completed:e7", At: at, Offset: 7, Origin: "id a"},
+		{Type: "task.completed", Mark: "task.completed:1", At: at, Offset: 8, Origin: "id a"},
 	}
 	if diff := cmp.Diff(want, c.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -283,7 +284,7 @@ func TestAStartThatFailsIsAskedAgain(t *testing.T) {
 	away := errors.New("redis is away")
 	c := &counter{errs: []error{away}}
 	h := consumer.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if _, err := h.Start(t.Context(), partition, 0, time.Now().Unix()); !errors.Is(err, away) {
+	if _, err := h.Start(t.Context(), partition, kafka.Log{Newest: time.Now().Unix()}); !errors.Is(err, away) {
 		t.Errorf("Start: %v, want the store's error", err)
 	}
 }

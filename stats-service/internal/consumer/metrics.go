@@ -26,13 +26,13 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		}),
 		recounts: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stats_recounts_total",
-			Help: "Partitions whose counting began anew: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), outside_log (the stored offset was not in the log).",
+			Help: "Partitions whose counting began anew: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), another_topic (the topic was deleted and created again), outside_log (the stored offset was not in the log).",
 		}, []string{"reason"}),
 	}
 	for _, outcome := range []string{"counted", "duplicate", "ignored"} {
 		m.events.WithLabelValues(outcome)
 	}
-	for _, reason := range []stats.Recount{stats.NothingKnown, stats.Inconsistent, stats.OutsideLog} {
+	for _, reason := range []stats.Recount{stats.NothingKnown, stats.Inconsistent, stats.AnotherTopic, stats.OutsideLog} {
 		m.recounts.WithLabelValues(string(reason))
 	}
 	return m

@@ -20,20 +20,21 @@ const (
 
 // Shadow is the count that a rebuild makes; see redisstore.Shadow.
 type Shadow interface {
-	Live(ctx context.Context) (map[int32]int64, error)
-	Hold(ctx context.Context) (map[int32]int64, error)
-	Swap(ctx context.Context) (stats.Swap, error)
+	Live(ctx context.Context) (map[int32]stats.Place, error)
+	Hold(ctx context.Context) (map[int32]stats.Place, error)
+	Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error)
 }
 
 // Scan hands over what a topic has; see kafka.Scan.
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
-// Sources are what a rebuild reads. Oldest says where each of the log's partitions
-// begins. Group is whose dead letters were never counted, and for whom records are
+// Sources are what a rebuild reads. Oldest and Ends say where each of the log's
+// partitions begins and ends, and Owns whether an origin is of it. Group is whose dead letters were never counted, and for whom records are
 // replayed.
 type Sources struct {
 	Log, DeadLetters Scan
-	Oldest           func(ctx context.Context) (map[int32]int64, error)
+	Oldest, Ends     func(ctx context.Context) (map[int32]int64, error)
+	Owns             func(ctx context.Context, origin string) (bool, error)
 	Group            string
 	AcceptGap        bool // count although the log's first records are gone
 }
@@ -73,6 +74,7 @@ type Rebuild struct {
 
 	at       map[int32]int64 // where each partition of the shadow stands, once begun
 	reached  map[int32]bool  // in this round: what comes next is the live count's
+	foreign  map[int32]int64 // where the live count stands in another log
 	dead     map[corpse]bool
 	deadNext map[int32]int64
 	summary  Summary
@@ -89,17 +91,17 @@ func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(d
 
 // Run goes over the log in rounds, each as far as the live count has come by
 // then. When little is left the live count is held for the last one, and the
-// swap follows: so it never serves less than it did. Until then the live count
-// goes on untouched, whatever the error.
+// swap follows: so it never serves less than it did, unless that was of another log.
+// Until then the live count goes on untouched, whatever the error.
 func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 	for range rounds {
-		live, err := insist(ctx, r.shadow.Live)
+		live, err := r.live(ctx, r.shadow.Live)
 		if err != nil {
 			return r.summary, err
 		}
 		last := r.left(live) <= nearby
 		if last {
-			if live, err = insist(ctx, r.shadow.Hold); err != nil {
+			if live, err = r.live(ctx, r.shadow.Hold); err != nil {
 				return r.summary, err
 			}
 		}
@@ -109,7 +111,9 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 		if !last {
 			continue
 		}
-		r.summary.Swap, err = insist(ctx, r.shadow.Swap)
+		r.summary.Swap, err = insist(ctx, func(ctx context.Context) (stats.Swap, error) {
+			return r.shadow.Swap(ctx, r.foreign)
+		})
 		if errors.Is(err, stats.ErrMoved) {
 			err = ErrShadowLost
 		}
@@ -118,6 +122,35 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 		}
 	}
 	return r.summary, fmt.Errorf("it did not catch up with the service in %d rounds: try again when less is written", rounds)
+}
+
+// live returns where the live count stands in this log. A place beyond the log's
+// end, in a partition that it does not have or of another topic is foreign: the
+// rebuild neither stops there nor waits for it.
+func (r *Rebuild) live(ctx context.Context, ask func(context.Context) (map[int32]stats.Place, error)) (map[int32]int64, error) {
+	places, err := insist(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	// Asked for after the places: the live count may have gone on with the log.
+	ends, err := r.sources.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live := map[int32]int64{}
+	r.foreign = map[int32]int64{}
+	for partition, place := range places {
+		owned, err := r.sources.Owns(ctx, place.Origin)
+		if err != nil {
+			return nil, err
+		}
+		if end, there := ends[partition]; owned && there && place.Offset <= end {
+			live[partition] = place.Offset
+		} else {
+			r.foreign[partition] = place.Offset
+		}
+	}
+	return live, nil
 }
 
 // left is how many records the live count is ahead.

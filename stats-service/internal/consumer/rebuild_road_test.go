@@ -24,6 +24,10 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 			return kafka.Scan(ctx, w.Kafka, topic, from, visit)
 		}
 	}
+	id, err := kafka.TopicID(w.Context(), w.Kafka, w.Topic)
+	if err != nil {
+		w.Fatal(err)
+	}
 	live := redisstore.New(w.Redis, w.Prefix)
 	err = redis.WithLock(w.Context(), w.Redis, live.RebuildLock(), func(ctx context.Context, token string) error {
 		shadow := live.NewShadow(token)
@@ -33,6 +37,8 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 			Oldest: func(ctx context.Context) (map[int32]int64, error) {
 				return kafka.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
 			},
+			Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.Ends(ctx, w.Kafka, w.Topic) },
+			Owns: kafka.Log{TopicID: id}.Owns,
 		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
@@ -218,6 +224,43 @@ func TestARebuildInAnEmptyRedisCountsTheWholeLog(t *testing.T) {
 		w.sendOn(len(history), history[0], on(today, "task.completed", "e7"))
 		w.expect(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
 	})
+}
+
+// The service is stopped, so nobody but the rebuild mends the count.
+func TestARebuildMendsACountOfAnotherTopic(t *testing.T) {
+	t.Parallel()
+	for name, count := range map[string]int{"longer": 12, "of its length": 5, "shorter": 3, "empty": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			again := func(rebuilt int) func(w world) {
+				return func(w world) {
+					w.Send(completions(yesterday, "old", 5)...)
+					service, stop := w.serve("counters")
+					w.expect(service, counts{Total: 5, Yesterday: 5, Complete: true})
+					stop()
+					w.Recreate()
+					if count > 0 {
+						w.Send(completions(today, "new", count)...)
+					}
+					if _, err := w.rebuild("counters", quietly); err != nil {
+						w.Fatal(err)
+					}
+					figures, err := redisstore.New(w.Redis, w.Prefix).Read(w.Context(), nil)
+					if err != nil || figures.Total != int64(rebuilt) {
+						w.Errorf("after the rebuild: %+v, %v", figures, err)
+					}
+					want := counts{Total: int64(count), Today: int64(count), Complete: true}
+					service, _ = w.serve("counters")
+					w.expect(service, want)
+					w.Send(completions(today, "more", 1)...)
+					w.Await("the next", func() bool { got, _ := w.report(service); return got.Total == want.Total+1 })
+				}
+			}
+			everywhere(t, again(count))
+			// There the rebuild goes as far as the live count, which then goes on.
+			withoutTopicIDs(t, again(min(count, 5)))
+		})
+	}
 }
 
 func TestARebuildCountsWhatIsCommittedAlone(t *testing.T) {

@@ -43,24 +43,29 @@ func (t topic) scan(ctx context.Context, from map[int32]int64, visit func(contex
 
 // shadow is a fake; each asking takes the next of live, and of swaps.
 type shadow struct {
-	live  []map[int32]int64
-	swaps []error
-	calls []string
+	live    []map[int32]int64
+	origin  string // of all of them
+	swaps   []error
+	calls   []string
+	foreign map[int32]int64 // as the last swap was told
 }
 
-func (s *shadow) next(call string) (map[int32]int64, error) {
+func (s *shadow) next(call string) (map[int32]stats.Place, error) {
 	s.calls = append(s.calls, call)
-	live := s.live[0]
+	places := map[int32]stats.Place{}
+	for partition, offset := range s.live[0] {
+		places[partition] = stats.Place{Offset: offset, Origin: s.origin}
+	}
 	if len(s.live) > 1 {
 		s.live = s.live[1:]
 	}
-	return live, nil
+	return places, nil
 }
 
-func (s *shadow) Live(context.Context) (map[int32]int64, error) { return s.next("live") }
-func (s *shadow) Hold(context.Context) (map[int32]int64, error) { return s.next("hold") }
-func (s *shadow) Swap(context.Context) (stats.Swap, error) {
-	s.calls = append(s.calls, "swap")
+func (s *shadow) Live(context.Context) (map[int32]stats.Place, error) { return s.next("live") }
+func (s *shadow) Hold(context.Context) (map[int32]stats.Place, error) { return s.next("hold") }
+func (s *shadow) Swap(_ context.Context, foreign map[int32]int64) (stats.Swap, error) {
+	s.calls, s.foreign = append(s.calls, "swap"), foreign
 	if len(s.swaps) == 0 {
 		return stats.Swap{After: 1}, nil
 	}
@@ -81,10 +86,14 @@ func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (con
 	if sources.Oldest == nil {
 		sources.Oldest = begins(0)
 	}
+	if sources.Ends == nil {
+		sources.Ends = begins(10_000)
+	}
+	sources.Owns = kafka.Log{TopicID: "a"}.Owns
 	return consumer.NewRebuild(c, s, sources, func(int64, int64) {}).Run(t.Context())
 }
 
-// begins is the start of the one partition's log.
+// begins is the start of the one partition's log, or its end.
 func begins(offset int64) func(context.Context) (map[int32]int64, error) {
 	return func(context.Context) (map[int32]int64, error) { return at(offset), nil }
 }
@@ -162,6 +171,41 @@ func TestWithoutALiveCountARebuildStopsAtWhatIsYetToBeDeadLettered(t *testing.T)
 			}
 			if last := c.calls[len(c.calls)-1]; last.Next != test.want {
 				t.Errorf("it ended at %d, want %d", last.Next, test.want)
+			}
+		})
+	}
+}
+
+// Nobody but the live count dead-letters what is unreadable, and that has not been
+// in this log yet.
+func TestARebuildDoesNotGoByAPlaceInAnotherLog(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		live    map[int32]int64
+		origin  string
+		letters topic
+		want    int64
+		foreign map[int32]int64
+	}{
+		"beyond the log's end":                 {at(900), "", topic{letter("counters", 1)}, 7, at(900)},
+		"far beyond it":                        {at(9_000_000), "", topic{letter("counters", 1)}, 7, at(9_000_000)},
+		"beyond what is yet to be put aside":   {at(900), "id a", nil, 1, at(900)},
+		"in an earlier topic":                  {at(5), "id before a", nil, 1, at(5)},
+		"in a partition that it has not":       {map[int32]int64{9: 3}, "id a", nil, 1, map[int32]int64{9: 3}},
+		"in this log":                          {at(5), "id a", nil, 5, map[int32]int64{}},
+		"in this log, says an earlier version": {at(5), "", nil, 5, map[int32]int64{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, s := &counter{}, &shadow{live: []map[int32]int64{test.live}, origin: test.origin}
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan, Ends: begins(7)}); err != nil {
+				t.Fatal(err)
+			}
+			if last := c.calls[len(c.calls)-1]; last.Next != test.want {
+				t.Errorf("it ended at %d, want %d", last.Next, test.want)
+			}
+			if diff := cmp.Diff(test.foreign, s.foreign); diff != "" {
+				t.Errorf("foreign (-want +got):\n%s", diff)
 			}
 		})
 	}

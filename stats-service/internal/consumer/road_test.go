@@ -26,6 +26,10 @@ func everywhere(t *testing.T, test func(w world)) {
 	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
 }
 
+func withoutTopicIDs(t *testing.T, test func(w world)) {
+	kafkatest.WithoutTopicIDs(t, func(w kafkatest.World) { test(world{w}) })
+}
+
 // serve runs the service as app wires it, and returns it for its reports.
 func (w world) serve(group string) (service *stats.Service, stop func()) {
 	w.Helper()

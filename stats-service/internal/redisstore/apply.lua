@@ -1,17 +1,17 @@
 -- Counts a batch, whole or not at all.
--- KEYS: offsets, total, days (the index of the days there are), hold, then for
---   each completion its mark, then, if there are twins, for each the mark that
+-- KEYS: offsets, total, days (the index of the days there are), hold, origins, then
+--   for each completion its mark, then, if there are twins, for each the mark that
 --   the rebuild may have set which made this generation, then for each day of
 --   the batch its counter.
 -- ARGV: partition, from, next, seconds that a mark is kept, seconds that the
 --   counters are kept or 0 for ever, the generation, 1 if there are twins or 0,
---   completions; then for each completion its offset and the number of its day,
---   from 1; then the days.
+--   completions, the log's origin or nothing; then for each completion its offset
+--   and the number of its day, from 1; then the days.
 -- Returns how many counted, -1 when the partition is not at from, -2 while
 -- counting is held, or the generation when it is another one.
-local offsets, total, days, hold = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local offsets, total, days, hold, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local partition, from, next, keep, lifetime = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local generation, twins, completions = ARGV[6], ARGV[7] == '1', tonumber(ARGV[8])
+local generation, twins, completions, origin = ARGV[6], ARGV[7] == '1', tonumber(ARGV[8]), ARGV[9]
 
 local function is(key, kind)
   return redis.call('TYPE', key).ok == kind
@@ -49,14 +49,14 @@ end
 -- Nothing was written before: a script that fails half way is not undone.
 local spoiled = {}
 for i = 1, (twins and 2 or 1) * completions do
-  local mark = KEYS[4 + i]
+  local mark = KEYS[5 + i]
   if not is(mark, 'none') and not (is(mark, 'string') and redis.call('GET', mark):match(':%d+:[%w%-]+$')) then
     table.insert(spoiled, mark)
   end
 end
-local counters = 4 + (twins and 2 or 1) * completions
+local counters = 5 + (twins and 2 or 1) * completions
 for i = counters + 1, #KEYS do
-  local day = ARGV[8 + 2 * completions + i - counters]
+  local day = ARGV[9 + 2 * completions + i - counters]
   if redis.call('SISMEMBER', days, day) == 1 and not number(KEYS[i]) then
     table.insert(spoiled, KEYS[i])
   end
@@ -73,11 +73,11 @@ end
 -- One from this very place is the record itself: counting it did not last. One
 -- of another generation belongs to a count that is gone, of this log or another.
 local function duplicate(i, place)
-  local twin = twins and redis.call('GET', KEYS[4 + completions + i])
+  local twin = twins and redis.call('GET', KEYS[5 + completions + i])
   if twin and twin ~= place then
     return true
   end
-  local mark = KEYS[4 + i]
+  local mark = KEYS[5 + i]
   if redis.call('SET', mark, place, 'EX', keep, 'NX') then
     return false
   end
@@ -91,8 +91,8 @@ end
 
 local counted, byday = 0, {}
 for i = 1, completions do
-  if not duplicate(i, partition .. ':' .. ARGV[7 + 2 * i] .. ':' .. generation) then
-    local day = tonumber(ARGV[8 + 2 * i])
+  if not duplicate(i, partition .. ':' .. ARGV[8 + 2 * i] .. ':' .. generation) then
+    local day = tonumber(ARGV[9 + 2 * i])
     byday[day] = (byday[day] or 0) + 1
     counted = counted + 1
   end
@@ -101,7 +101,7 @@ end
 local touched = {offsets, total, days}
 for day, n in pairs(byday) do
   local counter = KEYS[counters + day]
-  if redis.call('SADD', days, ARGV[8 + 2 * completions + day]) == 1 then
+  if redis.call('SADD', days, ARGV[9 + 2 * completions + day]) == 1 then
     redis.call('SET', counter, n) -- what was there before belonged to no count
   else
     redis.call('INCRBY', counter, n)
@@ -112,6 +112,13 @@ if counted > 0 then
   redis.call('INCRBY', total, counted)
 end
 redis.call('HSET', offsets, partition, next)
+if origin ~= '' then
+  if not is(origins, 'hash') then
+    redis.call('DEL', origins)
+  end
+  redis.call('HSET', origins, partition, generation .. ' ' .. origin)
+  table.insert(touched, origins)
+end
 if lifetime ~= '0' then
   for _, key in ipairs(touched) do
     redis.call('EXPIRE', key, lifetime)

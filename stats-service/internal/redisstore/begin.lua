@@ -1,12 +1,13 @@
 -- Says where to go on with a partition, and prepares a recount where needed.
--- KEYS: offsets, targets, total, days (the index of the days there are).
+-- KEYS: offsets, targets, total, days (the index of the days there are), origins.
 -- ARGV: partition, oldest, newest, prefix of the days' keys, the stored offset
---   that is to be given up, or nothing, a name for a new generation, and the
---   seconds that the keys are kept or 0 for ever.
--- Returns {offset, reason for a recount or nothing, generation}.
-local offsets, targets, total, days = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--   that is to be given up, or nothing, a name for a new generation, the seconds
+--   that the keys are kept or 0 for ever, the reason for giving the offset up, and
+--   the log's origin or nothing.
+-- Returns {offset, reason for a recount or nothing, generation, origin stored}.
+local offsets, targets, total, days, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local partition, oldest, newest, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local discard, generation, lifetime = ARGV[5], ARGV[6], ARGV[7]
+local discard, generation, lifetime, why, origin = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local function is(key, kind)
   local found = redis.call('TYPE', key).ok
@@ -69,7 +70,25 @@ local function reset()
       redis.call('DEL', prefix .. day)
     end
   end
-  redis.call('DEL', offsets, targets, total, days)
+  redis.call('DEL', offsets, targets, total, days, origins)
+end
+
+-- The origin belongs to the generation before it: an earlier version begins a count
+-- without storing one.
+local function bound()
+  local text = is(origins, 'hash') and redis.call('HGET', origins, partition)
+  local own = redis.call('HGET', offsets, 'generation') .. ' '
+  return text and text:sub(1, #own) == own and text:sub(#own + 1) or ''
+end
+
+local function bind()
+  if origin == '' then
+    return
+  end
+  if redis.call('TYPE', origins).ok ~= 'hash' then
+    redis.call('DEL', origins)
+  end
+  redis.call('HSET', origins, partition, redis.call('HGET', offsets, 'generation') .. ' ' .. origin)
 end
 
 local stored, reason = false, 'nothing_known'
@@ -80,19 +99,25 @@ else
   reset()
 end
 if stored and stored == discard then
-  reason = 'outside_log'
+  reason = why
   reset()
 elseif stored then
-  return {tonumber(stored), '', redis.call('HGET', offsets, 'generation')}
+  local found = bound()
+  -- What an earlier version left is of this log, if it is in it.
+  if found == '' and tonumber(oldest) <= tonumber(stored) and tonumber(stored) <= tonumber(newest) then
+    bind()
+  end
+  return {tonumber(stored), '', redis.call('HGET', offsets, 'generation'), found}
 end
 
 redis.call('HSETNX', offsets, 'generation', generation)
 redis.call('HSET', offsets, partition, oldest)
 redis.call('HSET', targets, partition, newest)
 redis.call('SET', total, 0, 'NX')
+bind()
 if lifetime ~= '0' then
-  for _, key in ipairs({offsets, targets, total}) do
+  for _, key in ipairs({offsets, targets, total, origins}) do
     redis.call('EXPIRE', key, lifetime)
   end
 end
-return {tonumber(oldest), reason, redis.call('HGET', offsets, 'generation')}
+return {tonumber(oldest), reason, redis.call('HGET', offsets, 'generation'), origin}

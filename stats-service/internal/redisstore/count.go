@@ -38,31 +38,32 @@ var (
 
 // Begin implements stats.Store.
 func (s *Store) Begin(ctx context.Context, partition int32, log stats.Bounds) (stats.Beginning, error) {
-	return s.begin(ctx, partition, log, "")
+	return s.begin(ctx, partition, log, "", stats.NothingKnown)
 }
 
 // Restart implements stats.Store.
-func (s *Store) Restart(ctx context.Context, partition int32, log stats.Bounds, stored int64) (stats.Beginning, error) {
-	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10))
+func (s *Store) Restart(ctx context.Context, partition int32, log stats.Bounds, stored int64, why stats.Recount) (stats.Beginning, error) {
+	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10), why)
 	b.Stored = stored
 	return b, err
 }
 
-func (s *Store) begin(ctx context.Context, partition int32, log stats.Bounds, discard string) (stats.Beginning, error) {
-	keys := []string{s.offsets(), s.targets(), s.total(), s.days()}
+func (s *Store) begin(ctx context.Context, partition int32, log stats.Bounds, discard string, why stats.Recount) (stats.Beginning, error) {
+	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.origins()}
 	answer, err := beginScript.Run(ctx, s.client, keys,
-		partition, log.Oldest, log.Newest, s.day(""), discard, s.names(), int(s.lifetime.Seconds())).Slice()
+		partition, log.Oldest, log.Newest, s.day(""), discard, s.names(), int(s.lifetime.Seconds()), string(why), log.Origin).Slice()
 	if err != nil {
 		return stats.Beginning{}, fmt.Errorf("begin with partition %d: %w", partition, err)
 	}
 	offset, ok1 := answer[0].(int64)
 	reason, ok2 := answer[1].(string)
 	generation, ok3 := answer[2].(string)
-	if !ok1 || !ok2 || !ok3 {
+	origin, ok4 := answer[3].(string)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return stats.Beginning{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
 	}
 	s.generation.Store(&generation)
-	return stats.Beginning{Offset: offset, Recount: stats.Recount(reason)}, nil
+	return stats.Beginning{Offset: offset, Origin: origin, Recount: stats.Recount(reason)}, nil
 }
 
 // Apply implements stats.Store. While counting is held, for a rebuild to be
@@ -98,8 +99,8 @@ func (s *Store) apply(ctx context.Context, b stats.Batch) (any, error) {
 	if heard := s.generation.Load(); heard != nil {
 		generation = *heard
 	}
-	keys := []string{s.offsets(), s.total(), s.days(), s.hold()}
-	args := []any{b.Partition, b.From, b.Next, int(keep.Seconds()), int(s.lifetime.Seconds()), generation, twins(generation), len(b.Completions)}
+	keys := []string{s.offsets(), s.total(), s.days(), s.hold(), s.origins()}
+	args := []any{b.Partition, b.From, b.Next, int(keep.Seconds()), int(s.lifetime.Seconds()), generation, twins(generation), len(b.Completions), b.Origin}
 	var days []string
 	number := map[string]int{}
 	for _, c := range b.Completions {

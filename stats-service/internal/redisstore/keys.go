@@ -11,6 +11,7 @@ func (s *Store) day(day string) string   { return s.prefix + "stats:tasks:" + da
 func (s *Store) days() string            { return s.prefix + "stats:days" }    // set: the days that have a counter
 func (s *Store) offsets() string         { return s.prefix + "stats:offsets" } // hash: partition → next offset to count; generation → whose marks count
 func (s *Store) targets() string         { return s.prefix + "stats:targets" } // hash: partition → the log's end when its counting began
+func (s *Store) origins() string         { return s.prefix + "stats:origins" } // hash: partition → generation and origin of the log that its offset belongs to; see kafka.Log.Owns
 func (s *Store) hold() string            { return s.prefix + "stats:hold" }    // there while nothing may be counted
 func (s *Store) mark(mark string) string { return s.prefix + "stats:processed:" + mark }
 

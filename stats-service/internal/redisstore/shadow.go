@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -46,44 +48,89 @@ func (s *Store) NewShadow(token string) *Shadow {
 func (s *Shadow) Store() *Store { return s.own }
 
 // Live returns where the live count stands, for each partition that it has begun.
-func (s *Shadow) Live(ctx context.Context) (map[int32]int64, error) {
-	fields, err := s.live.client.HGetAll(ctx, s.live.offsets()).Result()
+func (s *Shadow) Live(ctx context.Context) (map[int32]stats.Place, error) {
+	offsets, err := s.hash(ctx, s.live.offsets())
+	if err != nil {
+		return nil, err
+	}
+	origins, err := s.hash(ctx, s.live.origins())
+	if err != nil {
+		return nil, err
+	}
+	return placesOf(offsets, origins), nil
+}
+
+func (s *Shadow) hash(ctx context.Context, key string) ([]string, error) {
+	fields, err := s.live.client.HGetAll(ctx, key).Result()
 	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // of another type it was overwritten
 		return nil, fmt.Errorf("read where the live count stands: %w", err)
 	}
-	place := make([]string, 0, 2*len(fields))
+	flat := make([]string, 0, 2*len(fields))
 	for field, value := range fields {
-		place = append(place, field, value)
+		flat = append(flat, field, value)
 	}
-	return offsetsOf(place), nil
+	return flat, nil
 }
 
 // Hold is Live, and makes the live count stay there until the swap, for some
 // seconds at most. The error is stats.ErrUnlocked when the lock is no longer ours.
-func (s *Shadow) Hold(ctx context.Context) (map[int32]int64, error) {
-	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets()}
-	fields, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).StringSlice()
+func (s *Shadow) Hold(ctx context.Context) (map[int32]stats.Place, error) {
+	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets(), s.live.origins()}
+	answer, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).Slice()
 	if errors.Is(err, goredis.Nil) {
 		return nil, stats.ErrUnlocked
 	}
 	if err != nil {
 		return nil, fmt.Errorf("hold the live count: %w", err)
 	}
-	return offsetsOf(fields), nil
+	offsets, ok1 := answer[0].([]any)
+	origins, ok2 := answer[1].([]any)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("hold the live count: strange answer %v", answer)
+	}
+	return placesOf(texts(offsets), texts(origins)), nil
+}
+
+// placesOf takes the origins that belong to the count's generation.
+func placesOf(offsets, origins []string) map[int32]stats.Place {
+	generation := ""
+	for i := 0; i+1 < len(offsets); i += 2 {
+		if offsets[i] == "generation" {
+			generation = offsets[i+1]
+		}
+	}
+	places := make(map[int32]stats.Place)
+	for partition, offset := range offsetsOf(offsets) {
+		places[partition] = stats.Place{Offset: offset}
+	}
+	for i := 0; i+1 < len(origins); i += 2 {
+		origin, own := strings.CutPrefix(origins[i+1], generation+" ")
+		partition, err := strconv.ParseInt(origins[i], 10, 32)
+		if place, begun := places[int32(partition)]; err == nil && begun && own {
+			place.Origin = origin
+			places[int32(partition)] = place
+		}
+	}
+	return places
 }
 
 // Swap puts the shadow in the place of the live count, in one step. Nothing is
 // changed, and the error is stats.ErrBehind, when the live count has gone
-// further; stats.ErrMoved, when the shadow is not whole any more; or
+// further, unless it stands at the offset that foreign has for the partition, which
+// is of another log; stats.ErrMoved, when the shadow is not whole any more; or
 // stats.ErrUnlocked. After another error it may or may not be done, and may be
 // asked for again; what changed is not known then.
-func (s *Shadow) Swap(ctx context.Context) (stats.Swap, error) {
+func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error) {
 	live, own := s.live, s.own
 	keys := []string{
-		live.RebuildLock(), live.hold(), live.offsets(), live.targets(), live.total(), live.days(),
-		own.offsets(), own.targets(), own.total(), own.days(),
+		live.RebuildLock(), live.hold(), live.offsets(), live.targets(), live.total(), live.days(), live.origins(),
+		own.offsets(), own.targets(), own.total(), own.days(), own.origins(),
 	}
-	answer, err := swapScript.Run(ctx, live.client, keys, s.token, s.generation, live.day(""), own.day("")).Slice()
+	args := []any{s.token, s.generation, live.day(""), own.day("")}
+	for partition, offset := range foreign {
+		args = append(args, partition, offset)
+	}
+	answer, err := swapScript.Run(ctx, live.client, keys, args...).Slice()
 	if err != nil {
 		return stats.Swap{}, fmt.Errorf("swap the rebuild in: %w", err)
 	}

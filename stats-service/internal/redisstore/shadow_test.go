@@ -28,7 +28,7 @@ func (f fixture) rebuild() (*redisstore.Shadow, fixture) {
 
 func (f fixture) swap(shadow *redisstore.Shadow, want stats.Swap) {
 	f.Helper()
-	got, err := shadow.Swap(f.Context())
+	got, err := shadow.Swap(f.Context(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestTheLiveCountStaysWhenItMayNotBeReplaced(t *testing.T) {
 			counting.apply(0, 0, 2, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 1))
 			prefix, _, _ := strings.Cut(f.keys("stats:rebuild:*:stats:offsets")[0], "stats:offsets")
 			test.before(f, prefix)
-			if _, err := shadow.Swap(t.Context()); !errors.Is(err, test.want) {
+			if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			f.counts(1, 1)
@@ -167,7 +167,7 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[int32]int64{0: 0, 3: 7}, live); diff != "" {
+	if diff := cmp.Diff(map[int32]stats.Place{0: {}, 3: {Offset: 7}}, live); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var waiting sync.WaitGroup
@@ -183,8 +183,8 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("held, Apply returned %v, want the end of its context", err)
 	}
-	for partition, offset := range live {
-		counting.begin(partition, offset, offset, stats.Beginning{Offset: offset, Recount: stats.NothingKnown})
+	for partition, place := range live {
+		counting.begin(partition, place.Offset, place.Offset, stats.Beginning{Offset: place.Offset, Recount: stats.NothingKnown})
 	}
 	f.swap(shadow, stats.Swap{})
 	if keys := f.keys("stats:hold"); len(keys) != 0 {
@@ -192,6 +192,38 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	}
 	waiting.Wait()
 	f.counts(1, 1)
+}
+
+// The live count stands in a log that is no more; its target lies there too.
+func TestAPlaceInAnotherLogDoesNotKeepARebuildFromTakingItsPlace(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.begin(0, 0, 900, fresh)
+	f.begin(7, 0, 3, fresh) // the log has no such partition any more
+	f.applyOf("id old", 0, 500, completion("old", 1))
+	shadow, counting := f.rebuild()
+	for name, ask := range map[string]func(context.Context) (map[int32]stats.Place, error){"live": shadow.Live, "held": shadow.Hold} {
+		places, err := ask(t.Context())
+		if diff := cmp.Diff(map[int32]stats.Place{0: {Offset: 500, Origin: "id old"}, 7: {}}, places); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	counting.begin(0, 0, 0, fresh)
+	counting.applyOf("id new", 0, 4, completion("new", 3))
+	for name, foreign := range map[string]map[int32]int64{"none is foreign": nil, "and has moved since": {0: 499, 7: 0}} {
+		if _, err := shadow.Swap(t.Context(), foreign); !errors.Is(err, stats.ErrBehind) {
+			t.Errorf("%s: got %v, want ErrBehind", name, err)
+		}
+	}
+	if _, err := shadow.Swap(t.Context(), map[int32]int64{0: 500, 7: 0}); err != nil {
+		t.Fatal(err)
+	}
+	f.begin(0, 0, 4, stats.Beginning{Offset: 4, Origin: "id new"})
+	f.counts(1, 1)
+	got, err := f.store.Read(t.Context(), nil)
+	if diff := cmp.Diff(map[int32]int64{0: 4}, got.Targets); diff != "" || err != nil {
+		t.Errorf("targets: %v (-want +got):\n%s", err, diff)
+	}
 }
 
 func TestAHoldEndsByItself(t *testing.T) {

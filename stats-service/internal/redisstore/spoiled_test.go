@@ -67,13 +67,13 @@ func (f fixture) member(log []stats.Completion) {
 			f.Fatal(err)
 		}
 		if b.Offset > end {
-			if b, err = f.store.Restart(ctx, 0, stats.Bounds{Newest: end}, b.Offset); err != nil {
+			if b, err = f.store.Restart(ctx, 0, stats.Bounds{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
 				f.Fatal(err)
 			}
 		}
 		at := b.Offset
 		for at < end && err == nil {
-			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Completions: log[at : at+1]})
+			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Origin: "id a", Completions: log[at : at+1]})
 			at++
 		}
 		switch {
@@ -91,7 +91,7 @@ var spoiledLog = []stats.Completion{completion("a", 0), completion("b", 1), on(n
 
 var ownKeys = []string{
 	"stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay, "stats:days", "stats:offsets", "stats:targets",
-	"stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d", "lock:stats-rebuild",
+	"stats:origins", "stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d", "lock:stats-rebuild",
 }
 
 func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
@@ -108,7 +108,7 @@ func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
 				}
 				f.member(spoiledLog)
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.Beginning{Offset: 5})
+				f.begin(0, 0, 5, stats.Beginning{Offset: 5, Origin: "id a"})
 			})
 		}
 	}
@@ -124,7 +124,7 @@ func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
 				f := open(t)
 				f.member(spoiledLog[:3])
 				f.overwrite(key, how)
-				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Completions: spoiledLog[3:]})
+				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Origin: "id a", Completions: spoiledLog[3:]})
 				if err != nil && !errors.Is(err, stats.ErrMoved) {
 					t.Fatal(err)
 				}
@@ -138,7 +138,7 @@ func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
 // The service does not run: nobody counts anew but the rebuild.
 func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
 	t.Parallel()
-	for _, key := range ownKeys[:6] {
+	for _, key := range ownKeys[:7] {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
@@ -153,11 +153,11 @@ func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
 					t.Fatal(err)
 				}
 				counting.member(spoiledLog)
-				if _, err := shadow.Swap(t.Context()); err != nil {
+				if _, err := shadow.Swap(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.Beginning{Offset: 5})
+				f.begin(0, 0, 5, stats.Beginning{Offset: 5, Origin: "id a"})
 			})
 		}
 	}
@@ -175,7 +175,7 @@ func TestAShadowThatWasOverwrittenDoesNotTakeTheLiveCountsPlace(t *testing.T) {
 				counting.member(spoiledLog)
 				own, _, _ := strings.Cut(strings.TrimPrefix(f.keys("stats:rebuild:*:stats:offsets")[0], f.prefix), "stats:offsets")
 				f.overwrite(own+key, how)
-				if _, err := shadow.Swap(t.Context()); !errors.Is(err, stats.ErrMoved) {
+				if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, stats.ErrMoved) {
 					t.Errorf("got %v, want %v", err, stats.ErrMoved)
 				}
 				f.counts(4, 3, 1)

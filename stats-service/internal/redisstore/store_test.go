@@ -60,7 +60,7 @@ func (f fixture) begin(partition int32, oldest, newest int64, want stats.Beginni
 
 func (f fixture) restart(partition int32, log stats.Bounds, stored int64, want stats.Beginning) {
 	f.Helper()
-	got, err := f.store.Restart(f.Context(), partition, log, stored)
+	got, err := f.store.Restart(f.Context(), partition, log, stored, want.Recount)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -290,6 +290,66 @@ func TestARestartGivesUpAllPartitions(t *testing.T) {
 	f.counts(0, 0)
 	f.moved(1, 0, 1)
 	f.begin(1, 0, 10, fresh)
+}
+
+// applyOf is a batch from the log of that origin.
+func (f fixture) applyOf(origin string, from, next int64, completions ...stats.Completion) {
+	f.Helper()
+	if _, err := f.store.Apply(f.Context(), stats.Batch{From: from, Next: next, Origin: origin, Completions: completions}); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f fixture) beginIn(log stats.Bounds, want stats.Beginning) {
+	f.Helper()
+	got, err := f.store.Begin(f.Context(), 0, log)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		f.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestTheOriginIsStoredBesideTheOffset(t *testing.T) {
+	t.Parallel()
+	log := stats.Bounds{Newest: 9, Origin: "id a"}
+	f := open(t)
+	f.beginIn(log, stats.Beginning{Origin: "id a", Recount: stats.NothingKnown})
+	f.applyOf("id a", 0, 4)
+	f.beginIn(log, stats.Beginning{Offset: 4, Origin: "id a"})
+	f.beginIn(stats.Bounds{Newest: 9, Origin: "id b"}, stats.Beginning{Offset: 4, Origin: "id a"}) // not for the store to judge
+	f.applyOf("record 5 abc", 4, 6)
+	f.applyOf("", 6, 7) // nothing but dead letters
+	f.begin(0, 0, 9, stats.Beginning{Offset: 7, Origin: "record 5 abc"})
+	f.restart(0, stats.Bounds{Newest: 9, Origin: "id b"}, 7, stats.Beginning{Origin: "id b", Recount: stats.AnotherTopic, Stored: 7})
+	f.beginIn(log, stats.Beginning{Origin: "id b"})
+}
+
+// It began a count without origins, beside this version or before it.
+func TestACountOfAnEarlierVersionIsTakenForTheLogsOwn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		leave  func(f fixture)
+		stored int64
+		bound  string
+	}{
+		"upgraded":                   {func(f fixture) { f.client.Del(f.Context(), f.prefix+"stats:origins") }, 4, "id b"},
+		"of another generation":      {func(f fixture) { f.client.HSet(f.Context(), f.prefix+"stats:offsets", "generation", "G2") }, 4, "id b"},
+		"and it is not in the log":   {func(f fixture) { f.client.Del(f.Context(), f.prefix+"stats:origins") }, 40, ""},
+		"of the generation that was": {func(fixture) {}, 4, "id a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t)
+			f.begin(0, 0, 9, fresh)
+			f.applyOf("id a", 0, test.stored)
+			test.leave(f)
+			first := test.bound
+			if first == "id b" {
+				first = ""
+			}
+			f.beginIn(stats.Bounds{Newest: 9, Origin: "id b"}, stats.Beginning{Offset: test.stored, Origin: first})
+			f.beginIn(stats.Bounds{Newest: 9}, stats.Beginning{Offset: test.stored, Origin: test.bound})
+		})
+	}
 }
 
 func TestTheTargetIsTheLogsEndWhenCountingBegan(t *testing.T) {

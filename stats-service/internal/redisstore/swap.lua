@@ -1,13 +1,15 @@
 -- Puts a rebuild's count in the place of the live one, whole or not at all.
--- KEYS: lock, hold, the live offsets, targets, total and days, then the shadow's.
+-- KEYS: lock, hold, the live offsets, targets, total, days and origins, then the
+--   shadow's.
 -- ARGV: the lock's token, the shadow's generation, and the prefixes of the days'
---   counters, live and shadow.
+--   counters, live and shadow; then the partitions whose live offset is of another
+--   log, each with that offset.
 -- Returns {'swapped', total before, total after}, followed for each day that
 --   differs by the day, before and after; or {'swapped'} when it was done before;
 --   or {why not}: 'unlocked', 'lost' (the shadow is not whole) or 'behind'.
 local lock, hold = KEYS[1], KEYS[2]
-local offsets, targets, total, days = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local shadow = {offsets = KEYS[7], targets = KEYS[8], total = KEYS[9], days = KEYS[10]}
+local offsets, targets, total, days, origins = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local shadow = {offsets = KEYS[8], targets = KEYS[9], total = KEYS[10], days = KEYS[11], origins = KEYS[12]}
 local token, generation, live_day, shadow_day = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- A key of another type, and text that is no number of at most 15 digits, were
@@ -49,10 +51,14 @@ if counted ~= sum or field(shadow.offsets, 'generation') ~= generation then
   return {'lost'}
 end
 
+local foreign = {}
+for i = 5, #ARGV, 2 do
+  foreign[ARGV[i]] = ARGV[i + 1]
+end
 local place = fields(offsets)
 for i = 1, #place, 2 do
   local live = place[i] ~= 'generation' and number(place[i + 1])
-  if live and (number(field(shadow.offsets, place[i])) or -1) < live then
+  if live and foreign[place[i]] ~= place[i + 1] and (number(field(shadow.offsets, place[i])) or -1) < live then
     return {'behind'}
   end
 end
@@ -89,6 +95,7 @@ end
 take(shadow.days, days)
 take(shadow.total, total)
 take(shadow.offsets, offsets)
+take(shadow.origins, origins)
 redis.call('DEL', shadow.targets, hold)
 
 -- A recount that was under way goes on from here, and is not complete before it
@@ -98,7 +105,7 @@ if not is(targets, 'hash') then
 end
 local stored = fields(targets)
 for i = 1, #stored, 2 do
-  if not number(stored[i + 1]) then
+  if foreign[stored[i]] or not number(stored[i + 1]) then
     redis.call('HDEL', targets, stored[i])
   end
 end

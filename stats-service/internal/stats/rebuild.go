@@ -8,6 +8,12 @@ var (
 	ErrUnlocked = errors.New("stats: the rebuild no longer holds its lock")
 )
 
+// Place is where the live count of a partition stands.
+type Place struct {
+	Offset int64
+	Origin string // of the log that the offset belongs to; "" when it is not known
+}
+
 // Swap is what changed when a rebuild's count took the place of the live one.
 type Swap struct {
 	Before, After int64

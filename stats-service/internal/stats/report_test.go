@@ -18,16 +18,17 @@ type store struct {
 	figures stats.Figures
 	days    map[string]int64
 	stored  int64
+	origin  string
 	applied []stats.Batch
 	err     error
 }
 
 func (s *store) Begin(context.Context, int32, stats.Bounds) (stats.Beginning, error) {
-	return stats.Beginning{Offset: s.stored}, s.err
+	return stats.Beginning{Offset: s.stored, Origin: s.origin}, s.err
 }
 
-func (s *store) Restart(_ context.Context, _ int32, log stats.Bounds, stored int64) (stats.Beginning, error) {
-	return stats.Beginning{Offset: log.Oldest, Recount: stats.OutsideLog, Stored: stored}, s.err
+func (s *store) Restart(_ context.Context, _ int32, log stats.Bounds, stored int64, why stats.Recount) (stats.Beginning, error) {
+	return stats.Beginning{Offset: log.Oldest, Recount: why, Stored: stored}, s.err
 }
 
 func (s *store) Apply(_ context.Context, b stats.Batch) (stats.Tally, error) {

@@ -15,6 +15,7 @@ var ErrMoved = errors.New("stats: the partition is not where this member left it
 type Batch struct {
 	Partition   int32
 	From, Next  int64
+	Origin      string       // of the log; "" leaves what is stored
 	Completions []Completion // in the order of their offsets
 }
 
@@ -29,20 +30,34 @@ const (
 	NoRecount    Recount = ""
 	NothingKnown Recount = "nothing_known" // this partition was never counted, or the store was emptied
 	Inconsistent Recount = "inconsistent"  // the counters do not add up, or are there without their offsets
+	AnotherTopic Recount = "another_topic" // what was counted is of an earlier topic of that name
 	OutsideLog   Recount = "outside_log"   // the stored offset is not in the log
 )
 
 // Bounds are where a partition's log begins and ends: the offset of its first
 // record, and that of the next to be written.
-type Bounds struct{ Oldest, Newest int64 }
+type Bounds struct {
+	Oldest, Newest int64
+	Origin         string // of the log; "" when it has none before a record was read
+	// Owns tells whether what was stored with an origin is of this log; nil says yes.
+	Owns func(ctx context.Context, origin string) (bool, error)
+}
+
+func (b Bounds) owns(ctx context.Context, origin string) (bool, error) {
+	if b.Owns == nil {
+		return true, nil
+	}
+	return b.Owns(ctx, origin)
+}
 
 func (b Bounds) hold(offset int64) bool { return b.Oldest <= offset && offset <= b.Newest }
 
 // Beginning is where counting a partition goes on.
 type Beginning struct {
 	Offset  int64
+	Origin  string // as it was stored beside the offset, "" when none was
 	Recount Recount
-	Stored  int64 // with OutsideLog, the offset that was stored
+	Stored  int64 // with AnotherTopic and OutsideLog, the offset that was stored
 }
 
 // Figures are the store's counters at one moment.
@@ -62,11 +77,11 @@ type Store interface {
 	// Begin returns where to go on with the partition. When nothing is stored
 	// that is log.Oldest, and log.Newest becomes the partition's target. Counters
 	// that do not add up are removed first, with the offsets of all partitions.
-	// A stored offset is returned as it is, within the log or not.
+	// A stored offset is returned as it is, of this log or not, within it or not.
 	Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error)
 	// Restart removes the counters and the offsets of all partitions, provided
-	// that this one still stands at stored, and then begins it.
-	Restart(ctx context.Context, partition int32, log Bounds, stored int64) (Beginning, error)
+	// that this one still stands at stored, and then begins it for that reason.
+	Restart(ctx context.Context, partition int32, log Bounds, stored int64, why Recount) (Beginning, error)
 	// Apply counts the batch as a whole, or returns ErrMoved when the partition
 	// is not at b.From. A completion whose mark was set from another place in
 	// the log, since the counters were last removed, is a duplicate.
@@ -97,14 +112,24 @@ func NewService(store Store, log Log, partitions int, now func() time.Time) *Ser
 	return &Service{store: store, log: log, partitions: partitions, now: now}
 }
 
-// Begin returns where to go on with the partition. A stored offset that is not
+// Begin returns where to go on with the partition. A stored offset of another log
+// makes everything be counted anew. So does one that is not
 // in the log makes everything be counted anew, but only when the log's end,
 // asked for after that offset was read, confirms it: the caller's may be old, and
 // another member, which owns the partition by now, may have counted beyond it.
 func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error) {
 	b, err := s.store.Begin(ctx, partition, log)
-	if err != nil || log.hold(b.Offset) {
+	if err != nil {
 		return b, err
+	}
+	owned, err := log.owns(ctx, b.Origin)
+	switch {
+	case err != nil:
+		return Beginning{}, err
+	case !owned:
+		return s.store.Restart(ctx, partition, log, b.Offset, AnotherTopic)
+	case log.hold(b.Offset):
+		return b, nil
 	}
 	ends, err := s.log.Survey(ctx)
 	if err != nil {
@@ -114,7 +139,7 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	if log.hold(b.Offset) {
 		return b, nil
 	}
-	return s.store.Restart(ctx, partition, log, b.Offset)
+	return s.store.Restart(ctx, partition, log, b.Offset, OutsideLog)
 }
 
 // Count counts the events found in the partition's records from from up to next.
@@ -124,6 +149,7 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 func (s *Service) Count(ctx context.Context, partition int32, from, next int64, events []Event) (Tally, error) {
 	batch := Batch{Partition: partition, From: from, Next: next}
 	for _, e := range events {
+		batch.Origin = e.Origin
 		if c, ok := completionOf(e); ok {
 			batch.Completions = append(batch.Completions, c)
 		}

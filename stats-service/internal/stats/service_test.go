@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -91,6 +92,47 @@ func TestWhereCountingGoesOn(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWhatWasCountedOfAnotherLogIsGivenUp(t *testing.T) {
+	t.Parallel()
+	kafkaAway := errors.New("kafka is away")
+	owns := func(_ context.Context, origin string) (bool, error) {
+		if origin == "unknown" {
+			return false, kafkaAway
+		}
+		return origin != "id old", nil
+	}
+	for name, test := range map[string]struct {
+		stored int64
+		origin string
+		want   stats.Beginning
+		err    error
+	}{
+		"of this log":             {5, "id new", stats.Beginning{Offset: 5, Origin: "id new"}, nil},
+		"of an earlier version":   {5, "", stats.Beginning{Offset: 5}, nil},
+		"of another log":          {5, "id old", stats.Beginning{Recount: stats.AnotherTopic, Stored: 5}, nil},
+		"of another, beyond this": {20, "id old", stats.Beginning{Recount: stats.AnotherTopic, Stored: 20}, nil},
+		"while nobody can tell":   {5, "unknown", stats.Beginning{}, kafkaAway},
+	} {
+		service := stats.NewService(&store{stored: test.stored, origin: test.origin}, ends{0: 9}, 1, time.Now)
+		got, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9, Owns: owns})
+		if diff := cmp.Diff(test.want, got); diff != "" || !errors.Is(err, test.err) {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestABatchHasTheOriginOfItsLastEvent(t *testing.T) {
+	t.Parallel()
+	s := &store{}
+	events := []stats.Event{{Type: "task.completed", Origin: "record 5 a"}, {Type: "task.created", Origin: "record 6 b"}}
+	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 7, events); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.applied[0].Origin; got != "record 6 b" {
+		t.Errorf("the origin is %q", got)
 	}
 }
 

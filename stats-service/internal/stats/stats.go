@@ -12,6 +12,7 @@ type Event struct {
 	Mark   string // the identity under which it has its effect once
 	At     time.Time
 	Offset int64
+	Origin string // names the log that it was read from, to be stored beside the offset
 }
 
 // Completion is an event that counts, once for each mark. A task completed,
