@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 )
+
+// createEvery is how often a topic whose name is not free yet is created again.
+const createEvery = 100 * time.Millisecond
 
 // Topic is a topic that the services expect.
 type Topic struct {
@@ -33,6 +37,30 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 		}
 	}
 	return nil
+}
+
+// ReplaceTopic deletes a topic, and creates it again.
+func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	if err != nil {
+		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
+	}
+	defer func() { _ = admin.Close() }()
+	if err := admin.DeleteTopic(t.Name); err != nil {
+		return fmt.Errorf("delete topic %s: %w", t.Name, err)
+	}
+	// The name is free when the brokers have heard of it.
+	for {
+		err := admin.CreateTopic(t.Name, t.detail(), false)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(createEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("create topic %s again: %w: %w", t.Name, context.Cause(ctx), err)
+		}
+	}
 }
 
 func (t Topic) detail() *sarama.TopicDetail {

@@ -56,6 +56,10 @@ var all = []mutant{
 		says: "a record that cannot be handled now is a dead letter",
 	},
 	{
+		name: "offset-of-a-name", scenario: "replaced-topic", row: "notifications",
+		says: "a stored offset belongs to the topic of a name, whichever that is by now",
+	},
+	{
 		name: "mark-before-dlq-answer", scenario: "dead-letters", row: "dead-letters",
 		says: "the offset is marked before the dead letter is acknowledged",
 	},

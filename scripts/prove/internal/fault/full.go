@@ -11,7 +11,7 @@ const long = 100_000
 
 // full is every fault, once or more: for 20,000 changes within some minutes, for many more at length.
 func full(changes int) Scenario {
-	s := Scenario{Name: "full", Says: "every fault", Changes: 20_000, Copies: 0.1, Again: true}
+	s := Scenario{Name: "full", Says: "every fault", Changes: 20_000, Copies: 0.1, Again: true, Replaced: true}
 	crashes, rounds := 3, 1
 	frozen, redis, kafka := 24*time.Second, 20*time.Second, 20*time.Second
 	if changes >= long {

@@ -41,6 +41,7 @@ type Injector struct {
 
 	planting sync.Mutex
 	planted  time.Time // the last poison
+	replaced time.Time // the topic, since when the consumers are down
 
 	mu    sync.Mutex
 	stage int
@@ -51,7 +52,13 @@ type Injector struct {
 func New(cfg Config) *Injector { return &Injector{Config: cfg} }
 
 // Run takes all steps, and leaves the system well. The error is one that made it impossible to go on.
+// Before a scenario with a replaced topic comes Replace.
 func (i *Injector) Run(ctx context.Context, s Scenario) error {
+	if s.Replaced {
+		if err := i.bringBack(ctx); err != nil {
+			return fmt.Errorf("bring the consumers back: %w", err)
+		}
+	}
 	for n, stage := range s.Stages {
 		i.mu.Lock()
 		i.stage, i.began = n, time.Now()

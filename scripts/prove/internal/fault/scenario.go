@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/todo/contracts/event"
 	"example.com/todo/scripts/prove/internal/evidence"
 	"example.com/todo/scripts/prove/internal/planter"
 	"example.com/todo/scripts/prove/internal/system"
@@ -15,7 +16,7 @@ import (
 // Kind is what a step does.
 type Kind string
 
-// The kinds. Those up to Rebalance are faults.
+// The kinds. Those up to Rebalance, and Replace, are faults.
 const (
 	Kill        Kind = "kill"         // by SIGKILL; the program is started again at once
 	Freeze      Kind = "freeze"       // by SIGSTOP, for so long
@@ -32,6 +33,7 @@ const (
 	Poison      Kind = "poison"       // one record of each kind is written to the topic
 	Undecodable Kind = "undecodable"  // a batch that cannot be decoded is written to the topic
 	Calm        Kind = "calm"         // nothing, for so long
+	Replace     Kind = "replace"      // of Scenario.Replaced, which no step does
 )
 
 // Step is one thing to do.
@@ -65,7 +67,10 @@ type Scenario struct {
 	Copies  float64 // of the events, the share that is written to the topic again
 	Readers int     // of the list
 	Again   bool    // topic and dead letters are replayed in the end
-	Stages  []Stage
+	// Replaced says that the topic is deleted and created again while the consumers,
+	// which have read it, are down, and that they come back amid the clients' work.
+	Replaced bool
+	Stages   []Stage
 }
 
 // Takes is how long the stages from the n-th on take, about.
@@ -90,6 +95,9 @@ func (s Scenario) steps() []Step {
 // Expected is what has to have happened when the scenario is over.
 func (s Scenario) Expected() evidence.Expected {
 	e := evidence.Expected{Copies: s.Copies, Again: s.Again}
+	if s.Replaced {
+		e.Faults = append(e.Faults, evidence.Expectation{Kind: string(Replace), Target: event.Topic})
+	}
 	for _, step := range s.steps() {
 		switch step.Do {
 		case Calm:

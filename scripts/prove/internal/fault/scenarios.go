@@ -55,6 +55,10 @@ var small = []Scenario{
 		},
 	},
 	{
+		Name: "replaced-topic", Says: "the topic is deleted and created again while the consumers are down", Changes: 2000,
+		Replaced: true,
+	},
+	{
 		Name: "kill-notification", Says: "notification-service dies at every named place", Changes: 2000,
 		Stages: []Stage{
 			{Name: "crashes", Takes: 10 * time.Second, Tracks: []Track{

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -143,6 +144,37 @@ func (g *Gauge) lag(group string) (int64, error) {
 		lag += end - max(0, block.Offset)
 	}
 	return lag, nil
+}
+
+// Shortest is how many records the shortest partition of the topic has.
+func (g *Gauge) Shortest() (int64, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	least, err := g.shortest()
+	if err != nil {
+		g.forget()
+	}
+	return least, err
+}
+
+func (g *Gauge) shortest() (int64, error) {
+	client, err := g.connect()
+	if err != nil {
+		return 0, err
+	}
+	partitions, err := client.Partitions(topic)
+	if err != nil {
+		return 0, err
+	}
+	least := int64(math.MaxInt64)
+	for _, partition := range partitions {
+		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, end)
+	}
+	return least, nil
 }
 
 func (g *Gauge) connect() (sarama.Client, error) {

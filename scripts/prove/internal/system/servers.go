@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"example.com/todo/contracts/event"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
@@ -37,10 +38,12 @@ const (
 
 // Topics that the services expect, and what they are made with.
 const (
-	partitions = 6
+	Partitions = 6
 	topicBytes = 1 << 20
 	dlqBytes   = topicBytes + 64<<10
 )
+
+var events = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
 
 // named gives a part another name: there are two Redis servers.
 type named struct {

@@ -217,9 +217,8 @@ func (s *System) start(ctx context.Context) error {
 		if err := s.Member(Kafka).Up(servers); err != nil {
 			return err
 		}
-		return server.EnsureTopics(servers, s.kafka.Addr(),
-			server.Topic{Name: event.Topic, Partitions: partitions, MaxBytes: topicBytes},
-			server.Topic{Name: event.DLQTopic, Partitions: partitions, MaxBytes: dlqBytes})
+		return server.EnsureTopics(servers, s.kafka.Addr(), events,
+			server.Topic{Name: event.DLQTopic, Partitions: Partitions, MaxBytes: dlqBytes})
 	})
 	if err := group.Wait(); err != nil {
 		return err
@@ -236,6 +235,11 @@ func (s *System) StartServices(ctx context.Context) error {
 		}
 	}
 	return group.Wait()
+}
+
+// ReplaceTopic deletes the topic of the events, and creates it again.
+func (s *System) ReplaceTopic(ctx context.Context) error {
+	return server.ReplaceTopic(ctx, s.kafka.Addr(), events)
 }
 
 // StopConsumers stops the consumers as an operator would, until StartServices is called.

@@ -104,10 +104,7 @@ func (t *trial) run(ctx context.Context, group *errgroup.Group) (run *evidence.R
 		return nil, err
 	}
 	defer t.gauge.Close()
-	if err := t.prepare(); err != nil {
-		return nil, err
-	}
-	defer t.planter.Close()
+	t.prepare()
 	group.Go(func() error { t.progress(ctx); return nil })
 	group.Go(func() error { t.memory.sample(ctx, t.system, t.ledger); return nil })
 	t.Tell("the system is up after %s", t.since())
@@ -120,26 +117,21 @@ func (t *trial) run(ctx context.Context, group *errgroup.Group) (run *evidence.R
 	return t.prove(ctx)
 }
 
-func (t *trial) prepare() error {
+func (t *trial) prepare() {
 	var targets []workload.Target
 	for _, r := range t.system.Replicas(system.Todo) {
 		targets = append(targets, workload.Target{HTTP: r.HTTP, GRPC: r.GRPC})
-	}
-	var err error
-	if t.planter, err = planter.New(t.system.Brokers(), t.Seed); err != nil {
-		return err
 	}
 	t.injector = fault.New(fault.Config{
 		Seed: t.Seed, System: t.system, Gauge: t.gauge, Ledger: t.ledger, Log: t.Log,
 		Requests: func() int { return t.workload.InFlight() },
 		Behind:   t.behind,
-		Poison:   t.planter.Poison,
-		Batch:    t.planter.Batch,
+		Poison:   func(ctx context.Context) error { return t.planter.Poison(ctx) },
+		Batch:    func(ctx context.Context) error { return t.planter.Batch(ctx) },
 	})
 	t.workload = workload.New(workload.Config{
 		Seed: t.Seed, Changes: t.calls(), Hot: hot, Clients: clients, Readers: t.Scenario.Readers, Targets: targets, Pace: t.pace, Log: t.Log,
 	})
-	return nil
 }
 
 // prove is the run proper, on a system that is up.
@@ -147,6 +139,18 @@ func (t *trial) prove(ctx context.Context) (*evidence.Run, error) {
 	run := &evidence.Run{
 		Seed: t.Seed, Changes: t.Scenario.Changes, Began: time.Now(), Expected: t.Scenario.Expected(),
 	}
+	if t.Scenario.Replaced {
+		t.enter("another topic")
+		if err := t.injector.Replace(ctx); err != nil {
+			return nil, fmt.Errorf("replace the topic: %w", err)
+		}
+	}
+	// A client that knew the earlier topic would not read the new one.
+	var err error
+	if t.planter, err = planter.New(t.system.Brokers(), t.Seed); err != nil {
+		return nil, err
+	}
+	defer t.planter.Close()
 	t.enter("work and faults")
 	if err := t.work(ctx); err != nil {
 		if ctx.Err() != nil {
