@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -19,6 +21,12 @@ const asProgram = "TEST_AS_PROGRAM"
 func Main(m *testing.M, program func() int) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(program()) //nolint:forbidigo // as main does
+	}
+	// A child of nohup, or of a shell's background, ignores these, and so would the program.
+	for _, ignored := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(ignored) {
+			signal.Notify(make(chan os.Signal, 1), ignored)
+		}
 	}
 	m.Run()
 }
