@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/todo/platform/process/processtest"
 )
 
 // TestMain lets the test's own program be devstack.
@@ -22,6 +24,7 @@ func TestMain(m *testing.M) {
 	for _, server := range []string{"TEST_POSTGRES_DSN", "TEST_REDIS_ADDR", "TEST_KAFKA_BROKERS"} {
 		os.Unsetenv(server) // those of a devstack around this test
 	}
+	processtest.Unignore()
 	m.Run()
 }
 

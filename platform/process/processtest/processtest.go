@@ -22,13 +22,19 @@ func Main(m *testing.M, program func() int) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(program()) //nolint:forbidigo // as main does
 	}
-	// A child of nohup, or of a shell's background, ignores these, and so would the program.
+	Unignore()
+	m.Run()
+}
+
+// Unignore lets programs that the tests start begin with SIGHUP and SIGINT as a
+// terminal gives them. Those that nohup or a shell's background ignores would be
+// ignored by the programs too.
+func Unignore() {
 	for _, ignored := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(ignored) {
 			signal.Notify(make(chan os.Signal, 1), ignored)
 		}
 	}
-	m.Run()
 }
 
 // Command returns the program with these arguments and additional variables, to be
