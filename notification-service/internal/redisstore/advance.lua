@@ -13,8 +13,10 @@ if bound and bound ~= ARGV[3] and bound:sub(1, 3) == 'id ' and ARGV[3]:sub(1, 3)
   return 0
 end
 
-local stored = tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
-if not stored or stored > 1e15 or stored < tonumber(ARGV[2]) then
+-- What is no number of at most 15 digits was written by somebody else.
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+local stored = text and #text <= 15 and text:match('^%d+$') and tonumber(text)
+if not stored or stored < tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 end

@@ -33,6 +33,10 @@ var overwrites = map[string]func(ctx context.Context, c goredis.UniversalClient,
 	"hash of the huge": func(ctx context.Context, c goredis.UniversalClient, key string) {
 		c.HSet(ctx, key, "3", strings.Repeat("9", 400))
 	},
+	"hash of no number": func(ctx context.Context, c goredis.UniversalClient, key string) { c.HSet(ctx, key, "3", "nan") },
+	"hash of an exponent": func(ctx context.Context, c goredis.UniversalClient, key string) {
+		c.HSet(ctx, key, "3", "9e14")
+	},
 	"stream": func(ctx context.Context, c goredis.UniversalClient, key string) {
 		c.XAdd(ctx, &goredis.XAddArgs{Stream: key, Values: []string{"x", "y"}})
 	},
