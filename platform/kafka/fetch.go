@@ -128,7 +128,9 @@ func (i *inspection) undecodable(from int64, cause error) error {
 		return fmt.Errorf("a response was not understood: %w", cause)
 	}
 	offsets := i.first.above(from)
-	if offsets.empty() { // what the batch says of itself is wrong too
+	// What the batch says of itself may be wrong too. A position beyond the log's end
+	// would have the group begin anew at its start, and meet the batch again.
+	if offsets.empty() || offsets.To > i.end {
 		offsets = span{From: from, To: from + 1}
 	}
 	return &undecodable{cause: cause, offsets: offsets, size: i.size}

@@ -31,7 +31,8 @@ type inspection struct {
 	turn bool // this fetch holds decoding
 	over bool // it needs it no more
 
-	first span  // the offsets of the first batch
+	end   int64 // the last stable offset: whole batches below it are what a response has
+	first span  // the offsets of the first batch, as it says
 	size  int64 // the bytes of the first batch as it is stored; 0 when there is none
 	next  int64 // the offset after the last batch that was not cut off
 	used  int   // the bytes of the batches that were not cut off
@@ -104,10 +105,11 @@ func (r reader) Read(into []byte) (int, error) { return r(into) }
 // trim leaves the first batch, and those behind it that are intact and cannot
 // unpack to too much. The error says that not even the first can be decoded.
 func (i *inspection) trim(response []byte) ([]byte, error) {
-	begin, found := recordsOf(response, i.at)
+	begin, stable, found := recordsOf(response, i.at)
 	if !found {
 		return response, nil
 	}
+	i.end = stable
 	end, unpacked := begin, int64(0)
 	for end+batchFrame <= len(response) {
 		batch := header(response[end:])
@@ -182,15 +184,16 @@ func (h header) unpacked() int64 {
 }
 
 // recordsOf finds where in a response to fetch, of fetchVersion and for that one
-// partition, the records begin.
-func recordsOf(response []byte, at place) (begin int, found bool) {
+// partition, the records begin, and what the partition's last stable offset is.
+func recordsOf(response []byte, at place) (begin int, stable int64, found bool) {
 	const (
 		lengthAndCorrelation = 4 + 4
 		throttleErrorSession = 4 + 2 + 4
 		topics               = 4
 		partitions           = 4
 		partition            = 4
-		errorHighStableStart = 2 + 8 + 8 + 8
+		errorAndHigh         = 2 + 8
+		stableAndStart       = 8 + 8
 		transaction          = 8 + 8
 		replicaAndLength     = 4 + 4
 	)
@@ -205,12 +208,14 @@ func recordsOf(response []byte, at place) (begin int, found bool) {
 	if !skip(lengthAndCorrelation+throttleErrorSession+topics) || len(rest) < 2 ||
 		int(binary.BigEndian.Uint16(rest)) != len(at.topic) || !skip(2+len(at.topic)+partitions) ||
 		len(rest) < 4 || int32(binary.BigEndian.Uint32(rest)) != at.partition ||
-		!skip(partition+errorHighStableStart) || len(rest) < 4 {
-		return 0, false
+		!skip(partition+errorAndHigh) || len(rest) < stableAndStart+4 {
+		return 0, 0, false
 	}
+	stable = int64(binary.BigEndian.Uint64(rest))
+	rest = rest[stableAndStart:]
 	transactions := max(int(int32(binary.BigEndian.Uint32(rest))), 0)
 	if !skip(4 + transactions*transaction + replicaAndLength) {
-		return 0, false
+		return 0, 0, false
 	}
-	return len(response) - len(rest), true
+	return len(response) - len(rest), stable, true
 }

@@ -224,6 +224,28 @@ func TestABatchThatCannotBeDecodedIsDeadLettered(t *testing.T) {
 	}
 }
 
+// A position beyond the log's end would have the group begin again at the log's start.
+func TestABatchThatSaysItEndsBeyondTheLogIsPassedOffsetByOffset(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("0"), value("1"), value("2"), value("3"))
+	far := func(b []byte) []byte { b[23] = 0x7f; return b } // its last offset; the checksum is wrong then
+	batches := append(each(0, "0"), stored{next: 3, bytes: raw(1, far, "1", "2")})
+	w.answer(w.topic, append(batches, each(3, "3")...)...)
+	notes := &notebook{}
+	run(t, w.groupConfig("readers"), notes)
+	notes.handles(t, "0", "3")
+	letters := w.read(t, w.dlq, 2)
+	slices.SortFunc(letters, func(a, b *kgo.Record) int { return bytes.Compare(a.Headers[3].Value, b.Headers[3].Value) })
+	w.wantBatchLetter(t, letters[0], "1", "1")
+	w.wantBatchLetter(t, letters[1], "2", "2")
+
+	seen, next := scan(t, w, nil)
+	if diff := cmp.Diff([]int64{0, 1, 2, 3}, seen.offsets()[0]); diff != "" || next[0] != 4 {
+		t.Fatalf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
+	}
+}
+
 func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 	t.Parallel()
 	w := fakeWorld(t)
