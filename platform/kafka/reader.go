@@ -71,8 +71,9 @@ func (r *partitionReader) run(ctx context.Context) {
 			r.failed(ctx, err)
 		default:
 			r.succeeded()
+			nothing := answer.next == r.position
 			r.handOver(ctx, answer)
-			if len(answer.records) == 0 { // a broker that has nothing waits, but not always
+			if nothing { // a broker that has nothing waits, but not always
 				retry.Wait(ctx, fetchWait-time.Since(begun))
 			}
 		}

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -310,4 +311,33 @@ func (w world) emptyBetween(from, to int64) {
 		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
 	}
 	w.answer(w.topic, stored{next: to, bytes: seal(batch.AppendTo(nil))})
+}
+
+// A partition with many aborted transactions is passed as fast as the broker answers.
+func TestBatchesWithoutRecordsAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	const batches = 300
+	w.send(t, values("", batches+1)...)
+	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.fake.KeepControl()
+		asked := request.(*kmsg.FetchRequest)
+		if len(asked.Topics) != 1 || asked.Topics[0].Topic != w.topic || asked.Topics[0].Partitions[0].Partition != 0 ||
+			asked.Topics[0].Partitions[0].FetchOffset >= batches {
+			return nil, nil, false
+		}
+		answer := asked.ResponseKind().(*kmsg.FetchResponse)
+		answered, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+		answered.Topic, partition.HighWatermark, partition.LastStableOffset = w.topic, batches+1, batches+1
+		partition.RecordBatches = raw(asked.Topics[0].Partitions[0].FetchOffset, func(b []byte) []byte {
+			copy(b[23:], []byte{0, 0, 0, 0}) // its last offset is its first
+			return seal(b)
+		})
+		answered.Partitions = append(answered.Partitions, partition)
+		answer.Topics = append(answer.Topics, answered)
+		return answer, nil, true
+	})
+	notes := &notebook{}
+	run(t, w.groupConfig("readers"), notes)
+	notes.handles(t, fmt.Sprint(batches))
 }
