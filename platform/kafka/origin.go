@@ -70,28 +70,45 @@ func originOf(topicID string) string {
 // topicID returns the id that Kafka gave the topic when it was created, or ""
 // where the broker gives topics no id. A topic that is created again under the
 // same name has another id.
-func topicID(client sarama.Client, topic string) (string, error) {
-	broker := client.LeastLoadedBroker()
+func topicID(client sarama.Client, topic string) (id string, err error) {
+	brokers := client.Brokers()
+	if len(brokers) == 0 { // none is known before the first answer
+		id, _, err = requestTopicID(client, client.LeastLoadedBroker(), topic)
+		return id, err
+	}
+	// Each is asked until one answers, for the first may have died: a session that
+	// fails to begin has all members of the group join anew.
+	for _, broker := range brokers {
+		var answered bool
+		_ = broker.Open(client.Config()) // GetMetadata tells of a failure
+		if id, answered, err = requestTopicID(client, broker, topic); answered {
+			break
+		}
+	}
+	return id, err
+}
+
+func requestTopicID(client sarama.Client, broker *sarama.Broker, topic string) (id string, answered bool, err error) {
 	if broker == nil {
-		return "", sarama.ErrBrokerNotAvailable
+		return "", false, sarama.ErrBrokerNotAvailable
 	}
 	response, err := broker.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, []string{topic}))
 	if err != nil {
 		_ = broker.Close() // otherwise Sarama hands out the broken connection again
-		return "", err
+		return "", false, err
 	}
 	for _, found := range response.Topics {
 		switch {
 		case found.Name != topic:
 		case found.Err != sarama.ErrNoError:
-			return "", found.Err
+			return "", true, found.Err
 		case found.Uuid == sarama.Uuid{}:
-			return "", nil
+			return "", true, nil
 		default:
-			return found.Uuid.String(), nil
+			return found.Uuid.String(), true, nil
 		}
 	}
-	return "", sarama.ErrIncompleteResponse
+	return "", true, sarama.ErrIncompleteResponse
 }
 
 // log describes a partition's log.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // A mark counts offsets of one topic: of the next one of that name it says nothing.
@@ -96,5 +98,32 @@ func TestALogOwnsWhatWasStoredOfIt(t *testing.T) {
 	log := Log{holds: func(context.Context, int64, string) (bool, error) { return false, away }}
 	if _, err := log.Owns(t.Context(), record.Origin()); !errors.Is(err, away) {
 		t.Errorf("the error is %v, want Kafka's", err)
+	}
+}
+
+func TestTheTopicsIDIsToldWhileABrokerIsAway(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(1, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cfg := Defaults("test")
+	cfg.Brokers = cluster.ListenAddrs()
+	conn, err := connect(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.close)
+	if err := conn.RefreshMetadata("events"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.RemoveNode(2); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 { // Sarama has its brokers in no order
+		if id, err := topicID(conn, "events"); err != nil || id == "" {
+			t.Fatalf("the id is %q, %v", id, err)
+		}
 	}
 }
