@@ -28,11 +28,12 @@ type Config struct {
 // connections of its ops port.
 func (c Config) descriptors() int {
 	const (
-		files     = 16 // standard streams, the listener, name lookups, connections that are about to be refused
-		perBroker = 8  // those of the group, of its dead letters and of scans
+		files        = 16 // standard streams, the listener, name lookups, connections that are about to be refused
+		perBroker    = 8  // those of the group, of its dead letters and of scans
+		perPartition = 2  // its reader's: to the broker that tells the leader, and to the leader
 	)
 	webhook := c.Kafka.Partitions // a connection for each
-	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers) + webhook
+	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers) + perPartition*c.Kafka.Partitions + webhook
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
