@@ -52,7 +52,8 @@ type partitionReader struct {
 	position int64
 	conn     *connection // nil until needed and after trouble
 	trouble  holdup
-	pause    pause // after a failure that trouble is not about
+	pause    pause     // after a failure that trouble is not about
+	failing  time.Time // since when every read fails; zero while none does
 }
 
 func (r *partitionReader) run(ctx context.Context) {
@@ -122,23 +123,31 @@ func (r *partitionReader) hand(ctx context.Context, p portion) {
 }
 
 // failed waits a while. A connection that fails, or a leader that is another one
-// now, is a detail: should Kafka be away, the membership is lost too.
+// now, is a detail for as long as a membership outlives Kafka. Then it is this
+// partition that is away.
 func (r *partitionReader) failed(ctx context.Context, err error) {
 	r.disconnect() // a new connection knows the leaders of now
-	if aboutConnection(err) || aboutLeader(err) {
+	if r.failing.IsZero() {
+		r.failing = time.Now()
+	}
+	reachable := !aboutConnection(err) && !aboutLeader(err)
+	if !reachable && time.Since(r.failing) < sessionTimeout {
 		r.claim.log.Debug("a connection to Kafka fails", "error", err)
 		_ = r.pause.wait(ctx)
 		return
 	}
 	r.trouble.offset = r.position
 	r.trouble.failed(err)
-	r.claim.group.instruments.reported.Inc()
+	if reachable {
+		r.claim.group.instruments.reported.Inc()
+	}
 	r.claim.unreadable(err)
 	_ = r.trouble.pause.wait(ctx)
 }
 
 func (r *partitionReader) succeeded() {
 	r.pause.reset()
+	r.failing = time.Time{}
 	if r.trouble.attempts > 0 {
 		r.trouble.over()
 		r.claim.readable()

@@ -310,6 +310,28 @@ func TestAFetchThatIsRefusedIsSaid(t *testing.T) {
 	ready(t, group)
 }
 
+// The other brokers answer, so the membership says nothing of it.
+func TestAPartitionWhoseLeaderStaysAwayIsSaid(t *testing.T) {
+	t.Parallel()
+	w := fakeWorld(t)
+	w.send(t, value("0"), &kgo.Record{Partition: 1, Value: []byte("beside")})
+	fault := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: w.topic, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1})
+	lines := &lines{}
+	notes := &notebook{}
+	group := runLogging(t, w.groupConfig("readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
+	eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
+	eventually(t, "the group not to be ready", func() bool {
+		err := group.Ready(t.Context())
+		return err != nil && strings.Contains(err.Error(), "partition 0 cannot be read on")
+	})
+	if !strings.Contains(lines.String(), `level=WARN msg="reading the partition fails, holding the partition"`) {
+		t.Errorf("the log says\n%s", lines)
+	}
+	fault.Remove()
+	notes.handles(t, "0")
+	ready(t, group)
+}
+
 func TestARecordThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 	t.Parallel()
 	everyKafka(t, func(t *testing.T, w world) {
