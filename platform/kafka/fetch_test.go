@@ -72,3 +72,36 @@ func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
 		t.Errorf("a broker that is away: %v", err)
 	}
 }
+
+// A header without text has two bytes in the batch, and 32 in memory.
+func TestARecordOfCountlessHeadersIsTooLarge(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	writer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(writer.Close)
+	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecord/headerBytes+1)
+	if err := writer.ProduceSync(t.Context(), &kgo.Record{Headers: few}, &kgo.Record{Headers: many}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Defaults("test")
+	cfg.Brokers = cluster.ListenAddrs()
+	conn, err := connect(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.close)
+	for offset, large := range []bool{false, true} {
+		answer, err := conn.fetch(place{"events", 0}, int64(offset), 1)
+		if err != nil || (answer.records[0].Undecodable != nil) != large {
+			t.Errorf("offset %d: %v, %v", offset, answer.records[0].Undecodable, err)
+		}
+	}
+}

@@ -91,11 +91,15 @@ func received(message *sarama.ConsumerMessage) Record {
 	}
 }
 
-// receivedBytes is the size of the contents.
+// headerBytes of memory are needed for a header without its text: two strings.
+const headerBytes = 32
+
+// receivedBytes is how much memory the contents need. A header without text has two
+// bytes in a batch, so those of one record may need much more than the batch unpacks to.
 func receivedBytes(message *sarama.ConsumerMessage) int {
 	size := len(message.Key) + len(message.Value)
 	for _, header := range message.Headers {
-		size += len(header.Key) + len(header.Value)
+		size += headerBytes + len(header.Key) + len(header.Value)
 	}
 	return size
 }
