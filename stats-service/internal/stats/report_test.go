@@ -19,6 +19,7 @@ type store struct {
 	days    map[string]int64
 	stored  int64
 	origin  string
+	moved   bool // between Begin and Restart
 	applied []stats.Batch
 	err     error
 }
@@ -28,6 +29,9 @@ func (s *store) Begin(context.Context, int32, stats.Bounds) (stats.Beginning, er
 }
 
 func (s *store) Restart(_ context.Context, _ int32, log stats.Bounds, stored int64, why stats.Recount) (stats.Beginning, error) {
+	if s.moved {
+		return stats.Beginning{Offset: stored + 1, Origin: s.origin}, s.err
+	}
 	return stats.Beginning{Offset: log.Oldest, Recount: why, Stored: stored}, s.err
 }
 

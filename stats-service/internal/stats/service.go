@@ -80,7 +80,8 @@ type Store interface {
 	// A stored offset is returned as it is, of this log or not, within it or not.
 	Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error)
 	// Restart removes the counters and the offsets of all partitions, provided
-	// that this one still stands at stored, and then begins it for that reason.
+	// that this one still stands at stored, and then begins it for that reason. Where
+	// it stands elsewhere, that is returned as by Begin.
 	Restart(ctx context.Context, partition int32, log Bounds, stored int64, why Recount) (Beginning, error)
 	// Apply counts the batch as a whole, or returns ErrMoved when the partition
 	// is not at b.From. A completion whose mark was set from another place in
@@ -117,6 +118,7 @@ func NewService(store Store, log Log, partitions int, now func() time.Time) *Ser
 // in the log makes everything be counted anew, but only when the log's end,
 // asked for after that offset was read, confirms it: the caller's may be old, and
 // another member, which owns the partition by now, may have counted beyond it.
+// The error is ErrMoved when another member has moved the offset meanwhile.
 func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error) {
 	b, err := s.store.Begin(ctx, partition, log)
 	if err != nil {
@@ -127,7 +129,7 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	case err != nil:
 		return Beginning{}, err
 	case !owned:
-		return s.store.Restart(ctx, partition, log, b.Offset, AnotherTopic)
+		return s.restart(ctx, partition, log, b.Offset, AnotherTopic)
 	case log.hold(b.Offset):
 		return b, nil
 	}
@@ -139,7 +141,15 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	if log.hold(b.Offset) {
 		return b, nil
 	}
-	return s.store.Restart(ctx, partition, log, b.Offset, OutsideLog)
+	return s.restart(ctx, partition, log, b.Offset, OutsideLog)
+}
+
+func (s *Service) restart(ctx context.Context, partition int32, log Bounds, stored int64, why Recount) (Beginning, error) {
+	b, err := s.store.Restart(ctx, partition, log, stored, why)
+	if err == nil && b.Recount == NoRecount { // another member moved it meanwhile, perhaps in the other log
+		return Beginning{}, ErrMoved
+	}
+	return b, err
 }
 
 // Count counts the events found in the partition's records from from up to next.

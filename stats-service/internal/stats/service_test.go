@@ -124,6 +124,21 @@ func TestWhatWasCountedOfAnotherLogIsGivenUp(t *testing.T) {
 	}
 }
 
+// A member that has not noticed the new topic yet may still count the old one.
+func TestAnOffsetThatMovesWhileItIsGivenUpIsNotTaken(t *testing.T) {
+	t.Parallel()
+	owns := func(_ context.Context, origin string) (bool, error) { return origin != "id old", nil }
+	for name, s := range map[string]*store{
+		"of another log":  {stored: 5, origin: "id old", moved: true},
+		"outside the log": {stored: 20, moved: true},
+	} {
+		service := stats.NewService(s, ends{0: 9}, 1, time.Now)
+		if got, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9, Owns: owns}); !errors.Is(err, stats.ErrMoved) {
+			t.Errorf("%s: %+v, %v; want ErrMoved", name, got, err)
+		}
+	}
+}
+
 func TestABatchHasTheOriginOfItsLastEvent(t *testing.T) {
 	t.Parallel()
 	s := &store{}
