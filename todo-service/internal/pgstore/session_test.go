@@ -177,3 +177,20 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 		})
 	}
 }
+
+func TestAWriteThatIsRolledBackUntilItsDeadlineIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := warm(t)
+			refuse(t, p.direct(t), "40001", 1_000_000)
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			if _, err := write.do(ctx, s, before); err == nil || fault.Of(err).Kind != fault.Unavailable {
+				t.Errorf("got %v, want unavailable", err)
+			}
+			wantOnce(t, s, before, "before", 1, 1)
+		})
+	}
+}

@@ -36,7 +36,8 @@ const (
 // outcome. It comes on top of the caller's deadline.
 const settleTime = time.Second
 
-var errConflict = errors.New("another writer came first")
+// errConflict is of a try that met another writer. It is also the answer when each try did.
+var errConflict = fault.New(fault.Unavailable, "other writers came first on every try; try again")
 
 // Create stores e.Task, which is new (not done, at version 1), under a new id, and e,
 // once for each key; see task.Store. Without a key it shares its statement with others.
@@ -191,5 +192,5 @@ func (s *Store) find(ctx context.Context, eventID string) (task.Task, error) {
 }
 
 func mayPass(err error) bool {
-	return err != nil && (errors.Is(err, errConflict) || fault.Of(postgres.Fault(err)).Kind == fault.Unavailable)
+	return err != nil && fault.Of(postgres.Fault(err)).Kind == fault.Unavailable
 }
