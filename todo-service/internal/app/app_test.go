@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,10 +168,28 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 // The check is what counts, not the answer to a ping.
 func TestItIsNotReadyOnASchemaThatIsBehind(t *testing.T) {
 	t.Parallel()
-	s := &schema{db: open(t, database(t)), log: slog.New(slog.DiscardHandler)}
+	s := newSchema(open(t, database(t)), slog.New(slog.DiscardHandler))
 	for range 2 {
 		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
 			t.Errorf("Ready: %v", err)
 		}
 	}
+}
+
+func TestProbesThatComeAtOnceAreAllAnswered(t *testing.T) {
+	t.Parallel()
+	db := open(t, migrated(t))
+	db.SetMaxOpenConns(2)
+	s := newSchema(db, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var probes sync.WaitGroup
+	for range 20 {
+		probes.Go(func() {
+			if err := s.Ready(ctx); err != nil {
+				t.Errorf("Ready: %v", err)
+			}
+		})
+	}
+	probes.Wait()
 }

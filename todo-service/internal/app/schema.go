@@ -27,7 +27,12 @@ const (
 type schema struct {
 	db    *sqlx.DB
 	log   *slog.Logger
-	known atomic.Bool // that it is the right one
+	known atomic.Bool   // that it is the right one
+	lock  chan struct{} // has an element while a check holds the pool's connections
+}
+
+func newSchema(db *sqlx.DB, log *slog.Logger) *schema {
+	return &schema{db: db, log: log, lock: make(chan struct{}, 1)}
 }
 
 // openSchema returns the schema over connections of its own: a probe must not
@@ -41,7 +46,7 @@ func openSchema(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*sc
 	}
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(probeLife)
-	s := &schema{db: db, log: log}
+	s := newSchema(db, log)
 	if err := s.ask(ctx); err != nil && !away(err) {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -58,6 +63,16 @@ func (s *schema) Ready(ctx context.Context) error {
 
 // check asks for what does not change while the service runs, until it is known.
 func (s *schema) check(ctx context.Context) error {
+	if s.known.Load() {
+		return nil
+	}
+	// Two checks that hold one of the two connections each would wait for each other.
+	select {
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if s.known.Load() {
 		return nil
 	}
