@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -75,10 +76,19 @@ func checkEnvironment() error {
 // parameter is the name of a parameter of a connection or of a session.
 var parameter = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
 
+// valueless is a key of a list without a value, as a template leaves it: password= dbname=todo.
+var (
+	valueless = regexp.MustCompile(`(?:^|\s)([A-Za-z_]+)\s*=\s+[A-Za-z_]+\s*=`)
+	quoted    = regexp.MustCompile(`'(?:[^'\\]|\\.)*'`)
+)
+
 // checkForm refuses a DSN that lib/pq would read otherwise than it is meant, and says
 // whether it names a host.
 func checkForm(dsn string) (named bool, err error) {
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		if found := valueless.FindStringSubmatch(quoted.ReplaceAllString(dsn, "''")); found != nil {
+			return false, fmt.Errorf("gives %s no value, so that what follows would be taken for it: write '' for none, or leave it out", found[1])
+		}
 		// Of a key that is there twice lib/pq takes the last. An error is said when it
 		// reads dsn alone.
 		const none = "host.is.not.named"
@@ -136,8 +146,9 @@ func checkHosts(cfg pq.Config) error {
 		if filepath.IsAbs(host) || strings.HasPrefix(host, "@") { // a Unix socket
 			continue
 		}
-		if strings.Contains(host, ":") && net.ParseIP(host) == nil { // lib/pq takes the port for a part of the name
-			return blame("PGHOST", h.Host, "names ports among several hosts: write them apart, as in postgres://user@db1,db2/name?port=5432,5433")
+		_, err := netip.ParseAddr(host)
+		if err != nil && strings.Contains(host, ":") { // lib/pq takes the port for a part of the name
+			return blame("PGHOST", h.Host, "names ports among several hosts: write them apart, as in //db1,db2/name?port=5432,5433")
 		}
 		if config.CheckServerAddrs(dsnKey, net.JoinHostPort(host, strconv.Itoa(int(h.Port)))) != nil {
 			return blame("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
