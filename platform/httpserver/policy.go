@@ -134,6 +134,9 @@ func validateOrigins(origins []string) error {
 		if err != nil || config.CheckURL("cors_origins", origin, "http", "https") != nil || u.Scheme+"://"+u.Host != strings.ToLower(origin) {
 			return config.Invalid("cors_origins", "%q must be an origin, such as https://app.example.com: scheme, host and port only; or * alone, for all", origin)
 		}
+		if u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+			return config.Invalid("cors_origins", "%q must not have the port %s, which browsers leave out of an origin of %s", origin, u.Port(), u.Scheme)
+		}
 	}
 	return nil
 }

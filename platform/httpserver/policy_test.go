@@ -258,6 +258,7 @@ func TestHostsAndOriginsThatNoRequestCanHaveAreRefusedAtTheStart(t *testing.T) {
 		"HTTP_CORS_ORIGINS=https://app.example.com,http://localhost:3000": true, "HTTP_CORS_ORIGINS=*": true, "HTTP_CORS_ORIGINS=http://[::1]:3000": true,
 		"HTTP_CORS_ORIGINS=https://App.example.com": true, "HTTP_CORS_ORIGINS=": true,
 		"HTTP_CORS_ORIGINS=https://app.example.com/": false, "HTTP_CORS_ORIGINS=app.example.com": false, "HTTP_CORS_ORIGINS=https://*.example.com": false,
+		"HTTP_CORS_ORIGINS=https://app.example.com:80": true, "HTTP_CORS_ORIGINS=https://app.example.com:443": false, "HTTP_CORS_ORIGINS=http://app.example.com:80": false,
 		"HTTP_CORS_ORIGINS=null": false, "HTTP_CORS_ORIGINS=ftp://app.example.com": false, "HTTP_CORS_ORIGINS=https://u@app.example.com": false,
 		"HTTP_CORS_ORIGINS=*,https://app.example.com": false, "HTTP_CORS_ORIGINS=https://": false, "HTTP_CORS_ORIGINS=https://a.example?x": false,
 	} {
