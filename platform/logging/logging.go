@@ -54,13 +54,16 @@ func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	} else {
 		h = visible{slog.NewJSONHandler(visibleJSON{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonForm}
 	}
-	return slog.New(contextual{h}).With("service", service)
+	out, _ := w.(*outlet)
+	return slog.New(contextual{h, out}).With("service", service)
 }
 
 // Open returns the logger of this process: New on standard error. What libraries
 // log goes there too from now on, as far as they use slog.Default or the package log.
+// While the reader of standard error takes nothing, lines are dropped; a line tells how
+// many once it does.
 func Open(cfg Config, service string) *slog.Logger {
-	log := New(os.Stderr, cfg, service)
+	log := New(standardError, cfg, service)
 	slog.SetDefault(log)
 	opened.Store(log)
 	return log
@@ -71,8 +74,10 @@ func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
+var standardError = &outlet{File: os.Stderr}
+
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
 	if !ok {
 		return false
 	}
@@ -80,8 +85,12 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// contextual adds what ctx knows to each record, and puts its time into UTC.
-type contextual struct{ slog.Handler }
+// contextual adds what ctx knows to each record, puts its time into UTC, and tells of
+// lines that out has dropped.
+type contextual struct {
+	slog.Handler
+	out *outlet // nil where none are dropped
+}
 
 func (h contextual) Handle(ctx context.Context, r slog.Record) error {
 	r.Time = r.Time.UTC()
@@ -93,15 +102,25 @@ func (h contextual) Handle(ctx context.Context, r slog.Record) error {
 		known = append(known, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
 	r.AddAttrs(known...)
-	return h.Handler.Handle(ctx, r)
+	if err := h.Handler.Handle(ctx, r); err != nil || h.out == nil || h.out.lost.Load() == 0 {
+		return err
+	}
+	lost := h.out.lost.Swap(0)
+	told := slog.NewRecord(time.Now().UTC(), slog.LevelWarn, "lines of this log were dropped: its reader took nothing", 0)
+	told.AddAttrs(slog.Int64("lines", lost))
+	err := h.Handler.Handle(ctx, told)
+	if err != nil {
+		h.out.lost.Add(lost)
+	}
+	return err
 }
 
 func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextual{h.Handler.WithAttrs(attrs)}
+	return contextual{h.Handler.WithAttrs(attrs), h.out}
 }
 
 func (h contextual) WithGroup(name string) slog.Handler {
-	return contextual{h.Handler.WithGroup(name)}
+	return contextual{h.Handler.WithGroup(name), h.out}
 }
 
 type requestIDKey struct{}

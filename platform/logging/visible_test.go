@@ -25,7 +25,7 @@ const evil = "A\x1b]52;c;cHduZWQ=\x1b\\B\x1b[31m\u009bC\nlevel=ERROR\rD\u202eE\u
 func loggers(w io.Writer) map[string]*slog.Logger {
 	coloured := visible{tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly}), textForm}
 	return map[string]*slog.Logger{
-		"json": New(w, Config{Format: "json"}, "s"), "text": New(w, Config{Format: "text"}, "s"), "terminal": slog.New(contextual{coloured}),
+		"json": New(w, Config{Format: "json"}, "s"), "text": New(w, Config{Format: "text"}, "s"), "terminal": slog.New(contextual{coloured, nil}),
 	}
 }
 

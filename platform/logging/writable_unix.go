@@ -1,0 +1,30 @@
+//go:build unix
+
+package logging
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// writable waits until f takes what is written to it, or says at once that it fails.
+func writable(f *os.File, wait time.Duration) bool {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return true // the write tells why
+	}
+	ready := true
+	_ = raw.Control(func(fd uintptr) {
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(wait.Milliseconds()))
+			if !errors.Is(err, unix.EINTR) {
+				ready = n > 0 || err != nil
+				return
+			}
+		}
+	})
+	return ready
+}
