@@ -76,10 +76,11 @@ type pqConn interface {
 	driver.Validator
 }
 
-// fresh is how old a session may be when the server's refusal to write tells of the
-// server. In an older one it may tell of the past: of a standby that was promoted since,
-// of a setting that was taken back. So a server that takes no writes is connected to
-// once in this time by each connection, not once by each write.
+// fresh is how old a session may be when a failure that new sessions may share tells of
+// the server. In an older one a refusal to write may tell of the past: of a standby that
+// was promoted since, of a setting that was taken back. So a server that takes no writes,
+// or cannot read a file, is connected to once in this time by each connection, not once by
+// each statement.
 const fresh = time.Second
 
 // boundConn adds a limit to BEGIN, the one statement during which lib/pq does
@@ -174,7 +175,7 @@ func (c *boundConn) judge(err error) error {
 		}
 	}
 	m := meaningOf(answer)
-	if !m.condemns || answer.Code == readOnlyCode && time.Since(c.established) < fresh {
+	if !m.condemns || m.shared && time.Since(c.established) < fresh {
 		return err
 	}
 	c.condemned = true

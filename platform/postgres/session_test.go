@@ -312,3 +312,35 @@ func TestADSNThatMayLeadToAStandbyIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerThatFailsIsNotConnectedToOncePerStatement(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"25006", "58030", "XX000"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database(t).String())
+			session := func() (pid int) {
+				if err := db.GetContext(t.Context(), &pid, "SELECT pg_backend_pid()"); err != nil {
+					t.Fatal(err)
+				}
+				return pid
+			}
+			used := map[int]bool{}
+			begun := time.Now()
+			const statements = 50
+			for range statements {
+				used[session()] = true
+				if _, err := db.ExecContext(t.Context(), "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '"+code+"'; END $$"); err == nil {
+					t.Fatal("the statement succeeded")
+				}
+			}
+			if most := 3 + 3*int(time.Since(begun).Seconds()); len(used) > most {
+				t.Errorf("%d statements took %d sessions, want at most %d", statements, len(used), most)
+			}
+			testenv.Await(t, "a session of some age is given up", func() bool {
+				_, _ = db.ExecContext(t.Context(), "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '"+code+"'; END $$")
+				return !used[session()]
+			})
+		})
+	}
+}

@@ -14,6 +14,8 @@ type meaning struct {
 	condemns bool
 	// elsewhere: nothing was executed, and another session may execute it.
 	elsewhere bool
+	// shared: a new session may well fail likewise, because of the server.
+	shared bool
 	// unsettled: the answer may come from a pooler, or leave open whether the statement
 	// was carried out.
 	unsettled bool
@@ -22,21 +24,21 @@ type meaning struct {
 // meanings has SQLSTATE codes and, for the codes that it lacks, their classes. What is
 // in neither is a defect or a refusal of the data: it does not pass.
 var meanings = map[string]meaning{
-	"08":         {passes: true, condemns: true, unsettled: true}, // connection exception; what poolers answer
-	"25":         {passes: true, condemns: true},                  // transaction state
-	readOnlyCode: {passes: true, condemns: true, elsewhere: true}, // read-only: a standby, or a session that is told so
-	"26":         {passes: true, condemns: true, elsewhere: true}, // no such prepared statement
-	"34":         {passes: true, condemns: true, elsewhere: true}, // no such portal
-	"42P05":      {passes: true, condemns: true, elsewhere: true}, // a prepared statement of this name is there already
-	"40":         {passes: true},                                  // rolled back: serialization failure, deadlock
-	"40003":      {passes: true, unsettled: true},                 // completion unknown
-	"53":         {passes: true},                                  // connections, memory or disk are used up
-	"55":         {passes: true},                                  // locked, in use, not in the state that is needed
-	"57":         {passes: true, unsettled: true},                 // shut down, crashed, starting up
-	"57014":      {passes: true},                                  // canceled: also what a context's end becomes on the server
-	"58":         {passes: true, condemns: true, unsettled: true}, // the system around the server
-	"72":         {passes: true},                                  // the snapshot is too old
-	"XX":         {condemns: true, unsettled: true},               // the server's own trouble
+	"08":         {passes: true, condemns: true, unsettled: true},               // connection exception; what poolers answer
+	"25":         {passes: true, condemns: true},                                // transaction state
+	readOnlyCode: {passes: true, condemns: true, elsewhere: true, shared: true}, // read-only: a standby, or a session that is told so
+	"26":         {passes: true, condemns: true, elsewhere: true},               // no such prepared statement
+	"34":         {passes: true, condemns: true, elsewhere: true},               // no such portal
+	"42P05":      {passes: true, condemns: true, elsewhere: true},               // a prepared statement of this name is there already
+	"40":         {passes: true},                                                // rolled back: serialization failure, deadlock
+	"40003":      {passes: true, unsettled: true},                               // completion unknown
+	"53":         {passes: true},                                                // connections, memory or disk are used up
+	"55":         {passes: true},                                                // locked, in use, not in the state that is needed
+	"57":         {passes: true, unsettled: true},                               // shut down, crashed, starting up
+	"57014":      {passes: true},                                                // canceled: also what a context's end becomes on the server
+	"58":         {passes: true, condemns: true, shared: true, unsettled: true}, // the system around the server
+	"72":         {passes: true},                                                // the snapshot is too old
+	"XX":         {condemns: true, shared: true, unsettled: true},               // the server's own trouble
 }
 
 // stalePlan is of a prepared statement whose result has other columns since somebody
