@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/todo/platform/crashpoint"
@@ -19,8 +21,10 @@ const (
 	callGrace = 12 * time.Second
 	// moments are what callGrace is made of: a process that was frozen loses one.
 	moments = 10
-	// stackBytes bounds what the log is told about a handler that hangs.
-	stackBytes = 64 << 10
+	// stackBytes bounds what the log is told about a handler that hangs: no more of
+	// the value "stack" is kept. allStackBytes are looked through for it.
+	stackBytes    = 16 << 10
+	allStackBytes = 16 << 20
 	// everyone is how many calls of the handler there may be at once.
 	everyone = 1 << 30
 )
@@ -126,10 +130,21 @@ func (c *claim) call(batch []Record) (int, error) {
 		}
 	}
 	c.group.instruments.hung.Inc()
-	stacks := make([]byte, stackBytes)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	c.log.Error("the handler hangs: ending the process", "offset", batch[0].Offset, "records", len(batch), "stacks", string(stacks))
+	c.log.Error("the handler hangs: ending the process", "offset", batch[0].Offset, "records", len(batch), "stack", stacks())
 	return 0, fmt.Errorf("%w: partition %d, from offset %d", errHung, batch[0].Partition, batch[0].Offset)
+}
+
+// stacks returns the stacks of the goroutines, stackBytes of them: first those in
+// which a handler was called.
+func stacks() string {
+	all := make([]byte, allStackBytes)
+	all = all[:runtime.Stack(all, true)]
+	// A process may have thousands of goroutines, in any order.
+	goroutines := strings.Split(string(all), "\n\n")
+	calling := func(stack string) bool { return strings.Contains(stack, ".(*claim).shielded(") }
+	handlers := slices.DeleteFunc(slices.Clone(goroutines), func(stack string) bool { return !calling(stack) })
+	text := strings.Join(append(handlers, slices.DeleteFunc(goroutines, calling)...), "\n\n")
+	return text[:min(len(text), stackBytes)]
 }
 
 // shielded turns the handler's panic into an error.
