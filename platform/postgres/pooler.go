@@ -22,6 +22,8 @@ var (
 		"ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'")
 	errNoIdleTimeout = errors.New("idle_in_transaction_session_timeout is off: a process that freezes would hold its transaction, " +
 		"and what waits for it, without end; set it for the role: ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'")
+	errNoWarnings = errors.New("client_min_messages hides warnings, and with them that a synchronous standby did not confirm a commit, " +
+		"which would be answered as done: set it to warning or lower for the role")
 	errPreparedStatements = errors.New("the connection pooler gives one server session to several clients and does not keep their " +
 		"prepared statements apart: use its session mode, or PgBouncer 1.21 or newer with max_prepared_statements")
 	errTransactions = errors.New("the connection pooler ends the connection at BEGIN: use its session mode, not that of single statements")
@@ -40,17 +42,25 @@ func startupRefused(err error) error {
 }
 
 // CheckSessions returns an error when the way to the server has no sessions to rely on:
-// a pooler between does not keep prepared statements, or nothing ends a transaction whose
-// process is frozen. It needs two connections of db at once.
+// a pooler between does not keep prepared statements, nothing ends a transaction whose
+// process is frozen, or the server's warnings are not sent. It needs two connections of
+// db at once.
 func CheckSessions(ctx context.Context, db *sqlx.DB) error {
-	var timeout string
-	if err := db.GetContext(ctx, &timeout, "SELECT current_setting('idle_in_transaction_session_timeout')"); err != nil {
-		return startFault(fmt.Errorf("read idle_in_transaction_session_timeout: %w", err))
+	var settings struct {
+		IdleTimeout string `db:"idle_timeout"`
+		Messages    string `db:"messages"`
 	}
-	if timeout == "0" {
+	err := db.GetContext(ctx, &settings, `SELECT current_setting('idle_in_transaction_session_timeout') AS idle_timeout,
+		current_setting('client_min_messages') AS messages`)
+	switch {
+	case err != nil:
+		return startFault(fmt.Errorf("read the session's settings: %w", err))
+	case settings.IdleTimeout == "0":
 		return errNoIdleTimeout
+	case settings.Messages == "error":
+		return errNoWarnings
 	}
-	_, err := sharesSessions(ctx, db)
+	_, err = sharesSessions(ctx, db)
 	return err
 }
 

@@ -334,6 +334,9 @@ func TestDirectSessionsAreReliedOn(t *testing.T) {
 	endless := *dsn
 	endless.RawQuery += "&idle_in_transaction_session_timeout=0"
 	expectLine(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
+	silent := *dsn
+	silent.RawQuery += "&client_min_messages=error"
+	expectLine(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
 }
 
 func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
