@@ -29,6 +29,15 @@ func Defaults(clientID string) Config {
 // mostPartitions is far more than the topic of one service can have.
 const mostPartitions = 100_000
 
+// ConsumerConns returns how many connections a consumer group and the command dlq beside
+// it hold at most: with each broker listed those of the group, of its dead letters and of
+// scans, and for each partition those of its reader, to the broker that tells the leader
+// and to the leader.
+func (c Config) ConsumerConns() int {
+	const perBroker, perPartition = 8, 2
+	return perBroker*len(c.Brokers) + perPartition*c.Partitions
+}
+
 // instanceID is what Kafka allows.
 var instanceID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,249}$`)
 

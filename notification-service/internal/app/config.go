@@ -27,13 +27,9 @@ type Config struct {
 // descriptors returns how many files the service has open at most beside the
 // connections of its ops port.
 func (c Config) descriptors() int {
-	const (
-		files        = 16 // standard streams, the listener, name lookups, connections that are about to be refused
-		perBroker    = 8  // those of the group, of its dead letters and of scans
-		perPartition = 2  // its reader's: to the broker that tells the leader, and to the leader
-	)
+	const files = 16              // standard streams, the listener, name lookups, connections that are about to be refused
 	webhook := c.Kafka.Partitions // a connection for each
-	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers) + perPartition*c.Kafka.Partitions + webhook
+	return files + c.Redis.MaxConns() + c.Kafka.ConsumerConns() + webhook
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.

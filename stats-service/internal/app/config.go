@@ -53,12 +53,8 @@ func (c Config) Validate() error {
 // descriptors returns how many files the service has open at most beside the
 // connections of its clients.
 func (c Config) descriptors() int {
-	const (
-		files        = 16 // standard streams, listeners, name lookups, connections that are about to be refused
-		perBroker    = 8  // those of the group, of its dead letters and of scans
-		perPartition = 2  // its reader's: to the broker that tells the leader, and to the leader
-	)
-	return files + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers) + perPartition*c.Kafka.Partitions
+	const files = 16 // standard streams, listeners, name lookups, connections that are about to be refused
+	return files + c.Redis.MaxConns() + c.Kafka.ConsumerConns()
 }
 
 // Defaults returns the settings of a service that runs beside its servers on one machine.
