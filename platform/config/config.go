@@ -19,9 +19,9 @@ import (
 // tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the
 // key rate_limit.requests and the variable RATE_LIMIT_REQUESTS; an empty
 // variable counts as unset; one whose value is in quotes or has blanks around it is
-// an error, because what puts variables in place may leave these there. Fields may be string, bool, int, float64,
-// time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of those (in
-// the environment with commas).
+// an error, because what puts variables in place may leave these there. Fields may be
+// string, bool, int, float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a
+// slice of those (in the environment with commas).
 //
 // Each struct with a method Validate() error is asked afterwards. The error
 // joins one error for every unknown key and bad value, with its key, its value

@@ -22,12 +22,12 @@ var (
 		`"server:1234"`, "'server:1234'", "server:1234\r", "server", ":1234", "server:", "server:0", "server:65536", "server:name",
 		"tcp://server:1234", "user:hunter2@server:1234", "ser ver:1234", `"server":1234`, "127.1:1234", "::1:1234", "-server:1234", "ser..ver:1234",
 	}
-	Hosts    = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
+	hosts    = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
 	Networks = []string{`"10.0.0.0/8"`, "10.0.0.0/8\r", "10.0.0.1", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,10.1.2.3/16", "::1/64", "10.0.0/8", "*"}
 	Times    = []string{`"5s"`, "5s\n", "60", "-1s", "1ns", "five seconds", "2562048h", "1 h"}
 	Numbers  = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
 	Switches = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
-	Words    = []string{`"word"`, "word\r", "two words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
+	Words    = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
 	Secrets  = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
 )
 

@@ -99,6 +99,30 @@ var unwritable = map[string]string{
 	"it may not grow":  `ulimit -f 0; exec "$0" >"$1" 2>"$1"`,
 }
 
+// Get returns a Provoke for a service over HTTP: it asks each address of the service
+// for /readyz, /metrics, path and paths that hold what is not visible.
+func Get(path string) func(t *testing.T, env []string) {
+	paths := []string{
+		"/readyz", "/metrics", path, "/x%1b%5d52;c;cHduZWQ=%1b%5c%e2%80%ae%ff%0alevel=ERROR", "/" + strings.Repeat("%0a", 5000),
+	}
+	return func(t *testing.T, env []string) {
+		t.Helper()
+		for _, variable := range env {
+			name, addr, _ := strings.Cut(variable, "=")
+			if name != "HTTP_ADDR" && name != "OPS_ADDR" {
+				continue
+			}
+			for _, path := range paths {
+				answer, err := http.Get("http://" + addr + path) //nolint:noctx // the process ends with the test
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+			}
+		}
+	}
+}
+
 func (s Service) begin(t *testing.T, command *exec.Cmd, ops string) {
 	t.Helper()
 	Start(t, command)

@@ -1,0 +1,80 @@
+package configtest
+
+import "maps"
+
+// Shared returns nonsense for the settings of sections that services share, by variable.
+// A section is named as its variables begin: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or
+// TRACING.
+func Shared(sections ...string) map[string][]string {
+	nonsense := map[string][]string{}
+	for _, section := range sections {
+		settings := shared[section]
+		if section == "REDIS_CACHE" {
+			settings = shared["REDIS"]
+		}
+		for key, values := range settings {
+			nonsense[section+"_"+key] = values
+		}
+	}
+	return nonsense
+}
+
+// Joined returns all cases of several maps.
+func Joined(all ...map[string][]string) map[string][]string {
+	joined := map[string][]string{}
+	for _, one := range all {
+		maps.Copy(joined, one)
+	}
+	return joined
+}
+
+var shared = map[string]map[string][]string{
+	"HTTP": {
+		"ADDR":                ListenAddrs,
+		"READ_HEADER_TIMEOUT": append([]string{"0s", "25h"}, Times...),
+		"READ_TIMEOUT":        append([]string{"25h"}, Times...),
+		"IDLE_TIMEOUT":        append([]string{"0s", "25h"}, Times...),
+		"MAX_HEADER_BYTES":    append([]string{"0", "1", "100000000"}, Numbers...),
+		"REQUEST_TIMEOUT":     append([]string{"25h"}, Times...),
+		"DRAIN_TIMEOUT":       append([]string{"25h"}, Times...),
+		"MAX_CONNS":           append([]string{"0", "2000000"}, Numbers...),
+		"ALLOWED_HOSTS":       hosts,
+		"CORS_ORIGINS": {
+			`"https://app.example.com"`, "https://app.example.com\n", "app.example.com", "https://app.example.com/", "https://app.example.com:0", "https://app.example.com:65536", "https://app.example.com:",
+			"https://me:hunter2@app.example.com", "https://app..example.com", "https://app.example.com,*", "https://*.example.com", "ftp://app.example.com", "null", "https://127.1",
+		},
+	},
+	"OPS": {
+		"ADDR":          ListenAddrs,
+		"PPROF":         Switches,
+		"MAX_CONNS":     append([]string{"0", "100000"}, Numbers...),
+		"ALLOWED_HOSTS": hosts,
+	},
+	"REDIS": {
+		"ADDR":       append([]string{"a:1,", "a:1,,b:2", "localhost:6379/0", "redis://localhost:6379"}, ServerAddrs...),
+		"USERNAME":   Words,
+		"PASSWORD":   Secrets,
+		"DB":         Numbers,
+		"MASTER":     Words,
+		"KEY_PREFIX": Words,
+		"POOL_SIZE":  append([]string{"0", "100000"}, Numbers...),
+		"TIMEOUT":    append([]string{"0s", "1h"}, Times...),
+	},
+	"KAFKA": {
+		"BROKERS":     append([]string{",", "a:1,b", `["a:1"]`, "SASL_SSL://a:1"}, ServerAddrs...),
+		"CLIENT_ID":   Words,
+		"PARTITIONS":  append([]string{"0", "1000000"}, Numbers...),
+		"INSTANCE_ID": append([]string{".", "..", "reader/0"}, Words...),
+	},
+	"LOG": {
+		"LEVEL":  {`"INFO"`, "loud", "INFO+1", "ERROR+100", "4", "INFO "},
+		"FORMAT": {`"json"`, "xml", "JSON", "json "},
+	},
+	"TRACING": {
+		"ENDPOINT": append([]string{
+			"http://", "http://collector", "https://collector/", "grpc://collector:4317", "http://collector:4318/v1/traces", "http://collector:4317?a=b",
+			"http://me:hunter2@collector:4317", "http://collector:0", "http://collector:65536", `"http://collector:4317"`, "collector:4317/v1/traces",
+		}, ServerAddrs...),
+		"SAMPLE_RATIO": {`"1"`, "1 ", "-0.1", "1.1", "NaN", "Inf", "half", "10%"},
+	},
+}
