@@ -123,9 +123,9 @@ type Interceptors struct {
 }
 
 // Listen binds cfg.Addr at once, behind what limit makes of the listener (see
-// clientlimit.Conns), and registers the services, health and reflection. Every call, unary or stream, gets a request id (the client's
-// x-request-id when that is a safe token, echoed in the header), a span, a log
-// line and metrics; its panics and errors are answered through Status. A message
+// clientlimit.Conns), and registers the services, health and reflection. Every call,
+// unary or stream, gets a request id (the client's x-request-id when that is a safe
+// token, echoed in the header), a span, a log line and metrics; its panics and errors are answered through Status. A message
 // that cannot be decoded is the client's mistake: INVALID_ARGUMENT.
 //
 // A connection takes no new calls some time before it is cfg.MaxConnAge old; its

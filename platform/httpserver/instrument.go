@@ -31,8 +31,8 @@ type Telemetry struct {
 	Tracer   trace.TracerProvider
 }
 
-// Instrument wraps h, under the policy of Guard: each request gets an id (the client's X-Request-Id when
-// that is a safe token), a span, and cfg.RequestTimeout as deadline (unless a
+// Instrument wraps h, under the policy of Guard: each request gets an id (the client's
+// X-Request-Id when that is a safe token), a span, and cfg.RequestTimeout as deadline (unless a
 // Stream answers it); each is logged and counted when it is over, in
 // http_requests_total{route,method,code} and
 // http_request_duration_seconds{route,method}; a panic is logged and answered 500.

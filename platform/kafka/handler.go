@@ -38,12 +38,11 @@ type Ledger interface {
 	// An idle partition asks every five seconds whether the place is still the
 	// handler's own. What the handler was not shown (dead letters, replays for
 	// others, aborted records, transaction markers) moves the group on and the
-	// ledger not. So an answer is
-	// right when it lies between where the handler was left (the answer at the
-	// session's beginning, or the offset after the last handled record) and the
-	// offset of the next record to read; a negative one is no opinion. Anything
-	// else means that the ledger was moved or lost: the session ends, rejoins
-	// and asks again.
+	// ledger not. So an answer is right when it lies between where the handler was
+	// left (the answer at the session's beginning, or the offset after the last
+	// handled record) and the offset of the next record to read; a negative one is no
+	// opinion. Anything else means that the ledger was moved or lost: the session
+	// ends, rejoins and asks again.
 	Start(ctx context.Context, partition int32, log Log) (offset int64, err error)
 }
 

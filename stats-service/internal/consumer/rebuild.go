@@ -29,8 +29,8 @@ type Shadow interface {
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
 // Sources are what a rebuild reads. Oldest and Ends say where each of the log's
-// partitions begins and ends, and Owns whether an origin is of it. Group is whose dead letters were never counted, and for whom records are
-// replayed.
+// partitions begins and ends, and Owns whether an origin is of it. Group is whose dead
+// letters were never counted, and for whom records are replayed.
 type Sources struct {
 	Log, DeadLetters Scan
 	Oldest, Ends     func(ctx context.Context) (map[int32]int64, error)

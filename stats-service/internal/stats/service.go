@@ -114,10 +114,9 @@ func NewService(store Store, log Log, partitions int, now func() time.Time) *Ser
 }
 
 // Begin returns where to go on with the partition. A stored offset of another log
-// makes everything be counted anew. So does one that is not
-// in the log makes everything be counted anew, but only when the log's end,
-// asked for after that offset was read, confirms it: the caller's may be old, and
-// another member, which owns the partition by now, may have counted beyond it.
+// makes everything be counted anew. One that is not within the log does so only when
+// the log's end, asked for after that offset was read, confirms it: the caller's may be
+// old, and another member, which owns the partition by now, may have counted beyond it.
 // The error is ErrMoved when another member has moved the offset meanwhile.
 func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error) {
 	b, err := s.store.Begin(ctx, partition, log)
