@@ -234,8 +234,8 @@ func (c *claim) cope(e *effort, suspects int, err error) bool {
 	return c.session.Err() == nil
 }
 
-// putAside dead-letters the first of the records left. It is false when the
-// session has ended.
+// putAside dead-letters the first of the records left, and tells a ledger. It is false
+// when the session has ended, or has to.
 func (c *claim) putAside(e *effort, cause error) bool {
 	record := e.rest[0]
 	if !c.bury(record, max(c.hand.tries(record), 1), cause) {
@@ -245,7 +245,9 @@ func (c *claim) putAside(e *effort, cause error) bool {
 	c.group.instruments.count(deadLettered, 1)
 	c.doneWith(record)
 	e.rest = e.rest[1:]
-	return true
+	// A record of another partition may kill the process at any moment. The deaths of this
+	// one are forgotten already: begun again, it would have to kill as often once more.
+	return c.tellFollower() == nil
 }
 
 func (c *claim) doneWith(record Record) {

@@ -84,8 +84,8 @@ func TestALedgerFollowsPastDeadLetters(t *testing.T) {
 	}
 }
 
-// A session that ends while a record is held has dead letters behind it that
-// no later Handle of its batch speaks for.
+// While a record is held, or when the process dies with it, there are dead letters
+// before it that no later Handle of its batch speaks for.
 func TestALedgerFollowsPastDeadLettersInFrontOfAHeldRecord(t *testing.T) {
 	t.Parallel()
 	w := fakeWorld(t)
@@ -94,6 +94,9 @@ func TestALedgerFollowsPastDeadLettersInFrontOfAHeldRecord(t *testing.T) {
 	f.away.Store(true)
 	group := run(t, w.groupConfig("readers"), f)
 	eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
+	if place := f.place(); place != 1 {
+		t.Errorf("the ledger is at %d while the record after the dead letter is handled, want 1", place)
+	}
 	group.stop()
 	f.away.Store(false)
 	run(t, w.groupConfig("readers"), f)
