@@ -17,7 +17,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/testenv"
@@ -25,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	beVictim()
-	goleak.VerifyTestMain(m)
+	testenv.Main(m)
 }
 
 const partitions = 3

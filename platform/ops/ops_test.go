@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/config"
@@ -27,7 +26,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 type port struct {
 	t *testing.T

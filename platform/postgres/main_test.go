@@ -10,14 +10,13 @@ import (
 	"testing"
 
 	"github.com/jmoiron/sqlx"
-	"go.uber.org/goleak"
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // database makes a database of the test's own and returns its URL.
 func database(t *testing.T) *url.URL {

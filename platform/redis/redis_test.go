@@ -11,14 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestARealServerAnswers(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
@@ -24,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis reports each failed dial, and here many are meant to fail
-	goleak.VerifyTestMain(m)
+	testenv.Main(m)
 }
 
 var errCut = errors.New("the wire is cut")

@@ -16,14 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
 	"example.com/todo/platform/fault"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // manyWatchers is how many a test has that wants many.
 const manyWatchers = 200
