@@ -22,9 +22,9 @@ const (
 
 // What reading may hold in memory. A response is bounded by partitionBytes or one
 // batch of the topic, and by maxResponse. Of all partitions one at a time is
-// unpacked (see inspection), to maxUnpacked at most; of that handleBytes and a
-// record more are kept, and the rest is asked for again. So a partition, moving or
-// held, keeps twice that: what is in hand, and what comes next.
+// unpacked (see inspection), to maxUnpacked at most, with maxOverhead around it; of
+// that handleBytes and a record more are kept, and the rest is asked for again. So a
+// partition, moving or held, keeps twice that: what is in hand, and what comes next.
 const (
 	partitionBytes = 1 << 20
 	leastBytes     = 64 << 10 // asked for where more would be cut off

@@ -109,7 +109,7 @@ func (c *connection) fetch(at place, from int64, bytes int32) (fetched, error) {
 		// Whole batches were given to Sarama, and of those one contradicts itself.
 		return fetched{}, seen.undecodable(from, errContradiction)
 	}
-	seen.most = contents(block)
+	seen.most = held(block)
 	c.ask = partitionBytes
 	if seen.cut {
 		c.ask = min(max(2*int32(seen.used), leastBytes), partitionBytes)
@@ -230,11 +230,11 @@ func (f *fetched) take(at place, batch *sarama.RecordBatch, room int) int {
 	return room
 }
 
-// contents is how many bytes the block's records have.
-func contents(block *sarama.FetchResponseBlock) (bytes int64) {
+// held is how many bytes Sarama needs for the block's records.
+func held(block *sarama.FetchResponseBlock) (bytes int64) {
 	for _, batch := range block.RecordsSet {
 		for _, record := range batch.RecordBatch.Records {
-			bytes += int64(len(record.Key) + len(record.Value))
+			bytes += recordOverhead + int64(len(record.Key)+len(record.Value)+len(record.Headers)*headerOverhead)
 		}
 	}
 	return bytes

@@ -23,7 +23,7 @@ var (
 // Sarama shows nothing of a response that it cannot decode, and unpacks every
 // batch of one that it can. An inspection finds out what the batches say of
 // themselves and cuts the response, as a broker does, so that its batches unpack
-// to no more than maxUnpacked.
+// to no more than maxUnpacked, and need no more than maxOverhead besides.
 type inspection struct {
 	at place
 
@@ -57,12 +57,10 @@ func (i *inspection) receive(read func([]byte) (int, error)) ([]byte, error) {
 	if _, err := io.ReadFull(source, response[4:]); err != nil {
 		return nil, err
 	}
+	i.await()
 	response, err := i.trim(response)
 	if err == nil && long {
 		err = errLong
-	}
-	if err == nil {
-		i.await()
 	}
 	return response, err
 }
@@ -103,14 +101,14 @@ type reader func([]byte) (int, error)
 func (r reader) Read(into []byte) (int, error) { return r(into) }
 
 // trim leaves the first batch, and those behind it that are intact and cannot
-// unpack to too much. The error says that not even the first can be decoded.
+// unpack to too much. The error says that not even the first is to be decoded.
 func (i *inspection) trim(response []byte) ([]byte, error) {
 	begin, stable, found := recordsOf(response, i.at)
 	if !found {
 		return response, nil
 	}
 	i.end = stable
-	end, unpacked := begin, int64(0)
+	end, unpacked, overhead := begin, int64(0), int64(0)
 	for end+batchFrame <= len(response) {
 		batch := header(response[end:])
 		offsets, size := batch.offsets(), batch.size()
@@ -120,10 +118,17 @@ func (i *inspection) trim(response []byte) ([]byte, error) {
 			if batch.magic() != 2 {
 				return nil, errFormat
 			}
-			if !batch.whole() { // Sarama finds that out
+			if !batch.intact() { // Sarama finds that out
 				return response, nil
 			}
 		} else if !batch.intact() || unpacked > maxUnpacked {
+			i.cut = true
+			break
+		}
+		if overhead += batch.overhead(maxOverhead - overhead); overhead > maxOverhead {
+			if end == begin {
+				return nil, errOverhead
+			}
 			i.cut = true
 			break
 		}

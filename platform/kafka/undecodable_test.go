@@ -347,6 +347,27 @@ func TestARecordThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 	})
 }
 
+// A header without text has two bytes in a batch and many times that in memory.
+func TestABatchOfCountlessHeadersIsDeadLettered(t *testing.T) {
+	t.Parallel()
+	everyKafka(t, func(t *testing.T, w world) {
+		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
+		w.send(t, value("before"))
+		headers := make([]kgo.RecordHeader, 500_000)
+		for range 10 {
+			client.Produce(soon(t), &kgo.Record{Topic: w.topic, Headers: headers}, nil)
+		}
+		if err := client.Flush(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		w.send(t, value("after"))
+		notes := &notebook{}
+		run(t, w.groupConfig("readers"), notes)
+		notes.handles(t, "before", "after")
+		w.wantBatchLetter(t, w.read(t, w.dlq, 1)[0], "1", "10")
+	})
+}
+
 // Of a batch that unpacks to much a part is kept at a time.
 func TestABatchThatUnpacksToMuchIsHandledInParts(t *testing.T) {
 	t.Parallel()

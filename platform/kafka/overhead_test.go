@@ -1,0 +1,115 @@
+package kafka
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"reflect"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// withHeaders is a batch of records with a key, a value and headers without text.
+func withHeaders(t *testing.T, first int64, codec kgo.CompressionCodec, records, headers int) []byte {
+	t.Helper()
+	batch := kmsg.RecordBatch{
+		FirstOffset: first, LastOffsetDelta: int32(records - 1), Magic: 2, NumRecords: int32(records),
+		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+	}
+	record := kmsg.Record{Key: []byte("key"), Value: []byte("value"), Headers: make([]kmsg.Header, headers)}
+	for i := range records {
+		record.OffsetDelta, record.Length = int32(i), 0
+		record.Length = int32(len(record.AppendTo(nil)) - 1)
+		batch.Records = record.AppendTo(batch.Records)
+	}
+	compressor, err := kgo.DefaultCompressor(codec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if compressor != nil {
+		compressed, used := compressor.Compress(&bytes.Buffer{}, batch.Records)
+		batch.Records, batch.Attributes = compressed, int16(used)
+	}
+	batch.Length = int32(len(batch.AppendTo(nil)) - 12)
+	made := batch.AppendTo(nil)
+	binary.BigEndian.PutUint32(made[17:], crc32.Checksum(made[21:], castagnoli))
+	return made
+}
+
+var codecs = map[string]kgo.CompressionCodec{
+	"uncompressed": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+}
+
+func TestTheOverheadIsThatOfEachRecordAndHeader(t *testing.T) {
+	t.Parallel()
+	if record := reflect.TypeFor[sarama.Record]().Size() + 8; record != recordOverhead {
+		t.Errorf("a record needs %d bytes", record)
+	}
+	if header := reflect.TypeFor[sarama.RecordHeader]().Size() + 8; header != headerOverhead {
+		t.Errorf("a header needs %d bytes", header)
+	}
+	for name, codec := range codecs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const want = 70*recordOverhead + 70*1_000*headerOverhead
+			batch := header(withHeaders(t, 0, codec, 70, 1_000))
+			if got := batch.overhead(want); got != want {
+				t.Errorf("%d bytes, want %d", got, want)
+			}
+			if got := batch.overhead(want - 1); got < want {
+				t.Errorf("%d bytes are said to be enough, want %d", got, want)
+			}
+			if got := batch.overhead(1 << 40); got < want {
+				t.Errorf("at most %d bytes, want %d at least", got, want)
+			}
+		})
+	}
+}
+
+func TestOneResponseHasBoundedOverhead(t *testing.T) {
+	t.Parallel()
+	for name, codec := range codecs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			few, many := withHeaders(t, 0, codec, 3, 10), withHeaders(t, 3, codec, 10, 500_000)
+			i := &inspection{at: place{"events", 3}}
+			left, err := i.receive(bytes.NewReader(framed(append(few, many...))).Read)
+			i.done()
+			if err != nil || !bytes.Equal(left, framed(few)) || !i.cut || i.next != 3 {
+				t.Errorf("%v, %d bytes are left, want %d", err, len(left), len(framed(few)))
+			}
+			i = &inspection{at: place{"events", 3}}
+			_, err = i.receive(bytes.NewReader(framed(many)).Read)
+			i.done()
+			if !errors.Is(err, errOverhead) || i.first != (span{3, 13}) || i.size != int64(len(many)) {
+				t.Errorf("%v about the batch at %+v of %d bytes", err, i.first, i.size)
+			}
+		})
+	}
+}
+
+// Whatever the records say of their lengths, no more is counted than Sarama reads.
+func TestAWalkEndsAtARecordThatContradictsItself(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(records []byte){
+		"a length beyond the batch": func(r []byte) { copy(r, []byte{0xfe, 0x7f}) },
+		"a negative length":         func(r []byte) { r[0] |= 1 },
+		"a key beyond the batch":    func(r []byte) { r[4] = 0x7e },
+		"a number without an end":   func(r []byte) { copy(r, bytes.Repeat([]byte{0xff}, 11)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batch := withHeaders(t, 0, kgo.NoCompression(), 3, 2)
+			damage(batch[batchFrame:])
+			const room = 3*recordOverhead + 6*headerOverhead
+			if got := header(batch).overhead(room); got > room {
+				t.Errorf("%d bytes", got)
+			}
+		})
+	}
+}
