@@ -55,7 +55,7 @@ func links() Stage {
 			{Do: Cut, Target: server, Times: 3, Every: rest},
 		}
 	}
-	stage := Stage{Name: "links", Takes: 15 * time.Second, Tracks: []Track{{{Do: Poison}}}}
+	stage := Stage{Name: "links", Takes: 15 * time.Second, Tracks: []Track{{{Do: Poison}, {Do: Undecodable}}}}
 	for _, server := range system.Servers {
 		stage.Tracks = append(stage.Tracks, harms(server))
 	}
