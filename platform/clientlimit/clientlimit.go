@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// Client returns the client to which addr belongs: the IPv4 address itself, also
+// ClientPrefix returns the client to which addr belongs: the IPv4 address itself, also
 // where it is mapped into IPv6, or the /64 network of an IPv6 address. All invalid
 // addresses belong to one client, the zero Prefix.
-func Client(addr netip.Addr) netip.Prefix {
+func ClientPrefix(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap()
 	bits := 64
 	if addr.Is4() {
@@ -63,7 +63,7 @@ func New(limit int) *Limiter {
 // Acquire counts one more for the client of addr, and reports whether the limit
 // allows it. If so, release must be called once.
 func (l *Limiter) Acquire(addr netip.Addr) (release func(), ok bool) {
-	client := Client(addr)
+	client := ClientPrefix(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held[client] >= l.limit {

@@ -20,11 +20,11 @@ func TestAClientIsAnAddressOrANetworkOfIPv6(t *testing.T) {
 		"2001:db8:1:3:3:4:5:6":     "2001:db8:1:3::/64",
 		"0:0:0:0:0:ffff:c000:0207": "192.0.2.7/32",
 	} {
-		if got := clientlimit.Client(netip.MustParseAddr(addr)); got.String() != want {
+		if got := clientlimit.ClientPrefix(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	if got := clientlimit.Client(netip.Addr{}); got.IsValid() {
+	if got := clientlimit.ClientPrefix(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address: %s", got)
 	}
 }

@@ -53,7 +53,7 @@ func (l *limits) expectMetrics(t *testing.T, want string) {
 	t.Helper()
 	// A connection is counted from its acceptance on, and a client may see it sooner.
 	var err error
-	testenv.Await(t, "the metrics tell "+want, func() bool {
+	testenv.Eventually(t, "the metrics tell "+want, func() bool {
 		err = testutil.GatherAndCompare(l.reg, strings.NewReader(want))
 		return err == nil
 	})
@@ -139,7 +139,7 @@ func TestAServerHoldsAsManyConnectionsAsItMayAndClosesTheOthers(t *testing.T) {
 		server_connections_refused_total{limit="server",server="first"} 2
 	`)
 	open[0].Close()
-	testenv.Await(t, "there is room again", func() bool { return connect(t, first) != nil })
+	testenv.Eventually(t, "there is room again", func() bool { return connect(t, first) != nil })
 	if got := l.warnings(); got != 1 {
 		t.Errorf("%d warnings", got)
 	}
@@ -170,7 +170,7 @@ func TestAClientHoldsAsManyConnectionsAsItMayOverAllServers(t *testing.T) {
 		conn.Close()
 	}
 	for range 3 {
-		testenv.Await(t, "there is room for another one", func() bool { return connect(t, other) != nil })
+		testenv.Eventually(t, "there is room for another one", func() bool { return connect(t, other) != nil })
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 
 // The exit statuses of a program.
 const (
-	Failed = 1 // it did not do what it was asked
-	Misuse = 2 // it was asked wrongly: on the command line, or by its settings
+	ExitFailure = 1 // it did not do what it was asked
+	ExitUsage   = 2 // it was asked wrongly: on the command line, or by its settings
 )
 
 // longestComplaint, in characters, has room for a line about each setting.
@@ -101,14 +101,14 @@ func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.W
 	p.root.SetOut(process.Output(stdout))
 	p.root.SetErr(stderr)
 	err := p.root.ExecuteContext(ctx)
-	if err == nil || process.ReaderLeft(err) {
+	if err == nil || process.IsBrokenPipe(err) {
 		return 0
 	}
 	p.complain(ctx, err, stderr)
 	if errors.As(err, &misuse{}) {
-		return Misuse
+		return ExitUsage
 	}
-	return Failed
+	return ExitFailure
 }
 
 // logged are settings that say how the program logs.
@@ -133,9 +133,9 @@ func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) 
 // misuse is a mistake of the caller's rather than in the running.
 type misuse struct{ error }
 
-// Wrong marks an error as the caller's mistake, or as something for the caller
+// UsageError marks an error as the caller's mistake, or as something for the caller
 // to see to before trying again: the program exits with Misuse. Wrong(nil) is nil.
-func Wrong(err error) error {
+func UsageError(err error) error {
 	if err == nil {
 		return nil
 	}

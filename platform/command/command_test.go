@@ -49,7 +49,7 @@ func tree(p *Program[settings], mixed *string) *cobra.Command {
 	parent := &cobra.Command{Use: "colours", Short: "About the colours"}
 	parent.AddCommand(&cobra.Command{Use: "mix", RunE: p.With(func(_ *cobra.Command, cfg settings, args []string) error {
 		if len(args) != 1 {
-			return Wrong(errors.New("mix with one other"))
+			return UsageError(errors.New("mix with one other"))
 		}
 		*mixed = cfg.Colour + args[0]
 		return nil
@@ -90,19 +90,19 @@ func TestTheEnvironmentAndTheFileReachTheCommand(t *testing.T) {
 
 func TestAFailureIsOneLineAndStatusOne(t *testing.T) {
 	status, _, painted, _, stderr := call(t, "paint")
-	if status != Failed || painted != "red" || stderr != "service: out of paint\n" {
+	if status != ExitFailure || painted != "red" || stderr != "service: out of paint\n" {
 		t.Errorf("status %d, painted %q, said %q", status, painted, stderr)
 	}
 }
 
 func TestAWrongErrorIsOneLineAndStatusTwo(t *testing.T) {
 	cause := errors.New("no such group")
-	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("ask: %w", Wrong(cause)) })
+	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("ask: %w", UsageError(cause)) })
 	var errs strings.Builder
-	if status := p.Run(t.Context(), nil, io.Discard, &errs); status != Misuse || errs.String() != "service: ask: no such group\n" {
+	if status := p.Run(t.Context(), nil, io.Discard, &errs); status != ExitUsage || errs.String() != "service: ask: no such group\n" {
 		t.Errorf("status %d, said %q", status, errs.String())
 	}
-	if Wrong(nil) != nil || !errors.Is(Wrong(cause), cause) {
+	if UsageError(nil) != nil || !errors.Is(UsageError(cause), cause) {
 		t.Error("Wrong changes what the error is")
 	}
 }
@@ -117,7 +117,7 @@ func TestMisuseIsStatusTwoAndDoesNothing(t *testing.T) {
 		"a file that is gone": {"--config", filepath.Join(t.TempDir(), "none.yaml")},
 	} {
 		status, served, painted, _, stderr := call(t, args...)
-		if status != Misuse || served+painted != "" || !strings.HasPrefix(stderr, "service: ") {
+		if status != ExitUsage || served+painted != "" || !strings.HasPrefix(stderr, "service: ") {
 			t.Errorf("%s: status %d, served %q, painted %q, said %q", name, status, served, painted, stderr)
 		}
 	}
@@ -132,7 +132,7 @@ func TestAFileThatIsNotThereIsBlamedOnWhatNamedIt(t *testing.T) {
 		"the variable": {nil, `service: CONFIG_FILE names the file "\"settings.yaml\"", which cannot be read: no such file or directory` + "\n"},
 		"the flag":     {[]string{"--config", "none.yaml"}, `service: --config names the file "none.yaml", which cannot be read: no such file or directory` + "\n"},
 	} {
-		if status, served, _, _, stderr := call(t, tt.args...); status != Misuse || served != "" || stderr != tt.want {
+		if status, served, _, _, stderr := call(t, tt.args...); status != ExitUsage || served != "" || stderr != tt.want {
 			t.Errorf("%s: status %d, served %q, said %q", name, status, served, stderr)
 		}
 	}
@@ -152,7 +152,7 @@ func TestWhatIsWrongWithTheSettingsIsPrintableAndBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, _, _, stderr := call(t, "--config", file)
-	if status != Misuse || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
+	if status != ExitUsage || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
 		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

@@ -87,7 +87,7 @@ func (l grpcLog) Errorf(format string, args ...any) {
 
 func (l grpcLog) Fatal(args ...any) {
 	l.say(slog.LevelError, func() string { return fmt.Sprint(args...) })
-	os.Exit(Failed) //nolint:forbidigo // grpc-go asks for it
+	os.Exit(ExitFailure) //nolint:forbidigo // grpc-go asks for it
 }
 func (l grpcLog) Fatalln(args ...any)               { l.Fatal(args...) }
 func (l grpcLog) Fatalf(format string, args ...any) { l.Fatal(fmt.Sprintf(format, args...)) }

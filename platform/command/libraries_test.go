@@ -79,7 +79,7 @@ func panics(ctx context.Context) {
 }
 
 func TestWhatLibrariesSayAndWhyAProcessFailsAreLinesOfItsLog(t *testing.T) {
-	for failure, want := range map[string]int{"none": 0, "error": Failed, "panic": Failed} {
+	for failure, want := range map[string]int{"none": 0, "error": ExitFailure, "panic": ExitFailure} {
 		child := processtest.Command([]string{"TEST_FAILURE=" + failure})
 		var stdout, stderr bytes.Buffer
 		child.Stdout, child.Stderr = &stdout, &stderr

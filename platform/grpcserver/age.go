@@ -10,14 +10,14 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/tap"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // connGrace is how long what is left of a connection may last after its age.
 const connGrace = 30 * time.Second
 
 // errAged is what a stream ends with whose connection has reached its age.
-var errAged = fault.New(fault.Unavailable, "this connection has reached its age; go on over a new one, with the token of the last event if the stream has tokens")
+var errAged = apperr.New(apperr.Unavailable, "this connection has reached its age; go on over a new one, with the token of the last event if the stream has tokens")
 
 // keepalive returns when grpc-go asks a silent client for a sign of life, and when
 // it lets go of a connection.

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // grpc-go answers INTERNAL to a message it cannot decode, before any
@@ -53,13 +53,13 @@ func receive(message any, next func(any) error) error {
 }
 
 func undecodable(message any, data []byte, cause error) error {
-	broken := fault.Field{Name: "message", Problem: "is not what this method takes"}
+	broken := apperr.Field{Name: "message", Problem: "is not what this method takes"}
 	if m, ok := message.(proto.Message); ok {
 		if name := badText(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
-			broken = fault.Field{Name: name, Problem: "must be valid UTF-8"}
+			broken = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
 		}
 	}
-	return fault.InvalidFields(broken).Because(cause)
+	return apperr.InvalidFields(broken).WithCause(cause)
 }
 
 // badText finds the first text in an encoded message that is not UTF-8.

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 const (
@@ -34,29 +34,29 @@ func Encode(m proto.Message) (Encoded, error) {
 	return Encoded{data}, err
 }
 
-// Sender sends the messages of a stream at the pace of its client.
+// PacedStream sends the messages of a stream at the pace of its client.
 //
 // grpc-go takes 64 KiB of messages for a client that reads nothing, some hundred
 // kilobytes of memory when they are small, and then blocks in SendMsg until the
 // connection ends. A Sender knows which messages have not gone out to the
 // connection, and does not go on when they are too many.
-type Sender struct {
+type PacedStream struct {
 	stream grpc.ServerStream
 	ahead  *semaphore.Weighted // what messages on their way cost
 	stall  time.Duration
 }
 
-// NewSender returns the sender of stream, on which nothing was sent yet. A client
+// NewPacedStream returns the sender of stream, on which nothing was sent yet. A client
 // may take no message for stall.
-func NewSender(stream grpc.ServerStream, stall time.Duration) *Sender {
+func NewPacedStream(stream grpc.ServerStream, stall time.Duration) *PacedStream {
 	// A compressed message would be done with when it is compressed.
 	_ = grpc.SetSendCompressor(stream.Context(), encoding.Identity) // not to compress is always possible
-	return &Sender{stream: stream, ahead: semaphore.NewWeighted(sendAhead), stall: stall}
+	return &PacedStream{stream: stream, ahead: semaphore.NewWeighted(sendAhead), stall: stall}
 }
 
 // Send sends m. When the client has taken nothing for too long it is
 // fault.Unavailable: end the stream.
-func (s *Sender) Send(m Encoded) error {
+func (s *PacedStream) Send(m Encoded) error {
 	cost := min(max(int64(len(m.data)), messageCost), sendAhead)
 	if !s.ahead.TryAcquire(cost) {
 		if err := s.wait(cost); err != nil {
@@ -66,7 +66,7 @@ func (s *Sender) Send(m Encoded) error {
 	return s.stream.SendMsg(&onItsWay{data: m.data, gone: func() { s.ahead.Release(cost) }})
 }
 
-func (s *Sender) wait(cost int64) error {
+func (s *PacedStream) wait(cost int64) error {
 	stream := s.stream.Context()
 	ctx, cancel := context.WithTimeout(stream, s.stall)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *Sender) wait(cost int64) error {
 	if err == nil || stream.Err() != nil {
 		return err
 	}
-	return fault.New(fault.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stall)
+	return apperr.New(apperr.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stall)
 }
 
 // onItsWay is a message whose sender wants to know when it has gone out. It is

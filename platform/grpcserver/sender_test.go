@@ -26,7 +26,7 @@ type sent struct {
 // endless sends text for ever, to clients that may stall for so long.
 func endless(stall time.Duration, text string, ended chan<- sent) echo {
 	return echo{watch: func(_ string, stream grpc.ServerStream) error {
-		sender := grpcserver.NewSender(stream, stall)
+		sender := grpcserver.NewPacedStream(stream, stall)
 		message, err := grpcserver.Encode(wrapperspb.String(text))
 		if err != nil {
 			return err

@@ -20,8 +20,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/fault"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/logging"
 )
@@ -36,7 +36,7 @@ func failing(err func(context.Context) error) echo {
 
 func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
 	t.Parallel()
-	deep := fault.New(fault.Unavailable, "try again").Because(errors.New("dial 10.0.0.7"))
+	deep := apperr.New(apperr.Unavailable, "try again").WithCause(errors.New("dial 10.0.0.7"))
 	r := run(t, failing(func(ctx context.Context) error {
 		switch logging.RequestID(ctx) {
 		case "panic":
@@ -44,7 +44,7 @@ func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
 		case "internal":
 			return errors.New("secret internals")
 		case "not-found":
-			return fmt.Errorf("secret internals: %w", fault.New(fault.NotFound, "no such thing"))
+			return fmt.Errorf("secret internals: %w", apperr.New(apperr.NotFound, "no such thing"))
 		case "unavailable":
 			return deep
 		case "status":
@@ -109,7 +109,7 @@ func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
 
 func TestInterceptorsRunInsideTheTable(t *testing.T) {
 	t.Parallel()
-	limited := fault.New(fault.Exhausted, "too many requests")
+	limited := apperr.New(apperr.RateLimited, "too many requests")
 	r := run(t, echo{},
 		[]grpc.UnaryServerInterceptor{func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, limited }},
 		[]grpc.StreamServerInterceptor{func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error { return limited }})

@@ -10,18 +10,18 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // codeOf is the one table from refusals to gRPC.
-var codeOf = map[fault.Kind]codes.Code{
-	fault.Internal:    codes.Internal,
-	fault.Invalid:     codes.InvalidArgument,
-	fault.NotFound:    codes.NotFound,
-	fault.Stale:       codes.Aborted,
-	fault.Gone:        codes.OutOfRange,
-	fault.Exhausted:   codes.ResourceExhausted,
-	fault.Unavailable: codes.Unavailable,
+var codeOf = map[apperr.Kind]codes.Code{
+	apperr.Internal:           codes.Internal,
+	apperr.Invalid:            codes.InvalidArgument,
+	apperr.NotFound:           codes.NotFound,
+	apperr.PreconditionFailed: codes.Aborted,
+	apperr.Gone:               codes.OutOfRange,
+	apperr.RateLimited:        codes.ResourceExhausted,
+	apperr.Unavailable:        codes.Unavailable,
 }
 
 // refused is a status for the client that remembers its cause for the log.
@@ -43,10 +43,10 @@ func Status(err error) error {
 		return nil
 	}
 	var already interface{ GRPCStatus() *status.Status }
-	if !errors.As(err, new(*fault.Error)) && errors.As(err, &already) {
+	if !errors.As(err, new(*apperr.Error)) && errors.As(err, &already) {
 		return &refused{already.GRPCStatus(), err}
 	}
-	f := fault.Of(err)
+	f := apperr.Of(err)
 	s := status.New(codeOf[f.Kind], f.Message)
 	if detailed, failed := s.WithDetails(details(f)...); failed == nil {
 		s = detailed
@@ -54,15 +54,15 @@ func Status(err error) error {
 	return &refused{s, err}
 }
 
-func details(f *fault.Error) []protoadapt.MessageV1 {
+func details(f *apperr.Error) []protoadapt.MessageV1 {
 	switch f.Kind {
-	case fault.Invalid:
+	case apperr.Invalid:
 		bad := &errdetails.BadRequest{}
 		for _, field := range f.Fields {
 			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field.Name, Description: field.Problem})
 		}
 		return []protoadapt.MessageV1{bad}
-	case fault.Exhausted, fault.Unavailable:
+	case apperr.RateLimited, apperr.Unavailable:
 		wait := f.RetryAfter
 		if wait <= 0 {
 			wait = time.Second

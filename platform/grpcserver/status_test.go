@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/grpcserver"
 )
 
@@ -41,8 +41,8 @@ func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
 
 func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 	t.Parallel()
-	invalid := fault.InvalidFields(fault.Field{Name: "title", Problem: "must not be empty"})
-	limited := fault.New(fault.Exhausted, "too many requests")
+	invalid := apperr.InvalidFields(apperr.Field{Name: "title", Problem: "must not be empty"})
+	limited := apperr.New(apperr.RateLimited, "too many requests")
 	limited.RetryAfter = 1500 * time.Millisecond
 	retry := func(d time.Duration) []any { return []any{&errdetails.RetryInfo{RetryDelay: durationpb.New(d)}} }
 	tests := map[string]struct {
@@ -53,16 +53,16 @@ func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 	}{
 		"invalid": {invalid, codes.InvalidArgument, "title must not be empty", []any{&errdetails.BadRequest{
 			FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}}},
-		"not found":          {fault.New(fault.NotFound, "no such task"), codes.NotFound, "no such task", nil},
-		"stale":              {fault.New(fault.Stale, "it moved on"), codes.Aborted, "it moved on", nil},
-		"gone":               {fault.New(fault.Gone, "too old"), codes.OutOfRange, "too old", nil},
+		"not found":          {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
+		"stale":              {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
+		"gone":               {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},
 		"exhausted":          {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
-		"unavailable":        {fault.New(fault.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
+		"unavailable":        {apperr.New(apperr.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
 		"deadline":           {fmt.Errorf("query: %w", context.DeadlineExceeded), codes.Unavailable, "the request could not be finished in time; try again", retry(time.Second)},
 		"anything else":      {errors.New("pq: no such table"), codes.Internal, "something went wrong on our side", nil},
 		"a status":           {status.Error(codes.DataLoss, "lost"), codes.DataLoss, "lost", nil},
 		"a status inside":    {fmt.Errorf("secret: %w", status.Error(codes.DataLoss, "lost")), codes.DataLoss, "lost", nil},
-		"a status as cause":  {fault.New(fault.Unavailable, "try again").Because(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
+		"a status as cause":  {apperr.New(apperr.Unavailable, "try again").WithCause(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
 		"twice through here": {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "title must not be empty", []any{invalidDetails()}},
 	}
 	for name, test := range tests {

@@ -17,7 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/logging"
 )
@@ -148,7 +148,7 @@ func TestAClientThatStopsSendingIsToldThatThisGivesItsRequestUp(t *testing.T) {
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	srv, _, _ := start(t, cfg, httpserver.Instrument(muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
-		httpserver.WriteProblem(w, r, fault.New(fault.Unavailable, "the database is away").Because(r.Context().Err()))
+		httpserver.WriteProblem(w, r, apperr.New(apperr.Unavailable, "the database is away").WithCause(r.Context().Err()))
 	}), cfg, observe().telemetry()))
 	conn, err := net.Dial("tcp", srv.Addr())
 	if err != nil {
@@ -216,7 +216,7 @@ func TestCausesAreLoggedAndNeverShown(t *testing.T) {
 	t.Parallel()
 	o := observe()
 	rec := serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
-		httpserver.WriteProblem(w, r, fault.New(fault.Unavailable, "try later").Because(errors.New("dial 10.0.0.7:5432")))
+		httpserver.WriteProblem(w, r, apperr.New(apperr.Unavailable, "try later").WithCause(errors.New("dial 10.0.0.7:5432")))
 	}), httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Contains(rec.Body.String(), "10.0.0.7") {
 		t.Errorf("shown: %s", rec.Body)

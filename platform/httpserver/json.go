@@ -16,7 +16,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 const maxDepth = 32
@@ -46,7 +46,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 	if err := checkContentType(r.Header, accepted); err != nil {
 		return nil, err
 	}
-	tooLarge := Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
+	tooLarge := StatusError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
@@ -55,15 +55,15 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, tooLarge
 	case err != nil:
-		return nil, Refuse(http.StatusBadRequest, "the body could not be read to its end")
+		return nil, StatusError(http.StatusBadRequest, "the body could not be read to its end")
 	case r.Context().Err() != nil: // no fault of the server's, which a later refusal would look like
-		return nil, Refuse(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
+		return nil, StatusError(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
 	}
 	return body, nil
 }
 
 func checkContentType(h http.Header, accepted []string) error {
-	refused := Refuse(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
+	refused := StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	given := h.Values("Content-Type")
 	if len(given) != 1 || isCoded(h) {
 		return refused
@@ -124,11 +124,11 @@ func decodeStrict(body []byte, into any) error {
 }
 
 func unreadable(format string, args ...any) error {
-	return Refuse(http.StatusBadRequest, format, args...)
+	return StatusError(http.StatusBadRequest, format, args...)
 }
 
 func wrongType(field string, want reflect.Type, got string) error {
-	return fault.InvalidFields(fault.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", wordFor(want), got)})
+	return apperr.InvalidFields(apperr.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", wordFor(want), got)})
 }
 
 // inWords tells the client what encoding/json found wrong.

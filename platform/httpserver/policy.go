@@ -53,7 +53,7 @@ func Guard(h http.Handler, cfg Config) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.User != nil || !served(r.Host, allowed) {
-			refused := Refuse(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
+			refused := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
 			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, refused))
 			return
 		}

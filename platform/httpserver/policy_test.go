@@ -22,7 +22,7 @@ func guarded(t *testing.T, o *observed, cfg httpserver.Config) (addr string) {
 	t.Helper()
 	srv, stop, ended := start(t, cfg, httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
-			httpserver.WriteProblem(w, r, httpserver.Refuse(http.StatusConflict, "broken"))
+			httpserver.WriteProblem(w, r, httpserver.StatusError(http.StatusConflict, "broken"))
 			return
 		}
 		io.WriteString(w, "served")

@@ -9,30 +9,30 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/logging"
 )
 
 // problem is an RFC 9457 document.
 type problem struct {
-	Type      string        `json:"type"`
-	Title     string        `json:"title"`
-	Status    int           `json:"status"`
-	Detail    string        `json:"detail"`
-	Error     string        `json:"error"`
-	RequestID string        `json:"request_id,omitempty"`
-	Errors    []fault.Field `json:"errors,omitempty"`
+	Type      string         `json:"type"`
+	Title     string         `json:"title"`
+	Status    int            `json:"status"`
+	Detail    string         `json:"detail"`
+	Error     string         `json:"error"`
+	RequestID string         `json:"request_id,omitempty"`
+	Errors    []apperr.Field `json:"errors,omitempty"`
 }
 
 // statusOf is the one table from refusals to HTTP.
-var statusOf = map[fault.Kind]int{
-	fault.Internal:    http.StatusInternalServerError,
-	fault.Invalid:     http.StatusUnprocessableEntity,
-	fault.NotFound:    http.StatusNotFound,
-	fault.Stale:       http.StatusPreconditionFailed,
-	fault.Gone:        http.StatusGone,
-	fault.Exhausted:   http.StatusTooManyRequests,
-	fault.Unavailable: http.StatusServiceUnavailable,
+var statusOf = map[apperr.Kind]int{
+	apperr.Internal:           http.StatusInternalServerError,
+	apperr.Invalid:            http.StatusUnprocessableEntity,
+	apperr.NotFound:           http.StatusNotFound,
+	apperr.PreconditionFailed: http.StatusPreconditionFailed,
+	apperr.Gone:               http.StatusGone,
+	apperr.RateLimited:        http.StatusTooManyRequests,
+	apperr.Unavailable:        http.StatusServiceUnavailable,
 }
 
 // refusal is an error of the transport itself.
@@ -43,16 +43,16 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.message }
 
-// Refuse returns an error that WriteProblem answers with status: for requests
+// StatusError returns an error that WriteProblem answers with status: for requests
 // that fail before they mean anything (400, 404, 405, 413, 415). The message is
 // shown to the client.
-func Refuse(status int, format string, args ...any) error {
+func StatusError(status int, format string, args ...any) error {
 	return &refusal{status, fmt.Sprintf(format, args...)}
 }
 
 // halfClosed is what a client is told that has closed the side on which it sends, which
 // net/http takes for its leaving: what then failed did so because of that.
-var halfClosed = fault.New(fault.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
+var halfClosed = apperr.New(apperr.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
 
 // WriteProblem answers with the problem document of err: a Refuse error, or
 // what fault.Of makes of it, with Retry-After when trying again may help.
@@ -60,7 +60,7 @@ var halfClosed = fault.New(fault.Unavailable, "the request was given up, because
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	seen := exchangeOf(r.Context())
 	seen.err = err
-	if fault.Of(err).Kind == fault.Unavailable && errors.Is(seen.client.Err(), context.Canceled) {
+	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(seen.client.Err(), context.Canceled) {
 		err = halfClosed
 	}
 	p := problem{Type: "about:blank", RequestID: logging.RequestID(r.Context())}
@@ -68,10 +68,10 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &refused) {
 		p.Status, p.Error, p.Detail = refused.status, refused.message, refused.message
 	} else {
-		f := fault.Of(err)
+		f := apperr.Of(err)
 		p.Status, p.Error, p.Errors = statusOf[f.Kind], f.Message, f.Fields
 		p.Detail = detail(f)
-		if f.Kind == fault.Exhausted || f.Kind == fault.Unavailable {
+		if f.Kind == apperr.RateLimited || f.Kind == apperr.Unavailable {
 			w.Header().Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
 		}
 	}
@@ -89,7 +89,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // detail says more than the message where there is more to say.
-func detail(f *fault.Error) string {
+func detail(f *apperr.Error) string {
 	if f.RetryAfter > 0 {
 		return fmt.Sprintf("%s; try again in %d s", f.Message, seconds(f.RetryAfter))
 	}

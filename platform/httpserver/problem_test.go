@@ -11,18 +11,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 )
 
 func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 	t.Parallel()
-	wait := func(d time.Duration) *fault.Error {
-		e := fault.New(fault.Exhausted, "too many requests")
+	wait := func(d time.Duration) *apperr.Error {
+		e := apperr.New(apperr.RateLimited, "too many requests")
 		e.RetryAfter = d
 		return e
 	}
-	invalid := fault.InvalidFields(fault.Field{Name: "title", Problem: "must not be empty"}, fault.Field{Name: "priority", Problem: "must be at most 100"})
+	invalid := apperr.InvalidFields(apperr.Field{Name: "title", Problem: "must not be empty"}, apperr.Field{Name: "priority", Problem: "must be at most 100"})
 	tests := map[string]struct {
 		err        error
 		status     int
@@ -34,14 +34,14 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 	}{
 		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", sentence: "title must not be empty; priority must be at most 100",
 			errors: []any{map[string]any{"name": "title", "problem": "must not be empty"}, map[string]any{"name": "priority", "problem": "must be at most 100"}}},
-		"not found":      {err: fmt.Errorf("x: %w", fault.New(fault.NotFound, "no such task")), status: 404, title: "Not Found", sentence: "no such task"},
-		"stale":          {err: fault.New(fault.Stale, "it moved on"), status: 412, title: "Precondition Failed", sentence: "it moved on"},
-		"gone":           {err: fault.New(fault.Gone, "too old"), status: 410, title: "Gone", sentence: "too old"},
+		"not found":      {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", sentence: "no such task"},
+		"stale":          {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", sentence: "it moved on"},
+		"gone":           {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", sentence: "too old"},
 		"exhausted":      {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", sentence: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},
 		"exhausted, now": {err: wait(time.Nanosecond), status: 429, title: "Too Many Requests", sentence: "too many requests", detail: "too many requests; try again in 1 s", retryAfter: "1"},
-		"unavailable":    {err: fault.New(fault.Unavailable, "try again"), status: 503, title: "Service Unavailable", sentence: "try again", retryAfter: "1"},
+		"unavailable":    {err: apperr.New(apperr.Unavailable, "try again"), status: 503, title: "Service Unavailable", sentence: "try again", retryAfter: "1"},
 		"internal":       {err: errors.New("pq: relation does not exist"), status: 500, title: "Internal Server Error", sentence: "something went wrong on our side"},
-		"transport":      {err: fmt.Errorf("x: %w", httpserver.Refuse(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", sentence: "larger than 5 bytes"},
+		"transport":      {err: fmt.Errorf("x: %w", httpserver.StatusError(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", sentence: "larger than 5 bytes"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -19,9 +19,9 @@ func Routes(mux *http.ServeMux) http.Handler {
 		case http.StatusMethodNotAllowed:
 			allow := answer.Header().Get("Allow")
 			w.Header().Set("Allow", allow)
-			WriteProblem(w, r, Refuse(answer.status, "this address does not take that method; it takes %s", allow))
+			WriteProblem(w, r, StatusError(answer.status, "this address does not take that method; it takes %s", allow))
 		case http.StatusNotFound:
-			WriteProblem(w, r, Refuse(answer.status, "there is nothing at this address"))
+			WriteProblem(w, r, StatusError(answer.status, "there is nothing at this address"))
 		default: // a redirect to the clean form of the path
 			mux.ServeHTTP(w, r)
 		}

@@ -91,7 +91,7 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	listener = limit(listener)
 	s := &Server{listener: listener, drain: cfg.DrainTimeout}
 	s.http = &http.Server{
-		Handler:           s.farewell(h),
+		Handler:           s.closingConnections(h),
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
@@ -107,16 +107,16 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	return s, nil
 }
 
-// Leave is a part of the first stage to stop: from then on each answer asks its
+// CloseConnections is a part of the first stage to stop: from then on each answer asks its
 // client to connect anew, which a load balancer by then does elsewhere. So no
 // connection is in use when Run closes those that are idle.
-func (s *Server) Leave(ctx context.Context) error {
+func (s *Server) CloseConnections(ctx context.Context) error {
 	<-ctx.Done()
 	s.leaving.Store(true)
 	return nil
 }
 
-func (s *Server) farewell(next http.Handler) http.Handler {
+func (s *Server) closingConnections(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.leaving.Load() {
 			w.Header().Set("Connection", "close")

@@ -80,7 +80,7 @@ func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
 		if leaving {
 			told, tell := context.WithCancel(t.Context())
 			tell()
-			if err := srv.Leave(told); err != nil {
+			if err := srv.CloseConnections(told); err != nil {
 				t.Error(err)
 			}
 		}

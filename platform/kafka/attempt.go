@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/failpoint"
 )
 
 const (
@@ -54,7 +54,7 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 			return 0, err
 		}
 	}
-	c.hand.Origin = records[0].Origin()
+	c.hand.Origin = records[0].Incarnation()
 	if err := c.hand.take(c.session, records); err != nil {
 		return 0, err
 	}
@@ -66,7 +66,7 @@ func (c *claim) attempt(records []Record) (count int, err error) {
 		c.takeBack(records[count:], err)
 	}
 	if count > 0 {
-		crashpoint.Reach(crashpoint.AfterEffect, records[0].place())
+		failpoint.Hit(failpoint.AfterEffect, records[0].place())
 	}
 	return count, err
 }
@@ -77,7 +77,7 @@ func (c *claim) takeBack(rest []Record, err error) {
 	switch {
 	case errors.Is(err, errHung):
 		return
-	case err == nil, errors.Is(err, Fenced):
+	case err == nil, errors.Is(err, ErrFenced):
 	case isPanic(err) && len(rest) > 1:
 		c.hand.suspect(rest)
 	default:
@@ -96,7 +96,7 @@ func (c *claim) handle(batch []Record) (int, error) {
 		return 0, fmt.Errorf("the handler says it handled %d of %d records", count, len(batch))
 	case err == nil && count == 0:
 		return 0, errors.New("the handler handled no record and gave no error")
-	case err != nil && count == len(batch) && !errors.Is(err, Fenced):
+	case err != nil && count == len(batch) && !errors.Is(err, ErrFenced):
 		c.log.Error("the handler gave an error about no record", "error", err)
 		return count, nil
 	}
@@ -154,9 +154,9 @@ func (c *claim) shielded(ctx context.Context, batch []Record) (a answer) {
 			a = answer{err: &panicked{value: value, stack: debug.Stack()}}
 		}
 	}()
-	crashpoint.Reach(crashpoint.BeforeEffect, batch[0].place())
+	failpoint.Hit(failpoint.BeforeEffect, batch[0].place())
 	for _, record := range batch {
-		crashpoint.Poison(record.Value)
+		failpoint.HitPoison(record.Value)
 	}
 	a.count, a.err = c.group.handler.Handle(ctx, batch)
 	return a

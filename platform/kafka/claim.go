@@ -38,7 +38,7 @@ type claim struct {
 	ahead   func() (portions <-chan portion, stop func())
 	hand    hand
 
-	found    Log                                   // the log when the session began
+	found    PartitionLog                          // the log when the session began
 	current  func(context.Context) (string, error) // asks for the id that the topic has now
 	floor    int64                                 // the lowest offset that the ledger may give: where the handler was left
 	position int64                                 // the offset of the first record not done with
@@ -122,7 +122,7 @@ func (c *claim) idle() error {
 	if err := c.hand.leave(c.session); err != nil {
 		c.log.Debug("the mark of what was in hand could not be removed", "error", err)
 	}
-	ledger, ok := c.group.handler.(Ledger)
+	ledger, ok := c.group.handler.(OffsetStore)
 	if !ok {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (c *claim) work(p portion) error {
 	if all > 0 {
 		origin = c.originAfter(p.records[all-1])
 	}
-	rest := slices.DeleteFunc(p.records, func(record Record) bool { return !record.MeantFor(c.group.cfg.Group) })
+	rest := slices.DeleteFunc(p.records, func(record Record) bool { return !record.IsForGroup(c.group.cfg.Group) })
 	c.group.instruments.count(passedOver, all-len(rest))
 	e := &effort{rest: rest, held: c.newHoldup()}
 	for len(e.rest) > 0 {
@@ -165,7 +165,7 @@ func (c *claim) work(p portion) error {
 			c.doneWith(chunk[count-1])
 			e.rest = e.rest[count:]
 		}
-		if errors.Is(err, Fenced) || errors.Is(err, errTaken) || errors.Is(err, errHung) {
+		if errors.Is(err, ErrFenced) || errors.Is(err, errTaken) || errors.Is(err, errHung) {
 			return err
 		}
 		if err != nil && !c.cope(e, len(chunk)-count, err) {
@@ -190,15 +190,15 @@ func decoded(records []Record) []Record {
 // tellFollower tells a ledger about the records passed since it was left. Its
 // error asks for the session's end; another failure is made good later.
 func (c *claim) tellFollower() error {
-	follower, ok := c.group.handler.(Follower)
+	follower, ok := c.group.handler.(SkipObserver)
 	if !ok || c.floor == c.position {
 		return nil
 	}
-	err := guard(func() error { return follower.Passed(c.lasting, c.source.Partition(), c.position) })
+	err := guard(func() error { return follower.Skipped(c.lasting, c.source.Partition(), c.position) })
 	switch {
 	case err == nil:
 		c.floor = c.position
-	case errors.Is(err, Fenced):
+	case errors.Is(err, ErrFenced):
 		return err
 	default:
 		c.log.Debug("the ledger could not follow", "error", err)
@@ -261,7 +261,7 @@ func (c *claim) originAfter(record Record) string {
 	if record.Undecodable != nil {
 		return c.origin
 	}
-	return record.Origin()
+	return record.Incarnation()
 }
 
 func (c *claim) done(position int64) {
@@ -273,7 +273,7 @@ func (c *claim) done(position int64) {
 }
 
 // checkLedger returns an error when the ledger is not where the handler was left.
-func (c *claim) checkLedger(ledger Ledger) error {
+func (c *claim) checkLedger(ledger OffsetStore) error {
 	// A session of an earlier topic must not move the ledger back to that.
 	if id, err := c.current(c.session); err != nil {
 		c.log.Debug("Kafka could not be asked for the topic's id", "error", err)
@@ -292,14 +292,14 @@ func (c *claim) checkLedger(ledger Ledger) error {
 	case answer < 0, c.floor <= answer && answer <= c.position:
 		return nil
 	default:
-		return fmt.Errorf("%w: it says %d, expected was %d to %d", Fenced, answer, c.floor, c.position)
+		return fmt.Errorf("%w: it says %d, expected was %d to %d", ErrFenced, answer, c.floor, c.position)
 	}
 }
 
 // start asks the ledger; a panic becomes an error.
-func start(ctx context.Context, ledger Ledger, partition int32, log Log) (offset int64, err error) {
+func start(ctx context.Context, ledger OffsetStore, partition int32, log PartitionLog) (offset int64, err error) {
 	err = guard(func() error {
-		offset, err = ledger.Start(ctx, partition, log)
+		offset, err = ledger.StartOffset(ctx, partition, log)
 		return err
 	})
 	return offset, err

@@ -24,7 +24,7 @@ type script struct {
 
 func (s script) Handle(ctx context.Context, batch []Record) (int, error) { return s.handle(ctx, batch) }
 
-func (s script) Start(_ context.Context, _ int32, log Log) (int64, error) {
+func (s script) StartOffset(_ context.Context, _ int32, log PartitionLog) (int64, error) {
 	return s.start(log.Oldest, log.Newest)
 }
 
@@ -51,8 +51,8 @@ func play(t *testing.T, s script, offsets ...int64) *played {
 }
 
 // newTestGroup has no Kafka, and heard before that its partitions end at 100.
-func newTestGroup(h Handler, inHand InHand) *Group {
-	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq", InHand: inHand}
+func newTestGroup(h Handler, inHand QuarantineStore) *Group {
+	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq", Quarantine: inHand}
 	group := NewGroup(cfg, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	group.instruments.lag.ends = map[int32]int64{0: 100}
 	return group
@@ -73,8 +73,8 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 		mark:     func(offset int64, _ string) { p.marked = append(p.marked, offset) },
 		commit:   func() {},
 		current:  func(context.Context) (string, error) { return "", nil },
-		hand:     group.newHand(partition, Log{}),
-		found:    Log{Newest: 100},
+		hand:     group.newHand(partition, PartitionLog{}),
+		found:    PartitionLog{Newest: 100},
 		position: 10, floor: 10,
 	}
 	p.send(offsets...)
@@ -234,7 +234,7 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 				}
 				later(2 * time.Second)
 				ended, err := p.over()
-				if ended != test.fenced || test.fenced && !errors.Is(err, Fenced) {
+				if ended != test.fenced || test.fenced && !errors.Is(err, ErrFenced) {
 					t.Errorf("ended: %v, with %v", ended, err)
 				}
 				if p.last() != 14 {
@@ -267,7 +267,7 @@ func TestAnIdleClaimOfAnEarlierTopicEndsBeforeItAsksItsLedger(t *testing.T) {
 			asked := false
 			group := newTestGroup(script{}, nil)
 			c := &claim{
-				group: group, log: group.log, session: t.Context(), source: source{}, found: Log{TopicID: test.found},
+				group: group, log: group.log, session: t.Context(), source: source{}, found: PartitionLog{TopicID: test.found},
 				current: func(context.Context) (string, error) { return test.now, test.err },
 			}
 			err := c.checkLedger(script{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})

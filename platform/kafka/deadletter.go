@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/failpoint"
 )
 
 // Headers that a dead letter has beside those of the original.
@@ -104,13 +104,13 @@ func (c *claim) bury(record Record, attempts int, cause error) bool {
 		err := c.group.dlq.Send(ctx, []Record{letter})
 		cancel()
 		if err == nil {
-			crashpoint.Reach(crashpoint.AfterDeadLetter, record.place())
+			failpoint.Hit(failpoint.AfterDeadLetter, record.place())
 			held.over()
 			c.log.Error("a record was dead-lettered",
 				"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)
 			return true
 		}
-		if errors.Is(err, ErrRefused) && !bare {
+		if errors.Is(err, ErrRejected) && !bare {
 			bare = true
 			c.log.Warn("Kafka refuses the dead letter: sending it without the record's contents", "offset", record.Offset, "error", err)
 			continue

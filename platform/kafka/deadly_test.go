@@ -19,14 +19,14 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// folder is a kafka.InHand of files.
+// folder is a kafka.Quarantine of files.
 type folder string
 
 func (f folder) file(partition int32) string {
 	return filepath.Join(string(f), strconv.Itoa(int(partition)))
 }
 
-func (f folder) Mark(_ context.Context, partition int32) (string, error) {
+func (f folder) Load(_ context.Context, partition int32) (string, error) {
 	mark, err := os.ReadFile(f.file(partition))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -34,8 +34,8 @@ func (f folder) Mark(_ context.Context, partition int32) (string, error) {
 	return string(mark), err
 }
 
-func (f folder) Swap(ctx context.Context, partition int32, old, next string) (bool, error) {
-	if found, err := f.Mark(ctx, partition); err != nil || found != old {
+func (f folder) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
+	if found, err := f.Load(ctx, partition); err != nil || found != old {
 		return false, err
 	}
 	if next == "" {
@@ -58,7 +58,7 @@ func beVictim() {
 	}
 	w := world{brokers: strings.Split(os.Getenv("VICTIM_BROKERS"), ","), topic: topic, dlq: topic + "-dlq"}
 	cfg := w.groupConfig("readers")
-	cfg.InstanceID, cfg.InHand = "victim", folder(os.Getenv("VICTIM_FOLDER"))
+	cfg.InstanceID, cfg.Quarantine = "victim", folder(os.Getenv("VICTIM_FOLDER"))
 	group := kafka.NewGroup(cfg, handle(func(_ context.Context, batch []kafka.Record) (int, error) {
 		for i, record := range batch {
 			switch string(record.Value) {

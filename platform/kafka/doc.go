@@ -16,7 +16,7 @@
 //	                                       they move or are held; Kafka is asked every 2 s where the log ends
 //
 // A record that kills its process is found out by marks that a store outside the
-// process keeps (GroupConfig.InHand): one per partition, which says what its
+// process keeps (GroupConfig.Quarantine): one per partition, which says what its
 // reader has in hand, written once per batch. Whoever begins with a partition
 // and finds such a mark handles these records one by one. One that was in hand
 // alone when a process died is handled while no other of the group's records is,

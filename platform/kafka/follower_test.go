@@ -31,7 +31,7 @@ func (f *follower) Handle(ctx context.Context, batch []kafka.Record) (int, error
 	return len(batch), nil
 }
 
-func (f *follower) Passed(_ context.Context, partition int32, next int64) error {
+func (f *follower) Skipped(_ context.Context, partition int32, next int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if partition != 0 {

@@ -24,8 +24,8 @@ type GroupConfig struct {
 	Group string // the consumer group's name
 	Topic string // what it reads
 	DLQ   string // the topic for records that can not be handled
-	// InHand finds out which record kills the process; none when it is nil.
-	InHand InHand
+	// Quarantine finds out which record kills the process; none when it is nil.
+	Quarantine QuarantineStore
 }
 
 // Group reads a topic as a member of a consumer group and has a Handler do the
@@ -100,15 +100,17 @@ func (g *Group) Run(ctx context.Context) error {
 // and otherwise an error that says why it is not.
 func (g *Group) Ready(context.Context) error { return g.presence.err() }
 
-// Ends returns each partition's last stable offset: a reader is given no record
+// LogEndOffsets returns each partition's last stable offset: a reader is given no record
 // from there on, for the next one is not written yet or its transaction is open.
 // It works before and during Run, and asks Kafka each time.
-func (g *Group) Ends(ctx context.Context) (map[int32]int64, error) { return g.surveyor.ends(ctx) }
+func (g *Group) LogEndOffsets(ctx context.Context) (map[int32]int64, error) {
+	return g.surveyor.ends(ctx)
+}
 
-func (g *Group) newHand(partition int32, log Log) hand {
+func (g *Group) newHand(partition int32, log PartitionLog) hand {
 	return hand{
 		mark:      mark{Holder: g.holder},
-		store:     g.cfg.InHand,
+		store:     g.cfg.Quarantine,
 		partition: partition,
 		log:       log,
 		step:      func() int64 { return g.steps.Add(1) },

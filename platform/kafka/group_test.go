@@ -321,7 +321,7 @@ func TestEndsSaysWhatIsWrittenNext(t *testing.T) {
 		w.send(t, value("1"), value("2"), &kgo.Record{Partition: 2, Value: []byte("3")})
 		group := run(t, w.groupConfig("readers"), &notebook{})
 		for range 2 {
-			got, err := group.Ends(soon(t))
+			got, err := group.LogEndOffsets(soon(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// InHand keeps for each partition a mark, outside the process: what the reader
+// Quarantine keeps for each partition a mark, outside the process: what the reader
 // has in hand. With it a record that kills its process is found out, and
 // dead-lettered after five deaths; without it such a record holds its partition
 // until somebody removes it. A store that is away holds the partitions, one that
 // was emptied has forgotten the deaths and does no other harm.
-type InHand interface {
-	// Mark returns the partition's mark, or "" when there is none.
-	Mark(ctx context.Context, partition int32) (mark string, err error)
-	// Swap makes next the partition's mark if it still is old, in one step, and
+type QuarantineStore interface {
+	// Load returns the partition's mark, or "" when there is none.
+	Load(ctx context.Context, partition int32) (mark string, err error)
+	// CompareAndSwap makes next the partition's mark if it still is old, in one step, and
 	// tells whether it was. "" is no mark.
-	Swap(ctx context.Context, partition int32, old, next string) (swapped bool, err error)
+	CompareAndSwap(ctx context.Context, partition int32, old, next string) (swapped bool, err error)
 }
 
 // marking is how long writing a mark may take.
@@ -33,9 +33,9 @@ var errTaken = errors.New("the mark of what is in hand was taken over by another
 // replace it: nothing it believes counts against a record any more.
 type hand struct {
 	mark
-	store     InHand // may be nil: then only this process knows
+	store     QuarantineStore // may be nil: then only this process knows
 	partition int32
-	log       Log
+	log       PartitionLog
 	step      func() int64
 
 	stored string  // what the store has
@@ -52,7 +52,7 @@ func (h *hand) takeOver(ctx context.Context, position, end int64) (left span, sp
 	ctx, cancel := context.WithTimeout(ctx, marking)
 	defer cancel()
 	h.unsure = nil
-	h.stored, err = h.store.Mark(ctx, h.partition)
+	h.stored, err = h.store.Load(ctx, h.partition)
 	if err != nil || h.stored == "" {
 		return span{}, false, err
 	}
@@ -60,7 +60,7 @@ func (h *hand) takeOver(ctx context.Context, position, end int64) (left span, sp
 	if json.Unmarshal([]byte(h.stored), &found) != nil {
 		found, spoiled = mark{}, true // nothing is known
 	}
-	owned, err := h.log.Owns(ctx, found.Origin)
+	owned, err := h.log.Matches(ctx, found.Origin)
 	if err != nil {
 		return span{}, false, err
 	}
@@ -122,7 +122,7 @@ func (h *hand) swap(ctx context.Context, next string) error {
 	if err := h.makeSure(ctx); err != nil {
 		return fmt.Errorf("find out what was written down: %w", err)
 	}
-	swapped, err := h.store.Swap(ctx, h.partition, h.stored, next)
+	swapped, err := h.store.CompareAndSwap(ctx, h.partition, h.stored, next)
 	switch {
 	case err != nil:
 		h.unsure = &next
@@ -139,7 +139,7 @@ func (h *hand) makeSure(ctx context.Context) error {
 	if h.unsure == nil {
 		return nil
 	}
-	found, err := h.store.Mark(ctx, h.partition)
+	found, err := h.store.Load(ctx, h.partition)
 	if err != nil {
 		return err
 	}

@@ -16,20 +16,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// slate is an InHand in memory.
+// slate is an Quarantine in memory.
 type slate struct {
 	mu    sync.Mutex
 	marks map[int32]string
 	swaps int
 }
 
-func (s *slate) Mark(_ context.Context, partition int32) (string, error) {
+func (s *slate) Load(_ context.Context, partition int32) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.marks[partition], nil
 }
 
-func (s *slate) Swap(_ context.Context, partition int32, old, next string) (bool, error) {
+func (s *slate) CompareAndSwap(_ context.Context, partition int32, old, next string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swaps++
@@ -61,7 +61,7 @@ func (s *slate) flush() {
 // read returns what is noted about partition 0, without what changes each time.
 func (s *slate) read(t *testing.T) (m mark) {
 	t.Helper()
-	text, _ := s.Mark(t.Context(), 0)
+	text, _ := s.Load(t.Context(), 0)
 	if text == "" {
 		return mark{}
 	}
@@ -81,18 +81,18 @@ type wire struct {
 
 var errCut = errors.New("the store is away")
 
-func (w *wire) Mark(ctx context.Context, partition int32) (string, error) {
+func (w *wire) Load(ctx context.Context, partition int32) (string, error) {
 	if w.cut.Load() {
 		return "", errCut
 	}
-	return w.slate.Mark(ctx, partition)
+	return w.slate.Load(ctx, partition)
 }
 
-func (w *wire) Swap(ctx context.Context, partition int32, old, next string) (bool, error) {
+func (w *wire) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
 	if w.cut.Load() {
 		return false, errCut
 	}
-	swapped, err := w.slate.Swap(ctx, partition, old, next)
+	swapped, err := w.slate.CompareAndSwap(ctx, partition, old, next)
 	if w.lost.Load() {
 		return false, errCut
 	}
@@ -429,9 +429,11 @@ func TestAMarkThatWasOverwrittenIsToldAndNotBelievedForEver(t *testing.T) {
 // overtaken is a store in which another is always quicker.
 type overtaken struct{}
 
-func (overtaken) Mark(context.Context, int32) (string, error) { return `{"holder":"another"}`, nil }
+func (overtaken) Load(context.Context, int32) (string, error) { return `{"holder":"another"}`, nil }
 
-func (overtaken) Swap(context.Context, int32, string, string) (bool, error) { return false, nil }
+func (overtaken) CompareAndSwap(context.Context, int32, string, string) (bool, error) {
+	return false, nil
+}
 
 func TestWhoIsOvertakenWhileTakingOverLeaves(t *testing.T) {
 	t.Parallel()

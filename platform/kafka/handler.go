@@ -25,10 +25,10 @@ type Handler interface {
 	Handle(ctx context.Context, batch []Record) (handled int, err error)
 }
 
-// Ledger is for a Handler that keeps its place itself, beside its effects. The
+// OffsetStore is for a Handler that keeps its place itself, beside its effects. The
 // group's own offset then only follows.
-type Ledger interface {
-	// Start returns the offset at which the handler wants to begin, or a
+type OffsetStore interface {
+	// StartOffset returns the offset at which the handler wants to begin, or a
 	// negative one for the group's committed offset. log.Oldest is the log's start,
 	// log.Newest its last stable offset: below that every record is committed or
 	// aborted. A stored offset belongs to this log only if log.Owns says so of the
@@ -43,26 +43,26 @@ type Ledger interface {
 	// handled record) and the offset of the next record to read; a negative one is no
 	// opinion. Anything else means that the ledger was moved or lost: the session
 	// ends, rejoins and asks again.
-	Start(ctx context.Context, partition int32, log Log) (offset int64, err error)
+	StartOffset(ctx context.Context, partition int32, log PartitionLog) (offset int64, err error)
 }
 
-// Follower is for a Ledger that keeps up with what the handler was not shown:
+// SkipObserver is for a Ledger that keeps up with what the handler was not shown:
 // dead letters, replays for other groups, aborted records and transaction markers.
 // Without it their place is lost with the session, and a dead letter at the log's
 // end is written again.
-type Follower interface {
-	// Passed says that there is nothing left to do below next. It is called for
+type SkipObserver interface {
+	// Skipped says that there is nothing left to do below next. It is called for
 	// the last records of a batch, or of what was done of it when the session
 	// ended, and for offsets without a record at the log's end; for the others the
 	// next Handle tells it as well. Fenced ends the
 	// session, and after any other error it is called again when the partition
 	// is idle.
-	Passed(ctx context.Context, partition int32, next int64) error
+	Skipped(ctx context.Context, partition int32, next int64) error
 }
 
-// Fenced is what a Handler returns when its ledger is not where it left it:
+// ErrFenced is what a Handler returns when its ledger is not where it left it:
 // another member has moved on, or the ledger was lost.
-var Fenced error = fenced{}
+var ErrFenced error = fenced{}
 
 type fenced struct{}
 

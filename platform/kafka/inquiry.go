@@ -63,9 +63,9 @@ func (i *inquiry) disconnect() {
 	}
 }
 
-// Ends returns each partition's last stable offset, below which every record is
+// LogEndOffsets returns each partition's last stable offset, below which every record is
 // committed or aborted. The errors are those of OffsetsSince.
-func Ends(ctx context.Context, cfg Config, topic string) (map[int32]int64, error) {
+func LogEndOffsets(ctx context.Context, cfg Config, topic string) (map[int32]int64, error) {
 	offsets, err := offsetsOf(ctx, cfg, topic, func(i *inquiry, partition int32) (int64, error) {
 		return i.conn.GetOffset(topic, partition, sarama.OffsetNewest)
 	})

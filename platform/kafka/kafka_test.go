@@ -50,7 +50,7 @@ func everyKafka(t *testing.T, test func(t *testing.T, w world)) {
 }
 
 func realWorld(t *testing.T) world {
-	brokers := strings.Split(testenv.Need(t, "TEST_KAFKA_BROKERS"), ",")
+	brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
 	name := "test-" + strings.ToLower(rand.Text()[:12])
 	w := world{brokers: brokers, topic: name, dlq: name + "-dlq"}
 	client := w.client(t)
@@ -177,7 +177,7 @@ func (w world) read(t *testing.T, topic string, count int) []*kgo.Record {
 func (w world) total(t *testing.T, topic string) (total int64) {
 	t.Helper()
 	group := kafka.NewGroup(kafka.GroupConfig{Config: w.config(), Topic: topic}, nil, quiet(), prometheus.NewRegistry())
-	ends, err := group.Ends(soon(t))
+	ends, err := group.LogEndOffsets(soon(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type ledger struct {
 	broken int // how many times Start fails first
 }
 
-func (l *ledger) Start(_ context.Context, partition int32, log kafka.Log) (int64, error) {
+func (l *ledger) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if partition != 0 {
@@ -47,7 +47,7 @@ func (l *ledger) Handle(ctx context.Context, batch []kafka.Record) (int, error) 
 	defer l.mu.Unlock()
 	if batch[0].Partition == 0 {
 		if batch[0].Offset != l.next {
-			return 0, fmt.Errorf("%w: at %d", kafka.Fenced, l.next)
+			return 0, fmt.Errorf("%w: at %d", kafka.ErrFenced, l.next)
 		}
 		l.next = batch[len(batch)-1].Offset + 1
 	}
@@ -105,7 +105,7 @@ type startAt struct {
 	start int64
 }
 
-func (s *startAt) Start(_ context.Context, partition int32, _ kafka.Log) (int64, error) {
+func (s *startAt) StartOffset(_ context.Context, partition int32, _ kafka.PartitionLog) (int64, error) {
 	if partition != 0 {
 		return -1, nil
 	}

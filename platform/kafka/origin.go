@@ -17,8 +17,8 @@ const fingerprintBytes = 16
 
 var errReplaced = errors.New("the topic was deleted and created again")
 
-// Log is a partition's log as a session found it.
-type Log struct {
+// PartitionLog is a partition's log as a session found it.
+type PartitionLog struct {
 	Oldest, Newest int64
 	TopicID        string // "" where the broker gives topics no id
 
@@ -26,14 +26,14 @@ type Log struct {
 	holds func(ctx context.Context, offset int64, fingerprint string) (bool, error)
 }
 
-// Origin names the log by its topic's id; it is "" where the broker gives none.
-func (l Log) Origin() string { return originOf(l.TopicID) }
+// Incarnation names the log by its topic's id; it is "" where the broker gives none.
+func (l PartitionLog) Incarnation() string { return originOf(l.TopicID) }
 
-// Owns tells whether what was stored beside an offset is of this log: false means
+// Matches tells whether what was stored beside an offset is of this log: false means
 // that the offset belongs to an earlier topic of the name. It is true of an origin
 // that says nothing, such as "", which is what earlier versions stored. The error
 // is about Kafka: a record has to be looked for where the broker gives no ids.
-func (l Log) Owns(ctx context.Context, origin string) (bool, error) {
+func (l PartitionLog) Matches(ctx context.Context, origin string) (bool, error) {
 	var id, fingerprint string
 	var offset int64
 	if _, err := fmt.Sscanf(origin, "id %s", &id); err == nil {
@@ -45,10 +45,10 @@ func (l Log) Owns(ctx context.Context, origin string) (bool, error) {
 	return true, nil
 }
 
-// Origin names the log that the record was read from, to be stored beside an offset
+// Incarnation names the log that the record was read from, to be stored beside an offset
 // of it: by the topic's id, or where the broker gives none by the record's own
 // offset and content.
-func (r Record) Origin() string {
+func (r Record) Incarnation() string {
 	if r.TopicID != "" {
 		return originOf(r.TopicID)
 	}
@@ -112,8 +112,8 @@ func requestTopicID(client sarama.Client, broker *sarama.Broker, topic string) (
 }
 
 // log describes a partition's log.
-func (s *session) log(partition int32, oldest, newest int64) Log {
-	return Log{
+func (s *session) log(partition int32, oldest, newest int64) PartitionLog {
+	return PartitionLog{
 		Oldest: oldest, Newest: newest, TopicID: s.topicID,
 		holds: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
 			return s.group.surveyor.holds(ctx, partition, offset, fingerprint)

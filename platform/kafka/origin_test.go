@@ -14,20 +14,20 @@ func TestAMarkOfAnEarlierTopicIsForgotten(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		origin string
-		log    Log
+		log    PartitionLog
 		deaths int
 	}{
-		"the same topic":           {"id a", Log{TopicID: "a"}, 3},
-		"an earlier topic":         {"id a", Log{TopicID: "b"}, 0},
-		"an earlier version":       {"", Log{TopicID: "b"}, 3},
-		"a broker that gives none": {"id a", Log{}, 3},
+		"the same topic":           {"id a", PartitionLog{TopicID: "a"}, 3},
+		"an earlier topic":         {"id a", PartitionLog{TopicID: "b"}, 0},
+		"an earlier version":       {"", PartitionLog{TopicID: "b"}, 3},
+		"a broker that gives none": {"id a", PartitionLog{}, 3},
 		"a record that is there":   {"record 11 f", holding(11, "f"), 3},
 		"a record that is not":     {"record 11 f", holding(11, "g"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			marks := &slate{}
-			dying := newTestGroup(script{}, marks).newHand(0, Log{})
+			dying := newTestGroup(script{}, marks).newHand(0, PartitionLog{})
 			dying.Origin = test.origin
 			dying.Deaths = map[int64]int{11: 3}
 			dying.Suspects = span{From: 11, To: 12}
@@ -46,15 +46,15 @@ func TestAMarkOfAnEarlierTopicIsForgotten(t *testing.T) {
 }
 
 // holding is a log without topic ids, of one record.
-func holding(at int64, fingerprint string) Log {
-	return Log{holds: func(_ context.Context, offset int64, wanted string) (bool, error) {
+func holding(at int64, fingerprint string) PartitionLog {
+	return PartitionLog{holds: func(_ context.Context, offset int64, wanted string) (bool, error) {
 		return offset == at && wanted == fingerprint, nil
 	}}
 }
 
 func TestTheMarkSaysWhichLogItIsOf(t *testing.T) {
 	t.Parallel()
-	for want, log := range map[string]Log{
+	for want, log := range map[string]PartitionLog{
 		"id a": {TopicID: "a"},
 		"record 10 " + Record{Value: []byte("value")}.shortFingerprint(): {},
 	} {
@@ -76,27 +76,27 @@ func TestALogOwnsWhatWasStoredOfIt(t *testing.T) {
 	record := Record{Offset: 7, Key: []byte("task-1"), Value: []byte("done")}
 	for name, test := range map[string]struct {
 		origin string
-		log    Log
+		log    PartitionLog
 		owned  bool
 	}{
-		"the same id":                      {Record{TopicID: "a"}.Origin(), Log{TopicID: "a"}, true},
-		"another id":                       {Record{TopicID: "a"}.Origin(), Log{TopicID: "b"}, false},
-		"a record, and it is there":        {record.Origin(), holding(7, record.shortFingerprint()), true},
-		"a record, and another is there":   {record.Origin(), holding(7, "other"), false},
-		"an earlier version":               {"", Log{TopicID: "b"}, true},
+		"the same id":                      {Record{TopicID: "a"}.Incarnation(), PartitionLog{TopicID: "a"}, true},
+		"another id":                       {Record{TopicID: "a"}.Incarnation(), PartitionLog{TopicID: "b"}, false},
+		"a record, and it is there":        {record.Incarnation(), holding(7, record.shortFingerprint()), true},
+		"a record, and another is there":   {record.Incarnation(), holding(7, "other"), false},
+		"an earlier version":               {"", PartitionLog{TopicID: "b"}, true},
 		"an id, and now there are none":    {"id a", holding(0, ""), true},
-		"what another program wrote there": {"kcat", Log{TopicID: "b"}, true},
-		"half of an id":                    {"id ", Log{TopicID: "b"}, true},
+		"what another program wrote there": {"kcat", PartitionLog{TopicID: "b"}, true},
+		"half of an id":                    {"id ", PartitionLog{TopicID: "b"}, true},
 		"half of a record":                 {"record 7", holding(0, ""), true},
 	} {
-		owned, err := test.log.Owns(t.Context(), test.origin)
+		owned, err := test.log.Matches(t.Context(), test.origin)
 		if err != nil || owned != test.owned {
 			t.Errorf("%s: %t, %v; want %t", name, owned, err, test.owned)
 		}
 	}
 	away := errors.New("Kafka is away")
-	log := Log{holds: func(context.Context, int64, string) (bool, error) { return false, away }}
-	if _, err := log.Owns(t.Context(), record.Origin()); !errors.Is(err, away) {
+	log := PartitionLog{holds: func(context.Context, int64, string) (bool, error) { return false, away }}
+	if _, err := log.Matches(t.Context(), record.Incarnation()); !errors.Is(err, away) {
 		t.Errorf("the error is %v, want Kafka's", err)
 	}
 }

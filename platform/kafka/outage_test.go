@@ -40,7 +40,7 @@ func TestGroupWaitsForAKafkaThatIsNotThereYet(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := group.Ends(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := group.LogEndOffsets(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Ends: got %v, want the deadline's error", err)
 	}
 	w.fake.again()
@@ -88,7 +88,7 @@ type freezing struct {
 	asked int
 }
 
-func (f *freezing) Start(context.Context, int32, kafka.Log) (int64, error) {
+func (f *freezing) StartOffset(context.Context, int32, kafka.PartitionLog) (int64, error) {
 	if f.asked++; f.asked == partitions {
 		brokerAway["frozen"](f.fake)
 	}
@@ -125,7 +125,7 @@ func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {
 			group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
 				if <-faulty; !fenced {
 					fenced = true
-					return 0, kafka.Fenced
+					return 0, kafka.ErrFenced
 				}
 				return notes.Handle(ctx, batch)
 			}))

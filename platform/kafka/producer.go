@@ -11,9 +11,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// ErrRefused says that Kafka, or the protocol, takes no such record, now or
+// ErrRejected says that Kafka, or the protocol, takes no such record, now or
 // later: it is larger than the topic allows, say.
-var ErrRefused = errors.New("the record is refused")
+var ErrRejected = errors.New("the record is refused")
 
 // patience is how long Send goes on without a single acknowledgement.
 const patience = 5 * time.Second
@@ -44,7 +44,7 @@ func NewProducer(cfg Config) *Producer {
 
 // Send writes the records, those of one partition in the order given, and
 // returns when all are acknowledged. It gives up when ctx ends, when Kafka
-// refuses a record (ErrRefused) or the whole, or when nothing was acknowledged
+// refuses a record (ErrRejected) or the whole, or when nothing was acknowledged
 // for five seconds. After an
 // error a prefix of each partition's records has been written, and the producer
 // can be used on.
@@ -70,7 +70,7 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), err)
 		case refused(err):
-			err = fmt.Errorf("%w: %w", ErrRefused, err)
+			err = fmt.Errorf("%w: %w", ErrRejected, err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}

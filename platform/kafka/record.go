@@ -60,9 +60,9 @@ func (r Record) Fingerprint() (sum [sha256.Size]byte) {
 // place names the record within its topic.
 func (r Record) place() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
 
-// MeantFor tells whether the group is to handle the record: one that replays for
+// IsForGroup tells whether the group is to handle the record: one that replays for
 // another group is none of its business.
-func (r Record) MeantFor(group string) bool {
+func (r Record) IsForGroup(group string) bool {
 	meant := r.Header(headerReplay)
 	return meant == "" || meant == group
 }

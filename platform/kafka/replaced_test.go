@@ -140,10 +140,10 @@ func TestAnOffsetThatSaysNothingOfItsTopicIsTaken(t *testing.T) {
 // surveying is a ledger that has no opinion and keeps the log it is shown.
 type surveying struct {
 	*notebook
-	shown chan kafka.Log
+	shown chan kafka.PartitionLog
 }
 
-func (l *surveying) Start(_ context.Context, partition int32, log kafka.Log) (int64, error) {
+func (l *surveying) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
 		select {
 		case l.shown <- log:
@@ -157,7 +157,7 @@ func TestALogIsAskedForTheRecordThatAnOriginNames(t *testing.T) {
 	t.Parallel()
 	everyKafkaAndWithoutIDs(t, func(t *testing.T, w world) {
 		w.send(t, values("", 4)...)
-		ledger := &surveying{notebook: &notebook{}, shown: make(chan kafka.Log, 1)}
+		ledger := &surveying{notebook: &notebook{}, shown: make(chan kafka.PartitionLog, 1)}
 		run(t, w.groupConfig("readers"), ledger)
 		log := <-ledger.shown
 		w.deleteBelow(t, map[int32]int64{0: 2})
@@ -171,7 +171,7 @@ func TestALogIsAskedForTheRecordThatAnOriginNames(t *testing.T) {
 			"which would be far beyond the last": {kafka.Record{Offset: 400, Value: []byte("400")}, false},
 			"which the log has dropped":          {kafka.Record{Offset: 1, Value: []byte("old 1")}, true},
 		} {
-			if owned, err := log.Owns(soon(t), test.record.Origin()); err != nil || owned != test.owned {
+			if owned, err := log.Matches(soon(t), test.record.Incarnation()); err != nil || owned != test.owned {
 				t.Errorf("%s: %t, %v; want %t", name, owned, err, test.owned)
 			}
 		}

@@ -33,7 +33,7 @@ type begin struct {
 	offset int64  // the first record to read
 	origin string // of the log, as far as it is known
 	floor  int64  // what the ledger said, or offset where it had no opinion
-	found  Log
+	found  PartitionLog
 }
 
 // Setup decides where each claim begins and moves the group's offset there.
@@ -168,7 +168,7 @@ func (s *session) locate(ctx context.Context, partition int32, group committed) 
 		return begin{}, err
 	}
 	answer := int64(-1)
-	if ledger, ok := s.group.handler.(Ledger); ok {
+	if ledger, ok := s.group.handler.(OffsetStore); ok {
 		if answer, err = s.ask(ctx, ledger, partition, log); err != nil {
 			return begin{}, err
 		}
@@ -184,7 +184,7 @@ func (s *session) locate(ctx context.Context, partition int32, group committed) 
 			return begin{}, err
 		}
 	}
-	found := begin{offset: wanted, floor: wanted, origin: cmp.Or(log.Origin(), group.origin), found: log}
+	found := begin{offset: wanted, floor: wanted, origin: cmp.Or(log.Incarnation(), group.origin), found: log}
 	switch {
 	case wanted < 0:
 		found.offset, found.floor = oldest, oldest
@@ -205,11 +205,11 @@ func (s *session) locate(ctx context.Context, partition int32, group committed) 
 
 // check gives up the group's offset when it is of an earlier topic. Kafka deletes
 // the offsets along with the topic, but a member that still reads commits its own.
-func (s *session) check(ctx context.Context, log Log, partition int32, group committed) (committed, error) {
+func (s *session) check(ctx context.Context, log PartitionLog, partition int32, group committed) (committed, error) {
 	if group.offset < 0 {
 		return committed{offset: -1}, nil
 	}
-	owned, err := log.Owns(ctx, group.origin)
+	owned, err := log.Matches(ctx, group.origin)
 	if err != nil || owned {
 		return group, err
 	}
@@ -221,7 +221,7 @@ func (s *session) check(ctx context.Context, log Log, partition int32, group com
 
 // ask keeps asking until there is an answer or the session ends: the members
 // heartbeat meanwhile, so nothing is rebalanced because a ledger is away.
-func (s *session) ask(ctx context.Context, ledger Ledger, partition int32, log Log) (int64, error) {
+func (s *session) ask(ctx context.Context, ledger OffsetStore, partition int32, log PartitionLog) (int64, error) {
 	held := holdup{log: s.group.log.With("partition", partition), what: "asking the ledger", offset: log.Oldest}
 	for {
 		answer, err := start(ctx, ledger, partition, log)

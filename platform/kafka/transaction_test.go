@@ -129,7 +129,7 @@ func TestAGroupIsGivenWhatIsCommittedAlone(t *testing.T) {
 		eventually(t, "the group's offset to move over what no reader is given", func() bool {
 			return w.committedOffset(t, "readers") == stable
 		})
-		ends, err := group.Ends(soon(t))
+		ends, err := group.LogEndOffsets(soon(t))
 		if diff := cmp.Diff(map[int32]int64{0: stable, 1: 0, 2: 0}, ends); diff != "" || err != nil {
 			t.Errorf("%v, ends (-want +got):\n%s", err, diff)
 		}
@@ -296,7 +296,7 @@ type toldEnd struct {
 	told chan int64
 }
 
-func (l *toldEnd) Start(_ context.Context, partition int32, log kafka.Log) (int64, error) {
+func (l *toldEnd) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
 		l.told <- log.Newest
 	}

@@ -41,7 +41,7 @@ func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
 		all, _ := io.ReadAll(read)
 		collected <- all
 	}()
-	testenv.Await(t, "the dropped lines are told of", func() bool {
+	testenv.Eventually(t, "the dropped lines are told of", func() bool {
 		log.Info("the reader is back")
 		return out.lost.Load() == 0
 	})

@@ -122,9 +122,9 @@ func guard(routes http.Handler, cfg httpserver.Config) http.Handler {
 	})
 }
 
-// Drain is the first stage to stop: /readyz turns 503, and for wait the rest of
+// FailReadiness is the first stage to stop: /readyz turns 503, and for wait the rest of
 // the process goes on, so that load balancers can look elsewhere.
-func (s *Server) Drain(wait time.Duration) lifecycle.Part {
+func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	return lifecycle.Func(func(ctx context.Context) error {
 		<-ctx.Done()
 		s.draining.Store(true)
@@ -133,10 +133,10 @@ func (s *Server) Drain(wait time.Duration) lifecycle.Part {
 	})
 }
 
-// Follow tells for as long as it runs, every second, whether the process is
+// MirrorReadiness tells for as long as it runs, every second, whether the process is
 // ready, for those who are asked elsewhere than at /readyz. Before it runs the
 // process is not; nor is it, in the first stage to stop, from the stop on.
-func (s *Server) Follow(tell func(ready bool)) lifecycle.Part {
+func (s *Server) MirrorReadiness(tell func(ready bool)) lifecycle.Part {
 	tell(false)
 	return lifecycle.Func(func(ctx context.Context) error {
 		tick := time.NewTicker(followEvery)
@@ -199,7 +199,7 @@ func (s *Server) check(ctx context.Context) map[string]error {
 	for i, c := range s.checks {
 		results[c.Name] = outcome(ctx, outcomes[i])
 		if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
-			c.outage.Note(ctx, results[c.Name])
+			c.outage.Record(ctx, results[c.Name])
 		}
 	}
 	return results

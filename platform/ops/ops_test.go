@@ -161,7 +161,7 @@ func TestDrainTurnsReadinessOffAndThenWaits(t *testing.T) {
 	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := p.Drain(0).Run(ctx); err != nil {
+	if err := p.FailReadiness(0).Run(ctx); err != nil {
 		t.Error(err)
 	}
 	p.expectReady(503, map[string]any{"status": "draining", "checks": map[string]any{"x": "ok"}})
@@ -176,7 +176,7 @@ func TestDrainWaitsAsLongAsAsked(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		if err := new(ops.Server).Drain(3 * time.Second).Run(ctx); err != nil || time.Since(start) != time.Minute+3*time.Second {
+		if err := new(ops.Server).FailReadiness(3 * time.Second).Run(ctx); err != nil || time.Since(start) != time.Minute+3*time.Second {
 			t.Errorf("took %v: %v", time.Since(start), err)
 		}
 	})
@@ -196,7 +196,7 @@ func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var told []bool
 		ended := make(chan error, 1)
-		go func() { ended <- p.Follow(func(ready bool) { told = append(told, ready) }).Run(ctx) }()
+		go func() { ended <- p.MirrorReadiness(func(ready bool) { told = append(told, ready) }).Run(ctx) }()
 		synctest.Wait()
 		broken.Store(false)
 		<-time.After(time.Second + time.Millisecond)
@@ -324,7 +324,7 @@ func TestConnectionsBeyondTheLimitAreClosedAndOneClientMayHoldAll(t *testing.T) 
 		t.Error("a fourth connection was served")
 	}
 	held[0].Close()
-	testenv.Await(t, "there is room again", answered)
+	testenv.Eventually(t, "there is room again", answered)
 }
 
 func TestConfigRefusesWhatCannotWork(t *testing.T) {

@@ -11,18 +11,18 @@ import (
 
 	"github.com/lib/pq"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
-// Fault returns err as a fault.Unavailable, with err as its cause, when it will
+// Classify returns err as a fault.Unavailable, with err as its cause, when it will
 // pass: a connection lost, refused or not admitted, a server that shuts down, takes no
 // writes or has no room, a deadline; see meanings for the rest. Any other error comes
 // back unchanged.
-func Fault(err error) error {
-	if err == nil || errors.As(err, new(*fault.Error)) || !passes(err) {
+func Classify(err error) error {
+	if err == nil || errors.As(err, new(*apperr.Error)) || !passes(err) {
 		return err
 	}
-	return fault.New(fault.Unavailable, "the database is not available right now; try again").Because(err)
+	return apperr.New(apperr.Unavailable, "the database is not available right now; try again").WithCause(err)
 }
 
 // startFault is Fault for what is done before the service serves: a server that refuses
@@ -32,7 +32,7 @@ func startFault(err error) error {
 	if errors.As(err, &refused) && !refused.passes {
 		return err
 	}
-	return Fault(err)
+	return Classify(err)
 }
 
 // errReadOnly is of a server that takes no writes.

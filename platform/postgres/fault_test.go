@@ -13,7 +13,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 )
 
@@ -35,17 +35,17 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 	}
 	for _, err := range passing {
 		wrapped := fmt.Errorf("query: %w", err)
-		got := postgres.Fault(wrapped)
-		if f := fault.Of(got); f.Kind != fault.Unavailable || !errors.Is(got, err) {
+		got := postgres.Classify(wrapped)
+		if f := apperr.Of(got); f.Kind != apperr.Unavailable || !errors.Is(got, err) {
 			t.Errorf("%v: got %v", err, got)
 		}
 	}
-	own := fault.New(fault.NotFound, "no such thing").Because(io.EOF)
+	own := apperr.New(apperr.NotFound, "no such thing").WithCause(io.EOF)
 	for _, err := range []error{
 		nil, sql.ErrNoRows, errors.New("x"), own,
 		code(""), code("0A000"), code("22P02"), code("23505"), code("23514"), code("28P01"), code("3D000"), code("42501"), code("42P01"), code("54000"), code("P0001"), code("XX000"), code("XX001"),
 	} {
-		if got := postgres.Fault(err); !errors.Is(got, err) || fault.Of(got) != nil && fault.Of(got).Kind == fault.Unavailable {
+		if got := postgres.Classify(err); !errors.Is(got, err) || apperr.Of(got) != nil && apperr.Of(got).Kind == apperr.Unavailable {
 			t.Errorf("%v became %v", err, got)
 		}
 	}
@@ -55,11 +55,11 @@ func TestWhatAnotherTransactionRolledBackIsContended(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{"40000": true, "40001": true, "40002": true, "40P01": true, "40003": false, "55P03": false, "": false} {
 		err := fmt.Errorf("query: %w", &pq.Error{Code: pqerror.Code(code)})
-		if got := postgres.Contended(err); got != want {
+		if got := postgres.IsContended(err); got != want {
 			t.Errorf("%q: %v", code, got)
 		}
 	}
-	if postgres.Contended(nil) || postgres.Contended(io.EOF) {
+	if postgres.IsContended(nil) || postgres.IsContended(io.EOF) {
 		t.Error("no answer of the server is contended")
 	}
 }

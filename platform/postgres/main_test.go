@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // database makes a database of the test's own and returns its URL.
 func database(t *testing.T) *url.URL {
 	t.Helper()
-	dsn, err := url.Parse(testenv.Need(t, "TEST_POSTGRES_DSN"))
+	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil || dsn.Scheme == "" {
 		t.Fatal("TEST_POSTGRES_DSN is not a URL")
 	}

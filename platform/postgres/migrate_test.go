@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 )
 
@@ -106,7 +106,7 @@ func TestADatabaseThatIsAwayWillPass(t *testing.T) {
 		"Migrate":     postgres.Migrate(ctx, db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)),
 		"CheckSchema": postgres.CheckSchema(ctx, db, migrations("00001_one.sql")),
 	} {
-		if err == nil || fault.Of(err).Kind != fault.Unavailable {
+		if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 )
 
@@ -322,7 +322,7 @@ func expectLine(t *testing.T, err error, says string) {
 		}
 	case err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n"):
 		t.Errorf("got %v, want a line with %q", err, says)
-	case fault.Of(err).Kind == fault.Unavailable:
+	case apperr.Of(err).Kind == apperr.Unavailable:
 		t.Errorf("the start waits for %v to pass", err)
 	}
 }
@@ -369,7 +369,7 @@ func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
 		p.warns.Store(true)
 		arg := &argument{}
 		err := do(arg)
-		if err == nil || fault.Of(postgres.Fault(err)).Kind != fault.Unavailable || arg.rolledBack != 0 || arg.sent > 1 {
+		if err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable || arg.rolledBack != 0 || arg.sent > 1 {
 			t.Errorf("%s: %v, %+v", name, err, arg)
 		}
 		p.warns.Store(false)

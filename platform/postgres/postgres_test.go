@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
 )
 
@@ -145,7 +145,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("took %v", took)
 			}
-			if f := fault.Of(postgres.Fault(err)); err == nil || f.Kind != fault.Unavailable {
+			if f := apperr.Of(postgres.Classify(err)); err == nil || f.Kind != apperr.Unavailable {
 				t.Errorf("got %v", err)
 			}
 			p.freeze(false)
@@ -167,7 +167,7 @@ func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		err := db.PingContext(ctx)
 		cancel()
-		if err != nil && fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+		if err != nil && apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 			t.Fatalf("within %v: %v (%[2]T)", timeout, err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var ignored string
-	if err := stmt.GetContext(ctx, &ignored, 60); err == nil || fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+	if err := stmt.GetContext(ctx, &ignored, 60); err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
 	if err := stmt.GetContext(t.Context(), &ignored, 0.7); err != nil { // longer than the last half second of the one before
@@ -216,14 +216,14 @@ func TestALostConnectionWillPass(t *testing.T) {
 		_, err := tx.Exec("SELECT 1")
 		return err
 	})
-	if err == nil || fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+	if err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Error(err)
 	}
 	nobody := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
-	if err := nobody.PingContext(t.Context()); fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+	if err := nobody.PingContext(t.Context()); apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/fault"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/testenv"
 )
@@ -89,7 +89,7 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 func awaitAge(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
-	testenv.Await(t, "the sessions are old", func() bool { return time.Since(begin) > 1100*time.Millisecond })
+	testenv.Eventually(t, "the sessions are old", func() bool { return time.Since(begin) > 1100*time.Millisecond })
 }
 
 // eachSession executes a statement in each of the idle sessions.
@@ -161,7 +161,7 @@ func TestASessionThatTakesNoWritesIsGivenUpAfterItsTransaction(t *testing.T) {
 		awaitAge(t)
 		_, err := tx.Exec(query)
 		var answer *pq.Error
-		if !errors.As(err, &answer) || errors.Is(err, sql.ErrConnDone) || fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+		if !errors.As(err, &answer) || errors.Is(err, sql.ErrConnDone) || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 			t.Errorf("%s: %v", query, err)
 		}
 		if err := tx.Rollback(); err != nil {
@@ -191,7 +191,7 @@ func TestWritableFollowsTheServer(t *testing.T) {
 		endSessions(t, admin)
 		for range 2 {
 			err := postgres.CheckWritable(t.Context(), db)
-			if (err == nil) != step.want || err != nil && fault.Of(err).Kind != fault.Unavailable {
+			if (err == nil) != step.want || err != nil && apperr.Of(err).Kind != apperr.Unavailable {
 				t.Errorf("%s: %v", step.set, err)
 			}
 		}
@@ -265,10 +265,10 @@ func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t 
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := open(t, test.dsn.String())
-			if f := fault.Of(postgres.Fault(db.PingContext(t.Context()))); f == nil || f.Kind != fault.Unavailable {
+			if f := apperr.Of(postgres.Classify(db.PingContext(t.Context()))); f == nil || f.Kind != apperr.Unavailable {
 				t.Errorf("a request: %v", f)
 			}
-			if f := fault.Of(postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"))); f == nil || (f.Kind == fault.Unavailable) != test.passes {
+			if f := apperr.Of(postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"))); f == nil || (f.Kind == apperr.Unavailable) != test.passes {
 				t.Errorf("the start: %v", f)
 			}
 		})
@@ -337,7 +337,7 @@ func TestAServerThatFailsIsNotConnectedToOncePerStatement(t *testing.T) {
 			if most := 3 + 3*int(time.Since(begun).Seconds()); len(used) > most {
 				t.Errorf("%d statements took %d sessions, want at most %d", statements, len(used), most)
 			}
-			testenv.Await(t, "a session of some age is given up", func() bool {
+			testenv.Eventually(t, "a session of some age is given up", func() bool {
 				_, _ = db.ExecContext(t.Context(), "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '"+code+"'; END $$")
 				return !used[session()]
 			})

@@ -57,15 +57,15 @@ func meaningOf(answer *pq.Error) meaning {
 	return meanings[code[:min(2, len(code))]]
 }
 
-// Contended says that the server rolled a statement back because of another
+// IsContended says that the server rolled a statement back because of another
 // transaction (SQLSTATE class 40): the same statement may be executed at once.
-func Contended(err error) bool {
+func IsContended(err error) bool {
 	var answer *pq.Error
 	return errors.As(err, &answer) && len(answer.Code) == 5 && answer.Code[:2] == "40" && !meaningOf(answer).unsettled
 }
 
-// ReadOnly says that a statement was refused because the server takes no writes.
-func ReadOnly(err error) bool {
+// IsReadOnly says that a statement was refused because the server takes no writes.
+func IsReadOnly(err error) bool {
 	var answer *pq.Error
 	return errors.As(err, &answer) && answer.Code == readOnlyCode || errors.Is(err, errReadOnly)
 }

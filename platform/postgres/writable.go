@@ -13,16 +13,16 @@ import (
 func CheckWritable(ctx context.Context, db *sqlx.DB) error {
 	conn, err := db.Connx(ctx)
 	if err != nil {
-		return Fault(err)
+		return Classify(err)
 	}
 	defer conn.Close()
 	var readOnly bool
 	if err := conn.GetContext(ctx, &readOnly, "SELECT current_setting('transaction_read_only')::bool"); err != nil {
-		return Fault(err)
+		return Classify(err)
 	}
 	if !readOnly {
 		return nil
 	}
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // which closes it
-	return Fault(errReadOnly)
+	return Classify(errReadOnly)
 }

@@ -17,13 +17,13 @@ import (
 // process. main calls it once, before anything is written.
 func Context() (context.Context, context.CancelFunc) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // signal.Ignore would hold in child processes too
-	return signal.NotifyContext(context.Background(), Stops()...)
+	return signal.NotifyContext(context.Background(), StopSignals()...)
 }
 
-// Stops returns the signals that tell this process to stop. A process that was
+// StopSignals returns the signals that tell this process to stop. A process that was
 // started with SIGHUP ignored, as nohup does, goes on ignoring it: this holds when
 // Stops is called before the signal is asked for.
-func Stops() []os.Signal {
+func StopSignals() []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		all = append(all, syscall.SIGHUP)
@@ -32,13 +32,13 @@ func Stops() []os.Signal {
 }
 
 // Output returns a writer to w, the standard output of a command, whose errors
-// ReaderLeft knows.
+// IsBrokenPipe knows.
 func Output(w io.Writer) io.Writer { return output{w} }
 
-// ReaderLeft says whether err comes from a write to an Output that nothing reads
+// IsBrokenPipe says whether err comes from a write to an Output that nothing reads
 // any more, as in "list | head -1". A command then ends at once and without a
 // word: its reader has had enough.
-func ReaderLeft(err error) bool {
+func IsBrokenPipe(err error) bool {
 	var left *readerLeft
 	return errors.As(err, &left)
 }

@@ -41,7 +41,7 @@ func echo() int {
 			if _, err := fmt.Fprintln(os.Stderr, line); err != nil {
 				fmt.Fprintln(out, "lost:", err)
 			}
-			if _, err := fmt.Fprintln(out, line); process.ReaderLeft(err) {
+			if _, err := fmt.Fprintln(out, line); process.IsBrokenPipe(err) {
 				return 41
 			}
 		}
@@ -168,7 +168,7 @@ func TestAReaderThatLeavesIsKnownFromOtherFailures(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	if _, err := process.Output(full).Write([]byte("x")); err == nil || process.ReaderLeft(err) || process.ReaderLeft(syscall.EPIPE) {
+	if _, err := process.Output(full).Write([]byte("x")); err == nil || process.IsBrokenPipe(err) || process.IsBrokenPipe(syscall.EPIPE) {
 		t.Errorf("a full disk: %v", err)
 	}
 }

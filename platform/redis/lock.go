@@ -20,15 +20,15 @@ const lockLife = 30 * time.Second
 // the lock was not renewed in time, was removed, or is another's.
 var ErrLockLost = errors.New("the lock was lost")
 
-// HeldError says that somebody else holds the lock.
-type HeldError struct {
+// LockedError says that somebody else holds the lock.
+type LockedError struct {
 	Key    string
 	Holder string        // which process, on which host
 	AtMost time.Duration // after which the lock is free, unless its holder lives and renews it
 }
 
 // Error says who holds it and for how long.
-func (e *HeldError) Error() string {
+func (e *LockedError) Error() string {
 	return fmt.Sprintf("%s is held by %s: it is free in %v at most, once that one is done or dead",
 		e.Key, e.Holder, e.AtMost.Round(time.Second))
 }
@@ -43,7 +43,7 @@ var (
 
 // WithLock does the work while this process alone holds the lock key, and
 // releases it then. Held by another, the lock is not waited for: the error is a
-// *HeldError, at once. The work's context ends when the lock is lost, with
+// *LockedError, at once. The work's context ends when the lock is lost, with
 // ErrLockLost as its cause; an error of the work's then wraps that too.
 //
 // A lock saves work and guards no data: a holder that was frozen goes on for a
@@ -102,7 +102,7 @@ func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
 	if mine {
 		return until, nil
 	}
-	held := &HeldError{Key: l.key, Holder: "another"}
+	held := &LockedError{Key: l.key, Holder: "another"}
 	if token, err := l.client.Get(ctx, l.key).Result(); err == nil {
 		held.Holder, _, _ = strings.Cut(token, "#")
 	}

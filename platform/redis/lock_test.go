@@ -65,7 +65,7 @@ func (l *line) mend() {
 func overLine(t *testing.T) (client *goredis.Client, way *line, key string) {
 	t.Helper()
 	way = &line{}
-	addr := testenv.Need(t, "TEST_REDIS_ADDR")
+	addr := testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	client = goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, Dialer: way.dial, ContextTimeoutEnabled: true})
 	key = "test-" + rand.Text() + ":lock:it"
 	t.Cleanup(func() {
@@ -106,7 +106,7 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 			t.Error("two hold it")
 			return nil
 		})
-		var held *HeldError
+		var held *LockedError
 		if !errors.As(err, &held) || held.AtMost <= 29*time.Second || held.AtMost > lockLife || !strings.HasPrefix(token, held.Holder+"#") {
 			t.Errorf("the second is told %v", err)
 		}
@@ -233,7 +233,7 @@ func TestALockThatCanNotBeTakenIsNotHeldByAnother(t *testing.T) {
 	t.Parallel()
 	client, way, key := overLine(t)
 	way.cut()
-	var held *HeldError
+	var held *LockedError
 	if err := WithLock(t.Context(), client, key, nil); err == nil || errors.As(err, &held) {
 		t.Errorf("got %v, want that Redis is away", err)
 	}

@@ -16,22 +16,22 @@ var swapLua string
 
 var swapScript = goredis.NewScript(swapLua)
 
-// Marks is a kafka.InHand: the marks of one consumer group, by partition, in
+// QuarantineStore is a kafka.InHand: the marks of one consumer group, by partition, in
 // the hash inflight:<group>.
-type Marks struct {
+type QuarantineStore struct {
 	client goredis.UniversalClient
 	key    string
 	log    *slog.Logger
 }
 
-// NewMarks returns the group's marks under prefix. The log is told when all of them were
+// NewQuarantineStore returns the group's marks under prefix. The log is told when all of them were
 // overwritten from outside.
-func NewMarks(client goredis.UniversalClient, prefix, group string, log *slog.Logger) *Marks {
-	return &Marks{client: client, key: prefix + "inflight:" + group, log: log}
+func NewQuarantineStore(client goredis.UniversalClient, prefix, group string, log *slog.Logger) *QuarantineStore {
+	return &QuarantineStore{client: client, key: prefix + "inflight:" + group, log: log}
 }
 
 // Mark returns the partition's mark, or "" when there is none.
-func (m *Marks) Mark(ctx context.Context, partition int32) (string, error) {
+func (m *QuarantineStore) Load(ctx context.Context, partition int32) (string, error) {
 	mark, err := m.client.HGet(ctx, m.key, strconv.Itoa(int(partition))).Result()
 	if goredis.HasErrorPrefix(err, "WRONGTYPE") { // Swap begins anew
 		m.log.ErrorContext(ctx, "the marks of what is in hand were overwritten: what is known of deaths is forgotten", "key", m.key, "partition", partition)
@@ -45,7 +45,7 @@ func (m *Marks) Mark(ctx context.Context, partition int32) (string, error) {
 
 // Swap makes next the partition's mark if it still is old, and tells whether it
 // was. "" is no mark.
-func (m *Marks) Swap(ctx context.Context, partition int32, old, next string) (bool, error) {
+func (m *QuarantineStore) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
 	swapped, err := swapScript.Run(ctx, m.client, []string{m.key}, partition, old, next).Bool()
 	if err != nil {
 		return false, fmt.Errorf("change the mark of partition %d: %w", partition, err)

@@ -12,17 +12,17 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-var _ kafka.InHand = (*redis.Marks)(nil)
+var _ kafka.QuarantineStore = (*redis.QuarantineStore)(nil)
 
 func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
-	cfg.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Timeout = 5 * time.Second
 	client := redis.Open(cfg)
 	t.Cleanup(func() { client.Close() })
 	prefix := "test-" + rand.Text() + ":"
-	marks := redis.NewMarks(client, prefix, "readers", slog.New(slog.DiscardHandler))
+	marks := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.DiscardHandler))
 	for _, step := range []struct {
 		old, next string
 		swapped   bool
@@ -37,14 +37,14 @@ func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
 		{"first", "", false, "second"},
 		{"second", "", true, ""},
 	} {
-		swapped, err := marks.Swap(t.Context(), 3, step.old, step.next)
+		swapped, err := marks.CompareAndSwap(t.Context(), 3, step.old, step.next)
 		if err != nil || swapped != step.swapped {
 			t.Fatalf("%q for %q: %v, %v; want %v", step.next, step.old, swapped, err, step.swapped)
 		}
-		if mark, err := marks.Mark(t.Context(), 3); err != nil || mark != step.then {
+		if mark, err := marks.Load(t.Context(), 3); err != nil || mark != step.then {
 			t.Fatalf("%q for %q: then the mark is %q, %v; want %q", step.next, step.old, mark, err, step.then)
 		}
-		if mark, err := marks.Mark(t.Context(), 4); err != nil || mark != "" {
+		if mark, err := marks.Load(t.Context(), 4); err != nil || mark != "" {
 			t.Fatalf("another partition's mark is %q, %v", mark, err)
 		}
 	}

@@ -78,7 +78,7 @@ func TestAMarkThatWasOverwrittenIsNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
+			client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
 			prefix := "test-" + rand.Text() + ":"
 			t.Cleanup(func() {
 				client.Del(context.Background(), prefix+"inflight:readers")
@@ -86,17 +86,17 @@ func TestAMarkThatWasOverwrittenIsNone(t *testing.T) {
 			})
 			overwrite(t.Context(), client, prefix+"inflight:readers")
 			var log bytes.Buffer
-			marks := redis.NewMarks(client, prefix, "readers", slog.New(slog.NewTextHandler(&log, nil)))
-			if mark, err := marks.Mark(t.Context(), 3); err != nil || mark != "" {
+			marks := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.NewTextHandler(&log, nil)))
+			if mark, err := marks.Load(t.Context(), 3); err != nil || mark != "" {
 				t.Fatalf("the mark is %q, %v", mark, err)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "key="+prefix+"inflight:readers") {
 				t.Errorf("nothing says so: %s", &log)
 			}
-			if swapped, err := marks.Swap(t.Context(), 3, "", "first"); err != nil || !swapped {
+			if swapped, err := marks.CompareAndSwap(t.Context(), 3, "", "first"); err != nil || !swapped {
 				t.Fatalf("swapped %v, %v", swapped, err)
 			}
-			if mark, err := marks.Mark(t.Context(), 3); err != nil || mark != "first" {
+			if mark, err := marks.Load(t.Context(), 3); err != nil || mark != "first" {
 				t.Errorf("then the mark is %q, %v", mark, err)
 			}
 		})

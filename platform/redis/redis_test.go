@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func TestARealServerAnswers(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
-	cfg.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Timeout = 5 * time.Second
 	client := redis.Open(cfg)
 	defer client.Close()

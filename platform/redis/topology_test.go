@@ -29,7 +29,7 @@ func says(t *testing.T, mode string) (addr string) {
 }
 
 // dead is an address at which nothing listens.
-func dead(t *testing.T) (addr string) { return testenv.Addr(t) }
+func dead(t *testing.T) (addr string) { return testenv.FreeAddr(t) }
 
 func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
 	t.Parallel()

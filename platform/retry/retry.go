@@ -1,13 +1,50 @@
-// Package retry is what loops share that outlive an outage: they wait without
-// holding up a stop, and tell the log of the outage once.
+// Package retry implements retries with exponential backoff for calls whose
+// dependency may be away for a while, and one pair of log lines for each outage.
 package retry
 
 import (
 	"context"
-	"log/slog"
-	"sync"
+	"errors"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
+
+// Backoff is exponential backoff with jitter: the delays double from Min to Max,
+// and each is drawn from half to one and a half times that, so that callers that
+// failed together do not retry together.
+type Backoff struct{ Min, Max time.Duration }
+
+// Delays returns a new sequence of delays, from Min on. It is for one goroutine.
+func (b Backoff) Delays() *backoff.ExponentialBackOff {
+	delays := &backoff.ExponentialBackOff{InitialInterval: b.Min, MaxInterval: b.Max, Multiplier: 2, RandomizationFactor: 0.5}
+	delays.Reset()
+	return delays
+}
+
+// Permanent marks an error that Do returns at once. errors.Is and errors.As see
+// through the mark.
+func Permanent(err error) error { return backoff.Permanent(err) }
+
+// Do calls fn until it succeeds, fails with a Permanent error, which Do returns
+// without the mark, or ctx ends, whose cause Do returns. Between the calls it
+// waits by the backoff. The outage records each result but a Permanent error, as
+// long as ctx has not ended.
+func Do(ctx context.Context, b Backoff, outage *Outage, fn func(context.Context) error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := fn(ctx)
+		if ctx.Err() == nil && !isPermanent(err) {
+			outage.Record(ctx, err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(b.Delays()), backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+func isPermanent(err error) bool {
+	var permanent *backoff.PermanentError
+	return errors.As(err, &permanent)
+}
 
 // Wait returns true after d, or false as soon as ctx ends.
 func Wait(ctx context.Context, d time.Duration) bool {
@@ -18,37 +55,5 @@ func Wait(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-timer.C:
 		return ctx.Err() == nil
-	}
-}
-
-// Outage follows something that may fail for a while, and logs the first failure
-// of each row and its end, not every try. It may be used by several goroutines.
-type Outage struct {
-	log          *slog.Logger
-	begins, ends string
-
-	mu    sync.Mutex
-	since time.Time // zero while it works
-}
-
-// NewOutage returns the outage of something that works so far. begins and ends
-// are the two lines in the log: a warning with the error, and an information
-// with how long it took.
-func NewOutage(log *slog.Logger, begins, ends string) *Outage {
-	return &Outage{log: log, begins: begins, ends: ends}
-}
-
-// Note takes the outcome of one try: nil when it worked. A try that failed only
-// because it was told to stop says nothing, and is the caller's to leave out.
-func (o *Outage) Note(ctx context.Context, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case err != nil && o.since.IsZero():
-		o.since = time.Now()
-		o.log.WarnContext(ctx, o.begins, "error", err)
-	case err == nil && !o.since.IsZero():
-		o.log.InfoContext(ctx, o.ends, "after", time.Since(o.since).Round(time.Millisecond))
-		o.since = time.Time{}
 	}
 }

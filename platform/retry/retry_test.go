@@ -1,17 +1,12 @@
 package retry_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/retry"
 )
@@ -43,47 +38,60 @@ func TestWaitLastsAsLongAsAskedOrUntilTheContextEnds(t *testing.T) {
 	}
 }
 
-// plain logs without times, which are not what is tested.
-func plain(out *bytes.Buffer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-}
+var errAway = errors.New("away")
 
-func TestAnOutageIsToldWhenItBeginsAndWhenItEnds(t *testing.T) {
+func TestDoWaitsBetweenAttemptsUntilOneSucceeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		outage := retry.NewOutage(plain(&out), "away", "back")
-		for _, err := range []error{nil, nil, errors.New("first"), errors.New("second"), nil, nil, errors.New("third")} {
-			outage.Note(t.Context(), err)
-			<-time.After(time.Second)
+		outage := retry.NewOutage(slog.New(slog.DiscardHandler), "away", "back")
+		var calls []time.Duration
+		start := time.Now()
+		err := retry.Do(t.Context(), retry.Backoff{Min: time.Second, Max: 4 * time.Second}, outage, func(context.Context) error {
+			calls = append(calls, time.Since(start))
+			if len(calls) < 8 {
+				return errAway
+			}
+			return nil
+		})
+		if err != nil || len(calls) != 8 || outage.Attempts() != 0 {
+			t.Fatalf("%v after %d calls; %d attempts are recorded", err, len(calls), outage.Attempts())
 		}
-		want := `level=WARN msg=away error=first
-level=INFO msg=back after=2s
-level=WARN msg=away error=third
-`
-		if diff := cmp.Diff(want, out.String()); diff != "" {
-			t.Error(diff)
+		for i, want := range []time.Duration{1, 2, 4, 4, 4, 4, 4} {
+			if delay := calls[i+1] - calls[i]; delay < want*time.Second/2 || delay > want*time.Second*3/2 {
+				t.Errorf("delay %d is %v, want half of %d s to one and a half", i, delay, want)
+			}
 		}
 	})
 }
 
-func TestAnOutageThatManyMeetIsToldOnce(t *testing.T) {
+func TestDoReturnsAPermanentErrorAtOnceAndUnmarked(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	outage := retry.NewOutage(plain(&out), "away", "back")
-	for _, err := range []error{errors.New("x"), nil} {
-		var all sync.WaitGroup
-		for range 50 {
-			all.Go(func() { outage.Note(t.Context(), err) })
+	outage := retry.NewOutage(slog.New(slog.DiscardHandler), "away", "back")
+	calls := 0
+	err := retry.Do(t.Context(), retry.Backoff{Min: time.Hour, Max: time.Hour}, outage, func(context.Context) error {
+		calls++
+		return retry.Permanent(errAway)
+	})
+	if err != errAway || calls != 1 || outage.Attempts() != 0 { //nolint:errorlint // the mark must be gone
+		t.Errorf("%#v after %d calls; %d attempts are recorded", err, calls, outage.Attempts())
+	}
+}
+
+func TestDoReturnsTheCauseWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cause := errors.New("told to stop")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(90*time.Minute, func() { cancel(cause) })
+		outage := retry.NewOutage(slog.New(slog.DiscardHandler), "away", "back")
+		start := time.Now()
+		err := retry.Do(ctx, retry.Backoff{Min: 24 * time.Hour, Max: 24 * time.Hour}, outage, func(context.Context) error { return errAway })
+		if !errors.Is(err, cause) || time.Since(start) != 90*time.Minute || outage.Attempts() != 1 {
+			t.Errorf("%v after %v and %d attempts", err, time.Since(start), outage.Attempts())
 		}
-		all.Wait()
-	}
-	if strings.Count(out.String(), "msg=away") != 1 || strings.Count(out.String(), "msg=back") != 1 {
-		t.Errorf("want one line of each:\n%s", out.String())
-	}
+		// An attempt that fails because of the end says nothing about the dependency.
+		if err := retry.Do(ctx, retry.Backoff{}, outage, func(context.Context) error { return errAway }); !errors.Is(err, cause) || outage.Attempts() != 1 {
+			t.Errorf("%v and %d attempts", err, outage.Attempts())
+		}
+	})
 }

@@ -15,10 +15,10 @@ const (
 	tries  = 1000
 )
 
-// Addr returns an address of 127.0.0.1 on which nothing listens, and which no
+// FreeAddr returns an address of 127.0.0.1 on which nothing listens, and which no
 // other test gets, of this process or another, before t ends: the port below it
 // is held as the sign of that.
-func Addr(t testing.TB) string {
+func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range tries {
 		port := lowest + 2*rand.IntN(pairs)

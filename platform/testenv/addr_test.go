@@ -11,7 +11,7 @@ func TestAnAddressIsFreeAndGivenOnce(t *testing.T) {
 	t.Parallel()
 	given := map[string]bool{}
 	for range 100 {
-		addr := testenv.Addr(t)
+		addr := testenv.FreeAddr(t)
 		if given[addr] {
 			t.Errorf("%s was given twice", addr)
 		}

@@ -7,15 +7,15 @@ import (
 
 const patience = 30 * time.Second
 
-// Await fails the test unless the condition comes true within 30 s. It asks every
+// Eventually fails the test unless the condition comes true within 30 s. It asks every
 // 10 ms.
-func Await(t testing.TB, what string, condition func() bool) {
+func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	AwaitWithin(t, patience, what, condition)
+	EventuallyWithin(t, patience, what, condition)
 }
 
-// AwaitWithin is Await with another patience.
-func AwaitWithin(t testing.TB, patience time.Duration, what string, condition func() bool) {
+// EventuallyWithin is Await with another patience.
+func EventuallyWithin(t testing.TB, patience time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()

@@ -27,7 +27,7 @@ func TestAConditionIsAwaitedForAWhile(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				testenv.Await(f, "it holds", func() bool { return time.Since(begun) >= after })
+				testenv.Eventually(f, "it holds", func() bool { return time.Since(begun) >= after })
 			}()
 			<-done
 			if f.ended != want {

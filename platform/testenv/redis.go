@@ -11,8 +11,8 @@ import (
 // TEST_REDIS_SERVER (see Need).
 func StartRedis(t testing.TB, options ...string) (addr string) {
 	t.Helper()
-	program := Need(t, "TEST_REDIS_SERVER")
-	addr = Addr(t)
+	program := RequireEnv(t, "TEST_REDIS_SERVER")
+	addr = FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	options = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, options...)
 	server := exec.CommandContext(t.Context(), program, options...) //nolint:gosec // the program that devstack found
@@ -21,7 +21,7 @@ func StartRedis(t testing.TB, options ...string) (addr string) {
 	}
 	// The context of the test ends before its cleanups, and kills the server.
 	t.Cleanup(func() { _ = server.Wait() })
-	Await(t, "Redis listens", func() bool {
+	Eventually(t, "Redis listens", func() bool {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			_ = conn.Close()

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// Need returns the environment variable name, which says where a real server
+// RequireEnv returns the environment variable name, which says where a real server
 // or its program is. Without it the test is skipped, with the reason; under CI=true it
 // fails, because there a skip would hide that nothing was tested.
-func Need(t testing.TB, name string) string {
+func RequireEnv(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	switch {

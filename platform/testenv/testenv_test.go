@@ -36,7 +36,7 @@ func TestASkipIsAFailureUnderCI(t *testing.T) {
 			t.Setenv("TESTENV_X", test.value)
 			t.Setenv("CI", test.ci)
 			r := &recorder{TB: t}
-			if got := testenv.Need(r, "TESTENV_X"); got != test.value || r.ended != test.want {
+			if got := testenv.RequireEnv(r, "TESTENV_X"); got != test.value || r.ended != test.want {
 				t.Errorf("got %q, ended %q; want ended %q", got, r.ended, test.want)
 			}
 		})

@@ -27,7 +27,7 @@ func run() int {
 	err := root.ExecuteContext(ctx)
 	var code exitCode
 	switch {
-	case err == nil, process.ReaderLeft(err):
+	case err == nil, process.IsBrokenPipe(err):
 		return 0
 	case errors.As(err, &code):
 		return int(code)

@@ -70,7 +70,7 @@ func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []st
 	defer func() { err = errors.Join(err, sandbox.Close(ctx)) }()
 
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, process.Stops()...)
+	signal.Notify(signals, process.StopSignals()...)
 	defer signal.Stop(signals)
 	command := proc.Command{
 		Path: path, Args: args[1:], Env: append(os.Environ(), sandbox.Env()...),

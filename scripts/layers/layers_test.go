@@ -24,7 +24,7 @@ var domains = map[string]string{
 // shared names the packages of a service on which its adapters agree, and which
 // they may import although they may not import each other.
 var shared = map[string][]string{
-	"todo-service": {"edge", "wire"},
+	"todo-service": {"eventcodec", "listcache", "ratelimit"},
 }
 
 type pkg struct {
@@ -61,9 +61,9 @@ func allowed(service, domain, from, to string) bool {
 	inside := prefix + service + "/internal/"
 	switch {
 	case from == inside+domain:
-		return to == prefix+"platform/fault"
+		return to == prefix+"platform/apperr"
 	case strings.HasPrefix(from, inside+domain+"/"): // the domain's contract tests for its stores
-		return to == inside+domain || to == prefix+"platform/fault"
+		return to == inside+domain || to == prefix+"platform/apperr"
 	case from == inside+"app":
 		return true
 	case strings.HasPrefix(from, inside) && slices.Contains(shared[service], strings.TrimPrefix(to, inside)):

@@ -21,9 +21,9 @@ import (
 	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/stack"
-	"example.com/todo/scripts/prove/internal/audit"
-	"example.com/todo/scripts/prove/internal/fault"
-	"example.com/todo/scripts/prove/internal/trial"
+	"example.com/todo/scripts/prove/internal/checker"
+	"example.com/todo/scripts/prove/internal/faults"
+	"example.com/todo/scripts/prove/internal/runner"
 	"example.com/todo/scripts/prove/mutants"
 )
 
@@ -100,14 +100,14 @@ Scenarios:
 
 func scenarios() string {
 	var b strings.Builder
-	for _, s := range fault.Scenarios(0) {
+	for _, s := range faults.Scenarios(0) {
 		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Says)
 	}
 	return b.String()
 }
 
 func prove(ctx context.Context, f flags, out io.Writer) error {
-	scenario, err := fault.Find(f.scenario, f.changes)
+	scenario, err := faults.Find(f.scenario, f.changes)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	}
 	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()
-	run, err := trial.Run(ctx, trial.Options{
+	run, err := runner.Run(ctx, runner.Options{
 		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Tell: tell,
 		AtMost: f.atMost, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
@@ -141,7 +141,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	if err != nil {
 		tell("prove: %v", err)
 	}
-	verdict := audit.Judge(run)
+	verdict := checker.Judge(run)
 	if err := errors.Join(verdict.WriteTable(out), f.write(verdict)); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (f *flags) places() (err error) {
 	return nil
 }
 
-func (f *flags) write(v audit.Verdict) error {
+func (f *flags) write(v checker.Verdict) error {
 	file, err := os.Create(f.out)
 	if err != nil {
 		return err

@@ -55,11 +55,11 @@ func Run(ctx context.Context, cfg Config) error {
 	service := notify.NewService(claims, way)
 
 	var group *kafka.Group // asked by its handler where the log ends
-	ends := func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }
+	ends := func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }
 	handler := consumer.New(service, offsets, ends, log, registry)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
-		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name, log),
+		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
 	}, handler, log, registry)
 
 	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry,
@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(0), topology},
+		lifecycle.Stage{opsServer.FailReadiness(0), topology},
 		lifecycle.Stage{group},
 		lifecycle.Stage{opsServer},
 	)

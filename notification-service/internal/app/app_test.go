@@ -20,8 +20,8 @@ import (
 func settings(t *testing.T) app.Config {
 	t.Helper()
 	cfg := app.Defaults()
-	cfg.Ops.Addr = testenv.Addr(t)
-	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.Addr(t), []string{testenv.Addr(t)}
+	cfg.Ops.Addr = testenv.FreeAddr(t)
+	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.FreeAddr(t), []string{testenv.FreeAddr(t)}
 	return cfg
 }
 
@@ -74,7 +74,7 @@ func status(url string) int {
 func onServers(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
-	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
 	cfg.Kafka.Brokers = openKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
@@ -101,7 +101,7 @@ func done(t *testing.T, cfg app.Config, id string) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 	defer client.Close()
-	testenv.Await(t, "the mark of "+id, func() bool {
+	testenv.Eventually(t, "the mark of "+id, func() bool {
 		return client.Get(t.Context(), cfg.Redis.KeyPrefix+"processed:task.completed:"+id).Val() == "done"
 	})
 }
@@ -110,7 +110,7 @@ func TestACompletedTaskIsNotifiedFromTheTopicToTheMark(t *testing.T) {
 	t.Parallel()
 	cfg := onServers(t)
 	stop := serve(t, cfg)
-	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	complete(t, cfg, "e1")
 	done(t, cfg, "e1")
 	if err := stop(); err != nil {
@@ -122,7 +122,7 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
-	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}

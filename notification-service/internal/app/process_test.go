@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 // variables are those of a service whose Redis and Kafka are away.
 func variables(t *testing.T) (env []string, ops string) {
 	t.Helper()
-	away, ops := testenv.Addr(t), testenv.Addr(t)
+	away, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	return []string{
 		"OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
 	}, ops

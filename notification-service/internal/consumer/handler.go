@@ -40,15 +40,15 @@ type Offsets interface {
 	Forget(ctx context.Context, partition int32, next int64) error
 }
 
-// Survey asks for each partition for the offset that its next record will get;
+// LogEndOffsets asks for each partition for the offset that its next record will get;
 // see kafka.Group.Ends.
-type Survey func(context.Context) (map[int32]int64, error)
+type LogEndOffsets func(context.Context) (map[int32]int64, error)
 
 // Handler is a kafka.Handler and a kafka.Ledger.
 type Handler struct {
 	notifier Notifier
 	offsets  Offsets
-	survey   Survey
+	survey   LogEndOffsets
 	log      *slog.Logger
 	metrics  metrics
 
@@ -57,7 +57,7 @@ type Handler struct {
 }
 
 // New returns a handler that counts in reg.
-func New(notifier Notifier, offsets Offsets, survey Survey, log *slog.Logger, reg prometheus.Registerer) *Handler {
+func New(notifier Notifier, offsets Offsets, survey LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
 	return &Handler{
 		notifier: notifier, offsets: offsets, survey: survey,
 		log: log, metrics: newMetrics(reg), handled: map[int32]int64{},
@@ -68,12 +68,12 @@ func New(notifier Notifier, offsets Offsets, survey Survey, log *slog.Logger, re
 // the answer is negative: the ledger only tells Handle which records it knows.
 // It is never behind the group's offset but in a flushed or restored Redis, and
 // going back to it would then notify everything since again.
-func (h *Handler) Start(ctx context.Context, partition int32, log kafka.Log) (int64, error) {
+func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	next, origin, err := h.offsets.Load(ctx, partition)
 	if err != nil {
 		return 0, err
 	}
-	owned, err := log.Owns(ctx, origin)
+	owned, err := log.Matches(ctx, origin)
 	if err != nil {
 		return 0, err
 	}
@@ -87,7 +87,7 @@ func (h *Handler) Start(ctx context.Context, partition int32, log kafka.Log) (in
 		return 0, err
 	}
 	// Bound only now: an offset that is forgotten must not count for the new topic.
-	if known := log.Origin(); known != origin && (known != "" || !owned) {
+	if known := log.Incarnation(); known != origin && (known != "" || !owned) {
 		if err := h.offsets.Bind(ctx, partition, known); err != nil {
 			return 0, err
 		}
@@ -98,7 +98,7 @@ func (h *Handler) Start(ctx context.Context, partition int32, log kafka.Log) (in
 	return -1, nil
 }
 
-func (h *Handler) forgetReplaced(ctx context.Context, partition int32, stored int64, origin string, log kafka.Log) error {
+func (h *Handler) forgetReplaced(ctx context.Context, partition int32, stored int64, origin string, log kafka.PartitionLog) error {
 	h.metrics.replaced.Inc()
 	h.log.ErrorContext(ctx, "the stored offset is of an earlier topic of this name: forgetting it, and going on with the group's",
 		"partition", partition, "stored", stored, "stored_with", origin, "topic_id", log.TopicID)
@@ -133,7 +133,7 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	outcomes, err := h.notifier.Notify(some, events)
 	handled := h.settle(ctx, readings, outcomes)
 	switch {
-	case errors.Is(err, notify.ErrHopeless):
+	case errors.Is(err, notify.ErrGivenUp):
 		err = kafka.Permanent(err)
 	case handled > 0 && some.Err() != nil && ctx.Err() == nil:
 		err = nil // the rest comes again
@@ -143,7 +143,7 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	if handled > 0 && !readings[handled-1].redelivered {
 		// Whether or not ctx has ended: it was handled.
 		last := readings[handled-1].record
-		if err := h.offsets.Advance(context.WithoutCancel(ctx), last.Partition, last.Offset+1, last.Origin()); err != nil {
+		if err := h.offsets.Advance(context.WithoutCancel(ctx), last.Partition, last.Offset+1, last.Incarnation()); err != nil {
 			return 0, err
 		}
 	}

@@ -28,7 +28,7 @@ func (nowhere) Send(context.Context, notify.Notification) error { return nil }
 // Redis.
 func BenchmarkHandlingCompletions(b *testing.B) {
 	const partitions, batch = 6, 200
-	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(b, "TEST_REDIS_ADDR")})
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(b, "TEST_REDIS_ADDR")})
 	defer client.Close()
 	prefix := "bench-" + rand.Text() + ":"
 	service := notify.NewService(redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), nowhere{})

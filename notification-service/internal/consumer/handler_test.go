@@ -109,7 +109,7 @@ func newFixture(stored int64) *fixture {
 // start begins the partition; the group's own offset has to rule always.
 func (f *fixture) start(t *testing.T, newest int64) {
 	t.Helper()
-	if got, err := f.Start(t.Context(), partition, kafka.Log{Newest: newest}); err != nil || got >= 0 {
+	if got, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: newest}); err != nil || got >= 0 {
 		t.Fatalf("Start: %d, %v; want a negative offset", got, err)
 	}
 }
@@ -157,8 +157,8 @@ func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []notify.Event{
-		{Type: "task.completed", Mark: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:7", Trace: "00-1"},
-		{Type: "task.completed", Mark: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:8"},
+		{Type: "task.completed", DedupKey: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:7", Trace: "00-1"},
+		{Type: "task.completed", DedupKey: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:8"},
 	}
 	if diff := cmp.Diff(want, f.notifier.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -231,7 +231,7 @@ func TestWhatIsGivenUpIsPermanent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrHopeless, notify.ErrRefused)
+	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrGivenUp, notify.ErrRefused)
 	f.notifier.fails["4:10"] = notify.ErrRefused
 	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")})
 	if handled != 1 || !isPermanent(err) {
@@ -320,7 +320,7 @@ func TestNothingIsHandledWhileTheLedgerIsAway(t *testing.T) {
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.ledger.fails) {
 		t.Errorf("Handle: %d, %v; want 0 and the ledger's error", handled, err)
 	}
-	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 10}); !errors.Is(err, f.ledger.fails) {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); !errors.Is(err, f.ledger.fails) {
 		t.Errorf("Start: %v, want the ledger's error", err)
 	}
 }
@@ -356,7 +356,7 @@ func TestAStoredOffsetOfAnEarlierTopicIsForgottenAloud(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
 	f.ledger.origins[partition] = "id old"
-	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 1_000, TopicID: "new"}); err != nil {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "new"}); err != nil {
 		t.Fatal(err)
 	}
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
@@ -386,7 +386,7 @@ func TestAStoredOffsetIsBoundToItsLog(t *testing.T) {
 	for name, origin := range map[string]string{"of an earlier version": "", "bound before": "id a", "of a broker that gave no ids": "record 499 abc"} {
 		f := newFixture(500)
 		f.ledger.origins[partition] = origin
-		if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 1_000, TopicID: "a"}); err != nil {
+		if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		if offset, bound := f.ledger.stored[partition], f.ledger.origins[partition]; offset != 500 || bound != "id a" {
@@ -406,7 +406,7 @@ func TestAnOldViewOfTheLogIsNoAlarm(t *testing.T) {
 		t.Errorf("the ledger says %d, want 500", got)
 	}
 	f.ends = nil
-	if _, err := f.Start(t.Context(), partition, kafka.Log{Newest: 10}); err == nil {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); err == nil {
 		t.Error("no error although nobody could say where the log ends")
 	}
 	if got := f.ledger.stored[partition]; got != 500 {

@@ -38,7 +38,7 @@ func (r reading) asks() bool { return !r.redelivered && r.event.Known() }
 func (r reading) forDomain() notify.Event {
 	return notify.Event{
 		Type:      r.event.Type,
-		Mark:      r.event.Identity(),
+		DedupKey:  r.event.Identity(),
 		ID:        r.event.ID,
 		TaskID:    r.event.TaskID,
 		TaskTitle: r.event.TaskTitle,

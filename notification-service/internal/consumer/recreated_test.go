@@ -36,7 +36,7 @@ func TestATopicCreatedAgainIsNotifiedFromItsStart(t *testing.T) {
 				p := &postman{}
 				w.Send(before...)
 				stop := w.serve("notifiers", p, time.Minute)
-				w.Await("the old topic's notifications", p.has("old 4"))
+				w.Eventually("the old topic's notifications", p.has("old 4"))
 				if !test.running {
 					stop()
 				}
@@ -46,7 +46,7 @@ func TestATopicCreatedAgainIsNotifiedFromItsStart(t *testing.T) {
 					w.serve("notifiers", p, time.Minute)
 				}
 				want := slices.Sorted(slices.Values(append(titles, newTitles...)))
-				w.Await("the notifications of both topics", func() bool { return len(p.sent()) >= len(want) })
+				w.Eventually("the notifications of both topics", func() bool { return len(p.sent()) >= len(want) })
 				// While the service runs it may read the new topic from the old offset on
 				// before it notices.
 				if diff := cmp.Diff(want, slices.Sorted(slices.Values(p.sent()))); diff != "" {
@@ -68,13 +68,13 @@ func TestAnOffsetWithoutATopicIDIsAdopted(t *testing.T) {
 		events, titles := numbered("e", 3)
 		w.Send(events...)
 		stop := w.serve("notifiers", p, time.Minute)
-		w.Await("the notifications", p.has("e 2"))
+		w.Eventually("the notifications", p.has("e 2"))
 		stop()
 		w.Remove("notification:origins") // as the version before left it
 		w.Remove("processed:*")          // only the offset is left to tell
 		w.Send(completed("last", "last"))
 		w.serve("readers-without-an-offset", p, time.Minute)
-		w.Await("the last notification", p.has("last"))
+		w.Eventually("the last notification", p.has("last"))
 		if diff := cmp.Diff(append(titles, "last"), p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}

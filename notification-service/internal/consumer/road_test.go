@@ -74,14 +74,14 @@ func (p *postman) has(title string) func() bool {
 }
 
 // world is the tests' world, in which the service runs.
-type world struct{ kafkatest.World }
+type world struct{ kafkatest.Env }
 
 func everywhere(t *testing.T, test func(w world)) {
-	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
+	kafkatest.OnEachBroker(t, func(w kafkatest.Env) { test(world{w}) })
 }
 
 func withoutTopicIDs(t *testing.T, test func(w world)) {
-	kafkatest.WithoutTopicIDs(t, func(w kafkatest.World) { test(world{w}) })
+	kafkatest.WithoutTopicIDs(t, func(w kafkatest.Env) { test(world{w}) })
 }
 
 // serve runs the service as app wires it, with the postman as its sender.
@@ -115,7 +115,7 @@ func TestOneEventTwiceNotifiesOnce(t *testing.T) {
 		)
 		p := &postman{}
 		w.serve("notifiers", p, time.Minute)
-		w.Await("the last notification", p.has("last"))
+		w.Eventually("the last notification", p.has("last"))
 		if diff := cmp.Diff([]string{"first", "again", "older shape", "last"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -129,12 +129,12 @@ func TestCompletedReopenedAndCompletedAgainNotifiesTwice(t *testing.T) {
 		p := &postman{}
 		w.Send(completed("e1", "Learn Go"), reopened, completed("e3", "Learn Go"))
 		stop := w.serve("notifiers", p, time.Minute)
-		w.Await("two notifications", func() bool { return len(p.sent()) == 2 })
+		w.Eventually("two notifications", func() bool { return len(p.sent()) == 2 })
 		stop()
 		// Again in a batch of its own, and the whole story once more.
 		w.Send(completed("e1", "Learn Go"), reopened, completed("e3", "Learn Go"), completed("e4", "last"))
 		w.serve("notifiers", p, time.Minute)
-		w.Await("the last notification", p.has("last"))
+		w.Eventually("the last notification", p.has("last"))
 		if diff := cmp.Diff([]string{"e1", "e3", "e4"}, p.keys()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -151,9 +151,9 @@ func TestWhatIsCommittedAloneNotifies(t *testing.T) {
 		w.Send(completed("e4", "behind it"))
 		p := &postman{}
 		w.serve("notifiers", p, time.Minute)
-		w.Await("what is before the open transaction", p.has("before"))
+		w.Eventually("what is before the open transaction", p.has("before"))
 		commit()
-		w.Await("what is behind it", p.has("behind it"))
+		w.Eventually("what is behind it", p.has("behind it"))
 		if diff := cmp.Diff([]string{"before", "in a transaction", "behind it"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -166,7 +166,7 @@ func TestRubbishIsPutAsideAndTheNextNotifies(t *testing.T) {
 		w.Send(completed("e1", "before"), `{"type":`, completed("e2", "after"))
 		p := &postman{}
 		w.serve("notifiers", p, time.Minute)
-		w.Await("the last notification", p.has("after"))
+		w.Eventually("the last notification", p.has("after"))
 		if diff := cmp.Diff([]string{"before", "after"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -196,7 +196,7 @@ func TestWhatIsRefusedForTooLongIsPutAsideAndTheNextNotifies(t *testing.T) {
 		}
 		p := &postman{refuses: map[string]int{"unwanted": 1, "wanted": 1}}
 		w.serve("notifiers", p, time.Minute)
-		w.Await("the next notification", p.has("wanted"))
+		w.Eventually("the next notification", p.has("wanted"))
 		dead := w.DeadLetters(1)
 		if len(dead) != 1 || string(dead[0].Value) != completed("e1", "unwanted") {
 			w.Fatalf("dead letters: %v", dead)
@@ -214,13 +214,13 @@ func TestADeliveredRecordIsRecognisedWithoutItsMark(t *testing.T) {
 		w.Send(completed("e1", "old"))
 		p := &postman{}
 		stop := w.serve("notifiers", p, time.Minute)
-		w.Await("the notification", p.has("old"))
+		w.Eventually("the notification", p.has("old"))
 		stop()
 
 		w.Remove("processed:*")
 		w.Send(completed("e2", "new"))
 		w.serve("without-a-place", p, time.Minute) // a group that lost its offsets begins at the oldest record
-		w.Await("the new notification", p.has("new"))
+		w.Eventually("the new notification", p.has("new"))
 		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -233,13 +233,13 @@ func TestAFlushedRedisNotifiesNobodyAgain(t *testing.T) {
 		w.Send(completed("e1", "old"))
 		p := &postman{}
 		stop := w.serve("notifiers", p, time.Minute)
-		w.Await("the notification", p.has("old"))
+		w.Eventually("the notification", p.has("old"))
 		stop()
 
 		w.Remove("*")
 		w.Send(completed("e2", "new"))
 		w.serve("notifiers", p, time.Minute)
-		w.Await("the new notification", p.has("new"))
+		w.Eventually("the new notification", p.has("new"))
 		if diff := cmp.Diff([]string{"old", "new"}, p.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}
@@ -253,12 +253,12 @@ func TestACrashBeforeTheSendingIsMadeGoodAfterTheLease(t *testing.T) {
 		w.Send(completed("e1", "survivor"))
 		dying := &postman{broken: true}
 		stop := w.serve("notifiers", dying, lease)
-		w.Await("the claim", dying.wasCalled)
+		w.Eventually("the claim", dying.wasCalled)
 		stop()
 		claimed := time.Now()
 		heir := &postman{}
 		w.serve("notifiers", heir, lease)
-		w.Await("the notification", heir.has("survivor"))
+		w.Eventually("the notification", heir.has("survivor"))
 		if diff := cmp.Diff([]string{"survivor"}, heir.sent()); diff != "" {
 			w.Errorf("(-want +got):\n%s", diff)
 		}

@@ -15,7 +15,7 @@ import (
 func events(types ...string) []notify.Event {
 	var all []notify.Event
 	for i, kind := range types {
-		all = append(all, notify.Event{Type: kind, Mark: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Place: fmt.Sprint("0:", i)})
+		all = append(all, notify.Event{Type: kind, DedupKey: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Place: fmt.Sprint("0:", i)})
 	}
 	return all
 }
@@ -58,7 +58,7 @@ func TestWhatWasSentBeforeIsPassedOverWithinABatch(t *testing.T) {
 	shared, box := newClaims(), &outbox{}
 	service := notify.NewService(of{shared, "a"}, box)
 	batch := events("task.completed", "task.completed", "task.completed", "task.completed")
-	batch[3].Mark = batch[2].Mark
+	batch[3].DedupKey = batch[2].DedupKey
 	if _, err := service.Notify(t.Context(), batch[1:2]); err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ var (
 	// ErrRefused is in the error of a Sender that was reached and does not want
 	// this notification.
 	ErrRefused = errors.New("refused")
-	// ErrHopeless is in the error about an event whose notification was refused
+	// ErrGivenUp is in the error about an event whose notification was refused
 	// for 15 minutes while others went through: trying again is in vain.
-	ErrHopeless = errors.New("given up: refused for 15 minutes, while others went through")
+	ErrGivenUp = errors.New("given up: refused for 15 minutes, while others went through")
 )
 
 // State is what a claim found.
@@ -24,9 +24,9 @@ type State int
 
 // The states.
 const (
-	Mine State = iota // claimed by us, now or on an earlier try: send
-	Done              // sent before, by whoever: leave it
-	Busy              // claimed by another who may still be sending
+	Acquired      State = iota // claimed by us, now or on an earlier try: send
+	AlreadySent                // sent before, by whoever: leave it
+	LeasedByOther              // claimed by another who may still be sending
 )
 
 // Claim is what a claim found. Its times are by one clock, that of Claims, and
@@ -38,20 +38,20 @@ type Claim struct {
 	Sent    time.Time // when any notification was last done; zero when none was
 }
 
-// Claims remembers what was sent, what is being sent and what is refused,
+// ClaimStore remembers what was sent, what is being sent and what is refused,
 // outside the process. A mark is an event's identity: no method takes anything
 // else, so nothing is sent that could not be recognised when it comes again.
-type Claims interface {
+type ClaimStore interface {
 	// Claim reserves the mark for this process for the length of a lease, or
 	// says who was first. Claiming one's own mark renews the lease.
 	Claim(ctx context.Context, mark string) (Claim, error)
-	// Done records that the notification was sent, and in the same step claims
+	// AlreadySent records that the notification was sent, and in the same step claims
 	// next, unless that is empty. A mark that another holds by now is left as
 	// it is.
 	Done(ctx context.Context, mark, next string) (Claim, error)
-	// Refuse keeps, for some minutes, since when the mark's notification is
+	// RecordRejection keeps, for some minutes, since when the mark's notification is
 	// refused.
-	Refuse(ctx context.Context, mark string, since time.Time) error
+	RecordRejection(ctx context.Context, mark string, since time.Time) error
 }
 
 // refusedSince is the begin of the time that counts towards patience: the last

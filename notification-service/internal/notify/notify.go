@@ -12,7 +12,7 @@ const completed = "task.completed"
 // Event is what happened to a task, as far as notifying needs it.
 type Event struct {
 	Type      string
-	Mark      string // the identity under which it has its effect once
+	DedupKey  string // the identity under which it has its effect once
 	ID        string // empty from producers older than event ids
 	TaskID    int64
 	TaskTitle string
@@ -40,7 +40,7 @@ func (n Notification) Text() string {
 func (e Event) notification() Notification {
 	n := Notification{Key: e.ID, EventID: e.ID, TaskID: e.TaskID, Title: e.TaskTitle, At: e.At, Trace: e.Trace}
 	if n.Key == "" {
-		n.Key = e.Mark
+		n.Key = e.DedupKey
 	}
 	return n
 }

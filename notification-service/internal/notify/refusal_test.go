@@ -64,14 +64,14 @@ func (r *refusal) pass(d time.Duration, others bool) (after time.Duration) {
 		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock, not the wall's
 		if others {
 			r.number++
-			e := notify.Event{Type: "task.completed", Mark: fmt.Sprint("other ", r.number), ID: "fine"}
+			e := notify.Event{Type: "task.completed", DedupKey: fmt.Sprint("other ", r.number), ID: "fine"}
 			if _, err := r.others.Notify(r.Context(), []notify.Event{e}); err != nil && !r.closed && !r.away {
 				r.Fatal(err)
 			}
 		}
 		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock, not the wall's
 		_, err := one(r.T, r.held, learnGo)
-		if errors.Is(err, notify.ErrHopeless) {
+		if errors.Is(err, notify.ErrGivenUp) {
 			return time.Since(began)
 		}
 		if err == nil {
@@ -140,7 +140,7 @@ func TestNothingIsGivenUpWhileNobodyGoesThrough(t *testing.T) {
 func TestTheSuccessBeforeTheFirstRefusalDoesNotCount(t *testing.T) {
 	t.Parallel()
 	within(t, func(r *refusal) {
-		before := notify.Event{Type: "task.completed", Mark: "before", ID: "fine"}
+		before := notify.Event{Type: "task.completed", DedupKey: "before", ID: "fine"}
 		if _, err := r.held.Notify(r.Context(), []notify.Event{before, learnGo}); !errors.Is(err, notify.ErrRefused) {
 			r.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // Sender delivers. An error means that it may not have been delivered; the same
@@ -28,7 +28,7 @@ const (
 
 // Service notifies.
 type Service struct {
-	claims Claims
+	claims ClaimStore
 	sender Sender
 
 	mu       sync.Mutex
@@ -36,14 +36,14 @@ type Service struct {
 }
 
 // NewService returns the service over its claims and its sender.
-func NewService(claims Claims, sender Sender) *Service {
+func NewService(claims ClaimStore, sender Sender) *Service {
 	return &Service{claims: claims, sender: sender, unmarked: map[string]string{}}
 }
 
 // Notify sends the notifications of the events, one after the other, unless they
 // were sent before. It returns what became of the events up to one that the
 // error is about; that one and the rest are to be handed in again: they are sent
-// then, or found sent. The error is ErrHopeless when that is in vain, and
+// then, or found sent. The error is ErrGivenUp when that is in vain, and
 // fault.Unavailable while another replica holds the claim, which lasts a lease
 // at most. When ctx ends, what is being sent is brought to its end first.
 //
@@ -60,7 +60,7 @@ func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error)
 			if err != nil {
 				return outcomes, err
 			}
-			if outcome, ahead = Duplicate, nil; claim.State == Mine {
+			if outcome, ahead = Duplicate, nil; claim.State == Acquired {
 				outcome = Sent
 				if ahead, err = s.send(ctx, e, claim, events[i+1:]); err != nil {
 					return outcomes, err
@@ -75,17 +75,17 @@ func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error)
 // claim returns a claim that is Mine or Done: the one made ahead, if any.
 func (s *Service) claim(ctx context.Context, e Event, ahead *Claim) (Claim, error) {
 	if ahead == nil {
-		claim, err := s.claims.Claim(ctx, e.Mark)
+		claim, err := s.claims.Claim(ctx, e.DedupKey)
 		if err != nil {
 			return Claim{}, err
 		}
 		ahead = &claim
 	}
 	switch ahead.State {
-	case Busy:
-		return Claim{}, fault.New(fault.Unavailable, "another replica is sending the notification of %s", e.Mark)
-	case Done:
-		s.forget(e.Mark)
+	case LeasedByOther:
+		return Claim{}, apperr.New(apperr.Unavailable, "another replica is sending the notification of %s", e.DedupKey)
+	case AlreadySent:
+		s.forget(e.DedupKey)
 	}
 	return *ahead, nil
 }
@@ -94,21 +94,21 @@ func (s *Service) claim(ctx context.Context, e Event, ahead *Claim) (Claim, erro
 // does not end with ctx: cut off, it would be sent twice.
 func (s *Service) send(ctx context.Context, e Event, claim Claim, rest []Event) (ahead *Claim, err error) {
 	lasting := context.WithoutCancel(ctx)
-	if !s.sentAlready(e.Mark, e.Place) {
+	if !s.sentAlready(e.DedupKey, e.Place) {
 		if err := s.sender.Send(lasting, e.notification()); err != nil {
-			return nil, s.refused(lasting, e.Mark, claim, err)
+			return nil, s.refused(lasting, e.DedupKey, claim, err)
 		}
 	}
 	next := ""
 	if ctx.Err() == nil {
 		next = nextMark(rest)
 	}
-	claimed, err := s.claims.Done(lasting, e.Mark, next)
+	claimed, err := s.claims.Done(lasting, e.DedupKey, next)
 	if err != nil {
-		s.remember(e.Mark, e.Place)
+		s.remember(e.DedupKey, e.Place)
 		return nil, err
 	}
-	s.forget(e.Mark)
+	s.forget(e.DedupKey)
 	if next == "" {
 		return nil, nil
 	}
@@ -121,16 +121,16 @@ func (s *Service) refused(ctx context.Context, mark string, claim Claim, err err
 	case !errors.Is(err, ErrRefused):
 		return err
 	case claim.hopeless():
-		return fmt.Errorf("%w: %w", ErrHopeless, err)
+		return fmt.Errorf("%w: %w", ErrGivenUp, err)
 	default:
-		return errors.Join(err, s.claims.Refuse(ctx, mark, claim.refusedSince()))
+		return errors.Join(err, s.claims.RecordRejection(ctx, mark, claim.refusedSince()))
 	}
 }
 
 func nextMark(events []Event) string {
 	for _, e := range events {
 		if e.Type == completed {
-			return e.Mark
+			return e.DedupKey
 		}
 	}
 	return ""

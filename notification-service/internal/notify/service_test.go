@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/notification-service/internal/notify"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 const (
@@ -55,12 +55,12 @@ func (c of) claim(mark string) notify.Claim {
 	held, ok := c.marks[mark]
 	switch {
 	case ok && held.done:
-		return notify.Claim{State: notify.Done}
+		return notify.Claim{State: notify.AlreadySent}
 	case ok && held.owner != c.owner && time.Now().Before(held.until):
-		return notify.Claim{State: notify.Busy}
+		return notify.Claim{State: notify.LeasedByOther}
 	}
 	c.marks[mark] = claim{owner: c.owner, until: time.Now().Add(lease)}
-	mine := notify.Claim{State: notify.Mine, At: time.Now(), Sent: c.sent}
+	mine := notify.Claim{State: notify.Acquired, At: time.Now(), Sent: c.sent}
 	if r := c.refused[mark]; time.Now().Before(r.until) {
 		mine.Refused = r.since
 	}
@@ -80,7 +80,7 @@ func (c of) Done(_ context.Context, mark, next string) (notify.Claim, error) {
 	return c.claim(next), nil
 }
 
-func (c of) Refuse(_ context.Context, mark string, since time.Time) error {
+func (c of) RecordRejection(_ context.Context, mark string, since time.Time) error {
 	c.refused[mark] = refused{since: since, until: time.Now().Add(memory)}
 	return nil
 }
@@ -103,7 +103,7 @@ func (o *outbox) Send(ctx context.Context, n notify.Notification) error {
 
 var at = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
-var learnGo = notify.Event{Type: "task.completed", Mark: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "0:7", Trace: "00-1"}
+var learnGo = notify.Event{Type: "task.completed", DedupKey: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "0:7", Trace: "00-1"}
 
 // one hands in one event.
 func one(t *testing.T, s *notify.Service, e notify.Event) (notify.Outcome, error) {
@@ -118,8 +118,8 @@ func one(t *testing.T, s *notify.Service, e notify.Event) (notify.Outcome, error
 func TestEachCompletionNotifiesOnce(t *testing.T) {
 	t.Parallel()
 	again, legacy, copied := learnGo, learnGo, learnGo
-	again.Mark, again.ID, again.Place = "task.completed:e2", "e2", "0:9"
-	legacy.Mark, legacy.ID, legacy.Place = "task.completed:1", "", "0:10"
+	again.DedupKey, again.ID, again.Place = "task.completed:e2", "e2", "0:9"
+	legacy.DedupKey, legacy.ID, legacy.Place = "task.completed:1", "", "0:10"
 	copied.Place = "0:12"
 	tests := map[string]struct {
 		events   []notify.Event
@@ -131,7 +131,7 @@ func TestEachCompletionNotifiesOnce(t *testing.T) {
 		"completed, reopened, completed again": {[]notify.Event{learnGo, again}, []notify.Outcome{notify.Sent, notify.Sent}},
 		"without an id, by the task's mark":    {[]notify.Event{legacy, legacy}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"other events": {
-			[]notify.Event{{Type: "task.created", Mark: "a"}, {Type: "task.updated", Mark: "b"}, {Type: "task.reopened", Mark: "c"}, {Type: "task.deleted", Mark: "d"}},
+			[]notify.Event{{Type: "task.created", DedupKey: "a"}, {Type: "task.updated", DedupKey: "b"}, {Type: "task.reopened", DedupKey: "c"}, {Type: "task.deleted", DedupKey: "d"}},
 			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
 		},
 	}
@@ -188,7 +188,7 @@ func TestACrashBetweenClaimAndSendingLosesNothing(t *testing.T) {
 		box := &outbox{}
 		heir := notify.NewService(of{shared, "heir"}, box)
 		_, err := one(t, heir, learnGo)
-		if err == nil || fault.Of(err).Kind != fault.Unavailable {
+		if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Fatalf("while the lease runs: %v, want fault.Unavailable", err)
 		}
 		time.Sleep(lease) //nolint:forbidigo // the bubble's clock, not the wall's

@@ -14,7 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/notification-service/internal/notify"
-	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/failpoint"
 )
 
 const (
@@ -61,7 +61,7 @@ func (c *Claims) Claim(ctx context.Context, mark string) (notify.Claim, error) {
 
 // Done implements notify.Claims.
 func (c *Claims) Done(ctx context.Context, mark, next string) (notify.Claim, error) {
-	crashpoint.Reach(crashpoint.AfterSend, mark)
+	failpoint.Hit(failpoint.AfterSend, mark)
 	what := "both"
 	if next == "" {
 		what, next = "done", mark
@@ -74,7 +74,7 @@ func (c *Claims) Done(ctx context.Context, mark, next string) (notify.Claim, err
 }
 
 // Refuse implements notify.Claims.
-func (c *Claims) Refuse(ctx context.Context, mark string, since time.Time) error {
+func (c *Claims) RecordRejection(ctx context.Context, mark string, since time.Time) error {
 	if err := c.client.Set(ctx, c.refused(mark), since.UnixMilli(), keepRefusal).Err(); err != nil {
 		return fmt.Errorf("remember the refusal of %s: %w", mark, err)
 	}
@@ -94,12 +94,12 @@ func (c *Claims) step(ctx context.Context, what, done, next string) (notify.Clai
 	case what == "done":
 		return notify.Claim{}, nil
 	case answer[0] == "done":
-		return notify.Claim{State: notify.Done}, nil
+		return notify.Claim{State: notify.AlreadySent}, nil
 	case answer[0] == "busy":
-		return notify.Claim{State: notify.Busy}, nil
+		return notify.Claim{State: notify.LeasedByOther}, nil
 	}
-	crashpoint.Reach(crashpoint.AfterClaim, next)
-	return notify.Claim{State: notify.Mine, At: moment(answer[1]), Refused: moment(answer[2]), Sent: moment(answer[3])}, nil
+	failpoint.Hit(failpoint.AfterClaim, next)
+	return notify.Claim{State: notify.Acquired, At: moment(answer[1]), Refused: moment(answer[2]), Sent: moment(answer[3])}, nil
 }
 
 func (c *Claims) mark(mark string) string    { return c.prefix + "processed:" + mark }

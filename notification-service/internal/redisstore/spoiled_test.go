@@ -57,7 +57,7 @@ func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
 				var log bytes.Buffer
 				c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
 				overwrite(t.Context(), client, prefix+key)
-				claim(t, c, notify.Mine)
+				claim(t, c, notify.Acquired)
 				client.Del(t.Context(), prefix+key) // only text goes over another type
 				overwrite(t.Context(), client, prefix+key)
 				done(t, c)
@@ -68,7 +68,7 @@ func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
 					t.Errorf("then the mark is %q", value)
 				}
 				if key == "notification:sent" || strings.HasPrefix(key, "notification:refused") {
-					claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.Done)
+					claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 				}
 			})
 		}
@@ -120,7 +120,7 @@ func TestOriginsThatWereOverwrittenAreStoredAnew(t *testing.T) {
 				client.Del(t.Context(), prefix+"notification:origins")
 				overwrite(t.Context(), client, prefix+"notification:origins")
 				next, origin, err := offsets.Load(t.Context(), 3)
-				if owned, _ := (kafka.Log{TopicID: "b"}).Owns(t.Context(), origin); err != nil || next < 100 || !owned {
+				if owned, _ := (kafka.PartitionLog{TopicID: "b"}).Matches(t.Context(), origin); err != nil || next < 100 || !owned {
 					t.Fatalf("%d of %q, %v", next, origin, err)
 				}
 				if err := store(); err != nil {

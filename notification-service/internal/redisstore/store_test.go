@@ -20,7 +20,7 @@ const mark = "task.completed:0198"
 // whose keys are gone when the test ends.
 func open(t *testing.T) (goredis.UniversalClient, string) {
 	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
 	prefix := "test-" + rand.Text() + ":"
 	t.Cleanup(func() {
 		keys, err := client.Keys(context.Background(), prefix+"*").Result()
@@ -56,19 +56,19 @@ func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
 	client, prefix := open(t)
 	first := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	second := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, first, notify.Mine)
-	claim(t, second, notify.Busy)
-	claim(t, first, notify.Mine)
+	claim(t, first, notify.Acquired)
+	claim(t, second, notify.LeasedByOther)
+	claim(t, first, notify.Acquired)
 	done(t, first)
-	claim(t, second, notify.Done)
-	claim(t, first, notify.Done)
+	claim(t, second, notify.AlreadySent)
+	claim(t, first, notify.AlreadySent)
 }
 
 func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
 	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, c, notify.Mine)
+	claim(t, c, notify.Acquired)
 	key := prefix + "processed:task.completed:0198"
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
 		t.Errorf("a claim lives %v, want a lease of a minute", ttl)
@@ -84,26 +84,26 @@ func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
 	client, prefix := open(t)
 	frozen := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
 	heir := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, frozen, notify.Mine)
+	claim(t, frozen, notify.Acquired)
 	waitGone(t, client, prefix+"processed:"+mark)
-	claim(t, heir, notify.Mine)
+	claim(t, heir, notify.Acquired)
 
 	done(t, frozen)
 	if got := client.Get(t.Context(), prefix+"processed:"+mark).Val(); got == "done" {
 		t.Error("the frozen owner wrote done over the heir's claim")
 	}
 	done(t, heir)
-	claim(t, frozen, notify.Done)
+	claim(t, frozen, notify.AlreadySent)
 }
 
 func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
 	slow := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
-	claim(t, slow, notify.Mine)
+	claim(t, slow, notify.Acquired)
 	waitGone(t, client, prefix+"processed:"+mark)
 	done(t, slow)
-	claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.Done)
+	claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 }
 
 func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
@@ -115,10 +115,10 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 		done, next string
 		want       notify.State
 	}{
-		{"a", "b", notify.Mine},
-		{"b", "b", notify.Done}, // the same event, twice in a row
-		{"b", "a", notify.Done},
-		{"c", "theirs", notify.Busy},
+		{"a", "b", notify.Acquired},
+		{"b", "b", notify.AlreadySent}, // the same event, twice in a row
+		{"b", "a", notify.AlreadySent},
+		{"c", "theirs", notify.LeasedByOther},
 	}
 	if _, err := other.Claim(t.Context(), "theirs"); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 			t.Errorf("the mark of %s is %q", step.done, value)
 		}
 	}
-	if got, err := other.Claim(t.Context(), "b"); err != nil || got.State != notify.Done {
+	if got, err := other.Claim(t.Context(), "b"); err != nil || got.State != notify.AlreadySent {
 		t.Errorf("another finds b in state %d, %v", got.State, err)
 	}
 }
@@ -141,7 +141,7 @@ func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
 	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	first := claim(t, c, notify.Mine)
+	first := claim(t, c, notify.Acquired)
 	if off := time.Since(first.At); off < -time.Minute || off > time.Minute {
 		t.Errorf("claimed at %v, %v ago", first.At, off)
 	}
@@ -149,14 +149,14 @@ func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 		t.Errorf("nothing was refused or sent, and the claim says %+v", first)
 	}
 	since := first.At.Add(-time.Hour)
-	if err := c.Refuse(t.Context(), mark, since); err != nil {
+	if err := c.RecordRejection(t.Context(), mark, since); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Done(t.Context(), "another", ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, found := range map[string]notify.Claim{
-		"claim": claim(t, c, notify.Mine),
+		"claim": claim(t, c, notify.Acquired),
 		"done":  next(t, c),
 	} {
 		if !found.Refused.Equal(since) {
@@ -175,7 +175,7 @@ func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 func next(t *testing.T, c *redisstore.Claims) notify.Claim {
 	t.Helper()
 	found, err := c.Done(t.Context(), "another", mark)
-	if err != nil || found.State != notify.Mine {
+	if err != nil || found.State != notify.Acquired {
 		t.Fatalf("state %d, %v", found.State, err)
 	}
 	return found

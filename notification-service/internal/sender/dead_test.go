@@ -29,12 +29,12 @@ func TestADeadConnectionIsNotUsedForEver(t *testing.T) {
 	cfg.Timeout = 500 * time.Millisecond
 	webhook, _ := open(t, cfg)
 	webhook.Trust(authorities)
-	testenv.Await(t, "the first notification", func() bool { return webhook.Send(t.Context(), learnGo) == nil })
+	testenv.Eventually(t, "the first notification", func() bool { return webhook.Send(t.Context(), learnGo) == nil })
 	if got := <-protocols; got != "HTTP/2.0" {
 		t.Fatalf("it was sent by %s", got)
 	}
 	way.freeze()
-	testenv.Await(t, "a new connection", func() bool { return webhook.Send(t.Context(), learnGo) == nil })
+	testenv.Eventually(t, "a new connection", func() bool { return webhook.Send(t.Context(), learnGo) == nil })
 }
 
 // relay passes bytes on, until what it has is frozen: then its connections stay

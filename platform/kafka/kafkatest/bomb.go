@@ -9,7 +9,7 @@ import (
 
 // SendTooLarge writes to the topic one batch that unpacks to more than a reader
 // takes, and returns how many records it has.
-func (w World) SendTooLarge() (records int) {
+func (w Env) SendTooLarge() (records int) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.DefaultProduceTopic(w.Topic),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),

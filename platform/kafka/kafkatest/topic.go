@@ -10,7 +10,7 @@ import (
 )
 
 // Recreate deletes the topic and creates it again under its name.
-func (w World) Recreate() {
+func (w Env) Recreate() {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...))
 	if err != nil {
@@ -24,7 +24,7 @@ func (w World) Recreate() {
 	wanted := kmsg.NewCreateTopicsRequestTopic()
 	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = w.Topic, partitions, 1
 	create.Topics = append(create.Topics, wanted)
-	w.Await("the topic to be created again", func() bool {
+	w.Eventually("the topic to be created again", func() bool {
 		created, err := create.RequestWith(w.Context(), client)
 		return err == nil && created.Topics[0].ErrorCode == 0
 	})

@@ -9,7 +9,7 @@ import (
 
 // Transaction writes the values to the topic, in order, under the key that Send
 // uses, in a transaction that is open until one of the functions is called.
-func (w World) Transaction(values ...string) (commit, abort func()) {
+func (w Env) Transaction(values ...string) (commit, abort func()) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.TransactionalID("test-"+rand.Text()))
 	if err != nil {

@@ -26,8 +26,8 @@ const (
 	patience   = time.Minute
 )
 
-// World is a topic, its dead letters, and a prefix of keys, all the test's own.
-type World struct {
+// Env is a topic, its dead letters, and a prefix of keys, all the test's own.
+type Env struct {
 	*testing.T
 	Kafka      kafka.Config // of two partitions
 	Topic, DLQ string
@@ -35,16 +35,16 @@ type World struct {
 	Prefix     string // of the test's keys, which are gone when it ends
 }
 
-// Everywhere runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
+// OnEachBroker runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
 // says where one is, on a real one. Both need the Redis of TEST_REDIS_ADDR.
-func Everywhere(t *testing.T, test func(w World)) {
+func OnEachBroker(t *testing.T, test func(w Env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
 		test(inProcess(t))
 	})
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
-		brokers := strings.Split(testenv.Need(t, "TEST_KAFKA_BROKERS"), ",")
+		brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
 		w := newWorld(t, "test-"+strings.ToLower(rand.Text()))
 		w.Kafka.Brokers = brokers
 		createTopics(t, brokers, w.Topic, w.DLQ)
@@ -53,14 +53,14 @@ func Everywhere(t *testing.T, test func(w World)) {
 }
 
 // WithoutTopicIDs runs the test on a Kafka in process that gives topics no id.
-func WithoutTopicIDs(t *testing.T, test func(w World)) {
+func WithoutTopicIDs(t *testing.T, test func(w Env)) {
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
 		test(inProcess(t, kfake.MaxVersions(kversion.V2_7_0())))
 	})
 }
 
-func inProcess(t *testing.T, options ...kfake.Opt) World {
+func inProcess(t *testing.T, options ...kfake.Opt) Env {
 	t.Helper()
 	w := newWorld(t, "events")
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, w.Topic, w.DLQ))...)
@@ -72,12 +72,12 @@ func inProcess(t *testing.T, options ...kfake.Opt) World {
 	return w
 }
 
-func newWorld(t *testing.T, topic string) World {
+func newWorld(t *testing.T, topic string) Env {
 	t.Helper()
-	w := World{
+	w := Env{
 		T: t, Kafka: kafka.Config{ClientID: "test", Partitions: partitions},
 		Topic: topic, DLQ: topic + "-dead",
-		Redis:  goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1}),
+		Redis:  goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1}),
 		Prefix: "test-" + rand.Text() + ":",
 	}
 	t.Cleanup(func() {
@@ -88,7 +88,7 @@ func newWorld(t *testing.T, topic string) World {
 }
 
 // Remove deletes the test's keys that match the pattern; "*" is what a flush does.
-func (w World) Remove(pattern string) {
+func (w Env) Remove(pattern string) {
 	w.Helper()
 	ctx := context.WithoutCancel(w.Context())
 	keys, err := w.Redis.Keys(ctx, w.Prefix+pattern).Result()
@@ -101,7 +101,7 @@ func (w World) Remove(pattern string) {
 }
 
 // Send writes the values to the topic, in order, under one key.
-func (w World) Send(values ...string) {
+func (w Env) Send(values ...string) {
 	w.Helper()
 	producer := kafka.NewProducer(w.Kafka)
 	defer func() { _ = producer.Close() }()
@@ -121,22 +121,22 @@ type Survey = func(context.Context) (map[int32]int64, error)
 
 // Group is the whole name of a group: on a Kafka that other tests use too, those of one
 // group would take the partitions from each other, whatever their topics.
-func (w World) Group(name string) string { return w.Topic + "-" + name }
+func (w Env) Group(name string) string { return w.Topic + "-" + name }
 
 // Run makes a member of the group, of the handler that build returns, until the
 // returned function is called or the test ends.
-func (w World) Run(group string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) Run(group string, build func(Survey) kafka.Handler) (stop func()) {
 	w.Helper()
 	return w.run(w.Group(group), w.Topic, build)
 }
 
-func (w World) run(group, topic string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) run(group, topic string, build func(Survey) kafka.Handler) (stop func()) {
 	w.Helper()
 	var member *kafka.Group
-	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.Ends(ctx) })
+	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
 	cfg := kafka.GroupConfig{
 		Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ,
-		InHand: redis.NewMarks(w.Redis, w.Prefix, group, slog.New(slog.DiscardHandler)),
+		Quarantine: redis.NewQuarantineStore(w.Redis, w.Prefix, group, slog.New(slog.DiscardHandler)),
 	}
 	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
@@ -166,11 +166,11 @@ func (s *shelf) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 }
 
 // DeadLetters waits until there are that many.
-func (w World) DeadLetters(count int) []kafka.Record {
+func (w Env) DeadLetters(count int) []kafka.Record {
 	w.Helper()
 	s := &shelf{}
 	stop := w.run(rand.Text(), w.DLQ, func(Survey) kafka.Handler { return s })
-	w.Await("the dead letters", func() bool {
+	w.Eventually("the dead letters", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.records) >= count
@@ -179,8 +179,8 @@ func (w World) DeadLetters(count int) []kafka.Record {
 	return s.records
 }
 
-// Await fails the test when the condition does not come true in time.
-func (w World) Await(what string, condition func() bool) {
+// Eventually fails the test when the condition does not come true in time.
+func (w Env) Eventually(what string, condition func() bool) {
 	w.Helper()
-	testenv.AwaitWithin(w, patience, what, condition)
+	testenv.EventuallyWithin(w, patience, what, condition)
 }

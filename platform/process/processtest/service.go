@@ -38,7 +38,7 @@ func Check(t *testing.T, s Service) {
 		s.begin(t, command, ops)
 		s.Provoke(t, env)
 		var missing []string
-		testenv.Await(t, "each library has logged something", func() bool {
+		testenv.Eventually(t, "each library has logged something", func() bool {
 			missing = slices.DeleteFunc(slices.Clone(s.Libraries), func(library string) bool {
 				return strings.Contains(log.String(), `"library":"`+library+`"`)
 			})
@@ -126,7 +126,7 @@ func Get(path string) func(t *testing.T, env []string) {
 func (s Service) begin(t *testing.T, command *exec.Cmd, ops string) {
 	t.Helper()
 	Start(t, command)
-	testenv.Await(t, s.Name+" is alive", func() bool { return answers(ops) })
+	testenv.Eventually(t, s.Name+" is alive", func() bool { return answers(ops) })
 }
 
 func answers(ops string) bool {

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/todo/scripts/prove/internal/audit"
-	"example.com/todo/scripts/prove/internal/evidence"
-	"example.com/todo/scripts/prove/internal/fault"
+	"example.com/todo/scripts/prove/internal/checker"
+	"example.com/todo/scripts/prove/internal/faults"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // tree is the repository, of which this package is a part.
@@ -54,12 +54,12 @@ func TestEveryPatchBelongsToAMutant(t *testing.T) {
 
 func TestEveryMutantNamesAScenarioAndARow(t *testing.T) {
 	t.Parallel()
-	rows := audit.Judge(&evidence.Run{}).Rows
+	rows := checker.Judge(&history.Run{}).Rows
 	for _, m := range all {
-		if _, err := fault.Find(m.scenario, 0); err != nil {
+		if _, err := faults.Find(m.scenario, 0); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
-		if !slices.ContainsFunc(rows, func(r audit.Row) bool { return r.Name == m.row }) {
+		if !slices.ContainsFunc(rows, func(r checker.Row) bool { return r.Name == m.row }) {
 			t.Errorf("%s: no row is called %q", m.name, m.row)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"example.com/todo/platform/printable"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/prove/internal/audit"
+	"example.com/todo/scripts/prove/internal/checker"
 )
 
 const (
@@ -185,7 +185,7 @@ func read(file string, code int) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	var judged audit.Verdict
+	var judged checker.Verdict
 	if err := json.Unmarshal(content, &judged); err != nil {
 		return verdict{}, fmt.Errorf("%s: %w", file, err)
 	}

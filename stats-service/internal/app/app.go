@@ -49,12 +49,12 @@ func Run(ctx context.Context, cfg Config) error {
 	defer func() { _ = client.Close() }()
 
 	var group *kafka.Group // asked by its handler where the log ends
-	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.Ends(ctx) }, log)
+	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
 	store := redisstore.New(client, cfg.Redis.KeyPrefix)
 	service := stats.NewService(store, ends, cfg.Kafka.Partitions, time.Now)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
-		InHand: redis.NewMarks(client, cfg.Redis.KeyPrefix, name, log),
+		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
 	}, consumer.New(service, log, registry), log, registry)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.Drain(cfg.DrainWait), lifecycle.Func(http.Leave), topology},
+		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.CloseConnections), topology},
 		lifecycle.Stage{http},
 		lifecycle.Stage{group, ends},
 		lifecycle.Stage{opsServer},

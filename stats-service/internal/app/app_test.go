@@ -24,8 +24,8 @@ import (
 func settings(t *testing.T) app.Config {
 	t.Helper()
 	cfg := app.Defaults()
-	cfg.HTTP.Addr, cfg.Ops.Addr = testenv.Addr(t), testenv.Addr(t)
-	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.Addr(t), []string{testenv.Addr(t)}
+	cfg.HTTP.Addr, cfg.Ops.Addr = testenv.FreeAddr(t), testenv.FreeAddr(t)
+	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.FreeAddr(t), []string{testenv.FreeAddr(t)}
 	return cfg
 }
 
@@ -102,13 +102,13 @@ func report(t *testing.T, cfg app.Config) (r stats.Report) {
 func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
-	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
 	cfg.Kafka.Brokers = openKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
 
 	stop := serve(t, cfg)
-	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
 	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
@@ -116,7 +116,7 @@ func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Await(t, "the count", func() bool {
+	testenv.Eventually(t, "the count", func() bool {
 		r := report(t, cfg)
 		return r.CompletedTotal == 1 && r.CompletedToday == 1 && r.Complete && r.Lag != nil && *r.Lag == 0
 	})
@@ -129,7 +129,7 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
-	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}
@@ -149,9 +149,9 @@ func TestWhoComesWhileItLeavesIsAnsweredAndAskedToConnectElsewhere(t *testing.T)
 	cfg := settings(t)
 	cfg.DrainWait = time.Minute
 	stop := serve(t, cfg)
-	testenv.Await(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	go func() { _ = stop() }()
-	testenv.Await(t, "an answer that closes its connection", func() bool {
+	testenv.Eventually(t, "an answer that closes its connection", func() bool {
 		answer, err := http.Get("http://" + cfg.HTTP.Addr + "/stats")
 		if err != nil {
 			return false

@@ -3,7 +3,7 @@ package app
 import (
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/command"
-	"example.com/todo/platform/deadletter"
+	"example.com/todo/platform/kafka/deadletter"
 )
 
 // AddDeadLetters gives the program the command dlq.

@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 // receiver of its traces.
 func variables(t *testing.T) (env []string, ops string) {
 	t.Helper()
-	away, ops := testenv.Addr(t), testenv.Addr(t)
+	away, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	return []string{
-		"HTTP_ADDR=" + testenv.Addr(t), "OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
+		"HTTP_ADDR=" + testenv.FreeAddr(t), "OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
 		"TRACING_ENDPOINT=" + away, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_EXPORTER_OTLP_TIMEOUT=200",
 	}, ops
 }

@@ -38,10 +38,10 @@ func AddRebuild(p *command.Program[Config]) {
 // are gone.
 func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	if err := reachable(ctx, cfg.Kafka); err != nil {
-		return command.Wrong(err)
+		return command.UsageError(err)
 	}
 	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
-		return command.Wrong(err)
+		return command.UsageError(err)
 	}
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
@@ -52,14 +52,14 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 		return rebuild(ctx, cfg, live.NewShadow(token), acceptGap)
 	})
 	var gap *consumer.GapError
-	var held *redis.HeldError
+	var held *redis.LockedError
 	switch {
 	case errors.As(err, &held):
-		return command.Wrong(fmt.Errorf("another rebuild is under way: %w", err))
+		return command.UsageError(fmt.Errorf("another rebuild is under way: %w", err))
 	case errors.As(err, &gap):
-		return command.Wrong(fmt.Errorf("%w; --accept-gap counts what there is", err))
+		return command.UsageError(fmt.Errorf("%w; --accept-gap counts what there is", err))
 	case err != nil && !locked:
-		return command.Wrong(fmt.Errorf("%w; is redis.addr right?", err))
+		return command.UsageError(fmt.Errorf("%w; is redis.addr right?", err))
 	case err != nil:
 		return fmt.Errorf("the rebuild failed and can be run again, the service was not disturbed: %w", err)
 	}
@@ -93,8 +93,10 @@ func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptG
 		Oldest: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
 		},
-		Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.Ends(ctx, cfg.Kafka, event.Topic) },
-		Owns: kafka.Log{TopicID: id}.Owns,
+		Ends: func(ctx context.Context) (map[int32]int64, error) {
+			return kafka.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
+		},
+		Owns: kafka.PartitionLog{TopicID: id}.Matches,
 	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
 	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)

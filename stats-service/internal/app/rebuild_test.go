@@ -19,7 +19,7 @@ import (
 func reachable(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
-	cfg.Redis.Addr = testenv.Need(t, "TEST_REDIS_ADDR")
+	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
 	cfg.Kafka.Brokers = openKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
@@ -46,12 +46,12 @@ func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
 	serve(t, cfg)
 	total := func(want int64) {
 		t.Helper()
-		testenv.Await(t, fmt.Sprint("a total of ", want), func() bool {
+		testenv.Eventually(t, fmt.Sprint("a total of ", want), func() bool {
 			r := report(t, cfg)
 			return r.CompletedTotal == want && r.Complete && !r.Rebuilding && r.Lag != nil && *r.Lag == 0
 		})
 	}
-	testenv.Await(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
 	complete(t, cfg, "e1", "e2", "e3")
 	total(3)
 	if err := app.Rebuild(t.Context(), cfg, false); err != nil {
@@ -68,8 +68,8 @@ func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
 		arrange func(t *testing.T, cfg *app.Config)
 		want    string
 	}{
-		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.Addr(t) }, "is redis.addr right?"},
-		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.Addr(t)} }, "is kafka.brokers right?"},
+		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.FreeAddr(t) }, "is redis.addr right?"},
+		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.FreeAddr(t)} }, "is kafka.brokers right?"},
 		"another number of partitions": {
 			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = openKafka(t, 3) },
 			`topic "task-events" has 3 partitions but 6 are configured`,
@@ -89,7 +89,7 @@ func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("got %q, want one line with %q", err, test.want)
 			}
-			if misuse := fmt.Sprintf("%T", command.Wrong(err)); fmt.Sprintf("%T", err) != misuse {
+			if misuse := fmt.Sprintf("%T", command.UsageError(err)); fmt.Sprintf("%T", err) != misuse {
 				t.Errorf("got a %T, want a %s", err, misuse)
 			}
 		})

@@ -38,7 +38,7 @@ func (e *Ends) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		outage.Note(ctx, err)
+		outage.Record(ctx, err)
 		e.mu.Lock()
 		e.latest = latest
 		e.mu.Unlock()

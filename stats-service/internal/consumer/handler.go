@@ -19,7 +19,7 @@ import (
 
 // Counter counts events; see stats.Service.
 type Counter interface {
-	Begin(ctx context.Context, partition int32, log stats.Bounds) (stats.Beginning, error)
+	Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error)
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
@@ -39,9 +39,9 @@ func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler 
 }
 
 // Start implements kafka.Ledger: the offset stored beside the counters rules.
-func (h *Handler) Start(ctx context.Context, partition int32, bounds kafka.Log) (int64, error) {
-	b, err := h.counter.Begin(ctx, partition, stats.Bounds{
-		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Origin(), Owns: bounds.Owns,
+func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka.PartitionLog) (int64, error) {
+	b, err := h.counter.Begin(ctx, partition, stats.LogRange{
+		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Incarnation(), Owns: bounds.Matches,
 	})
 	if err != nil {
 		return 0, err
@@ -77,8 +77,8 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	}
 	next := batch[read.count-1].Offset + 1
 	tally, err := h.counter.Count(ctx, partition, left, next, read.events)
-	if errors.Is(err, stats.ErrMoved) {
-		return 0, fmt.Errorf("%w: %w", kafka.Fenced, err)
+	if errors.Is(err, stats.ErrOffsetMismatch) {
+		return 0, fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
 	if err != nil {
 		return 0, err
@@ -90,14 +90,14 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 
 // Passed tells the handler that the records below next were done with without
 // it: dead-lettered, or meant for another group.
-func (h *Handler) Passed(ctx context.Context, partition int32, next int64) error {
+func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) error {
 	left := h.leftAt(partition)
 	if next <= left {
 		return nil
 	}
 	_, err := h.counter.Count(ctx, partition, left, next, nil)
-	if errors.Is(err, stats.ErrMoved) {
-		return fmt.Errorf("%w: %w", kafka.Fenced, err)
+	if errors.Is(err, stats.ErrOffsetMismatch) {
+		return fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 // there are.
 func eventOf(record kafka.Record) (e stats.Event, known bool, err error) {
 	parsed, err := event.Parse(record.Value)
-	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset, Origin: record.Origin()}
+	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset, Origin: record.Incarnation()}
 	return e, parsed.Known(), err
 }
 

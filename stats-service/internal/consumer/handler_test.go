@@ -29,13 +29,13 @@ type call struct {
 
 // counter is a fake that remembers; each call takes the next of errs.
 type counter struct {
-	beginning stats.Beginning
+	beginning stats.ResumePoint
 	events    []stats.Event
 	calls     []call
 	errs      []error
 }
 
-func (c *counter) Begin(context.Context, int32, stats.Bounds) (stats.Beginning, error) {
+func (c *counter) Begin(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
 	return c.beginning, c.next()
 }
 
@@ -72,7 +72,7 @@ func started(t *testing.T, c *counter, at int64) (*consumer.Handler, *prometheus
 	reg := prometheus.NewRegistry()
 	h := consumer.New(c, slog.New(slog.NewTextHandler(&log, nil)), reg)
 	c.beginning.Offset = at
-	if got, err := h.Start(t.Context(), partition, kafka.Log{Newest: 1_000}); err != nil || got != at {
+	if got, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000}); err != nil || got != at {
 		t.Fatalf("Start: %d, %v; want %d", got, err, at)
 	}
 	return h, reg, &log
@@ -182,11 +182,11 @@ func TestAMovedPartitionEndsTheSession(t *testing.T) {
 	t.Parallel()
 	c := &counter{}
 	h, _, _ := started(t, c, 7)
-	c.errs = []error{stats.ErrMoved, stats.ErrMoved}
-	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.Fenced) {
+	c.errs = []error{stats.ErrOffsetMismatch, stats.ErrOffsetMismatch}
+	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.ErrFenced) {
 		t.Errorf("Handle: %d, %v; want 0, kafka.Fenced", handled, err)
 	}
-	if err := h.Passed(t.Context(), partition, 9); !errors.Is(err, kafka.Fenced) {
+	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafka.ErrFenced) {
 		t.Errorf("Passed: %v, want kafka.Fenced", err)
 	}
 }
@@ -212,7 +212,7 @@ func TestRecordsDoneWithElsewhereMoveTheLedger(t *testing.T) {
 	c := &counter{}
 	h, _, _ := started(t, c, 7)
 	for _, next := range []int64{9, 9, 8} {
-		if err := h.Passed(t.Context(), partition, next); err != nil {
+		if err := h.Skipped(t.Context(), partition, next); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestARecountIsLoggedAndCounted(t *testing.T) {
 	for reason, level := range map[stats.Recount]string{
 		stats.NothingKnown: "level=INFO", stats.Inconsistent: "level=ERROR", stats.OutsideLog: "level=ERROR",
 	} {
-		c := &counter{beginning: stats.Beginning{Recount: reason}}
+		c := &counter{beginning: stats.ResumePoint{Recount: reason}}
 		_, reg, log := started(t, c, 0)
 		if !strings.Contains(log.String(), level) {
 			t.Errorf("%s: the log has no %s: %s", reason, level, log)
@@ -284,7 +284,7 @@ func TestAStartThatFailsIsAskedAgain(t *testing.T) {
 	away := errors.New("redis is away")
 	c := &counter{errs: []error{away}}
 	h := consumer.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if _, err := h.Start(t.Context(), partition, kafka.Log{Newest: time.Now().Unix()}); !errors.Is(err, away) {
+	if _, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: time.Now().Unix()}); !errors.Is(err, away) {
 		t.Errorf("Start: %v, want the store's error", err)
 	}
 }

@@ -114,10 +114,10 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 		r.summary.Swap, err = insist(ctx, func(ctx context.Context) (stats.Swap, error) {
 			return r.shadow.Swap(ctx, r.foreign)
 		})
-		if errors.Is(err, stats.ErrMoved) {
+		if errors.Is(err, stats.ErrOffsetMismatch) {
 			err = ErrShadowLost
 		}
-		if !errors.Is(err, stats.ErrBehind) {
+		if !errors.Is(err, stats.ErrLiveAhead) {
 			return r.summary, err
 		}
 	}

@@ -37,8 +37,8 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 			Oldest: func(ctx context.Context) (map[int32]int64, error) {
 				return kafka.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
 			},
-			Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.Ends(ctx, w.Kafka, w.Topic) },
-			Owns: kafka.Log{TopicID: id}.Owns,
+			Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.LogEndOffsets(ctx, w.Kafka, w.Topic) },
+			Owns: kafka.PartitionLog{TopicID: id}.Matches,
 		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
@@ -54,7 +54,7 @@ func (w world) sendOn(before int, values ...string) {
 	w.Helper()
 	w.Send(values...)
 	store := redisstore.New(w.Redis, w.Prefix)
-	w.Await("the end of the log", func() bool {
+	w.Eventually("the end of the log", func() bool {
 		figures, err := store.Read(w.Context(), nil)
 		if err != nil {
 			w.Fatal(err)
@@ -202,10 +202,10 @@ func TestAFlushInTheMiddleOfARebuildIsRepairedByTheService(t *testing.T) {
 				w.Remove("*")
 			}
 		})
-		if !errors.Is(err, consumer.ErrShadowLost) && !errors.Is(err, stats.ErrUnlocked) {
+		if !errors.Is(err, consumer.ErrShadowLost) && !errors.Is(err, stats.ErrLockLost) {
 			w.Errorf("got %v, want that the shadow or the lock is gone", err)
 		}
-		w.Await("the recount", func() bool {
+		w.Eventually("the recount", func() bool {
 			got, _ := w.report(service)
 			return got == historyCounts
 		})
@@ -253,7 +253,7 @@ func TestARebuildMendsACountOfAnotherTopic(t *testing.T) {
 					service, _ = w.serve("counters")
 					w.expect(service, want)
 					w.Send(completions(today, "more", 1)...)
-					w.Await("the next", func() bool { got, _ := w.report(service); return got.Total == want.Total+1 })
+					w.Eventually("the next", func() bool { got, _ := w.report(service); return got.Total == want.Total+1 })
 				}
 			}
 			everywhere(t, again(count))
@@ -282,7 +282,7 @@ func TestARebuildCountsWhatIsCommittedAlone(t *testing.T) {
 		w.expect(service, want)
 		abort()
 		w.Send(on(today, "task.completed", "e8"))
-		w.Await("the next", func() bool { got, _ := w.report(service); return got.Total == 2 })
+		w.Eventually("the next", func() bool { got, _ := w.report(service); return got.Total == 2 })
 	})
 }
 
@@ -297,7 +297,7 @@ func TestARebuildRefusesASecondOne(t *testing.T) {
 				w.Error("the report does not say that a rebuild is under way")
 			}
 			_, err := w.rebuild("counters", quietly)
-			var held *redis.HeldError
+			var held *redis.LockedError
 			if !errors.As(err, &held) {
 				w.Errorf("the second is told %v, want who holds the lock", err)
 			}

@@ -89,7 +89,7 @@ func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (con
 	if sources.Ends == nil {
 		sources.Ends = begins(10_000)
 	}
-	sources.Owns = kafka.Log{TopicID: "a"}.Owns
+	sources.Owns = kafka.PartitionLog{TopicID: "a"}.Matches
 	return consumer.NewRebuild(c, s, sources, func(int64, int64) {}).Run(t.Context())
 }
 
@@ -220,7 +220,7 @@ func TestTheLiveCountIsHeldOnlyWhenLittleIsLeft(t *testing.T) {
 	c := &counter{}
 	s := &shadow{
 		live:  []map[int32]int64{at(4_000), at(7_000), at(7_500), at(8_000), at(8_100), at(8_200)},
-		swaps: []error{stats.ErrBehind},
+		swaps: []error{stats.ErrLiveAhead},
 	}
 	if _, err := rebuild(t, c, s, consumer.Sources{Log: long.scan}); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestARebuildThatNeverCatchesUpGivesUp(t *testing.T) {
 	t.Parallel()
 	s := &shadow{live: []map[int32]int64{at(1)}}
 	for range 1_000 {
-		s.swaps = append(s.swaps, stats.ErrBehind)
+		s.swaps = append(s.swaps, stats.ErrLiveAhead)
 	}
 	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); err == nil {
 		t.Error("it says it succeeded")
@@ -306,14 +306,14 @@ func TestARebuildOutlivesAnswersThatAreLost(t *testing.T) {
 	lost := errors.New("the answer was lost")
 	tests := map[string]struct {
 		errs      []error
-		beginning stats.Beginning // said after the loss
+		beginning stats.ResumePoint // said after the loss
 		want      error
 	}{
-		"not counted":              {[]error{nil, lost, lost}, stats.Beginning{}, nil},
-		"counted":                  {[]error{nil, lost, stats.ErrMoved}, stats.Beginning{Offset: 1}, nil},
-		"the shadow is gone":       {[]error{nil, stats.ErrMoved}, stats.Beginning{Offset: 0, Recount: stats.NothingKnown}, consumer.ErrShadowLost},
-		"the shadow is elsewhere":  {[]error{nil, stats.ErrMoved}, stats.Beginning{Offset: 9}, consumer.ErrShadowLost},
-		"Redis does not come back": {append([]error{nil}, repeat(lost, 100)...), stats.Beginning{}, lost},
+		"not counted":              {[]error{nil, lost, lost}, stats.ResumePoint{}, nil},
+		"counted":                  {[]error{nil, lost, stats.ErrOffsetMismatch}, stats.ResumePoint{Offset: 1}, nil},
+		"the shadow is gone":       {[]error{nil, stats.ErrOffsetMismatch}, stats.ResumePoint{Offset: 0, Recount: stats.NothingKnown}, consumer.ErrShadowLost},
+		"the shadow is elsewhere":  {[]error{nil, stats.ErrOffsetMismatch}, stats.ResumePoint{Offset: 9}, consumer.ErrShadowLost},
+		"Redis does not come back": {append([]error{nil}, repeat(lost, 100)...), stats.ResumePoint{}, lost},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -337,11 +337,11 @@ func repeat(err error, times int) (errs []error) {
 
 func TestARebuildWithoutItsLockEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrUnlocked}}
-	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, stats.ErrUnlocked) {
+	s := &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrLockLost}}
+	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, stats.ErrLockLost) {
 		t.Errorf("got %v, want ErrUnlocked", err)
 	}
-	s = &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrMoved}}
+	s = &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrOffsetMismatch}}
 	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, consumer.ErrShadowLost) {
 		t.Errorf("got %v, want ErrShadowLost", err)
 	}

@@ -64,7 +64,7 @@ func (r *Rebuild) read(batch []kafka.Record, limit int64) (events []stats.Event,
 		}
 		e, known, err := eventOf(record)
 		switch {
-		case r.isDead(record), !record.MeantFor(r.sources.Group):
+		case r.isDead(record), !record.IsForGroup(r.sources.Group):
 			r.summary.NotOurs++
 		case err != nil && limit == noLimit:
 			return events, record.Offset
@@ -101,8 +101,8 @@ func (r *Rebuild) begin(ctx context.Context, partition int32, first int64) error
 	if oldest > 0 && !r.sources.AcceptGap {
 		return &GapError{Partition: partition, Oldest: oldest}
 	}
-	_, err = insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
-		return r.counter.Begin(ctx, partition, stats.Bounds{Oldest: oldest, Newest: oldest})
+	_, err = insist(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
+		return r.counter.Begin(ctx, partition, stats.LogRange{Oldest: oldest, Newest: oldest})
 	})
 	if err == nil {
 		r.at[partition] = oldest
@@ -120,10 +120,10 @@ func (r *Rebuild) count(ctx context.Context, partition int32, next int64, events
 	tally, err := insist(ctx, func(ctx context.Context) (stats.Tally, error) {
 		return r.counter.Count(ctx, partition, from, next, events)
 	})
-	if errors.Is(err, stats.ErrMoved) {
-		var b stats.Beginning
-		b, err = insist(ctx, func(ctx context.Context) (stats.Beginning, error) {
-			return r.counter.Begin(ctx, partition, stats.Bounds{Oldest: from, Newest: next})
+	if errors.Is(err, stats.ErrOffsetMismatch) {
+		var b stats.ResumePoint
+		b, err = insist(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
+			return r.counter.Begin(ctx, partition, stats.LogRange{Oldest: from, Newest: next})
 		})
 		if err == nil && (b.Recount != stats.NoRecount || b.Offset != next) {
 			err = ErrShadowLost
@@ -154,5 +154,5 @@ func insist[T any](ctx context.Context, call func(context.Context) (T, error)) (
 }
 
 func final(err error) bool {
-	return errors.Is(err, stats.ErrMoved) || errors.Is(err, stats.ErrBehind) || errors.Is(err, stats.ErrUnlocked)
+	return errors.Is(err, stats.ErrOffsetMismatch) || errors.Is(err, stats.ErrLiveAhead) || errors.Is(err, stats.ErrLockLost)
 }

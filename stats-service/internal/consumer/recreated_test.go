@@ -37,7 +37,7 @@ func TestATopicCreatedAgainIsCountedFromItsStart(t *testing.T) {
 				if !test.running {
 					service, _ = w.serve("counters")
 				}
-				w.Await("the new topic to be counted", func() bool {
+				w.Eventually("the new topic to be counted", func() bool {
 					got, _ := w.report(service)
 					return got == counts{Total: int64(test.count), Today: int64(test.count), Complete: true}
 				})
@@ -61,7 +61,7 @@ func TestACountOfAnEarlierVersionIsAdopted(t *testing.T) {
 		w.Remove("stats:origins") // as the version before left it
 		service, stop = w.serve("counters")
 		w.Send(completions(today, "new", 1)...)
-		w.Await("the new one", func() bool {
+		w.Eventually("the new one", func() bool {
 			got, _ := w.report(service)
 			return got == counts{Total: 6, Today: 6, Complete: true}
 		})

@@ -20,14 +20,14 @@ import (
 func now() time.Time { return time.Date(2026, 1, 16, 12, 0, 0, 0, time.UTC) }
 
 // world is the tests' world, in which the service runs.
-type world struct{ kafkatest.World }
+type world struct{ kafkatest.Env }
 
 func everywhere(t *testing.T, test func(w world)) {
-	kafkatest.Everywhere(t, func(w kafkatest.World) { test(world{w}) })
+	kafkatest.OnEachBroker(t, func(w kafkatest.Env) { test(world{w}) })
 }
 
 func withoutTopicIDs(t *testing.T, test func(w world)) {
-	kafkatest.WithoutTopicIDs(t, func(w kafkatest.World) { test(world{w}) })
+	kafkatest.WithoutTopicIDs(t, func(w kafkatest.Env) { test(world{w}) })
 }
 
 // serve runs the service as app wires it, and returns it for its reports.
@@ -63,7 +63,7 @@ func (w world) report(s *stats.Service) (counts, stats.Report) {
 func (w world) settled(s *stats.Service) counts {
 	w.Helper()
 	var got counts
-	w.Await("the end of the log", func() bool {
+	w.Eventually("the end of the log", func() bool {
 		var r stats.Report
 		got, r = w.report(s)
 		return r.Complete && r.Lag != nil && *r.Lag == 0
@@ -121,11 +121,11 @@ func TestWhatIsCommittedAloneCounts(t *testing.T) {
 		w.expect(service, historyCounts)
 		commit()
 		want := counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
-		w.Await("the transaction's end", func() bool { got, _ := w.report(service); return got == want })
+		w.Eventually("the transaction's end", func() bool { got, _ := w.report(service); return got == want })
 		w.expect(service, want) // the log ends with the transaction's marker
 
 		w.Remove("*") // the recount's target lies behind the marker
-		w.Await("the recount", func() bool { got, _ := w.report(service); return got == want })
+		w.Eventually("the recount", func() bool { got, _ := w.report(service); return got == want })
 		w.expect(service, want)
 		stop()
 		w.Remove("*")
@@ -178,7 +178,7 @@ func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
 		service, _ = w.serve("counters")
 		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
 		w.Send(on(today, "task.completed", "e3"))
-		w.Await("the next event", func() bool { return w.settled(service).Total == 3 })
+		w.Eventually("the next event", func() bool { return w.settled(service).Total == 3 })
 		if dead := w.DeadLetters(2); len(dead) != 2 {
 			w.Errorf("%d dead letters after a restart, want 2", len(dead))
 		}
@@ -201,13 +201,13 @@ func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
 				w.expect(service, historyCounts)
 
 				w.Remove(pattern)
-				w.Await("the recount by an idle member", func() bool {
+				w.Eventually("the recount by an idle member", func() bool {
 					got, _ := w.report(service)
 					return got == historyCounts
 				})
 				w.Remove(pattern)
 				w.Send(on(today, "task.completed", "e7"))
-				w.Await("the recount by a busy member", func() bool {
+				w.Eventually("the recount by a busy member", func() bool {
 					return w.settled(service) == counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
 				})
 			})
@@ -226,7 +226,7 @@ func TestAFlushedRedisIsWholeAgainInSecondsThoughNothingIsWritten(t *testing.T) 
 		w.expect(service, historyCounts)
 		w.Remove("*")
 		flushed := time.Now()
-		w.Await("the recount", func() bool {
+		w.Eventually("the recount", func() bool {
 			got, _ := w.report(service)
 			return got == historyCounts
 		})

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.com/todo/contracts/openapi"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/openapitest"
 	"example.com/todo/stats-service/internal/httpapi"
@@ -113,7 +113,7 @@ func TestDaysAreThirtyUnlessAskedFor(t *testing.T) {
 
 func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 	t.Parallel()
-	away := fault.New(fault.Unavailable, "the statistics can not be read at present").Because(errors.New("dial tcp 10.0.0.7:6379"))
+	away := apperr.New(apperr.Unavailable, "the statistics can not be read at present").WithCause(errors.New("dial tcp 10.0.0.7:6379"))
 	away.RetryAfter = time.Second
 	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","request_id":"t","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
 	tests := map[string]struct {

@@ -37,33 +37,33 @@ var (
 )
 
 // Begin implements stats.Store.
-func (s *Store) Begin(ctx context.Context, partition int32, log stats.Bounds) (stats.Beginning, error) {
+func (s *Store) Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error) {
 	return s.begin(ctx, partition, log, "", stats.NothingKnown)
 }
 
 // Restart implements stats.Store.
-func (s *Store) Restart(ctx context.Context, partition int32, log stats.Bounds, stored int64, why stats.Recount) (stats.Beginning, error) {
+func (s *Store) Restart(ctx context.Context, partition int32, log stats.LogRange, stored int64, why stats.Recount) (stats.ResumePoint, error) {
 	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10), why)
 	b.Stored = stored
 	return b, err
 }
 
-func (s *Store) begin(ctx context.Context, partition int32, log stats.Bounds, discard string, why stats.Recount) (stats.Beginning, error) {
+func (s *Store) begin(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.Recount) (stats.ResumePoint, error) {
 	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.origins()}
 	answer, err := beginScript.Run(ctx, s.client, keys,
 		partition, log.Oldest, log.Newest, s.day(""), discard, s.names(), int(s.lifetime.Seconds()), string(why), log.Origin).Slice()
 	if err != nil {
-		return stats.Beginning{}, fmt.Errorf("begin with partition %d: %w", partition, err)
+		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: %w", partition, err)
 	}
 	offset, ok1 := answer[0].(int64)
 	reason, ok2 := answer[1].(string)
 	generation, ok3 := answer[2].(string)
 	origin, ok4 := answer[3].(string)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return stats.Beginning{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
+		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
 	}
 	s.generation.Store(&generation)
-	return stats.Beginning{Offset: offset, Origin: origin, Recount: stats.Recount(reason)}, nil
+	return stats.ResumePoint{Offset: offset, Origin: origin, Recount: stats.Recount(reason)}, nil
 }
 
 // Apply implements stats.Store. While counting is held, for a rebuild to be
@@ -85,7 +85,7 @@ func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 		case err == nil && !ok:
 			err = fmt.Errorf("strange answer %v", answer)
 		case err == nil && counted == moved:
-			return stats.Tally{}, stats.ErrMoved
+			return stats.Tally{}, stats.ErrOffsetMismatch
 		}
 		if err != nil {
 			return stats.Tally{}, fmt.Errorf("count offsets %d to %d of partition %d: %w", b.From, b.Next-1, b.Partition, err)

@@ -78,7 +78,7 @@ func (s *Shadow) Hold(ctx context.Context) (map[int32]stats.Place, error) {
 	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets(), s.live.origins()}
 	answer, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).Slice()
 	if errors.Is(err, goredis.Nil) {
-		return nil, stats.ErrUnlocked
+		return nil, stats.ErrLockLost
 	}
 	if err != nil {
 		return nil, fmt.Errorf("hold the live count: %w", err)
@@ -138,11 +138,11 @@ func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap,
 	case "swapped":
 		return swapOf(answer[1:])
 	case "behind":
-		return stats.Swap{}, stats.ErrBehind
+		return stats.Swap{}, stats.ErrLiveAhead
 	case "unlocked":
-		return stats.Swap{}, stats.ErrUnlocked
+		return stats.Swap{}, stats.ErrLockLost
 	default:
-		return stats.Swap{}, stats.ErrMoved
+		return stats.Swap{}, stats.ErrOffsetMismatch
 	}
 }
 

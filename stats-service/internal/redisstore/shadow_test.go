@@ -64,7 +64,7 @@ func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
 
 	f.swap(shadow, stats.Swap{Before: 3, After: 2, Days: []stats.Change{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
 	f.counts(2, 0, 1)
-	f.begin(0, 0, 9, stats.Beginning{Offset: 4})
+	f.begin(0, 0, 9, stats.ResumePoint{Offset: 4})
 	f.apply(0, 4, 6, stats.Tally{Counted: 1}, completion("c", 5))
 	f.counts(3, 1, 1)
 	got, err := f.store.Read(t.Context(), nil)
@@ -111,7 +111,7 @@ func TestARecountAfterARebuildForgetsItsMarks(t *testing.T) {
 	counting.begin(0, 0, 0, fresh)
 	counting.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 3))
 	f.swap(shadow, stats.Swap{After: 1, Days: []stats.Change{{Day: day, After: 1}}})
-	f.restart(0, stats.Bounds{Newest: 2}, 4, stats.Beginning{Recount: stats.OutsideLog, Stored: 4})
+	f.restart(0, stats.LogRange{Newest: 2}, 4, stats.ResumePoint{Recount: stats.OutsideLog, Stored: 4})
 	f.apply(0, 0, 2, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 1))
 	f.counts(1, 1)
 }
@@ -122,20 +122,20 @@ func TestTheLiveCountStaysWhenItMayNotBeReplaced(t *testing.T) {
 		before func(f fixture, shadow string)
 		want   error
 	}{
-		"the live count has gone further": {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrBehind},
-		"a partition was not rebuilt":     {func(f fixture, _ string) { f.begin(1, 0, 0, fresh) }, stats.ErrBehind},
-		"the lock is gone":                {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrUnlocked},
+		"the live count has gone further": {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrLiveAhead},
+		"a partition was not rebuilt":     {func(f fixture, _ string) { f.begin(1, 0, 0, fresh) }, stats.ErrLiveAhead},
+		"the lock is gone":                {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrLockLost},
 		"the lock is another's": {func(f fixture, _ string) {
 			f.client.Set(f.Context(), f.store.RebuildLock(), "another", time.Minute)
-		}, stats.ErrUnlocked},
-		"a day of it is gone":  {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrMoved},
-		"its total is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrMoved},
-		"its place is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrMoved},
-		"its index of days is": {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrMoved},
-		"all of the shadow is": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrMoved},
+		}, stats.ErrLockLost},
+		"a day of it is gone":  {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrOffsetMismatch},
+		"its total is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrOffsetMismatch},
+		"its place is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrOffsetMismatch},
+		"its index of days is": {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrOffsetMismatch},
+		"all of the shadow is": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrOffsetMismatch},
 		"another shadow is there": {func(f fixture, shadow string) {
 			f.client.HSet(f.Context(), shadow+"stats:offsets", "generation", "other")
-		}, stats.ErrMoved},
+		}, stats.ErrOffsetMismatch},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 		t.Errorf("held, Apply returned %v, want the end of its context", err)
 	}
 	for partition, place := range live {
-		counting.begin(partition, place.Offset, place.Offset, stats.Beginning{Offset: place.Offset, Recount: stats.NothingKnown})
+		counting.begin(partition, place.Offset, place.Offset, stats.ResumePoint{Offset: place.Offset, Recount: stats.NothingKnown})
 	}
 	f.swap(shadow, stats.Swap{})
 	if keys := f.keys("stats:hold"); len(keys) != 0 {
@@ -211,14 +211,14 @@ func TestAPlaceInAnotherLogDoesNotKeepARebuildFromTakingItsPlace(t *testing.T) {
 	counting.begin(0, 0, 0, fresh)
 	counting.applyOf("id new", 0, 4, completion("new", 3))
 	for name, foreign := range map[string]map[int32]int64{"none is foreign": nil, "and has moved since": {0: 499, 7: 0}} {
-		if _, err := shadow.Swap(t.Context(), foreign); !errors.Is(err, stats.ErrBehind) {
+		if _, err := shadow.Swap(t.Context(), foreign); !errors.Is(err, stats.ErrLiveAhead) {
 			t.Errorf("%s: got %v, want ErrBehind", name, err)
 		}
 	}
 	if _, err := shadow.Swap(t.Context(), map[int32]int64{0: 500, 7: 0}); err != nil {
 		t.Fatal(err)
 	}
-	f.begin(0, 0, 4, stats.Beginning{Offset: 4, Origin: "id new"})
+	f.begin(0, 0, 4, stats.ResumePoint{Offset: 4, Origin: "id new"})
 	f.counts(1, 1)
 	got, err := f.store.Read(t.Context(), nil)
 	if diff := cmp.Diff(map[int32]int64{0: 4}, got.Targets); diff != "" || err != nil {
@@ -238,7 +238,7 @@ func TestAHoldEndsByItself(t *testing.T) {
 		t.Errorf("held for %v, want at most 5 s", ttl)
 	}
 	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
-	if _, err := shadow.Hold(t.Context()); !errors.Is(err, stats.ErrUnlocked) {
+	if _, err := shadow.Hold(t.Context()); !errors.Is(err, stats.ErrLockLost) {
 		t.Errorf("without the lock: %v, want ErrUnlocked", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/redisstore"
 	"example.com/todo/stats-service/internal/stats"
@@ -62,12 +62,12 @@ func (f fixture) member(log []stats.Completion) {
 	defer cancel()
 	end := int64(len(log))
 	for range 20 {
-		b, err := f.store.Begin(ctx, 0, stats.Bounds{Newest: end})
+		b, err := f.store.Begin(ctx, 0, stats.LogRange{Newest: end})
 		if err != nil {
 			f.Fatal(err)
 		}
 		if b.Offset > end {
-			if b, err = f.store.Restart(ctx, 0, stats.Bounds{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
+			if b, err = f.store.Restart(ctx, 0, stats.LogRange{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
 				f.Fatal(err)
 			}
 		}
@@ -79,7 +79,7 @@ func (f fixture) member(log []stats.Completion) {
 		switch {
 		case err == nil:
 			return
-		case !errors.Is(err, stats.ErrMoved):
+		case !errors.Is(err, stats.ErrOffsetMismatch):
 			f.Fatal(err)
 		}
 	}
@@ -103,12 +103,12 @@ func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
 				f := open(t)
 				f.member(spoiledLog[:3])
 				f.overwrite(key, how)
-				if _, err := f.store.Read(t.Context(), []string{day, nextDay}); err != nil && fault.Of(err).Kind != fault.Unavailable {
+				if _, err := f.store.Read(t.Context(), []string{day, nextDay}); err != nil && apperr.Of(err).Kind != apperr.Unavailable {
 					t.Errorf("a reader is told %v", err)
 				}
 				f.member(spoiledLog)
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.Beginning{Offset: 5, Origin: "id a"})
+				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
 			})
 		}
 	}
@@ -125,7 +125,7 @@ func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
 				f.member(spoiledLog[:3])
 				f.overwrite(key, how)
 				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Origin: "id a", Completions: spoiledLog[3:]})
-				if err != nil && !errors.Is(err, stats.ErrMoved) {
+				if err != nil && !errors.Is(err, stats.ErrOffsetMismatch) {
 					t.Fatal(err)
 				}
 				f.member(spoiledLog)
@@ -157,7 +157,7 @@ func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.Beginning{Offset: 5, Origin: "id a"})
+				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
 			})
 		}
 	}
@@ -175,8 +175,8 @@ func TestAShadowThatWasOverwrittenDoesNotTakeTheLiveCountsPlace(t *testing.T) {
 				counting.member(spoiledLog)
 				own, _, _ := strings.Cut(strings.TrimPrefix(f.keys("stats:rebuild:*:stats:offsets")[0], f.prefix), "stats:offsets")
 				f.overwrite(own+key, how)
-				if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, stats.ErrMoved) {
-					t.Errorf("got %v, want %v", err, stats.ErrMoved)
+				if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, stats.ErrOffsetMismatch) {
+					t.Errorf("got %v, want %v", err, stats.ErrOffsetMismatch)
 				}
 				f.counts(4, 3, 1)
 			})

@@ -14,7 +14,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/stats-service/internal/stats"
 )
 
@@ -47,7 +47,7 @@ func New(client goredis.UniversalClient, prefix string) *Store {
 // Read implements stats.Store. The figures are those of one moment. While Redis
 // can not be asked, and while what it holds was overwritten and is yet to be
 // counted anew, the error is fault.Unavailable.
-func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) {
+func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error) {
 	keys := []string{s.total(), s.days(), s.offsets(), s.targets(), s.RebuildLock()}
 	args := make([]any, len(days))
 	for i, day := range days {
@@ -55,19 +55,19 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) 
 	}
 	answer, err := readScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
-		return stats.Figures{}, unreadable(err)
+		return stats.Counters{}, unreadable(err)
 	}
 	if len(answer) != 5 {
-		return stats.Figures{}, unreadable(errors.New("a counter was overwritten; it is about to be counted anew"))
+		return stats.Counters{}, unreadable(errors.New("a counter was overwritten; it is about to be counted anew"))
 	}
-	var f stats.Figures
+	var f stats.Counters
 	counts, ok1 := answer[0].([]any)
 	offsets, ok2 := answer[1].([]any)
 	targets, ok3 := answer[2].([]any)
 	lock, ok4 := answer[3].(int64)
 	total, ok5 := answer[4].(int64)
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || len(counts) != len(days) {
-		return stats.Figures{}, fmt.Errorf("read the counters: strange answer %v", answer)
+		return stats.Counters{}, fmt.Errorf("read the counters: strange answer %v", answer)
 	}
 	f.Total, f.Rebuilding = total, lock > 0
 	f.Days = make([]int64, len(days))
@@ -79,9 +79,9 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Figures, error) 
 }
 
 func unreadable(why error) error {
-	refusal := fault.New(fault.Unavailable, "the statistics can not be read at present")
+	refusal := apperr.New(apperr.Unavailable, "the statistics can not be read at present")
 	refusal.RetryAfter = retryAfter
-	return refusal.Because(why)
+	return refusal.WithCause(why)
 }
 
 // texts is a reply of texts in turn: a field and its value.

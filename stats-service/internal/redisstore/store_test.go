@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/redisstore"
 	"example.com/todo/stats-service/internal/stats"
@@ -29,7 +29,7 @@ type fixture struct {
 
 func open(t *testing.T) fixture {
 	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
+	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
 	f := fixture{T: t, client: client, prefix: "{test-" + rand.Text() + "}"}
 	f.store = redisstore.New(client, f.prefix)
 	t.Cleanup(func() {
@@ -47,9 +47,9 @@ func (f fixture) wipe() {
 	}
 }
 
-func (f fixture) begin(partition int32, oldest, newest int64, want stats.Beginning) {
+func (f fixture) begin(partition int32, oldest, newest int64, want stats.ResumePoint) {
 	f.Helper()
-	got, err := f.store.Begin(f.Context(), partition, stats.Bounds{Oldest: oldest, Newest: newest})
+	got, err := f.store.Begin(f.Context(), partition, stats.LogRange{Oldest: oldest, Newest: newest})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func (f fixture) begin(partition int32, oldest, newest int64, want stats.Beginni
 	}
 }
 
-func (f fixture) restart(partition int32, log stats.Bounds, stored int64, want stats.Beginning) {
+func (f fixture) restart(partition int32, log stats.LogRange, stored int64, want stats.ResumePoint) {
 	f.Helper()
 	got, err := f.store.Restart(f.Context(), partition, log, stored, want.Recount)
 	if err != nil {
@@ -83,7 +83,7 @@ func (f fixture) apply(partition int32, from, next int64, want stats.Tally, comp
 func (f fixture) moved(partition int32, from, next int64, completions ...stats.Completion) {
 	f.Helper()
 	_, err := f.store.Apply(f.Context(), stats.Batch{Partition: partition, From: from, Next: next, Completions: completions})
-	if !errors.Is(err, stats.ErrMoved) {
+	if !errors.Is(err, stats.ErrOffsetMismatch) {
 		f.Errorf("apply from %d: %v, want ErrMoved", from, err)
 	}
 }
@@ -106,7 +106,7 @@ func completion(id string, offset int64) stats.Completion {
 	return stats.Completion{Mark: "task.completed:" + id, Day: day, Offset: offset}
 }
 
-var fresh = stats.Beginning{Recount: stats.NothingKnown}
+var fresh = stats.ResumePoint{Recount: stats.NothingKnown}
 
 func TestCountingKeepsItsPlace(t *testing.T) {
 	t.Parallel()
@@ -116,14 +116,14 @@ func TestCountingKeepsItsPlace(t *testing.T) {
 	late := completion("c", 3)
 	late.Day = nextDay
 	f.apply(0, 3, 4, stats.Tally{Counted: 1}, late)
-	f.begin(0, 0, 4, stats.Beginning{Offset: 4})
+	f.begin(0, 0, 4, stats.ResumePoint{Offset: 4})
 	f.counts(3, 2, 1)
 
 	got, err := f.store.Read(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := stats.Figures{Total: 3, Days: []int64{}, Offsets: map[int32]int64{0: 4}, Targets: map[int32]int64{0: 4}}
+	want := stats.Counters{Total: 3, Days: []int64{}, Offsets: map[int32]int64{0: 4}, Targets: map[int32]int64{0: 4}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -171,11 +171,11 @@ func TestAZombiesBatchIsRefused(t *testing.T) {
 	zombie := redisstore.New(f.client, f.prefix)
 	f.apply(0, 0, 3, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 2))
 	_, err := zombie.Apply(t.Context(), stats.Batch{Partition: 0, From: 0, Next: 2, Completions: []stats.Completion{completion("a", 0)}})
-	if !errors.Is(err, stats.ErrMoved) {
+	if !errors.Is(err, stats.ErrOffsetMismatch) {
 		t.Errorf("got %v, want ErrMoved", err)
 	}
 	f.counts(2, 2)
-	f.begin(0, 0, 3, stats.Beginning{Offset: 3})
+	f.begin(0, 0, 3, stats.ResumePoint{Offset: 3})
 }
 
 func TestAnEventAtAnotherPlaceIsADuplicate(t *testing.T) {
@@ -219,7 +219,7 @@ func TestARecountOfTheSameLogIsExact(t *testing.T) {
 			for _, key := range test.remove {
 				f.client.Del(t.Context(), f.prefix+key)
 			}
-			f.begin(0, 0, 4, stats.Beginning{Recount: test.reason})
+			f.begin(0, 0, 4, stats.ResumePoint{Recount: test.reason})
 			f.moved(1, 2, 3)
 			f.begin(1, 0, 2, fresh)
 			log(f)
@@ -236,7 +236,7 @@ func TestMarksOfAnEarlierLogHideNothingFromARecount(t *testing.T) {
 	f.begin(1, 0, 4, fresh)
 	f.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 0))
 	f.apply(1, 0, 4, stats.Tally{Counted: 1}, completion("b", 3))
-	f.restart(0, stats.Bounds{Oldest: 0, Newest: 3}, 4, stats.Beginning{Recount: stats.OutsideLog, Stored: 4})
+	f.restart(0, stats.LogRange{Oldest: 0, Newest: 3}, 4, stats.ResumePoint{Recount: stats.OutsideLog, Stored: 4})
 	f.begin(1, 0, 3, fresh)
 	f.apply(0, 0, 3, stats.Tally{Counted: 1, Duplicates: 1}, completion("b", 1), completion("b", 2))
 	f.apply(1, 0, 3, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 1), completion("b", 2))
@@ -248,7 +248,7 @@ func TestACopyCountsWhenTheLogHasDroppedTheFirst(t *testing.T) {
 	f := open(t)
 	f.begin(0, 0, 4, fresh)
 	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
-	f.restart(0, stats.Bounds{Oldest: 3, Newest: 6}, 2, stats.Beginning{Offset: 3, Recount: stats.OutsideLog, Stored: 2})
+	f.restart(0, stats.LogRange{Oldest: 3, Newest: 6}, 2, stats.ResumePoint{Offset: 3, Recount: stats.OutsideLog, Stored: 2})
 	f.apply(0, 3, 6, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 3), completion("a", 5))
 	f.counts(1, 1)
 }
@@ -261,7 +261,7 @@ func TestALostGenerationMakesARecount(t *testing.T) {
 	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
 	f.client.HDel(t.Context(), f.prefix+"stats:offsets", "generation")
 	f.moved(0, 2, 4, completion("a", 3))
-	f.begin(0, 0, 4, stats.Beginning{Recount: stats.Inconsistent})
+	f.begin(0, 0, 4, stats.ResumePoint{Recount: stats.Inconsistent})
 	f.apply(0, 0, 4, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 3))
 	f.counts(1, 1)
 }
@@ -281,12 +281,12 @@ func TestARestartGivesUpAllPartitions(t *testing.T) {
 	f.begin(0, 0, 10, fresh)
 	f.begin(1, 0, 10, fresh)
 	f.apply(0, 0, 10, stats.Tally{Counted: 1}, completion("a", 5))
-	f.begin(0, 11, 40, stats.Beginning{Offset: 10}) // outside, but that is not for the store to judge
+	f.begin(0, 11, 40, stats.ResumePoint{Offset: 10}) // outside, but that is not for the store to judge
 
-	log := stats.Bounds{Oldest: 11, Newest: 40}
-	f.restart(0, log, 9, stats.Beginning{Offset: 10, Stored: 9}) // another member was faster
+	log := stats.LogRange{Oldest: 11, Newest: 40}
+	f.restart(0, log, 9, stats.ResumePoint{Offset: 10, Stored: 9}) // another member was faster
 	f.counts(1, 1)
-	f.restart(0, log, 10, stats.Beginning{Offset: 11, Recount: stats.OutsideLog, Stored: 10})
+	f.restart(0, log, 10, stats.ResumePoint{Offset: 11, Recount: stats.OutsideLog, Stored: 10})
 	f.counts(0, 0)
 	f.moved(1, 0, 1)
 	f.begin(1, 0, 10, fresh)
@@ -300,7 +300,7 @@ func (f fixture) applyOf(origin string, from, next int64, completions ...stats.C
 	}
 }
 
-func (f fixture) beginIn(log stats.Bounds, want stats.Beginning) {
+func (f fixture) beginIn(log stats.LogRange, want stats.ResumePoint) {
 	f.Helper()
 	got, err := f.store.Begin(f.Context(), 0, log)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -310,17 +310,17 @@ func (f fixture) beginIn(log stats.Bounds, want stats.Beginning) {
 
 func TestTheOriginIsStoredBesideTheOffset(t *testing.T) {
 	t.Parallel()
-	log := stats.Bounds{Newest: 9, Origin: "id a"}
+	log := stats.LogRange{Newest: 9, Origin: "id a"}
 	f := open(t)
-	f.beginIn(log, stats.Beginning{Origin: "id a", Recount: stats.NothingKnown})
+	f.beginIn(log, stats.ResumePoint{Origin: "id a", Recount: stats.NothingKnown})
 	f.applyOf("id a", 0, 4)
-	f.beginIn(log, stats.Beginning{Offset: 4, Origin: "id a"})
-	f.beginIn(stats.Bounds{Newest: 9, Origin: "id b"}, stats.Beginning{Offset: 4, Origin: "id a"}) // not for the store to judge
+	f.beginIn(log, stats.ResumePoint{Offset: 4, Origin: "id a"})
+	f.beginIn(stats.LogRange{Newest: 9, Origin: "id b"}, stats.ResumePoint{Offset: 4, Origin: "id a"}) // not for the store to judge
 	f.applyOf("record 5 abc", 4, 6)
 	f.applyOf("", 6, 7) // nothing but dead letters
-	f.begin(0, 0, 9, stats.Beginning{Offset: 7, Origin: "record 5 abc"})
-	f.restart(0, stats.Bounds{Newest: 9, Origin: "id b"}, 7, stats.Beginning{Origin: "id b", Recount: stats.AnotherTopic, Stored: 7})
-	f.beginIn(log, stats.Beginning{Origin: "id b"})
+	f.begin(0, 0, 9, stats.ResumePoint{Offset: 7, Origin: "record 5 abc"})
+	f.restart(0, stats.LogRange{Newest: 9, Origin: "id b"}, 7, stats.ResumePoint{Origin: "id b", Recount: stats.AnotherTopic, Stored: 7})
+	f.beginIn(log, stats.ResumePoint{Origin: "id b"})
 }
 
 // It began a count without origins, beside this version or before it.
@@ -346,8 +346,8 @@ func TestACountOfAnEarlierVersionIsTakenForTheLogsOwn(t *testing.T) {
 			if first == "id b" {
 				first = ""
 			}
-			f.beginIn(stats.Bounds{Newest: 9, Origin: "id b"}, stats.Beginning{Offset: test.stored, Origin: first})
-			f.beginIn(stats.Bounds{Newest: 9}, stats.Beginning{Offset: test.stored, Origin: test.bound})
+			f.beginIn(stats.LogRange{Newest: 9, Origin: "id b"}, stats.ResumePoint{Offset: test.stored, Origin: first})
+			f.beginIn(stats.LogRange{Newest: 9}, stats.ResumePoint{Offset: test.stored, Origin: test.bound})
 		})
 	}
 }
@@ -356,7 +356,7 @@ func TestTheTargetIsTheLogsEndWhenCountingBegan(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	f.begin(0, 0, 10, fresh)
-	f.begin(0, 0, 99, stats.Beginning{})
+	f.begin(0, 0, 99, stats.ResumePoint{})
 	got, err := f.store.Read(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestALargeBatchOverManyDaysIsExact(t *testing.T) {
 	if diff := cmp.Diff([]int64{24, 24, 8}, got.Days); diff != "" {
 		t.Errorf("days (-want +got):\n%s", diff)
 	}
-	f.begin(0, 0, 2_000, stats.Beginning{Offset: 2_000})
+	f.begin(0, 0, 2_000, stats.ResumePoint{Offset: 2_000})
 }
 
 func TestAReaderIsToldToComeAgainWhileRedisIsAway(t *testing.T) {
@@ -394,8 +394,8 @@ func TestAReaderIsToldToComeAgainWhileRedisIsAway(t *testing.T) {
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
 	_, err := redisstore.New(client, "").Read(t.Context(), []string{day})
-	refusal := fault.Of(err)
-	if refusal.Kind != fault.Unavailable || refusal.RetryAfter <= 0 {
+	refusal := apperr.Of(err)
+	if refusal.Kind != apperr.Unavailable || refusal.RetryAfter <= 0 {
 		t.Errorf("got %v, want fault.Unavailable and when to try again", err)
 	}
 }

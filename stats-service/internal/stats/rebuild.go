@@ -4,8 +4,8 @@ import "errors"
 
 // Why a rebuild may not touch the live count.
 var (
-	ErrBehind   = errors.New("stats: the live count has gone further than the rebuild")
-	ErrUnlocked = errors.New("stats: the rebuild no longer holds its lock")
+	ErrLiveAhead = errors.New("stats: the live count has gone further than the rebuild")
+	ErrLockLost  = errors.New("stats: the rebuild no longer holds its lock")
 )
 
 // Place is where the live count of a partition stands.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // The bounds of a report.
@@ -65,7 +65,7 @@ func (s *Service) Report(ctx context.Context, days int) (Report, error) {
 
 // InvalidDays is the refusal of a number of days out of bounds, or of no number.
 func InvalidDays() error {
-	return fault.InvalidFields(fault.Field{Name: "days", Problem: fmt.Sprintf("must be a number from 1 to %d", MaxDays)})
+	return apperr.InvalidFields(apperr.Field{Name: "days", Problem: fmt.Sprintf("must be a number from 1 to %d", MaxDays)})
 }
 
 func lastDays(now time.Time, days int) []string {
@@ -89,7 +89,7 @@ func (s *Service) lag(offsets map[int32]int64) *int64 {
 	return &lag
 }
 
-func (s *Service) complete(f Figures) bool {
+func (s *Service) complete(f Counters) bool {
 	for partition := range int32(s.partitions) {
 		offset, begun := f.Offsets[partition]
 		if !begun || offset < f.Targets[partition] {

@@ -9,13 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/stats-service/internal/stats"
 )
 
 // store is a fake that answers and remembers.
 type store struct {
-	figures stats.Figures
+	figures stats.Counters
 	days    map[string]int64
 	stored  int64
 	origin  string
@@ -24,15 +24,15 @@ type store struct {
 	err     error
 }
 
-func (s *store) Begin(context.Context, int32, stats.Bounds) (stats.Beginning, error) {
-	return stats.Beginning{Offset: s.stored, Origin: s.origin}, s.err
+func (s *store) Begin(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
+	return stats.ResumePoint{Offset: s.stored, Origin: s.origin}, s.err
 }
 
-func (s *store) Restart(_ context.Context, _ int32, log stats.Bounds, stored int64, why stats.Recount) (stats.Beginning, error) {
+func (s *store) Restart(_ context.Context, _ int32, log stats.LogRange, stored int64, why stats.Recount) (stats.ResumePoint, error) {
 	if s.moved {
-		return stats.Beginning{Offset: stored + 1, Origin: s.origin}, s.err
+		return stats.ResumePoint{Offset: stored + 1, Origin: s.origin}, s.err
 	}
-	return stats.Beginning{Offset: log.Oldest, Recount: why, Stored: stored}, s.err
+	return stats.ResumePoint{Offset: log.Oldest, Recount: why, Stored: stored}, s.err
 }
 
 func (s *store) Apply(_ context.Context, b stats.Batch) (stats.Tally, error) {
@@ -40,7 +40,7 @@ func (s *store) Apply(_ context.Context, b stats.Batch) (stats.Tally, error) {
 	return stats.Tally{Counted: len(b.Completions)}, s.err
 }
 
-func (s *store) Read(_ context.Context, days []string) (stats.Figures, error) {
+func (s *store) Read(_ context.Context, days []string) (stats.Counters, error) {
 	f := s.figures
 	for _, day := range days {
 		f.Days = append(f.Days, s.days[day])
@@ -72,7 +72,7 @@ func at(t *testing.T, s string) func() time.Time {
 func TestTheReportInItsJSONForm(t *testing.T) {
 	t.Parallel()
 	s := &store{
-		figures: stats.Figures{Total: 42, Offsets: map[int32]int64{0: 10, 1: 20}},
+		figures: stats.Counters{Total: 42, Offsets: map[int32]int64{0: 10, 1: 20}},
 		days:    map[string]int64{"2024-01-15": 3, "2024-01-13": 4},
 	}
 	// Half past one at +01:00 is the 15th in UTC too, by half an hour.
@@ -116,8 +116,8 @@ func TestDaysOutOfBoundsAreRefusedByName(t *testing.T) {
 	service := stats.NewService(&store{}, ends{}, 1, time.Now)
 	for _, days := range []int{-1, 0, 367} {
 		_, err := service.Report(t.Context(), days)
-		refusal := fault.Of(err)
-		if refusal == nil || refusal.Kind != fault.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "days" {
+		refusal := apperr.Of(err)
+		if refusal == nil || refusal.Kind != apperr.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "days" {
 			t.Errorf("%d days: %v, want fault.Invalid naming days", days, err)
 		}
 	}
@@ -149,7 +149,7 @@ func TestLagCountsEveryPartition(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &store{figures: stats.Figures{Offsets: test.offsets}}
+			s := &store{figures: stats.Counters{Offsets: test.offsets}}
 			report, err := stats.NewService(s, test.ends, 2, time.Now).Report(t.Context(), 1)
 			if err != nil {
 				t.Fatal(err)
@@ -181,7 +181,7 @@ func TestTheReportIsCompleteWhenEveryRecountHasCaughtUp(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &store{figures: stats.Figures{Offsets: test.offsets, Targets: test.targets}}
+			s := &store{figures: stats.Counters{Offsets: test.offsets, Targets: test.targets}}
 			report, err := stats.NewService(s, ends{}, 2, time.Now).Report(t.Context(), 1)
 			if err != nil {
 				t.Fatal(err)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ErrMoved says that a partition is no longer where the caller left it: another
+// ErrOffsetMismatch says that a partition is no longer where the caller left it: another
 // member counts it now, or the store was emptied. The caller has to Begin again.
-var ErrMoved = errors.New("stats: the partition is not where this member left it")
+var ErrOffsetMismatch = errors.New("stats: the partition is not where this member left it")
 
 // Batch is what one partition's records from From up to, but not including,
 // Next come to.
@@ -34,34 +34,34 @@ const (
 	OutsideLog   Recount = "outside_log"   // the stored offset is not in the log
 )
 
-// Bounds are where a partition's log begins and ends: the offset of its first
+// LogRange are where a partition's log begins and ends: the offset of its first
 // record, and that of the next to be written.
-type Bounds struct {
+type LogRange struct {
 	Oldest, Newest int64
 	Origin         string // of the log; "" when it has none before a record was read
 	// Owns tells whether what was stored with an origin is of this log; nil says yes.
 	Owns func(ctx context.Context, origin string) (bool, error)
 }
 
-func (b Bounds) owns(ctx context.Context, origin string) (bool, error) {
+func (b LogRange) owns(ctx context.Context, origin string) (bool, error) {
 	if b.Owns == nil {
 		return true, nil
 	}
 	return b.Owns(ctx, origin)
 }
 
-func (b Bounds) hold(offset int64) bool { return b.Oldest <= offset && offset <= b.Newest }
+func (b LogRange) hold(offset int64) bool { return b.Oldest <= offset && offset <= b.Newest }
 
-// Beginning is where counting a partition goes on.
-type Beginning struct {
+// ResumePoint is where counting a partition goes on.
+type ResumePoint struct {
 	Offset  int64
 	Origin  string // as it was stored beside the offset, "" when none was
 	Recount Recount
 	Stored  int64 // with AnotherTopic and OutsideLog, the offset that was stored
 }
 
-// Figures are the store's counters at one moment.
-type Figures struct {
+// Counters are the store's counters at one moment.
+type Counters struct {
 	Total   int64
 	Days    []int64         // for each day asked for
 	Offsets map[int32]int64 // where each partition's counting has come to
@@ -78,17 +78,17 @@ type Store interface {
 	// that is log.Oldest, and log.Newest becomes the partition's target. Counters
 	// that do not add up are removed first, with the offsets of all partitions.
 	// A stored offset is returned as it is, of this log or not, within it or not.
-	Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error)
+	Begin(ctx context.Context, partition int32, log LogRange) (ResumePoint, error)
 	// Restart removes the counters and the offsets of all partitions, provided
 	// that this one still stands at stored, and then begins it for that reason. Where
 	// it stands elsewhere, that is returned as by Begin.
-	Restart(ctx context.Context, partition int32, log Bounds, stored int64, why Recount) (Beginning, error)
-	// Apply counts the batch as a whole, or returns ErrMoved when the partition
+	Restart(ctx context.Context, partition int32, log LogRange, stored int64, why Recount) (ResumePoint, error)
+	// Apply counts the batch as a whole, or returns ErrOffsetMismatch when the partition
 	// is not at b.From. A completion whose mark was set from another place in
 	// the log, since the counters were last removed, is a duplicate.
 	Apply(ctx context.Context, b Batch) (Tally, error)
 	// Read returns the counters.
-	Read(ctx context.Context, days []string) (Figures, error)
+	Read(ctx context.Context, days []string) (Counters, error)
 }
 
 // Log knows where the partitions end: the offset that the next record of each
@@ -117,8 +117,8 @@ func NewService(store Store, log Log, partitions int, now func() time.Time) *Ser
 // makes everything be counted anew. One that is not within the log does so only when
 // the log's end, asked for after that offset was read, confirms it: the caller's may be
 // old, and another member, which owns the partition by now, may have counted beyond it.
-// The error is ErrMoved when another member has moved the offset meanwhile.
-func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Beginning, error) {
+// The error is ErrOffsetMismatch when another member has moved the offset meanwhile.
+func (s *Service) Begin(ctx context.Context, partition int32, log LogRange) (ResumePoint, error) {
 	b, err := s.store.Begin(ctx, partition, log)
 	if err != nil {
 		return b, err
@@ -126,7 +126,7 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	owned, err := log.owns(ctx, b.Origin)
 	switch {
 	case err != nil:
-		return Beginning{}, err
+		return ResumePoint{}, err
 	case !owned:
 		return s.restart(ctx, partition, log, b.Offset, AnotherTopic)
 	case log.hold(b.Offset):
@@ -134,7 +134,7 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	}
 	ends, err := s.log.Survey(ctx)
 	if err != nil {
-		return Beginning{}, err
+		return ResumePoint{}, err
 	}
 	log.Newest = ends[partition]
 	if log.hold(b.Offset) {
@@ -143,16 +143,16 @@ func (s *Service) Begin(ctx context.Context, partition int32, log Bounds) (Begin
 	return s.restart(ctx, partition, log, b.Offset, OutsideLog)
 }
 
-func (s *Service) restart(ctx context.Context, partition int32, log Bounds, stored int64, why Recount) (Beginning, error) {
+func (s *Service) restart(ctx context.Context, partition int32, log LogRange, stored int64, why Recount) (ResumePoint, error) {
 	b, err := s.store.Restart(ctx, partition, log, stored, why)
 	if err == nil && b.Recount == NoRecount { // another member moved it meanwhile, perhaps in the other log
-		return Beginning{}, ErrMoved
+		return ResumePoint{}, ErrOffsetMismatch
 	}
 	return b, err
 }
 
 // Count counts the events found in the partition's records from from up to next.
-// The error is ErrMoved when the partition is not at from; nothing is counted
+// The error is ErrOffsetMismatch when the partition is not at from; nothing is counted
 // then. After any other error the batch may or may not have been counted: handed
 // in again it is counted, or found moved, never counted twice.
 func (s *Service) Count(ctx context.Context, partition int32, from, next int64, events []Event) (Tally, error) {

@@ -53,8 +53,8 @@ func TestABatchWithoutCompletionsIsAppliedToo(t *testing.T) {
 
 func TestAMovedPartitionIsSaidSo(t *testing.T) {
 	t.Parallel()
-	s := &store{err: stats.ErrMoved}
-	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 6, nil); !errors.Is(err, stats.ErrMoved) {
+	s := &store{err: stats.ErrOffsetMismatch}
+	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 6, nil); !errors.Is(err, stats.ErrOffsetMismatch) {
 		t.Errorf("got %v, want ErrMoved", err)
 	}
 }
@@ -63,21 +63,21 @@ func TestWhereCountingGoesOn(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		stored int64
-		log    stats.Bounds // as the caller knows it
-		ends   ends         // as it is
-		want   stats.Beginning
+		log    stats.LogRange // as the caller knows it
+		ends   ends           // as it is
+		want   stats.ResumePoint
 	}{
-		"in the log":          {5, stats.Bounds{Oldest: 0, Newest: 9}, nil, stats.Beginning{Offset: 5}},
-		"at its start":        {3, stats.Bounds{Oldest: 3, Newest: 9}, nil, stats.Beginning{Offset: 3}},
-		"at its end":          {9, stats.Bounds{Oldest: 3, Newest: 9}, nil, stats.Beginning{Offset: 9}},
-		"the caller's is old": {20, stats.Bounds{Oldest: 0, Newest: 9}, ends{0: 20}, stats.Beginning{Offset: 20}},
+		"in the log":          {5, stats.LogRange{Oldest: 0, Newest: 9}, nil, stats.ResumePoint{Offset: 5}},
+		"at its start":        {3, stats.LogRange{Oldest: 3, Newest: 9}, nil, stats.ResumePoint{Offset: 3}},
+		"at its end":          {9, stats.LogRange{Oldest: 3, Newest: 9}, nil, stats.ResumePoint{Offset: 9}},
+		"the caller's is old": {20, stats.LogRange{Oldest: 0, Newest: 9}, ends{0: 20}, stats.ResumePoint{Offset: 20}},
 		"the topic is younger than the ledger": {
-			20, stats.Bounds{Oldest: 0, Newest: 9}, ends{0: 10},
-			stats.Beginning{Offset: 0, Recount: stats.OutsideLog, Stored: 20},
+			20, stats.LogRange{Oldest: 0, Newest: 9}, ends{0: 10},
+			stats.ResumePoint{Offset: 0, Recount: stats.OutsideLog, Stored: 20},
 		},
 		"the log's start has passed it": {
-			2, stats.Bounds{Oldest: 3, Newest: 9}, ends{0: 10},
-			stats.Beginning{Offset: 3, Recount: stats.OutsideLog, Stored: 2},
+			2, stats.LogRange{Oldest: 3, Newest: 9}, ends{0: 10},
+			stats.ResumePoint{Offset: 3, Recount: stats.OutsideLog, Stored: 2},
 		},
 	}
 	for name, test := range tests {
@@ -107,17 +107,17 @@ func TestWhatWasCountedOfAnotherLogIsGivenUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		stored int64
 		origin string
-		want   stats.Beginning
+		want   stats.ResumePoint
 		err    error
 	}{
-		"of this log":             {5, "id new", stats.Beginning{Offset: 5, Origin: "id new"}, nil},
-		"of an earlier version":   {5, "", stats.Beginning{Offset: 5}, nil},
-		"of another log":          {5, "id old", stats.Beginning{Recount: stats.AnotherTopic, Stored: 5}, nil},
-		"of another, beyond this": {20, "id old", stats.Beginning{Recount: stats.AnotherTopic, Stored: 20}, nil},
-		"while nobody can tell":   {5, "unknown", stats.Beginning{}, kafkaAway},
+		"of this log":             {5, "id new", stats.ResumePoint{Offset: 5, Origin: "id new"}, nil},
+		"of an earlier version":   {5, "", stats.ResumePoint{Offset: 5}, nil},
+		"of another log":          {5, "id old", stats.ResumePoint{Recount: stats.AnotherTopic, Stored: 5}, nil},
+		"of another, beyond this": {20, "id old", stats.ResumePoint{Recount: stats.AnotherTopic, Stored: 20}, nil},
+		"while nobody can tell":   {5, "unknown", stats.ResumePoint{}, kafkaAway},
 	} {
 		service := stats.NewService(&store{stored: test.stored, origin: test.origin}, ends{0: 9}, 1, time.Now)
-		got, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9, Owns: owns})
+		got, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9, Owns: owns})
 		if diff := cmp.Diff(test.want, got); diff != "" || !errors.Is(err, test.err) {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
@@ -133,7 +133,7 @@ func TestAnOffsetThatMovesWhileItIsGivenUpIsNotTaken(t *testing.T) {
 		"outside the log": {stored: 20, moved: true},
 	} {
 		service := stats.NewService(s, ends{0: 9}, 1, time.Now)
-		if got, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9, Owns: owns}); !errors.Is(err, stats.ErrMoved) {
+		if got, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9, Owns: owns}); !errors.Is(err, stats.ErrOffsetMismatch) {
 			t.Errorf("%s: %+v, %v; want ErrMoved", name, got, err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestABatchHasTheOriginOfItsLastEvent(t *testing.T) {
 func TestNothingIsGivenUpWhileTheLogCanNotBeAsked(t *testing.T) {
 	t.Parallel()
 	service := stats.NewService(&store{stored: 20}, ends(nil), 1, time.Now)
-	if _, err := service.Begin(t.Context(), 0, stats.Bounds{Newest: 9}); err == nil {
+	if _, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9}); err == nil {
 		t.Error("counting goes on although nobody could say where the log ends")
 	}
 }

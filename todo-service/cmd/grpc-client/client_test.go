@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -159,7 +159,7 @@ func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 
 func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
-	addr := testenv.Addr(t)
+	addr := testenv.FreeAddr(t)
 	got := runClient(t.Context(), "list", "--addr", addr)
 	for _, part := range []string{"grpc-client: cannot list the tasks: " + addr + " does not answer", "connection refused", "; start todo-service, or name its address with --addr\n"} {
 		if !strings.Contains(got.Stderr, part) {
@@ -206,7 +206,7 @@ func TestACreationWhoseAnswerIsLostSaysHowToMakeItOnce(t *testing.T) {
 func TestARefusalForNowSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.limiter.budget = edge.Budget{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
+	s.limiter.budget = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
 	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: too many requests; try again in 12s\n"}, runClient(t.Context(), "list", "--addr", s.addr))
 }
 
@@ -234,7 +234,7 @@ func TestWatchPrintsUntilInterrupted(t *testing.T) {
 func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log, s.watcher.err = announcements(), fault.New(fault.Unavailable, "the service stops")
+	s.watcher.log, s.watcher.err = announcements(), apperr.New(apperr.Unavailable, "the service stops")
 	got := runClient(t.Context(), "watch", "--addr", s.addr)
 	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot watch on: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then go on with --from 2\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
@@ -244,7 +244,7 @@ func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
 func TestAWatchOfWhatIsGoneDoesNotGoOn(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log, s.watcher.err = announcements(), fault.New(fault.Gone, "the events are gone")
+	s.watcher.log, s.watcher.err = announcements(), apperr.New(apperr.Gone, "the events are gone")
 	got := runClient(t.Context(), "watch", "--addr", s.addr)
 	if got.Code != 1 || !strings.HasSuffix(got.Stderr, "the events are gone; watch without --from, then grpc-client list\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
@@ -254,7 +254,7 @@ func TestAWatchOfWhatIsGoneDoesNotGoOn(t *testing.T) {
 func TestAWatchThatHeardNothingKnowsItsPlaceToo(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.err = fault.New(fault.Unavailable, "the service stops")
+	s.watcher.err = apperr.New(apperr.Unavailable, "the service stops")
 	got := runClient(t.Context(), "watch", "--addr", s.addr)
 	if got.Code != 1 || !strings.HasSuffix(got.Stderr, ", then go on with --from 0\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)

@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(process.Output(stdout))
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil || process.ReaderLeft(err) {
+	if err == nil || process.IsBrokenPipe(err) {
 		return exitOK
 	}
 	line := printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", " "))

@@ -14,12 +14,12 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/grpcserver"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/memstore"
-	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -35,10 +35,10 @@ type server struct {
 }
 
 func serve(t *testing.T) *server {
-	s := &server{watcher: &watcher{}, limiter: &limiter{edge.Budget{Allowed: true}}}
+	s := &server{watcher: &watcher{}, limiter: &limiter{ratelimit.Decision{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
 	s.tasks = tasks
-	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{}, clientStreams())
+	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, clientStreams())
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
@@ -68,7 +68,7 @@ type watcher struct {
 func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	from, err := strconv.ParseInt(token, 10, 64)
 	if err != nil && token != "" || from > int64(len(w.log)) {
-		return nil, fault.New(fault.Gone, "the resume token %q is not a place in the log", token)
+		return nil, apperr.New(apperr.Gone, "the resume token %q is not a place in the log", token)
 	}
 	return func(yield func(task.Announcement, error) bool) {
 		if !yield(task.Announcement{Seq: from}, nil) {
@@ -94,6 +94,6 @@ func clientStreams() *watch.Streams {
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-type limiter struct{ budget edge.Budget }
+type limiter struct{ budget ratelimit.Decision }
 
-func (l *limiter) Allow(context.Context, netip.Addr) edge.Budget { return l.budget }
+func (l *limiter) Allow(context.Context, netip.Addr) ratelimit.Decision { return l.budget }

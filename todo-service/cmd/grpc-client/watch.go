@@ -48,7 +48,7 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
-	case process.ReaderLeft(err):
+	case process.IsBrokenPipe(err):
 		return err
 	case received == token, status.Code(err) == codes.OutOfRange:
 		return c.explain("watch the tasks", err)

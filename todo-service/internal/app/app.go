@@ -13,8 +13,8 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
-	"example.com/todo/platform/crashpoint"
 	"example.com/todo/platform/descriptors"
+	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -25,11 +25,11 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/tracing"
-	"example.com/todo/todo-service/internal/gate"
+	"example.com/todo/todo-service/internal/admission"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/outbox"
-	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
@@ -80,21 +80,21 @@ func Run(ctx context.Context, cfg Config) error {
 	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
-	tasks := task.NewService(gate.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
+	tasks := task.NewService(admission.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
-	peers := peer.New(cfg.TrustedProxies)
+	peers := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: gate.NewSearches(),
+		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: admission.NewSearches(),
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewLimit(limiter, peers, streams)
+	limit := grpcapi.NewRateLimit(limiter, peers, streams)
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
 		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
@@ -107,7 +107,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		append(topologies, schema, opsServer.Drain(cfg.DrainWait), opsServer.Follow(rpc.SetServing), lifecycle.Func(http.Leave)),
+		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.CloseConnections)),
 		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
 		append(newPurger(cfg, store, state, log, registry), relay, newKeys(store, log, registry)),
@@ -140,8 +140,8 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 }
 
 // width lets searches have a quarter of the database's connections.
-func width(cfg Config) gate.Config {
-	return gate.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
+func width(cfg Config) admission.Config {
+	return admission.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
 }
 
 // live is what stands behind the log's live cursor: the cached list is dropped
@@ -163,13 +163,13 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	if err := l.feed.Publish(ctx, batch); err != nil {
 		return err
 	}
-	crashpoint.Reach(crashpoint.AfterPublish, batch[0].Event.ID)
+	failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
 	return nil
 }
 
 // newEdge returns what requests meet first. Both ask Redis on the same trips.
 func newEdge(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	shuttle := redisstore.NewShuttle(cache)
+	shuttle := redisstore.NewAutoPipeline(cache)
 	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
 	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{
 		Prefix: prefix, Requests: limit.Requests, Window: limit.Window,
@@ -185,10 +185,10 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 	}
 	return lifecycle.Stage{outbox.NewPurger(outbox.PurgerConfig{
 		Purge: store.Purge,
-		Alone: func(ctx context.Context, work func(context.Context) error) error {
+		WithLock: func(ctx context.Context, work func(context.Context) error) error {
 			key := cfg.Redis.KeyPrefix + "lock:purge"
 			err := redis.WithLock(ctx, state, key, func(ctx context.Context, _ string) error { return work(ctx) })
-			var held *redis.HeldError
+			var held *redis.LockedError
 			if errors.As(err, &held) {
 				return nil
 			}

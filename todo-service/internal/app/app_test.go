@@ -24,9 +24,9 @@ import (
 func alone(t *testing.T) Config {
 	t.Helper()
 	cfg := Defaults()
-	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = testenv.Addr(t), testenv.Addr(t), testenv.Addr(t)
-	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + testenv.Addr(t) + "/todo?sslmode=disable")
-	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.Addr(t), []string{testenv.Addr(t)}
+	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
+	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + testenv.FreeAddr(t) + "/todo?sslmode=disable")
+	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.FreeAddr(t), []string{testenv.FreeAddr(t)}
 	cfg.DrainWait = 0 // no load balancer has to notice
 	cfg.Log.Format = "json"
 	return cfg
@@ -64,7 +64,7 @@ func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
 	cfg := alone(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
 	_, stop := serve(t, cfg)
-	testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := answered("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
 	}
@@ -135,7 +135,7 @@ func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
 			}
 			ended, _ := serve(t, cfg)
 			if late {
-				testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+				testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
 			}
 			select {
@@ -157,9 +157,9 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	_, stop := serve(t, cfg)
 	ready := func() int { return answered("http://" + cfg.Ops.Addr + "/readyz") }
-	testenv.Await(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
+	testenv.Eventually(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
-	testenv.Await(t, "ready", func() bool { return ready() == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return ready() == http.StatusOK })
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}

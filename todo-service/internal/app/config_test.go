@@ -76,9 +76,9 @@ func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
 	node := testenv.StartRedis(t, "--cluster-enabled", "yes")
 	for key, environ := range map[string][]string{
 		"redis.addr: ":       {"REDIS_ADDR=" + node},
-		"redis_cache.addr: ": {"REDIS_ADDR=" + testenv.Addr(t), "REDIS_CACHE_ADDR=" + node},
+		"redis_cache.addr: ": {"REDIS_ADDR=" + testenv.FreeAddr(t), "REDIS_CACHE_ADDR=" + node},
 	} {
-		cfg, err := Load("", append(environ, "POSTGRES_DSN=postgres://"+testenv.Addr(t)+"/todo", "REDIS_TIMEOUT=5s", "REDIS_CACHE_TIMEOUT=5s"))
+		cfg, err := Load("", append(environ, "POSTGRES_DSN=postgres://"+testenv.FreeAddr(t)+"/todo", "REDIS_TIMEOUT=5s", "REDIS_CACHE_TIMEOUT=5s"))
 		if err != nil {
 			t.Fatal(err)
 		}

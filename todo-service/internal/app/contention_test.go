@@ -55,7 +55,7 @@ func TestContentionOnOneTaskIsWorkedThroughOverBothTransports(t *testing.T) {
 	cfg := alone(t)
 	cfg.Postgres.DSN = config.Secret(migrated(t).String())
 	_, stop := serve(t, cfg)
-	testenv.Await(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
+	testenv.Eventually(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 
 	var group sync.WaitGroup
 	for over, change := range changers(t, cfg) {
@@ -83,7 +83,7 @@ func TestContentionThatDoesNotEndIsUnavailableAtTheDeadline(t *testing.T) {
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	cfg.HTTP.RequestTimeout, cfg.GRPC.RequestTimeout = time.Second, time.Second
 	_, stop := serve(t, cfg)
-	testenv.Await(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
+	testenv.Eventually(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 	open(t, dsn).MustExec(`
 		CREATE FUNCTION overtaken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 		CREATE TRIGGER overtaken BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION overtaken()`)

@@ -20,7 +20,7 @@ import (
 // database makes an empty database and returns where it is.
 func database(t testing.TB) *url.URL {
 	t.Helper()
-	dsn, err := url.Parse(testenv.Need(t, "TEST_POSTGRES_DSN"))
+	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 func hidden(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
 	t.Helper()
 	there, here := dsn.Host, *dsn
-	here.Host = testenv.Addr(t)
+	here.Host = testenv.FreeAddr(t)
 	return &here, func() {
 		listener, err := net.Listen("tcp", here.Host)
 		if err != nil {

@@ -26,7 +26,7 @@ func withTask(t *testing.T, dsn *url.URL) Config {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	testenv.Await(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
+	testenv.Eventually(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 	return cfg
 }
 
@@ -35,7 +35,7 @@ func TestADatabaseThatTakesNoWritesIsUnavailableUntilItDoes(t *testing.T) {
 	dsn := migrated(t)
 	cfg := withTask(t, dsn)
 	ready := "http://" + cfg.Ops.Addr + "/readyz"
-	testenv.Await(t, "ready", func() bool { return answered(ready) == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered(ready) == http.StatusOK })
 	admin := open(t, dsn)
 	name := strings.TrimPrefix(dsn.Path, "/")
 
@@ -44,13 +44,13 @@ func TestADatabaseThatTakesNoWritesIsUnavailableUntilItDoes(t *testing.T) {
 	if err := admin.Get(&since, `SELECT clock_timestamp()`); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Await(t, "its sessions are gone", func() bool {
+	testenv.Eventually(t, "its sessions are gone", func() bool {
 		var left int
 		err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_start < $1`, since)
 		return err == nil && left == 0
 	})
-	testenv.Await(t, "not ready", func() bool { return answered(ready) == http.StatusServiceUnavailable })
+	testenv.Eventually(t, "not ready", func() bool { return answered(ready) == http.StatusServiceUnavailable })
 	for over, change := range changers(t, cfg) {
 		for priority := range int32(20) {
 			if err := change(t.Context(), 1+priority); status.Code(err) != codes.Unavailable {
@@ -65,7 +65,7 @@ func TestADatabaseThatTakesNoWritesIsUnavailableUntilItDoes(t *testing.T) {
 	admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
 	for over, change := range changers(t, cfg) {
 		priority := int32(30)
-		testenv.Await(t, "changes come back over "+over, func() bool {
+		testenv.Eventually(t, "changes come back over "+over, func() bool {
 			for range 10 {
 				if priority++; change(t.Context(), 1+priority%100) != nil {
 					return false
@@ -74,7 +74,7 @@ func TestADatabaseThatTakesNoWritesIsUnavailableUntilItDoes(t *testing.T) {
 			return true
 		})
 	}
-	testenv.Await(t, "ready again", func() bool { return answered(ready) == http.StatusOK })
+	testenv.Eventually(t, "ready again", func() bool { return answered(ready) == http.StatusOK })
 }
 
 func TestAnAlteredColumnIsNoErrorOverEitherTransport(t *testing.T) {

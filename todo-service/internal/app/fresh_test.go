@@ -22,7 +22,7 @@ func connected(t *testing.T) Config {
 	t.Helper()
 	cfg := alone(t)
 	cfg.Postgres.DSN = config.Secret(migrated(t).String())
-	cfg.Redis.Addr, cfg.Redis.KeyPrefix = testenv.Need(t, "TEST_REDIS_ADDR"), fmt.Sprintf("fresh-%016x:", rand.Uint64())
+	cfg.Redis.Addr, cfg.Redis.KeyPrefix = testenv.RequireEnv(t, "TEST_REDIS_ADDR"), fmt.Sprintf("fresh-%016x:", rand.Uint64())
 	cfg.RateLimit.Requests = 1 << 30
 	return cfg
 }
@@ -47,7 +47,7 @@ func TestAClientThatWritesAndReadsAtOnceMissesOnce(t *testing.T) {
 	t.Parallel()
 	cfg := connected(t)
 	_, stop := serve(t, cfg)
-	testenv.Await(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer client.CloseIdleConnections()
 	failures := func() int { return metric("http://"+cfg.Ops.Addr, "todo_cache_errors_total") }
@@ -93,8 +93,8 @@ func TestAChangeWhoseWriterDiedIsSeen(t *testing.T) {
 	t.Parallel()
 	cfg := connected(t)
 	_, stop := serve(t, cfg)
-	testenv.Await(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
-	testenv.Await(t, "the list is cached", func() bool { _, hit := list(t, http.DefaultClient, cfg); return hit })
+	testenv.Eventually(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	testenv.Eventually(t, "the list is cached", func() bool { _, hit := list(t, http.DefaultClient, cfg); return hit })
 	dsn, err := url.Parse(cfg.Postgres.DSN.Reveal())
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestAChangeWhoseWriterDiedIsSeen(t *testing.T) {
 	if _, err := dead.Create(t.Context(), task.Draft{Title: "of a dead writer"}); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Await(t, "the change is in the list", func() bool {
+	testenv.Eventually(t, "the change is in the list", func() bool {
 		body, _ := list(t, http.DefaultClient, cfg)
 		return strings.Contains(body, "of a dead writer")
 	})

@@ -40,7 +40,7 @@ func TestOneClientHoldsSoManyConnectionsAndStreamsOverBothTransports(t *testing.
 	cfg.Postgres.DSN = config.Secret(migrated(t).String())
 	_, stop := serve(t, cfg)
 	defer stop()
-	testenv.Await(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
 
 	// The stream and the connection of health are the first, over gRPC.
 	health := healthpb.NewHealthClient(dial(t, cfg.GRPC.Addr))
@@ -68,7 +68,7 @@ func TestOneClientHoldsSoManyConnectionsAndStreamsOverBothTransports(t *testing.
 	}
 
 	// Two connections hold streams, and one client may have five.
-	testenv.Await(t, "two connections are open", func() bool {
+	testenv.Eventually(t, "two connections are open", func() bool {
 		http.DefaultClient.CloseIdleConnections()
 		return metric("http://"+cfg.Ops.Addr, `server_connections{server="http"}`)+metric("http://"+cfg.Ops.Addr, `server_connections{server="grpc"}`) == 2
 	})
@@ -116,7 +116,7 @@ func TestTheOpsPortAnswersWhenClientsHoldAllDescriptorsThatTheyMay(t *testing.T)
 	cfg := alone(t)
 	limitedTo(t, "90", cfg)
 	ops := "http://" + cfg.Ops.Addr
-	testenv.Await(t, "alive", func() bool { return answered(ops+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "alive", func() bool { return answered(ops+"/livez") == http.StatusOK })
 	if _, kept := connect(t, cfg.HTTP.Addr); !kept {
 		t.Error("no client is served")
 	}
@@ -158,7 +158,7 @@ func TestAHostThatIsNotServedIsRefusedOnEveryPort(t *testing.T) {
 	cfg.HTTP.AllowedHosts, cfg.Ops.AllowedHosts = []string{"todo.example.com"}, []string{"ops.example.com"}
 	_, stop := serve(t, cfg)
 	defer stop()
-	testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	for _, c := range []struct {
 		addr, path, host string
 		want             int

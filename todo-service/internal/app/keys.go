@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	keysKept    = task.KeyLife + time.Hour // no replica's clock is so far behind as to miss a key that is gone
+	keysKept    = task.IdempotencyKeyTTL + time.Hour // no replica's clock is so far behind as to miss a key that is gone
 	keysBatch   = 1000
 	keysPause   = time.Minute
 	keysTimeout = 10 * time.Second // of one batch
@@ -40,7 +40,7 @@ func (k *keys) Run(ctx context.Context) error {
 	for {
 		err := k.pass(ctx)
 		if ctx.Err() == nil {
-			outage.Note(ctx, err)
+			outage.Record(ctx, err)
 		}
 		if !retry.Wait(ctx, keysPause) {
 			return nil

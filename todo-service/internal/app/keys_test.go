@@ -25,7 +25,7 @@ func TestOldKeysAreRemovedHoweverManyThereAre(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
-	testenv.Await(t, "only the young key is left", func() bool {
+	testenv.Eventually(t, "only the young key is left", func() bool {
 		var left []string
 		err := db.Select(&left, `SELECT key FROM idempotency_keys`)
 		return err == nil && len(left) == 1 && left[0] == "young"

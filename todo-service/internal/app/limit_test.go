@@ -88,7 +88,7 @@ func most(all []request, window time.Duration) int {
 func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 	t.Parallel()
 	const limit, window, replicas, callers = 300, 2 * time.Second, 3, 64
-	shared := testenv.Need(t, "TEST_REDIS_ADDR")
+	shared := testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	prefix := "test-" + rand.Text() + ":"
 	var ops []string
 	var clients []func(context.Context) verdict
@@ -103,7 +103,7 @@ func TestThreeReplicasAndTwoTransportsShareOneExactBudget(t *testing.T) {
 				t.Errorf("Run: %v", err)
 			}
 		}()
-		testenv.Await(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+		testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 		ops = append(ops, "http://"+cfg.Ops.Addr)
 		rpc := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))
 		clients = append(clients,

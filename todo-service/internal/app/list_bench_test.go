@@ -15,8 +15,8 @@ import (
 
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/httpapi"
-	"example.com/todo/todo-service/internal/peer"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
@@ -28,11 +28,11 @@ import (
 func BenchmarkListCache(b *testing.B) {
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	redisCfg := redis.Defaults()
-	redisCfg.Addr = testenv.Need(b, "TEST_REDIS_ADDR")
+	redisCfg.Addr = testenv.RequireEnv(b, "TEST_REDIS_ADDR")
 	client := redis.Open(redisCfg)
 	defer client.Close()
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
-	shuttle := redisstore.NewShuttle(client)
+	shuttle := redisstore.NewAutoPipeline(client)
 	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
 	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
 	tasks := task.NewService(pgstore.New(open(b, migrated(b))), time.Now, func(context.Context, string) {})
@@ -41,7 +41,7 @@ func BenchmarkListCache(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peer.New(nil)}))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, Peers: clientip.New(nil)}))
 	defer server.Close()
 
 	var miss, hit time.Duration

@@ -29,7 +29,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	cfg.MaxInFlight, cfg.HTTP.RequestTimeout = 8, 8*time.Second
 	_, stop := serve(t, cfg)
 	ops := "http://" + cfg.Ops.Addr
-	testenv.Await(t, "ready", func() bool { return answered(ops+"/readyz") == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered(ops+"/readyz") == http.StatusOK })
 	lock := open(t, dsn).MustBegin()
 	defer lock.Rollback()
 	lock.MustExec(`LOCK TABLE tasks`)
@@ -39,7 +39,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	for range 6 {
 		go func() { hanging <- answered(tasks + "/1") }()
 	}
-	testenv.Await(t, "six reads in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 6 })
+	testenv.Eventually(t, "six reads in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 6 })
 	refused(t, tasks+"/1")
 	refused(t, tasks+"?done=true")
 	conn := dial(t, cfg.GRPC.Addr)
@@ -47,7 +47,7 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	for range 2 {
 		go func() { hanging <- posted(tasks) }()
 	}
-	testenv.Await(t, "two writes in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 8 })
+	testenv.Eventually(t, "two writes in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 8 })
 	if got := posted(tasks); got != http.StatusServiceUnavailable {
 		t.Errorf("a write past the bound: %d", got)
 	}

@@ -26,9 +26,9 @@ import (
 // the receiver of its traces.
 func variables(t *testing.T) (env []string, ops string) {
 	t.Helper()
-	away, ops := testenv.Addr(t), testenv.Addr(t)
+	away, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	return []string{
-		"HTTP_ADDR=" + testenv.Addr(t), "GRPC_ADDR=" + testenv.Addr(t), "OPS_ADDR=" + ops, "DRAIN_WAIT=0s",
+		"HTTP_ADDR=" + testenv.FreeAddr(t), "GRPC_ADDR=" + testenv.FreeAddr(t), "OPS_ADDR=" + ops, "DRAIN_WAIT=0s",
 		"POSTGRES_DSN=postgres://todo:todo@" + away + "/todo?sslmode=disable", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
 		"TRACING_ENDPOINT=" + away, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_EXPORTER_OTLP_TIMEOUT=200",
 	}, ops
@@ -84,7 +84,7 @@ func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
 		t.Run(signal.String()+", the reader of the log "+reader, func(t *testing.T) {
 			t.Parallel()
 			env, ops := variables(t)
-			env = append(env, "POSTGRES_DSN="+database(t).String(), "REDIS_ADDR="+testenv.Need(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
+			env = append(env, "POSTGRES_DSN="+database(t).String(), "REDIS_ADDR="+testenv.RequireEnv(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
 				"REDIS_KEY_PREFIX=test-"+rand.Text()+":", "RATE_LIMIT_REQUESTS=1000")
 			var migration bytes.Buffer
 			migrate := processtest.Command(env, "migrate")
@@ -107,7 +107,7 @@ func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
 				text, _ := io.ReadAll(unread) // which fails when it is closed
 				log <- text
 			}()
-			testenv.Await(t, "ready", func() bool { return answered("http://"+ops+"/readyz") == http.StatusOK })
+			testenv.Eventually(t, "ready", func() bool { return answered("http://"+ops+"/readyz") == http.StatusOK })
 			stream := watching(t, value(env, "GRPC_ADDR"))
 			events, err := http.Get("http://" + value(env, "HTTP_ADDR") + "/events")
 			if err != nil {

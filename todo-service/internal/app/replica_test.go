@@ -28,7 +28,7 @@ type replica struct {
 // runReplica runs the service with these variables until the test is over.
 func runReplica(t *testing.T, env ...string) *replica {
 	t.Helper()
-	r := &replica{http: testenv.Addr(t), grpc: testenv.Addr(t), ops: testenv.Addr(t), over: make(chan struct{})}
+	r := &replica{http: testenv.FreeAddr(t), grpc: testenv.FreeAddr(t), ops: testenv.FreeAddr(t), over: make(chan struct{})}
 	r.command = func() *exec.Cmd {
 		return processtest.Command(append(env, "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops))
 	}
@@ -45,7 +45,7 @@ func runReplica(t *testing.T, env ...string) *replica {
 			t.Logf("the end of the log of %s:\n%s", r.http, r.log.Bytes()[max(0, r.log.Len()-4096):])
 		}
 	})
-	testenv.Await(t, "a replica is ready", r.ready)
+	testenv.Eventually(t, "a replica is ready", r.ready)
 	return r
 }
 

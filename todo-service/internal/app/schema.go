@@ -9,7 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/pgstore"
 )
@@ -115,4 +115,4 @@ func (s *schema) ask(ctx context.Context) error {
 	return s.check(ctx)
 }
 
-func away(err error) bool { return fault.Of(err).Kind == fault.Unavailable }
+func away(err error) bool { return apperr.Of(err).Kind == apperr.Unavailable }

@@ -30,7 +30,7 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 	cfg.HTTP.RequestTimeout = time.Second
 	_, stop := serve(t, cfg)
 	ready := "http://" + cfg.Ops.Addr + "/readyz"
-	testenv.Await(t, "ready", func() bool { return answered(ready) == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered(ready) == http.StatusOK })
 
 	stream := watching(t, cfg.GRPC.Addr)
 	events, err := http.Get("http://" + cfg.HTTP.Addr + "/events")
@@ -52,7 +52,7 @@ func TestStoppingTellsWatchersToResumeAndWaitsForNoHangingRequest(t *testing.T) 
 		resp.Body.Close()
 		hanging <- resp.StatusCode
 	}()
-	testenv.Await(t, "a request that hangs", func() (waiting bool) {
+	testenv.Eventually(t, "a request that hangs", func() (waiting bool) {
 		err := db.Get(&waiting, `SELECT EXISTS (SELECT FROM pg_locks JOIN pg_class ON relation = pg_class.oid WHERE relname = 'tasks' AND NOT granted)`)
 		return err == nil && waiting
 	})
@@ -86,7 +86,7 @@ func TestAClientThatHangsHoldsUpTheStopForTheDrainAndNoLonger(t *testing.T) {
 	cfg.HTTP.DrainTimeout, cfg.GRPC.DrainTimeout = 2*time.Second, 2*time.Second
 	_, stop := serve(t, cfg)
 	ready := "http://" + cfg.Ops.Addr + "/readyz"
-	testenv.Await(t, "ready", func() bool { return answered(ready) == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return answered(ready) == http.StatusOK })
 	open(t, dsn).MustExec(`
 		INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		SELECT gen_random_uuid(), n, 'task.created', n, repeat('x', 500), 0, false, now(), 1, now(), '' FROM generate_series(1, 2000) n;
@@ -100,7 +100,7 @@ func TestAClientThatHangsHoldsUpTheStopForTheDrainAndNoLonger(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := 0
-	testenv.Await(t, "a stream that takes no more", func() bool {
+	testenv.Eventually(t, "a stream that takes no more", func() bool {
 		before := sent
 		sent = metric("http://"+cfg.Ops.Addr, `grpc_server_msg_sent_total{grpc_method="WatchTasks",grpc_service="task.TaskService",grpc_type="server_stream"}`)
 		return sent > 50 && sent == before

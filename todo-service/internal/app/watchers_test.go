@@ -52,7 +52,7 @@ func TestWatchersMissNothingWhileSubscriptionsAreCutAndServersKilled(t *testing.
 	s.change(t, *watchChanges)
 	log := s.log(t)
 	head := log[len(log)-1].Seq
-	testenv.Await(t, "every watcher is at the head", func() bool {
+	testenv.Eventually(t, "every watcher is at the head", func() bool {
 		for _, f := range followers {
 			if f.place.Load() < head {
 				return false
@@ -136,7 +136,7 @@ type system struct {
 func newSystem(t *testing.T) *system {
 	t.Helper()
 	dsn := migrated(t)
-	s := &system{redis: goredis.NewClient(&goredis.Options{Addr: testenv.Need(t, "TEST_REDIS_ADDR")}), user: fmt.Sprintf("watchers-%016x", rand.Uint64())}
+	s := &system{redis: goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR")}), user: fmt.Sprintf("watchers-%016x", rand.Uint64())}
 	t.Cleanup(func() {
 		s.redis.Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", s.user)
 		s.redis.Close()
@@ -146,7 +146,7 @@ func newSystem(t *testing.T) *system {
 	}
 	for range 2 {
 		r := runReplica(t, "POSTGRES_DSN="+dsn.String(), "REDIS_ADDR="+s.redis.Options().Addr, "REDIS_USERNAME="+s.user, "REDIS_PASSWORD=secret",
-			"REDIS_KEY_PREFIX="+s.user+":", "KAFKA_BROKERS="+testenv.Addr(t), "RATE_LIMIT_REQUESTS=1000000000",
+			"REDIS_KEY_PREFIX="+s.user+":", "KAFKA_BROKERS="+testenv.FreeAddr(t), "RATE_LIMIT_REQUESTS=1000000000",
 			"WATCH_MAX_PER_CLIENT=10000", "MAX_CONNS_PER_CLIENT=10000", "LOG_FORMAT=json") // all watchers come from one address
 		conn, err := grpc.NewClient(r.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1, MaxDelay: 50 * time.Millisecond}, MinConnectTimeout: time.Second,
@@ -160,7 +160,7 @@ func newSystem(t *testing.T) *system {
 	db := open(t, dsn)
 	s.log = func(t *testing.T) (log []change) {
 		t.Helper()
-		testenv.Await(t, "every event has its place", func() bool {
+		testenv.Eventually(t, "every event has its place", func() bool {
 			var unnumbered int
 			return db.Get(&unnumbered, `SELECT count(*) FROM events WHERE seq IS NULL`) == nil && unnumbered == 0
 		})
@@ -201,7 +201,7 @@ func (s *system) harm(t *testing.T, n, changes int64) {
 	}
 	if n*int64(*watchKills)/changes > (n-1)*int64(*watchKills)/changes {
 		victim := s.replicas[s.kills.Add(1)%2]
-		testenv.Await(t, "the other one is back", s.replicas[(s.kills.Load()+1)%2].ready)
+		testenv.Eventually(t, "the other one is back", s.replicas[(s.kills.Load()+1)%2].ready)
 		victim.kill()
 	}
 }

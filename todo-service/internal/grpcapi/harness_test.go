@@ -17,10 +17,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"example.com/todo/platform/grpcserver"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/memstore"
-	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -44,9 +44,9 @@ func unlimited(l net.Listener) net.Listener { return l }
 func newService(t testing.TB) *service { return newServiceOver(t, memstore.New()) }
 
 func newServiceOver(t testing.TB, store task.Store) *service {
-	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: edge.Budget{Allowed: true}}, metrics: prometheus.NewRegistry()}
+	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
-	limit := grpcapi.NewLimit(s.limiter, peer.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics))
+	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics))
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
@@ -102,12 +102,12 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 
 // limiter answers with one budget and remembers who asked.
 type limiter struct {
-	budget  edge.Budget
+	budget  ratelimit.Decision
 	mu      sync.Mutex
 	clients []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) edge.Budget {
+func (l *limiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -73,7 +73,7 @@ func TestStreamsOfEachKindCountForTheirClient(t *testing.T) {
 				t.Errorf("a check of health: %v", err)
 			}
 			leave()
-			testenv.Await(t, "none counts any more", func() bool { return openStreams(t, s.metrics) == 0 })
+			testenv.Eventually(t, "none counts any more", func() bool { return openStreams(t, s.metrics) == 0 })
 			if err := one(t.Context(), s); err != nil {
 				t.Errorf("one when all have ended: %v", err)
 			}
@@ -103,10 +103,10 @@ func TestAWatchThatEndsNamesThePlaceToResumeIn(t *testing.T) {
 		end  error
 		want string
 	}{
-		"after events":   {[]task.Announcement{{Seq: 41, Event: event}, {Seq: 42, Event: event}}, fault.New(fault.Unavailable, "the server is stopping"), "42"},
-		"without any":    {nil, fault.New(fault.Unavailable, "the server is stopping"), "40"},
+		"after events":   {[]task.Announcement{{Seq: 41, Event: event}, {Seq: 42, Event: event}}, apperr.New(apperr.Unavailable, "the server is stopping"), "42"},
+		"without any":    {nil, apperr.New(apperr.Unavailable, "the server is stopping"), "40"},
 		"after a defect": {[]task.Announcement{{Seq: 41, Event: event}}, errors.New("a defect"), "41"},
-		"gone":           {[]task.Announcement{{Seq: 41, Event: event}}, fault.New(fault.Gone, "gone"), ""},
+		"gone":           {[]task.Announcement{{Seq: 41, Event: event}}, apperr.New(apperr.Gone, "gone"), ""},
 	} {
 		s := newService(t)
 		s.watcher.log, s.watcher.err = test.log, test.end

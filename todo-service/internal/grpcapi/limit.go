@@ -7,18 +7,18 @@ import (
 
 	"google.golang.org/grpc"
 
-	"example.com/todo/platform/fault"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/platform/apperr"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 // Limiter counts a request of a client and says whether it may pass. It always
 // answers: when it cannot count it lets the request pass.
 type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) edge.Budget
+	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
 }
 
-// Peers tells which client a call came from.
-type Peers interface {
+// ClientIPs tells which client a call came from.
+type ClientIPs interface {
 	FromGRPC(ctx context.Context) netip.Addr
 }
 
@@ -28,23 +28,23 @@ type Streams interface {
 	Acquire(client netip.Addr) (release func(), err error)
 }
 
-// Limit holds the interceptors that spend a client's budget: one for each unary
+// RateLimit holds the interceptors that spend a client's budget: one for each unary
 // call, one for each stream however long it lasts. Health and reflection are
 // free. A call beyond the budget is refused (fault.Exhausted), and so is a stream,
 // of health and reflection too, when there are too many.
-type Limit struct {
+type RateLimit struct {
 	limiter Limiter
-	peers   Peers
+	peers   ClientIPs
 	streams Streams
 }
 
-// NewLimit returns the interceptors.
-func NewLimit(limiter Limiter, peers Peers, streams Streams) Limit {
-	return Limit{limiter: limiter, peers: peers, streams: streams}
+// NewRateLimit returns the interceptors.
+func NewRateLimit(limiter Limiter, peers ClientIPs, streams Streams) RateLimit {
+	return RateLimit{limiter: limiter, peers: peers, streams: streams}
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
-func (l Limit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (l RateLimit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	if err := l.spend(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (l Limit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 }
 
 // Stream is a grpc.StreamServerInterceptor.
-func (l Limit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	if err := l.spend(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (l Limit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	return next(srv, stream)
 }
 
-func (l Limit) spend(ctx context.Context, method string) error {
+func (l RateLimit) spend(ctx context.Context, method string) error {
 	if strings.HasPrefix(method, "/grpc.") { // health and reflection
 		return nil
 	}
@@ -72,7 +72,7 @@ func (l Limit) spend(ctx context.Context, method string) error {
 	if budget.Allowed {
 		return nil
 	}
-	refusal := fault.New(fault.Exhausted, "too many requests")
+	refusal := apperr.New(apperr.RateLimited, "too many requests")
 	refusal.RetryAfter = budget.RetryAfter
 	return refusal
 }

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -55,7 +55,7 @@ func TestAStreamIsCountedOnce(t *testing.T) {
 func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	s.limiter.budget = edge.Budget{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond}
+	s.limiter.budget = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond}
 	client := pb.NewTaskServiceClient(s.conn)
 	_, unary := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"})
 	stream, err := client.WatchTasks(t.Context(), &pb.WatchTasksRequest{})
@@ -83,7 +83,7 @@ func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
 func TestHealthAndReflectionAreFree(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	s.limiter.budget = edge.Budget{}
+	s.limiter.budget = ratelimit.Decision{}
 	if _, err := grpc_health_v1.NewHealthClient(s.conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
 		t.Error(err)
 	}

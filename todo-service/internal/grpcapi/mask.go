@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -34,7 +34,7 @@ func change(req *pb.UpdateTaskRequest) (task.Change, error) {
 	for _, path := range paths {
 		set, ok := settable[path]
 		if !ok {
-			return task.Change{}, fault.InvalidFields(fault.Field{Name: "update_mask", Problem: fmt.Sprintf(
+			return task.Change{}, apperr.InvalidFields(apperr.Field{Name: "update_mask", Problem: fmt.Sprintf(
 				"names %.100q: there are title, priority and done, or * alone for all of them", path)})
 		}
 		set(&c, req)

@@ -12,8 +12,8 @@ import (
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/grpcserver"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // Server is the gRPC service TaskService.
@@ -21,12 +21,12 @@ type Server struct {
 	pb.UnimplementedTaskServiceServer
 	tasks   *task.Service
 	watcher Watcher
-	events  *wire.Shared[grpcserver.Encoded]
+	events  *eventcodec.EncodeCache[grpcserver.Encoded]
 }
 
 // New returns TaskService over the application and the log of its changes.
 func New(tasks *task.Service, watcher Watcher) *Server {
-	return &Server{tasks: tasks, watcher: watcher, events: wire.NewShared(encode)}
+	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encode)}
 }
 
 // Register adds the service to a gRPC server.
@@ -69,7 +69,7 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 
 // CreateTask adds a task, once for each key in the metadata.
 func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
-	key, err := task.ReadKey(metadata.ValueFromIncomingContext(ctx, "idempotency-key"))
+	key, err := task.ParseIdempotencyKey(metadata.ValueFromIncomingContext(ctx, "idempotency-key"))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -152,8 +152,8 @@ func TestAWatchThatEndsSaysWhy(t *testing.T) {
 		err  error
 		code codes.Code
 	}{
-		{fault.New(fault.Gone, "this token is no place in the log"), codes.OutOfRange},
-		{fault.New(fault.Unavailable, "the service stops"), codes.Unavailable},
+		{apperr.New(apperr.Gone, "this token is no place in the log"), codes.OutOfRange},
+		{apperr.New(apperr.Unavailable, "the service stops"), codes.Unavailable},
 		{errInternal, codes.Internal},
 	} {
 		s := newService(t)

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -42,11 +42,11 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 	if err != nil {
 		return err
 	}
-	sender := grpcserver.NewSender(stream, stall)
+	sender := grpcserver.NewPacedStream(stream, stall)
 	begun, place := false, ""
 	for a, err := range changes {
 		if err != nil {
-			if begun && fault.Of(err).Kind != fault.Gone {
+			if begun && apperr.Of(err).Kind != apperr.Gone {
 				stream.SetTrailer(metadata.Pairs(resumeToken, place))
 			}
 			return err
@@ -65,7 +65,7 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 	return nil
 }
 
-func (s *Server) send(sender *grpcserver.Sender, a task.Announcement) error {
+func (s *Server) send(sender *grpcserver.PacedStream, a task.Announcement) error {
 	event, err := s.events.Encode(a)
 	if err != nil {
 		return err

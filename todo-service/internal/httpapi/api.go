@@ -10,30 +10,31 @@ import (
 	"path"
 	"strings"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/httpapi/docs"
+	"example.com/todo/todo-service/internal/listcache"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // ListCache keeps the answer to the unfiltered list. Load returns it, from the
 // cache or else from query; it fails only as query fails. A Load with the context
 // that Begin returned finds the cache already asked.
 type ListCache interface {
-	Begin(ctx context.Context) context.Context
-	Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error)
+	Prefetch(ctx context.Context) context.Context
+	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 }
 
 // Limiter counts a request of a client and says whether it may pass. It always
 // answers: when it cannot count it lets the request pass.
 type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) edge.Budget
+	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
 }
 
-// Peers tells which client a request came from.
-type Peers interface {
+// ClientIPs tells which client a request came from.
+type ClientIPs interface {
 	FromHTTP(r *http.Request) netip.Addr
 }
 
@@ -54,7 +55,7 @@ type Config struct {
 	Tasks    *task.Service
 	Lists    ListCache
 	Limiter  Limiter
-	Peers    Peers
+	Peers    ClientIPs
 	Watcher  Watcher
 	Streams  Streams
 	Searches Searches
@@ -62,13 +63,13 @@ type Config struct {
 
 type api struct {
 	Config
-	events *wire.Shared[[]byte] // as server-sent events
+	events *eventcodec.EncodeCache[[]byte] // as server-sent events
 }
 
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
 func New(cfg Config) http.Handler {
-	a := &api{Config: cfg, events: wire.NewShared(encodeChange)}
+	a := &api{Config: cfg, events: eventcodec.NewEncodeCache(encodeChange)}
 	mux := http.NewServeMux()
 	mux.Handle("GET /tasks", handler(a.list))
 	mux.Handle("POST /tasks", handler(a.create))
@@ -86,7 +87,7 @@ func New(cfg Config) http.Handler {
 func (a *api) begin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
-			r = r.WithContext(a.Lists.Begin(r.Context()))
+			r = r.WithContext(a.Lists.Prefetch(r.Context()))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -97,7 +98,7 @@ func (a *api) begin(next http.Handler) http.Handler {
 func exact(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
-			httpserver.WriteProblem(w, r, httpserver.Refuse(http.StatusNotFound, "there is nothing at this address"))
+			httpserver.WriteProblem(w, r, httpserver.StatusError(http.StatusNotFound, "there is nothing at this address"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -118,7 +119,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func pathID(r *http.Request) (int64, error) {
 	id, err := parseNumber(r.PathValue("id"))
 	if err != nil {
-		return 0, fault.InvalidFields(fault.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
+		return 0, apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})
 	}
 	return id, nil
 }

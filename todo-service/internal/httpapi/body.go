@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -57,7 +57,7 @@ func readDraft(w http.ResponseWriter, r *http.Request) (task.Draft, error) {
 	fields.present("title", body.Title.null)
 	priority := fields.whole("priority", body.Priority)
 	if fields.broken != nil {
-		return task.Draft{}, fault.InvalidFields(fields.broken...)
+		return task.Draft{}, apperr.InvalidFields(fields.broken...)
 	}
 	return task.Draft{Title: orZero(body.Title.Value), Priority: orZero(priority)}, nil
 }
@@ -78,7 +78,7 @@ func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 	priority := fields.whole("priority", body.Priority)
 	fields.present("done", body.Done.null)
 	if fields.broken != nil {
-		return task.Change{}, fault.InvalidFields(fields.broken...)
+		return task.Change{}, apperr.InvalidFields(fields.broken...)
 	}
 	return task.Change{Title: body.Title.Value, Priority: priority, Done: body.Done.Value}, nil
 }
@@ -100,10 +100,10 @@ func readNothing(w http.ResponseWriter, r *http.Request, alsoAccept ...string) e
 }
 
 // fields collects what is wrong with the members of a body.
-type fields struct{ broken []fault.Field }
+type fields struct{ broken []apperr.Field }
 
 func (f *fields) refuse(name, problem string) {
-	f.broken = append(f.broken, fault.Field{Name: name, Problem: problem})
+	f.broken = append(f.broken, apperr.Field{Name: name, Problem: problem})
 }
 
 func (f *fields) present(name string, null bool) {

@@ -20,11 +20,12 @@ import (
 	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/openapitest"
-	"example.com/todo/todo-service/internal/edge"
-	"example.com/todo/todo-service/internal/gate"
+	"example.com/todo/todo-service/internal/admission"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/httpapi"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/memstore"
-	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -67,8 +68,8 @@ func newServiceOver(store task.Store) *service {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	api := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, Searches: gate.NewSearches(),
-		Peers:   peer.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
+		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, Searches: admission.NewSearches(),
+		Peers:   clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
 		Streams: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry),
 	})
 	cfg := httpserver.Defaults(":0")
@@ -169,13 +170,13 @@ func wantHeader(t testing.TB, response answer, want map[string]string) {
 // listCache keeps the list in memory, until a change.
 type listCache struct {
 	mu     sync.Mutex
-	kept   *edge.CachedList
+	kept   *listcache.Entry
 	misses int
 }
 
-func (c *listCache) Begin(ctx context.Context) context.Context { return ctx }
+func (c *listCache) Prefetch(ctx context.Context) context.Context { return ctx }
 
-func (c *listCache) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+func (c *listCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept != nil {
@@ -197,16 +198,16 @@ func (c *listCache) invalidate(context.Context, string) {
 	c.kept = nil
 }
 
-var plenty = edge.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
+var plenty = ratelimit.Decision{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
 
 // limiter answers with one budget and remembers who asked.
 type limiter struct {
-	budget  edge.Budget
+	budget  ratelimit.Decision
 	mu      sync.Mutex
 	clients []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) edge.Budget {
+func (l *limiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())

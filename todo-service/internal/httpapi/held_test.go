@@ -74,7 +74,7 @@ func TestAClientHoldsSoManyStreamsAndTheProcessSoMany(t *testing.T) {
 	again, stop := context.WithCancel(t.Context())
 	defer stop()
 	for range maxStreams - 1 {
-		testenv.Await(t, "a stream opens again", func() bool { return <-s.open(again, "192.0.2.1:1000") == http.StatusOK })
+		testenv.Eventually(t, "a stream opens again", func() bool { return <-s.open(again, "192.0.2.1:1000") == http.StatusOK })
 	}
 }
 
@@ -110,12 +110,12 @@ func TestAClientSearchesOnceAtATime(t *testing.T) {
 	for range 5 {
 		all.Go(func() { statuses <- s.doFrom("192.0.2.1:1000", "GET", "/tasks?q=learn").Status })
 	}
-	testenv.Await(t, "a search runs", func() bool { return store.running.Load() == 1 })
+	testenv.Eventually(t, "a search runs", func() bool { return store.running.Load() == 1 })
 	if got := s.doFrom("192.0.2.1:1000", "GET", "/tasks?done=true").Status; got != http.StatusOK {
 		t.Errorf("a list that is no search: %d", got)
 	}
 	all.Go(func() { statuses <- s.doFrom("192.0.2.2:1000", "GET", "/tasks?q=learn").Status })
-	testenv.Await(t, "another client's search runs beside it", func() bool { return store.running.Load() == 2 })
+	testenv.Eventually(t, "another client's search runs beside it", func() bool { return store.running.Load() == 2 })
 	close(store.proceed)
 	all.Wait()
 	close(statuses)
@@ -140,7 +140,7 @@ func TestASearchWhoseClientLeftGivesWay(t *testing.T) {
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/tasks?q=a", http.NoBody)
 		s.ServeHTTP(httptest.NewRecorder(), r)
 	}()
-	testenv.Await(t, "it runs", func() bool { return store.running.Load() == 1 })
+	testenv.Eventually(t, "it runs", func() bool { return store.running.Load() == 1 })
 	leave()
 	<-over
 	close(store.proceed)
@@ -154,7 +154,7 @@ func TestASearchThatWaitsTooLongIsToldWhy(t *testing.T) {
 	store := &countingStore{Store: memstore.New(), proceed: make(chan struct{})}
 	s := newServiceOver(store)
 	go s.do("GET", "/tasks?q=a", "")
-	testenv.Await(t, "it runs", func() bool { return store.running.Load() == 1 })
+	testenv.Eventually(t, "it runs", func() bool { return store.running.Load() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/tasks?q=b", http.NoBody)

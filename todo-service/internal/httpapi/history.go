@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // history answers with a page of what happened to a task.
@@ -41,7 +41,7 @@ func encodeEvents(events []task.Event) ([]byte, error) {
 	all := make([][]byte, len(events))
 	for i, e := range events {
 		var err error
-		if all[i], err = wire.To(e).Marshal(); err != nil {
+		if all[i], err = eventcodec.ToContract(e).Marshal(); err != nil {
 			return nil, err
 		}
 	}

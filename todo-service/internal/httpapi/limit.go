@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 )
 
@@ -13,14 +13,14 @@ import (
 // answer what is left of it, in the fields of
 // draft-ietf-httpapi-ratelimit-headers-10: requests left (r), and the seconds
 // until some that were spent come back (t). An uncounted request spent none.
-func limited(next http.Handler, limiter Limiter, peers Peers) http.Handler {
+func limited(next http.Handler, limiter Limiter, peers ClientIPs) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
 		header := w.Header()
 		header["Ratelimit-Policy"] = []string{item("q", int64(budget.Limit), "w", seconds(budget.Window))}
 		header["Ratelimit"] = []string{item("r", int64(budget.Remaining), "t", seconds(budget.Reset))}
 		if !budget.Allowed {
-			refusal := fault.New(fault.Exhausted, "too many requests")
+			refusal := apperr.New(apperr.RateLimited, "too many requests")
 			refusal.RetryAfter = budget.RetryAfter
 			httpserver.WriteProblem(w, r, refusal)
 			return

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 func TestEveryAnswerSaysWhatIsLeftOfTheBudget(t *testing.T) {
@@ -31,7 +31,7 @@ func TestEveryAnswerSaysWhatIsLeftOfTheBudget(t *testing.T) {
 func TestARequestBeyondTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.limiter.budget = edge.Budget{Limit: 10, Window: 90 * time.Second, Reset: 30 * time.Second, RetryAfter: 2100 * time.Millisecond}
+	s.limiter.budget = ratelimit.Decision{Limit: 10, Window: 90 * time.Second, Reset: 30 * time.Second, RetryAfter: 2100 * time.Millisecond}
 	before := s.state(t)
 	response := s.do("POST", "/tasks", `{"title":"A"}`)
 	p := wantProblem(t, response, http.StatusTooManyRequests)
@@ -52,7 +52,7 @@ func TestARequestBeyondTheBudgetIsRefused(t *testing.T) {
 func TestAnUncountedRequestHasTheWholeBudgetLeft(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.limiter.budget = edge.Budget{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 60}
+	s.limiter.budget = ratelimit.Decision{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 60}
 	response := s.do("GET", "/tasks", "")
 	if response.Status != http.StatusOK {
 		t.Error(response.Status)

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -35,11 +35,11 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 // filtered returns a page, once no other search of the client is under way.
-func (a *api) filtered(r *http.Request, query task.Query) (edge.CachedList, error) {
+func (a *api) filtered(r *http.Request, query task.Query) (listcache.Entry, error) {
 	if query.Contains != "" {
 		release, err := a.Searches.Acquire(r.Context(), a.Peers.FromHTTP(r))
 		if err != nil {
-			return edge.CachedList{}, err
+			return listcache.Entry{}, err
 		}
 		defer release()
 	}
@@ -47,7 +47,7 @@ func (a *api) filtered(r *http.Request, query task.Query) (edge.CachedList, erro
 }
 
 func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
-	list, err := a.Lists.Load(r.Context(), func(ctx context.Context) (edge.CachedList, error) {
+	list, err := a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
 		return a.page(ctx, task.Query{})
 	})
 	if err != nil {
@@ -63,12 +63,12 @@ func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
 
 // page returns the selected tasks as they are answered, with the Link to the next
 // page, if there is one.
-func (a *api) page(ctx context.Context, query task.Query) (edge.CachedList, error) {
+func (a *api) page(ctx context.Context, query task.Query) (listcache.Entry, error) {
 	tasks, more, err := a.Tasks.List(ctx, query)
 	if err != nil {
-		return edge.CachedList{}, err
+		return listcache.Entry{}, err
 	}
-	var page edge.CachedList
+	var page listcache.Entry
 	if more {
 		page.Link = nextPage(query, tasks[len(tasks)-1].ID)
 	}
@@ -80,7 +80,7 @@ func (a *api) page(ctx context.Context, query task.Query) (edge.CachedList, erro
 	return page, err
 }
 
-func writeList(w http.ResponseWriter, r *http.Request, list edge.CachedList, cache string) {
+func writeList(w http.ResponseWriter, r *http.Request, list listcache.Entry, cache string) {
 	header := w.Header()
 	if list.Link != "" {
 		header["Link"] = []string{list.Link}

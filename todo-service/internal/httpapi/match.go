@@ -24,7 +24,7 @@ func expectedVersions(header http.Header) ([]int64, error) {
 	}
 	tags, ok := entityTags(list)
 	if !ok {
-		return nil, httpserver.Refuse(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
+		return nil, httpserver.StatusError(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
 	}
 	versions := []int64{}
 	for _, tag := range tags {

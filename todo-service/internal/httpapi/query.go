@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -63,12 +63,12 @@ const maxBroken = 10
 func readQuery(raw string, set func(name, value string) (problem string)) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return httpserver.Refuse(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
+		return httpserver.StatusError(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
 	}
 	if values.Has("") {
-		return httpserver.Refuse(http.StatusBadRequest, "the query string has a value without a name")
+		return httpserver.StatusError(http.StatusBadRequest, "the query string has a value without a name")
 	}
-	var broken []fault.Field
+	var broken []apperr.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if len(broken) == maxBroken {
 			break
@@ -78,11 +78,11 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 			problem = set(name, values[name][0])
 		}
 		if problem != "" {
-			broken = append(broken, fault.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
+			broken = append(broken, apperr.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
 		}
 	}
 	if len(broken) > 0 {
-		return fault.InvalidFields(broken...)
+		return apperr.InvalidFields(broken...)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -14,9 +14,9 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	draft.Key, err = task.ReadKey(r.Header.Values("Idempotency-Key"))
+	draft.Key, err = task.ParseIdempotencyKey(r.Header.Values("Idempotency-Key"))
 	if err != nil {
-		return httpserver.Refuse(http.StatusBadRequest, "%s", fault.Of(err).Message)
+		return httpserver.StatusError(http.StatusBadRequest, "%s", apperr.Of(err).Message)
 	}
 	t, err := a.Tasks.Create(r.Context(), draft)
 	if err != nil {

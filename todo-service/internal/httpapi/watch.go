@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // stall is how long a client of a stream may take nothing before it is cut off.
@@ -44,8 +44,8 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 	changes, err := a.Watcher.Watch(stream.Context(), token)
 	if err != nil {
 		stream.Close(nil)
-		if fault.Of(err).Kind == fault.Invalid {
-			return httpserver.Refuse(http.StatusBadRequest, "Last-Event-ID must be the id of an event")
+		if apperr.Of(err).Kind == apperr.Invalid {
+			return httpserver.StatusError(http.StatusBadRequest, "Last-Event-ID must be the id of an event")
 		}
 		return err
 	}
@@ -71,8 +71,8 @@ func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcemen
 			return nil // the client has left
 		}
 		if err != nil {
-			reason := fault.Of(err)
-			if reason.Kind == fault.Gone {
+			reason := apperr.Of(err)
+			if reason.Kind == apperr.Gone {
 				place = nowhere
 			}
 			_, _ = stream.Write(farewell(place, reason.Message)) // it ends in any case
@@ -97,7 +97,7 @@ func bookmark(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", pla
 
 // encodeChange is a server-sent event.
 func encodeChange(a task.Announcement) ([]byte, error) {
-	data, err := wire.To(a.Event).Marshal()
+	data, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
 		return nil, err
 	}
@@ -125,5 +125,5 @@ func lastEventID(r *http.Request) (string, error) {
 	case 1:
 		return ids[0], nil
 	}
-	return "", httpserver.Refuse(http.StatusBadRequest, "Last-Event-ID must be given once")
+	return "", httpserver.StatusError(http.StatusBadRequest, "Last-Event-ID must be given once")
 }

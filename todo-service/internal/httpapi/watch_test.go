@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -52,7 +52,7 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 	}, w.refusal
 }
 
-func stopping() error { return fault.New(fault.Unavailable, "the server is stopping; resume") }
+func stopping() error { return apperr.New(apperr.Unavailable, "the server is stopping; resume") }
 
 var retryLine = regexp.MustCompile(`retry: [12]\d\d\d\n`)
 
@@ -141,9 +141,9 @@ func TestAWatchThatCannotBeginIsRefused(t *testing.T) {
 		status  int
 		mention string
 	}{
-		"no token":          {"/events", []string{"Last-Event-ID", "x"}, fault.InvalidFields(fault.Field{Name: "resume_token", Problem: "must be one"}), 400, "Last-Event-ID must be"},
+		"no token":          {"/events", []string{"Last-Event-ID", "x"}, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"}), 400, "Last-Event-ID must be"},
 		"two tokens":        {"/events", []string{"Last-Event-ID", "1", "Last-Event-ID", "1"}, nil, 400, "Last-Event-ID must be given once"},
-		"gone":              {"/events", []string{"Last-Event-ID", "1"}, fault.New(fault.Gone, "the events after 1 are gone"), 410, "after 1"},
+		"gone":              {"/events", []string{"Last-Event-ID", "1"}, apperr.New(apperr.Gone, "the events after 1 are gone"), 410, "after 1"},
 		"a parameter":       {"/events?task_id=1", nil, nil, 422, "task_id is not a parameter"},
 		"an unread query":   {"/events?%zz", nil, nil, 400, "query string"},
 		"what went wrong":   {"/events", nil, errInternal, 500, "went wrong"},
@@ -181,7 +181,7 @@ func TestAWatchThatFailsShowsNothingInternal(t *testing.T) {
 func TestAWatchOfWhatIsGoneNamesNoPlaceToComeBackTo(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, fault.New(fault.Gone, "gone")
+	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, apperr.New(apperr.Gone, "gone")
 	response := s.do("GET", "/events", "")
 	if !strings.HasSuffix(response.Body, "\nid: 9223372036854775807\n\n") {
 		t.Errorf("got %q", response.Body)
@@ -199,7 +199,7 @@ func TestTheStreamsHeaderCanBeAskedFor(t *testing.T) {
 	wantHeader(t, response, map[string]string{"Content-Type": "text/event-stream"})
 	<-s.watcher.ended // it counts no longer
 	s.watcher.ended = nil
-	s.watcher.refusal = fault.New(fault.Gone, "gone")
+	s.watcher.refusal = apperr.New(apperr.Gone, "gone")
 	if got := s.do("HEAD", "/events", "", "Last-Event-ID", "1").Status; got != http.StatusGone {
 		t.Errorf("from a place that is gone: %d", got)
 	}
@@ -211,7 +211,7 @@ func FuzzLastEventID(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		s := newService()
-		s.watcher.refusal = fault.InvalidFields(fault.Field{Name: "resume_token", Problem: "must be one"})
+		s.watcher.refusal = apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"})
 		response := s.do("GET", "/events", "", "Last-Event-ID", token)
 		wantAnswer(t, response)
 		if s.watcher.token != token {

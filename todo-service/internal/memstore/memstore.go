@@ -18,14 +18,14 @@ import (
 type Store struct {
 	mu     sync.Mutex
 	tasks  map[int64]task.Task
-	keys   map[task.Key]task.Event // the creation that a key was last used for
+	keys   map[task.IdempotencyKey]task.Event // the creation that a key was last used for
 	events []task.Event
 	lastID int64
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{tasks: map[int64]task.Task{}, keys: map[task.Key]task.Event{}}
+	return &Store{tasks: map[int64]task.Task{}, keys: map[task.IdempotencyKey]task.Event{}}
 }
 
 // Get returns the task, or task.NotFound.
@@ -79,7 +79,7 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 }
 
 // Create stores e.Task under a new id, and e, once for each key.
-func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
+func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
@@ -88,13 +88,13 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Ta
 	if stored, ok := s.find(e.ID); ok {
 		return stored, nil
 	}
-	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.KeyLife)) {
+	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
 		return clone(first.Task), nil
 	}
 	s.lastID++
 	e.Task.ID = s.lastID
 	s.write(e)
-	if key != (task.Key{}) {
+	if key != (task.IdempotencyKey{}) {
 		s.keys[key] = e
 	}
 	return clone(e.Task), nil
@@ -148,7 +148,7 @@ func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task
 func (s *Store) get(id int64) (task.Task, error) {
 	t, ok := s.tasks[id]
 	if !ok {
-		return task.Task{}, task.NotFound(id)
+		return task.Task{}, task.NotFoundError(id)
 	}
 	return clone(t), nil
 }

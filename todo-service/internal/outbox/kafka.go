@@ -5,10 +5,10 @@ import (
 	"fmt"
 
 	"example.com/todo/contracts/event"
-	"example.com/todo/platform/crashpoint"
+	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // Producer writes records; *kafka.Producer is one.
@@ -33,7 +33,7 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 	if err := s.producer.Send(ctx, records); err != nil {
 		return err
 	}
-	crashpoint.Reach(crashpoint.AfterProduce, batch[0].Event.ID)
+	failpoint.Hit(failpoint.AfterProduce, batch[0].Event.ID)
 	return nil
 }
 
@@ -41,7 +41,7 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 // events in one partition, and so in order.
 func record(a task.Announcement) (kafka.Record, error) {
 	e := a.Event
-	value, err := wire.To(e).Marshal()
+	value, err := eventcodec.ToContract(e).Marshal()
 	if err != nil {
 		return kafka.Record{}, err
 	}

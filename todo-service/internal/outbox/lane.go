@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
@@ -17,14 +15,14 @@ import (
 // lane moves one cursor.
 type lane struct {
 	cursor string
-	log    Log
+	log    EventLog
 	sender Sender
 	logger *slog.Logger
 	wake   chan struct{}
 	limit  int // entries in the next pass
 }
 
-func newLane(cursor string, log Log, sender Sender, logger *slog.Logger) *lane {
+func newLane(cursor string, log EventLog, sender Sender, logger *slog.Logger) *lane {
 	return &lane{
 		cursor: cursor, log: log, sender: sender, logger: logger.With("cursor", cursor),
 		wake: make(chan struct{}, 1), limit: batchLimit,
@@ -104,26 +102,23 @@ func (l *lane) pass(ctx context.Context) (int, error) {
 	return sent, err
 }
 
-// outlive tries until it succeeds or ctx ends, after growing, jittered pauses,
-// and says once that it waits and once that the waiting is over. It gives up
-// only on a topic that is not the configured one.
+// relayBackoff is the pause between two attempts to send a batch.
+var relayBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
+
+// outlive calls try until it succeeds, ctx ends, or the topic is not the configured
+// one, which is the only error it returns.
 func (l *lane) outlive(ctx context.Context, try func(context.Context) error) error {
-	pause := &backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
-	}
-	pause.Reset()
 	outage := retry.NewOutage(l.logger, "relay has to wait: nothing is lost, events are kept in the database", "relay goes on")
-	for {
+	err := retry.Do(ctx, relayBackoff, outage, func(ctx context.Context) error {
 		err := try(ctx)
 		var topic *kafka.TopicError
 		if errors.As(err, &topic) {
-			return topic
+			return retry.Permanent(topic)
 		}
-		if ctx.Err() == nil {
-			outage.Note(ctx, err)
-		}
-		if err == nil || !retry.Wait(ctx, pause.NextBackOff()) {
-			return nil
-		}
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
 }

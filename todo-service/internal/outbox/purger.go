@@ -21,11 +21,11 @@ type PurgerConfig struct {
 	// Purge removes at most limit entries older than age that all cursors have
 	// passed, and returns how many: fewer than limit means that no more are left.
 	Purge func(ctx context.Context, age time.Duration, limit int) (int, error)
-	// Alone does the work unless another replica is at it, which is no error.
-	Alone   func(ctx context.Context, work func(context.Context) error) error
-	Age     time.Duration // how old an entry has to be
-	Logger  *slog.Logger
-	Metrics prometheus.Registerer
+	// WithLock does the work unless another replica is at it, which is no error.
+	WithLock func(ctx context.Context, work func(context.Context) error) error
+	Age      time.Duration // how old an entry has to be
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
 }
 
 // Purger keeps the log from growing for ever, where an operator wants that: the
@@ -50,9 +50,9 @@ func NewPurger(cfg PurgerConfig) *Purger {
 func (p *Purger) Run(ctx context.Context) error {
 	outage := retry.NewOutage(p.cfg.Logger, "old events can not be purged", "old events are purged again")
 	for {
-		err := p.cfg.Alone(ctx, p.pass)
+		err := p.cfg.WithLock(ctx, p.pass)
 		if ctx.Err() == nil {
-			outage.Note(ctx, err)
+			outage.Record(ctx, err)
 		}
 		if !retry.Wait(ctx, purgePause) {
 			return nil

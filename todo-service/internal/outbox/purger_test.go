@@ -62,7 +62,7 @@ func TestPurgerTakesAllThatIsOldOnceAMinute(t *testing.T) {
 		var said bytes.Buffer
 		registry := prometheus.NewRegistry()
 		p := outbox.NewPurger(outbox.PurgerConfig{
-			Purge: a.purge, Alone: a.alone, Age: 72 * time.Hour,
+			Purge: a.purge, WithLock: a.alone, Age: 72 * time.Hour,
 			Logger: slog.New(slog.NewTextHandler(&said, nil)), Metrics: registry,
 		})
 		ctx, stop := context.WithCancel(t.Context())

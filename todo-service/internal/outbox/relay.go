@@ -17,12 +17,12 @@ import (
 // The cursors of the log. They move on their own: Kafka being away does not
 // stop the live feed.
 const (
-	Kafka = "kafka"
-	Live  = "live"
+	Kafka    = "kafka"
+	LiveFeed = "live"
 )
 
-// Log is the database's log of events.
-type Log interface {
+// EventLog is the database's log of events.
+type EventLog interface {
 	// Drain hands at most limit entries behind the cursor to send, in order, and
 	// moves the cursor behind them once send has returned nil. One caller at a
 	// time is let in, of all processes; the others wait. It returns how many
@@ -45,7 +45,7 @@ type Sender interface {
 
 // Config is what a Relay works with.
 type Config struct {
-	Log        Log
+	Log        EventLog
 	Kafka      Sender
 	CheckTopic func(context.Context) error // asked before the first entry goes to Kafka; a *kafka.TopicError is final
 	Live       Sender
@@ -75,7 +75,7 @@ func NewRelay(cfg Config) *Relay {
 	r := &Relay{
 		cfg:   cfg,
 		kafka: newLane(Kafka, cfg.Log, cfg.Kafka, cfg.Logger),
-		live:  newLane(Live, cfg.Log, cfg.Live, cfg.Logger),
+		live:  newLane(LiveFeed, cfg.Log, cfg.Live, cfg.Logger),
 		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "todo_outbox_oldest_seconds",
 			Help: "Age of the oldest event not yet sent; 0 when all are.",
@@ -134,7 +134,7 @@ func (r *Relay) watch(ctx context.Context) {
 	tick := time.NewTicker(slowPoll)
 	defer tick.Stop()
 	for {
-		for _, cursor := range []string{Kafka, Live} {
+		for _, cursor := range []string{Kafka, LiveFeed} {
 			events, oldest, err := r.behind(ctx, cursor)
 			if err != nil {
 				continue // the lanes say so

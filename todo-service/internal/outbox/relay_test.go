@@ -182,7 +182,7 @@ func TestADatabaseThatFellSilentIsAskedAnew(t *testing.T) {
 				<-time.After(time.Second) // by now the gauges wait for an answer, too
 				w.log.fall(never)
 				<-time.After(15 * time.Second)
-				for cursor, to := range map[string]*fakeSender{outbox.Kafka: w.kafka, outbox.Live: w.live} {
+				for cursor, to := range map[string]*fakeSender{outbox.Kafka: w.kafka, outbox.LiveFeed: w.live} {
 					if got := w.log.place(cursor); got != 1 || !slices.Contains(to.sent(), 1) {
 						t.Errorf("%s: the cursor is at %d, want 1; sent %v", cursor, got, to.sent())
 					}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -26,13 +26,13 @@ var writes = []struct {
 	tasks   int64  // there are afterwards
 }{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"), task.Key{})
+		return s.Create(ctx, creation("after"), task.IdempotencyKey{})
 	}, "after", 1, 2},
 	{"create with a key", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
 		return s.Create(ctx, creation("after"), key("k"))
 	}, "after", 1, 2},
 	{"create with a key that is free again", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, later(creation("after"), task.KeyLife+time.Hour), key("warm"))
+		return s.Create(ctx, later(creation("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
 	}, "after", 1, 2},
 	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
 		return s.Update(ctx, before.ID, rename("after"))
@@ -137,10 +137,10 @@ func TestADatabaseThatIsAwayIsSaidWithoutInternals(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			_, err := write.do(ctx, s, before)
-			if err == nil || fault.Of(err).Kind != fault.Unavailable {
+			if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 				t.Fatalf("got %v, want unavailable", err)
 			}
-			if message := fault.Of(err).Message; strings.Contains(message, "127.0.0.1") || strings.Contains(message, "dial") {
+			if message := apperr.Of(err).Message; strings.Contains(message, "127.0.0.1") || strings.Contains(message, "dial") {
 				t.Errorf("the client is shown %q", message)
 			}
 		})
@@ -172,7 +172,7 @@ func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				_, err := write.do(ctx, s, before)
-				if err == nil || fault.Of(err).Kind != fault.Unavailable {
+				if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 					t.Errorf("got %v, want unavailable", err)
 				}
 				if ctx.Err() != nil {
@@ -187,7 +187,7 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.Key{}))
+	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	change := rename("after")
@@ -195,7 +195,7 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 		db.MustExec(`UPDATE tasks SET version = version + 1`)
 		return change(t)
 	})
-	if diff := cmp.Diff(task.Contended(before.ID).Error(), errorText(err)); diff != "" {
+	if diff := cmp.Diff(task.ContendedError(before.ID).Error(), errorText(err)); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if events := must(s.History(t.Context(), before.ID, 0, 10)); len(events) != 1 {
@@ -207,13 +207,13 @@ func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.Key{}))
+	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
 	other := db.MustBegin()
 	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err := s.Update(ctx, before.ID, rename("after"))
-	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %v, want unavailable", err)
 	}
 	if err := other.Rollback(); err != nil {
@@ -235,7 +235,7 @@ func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	must(s.Create(t.Context(), creation("first"), key("warm")))
 	must(s.Update(t.Context(), first.ID, rename("second")))
 	must(s.Update(t.Context(), first.ID, remove()))
-	return s, p, must(s.Create(t.Context(), creation("before"), task.Key{}))
+	return s, p, must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
 }
 
 // wantOnce checks the answer against what is stored, and that there is exactly
@@ -277,9 +277,9 @@ func TestARefusalIsNotGuessed(t *testing.T) {
 			return first(draft)
 		}
 		p.close()
-		return nil, fault.New(fault.Stale, "the task moved on")
+		return nil, apperr.New(apperr.PreconditionFailed, "the task moved on")
 	})
-	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %v, want that nobody knows", err)
 	}
 	var title string

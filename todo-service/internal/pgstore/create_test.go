@@ -9,7 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -41,12 +41,12 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	return must(s.Create(ctx, creation(title), task.Key{}))
+	return must(s.Create(ctx, creation(title), task.IdempotencyKey{}))
 }
 
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	t.Helper()
-	testenv.Await(t, strconv.Itoa(want)+" statements wait", func() bool {
+	testenv.Eventually(t, strconv.Itoa(want)+" statements wait", func() bool {
 		var waiting int
 		err := db.GetContext(t.Context(), &waiting, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -59,7 +59,7 @@ func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 
 func awaitSharers(t *testing.T, s *pgstore.Store, want int) {
 	t.Helper()
-	testenv.Await(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
+	testenv.Eventually(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
 }
 
 // wantShared has tasks created that share a statement once release was called, beside
@@ -109,7 +109,7 @@ func TestThoseWhoShareALookupEachGetTheirOwnTask(t *testing.T) {
 			})
 		}
 		callers.Go(func() {
-			if _, err := s.Get(t.Context(), 1<<40); err == nil || fault.Of(err).Kind != fault.NotFound {
+			if _, err := s.Get(t.Context(), 1<<40); err == nil || apperr.Of(err).Kind != apperr.NotFound {
 				t.Errorf("of a task that is not there: %v", err)
 			}
 		})
@@ -149,7 +149,7 @@ func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
 		creators.Go(func() { create(t, s, "good "+strconv.Itoa(i)) })
 	}
 	creators.Go(func() {
-		if _, err := s.Create(t.Context(), creation("bad\x00"), task.Key{}); err == nil || fault.Of(err).Kind != fault.Internal {
+		if _, err := s.Create(t.Context(), creation("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -172,7 +172,7 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	gaveUp := make(chan struct{})
 	creators.Go(func() {
 		defer close(gaveUp)
-		if _, err := s.Create(hurried, creation("hurried"), task.Key{}); err == nil || fault.Of(err).Kind != fault.Unavailable {
+		if _, err := s.Create(hurried, creation("hurried"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	})

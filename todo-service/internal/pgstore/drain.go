@@ -10,8 +10,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/crashpoint"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
+	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -61,7 +61,7 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
 	take, err := s.prepare(ctx, c.take)
 	if err != nil {
-		return 0, postgres.Fault(err)
+		return 0, postgres.Classify(err)
 	}
 	sent := 0
 	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
@@ -83,7 +83,7 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 		return s.move(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
 	})
 	if err != nil {
-		return 0, postgres.Fault(err)
+		return 0, postgres.Classify(err)
 	}
 	return sent, nil
 }
@@ -101,7 +101,7 @@ func (c cursor) behind(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit 
 func (s *Store) move(ctx context.Context, c cursor, from, to int64) error {
 	moved, err := s.exec(ctx, c.move, from, to)
 	if err == nil && moved != 1 {
-		err = fault.New(fault.Unavailable, "another relay has moved %s", c.column)
+		err = apperr.New(apperr.Unavailable, "another relay has moved %s", c.column)
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (s *Store) move(ctx context.Context, c cursor, from, to int64) error {
 // does so too; this is for the time in which none gets that far.
 func (s *Store) Number(ctx context.Context, limit int) error {
 	_, err := s.numbering.do(ctx, limit)
-	return postgres.Fault(err)
+	return postgres.Classify(err)
 }
 
 // number gives a place in the log to events that have none, to as many as the most
@@ -121,7 +121,7 @@ func (s *Store) number(ctx context.Context, limits []int) (struct{}, error) {
 	var last int64
 	err := s.get(ctx, &last, `SELECT number_events($1)`, slices.Max(limits))
 	if err == nil && last > 0 {
-		crashpoint.Reach(crashpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
+		failpoint.Hit(failpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
 	}
 	return struct{}{}, err
 }
@@ -145,5 +145,5 @@ func (s *Store) Backlog(ctx context.Context, name string) (events int64, oldest 
 				(SELECT at FROM events WHERE seq IS NULL ORDER BY pos LIMIT 1)
 			) AS oldest
 		FROM stream`)
-	return row.Events, row.Oldest.Time, postgres.Fault(err)
+	return row.Events, row.Oldest.Time, postgres.Classify(err)
 }

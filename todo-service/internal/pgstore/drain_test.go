@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -23,7 +23,7 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title), task.Key{}))
+		must(s.Create(t.Context(), creation(title), task.IdempotencyKey{}))
 	}
 	wantBounds(t, s, 0)
 	first, second := drain(t, s, "kafka", 2), drain(t, s, "kafka", 2)
@@ -48,13 +48,13 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 func TestWhatCouldNotBeSentComesAgain(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
 	away := errors.New("the broker is away")
 	n, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
 	if n != 0 || !errors.Is(err, away) {
 		t.Errorf("got %d and %v, want 0 and that of the sender", n, err)
 	}
-	must(s.Create(t.Context(), creation("two"), task.Key{}))
+	must(s.Create(t.Context(), creation("two"), task.IdempotencyKey{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "one", "two")
 }
 
@@ -71,8 +71,8 @@ func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
 	wantBacklog("kafka", 0, time.Time{})
 	one, two := creation("one"), creation("two")
 	two.At = one.At.Add(time.Minute)
-	must(s.Create(t.Context(), one, task.Key{}))
-	must(s.Create(t.Context(), two, task.Key{}))
+	must(s.Create(t.Context(), one, task.IdempotencyKey{}))
+	must(s.Create(t.Context(), two, task.IdempotencyKey{}))
 	wantBacklog("kafka", 2, one.At) // none is numbered
 	drain(t, s, "live", 10)
 	wantBacklog("kafka", 2, one.At) // all are
@@ -90,7 +90,7 @@ func TestALateCommitIsNotPassedOver(t *testing.T) {
 	late := db.MustBegin()
 	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
-	must(s.Create(t.Context(), creation("early"), task.Key{}))
+	must(s.Create(t.Context(), creation("early"), task.IdempotencyKey{}))
 	wantTitles(t, "before the late commit", drain(t, s, "kafka", 10), "early")
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	db := migrated(t)
 	s := pgstore.New(db)
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title), task.Key{}))
+		must(s.Create(t.Context(), creation(title), task.IdempotencyKey{}))
 	}
 	var frozen, other []task.Announcement
 	_, err := s.Drain(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
@@ -120,7 +120,7 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	}
 	wantTitles(t, "the frozen relay", frozen, "one", "two")
 	wantTitles(t, "the other relay", other, "one", "two", "three")
-	must(s.Create(t.Context(), creation("four"), task.Key{}))
+	must(s.Create(t.Context(), creation("four"), task.IdempotencyKey{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
 }
 
@@ -147,7 +147,7 @@ func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for range 3 {
-		must(s.Create(t.Context(), creation("one"), task.Key{}))
+		must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
 	}
 	for _, n := range []int{2, 3, 3} {
 		if err := s.Number(t.Context(), 2); err != nil {
@@ -162,7 +162,7 @@ func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
 func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
 	var live []task.Announcement
 	n, err := s.Drain(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
 		live = drain(t, s, "live", 10) // the other cursor is free
@@ -173,7 +173,7 @@ func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 			t.Error("a second relay was let in")
 			return nil
 		})
-		if n != 0 || err == nil || fault.Of(err).Kind != fault.Unavailable {
+		if n != 0 || err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("a relay that waits for its turn ended with %d and %v", n, err)
 		}
 		return nil
@@ -187,10 +187,10 @@ func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 func TestAnUnknownCursorIsADefect(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	if _, err := s.Drain(t.Context(), "head", 1, nil); err == nil || fault.Of(err).Kind != fault.Internal {
+	if _, err := s.Drain(t.Context(), "head", 1, nil); err == nil || apperr.Of(err).Kind != apperr.Internal {
 		t.Errorf("Drain: got %v", err)
 	}
-	if _, _, err := s.Backlog(t.Context(), "head"); err == nil || fault.Of(err).Kind != fault.Internal {
+	if _, _, err := s.Backlog(t.Context(), "head"); err == nil || apperr.Of(err).Kind != apperr.Internal {
 		t.Errorf("Backlog: got %v", err)
 	}
 }
@@ -259,7 +259,7 @@ func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
 	migrate(t, db)
 	db.SetMaxOpenConns(pgstore.RelayConns)
 	s := pgstore.New(db)
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
 	pgstore.NumberAfter(s, sync.OnceFunc(func() { awaitTurns(t, watching, 2) }))
 	var passes sync.WaitGroup
 	for _, cursor := range []string{"kafka", "live"} {
@@ -277,13 +277,13 @@ func beforeAPass(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
 	db := p.direct(t)
 	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) })
 	drain(t, s, "kafka", 10)
-	must(s.Create(t.Context(), creation("one"), task.Key{}))
+	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
 	return s, p, db
 }
 
 // awaitTurns waits until so many passes have their turns.
 func awaitTurns(t *testing.T, db *sqlx.DB, n int) {
-	testenv.Await(t, "the passes have their turns", func() bool {
+	testenv.Eventually(t, "the passes have their turns", func() bool {
 		var held int
 		err := db.Get(&held, `SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 			WHERE datname = current_database() AND locktype = 'advisory' AND granted`)

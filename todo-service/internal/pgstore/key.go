@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -31,14 +31,14 @@ const createOnce = `WITH k AS (
 
 // errForgotten is of a key that stood for another creation a moment ago and is
 // no longer there. The next try finds it free.
-var errForgotten = fault.New(fault.Unavailable, "the Idempotency-Key is just being forgotten; try again")
+var errForgotten = apperr.New(apperr.Unavailable, "the Idempotency-Key is just being forgotten; try again")
 
 // createOnce stores e.Task, e and the key, or returns the task of the creation
 // that the key stands for.
-func (s *Store) createOnce(ctx context.Context, e task.Event, key task.Key, out *outgoing) (task.Task, error) {
+func (s *Store) createOnce(ctx context.Context, e task.Event, key task.IdempotencyKey, out *outgoing) (task.Task, error) {
 	t := e.Task
 	args := out.args(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version,
-		key.String(), e.At.Add(-task.KeyLife))
+		key.String(), e.At.Add(-task.IdempotencyKeyTTL))
 	err := s.get(ctx, &t.ID, createOnce, args...)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return t, err
@@ -78,5 +78,5 @@ func (s *Store) ForgetKeys(ctx context.Context, before time.Time, limit int) (in
 	removed, err := s.exec(ctx, `DELETE FROM idempotency_keys WHERE key = ANY(ARRAY(
 			SELECT key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
 		))`, before, limit)
-	return removed, postgres.Fault(err)
+	return removed, postgres.Classify(err)
 }

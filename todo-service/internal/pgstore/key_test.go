@@ -11,12 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
 
-func key(text string) task.Key { return must(task.ReadKey([]string{text})) }
+func key(text string) task.IdempotencyKey { return must(task.ParseIdempotencyKey([]string{text})) }
 
 // later is the same event at a later time.
 func later(e task.Event, by time.Duration) task.Event {
@@ -52,7 +52,7 @@ func TestTheCreationOfAWriterThatDiedIsFoundByItsKey(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	first := creation("after")
-	if got, err := s.Create(ctx, first, key("k")); err == nil || fault.Of(err).Kind != fault.Unavailable {
+	if got, err := s.Create(ctx, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Fatalf("got %+v, %v, want unavailable", got, err)
 	}
 
@@ -118,7 +118,7 @@ func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	got, err := s.Create(ctx, creation("A"), key("k"))
-	if err == nil || fault.Of(err).Kind != fault.Unavailable {
+	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %+v, %v, want unavailable", got, err)
 	}
 	if err := first.Rollback(); err != nil {
@@ -178,14 +178,14 @@ func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
 	db := migrated(t)
 	s := pgstore.New(db)
 	for round := range rounds {
-		now := time.Duration(round) * 2 * task.KeyLife
+		now := time.Duration(round) * 2 * task.IdempotencyKeyTTL
 		var group sync.WaitGroup
 		answers := make([]task.Task, keys)
 		for i := range keys {
 			group.Go(func() {
 				answers[i] = must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i))))
 			})
-			group.Go(func() { must(s.ForgetKeys(t.Context(), time.Now().Add(now-task.KeyLife), keys)) })
+			group.Go(func() { must(s.ForgetKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
 		}
 		group.Wait()
 		for i, first := range answers {

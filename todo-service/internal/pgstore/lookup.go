@@ -13,11 +13,11 @@ import (
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 	found, err := s.lookups.do(ctx, id)
 	if err != nil {
-		return task.Task{}, postgres.Fault(err)
+		return task.Task{}, postgres.Classify(err)
 	}
 	t, ok := found[id]
 	if !ok {
-		return task.Task{}, task.NotFound(id)
+		return task.Task{}, task.NotFoundError(id)
 	}
 	return t, nil
 }

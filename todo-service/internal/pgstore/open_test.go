@@ -42,7 +42,7 @@ func migrate(t testing.TB, db *sqlx.DB) {
 // database makes an empty database and returns where it is.
 func database(t testing.TB) *url.URL {
 	t.Helper()
-	server := testenv.Need(t, "TEST_POSTGRES_DSN")
+	server := testenv.RequireEnv(t, "TEST_POSTGRES_DSN")
 	admin := open(t, parse(t, server))
 	name := fmt.Sprintf("pgstore_%016x", rand.Uint64())
 	admin.MustExec(`CREATE DATABASE ` + name)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -28,7 +28,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	s := pgstore.New(db)
 	var ids []int64
 	for range tasks {
-		ids = append(ids, must(s.Create(t.Context(), creation("0"), task.Key{})).ID)
+		ids = append(ids, must(s.Create(t.Context(), creation("0"), task.IdempotencyKey{})).ID)
 	}
 
 	relaying, stop := context.WithCancel(t.Context())
@@ -88,7 +88,7 @@ func numberAsBefore(ctx context.Context, t *testing.T, db *sqlx.DB) {
 				UPDATE stream SET head = $1 + (SELECT count(*) FROM numbered)`, head, 1+rand.IntN(20))
 			return err
 		})
-		if err != nil && ctx.Err() == nil && fault.Of(postgres.Fault(err)).Kind != fault.Unavailable {
+		if err != nil && ctx.Err() == nil && apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 			t.Errorf("numbering as before: %v", err)
 		}
 	}
@@ -123,7 +123,7 @@ func relay(ctx context.Context, t *testing.T, db *sqlx.DB, cursor string, to *re
 			}
 			return nil
 		})
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errUnlucky) && fault.Of(err).Kind != fault.Unavailable {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errUnlucky) && apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("%s: %v", cursor, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/jmoiron/sqlx"
 
 	"example.com/todo/platform/postgres"
@@ -72,23 +71,18 @@ func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) erro
 	if err != nil {
 		return err
 	}
-	pause := newPause()
+	delays := contentionBackoff.Delays()
 	for {
 		err := do(stmt)
-		if !postgres.Contended(err) || !retry.Wait(ctx, pause.NextBackOff()) {
+		if !postgres.IsContended(err) || !retry.Wait(ctx, delays.NextBackOff()) {
 			return err
 		}
 	}
 }
 
-// newPause is what is waited between two tries of what another transaction was in the way of.
-func newPause() *backoff.ExponentialBackOff {
-	pause := &backoff.ExponentialBackOff{
-		InitialInterval: 2 * time.Millisecond, MaxInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5,
-	}
-	pause.Reset()
-	return pause
-}
+// contentionBackoff is the pause before a statement that another transaction was in
+// the way of is tried again.
+var contentionBackoff = retry.Backoff{Min: 2 * time.Millisecond, Max: 100 * time.Millisecond}
 
 // prepare returns the prepared query. Each is prepared once, on first use, and kept
 // as long as the pool: otherwise lib/pq pays two round trips for a query with

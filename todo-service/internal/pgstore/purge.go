@@ -30,5 +30,5 @@ func (s *Store) Purge(ctx context.Context, age time.Duration, limit int) (int, e
 			WHERE EXISTS (SELECT FROM purged)
 		)
 		SELECT count(*) FROM purged`, age.Microseconds(), limit)
-	return purged, postgres.Fault(err)
+	return purged, postgres.Classify(err)
 }

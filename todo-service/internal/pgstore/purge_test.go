@@ -17,7 +17,7 @@ func logged(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store
 	for _, age := range ages {
 		e := creation("of age " + age.String())
 		e.At = e.At.Add(-age)
-		must(s.Create(t.Context(), e, task.Key{}))
+		must(s.Create(t.Context(), e, task.IdempotencyKey{}))
 	}
 	drain(t, s, "kafka", kafka)
 	drain(t, s, "live", live)

@@ -15,7 +15,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	query, args := listQuery(q)
 	var rows []taskRow
 	if err := s.selectAll(ctx, &rows, query, args...); err != nil {
-		return nil, postgres.Fault(err)
+		return nil, postgres.Classify(err)
 	}
 	tasks := make([]task.Task, len(rows))
 	for i, r := range rows {
@@ -55,7 +55,7 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 		query, args = query+` WHERE done = $1`, append(args, *done)
 	}
 	var n int64
-	return n, postgres.Fault(s.get(ctx, &n, query, args...))
+	return n, postgres.Classify(s.get(ctx, &n, query, args...))
 }
 
 // History returns the task's events with a version greater than after, oldest
@@ -64,7 +64,7 @@ func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task
 	var rows []eventRow
 	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 AND version > $2 ORDER BY version LIMIT $3`, id, after, limit)
 	if err != nil {
-		return nil, postgres.Fault(err)
+		return nil, postgres.Classify(err)
 	}
 	events := make([]task.Event, len(rows))
 	for i, r := range rows {
@@ -79,18 +79,18 @@ func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announc
 	var rows []announcementRow
 	err := s.selectAll(ctx, &rows, `SELECT `+announcementColumns+` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
 	if err != nil {
-		return nil, postgres.Fault(err)
+		return nil, postgres.Classify(err)
 	}
 	return announcements(rows), nil
 }
 
 // Bounds returns which log this is, and between which places it can be read.
-func (s *Store) Bounds(ctx context.Context) (task.Log, error) {
+func (s *Store) Bounds(ctx context.Context) (task.EventLogRange, error) {
 	var row struct {
 		Log           string `db:"log"`
 		PurgedThrough int64  `db:"purged_through"`
 		Head          int64  `db:"head"`
 	}
 	err := s.get(ctx, &row, `SELECT log, purged_through, head FROM stream`)
-	return task.Log{Name: row.Log, PurgedThrough: row.PurgedThrough, Head: row.Head}, postgres.Fault(err)
+	return task.EventLogRange{Name: row.Log, PurgedThrough: row.PurgedThrough, Head: row.Head}, postgres.Classify(err)
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -57,7 +57,7 @@ func TestAServerThatTakesNoWritesIsSaidAtOnceAndForgottenWhenItDoes(t *testing.T
 			admin := p.direct(t)
 			name := strings.TrimPrefix(p.dsn.Path, "/")
 			admin.MustExec(`ALTER DATABASE ` + name + ` SET default_transaction_read_only = on`)
-			testenv.Await(t, "its sessions are gone", func() bool {
+			testenv.Eventually(t, "its sessions are gone", func() bool {
 				var left int
 				err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 				return err == nil && left == 0
@@ -66,14 +66,14 @@ func TestAServerThatTakesNoWritesIsSaidAtOnceAndForgottenWhenItDoes(t *testing.T
 			defer cancel()
 			begun := time.Now()
 			_, err := write.do(ctx, s, before)
-			if err == nil || fault.Of(err).Kind != fault.Unavailable || time.Since(begun) > 10*time.Second {
+			if err == nil || apperr.Of(err).Kind != apperr.Unavailable || time.Since(begun) > 10*time.Second {
 				t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(begun))
 			}
 			wantOnce(t, s, before, "before", 1, 1) // reading goes on
 			admin.MustExec(`SET default_transaction_read_only = off`)
 			admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
 			var got task.Task
-			testenv.Await(t, "writes come back over the sessions of before", func() bool {
+			testenv.Eventually(t, "writes come back over the sessions of before", func() bool {
 				got, err = write.do(ctx, s, before)
 				return err == nil
 			})
@@ -123,7 +123,7 @@ func TestAWriteThatASynchronousStandbyDoesNotHaveIsNotAcknowledged(t *testing.T)
 			defer cancel()
 			p.unconfirmed.Store(true)
 			_, err := write.do(ctx, s, before)
-			if err == nil || fault.Of(err).Kind != fault.Unavailable {
+			if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 				t.Errorf("got %v, want that nobody knows", err)
 			}
 			p.unconfirmed.Store(false)
@@ -148,7 +148,7 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 			query.Set("default_transaction_isolation", level)
 			dsn.RawQuery = query.Encode()
 			s := pgstore.New(open(t, dsn))
-			before := must(s.Create(t.Context(), creation("before"), task.Key{}))
+			before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			var group sync.WaitGroup
@@ -187,7 +187,7 @@ func TestAWriteThatIsRolledBackUntilItsDeadlineIsUnavailable(t *testing.T) {
 			refuse(t, p.direct(t), "40001", 1_000_000)
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			if _, err := write.do(ctx, s, before); err == nil || fault.Of(err).Kind != fault.Unavailable {
+			if _, err := write.do(ctx, s, before); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 				t.Errorf("got %v, want unavailable", err)
 			}
 			wantOnce(t, s, before, "before", 1, 1)

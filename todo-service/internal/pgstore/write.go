@@ -7,8 +7,8 @@ import (
 	"errors"
 	"time"
 
-	"example.com/todo/platform/crashpoint"
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
+	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/retry"
 	"example.com/todo/platform/tracing"
@@ -37,14 +37,14 @@ const (
 const settleTime = time.Second
 
 // errConflict is of a try that met another writer. It is also the answer when each try did.
-var errConflict = fault.New(fault.Unavailable, "other writers came first on every try; try again")
+var errConflict = apperr.New(apperr.Unavailable, "other writers came first on every try; try again")
 
 // Create stores e.Task, which is new (not done, at version 1), under a new id, and e,
 // once for each key; see task.Store. Without a key it shares its statement with others.
-func (s *Store) Create(ctx context.Context, e task.Event, key task.Key) (task.Task, error) {
+func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	first := true
 	return s.write(ctx, func(out *outgoing) (task.Task, error) {
-		if key != (task.Key{}) {
+		if key != (task.IdempotencyKey{}) {
 			return s.createOnce(ctx, e, key, out)
 		}
 		c := newCreation(ctx, e, out)
@@ -79,7 +79,7 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 		return e.Task, s.replace(ctx, before, *e, out)
 	})
 	if errors.Is(err, errConflict) {
-		return task.Task{}, task.Contended(id)
+		return task.Task{}, task.ContendedError(id)
 	}
 	return t, err
 }
@@ -143,7 +143,7 @@ func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
 // event's own id, or a database that is no longer there. So nothing is answered
 // before the event was looked for, and a database that is away is waited for.
 func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, error)) (task.Task, error) {
-	pause := newPause()
+	delays := contentionBackoff.Delays()
 	unsettled, conflict := "", false
 	for {
 		var out outgoing
@@ -152,14 +152,14 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 			unsettled = out.eventID
 		}
 		if err == nil && out.sent {
-			crashpoint.Reach(crashpoint.AfterCommit, out.eventID)
+			failpoint.Hit(failpoint.AfterCommit, out.eventID)
 			return t, nil
 		}
-		if unsettled == "" && (!out.sent || postgres.ReadOnly(err)) {
-			return t, postgres.Fault(err)
+		if unsettled == "" && (!out.sent || postgres.IsReadOnly(err)) {
+			return t, postgres.Classify(err)
 		}
-		conflict = conflict || errors.Is(err, errConflict) || postgres.Contended(err)
-		if mayPass(err) && retry.Wait(ctx, pause.NextBackOff()) {
+		conflict = conflict || errors.Is(err, errConflict) || postgres.IsContended(err)
+		if mayPass(err) && retry.Wait(ctx, delays.NextBackOff()) {
 			continue
 		}
 		if unsettled != "" {
@@ -168,14 +168,14 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 				return stored, nil
 			}
 			if !errors.Is(unfound, sql.ErrNoRows) { // a refusal would be a guess
-				return task.Task{}, fault.New(fault.Unavailable,
-					"the database is not available right now; whether the change was made is not known").Because(unfound)
+				return task.Task{}, apperr.New(apperr.Unavailable,
+					"the database is not available right now; whether the change was made is not known").WithCause(unfound)
 			}
 		}
 		if conflict && ctx.Err() != nil {
 			return task.Task{}, errConflict
 		}
-		return t, postgres.Fault(err)
+		return t, postgres.Classify(err)
 	}
 }
 
@@ -192,5 +192,5 @@ func (s *Store) find(ctx context.Context, eventID string) (task.Task, error) {
 }
 
 func mayPass(err error) bool {
-	return err != nil && fault.Of(postgres.Fault(err)).Kind == fault.Unavailable
+	return err != nil && apperr.Of(postgres.Classify(err)).Kind == apperr.Unavailable
 }

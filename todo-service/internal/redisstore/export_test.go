@@ -12,7 +12,7 @@ import (
 const Patience = 10 * time.Second
 
 // BePatient makes callers wait long for Redis.
-func (s *Shuttle) BePatient() { s.timeout = Patience }
+func (s *AutoPipeline) BePatient() { s.timeout = Patience }
 
 // Suspect makes subscriptions doubt a connection that is silent for so long.
 func (f *Feed) Suspect(after time.Duration) { f.quiet = after }
@@ -25,7 +25,7 @@ func (c *ListCache) Committed() int {
 }
 
 // Waiting returns how many callers wait for the next trip.
-func (s *Shuttle) Waiting() (callers int) {
+func (s *AutoPipeline) Waiting() (callers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.next != nil {

@@ -13,8 +13,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 // quiet is how long a subscription may be silent before it is asked for a sign
@@ -104,7 +104,7 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 }
 
 func encode(a task.Announcement) ([]byte, error) {
-	message, err := wire.To(a.Event).Marshal()
+	message, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode announcement %d: %w", a.Seq, err)
 	}
@@ -123,7 +123,7 @@ func decode(payload string) (task.Announcement, error) {
 	if err != nil {
 		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}
-	e, err := wire.From(parsed)
+	e, err := eventcodec.FromContract(parsed)
 	if err != nil {
 		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}

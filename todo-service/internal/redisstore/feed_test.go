@@ -116,7 +116,7 @@ func TestLeavingEndsTheSubscriptionAtOnce(t *testing.T) {
 func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	var frozen atomic.Bool
-	s := open(t, relayTo(t, testenv.Need(t, "TEST_REDIS_ADDR"), &frozen))
+	s := open(t, relayTo(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"), &frozen))
 	feed := redisstore.NewFeed(s, s.prefix)
 	feed.Suspect(100 * time.Millisecond)
 	l := listen(t, feed)
@@ -270,7 +270,7 @@ func TestALostConnectionEndsTheSubscription(t *testing.T) {
 
 func TestWithoutRedisSubscribingAndPublishingFail(t *testing.T) {
 	t.Parallel()
-	s := open(t, testenv.Addr(t))
+	s := open(t, testenv.FreeAddr(t))
 	feed := redisstore.NewFeed(s, s.prefix)
 	if err := receive(t, listen(t, feed).ended, "end"); err == nil {
 		t.Error("Subscribe returned nil")

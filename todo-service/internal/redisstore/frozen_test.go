@@ -29,13 +29,13 @@ type process struct {
 
 func startRedis(t *testing.T) process {
 	t.Helper()
-	return startRedisIn(t, t.TempDir(), testenv.Addr(t))
+	return startRedisIn(t, t.TempDir(), testenv.FreeAddr(t))
 }
 
 // startRedisIn starts a Redis with the snapshot that the folder has, if any.
 func startRedisIn(t *testing.T, dir, addr string, args ...string) process {
 	t.Helper()
-	program := testenv.Need(t, "TEST_REDIS_SERVER")
+	program := testenv.RequireEnv(t, "TEST_REDIS_SERVER")
 	_, port, _ := net.SplitHostPort(addr)
 	args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir}, args...)
 	p := process{exec.Command(program, args...), addr}
@@ -75,7 +75,7 @@ type atEdge struct {
 func (e *atEdge) request(ctx context.Context, writes bool) time.Duration {
 	began := time.Now()
 	if !writes {
-		ctx = e.cache.Begin(ctx)
+		ctx = e.cache.Prefetch(ctx)
 	}
 	e.limiter.Allow(ctx, addr)
 	if writes {
@@ -158,7 +158,7 @@ func TestAFrozenRedisCostsEachClientAtMost50MillisecondsOnce(t *testing.T) {
 		defer client.Close()
 		redis := &silent{}
 		client.AddHook(redis)
-		shuttle, log := redisstore.NewShuttle(client), slog.New(slog.DiscardHandler)
+		shuttle, log := redisstore.NewAutoPipeline(client), slog.New(slog.DiscardHandler)
 		e := &atEdge{
 			limiter: redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{Requests: 1, Window: time.Second}, log, nil),
 			cache:   redisstore.NewListCache(shuttle, "", log, nil),

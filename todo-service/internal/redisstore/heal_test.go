@@ -190,7 +190,7 @@ func TestEventsThatWaitForRedisAreBounded(t *testing.T) {
 // The snapshot has the list as it was before the write, and no confirmation of it.
 func TestARedisThatLostAConfirmedInvalidationIsHealed(t *testing.T) {
 	t.Parallel()
-	addr, dir := testenv.Addr(t), t.TempDir()
+	addr, dir := testenv.FreeAddr(t), t.TempDir()
 	before := startRedisIn(t, dir, addr)
 	s := open(t, addr)
 	s.shuttle.BePatient()
@@ -204,12 +204,12 @@ func TestARedisThatLostAConfirmedInvalidationIsHealed(t *testing.T) {
 	invalidate(t, cache, "e1")
 	before.kill()
 	startRedisIn(t, dir, addr)
-	testenv.Await(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
+	testenv.Eventually(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
 	if restored := s.Get(t.Context(), s.prefix+list).Val(); restored != `["old"]` {
 		t.Fatalf("Redis came back with %q, want what the snapshot had", restored)
 	}
 	// Until the breaker has noticed that Redis is back, nothing is healed, and the pass comes again.
-	testenv.Await(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"of before", "e1"}) == nil })
+	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"of before", "e1"}) == nil })
 	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
 		t.Error("the list of before the write is still there")
 	}

@@ -15,12 +15,12 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/clientlimit"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 // Limiter keeps a sliding window per client in Redis, shared by all replicas.
 type Limiter struct {
-	shuttle  *Shuttle
+	shuttle  *AutoPipeline
 	prefix   string
 	requests int
 	window   time.Duration
@@ -41,7 +41,7 @@ type LimiterConfig struct {
 }
 
 // NewLimiter returns a limiter that grants what cfg says.
-func NewLimiter(shuttle *Shuttle, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
+func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	return &Limiter{
 		shuttle:  shuttle,
 		prefix:   cfg.Prefix + "ratelimit:",
@@ -62,19 +62,19 @@ func NewLimiter(shuttle *Shuttle, cfg LimiterConfig, log *slog.Logger, reg prome
 //
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // refused request is not counted against the client.
-func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) edge.Budget {
-	ticket := l.shuttle.board(ctx, spending{l, clientlimit.Client(addr)})
+func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision {
+	ticket := l.shuttle.board(ctx, spending{l, clientlimit.ClientPrefix(addr)})
 	got, err := ticket.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
 			l.unavailable.Inc()
 			l.outage.failed(ctx, err)
 		}
-		return edge.Budget{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
+		return ratelimit.Decision{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 	}
 	l.outage.worked(ctx)
 	decided := got.(decision)
-	budget := edge.Budget{
+	budget := ratelimit.Decision{
 		Allowed:   ticket.place < decided.passed,
 		Limit:     l.requests,
 		Window:    l.window,

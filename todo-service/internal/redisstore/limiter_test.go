@@ -14,7 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/testenv"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
@@ -30,7 +30,7 @@ func newLimiter(s *server, requests int, window time.Duration) *redisstore.Limit
 	return redisstore.NewLimiter(s.replica(), redisstore.LimiterConfig{Prefix: s.prefix, Requests: requests, Window: window}, s.log(), nil)
 }
 
-func allow(t *testing.T, l *redisstore.Limiter, addr string) edge.Budget {
+func allow(t *testing.T, l *redisstore.Limiter, addr string) ratelimit.Decision {
 	t.Helper()
 	var from netip.Addr
 	if addr != "" {
@@ -44,12 +44,12 @@ func allow(t *testing.T, l *redisstore.Limiter, addr string) edge.Budget {
 }
 
 // counted says whether Redis counted a request, which so has to leave the window.
-func counted(b edge.Budget) bool { return b.Reset > 0 }
+func counted(b ratelimit.Decision) bool { return b.Reset > 0 }
 
 func TestABudgetIsSpentAndThenRefused(t *testing.T) {
 	t.Parallel()
 	_, limiter := openLimiter(t, 3, time.Minute)
-	for i, want := range []edge.Budget{
+	for i, want := range []ratelimit.Decision{
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 2},
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 1},
 		{Allowed: true, Limit: 3, Window: time.Minute, Remaining: 0},
@@ -264,7 +264,7 @@ func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
 
 func TestWithoutRedisRequestsPass(t *testing.T) {
 	t.Parallel()
-	for name, server := range map[string]string{"down": testenv.Addr(t), "frozen": frozenServer(t)} {
+	for name, server := range map[string]string{"down": testenv.FreeAddr(t), "frozen": frozenServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, server)
@@ -276,7 +276,7 @@ func TestWithoutRedisRequestsPass(t *testing.T) {
 				got := limiter.Allow(t.Context(), addr)
 				took := time.Since(began)
 				quickest, total = min(quickest, took), total+took
-				if diff := gocmp.Diff(edge.Budget{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
+				if diff := gocmp.Diff(ratelimit.Decision{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
 					t.Fatalf("budget (-want +got):\n%s", diff)
 				}
 			}

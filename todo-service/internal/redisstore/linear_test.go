@@ -14,13 +14,13 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
 // cache is what is put to the test: the list cache, and one that is known to lie.
 type cache interface {
-	Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error)
+	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 	Invalidate(ctx context.Context, eventID string) error
 	Heal(ctx context.Context, eventIDs []string) error
 }
@@ -32,13 +32,13 @@ type deleteOnly struct {
 	key    string
 }
 
-func (c deleteOnly) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+func (c deleteOnly) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	if body, err := c.client.Get(ctx, c.key).Bytes(); err == nil {
-		return edge.CachedList{Body: body, Hit: true}, nil
+		return listcache.Entry{Body: body, Hit: true}, nil
 	}
 	list, err := query(ctx)
 	if err != nil {
-		return edge.CachedList{}, err
+		return listcache.Entry{}, err
 	}
 	return list, c.client.Set(ctx, c.key, list.Body, time.Minute).Err()
 }
@@ -114,10 +114,10 @@ func (tr *trial) replace(i int) {
 
 func (tr *trial) any() cache { return *tr.replicas[rand.N(len(tr.replicas))].Load() }
 
-func (tr *trial) query(context.Context) (edge.CachedList, error) {
+func (tr *trial) query(context.Context) (listcache.Entry, error) {
 	version := strconv.FormatInt(tr.stored.Load(), 10)
 	pass(time.Duration(rand.N(2_000)) * time.Microsecond)
-	return edge.CachedList{Body: []byte(version), ETag: version}, nil
+	return listcache.Entry{Body: []byte(version), ETag: version}, nil
 }
 
 // write is answered once its invalidation is confirmed. Without that nothing is promised.

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 )
 
 const listTTL = 300 // seconds
@@ -25,7 +25,7 @@ const listTTL = 300 // seconds
 // flush or an eviction, and they have no lifetime: one that vanished only
 // refuses fills.
 type ListCache struct {
-	shuttle *Shuttle
+	shuttle *AutoPipeline
 	keys    []string        // list, beside, generation, confirmed events: the KEYS of every script
 	looking *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
 	turns   turns
@@ -45,7 +45,7 @@ type ListCache struct {
 
 // NewListCache returns the cache whose keys begin with prefix. It neither dials
 // nor fails: a Redis that is away is met call by call.
-func NewListCache(shuttle *Shuttle, prefix string, log *slog.Logger, reg prometheus.Registerer) *ListCache {
+func NewListCache(shuttle *AutoPipeline, prefix string, log *slog.Logger, reg prometheus.Registerer) *ListCache {
 	metrics := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return metrics.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
@@ -72,10 +72,10 @@ type begun struct {
 	taken  atomic.Bool
 }
 
-// Begin lets a Load with the context that it returns find what the cache holds
+// Prefetch lets a Load with the context that it returns find what the cache holds
 // already on its way, together with what else is asked of Redis meanwhile. For
 // that Load, Begin is the moment at which it was called.
-func (c *ListCache) Begin(ctx context.Context) context.Context {
+func (c *ListCache) Prefetch(ctx context.Context) context.Context {
 	if c.repaid.Load() < c.owed.Load() {
 		return ctx
 	}
@@ -90,7 +90,7 @@ func (c *ListCache) Begin(ctx context.Context) context.Context {
 // its own ctx ends. While Redis fails, the readers that come during a query
 // share the next one. The errors are those of query, and ctx's. The body belongs
 // to the cache: don't change it.
-func (c *ListCache) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	found, err := c.firstLook(ctx)
 	list := found.list
 	switch {
@@ -99,7 +99,7 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (edge.
 	case err != nil:
 		list, err = c.turns.take(ctx, "", query)
 	case !list.Hit:
-		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (edge.CachedList, error) {
+		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
 			return c.refill(ctx, query)
 		})
 	}
@@ -191,7 +191,7 @@ func (c *ListCache) read(ctx context.Context, t ticket) (entry, error) {
 
 // refill looks once more, because the turn before this one may have stored the
 // list after the reader missed it, and otherwise queries and stores.
-func (c *ListCache) refill(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+func (c *ListCache) refill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	noted, lookErr := c.look(ctx)
 	if lookErr == nil && noted.list.Hit {
 		return noted.list, nil

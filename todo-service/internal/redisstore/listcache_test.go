@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/testenv"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
@@ -26,7 +26,7 @@ type database struct {
 	during  func() // between reading and answering
 }
 
-func (d *database) query(context.Context) (edge.CachedList, error) {
+func (d *database) query(context.Context) (listcache.Entry, error) {
 	d.queries.Add(1)
 	list := d.answer(false)
 	if d.during != nil {
@@ -35,8 +35,8 @@ func (d *database) query(context.Context) (edge.CachedList, error) {
 	return list, nil
 }
 
-func (d *database) answer(hit bool) edge.CachedList {
-	return edge.CachedList{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, ETag: fmt.Sprintf("%q", d.body), Hit: hit}
+func (d *database) answer(hit bool) listcache.Entry {
+	return listcache.Entry{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, ETag: fmt.Sprintf("%q", d.body), Hit: hit}
 }
 
 func openCache(t *testing.T) (*server, *redisstore.ListCache) {
@@ -55,7 +55,7 @@ func introduce(t *testing.T, cache *redisstore.ListCache) {
 	}
 }
 
-func load(t *testing.T, cache *redisstore.ListCache, d *database) edge.CachedList {
+func load(t *testing.T, cache *redisstore.ListCache, d *database) listcache.Entry {
 	t.Helper()
 	got, err := cache.Load(t.Context(), d.query)
 	if err != nil {
@@ -254,7 +254,7 @@ func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
 	_, cache := openCache(t)
 	began, release := make(chan struct{}), make(chan struct{})
 	d := &database{body: `[1]`, during: func() { close(began); <-release }}
-	query := func(ctx context.Context) (edge.CachedList, error) {
+	query := func(ctx context.Context) (listcache.Entry, error) {
 		list, _ := d.query(ctx)
 		return list, ctx.Err()
 	}
@@ -292,11 +292,11 @@ func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	down := errors.New("connection refused")
-	_, err := cache.Load(t.Context(), func(context.Context) (edge.CachedList, error) { return edge.CachedList{}, down })
+	_, err := cache.Load(t.Context(), func(context.Context) (listcache.Entry, error) { return listcache.Entry{}, down })
 	if !errors.Is(err, down) {
 		t.Errorf("got %v, want the query's error", err)
 	}
-	_, err = cache.Load(t.Context(), func(context.Context) (edge.CachedList, error) { panic("index out of range") })
+	_, err = cache.Load(t.Context(), func(context.Context) (listcache.Entry, error) { panic("index out of range") })
 	if err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("got %v, want the panic as an error", err)
 	}
@@ -307,7 +307,7 @@ func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
 
 func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 	t.Parallel()
-	for name, addr := range map[string]string{"down": testenv.Addr(t), "frozen": frozenServer(t)} {
+	for name, addr := range map[string]string{"down": testenv.FreeAddr(t), "frozen": frozenServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, addr)

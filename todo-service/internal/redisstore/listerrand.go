@@ -9,12 +9,12 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 )
 
 // entry is what a reader found.
 type entry struct {
-	list       edge.CachedList // Hit when there is one
+	list       listcache.Entry // Hit when there is one
 	generation string
 }
 
@@ -27,7 +27,7 @@ type beside struct {
 
 // copied is a list as it was read from Redis, and what stood beside it.
 type copied struct {
-	list   edge.CachedList
+	list   listcache.Entry
 	beside string
 }
 
@@ -81,14 +81,14 @@ func (l looking) unpack(reply *goredis.Cmd, kept *copied) (any, error) {
 }
 
 // read puts together what a filling has stored.
-func read(body, next string) (edge.CachedList, error) {
+func read(body, next string) (listcache.Entry, error) {
 	var meta beside
 	if err := json.Unmarshal([]byte(next), &meta); err != nil {
-		return edge.CachedList{}, fmt.Errorf("what is beside the list: %w", err)
+		return listcache.Entry{}, fmt.Errorf("what is beside the list: %w", err)
 	}
-	list := edge.CachedList{Body: []byte(body), Link: meta.Link, ETag: meta.ETag, Hit: true}
+	list := listcache.Entry{Body: []byte(body), Link: meta.Link, ETag: meta.ETag, Hit: true}
 	if checksum(list.Body) != meta.Sum || meta.ETag == "" {
-		return edge.CachedList{}, errors.New("the list is not the one that was stored")
+		return listcache.Entry{}, errors.New("the list is not the one that was stored")
 	}
 	return list, nil
 }
@@ -156,7 +156,7 @@ func (c *committedEvents) takeAll() []any {
 type filling struct {
 	cache      *ListCache
 	generation string
-	list       edge.CachedList
+	list       listcache.Entry
 }
 
 func (f *filling) pack(int) cargo {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
@@ -39,7 +39,7 @@ func (a *alone) write(ctx context.Context) {
 func (a *alone) read(ctx context.Context) {
 	oldest := a.answered.Load()
 	if rand.N(2) == 0 {
-		ctx = a.cache.Begin(ctx)
+		ctx = a.cache.Prefetch(ctx)
 	}
 	got, err := a.cache.Load(ctx, a.query)
 	if err != nil {
@@ -54,10 +54,10 @@ func (a *alone) read(ctx context.Context) {
 	}
 }
 
-func (a *alone) query(context.Context) (edge.CachedList, error) {
+func (a *alone) query(context.Context) (listcache.Entry, error) {
 	version := strconv.FormatInt(a.stored.Load(), 10)
 	pass(rand.N(2 * time.Millisecond))
-	return edge.CachedList{Body: []byte(version), ETag: version}, nil
+	return listcache.Entry{Body: []byte(version), ETag: version}, nil
 }
 
 // Here the breaker opens and closes, and what is owed is made good.

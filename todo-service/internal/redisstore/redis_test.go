@@ -34,14 +34,14 @@ type server struct {
 	goredis.UniversalClient
 	prefix  string
 	wire    *wire
-	shuttle *redisstore.Shuttle
+	shuttle *redisstore.AutoPipeline
 	logged  *logbook
 	reg     *prometheus.Registry
 }
 
 func openRedis(t *testing.T) *server {
 	t.Helper()
-	s := open(t, testenv.Need(t, "TEST_REDIS_ADDR"))
+	s := open(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
 	s.shuttle.BePatient()
 	return s
 }
@@ -55,8 +55,8 @@ func openAlone(t *testing.T) *server {
 }
 
 // replica returns another process' way to the same Redis.
-func (s *server) replica() *redisstore.Shuttle {
-	shuttle := redisstore.NewShuttle(s)
+func (s *server) replica() *redisstore.AutoPipeline {
+	shuttle := redisstore.NewAutoPipeline(s)
 	shuttle.BePatient()
 	return shuttle
 }
@@ -78,7 +78,7 @@ func open(t *testing.T, addr string) *server {
 		reg:    prometheus.NewRegistry(),
 	}
 	s.AddHook(s.wire)
-	s.shuttle = redisstore.NewShuttle(s)
+	s.shuttle = redisstore.NewAutoPipeline(s)
 	t.Cleanup(func() {
 		s.wire.cut.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

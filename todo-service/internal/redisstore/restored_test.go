@@ -7,7 +7,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/testenv"
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
@@ -18,14 +18,14 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 	for name, refuses := range map[string][]string{"takes writes": nil, "refuses writes at first": {"--min-replicas-to-write", "1"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr, dir := testenv.Addr(t), t.TempDir()
+			addr, dir := testenv.FreeAddr(t), t.TempDir()
 			before := startRedisIn(t, dir, addr)
 			s := open(t, addr)
 			s.shuttle.BePatient()
 			other := openDatabase(t, s, 1)
 			content := "old"
-			query := func(context.Context) (edge.CachedList, error) {
-				return edge.CachedList{Body: []byte(content), ETag: `"` + content + `"`}, nil
+			query := func(context.Context) (listcache.Entry, error) {
+				return listcache.Entry{Body: []byte(content), ETag: `"` + content + `"`}, nil
 			}
 			read := func(when string, caches map[string]*redisstore.ListCache) {
 				t.Helper()
@@ -54,7 +54,7 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 
 			before.kill()
 			startRedisIn(t, dir, addr, refuses...)
-			testenv.Await(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
+			testenv.Eventually(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
 			if restored, err := s.Get(t.Context(), s.prefix+"tasks:all").Result(); restored != "old" {
 				t.Fatalf("Redis came back with %q, error %v, want what the snapshot had", restored, err)
 			}
@@ -73,13 +73,13 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 }
 
 // openDatabase returns the way to another database of the same Redis.
-func openDatabase(t *testing.T, s *server, number int) *redisstore.Shuttle {
+func openDatabase(t *testing.T, s *server, number int) *redisstore.AutoPipeline {
 	t.Helper()
 	options := *s.UniversalClient.(*goredis.Client).Options()
 	options.DB = number
 	client := goredis.NewClient(&options)
 	t.Cleanup(func() { client.Close() })
-	shuttle := redisstore.NewShuttle(client)
+	shuttle := redisstore.NewAutoPipeline(client)
 	shuttle.BePatient()
 	return shuttle
 }

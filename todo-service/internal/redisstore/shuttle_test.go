@@ -34,7 +34,7 @@ func TestCallersShareTheTripThatLeavesAfterTheyCame(t *testing.T) {
 	var callers sync.WaitGroup
 	call := func() {
 		callers.Go(func() {
-			ctx := cache.Begin(t.Context())
+			ctx := cache.Prefetch(t.Context())
 			if !counted(limiter.Allow(ctx, addr)) {
 				t.Error("a request was not counted")
 			}

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"example.com/todo/todo-service/internal/edge"
+	"example.com/todo/todo-service/internal/listcache"
 )
 
 // turnTimeout bounds a turn, which no reader's deadline does.
@@ -23,10 +23,10 @@ type turns struct {
 // turn is one query and the readers that share it.
 type turn struct {
 	noted string
-	work  func() (edge.CachedList, error)
+	work  func() (listcache.Entry, error)
 	done  chan struct{}
 
-	list edge.CachedList // these two once done is closed
+	list listcache.Entry // these two once done is closed
 	err  error
 }
 
@@ -34,8 +34,8 @@ type turn struct {
 // the generation was noted that the reader has read itself, so that no write was
 // confirmed in between, or one that has not begun. Otherwise there is a new turn,
 // to do work. The reader's ctx ends its waiting, not the turn.
-func (ts *turns) take(ctx context.Context, generation string, work func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
-	t := ts.join(generation, func() (edge.CachedList, error) {
+func (ts *turns) take(ctx context.Context, generation string, work func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+	t := ts.join(generation, func() (listcache.Entry, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnTimeout)
 		defer cancel()
 		return work(ctx)
@@ -44,11 +44,11 @@ func (ts *turns) take(ctx context.Context, generation string, work func(context.
 	case <-t.done:
 		return t.list, t.err
 	case <-ctx.Done():
-		return edge.CachedList{}, ctx.Err()
+		return listcache.Entry{}, ctx.Err()
 	}
 }
 
-func (ts *turns) join(generation string, work func() (edge.CachedList, error)) *turn {
+func (ts *turns) join(generation string, work func() (listcache.Entry, error)) *turn {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t, underWay := ts.running[generation]

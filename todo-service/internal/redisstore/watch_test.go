@@ -38,10 +38,10 @@ func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Annou
 	return next[:min(limit, len(next))], nil
 }
 
-func (l *memoryLog) Bounds(context.Context) (task.Log, error) {
+func (l *memoryLog) Bounds(context.Context) (task.EventLogRange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return task.Log{Name: "ours", Head: int64(len(l.all))}, nil
+	return task.EventLogRange{Name: "ours", Head: int64(len(l.all))}, nil
 }
 
 func TestWatchersMissNothingWhileRedisDropsTheirSubscription(t *testing.T) {

@@ -1,16 +1,16 @@
 package task
 
-import "example.com/todo/platform/fault"
+import "example.com/todo/platform/apperr"
 
-// NotFound is the refusal of every store that has no task with this id.
-func NotFound(id int64) error {
-	return fault.New(fault.NotFound, "there is no task %d", id)
+// NotFoundError is the refusal of every store that has no task with this id.
+func NotFoundError(id int64) error {
+	return apperr.New(apperr.NotFound, "there is no task %d", id)
 }
 
-// Contended is the refusal of a store that met another writer's change on every
+// ContendedError is the refusal of a store that met another writer's change on every
 // try until the deadline.
-func Contended(id int64) error {
-	return fault.New(fault.Unavailable, "task %d is being changed by too many at once; try again", id)
+func ContendedError(id int64) error {
+	return apperr.New(apperr.Unavailable, "task %d is being changed by too many at once; try again", id)
 }
 
 func keyTaken() error {
@@ -19,7 +19,7 @@ func keyTaken() error {
 
 func stale(t Task, expected []int64) error {
 	if len(expected) == 1 {
-		return fault.New(fault.Stale, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected[0])
+		return apperr.New(apperr.PreconditionFailed, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected[0])
 	}
-	return fault.New(fault.Stale, "task %d is at version %d, which is none of those expected; read it again", t.ID, t.Version)
+	return apperr.New(apperr.PreconditionFailed, "task %d is at version %d, which is none of those expected; read it again", t.ID, t.Version)
 }

@@ -32,8 +32,8 @@ type Event struct {
 // that a try whose answer was lost can be found by it and never counts twice.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Log is where the announcements are.
-type Log struct {
+// EventLogRange is where the announcements are.
+type EventLogRange struct {
 	Name          string // another log has other events at the same places
 	PurgedThrough int64  // up to here they are gone
 	Head          int64  // the last one there is

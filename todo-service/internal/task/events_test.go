@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -54,16 +54,16 @@ func TestAHistoryThatCannotBeGivenIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		id   int64
 		page task.Page
-		want fault.Kind
+		want apperr.Kind
 	}{
-		"id 0":                  {0, task.Page{}, fault.Invalid},
-		"limit -1":              {created.ID, task.Page{Limit: -1}, fault.Invalid},
-		"limit 1001":            {created.ID, task.Page{Limit: 1001}, fault.Invalid},
-		"after -1":              {created.ID, task.Page{After: -1}, fault.Invalid},
-		"never there":           {99, task.Page{}, fault.NotFound},
-		"never there, page two": {99, task.Page{After: 1}, fault.NotFound},
+		"id 0":                  {0, task.Page{}, apperr.Invalid},
+		"limit -1":              {created.ID, task.Page{Limit: -1}, apperr.Invalid},
+		"limit 1001":            {created.ID, task.Page{Limit: 1001}, apperr.Invalid},
+		"after -1":              {created.ID, task.Page{After: -1}, apperr.Invalid},
+		"never there":           {99, task.Page{}, apperr.NotFound},
+		"never there, page two": {99, task.Page{After: 1}, apperr.NotFound},
 	} {
-		if _, _, err := s.History(t.Context(), test.id, test.page); fault.Of(err).Kind != test.want {
+		if _, _, err := s.History(t.Context(), test.id, test.page); apperr.Of(err).Kind != test.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestAfterThePurgeATaskHasAnEmptyHistory(t *testing.T) {
 		}
 	}
 	must(t, s.Delete(t.Context(), created.ID, nil))
-	if _, _, err := s.History(t.Context(), created.ID, task.Page{}); fault.Of(err).Kind != fault.NotFound {
+	if _, _, err := s.History(t.Context(), created.ID, task.Page{}); apperr.Of(err).Kind != apperr.NotFound {
 		t.Errorf("of a task that is gone with its events: %v", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -18,9 +18,9 @@ func FuzzKey(f *testing.F) {
 	}
 	visible := regexp.MustCompile(`^[!-~]{1,255}$`)
 	f.Fuzz(func(t *testing.T, value string) {
-		key, err := task.ReadKey([]string{value})
+		key, err := task.ParseIdempotencyKey([]string{value})
 		if err != nil {
-			if fault.Of(err).Kind != fault.Invalid {
+			if apperr.Of(err).Kind != apperr.Invalid {
 				t.Errorf("%q: %v", value, err)
 			}
 			return
@@ -29,7 +29,7 @@ func FuzzKey(f *testing.F) {
 			t.Errorf("%q is the key %q", value, key)
 		}
 		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key.String()) + `"`
-		if again, err := task.ReadKey([]string{quoted}); err != nil || again != key {
+		if again, err := task.ParseIdempotencyKey([]string{quoted}); err != nil || again != key {
 			t.Errorf("%q is the key %q, %q the key %q, %v", value, key, quoted, again, err)
 		}
 	})

@@ -10,7 +10,7 @@ type Page struct {
 
 // History returns what happened to a task, oldest first, and whether there is
 // more behind it. A deleted task keeps its history. What was purged is missing
-// from it; a task of which nothing at all is left is NotFound.
+// from it; a task of which nothing at all is left is NotFoundError.
 func (s *Service) History(ctx context.Context, id int64, p Page) (events []Event, more bool, err error) {
 	if err := checkID(id); err != nil {
 		return nil, false, err

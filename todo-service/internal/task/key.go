@@ -5,44 +5,44 @@ import (
 	"strings"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 const (
-	// KeyLife is how long a key stands for the creation it was first used for.
-	KeyLife = 24 * time.Hour
-	maxKey  = 255 // characters
+	// IdempotencyKeyTTL is how long a key stands for the creation it was first used for.
+	IdempotencyKeyTTL = 24 * time.Hour
+	maxKey            = 255 // characters
 
 	keyField = "Idempotency-Key" // its header, and in lower case its gRPC metadata
 )
 
-// Key names a creation, so that its client may ask for it again and still get
+// IdempotencyKey names a creation, so that its client may ask for it again and still get
 // one task. Its zero value is no key.
-type Key struct{ text string }
+type IdempotencyKey struct{ text string }
 
-// ReadKey reads the values of the field Idempotency-Key as a request carried
+// ParseIdempotencyKey reads the values of the field Idempotency-Key as a request carried
 // them: none, or one key of 1 to 255 visible ASCII characters. It may stand in
 // double quotes, as the field's standard wants it (a string of RFC 9651), or
 // bare, as most clients send it; "a" and a are the same key. Anything else is
 // refused (fault.Invalid).
-func ReadKey(values []string) (Key, error) {
+func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 	switch len(values) {
 	case 0:
-		return Key{}, nil
+		return IdempotencyKey{}, nil
 	case 1:
 	default:
-		return Key{}, badKey("must be given once")
+		return IdempotencyKey{}, badKey("must be given once")
 	}
 	text, ok := unquote(values[0])
 	invisible := func(r rune) bool { return r < '!' || r > '~' }
 	if !ok || text == "" || len(text) > maxKey || strings.ContainsFunc(text, invisible) {
-		return Key{}, badKey(fmt.Sprintf("must be 1 to %d visible ASCII characters, in double quotes or bare", maxKey))
+		return IdempotencyKey{}, badKey(fmt.Sprintf("must be 1 to %d visible ASCII characters, in double quotes or bare", maxKey))
 	}
-	return Key{text}, nil
+	return IdempotencyKey{text}, nil
 }
 
 // String returns the key without quotes, or "" when there is none.
-func (k Key) String() string { return k.text }
+func (k IdempotencyKey) String() string { return k.text }
 
 // unquote takes the quotes off a string of RFC 9651, in which a backslash goes
 // before a quote or a backslash and before nothing else.
@@ -69,5 +69,5 @@ func unquote(value string) (text string, ok bool) {
 }
 
 func badKey(problem string) error {
-	return fault.InvalidFields(fault.Field{Name: keyField, Problem: problem})
+	return apperr.InvalidFields(apperr.Field{Name: keyField, Problem: problem})
 }

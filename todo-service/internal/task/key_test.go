@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -21,11 +21,11 @@ func TestAKeyIsReadQuotedOrBare(t *testing.T) {
 		longest:                                  longest,
 		`"` + longest + `"`:                      longest,
 	} {
-		if got, err := task.ReadKey([]string{value}); err != nil || got.String() != want {
+		if got, err := task.ParseIdempotencyKey([]string{value}); err != nil || got.String() != want {
 			t.Errorf("%s: got %q, error %v", value, got, err)
 		}
 	}
-	if got, err := task.ReadKey(nil); err != nil || got != (task.Key{}) {
+	if got, err := task.ParseIdempotencyKey(nil); err != nil || got != (task.IdempotencyKey{}) {
 		t.Errorf("no value: got %q, error %v", got, err)
 	}
 }
@@ -38,9 +38,9 @@ func TestWhatIsNoKeyIsRefused(t *testing.T) {
 		{strings.Repeat("k", 256)}, {`"` + strings.Repeat("k", 256) + `"`},
 		{"a", "a"}, {"a", ""},
 	} {
-		got, err := task.ReadKey(values)
-		refusal := fault.Of(err)
-		if err == nil || refusal.Kind != fault.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" || got != (task.Key{}) {
+		got, err := task.ParseIdempotencyKey(values)
+		refusal := apperr.Of(err)
+		if err == nil || refusal.Kind != apperr.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" || got != (task.IdempotencyKey{}) {
 			t.Errorf("%q: got %q, error %v", values, got, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // The bounds of a list.
@@ -34,7 +34,7 @@ type Query struct {
 // is never stored again: its change went through, and the task that it announced
 // is the answer.
 type Store interface {
-	// Get returns the task, or NotFound.
+	// Get returns the task, or NotFoundError.
 	Get(ctx context.Context, id int64) (Task, error)
 	// List returns the selected tasks in id order, at most q.Limit, which is
 	// positive here. q.Contains is in NFC; the title of an older task may not be.
@@ -43,15 +43,15 @@ type Store interface {
 	Count(ctx context.Context, done *bool) (int64, error)
 	// Create stores e.Task under a new id, and e with that id; it returns the
 	// task as stored. With a key it stores that beside them, or nothing at all:
-	// when the key stands for an earlier creation, less than KeyLife before e.At,
+	// when the key stands for an earlier creation, less than IdempotencyKeyTTL before e.At,
 	// the answer is the task as that creation stored it, whatever has become of
 	// it since. A creation under way with the same key is waited for.
-	Create(ctx context.Context, e Event, key Key) (Task, error)
+	Create(ctx context.Context, e Event, key IdempotencyKey) (Task, error)
 	// Update loads the task, lets change alter it, and stores the outcome with
 	// the event that change returns: a Deleted event removes the task. No event
 	// means no change. Another writer in between starts it over, so change may
 	// be called again and must depend on nothing but its argument. Update
-	// returns the task as it is afterwards, NotFound, Contended, or the error
+	// returns the task as it is afterwards, NotFoundError, Contended, or the error
 	// of change, which then changed nothing.
 	Update(ctx context.Context, id int64, change func(*Task) (*Event, error)) (Task, error)
 	// History returns the task's events whose version is greater than after,
@@ -87,7 +87,7 @@ func NewService(store Store, now func() time.Time, committed func(ctx context.Co
 type Draft struct {
 	Title    string
 	Priority int
-	Key      Key // the same key makes the task once, however often it is asked for
+	Key      IdempotencyKey // the same key makes the task once, however often it is asked for
 }
 
 // Create stores a new task and announces it. The repetition of a creation, by
@@ -203,8 +203,8 @@ func telling(err error) bool {
 	if err == nil {
 		return true
 	}
-	kind := fault.Of(err).Kind
-	return kind == fault.NotFound || kind == fault.Stale
+	kind := apperr.Of(err).Kind
+	return kind == apperr.NotFound || kind == apperr.PreconditionFailed
 }
 
 func (s *Service) settle(ctx context.Context, eventID string) {
@@ -214,31 +214,31 @@ func (s *Service) settle(ctx context.Context, eventID string) {
 }
 
 func (q Query) check() error {
-	var broken []fault.Field
+	var broken []apperr.Field
 	if q.After < 0 {
-		broken = append(broken, fault.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
+		broken = append(broken, apperr.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
 	}
 	if q.Limit < 1 || q.Limit > MaxLimit {
-		broken = append(broken, fault.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
+		broken = append(broken, apperr.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
 	}
 	if q.Offset < 0 || q.Offset > MaxOffset {
-		broken = append(broken, fault.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
+		broken = append(broken, apperr.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
 	}
 	if utf8.RuneCountInString(q.Contains) > MaxSearch {
-		broken = append(broken, fault.Field{Name: "q", Problem: fmt.Sprintf("must be at most %d characters", MaxSearch)})
+		broken = append(broken, apperr.Field{Name: "q", Problem: fmt.Sprintf("must be at most %d characters", MaxSearch)})
 	}
 	if !utf8.ValidString(q.Contains) || strings.ContainsFunc(q.Contains, unicode.IsControl) {
-		broken = append(broken, fault.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})
+		broken = append(broken, apperr.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})
 	}
 	if len(broken) > 0 {
-		return fault.InvalidFields(broken...)
+		return apperr.InvalidFields(broken...)
 	}
 	return nil
 }
 
 func checkID(id int64) error {
 	if id < 1 {
-		return fault.InvalidFields(fault.Field{Name: "id", Problem: "must be positive"})
+		return apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be positive"})
 	}
 	return nil
 }

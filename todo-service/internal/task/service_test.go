@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/memstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -51,26 +51,26 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 	must(t, err)
 	empty, title := "", "Learn more Go"
 	for name, tt := range map[string]struct {
-		want fault.Kind
+		want apperr.Kind
 		do   func() error
 	}{
-		"create with a bad title": {fault.Invalid, func() error { _, err := s.Create(t.Context(), task.Draft{Title: " ", Priority: 1}); return err }},
-		"get id 0":                {fault.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
-		"get a negative id":       {fault.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
-		"get what is not there":   {fault.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
-		"change id 0":             {fault.Invalid, func() error { _, err := s.Change(t.Context(), 0, task.Change{}, nil); return err }},
-		"change to a bad title": {fault.Invalid, func() error {
+		"create with a bad title": {apperr.Invalid, func() error { _, err := s.Create(t.Context(), task.Draft{Title: " ", Priority: 1}); return err }},
+		"get id 0":                {apperr.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
+		"get a negative id":       {apperr.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
+		"get what is not there":   {apperr.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
+		"change id 0":             {apperr.Invalid, func() error { _, err := s.Change(t.Context(), 0, task.Change{}, nil); return err }},
+		"change to a bad title": {apperr.Invalid, func() error {
 			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &empty}, nil)
 			return err
 		}},
-		"change another version": {fault.Stale, func() error {
+		"change another version": {apperr.PreconditionFailed, func() error {
 			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{0})
 			return err
 		}},
-		"delete another version":   {fault.Stale, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
-		"delete what is not there": {fault.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
+		"delete another version":   {apperr.PreconditionFailed, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
+		"delete what is not there": {apperr.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
 	} {
-		if err := tt.do(); err == nil || fault.Of(err).Kind != tt.want {
+		if err := tt.do(); err == nil || apperr.Of(err).Kind != tt.want {
 			t.Errorf("%s: got %v, want kind %d", name, err, tt.want)
 		}
 	}
@@ -137,7 +137,7 @@ func TestTheExpectedVersionPasses(t *testing.T) {
 func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	key, err := task.ReadKey([]string{"k"})
+	key, err := task.ParseIdempotencyKey([]string{"k"})
 	must(t, err)
 	first, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1, Key: key})
 	must(t, err)
@@ -153,8 +153,8 @@ func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
 
 	for _, other := range []task.Draft{{Title: "Learn Go", Priority: 2, Key: key}, {Title: "Learn", Priority: 1, Key: key}} {
 		_, err := s.Create(t.Context(), other)
-		refusal := fault.Of(err)
-		if err == nil || refusal.Kind != fault.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" {
+		refusal := apperr.Of(err)
+		if err == nil || refusal.Kind != apperr.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" {
 			t.Errorf("%+v: got %v", other, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestListBounds(t *testing.T) {
 	} {
 		tasks, more, err := s.List(t.Context(), tt.q)
 		if tt.field != "" {
-			if refusal := fault.Of(err); err == nil || len(refusal.Fields) != 1 || refusal.Fields[0].Name != tt.field {
+			if refusal := apperr.Of(err); err == nil || len(refusal.Fields) != 1 || refusal.Fields[0].Name != tt.field {
 				t.Errorf("%s: got %v, want a refusal of %s", name, err, tt.field)
 			}
 			continue
@@ -219,7 +219,7 @@ func TestSearchComparesInNFC(t *testing.T) {
 func TestAKeyKnowsItsCreationByTheComposedTitle(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	key, err := task.ReadKey([]string{"k"})
+	key, err := task.ParseIdempotencyKey([]string{"k"})
 	must(t, err)
 	const old = "Cafe\u0301"
 	now := time.Now()

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 )
 
 // The bounds of a task's fields.
@@ -72,22 +72,22 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 }
 
 func (t *Task) set(title *string, priority *int) error {
-	var broken []fault.Field
+	var broken []apperr.Field
 	if title != nil {
 		kept, problem := checkTitle(*title)
 		if problem != "" {
-			broken = append(broken, fault.Field{Name: "title", Problem: problem})
+			broken = append(broken, apperr.Field{Name: "title", Problem: problem})
 		}
 		t.Title = kept
 	}
 	if priority != nil {
 		if *priority < 0 || *priority > MaxPriority {
-			broken = append(broken, fault.Field{Name: "priority", Problem: fmt.Sprintf("must be from 0 to %d", MaxPriority)})
+			broken = append(broken, apperr.Field{Name: "priority", Problem: fmt.Sprintf("must be from 0 to %d", MaxPriority)})
 		}
 		t.Priority = *priority
 	}
 	if len(broken) > 0 {
-		return fault.InvalidFields(broken...)
+		return apperr.InvalidFields(broken...)
 	}
 	return nil
 }

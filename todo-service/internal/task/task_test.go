@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -101,12 +101,12 @@ func TestTitle(t *testing.T) {
 				}
 				return
 			}
-			wantInvalid(t, err, fault.Field{Name: "title", Problem: tt.problem})
+			wantInvalid(t, err, apperr.Field{Name: "title", Problem: tt.problem})
 
 			before := task.Task{ID: 1, Title: "before", CreatedAt: early, Version: 4}
 			after := before
 			_, err = after.Apply(task.Change{Title: &tt.title}, late)
-			wantInvalid(t, err, fault.Field{Name: "title", Problem: tt.problem})
+			wantInvalid(t, err, apperr.Field{Name: "title", Problem: tt.problem})
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("a refused change altered the task (-want +got):\n%s", diff)
 			}
@@ -122,7 +122,7 @@ func TestPriority(t *testing.T) {
 	} {
 		got, err := task.New("Learn Go", priority, early)
 		if problem != "" {
-			wantInvalid(t, err, fault.Field{Name: "priority", Problem: problem})
+			wantInvalid(t, err, apperr.Field{Name: "priority", Problem: problem})
 		} else if err != nil || got.Priority != priority {
 			t.Errorf("priority %d: got %d, error %v", priority, got.Priority, err)
 		}
@@ -133,8 +133,8 @@ func TestEveryBrokenFieldIsNamed(t *testing.T) {
 	t.Parallel()
 	_, err := task.New("", 101, early)
 	wantInvalid(t, err,
-		fault.Field{Name: "title", Problem: "must not be empty"},
-		fault.Field{Name: "priority", Problem: "must be from 0 to 100"})
+		apperr.Field{Name: "title", Problem: "must not be empty"},
+		apperr.Field{Name: "priority", Problem: "must be from 0 to 100"})
 	if want := "title must not be empty; priority must be from 0 to 100"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
@@ -211,10 +211,10 @@ func TestApply(t *testing.T) {
 	}
 }
 
-func wantInvalid(t *testing.T, err error, want ...fault.Field) {
+func wantInvalid(t *testing.T, err error, want ...apperr.Field) {
 	t.Helper()
-	var refusal *fault.Error
-	if !errors.As(err, &refusal) || refusal.Kind != fault.Invalid {
+	var refusal *apperr.Error
+	if !errors.As(err, &refusal) || refusal.Kind != apperr.Invalid {
 		t.Fatalf("got %v, want a refusal of %v", err, want)
 	}
 	if diff := cmp.Diff(want, refusal.Fields); diff != "" {

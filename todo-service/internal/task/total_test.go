@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -98,7 +98,7 @@ func TestACountOutlivesWhoAskedForIt(t *testing.T) {
 		service, store := countedService(500 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := service.Count(ctx, nil); fault.Of(err).Kind != fault.Unavailable {
+		if _, err := service.Count(ctx, nil); apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("the impatient got %v", err)
 		}
 		if _, err := service.Count(t.Context(), nil); err != nil {
@@ -128,7 +128,7 @@ func TestACountThatFailedIsNotKept(t *testing.T) {
 func TestACountThatPanicsIsAnError(t *testing.T) {
 	t.Parallel()
 	service := task.NewService(nil, time.Now, nil) // no store to ask
-	if _, err := service.Count(t.Context(), nil); fault.Of(err).Kind != fault.Internal {
+	if _, err := service.Count(t.Context(), nil); apperr.Of(err).Kind != apperr.Internal {
 		t.Errorf("got %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	contract "example.com/todo/contracts/event"
+	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/wire"
 )
 
 type httpClient struct {
@@ -80,7 +80,7 @@ func (c httpClient) history(ctx context.Context, id int64, page task.Page) outco
 		if err != nil {
 			return unknown(err)
 		}
-		known, err := wire.From(e)
+		known, err := eventcodec.FromContract(e)
 		if err != nil {
 			return unknown(err)
 		}

@@ -23,11 +23,12 @@ import (
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/openapitest"
-	"example.com/todo/todo-service/internal/edge"
-	"example.com/todo/todo-service/internal/gate"
+	"example.com/todo/todo-service/internal/admission"
+	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
-	"example.com/todo/todo-service/internal/peer"
+	"example.com/todo/todo-service/internal/listcache"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -79,7 +80,7 @@ var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, Peers: peer.Resolver{}, Searches: gate.NewSearches()})
+	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, Peers: clientip.Resolver{}, Searches: admission.NewSearches()})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -96,7 +97,7 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
 func unlimited(l net.Listener) net.Listener { return l }
 
 func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	limit := grpcapi.NewLimit(limiter, peer.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
+	limit := grpcapi.NewRateLimit(limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}, grpcapi.New(tasks, nil).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
@@ -122,18 +123,18 @@ func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
 
 type uncached struct{}
 
-func (uncached) Begin(ctx context.Context) context.Context { return ctx }
+func (uncached) Prefetch(ctx context.Context) context.Context { return ctx }
 
-func (uncached) Load(ctx context.Context, query func(context.Context) (edge.CachedList, error)) (edge.CachedList, error) {
+func (uncached) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	return query(ctx)
 }
 
 // budget is a limiter with so many requests for everybody together.
 type budget struct{ left int }
 
-func (b *budget) Allow(context.Context, netip.Addr) edge.Budget {
+func (b *budget) Allow(context.Context, netip.Addr) ratelimit.Decision {
 	b.left--
-	return edge.Budget{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
+	return ratelimit.Decision{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
 }
 
 func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }

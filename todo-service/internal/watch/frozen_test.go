@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -22,9 +22,9 @@ func (frozenLog) After(ctx context.Context, _ int64, _ int) ([]task.Announcement
 	return nil, ctx.Err()
 }
 
-func (frozenLog) Bounds(ctx context.Context) (task.Log, error) {
+func (frozenLog) Bounds(ctx context.Context) (task.EventLogRange, error) {
 	<-ctx.Done()
-	return task.Log{}, ctx.Err()
+	return task.EventLogRange{}, ctx.Err()
 }
 
 func TestAWatchOfALogThatIsFrozenIsToldWithinSeconds(t *testing.T) {
@@ -33,7 +33,7 @@ func TestAWatchOfALogThatIsFrozenIsToldWithinSeconds(t *testing.T) {
 		hub := watch.NewHub(&lossyFeed{}, frozenLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		begun := time.Now()
 		_, err := hub.Watch(t.Context(), "7")
-		if took := time.Since(begun); fault.Of(err).Kind != fault.Unavailable || took > 10*time.Second {
+		if took := time.Since(begun); apperr.Of(err).Kind != apperr.Unavailable || took > 10*time.Second {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})

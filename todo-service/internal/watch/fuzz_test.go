@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/watch"
 )
 
@@ -25,7 +25,7 @@ func FuzzToken(f *testing.F) {
 		_, err := hub.Watch(t.Context(), token)
 		seq, broken := strconv.ParseInt(token, 10, 64)
 		ours := token == "" || broken == nil && strconv.FormatInt(seq, 10) == token && seq >= 1 && seq <= 3
-		if refused := fault.Of(err); ours != (refused == nil) || refused != nil && refused.Kind != fault.Invalid && refused.Kind != fault.Gone {
+		if refused := apperr.Of(err); ours != (refused == nil) || refused != nil && refused.Kind != apperr.Invalid && refused.Kind != apperr.Gone {
 			t.Errorf("%q: %v", token, err)
 		}
 	})

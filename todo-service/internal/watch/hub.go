@@ -22,14 +22,14 @@ const (
 	retryAtMost = 2 * time.Second
 )
 
-// Log is the record of all announcements. A number, once any reader or the feed
+// EventLog is the record of all announcements. A number, once any reader or the feed
 // has shown it, belongs to that announcement for ever.
-type Log interface {
+type EventLog interface {
 	// After returns the announcements that follow seq, in order and without gaps,
 	// at most limit.
 	After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error)
 	// Bounds returns which log this is, and which part of it is there.
-	Bounds(ctx context.Context) (task.Log, error)
+	Bounds(ctx context.Context) (task.EventLogRange, error)
 }
 
 // Feed tells of announcements as they are made. It may lose, repeat and reorder
@@ -44,7 +44,7 @@ type Feed interface {
 // Hub is the one follower of the process and the place where watchers meet it.
 type Hub struct {
 	feed Feed
-	log  Log
+	log  EventLog
 	out  *slog.Logger
 
 	doubt   chan struct{} // asks the follower to read the log; holds one request
@@ -61,7 +61,7 @@ type Hub struct {
 }
 
 // NewHub returns a hub over feed and log. Watchers are served while Run runs.
-func NewHub(feed Feed, log Log, out *slog.Logger, reg prometheus.Registerer) *Hub {
+func NewHub(feed Feed, log EventLog, out *slog.Logger, reg prometheus.Registerer) *Hub {
 	metrics := promauto.With(reg)
 	return &Hub{
 		feed:    feed,
@@ -96,14 +96,14 @@ func (h *Hub) subscribe(ctx context.Context) {
 	outage := retry.NewOutage(h.out, "the live feed is away: watchers are served from the log, up to a second late", "the live feed is back")
 	for {
 		err := h.feed.Subscribe(ctx, func() {
-			outage.Note(ctx, nil)
+			outage.Record(ctx, nil)
 			pause = retryPause
 			h.raiseDoubt()
 		}, h.hear)
 		if ctx.Err() != nil {
 			return
 		}
-		outage.Note(ctx, err)
+		outage.Record(ctx, err)
 		retry.Wait(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, retryAtMost)
 	}
@@ -142,7 +142,7 @@ func (h *Hub) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		outage.Note(ctx, err)
+		outage.Record(ctx, err)
 		select {
 		case <-ctx.Done():
 			return
@@ -196,7 +196,7 @@ func (h *Hub) place() (known bool, name string, tip int64) {
 // behind by what happened meanwhile, and would each read it by themselves. Whoever
 // watches what is no longer there, because the database was made anew or restored, is
 // sent away.
-func (h *Hub) begin(ctx context.Context, log task.Log) error {
+func (h *Hub) begin(ctx context.Context, log task.EventLogRange) error {
 	newest := ring{tip: max(log.PurgedThrough, log.Head-ringSize)}
 	for newest.tip < log.Head {
 		next, err := h.log.After(ctx, newest.tip, readAtOnce)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
@@ -146,7 +146,7 @@ func TestWhoWatchesALogThatIsNoLongerThereBeginsAnew(t *testing.T) {
 				for _, w := range []*watcher{idle, behind} {
 					select {
 					case err := <-w.ended:
-						if fault.Of(err).Kind != fault.Gone {
+						if apperr.Of(err).Kind != apperr.Gone {
 							t.Errorf("the watch ended with %v", err)
 						}
 					default:
@@ -280,7 +280,7 @@ func TestAWatcherThatThePurgeOvertookIsToldSo(t *testing.T) {
 		synctest.Wait()
 		s.log.set(func(l *memoryLog) { l.purged = 5_000 })
 		close(gate)
-		expectKind(t, <-slow.ended, fault.Gone)
+		expectKind(t, <-slow.ended, apperr.Gone)
 		held := int64(len(slow.got()))
 		if held < 1 || held > 32 {
 			t.Errorf("it held %d announcements", held)

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
@@ -68,15 +68,15 @@ func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Annou
 	return next, nil
 }
 
-func (l *memoryLog) Bounds(context.Context) (task.Log, error) {
+func (l *memoryLog) Bounds(context.Context) (task.EventLogRange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.away {
-		return task.Log{}, errAway
+		return task.EventLogRange{}, errAway
 	}
 	told := l.purged
 	l.purged = max(told, l.overtaken)
-	return task.Log{Name: l.name, PurgedThrough: told, Head: int64(len(l.all))}, nil
+	return task.EventLogRange{Name: l.name, PurgedThrough: told, Head: int64(len(l.all))}, nil
 }
 
 func (l *memoryLog) set(change func(*memoryLog)) {
@@ -287,9 +287,9 @@ func later(d time.Duration) {
 	synctest.Wait()
 }
 
-func expectKind(t *testing.T, err error, want fault.Kind) {
+func expectKind(t *testing.T, err error, want apperr.Kind) {
 	t.Helper()
-	if err == nil || fault.Of(err).Kind != want {
+	if err == nil || apperr.Of(err).Kind != want {
 		t.Errorf("got %v, want a refusal of kind %d", err, want)
 	}
 }

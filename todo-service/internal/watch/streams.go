@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/fault"
 )
 
 // Config bounds the streams of this process, of both transports together: those of
@@ -63,13 +63,13 @@ func (s *Streams) Acquire(addr netip.Addr) (release func(), err error) {
 	releaseClient, ok := s.clients.Acquire(addr)
 	if !ok {
 		s.refused.WithLabelValues("client").Inc()
-		return nil, fault.New(fault.Exhausted, "this client has as many streams open as it may; close one first")
+		return nil, apperr.New(apperr.RateLimited, "this client has as many streams open as it may; close one first")
 	}
 	if s.open.Add(1) > s.limit {
 		s.open.Add(-1)
 		releaseClient()
 		s.refused.WithLabelValues("process").Inc()
-		return nil, fault.New(fault.Exhausted, "this server has as many streams open as it takes; try again, or another server")
+		return nil, apperr.New(apperr.RateLimited, "this server has as many streams open as it takes; try again, or another server")
 	}
 	return sync.OnceFunc(func() {
 		s.open.Add(-1)

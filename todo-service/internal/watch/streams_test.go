@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/fault"
 	"example.com/todo/todo-service/internal/watch"
 )
 
@@ -21,7 +21,7 @@ func acquire(t *testing.T, s *watch.Streams, client string, n int) (releases []f
 		release, err := s.Acquire(netip.MustParseAddr(client))
 		if err == nil {
 			releases = append(releases, release)
-		} else if refused := fault.Of(err); refused.Kind != fault.Exhausted {
+		} else if refused := apperr.Of(err); refused.Kind != apperr.RateLimited {
 			t.Errorf("a stream too many: %v", err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -147,15 +147,15 @@ func (h *Hub) open(ctx context.Context) error {
 func parse(token string) (int64, error) {
 	seq, err := strconv.ParseInt(token, 10, 64)
 	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != token {
-		return 0, fault.InvalidFields(fault.Field{Name: "resume_token", Problem: "must be the token of an event, or empty"})
+		return 0, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be the token of an event, or empty"})
 	}
 	return seq, nil
 }
 
 func gone(token string) error {
-	return fault.New(fault.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
+	return apperr.New(apperr.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
 }
 
 func stopping() error {
-	return fault.New(fault.Unavailable, "the server is stopping; resume with the token of the last event")
+	return apperr.New(apperr.Unavailable, "the server is stopping; resume with the token of the last event")
 }

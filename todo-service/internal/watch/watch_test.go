@@ -9,34 +9,34 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
 func TestResumeTokens(t *testing.T) {
 	t.Parallel()
-	const none = fault.Kind(-1)
+	const none = apperr.Kind(-1)
 	cases := []struct {
 		name, token string
-		want        fault.Kind
+		want        apperr.Kind
 		first       int64
 	}{
 		{"none: from now on", "", none, 11},
 		{"the oldest that is left", "4", none, 5},
 		{"in the middle", "7", none, 8},
 		{"the head", "10", none, 11},
-		{"purged", "3", fault.Gone, 0},
-		{"zero, purged", "0", fault.Gone, 0},
-		{"past the head", "11", fault.Gone, 0},
-		{"the largest", "9223372036854775807", fault.Gone, 0},
-		{"too large", "9223372036854775808", fault.Invalid, 0},
-		{"negative", "-1", fault.Invalid, 0},
-		{"signed", "+5", fault.Invalid, 0},
-		{"leading zero", "07", fault.Invalid, 0},
-		{"a blank", " 7", fault.Invalid, 0},
-		{"a word", "seven", fault.Invalid, 0},
-		{"another base", "0x7", fault.Invalid, 0},
-		{"other digits", "٧", fault.Invalid, 0},
+		{"purged", "3", apperr.Gone, 0},
+		{"zero, purged", "0", apperr.Gone, 0},
+		{"past the head", "11", apperr.Gone, 0},
+		{"the largest", "9223372036854775807", apperr.Gone, 0},
+		{"too large", "9223372036854775808", apperr.Invalid, 0},
+		{"negative", "-1", apperr.Invalid, 0},
+		{"signed", "+5", apperr.Invalid, 0},
+		{"leading zero", "07", apperr.Invalid, 0},
+		{"a blank", " 7", apperr.Invalid, 0},
+		{"a word", "seven", apperr.Invalid, 0},
+		{"another base", "0x7", apperr.Invalid, 0},
+		{"other digits", "٧", apperr.Invalid, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -48,9 +48,9 @@ func TestResumeTokens(t *testing.T) {
 				if c.want != none {
 					err := <-w.ended
 					expectKind(t, err, c.want)
-					if c.want == fault.Invalid {
-						want := []fault.Field{{Name: "resume_token", Problem: "must be the token of an event, or empty"}}
-						if diff := cmp.Diff(want, fault.Of(err).Fields); diff != "" {
+					if c.want == apperr.Invalid {
+						want := []apperr.Field{{Name: "resume_token", Problem: "must be the token of an event, or empty"}}
+						if diff := cmp.Diff(want, apperr.Of(err).Fields); diff != "" {
 							t.Errorf("fields (-want +got):\n%s", diff)
 						}
 					}
@@ -130,9 +130,9 @@ func TestStoppingTellsEveryWatcherToResume(t *testing.T) {
 			return nil
 		})}
 		for _, w := range watchers {
-			expectKind(t, <-w.ended, fault.Unavailable)
+			expectKind(t, <-w.ended, apperr.Unavailable)
 		}
 		s.expect(watchers[2], 1, 1)
-		expectKind(t, <-s.watch("", nil).ended, fault.Unavailable)
+		expectKind(t, <-s.watch("", nil).ended, apperr.Unavailable)
 	})
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 const (
@@ -32,7 +32,7 @@ func (c *client) make(ctx context.Context, number int) {
 	p := planOf(c.w.cfg.Seed, number, len(c.w.hot))
 	r, t, wasDone := c.aim(&p, number)
 	call := &c.w.journal[number]
-	*call = evidence.Call{
+	*call = history.Call{
 		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
 		// The service keeps titles in NFC, whatever form a client sends.
 		Title:     norm.NFC.String(r.title),
@@ -50,7 +50,7 @@ func (c *client) make(ctx context.Context, number int) {
 		call.TaskID = a.id
 	}
 	c.learn(p, call, t, wasDone)
-	if call.Outcome == evidence.Done && call.Operation == evidence.Complete {
+	if call.Outcome == history.Done && call.Operation == history.Complete {
 		c.w.completed.Add(1)
 	}
 	c.w.made.Add(1)
@@ -59,23 +59,23 @@ func (c *client) make(ctx context.Context, number int) {
 // aim chooses the task that a planned call is about. A client that has none for it
 // creates one instead.
 func (c *client) aim(p *plan, number int) (r request, t own, wasDone bool) {
-	hot := p.hot >= 0 && p.operation != evidence.Create
+	hot := p.hot >= 0 && p.operation != history.Create
 	switch {
-	case p.operation == evidence.Create:
+	case p.operation == history.Create:
 	case hot && c.w.hot[p.hot].id.Load() != 0:
 		t = own{c.w.hot[p.hot].id.Load(), c.w.hot[p.hot].version.Load()}
 	default:
 		var found bool
 		p.hot = -1
 		if t, wasDone, found = c.tasks.take(p.operation, p.pick); !found {
-			p.operation, p.condition = evidence.Create, anyVersion
+			p.operation, p.condition = history.Create, anyVersion
 		}
 	}
 	r = request{operation: p.operation, id: t.id, patch: p.patch}
 	switch p.operation {
-	case evidence.Create:
+	case history.Create:
 		r.key, r.title, r.priority = key(c.w.cfg.Seed, number), p.title, &p.priority
-	case evidence.Change:
+	case history.Change:
 		r.title, r.priority = p.title, &p.priority
 	}
 	switch {
@@ -88,10 +88,10 @@ func (c *client) aim(p *plan, number int) (r request, t own, wasDone bool) {
 }
 
 // settle tries until the outcome is known, or will not be.
-func (c *client) settle(ctx context.Context, p plan, r request, call *evidence.Call) answer {
+func (c *client) settle(ctx context.Context, p plan, r request, call *history.Call) answer {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	repeatable := r.key != "" || r.expected == nil && (r.operation == evidence.Complete || r.operation == evidence.Delete)
+	repeatable := r.key != "" || r.expected == nil && (r.operation == history.Complete || r.operation == history.Delete)
 	replica, left := p.random.IntN(len(c.w.ways)), false
 	for wait := firstPause; ; wait = min(wait*3/2, shyness) {
 		replica = c.choose(replica, p.random)
@@ -100,21 +100,21 @@ func (c *client) settle(ctx context.Context, p plan, r request, call *evidence.C
 		a := c.try(ctx, p, r, replica, call.Tries == 1)
 		switch a.verdict {
 		case done:
-			call.Outcome = evidence.Done
+			call.Outcome = history.Done
 			return a
 		case refused: // after a try without an answer it may be that try's work that is refused
-			call.Outcome = evidence.Refused
+			call.Outcome = history.Refused
 			if left {
-				call.Outcome = evidence.Unknown
+				call.Outcome = history.Unknown
 			}
 			return a
 		case open:
 			left = true
 		}
 		if left && !repeatable || !pause(ctx, wait/2+rand.N(wait)) {
-			call.Outcome = evidence.Unknown
+			call.Outcome = history.Unknown
 			if !left {
-				call.Outcome = evidence.Refused
+				call.Outcome = history.Refused
 			}
 			return a
 		}
@@ -161,7 +161,7 @@ func (c *client) choose(replica int, random *rand.Rand) int {
 }
 
 // learn keeps what the call tells of its task.
-func (c *client) learn(p plan, call *evidence.Call, t own, wasDone bool) {
+func (c *client) learn(p plan, call *history.Call, t own, wasDone bool) {
 	if p.hot >= 0 {
 		if call.Version > 0 {
 			c.w.hot[p.hot].saw(call.Version)
@@ -170,11 +170,11 @@ func (c *client) learn(p plan, call *evidence.Call, t own, wasDone bool) {
 		return
 	}
 	switch {
-	case call.Operation == evidence.Delete && call.Outcome != evidence.Refused: // gone, or perhaps
-	case call.Outcome == evidence.Done:
+	case call.Operation == history.Delete && call.Outcome != history.Refused: // gone, or perhaps
+	case call.Outcome == history.Done:
 		c.tasks.put(own{call.TaskID, call.Version}, call.Done)
 	case call.TaskID == 0: // a creation without an answer
-	case call.Outcome == evidence.Refused && (call.Status == "404" || call.Status == "NotFound"):
+	case call.Outcome == history.Refused && (call.Status == "404" || call.Status == "NotFound"):
 	default:
 		c.tasks.put(own{id: t.id}, wasDone)
 	}

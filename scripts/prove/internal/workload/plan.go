@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // How the calls are shared out, of a hundred.
@@ -37,7 +37,7 @@ const (
 // plan is what the seed says of one call. Which of its tasks a client then takes
 // depends on the answers so far.
 type plan struct {
-	operation evidence.Operation
+	operation history.Operation
 	grpc      bool
 	hot       int // which hot task, or -1: one of the client's own
 	pick      int // which of its own
@@ -68,30 +68,30 @@ func planOf(seed int64, number, hot int) plan {
 			p.condition = outdated
 		}
 	}
-	if hot > 0 && percent(onHot) && p.operation != evidence.Create && p.operation != evidence.Delete {
+	if hot > 0 && percent(onHot) && p.operation != history.Create && p.operation != history.Delete {
 		p.hot = random.IntN(hot)
 	}
 	if number < hot {
-		p.operation, p.hot, p.abandon = evidence.Create, number, 0
+		p.operation, p.hot, p.abandon = history.Create, number, 0
 	}
-	if p.operation == evidence.Create {
+	if p.operation == history.Create {
 		p.condition = anyVersion
 	}
 	return p
 }
 
-func operation(n int) evidence.Operation {
+func operation(n int) history.Operation {
 	switch {
 	case n < creations:
-		return evidence.Create
+		return history.Create
 	case n < creations+changes:
-		return evidence.Change
+		return history.Change
 	case n < creations+changes+completions:
-		return evidence.Complete
+		return history.Complete
 	case n < creations+changes+completions+reopenings:
-		return evidence.Reopen
+		return history.Reopen
 	}
-	return evidence.Delete
+	return history.Delete
 }
 
 // odd is what titles may contain and programs stumble over.

@@ -6,19 +6,19 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 func TestPlansAreMixedAsPromised(t *testing.T) {
 	t.Parallel()
 	const calls, hot = 20_000, 20
-	n, shared, titles := map[evidence.Operation]int{}, 0, map[string]bool{}
+	n, shared, titles := map[history.Operation]int{}, 0, map[string]bool{}
 	for i := range calls {
 		p := planOf(1, i, hot)
 		n[p.operation]++
 		if p.hot >= 0 {
 			shared++
-			if i >= hot && (p.operation == evidence.Create || p.operation == evidence.Delete) {
+			if i >= hot && (p.operation == history.Create || p.operation == history.Delete) {
 				t.Fatalf("call %d: %s of a hot task", i, p.operation)
 			}
 		}
@@ -28,8 +28,8 @@ func TestPlansAreMixedAsPromised(t *testing.T) {
 		}
 		titles[p.title] = true
 	}
-	for operation, want := range map[evidence.Operation]int{
-		evidence.Create: 25, evidence.Change: 25, evidence.Complete: 30, evidence.Reopen: 15, evidence.Delete: 5,
+	for operation, want := range map[history.Operation]int{
+		history.Create: 25, history.Change: 25, history.Complete: 30, history.Reopen: 15, history.Delete: 5,
 	} {
 		if got := n[operation] * 100 / calls; got < want-1 || got > want+1 {
 			t.Errorf("%s: %d of a hundred, want %d", operation, got, want)

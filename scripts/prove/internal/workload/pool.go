@@ -3,7 +3,7 @@ package workload
 import (
 	"sync/atomic"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // own is a task that one client alone works on, one call after another.
@@ -17,12 +17,12 @@ type pool struct{ open, done []own }
 
 // take removes a task that the operation suits, the pick-th in some order, and
 // tells whether it was believed done. There may be none.
-func (p *pool) take(operation evidence.Operation, pick int) (t own, done, ok bool) {
+func (p *pool) take(operation history.Operation, pick int) (t own, done, ok bool) {
 	from := &p.open
 	switch {
-	case operation == evidence.Reopen:
+	case operation == history.Reopen:
 		from = &p.done
-	case operation != evidence.Complete && pick%(len(p.open)+len(p.done)+1) >= len(p.open):
+	case operation != history.Complete && pick%(len(p.open)+len(p.done)+1) >= len(p.open):
 		from = &p.done
 	}
 	if len(*from) == 0 {

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // Each reader looks at the list about readsPerSecond times a second.
@@ -28,7 +28,7 @@ func (w *Workload) watch(ctx context.Context, client *http.Client, reader int) {
 			ids[id], last = true, max(last, id)
 		}
 	}
-	var reads []evidence.ListRead
+	var reads []history.ListRead
 	for pause(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
 		replica := random.IntN(len(w.ways))
 		if read, err := look(ctx, client, w.ways[replica].list, ids, last); err == nil {
@@ -42,14 +42,14 @@ func (w *Workload) watch(ctx context.Context, client *http.Client, reader int) {
 }
 
 // look reads the list once, as far as the task with the id last.
-func look(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (evidence.ListRead, error) {
+func look(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (history.ListRead, error) {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return evidence.ListRead{}, err
+		return history.ListRead{}, err
 	}
-	read := evidence.ListRead{Began: time.Now(), Versions: make(map[int64]int64, len(ids))}
+	read := history.ListRead{Began: time.Now(), Versions: make(map[int64]int64, len(ids))}
 	resp, err := client.Do(req)
 	if err != nil {
 		return read, err

@@ -3,12 +3,12 @@ package workload
 import (
 	"context"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // request is what is asked for, whichever way it goes.
 type request struct {
-	operation evidence.Operation
+	operation history.Operation
 	key       string
 	id        int64
 	title     string

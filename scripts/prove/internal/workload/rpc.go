@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // rpc is the gRPC API of one replica.
@@ -41,7 +41,7 @@ func (c rpc) ask(ctx context.Context, r request) answer {
 	switch status.Code(err) {
 	case codes.OK:
 		a.id, a.version, a.done = t.GetId(), t.GetVersion(), t.GetDone()
-		if t == nil && r.operation != evidence.Delete {
+		if t == nil && r.operation != history.Delete {
 			a.verdict, a.status = open, "OK, without a task"
 		}
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange, codes.PermissionDenied, codes.Unimplemented:
@@ -64,7 +64,7 @@ func (c rpc) ask(ctx context.Context, r request) answer {
 
 func (c rpc) call(ctx context.Context, r request) (*pb.Task, error) {
 	switch r.operation {
-	case evidence.Create:
+	case history.Create:
 		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", r.key)
 		req := &pb.CreateTaskRequest{Title: r.title}
 		if r.priority != nil {
@@ -72,10 +72,10 @@ func (c rpc) call(ctx context.Context, r request) (*pb.Task, error) {
 		}
 		resp, err := c.tasks.CreateTask(ctx, req)
 		return resp.GetTask(), err
-	case evidence.Delete:
+	case history.Delete:
 		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
 		return nil, err
-	case evidence.Complete:
+	case history.Complete:
 		if !r.patch {
 			resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
 			return resp.GetTask(), err
@@ -83,10 +83,10 @@ func (c rpc) call(ctx context.Context, r request) (*pb.Task, error) {
 	}
 	req := &pb.UpdateTaskRequest{Id: r.id, ExpectedVersion: r.expected}
 	switch r.operation {
-	case evidence.Change:
+	case history.Change:
 		req.Title, req.Priority = &r.title, r.priority
-	case evidence.Complete, evidence.Reopen:
-		req.Done = new(r.operation == evidence.Complete)
+	case history.Complete, history.Reopen:
+		req.Done = new(r.operation == history.Complete)
 	}
 	resp, err := c.tasks.UpdateTask(ctx, req)
 	return resp.GetTask(), err

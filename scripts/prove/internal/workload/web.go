@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // web is the HTTP API of one replica.
@@ -49,20 +49,20 @@ func (w web) ask(ctx context.Context, r request) answer {
 func (w web) request(ctx context.Context, r request) (*http.Request, error) {
 	method, path, fields := http.MethodPatch, "/tasks/"+strconv.FormatInt(r.id, 10), map[string]any{}
 	switch r.operation {
-	case evidence.Create:
+	case history.Create:
 		method, path = http.MethodPost, "/tasks"
 		fields["title"] = r.title
-	case evidence.Change:
+	case history.Change:
 		fields["title"] = r.title
-	case evidence.Complete:
+	case history.Complete:
 		if r.patch {
 			fields["done"] = true
 		} else {
 			path += "/done"
 		}
-	case evidence.Reopen:
+	case history.Reopen:
 		fields["done"] = false
-	case evidence.Delete:
+	case history.Delete:
 		method = http.MethodDelete
 	}
 	if r.priority != nil {

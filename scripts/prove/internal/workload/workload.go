@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // Target is where one replica listens.
@@ -37,12 +37,12 @@ type Workload struct {
 	cfg     Config
 	ways    []way
 	hot     []hotTask
-	journal []evidence.Call // by number; each call is its client's until it is made
+	journal []history.Call // by number; each call is its client's until it is made
 
 	outstanding, made, completed atomic.Int64
 
 	mu    sync.Mutex
-	reads []evidence.ListRead
+	reads []history.ListRead
 }
 
 // way is how a replica is reached, and how it does of late.
@@ -56,7 +56,7 @@ type way struct {
 func New(cfg Config) *Workload {
 	return &Workload{
 		cfg: cfg, ways: make([]way, len(cfg.Targets)), hot: make([]hotTask, cfg.Hot),
-		journal: make([]evidence.Call, cfg.Changes),
+		journal: make([]history.Call, cfg.Changes),
 	}
 }
 
@@ -120,8 +120,8 @@ func (w *Workload) Made() int { return int(w.made.Load()) }
 func (w *Workload) Completions() int { return int(w.completed.Load()) }
 
 // Journal returns the calls that were begun, by number. Call it after Run.
-func (w *Workload) Journal() []evidence.Call {
-	made := make([]evidence.Call, 0, len(w.journal))
+func (w *Workload) Journal() []history.Call {
+	made := make([]history.Call, 0, len(w.journal))
 	for _, call := range w.journal {
 		if !call.Began.IsZero() {
 			made = append(made, call)
@@ -131,6 +131,6 @@ func (w *Workload) Journal() []evidence.Call {
 }
 
 // Reads returns what the list showed of the hot tasks. Call it after Run.
-func (w *Workload) Reads() []evidence.ListRead { return w.reads }
+func (w *Workload) Reads() []history.ListRead { return w.reads }
 
 func closeQuietly(conn *grpc.ClientConn) { _ = conn.Close() } // it ends with the run

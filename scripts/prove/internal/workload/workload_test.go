@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/todo/scripts/internal/port"
-	"example.com/todo/scripts/prove/internal/evidence"
+	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/workload"
 )
 
@@ -36,7 +36,7 @@ func run(t *testing.T, cfg workload.Config) *workload.Workload {
 }
 
 // tally counts what a journal and a history have in common.
-func tally(calls []evidence.Call, what func(evidence.Call) string) map[string]int {
+func tally(calls []history.Call, what func(history.Call) string) map[string]int {
 	n := map[string]int{}
 	for _, c := range calls {
 		n[what(c)]++
@@ -57,11 +57,11 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 		}
 	}
 	for _, c := range journal {
-		if c.Operation != evidence.Create && c.Operation != evidence.Change {
+		if c.Operation != history.Create && c.Operation != history.Change {
 			continue
 		}
 		name := fmt.Sprint(c.Operation, c.TaskID, c.Title)
-		if done[name] != (c.Outcome == evidence.Done) && c.Outcome != evidence.Unknown {
+		if done[name] != (c.Outcome == history.Done) && c.Outcome != history.Unknown {
 			t.Errorf("call %d is %s, and done: %t", c.Number, c.Outcome, done[name])
 		}
 		delete(done, name)
@@ -71,23 +71,23 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 			t.Errorf("%s was done and nobody asked for it", name)
 		}
 	}
-	outcomes := tally(journal, func(c evidence.Call) string { return string(c.Outcome) })
+	outcomes := tally(journal, func(c history.Call) string { return string(c.Outcome) })
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
-	ways := tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Via, c.Replica) })
+	ways := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Via, c.Replica) })
 	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
 		if ways[way] < 300 {
 			t.Errorf("calls by way: %v", ways)
 		}
 	}
-	if n := tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
+	if n := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
 		t.Errorf("%d completions, %d told", n, w.Completions())
 	}
 }
 
-func journalHas(journal []evidence.Call, name string) int {
-	return tally(journal, func(c evidence.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
+func journalHas(journal []history.Call, name string) int {
+	return tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
 }
 
 func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
@@ -131,20 +131,20 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 			times[d.title]++
 		}
 	}
-	outcomes := map[evidence.Operation]map[evidence.Outcome]int{}
+	outcomes := map[history.Operation]map[history.Outcome]int{}
 	for _, c := range w.Journal() {
 		if outcomes[c.Operation] == nil {
-			outcomes[c.Operation] = map[evidence.Outcome]int{}
+			outcomes[c.Operation] = map[history.Outcome]int{}
 		}
 		outcomes[c.Operation][c.Outcome]++
 		switch {
-		case c.Operation == evidence.Create && (c.Outcome != evidence.Done || times[c.Title] != 1):
+		case c.Operation == history.Create && (c.Outcome != history.Done || times[c.Title] != 1):
 			t.Errorf("creation %d is %s, made %d times", c.Number, c.Outcome, times[c.Title])
-		case c.Operation == evidence.Change && times[c.Title] > 1:
+		case c.Operation == history.Change && times[c.Title] > 1:
 			t.Errorf("change %d was made %d times", c.Number, times[c.Title])
 		}
 	}
-	if outcomes[evidence.Change][evidence.Unknown] < 10 || outcomes[evidence.Reopen][evidence.Unknown] < 3 || outcomes[evidence.Delete][evidence.Done] < 10 {
+	if outcomes[history.Change][history.Unknown] < 10 || outcomes[history.Reopen][history.Unknown] < 3 || outcomes[history.Delete][history.Done] < 10 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 }
@@ -160,7 +160,7 @@ func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
 	nobody := port.Addr(ports.Ports[0])
 	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
 	for _, c := range w.Journal() {
-		if c.Outcome == evidence.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
+		if c.Outcome == history.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
 		}
 	}

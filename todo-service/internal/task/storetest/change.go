@@ -9,14 +9,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
 func testCreate(t *testing.T, s task.Store) {
 	e := created(t, "Learn Gö 🐹", 100)
 	e.UserID = ptr(int64(7))
-	got, err := s.Create(t.Context(), e, task.Key{})
+	got, err := s.Create(t.Context(), e, task.IdempotencyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +82,9 @@ func testDelete(t *testing.T, s task.Store) {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 	_, err = s.Get(t.Context(), first.Task.ID)
-	wantKind(t, err, fault.NotFound)
+	wantKind(t, err, apperr.NotFound)
 	_, err = s.Update(t.Context(), first.Task.ID, remove(eventID(), start))
-	wantKind(t, err, fault.NotFound)
+	wantKind(t, err, apperr.NotFound)
 	wantHistory(t, s, first.Task.ID, first, second)
 	if next := create(t, s, "Learn Go", 1); next.Task.ID <= first.Task.ID {
 		t.Errorf("id %d came after %d", next.Task.ID, first.Task.ID)
@@ -124,7 +124,7 @@ func testRepeat(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	again := first
 	again.Task.ID, again.Task.Title = 0, "Learn it twice"
-	got, err := s.Create(t.Context(), again, task.Key{})
+	got, err := s.Create(t.Context(), again, task.IdempotencyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,18 +158,18 @@ func testCancelled(t *testing.T, s task.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	_, err := s.Create(ctx, created(t, "Too late", 0), task.Key{})
-	wantKind(t, err, fault.Unavailable)
+	_, err := s.Create(ctx, created(t, "Too late", 0), task.IdempotencyKey{})
+	wantKind(t, err, apperr.Unavailable)
 	_, err = s.Update(ctx, first.Task.ID, apply(eventID(), task.Change{Done: ptr(true)}, start))
-	wantKind(t, err, fault.Unavailable)
+	wantKind(t, err, apperr.Unavailable)
 	_, err = s.Get(ctx, first.Task.ID)
-	wantKind(t, err, fault.Unavailable)
+	wantKind(t, err, apperr.Unavailable)
 	_, err = s.List(ctx, task.Query{Limit: 1})
-	wantKind(t, err, fault.Unavailable)
+	wantKind(t, err, apperr.Unavailable)
 	_, err = s.Count(ctx, nil)
-	wantKind(t, err, fault.Unavailable)
+	wantKind(t, err, apperr.Unavailable)
 	_, err = s.History(ctx, first.Task.ID, 0, 1)
-	wantKind(t, err, fault.Unavailable)
+	wantKind(t, err, apperr.Unavailable)
 
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -181,12 +181,12 @@ func testCancelled(t *testing.T, s task.Store) {
 func testNotFound(t *testing.T, s task.Store) {
 	const id = 1<<63 - 1
 	_, err := s.Get(t.Context(), id)
-	wantKind(t, err, fault.NotFound)
+	wantKind(t, err, apperr.NotFound)
 	_, err = s.Update(t.Context(), id, func(*task.Task) (*task.Event, error) {
 		t.Error("a task that is not there was changed")
 		return nil, nil
 	})
-	wantKind(t, err, fault.NotFound)
+	wantKind(t, err, apperr.NotFound)
 	wantHistory(t, s, id)
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -49,7 +49,7 @@ func testConcurrentCreations(t *testing.T, s task.Store) {
 	for range writers {
 		e := created(t, "Learn Go", 0)
 		group.Go(func() {
-			got, err := s.Create(t.Context(), e, task.Key{})
+			got, err := s.Create(t.Context(), e, task.IdempotencyKey{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -72,7 +72,7 @@ func testConcurrentRepeats(t *testing.T, s task.Store) {
 	var ids sync.Map
 	for w := range writers {
 		group.Go(func() {
-			got, err := s.Create(t.Context(), creation, task.Key{})
+			got, err := s.Create(t.Context(), creation, task.IdempotencyKey{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -117,7 +117,7 @@ func testConcurrentDeletions(t *testing.T, s task.Store) {
 			won++
 			continue
 		}
-		wantKind(t, err, fault.NotFound)
+		wantKind(t, err, apperr.NotFound)
 	}
 	if won != 1 {
 		t.Errorf("%d deletions won", won)
@@ -140,7 +140,7 @@ func testDeletionAmongChanges(t *testing.T, s task.Store) {
 					changed <- true
 					continue
 				}
-				wantKind(t, err, fault.NotFound)
+				wantKind(t, err, apperr.NotFound)
 			}
 		})
 	}
@@ -159,5 +159,5 @@ func testDeletionAmongChanges(t *testing.T, s task.Store) {
 		}
 	}
 	_, err := s.Get(t.Context(), first.Task.ID)
-	wantKind(t, err, fault.NotFound)
+	wantKind(t, err, apperr.NotFound)
 }

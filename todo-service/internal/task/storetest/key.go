@@ -24,7 +24,7 @@ func testKey(t *testing.T, s task.Store) {
 	wantHistory(t, s, first.Task.ID, first)
 
 	again := created(t, "Learn Go", 1)
-	again.At = start.Add(task.KeyLife - time.Microsecond)
+	again.At = start.Add(task.IdempotencyKeyTTL - time.Microsecond)
 	again.Task.CreatedAt = again.At
 	wantAnswer(t, s, again, key, first.Task)
 
@@ -65,9 +65,9 @@ func testKeyLife(t *testing.T, s task.Store) {
 		wantTask(t, s, e.Task)
 		wantHistory(t, s, stored.ID, e)
 		again := created(t, "Learn Go", 1)
-		again.At = at.Add(task.KeyLife - time.Microsecond)
+		again.At = at.Add(task.IdempotencyKeyTTL - time.Microsecond)
 		wantAnswer(t, s, again, key, e.Task)
-		ids, at = append(ids, stored.ID), at.Add(task.KeyLife)
+		ids, at = append(ids, stored.ID), at.Add(task.IdempotencyKeyTTL)
 	}
 	if ids[0] == ids[1] || ids[1] == ids[2] {
 		t.Errorf("got tasks %v, want three", ids)
@@ -84,7 +84,7 @@ func testKeyRepeat(t *testing.T, s task.Store) {
 	}
 	wantAnswer(t, s, e, key, first)
 	wantAnswer(t, s, e, keyOf(t, "another"), first)
-	wantAnswer(t, s, e, task.Key{}, first)
+	wantAnswer(t, s, e, task.IdempotencyKey{}, first)
 	if n := len(history(t, s, first.ID)); n != 1 {
 		t.Errorf("got %d events, want 1", n)
 	}
@@ -125,7 +125,7 @@ func testConcurrentKey(t *testing.T, s task.Store) {
 }
 
 // wantAnswer creates and wants a task that is there already, as it was.
-func wantAnswer(t *testing.T, s task.Store, e task.Event, key task.Key, want task.Task) {
+func wantAnswer(t *testing.T, s task.Store, e task.Event, key task.IdempotencyKey, want task.Task) {
 	t.Helper()
 	got, err := s.Create(t.Context(), e, key)
 	if err != nil {
@@ -143,9 +143,9 @@ func wantTasks(t *testing.T, s task.Store, want int64) {
 	}
 }
 
-func keyOf(t *testing.T, text string) task.Key {
+func keyOf(t *testing.T, text string) task.IdempotencyKey {
 	t.Helper()
-	key, err := task.ReadKey([]string{text})
+	key, err := task.ParseIdempotencyKey([]string{text})
 	if err != nil {
 		t.Fatal(err)
 	}

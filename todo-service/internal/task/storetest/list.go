@@ -76,7 +76,7 @@ func testSearch(t *testing.T, s task.Store) {
 	// task.New composes titles, so the title of an older version is set behind its back.
 	old := created(t, "Cafe 100%", 0)
 	old.Task.Title = "Cafe\u0301 100%"
-	stored, err := s.Create(t.Context(), old, task.Key{})
+	stored, err := s.Create(t.Context(), old, task.IdempotencyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}

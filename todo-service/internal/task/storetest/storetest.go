@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"example.com/todo/platform/fault"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -64,7 +64,7 @@ func created(t *testing.T, title string, priority int) task.Event {
 func create(t *testing.T, s task.Store, title string, priority int) task.Event {
 	t.Helper()
 	e := created(t, title, priority)
-	stored, err := s.Create(t.Context(), e, task.Key{})
+	stored, err := s.Create(t.Context(), e, task.IdempotencyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +118,9 @@ func history(t *testing.T, s task.Store, id int64) []task.Event {
 	return events
 }
 
-func wantKind(t *testing.T, err error, want fault.Kind) {
+func wantKind(t *testing.T, err error, want apperr.Kind) {
 	t.Helper()
-	if err == nil || fault.Of(err).Kind != want {
+	if err == nil || apperr.Of(err).Kind != want {
 		t.Errorf("got error %v, want one of kind %d", err, want)
 	}
 }

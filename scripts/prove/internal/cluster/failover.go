@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	_ "github.com/lib/pq" // the driver
+
+	"example.com/todo/scripts/internal/port"
+	"example.com/todo/scripts/internal/server"
+)
+
+// AddStandby has the database's server followed by a synchronous standby. The server stops for a moment,
+// to be copied.
+func (s *System) AddStandby(ctx context.Context) error {
+	primary := s.Member(Postgres)
+	primary.Stop(ctx)
+	if err := errors.Join(s.Member(Standby).Up(ctx), primary.Up(ctx)); err != nil {
+		return err
+	}
+	return onServer(s.postgres, func(db *sql.DB) error {
+		// What was acknowledged can then be read on the standby too, also before it is promoted.
+		err := execute(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
+			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
+		if err != nil {
+			return err
+		}
+		return awaitTrue(ctx, db, `SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= pg_current_wal_lsn()`)
+	})
+}
+
+// FailOver kills the primary while it is being fenced off, and has the link lead to the standby, which is
+// promoted after so long. Until the fence is taken away, which is the last step, new sessions take no
+// writes: it is a setting of the database, which the standby has too.
+//
+// loaded is called while the standby confirms nothing, before the kill: it returns when enough commits
+// wait. unpromoted is called before the promotion.
+func (s *System) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
+	err := onServer(s.postgres, func(db *sql.DB) error {
+		return execute(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
+	})
+	if err != nil {
+		return err
+	}
+	s.Member(Standby).Freeze()
+	loaded()
+	s.Member(Postgres).Hold()
+	s.Member(Standby).Thaw()
+	s.Link(Postgres).Lead(port.Addr(s.standby.Port))
+	wait(ctx, after)
+	unpromoted()
+	return onServer(s.standby, func(db *sql.DB) error {
+		if err := execute(ctx, db, `SELECT pg_promote()`); err != nil {
+			return err
+		}
+		// These are the sessions that the service has to give up.
+		err := awaitTrue(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
+		if err != nil {
+			return fmt.Errorf("sessions of %s-1: %w", Todo, err)
+		}
+		return execute(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
+	})
+}
+
+func onServer(p server.Postgres, do func(*sql.DB) error) error {
+	dsn, err := p.SuperuserDSN()
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return do(db)
+}
+
+func execute(ctx context.Context, db *sql.DB, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
+}
+
+// stateLimit bounds the wait for a server to be as it is wanted.
+const stateLimit = 20 * time.Second
+
+func awaitTrue(ctx context.Context, db *sql.DB, question string) error {
+	ctx, cancel := context.WithTimeout(ctx, stateLimit)
+	defer cancel()
+	for {
+		var yes bool
+		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil || yes {
+			return err
+		}
+		wait(ctx, askEvery)
+	}
+}

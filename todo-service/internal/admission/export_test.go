@@ -1,0 +1,8 @@
+package admission
+
+// Clients is how many clients search.
+func (s *Searches) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}

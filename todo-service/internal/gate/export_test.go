@@ -1,8 +1,0 @@
-package gate
-
-// Clients is how many clients search.
-func (s *Searches) Clients() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.clients)
-}
