@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,24 +21,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/kafkatest/onebatch"
 )
 
 // bomb writes one batch that unpacks to 72 MB to partition 0: 80 records.
 func (w world) bomb(t *testing.T, topic string, codec kgo.CompressionCodec) {
 	t.Helper()
-	client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec),
-		kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing(), kgo.RequestTimeoutOverhead(30*time.Second))
 	value := bytes.Repeat([]byte("b"), 900_000)
-	var failed atomic.Pointer[error]
-	for range 80 {
-		client.Produce(soon(t), &kgo.Record{Topic: topic, Value: value}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				failed.Store(&err)
-			}
-		})
+	w.sendBatch(t, codec, 80, func(int) *kgo.Record { return &kgo.Record{Topic: topic, Value: value} })
+}
+
+// sendBatch writes that many records as one batch.
+func (w world) sendBatch(t *testing.T, codec kgo.CompressionCodec, count int, record func(i int) *kgo.Record) {
+	t.Helper()
+	records := make([]*kgo.Record, count)
+	for i := range records {
+		records[i] = record(i)
 	}
-	if err := client.Flush(soon(t)); err != nil || failed.Load() != nil {
-		t.Fatal(err, failed.Load())
+	if err := onebatch.Send(soon(t), []kgo.Opt{kgo.SeedBrokers(w.brokers...)}, codec, records...); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -351,15 +351,9 @@ func TestARecordThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 func TestABatchOfCountlessHeadersIsDeadLettered(t *testing.T) {
 	t.Parallel()
 	everyKafka(t, func(t *testing.T, w world) {
-		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
 		w.send(t, value("before"))
 		headers := make([]kgo.RecordHeader, 500_000)
-		for range 10 {
-			client.Produce(soon(t), &kgo.Record{Topic: w.topic, Headers: headers}, nil)
-		}
-		if err := client.Flush(soon(t)); err != nil {
-			t.Fatal(err)
-		}
+		w.sendBatch(t, kgo.GzipCompression(), 10, func(int) *kgo.Record { return &kgo.Record{Topic: w.topic, Headers: headers} })
 		w.send(t, value("after"))
 		notes := &notebook{}
 		run(t, w.groupConfig("readers"), notes)
@@ -372,13 +366,9 @@ func TestABatchOfCountlessHeadersIsDeadLettered(t *testing.T) {
 func TestABatchThatUnpacksToMuchIsHandledInParts(t *testing.T) {
 	t.Parallel()
 	everyKafka(t, func(t *testing.T, w world) {
-		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
-		for i := range 20 {
-			client.Produce(soon(t), &kgo.Record{Topic: w.topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}, nil)
-		}
-		if err := client.Flush(soon(t)); err != nil {
-			t.Fatal(err)
-		}
+		w.sendBatch(t, kgo.GzipCompression(), 20, func(i int) *kgo.Record {
+			return &kgo.Record{Topic: w.topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}
+		})
 		var mu sync.Mutex
 		var offsets []int64
 		run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {

@@ -23,6 +23,7 @@ import (
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/deadletter"
+	"example.com/todo/platform/kafka/kafkatest/onebatch"
 	"example.com/todo/platform/testenv"
 )
 
@@ -137,18 +138,12 @@ func (w world) send(records ...*kgo.Record) {
 // sendTooLarge writes one batch that unpacks to more than a reader takes.
 func (w world) sendTooLarge(topic string) {
 	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
-		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer client.Close()
+	batch := make([]*kgo.Record, 80)
 	value := bytes.Repeat([]byte("b"), 900_000)
-	for range 80 {
-		client.Produce(w.soon(), &kgo.Record{Topic: topic, Value: value}, nil)
+	for i := range batch {
+		batch[i] = &kgo.Record{Topic: topic, Value: value}
 	}
-	if err := client.Flush(w.soon()); err != nil {
+	if err := onebatch.Send(w.soon(), []kgo.Opt{kgo.SeedBrokers(w.brokers...)}, kgo.GzipCompression(), batch...); err != nil {
 		w.Fatal(err)
 	}
 }

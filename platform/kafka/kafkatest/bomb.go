@@ -5,33 +5,24 @@ import (
 	"context"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/todo/platform/kafka/kafkatest/onebatch"
 )
 
 // SendTooLarge writes to the topic one batch that unpacks to more than a reader
 // takes, and returns how many records it has.
 func (w Env) SendTooLarge() (records int) {
 	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.DefaultProduceTopic(w.Topic),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
-		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing(), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
-	var failed error
+	partition := kgo.StickyKeyPartitioner(nil).ForTopic(w.Topic).Partition(&kgo.Record{Key: []byte("task-1")}, partitions)
+	batch := make([]*kgo.Record, 80)
 	value := bytes.Repeat([]byte("b"), 900_000)
-	const count = 80
-	for range count {
-		client.Produce(ctx, &kgo.Record{Key: []byte("task-1"), Value: value}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				failed = err
-			}
-		})
+	for i := range batch {
+		batch[i] = &kgo.Record{Topic: w.Topic, Partition: int32(partition), Key: []byte("task-1"), Value: value}
 	}
-	if err := client.Flush(ctx); err != nil || failed != nil {
-		w.Fatal(err, failed)
+	if err := onebatch.Send(ctx, []kgo.Opt{kgo.SeedBrokers(w.Kafka.Brokers...)}, kgo.GzipCompression(), batch...); err != nil {
+		w.Fatal(err)
 	}
-	return count
+	return len(batch)
 }

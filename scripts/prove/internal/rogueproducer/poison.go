@@ -2,9 +2,7 @@ package rogueproducer
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/kafka/kafkatest/onebatch"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
@@ -69,13 +68,6 @@ func (p *Planter) Poison(ctx context.Context) error {
 // Batch plants one batch that no consumer can decode, on any partition, and returns
 // when it is acknowledged.
 func (p *Planter) Batch(ctx context.Context) error {
-	client, err := kgo.NewClient(append(options(p.brokers),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30),
-		kgo.ManualFlushing())...)
-	if err != nil {
-		return fmt.Errorf("planter: %w", err)
-	}
-	defer client.Close()
 	partition := p.random.Int32N(math.MaxInt32)
 	var records []*kgo.Record
 	for range batchRecords {
@@ -83,11 +75,7 @@ func (p *Planter) Batch(ctx context.Context) error {
 		value := fmt.Appendf(bytes.Repeat([]byte("b"), batchValue), "%d", p.serial)
 		records = append(records, &kgo.Record{Topic: event.Topic, Partition: partition, Key: []byte(event.Key(foreign + p.serial)), Value: value})
 	}
-	var failed error
-	for _, record := range records {
-		client.Produce(ctx, record, func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) })
-	}
-	if err := cmp.Or(client.Flush(ctx), failed); err != nil {
+	if err := onebatch.Send(ctx, options(p.brokers), kgo.GzipCompression(), records...); err != nil {
 		return fmt.Errorf("planter: write a batch to %s: %w", event.Topic, err)
 	}
 	p.mu.Lock()
