@@ -85,8 +85,8 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 // within what GOMEMLIMIT says, and its heap small while it has little to do,
 // unless GOGC says otherwise.
 func (p *Program[C]) Main() int {
-	heedMemory(memlimit.FromCgroup)
-	paceCollector()
+	setMemoryLimit(memlimit.FromCgroup)
+	setGCPercent()
 	redirectLibraries()
 	ctx, stop := process.Context()
 	defer stop()
