@@ -17,6 +17,7 @@ import (
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/testenv/netproxy"
 )
 
 func TestConnectionsCarryTheirBounds(t *testing.T) {
@@ -123,7 +124,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, through := behindProxy(t, dsn)
+			proxy, through := behindProxy(t, dsn)
 			db := open(t, through+"&connect_timeout=60")
 			stmt, err := db.PreparexContext(t.Context(), "SELECT pg_sleep($1)::text")
 			if err != nil {
@@ -137,7 +138,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if err := db.PingContext(t.Context()); err != nil { // a second connection, idle
 				t.Fatal(err)
 			}
-			p.freeze(true)
+			proxy.SetMode(netproxy.Stall)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			start := time.Now()
@@ -148,7 +149,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if f := apperr.Of(postgres.Classify(err)); err == nil || f.Kind != apperr.Unavailable {
 				t.Errorf("got %v", err)
 			}
-			p.freeze(false)
+			proxy.SetMode(netproxy.Forward)
 			_ = tx.Rollback()
 			if err := db.PingContext(t.Context()); err != nil {
 				t.Errorf("after the thaw: %v", err)

@@ -4,76 +4,28 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/netproxy"
 )
 
-// line is the way to a real Redis, which can be cut.
-type line struct {
-	mu     sync.Mutex
-	isCut  bool
-	frozen bool
-	conns  []net.Conn
-}
-
-func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.frozen {
-		near, _ := net.Pipe()
-		return near, nil
-	}
-	if l.isCut {
-		return nil, errors.New("the line is cut")
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	l.conns = append(l.conns, conn)
-	return conn, err
-}
-
-func (l *line) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.isCut = true
-	for _, conn := range l.conns {
-		conn.Close()
-	}
-}
-
-// freeze makes Redis take everything and answer nothing.
-func (l *line) freeze() {
-	l.cut()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.frozen = true
-}
-
-func (l *line) mend() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.isCut, l.frozen = false, false
-}
-
-// overLine returns a client on a real Redis, and a key of the test's own.
-func overLine(t *testing.T) (client *goredis.Client, way *line, key string) {
+// throughProxy returns a client of a real Redis behind a fault proxy, and a key of the test's own.
+func throughProxy(t *testing.T) (client *goredis.Client, proxy *netproxy.Proxy, key string) {
 	t.Helper()
-	way = &line{}
-	addr := testenv.RequireEnv(t, "TEST_REDIS_ADDR")
-	client = goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, Dialer: way.dial, ContextTimeoutEnabled: true})
+	proxy = testenv.StartProxy(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
+	client = goredis.NewClient(&goredis.Options{Addr: proxy.Addr(), MaxRetries: -1, ContextTimeoutEnabled: true})
 	key = "test-" + rand.Text() + ":lock:it"
 	t.Cleanup(func() {
-		way.mend()
+		proxy.SetMode(netproxy.Forward)
 		client.Del(context.Background(), key)
 		client.Close()
 	})
-	return client, way, key
+	return client, proxy, key
 }
 
 const shortLife = 600 * time.Millisecond
@@ -94,7 +46,7 @@ func untilLost(t *testing.T, before func()) func(context.Context, string) error 
 
 func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 	t.Parallel()
-	client, _, key := overLine(t)
+	client, _, key := throughProxy(t)
 	err := WithLock(t.Context(), client, key, func(ctx context.Context, token string) error {
 		if stored := client.Get(ctx, key).Val(); stored != token {
 			t.Errorf("the key holds %q, the token is %q", stored, token)
@@ -126,11 +78,10 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 
 func TestAHeldLockOutlivesItsTime(t *testing.T) {
 	t.Parallel()
-	client, way, key := overLine(t)
+	client, proxy, key := throughProxy(t)
 	began := time.Now()
 	err := newLock(client, key, shortLife).during(t.Context(), func(ctx context.Context, token string) error {
-		way.cut() // for a moment: renewing is tried again
-		way.mend()
+		proxy.ResetConnections() // one renewal fails and is tried again
 		for time.Since(began) < 3*shortLife {
 			if stored, err := client.Get(ctx, key).Result(); stored != token && (err == nil || errors.Is(err, goredis.Nil)) {
 				t.Fatalf("after %v the key holds %q", time.Since(began), stored)
@@ -147,29 +98,33 @@ func TestAHeldLockOutlivesItsTime(t *testing.T) {
 func TestALostLockEndsTheWork(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		lose func(ctx context.Context, client *goredis.Client, way *line, key string)
+		lose func(ctx context.Context, client *goredis.Client, proxy *netproxy.Proxy, key string)
 		left string // whose lock it is then
 	}{
-		"removed": {func(ctx context.Context, c *goredis.Client, _ *line, key string) { c.Del(ctx, key) }, ""},
-		"another's": {func(ctx context.Context, c *goredis.Client, _ *line, key string) {
+		"removed": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) { c.Del(ctx, key) }, ""},
+		"another's": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) {
 			c.Set(ctx, key, "another#1", time.Minute)
 		}, "another#1"},
-		"Redis is away":   {func(_ context.Context, _ *goredis.Client, way *line, _ string) { way.cut() }, ""},
-		"Redis is frozen": {func(_ context.Context, _ *goredis.Client, way *line, _ string) { way.freeze() }, ""},
+		"Redis is away": {func(_ context.Context, _ *goredis.Client, proxy *netproxy.Proxy, _ string) {
+			proxy.SetMode(netproxy.Reject)
+		}, ""},
+		"Redis is frozen": {func(_ context.Context, _ *goredis.Client, proxy *netproxy.Proxy, _ string) {
+			proxy.SetMode(netproxy.Stall)
+		}, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client, way, key := overLine(t)
+			client, proxy, key := throughProxy(t)
 			began := time.Now()
-			err := newLock(client, key, shortLife).during(t.Context(), untilLost(t, func() { test.lose(t.Context(), client, way, key) }))
+			err := newLock(client, key, shortLife).during(t.Context(), untilLost(t, func() { test.lose(t.Context(), client, proxy, key) }))
 			if !errors.Is(err, ErrLockLost) || !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want ErrLockLost and the work's error", err)
 			}
 			if took := time.Since(began); took > shortLife+2*time.Second {
 				t.Errorf("it ended after %v", took)
 			}
-			way.mend()
+			proxy.SetMode(netproxy.Forward)
 			if test.left != "" && client.Get(t.Context(), key).Val() != test.left {
 				t.Error("the other's lock was released")
 			}
@@ -179,7 +134,7 @@ func TestALostLockEndsTheWork(t *testing.T) {
 
 func TestTheCallersEndIsNoLoss(t *testing.T) {
 	t.Parallel()
-	client, _, key := overLine(t)
+	client, _, key := throughProxy(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	err := WithLock(ctx, client, key, untilLost(t, cancel))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrLockLost) {
@@ -192,7 +147,7 @@ func TestTheCallersEndIsNoLoss(t *testing.T) {
 
 func TestAPanicReleasesTheLock(t *testing.T) {
 	t.Parallel()
-	client, _, key := overLine(t)
+	client, _, key := throughProxy(t)
 	func() {
 		defer func() { _ = recover() }()
 		_ = WithLock(t.Context(), client, key, func(context.Context, string) error { panic("work") })
@@ -213,7 +168,7 @@ func TestALockThatWasOverwrittenIsAcquired(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client, _, key := overLine(t)
+			client, _, key := throughProxy(t)
 			if err := overwrite(t.Context(), client, key); err != nil {
 				t.Fatal(err)
 			}
@@ -231,8 +186,8 @@ func TestALockThatWasOverwrittenIsAcquired(t *testing.T) {
 
 func TestALockThatCanNotBeTakenIsNotHeldByAnother(t *testing.T) {
 	t.Parallel()
-	client, way, key := overLine(t)
-	way.cut()
+	client, proxy, key := throughProxy(t)
+	proxy.SetMode(netproxy.Reject)
 	var held *LockedError
 	if err := WithLock(t.Context(), client, key, nil); err == nil || errors.As(err, &held) {
 		t.Errorf("got %v, want that Redis is away", err)
