@@ -25,8 +25,8 @@ const (
 	ExitUsage   = 2 // it was asked wrongly: on the command line, or by its settings
 )
 
-// longestComplaint, in characters, has room for a line about each setting.
-const longestComplaint = 16 << 10
+// maxErrorChars, in characters, has room for a line about each setting.
+const maxErrorChars = 16 << 10
 
 // Program is a service as it is started. C is the type of its settings.
 type Program[C any] struct {
@@ -40,22 +40,22 @@ type Program[C any] struct {
 // effect, out of the file ("" for none) and the environment.
 func New[C any](name, short string, load func(file string, environ []string) (C, error), serve func(context.Context, C) error) *Program[C] {
 	p := &Program[C]{load: load}
-	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true, RunE: p.with(serve)}
-	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
+	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true, RunE: p.withSettings(serve)}
+	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	p.root.PersistentFlags().StringVar(&p.file, "config", os.Getenv("CONFIG_FILE"), "settings `file` (YAML)")
 	p.root.CompletionOptions.DisableDefaultCmd = true
 
 	p.Add("serve", "Run the service (the default)", serve)
 	settings := &cobra.Command{Use: "config", Short: "About the settings", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	settings.AddCommand(&cobra.Command{Use: "print", Short: "Show the settings in effect", Args: noArgs,
-		RunE: p.with(func(_ context.Context, cfg C) error { return config.Print(p.root.OutOrStdout(), cfg) })})
+		RunE: p.withSettings(func(_ context.Context, cfg C) error { return config.Print(p.root.OutOrStdout(), cfg) })})
 	p.root.AddCommand(settings)
 	return p
 }
 
 // Add adds a subcommand that works with the settings, and returns it.
 func (p *Program[C]) Add(use, short string, run func(context.Context, C) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: p.with(run)}
+	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: p.withSettings(run)}
 	p.root.AddCommand(cmd)
 	return cmd
 }
@@ -74,7 +74,7 @@ func (p *Program[C]) Attach(cmd *cobra.Command) {
 // with the settings and the arguments, in which it has to find what is Wrong.
 func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		return p.with(func(_ context.Context, cfg C) error { return run(cmd, cfg, args) })(cmd, args)
+		return p.withSettings(func(_ context.Context, cfg C) error { return run(cmd, cfg, args) })(cmd, args)
 	}
 }
 
@@ -104,22 +104,22 @@ func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.W
 	if err == nil || process.IsBrokenPipe(err) {
 		return 0
 	}
-	p.complain(ctx, err, stderr)
-	if errors.As(err, &misuse{}) {
+	p.reportError(ctx, err, stderr)
+	if errors.As(err, &usageError{}) {
 		return ExitUsage
 	}
 	return ExitFailure
 }
 
-// logged are settings that say how the program logs.
-type logged interface{ Logging() logging.Config }
+// loggingSettings are settings that say how the program logs.
+type loggingSettings interface{ Logging() logging.Config }
 
-// complain says what failed: in the log once it is open, because its reader may parse
+// reportError says what failed: in the log once it is open, because its reader may parse
 // every line of standard error, and otherwise as text.
-func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) {
+func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Writer) {
 	log := logging.Opened()
 	if log == nil {
-		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), longestComplaint)))
+		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), maxErrorChars)))
 		return
 	}
 	attrs := []slog.Attr{slog.Any("error", err)}
@@ -130,8 +130,8 @@ func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) 
 	log.LogAttrs(ctx, slog.LevelError, "the process ends: it failed", attrs...)
 }
 
-// misuse is a mistake of the caller's rather than in the running.
-type misuse struct{ error }
+// usageError is a mistake of the caller's rather than in the running.
+type usageError struct{ error }
 
 // UsageError marks an error as the caller's mistake, or as something for the caller
 // to see to before trying again: the program exits with Misuse. Wrong(nil) is nil.
@@ -139,23 +139,23 @@ func UsageError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return misuse{err}
+	return usageError{err}
 }
 
-func (e misuse) Unwrap() error { return e.error }
+func (e usageError) Unwrap() error { return e.error }
 
-func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Command, []string) error {
+func (p *Program[C]) withSettings(run func(context.Context, C) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		if err := p.checkFile(cmd.Flags().Changed("config")); err != nil {
-			return misuse{err}
+			return usageError{err}
 		}
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
 			// Settings that are right are in effect, also beside some that are wrong.
-			if l, ok := any(cfg).(logged); ok && l.Logging().Format == "json" {
+			if l, ok := any(cfg).(loggingSettings); ok && l.Logging().Format == "json" {
 				logging.Open(l.Logging(), p.root.Name())
 			}
-			return misuse{fmt.Errorf("bad settings:\n%w", err)}
+			return usageError{fmt.Errorf("bad settings:\n%w", err)}
 		}
 		return run(cmd.Context(), cfg)
 	}
@@ -179,7 +179,7 @@ func (p *Program[C]) checkFile(byFlag bool) error {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
+		return usageError{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
 	}
 	return nil
 }

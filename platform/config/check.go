@@ -21,7 +21,7 @@ import (
 // CheckRange refuses a value below least or above most.
 func CheckRange[T int | float64 | time.Duration](key string, value, least, most T) error {
 	if value < least || value > most {
-		return Invalid(key, "must be from %s to %s", number(least), number(most))
+		return Invalid(key, "must be from %s to %s", formatNumber(least), formatNumber(most))
 	}
 	return nil
 }
@@ -32,11 +32,11 @@ func CheckRangeOrZero[T int | float64 | time.Duration](key string, value, least,
 	if value == 0 || CheckRange(key, value, least, most) == nil {
 		return nil
 	}
-	return Invalid(key, "must be 0 (%s), or from %s to %s", zero, number(least), number(most))
+	return Invalid(key, "must be 0 (%s), or from %s to %s", zero, formatNumber(least), formatNumber(most))
 }
 
-// number writes durations without the units that are 0: 24h instead of 24h0m0s.
-func number[T int | float64 | time.Duration](n T) string {
+// formatNumber writes durations without the units that are 0: 24h instead of 24h0m0s.
+func formatNumber[T int | float64 | time.Duration](n T) string {
 	return zeroUnits.ReplaceAllString(fmt.Sprint(n), "$1")
 }
 
@@ -64,7 +64,7 @@ func CheckServerAddrs(key string, addrs ...string) error {
 		return Invalid(key, "must name at least one server, as host:port")
 	}
 	for i, addr := range addrs {
-		problem := problemOfServer(addr)
+		problem := serverAddrProblem(addr)
 		if problem != "" && len(addrs) > 1 {
 			problem = fmt.Sprintf("item %d: %s", i+1, problem)
 		}
@@ -75,7 +75,7 @@ func CheckServerAddrs(key string, addrs ...string) error {
 	return nil
 }
 
-func problemOfServer(addr string) string {
+func serverAddrProblem(addr string) string {
 	host, port, problem := splitAddr(addr)
 	switch {
 	case problem != "":
@@ -121,8 +121,8 @@ func CheckNetworks(key string, networks ...netip.Prefix) error {
 	return nil
 }
 
-// longestWord is as many bytes as Kafka takes for the name of a topic, a group or a member.
-const longestWord = 249
+// maxWordBytes is as many bytes as Kafka takes for the name of a topic, a group or a member.
+const maxWordBytes = 249
 
 // CheckWord refuses a name with blanks, quotes or what is invisible, and one that is longer
 // than 249 bytes.
@@ -130,8 +130,8 @@ func CheckWord(key, word string) error {
 	bad := func(r rune) bool {
 		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune("\"'`", r)
 	}
-	if strings.ContainsFunc(word, bad) || !utf8.ValidString(word) || len(word) > longestWord {
-		return Invalid(key, "must be at most %d bytes, without blanks, quotes and characters that do not show", longestWord)
+	if strings.ContainsFunc(word, bad) || !utf8.ValidString(word) || len(word) > maxWordBytes {
+		return Invalid(key, "must be at most %d bytes, without blanks, quotes and characters that do not show", maxWordBytes)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 func Load(into any, file string, environ []string) error {
 	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
 	l.settings = settings(l.root, "")
-	if err := l.read(environ); err != nil {
+	if err := l.readSources(environ); err != nil {
 		return err
 	}
 	l.findUnknown()
@@ -47,8 +47,8 @@ type loader struct {
 	errs     []error
 }
 
-// read lays the three sources over one another.
-func (l *loader) read(environ []string) error {
+// readSources lays the three sources over one another.
+func (l *loader) readSources(environ []string) error {
 	if l.file != "" {
 		l.viper.SetConfigFile(l.file)
 		l.viper.SetConfigType("yaml")
@@ -68,7 +68,7 @@ func (l *loader) read(environ []string) error {
 		}
 		if value := env[s.env()]; value != "" {
 			l.viper.Set(s.key, value)
-			l.sources[s.key] = s.environment()
+			l.sources[s.key] = s.envSource()
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (l *loader) findUnknown() {
 		value := fmt.Sprint(l.viper.Get(key))
 		shown := fmt.Sprintf("%q", value)
 		if credential.MatchString(key+" "+value) || redact(value) != value {
-			shown = hidden
+			shown = redacted
 		}
 		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
 	}
@@ -101,24 +101,24 @@ func (l *loader) decode() {
 			continue
 		}
 		raw := l.viper.Get(s.key)
-		err := s.unwrapped(raw, l.sources[s.key])
+		err := s.checkWrapping(raw, l.sources[s.key])
 		if err == nil {
 			err = assign(s.value, raw)
 		}
 		if err != nil {
-			l.errs = append(l.errs, &badValue{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
+			l.errs = append(l.errs, &settingError{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
 		}
 	}
 }
 
-// badValue is an error about one setting.
-type badValue struct {
+// settingError is an error about one setting.
+type settingError struct {
 	setting setting
 	raw     any
 	source  string
 	problem string
 }
 
-func (e *badValue) Error() string {
-	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.shown(e.raw), e.source, redact(e.problem))
+func (e *settingError) Error() string {
+	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.format(e.raw), e.source, redact(e.problem))
 }

@@ -31,20 +31,20 @@ func Print(w io.Writer, cfg any) error {
 			}
 		}
 		value.LineComment = s.env()
-		place(document, strings.Split(s.key, "."), value)
+		insertNode(document, strings.Split(s.key, "."), value)
 	}
 	return yaml.NewEncoder(w).Encode(document)
 }
 
-// place puts value at path, making the sections on the way.
-func place(mapping *yaml.Node, path []string, value *yaml.Node) {
+// insertNode puts value at path, making the sections on the way.
+func insertNode(mapping *yaml.Node, path []string, value *yaml.Node) {
 	if len(path) > 1 {
-		section := find(mapping, path[0])
+		section := findNode(mapping, path[0])
 		if section == nil {
 			section = &yaml.Node{Kind: yaml.MappingNode}
-			place(mapping, path[:1], section)
+			insertNode(mapping, path[:1], section)
 		}
-		place(section, path[1:], value)
+		insertNode(section, path[1:], value)
 		return
 	}
 	key := &yaml.Node{}
@@ -52,7 +52,7 @@ func place(mapping *yaml.Node, path []string, value *yaml.Node) {
 	mapping.Content = append(mapping.Content, key, value)
 }
 
-func find(mapping *yaml.Node, key string) *yaml.Node {
+func findNode(mapping *yaml.Node, key string) *yaml.Node {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
 			return mapping.Content[i+1]

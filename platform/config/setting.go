@@ -24,16 +24,16 @@ func (s setting) env() string {
 	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
-// environment is the setting's source when its variable is set.
-func (s setting) environment() string { return "environment " + s.env() }
+// envSource is the setting's source when its variable is set.
+func (s setting) envSource() string { return "environment " + s.env() }
 
-// unwrapped returns an error when raw, from source, is a variable of the environment with
+// checkWrapping returns an error when raw, from source, is a variable of the environment with
 // what an env file or a secret's file left around it. Each service is given its value as
 // it stands there: quotes, the \r of a Windows line, the \n of an echo. A value that is
 // meant so, such as a password in quotes, can be given in the file of settings.
-func (s setting) unwrapped(raw any, source string) error {
+func (s setting) checkWrapping(raw any, source string) error {
 	text, ok := raw.(string)
-	if !ok || source != s.environment() {
+	if !ok || source != s.envSource() {
 		return nil
 	}
 	if strings.TrimSpace(text) != text {
@@ -45,10 +45,10 @@ func (s setting) unwrapped(raw any, source string) error {
 	return nil
 }
 
-// shown is the setting's value v in a form for messages, without credentials.
-func (s setting) shown(v any) string {
+// format is the setting's value v in a form for messages, without credentials.
+func (s setting) format(v any) string {
 	if s.value.Type() == reflect.TypeFor[Secret]() {
-		return hidden
+		return redacted
 	}
 	return fmt.Sprintf("%q", redact(fmt.Sprint(v)))
 }
@@ -92,7 +92,7 @@ func assign(dst reflect.Value, raw any) error {
 	text := fmt.Sprint(raw)
 	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		err := u.UnmarshalText([]byte(text))
-		if what, ok := accepted[dst.Type()]; ok && err != nil {
+		if what, ok := expectations[dst.Type()]; ok && err != nil {
 			return errors.New(what)
 		}
 		return err
@@ -125,8 +125,8 @@ func assign(dst reflect.Value, raw any) error {
 	return nil
 }
 
-// accepted says what would have been, for types whose errors do not say it.
-var accepted = map[reflect.Type]string{
+// expectations says what would have been, for types whose errors do not say it.
+var expectations = map[reflect.Type]string{
 	reflect.TypeFor[slog.Level]():   "must be DEBUG, INFO, WARN or ERROR",
 	reflect.TypeFor[netip.Prefix](): "must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32",
 }

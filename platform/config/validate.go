@@ -22,7 +22,7 @@ func (e *invalid) Error() string { return e.key + ": " + e.problem }
 // is its parent's by promotion.
 func (l *loader) validate(v reflect.Value, section string) {
 	if asked, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
-		l.locate(section, asked.Validate())
+		l.addErrors(section, asked.Validate())
 	}
 	for i := range v.NumField() {
 		if tag := v.Type().Field(i).Tag.Get("config"); tag != "" && isSection(v.Field(i)) {
@@ -31,14 +31,14 @@ func (l *loader) validate(v reflect.Value, section string) {
 	}
 }
 
-// locate turns what Validate returned into errors with key, value and source.
-func (l *loader) locate(section string, err error) {
+// addErrors turns what Validate returned into errors with key, value and source.
+func (l *loader) addErrors(section string, err error) {
 	if err == nil {
 		return
 	}
 	if joined, ok := any(err).(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
-			l.locate(section, one)
+			l.addErrors(section, one)
 		}
 		return
 	}
@@ -50,17 +50,17 @@ func (l *loader) locate(section string, err error) {
 	key := join(section, bad.key)
 	for _, s := range l.settings {
 		if s.key == key {
-			l.complain(s, bad.problem)
+			l.addError(s, bad.problem)
 			return
 		}
 	}
 	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
 }
 
-// complain adds an error about s, unless its value could not even be read.
-func (l *loader) complain(s setting, problem string) {
+// addError adds an error about s, unless its value could not even be read.
+func (l *loader) addError(s setting, problem string) {
 	for _, err := range l.errs {
-		if earlier, ok := errors.AsType[*badValue](err); ok && earlier.setting.key == s.key {
+		if earlier, ok := errors.AsType[*settingError](err); ok && earlier.setting.key == s.key {
 			return
 		}
 	}
@@ -68,5 +68,5 @@ func (l *loader) complain(s setting, problem string) {
 	if source == "" {
 		source = "default"
 	}
-	l.errs = append(l.errs, &badValue{setting: s, raw: s.value.Interface(), source: source, problem: problem})
+	l.errs = append(l.errs, &settingError{setting: s, raw: s.value.Interface(), source: source, problem: problem})
 }

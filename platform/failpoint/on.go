@@ -13,13 +13,13 @@ import (
 )
 
 var (
-	wanted, left = parse(os.Getenv("FAILPOINT"))
-	journal      = os.Getenv("FAILPOINT_LOG")
+	armedName, remaining = parseFailpoint(os.Getenv("FAILPOINT"))
+	logPath              = os.Getenv("FAILPOINT_LOG")
 )
 
-// parse reads name:n. What is not of that form is a mistake of the test's, and
+// parseFailpoint reads name:n. What is not of that form is a mistake of the test's, and
 // ends the process at once.
-func parse(text string) (string, *atomic.Int64) {
+func parseFailpoint(text string) (string, *atomic.Int64) {
 	if text == "" {
 		return "", nil
 	}
@@ -35,10 +35,10 @@ func parse(text string) (string, *atomic.Int64) {
 
 // Hit dies when the place name is the wanted one and this is the wanted time.
 func Hit(name, inHand string) {
-	if name != wanted || left.Add(-1) != 0 {
+	if name != armedName || remaining.Add(-1) != 0 {
 		return
 	}
-	note(name, inHand)
+	appendLog(name, inHand)
 	die()
 }
 
@@ -52,11 +52,11 @@ func HitPoison(value []byte) {
 	}
 }
 
-func note(name, inHand string) {
-	if journal == "" {
+func appendLog(name, inHand string) {
+	if logPath == "" {
 		return
 	}
-	file, err := os.OpenFile(journal, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(logPath, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
 	}

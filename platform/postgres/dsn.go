@@ -23,38 +23,38 @@ const dsnKey = "dsn"
 
 // What a DSN is, for those that are something else.
 var (
-	errForm = errors.New("must be a URL that begins with postgres:// or postgresql://, or a list of key=value with known values")
-	errURL  = errors.New("must be a whole URL, with special characters of the user, the password and the database as %XX, such as %2F for a slash")
+	errDSNForm = errors.New("must be a URL that begins with postgres:// or postgresql://, or a list of key=value with known values")
+	errDSNURL  = errors.New("must be a whole URL, with special characters of the user, the password and the database as %XX, such as %2F for a slash")
 )
 
-// readDSN returns what lib/pq makes of dsn and of the PG… variables of the environment,
+// parseDSN returns what lib/pq makes of dsn and of the PG… variables of the environment,
 // which hold where dsn says nothing. The error says what is wrong, and names the variable
 // where dsn is not to blame. It quotes nothing of dsn, which holds a password.
-func readDSN(dsn string) (pq.Config, error) {
+func parseDSN(dsn string) (pq.Config, error) {
 	if err := checkEnvironment(); err != nil {
 		return pq.Config{}, err
 	}
-	named, err := checkForm(dsn)
+	hasHost, err := checkDSNForm(dsn)
 	if err != nil {
 		return pq.Config{}, config.Invalid(dsnKey, "%s", err)
 	}
 	cfg, err := pq.NewConfig(dsn)
 	if err != nil {
-		return pq.Config{}, config.Invalid(dsnKey, "%s", withoutValues(err))
+		return pq.Config{}, config.Invalid(dsnKey, "%s", redactDSNError(err))
 	}
 	for name := range cfg.Runtime {
 		if !parameter.MatchString(name) {
-			return pq.Config{}, config.Invalid(dsnKey, "%s", errForm)
+			return pq.Config{}, config.Invalid(dsnKey, "%s", errDSNForm)
 		}
 	}
-	if !named && !cfg.Hostaddr.IsValid() && cfg.Service == "" && os.Getenv("PGHOST") == "" {
+	if !hasHost && !cfg.Hostaddr.IsValid() && cfg.Service == "" && os.Getenv("PGHOST") == "" {
 		return pq.Config{}, config.Invalid(dsnKey, "names no host, and would mean localhost: write the host, also where it is that")
 	}
 	return cfg, errors.Join(checkHosts(cfg), checkFiles(cfg))
 }
 
-// variable is one of the environment in an error of lib/pq.
-var variable = regexp.MustCompile(`\$((?:SSL)?PG[A-Z_]+)`)
+// environmentVariable is one of the environment in an error of lib/pq.
+var environmentVariable = regexp.MustCompile(`\$((?:SSL)?PG[A-Z_]+)`)
 
 // checkEnvironment refuses PG… variables that lib/pq cannot use, and PGSERVICE: to lib/pq,
 // unlike to libpq, the service's file is above the DSN.
@@ -67,7 +67,7 @@ func checkEnvironment() error {
 		return nil
 	}
 	name := "PG… variables"
-	if found := variable.FindStringSubmatch(err.Error()); found != nil {
+	if found := environmentVariable.FindStringSubmatch(err.Error()); found != nil {
 		name = found[1]
 	}
 	return fmt.Errorf("%s: %q from environment %s: the PostgreSQL driver cannot use it (%w): unset it, or correct it", name, os.Getenv(name), name, err)
@@ -82,9 +82,9 @@ var (
 	quoted    = regexp.MustCompile(`'(?:[^'\\]|\\.)*'`)
 )
 
-// checkForm refuses a DSN that lib/pq would read otherwise than it is meant, and says
+// checkDSNForm refuses a DSN that lib/pq would read otherwise than it is meant, and says
 // whether it names a host.
-func checkForm(dsn string) (named bool, err error) {
+func checkDSNForm(dsn string) (hasHost bool, err error) {
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		if found := valueless.FindStringSubmatch(quoted.ReplaceAllString(dsn, "''")); found != nil {
 			return false, fmt.Errorf("gives %s no value, so that what follows would be taken for it: write '' for none, or leave it out", found[1])
@@ -97,16 +97,16 @@ func checkForm(dsn string) (named bool, err error) {
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || u.Fragment != "" || strings.HasSuffix(dsn, "#") || strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/@") {
-		return false, errURL
+		return false, errDSNURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return false, errURL
+		return false, errDSNURL
 	}
 	for name, values := range query {
 		switch {
 		case !parameter.MatchString(name):
-			return false, errURL
+			return false, errDSNURL
 		case len(values) > 1 || values[0] == "":
 			return false, fmt.Errorf("must give %s one value, or leave it out", name)
 		}
@@ -120,8 +120,8 @@ var (
 	harmless   = regexp.MustCompile(`^pq: (could not match|weak sslmode|min_protocol_version|service file|definition of service|unknown setting)`)
 )
 
-// withoutValues says what lib/pq found wrong without what it quotes of the DSN.
-func withoutValues(err error) error {
+// redactDSNError says what lib/pq found wrong without what it quotes of the DSN.
+func redactDSNError(err error) error {
 	text := err.Error()
 	if found := wrongValue.FindStringSubmatch(text); found != nil {
 		if found[2] == "" {
@@ -132,7 +132,7 @@ func withoutValues(err error) error {
 	if harmless.MatchString(text) {
 		return errors.New(strings.TrimPrefix(text, "pq: "))
 	}
-	return errForm
+	return errDSNForm
 }
 
 // checkHosts refuses a host that cannot be dialed.
@@ -148,17 +148,17 @@ func checkHosts(cfg pq.Config) error {
 		}
 		_, err := netip.ParseAddr(host)
 		if err != nil && strings.Contains(host, ":") { // lib/pq takes the port for a part of the name
-			return blame("PGHOST", h.Host, "names ports among several hosts: write them apart, as in //db1,db2/name?port=5432,5433")
+			return settingError("PGHOST", h.Host, "names ports among several hosts: write them apart, as in //db1,db2/name?port=5432,5433")
 		}
 		if config.CheckServerAddrs(dsnKey, net.JoinHostPort(host, strconv.Itoa(int(h.Port)))) != nil {
-			return blame("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
+			return settingError("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
 		}
 	}
 	return nil
 }
 
-// checkTarget refuses sessions in which the service could not write.
-func checkTarget(cfg pq.Config) error {
+// checkTargetSession refuses sessions in which the service could not write.
+func checkTargetSession(cfg pq.Config) error {
 	switch cfg.TargetSessionAttrs {
 	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
 		return nil
@@ -169,7 +169,7 @@ func checkTarget(cfg pq.Config) error {
 		return nil
 	default:
 		asked := string(cfg.TargetSessionAttrs)
-		return blame("PGTARGETSESSIONATTRS", asked, "must not ask for target_session_attrs="+asked+": the service writes; use read-write")
+		return settingError("PGTARGETSESSIONATTRS", asked, "must not ask for target_session_attrs="+asked+": the service writes; use read-write")
 	}
 }
 
@@ -189,17 +189,17 @@ func checkFiles(cfg pq.Config) error {
 		info, err := os.Stat(file.path)
 		switch {
 		case err != nil:
-			return blame(file.variable, file.path, "names a "+file.key+" that cannot be read: it is not there, or this process may not see it")
+			return settingError(file.variable, file.path, "names a "+file.key+" that cannot be read: it is not there, or this process may not see it")
 		case file.key == "passfile" && info.Mode().Perm()&0o077 != 0:
-			return blame(file.variable, file.path, "names a passfile that others may read, which the driver passes over: chmod 600")
+			return settingError(file.variable, file.path, "names a passfile that others may read, which the driver passes over: chmod 600")
 		}
 	}
 	return nil
 }
 
-// blame returns an error about the variable when value comes from there, otherwise about
+// settingError returns an error about the variable when value comes from there, otherwise about
 // the DSN.
-func blame(variable, value, problem string) error {
+func settingError(variable, value, problem string) error {
 	if os.Getenv(variable) == "" || !slices.Contains(strings.Split(os.Getenv(variable), ","), value) {
 		return config.Invalid(dsnKey, "%s", problem)
 	}

@@ -17,7 +17,7 @@ import (
 // the root of migrations. One process does so at a time, others wait, up to
 // five minutes; with nothing to do it does nothing. It needs two connections of db.
 func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logger) error {
-	shared, err := sharesSessions(ctx, db)
+	shared, err := hasSharedSessions(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -35,10 +35,10 @@ func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logge
 	results, err := provider.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {
-		return startFault(fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err))
+		return classifyStartup(fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err))
 	}
 	if err != nil {
-		return startFault(fmt.Errorf("migrate: %w", err))
+		return classifyStartup(fmt.Errorf("migrate: %w", err))
 	}
 	for _, r := range results {
 		log.InfoContext(ctx, "migration applied", "file", r.Source.Path, "duration", r.Duration.String())
@@ -62,7 +62,7 @@ func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 		err = nil
 	}
 	if err != nil {
-		return startFault(fmt.Errorf("read the schema's version: %w", err))
+		return classifyStartup(fmt.Errorf("read the schema's version: %w", err))
 	}
 	applied := map[int64]bool{}
 	for _, v := range versions {

@@ -31,9 +31,9 @@ var (
 		"not be let go: migrate over a direct connection, or in the pooler's session mode")
 )
 
-// startupRefused replaces PgBouncer's refusal of a parameter, which it gives a code of
+// asStartupParameterError replaces PgBouncer's refusal of a parameter, which it gives a code of
 // class 08, by one that says what to do.
-func startupRefused(err error) error {
+func asStartupParameterError(err error) error {
 	var answer *pq.Error
 	if errors.As(err, &answer) && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
 		return fmt.Errorf("%w (%s)", errStartupParameters, answer.Message)
@@ -54,40 +54,40 @@ func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 		current_setting('client_min_messages') AS messages`)
 	switch {
 	case err != nil:
-		return startFault(fmt.Errorf("read the session's settings: %w", err))
+		return classifyStartup(fmt.Errorf("read the session's settings: %w", err))
 	case settings.IdleTimeout == "0":
 		return errNoIdleTimeout
 	case settings.Messages == "error":
 		return errNoWarnings
 	}
-	_, err = sharesSessions(ctx, db)
+	_, err = hasSharedSessions(ctx, db)
 	return err
 }
 
-// sharesSessions says whether clients share the server's sessions, transaction by
+// hasSharedSessions says whether clients share the server's sessions, transaction by
 // transaction. It is an error when they do and prepared statements do not go with the client.
-func sharesSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
+func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 	one, err := db.Connx(ctx)
 	if err != nil {
-		return false, startFault(err)
+		return false, classifyStartup(err)
 	}
 	defer one.Close()
 	other, err := db.Connx(ctx)
 	if err != nil {
-		return false, startFault(err)
+		return false, classifyStartup(err)
 	}
 	defer other.Close()
 	// The server's refusal is wanted, not a repetition.
-	_ = one.Raw(func(c any) error { c.(*boundConn).pinned = true; return nil })
+	_ = one.Raw(func(c any) error { c.(*boundedConn).pinned = true; return nil })
 	// Statements of different clients have the same names: the token tells whose it is.
 	token := rand.Text()
 	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"' AS token, pg_backend_pid()::text AS session") //nolint:sqlclosecheck // closed below
 	if err != nil {
-		return false, sessionFault(err)
+		return false, classifyPreparedError(err)
 	}
 	defer prepared.Close()
-	seen := map[string]bool{}
-	ask := func() error {
+	sessions := map[string]bool{}
+	probe := func() error {
 		var row struct {
 			Token   string `db:"token"`
 			Session string `db:"session"`
@@ -98,25 +98,25 @@ func sharesSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 		if row.Token != token {
 			return errPreparedStatements
 		}
-		seen[row.Session] = true
+		sessions[row.Session] = true
 		return nil
 	}
 	// A pooler with several idle sessions may take them in turn: that shows at once. One that
 	// takes the last used gives it to the transaction.
 	for range 2 {
-		if err := ask(); err != nil {
-			return false, sessionFault(err)
+		if err := probe(); err != nil {
+			return false, classifyPreparedError(err)
 		}
 	}
-	taken, err := whileTaken(ctx, other, ask)
+	inTransaction, err := probeDuringTransaction(ctx, other, probe)
 	if err != nil {
-		return false, sessionFault(err)
+		return false, classifyPreparedError(err)
 	}
-	return seen[taken] || len(seen) > 1, nil
+	return sessions[inTransaction] || len(sessions) > 1, nil
 }
 
-// whileTaken calls do in a transaction of conn, and returns whose session that has.
-func whileTaken(ctx context.Context, conn *sqlx.Conn, do func() error) (session string, err error) {
+// probeDuringTransaction calls do in a transaction of conn, and returns whose session that has.
+func probeDuringTransaction(ctx context.Context, conn *sqlx.Conn, do func() error) (session string, err error) {
 	tx, err := conn.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
 	if errors.Is(err, driver.ErrBadConn) { // lib/pq does not pass on what the pooler said
 		return "", cmp.Or(do(), errTransactions)
@@ -131,11 +131,11 @@ func whileTaken(ctx context.Context, conn *sqlx.Conn, do func() error) (session 
 	return session, do()
 }
 
-// sessionFault recognises that a prepared statement is not there, or is another one.
-func sessionFault(err error) error {
+// classifyPreparedError recognises that a prepared statement is not there, or is another one.
+func classifyPreparedError(err error) error {
 	var answer *pq.Error
 	if errors.As(err, &answer) && (answer.Code == "26000" || answer.Code == "42P05") {
 		return fmt.Errorf("%w (%s)", errPreparedStatements, answer.Message)
 	}
-	return startFault(err)
+	return classifyStartup(err)
 }

@@ -25,24 +25,24 @@ import (
 // own from the statement that begins a transaction to the one that ends it. Each client
 // brings its session, because it authenticates itself.
 type pooler struct {
-	keepsStatements bool        // prepared statements go with their client, as in PgBouncer 1.21 and newer
-	refuses         string      // a startup parameter, as PgBouncer does
-	single          bool        // a transaction ends the connection: statement mode
-	lastUsed        bool        // sessions are not taken in turn, but the one that rested shortest
-	warns           atomic.Bool // that a commit did not wait for a synchronous standby
+	keepsStatements  bool        // prepared statements go with their client, as in PgBouncer 1.21 and newer
+	refusedParameter string      // a startup parameter, as PgBouncer does
+	statementMode    bool        // a transaction ends the connection: statement mode
+	lifo             bool        // sessions are not taken in turn, but the one that rested shortest
+	unreplicated     atomic.Bool // that a commit did not wait for a synchronous standby
 
-	target string
-	mu     sync.Mutex
-	idle   []*serverSession
-	rested chan struct{} // has a value for each of idle
+	target    string
+	mu        sync.Mutex
+	idle      []*serverSession
+	available chan struct{} // has a value for each of idle
 }
 
-func (p *pooler) take() *serverSession {
-	<-p.rested
+func (p *pooler) acquireSession() *serverSession {
+	<-p.available
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := 0
-	if p.lastUsed {
+	if p.lifo {
 		at = len(p.idle) - 1
 	}
 	session := p.idle[at]
@@ -50,11 +50,11 @@ func (p *pooler) take() *serverSession {
 	return session
 }
 
-func (p *pooler) rest(session *serverSession) {
+func (p *pooler) releaseSession(session *serverSession) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.idle = append(p.idle, session)
-	p.rested <- struct{}{}
+	p.available <- struct{}{}
 }
 
 type serverSession struct {
@@ -91,14 +91,14 @@ func refusal(text string) message {
 	return newMessage('E', "SFATAL\x00VFATAL\x00C08P01\x00M"+text+"\x00\x00")
 }
 
-// before starts p in front of a server and returns the way through it.
-func (p *pooler) before(t *testing.T, dsn *url.URL) string {
+// start starts p in front of a server and returns the way through it.
+func (p *pooler) start(t *testing.T, dsn *url.URL) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.target, p.rested = dsn.Host, make(chan struct{}, 100)
+	p.target, p.available = dsn.Host, make(chan struct{}, 100)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for number := 0; ; number++ {
@@ -126,7 +126,7 @@ func (p *pooler) before(t *testing.T, dsn *url.URL) string {
 
 func (p *pooler) serve(client net.Conn, name string) {
 	in := bufio.NewReader(client)
-	if !p.admit(client, in) {
+	if !p.logIn(client, in) {
 		return
 	}
 	prepared := map[string]message{}
@@ -134,7 +134,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 	var batch []message
 	for {
 		m, err := readMessage(in)
-		if err != nil || m.kind() == 'X' || p.single && m.is("BEGIN") {
+		if err != nil || m.kind() == 'X' || p.statementMode && m.is("BEGIN") {
 			if session != nil {
 				session.Close()
 			}
@@ -147,7 +147,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 			continue
 		}
 		if session == nil {
-			session = p.take()
+			session = p.acquireSession()
 		}
 		if p.keepsStatements {
 			batch = session.translate(batch, prepared, name)
@@ -158,18 +158,18 @@ func (p *pooler) serve(client net.Conn, name string) {
 			return
 		}
 		if ready[5] == 'I' { // before the client goes on
-			p.rest(session)
+			p.releaseSession(session)
 			session = nil
 		}
-		if p.warns.Load() {
+		if p.unreplicated.Load() {
 			client.Write(newMessage('N', "SWARNING\x00C01000\x00Mcanceling wait for synchronous replication\x00RSyncRepWaitForLSN\x00\x00"))
 		}
 		client.Write(ready)
 	}
 }
 
-// admit has the client log in at a server session, and puts that among the others.
-func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
+// logIn has the client log in at a server session, and puts that among the others.
+func (p *pooler) logIn(client net.Conn, in *bufio.Reader) bool {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(in, head); err != nil {
 		return false
@@ -178,8 +178,8 @@ func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
 	if _, err := io.ReadFull(in, startup); err != nil {
 		return false
 	}
-	if p.refuses != "" && bytes.Contains(startup, []byte(p.refuses)) {
-		client.Write(refusal("unsupported startup parameter: " + p.refuses))
+	if p.refusedParameter != "" && bytes.Contains(startup, []byte(p.refusedParameter)) {
+		client.Write(refusal("unsupported startup parameter: " + p.refusedParameter))
 		return false
 	}
 	conn, err := net.Dial("tcp", p.target)
@@ -195,7 +195,7 @@ func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
 			return false
 		}
 		if m.kind() == 'Z' {
-			p.rest(session)
+			p.releaseSession(session)
 			client.Write(m)
 			return true
 		}
@@ -275,18 +275,18 @@ func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
 	}{
 		"transaction mode":                                          {&pooler{}, "prepared statements apart", "prepared statements apart"},
 		"transaction mode, with prepared statements":                {&pooler{keepsStatements: true}, "", "migrate over a direct connection"},
-		"transaction mode, with prepared statements, the last used": {&pooler{keepsStatements: true, lastUsed: true}, "", "migrate over a direct connection"},
-		"statement mode":                                            {&pooler{keepsStatements: true, single: true}, "at BEGIN", "at BEGIN"},
-		"startup parameters refused":                                {&pooler{refuses: "tcp_user_timeout"}, "ignore_startup_parameters", "ignore_startup_parameters"},
+		"transaction mode, with prepared statements, the last used": {&pooler{keepsStatements: true, lifo: true}, "", "migrate over a direct connection"},
+		"statement mode":                                            {&pooler{keepsStatements: true, statementMode: true}, "at BEGIN", "at BEGIN"},
+		"startup parameters refused":                                {&pooler{refusedParameter: "tcp_user_timeout"}, "ignore_startup_parameters", "ignore_startup_parameters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn := database(t)
 			dsn.RawQuery += "&idle_in_transaction_session_timeout=15000"
-			db := open(t, test.pooler.before(t, dsn))
+			db := open(t, test.pooler.start(t, dsn))
 			for range 2 { // what the first left behind is in the way of none
-				expectLine(t, postgres.CheckSessions(t.Context(), db), test.serve)
-				expectLine(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
+				expectStartupError(t, postgres.CheckSessions(t.Context(), db), test.serve)
+				expectStartupError(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
 			}
 			if test.serve != "" {
 				return
@@ -312,8 +312,8 @@ func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
 	}
 }
 
-// expectLine wants one line that says so, and that waiting will not help.
-func expectLine(t *testing.T, err error, says string) {
+// expectStartupError wants one line that says so, and that waiting will not help.
+func expectStartupError(t *testing.T, err error, says string) {
 	t.Helper()
 	switch {
 	case says == "":
@@ -330,19 +330,19 @@ func expectLine(t *testing.T, err error, says string) {
 func TestDirectSessionsAreReliedOn(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
 	endless := *dsn
 	endless.RawQuery += "&idle_in_transaction_session_timeout=0"
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
 	silent := *dsn
 	silent.RawQuery += "&client_min_messages=error"
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
 }
 
 func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	p := &pooler{keepsStatements: true}
-	db := open(t, p.before(t, database(t)))
+	db := open(t, p.start(t, database(t)))
 	db.MustExec("CREATE TABLE t (n int)")
 	stmt, err := db.Preparex("INSERT INTO t VALUES ($1) RETURNING n") //nolint:sqlclosecheck // closed below
 	if err != nil {
@@ -351,28 +351,28 @@ func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
 	defer stmt.Close()
 	var n int
 	var all []int
-	for name, do := range map[string]func(arg *argument) error{
-		"executed":           func(*argument) error { _, err := db.Exec("INSERT INTO t VALUES (7)"); return err },
-		"one row":            func(*argument) error { return db.Get(&n, "INSERT INTO t VALUES (7) RETURNING n") },
-		"prepared, executed": func(arg *argument) error { _, err := stmt.Exec(arg); return err },
-		"prepared, one row":  func(arg *argument) error { return stmt.Get(&n, arg) },
-		"prepared, all rows": func(arg *argument) error { return stmt.Select(&all, arg) },
-		"transaction": func(*argument) error {
+	for name, do := range map[string]func(arg *recordingArgument) error{
+		"executed":           func(*recordingArgument) error { _, err := db.Exec("INSERT INTO t VALUES (7)"); return err },
+		"one row":            func(*recordingArgument) error { return db.Get(&n, "INSERT INTO t VALUES (7) RETURNING n") },
+		"prepared, executed": func(arg *recordingArgument) error { _, err := stmt.Exec(arg); return err },
+		"prepared, one row":  func(arg *recordingArgument) error { return stmt.Get(&n, arg) },
+		"prepared, all rows": func(arg *recordingArgument) error { return stmt.Select(&all, arg) },
+		"transaction": func(*recordingArgument) error {
 			return postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
-				p.warns.Store(false)
+				p.unreplicated.Store(false)
 				_, err := tx.Exec("INSERT INTO t VALUES (7)")
-				p.warns.Store(true)
+				p.unreplicated.Store(true)
 				return err
 			})
 		},
 	} {
-		p.warns.Store(true)
-		arg := &argument{}
+		p.unreplicated.Store(true)
+		arg := &recordingArgument{}
 		err := do(arg)
 		if err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable || arg.rolledBack != 0 || arg.sent > 1 {
 			t.Errorf("%s: %v, %+v", name, err, arg)
 		}
-		p.warns.Store(false)
+		p.unreplicated.Store(false)
 		if err := do(arg); err != nil && name != "transaction" {
 			t.Errorf("%s, confirmed: %v", name, err)
 		}

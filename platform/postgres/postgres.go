@@ -33,23 +33,23 @@ func Defaults() Config {
 }
 
 const (
-	mostConns    = 10_000 // a server has a process for each
-	leastConnect = 10 * time.Millisecond
-	mostConnect  = 5 * time.Minute
+	maxMaxConns       = 10_000 // a server has a process for each
+	minConnectTimeout = 10 * time.Millisecond
+	maxConnectTimeout = 5 * time.Minute
 )
 
 // Validate refuses a DSN that cannot be read, that would be read otherwise than it is meant
 // or that may lead to a server that takes no writes, without repeating it, and the PG…
 // variables that change what it means.
 func (c Config) Validate() error {
-	dsn, err := readDSN(c.DSN.Reveal())
+	dsn, err := parseDSN(c.DSN.Reveal())
 	if err == nil {
-		err = checkTarget(dsn)
+		err = checkTargetSession(dsn)
 	}
 	return errors.Join(
 		err,
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
-		config.CheckRange("connect_timeout", c.ConnectTimeout, leastConnect, mostConnect),
+		config.CheckRange("max_conns", c.MaxConns, 1, maxMaxConns),
+		config.CheckRange("connect_timeout", c.ConnectTimeout, minConnectTimeout, maxConnectTimeout),
 	)
 }
 
@@ -67,7 +67,7 @@ var runtimeParams = map[string]string{
 // error is about the DSN. A statement whose context ends returns within half a
 // second, even when the server is frozen.
 func Open(cfg Config) (*sqlx.DB, error) {
-	dsn, err := readDSN(cfg.DSN.Reveal())
+	dsn, err := parseDSN(cfg.DSN.Reveal())
 	if err != nil {
 		return nil, err
 	}

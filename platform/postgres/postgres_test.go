@@ -91,8 +91,8 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// waits are the places where a client waits for the server.
-var waits = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, tx *sqlx.Tx) error{
+// waitingCalls are the places where a client waits for the server.
+var waitingCalls = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, tx *sqlx.Tx) error{
 	"a query": func(ctx context.Context, db *sqlx.DB, _ *sqlx.Stmt, _ *sqlx.Tx) error {
 		var one int
 		return db.GetContext(ctx, &one, "SELECT 1")
@@ -121,7 +121,7 @@ var waits = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, t
 func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
-	for name, wait := range waits {
+	for name, wait := range waitingCalls {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy, through := behindProxy(t, dsn)
@@ -229,10 +229,10 @@ func TestALostConnectionWillPass(t *testing.T) {
 	}
 }
 
-// sends counts how often a statement is sent that has it as an argument.
-type sends struct{ n int }
+// countingArgument counts how often a statement is sent that has it as an argument.
+type countingArgument struct{ n int }
 
-func (s *sends) Value() (driver.Value, error) {
+func (s *countingArgument) Value() (driver.Value, error) {
 	s.n++
 	return int64(s.n), nil
 }
@@ -261,7 +261,7 @@ func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
 			conn.Close()
 		}
 		endSessions(t, other)
-		sent := &sends{}
+		sent := &countingArgument{}
 		var got int
 		if err := stmt.GetContext(t.Context(), &got, sent); err != nil || got != 1 {
 			t.Errorf("with %d connections it was sent %d times, error %v", conns, got, err)

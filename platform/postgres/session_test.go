@@ -18,8 +18,8 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// pool is a pool of so many idle sessions, each of which has prepared the statement.
-func pool(t *testing.T, dsn *url.URL, sessions int, query string) (*sqlx.DB, *sqlx.Stmt) {
+// openWithIdleSessions is a pool of so many idle sessions, each of which has prepared the statement.
+func openWithIdleSessions(t *testing.T, dsn *url.URL, sessions int, query string) (*sqlx.DB, *sqlx.Stmt) {
 	t.Helper()
 	db := open(t, dsn.String())
 	stmt, err := db.PreparexContext(t.Context(), query)
@@ -63,7 +63,7 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 			eachSession(t, db, "DEALLOCATE ALL")
 		},
 		"the session takes no writes any more": func(t *testing.T, _, db *sqlx.DB) {
-			awaitAge(t)
+			waitUntilNotFresh(t)
 			eachSession(t, db, "SET default_transaction_read_only = on")
 		},
 	} {
@@ -72,7 +72,7 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 			dsn := database(t)
 			other := open(t, dsn.String())
 			other.MustExec("CREATE TABLE t (n int)")
-			db, stmt := pool(t, dsn, sessions, "INSERT INTO t VALUES (1) RETURNING *") //nolint:sqlclosecheck // closed by pool
+			db, stmt := openWithIdleSessions(t, dsn, sessions, "INSERT INTO t VALUES (1) RETURNING *") //nolint:sqlclosecheck // closed by pool
 			lose(t, other, db)
 			for range 2 * sessions {
 				var n int
@@ -84,9 +84,9 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 	}
 }
 
-// awaitAge waits until a session that was established before is old enough for its
+// waitUntilNotFresh waits until a session that was established before is old enough for its
 // refusal to write to tell of the past.
-func awaitAge(t *testing.T) {
+func waitUntilNotFresh(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
 	testenv.Eventually(t, "the sessions are old", func() bool { return time.Since(begin) > 1100*time.Millisecond })
@@ -111,11 +111,11 @@ func eachSession(t *testing.T, db *sqlx.DB, query string) {
 	}
 }
 
-// argument is told what becomes of its statement.
-type argument struct{ sent, rolledBack int }
+// recordingArgument is told what becomes of its statement.
+type recordingArgument struct{ sent, rolledBack int }
 
-func (a *argument) Value() (driver.Value, error) { a.sent++; return int64(7), nil }
-func (a *argument) RolledBack()                  { a.rolledBack++ }
+func (a *recordingArgument) Value() (driver.Value, error) { a.sent++; return int64(7), nil }
+func (a *recordingArgument) RolledBack()                  { a.rolledBack++ }
 
 func TestAnArgumentIsToldThatItsStatementChangedNothing(t *testing.T) {
 	t.Parallel()
@@ -127,21 +127,21 @@ func TestAnArgumentIsToldThatItsStatementChangedNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stmt.Close()
-	stored := &argument{}
-	if _, err := stmt.Exec(stored); err != nil || *stored != (argument{1, 0}) {
+	stored := &recordingArgument{}
+	if _, err := stmt.Exec(stored); err != nil || *stored != (recordingArgument{1, 0}) {
 		t.Errorf("stored: %+v, %v", stored, err)
 	}
-	refused := &argument{}
-	if _, err := stmt.Exec(refused); err == nil || *refused != (argument{1, 1}) {
+	refused := &recordingArgument{}
+	if _, err := stmt.Exec(refused); err == nil || *refused != (recordingArgument{1, 1}) {
 		t.Errorf("refused: %+v, %v", refused, err)
 	}
-	lost := &argument{}
+	lost := &recordingArgument{}
 	if _, err := db.Exec("SELECT pg_terminate_backend(pg_backend_pid()), $1::int", lost); err == nil || lost.rolledBack != 0 || lost.sent == 0 {
 		t.Errorf("lost: %+v, %v", lost, err)
 	}
 	eachSession(t, db, "DEALLOCATE ALL")
 	other.MustExec("TRUNCATE t")
-	moved := &argument{}
+	moved := &recordingArgument{}
 	if _, err := stmt.Exec(moved); err != nil || moved.sent-moved.rolledBack != 1 {
 		t.Errorf("repeated elsewhere: %+v, %v", moved, err)
 	}
@@ -158,7 +158,7 @@ func TestASessionThatTakesNoWritesIsGivenUpAfterItsTransaction(t *testing.T) {
 		if err := tx.Get(&before, "SELECT pg_backend_pid()"); err != nil {
 			t.Fatal(err)
 		}
-		awaitAge(t)
+		waitUntilNotFresh(t)
 		_, err := tx.Exec(query)
 		var answer *pq.Error
 		if !errors.As(err, &answer) || errors.Is(err, sql.ErrConnDone) || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
@@ -258,9 +258,9 @@ func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t 
 		"it takes no writes":   {readOnly, true},
 		"no such user":         {wrongPassword, false},
 		"no such database":     {noDatabase, false},
-		"none of several":      {several(*dsn, away.Host, away.Host), true},
-		"one of several wrong": {several(wrongPassword, dsn.Host, away.Host), true},
-		"all of several wrong": {several(wrongPassword, dsn.Host, dsn.Host), false},
+		"none of several":      {withHosts(*dsn, away.Host, away.Host), true},
+		"one of several wrong": {withHosts(wrongPassword, dsn.Host, away.Host), true},
+		"all of several wrong": {withHosts(wrongPassword, dsn.Host, dsn.Host), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,14 +273,14 @@ func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t 
 			}
 		})
 	}
-	db := open(t, func() string { u := several(*dsn, away.Host, dsn.Host); return u.String() }())
+	db := open(t, func() string { u := withHosts(*dsn, away.Host, dsn.Host); return u.String() }())
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Errorf("the second host: %v", err)
 	}
 }
 
-// several is dsn with these hosts, of which one that takes writes is wanted.
-func several(dsn url.URL, hosts ...string) url.URL {
+// withHosts is dsn with these hosts, of which one that takes writes is wanted.
+func withHosts(dsn url.URL, hosts ...string) url.URL {
 	query := dsn.Query()
 	var names, ports []string
 	for _, host := range hosts {

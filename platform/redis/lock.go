@@ -12,9 +12,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// lockLife is how long a lock outlives its holder. It is renewed three times in
+// lockTTL is how long a lock outlives its holder. It is renewed three times in
 // that time, more often while renewing fails.
-const lockLife = 30 * time.Second
+const lockTTL = 30 * time.Second
 
 // ErrLockLost is why the context of a lock's holder ended before its work did:
 // the lock was not renewed in time, was removed, or is another's.
@@ -50,7 +50,7 @@ var (
 // moment after the lock has passed to another. What must not happen then is
 // refused by a script that finds key without the holder's token in it.
 func WithLock(ctx context.Context, client goredis.UniversalClient, key string, work func(ctx context.Context, token string) error) error {
-	return newLock(client, key, lockLife).during(ctx, work)
+	return newLock(client, key, lockTTL).run(ctx, work)
 }
 
 // lock is one holder's hold on a key.
@@ -58,15 +58,15 @@ type lock struct {
 	client goredis.UniversalClient
 	key    string
 	token  string // who, and what makes it another's than theirs before
-	life   time.Duration
+	ttl    time.Duration
 }
 
-func newLock(client goredis.UniversalClient, key string, life time.Duration) *lock {
+func newLock(client goredis.UniversalClient, key string, ttl time.Duration) *lock {
 	host, _ := os.Hostname()
-	return &lock{client: client, key: key, life: life, token: fmt.Sprintf("process %d on %s#%s", os.Getpid(), host, rand.Text())}
+	return &lock{client: client, key: key, ttl: ttl, token: fmt.Sprintf("process %d on %s#%s", os.Getpid(), host, rand.Text())}
 }
 
-func (l *lock) during(ctx context.Context, work func(ctx context.Context, token string) error) error {
+func (l *lock) run(ctx context.Context, work func(ctx context.Context, token string) error) error {
 	until, err := l.acquire(ctx)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (l *lock) during(ctx context.Context, work func(ctx context.Context, token 
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		if err := l.keep(working, until); err != nil {
+		if err := l.renew(working, until); err != nil {
 			end(fmt.Errorf("%w: %w", ErrLockLost, err))
 		}
 	}()
@@ -93,8 +93,8 @@ func (l *lock) during(ctx context.Context, work func(ctx context.Context, token 
 
 // acquire returns until when the lock is surely held.
 func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
-	until = time.Now().Add(l.life)
-	mine, err := acquireScript.Run(ctx, l.client, []string{l.key}, l.token, l.life.Milliseconds()).Bool()
+	until = time.Now().Add(l.ttl)
+	mine, err := acquireScript.Run(ctx, l.client, []string{l.key}, l.token, l.ttl.Milliseconds()).Bool()
 	if err != nil {
 		l.release(ctx) // only the answer may have been lost
 		return until, fmt.Errorf("take the lock %s: %w", l.key, err)
@@ -110,9 +110,9 @@ func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
 	return until, held
 }
 
-// keep renews the lock until ctx ends. Its error is why the lock is lost.
-func (l *lock) keep(ctx context.Context, until time.Time) error {
-	timer := time.NewTimer(l.life / 3)
+// renew renews the lock until ctx ends. Its error is why the lock is lost.
+func (l *lock) renew(ctx context.Context, until time.Time) error {
+	timer := time.NewTimer(l.ttl / 3)
 	defer timer.Stop()
 	for {
 		select {
@@ -122,20 +122,20 @@ func (l *lock) keep(ctx context.Context, until time.Time) error {
 		}
 		began := time.Now()
 		renewing, cancel := context.WithDeadline(ctx, until)
-		mine, err := renewScript.Run(renewing, l.client, []string{l.key}, l.token, l.life.Milliseconds()).Bool()
+		mine, err := renewScript.Run(renewing, l.client, []string{l.key}, l.token, l.ttl.Milliseconds()).Bool()
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil && mine:
-			until = began.Add(l.life)
-			timer.Reset(l.life / 3)
+			until = began.Add(l.ttl)
+			timer.Reset(l.ttl / 3)
 		case err == nil:
 			return errors.New("it was removed, or is another's")
 		case !time.Now().Before(until):
-			return fmt.Errorf("it could not be renewed for %v: %w", l.life, err)
+			return fmt.Errorf("it could not be renewed for %v: %w", l.ttl, err)
 		default:
-			timer.Reset(min(l.life/30, time.Until(until)))
+			timer.Reset(min(l.ttl/30, time.Until(until)))
 		}
 	}
 }
@@ -143,7 +143,7 @@ func (l *lock) keep(ctx context.Context, until time.Time) error {
 // release removes the lock if it is still this holder's. It will end by itself
 // when that fails.
 func (l *lock) release(ctx context.Context) {
-	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.life/10)
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.ttl/10)
 	defer cancel()
 	_ = releaseScript.Run(releasing, l.client, []string{l.key}, l.token).Err()
 }

@@ -28,7 +28,7 @@ func throughProxy(t *testing.T) (client *goredis.Client, proxy *netproxy.Proxy, 
 	return client, proxy, key
 }
 
-const shortLife = 600 * time.Millisecond
+const shortTTL = 600 * time.Millisecond
 
 // untilLost is work that goes on until its context ends.
 func untilLost(t *testing.T, before func()) func(context.Context, string) error {
@@ -51,7 +51,7 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 		if stored := client.Get(ctx, key).Val(); stored != token {
 			t.Errorf("the key holds %q, the token is %q", stored, token)
 		}
-		if life := client.PTTL(ctx, key).Val(); life <= 29*time.Second || life > lockLife {
+		if life := client.PTTL(ctx, key).Val(); life <= 29*time.Second || life > lockTTL {
 			t.Errorf("it lives %v, want 30 s", life)
 		}
 		err := WithLock(ctx, client, key, func(context.Context, string) error {
@@ -59,7 +59,7 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 			return nil
 		})
 		var held *LockedError
-		if !errors.As(err, &held) || held.AtMost <= 29*time.Second || held.AtMost > lockLife || !strings.HasPrefix(token, held.Holder+"#") {
+		if !errors.As(err, &held) || held.AtMost <= 29*time.Second || held.AtMost > lockTTL || !strings.HasPrefix(token, held.Holder+"#") {
 			t.Errorf("the second is told %v", err)
 		}
 		return nil
@@ -80,13 +80,13 @@ func TestAHeldLockOutlivesItsTime(t *testing.T) {
 	t.Parallel()
 	client, proxy, key := throughProxy(t)
 	began := time.Now()
-	err := newLock(client, key, shortLife).during(t.Context(), func(ctx context.Context, token string) error {
+	err := newLock(client, key, shortTTL).run(t.Context(), func(ctx context.Context, token string) error {
 		proxy.ResetConnections() // one renewal fails and is tried again
-		for time.Since(began) < 3*shortLife {
+		for time.Since(began) < 3*shortTTL {
 			if stored, err := client.Get(ctx, key).Result(); stored != token && (err == nil || errors.Is(err, goredis.Nil)) {
 				t.Fatalf("after %v the key holds %q", time.Since(began), stored)
 			}
-			<-time.After(shortLife / 20)
+			<-time.After(shortTTL / 20)
 		}
 		return ctx.Err()
 	})
@@ -117,11 +117,11 @@ func TestALostLockEndsTheWork(t *testing.T) {
 			t.Parallel()
 			client, proxy, key := throughProxy(t)
 			began := time.Now()
-			err := newLock(client, key, shortLife).during(t.Context(), untilLost(t, func() { test.lose(t.Context(), client, proxy, key) }))
+			err := newLock(client, key, shortTTL).run(t.Context(), untilLost(t, func() { test.lose(t.Context(), client, proxy, key) }))
 			if !errors.Is(err, ErrLockLost) || !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want ErrLockLost and the work's error", err)
 			}
-			if took := time.Since(began); took > shortLife+2*time.Second {
+			if took := time.Since(began); took > shortTTL+2*time.Second {
 				t.Errorf("it ended after %v", took)
 			}
 			proxy.SetMode(netproxy.Forward)

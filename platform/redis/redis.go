@@ -45,10 +45,10 @@ func ConsumerDefaults() Config {
 
 // The bounds of the bounds: outside them the unit of the value, or its digits, are a mistake.
 const (
-	mostDB    = 1<<31 - 1 // servers take an int of C
-	mostPool  = 10_000
-	leastWait = time.Millisecond
-	mostWait  = time.Minute
+	maxDB       = 1<<31 - 1 // servers take an int of C
+	maxPoolSize = 10_000
+	minTimeout  = time.Millisecond
+	maxTimeout  = time.Minute
 )
 
 // Validate refuses an address that cannot be dialed, what go-redis would replace by a
@@ -58,11 +58,11 @@ func (c Config) Validate() error {
 		config.CheckServerAddrs("addr", c.addrs()...),
 		config.CheckWord("username", c.Username),
 		config.CheckWord("master", c.Master),
-		config.CheckRange("db", c.DB, 0, mostDB),
+		config.CheckRange("db", c.DB, 0, maxDB),
 		config.CheckWord("key_prefix", c.KeyPrefix),
 		c.CheckPrefix("key_prefix", c.KeyPrefix),
-		config.CheckRange("pool_size", c.PoolSize, 1, mostPool),
-		config.CheckRange("timeout", c.Timeout, leastWait, mostWait),
+		config.CheckRange("pool_size", c.PoolSize, 1, maxPoolSize),
+		config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout),
 	}
 	if c.Username != "" && c.Password == "" {
 		errs = append(errs, config.Invalid("username", "needs a password beside it: without one it is not sent, and the server's default user would be meant"))

@@ -35,9 +35,9 @@ func TestARealServerAnswers(t *testing.T) {
 	}
 }
 
-// server accepts connections and gives what is sent to answer, which returns
+// startServer accepts connections and gives what is sent to answer, which returns
 // what to send back, or false to close the connection.
-func server(t *testing.T, answer func(sent string) (reply string, goOn bool)) (addr string) {
+func startServer(t *testing.T, answer func(sent string) (reply string, goOn bool)) (addr string) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,7 +78,7 @@ func silent(string) (string, bool) { return "", true }
 
 func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 	t.Parallel()
-	frozen := server(t, silent)
+	frozen := startServer(t, silent)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 func TestAContextEndsACommandSooner(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
-	cfg.Addr, cfg.Timeout = server(t, silent), time.Minute
+	cfg.Addr, cfg.Timeout = startServer(t, silent), time.Minute
 	client := redis.Open(cfg)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -130,7 +130,7 @@ func TestACommandIsTriedOnce(t *testing.T) {
 	var commands atomic.Int32
 	cfg := redis.Defaults()
 	cfg.Timeout = 10 * time.Second
-	cfg.Addr = server(t, func(sent string) (string, bool) { // answers the greeting and loses the answer to all else
+	cfg.Addr = startServer(t, func(sent string) (string, bool) { // answers the greeting and loses the answer to all else
 		if strings.Contains(sent, "HELLO") {
 			return "%1\r\n+server\r\n+redis\r\n", true
 		}

@@ -11,9 +11,9 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// says is a server that greets as one of that mode, and as a Sentinel watches "main".
-func says(t *testing.T, mode string) (addr string) {
-	return server(t, func(sent string) (string, bool) {
+// startModeServer is a server that greets as one of that mode, and as a Sentinel watches "main".
+func startModeServer(t *testing.T, mode string) (addr string) {
+	return startServer(t, func(sent string) (string, bool) {
 		switch {
 		case strings.Contains(sent, "GET-MASTER-ADDR") && strings.Contains(sent, "MAIN"):
 			return "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", true
@@ -37,12 +37,12 @@ func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
 		realAlone   = func(t *testing.T) string { return testenv.StartRedis(t) }
 		realCluster = func(t *testing.T) string { return testenv.StartRedis(t, "--cluster-enabled", "yes") }
 		fake        = func(mode string) func(*testing.T) string {
-			return func(t *testing.T) string { return says(t, mode) }
+			return func(t *testing.T) string { return startModeServer(t, mode) }
 		}
 		old = func(t *testing.T) string {
-			return server(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
+			return startServer(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
 		}
-		frozen = func(t *testing.T) string { return server(t, silent) }
+		frozen = func(t *testing.T) string { return startServer(t, silent) }
 	)
 	type servers = []func(*testing.T) string
 	for name, test := range map[string]struct {
@@ -96,7 +96,7 @@ func TestAServerThatComesLaterIsAskedThen(t *testing.T) {
 	var there atomic.Bool
 	cfg := redis.Defaults()
 	cfg.Timeout = 5 * time.Second
-	cfg.Addr = server(t, func(string) (string, bool) {
+	cfg.Addr = startServer(t, func(string) (string, bool) {
 		return "%1\r\n+mode\r\n+cluster\r\n", there.Load()
 	})
 	topology := redis.NewTopology("redis_cache", cfg)

@@ -10,9 +10,9 @@ import (
 // Addresses are taken below the range from which systems take the ports of
 // connections and of listeners that want any: nobody gets one of them by chance.
 const (
-	lowest = 10000
-	pairs  = 900
-	tries  = 1000
+	firstPort = 10000
+	portPairs = 900
+	maxTries  = 1000
 )
 
 // FreeAddr returns an address of 127.0.0.1 on which nothing listens, and which no
@@ -20,8 +20,8 @@ const (
 // is held as the sign of that.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range tries {
-		port := lowest + 2*rand.IntN(pairs)
+	for range maxTries {
+		port := firstPort + 2*rand.IntN(portPairs)
 		sign, err := listen(t, port)
 		if err != nil {
 			continue
@@ -35,7 +35,7 @@ func FreeAddr(t testing.TB) string {
 		t.Cleanup(func() { _ = sign.Close() })
 		return listener.Addr().String()
 	}
-	t.Fatalf("no free port from %d to %d", lowest, lowest+2*pairs-1)
+	t.Fatalf("no free port from %d to %d", firstPort, firstPort+2*portPairs-1)
 	return ""
 }
 

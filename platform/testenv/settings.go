@@ -17,7 +17,7 @@ import (
 // with UPDATE_SETTINGS=1.
 func CheckSettings(t testing.TB, golden string, settings any) {
 	t.Helper()
-	got := strings.Join(lines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
+	got := strings.Join(settingLines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
 	if os.Getenv("UPDATE_SETTINGS") != "" {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Error(err)
@@ -42,30 +42,30 @@ func CheckSettings(t testing.TB, golden string, settings any) {
 	}
 }
 
-func lines(path string, value reflect.Value) (all []string) {
+func settingLines(path string, value reflect.Value) (all []string) {
 	for field, of := range value.Fields() {
 		if !field.IsExported() {
 			continue
 		}
 		_, text := of.Interface().(fmt.Stringer)
 		if of.Kind() == reflect.Struct && !text {
-			all = append(all, lines(path+field.Name+".", of)...)
+			all = append(all, settingLines(path+field.Name+".", of)...)
 			continue
 		}
-		all = append(all, path+field.Name+" = "+shown(of))
+		all = append(all, path+field.Name+" = "+formatSetting(of))
 	}
 	return all
 }
 
-// shown is the value of a setting, of which no address differs from run to run.
-func shown(value reflect.Value) string {
+// formatSetting is the value of a setting, of which no address differs from run to run.
+func formatSetting(value reflect.Value) string {
 	switch value.Kind() {
 	case reflect.Interface:
 		return fmt.Sprintf("%T", value.Interface())
 	case reflect.Slice:
 		var elements []string
 		for i := range value.Len() {
-			elements = append(elements, shown(value.Index(i)))
+			elements = append(elements, formatSetting(value.Index(i)))
 		}
 		return fmt.Sprint(elements)
 	case reflect.Func, reflect.Pointer, reflect.Map, reflect.Chan:

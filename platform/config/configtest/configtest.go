@@ -22,23 +22,23 @@ var (
 		`"server:1234"`, "'server:1234'", "server:1234\r", "server", ":1234", "server:", "server:0", "server:65536", "server:name",
 		"tcp://server:1234", "user:hunter2@server:1234", "ser ver:1234", `"server":1234`, "127.1:1234", "::1:1234", "-server:1234", "ser..ver:1234",
 	}
-	hosts    = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
-	Networks = []string{`"10.0.0.0/8"`, "10.0.0.0/8\r", "10.0.0.1", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,10.1.2.3/16", "::1/64", "10.0.0/8", "*"}
-	Times    = []string{`"5s"`, "5s\n", "60", "-1s", "1ns", "five seconds", "2562048h", "1 h"}
-	Numbers  = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
-	Switches = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
-	Words    = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
-	Secrets  = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
+	hosts     = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
+	Networks  = []string{`"10.0.0.0/8"`, "10.0.0.0/8\r", "10.0.0.1", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,10.1.2.3/16", "::1/64", "10.0.0/8", "*"}
+	Durations = []string{`"5s"`, "5s\n", "60", "-1s", "1ns", "five seconds", "2562048h", "1 h"}
+	Numbers   = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
+	Booleans  = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
+	Words     = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
+	Secrets   = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
 )
 
 // variable is what config.Print writes beside each setting.
 var variable = regexp.MustCompile(`(?m)# ([A-Z0-9_]+)$`)
 
-// Refuse fails the test unless load refuses each value of nonsense, by the variable of its
+// ExpectRejected fails the test unless load refuses each value of nonsense, by the variable of its
 // setting, with one line that names this variable alone and shows no secret, and unless
 // nonsense has at least three values for each setting of cfg. The variables of with are set
 // beside it.
-func Refuse(t *testing.T, cfg any, load func(environ []string) error, nonsense map[string][]string, with ...string) {
+func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, nonsense map[string][]string, with ...string) {
 	t.Helper()
 	if err := load(with); err != nil {
 		t.Fatalf("without nonsense: %v", err)
@@ -60,15 +60,15 @@ func Refuse(t *testing.T, cfg any, load func(environ []string) error, nonsense m
 			continue
 		}
 		for _, value := range values {
-			if problem := problemOf(load(append(slices.Clone(with), name+"="+value)), name); problem != "" {
+			if problem := rejectionProblem(load(append(slices.Clone(with), name+"="+value)), name); problem != "" {
 				t.Errorf("%s=%q %s", name, value, problem)
 			}
 		}
 	}
 }
 
-// problemOf says what is wrong with the refusal of a value of the setting name.
-func problemOf(err error, name string) string {
+// rejectionProblem says what is wrong with the refusal of a value of the setting name.
+func rejectionProblem(err error, name string) string {
 	if err == nil {
 		return "is accepted"
 	}

@@ -8,9 +8,9 @@ import "maps"
 func Shared(sections ...string) map[string][]string {
 	nonsense := map[string][]string{}
 	for _, section := range sections {
-		settings := shared[section]
+		settings := sharedCases[section]
 		if section == "REDIS_CACHE" {
-			settings = shared["REDIS"]
+			settings = sharedCases["REDIS"]
 		}
 		for key, values := range settings {
 			nonsense[section+"_"+key] = values
@@ -19,8 +19,8 @@ func Shared(sections ...string) map[string][]string {
 	return nonsense
 }
 
-// Joined returns all cases of several maps.
-func Joined(all ...map[string][]string) map[string][]string {
+// Merge returns all cases of several maps.
+func Merge(all ...map[string][]string) map[string][]string {
 	joined := map[string][]string{}
 	for _, one := range all {
 		maps.Copy(joined, one)
@@ -28,15 +28,15 @@ func Joined(all ...map[string][]string) map[string][]string {
 	return joined
 }
 
-var shared = map[string]map[string][]string{
+var sharedCases = map[string]map[string][]string{
 	"HTTP": {
 		"ADDR":                ListenAddrs,
-		"READ_HEADER_TIMEOUT": append([]string{"0s", "25h"}, Times...),
-		"READ_TIMEOUT":        append([]string{"25h"}, Times...),
-		"IDLE_TIMEOUT":        append([]string{"0s", "25h"}, Times...),
+		"READ_HEADER_TIMEOUT": append([]string{"0s", "25h"}, Durations...),
+		"READ_TIMEOUT":        append([]string{"25h"}, Durations...),
+		"IDLE_TIMEOUT":        append([]string{"0s", "25h"}, Durations...),
 		"MAX_HEADER_BYTES":    append([]string{"0", "1", "100000000"}, Numbers...),
-		"REQUEST_TIMEOUT":     append([]string{"25h"}, Times...),
-		"DRAIN_TIMEOUT":       append([]string{"25h"}, Times...),
+		"REQUEST_TIMEOUT":     append([]string{"25h"}, Durations...),
+		"DRAIN_TIMEOUT":       append([]string{"25h"}, Durations...),
 		"MAX_CONNS":           append([]string{"0", "2000000"}, Numbers...),
 		"ALLOWED_HOSTS":       hosts,
 		"CORS_ORIGINS": {
@@ -46,7 +46,7 @@ var shared = map[string]map[string][]string{
 	},
 	"OPS": {
 		"ADDR":          ListenAddrs,
-		"PPROF":         Switches,
+		"PPROF":         Booleans,
 		"MAX_CONNS":     append([]string{"0", "100000"}, Numbers...),
 		"ALLOWED_HOSTS": hosts,
 	},
@@ -58,7 +58,7 @@ var shared = map[string]map[string][]string{
 		"MASTER":     Words,
 		"KEY_PREFIX": Words,
 		"POOL_SIZE":  append([]string{"0", "100000"}, Numbers...),
-		"TIMEOUT":    append([]string{"0s", "1h"}, Times...),
+		"TIMEOUT":    append([]string{"0s", "1h"}, Durations...),
 	},
 	"KAFKA": {
 		"BROKERS":     append([]string{",", "a:1,b", `["a:1"]`, "SASL_SSL://a:1"}, ServerAddrs...),

@@ -18,21 +18,21 @@ func Add[C any](p *command.Program[C], queue func(C) Queue) {
 		Long: `Looks at the records that a consumer group could not handle, and replays them.
 A dead letter is named by its place in the topic of the dead letters, such as 0:17.`,
 	}
-	at := func(work func(d *desk, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	at := func(work func(d *cli, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 		return p.With(func(cmd *cobra.Command, cfg C, args []string) error {
-			return work(&desk{Queue: queue(cfg), out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}, cmd, args)
+			return work(&cli{Queue: queue(cfg), out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr()}, cmd, args)
 		})
 	}
 	dlq.AddCommand(newList(at), newShow(at), newReplay(at))
 	p.Attach(dlq)
 }
 
-// runner makes what a command runs of what is to be done at a desk.
-type runner func(work func(*desk, *cobra.Command, []string) error) func(*cobra.Command, []string) error
+// commandFunc makes what a command runs of what is to be done at a desk.
+type commandFunc func(work func(*cli, *cobra.Command, []string) error) func(*cobra.Command, []string) error
 
-func newList(at runner) *cobra.Command {
+func newList(at commandFunc) *cobra.Command {
 	var filters filterFlags
-	var output format
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use: "list [filters]", DisableFlagsInUseLine: true,
 		Short: "List dead letters: which, why and when",
@@ -40,7 +40,7 @@ func newList(at runner) *cobra.Command {
 REPLAYS is how often the record had been replayed when it failed, REPLAYED how often
 that failed record was replayed since.`,
 		Example: "  dlq list --since 24h\n  dlq list --error timeout --output json",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
+		RunE: at(func(d *cli, cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return command.UsageError(fmt.Errorf("dlq list takes no %q: give a filter, or see dlq show", args[0]))
 			}
@@ -48,7 +48,7 @@ that failed record was replayed since.`,
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.list(cmd.Context(), f, output)
+			return d.listDeadLetters(cmd.Context(), f, output)
 		}),
 	}
 	filters.register(cmd)
@@ -56,25 +56,25 @@ that failed record was replayed since.`,
 	return cmd
 }
 
-func newShow(at runner) *cobra.Command {
+func newShow(at commandFunc) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show <partition>:<offset>",
 		Short:   "Show all of one dead letter",
 		Example: "  dlq show 0:17",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
+		RunE: at(func(d *cli, cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return command.UsageError(errors.New("dlq show takes one place, such as 0:17, as dlq list shows it"))
 			}
-			where, err := parsePlace(args[0])
+			where, err := parsePosition(args[0])
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.show(cmd.Context(), where)
+			return d.showDeadLetter(cmd.Context(), where)
 		}),
 	}
 }
 
-func newReplay(at runner) *cobra.Command {
+func newReplay(at commandFunc) *cobra.Command {
 	var filters filterFlags
 	var options replayOptions
 	cmd := &cobra.Command{
@@ -84,12 +84,12 @@ func newReplay(at runner) *cobra.Command {
 group that failed; other groups pass them over. What was replayed already is skipped,
 so an interrupted replay can be run again.`,
 		Example: "  dlq replay 0:17 3:4\n  dlq replay --since 2h --dry-run\n  dlq replay --all",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
+		RunE: at(func(d *cli, cmd *cobra.Command, args []string) error {
 			f, err := filters.parse(d.Group, args)
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.replay(cmd.Context(), f, options)
+			return d.replayDeadLetters(cmd.Context(), f, options)
 		}),
 	}
 	filters.register(cmd)
@@ -102,28 +102,28 @@ so an interrupted replay can be run again.`,
 	return cmd
 }
 
-// format is how a list is printed.
-type format string
+// outputFormat is how a list is printed.
+type outputFormat string
 
 const (
-	asTable format = "table"
-	asJSON  format = "json"
+	formatTable outputFormat = "table"
+	formatJSON  outputFormat = "json"
 )
 
 // String, Set and Type make format a flag.
-func (f *format) String() string {
+func (f *outputFormat) String() string {
 	if *f == "" {
-		return string(asTable)
+		return string(formatTable)
 	}
 	return string(*f)
 }
 
-func (f *format) Set(name string) error {
-	if name != string(asTable) && name != string(asJSON) {
+func (f *outputFormat) Set(name string) error {
+	if name != string(formatTable) && name != string(formatJSON) {
 		return errors.New("it is table or json")
 	}
-	*f = format(name)
+	*f = outputFormat(name)
 	return nil
 }
 
-func (f *format) Type() string { return "format" }
+func (f *outputFormat) Type() string { return "format" }

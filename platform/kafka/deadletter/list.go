@@ -13,7 +13,7 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// row is a letter as dlq list shows it.
+// newRow is a letter as dlq list shows it.
 type row struct {
 	Place    string  `json:"place"`
 	FailedAt string  `json:"failed_at"`
@@ -28,12 +28,12 @@ type row struct {
 	Replayed int     `json:"replayed"` // how often it was replayed since
 }
 
-func (d *desk) row(l letter, copies int) row {
+func (d *cli) newRow(l deadLetter, replays int) row {
 	r := row{
-		Place: l.at.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
+		Place: l.position.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
 		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(d.TypeHeader)),
-		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.original),
-		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.replays, Replayed: copies,
+		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.originalPosition),
+		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.priorReplays, Replayed: replays,
 	}
 	if l.record.Key != nil {
 		key := printable.Excerpt(string(l.record.Key))
@@ -42,49 +42,49 @@ func (d *desk) row(l letter, copies int) row {
 	return r
 }
 
-// list writes a line for each letter that is meant.
-func (d *desk) list(ctx context.Context, f filter, output format) error {
-	s, err := d.survey(ctx, f)
+// listDeadLetters writes a line for each letter that is meant.
+func (d *cli) listDeadLetters(ctx context.Context, f filter, output outputFormat) error {
+	s, err := d.buildIndex(ctx, f)
 	if err != nil {
 		return err
 	}
-	for topic, since := range s.topics() {
+	for topic, since := range s.originalTopics() {
 		var missing *kafka.TopicError // then nothing was replayed to it
-		if err := d.countCopies(ctx, s, topic, since); err != nil && !errors.As(err, &missing) {
+		if err := d.countReplays(ctx, s, topic, since); err != nil && !errors.As(err, &missing) {
 			return err
 		}
 	}
-	lines := newTable(d.out)
-	if output == asJSON {
-		lines = newLines(d.out)
+	rows := newTableWriter(d.out)
+	if output == formatJSON {
+		rows = newJSONWriter(d.out)
 	}
 	replayed := 0
 	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
-		l := read(record)
+		l := parseDeadLetter(record)
 		id := l.identity()
-		if s.meant[l.at] != id {
+		if s.selected[l.position] != id {
 			return nil
 		}
-		if s.copies[id] > 0 {
+		if s.replays[id] > 0 {
 			replayed++
 		}
-		return lines.add(d.row(l, s.copies[id]))
+		return rows.write(d.newRow(l, s.replays[id]))
 	})
-	if err := errors.Join(err, lines.flush()); err != nil {
+	if err := errors.Join(err, rows.flush()); err != nil {
 		return err
 	}
-	if len(s.meant) == 0 {
-		fmt.Fprintf(d.notes, "%s\n", s.none())
+	if len(s.selected) == 0 {
+		fmt.Fprintf(d.errOut, "%s\n", s.explainEmpty())
 		return nil
 	}
-	fmt.Fprintf(d.notes, "%s of group %s, %d already replayed\n", several(len(s.meant), "dead letter"), printable.Excerpt(f.group), replayed)
+	fmt.Fprintf(d.errOut, "%s of group %s, %d already replayed\n", plural(len(s.selected), "dead letter"), printable.Excerpt(f.group), replayed)
 	return nil
 }
 
-// none says that no letter is meant, and what there is instead.
-func (s *survey) none() string {
+// explainEmpty says that no letter is meant, and what there is instead.
+func (s *index) explainEmpty() string {
 	if all := s.groups[s.filter.group]; all > 0 {
-		return fmt.Sprintf("none of the %s of group %s match", several(all, "dead letter"), printable.Excerpt(s.filter.group))
+		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(s.filter.group))
 	}
 	others := 0
 	for group, count := range s.groups {
@@ -95,22 +95,22 @@ func (s *survey) none() string {
 	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(s.filter.group), others)
 }
 
-// lines takes rows one by one.
-type lines struct {
-	add   func(row) error
+// rowWriter takes rows one by one.
+type rowWriter struct {
+	write func(row) error
 	flush func() error
 }
 
-func newLines(w io.Writer) lines {
+func newJSONWriter(w io.Writer) rowWriter {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	return lines{add: func(r row) error { return encoder.Encode(r) }, flush: func() error { return nil }}
+	return rowWriter{write: func(r row) error { return encoder.Encode(r) }, flush: func() error { return nil }}
 }
 
-func newTable(w io.Writer) lines {
+func newTableWriter(w io.Writer) rowWriter {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	begun := false
-	return lines{flush: columns.Flush, add: func(r row) error {
+	return rowWriter{flush: columns.Flush, write: func(r row) error {
 		if !begun {
 			begun = true
 			fmt.Fprintf(columns, "PLACE\tFAILED AT\tGROUP\tTYPE\tKEY\tATTEMPTS\tREPLAYS\tREPLAYED\tORIGINAL\tERROR\n")

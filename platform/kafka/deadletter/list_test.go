@@ -12,12 +12,12 @@ import (
 
 func TestListSaysWhyAndWhen(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		failed := w.letter(17, "k", "v", header("kind", "made"), header("replays", "2"))
-		escape := with(w.letter(18, "", "v"), "error", "red\x1b[31m\nand \xff")
+	onEachBroker(t, func(w env) {
+		failed := w.deadLetter(17, "k", "v", header("kind", "made"), header("replays", "2"))
+		escape := withHeader(w.deadLetter(18, "", "v"), "error", "red\x1b[31m\nand \xff")
 		escape.Key = nil
-		w.send(with(failed, "failed-at", "2026-01-15T10:00:00Z"), with(escape, "failed-at", "2026-01-15T11:00:00Z"),
-			with(w.letter(1, "k", "v"), "consumer-group", w.group("others")),
+		w.send(withHeader(failed, "failed-at", "2026-01-15T10:00:00Z"), withHeader(escape, "failed-at", "2026-01-15T11:00:00Z"),
+			withHeader(w.deadLetter(1, "k", "v"), "consumer-group", w.group("others")),
 			&kgo.Record{Topic: w.dlq, Value: []byte("no letter")})
 		if said := w.run("replay", "0:0"); said.status != 0 {
 			w.Fatal(said)
@@ -54,13 +54,13 @@ func TestListSaysWhyAndWhen(t *testing.T) {
 
 func TestListFilters(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
+	w := newInProcessEnv(t)
 	w.send(
-		with(w.letter(0, "a", "v", header("kind", "made")), "failed-at", "2026-01-15T10:00:00Z"),
-		with(with(w.letter(1, "b\xff", "v"), "failed-at", "2026-01-15T11:00:00Z"), "error", "time is out"),
-		with(w.letter(2, "c", "v"), "failed-at", time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)),
-		with(w.letter(3, "d", "v"), "failed-at", "when?"),
-		with(w.letter(4, "e", "v"), "consumer-group", w.group("others")),
+		withHeader(w.deadLetter(0, "a", "v", header("kind", "made")), "failed-at", "2026-01-15T10:00:00Z"),
+		withHeader(withHeader(w.deadLetter(1, "b\xff", "v"), "failed-at", "2026-01-15T11:00:00Z"), "error", "time is out"),
+		withHeader(w.deadLetter(2, "c", "v"), "failed-at", time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)),
+		withHeader(w.deadLetter(3, "d", "v"), "failed-at", "when?"),
+		withHeader(w.deadLetter(4, "e", "v"), "consumer-group", w.group("others")),
 	)
 	for args, want := range map[string]string{
 		"":                                  "0:0 0:1 0:2 0:3",
@@ -95,8 +95,8 @@ func TestListFilters(t *testing.T) {
 
 func TestAListOfNothingSaysSo(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.send(with(w.letter(4, "e", "v"), "consumer-group", w.group("others")))
+	onEachBroker(t, func(w env) {
+		w.send(withHeader(w.deadLetter(4, "e", "v"), "consumer-group", w.group("others")))
 		if said := w.run("list"); said.status != 0 || said.stdout != "" || said.notes != "no dead letters of group "+w.group("readers")+" (1 of others)\n" {
 			w.Errorf("%+v", said)
 		}
@@ -108,12 +108,12 @@ func TestAListOfNothingSaysSo(t *testing.T) {
 
 func TestShowShowsAll(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	laidOut := w.letter(17, "k", `{"a":[1,"\u001b"],"b":"`+"\u009b"+`"}`, header("kind", "made"), header("error", "mine"), header("replays", "1"))
-	null := w.letter(2, "k", "")
+	w := newInProcessEnv(t)
+	laidOut := w.deadLetter(17, "k", `{"a":[1,"\u001b"],"b":"`+"\u009b"+`"}`, header("kind", "made"), header("error", "mine"), header("replays", "1"))
+	null := w.deadLetter(2, "k", "")
 	null.Key, null.Value = nil, nil
-	w.send(with(with(laidOut, "failed-at", "2026-01-15T10:00:00Z"), "error", "broken"), null,
-		w.letter(3, "k", "some \"text\"\n"), w.letter(4, "k", "\xff\x00"), w.letter(5, "k", ""), &kgo.Record{Topic: w.dlq, Value: []byte("1")},
+	w.send(withHeader(withHeader(laidOut, "failed-at", "2026-01-15T10:00:00Z"), "error", "broken"), null,
+		w.deadLetter(3, "k", "some \"text\"\n"), w.deadLetter(4, "k", "\xff\x00"), w.deadLetter(5, "k", ""), &kgo.Record{Topic: w.dlq, Value: []byte("1")},
 		&kgo.Record{Topic: w.dlq, Partition: 1, Value: []byte("another")})
 	first := w.run("show", "0:0")
 	var got []string

@@ -23,17 +23,17 @@ func header(key, value string) kgo.RecordHeader {
 // however often the command is run.
 func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		readers, others := &reader{}, &reader{cured: true}
-		w.serve("readers", readers)
-		w.serve("others", others)
+	onEachBroker(t, func(w env) {
+		readers, others := &flakyHandler{}, &flakyHandler{fixed: true}
+		w.runGroup("readers", readers)
+		w.runGroup("others", others)
 		w.send(
 			&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("bad 1"), Headers: []kgo.RecordHeader{header("kind", "made"), header("traceparent", "00-1-2-01"), header("error", "mine")}},
 			&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")},
 			&kgo.Record{Topic: w.topic, Partition: 1, Value: []byte("bad 2")},
 		)
-		w.await("the dead letters", func() bool { return len(w.read(w.dlq)) == 2 && len(others.handled()) == 3 })
-		readers.cure()
+		w.await("the dead letters", func() bool { return len(w.readTopic(w.dlq)) == 2 && len(others.handled()) == 3 })
+		readers.fix()
 
 		first := w.run("replay", "--all")
 		if first.status != 0 || !strings.HasSuffix(first.stdout, "replayed 2, skipped 0: 0 already replayed, 0 failed again after 3 replays\n") {
@@ -45,7 +45,7 @@ func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
 			w.Errorf("second: %+v", second)
 		}
 		w.send(&kgo.Record{Topic: w.topic, Value: []byte("last")}, &kgo.Record{Topic: w.topic, Partition: 1, Value: []byte("last")})
-		for group, r := range map[string]*reader{"readers": readers, "others": others} {
+		for group, r := range map[string]*flakyHandler{"readers": readers, "others": others} {
 			w.await(group+" to come to the end", func() bool { return strings.Count(strings.Join(r.handled(), ","), "last") == 2 })
 		}
 		got := slices.Sorted(slices.Values(readers.handled()))
@@ -60,18 +60,18 @@ func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
 
 func TestAReplayIsTheOriginalByteForByte(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		binary := w.letter(1, "k\xff", "\x00\xff not text", header("kind", "made"), header("error", "mine"), header("h", "\xfe"), header("traceparent", "00-1-2-01"))
-		null := w.letter(2, "null", "")
+	onEachBroker(t, func(w env) {
+		binary := w.deadLetter(1, "k\xff", "\x00\xff not text", header("kind", "made"), header("error", "mine"), header("h", "\xfe"), header("traceparent", "00-1-2-01"))
+		null := w.deadLetter(2, "null", "")
 		null.Value = nil
-		empty := w.letter(3, "", "")
+		empty := w.deadLetter(3, "", "")
 		empty.Key = nil
 		w.send(binary, null, empty)
 		if said := w.run("replay", "--all"); said.status != 0 {
 			w.Fatal(said)
 		}
 		copies := map[string]kafka.Record{}
-		for _, record := range w.read(w.topic) {
+		for _, record := range w.readTopic(w.topic) {
 			copies[record.Header("replay-of")] = record
 		}
 		added := func(of string) []kafka.Header {
@@ -99,22 +99,22 @@ func TestAReplayIsTheOriginalByteForByte(t *testing.T) {
 // gathers none, and is left alone in the end.
 func TestAMessageThatFailsAgainAndAgainStays(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.serve("readers", &reader{})
+	onEachBroker(t, func(w env) {
+		w.runGroup("readers", &flakyHandler{})
 		w.send(&kgo.Record{Topic: w.topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
 		for round := range 3 {
-			w.await("the dead letter", func() bool { return len(w.read(w.dlq)) == round+1 })
+			w.await("the dead letter", func() bool { return len(w.readTopic(w.dlq)) == round+1 })
 			if said := w.run("replay", "--all"); said.status != 0 || !strings.Contains(said.stdout, fmt.Sprintf("\nreplayed 1, skipped %d", round)) {
 				w.Fatalf("round %d: %+v", round, said)
 			}
 		}
-		w.await("the last dead letter", func() bool { return len(w.read(w.dlq)) == 4 })
+		w.await("the last dead letter", func() bool { return len(w.readTopic(w.dlq)) == 4 })
 		last := w.run("replay", "--all")
 		if last.status != 0 || !strings.Contains(last.stdout, "stays: it failed again after 3 replays (--max-replays 3)\n") ||
 			!strings.HasSuffix(last.stdout, "replayed 0, skipped 4: 3 already replayed, 1 failed again after 3 replays\n") {
 			w.Errorf("the last: %+v", last)
 		}
-		letters := w.read(w.dlq)
+		letters := w.readTopic(w.dlq)
 		for i, letter := range letters {
 			if letter.Partition != letters[0].Partition {
 				w.Errorf("letter %d is in partition %d, the first in %d", i, letter.Partition, letters[0].Partition)
@@ -158,26 +158,26 @@ func (i *interrupter) Write(line []byte) (int, error) {
 
 func TestAHalfFinishedReplayIsFinishedByAnother(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
+	onEachBroker(t, func(w env) {
 		for i := range 10 {
-			w.send(w.letter(i, fmt.Sprint("key ", i), fmt.Sprint("value ", i)))
+			w.send(w.deadLetter(i, fmt.Sprint("key ", i), fmt.Sprint("value ", i)))
 		}
-		ctx, cancel := context.WithCancel(w.soon())
+		ctx, cancel := context.WithCancel(w.timeoutContext())
 		out, notes := &interrupter{text: "replayed to", left: 4, cancel: cancel}, &strings.Builder{}
-		status := w.runIn(ctx, out, notes, "replay", "--all")
+		status := w.runTo(ctx, out, notes, "replay", "--all")
 		if want := "service: interrupted: replayed 4, skipped 0: 0 already replayed, 0 failed again after 3 replays; run it again for the rest\n"; status != 1 || notes.String() != want {
 			w.Errorf("interrupted: status %d, %q", status, notes)
 		}
-		if got := len(w.read(w.topic)); got != 4 {
+		if got := len(w.readTopic(w.topic)); got != 4 {
 			w.Errorf("%d records after the interrupted replay", got)
 		}
 		if said := w.run("replay", "--all"); said.status != 0 || !strings.HasSuffix(said.stdout, "replayed 6, skipped 4: 4 already replayed, 0 failed again after 3 replays\n") {
 			w.Errorf("the second: %+v", said)
 		}
-		if got := len(w.read(w.topic)); got != 10 {
+		if got := len(w.readTopic(w.topic)); got != 10 {
 			w.Errorf("%d records in the end", got)
 		}
-		if said := w.run("replay", "--all", "--again"); said.status != 0 || len(w.read(w.topic)) != 20 {
+		if said := w.run("replay", "--all", "--again"); said.status != 0 || len(w.readTopic(w.topic)) != 20 {
 			w.Errorf("again: %+v", said)
 		}
 	})
@@ -185,16 +185,16 @@ func TestAHalfFinishedReplayIsFinishedByAnother(t *testing.T) {
 
 func TestToldToStopItFinishesTheRecordInHand(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(0, "k", "1"), w.letter(1, "k", "2"))
-	ctx, cancel := context.WithCancel(w.soon())
+	w := newInProcessEnv(t)
+	w.send(w.deadLetter(0, "k", "1"), w.deadLetter(1, "k", "2"))
+	ctx, cancel := context.WithCancel(w.timeoutContext())
 	w.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cancel()
 		return nil, nil, false
 	})
 	out, notes := &strings.Builder{}, &strings.Builder{}
-	status := w.runIn(ctx, out, notes, "replay", "--all")
-	if status != 1 || out.String() != "0:0 replayed to "+w.topic+"\n" || !strings.Contains(notes.String(), "interrupted: replayed 1, ") || len(w.read(w.topic)) != 1 {
+	status := w.runTo(ctx, out, notes, "replay", "--all")
+	if status != 1 || out.String() != "0:0 replayed to "+w.topic+"\n" || !strings.Contains(notes.String(), "interrupted: replayed 1, ") || len(w.readTopic(w.topic)) != 1 {
 		t.Errorf("status %d: %s%s", status, out, notes)
 	}
 }
@@ -203,15 +203,15 @@ func TestToldToStopItFinishesTheRecordInHand(t *testing.T) {
 // or the group lost its place and read the topic anew.
 func TestLettersOfOneFailedRecordAreReplayedOnce(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	null := w.letter(2, "k", "")
+	w := newInProcessEnv(t)
+	null := w.deadLetter(2, "k", "")
 	null.Value = nil
 	earlier := time.Now().Add(-100 * 24 * time.Hour).UTC()
 	w.send(
-		with(w.letter(1, "k", "value"), "failed-at", earlier.Format(time.RFC3339)),
-		w.letter(1, "k", "value"),
-		w.letter(1, "k", "another topic of that name, then"),
-		w.letter(2, "k", ""), null,
+		withHeader(w.deadLetter(1, "k", "value"), "failed-at", earlier.Format(time.RFC3339)),
+		w.deadLetter(1, "k", "value"),
+		w.deadLetter(1, "k", "another topic of that name, then"),
+		w.deadLetter(2, "k", ""), null,
 		&kgo.Record{Topic: w.topic, Value: []byte("value"), Key: []byte("k"), Timestamp: earlier.Add(time.Hour), Headers: []kgo.RecordHeader{header("replay-of", "0:0")}},
 		&kgo.Record{Topic: w.topic, Value: []byte("of another time"), Headers: []kgo.RecordHeader{header("replay-of", "0:2")}},
 	)
@@ -225,21 +225,21 @@ func TestLettersOfOneFailedRecordAreReplayedOnce(t *testing.T) {
 
 func TestADryRunWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(1, "k", "1"), w.letter(2, "k", "2", header("replays", "3")))
+	w := newInProcessEnv(t)
+	w.send(w.deadLetter(1, "k", "1"), w.deadLetter(2, "k", "2", header("replays", "3")))
 	said := w.run("replay", "--dry-run", "--all")
 	want := "0:0 would be replayed to " + w.topic + "\n0:1 stays: it failed again after 3 replays (--max-replays 3)\n" +
 		"would replay 1, skipped 1: 0 already replayed, 1 failed again after 3 replays\n"
-	if said.status != 0 || said.stdout != want || len(w.read(w.topic)) != 0 {
+	if said.status != 0 || said.stdout != want || len(w.readTopic(w.topic)) != 0 {
 		t.Errorf("%+v", said)
 	}
 }
 
 func TestAReplayTakesItsTime(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
+	w := newInProcessEnv(t)
 	for i := range 5 {
-		w.send(w.letter(i, "k", fmt.Sprint(i)))
+		w.send(w.deadLetter(i, "k", fmt.Sprint(i)))
 	}
 	begun := time.Now()
 	said := w.run("replay", "--all", "--rate", "10")
@@ -250,8 +250,8 @@ func TestAReplayTakesItsTime(t *testing.T) {
 
 func TestPlacesAndFiltersChooseWhatIsReplayed(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(0, "a", "0", header("kind", "made")), w.letter(1, "b", "1"), w.letter(2, "a", "2"))
+	w := newInProcessEnv(t)
+	w.send(w.deadLetter(0, "a", "0", header("kind", "made")), w.deadLetter(1, "b", "1"), w.deadLetter(2, "a", "2"))
 	for _, step := range []struct {
 		args string
 		want []string // in the topic by then
@@ -264,7 +264,7 @@ func TestPlacesAndFiltersChooseWhatIsReplayed(t *testing.T) {
 	} {
 		said := w.run(append([]string{"replay"}, strings.Fields(step.args)...)...)
 		var values []string
-		for _, record := range w.read(w.topic) {
+		for _, record := range w.readTopic(w.topic) {
 			values = append(values, string(record.Value))
 		}
 		slices.Sort(values)
@@ -278,15 +278,15 @@ func TestPlacesAndFiltersChooseWhatIsReplayed(t *testing.T) {
 // room enough, and a replay's headers make it larger.
 func TestALetterThatIsRefusedDoesNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.limit(w.topic, 10_000)
-		w.send(w.letter(0, "k", "1"), w.letter(1, "k", strings.Repeat("x", 10_000)), w.letter(2, "k", "3"))
+	onEachBroker(t, func(w env) {
+		w.setMaxMessageBytes(w.topic, 10_000)
+		w.send(w.deadLetter(0, "k", "1"), w.deadLetter(1, "k", strings.Repeat("x", 10_000)), w.deadLetter(2, "k", "3"))
 		const rest = "2, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 refused by Kafka; what Kafka refuses is still a dead letter\n"
 		said := w.run("replay", "--all")
-		if said.status != 1 || said.notes != "service: replayed "+rest || !strings.Contains(said.stdout, "0:1 stays: the dead letter at 0:1 could not be written to topic ") || len(w.read(w.topic)) != 2 {
+		if said.status != 1 || said.notes != "service: replayed "+rest || !strings.Contains(said.stdout, "0:1 stays: the dead letter at 0:1 could not be written to topic ") || len(w.readTopic(w.topic)) != 2 {
 			t.Errorf("%+v", said)
 		}
-		if said := w.run("replay", "--all"); said.status != 1 || len(w.read(w.topic)) != 2 {
+		if said := w.run("replay", "--all"); said.status != 1 || len(w.readTopic(w.topic)) != 2 {
 			t.Errorf("the second: %+v", said)
 		}
 	})
@@ -295,14 +295,14 @@ func TestALetterThatIsRefusedDoesNotHoldUpTheOthers(t *testing.T) {
 // The topics may be of another system, or deleted, or no names at all.
 func TestAReplayGoesOnPastLettersWhoseTopicIsMissing(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.send(with(w.letter(0, "k", "gone"), "original-topic", w.topic+"-gone"), with(w.letter(1, "k", "no name"), "original-topic", "no name"), w.letter(2, "k", "v"))
+	onEachBroker(t, func(w env) {
+		w.send(withHeader(w.deadLetter(0, "k", "gone"), "original-topic", w.topic+"-gone"), withHeader(w.deadLetter(1, "k", "no name"), "original-topic", "no name"), w.deadLetter(2, "k", "v"))
 		got := w.run("replay", "--all")
 		want := "replayed 1, skipped 2: 0 already replayed, 0 failed again after 3 replays, 2 of topics that do not exist; create the topics that are missing, and run it again for the rest\n"
 		if got.status == 0 || !strings.HasSuffix(got.notes, want) || strings.Count(got.stdout, "does not exist") != 2 {
 			w.Errorf("got %+v", got)
 		}
-		if replayed := w.read(w.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
+		if replayed := w.readTopic(w.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
 			w.Errorf("replayed were %v", replayed)
 		}
 		if again := w.run("replay", "--all", "--dry-run"); again.status == 0 || !strings.Contains(again.notes, "would replay 0, skipped 3: 1 already replayed") {
@@ -314,14 +314,14 @@ func TestAReplayGoesOnPastLettersWhoseTopicIsMissing(t *testing.T) {
 // A record that came in a compressed batch may be larger than the dead letters' topic takes.
 func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.limit(w.dlq, 50_000)
-		readers := &reader{}
-		w.serve("readers", readers)
+	onEachBroker(t, func(w env) {
+		w.setMaxMessageBytes(w.dlq, 50_000)
+		readers := &flakyHandler{}
+		w.runGroup("readers", readers)
 		value := "bad " + strings.Repeat("b", 900_000)
 		w.send(&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")})
 		w.await("what comes behind it", func() bool { return len(readers.handled()) == 1 })
-		if letters := w.read(w.dlq); len(letters) != 1 || string(letters[0].Value) != value {
+		if letters := w.readTopic(w.dlq); len(letters) != 1 || string(letters[0].Value) != value {
 			w.Errorf("%d letters, want the one that holds the record", len(letters))
 		}
 	})
@@ -331,11 +331,11 @@ func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
 // decoded among the dead letters themselves is passed over, which is said once.
 func TestNothingIsReplayedOfWhatHasNoContents(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		batch := w.letter(1, "", "", header("original-size", "mine"))
+	onEachBroker(t, func(w env) {
+		batch := w.deadLetter(1, "", "", header("original-size", "mine"))
 		batch.Key, batch.Value = nil, nil
 		batch.Headers = append(batch.Headers, header("original-last-offset", "80"), header("original-size", "71000"))
-		whole := w.letter(90, "k", "bad", header("original-size", "7"))
+		whole := w.deadLetter(90, "k", "bad", header("original-size", "7"))
 		w.send(batch)
 		w.sendTooLarge(w.dlq)
 		w.send(whole)
@@ -352,7 +352,7 @@ func TestNothingIsReplayedOfWhatHasNoContents(t *testing.T) {
 			!strings.HasSuffix(said.stdout, "replayed 1, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 without contents\n") {
 			w.Errorf("replay: %+v", said)
 		}
-		replayed := w.read(w.topic)
+		replayed := w.readTopic(w.topic)
 		if len(replayed) != 1 || string(replayed[0].Value) != "bad" || replayed[0].Header("original-size") != "7" {
 			w.Errorf("%d records replayed, the first %+v", len(replayed), replayed)
 		}

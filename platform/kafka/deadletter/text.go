@@ -12,8 +12,8 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// contents shows a value: JSON laid out, other text quoted, and bytes in hexadecimal.
-func contents(value []byte) string {
+// formatValue shows a value: JSON laid out, other text quoted, and bytes in hexadecimal.
+func formatValue(value []byte) string {
 	switch {
 	case value == nil:
 		return "null"
@@ -30,12 +30,14 @@ func contents(value []byte) string {
 	}
 }
 
-// several counts things: 1 replay, 2 replays.
-func several(count int, thing string) string {
+// plural counts things: 1 replay, 2 replays.
+func plural(count int, thing string) string {
 	if count == 1 {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", count, thing)
 }
 
-func oneLine(err error) string { return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+func singleLine(err error) string {
+	return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; "))
+}

@@ -16,7 +16,7 @@ func (w Env) Transaction(values ...string) (commit, abort func()) {
 		w.Fatal(err)
 	}
 	w.Cleanup(client.Close)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context()), timeout)
 	w.Cleanup(cancel)
 	err = client.BeginTransaction()
 	for _, value := range values {

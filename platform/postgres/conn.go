@@ -38,28 +38,28 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{}
+	l := &connDialer{}
 	inner.Dialer(l)
 	ctx, cancel := context.WithTimeout(ctx, hosts*cfg.ConnectTimeout)
 	defer cancel()
 	// lib/pq asks for what target_session_attrs wants without a limit.
-	inTime := context.AfterFunc(ctx, l.close)
+	inTime := context.AfterFunc(ctx, l.closeSocket)
 	conn, err := inner.Connect(ctx)
 	if !inTime() && err == nil {
 		_ = conn.Close()
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, newConnectError(l.cause(err))
+		return nil, newConnectError(l.handshakeError(err))
 	}
 	full, ok := conn.(pqConn)
 	if !ok {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
 	}
-	l.establish()
-	bound := &boundConn{pqConn: full, link: l, established: time.Now()}
-	pq.SetNoticeHandler(conn, bound.notice)
+	l.setEstablished()
+	bound := &boundedConn{pqConn: full, dialer: l, establishedAt: time.Now()}
+	pq.SetNoticeHandler(conn, bound.handleNotice)
 	return bound, nil
 }
 
@@ -76,23 +76,23 @@ type pqConn interface {
 	driver.Validator
 }
 
-// fresh is how old a session may be when a failure that new sessions may share tells of
+// freshSessionAge is how old a session may be when a failure that new sessions may share tells of
 // the server. In an older one a refusal to write may tell of the past: of a standby that
 // was promoted since, of a setting that was taken back. So a server that takes no writes,
 // or cannot read a file, is connected to once in this time by each connection, not once by
 // each statement.
-const fresh = time.Second
+const freshSessionAge = time.Second
 
-// boundConn adds a limit to BEGIN, the one statement during which lib/pq does
+// boundedConn adds a limit to BEGIN, the one statement during which lib/pq does
 // not watch the context, and is given up when its session is of no more use.
-type boundConn struct {
+type boundedConn struct {
 	pqConn
-	link         *link
-	established  time.Time
-	pinned       bool // a transaction or a caller holds it: another connection cannot repeat its statements
-	condemned    bool
-	unreplicated bool       // the commit under way is on this server alone
-	arguments    []Argument // of the statement that is sent next
+	dialer        *connDialer
+	establishedAt time.Time
+	pinned        bool // a transaction or a caller holds it: another connection cannot repeat its statements
+	retired       bool
+	unreplicated  bool       // the commit under way is on this server alone
+	arguments     []Argument // of the statement that is sent next
 }
 
 // Argument of a statement may be one that is told what became of it: database/sql asks for
@@ -105,26 +105,26 @@ type Argument interface {
 }
 
 // CheckNamedValue is asked about each argument right before a statement is sent.
-func (c *boundConn) CheckNamedValue(value *driver.NamedValue) error {
+func (c *boundedConn) CheckNamedValue(value *driver.NamedValue) error {
 	if a, ok := value.Value.(Argument); ok {
 		c.arguments = append(c.arguments, a)
 	}
 	return c.pqConn.CheckNamedValue(value)
 }
 
-func (c *boundConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	defer context.AfterFunc(ctx, c.link.expire)()
+func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	defer context.AfterFunc(ctx, c.dialer.limitCancel)()
 	tx, err := c.pqConn.BeginTx(ctx, opts)
 	if err != nil {
-		return nil, c.judge(beginRefused(err))
+		return nil, c.handleError(asReadOnlyError(err))
 	}
 	c.pinned = true
-	return boundTx{tx, c}, nil
+	return boundedTx{tx, c}, nil
 }
 
-// beginRefused is the refusal of BEGIN READ WRITE on a standby, which has the code of
+// asReadOnlyError is the refusal of BEGIN READ WRITE on a standby, which has the code of
 // what PostgreSQL does not support.
-func beginRefused(err error) error {
+func asReadOnlyError(err error) error {
 	var answer *pq.Error
 	if errors.As(err, &answer) && answer.Code == "0A000" {
 		answer.Code = readOnlyCode
@@ -132,61 +132,61 @@ func beginRefused(err error) error {
 	return err
 }
 
-func (c *boundConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	stmt, err := c.pqConn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, c.judge(err)
+		return nil, c.handleError(err)
 	}
 	full, ok := stmt.(pqStmt)
 	if !ok {
 		return stmt, nil // COPY
 	}
-	return boundStmt{full, c}, nil
+	return boundedStmt{full, c}, nil
 }
 
-func (c *boundConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
-	return c.bind(rows), c.judge(err)
+	return c.wrapRows(rows), c.handleError(err)
 }
 
-func (c *boundConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	result, err := c.pqConn.ExecContext(ctx, query, args)
-	return result, c.judge(err)
+	return result, c.handleError(err)
 }
 
-// judge returns the error of a statement, tells its arguments, and condemns the connection
+// handleError returns the error of a statement, tells its arguments, and condemns the connection
 // when the next statement on it would fail likewise.
-func (c *boundConn) judge(err error) error {
+func (c *boundedConn) handleError(err error) error {
 	arguments := c.arguments
 	c.arguments = nil
 	if err == nil {
-		return c.replicated(nil)
+		return c.checkReplication(nil)
 	}
 	var answer *pq.Error
 	if !errors.As(err, &answer) {
-		if !c.pqConn.IsValid() && !passes(err) {
-			return &brokenError{err}
+		if !c.pqConn.IsValid() && !isTransient(err) {
+			return &ambiguousError{err}
 		}
 		return err
 	}
-	if changedNothing(answer) {
+	if wasRolledBack(answer) {
 		for _, a := range arguments {
 			a.RolledBack()
 		}
 	}
-	m := meaningOf(answer)
-	if !m.condemns || m.shared && time.Since(c.established) < fresh {
+	m := classOf(answer)
+	if !m.endsSession || m.serverWide && time.Since(c.establishedAt) < freshSessionAge {
 		return err
 	}
-	c.condemned = true
-	if m.elsewhere && !c.pinned {
-		return &elsewhereError{err}
+	c.retired = true
+	if m.notExecuted && !c.pinned {
+		return &notExecutedError{err}
 	}
 	return err
 }
 
-// notice hears what the server says besides its answers.
-func (c *boundConn) notice(n *pq.Error) {
+// handleNotice hears what the server says besides its answers.
+func (c *boundedConn) handleNotice(n *pq.Error) {
 	// PostgreSQL reports a commit as done when its wait for a synchronous standby is
 	// canceled, as it is when the statement's context ends. All that tells is a warning.
 	if n.Routine == "SyncRepWaitForLSN" {
@@ -194,9 +194,9 @@ func (c *boundConn) notice(n *pq.Error) {
 	}
 }
 
-// replicated returns err, the end of a statement's answer, or errUnreplicated in the
+// checkReplication returns err, the end of a statement's answer, or errUnreplicated in the
 // place of a success that a failover could undo.
-func (c *boundConn) replicated(err error) error {
+func (c *boundedConn) checkReplication(err error) error {
 	if !c.unreplicated || err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -207,24 +207,24 @@ func (c *boundConn) replicated(err error) error {
 // ResetSession is asked when the connection leaves the pool. One that died there
 // is not used again: database/sql would send its statement all the same, and
 // nobody could then tell whether it was carried out.
-func (c *boundConn) ResetSession(ctx context.Context) error {
+func (c *boundedConn) ResetSession(ctx context.Context) error {
 	c.arguments, c.pinned, c.unreplicated = nil, false, false
-	if c.condemned || !c.link.quiet() {
+	if c.retired || !c.dialer.hasUnsolicitedData() {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)
 }
 
 // IsValid is asked when the connection goes back to the pool.
-func (c *boundConn) IsValid() bool { return !c.condemned && c.pqConn.IsValid() }
+func (c *boundedConn) IsValid() bool { return !c.retired && c.pqConn.IsValid() }
 
-// boundTx has its commit judged.
-type boundTx struct {
+// boundedTx has its commit judged.
+type boundedTx struct {
 	driver.Tx
-	conn *boundConn
+	conn *boundedConn
 }
 
-func (t boundTx) Commit() error { return t.conn.replicated(t.Tx.Commit()) }
+func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
 
 // pqStmt is what lib/pq's prepared statements implement.
 type pqStmt interface {
@@ -233,20 +233,20 @@ type pqStmt interface {
 	driver.StmtQueryContext
 }
 
-// boundStmt has the errors of a prepared statement judged.
-type boundStmt struct {
+// boundedStmt has the errors of a prepared statement judged.
+type boundedStmt struct {
 	pqStmt
-	conn *boundConn
+	conn *boundedConn
 }
 
-func (s boundStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	result, err := s.pqStmt.ExecContext(ctx, args)
-	return result, s.conn.judge(err)
+	return result, s.conn.handleError(err)
 }
 
-func (s boundStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := s.pqStmt.QueryContext(ctx, args)
-	return s.conn.bind(rows), s.conn.judge(err)
+	return s.conn.wrapRows(rows), s.conn.handleError(err)
 }
 
 // pqRows is what lib/pq's rows implement.
@@ -259,37 +259,39 @@ type pqRows interface {
 	driver.RowsColumnTypeScanType
 }
 
-// boundRows ends with what the server said at the commit, which comes after the rows.
-type boundRows struct {
+// boundedRows ends with what the server said at the commit, which comes after the rows.
+type boundedRows struct {
 	pqRows
-	conn *boundConn
+	conn *boundedConn
 }
 
-func (c *boundConn) bind(rows driver.Rows) driver.Rows {
+func (c *boundedConn) wrapRows(rows driver.Rows) driver.Rows {
 	if full, ok := rows.(pqRows); ok {
-		return boundRows{full, c}
+		return boundedRows{full, c}
 	}
 	return rows
 }
 
-func (r boundRows) Next(dest []driver.Value) error { return r.conn.replicated(r.pqRows.Next(dest)) }
-func (r boundRows) Close() error                   { return r.conn.replicated(r.pqRows.Close()) }
+func (r boundedRows) Next(dest []driver.Value) error {
+	return r.conn.checkReplication(r.pqRows.Next(dest))
+}
+func (r boundedRows) Close() error { return r.conn.checkReplication(r.pqRows.Close()) }
 
-// link is the dialer of one connection, and holds its socket.
-type link struct {
+// dialer is the dialer of one connection, and holds its socket.
+type connDialer struct {
 	mu          sync.Mutex
 	socket      *socket
 	established bool
 }
 
-func (l *link) establish() {
+func (l *connDialer) setEstablished() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.established = true
 }
 
-// close ends a handshake.
-func (l *link) close() {
+// closeSocket ends a handshake.
+func (l *connDialer) closeSocket() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != nil {
@@ -297,44 +299,44 @@ func (l *link) close() {
 	}
 }
 
-// expire gives the answer that is being waited for its last half second.
-func (l *link) expire() {
+// limitCancel gives the answer that is being waited for its last half second.
+func (l *connDialer) limitCancel() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.socket.expiring.Store(true)
+	l.socket.limited.Store(true)
 	_ = l.socket.SetReadDeadline(time.Now().Add(cancelGrace))
 }
 
-// cause is why the handshake failed with err. lib/pq wraps a failed write in an error
+// handshakeError is why the handshake failed with err. lib/pq wraps a failed write in an error
 // that does not tell what it wraps.
-func (l *link) cause(err error) error {
+func (l *connDialer) handshakeError(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket == nil {
 		return err
 	}
-	if failed := l.socket.failed.Load(); failed != nil {
+	if failed := l.socket.writeError.Load(); failed != nil {
 		return *failed
 	}
 	return err
 }
 
-// quiet says that nothing has come from the server since its last answer, not
+// hasUnsolicitedData says that nothing has come from the server since its last answer, not
 // even the end of the stream. A connection that hears something unasked is about
 // to end, or can be had anew.
-func (l *link) quiet() bool {
+func (l *connDialer) hasUnsolicitedData() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return quiet(l.socket.Conn)
+	return hasUnsolicitedData(l.socket.Conn)
 }
 
 // DialContext dials the connection, once it is established a cancel request.
-func (l *link) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+func (l *connDialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	l.mu.Lock()
 	established := l.established
 	l.mu.Unlock()
 	if established {
-		l.expire()
+		l.limitCancel()
 		return dialCancel(ctx, network, addr)
 	}
 	var d net.Dialer
@@ -349,12 +351,12 @@ func (l *link) DialContext(ctx context.Context, network, addr string) (net.Conn,
 }
 
 // Dial and DialTimeout complete pq.Dialer; lib/pq calls DialContext.
-func (l *link) Dial(network, addr string) (net.Conn, error) {
+func (l *connDialer) Dial(network, addr string) (net.Conn, error) {
 	return l.DialContext(context.Background(), network, addr)
 }
 
 // DialTimeout dials within timeout.
-func (l *link) DialTimeout(network, addr string, timeout time.Duration) (net.Conn, error) {
+func (l *connDialer) DialTimeout(network, addr string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return l.DialContext(ctx, network, addr)
@@ -382,17 +384,17 @@ func (cancelConn) SetDeadline(time.Time) error { return nil }
 // socket takes the limit off its reads with the next request.
 type socket struct {
 	net.Conn
-	expiring atomic.Bool
-	failed   atomic.Pointer[error] // what the last failed write failed with
+	limited    atomic.Bool
+	writeError atomic.Pointer[error] // what the last failed write failed with
 }
 
 func (s *socket) Write(p []byte) (int, error) {
-	if s.expiring.CompareAndSwap(true, false) {
+	if s.limited.CompareAndSwap(true, false) {
 		_ = s.SetReadDeadline(time.Time{})
 	}
 	n, err := s.Conn.Write(p)
 	if err != nil {
-		s.failed.Store(&err)
+		s.writeError.Store(&err)
 	}
 	return n, err
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// SendTooLarge writes to the topic one batch that unpacks to more than a reader
+// SendOversizedBatch writes to the topic one batch that unpacks to more than a reader
 // takes, and returns how many records it has.
-func (w Env) SendTooLarge() (records int) {
+func (w Env) SendOversizedBatch() (records int) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.DefaultProduceTopic(w.Topic),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
@@ -18,7 +18,7 @@ func (w Env) SendTooLarge() (records int) {
 		w.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.Context(), timeout)
 	defer cancel()
 	var failed error
 	value := bytes.Repeat([]byte("b"), 900_000)

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-const patience = 30 * time.Second
+const eventuallyTimeout = 30 * time.Second
 
 // Eventually fails the test unless the condition comes true within 30 s. It asks every
 // 10 ms.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	EventuallyWithin(t, patience, what, condition)
+	EventuallyWithin(t, eventuallyTimeout, what, condition)
 }
 
 // EventuallyWithin is Await with another patience.
-func EventuallyWithin(t testing.TB, patience time.Duration, what string, condition func() bool) {
+func EventuallyWithin(t testing.TB, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
@@ -25,7 +25,7 @@ func EventuallyWithin(t testing.TB, patience time.Duration, what string, conditi
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
-			t.Fatalf("%s: not within %v", what, patience)
+			t.Fatalf("%s: not within %v", what, timeout)
 		}
 	}
 }

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 const partitions = 2
 
-// world is a Kafka with a topic and its dead letters, which are the test's own.
-type world struct {
+// env is a Kafka with a topic and its dead letters, which are the test's own.
+type env struct {
 	*testing.T
 	brokers    []string
 	topic, dlq string
@@ -39,43 +39,43 @@ type world struct {
 	client     *kgo.Client    // another program's
 }
 
-// everywhere runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
+// onEachBroker runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
 // says where one is, on a real one.
-func everywhere(t *testing.T, test func(w world)) {
+func onEachBroker(t *testing.T, test func(w env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		test(inProcess(t))
+		test(newInProcessEnv(t))
 	})
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
-		test(newWorld(t, strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ","), nil))
+		test(newEnv(t, strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ","), nil))
 	})
 }
 
-func inProcess(t *testing.T) world {
+func newInProcessEnv(t *testing.T) env {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return newWorld(t, cluster.ListenAddrs(), cluster)
+	return newEnv(t, cluster.ListenAddrs(), cluster)
 }
 
-func newWorld(t *testing.T, brokers []string, fake *kfake.Cluster) world {
+func newEnv(t *testing.T, brokers []string, fake *kfake.Cluster) env {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	name := "test-" + strings.ToLower(rand.Text()[:12])
-	w := world{T: t, brokers: brokers, topic: name, dlq: name + "-dlq", fake: fake, client: client}
+	w := env{T: t, brokers: brokers, topic: name, dlq: name + "-dlq", fake: fake, client: client}
 	create := kmsg.NewPtrCreateTopicsRequest()
 	for _, topic := range []string{w.topic, w.dlq} {
 		wanted := kmsg.NewCreateTopicsRequestTopic()
 		wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, partitions, 1
 		create.Topics = append(create.Topics, wanted)
 	}
-	created, err := create.RequestWith(w.soon(), client)
+	created, err := create.RequestWith(w.timeoutContext(), client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,21 +94,21 @@ func newWorld(t *testing.T, brokers []string, fake *kfake.Cluster) world {
 	return w
 }
 
-func (w world) soon() context.Context {
+func (w env) timeoutContext() context.Context {
 	ctx, cancel := context.WithTimeout(w.Context(), 40*time.Second)
 	w.Cleanup(cancel)
 	return ctx
 }
 
 // group is a group's name among those that read this topic.
-func (w world) group(name string) string { return w.topic + "-" + name }
+func (w env) group(name string) string { return w.topic + "-" + name }
 
-func (w world) kafka() kafka.Config {
+func (w env) kafka() kafka.Config {
 	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
 }
 
-// limit has the topic take no batch of more bytes.
-func (w world) limit(topic string, bytes int) {
+// setMaxMessageBytes has the topic take no batch of more bytes.
+func (w env) setMaxMessageBytes(topic string, bytes int) {
 	w.Helper()
 	value := fmt.Sprint(bytes)
 	entry := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
@@ -117,7 +117,7 @@ func (w world) limit(topic string, bytes int) {
 	resource.ResourceType, resource.ResourceName, resource.Configs = kmsg.ConfigResourceTypeTopic, topic, append(resource.Configs, entry)
 	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	alter.Resources = append(alter.Resources, resource)
-	altered, err := alter.RequestWith(w.soon(), w.client)
+	altered, err := alter.RequestWith(w.timeoutContext(), w.client)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -127,15 +127,15 @@ func (w world) limit(topic string, bytes int) {
 }
 
 // send writes records as any other program would.
-func (w world) send(records ...*kgo.Record) {
+func (w env) send(records ...*kgo.Record) {
 	w.Helper()
-	if err := w.client.ProduceSync(w.soon(), records...).FirstErr(); err != nil {
+	if err := w.client.ProduceSync(w.timeoutContext(), records...).FirstErr(); err != nil {
 		w.Fatal(err)
 	}
 }
 
 // sendTooLarge writes one batch that unpacks to more than a reader takes.
-func (w world) sendTooLarge(topic string) {
+func (w env) sendTooLarge(topic string) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
@@ -146,17 +146,17 @@ func (w world) sendTooLarge(topic string) {
 	defer client.Close()
 	value := bytes.Repeat([]byte("b"), 900_000)
 	for range 80 {
-		client.Produce(w.soon(), &kgo.Record{Topic: topic, Value: value}, nil)
+		client.Produce(w.timeoutContext(), &kgo.Record{Topic: topic, Value: value}, nil)
 	}
-	if err := client.Flush(w.soon()); err != nil {
+	if err := client.Flush(w.timeoutContext()); err != nil {
 		w.Fatal(err)
 	}
 }
 
-// read returns all that is in the topic, partition by partition.
-func (w world) read(topic string) (records []kafka.Record) {
+// readTopic returns all that is in the topic, partition by partition.
+func (w env) readTopic(topic string) (records []kafka.Record) {
 	w.Helper()
-	_, err := kafka.Scan(w.soon(), w.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
+	_, err := kafka.Scan(w.timeoutContext(), w.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
 		records = append(records, batch...)
 		return nil
 	})
@@ -166,9 +166,9 @@ func (w world) read(topic string) (records []kafka.Record) {
 	return records
 }
 
-// letter makes a dead letter of the group "readers", with further headers before
+// deadLetter makes a dead letter of the group "readers", with further headers before
 // the letter's own.
-func (w world) letter(offset int, key, value string, headers ...kgo.RecordHeader) *kgo.Record {
+func (w env) deadLetter(offset int, key, value string, headers ...kgo.RecordHeader) *kgo.Record {
 	record := &kgo.Record{Topic: w.dlq, Key: []byte(key), Value: []byte(value), Headers: headers}
 	for _, header := range [][2]string{
 		{"error", "broken: " + value}, {"original-topic", w.topic}, {"original-partition", "0"},
@@ -180,8 +180,8 @@ func (w world) letter(offset int, key, value string, headers ...kgo.RecordHeader
 	return record
 }
 
-// with replaces the value of one of the letter's own headers, which come last.
-func with(record *kgo.Record, key, value string) *kgo.Record {
+// withHeader replaces the value of one of the letter's own headers, which come last.
+func withHeader(record *kgo.Record, key, value string) *kgo.Record {
 	for i, header := range slices.Backward(record.Headers) {
 		if header.Key == key {
 			record.Headers[i].Value = []byte(value)
@@ -191,21 +191,21 @@ func with(record *kgo.Record, key, value string) *kgo.Record {
 	return record
 }
 
-// said is what a command wrote, and its exit status.
-type said struct {
+// result is what a command wrote, and its exit status.
+type result struct {
 	status        int
 	stdout, notes string
 }
 
-// run runs the service's command dlq, with the settings of this world.
-func (w world) run(args ...string) said {
+// replayRun runs the service's command dlq, with the settings of this world.
+func (w env) run(args ...string) result {
 	w.Helper()
 	var out, notes bytes.Buffer
-	status := w.runIn(w.soon(), &out, &notes, args...)
-	return said{status, out.String(), notes.String()}
+	status := w.runTo(w.timeoutContext(), &out, &notes, args...)
+	return result{status, out.String(), notes.String()}
 }
 
-func (w world) runIn(ctx context.Context, out, notes io.Writer, args ...string) int {
+func (w env) runTo(ctx context.Context, out, notes io.Writer, args ...string) int {
 	load := func(string, []string) (kafka.Config, error) { return w.kafka(), nil }
 	p := command.New("service", "Serves", load, func(context.Context, kafka.Config) error { return errors.New("not now") })
 	deadletter.Add(p, func(cfg kafka.Config) deadletter.Queue {
@@ -214,19 +214,19 @@ func (w world) runIn(ctx context.Context, out, notes io.Writer, args ...string) 
 	return p.Run(ctx, append([]string{"dlq"}, args...), out, notes)
 }
 
-// reader is a group's handler: it can not handle values that begin with "bad",
+// flakyHandler is a group's handler: it can not handle values that begin with "bad",
 // until it is cured.
-type reader struct {
+type flakyHandler struct {
 	mu     sync.Mutex
-	cured  bool
+	fixed  bool
 	values []string
 }
 
-func (r *reader) Handle(_ context.Context, batch []kafka.Record) (int, error) {
+func (r *flakyHandler) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, record := range batch {
-		if !r.cured && strings.HasPrefix(string(record.Value), "bad") {
+		if !r.fixed && strings.HasPrefix(string(record.Value), "bad") {
 			return i, kafka.Permanent(errors.New("can not read " + string(record.Value)))
 		}
 		r.values = append(r.values, string(record.Value))
@@ -234,20 +234,20 @@ func (r *reader) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 	return len(batch), nil
 }
 
-func (r *reader) cure() {
+func (r *flakyHandler) fix() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cured = true
+	r.fixed = true
 }
 
-func (r *reader) handled() []string {
+func (r *flakyHandler) handled() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.values...)
 }
 
-// serve runs a group's member until the test ends.
-func (w world) serve(group string, r *reader) {
+// runGroup runs a group's member until the test ends.
+func (w env) runGroup(group string, r *flakyHandler) {
 	w.Helper()
 	cfg := kafka.GroupConfig{Config: w.kafka(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
 	member := kafka.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -262,9 +262,9 @@ func (w world) serve(group string, r *reader) {
 	})
 }
 
-func (w world) await(what string, condition func() bool) {
+func (w env) await(what string, condition func() bool) {
 	w.Helper()
-	ctx := w.soon()
+	ctx := w.timeoutContext()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// quiet looks at what has arrived on conn, without taking it and without waiting.
-func quiet(conn net.Conn) bool {
+// hasUnsolicitedData looks at what has arrived on conn, without taking it and without waiting.
+func hasUnsolicitedData(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return true

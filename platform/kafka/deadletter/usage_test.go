@@ -14,10 +14,10 @@ import (
 // nothing is done.
 func TestAMistakeIsOneLineAndDoesNothing(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		other := with(w.letter(1, "k", "v"), "consumer-group", w.group("others"))
-		lost := with(w.letter(2, "lost", "v"), "original-topic", w.topic+"-gone")
-		w.send(w.letter(0, "k", "v"), other, lost, &kgo.Record{Topic: w.dlq, Value: []byte("no letter")})
+	onEachBroker(t, func(w env) {
+		other := withHeader(w.deadLetter(1, "k", "v"), "consumer-group", w.group("others"))
+		lost := withHeader(w.deadLetter(2, "lost", "v"), "original-topic", w.topic+"-gone")
+		w.send(w.deadLetter(0, "k", "v"), other, lost, &kgo.Record{Topic: w.dlq, Value: []byte("no letter")})
 		for args, want := range map[string]string{
 			"list --group nobody": `there is no consumer group "nobody", and no dead letter of it: groups with dead letters are ` +
 				w.group("others") + ", " + w.group("readers"),
@@ -52,7 +52,7 @@ func TestAMistakeIsOneLineAndDoesNothing(t *testing.T) {
 				w.Errorf("%s: %+v, want %q", args, said, want)
 			}
 		}
-		if got := w.read(w.topic); len(got) != 0 {
+		if got := w.readTopic(w.topic); len(got) != 0 {
 			w.Errorf("%d records were replayed", len(got))
 		}
 	})
@@ -60,15 +60,15 @@ func TestAMistakeIsOneLineAndDoesNothing(t *testing.T) {
 
 func TestAKafkaThatIsAwayIsOneLine(t *testing.T) {
 	t.Parallel()
-	for args, away := range map[string]func(w *world){
-		"list": func(w *world) { w.fake.Close() },
-		"replay --all": func(w *world) { // frozen
+	for args, away := range map[string]func(w *env){
+		"list": func(w *env) { w.fake.Close() },
+		"replay --all": func(w *env) { // frozen
 			w.fake.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 				w.fake.KeepControl()
 				return nil, nil, true
 			})
 		},
-		"show 0:0": func(w *world) { // another program, which never answers
+		"show 0:0": func(w *env) { // another program, which never answers
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				w.Fatal(err)
@@ -79,8 +79,8 @@ func TestAKafkaThatIsAwayIsOneLine(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			w := inProcess(t)
-			w.send(w.letter(0, "k", "v"))
+			w := newInProcessEnv(t)
+			w.send(w.deadLetter(0, "k", "v"))
 			away(&w)
 			begun := time.Now()
 			said := w.run(strings.Fields(args)...)
@@ -95,7 +95,7 @@ func TestAKafkaThatIsAwayIsOneLine(t *testing.T) {
 
 func TestAMissingDeadLetterTopicIsOneLine(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
+	onEachBroker(t, func(w env) {
 		w.dlq += "-none"
 		for _, args := range []string{"list", "show 0:0", "replay --all"} {
 			said := w.run(strings.Fields(args)...)
@@ -110,10 +110,10 @@ func TestAMissingDeadLetterTopicIsOneLine(t *testing.T) {
 // A Kafka that goes away in the middle is no mistake of the caller's.
 func TestAKafkaThatGoesAwayMeanwhileSaysHowFarItCame(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(0, "k", "1"), w.letter(1, "k", "2"), w.letter(2, "k", "3"))
+	w := newInProcessEnv(t)
+	w.send(w.deadLetter(0, "k", "1"), w.deadLetter(1, "k", "2"), w.deadLetter(2, "k", "3"))
 	out, notes := &interrupter{text: "replayed to", left: 2, cancel: w.fake.Close}, &strings.Builder{}
-	status := w.runIn(w.soon(), out, notes, "replay", "--all")
+	status := w.runTo(w.timeoutContext(), out, notes, "replay", "--all")
 	if said := notes.String(); status != 1 || !strings.HasPrefix(said, "service: replayed 2, skipped 0: ") || strings.Count(said, "\n") != 1 ||
 		!strings.Contains(said, "and then: the dead letter at 0:2 could not be written to topic ") || !strings.HasSuffix(said, "; run it again for the rest\n") {
 		t.Errorf("status %d: %s", status, said)

@@ -19,17 +19,17 @@ import (
 // writes or has no room, a deadline; see meanings for the rest. Any other error comes
 // back unchanged.
 func Classify(err error) error {
-	if err == nil || errors.As(err, new(*apperr.Error)) || !passes(err) {
+	if err == nil || errors.As(err, new(*apperr.Error)) || !isTransient(err) {
 		return err
 	}
 	return apperr.New(apperr.Unavailable, "the database is not available right now; try again").WithCause(err)
 }
 
-// startFault is Fault for what is done before the service serves: a server that refuses
+// classifyStartup is Fault for what is done before the service serves: a server that refuses
 // the service then shows that the settings are wrong.
-func startFault(err error) error {
+func classifyStartup(err error) error {
 	var refused *connectError
-	if errors.As(err, &refused) && !refused.passes {
+	if errors.As(err, &refused) && !refused.transient {
 		return err
 	}
 	return Classify(err)
@@ -38,7 +38,7 @@ func startFault(err error) error {
 // errReadOnly is of a server that takes no writes.
 var errReadOnly = errors.New("the PostgreSQL server takes no writes: it is a standby, or default_transaction_read_only is on")
 
-func passes(err error) bool {
+func isTransient(err error) bool {
 	for _, passing := range []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 		context.DeadlineExceeded, context.Canceled, errReadOnly,
@@ -47,12 +47,12 @@ func passes(err error) bool {
 			return true
 		}
 	}
-	if errors.As(err, new(*connectError)) || errors.As(err, new(*brokenError)) {
+	if errors.As(err, new(*connectError)) || errors.As(err, new(*ambiguousError)) {
 		return true
 	}
 	var answer *pq.Error
 	if errors.As(err, &answer) {
-		return meaningOf(answer).passes
+		return classOf(answer).transient
 	}
 	var network net.Error
 	return errors.As(err, &network)
@@ -61,12 +61,12 @@ func passes(err error) bool {
 // connectError is of a connection that was not made, so that no statement was sent: the
 // request that needed it may succeed later, whatever the reason.
 type connectError struct {
-	err    error
-	passes bool // by itself; a wrong password, say, does not
+	err       error
+	transient bool // by itself; a wrong password, say, does not
 }
 
 func newConnectError(err error) *connectError {
-	if refused := startupRefused(err); refused != err { //nolint:errorlint // whether it is the same one
+	if refused := asStartupParameterError(err); refused != err { //nolint:errorlint // whether it is the same one
 		return &connectError{refused, false}
 	}
 	each := []error{err}
@@ -74,15 +74,15 @@ func newConnectError(err error) *connectError {
 		each = joined.Unwrap()
 	}
 	for _, one := range each {
-		if passes(one) || readOnly(one) {
+		if isTransient(one) || isTargetSessionRefusal(one) {
 			return &connectError{err, true}
 		}
 	}
 	return &connectError{err, false}
 }
 
-// readOnly recognises refusals by target_session_attrs, for which lib/pq has no type.
-func readOnly(err error) bool {
+// isTargetSessionRefusal recognises refusals by target_session_attrs, for which lib/pq has no type.
+func isTargetSessionRefusal(err error) bool {
 	return strings.HasSuffix(err.Error(), "session is read-only") || strings.HasSuffix(err.Error(), "server is in hot standby mode")
 }
 
@@ -90,18 +90,18 @@ func (e *connectError) Error() string { return e.err.Error() }
 func (e *connectError) Unwrap() error { return e.err }
 
 // errUnreplicated is of a commit that the server made while its synchronous standby was away.
-var errUnreplicated = &brokenError{errors.New("the change is on the primary alone: its synchronous standby did not confirm it in time")}
+var errUnreplicated = &ambiguousError{errors.New("the change is on the primary alone: its synchronous standby did not confirm it in time")}
 
-// brokenError is of a statement with an unknown outcome: lib/pq could not read its answer,
+// ambiguousError is of a statement with an unknown outcome: lib/pq could not read its answer,
 // or the answer does not hold after a failover.
-type brokenError struct{ err error }
+type ambiguousError struct{ err error }
 
-func (e *brokenError) Error() string { return e.err.Error() }
-func (e *brokenError) Unwrap() error { return e.err }
+func (e *ambiguousError) Error() string { return e.err.Error() }
+func (e *ambiguousError) Unwrap() error { return e.err }
 
-// elsewhereError has database/sql repeat a statement, which the server did not execute,
+// notExecutedError has database/sql repeat a statement, which the server did not execute,
 // on another connection.
-type elsewhereError struct{ err error }
+type notExecutedError struct{ err error }
 
-func (e *elsewhereError) Error() string   { return e.err.Error() }
-func (e *elsewhereError) Unwrap() []error { return []error{driver.ErrBadConn, e.err} }
+func (e *notExecutedError) Error() string   { return e.err.Error() }
+func (e *notExecutedError) Unwrap() []error { return []error{driver.ErrBadConn, e.err} }

@@ -23,7 +23,7 @@ import (
 
 const (
 	partitions = 2
-	patience   = time.Minute
+	timeout    = time.Minute
 )
 
 // Env is a topic, its dead letters, and a prefix of keys, all the test's own.
@@ -40,12 +40,12 @@ type Env struct {
 func OnEachBroker(t *testing.T, test func(w Env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		test(inProcess(t))
+		test(newInProcessEnv(t))
 	})
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
 		brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
-		w := newWorld(t, "test-"+strings.ToLower(rand.Text()))
+		w := newEnv(t, "test-"+strings.ToLower(rand.Text()))
 		w.Kafka.Brokers = brokers
 		createTopics(t, brokers, w.Topic, w.DLQ)
 		test(w)
@@ -56,13 +56,13 @@ func OnEachBroker(t *testing.T, test func(w Env)) {
 func WithoutTopicIDs(t *testing.T, test func(w Env)) {
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
-		test(inProcess(t, kfake.MaxVersions(kversion.V2_7_0())))
+		test(newInProcessEnv(t, kfake.MaxVersions(kversion.V2_7_0())))
 	})
 }
 
-func inProcess(t *testing.T, options ...kfake.Opt) Env {
+func newInProcessEnv(t *testing.T, options ...kfake.Opt) Env {
 	t.Helper()
-	w := newWorld(t, "events")
+	w := newEnv(t, "events")
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, w.Topic, w.DLQ))...)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func inProcess(t *testing.T, options ...kfake.Opt) Env {
 	return w
 }
 
-func newWorld(t *testing.T, topic string) Env {
+func newEnv(t *testing.T, topic string) Env {
 	t.Helper()
 	w := Env{
 		T: t, Kafka: kafka.Config{ClientID: "test", Partitions: partitions},
@@ -109,15 +109,15 @@ func (w Env) Send(values ...string) {
 	for _, value := range values {
 		records = append(records, kafka.Record{Topic: w.Topic, Key: []byte("task-1"), Value: []byte(value)})
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.Context(), timeout)
 	defer cancel()
 	if err := producer.Send(ctx, records); err != nil {
 		w.Fatal(err)
 	}
 }
 
-// Survey asks where the log ends; see kafka.Group.Ends.
-type Survey = func(context.Context) (map[int32]int64, error)
+// LogEndOffsets asks where the log ends; see kafka.Group.Ends.
+type LogEndOffsets = func(context.Context) (map[int32]int64, error)
 
 // Group is the whole name of a group: on a Kafka that other tests use too, those of one
 // group would take the partitions from each other, whatever their topics.
@@ -125,12 +125,12 @@ func (w Env) Group(name string) string { return w.Topic + "-" + name }
 
 // Run makes a member of the group, of the handler that build returns, until the
 // returned function is called or the test ends.
-func (w Env) Run(group string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) Run(group string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
 	w.Helper()
-	return w.run(w.Group(group), w.Topic, build)
+	return w.runGroup(w.Group(group), w.Topic, build)
 }
 
-func (w Env) run(group, topic string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) runGroup(group, topic string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
 	w.Helper()
 	var member *kafka.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
@@ -152,13 +152,13 @@ func (w Env) run(group, topic string, build func(Survey) kafka.Handler) (stop fu
 	return stop
 }
 
-// shelf is a handler that keeps every record.
-type shelf struct {
+// recorder is a handler that keeps every record.
+type recorder struct {
 	mu      sync.Mutex
 	records []kafka.Record
 }
 
-func (s *shelf) Handle(_ context.Context, batch []kafka.Record) (int, error) {
+func (s *recorder) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records = append(s.records, batch...)
@@ -168,8 +168,8 @@ func (s *shelf) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 // DeadLetters waits until there are that many.
 func (w Env) DeadLetters(count int) []kafka.Record {
 	w.Helper()
-	s := &shelf{}
-	stop := w.run(rand.Text(), w.DLQ, func(Survey) kafka.Handler { return s })
+	s := &recorder{}
+	stop := w.runGroup(rand.Text(), w.DLQ, func(LogEndOffsets) kafka.Handler { return s })
 	w.Eventually("the dead letters", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -182,5 +182,5 @@ func (w Env) DeadLetters(count int) []kafka.Record {
 // Eventually fails the test when the condition does not come true in time.
 func (w Env) Eventually(what string, condition func() bool) {
 	w.Helper()
-	testenv.EventuallyWithin(w, patience, what, condition)
+	testenv.EventuallyWithin(w, timeout, what, condition)
 }

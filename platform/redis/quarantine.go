@@ -11,10 +11,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-//go:embed swap.lua
-var swapLua string
+//go:embed compare_and_swap.lua
+var compareAndSwapLua string
 
-var swapScript = goredis.NewScript(swapLua)
+var compareAndSwapScript = goredis.NewScript(compareAndSwapLua)
 
 // QuarantineStore is a kafka.InHand: the marks of one consumer group, by partition, in
 // the hash inflight:<group>.
@@ -46,7 +46,7 @@ func (m *QuarantineStore) Load(ctx context.Context, partition int32) (string, er
 // Swap makes next the partition's mark if it still is old, and tells whether it
 // was. "" is no mark.
 func (m *QuarantineStore) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
-	swapped, err := swapScript.Run(ctx, m.client, []string{m.key}, partition, old, next).Bool()
+	swapped, err := compareAndSwapScript.Run(ctx, m.client, []string{m.key}, partition, old, next).Bool()
 	if err != nil {
 		return false, fmt.Errorf("change the mark of partition %d: %w", partition, err)
 	}
