@@ -22,7 +22,7 @@ const (
 	headerFailedAt  = "failed-at"
 )
 
-// Headers that a letter without the original's contents has too.
+// Headers that only a dead letter without the contents of the original has.
 const (
 	headerSize = "original-size"
 	headerLast = "original-last-offset"
@@ -41,7 +41,7 @@ var (
 	replayHeaders      = []string{headerReplayGroup, headerReplayOf, headerReplays}
 )
 
-// position is where a record is in its topic.
+// position is the position of a record in its topic. Users see it as the place partition:offset.
 type position struct {
 	partition int32
 	offset    int64
@@ -59,18 +59,19 @@ func parsePosition(text string) (position, error) {
 	return position{int32(partition), int64(offset)}, nil
 }
 
-// deadLetter is a record of the dead-letter topic, as far as its headers tell.
+// deadLetter is a record of the dead-letter topic, parsed by its headers.
 type deadLetter struct {
 	position         position
 	record           kafka.Record
-	group            string // "" when it is no dead letter
+	group            string // "" if the record is no dead letter
 	topic            string
-	originalPosition string    // the place in the topic
-	failedAt         time.Time // zero when it does not say
-	priorReplays     int       // how often the record had been replayed when it failed
-	contentless      bool      // it has none of the original's contents
+	originalPosition string    // position in the original topic, as in the headers
+	failedAt         time.Time // zero if the header is missing or invalid
+	priorReplays     int       // how often the record had been replayed before it failed
+	contentless      bool      // key, value and headers of the original are missing
 }
 
+// parseDeadLetter accepts any record: the topic is open to every writer.
 func parseDeadLetter(record kafka.Record) deadLetter {
 	l := deadLetter{
 		position:         position{record.Partition, record.Offset},
@@ -87,11 +88,12 @@ func parseDeadLetter(record kafka.Record) deadLetter {
 	if replays, err := strconv.Atoi(record.Header(headerReplays)); err == nil {
 		l.priorReplays = max(0, replays)
 	}
+	// Any record may have had a header of its own by this name, before the dead letter's.
 	l.contentless = l.group != "" && lastIndex(record, headerSize) > lastIndex(record, headerError)
 	return l
 }
 
-// lastIndex is the index of the last header of that name; -1 when there is none.
+// lastIndex returns the index of the last header with the name, or -1.
 func lastIndex(record kafka.Record, name string) int {
 	for i, header := range slices.Backward(record.Headers) {
 		if header.Key == name {
@@ -101,14 +103,14 @@ func lastIndex(record kafka.Record, name string) int {
 	return -1
 }
 
-// originalHeaders returns those of the original. It may itself have had headers by the
-// names of a dead letter's: the letter's own come after them.
+// originalHeaders returns the headers of the original record.
 func (l deadLetter) originalHeaders() []kafka.Header {
 	headers := slices.Clone(l.record.Headers)
 	names := deadLetterHeaders
 	if l.contentless {
 		names = contentlessHeaders
 	}
+	// The original may have had headers with the same names. The dead letter's follow them.
 	for _, name := range names {
 		for i, header := range slices.Backward(headers) {
 			if header.Key == name {
@@ -120,7 +122,7 @@ func (l deadLetter) originalHeaders() []kafka.Header {
 	return headers
 }
 
-// replayRecord returns the record that is to be written.
+// replayRecord returns the record that replays l.
 func (l deadLetter) replayRecord() kafka.Record {
 	headers := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
 	headers = append(headers,
@@ -131,11 +133,11 @@ func (l deadLetter) replayRecord() kafka.Record {
 	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: headers}
 }
 
-// identity is the same for letters of one failed record: there may be several,
-// when a process died after writing one, or the group read the topic anew.
+// identity identifies a failed record. Several dead letters have the same identity if a consumer died
+// after it wrote the first, or if the group read the topic again.
 type identity struct {
 	group, topic, original string
-	content                [sha256.Size]byte // tells a topic that was made anew
+	content                [sha256.Size]byte // differs if the topic was deleted and created again
 }
 
 func (l deadLetter) identity() identity {

@@ -30,18 +30,17 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 const partitions = 2
 
-// env is a Kafka with a topic and its dead letters, which are the test's own.
+// env is a Kafka with a topic and a dead-letter topic of the test's own.
 type env struct {
 	*testing.T
 	brokers    []string
 	topic, dlq string
 	fake       *kfake.Cluster // nil for a real Kafka
-	client     *kgo.Client    // another program's
+	client     *kgo.Client    // of another program
 }
 
-// onEachBroker runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
-// says where one is, on a real one.
-func onEachBroker(t *testing.T, test func(w env)) {
+// onEachBroker runs the test on an in-process Kafka, and on the Kafka of TEST_KAFKA_BROKERS.
+func onEachBroker(t *testing.T, test func(e env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
 		test(newInProcessEnv(t))
@@ -68,14 +67,14 @@ func newEnv(t *testing.T, brokers []string, fake *kfake.Cluster) env {
 	}
 	t.Cleanup(client.Close)
 	name := "test-" + strings.ToLower(rand.Text()[:12])
-	w := env{T: t, brokers: brokers, topic: name, dlq: name + "-dlq", fake: fake, client: client}
+	e := env{T: t, brokers: brokers, topic: name, dlq: name + "-dlq", fake: fake, client: client}
 	create := kmsg.NewPtrCreateTopicsRequest()
-	for _, topic := range []string{w.topic, w.dlq} {
+	for _, topic := range []string{e.topic, e.dlq} {
 		wanted := kmsg.NewCreateTopicsRequestTopic()
 		wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, partitions, 1
 		create.Topics = append(create.Topics, wanted)
 	}
-	created, err := create.RequestWith(w.timeoutContext(), client)
+	created, err := create.RequestWith(e.timeoutContext(), client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,29 +86,29 @@ func newEnv(t *testing.T, brokers []string, fake *kfake.Cluster) env {
 	if fake == nil {
 		t.Cleanup(func() {
 			remove := kmsg.NewPtrDeleteTopicsRequest()
-			remove.TopicNames = []string{w.topic, w.dlq}
+			remove.TopicNames = []string{e.topic, e.dlq}
 			_, _ = remove.RequestWith(context.Background(), client)
 		})
 	}
-	return w
+	return e
 }
 
-func (w env) timeoutContext() context.Context {
-	ctx, cancel := context.WithTimeout(w.Context(), 40*time.Second)
-	w.Cleanup(cancel)
+func (e env) timeoutContext() context.Context {
+	ctx, cancel := context.WithTimeout(e.Context(), 40*time.Second)
+	e.Cleanup(cancel)
 	return ctx
 }
 
-// group is a group's name among those that read this topic.
-func (w env) group(name string) string { return w.topic + "-" + name }
+// group returns the name of a group, unique among the tests that share a Kafka.
+func (e env) group(name string) string { return e.topic + "-" + name }
 
-func (w env) kafka() kafka.Config {
-	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
+func (e env) kafka() kafka.Config {
+	return kafka.Config{Brokers: e.brokers, ClientID: "test", Partitions: partitions}
 }
 
-// setMaxMessageBytes has the topic take no batch of more bytes.
-func (w env) setMaxMessageBytes(topic string, bytes int) {
-	w.Helper()
+// setMaxMessageBytes makes the topic reject larger batches.
+func (e env) setMaxMessageBytes(topic string, bytes int) {
+	e.Helper()
 	value := fmt.Sprint(bytes)
 	entry := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
 	entry.Name, entry.Op, entry.Value = "max.message.bytes", kmsg.IncrementalAlterConfigOpSet, &value
@@ -117,62 +116,61 @@ func (w env) setMaxMessageBytes(topic string, bytes int) {
 	resource.ResourceType, resource.ResourceName, resource.Configs = kmsg.ConfigResourceTypeTopic, topic, append(resource.Configs, entry)
 	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	alter.Resources = append(alter.Resources, resource)
-	altered, err := alter.RequestWith(w.timeoutContext(), w.client)
+	altered, err := alter.RequestWith(e.timeoutContext(), e.client)
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	if err := kerr.ErrorForCode(altered.Resources[0].ErrorCode); err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 }
 
-// send writes records as any other program would.
-func (w env) send(records ...*kgo.Record) {
-	w.Helper()
-	if err := w.client.ProduceSync(w.timeoutContext(), records...).FirstErr(); err != nil {
-		w.Fatal(err)
+// send writes records as another program would.
+func (e env) send(records ...*kgo.Record) {
+	e.Helper()
+	if err := e.client.ProduceSync(e.timeoutContext(), records...).FirstErr(); err != nil {
+		e.Fatal(err)
 	}
 }
 
-// sendTooLarge writes one batch that unpacks to more than a reader takes.
-func (w env) sendTooLarge(topic string) {
-	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+// sendOversizedBatch writes one batch that exceeds a reader's bound when it is decompressed.
+func (e env) sendOversizedBatch(topic string) {
+	e.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(e.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
 		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	defer client.Close()
 	value := bytes.Repeat([]byte("b"), 900_000)
 	for range 80 {
-		client.Produce(w.timeoutContext(), &kgo.Record{Topic: topic, Value: value}, nil)
+		client.Produce(e.timeoutContext(), &kgo.Record{Topic: topic, Value: value}, nil)
 	}
-	if err := client.Flush(w.timeoutContext()); err != nil {
-		w.Fatal(err)
+	if err := client.Flush(e.timeoutContext()); err != nil {
+		e.Fatal(err)
 	}
 }
 
-// readTopic returns all that is in the topic, partition by partition.
-func (w env) readTopic(topic string) (records []kafka.Record) {
-	w.Helper()
-	_, err := kafka.Scan(w.timeoutContext(), w.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
+// readTopic returns all records of the topic, partition by partition.
+func (e env) readTopic(topic string) (records []kafka.Record) {
+	e.Helper()
+	_, err := kafka.Scan(e.timeoutContext(), e.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
 		records = append(records, batch...)
 		return nil
 	})
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	return records
 }
 
-// deadLetter makes a dead letter of the group "readers", with further headers before
-// the letter's own.
-func (w env) deadLetter(offset int, key, value string, headers ...kgo.RecordHeader) *kgo.Record {
-	record := &kgo.Record{Topic: w.dlq, Key: []byte(key), Value: []byte(value), Headers: headers}
+// deadLetter returns a dead letter of the group "readers". The headers are those of its original record.
+func (e env) deadLetter(offset int, key, value string, headers ...kgo.RecordHeader) *kgo.Record {
+	record := &kgo.Record{Topic: e.dlq, Key: []byte(key), Value: []byte(value), Headers: headers}
 	for _, header := range [][2]string{
-		{"error", "broken: " + value}, {"original-topic", w.topic}, {"original-partition", "0"},
-		{"original-offset", fmt.Sprint(offset)}, {"consumer-group", w.group("readers")}, {"attempts", "1"},
+		{"error", "broken: " + value}, {"original-topic", e.topic}, {"original-partition", "0"},
+		{"original-offset", fmt.Sprint(offset)}, {"consumer-group", e.group("readers")}, {"attempts", "1"},
 		{"failed-at", time.Now().UTC().Format(time.RFC3339)},
 	} {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: header[0], Value: []byte(header[1])})
@@ -180,7 +178,7 @@ func (w env) deadLetter(offset int, key, value string, headers ...kgo.RecordHead
 	return record
 }
 
-// withHeader replaces the value of one of the letter's own headers, which come last.
+// withHeader replaces the value of a header of the dead letter, not of its original record.
 func withHeader(record *kgo.Record, key, value string) *kgo.Record {
 	for i, header := range slices.Backward(record.Headers) {
 		if header.Key == key {
@@ -193,29 +191,28 @@ func withHeader(record *kgo.Record, key, value string) *kgo.Record {
 
 // result is what a command wrote, and its exit status.
 type result struct {
-	status        int
-	stdout, notes string
+	status         int
+	stdout, stderr string
 }
 
-// replayRun runs the service's command dlq, with the settings of this world.
-func (w env) run(args ...string) result {
-	w.Helper()
-	var out, notes bytes.Buffer
-	status := w.runTo(w.timeoutContext(), &out, &notes, args...)
-	return result{status, out.String(), notes.String()}
+// run executes the command dlq with the settings of e.
+func (e env) run(args ...string) result {
+	e.Helper()
+	var out, stderr bytes.Buffer
+	status := e.runTo(e.timeoutContext(), &out, &stderr, args...)
+	return result{status, out.String(), stderr.String()}
 }
 
-func (w env) runTo(ctx context.Context, out, notes io.Writer, args ...string) int {
-	load := func(string, []string) (kafka.Config, error) { return w.kafka(), nil }
-	p := command.New("service", "Serves", load, func(context.Context, kafka.Config) error { return errors.New("not now") })
+func (e env) runTo(ctx context.Context, out, stderr io.Writer, args ...string) int {
+	load := func(string, []string) (kafka.Config, error) { return e.kafka(), nil }
+	p := command.New("service", "Serves", load, func(context.Context, kafka.Config) error { return errors.New("not implemented") })
 	deadletter.Add(p, func(cfg kafka.Config) deadletter.Queue {
-		return deadletter.Queue{Kafka: cfg, Topic: w.dlq, Group: w.group("readers"), TypeHeader: "kind"}
+		return deadletter.Queue{Kafka: cfg, Topic: e.dlq, Group: e.group("readers"), TypeHeader: "kind"}
 	})
-	return p.Run(ctx, append([]string{"dlq"}, args...), out, notes)
+	return p.Run(ctx, append([]string{"dlq"}, args...), out, stderr)
 }
 
-// flakyHandler is a group's handler: it can not handle values that begin with "bad",
-// until it is cured.
+// flakyHandler rejects values that begin with "bad", until fix is called.
 type flakyHandler struct {
 	mu     sync.Mutex
 	fixed  bool
@@ -227,7 +224,7 @@ func (r *flakyHandler) Handle(_ context.Context, batch []kafka.Record) (int, err
 	defer r.mu.Unlock()
 	for i, record := range batch {
 		if !r.fixed && strings.HasPrefix(string(record.Value), "bad") {
-			return i, kafka.Permanent(errors.New("can not read " + string(record.Value)))
+			return i, kafka.Permanent(errors.New("cannot handle " + string(record.Value)))
 		}
 		r.values = append(r.values, string(record.Value))
 	}
@@ -246,32 +243,18 @@ func (r *flakyHandler) handled() []string {
 	return append([]string(nil), r.values...)
 }
 
-// runGroup runs a group's member until the test ends.
-func (w env) runGroup(group string, r *flakyHandler) {
-	w.Helper()
-	cfg := kafka.GroupConfig{Config: w.kafka(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
+// runGroup runs a member of the group until the test ends.
+func (e env) runGroup(group string, r *flakyHandler) {
+	e.Helper()
+	cfg := kafka.GroupConfig{Config: e.kafka(), Group: e.group(group), Topic: e.topic, DLQ: e.dlq}
 	member := kafka.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()
-	w.Cleanup(func() {
+	e.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			w.Errorf("group %s: %v", group, err)
+			e.Errorf("group %s: %v", group, err)
 		}
 	})
-}
-
-func (w env) await(what string, condition func() bool) {
-	w.Helper()
-	ctx := w.timeoutContext()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			w.Fatalf("waited in vain: %s", what)
-		}
-	}
 }

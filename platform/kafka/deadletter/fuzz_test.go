@@ -8,9 +8,9 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// The topic of dead letters takes what anybody writes. Whatever it is, it can be
-// shown on a terminal without acting on it, and replayed as it was.
-func FuzzLetter(f *testing.F) {
+// Any program can write to the dead-letter topic. Every record can be printed without control characters,
+// and replayed byte for byte.
+func FuzzDeadLetter(f *testing.F) {
 	f.Add("original-topic", "things", []byte(`{"a":1}`))
 	f.Add("failed-at", "2026-01-15T10:00:00Z", []byte("\x1b[2J"))
 	f.Add("replays", "-9223372036854775808", []byte(nil))
@@ -19,7 +19,7 @@ func FuzzLetter(f *testing.F) {
 		own := kafka.Header{Key: "own", Value: text}
 		l := parseDeadLetter(kafka.Record{Partition: 1, Offset: 7, Value: value, Headers: []kafka.Header{own, {Key: name, Value: text}}})
 		if l.priorReplays < 0 || l.group != "" && l.topic == "" {
-			t.Errorf("read as %+v", l)
+			t.Errorf("parsed as %+v", l)
 		}
 		if again := l.replayRecord(); !slices.Contains(again.Headers, own) || again.Fingerprint() != l.record.Fingerprint() {
 			t.Errorf("%+v is replayed as %+v", l.record, again)
@@ -30,7 +30,7 @@ func FuzzLetter(f *testing.F) {
 	})
 }
 
-func FuzzPlace(f *testing.F) {
+func FuzzPosition(f *testing.F) {
 	f.Add("0:17")
 	f.Add("99999999999:-1:")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -13,25 +13,25 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// newRow is a letter as dlq list shows it.
+// row is a dead letter in the output of dlq list.
 type row struct {
 	Place    string  `json:"place"`
 	FailedAt string  `json:"failed_at"`
 	Group    string  `json:"group"`
 	Type     string  `json:"type"`
-	Key      *string `json:"key"` // null when the record has none
+	Key      *string `json:"key"` // null if the record has none
 	Attempts string  `json:"attempts"`
 	Topic    string  `json:"original_topic"`
 	Original string  `json:"original_place"`
 	Error    string  `json:"error"`
-	Replays  int     `json:"replays"`  // how often it had been replayed when it failed
+	Replays  int     `json:"replays"`  // how often the record had been replayed before it failed
 	Replayed int     `json:"replayed"` // how often it was replayed since
 }
 
-func (d *cli) newRow(l deadLetter, replays int) row {
+func (c *cli) newRow(l deadLetter, replays int) row {
 	r := row{
 		Place: l.position.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
-		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(d.TypeHeader)),
+		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(c.TypeHeader)),
 		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.originalPosition),
 		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.priorReplays, Replayed: replays,
 	}
@@ -42,60 +42,60 @@ func (d *cli) newRow(l deadLetter, replays int) row {
 	return r
 }
 
-// listDeadLetters writes a line for each letter that is meant.
-func (d *cli) listDeadLetters(ctx context.Context, f filter, output outputFormat) error {
-	s, err := d.buildIndex(ctx, f)
+// listDeadLetters writes a row for each dead letter that f selects, and a summary to errOut.
+func (c *cli) listDeadLetters(ctx context.Context, f filter, output outputFormat) error {
+	x, err := c.buildIndex(ctx, f)
 	if err != nil {
 		return err
 	}
-	for topic, since := range s.originalTopics() {
-		var missing *kafka.TopicError // then nothing was replayed to it
-		if err := d.countReplays(ctx, s, topic, since); err != nil && !errors.As(err, &missing) {
+	for topic, since := range x.originalTopics() {
+		var missing *kafka.TopicError // no replay can be in a missing topic
+		if err := c.countReplays(ctx, x, topic, since); err != nil && !errors.As(err, &missing) {
 			return err
 		}
 	}
-	rows := newTableWriter(d.out)
+	rows := newTableWriter(c.out)
 	if output == formatJSON {
-		rows = newJSONWriter(d.out)
+		rows = newJSONWriter(c.out)
 	}
 	replayed := 0
-	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
+	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
 		l := parseDeadLetter(record)
 		id := l.identity()
-		if s.selected[l.position] != id {
+		if x.selected[l.position] != id {
 			return nil
 		}
-		if s.replays[id] > 0 {
+		if x.replays[id] > 0 {
 			replayed++
 		}
-		return rows.write(d.newRow(l, s.replays[id]))
+		return rows.write(c.newRow(l, x.replays[id]))
 	})
 	if err := errors.Join(err, rows.flush()); err != nil {
 		return err
 	}
-	if len(s.selected) == 0 {
-		fmt.Fprintf(d.errOut, "%s\n", s.explainEmpty())
+	if len(x.selected) == 0 {
+		fmt.Fprintf(c.errOut, "%s\n", x.explainEmpty())
 		return nil
 	}
-	fmt.Fprintf(d.errOut, "%s of group %s, %d already replayed\n", plural(len(s.selected), "dead letter"), printable.Excerpt(f.group), replayed)
+	fmt.Fprintf(c.errOut, "%s of group %s, %d already replayed\n", plural(len(x.selected), "dead letter"), printable.Excerpt(f.group), replayed)
 	return nil
 }
 
-// explainEmpty says that no letter is meant, and what there is instead.
-func (s *index) explainEmpty() string {
-	if all := s.groups[s.filter.group]; all > 0 {
-		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(s.filter.group))
+// explainEmpty says that no dead letter is selected, and which exist.
+func (x *index) explainEmpty() string {
+	if all := x.groups[x.filter.group]; all > 0 {
+		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(x.filter.group))
 	}
 	others := 0
-	for group, count := range s.groups {
+	for group, count := range x.groups {
 		if group != "" {
 			others += count
 		}
 	}
-	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(s.filter.group), others)
+	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(x.filter.group), others)
 }
 
-// rowWriter takes rows one by one.
+// rowWriter writes the output of dlq list.
 type rowWriter struct {
 	write func(row) error
 	flush func() error
@@ -109,10 +109,10 @@ func newJSONWriter(w io.Writer) rowWriter {
 
 func newTableWriter(w io.Writer) rowWriter {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	begun := false
+	hasHeader := false
 	return rowWriter{flush: columns.Flush, write: func(r row) error {
-		if !begun {
-			begun = true
+		if !hasHeader {
+			hasHeader = true
 			fmt.Fprintf(columns, "PLACE\tFAILED AT\tGROUP\tTYPE\tKEY\tATTEMPTS\tREPLAYS\tREPLAYED\tORIGINAL\tERROR\n")
 		}
 		key := "-"

@@ -12,7 +12,7 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// formatValue shows a value: JSON laid out, other text quoted, and bytes in hexadecimal.
+// formatValue formats a value for a terminal: JSON indented, other text quoted, bytes in hexadecimal.
 func formatValue(value []byte) string {
 	switch {
 	case value == nil:
@@ -20,9 +20,9 @@ func formatValue(value []byte) string {
 	case len(value) == 0:
 		return "empty"
 	case json.Valid(value):
-		var laidOut bytes.Buffer
-		_ = json.Indent(&laidOut, value, "", "  ") // it is valid
-		return printable.Lines(laidOut.String())
+		var indented bytes.Buffer
+		_ = json.Indent(&indented, value, "", "  ") // it is valid
+		return printable.Lines(indented.String())
 	case utf8.Valid(value):
 		return printable.Text(strconv.Quote(string(value)))
 	default:
@@ -30,7 +30,7 @@ func formatValue(value []byte) string {
 	}
 }
 
-// plural counts things: 1 replay, 2 replays.
+// plural formats a count with its noun: 1 replay, 2 replays.
 func plural(count int, thing string) string {
 	if count == 1 {
 		return "1 " + thing
