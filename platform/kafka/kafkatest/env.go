@@ -1,5 +1,5 @@
-// Package kafkatest is the world of a consumer's tests: a topic and its dead
-// letters on each Kafka there is, and keys of their own in a real Redis.
+// Package kafkatest provides the fixture of consumer tests: a topic and its dead-letter topic on an
+// in-process and on a real Kafka, and a key prefix in a real Redis.
 package kafkatest
 
 import (
@@ -26,18 +26,18 @@ const (
 	timeout    = time.Minute
 )
 
-// Env is a topic, its dead letters, and a prefix of keys, all the test's own.
+// Env is a topic, its dead-letter topic and a key prefix, which no other test uses.
 type Env struct {
 	*testing.T
-	Kafka      kafka.Config // of two partitions
+	Kafka      kafka.Config // topics have two partitions
 	Topic, DLQ string
 	Redis      goredis.UniversalClient
-	Prefix     string // of the test's keys, which are gone when it ends
+	Prefix     string // of the test's keys, which are deleted when it ends
 }
 
-// OnEachBroker runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
-// says where one is, on a real one. Both need the Redis of TEST_REDIS_ADDR.
-func OnEachBroker(t *testing.T, test func(w Env)) {
+// OnEachBroker runs the test on an in-process Kafka and on the Kafka of TEST_KAFKA_BROKERS, each with the
+// Redis of TEST_REDIS_ADDR.
+func OnEachBroker(t *testing.T, test func(e Env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
 		test(newInProcessEnv(t))
@@ -45,15 +45,15 @@ func OnEachBroker(t *testing.T, test func(w Env)) {
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
 		brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
-		w := newEnv(t, "test-"+strings.ToLower(rand.Text()))
-		w.Kafka.Brokers = brokers
-		createTopics(t, brokers, w.Topic, w.DLQ)
-		test(w)
+		e := newEnv(t, "test-"+strings.ToLower(rand.Text()))
+		e.Kafka.Brokers = brokers
+		createTopics(t, brokers, e.Topic, e.DLQ)
+		test(e)
 	})
 }
 
-// WithoutTopicIDs runs the test on a Kafka in process that gives topics no id.
-func WithoutTopicIDs(t *testing.T, test func(w Env)) {
+// WithoutTopicIDs runs the test on an in-process Kafka whose topics have no ids.
+func WithoutTopicIDs(t *testing.T, test func(e Env)) {
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
 		test(newInProcessEnv(t, kfake.MaxVersions(kversion.V2_7_0())))
@@ -62,93 +62,93 @@ func WithoutTopicIDs(t *testing.T, test func(w Env)) {
 
 func newInProcessEnv(t *testing.T, options ...kfake.Opt) Env {
 	t.Helper()
-	w := newEnv(t, "events")
-	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, w.Topic, w.DLQ))...)
+	e := newEnv(t, "events")
+	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, e.Topic, e.DLQ))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	w.Kafka.Brokers = cluster.ListenAddrs()
-	return w
+	e.Kafka.Brokers = cluster.ListenAddrs()
+	return e
 }
 
 func newEnv(t *testing.T, topic string) Env {
 	t.Helper()
-	w := Env{
+	e := Env{
 		T: t, Kafka: kafka.Config{ClientID: "test", Partitions: partitions},
 		Topic: topic, DLQ: topic + "-dead",
 		Redis:  goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1}),
 		Prefix: "test-" + rand.Text() + ":",
 	}
 	t.Cleanup(func() {
-		w.Remove("*")
-		_ = w.Redis.Close()
+		e.Remove("*")
+		_ = e.Redis.Close()
 	})
-	return w
+	return e
 }
 
-// Remove deletes the test's keys that match the pattern; "*" is what a flush does.
-func (w Env) Remove(pattern string) {
-	w.Helper()
-	ctx := context.WithoutCancel(w.Context())
-	keys, err := w.Redis.Keys(ctx, w.Prefix+pattern).Result()
+// Remove deletes the keys of the test that match the pattern. "*" simulates a flushed Redis.
+func (e Env) Remove(pattern string) {
+	e.Helper()
+	ctx := context.WithoutCancel(e.Context())
+	keys, err := e.Redis.Keys(ctx, e.Prefix+pattern).Result()
 	if err == nil && len(keys) > 0 {
-		err = w.Redis.Del(ctx, keys...).Err()
+		err = e.Redis.Del(ctx, keys...).Err()
 	}
 	if err != nil {
-		w.Errorf("remove %s: %v", pattern, err)
+		e.Errorf("remove %s: %v", pattern, err)
 	}
 }
 
-// Send writes the values to the topic, in order, under one key.
-func (w Env) Send(values ...string) {
-	w.Helper()
-	producer := kafka.NewProducer(w.Kafka)
+// Send writes the values to the topic, in order, with the same key.
+func (e Env) Send(values ...string) {
+	e.Helper()
+	producer := kafka.NewProducer(e.Kafka)
 	defer func() { _ = producer.Close() }()
 	var records []kafka.Record
 	for _, value := range values {
-		records = append(records, kafka.Record{Topic: w.Topic, Key: []byte("task-1"), Value: []byte(value)})
+		records = append(records, kafka.Record{Topic: e.Topic, Key: []byte("task-1"), Value: []byte(value)})
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), timeout)
+	ctx, cancel := context.WithTimeout(e.Context(), timeout)
 	defer cancel()
 	if err := producer.Send(ctx, records); err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 }
 
-// LogEndOffsets asks where the log ends; see kafka.Group.Ends.
+// LogEndOffsets is the method LogEndOffsets of a kafka.Group.
 type LogEndOffsets = func(context.Context) (map[int32]int64, error)
 
-// Group is the whole name of a group: on a Kafka that other tests use too, those of one
-// group would take the partitions from each other, whatever their topics.
-func (w Env) Group(name string) string { return w.Topic + "-" + name }
+// Group returns the full name of a consumer group. On a shared Kafka, members of groups with equal names
+// would take partitions from each other.
+func (e Env) Group(name string) string { return e.Topic + "-" + name }
 
-// Run makes a member of the group, of the handler that build returns, until the
-// returned function is called or the test ends.
-func (w Env) Run(group string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
-	w.Helper()
-	return w.runGroup(w.Group(group), w.Topic, build)
+// Run runs a member of the group with the handler that build returns, until stop is called or the test
+// ends.
+func (e Env) Run(group string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
+	e.Helper()
+	return e.runGroup(e.Group(group), e.Topic, build)
 }
 
-func (w Env) runGroup(group, topic string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
-	w.Helper()
+func (e Env) runGroup(group, topic string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
+	e.Helper()
 	var member *kafka.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
 	cfg := kafka.GroupConfig{
-		Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ,
-		Quarantine: redis.NewQuarantineStore(w.Redis, w.Prefix, group, slog.New(slog.DiscardHandler)),
+		Config: e.Kafka, Group: group, Topic: topic, DLQ: e.DLQ,
+		Quarantine: redis.NewQuarantineStore(e.Redis, e.Prefix, group, slog.New(slog.DiscardHandler)),
 	}
 	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			w.Errorf("group %s: %v", group, err)
+			e.Errorf("group %s: %v", group, err)
 		}
 	})
-	w.Cleanup(stop)
+	e.Cleanup(stop)
 	return stop
 }
 
@@ -158,29 +158,29 @@ type recorder struct {
 	records []kafka.Record
 }
 
-func (s *recorder) Handle(_ context.Context, batch []kafka.Record) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.records = append(s.records, batch...)
+func (r *recorder) Handle(_ context.Context, batch []kafka.Record) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.records = append(r.records, batch...)
 	return len(batch), nil
 }
 
-// DeadLetters waits until there are that many.
-func (w Env) DeadLetters(count int) []kafka.Record {
-	w.Helper()
-	s := &recorder{}
-	stop := w.runGroup(rand.Text(), w.DLQ, func(LogEndOffsets) kafka.Handler { return s })
-	w.Eventually("the dead letters", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.records) >= count
+// DeadLetters waits for at least count dead letters and returns all.
+func (e Env) DeadLetters(count int) []kafka.Record {
+	e.Helper()
+	r := &recorder{}
+	stop := e.runGroup(rand.Text(), e.DLQ, func(LogEndOffsets) kafka.Handler { return r })
+	e.Eventually("dead letters are written", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.records) >= count
 	})
 	stop()
-	return s.records
+	return r.records
 }
 
-// Eventually fails the test when the condition does not come true in time.
-func (w Env) Eventually(what string, condition func() bool) {
-	w.Helper()
-	testenv.EventuallyWithin(w, timeout, what, condition)
+// Eventually fails the test unless the condition becomes true within a minute.
+func (e Env) Eventually(what string, condition func() bool) {
+	e.Helper()
+	testenv.EventuallyWithin(e, timeout, what, condition)
 }
