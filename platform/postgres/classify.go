@@ -14,10 +14,9 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// Classify returns err as a fault.Unavailable, with err as its cause, when it will
-// pass: a connection lost, refused or not admitted, a server that shuts down, takes no
-// writes or has no room, a deadline; see meanings for the rest. Any other error comes
-// back unchanged.
+// Classify returns a transient err as an apperr.Unavailable with err as its cause: a connection that was
+// lost or refused, a server that shuts down, is read-only or out of resources, a deadline, and what
+// errorClasses says. Any other error is returned unchanged.
 func Classify(err error) error {
 	if err == nil || errors.As(err, new(*apperr.Error)) || !isTransient(err) {
 		return err
@@ -25,8 +24,8 @@ func Classify(err error) error {
 	return apperr.New(apperr.Unavailable, "the database is not available right now; try again").WithCause(err)
 }
 
-// classifyStartup is Fault for what is done before the service serves: a server that refuses
-// the service then shows that the settings are wrong.
+// classifyStartup is Classify for the time before the service serves. There, a permanent connectError is a
+// mistake in the settings and is returned unchanged.
 func classifyStartup(err error) error {
 	var refused *connectError
 	if errors.As(err, &refused) && !refused.transient {
@@ -35,34 +34,34 @@ func classifyStartup(err error) error {
 	return Classify(err)
 }
 
-// errReadOnly is of a server that takes no writes.
-var errReadOnly = errors.New("the PostgreSQL server takes no writes: it is a standby, or default_transaction_read_only is on")
+// errReadOnly is the error of CheckWritable.
+var errReadOnly = errors.New("the PostgreSQL server is read-only: it is a standby, or default_transaction_read_only is on")
 
 func isTransient(err error) bool {
-	for _, passing := range []error{
+	for _, transient := range []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 		context.DeadlineExceeded, context.Canceled, errReadOnly,
 	} {
-		if errors.Is(err, passing) {
+		if errors.Is(err, transient) {
 			return true
 		}
 	}
 	if errors.As(err, new(*connectError)) || errors.As(err, new(*ambiguousError)) {
 		return true
 	}
-	var answer *pq.Error
-	if errors.As(err, &answer) {
-		return classOf(answer).transient
+	var response *pq.Error
+	if errors.As(err, &response) {
+		return classOf(response).transient
 	}
 	var network net.Error
 	return errors.As(err, &network)
 }
 
-// connectError is of a connection that was not made, so that no statement was sent: the
-// request that needed it may succeed later, whatever the reason.
+// connectError is the error of a failed connection attempt. No statement was sent, so that for a request
+// it is always transient.
 type connectError struct {
 	err       error
-	transient bool // by itself; a wrong password, say, does not
+	transient bool // false for an error that only a change of the settings can end, such as a wrong password
 }
 
 func newConnectError(err error) *connectError {
@@ -70,7 +69,7 @@ func newConnectError(err error) *connectError {
 		return &connectError{refused, false}
 	}
 	each := []error{err}
-	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // of several hosts
+	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // one for each host
 		each = joined.Unwrap()
 	}
 	for _, one := range each {
@@ -81,7 +80,7 @@ func newConnectError(err error) *connectError {
 	return &connectError{err, false}
 }
 
-// isTargetSessionRefusal recognises refusals by target_session_attrs, for which lib/pq has no type.
+// isTargetSessionRefusal reports whether err is due to target_session_attrs. lib/pq has no type for it.
 func isTargetSessionRefusal(err error) bool {
 	return strings.HasSuffix(err.Error(), "session is read-only") || strings.HasSuffix(err.Error(), "server is in hot standby mode")
 }
@@ -89,18 +88,17 @@ func isTargetSessionRefusal(err error) bool {
 func (e *connectError) Error() string { return e.err.Error() }
 func (e *connectError) Unwrap() error { return e.err }
 
-// errUnreplicated is of a commit that the server made while its synchronous standby was away.
-var errUnreplicated = &ambiguousError{errors.New("the change is on the primary alone: its synchronous standby did not confirm it in time")}
+// errUnreplicated is the error of a commit that a failover could lose.
+var errUnreplicated = &ambiguousError{errors.New("the synchronous standby did not confirm the commit in time: the change is on the primary only")}
 
-// ambiguousError is of a statement with an unknown outcome: lib/pq could not read its answer,
-// or the answer does not hold after a failover.
+// ambiguousError is the error of a statement with an unknown outcome: lib/pq could not read the response,
+// or a failover could lose the commit.
 type ambiguousError struct{ err error }
 
 func (e *ambiguousError) Error() string { return e.err.Error() }
 func (e *ambiguousError) Unwrap() error { return e.err }
 
-// notExecutedError has database/sql repeat a statement, which the server did not execute,
-// on another connection.
+// notExecutedError makes database/sql repeat a statement on another connection, by driver.ErrBadConn.
 type notExecutedError struct{ err error }
 
 func (e *notExecutedError) Error() string   { return e.err.Error() }

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// database makes a database of the test's own and returns its URL.
+// database creates a database for the test and returns its URL.
 func database(t *testing.T) *url.URL {
 	t.Helper()
 	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))

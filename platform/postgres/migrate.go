@@ -13,9 +13,8 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrate applies the migrations that db lacks: goose files (00001_name.sql) at
-// the root of migrations. One process does so at a time, others wait, up to
-// five minutes; with nothing to do it does nothing. It needs two connections of db.
+// Migrate applies the pending migrations, which are goose files (00001_name.sql) at the root of migrations.
+// One process migrates at a time; others wait for up to five minutes. It needs two connections of db.
 func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logger) error {
 	shared, err := hasSharedSessions(ctx, db)
 	if err != nil {
@@ -47,9 +46,8 @@ func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logge
 	return nil
 }
 
-// CheckSchema returns an error when db lacks one of the migrations; it only
-// reads. A database that is ahead is no error: a newer version may be running
-// beside this one.
+// CheckSchema returns an error if a migration is pending. It only reads. A schema that is newer is no error,
+// because a newer version of the service may be running too.
 func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 	provider, err := newProvider(db, migrations)
 	if err != nil {

@@ -21,20 +21,19 @@ import (
 	"example.com/todo/platform/postgres"
 )
 
-// pooler is a connection pooler in transaction mode: a client has a server session of its
-// own from the statement that begins a transaction to the one that ends it. Each client
-// brings its session, because it authenticates itself.
+// pooler is a fake connection pooler in transaction mode: a client has a server session to itself from the
+// first statement of a transaction to the last. Each client adds one session, with its own credentials.
 type pooler struct {
-	keepsStatements  bool        // prepared statements go with their client, as in PgBouncer 1.21 and newer
-	refusedParameter string      // a startup parameter, as PgBouncer does
-	statementMode    bool        // a transaction ends the connection: statement mode
-	lifo             bool        // sessions are not taken in turn, but the one that rested shortest
-	unreplicated     atomic.Bool // that a commit did not wait for a synchronous standby
+	keepsStatements  bool        // prepared statements follow their client, as in PgBouncer 1.21 and newer
+	refusedParameter string      // a startup parameter
+	statementMode    bool        // BEGIN ends the connection
+	lifo             bool        // the session released last is acquired next, instead of all in turn
+	unreplicated     atomic.Bool // warns that a commit did not wait for a synchronous standby
 
 	target    string
 	mu        sync.Mutex
 	idle      []*serverSession
-	available chan struct{} // has a value for each of idle
+	available chan struct{} // has one value for each idle session
 }
 
 func (p *pooler) acquireSession() *serverSession {
@@ -60,10 +59,10 @@ func (p *pooler) releaseSession(session *serverSession) {
 type serverSession struct {
 	net.Conn
 	in    *bufio.Reader
-	known map[string]bool // prepared statements, when the pooler keeps them
+	known map[string]bool // prepared statements, if the pooler keeps them
 }
 
-// message is one of the protocol, with its kind and length.
+// message is a protocol message with its kind and length.
 type message []byte
 
 func (m message) kind() byte { return m[0] }
@@ -91,7 +90,7 @@ func refusal(text string) message {
 	return newMessage('E', "SFATAL\x00VFATAL\x00C08P01\x00M"+text+"\x00\x00")
 }
 
-// start starts p in front of a server and returns the way through it.
+// start starts p in front of the server of dsn and returns the DSN of p.
 func (p *pooler) start(t *testing.T, dsn *url.URL) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,7 +156,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 			session.Close()
 			return
 		}
-		if ready[5] == 'I' { // before the client goes on
+		if ready[5] == 'I' { // before the client continues
 			p.releaseSession(session)
 			session = nil
 		}
@@ -168,7 +167,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 	}
 }
 
-// logIn has the client log in at a server session, and puts that among the others.
+// logIn opens a server session with the credentials of the client, and releases it.
 func (p *pooler) logIn(client net.Conn, in *bufio.Reader) bool {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(in, head); err != nil {
@@ -201,7 +200,7 @@ func (p *pooler) logIn(client net.Conn, in *bufio.Reader) bool {
 		}
 		client.Write(m)
 		if m.kind() == 'R' {
-			if asks := m[8]; asks != 0 && asks != 12 { // neither the end of the log-in nor the last word before it
+			if request := m[8]; request != 0 && request != 12 { // neither AuthenticationOk nor AuthenticationSASLFinal
 				answer, err := readMessage(in)
 				if err != nil {
 					conn.Close()
@@ -213,8 +212,8 @@ func (p *pooler) logIn(client net.Conn, in *bufio.Reader) bool {
 	}
 }
 
-// exchange sends what ends with a Sync or a Query, hands on the answer but for its end, and
-// returns that.
+// exchange sends a batch that ends with Sync or Query. It forwards the response to the client, but for its
+// last message, which it returns.
 func (s *serverSession) exchange(batch []message, client io.Writer) (ready message, err error) {
 	if _, err := s.Write(bytes.Join(asBytes(batch), nil)); err != nil {
 		return nil, err
@@ -237,8 +236,8 @@ func asBytes(batch []message) (all [][]byte) {
 	return all
 }
 
-// translate gives the client's prepared statements names of their own, and prepares in
-// this session what the client has prepared in another.
+// translate makes the names of the client's prepared statements unique, and prepares in this session those
+// that the client prepared in another one.
 func (s *serverSession) translate(batch []message, prepared map[string]message, client string) (out []message) {
 	for _, m := range batch {
 		body := string(m[5:])
@@ -267,11 +266,11 @@ func (s *serverSession) ensure(named string, prepared map[string]message) {
 	}
 }
 
-func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
+func TestStartFailsInOneLineBehindAPoolerThatSharesSessions(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		pooler         *pooler
-		serve, migrate string // what their errors say
+		serve, migrate string // texts of their errors
 	}{
 		"transaction mode":                                          {&pooler{}, "prepared statements apart", "prepared statements apart"},
 		"transaction mode, with prepared statements":                {&pooler{keepsStatements: true}, "", "migrate over a direct connection"},
@@ -284,7 +283,7 @@ func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
 			dsn := database(t)
 			dsn.RawQuery += "&idle_in_transaction_session_timeout=15000"
 			db := open(t, test.pooler.start(t, dsn))
-			for range 2 { // what the first left behind is in the way of none
+			for range 2 { // the second is not disturbed by leftovers of the first
 				expectStartupError(t, postgres.CheckSessions(t.Context(), db), test.serve)
 				expectStartupError(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
 			}
@@ -312,22 +311,22 @@ func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
 	}
 }
 
-// expectStartupError wants one line that says so, and that waiting will not help.
-func expectStartupError(t *testing.T, err error, says string) {
+// expectStartupError fails the test unless err is a permanent error of one line that contains text, or nil for "".
+func expectStartupError(t *testing.T, err error, text string) {
 	t.Helper()
 	switch {
-	case says == "":
+	case text == "":
 		if err != nil {
 			t.Errorf("got %v", err)
 		}
-	case err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n"):
-		t.Errorf("got %v, want a line with %q", err, says)
+	case err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "\n"):
+		t.Errorf("got %v, want a line with %q", err, text)
 	case apperr.Of(err).Kind == apperr.Unavailable:
-		t.Errorf("the start waits for %v to pass", err)
+		t.Errorf("%v is transient", err)
 	}
 }
 
-func TestDirectSessionsAreReliedOn(t *testing.T) {
+func TestCheckSessionsWithoutAPooler(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
@@ -339,7 +338,7 @@ func TestDirectSessionsAreReliedOn(t *testing.T) {
 	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
 }
 
-func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
+func TestCommitWithoutItsSynchronousStandbyIsAnError(t *testing.T) {
 	t.Parallel()
 	p := &pooler{keepsStatements: true}
 	db := open(t, p.start(t, database(t)))

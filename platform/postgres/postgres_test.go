@@ -20,7 +20,7 @@ import (
 	"example.com/todo/platform/testenv/netproxy"
 )
 
-func TestConnectionsCarryTheirBounds(t *testing.T) {
+func TestSessionsHaveTheirRuntimeParameters(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	asURL := *dsn
@@ -75,7 +75,7 @@ func TestOpenDoesNotDialAndHidesTheDSN(t *testing.T) {
 	}
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestValidateRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Postgres postgres.Config `config:"postgres"`
@@ -91,7 +91,7 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// waitingCalls are the places where a client waits for the server.
+// waitingCalls are the calls in which a client waits for the server.
 var waitingCalls = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, tx *sqlx.Tx) error{
 	"a query": func(ctx context.Context, db *sqlx.DB, _ *sqlx.Stmt, _ *sqlx.Tx) error {
 		var one int
@@ -118,7 +118,7 @@ var waitingCalls = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.
 	},
 }
 
-func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
+func TestCallsReturnAtTheirDeadlineWhenTheServerIsFrozen(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	for name, wait := range waitingCalls {
@@ -152,15 +152,14 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			proxy.SetMode(netproxy.Forward)
 			_ = tx.Rollback()
 			if err := db.PingContext(t.Context()); err != nil {
-				t.Errorf("after the thaw: %v", err)
+				t.Errorf("after Stall: %v", err)
 			}
 		})
 	}
 }
 
-// lib/pq does not tell that a deadline ended the handshake when it ended just before a
-// message was sent.
-func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
+// If the deadline passes just before a message is sent, lib/pq's error does not wrap it.
+func TestDeadlineDuringTheHandshakeIsUnavailable(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.SetMaxIdleConns(0)
@@ -174,7 +173,7 @@ func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
 	}
 }
 
-func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
+func TestConnectionIsUsableAfterACanceledStatement(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.SetMaxOpenConns(1)
@@ -196,7 +195,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	if err := stmt.GetContext(ctx, &ignored, 60); err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
-	if err := stmt.GetContext(t.Context(), &ignored, 0.7); err != nil { // longer than the last half second of the one before
+	if err := stmt.GetContext(t.Context(), &ignored, 0.7); err != nil { // longer than cancelTimeout
 		t.Errorf("the next statement: %v", err)
 	}
 	if after := pid(); after != before {
@@ -204,7 +203,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	}
 }
 
-func TestALostConnectionWillPass(t *testing.T) {
+func TestLostConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	db, other := open(t, dsn.String()), open(t, dsn.String())
@@ -223,13 +222,13 @@ func TestALostConnectionWillPass(t *testing.T) {
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nobody := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
-	if err := nobody.PingContext(t.Context()); apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
+	unreachable := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
+	if err := unreachable.PingContext(t.Context()); apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
 }
 
-// countingArgument counts how often a statement is sent that has it as an argument.
+// countingArgument is an argument that counts how often its statement is sent.
 type countingArgument struct{ n int }
 
 func (s *countingArgument) Value() (driver.Value, error) {
@@ -237,9 +236,8 @@ func (s *countingArgument) Value() (driver.Value, error) {
 	return int64(s.n), nil
 }
 
-// A statement that was sent on a dead connection may have been carried out, for
-// all its sender knows.
-func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
+// A statement that is sent on a dead connection has an unknown outcome.
+func TestConnectionThatWasClosedInThePoolIsNotUsed(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	lone, other := open(t, dsn.String()), open(t, dsn.String())
@@ -269,7 +267,7 @@ func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
 	}
 }
 
-// endSessions ends all sessions in the database but this one.
+// endSessions ends all other sessions in the database.
 func endSessions(t *testing.T, db *sqlx.DB) {
 	t.Helper()
 	db.MustExec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
@@ -280,7 +278,7 @@ func endSessions(t *testing.T, db *sqlx.DB) {
 	}
 }
 
-func TestATransactionIsAllOrNothing(t *testing.T) {
+func TestInTxCommitsOrRollsBack(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.MustExec("CREATE TABLE t (n int)")
@@ -294,7 +292,7 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 	}{
 		{"an error", func(_ func(), tx *sqlx.Tx) error { insert(tx); return broken }, broken, 0},
 		{"a canceled context", func(cancel func(), tx *sqlx.Tx) error { insert(tx); cancel(); return nil }, context.Canceled, 0},
-		{"a canceled context, noticed", func(cancel func(), tx *sqlx.Tx) error {
+		{"a canceled context, after the rollback", func(cancel func(), tx *sqlx.Tx) error {
 			insert(tx)
 			cancel()
 			for !errors.Is(tx.Rollback(), sql.ErrTxDone) { // until database/sql has rolled it back

@@ -4,5 +4,5 @@ package postgres
 
 import "net"
 
-// quiet cannot tell here.
-func quiet(net.Conn) bool { return true }
+// hasUnsolicitedData is not implemented on this system.
+func hasUnsolicitedData(net.Conn) bool { return false }

@@ -8,20 +8,22 @@ import (
 	"syscall"
 )
 
-// hasUnsolicitedData looks at what has arrived on conn, without taking it and without waiting.
+// hasUnsolicitedData peeks at the data that has arrived on conn, without waiting. It returns true for the
+// end of the stream and for a socket error, and false for a conn without a file descriptor.
 func hasUnsolicitedData(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return true
+		return false
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return true
 	}
-	nothing := false
-	err = raw.Control(func(fd uintptr) { // unlike Read it does not mind a deadline that has passed
+	empty := false
+	// Unlike Read, Control works after the read deadline.
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		nothing = errors.Is(err, syscall.EAGAIN)
+		empty = errors.Is(err, syscall.EAGAIN)
 	})
-	return err == nil && nothing
+	return err != nil || !empty
 }

@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// connector opens connections whose waits are bounded by their contexts.
+type connector struct{ cfg pq.Config }
+
+func (c connector) Driver() driver.Driver { return &pq.Driver{} }
+
+// Connect connects to the first suitable host of the DSN. The handshake with each host takes at most
+// connect_timeout, all of them at most until ctx ends.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	cfg := c.cfg.Clone()
+	hosts := time.Duration(1 + len(cfg.Multi))
+	if deadline, ok := ctx.Deadline(); ok {
+		// A host that does not respond must leave time for the other hosts.
+		cfg.ConnectTimeout = max(1, min(cfg.ConnectTimeout, time.Until(deadline)/hosts))
+	}
+	inner, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &connDialer{}
+	inner.Dialer(dialer)
+	ctx, cancel := context.WithTimeout(ctx, hosts*cfg.ConnectTimeout)
+	defer cancel()
+	// lib/pq checks target_session_attrs by a query without a deadline.
+	inTime := context.AfterFunc(ctx, dialer.closeSocket)
+	conn, err := inner.Connect(ctx)
+	if !inTime() && err == nil {
+		_ = conn.Close()
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, newConnectError(dialer.handshakeError(err))
+	}
+	full, ok := conn.(pqConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
+	}
+	dialer.setEstablished()
+	bounded := &boundedConn{pqConn: full, dialer: dialer, establishedAt: time.Now()}
+	pq.SetNoticeHandler(conn, bounded.handleNotice)
+	return bounded, nil
+}
+
+// pqConn has the methods of lib/pq's connections.
+type pqConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
