@@ -30,8 +30,8 @@ func throughProxy(t *testing.T) (client *goredis.Client, proxy *netproxy.Proxy, 
 
 const shortTTL = 600 * time.Millisecond
 
-// untilLost is work that goes on until its context ends.
-func untilLost(t *testing.T, before func()) func(context.Context, string) error {
+// workUntilCanceled returns work that calls before and ends with its context.
+func workUntilCanceled(t *testing.T, before func()) func(context.Context, string) error {
 	return func(ctx context.Context, _ string) error {
 		before()
 		select {
@@ -44,7 +44,7 @@ func untilLost(t *testing.T, before func()) func(context.Context, string) error 
 	}
 }
 
-func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
+func TestLockIsHeldByOneProcessAndReleasedAfterTheWork(t *testing.T) {
 	t.Parallel()
 	client, _, key := throughProxy(t)
 	err := WithLock(t.Context(), client, key, func(ctx context.Context, token string) error {
@@ -60,7 +60,7 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 		})
 		var held *LockedError
 		if !errors.As(err, &held) || held.AtMost <= 29*time.Second || held.AtMost > lockTTL || !strings.HasPrefix(token, held.Holder+"#") {
-			t.Errorf("the second is told %v", err)
+			t.Errorf("the second holder got %v", err)
 		}
 		return nil
 	})
@@ -72,16 +72,16 @@ func TestALockIsHeldByOneAndFreeAfterwards(t *testing.T) {
 	}
 	failure := errors.New("failure")
 	if err := WithLock(t.Context(), client, key, func(context.Context, string) error { return failure }); !errors.Is(err, failure) || errors.Is(err, ErrLockLost) {
-		t.Errorf("the next is told %v, want the work's own error", err)
+		t.Errorf("the next holder got %v, want the work's own error", err)
 	}
 }
 
-func TestAHeldLockOutlivesItsTime(t *testing.T) {
+func TestHeldLockIsRenewedBeyondItsTTL(t *testing.T) {
 	t.Parallel()
 	client, proxy, key := throughProxy(t)
 	began := time.Now()
 	err := newLock(client, key, shortTTL).run(t.Context(), func(ctx context.Context, token string) error {
-		proxy.ResetConnections() // one renewal fails and is tried again
+		proxy.ResetConnections() // a renewal on a reset connection fails and is retried
 		for time.Since(began) < 3*shortTTL {
 			if stored, err := client.Get(ctx, key).Result(); stored != token && (err == nil || errors.Is(err, goredis.Nil)) {
 				t.Fatalf("after %v the key holds %q", time.Since(began), stored)
@@ -95,17 +95,17 @@ func TestAHeldLockOutlivesItsTime(t *testing.T) {
 	}
 }
 
-func TestALostLockEndsTheWork(t *testing.T) {
+func TestLostLockCancelsTheWork(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		lose func(ctx context.Context, client *goredis.Client, proxy *netproxy.Proxy, key string)
-		left string // whose lock it is then
+		left string // the value of the key afterwards
 	}{
-		"removed": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) { c.Del(ctx, key) }, ""},
-		"another's": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) {
+		"deleted": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) { c.Del(ctx, key) }, ""},
+		"held by another": {func(ctx context.Context, c *goredis.Client, _ *netproxy.Proxy, key string) {
 			c.Set(ctx, key, "another#1", time.Minute)
 		}, "another#1"},
-		"Redis is away": {func(_ context.Context, _ *goredis.Client, proxy *netproxy.Proxy, _ string) {
+		"Redis is down": {func(_ context.Context, _ *goredis.Client, proxy *netproxy.Proxy, _ string) {
 			proxy.SetMode(netproxy.Reject)
 		}, ""},
 		"Redis is frozen": {func(_ context.Context, _ *goredis.Client, proxy *netproxy.Proxy, _ string) {
@@ -117,7 +117,7 @@ func TestALostLockEndsTheWork(t *testing.T) {
 			t.Parallel()
 			client, proxy, key := throughProxy(t)
 			began := time.Now()
-			err := newLock(client, key, shortTTL).run(t.Context(), untilLost(t, func() { test.lose(t.Context(), client, proxy, key) }))
+			err := newLock(client, key, shortTTL).run(t.Context(), workUntilCanceled(t, func() { test.lose(t.Context(), client, proxy, key) }))
 			if !errors.Is(err, ErrLockLost) || !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want ErrLockLost and the work's error", err)
 			}
@@ -126,17 +126,17 @@ func TestALostLockEndsTheWork(t *testing.T) {
 			}
 			proxy.SetMode(netproxy.Forward)
 			if test.left != "" && client.Get(t.Context(), key).Val() != test.left {
-				t.Error("the other's lock was released")
+				t.Error("the lock of another holder was released")
 			}
 		})
 	}
 }
 
-func TestTheCallersEndIsNoLoss(t *testing.T) {
+func TestEndOfTheCallersContextIsNoLostLock(t *testing.T) {
 	t.Parallel()
 	client, _, key := throughProxy(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := WithLock(ctx, client, key, untilLost(t, cancel))
+	err := WithLock(ctx, client, key, workUntilCanceled(t, cancel))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrLockLost) {
 		t.Errorf("got %v, want the work's error alone", err)
 	}
@@ -145,7 +145,7 @@ func TestTheCallersEndIsNoLoss(t *testing.T) {
 	}
 }
 
-func TestAPanicReleasesTheLock(t *testing.T) {
+func TestLockIsReleasedAfterAPanic(t *testing.T) {
 	t.Parallel()
 	client, _, key := throughProxy(t)
 	func() {
@@ -157,12 +157,12 @@ func TestAPanicReleasesTheLock(t *testing.T) {
 	}
 }
 
-func TestALockThatWasOverwrittenIsAcquired(t *testing.T) {
+func TestLockReplacesAForeignKey(t *testing.T) {
 	t.Parallel()
 	for name, overwrite := range map[string]func(context.Context, *goredis.Client, string) error{
-		"without a lifetime": func(ctx context.Context, c *goredis.Client, key string) error { return c.Set(ctx, key, "x", 0).Err() },
-		"a list":             func(ctx context.Context, c *goredis.Client, key string) error { return c.RPush(ctx, key, "x").Err() },
-		"a hash with a lifetime": func(ctx context.Context, c *goredis.Client, key string) error {
+		"without a TTL": func(ctx context.Context, c *goredis.Client, key string) error { return c.Set(ctx, key, "x", 0).Err() },
+		"a list":        func(ctx context.Context, c *goredis.Client, key string) error { return c.RPush(ctx, key, "x").Err() },
+		"a hash with a TTL": func(ctx context.Context, c *goredis.Client, key string) error {
 			return errors.Join(c.HSet(ctx, key, "x", 1).Err(), c.Expire(ctx, key, time.Minute).Err())
 		},
 	} {
@@ -184,12 +184,12 @@ func TestALockThatWasOverwrittenIsAcquired(t *testing.T) {
 	}
 }
 
-func TestALockThatCanNotBeTakenIsNotHeldByAnother(t *testing.T) {
+func TestUnreachableRedisIsNoLockedError(t *testing.T) {
 	t.Parallel()
 	client, proxy, key := throughProxy(t)
 	proxy.SetMode(netproxy.Reject)
 	var held *LockedError
 	if err := WithLock(t.Context(), client, key, nil); err == nil || errors.As(err, &held) {
-		t.Errorf("got %v, want that Redis is away", err)
+		t.Errorf("got %v, want the error of an unreachable Redis", err)
 	}
 }

@@ -17,40 +17,38 @@ import (
 )
 
 const (
-	topologyTimeout  = 2 * time.Second // of the questions to one server
-	topologyInterval = time.Second     // between two rounds
+	topologyTimeout  = 2 * time.Second // for all requests to one server
+	topologyInterval = time.Second     // between two checks of all servers
 )
 
-// Topology checks that the servers are what Config says of them: one server of its own,
-// a cluster where Addr lists several, Sentinels that know Master. A server may be away
-// for however long.
+// Topology checks that the servers are what Config says: one standalone server, a cluster if Addr lists several,
+// or Sentinels that know Master. A server that is down is no error.
 type Topology struct {
 	section  string
 	cfg      Config
 	answered bool
 }
 
-// NewTopology returns the check of what cfg, the section of the settings with that name,
-// says.
+// NewTopology returns the check of cfg. section is its section in the settings, for error messages.
 func NewTopology(section string, cfg Config) *Topology {
 	return &Topology{section: section, cfg: cfg}
 }
 
-// Check asks the servers, each once. Its error names the setting that is wrong. It is nil
-// while no server answers.
+// Check probes each server once, concurrently. Its error names the setting that is wrong. It is nil if no
+// server responds.
 func (t *Topology) Check(ctx context.Context) error {
 	addrs := t.cfg.addrs()
 	answered, errs := make([]bool, len(addrs)), make([]error, len(addrs))
-	var asking sync.WaitGroup
+	var probes sync.WaitGroup
 	for i, addr := range addrs {
-		asking.Go(func() { answered[i], errs[i] = t.probe(ctx, addr) })
+		probes.Go(func() { answered[i], errs[i] = t.probe(ctx, addr) })
 	}
-	asking.Wait()
+	probes.Wait()
 	t.answered = t.answered || slices.Contains(answered, true)
-	return cmp.Or(errs...) // one line, however many say the same
+	return cmp.Or(errs...) // one line, although all servers may have the same problem
 }
 
-// Run checks until a server has answered, then waits for ctx to end.
+// Run repeats Check until a server has responded, then waits for the end of ctx. It returns Check's error.
 func (t *Topology) Run(ctx context.Context) error {
 	for !t.answered {
 		if !retry.Wait(ctx, topologyInterval) {
@@ -64,14 +62,14 @@ func (t *Topology) Run(ctx context.Context) error {
 	return nil
 }
 
-// What a server says that it is.
+// The mode in the reply to HELLO.
 const (
 	modeStandalone = "standalone"
 	modeCluster    = "cluster"
 	modeSentinel   = "sentinel"
 )
 
-// probe asks one server what it is, and says whether it answered.
+// probe asks one server for its mode, and reports whether it responded.
 func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()
@@ -80,7 +78,7 @@ func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err e
 	reply, err := client.Do(ctx, "HELLO").Result()
 	if refusal := goredis.Error(nil); err != nil {
 		if strings.Contains(err.Error(), "DB index is out of range") {
-			return true, t.settingError("db", "%s has no database of this number", addr)
+			return true, t.settingError("db", "%s has no database with this number", addr)
 		}
 		return errors.As(err, &refusal), nil
 	}
@@ -90,15 +88,15 @@ func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err e
 	case t.cfg.Master != "" && mode == modeSentinel:
 		return t.probeMaster(ctx, client, addr)
 	case t.cfg.Master != "" && mode != "":
-		return true, t.settingError("addr", "%s is no Sentinel, and with %s.master set all addresses are Sentinels", addr, t.section)
+		return true, t.settingError("addr", "%s is no Sentinel, but with %s.master all addresses are Sentinels", addr, t.section)
 	case mode == modeSentinel:
 		return true, t.settingError("addr", "%s is a Sentinel: set %s.master to the name of the master that it watches", addr, t.section)
 	case mode == modeCluster && !t.cfg.isCluster():
-		return true, t.settingError("addr", "%s is a node of a Redis Cluster, and one address is a server of its own: list several nodes with commas, and give %s.key_prefix a hash tag, such as {app}", addr, t.section)
+		return true, t.settingError("addr", "%s is a node of a Redis Cluster, but one address is a standalone server: list several nodes with commas, and give %s.key_prefix a hash tag, such as {app}", addr, t.section)
 	case mode == modeStandalone && t.cfg.isCluster():
-		err := client.Do(ctx, "CLUSTER", "SLOTS").Err() // some that are reached through a proxy serve it all the same
+		err := client.Do(ctx, "CLUSTER", "SLOTS").Err() // a cluster behind a proxy may say standalone
 		if refusal := goredis.Error(nil); errors.As(err, &refusal) {
-			return true, t.settingError("addr", "%s is a server of its own, and several addresses are a Redis Cluster: name one, or with Sentinels set %s.master", addr, t.section)
+			return true, t.settingError("addr", "%s is a standalone server, but several addresses are a Redis Cluster: name one, or with Sentinels set %s.master", addr, t.section)
 		}
 	}
 	return true, nil
@@ -107,7 +105,7 @@ func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err e
 func (t *Topology) probeMaster(ctx context.Context, client *goredis.Client, addr string) (answered bool, err error) {
 	err = client.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", t.cfg.Master).Err()
 	if errors.Is(err, goredis.Nil) {
-		return true, t.settingError("master", "the Sentinel %s watches no master of the name %q", addr, t.cfg.Master)
+		return true, t.settingError("master", "the Sentinel %s watches no master named %q", addr, t.cfg.Master)
 	}
 	return err == nil, nil
 }
@@ -116,8 +114,7 @@ func (t *Topology) settingError(key, format string, args ...any) error {
 	return fmt.Errorf("%s.%s: %s", t.section, key, fmt.Sprintf(format, args...))
 }
 
-// options are those of Open for one server, as which a Sentinel is asked without a
-// database and a user.
+// options returns the options of Open for one server. Sentinels get neither user nor database.
 func (t *Topology) options(addr string) *goredis.Options {
 	options := &goredis.Options{
 		Addr:                     addr,
