@@ -15,13 +15,11 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// redirectLibraries makes what the services' libraries say by themselves lines of
-// the process's log. It is called before any of them is used, because Sarama and
-// grpc-go read their logger without a lock. The package log, which net/http's client,
-// goose and others use, follows when the log is opened.
+// redirectLibraries sends the log messages of libraries to the process's log. Call it before any library is used:
+// Sarama and grpc-go read their loggers without a lock. logging.Open redirects the package log, which
+// net/http's client, goose and others use.
 func redirectLibraries() {
-	// Sarama and go-redis tell of each attempt to connect. Their errors, which the
-	// callers log, say as much as is of use at other times.
+	// Sarama and go-redis log each connection attempt. Their callers log their errors anyway.
 	sarama.Logger = logging.Library("sarama", slog.LevelDebug)
 	goredis.SetLogger(redisLogger{})
 	grpclog.SetLoggerV2(grpcLogger{})
@@ -31,7 +29,7 @@ func redirectLibraries() {
 	otel.SetLogger(logr.FromSlogHandler(defaultHandler{}))
 }
 
-// defaultHandler is the handler of slog.Default at the time of each record.
+// defaultHandler forwards each record to the current handler of slog.Default.
 type defaultHandler struct{}
 
 func (defaultHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -56,8 +54,8 @@ func (redisLogger) Printf(ctx context.Context, format string, values ...any) {
 	}
 }
 
-// grpcLogger logs what grpc-go calls an error as a warning, and what it calls a warning
-// at the level debug: both are about single connections. Its information is dropped.
+// grpcLogger lowers grpc-go's levels, whose messages are about single connections: errors become warnings, warnings debug
+// messages. Info messages are discarded.
 type grpcLogger struct{}
 
 func (grpcLogger) write(level slog.Level, text func() string) {
@@ -89,7 +87,7 @@ func (l grpcLogger) Errorf(format string, args ...any) {
 
 func (l grpcLogger) Fatal(args ...any) {
 	l.write(slog.LevelError, func() string { return fmt.Sprint(args...) })
-	os.Exit(ExitFailure) //nolint:forbidigo // grpc-go asks for it
+	os.Exit(ExitFailure) //nolint:forbidigo // required by grpclog.LoggerV2
 }
 func (l grpcLogger) Fatalln(args ...any)               { l.Fatal(args...) }
 func (l grpcLogger) Fatalf(format string, args ...any) { l.Fatal(fmt.Sprintf(format, args...)) }

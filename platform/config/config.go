@@ -1,6 +1,5 @@
-// Package config fills a struct of settings from its defaults, a YAML file and
-// the environment, strictly: what it does not understand is an error, and all
-// errors are reported at once.
+// Package config is a strict loader of settings: it fills a struct from its defaults, a YAML file and the
+// environment. Unknown keys and invalid values are errors, and all errors are reported at once.
 package config
 
 import (
@@ -14,18 +13,16 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Load fills into, a pointer to a struct that holds the defaults, from file
-// (YAML; no file when empty) and then from environ (as os.Environ gives it). A field
-// tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the
-// key rate_limit.requests and the variable RATE_LIMIT_REQUESTS; an empty
-// variable counts as unset; one whose value is in quotes or has blanks around it is
-// an error, because what puts variables in place may leave these there. Fields may be
-// string, bool, int, float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a
-// slice of those (in the environment with commas).
+// Load fills into, a pointer to a struct with the defaults, from file (YAML; "" for none) and then from environ (as
+// from os.Environ). A field tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the key
+// rate_limit.requests and the variable RATE_LIMIT_REQUESTS. An empty variable counts as unset. A
+// variable with quotes or white space around its value is an error. Fields may be string, bool, int,
+// float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of these (comma-separated in
+// the environment).
 //
-// Each struct with a method Validate() error is asked afterwards. The error
-// joins one error for every unknown key and bad value, with its key, its value
-// (not of a Secret, nor a password within an address) and its source.
+// Then Load calls the method Validate() error of each struct that has one. The error joins one error for
+// each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
+// address) and the source.
 func Load(into any, file string, environ []string) error {
 	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
 	l.settings = settings(l.root, "")
@@ -43,11 +40,11 @@ type loader struct {
 	settings []setting
 	viper    *viper.Viper
 	file     string
-	sources  map[string]string // by key, of settings that are not the default
+	sources  map[string]string // by key; without settings that have their default
 	errs     []error
 }
 
-// readSources lays the three sources over one another.
+// readSources reads defaults, file and environment into viper, and their sources.
 func (l *loader) readSources(environ []string) error {
 	if l.file != "" {
 		l.viper.SetConfigFile(l.file)
@@ -74,8 +71,7 @@ func (l *loader) readSources(environ []string) error {
 	return nil
 }
 
-// credential recognises a value that must not be shown although its key is
-// unknown: a misspelt secret.
+// credential matches an unknown key or its value that may be a misspelled secret and must not be shown.
 var credential = regexp.MustCompile(`(?i)dsn|` + secretNames)
 
 func (l *loader) findUnknown() {
@@ -84,7 +80,7 @@ func (l *loader) findUnknown() {
 			continue
 		}
 		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
-			continue // a section left empty
+			continue // an empty section
 		}
 		value := fmt.Sprint(l.viper.Get(key))
 		shown := fmt.Sprintf("%q", value)
@@ -111,7 +107,7 @@ func (l *loader) decode() {
 	}
 }
 
-// settingError is an error about one setting.
+// settingError is an error about the value of a setting.
 type settingError struct {
 	setting setting
 	raw     any

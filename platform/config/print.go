@@ -8,9 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Print writes the settings in cfg, a struct or a pointer to one, as YAML, each
-// with its environment variable. A Secret shows only whether it is set, an
-// address not the password within.
+// Print writes the settings in cfg, a struct or a pointer to one, as YAML with the environment variable of each.
+// Of a Secret it shows only whether it is set. It hides passwords in addresses.
 func Print(w io.Writer, cfg any) error {
 	root := reflect.Indirect(reflect.ValueOf(cfg))
 	document := &yaml.Node{Kind: yaml.MappingNode}
@@ -36,7 +35,7 @@ func Print(w io.Writer, cfg any) error {
 	return yaml.NewEncoder(w).Encode(document)
 }
 
-// insertNode puts value at path, making the sections on the way.
+// insertNode inserts value at path and creates missing sections.
 func insertNode(mapping *yaml.Node, path []string, value *yaml.Node) {
 	if len(path) > 1 {
 		section := findNode(mapping, path[0])

@@ -7,14 +7,14 @@ import (
 
 const eventuallyTimeout = 30 * time.Second
 
-// Eventually fails the test unless the condition comes true within 30 s. It asks every
-// 10 ms.
+// Eventually fails the test unless the condition becomes true within 30 s. It polls every 10 ms. what is the
+// condition in words.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	EventuallyWithin(t, eventuallyTimeout, what, condition)
 }
 
-// EventuallyWithin is Await with another patience.
+// EventuallyWithin is Eventually with another timeout.
 func EventuallyWithin(t testing.TB, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(timeout)

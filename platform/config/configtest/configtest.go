@@ -1,5 +1,5 @@
-// Package configtest holds every setting of a service against values that mean nothing, or
-// something else than it seems.
+// Package configtest is a test suite for the settings of a service: it sets invalid values and checks that each is
+// rejected.
 package configtest
 
 import (
@@ -12,8 +12,7 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// The values that no setting of a kind takes. Of a secret only what a file of variables
-// leaves around it is wrong in itself.
+// Invalid values by kind of setting. Of secrets, only those with quotes or white space around them are invalid.
 var (
 	ListenAddrs = []string{
 		`":8080"`, ":8080 ", "8080", "localhost", ":http", ":65536", ":-1", "http://:8080", "[::1:8080", "::1:8080", "*:8080", "300.1.2.3:8080", "a b:8080", ":8080,:8081",
@@ -31,17 +30,16 @@ var (
 	Secrets   = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
 )
 
-// variable is what config.Print writes beside each setting.
+// variable matches the environment variable in each line of config.Print.
 var variable = regexp.MustCompile(`(?m)# ([A-Z0-9_]+)$`)
 
-// ExpectRejected fails the test unless load refuses each value of nonsense, by the variable of its
-// setting, with one line that names this variable alone and shows no secret, and unless
-// nonsense has at least three values for each setting of cfg. The variables of with are set
-// beside it.
-func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, nonsense map[string][]string, with ...string) {
+// ExpectRejected fails the test unless load rejects each value of invalid, which is by environment variable, with an
+// error of one line that names only this variable and shows no secret. invalid must have at least three
+// values for each setting of cfg. The variables of with are set too, in each call of load.
+func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, invalid map[string][]string, with ...string) {
 	t.Helper()
 	if err := load(with); err != nil {
-		t.Fatalf("without nonsense: %v", err)
+		t.Fatalf("with valid settings: %v", err)
 	}
 	var printed strings.Builder
 	if err := config.Print(&printed, cfg); err != nil {
@@ -50,11 +48,11 @@ func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, no
 	var settings []string
 	for _, found := range variable.FindAllStringSubmatch(printed.String(), -1) {
 		settings = append(settings, found[1])
-		if len(nonsense[found[1]]) < 3 {
+		if len(invalid[found[1]]) < 3 {
 			t.Errorf("%s has fewer than three cases", found[1])
 		}
 	}
-	for name, values := range nonsense {
+	for name, values := range invalid {
 		if !slices.Contains(settings, name) {
 			t.Errorf("%s is no setting", name)
 			continue
@@ -67,7 +65,7 @@ func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, no
 	}
 }
 
-// rejectionProblem says what is wrong with the refusal of a value of the setting name.
+// rejectionProblem returns what is wrong with err, the rejection of a value of the variable name, or "".
 func rejectionProblem(err error, name string) string {
 	if err == nil {
 		return "is accepted"
@@ -75,11 +73,11 @@ func rejectionProblem(err error, name string) string {
 	text := err.Error()
 	switch {
 	case !strings.Contains(text, " from environment "+name+": "):
-		return fmt.Sprintf("is refused without its name: %s", text)
+		return fmt.Sprintf("is rejected without its name: %s", text)
 	case strings.Contains(text, "\n"):
-		return fmt.Sprintf("is refused with more than one line: %s", text)
+		return fmt.Sprintf("is rejected with more than one line: %s", text)
 	case strings.Contains(text, "hunter2"):
-		return fmt.Sprintf("is refused with a secret: %s", text)
+		return fmt.Sprintf("is rejected with a secret: %s", text)
 	}
 	return ""
 }

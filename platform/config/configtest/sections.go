@@ -2,30 +2,29 @@ package configtest
 
 import "maps"
 
-// Shared returns nonsense for the settings of sections that services share, by variable.
-// A section is named as its variables begin: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or
-// TRACING.
+// Shared returns invalid values, by environment variable, for sections that services share. A section is named by the
+// prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or TRACING.
 func Shared(sections ...string) map[string][]string {
-	nonsense := map[string][]string{}
+	invalid := map[string][]string{}
 	for _, section := range sections {
 		settings := sharedCases[section]
 		if section == "REDIS_CACHE" {
 			settings = sharedCases["REDIS"]
 		}
 		for key, values := range settings {
-			nonsense[section+"_"+key] = values
+			invalid[section+"_"+key] = values
 		}
 	}
-	return nonsense
+	return invalid
 }
 
-// Merge returns all cases of several maps.
+// Merge returns the union of the maps.
 func Merge(all ...map[string][]string) map[string][]string {
-	joined := map[string][]string{}
+	merged := map[string][]string{}
 	for _, one := range all {
-		maps.Copy(joined, one)
+		maps.Copy(merged, one)
 	}
-	return joined
+	return merged
 }
 
 var sharedCases = map[string]map[string][]string{
