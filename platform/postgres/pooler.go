@@ -76,7 +76,7 @@ func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error
 		return false, classifyStartup(err)
 	}
 	defer other.Close()
-	// Pinned, the server's error is returned, and the statement is not repeated on another connection.
+	// A pinned connection returns the server's error; otherwise the statement would be repeated on another.
 	_ = one.Raw(func(c any) error { c.(*boundedConn).pinned = true; return nil })
 	// Clients use equal statement names. The token shows whether this client's statement was executed.
 	token := rand.Text()
