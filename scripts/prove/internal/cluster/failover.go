@@ -49,7 +49,7 @@ func (s *System) FailOver(ctx context.Context, after time.Duration, loaded, unpr
 	loaded()
 	s.Member(Postgres).Hold()
 	s.Member(Standby).Thaw()
-	s.Link(Postgres).Lead(port.Addr(s.standby.Port))
+	s.Link(Postgres).SetTarget(port.Addr(s.standby.Port))
 	wait(ctx, after)
 	unpromoted()
 	return onServer(s.standby, func(db *sql.DB) error {

@@ -7,10 +7,10 @@ import (
 	"slices"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 // The servers.
@@ -81,7 +81,7 @@ func (s *System) addServers(ctx context.Context, take func() int) error {
 		Postgres: port.Addr(s.postgres.Port), Redis: s.redis.Addr(), RedisCache: s.cache.Addr(), Kafka: linked,
 	}
 	for name, target := range targets {
-		if s.links[name], err = link.Listen(ctx, target); err != nil {
+		if s.links[name], err = netproxy.Listen(ctx, target); err != nil {
 			return err
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/internal/supervisor"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 // Config says which system to run.
@@ -54,7 +54,7 @@ type System struct {
 	redis    server.Redis
 	cache    server.Redis
 	kafka    server.ApacheKafka
-	links    map[string]*link.Link
+	links    map[string]*netproxy.Proxy
 	members  []*Member
 	replicas []Replica
 	extra    []string // members that do not run at first
@@ -68,7 +68,7 @@ type System struct {
 // Start builds the services and starts everything, and returns when all of it serves. On an error
 // nothing is left running.
 func Start(ctx context.Context, cfg Config) (*System, error) {
-	s := &System{cfg: cfg, links: map[string]*link.Link{}}
+	s := &System{cfg: cfg, links: map[string]*netproxy.Proxy{}}
 	s.keeping, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.assemble(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -123,7 +123,7 @@ func (s *System) Member(name string) *Member {
 func (s *System) Members() []*Member { return s.members }
 
 // Link returns the link to a server.
-func (s *System) Link(name string) *link.Link {
+func (s *System) Link(name string) *netproxy.Proxy {
 	l, ok := s.links[name]
 	if !ok {
 		panic("there is no link to " + name) // a mistake in a scenario

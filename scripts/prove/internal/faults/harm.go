@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 const (
@@ -92,24 +92,24 @@ func (i *Injector) harmLink(ctx context.Context, s Step) error {
 	return i.fault(ctx, s.Do, s.Target, func() error {
 		switch s.Do {
 		case Delay:
-			l.Delay(held, held)
+			l.SetLatency(held, held)
 			wait(ctx, s.For)
-			l.Delay(0, 0)
+			l.SetLatency(0, 0)
 		case Slow:
-			l.Delay(0, slowly)
+			l.SetLatency(0, slowly)
 			wait(ctx, s.For)
-			l.Delay(0, 0)
+			l.SetLatency(0, 0)
 		case Stall:
-			l.Set(link.Stall)
+			l.SetMode(netproxy.Stall)
 			wait(ctx, s.For)
-			l.Set(link.Pass)
+			l.SetMode(netproxy.Forward)
 		case DropAnswers:
-			l.Set(link.DropAnswers)
+			l.SetMode(netproxy.DropResponses)
 			wait(ctx, max(dropping, s.For))
-			l.Cut()
-			l.Set(link.Pass)
+			l.ResetConnections()
+			l.SetMode(netproxy.Forward)
 		default:
-			l.Cut()
+			l.ResetConnections()
 		}
 		return nil
 	})
