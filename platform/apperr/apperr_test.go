@@ -12,7 +12,7 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
+func TestOfReturnsTheErrorInTheChainOrClassifiesIt(t *testing.T) {
 	t.Parallel()
 	stale := apperr.New(apperr.PreconditionFailed, "version %d has moved on", 3)
 	tests := map[string]struct {
@@ -44,7 +44,7 @@ func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
 	}
 }
 
-func TestInvalidFieldsAreNamedInOneSentence(t *testing.T) {
+func TestInvalidFieldsJoinsTheFieldsInOneMessage(t *testing.T) {
 	t.Parallel()
 	title, priority := apperr.Field{Name: "title", Problem: "must not be empty"}, apperr.Field{Name: "priority", Problem: "must be from 0 to 100%"}
 	for sentence, fields := range map[string][]apperr.Field{
@@ -58,7 +58,7 @@ func TestInvalidFieldsAreNamedInOneSentence(t *testing.T) {
 	}
 }
 
-func TestTheCauseIsForTheLog(t *testing.T) {
+func TestErrorTextHasTheCauseAndMessageDoesNot(t *testing.T) {
 	t.Parallel()
 	err := apperr.New(apperr.Unavailable, "try again").WithCause(io.EOF)
 	if err.Message != "try again" || err.Error() != "try again: EOF" || !errors.Is(err, io.EOF) {

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/platform/clientlimit"
 )
 
-func TestAClientIsAnAddressOrANetworkOfIPv6(t *testing.T) {
+func TestClientPrefixIsAnIPv4AddressOrAnIPv6Network(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
 		"192.0.2.7":                "192.0.2.7/32",
@@ -47,7 +47,7 @@ func TestNetworksContainMappedAndZonedAddresses(t *testing.T) {
 	}
 }
 
-func TestEachClientHoldsAsManyAsTheLimitAndNoMore(t *testing.T) {
+func TestLimiterAllowsEachClientUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	l := clientlimit.New(2)
 	one, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:0:1::1")
@@ -68,7 +68,7 @@ func TestEachClientHoldsAsManyAsTheLimitAndNoMore(t *testing.T) {
 	}
 }
 
-func TestManyWhoAcquireAtOnceGetTheLimitTogether(t *testing.T) {
+func TestLimiterHoldsItsLimitForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	const limit = 7
 	l := clientlimit.New(limit)

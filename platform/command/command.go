@@ -119,7 +119,7 @@ type logged interface{ Logging() logging.Config }
 func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) {
 	log := logging.Opened()
 	if log == nil {
-		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), longestComplaint)))
+		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.EscapeLines(printable.Truncate(err.Error(), longestComplaint)))
 		return
 	}
 	attrs := []slog.Attr{slog.Any("error", err)}

@@ -152,7 +152,7 @@ func TestWhatIsWrongWithTheSettingsIsPrintableAndBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, _, _, stderr := call(t, "--config", file)
-	if status != ExitUsage || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
+	if status != ExitUsage || printable.EscapeLines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
 		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

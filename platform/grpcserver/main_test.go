@@ -24,9 +24,9 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// echo is a service of one unary method and one stream that answer what they
+// echoService is a service of one unary method and one stream that answer what they
 // are sent, unless a test puts something else in their place.
-type echo struct {
+type echoService struct {
 	say   func(ctx context.Context, text string) (string, error)
 	watch func(text string, stream grpc.ServerStream) error
 }
@@ -36,7 +36,7 @@ const (
 	watch = "/test.Echo/Watch"
 )
 
-func (e echo) register(r grpc.ServiceRegistrar) {
+func (e echoService) register(r grpc.ServiceRegistrar) {
 	r.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Echo",
 		HandlerType: (*any)(nil),
@@ -60,8 +60,8 @@ func (e echo) register(r grpc.ServiceRegistrar) {
 	}, e)
 }
 
-// running is a server in a test, and a connection to it.
-type running struct {
+// testServer is a server in a test, and a connection to it.
+type testServer struct {
 	*grpcserver.Server
 	conn  *grpc.ClientConn
 	reg   *prometheus.Registry
@@ -74,11 +74,11 @@ type running struct {
 
 var insecurely = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 
-type option func(*grpcserver.Config, *grpcserver.Telemetry)
+type serverOption func(*grpcserver.Config, *grpcserver.Telemetry)
 
-func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...option) *running {
+func startServer(t *testing.T, e echoService, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...serverOption) *testServer {
 	t.Helper()
-	r := &running{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	r := &testServer{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	cfg := grpcserver.Defaults("127.0.0.1:0")
 	telemetry := grpcserver.Telemetry{
 		Log: logging.New(r, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
@@ -105,14 +105,14 @@ func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grp
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-func (r *running) Write(p []byte) (int, error) {
+func (r *testServer) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.Write(p)
 }
 
-// calls returns the log lines of calls.
-func (r *running) calls(t *testing.T) []map[string]any {
+// loggedCalls returns the log lines of calls.
+func (r *testServer) loggedCalls(t *testing.T) []map[string]any {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,13 +129,13 @@ func (r *running) calls(t *testing.T) []map[string]any {
 	return found
 }
 
-func (r *running) say(ctx context.Context, text string, options ...grpc.CallOption) (string, error) {
+func (r *testServer) callEcho(ctx context.Context, text string, options ...grpc.CallOption) (string, error) {
 	out := &wrapperspb.StringValue{}
 	err := r.conn.Invoke(ctx, say, wrapperspb.String(text), out, options...)
 	return out.Value, err
 }
 
-func (r *running) watch(ctx context.Context, in any) (grpc.ClientStream, error) {
+func (r *testServer) openStream(ctx context.Context, in any) (grpc.ClientStream, error) {
 	stream, err := r.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, watch)
 	if err != nil {
 		return nil, err
@@ -147,11 +147,11 @@ func (r *running) watch(ctx context.Context, in any) (grpc.ClientStream, error) 
 }
 
 // call makes the unary call or the stream, to its end.
-func (r *running) call(ctx context.Context, method string, in any) error {
+func (r *testServer) call(ctx context.Context, method string, in any) error {
 	if method == say {
 		return r.conn.Invoke(ctx, say, in, &wrapperspb.StringValue{})
 	}
-	stream, err := r.watch(ctx, in)
+	stream, err := r.openStream(ctx, in)
 	if err != nil {
 		return err
 	}

@@ -63,14 +63,14 @@ func Defaults(addr string) Config {
 
 // The bounds of the bounds: outside them the unit of the value is a mistake.
 const (
-	leastTime    = time.Millisecond
-	leastPing    = time.Second // grpc-go raises a shorter keepalive_time to it
-	mostTime     = 24 * time.Hour
-	mostAge      = 30 * 24 * time.Hour // of a connection
-	leastMessage = 1 << 10             // bytes
-	mostMessage  = 64 << 20
-	mostStreams  = 1_000_000
-	mostConns    = 1_000_000
+	minTime           = time.Millisecond
+	minKeepaliveTime  = time.Second // grpc-go raises a shorter keepalive_time to it
+	maxTime           = 24 * time.Hour
+	highestMaxConnAge = 30 * 24 * time.Hour // of a connection
+	minMessageBytes   = 1 << 10             // bytes
+	maxMessageBytes   = 64 << 20
+	highestMaxStreams = 1_000_000
+	highestMaxConns   = 1_000_000
 )
 
 // Validate refuses an address that cannot be listened on, and bounds that grpc-go would
@@ -79,16 +79,16 @@ func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
 		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("max_recv_bytes", c.MaxRecvBytes, leastMessage, mostMessage),
-		config.CheckRange("max_concurrent_streams", c.MaxConcurrentStreams, 1, mostStreams),
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
-		config.CheckRangeOrZero("max_conn_age", c.MaxConnAge, leastTime, mostAge, "connections do not age"),
-		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, leastTime, mostTime, noBound),
-		config.CheckRange("keepalive_time", c.KeepaliveTime, leastPing, mostTime),
-		config.CheckRange("keepalive_timeout", c.KeepaliveTimeout, leastTime, mostTime),
-		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, leastTime, mostTime),
-		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, leastTime, mostTime, noBound),
-		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, leastTime, mostTime, noBound),
+		config.CheckRange("max_recv_bytes", c.MaxRecvBytes, minMessageBytes, maxMessageBytes),
+		config.CheckRange("max_concurrent_streams", c.MaxConcurrentStreams, 1, highestMaxStreams),
+		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
+		config.CheckRangeOrZero("max_conn_age", c.MaxConnAge, minTime, highestMaxConnAge, "connections do not age"),
+		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, minTime, maxTime, noBound),
+		config.CheckRange("keepalive_time", c.KeepaliveTime, minKeepaliveTime, maxTime),
+		config.CheckRange("keepalive_timeout", c.KeepaliveTimeout, minTime, maxTime),
+		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, minTime, maxTime),
+		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, minTime, maxTime, noBound),
+		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, minTime, maxTime, noBound),
 	)
 }
 
@@ -99,9 +99,9 @@ type Telemetry struct {
 	Tracer   trace.TracerProvider
 }
 
-// workers take calls before new goroutines do: their stacks have grown already, which
+// streamWorkers take calls before new goroutines do: their stacks have grown already, which
 // is a tenth of a short call. A stream keeps one for as long as it lasts.
-const workers = 64
+const streamWorkers = 64
 
 // Server is a bound listener and what it serves.
 type Server struct {
@@ -131,7 +131,7 @@ type Interceptors struct {
 // A connection takes no new calls some time before it is cfg.MaxConnAge old; its
 // streams end in the last tenth of that age with fault.Unavailable; and it is
 // closed when all have ended, or by force 30 s after it or a little later.
-func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inside Interceptors) (*Server, error) {
+func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inner Interceptors) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
@@ -145,25 +145,25 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 		grpc.MaxRecvMsgSize(cfg.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(uint32(cfg.MaxConcurrentStreams)),
 		grpc.MaxHeaderListSize(16<<10),
-		grpc.NumStreamWorkers(workers),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(cfg.keepalive()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
-		grpc.InTapHandle(s.boundReceiving),
-		grpc.StatsHandler(aging{cfg.MaxConnAge, otelgrpc.NewServerHandler(
+		grpc.InTapHandle(s.limitReceiveTime),
+		grpc.StatsHandler(agingHandler{cfg.MaxConnAge, otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(t.Tracer),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
 			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		)}),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
-			s.observeUnary, metrics.UnaryServerInterceptor(), s.boundUnary, recovery.UnaryServerInterceptor(),
-		}, inside.Unary...)...),
+			s.logUnary, metrics.UnaryServerInterceptor(), s.deadlineUnary, recovery.UnaryServerInterceptor(),
+		}, inner.Unary...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
-			s.observeStream, metrics.StreamServerInterceptor(), s.boundStream, recovery.StreamServerInterceptor(),
-		}, inside.Stream...)...),
+			s.logStream, metrics.StreamServerInterceptor(), s.deadlineStream, recovery.StreamServerInterceptor(),
+		}, inner.Stream...)...),
 	)
-	register(registrar{s.grpc})
+	register(envelopeRegistrar{s.grpc})
 	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
 	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)

@@ -24,15 +24,15 @@ var codeOf = map[apperr.Kind]codes.Code{
 	apperr.Unavailable:        codes.Unavailable,
 }
 
-// refused is a status for the client that remembers its cause for the log.
-type refused struct {
+// statusError is a status for the client that remembers its cause for the log.
+type statusError struct {
 	status *status.Status
 	cause  error
 }
 
-func (e *refused) Error() string              { return e.cause.Error() }
-func (e *refused) Unwrap() error              { return e.cause }
-func (e *refused) GRPCStatus() *status.Status { return e.status }
+func (e *statusError) Error() string              { return e.cause.Error() }
+func (e *statusError) Unwrap() error              { return e.cause }
+func (e *statusError) GRPCStatus() *status.Status { return e.status }
 
 // Status returns err as a gRPC status error: that of the fault in its chain,
 // with BadRequest or RetryInfo details, else that of the status in its chain,
@@ -44,17 +44,17 @@ func Status(err error) error {
 	}
 	var already interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, new(*apperr.Error)) && errors.As(err, &already) {
-		return &refused{already.GRPCStatus(), err}
+		return &statusError{already.GRPCStatus(), err}
 	}
 	f := apperr.Of(err)
 	s := status.New(codeOf[f.Kind], f.Message)
-	if detailed, failed := s.WithDetails(details(f)...); failed == nil {
+	if detailed, failed := s.WithDetails(errorDetails(f)...); failed == nil {
 		s = detailed
 	}
-	return &refused{s, err}
+	return &statusError{s, err}
 }
 
-func details(f *apperr.Error) []protoadapt.MessageV1 {
+func errorDetails(f *apperr.Error) []protoadapt.MessageV1 {
 	switch f.Kind {
 	case apperr.Invalid:
 		bad := &errdetails.BadRequest{}

@@ -20,10 +20,10 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// onlyInternal shows the calls that ended INTERNAL.
-type onlyInternal struct{ prometheus.Gatherer }
+// internalErrorsOnly shows the calls that ended INTERNAL.
+type internalErrorsOnly struct{ prometheus.Gatherer }
 
-func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
+func (g internalErrorsOnly) Gather() ([]*dto.MetricFamily, error) {
 	families, err := g.Gatherer.Gather()
 	for _, family := range families {
 		var kept []*dto.Metric
@@ -39,7 +39,7 @@ func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
 	return families, err
 }
 
-func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
+func TestStatusMapsEachKindToItsCodeAndDetails(t *testing.T) {
 	t.Parallel()
 	invalid := apperr.InvalidFields(apperr.Field{Name: "title", Problem: "must not be empty"})
 	limited := apperr.New(apperr.RateLimited, "too many requests")

@@ -20,30 +20,30 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// observed is a Telemetry whose log lines and metrics can be looked at.
-type observed struct {
+// telemetryRecorder is a Telemetry whose log lines and metrics can be looked at.
+type telemetryRecorder struct {
 	mu  sync.Mutex
 	log bytes.Buffer
 	reg *prometheus.Registry
 	tp  trace.TracerProvider
 }
 
-func observe() *observed {
-	return &observed{reg: prometheus.NewRegistry(), tp: noop.NewTracerProvider()}
+func newTelemetryRecorder() *telemetryRecorder {
+	return &telemetryRecorder{reg: prometheus.NewRegistry(), tp: noop.NewTracerProvider()}
 }
 
-func (o *observed) telemetry() httpserver.Telemetry {
+func (o *telemetryRecorder) telemetry() httpserver.Telemetry {
 	return httpserver.Telemetry{Log: logging.New(o, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
 }
 
-func (o *observed) Write(p []byte) (int, error) {
+func (o *telemetryRecorder) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.log.Write(p)
 }
 
 // lines returns the log lines with this message.
-func (o *observed) lines(t *testing.T, message string) []map[string]any {
+func (o *telemetryRecorder) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -61,7 +61,7 @@ func (o *observed) lines(t *testing.T, message string) []map[string]any {
 }
 
 // metrics renders the samples of the metric called name.
-func (o *observed) metrics(t *testing.T, name string) string {
+func (o *telemetryRecorder) metrics(t *testing.T, name string) string {
 	t.Helper()
 	families, err := o.reg.Gather()
 	if err != nil {

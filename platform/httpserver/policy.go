@@ -15,9 +15,9 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// preflightLife is for how long a browser may remember the answer to a preflight
+// preflightMaxAge is for how long a browser may remember the answer to a preflight
 // request. Browsers cap it at two hours or less.
-const preflightLife = 10 * time.Minute
+const preflightMaxAge = 10 * time.Minute
 
 // The methods and headers of cross-origin requests, and what their pages may read
 // of the answers. Safelisted ones need not be named.
@@ -27,19 +27,19 @@ var (
 	corsExposed = []string{"Allow", "ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Cache-Status", requestIDHeader}
 )
 
-// Guard wraps h with the policy for hosts and origins. A request whose Host is not
+// RestrictHostsAndOrigins wraps h with the policy for hosts and origins. A request whose Host is not
 // served here is answered 421. Pages of cfg.CORSOrigins may read the answers, and
 // their preflight requests are answered here.
 //
 // A Host is served when it is an IP address, localhost, a name below localhost, a
 // name without a dot, a name below svc or svc.cluster.local, or one of
 // cfg.AllowedHosts. A port, one trailing dot and upper case make no difference.
-func Guard(h http.Handler, cfg Config) http.Handler {
+func RestrictHostsAndOrigins(h http.Handler, cfg Config) http.Handler {
 	// The owner of a domain can let its name point at this server, and so give a
 	// page this server's own origin. Names that are always served have no owner.
 	allowed := make([]string, len(cfg.AllowedHosts))
 	for i, name := range cfg.AllowedHosts {
-		allowed[i] = canonical(name)
+		allowed[i] = canonicalHost(name)
 	}
 	// The library takes an empty list for all origins.
 	if len(cfg.CORSOrigins) > 0 {
@@ -48,11 +48,11 @@ func Guard(h http.Handler, cfg Config) http.Handler {
 			AllowedMethods: corsMethods,
 			AllowedHeaders: corsHeaders,
 			ExposedHeaders: corsExposed,
-			MaxAge:         int(preflightLife / time.Second),
+			MaxAge:         int(preflightMaxAge / time.Second),
 		}).Handler(h)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.User != nil || !served(r.Host, allowed) {
+		if r.URL.User != nil || !isServedHost(r.Host, allowed) {
 			refused := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
 			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, refused))
 			return
@@ -61,9 +61,9 @@ func Guard(h http.Handler, cfg Config) http.Handler {
 	})
 }
 
-// served reports whether a request for host, which may have a port, is answered.
-func served(host string, allowed []string) bool {
-	name, ok := withoutPort(host)
+// isServedHost reports whether a request for host, which may have a port, is answered.
+func isServedHost(host string, allowed []string) bool {
+	name, ok := trimPort(host)
 	if !ok {
 		return false
 	}
@@ -71,7 +71,7 @@ func served(host string, allowed []string) bool {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(literal, "]"))
 		return err == nil && addr.Is6()
 	}
-	name = canonical(name)
+	name = canonicalHost(name)
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.Is4()
 	}
@@ -85,9 +85,9 @@ func served(host string, allowed []string) bool {
 		slices.Contains(allowed, name)
 }
 
-// withoutPort returns host without its port, which consists of digits. It is not
+// trimPort returns host without its port, which consists of digits. It is not
 // ok when a bracket is not closed where the name ends, or never opened.
-func withoutPort(host string) (name string, ok bool) {
+func trimPort(host string) (name string, ok bool) {
 	name, port := host, ""
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
 		name, port = host[:colon], host[colon+1:]
@@ -98,8 +98,8 @@ func withoutPort(host string) (name string, ok bool) {
 	return name, strings.HasPrefix(name, "[") == strings.HasSuffix(name, "]")
 }
 
-// canonical returns name in lower case and without one trailing dot.
-func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+// canonicalHost returns name in lower case and without one trailing dot.
+func canonicalHost(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
 // isHostName reports whether name is labels of ASCII letters, digits, hyphens and
 // underscores (which containers' names have), with dots between them.

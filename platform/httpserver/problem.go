@@ -35,44 +35,44 @@ var statusOf = map[apperr.Kind]int{
 	apperr.Unavailable:        http.StatusServiceUnavailable,
 }
 
-// refusal is an error of the transport itself.
-type refusal struct {
+// statusError is an error of the transport itself.
+type statusError struct {
 	status  int
 	message string
 }
 
-func (e *refusal) Error() string { return e.message }
+func (e *statusError) Error() string { return e.message }
 
 // StatusError returns an error that WriteProblem answers with status: for requests
 // that fail before they mean anything (400, 404, 405, 413, 415). The message is
 // shown to the client.
 func StatusError(status int, format string, args ...any) error {
-	return &refusal{status, fmt.Sprintf(format, args...)}
+	return &statusError{status, fmt.Sprintf(format, args...)}
 }
 
-// halfClosed is what a client is told that has closed the side on which it sends, which
+// errHalfClosed is what a client is told that has closed the side on which it sends, which
 // net/http takes for its leaving: what then failed did so because of that.
-var halfClosed = apperr.New(apperr.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
+var errHalfClosed = apperr.New(apperr.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
 
 // WriteProblem answers with the problem document of err: a Refuse error, or
 // what fault.Of makes of it, with Retry-After when trying again may help.
 // Causes are never shown; Instrument logs them.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
-	seen := exchangeOf(r.Context())
+	seen := requestStateOf(r.Context())
 	seen.err = err
 	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(seen.client.Err(), context.Canceled) {
-		err = halfClosed
+		err = errHalfClosed
 	}
 	p := problem{Type: "about:blank", RequestID: logging.RequestID(r.Context())}
-	var refused *refusal
+	var refused *statusError
 	if errors.As(err, &refused) {
 		p.Status, p.Error, p.Detail = refused.status, refused.message, refused.message
 	} else {
 		f := apperr.Of(err)
 		p.Status, p.Error, p.Errors = statusOf[f.Kind], f.Message, f.Fields
-		p.Detail = detail(f)
+		p.Detail = problemDetail(f)
 		if f.Kind == apperr.RateLimited || f.Kind == apperr.Unavailable {
-			w.Header().Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds(f.RetryAfter)))
 		}
 	}
 	p.Title = http.StatusText(p.Status)
@@ -88,15 +88,15 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	_ = json.NewEncoder(w).Encode(p) // a client that left needs no answer
 }
 
-// detail says more than the message where there is more to say.
-func detail(f *apperr.Error) string {
+// problemDetail says more than the message where there is more to say.
+func problemDetail(f *apperr.Error) string {
 	if f.RetryAfter > 0 {
-		return fmt.Sprintf("%s; try again in %d s", f.Message, seconds(f.RetryAfter))
+		return fmt.Sprintf("%s; try again in %d s", f.Message, retryAfterSeconds(f.RetryAfter))
 	}
 	return f.Message
 }
 
-// seconds rounds up, and is at least 1: a client must not come back too early.
-func seconds(d time.Duration) int {
+// retryAfterSeconds rounds up, and is at least 1: a client must not come back too early.
+func retryAfterSeconds(d time.Duration) int {
 	return max(1, int((d+time.Second-1)/time.Second))
 }

@@ -15,7 +15,7 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
+func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 	t.Parallel()
 	wait := func(d time.Duration) *apperr.Error {
 		e := apperr.New(apperr.RateLimited, "too many requests")
@@ -71,7 +71,7 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 	}
 }
 
-func TestUnknownRoutesAndMethodsAreProblems(t *testing.T) {
+func TestUnknownRoutesAndMethodsAreAnsweredWithAProblem(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
 	for _, pattern := range []string{"GET /things/{id}", "DELETE /things/{id}", "POST /things"} {

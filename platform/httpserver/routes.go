@@ -9,11 +9,11 @@ func Routes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		unmatched, pattern := mux.Handler(r)
 		if pattern != "" {
-			exchangeOf(r.Context()).route = pattern
+			requestStateOf(r.Context()).route = pattern
 			mux.ServeHTTP(w, r)
 			return
 		}
-		var answer headersOnly
+		var answer headerRecorder
 		unmatched.ServeHTTP(&answer, r)
 		switch answer.status {
 		case http.StatusMethodNotAllowed:
@@ -28,19 +28,19 @@ func Routes(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// headersOnly takes the mux's own answer, to learn what it would have been.
-type headersOnly struct {
+// headerRecorder takes the mux's own answer, to learn what it would have been.
+type headerRecorder struct {
 	header http.Header
 	status int
 }
 
-func (h *headersOnly) Header() http.Header {
+func (h *headerRecorder) Header() http.Header {
 	if h.header == nil {
 		h.header = http.Header{}
 	}
 	return h.header
 }
 
-func (h *headersOnly) WriteHeader(status int) { h.status = status }
+func (h *headerRecorder) WriteHeader(status int) { h.status = status }
 
-func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (h *headerRecorder) Write(p []byte) (int, error) { return len(p), nil }

@@ -46,11 +46,11 @@ func Defaults(addr string) Config {
 
 // The bounds of the bounds: outside them the unit of the value is a mistake.
 const (
-	leastTime   = time.Millisecond
-	mostTime    = 24 * time.Hour
-	leastHeader = 1 << 10 // bytes
-	mostHeader  = 1 << 20
-	mostConns   = 1_000_000
+	minTime         = time.Millisecond
+	maxTime         = 24 * time.Hour
+	minHeaderBytes  = 1 << 10 // bytes
+	maxHeaderBytes  = 1 << 20
+	highestMaxConns = 1_000_000
 )
 
 // Validate refuses an address that cannot be listened on, bounds that net/http would
@@ -60,13 +60,13 @@ func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
 		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("read_header_timeout", c.ReadHeaderTimeout, leastTime, mostTime),
-		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, leastTime, mostTime, noBound),
-		config.CheckRange("idle_timeout", c.IdleTimeout, leastTime, mostTime),
-		config.CheckRange("max_header_bytes", c.MaxHeaderBytes, leastHeader, mostHeader),
-		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, leastTime, mostTime, noBound),
-		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, leastTime, mostTime, noBound),
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		config.CheckRange("read_header_timeout", c.ReadHeaderTimeout, minTime, maxTime),
+		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, minTime, maxTime, noBound),
+		config.CheckRange("idle_timeout", c.IdleTimeout, minTime, maxTime),
+		config.CheckRange("max_header_bytes", c.MaxHeaderBytes, minHeaderBytes, maxHeaderBytes),
+		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, minTime, maxTime, noBound),
+		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, minTime, maxTime, noBound),
+		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
 		ValidateHosts("allowed_hosts", c.AllowedHosts),
 		validateOrigins(c.CORSOrigins),
 	)
@@ -74,10 +74,10 @@ func (c Config) Validate() error {
 
 // Server is a bound listener and what it serves.
 type Server struct {
-	http     *http.Server
-	listener net.Listener
-	drain    time.Duration
-	leaving  atomic.Bool
+	http         *http.Server
+	listener     net.Listener
+	drainTimeout time.Duration
+	closing      atomic.Bool
 }
 
 // Listen binds cfg.Addr at once; Run serves h on what limit makes of the listener
@@ -89,9 +89,9 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 		return nil, err
 	}
 	listener = limit(listener)
-	s := &Server{listener: listener, drain: cfg.DrainTimeout}
+	s := &Server{listener: listener, drainTimeout: cfg.DrainTimeout}
 	s.http = &http.Server{
-		Handler:           s.closingConnections(h),
+		Handler:           s.withConnectionClose(h),
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
@@ -112,13 +112,13 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 // connection is in use when Run closes those that are idle.
 func (s *Server) CloseConnections(ctx context.Context) error {
 	<-ctx.Done()
-	s.leaving.Store(true)
+	s.closing.Store(true)
 	return nil
 }
 
-func (s *Server) closingConnections(next http.Handler) http.Handler {
+func (s *Server) withConnectionClose(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.leaving.Load() {
+		if s.closing.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -139,14 +139,14 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	ctx = context.WithoutCancel(ctx)
-	if s.drain > 0 {
-		limited, cancel := context.WithTimeout(ctx, s.drain)
+	if s.drainTimeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, s.drainTimeout)
 		defer cancel()
 		ctx = limited
 	}
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
-		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drain)
+		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drainTimeout)
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return err

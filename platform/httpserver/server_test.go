@@ -35,7 +35,7 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
+func TestServerFinishesRequestsInFlightWhenStopped(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -72,7 +72,7 @@ func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
 	}
 }
 
-func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
+func TestServerSendsConnectionCloseWhenStopping(t *testing.T) {
 	t.Parallel()
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	client := client(t)
@@ -99,7 +99,7 @@ func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
 	}
 }
 
-func TestTheHandlerAnswersOptionsOfTheServerItself(t *testing.T) {
+func TestHandlerReceivesOptionsOfTheWholeServer(t *testing.T) {
 	t.Parallel()
 	srv, _, _ := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+srv.Addr(), http.NoBody)
@@ -117,7 +117,7 @@ func TestTheHandlerAnswersOptionsOfTheServerItself(t *testing.T) {
 	}
 }
 
-func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
+func TestServerAbortsRequestsAfterTheDrainTimeout(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.DrainTimeout = time.Millisecond
@@ -144,7 +144,7 @@ func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
 	}
 }
 
-func TestAClientThatDawdlesIsDropped(t *testing.T) {
+func TestServerDisconnectsAClientThatSendsItsHeaderTooSlowly(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.ReadHeaderTimeout = 10 * time.Millisecond
@@ -165,7 +165,7 @@ func TestAClientThatDawdlesIsDropped(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
+func TestServerDisconnectsAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 10*time.Millisecond, 10*time.Millisecond
@@ -192,7 +192,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	<-ended
 }
 
-func TestListenBindsAtOnce(t *testing.T) {
+func TestListenBindsBeforeRun(t *testing.T) {
 	t.Parallel()
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	if _, err := httpserver.Listen(httpserver.Defaults(srv.Addr()), unlimited, http.NotFoundHandler()); err == nil {
@@ -202,7 +202,7 @@ func TestListenBindsAtOnce(t *testing.T) {
 	<-ended
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestConfigRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		HTTP httpserver.Config `config:"http"`

@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-var ofServer = trace.WithSpanKind(trace.SpanKindServer)
+var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 
 // startSpan begins the server's span of a request, within the trace that the
 // client names. What describes it is added at its end, and only when it is
@@ -22,7 +22,7 @@ func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (co
 	if len(header["Traceparent"]) > 0 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
 	}
-	return tracer.Start(ctx, "HTTP", ofServer)
+	return tracer.Start(ctx, "HTTP", serverKind)
 }
 
 // endSpan names and describes the span by the conventions of OpenTelemetry.
@@ -31,15 +31,15 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	if !span.IsRecording() {
 		return
 	}
-	method := knownMethod(r.Method)
+	method := methodLabel(r.Method)
 	name := method
-	if route := template(pattern); route != "" {
+	if route := routePath(pattern); route != "" {
 		name += " " + route
 		span.SetAttributes(attribute.String("http.route", route))
 	}
 	span.SetName(name)
-	span.SetAttributes(endpoint("server", r.Host)...)
-	span.SetAttributes(endpoint("network.peer", r.RemoteAddr)...)
+	span.SetAttributes(hostPortAttributes("server", r.Host)...)
+	span.SetAttributes(hostPortAttributes("network.peer", r.RemoteAddr)...)
 	span.SetAttributes(
 		attribute.String("http.request.method", method),
 		attribute.Int("http.response.status_code", status),
@@ -53,16 +53,16 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	}
 }
 
-// template is the path of a pattern, which may begin with a method and a host.
-func template(pattern string) string {
+// routePath is the path of a pattern, which may begin with a method and a host.
+func routePath(pattern string) string {
 	if path := strings.IndexByte(pattern, '/'); path >= 0 {
 		return pattern[path:]
 	}
 	return ""
 }
 
-// endpoint describes who is at one end: an address, and a port where there is one.
-func endpoint(end, hostport string) []attribute.KeyValue {
+// hostPortAttributes describes who is at one end: an address, and a port where there is one.
+func hostPortAttributes(end, hostport string) []attribute.KeyValue {
 	at := url.URL{Host: hostport}
 	described := []attribute.KeyValue{attribute.String(end+".address", at.Hostname())}
 	if port, err := strconv.Atoi(at.Port()); err == nil {

@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// streamBuffer is what the kernel may hold of a stream; by itself it would take
+// streamSendBuffer is what the kernel may hold of a stream; by itself it would take
 // megabytes for a client that reads nothing.
-const streamBuffer = 64 << 10
+const streamSendBuffer = 64 << 10
 
 // connKey is where the context of a request has its connection.
 type connKey struct{}
 
 // Stream is an answer that lasts for as long as its client likes.
 type Stream struct {
-	w          http.ResponseWriter
-	connection *http.ResponseController
-	ctx        context.Context
-	cancel     context.CancelFunc
-	stall      time.Duration
-	begun      bool
+	w            http.ResponseWriter
+	controller   *http.ResponseController
+	ctx          context.Context
+	cancel       context.CancelFunc
+	stallTimeout time.Duration
+	started      bool
 }
 
 // NewStream lets the answer to r last: the request's deadline and the server's
 // timeouts bound it no longer. Instead the client must take each piece of it
 // within stall. It changes nothing else: the request may still be refused.
 func NewStream(w http.ResponseWriter, r *http.Request, stall time.Duration) *Stream {
-	s := &Stream{w: w, connection: http.NewResponseController(w), stall: stall}
+	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stall}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	exchangeOf(r.Context()).whenLeft(s.cancel)
+	requestStateOf(r.Context()).onClientGone(s.cancel)
 	return s
 }
 
@@ -40,26 +40,26 @@ func (s *Stream) Context() context.Context { return s.ctx }
 
 // Write sends a piece at once. After an error there is nobody to write to.
 func (s *Stream) Write(piece []byte) (int, error) {
-	s.begin()
-	if err := s.connection.SetWriteDeadline(time.Now().Add(s.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	s.startResponse()
+	if err := s.controller.SetWriteDeadline(time.Now().Add(s.stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	n, err := s.w.Write(piece)
 	if err == nil {
-		err = s.connection.Flush()
+		err = s.controller.Flush()
 	}
 	return n, err
 }
 
-// begin bounds what the kernel holds. That lasts as long as the connection, which
+// startResponse bounds what the kernel holds. That lasts as long as the connection, which
 // a refused stream leaves to others: hence not before something is sent.
-func (s *Stream) begin() {
-	if s.begun {
+func (s *Stream) startResponse() {
+	if s.started {
 		return
 	}
-	s.begun = true
+	s.started = true
 	if conn, ok := s.ctx.Value(connKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
-		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
+		_ = conn.SetWriteBuffer(streamSendBuffer) // it fails when the client has left
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *Stream) begin() {
 // if there is one.
 func (s *Stream) Close(cause error) {
 	if cause != nil {
-		exchangeOf(s.ctx).err = cause
+		requestStateOf(s.ctx).err = cause
 	}
 	s.cancel()
 }

@@ -15,17 +15,17 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// streaming serves answer, within bounds that a request keeps and a stream does not.
-func streaming(t *testing.T, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+// startStreaming serves answer, within bounds that a request keeps and a stream does not.
+func startStreaming(t *testing.T, answer http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 20*time.Millisecond, 20*time.Millisecond
-	return streamingWithin(t, cfg, answer)
+	return startStreamingWithConfig(t, cfg, answer)
 }
 
-func streamingWithin(t *testing.T, cfg httpserver.Config, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+func startStreamingWithConfig(t *testing.T, cfg httpserver.Config, answer http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
-	o = observe()
+	o = newTelemetryRecorder()
 	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", answer)), cfg, o.telemetry()))
 	return srv.Addr(), o, func() {
 		cancel()
@@ -35,9 +35,9 @@ func streamingWithin(t *testing.T, cfg httpserver.Config, answer http.HandlerFun
 	}
 }
 
-func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
+func TestStreamOutlivesTheTimeoutsOfARequest(t *testing.T) {
 	t.Parallel()
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, time.Minute)
 		defer s.Close(nil)
 		io.WriteString(s, "first ")
@@ -65,10 +65,10 @@ func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
+func TestStreamContextEndsWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
 	left := make(chan struct{})
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, time.Minute)
 		io.WriteString(s, "first")
 		<-s.Context().Done()
@@ -93,10 +93,10 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 	}
 }
 
-func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
+func TestStreamThatSendsNothingKeepsTheSendBufferOfItsConnection(t *testing.T) {
 	t.Parallel()
 	sizes := make(chan int, 2)
-	addr, _, stop := streamingWithin(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
+	addr, _, stop := startStreamingWithConfig(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "refused" {
 			httpserver.NewStream(w, r, time.Minute).Close(nil)
 			w.WriteHeader(http.StatusGone)
@@ -107,7 +107,7 @@ func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		sizes <- sendBuffer(t, conn)
+		sizes <- sendBufferSize(t, conn)
 		conn.Close()
 	})
 	for _, requests := range []string{
@@ -128,8 +128,8 @@ func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
 	}
 }
 
-// sendBuffer is what the kernel holds of what is sent.
-func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+// sendBufferSize is what the kernel holds of what is sent.
+func sendBufferSize(t *testing.T, conn net.Conn) (size int) {
 	t.Helper()
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -146,7 +146,7 @@ func sendBuffer(t *testing.T, conn net.Conn) (size int) {
 	return size
 }
 
-func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
+func TestStreamIsAbortedWhenTheClientDoesNotRead(t *testing.T) {
 	t.Parallel()
 	for name, piece := range map[string]int{
 		"pieces that are sent as they are written": 16 << 10,
@@ -154,17 +154,17 @@ func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cutOff(t, piece)
+			expectAbort(t, piece)
 		})
 	}
 }
 
-// cutOff writes pieces of that size to a client that reads nothing.
-func cutOff(t *testing.T, piece int) {
+// expectAbort writes pieces of that size to a client that reads nothing.
+func expectAbort(t *testing.T, piece int) {
 	t.Helper()
 	const most = 512 << 10
 	written := make(chan error, 1)
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, 50*time.Millisecond)
 		var err error
 		sent := 0

@@ -32,14 +32,14 @@ type Stage []Part
 // was told to stop is no error, a panic in a part is one.
 func Run(ctx context.Context, stages ...Stage) error {
 	var (
-		mu     sync.Mutex
-		errs   []error
-		once   sync.Once
-		early  = make(chan struct{})
-		active = make([]activeStage, len(stages))
+		mu            sync.Mutex
+		errs          []error
+		once          sync.Once
+		returnedEarly = make(chan struct{})
+		running       = make([]activeStage, len(stages))
 	)
 	for i, stage := range stages {
-		s := &active[i]
+		s := &running[i]
 		s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 		for _, part := range stage {
 			s.parts.Go(func() {
@@ -50,18 +50,18 @@ func Run(ctx context.Context, stages ...Stage) error {
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
-				once.Do(func() { close(early) })
+				once.Do(func() { close(returnedEarly) })
 			})
 		}
 	}
 
 	select {
 	case <-ctx.Done():
-	case <-early:
+	case <-returnedEarly:
 	}
-	for i := range active {
-		active[i].stop()
-		active[i].parts.Wait()
+	for i := range running {
+		running[i].stop()
+		running[i].parts.Wait()
 	}
 	return errors.Join(errs...)
 }
@@ -75,21 +75,21 @@ type activeStage struct {
 func runPart(ctx context.Context, p Part) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicked{part: p, value: v, stack: debug.Stack()}
+			err = &panicError{part: p, value: v, stack: debug.Stack()}
 		}
 	}()
 	return p.Run(ctx)
 }
 
-// panicked is the error of a part that panicked. Its text is one line; the caller of
+// panicError is the error of a part that panicked. Its text is one line; the caller of
 // Run finds the trace by errors.As.
-type panicked struct {
+type panicError struct {
 	part  Part
 	value any
 	stack []byte
 }
 
-func (e *panicked) Error() string { return fmt.Sprintf("panic in %T: %v", e.part, e.value) }
+func (e *panicError) Error() string { return fmt.Sprintf("panic in %T: %v", e.part, e.value) }
 
 // Stack is the trace of the goroutine that panicked.
-func (e *panicked) Stack() []byte { return e.stack }
+func (e *panicError) Stack() []byte { return e.stack }

@@ -17,26 +17,26 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// journal notes what happens, and when.
-type journal struct {
+// eventRecorder notes what happens, and when.
+type eventRecorder struct {
 	mu     sync.Mutex
 	start  time.Time
 	events []string
 }
 
-func (j *journal) note(event string) {
+func (j *eventRecorder) record(event string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = append(j.events, time.Since(j.start).String()+" "+event)
 }
 
 // part runs until told to stop, then works for a while.
-func (j *journal) part(name string, work time.Duration) lifecycle.Func {
+func (j *eventRecorder) part(name string, work time.Duration) lifecycle.Func {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
-		j.note(name + " told")
+		j.record(name + " told")
 		<-time.After(work)
-		j.note(name + " returned")
+		j.record(name + " returned")
 		return nil
 	}
 }
@@ -44,7 +44,7 @@ func (j *journal) part(name string, work time.Duration) lifecycle.Func {
 func TestStagesStopInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := &journal{start: time.Now()}
+		j := &eventRecorder{start: time.Now()}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := lifecycle.Run(ctx,
@@ -74,7 +74,7 @@ func TestStagesStopInOrder(t *testing.T) {
 	})
 }
 
-func TestAPartThatReturnsStopsTheRest(t *testing.T) {
+func TestPartThatReturnsStopsTheOtherParts(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	tests := map[string]struct {
@@ -89,7 +89,7 @@ func TestAPartThatReturnsStopsTheRest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				j := &journal{start: time.Now()}
+				j := &eventRecorder{start: time.Now()}
 				err := lifecycle.Run(t.Context(),
 					lifecycle.Stage{j.part("first", 0)},
 					lifecycle.Stage{test.part, j.part("second", 0)},
@@ -106,10 +106,10 @@ func TestAPartThatReturnsStopsTheRest(t *testing.T) {
 	}
 }
 
-func TestAPanicBecomesAnErrorAndTheRestStopsInOrder(t *testing.T) {
+func TestPanicOfAPartIsAnErrorAndStopsTheOthersInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := &journal{start: time.Now()}
+		j := &eventRecorder{start: time.Now()}
 		err := lifecycle.Run(t.Context(), lifecycle.Stage{
 			lifecycle.Func(func(context.Context) error { panic("lost my way") }),
 			j.part("other", time.Second),
@@ -143,7 +143,7 @@ func TestErrorsOfAllPartsAreJoined(t *testing.T) {
 	})
 }
 
-func TestPartsSeeTheValuesOfTheContext(t *testing.T) {
+func TestPartsReceiveTheValuesOfTheContext(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "value")

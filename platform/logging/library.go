@@ -10,15 +10,15 @@ import (
 // Library returns what a library takes for its own log: each thing that it says is a
 // line of slog.Default at that level, whatever that is by then.
 func Library(name string, level slog.Level) *log.Logger {
-	return log.New(library{name, level}, "", 0)
+	return log.New(libraryWriter{name, level}, "", 0)
 }
 
-type library struct {
+type libraryWriter struct {
 	name  string
 	level slog.Level
 }
 
-func (l library) Write(text []byte) (int, error) {
+func (l libraryWriter) Write(text []byte) (int, error) {
 	message, stack, traced := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	attrs := []slog.Attr{slog.String("library", l.name)}
 	if traced { // of a panic, with net/http

@@ -50,12 +50,12 @@ func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	terminal := isTerminal(w)
 	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = visible{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textForm}
+		h = sanitizingHandler{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textFormat}
 	} else {
-		h = visible{slog.NewJSONHandler(visibleJSON{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonForm}
+		h = sanitizingHandler{slog.NewJSONHandler(escapingWriter{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonFormat}
 	}
-	out, _ := w.(*outlet)
-	return slog.New(contextual{h, out}).With("service", service)
+	out, _ := w.(*droppingWriter)
+	return slog.New(contextHandler{h, out}).With("service", service)
 }
 
 // Open returns the logger of this process: New on standard error. What libraries
@@ -74,7 +74,7 @@ func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
-var standardError = &outlet{File: os.Stderr}
+var standardError = &droppingWriter{File: os.Stderr}
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
@@ -85,14 +85,14 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// contextual adds what ctx knows to each record, puts its time into UTC, and tells of
+// contextHandler adds what ctx knows to each record, puts its time into UTC, and tells of
 // lines that out has dropped.
-type contextual struct {
+type contextHandler struct {
 	slog.Handler
-	out *outlet // nil where none are dropped
+	dropping *droppingWriter // nil where none are dropped
 }
 
-func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.Time = r.Time.UTC()
 	known := make([]slog.Attr, 0, 3)
 	if id := RequestID(ctx); id != "" {
@@ -102,25 +102,25 @@ func (h contextual) Handle(ctx context.Context, r slog.Record) error {
 		known = append(known, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
 	r.AddAttrs(known...)
-	if err := h.Handler.Handle(ctx, r); err != nil || h.out == nil || h.out.lost.Load() == 0 {
+	if err := h.Handler.Handle(ctx, r); err != nil || h.dropping == nil || h.dropping.dropped.Load() == 0 {
 		return err
 	}
-	lost := h.out.lost.Swap(0)
+	lost := h.dropping.dropped.Swap(0)
 	told := slog.NewRecord(time.Now().UTC(), slog.LevelWarn, "lines of this log were dropped: its reader took nothing", 0)
 	told.AddAttrs(slog.Int64("lines", lost))
 	err := h.Handler.Handle(ctx, told)
 	if err != nil {
-		h.out.lost.Add(lost)
+		h.dropping.dropped.Add(lost)
 	}
 	return err
 }
 
-func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextual{h.Handler.WithAttrs(attrs), h.out}
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs), h.dropping}
 }
 
-func (h contextual) WithGroup(name string) slog.Handler {
-	return contextual{h.Handler.WithGroup(name), h.out}
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name), h.dropping}
 }
 
 type requestIDKey struct{}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writable waits until f takes what is written to it, or says at once that it fails.
-func writable(f *os.File, wait time.Duration) bool {
+// waitWritable waits until f takes what is written to it, or says at once that it fails.
+func waitWritable(f *os.File, wait time.Duration) bool {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return true // the write tells why

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	checkTimeout = time.Second // bounds each check of /readyz
-	followEvery  = time.Second // how late who follows readiness may be
+	checkTimeout   = time.Second // bounds each check of /readyz
+	mirrorInterval = time.Second // how late who follows readiness may be
 )
 
 // Config says where the port is, for whom, and whether it serves profiles, which
@@ -42,14 +42,14 @@ type Config struct {
 // probes, of Prometheus, and of an operator.
 func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
 
-const mostConns = 10_000 // far more than probe a process
+const highestMaxConns = 10_000 // far more than probe a process
 
 // Validate refuses an address that cannot be listened on, a port that nothing can connect
 // to, and hosts that no request can have.
 func (c Config) Validate() error {
 	return errors.Join(
 		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
+		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
 		httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts),
 	)
 }
@@ -64,12 +64,12 @@ type Check struct {
 // Server is the bound ops port.
 type Server struct {
 	*httpserver.Server
-	checks   []watched
+	checks   []loggedCheck
 	draining atomic.Bool
 }
 
-// watched logs when the outcome of its check changes, and not every probe.
-type watched struct {
+// loggedCheck logs when the outcome of its check changes, and not every probe.
+type loggedCheck struct {
 	Check
 	outage *retry.Outage
 }
@@ -79,14 +79,14 @@ type watched struct {
 // cfg.Pprof, /debug/pprof. The first two answer under any Host, so that no probe
 // depends on a name; the others under those of httpserver.Guard. The connections
 // count against no client's limit in conns.
-func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
+func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
-		s.checks = append(s.checks, watched{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
+		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, report{Status: "alive"}) })
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
+	mux.HandleFunc("GET /readyz", s.serveReadiness)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, ErrorLog: logging.Library("prometheus", slog.LevelWarn),
 	}))
@@ -101,7 +101,7 @@ func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus
 	bounds.RequestTimeout = 0 // a profile takes as long as it was asked to
 	bounds.DrainTimeout = time.Second
 	bounds.AllowedHosts = cfg.AllowedHosts
-	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), guard(httpserver.Routes(mux), bounds))
+	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), bounds))
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +109,9 @@ func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus
 	return s, nil
 }
 
-// guard lets probes pass whatever their Host is.
-func guard(routes http.Handler, cfg httpserver.Config) http.Handler {
-	guarded := httpserver.Guard(routes, cfg)
+// restrictAllButProbes lets probes pass whatever their Host is.
+func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handler {
+	guarded := httpserver.RestrictHostsAndOrigins(routes, cfg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez", "/readyz":
@@ -136,21 +136,21 @@ func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 // MirrorReadiness tells for as long as it runs, every second, whether the process is
 // ready, for those who are asked elsewhere than at /readyz. Before it runs the
 // process is not; nor is it, in the first stage to stop, from the stop on.
-func (s *Server) MirrorReadiness(tell func(ready bool)) lifecycle.Part {
-	tell(false)
+func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
+	setReady(false)
 	return lifecycle.Func(func(ctx context.Context) error {
-		tick := time.NewTicker(followEvery)
+		tick := time.NewTicker(mirrorInterval)
 		defer tick.Stop()
-		defer tell(false)
+		defer setReady(false)
 		for {
 			ready := true
-			for _, err := range s.check(ctx) {
+			for _, err := range s.runChecks(ctx) {
 				ready = ready && err == nil
 			}
 			if ctx.Err() != nil {
 				return nil
 			}
-			tell(ready)
+			setReady(ready)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -165,39 +165,39 @@ type report struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
-func write(w http.ResponseWriter, code int, r report) {
+func writeReport(w http.ResponseWriter, code int, r report) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(r) // a probe that left needs no answer
 }
 
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	answer, code := report{Status: "ready", Checks: map[string]string{}}, http.StatusOK
-	for name, err := range s.check(r.Context()) {
-		answer.Checks[name] = "ok"
+func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
+	result, code := report{Status: "ready", Checks: map[string]string{}}, http.StatusOK
+	for name, err := range s.runChecks(r.Context()) {
+		result.Checks[name] = "ok"
 		if err != nil {
-			answer.Checks[name], answer.Status, code = "failing", "not ready", http.StatusServiceUnavailable
+			result.Checks[name], result.Status, code = "failing", "not ready", http.StatusServiceUnavailable
 		}
 	}
 	if s.draining.Load() {
-		answer.Status, code = "draining", http.StatusServiceUnavailable
+		result.Status, code = "draining", http.StatusServiceUnavailable
 	}
-	write(w, code, answer)
+	writeReport(w, code, result)
 }
 
-// check runs all checks at once. One that does not return in time has failed.
-func (s *Server) check(ctx context.Context) map[string]error {
+// runChecks runs all checks at once. One that does not return in time has failed.
+func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	outcomes := make([]chan error, len(s.checks))
+	returned := make([]chan error, len(s.checks))
 	for i, c := range s.checks {
-		outcomes[i] = make(chan error, 1)
-		go func() { outcomes[i] <- c.run(ctx) }()
+		returned[i] = make(chan error, 1)
+		go func() { returned[i] <- c.run(ctx) }()
 	}
 	results := map[string]error{}
 	for i, c := range s.checks {
-		results[c.Name] = outcome(ctx, outcomes[i])
+		results[c.Name] = awaitResult(ctx, returned[i])
 		if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
 			c.outage.Record(ctx, results[c.Name])
 		}
@@ -205,7 +205,7 @@ func (s *Server) check(ctx context.Context) map[string]error {
 	return results
 }
 
-func outcome(ctx context.Context, returned <-chan error) error {
+func awaitResult(ctx context.Context, returned <-chan error) error {
 	select {
 	case err := <-returned:
 		return err

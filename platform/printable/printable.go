@@ -11,36 +11,36 @@ import (
 	"unicode/utf8"
 )
 
-// Characters is the size of an Excerpt. The longest title of a task, 500
+// MaxCharacters is the size of an Excerpt. The longest title of a task, 500
 // characters, fits with the sentence around it.
-const Characters = 1024
+const MaxCharacters = 1024
 
-// Text returns text with an escape, such as \x1b, \n or \u202e, in place of each
+// Escape returns text with an escape, such as \x1b, \n or \u202e, in place of each
 // character that a reader would not see, or that would act on a terminal: control
 // and format characters, line and paragraph separators, bytes that are no UTF-8.
 // All other text stays to the letter, backslashes included. That holds for every
 // script and for emoji: a joiner (U+200C, U+200D) or a variation selector stays
 // where writing needs it, within a word of a joining script or an emoji.
-func Text(text string) string {
+func Escape(text string) string {
 	if isPlain(text) {
 		return text
 	}
 	var out strings.Builder
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if visible(text, i, r, size) {
+		if isVisible(text, i, r, size) {
 			out.WriteString(text[i : i+size])
 		} else {
-			out.WriteString(escape(text[i], r, size))
+			out.WriteString(escapeSequence(text[i], r, size))
 		}
 		i += size
 	}
 	return out.String()
 }
 
-// Lines is Text that keeps line breaks and tabs. It is for text that has lines of its
+// EscapeLines is Text that keeps line breaks and tabs. It is for text that has lines of its
 // own, such as the settings that are wrong, one a line, or a stack trace.
-func Lines(text string) string {
+func EscapeLines(text string) string {
 	if isPlain(text) {
 		return text
 	}
@@ -50,7 +50,7 @@ func Lines(text string) string {
 		if i < 0 {
 			i = len(text)
 		}
-		out.WriteString(Text(text[:i]))
+		out.WriteString(Escape(text[:i]))
 		next := min(i+1, len(text))
 		out.WriteString(text[i:next])
 		text = text[next:]
@@ -60,37 +60,37 @@ func Lines(text string) string {
 
 // Excerpt returns Text of what Shorten leaves of text within Characters: one line
 // of a bounded length.
-func Excerpt(text string) string { return Text(Shorten(text, Characters)) }
+func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) }
 
-// Shorten returns text, or, when its Text has more than most characters, the
+// Truncate returns text, or, when its Text has more than most characters, the
 // beginning and the end of it and between them how many bytes are left out. That
 // is about as long as most. The end is kept because the cause of an error is there.
-func Shorten(text string, most int) string {
-	if len(text) <= most && isPlain(text) {
+func Truncate(text string, maxCharacters int) string {
+	if len(text) <= maxCharacters && isPlain(text) {
 		return text
 	}
 	total, head := 0, 0
 	for i := 0; i < len(text); {
-		width, size := widthAt(text, i)
+		width, size := escapedWidth(text, i)
 		total += width
 		i += size
-		if total <= most*7/8 {
+		if total <= maxCharacters*7/8 {
 			head = i
 		}
-		if total > most {
-			return text[:head] + leaveOut(text[head:], most/8)
+		if total > maxCharacters {
+			return text[:head] + elide(text[head:], maxCharacters/8)
 		}
 	}
 	return text
 }
 
-// leaveOut returns the end of rest, of at most so many characters, after how much
+// elide returns the end of rest, of at most so many characters, after how much
 // of rest comes before it.
-func leaveOut(rest string, most int) string {
+func elide(rest string, most int) string {
 	tail := len(rest)
 	for width := 0; tail > 0; {
 		_, size := utf8.DecodeLastRuneInString(rest[:tail])
-		w, _ := widthAt(rest, tail-size)
+		w, _ := escapedWidth(rest, tail-size)
 		if width += w; width > most {
 			break
 		}
@@ -99,20 +99,20 @@ func leaveOut(rest string, most int) string {
 	return fmt.Sprintf("…[%d bytes left out]…%s", tail, rest[tail:])
 }
 
-// widthAt returns how many characters of Text the character at i becomes, and its
+// escapedWidth returns how many characters of Text the character at i becomes, and its
 // size in bytes.
-func widthAt(text string, i int) (width, size int) {
+func escapedWidth(text string, i int) (width, size int) {
 	r, size := utf8.DecodeRuneInString(text[i:])
-	if visible(text, i, r, size) {
+	if isVisible(text, i, r, size) {
 		return 1, size
 	}
-	return len(escape(text[i], r, size)), size
+	return len(escapeSequence(text[i], r, size)), size
 }
 
-// JSON returns a JSON document with \uXXXX in place of each character that Text
+// EscapeJSON returns a JSON document with \uXXXX in place of each character that Text
 // escapes, which means the same to every reader of JSON. Line breaks and tabs
 // between its tokens stay. It may return document itself.
-func JSON(document []byte) []byte {
+func EscapeJSON(document []byte) []byte {
 	if isASCII(document) { // JSON itself takes no control character within a string
 		return document
 	}
@@ -121,7 +121,7 @@ func JSON(document []byte) []byte {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		switch {
-		case r == '\n', r == '\r', r == '\t', visible(text, i, r, size):
+		case r == '\n', r == '\r', r == '\t', isVisible(text, i, r, size):
 			out = append(out, text[i:i+size]...)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
@@ -154,7 +154,7 @@ func isASCII(document []byte) bool {
 	return true
 }
 
-func escape(first byte, r rune, size int) string {
+func escapeSequence(first byte, r rune, size int) string {
 	if r == utf8.RuneError && size <= 1 {
 		return fmt.Sprintf(`\x%02x`, first)
 	}
@@ -164,15 +164,15 @@ func escape(first byte, r rune, size int) string {
 const (
 	nonJoiner = '\u200c'
 	joiner    = '\u200d'
-	// firstJoining is the lowest character beside which a joiner is of use. The Latin,
+	// firstJoiningScript is the lowest character beside which a joiner is of use. The Latin,
 	// Greek, Cyrillic and Armenian scripts, before it, do not join their letters; there
 	// a joiner only makes two words that look the same.
-	firstJoining = '\u0590'
+	firstJoiningScript = '\u0590'
 )
 
-// visible says whether the character r of text, which is at i and has so many
+// isVisible says whether the character r of text, which is at i and has so many
 // bytes, can be seen for what it is.
-func visible(text string, i int, r rune, size int) bool {
+func isVisible(text string, i int, r rune, size int) bool {
 	switch {
 	case r < utf8.RuneSelf:
 		return ' ' <= r && r <= '~'
@@ -181,7 +181,7 @@ func visible(text string, i int, r rune, size int) bool {
 	case r == nonJoiner, r == joiner:
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		after, _ := utf8.DecodeRuneInString(text[i+size:])
-		return joins(before) && joins(after)
+		return isJoinable(before) && isJoinable(after)
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		return i > 0 && unicode.IsGraphic(before) && !unicode.IsSpace(before) && !unicode.Is(unicode.Variation_Selector, before)
@@ -193,7 +193,7 @@ func visible(text string, i int, r rune, size int) bool {
 	return unicode.IsGraphic(r)
 }
 
-func joins(r rune) bool {
-	return r >= firstJoining && r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
+func isJoinable(r rune) bool {
+	return r >= firstJoiningScript && r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
 		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

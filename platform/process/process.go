@@ -33,26 +33,26 @@ func StopSignals() []os.Signal {
 
 // Output returns a writer to w, the standard output of a command, whose errors
 // IsBrokenPipe knows.
-func Output(w io.Writer) io.Writer { return output{w} }
+func Output(w io.Writer) io.Writer { return outputWriter{w} }
 
 // IsBrokenPipe says whether err comes from a write to an Output that nothing reads
 // any more, as in "list | head -1". A command then ends at once and without a
 // word: its reader has had enough.
 func IsBrokenPipe(err error) bool {
-	var left *readerLeft
+	var left *brokenPipeError
 	return errors.As(err, &left)
 }
 
-type output struct{ w io.Writer }
+type outputWriter struct{ w io.Writer }
 
-func (o output) Write(p []byte) (int, error) {
+func (o outputWriter) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if errors.Is(err, syscall.EPIPE) {
-		err = &readerLeft{err}
+		err = &brokenPipeError{err}
 	}
 	return n, err
 }
 
-type readerLeft struct{ error }
+type brokenPipeError struct{ error }
 
-func (e *readerLeft) Unwrap() error { return e.error }
+func (e *brokenPipeError) Unwrap() error { return e.error }

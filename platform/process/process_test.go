@@ -18,11 +18,11 @@ import (
 )
 
 // TestMain lets the test's own program be the process that is tested.
-func TestMain(m *testing.M) { processtest.Main(m, echo) }
+func TestMain(m *testing.M) { processtest.Main(m, echoProgram) }
 
-// echo says "ready", writes to standard output and error each line of its standard
+// echoProgram says "ready", writes to standard output and error each line of its standard
 // input until its context ends, and says so in its status.
-func echo() int {
+func echoProgram() int {
 	ctx, stop := process.Context()
 	defer stop()
 	out := process.Output(os.Stdout)
@@ -66,7 +66,7 @@ func start(t *testing.T, cmd *exec.Cmd) (tell io.WriteCloser, out *bufio.Reader)
 	return tell, out
 }
 
-func status(t *testing.T, cmd *exec.Cmd) string {
+func exitStatus(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	err := cmd.Wait()
 	var exit *exec.ExitError
@@ -76,19 +76,19 @@ func status(t *testing.T, cmd *exec.Cmd) string {
 	return cmd.ProcessState.String()
 }
 
-func TestEachSignalThatWouldEndTheProcessEndsItsContext(t *testing.T) {
+func TestContextEndsWithEachStopSignal(t *testing.T) {
 	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		cmd := processtest.Command(nil)
 		start(t, cmd)
 		cmd.Process.Signal(s)
-		if got := status(t, cmd); got != "exit status 40" {
+		if got := exitStatus(t, cmd); got != "exit status 40" {
 			t.Errorf("%v: %s", s, got)
 		}
 	}
 }
 
-func TestAProcessUnderNohupOutlivesItsTerminal(t *testing.T) {
+func TestContextIgnoresSIGHUPUnderNohup(t *testing.T) {
 	t.Parallel()
 	cmd := processtest.Shell(nil, `trap "" HUP; exec "$0"`)
 	tell, out := start(t, cmd)
@@ -100,13 +100,13 @@ func TestAProcessUnderNohupOutlivesItsTerminal(t *testing.T) {
 		}
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
-	if got := status(t, cmd); got != "exit status 40" {
+	if got := exitStatus(t, cmd); got != "exit status 40" {
 		t.Error(got)
 	}
 }
 
 // Whatever happens to standard error, the process goes on, until it is told to stop.
-func TestAnErrorStreamThatCannotBeWrittenEndsNoProcess(t *testing.T) {
+func TestProcessSurvivesAStandardErrorThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
 		"its reader left":  `exec "$0" 2>&3`,
@@ -137,14 +137,14 @@ func TestAnErrorStreamThatCannotBeWrittenEndsNoProcess(t *testing.T) {
 				}
 			}
 			cmd.Process.Signal(syscall.SIGTERM)
-			if got := status(t, cmd); got != "exit status 40" {
+			if got := exitStatus(t, cmd); got != "exit status 40" {
 				t.Error(got)
 			}
 		})
 	}
 }
 
-func TestAReaderThatLeavesIsKnownFromOtherFailures(t *testing.T) {
+func TestIsBrokenPipeIsTrueOnlyForAClosedPipe(t *testing.T) {
 	t.Parallel()
 	cmd := processtest.Command(nil)
 	unread, pipe, err := os.Pipe()
@@ -160,7 +160,7 @@ func TestAReaderThatLeavesIsKnownFromOtherFailures(t *testing.T) {
 	unread.Close()
 	pipe.Close()
 	io.WriteString(tell, "hello\n")
-	if got := status(t, cmd); got != "exit status 41" {
+	if got := exitStatus(t, cmd); got != "exit status 41" {
 		t.Error(got)
 	}
 

@@ -14,8 +14,8 @@ type Outage struct {
 	// Settle is how long there must be no failure before a success ends the outage.
 	Settle time.Duration
 
-	log          *slog.Logger
-	begins, ends string
+	log                             *slog.Logger
+	failureMessage, recoveryMessage string
 
 	failing  atomic.Bool // spares a success without an outage the lock
 	mu       sync.Mutex
@@ -28,7 +28,7 @@ type Outage struct {
 // are its two log lines: a warning with the error, and an information with the
 // length of the outage and the number of failed attempts.
 func NewOutage(log *slog.Logger, begins, ends string) *Outage {
-	return &Outage{log: log, begins: begins, ends: ends}
+	return &Outage{log: log, failureMessage: begins, recoveryMessage: ends}
 }
 
 // Record takes the result of one attempt: nil is a success. The caller leaves out
@@ -46,10 +46,10 @@ func (o *Outage) Record(ctx context.Context, err error) {
 		if o.attempts++; o.attempts == 1 {
 			o.since = now
 			o.failing.Store(true)
-			o.log.WarnContext(ctx, o.begins, "error", err)
+			o.log.WarnContext(ctx, o.failureMessage, "error", err)
 		}
 	case o.attempts > 0 && now.Sub(o.last) >= o.Settle:
-		o.log.InfoContext(ctx, o.ends, "after", now.Sub(o.since).Round(time.Millisecond), "failed_attempts", o.attempts)
+		o.log.InfoContext(ctx, o.recoveryMessage, "after", now.Sub(o.since).Round(time.Millisecond), "failed_attempts", o.attempts)
 		o.attempts = 0
 		o.failing.Store(false)
 	}

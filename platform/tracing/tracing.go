@@ -55,8 +55,8 @@ func (c Config) checkEndpoint() error {
 	return nil
 }
 
-// farewell bounds Close: it is short, because whoever stops the process waits.
-const farewell = 2 * time.Second
+// closeTimeout bounds Close: it is short, because whoever stops the process waits.
+const closeTimeout = 2 * time.Second
 
 // New returns a tracer provider, to be closed with Close. An endpoint that does
 // not answer is no error.
@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg Config, service string) (*sdktrace.TracerProvi
 // Close sends what is still waiting, for at most two seconds. Traces that are
 // lost so are no failure of the service, only logged.
 func Close(ctx context.Context, provider *sdktrace.TracerProvider, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := provider.Shutdown(ctx); err != nil {
 		log.WarnContext(ctx, "the last traces may be lost: they could not be sent", "error", err)

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-func TestATraceContinuesOverAMessage(t *testing.T) {
+func TestTraceContinuesAcrossAMessage(t *testing.T) {
 	t.Parallel()
 	tp, err := tracing.New(t.Context(), tracing.Config{}, "some-service")
 	if err != nil {
@@ -57,13 +57,13 @@ func TestTraceparentIsTheW3CFormOrNothing(t *testing.T) {
 	}
 }
 
-// sink is an OTLP collector that passes on the names of spans.
-type sink struct {
+// traceCollector is an OTLP collector that passes on the names of spans.
+type traceCollector struct {
 	collector.UnimplementedTraceServiceServer
 	spans chan string
 }
 
-func (s sink) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (s traceCollector) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	for _, r := range req.ResourceSpans {
 		service := r.Resource.Attributes[0].Value.GetStringValue()
 		for _, scope := range r.ScopeSpans {
@@ -75,9 +75,9 @@ func (s sink) Export(_ context.Context, req *collector.ExportTraceServiceRequest
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// exporting returns a tracer provider that samples what its parent does, and
+// newExportingProvider returns a tracer provider that samples what its parent does, and
 // exports it to the collector given.
-func exporting(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerProvider {
+func newExportingProvider(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerProvider {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -94,10 +94,10 @@ func exporting(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerPr
 	return tp
 }
 
-func TestSpansReachTheEndpoint(t *testing.T) {
+func TestSpansAreExportedToTheEndpoint(t *testing.T) {
 	t.Parallel()
 	spans := make(chan string, 10)
-	tp := exporting(t, sink{spans: spans})
+	tp := newExportingProvider(t, traceCollector{spans: spans})
 	_, span := tp.Tracer("test").Start(t.Context(), "not sampled")
 	span.End()
 	_, span = tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "sampled by its parent")
@@ -114,22 +114,22 @@ func TestSpansReachTheEndpoint(t *testing.T) {
 	}
 }
 
-// silent is an OTLP collector that answers no earlier than it is told to.
-type silent struct {
+// hangingCollector is an OTLP collector that answers no earlier than it is told to.
+type hangingCollector struct {
 	collector.UnimplementedTraceServiceServer
 	speak chan struct{}
 }
 
-func (s silent) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (s hangingCollector) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	<-s.speak
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-func TestASilentEndpointHoldsUpNoOne(t *testing.T) {
+func TestHangingEndpointDelaysNeitherSpansNorClose(t *testing.T) {
 	t.Parallel()
 	speak := make(chan struct{})
 	defer close(speak)
-	tp := exporting(t, silent{speak: speak})
+	tp := newExportingProvider(t, hangingCollector{speak: speak})
 	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never heard of")
 	span.End()
 	var log bytes.Buffer

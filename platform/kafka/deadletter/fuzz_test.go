@@ -24,7 +24,7 @@ func FuzzLetter(f *testing.F) {
 		if again := l.replay(); !slices.Contains(again.Headers, own) || again.Fingerprint() != l.record.Fingerprint() {
 			t.Errorf("%+v is replayed as %+v", l.record, again)
 		}
-		if shown := contents(value); printable.Lines(shown) != shown {
+		if shown := contents(value); printable.EscapeLines(shown) != shown {
 			t.Errorf("shown as %q", shown)
 		}
 	})

@@ -22,9 +22,9 @@ func contents(value []byte) string {
 	case json.Valid(value):
 		var laidOut bytes.Buffer
 		_ = json.Indent(&laidOut, value, "", "  ") // it is valid
-		return printable.Lines(laidOut.String())
+		return printable.EscapeLines(laidOut.String())
 	case utf8.Valid(value):
-		return printable.Text(strconv.Quote(string(value)))
+		return printable.Escape(strconv.Quote(string(value)))
 	default:
 		return strings.TrimSuffix(hex.Dump(value), "\n")
 	}

@@ -14,22 +14,22 @@ import (
 	"testing"
 )
 
-const asProgram = "TEST_AS_PROGRAM"
+const runProgramEnv = "TEST_AS_PROGRAM"
 
 // Main is what TestMain does: it runs the tests, or in a process of Command and Shell
 // the program, which returns the exit status.
 func Main(m *testing.M, program func() int) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(runProgramEnv) != "" {
 		os.Exit(program()) //nolint:forbidigo // as main does
 	}
-	Unignore()
+	UnignoreSignals()
 	m.Run()
 }
 
-// Unignore lets programs that the tests start begin with SIGHUP and SIGINT as a
+// UnignoreSignals lets programs that the tests start begin with SIGHUP and SIGINT as a
 // terminal gives them. Those that nohup or a shell's background ignores would be
 // ignored by the programs too.
-func Unignore() {
+func UnignoreSignals() {
 	for _, ignored := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(ignored) {
 			signal.Notify(make(chan os.Signal, 1), ignored)
@@ -41,14 +41,14 @@ func Unignore() {
 // started.
 func Command(env []string, args ...string) *exec.Cmd {
 	command := exec.Command(os.Args[0], args...) //nolint:gosec,noctx // a test's own program, which Start ends
-	command.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
 	return command
 }
 
 // Shell returns a shell that is to start the program as $0, with additional variables.
 func Shell(env []string, script string, args ...string) *exec.Cmd {
 	command := exec.Command("sh", append([]string{"-c", script, os.Args[0]}, args...)...) //nolint:gosec,noctx // as in Command
-	command.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
 	return command
 }
 
@@ -66,9 +66,9 @@ type Line struct {
 	Level, Msg, Service, Library, Error, Stack string
 }
 
-// Parse returns the lines of a log in the format json. It fails the test for each line
+// ParseLog returns the lines of a log in the format json. It fails the test for each line
 // that is not one of the service's.
-func Parse(t testing.TB, log, service string) []Line {
+func ParseLog(t testing.TB, log, service string) []Line {
 	t.Helper()
 	var lines []Line
 	for text := range strings.Lines(log) {

@@ -20,8 +20,8 @@ type Service struct {
 	// Settings returns the variables of a process that runs beside others, and where its
 	// ops port is.
 	Settings func(t *testing.T) (env []string, ops string)
-	// Provoke has the process with these variables log what it can.
-	Provoke func(t *testing.T, env []string)
+	// Exercise has the process with these variables log what it can.
+	Exercise func(t *testing.T, env []string)
 	// Libraries must have lines in the log after that, at the level debug.
 	Libraries []string
 }
@@ -35,8 +35,8 @@ func Check(t *testing.T, s Service) {
 		var log Log
 		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=debug"))
 		command.Stdout, command.Stderr = &log, &log
-		s.begin(t, command, ops)
-		s.Provoke(t, env)
+		s.startUntilAlive(t, command, ops)
+		s.Exercise(t, env)
 		var missing []string
 		testenv.Eventually(t, "each library has logged something", func() bool {
 			missing = slices.DeleteFunc(slices.Clone(s.Libraries), func(library string) bool {
@@ -44,8 +44,8 @@ func Check(t *testing.T, s Service) {
 			})
 			return len(missing) == 0
 		})
-		end(t, command, syscall.SIGTERM)
-		Parse(t, log.String(), s.Name)
+		stopBySignal(t, command, syscall.SIGTERM)
+		ParseLog(t, log.String(), s.Name)
 	})
 	t.Run("settings that are wrong are told as JSON", func(t *testing.T) {
 		t.Parallel()
@@ -56,7 +56,7 @@ func Check(t *testing.T, s Service) {
 		if err := command.Run(); err == nil {
 			t.Error("it served")
 		}
-		lines := Parse(t, log.String(), s.Name)
+		lines := ParseLog(t, log.String(), s.Name)
 		if len(lines) != 1 || !strings.Contains(lines[0].Error, "ops.addr") || !strings.Contains(lines[0].Error, "log.level") {
 			t.Errorf("%+v", lines)
 		}
@@ -65,10 +65,10 @@ func Check(t *testing.T, s Service) {
 		t.Parallel()
 		env, ops := s.Settings(t)
 		command := Command(env)
-		s.begin(t, command, ops)
-		end(t, command, syscall.SIGHUP)
+		s.startUntilAlive(t, command, ops)
+		stopBySignal(t, command, syscall.SIGHUP)
 	})
-	for name, script := range unwritable {
+	for name, script := range unwritableOutputs {
 		t.Run("it goes on when standard error cannot be written: "+name, func(t *testing.T) {
 			t.Parallel()
 			env, ops := s.Settings(t)
@@ -79,29 +79,29 @@ func Check(t *testing.T, s Service) {
 			command := Shell(append(env, "LOG_LEVEL=debug"), script, t.TempDir()+"/log")
 			command.ExtraFiles = []*os.File{broken}
 			unread.Close()
-			s.begin(t, command, ops)
+			s.startUntilAlive(t, command, ops)
 			broken.Close()
-			s.Provoke(t, env)
-			if !answers(ops) {
+			s.Exercise(t, env)
+			if !isAlive(ops) {
 				t.Error("it does not answer any more")
 			}
-			end(t, command, syscall.SIGTERM)
+			stopBySignal(t, command, syscall.SIGTERM)
 		})
 	}
 }
 
-// unwritable starts the program $0 with a standard error that fails each write, and
+// unwritableOutputs starts the program $0 with a standard error that fails each write, and
 // with standard output the same.
-var unwritable = map[string]string{
+var unwritableOutputs = map[string]string{
 	"its reader left":  `exec "$0" >&3 2>&3`,
 	"the disk is full": `exec "$0" >/dev/full 2>/dev/full`,
 	"it is closed":     `exec "$0" >&- 2>&-`,
 	"it may not grow":  `ulimit -f 0; exec "$0" >"$1" 2>"$1"`,
 }
 
-// Get returns a Provoke for a service over HTTP: it asks each address of the service
+// SendRequests returns a Provoke for a service over HTTP: it asks each address of the service
 // for /readyz, /metrics, path and paths that hold what is not visible.
-func Get(path string) func(t *testing.T, env []string) {
+func SendRequests(path string) func(t *testing.T, env []string) {
 	paths := []string{
 		"/readyz", "/metrics", path, "/x%1b%5d52;c;cHduZWQ=%1b%5c%e2%80%ae%ff%0alevel=ERROR", "/" + strings.Repeat("%0a", 5000),
 	}
@@ -123,13 +123,13 @@ func Get(path string) func(t *testing.T, env []string) {
 	}
 }
 
-func (s Service) begin(t *testing.T, command *exec.Cmd, ops string) {
+func (s Service) startUntilAlive(t *testing.T, command *exec.Cmd, ops string) {
 	t.Helper()
 	Start(t, command)
-	testenv.Eventually(t, s.Name+" is alive", func() bool { return answers(ops) })
+	testenv.Eventually(t, s.Name+" is alive", func() bool { return isAlive(ops) })
 }
 
-func answers(ops string) bool {
+func isAlive(ops string) bool {
 	answer, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
 	if err != nil {
 		return false
@@ -138,7 +138,7 @@ func answers(ops string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-func end(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
+func stopBySignal(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
 	t.Helper()
 	if err := command.Process.Signal(signal); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package descriptors
+package fdlimit
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestConnectionsFitIntoTheLimitOfOpenFiles(t *testing.T) {
+func TestCapConnectionsLowersTheLimitsToTheOpenFilesLimit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		limit, others int
@@ -19,7 +19,7 @@ func TestConnectionsFitIntoTheLimitOfOpenFiles(t *testing.T) {
 		refused       string
 	}{
 		"room for all":           {limit: 30_000, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{10_000, 10_000, 64}},
-		"no limit":               {limit: unlimited, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{10_000, 10_000, 64}},
+		"no limit":               {limit: noLimit, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{10_000, 10_000, 64}},
 		"exactly room for all":   {limit: 20_134, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{10_000, 10_000, 64}},
 		"one too few":            {limit: 20_133, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{9_999, 10_000, 64}, logged: "INFO"},
 		"a little too few":       {limit: 18_128, others: 70, http: 10_000, grpc: 10_000, ops: 64, want: [3]int{8_997, 8_997, 64}, logged: "INFO"},
@@ -35,8 +35,8 @@ func TestConnectionsFitIntoTheLimitOfOpenFiles(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		http, grpc, ops := c.http, c.grpc, c.ops
-		bounds := []Bound{{"http.max_conns", &http}, {"grpc.max_conns", &grpc}, {"ops.max_conns", &ops}}
-		err := fit(slog.New(slog.NewTextHandler(&log, nil)), c.limit, c.others, bounds)
+		bounds := []ConnLimit{{"http.max_conns", &http}, {"grpc.max_conns", &grpc}, {"ops.max_conns", &ops}}
+		err := capConnections(slog.New(slog.NewTextHandler(&log, nil)), c.limit, c.others, bounds)
 		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -52,9 +52,9 @@ func TestConnectionsFitIntoTheLimitOfOpenFiles(t *testing.T) {
 	}
 }
 
-func TestTheLimitOfThisProcessIsKnown(t *testing.T) {
+func TestOpenFilesLimitOfThisProcessIsKnown(t *testing.T) {
 	t.Parallel()
-	if got := limit(); got < 10 {
+	if got := openFilesLimit(); got < 10 {
 		t.Errorf("%d open files", got)
 	}
 }

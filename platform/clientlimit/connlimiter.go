@@ -12,14 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// warnEvery is how often at most the log tells of refused connections: under an
+// warnInterval is how often at most the log tells of refused connections: under an
 // attack there are thousands a second, and the metric counts them.
-const warnEvery = time.Minute
+const warnInterval = time.Minute
 
-// Conns limits the connections of a process: those of each server, and those of
+// ConnLimiter limits the connections of a process: those of each server, and those of
 // each client over all servers that share it. A connection's client is its direct
 // peer. Its methods may be called concurrently.
-type Conns struct {
+type ConnLimiter struct {
 	clients *Limiter
 	exempt  Networks
 	log     *slog.Logger
@@ -29,11 +29,11 @@ type Conns struct {
 	refused *prometheus.CounterVec
 }
 
-// NewConns returns the limits of a process in which each client may hold perClient
+// NewConnLimiter returns the limits of a process in which each client may hold perClient
 // connections, and the peers in exempt any number.
-func NewConns(perClient int, exempt []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) *Conns {
+func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) *ConnLimiter {
 	metrics := promauto.With(reg)
-	return &Conns{
+	return &ConnLimiter{
 		clients: New(perClient),
 		exempt:  NewNetworks(exempt),
 		log:     log,
@@ -51,19 +51,19 @@ func NewConns(perClient int, exempt []netip.Prefix, log *slog.Logger, reg promet
 // Limit returns what wraps the listener of a server that may hold maxConns: beyond
 // that, or beyond the limit of their client, connections are closed as soon as they
 // are accepted. The server's name is the label of its metrics.
-func (c *Conns) Limit(server string, maxConns int) func(net.Listener) net.Listener {
-	return c.wrap(server, maxConns, c.clients)
+func (c *ConnLimiter) Limit(server string, maxConns int) func(net.Listener) net.Listener {
+	return c.limitListener(server, maxConns, c.clients)
 }
 
 // LimitTotal is Limit without the limit of each client, and without counting
 // against it.
-func (c *Conns) LimitTotal(server string, maxConns int) func(net.Listener) net.Listener {
-	return c.wrap(server, maxConns, nil)
+func (c *ConnLimiter) LimitTotal(server string, maxConns int) func(net.Listener) net.Listener {
+	return c.limitListener(server, maxConns, nil)
 }
 
-func (c *Conns) wrap(server string, maxConns int, clients *Limiter) func(net.Listener) net.Listener {
+func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limiter) func(net.Listener) net.Listener {
 	return func(inner net.Listener) net.Listener {
-		return &listener{
+		return &limitedListener{
 			Listener: inner,
 			conns:    c,
 			clients:  clients,
@@ -74,9 +74,9 @@ func (c *Conns) wrap(server string, maxConns int, clients *Limiter) func(net.Lis
 	}
 }
 
-type listener struct {
+type limitedListener struct {
 	net.Listener
-	conns   *Conns
+	conns   *ConnLimiter
 	clients *Limiter // nil: no limit of each client
 	server  string
 	max     int64
@@ -84,7 +84,7 @@ type listener struct {
 	gauge   prometheus.Gauge
 }
 
-func (l *listener) Accept() (net.Conn, error) {
+func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
 		if err != nil {
@@ -98,18 +98,18 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 // admit returns the connection, counted until it is closed, or nil.
-func (l *listener) admit(accepted net.Conn) net.Conn {
+func (l *limitedListener) admit(accepted net.Conn) net.Conn {
 	if l.held.Add(1) > l.max {
 		l.held.Add(-1)
-		l.conns.refuse(l.server, "server", accepted)
+		l.conns.recordRefusal(l.server, "server", accepted)
 		return nil
 	}
 	releaseClient := func() {}
-	if peer := peerOf(accepted); l.clients != nil && !l.conns.exempt.Contains(peer) {
+	if peer := peerAddr(accepted); l.clients != nil && !l.conns.exempt.Contains(peer) {
 		release, ok := l.clients.Acquire(peer)
 		if !ok {
 			l.held.Add(-1)
-			l.conns.refuse(l.server, "client", accepted)
+			l.conns.recordRefusal(l.server, "client", accepted)
 			return nil
 		}
 		releaseClient = release
@@ -122,42 +122,42 @@ func (l *listener) admit(accepted net.Conn) net.Conn {
 	})
 	// A server that needs the TCP connection's own methods must find them.
 	if tcp, ok := accepted.(*net.TCPConn); ok {
-		return &tcpConn{tcp, release}
+		return &releasingTCPConn{tcp, release}
 	}
-	return &conn{accepted, release}
+	return &releasingConn{accepted, release}
 }
 
-func (c *Conns) refuse(server, limit string, conn net.Conn) {
+func (c *ConnLimiter) recordRefusal(server, limit string, conn net.Conn) {
 	c.refused.WithLabelValues(server, limit).Inc()
 	now, last := time.Now().UnixNano(), c.warned.Load()
-	if now-last < int64(warnEvery) || !c.warned.CompareAndSwap(last, now) {
+	if now-last < int64(warnInterval) || !c.warned.CompareAndSwap(last, now) {
 		return
 	}
 	c.log.Warn("connections are closed because a limit is reached; server_connections_refused_total counts them",
 		"server", server, "limit", limit, "client", conn.RemoteAddr().String())
 }
 
-func peerOf(c net.Conn) netip.Addr {
+func peerAddr(c net.Conn) netip.Addr {
 	peer, _ := netip.ParseAddrPort(c.RemoteAddr().String())
 	return peer.Addr()
 }
 
-type tcpConn struct {
+type releasingTCPConn struct {
 	*net.TCPConn
 	release func()
 }
 
-func (c *tcpConn) Close() error {
+func (c *releasingTCPConn) Close() error {
 	defer c.release()
 	return c.TCPConn.Close()
 }
 
-type conn struct {
+type releasingConn struct {
 	net.Conn
 	release func()
 }
 
-func (c *conn) Close() error {
+func (c *releasingConn) Close() error {
 	defer c.release()
 	return c.Conn.Close()
 }

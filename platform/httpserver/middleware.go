@@ -20,9 +20,9 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// statusClientGone is what the log and the metrics say of a request whose
+// statusClientClosedRequest is what the log and the metrics say of a request whose
 // client left before it was answered.
-const statusClientGone = 499
+const statusClientClosedRequest = 499
 
 // Telemetry is where a server tells what it does.
 type Telemetry struct {
@@ -38,8 +38,8 @@ type Telemetry struct {
 // http_request_duration_seconds{route,method}; a panic is logged and answered 500.
 func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	factory := promauto.With(t.Registry)
-	return &instrumented{
-		next:    Guard(h, cfg),
+	return &instrumentedHandler{
+		next:    RestrictHostsAndOrigins(h, cfg),
 		timeout: cfg.RequestTimeout,
 		log:     t.Log,
 		tracer:  t.Tracer.Tracer("example.com/todo/platform/httpserver"),
@@ -55,7 +55,7 @@ func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	}
 }
 
-type instrumented struct {
+type instrumentedHandler struct {
 	next     http.Handler
 	timeout  time.Duration
 	log      *slog.Logger
@@ -64,48 +64,48 @@ type instrumented struct {
 	duration *prometheus.HistogramVec
 }
 
-// exchange is what the inside of a request tells Instrument about it.
-type exchange struct {
+// requestState is what the inside of a request tells Instrument about it.
+type requestState struct {
 	start  time.Time
 	client context.Context // ends when the client leaves, and has no deadline
 	route  string          // the pattern that matched
 	err    error           // what WriteProblem answered, or what ended a Stream
 }
 
-// whenLeft calls f once the client has left or was answered.
-func (e *exchange) whenLeft(f func()) { context.AfterFunc(e.client, f) }
+// onClientGone calls f once the client has left or was answered.
+func (e *requestState) onClientGone(f func()) { context.AfterFunc(e.client, f) }
 
-type exchangeKey struct{}
+type requestStateKey struct{}
 
-func exchangeOf(ctx context.Context) *exchange {
-	if e, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+func requestStateOf(ctx context.Context) *requestState {
+	if e, ok := ctx.Value(requestStateKey{}).(*requestState); ok {
 		return e
 	}
-	return &exchange{client: ctx}
+	return &requestState{client: ctx}
 }
 
-func (in *instrumented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (in *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context()
-	seen := &exchange{start: time.Now(), client: client}
+	seen := &requestState{start: time.Now(), client: client}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header()[requestIDHeader] = []string{id}
 	traced, span := startSpan(client, in.tracer, r.Header)
-	ctx := context.WithValue(logging.WithRequestID(traced, id), exchangeKey{}, seen)
+	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, seen)
 	if in.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, in.timeout)
 		defer cancel()
 		ctx = limited
 	}
 	r = r.WithContext(ctx)
-	rec := &recorder{ResponseWriter: w}
-	defer func() { in.finish(r, rec, seen, span, errors.Is(client.Err(), context.Canceled)) }()
-	defer in.recover(rec, r)
+	rec := &responseRecorder{ResponseWriter: w}
+	defer func() { in.logAndCount(r, rec, seen, span, errors.Is(client.Err(), context.Canceled)) }()
+	defer in.recoverPanic(rec, r)
 	in.next.ServeHTTP(rec, r)
-	rec.begin(http.StatusOK)
+	rec.recordStatus(http.StatusOK)
 }
 
-// recover answers a panic with 500, or cuts the connection when an answer had begun.
-func (in *instrumented) recover(rec *recorder, r *http.Request) {
+// recoverPanic answers a panic with 500, or cuts the connection when an answer had begun.
+func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
@@ -116,19 +116,19 @@ func (in *instrumented) recover(rec *recorder, r *http.Request) {
 	in.log.ErrorContext(r.Context(), "panic in an HTTP handler", "panic", v, "stack", string(debug.Stack()))
 	err := fmt.Errorf("panic: %v", v)
 	if rec.status != 0 {
-		exchangeOf(r.Context()).err = err
+		requestStateOf(r.Context()).err = err
 		panic(http.ErrAbortHandler)
 	}
 	WriteProblem(rec, r, err)
 }
 
-// finish logs and counts a request that is over, or whose client has left.
-func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, span trace.Span, left bool) {
-	took, method, status := time.Since(seen.start), knownMethod(r.Method), rec.status
+// logAndCount logs and counts a request that is over, or whose client has left.
+func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder, seen *requestState, span trace.Span, left bool) {
+	took, method, status := time.Since(seen.start), methodLabel(r.Method), rec.status
 	pattern := cmp.Or(seen.route, r.Pattern)
 	route := cmp.Or(pattern, "unmatched")
 	if status == 0 || status >= 500 && left {
-		status = statusClientGone
+		status = statusClientClosedRequest
 	}
 	endSpan(span, r, pattern, status)
 	in.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
@@ -156,8 +156,8 @@ func (in *instrumented) finish(r *http.Request, rec *recorder, seen *exchange, s
 	_ = in.log.Handler().Handle(r.Context(), line) // what cannot be logged is lost, as with any line
 }
 
-// knownMethod keeps the values of the label few, whatever clients send.
-func knownMethod(method string) string {
+// methodLabel keeps the values of the label few, whatever clients send.
+func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 		http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace:
@@ -166,38 +166,38 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// recorder notes the status and size of an answer.
-type recorder struct {
+// responseRecorder notes the status and size of an answer.
+type responseRecorder struct {
 	http.ResponseWriter
 	status int // 0 until the answer begins
 	bytes  int64
 }
 
-func (w *recorder) begin(status int) {
+func (w *responseRecorder) recordStatus(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 	}
 }
 
-func (w *recorder) WriteHeader(status int) {
-	w.begin(status)
+func (w *responseRecorder) WriteHeader(status int) {
+	w.recordStatus(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *recorder) Write(p []byte) (int, error) {
-	w.begin(http.StatusOK)
+func (w *responseRecorder) Write(p []byte) (int, error) {
+	w.recordStatus(http.StatusOK)
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
 }
 
 // Flush is for handlers that ask for http.Flusher; Unwrap serves http.ResponseController.
-func (w *recorder) Flush() { _ = w.FlushError() }
+func (w *responseRecorder) Flush() { _ = w.FlushError() }
 
 // FlushError is what http.ResponseController asks before it settles for Flush.
-func (w *recorder) FlushError() error {
-	w.begin(http.StatusOK)
+func (w *responseRecorder) FlushError() error {
+	w.recordStatus(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -18,11 +18,11 @@ import (
 
 // The streams of a connection end before it is closed, and whoever comes back finds
 // a new one: it would be told to leave again over the old one.
-func TestStreamsEndWithTheAgeOfTheirConnectionAndContinueOverANewOne(t *testing.T) {
+func TestStreamsEndAtTheMaxAgeOfTheirConnectionAndContinueOnANewOne(t *testing.T) {
 	t.Parallel()
 	const age = 500 * time.Millisecond
 	watched := make(chan string, 100) // the addresses from which it was
-	r := run(t, echo{
+	r := startServer(t, echoService{
 		say: func(context.Context, string) (string, error) { return "answered", nil },
 		watch: func(_ string, stream grpc.ServerStream) error {
 			from, _ := grpcpeer.FromContext(stream.Context())
@@ -53,11 +53,11 @@ func TestStreamsEndWithTheAgeOfTheirConnectionAndContinueOverANewOne(t *testing.
 			t.Error("the stream came back over a connection that had reached its age")
 		}
 		seen[from] = true
-		if _, err := r.say(t.Context(), "x"); err != nil {
+		if _, err := r.callEcho(t.Context(), "x"); err != nil {
 			t.Errorf("a call after that: %v", err)
 		}
 	}
-	for _, call := range r.calls(t) {
+	for _, call := range r.loggedCalls(t) {
 		if call["level"] == "WARN" {
 			t.Errorf("what is intended was logged as %v", call)
 		}
@@ -65,9 +65,9 @@ func TestStreamsEndWithTheAgeOfTheirConnectionAndContinueOverANewOne(t *testing.
 }
 
 // grpc-go waits for the message before any interceptor runs, without a bound of its own.
-func TestACallWhoseMessageDoesNotComeIsGivenUp(t *testing.T) {
+func TestUnaryCallIsAbortedWhenItsMessageDoesNotArrive(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{say: func(context.Context, string) (string, error) { return "answered", nil }}, nil, nil,
+	r := startServer(t, echoService{say: func(context.Context, string) (string, error) { return "answered", nil }}, nil, nil,
 		func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) {
 			cfg.ReadTimeout, cfg.RequestTimeout = 10*time.Millisecond, 10*time.Millisecond
 		})

@@ -13,14 +13,14 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
+func TestLogDropsLinesInsteadOfBlockingWhenItsReaderStalls(t *testing.T) {
 	t.Parallel()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	out := &outlet{File: write}
+	out := &droppingWriter{File: write}
 	log := New(out, Config{Format: "json"}, "test")
 	const lines = 1000 // far more than a pipe holds, and each longer than a piece
 	logged := make(chan struct{})
@@ -43,7 +43,7 @@ func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
 	}()
 	testenv.Eventually(t, "the dropped lines are told of", func() bool {
 		log.Info("the reader is back")
-		return out.lost.Load() == 0
+		return out.dropped.Load() == 0
 	})
 	write.Close()
 	seen, told := 0, 0

@@ -19,7 +19,7 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-const maxDepth = 32
+const maxJSONDepth = 32
 
 // ReadJSON reads the request's body, one JSON object of at most limit bytes,
 // into the struct that into points to. It is strict: the error is a Refuse with
@@ -65,7 +65,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 func checkContentType(h http.Header, accepted []string) error {
 	refused := StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	given := h.Values("Content-Type")
-	if len(given) != 1 || isCoded(h) {
+	if len(given) != 1 || hasContentCoding(h) {
 		return refused
 	}
 	mediaType, params, err := mime.ParseMediaType(given[0])
@@ -78,8 +78,8 @@ func checkContentType(h http.Header, accepted []string) error {
 	return nil
 }
 
-// isCoded reports whether the body has another content coding than identity.
-func isCoded(h http.Header) bool {
+// hasContentCoding reports whether the body has another content coding than identity.
+func hasContentCoding(h http.Header) bool {
 	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
 		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
 			return true
@@ -93,19 +93,19 @@ var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff", "\x00\x00\
 
 func decodeStrict(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return unreadable("the body is empty; send a JSON object")
+		return badRequest("the body is empty; send a JSON object")
 	}
 	for _, mark := range byteOrderMarks {
 		if bytes.HasPrefix(body, []byte(mark)) {
-			return unreadable("the body begins with a byte order mark; send it in UTF-8 without one")
+			return badRequest("the body begins with a byte order mark; send it in UTF-8 without one")
 		}
 	}
-	if !utf8.Valid(body) || halfSurrogate(body) {
-		return unreadable("the body is not valid UTF-8")
+	if !utf8.Valid(body) || hasLoneSurrogate(body) {
+		return badRequest("the body is not valid UTF-8")
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
-		return inWords(err)
+		return explainDecodeError(err)
 	}
 	walk := json.NewDecoder(bytes.NewReader(body))
 	walk.UseNumber()
@@ -118,36 +118,36 @@ func decodeStrict(body []byte, into any) error {
 	strict := json.NewDecoder(bytes.NewReader(body))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(into); err != nil {
-		return inWords(err)
+		return explainDecodeError(err)
 	}
 	return nil
 }
 
-func unreadable(format string, args ...any) error {
+func badRequest(format string, args ...any) error {
 	return StatusError(http.StatusBadRequest, format, args...)
 }
 
-func wrongType(field string, want reflect.Type, got string) error {
-	return apperr.InvalidFields(apperr.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", wordFor(want), got)})
+func wrongTypeError(field string, want reflect.Type, got string) error {
+	return apperr.InvalidFields(apperr.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", jsonTypeName(want), got)})
 }
 
-// inWords tells the client what encoding/json found wrong.
-func inWords(err error) error {
+// explainDecodeError tells the client what encoding/json found wrong.
+func explainDecodeError(err error) error {
 	var syntax *json.SyntaxError
 	var wrong *json.UnmarshalTypeError
 	unknown, isUnknown := strings.CutPrefix(err.Error(), "json: unknown field ")
 	switch {
 	case errors.As(err, &syntax):
-		return unreadable("the body is not JSON: %s", syntax)
+		return badRequest("the body is not JSON: %s", syntax)
 	case errors.As(err, &wrong) && wrong.Field == "":
-		return unreadable("the body must be %s, not %s", wordFor(wrong.Type), wrong.Value)
+		return badRequest("the body must be %s, not %s", jsonTypeName(wrong.Type), wrong.Value)
 	case errors.As(err, &wrong):
-		return wrongType(wrong.Field, wrong.Type, wrong.Value)
+		return wrongTypeError(wrong.Field, wrong.Type, wrong.Value)
 	case isUnknown:
 		name, _ := strconv.Unquote(unknown)
-		return unreadable("there is no key %.100q", name)
+		return badRequest("there is no key %.100q", name)
 	}
-	return unreadable("the body has a value that cannot be read")
+	return badRequest("the body has a value that cannot be read")
 }
 
 // checkNesting walks over the next value, which is at path within depth others,
@@ -160,8 +160,8 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	if err != nil || !ok {
 		return err // none: the syntax was checked before
 	}
-	if depth == maxDepth {
-		return unreadable("the body is nested deeper than %d levels", maxDepth)
+	if depth == maxJSONDepth {
+		return badRequest("the body is nested deeper than %d levels", maxJSONDepth)
 	}
 	seen := map[string]bool{}
 	for i := 0; dec.More(); i++ {
@@ -171,7 +171,7 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 			key, _ := token.(string)
 			at = func() string { return strings.TrimPrefix(path()+"."+key, ".") }
 			if seen[key] {
-				return unreadable("the key %.100q appears twice", at())
+				return badRequest("the key %.100q appears twice", at())
 			}
 			seen[key] = true
 		}
@@ -188,7 +188,7 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 // has no use for it.
 func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	if members == nil {
-		return unreadable("the body must be an object, not null")
+		return badRequest("the body must be an object, not null")
 	}
 	fields := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -198,16 +198,16 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		field, ok := fields[name]
 		if !ok {
-			return unreadable("there is no key %.100q", name)
+			return badRequest("there is no key %.100q", name)
 		}
-		if string(members[name]) == "null" && !takesNull(field) {
-			return wrongType(name, field, "null")
+		if string(members[name]) == "null" && !acceptsNull(field) {
+			return wrongTypeError(name, field, "null")
 		}
 	}
 	return nil
 }
 
-func takesNull(t reflect.Type) bool {
+func acceptsNull(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Map:
 		return true
@@ -215,8 +215,8 @@ func takesNull(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
-// wordFor names in the client's words what a t is written as.
-func wordFor(t reflect.Type) string {
+// jsonTypeName names in the client's words what a t is written as.
+func jsonTypeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
@@ -232,9 +232,9 @@ func wordFor(t reflect.Type) string {
 	return "a whole number in range"
 }
 
-// halfSurrogate finds a \u escape that is half of a character, which
+// hasLoneSurrogate finds a \u escape that is half of a character, which
 // encoding/json would replace silently.
-func halfSurrogate(body []byte) bool {
+func hasLoneSurrogate(body []byte) bool {
 	high := false // the escape just before was a first half
 	for i := 0; i < len(body); i++ {
 		escaped := body[i] == '\\' && i+1 < len(body)

@@ -13,11 +13,11 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// connGrace is how long what is left of a connection may last after its age.
-const connGrace = 30 * time.Second
+// agedConnGrace is how long what is left of a connection may last after its age.
+const agedConnGrace = 30 * time.Second
 
-// errAged is what a stream ends with whose connection has reached its age.
-var errAged = apperr.New(apperr.Unavailable, "this connection has reached its age; go on over a new one, with the token of the last event if the stream has tokens")
+// errConnectionAged is what a stream ends with whose connection has reached its age.
+var errConnectionAged = apperr.New(apperr.Unavailable, "this connection has reached its age; go on over a new one, with the token of the last event if the stream has tokens")
 
 // keepalive returns when grpc-go asks a silent client for a sign of life, and when
 // it lets go of a connection.
@@ -31,39 +31,39 @@ func (c Config) keepalive() keepalive.ServerParameters {
 	if c.MaxConnAge > 0 {
 		params.MaxConnectionAge = c.MaxConnAge * 8 / 10
 		earliest := params.MaxConnectionAge * 9 / 10
-		params.MaxConnectionAgeGrace = c.MaxConnAge - earliest + connGrace
+		params.MaxConnectionAgeGrace = c.MaxConnAge - earliest + agedConnGrace
 	}
 	return params
 }
 
-// aging is a stats.Handler that notes for each connection when its streams end.
-type aging struct {
+// agingHandler is a stats.Handler that notes for each connection when its streams end.
+type agingHandler struct {
 	maxAge time.Duration // 0: they do not
 	stats.Handler
 }
 
-type endKey struct{}
+type streamsEndKey struct{}
 
 // TagConn spreads the ends of connections that began together over a tenth of their age.
-func (a aging) TagConn(ctx context.Context, info *stats.ConnTagInfo) context.Context {
+func (a agingHandler) TagConn(ctx context.Context, info *stats.ConnTagInfo) context.Context {
 	ctx = a.Handler.TagConn(ctx, info)
 	if a.maxAge == 0 {
 		return ctx
 	}
-	return context.WithValue(ctx, endKey{}, time.Now().Add(a.maxAge-rand.N(a.maxAge/10+1)))
+	return context.WithValue(ctx, streamsEndKey{}, time.Now().Add(a.maxAge-rand.N(a.maxAge/10+1)))
 }
 
-// untilAged returns how long the streams of a connection may still last.
-func untilAged(ctx context.Context) time.Duration {
-	if end, ok := ctx.Value(endKey{}).(time.Time); ok {
+// timeLeftForStreams returns how long the streams of a connection may still last.
+func timeLeftForStreams(ctx context.Context) time.Duration {
+	if end, ok := ctx.Value(streamsEndKey{}).(time.Time); ok {
 		return time.Until(end)
 	}
 	return math.MaxInt64
 }
 
-// boundReceiving is a tap.ServerInHandle. It bounds the time until the message of a
+// limitReceiveTime is a tap.ServerInHandle. It bounds the time until the message of a
 // unary call is there, for which grpc-go waits before any interceptor runs.
-func (s *Server) boundReceiving(ctx context.Context, info *tap.Info) (context.Context, error) {
+func (s *Server) limitReceiveTime(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if !s.unary[info.FullMethodName] || s.cfg.ReadTimeout == 0 || s.cfg.RequestTimeout == 0 {
 		return ctx, nil
 	}

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// sendAhead is how many bytes of a stream may wait for its client, which
+	// maxUnsentBytes is how many bytes of a stream may wait for its client, which
 	// bounds what a stalled one keeps in memory.
-	sendAhead = 32 << 10
-	// messageCost is what a message counts for at least: not many wait.
-	messageCost = 2 << 10
-	// leastBuffer is the size from which on grpc-go tells when it is done with a
+	maxUnsentBytes = 32 << 10
+	// minMessageCost is what a message counts for at least: not many wait.
+	minMessageCost = 2 << 10
+	// minPooledBuffer is the size from which on grpc-go tells when it is done with a
 	// buffer: above 1 KiB.
-	leastBuffer = 1<<10 + 1
+	minPooledBuffer = 1<<10 + 1
 )
 
 // Encoded is a message as it is sent, encoded once for any number of streams.
@@ -30,7 +30,7 @@ type Encoded struct{ data []byte }
 // Encode encodes m.
 func Encode(m proto.Message) (Encoded, error) {
 	size := proto.Size(m)
-	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, max(size, leastBuffer)), m)
+	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, max(size, minPooledBuffer)), m)
 	return Encoded{data}, err
 }
 
@@ -41,9 +41,9 @@ func Encode(m proto.Message) (Encoded, error) {
 // connection ends. A Sender knows which messages have not gone out to the
 // connection, and does not go on when they are too many.
 type PacedStream struct {
-	stream grpc.ServerStream
-	ahead  *semaphore.Weighted // what messages on their way cost
-	stall  time.Duration
+	stream       grpc.ServerStream
+	unsent       *semaphore.Weighted // what messages on their way cost
+	stallTimeout time.Duration
 }
 
 // NewPacedStream returns the sender of stream, on which nothing was sent yet. A client
@@ -51,43 +51,43 @@ type PacedStream struct {
 func NewPacedStream(stream grpc.ServerStream, stall time.Duration) *PacedStream {
 	// A compressed message would be done with when it is compressed.
 	_ = grpc.SetSendCompressor(stream.Context(), encoding.Identity) // not to compress is always possible
-	return &PacedStream{stream: stream, ahead: semaphore.NewWeighted(sendAhead), stall: stall}
+	return &PacedStream{stream: stream, unsent: semaphore.NewWeighted(maxUnsentBytes), stallTimeout: stall}
 }
 
 // Send sends m. When the client has taken nothing for too long it is
 // fault.Unavailable: end the stream.
 func (s *PacedStream) Send(m Encoded) error {
-	cost := min(max(int64(len(m.data)), messageCost), sendAhead)
-	if !s.ahead.TryAcquire(cost) {
-		if err := s.wait(cost); err != nil {
+	cost := min(max(int64(len(m.data)), minMessageCost), maxUnsentBytes)
+	if !s.unsent.TryAcquire(cost) {
+		if err := s.waitForClient(cost); err != nil {
 			return err
 		}
 	}
-	return s.stream.SendMsg(&onItsWay{data: m.data, gone: func() { s.ahead.Release(cost) }})
+	return s.stream.SendMsg(&trackedMessage{data: m.data, onSent: func() { s.unsent.Release(cost) }})
 }
 
-func (s *PacedStream) wait(cost int64) error {
+func (s *PacedStream) waitForClient(cost int64) error {
 	stream := s.stream.Context()
-	ctx, cancel := context.WithTimeout(stream, s.stall)
+	ctx, cancel := context.WithTimeout(stream, s.stallTimeout)
 	defer cancel()
-	err := s.ahead.Acquire(ctx, cost)
+	err := s.unsent.Acquire(ctx, cost)
 	if err == nil || stream.Err() != nil {
 		return err
 	}
-	return apperr.New(apperr.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stall)
+	return apperr.New(apperr.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stallTimeout)
 }
 
-// onItsWay is a message whose sender wants to know when it has gone out. It is
+// trackedMessage is a message whose sender wants to know when it has gone out. It is
 // the pool that grpc-go gives the message's buffer back to.
-type onItsWay struct {
-	data []byte
-	gone func()
+type trackedMessage struct {
+	data   []byte
+	onSent func()
 }
 
-func (m *onItsWay) buffer() mem.BufferSlice { return mem.BufferSlice{mem.NewBuffer(&m.data, m)} }
+func (m *trackedMessage) buffer() mem.BufferSlice { return mem.BufferSlice{mem.NewBuffer(&m.data, m)} }
 
 // Get is never asked for; it makes m a mem.BufferPool.
-func (m *onItsWay) Get(length int) *[]byte { return new(make([]byte, length)) }
+func (m *trackedMessage) Get(length int) *[]byte { return new(make([]byte, length)) }
 
 // Put is called when the message has gone out, or could not be sent.
-func (m *onItsWay) Put(*[]byte) { m.gone() }
+func (m *trackedMessage) Put(*[]byte) { m.onSent() }
