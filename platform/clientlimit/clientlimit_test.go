@@ -54,17 +54,17 @@ func TestLimiterAllowsEachClientUpToTheLimit(t *testing.T) {
 	neighbour := netip.MustParseAddr("2001:db8::2") // of the same client as one
 	release, ok := l.Acquire(one)
 	if _, second := l.Acquire(neighbour); !ok || !second {
-		t.Fatal("a client was refused below its limit")
+		t.Fatal("a client was rejected below its limit")
 	}
 	if _, ok := l.Acquire(one); ok {
 		t.Error("a client holds three")
 	}
 	if _, ok := l.Acquire(other); !ok {
-		t.Error("another client was refused")
+		t.Error("another client was rejected")
 	}
 	release()
 	if _, ok := l.Acquire(neighbour); !ok {
-		t.Error("what was released cannot be acquired")
+		t.Error("a released slot cannot be acquired")
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// warnInterval is how often at most the log tells of refused connections: under an
-// attack there are thousands a second, and the metric counts them.
+// warnInterval is the minimal time between two warnings about refused connections. Under
+// an attack there are thousands per second; the metric counts all.
 const warnInterval = time.Minute
 
-// ConnLimiter limits the connections of a process: those of each server, and those of
-// each client over all servers that share it. A connection's client is its direct
-// peer. Its methods may be called concurrently.
+// ConnLimiter limits the connections to each server of a process, and those of each client
+// to all servers together. The client of a connection is its direct peer. The methods
+// may be called concurrently.
 type ConnLimiter struct {
 	clients *Limiter
 	exempt  Networks
@@ -29,8 +29,8 @@ type ConnLimiter struct {
 	refused *prometheus.CounterVec
 }
 
-// NewConnLimiter returns the limits of a process in which each client may hold perClient
-// connections, and the peers in exempt any number.
+// NewConnLimiter returns a ConnLimiter that allows each client perClient connections, and
+// the peers in exempt any number. It registers its metrics in reg.
 func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) *ConnLimiter {
 	metrics := promauto.With(reg)
 	return &ConnLimiter{
@@ -48,15 +48,15 @@ func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg 
 	}
 }
 
-// Limit returns what wraps the listener of a server that may hold maxConns: beyond
-// that, or beyond the limit of their client, connections are closed as soon as they
-// are accepted. The server's name is the label of its metrics.
+// Limit returns a function that wraps the listener of a server. The wrapped listener
+// closes each accepted connection that exceeds maxConns or the limit of its client. The
+// name of the server is a label of the metrics.
 func (c *ConnLimiter) Limit(server string, maxConns int) func(net.Listener) net.Listener {
 	return c.limitListener(server, maxConns, c.clients)
 }
 
-// LimitTotal is Limit without the limit of each client, and without counting
-// against it.
+// LimitTotal is Limit with maxConns only: the connections are neither limited by client
+// nor counted for their client.
 func (c *ConnLimiter) LimitTotal(server string, maxConns int) func(net.Listener) net.Listener {
 	return c.limitListener(server, maxConns, nil)
 }
@@ -77,7 +77,7 @@ func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limite
 type limitedListener struct {
 	net.Listener
 	conns   *ConnLimiter
-	clients *Limiter // nil: no limit of each client
+	clients *Limiter // nil: no limit by client
 	server  string
 	max     int64
 	held    atomic.Int64
@@ -93,11 +93,11 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if admitted := l.admit(accepted); admitted != nil {
 			return admitted, nil
 		}
-		_ = accepted.Close() // the client sees that it is closed, or has left
+		_ = accepted.Close() // fails only when the client has disconnected
 	}
 }
 
-// admit returns the connection, counted until it is closed, or nil.
+// admit returns accepted, counted until its Close, or nil when a limit is reached.
 func (l *limitedListener) admit(accepted net.Conn) net.Conn {
 	if l.held.Add(1) > l.max {
 		l.held.Add(-1)
@@ -120,7 +120,7 @@ func (l *limitedListener) admit(accepted net.Conn) net.Conn {
 		l.held.Add(-1)
 		l.gauge.Dec()
 	})
-	// A server that needs the TCP connection's own methods must find them.
+	// net/http and httpserver.Stream need the methods of the TCP connection.
 	if tcp, ok := accepted.(*net.TCPConn); ok {
 		return &releasingTCPConn{tcp, release}
 	}
@@ -133,7 +133,7 @@ func (c *ConnLimiter) recordRefusal(server, limit string, conn net.Conn) {
 	if now-last < int64(warnInterval) || !c.warned.CompareAndSwap(last, now) {
 		return
 	}
-	c.log.Warn("connections are closed because a limit is reached; server_connections_refused_total counts them",
+	c.log.Warn("connection limit reached, closing new connections; server_connections_refused_total counts them",
 		"server", server, "limit", limit, "client", conn.RemoteAddr().String())
 }
 

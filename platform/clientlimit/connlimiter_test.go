@@ -19,7 +19,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// testLimiter are the Conns of a test, with what they tell.
+// testLimiter is a ConnLimiter with its log and metrics.
 type testLimiter struct {
 	*clientlimit.ConnLimiter
 	reg *prometheus.Registry
@@ -51,16 +51,16 @@ func (l *testLimiter) warnings() int {
 
 func (l *testLimiter) expectMetrics(t *testing.T, want string) {
 	t.Helper()
-	// A connection is counted from its acceptance on, and a client may see it sooner.
+	// The client may see the connection before the server has counted it.
 	var err error
-	testenv.Eventually(t, "the metrics tell "+want, func() bool {
+	testenv.Eventually(t, "the metrics are "+want, func() bool {
 		err = testutil.GatherAndCompare(l.reg, strings.NewReader(want))
 		return err == nil
 	})
 }
 
-// serve answers each connection that wrap lets in with "hello", and keeps it
-// until its client leaves.
+// serve starts a server behind wrap that sends "hello" on each connection and closes it
+// after its client.
 func serve(t *testing.T, wrap func(net.Listener) net.Listener) (addr string) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,7 +83,7 @@ func serve(t *testing.T, wrap func(net.Listener) net.Listener) (addr string) {
 				io.WriteString(conn, "hello")
 				io.Copy(io.Discard, conn)
 				conn.Close()
-				conn.Close() // which counts once
+				conn.Close() // the second Close must not release again
 			})
 		}
 	})
@@ -154,7 +154,7 @@ func TestClientLimitCountsConnectionsToAllServers(t *testing.T) {
 		t.Fatalf("%d and %d connections are open, want 3 and 1", len(open), got)
 	}
 	if got := len(connectAll(t, apart, 6)); got != 6 {
-		t.Errorf("a server apart from that limit holds %d", got)
+		t.Errorf("a server without the limit by client holds %d", got)
 	}
 	l.expectMetrics(t, `
 		# HELP server_connections Open connections by server.

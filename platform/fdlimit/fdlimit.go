@@ -1,5 +1,5 @@
-// Package fdlimit fits the connections that a process may hold into its limit
-// of open files.
+// Package fdlimit caps the connection limits of a process to its limit of open file
+// descriptors (RLIMIT_NOFILE).
 package fdlimit
 
 import (
@@ -13,63 +13,63 @@ import (
 )
 
 const (
-	// minConns is how many connections a server can do with, such as those of two probes
-	// and of Prometheus. With fewer the process does not start.
+	// minConns is the number of connections below which a server is of no use: two probes and
+	// Prometheus need three. With fewer the process does not start.
 	minConns = 3
-	// quietShare is the share of the wanted connections with which there is no warning.
+	// quietShare is the share of the configured connections below which the log line is a
+	// warning.
 	quietShare = 0.9
 )
 
-// ConnLimit is a setting that says how many connections a server may hold.
+// ConnLimit is a setting: the maximal number of connections of a server.
 type ConnLimit struct {
 	Key string
 	Max *int
 }
 
-// CapConnections lowers bounds until all of them, and others besides, fit into the limit of
-// open files, and logs when it has to: a warning when more than a tenth is lost. The
-// largest bounds are lowered first, to the same value. It is an error when the limit
-// leaves too little for each of them.
+// CapConnections lowers limits until their sum and otherFiles fit into the limit of open
+// files of the process, which Go has raised to the hard limit. Each server then has a
+// descriptor for each connection it may hold, whatever the load of the other servers is.
+// The largest limits are lowered first, to the same value.
 //
-// So each server finds a descriptor for every connection within its bound,
-// whatever the clients of the other servers do. Go has raised the soft limit to
-// the hard one.
-func CapConnections(log *slog.Logger, others int, bounds ...ConnLimit) error {
-	return capConnections(log, openFilesLimit(), others, bounds)
+// It logs the new limits, as a warning when more than a tenth is lost. The error says
+// that a server would get fewer than 3 connections and fewer than configured.
+func CapConnections(log *slog.Logger, otherFiles int, limits ...ConnLimit) error {
+	return capConnections(log, openFilesLimit(), otherFiles, limits)
 }
 
-func capConnections(log *slog.Logger, limit, others int, bounds []ConnLimit) error {
-	wanted, needed := 0, others
-	keys := make([]string, len(bounds))
-	for i, b := range bounds {
+func capConnections(log *slog.Logger, openFiles, otherFiles int, limits []ConnLimit) error {
+	wanted, needed := 0, otherFiles
+	keys := make([]string, len(limits))
+	for i, b := range limits {
 		wanted += *b.Max
 		needed += min(*b.Max, minConns)
 		keys[i] = b.Key
 	}
-	room := limit - others
+	room := openFiles - otherFiles
 	switch {
 	case wanted <= room:
 		return nil
-	case needed > limit:
+	case needed > openFiles:
 		return fmt.Errorf("the process may have %d files open (ulimit -n, LimitNOFILE) and needs at least %d: "+
 			"%d for PostgreSQL, Redis, Kafka and files, and %d for each of %s; raise that limit, or lower the sizes of the pools",
-			limit, needed, others, minConns, strings.Join(keys, ", "))
+			openFiles, needed, otherFiles, minConns, strings.Join(keys, ", "))
 	}
 	level := slog.LevelInfo
 	if float64(room) < quietShare*float64(wanted) {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.Int("open_files", limit), slog.Int("would_need", others+wanted)}
-	// What a small bound leaves of its part goes to the larger ones after it.
-	ascending := slices.SortedFunc(slices.Values(bounds), func(a, b ConnLimit) int { return cmp.Compare(*a.Max, *b.Max) })
+	attrs := []slog.Attr{slog.Int("open_files", openFiles), slog.Int("would_need", otherFiles+wanted)}
+	// In ascending order, what a small limit does not use of its share goes to the larger ones.
+	ascending := slices.SortedFunc(slices.Values(limits), func(a, b ConnLimit) int { return cmp.Compare(*a.Max, *b.Max) })
 	for i, b := range ascending {
-		*b.Max = min(*b.Max, room/(len(bounds)-i))
+		*b.Max = min(*b.Max, room/(len(limits)-i))
 		room -= *b.Max
 		attrs = append(attrs, slog.Int(b.Key, *b.Max))
 	}
-	log.LogAttrs(context.Background(), level, "the limit of open files (ulimit -n, LimitNOFILE) is too low for the connections that the settings allow: fewer are allowed", attrs...)
+	log.LogAttrs(context.Background(), level, "the limit of open files (ulimit -n, LimitNOFILE) is too low for the configured connections; their limits are lowered", attrs...)
 	return nil
 }
 
-// noLimit is a limit that no sum of bounds reaches.
+// noLimit is greater than any sum of limits.
 const noLimit = math.MaxInt

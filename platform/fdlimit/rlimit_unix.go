@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// openFilesLimit returns how many files the process may have open.
+// openFilesLimit returns the soft limit of open files, or noLimit when it cannot be read.
 func openFilesLimit() int {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {

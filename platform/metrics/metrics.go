@@ -1,4 +1,4 @@
-// Package metrics makes the registry that a service counts in.
+// Package metrics creates the Prometheus registry of a service.
 package metrics
 
 import (
@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// New returns a registry that already reports the Go runtime, the process, the
-// build, and service_info, a constant 1 whose label names the service.
+// New returns a registry with the metrics of the Go runtime, the process and the build,
+// and service_info, which is always 1 and has the label service.
 func New(service string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -1,5 +1,5 @@
-// Package printable makes text that others wrote safe to print: on a terminal, in
-// a log, in a JSON document that a person reads.
+// Package printable implements output sanitizing against terminal escape injection and
+// log injection: it makes untrusted text safe for terminals, logs and JSON documents.
 package printable
 
 import (
@@ -11,16 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// MaxCharacters is the size of an Excerpt. The longest title of a task, 500
-// characters, fits with the sentence around it.
+// MaxCharacters is the maximal length of an Excerpt, without its note on what is omitted.
+// The longest client input in a message, 500 characters, fits with the sentence around it.
 const MaxCharacters = 1024
 
-// Escape returns text with an escape, such as \x1b, \n or \u202e, in place of each
-// character that a reader would not see, or that would act on a terminal: control
-// and format characters, line and paragraph separators, bytes that are no UTF-8.
-// All other text stays to the letter, backslashes included. That holds for every
-// script and for emoji: a joiner (U+200C, U+200D) or a variation selector stays
-// where writing needs it, within a word of a joining script or an emoji.
+// Escape returns text with an escape sequence, such as \x1b, \n or \u202e, for each
+// character that is invisible or controls a terminal: control and format characters,
+// line and paragraph separators, and bytes that are not UTF-8. All other characters are
+// unchanged, backslashes included. Joiners (U+200C, U+200D) and variation selectors are
+// unchanged where a joining script or an emoji needs them.
 func Escape(text string) string {
 	if isPlain(text) {
 		return text
@@ -38,8 +37,8 @@ func Escape(text string) string {
 	return out.String()
 }
 
-// EscapeLines is Text that keeps line breaks and tabs. It is for text that has lines of its
-// own, such as the settings that are wrong, one a line, or a stack trace.
+// EscapeLines is Escape, except that line breaks and tabs are unchanged. It is for text of
+// several lines, such as a list of invalid settings or a stack trace.
 func EscapeLines(text string) string {
 	if isPlain(text) {
 		return text
@@ -58,13 +57,13 @@ func EscapeLines(text string) string {
 	return out.String()
 }
 
-// Excerpt returns Text of what Shorten leaves of text within Characters: one line
-// of a bounded length.
+// Excerpt truncates text to MaxCharacters and escapes it: the result is one line of
+// bounded length.
 func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) }
 
-// Truncate returns text, or, when its Text has more than most characters, the
-// beginning and the end of it and between them how many bytes are left out. That
-// is about as long as most. The end is kept because the cause of an error is there.
+// Truncate returns text, or, when its escaped form has more than maxCharacters, its
+// beginning and end with the number of omitted bytes between them. The escaped form of
+// the result has about maxCharacters.
 func Truncate(text string, maxCharacters int) string {
 	if len(text) <= maxCharacters && isPlain(text) {
 		return text
@@ -78,20 +77,21 @@ func Truncate(text string, maxCharacters int) string {
 			head = i
 		}
 		if total > maxCharacters {
+			// The cause of an error is at its end.
 			return text[:head] + elide(text[head:], maxCharacters/8)
 		}
 	}
 	return text
 }
 
-// elide returns the end of rest, of at most so many characters, after how much
-// of rest comes before it.
-func elide(rest string, most int) string {
+// elide replaces the beginning of rest by a note on its size and keeps the last
+// maxCharacters of it.
+func elide(rest string, maxCharacters int) string {
 	tail := len(rest)
 	for width := 0; tail > 0; {
 		_, size := utf8.DecodeLastRuneInString(rest[:tail])
 		w, _ := escapedWidth(rest, tail-size)
-		if width += w; width > most {
+		if width += w; width > maxCharacters {
 			break
 		}
 		tail -= size
@@ -99,8 +99,8 @@ func elide(rest string, most int) string {
 	return fmt.Sprintf("…[%d bytes left out]…%s", tail, rest[tail:])
 }
 
-// escapedWidth returns how many characters of Text the character at i becomes, and its
-// size in bytes.
+// escapedWidth returns the number of characters that Escape writes for the character at
+// i, and its size in bytes.
 func escapedWidth(text string, i int) (width, size int) {
 	r, size := utf8.DecodeRuneInString(text[i:])
 	if isVisible(text, i, r, size) {
@@ -109,11 +109,12 @@ func escapedWidth(text string, i int) (width, size int) {
 	return len(escapeSequence(text[i], r, size)), size
 }
 
-// EscapeJSON returns a JSON document with \uXXXX in place of each character that Text
-// escapes, which means the same to every reader of JSON. Line breaks and tabs
-// between its tokens stay. It may return document itself.
+// EscapeJSON returns a JSON document that is equal to document and has \uXXXX for each
+// character that Escape replaces. Line breaks and tabs between tokens are unchanged. The
+// result may be document itself.
 func EscapeJSON(document []byte) []byte {
-	if isASCII(document) { // JSON itself takes no control character within a string
+	// JSON has no control characters within strings, so ASCII without DEL is printable.
+	if isASCII(document) {
 		return document
 	}
 	text := string(document)
@@ -134,7 +135,7 @@ func EscapeJSON(document []byte) []byte {
 	return out
 }
 
-// isPlain says whether text is visible ASCII alone, as nearly all is.
+// isPlain reports whether text is printable ASCII only. It is the fast path.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -144,7 +145,7 @@ func isPlain(text string) bool {
 	return true
 }
 
-// isASCII says whether document has neither DEL nor a character beyond ASCII.
+// isASCII reports whether document has neither DEL nor a character beyond ASCII.
 func isASCII(document []byte) bool {
 	for _, c := range document {
 		if c > '~' {
@@ -164,14 +165,13 @@ func escapeSequence(first byte, r rune, size int) string {
 const (
 	nonJoiner = '\u200c'
 	joiner    = '\u200d'
-	// firstJoiningScript is the lowest character beside which a joiner is of use. The Latin,
-	// Greek, Cyrillic and Armenian scripts, before it, do not join their letters; there
-	// a joiner only makes two words that look the same.
+	// firstJoiningScript is the first code point of the scripts that join letters. In the
+	// Latin, Greek, Cyrillic and Armenian scripts before it a joiner is invisible: it only
+	// makes different words look equal.
 	firstJoiningScript = '\u0590'
 )
 
-// isVisible says whether the character r of text, which is at i and has so many
-// bytes, can be seen for what it is.
+// isVisible reports whether a reader can see the character r, which is at text[i:i+size].
 func isVisible(text string, i int, r rune, size int) bool {
 	switch {
 	case r < utf8.RuneSelf:
@@ -185,9 +185,9 @@ func isVisible(text string, i int, r rune, size int) bool {
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		return i > 0 && unicode.IsGraphic(before) && !unicode.IsSpace(before) && !unicode.Is(unicode.Variation_Selector, before)
-	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters by name, such as U+3164, that show nothing
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that render as nothing, such as U+3164
 		return false
-	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // format characters by name, such as U+0600, that are seen
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // format characters that are rendered, such as U+0600
 		return true
 	}
 	return unicode.IsGraphic(r)

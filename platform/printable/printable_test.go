@@ -10,7 +10,7 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// hidden are characters that no reader sees, or that act on a terminal.
+// hidden are characters that are invisible or control a terminal.
 var hidden = map[string]string{
 	"escape":                    "\x1b",
 	"an operating system code":  "\x1b]52;c;cHduZWQ=\x1b\\",
@@ -48,7 +48,7 @@ var hidden = map[string]string{
 	"not a character":           "\U0010ffff",
 }
 
-// shown are texts that stay to the letter.
+// shown are texts that Escape returns unchanged.
 var shown = []string{
 	"Learn Go", `C:\new "folder" 'x' <b>&amp;`, "Größe, naïve, Ångström", "Выучить Go", "学习围棋", "買い物　リスト", "한국어 배우기",
 	"تعلّم لغة Go", "می\u200cخواهم", "ללמוד", "क्\u200dष सीखो", "ශ්\u200dරී ලංකා", "เรียนภาษา",
@@ -101,7 +101,7 @@ func TestExcerptIsBoundedAndKeepsBothEnds(t *testing.T) {
 		}
 	}
 	if fits := strings.Repeat("👍", printable.MaxCharacters); printable.Excerpt(fits) != fits {
-		t.Error("what fits was shortened")
+		t.Error("a text that fits was truncated")
 	}
 }
 

@@ -50,14 +50,14 @@ func TestTraceparentIsTheW3CFormOrNothing(t *testing.T) {
 	if got := tracing.Traceparent(tracing.WithTraceparent(t.Context(), parent)); got != parent {
 		t.Errorf("got %q, want %q", got, parent)
 	}
-	for _, bad := range []string{"", "rubbish", "00-0-0-01", parent + "x"} {
+	for _, bad := range []string{"", "malformed", "00-0-0-01", parent + "x"} {
 		if got := tracing.Traceparent(tracing.WithTraceparent(t.Context(), bad)); got != "" {
 			t.Errorf("%q gave %q", bad, got)
 		}
 	}
 }
 
-// traceCollector is an OTLP collector that passes on the names of spans.
+// traceCollector is an OTLP collector that reports the names of the spans.
 type traceCollector struct {
 	collector.UnimplementedTraceServiceServer
 	spans chan string
@@ -75,16 +75,16 @@ func (s traceCollector) Export(_ context.Context, req *collector.ExportTraceServ
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// newExportingProvider returns a tracer provider that samples what its parent does, and
-// exports it to the collector given.
-func newExportingProvider(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerProvider {
+// newExportingProvider returns a tracer provider that exports to the collector each span
+// whose parent is sampled.
+func newExportingProvider(t *testing.T, server collector.TraceServiceServer) *sdktrace.TracerProvider {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := grpc.NewServer()
-	collector.RegisterTraceServiceServer(srv, to)
+	collector.RegisterTraceServiceServer(srv, server)
 	go srv.Serve(lis)
 	t.Cleanup(srv.GracefulStop)
 	tp, err := tracing.New(t.Context(), tracing.Config{Endpoint: lis.Addr().String(), SampleRatio: 0}, "some-service")
@@ -103,7 +103,7 @@ func TestSpansAreExportedToTheEndpoint(t *testing.T) {
 	_, span = tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "sampled by its parent")
 	span.End()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // what stops the service does not keep the last spans from being sent
+	cancel() // the last spans are exported even after the end of the context
 	var log bytes.Buffer
 	tracing.Close(ctx, tp, slog.New(slog.NewTextHandler(&log, nil)))
 	if log.Len() > 0 {
@@ -114,28 +114,28 @@ func TestSpansAreExportedToTheEndpoint(t *testing.T) {
 	}
 }
 
-// hangingCollector is an OTLP collector that answers no earlier than it is told to.
+// hangingCollector is an OTLP collector that answers when release is closed.
 type hangingCollector struct {
 	collector.UnimplementedTraceServiceServer
-	speak chan struct{}
+	release chan struct{}
 }
 
 func (s hangingCollector) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	<-s.speak
+	<-s.release
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
 func TestHangingEndpointDelaysNeitherSpansNorClose(t *testing.T) {
 	t.Parallel()
-	speak := make(chan struct{})
-	defer close(speak)
-	tp := newExportingProvider(t, hangingCollector{speak: speak})
-	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never heard of")
+	release := make(chan struct{})
+	defer close(release)
+	tp := newExportingProvider(t, hangingCollector{release: release})
+	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never exported")
 	span.End()
 	var log bytes.Buffer
-	begun := time.Now()
+	start := time.Now()
 	tracing.Close(t.Context(), tp, slog.New(slog.NewTextHandler(&log, nil)))
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("closing took %v", took)
 	}
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") {
