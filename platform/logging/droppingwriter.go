@@ -10,59 +10,59 @@ import (
 )
 
 const (
-	// stallTimeout is how long a line waits for a reader that takes nothing.
+	// stallTimeout is the time that a line waits for a reader that does not read.
 	stallTimeout = time.Second
-	// maxPiece is as much as a pipe that can be written takes without a wait: PIPE_BUF.
+	// maxPiece is PIPE_BUF in bytes: a write of that size to a writable pipe does not block.
 	maxPiece = 4096
 )
 
-var errReaderStalled = errors.New("the reader of the log takes nothing")
+var errReaderStalled = errors.New("the reader of the log does not read")
 
-// droppingWriter writes lines to a file, and drops lines while the file's reader takes nothing,
-// as a log collector that hangs does. Otherwise each request would wait for that reader
-// with its line, and so would the stop of the process.
+// droppingWriter writes lines to a file, and drops lines while the reader of the file
+// stalls, as a log collector that hangs does.
 type droppingWriter struct {
 	*os.File
-	dropped atomic.Int64 // lines that were dropped and not told of
+	dropped atomic.Int64 // lines not yet reported
 
 	mu          sync.Mutex
-	stalled     bool   // the last wait was in vain
-	partialLine []byte // of a line that has begun
+	stalled     bool   // the last wait timed out
+	partialLine []byte // the rest of a line that was written in part
 }
 
-// Write writes a line, or drops all of it. It waits for patience at most, and not at all
-// after a wait that was in vain.
-func (o *droppingWriter) Write(line []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	rest, err := o.writePieces(o.partialLine)
-	o.partialLine = rest
+// Write writes line or drops it as a whole. It blocks for stallTimeout at most, and not
+// at all when the wait before timed out.
+func (w *droppingWriter) Write(line []byte) (int, error) {
+	// Without a bound, each request and the shutdown would wait for the reader of the log.
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rest, err := w.writePieces(w.partialLine)
+	w.partialLine = rest
 	if err == nil {
-		rest, err = o.writePieces(line)
+		rest, err = w.writePieces(line)
 	}
 	switch {
 	case !errors.Is(err, errReaderStalled):
-		o.partialLine = nil
+		w.partialLine = nil
 		return len(line), err
-	case len(o.partialLine) > 0 || len(rest) == len(line):
-		o.dropped.Add(1)
+	case len(w.partialLine) > 0 || len(rest) == len(line):
+		w.dropped.Add(1)
 		return 0, err
 	}
-	o.partialLine = slices.Clone(rest)
+	w.partialLine = slices.Clone(rest)
 	return len(line), nil
 }
 
-// writePieces writes text and returns what of it the reader has not taken.
-func (o *droppingWriter) writePieces(text []byte) (rest []byte, err error) {
+// writePieces writes text and returns the part that was not written when the reader stalls.
+func (w *droppingWriter) writePieces(text []byte) (rest []byte, err error) {
 	for len(text) > 0 {
 		wait := stallTimeout
-		if o.stalled {
+		if w.stalled {
 			wait = 0
 		}
-		if o.stalled = !waitWritable(o.File, wait); o.stalled {
+		if w.stalled = !waitWritable(w.File, wait); w.stalled {
 			return text, errReaderStalled
 		}
-		n, err := o.File.Write(text[:min(len(text), maxPiece)])
+		n, err := w.File.Write(text[:min(len(text), maxPiece)])
 		if err != nil {
 			return nil, err
 		}

@@ -16,37 +16,35 @@ import (
 
 const (
 	stackKey = "stack"
-	// maxStackCharacters bounds a stack trace, which is of the process's own making and
-	// of no use when its middle is missing.
+	// maxStackCharacters is higher than that of other values: a stack trace without its
+	// middle is of no use, and no client writes it.
 	maxStackCharacters = 16 << 10
 	maxKeyCharacters   = 128
 )
 
-// outputFormat is how a handler writes a string that needs care.
+// outputFormat has the escaping that the handler of a format needs.
 type outputFormat struct {
-	message func(string) string
-	value   func(string) slog.Value
-	// marshalsWell says whether the handler writes v, which is neither an error nor bytes, well
-	// and briefly by itself.
+	message func(string) string     // escapes a message
+	value   func(string) slog.Value // escapes a value
+	// marshalsWell reports whether the handler itself writes v safely and briefly.
 	marshalsWell func(v any) bool
-	// special is the ASCII character that makes a string need care.
+	// special is a printable ASCII character that needs escaping; 0: none does.
 	special byte
 }
 
 var (
-	// A JSON string can hold any character: escapingWriter escapes what is not visible.
+	// A JSON string can have any character: escapingWriter escapes those that are not visible.
 	jsonFormat = outputFormat{message: escapeInvalidUTF8, value: func(s string) slog.Value { return slog.StringValue(escapeInvalidUTF8(s)) }, marshalsWell: isShortJSON, special: 0}
-	// tint writes the message as it is, and quotes values by strconv.Quote. But with
-	// colours on it then puts ESC in place of each \x1b, and with colours off it cuts a
-	// value at the first byte that is no UTF-8.
+	// tint does not escape the message. It quotes values with strconv.Quote, but with colours
+	// it then replaces \x1b by ESC, and without colours it cuts a value at invalid UTF-8.
 	textFormat = outputFormat{message: printable.Escape, value: tintValue, marshalsWell: func(any) bool { return false }, special: '\\'}
 )
 
-// sanitizingHandler makes of each record one whose message, keys and values are bounded, and
-// of which its handler writes visible characters alone.
+// sanitizingHandler truncates and escapes message, keys and values of each record, so that
+// its handler writes one line of visible characters.
 type sanitizingHandler struct {
 	slog.Handler
-	form outputFormat
+	format outputFormat
 }
 
 func (h sanitizingHandler) Handle(ctx context.Context, r slog.Record) error {
@@ -55,23 +53,24 @@ func (h sanitizingHandler) Handle(ctx context.Context, r slog.Record) error {
 		clean = clean && h.needsNoEscapeAttr(a)
 		return clean
 	})
-	if clean { // nearly every line is, and costs no allocation here
+	// Nearly every record is clean, and then needs no allocation.
+	if clean {
 		return h.Handler.Handle(ctx, r)
 	}
-	shown := slog.NewRecord(r.Time, r.Level, h.form.message(printable.Truncate(r.Message, printable.MaxCharacters)), r.PC)
+	sanitized := slog.NewRecord(r.Time, r.Level, h.format.message(printable.Truncate(r.Message, printable.MaxCharacters)), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		shown.AddAttrs(h.sanitizeAttr(a))
+		sanitized.AddAttrs(h.sanitizeAttr(a))
 		return true
 	})
-	return h.Handler.Handle(ctx, shown)
+	return h.Handler.Handle(ctx, sanitized)
 }
 
 func (h sanitizingHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return sanitizingHandler{h.Handler.WithAttrs(h.sanitizeAttrs(attrs)), h.form}
+	return sanitizingHandler{h.Handler.WithAttrs(h.sanitizeAttrs(attrs)), h.format}
 }
 
 func (h sanitizingHandler) WithGroup(name string) slog.Handler {
-	return sanitizingHandler{h.Handler.WithGroup(sanitizeKey(name)), h.form}
+	return sanitizingHandler{h.Handler.WithGroup(sanitizeKey(name)), h.format}
 }
 
 func (h sanitizingHandler) needsNoEscapeAttr(a slog.Attr) bool {
@@ -85,13 +84,13 @@ func (h sanitizingHandler) needsNoEscapeAttr(a slog.Attr) bool {
 	}
 }
 
-// needsNoEscape says whether text is short and can be handed on as it is.
+// needsNoEscape reports whether text is short and has no character to escape.
 func (h sanitizingHandler) needsNoEscape(text string) bool {
 	if len(text) > printable.MaxCharacters {
 		return false
 	}
 	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' || text[i] == h.form.special {
+		if text[i] < ' ' || text[i] > '~' || text[i] == h.format.special {
 			return false
 		}
 	}
@@ -99,11 +98,11 @@ func (h sanitizingHandler) needsNoEscape(text string) bool {
 }
 
 func (h sanitizingHandler) sanitizeAttrs(attrs []slog.Attr) []slog.Attr {
-	shown := make([]slog.Attr, len(attrs))
+	sanitized := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		shown[i] = h.sanitizeAttr(a)
+		sanitized[i] = h.sanitizeAttr(a)
 	}
-	return shown
+	return sanitized
 }
 
 func (h sanitizingHandler) sanitizeAttr(a slog.Attr) slog.Attr {
@@ -114,7 +113,7 @@ func (h sanitizingHandler) sanitizeAttr(a slog.Attr) slog.Attr {
 	case slog.KindString:
 		v = h.sanitizeText(a.Key, v.String())
 	case slog.KindAny:
-		if v.Any() != nil && !h.form.marshalsWell(v.Any()) {
+		if v.Any() != nil && !h.format.marshalsWell(v.Any()) {
 			v = h.sanitizeText(a.Key, formatValue(v.Any()))
 		}
 	}
@@ -122,17 +121,17 @@ func (h sanitizingHandler) sanitizeAttr(a slog.Attr) slog.Attr {
 }
 
 func (h sanitizingHandler) sanitizeText(key, text string) slog.Value {
-	most := printable.MaxCharacters
+	limit := printable.MaxCharacters
 	if key == stackKey {
-		most = maxStackCharacters
+		limit = maxStackCharacters
 	}
-	return h.form.value(printable.Truncate(text, most))
+	return h.format.value(printable.Truncate(text, limit))
 }
 
-// formatValue is the text of a value of any type, also of one whose methods panic.
+// formatValue returns the text of a value of any type, also when its methods panic.
 func formatValue(v any) string {
 	switch v := v.(type) {
-	case error: // before an error that marshals
+	case error: // its text has priority over MarshalText
 	case []byte:
 		return string(v)
 	case encoding.TextMarshaler:
@@ -140,11 +139,11 @@ func formatValue(v any) string {
 			return string(text)
 		}
 	}
-	return fmt.Sprintf("%+v", v) // which survives a panic
+	return fmt.Sprintf("%+v", v) // fmt recovers from panics
 }
 
-// isShortJSON says whether v makes a short piece of JSON. An error does not, nor
-// does a value of which JSON would show bytes in base64.
+// isShortJSON reports whether the JSON of v is short and readable. That of an error is {},
+// that of bytes is base64.
 func isShortJSON(v any) bool {
 	switch v.(type) {
 	case error, []byte:
@@ -154,18 +153,17 @@ func isShortJSON(v any) bool {
 	return err == nil && len(document) <= printable.MaxCharacters
 }
 
-// callRecovering calls a method of a logged value. A nil pointer in an interface is the
-// usual cause of a panic there.
+// callRecovering calls a method of a logged value and returns a panic as an error.
 func callRecovering(method func() ([]byte, error)) (text []byte, err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil { // usually a nil pointer in an interface
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
 	return method()
 }
 
-// escapeInvalidUTF8 escapes the bytes that are no UTF-8, and nothing else.
+// escapeInvalidUTF8 escapes the bytes that are not UTF-8, and nothing else.
 func escapeInvalidUTF8(text string) string {
 	if utf8.ValidString(text) {
 		return text
@@ -181,20 +179,19 @@ func escapeInvalidUTF8(text string) string {
 	return out.String()
 }
 
-// tintValue returns text as a value that tint writes whole and without an ESC: as
-// text where tint cannot go wrong, and otherwise as bytes, which it hands to
-// strconv.Quote.
+// tintValue returns text as a value that tint writes completely and without ESC: as bytes
+// when text needs escaping, because tint quotes bytes correctly with strconv.Quote.
 func tintValue(text string) slog.Value {
 	if printable.Escape(text) == text && !strings.ContainsAny(text, "\\\ufffd") {
 		return slog.StringValue(text)
 	}
 	if quoted := strconv.Quote(text); printable.Escape(quoted) != quoted {
-		text = printable.Escape(text) // strconv takes characters such as U+3164 for visible ones
+		text = printable.Escape(text) // strconv does not escape characters such as U+3164
 	}
 	return slog.AnyValue([]byte(text))
 }
 
-// sanitizeKey returns name, or something like it that is short and needs no quoting.
+// sanitizeKey returns name, truncated, with "_" for each character that needs quoting.
 func sanitizeKey(name string) string {
 	if isPlainKey(name) {
 		return name
@@ -207,7 +204,7 @@ func sanitizeKey(name string) string {
 	}, printable.Truncate(name, maxKeyCharacters))
 }
 
-// isPlainKey says whether key is made of the characters that our keys are made of.
+// isPlainKey reports whether key is short and has only letters, digits and "_.-".
 func isPlainKey(key string) bool {
 	for i := range len(key) {
 		switch c := key[i]; {
@@ -219,7 +216,7 @@ func isPlainKey(key string) bool {
 	return len(key) <= maxKeyCharacters
 }
 
-// escapingWriter escapes in JSON what is not visible.
+// escapingWriter escapes the invisible characters of JSON lines.
 type escapingWriter struct{ w io.Writer }
 
 func (v escapingWriter) Write(line []byte) (int, error) {

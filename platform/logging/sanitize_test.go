@@ -18,10 +18,10 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// evil is text that nothing may write as it is.
+// evil is text that must be escaped everywhere.
 const evil = "A\x1b]52;c;cHduZWQ=\x1b\\B\x1b[31m\u009bC\nlevel=ERROR\rD\u202eE\u2028F\u200bG\x7fH\xffI\x00"
 
-// loggers are a logger of each form, tint's with colours included.
+// loggers returns a logger of each format, and one with the colours of a terminal.
 func loggers(w io.Writer) map[string]*slog.Logger {
 	coloured := sanitizingHandler{tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly}), textFormat}
 	return map[string]*slog.Logger{
@@ -29,9 +29,9 @@ func loggers(w io.Writer) map[string]*slog.Logger {
 	}
 }
 
-// checkLine fails when the line is not one line of visible characters. On a terminal
-// it takes tint's own colours out first.
-func checkLine(t *testing.T, name, line string, most int) {
+// checkLine fails the test when line is longer than maxBytes or is not one line of visible
+// characters. The colours of a terminal are allowed.
+func checkLine(t *testing.T, name, line string, maxBytes int) {
 	t.Helper()
 	shown, whole := strings.CutSuffix(line, "\n")
 	if name == "terminal" {
@@ -45,7 +45,7 @@ func checkLine(t *testing.T, name, line string, most int) {
 	if name == "json" && !json.Valid([]byte(line)) {
 		t.Errorf("not JSON: %s", line)
 	}
-	if len(line) > most {
+	if len(line) > maxBytes {
 		t.Errorf("%s: a line of %d bytes", name, len(line))
 	}
 }
@@ -172,14 +172,14 @@ func TestVisibleMessageIsWrittenUnchanged(t *testing.T) {
 	}
 }
 
-// A line as the services log thousands of in a second costs nothing more. The handlers
-// behind are left out: what they take from a pool is allocated now and then.
+// The handlers behind the sanitizing one are left out: they allocate when their pools are
+// empty.
 func TestPlainLineCausesNoAllocation(t *testing.T) {
 	record := slog.NewRecord(time.Now(), slog.LevelInfo, "HTTP request", 0)
 	record.AddAttrs(slog.String("method", "GET"), slog.String("path", "/tasks"), slog.Int("status", 200), slog.String("client", "127.0.0.1:4711"))
 	line := []byte(`{"msg":"HTTP request","method":"GET","path":"/tasks","status":200}` + "\n")
-	for name, form := range map[string]outputFormat{"json": jsonFormat, "text": textFormat} {
-		var handler slog.Handler = sanitizingHandler{slog.DiscardHandler, form}
+	for name, format := range map[string]outputFormat{"json": jsonFormat, "text": textFormat} {
+		var handler slog.Handler = sanitizingHandler{slog.DiscardHandler, format}
 		if n := testing.AllocsPerRun(1000, func() { _ = handler.Handle(context.Background(), record) }); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
