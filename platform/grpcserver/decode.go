@@ -15,10 +15,11 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// grpc-go answers INTERNAL to a message it cannot decode, before any
-// interceptor runs. Here the codec keeps the failure in an envelope instead,
-// so that the call is logged, counted and answered INVALID_ARGUMENT.
-
+// envelope carries a message, or the error of decoding it, from the codec to the method.
+//
+// grpc-go answers INTERNAL to a message that it cannot decode, before any interceptor
+// runs. With the error in an envelope the interceptors run: the call is logged, counted
+// and answered INVALID_ARGUMENT.
 type envelope struct {
 	message any
 	err     error
@@ -43,26 +44,28 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return c.CodecV2.Unmarshal(data, v)
 }
 
-// receiveMessage gets one message by next, which fills what it is given.
-func receiveMessage(message any, next func(any) error) error {
+// receiveMessage decodes the next message into message, in an envelope that recv fills.
+func receiveMessage(message any, recv func(any) error) error {
 	e := envelope{message: message}
-	if err := next(&e); err != nil {
+	if err := recv(&e); err != nil {
 		return err
 	}
 	return e.err
 }
 
+// decodeError returns the InvalidFields error for data that message cannot be decoded from.
 func decodeError(message any, data []byte, cause error) error {
-	broken := apperr.Field{Name: "message", Problem: "is not what this method takes"}
+	invalid := apperr.Field{Name: "message", Problem: "is not what this method takes"}
 	if m, ok := message.(proto.Message); ok {
 		if name := invalidTextField(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
-			broken = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
+			invalid = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
 		}
 	}
-	return apperr.InvalidFields(broken).WithCause(cause)
+	return apperr.InvalidFields(invalid).WithCause(cause)
 }
 
-// invalidTextField finds the first text in an encoded message that is not UTF-8.
+// invalidTextField returns the name of the first string field in an encoded message that
+// is not UTF-8, or "".
 func invalidTextField(fields protoreflect.FieldDescriptors, data []byte) string {
 	for len(data) > 0 {
 		number, wireType, n := protowire.ConsumeTag(data)
@@ -84,7 +87,7 @@ func invalidTextField(fields protoreflect.FieldDescriptors, data []byte) string 
 	return ""
 }
 
-// envelopeRegistrar registers services whose unary methods receive in envelopes.
+// envelopeRegistrar registers services whose unary methods receive envelopes.
 type envelopeRegistrar struct{ grpc.ServiceRegistrar }
 
 func (r envelopeRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
@@ -96,8 +99,8 @@ func (r envelopeRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	r.ServiceRegistrar.RegisterService(&wrapped, impl)
 }
 
-// envelopeHandler runs the interceptors even when no message was received; the
-// failure takes the place of the method.
+// envelopeHandler wraps the handler of a unary method: the interceptors run also when the
+// message cannot be received, and the error replaces the call of the method.
 func envelopeHandler(handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		var failure error
@@ -114,7 +117,7 @@ func envelopeHandler(handle grpc.MethodHandler) grpc.MethodHandler {
 	}
 }
 
-// envelopeStream is a stream with its own context that receives in envelopes.
+// envelopeStream is a stream with a context of its own that receives envelopes.
 type envelopeStream struct {
 	grpc.ServerStream
 	ctx context.Context

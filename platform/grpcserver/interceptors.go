@@ -17,7 +17,8 @@ import (
 
 const requestIDKey = "x-request-id"
 
-// startCall gives a call its request id and returns what logs its end.
+// startCall returns a context with the request id of a call, and a function that logs the
+// end of the call.
 func (s *Server) startCall(ctx context.Context, method string) (context.Context, func(error)) {
 	start, incoming := time.Now(), ""
 	if values := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(values) > 0 {
@@ -25,7 +26,7 @@ func (s *Server) startCall(ctx context.Context, method string) (context.Context,
 	}
 	id := logging.AcceptRequestID(incoming)
 	ctx = logging.WithRequestID(ctx, id)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the client has left
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the client has disconnected
 	return ctx, func(err error) {
 		code := status.Code(err)
 		attrs := []slog.Attr{
@@ -36,7 +37,7 @@ func (s *Server) startCall(ctx context.Context, method string) (context.Context,
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
 		level := callLogLevel(method, code)
-		if errors.Is(err, errConnectionAged) { // as intended
+		if errors.Is(err, errConnectionAged) { // expected in normal operation
 			level = slog.LevelInfo
 		}
 		s.log.LogAttrs(ctx, level, "gRPC call", attrs...)
@@ -50,27 +51,29 @@ func callLogLevel(method string, code codes.Code) slog.Level {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return slog.LevelWarn
 	}
-	if strings.HasPrefix(method, "/grpc.") { // health and reflection, asked all the time
+	if strings.HasPrefix(method, "/grpc.") { // health and reflection are called all the time
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }
 
+// logUnary gives a unary call its request id and logs its end.
 func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	ctx, ended := s.startCall(ctx, info.FullMethod)
+	ctx, logEnd := s.startCall(ctx, info.FullMethod)
 	resp, err := next(ctx, req)
-	ended(err)
+	logEnd(err)
 	return resp, err
 }
 
+// logStream is logUnary for streams.
 func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, ended := s.startCall(stream.Context(), info.FullMethod)
+	ctx, logEnd := s.startCall(stream.Context(), info.FullMethod)
 	err := next(srv, &envelopeStream{stream, ctx})
-	ended(err)
+	logEnd(err)
 	return err
 }
 
-// deadlineUnary sets the deadline of a call and turns its error into a status.
+// deadlineUnary sets the deadline of a unary call and translates its error to a status.
 func (s *Server) deadlineUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	bounded := ctx
 	if s.cfg.RequestTimeout > 0 {
@@ -82,8 +85,8 @@ func (s *Server) deadlineUnary(ctx context.Context, req any, _ *grpc.UnaryServer
 	return resp, toStatus(ctx, err)
 }
 
-// deadlineStream ends a stream's context with the server, or with the age of its
-// connection, and turns its error into a status.
+// deadlineStream ends the context of a stream when the server stops or its connection has
+// reached MaxConnAge, and translates its error to a status.
 func (s *Server) deadlineStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
@@ -96,8 +99,8 @@ func (s *Server) deadlineStream(srv any, stream grpc.ServerStream, _ *grpc.Strea
 	return toStatus(stream.Context(), err)
 }
 
-// toStatus is the status of err. Of a call that its client gave up (client is
-// its context) it says so, and not that the server failed.
+// toStatus translates err to a status. When the context of the client has ended, the
+// status is CANCELLED or DEADLINE_EXCEEDED, whatever err is: the server has not failed.
 func toStatus(client context.Context, err error) error {
 	if err != nil && client.Err() != nil {
 		return &statusError{status.FromContextError(client.Err()), err}

@@ -24,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// echoService is a service of one unary method and one stream that answer what they
-// are sent, unless a test puts something else in their place.
+// echoService has a unary method and a stream that return their message. Tests replace
+// them by functions of their own.
 type echoService struct {
 	say   func(ctx context.Context, text string) (string, error)
 	watch func(text string, stream grpc.ServerStream) error
@@ -60,7 +60,7 @@ func (e echoService) register(r grpc.ServiceRegistrar) {
 	}, e)
 }
 
-// testServer is a server in a test, and a connection to it.
+// testServer is a running server with a client connection and its log.
 type testServer struct {
 	*grpcserver.Server
 	conn  *grpc.ClientConn
@@ -111,7 +111,7 @@ func (r *testServer) Write(p []byte) (int, error) {
 	return r.log.Write(p)
 }
 
-// loggedCalls returns the log lines of calls.
+// loggedCalls returns the log lines about calls.
 func (r *testServer) loggedCalls(t *testing.T) []map[string]any {
 	t.Helper()
 	r.mu.Lock()
@@ -146,7 +146,7 @@ func (r *testServer) openStream(ctx context.Context, in any) (grpc.ClientStream,
 	return stream, stream.CloseSend()
 }
 
-// call makes the unary call or the stream, to its end.
+// call calls the unary method or the stream and waits for its end.
 func (r *testServer) call(ctx context.Context, method string, in any) error {
 	if method == say {
 		return r.conn.Invoke(ctx, say, in, &wrapperspb.StringValue{})

@@ -14,48 +14,49 @@ import (
 )
 
 const (
-	// maxUnsentBytes is how many bytes of a stream may wait for its client, which
-	// bounds what a stalled one keeps in memory.
+	// maxUnsentBytes is the number of bytes of a stream that may wait for its client. It
+	// bounds the memory for a client that does not read.
 	maxUnsentBytes = 32 << 10
-	// minMessageCost is what a message counts for at least: not many wait.
+	// minMessageCost is the number of bytes that a small message counts for. It bounds the
+	// number of waiting messages, which have an overhead each.
 	minMessageCost = 2 << 10
-	// minPooledBuffer is the size from which on grpc-go tells when it is done with a
-	// buffer: above 1 KiB.
+	// minPooledBuffer is the capacity in bytes from which on grpc-go returns a buffer to its
+	// pool after sending: more than 1 KiB.
 	minPooledBuffer = 1<<10 + 1
 )
 
-// Encoded is a message as it is sent, encoded once for any number of streams.
+// Encoded is a message encoded once, to be sent on any number of streams.
 type Encoded struct{ data []byte }
 
-// Encode encodes m.
+// Encode encodes m. It fails when a string of m is not UTF-8.
 func Encode(m proto.Message) (Encoded, error) {
 	size := proto.Size(m)
 	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, max(size, minPooledBuffer)), m)
 	return Encoded{data}, err
 }
 
-// PacedStream sends the messages of a stream at the pace of its client.
+// PacedStream implements flow control for a server stream: Send waits while too much is
+// unsent, and fails when the client does not read. grpc-go alone buffers 64 KiB, hundreds
+// of kilobytes of memory in small messages, and then blocks until the connection ends.
 //
-// grpc-go takes 64 KiB of messages for a client that reads nothing, some hundred
-// kilobytes of memory when they are small, and then blocks in SendMsg until the
-// connection ends. A Sender knows which messages have not gone out to the
-// connection, and does not go on when they are too many.
+//	Send: acquire cost → grpc-go's buffer → connection → trackedMessage.Put: release cost
 type PacedStream struct {
 	stream       grpc.ServerStream
-	unsent       *semaphore.Weighted // what messages on their way cost
+	unsent       *semaphore.Weighted // the costs of messages that are not yet written to the connection
 	stallTimeout time.Duration
 }
 
-// NewPacedStream returns the sender of stream, on which nothing was sent yet. A client
-// may take no message for stall.
-func NewPacedStream(stream grpc.ServerStream, stall time.Duration) *PacedStream {
-	// A compressed message would be done with when it is compressed.
-	_ = grpc.SetSendCompressor(stream.Context(), encoding.Identity) // not to compress is always possible
-	return &PacedStream{stream: stream, unsent: semaphore.NewWeighted(maxUnsentBytes), stallTimeout: stall}
+// NewPacedStream returns a PacedStream on stream, before its first message. Send fails
+// when the client reads nothing for stallTimeout.
+func NewPacedStream(stream grpc.ServerStream, stallTimeout time.Duration) *PacedStream {
+	// grpc-go would release the buffer of a compressed message before it is sent.
+	_ = grpc.SetSendCompressor(stream.Context(), encoding.Identity) // identity is always supported
+	return &PacedStream{stream: stream, unsent: semaphore.NewWeighted(maxUnsentBytes), stallTimeout: stallTimeout}
 }
 
-// Send sends m. When the client has taken nothing for too long it is
-// fault.Unavailable: end the stream.
+// Send sends m and blocks while too many bytes are unsent. The error is
+// apperr.Unavailable when the client reads nothing for the stall timeout; the caller then
+// ends the stream.
 func (s *PacedStream) Send(m Encoded) error {
 	cost := min(max(int64(len(m.data)), minMessageCost), maxUnsentBytes)
 	if !s.unsent.TryAcquire(cost) {
@@ -77,8 +78,8 @@ func (s *PacedStream) waitForClient(cost int64) error {
 	return apperr.New(apperr.Unavailable, "nothing of this stream was read for %v; read faster, and resume where you are", s.stallTimeout)
 }
 
-// trackedMessage is a message whose sender wants to know when it has gone out. It is
-// the pool that grpc-go gives the message's buffer back to.
+// trackedMessage is an encoded message that calls onSent when grpc-go has written it to the
+// connection. It is the mem.BufferPool to which grpc-go returns the buffer.
 type trackedMessage struct {
 	data   []byte
 	onSent func()
@@ -86,8 +87,8 @@ type trackedMessage struct {
 
 func (m *trackedMessage) buffer() mem.BufferSlice { return mem.BufferSlice{mem.NewBuffer(&m.data, m)} }
 
-// Get is never asked for; it makes m a mem.BufferPool.
+// Get implements mem.BufferPool. It is never called.
 func (m *trackedMessage) Get(length int) *[]byte { return new(make([]byte, length)) }
 
-// Put is called when the message has gone out, or could not be sent.
+// Put implements mem.BufferPool. grpc-go calls it when the message was sent or has failed.
 func (m *trackedMessage) Put(*[]byte) { m.onSent() }

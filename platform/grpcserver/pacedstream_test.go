@@ -17,13 +17,13 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// sendResult is how a stream ended on the server's side.
+// sendResult is the end of a stream on the server.
 type sendResult struct {
 	messages int
 	err      error
 }
 
-// sendEndlessly sends text for ever, to clients that may stall for so long.
+// sendEndlessly sends text until the stream ends. stall is the stall timeout.
 func sendEndlessly(stall time.Duration, text string, ended chan<- sendResult) echoService {
 	return echoService{watch: func(_ string, stream grpc.ServerStream) error {
 		sender := grpcserver.NewPacedStream(stream, stall)
@@ -54,7 +54,7 @@ func TestPacedStreamFailsWithUnavailableWhenTheClientDoesNotRead(t *testing.T) {
 			t.Parallel()
 			ended := make(chan sendResult, 1)
 			r := startServer(t, sendEndlessly(50*time.Millisecond, test.text, ended), nil, nil)
-			// With a window given, grpc-go does not widen it by itself.
+			// With an explicit window grpc-go does not increase it.
 			const window = 64 << 10
 			conn, err := grpc.NewClient(r.Addr(), append(insecurely, grpc.WithInitialWindowSize(window))...)
 			if err != nil {
@@ -71,8 +71,8 @@ func TestPacedStreamFailsWithUnavailableWhenTheClientDoesNotRead(t *testing.T) {
 			got := <-ended
 			const header = 5
 			frame := proto.Size(wrapperspb.String(test.text)) + header
-			if most := window/frame + 1 + 16; status.Code(grpcserver.Status(got.err)) != codes.Unavailable || got.messages > most {
-				t.Errorf("%d messages, want at most %d; it ended with %v", got.messages, most, got.err)
+			if limit := window/frame + 1 + 16; status.Code(grpcserver.Status(got.err)) != codes.Unavailable || got.messages > limit {
+				t.Errorf("%d messages, want at limit %d; it ended with %v", got.messages, limit, got.err)
 			}
 
 			received := 0
@@ -100,7 +100,7 @@ func TestPacedStreamWaitsForASlowClient(t *testing.T) {
 	}
 	slowly := time.NewTicker(20 * time.Millisecond)
 	defer slowly.Stop()
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; <-slowly.C {
+	for start := time.Now(); time.Since(start) < 2*time.Second; <-slowly.C {
 		if err := stream.RecvMsg(&wrapperspb.StringValue{}); err != nil {
 			t.Fatal(err)
 		}

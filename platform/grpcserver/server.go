@@ -1,5 +1,11 @@
-// Package grpcserver serves gRPC with bounds on everything, tells what it
-// served, and answers errors by one table.
+// Package grpcserver implements a gRPC server with limits on time, size and connections,
+// interceptors for logging, metrics, tracing and deadlines, and one mapping of
+// application errors to status codes.
+//
+// A call passes from left to right; streams and unary calls alike:
+//
+//	limitReceiveTime → log* → metrics → deadline* → recovery → those of the service → method
+//	(unary calls)      id, log line     deadline, error → status; panic → error
 package grpcserver
 
 import (
@@ -29,22 +35,22 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config bounds a server. A time of zero means no bound, where Validate takes it.
+// Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
 type Config struct {
 	Addr                 string        `config:"addr"` // host:port; port 0 picks a free one
 	MaxRecvBytes         int           `config:"max_recv_bytes"`
-	MaxConcurrentStreams int           `config:"max_concurrent_streams"` // calls at once on one connection
-	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is asked after this
-	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and dropped after this
-	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that asks more often is dropped
-	ReadTimeout          time.Duration `config:"read_timeout"`           // how long the message of a unary call may take
-	RequestTimeout       time.Duration `config:"request_timeout"`        // the deadline of unary calls from then on; streams have none
-	DrainTimeout         time.Duration `config:"drain_timeout"`          // how long calls may finish after the stop
-	MaxConns             int           `config:"max_conns"`              // connections at once, at least 1
-	MaxConnAge           time.Duration `config:"max_conn_age"`           // streams end when their connection is so old
+	MaxConcurrentStreams int           `config:"max_concurrent_streams"` // concurrent calls on a connection
+	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is pinged after this
+	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and disconnected after this without an answer
+	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that pings more often is disconnected
+	ReadTimeout          time.Duration `config:"read_timeout"`           // for the message of a unary call to arrive
+	RequestTimeout       time.Duration `config:"request_timeout"`        // for unary calls from then on; streams have no deadline
+	DrainTimeout         time.Duration `config:"drain_timeout"`          // for calls in flight to finish after the stop
+	MaxConns             int           `config:"max_conns"`              // concurrent connections, at least 1
+	MaxConnAge           time.Duration `config:"max_conn_age"`           // the age of a connection at which its streams end
 }
 
-// Defaults returns the bounds that suit an API on addr.
+// Defaults returns the limits for an API on addr.
 func Defaults(addr string) Config {
 	return Config{
 		Addr:                 addr,
@@ -61,10 +67,10 @@ func Defaults(addr string) Config {
 	}
 }
 
-// The bounds of the bounds: outside them the unit of the value is a mistake.
+// The ranges of the settings. A value outside has a wrong unit.
 const (
 	minTime           = time.Millisecond
-	minKeepaliveTime  = time.Second // grpc-go raises a shorter keepalive_time to it
+	minKeepaliveTime  = time.Second // grpc-go raises a shorter keepalive_time to this
 	maxTime           = 24 * time.Hour
 	highestMaxConnAge = 30 * 24 * time.Hour // of a connection
 	minMessageBytes   = 1 << 10             // bytes
@@ -73,8 +79,8 @@ const (
 	highestMaxConns   = 1_000_000
 )
 
-// Validate refuses an address that cannot be listened on, and bounds that grpc-go would
-// replace by its own, that let nothing pass or that cannot be meant.
+// Validate returns an error for an address that cannot be listened on, and for limits that
+// grpc-go would replace by its own, that allow nothing, or that are out of range.
 func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
@@ -92,45 +98,47 @@ func (c Config) Validate() error {
 	)
 }
 
-// Telemetry is where a server tells what it does.
+// Telemetry has the destinations of logs, metrics and traces.
 type Telemetry struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Tracer   trace.TracerProvider
 }
 
-// streamWorkers take calls before new goroutines do: their stacks have grown already, which
-// is a tenth of a short call. A stream keeps one for as long as it lasts.
+// streamWorkers is the number of goroutines that handle calls before new ones are started.
+// Their stacks have grown already, which saves a tenth of a short call. A stream occupies
+// its worker until it ends.
 const streamWorkers = 64
 
-// Server is a bound listener and what it serves.
+// Server is a gRPC server, bound by Listen and served by Run.
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	listener net.Listener
 	grpc     *grpc.Server
 	health   *health.Server
-	services []string        // that health knows by name
-	unary    map[string]bool // the full names of unary methods
-	stopping context.Context // ends when the server is told to stop
+	services []string        // the names for the health service
+	unary    map[string]bool // by full method name
+	stopping context.Context // ends when Run is stopped
 	stop     context.CancelFunc
 }
 
-// Interceptors run inside those of the server, in order.
+// Interceptors run after those of the server, in order.
 type Interceptors struct {
 	Unary  []grpc.UnaryServerInterceptor
 	Stream []grpc.StreamServerInterceptor
 }
 
-// Listen binds cfg.Addr at once, behind what limit makes of the listener (see
-// clientlimit.Conns), and registers the services, health and reflection. Every call,
-// unary or stream, gets a request id (the client's x-request-id when that is a safe
-// token, echoed in the header), a span, a log line and metrics; its panics and errors are answered through Status. A message
-// that cannot be decoded is the client's mistake: INVALID_ARGUMENT.
+// Listen binds cfg.Addr and registers the services, the health service and reflection. Run
+// then serves on the listener that limit returns, see clientlimit.ConnLimiter.
 //
-// A connection takes no new calls some time before it is cfg.MaxConnAge old; its
-// streams end in the last tenth of that age with fault.Unavailable; and it is
-// closed when all have ended, or by force 30 s after it or a little later.
+// Each call has a request id (the client's x-request-id when that is safe, echoed in the
+// header), a span, a log line and metrics. Errors and panics are answered by Status. A
+// message that cannot be decoded is answered INVALID_ARGUMENT.
+//
+// A connection accepts no new calls some time before it is cfg.MaxConnAge old. Its streams
+// end in the last tenth of that age with apperr.Unavailable. It is closed when all calls
+// have ended, or by force 30 s after that age or a little later.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inner Interceptors) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
@@ -177,11 +185,11 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 	return s, nil
 }
 
-// Addr is where the server listens, with the port it got.
+// Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// SetServing is what the health service says of the server and of each of its
-// services from now on. It begins with true, and ends with false at the stop.
+// SetServing sets the status that the health service reports for the server and each of
+// its services. Initially it is true; when Run is stopped it stays false.
 func (s *Server) SetServing(serving bool) {
 	status := healthpb.HealthCheckResponse_NOT_SERVING
 	if serving {
@@ -192,9 +200,9 @@ func (s *Server) SetServing(serving bool) {
 	}
 }
 
-// Run serves until ctx ends. Then health says NOT_SERVING, the contexts of
-// streams end, and calls in flight may finish for DrainTimeout. It is an error
-// when some had to be cut off.
+// Run serves until ctx ends, and then stops gracefully: the health service reports
+// NOT_SERVING, the contexts of streams end, and calls in flight have DrainTimeout to
+// finish. It returns an error when it had to abort calls.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.listener) }()

@@ -26,7 +26,7 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// failingService is a service whose two methods fail in the same way.
+// failingService returns a service whose two methods fail with the same error.
 func failingService(err func(context.Context) error) echoService {
 	return echoService{
 		say:   func(ctx context.Context, _ string) (string, error) { return "", err(ctx) },
@@ -124,7 +124,7 @@ func TestUndecodableMessageIsAnsweredInvalidArgument(t *testing.T) {
 	t.Parallel()
 	r := startServer(t, failingService(func(context.Context) error { return errors.New("reached the method") }), nil, nil)
 	for _, method := range []string{say, watch} {
-		err := r.call(t.Context(), method, wrapperspb.Bytes([]byte("\xff"))) // the same on the wire as a string
+		err := r.call(t.Context(), method, wrapperspb.Bytes([]byte("\xff"))) // encoded like a string
 		details := status.Convert(err).Details()
 		if status.Code(err) != codes.InvalidArgument || len(details) != 1 {
 			t.Fatalf("%s: got %v, details %v", method, err, details)
@@ -132,7 +132,7 @@ func TestUndecodableMessageIsAnsweredInvalidArgument(t *testing.T) {
 		if got := fmt.Sprint(details[0]); !strings.Contains(got, `field:"value"`) || !strings.Contains(got, "must be valid UTF-8") {
 			t.Errorf("%s: got %s", method, got)
 		}
-		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // the field's number with another type: unknown, so ignored
+		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // another type under the same field number is an unknown field
 		if status.Code(err) != codes.Internal {
 			t.Errorf("%s: got %v", method, err)
 		}
@@ -174,11 +174,11 @@ func TestUnaryCallsHaveADeadlineAndStreamsDoNot(t *testing.T) {
 
 func TestCallIsCanceledAndNotFailedWhenItsClientDisconnected(t *testing.T) {
 	t.Parallel()
-	entered, left := make(chan struct{}), make(chan struct{})
+	entered, returned := make(chan struct{}), make(chan struct{})
 	r := startServer(t, failingService(func(ctx context.Context) error {
 		entered <- struct{}{}
 		<-ctx.Done()
-		left <- struct{}{}
+		returned <- struct{}{}
 		return ctx.Err()
 	}), nil, nil)
 	for _, method := range []string{say, watch} {
@@ -186,7 +186,7 @@ func TestCallIsCanceledAndNotFailedWhenItsClientDisconnected(t *testing.T) {
 		go r.call(ctx, method, wrapperspb.String("x"))
 		<-entered
 		cancel()
-		<-left
+		<-returned
 	}
 	r.stop()
 	if err := <-r.ended; err != nil {
@@ -216,13 +216,13 @@ func TestServerEndsStreamsAndFinishesCallsWhenStopped(t *testing.T) {
 			return stream.Context().Err()
 		},
 	}, nil, nil)
-	said, watched := make(chan error, 1), make(chan error, 1)
+	called, watched := make(chan error, 1), make(chan error, 1)
 	go func() {
 		text, err := r.callEcho(t.Context(), "x")
 		if text != "finished" {
 			err = errors.Join(err, fmt.Errorf("got %q", text))
 		}
-		said <- err
+		called <- err
 	}()
 	go func() { watched <- r.call(t.Context(), watch, wrapperspb.String("x")) }()
 	health, err := healthpb.NewHealthClient(r.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{Service: "test.Echo"})
@@ -242,7 +242,7 @@ func TestServerEndsStreamsAndFinishesCallsWhenStopped(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	close(release)
-	if err := <-said; err != nil {
+	if err := <-called; err != nil {
 		t.Errorf("the call in flight: %v", err)
 	}
 	if err := <-r.ended; err != nil {
@@ -278,17 +278,17 @@ func TestServerAbortsCallsAfterTheDrainTimeout(t *testing.T) {
 	}}, nil, nil, func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) {
 		cfg.RequestTimeout, cfg.DrainTimeout = 0, time.Millisecond
 	})
-	said := make(chan error, 1)
+	called := make(chan error, 1)
 	go func() {
 		_, err := r.callEcho(t.Context(), "x")
-		said <- err
+		called <- err
 	}()
 	<-entered
 	r.stop()
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Errorf("got %v", err)
 	}
-	if err := <-said; err == nil {
+	if err := <-called; err == nil {
 		t.Error("the call was answered")
 	}
 }
@@ -318,7 +318,7 @@ func TestReflectionListsTheServices(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := stream.Recv(); err == nil {
-		t.Error("the stream goes on")
+		t.Error("the stream has not ended")
 	}
 }
 

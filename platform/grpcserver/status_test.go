@@ -20,7 +20,7 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// internalErrorsOnly shows the calls that ended INTERNAL.
+// internalErrorsOnly gathers only the samples with the code Internal.
 type internalErrorsOnly struct{ prometheus.Gatherer }
 
 func (g internalErrorsOnly) Gather() ([]*dto.MetricFamily, error) {

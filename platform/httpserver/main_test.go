@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// telemetryRecorder is a Telemetry whose log lines and metrics can be looked at.
+// telemetryRecorder records log lines and metrics.
 type telemetryRecorder struct {
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -42,7 +42,7 @@ func (o *telemetryRecorder) Write(p []byte) (int, error) {
 	return o.log.Write(p)
 }
 
-// lines returns the log lines with this message.
+// lines returns the log lines with message.
 func (o *telemetryRecorder) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	o.mu.Lock()
@@ -60,7 +60,7 @@ func (o *telemetryRecorder) lines(t *testing.T, message string) []map[string]any
 	return found
 }
 
-// metrics renders the samples of the metric called name.
+// metrics returns the samples of a metric as text.
 func (o *telemetryRecorder) metrics(t *testing.T, name string) string {
 	t.Helper()
 	families, err := o.reg.Gather()

@@ -20,22 +20,30 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// statusClientClosedRequest is what the log and the metrics say of a request whose
-// client left before it was answered.
+// statusClientClosedRequest is the status in logs and metrics of a request whose client
+// disconnected before the response. The name and number are those of nginx.
 const statusClientClosedRequest = 499
 
-// Telemetry is where a server tells what it does.
+// Telemetry has the destinations of logs, metrics and traces.
 type Telemetry struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Tracer   trace.TracerProvider
 }
 
-// Instrument wraps h, under the policy of Guard: each request gets an id (the client's
-// X-Request-Id when that is a safe token), a span, and cfg.RequestTimeout as deadline (unless a
-// Stream answers it); each is logged and counted when it is over, in
-// http_requests_total{route,method,code} and
-// http_request_duration_seconds{route,method}; a panic is logged and answered 500.
+// Instrument returns h behind the middleware of every service. It does, in this order:
+//
+//	1  request id    the client's X-Request-Id when that is safe, else a new one; echoed
+//	2  span          continues the client's trace
+//	3  deadline      cfg.RequestTimeout, unless a Stream is the response
+//	4  recover       a panic is logged and answered 500
+//	5  host, CORS    RestrictHostsAndOrigins
+//	6  h
+//	7  metrics       http_requests_total{route,method,code}, http_request_duration_seconds{route,method}
+//	8  log           one line per request, with the error that WriteProblem was given
+//
+// All of it is one handler, because a chain of handlers would copy the request, and
+// allocate, for each.
 func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 	factory := promauto.With(t.Registry)
 	return &instrumentedHandler{
@@ -49,7 +57,7 @@ func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 		}, []string{"route", "method", "code"}),
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_request_duration_seconds",
-			Help:    "Time from the request's header to the end of its answer.",
+			Help:    "Time from the request's header to the end of its response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route", "method"}),
 	}
@@ -64,19 +72,20 @@ type instrumentedHandler struct {
 	duration *prometheus.HistogramVec
 }
 
-// requestState is what the inside of a request tells Instrument about it.
+// requestState is what the inner handlers report about a request to Instrument.
 type requestState struct {
 	start  time.Time
-	client context.Context // ends when the client leaves, and has no deadline
+	client context.Context // ends when the client disconnects; has no deadline
 	route  string          // the pattern that matched
-	err    error           // what WriteProblem answered, or what ended a Stream
+	err    error           // of WriteProblem, or the cause that ended a Stream
 }
 
-// onClientGone calls f once the client has left or was answered.
+// onClientGone calls f when the client has disconnected or the response is complete.
 func (e *requestState) onClientGone(f func()) { context.AfterFunc(e.client, f) }
 
 type requestStateKey struct{}
 
+// requestStateOf returns the state of the request, or a new one outside Instrument.
 func requestStateOf(ctx context.Context) *requestState {
 	if e, ok := ctx.Value(requestStateKey{}).(*requestState); ok {
 		return e
@@ -86,11 +95,11 @@ func requestStateOf(ctx context.Context) *requestState {
 
 func (in *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context()
-	seen := &requestState{start: time.Now(), client: client}
+	state := &requestState{start: time.Now(), client: client}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header()[requestIDHeader] = []string{id}
 	traced, span := startSpan(client, in.tracer, r.Header)
-	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, seen)
+	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, state)
 	if in.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, in.timeout)
 		defer cancel()
@@ -98,13 +107,14 @@ func (in *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request)
 	}
 	r = r.WithContext(ctx)
 	rec := &responseRecorder{ResponseWriter: w}
-	defer func() { in.logAndCount(r, rec, seen, span, errors.Is(client.Err(), context.Canceled)) }()
+	defer func() { in.logAndCount(r, rec, state, span, errors.Is(client.Err(), context.Canceled)) }()
 	defer in.recoverPanic(rec, r)
 	in.next.ServeHTTP(rec, r)
 	rec.recordStatus(http.StatusOK)
 }
 
-// recoverPanic answers a panic with 500, or cuts the connection when an answer had begun.
+// recoverPanic answers a panic with 500, or aborts the connection when the response has
+// started.
 func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Request) {
 	v := recover()
 	if v == nil {
@@ -122,12 +132,13 @@ func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Reque
 	WriteProblem(rec, r, err)
 }
 
-// logAndCount logs and counts a request that is over, or whose client has left.
-func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder, seen *requestState, span trace.Span, left bool) {
-	took, method, status := time.Since(seen.start), methodLabel(r.Method), rec.status
-	pattern := cmp.Or(seen.route, r.Pattern)
+// logAndCount logs and counts a completed request. clientGone: its client disconnected.
+func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder, state *requestState, span trace.Span, clientGone bool) {
+	took, method, status := time.Since(state.start), methodLabel(r.Method), rec.status
+	pattern := cmp.Or(state.route, r.Pattern)
 	route := cmp.Or(pattern, "unmatched")
-	if status == 0 || status >= 500 && left {
+	// A failure after the client disconnected was caused by that.
+	if status == 0 || status >= 500 && clientGone {
 		status = statusClientClosedRequest
 	}
 	endSpan(span, r, pattern, status)
@@ -144,19 +155,22 @@ func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorde
 	if !in.log.Enabled(r.Context(), level) {
 		return
 	}
-	line := slog.NewRecord(time.Now(), level, "HTTP request", 0) // looking for the caller costs more than the line
+	// Without a program counter: slog.Logger would look up the caller, which costs more than
+	// the rest of the line.
+	line := slog.NewRecord(time.Now(), level, "HTTP request", 0)
 	line.AddAttrs(
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
 		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Int64("duration_us", took.Microseconds()),
 		slog.String("client", r.RemoteAddr),
 	)
-	if seen.err != nil {
-		line.AddAttrs(slog.String("error", seen.err.Error()))
+	if state.err != nil {
+		line.AddAttrs(slog.String("error", state.err.Error()))
 	}
-	_ = in.log.Handler().Handle(r.Context(), line) // what cannot be logged is lost, as with any line
+	_ = in.log.Handler().Handle(r.Context(), line) // slog.Logger ignores this error, too
 }
 
-// methodLabel keeps the values of the label few, whatever clients send.
+// methodLabel returns method, or "other" for an unknown one: clients must not be able to
+// add values to the label.
 func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
@@ -166,10 +180,10 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-// responseRecorder notes the status and size of an answer.
+// responseRecorder records the status and size of a response.
 type responseRecorder struct {
 	http.ResponseWriter
-	status int // 0 until the answer begins
+	status int // 0 until the response starts
 	bytes  int64
 }
 
@@ -191,13 +205,14 @@ func (w *responseRecorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush is for handlers that ask for http.Flusher; Unwrap serves http.ResponseController.
+// Flush implements http.Flusher.
 func (w *responseRecorder) Flush() { _ = w.FlushError() }
 
-// FlushError is what http.ResponseController asks before it settles for Flush.
+// FlushError is the Flush of http.ResponseController.
 func (w *responseRecorder) FlushError() error {
 	w.recordStatus(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// Unwrap is for the other methods of http.ResponseController.
 func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -22,10 +22,10 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// hosts are those of the requests in tests, httptest's among them.
+// hosts are the hosts of the test requests, including that of httptest.
 var hosts = []string{"example.com", "todo.example"}
 
-// serveRequest answers one request with mux, instrumented.
+// serveRequest serves r with mux behind Instrument.
 func serveRequest(o *telemetryRecorder, mux *http.ServeMux, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{RequestTimeout: time.Minute, AllowedHosts: hosts}, o.telemetry()).ServeHTTP(rec, r)
@@ -159,9 +159,9 @@ func TestProblemSaysThatTheRequestWasAbortedWhenTheClientHalfClosed(t *testing.T
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), "on the client's side") {
-		t.Errorf("got %s, %v", answer, err)
+	resp, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(resp), "HTTP/1.1 503 ") || !strings.Contains(string(resp), "client closed its side") {
+		t.Errorf("got %s, %v", resp, err)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestPanicIsAnswered500WithoutInternals(t *testing.T) {
 		t.Errorf("got %s, %v", rec.Body, err)
 	}
 	panics := o.lines(t, "panic in an HTTP handler")
-	if len(panics) != 1 || panics[0]["panic"] != "secret internals" || !strings.Contains(panics[0]["stack"].(string), "instrument_test.go") {
+	if len(panics) != 1 || panics[0]["panic"] != "secret internals" || !strings.Contains(panics[0]["stack"].(string), "middleware_test.go") {
 		t.Errorf("logged %v", panics)
 	}
 	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=500") {
@@ -189,8 +189,8 @@ func TestAbortHandlerPassesThroughAndIsLogged(t *testing.T) {
 	t.Parallel()
 	tests := map[string]http.HandlerFunc{
 		"ErrAbortHandler": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"a panic after the answer began": func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, "half an ans")
+		"a panic after the response started": func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "half a resp")
 			panic("oops")
 		},
 	}
@@ -207,7 +207,7 @@ func TestAbortHandlerPassesThroughAndIsLogged(t *testing.T) {
 				}
 			}()
 			serveRequest(o, muxWith("/", h), httptest.NewRequest(http.MethodGet, "/", nil))
-			t.Error("the panic did not pass")
+			t.Error("the panic was not passed on")
 		})
 	}
 }
@@ -219,7 +219,7 @@ func TestCauseOfAProblemIsLoggedAndNeverSent(t *testing.T) {
 		httpserver.WriteProblem(w, r, apperr.New(apperr.Unavailable, "try later").WithCause(errors.New("dial 10.0.0.7:5432")))
 	}), httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Contains(rec.Body.String(), "10.0.0.7") {
-		t.Errorf("shown: %s", rec.Body)
+		t.Errorf("sent: %s", rec.Body)
 	}
 	if line := o.lines(t, "HTTP request")[0]; line["error"] != "try later: dial 10.0.0.7:5432" {
 		t.Errorf("logged %v", line)

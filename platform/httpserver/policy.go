@@ -15,33 +15,34 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// preflightMaxAge is for how long a browser may remember the answer to a preflight
-// request. Browsers cap it at two hours or less.
+// preflightMaxAge is the time for which a browser may cache the response to a preflight
+// request. Browsers limit it to two hours or less.
 const preflightMaxAge = 10 * time.Minute
 
-// The methods and headers of cross-origin requests, and what their pages may read
-// of the answers. Safelisted ones need not be named.
+// The methods and headers of cross-origin requests, and the response headers that their
+// pages may read. Those on the safelist of CORS need not be listed.
 var (
 	corsMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	corsHeaders = []string{"Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID", "Traceparent", requestIDHeader}
 	corsExposed = []string{"Allow", "ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Cache-Status", requestIDHeader}
 )
 
-// RestrictHostsAndOrigins wraps h with the policy for hosts and origins. A request whose Host is not
-// served here is answered 421. Pages of cfg.CORSOrigins may read the answers, and
-// their preflight requests are answered here.
+// RestrictHostsAndOrigins returns h behind a Host allow-list, against DNS rebinding, and
+// CORS. A request for another Host is answered 421. Pages of cfg.CORSOrigins may read
+// the responses; their preflight requests are answered here.
 //
-// A Host is served when it is an IP address, localhost, a name below localhost, a
-// name without a dot, a name below svc or svc.cluster.local, or one of
-// cfg.AllowedHosts. A port, one trailing dot and upper case make no difference.
+// A Host is allowed when it is an IP address, localhost, a name below localhost, a name
+// without a dot, a name below svc or svc.cluster.local, or one of cfg.AllowedHosts. The
+// port, the case and one trailing dot are ignored.
 func RestrictHostsAndOrigins(h http.Handler, cfg Config) http.Handler {
-	// The owner of a domain can let its name point at this server, and so give a
-	// page this server's own origin. Names that are always served have no owner.
+	// DNS rebinding: the owner of a domain points its name at this server, and pages of that
+	// domain then have the same origin as this server. The names that are always allowed
+	// cannot be registered.
 	allowed := make([]string, len(cfg.AllowedHosts))
 	for i, name := range cfg.AllowedHosts {
 		allowed[i] = canonicalHost(name)
 	}
-	// The library takes an empty list for all origins.
+	// For the library an empty list means all origins.
 	if len(cfg.CORSOrigins) > 0 {
 		h = cors.New(cors.Options{
 			AllowedOrigins: cfg.CORSOrigins,
@@ -53,15 +54,15 @@ func RestrictHostsAndOrigins(h http.Handler, cfg Config) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.User != nil || !isServedHost(r.Host, allowed) {
-			refused := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
-			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, refused))
+			misdirected := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
+			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, misdirected))
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// isServedHost reports whether a request for host, which may have a port, is answered.
+// isServedHost reports whether the policy allows host, which may have a port.
 func isServedHost(host string, allowed []string) bool {
 	name, ok := trimPort(host)
 	if !ok {
@@ -85,8 +86,8 @@ func isServedHost(host string, allowed []string) bool {
 		slices.Contains(allowed, name)
 }
 
-// trimPort returns host without its port, which consists of digits. It is not
-// ok when a bracket is not closed where the name ends, or never opened.
+// trimPort returns host without its port. It returns false when the port is not made of
+// digits or the brackets of an IPv6 address do not match.
 func trimPort(host string) (name string, ok bool) {
 	name, port := host, ""
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
@@ -98,11 +99,11 @@ func trimPort(host string) (name string, ok bool) {
 	return name, strings.HasPrefix(name, "[") == strings.HasSuffix(name, "]")
 }
 
-// canonicalHost returns name in lower case and without one trailing dot.
+// canonicalHost returns name in lower case, without one trailing dot.
 func canonicalHost(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// isHostName reports whether name is labels of ASCII letters, digits, hyphens and
-// underscores (which containers' names have), with dots between them.
+// isHostName reports whether name consists of labels of letters, digits, hyphens and
+// underscores, which names of containers have, separated by dots.
 func isHostName(name string) bool {
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
@@ -112,8 +113,8 @@ func isHostName(name string) bool {
 	return true
 }
 
-// ValidateHosts refuses what is no host name or address in the setting key, a list
-// of hosts to serve.
+// ValidateHosts returns an error about the setting key for an entry of hosts that is
+// neither a host name nor an address.
 func ValidateHosts(key string, hosts []string) error {
 	for _, host := range hosts {
 		if config.CheckServerAddrs(key, net.JoinHostPort(host, "1")) != nil {
@@ -123,8 +124,8 @@ func ValidateHosts(key string, hosts []string) error {
 	return nil
 }
 
-// validateOrigins refuses what no browser sends as an Origin, and lists of which a
-// part has no effect.
+// validateOrigins returns an error for an entry that no browser sends as an Origin, and
+// for * beside others.
 func validateOrigins(origins []string) error {
 	for _, origin := range origins {
 		if origin == "*" && len(origins) == 1 {

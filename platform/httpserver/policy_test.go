@@ -17,7 +17,7 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// startRestricted is a server under a policy, which answers 200 to what the policy lets in.
+// startRestricted starts a server that answers 200 to each request that the policy allows.
 func startRestricted(t *testing.T, o *telemetryRecorder, cfg httpserver.Config) (addr string) {
 	t.Helper()
 	srv, stop, ended := start(t, cfg, httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,7 @@ func startRestricted(t *testing.T, o *telemetryRecorder, cfg httpserver.Config) 
 	return srv.Addr()
 }
 
-// sendRaw sends the head of a request as it is written, and returns the answer.
+// sendRaw sends the literal head of a request and returns the response.
 func sendRaw(t *testing.T, addr, head string) *httptest.ResponseRecorder {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -49,16 +49,16 @@ func sendRaw(t *testing.T, addr, head string) *httptest.ResponseRecorder {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer := httptest.NewRecorder()
-	maps.Copy(answer.Header(), resp.Header)
-	answer.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(answer, resp.Body); err != nil {
+	recorded := httptest.NewRecorder()
+	maps.Copy(recorded.Header(), resp.Header)
+	recorded.WriteHeader(resp.StatusCode)
+	if _, err := io.Copy(recorded, resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	return answer
+	return recorded
 }
 
-// hostCases are values of Host, and whether they are served.
+// hostCases are values of Host and whether they are allowed.
 var hostCases = map[string]bool{
 	"127.0.0.1": true, "127.0.0.1:8080": true, "192.0.2.7": true, "127.0.0.1.": true, "0.0.0.0": true,
 	"[::1]": true, "[::1]:8080": true, "[2001:DB8::7]": true, "[fe80::1%25eth0]:80": true, "[::ffff:192.0.2.7]": true,
@@ -140,9 +140,8 @@ func TestRejectedHostIsAnswered421AndLoggedWithTheSetting(t *testing.T) {
 	}
 }
 
-// crossOriginRequest sends a request of a page of origin ("" for none), and returns the status and
-// the header of the answer.
-func crossOriginRequest(addr, method, path, origin string, header ...string) (status int, answer http.Header) {
+// crossOriginRequest sends a request with the header Origin, unless origin is "".
+func crossOriginRequest(addr, method, path, origin string, header ...string) (status int, received http.Header) {
 	r := httptest.NewRequest(method, "http://"+addr+path, nil)
 	if origin != "" {
 		r.Header.Set("Origin", origin)
@@ -182,14 +181,14 @@ func TestCrossOriginResponseIsReadableOnlyForListedOrigins(t *testing.T) {
 		"any, where all are listed": {open, foreign, "*"},
 	} {
 		for _, path := range []string{"/", "/broken"} {
-			_, answer := crossOriginRequest(c.addr, http.MethodGet, path, c.origin)
-			if got := answer.Get("Access-Control-Allow-Origin"); got != c.allowed {
+			_, received := crossOriginRequest(c.addr, http.MethodGet, path, c.origin)
+			if got := received.Get("Access-Control-Allow-Origin"); got != c.allowed {
 				t.Errorf("%s: %s may be read by %q, want %q", name, path, got, c.allowed)
 			}
-			if got := slices.Contains(answer.Values("Vary"), "Origin"); got != (c.addr != addr) {
-				t.Errorf("%s: %s has Vary %q", name, path, answer.Values("Vary"))
+			if got := slices.Contains(received.Values("Vary"), "Origin"); got != (c.addr != addr) {
+				t.Errorf("%s: %s has Vary %q", name, path, received.Values("Vary"))
 			}
-			if answer.Get("Access-Control-Allow-Credentials") != "" {
+			if received.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s: %s may be read with credentials", name, path)
 			}
 		}
@@ -220,16 +219,16 @@ func TestPreflightAllowsTheMethodsAndHeadersOfTheAPI(t *testing.T) {
 		if c.header != "" {
 			header = append(header, "Access-Control-Request-Headers", strings.Join(slices.Sorted(slices.Values(strings.Split(c.header, ","))), ","))
 		}
-		_, answer := crossOriginRequest(addr, http.MethodOptions, "/", app, header...)
-		if got := answer.Get("Access-Control-Allow-Origin") != ""; got != c.allowed {
+		_, received := crossOriginRequest(addr, http.MethodOptions, "/", app, header...)
+		if got := received.Get("Access-Control-Allow-Origin") != ""; got != c.allowed {
 			t.Errorf("%s with %q: allowed is %t", c.method, c.header, got)
 		}
-		if vary := strings.Join(answer.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" {
+		if vary := strings.Join(received.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" {
 			t.Errorf("the preflight varies by %s", vary)
 		}
 	}
-	_, answer := crossOriginRequest(addr, http.MethodGet, "/", app)
-	exposed := strings.Split(answer.Get("Access-Control-Expose-Headers"), ", ")
+	_, received := crossOriginRequest(addr, http.MethodGet, "/", app)
+	exposed := strings.Split(received.Get("Access-Control-Expose-Headers"), ", ")
 	for _, name := range []string{"ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Cache-Status", "X-Request-Id"} {
 		if !slices.ContainsFunc(exposed, func(e string) bool { return strings.EqualFold(e, name) }) {
 			t.Errorf("%s cannot be read by a page: %v", name, exposed)
@@ -237,7 +236,7 @@ func TestPreflightAllowsTheMethodsAndHeadersOfTheAPI(t *testing.T) {
 	}
 }
 
-// A page that rebinds a name has that name in Host, and so no preflight either.
+// A page that uses DNS rebinding has its own name in Host.
 func TestPreflightForAnotherHostIsRejected(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")

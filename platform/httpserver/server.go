@@ -1,5 +1,6 @@
-// Package httpserver serves HTTP with bounds on everything, tells what it
-// served, reads JSON strictly and answers errors as RFC 9457 problem documents.
+// Package httpserver implements an HTTP server with limits on time, size and connections,
+// middleware for logging, metrics and tracing, strict JSON decoding, and problem documents
+// (RFC 9457) for errors.
 package httpserver
 
 import (
@@ -16,27 +17,27 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// Config bounds a server. A time of zero means no bound, where Validate takes it.
+// Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
 type Config struct {
 	Addr              string        `config:"addr"` // host:port; port 0 picks a free one
 	ReadHeaderTimeout time.Duration `config:"read_header_timeout"`
-	ReadTimeout       time.Duration `config:"read_timeout"` // header and body
+	ReadTimeout       time.Duration `config:"read_timeout"` // for header and body
 	IdleTimeout       time.Duration `config:"idle_timeout"`
 	MaxHeaderBytes    int           `config:"max_header_bytes"`
-	RequestTimeout    time.Duration `config:"request_timeout"` // the deadline on each request's context
-	DrainTimeout      time.Duration `config:"drain_timeout"`   // how long requests may finish after the stop
-	MaxConns          int           `config:"max_conns"`       // connections at once, at least 1
-	AllowedHosts      []string      `config:"allowed_hosts"`   // served beside those that always are; see Guard
-	CORSOrigins       []string      `config:"cors_origins"`    // whose pages may use the API: https://app.example.com, or * for all
+	RequestTimeout    time.Duration `config:"request_timeout"` // the deadline of the context of each request
+	DrainTimeout      time.Duration `config:"drain_timeout"`   // for requests in flight to finish after the stop
+	MaxConns          int           `config:"max_conns"`       // concurrent connections, at least 1
+	AllowedHosts      []string      `config:"allowed_hosts"`   // in addition to those of RestrictHostsAndOrigins
+	CORSOrigins       []string      `config:"cors_origins"`    // of pages that may use the API: https://app.example.com, or * for all
 }
 
-// Defaults returns the bounds that suit an API on addr.
+// Defaults returns the limits for an API on addr.
 func Defaults(addr string) Config {
 	return Config{
 		Addr:              addr,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		IdleTimeout:       75 * time.Second, // longer than load balancers keep a connection, which is 60 s
+		IdleTimeout:       75 * time.Second, // longer than the 60 s of load balancers, so that they close idle connections
 		MaxHeaderBytes:    16 << 10,
 		RequestTimeout:    5 * time.Second,
 		DrainTimeout:      10 * time.Second,
@@ -44,7 +45,7 @@ func Defaults(addr string) Config {
 	}
 }
 
-// The bounds of the bounds: outside them the unit of the value is a mistake.
+// The ranges of the settings. A value outside has a wrong unit.
 const (
 	minTime         = time.Millisecond
 	maxTime         = 24 * time.Hour
@@ -53,9 +54,9 @@ const (
 	highestMaxConns = 1_000_000
 )
 
-// Validate refuses an address that cannot be listened on, bounds that net/http would
-// replace by others or that cannot be meant, and hosts and origins that no request can
-// have.
+// Validate returns an error for an address that cannot be listened on, for limits that
+// net/http would replace by others or that are out of range, and for hosts and origins
+// that no request can have.
 func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
@@ -72,7 +73,7 @@ func (c Config) Validate() error {
 	)
 }
 
-// Server is a bound listener and what it serves.
+// Server is an HTTP server, bound by Listen and served by Run.
 type Server struct {
 	http         *http.Server
 	listener     net.Listener
@@ -80,9 +81,9 @@ type Server struct {
 	closing      atomic.Bool
 }
 
-// Listen binds cfg.Addr at once; Run serves h on what limit makes of the listener
-// (see clientlimit.Conns). Where there is a RequestTimeout, a client has
-// ReadTimeout more to take the answer; a Stream has bounds of its own.
+// Listen binds cfg.Addr. Run then serves h on the listener that limit returns, see
+// clientlimit.ConnLimiter. The response must be sent within RequestTimeout + ReadTimeout, if
+// there is a RequestTimeout. A Stream has a timeout of its own.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
@@ -99,7 +100,7 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 		ErrorLog:          logging.Library("net/http", slog.LevelWarn),
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 
-		DisableGeneralOptionsHandler: true, // OPTIONS * is a request as any other
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other
 	}
 	if cfg.RequestTimeout > 0 {
 		s.http.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout
@@ -107,15 +108,16 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	return s, nil
 }
 
-// CloseConnections is a part of the first stage to stop: from then on each answer asks its
-// client to connect anew, which a load balancer by then does elsewhere. So no
-// connection is in use when Run closes those that are idle.
+// CloseConnections is a lifecycle part for the first shutdown stage. When it is stopped,
+// every response has Connection: close, so that clients reconnect, by then to another
+// replica. No keep-alive connection is in use when Run closes the idle ones.
 func (s *Server) CloseConnections(ctx context.Context) error {
 	<-ctx.Done()
 	s.closing.Store(true)
 	return nil
 }
 
+// withConnectionClose sets the header of CloseConnections.
 func (s *Server) withConnectionClose(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.closing.Load() {
@@ -125,11 +127,11 @@ func (s *Server) withConnectionClose(next http.Handler) http.Handler {
 	})
 }
 
-// Addr is where the server listens, with the port it got.
+// Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until ctx ends, then takes no new requests and lets those in
-// flight finish for DrainTimeout. It is an error when some had to be cut off.
+// Run serves until ctx ends, and then stops gracefully: requests in flight have
+// DrainTimeout to finish. It returns an error when it had to abort requests.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()

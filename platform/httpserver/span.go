@@ -15,9 +15,9 @@ import (
 
 var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 
-// startSpan begins the server's span of a request, within the trace that the
-// client names. What describes it is added at its end, and only when it is
-// recorded: most of the cost of a span is there.
+// startSpan starts the server span of a request, in the trace of the client if the header
+// has one. endSpan adds the attributes, because only a recorded span needs them and they
+// are most of its cost.
 func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (context.Context, trace.Span) {
 	if len(header["Traceparent"]) > 0 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
@@ -25,7 +25,8 @@ func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (co
 	return tracer.Start(ctx, "HTTP", serverKind)
 }
 
-// endSpan names and describes the span by the conventions of OpenTelemetry.
+// endSpan ends the span. It sets name and attributes of a recorded span by OpenTelemetry's
+// semantic conventions for HTTP.
 func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	defer span.End()
 	if !span.IsRecording() {
@@ -53,7 +54,7 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	}
 }
 
-// routePath is the path of a pattern, which may begin with a method and a host.
+// routePath returns the path of a pattern, which may start with a method and a host.
 func routePath(pattern string) string {
 	if path := strings.IndexByte(pattern, '/'); path >= 0 {
 		return pattern[path:]
@@ -61,12 +62,13 @@ func routePath(pattern string) string {
 	return ""
 }
 
-// hostPortAttributes describes who is at one end: an address, and a port where there is one.
-func hostPortAttributes(end, hostport string) []attribute.KeyValue {
-	at := url.URL{Host: hostport}
-	described := []attribute.KeyValue{attribute.String(end+".address", at.Hostname())}
-	if port, err := strconv.Atoi(at.Port()); err == nil {
-		described = append(described, attribute.Int(end+".port", port))
+// hostPortAttributes returns the attributes prefix.address and, if there is a port,
+// prefix.port.
+func hostPortAttributes(prefix, hostport string) []attribute.KeyValue {
+	u := url.URL{Host: hostport}
+	attrs := []attribute.KeyValue{attribute.String(prefix+".address", u.Hostname())}
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		attrs = append(attrs, attribute.Int(prefix+".port", port))
 	}
-	return described
+	return attrs
 }

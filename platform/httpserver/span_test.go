@@ -14,7 +14,7 @@ func TestSpanFollowsTheSemanticConventions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		method, path, host, name string
-		want                     map[string]any // what is not the same for all
+		want                     map[string]any // the attributes that differ
 	}{
 		"a route": {
 			http.MethodGet, "/things/1", "todo.example:8080", "GET /things/{id}",

@@ -15,18 +15,18 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// startStreaming serves answer, within bounds that a request keeps and a stream does not.
-func startStreaming(t *testing.T, answer http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
+// startStreaming serves handler with request timeouts shorter than the streams of the tests.
+func startStreaming(t *testing.T, handler http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 20*time.Millisecond, 20*time.Millisecond
-	return startStreamingWithConfig(t, cfg, answer)
+	return startStreamingWithConfig(t, cfg, handler)
 }
 
-func startStreamingWithConfig(t *testing.T, cfg httpserver.Config, answer http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
+func startStreamingWithConfig(t *testing.T, cfg httpserver.Config, handler http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
 	o = newTelemetryRecorder()
-	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", answer)), cfg, o.telemetry()))
+	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", handler)), cfg, o.telemetry()))
 	return srv.Addr(), o, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -67,13 +67,13 @@ func TestStreamOutlivesTheTimeoutsOfARequest(t *testing.T) {
 
 func TestStreamContextEndsWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
-	left := make(chan struct{})
+	gone := make(chan struct{})
 	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, time.Minute)
 		io.WriteString(s, "first")
 		<-s.Context().Done()
 		s.Close(errors.New("nobody there"))
-		close(left)
+		close(gone)
 	})
 	ctx, leave := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr, http.NoBody)
@@ -86,7 +86,7 @@ func TestStreamContextEndsWhenTheClientDisconnects(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	leave()
-	<-left
+	<-gone
 	stop()
 	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] != "nobody there" {
 		t.Errorf("logged %v", lines)
@@ -97,7 +97,7 @@ func TestStreamThatSendsNothingKeepsTheSendBufferOfItsConnection(t *testing.T) {
 	t.Parallel()
 	sizes := make(chan int, 2)
 	addr, _, stop := startStreamingWithConfig(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawQuery == "refused" {
+		if r.URL.RawQuery == "rejected" {
 			httpserver.NewStream(w, r, time.Minute).Close(nil)
 			w.WriteHeader(http.StatusGone)
 			return
@@ -112,7 +112,7 @@ func TestStreamThatSendsNothingKeepsTheSendBufferOfItsConnection(t *testing.T) {
 	})
 	for _, requests := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /?refused HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /?rejected HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -124,11 +124,11 @@ func TestStreamThatSendsNothingKeepsTheSendBufferOfItsConnection(t *testing.T) {
 	}
 	stop()
 	if usual, after := <-sizes, <-sizes; after < usual {
-		t.Errorf("the kernel holds %d bytes of the connection, %d after a stream was refused on it", usual, after)
+		t.Errorf("the send buffer has %d bytes, and %d after a stream was rejected on the connection", usual, after)
 	}
 }
 
-// sendBufferSize is what the kernel holds of what is sent.
+// sendBufferSize returns the size of the send buffer of conn.
 func sendBufferSize(t *testing.T, conn net.Conn) (size int) {
 	t.Helper()
 	raw, err := conn.(*net.TCPConn).SyscallConn()
@@ -159,7 +159,7 @@ func TestStreamIsAbortedWhenTheClientDoesNotRead(t *testing.T) {
 	}
 }
 
-// expectAbort writes pieces of that size to a client that reads nothing.
+// expectAbort writes pieces of the given size to a client that does not read.
 func expectAbort(t *testing.T, piece int) {
 	t.Helper()
 	const most = 512 << 10
@@ -172,7 +172,7 @@ func expectAbort(t *testing.T, piece int) {
 			_, err = s.Write(make([]byte, piece))
 		}
 		if sent > most {
-			err = fmt.Errorf("the kernel took %d KiB, then %w", sent>>10, err)
+			err = fmt.Errorf("the kernel buffered %d KiB, then %w", sent>>10, err)
 		}
 		written <- err
 		s.Close(err)

@@ -28,7 +28,7 @@ type nestedStruct struct {
 	Tags []string `json:"tags"`
 }
 
-// optionalText tells an absent member from null, as a merge patch must.
+// optionalText distinguishes an absent member from null, as a merge patch does.
 type optionalText struct {
 	Present bool
 	Value   *int
@@ -54,7 +54,7 @@ type requestBody struct {
 	Hidden   string `json:"-"`
 }
 
-// readJSON gives text to ReadJSON and returns the status and sentence of the refusal, or 200.
+// readJSON calls ReadJSON with text and returns the status and message of its error, or 200.
 func readJSON(text string, into any) (int, string) {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
 	r.Header.Set("Content-Type", "application/json")
@@ -97,8 +97,8 @@ func TestReadJSONAcceptsWhatTheStructDescribes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got requestBody
-			if status, sentence := readJSON(test.text, &got); status != 200 {
-				t.Fatalf("refused with %d %s", status, sentence)
+			if status, message := readJSON(test.text, &got); status != 200 {
+				t.Fatalf("rejected with %d %s", status, message)
 			}
 			if name == "the deepest nesting" {
 				got.Extra = nil
@@ -150,7 +150,7 @@ func TestReadJSONRejectsOtherBodiesWithAReason(t *testing.T) {
 		"a list":                     {`[]`, "the body must be an object, not array"},
 		"text":                       {`"x"`, "the body must be an object, not string"},
 		"null":                       {`null`, "the body must be an object, not null"},
-		"a time that is none":        {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
+		"an invalid time":            {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
 	}
 	expectRejected(t, http.StatusBadRequest, tests)
 }
@@ -162,19 +162,17 @@ func expectRejected(t *testing.T, status int, tests map[string]struct{ text, wan
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, sentence := readJSON(test.text, &requestBody{})
+			got, message := readJSON(test.text, &requestBody{})
 			if got != status {
 				t.Errorf("status %d, want %d", got, status)
 			}
-			if diff := cmp.Diff(test.want, sentence); diff != "" {
+			if diff := cmp.Diff(test.want, message); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// The client of a body that is too large is answered as soon as that is known, and
-// does not have to send the rest.
 func TestReadJSONRejectsATooLargeBodyBeforeReadingItsEnd(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -204,13 +202,13 @@ func TestReadJSONRejectsATooLargeBodyBeforeReadingItsEnd(t *testing.T) {
 			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+test.sent); err != nil {
 				t.Fatal(err)
 			}
-			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			if answer.StatusCode != test.want || !answer.Close {
-				t.Errorf("%s, closes: %v, want %d and true", answer.Status, answer.Close, test.want)
+			defer resp.Body.Close()
+			if resp.StatusCode != test.want || !resp.Close {
+				t.Errorf("%s, closes: %v, want %d and true", resp.Status, resp.Close, test.want)
 			}
 		})
 	}
@@ -239,15 +237,15 @@ func TestReadJSONBoundsTheBody(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]int{64 << 10: 200, 64<<10 + 1: 413, 1 << 20: 413} {
 		text := `{"title":"` + strings.Repeat("x", size-12) + `"}`
-		if status, sentence := readJSON(text, &requestBody{}); status != want {
-			t.Errorf("%d bytes: %d %s", size, status, sentence)
+		if status, message := readJSON(text, &requestBody{}); status != want {
+			t.Errorf("%d bytes: %d %s", size, status, message)
 		}
 	}
 }
 
-// It is not parallel: what it measures is of the whole process.
+// Not parallel: it measures the memory of the whole process.
 func TestReadJSONUsesLittleMemoryForAnyBody(t *testing.T) {
-	const size, most = 64 << 10, 6 << 20
+	const size, limit = 64 << 10, 6 << 20
 	underALongKey := `{"` + strings.Repeat("a", size/2) + `":{`
 	for name, body := range map[string]struct{ begin, member, end string }{
 		"numbers under a long key": {underALongKey, `"#":0,`, `"":0}}`},
@@ -262,10 +260,10 @@ func TestReadJSONUsesLittleMemoryForAnyBody(t *testing.T) {
 		text += body.end
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		code, said := readJSON(text, &embeddedStruct{})
+		code, message := readJSON(text, &embeddedStruct{})
 		runtime.ReadMemStats(&after)
-		if taken := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || !strings.Contains(said, "there is no key") || taken > most {
-			t.Errorf("%s: %d %.100s, and a body of %d bytes took %d bytes of memory, want at most %d", name, code, said, len(text), taken, most)
+		if allocated := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || !strings.Contains(message, "there is no key") || allocated > limit {
+			t.Errorf("%s: %d %.100s, and a body of %d bytes took %d bytes of memory, want at limit %d", name, code, message, len(text), allocated, limit)
 		}
 	}
 }
@@ -312,26 +310,25 @@ func TestReadJSONRequiresItsContentType(t *testing.T) {
 		if test.encoding != "" {
 			r.Header.Set("Content-Encoding", test.encoding)
 		}
-		status, sentence := statusAndMessage(httpserver.ReadJSON(httptest.NewRecorder(), r, 100, &requestBody{}, test.also...))
-		if status != test.want || status == 415 && !strings.Contains(sentence, "Content-Type: application/json") {
-			t.Errorf("%+v: got %d %s", test, status, sentence)
+		status, message := statusAndMessage(httpserver.ReadJSON(httptest.NewRecorder(), r, 100, &requestBody{}, test.also...))
+		if status != test.want || status == 415 && !strings.Contains(message, "Content-Type: application/json") {
+			t.Errorf("%+v: got %d %s", test, status, message)
 		}
 	}
 }
 
-// FuzzReadJSON holds that nothing but a 400 comes of any bytes, and that what
-// is taken is JSON that encoding/json, told to be strict, takes too and that
-// survives being written and read again.
+// FuzzReadJSON checks that any bytes are rejected with 400, 413 or 422, or accepted also by a
+// strict encoding/json, and again after a round trip.
 func FuzzReadJSON(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"title":"x","extra":{"a":[1,{"b":null}]}}`, `{"Title":"x"}`, `{"a":1,"a":2}`, `{"":0}`, nested(33), `{"title":"\ud800"}`, "\xff", "\ufeff{}", `[1]`, `null`, `{} x`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var got requestBody
-		status, sentence := readJSON(string(data), &got)
+		status, message := readJSON(string(data), &got)
 		if status != 200 {
-			if (status != 400 && status != 413 && status != 422) || sentence == "" {
-				t.Fatalf("%q gave %d %q", data, status, sentence)
+			if (status != 400 && status != 413 && status != 422) || message == "" {
+				t.Fatalf("%q gave %d %q", data, status, message)
 			}
 			return
 		}
@@ -339,14 +336,14 @@ func FuzzReadJSON(f *testing.F) {
 		strict.DisallowUnknownFields()
 		var want requestBody
 		if err := strict.Decode(&want); err != nil {
-			t.Fatalf("%q was taken, but %v", data, err)
+			t.Fatalf("%q was accepted, but %v", data, err)
 		}
 		written, err := json.Marshal(got.Extra)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, sentence := readJSON(`{"extra":`+string(written)+`}`, &requestBody{}); status != 200 && len(written) < 60<<10 {
-			t.Fatalf("%s was not taken again: %s", written, sentence)
+		if status, message := readJSON(`{"extra":`+string(written)+`}`, &requestBody{}); status != 200 && len(written) < 60<<10 {
+			t.Fatalf("%s was not accepted again: %s", written, message)
 		}
 	})
 }

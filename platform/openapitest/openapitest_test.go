@@ -50,7 +50,7 @@ components:
 
 const json, problem = "application/json", "application/problem+json"
 
-// exchange is a request and what it is answered with.
+// exchange is a request and its response.
 type exchange struct {
 	request string // method and path
 	status  int
@@ -65,20 +65,20 @@ func thingsResponse(body string, header ...string) exchange {
 func TestDocumentedResponsesPass(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]exchange{
-		"a list":                     thingsResponse(`[{"id":1},{"id":9223372036854775807}]`),
-		"a documented field":         thingsResponse(`[]`, "X-Name", "abc"),
-		"a field of every server":    thingsResponse(`[]`, "Date", "today"),
-		"a charset":                  {"GET /things", 200, []string{"X-Left", "0", "Content-Type", json + "; charset=utf-8"}, `[]`},
-		"HEAD is as GET":             {"HEAD /things", 200, []string{"X-Left", "7", "Content-Type", json}, ``},
-		"no body":                    {"GET /things", 304, nil, ``},
-		"no body, of a template":     {"DELETE /things/a%2Fb", 204, nil, ``},
-		"a refusal":                  {"DELETE /things/1", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"nothing at an address":      {"GET /nothing", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"nothing with an empty part": {"DELETE /things/", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"a method":                   {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
-		"a method where GET is":      {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
-		"refused before it was read": {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
-		"a stream":                   {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
+		"a list":                      thingsResponse(`[{"id":1},{"id":9223372036854775807}]`),
+		"a documented header":         thingsResponse(`[]`, "X-Name", "abc"),
+		"a common header":             thingsResponse(`[]`, "Date", "today"),
+		"a charset":                   {"GET /things", 200, []string{"X-Left", "0", "Content-Type", json + "; charset=utf-8"}, `[]`},
+		"HEAD is as GET":              {"HEAD /things", 200, []string{"X-Left", "7", "Content-Type", json}, ``},
+		"no body":                     {"GET /things", 304, nil, ``},
+		"no body, templated path":     {"DELETE /things/a%2Fb", 204, nil, ``},
+		"a documented problem":        {"DELETE /things/1", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an unknown path":             {"GET /nothing", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an empty path segment":       {"DELETE /things/", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an unknown method":           {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
+		"Allow names HEAD beside GET": {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
+		"too many requests anywhere":  {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
+		"a stream":                    {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
 	} {
 		if found := mismatchOf(t, test); found != "" {
 			t.Errorf("%s: %s", name, found)
@@ -89,17 +89,17 @@ func TestDocumentedResponsesPass(t *testing.T) {
 func TestUndocumentedResponsesFail(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		reply exchange
-		want  string
+		got  exchange
+		want string
 	}{
-		"a status":                  {exchange{"GET /things", 500, []string{"Content-Type", problem}, `{"status":500}`}, "status 500"},
-		"a missing field":           {exchange{"GET /things", 200, []string{"Content-Type", json}, `[]`}, "X-Left is missing"},
-		"a missing field of HEAD":   {exchange{"HEAD /things", 200, []string{"Content-Type", json}, ``}, "X-Left is missing"},
-		"a field twice":             {thingsResponse(`[]`, "X-Left", "7"), "X-Left comes 2 times"},
-		"a field out of bounds":     {exchange{"GET /things", 200, []string{"X-Left", "-1", "Content-Type", json}, `[]`}, "minimum"},
-		"a field that is no number": {exchange{"GET /things", 200, []string{"X-Left", "x", "Content-Type", json}, `[]`}, "X-Left"},
-		"a field of another form":   {thingsResponse(`[]`, "X-Name", "A"), "pattern"},
-		"an unknown field":          {thingsResponse(`[]`, "X-Other", "1"), "the field X-Other"},
+		"another status":            {exchange{"GET /things", 500, []string{"Content-Type", problem}, `{"status":500}`}, "status 500"},
+		"a missing header":          {exchange{"GET /things", 200, []string{"Content-Type", json}, `[]`}, "X-Left is missing"},
+		"a missing header of HEAD":  {exchange{"HEAD /things", 200, []string{"Content-Type", json}, ``}, "X-Left is missing"},
+		"a header twice":            {thingsResponse(`[]`, "X-Left", "7"), "X-Left is sent 2 times"},
+		"a header out of range":     {exchange{"GET /things", 200, []string{"X-Left", "-1", "Content-Type", json}, `[]`}, "minimum"},
+		"a header without a number": {exchange{"GET /things", 200, []string{"X-Left", "x", "Content-Type", json}, `[]`}, "X-Left"},
+		"a header of another form":  {thingsResponse(`[]`, "X-Name", "A"), "pattern"},
+		"an unknown header":         {thingsResponse(`[]`, "X-Other", "1"), "the header X-Other"},
 		"another type":              {exchange{"GET /things", 200, []string{"X-Left", "7", "Content-Type", "text/plain"}, `[]`}, `Content-Type "text/plain"`},
 		"no type":                   {exchange{"GET /things", 200, []string{"X-Left", "7"}, `[]`}, "Content-Type"},
 		"no JSON":                   {thingsResponse(`[`), "unexpected EOF"},
@@ -110,36 +110,36 @@ func TestUndocumentedResponsesFail(t *testing.T) {
 		"a body where there is none": {
 			exchange{"DELETE /things/1", 204, []string{"Content-Type", json}, `{}`}, "204 has a body",
 		},
-		"a refusal of another shape": {exchange{"DELETE /things/1", 404, []string{"Content-Type", problem}, `{}`}, "'status'"},
-		"something at no address":    {exchange{"GET /nothing", 200, []string{"Content-Type", json}, `{}`}, "status 200, where nothing is documented"},
-		"nothing, in plain text":     {exchange{"GET /nothing", 404, []string{"Content-Type", "text/plain"}, `404`}, `Content-Type "text/plain"`},
+		"another shape of a problem": {exchange{"DELETE /things/1", 404, []string{"Content-Type", problem}, `{}`}, "'status'"},
+		"200 for an unknown path":    {exchange{"GET /nothing", 200, []string{"Content-Type", json}, `{}`}, "status 200, where nothing is documented"},
+		"404 in plain text":          {exchange{"GET /nothing", 404, []string{"Content-Type", "text/plain"}, `404`}, `Content-Type "text/plain"`},
 		"another Allow":              {exchange{"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "GET"}, `{"status":405}`}, `Allow is "GET"`},
 		"a method that is served":    {exchange{"POST /things", 200, []string{"Content-Type", json}, `[]`}, "status 200"},
 	}
 	for name, test := range tests {
-		if found := mismatchOf(t, test.reply); !strings.Contains(found, test.want) {
+		if found := mismatchOf(t, test.got); !strings.Contains(found, test.want) {
 			t.Errorf("%s: %q, want %q", name, found, test.want)
 		}
 	}
 }
 
-// mismatchOf returns what Handler says of an answer, and wants the same of Transport.
-func mismatchOf(t *testing.T, r exchange) string {
+// mismatchOf returns the mismatch that Handler reports for e. Transport must report the same.
+func mismatchOf(t *testing.T, e exchange) string {
 	t.Helper()
 	checked, err := openapitest.Parse(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(r.header); i += 2 {
-			w.Header().Add(r.header[i], r.header[i+1])
+		for i := 0; i < len(e.header); i += 2 {
+			w.Header().Add(e.header[i], e.header[i+1])
 		}
-		if r.status != http.StatusOK {
-			w.WriteHeader(r.status)
+		if e.status != http.StatusOK {
+			w.WriteHeader(e.status)
 		}
-		_, _ = io.WriteString(w, r.body)
+		_, _ = io.WriteString(w, e.body)
 	})
-	method, path, _ := strings.Cut(r.request, " ")
+	method, path, _ := strings.Cut(e.request, " ")
 	request := httptest.NewRequest(method, path, nil)
 	response, err := checked.Transport(handlerTransport{handler}).RoundTrip(request)
 	if err == nil {
@@ -147,7 +147,7 @@ func mismatchOf(t *testing.T, r exchange) string {
 	}
 	found := panicOf(func() { checked.Handler(handler).ServeHTTP(httptest.NewRecorder(), request) })
 	if sent := errorText(err); sent != found {
-		t.Errorf("%s: Handler says %q, Transport %q", r.request, found, sent)
+		t.Errorf("%s: Handler says %q, Transport %q", e.request, found, sent)
 	}
 	return found
 }
@@ -188,7 +188,7 @@ func panicOf(f func()) (text string) {
 	return ""
 }
 
-// handlerTransport answers requests without a network.
+// handlerTransport sends requests to a handler without a network.
 type handlerTransport struct{ handler http.Handler }
 
 func (d handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -197,7 +197,6 @@ func (d handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return recorder.Result(), nil
 }
 
-// A document that says nothing would approve of everything.
 func TestParseRejectsDocumentsThatCannotValidateResponses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "a: [", "openapi: 3.0.3", "openapi: 3.1.1", strings.Replace(document, "  schemas:", "  others:", 1)} {

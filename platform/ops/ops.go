@@ -1,5 +1,5 @@
-// Package ops is the port for those who run the service: whether it lives and
-// is ready, its metrics and its profiles.
+// Package ops implements the admin port of a service: liveness and readiness probes,
+// Prometheus metrics, and pprof profiles.
 package ops
 
 import (
@@ -25,27 +25,27 @@ import (
 )
 
 const (
-	checkTimeout   = time.Second // bounds each check of /readyz
-	mirrorInterval = time.Second // how late who follows readiness may be
+	checkTimeout   = time.Second // for all readiness checks together, which run concurrently
+	mirrorInterval = time.Second // the maximal age of a mirrored readiness
 )
 
-// Config says where the port is, for whom, and whether it serves profiles, which
-// show internals and cost time.
+// Config has the address of the port, its limits, and whether it serves profiles, which
+// show internals and cost CPU time.
 type Config struct {
 	Addr         string   `config:"addr"`
 	Pprof        bool     `config:"pprof"`
-	MaxConns     int      `config:"max_conns"`     // connections at once, at least 1
-	AllowedHosts []string `config:"allowed_hosts"` // served beside those that always are; see httpserver.Guard
+	MaxConns     int      `config:"max_conns"`     // concurrent connections, at least 1
+	AllowedHosts []string `config:"allowed_hosts"` // in addition to those of httpserver.RestrictHostsAndOrigins
 }
 
-// Defaults returns the settings of a port on addr. Its connections are few: those of
-// probes, of Prometheus, and of an operator.
+// Defaults returns the settings for a port on addr. 64 connections are enough for probes,
+// Prometheus and an operator.
 func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
 
-const highestMaxConns = 10_000 // far more than probe a process
+const highestMaxConns = 10_000 // a higher value is a mistake: no process has so many probes
 
-// Validate refuses an address that cannot be listened on, a port that nothing can connect
-// to, and hosts that no request can have.
+// Validate returns an error for an address that cannot be listened on, a number of
+// connections outside 1 to 10,000, or hosts that no request can have.
 func (c Config) Validate() error {
 	return errors.Join(
 		config.CheckListenAddr("addr", c.Addr),
@@ -54,35 +54,38 @@ func (c Config) Validate() error {
 	)
 }
 
-// Check is something without which the service is not ready. Func is called
-// often and from several goroutines; it has a second. Its error is logged, never shown.
+// Check is a readiness check. Func is called often and concurrently; after 1 s its context
+// ends and the check has failed. Its error is logged and never sent to a client.
 type Check struct {
-	Name string
+	Name string // unique; shown by /readyz
 	Func func(context.Context) error
 }
 
-// Server is the bound ops port.
+// Server is the admin port, bound by Listen and served by Run.
 type Server struct {
 	*httpserver.Server
 	checks   []loggedCheck
 	draining atomic.Bool
 }
 
-// loggedCheck logs when the outcome of its check changes, and not every probe.
+// loggedCheck is a check that logs each change of its result, and not each probe.
 type loggedCheck struct {
 	Check
 	outage *retry.Outage
 }
 
-// Listen binds cfg.Addr at once; Run serves /livez (200 while the process
-// lives), /readyz (200 when all checks pass, else 503), /metrics and, if
-// cfg.Pprof, /debug/pprof. The first two answer under any Host, so that no probe
-// depends on a name; the others under those of httpserver.Guard. The connections
-// count against no client's limit in conns.
+// Listen binds cfg.Addr. Run then serves
+//
+//	/livez         200 while the process runs                    under any Host
+//	/readyz        200 when all checks pass, else 503            under any Host
+//	/metrics       the metrics of g                              under a Host that is allowed
+//	/debug/pprof/  profiles, if cfg.Pprof                        under a Host that is allowed
+//
+// The connections have the limit cfg.MaxConns and do not count for a client in conns.
 func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
-		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
+		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")})
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
@@ -98,7 +101,7 @@ func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prom
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	bounds := httpserver.Defaults(cfg.Addr)
-	bounds.RequestTimeout = 0 // a profile takes as long as it was asked to
+	bounds.RequestTimeout = 0 // the client chooses the duration of a profile
 	bounds.DrainTimeout = time.Second
 	bounds.AllowedHosts = cfg.AllowedHosts
 	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), bounds))
@@ -109,21 +112,23 @@ func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prom
 	return s, nil
 }
 
-// restrictAllButProbes lets probes pass whatever their Host is.
+// restrictAllButProbes applies the host policy to all paths except the probes, which often
+// use an arbitrary Host.
 func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handler {
-	guarded := httpserver.RestrictHostsAndOrigins(routes, cfg)
+	restricted := httpserver.RestrictHostsAndOrigins(routes, cfg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez", "/readyz":
 			routes.ServeHTTP(w, r)
 		default:
-			guarded.ServeHTTP(w, r)
+			restricted.ServeHTTP(w, r)
 		}
 	})
 }
 
-// FailReadiness is the first stage to stop: /readyz turns 503, and for wait the rest of
-// the process goes on, so that load balancers can look elsewhere.
+// FailReadiness returns a lifecycle part for the first shutdown stage. When it is stopped,
+// /readyz answers 503, and the part returns after wait, the time that load balancers
+// need to notice.
 func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	return lifecycle.Func(func(ctx context.Context) error {
 		<-ctx.Done()
@@ -133,9 +138,9 @@ func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	})
 }
 
-// MirrorReadiness tells for as long as it runs, every second, whether the process is
-// ready, for those who are asked elsewhere than at /readyz. Before it runs the
-// process is not; nor is it, in the first stage to stop, from the stop on.
+// MirrorReadiness returns a lifecycle part for the first shutdown stage that copies
+// readiness to another health service. While it runs it calls setReady every second with
+// the result of the checks; before that, and when it is stopped, with false.
 func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
 	setReady(false)
 	return lifecycle.Func(func(ctx context.Context) error {
@@ -169,7 +174,7 @@ func writeReport(w http.ResponseWriter, code int, r report) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(r) // a probe that left needs no answer
+	_ = json.NewEncoder(w).Encode(r) // fails when the client has disconnected
 }
 
 func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
@@ -186,7 +191,8 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 	writeReport(w, code, result)
 }
 
-// runChecks runs all checks at once. One that does not return in time has failed.
+// runChecks runs all checks concurrently and returns their results by name. A check that
+// does not return within checkTimeout has failed.
 func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -198,7 +204,8 @@ func (s *Server) runChecks(ctx context.Context) map[string]error {
 	results := map[string]error{}
 	for i, c := range s.checks {
 		results[c.Name] = awaitResult(ctx, returned[i])
-		if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
+		// When the client of the probe disconnects, its checks fail for no reason of theirs.
+		if !errors.Is(ctx.Err(), context.Canceled) {
 			c.outage.Record(ctx, results[c.Name])
 		}
 	}
@@ -211,8 +218,9 @@ func awaitResult(ctx context.Context, returned <-chan error) error {
 		return err
 	case <-ctx.Done():
 	}
+	// A check may have returned in time while this goroutine waited for another one.
 	select {
-	case err := <-returned: // it was in time, only its turn came late
+	case err := <-returned:
 		return err
 	default:
 		return ctx.Err()

@@ -120,7 +120,7 @@ func TestReadinessListsTheChecksAndHidesTheirErrors(t *testing.T) {
 func TestReadinessLogsEachChangeOnceForConcurrentProbes(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	var works atomic.Bool // not at first: a probe may come before the process is ready
+	var works atomic.Bool // initially false: a probe may arrive before the process is ready
 	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"), ops.Check{Name: "kafka", Func: func(context.Context) error {
 		if !works.Load() {
 			return errors.New("not joined yet")
@@ -194,9 +194,9 @@ func TestMirrorReadinessReportsEachChangeAndTheStop(t *testing.T) {
 	}}, ops.Check{Name: "y", Func: alwaysReady})
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var told []bool
+		var reported []bool
 		ended := make(chan error, 1)
-		go func() { ended <- p.MirrorReadiness(func(ready bool) { told = append(told, ready) }).Run(ctx) }()
+		go func() { ended <- p.MirrorReadiness(func(ready bool) { reported = append(reported, ready) }).Run(ctx) }()
 		synctest.Wait()
 		broken.Store(false)
 		<-time.After(time.Second + time.Millisecond)
@@ -205,8 +205,8 @@ func TestMirrorReadinessReportsEachChangeAndTheStop(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if diff := cmp.Diff([]bool{false, false, true, false}, told); diff != "" {
-			t.Errorf("told (-want +got):\n%s", diff)
+		if diff := cmp.Diff([]bool{false, false, true, false}, reported); diff != "" {
+			t.Errorf("reported (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -312,7 +312,7 @@ func TestServerLimitsAllConnectionsButNotThoseOfOneClient(t *testing.T) {
 		held = append(held, conn)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answered := func() bool {
+	isServed := func() bool {
 		resp, err := client.Get("http://" + p.Addr() + "/livez")
 		if err != nil {
 			return false
@@ -320,11 +320,11 @@ func TestServerLimitsAllConnectionsButNotThoseOfOneClient(t *testing.T) {
 		resp.Body.Close()
 		return true
 	}
-	if answered() {
+	if isServed() {
 		t.Error("a fourth connection was served")
 	}
 	held[0].Close()
-	testenv.Eventually(t, "there is room again", answered)
+	testenv.Eventually(t, "there is room again", isServed)
 }
 
 func TestConfigRejectsInvalidSettings(t *testing.T) {
