@@ -16,10 +16,8 @@ import (
 )
 
 // envelope carries a message, or the error of decoding it, from the codec to the method.
-//
-// grpc-go answers INTERNAL to a message that it cannot decode, before any interceptor
-// runs. With the error in an envelope the interceptors run: the call is logged, counted
-// and answered INVALID_ARGUMENT.
+// grpc-go itself answers INTERNAL before any interceptor runs. With an envelope the call
+// is logged, counted and answered INVALID_ARGUMENT.
 type envelope struct {
 	message any
 	err     error
@@ -53,7 +51,6 @@ func receiveMessage(message any, recv func(any) error) error {
 	return e.err
 }
 
-// decodeError returns the InvalidFields error for data that message cannot be decoded from.
 func decodeError(message any, data []byte, cause error) error {
 	invalid := apperr.Field{Name: "message", Problem: "is not what this method takes"}
 	if m, ok := message.(proto.Message); ok {

@@ -57,7 +57,6 @@ func callLogLevel(method string, code codes.Code) slog.Level {
 	return slog.LevelInfo
 }
 
-// logUnary gives a unary call its request id and logs its end.
 func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	ctx, logEnd := s.startCall(ctx, info.FullMethod)
 	resp, err := next(ctx, req)
@@ -65,7 +64,6 @@ func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerIn
 	return resp, err
 }
 
-// logStream is logUnary for streams.
 func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	ctx, logEnd := s.startCall(stream.Context(), info.FullMethod)
 	err := next(srv, &envelopeStream{stream, ctx})

@@ -54,7 +54,6 @@ func Status(err error) error {
 	return &statusError{s, err}
 }
 
-// errorDetails returns the standard details of a status: BadRequest or RetryInfo.
 func errorDetails(f *apperr.Error) []protoadapt.MessageV1 {
 	switch f.Kind {
 	case apperr.Invalid:

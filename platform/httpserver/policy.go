@@ -28,24 +28,24 @@ var (
 )
 
 // RestrictHostsAndOrigins returns h behind a Host allow-list, against DNS rebinding, and
-// CORS. A request for another Host is answered 421. Pages of cfg.CORSOrigins may read
-// the responses; their preflight requests are answered here.
+// CORS. A request for another Host is answered 421. Pages of CORSOrigins may read the
+// responses; their preflight requests are answered here.
 //
 // A Host is allowed when it is an IP address, localhost, a name below localhost, a name
-// without a dot, a name below svc or svc.cluster.local, or one of cfg.AllowedHosts. The
-// port, the case and one trailing dot are ignored.
-func RestrictHostsAndOrigins(h http.Handler, cfg Config) http.Handler {
+// without a dot, a name below svc or svc.cluster.local, or one of AllowedHosts. The port,
+// the case and one trailing dot are ignored.
+func (c Config) RestrictHostsAndOrigins(h http.Handler) http.Handler {
 	// DNS rebinding: the owner of a domain points its name at this server, and pages of that
 	// domain then have the same origin as this server. The names that are always allowed
 	// cannot be registered.
-	allowed := make([]string, len(cfg.AllowedHosts))
-	for i, name := range cfg.AllowedHosts {
+	allowed := make([]string, len(c.AllowedHosts))
+	for i, name := range c.AllowedHosts {
 		allowed[i] = canonicalHost(name)
 	}
 	// For the library an empty list means all origins.
-	if len(cfg.CORSOrigins) > 0 {
+	if len(c.CORSOrigins) > 0 {
 		h = cors.New(cors.Options{
-			AllowedOrigins: cfg.CORSOrigins,
+			AllowedOrigins: c.CORSOrigins,
 			AllowedMethods: corsMethods,
 			AllowedHeaders: corsHeaders,
 			ExposedHeaders: corsExposed,
@@ -113,9 +113,9 @@ func isHostName(name string) bool {
 	return true
 }
 
-// ValidateHosts returns an error about the setting key for an entry of hosts that is
-// neither a host name nor an address.
-func ValidateHosts(key string, hosts []string) error {
+// validateHosts returns an error for an entry that is neither a host name nor an address.
+func validateHosts(hosts []string) error {
+	const key = "allowed_hosts"
 	for _, host := range hosts {
 		if config.CheckServerAddrs(key, net.JoinHostPort(host, "1")) != nil {
 			return config.Invalid(key, "%q must be a host name without scheme, port or *, such as todo.example.com", host)

@@ -69,8 +69,10 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		p.Status, p.Error, p.Detail = plain.status, plain.message, plain.message
 	} else {
 		f := apperr.Of(err)
-		p.Status, p.Error, p.Errors = statusOf[f.Kind], f.Message, f.Fields
-		p.Detail = problemDetail(f)
+		p.Status, p.Error, p.Detail, p.Errors = statusOf[f.Kind], f.Message, f.Message, f.Fields
+		if f.RetryAfter > 0 {
+			p.Detail += fmt.Sprintf("; try again in %d s", retryAfterSeconds(f.RetryAfter))
+		}
 		if f.Kind == apperr.RateLimited || f.Kind == apperr.Unavailable {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds(f.RetryAfter)))
 		}
@@ -87,14 +89,6 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // fails when the client has disconnected
-}
-
-// problemDetail returns the message, with the time to wait if there is one.
-func problemDetail(f *apperr.Error) string {
-	if f.RetryAfter > 0 {
-		return fmt.Sprintf("%s; try again in %d s", f.Message, retryAfterSeconds(f.RetryAfter))
-	}
-	return f.Message
 }
 
 // retryAfterSeconds rounds d up to seconds, at least 1, so that no client retries too early.

@@ -13,7 +13,7 @@ func Routes(mux *http.ServeMux) http.Handler {
 			return
 		}
 		// The handler of the mux decides between 404, 405 and a redirect.
-		var response headerRecorder
+		response := headerRecorder{header: http.Header{}}
 		unmatched.ServeHTTP(&response, r)
 		switch response.status {
 		case http.StatusMethodNotAllowed:
@@ -34,12 +34,7 @@ type headerRecorder struct {
 	status int
 }
 
-func (h *headerRecorder) Header() http.Header {
-	if h.header == nil {
-		h.header = http.Header{}
-	}
-	return h.header
-}
+func (h *headerRecorder) Header() http.Header { return h.header }
 
 func (h *headerRecorder) WriteHeader(status int) { h.status = status }
 

@@ -27,7 +27,7 @@ type Config struct {
 	RequestTimeout    time.Duration `config:"request_timeout"` // the deadline of the context of each request
 	DrainTimeout      time.Duration `config:"drain_timeout"`   // for requests in flight to finish after the stop
 	MaxConns          int           `config:"max_conns"`       // concurrent connections, at least 1
-	AllowedHosts      []string      `config:"allowed_hosts"`   // in addition to those of RestrictHostsAndOrigins
+	AllowedHosts      []string      `config:"allowed_hosts"`   // served in addition to those of RestrictHostsAndOrigins
 	CORSOrigins       []string      `config:"cors_origins"`    // of pages that may use the API: https://app.example.com, or * for all
 }
 
@@ -68,7 +68,7 @@ func (c Config) Validate() error {
 		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, minTime, maxTime, noBound),
 		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, minTime, maxTime, noBound),
 		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
-		ValidateHosts("allowed_hosts", c.AllowedHosts),
+		validateHosts(c.AllowedHosts),
 		validateOrigins(c.CORSOrigins),
 	)
 }
@@ -117,7 +117,6 @@ func (s *Server) CloseConnections(ctx context.Context) error {
 	return nil
 }
 
-// withConnectionClose sets the header of CloseConnections.
 func (s *Server) withConnectionClose(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.closing.Load() {

@@ -16,8 +16,7 @@ import (
 var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 
 // startSpan starts the server span of a request, in the trace of the client if the header
-// has one. endSpan adds the attributes, because only a recorded span needs them and they
-// are most of its cost.
+// has one. endSpan adds the attributes, the largest cost, to a recorded span only.
 func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (context.Context, trace.Span) {
 	if len(header["Traceparent"]) > 0 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
@@ -62,8 +61,7 @@ func routePath(pattern string) string {
 	return ""
 }
 
-// hostPortAttributes returns the attributes prefix.address and, if there is a port,
-// prefix.port.
+// hostPortAttributes returns prefix.address and, if there is a port, prefix.port.
 func hostPortAttributes(prefix, hostport string) []attribute.KeyValue {
 	u := url.URL{Host: hostport}
 	attrs := []attribute.KeyValue{attribute.String(prefix+".address", u.Hostname())}

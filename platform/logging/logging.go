@@ -142,15 +142,8 @@ func RequestID(ctx context.Context) string {
 // AcceptRequestID returns the id that a client sent if it is safe to log and echo: 1 to 64
 // letters, digits, dots, dashes and underscores. Otherwise it returns a new UUID.
 func AcceptRequestID(incoming string) string {
-	if incoming == "" || len(incoming) > 64 {
+	if incoming == "" || !isToken(incoming, 64) {
 		return newRequestID()
-	}
-	for _, c := range []byte(incoming) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
-		default:
-			return newRequestID()
-		}
 	}
 	return incoming
 }

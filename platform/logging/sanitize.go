@@ -76,11 +76,11 @@ func (h sanitizingHandler) WithGroup(name string) slog.Handler {
 func (h sanitizingHandler) needsNoEscapeAttr(a slog.Attr) bool {
 	switch a.Value.Kind() {
 	case slog.KindString:
-		return isPlainKey(a.Key) && h.needsNoEscape(a.Value.String())
+		return isToken(a.Key, maxKeyCharacters) && h.needsNoEscape(a.Value.String())
 	case slog.KindAny, slog.KindGroup, slog.KindLogValuer:
 		return false
 	default:
-		return isPlainKey(a.Key)
+		return isToken(a.Key, maxKeyCharacters)
 	}
 }
 
@@ -193,7 +193,7 @@ func tintValue(text string) slog.Value {
 
 // sanitizeKey returns name, truncated, with "_" for each character that needs quoting.
 func sanitizeKey(name string) string {
-	if isPlainKey(name) {
+	if isToken(name, maxKeyCharacters) {
 		return name
 	}
 	return strings.Map(func(r rune) rune {
@@ -204,16 +204,17 @@ func sanitizeKey(name string) string {
 	}, printable.Truncate(name, maxKeyCharacters))
 }
 
-// isPlainKey reports whether key is short and has only letters, digits and "_.-".
-func isPlainKey(key string) bool {
-	for i := range len(key) {
-		switch c := key[i]; {
+// isToken reports whether text has at most maxLen characters, all of them ASCII letters,
+// digits or "_.-".
+func isToken(text string, maxLen int) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.', c == '-':
 		default:
 			return false
 		}
 	}
-	return len(key) <= maxKeyCharacters
+	return len(text) <= maxLen
 }
 
 // escapingWriter escapes the invisible characters of JSON lines.

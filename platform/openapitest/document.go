@@ -125,7 +125,6 @@ func (d *Document) findPath(path string) (docNode, bool) {
 	return docNode{}, false
 }
 
-// allowedMethods returns the value of the header Allow for path.
 func allowedMethods(path docNode) string {
 	var methods []string
 	for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {

@@ -35,7 +35,7 @@ type Config struct {
 	Addr         string   `config:"addr"`
 	Pprof        bool     `config:"pprof"`
 	MaxConns     int      `config:"max_conns"`     // concurrent connections, at least 1
-	AllowedHosts []string `config:"allowed_hosts"` // in addition to those of httpserver.RestrictHostsAndOrigins
+	AllowedHosts []string `config:"allowed_hosts"` // see httpserver.Config.RestrictHostsAndOrigins
 }
 
 // Defaults returns the settings for a port on addr. 64 connections are enough for probes,
@@ -47,11 +47,15 @@ const highestMaxConns = 10_000 // a higher value is a mistake: no process has so
 // Validate returns an error for an address that cannot be listened on, a number of
 // connections outside 1 to 10,000, or hosts that no request can have.
 func (c Config) Validate() error {
-	return errors.Join(
-		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
-		httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts),
-	)
+	return errors.Join(c.server().Validate(), config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns))
+}
+
+func (c Config) server() httpserver.Config {
+	cfg := httpserver.Defaults(c.Addr)
+	cfg.RequestTimeout = 0 // the client chooses the duration of a profile
+	cfg.DrainTimeout = time.Second
+	cfg.AllowedHosts = c.AllowedHosts
+	return cfg
 }
 
 // Check is a readiness check. Func is called often and concurrently; after 1 s its context
@@ -100,22 +104,18 @@ func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prom
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	bounds := httpserver.Defaults(cfg.Addr)
-	bounds.RequestTimeout = 0 // the client chooses the duration of a profile
-	bounds.DrainTimeout = time.Second
-	bounds.AllowedHosts = cfg.AllowedHosts
-	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), bounds))
+	var err error
+	s.Server, err = httpserver.Listen(cfg.server(), conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), cfg.server()))
 	if err != nil {
 		return nil, err
 	}
-	s.Server = srv
 	return s, nil
 }
 
 // restrictAllButProbes applies the host policy to all paths except the probes, which often
 // use an arbitrary Host.
 func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handler {
-	restricted := httpserver.RestrictHostsAndOrigins(routes, cfg)
+	restricted := cfg.RestrictHostsAndOrigins(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez", "/readyz":

@@ -20,39 +20,25 @@ const MaxCharacters = 1024
 // line and paragraph separators, and bytes that are not UTF-8. All other characters are
 // unchanged, backslashes included. Joiners (U+200C, U+200D) and variation selectors are
 // unchanged where a joining script or an emoji needs them.
-func Escape(text string) string {
-	if isPlain(text) {
+func Escape(text string) string { return escape(text, "") }
+
+// EscapeLines is Escape, except that line breaks and tabs are unchanged. It is for text of
+// several lines, such as a list of invalid settings or a stack trace.
+func EscapeLines(text string) string { return escape(text, "\n\t") }
+
+func escape(text, unchanged string) string {
+	if isPlain(text, ' ') {
 		return text
 	}
 	var out strings.Builder
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if isVisible(text, i, r, size) {
+		if isVisible(text, i, r, size) || strings.IndexByte(unchanged, text[i]) >= 0 {
 			out.WriteString(text[i : i+size])
 		} else {
 			out.WriteString(escapeSequence(text[i], r, size))
 		}
 		i += size
-	}
-	return out.String()
-}
-
-// EscapeLines is Escape, except that line breaks and tabs are unchanged. It is for text of
-// several lines, such as a list of invalid settings or a stack trace.
-func EscapeLines(text string) string {
-	if isPlain(text) {
-		return text
-	}
-	var out strings.Builder
-	for len(text) > 0 {
-		i := strings.IndexAny(text, "\n\t")
-		if i < 0 {
-			i = len(text)
-		}
-		out.WriteString(Escape(text[:i]))
-		next := min(i+1, len(text))
-		out.WriteString(text[i:next])
-		text = text[next:]
 	}
 	return out.String()
 }
@@ -65,7 +51,7 @@ func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) 
 // beginning and end with the number of omitted bytes between them. The escaped form of
 // the result has about maxCharacters.
 func Truncate(text string, maxCharacters int) string {
-	if len(text) <= maxCharacters && isPlain(text) {
+	if len(text) <= maxCharacters && isPlain(text, ' ') {
 		return text
 	}
 	total, head := 0, 0
@@ -114,7 +100,7 @@ func escapedWidth(text string, i int) (width, size int) {
 // result may be document itself.
 func EscapeJSON(document []byte) []byte {
 	// JSON has no control characters within strings, so ASCII without DEL is printable.
-	if isASCII(document) {
+	if isPlain(document, 0) {
 		return document
 	}
 	text := string(document)
@@ -135,20 +121,11 @@ func EscapeJSON(document []byte) []byte {
 	return out
 }
 
-// isPlain reports whether text is printable ASCII only. It is the fast path.
-func isPlain(text string) bool {
+// isPlain reports whether all bytes of text are from first to the last printable one of
+// ASCII. It is the fast path.
+func isPlain[T string | []byte](text T, first byte) bool {
 	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-// isASCII reports whether document has neither DEL nor a character beyond ASCII.
-func isASCII(document []byte) bool {
-	for _, c := range document {
-		if c > '~' {
+		if text[i] < first || text[i] > '~' {
 			return false
 		}
 	}

@@ -34,7 +34,7 @@ func Permanent(err error) error { return backoff.Permanent(err) }
 func Do(ctx context.Context, b Backoff, outage *Outage, fn func(context.Context) error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := fn(ctx)
-		if ctx.Err() == nil && !isPermanent(err) {
+		if ctx.Err() == nil && !errors.As(err, new(*backoff.PermanentError)) {
 			outage.Record(ctx, err)
 		}
 		return struct{}{}, err
@@ -42,19 +42,12 @@ func Do(ctx context.Context, b Backoff, outage *Outage, fn func(context.Context)
 	return err
 }
 
-func isPermanent(err error) bool {
-	var permanent *backoff.PermanentError
-	return errors.As(err, &permanent)
-}
-
 // Wait sleeps for d and returns true. When ctx ends before, it returns false at once.
 func Wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-time.After(d):
 		return ctx.Err() == nil
 	}
 }
