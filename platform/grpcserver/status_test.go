@@ -56,7 +56,7 @@ func TestStatusMapsEachKindToItsCodeAndDetails(t *testing.T) {
 		"not found":          {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
 		"stale":              {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
 		"gone":               {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},
-		"exhausted":          {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
+		"rate limited":       {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
 		"unavailable":        {apperr.New(apperr.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
 		"deadline":           {fmt.Errorf("query: %w", context.DeadlineExceeded), codes.Unavailable, "the request could not be finished in time; try again", retry(time.Second)},
 		"anything else":      {errors.New("pq: no such table"), codes.Internal, "something went wrong on our side", nil},
