@@ -27,11 +27,9 @@ type ConnLimit struct {
 	Max *int
 }
 
-// CapConnections lowers limits until their sum and otherFiles fit into the limit of open
-// files of the process, which Go has raised to the hard limit. Each server then has a
-// descriptor for each connection it may hold, whatever the load of the other servers is.
-// The largest limits are lowered first, to the same value.
-//
+// CapConnections lowers limits, the largest first, to the same value, until their sum and
+// otherFiles fit into the limit of open files, which Go has raised to the hard limit. Then
+// each server has a descriptor for each connection, whatever the load of the others is.
 // It logs the new limits, as a warning when more than a tenth is lost. The error says
 // that a server would get fewer than 3 connections and fewer than configured.
 func CapConnections(log *slog.Logger, otherFiles int, limits ...ConnLimit) error {

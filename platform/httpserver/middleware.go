@@ -80,40 +80,40 @@ type requestState struct {
 }
 
 // onClientGone calls f when the client has disconnected or the response is complete.
-func (e *requestState) onClientGone(f func()) { context.AfterFunc(e.client, f) }
+func (s *requestState) onClientGone(f func()) { context.AfterFunc(s.client, f) }
 
 type requestStateKey struct{}
 
 // requestStateOf returns the state of the request, or a new one outside Instrument.
 func requestStateOf(ctx context.Context) *requestState {
-	if e, ok := ctx.Value(requestStateKey{}).(*requestState); ok {
-		return e
+	if s, ok := ctx.Value(requestStateKey{}).(*requestState); ok {
+		return s
 	}
 	return &requestState{client: ctx}
 }
 
-func (in *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context()
 	state := &requestState{start: time.Now(), client: client}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header()[requestIDHeader] = []string{id}
-	traced, span := startSpan(client, in.tracer, r.Header)
+	traced, span := startSpan(client, h.tracer, r.Header)
 	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, state)
-	if in.timeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, in.timeout)
+	if h.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, h.timeout)
 		defer cancel()
 		ctx = limited
 	}
 	r = r.WithContext(ctx)
 	rec := &responseRecorder{ResponseWriter: w}
-	defer func() { in.logAndCount(r, rec, state, span, errors.Is(client.Err(), context.Canceled)) }()
-	defer in.recoverPanic(rec, r)
-	in.next.ServeHTTP(rec, r)
+	defer func() { h.logAndCount(r, rec, state, span, errors.Is(client.Err(), context.Canceled)) }()
+	defer h.recoverPanic(rec, r)
+	h.next.ServeHTTP(rec, r)
 	rec.recordStatus(http.StatusOK)
 }
 
 // recoverPanic answers 500, or aborts the connection when the response has started.
-func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Request) {
+func (h *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
@@ -121,7 +121,7 @@ func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Reque
 	if v == any(http.ErrAbortHandler) {
 		panic(v)
 	}
-	in.log.ErrorContext(r.Context(), "panic in an HTTP handler", "panic", v, "stack", string(debug.Stack()))
+	h.log.ErrorContext(r.Context(), "panic in an HTTP handler", "panic", v, "stack", string(debug.Stack()))
 	err := fmt.Errorf("panic: %v", v)
 	if rec.status != 0 {
 		requestStateOf(r.Context()).err = err
@@ -131,7 +131,7 @@ func (in *instrumentedHandler) recoverPanic(rec *responseRecorder, r *http.Reque
 }
 
 // logAndCount logs and counts a completed request. clientGone: its client disconnected.
-func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder, state *requestState, span trace.Span, clientGone bool) {
+func (h *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder, state *requestState, span trace.Span, clientGone bool) {
 	took, method, status := time.Since(state.start), methodLabel(r.Method), rec.status
 	pattern := cmp.Or(state.route, r.Pattern)
 	route := cmp.Or(pattern, "unmatched")
@@ -140,8 +140,8 @@ func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorde
 		status = statusClientClosedRequest
 	}
 	endSpan(span, r, pattern, status)
-	in.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-	in.duration.WithLabelValues(route, method).Observe(took.Seconds())
+	h.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
+	h.duration.WithLabelValues(route, method).Observe(took.Seconds())
 
 	level := slog.LevelInfo
 	switch {
@@ -150,7 +150,7 @@ func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorde
 	case status > http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}
-	if !in.log.Enabled(r.Context(), level) {
+	if !h.log.Enabled(r.Context(), level) {
 		return
 	}
 	// Without a program counter: slog.Logger would look up the caller, which costs more than
@@ -164,7 +164,7 @@ func (in *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorde
 	if state.err != nil {
 		line.AddAttrs(slog.String("error", state.err.Error()))
 	}
-	_ = in.log.Handler().Handle(r.Context(), line) // slog.Logger ignores this error, too
+	_ = h.log.Handler().Handle(r.Context(), line) // slog.Logger ignores this error, too
 }
 
 // methodLabel returns method, or "other" for an unknown one: clients must not be able to

@@ -29,8 +29,7 @@ const (
 	mirrorInterval = time.Second // the maximal age of a mirrored readiness
 )
 
-// Config has the address of the port, its limits, and whether it serves profiles, which
-// show internals and cost CPU time.
+// Config is the configuration of the port. Profiles show internals and cost CPU time.
 type Config struct {
 	Addr         string   `config:"addr"`
 	Pprof        bool     `config:"pprof"`
@@ -127,8 +126,8 @@ func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handl
 }
 
 // FailReadiness returns a lifecycle part for the first shutdown stage. When it is stopped,
-// /readyz answers 503, and the part returns after wait, the time that load balancers
-// need to notice.
+// /readyz answers 503, and it returns after wait, so that load balancers notice before the
+// next stage stops.
 func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	return lifecycle.Func(func(ctx context.Context) error {
 		<-ctx.Done()

@@ -11,8 +11,7 @@ import (
 // Outage is an outage logger: it logs the first failure of a dependency and the recovery,
 // and nothing in between. Its methods may be called concurrently.
 type Outage struct {
-	// Settle is the time without a failure after which a success ends the outage. 0: the
-	// first success does. It must be set before the first Record.
+	// Settle is the time without failures before a success ends the outage. Set it before use.
 	Settle time.Duration
 
 	log                             *slog.Logger
