@@ -33,6 +33,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/metrics"
 )
 
 // Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
@@ -146,9 +147,8 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 	}
 	s := &Server{cfg: cfg, log: t.Log, listener: limit(listener), health: health.NewServer(), unary: map[string]bool{}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
-		grpcprom.WithHistogramBuckets([]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})))
-	t.Registry.MustRegister(metrics)
+	calls := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(metrics.DurationBuckets())))
+	t.Registry.MustRegister(calls)
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(cfg.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(uint32(cfg.MaxConcurrentStreams)),
@@ -165,10 +165,10 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		)}),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
-			s.logUnary, metrics.UnaryServerInterceptor(), s.deadlineUnary, recovery.UnaryServerInterceptor(),
+			s.logUnary, calls.UnaryServerInterceptor(), s.deadlineUnary, recovery.UnaryServerInterceptor(),
 		}, inner.Unary...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
-			s.logStream, metrics.StreamServerInterceptor(), s.deadlineStream, recovery.StreamServerInterceptor(),
+			s.logStream, calls.StreamServerInterceptor(), s.deadlineStream, recovery.StreamServerInterceptor(),
 		}, inner.Stream...)...),
 	)
 	register(envelopeRegistrar{s.grpc})
@@ -181,7 +181,7 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 			s.unary["/"+service+"/"+method.Name] = !method.IsClientStream && !method.IsServerStream
 		}
 	}
-	metrics.InitializeMetrics(s.grpc)
+	calls.InitializeMetrics(s.grpc)
 	return s, nil
 }
 

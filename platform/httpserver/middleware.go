@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/metrics"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -57,7 +58,7 @@ func Instrument(h http.Handler, cfg Config, t Telemetry) http.Handler {
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_request_duration_seconds",
 			Help:    "Time from the request's header to the end of its response.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			Buckets: metrics.DurationBuckets(),
 		}, []string{"route", "method"}),
 	}
 }

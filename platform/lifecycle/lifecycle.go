@@ -33,13 +33,11 @@ type Stage []Part
 // The error joins the errors of the parts. A panic in a part is an error. A part that
 // returns context.Canceled after its stage was stopped has not failed.
 func Run(ctx context.Context, stages ...Stage) error {
-	var (
-		mu            sync.Mutex
-		errs          []error
-		once          sync.Once
-		returnedEarly = make(chan struct{})
-		running       = make([]activeStage, len(stages))
-	)
+	ctx, stopAll := context.WithCancel(ctx)
+	defer stopAll()
+	var mu sync.Mutex
+	var errs []error
+	running := make([]runningStage, len(stages))
 	for i, stage := range stages {
 		s := &running[i]
 		s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -52,15 +50,12 @@ func Run(ctx context.Context, stages ...Stage) error {
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
-				once.Do(func() { close(returnedEarly) })
+				stopAll()
 			})
 		}
 	}
 
-	select {
-	case <-ctx.Done():
-	case <-returnedEarly:
-	}
+	<-ctx.Done()
 	for i := range running {
 		running[i].stop()
 		running[i].parts.Wait()
@@ -68,7 +63,7 @@ func Run(ctx context.Context, stages ...Stage) error {
 	return errors.Join(errs...)
 }
 
-type activeStage struct {
+type runningStage struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	parts sync.WaitGroup

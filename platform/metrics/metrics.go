@@ -6,6 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
+// DurationBuckets returns the histogram buckets, in seconds, of all request durations.
+func DurationBuckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+}
+
 // New returns a registry with the metrics of the Go runtime, the process and the build,
 // and service_info, which is always 1 and has the label service.
 func New(service string) *prometheus.Registry {
