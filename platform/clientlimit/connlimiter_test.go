@@ -1,7 +1,6 @@
 package clientlimit_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
@@ -23,8 +23,7 @@ import (
 type testLimiter struct {
 	*clientlimit.ConnLimiter
 	reg *prometheus.Registry
-	mu  sync.Mutex
-	log bytes.Buffer
+	log processtest.Log
 }
 
 func newTestLimiter(perClient int, exempt ...string) *testLimiter {
@@ -33,19 +32,11 @@ func newTestLimiter(perClient int, exempt ...string) *testLimiter {
 	for _, network := range exempt {
 		networks = append(networks, netip.MustParsePrefix(network))
 	}
-	l.ConnLimiter = clientlimit.NewConnLimiter(perClient, networks, slog.New(slog.NewTextHandler(l, nil)), l.reg)
+	l.ConnLimiter = clientlimit.NewConnLimiter(perClient, networks, slog.New(slog.NewTextHandler(&l.log, nil)), l.reg)
 	return l
 }
 
-func (l *testLimiter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.log.Write(p)
-}
-
 func (l *testLimiter) warnings() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return strings.Count(l.log.String(), "level=WARN")
 }
 

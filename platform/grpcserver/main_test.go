@@ -1,13 +1,11 @@
 package grpcserver_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +17,7 @@ import (
 
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
@@ -67,9 +66,7 @@ type testServer struct {
 	reg   *prometheus.Registry
 	stop  context.CancelFunc
 	ended chan error
-
-	mu  sync.Mutex
-	log bytes.Buffer
+	log   processtest.Log
 }
 
 var insecurely = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
@@ -81,7 +78,7 @@ func startServer(t *testing.T, e echoService, unary []grpc.UnaryServerIntercepto
 	r := &testServer{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	cfg := grpcserver.Defaults("127.0.0.1:0")
 	telemetry := grpcserver.Telemetry{
-		Log: logging.New(r, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
+		Log: logging.New(&r.log, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
 	}
 	for _, option := range options {
 		option(&cfg, &telemetry)
@@ -105,17 +102,9 @@ func startServer(t *testing.T, e echoService, unary []grpc.UnaryServerIntercepto
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-func (r *testServer) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
 // loggedCalls returns the log lines about calls.
 func (r *testServer) loggedCalls(t *testing.T) []map[string]any {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var found []map[string]any
 	for text := range strings.Lines(r.log.String()) {
 		var line map[string]any

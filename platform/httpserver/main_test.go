@@ -1,12 +1,10 @@
 package httpserver_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +13,7 @@ import (
 
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
@@ -22,8 +21,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 // telemetryRecorder records log lines and metrics.
 type telemetryRecorder struct {
-	mu  sync.Mutex
-	log bytes.Buffer
+	log processtest.Log
 	reg *prometheus.Registry
 	tp  trace.TracerProvider
 }
@@ -33,20 +31,12 @@ func newTelemetryRecorder() *telemetryRecorder {
 }
 
 func (o *telemetryRecorder) telemetry() httpserver.Telemetry {
-	return httpserver.Telemetry{Log: logging.New(o, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
-}
-
-func (o *telemetryRecorder) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.log.Write(p)
+	return httpserver.Telemetry{Log: logging.New(&o.log, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
 }
 
 // lines returns the log lines with message.
 func (o *telemetryRecorder) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	var found []map[string]any
 	for text := range strings.Lines(o.log.String()) {
 		var line map[string]any

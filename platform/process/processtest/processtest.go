@@ -81,7 +81,7 @@ func ParseLog(t testing.TB, log, service string) []Line {
 	return lines
 }
 
-// Log is a buffer for the output of a process. Its methods may be called concurrently.
+// Log is a buffer for log output. Its methods may be called concurrently.
 type Log struct {
 	mu   sync.Mutex
 	text strings.Builder
