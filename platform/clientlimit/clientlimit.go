@@ -56,7 +56,7 @@ type Limiter struct {
 	held map[netip.Prefix]int
 }
 
-// New returns a Limiter that allows each client to hold limit at the same time.
+// New returns a Limiter with the given limit for each client.
 func New(limit int) *Limiter {
 	return &Limiter{limit: limit, held: make(map[netip.Prefix]int)}
 }

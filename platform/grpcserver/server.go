@@ -2,9 +2,9 @@
 // interceptors for logging, metrics, tracing and deadlines, and one mapping of
 // application errors to status codes.
 //
-// A call passes from left to right; streams and unary calls alike:
+// A call, unary or stream, passes from left to right:
 //
-//	limitReceiveTime → log* → metrics → deadline* → recovery → those of the service → method
+//	limitReceiveTime → log* → metrics → deadline* → recovery → service's own → method
 //	(unary calls)      id, log line     deadline, error → status; panic → error
 package grpcserver
 

@@ -34,14 +34,14 @@ func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 	}{
 		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", message: "title must not be empty; priority must be at most 100",
 			errors: []any{map[string]any{"name": "title", "problem": "must not be empty"}, map[string]any{"name": "priority", "problem": "must be at most 100"}}},
-		"not found":      {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", message: "no such task"},
-		"stale":          {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", message: "it moved on"},
-		"gone":           {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", message: "too old"},
-		"exhausted":      {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},
-		"exhausted, now": {err: wait(time.Nanosecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 1 s", retryAfter: "1"},
-		"unavailable":    {err: apperr.New(apperr.Unavailable, "try again"), status: 503, title: "Service Unavailable", message: "try again", retryAfter: "1"},
-		"internal":       {err: errors.New("pq: relation does not exist"), status: 500, title: "Internal Server Error", message: "something went wrong on our side"},
-		"transport":      {err: fmt.Errorf("x: %w", httpserver.StatusError(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", message: "larger than 5 bytes"},
+		"not found":           {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", message: "no such task"},
+		"precondition failed": {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", message: "it moved on"},
+		"gone":                {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", message: "too old"},
+		"rate limited":        {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},
+		"rate limited, now":   {err: wait(time.Nanosecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 1 s", retryAfter: "1"},
+		"unavailable":         {err: apperr.New(apperr.Unavailable, "try again"), status: 503, title: "Service Unavailable", message: "try again", retryAfter: "1"},
+		"internal":            {err: errors.New("pq: relation does not exist"), status: 500, title: "Internal Server Error", message: "something went wrong on our side"},
+		"transport":           {err: fmt.Errorf("x: %w", httpserver.StatusError(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", message: "larger than 5 bytes"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -109,8 +109,8 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 }
 
 // CloseConnections is a lifecycle part for the first shutdown stage. When it is stopped,
-// every response has Connection: close, so that clients reconnect, by then to another
-// replica. No keep-alive connection is in use when Run closes the idle ones.
+// every response has Connection: close. Clients reconnect, and the load balancer sends
+// them to another replica. No connection is in use when Run closes the idle ones.
 func (s *Server) CloseConnections(ctx context.Context) error {
 	<-ctx.Done()
 	s.closing.Store(true)

@@ -156,8 +156,8 @@ func explainDecodeError(err error) error {
 	return badRequest("the body has a value that cannot be read")
 }
 
-// checkNesting reads the next value, at the given path and depth, and returns an error for
-// too many levels or a duplicate key, of which encoding/json would take the last.
+// checkNesting reads the next value, at the given path and depth. It returns an error for
+// too many levels or a duplicate key; encoding/json would use the last of the duplicates.
 func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	token, err := dec.Token()
 	opening, ok := token.(json.Delim)
