@@ -1,5 +1,5 @@
-// Package apperr is the one vocabulary in which the system refuses: the domain
-// speaks it, and each transport translates it by a single table.
+// Package apperr defines application errors: seven kinds, independent of any transport.
+// The domain returns them; each transport maps the kinds to its own codes in one table.
 package apperr
 
 import (
@@ -10,61 +10,60 @@ import (
 	"time"
 )
 
-// Kind says what sort of refusal an error is, independent of any transport.
+// Kind classifies an Error.
 type Kind int
 
-// The kinds. Internal is the zero value, so that an error nobody classified is
-// never shown to a client.
+// The kinds. Internal is the zero value, so that the text of an unclassified error is
+// never sent to a client.
 const (
-	Internal           Kind = iota // a defect or an unexpected state; details stay in the log
-	Invalid                        // readable, but breaks a rule; Fields say which
-	NotFound                       // the thing asked for does not exist
-	PreconditionFailed             // the caller's version of the thing has moved on
-	Gone                           // a resume point that is no longer, or was never, in the log
-	RateLimited                    // the caller's budget is used up; RetryAfter says when it is not
-	Unavailable                    // a dependency or the deadline failed; the same call may succeed later
+	Internal           Kind = iota // a defect or an unexpected state; details go to the log only
+	Invalid                        // well-formed input that violates a rule; Fields has the violations
+	NotFound                       // the requested object does not exist
+	PreconditionFailed             // the object has another version than the caller expects
+	Gone                           // a resume point that the event log no longer has, or never had
+	RateLimited                    // the caller's quota is used up until RetryAfter has passed
+	Unavailable                    // a dependency failed or the deadline passed; a retry may succeed
 )
 
-// Field names one input that breaks a rule, and the rule.
+// Field is one input that violates a rule. Problem states the rule: "must not be empty".
 type Field struct {
 	Name    string `json:"name"`
 	Problem string `json:"problem"`
 }
 
-// Error is a refusal. Message is a sentence for the client: it says what
-// happened and what to try, and never shows internals. Err, the cause, is for
-// the log alone.
+// Error is an application error. Message is sent to the client: it says what happened
+// and what to do, and contains no internals. Err, the cause, is only logged.
 type Error struct {
 	Kind       Kind
 	Message    string
-	Fields     []Field       // see InvalidFields
-	RetryAfter time.Duration // zero when waiting does not help or nobody knows
+	Fields     []Field       // of an Invalid error, see InvalidFields
+	RetryAfter time.Duration // 0: unknown, or a retry does not help
 	Err        error
 }
 
-// New returns a refusal with a formatted message. What caused it goes into
-// Because, never into the message.
+// New returns an Error with a formatted message. Attach the cause by WithCause; do not
+// format it into the message.
 func New(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// InvalidFields returns the refusal of fields that break a rule. Its message is
-// one sentence: "title must not be empty; priority must be from 0 to 100".
-func InvalidFields(broken ...Field) *Error {
-	sentences := make([]string, len(broken))
-	for i, field := range broken {
+// InvalidFields returns an Invalid error. Its message joins the fields:
+// "title must not be empty; priority must be from 0 to 100".
+func InvalidFields(fields ...Field) *Error {
+	sentences := make([]string, len(fields))
+	for i, field := range fields {
 		sentences[i] = field.Name + " " + field.Problem
 	}
-	return &Error{Kind: Invalid, Message: strings.Join(sentences, "; "), Fields: broken}
+	return &Error{Kind: Invalid, Message: strings.Join(sentences, "; "), Fields: fields}
 }
 
-// WithCause records the cause, for the log, and returns e.
+// WithCause sets the cause of e and returns e.
 func (e *Error) WithCause(cause error) *Error {
 	e.Err = cause
 	return e
 }
 
-// Error gives the message and the cause: it is the log's view, not the client's.
+// Error returns the message and the cause. It is for the log, not for the client.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Message
@@ -75,16 +74,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Of returns the refusal in err's chain. An error without one is Unavailable
-// when the caller's deadline or cancellation caused it, and Internal otherwise.
-// Of(nil) is nil.
+// Of returns the Error in err's chain. Without one it returns Unavailable when a deadline
+// or a cancellation caused err, and Internal otherwise. Of(nil) is nil.
 func Of(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var refusal *Error
-	if errors.As(err, &refusal) {
-		return refusal
+	var classified *Error
+	if errors.As(err, &classified) {
+		return classified
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return New(Unavailable, "the request could not be finished in time; try again").WithCause(err)

@@ -12,20 +12,20 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
+func TestOfReturnsTheErrorInTheChainOrClassifiesIt(t *testing.T) {
 	t.Parallel()
 	stale := apperr.New(apperr.PreconditionFailed, "version %d has moved on", 3)
 	tests := map[string]struct {
 		err  error
 		kind apperr.Kind
-		text string // what the client may see
+		text string // the message for the client
 	}{
-		"a refusal":                  {stale, apperr.PreconditionFailed, "version 3 has moved on"},
-		"a refusal inside":           {fmt.Errorf("update: %w", stale), apperr.PreconditionFailed, "version 3 has moved on"},
-		"a refusal and a deadline":   {errors.Join(context.Canceled, stale), apperr.PreconditionFailed, "version 3 has moved on"},
-		"a deadline":                 {fmt.Errorf("query: %w", context.DeadlineExceeded), apperr.Unavailable, "the request could not be finished in time; try again"},
-		"a client that gave up":      {context.Canceled, apperr.Unavailable, "the request could not be finished in time; try again"},
-		"an error nobody classified": {errors.New("pq: secret"), apperr.Internal, "something went wrong on our side"},
+		"an Error":                {stale, apperr.PreconditionFailed, "version 3 has moved on"},
+		"a wrapped Error":         {fmt.Errorf("update: %w", stale), apperr.PreconditionFailed, "version 3 has moved on"},
+		"an Error and a deadline": {errors.Join(context.Canceled, stale), apperr.PreconditionFailed, "version 3 has moved on"},
+		"a deadline":              {fmt.Errorf("query: %w", context.DeadlineExceeded), apperr.Unavailable, "the request could not be finished in time; try again"},
+		"a cancellation":          {context.Canceled, apperr.Unavailable, "the request could not be finished in time; try again"},
+		"an unclassified error":   {errors.New("pq: secret"), apperr.Internal, "something went wrong on our side"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -44,21 +44,21 @@ func TestOfFindsTheRefusalOrClassifiesTheError(t *testing.T) {
 	}
 }
 
-func TestInvalidFieldsAreNamedInOneSentence(t *testing.T) {
+func TestInvalidFieldsJoinsTheFieldsInOneMessage(t *testing.T) {
 	t.Parallel()
 	title, priority := apperr.Field{Name: "title", Problem: "must not be empty"}, apperr.Field{Name: "priority", Problem: "must be from 0 to 100%"}
-	for sentence, fields := range map[string][]apperr.Field{
+	for message, fields := range map[string][]apperr.Field{
 		"title must not be empty":                                  {title},
 		"title must not be empty; priority must be from 0 to 100%": {title, priority},
 	} {
-		want := &apperr.Error{Kind: apperr.Invalid, Message: sentence, Fields: fields}
+		want := &apperr.Error{Kind: apperr.Invalid, Message: message, Fields: fields}
 		if diff := cmp.Diff(want, apperr.InvalidFields(fields...)); diff != "" {
-			t.Errorf("refusal (-want +got):\n%s", diff)
+			t.Errorf("error (-want +got):\n%s", diff)
 		}
 	}
 }
 
-func TestTheCauseIsForTheLog(t *testing.T) {
+func TestErrorTextHasTheCauseAndMessageDoesNot(t *testing.T) {
 	t.Parallel()
 	err := apperr.New(apperr.Unavailable, "try again").WithCause(io.EOF)
 	if err.Message != "try again" || err.Error() != "try again: EOF" || !errors.Is(err, io.EOF) {

@@ -1,5 +1,5 @@
-// Package clientlimit limits what a client holds at once, in this process:
-// connections, streams, or whatever else is acquired and released.
+// Package clientlimit implements concurrency limits for each client of a process, for
+// connections, streams and other resources that are acquired and released.
 package clientlimit
 
 import (
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// ClientPrefix returns the client to which addr belongs: the IPv4 address itself, also
-// where it is mapped into IPv6, or the /64 network of an IPv6 address. All invalid
-// addresses belong to one client, the zero Prefix.
+// ClientPrefix returns the identity of the client at addr: the IPv4 address, also when it
+// is mapped into IPv6, or the /64 network of an IPv6 address. All invalid addresses are
+// one client, the zero Prefix.
 func ClientPrefix(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap()
 	bits := 64
@@ -20,11 +20,11 @@ func ClientPrefix(addr netip.Addr) netip.Prefix {
 	return network
 }
 
-// Networks is a set of addresses, such as those of trusted proxies.
+// Networks is a set of IP addresses, such as those of trusted proxies.
 type Networks []netip.Prefix
 
-// NewNetworks returns the addresses of all prefixes. A prefix of IPv4 addresses
-// that is written as IPv6 means these IPv4 addresses.
+// NewNetworks returns the set of the addresses in prefixes. An IPv4-mapped IPv6 prefix
+// stands for its IPv4 addresses.
 func NewNetworks(prefixes []netip.Prefix) Networks {
 	networks := make(Networks, len(prefixes))
 	for i, p := range prefixes {
@@ -36,7 +36,7 @@ func NewNetworks(prefixes []netip.Prefix) Networks {
 	return networks
 }
 
-// Contains reports whether addr is in the set. A zone is ignored.
+// Contains reports whether addr is in the set. It ignores the zone.
 func (n Networks) Contains(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	for _, prefix := range n {
@@ -47,7 +47,8 @@ func (n Networks) Contains(addr netip.Addr) bool {
 	return false
 }
 
-// Limiter is a concurrency limiter with a limit for each client.
+// Limiter is a concurrency limiter with the same limit for each client. Its methods may
+// be called concurrently.
 type Limiter struct {
 	limit int
 
@@ -55,13 +56,13 @@ type Limiter struct {
 	held map[netip.Prefix]int
 }
 
-// New returns a Limiter that lets each client hold at most limit at once.
+// New returns a Limiter with the given limit for each client.
 func New(limit int) *Limiter {
 	return &Limiter{limit: limit, held: make(map[netip.Prefix]int)}
 }
 
-// Acquire counts one more for the client of addr, and reports whether the limit
-// allows it. If so, release must be called once.
+// Acquire counts one more for the client of addr. It reports whether the limit allows it;
+// if so, the caller must call release once.
 func (l *Limiter) Acquire(addr netip.Addr) (release func(), ok bool) {
 	client := ClientPrefix(addr)
 	l.mu.Lock()

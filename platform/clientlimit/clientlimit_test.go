@@ -8,7 +8,7 @@ import (
 	"example.com/todo/platform/clientlimit"
 )
 
-func TestAClientIsAnAddressOrANetworkOfIPv6(t *testing.T) {
+func TestClientPrefixIsAnIPv4AddressOrAnIPv6Network(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
 		"192.0.2.7":                "192.0.2.7/32",
@@ -47,28 +47,28 @@ func TestNetworksContainMappedAndZonedAddresses(t *testing.T) {
 	}
 }
 
-func TestEachClientHoldsAsManyAsTheLimitAndNoMore(t *testing.T) {
+func TestLimiterAllowsEachClientUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	l := clientlimit.New(2)
 	one, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:0:1::1")
 	neighbour := netip.MustParseAddr("2001:db8::2") // of the same client as one
 	release, ok := l.Acquire(one)
 	if _, second := l.Acquire(neighbour); !ok || !second {
-		t.Fatal("a client was refused below its limit")
+		t.Fatal("a client was rejected below its limit")
 	}
 	if _, ok := l.Acquire(one); ok {
 		t.Error("a client holds three")
 	}
 	if _, ok := l.Acquire(other); !ok {
-		t.Error("another client was refused")
+		t.Error("another client was rejected")
 	}
 	release()
 	if _, ok := l.Acquire(neighbour); !ok {
-		t.Error("what was released cannot be acquired")
+		t.Error("a released slot cannot be acquired")
 	}
 }
 
-func TestManyWhoAcquireAtOnceGetTheLimitTogether(t *testing.T) {
+func TestLimiterHoldsItsLimitForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	const limit = 7
 	l := clientlimit.New(limit)

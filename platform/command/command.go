@@ -115,7 +115,7 @@ func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Write
 	// The reader of the log may parse every line of standard error.
 	log := logging.Opened()
 	if log == nil {
-		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), maxErrorChars)))
+		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.EscapeLines(printable.Truncate(err.Error(), maxErrorChars)))
 		return
 	}
 	attrs := []slog.Attr{slog.Any("error", err)}

@@ -89,7 +89,7 @@ func TestLibrariesAndTheFailureOfTheProcessAreInItsLog(t *testing.T) {
 			t.Errorf("%s: standard output %q", failure, stdout.String())
 		}
 		logged := map[string]string{} // by library
-		for _, l := range processtest.Parse(t, stderr.String(), "noisy") {
+		for _, l := range processtest.ParseLog(t, stderr.String(), "noisy") {
 			logged[l.Library] += l.Level + " " + l.Msg + " " + l.Error + " " + l.Stack + "\n"
 		}
 		for library, want := range map[string]string{

@@ -15,10 +15,9 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// grpc-go answers INTERNAL to a message it cannot decode, before any
-// interceptor runs. Here the codec keeps the failure in an envelope instead,
-// so that the call is logged, counted and answered INVALID_ARGUMENT.
-
+// envelope carries a message, or the error of decoding it, from the codec to the method.
+// grpc-go itself answers INTERNAL before any interceptor runs. With an envelope the call
+// is logged, counted and answered INVALID_ARGUMENT.
 type envelope struct {
 	message any
 	err     error
@@ -27,7 +26,7 @@ type envelope struct {
 type codec struct{ encoding.CodecV2 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(*onItsWay); ok {
+	if m, ok := v.(*trackedMessage); ok {
 		return m.buffer(), nil
 	}
 	return c.CodecV2.Marshal(v)
@@ -36,34 +35,35 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if e, ok := v.(*envelope); ok {
 		if err := c.CodecV2.Unmarshal(data, e.message); err != nil {
-			e.err = undecodable(e.message, data.Materialize(), err)
+			e.err = decodeError(e.message, data.Materialize(), err)
 		}
 		return nil
 	}
 	return c.CodecV2.Unmarshal(data, v)
 }
 
-// receive gets one message by next, which fills what it is given.
-func receive(message any, next func(any) error) error {
+// receiveMessage decodes the next message into message, in an envelope that recv fills.
+func receiveMessage(message any, recv func(any) error) error {
 	e := envelope{message: message}
-	if err := next(&e); err != nil {
+	if err := recv(&e); err != nil {
 		return err
 	}
 	return e.err
 }
 
-func undecodable(message any, data []byte, cause error) error {
-	broken := apperr.Field{Name: "message", Problem: "is not what this method takes"}
+func decodeError(message any, data []byte, cause error) error {
+	invalid := apperr.Field{Name: "message", Problem: "is not what this method takes"}
 	if m, ok := message.(proto.Message); ok {
-		if name := badText(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
-			broken = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
+		if name := invalidTextField(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
+			invalid = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
 		}
 	}
-	return apperr.InvalidFields(broken).WithCause(cause)
+	return apperr.InvalidFields(invalid).WithCause(cause)
 }
 
-// badText finds the first text in an encoded message that is not UTF-8.
-func badText(fields protoreflect.FieldDescriptors, data []byte) string {
+// invalidTextField returns the name of the first string field in an encoded message that
+// is not UTF-8, or "".
+func invalidTextField(fields protoreflect.FieldDescriptors, data []byte) string {
 	for len(data) > 0 {
 		number, wireType, n := protowire.ConsumeTag(data)
 		if n < 0 {
@@ -84,28 +84,28 @@ func badText(fields protoreflect.FieldDescriptors, data []byte) string {
 	return ""
 }
 
-// registrar registers services whose unary methods receive in envelopes.
-type registrar struct{ grpc.ServiceRegistrar }
+// envelopeRegistrar registers services whose unary methods receive envelopes.
+type envelopeRegistrar struct{ grpc.ServiceRegistrar }
 
-func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	checked := *desc
-	checked.Methods = slices.Clone(desc.Methods)
-	for i := range checked.Methods {
-		checked.Methods[i].Handler = checkedHandler(desc.Methods[i].Handler)
+func (r envelopeRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	wrapped := *desc
+	wrapped.Methods = slices.Clone(desc.Methods)
+	for i := range wrapped.Methods {
+		wrapped.Methods[i].Handler = envelopeHandler(desc.Methods[i].Handler)
 	}
-	r.ServiceRegistrar.RegisterService(&checked, impl)
+	r.ServiceRegistrar.RegisterService(&wrapped, impl)
 }
 
-// checkedHandler runs the interceptors even when no message was received; the
-// failure takes the place of the method.
-func checkedHandler(handle grpc.MethodHandler) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+// envelopeHandler wraps the handler of a unary method: the interceptors run also when the
+// message cannot be received, and the error replaces the call of the method.
+func envelopeHandler(handle grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		var failure error
-		dec2 := func(v any) error {
-			failure = receive(v, dec)
+		decodeInEnvelope := func(v any) error {
+			failure = receiveMessage(v, decode)
 			return nil
 		}
-		return handle(srv, ctx, dec2, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		return handle(srv, ctx, decodeInEnvelope, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			if failure != nil {
 				next = func(context.Context, any) (any, error) { return nil, failure }
 			}
@@ -114,17 +114,17 @@ func checkedHandler(handle grpc.MethodHandler) grpc.MethodHandler {
 	}
 }
 
-// checkedStream is a stream with its own context that receives in envelopes.
-type checkedStream struct {
+// envelopeStream is a stream with a context of its own that receives envelopes.
+type envelopeStream struct {
 	grpc.ServerStream
 	ctx context.Context
 }
 
-func (s *checkedStream) Context() context.Context { return s.ctx }
+func (s *envelopeStream) Context() context.Context { return s.ctx }
 
-func (s *checkedStream) RecvMsg(m any) error {
+func (s *envelopeStream) RecvMsg(m any) error {
 	if _, wrapped := m.(*envelope); wrapped {
 		return s.ServerStream.RecvMsg(m)
 	}
-	return receive(m, s.ServerStream.RecvMsg)
+	return receiveMessage(m, s.ServerStream.RecvMsg)
 }

@@ -17,15 +17,16 @@ import (
 
 const requestIDKey = "x-request-id"
 
-// observe gives a call its request id and returns what logs its end.
-func (s *Server) observe(ctx context.Context, method string) (context.Context, func(error)) {
+// startCall returns a context with the request id of a call, and a function that logs the
+// end of the call.
+func (s *Server) startCall(ctx context.Context, method string) (context.Context, func(error)) {
 	start, incoming := time.Now(), ""
 	if values := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(values) > 0 {
 		incoming = values[0]
 	}
 	id := logging.AcceptRequestID(incoming)
 	ctx = logging.WithRequestID(ctx, id)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the client has left
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the client has disconnected
 	return ctx, func(err error) {
 		code := status.Code(err)
 		attrs := []slog.Attr{
@@ -35,43 +36,43 @@ func (s *Server) observe(ctx context.Context, method string) (context.Context, f
 		if err != nil {
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
-		level := levelOf(method, code)
-		if errors.Is(err, errAged) { // as intended
+		level := callLogLevel(method, code)
+		if errors.Is(err, errConnectionAged) { // expected in normal operation
 			level = slog.LevelInfo
 		}
 		s.log.LogAttrs(ctx, level, "gRPC call", attrs...)
 	}
 }
 
-func levelOf(method string, code codes.Code) slog.Level {
+func callLogLevel(method string, code codes.Code) slog.Level {
 	switch code {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return slog.LevelError
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return slog.LevelWarn
 	}
-	if strings.HasPrefix(method, "/grpc.") { // health and reflection, asked all the time
+	if strings.HasPrefix(method, "/grpc.") { // health and reflection are called all the time
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }
 
-func (s *Server) observeUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	ctx, ended := s.observe(ctx, info.FullMethod)
+func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	ctx, logEnd := s.startCall(ctx, info.FullMethod)
 	resp, err := next(ctx, req)
-	ended(err)
+	logEnd(err)
 	return resp, err
 }
 
-func (s *Server) observeStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, ended := s.observe(stream.Context(), info.FullMethod)
-	err := next(srv, &checkedStream{stream, ctx})
-	ended(err)
+func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx, logEnd := s.startCall(stream.Context(), info.FullMethod)
+	err := next(srv, &envelopeStream{stream, ctx})
+	logEnd(err)
 	return err
 }
 
-// boundUnary sets the deadline of a call and turns its error into a status.
-func (s *Server) boundUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+// deadlineUnary sets the deadline of a unary call and translates its error to a status.
+func (s *Server) deadlineUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	bounded := ctx
 	if s.cfg.RequestTimeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
@@ -79,28 +80,28 @@ func (s *Server) boundUnary(ctx context.Context, req any, _ *grpc.UnaryServerInf
 		bounded = limited
 	}
 	resp, err := next(bounded, req)
-	return resp, outcome(ctx, err)
+	return resp, toStatus(ctx, err)
 }
 
-// boundStream ends a stream's context with the server, or with the age of its
-// connection, and turns its error into a status.
-func (s *Server) boundStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+// deadlineStream ends the context of a stream when the server stops or its connection has
+// reached MaxConnAge, and translates its error to a status.
+func (s *Server) deadlineStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.stopping, func() { cancel(nil) })()
-	defer time.AfterFunc(untilAged(ctx), func() { cancel(errAged) }).Stop()
-	err := next(srv, &checkedStream{stream, ctx})
-	if err != nil && errors.Is(context.Cause(ctx), errAged) {
-		err = errAged
+	defer time.AfterFunc(timeLeftForStreams(ctx), func() { cancel(errConnectionAged) }).Stop()
+	err := next(srv, &envelopeStream{stream, ctx})
+	if err != nil && errors.Is(context.Cause(ctx), errConnectionAged) {
+		err = errConnectionAged
 	}
-	return outcome(stream.Context(), err)
+	return toStatus(stream.Context(), err)
 }
 
-// outcome is the status of err. Of a call that its client gave up (client is
-// its context) it says so, and not that the server failed.
-func outcome(client context.Context, err error) error {
+// toStatus translates err to a status. When the context of the client has ended, the
+// status is CANCELLED or DEADLINE_EXCEEDED, whatever err is: the server has not failed.
+func toStatus(client context.Context, err error) error {
 	if err != nil && client.Err() != nil {
-		return &refused{status.FromContextError(client.Err()), err}
+		return &statusError{status.FromContextError(client.Err()), err}
 	}
 	return Status(err)
 }

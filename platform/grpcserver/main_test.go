@@ -1,13 +1,11 @@
 package grpcserver_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,14 +17,15 @@ import (
 
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// echo is a service of one unary method and one stream that answer what they
-// are sent, unless a test puts something else in their place.
-type echo struct {
+// echoService has a unary method and a stream that return their message. Tests replace
+// them by functions of their own.
+type echoService struct {
 	say   func(ctx context.Context, text string) (string, error)
 	watch func(text string, stream grpc.ServerStream) error
 }
@@ -36,7 +35,7 @@ const (
 	watch = "/test.Echo/Watch"
 )
 
-func (e echo) register(r grpc.ServiceRegistrar) {
+func (e echoService) register(r grpc.ServiceRegistrar) {
 	r.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Echo",
 		HandlerType: (*any)(nil),
@@ -60,28 +59,26 @@ func (e echo) register(r grpc.ServiceRegistrar) {
 	}, e)
 }
 
-// running is a server in a test, and a connection to it.
-type running struct {
+// testServer is a running server with a client connection and its log.
+type testServer struct {
 	*grpcserver.Server
 	conn  *grpc.ClientConn
 	reg   *prometheus.Registry
 	stop  context.CancelFunc
 	ended chan error
-
-	mu  sync.Mutex
-	log bytes.Buffer
+	log   processtest.Log
 }
 
 var insecurely = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 
-type option func(*grpcserver.Config, *grpcserver.Telemetry)
+type serverOption func(*grpcserver.Config, *grpcserver.Telemetry)
 
-func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...option) *running {
+func startServer(t *testing.T, e echoService, unary []grpc.UnaryServerInterceptor, stream []grpc.StreamServerInterceptor, options ...serverOption) *testServer {
 	t.Helper()
-	r := &running{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	r := &testServer{reg: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	cfg := grpcserver.Defaults("127.0.0.1:0")
 	telemetry := grpcserver.Telemetry{
-		Log: logging.New(r, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
+		Log: logging.New(&r.log, logging.Config{Level: slog.LevelDebug}, "test"), Registry: r.reg, Tracer: trace.TracerProvider(noop.NewTracerProvider()),
 	}
 	for _, option := range options {
 		option(&cfg, &telemetry)
@@ -105,17 +102,9 @@ func run(t *testing.T, e echo, unary []grpc.UnaryServerInterceptor, stream []grp
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-func (r *running) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-// calls returns the log lines of calls.
-func (r *running) calls(t *testing.T) []map[string]any {
+// loggedCalls returns the log lines about calls.
+func (r *testServer) loggedCalls(t *testing.T) []map[string]any {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var found []map[string]any
 	for text := range strings.Lines(r.log.String()) {
 		var line map[string]any
@@ -129,13 +118,13 @@ func (r *running) calls(t *testing.T) []map[string]any {
 	return found
 }
 
-func (r *running) say(ctx context.Context, text string, options ...grpc.CallOption) (string, error) {
+func (r *testServer) callEcho(ctx context.Context, text string, options ...grpc.CallOption) (string, error) {
 	out := &wrapperspb.StringValue{}
 	err := r.conn.Invoke(ctx, say, wrapperspb.String(text), out, options...)
 	return out.Value, err
 }
 
-func (r *running) watch(ctx context.Context, in any) (grpc.ClientStream, error) {
+func (r *testServer) openStream(ctx context.Context, in any) (grpc.ClientStream, error) {
 	stream, err := r.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, watch)
 	if err != nil {
 		return nil, err
@@ -146,12 +135,12 @@ func (r *running) watch(ctx context.Context, in any) (grpc.ClientStream, error) 
 	return stream, stream.CloseSend()
 }
 
-// call makes the unary call or the stream, to its end.
-func (r *running) call(ctx context.Context, method string, in any) error {
+// call calls the unary method or the stream and waits for its end.
+func (r *testServer) call(ctx context.Context, method string, in any) error {
 	if method == say {
 		return r.conn.Invoke(ctx, say, in, &wrapperspb.StringValue{})
 	}
-	stream, err := r.watch(ctx, in)
+	stream, err := r.openStream(ctx, in)
 	if err != nil {
 		return err
 	}

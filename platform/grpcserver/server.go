@@ -1,5 +1,11 @@
-// Package grpcserver serves gRPC with bounds on everything, tells what it
-// served, and answers errors by one table.
+// Package grpcserver implements a gRPC server with limits on time, size and connections,
+// interceptors for logging, metrics, tracing and deadlines, and one mapping of
+// application errors to status codes.
+//
+// A call, unary or stream, passes from left to right:
+//
+//	limitReceiveTime → log* → metrics → deadline* → recovery → service's own → method
+//	(unary calls)      id, log line     deadline, error → status; panic → error
 package grpcserver
 
 import (
@@ -27,24 +33,25 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/metrics"
 )
 
-// Config bounds a server. A time of zero means no bound, where Validate takes it.
+// Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
 type Config struct {
 	Addr                 string        `config:"addr"` // host:port; port 0 picks a free one
 	MaxRecvBytes         int           `config:"max_recv_bytes"`
-	MaxConcurrentStreams int           `config:"max_concurrent_streams"` // calls at once on one connection
-	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is asked after this
-	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and dropped after this
-	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that asks more often is dropped
-	ReadTimeout          time.Duration `config:"read_timeout"`           // how long the message of a unary call may take
-	RequestTimeout       time.Duration `config:"request_timeout"`        // the deadline of unary calls from then on; streams have none
-	DrainTimeout         time.Duration `config:"drain_timeout"`          // how long calls may finish after the stop
-	MaxConns             int           `config:"max_conns"`              // connections at once, at least 1
-	MaxConnAge           time.Duration `config:"max_conn_age"`           // streams end when their connection is so old
+	MaxConcurrentStreams int           `config:"max_concurrent_streams"` // concurrent calls on a connection
+	KeepaliveTime        time.Duration `config:"keepalive_time"`         // a silent client is pinged after this
+	KeepaliveTimeout     time.Duration `config:"keepalive_timeout"`      // and disconnected after this without an answer
+	KeepaliveMinTime     time.Duration `config:"keepalive_min_time"`     // a client that pings more often is disconnected
+	ReadTimeout          time.Duration `config:"read_timeout"`           // for the message of a unary call to arrive
+	RequestTimeout       time.Duration `config:"request_timeout"`        // for unary calls from then on; streams have no deadline
+	DrainTimeout         time.Duration `config:"drain_timeout"`          // for calls in flight to finish after the stop
+	MaxConns             int           `config:"max_conns"`              // concurrent connections, at least 1
+	MaxConnAge           time.Duration `config:"max_conn_age"`           // the age of a connection at which its streams end
 }
 
-// Defaults returns the bounds that suit an API on addr.
+// Defaults returns the limits for an API on addr.
 func Defaults(addr string) Config {
 	return Config{
 		Addr:                 addr,
@@ -61,109 +68,110 @@ func Defaults(addr string) Config {
 	}
 }
 
-// The bounds of the bounds: outside them the unit of the value is a mistake.
+// The ranges of the settings. A value outside has a wrong unit.
 const (
-	leastTime    = time.Millisecond
-	leastPing    = time.Second // grpc-go raises a shorter keepalive_time to it
-	mostTime     = 24 * time.Hour
-	mostAge      = 30 * 24 * time.Hour // of a connection
-	leastMessage = 1 << 10             // bytes
-	mostMessage  = 64 << 20
-	mostStreams  = 1_000_000
-	mostConns    = 1_000_000
+	minTime           = time.Millisecond
+	minKeepaliveTime  = time.Second // grpc-go raises a shorter keepalive_time to this
+	maxTime           = 24 * time.Hour
+	highestMaxConnAge = 30 * 24 * time.Hour // of a connection
+	minMessageBytes   = 1 << 10             // bytes
+	maxMessageBytes   = 64 << 20
+	highestMaxStreams = 1_000_000
+	highestMaxConns   = 1_000_000
 )
 
-// Validate refuses an address that cannot be listened on, and bounds that grpc-go would
-// replace by its own, that let nothing pass or that cannot be meant.
+// Validate returns an error for an address that cannot be listened on, and for limits that
+// grpc-go would replace by its own, that allow nothing, or that are out of range.
 func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
 		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("max_recv_bytes", c.MaxRecvBytes, leastMessage, mostMessage),
-		config.CheckRange("max_concurrent_streams", c.MaxConcurrentStreams, 1, mostStreams),
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
-		config.CheckRangeOrZero("max_conn_age", c.MaxConnAge, leastTime, mostAge, "connections do not age"),
-		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, leastTime, mostTime, noBound),
-		config.CheckRange("keepalive_time", c.KeepaliveTime, leastPing, mostTime),
-		config.CheckRange("keepalive_timeout", c.KeepaliveTimeout, leastTime, mostTime),
-		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, leastTime, mostTime),
-		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, leastTime, mostTime, noBound),
-		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, leastTime, mostTime, noBound),
+		config.CheckRange("max_recv_bytes", c.MaxRecvBytes, minMessageBytes, maxMessageBytes),
+		config.CheckRange("max_concurrent_streams", c.MaxConcurrentStreams, 1, highestMaxStreams),
+		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
+		config.CheckRangeOrZero("max_conn_age", c.MaxConnAge, minTime, highestMaxConnAge, "connections do not age"),
+		config.CheckRangeOrZero("read_timeout", c.ReadTimeout, minTime, maxTime, noBound),
+		config.CheckRange("keepalive_time", c.KeepaliveTime, minKeepaliveTime, maxTime),
+		config.CheckRange("keepalive_timeout", c.KeepaliveTimeout, minTime, maxTime),
+		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, minTime, maxTime),
+		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, minTime, maxTime, noBound),
+		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, minTime, maxTime, noBound),
 	)
 }
 
-// Telemetry is where a server tells what it does.
+// Telemetry has the destinations of logs, metrics and traces.
 type Telemetry struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Tracer   trace.TracerProvider
 }
 
-// workers take calls before new goroutines do: their stacks have grown already, which
-// is a tenth of a short call. A stream keeps one for as long as it lasts.
-const workers = 64
+// streamWorkers is the number of goroutines that handle calls before new ones are started.
+// Their stacks have grown already, which saves a tenth of a short call. A stream occupies
+// its worker until it ends.
+const streamWorkers = 64
 
-// Server is a bound listener and what it serves.
+// Server is a gRPC server, bound by Listen and served by Run.
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	listener net.Listener
 	grpc     *grpc.Server
 	health   *health.Server
-	services []string        // that health knows by name
-	unary    map[string]bool // the full names of unary methods
-	stopping context.Context // ends when the server is told to stop
+	services []string        // the names for the health service
+	unary    map[string]bool // by full method name
+	stopping context.Context // ends when Run is stopped
 	stop     context.CancelFunc
 }
 
-// Interceptors run inside those of the server, in order.
+// Interceptors run after those of the server, in order.
 type Interceptors struct {
 	Unary  []grpc.UnaryServerInterceptor
 	Stream []grpc.StreamServerInterceptor
 }
 
-// Listen binds cfg.Addr at once, behind what limit makes of the listener (see
-// clientlimit.Conns), and registers the services, health and reflection. Every call,
-// unary or stream, gets a request id (the client's x-request-id when that is a safe
-// token, echoed in the header), a span, a log line and metrics; its panics and errors are answered through Status. A message
-// that cannot be decoded is the client's mistake: INVALID_ARGUMENT.
+// Listen binds cfg.Addr and registers the services, the health service and reflection. Run
+// then serves on the listener that limit returns, see clientlimit.ConnLimiter.
 //
-// A connection takes no new calls some time before it is cfg.MaxConnAge old; its
-// streams end in the last tenth of that age with fault.Unavailable; and it is
-// closed when all have ended, or by force 30 s after it or a little later.
-func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inside Interceptors) (*Server, error) {
+// Each call has a request id (the client's x-request-id when that is safe, echoed in the
+// header), a span, a log line and metrics. Errors and panics are answered by Status. A
+// message that cannot be decoded is answered INVALID_ARGUMENT.
+//
+// A connection accepts no new calls some time before it is cfg.MaxConnAge old. Its streams
+// end in the last tenth of that age with apperr.Unavailable. It is closed when all calls
+// have ended, or by force 30 s after that age or a little later.
+func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inner Interceptors) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: t.Log, listener: limit(listener), health: health.NewServer(), unary: map[string]bool{}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
-		grpcprom.WithHistogramBuckets([]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})))
-	t.Registry.MustRegister(metrics)
+	calls := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(metrics.DurationBuckets())))
+	t.Registry.MustRegister(calls)
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(cfg.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(uint32(cfg.MaxConcurrentStreams)),
 		grpc.MaxHeaderListSize(16<<10),
-		grpc.NumStreamWorkers(workers),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(cfg.keepalive()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
-		grpc.InTapHandle(s.boundReceiving),
-		grpc.StatsHandler(aging{cfg.MaxConnAge, otelgrpc.NewServerHandler(
+		grpc.InTapHandle(s.limitReceiveTime),
+		grpc.StatsHandler(agingHandler{cfg.MaxConnAge, otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(t.Tracer),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
 			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		)}),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
-			s.observeUnary, metrics.UnaryServerInterceptor(), s.boundUnary, recovery.UnaryServerInterceptor(),
-		}, inside.Unary...)...),
+			s.logUnary, calls.UnaryServerInterceptor(), s.deadlineUnary, recovery.UnaryServerInterceptor(),
+		}, inner.Unary...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
-			s.observeStream, metrics.StreamServerInterceptor(), s.boundStream, recovery.StreamServerInterceptor(),
-		}, inside.Stream...)...),
+			s.logStream, calls.StreamServerInterceptor(), s.deadlineStream, recovery.StreamServerInterceptor(),
+		}, inner.Stream...)...),
 	)
-	register(registrar{s.grpc})
+	register(envelopeRegistrar{s.grpc})
 	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
 	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -173,15 +181,15 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 			s.unary["/"+service+"/"+method.Name] = !method.IsClientStream && !method.IsServerStream
 		}
 	}
-	metrics.InitializeMetrics(s.grpc)
+	calls.InitializeMetrics(s.grpc)
 	return s, nil
 }
 
-// Addr is where the server listens, with the port it got.
+// Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// SetServing is what the health service says of the server and of each of its
-// services from now on. It begins with true, and ends with false at the stop.
+// SetServing sets the status that the health service reports for the server and each of
+// its services. Initially it is true; when Run is stopped it stays false.
 func (s *Server) SetServing(serving bool) {
 	status := healthpb.HealthCheckResponse_NOT_SERVING
 	if serving {
@@ -192,9 +200,9 @@ func (s *Server) SetServing(serving bool) {
 	}
 }
 
-// Run serves until ctx ends. Then health says NOT_SERVING, the contexts of
-// streams end, and calls in flight may finish for DrainTimeout. It is an error
-// when some had to be cut off.
+// Run serves until ctx ends, and then stops gracefully: the health service reports
+// NOT_SERVING, the contexts of streams end, and calls in flight have DrainTimeout to
+// finish. It returns an error when it had to abort calls.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.listener) }()

@@ -26,18 +26,18 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// failing is a service whose two methods fail in the same way.
-func failing(err func(context.Context) error) echo {
-	return echo{
+// failingService returns a service whose two methods fail with the same error.
+func failingService(err func(context.Context) error) echoService {
+	return echoService{
 		say:   func(ctx context.Context, _ string) (string, error) { return "", err(ctx) },
 		watch: func(_ string, stream grpc.ServerStream) error { return err(stream.Context()) },
 	}
 }
 
-func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
+func TestUnaryCallsAndStreamsReturnTheSameStatus(t *testing.T) {
 	t.Parallel()
 	deep := apperr.New(apperr.Unavailable, "try again").WithCause(errors.New("dial 10.0.0.7"))
-	r := run(t, failing(func(ctx context.Context) error {
+	r := startServer(t, failingService(func(ctx context.Context) error {
 		switch logging.RequestID(ctx) {
 		case "panic":
 			panic("secret internals")
@@ -71,7 +71,7 @@ func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
 			if status.Code(err) != test.code || status.Convert(err).Message() != test.message {
 				t.Errorf("%s of %s: got %v", name, method, err)
 			}
-			calls := r.calls(t)
+			calls := r.loggedCalls(t)
 			last := calls[len(calls)-1]
 			if last["method"] != method || last["code"] != test.code.String() || last["request_id"] != name || last["level"] != test.level ||
 				!strings.Contains(last["error"].(string), test.logged) || last["duration_us"] == nil {
@@ -85,21 +85,21 @@ func TestUnaryCallsAndStreamsFailAlike(t *testing.T) {
 		grpc_server_handled_total{grpc_code="Internal",grpc_method="Say",grpc_service="test.Echo",grpc_type="unary"} 2
 		grpc_server_handled_total{grpc_code="Internal",grpc_method="Watch",grpc_service="test.Echo",grpc_type="server_stream"} 2
 	`
-	if err := testutil.GatherAndCompare(onlyInternal{r.reg}, strings.NewReader(want), "grpc_server_handled_total"); err != nil {
+	if err := testutil.GatherAndCompare(internalErrorsOnly{r.reg}, strings.NewReader(want), "grpc_server_handled_total"); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
+func TestRequestIDIsAcceptedWhenSafeAndEchoed(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{say: func(ctx context.Context, _ string) (string, error) { return logging.RequestID(ctx), nil }}, nil, nil)
+	r := startServer(t, echoService{say: func(ctx context.Context, _ string) (string, error) { return logging.RequestID(ctx), nil }}, nil, nil)
 	for sent, kept := range map[string]bool{"abc-1": true, "a b": false, "": false} {
 		ctx := t.Context()
 		if sent != "" {
 			ctx = metadata.AppendToOutgoingContext(ctx, "x-request-id", sent)
 		}
 		var header metadata.MD
-		inside, err := r.say(ctx, "x", grpc.Header(&header))
+		inside, err := r.callEcho(ctx, "x", grpc.Header(&header))
 		echoed := header.Get("x-request-id")
 		if err != nil || len(echoed) != 1 || echoed[0] == "" || echoed[0] != inside || (inside == sent) != kept {
 			t.Errorf("sent %q, echoed %q, inside %q: %v", sent, echoed, inside, err)
@@ -107,10 +107,10 @@ func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
 	}
 }
 
-func TestInterceptorsRunInsideTheTable(t *testing.T) {
+func TestErrorsOfInterceptorsAreTranslatedToStatus(t *testing.T) {
 	t.Parallel()
 	limited := apperr.New(apperr.RateLimited, "too many requests")
-	r := run(t, echo{},
+	r := startServer(t, echoService{},
 		[]grpc.UnaryServerInterceptor{func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, limited }},
 		[]grpc.StreamServerInterceptor{func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error { return limited }})
 	for _, method := range []string{say, watch} {
@@ -120,11 +120,11 @@ func TestInterceptorsRunInsideTheTable(t *testing.T) {
 	}
 }
 
-func TestAMessageThatCannotBeDecodedIsTheClientsMistake(t *testing.T) {
+func TestUndecodableMessageIsAnsweredInvalidArgument(t *testing.T) {
 	t.Parallel()
-	r := run(t, failing(func(context.Context) error { return errors.New("reached the method") }), nil, nil)
+	r := startServer(t, failingService(func(context.Context) error { return errors.New("reached the method") }), nil, nil)
 	for _, method := range []string{say, watch} {
-		err := r.call(t.Context(), method, wrapperspb.Bytes([]byte("\xff"))) // the same on the wire as a string
+		err := r.call(t.Context(), method, wrapperspb.Bytes([]byte("\xff"))) // encoded like a string
 		details := status.Convert(err).Details()
 		if status.Code(err) != codes.InvalidArgument || len(details) != 1 {
 			t.Fatalf("%s: got %v, details %v", method, err, details)
@@ -132,21 +132,21 @@ func TestAMessageThatCannotBeDecodedIsTheClientsMistake(t *testing.T) {
 		if got := fmt.Sprint(details[0]); !strings.Contains(got, `field:"value"`) || !strings.Contains(got, "must be valid UTF-8") {
 			t.Errorf("%s: got %s", method, got)
 		}
-		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // the field's number with another type: unknown, so ignored
+		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // another type under the same field number is an unknown field
 		if status.Code(err) != codes.Internal {
 			t.Errorf("%s: got %v", method, err)
 		}
 	}
-	if calls := r.calls(t); len(calls) != 4 || calls[0]["code"] != "InvalidArgument" {
+	if calls := r.loggedCalls(t); len(calls) != 4 || calls[0]["code"] != "InvalidArgument" {
 		t.Errorf("logged %v", calls)
 	}
 }
 
-func TestMessagesAreBounded(t *testing.T) {
+func TestServerRejectsMessagesThatAreTooLarge(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil)
+	r := startServer(t, echoService{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil)
 	for size, want := range map[int]codes.Code{256<<10 - 10: codes.OK, 256<<10 + 1: codes.ResourceExhausted} {
-		if _, err := r.say(t.Context(), strings.Repeat("x", size)); status.Code(err) != want {
+		if _, err := r.callEcho(t.Context(), strings.Repeat("x", size)); status.Code(err) != want {
 			t.Errorf("%d bytes: got %v, want %v", size, err, want)
 		}
 	}
@@ -155,7 +155,7 @@ func TestMessagesAreBounded(t *testing.T) {
 func TestUnaryCallsHaveADeadlineAndStreamsDoNot(t *testing.T) {
 	t.Parallel()
 	short := func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) { cfg.RequestTimeout = time.Millisecond }
-	r := run(t, echo{
+	r := startServer(t, echoService{
 		say: func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() },
 		watch: func(_ string, stream grpc.ServerStream) error {
 			if _, ok := stream.Context().Deadline(); ok {
@@ -164,7 +164,7 @@ func TestUnaryCallsHaveADeadlineAndStreamsDoNot(t *testing.T) {
 			return stream.SendMsg(wrapperspb.String("x"))
 		},
 	}, nil, nil, short)
-	if _, err := r.say(t.Context(), "x"); status.Code(err) != codes.Unavailable {
+	if _, err := r.callEcho(t.Context(), "x"); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)
 	}
 	if err := r.call(t.Context(), watch, wrapperspb.String("x")); err != nil {
@@ -172,13 +172,13 @@ func TestUnaryCallsHaveADeadlineAndStreamsDoNot(t *testing.T) {
 	}
 }
 
-func TestAClientThatGaveUpIsNotCountedAsAFailure(t *testing.T) {
+func TestCallIsCanceledAndNotFailedWhenItsClientDisconnected(t *testing.T) {
 	t.Parallel()
-	entered, left := make(chan struct{}), make(chan struct{})
-	r := run(t, failing(func(ctx context.Context) error {
+	entered, returned := make(chan struct{}), make(chan struct{})
+	r := startServer(t, failingService(func(ctx context.Context) error {
 		entered <- struct{}{}
 		<-ctx.Done()
-		left <- struct{}{}
+		returned <- struct{}{}
 		return ctx.Err()
 	}), nil, nil)
 	for _, method := range []string{say, watch} {
@@ -186,14 +186,14 @@ func TestAClientThatGaveUpIsNotCountedAsAFailure(t *testing.T) {
 		go r.call(ctx, method, wrapperspb.String("x"))
 		<-entered
 		cancel()
-		<-left
+		<-returned
 	}
 	r.stop()
 	if err := <-r.ended; err != nil {
 		t.Error(err)
 	}
 	var got []string
-	for _, call := range r.calls(t) {
+	for _, call := range r.loggedCalls(t) {
 		got = append(got, fmt.Sprint(call["code"], " ", call["level"]))
 	}
 	if diff := cmp.Diff([]string{"Canceled INFO", "Canceled INFO"}, got); diff != "" {
@@ -201,10 +201,10 @@ func TestAClientThatGaveUpIsNotCountedAsAFailure(t *testing.T) {
 	}
 }
 
-func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
+func TestServerEndsStreamsAndFinishesCallsWhenStopped(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}, 2), make(chan struct{})
-	r := run(t, echo{
+	r := startServer(t, echoService{
 		say: func(context.Context, string) (string, error) {
 			entered <- struct{}{}
 			<-release
@@ -216,13 +216,13 @@ func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
 			return stream.Context().Err()
 		},
 	}, nil, nil)
-	said, watched := make(chan error, 1), make(chan error, 1)
+	called, watched := make(chan error, 1), make(chan error, 1)
 	go func() {
-		text, err := r.say(t.Context(), "x")
+		text, err := r.callEcho(t.Context(), "x")
 		if text != "finished" {
 			err = errors.Join(err, fmt.Errorf("got %q", text))
 		}
-		said <- err
+		called <- err
 	}()
 	go func() { watched <- r.call(t.Context(), watch, wrapperspb.String("x")) }()
 	health, err := healthpb.NewHealthClient(r.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{Service: "test.Echo"})
@@ -242,7 +242,7 @@ func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	close(release)
-	if err := <-said; err != nil {
+	if err := <-called; err != nil {
 		t.Errorf("the call in flight: %v", err)
 	}
 	if err := <-r.ended; err != nil {
@@ -250,9 +250,9 @@ func TestTheStopEndsStreamsAndFinishesCalls(t *testing.T) {
 	}
 }
 
-func TestHealthSaysWhatItIsTold(t *testing.T) {
+func TestHealthReportsTheServingStatus(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{}, nil, nil)
+	r := startServer(t, echoService{}, nil, nil)
 	for _, serving := range []bool{true, false, true} {
 		r.SetServing(serving)
 		want := healthpb.HealthCheckResponse_NOT_SERVING
@@ -268,34 +268,34 @@ func TestHealthSaysWhatItIsTold(t *testing.T) {
 	}
 }
 
-func TestCallsThatDoNotEndAreCutOff(t *testing.T) {
+func TestServerAbortsCallsAfterTheDrainTimeout(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
-	r := run(t, echo{say: func(ctx context.Context, _ string) (string, error) {
+	r := startServer(t, echoService{say: func(ctx context.Context, _ string) (string, error) {
 		close(entered)
 		<-ctx.Done()
 		return "", ctx.Err()
 	}}, nil, nil, func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) {
 		cfg.RequestTimeout, cfg.DrainTimeout = 0, time.Millisecond
 	})
-	said := make(chan error, 1)
+	called := make(chan error, 1)
 	go func() {
-		_, err := r.say(t.Context(), "x")
-		said <- err
+		_, err := r.callEcho(t.Context(), "x")
+		called <- err
 	}()
 	<-entered
 	r.stop()
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Errorf("got %v", err)
 	}
-	if err := <-said; err == nil {
+	if err := <-called; err == nil {
 		t.Error("the call was answered")
 	}
 }
 
-func TestReflectionNamesTheServices(t *testing.T) {
+func TestReflectionListsTheServices(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{}, nil, nil)
+	r := startServer(t, echoService{}, nil, nil)
 	stream, err := reflectionpb.NewServerReflectionClient(r.conn).ServerReflectionInfo(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -318,27 +318,27 @@ func TestReflectionNamesTheServices(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := stream.Recv(); err == nil {
-		t.Error("the stream goes on")
+		t.Error("the stream has not ended")
 	}
 }
 
-func TestTheTraceOfTheClientContinues(t *testing.T) {
+func TestSpanContinuesTheTraceOfTheClient(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()
-	r := run(t, echo{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil,
+	r := startServer(t, echoService{say: func(context.Context, string) (string, error) { return "", nil }}, nil, nil,
 		func(_ *grpcserver.Config, telemetry *grpcserver.Telemetry) {
 			telemetry.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		})
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	if _, err := r.say(ctx, "x"); err != nil {
+	if _, err := r.callEcho(ctx, "x"); err != nil {
 		t.Fatal(err)
 	}
-	if line := r.calls(t)[0]; line["trace_id"] != "0af7651916cd43dd8448eb211c80319c" {
+	if line := r.loggedCalls(t)[0]; line["trace_id"] != "0af7651916cd43dd8448eb211c80319c" {
 		t.Errorf("logged %v", line)
 	}
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestConfigRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		GRPC grpcserver.Config `config:"grpc"`

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// codeOf is the one table from refusals to gRPC.
+// codeOf maps the kinds of application errors to gRPC status codes.
 var codeOf = map[apperr.Kind]codes.Code{
 	apperr.Internal:           codes.Internal,
 	apperr.Invalid:            codes.InvalidArgument,
@@ -24,37 +24,37 @@ var codeOf = map[apperr.Kind]codes.Code{
 	apperr.Unavailable:        codes.Unavailable,
 }
 
-// refused is a status for the client that remembers its cause for the log.
-type refused struct {
+// statusError has a status for the client and the cause for the log.
+type statusError struct {
 	status *status.Status
 	cause  error
 }
 
-func (e *refused) Error() string              { return e.cause.Error() }
-func (e *refused) Unwrap() error              { return e.cause }
-func (e *refused) GRPCStatus() *status.Status { return e.status }
+func (e *statusError) Error() string              { return e.cause.Error() }
+func (e *statusError) Unwrap() error              { return e.cause }
+func (e *statusError) GRPCStatus() *status.Status { return e.status }
 
-// Status returns err as a gRPC status error: that of the fault in its chain,
-// with BadRequest or RetryInfo details, else that of the status in its chain,
-// else what fault.Of makes of it. The client sees the fault's message and
-// fields; err itself stays for the log. Status(nil) is nil.
+// Status returns err as a gRPC status error. The status is that of the apperr.Error in
+// its chain, with BadRequest or RetryInfo details; without one that of the gRPC status in
+// its chain; without both that of apperr.Of(err). The text of the result is that of err,
+// for the log. Status(nil) is nil.
 func Status(err error) error {
 	if err == nil {
 		return nil
 	}
-	var already interface{ GRPCStatus() *status.Status }
-	if !errors.As(err, new(*apperr.Error)) && errors.As(err, &already) {
-		return &refused{already.GRPCStatus(), err}
+	var withStatus interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, new(*apperr.Error)) && errors.As(err, &withStatus) {
+		return &statusError{withStatus.GRPCStatus(), err}
 	}
 	f := apperr.Of(err)
 	s := status.New(codeOf[f.Kind], f.Message)
-	if detailed, failed := s.WithDetails(details(f)...); failed == nil {
+	if detailed, err := s.WithDetails(errorDetails(f)...); err == nil {
 		s = detailed
 	}
-	return &refused{s, err}
+	return &statusError{s, err}
 }
 
-func details(f *apperr.Error) []protoadapt.MessageV1 {
+func errorDetails(f *apperr.Error) []protoadapt.MessageV1 {
 	switch f.Kind {
 	case apperr.Invalid:
 		bad := &errdetails.BadRequest{}

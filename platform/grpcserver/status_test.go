@@ -20,10 +20,10 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// onlyInternal shows the calls that ended INTERNAL.
-type onlyInternal struct{ prometheus.Gatherer }
+// internalErrorsOnly gathers only the samples with the code Internal.
+type internalErrorsOnly struct{ prometheus.Gatherer }
 
-func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
+func (g internalErrorsOnly) Gather() ([]*dto.MetricFamily, error) {
 	families, err := g.Gatherer.Gather()
 	for _, family := range families {
 		var kept []*dto.Metric
@@ -39,7 +39,7 @@ func (g onlyInternal) Gather() ([]*dto.MetricFamily, error) {
 	return families, err
 }
 
-func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
+func TestStatusMapsEachKindToItsCodeAndDetails(t *testing.T) {
 	t.Parallel()
 	invalid := apperr.InvalidFields(apperr.Field{Name: "title", Problem: "must not be empty"})
 	limited := apperr.New(apperr.RateLimited, "too many requests")
@@ -53,17 +53,17 @@ func TestEveryRefusalHasItsCodeAndDetails(t *testing.T) {
 	}{
 		"invalid": {invalid, codes.InvalidArgument, "title must not be empty", []any{&errdetails.BadRequest{
 			FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}}},
-		"not found":          {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
-		"stale":              {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
-		"gone":               {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},
-		"exhausted":          {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
-		"unavailable":        {apperr.New(apperr.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
-		"deadline":           {fmt.Errorf("query: %w", context.DeadlineExceeded), codes.Unavailable, "the request could not be finished in time; try again", retry(time.Second)},
-		"anything else":      {errors.New("pq: no such table"), codes.Internal, "something went wrong on our side", nil},
-		"a status":           {status.Error(codes.DataLoss, "lost"), codes.DataLoss, "lost", nil},
-		"a status inside":    {fmt.Errorf("secret: %w", status.Error(codes.DataLoss, "lost")), codes.DataLoss, "lost", nil},
-		"a status as cause":  {apperr.New(apperr.Unavailable, "try again").WithCause(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
-		"twice through here": {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "title must not be empty", []any{invalidDetails()}},
+		"not found":           {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
+		"precondition failed": {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
+		"gone":                {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},
+		"rate limited":        {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},
+		"unavailable":         {apperr.New(apperr.Unavailable, "try again"), codes.Unavailable, "try again", retry(time.Second)},
+		"deadline":            {fmt.Errorf("query: %w", context.DeadlineExceeded), codes.Unavailable, "the request could not be finished in time; try again", retry(time.Second)},
+		"anything else":       {errors.New("pq: no such table"), codes.Internal, "something went wrong on our side", nil},
+		"a status":            {status.Error(codes.DataLoss, "lost"), codes.DataLoss, "lost", nil},
+		"a status inside":     {fmt.Errorf("secret: %w", status.Error(codes.DataLoss, "lost")), codes.DataLoss, "lost", nil},
+		"a status as cause":   {apperr.New(apperr.Unavailable, "try again").WithCause(status.Error(codes.DataLoss, "lost")), codes.Unavailable, "try again", retry(time.Second)},
+		"twice through here":  {grpcserver.Status(grpcserver.Status(invalid)), codes.InvalidArgument, "title must not be empty", []any{invalidDetails()}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,12 +1,10 @@
 package httpserver_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,38 +13,30 @@ import (
 
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// observed is a Telemetry whose log lines and metrics can be looked at.
-type observed struct {
-	mu  sync.Mutex
-	log bytes.Buffer
+// telemetryRecorder records log lines and metrics.
+type telemetryRecorder struct {
+	log processtest.Log
 	reg *prometheus.Registry
 	tp  trace.TracerProvider
 }
 
-func observe() *observed {
-	return &observed{reg: prometheus.NewRegistry(), tp: noop.NewTracerProvider()}
+func newTelemetryRecorder() *telemetryRecorder {
+	return &telemetryRecorder{reg: prometheus.NewRegistry(), tp: noop.NewTracerProvider()}
 }
 
-func (o *observed) telemetry() httpserver.Telemetry {
-	return httpserver.Telemetry{Log: logging.New(o, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
+func (o *telemetryRecorder) telemetry() httpserver.Telemetry {
+	return httpserver.Telemetry{Log: logging.New(&o.log, logging.Config{Level: slog.LevelDebug}, "test"), Registry: o.reg, Tracer: o.tp}
 }
 
-func (o *observed) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.log.Write(p)
-}
-
-// lines returns the log lines with this message.
-func (o *observed) lines(t *testing.T, message string) []map[string]any {
+// lines returns the log lines with message.
+func (o *telemetryRecorder) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	var found []map[string]any
 	for text := range strings.Lines(o.log.String()) {
 		var line map[string]any
@@ -60,8 +50,8 @@ func (o *observed) lines(t *testing.T, message string) []map[string]any {
 	return found
 }
 
-// metrics renders the samples of the metric called name.
-func (o *observed) metrics(t *testing.T, name string) string {
+// metrics returns the samples of a metric as text.
+func (o *telemetryRecorder) metrics(t *testing.T, name string) string {
 	t.Helper()
 	families, err := o.reg.Gather()
 	if err != nil {

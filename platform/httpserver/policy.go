@@ -15,55 +15,56 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// preflightLife is for how long a browser may remember the answer to a preflight
-// request. Browsers cap it at two hours or less.
-const preflightLife = 10 * time.Minute
+// preflightMaxAge is the time for which a browser may cache the response to a preflight
+// request. Browsers limit it to two hours or less.
+const preflightMaxAge = 10 * time.Minute
 
-// The methods and headers of cross-origin requests, and what their pages may read
-// of the answers. Safelisted ones need not be named.
+// The methods and headers of cross-origin requests, and the response headers that their
+// pages may read. Those on the safelist of CORS need not be listed.
 var (
 	corsMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	corsHeaders = []string{"Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID", "Traceparent", requestIDHeader}
 	corsExposed = []string{"Allow", "ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Cache-Status", requestIDHeader}
 )
 
-// Guard wraps h with the policy for hosts and origins. A request whose Host is not
-// served here is answered 421. Pages of cfg.CORSOrigins may read the answers, and
-// their preflight requests are answered here.
+// RestrictHostsAndOrigins returns h behind a Host allow-list, against DNS rebinding, and
+// CORS. A request for another Host is answered 421. Pages of CORSOrigins may read the
+// responses; their preflight requests are answered here.
 //
-// A Host is served when it is an IP address, localhost, a name below localhost, a
-// name without a dot, a name below svc or svc.cluster.local, or one of
-// cfg.AllowedHosts. A port, one trailing dot and upper case make no difference.
-func Guard(h http.Handler, cfg Config) http.Handler {
-	// The owner of a domain can let its name point at this server, and so give a
-	// page this server's own origin. Names that are always served have no owner.
-	allowed := make([]string, len(cfg.AllowedHosts))
-	for i, name := range cfg.AllowedHosts {
-		allowed[i] = canonical(name)
+// A Host is allowed when it is an IP address, localhost, a name below localhost, a name
+// without a dot, a name below svc or svc.cluster.local, or one of AllowedHosts. The port,
+// the case and one trailing dot are ignored.
+func (c Config) RestrictHostsAndOrigins(h http.Handler) http.Handler {
+	// DNS rebinding: the owner of a domain points its name at this server, and pages of that
+	// domain then have the same origin as this server. The names that are always allowed
+	// cannot be registered.
+	allowed := make([]string, len(c.AllowedHosts))
+	for i, name := range c.AllowedHosts {
+		allowed[i] = canonicalHost(name)
 	}
-	// The library takes an empty list for all origins.
-	if len(cfg.CORSOrigins) > 0 {
+	// For the library an empty list means all origins.
+	if len(c.CORSOrigins) > 0 {
 		h = cors.New(cors.Options{
-			AllowedOrigins: cfg.CORSOrigins,
+			AllowedOrigins: c.CORSOrigins,
 			AllowedMethods: corsMethods,
 			AllowedHeaders: corsHeaders,
 			ExposedHeaders: corsExposed,
-			MaxAge:         int(preflightLife / time.Second),
+			MaxAge:         int(preflightMaxAge / time.Second),
 		}).Handler(h)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.User != nil || !served(r.Host, allowed) {
-			refused := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
-			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, refused))
+		if r.URL.User != nil || !isServedHost(r.Host, allowed) {
+			misdirected := StatusError(http.StatusMisdirectedRequest, "this server does not answer for the host of the request; use a name or an address that it is known by")
+			WriteProblem(w, r, fmt.Errorf("host %q is not served; list it in the setting allowed_hosts of this server if it should be: %w", r.Host, misdirected))
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// served reports whether a request for host, which may have a port, is answered.
-func served(host string, allowed []string) bool {
-	name, ok := withoutPort(host)
+// isServedHost reports whether the policy allows host, which may have a port.
+func isServedHost(host string, allowed []string) bool {
+	name, ok := trimPort(host)
 	if !ok {
 		return false
 	}
@@ -71,7 +72,7 @@ func served(host string, allowed []string) bool {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(literal, "]"))
 		return err == nil && addr.Is6()
 	}
-	name = canonical(name)
+	name = canonicalHost(name)
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.Is4()
 	}
@@ -85,9 +86,9 @@ func served(host string, allowed []string) bool {
 		slices.Contains(allowed, name)
 }
 
-// withoutPort returns host without its port, which consists of digits. It is not
-// ok when a bracket is not closed where the name ends, or never opened.
-func withoutPort(host string) (name string, ok bool) {
+// trimPort returns host without its port. It returns false when the port is not made of
+// digits or the brackets of an IPv6 address do not match.
+func trimPort(host string) (name string, ok bool) {
 	name, port := host, ""
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
 		name, port = host[:colon], host[colon+1:]
@@ -98,11 +99,11 @@ func withoutPort(host string) (name string, ok bool) {
 	return name, strings.HasPrefix(name, "[") == strings.HasSuffix(name, "]")
 }
 
-// canonical returns name in lower case and without one trailing dot.
-func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+// canonicalHost returns name in lower case, without one trailing dot.
+func canonicalHost(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// isHostName reports whether name is labels of ASCII letters, digits, hyphens and
-// underscores (which containers' names have), with dots between them.
+// isHostName reports whether name consists of labels of letters, digits, hyphens and
+// underscores, which names of containers have, separated by dots.
 func isHostName(name string) bool {
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
@@ -112,9 +113,9 @@ func isHostName(name string) bool {
 	return true
 }
 
-// ValidateHosts refuses what is no host name or address in the setting key, a list
-// of hosts to serve.
-func ValidateHosts(key string, hosts []string) error {
+// validateHosts returns an error for an entry that is neither a host name nor an address.
+func validateHosts(hosts []string) error {
+	const key = "allowed_hosts"
 	for _, host := range hosts {
 		if config.CheckServerAddrs(key, net.JoinHostPort(host, "1")) != nil {
 			return config.Invalid(key, "%q must be a host name without scheme, port or *, such as todo.example.com", host)
@@ -123,8 +124,8 @@ func ValidateHosts(key string, hosts []string) error {
 	return nil
 }
 
-// validateOrigins refuses what no browser sends as an Origin, and lists of which a
-// part has no effect.
+// validateOrigins returns an error for an entry that no browser sends as an Origin, and
+// for * beside others.
 func validateOrigins(origins []string) error {
 	for _, origin := range origins {
 		if origin == "*" && len(origins) == 1 {

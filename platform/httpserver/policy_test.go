@@ -17,8 +17,8 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// guarded is a server under a policy, which answers 200 to what the policy lets in.
-func guarded(t *testing.T, o *observed, cfg httpserver.Config) (addr string) {
+// startRestricted starts a server that answers 200 to each request that the policy allows.
+func startRestricted(t *testing.T, o *telemetryRecorder, cfg httpserver.Config) (addr string) {
 	t.Helper()
 	srv, stop, ended := start(t, cfg, httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
@@ -34,8 +34,8 @@ func guarded(t *testing.T, o *observed, cfg httpserver.Config) (addr string) {
 	return srv.Addr()
 }
 
-// send sends the head of a request as it is written, and returns the answer.
-func send(t *testing.T, addr, head string) *httptest.ResponseRecorder {
+// sendRaw sends the literal head of a request and returns the response.
+func sendRaw(t *testing.T, addr, head string) *httptest.ResponseRecorder {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -49,16 +49,16 @@ func send(t *testing.T, addr, head string) *httptest.ResponseRecorder {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer := httptest.NewRecorder()
-	maps.Copy(answer.Header(), resp.Header)
-	answer.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(answer, resp.Body); err != nil {
+	recorded := httptest.NewRecorder()
+	maps.Copy(recorded.Header(), resp.Header)
+	recorded.WriteHeader(resp.StatusCode)
+	if _, err := io.Copy(recorded, resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	return answer
+	return recorded
 }
 
-// hostCases are values of Host, and whether they are served.
+// hostCases are values of Host and whether they are allowed.
 var hostCases = map[string]bool{
 	"127.0.0.1": true, "127.0.0.1:8080": true, "192.0.2.7": true, "127.0.0.1.": true, "0.0.0.0": true,
 	"[::1]": true, "[::1]:8080": true, "[2001:DB8::7]": true, "[fe80::1%25eth0]:80": true, "[::ffff:192.0.2.7]": true,
@@ -79,12 +79,12 @@ var hostCases = map[string]bool{
 	"evil.example#localhost": false, "localhost,evil.example": false, "xn--80ak6aa92e.com": false, "": false,
 }
 
-func TestOnlyHostsOfThePolicyAreServed(t *testing.T) {
+func TestHostIsServedOnlyWhenThePolicyAllowsIt(t *testing.T) {
 	t.Parallel()
-	o := observe()
+	o := newTelemetryRecorder()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.AllowedHosts = []string{"todo.example.com", "Listed.example.com."}
-	addr := guarded(t, o, cfg)
+	addr := startRestricted(t, o, cfg)
 	for host, want := range hostCases {
 		heads := map[string]string{"Host": "GET / HTTP/1.1\r\nHost: " + host + "\r\n"}
 		if host != "" && !strings.ContainsAny(host, "#%*,") && host[0] != ':' {
@@ -92,7 +92,7 @@ func TestOnlyHostsOfThePolicyAreServed(t *testing.T) {
 			heads["absolute form"] = "GET http://" + host + "/ HTTP/1.1\r\nHost: localhost\r\n"
 		}
 		for form, head := range heads {
-			got := send(t, addr, head).Code
+			got := sendRaw(t, addr, head).Code
 			served := got == http.StatusOK
 			if served != want || !served && got != http.StatusMisdirectedRequest && got != http.StatusBadRequest {
 				t.Errorf("%s of %q: %d", form, host, got)
@@ -101,9 +101,9 @@ func TestOnlyHostsOfThePolicyAreServed(t *testing.T) {
 	}
 }
 
-func TestARequestWithoutAHostIsNotServed(t *testing.T) {
+func TestRequestWithoutAHostIsRejected(t *testing.T) {
 	t.Parallel()
-	addr := guarded(t, observe(), httpserver.Defaults("127.0.0.1:0"))
+	addr := startRestricted(t, newTelemetryRecorder(), httpserver.Defaults("127.0.0.1:0"))
 	for head, want := range map[string]int{
 		"GET / HTTP/1.0\r\n": http.StatusMisdirectedRequest,
 		"GET / HTTP/1.1\r\n": http.StatusBadRequest,
@@ -111,17 +111,17 @@ func TestARequestWithoutAHostIsNotServed(t *testing.T) {
 		"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n":                http.StatusMisdirectedRequest,
 		"GET / HTTP/1.0\r\nHost: localhost\r\n":                       http.StatusOK,
 	} {
-		if got := send(t, addr, head).Code; got != want {
+		if got := sendRaw(t, addr, head).Code; got != want {
 			t.Errorf("%q: %d, want %d", head, got, want)
 		}
 	}
 }
 
-func TestAHostThatIsNotServedIsToldSoAndTheLogSaysWhy(t *testing.T) {
+func TestRejectedHostIsAnswered421AndLoggedWithTheSetting(t *testing.T) {
 	t.Parallel()
-	o := observe()
-	addr := guarded(t, o, httpserver.Defaults("127.0.0.1:0"))
-	resp := send(t, addr, "GET /tasks HTTP/1.1\r\nHost: evil.example:8080\r\n")
+	o := newTelemetryRecorder()
+	addr := startRestricted(t, o, httpserver.Defaults("127.0.0.1:0"))
+	resp := sendRaw(t, addr, "GET /tasks HTTP/1.1\r\nHost: evil.example:8080\r\n")
 	var problem struct {
 		Status    int
 		Error     string
@@ -140,9 +140,8 @@ func TestAHostThatIsNotServedIsToldSoAndTheLogSaysWhy(t *testing.T) {
 	}
 }
 
-// cross sends a request of a page of origin ("" for none), and returns the status and
-// the header of the answer.
-func cross(addr, method, path, origin string, header ...string) (status int, answer http.Header) {
+// crossOriginRequest sends a request with the header Origin, unless origin is "".
+func crossOriginRequest(addr, method, path, origin string, header ...string) (status int, received http.Header) {
 	r := httptest.NewRequest(method, "http://"+addr+path, nil)
 	if origin != "" {
 		r.Header.Set("Origin", origin)
@@ -161,14 +160,14 @@ func cross(addr, method, path, origin string, header ...string) (status int, ans
 
 const app, foreign = "https://app.example.com", "https://evil.example"
 
-func TestPagesOfOtherOriginsAreLetInOnlyWhenListed(t *testing.T) {
+func TestCrossOriginResponseIsReadableOnlyForListedOrigins(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
-	addr := guarded(t, observe(), cfg)
+	addr := startRestricted(t, newTelemetryRecorder(), cfg)
 	cfg.CORSOrigins = []string{app, "http://localhost:3000"}
-	listing := guarded(t, observe(), cfg)
+	listing := startRestricted(t, newTelemetryRecorder(), cfg)
 	cfg.CORSOrigins = []string{"*"}
-	open := guarded(t, observe(), cfg)
+	open := startRestricted(t, newTelemetryRecorder(), cfg)
 	for name, c := range map[string]struct{ addr, origin, allowed string }{
 		"none are listed":           {addr, app, ""},
 		"a listed one":              {listing, app, app},
@@ -182,18 +181,18 @@ func TestPagesOfOtherOriginsAreLetInOnlyWhenListed(t *testing.T) {
 		"any, where all are listed": {open, foreign, "*"},
 	} {
 		for _, path := range []string{"/", "/broken"} {
-			_, answer := cross(c.addr, http.MethodGet, path, c.origin)
-			if got := answer.Get("Access-Control-Allow-Origin"); got != c.allowed {
+			_, received := crossOriginRequest(c.addr, http.MethodGet, path, c.origin)
+			if got := received.Get("Access-Control-Allow-Origin"); got != c.allowed {
 				t.Errorf("%s: %s may be read by %q, want %q", name, path, got, c.allowed)
 			}
-			if got := slices.Contains(answer.Values("Vary"), "Origin"); got != (c.addr != addr) {
-				t.Errorf("%s: %s has Vary %q", name, path, answer.Values("Vary"))
+			if got := slices.Contains(received.Values("Vary"), "Origin"); got != (c.addr != addr) {
+				t.Errorf("%s: %s has Vary %q", name, path, received.Values("Vary"))
 			}
-			if answer.Get("Access-Control-Allow-Credentials") != "" {
+			if received.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s: %s may be read with credentials", name, path)
 			}
 		}
-		status, preflight := cross(c.addr, http.MethodOptions, "/", c.origin, "Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "content-type,if-match")
+		status, preflight := crossOriginRequest(c.addr, http.MethodOptions, "/", c.origin, "Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "content-type,if-match")
 		if got := preflight.Get("Access-Control-Allow-Origin"); got != c.allowed {
 			t.Errorf("%s: the preflight allows %q, want %q", name, got, c.allowed)
 		}
@@ -203,11 +202,11 @@ func TestPagesOfOtherOriginsAreLetInOnlyWhenListed(t *testing.T) {
 	}
 }
 
-func TestAPreflightAllowsWhatTheAPITakesAndAnAnswerShowsItsHeaders(t *testing.T) {
+func TestPreflightAllowsTheMethodsAndHeadersOfTheAPI(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.CORSOrigins = []string{app}
-	addr := guarded(t, observe(), cfg)
+	addr := startRestricted(t, newTelemetryRecorder(), cfg)
 	for _, c := range []struct {
 		method, header string
 		allowed        bool
@@ -220,16 +219,16 @@ func TestAPreflightAllowsWhatTheAPITakesAndAnAnswerShowsItsHeaders(t *testing.T)
 		if c.header != "" {
 			header = append(header, "Access-Control-Request-Headers", strings.Join(slices.Sorted(slices.Values(strings.Split(c.header, ","))), ","))
 		}
-		_, answer := cross(addr, http.MethodOptions, "/", app, header...)
-		if got := answer.Get("Access-Control-Allow-Origin") != ""; got != c.allowed {
+		_, received := crossOriginRequest(addr, http.MethodOptions, "/", app, header...)
+		if got := received.Get("Access-Control-Allow-Origin") != ""; got != c.allowed {
 			t.Errorf("%s with %q: allowed is %t", c.method, c.header, got)
 		}
-		if vary := strings.Join(answer.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" {
+		if vary := strings.Join(received.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" {
 			t.Errorf("the preflight varies by %s", vary)
 		}
 	}
-	_, answer := cross(addr, http.MethodGet, "/", app)
-	exposed := strings.Split(answer.Get("Access-Control-Expose-Headers"), ", ")
+	_, received := crossOriginRequest(addr, http.MethodGet, "/", app)
+	exposed := strings.Split(received.Get("Access-Control-Expose-Headers"), ", ")
 	for _, name := range []string{"ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Cache-Status", "X-Request-Id"} {
 		if !slices.ContainsFunc(exposed, func(e string) bool { return strings.EqualFold(e, name) }) {
 			t.Errorf("%s cannot be read by a page: %v", name, exposed)
@@ -237,19 +236,19 @@ func TestAPreflightAllowsWhatTheAPITakesAndAnAnswerShowsItsHeaders(t *testing.T)
 	}
 }
 
-// A page that rebinds a name has that name in Host, and so no preflight either.
-func TestAPreflightForAnotherHostIsRefused(t *testing.T) {
+// A page that uses DNS rebinding has its own name in Host.
+func TestPreflightForAnotherHostIsRejected(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.CORSOrigins = []string{"*"}
-	addr := guarded(t, observe(), cfg)
-	resp := send(t, addr, "OPTIONS / HTTP/1.1\r\nHost: evil.example\r\nOrigin: "+foreign+"\r\nAccess-Control-Request-Method: GET\r\n")
+	addr := startRestricted(t, newTelemetryRecorder(), cfg)
+	resp := sendRaw(t, addr, "OPTIONS / HTTP/1.1\r\nHost: evil.example\r\nOrigin: "+foreign+"\r\nAccess-Control-Request-Method: GET\r\n")
 	if resp.Code != http.StatusMisdirectedRequest || resp.Header().Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("%d %v", resp.Code, resp.Header())
 	}
 }
 
-func TestHostsAndOriginsThatNoRequestCanHaveAreRefusedAtTheStart(t *testing.T) {
+func TestConfigRejectsHostsAndOriginsThatNoRequestCanHave(t *testing.T) {
 	t.Parallel()
 	for setting, good := range map[string]bool{
 		"HTTP_ALLOWED_HOSTS=todo.example.com, b.example.com.": true, "HTTP_ALLOWED_HOSTS=2001:db8::1": true, "HTTP_ALLOWED_HOSTS=": true,
@@ -271,7 +270,7 @@ func TestHostsAndOriginsThatNoRequestCanHaveAreRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-func TestIdleConnectionsOutliveThoseOfLoadBalancers(t *testing.T) {
+func TestDefaultIdleTimeoutIsLongerThanThatOfLoadBalancers(t *testing.T) {
 	t.Parallel()
 	if got := httpserver.Defaults(":0").IdleTimeout; got != 75*time.Second {
 		t.Errorf("idle connections are kept for %v", got)

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// problem is an RFC 9457 document.
+// problem is a problem document of RFC 9457, with the members error, request_id and errors.
 type problem struct {
 	Type      string         `json:"type"`
 	Title     string         `json:"title"`
@@ -24,7 +24,7 @@ type problem struct {
 	Errors    []apperr.Field `json:"errors,omitempty"`
 }
 
-// statusOf is the one table from refusals to HTTP.
+// statusOf maps the kinds of application errors to HTTP status codes.
 var statusOf = map[apperr.Kind]int{
 	apperr.Internal:           http.StatusInternalServerError,
 	apperr.Invalid:            http.StatusUnprocessableEntity,
@@ -35,68 +35,63 @@ var statusOf = map[apperr.Kind]int{
 	apperr.Unavailable:        http.StatusServiceUnavailable,
 }
 
-// refusal is an error of the transport itself.
-type refusal struct {
+// statusError is an error of the HTTP layer itself.
+type statusError struct {
 	status  int
 	message string
 }
 
-func (e *refusal) Error() string { return e.message }
+func (e *statusError) Error() string { return e.message }
 
-// StatusError returns an error that WriteProblem answers with status: for requests
-// that fail before they mean anything (400, 404, 405, 413, 415). The message is
-// shown to the client.
+// StatusError returns an error that WriteProblem answers with status. It is for requests
+// that fail before they reach the application: 400, 404, 405, 413, 415, 421. The message
+// is sent to the client.
 func StatusError(status int, format string, args ...any) error {
-	return &refusal{status, fmt.Sprintf(format, args...)}
+	return &statusError{status, fmt.Sprintf(format, args...)}
 }
 
-// halfClosed is what a client is told that has closed the side on which it sends, which
-// net/http takes for its leaving: what then failed did so because of that.
-var halfClosed = apperr.New(apperr.Unavailable, "the request was given up, because its connection was closed on the client's side; keep it open until the answer is there")
+// errHalfClosed answers a request that failed after its client half-closed the connection.
+var errHalfClosed = apperr.New(apperr.Unavailable, "the client closed its side of the connection before the response; the request was aborted")
 
-// WriteProblem answers with the problem document of err: a Refuse error, or
-// what fault.Of makes of it, with Retry-After when trying again may help.
-// Causes are never shown; Instrument logs them.
+// WriteProblem sends the problem document of err: a StatusError, or that of apperr.Of(err),
+// with Retry-After when a retry may help. Causes are logged by Instrument, never sent.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
-	seen := exchangeOf(r.Context())
-	seen.err = err
-	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(seen.client.Err(), context.Canceled) {
-		err = halfClosed
+	state := requestStateOf(r.Context())
+	state.err = err
+	// net/http cancels the context when a client closes its sending side, although the client
+	// may still read the response.
+	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(state.client.Err(), context.Canceled) {
+		err = errHalfClosed
 	}
 	p := problem{Type: "about:blank", RequestID: logging.RequestID(r.Context())}
-	var refused *refusal
-	if errors.As(err, &refused) {
-		p.Status, p.Error, p.Detail = refused.status, refused.message, refused.message
+	var plain *statusError
+	if errors.As(err, &plain) {
+		p.Status, p.Error, p.Detail = plain.status, plain.message, plain.message
 	} else {
 		f := apperr.Of(err)
-		p.Status, p.Error, p.Errors = statusOf[f.Kind], f.Message, f.Fields
-		p.Detail = detail(f)
+		p.Status, p.Error, p.Detail, p.Errors = statusOf[f.Kind], f.Message, f.Message, f.Fields
+		if f.RetryAfter > 0 {
+			p.Detail += fmt.Sprintf("; try again in %d s", retryAfterSeconds(f.RetryAfter))
+		}
 		if f.Kind == apperr.RateLimited || f.Kind == apperr.Unavailable {
-			w.Header().Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds(f.RetryAfter)))
 		}
 	}
 	p.Title = http.StatusText(p.Status)
 
 	h := w.Header()
-	for _, about := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Location"} {
-		h.Del(about) // they described the answer this one replaces
+	// The handler may have set headers for the response that this one replaces.
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Location"} {
+		h.Del(name)
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a client that left needs no answer
+	_ = json.NewEncoder(w).Encode(p) // fails when the client has disconnected
 }
 
-// detail says more than the message where there is more to say.
-func detail(f *apperr.Error) string {
-	if f.RetryAfter > 0 {
-		return fmt.Sprintf("%s; try again in %d s", f.Message, seconds(f.RetryAfter))
-	}
-	return f.Message
-}
-
-// seconds rounds up, and is at least 1: a client must not come back too early.
-func seconds(d time.Duration) int {
+// retryAfterSeconds rounds d up to seconds, at least 1, so that no client retries too early.
+func retryAfterSeconds(d time.Duration) int {
 	return max(1, int((d+time.Second-1)/time.Second))
 }

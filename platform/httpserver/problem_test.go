@@ -15,7 +15,7 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
+func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 	t.Parallel()
 	wait := func(d time.Duration) *apperr.Error {
 		e := apperr.New(apperr.RateLimited, "too many requests")
@@ -27,21 +27,21 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 		err        error
 		status     int
 		title      string
-		sentence   string
+		message    string
 		detail     string
 		retryAfter string
 		errors     []any
 	}{
-		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", sentence: "title must not be empty; priority must be at most 100",
+		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", message: "title must not be empty; priority must be at most 100",
 			errors: []any{map[string]any{"name": "title", "problem": "must not be empty"}, map[string]any{"name": "priority", "problem": "must be at most 100"}}},
-		"not found":      {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", sentence: "no such task"},
-		"stale":          {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", sentence: "it moved on"},
-		"gone":           {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", sentence: "too old"},
-		"exhausted":      {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", sentence: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},
-		"exhausted, now": {err: wait(time.Nanosecond), status: 429, title: "Too Many Requests", sentence: "too many requests", detail: "too many requests; try again in 1 s", retryAfter: "1"},
-		"unavailable":    {err: apperr.New(apperr.Unavailable, "try again"), status: 503, title: "Service Unavailable", sentence: "try again", retryAfter: "1"},
-		"internal":       {err: errors.New("pq: relation does not exist"), status: 500, title: "Internal Server Error", sentence: "something went wrong on our side"},
-		"transport":      {err: fmt.Errorf("x: %w", httpserver.StatusError(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", sentence: "larger than 5 bytes"},
+		"not found":           {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", message: "no such task"},
+		"precondition failed": {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", message: "it moved on"},
+		"gone":                {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", message: "too old"},
+		"rate limited":        {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},
+		"rate limited, now":   {err: wait(time.Nanosecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 1 s", retryAfter: "1"},
+		"unavailable":         {err: apperr.New(apperr.Unavailable, "try again"), status: 503, title: "Service Unavailable", message: "try again", retryAfter: "1"},
+		"internal":            {err: errors.New("pq: relation does not exist"), status: 500, title: "Internal Server Error", message: "something went wrong on our side"},
+		"transport":           {err: fmt.Errorf("x: %w", httpserver.StatusError(413, "larger than %d bytes", 5)), status: 413, title: "Request Entity Too Large", message: "larger than 5 bytes"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -50,9 +50,9 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 			rec.Header().Set("ETag", `"1"`)
 			httpserver.WriteProblem(rec, httptest.NewRequest(http.MethodGet, "/", nil), test.err)
 			if test.detail == "" {
-				test.detail = test.sentence
+				test.detail = test.message
 			}
-			want := map[string]any{"type": "about:blank", "title": test.title, "status": float64(test.status), "detail": test.detail, "error": test.sentence}
+			want := map[string]any{"type": "about:blank", "title": test.title, "status": float64(test.status), "detail": test.detail, "error": test.message}
 			if test.errors != nil {
 				want["errors"] = test.errors
 			}
@@ -71,7 +71,7 @@ func TestEveryRefusalHasItsStatusAndSentence(t *testing.T) {
 	}
 }
 
-func TestUnknownRoutesAndMethodsAreProblems(t *testing.T) {
+func TestUnknownRoutesAndMethodsAreAnsweredWithAProblem(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
 	for _, pattern := range []string{"GET /things/{id}", "DELETE /things/{id}", "POST /things"} {

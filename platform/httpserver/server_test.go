@@ -13,7 +13,7 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// start runs h until the test or stop ends it; the channel gives Run's result.
+// start runs a server until stop or the end of the test. The channel returns the result of Run.
 func start(t *testing.T, cfg httpserver.Config, h http.Handler) (srv *httpserver.Server, stop context.CancelFunc, ended <-chan error) {
 	t.Helper()
 	srv, err := httpserver.Listen(cfg, unlimited, h)
@@ -35,7 +35,7 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
+func TestServerFinishesRequestsInFlightWhenStopped(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -43,20 +43,20 @@ func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
 		<-release
 		io.WriteString(w, "done")
 	}))
-	answer := make(chan string, 1)
+	received := make(chan string, 1)
 	go func() {
 		resp, err := client(t).Get("http://" + srv.Addr())
 		if err != nil {
-			answer <- err.Error()
+			received <- err.Error()
 			return
 		}
 		defer resp.Body.Close()
 		text, _ := io.ReadAll(resp.Body)
-		answer <- string(text)
+		received <- string(text)
 	}()
 	<-entered
 	stop()
-	for { // no new connections, soon
+	for { // until new connections are rejected
 		conn, err := net.Dial("tcp", srv.Addr())
 		if err != nil {
 			break
@@ -64,7 +64,7 @@ func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
 		conn.Close()
 	}
 	close(release)
-	if got := <-answer; got != "done" {
+	if got := <-received; got != "done" {
 		t.Errorf("the request in flight got %q", got)
 	}
 	if err := <-ended; err != nil {
@@ -72,12 +72,12 @@ func TestRequestsInFlightAreFinishedAfterTheStop(t *testing.T) {
 	}
 }
 
-func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
+func TestServerSendsConnectionCloseWhenStopping(t *testing.T) {
 	t.Parallel()
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	client := client(t)
-	for _, leaving := range []bool{false, true} {
-		if leaving {
+	for _, stopping := range []bool{false, true} {
+		if stopping {
 			told, tell := context.WithCancel(t.Context())
 			tell()
 			if err := srv.CloseConnections(told); err != nil {
@@ -89,8 +89,8 @@ func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.Close != leaving {
-			t.Errorf("leaving is %t, Connection: close is %t", leaving, resp.Close)
+		if resp.Close != stopping {
+			t.Errorf("stopping is %t, Connection: close is %t", stopping, resp.Close)
 		}
 	}
 	stop()
@@ -99,7 +99,7 @@ func TestAServerThatLeavesAsksItsClientsToConnectAnew(t *testing.T) {
 	}
 }
 
-func TestTheHandlerAnswersOptionsOfTheServerItself(t *testing.T) {
+func TestHandlerReceivesOptionsOfTheWholeServer(t *testing.T) {
 	t.Parallel()
 	srv, _, _ := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+srv.Addr(), http.NoBody)
@@ -107,17 +107,17 @@ func TestTheHandlerAnswersOptionsOfTheServerItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.URL.Opaque = "*"
-	answer, err := client(t).Do(request)
+	resp, err := client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusNotFound {
-		t.Errorf("OPTIONS * is answered with %s, and not by the handler", answer.Status)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("OPTIONS * is answered %s and does not reach the handler", resp.Status)
 	}
 }
 
-func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
+func TestServerAbortsRequestsAfterTheDrainTimeout(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.DrainTimeout = time.Millisecond
@@ -144,7 +144,7 @@ func TestRequestsThatDoNotEndAreCutOff(t *testing.T) {
 	}
 }
 
-func TestAClientThatDawdlesIsDropped(t *testing.T) {
+func TestServerDisconnectsAClientThatSendsItsHeaderTooSlowly(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.ReadHeaderTimeout = 10 * time.Millisecond
@@ -165,7 +165,7 @@ func TestAClientThatDawdlesIsDropped(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
+func TestServerDisconnectsAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 10*time.Millisecond, 10*time.Millisecond
@@ -186,13 +186,13 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if err := <-written; err == nil {
-		t.Error("a gigabyte was written to a client that reads nothing")
+		t.Error("1 GB was written to a client that does not read")
 	}
 	stop()
 	<-ended
 }
 
-func TestListenBindsAtOnce(t *testing.T) {
+func TestListenBindsBeforeRun(t *testing.T) {
 	t.Parallel()
 	srv, stop, ended := start(t, httpserver.Defaults("127.0.0.1:0"), http.NotFoundHandler())
 	if _, err := httpserver.Listen(httpserver.Defaults(srv.Addr()), unlimited, http.NotFoundHandler()); err == nil {
@@ -202,7 +202,7 @@ func TestListenBindsAtOnce(t *testing.T) {
 	<-ended
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestConfigRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		HTTP httpserver.Config `config:"http"`

@@ -13,33 +13,33 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-var ofServer = trace.WithSpanKind(trace.SpanKindServer)
+var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 
-// startSpan begins the server's span of a request, within the trace that the
-// client names. What describes it is added at its end, and only when it is
-// recorded: most of the cost of a span is there.
+// startSpan starts the server span of a request, in the trace of the client if the header
+// has one. endSpan adds the attributes, the largest cost, to a recorded span only.
 func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (context.Context, trace.Span) {
 	if len(header["Traceparent"]) > 0 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
 	}
-	return tracer.Start(ctx, "HTTP", ofServer)
+	return tracer.Start(ctx, "HTTP", serverKind)
 }
 
-// endSpan names and describes the span by the conventions of OpenTelemetry.
+// endSpan ends the span. It sets name and attributes of a recorded span by OpenTelemetry's
+// semantic conventions for HTTP.
 func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	defer span.End()
 	if !span.IsRecording() {
 		return
 	}
-	method := knownMethod(r.Method)
+	method := methodLabel(r.Method)
 	name := method
-	if route := template(pattern); route != "" {
+	if route := routePath(pattern); route != "" {
 		name += " " + route
 		span.SetAttributes(attribute.String("http.route", route))
 	}
 	span.SetName(name)
-	span.SetAttributes(endpoint("server", r.Host)...)
-	span.SetAttributes(endpoint("network.peer", r.RemoteAddr)...)
+	span.SetAttributes(hostPortAttributes("server", r.Host)...)
+	span.SetAttributes(hostPortAttributes("network.peer", r.RemoteAddr)...)
 	span.SetAttributes(
 		attribute.String("http.request.method", method),
 		attribute.Int("http.response.status_code", status),
@@ -53,20 +53,20 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	}
 }
 
-// template is the path of a pattern, which may begin with a method and a host.
-func template(pattern string) string {
+// routePath returns the path of a pattern, which may start with a method and a host.
+func routePath(pattern string) string {
 	if path := strings.IndexByte(pattern, '/'); path >= 0 {
 		return pattern[path:]
 	}
 	return ""
 }
 
-// endpoint describes who is at one end: an address, and a port where there is one.
-func endpoint(end, hostport string) []attribute.KeyValue {
-	at := url.URL{Host: hostport}
-	described := []attribute.KeyValue{attribute.String(end+".address", at.Hostname())}
-	if port, err := strconv.Atoi(at.Port()); err == nil {
-		described = append(described, attribute.Int(end+".port", port))
+// hostPortAttributes returns prefix.address and, if there is a port, prefix.port.
+func hostPortAttributes(prefix, hostport string) []attribute.KeyValue {
+	u := url.URL{Host: hostport}
+	attrs := []attribute.KeyValue{attribute.String(prefix+".address", u.Hostname())}
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		attrs = append(attrs, attribute.Int(prefix+".port", port))
 	}
-	return described
+	return attrs
 }

@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-func TestASpanIsDescribedByTheConventions(t *testing.T) {
+func TestSpanFollowsTheSemanticConventions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		method, path, host, name string
-		want                     map[string]any // what is not the same for all
+		want                     map[string]any // the attributes that differ
 	}{
 		"a route": {
 			http.MethodGet, "/things/1", "todo.example:8080", "GET /things/{id}",
@@ -36,14 +36,14 @@ func TestASpanIsDescribedByTheConventions(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, spans := observe(), tracetest.NewSpanRecorder()
+			o, spans := newTelemetryRecorder(), tracetest.NewSpanRecorder()
 			o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			r := httptest.NewRequest(c.method, c.path, http.NoBody)
 			r.Host, r.RemoteAddr = c.host, "192.0.2.1:1234"
 			r.Header.Set("User-Agent", "a browser")
 			mux := muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {})
 			mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) {})
-			serve(o, mux, r)
+			serveRequest(o, mux, r)
 
 			want := map[string]any{
 				"http.request.method": c.method, "http.response.status_code": int64(200), "url.path": c.path, "url.scheme": "http",

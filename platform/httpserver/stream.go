@@ -7,67 +7,69 @@ import (
 	"time"
 )
 
-// streamBuffer is what the kernel may hold of a stream; by itself it would take
-// megabytes for a client that reads nothing.
-const streamBuffer = 64 << 10
+// streamSendBuffer is the size in bytes of the send buffer of a streaming connection. By
+// default the kernel buffers megabytes for a client that does not read.
+const streamSendBuffer = 64 << 10
 
-// connKey is where the context of a request has its connection.
+// connKey is the context key of the connection of a request.
 type connKey struct{}
 
-// Stream is an answer that lasts for as long as its client likes.
+// Stream is a streaming response, such as server-sent events, without the deadline of a
+// request. It must not be used concurrently.
 type Stream struct {
-	w          http.ResponseWriter
-	connection *http.ResponseController
-	ctx        context.Context
-	cancel     context.CancelFunc
-	stall      time.Duration
-	begun      bool
+	w            http.ResponseWriter
+	controller   *http.ResponseController
+	ctx          context.Context
+	cancel       context.CancelFunc
+	stallTimeout time.Duration
+	started      bool
 }
 
-// NewStream lets the answer to r last: the request's deadline and the server's
-// timeouts bound it no longer. Instead the client must take each piece of it
-// within stall. It changes nothing else: the request may still be refused.
-func NewStream(w http.ResponseWriter, r *http.Request, stall time.Duration) *Stream {
-	s := &Stream{w: w, connection: http.NewResponseController(w), stall: stall}
+// NewStream returns a Stream that responds to r. The deadline of the request and the
+// timeouts of the server no longer apply; instead the client must read each Write within
+// stallTimeout. Nothing is sent: until the first Write any other response is possible.
+func NewStream(w http.ResponseWriter, r *http.Request, stallTimeout time.Duration) *Stream {
+	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stallTimeout}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	exchangeOf(r.Context()).whenLeft(s.cancel)
+	requestStateOf(r.Context()).onClientGone(s.cancel)
 	return s
 }
 
-// Context is the request's, without its deadline: it ends when the client leaves
-// or Close is called.
+// Context returns the context of the request without its deadline. It ends when the client
+// disconnects or by Close.
 func (s *Stream) Context() context.Context { return s.ctx }
 
-// Write sends a piece at once. After an error there is nobody to write to.
-func (s *Stream) Write(piece []byte) (int, error) {
-	s.begin()
-	if err := s.connection.SetWriteDeadline(time.Now().Add(s.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+// Write sends data and flushes it. After an error the client can no longer be reached.
+func (s *Stream) Write(data []byte) (int, error) {
+	s.startResponse()
+	if err := s.controller.SetWriteDeadline(time.Now().Add(s.stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
-	n, err := s.w.Write(piece)
+	n, err := s.w.Write(data)
 	if err == nil {
-		err = s.connection.Flush()
+		err = s.controller.Flush()
 	}
 	return n, err
 }
 
-// begin bounds what the kernel holds. That lasts as long as the connection, which
-// a refused stream leaves to others: hence not before something is sent.
-func (s *Stream) begin() {
-	if s.begun {
+// startResponse bounds the send buffer of the connection before the first Write.
+func (s *Stream) startResponse() {
+	if s.started {
 		return
 	}
-	s.begun = true
+	s.started = true
+	// The bound lasts as long as the connection. A stream that is rejected before its first
+	// Write must leave the connection unchanged for the next request.
 	if conn, ok := s.ctx.Value(connKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
-		_ = conn.SetWriteBuffer(streamBuffer) // it fails when the client has left
+		_ = conn.SetWriteBuffer(streamSendBuffer) // fails when the client has disconnected
 	}
 }
 
-// Close ends the stream's context. The log line of the request tells of cause,
-// if there is one.
+// Close ends the context of the stream. Instrument logs cause as the error of the request,
+// unless it is nil.
 func (s *Stream) Close(cause error) {
 	if cause != nil {
-		exchangeOf(s.ctx).err = cause
+		requestStateOf(s.ctx).err = cause
 	}
 	s.cancel()
 }

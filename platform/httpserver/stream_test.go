@@ -15,18 +15,18 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// streaming serves answer, within bounds that a request keeps and a stream does not.
-func streaming(t *testing.T, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+// startStreaming serves handler with request timeouts shorter than the streams of the tests.
+func startStreaming(t *testing.T, handler http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	cfg.RequestTimeout, cfg.ReadTimeout = 20*time.Millisecond, 20*time.Millisecond
-	return streamingWithin(t, cfg, answer)
+	return startStreamingWithConfig(t, cfg, handler)
 }
 
-func streamingWithin(t *testing.T, cfg httpserver.Config, answer http.HandlerFunc) (addr string, o *observed, stop func()) {
+func startStreamingWithConfig(t *testing.T, cfg httpserver.Config, handler http.HandlerFunc) (addr string, o *telemetryRecorder, stop func()) {
 	t.Helper()
-	o = observe()
-	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", answer)), cfg, o.telemetry()))
+	o = newTelemetryRecorder()
+	srv, cancel, ended := start(t, cfg, httpserver.Instrument(httpserver.Routes(muxWith("GET /", handler)), cfg, o.telemetry()))
 	return srv.Addr(), o, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -35,9 +35,9 @@ func streamingWithin(t *testing.T, cfg httpserver.Config, answer http.HandlerFun
 	}
 }
 
-func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
+func TestStreamOutlivesTheTimeoutsOfARequest(t *testing.T) {
 	t.Parallel()
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, time.Minute)
 		defer s.Close(nil)
 		io.WriteString(s, "first ")
@@ -65,15 +65,15 @@ func TestAStreamOutlivesTheBoundsOfARequest(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
+func TestStreamContextEndsWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
-	left := make(chan struct{})
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	gone := make(chan struct{})
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, time.Minute)
 		io.WriteString(s, "first")
 		<-s.Context().Done()
 		s.Close(errors.New("nobody there"))
-		close(left)
+		close(gone)
 	})
 	ctx, leave := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr, http.NoBody)
@@ -86,18 +86,18 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	leave()
-	<-left
+	<-gone
 	stop()
 	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["error"] != "nobody there" {
 		t.Errorf("logged %v", lines)
 	}
 }
 
-func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
+func TestStreamThatSendsNothingKeepsTheSendBufferOfItsConnection(t *testing.T) {
 	t.Parallel()
 	sizes := make(chan int, 2)
-	addr, _, stop := streamingWithin(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawQuery == "refused" {
+	addr, _, stop := startStreamingWithConfig(t, httpserver.Defaults("127.0.0.1:0"), func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "rejected" {
 			httpserver.NewStream(w, r, time.Minute).Close(nil)
 			w.WriteHeader(http.StatusGone)
 			return
@@ -107,12 +107,12 @@ func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		sizes <- sendBuffer(t, conn)
+		sizes <- sendBufferSize(t, conn)
 		conn.Close()
 	})
 	for _, requests := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /?refused HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /?rejected HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -124,12 +124,12 @@ func TestAStreamThatSendsNothingLeavesTheConnectionAsItWas(t *testing.T) {
 	}
 	stop()
 	if usual, after := <-sizes, <-sizes; after < usual {
-		t.Errorf("the kernel holds %d bytes of the connection, %d after a stream was refused on it", usual, after)
+		t.Errorf("the send buffer has %d bytes, and %d after a stream was rejected on the connection", usual, after)
 	}
 }
 
-// sendBuffer is what the kernel holds of what is sent.
-func sendBuffer(t *testing.T, conn net.Conn) (size int) {
+// sendBufferSize returns the size of the send buffer of conn.
+func sendBufferSize(t *testing.T, conn net.Conn) (size int) {
 	t.Helper()
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -146,7 +146,7 @@ func sendBuffer(t *testing.T, conn net.Conn) (size int) {
 	return size
 }
 
-func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
+func TestStreamIsAbortedWhenTheClientDoesNotRead(t *testing.T) {
 	t.Parallel()
 	for name, piece := range map[string]int{
 		"pieces that are sent as they are written": 16 << 10,
@@ -154,17 +154,17 @@ func TestAStreamThatIsNotReadIsCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cutOff(t, piece)
+			expectAbort(t, piece)
 		})
 	}
 }
 
-// cutOff writes pieces of that size to a client that reads nothing.
-func cutOff(t *testing.T, piece int) {
+// expectAbort writes pieces of the given size to a client that does not read.
+func expectAbort(t *testing.T, piece int) {
 	t.Helper()
 	const most = 512 << 10
 	written := make(chan error, 1)
-	addr, o, stop := streaming(t, func(w http.ResponseWriter, r *http.Request) {
+	addr, o, stop := startStreaming(t, func(w http.ResponseWriter, r *http.Request) {
 		s := httpserver.NewStream(w, r, 50*time.Millisecond)
 		var err error
 		sent := 0
@@ -172,7 +172,7 @@ func cutOff(t *testing.T, piece int) {
 			_, err = s.Write(make([]byte, piece))
 		}
 		if sent > most {
-			err = fmt.Errorf("the kernel took %d KiB, then %w", sent>>10, err)
+			err = fmt.Errorf("the kernel buffered %d KiB, then %w", sent>>10, err)
 		}
 		written <- err
 		s.Close(err)

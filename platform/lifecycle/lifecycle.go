@@ -1,4 +1,5 @@
-// Package lifecycle runs the long-lived parts of a process and stops them in order.
+// Package lifecycle implements ordered startup and graceful shutdown of a process: it
+// runs long-lived parts concurrently and stops them stage by stage.
 package lifecycle
 
 import (
@@ -9,37 +10,36 @@ import (
 	"sync"
 )
 
-// Part is something long-lived. Run blocks; when ctx ends it finishes what it
-// holds and returns.
+// Part is a long-lived component, such as a server or a consumer. Run blocks until ctx
+// ends, finishes the work in flight, and returns.
 type Part interface {
 	Run(ctx context.Context) error
 }
 
-// Func makes a Part of a function.
+// Func adapts a function to a Part.
 type Func func(ctx context.Context) error
 
 // Run calls f.
 func (f Func) Run(ctx context.Context) error { return f(ctx) }
 
-// Stage is a set of parts that are stopped together.
+// Stage is a set of parts that stop together.
 type Stage []Part
 
-// Run starts every part of every stage at once and blocks until all have
-// returned. When ctx ends, or when any part returns, it stops the stages in the
-// order given, each after all parts of the one before have returned.
+// Run starts the parts of all stages concurrently and blocks until all have returned.
+// When ctx ends, or when any part returns, it stops the stages in order: it cancels the
+// context of a stage and waits for its parts before it stops the next one. The parts get
+// the values of ctx.
 //
-// The error joins what the parts returned; context.Canceled from a part that
-// was told to stop is no error, a panic in a part is one.
+// The error joins the errors of the parts. A panic in a part is an error. A part that
+// returns context.Canceled after its stage was stopped has not failed.
 func Run(ctx context.Context, stages ...Stage) error {
-	var (
-		mu     sync.Mutex
-		errs   []error
-		once   sync.Once
-		early  = make(chan struct{})
-		active = make([]activeStage, len(stages))
-	)
+	ctx, stopAll := context.WithCancel(ctx)
+	defer stopAll()
+	var mu sync.Mutex
+	var errs []error
+	running := make([]runningStage, len(stages))
 	for i, stage := range stages {
-		s := &active[i]
+		s := &running[i]
 		s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 		for _, part := range stage {
 			s.parts.Go(func() {
@@ -50,23 +50,20 @@ func Run(ctx context.Context, stages ...Stage) error {
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
-				once.Do(func() { close(early) })
+				stopAll()
 			})
 		}
 	}
 
-	select {
-	case <-ctx.Done():
-	case <-early:
-	}
-	for i := range active {
-		active[i].stop()
-		active[i].parts.Wait()
+	<-ctx.Done()
+	for i := range running {
+		running[i].stop()
+		running[i].parts.Wait()
 	}
 	return errors.Join(errs...)
 }
 
-type activeStage struct {
+type runningStage struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	parts sync.WaitGroup
@@ -75,21 +72,21 @@ type activeStage struct {
 func runPart(ctx context.Context, p Part) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicked{part: p, value: v, stack: debug.Stack()}
+			err = &panicError{part: p, value: v, stack: debug.Stack()}
 		}
 	}()
 	return p.Run(ctx)
 }
 
-// panicked is the error of a part that panicked. Its text is one line; the caller of
-// Run finds the trace by errors.As.
-type panicked struct {
+// panicError is the error of a part that panicked. Its text is one line. Callers get the
+// stack by errors.As with interface{ Stack() []byte }.
+type panicError struct {
 	part  Part
 	value any
 	stack []byte
 }
 
-func (e *panicked) Error() string { return fmt.Sprintf("panic in %T: %v", e.part, e.value) }
+func (e *panicError) Error() string { return fmt.Sprintf("panic in %T: %v", e.part, e.value) }
 
-// Stack is the trace of the goroutine that panicked.
-func (e *panicked) Stack() []byte { return e.stack }
+// Stack returns the stack trace of the goroutine that panicked.
+func (e *panicError) Stack() []byte { return e.stack }

@@ -17,26 +17,26 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// journal notes what happens, and when.
-type journal struct {
+// eventRecorder records events with the time since start.
+type eventRecorder struct {
 	mu     sync.Mutex
 	start  time.Time
 	events []string
 }
 
-func (j *journal) note(event string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.events = append(j.events, time.Since(j.start).String()+" "+event)
+func (rec *eventRecorder) record(event string) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.events = append(rec.events, time.Since(rec.start).String()+" "+event)
 }
 
-// part runs until told to stop, then works for a while.
-func (j *journal) part(name string, work time.Duration) lifecycle.Func {
+// part returns a part that runs until it is stopped and then takes work to return.
+func (rec *eventRecorder) part(name string, work time.Duration) lifecycle.Func {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
-		j.note(name + " told")
+		rec.record(name + " stopped")
 		<-time.After(work)
-		j.note(name + " returned")
+		rec.record(name + " returned")
 		return nil
 	}
 }
@@ -44,25 +44,25 @@ func (j *journal) part(name string, work time.Duration) lifecycle.Func {
 func TestStagesStopInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := &journal{start: time.Now()}
+		rec := &eventRecorder{start: time.Now()}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := lifecycle.Run(ctx,
-			lifecycle.Stage{j.part("drain", 2*time.Second)},
+			lifecycle.Stage{rec.part("drain", 2*time.Second)},
 			lifecycle.Stage{},
-			lifecycle.Stage{j.part("http", 3*time.Second), j.part("grpc", 5*time.Second)},
-			lifecycle.Stage{j.part("relay", time.Second)},
+			lifecycle.Stage{rec.part("http", 3*time.Second), rec.part("grpc", 5*time.Second)},
+			lifecycle.Stage{rec.part("relay", time.Second)},
 		)
 		if err != nil {
 			t.Error(err)
 		}
 		want := []string{
-			"1m0s drain told", "1m2s drain returned",
-			"1m2s http told", "1m2s grpc told", "1m5s http returned", "1m7s grpc returned",
-			"1m7s relay told", "1m8s relay returned",
+			"1m0s drain stopped", "1m2s drain returned",
+			"1m2s http stopped", "1m2s grpc stopped", "1m5s http returned", "1m7s grpc returned",
+			"1m7s relay stopped", "1m8s relay returned",
 		}
-		got := j.events
-		if got[2] > got[3] { // the two are told at the same moment, in any order
+		got := rec.events
+		if got[2] > got[3] { // both are stopped at the same time, in any order
 			want[2], want[3] = want[3], want[2]
 		}
 		if got[2] != want[2] {
@@ -74,31 +74,31 @@ func TestStagesStopInOrder(t *testing.T) {
 	})
 }
 
-func TestAPartThatReturnsStopsTheRest(t *testing.T) {
+func TestPartThatReturnsStopsTheOtherParts(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	tests := map[string]struct {
 		part lifecycle.Func
 		want error
 	}{
-		"with an error":    {func(context.Context) error { return broken }, broken},
-		"without an error": {func(context.Context) error { return nil }, nil},
-		"with Canceled, though nobody told it to stop": {func(context.Context) error { return context.Canceled }, context.Canceled},
+		"with an error":                        {func(context.Context) error { return broken }, broken},
+		"without an error":                     {func(context.Context) error { return nil }, nil},
+		"with Canceled, before it was stopped": {func(context.Context) error { return context.Canceled }, context.Canceled},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				j := &journal{start: time.Now()}
+				rec := &eventRecorder{start: time.Now()}
 				err := lifecycle.Run(t.Context(),
-					lifecycle.Stage{j.part("first", 0)},
-					lifecycle.Stage{test.part, j.part("second", 0)},
+					lifecycle.Stage{rec.part("first", 0)},
+					lifecycle.Stage{test.part, rec.part("second", 0)},
 				)
 				if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
-				want := []string{"0s first told", "0s first returned", "0s second told", "0s second returned"}
-				if diff := cmp.Diff(want, j.events); diff != "" {
+				want := []string{"0s first stopped", "0s first returned", "0s second stopped", "0s second returned"}
+				if diff := cmp.Diff(want, rec.events); diff != "" {
 					t.Error(diff)
 				}
 			})
@@ -106,19 +106,19 @@ func TestAPartThatReturnsStopsTheRest(t *testing.T) {
 	}
 }
 
-func TestAPanicBecomesAnErrorAndTheRestStopsInOrder(t *testing.T) {
+func TestPanicOfAPartIsAnErrorAndStopsTheOthersInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := &journal{start: time.Now()}
+		rec := &eventRecorder{start: time.Now()}
 		err := lifecycle.Run(t.Context(), lifecycle.Stage{
-			lifecycle.Func(func(context.Context) error { panic("lost my way") }),
-			j.part("other", time.Second),
+			lifecycle.Func(func(context.Context) error { panic("unexpected state") }),
+			rec.part("other", time.Second),
 		})
 		var panicked interface{ Stack() []byte }
-		if !errors.As(err, &panicked) || err.Error() != "panic in lifecycle.Func: lost my way" || !bytes.Contains(panicked.Stack(), []byte("lifecycle_test.go")) {
+		if !errors.As(err, &panicked) || err.Error() != "panic in lifecycle.Func: unexpected state" || !bytes.Contains(panicked.Stack(), []byte("lifecycle_test.go")) {
 			t.Errorf("want the panic and its stack, got %v", err)
 		}
-		if diff := cmp.Diff([]string{"0s other told", "1s other returned"}, j.events); diff != "" {
+		if diff := cmp.Diff([]string{"0s other stopped", "1s other returned"}, rec.events); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -138,12 +138,12 @@ func TestErrorsOfAllPartsAreJoined(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if errors.Is(err, context.Canceled) {
-			t.Errorf("being told to stop is no failure: %v", err)
+			t.Errorf("a stopped part has not failed: %v", err)
 		}
 	})
 }
 
-func TestPartsSeeTheValuesOfTheContext(t *testing.T) {
+func TestPartsReceiveTheValuesOfTheContext(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "value")

@@ -7,9 +7,7 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// Whatever a client sends as its request's id, what is logged and answered is
-// safe to print, and the client's own when that is.
-func FuzzRequestID(f *testing.F) {
+func FuzzAcceptRequestID(f *testing.F) {
 	for _, id := range []string{"web-7f3a", "", "a b", "\r\nSet-Cookie: x", "\xff", "é"} {
 		f.Add(id)
 	}

@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// Library returns what a library takes for its own log: each thing that it says is a
-// line of slog.Default at that level, whatever that is by then.
+// Library returns a *log.Logger for a library. Each message becomes a line of the
+// slog.Default of that moment, at level, with the attribute "library".
 func Library(name string, level slog.Level) *log.Logger {
-	return log.New(library{name, level}, "", 0)
+	return log.New(libraryWriter{name, level}, "", 0)
 }
 
-type library struct {
+type libraryWriter struct {
 	name  string
 	level slog.Level
 }
 
-func (l library) Write(text []byte) (int, error) {
+func (l libraryWriter) Write(text []byte) (int, error) {
 	message, stack, traced := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	attrs := []slog.Attr{slog.String("library", l.name)}
-	if traced { // of a panic, with net/http
+	// net/http appends the stack trace of a panic.
+	if traced {
 		attrs = append(attrs, slog.String(stackKey, stack))
 	}
 	slog.Default().LogAttrs(context.Background(), l.level, message, attrs...)

@@ -1,5 +1,10 @@
-// Package logging makes the structured logger of a service: JSON for machines,
-// readable text on a terminal, each line with the request and trace it belongs to.
+// Package logging implements structured logging on log/slog: JSON, or text on a terminal,
+// with request and trace ids, sanitized values, and a writer that never blocks for long.
+//
+// A record passes from left to right:
+//
+//	contextHandler  →  sanitizingHandler  →  slog JSON handler  →  escapingWriter  →  droppingWriter
+//	adds ids           bounds and escapes    or tint text                             or any io.Writer
 package logging
 
 import (
@@ -21,15 +26,15 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config says what is logged and how. Format is "json", "text", or "auto":
-// text when the output is a terminal, JSON otherwise.
+// Config has the minimal level and the format: "json", "text", or "auto", which is text
+// when the output is a terminal and JSON otherwise.
 type Config struct {
 	Level  slog.Level `config:"level"`
 	Format string     `config:"format"`
 }
 
-// Validate refuses an unknown format, and a level between or beyond those that have a
-// name: INFO+100 would silence every line.
+// Validate returns an error for an unknown format, or a level without a name: INFO+100
+// would silence every line.
 func (c Config) Validate() error {
 	var errs []error
 	if !slices.Contains([]string{"", "auto", "json", "text"}, c.Format) {
@@ -41,27 +46,25 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// New returns a logger that writes to w and names the service in every line.
-// Its …Context methods add request_id, trace_id and span_id when ctx has them.
-// Times are in UTC. Whatever message and values are made of, a line is one line of
-// visible characters; each value and the message are bounded by
-// printable.Characters, and the value of the key "stack" by 16,384.
+// New returns a logger that writes to w. Each line has the attribute service, the time in
+// UTC, and request_id, trace_id and span_id when the context has them. Each record is
+// one line of visible characters. The message and each value have at most
+// printable.MaxCharacters, the value of the key "stack" 16,384.
 func New(w io.Writer, cfg Config, service string) *slog.Logger {
 	terminal := isTerminal(w)
 	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = visible{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textForm}
+		h = sanitizingHandler{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textFormat}
 	} else {
-		h = visible{slog.NewJSONHandler(visibleJSON{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonForm}
+		h = sanitizingHandler{slog.NewJSONHandler(escapingWriter{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonFormat}
 	}
-	out, _ := w.(*outlet)
-	return slog.New(contextual{h, out}).With("service", service)
+	out, _ := w.(*droppingWriter)
+	return slog.New(contextHandler{h, out}).With("service", service)
 }
 
-// Open returns the logger of this process: New on standard error. What libraries
-// log goes there too from now on, as far as they use slog.Default or the package log.
-// While the reader of standard error takes nothing, lines are dropped; a line tells how
-// many once it does.
+// Open returns the logger of the process, which writes to standard error, and sets it as
+// slog.Default, so that libraries log there too. While the reader of standard error
+// stalls, lines are dropped; after that one line reports how many.
 func Open(cfg Config, service string) *slog.Logger {
 	log := New(standardError, cfg, service)
 	slog.SetDefault(log)
@@ -69,12 +72,12 @@ func Open(cfg Config, service string) *slog.Logger {
 	return log
 }
 
-// Opened returns the logger that Open returned last, or nil before that.
+// Opened returns the logger of the last Open, or nil before the first.
 func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
-var standardError = &outlet{File: os.Stderr}
+var standardError = &droppingWriter{File: os.Stderr}
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
@@ -85,47 +88,47 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// contextual adds what ctx knows to each record, puts its time into UTC, and tells of
-// lines that out has dropped.
-type contextual struct {
+// contextHandler adds the ids of the context to each record, sets its time to UTC, and
+// reports dropped lines.
+type contextHandler struct {
 	slog.Handler
-	out *outlet // nil where none are dropped
+	dropping *droppingWriter // nil: the output drops no lines
 }
 
-func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.Time = r.Time.UTC()
-	known := make([]slog.Attr, 0, 3)
+	ids := make([]slog.Attr, 0, 3)
 	if id := RequestID(ctx); id != "" {
-		known = append(known, slog.String("request_id", id))
+		ids = append(ids, slog.String("request_id", id))
 	}
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		known = append(known, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+		ids = append(ids, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
-	r.AddAttrs(known...)
-	if err := h.Handler.Handle(ctx, r); err != nil || h.out == nil || h.out.lost.Load() == 0 {
+	r.AddAttrs(ids...)
+	if err := h.Handler.Handle(ctx, r); err != nil || h.dropping == nil || h.dropping.dropped.Load() == 0 {
 		return err
 	}
-	lost := h.out.lost.Swap(0)
-	told := slog.NewRecord(time.Now().UTC(), slog.LevelWarn, "lines of this log were dropped: its reader took nothing", 0)
-	told.AddAttrs(slog.Int64("lines", lost))
-	err := h.Handler.Handle(ctx, told)
+	dropped := h.dropping.dropped.Swap(0)
+	report := slog.NewRecord(time.Now().UTC(), slog.LevelWarn, "logging: the reader of standard error stalled, lines were dropped", 0)
+	report.AddAttrs(slog.Int64("lines", dropped))
+	err := h.Handler.Handle(ctx, report)
 	if err != nil {
-		h.out.lost.Add(lost)
+		h.dropping.dropped.Add(dropped)
 	}
 	return err
 }
 
-func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextual{h.Handler.WithAttrs(attrs), h.out}
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs), h.dropping}
 }
 
-func (h contextual) WithGroup(name string) slog.Handler {
-	return contextual{h.Handler.WithGroup(name), h.out}
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name), h.dropping}
 }
 
 type requestIDKey struct{}
 
-// WithRequestID returns a context whose log lines carry id.
+// WithRequestID returns a context whose log lines have the attribute request_id.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
@@ -136,25 +139,18 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// AcceptRequestID returns the id a client sent when it is safe to log and to
-// echo (1 to 64 letters, digits, dots, dashes and underscores), and a new one
-// otherwise.
+// AcceptRequestID returns the id that a client sent if it is safe to log and echo: 1 to 64
+// letters, digits, dots, dashes and underscores. Otherwise it returns a new UUID.
 func AcceptRequestID(incoming string) string {
-	if incoming == "" || len(incoming) > 64 {
+	if incoming == "" || !isToken(incoming, 64) {
 		return newRequestID()
-	}
-	for _, c := range []byte(incoming) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
-		default:
-			return newRequestID()
-		}
 	}
 	return incoming
 }
 
-// newRequestID returns a random UUID. It has to be new, not hard to guess.
+// newRequestID returns a random UUID, version 4.
 func newRequestID() string {
+	// The id must be unique, but need not be hard to guess: math/rand is faster.
 	var id uuid.UUID
 	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
 	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())

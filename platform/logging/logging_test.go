@@ -22,7 +22,7 @@ func withSpan(ctx context.Context) context.Context {
 	}))
 }
 
-func TestEveryLineNamesItsRequestAndTrace(t *testing.T) {
+func TestEachLineNamesItsRequestAndTrace(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := logging.New(&out, logging.Config{}, "some-service")
@@ -47,7 +47,7 @@ func TestEveryLineNamesItsRequestAndTrace(t *testing.T) {
 	}
 }
 
-func TestALineOutsideARequestNamesNone(t *testing.T) {
+func TestLineOutsideARequestNamesNoRequest(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	logging.New(&out, logging.Config{}, "s").InfoContext(t.Context(), "hello")
@@ -58,7 +58,7 @@ func TestALineOutsideARequestNamesNone(t *testing.T) {
 	}
 }
 
-func TestFormatAndLevel(t *testing.T) {
+func TestFormatAndLevelFollowTheConfig(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		cfg  logging.Config
@@ -88,7 +88,7 @@ func TestFormatAndLevel(t *testing.T) {
 	}
 }
 
-func TestUnknownFormatIsRefused(t *testing.T) {
+func TestConfigRejectsUnknownFormatsAndLevels(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Log logging.Config `config:"log"`
@@ -101,7 +101,7 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyShortSafeRequestIDsAreAccepted(t *testing.T) {
+func TestAcceptRequestIDReplacesUnsafeIDs(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"a", "0190-abc_DEF.9", strings.Repeat("x", 64)} {
 		if got := logging.AcceptRequestID(id); got != id {

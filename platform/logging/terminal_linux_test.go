@@ -12,7 +12,7 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-func TestAutoIsTextOnATerminal(t *testing.T) {
+func TestFormatAutoIsTextOnATerminal(t *testing.T) {
 	t.Parallel()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {

@@ -7,4 +7,4 @@ import (
 	"time"
 )
 
-func writable(*os.File, time.Duration) bool { return true }
+func waitWritable(*os.File, time.Duration) bool { return true }

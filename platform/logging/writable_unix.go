@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writable waits until f takes what is written to it, or says at once that it fails.
-func writable(f *os.File, wait time.Duration) bool {
+// waitWritable waits until f is writable and returns true, or false after wait. A file on
+// which each write fails counts as writable.
+func waitWritable(f *os.File, wait time.Duration) bool {
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return true // the write tells why
+		return true // the write returns the error
 	}
 	ready := true
 	_ = raw.Control(func(fd uintptr) {

@@ -1,4 +1,4 @@
-// Package metrics makes the registry that a service counts in.
+// Package metrics creates the Prometheus registry of a service.
 package metrics
 
 import (
@@ -6,8 +6,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// New returns a registry that already reports the Go runtime, the process, the
-// build, and service_info, a constant 1 whose label names the service.
+// DurationBuckets returns the histogram buckets, in seconds, of all request durations.
+func DurationBuckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+}
+
+// New returns a registry with the metrics of the Go runtime, the process and the build,
+// and service_info, which is always 1 and has the label service.
 func New(service string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -9,7 +9,7 @@ import (
 	"example.com/todo/platform/metrics"
 )
 
-func TestARegistryReportsRuntimeProcessBuildAndService(t *testing.T) {
+func TestRegistryReportsRuntimeProcessBuildAndService(t *testing.T) {
 	t.Parallel()
 	reg := metrics.New("some-service")
 	for _, name := range []string{"go_goroutines", "go_build_info", "process_resident_memory_bytes"} {
@@ -23,7 +23,7 @@ func TestARegistryReportsRuntimeProcessBuildAndService(t *testing.T) {
 	}
 }
 
-func TestRegistriesDoNotShareAnything(t *testing.T) {
+func TestRegistriesAreIndependent(t *testing.T) {
 	t.Parallel()
 	metrics.New("one")
 	metrics.New("one")

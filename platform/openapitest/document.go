@@ -1,6 +1,6 @@
-// Package openapitest holds what a handler answers in tests against the OpenAPI
-// 3.1 document that describes it. It is stricter than the document, which lets
-// answers grow: what the document does not name must not be answered.
+// Package openapitest implements contract tests of HTTP responses against an OpenAPI
+// 3.1 document. It is stricter than the document, which lets objects grow: a member,
+// header or status that the document does not name fails the test.
 package openapitest
 
 import (
@@ -14,19 +14,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Document describes an API. Its components hold a schema Problem, which is what
-// the API answers with where the document has nothing to say.
+// Document is a parsed OpenAPI document. Its schema Problem describes the responses to
+// paths and methods that the document does not have. Its methods may be called
+// concurrently.
 type Document struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
 
 	mu      sync.Mutex
-	schemas map[string]*jsonschema.Schema // by their place
+	schemas map[string]*jsonschema.Schema // by JSON pointer
 }
 
-const name = "openapi.yaml"
+const resourceName = "openapi.yaml"
 
-// Parse reads a document.
+// Parse parses the YAML text of a document. It is an error when the text is not OpenAPI
+// 3.1, or has no valid schema Problem.
 func Parse(text string) (*Document, error) {
 	d := &Document{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}}
 	if err := yaml.Unmarshal([]byte(text), &d.root); err != nil {
@@ -35,55 +37,56 @@ func Parse(text string) (*Document, error) {
 	if version, _ := d.root["openapi"].(string); !strings.HasPrefix(version, "3.1.") {
 		return nil, errors.New("not an OpenAPI 3.1 document")
 	}
-	closeObjects(d.root)
+	forbidUnknownMembers(d.root)
 	d.compiler.AssertFormat()
-	if err := d.compiler.AddResource(name, d.root); err != nil {
+	if err := d.compiler.AddResource(resourceName, d.root); err != nil {
 		return nil, err
 	}
 	_, err := d.schema("#/components/schemas/Problem")
 	return d, err
 }
 
-// closeObjects makes each object's schema refuse the members it does not name.
-func closeObjects(node any) {
+// forbidUnknownMembers sets additionalProperties: false in each schema of an object
+// that does not set it itself.
+func forbidUnknownMembers(node any) {
 	switch node := node.(type) {
 	case []any:
 		for _, item := range node {
-			closeObjects(item)
+			forbidUnknownMembers(item)
 		}
 	case map[string]any:
-		_, open := node["properties"]
-		if _, decided := node["additionalProperties"]; open && !decided && node["type"] == "object" {
+		_, hasProperties := node["properties"]
+		if _, isSet := node["additionalProperties"]; hasProperties && !isSet && node["type"] == "object" {
 			node["additionalProperties"] = false
 		}
 		for _, member := range node {
-			closeObjects(member)
+			forbidUnknownMembers(member)
 		}
 	}
 }
 
-// place is a node of the document, and where it is.
-type place struct {
+// docNode is a node of the document and its JSON pointer.
+type docNode struct {
 	pointer string
 	node    map[string]any
 }
 
-// at returns the member of p with that name, references followed. It is false
+// member returns the object that n has under name, with $ref resolved. It returns false
 // when there is none.
-func (d *Document) at(p place, member string) (place, bool) {
-	node, ok := p.node[member].(map[string]any)
+func (d *Document) member(n docNode, name string) (docNode, bool) {
+	node, ok := n.node[name].(map[string]any)
 	if !ok {
-		return place{}, false
+		return docNode{}, false
 	}
-	found := place{p.pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(member), node}
+	found := docNode{n.pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name), node}
 	target, ok := node["$ref"].(string)
 	if !ok {
 		return found, true
 	}
-	found = place{"#", d.root}
+	found = docNode{"#", d.root}
 	for _, part := range strings.Split(strings.TrimPrefix(target, "#/"), "/") {
-		if found, ok = d.at(found, part); !ok {
-			return place{}, false
+		if found, ok = d.member(found, part); !ok {
+			return docNode{}, false
 		}
 	}
 	return found, true
@@ -95,7 +98,7 @@ func (d *Document) schema(pointer string) (*jsonschema.Schema, error) {
 	if known, ok := d.schemas[pointer]; ok {
 		return known, nil
 	}
-	schema, err := d.compiler.Compile(name + pointer)
+	schema, err := d.compiler.Compile(resourceName + pointer)
 	if err != nil {
 		return nil, err
 	}
@@ -103,27 +106,26 @@ func (d *Document) schema(pointer string) (*jsonschema.Schema, error) {
 	return schema, nil
 }
 
-// path returns what is documented for an address. A template stands for one
-// part of the path that is not empty.
-func (d *Document) path(address string) (place, bool) {
-	paths, _ := d.at(place{"#", d.root}, "paths")
-	if exact, ok := d.at(paths, address); ok {
+// findPath returns the path item for path: an exact match, else a template, in which
+// each parameter matches one segment that is not empty.
+func (d *Document) findPath(path string) (docNode, bool) {
+	paths, _ := d.member(docNode{"#", d.root}, "paths")
+	if exact, ok := d.member(paths, path); ok {
 		return exact, true
 	}
-	parts := strings.Split(address, "/")
+	segments := strings.Split(path, "/")
 	for template := range paths.node {
-		fits := func(pattern, part string) bool {
-			return pattern == part || part != "" && strings.HasPrefix(pattern, "{")
+		matches := func(pattern, segment string) bool {
+			return pattern == segment || segment != "" && strings.HasPrefix(pattern, "{")
 		}
-		if slices.EqualFunc(strings.Split(template, "/"), parts, fits) {
-			return d.at(paths, template)
+		if slices.EqualFunc(strings.Split(template, "/"), segments, matches) {
+			return d.member(paths, template)
 		}
 	}
-	return place{}, false
+	return docNode{}, false
 }
 
-// allowed is what Allow says of a path.
-func allowed(path place) string {
+func allowedMethods(path docNode) string {
 	var methods []string
 	for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
 		operation := strings.ToLower(method)
@@ -137,6 +139,6 @@ func allowed(path place) string {
 	return strings.Join(methods, ", ")
 }
 
-func undocumented(format string, args ...any) error {
+func mismatch(format string, args ...any) error {
 	return fmt.Errorf("not as documented: "+format, args...)
 }

@@ -50,109 +50,109 @@ components:
 
 const json, problem = "application/json", "application/problem+json"
 
-// reply is a request and what it is answered with.
-type reply struct {
+// exchange is a request and its response.
+type exchange struct {
 	request string // method and path
 	status  int
 	header  []string // names and values
 	body    string
 }
 
-func things(body string, header ...string) reply {
-	return reply{"GET /things", 200, append([]string{"X-Left", "7", "Content-Type", json}, header...), body}
+func thingsResponse(body string, header ...string) exchange {
+	return exchange{"GET /things", 200, append([]string{"X-Left", "7", "Content-Type", json}, header...), body}
 }
 
-func TestWhatIsDocumentedPasses(t *testing.T) {
+func TestDocumentedResponsesPass(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]reply{
-		"a list":                     things(`[{"id":1},{"id":9223372036854775807}]`),
-		"a documented field":         things(`[]`, "X-Name", "abc"),
-		"a field of every server":    things(`[]`, "Date", "today"),
-		"a charset":                  {"GET /things", 200, []string{"X-Left", "0", "Content-Type", json + "; charset=utf-8"}, `[]`},
-		"HEAD is as GET":             {"HEAD /things", 200, []string{"X-Left", "7", "Content-Type", json}, ``},
-		"no body":                    {"GET /things", 304, nil, ``},
-		"no body, of a template":     {"DELETE /things/a%2Fb", 204, nil, ``},
-		"a refusal":                  {"DELETE /things/1", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"nothing at an address":      {"GET /nothing", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"nothing with an empty part": {"DELETE /things/", 404, []string{"Content-Type", problem}, `{"status":404}`},
-		"a method":                   {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
-		"a method where GET is":      {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
-		"refused before it was read": {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
-		"a stream":                   {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
+	for name, test := range map[string]exchange{
+		"a list":                      thingsResponse(`[{"id":1},{"id":9223372036854775807}]`),
+		"a documented header":         thingsResponse(`[]`, "X-Name", "abc"),
+		"a common header":             thingsResponse(`[]`, "Date", "today"),
+		"a charset":                   {"GET /things", 200, []string{"X-Left", "0", "Content-Type", json + "; charset=utf-8"}, `[]`},
+		"HEAD is as GET":              {"HEAD /things", 200, []string{"X-Left", "7", "Content-Type", json}, ``},
+		"no body":                     {"GET /things", 304, nil, ``},
+		"no body, templated path":     {"DELETE /things/a%2Fb", 204, nil, ``},
+		"a documented problem":        {"DELETE /things/1", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an unknown path":             {"GET /nothing", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an empty path segment":       {"DELETE /things/", 404, []string{"Content-Type", problem}, `{"status":404}`},
+		"an unknown method":           {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
+		"Allow names HEAD beside GET": {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
+		"too many requests anywhere":  {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
+		"a stream":                    {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
 	} {
-		if found := complaint(t, test); found != "" {
+		if found := mismatchOf(t, test); found != "" {
 			t.Errorf("%s: %s", name, found)
 		}
 	}
 }
 
-func TestWhatIsNotDocumentedFails(t *testing.T) {
+func TestUndocumentedResponsesFail(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		reply reply
-		want  string
+		got  exchange
+		want string
 	}{
-		"a status":                  {reply{"GET /things", 500, []string{"Content-Type", problem}, `{"status":500}`}, "status 500"},
-		"a missing field":           {reply{"GET /things", 200, []string{"Content-Type", json}, `[]`}, "X-Left is missing"},
-		"a missing field of HEAD":   {reply{"HEAD /things", 200, []string{"Content-Type", json}, ``}, "X-Left is missing"},
-		"a field twice":             {things(`[]`, "X-Left", "7"), "X-Left comes 2 times"},
-		"a field out of bounds":     {reply{"GET /things", 200, []string{"X-Left", "-1", "Content-Type", json}, `[]`}, "minimum"},
-		"a field that is no number": {reply{"GET /things", 200, []string{"X-Left", "x", "Content-Type", json}, `[]`}, "X-Left"},
-		"a field of another form":   {things(`[]`, "X-Name", "A"), "pattern"},
-		"an unknown field":          {things(`[]`, "X-Other", "1"), "the field X-Other"},
-		"another type":              {reply{"GET /things", 200, []string{"X-Left", "7", "Content-Type", "text/plain"}, `[]`}, `Content-Type "text/plain"`},
-		"no type":                   {reply{"GET /things", 200, []string{"X-Left", "7"}, `[]`}, "Content-Type"},
-		"no JSON":                   {things(`[`), "unexpected EOF"},
-		"another shape":             {things(`{}`), "want array"},
-		"a missing member":          {things(`[{}]`), "missing property 'id'"},
-		"an unknown member":         {things(`[{"id":1,"x":2}]`), "'x' not allowed"},
-		"one more than 64 bits":     {things(`[{"id":9223372036854775808}]`), "maximum"},
+		"another status":            {exchange{"GET /things", 500, []string{"Content-Type", problem}, `{"status":500}`}, "status 500"},
+		"a missing header":          {exchange{"GET /things", 200, []string{"Content-Type", json}, `[]`}, "X-Left is missing"},
+		"a missing header of HEAD":  {exchange{"HEAD /things", 200, []string{"Content-Type", json}, ``}, "X-Left is missing"},
+		"a header twice":            {thingsResponse(`[]`, "X-Left", "7"), "X-Left is sent 2 times"},
+		"a header out of range":     {exchange{"GET /things", 200, []string{"X-Left", "-1", "Content-Type", json}, `[]`}, "minimum"},
+		"a header without a number": {exchange{"GET /things", 200, []string{"X-Left", "x", "Content-Type", json}, `[]`}, "X-Left"},
+		"a header of another form":  {thingsResponse(`[]`, "X-Name", "A"), "pattern"},
+		"an unknown header":         {thingsResponse(`[]`, "X-Other", "1"), "the header X-Other"},
+		"another type":              {exchange{"GET /things", 200, []string{"X-Left", "7", "Content-Type", "text/plain"}, `[]`}, `Content-Type "text/plain"`},
+		"no type":                   {exchange{"GET /things", 200, []string{"X-Left", "7"}, `[]`}, "Content-Type"},
+		"no JSON":                   {thingsResponse(`[`), "unexpected EOF"},
+		"another shape":             {thingsResponse(`{}`), "want array"},
+		"a missing member":          {thingsResponse(`[{}]`), "missing property 'id'"},
+		"an unknown member":         {thingsResponse(`[{"id":1,"x":2}]`), "'x' not allowed"},
+		"one more than 64 bits":     {thingsResponse(`[{"id":9223372036854775808}]`), "maximum"},
 		"a body where there is none": {
-			reply{"DELETE /things/1", 204, []string{"Content-Type", json}, `{}`}, "204 has a body",
+			exchange{"DELETE /things/1", 204, []string{"Content-Type", json}, `{}`}, "204 has a body",
 		},
-		"a refusal of another shape": {reply{"DELETE /things/1", 404, []string{"Content-Type", problem}, `{}`}, "'status'"},
-		"something at no address":    {reply{"GET /nothing", 200, []string{"Content-Type", json}, `{}`}, "status 200, where nothing is documented"},
-		"nothing, in plain text":     {reply{"GET /nothing", 404, []string{"Content-Type", "text/plain"}, `404`}, `Content-Type "text/plain"`},
-		"another Allow":              {reply{"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "GET"}, `{"status":405}`}, `Allow is "GET"`},
-		"a method that is served":    {reply{"POST /things", 200, []string{"Content-Type", json}, `[]`}, "status 200"},
+		"another shape of a problem": {exchange{"DELETE /things/1", 404, []string{"Content-Type", problem}, `{}`}, "'status'"},
+		"200 for an unknown path":    {exchange{"GET /nothing", 200, []string{"Content-Type", json}, `{}`}, "status 200, where nothing is documented"},
+		"404 in plain text":          {exchange{"GET /nothing", 404, []string{"Content-Type", "text/plain"}, `404`}, `Content-Type "text/plain"`},
+		"another Allow":              {exchange{"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "GET"}, `{"status":405}`}, `Allow is "GET"`},
+		"a method that is served":    {exchange{"POST /things", 200, []string{"Content-Type", json}, `[]`}, "status 200"},
 	}
 	for name, test := range tests {
-		if found := complaint(t, test.reply); !strings.Contains(found, test.want) {
+		if found := mismatchOf(t, test.got); !strings.Contains(found, test.want) {
 			t.Errorf("%s: %q, want %q", name, found, test.want)
 		}
 	}
 }
 
-// complaint returns what Handler says of an answer, and wants the same of Transport.
-func complaint(t *testing.T, r reply) string {
+// mismatchOf returns the mismatch that Handler reports for e. Transport must report the same.
+func mismatchOf(t *testing.T, e exchange) string {
 	t.Helper()
 	checked, err := openapitest.Parse(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(r.header); i += 2 {
-			w.Header().Add(r.header[i], r.header[i+1])
+		for i := 0; i < len(e.header); i += 2 {
+			w.Header().Add(e.header[i], e.header[i+1])
 		}
-		if r.status != http.StatusOK {
-			w.WriteHeader(r.status)
+		if e.status != http.StatusOK {
+			w.WriteHeader(e.status)
 		}
-		_, _ = io.WriteString(w, r.body)
+		_, _ = io.WriteString(w, e.body)
 	})
-	method, path, _ := strings.Cut(r.request, " ")
+	method, path, _ := strings.Cut(e.request, " ")
 	request := httptest.NewRequest(method, path, nil)
-	response, err := checked.Transport(direct{handler}).RoundTrip(request)
+	response, err := checked.Transport(handlerTransport{handler}).RoundTrip(request)
 	if err == nil {
 		response.Body.Close()
 	}
 	found := panicOf(func() { checked.Handler(handler).ServeHTTP(httptest.NewRecorder(), request) })
-	if sent := text(err); sent != found {
-		t.Errorf("%s: Handler says %q, Transport %q", r.request, found, sent)
+	if sent := errorText(err); sent != found {
+		t.Errorf("%s: Handler says %q, Transport %q", e.request, found, sent)
 	}
 	return found
 }
 
-func TestTheEventsOfAStreamAreHeldAgainstTheirSchema(t *testing.T) {
+func TestEventsOfAStreamAreValidatedAgainstTheirSchema(t *testing.T) {
 	t.Parallel()
 	checked, err := openapitest.Parse(document)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestTheEventsOfAStreamAreHeldAgainstTheirSchema(t *testing.T) {
 	}
 }
 
-func text(err error) string {
+func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -188,17 +188,16 @@ func panicOf(f func()) (text string) {
 	return ""
 }
 
-// direct answers requests without a network.
-type direct struct{ handler http.Handler }
+// handlerTransport sends requests to a handler without a network.
+type handlerTransport struct{ handler http.Handler }
 
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
 	d.handler.ServeHTTP(recorder, r)
 	return recorder.Result(), nil
 }
 
-// A document that says nothing would approve of everything.
-func TestADocumentThatCanNotBeCheckedAgainstIsRefused(t *testing.T) {
+func TestParseRejectsDocumentsThatCannotValidateResponses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "a: [", "openapi: 3.0.3", "openapi: 3.1.1", strings.Replace(document, "  schemas:", "  others:", 1)} {
 		if _, err := openapitest.Parse(text); err == nil {
@@ -207,7 +206,7 @@ func TestADocumentThatCanNotBeCheckedAgainstIsRefused(t *testing.T) {
 	}
 }
 
-func TestASchemaThatIsNoneIsToldOfEachTime(t *testing.T) {
+func TestInvalidSchemaIsReportedForEachResponse(t *testing.T) {
 	t.Parallel()
 	checked, err := openapitest.Parse(strings.Replace(document, "type: integer, minimum: 0", "type: whole", 1))
 	if err != nil {
@@ -226,7 +225,7 @@ func TestASchemaThatIsNoneIsToldOfEachTime(t *testing.T) {
 	}
 }
 
-func TestAStreamIsNotWaitedFor(t *testing.T) {
+func TestTransportDoesNotWaitForTheEndOfAStream(t *testing.T) {
 	t.Parallel()
 	checked, err := openapitest.Parse(document)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package ops is the port for those who run the service: whether it lives and
-// is ready, its metrics and its profiles.
+// Package ops implements the admin port of a service: liveness and readiness probes,
+// Prometheus metrics, and pprof profiles.
 package ops
 
 import (
@@ -25,68 +25,74 @@ import (
 )
 
 const (
-	checkTimeout = time.Second // bounds each check of /readyz
-	followEvery  = time.Second // how late who follows readiness may be
+	checkTimeout   = time.Second // for all readiness checks together, which run concurrently
+	mirrorInterval = time.Second // the maximal age of a mirrored readiness
 )
 
-// Config says where the port is, for whom, and whether it serves profiles, which
-// show internals and cost time.
+// Config is the configuration of the port. Profiles show internals and cost CPU time.
 type Config struct {
 	Addr         string   `config:"addr"`
 	Pprof        bool     `config:"pprof"`
-	MaxConns     int      `config:"max_conns"`     // connections at once, at least 1
-	AllowedHosts []string `config:"allowed_hosts"` // served beside those that always are; see httpserver.Guard
+	MaxConns     int      `config:"max_conns"`     // concurrent connections, at least 1
+	AllowedHosts []string `config:"allowed_hosts"` // see httpserver.Config.RestrictHostsAndOrigins
 }
 
-// Defaults returns the settings of a port on addr. Its connections are few: those of
-// probes, of Prometheus, and of an operator.
+// Defaults returns the settings for a port on addr. 64 connections are enough for probes,
+// Prometheus and an operator.
 func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
 
-const mostConns = 10_000 // far more than probe a process
+const highestMaxConns = 10_000 // a higher value is a mistake: no process has so many probes
 
-// Validate refuses an address that cannot be listened on, a port that nothing can connect
-// to, and hosts that no request can have.
+// Validate returns an error for an address that cannot be listened on, a number of
+// connections outside 1 to 10,000, or hosts that no request can have.
 func (c Config) Validate() error {
-	return errors.Join(
-		config.CheckListenAddr("addr", c.Addr),
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
-		httpserver.ValidateHosts("allowed_hosts", c.AllowedHosts),
-	)
+	return errors.Join(c.server().Validate(), config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns))
 }
 
-// Check is something without which the service is not ready. Func is called
-// often and from several goroutines; it has a second. Its error is logged, never shown.
+func (c Config) server() httpserver.Config {
+	cfg := httpserver.Defaults(c.Addr)
+	cfg.RequestTimeout = 0 // the client chooses the duration of a profile
+	cfg.DrainTimeout = time.Second
+	cfg.AllowedHosts = c.AllowedHosts
+	return cfg
+}
+
+// Check is a readiness check. Func is called often and concurrently; after 1 s its context
+// ends and the check has failed. Its error is logged and never sent to a client.
 type Check struct {
-	Name string
+	Name string // unique; shown by /readyz
 	Func func(context.Context) error
 }
 
-// Server is the bound ops port.
+// Server is the admin port, bound by Listen and served by Run.
 type Server struct {
 	*httpserver.Server
-	checks   []watched
+	checks   []loggedCheck
 	draining atomic.Bool
 }
 
-// watched logs when the outcome of its check changes, and not every probe.
-type watched struct {
+// loggedCheck is a check that logs each change of its result, and not each probe.
+type loggedCheck struct {
 	Check
 	outage *retry.Outage
 }
 
-// Listen binds cfg.Addr at once; Run serves /livez (200 while the process
-// lives), /readyz (200 when all checks pass, else 503), /metrics and, if
-// cfg.Pprof, /debug/pprof. The first two answer under any Host, so that no probe
-// depends on a name; the others under those of httpserver.Guard. The connections
-// count against no client's limit in conns.
-func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
+// Listen binds cfg.Addr. Run then serves
+//
+//	/livez         200 while the process runs                    under any Host
+//	/readyz        200 when all checks pass, else 503            under any Host
+//	/metrics       the metrics of g                              under a Host that is allowed
+//	/debug/pprof/  profiles, if cfg.Pprof                        under a Host that is allowed
+//
+// The connections have the limit cfg.MaxConns and do not count for a client in conns.
+func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
-		s.checks = append(s.checks, watched{c, retry.NewOutage(log.With("check", c.Name), "readiness check fails", "readiness check passes again")})
+		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")})
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, report{Status: "alive"}) })
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
+	mux.HandleFunc("GET /readyz", s.serveReadiness)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, ErrorLog: logging.Library("prometheus", slog.LevelWarn),
 	}))
@@ -97,33 +103,31 @@ func Listen(cfg Config, conns *clientlimit.Conns, log *slog.Logger, g prometheus
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	bounds := httpserver.Defaults(cfg.Addr)
-	bounds.RequestTimeout = 0 // a profile takes as long as it was asked to
-	bounds.DrainTimeout = time.Second
-	bounds.AllowedHosts = cfg.AllowedHosts
-	srv, err := httpserver.Listen(bounds, conns.LimitTotal("ops", cfg.MaxConns), guard(httpserver.Routes(mux), bounds))
+	var err error
+	s.Server, err = httpserver.Listen(cfg.server(), conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), cfg.server()))
 	if err != nil {
 		return nil, err
 	}
-	s.Server = srv
 	return s, nil
 }
 
-// guard lets probes pass whatever their Host is.
-func guard(routes http.Handler, cfg httpserver.Config) http.Handler {
-	guarded := httpserver.Guard(routes, cfg)
+// restrictAllButProbes applies the host policy to all paths except the probes, which often
+// use an arbitrary Host.
+func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handler {
+	restricted := cfg.RestrictHostsAndOrigins(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez", "/readyz":
 			routes.ServeHTTP(w, r)
 		default:
-			guarded.ServeHTTP(w, r)
+			restricted.ServeHTTP(w, r)
 		}
 	})
 }
 
-// FailReadiness is the first stage to stop: /readyz turns 503, and for wait the rest of
-// the process goes on, so that load balancers can look elsewhere.
+// FailReadiness returns a lifecycle part for the first shutdown stage. When it is stopped,
+// /readyz answers 503, and it returns after wait, so that load balancers notice before the
+// next stage stops.
 func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	return lifecycle.Func(func(ctx context.Context) error {
 		<-ctx.Done()
@@ -133,24 +137,24 @@ func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 	})
 }
 
-// MirrorReadiness tells for as long as it runs, every second, whether the process is
-// ready, for those who are asked elsewhere than at /readyz. Before it runs the
-// process is not; nor is it, in the first stage to stop, from the stop on.
-func (s *Server) MirrorReadiness(tell func(ready bool)) lifecycle.Part {
-	tell(false)
+// MirrorReadiness returns a lifecycle part for the first shutdown stage that copies
+// readiness to another health service. While it runs it calls setReady every second with
+// the result of the checks; before that, and when it is stopped, with false.
+func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
+	setReady(false)
 	return lifecycle.Func(func(ctx context.Context) error {
-		tick := time.NewTicker(followEvery)
+		tick := time.NewTicker(mirrorInterval)
 		defer tick.Stop()
-		defer tell(false)
+		defer setReady(false)
 		for {
 			ready := true
-			for _, err := range s.check(ctx) {
+			for _, err := range s.runChecks(ctx) {
 				ready = ready && err == nil
 			}
 			if ctx.Err() != nil {
 				return nil
 			}
-			tell(ready)
+			setReady(ready)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -165,54 +169,57 @@ type report struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
-func write(w http.ResponseWriter, code int, r report) {
+func writeReport(w http.ResponseWriter, code int, r report) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(r) // a probe that left needs no answer
+	_ = json.NewEncoder(w).Encode(r) // fails when the client has disconnected
 }
 
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	answer, code := report{Status: "ready", Checks: map[string]string{}}, http.StatusOK
-	for name, err := range s.check(r.Context()) {
-		answer.Checks[name] = "ok"
+func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
+	result, code := report{Status: "ready", Checks: map[string]string{}}, http.StatusOK
+	for name, err := range s.runChecks(r.Context()) {
+		result.Checks[name] = "ok"
 		if err != nil {
-			answer.Checks[name], answer.Status, code = "failing", "not ready", http.StatusServiceUnavailable
+			result.Checks[name], result.Status, code = "failing", "not ready", http.StatusServiceUnavailable
 		}
 	}
 	if s.draining.Load() {
-		answer.Status, code = "draining", http.StatusServiceUnavailable
+		result.Status, code = "draining", http.StatusServiceUnavailable
 	}
-	write(w, code, answer)
+	writeReport(w, code, result)
 }
 
-// check runs all checks at once. One that does not return in time has failed.
-func (s *Server) check(ctx context.Context) map[string]error {
+// runChecks runs all checks concurrently and returns their results by name. A check that
+// does not return within checkTimeout has failed.
+func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	outcomes := make([]chan error, len(s.checks))
+	returned := make([]chan error, len(s.checks))
 	for i, c := range s.checks {
-		outcomes[i] = make(chan error, 1)
-		go func() { outcomes[i] <- c.run(ctx) }()
+		returned[i] = make(chan error, 1)
+		go func() { returned[i] <- c.run(ctx) }()
 	}
 	results := map[string]error{}
 	for i, c := range s.checks {
-		results[c.Name] = outcome(ctx, outcomes[i])
-		if !errors.Is(ctx.Err(), context.Canceled) { // else the probe left, and nothing is known
+		results[c.Name] = awaitResult(ctx, returned[i])
+		// When the client of the probe disconnects, its checks fail for no reason of theirs.
+		if !errors.Is(ctx.Err(), context.Canceled) {
 			c.outage.Record(ctx, results[c.Name])
 		}
 	}
 	return results
 }
 
-func outcome(ctx context.Context, returned <-chan error) error {
+func awaitResult(ctx context.Context, returned <-chan error) error {
 	select {
 	case err := <-returned:
 		return err
 	case <-ctx.Done():
 	}
+	// A check may have returned in time while this goroutine waited for another one.
 	select {
-	case err := <-returned: // it was in time, only its turn came late
+	case err := <-returned:
 		return err
 	default:
 		return ctx.Err()

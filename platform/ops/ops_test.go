@@ -28,16 +28,16 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-type port struct {
+type opsServer struct {
 	t *testing.T
 	*ops.Server
 }
 
-func listen(t *testing.T, cfg ops.Config, log *slog.Logger, checks ...ops.Check) port {
+func listen(t *testing.T, cfg ops.Config, log *slog.Logger, checks ...ops.Check) opsServer {
 	t.Helper()
 	cfg.Addr = "127.0.0.1:0"
 	registry := metrics.New("test")
-	srv, err := ops.Listen(cfg, clientlimit.NewConns(1, nil, log, registry), log, registry, checks...)
+	srv, err := ops.Listen(cfg, clientlimit.NewConnLimiter(1, nil, log, registry), log, registry, checks...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +50,10 @@ func listen(t *testing.T, cfg ops.Config, log *slog.Logger, checks ...ops.Check)
 			t.Error(err)
 		}
 	})
-	return port{t, srv}
+	return opsServer{t, srv}
 }
 
-func (p port) get(path string) (int, string) {
+func (p opsServer) get(path string) (int, string) {
 	p.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + p.Addr() + path)
@@ -68,7 +68,7 @@ func (p port) get(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func (p port) expectReady(code int, want map[string]any) {
+func (p opsServer) expectReady(code int, want map[string]any) {
 	p.t.Helper()
 	status, body := p.get("/readyz")
 	var got map[string]any
@@ -80,14 +80,14 @@ func (p port) expectReady(code int, want map[string]any) {
 	}
 }
 
-func pass(context.Context) error { return nil }
+func alwaysReady(context.Context) error { return nil }
 
-func TestReadinessNamesTheChecksAndHidesTheirErrors(t *testing.T) {
+func TestReadinessListsTheChecksAndHidesTheirErrors(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var broken atomic.Bool
 	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"),
-		ops.Check{Name: "kafka", Func: pass},
+		ops.Check{Name: "kafka", Func: alwaysReady},
 		ops.Check{Name: "postgres", Func: func(context.Context) error {
 			if broken.Load() {
 				return errors.New("dial 10.0.0.7:5432")
@@ -117,10 +117,10 @@ func TestReadinessNamesTheChecksAndHidesTheirErrors(t *testing.T) {
 	}
 }
 
-func TestManyProbesAtOnceLogEachChangeOnce(t *testing.T) {
+func TestReadinessLogsEachChangeOnceForConcurrentProbes(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	var works atomic.Bool // not at first: a probe may come before the process is ready
+	var works atomic.Bool // initially false: a probe may arrive before the process is ready
 	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"), ops.Check{Name: "kafka", Func: func(context.Context) error {
 		if !works.Load() {
 			return errors.New("not joined yet")
@@ -142,12 +142,12 @@ func TestManyProbesAtOnceLogEachChangeOnce(t *testing.T) {
 	}
 }
 
-func TestACheckThatHangsFailsAfterASecondAndHoldsUpNoOther(t *testing.T) {
+func TestHangingCheckFailsAfterOneSecondAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	deaf := ops.Check{Name: "deaf", Func: func(context.Context) error { <-release; return nil }}
 	slow := ops.Check{Name: "slow", Func: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: pass})
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: alwaysReady})
 	start := time.Now()
 	p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"deaf": "failing", "slow": "failing", "quick": "ok"}})
 	if took := time.Since(start); took < time.Second || took > 5*time.Second {
@@ -156,9 +156,9 @@ func TestACheckThatHangsFailsAfterASecondAndHoldsUpNoOther(t *testing.T) {
 	close(release)
 }
 
-func TestDrainTurnsReadinessOffAndThenWaits(t *testing.T) {
+func TestFailReadinessTurnsReadinessOffAndThenWaits(t *testing.T) {
 	t.Parallel()
-	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: alwaysReady})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.FailReadiness(0).Run(ctx); err != nil {
@@ -170,7 +170,7 @@ func TestDrainTurnsReadinessOffAndThenWaits(t *testing.T) {
 	}
 }
 
-func TestDrainWaitsAsLongAsAsked(t *testing.T) {
+func TestFailReadinessWaitsForTheGivenTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -182,7 +182,7 @@ func TestDrainWaitsAsLongAsAsked(t *testing.T) {
 	})
 }
 
-func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
+func TestMirrorReadinessReportsEachChangeAndTheStop(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	broken.Store(true)
@@ -191,12 +191,12 @@ func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
 			return errors.New("broken")
 		}
 		return nil
-	}}, ops.Check{Name: "y", Func: pass})
+	}}, ops.Check{Name: "y", Func: alwaysReady})
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var told []bool
+		var reported []bool
 		ended := make(chan error, 1)
-		go func() { ended <- p.MirrorReadiness(func(ready bool) { told = append(told, ready) }).Run(ctx) }()
+		go func() { ended <- p.MirrorReadiness(func(ready bool) { reported = append(reported, ready) }).Run(ctx) }()
 		synctest.Wait()
 		broken.Store(false)
 		<-time.After(time.Second + time.Millisecond)
@@ -205,13 +205,13 @@ func TestWhoFollowsReadinessIsToldOfEachChangeAndOfTheStop(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if diff := cmp.Diff([]bool{false, false, true, false}, told); diff != "" {
-			t.Errorf("told (-want +got):\n%s", diff)
+		if diff := cmp.Diff([]bool{false, false, true, false}, reported); diff != "" {
+			t.Errorf("reported (-want +got):\n%s", diff)
 		}
 	})
 }
 
-func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
+func TestServerServesMetricsAlwaysAndProfilesWhenConfigured(t *testing.T) {
 	t.Parallel()
 	profiling := ops.Defaults("")
 	profiling.Pprof = true
@@ -229,7 +229,7 @@ func TestMetricsAreServedAndProfilesOnlyWhenConfigured(t *testing.T) {
 	}
 }
 
-func TestProbeTellsWhetherTheProcessIsReady(t *testing.T) {
+func TestProbeReturnsNilOnlyWhenTheProcessIsReady(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
@@ -258,7 +258,7 @@ func TestProbeTellsWhetherTheProcessIsReady(t *testing.T) {
 	}
 }
 
-func (p port) getAs(host, path string) int {
+func (p opsServer) getAs(host, path string) int {
 	p.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+p.Addr()+path, http.NoBody)
 	if err != nil {
@@ -274,11 +274,11 @@ func (p port) getAs(host, path string) int {
 	return resp.StatusCode
 }
 
-func TestProbesAreAnsweredUnderAnyHostAndNothingElseIs(t *testing.T) {
+func TestProbesAreServedUnderAnyHostAndOtherPathsAreNot(t *testing.T) {
 	t.Parallel()
 	cfg := ops.Defaults("")
 	cfg.Pprof, cfg.AllowedHosts = true, []string{"ops.example.com"}
-	p := listen(t, cfg, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: pass})
+	p := listen(t, cfg, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: alwaysReady})
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/debug/pprof/cmdline"} {
 		for host, served := range map[string]bool{"evil.example": false, "ops.example.com": true, "localhost:9101": true, "stats-service": true, "10.0.0.7:9101": true} {
 			want := http.StatusOK
@@ -297,7 +297,7 @@ func TestProbesAreAnsweredUnderAnyHostAndNothingElseIs(t *testing.T) {
 	}
 }
 
-func TestConnectionsBeyondTheLimitAreClosedAndOneClientMayHoldAll(t *testing.T) {
+func TestServerLimitsAllConnectionsButNotThoseOfOneClient(t *testing.T) {
 	t.Parallel()
 	cfg := ops.Defaults("")
 	cfg.MaxConns = 3
@@ -312,7 +312,7 @@ func TestConnectionsBeyondTheLimitAreClosedAndOneClientMayHoldAll(t *testing.T) 
 		held = append(held, conn)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answered := func() bool {
+	isServed := func() bool {
 		resp, err := client.Get("http://" + p.Addr() + "/livez")
 		if err != nil {
 			return false
@@ -320,14 +320,14 @@ func TestConnectionsBeyondTheLimitAreClosedAndOneClientMayHoldAll(t *testing.T) 
 		resp.Body.Close()
 		return true
 	}
-	if answered() {
+	if isServed() {
 		t.Error("a fourth connection was served")
 	}
 	held[0].Close()
-	testenv.Eventually(t, "there is room again", answered)
+	testenv.Eventually(t, "there is room again", isServed)
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestConfigRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Ops ops.Config `config:"ops"`

@@ -8,9 +8,9 @@ import (
 	"net/http"
 )
 
-// Probe asks a running process whether it is ready: what a container's health
-// check calls. Where cfg.Addr names no host, or all, it asks the local one. The
-// error is nil when the answer is 200.
+// Probe requests /readyz from a running process on cfg.Addr, for the health check of a
+// container. It returns nil when the status is 200. An address without a host, or with an
+// unspecified one, stands for localhost.
 func Probe(ctx context.Context, cfg Config) error {
 	host, port, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package printable makes text that others wrote safe to print: on a terminal, in
-// a log, in a JSON document that a person reads.
+// Package printable implements output sanitizing against terminal escape injection and
+// log injection: it makes untrusted text safe for terminals, logs and JSON documents.
 package printable
 
 import (
@@ -11,87 +11,73 @@ import (
 	"unicode/utf8"
 )
 
-// Characters is the size of an Excerpt. The longest title of a task, 500
-// characters, fits with the sentence around it.
-const Characters = 1024
+// MaxCharacters is the maximal length of an Excerpt, without its note on what is omitted.
+// The longest client input in a message, 500 characters, fits with the sentence around it.
+const MaxCharacters = 1024
 
-// Text returns text with an escape, such as \x1b, \n or \u202e, in place of each
-// character that a reader would not see, or that would act on a terminal: control
-// and format characters, line and paragraph separators, bytes that are no UTF-8.
-// All other text stays to the letter, backslashes included. That holds for every
-// script and for emoji: a joiner (U+200C, U+200D) or a variation selector stays
-// where writing needs it, within a word of a joining script or an emoji.
-func Text(text string) string {
-	if isPlain(text) {
+// Escape returns text with an escape sequence, such as \x1b, \n or \u202e, for each
+// character that is invisible or controls a terminal: control and format characters,
+// line and paragraph separators, and bytes that are not UTF-8. All other characters are
+// unchanged, backslashes included. Joiners (U+200C, U+200D) and variation selectors are
+// unchanged where a joining script or an emoji needs them.
+func Escape(text string) string { return escape(text, "") }
+
+// EscapeLines is Escape, except that line breaks and tabs are unchanged. It is for text of
+// several lines, such as a list of invalid settings or a stack trace.
+func EscapeLines(text string) string { return escape(text, "\n\t") }
+
+func escape(text, unchanged string) string {
+	if isPlain(text, ' ') {
 		return text
 	}
 	var out strings.Builder
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if visible(text, i, r, size) {
+		if isVisible(text, i, r, size) || strings.IndexByte(unchanged, text[i]) >= 0 {
 			out.WriteString(text[i : i+size])
 		} else {
-			out.WriteString(escape(text[i], r, size))
+			out.WriteString(escapeSequence(text[i], r, size))
 		}
 		i += size
 	}
 	return out.String()
 }
 
-// Lines is Text that keeps line breaks and tabs. It is for text that has lines of its
-// own, such as the settings that are wrong, one a line, or a stack trace.
-func Lines(text string) string {
-	if isPlain(text) {
-		return text
-	}
-	var out strings.Builder
-	for len(text) > 0 {
-		i := strings.IndexAny(text, "\n\t")
-		if i < 0 {
-			i = len(text)
-		}
-		out.WriteString(Text(text[:i]))
-		next := min(i+1, len(text))
-		out.WriteString(text[i:next])
-		text = text[next:]
-	}
-	return out.String()
-}
+// Excerpt truncates text to MaxCharacters and escapes it: the result is one line of
+// bounded length.
+func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) }
 
-// Excerpt returns Text of what Shorten leaves of text within Characters: one line
-// of a bounded length.
-func Excerpt(text string) string { return Text(Shorten(text, Characters)) }
-
-// Shorten returns text, or, when its Text has more than most characters, the
-// beginning and the end of it and between them how many bytes are left out. That
-// is about as long as most. The end is kept because the cause of an error is there.
-func Shorten(text string, most int) string {
-	if len(text) <= most && isPlain(text) {
+// Truncate returns text, or, when its escaped form has more than maxCharacters, its
+// beginning and end with the number of omitted bytes between them. The escaped form of
+// the result has about maxCharacters.
+func Truncate(text string, maxCharacters int) string {
+	if len(text) <= maxCharacters && isPlain(text, ' ') {
 		return text
 	}
 	total, head := 0, 0
 	for i := 0; i < len(text); {
-		width, size := widthAt(text, i)
+		width, size := escapedWidth(text, i)
 		total += width
 		i += size
-		if total <= most*7/8 {
+		if total <= maxCharacters*7/8 {
 			head = i
 		}
-		if total > most {
-			return text[:head] + leaveOut(text[head:], most/8)
+		if total > maxCharacters {
+			// The cause of an error is at its end.
+			return text[:head] + elide(text[head:], maxCharacters/8)
 		}
 	}
 	return text
 }
 
-// leaveOut returns the end of rest, of at most so many characters, after how much
-// of rest comes before it.
-func leaveOut(rest string, most int) string {
+// elide replaces the beginning of rest by a note on its size and keeps the last
+// maxCharacters of it.
+func elide(rest string, maxCharacters int) string {
 	tail := len(rest)
 	for width := 0; tail > 0; {
 		_, size := utf8.DecodeLastRuneInString(rest[:tail])
-		w, _ := widthAt(rest, tail-size)
-		if width += w; width > most {
+		w, _ := escapedWidth(rest, tail-size)
+		if width += w; width > maxCharacters {
 			break
 		}
 		tail -= size
@@ -99,21 +85,22 @@ func leaveOut(rest string, most int) string {
 	return fmt.Sprintf("…[%d bytes left out]…%s", tail, rest[tail:])
 }
 
-// widthAt returns how many characters of Text the character at i becomes, and its
-// size in bytes.
-func widthAt(text string, i int) (width, size int) {
+// escapedWidth returns the number of characters that Escape writes for the character at
+// i, and its size in bytes.
+func escapedWidth(text string, i int) (width, size int) {
 	r, size := utf8.DecodeRuneInString(text[i:])
-	if visible(text, i, r, size) {
+	if isVisible(text, i, r, size) {
 		return 1, size
 	}
-	return len(escape(text[i], r, size)), size
+	return len(escapeSequence(text[i], r, size)), size
 }
 
-// JSON returns a JSON document with \uXXXX in place of each character that Text
-// escapes, which means the same to every reader of JSON. Line breaks and tabs
-// between its tokens stay. It may return document itself.
-func JSON(document []byte) []byte {
-	if isASCII(document) { // JSON itself takes no control character within a string
+// EscapeJSON returns a JSON document that is equal to document and has \uXXXX for each
+// character that Escape replaces. Line breaks and tabs between tokens are unchanged. The
+// result may be document itself.
+func EscapeJSON(document []byte) []byte {
+	// JSON has no control characters within strings, so ASCII without DEL is printable.
+	if isPlain(document, 0) {
 		return document
 	}
 	text := string(document)
@@ -121,7 +108,7 @@ func JSON(document []byte) []byte {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		switch {
-		case r == '\n', r == '\r', r == '\t', visible(text, i, r, size):
+		case r == '\n', r == '\r', r == '\t', isVisible(text, i, r, size):
 			out = append(out, text[i:i+size]...)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
@@ -134,27 +121,18 @@ func JSON(document []byte) []byte {
 	return out
 }
 
-// isPlain says whether text is visible ASCII alone, as nearly all is.
-func isPlain(text string) bool {
+// isPlain reports whether all bytes of text are from first to the last printable one of
+// ASCII. It is the fast path.
+func isPlain[T string | []byte](text T, first byte) bool {
 	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
+		if text[i] < first || text[i] > '~' {
 			return false
 		}
 	}
 	return true
 }
 
-// isASCII says whether document has neither DEL nor a character beyond ASCII.
-func isASCII(document []byte) bool {
-	for _, c := range document {
-		if c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-func escape(first byte, r rune, size int) string {
+func escapeSequence(first byte, r rune, size int) string {
 	if r == utf8.RuneError && size <= 1 {
 		return fmt.Sprintf(`\x%02x`, first)
 	}
@@ -164,15 +142,14 @@ func escape(first byte, r rune, size int) string {
 const (
 	nonJoiner = '\u200c'
 	joiner    = '\u200d'
-	// firstJoining is the lowest character beside which a joiner is of use. The Latin,
-	// Greek, Cyrillic and Armenian scripts, before it, do not join their letters; there
-	// a joiner only makes two words that look the same.
-	firstJoining = '\u0590'
+	// firstJoiningScript is the first code point of the scripts that join letters. In the
+	// Latin, Greek, Cyrillic and Armenian scripts before it a joiner is invisible: it only
+	// makes different words look equal.
+	firstJoiningScript = '\u0590'
 )
 
-// visible says whether the character r of text, which is at i and has so many
-// bytes, can be seen for what it is.
-func visible(text string, i int, r rune, size int) bool {
+// isVisible reports whether a reader can see the character r, which is at text[i:i+size].
+func isVisible(text string, i int, r rune, size int) bool {
 	switch {
 	case r < utf8.RuneSelf:
 		return ' ' <= r && r <= '~'
@@ -181,19 +158,19 @@ func visible(text string, i int, r rune, size int) bool {
 	case r == nonJoiner, r == joiner:
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		after, _ := utf8.DecodeRuneInString(text[i+size:])
-		return joins(before) && joins(after)
+		return isJoinable(before) && isJoinable(after)
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		return i > 0 && unicode.IsGraphic(before) && !unicode.IsSpace(before) && !unicode.Is(unicode.Variation_Selector, before)
-	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters by name, such as U+3164, that show nothing
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that render as nothing, such as U+3164
 		return false
-	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // format characters by name, such as U+0600, that are seen
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // format characters that are rendered, such as U+0600
 		return true
 	}
 	return unicode.IsGraphic(r)
 }
 
-func joins(r rune) bool {
-	return r >= firstJoining && r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
+func isJoinable(r rune) bool {
+	return r >= firstJoiningScript && r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
 		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

@@ -10,7 +10,7 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// hidden are characters that no reader sees, or that act on a terminal.
+// hidden are characters that are invisible or control a terminal.
 var hidden = map[string]string{
 	"escape":                    "\x1b",
 	"an operating system code":  "\x1b]52;c;cHduZWQ=\x1b\\",
@@ -48,17 +48,17 @@ var hidden = map[string]string{
 	"not a character":           "\U0010ffff",
 }
 
-// shown are texts that stay to the letter.
+// shown are texts that Escape returns unchanged.
 var shown = []string{
 	"Learn Go", `C:\new "folder" 'x' <b>&amp;`, "Größe, naïve, Ångström", "Выучить Go", "学习围棋", "買い物　リスト", "한국어 배우기",
 	"تعلّم لغة Go", "می\u200cخواهم", "ללמוד", "क्\u200dष सीखो", "ශ්\u200dරී ලංකා", "เรียนภาษา",
 	"👩\u200d👩\u200d👧\u200d👦 family", "❤\ufe0f\u200d🔥", "🏳\ufe0f\u200d🌈", "👍🏽", "1\ufe0f⃣", "é", "50 % à 10 €", "a b", "�",
 }
 
-func TestWhatIsHiddenIsEscapedAndTheRestStaysToTheLetter(t *testing.T) {
+func TestEscapeChangesOnlyCharactersThatAreNotVisible(t *testing.T) {
 	t.Parallel()
 	for name, text := range hidden {
-		got := printable.Text("a" + text + "b")
+		got := printable.Escape("a" + text + "b")
 		if got == "a"+text+"b" || !strings.HasPrefix(got, "a") || !strings.HasSuffix(got, "b") || !strings.Contains(got, `\`) {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -69,43 +69,43 @@ func TestWhatIsHiddenIsEscapedAndTheRestStaysToTheLetter(t *testing.T) {
 		}
 	}
 	for _, text := range shown {
-		if got := printable.Text(text); got != text {
+		if got := printable.Escape(text); got != text {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
 }
 
-func TestEscapesSayWhichCharacterItWas(t *testing.T) {
+func TestEscapeNamesTheCharacterThatItReplaces(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"a\x1b[2Jb": `a\x1b[2Jb`, "a\nb": `a\nb`, "a\u202eb": `a\u202eb`, "a\xffb\xc3": `a\xffb\xc3`, "a\U000e0041": `a\U000e0041`, "\u009b": `\u009b`,
 	} {
-		if got := printable.Text(text); got != want {
+		if got := printable.Escape(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
 }
 
-func TestAnExcerptIsBoundedAndKeepsBothEnds(t *testing.T) {
+func TestExcerptIsBoundedAndKeepsBothEnds(t *testing.T) {
 	t.Parallel()
 	for name, long := range map[string]string{
 		"letters": strings.Repeat("x", 500_000), "escapes": strings.Repeat("\x1b", 20_000),
 		"bytes": strings.Repeat("\xff", 20_000), "emoji": strings.Repeat("👍🏽", 20_000), "tags": strings.Repeat("\U000e0041", 20_000),
 	} {
 		got := printable.Excerpt("begin" + long + "end")
-		if n := utf8.RuneCountInString(got); n > printable.Characters+30 || n < printable.Characters*3/4 {
+		if n := utf8.RuneCountInString(got); n > printable.MaxCharacters+30 || n < printable.MaxCharacters*3/4 {
 			t.Errorf("%s: %d characters", name, n)
 		}
 		if !strings.HasPrefix(got, "begin") || !strings.HasSuffix(got, "end") || !strings.Contains(got, " bytes left out]") {
 			t.Errorf("%s: %.20s … %s", name, got, got[len(got)-20:])
 		}
 	}
-	if fits := strings.Repeat("👍", printable.Characters); printable.Excerpt(fits) != fits {
-		t.Error("what fits was shortened")
+	if fits := strings.Repeat("👍", printable.MaxCharacters); printable.Excerpt(fits) != fits {
+		t.Error("a text that fits was truncated")
 	}
 }
 
-func TestJSONKeepsItsMeaningAndHidesNothing(t *testing.T) {
+func TestEscapeJSONKeepsTheMeaningOfADocument(t *testing.T) {
 	t.Parallel()
 	for name, text := range hidden {
 		var document bytes.Buffer
@@ -115,26 +115,26 @@ func TestJSONKeepsItsMeaningAndHidesNothing(t *testing.T) {
 		if err := encoder.Encode(map[string]string{"k" + text: "v" + text + "w"}); err != nil {
 			t.Fatal(err)
 		}
-		got := printable.JSON(document.Bytes())
+		got := printable.EscapeJSON(document.Bytes())
 		var read map[string]string
 		if err := json.Unmarshal(got, &read); err != nil || read["k"+text] != "v"+text+"w" {
 			t.Errorf("%s: %s reads as %q, error %v", name, got, read, err)
 		}
 		for line := range strings.SplitSeq(string(got), "\n") {
-			if line = strings.TrimLeft(line, "\t"); printable.Text(line) != line {
+			if line = strings.TrimLeft(line, "\t"); printable.Escape(line) != line {
 				t.Errorf("%s: %q", name, line)
 			}
 		}
 	}
 	for _, text := range shown {
 		document, _ := json.Marshal(text)
-		if got := printable.JSON(document); !bytes.Equal(got, document) {
+		if got := printable.EscapeJSON(document); !bytes.Equal(got, document) {
 			t.Errorf("%s became %s", document, got)
 		}
 	}
 }
 
-func FuzzText(f *testing.F) {
+func FuzzEscape(f *testing.F) {
 	for _, text := range hidden {
 		f.Add(text)
 	}
@@ -142,17 +142,17 @@ func FuzzText(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got := printable.Text(text)
-		if printable.Text(got) != got || !utf8.ValidString(got) || strings.ContainsAny(got, "\x1b\n\r\u202e\u2028") {
+		got := printable.Escape(text)
+		if printable.Escape(got) != got || !utf8.ValidString(got) || strings.ContainsAny(got, "\x1b\n\r\u202e\u2028") {
 			t.Errorf("%q became %q", text, got)
 		}
-		if n := utf8.RuneCountInString(printable.Excerpt(text)); n > printable.Characters+30 {
+		if n := utf8.RuneCountInString(printable.Excerpt(text)); n > printable.MaxCharacters+30 {
 			t.Errorf("an excerpt of %q has %d characters", text, n)
 		}
 		document, _ := json.Marshal(text)
 		var read, want string
 		_ = json.Unmarshal(document, &want)
-		if err := json.Unmarshal(printable.JSON(document), &read); err != nil || read != want {
+		if err := json.Unmarshal(printable.EscapeJSON(document), &read); err != nil || read != want {
 			t.Errorf("JSON of %q reads as %q, error %v", text, read, err)
 		}
 	})

@@ -1,5 +1,5 @@
-// Package process decides what ends a process from outside: the signals that tell
-// it to stop, and that an output which cannot be written is none of them.
+// Package process implements signal handling and broken-pipe handling of a process:
+// stop signals end a context, and a failed write to an output does not end the process.
 package process
 
 import (
@@ -11,18 +11,18 @@ import (
 	"syscall"
 )
 
-// Context returns a context that ends with the first of the signals Stops. From
-// then on, and for the rest of the process, a write to a standard output or error
-// that nothing reads any more is an error of that write; by default SIGPIPE ends the
-// process. main calls it once, before anything is written.
+// Context returns a context that ends with the first stop signal. After the call, and
+// for the rest of the process, a write to a broken standard output or error returns
+// EPIPE; by default SIGPIPE ends the process. main calls it once, before any output.
 func Context() (context.Context, context.CancelFunc) {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // signal.Ignore would hold in child processes too
+	// signal.Ignore would be inherited by child processes.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return signal.NotifyContext(context.Background(), StopSignals()...)
 }
 
-// StopSignals returns the signals that tell this process to stop. A process that was
-// started with SIGHUP ignored, as nohup does, goes on ignoring it: this holds when
-// Stops is called before the signal is asked for.
+// StopSignals returns the signals that stop this process: SIGINT, SIGTERM, and SIGHUP
+// unless the process was started with SIGHUP ignored, as nohup does. Call it before
+// signal.Notify for SIGHUP, which ends the ignoring.
 func StopSignals() []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -31,28 +31,24 @@ func StopSignals() []os.Signal {
 	return all
 }
 
-// Output returns a writer to w, the standard output of a command, whose errors
-// IsBrokenPipe knows.
-func Output(w io.Writer) io.Writer { return output{w} }
+// Output returns a writer to w, the standard output of a command. IsBrokenPipe recognizes
+// its errors.
+func Output(w io.Writer) io.Writer { return outputWriter{w} }
 
-// IsBrokenPipe says whether err comes from a write to an Output that nothing reads
-// any more, as in "list | head -1". A command then ends at once and without a
-// word: its reader has had enough.
-func IsBrokenPipe(err error) bool {
-	var left *readerLeft
-	return errors.As(err, &left)
-}
+// IsBrokenPipe reports whether err is from a write to an Output whose reader has closed
+// the pipe, as in "list | head -1". The command then exits without an error message.
+func IsBrokenPipe(err error) bool { return errors.As(err, new(*brokenPipeError)) }
 
-type output struct{ w io.Writer }
+type outputWriter struct{ w io.Writer }
 
-func (o output) Write(p []byte) (int, error) {
+func (o outputWriter) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if errors.Is(err, syscall.EPIPE) {
-		err = &readerLeft{err}
+		err = &brokenPipeError{err}
 	}
 	return n, err
 }
 
-type readerLeft struct{ error }
+type brokenPipeError struct{ error }
 
-func (e *readerLeft) Unwrap() error { return e.error }
+func (e *brokenPipeError) Unwrap() error { return e.error }

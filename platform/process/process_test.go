@@ -17,12 +17,12 @@ import (
 	"example.com/todo/platform/process/processtest"
 )
 
-// TestMain lets the test's own program be the process that is tested.
-func TestMain(m *testing.M) { processtest.Main(m, echo) }
+// TestMain runs the tests, or echoProgram in the processes that they start.
+func TestMain(m *testing.M) { processtest.Main(m, echoProgram) }
 
-// echo says "ready", writes to standard output and error each line of its standard
-// input until its context ends, and says so in its status.
-func echo() int {
+// echoProgram prints "ready" and copies each line of its standard input to standard output
+// and error. It returns 40 when its context ends, 41 when its output is a broken pipe.
+func echoProgram() int {
 	ctx, stop := process.Context()
 	defer stop()
 	out := process.Output(os.Stdout)
@@ -48,9 +48,9 @@ func echo() int {
 	}
 }
 
-func start(t *testing.T, cmd *exec.Cmd) (tell io.WriteCloser, out *bufio.Reader) {
+func start(t *testing.T, cmd *exec.Cmd) (stdin io.WriteCloser, out *bufio.Reader) {
 	t.Helper()
-	tell, err := cmd.StdinPipe()
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,10 +63,10 @@ func start(t *testing.T, cmd *exec.Cmd) (tell io.WriteCloser, out *bufio.Reader)
 	if line, err := out.ReadString('\n'); line != "ready\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
-	return tell, out
+	return stdin, out
 }
 
-func status(t *testing.T, cmd *exec.Cmd) string {
+func exitStatus(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	err := cmd.Wait()
 	var exit *exec.ExitError
@@ -76,37 +76,36 @@ func status(t *testing.T, cmd *exec.Cmd) string {
 	return cmd.ProcessState.String()
 }
 
-func TestEachSignalThatWouldEndTheProcessEndsItsContext(t *testing.T) {
+func TestContextEndsWithEachStopSignal(t *testing.T) {
 	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		cmd := processtest.Command(nil)
 		start(t, cmd)
 		cmd.Process.Signal(s)
-		if got := status(t, cmd); got != "exit status 40" {
+		if got := exitStatus(t, cmd); got != "exit status 40" {
 			t.Errorf("%v: %s", s, got)
 		}
 	}
 }
 
-func TestAProcessUnderNohupOutlivesItsTerminal(t *testing.T) {
+func TestContextIgnoresSIGHUPUnderNohup(t *testing.T) {
 	t.Parallel()
 	cmd := processtest.Shell(nil, `trap "" HUP; exec "$0"`)
-	tell, out := start(t, cmd)
+	stdin, out := start(t, cmd)
 	cmd.Process.Signal(syscall.SIGHUP)
-	for range 50 { // the process looks at its context each time
-		io.WriteString(tell, "hello\n")
+	for range 50 { // the process checks its context before each line
+		io.WriteString(stdin, "hello\n")
 		if line, err := out.ReadString('\n'); line != "hello\n" {
 			t.Fatalf("%q, %v", line, err)
 		}
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
-	if got := status(t, cmd); got != "exit status 40" {
+	if got := exitStatus(t, cmd); got != "exit status 40" {
 		t.Error(got)
 	}
 }
 
-// Whatever happens to standard error, the process goes on, until it is told to stop.
-func TestAnErrorStreamThatCannotBeWrittenEndsNoProcess(t *testing.T) {
+func TestProcessSurvivesAStandardErrorThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
 		"its reader left":  `exec "$0" 2>&3`,
@@ -123,11 +122,11 @@ func TestAnErrorStreamThatCannotBeWrittenEndsNoProcess(t *testing.T) {
 			}
 			cmd := processtest.Shell(nil, script, t.TempDir()+"/log")
 			cmd.ExtraFiles = []*os.File{broken}
-			tell, out := start(t, cmd)
+			stdin, out := start(t, cmd)
 			unread.Close()
 			broken.Close()
 			for range 3 {
-				io.WriteString(tell, "hello\n")
+				io.WriteString(stdin, "hello\n")
 				line, err := out.ReadString('\n')
 				if strings.HasPrefix(line, "lost: ") {
 					line, err = out.ReadString('\n')
@@ -137,21 +136,21 @@ func TestAnErrorStreamThatCannotBeWrittenEndsNoProcess(t *testing.T) {
 				}
 			}
 			cmd.Process.Signal(syscall.SIGTERM)
-			if got := status(t, cmd); got != "exit status 40" {
+			if got := exitStatus(t, cmd); got != "exit status 40" {
 				t.Error(got)
 			}
 		})
 	}
 }
 
-func TestAReaderThatLeavesIsKnownFromOtherFailures(t *testing.T) {
+func TestIsBrokenPipeIsTrueOnlyForAClosedPipe(t *testing.T) {
 	t.Parallel()
 	cmd := processtest.Command(nil)
 	unread, pipe, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tell, _ := cmd.StdinPipe()
+	stdin, _ := cmd.StdinPipe()
 	cmd.Stdout = pipe
 	processtest.Start(t, cmd)
 	if line, err := bufio.NewReader(unread).ReadString('\n'); line != "ready\n" {
@@ -159,8 +158,8 @@ func TestAReaderThatLeavesIsKnownFromOtherFailures(t *testing.T) {
 	}
 	unread.Close()
 	pipe.Close()
-	io.WriteString(tell, "hello\n")
-	if got := status(t, cmd); got != "exit status 41" {
+	io.WriteString(stdin, "hello\n")
+	if got := exitStatus(t, cmd); got != "exit status 41" {
 		t.Error(got)
 	}
 

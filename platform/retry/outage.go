@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// Outage logs an outage once: its first failure, and later that it is over. The
-// failures in between log nothing. It may be used by several goroutines.
+// Outage is an outage logger: it logs the first failure of a dependency and the recovery,
+// and nothing in between. Its methods may be called concurrently.
 type Outage struct {
-	// Settle is how long there must be no failure before a success ends the outage.
+	// Settle is the time without failures before a success ends the outage. Set it before use.
 	Settle time.Duration
 
-	log          *slog.Logger
-	begins, ends string
+	log                             *slog.Logger
+	failureMessage, recoveryMessage string
 
-	failing  atomic.Bool // spares a success without an outage the lock
+	failing  atomic.Bool // lets a success outside an outage skip the lock
 	mu       sync.Mutex
 	since    time.Time // of the first failure
 	last     time.Time // of the latest failure
 	attempts int       // that failed
 }
 
-// NewOutage returns an Outage of a dependency that works so far. begins and ends
-// are its two log lines: a warning with the error, and an information with the
-// length of the outage and the number of failed attempts.
-func NewOutage(log *slog.Logger, begins, ends string) *Outage {
-	return &Outage{log: log, begins: begins, ends: ends}
+// NewOutage returns an Outage of a dependency that is available. It logs failureMessage
+// as a warning with "error", and recoveryMessage as info with "after", the duration of
+// the outage, and "failed_attempts".
+func NewOutage(log *slog.Logger, failureMessage, recoveryMessage string) *Outage {
+	return &Outage{log: log, failureMessage: failureMessage, recoveryMessage: recoveryMessage}
 }
 
-// Record takes the result of one attempt: nil is a success. The caller leaves out
-// an attempt that failed only because its context was cancelled.
+// Record records the result of one attempt; nil is a success. The caller must not record
+// an attempt that failed because its own context ended.
 func (o *Outage) Record(ctx context.Context, err error) {
 	if err == nil && !o.failing.Load() {
 		return
@@ -46,17 +46,16 @@ func (o *Outage) Record(ctx context.Context, err error) {
 		if o.attempts++; o.attempts == 1 {
 			o.since = now
 			o.failing.Store(true)
-			o.log.WarnContext(ctx, o.begins, "error", err)
+			o.log.WarnContext(ctx, o.failureMessage, "error", err)
 		}
 	case o.attempts > 0 && now.Sub(o.last) >= o.Settle:
-		o.log.InfoContext(ctx, o.ends, "after", now.Sub(o.since).Round(time.Millisecond), "failed_attempts", o.attempts)
+		o.log.InfoContext(ctx, o.recoveryMessage, "after", now.Sub(o.since).Round(time.Millisecond), "failed_attempts", o.attempts)
 		o.attempts = 0
 		o.failing.Store(false)
 	}
 }
 
-// Attempts returns how many attempts have failed in the present outage; 0 when
-// there is none.
+// Attempts returns the number of failed attempts in the current outage, or 0 without one.
 func (o *Outage) Attempts() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

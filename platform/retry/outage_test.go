@@ -15,8 +15,8 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-// plain returns a logger without times.
-func plain(out *bytes.Buffer) *slog.Logger {
+// plainLogger returns a logger without times.
+func plainLogger(out *bytes.Buffer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
@@ -29,7 +29,7 @@ func TestOutageLogsItsFirstFailureAndItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		outage := retry.NewOutage(plain(&out), "away", "back")
+		outage := retry.NewOutage(plainLogger(&out), "away", "back")
 		for _, err := range []error{nil, nil, errors.New("first"), errors.New("second"), nil, nil, errors.New("third")} {
 			outage.Record(t.Context(), err)
 			<-time.After(time.Second)
@@ -47,7 +47,7 @@ level=WARN msg=away error=third
 func TestOutageIsLoggedOnceForManyGoroutines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	outage := retry.NewOutage(plain(&out), "away", "back")
+	outage := retry.NewOutage(plainLogger(&out), "away", "back")
 	for _, err := range []error{errors.New("x"), nil} {
 		var all sync.WaitGroup
 		for range 50 {
@@ -64,7 +64,7 @@ func TestOutageEndsOnlyAfterItHasSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		outage := retry.NewOutage(plain(&out), "away", "back")
+		outage := retry.NewOutage(plainLogger(&out), "away", "back")
 		outage.Settle = time.Second
 		for _, err := range []error{errors.New("first"), nil, errors.New("second"), nil, nil, nil} {
 			outage.Record(t.Context(), err)

@@ -11,14 +11,14 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-func TestWaitLastsAsLongAsAskedOrUntilTheContextEnds(t *testing.T) {
+func TestWaitLastsForTheDurationOrUntilTheContextEnds(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		wait, endsAfter, took time.Duration
 		want                  bool
 	}{
-		"undisturbed":   {wait: time.Minute, endsAfter: time.Hour, took: time.Minute, want: true},
-		"told to stop":  {wait: time.Hour, endsAfter: time.Minute, took: time.Minute, want: false},
+		"until its end": {wait: time.Minute, endsAfter: time.Hour, took: time.Minute, want: true},
+		"context ends":  {wait: time.Hour, endsAfter: time.Minute, took: time.Minute, want: false},
 		"already ended": {wait: 0, endsAfter: 0, took: 0, want: false},
 		"no pause":      {wait: 0, endsAfter: time.Minute, took: 0, want: true},
 	}
@@ -64,7 +64,7 @@ func TestDoWaitsBetweenAttemptsUntilOneSucceeds(t *testing.T) {
 	})
 }
 
-func TestDoReturnsAPermanentErrorAtOnceAndUnmarked(t *testing.T) {
+func TestDoReturnsAPermanentErrorAtOnceAndUnwrapped(t *testing.T) {
 	t.Parallel()
 	outage := retry.NewOutage(slog.New(slog.DiscardHandler), "away", "back")
 	calls := 0
@@ -72,7 +72,7 @@ func TestDoReturnsAPermanentErrorAtOnceAndUnmarked(t *testing.T) {
 		calls++
 		return retry.Permanent(errAway)
 	})
-	if err != errAway || calls != 1 || outage.Attempts() != 0 { //nolint:errorlint // the mark must be gone
+	if err != errAway || calls != 1 || outage.Attempts() != 0 { //nolint:errorlint // the wrapper must be gone
 		t.Errorf("%#v after %d calls; %d attempts are recorded", err, calls, outage.Attempts())
 	}
 }
@@ -80,7 +80,7 @@ func TestDoReturnsAPermanentErrorAtOnceAndUnmarked(t *testing.T) {
 func TestDoReturnsTheCauseWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cause := errors.New("told to stop")
+		cause := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(90*time.Minute, func() { cancel(cause) })
 		outage := retry.NewOutage(slog.New(slog.DiscardHandler), "away", "back")
@@ -89,7 +89,7 @@ func TestDoReturnsTheCauseWhenItsContextEnds(t *testing.T) {
 		if !errors.Is(err, cause) || time.Since(start) != 90*time.Minute || outage.Attempts() != 1 {
 			t.Errorf("%v after %v and %d attempts", err, time.Since(start), outage.Attempts())
 		}
-		// An attempt that fails because of the end says nothing about the dependency.
+		// A failure after the end of the context says nothing about the dependency.
 		if err := retry.Do(ctx, retry.Backoff{}, outage, func(context.Context) error { return errAway }); !errors.Is(err, cause) || outage.Attempts() != 1 {
 			t.Errorf("%v and %d attempts", err, outage.Attempts())
 		}

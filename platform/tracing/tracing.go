@@ -1,5 +1,5 @@
-// Package tracing makes the tracer of a service and carries its trace over
-// messages, in the W3C form alone.
+// Package tracing implements distributed tracing with OpenTelemetry: it creates the
+// tracer provider of a service and propagates traces over messages in the W3C format.
 package tracing
 
 import (
@@ -20,16 +20,17 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config says where traces go: an OTLP gRPC endpoint, as host:port (plain) or
-// as a URL (https for TLS). Without one there are trace ids in logs and
-// messages, and nothing is exported. SampleRatio is the share of traces that
-// begin here and are exported, 0 to 1.
+// Config has the OTLP gRPC endpoint for traces, as host:port (plaintext) or as a URL
+// (https for TLS). Without an endpoint nothing is exported; logs and messages still have
+// trace ids. SampleRatio is the share, 0 to 1, of the traces started here that are
+// exported.
 type Config struct {
 	Endpoint    string  `config:"endpoint"`
 	SampleRatio float64 `config:"sample_ratio"`
 }
 
-// Validate refuses an endpoint that cannot be dialed, and a ratio outside 0 to 1.
+// Validate returns an error for an endpoint that cannot be dialed, or a ratio outside
+// 0 to 1.
 func (c Config) Validate() error {
 	return errors.Join(c.checkEndpoint(), config.CheckRange("sample_ratio", c.SampleRatio, 0, 1))
 }
@@ -55,11 +56,11 @@ func (c Config) checkEndpoint() error {
 	return nil
 }
 
-// farewell bounds Close: it is short, because whoever stops the process waits.
-const farewell = 2 * time.Second
+// closeTimeout bounds Close. It is short, because the shutdown of the process waits for it.
+const closeTimeout = 2 * time.Second
 
-// New returns a tracer provider, to be closed with Close. An endpoint that does
-// not answer is no error.
+// New returns the tracer provider of the service; release it by Close. It does not
+// connect: an endpoint that is down is not an error.
 func New(ctx context.Context, cfg Config, service string) (*sdktrace.TracerProvider, error) {
 	if cfg.Endpoint == "" {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample()))), nil
@@ -79,25 +80,25 @@ func New(ctx context.Context, cfg Config, service string) (*sdktrace.TracerProvi
 	), nil
 }
 
-// Close sends what is still waiting, for at most two seconds. Traces that are
-// lost so are no failure of the service, only logged.
+// Close exports the pending spans and closes the provider, also when ctx has ended. After
+// 2 s it gives up; it logs spans that it could not export, and returns no error for them.
 func Close(ctx context.Context, provider *sdktrace.TracerProvider, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := provider.Shutdown(ctx); err != nil {
-		log.WarnContext(ctx, "the last traces may be lost: they could not be sent", "error", err)
+		log.WarnContext(ctx, "tracing: exporting the last spans failed, they may be lost", "error", err)
 	}
 }
 
-// Traceparent returns the W3C traceparent of the span in ctx, or "".
+// Traceparent returns the W3C traceparent of the span in ctx, or "" without a span.
 func Traceparent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier["traceparent"]
 }
 
-// WithTraceparent returns a context whose next span continues the trace that
-// traceparent names. One that is empty or malformed changes nothing.
+// WithTraceparent returns a context whose next span continues the trace of traceparent,
+// or ctx when traceparent is empty or malformed.
 func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent})
 }

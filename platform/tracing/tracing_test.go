@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-func TestATraceContinuesOverAMessage(t *testing.T) {
+func TestTraceContinuesAcrossAMessage(t *testing.T) {
 	t.Parallel()
 	tp, err := tracing.New(t.Context(), tracing.Config{}, "some-service")
 	if err != nil {
@@ -50,20 +50,20 @@ func TestTraceparentIsTheW3CFormOrNothing(t *testing.T) {
 	if got := tracing.Traceparent(tracing.WithTraceparent(t.Context(), parent)); got != parent {
 		t.Errorf("got %q, want %q", got, parent)
 	}
-	for _, bad := range []string{"", "rubbish", "00-0-0-01", parent + "x"} {
+	for _, bad := range []string{"", "malformed", "00-0-0-01", parent + "x"} {
 		if got := tracing.Traceparent(tracing.WithTraceparent(t.Context(), bad)); got != "" {
 			t.Errorf("%q gave %q", bad, got)
 		}
 	}
 }
 
-// sink is an OTLP collector that passes on the names of spans.
-type sink struct {
+// traceCollector is an OTLP collector that reports the names of the spans.
+type traceCollector struct {
 	collector.UnimplementedTraceServiceServer
 	spans chan string
 }
 
-func (s sink) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (s traceCollector) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	for _, r := range req.ResourceSpans {
 		service := r.Resource.Attributes[0].Value.GetStringValue()
 		for _, scope := range r.ScopeSpans {
@@ -75,16 +75,16 @@ func (s sink) Export(_ context.Context, req *collector.ExportTraceServiceRequest
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// exporting returns a tracer provider that samples what its parent does, and
-// exports it to the collector given.
-func exporting(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerProvider {
+// newExportingProvider returns a tracer provider that exports to the collector each span
+// whose parent is sampled.
+func newExportingProvider(t *testing.T, server collector.TraceServiceServer) *sdktrace.TracerProvider {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := grpc.NewServer()
-	collector.RegisterTraceServiceServer(srv, to)
+	collector.RegisterTraceServiceServer(srv, server)
 	go srv.Serve(lis)
 	t.Cleanup(srv.GracefulStop)
 	tp, err := tracing.New(t.Context(), tracing.Config{Endpoint: lis.Addr().String(), SampleRatio: 0}, "some-service")
@@ -94,16 +94,16 @@ func exporting(t *testing.T, to collector.TraceServiceServer) *sdktrace.TracerPr
 	return tp
 }
 
-func TestSpansReachTheEndpoint(t *testing.T) {
+func TestSpansAreExportedToTheEndpoint(t *testing.T) {
 	t.Parallel()
 	spans := make(chan string, 10)
-	tp := exporting(t, sink{spans: spans})
+	tp := newExportingProvider(t, traceCollector{spans: spans})
 	_, span := tp.Tracer("test").Start(t.Context(), "not sampled")
 	span.End()
 	_, span = tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "sampled by its parent")
 	span.End()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // what stops the service does not keep the last spans from being sent
+	cancel() // the last spans are exported even after the end of the context
 	var log bytes.Buffer
 	tracing.Close(ctx, tp, slog.New(slog.NewTextHandler(&log, nil)))
 	if log.Len() > 0 {
@@ -114,28 +114,28 @@ func TestSpansReachTheEndpoint(t *testing.T) {
 	}
 }
 
-// silent is an OTLP collector that answers no earlier than it is told to.
-type silent struct {
+// hangingCollector is an OTLP collector that answers when release is closed.
+type hangingCollector struct {
 	collector.UnimplementedTraceServiceServer
-	speak chan struct{}
+	release chan struct{}
 }
 
-func (s silent) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	<-s.speak
+func (s hangingCollector) Export(context.Context, *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	<-s.release
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-func TestASilentEndpointHoldsUpNoOne(t *testing.T) {
+func TestHangingEndpointDelaysNeitherSpansNorClose(t *testing.T) {
 	t.Parallel()
-	speak := make(chan struct{})
-	defer close(speak)
-	tp := exporting(t, silent{speak: speak})
-	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never heard of")
+	release := make(chan struct{})
+	defer close(release)
+	tp := newExportingProvider(t, hangingCollector{release: release})
+	_, span := tp.Tracer("test").Start(tracing.WithTraceparent(t.Context(), parent), "never exported")
 	span.End()
 	var log bytes.Buffer
-	begun := time.Now()
+	start := time.Now()
 	tracing.Close(t.Context(), tp, slog.New(slog.NewTextHandler(&log, nil)))
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("closing took %v", took)
 	}
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") {

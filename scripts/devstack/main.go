@@ -32,7 +32,7 @@ func run() int {
 	case errors.As(err, &code):
 		return int(code)
 	default:
-		fmt.Fprintf(os.Stderr, "devstack: %s\n", printable.Lines(err.Error()))
+		fmt.Fprintf(os.Stderr, "devstack: %s\n", printable.EscapeLines(err.Error()))
 		return 1
 	}
 }

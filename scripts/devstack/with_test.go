@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	for _, server := range []string{"TEST_POSTGRES_DSN", "TEST_REDIS_ADDR", "TEST_KAFKA_BROKERS"} {
 		os.Unsetenv(server) // those of a devstack around this test
 	}
-	processtest.Unignore()
+	processtest.UnignoreSignals()
 	m.Run()
 }
 

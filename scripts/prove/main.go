@@ -50,7 +50,7 @@ func run() int {
 	case errors.Is(err, errBroken), errors.Is(err, mutants.ErrSurvived):
 		return exitBroken
 	default:
-		fmt.Fprintf(os.Stderr, "prove: %s\n", printable.Lines(err.Error()))
+		fmt.Fprintf(os.Stderr, "prove: %s\n", printable.EscapeLines(err.Error()))
 		return exitFailed
 	}
 }
@@ -127,7 +127,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	}
 	defer func() { _ = log.Close() }()
 	tell := func(format string, args ...any) {
-		fmt.Fprintf(out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 	}
 	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()

@@ -14,7 +14,7 @@ import (
 	"example.com/todo/notification-service/internal/redisstore"
 	"example.com/todo/notification-service/internal/sender"
 	"example.com/todo/platform/clientlimit"
-	"example.com/todo/platform/descriptors"
+	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
@@ -35,10 +35,10 @@ const lease = 30 * time.Second
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
-	if err := descriptors.Fit(log, cfg.descriptors(), descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns}); err != nil {
+	if err := fdlimit.CapConnections(log, cfg.descriptors(), fdlimit.ConnLimit{Key: "ops.max_conns", Max: &cfg.Ops.MaxConns}); err != nil {
 		return err
 	}
-	conns := clientlimit.NewConns(math.MaxInt, nil, log, registry) // the ops port limits no client
+	conns := clientlimit.NewConnLimiter(math.MaxInt, nil, log, registry) // the ops port limits no client
 	topology := redis.NewTopology("redis", cfg.Redis)
 	if err := topology.Check(ctx); err != nil {
 		return err

@@ -30,6 +30,6 @@ func variables(t *testing.T) (env []string, ops string) {
 func TestTheServiceAsAProcess(t *testing.T) {
 	t.Parallel()
 	processtest.Check(t, processtest.Service{
-		Name: service, Settings: variables, Provoke: processtest.Get("/livez"), Libraries: []string{"sarama", "go-redis"},
+		Name: service, Settings: variables, Exercise: processtest.SendRequests("/livez"), Libraries: []string{"sarama", "go-redis"},
 	})
 }

@@ -24,7 +24,7 @@ func FuzzDeadLetter(f *testing.F) {
 		if again := l.replayRecord(); !slices.Contains(again.Headers, own) || again.Fingerprint() != l.record.Fingerprint() {
 			t.Errorf("%+v is replayed as %+v", l.record, again)
 		}
-		if shown := formatValue(value); printable.Lines(shown) != shown {
+		if shown := formatValue(value); printable.EscapeLines(shown) != shown {
 			t.Errorf("shown as %q", shown)
 		}
 	})

@@ -22,9 +22,9 @@ func formatValue(value []byte) string {
 	case json.Valid(value):
 		var indented bytes.Buffer
 		_ = json.Indent(&indented, value, "", "  ") // it is valid
-		return printable.Lines(indented.String())
+		return printable.EscapeLines(indented.String())
 	case utf8.Valid(value):
-		return printable.Text(strconv.Quote(string(value)))
+		return printable.Escape(strconv.Quote(string(value)))
 	default:
 		return strings.TrimSuffix(hex.Dump(value), "\n")
 	}

@@ -1,6 +1,6 @@
-// Package processtest runs the program under test as a process of its own, and checks
-// what holds for each service as a process: each line of its log is JSON, and neither
-// a log that cannot be written nor SIGHUP ends it otherwise than SIGTERM does.
+// Package processtest implements a conformance suite for a service as a process. It runs
+// the test binary as the program and checks that each line of the log is JSON, that the
+// process survives a log that cannot be written, and that SIGHUP stops it as SIGTERM does.
 package processtest
 
 import (
@@ -14,22 +14,22 @@ import (
 	"testing"
 )
 
-const asProgram = "TEST_AS_PROGRAM"
+const runProgramEnv = "TEST_AS_PROGRAM" // set: the test binary runs the program
 
-// Main is what TestMain does: it runs the tests, or in a process of Command and Shell
-// the program, which returns the exit status.
+// Main is the body of TestMain. It runs the tests, or, in a process of Command or Shell,
+// the program, and exits with its status.
 func Main(m *testing.M, program func() int) {
-	if os.Getenv(asProgram) != "" {
-		os.Exit(program()) //nolint:forbidigo // as main does
+	if os.Getenv(runProgramEnv) != "" {
+		os.Exit(program()) //nolint:forbidigo // it stands for main
 	}
-	Unignore()
+	UnignoreSignals()
 	m.Run()
 }
 
-// Unignore lets programs that the tests start begin with SIGHUP and SIGINT as a
-// terminal gives them. Those that nohup or a shell's background ignores would be
-// ignored by the programs too.
-func Unignore() {
+// UnignoreSignals makes the programs that the tests start react to SIGHUP and SIGINT, also
+// when nohup or a background shell started the tests.
+func UnignoreSignals() {
+	// A child process inherits ignored signals, but not those that its parent catches.
 	for _, ignored := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(ignored) {
 			signal.Notify(make(chan os.Signal, 1), ignored)
@@ -37,22 +37,22 @@ func Unignore() {
 	}
 }
 
-// Command returns the program with these arguments and additional variables, to be
-// started.
+// Command returns the program with args, the environment of the test, and env.
 func Command(env []string, args ...string) *exec.Cmd {
-	command := exec.Command(os.Args[0], args...) //nolint:gosec,noctx // a test's own program, which Start ends
-	command.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	command := exec.Command(os.Args[0], args...) //nolint:gosec,noctx // the test binary itself, which Start ends
+	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
 	return command
 }
 
-// Shell returns a shell that is to start the program as $0, with additional variables.
+// Shell returns a shell that runs script, which starts the program as $0, with args, the
+// environment of the test, and env.
 func Shell(env []string, script string, args ...string) *exec.Cmd {
 	command := exec.Command("sh", append([]string{"-c", script, os.Args[0]}, args...)...) //nolint:gosec,noctx // as in Command
-	command.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
 	return command
 }
 
-// Start starts the command, which is killed when the test ends.
+// Start starts the command, and kills it when the test ends.
 func Start(t testing.TB, command *exec.Cmd) {
 	t.Helper()
 	if err := command.Start(); err != nil {
@@ -61,14 +61,14 @@ func Start(t testing.TB, command *exec.Cmd) {
 	t.Cleanup(func() { _ = command.Process.Kill() })
 }
 
-// Line is what each line of a service's log has, and the library that it is of.
+// Line is a line of a service's log. Library is empty for a line of the service's own.
 type Line struct {
 	Level, Msg, Service, Library, Error, Stack string
 }
 
-// Parse returns the lines of a log in the format json. It fails the test for each line
-// that is not one of the service's.
-func Parse(t testing.TB, log, service string) []Line {
+// ParseLog parses a log in the format json. Each line that is not JSON, has no message or
+// names another service fails the test.
+func ParseLog(t testing.TB, log, service string) []Line {
 	t.Helper()
 	var lines []Line
 	for text := range strings.Lines(log) {
@@ -81,7 +81,7 @@ func Parse(t testing.TB, log, service string) []Line {
 	return lines
 }
 
-// Log collects what a process writes while a test reads it.
+// Log is a buffer for log output. Its methods may be called concurrently.
 type Log struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -93,7 +93,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String returns what was written so far.
+// String returns the output so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,19 +14,19 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// Service is what Check has to know of a service.
+// Service describes a service to Check.
 type Service struct {
 	Name string
-	// Settings returns the variables of a process that runs beside others, and where its
-	// ops port is.
+	// Settings returns the environment of a process, with ports of its own, and the address
+	// of its ops port.
 	Settings func(t *testing.T) (env []string, ops string)
-	// Provoke has the process with these variables log what it can.
-	Provoke func(t *testing.T, env []string)
-	// Libraries must have lines in the log after that, at the level debug.
+	// Exercise makes the process with this environment write many kinds of log lines.
+	Exercise func(t *testing.T, env []string)
+	// Libraries are those that must have log lines after Exercise, at the level debug.
 	Libraries []string
 }
 
-// Check checks the service as a process.
+// Check runs the conformance suite on s.
 func Check(t *testing.T, s Service) {
 	t.Helper()
 	t.Run("each line of its log is JSON", func(t *testing.T) {
@@ -35,8 +35,8 @@ func Check(t *testing.T, s Service) {
 		var log Log
 		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=debug"))
 		command.Stdout, command.Stderr = &log, &log
-		s.begin(t, command, ops)
-		s.Provoke(t, env)
+		s.startUntilAlive(t, command, ops)
+		s.Exercise(t, env)
 		var missing []string
 		testenv.Eventually(t, "each library has logged something", func() bool {
 			missing = slices.DeleteFunc(slices.Clone(s.Libraries), func(library string) bool {
@@ -44,19 +44,19 @@ func Check(t *testing.T, s Service) {
 			})
 			return len(missing) == 0
 		})
-		end(t, command, syscall.SIGTERM)
-		Parse(t, log.String(), s.Name)
+		stopBySignal(t, command, syscall.SIGTERM)
+		ParseLog(t, log.String(), s.Name)
 	})
-	t.Run("settings that are wrong are told as JSON", func(t *testing.T) {
+	t.Run("invalid settings are reported as JSON", func(t *testing.T) {
 		t.Parallel()
 		env, _ := s.Settings(t)
 		var log Log
 		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=loud", "OPS_ADDR=nowhere\n\x1b"))
 		command.Stdout, command.Stderr = &log, &log
 		if err := command.Run(); err == nil {
-			t.Error("it served")
+			t.Error("the process started with invalid settings")
 		}
-		lines := Parse(t, log.String(), s.Name)
+		lines := ParseLog(t, log.String(), s.Name)
 		if len(lines) != 1 || !strings.Contains(lines[0].Error, "ops.addr") || !strings.Contains(lines[0].Error, "log.level") {
 			t.Errorf("%+v", lines)
 		}
@@ -65,11 +65,11 @@ func Check(t *testing.T, s Service) {
 		t.Parallel()
 		env, ops := s.Settings(t)
 		command := Command(env)
-		s.begin(t, command, ops)
-		end(t, command, syscall.SIGHUP)
+		s.startUntilAlive(t, command, ops)
+		stopBySignal(t, command, syscall.SIGHUP)
 	})
-	for name, script := range unwritable {
-		t.Run("it goes on when standard error cannot be written: "+name, func(t *testing.T) {
+	for name, script := range unwritableOutputs {
+		t.Run("it survives a standard error that cannot be written: "+name, func(t *testing.T) {
 			t.Parallel()
 			env, ops := s.Settings(t)
 			unread, broken, err := os.Pipe()
@@ -79,29 +79,29 @@ func Check(t *testing.T, s Service) {
 			command := Shell(append(env, "LOG_LEVEL=debug"), script, t.TempDir()+"/log")
 			command.ExtraFiles = []*os.File{broken}
 			unread.Close()
-			s.begin(t, command, ops)
+			s.startUntilAlive(t, command, ops)
 			broken.Close()
-			s.Provoke(t, env)
-			if !answers(ops) {
-				t.Error("it does not answer any more")
+			s.Exercise(t, env)
+			if !isAlive(ops) {
+				t.Error("the process is not alive")
 			}
-			end(t, command, syscall.SIGTERM)
+			stopBySignal(t, command, syscall.SIGTERM)
 		})
 	}
 }
 
-// unwritable starts the program $0 with a standard error that fails each write, and
-// with standard output the same.
-var unwritable = map[string]string{
-	"its reader left":  `exec "$0" >&3 2>&3`,
-	"the disk is full": `exec "$0" >/dev/full 2>/dev/full`,
-	"it is closed":     `exec "$0" >&- 2>&-`,
-	"it may not grow":  `ulimit -f 0; exec "$0" >"$1" 2>"$1"`,
+// unwritableOutputs are scripts that start the program $0 with a standard output and error
+// on which each write fails.
+var unwritableOutputs = map[string]string{
+	"its pipe is broken": `exec "$0" >&3 2>&3`,
+	"the disk is full":   `exec "$0" >/dev/full 2>/dev/full`,
+	"it is closed":       `exec "$0" >&- 2>&-`,
+	"it may not grow":    `ulimit -f 0; exec "$0" >"$1" 2>"$1"`,
 }
 
-// Get returns a Provoke for a service over HTTP: it asks each address of the service
-// for /readyz, /metrics, path and paths that hold what is not visible.
-func Get(path string) func(t *testing.T, env []string) {
+// SendRequests returns an Exercise for an HTTP service. It requests /readyz, /metrics, path,
+// and paths with control characters from HTTP_ADDR and OPS_ADDR.
+func SendRequests(path string) func(t *testing.T, env []string) {
 	paths := []string{
 		"/readyz", "/metrics", path, "/x%1b%5d52;c;cHduZWQ=%1b%5c%e2%80%ae%ff%0alevel=ERROR", "/" + strings.Repeat("%0a", 5000),
 	}
@@ -113,32 +113,32 @@ func Get(path string) func(t *testing.T, env []string) {
 				continue
 			}
 			for _, path := range paths {
-				answer, err := http.Get("http://" + addr + path) //nolint:noctx // the process ends with the test
+				resp, err := http.Get("http://" + addr + path) //nolint:noctx // the process ends with the test
 				if err != nil {
 					t.Fatal(err)
 				}
-				answer.Body.Close()
+				resp.Body.Close()
 			}
 		}
 	}
 }
 
-func (s Service) begin(t *testing.T, command *exec.Cmd, ops string) {
+func (s Service) startUntilAlive(t *testing.T, command *exec.Cmd, ops string) {
 	t.Helper()
 	Start(t, command)
-	testenv.Eventually(t, s.Name+" is alive", func() bool { return answers(ops) })
+	testenv.Eventually(t, s.Name+" is alive", func() bool { return isAlive(ops) })
 }
 
-func answers(ops string) bool {
-	answer, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
+func isAlive(ops string) bool {
+	resp, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
 	if err != nil {
 		return false
 	}
-	answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
-func end(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
+func stopBySignal(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
 	t.Helper()
 	if err := command.Process.Signal(signal); err != nil {
 		t.Fatal(err)

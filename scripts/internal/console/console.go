@@ -45,7 +45,7 @@ func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
 
 // Say prints one line of progress.
 func (c *Console) Say(format string, args ...any) {
-	line := printable.Lines(fmt.Sprintf("==> "+format+"\n", args...))
+	line := printable.EscapeLines(fmt.Sprintf("==> "+format+"\n", args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
@@ -93,7 +93,7 @@ func (l *lines) Write(p []byte) (int, error) {
 		if end < 0 {
 			end = len(l.rest) - 1
 		}
-		l.console.Show(l.prefix + printable.Lines(string(bytes.TrimRight(l.rest[:end+1], "\r\n"))) + "\n")
+		l.console.Show(l.prefix + printable.EscapeLines(string(bytes.TrimRight(l.rest[:end+1], "\r\n"))) + "\n")
 		l.rest = l.rest[end+1:]
 	}
 }

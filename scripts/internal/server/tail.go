@@ -62,5 +62,5 @@ func text(m *sarama.ConsumerMessage) string {
 		headers = append(headers, fmt.Sprintf("%s=%s", h.Key, h.Value))
 	}
 	return fmt.Sprintf("%d/%d %s %s\n%s\n", m.Partition, m.Offset, printable.Excerpt(string(m.Key)),
-		printable.Excerpt(strings.Join(headers, ",")), printable.Text(printable.Shorten(string(m.Value), longestValue)))
+		printable.Excerpt(strings.Join(headers, ",")), printable.Escape(printable.Truncate(string(m.Value), longestValue)))
 }

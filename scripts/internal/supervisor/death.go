@@ -68,7 +68,7 @@ func tail(path string) []string {
 	lines := strings.Split(string(end), "\n")
 	lines = lines[max(0, len(lines)-tailLines):]
 	for i, line := range lines {
-		lines[i] = printable.Lines(printable.Shorten(line, printable.Characters))
+		lines[i] = printable.EscapeLines(printable.Truncate(line, printable.MaxCharacters))
 	}
 	return lines
 }

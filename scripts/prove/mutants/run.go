@@ -81,7 +81,7 @@ func show(ctx context.Context, r *runner) error {
 }
 
 func (r *runner) tell(format string, args ...any) {
-	fmt.Fprintf(r.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.Out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 }
 
 // baseline tells whether a scenario is green on the tree as it is.

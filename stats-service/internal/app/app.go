@@ -6,7 +6,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
-	"example.com/todo/platform/descriptors"
+	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/lifecycle"
@@ -29,13 +29,13 @@ import (
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
-	err := descriptors.Fit(log, cfg.descriptors(),
-		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
-		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
+	err := fdlimit.CapConnections(log, cfg.descriptors(),
+		fdlimit.ConnLimit{Key: "http.max_conns", Max: &cfg.HTTP.MaxConns},
+		fdlimit.ConnLimit{Key: "ops.max_conns", Max: &cfg.Ops.MaxConns})
 	if err != nil {
 		return err
 	}
-	conns := clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry)
+	conns := clientlimit.NewConnLimiter(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry)
 	tracer, err := tracing.New(ctx, cfg.Tracing, name)
 	if err != nil {
 		return err

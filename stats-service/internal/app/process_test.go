@@ -32,6 +32,6 @@ func variables(t *testing.T) (env []string, ops string) {
 func TestTheServiceAsAProcess(t *testing.T) {
 	t.Parallel()
 	processtest.Check(t, processtest.Service{
-		Name: service, Settings: variables, Provoke: processtest.Get("/stats"), Libraries: []string{"sarama", "go-redis", "opentelemetry"},
+		Name: service, Settings: variables, Exercise: processtest.SendRequests("/stats"), Libraries: []string{"sarama", "go-redis", "opentelemetry"},
 	})
 }

@@ -45,7 +45,7 @@ func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error 
 		if err := encoder.Encode(value); err != nil {
 			return err
 		}
-		printed = printable.JSON(text.Bytes())
+		printed = printable.EscapeJSON(text.Bytes())
 	} else {
 		var cells bytes.Buffer
 		table(&cells)

@@ -67,7 +67,7 @@ func TestWhatAServerSaysIsPrintedPrintableAndBounded(t *testing.T) {
 				t.Errorf("%s: nothing is printed", command)
 			}
 			for _, printed := range []string{got.Stdout, got.Stderr} {
-				if printable.Lines(printed) != printed || strings.Contains(printed, "\t") {
+				if printable.EscapeLines(printed) != printed || strings.Contains(printed, "\t") {
 					t.Errorf("%s as %s: %.300q", command, output, printed)
 				}
 				if strings.Count(printed, "\n") > 6 {

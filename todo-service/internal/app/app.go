@@ -13,8 +13,8 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
-	"example.com/todo/platform/descriptors"
 	"example.com/todo/platform/failpoint"
+	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
@@ -128,15 +128,15 @@ func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, 
 
 // limitConns returns the limits of connections, once those of cfg are lowered to what
 // the limit of open files allows.
-func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.Conns, error) {
-	err := descriptors.Fit(log, cfg.descriptors(),
-		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
-		descriptors.Bound{Key: "grpc.max_conns", Value: &cfg.GRPC.MaxConns},
-		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
+func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.ConnLimiter, error) {
+	err := fdlimit.CapConnections(log, cfg.descriptors(),
+		fdlimit.ConnLimit{Key: "http.max_conns", Max: &cfg.HTTP.MaxConns},
+		fdlimit.ConnLimit{Key: "grpc.max_conns", Max: &cfg.GRPC.MaxConns},
+		fdlimit.ConnLimit{Key: "ops.max_conns", Max: &cfg.Ops.MaxConns})
 	if err != nil {
 		return nil, err
 	}
-	return clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
+	return clientlimit.NewConnLimiter(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
 // width lets searches have a quarter of the database's connections.

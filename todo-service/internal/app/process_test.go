@@ -72,7 +72,7 @@ func provoke(t *testing.T, env []string) {
 func TestTheServiceAsAProcess(t *testing.T) {
 	t.Parallel()
 	processtest.Check(t, processtest.Service{
-		Name: name, Settings: variables, Provoke: provoke, Libraries: []string{"sarama", "go-redis", "opentelemetry", "grpc-go"},
+		Name: name, Settings: variables, Exercise: provoke, Libraries: []string{"sarama", "go-redis", "opentelemetry", "grpc-go"},
 	})
 }
 
@@ -92,7 +92,7 @@ func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
 			if err := migrate.Run(); err != nil {
 				t.Fatalf("%v: %s", err, migration.String())
 			}
-			processtest.Parse(t, migration.String(), name)
+			processtest.ParseLog(t, migration.String(), name)
 
 			unread, pipe, err := os.Pipe()
 			if err != nil {
@@ -137,7 +137,7 @@ func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 			if text := <-log; reader == "stays" {
-				processtest.Parse(t, string(text), name)
+				processtest.ParseLog(t, string(text), name)
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func TestWhatTheTableShowsOfTasksIsPrintableAndBounded(t *testing.T) {
 			t.Errorf("%q is missing in:\n%s", want, shown)
 		}
 	}
-	if printable.Lines(shown) != shown || len(shown) > 3<<10 {
+	if printable.EscapeLines(shown) != shown || len(shown) > 3<<10 {
 		t.Errorf("%d bytes: %q", len(shown), shown)
 	}
 }

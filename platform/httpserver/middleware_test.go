@@ -22,11 +22,11 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// hosts are those of the requests in tests, httptest's among them.
+// hosts are the hosts of the test requests, including that of httptest.
 var hosts = []string{"example.com", "todo.example"}
 
-// serve answers one request with mux, instrumented.
-func serve(o *observed, mux *http.ServeMux, r *http.Request) *httptest.ResponseRecorder {
+// serveRequest serves r with mux behind Instrument.
+func serveRequest(o *telemetryRecorder, mux *http.ServeMux, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	httpserver.Instrument(httpserver.Routes(mux), httpserver.Config{RequestTimeout: time.Minute, AllowedHosts: hosts}, o.telemetry()).ServeHTTP(rec, r)
 	return rec
@@ -38,9 +38,9 @@ func muxWith(pattern string, h http.HandlerFunc) *http.ServeMux {
 	return mux
 }
 
-func TestEachRequestIsLoggedAndCountedByItsRoute(t *testing.T) {
+func TestInstrumentLogsAndCountsEachRequestByItsRoute(t *testing.T) {
 	t.Parallel()
-	o := observe()
+	o := newTelemetryRecorder()
 	mux := muxWith("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, "12345")
@@ -81,14 +81,14 @@ method=other route=unmatched count
 	}
 }
 
-func TestTheRouteIsKnownThroughMiddlewareAndWithoutRoutes(t *testing.T) {
+func TestInstrumentRecordsTheRouteThroughMiddlewareAndWithoutRoutes(t *testing.T) {
 	t.Parallel()
 	mux := muxWith("GET /x", func(http.ResponseWriter, *http.Request) {})
 	copying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		httpserver.Routes(mux).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), t, "")))
 	})
 	for name, h := range map[string]http.Handler{"behind middleware": copying, "plain mux": mux} {
-		o := observe()
+		o := newTelemetryRecorder()
 		httpserver.Instrument(h, httpserver.Config{AllowedHosts: hosts}, o.telemetry()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil))
 		if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "route=GET /x ") {
 			t.Errorf("%s: %s", name, got)
@@ -96,7 +96,7 @@ func TestTheRouteIsKnownThroughMiddlewareAndWithoutRoutes(t *testing.T) {
 	}
 }
 
-func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
+func TestRequestIDIsAcceptedWhenSafeAndEchoed(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{"abc-123": true, "": false, "a b": false, strings.Repeat("x", 65): false}
 	for sent, kept := range tests {
@@ -105,7 +105,7 @@ func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
 		if sent != "" {
 			r.Header.Set("X-Request-Id", sent)
 		}
-		rec := serve(observe(), muxWith("/", func(_ http.ResponseWriter, r *http.Request) { inside = logging.RequestID(r.Context()) }), r)
+		rec := serveRequest(newTelemetryRecorder(), muxWith("/", func(_ http.ResponseWriter, r *http.Request) { inside = logging.RequestID(r.Context()) }), r)
 		echoed := rec.Header().Get("X-Request-Id")
 		if echoed == "" || echoed != inside || (echoed == sent) != kept {
 			t.Errorf("sent %q, echoed %q, inside %q", sent, echoed, inside)
@@ -113,9 +113,9 @@ func TestRequestIDsAreTakenWhenSafeAndEchoed(t *testing.T) {
 	}
 }
 
-func TestRequestsHaveADeadlineThatBecomes503(t *testing.T) {
+func TestRequestDeadlineIsAnswered503(t *testing.T) {
 	t.Parallel()
-	o := observe()
+	o := newTelemetryRecorder()
 	h := httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		httpserver.WriteProblem(w, r, fmt.Errorf("query: %w", r.Context().Err()))
@@ -130,11 +130,11 @@ func TestRequestsHaveADeadlineThatBecomes503(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
+func TestRequestIsCountedAs499WhenItsClientDisconnected(t *testing.T) {
 	t.Parallel()
-	o := observe()
+	o := newTelemetryRecorder()
 	ctx, cancel := context.WithCancel(t.Context())
-	serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
+	serveRequest(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		cancel()
 		httpserver.WriteProblem(w, r, r.Context().Err())
 	}), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
@@ -143,13 +143,13 @@ func TestAClientThatLeftIsNotCountedAsAFailure(t *testing.T) {
 	}
 }
 
-func TestAClientThatStopsSendingIsToldThatThisGivesItsRequestUp(t *testing.T) {
+func TestProblemSaysThatTheRequestWasAbortedWhenTheClientHalfClosed(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")
 	srv, _, _ := start(t, cfg, httpserver.Instrument(muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		httpserver.WriteProblem(w, r, apperr.New(apperr.Unavailable, "the database is away").WithCause(r.Context().Err()))
-	}), cfg, observe().telemetry()))
+	}), cfg, newTelemetryRecorder().telemetry()))
 	conn, err := net.Dial("tcp", srv.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -159,16 +159,16 @@ func TestAClientThatStopsSendingIsToldThatThisGivesItsRequestUp(t *testing.T) {
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), "on the client's side") {
-		t.Errorf("got %s, %v", answer, err)
+	resp, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(resp), "HTTP/1.1 503 ") || !strings.Contains(string(resp), "client closed its side") {
+		t.Errorf("got %s, %v", resp, err)
 	}
 }
 
-func TestAPanicIsAnswered500WithoutInternals(t *testing.T) {
+func TestPanicIsAnswered500WithoutInternals(t *testing.T) {
 	t.Parallel()
-	o := observe()
-	rec := serve(o, muxWith("/", func(http.ResponseWriter, *http.Request) { panic("secret internals") }), httptest.NewRequest(http.MethodGet, "/", nil))
+	o := newTelemetryRecorder()
+	rec := serveRequest(o, muxWith("/", func(http.ResponseWriter, *http.Request) { panic("secret internals") }), httptest.NewRequest(http.MethodGet, "/", nil))
 	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "secret") {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
@@ -177,7 +177,7 @@ func TestAPanicIsAnswered500WithoutInternals(t *testing.T) {
 		t.Errorf("got %s, %v", rec.Body, err)
 	}
 	panics := o.lines(t, "panic in an HTTP handler")
-	if len(panics) != 1 || panics[0]["panic"] != "secret internals" || !strings.Contains(panics[0]["stack"].(string), "instrument_test.go") {
+	if len(panics) != 1 || panics[0]["panic"] != "secret internals" || !strings.Contains(panics[0]["stack"].(string), "middleware_test.go") {
 		t.Errorf("logged %v", panics)
 	}
 	if got := o.metrics(t, "http_requests_total"); !strings.Contains(got, "code=500") {
@@ -185,19 +185,19 @@ func TestAPanicIsAnswered500WithoutInternals(t *testing.T) {
 	}
 }
 
-func TestAnAbortPassesThroughAndIsStillLogged(t *testing.T) {
+func TestAbortHandlerPassesThroughAndIsLogged(t *testing.T) {
 	t.Parallel()
 	tests := map[string]http.HandlerFunc{
 		"ErrAbortHandler": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"a panic after the answer began": func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, "half an ans")
+		"a panic after the response started": func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "half a resp")
 			panic("oops")
 		},
 	}
 	for name, h := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := observe()
+			o := newTelemetryRecorder()
 			defer func() {
 				if v := recover(); v != any(http.ErrAbortHandler) {
 					t.Errorf("recovered %v", v)
@@ -206,29 +206,29 @@ func TestAnAbortPassesThroughAndIsStillLogged(t *testing.T) {
 					t.Errorf("logged %v", lines)
 				}
 			}()
-			serve(o, muxWith("/", h), httptest.NewRequest(http.MethodGet, "/", nil))
-			t.Error("the panic did not pass")
+			serveRequest(o, muxWith("/", h), httptest.NewRequest(http.MethodGet, "/", nil))
+			t.Error("the panic was not passed on")
 		})
 	}
 }
 
-func TestCausesAreLoggedAndNeverShown(t *testing.T) {
+func TestCauseOfAProblemIsLoggedAndNeverSent(t *testing.T) {
 	t.Parallel()
-	o := observe()
-	rec := serve(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
+	o := newTelemetryRecorder()
+	rec := serveRequest(o, muxWith("/", func(w http.ResponseWriter, r *http.Request) {
 		httpserver.WriteProblem(w, r, apperr.New(apperr.Unavailable, "try later").WithCause(errors.New("dial 10.0.0.7:5432")))
 	}), httptest.NewRequest(http.MethodGet, "/", nil))
 	if strings.Contains(rec.Body.String(), "10.0.0.7") {
-		t.Errorf("shown: %s", rec.Body)
+		t.Errorf("sent: %s", rec.Body)
 	}
 	if line := o.lines(t, "HTTP request")[0]; line["error"] != "try later: dial 10.0.0.7:5432" {
 		t.Errorf("logged %v", line)
 	}
 }
 
-func TestFlushAndDeadlinesReachTheConnection(t *testing.T) {
+func TestFlushAndDeadlinesReachTheConnectionThroughInstrument(t *testing.T) {
 	t.Parallel()
-	o := observe()
+	o := newTelemetryRecorder()
 	cfg := httpserver.Config{RequestTimeout: 10 * time.Second}
 	release := make(chan struct{})
 	srv := httptest.NewServer(httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -256,13 +256,13 @@ func TestFlushAndDeadlinesReachTheConnection(t *testing.T) {
 	}
 }
 
-func TestTheTraceOfTheClientContinues(t *testing.T) {
+func TestSpanContinuesTheTraceOfTheClient(t *testing.T) {
 	t.Parallel()
-	o, spans := observe(), tracetest.NewSpanRecorder()
+	o, spans := newTelemetryRecorder(), tracetest.NewSpanRecorder()
 	o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	r := httptest.NewRequest(http.MethodGet, "/things/1", nil)
 	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	serve(o, muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {}), r)
+	serveRequest(o, muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {}), r)
 	ended := spans.Ended()
 	if len(ended) != 1 || ended[0].Name() != "GET /things/{id}" || ended[0].Parent().TraceID().String() != "0af7651916cd43dd8448eb211c80319c" {
 		t.Errorf("spans: %v", ended)

@@ -18,20 +18,20 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// evil is text that nothing may write as it is.
+// evil is text that must be escaped everywhere.
 const evil = "A\x1b]52;c;cHduZWQ=\x1b\\B\x1b[31m\u009bC\nlevel=ERROR\rD\u202eE\u2028F\u200bG\x7fH\xffI\x00"
 
-// loggers are a logger of each form, tint's with colours included.
+// loggers returns a logger of each format, and one with the colours of a terminal.
 func loggers(w io.Writer) map[string]*slog.Logger {
-	coloured := visible{tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly}), textForm}
+	coloured := sanitizingHandler{tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly}), textFormat}
 	return map[string]*slog.Logger{
-		"json": New(w, Config{Format: "json"}, "s"), "text": New(w, Config{Format: "text"}, "s"), "terminal": slog.New(contextual{coloured, nil}),
+		"json": New(w, Config{Format: "json"}, "s"), "text": New(w, Config{Format: "text"}, "s"), "terminal": slog.New(contextHandler{coloured, nil}),
 	}
 }
 
-// check fails when the line is not one line of visible characters. On a terminal
-// it takes tint's own colours out first.
-func check(t *testing.T, name, line string, most int) {
+// checkLine fails the test when line is longer than maxBytes or is not one line of visible
+// characters. The colours of a terminal are allowed.
+func checkLine(t *testing.T, name, line string, maxBytes int) {
 	t.Helper()
 	shown, whole := strings.CutSuffix(line, "\n")
 	if name == "terminal" {
@@ -39,13 +39,13 @@ func check(t *testing.T, name, line string, most int) {
 			shown = strings.ReplaceAll(shown, colour, "")
 		}
 	}
-	if !whole || printable.Text(shown) != shown {
+	if !whole || printable.Escape(shown) != shown {
 		t.Errorf("%s: not one visible line: %q", name, shown)
 	}
 	if name == "json" && !json.Valid([]byte(line)) {
 		t.Errorf("not JSON: %s", line)
 	}
-	if len(line) > most {
+	if len(line) > maxBytes {
 		t.Errorf("%s: a line of %d bytes", name, len(line))
 	}
 }
@@ -67,7 +67,7 @@ func (e *nilError) Error() string                { panic("there is no error: " +
 func (panicking) MarshalJSON() ([]byte, error)   { panic(evil) }
 func (panicking) String() string                 { panic(evil) }
 
-func TestEveryKindOfValueIsOneVisibleLineInEveryForm(t *testing.T) {
+func TestEachKindOfValueIsOneLineOfVisibleCharacters(t *testing.T) {
 	t.Parallel()
 	attrs := map[string]slog.Attr{
 		"string":            slog.String("k", evil),
@@ -96,10 +96,10 @@ func TestEveryKindOfValueIsOneVisibleLineInEveryForm(t *testing.T) {
 			var out bytes.Buffer
 			log := loggers(&out)[name]
 			log.LogAttrs(t.Context(), slog.LevelInfo, "hello", attr)
-			check(t, name, out.String(), 4<<10)
+			checkLine(t, name, out.String(), 4<<10)
 			out.Reset()
 			log.With(attr).WithGroup("g"+evil).Info(evil, "k", 1)
-			check(t, name, out.String(), 4<<10)
+			checkLine(t, name, out.String(), 4<<10)
 			if t.Failed() {
 				t.Fatalf("%s, %s", name, kind)
 			}
@@ -107,7 +107,7 @@ func TestEveryKindOfValueIsOneVisibleLineInEveryForm(t *testing.T) {
 	}
 }
 
-func TestNothingOfAValueIsLostButItsLength(t *testing.T) {
+func TestValueKeepsItsCharactersUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	for name := range loggers(io.Discard) {
 		var out bytes.Buffer
@@ -126,7 +126,7 @@ func TestNothingOfAValueIsLostButItsLength(t *testing.T) {
 	}
 }
 
-func TestALongValueMakesNoLongLine(t *testing.T) {
+func TestLongValueIsTruncated(t *testing.T) {
 	t.Parallel()
 	for kind, long := range map[string]string{
 		"letters": strings.Repeat("x", 500_000), "escapes": strings.Repeat("\x1b", 20_000), "bytes": strings.Repeat("\xff", 20_000),
@@ -136,7 +136,7 @@ func TestALongValueMakesNoLongLine(t *testing.T) {
 			for _, value := range []any{long, errors.New(long), []byte(long), []string{long}, map[string]string{long: long}} {
 				var out bytes.Buffer
 				loggers(&out)[name].Info("begin"+long, "k", value, "k"+long, 1)
-				check(t, name, out.String(), 12<<10)
+				checkLine(t, name, out.String(), 12<<10)
 				if t.Failed() {
 					t.Fatalf("%s, %s, %T", kind, name, value)
 				}
@@ -145,7 +145,7 @@ func TestALongValueMakesNoLongLine(t *testing.T) {
 	}
 }
 
-func TestAStackIsLoggedWhole(t *testing.T) {
+func TestStackTraceIsLoggedWhole(t *testing.T) {
 	t.Parallel()
 	stack := strings.Repeat("frame\n", 1000)
 	var line struct{ Stack string }
@@ -156,7 +156,7 @@ func TestAStackIsLoggedWhole(t *testing.T) {
 	}
 }
 
-func TestAMessageOfVisibleTextIsWrittenToTheLetter(t *testing.T) {
+func TestVisibleMessageIsWrittenUnchanged(t *testing.T) {
 	t.Parallel()
 	const message = `Notification: Task '学习 "Go" \ é ` + "می\u200cخواهم 👩\u200d👧 \u00a0" + `' has been completed!`
 	var out bytes.Buffer
@@ -172,19 +172,19 @@ func TestAMessageOfVisibleTextIsWrittenToTheLetter(t *testing.T) {
 	}
 }
 
-// A line as the services log thousands of in a second costs nothing more. The handlers
-// behind are left out: what they take from a pool is allocated now and then.
-func TestAPlainLineCostsNoAllocationOfItsOwn(t *testing.T) {
+// The handlers behind the sanitizing one are left out: they allocate when their pools are
+// empty.
+func TestPlainLineCausesNoAllocation(t *testing.T) {
 	record := slog.NewRecord(time.Now(), slog.LevelInfo, "HTTP request", 0)
 	record.AddAttrs(slog.String("method", "GET"), slog.String("path", "/tasks"), slog.Int("status", 200), slog.String("client", "127.0.0.1:4711"))
 	line := []byte(`{"msg":"HTTP request","method":"GET","path":"/tasks","status":200}` + "\n")
-	for name, form := range map[string]form{"json": jsonForm, "text": textForm} {
-		var handler slog.Handler = visible{slog.DiscardHandler, form}
+	for name, format := range map[string]outputFormat{"json": jsonFormat, "text": textFormat} {
+		var handler slog.Handler = sanitizingHandler{slog.DiscardHandler, format}
 		if n := testing.AllocsPerRun(1000, func() { _ = handler.Handle(context.Background(), record) }); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	var writer io.Writer = visibleJSON{io.Discard}
+	var writer io.Writer = escapingWriter{io.Discard}
 	if n := testing.AllocsPerRun(1000, func() { _, _ = writer.Write(line) }); n > 0 {
 		t.Errorf("a line of JSON: %v allocations", n)
 	}

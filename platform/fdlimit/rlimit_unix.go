@@ -1,17 +1,17 @@
 //go:build unix
 
-package descriptors
+package fdlimit
 
 import (
 	"math"
 	"syscall"
 )
 
-// limit returns how many files the process may have open.
-func limit() int {
+// openFilesLimit returns the soft limit of open files, or noLimit when it cannot be read.
+func openFilesLimit() int {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
-		return unlimited
+		return noLimit
 	}
 	return int(min(now.Cur, math.MaxInt))
 }

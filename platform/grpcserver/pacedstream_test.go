@@ -17,15 +17,15 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// sent is how a stream ended on the server's side.
-type sent struct {
+// sendResult is the end of a stream on the server.
+type sendResult struct {
 	messages int
 	err      error
 }
 
-// endless sends text for ever, to clients that may stall for so long.
-func endless(stall time.Duration, text string, ended chan<- sent) echo {
-	return echo{watch: func(_ string, stream grpc.ServerStream) error {
+// sendEndlessly sends text until the stream ends. stall is the stall timeout.
+func sendEndlessly(stall time.Duration, text string, ended chan<- sendResult) echoService {
+	return echoService{watch: func(_ string, stream grpc.ServerStream) error {
 		sender := grpcserver.NewPacedStream(stream, stall)
 		message, err := grpcserver.Encode(wrapperspb.String(text))
 		if err != nil {
@@ -33,14 +33,14 @@ func endless(stall time.Duration, text string, ended chan<- sent) echo {
 		}
 		for n := 0; ; n++ {
 			if err := sender.Send(message); err != nil {
-				ended <- sent{n, err}
+				ended <- sendResult{n, err}
 				return err
 			}
 		}
 	}}
 }
 
-func TestAClientThatReadsNothingIsToldToComeBack(t *testing.T) {
+func TestPacedStreamFailsWithUnavailableWhenTheClientDoesNotRead(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		text    string
@@ -52,9 +52,9 @@ func TestAClientThatReadsNothingIsToldToComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ended := make(chan sent, 1)
-			r := run(t, endless(50*time.Millisecond, test.text, ended), nil, nil)
-			// With a window given, grpc-go does not widen it by itself.
+			ended := make(chan sendResult, 1)
+			r := startServer(t, sendEndlessly(50*time.Millisecond, test.text, ended), nil, nil)
+			// With an explicit window grpc-go does not increase it.
 			const window = 64 << 10
 			conn, err := grpc.NewClient(r.Addr(), append(insecurely, grpc.WithInitialWindowSize(window))...)
 			if err != nil {
@@ -71,8 +71,8 @@ func TestAClientThatReadsNothingIsToldToComeBack(t *testing.T) {
 			got := <-ended
 			const header = 5
 			frame := proto.Size(wrapperspb.String(test.text)) + header
-			if most := window/frame + 1 + 16; status.Code(grpcserver.Status(got.err)) != codes.Unavailable || got.messages > most {
-				t.Errorf("%d messages, want at most %d; it ended with %v", got.messages, most, got.err)
+			if limit := window/frame + 1 + 16; status.Code(grpcserver.Status(got.err)) != codes.Unavailable || got.messages > limit {
+				t.Errorf("%d messages, want at limit %d; it ended with %v", got.messages, limit, got.err)
 			}
 
 			received := 0
@@ -89,18 +89,18 @@ func TestAClientThatReadsNothingIsToldToComeBack(t *testing.T) {
 	}
 }
 
-func TestAClientThatReadsSlowlyIsLeftAlone(t *testing.T) {
+func TestPacedStreamWaitsForASlowClient(t *testing.T) {
 	t.Parallel()
-	ended := make(chan sent, 1)
-	r := run(t, endless(500*time.Millisecond, strings.Repeat("x", 16<<10), ended), nil, nil)
+	ended := make(chan sendResult, 1)
+	r := startServer(t, sendEndlessly(500*time.Millisecond, strings.Repeat("x", 16<<10), ended), nil, nil)
 	ctx, leave := context.WithCancel(t.Context())
-	stream, err := r.watch(ctx, wrapperspb.String(""))
+	stream, err := r.openStream(ctx, wrapperspb.String(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	slowly := time.NewTicker(20 * time.Millisecond)
 	defer slowly.Stop()
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; <-slowly.C {
+	for start := time.Now(); time.Since(start) < 2*time.Second; <-slowly.C {
 		if err := stream.RecvMsg(&wrapperspb.StringValue{}); err != nil {
 			t.Fatal(err)
 		}
@@ -111,11 +111,11 @@ func TestAClientThatReadsSlowlyIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestTheStopDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
+func TestServerStopsWithoutWaitingForAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	ended := make(chan sent, 1)
-	r := run(t, endless(time.Hour, "x", ended), nil, nil)
-	if _, err := r.watch(t.Context(), wrapperspb.String("")); err != nil {
+	ended := make(chan sendResult, 1)
+	r := startServer(t, sendEndlessly(time.Hour, "x", ended), nil, nil)
+	if _, err := r.openStream(t.Context(), wrapperspb.String("")); err != nil {
 		t.Fatal(err)
 	}
 	full := time.NewTimer(300 * time.Millisecond)
@@ -131,7 +131,7 @@ func TestTheStopDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
 	<-r.ended
 }
 
-func TestWhatCannotBeEncodedIsAnError(t *testing.T) {
+func TestEncodeFailsForAnInvalidMessage(t *testing.T) {
 	t.Parallel()
 	if _, err := grpcserver.Encode(wrapperspb.String("\xff")); err == nil {
 		t.Error("a text that is not UTF-8 was encoded")

@@ -16,30 +16,29 @@ import (
 	"example.com/todo/platform/grpcserver"
 )
 
-// The streams of a connection end before it is closed, and whoever comes back finds
-// a new one: it would be told to leave again over the old one.
-func TestStreamsEndWithTheAgeOfTheirConnectionAndContinueOverANewOne(t *testing.T) {
+// A client that resumes its stream on the old connection would be disconnected again.
+func TestStreamsEndAtTheMaxAgeOfTheirConnectionAndContinueOnANewOne(t *testing.T) {
 	t.Parallel()
 	const age = 500 * time.Millisecond
-	watched := make(chan string, 100) // the addresses from which it was
-	r := run(t, echo{
+	streamedFrom := make(chan string, 100) // the client addresses of the streams
+	r := startServer(t, echoService{
 		say: func(context.Context, string) (string, error) { return "answered", nil },
 		watch: func(_ string, stream grpc.ServerStream) error {
 			from, _ := grpcpeer.FromContext(stream.Context())
-			watched <- from.Addr.String()
+			streamedFrom <- from.Addr.String()
 			<-stream.Context().Done()
 			return stream.Context().Err()
 		},
 	}, nil, nil, func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) { cfg.MaxConnAge = age })
 	seen := map[string]bool{}
 	for range 3 {
-		begun := time.Now()
+		start := time.Now()
 		health, err := healthpb.NewHealthClient(r.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = r.call(t.Context(), watch, wrapperspb.String("x"))
-		if took := time.Since(begun); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "reached its age") || took > 20*age {
+		if took := time.Since(start); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "reached its maximal age") || took > 20*age {
 			t.Errorf("the stream ended after %v with %v", took, err)
 		}
 		for err = nil; err == nil; {
@@ -48,26 +47,26 @@ func TestStreamsEndWithTheAgeOfTheirConnectionAndContinueOverANewOne(t *testing.
 		if status.Code(err) != codes.Unavailable {
 			t.Errorf("a watch of health ended with %v", err)
 		}
-		from := <-watched
+		from := <-streamedFrom
 		if seen[from] {
-			t.Error("the stream came back over a connection that had reached its age")
+			t.Error("the stream was resumed on a connection that had reached its maximal age")
 		}
 		seen[from] = true
-		if _, err := r.say(t.Context(), "x"); err != nil {
+		if _, err := r.callEcho(t.Context(), "x"); err != nil {
 			t.Errorf("a call after that: %v", err)
 		}
 	}
-	for _, call := range r.calls(t) {
+	for _, call := range r.loggedCalls(t) {
 		if call["level"] == "WARN" {
-			t.Errorf("what is intended was logged as %v", call)
+			t.Errorf("logged %v, want INFO", call)
 		}
 	}
 }
 
-// grpc-go waits for the message before any interceptor runs, without a bound of its own.
-func TestACallWhoseMessageDoesNotComeIsGivenUp(t *testing.T) {
+// grpc-go has no timeout for the message, which it awaits before it runs an interceptor.
+func TestUnaryCallIsAbortedWhenItsMessageDoesNotArrive(t *testing.T) {
 	t.Parallel()
-	r := run(t, echo{say: func(context.Context, string) (string, error) { return "answered", nil }}, nil, nil,
+	r := startServer(t, echoService{say: func(context.Context, string) (string, error) { return "answered", nil }}, nil, nil,
 		func(cfg *grpcserver.Config, _ *grpcserver.Telemetry) {
 			cfg.ReadTimeout, cfg.RequestTimeout = 10*time.Millisecond, 10*time.Millisecond
 		})

@@ -20,48 +20,48 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-type base struct {
+type embeddedStruct struct {
 	Note string `json:"note"`
 }
 
-type inner struct {
+type nestedStruct struct {
 	Tags []string `json:"tags"`
 }
 
-// optional tells an absent member from null, as a merge patch must.
-type optional struct {
+// optionalText distinguishes an absent member from null, as a merge patch does.
+type optionalText struct {
 	Present bool
 	Value   *int
 }
 
-func (o *optional) UnmarshalJSON(data []byte) error {
+func (o *optionalText) UnmarshalJSON(data []byte) error {
 	o.Present = true
 	return json.Unmarshal(data, &o.Value)
 }
 
-type body struct {
-	base
+type requestBody struct {
+	embeddedStruct
 	Title    string         `json:"title"`
 	Priority int32          `json:"priority,omitempty"`
 	Done     *bool          `json:"done"`
 	Ratio    float64        `json:"ratio"`
 	Due      time.Time      `json:"due"`
-	Inner    inner          `json:"inner"`
-	Others   []inner        `json:"others"`
+	Inner    nestedStruct   `json:"inner"`
+	Others   []nestedStruct `json:"others"`
 	Extra    map[string]any `json:"extra"`
-	Patch    optional       `json:"patch"`
+	Patch    optionalText   `json:"patch"`
 	Untagged string
 	Hidden   string `json:"-"`
 }
 
-// read gives text to ReadJSON and returns the status and sentence of the refusal, or 200.
-func read(text string, into any) (int, string) {
+// readJSON calls ReadJSON with text and returns the status and message of its error, or 200.
+func readJSON(text string, into any) (int, string) {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
 	r.Header.Set("Content-Type", "application/json")
-	return refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, into))
+	return statusAndMessage(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, into))
 }
 
-func refused(err error) (int, string) {
+func statusAndMessage(err error) (int, string) {
 	if err == nil {
 		return http.StatusOK, ""
 	}
@@ -76,41 +76,41 @@ func nested(depth int) string {
 	return `{"extra":{"a":` + strings.Repeat("[", depth-2) + strings.Repeat("]", depth-2) + `}}`
 }
 
-func TestReadJSONTakesWhatTheStructDescribes(t *testing.T) {
+func TestReadJSONAcceptsWhatTheStructDescribes(t *testing.T) {
 	t.Parallel()
 	yes, five := true, 5
 	tests := map[string]struct {
 		text string
-		want body
+		want requestBody
 	}{
-		"nothing": {`{}`, body{}},
+		"nothing": {`{}`, requestBody{}},
 		"everything": {` {"title":"Learn \ud83d\ude00 Go","priority":3,"done":true,"ratio":1,"due":"2026-01-15T10:00:00Z","note":"n",
 			"inner":{"tags":["a","b"]},"others":[{"tags":["c"]}],"extra":{"Any":[1,null]},"patch":5,"Untagged":"u"} `,
-			body{base: base{Note: "n"}, Title: "Learn 😀 Go", Priority: 3, Done: &yes, Ratio: 1, Due: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
-				Inner: inner{Tags: []string{"a", "b"}}, Others: []inner{{Tags: []string{"c"}}}, Extra: map[string]any{"Any": []any{1.0, nil}},
-				Patch: optional{Present: true, Value: &five}, Untagged: "u"}},
-		"null where it means something": {`{"done":null,"extra":null,"patch":null}`, body{Patch: optional{Present: true}}},
-		"the deepest nesting":           {nested(32), body{}},
-		"an escaped backslash":          {`{"title":"\\ud800"}`, body{Title: `\ud800`}},
+			requestBody{embeddedStruct: embeddedStruct{Note: "n"}, Title: "Learn 😀 Go", Priority: 3, Done: &yes, Ratio: 1, Due: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
+				Inner: nestedStruct{Tags: []string{"a", "b"}}, Others: []nestedStruct{{Tags: []string{"c"}}}, Extra: map[string]any{"Any": []any{1.0, nil}},
+				Patch: optionalText{Present: true, Value: &five}, Untagged: "u"}},
+		"null where it means something": {`{"done":null,"extra":null,"patch":null}`, requestBody{Patch: optionalText{Present: true}}},
+		"the deepest nesting":           {nested(32), requestBody{}},
+		"an escaped backslash":          {`{"title":"\\ud800"}`, requestBody{Title: `\ud800`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got body
-			if status, sentence := read(test.text, &got); status != 200 {
-				t.Fatalf("refused with %d %s", status, sentence)
+			var got requestBody
+			if status, message := readJSON(test.text, &got); status != 200 {
+				t.Fatalf("rejected with %d %s", status, message)
 			}
 			if name == "the deepest nesting" {
 				got.Extra = nil
 			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(body{})); diff != "" {
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(requestBody{})); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
+func TestReadJSONRejectsOtherBodiesWithAReason(t *testing.T) {
 	t.Parallel()
 	long, cut := strings.Repeat("é", 101), strings.Repeat("é", 100)
 	tests := map[string]struct{ text, want string }{
@@ -150,36 +150,34 @@ func TestReadJSONRefusesTheRestWithAReason(t *testing.T) {
 		"a list":                     {`[]`, "the body must be an object, not array"},
 		"text":                       {`"x"`, "the body must be an object, not string"},
 		"null":                       {`null`, "the body must be an object, not null"},
-		"a time that is none":        {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
+		"an invalid time":            {`{"due":"tomorrow"}`, "the body has a value that cannot be read"},
 	}
-	wantRefused(t, http.StatusBadRequest, tests)
+	expectRejected(t, http.StatusBadRequest, tests)
 }
 
 const byteOrderMark = "the body begins with a byte order mark; send it in UTF-8 without one"
 
-func wantRefused(t *testing.T, status int, tests map[string]struct{ text, want string }) {
+func expectRejected(t *testing.T, status int, tests map[string]struct{ text, want string }) {
 	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, sentence := read(test.text, &body{})
+			got, message := readJSON(test.text, &requestBody{})
 			if got != status {
 				t.Errorf("status %d, want %d", got, status)
 			}
-			if diff := cmp.Diff(test.want, sentence); diff != "" {
+			if diff := cmp.Diff(test.want, message); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// The client of a body that is too large is answered as soon as that is known, and
-// does not have to send the rest.
-func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
+func TestReadJSONRejectsATooLargeBodyBeforeReadingItsEnd(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(httpserver.Instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		httpserver.WriteProblem(w, r, httpserver.ReadJSON(w, r, 64<<10, &body{}))
-	}), httpserver.Config{}, observe().telemetry()))
+		httpserver.WriteProblem(w, r, httpserver.ReadJSON(w, r, 64<<10, &requestBody{}))
+	}), httpserver.Config{}, newTelemetryRecorder().telemetry()))
 	defer server.Close()
 	chunk := strings.Repeat("x", 0xfff0)
 	const tooLarge, wrongType = http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType
@@ -204,13 +202,13 @@ func TestABodyThatIsTooLargeIsRefusedBeforeItsEnd(t *testing.T) {
 			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+test.sent); err != nil {
 				t.Fatal(err)
 			}
-			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			if answer.StatusCode != test.want || !answer.Close {
-				t.Errorf("%s, closes: %v, want %d and true", answer.Status, answer.Close, test.want)
+			defer resp.Body.Close()
+			if resp.StatusCode != test.want || !resp.Close {
+				t.Errorf("%s, closes: %v, want %d and true", resp.Status, resp.Close, test.want)
 			}
 		})
 	}
@@ -232,22 +230,22 @@ func TestReadJSONNamesAFieldOfTheWrongType(t *testing.T) {
 		"an object for a list":         {`{"others":{}}`, "others must be a list, not object"},
 		"a wrong type that reads JSON": {`{"patch":"x"}`, "patch must be a whole number in range, not string"},
 	}
-	wantRefused(t, http.StatusUnprocessableEntity, tests)
+	expectRejected(t, http.StatusUnprocessableEntity, tests)
 }
 
 func TestReadJSONBoundsTheBody(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]int{64 << 10: 200, 64<<10 + 1: 413, 1 << 20: 413} {
 		text := `{"title":"` + strings.Repeat("x", size-12) + `"}`
-		if status, sentence := read(text, &body{}); status != want {
-			t.Errorf("%d bytes: %d %s", size, status, sentence)
+		if status, message := readJSON(text, &requestBody{}); status != want {
+			t.Errorf("%d bytes: %d %s", size, status, message)
 		}
 	}
 }
 
-// It is not parallel: what it measures is of the whole process.
-func TestReadJSONTakesLittleMemoryForAnyBody(t *testing.T) {
-	const size, most = 64 << 10, 6 << 20
+// Not parallel: it measures the memory of the whole process.
+func TestReadJSONUsesLittleMemoryForAnyBody(t *testing.T) {
+	const size, limit = 64 << 10, 6 << 20
 	underALongKey := `{"` + strings.Repeat("a", size/2) + `":{`
 	for name, body := range map[string]struct{ begin, member, end string }{
 		"numbers under a long key": {underALongKey, `"#":0,`, `"":0}}`},
@@ -262,15 +260,15 @@ func TestReadJSONTakesLittleMemoryForAnyBody(t *testing.T) {
 		text += body.end
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		code, said := read(text, &base{})
+		code, message := readJSON(text, &embeddedStruct{})
 		runtime.ReadMemStats(&after)
-		if taken := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || !strings.Contains(said, "there is no key") || taken > most {
-			t.Errorf("%s: %d %.100s, and a body of %d bytes took %d bytes of memory, want at most %d", name, code, said, len(text), taken, most)
+		if allocated := after.TotalAlloc - before.TotalAlloc; code != http.StatusBadRequest || !strings.Contains(message, "there is no key") || allocated > limit {
+			t.Errorf("%s: %d %.100s, and a body of %d bytes took %d bytes of memory, want at limit %d", name, code, message, len(text), allocated, limit)
 		}
 	}
 }
 
-func TestReadJSONWantsItsContentType(t *testing.T) {
+func TestReadJSONRequiresItsContentType(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		contentType, encoding string
@@ -312,52 +310,51 @@ func TestReadJSONWantsItsContentType(t *testing.T) {
 		if test.encoding != "" {
 			r.Header.Set("Content-Encoding", test.encoding)
 		}
-		status, sentence := refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 100, &body{}, test.also...))
-		if status != test.want || status == 415 && !strings.Contains(sentence, "Content-Type: application/json") {
-			t.Errorf("%+v: got %d %s", test, status, sentence)
+		status, message := statusAndMessage(httpserver.ReadJSON(httptest.NewRecorder(), r, 100, &requestBody{}, test.also...))
+		if status != test.want || status == 415 && !strings.Contains(message, "Content-Type: application/json") {
+			t.Errorf("%+v: got %d %s", test, status, message)
 		}
 	}
 }
 
-// FuzzReadJSON holds that nothing but a 400 comes of any bytes, and that what
-// is taken is JSON that encoding/json, told to be strict, takes too and that
-// survives being written and read again.
+// FuzzReadJSON checks that any bytes are rejected with 400, 413 or 422, or accepted also by a
+// strict encoding/json, and again after a round trip.
 func FuzzReadJSON(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"title":"x","extra":{"a":[1,{"b":null}]}}`, `{"Title":"x"}`, `{"a":1,"a":2}`, `{"":0}`, nested(33), `{"title":"\ud800"}`, "\xff", "\ufeff{}", `[1]`, `null`, `{} x`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var got body
-		status, sentence := read(string(data), &got)
+		var got requestBody
+		status, message := readJSON(string(data), &got)
 		if status != 200 {
-			if (status != 400 && status != 413 && status != 422) || sentence == "" {
-				t.Fatalf("%q gave %d %q", data, status, sentence)
+			if (status != 400 && status != 413 && status != 422) || message == "" {
+				t.Fatalf("%q gave %d %q", data, status, message)
 			}
 			return
 		}
 		strict := json.NewDecoder(bytes.NewReader(data))
 		strict.DisallowUnknownFields()
-		var want body
+		var want requestBody
 		if err := strict.Decode(&want); err != nil {
-			t.Fatalf("%q was taken, but %v", data, err)
+			t.Fatalf("%q was accepted, but %v", data, err)
 		}
 		written, err := json.Marshal(got.Extra)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, sentence := read(`{"extra":`+string(written)+`}`, &body{}); status != 200 && len(written) < 60<<10 {
-			t.Fatalf("%s was not taken again: %s", written, sentence)
+		if status, message := readJSON(`{"extra":`+string(written)+`}`, &requestBody{}); status != 200 && len(written) < 60<<10 {
+			t.Fatalf("%s was not accepted again: %s", written, message)
 		}
 	})
 }
 
-func TestABodyThatComesTooLateIsTheClientsMistake(t *testing.T) {
+func TestReadJSONAnswers400WhenTheBodyArrivesTooLate(t *testing.T) {
 	t.Parallel()
 	late, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
 	r := httptest.NewRequestWithContext(late, http.MethodPost, "/", strings.NewReader("{}"))
 	r.Header.Set("Content-Type", "application/json")
-	if status, text := refused(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, &struct{}{})); status != http.StatusBadRequest || !strings.Contains(text, "slowly") {
+	if status, text := statusAndMessage(httpserver.ReadJSON(httptest.NewRecorder(), r, 64<<10, &struct{}{})); status != http.StatusBadRequest || !strings.Contains(text, "slowly") {
 		t.Errorf("got %d: %s", status, text)
 	}
 }

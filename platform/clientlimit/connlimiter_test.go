@@ -1,7 +1,6 @@
 package clientlimit_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -16,51 +15,43 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/process/processtest"
 	"example.com/todo/platform/testenv"
 )
 
-// limits are the Conns of a test, with what they tell.
-type limits struct {
-	*clientlimit.Conns
+// testLimiter is a ConnLimiter with its log and metrics.
+type testLimiter struct {
+	*clientlimit.ConnLimiter
 	reg *prometheus.Registry
-	mu  sync.Mutex
-	log bytes.Buffer
+	log processtest.Log
 }
 
-func newLimits(perClient int, exempt ...string) *limits {
-	l := &limits{reg: prometheus.NewRegistry()}
+func newTestLimiter(perClient int, exempt ...string) *testLimiter {
+	l := &testLimiter{reg: prometheus.NewRegistry()}
 	var networks []netip.Prefix
 	for _, network := range exempt {
 		networks = append(networks, netip.MustParsePrefix(network))
 	}
-	l.Conns = clientlimit.NewConns(perClient, networks, slog.New(slog.NewTextHandler(l, nil)), l.reg)
+	l.ConnLimiter = clientlimit.NewConnLimiter(perClient, networks, slog.New(slog.NewTextHandler(&l.log, nil)), l.reg)
 	return l
 }
 
-func (l *limits) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.log.Write(p)
-}
-
-func (l *limits) warnings() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *testLimiter) warnings() int {
 	return strings.Count(l.log.String(), "level=WARN")
 }
 
-func (l *limits) expectMetrics(t *testing.T, want string) {
+func (l *testLimiter) expectMetrics(t *testing.T, want string) {
 	t.Helper()
-	// A connection is counted from its acceptance on, and a client may see it sooner.
+	// The client may see the connection before the server has counted it.
 	var err error
-	testenv.Eventually(t, "the metrics tell "+want, func() bool {
+	testenv.Eventually(t, "the metrics are "+want, func() bool {
 		err = testutil.GatherAndCompare(l.reg, strings.NewReader(want))
 		return err == nil
 	})
 }
 
-// serve answers each connection that wrap lets in with "hello", and keeps it
-// until its client leaves.
+// serve starts a server behind wrap that sends "hello" on each connection and closes it
+// after its client.
 func serve(t *testing.T, wrap func(net.Listener) net.Listener) (addr string) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
@@ -83,7 +74,7 @@ func serve(t *testing.T, wrap func(net.Listener) net.Listener) (addr string) {
 				io.WriteString(conn, "hello")
 				io.Copy(io.Discard, conn)
 				conn.Close()
-				conn.Close() // which counts once
+				conn.Close() // the second Close must not release again
 			})
 		}
 	})
@@ -118,9 +109,9 @@ func connectAll(t *testing.T, addr string, n int) (open []net.Conn) {
 	return open
 }
 
-func TestAServerHoldsAsManyConnectionsAsItMayAndClosesTheOthers(t *testing.T) {
+func TestServerClosesConnectionsBeyondItsLimit(t *testing.T) {
 	t.Parallel()
-	l := newLimits(100)
+	l := newTestLimiter(100)
 	first, second := serve(t, l.Limit("first", 3)), serve(t, l.Limit("second", 3))
 	open := connectAll(t, first, 5)
 	if len(open) != 3 {
@@ -145,16 +136,16 @@ func TestAServerHoldsAsManyConnectionsAsItMayAndClosesTheOthers(t *testing.T) {
 	}
 }
 
-func TestAClientHoldsAsManyConnectionsAsItMayOverAllServers(t *testing.T) {
+func TestClientLimitCountsConnectionsToAllServers(t *testing.T) {
 	t.Parallel()
-	l := newLimits(4)
+	l := newTestLimiter(4)
 	one, other, apart := serve(t, l.Limit("one", 100)), serve(t, l.Limit("other", 100)), serve(t, l.LimitTotal("apart", 100))
 	open := connectAll(t, one, 3)
 	if got := len(connectAll(t, other, 3)); len(open) != 3 || got != 1 {
 		t.Fatalf("%d and %d connections are open, want 3 and 1", len(open), got)
 	}
 	if got := len(connectAll(t, apart, 6)); got != 6 {
-		t.Errorf("a server apart from that limit holds %d", got)
+		t.Errorf("a server without the limit by client holds %d", got)
 	}
 	l.expectMetrics(t, `
 		# HELP server_connections Open connections by server.
@@ -174,9 +165,9 @@ func TestAClientHoldsAsManyConnectionsAsItMayOverAllServers(t *testing.T) {
 	}
 }
 
-func TestTrustedProxiesHoldAnyNumberUpToTheServers(t *testing.T) {
+func TestExemptPeersAreLimitedByTheServerOnly(t *testing.T) {
 	t.Parallel()
-	l := newLimits(1, "::ffff:127.0.0.0/104")
+	l := newTestLimiter(1, "::ffff:127.0.0.0/104")
 	addr := serve(t, l.Limit("http", 5))
 	if got := len(connectAll(t, addr, 7)); got != 5 {
 		t.Errorf("%d connections are open, want 5", got)
@@ -199,7 +190,7 @@ func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 func TestPeersWithoutAnAddressShareOneLimit(t *testing.T) {
 	t.Parallel()
 	inner := pipeListener{make(chan net.Conn, 3)}
-	listener := newLimits(2).Limit("pipe", 100)(inner)
+	listener := newTestLimiter(2).Limit("pipe", 100)(inner)
 	for range 3 {
 		server, client := net.Pipe()
 		t.Cleanup(func() { client.Close(); server.Close() })
@@ -216,13 +207,13 @@ func TestPeersWithoutAnAddressShareOneLimit(t *testing.T) {
 	}
 }
 
-func TestAConnectionKeepsTheMethodsOfTCP(t *testing.T) {
+func TestAcceptedConnectionKeepsTheMethodsOfTCP(t *testing.T) {
 	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := newLimits(1).Limit("tcp", 1)(inner)
+	listener := newTestLimiter(1).Limit("tcp", 1)(inner)
 	defer listener.Close()
 	client, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {

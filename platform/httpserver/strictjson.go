@@ -19,23 +19,27 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-const maxDepth = 32
+const maxJSONDepth = 32 // levels of nesting; the requests of an API have a few
 
-// ReadJSON reads the request's body, one JSON object of at most limit bytes,
-// into the struct that into points to. It is strict: the error is a Refuse with
-// 415 for another content type than application/json or one of alsoAccept
-// (charset UTF-8 or none, no content coding but identity), 413 for a longer body, of which the rest is not read, and 400
-// for anything that is not an object as into describes: not JSON or not UTF-8, an
-// unknown, duplicate or differently cased key, more than 32 levels, something
-// after the object. A value of the wrong type (null included, unless the field is
-// a pointer, a map, an interface or reads JSON itself) is fault.InvalidFields. The
-// struct is meant to be flat: within its fields, case and null are as
-// encoding/json takes them.
+// ReadJSON decodes the body of r, one JSON object of at most limit bytes, strictly into the
+// struct that into points to. The errors are for WriteProblem:
+//
+//	415   the content type is neither application/json nor one of alsoAccept, has a charset
+//	      other than UTF-8, or a content coding other than identity
+//	413   the body is longer; its rest is not read, and the connection is closed
+//	400   not one JSON object in UTF-8; a key that is unknown, duplicate or in another case;
+//	      more than 32 levels; the body arrived too late
+//	422   apperr.InvalidFields: a value has the wrong type. That includes null, unless the
+//	      field is a pointer, a map, an interface or a json.Unmarshaler
+//
+// Only the members of the object itself are checked for case and null: nested objects
+// follow encoding/json in that.
 func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, alsoAccept ...string) error {
 	body, err := readBody(w, r, limit, append([]string{"application/json"}, alsoAccept...))
 	if err != nil {
 		if r.ContentLength < 0 || r.ContentLength > limit {
-			w.Header().Set("Connection", "close") // or the server would wait for the rest before it answers
+			// Otherwise net/http reads the rest of the body before it sends the response.
+			w.Header().Set("Connection", "close")
 		}
 		return err
 	}
@@ -56,30 +60,31 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 		return nil, tooLarge
 	case err != nil:
 		return nil, StatusError(http.StatusBadRequest, "the body could not be read to its end")
-	case r.Context().Err() != nil: // no fault of the server's, which a later refusal would look like
+	case r.Context().Err() != nil:
+		// Every later step would fail with 503, although the client caused it.
 		return nil, StatusError(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
 	}
 	return body, nil
 }
 
 func checkContentType(h http.Header, accepted []string) error {
-	refused := StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
+	unsupported := StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	given := h.Values("Content-Type")
-	if len(given) != 1 || isCoded(h) {
-		return refused
+	if len(given) != 1 || hasContentCoding(h) {
+		return unsupported
 	}
 	mediaType, params, err := mime.ParseMediaType(given[0])
 	if err != nil || !slices.Contains(accepted, mediaType) {
-		return refused
+		return unsupported
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return refused
+		return unsupported
 	}
 	return nil
 }
 
-// isCoded reports whether the body has another content coding than identity.
-func isCoded(h http.Header) bool {
+// hasContentCoding reports whether the body has a content coding other than identity.
+func hasContentCoding(h http.Header) bool {
 	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
 		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
 			return true
@@ -88,24 +93,25 @@ func isCoded(h http.Header) bool {
 	return false
 }
 
-// byteOrderMarks are those of UTF-8, UTF-16 and UTF-32; the little end of UTF-32 begins as that of UTF-16.
+// byteOrderMarks are those of UTF-8, UTF-16 and UTF-32. The mark of UTF-32 in little endian
+// starts with that of UTF-16.
 var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff", "\x00\x00\xfe\xff"}
 
 func decodeStrict(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return unreadable("the body is empty; send a JSON object")
+		return badRequest("the body is empty; send a JSON object")
 	}
 	for _, mark := range byteOrderMarks {
 		if bytes.HasPrefix(body, []byte(mark)) {
-			return unreadable("the body begins with a byte order mark; send it in UTF-8 without one")
+			return badRequest("the body begins with a byte order mark; send it in UTF-8 without one")
 		}
 	}
-	if !utf8.Valid(body) || halfSurrogate(body) {
-		return unreadable("the body is not valid UTF-8")
+	if !utf8.Valid(body) || hasLoneSurrogate(body) {
+		return badRequest("the body is not valid UTF-8")
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
-		return inWords(err)
+		return explainDecodeError(err)
 	}
 	walk := json.NewDecoder(bytes.NewReader(body))
 	walk.UseNumber()
@@ -118,52 +124,52 @@ func decodeStrict(body []byte, into any) error {
 	strict := json.NewDecoder(bytes.NewReader(body))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(into); err != nil {
-		return inWords(err)
+		return explainDecodeError(err)
 	}
 	return nil
 }
 
-func unreadable(format string, args ...any) error {
+func badRequest(format string, args ...any) error {
 	return StatusError(http.StatusBadRequest, format, args...)
 }
 
-func wrongType(field string, want reflect.Type, got string) error {
-	return apperr.InvalidFields(apperr.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", wordFor(want), got)})
+func wrongTypeError(field string, want reflect.Type, got string) error {
+	return apperr.InvalidFields(apperr.Field{Name: field, Problem: fmt.Sprintf("must be %s, not %.100s", jsonTypeName(want), got)})
 }
 
-// inWords tells the client what encoding/json found wrong.
-func inWords(err error) error {
+// explainDecodeError translates an error of encoding/json for the client.
+func explainDecodeError(err error) error {
 	var syntax *json.SyntaxError
 	var wrong *json.UnmarshalTypeError
 	unknown, isUnknown := strings.CutPrefix(err.Error(), "json: unknown field ")
 	switch {
 	case errors.As(err, &syntax):
-		return unreadable("the body is not JSON: %s", syntax)
+		return badRequest("the body is not JSON: %s", syntax)
 	case errors.As(err, &wrong) && wrong.Field == "":
-		return unreadable("the body must be %s, not %s", wordFor(wrong.Type), wrong.Value)
+		return badRequest("the body must be %s, not %s", jsonTypeName(wrong.Type), wrong.Value)
 	case errors.As(err, &wrong):
-		return wrongType(wrong.Field, wrong.Type, wrong.Value)
+		return wrongTypeError(wrong.Field, wrong.Type, wrong.Value)
 	case isUnknown:
 		name, _ := strconv.Unquote(unknown)
-		return unreadable("there is no key %.100q", name)
+		return badRequest("there is no key %.100q", name)
 	}
-	return unreadable("the body has a value that cannot be read")
+	return badRequest("the body has a value that cannot be read")
 }
 
-// checkNesting walks over the next value, which is at path within depth others,
-// and refuses too many levels and duplicate keys, of which encoding/json takes
-// the last. Paths are only put together for a refusal: a long key above many short
-// ones would make them take a thousand times the memory of the body.
+// checkNesting reads the next value, at the given path and depth. It returns an error for
+// too many levels or a duplicate key; encoding/json would use the last of the duplicates.
 func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	token, err := dec.Token()
 	opening, ok := token.(json.Delim)
 	if err != nil || !ok {
-		return err // none: the syntax was checked before
+		return err // always nil: the syntax was checked before
 	}
-	if depth == maxDepth {
-		return unreadable("the body is nested deeper than %d levels", maxDepth)
+	if depth == maxJSONDepth {
+		return badRequest("the body is nested deeper than %d levels", maxJSONDepth)
 	}
 	seen := map[string]bool{}
+	// Paths are built for an error only: with a long key above many short ones they would take
+	// a thousand times the memory of the body.
 	for i := 0; dec.More(); i++ {
 		at := func() string { return fmt.Sprintf("%s[%d]", path(), i) }
 		if opening == '{' {
@@ -171,7 +177,7 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 			key, _ := token.(string)
 			at = func() string { return strings.TrimPrefix(path()+"."+key, ".") }
 			if seen[key] {
-				return unreadable("the key %.100q appears twice", at())
+				return badRequest("the key %.100q appears twice", at())
 			}
 			seen[key] = true
 		}
@@ -183,12 +189,11 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	return err
 }
 
-// checkMembers refuses keys that are not exactly those of the struct t, whose
-// case encoding/json ignores, and null, which it ignores too, where the field
-// has no use for it.
+// checkMembers returns an error for a key that differs in case from the fields of the
+// struct t, and for null in a field that does not accept it. encoding/json ignores both.
 func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	if members == nil {
-		return unreadable("the body must be an object, not null")
+		return badRequest("the body must be an object, not null")
 	}
 	fields := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -198,16 +203,16 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		field, ok := fields[name]
 		if !ok {
-			return unreadable("there is no key %.100q", name)
+			return badRequest("there is no key %.100q", name)
 		}
-		if string(members[name]) == "null" && !takesNull(field) {
-			return wrongType(name, field, "null")
+		if string(members[name]) == "null" && !acceptsNull(field) {
+			return wrongTypeError(name, field, "null")
 		}
 	}
 	return nil
 }
 
-func takesNull(t reflect.Type) bool {
+func acceptsNull(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Map:
 		return true
@@ -215,8 +220,8 @@ func takesNull(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
-// wordFor names in the client's words what a t is written as.
-func wordFor(t reflect.Type) string {
+// jsonTypeName returns the name, for the client, of the JSON values that fit t.
+func jsonTypeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
@@ -232,10 +237,10 @@ func wordFor(t reflect.Type) string {
 	return "a whole number in range"
 }
 
-// halfSurrogate finds a \u escape that is half of a character, which
-// encoding/json would replace silently.
-func halfSurrogate(body []byte) bool {
-	high := false // the escape just before was a first half
+// hasLoneSurrogate reports whether body has a \u escape that is one half of a surrogate
+// pair. encoding/json would replace it silently.
+func hasLoneSurrogate(body []byte) bool {
+	high := false // the escape before was a high surrogate
 	for i := 0; i < len(body); i++ {
 		escaped := body[i] == '\\' && i+1 < len(body)
 		isHigh, isLow := false, false

@@ -13,16 +13,16 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
+func TestLogDropsLinesInsteadOfBlockingWhenItsReaderStalls(t *testing.T) {
 	t.Parallel()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	out := &outlet{File: write}
+	out := &droppingWriter{File: write}
 	log := New(out, Config{Format: "json"}, "test")
-	const lines = 1000 // far more than a pipe holds, and each longer than a piece
+	const lines = 1000 // far more than a pipe buffers, and each longer than maxPiece
 	logged := make(chan struct{})
 	go func() {
 		defer close(logged)
@@ -34,19 +34,19 @@ func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
 	select {
 	case <-logged:
 	case <-time.After(time.Minute):
-		t.Fatal("the caller waits for the reader")
+		t.Fatal("the caller is blocked by the reader")
 	}
 	collected := make(chan []byte, 1)
 	go func() {
 		all, _ := io.ReadAll(read)
 		collected <- all
 	}()
-	testenv.Eventually(t, "the dropped lines are told of", func() bool {
+	testenv.Eventually(t, "the dropped lines are reported", func() bool {
 		log.Info("the reader is back")
-		return out.lost.Load() == 0
+		return out.dropped.Load() == 0
 	})
 	write.Close()
-	seen, told := 0, 0
+	written, dropped := 0, 0
 	for text := range strings.Lines(string(<-collected)) {
 		var line struct {
 			Msg   string
@@ -55,12 +55,12 @@ func TestAReaderThatTakesNothingHoldsNoCallerUp(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		told += line.Lines
+		dropped += line.Lines
 		if line.Msg == "a line" {
-			seen++
+			written++
 		}
 	}
-	if seen == 0 || told == 0 || seen+told < lines {
-		t.Errorf("%d lines came and %d are told of, of %d", seen, told, lines)
+	if written == 0 || dropped == 0 || written+dropped < lines {
+		t.Errorf("of %d lines %d were written and %d reported as dropped", lines, written, dropped)
 	}
 }

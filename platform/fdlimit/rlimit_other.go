@@ -1,0 +1,5 @@
+//go:build !unix
+
+package fdlimit
+
+func openFilesLimit() int { return noLimit }

@@ -1,0 +1,166 @@
+package openapitest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// response is an HTTP response with the method and path of its request.
+type response struct {
+	method, path string
+	status       int
+	header       http.Header
+	body         []byte // nil: not recorded, and not checked
+}
+
+const problemType = "application/problem+json"
+
+// commonHeaders are sent by every HTTP server. The document does not list them.
+var commonHeaders = []string{
+	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
+}
+
+// checkResponse returns an error when r is not as documented.
+func (d *Document) checkResponse(r response) error {
+	path, ok := d.findPath(r.path)
+	if !ok {
+		return d.checkUndocumented(r, http.StatusNotFound)
+	}
+	method := strings.ToLower(r.method)
+	if r.method == http.MethodHead {
+		method, r.body = "get", nil
+	}
+	operation, ok := d.member(path, method)
+	if !ok {
+		if allow := r.header.Get("Allow"); r.status == http.StatusMethodNotAllowed && allow != allowedMethods(path) {
+			return mismatch("Allow is %q, the document has %q", allow, allowedMethods(path))
+		}
+		return d.checkUndocumented(r, http.StatusMethodNotAllowed)
+	}
+	responses, _ := d.member(operation, "responses")
+	documented, ok := d.member(responses, strconv.Itoa(r.status))
+	if !ok {
+		return mismatch("status %d", r.status)
+	}
+	if err := d.checkHeader(r.header, documented); err != nil {
+		return err
+	}
+	return d.checkBody(r, documented)
+}
+
+// checkUndocumented checks the response to a path or method that the document does
+// not have: a Problem with the given status, or with one that any request may get.
+func (d *Document) checkUndocumented(r response, status int) error {
+	if !slices.Contains([]int{status, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, r.status) {
+		return mismatch("status %d, where nothing is documented", r.status)
+	}
+	if got := r.header.Get("Content-Type"); got != problemType {
+		return mismatch("Content-Type %q, want %s", got, problemType)
+	}
+	if r.method == http.MethodHead {
+		return nil
+	}
+	return d.checkJSON(r.body, "#/components/schemas/Problem")
+}
+
+func (d *Document) checkHeader(header http.Header, of docNode) error {
+	documented, _ := d.member(of, "headers")
+	for _, field := range sortedKeys(documented.node) {
+		entry, _ := d.member(documented, field)
+		values := header.Values(field)
+		switch {
+		case len(values) == 0 && entry.node["required"] == true:
+			return mismatch("the header %s is missing", field)
+		case len(values) > 1:
+			return mismatch("the header %s is sent %d times", field, len(values))
+		case len(values) == 1:
+			if err := d.checkField(values[0], entry); err != nil {
+				return mismatch("the header %s: %w", field, err)
+			}
+		}
+	}
+	for _, field := range sortedKeys(header) {
+		isIt := func(other string) bool { return http.CanonicalHeaderKey(other) == field }
+		if !slices.ContainsFunc(commonHeaders, isIt) && !slices.ContainsFunc(sortedKeys(documented.node), isIt) {
+			return mismatch("the header %s", field)
+		}
+	}
+	return nil
+}
+
+func (d *Document) checkField(value string, entry docNode) error {
+	found, _ := d.member(entry, "schema")
+	schema, err := d.schema(found.pointer)
+	if err != nil {
+		return err
+	}
+	if found.node["type"] == "integer" {
+		return schema.Validate(json.Number(value))
+	}
+	return schema.Validate(value)
+}
+
+func (d *Document) checkBody(r response, documented docNode) error {
+	content, _ := d.member(documented, "content")
+	given := r.header.Get("Content-Type")
+	if len(content.node) == 0 {
+		if len(r.body) > 0 || given != "" {
+			return mismatch("%d has a body, of type %q", r.status, given)
+		}
+		return nil
+	}
+	mediaType, _, err := mime.ParseMediaType(given)
+	entry, ok := d.member(content, mediaType)
+	if err != nil || !ok {
+		return mismatch("Content-Type %q", given)
+	}
+	switch {
+	case mediaType == "text/event-stream":
+		return d.checkStream(r.body, entry)
+	case strings.HasSuffix(mediaType, "json") && r.body != nil:
+		schema, _ := d.member(entry, "schema")
+		return d.checkJSON(r.body, schema.pointer)
+	}
+	return nil
+}
+
+// checkStream validates the data of each server-sent event against the schema x-data,
+// an extension of ours: OpenAPI 3.1 cannot describe the events of a stream.
+func (d *Document) checkStream(body []byte, entry docNode) error {
+	schema, ok := d.member(entry, "x-data")
+	for line := range bytes.Lines(body) {
+		data, found := bytes.CutPrefix(line, []byte("data:"))
+		if !ok || !found {
+			continue
+		}
+		if err := d.checkJSON(data, schema.pointer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Document) checkJSON(body []byte, pointer string) error {
+	schema, err := d.schema(pointer)
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err == nil {
+		err = schema.Validate(value)
+	}
+	if err != nil {
+		return mismatch("%w\nin the body %s", err, body)
+	}
+	return nil
+}
+
+func (r response) String() string { return fmt.Sprintf("%s %s, %d", r.method, r.path, r.status) }
