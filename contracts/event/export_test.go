@@ -4,7 +4,7 @@ import "encoding/json"
 
 // Members shows what an object is split into, as encoding/json would.
 func Members(text []byte) (map[string]json.RawMessage, bool) {
-	found, ok := membersOf(text)
+	found, ok := splitObject(text)
 	if !ok {
 		return nil, false
 	}

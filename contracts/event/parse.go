@@ -16,8 +16,8 @@ import (
 const MaxBytes = 64 << 10
 
 var (
-	errNoObject = errors.New("event: not a JSON object")
-	errTooLong  = fmt.Errorf("event: longer than %d bytes", MaxBytes)
+	errNotObject = errors.New("event: not a JSON object")
+	errTooLong   = fmt.Errorf("event: longer than %d bytes", MaxBytes)
 )
 
 // Parse reads an event from the wire, in today's shape or in that of older
@@ -37,51 +37,51 @@ func Parse(data []byte) (Event, error) {
 		return Event{}, errors.New("event: invalid UTF-8")
 	}
 	if !json.Valid(data) {
-		return Event{}, errNoObject
+		return Event{}, errNotObject
 	}
-	members, ok := membersOf(data)
+	members, ok := splitObject(data)
 	if !ok {
-		return Event{}, errNoObject
+		return Event{}, errNotObject
 	}
 	var e Event
-	r := reader{members: members}
-	read(&r, "id", optional, &e.ID)
-	read(&r, "type", required, &e.Type)
-	read(&r, "task_id", required, &e.TaskID)
-	read(&r, "task_title", required, &e.TaskTitle)
-	read(&r, "user_id", optional, &e.UserID)
-	read(&r, "timestamp", required, &e.Timestamp)
+	r := fieldReader{members: members}
+	readField(&r, "id", optional, &e.ID)
+	readField(&r, "type", required, &e.Type)
+	readField(&r, "task_id", required, &e.TaskID)
+	readField(&r, "task_title", required, &e.TaskTitle)
+	readField(&r, "user_id", optional, &e.UserID)
+	readField(&r, "timestamp", required, &e.Timestamp)
 	if r.err != nil {
 		return Event{}, r.err
 	}
 	e.Timestamp = e.Timestamp.UTC()
-	if task, ok := members.value("task"); ok {
+	if task, ok := members.lookup("task"); ok {
 		t, err := parseTask(task)
 		if err != nil {
 			return Event{}, err
 		}
 		e.Task = &t
 	}
-	if err := e.check(); err != nil {
+	if err := e.validate(); err != nil {
 		return Event{}, err
 	}
 	return e, nil
 }
 
 func parseTask(data []byte) (Task, error) {
-	members, ok := membersOf(data)
+	members, ok := splitObject(data)
 	if !ok {
-		return Task{}, broken("task", "must be an object")
+		return Task{}, invalidField("task", "must be an object")
 	}
 	var t Task
-	r := reader{members: members, path: "task."}
-	read(&r, "id", required, &t.ID)
-	read(&r, "title", required, &t.Title)
-	read(&r, "priority", required, &t.Priority)
-	read(&r, "done", required, &t.Done)
-	read(&r, "created_at", required, &t.CreatedAt)
-	read(&r, "completed_at", optional, &t.CompletedAt)
-	read(&r, "version", required, &t.Version)
+	r := fieldReader{members: members, path: "task."}
+	readField(&r, "id", required, &t.ID)
+	readField(&r, "title", required, &t.Title)
+	readField(&r, "priority", required, &t.Priority)
+	readField(&r, "done", required, &t.Done)
+	readField(&r, "created_at", required, &t.CreatedAt)
+	readField(&r, "completed_at", optional, &t.CompletedAt)
+	readField(&r, "version", required, &t.Version)
 	return t.inUTC(), r.err
 }
 
@@ -90,29 +90,29 @@ const (
 	optional = false
 )
 
-// reader takes an object's fields and keeps the first error.
-type reader struct {
+// fieldReader takes an object's fields and keeps the first error.
+type fieldReader struct {
 	members members
 	path    string // of the object, in errors
 	err     error
 }
 
-// read stores the field in into, unless it is absent or null.
-func read[T any](r *reader, name string, need bool, into *T) {
-	value, ok := r.members.value(name)
+// readField stores the field in into, unless it is absent or null.
+func readField[T any](r *fieldReader, name string, need bool, into *T) {
+	value, ok := r.members.lookup(name)
 	switch {
 	case r.err != nil:
 	case !ok:
 		if need {
-			r.err = broken(r.path+name, "is missing")
+			r.err = invalidField(r.path+name, "is missing")
 		}
-	case decode(value, into) != nil:
-		r.err = broken(r.path+name, "must be "+wanted(into))
+	case decodeValue(value, into) != nil:
+		r.err = invalidField(r.path+name, "must be "+expectedType(into))
 	}
 }
 
-// decode does what json.Unmarshal does, without its cost for what is usual.
-func decode(value []byte, into any) (err error) {
+// decodeValue does what json.Unmarshal does, without its cost for what is usual.
+func decodeValue(value []byte, into any) (err error) {
 	switch into := into.(type) {
 	case *int64:
 		*into, err = strconv.ParseInt(string(value), 10, 64)
@@ -127,13 +127,13 @@ func decode(value []byte, into any) (err error) {
 		}
 	case *time.Time:
 		if value[0] != '"' {
-			return errNoTime
+			return errNotTime
 		}
 		*into, err = parseTime(unquote(value))
 		return err
 	case **time.Time:
 		*into = new(time.Time)
-		return decode(value, *into)
+		return decodeValue(value, *into)
 	case *string:
 		if value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 			*into = string(value[1 : len(value)-1])
@@ -143,7 +143,7 @@ func decode(value []byte, into any) (err error) {
 	return json.Unmarshal(value, into)
 }
 
-func wanted(into any) string {
+func expectedType(into any) string {
 	switch into.(type) {
 	case *string:
 		return "a string"
@@ -156,4 +156,4 @@ func wanted(into any) string {
 	}
 }
 
-func broken(field, problem string) error { return fmt.Errorf("event: %s %s", field, problem) }
+func invalidField(field, problem string) error { return fmt.Errorf("event: %s %s", field, problem) }

@@ -46,9 +46,9 @@ func Run(ctx context.Context, cfg Config) error {
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
-	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease, log)
+	claims := redisstore.NewClaimStore(client, cfg.Redis.KeyPrefix, lease, log)
 	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix, log)
-	way, err := senderOf(cfg.Webhook, log, registry)
+	way, err := newSender(cfg.Webhook, log, registry)
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-// senderOf returns the log alone, or a webhook and then the log.
-func senderOf(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registerer) (notify.Sender, error) {
+// newSender returns the log alone, or a webhook and then the log.
+func newSender(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registerer) (notify.Sender, error) {
 	if cfg.URL == "" {
 		return sender.NewLog(log, nil), nil
 	}

@@ -16,9 +16,9 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// turn is after how long the rest of a batch is handed back. The group loses
+// batchBudget is after how long the rest of a batch is handed back. The group loses
 // patience after a minute, whatever the sender's pace.
-const turn = 10 * time.Second
+const batchBudget = 10 * time.Second
 
 // Notifier does what events ask for; see notify.Service.
 type Notifier interface {
@@ -36,8 +36,8 @@ type Offsets interface {
 	// Advance moves forward only, and stores the origin beside the offset. It changes
 	// nothing when the offset is bound to another topic id than the origin's.
 	Advance(ctx context.Context, partition int32, next int64, origin string) error
-	// Forget removes the offset if it still is the given one.
-	Forget(ctx context.Context, partition int32, next int64) error
+	// Clear removes the offset if it still is the given one.
+	Clear(ctx context.Context, partition int32, next int64) error
 }
 
 // LogEndOffsets asks for each partition for the offset that its next record will get;
@@ -48,19 +48,19 @@ type LogEndOffsets func(context.Context) (map[int32]int64, error)
 type Handler struct {
 	notifier Notifier
 	offsets  Offsets
-	survey   LogEndOffsets
+	logEnds  LogEndOffsets
 	log      *slog.Logger
 	metrics  metrics
 
-	mu      sync.Mutex
-	handled map[int32]int64 // per partition, what the ledger said when the claim began
+	mu           sync.Mutex
+	handledBelow map[int32]int64 // per partition, what the ledger said when the claim began
 }
 
 // New returns a handler that counts in reg.
 func New(notifier Notifier, offsets Offsets, survey LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
 	return &Handler{
-		notifier: notifier, offsets: offsets, survey: survey,
-		log: log, metrics: newMetrics(reg), handled: map[int32]int64{},
+		notifier: notifier, offsets: offsets, logEnds: survey,
+		log: log, metrics: newMetrics(reg), handledBelow: map[int32]int64{},
 	}
 }
 
@@ -79,9 +79,9 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 	}
 	switch {
 	case !owned:
-		next, err = 0, h.forgetReplaced(ctx, partition, next, origin, log)
+		next, err = 0, h.clearReplacedOffset(ctx, partition, next, origin, log)
 	case next > log.Newest:
-		next, err = h.judge(ctx, partition, next)
+		next, err = h.validateStoredOffset(ctx, partition, next)
 	}
 	if err != nil {
 		return 0, err
@@ -94,44 +94,44 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.handled[partition] = next
+	h.handledBelow[partition] = next
 	return -1, nil
 }
 
-func (h *Handler) forgetReplaced(ctx context.Context, partition int32, stored int64, origin string, log kafka.PartitionLog) error {
+func (h *Handler) clearReplacedOffset(ctx context.Context, partition int32, stored int64, origin string, log kafka.PartitionLog) error {
 	h.metrics.replaced.Inc()
 	h.log.ErrorContext(ctx, "the stored offset is of an earlier topic of this name: forgetting it, and going on with the group's",
 		"partition", partition, "stored", stored, "stored_with", origin, "topic_id", log.TopicID)
-	return h.offsets.Forget(ctx, partition, stored)
+	return h.offsets.Clear(ctx, partition, stored)
 }
 
-// judge returns the stored offset, or forgets it when it is beyond the end that
+// validateStoredOffset returns the stored offset, or forgets it when it is beyond the end that
 // the log has now: the one that Start is given may be old.
-func (h *Handler) judge(ctx context.Context, partition int32, stored int64) (int64, error) {
-	ends, err := h.survey(ctx)
+func (h *Handler) validateStoredOffset(ctx context.Context, partition int32, stored int64) (int64, error) {
+	ends, err := h.logEnds(ctx)
 	if err != nil || stored <= ends[partition] {
 		return stored, err
 	}
-	h.metrics.beyond.Inc()
+	h.metrics.beyondLog.Inc()
 	h.log.ErrorContext(ctx, "the stored offset is beyond the end of the log: was the topic made anew? Forgetting it",
 		"partition", partition, "stored", stored, "newest", ends[partition])
-	return 0, h.offsets.Forget(ctx, partition, stored)
+	return 0, h.offsets.Clear(ctx, partition, stored)
 }
 
 // Handle implements kafka.Handler. What was handled is in the ledger before the
 // group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
-	readings, unreadable := read(batch, h.knownBelow(batch[0].Partition))
+	readings, unreadable := decodeBatch(batch, h.handledOffset(batch[0].Partition))
 	var events []notify.Event
 	for _, r := range readings {
-		if r.asks() {
-			events = append(events, r.forDomain())
+		if r.isForDomain() {
+			events = append(events, r.domainEvent())
 		}
 	}
-	some, cancel := context.WithTimeout(ctx, turn)
+	some, cancel := context.WithTimeout(ctx, batchBudget)
 	defer cancel()
 	outcomes, err := h.notifier.Notify(some, events)
-	handled := h.settle(ctx, readings, outcomes)
+	handled := h.countOutcomes(ctx, readings, outcomes)
 	switch {
 	case errors.Is(err, notify.ErrGivenUp):
 		err = kafka.Permanent(err)
@@ -150,15 +150,15 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	return handled, err
 }
 
-// settle counts what became of the records and returns of how many: outcomes
+// countOutcomes counts what became of the records and returns of how many: outcomes
 // says it for those that asked for something, and may end early.
-func (h *Handler) settle(ctx context.Context, readings []reading, outcomes []notify.Outcome) (handled int) {
+func (h *Handler) countOutcomes(ctx context.Context, readings []decodedRecord, outcomes []notify.Outcome) (handled int) {
 	for _, r := range readings {
 		switch {
 		case r.redelivered:
 			h.metrics.events.WithLabelValues("redelivered").Inc()
 		case !r.event.Known():
-			h.metrics.unknown.Inc()
+			h.metrics.unknownTypes.Inc()
 			h.log.WarnContext(ctx, "passing over an event of an unknown type",
 				"type", r.event.Type, "partition", r.record.Partition, "offset", r.record.Offset)
 		case len(outcomes) == 0:
@@ -172,8 +172,8 @@ func (h *Handler) settle(ctx context.Context, readings []reading, outcomes []not
 	return handled
 }
 
-func (h *Handler) knownBelow(partition int32) int64 {
+func (h *Handler) handledOffset(partition int32) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.handled[partition]
+	return h.handledBelow[partition]
 }

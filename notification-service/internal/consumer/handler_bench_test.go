@@ -31,7 +31,7 @@ func BenchmarkHandlingCompletions(b *testing.B) {
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(b, "TEST_REDIS_ADDR")})
 	defer client.Close()
 	prefix := "bench-" + rand.Text() + ":"
-	service := notify.NewService(redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), nowhere{})
+	service := notify.NewService(redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), nowhere{})
 	handler := consumer.New(service, redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler)), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 
 	b.ResetTimer()

@@ -32,11 +32,11 @@ type notifier struct {
 func (n *notifier) Notify(_ context.Context, events []notify.Event) ([]notify.Outcome, error) {
 	var outcomes []notify.Outcome
 	for _, e := range events {
-		if err := n.fails[e.Place]; err != nil {
+		if err := n.fails[e.Position]; err != nil {
 			return outcomes, err
 		}
 		n.events = append(n.events, e)
-		n.places = append(n.places, e.Place)
+		n.places = append(n.places, e.Position)
 		outcomes = append(outcomes, notify.Sent)
 	}
 	return outcomes, nil
@@ -68,7 +68,7 @@ func (l *ledger) Advance(ctx context.Context, partition int32, next int64, _ str
 	return l.fails
 }
 
-func (l *ledger) Forget(_ context.Context, partition int32, next int64) error {
+func (l *ledger) Clear(_ context.Context, partition int32, next int64) error {
 	if l.stored[partition] == next {
 		delete(l.stored, partition)
 	}
@@ -157,8 +157,8 @@ func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []notify.Event{
-		{Type: "task.completed", DedupKey: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:7", Trace: "00-1"},
-		{Type: "task.completed", DedupKey: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:8"},
+		{Type: "task.completed", DedupKey: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "4:7", Traceparent: "00-1"},
+		{Type: "task.completed", DedupKey: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "4:8"},
 	}
 	if diff := cmp.Diff(want, f.notifier.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -231,8 +231,8 @@ func TestWhatIsGivenUpIsPermanent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrGivenUp, notify.ErrRefused)
-	f.notifier.fails["4:10"] = notify.ErrRefused
+	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrGivenUp, notify.ErrRejected)
+	f.notifier.fails["4:10"] = notify.ErrRejected
 	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")})
 	if handled != 1 || !isPermanent(err) {
 		t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)

@@ -8,10 +8,10 @@ import (
 )
 
 type metrics struct {
-	events   *prometheus.CounterVec
-	unknown  prometheus.Counter
-	beyond   prometheus.Counter
-	replaced prometheus.Counter
+	events       *prometheus.CounterVec
+	unknownTypes prometheus.Counter
+	beyondLog    prometheus.Counter
+	replaced     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Name: "notification_events_total",
 			Help: "Events handled: sent, duplicate (sent before, by the event's identity), redelivered (handled before, by the record's offset), ignored (not an event that notifies).",
 		}, []string{"outcome"}),
-		unknown: factory.NewCounter(prometheus.CounterOpts{
+		unknownTypes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_events_unknown_total",
 			Help: "Events of a type this version does not know, passed over.",
 		}),
@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Name: "notification_offsets_replaced_topic_total",
 			Help: "Stored offsets found to be of an earlier topic of that name, and forgotten.",
 		}),
-		beyond: factory.NewCounter(prometheus.CounterOpts{
+		beyondLog: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_offsets_beyond_log_total",
 			Help: "Stored offsets found beyond the end of the log and forgotten: the topic was made anew, or lost its end.",
 		}),

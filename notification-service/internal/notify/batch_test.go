@@ -15,7 +15,7 @@ import (
 func events(types ...string) []notify.Event {
 	var all []notify.Event
 	for i, kind := range types {
-		all = append(all, notify.Event{Type: kind, DedupKey: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Place: fmt.Sprint("0:", i)})
+		all = append(all, notify.Event{Type: kind, DedupKey: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Position: fmt.Sprint("0:", i)})
 	}
 	return all
 }
@@ -131,16 +131,16 @@ func TestASendingIsBroughtToItsEndAlthoughTheBatchIsToStop(t *testing.T) {
 // failsWhenEnded does as a client of Redis does.
 type failsWhenEnded struct{ of }
 
-func (f failsWhenEnded) Claim(ctx context.Context, mark string) (notify.Claim, error) {
+func (f failsWhenEnded) Acquire(ctx context.Context, mark string) (notify.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return notify.Claim{}, err
 	}
-	return f.of.Claim(ctx, mark)
+	return f.of.Acquire(ctx, mark)
 }
 
-func (f failsWhenEnded) Done(ctx context.Context, mark, next string) (notify.Claim, error) {
+func (f failsWhenEnded) RecordSent(ctx context.Context, mark, next string) (notify.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return notify.Claim{}, err
 	}
-	return f.of.Done(ctx, mark, next)
+	return f.of.RecordSent(ctx, mark, next)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Sender delivers. An error means that it may not have been delivered; the same
-// notification is then sent again, unless it is ErrRefused for too long. A
+// notification is then sent again, unless it is ErrRejected for too long. A
 // sender keeps to a time of its own, well below the lease of a claim.
 type Sender interface {
 	Send(ctx context.Context, n Notification) error
@@ -31,13 +31,13 @@ type Service struct {
 	claims ClaimStore
 	sender Sender
 
-	mu       sync.Mutex
-	unmarked map[string]string // mark → place of what was sent while Done could not be written
+	mu             sync.Mutex
+	sentUnrecorded map[string]string // mark → place of what was sent while Done could not be written
 }
 
 // NewService returns the service over its claims and its sender.
 func NewService(claims ClaimStore, sender Sender) *Service {
-	return &Service{claims: claims, sender: sender, unmarked: map[string]string{}}
+	return &Service{claims: claims, sender: sender, sentUnrecorded: map[string]string{}}
 }
 
 // Notify sends the notifications of the events, one after the other, unless they
@@ -52,17 +52,17 @@ func NewService(claims ClaimStore, sender Sender) *Service {
 // the next, so each costs one step.
 func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error) {
 	outcomes := make([]Outcome, 0, len(events))
-	var ahead *Claim // of the next completion
+	var prefetched *Claim // of the next completion
 	for i, e := range events {
 		outcome := Ignored
 		if e.Type == completed {
-			claim, err := s.claim(ctx, e, ahead)
+			claim, err := s.acquire(ctx, e, prefetched)
 			if err != nil {
 				return outcomes, err
 			}
-			if outcome, ahead = Duplicate, nil; claim.State == Acquired {
+			if outcome, prefetched = Duplicate, nil; claim.State == Acquired {
 				outcome = Sent
-				if ahead, err = s.send(ctx, e, claim, events[i+1:]); err != nil {
+				if prefetched, err = s.sendAndRecord(ctx, e, claim, events[i+1:]); err != nil {
 					return outcomes, err
 				}
 			}
@@ -72,62 +72,62 @@ func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error)
 	return outcomes, nil
 }
 
-// claim returns a claim that is Mine or Done: the one made ahead, if any.
-func (s *Service) claim(ctx context.Context, e Event, ahead *Claim) (Claim, error) {
-	if ahead == nil {
-		claim, err := s.claims.Claim(ctx, e.DedupKey)
+// acquire returns a claim that is Mine or Done: the one made ahead, if any.
+func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Claim, error) {
+	if prefetched == nil {
+		claim, err := s.claims.Acquire(ctx, e.DedupKey)
 		if err != nil {
 			return Claim{}, err
 		}
-		ahead = &claim
+		prefetched = &claim
 	}
-	switch ahead.State {
+	switch prefetched.State {
 	case LeasedByOther:
 		return Claim{}, apperr.New(apperr.Unavailable, "another replica is sending the notification of %s", e.DedupKey)
 	case AlreadySent:
-		s.forget(e.DedupKey)
+		s.forgetUnrecorded(e.DedupKey)
 	}
-	return *ahead, nil
+	return *prefetched, nil
 }
 
-// send sends what is claimed, and claims the next of the rest. Once begun it
+// sendAndRecord sends what is claimed, and claims the next of the rest. Once begun it
 // does not end with ctx: cut off, it would be sent twice.
-func (s *Service) send(ctx context.Context, e Event, claim Claim, rest []Event) (ahead *Claim, err error) {
-	lasting := context.WithoutCancel(ctx)
-	if !s.sentAlready(e.DedupKey, e.Place) {
-		if err := s.sender.Send(lasting, e.notification()); err != nil {
-			return nil, s.refused(lasting, e.DedupKey, claim, err)
+func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest []Event) (prefetched *Claim, err error) {
+	sendCtx := context.WithoutCancel(ctx)
+	if !s.wasSentUnrecorded(e.DedupKey, e.Position) {
+		if err := s.sender.Send(sendCtx, e.notification()); err != nil {
+			return nil, s.handleSendError(sendCtx, e.DedupKey, claim, err)
 		}
 	}
 	next := ""
 	if ctx.Err() == nil {
-		next = nextMark(rest)
+		next = nextDedupKey(rest)
 	}
-	claimed, err := s.claims.Done(lasting, e.DedupKey, next)
+	claimed, err := s.claims.RecordSent(sendCtx, e.DedupKey, next)
 	if err != nil {
-		s.remember(e.DedupKey, e.Place)
+		s.rememberUnrecorded(e.DedupKey, e.Position)
 		return nil, err
 	}
-	s.forget(e.DedupKey)
+	s.forgetUnrecorded(e.DedupKey)
 	if next == "" {
 		return nil, nil
 	}
 	return &claimed, nil
 }
 
-// refused says what the sender's error means for the event.
-func (s *Service) refused(ctx context.Context, mark string, claim Claim, err error) error {
+// handleSendError says what the sender's error means for the event.
+func (s *Service) handleSendError(ctx context.Context, mark string, claim Claim, err error) error {
 	switch {
-	case !errors.Is(err, ErrRefused):
+	case !errors.Is(err, ErrRejected):
 		return err
-	case claim.hopeless():
+	case claim.rejectedForGood():
 		return fmt.Errorf("%w: %w", ErrGivenUp, err)
 	default:
-		return errors.Join(err, s.claims.RecordRejection(ctx, mark, claim.refusedSince()))
+		return errors.Join(err, s.claims.RecordRejection(ctx, mark, claim.rejectionStart()))
 	}
 }
 
-func nextMark(events []Event) string {
+func nextDedupKey(events []Event) string {
 	for _, e := range events {
 		if e.Type == completed {
 			return e.DedupKey
@@ -136,21 +136,21 @@ func nextMark(events []Event) string {
 	return ""
 }
 
-func (s *Service) sentAlready(mark, place string) bool {
+func (s *Service) wasSentUnrecorded(mark, place string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sent, ok := s.unmarked[mark]
+	sent, ok := s.sentUnrecorded[mark]
 	return ok && sent == place
 }
 
-func (s *Service) remember(mark, place string) {
+func (s *Service) rememberUnrecorded(mark, place string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unmarked[mark] = place
+	s.sentUnrecorded[mark] = place
 }
 
-func (s *Service) forget(mark string) {
+func (s *Service) forgetUnrecorded(mark string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.unmarked, mark)
+	delete(s.sentUnrecorded, mark)
 }

@@ -46,7 +46,7 @@ type of struct {
 	owner string
 }
 
-func (c of) Claim(_ context.Context, mark string) (notify.Claim, error) {
+func (c of) Acquire(_ context.Context, mark string) (notify.Claim, error) {
 	c.steps = append(c.steps, "claim "+mark)
 	return c.claim(mark), nil
 }
@@ -60,14 +60,14 @@ func (c of) claim(mark string) notify.Claim {
 		return notify.Claim{State: notify.LeasedByOther}
 	}
 	c.marks[mark] = claim{owner: c.owner, until: time.Now().Add(lease)}
-	mine := notify.Claim{State: notify.Acquired, At: time.Now(), Sent: c.sent}
+	mine := notify.Claim{State: notify.Acquired, ClaimedAt: time.Now(), LastDelivery: c.sent}
 	if r := c.refused[mark]; time.Now().Before(r.until) {
-		mine.Refused = r.since
+		mine.RejectedSince = r.since
 	}
 	return mine
 }
 
-func (c of) Done(_ context.Context, mark, next string) (notify.Claim, error) {
+func (c of) RecordSent(_ context.Context, mark, next string) (notify.Claim, error) {
 	c.steps = append(c.steps, strings.TrimSpace("done "+mark+" "+next))
 	if c.doneFails {
 		return notify.Claim{}, errors.New("redis is away")
@@ -103,7 +103,7 @@ func (o *outbox) Send(ctx context.Context, n notify.Notification) error {
 
 var at = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
-var learnGo = notify.Event{Type: "task.completed", DedupKey: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "0:7", Trace: "00-1"}
+var learnGo = notify.Event{Type: "task.completed", DedupKey: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "0:7", Traceparent: "00-1"}
 
 // one hands in one event.
 func one(t *testing.T, s *notify.Service, e notify.Event) (notify.Outcome, error) {
@@ -118,9 +118,9 @@ func one(t *testing.T, s *notify.Service, e notify.Event) (notify.Outcome, error
 func TestEachCompletionNotifiesOnce(t *testing.T) {
 	t.Parallel()
 	again, legacy, copied := learnGo, learnGo, learnGo
-	again.DedupKey, again.ID, again.Place = "task.completed:e2", "e2", "0:9"
-	legacy.DedupKey, legacy.ID, legacy.Place = "task.completed:1", "", "0:10"
-	copied.Place = "0:12"
+	again.DedupKey, again.ID, again.Position = "task.completed:e2", "e2", "0:9"
+	legacy.DedupKey, legacy.ID, legacy.Position = "task.completed:1", "", "0:10"
+	copied.Position = "0:12"
 	tests := map[string]struct {
 		events   []notify.Event
 		outcomes []notify.Outcome
@@ -167,7 +167,7 @@ func TestTheSenderLearnsTheEventAndTheWords(t *testing.T) {
 	if _, err := one(t, service, learnGo); err != nil {
 		t.Fatal(err)
 	}
-	want := []notify.Notification{{Key: "e1", EventID: "e1", TaskID: 1, Title: "Learn Go", At: at, Trace: "00-1"}}
+	want := []notify.Notification{{IdempotencyKey: "e1", EventID: "e1", TaskID: 1, Title: "Learn Go", CompletedAt: at, Traceparent: "00-1"}}
 	if diff := cmp.Diff(want, box.sent); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -248,7 +248,7 @@ func TestAnUnwrittenMarkDoesNotSwallowALaterRecord(t *testing.T) {
 	box := &outbox{}
 	service := notify.NewService(of{shared, "a"}, box)
 	first, later := learnGo, learnGo
-	later.Place = "0:99"
+	later.Position = "0:99"
 	if _, err := one(t, service, first); err == nil {
 		t.Fatal("no error although Done failed")
 	}

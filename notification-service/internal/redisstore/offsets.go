@@ -12,31 +12,31 @@ import (
 )
 
 var (
-	//go:embed advance.lua
+	//go:embed advance_offset.lua
 	advanceLua string
-	//go:embed bind.lua
+	//go:embed bind_incarnation.lua
 	bindLua string
-	//go:embed forget.lua
-	forgetLua string
+	//go:embed clear_offset.lua
+	clearLua string
 
 	advanceScript = goredis.NewScript(advanceLua)
 	bindScript    = goredis.NewScript(bindLua)
-	forgetScript  = goredis.NewScript(forgetLua)
+	clearScript   = goredis.NewScript(clearLua)
 )
 
 // Offsets is the ledger of handled records: for each partition the offset below
 // which every record was handled, in the hash notification:offsets, and the origin
 // of the log that the offset belongs to, in the hash notification:origins.
 type Offsets struct {
-	client  goredis.UniversalClient
-	key     string
-	origins string // a key of its own: an earlier version knows only numbers in the other
-	log     *slog.Logger
+	client          goredis.UniversalClient
+	offsetsKey      string
+	incarnationsKey string // a key of its own: an earlier version knows only numbers in the other
+	log             *slog.Logger
 }
 
 // NewOffsets returns the ledger under prefix.
 func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger) *Offsets {
-	return &Offsets{client: client, key: prefix + "notification:offsets", origins: prefix + "notification:origins", log: log}
+	return &Offsets{client: client, offsetsKey: prefix + "notification:offsets", incarnationsKey: prefix + "notification:origins", log: log}
 }
 
 // Load returns the partition's offset, or 0 when none is stored, and its origin, or
@@ -44,16 +44,16 @@ func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger)
 // be so: the group's offset rules, and the marks of 24 hours recognise what comes
 // again.
 func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, origin string, err error) {
-	origin, err = o.client.HGet(ctx, o.origins, field(partition)).Result()
+	origin, err = o.client.HGet(ctx, o.incarnationsKey, partitionField(partition)).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
 		return 0, "", fmt.Errorf("read the origin of partition %d: %w", partition, err)
 	}
-	next, err = o.client.HGet(ctx, o.key, field(partition)).Int64()
+	next, err = o.client.HGet(ctx, o.offsetsKey, partitionField(partition)).Int64()
 	if errors.Is(err, goredis.Nil) {
 		return 0, origin, nil
 	}
 	if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) || goredis.HasErrorPrefix(err, "WRONGTYPE") || next < 0 {
-		o.log.ErrorContext(ctx, "the stored offset was overwritten: going on with the group's", "key", o.key, "partition", partition, "error", err)
+		o.log.ErrorContext(ctx, "the stored offset was overwritten: going on with the group's", "key", o.offsetsKey, "partition", partition, "error", err)
 		return 0, origin, nil
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, origin
 
 // Bind stores the origin of the log that the partition's offset belongs to.
 func (o *Offsets) Bind(ctx context.Context, partition int32, origin string) error {
-	if err := bindScript.Run(ctx, o.client, []string{o.origins}, field(partition), origin).Err(); err != nil {
+	if err := bindScript.Run(ctx, o.client, []string{o.incarnationsKey}, partitionField(partition), origin).Err(); err != nil {
 		return fmt.Errorf("store the origin of partition %d: %w", partition, err)
 	}
 	return nil
@@ -74,18 +74,18 @@ func (o *Offsets) Bind(ctx context.Context, partition int32, origin string) erro
 // log that next belongs to. It moves forward only, and changes nothing when the
 // partition is bound to another topic id than the origin's.
 func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, origin string) error {
-	if err := advanceScript.Run(ctx, o.client, []string{o.key, o.origins}, field(partition), next, origin).Err(); err != nil {
+	if err := advanceScript.Run(ctx, o.client, []string{o.offsetsKey, o.incarnationsKey}, partitionField(partition), next, origin).Err(); err != nil {
 		return fmt.Errorf("store offset %d of partition %d: %w", next, partition, err)
 	}
 	return nil
 }
 
 // Forget removes the partition's offset if it still is next.
-func (o *Offsets) Forget(ctx context.Context, partition int32, next int64) error {
-	if err := forgetScript.Run(ctx, o.client, []string{o.key}, field(partition), next).Err(); err != nil {
+func (o *Offsets) Clear(ctx context.Context, partition int32, next int64) error {
+	if err := clearScript.Run(ctx, o.client, []string{o.offsetsKey}, partitionField(partition), next).Err(); err != nil {
 		return fmt.Errorf("forget offset %d of partition %d: %w", next, partition, err)
 	}
 	return nil
 }
 
-func field(partition int32) string { return strconv.FormatInt(int64(partition), 10) }
+func partitionField(partition int32) string { return strconv.FormatInt(int64(partition), 10) }

@@ -32,9 +32,9 @@ func open(t *testing.T) (goredis.UniversalClient, string) {
 	return client, prefix
 }
 
-func claim(t *testing.T, c *redisstore.Claims, want notify.State) notify.Claim {
+func claim(t *testing.T, c *redisstore.ClaimStore, want notify.State) notify.Claim {
 	t.Helper()
-	got, err := c.Claim(t.Context(), mark)
+	got, err := c.Acquire(t.Context(), mark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ func claim(t *testing.T, c *redisstore.Claims, want notify.State) notify.Claim {
 	return got
 }
 
-func done(t *testing.T, c *redisstore.Claims) {
+func done(t *testing.T, c *redisstore.ClaimStore) {
 	t.Helper()
-	if _, err := c.Done(t.Context(), mark, ""); err != nil {
+	if _, err := c.RecordSent(t.Context(), mark, ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -54,8 +54,8 @@ func done(t *testing.T, c *redisstore.Claims) {
 func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	first := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	second := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	first := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	second := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, first, notify.Acquired)
 	claim(t, second, notify.LeasedByOther)
 	claim(t, first, notify.Acquired)
@@ -67,7 +67,7 @@ func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
 func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, c, notify.Acquired)
 	key := prefix + "processed:task.completed:0198"
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
@@ -82,8 +82,8 @@ func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
 func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	frozen := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
-	heir := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	frozen := redisstore.NewClaimStore(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
+	heir := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	claim(t, frozen, notify.Acquired)
 	waitGone(t, client, prefix+"processed:"+mark)
 	claim(t, heir, notify.Acquired)
@@ -99,18 +99,18 @@ func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
 func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	slow := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
+	slow := redisstore.NewClaimStore(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
 	claim(t, slow, notify.Acquired)
 	waitGone(t, client, prefix+"processed:"+mark)
 	done(t, slow)
-	claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
+	claim(t, redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 }
 
 func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	other := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	other := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	steps := []struct {
 		done, next string
 		want       notify.State
@@ -120,11 +120,11 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 		{"b", "a", notify.AlreadySent},
 		{"c", "theirs", notify.LeasedByOther},
 	}
-	if _, err := other.Claim(t.Context(), "theirs"); err != nil {
+	if _, err := other.Acquire(t.Context(), "theirs"); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range steps {
-		got, err := c.Done(t.Context(), step.done, step.next)
+		got, err := c.RecordSent(t.Context(), step.done, step.next)
 		if err != nil || got.State != step.want {
 			t.Errorf("done with %s, claiming %s: state %d, %v; want %d", step.done, step.next, got.State, err, step.want)
 		}
@@ -132,7 +132,7 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 			t.Errorf("the mark of %s is %q", step.done, value)
 		}
 	}
-	if got, err := other.Claim(t.Context(), "b"); err != nil || got.State != notify.AlreadySent {
+	if got, err := other.Acquire(t.Context(), "b"); err != nil || got.State != notify.AlreadySent {
 		t.Errorf("another finds b in state %d, %v", got.State, err)
 	}
 }
@@ -140,30 +140,30 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 	t.Parallel()
 	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	first := claim(t, c, notify.Acquired)
-	if off := time.Since(first.At); off < -time.Minute || off > time.Minute {
-		t.Errorf("claimed at %v, %v ago", first.At, off)
+	if off := time.Since(first.ClaimedAt); off < -time.Minute || off > time.Minute {
+		t.Errorf("claimed at %v, %v ago", first.ClaimedAt, off)
 	}
-	if !first.Refused.IsZero() || !first.Sent.IsZero() {
+	if !first.RejectedSince.IsZero() || !first.LastDelivery.IsZero() {
 		t.Errorf("nothing was refused or sent, and the claim says %+v", first)
 	}
-	since := first.At.Add(-time.Hour)
+	since := first.ClaimedAt.Add(-time.Hour)
 	if err := c.RecordRejection(t.Context(), mark, since); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Done(t.Context(), "another", ""); err != nil {
+	if _, err := c.RecordSent(t.Context(), "another", ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, found := range map[string]notify.Claim{
 		"claim": claim(t, c, notify.Acquired),
 		"done":  next(t, c),
 	} {
-		if !found.Refused.Equal(since) {
-			t.Errorf("%s: refused since %v, want %v", name, found.Refused, since)
+		if !found.RejectedSince.Equal(since) {
+			t.Errorf("%s: refused since %v, want %v", name, found.RejectedSince, since)
 		}
-		if found.Sent.Before(first.At) || found.Sent.After(found.At) {
-			t.Errorf("%s: another sent at %v, not from %v to %v", name, found.Sent, first.At, found.At)
+		if found.LastDelivery.Before(first.ClaimedAt) || found.LastDelivery.After(found.ClaimedAt) {
+			t.Errorf("%s: another sent at %v, not from %v to %v", name, found.LastDelivery, first.ClaimedAt, found.ClaimedAt)
 		}
 	}
 	if ttl := client.PTTL(t.Context(), prefix+"notification:refused:"+mark).Val(); ttl <= 4*time.Minute || ttl > 5*time.Minute {
@@ -172,9 +172,9 @@ func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
 }
 
 // next is the claim on the mark that is made along with another's done.
-func next(t *testing.T, c *redisstore.Claims) notify.Claim {
+func next(t *testing.T, c *redisstore.ClaimStore) notify.Claim {
 	t.Helper()
-	found, err := c.Done(t.Context(), "another", mark)
+	found, err := c.RecordSent(t.Context(), "another", mark)
 	if err != nil || found.State != notify.Acquired {
 		t.Fatalf("state %d, %v", found.State, err)
 	}
@@ -197,8 +197,8 @@ func TestOffsetsMoveForwardOnly(t *testing.T) {
 		{"bound to its topic", func() error { return offsets.Bind(t.Context(), 3, "id a") }, 1_000},
 		{"a zombie of an earlier topic", func() error { return offsets.Advance(t.Context(), 3, 2_000, "id before a") }, 1_000},
 		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000, "id a") }, 1_000},
-		{"forgetting what it no longer is", func() error { return offsets.Forget(t.Context(), 3, 100) }, 1_000},
-		{"forgetting what it is", func() error { return offsets.Forget(t.Context(), 3, 1_000) }, 0},
+		{"forgetting what it no longer is", func() error { return offsets.Clear(t.Context(), 3, 100) }, 1_000},
+		{"forgetting what it is", func() error { return offsets.Clear(t.Context(), 3, 1_000) }, 0},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {

@@ -14,14 +14,14 @@ import (
 // How long one request may take. The most is a third of the lease under which a
 // notification is claimed, and leaves a rebalance the time to wait for it.
 const (
-	shortest = 10 * time.Millisecond
-	longest  = 10 * time.Second
+	minTimeout = 10 * time.Millisecond
+	maxTimeout = 10 * time.Second
 )
 
 // A secret is so many bytes long: Standard Webhooks says so.
 const (
-	leastSecret = 24
-	mostSecret  = 64
+	minSecretBytes = 24
+	maxSecretBytes = 64
 )
 
 // WebhookConfig says where notifications are posted; nowhere when URL is empty.
@@ -37,17 +37,17 @@ func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Se
 
 // Validate refuses an address or a secret that no request could be made with.
 func (c WebhookConfig) Validate() error {
-	errs := []error{config.CheckRange("timeout", c.Timeout, shortest, longest)}
+	errs := []error{config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout)}
 	if c.URL == "" {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, c.checkURL())
 	text, prefixed := strings.CutPrefix(c.Secret.Reveal(), secretPrefix)
 	key, err := base64.StdEncoding.DecodeString(text)
-	if !prefixed || err != nil || len(key) < leastSecret || len(key) > mostSecret {
+	if !prefixed || err != nil || len(key) < minSecretBytes || len(key) > maxSecretBytes {
 		errs = append(errs, config.Invalid("secret",
 			"must be %s and the base64 of %d to %d random bytes, because every request is signed; make one with: echo %s$(openssl rand -base64 32)",
-			secretPrefix, leastSecret, mostSecret, secretPrefix))
+			secretPrefix, minSecretBytes, maxSecretBytes, secretPrefix))
 	}
 	return errors.Join(errs...)
 }
@@ -63,7 +63,7 @@ func (c WebhookConfig) checkURL() error {
 	if err != nil {
 		return err
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && public.SafeAddr(ip) != nil {
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && publicInternet.SafeAddr(ip) != nil {
 		return config.Invalid(key, "is not an address of the public internet, which allow_private would have to permit")
 	}
 	return nil

@@ -13,21 +13,21 @@ import (
 // notification twice, it writes two lines.
 type Log struct {
 	log   *slog.Logger
-	first notify.Sender
+	inner notify.Sender
 }
 
 // NewLog returns a sender that writes to log, at level info, what first has
 // delivered, so that what first is asked again and again makes one line. A nil
 // first is none.
-func NewLog(log *slog.Logger, first notify.Sender) *Log { return &Log{log: log, first: first} }
+func NewLog(log *slog.Logger, first notify.Sender) *Log { return &Log{log: log, inner: first} }
 
 // Send implements notify.Sender. It fails as first does, and by itself never.
 func (l *Log) Send(ctx context.Context, n notify.Notification) error {
-	if l.first != nil {
-		if err := l.first.Send(ctx, n); err != nil {
+	if l.inner != nil {
+		if err := l.inner.Send(ctx, n); err != nil {
 			return err
 		}
 	}
-	l.log.InfoContext(tracing.WithTraceparent(ctx, n.Trace), n.Text(), "task_id", n.TaskID, "event_id", n.EventID)
+	l.log.InfoContext(tracing.WithTraceparent(ctx, n.Traceparent), n.Text(), "task_id", n.TaskID, "event_id", n.EventID)
 	return nil
 }

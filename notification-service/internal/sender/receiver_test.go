@@ -19,12 +19,12 @@ const secret = config.Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
 
 // learnGo is what is sent.
 var learnGo = notify.Notification{
-	Key: "019bc119-ebdb-7d15-a4c7-9be2f8061d03", EventID: "019bc119-ebdb-7d15-a4c7-9be2f8061d03",
-	TaskID: 7, Title: "Learn Go", At: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
-	Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	IdempotencyKey: "019bc119-ebdb-7d15-a4c7-9be2f8061d03", EventID: "019bc119-ebdb-7d15-a4c7-9be2f8061d03",
+	TaskID: 7, Title: "Learn Go", CompletedAt: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
+	Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 }
 
-// request is what the receiver got.
+// buildRequest is what the receiver got.
 type request struct {
 	method string
 	path   string

@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	secretPrefix = "whsec_"
-	userAgent    = "todo-notification-service"
-	mostAnswer   = 4 << 10 // bytes of an answer that are read; nobody is shown them
-	mostHeader   = 16 << 10
+	secretPrefix     = "whsec_"
+	userAgent        = "todo-notification-service"
+	maxResponseBytes = 4 << 10 // bytes of an answer that are read; nobody is shown them
+	maxHeaderBytes   = 16 << 10
 )
 
-// public knows the addresses of the public internet, by IANA's registries.
-var public = ssrf.New(ssrf.WithAnyPort())
+// publicInternet knows the addresses of the public internet, by IANA's registries.
+var publicInternet = ssrf.New(ssrf.WithAnyPort())
 
 // Webhook posts notifications, signed as Standard Webhooks says, and with the
 // notification's key as Idempotency-Key: a receiver that keeps keys, or webhook
@@ -50,7 +50,7 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 	}
 	dialer := &net.Dialer{}
 	if !cfg.AllowPrivate {
-		dialer.Control = refusePrivate
+		dialer.Control = rejectPrivateAddress
 	}
 	return &Webhook{
 		url:     cfg.URL,
@@ -66,7 +66,7 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 				ForceAttemptHTTP2:      true,
 				MaxIdleConnsPerHost:    100, // one for each partition in hand
 				IdleConnTimeout:        90 * time.Second,
-				MaxResponseHeaderBytes: mostHeader,
+				MaxResponseHeaderBytes: maxHeaderBytes,
 				// A connection of HTTP/2 is not closed when a request on it times out:
 				// on one that died every later request would time out as well, until
 				// TCP gives up after some 15 minutes.
@@ -76,10 +76,10 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 	}, nil
 }
 
-// refusePrivate is asked about the address itself, after the name was looked up,
+// rejectPrivateAddress is asked about the address itself, after the name was looked up,
 // for every connection: what the name says next time does not matter.
-func refusePrivate(network, address string, conn syscall.RawConn) error {
-	if err := public.Safe(network, address, conn); err != nil {
+func rejectPrivateAddress(network, address string, conn syscall.RawConn) error {
+	if err := publicInternet.Safe(network, address, conn); err != nil {
 		return fmt.Errorf("%s is not an address of the public internet, which WEBHOOK_ALLOW_PRIVATE would have to permit", address)
 	}
 	return nil
@@ -89,20 +89,20 @@ func refusePrivate(network, address string, conn syscall.RawConn) error {
 // to the end. The error is notify.ErrRefused when the receiver says that it is
 // this notification that it does not want. No error shows the URL or the answer.
 func (w *Webhook) Send(ctx context.Context, n notify.Notification) error {
-	request, err := w.request(ctx, n)
+	request, err := w.buildRequest(ctx, n)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	status, err := w.post(request)
+	status, err := w.doRequest(request)
 	w.metrics.seconds.Observe(time.Since(began).Seconds())
-	verdict := judge(status, err)
+	verdict := classify(status, err)
 	w.metrics.requests.WithLabelValues(string(verdict)).Inc()
 	switch {
 	case err != nil:
 		return fmt.Errorf("the webhook can not be reached: %w", err)
-	case verdict == refused:
-		return fmt.Errorf("the webhook answered %d %s: %w", status, http.StatusText(status), notify.ErrRefused)
+	case verdict == rejected:
+		return fmt.Errorf("the webhook answered %d %s: %w", status, http.StatusText(status), notify.ErrRejected)
 	case status/100 == 3:
 		return fmt.Errorf("the webhook answered %d %s: redirects are not followed", status, http.StatusText(status))
 	case verdict != delivered:
@@ -125,9 +125,9 @@ type data struct {
 	Message   string `json:"message"`
 }
 
-func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Request, error) {
+func (w *Webhook) buildRequest(ctx context.Context, n notify.Notification) (*http.Request, error) {
 	body, err := json.Marshal(payload{
-		Type: "task.completed", Timestamp: n.At,
+		Type: "task.completed", Timestamp: n.CompletedAt,
 		Data: data{EventID: n.EventID, TaskID: n.TaskID, TaskTitle: n.Title, Message: n.Text()},
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Req
 		return nil, errors.New("the webhook's url is not one")
 	}
 	now := time.Now()
-	key := url.PathEscape(n.Key) // a producer may choose any id; a header may not be any text
+	key := url.PathEscape(n.IdempotencyKey) // a producer may choose any id; a header may not be any text
 	signature, err := w.signer.Sign(key, now, body)
 	if err != nil {
 		return nil, err
@@ -153,14 +153,14 @@ func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Req
 	} {
 		request.Header.Set(name, value)
 	}
-	if trace := tracing.Traceparent(tracing.WithTraceparent(ctx, n.Trace)); trace != "" {
+	if trace := tracing.Traceparent(tracing.WithTraceparent(ctx, n.Traceparent)); trace != "" {
 		request.Header.Set("traceparent", trace)
 	}
 	return request, nil
 }
 
-// post returns the answer's status once its end, or enough of it, was read.
-func (w *Webhook) post(request *http.Request) (status int, err error) {
+// doRequest returns the answer's status once its end, or enough of it, was read.
+func (w *Webhook) doRequest(request *http.Request) (status int, err error) {
 	answer, err := w.client.Do(request)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return 0, failed.Err // without the URL
@@ -169,7 +169,7 @@ func (w *Webhook) post(request *http.Request) (status int, err error) {
 		return 0, err
 	}
 	defer answer.Body.Close()
-	if _, err := io.CopyN(io.Discard, answer.Body, mostAnswer); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := io.CopyN(io.Discard, answer.Body, maxResponseBytes); err != nil && !errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("its answer was cut short: %w", err)
 	}
 	return answer.StatusCode, nil

@@ -34,7 +34,7 @@ func TestARequestIsWhatTheDocumentsSay(t *testing.T) {
 		"User-Agent":      "todo-notification-service",
 		"Idempotency-Key": learnGo.EventID,
 		"Webhook-Id":      learnGo.EventID,
-		"Traceparent":     learnGo.Trace,
+		"Traceparent":     learnGo.Traceparent,
 	} {
 		if values := got.header.Values(header); len(values) != 1 || values[0] != want {
 			t.Errorf("%s: %q, want %q", header, values, want)
@@ -89,7 +89,7 @@ func TestAnyKeyCanBeSent(t *testing.T) {
 	seen := map[string]bool{}
 	keys := []string{"task.completed:7", "a b", "a+b", "a%20b", "a\r\nX-Evil: 1", "ключ", "\x00", " a b"}
 	for i, key := range keys {
-		if err := webhook.Send(t.Context(), notify.Notification{Key: key, Trace: "rubbish\n", At: learnGo.At}); err != nil {
+		if err := webhook.Send(t.Context(), notify.Notification{IdempotencyKey: key, Traceparent: "rubbish\n", CompletedAt: learnGo.CompletedAt}); err != nil {
 			t.Errorf("%q: %v", key, err)
 			continue
 		}
@@ -130,7 +130,7 @@ func TestTheAnswerDecides(t *testing.T) {
 				})
 				webhook, registry := open(t, settings(r.URL))
 				err := webhook.Send(t.Context(), learnGo)
-				if (err == nil) != (test.outcome == "delivered") || errors.Is(err, notify.ErrRefused) != test.refused {
+				if (err == nil) != (test.outcome == "delivered") || errors.Is(err, notify.ErrRejected) != test.refused {
 					t.Errorf("%d: %v", code, err)
 				}
 				if err != nil && (strings.Contains(err.Error(), r.URL) || !strings.Contains(err.Error(), http.StatusText(code))) {
@@ -168,7 +168,7 @@ func TestAnAnswerThatIsCutIsSentAgainUnderTheSameKey(t *testing.T) {
 	})
 	webhook, registry := open(t, settings(r.URL))
 	err := webhook.Send(t.Context(), learnGo)
-	if err == nil || errors.Is(err, notify.ErrRefused) || !strings.Contains(err.Error(), "cut short") {
+	if err == nil || errors.Is(err, notify.ErrRejected) || !strings.Contains(err.Error(), "cut short") {
 		t.Fatalf("got %v, want that the answer was cut short", err)
 	}
 	if strings.Contains(err.Error(), "only so mu") {
@@ -207,7 +207,7 @@ func TestAReceiverThatHangsIsLeft(t *testing.T) {
 			cfg.Timeout = 50 * time.Millisecond
 			webhook, registry := open(t, cfg)
 			began := time.Now()
-			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRefused) {
+			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRejected) {
 				t.Errorf("got %v, want an error that passes", err)
 			}
 			if took := time.Since(began); took > 3*time.Second {

@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer func() { _ = client.Close() }()
 
 	var group *kafka.Group // asked by its handler where the log ends
-	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
+	ends := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
 	store := redisstore.New(client, cfg.Redis.KeyPrefix)
 	service := stats.NewService(store, ends, cfg.Kafka.Partitions, time.Now)
 	group = kafka.NewGroup(kafka.GroupConfig{

@@ -35,17 +35,17 @@ type Config struct {
 }
 
 const (
-	leastDrain = time.Millisecond
-	mostDrain  = time.Hour // longer than load balancers look
-	mostConns  = 1_000_000 // of one client
+	minDrainWait     = time.Millisecond
+	maxDrainWait     = time.Hour // longer than load balancers look
+	maxConnsOfClient = 1_000_000 // of one client
 )
 
 // Validate refuses a wait that cannot be meant, a limit that lets nothing pass, and
 // networks that are none.
 func (c Config) Validate() error {
 	return errors.Join(
-		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
-		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, minDrainWait, maxDrainWait, "no wait"),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, maxConnsOfClient),
 		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
 	)
 }

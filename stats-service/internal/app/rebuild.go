@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	askFor    = 10 * time.Second // Kafka, whether the topics are there
-	tellEvery = 2 * time.Second  // how far it has come
+	topicCheckTimeout = 10 * time.Second // Kafka, whether the topics are there
+	progressInterval  = 2 * time.Second  // how far it has come
 )
 
-var errReplaced = errors.New("the topic was deleted and created again meanwhile, and what was counted is of both")
+var errTopicReplaced = errors.New("the topic was deleted and created again meanwhile, and what was counted is of both")
 
 // AddRebuild gives the program the command rebuild.
 func AddRebuild(p *command.Program[Config]) {
@@ -37,7 +37,7 @@ func AddRebuild(p *command.Program[Config]) {
 // standard error how it gets on. acceptGap is for a topic whose first records
 // are gone.
 func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
-	if err := reachable(ctx, cfg.Kafka); err != nil {
+	if err := checkTopic(ctx, cfg.Kafka); err != nil {
 		return command.UsageError(err)
 	}
 	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
@@ -49,7 +49,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	locked := false
 	err := redis.WithLock(ctx, client, live.RebuildLock(), func(ctx context.Context, token string) error {
 		locked = true
-		return rebuild(ctx, cfg, live.NewShadow(token), acceptGap)
+		return runRebuild(ctx, cfg, live.NewShadow(token), acceptGap)
 	})
 	var gap *consumer.GapError
 	var held *redis.LockedError
@@ -66,8 +66,8 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	return nil
 }
 
-func reachable(ctx context.Context, cfg kafka.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+func checkTopic(ctx context.Context, cfg kafka.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, topicCheckTimeout)
 	defer cancel()
 	err := kafka.CheckTopic(ctx, cfg, event.Topic)
 	var wrong *kafka.TopicError
@@ -77,7 +77,7 @@ func reachable(ctx context.Context, cfg kafka.Config) error {
 	return err
 }
 
-func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
+func runRebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
 	scan := func(topic string) consumer.Scan {
 		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 			return kafka.Scan(ctx, cfg.Kafka, topic, from, visit)
@@ -89,27 +89,27 @@ func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptG
 		return err
 	}
 	sources := consumer.Sources{
-		Log: sameTopic(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
-		Oldest: func(ctx context.Context) (map[int32]int64, error) {
+		Log: failWhenReplaced(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
+		OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
 		},
-		Ends: func(ctx context.Context) (map[int32]int64, error) {
+		LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
 		},
-		Owns: kafka.PartitionLog{TopicID: id}.Matches,
+		Matches: kafka.PartitionLog{TopicID: id}.Matches,
 	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
-	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)
+	summary, err := consumer.NewRebuild(counter, shadow, sources, printProgress(os.Stderr, progressInterval)).Run(ctx)
 	if err != nil {
 		return err
 	}
-	tell(os.Stderr, summary, time.Since(began))
+	printSummary(os.Stderr, summary, time.Since(began))
 	return nil
 }
 
-// sameTopic fails a scan when the topic has another id after it: what was read is
+// failWhenReplaced fails a scan when the topic has another id after it: what was read is
 // of two topics then.
-func sameTopic(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
+func failWhenReplaced(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
 	return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 		next, err := scan(ctx, from, visit)
 		if err != nil {
@@ -117,14 +117,14 @@ func sameTopic(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
 		}
 		now, err := kafka.TopicID(ctx, cfg, event.Topic)
 		if err == nil && id != "" && now != "" && now != id {
-			err = errReplaced
+			err = errTopicReplaced
 		}
 		return next, err
 	}
 }
 
-// progress returns what tells, once in a while.
-func progress(to io.Writer, every time.Duration) func(done, all int64) {
+// printProgress returns what tells, once in a while.
+func printProgress(to io.Writer, every time.Duration) func(done, all int64) {
 	last := time.Now()
 	return func(done, all int64) {
 		if time.Since(last) >= every {
@@ -134,9 +134,9 @@ func progress(to io.Writer, every time.Duration) func(done, all int64) {
 	}
 }
 
-func tell(to io.Writer, s consumer.Summary, took time.Duration) {
+func printSummary(to io.Writer, s consumer.Summary, took time.Duration) {
 	fmt.Fprintf(to, "rebuilt from %d records in %v: %d completions, %d duplicates; passed over: %d unreadable, %d of unknown types, %d dead-lettered or another group's\n",
-		s.Records, took.Round(time.Millisecond), s.Counted, s.Duplicates, s.Unreadable, s.Unknown, s.NotOurs)
+		s.Records, took.Round(time.Millisecond), s.Counted, s.Duplicates, s.Unreadable, s.Unknown, s.Excluded)
 	if s.Swap.Unknown {
 		fmt.Fprintf(to, "how the figures differ from those before is not known: Redis did not answer at once\n")
 		return

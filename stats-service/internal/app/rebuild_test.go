@@ -15,8 +15,8 @@ import (
 	"example.com/todo/stats-service/internal/app"
 )
 
-// reachable are the settings of a service whose Kafka and Redis are there.
-func reachable(t *testing.T) app.Config {
+// checkTopic are the settings of a service whose Kafka and Redis are there.
+func checkTopic(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
@@ -42,7 +42,7 @@ func complete(t *testing.T, cfg app.Config, ids ...string) {
 
 func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
 	t.Parallel()
-	cfg := reachable(t)
+	cfg := checkTopic(t)
 	serve(t, cfg)
 	total := func(want int64) {
 		t.Helper()
@@ -83,7 +83,7 @@ func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := reachable(t)
+			cfg := checkTopic(t)
 			test.arrange(t, &cfg)
 			err := app.Rebuild(t.Context(), cfg, false)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {

@@ -19,7 +19,7 @@ import (
 
 // Counter counts events; see stats.Service.
 type Counter interface {
-	Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error)
+	Resume(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error)
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
@@ -29,19 +29,19 @@ type Handler struct {
 	log     *slog.Logger
 	metrics metrics
 
-	mu   sync.Mutex
-	left map[int32]int64 // per partition, where counting was left: never read again while it goes on
+	mu          sync.Mutex
+	nextOffsets map[int32]int64 // per partition, where counting was left: never read again while it goes on
 }
 
 // New returns a handler that counts what it does in reg.
 func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler {
-	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), left: map[int32]int64{}}
+	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), nextOffsets: map[int32]int64{}}
 }
 
 // Start implements kafka.Ledger: the offset stored beside the counters rules.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka.PartitionLog) (int64, error) {
-	b, err := h.counter.Begin(ctx, partition, stats.LogRange{
-		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Incarnation(), Owns: bounds.Matches,
+	b, err := h.counter.Resume(ctx, partition, stats.LogRange{
+		Oldest: bounds.Oldest, Newest: bounds.Newest, Incarnation: bounds.Incarnation(), Matches: bounds.Matches,
 	})
 	if err != nil {
 		return 0, err
@@ -62,7 +62,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka
 	if b.Recount != stats.NoRecount {
 		h.metrics.recounts.WithLabelValues(string(b.Recount)).Inc()
 	}
-	h.setLeft(partition, b.Offset)
+	h.setNextOffset(partition, b.Offset)
 	return b.Offset, nil
 }
 
@@ -70,10 +70,10 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka
 // is counted in one step.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
-	left := h.leftAt(partition)
-	read := h.read(ctx, batch, left)
+	left := h.nextOffset(partition)
+	read := h.decodeBatch(ctx, batch, left)
 	if read.count == 0 || batch[read.count-1].Offset < left {
-		return read.count, read.refused
+		return read.count, read.err
 	}
 	next := batch[read.count-1].Offset + 1
 	tally, err := h.counter.Count(ctx, partition, left, next, read.events)
@@ -83,15 +83,15 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	h.setLeft(partition, next)
-	h.metrics.count(tally, len(read.events), read.unknown)
-	return read.count, read.refused
+	h.setNextOffset(partition, next)
+	h.metrics.countBatch(tally, len(read.events), read.unknown)
+	return read.count, read.err
 }
 
 // Passed tells the handler that the records below next were done with without
 // it: dead-lettered, or meant for another group.
 func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) error {
-	left := h.leftAt(partition)
+	left := h.nextOffset(partition)
 	if next <= left {
 		return nil
 	}
@@ -102,26 +102,26 @@ func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) erro
 	if err != nil {
 		return err
 	}
-	h.setLeft(partition, next)
+	h.setNextOffset(partition, next)
 	return nil
 }
 
-// reading is what a batch's records are, up to the first unreadable one.
-type reading struct {
+// decodedBatch is what a batch's records are, up to the first unreadable one.
+type decodedBatch struct {
 	events  []stats.Event // of known types
 	unknown int           // events of other types
 	count   int           // records read
-	refused error         // about the record after them
+	err error         // about the record after them
 }
 
-// read leaves out what lies below left: it is counted already.
-func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) reading {
-	var r reading
+// selectEvents leaves out what lies below left: it is counted already.
+func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, left int64) decodedBatch {
+	var r decodedBatch
 	for _, record := range batch {
 		if record.Offset >= left {
-			e, known, err := eventOf(record)
+			e, known, err := decodeEvent(record)
 			if err != nil {
-				r.refused = kafka.Permanent(err)
+				r.err = kafka.Permanent(err)
 				return r
 			}
 			if known {
@@ -137,22 +137,22 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 	return r
 }
 
-// eventOf reads a record; known is false for an event of another type than
+// decodeEvent reads a record; known is false for an event of another type than
 // there are.
-func eventOf(record kafka.Record) (e stats.Event, known bool, err error) {
+func decodeEvent(record kafka.Record) (e stats.Event, known bool, err error) {
 	parsed, err := event.Parse(record.Value)
-	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset, Origin: record.Incarnation()}
+	e = stats.Event{Type: parsed.Type, DedupKey: parsed.Identity(), Timestamp: parsed.Timestamp, Offset: record.Offset, Incarnation: record.Incarnation()}
 	return e, parsed.Known(), err
 }
 
-func (h *Handler) leftAt(partition int32) int64 {
+func (h *Handler) nextOffset(partition int32) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.left[partition]
+	return h.nextOffsets[partition]
 }
 
-func (h *Handler) setLeft(partition int32, offset int64) {
+func (h *Handler) setNextOffset(partition int32, offset int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.left[partition] = offset
+	h.nextOffsets[partition] = offset
 }

@@ -35,7 +35,7 @@ type counter struct {
 	errs      []error
 }
 
-func (c *counter) Begin(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
+func (c *counter) Resume(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
 	return c.beginning, c.next()
 }
 
@@ -114,8 +114,8 @@ func TestAnEventIsCountedUnderItsIdentity(t *testing.T) {
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []stats.Event{
-		{Type: "task.completed", Mark: "task.completed:e7", At: at, Offset: 7, Origin: "id a"},
-		{Type: "task.completed", Mark: "task.completed:1", At: at, Offset: 8, Origin: "id a"},
+		{Type: "task.completed", DedupKey: "task.completed:e7", Timestamp: at, Offset: 7, Incarnation: "id a"},
+		{Type: "task.completed", DedupKey: "task.completed:1", Timestamp: at, Offset: 8, Incarnation: "id a"},
 	}
 	if diff := cmp.Diff(want, c.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -247,7 +247,7 @@ stats_events_unknown_total 1
 
 func TestARecountIsLoggedAndCounted(t *testing.T) {
 	t.Parallel()
-	for reason, level := range map[stats.Recount]string{
+	for reason, level := range map[stats.RecountReason]string{
 		stats.NothingKnown: "level=INFO", stats.Inconsistent: "level=ERROR", stats.OutsideLog: "level=ERROR",
 	} {
 		c := &counter{beginning: stats.ResumePoint{Recount: reason}}

@@ -8,9 +8,9 @@ import (
 )
 
 type metrics struct {
-	events   *prometheus.CounterVec
-	unknown  prometheus.Counter
-	recounts *prometheus.CounterVec
+	events       *prometheus.CounterVec
+	unknownTypes prometheus.Counter
+	recounts     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -20,7 +20,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Name: "stats_events_total",
 			Help: "Events handled: counted, duplicate (counted before, from another place in the log), ignored (not an event that counts).",
 		}, []string{"outcome"}),
-		unknown: factory.NewCounter(prometheus.CounterOpts{
+		unknownTypes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "stats_events_unknown_total",
 			Help: "Events of a type this version does not know, passed over.",
 		}),
@@ -32,15 +32,15 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	for _, outcome := range []string{"counted", "duplicate", "ignored"} {
 		m.events.WithLabelValues(outcome)
 	}
-	for _, reason := range []stats.Recount{stats.NothingKnown, stats.Inconsistent, stats.AnotherTopic, stats.OutsideLog} {
+	for _, reason := range []stats.RecountReason{stats.NothingKnown, stats.Inconsistent, stats.AnotherTopic, stats.OutsideLog} {
 		m.recounts.WithLabelValues(string(reason))
 	}
 	return m
 }
 
-func (m metrics) count(tally stats.Tally, events, unknown int) {
+func (m metrics) countBatch(tally stats.Tally, events, unknown int) {
 	m.events.WithLabelValues("counted").Add(float64(tally.Counted))
 	m.events.WithLabelValues("duplicate").Add(float64(tally.Duplicates))
 	m.events.WithLabelValues("ignored").Add(float64(events - tally.Counted - tally.Duplicates))
-	m.unknown.Add(float64(unknown))
+	m.unknownTypes.Add(float64(unknown))
 }

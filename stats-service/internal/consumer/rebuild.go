@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	nearby  = 2_000 // records that are counted in a moment, for which the live count may be held
-	rounds  = 30    // of catching up with a live count that goes on
-	noLimit = math.MaxInt64
+	maxPausedRecords = 2_000 // records that are counted in a moment, for which the live count may be held
+	maxRounds        = 30    // of catching up with a live count that goes on
+	noLimit          = math.MaxInt64
 )
 
 // Shadow is the count that a rebuild makes; see redisstore.Shadow.
 type Shadow interface {
-	Live(ctx context.Context) (map[int32]stats.Place, error)
-	Hold(ctx context.Context) (map[int32]stats.Place, error)
-	Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error)
+	LivePositions(ctx context.Context) (map[int32]stats.Position, error)
+	Pause(ctx context.Context) (map[int32]stats.Position, error)
+	Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error)
 }
 
 // Scan hands over what a topic has; see kafka.Scan.
@@ -32,11 +32,11 @@ type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Con
 // partitions begins and ends, and Owns whether an origin is of it. Group is whose dead
 // letters were never counted, and for whom records are replayed.
 type Sources struct {
-	Log, DeadLetters Scan
-	Oldest, Ends     func(ctx context.Context) (map[int32]int64, error)
-	Owns             func(ctx context.Context, origin string) (bool, error)
-	Group            string
-	AcceptGap        bool // count although the log's first records are gone
+	Log, DeadLetters             Scan
+	OldestOffsets, LogEndOffsets func(ctx context.Context) (map[int32]int64, error)
+	Matches                      func(ctx context.Context, origin string) (bool, error)
+	Group                        string
+	AcceptGap                    bool // count although the log's first records are gone
 }
 
 // Summary says what a rebuild found.
@@ -46,8 +46,8 @@ type Summary struct {
 	Duplicates int64
 	Unreadable int64
 	Unknown    int64 // of unknown types
-	NotOurs    int64 // dead-lettered, or replayed for another group
-	Swap       stats.Swap
+	Excluded   int64 // dead-lettered, or replayed for another group
+	Swap       stats.SwapResult
 }
 
 // ErrShadowLost says that what a rebuild had counted is gone.
@@ -72,12 +72,12 @@ type Rebuild struct {
 	sources  Sources
 	progress func(done, all int64)
 
-	at       map[int32]int64 // where each partition of the shadow stands, once begun
-	reached  map[int32]bool  // in this round: what comes next is the live count's
-	foreign  map[int32]int64 // where the live count stands in another log
-	dead     map[corpse]bool
-	deadNext map[int32]int64
-	summary  Summary
+	position       map[int32]int64 // where each partition of the shadow stands, once begun
+	limitReached   map[int32]bool  // in this round: what comes next is the live count's
+	foreign        map[int32]int64 // where the live count stands in another log
+	deadLettered   map[deadLetterID]bool
+	deadLetterNext map[int32]int64
+	summary        Summary
 }
 
 // NewRebuild returns a rebuild that is run once. progress is told how many
@@ -85,7 +85,7 @@ type Rebuild struct {
 func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(done, all int64)) *Rebuild {
 	return &Rebuild{
 		counter: counter, shadow: shadow, sources: sources, progress: progress,
-		at: map[int32]int64{}, dead: map[corpse]bool{},
+		position: map[int32]int64{}, deadLettered: map[deadLetterID]bool{},
 	}
 }
 
@@ -94,24 +94,24 @@ func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(d
 // swap follows: so it never serves less than it did, unless that was of another log.
 // Until then the live count goes on untouched, whatever the error.
 func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
-	for range rounds {
-		live, err := r.live(ctx, r.shadow.Live)
+	for range maxRounds {
+		live, err := r.requestLiveOffsets(ctx, r.shadow.LivePositions)
 		if err != nil {
 			return r.summary, err
 		}
-		last := r.left(live) <= nearby
+		last := r.countRemaining(live) <= maxPausedRecords
 		if last {
-			if live, err = r.live(ctx, r.shadow.Hold); err != nil {
+			if live, err = r.requestLiveOffsets(ctx, r.shadow.Pause); err != nil {
 				return r.summary, err
 			}
 		}
-		if err := r.round(ctx, live); err != nil {
+		if err := r.runRound(ctx, live); err != nil {
 			return r.summary, err
 		}
 		if !last {
 			continue
 		}
-		r.summary.Swap, err = insist(ctx, func(ctx context.Context) (stats.Swap, error) {
+		r.summary.Swap, err = retryStore(ctx, func(ctx context.Context) (stats.SwapResult, error) {
 			return r.shadow.Swap(ctx, r.foreign)
 		})
 		if errors.Is(err, stats.ErrOffsetMismatch) {
@@ -121,26 +121,26 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 			return r.summary, err
 		}
 	}
-	return r.summary, fmt.Errorf("it did not catch up with the service in %d rounds: try again when less is written", rounds)
+	return r.summary, fmt.Errorf("it did not catch up with the service in %d rounds: try again when less is written", maxRounds)
 }
 
-// live returns where the live count stands in this log. A place beyond the log's
+// requestLiveOffsets returns where the live count stands in this log. A place beyond the log's
 // end, in a partition that it does not have or of another topic is foreign: the
 // rebuild neither stops there nor waits for it.
-func (r *Rebuild) live(ctx context.Context, ask func(context.Context) (map[int32]stats.Place, error)) (map[int32]int64, error) {
-	places, err := insist(ctx, ask)
+func (r *Rebuild) requestLiveOffsets(ctx context.Context, ask func(context.Context) (map[int32]stats.Position, error)) (map[int32]int64, error) {
+	places, err := retryStore(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
 	// Asked for after the places: the live count may have gone on with the log.
-	ends, err := r.sources.Ends(ctx)
+	ends, err := r.sources.LogEndOffsets(ctx)
 	if err != nil {
 		return nil, err
 	}
 	live := map[int32]int64{}
 	r.foreign = map[int32]int64{}
 	for partition, place := range places {
-		owned, err := r.sources.Owns(ctx, place.Origin)
+		owned, err := r.sources.Matches(ctx, place.Incarnation)
 		if err != nil {
 			return nil, err
 		}
@@ -153,31 +153,31 @@ func (r *Rebuild) live(ctx context.Context, ask func(context.Context) (map[int32
 	return live, nil
 }
 
-// left is how many records the live count is ahead.
-func (r *Rebuild) left(live map[int32]int64) (records int64) {
+// countRemaining is how many records the live count is ahead.
+func (r *Rebuild) countRemaining(live map[int32]int64) (records int64) {
 	for partition, offset := range live {
-		records += max(0, offset-r.at[partition])
+		records += max(0, offset-r.position[partition])
 	}
 	return records
 }
 
-// round counts up to where the live count stands; in a partition that it has not
+// runRound counts up to where the live count stands; in a partition that it has not
 // begun, up to the log's end.
-func (r *Rebuild) round(ctx context.Context, live map[int32]int64) error {
+func (r *Rebuild) runRound(ctx context.Context, live map[int32]int64) error {
 	// Asked for after the live count's place: what that passed over is known by now.
-	deadNext, err := r.sources.DeadLetters(ctx, r.deadNext, r.collect)
+	deadNext, err := r.sources.DeadLetters(ctx, r.deadLetterNext, r.indexDeadLetters)
 	if err != nil {
 		return err
 	}
-	r.deadNext = deadNext
-	r.reached = map[int32]bool{}
-	next, err := r.sources.Log(ctx, r.at, func(ctx context.Context, batch []kafka.Record) error {
+	r.deadLetterNext = deadNext
+	r.limitReached = map[int32]bool{}
+	next, err := r.sources.Log(ctx, r.position, func(ctx context.Context, batch []kafka.Record) error {
 		limit, begun := live[batch[0].Partition]
 		if !begun {
 			limit = noLimit
 		}
-		err := r.visit(ctx, batch, limit)
-		r.report(live)
+		err := r.countBatch(ctx, batch, limit)
+		r.reportProgress(live)
 		return err
 	})
 	if err != nil {
@@ -186,27 +186,27 @@ func (r *Rebuild) round(ctx context.Context, live map[int32]int64) error {
 	for _, partition := range slices.Sorted(maps.Keys(next)) {
 		limit, begun := live[partition]
 		end := next[partition]
-		if begun && (r.reached[partition] || end >= limit) {
+		if begun && (r.limitReached[partition] || end >= limit) {
 			end = limit // the live count may have begun where records were deleted
-		} else if r.reached[partition] {
+		} else if r.limitReached[partition] {
 			continue
 		}
-		if err := r.begin(ctx, partition, end); err != nil {
+		if err := r.startPartition(ctx, partition, end); err != nil {
 			return err
 		}
-		if err := r.count(ctx, partition, end, nil); err != nil {
+		if err := r.countUpTo(ctx, partition, end, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Rebuild) report(live map[int32]int64) {
+func (r *Rebuild) reportProgress(live map[int32]int64) {
 	var all, done int64
 	for _, offset := range live {
 		all += offset
 	}
-	for _, offset := range r.at {
+	for _, offset := range r.position {
 		done += offset
 	}
 	r.progress(done, max(all, done))

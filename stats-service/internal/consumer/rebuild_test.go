@@ -50,11 +50,11 @@ type shadow struct {
 	foreign map[int32]int64 // as the last swap was told
 }
 
-func (s *shadow) next(call string) (map[int32]stats.Place, error) {
+func (s *shadow) next(call string) (map[int32]stats.Position, error) {
 	s.calls = append(s.calls, call)
-	places := map[int32]stats.Place{}
+	places := map[int32]stats.Position{}
 	for partition, offset := range s.live[0] {
-		places[partition] = stats.Place{Offset: offset, Origin: s.origin}
+		places[partition] = stats.Position{Offset: offset, Incarnation: s.origin}
 	}
 	if len(s.live) > 1 {
 		s.live = s.live[1:]
@@ -62,19 +62,21 @@ func (s *shadow) next(call string) (map[int32]stats.Place, error) {
 	return places, nil
 }
 
-func (s *shadow) Live(context.Context) (map[int32]stats.Place, error) { return s.next("live") }
-func (s *shadow) Hold(context.Context) (map[int32]stats.Place, error) { return s.next("hold") }
-func (s *shadow) Swap(_ context.Context, foreign map[int32]int64) (stats.Swap, error) {
+func (s *shadow) LivePositions(context.Context) (map[int32]stats.Position, error) {
+	return s.next("live")
+}
+func (s *shadow) Pause(context.Context) (map[int32]stats.Position, error) { return s.next("hold") }
+func (s *shadow) Swap(_ context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
 	s.calls, s.foreign = append(s.calls, "swap"), foreign
 	if len(s.swaps) == 0 {
-		return stats.Swap{After: 1}, nil
+		return stats.SwapResult{After: 1}, nil
 	}
 	err := s.swaps[0]
 	s.swaps = s.swaps[1:]
-	return stats.Swap{}, err
+	return stats.SwapResult{}, err
 }
 
-// at is where the live count of the one partition stands.
+// position is where the live count of the one partition stands.
 func at(offset int64) map[int32]int64 { return map[int32]int64{partition: offset} }
 
 func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (consumer.Summary, error) {
@@ -83,13 +85,13 @@ func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (con
 	if sources.DeadLetters == nil {
 		sources.DeadLetters = topic{}.scan
 	}
-	if sources.Oldest == nil {
-		sources.Oldest = begins(0)
+	if sources.OldestOffsets == nil {
+		sources.OldestOffsets = begins(0)
 	}
-	if sources.Ends == nil {
-		sources.Ends = begins(10_000)
+	if sources.LogEndOffsets == nil {
+		sources.LogEndOffsets = begins(10_000)
 	}
-	sources.Owns = kafka.PartitionLog{TopicID: "a"}.Matches
+	sources.Matches = kafka.PartitionLog{TopicID: "a"}.Matches
 	return consumer.NewRebuild(c, s, sources, func(int64, int64) {}).Run(t.Context())
 }
 
@@ -143,7 +145,7 @@ func TestARebuildGoesAsFarAsTheLiveCount(t *testing.T) {
 	if last := c.calls[len(c.calls)-1]; last.Next != 6 {
 		t.Errorf("it ended at %d, want 6", last.Next)
 	}
-	want := consumer.Summary{Records: 6, Unreadable: 1, Unknown: 1, NotOurs: 2, Swap: stats.Swap{After: 1}}
+	want := consumer.Summary{Records: 6, Unreadable: 1, Unknown: 1, Excluded: 2, Swap: stats.SwapResult{After: 1}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(want, "Counted", "Duplicates")); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
@@ -198,7 +200,7 @@ func TestARebuildDoesNotGoByAPlaceInAnotherLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, s := &counter{}, &shadow{live: []map[int32]int64{test.live}, origin: test.origin}
-			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan, Ends: begins(7)}); err != nil {
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan, LogEndOffsets: begins(7)}); err != nil {
 				t.Fatal(err)
 			}
 			if last := c.calls[len(c.calls)-1]; last.Next != test.want {
@@ -264,13 +266,13 @@ func TestARebuildForgetsNothingUnasked(t *testing.T) {
 				return next, err
 			}
 			s := &shadow{live: []map[int32]int64{test.live}}
-			_, err := rebuild(t, &counter{}, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest)})
+			_, err := rebuild(t, &counter{}, s, consumer.Sources{Log: ends, OldestOffsets: begins(test.oldest)})
 			var gap *consumer.GapError
 			if !errors.As(err, &gap) || gap.Partition != partition {
 				t.Errorf("got %v, want a GapError", err)
 			}
 			c := &counter{}
-			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest), AcceptGap: true}); err != nil {
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, OldestOffsets: begins(test.oldest), AcceptGap: true}); err != nil {
 				t.Fatal(err)
 			}
 			if s.calls[len(s.calls)-1] != "swap" {

@@ -26,7 +26,7 @@ func New(reporter Reporter, log *slog.Logger) http.Handler {
 	a := api{reporter: reporter, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", a.stats)
-	mux.HandleFunc("GET /openapi.yaml", document)
+	mux.HandleFunc("GET /openapi.yaml", serveDocument)
 	return httpserver.Routes(mux)
 }
 
@@ -36,7 +36,7 @@ type api struct {
 }
 
 func (a api) stats(w http.ResponseWriter, r *http.Request) {
-	days, err := daysOf(r)
+	days, err := parseDays(r)
 	if err != nil {
 		httpserver.WriteProblem(w, r, err)
 		return
@@ -53,13 +53,13 @@ func (a api) stats(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func document(w http.ResponseWriter, _ *http.Request) {
+func serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml")
 	_, _ = io.WriteString(w, openapi.Stats) // a client that left needs no answer
 }
 
-// daysOf reads the query's days; given, it must be one number.
-func daysOf(r *http.Request) (int, error) {
+// parseDays reads the query's days; given, it must be one number.
+func parseDays(r *http.Request) (int, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return 0, httpserver.StatusError(http.StatusBadRequest, "the query can not be read")

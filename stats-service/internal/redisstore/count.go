@@ -13,45 +13,45 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// keep is how long a completion is recognised by its event's identity, at
+// dedupKeyTTL is how long a completion is recognised by its event's identity, at
 // another place in the log.
-const keep = 24 * time.Hour
+const dedupKeyTTL = 24 * time.Hour
 
-// holdCheck is how soon a batch that was held is tried again.
-const holdCheck = 20 * time.Millisecond
+// pausePollInterval is how soon a batch that was held is tried again.
+const pausePollInterval = 20 * time.Millisecond
 
 // What apply.lua answers beside a number of completions.
 const (
-	moved = -1
-	held  = -2
+	offsetMismatch = -1
+	paused         = -2
 )
 
 var (
-	//go:embed begin.lua
-	beginLua string
+	//go:embed resume.lua
+	resumeLua string
 	//go:embed apply.lua
 	applyLua string
 
-	beginScript = goredis.NewScript(beginLua)
-	applyScript = goredis.NewScript(applyLua)
+	resumeScript = goredis.NewScript(resumeLua)
+	applyScript  = goredis.NewScript(applyLua)
 )
 
 // Begin implements stats.Store.
-func (s *Store) Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error) {
-	return s.begin(ctx, partition, log, "", stats.NothingKnown)
+func (s *Store) Resume(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error) {
+	return s.runResumeScript(ctx, partition, log, "", stats.NothingKnown)
 }
 
 // Restart implements stats.Store.
-func (s *Store) Restart(ctx context.Context, partition int32, log stats.LogRange, stored int64, why stats.Recount) (stats.ResumePoint, error) {
-	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10), why)
+func (s *Store) Reset(ctx context.Context, partition int32, log stats.LogRange, stored int64, why stats.RecountReason) (stats.ResumePoint, error) {
+	b, err := s.runResumeScript(ctx, partition, log, strconv.FormatInt(stored, 10), why)
 	b.Stored = stored
 	return b, err
 }
 
-func (s *Store) begin(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.Recount) (stats.ResumePoint, error) {
-	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.origins()}
-	answer, err := beginScript.Run(ctx, s.client, keys,
-		partition, log.Oldest, log.Newest, s.day(""), discard, s.names(), int(s.lifetime.Seconds()), string(why), log.Origin).Slice()
+func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.RecountReason) (stats.ResumePoint, error) {
+	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.incarnations()}
+	answer, err := resumeScript.Run(ctx, s.client, keys,
+		partition, log.Oldest, log.Newest, s.day(""), discard, s.newGeneration(), int(s.ttl.Seconds()), string(why), log.Incarnation).Slice()
 	if err != nil {
 		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: %w", partition, err)
 	}
@@ -63,28 +63,28 @@ func (s *Store) begin(ctx context.Context, partition int32, log stats.LogRange, 
 		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
 	}
 	s.generation.Store(&generation)
-	return stats.ResumePoint{Offset: offset, Origin: origin, Recount: stats.Recount(reason)}, nil
+	return stats.ResumePoint{Offset: offset, Incarnation: origin, Recount: stats.RecountReason(reason)}, nil
 }
 
 // Apply implements stats.Store. While counting is held, for a rebuild to be
 // swapped in, it waits.
 func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 	for {
-		answer, err := s.apply(ctx, b)
+		answer, err := s.runApplyScript(ctx, b)
 		if generation, ok := answer.(string); ok && err == nil { // swapped in meanwhile
 			s.generation.Store(&generation)
 			continue
 		}
 		counted, ok := answer.(int64)
 		switch {
-		case err == nil && ok && counted == held:
-			if retry.Wait(ctx, holdCheck) {
+		case err == nil && ok && counted == paused:
+			if retry.Wait(ctx, pausePollInterval) {
 				continue
 			}
 			err = ctx.Err()
 		case err == nil && !ok:
 			err = fmt.Errorf("strange answer %v", answer)
-		case err == nil && counted == moved:
+		case err == nil && counted == offsetMismatch:
 			return stats.Tally{}, stats.ErrOffsetMismatch
 		}
 		if err != nil {
@@ -94,13 +94,13 @@ func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 	}
 }
 
-func (s *Store) apply(ctx context.Context, b stats.Batch) (any, error) {
+func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) {
 	var generation string
 	if heard := s.generation.Load(); heard != nil {
 		generation = *heard
 	}
-	keys := []string{s.offsets(), s.total(), s.days(), s.hold(), s.origins()}
-	args := []any{b.Partition, b.From, b.Next, int(keep.Seconds()), int(s.lifetime.Seconds()), generation, twins(generation), len(b.Completions), b.Origin}
+	keys := []string{s.offsets(), s.total(), s.days(), s.pauseKey(), s.incarnations()}
+	args := []any{b.Partition, b.From, b.Next, int(dedupKeyTTL.Seconds()), int(s.ttl.Seconds()), generation, hasRebuildDedupKeys(generation), len(b.Completions), b.Incarnation}
 	var days []string
 	number := map[string]int{}
 	for _, c := range b.Completions {
@@ -108,13 +108,13 @@ func (s *Store) apply(ctx context.Context, b stats.Batch) (any, error) {
 			days = append(days, c.Day)
 			number[c.Day] = len(days)
 		}
-		keys = append(keys, s.mark(c.Mark))
+		keys = append(keys, s.dedupKey(c.DedupKey))
 		args = append(args, c.Offset, number[c.Day])
 	}
-	if twins(generation) {
+	if hasRebuildDedupKeys(generation) {
 		shadow := s.shadow(generation)
 		for _, c := range b.Completions {
-			keys = append(keys, shadow.mark(c.Mark))
+			keys = append(keys, shadow.dedupKey(c.DedupKey))
 		}
 	}
 	for _, day := range days {

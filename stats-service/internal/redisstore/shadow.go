@@ -15,52 +15,52 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// holdFor is how long the live count is held at most: a rebuild that is nearly
+// pauseTTL is how long the live count is held at most: a rebuild that is nearly
 // there needs a fraction of it, and one that dies leaves it behind.
-const holdFor = 5 * time.Second
+const pauseTTL = 5 * time.Second
 
 var (
-	//go:embed hold.lua
-	holdLua string
+	//go:embed pause.lua
+	pauseLua string
 	//go:embed swap.lua
 	swapLua string
 
-	holdScript = goredis.NewScript(holdLua)
-	swapScript = goredis.NewScript(swapLua)
+	pauseScript = goredis.NewScript(pauseLua)
+	swapScript  = goredis.NewScript(swapLua)
 )
 
 // Shadow is a count beside the live one, to take its place. Nobody reads it
 // before, and what is left of one that never did goes away within 24 h.
 type Shadow struct {
-	live, own  *Store
-	generation string
-	token      string
+	live, store *Store
+	generation  string
+	token       string
 }
 
 // NewShadow returns an empty shadow of s. The token is that of the lock
 // RebuildLock, without which the live count is not touched.
 func (s *Store) NewShadow(token string) *Shadow {
-	generation := rebuilt + rand.Text()[:12] // it is in the name of each mark, and in it
-	return &Shadow{live: s, own: s.shadow(generation), generation: generation, token: token}
+	generation := rebuildPrefix + rand.Text()[:12] // it is in the name of each mark, and in it
+	return &Shadow{live: s, store: s.shadow(generation), generation: generation, token: token}
 }
 
 // Store returns where the shadow counts.
-func (s *Shadow) Store() *Store { return s.own }
+func (s *Shadow) Store() *Store { return s.store }
 
 // Live returns where the live count stands, for each partition that it has begun.
-func (s *Shadow) Live(ctx context.Context) (map[int32]stats.Place, error) {
-	offsets, err := s.hash(ctx, s.live.offsets())
+func (s *Shadow) LivePositions(ctx context.Context) (map[int32]stats.Position, error) {
+	offsets, err := s.readHash(ctx, s.live.offsets())
 	if err != nil {
 		return nil, err
 	}
-	origins, err := s.hash(ctx, s.live.origins())
+	origins, err := s.readHash(ctx, s.live.incarnations())
 	if err != nil {
 		return nil, err
 	}
-	return placesOf(offsets, origins), nil
+	return parsePositions(offsets, origins), nil
 }
 
-func (s *Shadow) hash(ctx context.Context, key string) ([]string, error) {
+func (s *Shadow) readHash(ctx context.Context, key string) ([]string, error) {
 	fields, err := s.live.client.HGetAll(ctx, key).Result()
 	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // of another type it was overwritten
 		return nil, fmt.Errorf("read where the live count stands: %w", err)
@@ -74,9 +74,9 @@ func (s *Shadow) hash(ctx context.Context, key string) ([]string, error) {
 
 // Hold is Live, and makes the live count stay there until the swap, for some
 // seconds at most. The error is stats.ErrUnlocked when the lock is no longer ours.
-func (s *Shadow) Hold(ctx context.Context) (map[int32]stats.Place, error) {
-	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets(), s.live.origins()}
-	answer, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).Slice()
+func (s *Shadow) Pause(ctx context.Context) (map[int32]stats.Position, error) {
+	keys := []string{s.live.RebuildLock(), s.live.pauseKey(), s.live.offsets(), s.live.incarnations()}
+	answer, err := pauseScript.Run(ctx, s.live.client, keys, s.token, pauseTTL.Milliseconds()).Slice()
 	if errors.Is(err, goredis.Nil) {
 		return nil, stats.ErrLockLost
 	}
@@ -88,26 +88,26 @@ func (s *Shadow) Hold(ctx context.Context) (map[int32]stats.Place, error) {
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("hold the live count: strange answer %v", answer)
 	}
-	return placesOf(texts(offsets), texts(origins)), nil
+	return parsePositions(toStrings(offsets), toStrings(origins)), nil
 }
 
-// placesOf takes the origins that belong to the count's generation.
-func placesOf(offsets, origins []string) map[int32]stats.Place {
+// parsePositions takes the origins that belong to the count's generation.
+func parsePositions(offsets, origins []string) map[int32]stats.Position {
 	generation := ""
 	for i := 0; i+1 < len(offsets); i += 2 {
 		if offsets[i] == "generation" {
 			generation = offsets[i+1]
 		}
 	}
-	places := make(map[int32]stats.Place)
-	for partition, offset := range offsetsOf(offsets) {
-		places[partition] = stats.Place{Offset: offset}
+	places := make(map[int32]stats.Position)
+	for partition, offset := range parseOffsets(offsets) {
+		places[partition] = stats.Position{Offset: offset}
 	}
 	for i := 0; i+1 < len(origins); i += 2 {
 		origin, own := strings.CutPrefix(origins[i+1], generation+" ")
 		partition, err := strconv.ParseInt(origins[i], 10, 32)
 		if place, begun := places[int32(partition)]; err == nil && begun && own {
-			place.Origin = origin
+			place.Incarnation = origin
 			places[int32(partition)] = place
 		}
 	}
@@ -120,11 +120,11 @@ func placesOf(offsets, origins []string) map[int32]stats.Place {
 // is of another log; stats.ErrMoved, when the shadow is not whole any more; or
 // stats.ErrUnlocked. After another error it may or may not be done, and may be
 // asked for again; what changed is not known then.
-func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error) {
-	live, own := s.live, s.own
+func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
+	live, own := s.live, s.store
 	keys := []string{
-		live.RebuildLock(), live.hold(), live.offsets(), live.targets(), live.total(), live.days(), live.origins(),
-		own.offsets(), own.targets(), own.total(), own.days(), own.origins(),
+		live.RebuildLock(), live.pauseKey(), live.offsets(), live.targets(), live.total(), live.days(), live.incarnations(),
+		own.offsets(), own.targets(), own.total(), own.days(), own.incarnations(),
 	}
 	args := []any{s.token, s.generation, live.day(""), own.day("")}
 	for partition, offset := range foreign {
@@ -132,27 +132,27 @@ func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap,
 	}
 	answer, err := swapScript.Run(ctx, live.client, keys, args...).Slice()
 	if err != nil {
-		return stats.Swap{}, fmt.Errorf("swap the rebuild in: %w", err)
+		return stats.SwapResult{}, fmt.Errorf("swap the rebuild in: %w", err)
 	}
 	switch answer[0] {
 	case "swapped":
-		return swapOf(answer[1:])
+		return parseSwapResult(answer[1:])
 	case "behind":
-		return stats.Swap{}, stats.ErrLiveAhead
+		return stats.SwapResult{}, stats.ErrLiveAhead
 	case "unlocked":
-		return stats.Swap{}, stats.ErrLockLost
+		return stats.SwapResult{}, stats.ErrLockLost
 	default:
-		return stats.Swap{}, stats.ErrOffsetMismatch
+		return stats.SwapResult{}, stats.ErrOffsetMismatch
 	}
 }
 
-func swapOf(answer []any) (swap stats.Swap, err error) {
+func parseSwapResult(answer []any) (swap stats.SwapResult, err error) {
 	if len(answer) == 0 {
-		return stats.Swap{Unknown: true}, nil
+		return stats.SwapResult{Unknown: true}, nil
 	}
 	_, err = fmt.Sscan(fmt.Sprintln(answer[:2]...), &swap.Before, &swap.After)
 	for i := 2; i+2 < len(answer) && err == nil; i += 3 {
-		var day stats.Change
+		var day stats.DayChange
 		_, err = fmt.Sscan(fmt.Sprintln(answer[i:i+3]...), &day.Day, &day.Before, &day.After)
 		swap.Days = append(swap.Days, day)
 	}

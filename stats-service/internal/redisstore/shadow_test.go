@@ -26,7 +26,7 @@ func (f fixture) rebuild() (*redisstore.Shadow, fixture) {
 	return shadow, counting
 }
 
-func (f fixture) swap(shadow *redisstore.Shadow, want stats.Swap) {
+func (f fixture) swap(shadow *redisstore.Shadow, want stats.SwapResult) {
 	f.Helper()
 	got, err := shadow.Swap(f.Context(), nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
 	counting.apply(0, 0, 4, stats.Tally{Counted: 2}, on("2024-01-14", completion("a", 0)), on(nextDay, completion("b", 3)))
 	f.counts(3, 2, 1) // not before the swap
 
-	f.swap(shadow, stats.Swap{Before: 3, After: 2, Days: []stats.Change{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
+	f.swap(shadow, stats.SwapResult{Before: 3, After: 2, Days: []stats.DayChange{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
 	f.counts(2, 0, 1)
 	f.begin(0, 0, 9, stats.ResumePoint{Offset: 4})
 	f.apply(0, 4, 6, stats.Tally{Counted: 1}, completion("c", 5))
@@ -74,7 +74,7 @@ func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
 	if want := map[int32]int64{0: 9}; !cmp.Equal(want, got.Targets) || !got.Rebuilding {
 		t.Errorf("targets %v, rebuilding %t", got.Targets, got.Rebuilding)
 	}
-	f.swap(shadow, stats.Swap{Unknown: true}) // asked for again, it changes nothing
+	f.swap(shadow, stats.SwapResult{Unknown: true}) // asked for again, it changes nothing
 	f.counts(3, 1, 1)
 }
 
@@ -92,7 +92,7 @@ func TestMarksOfARebuildAreKnownAfterTheSwapAndNotBefore(t *testing.T) {
 
 	f.apply(1, 0, 1, stats.Tally{Counted: 1}, completion("marks expired", 0)) // known to the shadow alone
 	counting.apply(1, 0, 1, stats.Tally{Duplicates: 1}, completion("marks expired", 0))
-	f.swap(shadow, stats.Swap{Before: 2, After: 2})
+	f.swap(shadow, stats.SwapResult{Before: 2, After: 2})
 
 	late := redisstore.New(f.client, f.prefix) // has not heard of the swap
 	for i, store := range []*redisstore.Store{f.store, late} {
@@ -110,7 +110,7 @@ func TestARecountAfterARebuildForgetsItsMarks(t *testing.T) {
 	shadow, counting := f.rebuild()
 	counting.begin(0, 0, 0, fresh)
 	counting.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 3))
-	f.swap(shadow, stats.Swap{After: 1, Days: []stats.Change{{Day: day, After: 1}}})
+	f.swap(shadow, stats.SwapResult{After: 1, Days: []stats.DayChange{{Day: day, After: 1}}})
 	f.restart(0, stats.LogRange{Newest: 2}, 4, stats.ResumePoint{Recount: stats.OutsideLog, Stored: 4})
 	f.apply(0, 0, 2, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 1))
 	f.counts(1, 1)
@@ -163,11 +163,11 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	f.begin(3, 0, 9, fresh)
 	f.apply(3, 0, 7, stats.Tally{})
 	shadow, counting := f.rebuild()
-	live, err := shadow.Hold(t.Context())
+	live, err := shadow.Pause(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[int32]stats.Place{0: {}, 3: {Offset: 7}}, live); diff != "" {
+	if diff := cmp.Diff(map[int32]stats.Position{0: {}, 3: {Offset: 7}}, live); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var waiting sync.WaitGroup
@@ -186,7 +186,7 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	for partition, place := range live {
 		counting.begin(partition, place.Offset, place.Offset, stats.ResumePoint{Offset: place.Offset, Recount: stats.NothingKnown})
 	}
-	f.swap(shadow, stats.Swap{})
+	f.swap(shadow, stats.SwapResult{})
 	if keys := f.keys("stats:hold"); len(keys) != 0 {
 		t.Error("held after the swap")
 	}
@@ -202,9 +202,9 @@ func TestAPlaceInAnotherLogDoesNotKeepARebuildFromTakingItsPlace(t *testing.T) {
 	f.begin(7, 0, 3, fresh) // the log has no such partition any more
 	f.applyOf("id old", 0, 500, completion("old", 1))
 	shadow, counting := f.rebuild()
-	for name, ask := range map[string]func(context.Context) (map[int32]stats.Place, error){"live": shadow.Live, "held": shadow.Hold} {
+	for name, ask := range map[string]func(context.Context) (map[int32]stats.Position, error){"live": shadow.LivePositions, "held": shadow.Pause} {
 		places, err := ask(t.Context())
-		if diff := cmp.Diff(map[int32]stats.Place{0: {Offset: 500, Origin: "id old"}, 7: {}}, places); diff != "" || err != nil {
+		if diff := cmp.Diff(map[int32]stats.Position{0: {Offset: 500, Incarnation: "id old"}, 7: {}}, places); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
@@ -218,7 +218,7 @@ func TestAPlaceInAnotherLogDoesNotKeepARebuildFromTakingItsPlace(t *testing.T) {
 	if _, err := shadow.Swap(t.Context(), map[int32]int64{0: 500, 7: 0}); err != nil {
 		t.Fatal(err)
 	}
-	f.begin(0, 0, 4, stats.ResumePoint{Offset: 4, Origin: "id new"})
+	f.begin(0, 0, 4, stats.ResumePoint{Offset: 4, Incarnation: "id new"})
 	f.counts(1, 1)
 	got, err := f.store.Read(t.Context(), nil)
 	if diff := cmp.Diff(map[int32]int64{0: 4}, got.Targets); diff != "" || err != nil {
@@ -231,14 +231,14 @@ func TestAHoldEndsByItself(t *testing.T) {
 	f := open(t)
 	f.begin(0, 0, 9, fresh)
 	shadow, _ := f.rebuild()
-	if _, err := shadow.Hold(t.Context()); err != nil {
+	if _, err := shadow.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ttl := f.client.PTTL(t.Context(), f.prefix+"stats:hold").Val(); ttl <= 0 || ttl > 5*time.Second {
 		t.Errorf("held for %v, want at most 5 s", ttl)
 	}
 	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
-	if _, err := shadow.Hold(t.Context()); !errors.Is(err, stats.ErrLockLost) {
+	if _, err := shadow.Pause(t.Context()); !errors.Is(err, stats.ErrLockLost) {
 		t.Errorf("without the lock: %v, want ErrUnlocked", err)
 	}
 }
@@ -264,7 +264,7 @@ func TestWhatADeadRebuildLeavesGoesAwayAndWhatASwappedOneLeavesStays(t *testing.
 		}
 	}
 
-	f.swap(shadow, stats.Swap{After: 2, Days: []stats.Change{{Day: day, After: 1}, {Day: nextDay, After: 1}}})
+	f.swap(shadow, stats.SwapResult{After: 2, Days: []stats.DayChange{{Day: day, After: 1}, {Day: nextDay, After: 1}}})
 	for _, key := range []string{"stats:offsets", "stats:targets", "stats:days", "stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay} {
 		if ttl := f.client.TTL(t.Context(), f.prefix+key).Val(); ttl != -1 {
 			t.Errorf("swapped in, %s lives %v, want for ever", key, ttl)

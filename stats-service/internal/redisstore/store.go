@@ -18,7 +18,7 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-//go:embed read.lua
+//go:embed read_counters.lua
 var readLua string
 
 var readScript = goredis.NewScript(readLua)
@@ -30,10 +30,10 @@ const retryAfter = time.Second
 // Cluster the prefix must hold a hash tag, like {stats}, for scripts touch
 // several keys at once.
 type Store struct {
-	client   goredis.UniversalClient
-	prefix   string
-	lifetime time.Duration // of the counters since they last moved; zero is for ever
-	names    func() string // of a new generation
+	client        goredis.UniversalClient
+	prefix        string
+	ttl           time.Duration // of the counters since they last moved; zero is for ever
+	newGeneration func() string // of a new generation
 
 	generation atomic.Pointer[string] // as last heard: it says which marks apply.lua needs
 }
@@ -41,7 +41,7 @@ type Store struct {
 // New returns the store under prefix. The client must not repeat commands by
 // itself.
 func New(client goredis.UniversalClient, prefix string) *Store {
-	return &Store{client: client, prefix: prefix, names: rand.Text}
+	return &Store{client: client, prefix: prefix, newGeneration: rand.Text}
 }
 
 // Read implements stats.Store. The figures are those of one moment. While Redis
@@ -55,10 +55,10 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 	}
 	answer, err := readScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
-		return stats.Counters{}, unreadable(err)
+		return stats.Counters{}, unavailable(err)
 	}
 	if len(answer) != 5 {
-		return stats.Counters{}, unreadable(errors.New("a counter was overwritten; it is about to be counted anew"))
+		return stats.Counters{}, unavailable(errors.New("a counter was overwritten; it is about to be counted anew"))
 	}
 	var f stats.Counters
 	counts, ok1 := answer[0].([]any)
@@ -74,18 +74,18 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 	for i, n := range counts {
 		f.Days[i], _ = n.(int64)
 	}
-	f.Offsets, f.Targets = offsetsOf(texts(offsets)), offsetsOf(texts(targets))
+	f.Offsets, f.Targets = parseOffsets(toStrings(offsets)), parseOffsets(toStrings(targets))
 	return f, nil
 }
 
-func unreadable(why error) error {
+func unavailable(why error) error {
 	refusal := apperr.New(apperr.Unavailable, "the statistics can not be read at present")
 	refusal.RetryAfter = retryAfter
 	return refusal.WithCause(why)
 }
 
-// texts is a reply of texts in turn: a field and its value.
-func texts(reply []any) []string {
+// toStrings is a reply of texts in turn: a field and its value.
+func toStrings(reply []any) []string {
 	all := make([]string, len(reply))
 	for i, text := range reply {
 		all[i], _ = text.(string)
@@ -93,9 +93,9 @@ func texts(reply []any) []string {
 	return all
 }
 
-// offsetsOf leaves out what is no partition, such as the generation, and what is
+// parseOffsets leaves out what is no partition, such as the generation, and what is
 // no offset: the partition has not begun.
-func offsetsOf(fields []string) map[int32]int64 {
+func parseOffsets(fields []string) map[int32]int64 {
 	offsets := make(map[int32]int64, len(fields)/2)
 	for i := 0; i+1 < len(fields); i += 2 {
 		partition, err := strconv.ParseInt(fields[i], 10, 32)

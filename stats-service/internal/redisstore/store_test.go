@@ -49,7 +49,7 @@ func (f fixture) wipe() {
 
 func (f fixture) begin(partition int32, oldest, newest int64, want stats.ResumePoint) {
 	f.Helper()
-	got, err := f.store.Begin(f.Context(), partition, stats.LogRange{Oldest: oldest, Newest: newest})
+	got, err := f.store.Resume(f.Context(), partition, stats.LogRange{Oldest: oldest, Newest: newest})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (f fixture) begin(partition int32, oldest, newest int64, want stats.ResumeP
 
 func (f fixture) restart(partition int32, log stats.LogRange, stored int64, want stats.ResumePoint) {
 	f.Helper()
-	got, err := f.store.Restart(f.Context(), partition, log, stored, want.Recount)
+	got, err := f.store.Reset(f.Context(), partition, log, stored, want.Recount)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func (f fixture) counts(total int64, days ...int64) {
 }
 
 func completion(id string, offset int64) stats.Completion {
-	return stats.Completion{Mark: "task.completed:" + id, Day: day, Offset: offset}
+	return stats.Completion{DedupKey: "task.completed:" + id, Day: day, Offset: offset}
 }
 
 var fresh = stats.ResumePoint{Recount: stats.NothingKnown}
@@ -197,7 +197,7 @@ func TestARecountOfTheSameLogIsExact(t *testing.T) {
 	}
 	tests := map[string]struct {
 		remove []string // nil: everything
-		reason stats.Recount
+		reason stats.RecountReason
 	}{
 		"everything":         {nil, stats.NothingKnown},
 		"the offsets":        {[]string{"stats:offsets"}, stats.Inconsistent},
@@ -295,14 +295,14 @@ func TestARestartGivesUpAllPartitions(t *testing.T) {
 // applyOf is a batch from the log of that origin.
 func (f fixture) applyOf(origin string, from, next int64, completions ...stats.Completion) {
 	f.Helper()
-	if _, err := f.store.Apply(f.Context(), stats.Batch{From: from, Next: next, Origin: origin, Completions: completions}); err != nil {
+	if _, err := f.store.Apply(f.Context(), stats.Batch{From: from, Next: next, Incarnation: origin, Completions: completions}); err != nil {
 		f.Fatal(err)
 	}
 }
 
 func (f fixture) beginIn(log stats.LogRange, want stats.ResumePoint) {
 	f.Helper()
-	got, err := f.store.Begin(f.Context(), 0, log)
+	got, err := f.store.Resume(f.Context(), 0, log)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		f.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -310,17 +310,17 @@ func (f fixture) beginIn(log stats.LogRange, want stats.ResumePoint) {
 
 func TestTheOriginIsStoredBesideTheOffset(t *testing.T) {
 	t.Parallel()
-	log := stats.LogRange{Newest: 9, Origin: "id a"}
+	log := stats.LogRange{Newest: 9, Incarnation: "id a"}
 	f := open(t)
-	f.beginIn(log, stats.ResumePoint{Origin: "id a", Recount: stats.NothingKnown})
+	f.beginIn(log, stats.ResumePoint{Incarnation: "id a", Recount: stats.NothingKnown})
 	f.applyOf("id a", 0, 4)
-	f.beginIn(log, stats.ResumePoint{Offset: 4, Origin: "id a"})
-	f.beginIn(stats.LogRange{Newest: 9, Origin: "id b"}, stats.ResumePoint{Offset: 4, Origin: "id a"}) // not for the store to judge
+	f.beginIn(log, stats.ResumePoint{Offset: 4, Incarnation: "id a"})
+	f.beginIn(stats.LogRange{Newest: 9, Incarnation: "id b"}, stats.ResumePoint{Offset: 4, Incarnation: "id a"}) // not for the store to judge
 	f.applyOf("record 5 abc", 4, 6)
 	f.applyOf("", 6, 7) // nothing but dead letters
-	f.begin(0, 0, 9, stats.ResumePoint{Offset: 7, Origin: "record 5 abc"})
-	f.restart(0, stats.LogRange{Newest: 9, Origin: "id b"}, 7, stats.ResumePoint{Origin: "id b", Recount: stats.AnotherTopic, Stored: 7})
-	f.beginIn(log, stats.ResumePoint{Origin: "id b"})
+	f.begin(0, 0, 9, stats.ResumePoint{Offset: 7, Incarnation: "record 5 abc"})
+	f.restart(0, stats.LogRange{Newest: 9, Incarnation: "id b"}, 7, stats.ResumePoint{Incarnation: "id b", Recount: stats.AnotherTopic, Stored: 7})
+	f.beginIn(log, stats.ResumePoint{Incarnation: "id b"})
 }
 
 // It began a count without origins, beside this version or before it.
@@ -346,8 +346,8 @@ func TestACountOfAnEarlierVersionIsTakenForTheLogsOwn(t *testing.T) {
 			if first == "id b" {
 				first = ""
 			}
-			f.beginIn(stats.LogRange{Newest: 9, Origin: "id b"}, stats.ResumePoint{Offset: test.stored, Origin: first})
-			f.beginIn(stats.LogRange{Newest: 9}, stats.ResumePoint{Offset: test.stored, Origin: test.bound})
+			f.beginIn(stats.LogRange{Newest: 9, Incarnation: "id b"}, stats.ResumePoint{Offset: test.stored, Incarnation: first})
+			f.beginIn(stats.LogRange{Newest: 9}, stats.ResumePoint{Offset: test.stored, Incarnation: test.bound})
 		})
 	}
 }
@@ -373,9 +373,9 @@ func TestALargeBatchOverManyDaysIsExact(t *testing.T) {
 	var completions []stats.Completion
 	for i := range int64(2_000) {
 		completions = append(completions, stats.Completion{
-			Mark:   fmt.Sprintf("task.completed:%d", i),
-			Day:    time.Unix(i*3600, 0).UTC().Format(time.DateOnly),
-			Offset: i,
+			DedupKey: fmt.Sprintf("task.completed:%d", i),
+			Day:      time.Unix(i*3600, 0).UTC().Format(time.DateOnly),
+			Offset:   i,
 		})
 	}
 	f.apply(0, 0, 2_000, stats.Tally{Counted: 2_000}, completions...)

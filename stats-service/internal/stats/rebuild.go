@@ -8,21 +8,21 @@ var (
 	ErrLockLost  = errors.New("stats: the rebuild no longer holds its lock")
 )
 
-// Place is where the live count of a partition stands.
-type Place struct {
+// Position is where the live count of a partition stands.
+type Position struct {
 	Offset int64
-	Origin string // of the log that the offset belongs to; "" when it is not known
+	Incarnation string // of the log that the offset belongs to; "" when it is not known
 }
 
-// Swap is what changed when a rebuild's count took the place of the live one.
-type Swap struct {
+// SwapResult is what changed when a rebuild's count took the place of the live one.
+type SwapResult struct {
 	Before, After int64
-	Days          []Change // those that differ, oldest first
-	Unknown       bool     // what changed: the answer was lost
+	Days          []DayChange // those that differ, oldest first
+	Unknown       bool        // what changed: the answer was lost
 }
 
-// Change is a day that the rebuild counted otherwise.
-type Change struct {
+// DayChange is a day that the rebuild counted otherwise.
+type DayChange struct {
 	Day           string
 	Before, After int64
 }

@@ -53,8 +53,8 @@ func (s *Service) Report(ctx context.Context, days int) (Report, error) {
 		CompletedToday: figures.Days[days-1],
 		ByDay:          make([]Day, days),
 		AsOf:           now.Truncate(time.Millisecond),
-		Lag:            s.lag(figures.Offsets),
-		Complete:       s.complete(figures),
+		Lag:            s.countLag(figures.Offsets),
+		Complete:       s.isComplete(figures),
 		Rebuilding:     figures.Rebuilding,
 	}
 	for i, name := range names {
@@ -76,8 +76,8 @@ func lastDays(now time.Time, days int) []string {
 	return names
 }
 
-func (s *Service) lag(offsets map[int32]int64) *int64 {
-	ends, known := s.log.Ends()
+func (s *Service) countLag(offsets map[int32]int64) *int64 {
+	ends, known := s.logEnds.Latest()
 	if !known {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (s *Service) lag(offsets map[int32]int64) *int64 {
 	return &lag
 }
 
-func (s *Service) complete(f Counters) bool {
+func (s *Service) isComplete(f Counters) bool {
 	for partition := range int32(s.partitions) {
 		offset, begun := f.Offsets[partition]
 		if !begun || offset < f.Targets[partition] {

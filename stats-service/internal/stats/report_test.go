@@ -24,13 +24,13 @@ type store struct {
 	err     error
 }
 
-func (s *store) Begin(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
-	return stats.ResumePoint{Offset: s.stored, Origin: s.origin}, s.err
+func (s *store) Resume(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
+	return stats.ResumePoint{Offset: s.stored, Incarnation: s.origin}, s.err
 }
 
-func (s *store) Restart(_ context.Context, _ int32, log stats.LogRange, stored int64, why stats.Recount) (stats.ResumePoint, error) {
+func (s *store) Reset(_ context.Context, _ int32, log stats.LogRange, stored int64, why stats.RecountReason) (stats.ResumePoint, error) {
 	if s.moved {
-		return stats.ResumePoint{Offset: stored + 1, Origin: s.origin}, s.err
+		return stats.ResumePoint{Offset: stored + 1, Incarnation: s.origin}, s.err
 	}
 	return stats.ResumePoint{Offset: log.Oldest, Recount: why, Stored: stored}, s.err
 }
@@ -51,9 +51,9 @@ func (s *store) Read(_ context.Context, days []string) (stats.Counters, error) {
 // ends is a fake log; nil is one whose ends are not known.
 type ends map[int32]int64
 
-func (e ends) Ends() (map[int32]int64, bool) { return e, e != nil }
+func (e ends) Latest() (map[int32]int64, bool) { return e, e != nil }
 
-func (e ends) Survey(context.Context) (map[int32]int64, error) {
+func (e ends) Fetch(context.Context) (map[int32]int64, error) {
 	if e == nil {
 		return nil, errors.New("kafka is away")
 	}

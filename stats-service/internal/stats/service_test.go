@@ -15,11 +15,11 @@ func TestOnlyCompletionsCountEachUnderItsMark(t *testing.T) {
 	t.Parallel()
 	when := time.Date(2024, 1, 15, 23, 30, 0, 0, time.FixedZone("", -3600)) // the 16th in UTC
 	events := []stats.Event{
-		{Type: "task.created", Mark: "a", At: when, Offset: 100},
-		{Type: "task.completed", Mark: "b", At: when, Offset: 101},
-		{Type: "task.reopened", Mark: "c", At: when, Offset: 102},
-		{Type: "task.completed", Mark: "d", At: when, Offset: 103},
-		{Type: "task.deleted", Mark: "e", At: when, Offset: 104},
+		{Type: "task.created", DedupKey: "a", Timestamp: when, Offset: 100},
+		{Type: "task.completed", DedupKey: "b", Timestamp: when, Offset: 101},
+		{Type: "task.reopened", DedupKey: "c", Timestamp: when, Offset: 102},
+		{Type: "task.completed", DedupKey: "d", Timestamp: when, Offset: 103},
+		{Type: "task.deleted", DedupKey: "e", Timestamp: when, Offset: 104},
 	}
 	s := &store{}
 	tally, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 3, 100, 107, events)
@@ -30,8 +30,8 @@ func TestOnlyCompletionsCountEachUnderItsMark(t *testing.T) {
 		t.Errorf("%d counted, want 2", tally.Counted)
 	}
 	want := []stats.Batch{{Partition: 3, From: 100, Next: 107, Completions: []stats.Completion{
-		{Mark: "b", Day: "2024-01-16", Offset: 101},
-		{Mark: "d", Day: "2024-01-16", Offset: 103},
+		{DedupKey: "b", Day: "2024-01-16", Offset: 101},
+		{DedupKey: "d", Day: "2024-01-16", Offset: 103},
 	}}}
 	if diff := cmp.Diff(want, s.applied); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -84,7 +84,7 @@ func TestWhereCountingGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			service := stats.NewService(&store{stored: test.stored}, test.ends, 1, time.Now)
-			got, err := service.Begin(t.Context(), 0, test.log)
+			got, err := service.Resume(t.Context(), 0, test.log)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,14 +110,14 @@ func TestWhatWasCountedOfAnotherLogIsGivenUp(t *testing.T) {
 		want   stats.ResumePoint
 		err    error
 	}{
-		"of this log":             {5, "id new", stats.ResumePoint{Offset: 5, Origin: "id new"}, nil},
+		"of this log":             {5, "id new", stats.ResumePoint{Offset: 5, Incarnation: "id new"}, nil},
 		"of an earlier version":   {5, "", stats.ResumePoint{Offset: 5}, nil},
 		"of another log":          {5, "id old", stats.ResumePoint{Recount: stats.AnotherTopic, Stored: 5}, nil},
 		"of another, beyond this": {20, "id old", stats.ResumePoint{Recount: stats.AnotherTopic, Stored: 20}, nil},
 		"while nobody can tell":   {5, "unknown", stats.ResumePoint{}, kafkaAway},
 	} {
 		service := stats.NewService(&store{stored: test.stored, origin: test.origin}, ends{0: 9}, 1, time.Now)
-		got, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9, Owns: owns})
+		got, err := service.Resume(t.Context(), 0, stats.LogRange{Newest: 9, Matches: owns})
 		if diff := cmp.Diff(test.want, got); diff != "" || !errors.Is(err, test.err) {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
@@ -133,7 +133,7 @@ func TestAnOffsetThatMovesWhileItIsGivenUpIsNotTaken(t *testing.T) {
 		"outside the log": {stored: 20, moved: true},
 	} {
 		service := stats.NewService(s, ends{0: 9}, 1, time.Now)
-		if got, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9, Owns: owns}); !errors.Is(err, stats.ErrOffsetMismatch) {
+		if got, err := service.Resume(t.Context(), 0, stats.LogRange{Newest: 9, Matches: owns}); !errors.Is(err, stats.ErrOffsetMismatch) {
 			t.Errorf("%s: %+v, %v; want ErrMoved", name, got, err)
 		}
 	}
@@ -142,11 +142,11 @@ func TestAnOffsetThatMovesWhileItIsGivenUpIsNotTaken(t *testing.T) {
 func TestABatchHasTheOriginOfItsLastEvent(t *testing.T) {
 	t.Parallel()
 	s := &store{}
-	events := []stats.Event{{Type: "task.completed", Origin: "record 5 a"}, {Type: "task.created", Origin: "record 6 b"}}
+	events := []stats.Event{{Type: "task.completed", Incarnation: "record 5 a"}, {Type: "task.created", Incarnation: "record 6 b"}}
 	if _, err := stats.NewService(s, ends{}, 6, time.Now).Count(t.Context(), 0, 5, 7, events); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.applied[0].Origin; got != "record 6 b" {
+	if got := s.applied[0].Incarnation; got != "record 6 b" {
 		t.Errorf("the origin is %q", got)
 	}
 }
@@ -154,7 +154,7 @@ func TestABatchHasTheOriginOfItsLastEvent(t *testing.T) {
 func TestNothingIsGivenUpWhileTheLogCanNotBeAsked(t *testing.T) {
 	t.Parallel()
 	service := stats.NewService(&store{stored: 20}, ends(nil), 1, time.Now)
-	if _, err := service.Begin(t.Context(), 0, stats.LogRange{Newest: 9}); err == nil {
+	if _, err := service.Resume(t.Context(), 0, stats.LogRange{Newest: 9}); err == nil {
 		t.Error("counting goes on although nobody could say where the log ends")
 	}
 }

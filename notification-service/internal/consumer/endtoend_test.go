@@ -41,10 +41,10 @@ func (p *postman) Send(_ context.Context, n notify.Notification) error {
 	}
 	if p.refuses[n.Title] > 0 {
 		p.refuses[n.Title]--
-		return notify.ErrRefused
+		return notify.ErrRejected
 	}
 	p.titles = append(p.titles, n.Title)
-	p.known = append(p.known, n.Key)
+	p.known = append(p.known, n.IdempotencyKey)
 	return nil
 }
 
@@ -88,7 +88,7 @@ func withoutTopicIDs(t *testing.T, test func(w world)) {
 func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
 	w.Helper()
 	return w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
-		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease, slog.New(slog.DiscardHandler)), p)
+		service := notify.NewService(redisstore.NewClaimStore(w.Redis, w.Prefix, lease, slog.New(slog.DiscardHandler)), p)
 		offsets := redisstore.NewOffsets(w.Redis, w.Prefix, slog.New(slog.DiscardHandler))
 		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	})

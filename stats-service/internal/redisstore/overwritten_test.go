@@ -62,18 +62,18 @@ func (f fixture) member(log []stats.Completion) {
 	defer cancel()
 	end := int64(len(log))
 	for range 20 {
-		b, err := f.store.Begin(ctx, 0, stats.LogRange{Newest: end})
+		b, err := f.store.Resume(ctx, 0, stats.LogRange{Newest: end})
 		if err != nil {
 			f.Fatal(err)
 		}
 		if b.Offset > end {
-			if b, err = f.store.Restart(ctx, 0, stats.LogRange{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
+			if b, err = f.store.Reset(ctx, 0, stats.LogRange{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
 				f.Fatal(err)
 			}
 		}
 		at := b.Offset
 		for at < end && err == nil {
-			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Origin: "id a", Completions: log[at : at+1]})
+			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Incarnation: "id a", Completions: log[at : at+1]})
 			at++
 		}
 		switch {
@@ -108,7 +108,7 @@ func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
 				}
 				f.member(spoiledLog)
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
+				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
 	}
@@ -124,7 +124,7 @@ func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
 				f := open(t)
 				f.member(spoiledLog[:3])
 				f.overwrite(key, how)
-				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Origin: "id a", Completions: spoiledLog[3:]})
+				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Incarnation: "id a", Completions: spoiledLog[3:]})
 				if err != nil && !errors.Is(err, stats.ErrOffsetMismatch) {
 					t.Fatal(err)
 				}
@@ -146,10 +146,10 @@ func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
 				f.member(spoiledLog)
 				f.overwrite(key, how)
 				shadow, counting := f.rebuild()
-				if _, err := shadow.Live(t.Context()); err != nil {
+				if _, err := shadow.LivePositions(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := shadow.Hold(t.Context()); err != nil {
+				if _, err := shadow.Pause(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				counting.member(spoiledLog)
@@ -157,7 +157,7 @@ func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
+				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
 	}

@@ -31,14 +31,14 @@ func TestTheEndsAreFreshOrUnknown(t *testing.T) {
 		var kafka atomic.Pointer[survey]
 		set := func(s survey) { kafka.Store(&s) }
 		var log bytes.Buffer
-		ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) {
+		ends := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) {
 			return (*kafka.Load())(ctx)
 		}, slog.New(slog.NewTextHandler(&log, nil)))
 		expect := func(after time.Duration, want map[int32]int64) {
 			t.Helper()
 			time.Sleep(after) //nolint:forbidigo // the bubble's clock, not the wall's
 			synctest.Wait()
-			got, known := ends.Ends()
+			got, known := ends.Latest()
 			if known != (want != nil) {
 				t.Errorf("known %t, want %t", known, want != nil)
 			}

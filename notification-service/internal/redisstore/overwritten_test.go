@@ -55,7 +55,7 @@ func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
 				t.Parallel()
 				client, prefix := open(t)
 				var log bytes.Buffer
-				c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
+				c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
 				overwrite(t.Context(), client, prefix+key)
 				claim(t, c, notify.Acquired)
 				client.Del(t.Context(), prefix+key) // only text goes over another type
@@ -68,7 +68,7 @@ func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
 					t.Errorf("then the mark is %q", value)
 				}
 				if key == "notification:sent" || strings.HasPrefix(key, "notification:refused") {
-					claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
+					claim(t, redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 				}
 			})
 		}
@@ -90,7 +90,7 @@ func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
 			if !strings.Contains(log.String(), "level=ERROR") {
 				t.Errorf("nothing says so: %s", &log)
 			}
-			if err := offsets.Forget(t.Context(), 3, 7); err != nil {
+			if err := offsets.Clear(t.Context(), 3, 7); err != nil {
 				t.Error(err)
 			}
 			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {

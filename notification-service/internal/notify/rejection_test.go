@@ -23,7 +23,7 @@ func (r *receiver) Send(_ context.Context, n notify.Notification) error {
 	case r.away:
 		return errors.New("no route")
 	case r.closed, r.unwanted[n.EventID]:
-		return fmt.Errorf("it says no: %w", notify.ErrRefused)
+		return fmt.Errorf("it says no: %w", notify.ErrRejected)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func TestTheSuccessBeforeTheFirstRefusalDoesNotCount(t *testing.T) {
 	t.Parallel()
 	within(t, func(r *refusal) {
 		before := notify.Event{Type: "task.completed", DedupKey: "before", ID: "fine"}
-		if _, err := r.held.Notify(r.Context(), []notify.Event{before, learnGo}); !errors.Is(err, notify.ErrRefused) {
+		if _, err := r.held.Notify(r.Context(), []notify.Event{before, learnGo}); !errors.Is(err, notify.ErrRejected) {
 			r.Fatal(err)
 		}
 		r.closed = true

@@ -51,7 +51,7 @@ func TestOnlyThePublicInternetIsDialled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRefused) {
+			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRejected) {
 				t.Errorf("got %v, want an error that passes", err)
 			} else if host != "2130706433" && !strings.Contains(err.Error(), "not an address of the public internet") {
 				t.Errorf("the error does not say why: %v", err)

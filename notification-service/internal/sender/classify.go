@@ -7,32 +7,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// verdict is what an attempt came to.
-type verdict string
+// result is what an attempt came to.
+type result string
 
 const (
-	delivered   verdict = "delivered"   // 2xx
-	refused     verdict = "refused"     // the receiver does not want this one
-	unwell      verdict = "unwell"      // it answered that it can not, now or as configured
-	unreachable verdict = "unreachable" // no answer, or not all of it
+	delivered   result = "delivered"   // 2xx
+	rejected    result = "refused"     // the receiver does not want this one
+	retryable   result = "unwell"      // it answered that it can not, now or as configured
+	unreachable result = "unreachable" // no answer, or not all of it
 )
 
-// judge tells a notification that is not wanted from a receiver that is not
+// classify tells a notification that is not wanted from a receiver that is not
 // well. A 4xx is about the request. But 408, 425 and 429 ask for another try, a
 // 5xx is the receiver's own trouble, and a 3xx or anything stranger is the
 // operator's: no notification is given up because of those, however long they last.
-func judge(status int, err error) verdict {
+func classify(status int, err error) result {
 	switch {
 	case err != nil:
 		return unreachable
 	case status/100 == 2:
 		return delivered
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
-		return unwell
+		return retryable
 	case status/100 == 4:
-		return refused
+		return rejected
 	default:
-		return unwell
+		return retryable
 	}
 }
 
@@ -54,7 +54,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
-	for _, v := range []verdict{delivered, refused, unwell, unreachable} {
+	for _, v := range []result{delivered, rejected, retryable, unreachable} {
 		m.requests.WithLabelValues(string(v))
 	}
 	return m

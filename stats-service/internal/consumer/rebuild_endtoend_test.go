@@ -34,11 +34,11 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 		counter := stats.NewService(shadow.Store(), nil, w.Kafka.Partitions, now)
 		sources := consumer.Sources{
 			Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: w.Group(group),
-			Oldest: func(ctx context.Context) (map[int32]int64, error) {
+			OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
 				return kafka.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
 			},
-			Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.LogEndOffsets(ctx, w.Kafka, w.Topic) },
-			Owns: kafka.PartitionLog{TopicID: id}.Matches,
+			LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) { return kafka.LogEndOffsets(ctx, w.Kafka, w.Topic) },
+			Matches:       kafka.PartitionLog{TopicID: id}.Matches,
 		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
@@ -91,8 +91,8 @@ func TestARebuildCorrectsWhatNobodyNoticed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := consumer.Summary{Records: 10, Counted: 4, Duplicates: 2, Unknown: 1, NotOurs: 1, Swap: stats.Swap{
-			Before: 11, After: 4, Days: []stats.Change{{Day: "2020-02-02", Before: 7}},
+		want := consumer.Summary{Records: 10, Counted: 4, Duplicates: 2, Unknown: 1, Excluded: 1, Swap: stats.SwapResult{
+			Before: 11, After: 4, Days: []stats.DayChange{{Day: "2020-02-02", Before: 7}},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			w.Errorf("summary (-want +got):\n%s", diff)
@@ -326,7 +326,7 @@ func TestARebuildPassesABatchThatCannotBeDecoded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Records != 3 || got.Counted != 2 || got.NotOurs != 1 {
+		if got.Records != 3 || got.Counted != 2 || got.Excluded != 1 {
 			w.Errorf("summary %+v", got)
 		}
 		w.expect(service, counts{Total: 2, Today: 2, Complete: true})

@@ -34,9 +34,9 @@ func withoutTopicIDs(t *testing.T, test func(w world)) {
 func (w world) serve(group string) (service *stats.Service, stop func()) {
 	w.Helper()
 	log := slog.New(slog.DiscardHandler)
-	var ends *consumer.Ends
+	var ends *consumer.LogEnds
 	stop = w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
-		ends = consumer.NewEnds(survey, log)
+		ends = consumer.NewLogEnds(survey, log)
 		service = stats.NewService(redisstore.New(w.Redis, w.Prefix), ends, w.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())
 	})
