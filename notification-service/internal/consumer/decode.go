@@ -8,31 +8,31 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// decodedRecord is a record and the event that it holds.
+// decodedRecord is a record and its event. The value of a redelivered record is
+// not decoded.
 type decodedRecord struct {
 	record      kafka.Record
-	redelivered bool // handled before: what it holds was not looked at
+	redelivered bool // below the stored offset
 	event       event.Event
 }
 
-// decodeBatch reads the batch up to a record that is not readable, which the error is
-// about. Those below known were handled before.
-func decodeBatch(batch []kafka.Record, known int64) ([]decodedRecord, error) {
-	readings := make([]decodedRecord, 0, len(batch))
+// decodeBatch returns the records before the first one that cannot be decoded,
+// and the error about that one. Records below handledBelow are redelivered.
+func decodeBatch(batch []kafka.Record, handledBelow int64) ([]decodedRecord, error) {
+	decoded := make([]decodedRecord, 0, len(batch))
 	for _, record := range batch {
-		r := decodedRecord{record: record, redelivered: record.Offset < known}
+		r := decodedRecord{record: record, redelivered: record.Offset < handledBelow}
 		if !r.redelivered {
 			var err error
 			if r.event, err = event.Parse(record.Value); err != nil {
-				return readings, err
+				return decoded, err
 			}
 		}
-		readings = append(readings, r)
+		decoded = append(decoded, r)
 	}
-	return readings, nil
+	return decoded, nil
 }
 
-// isForDomain tells whether the event is one for the domain.
 func (r decodedRecord) isForDomain() bool { return !r.redelivered && r.event.Known() }
 
 func (r decodedRecord) domainEvent() notify.Event {

@@ -9,14 +9,14 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// Sender delivers. An error means that it may not have been delivered; the same
-// notification is then sent again, unless it is ErrRejected for too long. A
-// sender keeps to a time of its own, well below the lease of a claim.
+// Sender delivers notifications. After an error the notification may or may not
+// have been delivered, and the caller sends it again, unless the error has been
+// ErrRejected for too long. A Sender has its own timeout, well below the lease.
 type Sender interface {
 	Send(ctx context.Context, n Notification) error
 }
 
-// Outcome says what became of an event.
+// Outcome is the result for one event.
 type Outcome string
 
 // The outcomes.
@@ -26,13 +26,13 @@ const (
 	Ignored   Outcome = "ignored"   // not an event that notifies
 )
 
-// Service notifies.
+// Service sends the notifications of events. It may be used by several goroutines.
 type Service struct {
 	claims ClaimStore
 	sender Sender
 
 	mu             sync.Mutex
-	sentUnrecorded map[string]string // mark → place of what was sent while Done could not be written
+	sentUnrecorded map[string]string // dedup key → position of an event that was sent while RecordSent failed
 }
 
 // NewService returns the service over its claims and its sender.
@@ -40,16 +40,14 @@ func NewService(claims ClaimStore, sender Sender) *Service {
 	return &Service{claims: claims, sender: sender, sentUnrecorded: map[string]string{}}
 }
 
-// Notify sends the notifications of the events, one after the other, unless they
-// were sent before. It returns what became of the events up to one that the
-// error is about; that one and the rest are to be handed in again: they are sent
-// then, or found sent. The error is ErrGivenUp when that is in vain, and
-// fault.Unavailable while another replica holds the claim, which lasts a lease
-// at most. When ctx ends, what is being sent is brought to its end first.
+// Notify sends the notifications of the events in order, except those that were
+// sent before. It returns the outcomes of the events before the first failed one.
+// The caller hands in the failed event and the rest again: they are sent then, or
+// found sent.
 //
-// The claim comes before the sending and Done after it, so a crash in between
-// leaves a claim that runs out, never a notification that is lost. Done claims
-// the next, so each costs one step.
+// The error is ErrGivenUp when a retry cannot succeed, and apperr.Unavailable
+// while another replica holds a lease. When ctx ends, Notify still finishes the
+// notification that it is sending.
 func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error) {
 	outcomes := make([]Outcome, 0, len(events))
 	var prefetched *Claim // of the next completion
@@ -72,7 +70,8 @@ func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error)
 	return outcomes, nil
 }
 
-// acquire returns a claim that is Mine or Done: the one made ahead, if any.
+// acquire returns the prefetched claim, or makes one. Its state is Acquired or
+// AlreadySent; the error is apperr.Unavailable when another replica holds the lease.
 func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Claim, error) {
 	if prefetched == nil {
 		claim, err := s.claims.Acquire(ctx, e.DedupKey)
@@ -90,15 +89,18 @@ func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Clai
 	return *prefetched, nil
 }
 
-// sendAndRecord sends what is claimed, and claims the next of the rest. Once begun it
-// does not end with ctx: cut off, it would be sent twice.
+// sendAndRecord sends the notification of an acquired event, and returns the
+// claim of the next completion in rest; nil when there is none.
 func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest []Event) (prefetched *Claim, err error) {
+	// A request that is cut off may have been delivered and would be sent again.
 	sendCtx := context.WithoutCancel(ctx)
 	if !s.wasSentUnrecorded(e.DedupKey, e.Position) {
 		if err := s.sender.Send(sendCtx, e.notification()); err != nil {
 			return nil, s.handleSendError(sendCtx, e.DedupKey, claim, err)
 		}
 	}
+	// One round trip per notification: RecordSent also leases the next key. After
+	// ctx has ended the next is left to the process that takes over the partition.
 	next := ""
 	if ctx.Err() == nil {
 		next = nextDedupKey(rest)
@@ -115,15 +117,15 @@ func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest 
 	return &claimed, nil
 }
 
-// handleSendError says what the sender's error means for the event.
-func (s *Service) handleSendError(ctx context.Context, mark string, claim Claim, err error) error {
+// handleSendError decides between a retry and ErrGivenUp.
+func (s *Service) handleSendError(ctx context.Context, key string, claim Claim, err error) error {
 	switch {
 	case !errors.Is(err, ErrRejected):
 		return err
 	case claim.rejectedForGood():
 		return fmt.Errorf("%w: %w", ErrGivenUp, err)
 	default:
-		return errors.Join(err, s.claims.RecordRejection(ctx, mark, claim.rejectionStart()))
+		return errors.Join(err, s.claims.RecordRejection(ctx, key, claim.rejectionStart()))
 	}
 }
 
@@ -136,21 +138,23 @@ func nextDedupKey(events []Event) string {
 	return ""
 }
 
-func (s *Service) wasSentUnrecorded(mark, place string) bool {
+// wasSentUnrecorded compares the position too: without event ids, a later
+// completion of the same task has the same dedup key.
+func (s *Service) wasSentUnrecorded(key, position string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sent, ok := s.sentUnrecorded[mark]
-	return ok && sent == place
+	sent, ok := s.sentUnrecorded[key]
+	return ok && sent == position
 }
 
-func (s *Service) rememberUnrecorded(mark, place string) {
+func (s *Service) rememberUnrecorded(key, position string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sentUnrecorded[mark] = place
+	s.sentUnrecorded[key] = position
 }
 
-func (s *Service) forgetUnrecorded(mark string) {
+func (s *Service) forgetUnrecorded(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sentUnrecorded, mark)
+	delete(s.sentUnrecorded, key)
 }

@@ -1,6 +1,9 @@
--- KEYS[1] origins by partition; ARGV[1] partition; ARGV[2] the origin, or nothing.
+-- Stores the incarnation that a partition's offset belongs to.
+-- KEYS[1] incarnations by partition.
+-- ARGV[1] partition; ARGV[2] the incarnation; empty removes the stored one.
+-- Returns 1.
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then
-  redis.call('DEL', KEYS[1]) -- somebody else overwrote it
+  redis.call('DEL', KEYS[1]) -- another program overwrote it
 end
 if ARGV[2] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])

@@ -1,54 +1,55 @@
--- A partition's step from one notification to the next: marks the one as done
--- and claims the other, or does one of the two.
--- KEYS[1] when any was last done; KEYS[2] mark that is done; KEYS[3] mark to
--- claim; KEYS[4] since when that one is refused.
--- ARGV[1] 'claim', 'done' or 'both'; ARGV[2] our claim, which names its owner;
--- ARGV[3] lease in ms; ARGV[4] how long a done mark is kept, in ms.
--- Returns the state of the second, when it was claimed, since when it is refused,
--- when any was last done, and then each key that was overwritten from outside.
+-- Moves a partition from one notification to the next: records that one was sent,
+-- acquires another, or both in one step.
+-- KEYS[1] time of the last delivery; KEYS[2] dedup key that was sent; KEYS[3] dedup
+-- key to acquire; KEYS[4] since when that one is rejected.
+-- ARGV[1] 'acquire', 'record' or 'both'; ARGV[2] this process's claim, which names
+-- its owner; ARGV[3] lease in ms; ARGV[4] how long a sent dedup key is kept, in ms.
+-- Returns the state of KEYS[3] ('acquired', 'leased' or 'sent'), the time of the
+-- claim, since when it is rejected, the time of the last delivery, and then each key
+-- that another program overwrote. Times are in ms, or empty.
 local time = redis.call('TIME')
 local now = string.format('%d%03d', time[1], math.floor(time[2] / 1000))
-local spoiled = {}
+local overwritten = {}
 
--- A claim has a lifetime. What is neither that nor done was written by somebody else.
-local function own(key, held)
+-- Every claim has a TTL. Another program wrote what is neither a claim nor done.
+local function is_own(key, held)
   return held == 'done' or held == ARGV[2] or held:sub(1, 11) == 'claimed by ' and redis.call('PTTL', key) > 0
 end
--- The value of a key, false when there is none, or one that was overwritten.
-local function value(key, found, valid)
+-- Returns the value of a key; false without a valid one.
+local function valid_value(key, found, valid)
   if found and valid(key, found) or not found and redis.call('EXISTS', key) == 0 then
     return found
   end
-  spoiled[#spoiled + 1] = key
+  overwritten[#overwritten + 1] = key
   return false
 end
-local function moment(_, text)
+local function is_millis(_, text)
   return #text <= 15 and text:match('^%d+$')
 end
 
-if ARGV[1] ~= 'claim' then
-  -- A claim taken over, or done by whoever took it over, is left as it is.
-  local held = value(KEYS[2], redis.call('MGET', KEYS[2])[1], own)
+if ARGV[1] ~= 'acquire' then
+  -- Another process may have taken over the claim, or have sent: that stays.
+  local held = valid_value(KEYS[2], redis.call('MGET', KEYS[2])[1], is_own)
   if not held or held == ARGV[2] then
     redis.call('SET', KEYS[2], 'done', 'PX', ARGV[4])
   end
 end
-local found, state = redis.call('MGET', KEYS[3], KEYS[4], KEYS[1]), 'done'
-local refused, sent = '', value(KEYS[1], found[3], moment) or ''
-if ARGV[1] ~= 'claim' then
+local found, state = redis.call('MGET', KEYS[3], KEYS[4], KEYS[1]), 'sent'
+local rejected, delivered = '', valid_value(KEYS[1], found[3], is_millis) or ''
+if ARGV[1] ~= 'acquire' then
   redis.call('SET', KEYS[1], now)
-  sent = now
+  delivered = now
 end
-if ARGV[1] ~= 'done' then
-  -- The lease is the key's time to live, so a claim that ran out is not there. What
-  -- was overwritten says nothing about the notification: sent twice is better than lost.
-  local held = value(KEYS[3], found[1], own)
+if ARGV[1] ~= 'record' then
+  -- The lease is the TTL of the key, so an expired claim does not exist. An
+  -- overwritten key proves nothing: a notification sent twice is better than a lost one.
+  local held = valid_value(KEYS[3], found[1], is_own)
   if held and held ~= 'done' and held ~= ARGV[2] then
-    state = 'busy'
+    state = 'leased'
   elseif not held or held == ARGV[2] then
-    state = 'mine'
-    refused = value(KEYS[4], found[2], moment) or ''
+    state = 'acquired'
+    rejected = valid_value(KEYS[4], found[2], is_millis) or ''
     redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
   end
 end
-return {state, now, refused, sent, unpack(spoiled)}
+return {state, now, rejected, delivered, unpack(overwritten)}

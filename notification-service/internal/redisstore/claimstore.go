@@ -1,5 +1,5 @@
-// Package redisstore keeps in Redis what notification-service remembers: which
-// notifications were sent, and how far each partition was handled.
+// Package redisstore implements the claim store and the offset store of
+// notification-service in Redis.
 package redisstore
 
 import (
@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// dedupKeyTTL is how long a sent notification is recognised by its event's identity.
+	// dedupKeyTTL is how long a sent notification is recognised by its event.
 	dedupKeyTTL = 24 * time.Hour
-	// rejectionTTL is how long a refusal is remembered after the last one. It
-	// outlives a restart, and what was not tried for longer begins anew.
+	// rejectionTTL is how long a rejection is kept after the last one. It is longer
+	// than a restart; after a longer pause the rejection period restarts.
 	rejectionTTL = 5 * time.Minute
 )
 
@@ -32,80 +32,83 @@ var (
 	claimScript = goredis.NewScript(claimLua)
 )
 
-// ClaimStore is notify.Claims on Redis, under the keys processed:<mark>,
-// notification:refused:<mark> and notification:sent. Its clock is that of Redis.
+// ClaimStore implements notify.ClaimStore in Redis, under the keys
+// processed:<dedup key>, notification:refused:<dedup key> and notification:sent.
+// Its clock is that of Redis.
 type ClaimStore struct {
-	client goredis.UniversalClient
-	prefix string
-	ownClaim  string // the value of a mark that this process holds
-	lease  time.Duration
-	log    *slog.Logger
+	client   goredis.UniversalClient
+	prefix   string
+	ownClaim string // the value of a dedup key that this process holds
+	lease    time.Duration
+	log      *slog.Logger
 }
 
-// NewClaimStore returns claims of a new, random owner, under prefix. A claim that is
-// not done within the lease may be taken over; the lease must be well above the
-// time that one sending may take. The log is told of keys that were overwritten from
-// outside, and then count for nothing.
+// NewClaimStore returns the claim store of a new, random owner, under prefix.
+// Another process may take over a claim after the lease, so the lease must be well
+// above the timeout of one send. Keys that another program overwrote are logged and
+// ignored.
 func NewClaimStore(client goredis.UniversalClient, prefix string, lease time.Duration, log *slog.Logger) *ClaimStore {
 	return &ClaimStore{client: client, prefix: prefix, ownClaim: "claimed by " + rand.Text(), lease: lease, log: log}
 }
 
-// Claim implements notify.Claims.
-func (c *ClaimStore) Acquire(ctx context.Context, mark string) (notify.Claim, error) {
-	claim, err := c.runClaimScript(ctx, "claim", mark, mark)
+// Acquire implements notify.ClaimStore.
+func (c *ClaimStore) Acquire(ctx context.Context, key string) (notify.Claim, error) {
+	claim, err := c.runClaimScript(ctx, "acquire", key, key)
 	if err != nil {
-		return notify.Claim{}, fmt.Errorf("claim %s: %w", mark, err)
+		return notify.Claim{}, fmt.Errorf("acquire %s: %w", key, err)
 	}
 	return claim, nil
 }
 
-// Done implements notify.Claims.
-func (c *ClaimStore) RecordSent(ctx context.Context, mark, next string) (notify.Claim, error) {
-	failpoint.Hit(failpoint.AfterSend, mark)
-	what := "both"
+// RecordSent implements notify.ClaimStore.
+func (c *ClaimStore) RecordSent(ctx context.Context, key, next string) (notify.Claim, error) {
+	failpoint.Hit(failpoint.AfterSend, key)
+	steps := "both"
 	if next == "" {
-		what, next = "done", mark
+		steps, next = "record", key
 	}
-	claim, err := c.runClaimScript(ctx, what, mark, next)
+	claim, err := c.runClaimScript(ctx, steps, key, next)
 	if err != nil {
-		return notify.Claim{}, fmt.Errorf("mark %s as done: %w", mark, err)
+		return notify.Claim{}, fmt.Errorf("record that %s was sent: %w", key, err)
 	}
 	return claim, nil
 }
 
-// Refuse implements notify.Claims.
-func (c *ClaimStore) RecordRejection(ctx context.Context, mark string, since time.Time) error {
-	if err := c.client.Set(ctx, c.refusedKey(mark), since.UnixMilli(), rejectionTTL).Err(); err != nil {
-		return fmt.Errorf("remember the refusal of %s: %w", mark, err)
+// RecordRejection implements notify.ClaimStore.
+func (c *ClaimStore) RecordRejection(ctx context.Context, key string, since time.Time) error {
+	if err := c.client.Set(ctx, c.rejectedKey(key), since.UnixMilli(), rejectionTTL).Err(); err != nil {
+		return fmt.Errorf("record the rejection of %s: %w", key, err)
 	}
 	return nil
 }
 
-func (c *ClaimStore) runClaimScript(ctx context.Context, what, done, next string) (notify.Claim, error) {
-	keys := []string{c.prefix + "notification:sent", c.processedKey(done), c.processedKey(next), c.refusedKey(next)}
-	answer, err := claimScript.Run(ctx, c.client, keys, what, c.ownClaim, c.lease.Milliseconds(), dedupKeyTTL.Milliseconds()).StringSlice()
+func (c *ClaimStore) runClaimScript(ctx context.Context, steps, sent, next string) (notify.Claim, error) {
+	keys := []string{c.prefix + "notification:sent", c.processedKey(sent), c.processedKey(next), c.rejectedKey(next)}
+	reply, err := claimScript.Run(ctx, c.client, keys, steps, c.ownClaim, c.lease.Milliseconds(), dedupKeyTTL.Milliseconds()).StringSlice()
 	if err != nil {
 		return notify.Claim{}, err
 	}
-	for _, key := range answer[4:] {
-		c.log.ErrorContext(ctx, "what is known of a notification was overwritten: going on without it, and it may be sent twice", "key", key)
+	for _, key := range reply[4:] {
+		c.log.ErrorContext(ctx, "another program overwrote what is known of a notification: continuing without it, and it may be sent twice", "key", key)
 	}
 	switch {
-	case what == "done":
+	case steps == "record":
 		return notify.Claim{}, nil
-	case answer[0] == "done":
+	case reply[0] == "sent":
 		return notify.Claim{State: notify.AlreadySent}, nil
-	case answer[0] == "busy":
+	case reply[0] == "leased":
 		return notify.Claim{State: notify.LeasedByOther}, nil
 	}
 	failpoint.Hit(failpoint.AfterClaim, next)
-	return notify.Claim{State: notify.Acquired, ClaimedAt: parseMillis(answer[1]), RejectedSince: parseMillis(answer[2]), LastDelivery: parseMillis(answer[3])}, nil
+	return notify.Claim{
+		State: notify.Acquired, ClaimedAt: parseMillis(reply[1]), RejectedSince: parseMillis(reply[2]), LastDelivery: parseMillis(reply[3]),
+	}, nil
 }
 
-func (c *ClaimStore) processedKey(mark string) string    { return c.prefix + "processed:" + mark }
-func (c *ClaimStore) refusedKey(mark string) string { return c.prefix + "notification:refused:" + mark }
+func (c *ClaimStore) processedKey(key string) string { return c.prefix + "processed:" + key }
+func (c *ClaimStore) rejectedKey(key string) string  { return c.prefix + "notification:refused:" + key }
 
-// parseMillis reads what was written by us: milliseconds, or nothing.
+// parseMillis returns the zero time for an empty text.
 func parseMillis(text string) time.Time {
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
