@@ -8,10 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Marshal returns the event as it is on the wire: compact JSON, its keys in the
-// order of the fields, times in UTC as RFC 3339 with as many digits of a second
-// as are needed. It refuses an event that Parse would refuse: what Marshal
-// writes, Parse gives back.
+// Marshal returns the event as compact JSON: keys in the order of the fields, times in UTC
+// as RFC 3339, fractions without trailing zeros. It rejects an event that Parse would reject. Parse
+// returns an equal event for the result.
 func (e Event) Marshal() ([]byte, error) {
 	if err := e.validate(); err != nil {
 		return nil, err
@@ -27,14 +26,14 @@ func (e Event) Marshal() ([]byte, error) {
 	if err := encoder.Encode(e); err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
-	wire := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	if len(wire) > MaxBytes {
+	data := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	if len(data) > MaxBytes {
 		return nil, errTooLong
 	}
-	return wire, nil
+	return data, nil
 }
 
-// validate refuses values that no event has.
+// validate returns the first field whose value is out of range, as an error.
 func (e Event) validate() error {
 	switch {
 	case !utf8.ValidString(e.ID):
@@ -85,7 +84,7 @@ const (
 	outOfRange  = "must be a time in the years 1 to 9999"
 )
 
-// hasRFC3339Form reports whether t is set and RFC 3339, in UTC, has a form for it.
+// hasRFC3339Form reports whether t is set, and in the years of RFC 3339.
 func hasRFC3339Form(t time.Time) bool {
 	year := t.UTC().Year()
 	return !t.IsZero() && year >= 1 && year <= 9999

@@ -10,9 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxBytes is the longest event on the wire. Today's longest, with 500 characters
-// that all need escapes, has a tenth of it; what is longer did not come from a
-// producer of events.
+// MaxBytes is the maximum length of an event: ten times today's longest, which has a
+// title of 500 characters that all need escapes. No producer of events sends more.
 const MaxBytes = 64 << 10
 
 var (
@@ -20,15 +19,14 @@ var (
 	errTooLong   = fmt.Errorf("event: longer than %d bytes", MaxBytes)
 )
 
-// Parse reads an event from the wire, in today's shape or in that of older
-// producers, {type, task_id, task_title, timestamp}. A null in a field that may
-// be absent is an absence.
+// Parse decodes an event in today's shape, or in that of older producers: type, task_id,
+// task_title, timestamp. A null in an optional field means that the field is absent.
+// Parse ignores unknown fields and accepts unknown types; see Known.
 //
-// Fields it does not know are passed over and types it does not know are
-// accepted (see Known). What is longer than MaxBytes, not JSON, not valid UTF-8,
-// or has a required field missing or a field of the wrong type or out of range
-// is refused: it will never be readable, so trying again is in vain. The error
-// names the field and never quotes the data, which may be long or secret.
+// It rejects data that is longer than MaxBytes, not JSON, not valid UTF-8, or has a
+// required field missing or a field of the wrong type or range. A retry with the same
+// data cannot succeed. The error names the field and never quotes the data, which may
+// be long or secret.
 func Parse(data []byte) (Event, error) {
 	if len(data) > MaxBytes {
 		return Event{}, errTooLong
@@ -90,14 +88,14 @@ const (
 	optional = false
 )
 
-// fieldReader takes an object's fields and keeps the first error.
+// fieldReader decodes the fields of an object and keeps the first error.
 type fieldReader struct {
 	members members
 	path    string // of the object, in errors
 	err     error
 }
 
-// readField stores the field in into, unless it is absent or null.
+// readField decodes the field into into, unless it is absent or null.
 func readField[T any](r *fieldReader, name string, need bool, into *T) {
 	value, ok := r.members.lookup(name)
 	switch {
@@ -111,7 +109,7 @@ func readField[T any](r *fieldReader, name string, need bool, into *T) {
 	}
 }
 
-// decodeValue does what json.Unmarshal does, without its cost for what is usual.
+// decodeValue is json.Unmarshal with fast paths for the common types.
 func decodeValue(value []byte, into any) (err error) {
 	switch into := into.(type) {
 	case *int64:

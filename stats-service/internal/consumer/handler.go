@@ -1,6 +1,3 @@
-// Package consumer is stats-service's side of the topic: it reads records as
-// events, hands them to the domain a batch at a time, and knows at which offset
-// each of its partitions was left.
 package consumer
 
 import (
@@ -23,60 +20,61 @@ type Counter interface {
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
-// Handler is a kafka.Handler and a kafka.Ledger.
+// Handler is a kafka.Handler, a kafka.OffsetStore and a kafka.SkipObserver.
 type Handler struct {
 	counter Counter
 	log     *slog.Logger
 	metrics metrics
 
 	mu          sync.Mutex
-	nextOffsets map[int32]int64 // per partition, where counting was left: never read again while it goes on
+	nextOffsets map[int32]int64 // by partition, the next offset to count; read from the store only when a session begins
 }
 
-// New returns a handler that counts what it does in reg.
+// New returns a handler that registers its metrics in reg.
 func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler {
 	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), nextOffsets: map[int32]int64{}}
 }
 
-// Start implements kafka.Ledger: the offset stored beside the counters rules.
-func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka.PartitionLog) (int64, error) {
-	b, err := h.counter.Resume(ctx, partition, stats.LogRange{
-		Oldest: bounds.Oldest, Newest: bounds.Newest, Incarnation: bounds.Incarnation(), Matches: bounds.Matches,
+// StartOffset implements kafka.OffsetStore. The offset stored beside the counters rules,
+// and not the group's committed one.
+func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog kafka.PartitionLog) (int64, error) {
+	resume, err := h.counter.Resume(ctx, partition, stats.LogRange{
+		Oldest: partitionLog.Oldest, Newest: partitionLog.Newest, Incarnation: partitionLog.Incarnation(), Matches: partitionLog.Matches,
 	})
 	if err != nil {
 		return 0, err
 	}
-	log := h.log.With("partition", partition, "from", b.Offset, "oldest", bounds.Oldest, "newest", bounds.Newest)
-	switch b.Recount {
+	log := h.log.With("partition", partition, "from", resume.Offset, "oldest", partitionLog.Oldest, "newest", partitionLog.Newest)
+	switch resume.Recount {
 	case stats.NothingKnown:
-		log.InfoContext(ctx, "counting a partition from its beginning: nothing is known of it")
+		log.InfoContext(ctx, "counting a partition from its start: it was never counted")
 	case stats.Inconsistent:
-		log.ErrorContext(ctx, "the counters do not add up: were keys removed? Counting everything anew")
+		log.ErrorContext(ctx, "the counters do not add up, perhaps because keys were removed: recounting all partitions")
 	case stats.AnotherTopic:
-		log.ErrorContext(ctx, "what was counted is of an earlier topic of this name: counting everything anew",
-			"stored", b.Stored, "topic_id", bounds.TopicID)
+		log.ErrorContext(ctx, "the counters belong to an earlier topic of this name: recounting all partitions",
+			"stored", resume.Stored, "topic_id", partitionLog.TopicID)
 	case stats.OutsideLog:
-		log.ErrorContext(ctx, "the stored offset is not in the log: was the topic made anew, or did it drop records? Counting everything anew",
-			"stored", b.Stored)
+		log.ErrorContext(ctx, "the stored offset is outside the log, because the topic was created again or dropped records: recounting all partitions",
+			"stored", resume.Stored)
 	}
-	if b.Recount != stats.NoRecount {
-		h.metrics.recounts.WithLabelValues(string(b.Recount)).Inc()
+	if resume.Recount != stats.NoRecount {
+		h.metrics.recounts.WithLabelValues(string(resume.Recount)).Inc()
 	}
-	h.setNextOffset(partition, b.Offset)
-	return b.Offset, nil
+	h.setNextOffset(partition, resume.Offset)
+	return resume.Offset, nil
 }
 
-// Handle implements kafka.Handler. Everything before the first unreadable record
-// is counted in one step.
+// Handle implements kafka.Handler. It counts the records before the first one that
+// cannot be decoded in one step.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
-	left := h.nextOffset(partition)
-	read := h.decodeBatch(ctx, batch, left)
-	if read.count == 0 || batch[read.count-1].Offset < left {
-		return read.count, read.err
+	from := h.nextOffset(partition)
+	decoded := h.decodeBatch(ctx, batch, from)
+	if decoded.count == 0 || batch[decoded.count-1].Offset < from {
+		return decoded.count, decoded.err
 	}
-	next := batch[read.count-1].Offset + 1
-	tally, err := h.counter.Count(ctx, partition, left, next, read.events)
+	next := batch[decoded.count-1].Offset + 1
+	tally, err := h.counter.Count(ctx, partition, from, next, decoded.events)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
 		return 0, fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
@@ -84,18 +82,18 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 		return 0, err
 	}
 	h.setNextOffset(partition, next)
-	h.metrics.countBatch(tally, len(read.events), read.unknown)
-	return read.count, read.err
+	h.metrics.countBatch(tally, len(decoded.events), decoded.unknown)
+	return decoded.count, decoded.err
 }
 
-// Passed tells the handler that the records below next were done with without
-// it: dead-lettered, or meant for another group.
+// Skipped implements kafka.SkipObserver. It advances the stored offset over records
+// that were dead-lettered or replayed for another group.
 func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) error {
-	left := h.nextOffset(partition)
-	if next <= left {
+	from := h.nextOffset(partition)
+	if next <= from {
 		return nil
 	}
-	_, err := h.counter.Count(ctx, partition, left, next, nil)
+	_, err := h.counter.Count(ctx, partition, from, next, nil)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
 		return fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
@@ -106,39 +104,39 @@ func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) erro
 	return nil
 }
 
-// decodedBatch is what a batch's records are, up to the first unreadable one.
+// decodedBatch has the events of a batch before the first record that cannot be decoded.
 type decodedBatch struct {
 	events  []stats.Event // of known types
-	unknown int           // events of other types
-	count   int           // records read
-	err error         // about the record after them
+	unknown int           // number of events of other types
+	count   int           // number of records before the error
+	err     error         // about the record after them; nil when all were decoded
 }
 
-// selectEvents leaves out what lies below left: it is counted already.
-func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, left int64) decodedBatch {
-	var r decodedBatch
+// decodeBatch counts the records below from as decoded without an event: the counters
+// already have them.
+func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, from int64) decodedBatch {
+	var decoded decodedBatch
 	for _, record := range batch {
-		if record.Offset >= left {
+		if record.Offset >= from {
 			e, known, err := decodeEvent(record)
 			if err != nil {
-				r.err = kafka.Permanent(err)
-				return r
+				decoded.err = kafka.Permanent(err)
+				return decoded
 			}
 			if known {
-				r.events = append(r.events, e)
+				decoded.events = append(decoded.events, e)
 			} else {
-				r.unknown++
-				h.log.WarnContext(ctx, "passing over an event of an unknown type",
+				decoded.unknown++
+				h.log.WarnContext(ctx, "skipping an event of an unknown type",
 					"type", e.Type, "partition", record.Partition, "offset", record.Offset)
 			}
 		}
-		r.count++
+		decoded.count++
 	}
-	return r
+	return decoded
 }
 
-// decodeEvent reads a record; known is false for an event of another type than
-// there are.
+// decodeEvent returns the record's event; known is false when its type is unknown.
 func decodeEvent(record kafka.Record) (e stats.Event, known bool, err error) {
 	parsed, err := event.Parse(record.Value)
 	e = stats.Event{Type: parsed.Type, DedupKey: parsed.Identity(), Timestamp: parsed.Timestamp, Offset: record.Offset, Incarnation: record.Incarnation()}

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	logEndsInterval = time.Second
-	logEndsTimeout  = 3 * time.Second
+	logEndsInterval = time.Second     // between requests: /stats shows the lag
+	logEndsTimeout  = 3 * time.Second // of one request
 )
 
-// LogEndOffsets keeps at hand where the log's partitions end: it is a stats.Log.
+// LogEnds caches the log-end offsets of the topic; it is a stats.LogEnds.
 type LogEnds struct {
 	request func(context.Context) (map[int32]int64, error)
-	log    *slog.Logger
+	log     *slog.Logger
 
 	mu     sync.Mutex
-	latest map[int32]int64 // nil while nobody could say
+	latest map[int32]int64 // nil while unknown
 }
 
-// NewLogEnds returns the ends as survey gives them; see kafka.Group.Ends.
-func NewLogEnds(survey func(context.Context) (map[int32]int64, error), log *slog.Logger) *LogEnds {
-	return &LogEnds{request: survey, log: log}
+// NewLogEnds returns a cache of what request returns; see kafka.Group.LogEndOffsets.
+func NewLogEnds(request func(context.Context) (map[int32]int64, error), log *slog.Logger) *LogEnds {
+	return &LogEnds{request: request, log: log}
 }
 
-// Run asks about once a second until ctx ends.
+// Run requests the offsets about once a second until ctx ends.
 func (e *LogEnds) Run(ctx context.Context) error {
 	ticker := time.NewTicker(logEndsInterval)
 	defer ticker.Stop()
-	outage := retry.NewOutage(e.log, "the log's end is not known, and so no lag", "the log's end is known again")
+	outage := retry.NewOutage(e.log, "the log-end offsets are unknown, and so is the lag", "the log-end offsets are known again")
 	for {
 		latest, err := e.Fetch(ctx)
 		if ctx.Err() != nil {
@@ -50,14 +50,14 @@ func (e *LogEnds) Run(ctx context.Context) error {
 	}
 }
 
-// LogEndOffsets implements stats.Log.
+// Latest implements stats.LogEnds.
 func (e *LogEnds) Latest() (map[int32]int64, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.latest, e.latest != nil
 }
 
-// Survey implements stats.Log.
+// Fetch implements stats.LogEnds.
 func (e *LogEnds) Fetch(ctx context.Context) (map[int32]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, logEndsTimeout)
 	defer cancel()

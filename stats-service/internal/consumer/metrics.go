@@ -18,15 +18,15 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stats_events_total",
-			Help: "Events handled: counted, duplicate (counted before, from another place in the log), ignored (not an event that counts).",
+			Help: "Events handled: counted, duplicate (counted before, from another offset), ignored (not an event that counts).",
 		}, []string{"outcome"}),
 		unknownTypes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "stats_events_unknown_total",
-			Help: "Events of a type this version does not know, passed over.",
+			Help: "Events of a type that this version does not know, skipped.",
 		}),
 		recounts: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stats_recounts_total",
-			Help: "Partitions whose counting began anew: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), another_topic (the topic was deleted and created again), outside_log (the stored offset was not in the log).",
+			Help: "Partitions that are counted from their start again: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), another_topic (the topic was deleted and created again), outside_log (the stored offset was outside the log).",
 		}, []string{"reason"}),
 	}
 	for _, outcome := range []string{"counted", "duplicate", "ignored"} {

@@ -13,31 +13,33 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-const (
-	maxStoreAttempts = 30          // of one call of the store
-	tryAgain         = time.Second // after such a try
-)
+// maxStoreAttempts of one call to the store last about half a minute: longer than a
+// restart of Redis, and as long as the rebuild's lock.
+const maxStoreAttempts = 30
 
-// deadLetterID names a record that was dead-lettered: by what it says too, for the
-// letter may be of an earlier topic of that name, and another record at its place.
+var storeBackoff = retry.Backoff{Min: time.Second, Max: time.Second}
+
+// deadLetterID identifies a dead-lettered record. The fingerprint is part of it, because
+// a dead letter of an earlier topic of that name may have the same offset.
 type deadLetterID struct {
 	partition, offset int64
-	content           [sha256.Size]byte
+	fingerprint       [sha256.Size]byte
 }
 
-// indexDeadLetters notes what the live count passed over.
-func (r *Rebuild) indexDeadLetters(_ context.Context, letters []kafka.Record) error {
-	for _, letter := range letters {
-		partition, err := strconv.ParseInt(letter.Header("original-partition"), 10, 32)
-		offset, err2 := strconv.ParseInt(letter.Header("original-offset"), 10, 64)
-		if err == nil && err2 == nil && letter.Header("consumer-group") == r.sources.Group {
-			r.deadLettered[deadLetterID{partition, offset, letter.Fingerprint()}] = true
+// indexDeadLetters stores which records the live handler dead-lettered.
+func (r *Rebuild) indexDeadLetters(_ context.Context, deadLetters []kafka.Record) error {
+	for _, deadLetter := range deadLetters {
+		partition, err := strconv.ParseInt(deadLetter.Header("original-partition"), 10, 32)
+		offset, err2 := strconv.ParseInt(deadLetter.Header("original-offset"), 10, 64)
+		if err == nil && err2 == nil && deadLetter.Header("consumer-group") == r.sources.Group {
+			r.deadLettered[deadLetterID{partition, offset, deadLetter.Fingerprint()}] = true
 		}
 	}
 	return nil
 }
 
-// countBatch counts the batch's records below the limit.
+// countBatch counts the batch's records below the limit. It returns
+// kafka.SkipPartition when it left out any.
 func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit int64) error {
 	partition := batch[0].Partition
 	if err := r.startPartition(ctx, partition, batch[0].Offset); err != nil {
@@ -54,9 +56,9 @@ func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit in
 	return nil
 }
 
-// selectEvents returns what counts, and the offset of the first record that is left to
-// the live count: one at the limit, or, without a limit, one that is yet to be
-// dead-lettered.
+// selectEvents returns the events to count, and the offset of the first record that it
+// leaves to the live handler: one at the limit or, without a limit, one that the live
+// handler has yet to dead-letter.
 func (r *Rebuild) selectEvents(batch []kafka.Record, limit int64) (events []stats.Event, next int64) {
 	for _, record := range batch {
 		if record.Offset >= limit {
@@ -80,19 +82,19 @@ func (r *Rebuild) selectEvents(batch []kafka.Record, limit int64) (events []stat
 	return events, batch[len(batch)-1].Offset + 1
 }
 
-// isDeadLettered takes no fingerprint where nothing ever was dead-lettered.
+// isDeadLettered only computes a fingerprint when there are dead letters.
 func (r *Rebuild) isDeadLettered(record kafka.Record) bool {
 	return len(r.deadLettered) > 0 && r.deadLettered[deadLetterID{int64(record.Partition), record.Offset, record.Fingerprint()}]
 }
 
-// startPartition begins the partition, unless it has begun. first is the offset of the first
-// record, or the log's end.
+// startPartition starts counting the partition at the log's start, unless it has
+// started. first is the offset of the first record, or the log's end.
 func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int64) error {
-	if _, begun := r.position[partition]; begun {
+	if _, started := r.position[partition]; started {
 		return nil
 	}
-	// What lies before the first record was never counted when it is a transaction's
-	// marker or was aborted, and is forgotten when it was deleted.
+	// The log may start before the first record, with transaction markers and aborted
+	// records. A start above 0 means that records were deleted.
 	start, err := r.sources.OldestOffsets(ctx)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	if oldest > 0 && !r.sources.AcceptGap {
 		return &GapError{Partition: partition, Oldest: oldest}
 	}
-	_, err = retryStore(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
+	_, err = retryStore(ctx, r.outage, func(ctx context.Context) (stats.ResumePoint, error) {
 		return r.counter.Resume(ctx, partition, stats.LogRange{Oldest: oldest, Newest: oldest})
 	})
 	if err == nil {
@@ -110,22 +112,22 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	return err
 }
 
-// countUpTo counts the partition's records up to next. A try whose answer was lost
-// may have counted: the next one then finds the partition moved, to next.
+// countUpTo counts the events of the partition's records up to next.
 func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, events []stats.Event) error {
 	from := r.position[partition]
 	if next <= from {
 		return nil
 	}
-	tally, err := retryStore(ctx, func(ctx context.Context) (stats.Tally, error) {
+	tally, err := retryStore(ctx, r.outage, func(ctx context.Context) (stats.Tally, error) {
 		return r.counter.Count(ctx, partition, from, next, events)
 	})
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		var b stats.ResumePoint
-		b, err = retryStore(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
+		// An attempt whose reply was lost may have counted: the stored offset is next then.
+		var resume stats.ResumePoint
+		resume, err = retryStore(ctx, r.outage, func(ctx context.Context) (stats.ResumePoint, error) {
 			return r.counter.Resume(ctx, partition, stats.LogRange{Oldest: from, Newest: next})
 		})
-		if err == nil && (b.Recount != stats.NoRecount || b.Offset != next) {
+		if err == nil && (resume.Recount != stats.NoRecount || resume.Offset != next) {
 			err = ErrShadowLost
 		}
 	}
@@ -138,19 +140,22 @@ func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, ev
 	return nil
 }
 
-// retryStore tries a call of the store again while it fails for a passing reason. A
-// lock that is lost ends ctx, so it is not for long.
-func retryStore[T any](ctx context.Context, call func(context.Context) (T, error)) (answer T, err error) {
-	for range maxStoreAttempts {
-		answer, err = call(ctx)
-		if err == nil || isFinal(err) {
-			return answer, err
+// retryStore calls the store until it succeeds, fails with an error that a retry cannot
+// change, or has failed maxStoreAttempts times. The error is the last one, after the
+// cause of ctx when that has ended; a lost lock ends ctx.
+func retryStore[T any](ctx context.Context, outage *retry.Outage, call func(context.Context) (T, error)) (result T, err error) {
+	attempts := 0
+	ended := retry.Do(ctx, storeBackoff, outage, func(ctx context.Context) error {
+		result, err = call(ctx)
+		if attempts++; attempts == maxStoreAttempts || isFinal(err) {
+			return retry.Permanent(err)
 		}
-		if !retry.Wait(ctx, tryAgain) {
-			return answer, fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		}
+		return err
+	})
+	if ended != nil && !errors.Is(err, ended) {
+		return result, fmt.Errorf("%w: %w", ended, err)
 	}
-	return answer, err
+	return result, err
 }
 
 func isFinal(err error) bool {

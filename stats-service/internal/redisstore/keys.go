@@ -2,24 +2,24 @@ package redisstore
 
 import "strings"
 
-// rebuildPrefix begins the generation of a count that a rebuild made.
+// rebuildPrefix is the prefix of a generation that a rebuild made.
 const rebuildPrefix = "rebuild-"
 
-// The keys. Beside them there is one for each mark.
-func (s *Store) total() string               { return s.prefix + "stats:tasks:completed" }
-func (s *Store) day(day string) string       { return s.prefix + "stats:tasks:" + day }
-func (s *Store) days() string                { return s.prefix + "stats:days" }    // set: the days that have a counter
-func (s *Store) offsets() string             { return s.prefix + "stats:offsets" } // hash: partition → next offset to count; generation → whose marks count
-func (s *Store) targets() string             { return s.prefix + "stats:targets" } // hash: partition → the log's end when its counting began
-func (s *Store) incarnations() string        { return s.prefix + "stats:origins" } // hash: partition → generation and origin of the log that its offset belongs to; see kafka.Log.Owns
-func (s *Store) pauseKey() string            { return s.prefix + "stats:hold" }    // there while nothing may be counted
-func (s *Store) dedupKey(mark string) string { return s.prefix + "stats:processed:" + mark }
+// The keys. Beside them there is one for each dedup key.
+func (s *Store) total() string              { return s.prefix + "stats:tasks:completed" }
+func (s *Store) day(day string) string      { return s.prefix + "stats:tasks:" + day }
+func (s *Store) days() string               { return s.prefix + "stats:days" }    // set: the days that have a counter
+func (s *Store) offsets() string            { return s.prefix + "stats:offsets" } // hash: partition → next offset to count; "generation" → the current generation
+func (s *Store) targets() string            { return s.prefix + "stats:targets" } // hash: partition → the log's end when its counting started
+func (s *Store) incarnations() string       { return s.prefix + "stats:origins" } // hash: partition → generation and incarnation that its offset belongs to
+func (s *Store) pauseKey() string           { return s.prefix + "stats:hold" }    // exists while counting is paused
+func (s *Store) dedupKey(key string) string { return s.prefix + "stats:processed:" + key }
 
-// RebuildLock is the key of the lock under which a rebuild works.
+// RebuildLock returns the key of the lock that a rebuild holds.
 func (s *Store) RebuildLock() string { return s.prefix + "lock:stats-rebuild" }
 
-// shadow is where the rebuild of that generation keeps its keys, which are named
-// as the store's own.
+// shadow returns the store of the rebuild that made the generation. Its keys have the
+// same names under another prefix.
 func (s *Store) shadow(generation string) *Store {
 	return &Store{
 		client: s.client, prefix: s.prefix + "stats:rebuild:" + generation + ":",
@@ -27,5 +27,5 @@ func (s *Store) shadow(generation string) *Store {
 	}
 }
 
-// hasRebuildDedupKeys says whether marks may also lie where the generation's rebuild kept them.
+// hasRebuildDedupKeys reports whether the dedup keys of a rebuild count too.
 func hasRebuildDedupKeys(generation string) bool { return strings.HasPrefix(generation, rebuildPrefix) }

@@ -1,11 +1,11 @@
--- Holds the live count for a moment, if the caller still has the lock.
--- KEYS: lock, hold, offsets, origins. ARGV: the lock's token, milliseconds.
--- Returns where the count stands, and the origins; nothing without the lock.
+-- Pauses the live counters for a moment, if the caller still holds the lock.
+-- KEYS: lock, pause, offsets, incarnations. ARGV: the lock's token, milliseconds.
+-- Returns {offsets, incarnations} of the live counters; false without the lock.
 if redis.call('TYPE', KEYS[1]).ok ~= 'string' or redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return false
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
--- Of another type it was overwritten: the live count stands nowhere.
+-- Another program overwrote a key of another type: it has no fields of ours.
 local function fields(key)
   return redis.call('TYPE', key).ok == 'hash' and redis.call('HGETALL', key) or {}
 end

@@ -1,30 +1,28 @@
-// Package stats holds the rules of counting: which event counts, on which day,
-// and that it counts once. It knows no transport, no log and no database.
 package stats
 
 import "time"
 
 const completed = "task.completed"
 
-// Event is what happened to a task, and where in its partition it is announced.
+// Event is what happened to a task, and the offset of its record.
 type Event struct {
 	Type        string
-	DedupKey    string // the identity under which it has its effect once
+	DedupKey    string // the identity under which the event counts once
 	Timestamp   time.Time
 	Offset      int64
-	Incarnation string // names the log that it was read from, to be stored beside the offset
+	Incarnation string // of the topic that the record was read from; stored beside the offset
 }
 
-// Completion is an event that counts, once for each mark. A task completed,
-// reopened and completed again counts twice: these are two events.
+// Completion is an event that counts. A task that is completed, reopened and completed
+// again makes two.
 type Completion struct {
 	DedupKey string
 	Day      string // the UTC day of the event, as 2006-01-02
 	Offset   int64
 }
 
-// completionOf reports whether the event counts: reopening and deleting take
-// nothing away.
+// completionOf returns false for an event that does not count. Reopening and deleting
+// subtract nothing.
 func completionOf(e Event) (Completion, bool) {
 	if e.Type != completed {
 		return Completion{}, false
