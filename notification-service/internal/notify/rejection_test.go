@@ -11,146 +11,145 @@ import (
 	"example.com/todo/notification-service/internal/notify"
 )
 
-// receiver refuses the events that are unwanted and, while closed, all.
+// receiver rejects the unwanted events and, while closed, all.
 type receiver struct {
-	unwanted map[string]bool
-	closed   bool
-	away     bool
+	unwanted    map[string]bool
+	closed      bool
+	unreachable bool
 }
 
 func (r *receiver) Send(_ context.Context, n notify.Notification) error {
 	switch {
-	case r.away:
+	case r.unreachable:
 		return errors.New("no route")
 	case r.closed, r.unwanted[n.EventID]:
-		return fmt.Errorf("it says no: %w", notify.ErrRejected)
+		return fmt.Errorf("receiver: %w", notify.ErrRejected)
 	}
 	return nil
 }
 
-// refusal is a partition held by e1, and other partitions.
-type refusal struct {
+// rejectionTest has a partition that e1 blocks, and a second partition.
+type rejectionTest struct {
 	*testing.T
 	*receiver
-	claims *claims
-	held   *notify.Service
-	others *notify.Service
-	number int
+	claims  *fakeClaims
+	blocked *notify.Service
+	others  *notify.Service
+	number  int
 }
 
-func within(t *testing.T, test func(r *refusal)) {
+func testRejection(t *testing.T, test func(r *rejectionTest)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &refusal{T: t, receiver: &receiver{unwanted: map[string]bool{"e1": true}}, claims: newClaims()}
+		r := &rejectionTest{T: t, receiver: &receiver{unwanted: map[string]bool{"e1": true}}, claims: newFakeClaims()}
 		r.restart()
 		test(r)
 	})
 }
 
-// restart replaces the process that holds the partition, after its lease.
-func (r *refusal) restart() {
+// restart replaces both processes after the lease expired.
+func (r *rejectionTest) restart() {
 	time.Sleep(lease) //nolint:forbidigo // the bubble's clock, not the wall's
 	r.number++
-	r.held = notify.NewService(of{r.claims, fmt.Sprint("holder ", r.number)}, r.receiver)
-	r.others = notify.NewService(of{r.claims, "other"}, r.receiver)
+	r.blocked = notify.NewService(ownedBy{r.claims, fmt.Sprint("holder ", r.number)}, r.receiver)
+	r.others = notify.NewService(ownedBy{r.claims, "other"}, r.receiver)
 }
 
-// pass lets time pass: e1 is tried every ten seconds, and another event when
-// others is set. It returns when e1 was given up, or zero.
-func (r *refusal) pass(d time.Duration, others bool) (after time.Duration) {
+// runFor tries e1 every ten seconds for d, and another event when others is set. It
+// returns after how long e1 was given up, or zero.
+func (r *rejectionTest) runFor(d time.Duration, others bool) (after time.Duration) {
 	r.Helper()
-	began := time.Now()
-	for time.Since(began) < d {
+	start := time.Now()
+	for time.Since(start) < d {
 		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock, not the wall's
 		if others {
 			r.number++
 			e := notify.Event{Type: "task.completed", DedupKey: fmt.Sprint("other ", r.number), ID: "fine"}
-			if _, err := r.others.Notify(r.Context(), []notify.Event{e}); err != nil && !r.closed && !r.away {
+			if _, err := r.others.Notify(r.Context(), []notify.Event{e}); err != nil && !r.closed && !r.unreachable {
 				r.Fatal(err)
 			}
 		}
 		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock, not the wall's
-		_, err := one(r.T, r.held, learnGo)
+		_, err := notifyOne(r.T, r.blocked, learnGo)
 		if errors.Is(err, notify.ErrGivenUp) {
-			return time.Since(began)
+			return time.Since(start)
 		}
 		if err == nil {
-			r.Fatal("e1 went through")
+			r.Fatal("e1 was delivered")
 		}
 	}
 	return 0
 }
 
-func TestWhatIsRefusedForAQuarterOfAnHourWhileOthersGoThroughIsGivenUp(t *testing.T) {
+func TestNotificationIsGivenUpAfter15MinutesOfRejectionWhileOthersAreDelivered(t *testing.T) {
 	t.Parallel()
-	within(t, func(r *refusal) {
-		if after := r.pass(time.Hour, true); after < 15*time.Minute || after > 16*time.Minute {
+	testRejection(t, func(r *rejectionTest) {
+		if after := r.runFor(time.Hour, true); after < 15*time.Minute || after > 16*time.Minute {
 			r.Errorf("given up after %v, want 15 to 16 minutes", after)
 		}
 	})
 }
 
-func TestARestartDoesNotMakeItImmortal(t *testing.T) {
+func TestRejectionPeriodContinuesAfterARestart(t *testing.T) {
 	t.Parallel()
-	within(t, func(r *refusal) {
-		if after := r.pass(10*time.Minute, true); after != 0 {
+	testRejection(t, func(r *rejectionTest) {
+		if after := r.runFor(10*time.Minute, true); after != 0 {
 			r.Fatalf("given up after %v", after)
 		}
 		r.restart()
-		if after := r.pass(time.Hour, true); after == 0 || after > 6*time.Minute {
+		if after := r.runFor(time.Hour, true); after == 0 || after > 6*time.Minute {
 			r.Errorf("given up %v after the restart, want at most 6 minutes", after)
 		}
 	})
 }
 
-func TestNothingIsGivenUpWhileNobodyGoesThrough(t *testing.T) {
+func TestNothingIsGivenUpWhileNoNotificationIsDelivered(t *testing.T) {
 	t.Parallel()
-	tests := map[string]func(r *refusal){
-		"the receiver refuses everybody":           func(r *refusal) { r.closed = true },
-		"the receiver can not be reached":          func(r *refusal) { r.away = true },
-		"the receiver refuses, and nobody is sent": func(*refusal) {},
+	tests := map[string]func(r *rejectionTest){
+		"the receiver rejects everything":                func(r *rejectionTest) { r.closed = true },
+		"the receiver is unreachable":                    func(r *rejectionTest) { r.unreachable = true },
+		"the receiver rejects, and nothing else is sent": func(*rejectionTest) {},
 	}
-	for name, worsen := range tests {
+	for name, breakReceiver := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			within(t, func(r *refusal) {
-				if after := r.pass(time.Minute, true); after != 0 { // all was well with the others at first
+			testRejection(t, func(r *rejectionTest) {
+				if after := r.runFor(time.Minute, true); after != 0 { // at first the others are delivered
 					r.Fatalf("given up after %v", after)
 				}
-				worsen(r)
-				others := r.closed || r.away
-				if after := r.pass(3*time.Hour, others); after != 0 {
+				breakReceiver(r)
+				others := r.closed || r.unreachable
+				if after := r.runFor(3*time.Hour, others); after != 0 {
 					r.Fatalf("given up after %v", after)
 				}
-				// The first that goes through again is no proof: the receiver may be getting well.
-				r.closed, r.away = false, false
-				if after := r.pass(14*time.Minute, true); after != 0 {
-					r.Errorf("given up %v after others began to go through", after)
+				// The first delivery proves nothing: the receiver may be recovering.
+				r.closed, r.unreachable = false, false
+				if after := r.runFor(14*time.Minute, true); after != 0 {
+					r.Errorf("given up %v after others were delivered again", after)
 				}
-				if after := r.pass(2*time.Minute, true); after == 0 {
-					r.Error("not given up 16 minutes after others began to go through")
+				if after := r.runFor(2*time.Minute, true); after == 0 {
+					r.Error("not given up 16 minutes after others were delivered again")
 				}
 			})
 		})
 	}
 }
 
-// The claim made along with another's done has that other's time to the very
-// instant.
-func TestTheSuccessBeforeTheFirstRefusalDoesNotCount(t *testing.T) {
+// RecordSent acquires e1 at the very time of the other event's delivery.
+func TestDeliveryBeforeTheFirstRejectionDoesNotStartThePeriod(t *testing.T) {
 	t.Parallel()
-	within(t, func(r *refusal) {
+	testRejection(t, func(r *rejectionTest) {
 		before := notify.Event{Type: "task.completed", DedupKey: "before", ID: "fine"}
-		if _, err := r.held.Notify(r.Context(), []notify.Event{before, learnGo}); !errors.Is(err, notify.ErrRejected) {
+		if _, err := r.blocked.Notify(r.Context(), []notify.Event{before, learnGo}); !errors.Is(err, notify.ErrRejected) {
 			r.Fatal(err)
 		}
 		r.closed = true
-		if after := r.pass(14*time.Minute, true); after != 0 {
+		if after := r.runFor(14*time.Minute, true); after != 0 {
 			r.Fatalf("given up after %v", after)
 		}
 		r.closed = false
-		if after := r.pass(14*time.Minute, true); after != 0 {
-			r.Errorf("given up %v after others began to go through", after)
+		if after := r.runFor(14*time.Minute, true); after != 0 {
+			r.Errorf("given up %v after others were delivered again", after)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-func TestARebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
+func TestRebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, event.Topic))
 	if err != nil {

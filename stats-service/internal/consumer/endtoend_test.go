@@ -16,70 +16,70 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// now is a fixed day, so that the events' days are near.
+// now is on a fixed day, close to the days of the events.
 func now() time.Time { return time.Date(2026, 1, 16, 12, 0, 0, 0, time.UTC) }
 
-// world is the tests' world, in which the service runs.
-type world struct{ kafkatest.Env }
+// serviceEnv runs the service on a broker and a Redis prefix of its own.
+type serviceEnv struct{ kafkatest.Env }
 
-func everywhere(t *testing.T, test func(w world)) {
-	kafkatest.OnEachBroker(t, func(w kafkatest.Env) { test(world{w}) })
+func onEachBroker(t *testing.T, test func(env serviceEnv)) {
+	kafkatest.OnEachBroker(t, func(env kafkatest.Env) { test(serviceEnv{env}) })
 }
 
-func withoutTopicIDs(t *testing.T, test func(w world)) {
-	kafkatest.WithoutTopicIDs(t, func(w kafkatest.Env) { test(world{w}) })
+func withoutTopicIDs(t *testing.T, test func(env serviceEnv)) {
+	kafkatest.WithoutTopicIDs(t, func(env kafkatest.Env) { test(serviceEnv{env}) })
 }
 
 // serve runs the service as app wires it, and returns it for its reports.
-func (w world) serve(group string) (service *stats.Service, stop func()) {
-	w.Helper()
+func (env serviceEnv) serve(group string) (service *stats.Service, stop func()) {
+	env.Helper()
 	log := slog.New(slog.DiscardHandler)
-	var ends *consumer.LogEnds
-	stop = w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
-		ends = consumer.NewLogEnds(survey, log)
-		service = stats.NewService(redisstore.New(w.Redis, w.Prefix), ends, w.Kafka.Partitions, now)
+	var logEnds *consumer.LogEnds
+	stop = env.Run(group, func(request kafkatest.Survey) kafka.Handler {
+		logEnds = consumer.NewLogEnds(request, log)
+		service = stats.NewService(redisstore.New(env.Redis, env.Prefix), logEnds, env.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())
 	})
-	go ends.Run(w.Context())
+	go logEnds.Run(env.Context())
 	return service, stop
 }
 
-// counts is what a report says of two days.
+// counts are the counters of a report of two days.
 type counts struct {
 	Total, Yesterday, Today int64
 	Complete                bool
 }
 
-func (w world) report(s *stats.Service) (counts, stats.Report) {
-	w.Helper()
-	r, err := s.Report(w.Context(), 2)
+func (env serviceEnv) report(s *stats.Service) (counts, stats.Report) {
+	env.Helper()
+	r, err := s.Report(env.Context(), 2)
 	if err != nil {
-		w.Fatal(err)
+		env.Fatal(err)
 	}
 	return counts{r.CompletedTotal, r.ByDay[0].Completed, r.CompletedToday, r.Complete}, r
 }
 
-// settled waits until everything is counted and returns the figures.
-func (w world) settled(s *stats.Service) counts {
-	w.Helper()
+// awaitLogEnd waits until everything is counted and returns the counters.
+func (env serviceEnv) awaitLogEnd(s *stats.Service) counts {
+	env.Helper()
 	var got counts
-	w.Eventually("the end of the log", func() bool {
+	env.Eventually("the end of the log", func() bool {
 		var r stats.Report
-		got, r = w.report(s)
+		got, r = env.report(s)
 		return r.Complete && r.Lag != nil && *r.Lag == 0
 	})
 	return got
 }
 
-func (w world) expect(s *stats.Service, want counts) {
-	w.Helper()
-	if diff := cmp.Diff(want, w.settled(s)); diff != "" {
-		w.Errorf("(-want +got):\n%s", diff)
+func (env serviceEnv) expectCounts(s *stats.Service, want counts) {
+	env.Helper()
+	if diff := cmp.Diff(want, env.awaitLogEnd(s)); diff != "" {
+		env.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// on is an event on the wire; without an id it has the older shape.
-func on(day, kind, id string) string {
+// eventOn returns the JSON of an event; without an id it has the older shape.
+func eventOn(day, kind, id string) string {
 	if id != "" {
 		id = fmt.Sprintf(`"id":%q,`, id)
 	}
@@ -88,104 +88,104 @@ func on(day, kind, id string) string {
 
 const yesterday, today = "2026-01-15", "2026-01-16"
 
-// history is two days of events, of which four count.
+// history has events of two days; four of them count.
 var history = []string{
-	on(yesterday, "task.completed", "e1"), on(yesterday, "task.completed", "e1"),
-	on(yesterday, "task.reopened", "e2"),
-	on(yesterday, "task.completed", "e3"),
-	on(today, "task.completed", ""), on(today, "task.completed", ""),
-	on(today, "task.archived", "e4"),
-	on(today, "task.deleted", "e5"),
-	on(today, "task.completed", "e6"),
+	eventOn(yesterday, "task.completed", "e1"), eventOn(yesterday, "task.completed", "e1"),
+	eventOn(yesterday, "task.reopened", "e2"),
+	eventOn(yesterday, "task.completed", "e3"),
+	eventOn(today, "task.completed", ""), eventOn(today, "task.completed", ""),
+	eventOn(today, "task.archived", "e4"),
+	eventOn(today, "task.deleted", "e5"),
+	eventOn(today, "task.completed", "e6"),
 }
 
 var historyCounts = counts{Total: 4, Yesterday: 2, Today: 2, Complete: true}
 
-func TestEachCompletionCountsOnceOnItsDay(t *testing.T) {
+func TestEveryCompletionCountsOnceOnItsDay(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.Send(history...)
-		service, _ := w.serve("counters")
-		w.expect(service, historyCounts)
+	onEachBroker(t, func(env serviceEnv) {
+		env.Send(history...)
+		service, _ := env.serve("counters")
+		env.expectCounts(service, historyCounts)
 	})
 }
 
-func TestWhatIsCommittedAloneCounts(t *testing.T) {
+func TestOnlyCommittedRecordsCount(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		_, abort := w.Transaction(on(yesterday, "task.completed", "aborted"))
+	onEachBroker(t, func(env serviceEnv) {
+		_, abort := env.Transaction(eventOn(yesterday, "task.completed", "aborted"))
 		abort()
-		w.Send(history...)
-		commit, _ := w.Transaction(on(today, "task.completed", "e7"))
-		service, stop := w.serve("counters")
-		w.expect(service, historyCounts)
+		env.Send(history...)
+		commit, _ := env.Transaction(eventOn(today, "task.completed", "e7"))
+		service, stop := env.serve("counters")
+		env.expectCounts(service, historyCounts)
 		commit()
 		want := counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
-		w.Eventually("the transaction's end", func() bool { got, _ := w.report(service); return got == want })
-		w.expect(service, want) // the log ends with the transaction's marker
+		env.Eventually("the transaction's end", func() bool { got, _ := env.report(service); return got == want })
+		env.expectCounts(service, want) // the log logEnds with the transaction's marker
 
-		w.Remove("*") // the recount's target lies behind the marker
-		w.Eventually("the recount", func() bool { got, _ := w.report(service); return got == want })
-		w.expect(service, want)
+		env.Remove("*") // the target of the recount is after the marker
+		env.Eventually("the recount", func() bool { got, _ := env.report(service); return got == want })
+		env.expectCounts(service, want)
 		stop()
-		w.Remove("*")
-		service, _ = w.serve("counters")
-		w.expect(service, want)
+		env.Remove("*")
+		service, _ = env.serve("counters")
+		env.expectCounts(service, want)
 	})
 }
 
-func TestAPartitionOfNothingButAbortedRecordsIsComplete(t *testing.T) {
+func TestPartitionWithOnlyAbortedRecordsIsComplete(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		_, abort := w.Transaction(history...)
+	onEachBroker(t, func(env serviceEnv) {
+		_, abort := env.Transaction(history...)
 		abort()
-		service, _ := w.serve("counters")
-		w.expect(service, counts{Complete: true})
-		w.Remove("*")
-		w.expect(service, counts{Complete: true})
+		service, _ := env.serve("counters")
+		env.expectCounts(service, counts{Complete: true})
+		env.Remove("*")
+		env.expectCounts(service, counts{Complete: true})
 	})
 }
 
-func TestReplayingTheTopicFromZeroChangesNothing(t *testing.T) {
+func TestCountersStayWhenTheTopicIsReadAgainFromTheStart(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.Send(history...)
-		service, stop := w.serve("counters")
-		w.expect(service, historyCounts)
+	onEachBroker(t, func(env serviceEnv) {
+		env.Send(history...)
+		service, stop := env.serve("counters")
+		env.expectCounts(service, historyCounts)
 		stop()
-		w.Send(on(today, "task.completed", "e7"))
-		service, _ = w.serve("without-a-place") // a group that lost its offsets begins at the oldest record
-		w.expect(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
+		env.Send(eventOn(today, "task.completed", "e7"))
+		service, _ = env.serve("without-offsets") // a group without offsets starts at the oldest record
+		env.expectCounts(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
 	})
 }
 
-// The rubbish at the log's end is nothing that is left to count.
-func TestRubbishIsPutAsideAndTheRestCounts(t *testing.T) {
+// An undecodable record at the log's end does not count as lag.
+func TestUndecodableRecordsAreDeadLetteredAndTheOthersCount(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.Send(on(today, "task.completed", "e1"), `{"type":`, on(today, "task.completed", "e2"), `[]`)
-		service, stop := w.serve("counters")
-		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
-		dead := w.DeadLetters(2)
-		if len(dead) != 2 || string(dead[0].Value) != `{"type":` || string(dead[1].Value) != `[]` {
-			w.Fatalf("dead letters: %v", dead)
+	onEachBroker(t, func(env serviceEnv) {
+		env.Send(eventOn(today, "task.completed", "e1"), `{"type":`, eventOn(today, "task.completed", "e2"), `[]`)
+		service, stop := env.serve("counters")
+		env.expectCounts(service, counts{Total: 2, Today: 2, Complete: true})
+		deadLetters := env.DeadLetters(2)
+		if len(deadLetters) != 2 || string(deadLetters[0].Value) != `{"type":` || string(deadLetters[1].Value) != `[]` {
+			env.Fatalf("dead letters: %v", deadLetters)
 		}
-		if got := dead[0].Header("consumer-group"); got != w.Group("counters") {
-			w.Errorf("consumer-group is %q", got)
+		if got := deadLetters[0].Header("consumer-group"); got != env.Group("counters") {
+			env.Errorf("consumer-group is %q", got)
 		}
 
 		stop()
-		service, _ = w.serve("counters")
-		w.expect(service, counts{Total: 2, Today: 2, Complete: true})
-		w.Send(on(today, "task.completed", "e3"))
-		w.Eventually("the next event", func() bool { return w.settled(service).Total == 3 })
-		if dead := w.DeadLetters(2); len(dead) != 2 {
-			w.Errorf("%d dead letters after a restart, want 2", len(dead))
+		service, _ = env.serve("counters")
+		env.expectCounts(service, counts{Total: 2, Today: 2, Complete: true})
+		env.Send(eventOn(today, "task.completed", "e3"))
+		env.Eventually("the next event", func() bool { return env.awaitLogEnd(service).Total == 3 })
+		if deadLetters := env.DeadLetters(2); len(deadLetters) != 2 {
+			env.Errorf("%d dead letters after a restart, want 2", len(deadLetters))
 		}
 	})
 }
 
-func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
+func TestServiceRecountsAfterKeysWereRemoved(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{ // what is removed
 		"everything":   "*",
@@ -195,65 +195,65 @@ func TestRemovedKeysAreNoticedAndCountedAnew(t *testing.T) {
 	for name, pattern := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everywhere(t, func(w world) {
-				w.Send(history...)
-				service, _ := w.serve("counters")
-				w.expect(service, historyCounts)
+			onEachBroker(t, func(env serviceEnv) {
+				env.Send(history...)
+				service, _ := env.serve("counters")
+				env.expectCounts(service, historyCounts)
 
-				w.Remove(pattern)
-				w.Eventually("the recount by an idle member", func() bool {
-					got, _ := w.report(service)
+				env.Remove(pattern)
+				env.Eventually("the recount by an idle member", func() bool {
+					got, _ := env.report(service)
 					return got == historyCounts
 				})
-				w.Remove(pattern)
-				w.Send(on(today, "task.completed", "e7"))
-				w.Eventually("the recount by a busy member", func() bool {
-					return w.settled(service) == counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
+				env.Remove(pattern)
+				env.Send(eventOn(today, "task.completed", "e7"))
+				env.Eventually("the recount by a busy member", func() bool {
+					return env.awaitLogEnd(service) == counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
 				})
 			})
 		})
 	}
 }
 
-// Each member looks for its place every 5 s; one that misses it begins again,
+// Each member reads its stored offset every 5 s. A member that does not find it resumes,
 // which is a rebalance for both.
-func TestAFlushedRedisIsWholeAgainInSecondsThoughNothingIsWritten(t *testing.T) {
+func TestIdleServiceRecountsWithinSecondsAfterAFlushOfRedis(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.Send(history...)
-		service, _ := w.serve("counters")
-		w.serve("counters")
-		w.expect(service, historyCounts)
-		w.Remove("*")
+	onEachBroker(t, func(env serviceEnv) {
+		env.Send(history...)
+		service, _ := env.serve("counters")
+		env.serve("counters")
+		env.expectCounts(service, historyCounts)
+		env.Remove("*")
 		flushed := time.Now()
-		w.Eventually("the recount", func() bool {
-			got, _ := w.report(service)
+		env.Eventually("the recount", func() bool {
+			got, _ := env.report(service)
 			return got == historyCounts
 		})
 		took := time.Since(flushed)
-		w.Logf("whole again after %v", took.Round(time.Millisecond))
-		if took > 25*time.Second { // 10 s, and room for a busy machine
-			w.Errorf("whole again after %v", took)
+		env.Logf("complete again after %v", took.Round(time.Millisecond))
+		if took > 25*time.Second { // 10 s, and a margin for a busy machine
+			env.Errorf("complete again after %v", took)
 		}
 	})
 }
 
-func TestSeveralMembersCountExactlyWhileTheyComeAndGo(t *testing.T) {
+func TestMembersCountExactlyDuringRebalances(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		service, stop := w.serve("counters")
+	onEachBroker(t, func(env serviceEnv) {
+		service, stop := env.serve("counters")
 		const rounds, each = 5, 40
 		for round := range rounds {
 			var values []string
 			for i := range each {
 				id := fmt.Sprintf("r%d-%d", round, i)
-				values = append(values, on(today, "task.completed", id), on(today, "task.completed", id))
+				values = append(values, eventOn(today, "task.completed", id), eventOn(today, "task.completed", id))
 			}
-			w.Send(values...)
-			next, stopNext := w.serve("counters")
+			env.Send(values...)
+			next, stopNext := env.serve("counters")
 			stop()
 			service, stop = next, stopNext
 		}
-		w.expect(service, counts{Total: rounds * each, Today: rounds * each, Complete: true})
+		env.expectCounts(service, counts{Total: rounds * each, Today: rounds * each, Complete: true})
 	})
 }
