@@ -53,15 +53,14 @@ type Handler struct {
 	log      *slog.Logger
 	metrics  metrics
 
-	mu           sync.Mutex
-	handledBelow map[int32]int64 // by partition, the stored offset when its session began
+	handledBelow sync.Map // int32 partition → int64 stored offset when its session began
 }
 
 // New returns a handler that registers its metrics in reg.
 func New(notifier Notifier, offsets Offsets, logEnds LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
 	return &Handler{
 		notifier: notifier, offsets: offsets, logEnds: logEnds,
-		log: log, metrics: newMetrics(reg), handledBelow: map[int32]int64{},
+		log: log, metrics: newMetrics(reg),
 	}
 }
 
@@ -94,9 +93,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 			return 0, err
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.handledBelow[partition] = next
+	h.handledBelow.Store(partition, next)
 	return -1, nil
 }
 
@@ -124,7 +121,9 @@ func (h *Handler) validateStoredOffset(ctx context.Context, partition int32, sto
 // Handle implements kafka.Handler. It stores the new offset before it returns, so
 // before the group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
-	decoded, undecodable := decodeBatch(batch, h.handledOffset(batch[0].Partition))
+	handledBelow, _ := h.handledBelow.Load(batch[0].Partition)
+	offset, _ := handledBelow.(int64)
+	decoded, undecodable := decodeBatch(batch, offset)
 	var events []notify.Event
 	for _, r := range decoded {
 		if r.isForDomain() {
@@ -173,10 +172,4 @@ func (h *Handler) countOutcomes(ctx context.Context, decoded []decodedRecord, ou
 		handled++
 	}
 	return handled
-}
-
-func (h *Handler) handledOffset(partition int32) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.handledBelow[partition]
 }

@@ -38,9 +38,8 @@ type Claim struct {
 	LastDelivery  time.Time // of any notification; zero before the first
 }
 
-// ClaimStore keeps leases, sent notifications and rejections outside the process.
-// Every method takes an event's dedup key, so a notification is only sent when
-// the event is recognised later.
+// ClaimStore keeps leases, sent notifications and rejections outside the process. Its
+// methods take a dedup key alone, so only an event that is recognised later can be sent.
 type ClaimStore interface {
 	// Acquire leases the key for this process, or returns the state that prevents
 	// it. Acquiring a key that this process holds renews the lease.
@@ -67,9 +66,8 @@ func (c Claim) rejectionStart() time.Time {
 	return c.RejectedSince
 }
 
-// rejectedForGood reports whether one more rejection ends the attempts.
+// rejectedForGood reports whether one more rejection ends the attempts. All times are
+// from before this attempt: a delivery during it proves nothing about the receiver before.
 func (c Claim) rejectedForGood() bool {
-	// All times are from when the claim was made: a delivery of another
-	// notification during this attempt proves nothing about the receiver before it.
 	return c.LastDelivery.Sub(c.rejectionStart()) >= rejectionPeriod
 }

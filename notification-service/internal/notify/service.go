@@ -31,13 +31,12 @@ type Service struct {
 	claims ClaimStore
 	sender Sender
 
-	mu             sync.Mutex
-	sentUnrecorded map[string]string // dedup key → position of an event that was sent while RecordSent failed
+	sentUnrecorded sync.Map // dedup key → position of an event that was sent while RecordSent failed
 }
 
 // NewService returns the service over its claims and its sender.
 func NewService(claims ClaimStore, sender Sender) *Service {
-	return &Service{claims: claims, sender: sender, sentUnrecorded: map[string]string{}}
+	return &Service{claims: claims, sender: sender}
 }
 
 // Notify sends the notifications of the events in order, except those that were
@@ -84,7 +83,7 @@ func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Clai
 	case LeasedByOther:
 		return Claim{}, apperr.New(apperr.Unavailable, "another replica is sending the notification of %s", e.DedupKey)
 	case AlreadySent:
-		s.forgetUnrecorded(e.DedupKey)
+		s.sentUnrecorded.Delete(e.DedupKey)
 	}
 	return *prefetched, nil
 }
@@ -94,7 +93,8 @@ func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Clai
 func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest []Event) (prefetched *Claim, err error) {
 	// A request that is cut off may have been delivered and would be sent again.
 	sendCtx := context.WithoutCancel(ctx)
-	if !s.wasSentUnrecorded(e.DedupKey, e.Position) {
+	// The positions differ for a later completion of the same task without event ids.
+	if sent, _ := s.sentUnrecorded.Load(e.DedupKey); sent != e.Position {
 		if err := s.sender.Send(sendCtx, e.notification()); err != nil {
 			return nil, s.handleSendError(sendCtx, e.DedupKey, claim, err)
 		}
@@ -107,10 +107,10 @@ func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest 
 	}
 	claimed, err := s.claims.RecordSent(sendCtx, e.DedupKey, next)
 	if err != nil {
-		s.rememberUnrecorded(e.DedupKey, e.Position)
+		s.sentUnrecorded.Store(e.DedupKey, e.Position)
 		return nil, err
 	}
-	s.forgetUnrecorded(e.DedupKey)
+	s.sentUnrecorded.Delete(e.DedupKey)
 	if next == "" {
 		return nil, nil
 	}
@@ -136,25 +136,4 @@ func nextDedupKey(events []Event) string {
 		}
 	}
 	return ""
-}
-
-// wasSentUnrecorded compares the position too: without event ids, a later
-// completion of the same task has the same dedup key.
-func (s *Service) wasSentUnrecorded(key, position string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sent, ok := s.sentUnrecorded[key]
-	return ok && sent == position
-}
-
-func (s *Service) rememberUnrecorded(key, position string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sentUnrecorded[key] = position
-}
-
-func (s *Service) forgetUnrecorded(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sentUnrecorded, key)
 }

@@ -39,9 +39,8 @@ func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger)
 	return &Offsets{client: client, offsetsKey: prefix + "notification:offsets", incarnationsKey: prefix + "notification:origins", log: log}
 }
 
-// Load returns the partition's offset, 0 when none is stored, and its incarnation,
-// "" when that is unknown. An overwritten offset is logged and counts as none: the
-// group's offset rules, and the dedup keys of 24 hours recognise redelivered events.
+// Load implements consumer.Offsets. An overwritten offset is logged and counts as none:
+// the group's offset rules, and the dedup keys of 24 hours recognise redelivered events.
 func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, incarnation string, err error) {
 	incarnation, err = o.client.HGet(ctx, o.incarnationsKey, partitionField(partition)).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
@@ -61,7 +60,7 @@ func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, incarn
 	return next, incarnation, nil
 }
 
-// Bind stores the incarnation that the partition's offset belongs to.
+// Bind implements consumer.Offsets.
 func (o *Offsets) Bind(ctx context.Context, partition int32, incarnation string) error {
 	if err := bindScript.Run(ctx, o.client, []string{o.incarnationsKey}, partitionField(partition), incarnation).Err(); err != nil {
 		return fmt.Errorf("store the incarnation of partition %d: %w", partition, err)
@@ -69,9 +68,7 @@ func (o *Offsets) Bind(ctx context.Context, partition int32, incarnation string)
 	return nil
 }
 
-// Advance stores that the records below next were handled, and the incarnation that
-// next belongs to. It moves forward only, and changes nothing when the partition is
-// bound to another topic id.
+// Advance implements consumer.Offsets.
 func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, incarnation string) error {
 	keys := []string{o.offsetsKey, o.incarnationsKey}
 	if err := advanceScript.Run(ctx, o.client, keys, partitionField(partition), next, incarnation).Err(); err != nil {
@@ -80,7 +77,7 @@ func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, inca
 	return nil
 }
 
-// Clear removes the partition's offset if it still is next.
+// Clear implements consumer.Offsets.
 func (o *Offsets) Clear(ctx context.Context, partition int32, next int64) error {
 	if err := clearScript.Run(ctx, o.client, []string{o.offsetsKey}, partitionField(partition), next).Err(); err != nil {
 		return fmt.Errorf("clear offset %d of partition %d: %w", next, partition, err)

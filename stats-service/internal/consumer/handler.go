@@ -26,13 +26,12 @@ type Handler struct {
 	log     *slog.Logger
 	metrics metrics
 
-	mu          sync.Mutex
-	nextOffsets map[int32]int64 // by partition, the next offset to count; read from the store only when a session begins
+	nextOffsets sync.Map // int32 partition → int64 next offset to count; read from the store only when a session begins
 }
 
 // New returns a handler that registers its metrics in reg.
 func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler {
-	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), nextOffsets: map[int32]int64{}}
+	return &Handler{counter: counter, log: log, metrics: newMetrics(reg)}
 }
 
 // StartOffset implements kafka.OffsetStore. The offset stored beside the counters rules,
@@ -60,7 +59,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog
 	if resume.Recount != stats.NoRecount {
 		h.metrics.recounts.WithLabelValues(string(resume.Recount)).Inc()
 	}
-	h.setNextOffset(partition, resume.Offset)
+	h.nextOffsets.Store(partition, resume.Offset)
 	return resume.Offset, nil
 }
 
@@ -73,15 +72,10 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	if decoded.count == 0 || batch[decoded.count-1].Offset < from {
 		return decoded.count, decoded.err
 	}
-	next := batch[decoded.count-1].Offset + 1
-	tally, err := h.counter.Count(ctx, partition, from, next, decoded.events)
-	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return 0, fmt.Errorf("%w: %w", kafka.ErrFenced, err)
-	}
+	tally, err := h.countEvents(ctx, partition, from, batch[decoded.count-1].Offset+1, decoded.events)
 	if err != nil {
 		return 0, err
 	}
-	h.setNextOffset(partition, next)
 	h.metrics.countBatch(tally, len(decoded.events), decoded.unknown)
 	return decoded.count, decoded.err
 }
@@ -93,15 +87,21 @@ func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) erro
 	if next <= from {
 		return nil
 	}
-	_, err := h.counter.Count(ctx, partition, from, next, nil)
+	_, err := h.countEvents(ctx, partition, from, next, nil)
+	return err
+}
+
+// countEvents counts the events and advances the next offset. The error is kafka.ErrFenced when
+// another member did so.
+func (h *Handler) countEvents(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error) {
+	tally, err := h.counter.Count(ctx, partition, from, next, events)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return fmt.Errorf("%w: %w", kafka.ErrFenced, err)
+		err = fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		h.nextOffsets.Store(partition, next)
 	}
-	h.setNextOffset(partition, next)
-	return nil
+	return tally, err
 }
 
 // decodedBatch has the events of a batch before the first record that cannot be decoded.
@@ -144,13 +144,7 @@ func decodeEvent(record kafka.Record) (e stats.Event, known bool, err error) {
 }
 
 func (h *Handler) nextOffset(partition int32) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.nextOffsets[partition]
-}
-
-func (h *Handler) setNextOffset(partition int32, offset int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.nextOffsets[partition] = offset
+	next, _ := h.nextOffsets.Load(partition)
+	offset, _ := next.(int64)
+	return offset
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"slices"
 
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/retry"
 	"example.com/todo/stats-service/internal/stats"
 )
 
@@ -72,7 +70,6 @@ type Rebuild struct {
 	shadow   Shadow
 	sources  Sources
 	progress func(done, all int64)
-	outage   *retry.Outage // of Redis
 
 	position       map[int32]int64 // by started partition, the next offset to count
 	limitReached   map[int32]bool  // in this round: the following records are the live handler's
@@ -87,8 +84,6 @@ type Rebuild struct {
 func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(done, all int64)) *Rebuild {
 	return &Rebuild{
 		counter: counter, shadow: shadow, sources: sources, progress: progress,
-		// The command reports progress and its last error, and logs nothing.
-		outage:   retry.NewOutage(slog.New(slog.DiscardHandler), "", ""),
 		position: map[int32]int64{}, deadLettered: map[deadLetterID]bool{},
 	}
 }
@@ -114,7 +109,7 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 		if !last {
 			continue
 		}
-		r.summary.Swap, err = retryStore(ctx, r.outage, func(ctx context.Context) (stats.SwapResult, error) {
+		r.summary.Swap, err = retryStore(ctx, func(ctx context.Context) (stats.SwapResult, error) {
 			return r.shadow.Swap(ctx, r.foreign)
 		})
 		if errors.Is(err, stats.ErrOffsetMismatch) {
@@ -132,7 +127,7 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 // foreign: beyond the log's end, in a partition that it does not have, or of another
 // topic. The rebuild neither stops at a foreign offset nor waits for it.
 func (r *Rebuild) requestLiveOffsets(ctx context.Context, request func(context.Context) (map[int32]stats.Position, error)) (map[int32]int64, error) {
-	positions, err := retryStore(ctx, r.outage, request)
+	positions, err := retryStore(ctx, request)
 	if err != nil {
 		return nil, err
 	}

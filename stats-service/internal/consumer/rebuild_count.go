@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -103,7 +104,7 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	if oldest > 0 && !r.sources.AcceptGap {
 		return &GapError{Partition: partition, Oldest: oldest}
 	}
-	_, err = retryStore(ctx, r.outage, func(ctx context.Context) (stats.ResumePoint, error) {
+	_, err = retryStore(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
 		return r.counter.Resume(ctx, partition, stats.LogRange{Oldest: oldest, Newest: oldest})
 	})
 	if err == nil {
@@ -118,13 +119,13 @@ func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, ev
 	if next <= from {
 		return nil
 	}
-	tally, err := retryStore(ctx, r.outage, func(ctx context.Context) (stats.Tally, error) {
+	tally, err := retryStore(ctx, func(ctx context.Context) (stats.Tally, error) {
 		return r.counter.Count(ctx, partition, from, next, events)
 	})
 	if errors.Is(err, stats.ErrOffsetMismatch) {
 		// An attempt whose reply was lost may have counted: the stored offset is next then.
 		var resume stats.ResumePoint
-		resume, err = retryStore(ctx, r.outage, func(ctx context.Context) (stats.ResumePoint, error) {
+		resume, err = retryStore(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
 			return r.counter.Resume(ctx, partition, stats.LogRange{Oldest: from, Newest: next})
 		})
 		if err == nil && (resume.Recount != stats.NoRecount || resume.Offset != next) {
@@ -143,9 +144,10 @@ func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, ev
 // retryStore calls the store until it succeeds, fails with an error that a retry cannot
 // change, or has failed maxStoreAttempts times. The error is the last one, after the
 // cause of ctx when that has ended; a lost lock ends ctx.
-func retryStore[T any](ctx context.Context, outage *retry.Outage, call func(context.Context) (T, error)) (result T, err error) {
+func retryStore[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
 	attempts := 0
-	ended := retry.Do(ctx, storeBackoff, outage, func(ctx context.Context) error {
+	unlogged := retry.NewOutage(slog.New(slog.DiscardHandler), "", "") // the command prints the last error instead
+	ended := retry.Do(ctx, storeBackoff, unlogged, func(ctx context.Context) error {
 		result, err = call(ctx)
 		if attempts++; attempts == maxStoreAttempts || isFinal(err) {
 			return retry.Permanent(err)

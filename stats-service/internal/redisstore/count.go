@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -98,7 +99,7 @@ func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) 
 	if known := s.generation.Load(); known != nil {
 		generation = *known
 	}
-	withRebuild := hasRebuildDedupKeys(generation)
+	withRebuild := strings.HasPrefix(generation, rebuildPrefix)
 	keys := []string{s.offsets(), s.total(), s.days(), s.pauseKey(), s.incarnations()}
 	args := []any{b.Partition, b.From, b.Next, int(dedupKeyTTL.Seconds()), int(s.ttl.Seconds()), generation, withRebuild, len(b.Completions), b.Incarnation}
 	var days []string

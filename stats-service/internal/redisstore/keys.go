@@ -1,8 +1,7 @@
 package redisstore
 
-import "strings"
-
-// rebuildPrefix is the prefix of a generation that a rebuild made.
+// rebuildPrefix starts the generation of counters that a rebuild made. Its dedup keys
+// count too.
 const rebuildPrefix = "rebuild-"
 
 // The keys. Beside them there is one for each dedup key.
@@ -26,6 +25,3 @@ func (s *Store) shadow(generation string) *Store {
 		ttl: dedupKeyTTL, newGeneration: func() string { return generation },
 	}
 }
-
-// hasRebuildDedupKeys reports whether the dedup keys of a rebuild count too.
-func hasRebuildDedupKeys(generation string) bool { return strings.HasPrefix(generation, rebuildPrefix) }

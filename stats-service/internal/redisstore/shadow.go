@@ -60,16 +60,12 @@ func (s *Shadow) LivePositions(ctx context.Context) (map[int32]stats.Position, e
 	return parsePositions(offsets, incarnations), nil
 }
 
-func (s *Shadow) readHash(ctx context.Context, key string) ([]string, error) {
+func (s *Shadow) readHash(ctx context.Context, key string) (map[string]string, error) {
 	fields, err := s.live.client.HGetAll(ctx, key).Result()
 	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // a key of another type was overwritten and has no positions
 		return nil, fmt.Errorf("read the live positions: %w", err)
 	}
-	flat := make([]string, 0, 2*len(fields))
-	for field, value := range fields {
-		flat = append(flat, field, value)
-	}
-	return flat, nil
+	return fields, nil
 }
 
 // Pause returns the live positions and pauses the live counters until the swap, for
@@ -88,28 +84,19 @@ func (s *Shadow) Pause(ctx context.Context) (map[int32]stats.Position, error) {
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("pause the live counters: unexpected reply %v", reply)
 	}
-	return parsePositions(toStrings(offsets), toStrings(incarnations)), nil
+	return parsePositions(toMap(offsets), toMap(incarnations)), nil
 }
 
 // parsePositions ignores an incarnation of another generation than that of the offsets.
-func parsePositions(offsets, incarnations []string) map[int32]stats.Position {
-	generation := ""
-	for i := 0; i+1 < len(offsets); i += 2 {
-		if offsets[i] == "generation" {
-			generation = offsets[i+1]
-		}
-	}
-	positions := make(map[int32]stats.Position)
+func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Position {
+	prefix := offsets["generation"] + " "
+	positions := make(map[int32]stats.Position, len(offsets))
 	for partition, offset := range parseOffsets(offsets) {
-		positions[partition] = stats.Position{Offset: offset}
-	}
-	for i := 0; i+1 < len(incarnations); i += 2 {
-		incarnation, current := strings.CutPrefix(incarnations[i+1], generation+" ")
-		partition, err := strconv.ParseInt(incarnations[i], 10, 32)
-		if position, started := positions[int32(partition)]; err == nil && started && current {
+		position := stats.Position{Offset: offset}
+		if incarnation, current := strings.CutPrefix(incarnations[strconv.Itoa(int(partition))], prefix); current {
 			position.Incarnation = incarnation
-			positions[int32(partition)] = position
 		}
+		positions[partition] = position
 	}
 	return positions
 }

@@ -72,7 +72,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 	for i, n := range counts {
 		counters.Days[i], _ = n.(int64)
 	}
-	counters.Offsets, counters.Targets = parseOffsets(toStrings(offsets)), parseOffsets(toStrings(targets))
+	counters.Offsets, counters.Targets = parseOffsets(toMap(offsets)), parseOffsets(toMap(targets))
 	return counters, nil
 }
 
@@ -82,22 +82,23 @@ func unavailable(cause error) error {
 	return err.WithCause(cause)
 }
 
-// toStrings converts a reply that has each field and its value in turn.
-func toStrings(reply []any) []string {
-	all := make([]string, len(reply))
-	for i, text := range reply {
-		all[i], _ = text.(string)
+// toMap converts a reply that has each field and its value in turn.
+func toMap(reply []any) map[string]string {
+	fields := make(map[string]string, len(reply)/2)
+	for i := 0; i+1 < len(reply); i += 2 {
+		field, _ := reply[i].(string)
+		fields[field], _ = reply[i+1].(string)
 	}
-	return all
+	return fields
 }
 
 // parseOffsets returns the offsets by partition. It skips fields that are not partitions,
 // such as the generation, and values that are not offsets.
-func parseOffsets(fields []string) map[int32]int64 {
-	offsets := make(map[int32]int64, len(fields)/2)
-	for i := 0; i+1 < len(fields); i += 2 {
-		partition, err := strconv.ParseInt(fields[i], 10, 32)
-		offset, err2 := strconv.ParseInt(fields[i+1], 10, 64)
+func parseOffsets(fields map[string]string) map[int32]int64 {
+	offsets := make(map[int32]int64, len(fields))
+	for field, value := range fields {
+		partition, err := strconv.ParseInt(field, 10, 32)
+		offset, err2 := strconv.ParseInt(value, 10, 64)
 		if err == nil && err2 == nil && offset >= 0 {
 			offsets[int32(partition)] = offset
 		}

@@ -45,13 +45,6 @@ type LogRange struct {
 	Matches func(ctx context.Context, incarnation string) (bool, error)
 }
 
-func (r LogRange) matches(ctx context.Context, incarnation string) (bool, error) {
-	if r.Matches == nil {
-		return true, nil
-	}
-	return r.Matches(ctx, incarnation)
-}
-
 func (r LogRange) contains(offset int64) bool { return r.Oldest <= offset && offset <= r.Newest }
 
 // ResumePoint is where the counting of a partition continues.
@@ -123,10 +116,13 @@ func (s *Service) Resume(ctx context.Context, partition int32, log LogRange) (Re
 	if err != nil {
 		return resume, err
 	}
-	matches, err := log.matches(ctx, resume.Incarnation)
+	matches := true
+	if log.Matches != nil {
+		if matches, err = log.Matches(ctx, resume.Incarnation); err != nil {
+			return ResumePoint{}, err
+		}
+	}
 	switch {
-	case err != nil:
-		return ResumePoint{}, err
 	case !matches:
 		return s.reset(ctx, partition, log, resume.Offset, AnotherTopic)
 	case log.contains(resume.Offset):
