@@ -62,7 +62,7 @@ func serveDocument(w http.ResponseWriter, _ *http.Request) {
 func parseDays(r *http.Request) (int, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return 0, httpserver.StatusError(http.StatusBadRequest, "the query can not be read")
+		return 0, httpserver.StatusError(http.StatusBadRequest, "the query cannot be read")
 	}
 	given, ok := query["days"]
 	if !ok {

@@ -112,7 +112,7 @@ func TestDaysDefaultToThirty(t *testing.T) {
 
 func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	t.Parallel()
-	down := apperr.New(apperr.Unavailable, "the statistics can not be read at present").WithCause(errors.New("dial tcp 10.0.0.7:6379"))
+	down := apperr.New(apperr.Unavailable, "the statistics cannot be read at present").WithCause(errors.New("dial tcp 10.0.0.7:6379"))
 	down.RetryAfter = time.Second
 	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","request_id":"t","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
 	tests := map[string]struct {
@@ -134,7 +134,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		"unknown route":      {"GET", "/tasks", nil, 404, `"status":404`, "", ""},
 		"the root":           {"GET", "/", nil, 404, `"status":404`, "", ""},
 		"a wrong method":     {"POST", "/stats", nil, 405, `"status":405`, "Allow", "GET, HEAD"},
-		"Redis is down":      {"GET", "/stats", down, 503, `"error":"the statistics can not be read at present"`, "Retry-After", "1"},
+		"Redis is down":      {"GET", "/stats", down, 503, `"error":"the statistics cannot be read at present"`, "Retry-After", "1"},
 		"a defect":           {"GET", "/stats", errors.New("EVALSHA at 10.0.0.7"), 500, `"status":500`, "", ""},
 	}
 	for name, test := range tests {

@@ -77,7 +77,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 }
 
 func unavailable(cause error) error {
-	err := apperr.New(apperr.Unavailable, "the statistics can not be read at present")
+	err := apperr.New(apperr.Unavailable, "the statistics cannot be read at present")
 	err.RetryAfter = retryAfter
 	return err.WithCause(cause)
 }
