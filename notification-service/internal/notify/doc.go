@@ -4,10 +4,10 @@
 //
 // The state of an event's dedup key, in the ClaimStore:
 //
-//	         Acquire                   Send, then RecordSent
-//	(none) ----------> leased (30 s) -------------------------> sent (24 h)
-//	   ^                     |
-//	   └── the lease expires ┘  the process died, or the send failed for longer
+//	        Acquire                    RecordSent, after Send
+//	absent ─────────> leased (30 s) ─────────────────────────> sent (24 h)
+//	   ^                   │
+//	   └─ the lease expires┘
 //
 // A crash before RecordSent leaves a lease that expires, so another replica sends:
 // no notification is lost, and one may be sent twice.

@@ -24,7 +24,7 @@ const (
 	maxSecretBytes = 64
 )
 
-// WebhookConfig configures the webhook; without a URL there is none.
+// WebhookConfig configures the webhook; an empty URL means no webhook.
 type WebhookConfig struct {
 	URL          string        `config:"url"`
 	Secret       config.Secret `config:"secret"`        // whsec_ and the base64 of 24 to 64 bytes

@@ -4,13 +4,14 @@
 //
 // A rebuild counts shadow counters beside the live ones and swaps them in:
 //
-//	live counters    ──count──────────────────────── paused ──┐ count again
-//	                                                 (≤ 5 s)  │  ^
-//	Rebuild          Round 1 ─> Round 2 ─> … ─> Pause, last Round ─> Swap
-//	shadow counters  ──count up to the live offsets───────────┘
+//	           more remain
+//	            ┌──────┐
+//	            v      │
+//	start ──> round ───┴──> pause ──> last round ──> swap ──> the shadow counters are live
+//	            ^  at most 2,000                      │
+//	            └───── a live offset is ahead ────────┘
 //
-// A round ends at the live offsets that were read when it started. When at most 2,000
-// records remain, the live counters are paused for the last round. The swap only happens
-// if the lock is still held, the shadow counters add up, and no live offset is ahead;
-// if one is, another round follows.
+// A round counts up to the live offsets at its start. The live counters are paused for
+// the last round, 5 s at most. The swap happens only if the rebuild still holds its lock,
+// the shadow counters add up, and no live offset is ahead.
 package consumer

@@ -1,7 +1,6 @@
 package redisstore
 
-// rebuildPrefix starts the generation of counters that a rebuild made. Its dedup keys
-// count too.
+// rebuildPrefix starts the generation of a rebuild, whose dedup keys count too.
 const rebuildPrefix = "rebuild-"
 
 // The keys. Beside them there is one for each dedup key.

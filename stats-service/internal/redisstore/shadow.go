@@ -92,11 +92,11 @@ func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Pos
 	prefix := offsets["generation"] + " "
 	positions := make(map[int32]stats.Position, len(offsets))
 	for partition, offset := range parseOffsets(offsets) {
-		position := stats.Position{Offset: offset}
-		if incarnation, current := strings.CutPrefix(incarnations[strconv.Itoa(int(partition))], prefix); current {
-			position.Incarnation = incarnation
+		incarnation, current := strings.CutPrefix(incarnations[strconv.Itoa(int(partition))], prefix)
+		if !current {
+			incarnation = ""
 		}
-		positions[partition] = position
+		positions[partition] = stats.Position{Offset: offset, Incarnation: incarnation}
 	}
 	return positions
 }
@@ -106,7 +106,7 @@ func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Pos
 // error is stats.ErrLiveAhead (an offset that is not foreign is ahead of the shadow's),
 // stats.ErrOffsetMismatch (the shadow counters are incomplete) or stats.ErrLockLost.
 // After another error the swap may have happened, and the caller may repeat the call;
-// the result is then Unknshadow.
+// the result is then Unknown.
 func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
 	live, shadow := s.live, s.store
 	keys := []string{

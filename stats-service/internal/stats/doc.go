@@ -5,11 +5,11 @@
 // The Store keeps the next offset of each partition beside the counters. One step
 // compares it, counts, and advances it:
 //
-//	Resume ──> offset ──> Apply(from, next): stored offset == from?
-//	   ^                    ^                  │           │
-//	   │                    └── yes: counted, ─┘           │
-//	   │                        next is stored             │
-//	   └────────── no: ErrOffsetMismatch, nothing changes ─┘
+//	   ┌───────── no: ErrOffsetMismatch, nothing changes ─────────┐
+//	   v                                                          │
+//	Resume ─> from ─> Apply(from, next) ─> stored offset == from? ┤
+//	            ^                                                 │
+//	            └──────── yes: counted, next stored, from = next ─┘
 //
 // The comparison detects a redelivery, a frozen replica that resumes after a takeover,
 // and a store that was emptied.
