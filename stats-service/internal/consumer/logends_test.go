@@ -28,11 +28,11 @@ func TestLogEndsAreFreshOrUnknown(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		var kafka atomic.Pointer[request]
-		set := func(r request) { kafka.Store(&r) }
+		var current atomic.Pointer[request]
+		set := func(r request) { current.Store(&r) }
 		var log bytes.Buffer
 		logEnds := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) {
-			return (*kafka.Load())(ctx)
+			return (*current.Load())(ctx)
 		}, slog.New(slog.NewTextHandler(&log, nil)))
 		expect := func(after time.Duration, want map[int32]int64) {
 			t.Helper()
