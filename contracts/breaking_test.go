@@ -11,7 +11,7 @@ func TestOnlyGrowthPassesTheBreakingCheck(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		old, new string // edit of task.proto
-		found    string // in what buf says; "" when the check stays green
+		found    string // in the output of buf; "" when the check passes
 	}{
 		"untouched": {},
 		"a field is added": {
@@ -53,11 +53,11 @@ func TestOnlyGrowthPassesTheBreakingCheck(t *testing.T) {
 			edit(t, filepath.Join(dir, "proto/task.proto"), tt.old, tt.new)
 			want := 0
 			if tt.found != "" {
-				want = foundSomething
+				want = exitFindings
 			}
 			out, code := runBuf(t, dir, "breaking", "--against", "released/task.txtpb")
 			if code != want || !strings.Contains(out, tt.found) {
-				t.Errorf("buf breaking exits with %d, want %d and %q; it says:\n%s", code, want, tt.found, out)
+				t.Errorf("buf breaking exits with %d, want %d and %q; its output:\n%s", code, want, tt.found, out)
 			}
 		})
 	}

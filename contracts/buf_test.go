@@ -13,13 +13,13 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// foundSomething is how buf lint and buf breaking exit when they have something
-// to say, as opposed to having failed.
-const foundSomething = 100
+// exitFindings is the exit code of buf lint and buf breaking with findings; a failure of
+// buf itself has another one.
+const exitFindings = 100
 
-// needBuf returns the path of buf: the pinned one that `make test` installs, or
-// else the one in PATH.
-func needBuf(t *testing.T) string {
+// findBuf returns the path of the pinned buf, which `make test` installs, or of the one in
+// PATH.
+func findBuf(t *testing.T) string {
 	t.Helper()
 	pinned, err := filepath.Abs("../.cache/bin/buf")
 	if err != nil {
@@ -39,10 +39,10 @@ func needBuf(t *testing.T) string {
 	return ""
 }
 
-// runBuf runs buf in dir and returns what it printed and its exit code.
+// runBuf runs buf in dir and returns its output and exit code.
 func runBuf(t *testing.T, dir string, args ...string) (output string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), needBuf(t), args...)
+	cmd := exec.CommandContext(t.Context(), findBuf(t), args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -51,8 +51,7 @@ func runBuf(t *testing.T, dir string, args ...string) (output string, code int) 
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// compile builds task.proto of dir, which it copies first, so that no buf.yaml
-// above it has a say.
+// compile builds a copy of dir's task.proto, so that no buf.yaml above it applies.
 func compile(t *testing.T, dir string) protoreflect.FileDescriptor {
 	t.Helper()
 	work := t.TempDir()

@@ -12,7 +12,7 @@ import (
 	"example.com/todo/contracts/gen/task"
 )
 
-func TestClientOfTheSpecificationAloneAgreesWithTheServer(t *testing.T) {
+func TestServedContractContainsTheSpecification(t *testing.T) {
 	t.Parallel()
 	want, served := surface(compile(t, "testdata/spec")), surface(task.File_task_proto)
 	got := make(map[protoreflect.FullName]string, len(want))
@@ -22,16 +22,16 @@ func TestClientOfTheSpecificationAloneAgreesWithTheServer(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the served contract differs from the specification's table (-specified +served):\n%s", diff)
+		t.Errorf("the served contract differs from the specification (-specified +served):\n%s", diff)
 	}
 }
 
-func TestAdditionsComeAfterTheFieldsOfTheSpecification(t *testing.T) {
+func TestAdditionalFieldsHaveHigherNumbersThanTheSpecification(t *testing.T) {
 	t.Parallel()
 	specified := compile(t, "testdata/spec").Messages()
 	for i := range specified.Len() {
 		message := specified.Get(i)
-		last := protoreflect.FieldNumber(message.Fields().Len()) // the table numbers without gaps
+		last := protoreflect.FieldNumber(message.Fields().Len()) // the specification numbers fields without gaps
 		served := task.File_task_proto.Messages().ByName(message.Name())
 		if served == nil {
 			t.Errorf("%s is not served", message.FullName())
@@ -46,7 +46,7 @@ func TestAdditionsComeAfterTheFieldsOfTheSpecification(t *testing.T) {
 	}
 }
 
-func TestGeneratedCodeIsOfThisProto(t *testing.T) {
+func TestGeneratedCodeMatchesTheProtoFile(t *testing.T) {
 	t.Parallel()
 	want := protodesc.ToFileDescriptorProto(compile(t, "proto"))
 	got := protodesc.ToFileDescriptorProto(task.File_task_proto)
@@ -55,8 +55,8 @@ func TestGeneratedCodeIsOfThisProto(t *testing.T) {
 	}
 }
 
-// surface lists what a client of the file relies on: every message, field and
-// method by its full name, and the form it has on the wire.
+// surface returns every message, field and method by its full name, with its form on the
+// wire.
 func surface(file protoreflect.FileDescriptor) map[protoreflect.FullName]string {
 	forms := make(map[protoreflect.FullName]string)
 	for i := range file.Messages().Len() {

@@ -1,8 +1,7 @@
-// Package event is the form in which a change of a task is announced: on the
-// Kafka topic, on the Redis channel of the same name, and wherever an event is
-// kept. Events only grow: fields and types are added, never renamed, removed or
-// given another meaning, so that producers and consumers are deployed in any
-// order.
+// Package event is the contract of domain events: the JSON form of a task's change on the
+// Kafka topic and on the Redis channel of the same name. Events only grow: fields and
+// types are added, never renamed, removed or given another meaning, so producers and
+// consumers can be deployed in any order.
 package event
 
 import (
@@ -10,14 +9,14 @@ import (
 	"time"
 )
 
-// Where events are, and who sends them.
+// The topics of events, and their producer.
 const (
 	Topic    = "task-events"     // the Kafka topic, and the Redis channel of the live feed
-	DLQTopic = "task-events-dlq" // what a consumer could not handle
+	DLQTopic = "task-events-dlq" // records that a consumer could not handle
 	Service  = "todo-service"    // the only producer, in HeaderService
 )
 
-// The types of events. A consumer passes over one it does not know.
+// The types of events. A consumer skips a type that it does not know.
 const (
 	Created   = "task.created"
 	Updated   = "task.updated"
@@ -26,8 +25,8 @@ const (
 	Deleted   = "task.deleted"
 )
 
-// The headers of a record. They repeat what the event says, for those who
-// route or trace without reading it; only HeaderTraceparent says more.
+// The headers of a record. They repeat fields of the event, so that a router or a tracer
+// need not decode it. Only HeaderTraceparent adds information.
 const (
 	HeaderType        = "event-type"
 	HeaderService     = "service"
@@ -35,19 +34,19 @@ const (
 	HeaderTraceparent = "traceparent" // W3C trace context of the request that made the change
 )
 
-// Event announces one change of one task.
+// Event describes one change of one task.
 type Event struct {
 	ID        string    `json:"id,omitempty"` // UUID v7, opaque to consumers; "" from older producers
 	Type      string    `json:"type"`
 	TaskID    int64     `json:"task_id"`
 	TaskTitle string    `json:"task_title"`
-	UserID    *int64    `json:"user_id,omitempty"` // who made the change; nil when nobody was signed in
-	Timestamp time.Time `json:"timestamp"`         // when the change was made, UTC
-	Task      *Task     `json:"task,omitempty"`    // after the change; nil from older producers
+	UserID    *int64    `json:"user_id,omitempty"` // the user that made the change; nil without sign-in
+	Timestamp time.Time `json:"timestamp"`         // time of the change, UTC
+	Task      *Task     `json:"task,omitempty"`    // state after the change; nil from older producers
 }
 
-// Task is the state of a task after a change, in the form the HTTP API answers
-// with. Of a deleted task it is the last state, its version one higher.
+// Task is the state of a task after a change, in the JSON form of the HTTP API. A deleted
+// task has its last state and a version that is higher by one.
 type Task struct {
 	ID          int64      `json:"id"`
 	Title       string     `json:"title"`
@@ -55,7 +54,7 @@ type Task struct {
 	Done        bool       `json:"done"`
 	CreatedAt   time.Time  `json:"created_at"`             // UTC
 	CompletedAt *time.Time `json:"completed_at,omitempty"` // UTC; set while Done
-	Version     int64      `json:"version"`                // starts at 1, grows by one with each change
+	Version     int64      `json:"version"`                // starts at 1 and grows by one with each change
 }
 
 // Known reports whether the event is of one of the types listed here.
@@ -67,10 +66,9 @@ func (e Event) Known() bool {
 	return false
 }
 
-// Identity is what an event is recognised by when it comes again: its type and
-// its id, or the task's id where an older producer sent none. A task completed,
-// reopened and completed again makes two identities; without ids the events of
-// one task and type can not be told apart.
+// Identity returns the event's dedup key: its type and its id, or the task's id when an
+// older producer sent no event id. A task that is completed, reopened and completed again
+// has two identities. Without ids the events of one task and type have the same identity.
 func (e Event) Identity() string {
 	id := e.ID
 	if id == "" {
@@ -79,6 +77,5 @@ func (e Event) Identity() string {
 	return e.Type + ":" + id
 }
 
-// Key returns the key of every record about a task. Kafka keeps records of one
-// key in order.
+// Key returns the key of a task's records. Kafka keeps the records of one key in order.
 func Key(taskID int64) string { return "task-" + strconv.FormatInt(taskID, 10) }

@@ -10,7 +10,7 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-func TestMarshalGivesTimesInUTCAndLeavesTheEventAlone(t *testing.T) {
+func TestMarshalWritesUTCAndDoesNotChangeTheEvent(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("UTC+2", 2*60*60)
 	at := time.Date(2026, 1, 16, 1, 30, 0, 500_000_000, zone)
@@ -33,11 +33,11 @@ func TestMarshalGivesTimesInUTCAndLeavesTheEventAlone(t *testing.T) {
 	}
 }
 
-func TestMarshalRefusesWhatParseWouldRefuse(t *testing.T) {
+func TestMarshalRejectsWhatParseRejects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		spoil func(*event.Event)
-		field string
+		change func(*event.Event)
+		field  string
 	}{
 		"no type":            {func(e *event.Event) { e.Type = "" }, "type"},
 		"type not UTF-8":     {func(e *event.Event) { e.Type = "\xff" }, "type"},
@@ -56,7 +56,7 @@ func TestMarshalRefusesWhatParseWouldRefuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := goldens()["completed.json"]
-			tt.spoil(&e)
+			tt.change(&e)
 			data, err := e.Marshal()
 			if err == nil {
 				t.Fatalf("Marshal accepts it: %s", data)
@@ -68,9 +68,9 @@ func TestMarshalRefusesWhatParseWouldRefuse(t *testing.T) {
 	}
 }
 
-func TestTheLongestTitleFitsTenTimes(t *testing.T) {
+func TestLongestTitleNeedsATenthOfMaxBytes(t *testing.T) {
 	t.Parallel()
-	title := strings.Repeat("\u2028", 500) // of what a title may contain the longest on the wire
+	title := strings.Repeat("\u2028", 500) // the character with the longest JSON form
 	e := goldens()["completed_by_user.json"]
 	e.TaskTitle, e.Task.Title = title, title
 	wire, err := e.Marshal()
@@ -83,7 +83,7 @@ func TestTheLongestTitleFitsTenTimes(t *testing.T) {
 	}
 }
 
-func TestOneTaskHasOneKey(t *testing.T) {
+func TestKeyIsTheSameForEveryEventOfATask(t *testing.T) {
 	t.Parallel()
 	if got := event.Key(42); got != "task-42" {
 		t.Errorf("Key(42) = %q", got)
@@ -104,7 +104,7 @@ func TestOnlyTheFiveTypesAreKnown(t *testing.T) {
 	}
 }
 
-func TestAnEventIsRecognisedByTypeAndID(t *testing.T) {
+func TestIdentityIsTheTypeAndTheID(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]event.Event{
 		"task.completed:0198": {Type: event.Completed, ID: "0198", TaskID: 7},

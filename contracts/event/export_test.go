@@ -2,9 +2,9 @@ package event
 
 import "encoding/json"
 
-// Members shows what an object is split into, as encoding/json would.
+// Members returns the result of splitObject as a map, like encoding/json.
 func Members(text []byte) (map[string]json.RawMessage, bool) {
-	found, ok := membersOf(text)
+	found, ok := splitObject(text)
 	if !ok {
 		return nil, false
 	}

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// goldens holds, by the file's name, the event that the file is on the wire.
+// goldens returns the event of each golden file by the file's name.
 func goldens() map[string]event.Event {
 	created := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	at := created.Add
@@ -50,7 +50,7 @@ func goldens() map[string]event.Event {
 	}
 }
 
-func TestGoldensAreTheWireFormByteForByte(t *testing.T) {
+func TestMarshalEqualsTheGoldenFilesByteForByte(t *testing.T) {
 	t.Parallel()
 	schema := compileSchema(t)
 	for name, want := range goldens() {
@@ -98,8 +98,7 @@ func TestEveryGoldenFileHasItsEvent(t *testing.T) {
 	}
 }
 
-// golden returns the event in a file, which ends with a newline that is not
-// part of it.
+// golden returns the content of a golden file without the newline at its end.
 func golden(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -120,7 +119,7 @@ func compileSchema(t testing.TB) *jsonschema.Schema {
 	return schema
 }
 
-// validate returns why data is not an instance of the schema, or not JSON.
+// validate returns an error when data is not JSON or does not match the schema.
 func validate(schema *jsonschema.Schema, data []byte) error {
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {

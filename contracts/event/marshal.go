@@ -8,12 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Marshal returns the event as it is on the wire: compact JSON, its keys in the
-// order of the fields, times in UTC as RFC 3339 with as many digits of a second
-// as are needed. It refuses an event that Parse would refuse: what Marshal
-// writes, Parse gives back.
+// Marshal returns the event as compact JSON: keys in the order of the fields, times in UTC
+// as RFC 3339, fractions without trailing zeros. It rejects an event that Parse would reject. Parse
+// returns an equal event for the result.
 func (e Event) Marshal() ([]byte, error) {
-	if err := e.check(); err != nil {
+	if err := e.validate(); err != nil {
 		return nil, err
 	}
 	e.Timestamp = e.Timestamp.UTC()
@@ -27,46 +26,46 @@ func (e Event) Marshal() ([]byte, error) {
 	if err := encoder.Encode(e); err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
-	wire := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	if len(wire) > MaxBytes {
+	data := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	if len(data) > MaxBytes {
 		return nil, errTooLong
 	}
-	return wire, nil
+	return data, nil
 }
 
-// check refuses values that no event has.
-func (e Event) check() error {
+// validate returns the first field whose value is out of range, as an error.
+func (e Event) validate() error {
 	switch {
 	case !utf8.ValidString(e.ID):
-		return broken("id", invalidUTF8)
+		return invalidField("id", invalidUTF8)
 	case e.Type == "":
-		return broken("type", "must not be empty")
+		return invalidField("type", "must not be empty")
 	case !utf8.ValidString(e.Type):
-		return broken("type", invalidUTF8)
+		return invalidField("type", invalidUTF8)
 	case e.TaskID < 1:
-		return broken("task_id", "must be positive")
+		return invalidField("task_id", "must be positive")
 	case !utf8.ValidString(e.TaskTitle):
-		return broken("task_title", invalidUTF8)
-	case !expressible(e.Timestamp):
-		return broken("timestamp", outOfRange)
+		return invalidField("task_title", invalidUTF8)
+	case !hasRFC3339Form(e.Timestamp):
+		return invalidField("timestamp", outOfRange)
 	case e.Task == nil:
 		return nil
 	}
-	return e.Task.check()
+	return e.Task.validate()
 }
 
-func (t Task) check() error {
+func (t Task) validate() error {
 	switch {
 	case t.ID < 1:
-		return broken("task.id", "must be positive")
+		return invalidField("task.id", "must be positive")
 	case !utf8.ValidString(t.Title):
-		return broken("task.title", invalidUTF8)
+		return invalidField("task.title", invalidUTF8)
 	case t.Version < 1:
-		return broken("task.version", "must be positive")
-	case !expressible(t.CreatedAt):
-		return broken("task.created_at", outOfRange)
-	case t.CompletedAt != nil && !expressible(*t.CompletedAt):
-		return broken("task.completed_at", outOfRange)
+		return invalidField("task.version", "must be positive")
+	case !hasRFC3339Form(t.CreatedAt):
+		return invalidField("task.created_at", outOfRange)
+	case t.CompletedAt != nil && !hasRFC3339Form(*t.CompletedAt):
+		return invalidField("task.completed_at", outOfRange)
 	}
 	return nil
 }
@@ -85,8 +84,8 @@ const (
 	outOfRange  = "must be a time in the years 1 to 9999"
 )
 
-// expressible reports whether t is set and RFC 3339, in UTC, has a form for it.
-func expressible(t time.Time) bool {
+// hasRFC3339Form reports whether t is set, and in the years of RFC 3339.
+func hasRFC3339Form(t time.Time) bool {
 	year := t.UTC().Year()
 	return !t.IsZero() && year >= 1 && year <= 9999
 }

@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 )
 
-// members are an object's, in the order of the text.
+// members are the members of a JSON object in the order of the text.
 type members []member
 
-// member is a name and its value, both as in the text; in the name escapes are resolved.
+// member is a name, without quotes and escapes, and the text of its value.
 type member struct{ name, value []byte }
 
-// value returns the last value of exactly that name, for encoding/json would
-// take one in other capitals too; false when there is none, or null.
-func (m members) value(name string) ([]byte, bool) {
+// lookup returns the last value with exactly that name; false without one, or for null.
+func (m members) lookup(name string) ([]byte, bool) {
+	// Decoding into a struct would also accept a name in other letter case.
 	for i := len(m) - 1; i >= 0; i-- {
 		if string(m[i].name) == name {
 			return m[i].value, string(m[i].value) != "null"
@@ -22,38 +22,38 @@ func (m members) value(name string) ([]byte, bool) {
 	return nil, false
 }
 
-// membersOf splits an object into its members, without another look into their
-// values: a consumer's speed is that of this. The text must be valid JSON. It is
-// false when the text is not an object.
-func membersOf(text []byte) (found members, ok bool) {
-	text = trim(text)
+// splitObject returns the members of a JSON object without decoding their values; false
+// for another JSON value. The text must be valid JSON. It is hand-written because the
+// speed of a consumer depends on it.
+func splitObject(text []byte) (found members, ok bool) {
+	text = trimSpace(text)
 	if text[0] != '{' {
 		return nil, false
 	}
 	found = make(members, 0, 8)
-	for text = trim(text[1:]); text[0] != '}'; {
-		end := length(text)
+	for text = trimSpace(text[1:]); text[0] != '}'; {
+		end := valueLength(text)
 		name := text[:end]
-		text = trim(trim(text[end:])[1:]) // past the colon
-		end = length(text)
+		text = trimSpace(trimSpace(text[end:])[1:]) // after the colon
+		end = valueLength(text)
 		found = append(found, member{name: unquote(name), value: text[:end]})
-		if text = trim(text[end:]); text[0] == ',' {
-			text = trim(text[1:])
+		if text = trimSpace(text[end:]); text[0] == ',' {
+			text = trimSpace(text[1:])
 		}
 	}
 	return found, true
 }
 
-// trim is bytes.TrimLeft, which takes four times as long where there is nothing to trim.
-func trim(text []byte) []byte {
+// trimSpace is four times as fast as bytes.TrimLeft when there is nothing to trim.
+func trimSpace(text []byte) []byte {
 	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t' || text[0] == '\r' || text[0] == '\n') {
 		text = text[1:]
 	}
 	return text
 }
 
-// length returns how long the value is that the text begins with.
-func length(text []byte) int {
+// valueLength returns the length of the JSON value at the start of the text.
+func valueLength(text []byte) int {
 	switch text[0] {
 	case '"':
 		for i := 1; ; i++ {
@@ -68,7 +68,7 @@ func length(text []byte) int {
 		for i, depth := 0, 0; ; i++ {
 			switch text[i] {
 			case '"':
-				i += length(text[i:]) - 1
+				i += valueLength(text[i:]) - 1
 			case '{', '[':
 				depth++
 			case '}', ']':
@@ -85,7 +85,7 @@ func length(text []byte) int {
 	}
 }
 
-// unquote returns the text of a JSON string.
+// unquote returns the value of a JSON string.
 func unquote(literal []byte) []byte {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1]

@@ -15,8 +15,8 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// eventWith returns an event in the older shape, without the field that replaced
-// names and with the fields given.
+// eventWith returns an event in the older shape, in which fields replaces the field
+// replaced.
 func eventWith(replaced, fields string) string {
 	parts := map[string]string{
 		"type":       `"type":"task.completed"`,
@@ -36,8 +36,8 @@ func eventWith(replaced, fields string) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// eventWithTask returns an event with a task, without the task's field that
-// replaced names and with the field given.
+// eventWithTask returns an event with a task, in which field replaces the task's field
+// replaced.
 func eventWithTask(replaced, field string) string {
 	whole := []string{`"id":1`, `"title":"Learn Go"`, `"priority":1`, `"done":true`, `"created_at":"2026-01-15T10:00:00Z"`, `"version":2`}
 	all := []string{}
@@ -59,20 +59,20 @@ func padding(n int) string {
 	return strings.Repeat("x", n-len(eventWith("task_title", `"task_title":""`)))
 }
 
-// noise returns n bytes without meaning, always the same.
-func noise(n int) string {
+// randomBytes returns n random bytes, always the same ones.
+func randomBytes(n int) string {
 	source := rand.NewChaCha8([32]byte{1})
 	data := make([]byte, n)
 	_, _ = source.Read(data) // never fails
 	return string(data)
 }
 
-// refused returns inputs that are no event, each with a part of the error.
-func refused() map[string]struct{ data, err string } {
+// invalidInputs returns inputs that are not events, each with a part of the error.
+func invalidInputs() map[string]struct{ data, err string } {
 	return map[string]struct{ data, err string }{
 		"nothing":           {"", "not a JSON object"},
 		"spaces":            {" \n", "not a JSON object"},
-		"rubbish":           {"rubbish", "not a JSON object"},
+		"not JSON":          {"not JSON", "not a JSON object"},
 		"half an event":     {`{"type":"task.comp`, "not a JSON object"},
 		"two events":        {eventWith("", "") + eventWith("", ""), "not a JSON object"},
 		"null":              {"null", "not a JSON object"},
@@ -80,11 +80,11 @@ func refused() map[string]struct{ data, err string } {
 		"number":            {"7", "not a JSON object"},
 		"string":            {`"task.completed"`, "not a JSON object"},
 		"invalid UTF-8":     {eventWith("task_title", "\"task_title\":\"\xff\""), "UTF-8"},
-		"60 kB of noise":    {noise(60_000), "UTF-8"},
+		"60 kB of noise":    {randomBytes(60_000), "UTF-8"},
 		"60 kB of brackets": {strings.Repeat("[", 60_000), "not a JSON object"},
 		"60 kB of digits":   {eventWith("task_id", `"task_id":`+strings.Repeat("9", 60_000)), "task_id must be an integer"},
 		"60 kB of letters":  {strings.Repeat("a", 60_000), "not a JSON object"},
-		"900 kB of noise":   {noise(900_000), "longer than"},
+		"900 kB of noise":   {randomBytes(900_000), "longer than"},
 		"empty object":      {"{}", "type is missing"},
 
 		"no type":                    {eventWith("type", ""), "type is missing"},
@@ -124,10 +124,10 @@ func refused() map[string]struct{ data, err string } {
 	}
 }
 
-func TestParseAndSchemaRefuseWhatIsNoEvent(t *testing.T) {
+func TestParseAndSchemaRejectWhatIsNotAnEvent(t *testing.T) {
 	t.Parallel()
 	schema := compileSchema(t)
-	for name, tt := range refused() {
+	for name, tt := range invalidInputs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := event.Parse([]byte(tt.data))
@@ -140,7 +140,7 @@ func TestParseAndSchemaRefuseWhatIsNoEvent(t *testing.T) {
 			if diff := cmp.Diff(event.Event{}, got); diff != "" {
 				t.Errorf("something of it is returned (-want +got):\n%s", diff)
 			}
-			// The schema is about JSON: bytes that are no text never reach it.
+			// The schema applies to JSON, which is always valid UTF-8.
 			if tt.err != "UTF-8" && validate(schema, []byte(tt.data)) == nil {
 				t.Error("the schema accepts it")
 			}
@@ -148,9 +148,9 @@ func TestParseAndSchemaRefuseWhatIsNoEvent(t *testing.T) {
 	}
 }
 
-// The schema cannot say these: JSON has no 64-bit integers apart from numbers,
-// and years are not bounded in RFC 3339's grammar.
-func TestParseRefusesMoreThanTheSchemaCanSay(t *testing.T) {
+// The schema cannot express these: JSON numbers have no 64-bit range, and RFC 3339 does
+// not bound the year.
+func TestParseRejectsMoreThanTheSchemaCanExpress(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"an integer with a fraction part": eventWith("task_id", `"task_id":1.0`),
@@ -171,7 +171,7 @@ func TestParseRefusesMoreThanTheSchemaCanSay(t *testing.T) {
 	}
 }
 
-func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
+func TestParseAndSchemaAcceptAdditions(t *testing.T) {
 	t.Parallel()
 	older := goldens()["older.json"]
 	with := func(change func(*event.Event)) event.Event {
@@ -224,7 +224,7 @@ func TestParseAndSchemaAcceptWhatGrew(t *testing.T) {
 	}
 }
 
-// FuzzMembers compares the splitting of an object with what encoding/json finds in it.
+// FuzzMembers compares splitObject with encoding/json.
 func FuzzMembers(f *testing.F) {
 	for name := range goldens() {
 		f.Add(golden(f, name))
@@ -252,7 +252,7 @@ func FuzzParse(f *testing.F) {
 	for name := range goldens() {
 		f.Add(golden(f, name))
 	}
-	for _, tt := range refused() {
+	for _, tt := range invalidInputs() {
 		if len(tt.data) < 1_000 {
 			f.Add([]byte(tt.data))
 		}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-var errNoTime = errors.New("not a time of RFC 3339")
+var errNotTime = errors.New("not a time of RFC 3339")
 
-// parseTime reads a time as RFC 3339 writes it, with t and z in either case. A leap
-// second is taken as the second before it.
+// parseTime parses a time of RFC 3339, with t and z in either case. A leap second becomes
+// the second before it.
 func parseTime(text []byte) (at time.Time, err error) {
-	// Package time is laxer than RFC 3339 in digits, commas and offsets, so the form is
-	// checked here and package time only finds numbers that are out of range.
+	// Package time accepts digits, commas and offsets that RFC 3339 does not. This checks
+	// the form, and package time the ranges of the numbers.
 	if !isDateTime(text) {
-		return time.Time{}, errNoTime
+		return time.Time{}, errNotTime
 	}
 	const second = len("2006-01-02T15:04:")
 	leap := string(text[second:second+2]) == "60"
@@ -25,20 +25,20 @@ func parseTime(text []byte) (at time.Time, err error) {
 		copy(text[second:], "59")
 	}
 	if err := at.UnmarshalText(text); err != nil {
-		return time.Time{}, errNoTime
+		return time.Time{}, errNotTime
 	}
-	// Leap seconds are inserted at midnight UTC, wherever the clock that read them stood.
+	// A leap second is at the end of a day in UTC, whatever the offset of the text.
 	if utc := at.UTC(); leap && (utc.Hour() != 23 || utc.Minute() != 59) {
-		return time.Time{}, errNoTime
+		return time.Time{}, errNotTime
 	}
 	return at, nil
 }
 
-// isDateTime reports whether text has the form of date-time in RFC 3339, section 5.6,
-// up to the numbers that package time checks.
+// isDateTime reports whether text has the form of date-time in RFC 3339, section 5.6. It
+// does not check the ranges of the date and the time.
 func isDateTime(text []byte) bool {
 	const form = "0000-00-00T00:00:00"
-	if len(text) <= len(form) || !hasForm(text[:len(form)], form) {
+	if len(text) <= len(form) || !matchesForm(text[:len(form)], form) {
 		return false
 	}
 	zone := text[len(form):]
@@ -58,12 +58,12 @@ func isDateTime(text []byte) bool {
 		return false
 	}
 	offset := zone[1:]
-	return hasForm(offset, "00:00") && string(offset[:2]) < "24" && string(offset[3:]) < "60"
+	return matchesForm(offset, "00:00") && string(offset[:2]) < "24" && string(offset[3:]) < "60"
 }
 
-// hasForm reports whether text has a digit where form has 0, a letter T in either case
-// where form has T, and elsewhere the same characters.
-func hasForm(text []byte, form string) bool {
+// matchesForm reports whether text equals form, where 0 stands for any digit and T for a
+// letter T in either case.
+func matchesForm(text []byte, form string) bool {
 	if len(text) != len(form) {
 		return false
 	}

@@ -8,13 +8,13 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// timeCase is a timestamp and the time that it means; the zero time means a refusal.
+// timeCase is a timestamp and its time; the zero time means that it is invalid.
 type timeCase struct {
 	text string
 	want time.Time
 }
 
-// timeCases is the one table of what the timestamp of an event may look like.
+// timeCases returns valid and invalid timestamps of events.
 func timeCases() map[string]timeCase {
 	day := time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)
 	at := day.Add(time.Hour)
@@ -105,8 +105,8 @@ func TestParseAndSchemaAgreeOnTimes(t *testing.T) {
 	}
 }
 
-// FuzzTime compares Parse with the schema, except for the years that a time can not
-// leave: the schema has no arithmetic.
+// FuzzTime compares Parse with the schema, except for the range of years, which the schema
+// cannot express.
 func FuzzTime(f *testing.F) {
 	for _, tt := range timeCases() {
 		f.Add(tt.text)

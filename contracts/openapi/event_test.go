@@ -17,7 +17,7 @@ import (
 
 const eventSchema = "../event/schema/task-event.schema.json"
 
-func TestEventsAreThoseOfTheEventsSchema(t *testing.T) {
+func TestOpenAPIEventHasTheMembersOfTheEventSchema(t *testing.T) {
 	t.Parallel()
 	schemas := load(t, openapi.Todo).Components.Schemas
 	var other struct {
@@ -35,46 +35,46 @@ func TestEventsAreThoseOfTheEventsSchema(t *testing.T) {
 	}
 }
 
-// What the service answers with is what it sends today: all that the event's
-// schema refuses is refused, and the older shape beside it.
-func TestAnAnsweredEventIsASentEvent(t *testing.T) {
+// The OpenAPI schema has today's shape only: it rejects what the event schema rejects, and
+// the older shape.
+func TestOpenAPIEventRejectsWhatTheEventSchemaRejects(t *testing.T) {
 	t.Parallel()
 	sent, answered := compile(t, string(read(t, eventSchema)), ""), compile(t, openapi.Todo, "/components/schemas/Event")
-	refusals := 0
+	rejected := 0
 	for _, name := range goldens(t) {
 		golden := decode(t, read(t, name))
 		if err := answered.Validate(golden); (err != nil) != (filepath.Base(name) == "older.json") {
 			t.Errorf("%s: %v", name, err)
 		}
-		for _, spoilt := range spoil(golden) {
-			if sent.Validate(spoilt) == nil {
+		for _, mutated := range mutate(golden) {
+			if sent.Validate(mutated) == nil {
 				continue
 			}
-			refusals++
-			if answered.Validate(spoilt) == nil {
-				t.Errorf("%s: the event's schema refuses %v, the document does not", name, spoilt)
+			rejected++
+			if answered.Validate(mutated) == nil {
+				t.Errorf("%s: the event schema rejects %v, the document does not", name, mutated)
 			}
 		}
 	}
-	if refusals == 0 {
-		t.Error("nothing was refused: this test looks at nothing")
+	if rejected == 0 {
+		t.Error("no mutation was rejected, so the test checks nothing")
 	}
 }
 
-// spoil returns the object in many ways with one member, at any depth, left out
-// or of another value.
-func spoil(object map[string]any) (all []map[string]any) {
+// mutate returns copies of the object in which one member, at any depth, is missing or has
+// another value.
+func mutate(object map[string]any) (all []map[string]any) {
 	for name, value := range object {
 		others := []any{nil, "", "x", json.Number("0"), json.Number("-1"), json.Number("1.5"), json.Number("9223372036854775808"), true, []any{}, map[string]any{}}
 		if inner, ok := value.(map[string]any); ok {
-			for _, spoilt := range spoil(inner) {
-				others = append(others, spoilt)
+			for _, mutated := range mutate(inner) {
+				others = append(others, mutated)
 			}
 		}
 		for _, other := range others {
-			spoilt := maps.Clone(object)
-			spoilt[name] = other
-			all = append(all, spoilt)
+			mutated := maps.Clone(object)
+			mutated[name] = other
+			all = append(all, mutated)
 		}
 		without := maps.Clone(object)
 		delete(without, name)

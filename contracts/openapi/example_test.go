@@ -10,12 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func TestEveryExampleHolds(t *testing.T) {
+func TestEveryExampleIsValid(t *testing.T) {
 	t.Parallel()
 	for name, text := range documents {
 		examples := examplesIn(parse(t, text), "")
 		if len(examples) == 0 {
-			t.Errorf("%s has no examples: this test looks at nothing", name)
+			t.Errorf("%s has no examples, so the test checks nothing", name)
 		}
 		for pointer, example := range examples {
 			schema := pointer[:strings.LastIndex(pointer, "/example")] + "/schema"
@@ -26,7 +26,7 @@ func TestEveryExampleHolds(t *testing.T) {
 	}
 }
 
-// examplesIn returns by its place every example that stands beside a schema.
+// examplesIn returns by JSON pointer every example beside a schema.
 func examplesIn(node any, pointer string) map[string]any {
 	examples := map[string]any{}
 	switch node := node.(type) {
@@ -60,8 +60,8 @@ func parse(t *testing.T, text string) (document any) {
 	return document
 }
 
-// compile returns the schema at a place of a document, read from its text: as
-// kin-openapi reads it, the bounds of 64 bits are not exact.
+// compile returns the schema at a JSON pointer of the document's text. kin-openapi reads
+// the bounds of 64-bit integers inexactly.
 func compile(t *testing.T, text, pointer string) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()

@@ -1,15 +1,15 @@
-// Package openapi holds the HTTP APIs as OpenAPI 3.1 documents, as they are
-// served and as answers are checked against.
+// Package openapi is the contract of the HTTP APIs as OpenAPI 3.1 documents. The services
+// serve them, and tests check every response against them.
 package openapi
 
 import _ "embed" // the documents
 
-// Todo describes todo-service.
+// Todo is the document of todo-service.
 //
 //go:embed todo.yaml
 var Todo string
 
-// Stats describes stats-service.
+// Stats is the document of stats-service.
 //
 //go:embed stats.yaml
 var Stats string

@@ -21,7 +21,7 @@ func load(t *testing.T, text string) *openapi3.T {
 	return document
 }
 
-func TestTheDocumentsAreOpenAPI31(t *testing.T) {
+func TestDocumentsAreOpenAPI31(t *testing.T) {
 	t.Parallel()
 	for name, text := range documents {
 		document := load(t, text)
@@ -34,7 +34,7 @@ func TestTheDocumentsAreOpenAPI31(t *testing.T) {
 	}
 }
 
-func TestAllRefuseWithTheSameDocument(t *testing.T) {
+func TestAllAPIsHaveTheSameProblemSchema(t *testing.T) {
 	t.Parallel()
 	problems := map[string]string{}
 	for name, text := range documents {

@@ -23,15 +23,14 @@ import (
 	"example.com/todo/platform/redis"
 )
 
-// lease is how long a crash between claim and sending may delay a notification;
-// it is well above the time that one sending may take.
+// lease is how long a crash between the claim and the send may delay a notification.
+// It is well above sender.maxTimeout, the longest time of one send.
 const lease = 30 * time.Second
 
-// Run serves until ctx ends and then stops part by part: readiness turns false,
-// the consumer finishes its batches and commits, then the ops port closes, and
-// at last the pool. It returns an error when a part fails, when the limit of open
-// files is too low, or when the topic is not the configured one; Kafka and Redis may
-// be away.
+// Run serves until ctx ends and then stops in stages: readiness fails, the consumer
+// finishes its batches and commits, the ops port closes, and then the Redis pool. It
+// starts while Kafka or Redis is down. It returns an error when a part fails, when
+// the limit of open files is too low, or when the topic is not the configured one.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
@@ -46,17 +45,17 @@ func Run(ctx context.Context, cfg Config) error {
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
-	claims := redisstore.NewClaims(client, cfg.Redis.KeyPrefix, lease, log)
+	claims := redisstore.NewClaimStore(client, cfg.Redis.KeyPrefix, lease, log)
 	offsets := redisstore.NewOffsets(client, cfg.Redis.KeyPrefix, log)
-	way, err := senderOf(cfg.Webhook, log, registry)
+	sink, err := newSender(cfg.Webhook, log, registry)
 	if err != nil {
 		return err
 	}
-	service := notify.NewService(claims, way)
+	service := notify.NewService(claims, sink)
 
-	var group *kafka.Group // asked by its handler where the log ends
-	ends := func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }
-	handler := consumer.New(service, offsets, ends, log, registry)
+	var group *kafka.Group // assigned below; its handler requests the log-end offsets from it
+	logEnds := func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }
+	handler := consumer.New(service, offsets, logEnds, log, registry)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
 		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
@@ -78,8 +77,8 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-// senderOf returns the log alone, or a webhook and then the log.
-func senderOf(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registerer) (notify.Sender, error) {
+// newSender returns a log, behind a webhook when one is configured.
+func newSender(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registerer) (notify.Sender, error) {
 	if cfg.URL == "" {
 		return sender.NewLog(log, nil), nil
 	}
@@ -87,5 +86,5 @@ func senderOf(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Registe
 	return sender.NewLog(log, webhook), err
 }
 
-// Healthcheck asks the service that runs with these settings whether it is ready.
+// Healthcheck returns nil when the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

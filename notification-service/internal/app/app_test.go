@@ -16,7 +16,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// settings are those of a service whose Kafka and Redis are away.
+// settings returns the settings of a service whose Kafka and Redis are down.
 func settings(t *testing.T) app.Config {
 	t.Helper()
 	cfg := app.Defaults()
@@ -25,8 +25,8 @@ func settings(t *testing.T) app.Config {
 	return cfg
 }
 
-// openKafka starts a Kafka in process, with topics of so many partitions.
-func openKafka(t *testing.T, partitions int32) []string {
+// startKafka starts a Kafka in this process, whose topics have that number of partitions.
+func startKafka(t *testing.T, partitions int32) []string {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "task-events", "task-events-dlq"))
 	if err != nil {
@@ -36,8 +36,8 @@ func openKafka(t *testing.T, partitions int32) []string {
 	return cluster.ListenAddrs()
 }
 
-// serve runs the service until the returned function is called, which returns
-// what Run did, or the test ends.
+// serve runs the service until stop is called, which returns the result of Run, or until
+// the test ends.
 func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,7 +45,7 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	go func() {
 		err := app.Run(ctx, cfg)
 		if ctx.Err() == nil {
-			t.Errorf("Run ended by itself: %v", err)
+			t.Errorf("Run ended before it was stopped: %v", err)
 		}
 		ended <- err
 	}()
@@ -56,7 +56,7 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 		case err := <-ended:
 			return err
 		case <-time.After(30 * time.Second):
-			return errors.New("it does not stop")
+			return errors.New("the service did not stop within 30 s")
 		}
 	}
 }
@@ -70,19 +70,20 @@ func status(url string) int {
 	return answer.StatusCode
 }
 
-// onServers are the settings of a service on a Kafka in process and a real Redis.
-func onServers(t *testing.T) app.Config {
+// settingsWithServers returns the settings of a service with a Kafka in this process and a
+// real Redis.
+func settingsWithServers(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
-	cfg.Kafka.Brokers = openKafka(t, 6)
+	cfg.Kafka.Brokers = startKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
 	return cfg
 }
 
-// complete sends an event for each id, all of one task.
-func complete(t *testing.T, cfg app.Config, ids ...string) {
+// sendCompletions sends a completion for each id, all of one task.
+func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
@@ -96,29 +97,29 @@ func complete(t *testing.T, cfg app.Config, ids ...string) {
 	}
 }
 
-// done waits until the event's notification is marked as done.
-func done(t *testing.T, cfg app.Config, id string) {
+// awaitSent waits until the event's notification is recorded as sent.
+func awaitSent(t *testing.T, cfg app.Config, id string) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 	defer client.Close()
-	testenv.Eventually(t, "the mark of "+id, func() bool {
+	testenv.Eventually(t, "the notification of "+id, func() bool {
 		return client.Get(t.Context(), cfg.Redis.KeyPrefix+"processed:task.completed:"+id).Val() == "done"
 	})
 }
 
-func TestACompletedTaskIsNotifiedFromTheTopicToTheMark(t *testing.T) {
+func TestCompletionIsSentAndRecorded(t *testing.T) {
 	t.Parallel()
-	cfg := onServers(t)
+	cfg := settingsWithServers(t)
 	stop := serve(t, cfg)
 	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
-	complete(t, cfg, "e1")
-	done(t, cfg, "e1")
+	sendCompletions(t, cfg, "e1")
+	awaitSent(t, cfg, "e1")
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }
 
-func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
+func TestServiceStartsAndStopsWhileKafkaAndRedisAreDown(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
@@ -127,17 +128,17 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 		t.Errorf("/readyz %d, want 503", got)
 	}
 	if err := app.Healthcheck(t.Context(), cfg); err == nil {
-		t.Error("the healthcheck found a service that is not ready healthy")
+		t.Error("Healthcheck returned nil for a service that is not ready")
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }
 
-func TestAWrongTopicStopsIt(t *testing.T) {
+func TestRunFailsWhenTheTopicHasAnotherNumberOfPartitions(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
-	cfg.Kafka.Brokers = openKafka(t, 3)
+	cfg.Kafka.Brokers = startKafka(t, 3)
 	err := app.Run(t.Context(), cfg)
 	var wrong *kafka.TopicError
 	if !errors.As(err, &wrong) || wrong.Have != 3 || wrong.Want != 6 {

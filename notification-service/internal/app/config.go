@@ -1,5 +1,5 @@
-// Package app is the wiring diagram of notification-service: its settings, and
-// how its parts are put together.
+// Package app is the composition root of notification-service: its settings and the
+// wiring of its parts.
 package app
 
 import (
@@ -11,11 +11,10 @@ import (
 	"example.com/todo/platform/redis"
 )
 
-// name is what the service is called in logs and metrics, and the name of its
-// consumer group.
+// name is the service's name in logs and metrics, and that of its consumer group.
 const name = "notification-service"
 
-// Config holds every setting: the parts' own.
+// Config has the settings of all parts.
 type Config struct {
 	Ops     ops.Config           `config:"ops"`
 	Redis   redis.Config         `config:"redis"`
@@ -24,15 +23,15 @@ type Config struct {
 	Log     logging.Config       `config:"log"`
 }
 
-// descriptors returns how many files the service has open at most beside the
-// connections of its ops port.
+// descriptors returns the maximum number of open files, without the connections of the
+// ops port.
 func (c Config) descriptors() int {
-	const files = 16              // standard streams, the listener, name lookups, connections that are about to be refused
+	const files = 16              // standard streams, the listener, name lookups, connections that are about to be closed
 	webhook := c.Kafka.Partitions // a connection for each
 	return files + c.Redis.MaxConns() + c.Kafka.ConsumerConns() + webhook
 }
 
-// Defaults returns the settings of a service that runs beside its servers on one machine.
+// Defaults returns the settings for one machine that runs the service and its servers.
 func Defaults() Config {
 	return Config{
 		Ops:     ops.Defaults(":9102"),
@@ -43,10 +42,10 @@ func Defaults() Config {
 	}
 }
 
-// Logging returns how the service logs.
+// Logging returns the settings of the log.
 func (c Config) Logging() logging.Config { return c.Log }
 
-// Load returns the settings in effect: the defaults, then the file (none if
+// Load returns the settings in effect: the defaults, then the file (unless its name is
 // empty), then the environment ("KEY=value" each).
 func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()

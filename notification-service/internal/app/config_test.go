@@ -14,7 +14,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
+func TestExampleFileHasEverySettingWithItsDefault(t *testing.T) {
 	t.Parallel()
 	var empty app.Config
 	if err := config.Load(&empty, "../../config.example.yaml", nil); err != nil {
@@ -25,7 +25,7 @@ func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
 	}
 }
 
-func TestABadSettingIsNamedWithItsSource(t *testing.T) {
+func TestLoadNamesAnInvalidSettingAndItsSource(t *testing.T) {
 	t.Parallel()
 	_, err := app.Load("", []string{"KAFKA_PARTITIONS=six", "LOG_FORMAT=xml", "REDIS_PASSWORD=hunter2", "REDIS_DB=-1"})
 	if err == nil {
@@ -33,7 +33,7 @@ func TestABadSettingIsNamedWithItsSource(t *testing.T) {
 	}
 	for _, want := range []string{"kafka.partitions", `"six"`, "environment KAFKA_PARTITIONS", "log.format", "redis.db"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not say %s: %v", want, err)
+			t.Errorf("the error does not contain %s: %v", want, err)
 		}
 	}
 	if strings.Contains(err.Error(), "hunter2") {
@@ -51,7 +51,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cfg.Webhook.Secret.Reveal() != secret || cfg.Webhook.Timeout != 3*time.Second {
-		t.Errorf("the settings are not what the environment says: %+v", cfg.Webhook)
+		t.Errorf("the settings are not those of the environment: %+v", cfg.Webhook)
 	}
 	var out strings.Builder
 	if err := config.Print(&out, cfg); err != nil {
@@ -69,13 +69,13 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
+func TestRunFailsWhenRedisIsANodeOfACluster(t *testing.T) {
 	t.Parallel()
 	cfg, err := app.Load("", []string{"REDIS_ADDR=" + testenv.StartRedis(t, "--cluster-enabled", "yes"), "REDIS_TIMEOUT=5s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // else it would serve for ever
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // without an error Run would serve without an end
 	defer cancel()
 	if err := app.Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), "redis.addr: ") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line about redis.addr", err)

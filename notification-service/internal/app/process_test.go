@@ -13,21 +13,21 @@ import (
 
 const service = "notification-service"
 
-// TestMain lets the test's own program be the service.
+// TestMain lets the test binary run as the service.
 func TestMain(m *testing.M) {
 	processtest.Main(m, command.New(service, "Consumes", app.Load, app.Run).Main)
 }
 
-// variables are those of a service whose Redis and Kafka are away.
+// variables returns the environment of a service whose Redis and Kafka are down.
 func variables(t *testing.T) (env []string, ops string) {
 	t.Helper()
-	away, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
+	down, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	return []string{
-		"OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + away, "KAFKA_BROKERS=" + away,
+		"OPS_ADDR=" + ops, "DRAIN_WAIT=0s", "REDIS_ADDR=" + down, "KAFKA_BROKERS=" + down,
 	}, ops
 }
 
-func TestTheServiceAsAProcess(t *testing.T) {
+func TestServiceProcessFollowsTheProcessContract(t *testing.T) {
 	t.Parallel()
 	processtest.Check(t, processtest.Service{
 		Name: service, Settings: variables, Exercise: processtest.SendRequests("/livez"), Libraries: []string{"sarama", "go-redis"},

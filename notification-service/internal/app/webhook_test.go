@@ -14,7 +14,7 @@ import (
 	"example.com/todo/notification-service/internal/app"
 )
 
-// receiver takes webhooks, and answers the first of each key as it is told.
+// receiver is a webhook receiver that calls first for the first request of each key.
 type receiver struct {
 	*httptest.Server
 	first func(http.ResponseWriter)
@@ -24,7 +24,7 @@ type receiver struct {
 	seen map[string]bool
 }
 
-func receive(t *testing.T, secret string, first func(http.ResponseWriter)) *receiver {
+func startReceiver(t *testing.T, secret string, first func(http.ResponseWriter)) *receiver {
 	t.Helper()
 	verifier, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -39,7 +39,7 @@ func receive(t *testing.T, secret string, first func(http.ResponseWriter)) *rece
 		if err != nil {
 			t.Error(err)
 		}
-		if r.note(req.Header.Get("Idempotency-Key")) {
+		if r.record(req.Header.Get("Idempotency-Key")) {
 			r.first(w)
 		}
 	}))
@@ -47,7 +47,7 @@ func receive(t *testing.T, secret string, first func(http.ResponseWriter)) *rece
 	return r
 }
 
-func (r *receiver) note(key string) (first bool) {
+func (r *receiver) record(key string) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys = append(r.keys, key)
@@ -64,29 +64,29 @@ func (r *receiver) got() []string {
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
-func withWebhook(t *testing.T, url string) app.Config {
+func settingsWithWebhook(t *testing.T, url string) app.Config {
 	t.Helper()
-	cfg := onServers(t)
+	cfg := settingsWithServers(t)
 	cfg.Webhook.URL, cfg.Webhook.Secret, cfg.Webhook.AllowPrivate = url, secret, true
 	return cfg
 }
 
-func TestAWebhookIsAskedAgainUntilItTakesTheNotification(t *testing.T) {
+func TestServiceRetriesTheWebhookUntilItDelivers(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(http.ResponseWriter){
-		"out of order":          func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
-		"moved":                 func(w http.ResponseWriter) { w.WriteHeader(http.StatusMovedPermanently) },
-		"refusing":              func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnprocessableEntity) },
-		"dropping the line":     func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
-		"answering half a word": func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); _, _ = w.Write([]byte("half")) },
+		"server error":        func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+		"redirect":            func(w http.ResponseWriter) { w.WriteHeader(http.StatusMovedPermanently) },
+		"rejected":            func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnprocessableEntity) },
+		"closed connection":   func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"incomplete response": func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); _, _ = w.Write([]byte("half")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := receive(t, secret, first)
-			cfg := withWebhook(t, r.URL)
+			r := startReceiver(t, secret, first)
+			cfg := settingsWithWebhook(t, r.URL)
 			stop := serve(t, cfg)
-			complete(t, cfg, "e1", "e2")
-			done(t, cfg, "e2")
+			sendCompletions(t, cfg, "e1", "e2")
+			awaitSent(t, cfg, "e2")
 			if diff := cmp.Diff([]string{"e1", "e1", "e2", "e2"}, r.got()); diff != "" {
 				t.Errorf("keys (-want +got):\n%s", diff)
 			}
@@ -100,19 +100,19 @@ func TestAWebhookIsAskedAgainUntilItTakesTheNotification(t *testing.T) {
 	}
 }
 
-func TestWhatTheWebhookTookIsNotSentByTheNextProcess(t *testing.T) {
+func TestNextProcessDoesNotResendADeliveredNotification(t *testing.T) {
 	t.Parallel()
-	r := receive(t, secret, func(http.ResponseWriter) {})
-	cfg := withWebhook(t, r.URL)
+	r := startReceiver(t, secret, func(http.ResponseWriter) {})
+	cfg := settingsWithWebhook(t, r.URL)
 	stop := serve(t, cfg)
-	complete(t, cfg, "e1")
-	done(t, cfg, "e1")
+	sendCompletions(t, cfg, "e1")
+	awaitSent(t, cfg, "e1")
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	serve(t, cfg)
-	complete(t, cfg, "e1", "e2")
-	done(t, cfg, "e2")
+	sendCompletions(t, cfg, "e1", "e2")
+	awaitSent(t, cfg, "e2")
 	if diff := cmp.Diff([]string{"e1", "e2"}, r.got()); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}

@@ -7,8 +7,8 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// Whatever a record holds, it is handled or passed over, or it is refused for
-// good: nothing that others wrote holds a partition up.
+// FuzzRecord checks that each record is handled, skipped, or fails with a permanent
+// error, so no producer can block a partition.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"id":"e1","type":"task.completed","task_id":1,"task_title":"A","timestamp":"2026-01-15T10:00:00Z"}`), "00-1-2-3")
 	f.Add([]byte(`{"type":"task.later","task_id":1,"task_title":"A","timestamp":"2026-01-15T10:00:00+14:00"}`), "")
@@ -19,9 +19,9 @@ func FuzzRecord(f *testing.F) {
 		other := record(8, string(value))
 		other.Headers = []kafka.Header{{Key: contract.HeaderTraceparent, Value: trace}}
 		handled, err := fixture.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), other})
-		parsed, unreadable := contract.Parse(value)
+		parsed, parseErr := contract.Parse(value)
 		switch {
-		case unreadable != nil:
+		case parseErr != nil:
 			if handled != 1 || !isPermanent(err) {
 				t.Errorf("handled %d, %v; want 1 and a permanent error", handled, err)
 			}

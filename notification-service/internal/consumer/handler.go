@@ -1,6 +1,6 @@
-// Package consumer is notification-service's side of the topic: it reads a
-// record as an event, hands it to the domain, and keeps count of how far each
-// partition was handled.
+// Package consumer is the Kafka handler of notification-service: it decodes each
+// record to an event, hands it to the domain, and stores for each partition the
+// offset below which every record was handled.
 package consumer
 
 import (
@@ -16,133 +16,135 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// turn is after how long the rest of a batch is handed back. The group loses
-// patience after a minute, whatever the sender's pace.
-const turn = 10 * time.Second
+// batchBudget is how long one call of Handle may send; the rest of the batch is
+// returned unhandled. The consumer group treats a handler as stuck after a minute,
+// however slow the sender is.
+const batchBudget = 10 * time.Second
 
-// Notifier does what events ask for; see notify.Service.
+// Notifier sends the notifications of events; see notify.Service.
 type Notifier interface {
 	Notify(ctx context.Context, events []notify.Event) ([]notify.Outcome, error)
 }
 
-// Offsets is the ledger of handled records: for each partition the offset below
-// which all were handled, 0 when nobody knows.
+// Offsets stores for each partition the offset below which every record was
+// handled, and the incarnation of the topic that the offset belongs to.
 type Offsets interface {
-	// Load returns the offset, and the origin of the log it belongs to, "" when
-	// unknown; see kafka.Log.Owns.
-	Load(ctx context.Context, partition int32) (next int64, origin string, err error)
-	// Bind stores the origin of the log that the partition's offset belongs to.
-	Bind(ctx context.Context, partition int32, origin string) error
-	// Advance moves forward only, and stores the origin beside the offset. It changes
-	// nothing when the offset is bound to another topic id than the origin's.
-	Advance(ctx context.Context, partition int32, next int64, origin string) error
-	// Forget removes the offset if it still is the given one.
-	Forget(ctx context.Context, partition int32, next int64) error
+	// Load returns the offset, 0 when none is stored, and its incarnation, "" when
+	// that is unknown; see kafka.PartitionLog.Matches.
+	Load(ctx context.Context, partition int32) (next int64, incarnation string, err error)
+	// Bind stores the incarnation that the partition's offset belongs to.
+	Bind(ctx context.Context, partition int32, incarnation string) error
+	// Advance moves the offset forward only, and stores the incarnation beside it. It
+	// changes nothing when the partition is bound to another topic id.
+	Advance(ctx context.Context, partition int32, next int64, incarnation string) error
+	// Clear removes the offset if it still is next.
+	Clear(ctx context.Context, partition int32, next int64) error
 }
 
-// LogEndOffsets asks for each partition for the offset that its next record will get;
-// see kafka.Group.Ends.
+// LogEndOffsets requests for each partition the offset that its next record will
+// get; see kafka.Group.LogEndOffsets.
 type LogEndOffsets func(context.Context) (map[int32]int64, error)
 
-// Handler is a kafka.Handler and a kafka.Ledger.
+// Handler is a kafka.Handler and a kafka.OffsetStore.
 type Handler struct {
 	notifier Notifier
 	offsets  Offsets
-	survey   LogEndOffsets
+	logEnds  LogEndOffsets
 	log      *slog.Logger
 	metrics  metrics
 
-	mu      sync.Mutex
-	handled map[int32]int64 // per partition, what the ledger said when the claim began
+	handledBelow sync.Map // int32 partition → int64 stored offset when its session began
 }
 
-// New returns a handler that counts in reg.
-func New(notifier Notifier, offsets Offsets, survey LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
+// New returns a handler that registers its metrics in reg.
+func New(notifier Notifier, offsets Offsets, logEnds LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
 	return &Handler{
-		notifier: notifier, offsets: offsets, survey: survey,
-		log: log, metrics: newMetrics(reg), handled: map[int32]int64{},
+		notifier: notifier, offsets: offsets, logEnds: logEnds,
+		log: log, metrics: newMetrics(reg),
 	}
 }
 
-// Start implements kafka.Ledger. The group's committed offset always rules, so
-// the answer is negative: the ledger only tells Handle which records it knows.
-// It is never behind the group's offset but in a flushed or restored Redis, and
-// going back to it would then notify everything since again.
+// StartOffset implements kafka.OffsetStore. It always returns a negative offset:
+// the group's committed offset rules, and the stored one only tells Handle which
+// records were handled before.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
-	next, origin, err := h.offsets.Load(ctx, partition)
+	// The stored offset is behind the group's only after Redis was flushed or
+	// restored. A start from there would notify everything since then again.
+	next, stored, err := h.offsets.Load(ctx, partition)
 	if err != nil {
 		return 0, err
 	}
-	owned, err := log.Matches(ctx, origin)
+	matches, err := log.Matches(ctx, stored)
 	if err != nil {
 		return 0, err
 	}
 	switch {
-	case !owned:
-		next, err = 0, h.forgetReplaced(ctx, partition, next, origin, log)
+	case !matches:
+		next, err = 0, h.clearReplacedOffset(ctx, partition, next, stored, log)
 	case next > log.Newest:
-		next, err = h.judge(ctx, partition, next)
+		next, err = h.validateStoredOffset(ctx, partition, next)
 	}
 	if err != nil {
 		return 0, err
 	}
-	// Bound only now: an offset that is forgotten must not count for the new topic.
-	if known := log.Incarnation(); known != origin && (known != "" || !owned) {
-		if err := h.offsets.Bind(ctx, partition, known); err != nil {
+	// Bind comes last: an offset that is to be cleared must not count for the new topic.
+	if current := log.Incarnation(); current != stored && (current != "" || !matches) {
+		if err := h.offsets.Bind(ctx, partition, current); err != nil {
 			return 0, err
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.handled[partition] = next
+	h.handledBelow.Store(partition, next)
 	return -1, nil
 }
 
-func (h *Handler) forgetReplaced(ctx context.Context, partition int32, stored int64, origin string, log kafka.PartitionLog) error {
+func (h *Handler) clearReplacedOffset(ctx context.Context, partition int32, next int64, incarnation string, log kafka.PartitionLog) error {
 	h.metrics.replaced.Inc()
-	h.log.ErrorContext(ctx, "the stored offset is of an earlier topic of this name: forgetting it, and going on with the group's",
-		"partition", partition, "stored", stored, "stored_with", origin, "topic_id", log.TopicID)
-	return h.offsets.Forget(ctx, partition, stored)
+	h.log.ErrorContext(ctx, "the stored offset belongs to an earlier topic of this name: clearing it and continuing at the group's offset",
+		"partition", partition, "stored", next, "stored_with", incarnation, "topic_id", log.TopicID)
+	return h.offsets.Clear(ctx, partition, next)
 }
 
-// judge returns the stored offset, or forgets it when it is beyond the end that
-// the log has now: the one that Start is given may be old.
-func (h *Handler) judge(ctx context.Context, partition int32, stored int64) (int64, error) {
-	ends, err := h.survey(ctx)
+// validateStoredOffset returns the stored offset. If the offset is beyond the log's
+// end, it is cleared and the result is 0.
+func (h *Handler) validateStoredOffset(ctx context.Context, partition int32, stored int64) (int64, error) {
+	// The log's end that StartOffset was given may be outdated.
+	ends, err := h.logEnds(ctx)
 	if err != nil || stored <= ends[partition] {
 		return stored, err
 	}
-	h.metrics.beyond.Inc()
-	h.log.ErrorContext(ctx, "the stored offset is beyond the end of the log: was the topic made anew? Forgetting it",
+	h.metrics.beyondLog.Inc()
+	h.log.ErrorContext(ctx, "the stored offset is beyond the log's end, perhaps because the topic was created again: clearing it",
 		"partition", partition, "stored", stored, "newest", ends[partition])
-	return 0, h.offsets.Forget(ctx, partition, stored)
+	return 0, h.offsets.Clear(ctx, partition, stored)
 }
 
-// Handle implements kafka.Handler. What was handled is in the ledger before the
-// group may commit it.
+// Handle implements kafka.Handler. It stores the new offset before it returns, so
+// before the group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
-	readings, unreadable := read(batch, h.knownBelow(batch[0].Partition))
+	handledBelow, _ := h.handledBelow.Load(batch[0].Partition)
+	offset, _ := handledBelow.(int64)
+	decoded, undecodable := decodeBatch(batch, offset)
 	var events []notify.Event
-	for _, r := range readings {
-		if r.asks() {
-			events = append(events, r.forDomain())
+	for _, r := range decoded {
+		if r.isForDomain() {
+			events = append(events, r.domainEvent())
 		}
 	}
-	some, cancel := context.WithTimeout(ctx, turn)
+	budgetCtx, cancel := context.WithTimeout(ctx, batchBudget)
 	defer cancel()
-	outcomes, err := h.notifier.Notify(some, events)
-	handled := h.settle(ctx, readings, outcomes)
+	outcomes, err := h.notifier.Notify(budgetCtx, events)
+	handled := h.countOutcomes(ctx, decoded, outcomes)
 	switch {
 	case errors.Is(err, notify.ErrGivenUp):
 		err = kafka.Permanent(err)
-	case handled > 0 && some.Err() != nil && ctx.Err() == nil:
-		err = nil // the rest comes again
-	case err == nil && unreadable != nil:
-		err = kafka.Permanent(unreadable)
+	case handled > 0 && budgetCtx.Err() != nil && ctx.Err() == nil:
+		err = nil // only the budget ended: the group hands in the rest again
+	case err == nil && undecodable != nil:
+		err = kafka.Permanent(undecodable)
 	}
-	if handled > 0 && !readings[handled-1].redelivered {
-		// Whether or not ctx has ended: it was handled.
-		last := readings[handled-1].record
+	if handled > 0 && !decoded[handled-1].redelivered {
+		// These records were handled even if ctx has ended.
+		last := decoded[handled-1].record
 		if err := h.offsets.Advance(context.WithoutCancel(ctx), last.Partition, last.Offset+1, last.Incarnation()); err != nil {
 			return 0, err
 		}
@@ -150,16 +152,16 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	return handled, err
 }
 
-// settle counts what became of the records and returns of how many: outcomes
-// says it for those that asked for something, and may end early.
-func (h *Handler) settle(ctx context.Context, readings []reading, outcomes []notify.Outcome) (handled int) {
-	for _, r := range readings {
+// countOutcomes counts the handled records in the metrics and returns their number.
+// outcomes belongs to the records for the domain, and may be shorter.
+func (h *Handler) countOutcomes(ctx context.Context, decoded []decodedRecord, outcomes []notify.Outcome) (handled int) {
+	for _, r := range decoded {
 		switch {
 		case r.redelivered:
 			h.metrics.events.WithLabelValues("redelivered").Inc()
 		case !r.event.Known():
-			h.metrics.unknown.Inc()
-			h.log.WarnContext(ctx, "passing over an event of an unknown type",
+			h.metrics.unknownTypes.Inc()
+			h.log.WarnContext(ctx, "skipping an event of an unknown type",
 				"type", r.event.Type, "partition", r.record.Partition, "offset", r.record.Offset)
 		case len(outcomes) == 0:
 			return handled
@@ -170,10 +172,4 @@ func (h *Handler) settle(ctx context.Context, readings []reading, outcomes []not
 		handled++
 	}
 	return handled
-}
-
-func (h *Handler) knownBelow(partition int32) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.handled[partition]
 }

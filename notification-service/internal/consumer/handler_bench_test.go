@@ -19,19 +19,18 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-type nowhere struct{}
+type discardSender struct{}
 
-func (nowhere) Send(context.Context, notify.Notification) error { return nil }
+func (discardSender) Send(context.Context, notify.Notification) error { return nil }
 
-// BenchmarkHandlingCompletions is what claiming and marking cost: batches of 200
-// completions of six partitions at once, a sender that costs nothing, a real
-// Redis.
-func BenchmarkHandlingCompletions(b *testing.B) {
+// BenchmarkHandlerCompletions measures the claims: batches of 200 completions in six
+// partitions, a sender without cost, a real Redis.
+func BenchmarkHandlerCompletions(b *testing.B) {
 	const partitions, batch = 6, 200
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(b, "TEST_REDIS_ADDR")})
 	defer client.Close()
 	prefix := "bench-" + rand.Text() + ":"
-	service := notify.NewService(redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), nowhere{})
+	service := notify.NewService(redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), discardSender{})
 	handler := consumer.New(service, redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler)), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 
 	b.ResetTimer()

@@ -22,43 +22,43 @@ import (
 
 const partition = 4
 
-// notifier is a fake that remembers what it was handed and refuses the offsets in fails.
-type notifier struct {
-	events []notify.Event
-	places []string
-	fails  map[string]error
+// fakeNotifier records its events and fails at the positions in fails.
+type fakeNotifier struct {
+	events    []notify.Event
+	positions []string
+	fails     map[string]error
 }
 
-func (n *notifier) Notify(_ context.Context, events []notify.Event) ([]notify.Outcome, error) {
+func (n *fakeNotifier) Notify(_ context.Context, events []notify.Event) ([]notify.Outcome, error) {
 	var outcomes []notify.Outcome
 	for _, e := range events {
-		if err := n.fails[e.Place]; err != nil {
+		if err := n.fails[e.Position]; err != nil {
 			return outcomes, err
 		}
 		n.events = append(n.events, e)
-		n.places = append(n.places, e.Place)
+		n.positions = append(n.positions, e.Position)
 		outcomes = append(outcomes, notify.Sent)
 	}
 	return outcomes, nil
 }
 
-// ledger is a fake of the stored offsets.
-type ledger struct {
-	stored  map[int32]int64
-	origins map[int32]string
-	fails   error
+// fakeOffsets keeps the stored offsets in memory.
+type fakeOffsets struct {
+	stored       map[int32]int64
+	incarnations map[int32]string
+	fails        error
 }
 
-func (l *ledger) Load(_ context.Context, partition int32) (int64, string, error) {
-	return l.stored[partition], l.origins[partition], l.fails
+func (l *fakeOffsets) Load(_ context.Context, partition int32) (int64, string, error) {
+	return l.stored[partition], l.incarnations[partition], l.fails
 }
 
-func (l *ledger) Bind(_ context.Context, partition int32, origin string) error {
-	l.origins[partition] = origin
+func (l *fakeOffsets) Bind(_ context.Context, partition int32, incarnation string) error {
+	l.incarnations[partition] = incarnation
 	return l.fails
 }
 
-func (l *ledger) Advance(ctx context.Context, partition int32, next int64, _ string) error {
+func (l *fakeOffsets) Advance(ctx context.Context, partition int32, next int64, _ string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (l *ledger) Advance(ctx context.Context, partition int32, next int64, _ str
 	return l.fails
 }
 
-func (l *ledger) Forget(_ context.Context, partition int32, next int64) error {
+func (l *fakeOffsets) Clear(_ context.Context, partition int32, next int64) error {
 	if l.stored[partition] == next {
 		delete(l.stored, partition)
 	}
@@ -78,39 +78,39 @@ func (l *ledger) Forget(_ context.Context, partition int32, next int64) error {
 // fixture is a handler over fakes.
 type fixture struct {
 	*consumer.Handler
-	notifier *notifier
-	ledger   *ledger
-	ends     map[int32]int64 // as a survey finds them
+	notifier *fakeNotifier
+	offsets  *fakeOffsets
+	ends     map[int32]int64 // as Kafka returns them
 	reg      *prometheus.Registry
 	log      *bytes.Buffer
 }
 
 func newFixture(stored int64) *fixture {
 	f := &fixture{
-		notifier: &notifier{fails: map[string]error{}},
-		ledger:   &ledger{stored: map[int32]int64{}, origins: map[int32]string{}},
+		notifier: &fakeNotifier{fails: map[string]error{}},
+		offsets:  &fakeOffsets{stored: map[int32]int64{}, incarnations: map[int32]string{}},
 		ends:     map[int32]int64{partition: 1_000},
 		reg:      prometheus.NewRegistry(),
 		log:      &bytes.Buffer{},
 	}
 	if stored > 0 {
-		f.ledger.stored[partition] = stored
+		f.offsets.stored[partition] = stored
 	}
-	survey := func(context.Context) (map[int32]int64, error) {
+	logEnds := func(context.Context) (map[int32]int64, error) {
 		if f.ends == nil {
-			return nil, errors.New("kafka is away")
+			return nil, errors.New("kafka is down")
 		}
 		return f.ends, nil
 	}
-	f.Handler = consumer.New(f.notifier, f.ledger, survey, slog.New(slog.NewTextHandler(f.log, nil)), f.reg)
+	f.Handler = consumer.New(f.notifier, f.offsets, logEnds, slog.New(slog.NewTextHandler(f.log, nil)), f.reg)
 	return f
 }
 
-// start begins the partition; the group's own offset has to rule always.
+// start begins a session of the partition and expects that the group's offset rules.
 func (f *fixture) start(t *testing.T, newest int64) {
 	t.Helper()
 	if got, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: newest}); err != nil || got >= 0 {
-		t.Fatalf("Start: %d, %v; want a negative offset", got, err)
+		t.Fatalf("StartOffset: %d, %v; want a negative offset", got, err)
 	}
 }
 
@@ -122,12 +122,12 @@ func event(offset int64, kind string) kafka.Record {
 	return record(offset, fmt.Sprintf(`{"id":"e%d","type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`, offset, kind))
 }
 
-// isPermanent compares by type: the mark has no other outside.
+// isPermanent compares the type, because kafka.Permanent has no exported one.
 func isPermanent(err error) bool {
 	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
 }
 
-func TestABatchIsHandledInOrderAndItsPlaceKept(t *testing.T) {
+func TestHandlerHandlesABatchInOrderAndStoresTheOffset(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
@@ -135,15 +135,15 @@ func TestABatchIsHandledInOrderAndItsPlaceKept(t *testing.T) {
 	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 3", handled, err)
 	}
-	if diff := cmp.Diff([]string{"4:7", "4:8", "4:11"}, f.notifier.places); diff != "" {
+	if diff := cmp.Diff([]string{"4:7", "4:8", "4:11"}, f.notifier.positions); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := f.ledger.stored[partition]; got != 12 {
-		t.Errorf("the ledger says %d, want 12", got)
+	if got := f.offsets.stored[partition]; got != 12 {
+		t.Errorf("the stored offset is %d, want 12", got)
 	}
 }
 
-func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
+func TestHandlerPassesTheEventWithItsDedupKey(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
@@ -157,40 +157,40 @@ func TestAnEventIsNotifiedUnderItsIdentity(t *testing.T) {
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []notify.Event{
-		{Type: "task.completed", DedupKey: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:7", Trace: "00-1"},
-		{Type: "task.completed", DedupKey: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", At: at, Place: "4:8"},
+		{Type: "task.completed", DedupKey: "task.completed:e7", ID: "e7", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "4:7", Traceparent: "00-1"},
+		{Type: "task.completed", DedupKey: "task.completed:1", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "4:8"},
 	}
 	if diff := cmp.Diff(want, f.notifier.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestARecordDeliveredAgainIsRecognisedByItsOffset(t *testing.T) {
+func TestHandlerRecognisesARedeliveredRecordByItsOffset(t *testing.T) {
 	t.Parallel()
 	f := newFixture(9)
 	f.start(t, 10)
-	batch := []kafka.Record{event(7, "task.completed"), record(8, "rubbish"), event(9, "task.completed")}
+	batch := []kafka.Record{event(7, "task.completed"), record(8, "not JSON"), event(9, "task.completed")}
 	if handled, err := f.Handle(t.Context(), batch[:2]); handled != 2 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 2", handled, err)
 	}
 	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 3", handled, err)
 	}
-	if diff := cmp.Diff([]string{"4:9"}, f.notifier.places); diff != "" {
+	if diff := cmp.Diff([]string{"4:9"}, f.notifier.positions); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestAnUnreadableRecordIsPermanentAndTheNextIsHandled(t *testing.T) {
+func TestHandlerReturnsAPermanentErrorForAnUndecodableRecord(t *testing.T) {
 	t.Parallel()
-	rubbish := map[string]kafka.Record{
-		"not JSON":       record(8, "rubbish"),
+	undecodable := map[string]kafka.Record{
+		"not JSON":       record(8, "not JSON"),
 		"a wrong type":   record(8, `{"type":7,"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
 		"a missing type": record(8, `{"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
 		"a null value":   {Partition: partition, Offset: 8},
 		"noise":          record(8, strings.Repeat("\xff\x00", 450_000)),
 	}
-	for name, bad := range rubbish {
+	for name, bad := range undecodable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(0)
@@ -199,52 +199,52 @@ func TestAnUnreadableRecordIsPermanentAndTheNextIsHandled(t *testing.T) {
 			if handled != 1 || !isPermanent(err) {
 				t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
 			}
-			if got := f.ledger.stored[partition]; got != 8 {
-				t.Errorf("the ledger says %d, want 8: the rubbish is not put aside yet", got)
+			if got := f.offsets.stored[partition]; got != 8 {
+				t.Errorf("the stored offset is %d, want 8: the undecodable record is not dead-lettered yet", got)
 			}
 			if handled, err := f.Handle(t.Context(), []kafka.Record{event(9, "task.completed")}); handled != 1 || err != nil {
 				t.Fatalf("Handle: %d, %v; want 1", handled, err)
 			}
-			if diff := cmp.Diff([]string{"4:7", "4:9"}, f.notifier.places); diff != "" {
+			if diff := cmp.Diff([]string{"4:7", "4:9"}, f.notifier.positions); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestAPassingErrorHoldsTheRecordAndKeepsWhatWasDone(t *testing.T) {
+func TestHandlerStoresTheOffsetBeforeATransientError(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	away := errors.New("mail server away")
-	f.notifier.fails["4:8"] = away
+	down := errors.New("mail server down")
+	f.notifier.fails["4:8"] = down
 	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), event(8, "task.completed")})
-	if handled != 1 || !errors.Is(err, away) || isPermanent(err) {
-		t.Fatalf("Handle: %d, %v; want 1 and the passing error", handled, err)
+	if handled != 1 || !errors.Is(err, down) || isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 1 and the transient error", handled, err)
 	}
-	if got := f.ledger.stored[partition]; got != 8 {
-		t.Errorf("the ledger says %d, want 8", got)
+	if got := f.offsets.stored[partition]; got != 8 {
+		t.Errorf("the stored offset is %d, want 8", got)
 	}
 }
 
-func TestWhatIsGivenUpIsPermanent(t *testing.T) {
+func TestHandlerReturnsAPermanentErrorWhenANotificationIsGivenUp(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrGivenUp, notify.ErrRefused)
-	f.notifier.fails["4:10"] = notify.ErrRefused
+	f.notifier.fails["4:8"] = fmt.Errorf("%w: %w", notify.ErrGivenUp, notify.ErrRejected)
+	f.notifier.fails["4:10"] = notify.ErrRejected
 	handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")})
 	if handled != 1 || !isPermanent(err) {
 		t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
 	}
-	handled, err = f.Handle(t.Context(), []kafka.Record{event(9, "task.completed"), event(10, "task.completed"), record(11, "rubbish")})
+	handled, err = f.Handle(t.Context(), []kafka.Record{event(9, "task.completed"), event(10, "task.completed"), record(11, "not JSON")})
 	if handled != 1 || err == nil || isPermanent(err) {
-		t.Fatalf("Handle: %d, %v; want 1 and a passing error", handled, err)
+		t.Fatalf("Handle: %d, %v; want 1 and a transient error", handled, err)
 	}
 }
 
-// The batch was told to stop; what it did until then is not to be done again.
-func TestWhatWasHandledIsKeptAlthoughTheSessionEnded(t *testing.T) {
+// The records were handled before the session ended, so the next one must not repeat them.
+func TestHandlerStoresTheOffsetAlthoughItsContextEnded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
@@ -253,15 +253,15 @@ func TestWhatWasHandledIsKeptAlthoughTheSessionEnded(t *testing.T) {
 	if handled, err := f.Handle(ctx, []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 1", handled, err)
 	}
-	if got := f.ledger.stored[partition]; got != 8 {
-		t.Errorf("the ledger says %d, want 8", got)
+	if got := f.offsets.stored[partition]; got != 8 {
+		t.Errorf("the stored offset is %d, want 8", got)
 	}
 }
 
-// slow is a notifier that takes its time, and stops when it is told to.
-type slow time.Duration
+// slowNotifier needs its duration for each event, and stops when its context ends.
+type slowNotifier time.Duration
 
-func (s slow) Notify(ctx context.Context, events []notify.Event) (outcomes []notify.Outcome, err error) {
+func (s slowNotifier) Notify(ctx context.Context, events []notify.Event) (outcomes []notify.Outcome, err error) {
 	for range events {
 		if ctx.Err() != nil {
 			return outcomes, ctx.Err()
@@ -272,60 +272,60 @@ func (s slow) Notify(ctx context.Context, events []notify.Event) (outcomes []not
 	return outcomes, nil
 }
 
-func TestASlowSenderDoesNotExhaustTheGroupsPatience(t *testing.T) {
+func TestHandlerReturnsTheRestOfTheBatchWhenItsBudgetEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		pace    time.Duration
-		told    time.Duration // to stop
+		stop    time.Duration // after which the context ends
 		handled int
 		fails   bool
 	}{
-		"a second each":        {pace: 1100 * time.Millisecond, handled: 10},
-		"longer than its turn": {pace: 15 * time.Second, handled: 1},
-		"fast enough":          {pace: time.Millisecond, handled: 30},
-		"told to stop":         {pace: time.Second, told: 3*time.Second - time.Millisecond, handled: 3, fails: true},
+		"a second each":          {pace: 1100 * time.Millisecond, handled: 10},
+		"longer than the budget": {pace: 15 * time.Second, handled: 1},
+		"fast enough":            {pace: time.Millisecond, handled: 30},
+		"context ended":          {pace: time.Second, stop: 3*time.Second - time.Millisecond, handled: 3, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(0)
-				h := consumer.New(slow(test.pace), f.ledger, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+				h := consumer.New(slowNotifier(test.pace), f.offsets, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 				var batch []kafka.Record
 				for offset := range int64(30) {
 					batch = append(batch, event(offset, "task.completed"))
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				if test.told > 0 {
-					time.AfterFunc(test.told, cancel)
+				if test.stop > 0 {
+					time.AfterFunc(test.stop, cancel)
 				}
 				handled, err := h.Handle(ctx, batch)
 				if handled != test.handled || (err != nil) != test.fails {
 					t.Errorf("Handle: %d, %v; want %d", handled, err, test.handled)
 				}
-				if got := f.ledger.stored[partition]; got != int64(handled) {
-					t.Errorf("the ledger says %d, want %d", got, handled)
+				if got := f.offsets.stored[partition]; got != int64(handled) {
+					t.Errorf("the stored offset is %d, want %d", got, handled)
 				}
 			})
 		})
 	}
 }
 
-// Otherwise the group would commit what the ledger does not know.
-func TestNothingIsHandledWhileTheLedgerIsAway(t *testing.T) {
+// Otherwise the group would commit an offset that is not stored.
+func TestHandlerHandlesNothingWhileItsOffsetsAreUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	f.ledger.fails = errors.New("redis is away")
-	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.ledger.fails) {
-		t.Errorf("Handle: %d, %v; want 0 and the ledger's error", handled, err)
+	f.offsets.fails = errors.New("redis is down")
+	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.offsets.fails) {
+		t.Errorf("Handle: %d, %v; want 0 and the error of the offsets", handled, err)
 	}
-	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); !errors.Is(err, f.ledger.fails) {
-		t.Errorf("Start: %v, want the ledger's error", err)
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); !errors.Is(err, f.offsets.fails) {
+		t.Errorf("StartOffset: %v, want the error of the offsets", err)
 	}
 }
 
-func TestAStoredOffsetBeyondTheLogIsForgottenAloud(t *testing.T) {
+func TestHandlerClearsAStoredOffsetBeyondTheLogEnd(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
 	f.ends[partition] = 20
@@ -333,46 +333,46 @@ func TestAStoredOffsetBeyondTheLogIsForgottenAloud(t *testing.T) {
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 1", handled, err)
 	}
-	if diff := cmp.Diff([]string{"4:7"}, f.notifier.places); diff != "" {
+	if diff := cmp.Diff([]string{"4:7"}, f.notifier.positions); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := f.ledger.stored[partition]; got != 8 {
-		t.Errorf("the ledger says %d, want 8", got)
+	if got := f.offsets.stored[partition]; got != 8 {
+		t.Errorf("the stored offset is %d, want 8", got)
 	}
 	if !strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("no alarm in the log: %s", f.log)
 	}
 	want := `
-# HELP notification_offsets_beyond_log_total Stored offsets found beyond the end of the log and forgotten: the topic was made anew, or lost its end.
-# TYPE notification_offsets_beyond_log_total counter
-notification_offsets_beyond_log_total 1
+# HELP notification_stored_offset_beyond_log_total Stored offsets beyond the end of the log, cleared: the topic was created again, or lost its end.
+# TYPE notification_stored_offset_beyond_log_total counter
+notification_stored_offset_beyond_log_total 1
 `
-	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_offsets_beyond_log_total"); err != nil {
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_stored_offset_beyond_log_total"); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAStoredOffsetOfAnEarlierTopicIsForgottenAloud(t *testing.T) {
+func TestHandlerClearsAStoredOffsetOfAnEarlierTopic(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
-	f.ledger.origins[partition] = "id old"
+	f.offsets.incarnations[partition] = "id old"
 	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "new"}); err != nil {
 		t.Fatal(err)
 	}
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 1", handled, err)
 	}
-	if diff := cmp.Diff([]string{"4:7"}, f.notifier.places); diff != "" {
+	if diff := cmp.Diff([]string{"4:7"}, f.notifier.positions); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := f.ledger.origins[partition]; got != "id new" {
+	if got := f.offsets.incarnations[partition]; got != "id new" {
 		t.Errorf("the offset is bound to %q, want the new topic", got)
 	}
 	if !strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("no alarm in the log: %s", f.log)
 	}
 	want := `
-# HELP notification_offsets_replaced_topic_total Stored offsets found to be of an earlier topic of that name, and forgotten.
+# HELP notification_offsets_replaced_topic_total Stored offsets that belonged to an earlier topic of that name, and were cleared.
 # TYPE notification_offsets_replaced_topic_total counter
 notification_offsets_replaced_topic_total 1
 `
@@ -381,15 +381,15 @@ notification_offsets_replaced_topic_total 1
 	}
 }
 
-func TestAStoredOffsetIsBoundToItsLog(t *testing.T) {
+func TestHandlerBindsTheStoredOffsetToItsTopic(t *testing.T) {
 	t.Parallel()
-	for name, origin := range map[string]string{"of an earlier version": "", "bound before": "id a", "of a broker that gave no ids": "record 499 abc"} {
+	for name, incarnation := range map[string]string{"of an earlier version": "", "bound before": "id a", "of a broker that gave no ids": "record 499 abc"} {
 		f := newFixture(500)
-		f.ledger.origins[partition] = origin
+		f.offsets.incarnations[partition] = incarnation
 		if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "a"}); err != nil {
 			t.Fatal(err)
 		}
-		if offset, bound := f.ledger.stored[partition], f.ledger.origins[partition]; offset != 500 || bound != "id a" {
+		if offset, bound := f.offsets.stored[partition], f.offsets.incarnations[partition]; offset != 500 || bound != "id a" {
 			t.Errorf("%s: %d of %q, want 500 of the topic", name, offset, bound)
 		}
 		if strings.Contains(f.log.String(), "level=ERROR") {
@@ -398,37 +398,37 @@ func TestAStoredOffsetIsBoundToItsLog(t *testing.T) {
 	}
 }
 
-func TestAnOldViewOfTheLogIsNoAlarm(t *testing.T) {
+func TestHandlerKeepsTheStoredOffsetWhenTheGivenLogEndIsOutdated(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
 	f.start(t, 10)
-	if got := f.ledger.stored[partition]; got != 500 {
-		t.Errorf("the ledger says %d, want 500", got)
+	if got := f.offsets.stored[partition]; got != 500 {
+		t.Errorf("the stored offset is %d, want 500", got)
 	}
 	f.ends = nil
 	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); err == nil {
-		t.Error("no error although nobody could say where the log ends")
+		t.Error("no error although the log-end offsets are unknown")
 	}
-	if got := f.ledger.stored[partition]; got != 500 {
-		t.Errorf("the ledger says %d, want 500", got)
+	if got := f.offsets.stored[partition]; got != 500 {
+		t.Errorf("the stored offset is %d, want 500", got)
 	}
 }
 
-func TestAnUnknownTypeIsPassedOverAloud(t *testing.T) {
+func TestHandlerSkipsAnUnknownTypeWithAWarning(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")}); handled != 2 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 2", handled, err)
 	}
-	if diff := cmp.Diff([]string{"4:8"}, f.notifier.places); diff != "" {
+	if diff := cmp.Diff([]string{"4:8"}, f.notifier.positions); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if !strings.Contains(f.log.String(), "level=WARN") || !strings.Contains(f.log.String(), "task.archived") {
 		t.Errorf("no warning in the log: %s", f.log)
 	}
 	want := `
-# HELP notification_events_unknown_total Events of a type this version does not know, passed over.
+# HELP notification_events_unknown_total Events of a type that this version does not know, skipped.
 # TYPE notification_events_unknown_total counter
 notification_events_unknown_total 1
 `

@@ -8,10 +8,10 @@ import (
 )
 
 type metrics struct {
-	events   *prometheus.CounterVec
-	unknown  prometheus.Counter
-	beyond   prometheus.Counter
-	replaced prometheus.Counter
+	events       *prometheus.CounterVec
+	unknownTypes prometheus.Counter
+	beyondLog    prometheus.Counter
+	replaced     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -19,19 +19,19 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "notification_events_total",
-			Help: "Events handled: sent, duplicate (sent before, by the event's identity), redelivered (handled before, by the record's offset), ignored (not an event that notifies).",
+			Help: "Events handled: sent, duplicate (sent before, by the event's dedup key), redelivered (handled before, by the record's offset), ignored (not an event that notifies).",
 		}, []string{"outcome"}),
-		unknown: factory.NewCounter(prometheus.CounterOpts{
+		unknownTypes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_events_unknown_total",
-			Help: "Events of a type this version does not know, passed over.",
+			Help: "Events of a type that this version does not know, skipped.",
 		}),
 		replaced: factory.NewCounter(prometheus.CounterOpts{
 			Name: "notification_offsets_replaced_topic_total",
-			Help: "Stored offsets found to be of an earlier topic of that name, and forgotten.",
+			Help: "Stored offsets that belonged to an earlier topic of that name, and were cleared.",
 		}),
-		beyond: factory.NewCounter(prometheus.CounterOpts{
-			Name: "notification_offsets_beyond_log_total",
-			Help: "Stored offsets found beyond the end of the log and forgotten: the topic was made anew, or lost its end.",
+		beyondLog: factory.NewCounter(prometheus.CounterOpts{
+			Name: "notification_stored_offset_beyond_log_total",
+			Help: "Stored offsets beyond the end of the log, cleared: the topic was created again, or lost its end.",
 		}),
 	}
 	for _, outcome := range []string{string(notify.Sent), string(notify.Duplicate), string(notify.Ignored), "redelivered"} {

@@ -17,43 +17,43 @@ func numbered(prefix string, count int) (events, titles []string) {
 	return events, titles
 }
 
-func TestATopicCreatedAgainIsNotifiedFromItsStart(t *testing.T) {
+func TestRecreatedTopicIsNotifiedFromItsStart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		running bool
 		count   int // of the new topic's events; the old one had five
 	}{
-		"while the service is stopped, longer":      {count: 12},
-		"while the service is stopped, of a length": {count: 5},
-		"while the service is stopped, shorter":     {count: 3},
-		"while the service runs":                    {running: true, count: 12},
+		"while the service is stopped, longer":             {count: 12},
+		"while the service is stopped, of the same length": {count: 5},
+		"while the service is stopped, shorter":            {count: 3},
+		"while the service runs":                           {running: true, count: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			again := func(w world) {
+			again := func(env serviceEnv) {
 				before, titles := numbered("old", 5)
 				after, newTitles := numbered("new", test.count)
-				p := &postman{}
-				w.Send(before...)
-				stop := w.serve("notifiers", p, time.Minute)
-				w.Eventually("the old topic's notifications", p.has("old 4"))
+				sender := &fakeSender{}
+				env.Send(before...)
+				stop := env.serve("notifiers", sender, time.Minute)
+				env.Eventually("the old topic's notifications", sender.has("old 4"))
 				if !test.running {
 					stop()
 				}
-				w.Recreate()
-				w.Send(after...)
+				env.Recreate()
+				env.Send(after...)
 				if !test.running {
-					w.serve("notifiers", p, time.Minute)
+					env.serve("notifiers", sender, time.Minute)
 				}
 				want := slices.Sorted(slices.Values(append(titles, newTitles...)))
-				w.Eventually("the notifications of both topics", func() bool { return len(p.sent()) >= len(want) })
-				// While the service runs it may read the new topic from the old offset on
-				// before it notices.
-				if diff := cmp.Diff(want, slices.Sorted(slices.Values(p.sent()))); diff != "" {
-					w.Errorf("(-want +got):\n%s", diff)
+				env.Eventually("the notifications of both topics", func() bool { return len(sender.sent()) >= len(want) })
+				// While the service runs, it may read the new topic from the old offset
+				// before it detects the change.
+				if diff := cmp.Diff(want, slices.Sorted(slices.Values(sender.sent()))); diff != "" {
+					env.Errorf("(-want +got):\n%s", diff)
 				}
 			}
-			everywhere(t, again)
+			onEachBroker(t, again)
 			if !test.running {
 				withoutTopicIDs(t, again)
 			}
@@ -61,22 +61,22 @@ func TestATopicCreatedAgainIsNotifiedFromItsStart(t *testing.T) {
 	}
 }
 
-func TestAnOffsetWithoutATopicIDIsAdopted(t *testing.T) {
+func TestOffsetWithoutAnIncarnationIsAdopted(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		p := &postman{}
+	onEachBroker(t, func(env serviceEnv) {
+		sender := &fakeSender{}
 		events, titles := numbered("e", 3)
-		w.Send(events...)
-		stop := w.serve("notifiers", p, time.Minute)
-		w.Eventually("the notifications", p.has("e 2"))
+		env.Send(events...)
+		stop := env.serve("notifiers", sender, time.Minute)
+		env.Eventually("the notifications", sender.has("e 2"))
 		stop()
-		w.Remove("notification:origins") // as the version before left it
-		w.Remove("processed:*")          // only the offset is left to tell
-		w.Send(completed("last", "last"))
-		w.serve("readers-without-an-offset", p, time.Minute)
-		w.Eventually("the last notification", p.has("last"))
-		if diff := cmp.Diff(append(titles, "last"), p.sent()); diff != "" {
-			w.Errorf("(-want +got):\n%s", diff)
+		env.Remove("notification:origins") // as an earlier version leaves it
+		env.Remove("processed:*")          // so only the offset recognises the records
+		env.Send(completed("last", "last"))
+		env.serve("readers-without-offsets", sender, time.Minute)
+		env.Eventually("the last notification", sender.has("last"))
+		if diff := cmp.Diff(append(titles, "last"), sender.sent()); diff != "" {
+			env.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }

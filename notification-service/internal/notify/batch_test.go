@@ -11,19 +11,19 @@ import (
 	"example.com/todo/notification-service/internal/notify"
 )
 
-// events are of the types given, with the marks m0, m1, …
+// events returns one event of each type, with the dedup keys m0, m1, …
 func events(types ...string) []notify.Event {
 	var all []notify.Event
 	for i, kind := range types {
-		all = append(all, notify.Event{Type: kind, DedupKey: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Place: fmt.Sprint("0:", i)})
+		all = append(all, notify.Event{Type: kind, DedupKey: fmt.Sprint("m", i), ID: fmt.Sprint("e", i), Position: fmt.Sprint("0:", i)})
 	}
 	return all
 }
 
-func TestEachCompletionOfABatchCostsOneStep(t *testing.T) {
+func TestServiceNeedsOneStepForEachCompletionOfABatch(t *testing.T) {
 	t.Parallel()
-	shared, box := newClaims(), &outbox{}
-	service := notify.NewService(of{shared, "a"}, box)
+	shared, sink := newFakeClaims(), &fakeSender{}
+	service := notify.NewService(ownedBy{shared, "a"}, sink)
 	batch := events("task.created", "task.completed", "task.updated", "task.completed", "task.completed", "task.deleted")
 	outcomes, err := service.Notify(t.Context(), batch)
 	if err != nil {
@@ -33,18 +33,18 @@ func TestEachCompletionOfABatchCostsOneStep(t *testing.T) {
 	if diff := cmp.Diff(want, outcomes); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"claim m1", "done m1 m3", "done m3 m4", "done m4"}, shared.steps); diff != "" {
+	if diff := cmp.Diff([]string{"acquire m1", "sent m1 m3", "sent m3 m4", "sent m4"}, shared.steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }
 
-// A lease that began when the batch did would run out before its end.
-func TestNothingIsClaimedBeforeTheOneBeforeItIsSent(t *testing.T) {
+// Leases that all started with the batch would expire before its end.
+func TestServiceAcquiresAKeyOnlyAfterThePreviousSend(t *testing.T) {
 	t.Parallel()
-	shared := newClaims()
-	service := notify.NewService(of{shared, "a"}, &outbox{before: func(_ context.Context, n notify.Notification) error {
-		if want := 1 + int(n.EventID[1]-'0'); len(shared.marks) != want {
-			t.Errorf("%s is sent and %d are claimed or done, want %d", n.EventID, len(shared.marks), want)
+	shared := newFakeClaims()
+	service := notify.NewService(ownedBy{shared, "a"}, &fakeSender{before: func(_ context.Context, n notify.Notification) error {
+		if want := 1 + int(n.EventID[1]-'0'); len(shared.keys) != want {
+			t.Errorf("%s is being sent and %d keys are leased or sent, want %d", n.EventID, len(shared.keys), want)
 		}
 		return nil
 	}})
@@ -53,10 +53,10 @@ func TestNothingIsClaimedBeforeTheOneBeforeItIsSent(t *testing.T) {
 	}
 }
 
-func TestWhatWasSentBeforeIsPassedOverWithinABatch(t *testing.T) {
+func TestServiceSkipsWithinABatchWhatWasSentBefore(t *testing.T) {
 	t.Parallel()
-	shared, box := newClaims(), &outbox{}
-	service := notify.NewService(of{shared, "a"}, box)
+	shared, sink := newFakeClaims(), &fakeSender{}
+	service := notify.NewService(ownedBy{shared, "a"}, sink)
 	batch := events("task.completed", "task.completed", "task.completed", "task.completed")
 	batch[3].DedupKey = batch[2].DedupKey
 	if _, err := service.Notify(t.Context(), batch[1:2]); err != nil {
@@ -70,77 +70,77 @@ func TestWhatWasSentBeforeIsPassedOverWithinABatch(t *testing.T) {
 	if diff := cmp.Diff(want, outcomes); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-	if len(box.sent) != 3 {
-		t.Errorf("%d sent, want 3", len(box.sent))
+	if len(sink.sent) != 3 {
+		t.Errorf("%d sent, want 3", len(sink.sent))
 	}
 }
 
-func TestAFailureKeepsWhatTheBatchHasDone(t *testing.T) {
+func TestServiceKeepsTheOutcomesBeforeAFailure(t *testing.T) {
 	t.Parallel()
-	away := errors.New("receiver away")
-	shared, box := newClaims(), &outbox{}
-	box.before = func(_ context.Context, n notify.Notification) error {
+	down := errors.New("receiver down")
+	shared, sink := newFakeClaims(), &fakeSender{}
+	sink.before = func(_ context.Context, n notify.Notification) error {
 		if n.EventID == "e2" {
-			return away
+			return down
 		}
 		return nil
 	}
-	service := notify.NewService(of{shared, "a"}, box)
+	service := notify.NewService(ownedBy{shared, "a"}, sink)
 	batch := events("task.completed", "task.created", "task.completed", "task.completed")
 	outcomes, err := service.Notify(t.Context(), batch)
-	if !errors.Is(err, away) {
+	if !errors.Is(err, down) {
 		t.Fatalf("got %v, want the sender's error", err)
 	}
 	if diff := cmp.Diff([]notify.Outcome{notify.Sent, notify.Ignored}, outcomes); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-	box.before = nil
+	sink.before = nil
 	if _, err := service.Notify(t.Context(), batch[2:]); err != nil {
 		t.Fatal(err)
 	}
-	if len(box.sent) != 3 {
-		t.Errorf("%d sent, want 3", len(box.sent))
+	if len(sink.sent) != 3 {
+		t.Errorf("%d sent, want 3", len(sink.sent))
 	}
 }
 
-// A sending that is cut off may have arrived, and would be sent again.
-func TestASendingIsBroughtToItsEndAlthoughTheBatchIsToStop(t *testing.T) {
+// A request that is cut off may have been delivered, and would be sent again.
+func TestServiceFinishesASendAfterItsContextEnded(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
-	shared, box := newClaims(), &outbox{}
-	box.before = func(ctx context.Context, _ notify.Notification) error {
+	shared, sink := newFakeClaims(), &fakeSender{}
+	sink.before = func(ctx context.Context, _ notify.Notification) error {
 		stop()
 		return ctx.Err()
 	}
-	failing := failsWhenEnded{of{shared, "a"}}
-	outcomes, err := notify.NewService(failing, box).Notify(ctx, events("task.completed", "task.completed"))
+	failing := failsWhenEnded{ownedBy{shared, "a"}}
+	outcomes, err := notify.NewService(failing, sink).Notify(ctx, events("task.completed", "task.completed"))
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want the context's end", err)
 	}
 	if diff := cmp.Diff([]notify.Outcome{notify.Sent}, outcomes); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-	if !shared.marks["m0"].done {
-		t.Error("what was sent is not done")
+	if !shared.keys["m0"].done {
+		t.Error("the send is not recorded")
 	}
-	if _, claimed := shared.marks["m1"]; claimed {
-		t.Error("the next was claimed: whoever goes on has to wait for the lease")
+	if _, claimed := shared.keys["m1"]; claimed {
+		t.Error("the next key was acquired: the next process has to wait for the lease")
 	}
 }
 
-// failsWhenEnded does as a client of Redis does.
-type failsWhenEnded struct{ of }
+// failsWhenEnded fails after ctx ended, as a Redis client does.
+type failsWhenEnded struct{ ownedBy }
 
-func (f failsWhenEnded) Claim(ctx context.Context, mark string) (notify.Claim, error) {
+func (f failsWhenEnded) Acquire(ctx context.Context, key string) (notify.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return notify.Claim{}, err
 	}
-	return f.of.Claim(ctx, mark)
+	return f.ownedBy.Acquire(ctx, key)
 }
 
-func (f failsWhenEnded) Done(ctx context.Context, mark, next string) (notify.Claim, error) {
+func (f failsWhenEnded) RecordSent(ctx context.Context, key, next string) (notify.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return notify.Claim{}, err
 	}
-	return f.of.Done(ctx, mark, next)
+	return f.ownedBy.RecordSent(ctx, key, next)
 }

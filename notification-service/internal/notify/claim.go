@@ -6,66 +6,68 @@ import (
 	"time"
 )
 
-// patience is how long a sender may refuse a notification while it takes others.
-const patience = 15 * time.Minute
+// rejectionPeriod is how long a receiver may reject a notification, while it
+// accepts others, before the notification is given up.
+const rejectionPeriod = 15 * time.Minute
 
-// What a sender that was asked may say, and what becomes of it.
 var (
-	// ErrRefused is in the error of a Sender that was reached and does not want
-	// this notification.
-	ErrRefused = errors.New("refused")
-	// ErrGivenUp is in the error about an event whose notification was refused
-	// for 15 minutes while others went through: trying again is in vain.
-	ErrGivenUp = errors.New("given up: refused for 15 minutes, while others went through")
+	// ErrRejected is in the error of a Sender whose receiver answered that it
+	// does not accept this notification.
+	ErrRejected = errors.New("rejected")
+	// ErrGivenUp is in the error about an event whose notification was rejected
+	// for 15 minutes while others were delivered. A retry cannot succeed.
+	ErrGivenUp = errors.New("given up: rejected for 15 minutes while others were delivered")
 )
 
-// State is what a claim found.
+// State is the state of a dedup key as Acquire found it.
 type State int
 
 // The states.
 const (
-	Acquired      State = iota // claimed by us, now or on an earlier try: send
-	AlreadySent                // sent before, by whoever: leave it
-	LeasedByOther              // claimed by another who may still be sending
+	Acquired      State = iota // leased by this process, now or on an earlier attempt: send
+	AlreadySent                // sent before, by this or another process
+	LeasedByOther              // leased by another process, which may still be sending
 )
 
-// Claim is what a claim found. Its times are by one clock, that of Claims, and
-// set when it is Mine.
+// Claim is the result of Acquire. Its times are from the clock of the ClaimStore
+// and are set when the State is Acquired.
 type Claim struct {
-	State   State
-	At      time.Time // when it was claimed
-	Refused time.Time // as Refuse was told; zero when it was not
-	Sent    time.Time // when any notification was last done; zero when none was
+	State         State
+	ClaimedAt     time.Time
+	RejectedSince time.Time // as RecordRejection stored it; zero without a rejection
+	LastDelivery  time.Time // of any notification; zero before the first
 }
 
-// ClaimStore remembers what was sent, what is being sent and what is refused,
-// outside the process. A mark is an event's identity: no method takes anything
-// else, so nothing is sent that could not be recognised when it comes again.
+// ClaimStore keeps leases, sent notifications and rejections outside the process. Its
+// methods take a dedup key alone, so only an event that is recognised later can be sent.
 type ClaimStore interface {
-	// Claim reserves the mark for this process for the length of a lease, or
-	// says who was first. Claiming one's own mark renews the lease.
-	Claim(ctx context.Context, mark string) (Claim, error)
-	// AlreadySent records that the notification was sent, and in the same step claims
-	// next, unless that is empty. A mark that another holds by now is left as
-	// it is.
-	Done(ctx context.Context, mark, next string) (Claim, error)
-	// RecordRejection keeps, for some minutes, since when the mark's notification is
-	// refused.
-	RecordRejection(ctx context.Context, mark string, since time.Time) error
+	// Acquire leases the key for this process, or returns the state that prevents
+	// it. Acquiring a key that this process holds renews the lease.
+	Acquire(ctx context.Context, key string) (Claim, error)
+	// RecordSent records that the notification was sent and in the same step
+	// acquires next, unless next is empty. A lease that another process holds on
+	// key stays as it is.
+	RecordSent(ctx context.Context, key, next string) (Claim, error)
+	// RecordRejection stores for some minutes since when the key's notification
+	// is rejected.
+	RecordRejection(ctx context.Context, key string, since time.Time) error
 }
 
-// refusedSince is the begin of the time that counts towards patience: the last
-// refusal before others began to go through. While nobody does it is the sender
-// that is unwell, not the notification: the time does not run, and begins anew
-// when nobody did for long.
-func (c Claim) refusedSince() time.Time {
-	othersGoThrough := c.Sent.After(c.Refused) && c.At.Sub(c.Sent) < patience
-	if c.Refused.IsZero() || !othersGoThrough {
-		return c.At
+// rejectionStart returns when the rejection period of this notification began:
+// the last rejection before others were delivered. The period only runs while
+// others are delivered.
+func (c Claim) rejectionStart() time.Time {
+	// Without other deliveries the receiver is down, and the notification is not
+	// to blame: the period restarts.
+	othersDelivered := c.LastDelivery.After(c.RejectedSince) && c.ClaimedAt.Sub(c.LastDelivery) < rejectionPeriod
+	if c.RejectedSince.IsZero() || !othersDelivered {
+		return c.ClaimedAt
 	}
-	return c.Refused
+	return c.RejectedSince
 }
 
-// hopeless tells what another refusal means. Everything it looks at was so when
-// the claim was made: another's success during this attempt proves nothing.
-func (c Claim) hopeless() bool { return c.Sent.Sub(c.refusedSince()) >= patience }
+// rejectedForGood reports whether one more rejection ends the attempts. All times are
+// from before this attempt: a delivery during it proves nothing about the receiver before.
+func (c Claim) rejectedForGood() bool {
+	return c.LastDelivery.Sub(c.rejectionStart()) >= rejectionPeriod
+}

@@ -9,14 +9,14 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// Sender delivers. An error means that it may not have been delivered; the same
-// notification is then sent again, unless it is ErrRefused for too long. A
-// sender keeps to a time of its own, well below the lease of a claim.
+// Sender delivers notifications. After an error the notification may or may not
+// have been delivered, and the caller sends it again, unless the error has been
+// ErrRejected for too long. A Sender has its own timeout, well below the lease.
 type Sender interface {
 	Send(ctx context.Context, n Notification) error
 }
 
-// Outcome says what became of an event.
+// Outcome is the result for one event.
 type Outcome string
 
 // The outcomes.
@@ -26,43 +26,40 @@ const (
 	Ignored   Outcome = "ignored"   // not an event that notifies
 )
 
-// Service notifies.
+// Service sends the notifications of events. It may be used by several goroutines.
 type Service struct {
 	claims ClaimStore
 	sender Sender
 
-	mu       sync.Mutex
-	unmarked map[string]string // mark → place of what was sent while Done could not be written
+	sentUnrecorded sync.Map // dedup key → position of an event that was sent while RecordSent failed
 }
 
 // NewService returns the service over its claims and its sender.
 func NewService(claims ClaimStore, sender Sender) *Service {
-	return &Service{claims: claims, sender: sender, unmarked: map[string]string{}}
+	return &Service{claims: claims, sender: sender}
 }
 
-// Notify sends the notifications of the events, one after the other, unless they
-// were sent before. It returns what became of the events up to one that the
-// error is about; that one and the rest are to be handed in again: they are sent
-// then, or found sent. The error is ErrGivenUp when that is in vain, and
-// fault.Unavailable while another replica holds the claim, which lasts a lease
-// at most. When ctx ends, what is being sent is brought to its end first.
+// Notify sends the notifications of the events in order, except those that were
+// sent before. It returns the outcomes of the events before the first failed one.
+// The caller hands in the failed event and the rest again: they are sent then, or
+// found sent.
 //
-// The claim comes before the sending and Done after it, so a crash in between
-// leaves a claim that runs out, never a notification that is lost. Done claims
-// the next, so each costs one step.
+// The error is ErrGivenUp when a retry cannot succeed, and apperr.Unavailable
+// while another replica holds a lease. When ctx ends, Notify still finishes the
+// notification that it is sending.
 func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error) {
 	outcomes := make([]Outcome, 0, len(events))
-	var ahead *Claim // of the next completion
+	var prefetched *Claim // of the next completion
 	for i, e := range events {
 		outcome := Ignored
 		if e.Type == completed {
-			claim, err := s.claim(ctx, e, ahead)
+			claim, err := s.acquire(ctx, e, prefetched)
 			if err != nil {
 				return outcomes, err
 			}
-			if outcome, ahead = Duplicate, nil; claim.State == Acquired {
+			if outcome, prefetched = Duplicate, nil; claim.State == Acquired {
 				outcome = Sent
-				if ahead, err = s.send(ctx, e, claim, events[i+1:]); err != nil {
+				if prefetched, err = s.sendAndRecord(ctx, e, claim, events[i+1:]); err != nil {
 					return outcomes, err
 				}
 			}
@@ -72,85 +69,71 @@ func (s *Service) Notify(ctx context.Context, events []Event) ([]Outcome, error)
 	return outcomes, nil
 }
 
-// claim returns a claim that is Mine or Done: the one made ahead, if any.
-func (s *Service) claim(ctx context.Context, e Event, ahead *Claim) (Claim, error) {
-	if ahead == nil {
-		claim, err := s.claims.Claim(ctx, e.DedupKey)
+// acquire returns the prefetched claim, or makes one. Its state is Acquired or
+// AlreadySent; the error is apperr.Unavailable when another replica holds the lease.
+func (s *Service) acquire(ctx context.Context, e Event, prefetched *Claim) (Claim, error) {
+	if prefetched == nil {
+		claim, err := s.claims.Acquire(ctx, e.DedupKey)
 		if err != nil {
 			return Claim{}, err
 		}
-		ahead = &claim
+		prefetched = &claim
 	}
-	switch ahead.State {
+	switch prefetched.State {
 	case LeasedByOther:
 		return Claim{}, apperr.New(apperr.Unavailable, "another replica is sending the notification of %s", e.DedupKey)
 	case AlreadySent:
-		s.forget(e.DedupKey)
+		s.sentUnrecorded.Delete(e.DedupKey)
 	}
-	return *ahead, nil
+	return *prefetched, nil
 }
 
-// send sends what is claimed, and claims the next of the rest. Once begun it
-// does not end with ctx: cut off, it would be sent twice.
-func (s *Service) send(ctx context.Context, e Event, claim Claim, rest []Event) (ahead *Claim, err error) {
-	lasting := context.WithoutCancel(ctx)
-	if !s.sentAlready(e.DedupKey, e.Place) {
-		if err := s.sender.Send(lasting, e.notification()); err != nil {
-			return nil, s.refused(lasting, e.DedupKey, claim, err)
+// sendAndRecord sends the notification of an acquired event, and returns the
+// claim of the next completion in rest; nil when there is none.
+func (s *Service) sendAndRecord(ctx context.Context, e Event, claim Claim, rest []Event) (prefetched *Claim, err error) {
+	// A request that is cut off may have been delivered and would be sent again.
+	sendCtx := context.WithoutCancel(ctx)
+	// The positions differ for a later completion of the same task without event ids.
+	if sent, _ := s.sentUnrecorded.Load(e.DedupKey); sent != e.Position {
+		if err := s.sender.Send(sendCtx, e.notification()); err != nil {
+			return nil, s.handleSendError(sendCtx, e.DedupKey, claim, err)
 		}
 	}
+	// One round trip per notification: RecordSent also leases the next key. After
+	// ctx has ended the next is left to the process that takes over the partition.
 	next := ""
 	if ctx.Err() == nil {
-		next = nextMark(rest)
+		next = nextDedupKey(rest)
 	}
-	claimed, err := s.claims.Done(lasting, e.DedupKey, next)
+	claimed, err := s.claims.RecordSent(sendCtx, e.DedupKey, next)
 	if err != nil {
-		s.remember(e.DedupKey, e.Place)
+		s.sentUnrecorded.Store(e.DedupKey, e.Position)
 		return nil, err
 	}
-	s.forget(e.DedupKey)
+	s.sentUnrecorded.Delete(e.DedupKey)
 	if next == "" {
 		return nil, nil
 	}
 	return &claimed, nil
 }
 
-// refused says what the sender's error means for the event.
-func (s *Service) refused(ctx context.Context, mark string, claim Claim, err error) error {
+// handleSendError decides between a retry and ErrGivenUp.
+func (s *Service) handleSendError(ctx context.Context, key string, claim Claim, err error) error {
 	switch {
-	case !errors.Is(err, ErrRefused):
+	case !errors.Is(err, ErrRejected):
 		return err
-	case claim.hopeless():
+	case claim.rejectedForGood():
 		return fmt.Errorf("%w: %w", ErrGivenUp, err)
 	default:
-		return errors.Join(err, s.claims.RecordRejection(ctx, mark, claim.refusedSince()))
+		return errors.Join(err, s.claims.RecordRejection(ctx, key, claim.rejectionStart()))
 	}
 }
 
-func nextMark(events []Event) string {
+func nextDedupKey(events []Event) string {
 	for _, e := range events {
 		if e.Type == completed {
 			return e.DedupKey
 		}
 	}
 	return ""
-}
-
-func (s *Service) sentAlready(mark, place string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sent, ok := s.unmarked[mark]
-	return ok && sent == place
-}
-
-func (s *Service) remember(mark, place string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unmarked[mark] = place
-}
-
-func (s *Service) forget(mark string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.unmarked, mark)
 }

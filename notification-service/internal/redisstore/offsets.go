@@ -12,80 +12,77 @@ import (
 )
 
 var (
-	//go:embed advance.lua
+	//go:embed advance_offset.lua
 	advanceLua string
-	//go:embed bind.lua
+	//go:embed bind_incarnation.lua
 	bindLua string
-	//go:embed forget.lua
-	forgetLua string
+	//go:embed clear_offset.lua
+	clearLua string
 
 	advanceScript = goredis.NewScript(advanceLua)
 	bindScript    = goredis.NewScript(bindLua)
-	forgetScript  = goredis.NewScript(forgetLua)
+	clearScript   = goredis.NewScript(clearLua)
 )
 
-// Offsets is the ledger of handled records: for each partition the offset below
-// which every record was handled, in the hash notification:offsets, and the origin
-// of the log that the offset belongs to, in the hash notification:origins.
+// Offsets implements consumer.Offsets in Redis. The hash notification:offsets has
+// for each partition the offset below which every record was handled, the hash
+// notification:origins the incarnation that the offset belongs to.
 type Offsets struct {
-	client  goredis.UniversalClient
-	key     string
-	origins string // a key of its own: an earlier version knows only numbers in the other
-	log     *slog.Logger
+	client          goredis.UniversalClient
+	offsetsKey      string
+	incarnationsKey string // a second hash, because an earlier version reads only numbers in the first
+	log             *slog.Logger
 }
 
-// NewOffsets returns the ledger under prefix.
+// NewOffsets returns the offsets under prefix.
 func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger) *Offsets {
-	return &Offsets{client: client, key: prefix + "notification:offsets", origins: prefix + "notification:origins", log: log}
+	return &Offsets{client: client, offsetsKey: prefix + "notification:offsets", incarnationsKey: prefix + "notification:origins", log: log}
 }
 
-// Load returns the partition's offset, or 0 when none is stored, and its origin, or
-// "" when that is not known. What somebody else wrote there is none, and is said to
-// be so: the group's offset rules, and the marks of 24 hours recognise what comes
-// again.
-func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, origin string, err error) {
-	origin, err = o.client.HGet(ctx, o.origins, field(partition)).Result()
+// Load implements consumer.Offsets. An overwritten offset is logged and counts as none:
+// the group's offset rules, and the dedup keys of 24 hours recognise redelivered events.
+func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, incarnation string, err error) {
+	incarnation, err = o.client.HGet(ctx, o.incarnationsKey, partitionField(partition)).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
-		return 0, "", fmt.Errorf("read the origin of partition %d: %w", partition, err)
+		return 0, "", fmt.Errorf("read the incarnation of partition %d: %w", partition, err)
 	}
-	next, err = o.client.HGet(ctx, o.key, field(partition)).Int64()
+	next, err = o.client.HGet(ctx, o.offsetsKey, partitionField(partition)).Int64()
 	if errors.Is(err, goredis.Nil) {
-		return 0, origin, nil
+		return 0, incarnation, nil
 	}
 	if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) || goredis.HasErrorPrefix(err, "WRONGTYPE") || next < 0 {
-		o.log.ErrorContext(ctx, "the stored offset was overwritten: going on with the group's", "key", o.key, "partition", partition, "error", err)
-		return 0, origin, nil
+		o.log.ErrorContext(ctx, "another program overwrote the stored offset: continuing at the group's offset", "key", o.offsetsKey, "partition", partition, "error", err)
+		return 0, incarnation, nil
 	}
 	if err != nil {
 		return 0, "", fmt.Errorf("read the offset of partition %d: %w", partition, err)
 	}
-	return next, origin, nil
+	return next, incarnation, nil
 }
 
-// Bind stores the origin of the log that the partition's offset belongs to.
-func (o *Offsets) Bind(ctx context.Context, partition int32, origin string) error {
-	if err := bindScript.Run(ctx, o.client, []string{o.origins}, field(partition), origin).Err(); err != nil {
-		return fmt.Errorf("store the origin of partition %d: %w", partition, err)
+// Bind implements consumer.Offsets.
+func (o *Offsets) Bind(ctx context.Context, partition int32, incarnation string) error {
+	if err := bindScript.Run(ctx, o.client, []string{o.incarnationsKey}, partitionField(partition), incarnation).Err(); err != nil {
+		return fmt.Errorf("store the incarnation of partition %d: %w", partition, err)
 	}
 	return nil
 }
 
-// Advance stores that the records below next were handled, and the origin of the
-// log that next belongs to. It moves forward only, and changes nothing when the
-// partition is bound to another topic id than the origin's.
-func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, origin string) error {
-	if err := advanceScript.Run(ctx, o.client, []string{o.key, o.origins}, field(partition), next, origin).Err(); err != nil {
+// Advance implements consumer.Offsets.
+func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, incarnation string) error {
+	keys := []string{o.offsetsKey, o.incarnationsKey}
+	if err := advanceScript.Run(ctx, o.client, keys, partitionField(partition), next, incarnation).Err(); err != nil {
 		return fmt.Errorf("store offset %d of partition %d: %w", next, partition, err)
 	}
 	return nil
 }
 
-// Forget removes the partition's offset if it still is next.
-func (o *Offsets) Forget(ctx context.Context, partition int32, next int64) error {
-	if err := forgetScript.Run(ctx, o.client, []string{o.key}, field(partition), next).Err(); err != nil {
-		return fmt.Errorf("forget offset %d of partition %d: %w", next, partition, err)
+// Clear implements consumer.Offsets.
+func (o *Offsets) Clear(ctx context.Context, partition int32, next int64) error {
+	if err := clearScript.Run(ctx, o.client, []string{o.offsetsKey}, partitionField(partition), next).Err(); err != nil {
+		return fmt.Errorf("clear offset %d of partition %d: %w", next, partition, err)
 	}
 	return nil
 }
 
-func field(partition int32) string { return strconv.FormatInt(int64(partition), 10) }
+func partitionField(partition int32) string { return strconv.FormatInt(int64(partition), 10) }

@@ -14,11 +14,11 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-const mark = "task.completed:0198"
+const testKey = "task.completed:0198"
 
-// open returns a client of the test's Redis and a prefix of the test's own,
-// whose keys are gone when the test ends.
-func open(t *testing.T) (goredis.UniversalClient, string) {
+// openRedis returns a client and a key prefix of the test's own, whose keys the test
+// deletes when it ends.
+func openRedis(t *testing.T) (goredis.UniversalClient, string) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1})
 	prefix := "test-" + rand.Text() + ":"
@@ -32,85 +32,85 @@ func open(t *testing.T) (goredis.UniversalClient, string) {
 	return client, prefix
 }
 
-func claim(t *testing.T, c *redisstore.Claims, want notify.State) notify.Claim {
+func acquire(t *testing.T, c *redisstore.ClaimStore, want notify.State) notify.Claim {
 	t.Helper()
-	got, err := c.Claim(t.Context(), mark)
+	got, err := c.Acquire(t.Context(), testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.State != want {
-		t.Fatalf("claim found state %d, want %d", got.State, want)
+		t.Fatalf("Acquire found state %d, want %d", got.State, want)
 	}
 	return got
 }
 
-func done(t *testing.T, c *redisstore.Claims) {
+func recordSent(t *testing.T, c *redisstore.ClaimStore) {
 	t.Helper()
-	if _, err := c.Done(t.Context(), mark, ""); err != nil {
+	if _, err := c.RecordSent(t.Context(), testKey, ""); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestAClaimShutsOutTheOthersUntilDone(t *testing.T) {
+func TestClaimExcludesOtherOwnersUntilTheSendIsRecorded(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	first := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	second := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, first, notify.Acquired)
-	claim(t, second, notify.LeasedByOther)
-	claim(t, first, notify.Acquired)
-	done(t, first)
-	claim(t, second, notify.AlreadySent)
-	claim(t, first, notify.AlreadySent)
+	client, prefix := openRedis(t)
+	first := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	second := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	acquire(t, first, notify.Acquired)
+	acquire(t, second, notify.LeasedByOther)
+	acquire(t, first, notify.Acquired)
+	recordSent(t, first)
+	acquire(t, second, notify.AlreadySent)
+	acquire(t, first, notify.AlreadySent)
 }
 
-func TestTheMarkIsWhatTheDocumentsSay(t *testing.T) {
+func TestDedupKeyHasTheDocumentedNameAndTTL(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, c, notify.Acquired)
+	client, prefix := openRedis(t)
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	acquire(t, c, notify.Acquired)
 	key := prefix + "processed:task.completed:0198"
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Minute {
-		t.Errorf("a claim lives %v, want a lease of a minute", ttl)
+		t.Errorf("a claim has a TTL of %v, want a lease of a minute", ttl)
 	}
-	done(t, c)
+	recordSent(t, c)
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 23*time.Hour || ttl > 24*time.Hour {
-		t.Errorf("a done mark lives %v, want 24 h", ttl)
+		t.Errorf("the dedup key of a sent notification has a TTL of %v, want 24 h", ttl)
 	}
 }
 
-func TestAClaimThatRanOutIsTakenOver(t *testing.T) {
+func TestExpiredClaimIsTakenOver(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	frozen := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
-	heir := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	claim(t, frozen, notify.Acquired)
-	waitGone(t, client, prefix+"processed:"+mark)
-	claim(t, heir, notify.Acquired)
+	client, prefix := openRedis(t)
+	frozen := redisstore.NewClaimStore(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
+	successor := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	acquire(t, frozen, notify.Acquired)
+	waitGone(t, client, prefix+"processed:"+testKey)
+	acquire(t, successor, notify.Acquired)
 
-	done(t, frozen)
-	if got := client.Get(t.Context(), prefix+"processed:"+mark).Val(); got == "done" {
-		t.Error("the frozen owner wrote done over the heir's claim")
+	recordSent(t, frozen)
+	if got := client.Get(t.Context(), prefix+"processed:"+testKey).Val(); got == "done" {
+		t.Error("the frozen owner replaced the claim of its successor")
 	}
-	done(t, heir)
-	claim(t, frozen, notify.AlreadySent)
+	recordSent(t, successor)
+	acquire(t, frozen, notify.AlreadySent)
 }
 
-func TestDoneHoldsEvenWhenTheLeaseRanOutUnnoticed(t *testing.T) {
+func TestRecordSentHoldsAfterTheLeaseExpired(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	slow := redisstore.NewClaims(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
-	claim(t, slow, notify.Acquired)
-	waitGone(t, client, prefix+"processed:"+mark)
-	done(t, slow)
-	claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
+	client, prefix := openRedis(t)
+	slow := redisstore.NewClaimStore(client, prefix, time.Millisecond, slog.New(slog.DiscardHandler))
+	acquire(t, slow, notify.Acquired)
+	waitGone(t, client, prefix+"processed:"+testKey)
+	recordSent(t, slow)
+	acquire(t, redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 }
 
-func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
+func TestRecordSentAcquiresTheNextKeyInOneStep(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	other := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	client, prefix := openRedis(t)
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	other := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
 	steps := []struct {
 		done, next string
 		want       notify.State
@@ -120,61 +120,61 @@ func TestTheNextIsClaimedInTheStepThatEndsTheLast(t *testing.T) {
 		{"b", "a", notify.AlreadySent},
 		{"c", "theirs", notify.LeasedByOther},
 	}
-	if _, err := other.Claim(t.Context(), "theirs"); err != nil {
+	if _, err := other.Acquire(t.Context(), "theirs"); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range steps {
-		got, err := c.Done(t.Context(), step.done, step.next)
+		got, err := c.RecordSent(t.Context(), step.done, step.next)
 		if err != nil || got.State != step.want {
-			t.Errorf("done with %s, claiming %s: state %d, %v; want %d", step.done, step.next, got.State, err, step.want)
+			t.Errorf("RecordSent(%s, %s): state %d, %v; want %d", step.done, step.next, got.State, err, step.want)
 		}
 		if value := client.Get(t.Context(), prefix+"processed:"+step.done).Val(); value != "done" {
-			t.Errorf("the mark of %s is %q", step.done, value)
+			t.Errorf("the value of %s is %q", step.done, value)
 		}
 	}
-	if got, err := other.Claim(t.Context(), "b"); err != nil || got.State != notify.AlreadySent {
+	if got, err := other.Acquire(t.Context(), "b"); err != nil || got.State != notify.AlreadySent {
 		t.Errorf("another finds b in state %d, %v", got.State, err)
 	}
 }
 
-func TestAClaimSaysWhatIsKnownOfRefusalsAndOfOthers(t *testing.T) {
+func TestClaimHasTheRejectionAndTheLastDelivery(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
-	c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
-	first := claim(t, c, notify.Acquired)
-	if off := time.Since(first.At); off < -time.Minute || off > time.Minute {
-		t.Errorf("claimed at %v, %v ago", first.At, off)
+	client, prefix := openRedis(t)
+	c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler))
+	first := acquire(t, c, notify.Acquired)
+	if off := time.Since(first.ClaimedAt); off < -time.Minute || off > time.Minute {
+		t.Errorf("claimed at %v, %v ago", first.ClaimedAt, off)
 	}
-	if !first.Refused.IsZero() || !first.Sent.IsZero() {
-		t.Errorf("nothing was refused or sent, and the claim says %+v", first)
+	if !first.RejectedSince.IsZero() || !first.LastDelivery.IsZero() {
+		t.Errorf("nothing was rejected or delivered, and the claim is %+v", first)
 	}
-	since := first.At.Add(-time.Hour)
-	if err := c.RecordRejection(t.Context(), mark, since); err != nil {
+	since := first.ClaimedAt.Add(-time.Hour)
+	if err := c.RecordRejection(t.Context(), testKey, since); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Done(t.Context(), "another", ""); err != nil {
+	if _, err := c.RecordSent(t.Context(), "another", ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, found := range map[string]notify.Claim{
-		"claim": claim(t, c, notify.Acquired),
-		"done":  next(t, c),
+		"claim": acquire(t, c, notify.Acquired),
+		"done":  acquireAsNext(t, c),
 	} {
-		if !found.Refused.Equal(since) {
-			t.Errorf("%s: refused since %v, want %v", name, found.Refused, since)
+		if !found.RejectedSince.Equal(since) {
+			t.Errorf("%s: rejected since %v, want %v", name, found.RejectedSince, since)
 		}
-		if found.Sent.Before(first.At) || found.Sent.After(found.At) {
-			t.Errorf("%s: another sent at %v, not from %v to %v", name, found.Sent, first.At, found.At)
+		if found.LastDelivery.Before(first.ClaimedAt) || found.LastDelivery.After(found.ClaimedAt) {
+			t.Errorf("%s: the last delivery at %v, not from %v to %v", name, found.LastDelivery, first.ClaimedAt, found.ClaimedAt)
 		}
 	}
-	if ttl := client.PTTL(t.Context(), prefix+"notification:refused:"+mark).Val(); ttl <= 4*time.Minute || ttl > 5*time.Minute {
-		t.Errorf("a refusal lives %v, want 5 minutes", ttl)
+	if ttl := client.PTTL(t.Context(), prefix+"notification:refused:"+testKey).Val(); ttl <= 4*time.Minute || ttl > 5*time.Minute {
+		t.Errorf("a rejection has a TTL of %v, want 5 minutes", ttl)
 	}
 }
 
-// next is the claim on the mark that is made along with another's done.
-func next(t *testing.T, c *redisstore.Claims) notify.Claim {
+// acquireAsNext acquires the key with RecordSent of another one.
+func acquireAsNext(t *testing.T, c *redisstore.ClaimStore) notify.Claim {
 	t.Helper()
-	found, err := c.Done(t.Context(), "another", mark)
+	found, err := c.RecordSent(t.Context(), "another", testKey)
 	if err != nil || found.State != notify.Acquired {
 		t.Fatalf("state %d, %v", found.State, err)
 	}
@@ -183,7 +183,7 @@ func next(t *testing.T, c *redisstore.Claims) notify.Claim {
 
 func TestOffsetsMoveForwardOnly(t *testing.T) {
 	t.Parallel()
-	client, prefix := open(t)
+	client, prefix := openRedis(t)
 	offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler))
 	steps := []struct {
 		name string
@@ -197,8 +197,8 @@ func TestOffsetsMoveForwardOnly(t *testing.T) {
 		{"bound to its topic", func() error { return offsets.Bind(t.Context(), 3, "id a") }, 1_000},
 		{"a zombie of an earlier topic", func() error { return offsets.Advance(t.Context(), 3, 2_000, "id before a") }, 1_000},
 		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000, "id a") }, 1_000},
-		{"forgetting what it no longer is", func() error { return offsets.Forget(t.Context(), 3, 100) }, 1_000},
-		{"forgetting what it is", func() error { return offsets.Forget(t.Context(), 3, 1_000) }, 0},
+		{"clearing another offset", func() error { return offsets.Clear(t.Context(), 3, 100) }, 1_000},
+		{"clearing the stored offset", func() error { return offsets.Clear(t.Context(), 3, 1_000) }, 0},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {

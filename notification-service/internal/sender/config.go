@@ -11,49 +11,49 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// How long one request may take. The most is a third of the lease under which a
-// notification is claimed, and leaves a rebalance the time to wait for it.
+// The bounds of the timeout of one request. The maximum is a third of a claim's lease,
+// and short enough for a rebalance to wait for the request.
 const (
-	shortest = 10 * time.Millisecond
-	longest  = 10 * time.Second
+	minTimeout = 10 * time.Millisecond
+	maxTimeout = 10 * time.Second
 )
 
-// A secret is so many bytes long: Standard Webhooks says so.
+// The length of a secret in bytes, by the specification Standard Webhooks.
 const (
-	leastSecret = 24
-	mostSecret  = 64
+	minSecretBytes = 24
+	maxSecretBytes = 64
 )
 
-// WebhookConfig says where notifications are posted; nowhere when URL is empty.
+// WebhookConfig configures the webhook; an empty URL means no webhook.
 type WebhookConfig struct {
 	URL          string        `config:"url"`
 	Secret       config.Secret `config:"secret"`        // whsec_ and the base64 of 24 to 64 bytes
-	Timeout      time.Duration `config:"timeout"`       // of one request, from the look-up of the name to the answer's end
-	AllowPrivate bool          `config:"allow_private"` // also to addresses that are not of the public internet
+	Timeout      time.Duration `config:"timeout"`       // of one request, from the name lookup to the end of the response
+	AllowPrivate bool          `config:"allow_private"` // addresses outside the public internet are permitted too
 }
 
-// WebhookDefaults returns the settings of no webhook.
+// WebhookDefaults returns the settings without a webhook.
 func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Second} }
 
-// Validate refuses an address or a secret that no request could be made with.
+// Validate rejects a URL or a secret with which no request can be sent.
 func (c WebhookConfig) Validate() error {
-	errs := []error{config.CheckRange("timeout", c.Timeout, shortest, longest)}
+	errs := []error{config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout)}
 	if c.URL == "" {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, c.checkURL())
 	text, prefixed := strings.CutPrefix(c.Secret.Reveal(), secretPrefix)
 	key, err := base64.StdEncoding.DecodeString(text)
-	if !prefixed || err != nil || len(key) < leastSecret || len(key) > mostSecret {
+	if !prefixed || err != nil || len(key) < minSecretBytes || len(key) > maxSecretBytes {
 		errs = append(errs, config.Invalid("secret",
 			"must be %s and the base64 of %d to %d random bytes, because every request is signed; make one with: echo %s$(openssl rand -base64 32)",
-			secretPrefix, leastSecret, mostSecret, secretPrefix))
+			secretPrefix, minSecretBytes, maxSecretBytes, secretPrefix))
 	}
 	return errors.Join(errs...)
 }
 
-// checkURL refuses an address that no request is sent to. Requests are signed with the
-// secret: a user or password in the address would be shown and not sent.
+// checkURL rejects a URL with a user or password: requests are authenticated by their
+// signature, so these would be printed and never sent.
 func (c WebhookConfig) checkURL() error {
 	const key = "url"
 	if err := config.CheckURL(key, c.URL, "http", "https"); err != nil {
@@ -63,7 +63,7 @@ func (c WebhookConfig) checkURL() error {
 	if err != nil {
 		return err
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && public.SafeAddr(ip) != nil {
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && publicInternet.SafeAddr(ip) != nil {
 		return config.Invalid(key, "is not an address of the public internet, which allow_private would have to permit")
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// Trust makes the webhook accept the certificates of these authorities. It is
-// called before the first request.
+// Trust makes the webhook accept certificates of these authorities. Call it before the
+// first request.
 func (w *Webhook) Trust(authorities *x509.CertPool) {
 	w.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: authorities}
 }

@@ -1,4 +1,4 @@
-// Package sender holds the ways in which a notification leaves the system.
+// Package sender implements the sinks for notifications: a webhook client and a log.
 package sender
 
 import (
@@ -9,25 +9,23 @@ import (
 	"example.com/todo/platform/tracing"
 )
 
-// Log writes notifications to the log. It honours no identity: handed the same
-// notification twice, it writes two lines.
+// Log writes each notification as one line to the log. It does not deduplicate.
 type Log struct {
 	log   *slog.Logger
-	first notify.Sender
+	inner notify.Sender
 }
 
-// NewLog returns a sender that writes to log, at level info, what first has
-// delivered, so that what first is asked again and again makes one line. A nil
-// first is none.
-func NewLog(log *slog.Logger, first notify.Sender) *Log { return &Log{log: log, first: first} }
+// NewLog returns a sender that writes to log, at level info, after inner has
+// delivered: several attempts of inner still make one line. inner may be nil.
+func NewLog(log *slog.Logger, inner notify.Sender) *Log { return &Log{log: log, inner: inner} }
 
-// Send implements notify.Sender. It fails as first does, and by itself never.
+// Send implements notify.Sender. Its errors are those of inner.
 func (l *Log) Send(ctx context.Context, n notify.Notification) error {
-	if l.first != nil {
-		if err := l.first.Send(ctx, n); err != nil {
+	if l.inner != nil {
+		if err := l.inner.Send(ctx, n); err != nil {
 			return err
 		}
 	}
-	l.log.InfoContext(tracing.WithTraceparent(ctx, n.Trace), n.Text(), "task_id", n.TaskID, "event_id", n.EventID)
+	l.log.InfoContext(tracing.WithTraceparent(ctx, n.Traceparent), n.Text(), "task_id", n.TaskID, "event_id", n.EventID)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"example.com/todo/notification-service/internal/sender"
 )
 
-func TestTheLogLineIsOneLineWhateverTheTitle(t *testing.T) {
+func TestLogWritesOneLineForAnyTitle(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ title, message string }{
 		"plain":              {"Learn Go", "Notification: Task 'Learn Go' has been completed!"},
@@ -46,7 +46,7 @@ func TestTheLogLineIsOneLineWhateverTheTitle(t *testing.T) {
 	}
 }
 
-// failing is a sender that fails so often before it delivers.
+// failing is a sender that fails that number of times before it delivers.
 type failing int
 
 func (f *failing) Send(context.Context, notify.Notification) error {
@@ -54,21 +54,21 @@ func (f *failing) Send(context.Context, notify.Notification) error {
 		return nil
 	}
 	*f--
-	return errors.New("away")
+	return errors.New("down")
 }
 
-func TestWhatTakesSeveralTriesIsOneLine(t *testing.T) {
+func TestLogWritesOneLineAfterSeveralAttempts(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	first := failing(2)
 	log := sender.NewLog(slog.New(slog.NewJSONHandler(&out, nil)), &first)
 	for range 2 {
 		if err := log.Send(t.Context(), notify.Notification{Title: "Learn Go"}); err == nil {
-			t.Fatal("no error although it was not delivered")
+			t.Fatal("no error although the notification was not delivered")
 		}
 	}
 	if out.Len() != 0 {
-		t.Errorf("what was not delivered is in the log: %s", out.String())
+		t.Errorf("the log has a line before the delivery: %s", out.String())
 	}
 	if err := log.Send(t.Context(), notify.Notification{Title: "Learn Go"}); err != nil {
 		t.Fatal(err)

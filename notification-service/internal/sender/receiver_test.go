@@ -17,14 +17,14 @@ import (
 
 const secret = config.Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")
 
-// learnGo is what is sent.
+// learnGo is the notification that the tests send.
 var learnGo = notify.Notification{
-	Key: "019bc119-ebdb-7d15-a4c7-9be2f8061d03", EventID: "019bc119-ebdb-7d15-a4c7-9be2f8061d03",
-	TaskID: 7, Title: "Learn Go", At: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
-	Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	IdempotencyKey: "019bc119-ebdb-7d15-a4c7-9be2f8061d03", EventID: "019bc119-ebdb-7d15-a4c7-9be2f8061d03",
+	TaskID: 7, Title: "Learn Go", CompletedAt: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC),
+	Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 }
 
-// request is what the receiver got.
+// buildRequest is what the receiver got.
 type request struct {
 	method string
 	path   string
@@ -32,14 +32,14 @@ type request struct {
 	body   []byte
 }
 
-// receiver is a real HTTP server that keeps what it got and answers as it is told.
+// receiver is an HTTP server that records its requests and calls a handler.
 type receiver struct {
 	*httptest.Server
 	mu  sync.Mutex
 	got []request
 }
 
-func receive(t *testing.T, answer http.HandlerFunc) *receiver {
+func startReceiver(t *testing.T, handle http.HandlerFunc) *receiver {
 	t.Helper()
 	r := &receiver{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -50,7 +50,7 @@ func receive(t *testing.T, answer http.HandlerFunc) *receiver {
 		r.mu.Lock()
 		r.got = append(r.got, request{req.Method, req.URL.RequestURI(), req.Header, body})
 		r.mu.Unlock()
-		answer(w, req)
+		handle(w, req)
 	}))
 	t.Cleanup(r.Close)
 	return r
@@ -62,16 +62,16 @@ func (r *receiver) requests() []request {
 	return append([]request(nil), r.got...)
 }
 
-func status(code int) http.HandlerFunc {
+func respond(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// settings are those of a webhook to a receiver on this machine.
+// settings returns the settings of a webhook to a receiver on this machine.
 func settings(url string) sender.WebhookConfig {
 	return sender.WebhookConfig{URL: url, Secret: secret, Timeout: 5 * time.Second, AllowPrivate: true}
 }
 
-func open(t *testing.T, cfg sender.WebhookConfig) (*sender.Webhook, *prometheus.Registry) {
+func openWebhook(t *testing.T, cfg sender.WebhookConfig) (*sender.Webhook, *prometheus.Registry) {
 	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)

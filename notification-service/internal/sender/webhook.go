@@ -23,18 +23,17 @@ import (
 )
 
 const (
-	secretPrefix = "whsec_"
-	userAgent    = "todo-notification-service"
-	mostAnswer   = 4 << 10 // bytes of an answer that are read; nobody is shown them
-	mostHeader   = 16 << 10
+	secretPrefix     = "whsec_"
+	userAgent        = "todo-notification-service"
+	maxResponseBytes = 4 << 10 // of a response that are read and dropped
+	maxHeaderBytes   = 16 << 10
 )
 
-// public knows the addresses of the public internet, by IANA's registries.
-var public = ssrf.New(ssrf.WithAnyPort())
+// publicInternet recognises the addresses of the public internet, by IANA's registries.
+var publicInternet = ssrf.New(ssrf.WithAnyPort())
 
-// Webhook posts notifications, signed as Standard Webhooks says, and with the
-// notification's key as Idempotency-Key: a receiver that keeps keys, or webhook
-// ids, delivers each once.
+// Webhook is a client of Standard Webhooks: it posts each notification with a
+// signature. A receiver that remembers Idempotency-Key or webhook-id delivers it once.
 type Webhook struct {
 	url     string
 	signer  *standardwebhooks.Webhook
@@ -42,7 +41,8 @@ type Webhook struct {
 	metrics metrics
 }
 
-// NewWebhook returns a sender that counts in reg. cfg must be valid and have a URL.
+// NewWebhook returns a sender that registers its metrics in reg. cfg must be valid and
+// have a URL.
 func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) {
 	signer, err := standardwebhooks.NewWebhook(cfg.Secret.Reveal())
 	if err != nil {
@@ -50,7 +50,7 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 	}
 	dialer := &net.Dialer{}
 	if !cfg.AllowPrivate {
-		dialer.Control = refusePrivate
+		dialer.Control = rejectPrivateAddress
 	}
 	return &Webhook{
 		url:     cfg.URL,
@@ -58,60 +58,60 @@ func NewWebhook(cfg WebhookConfig, reg prometheus.Registerer) (*Webhook, error) 
 		metrics: newMetrics(reg),
 		client: &http.Client{
 			Timeout: cfg.Timeout,
-			// A redirect could lead anywhere, with the signature; it is an answer like another.
+			// Following a redirect would send the signature to any address.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			// No proxy: it would look up the name itself.
+			// Without a proxy, which would look up the name itself.
 			Transport: &http.Transport{
 				DialContext:            dialer.DialContext,
 				ForceAttemptHTTP2:      true,
-				MaxIdleConnsPerHost:    100, // one for each partition in hand
+				MaxIdleConnsPerHost:    100, // a partition has one request in flight
 				IdleConnTimeout:        90 * time.Second,
-				MaxResponseHeaderBytes: mostHeader,
-				// A connection of HTTP/2 is not closed when a request on it times out:
-				// on one that died every later request would time out as well, until
-				// TCP gives up after some 15 minutes.
+				MaxResponseHeaderBytes: maxHeaderBytes,
+				// A request timeout does not close its HTTP/2 connection. Without pings
+				// every later request on a dead connection would time out too, until TCP
+				// gives up after about 15 minutes.
 				HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout},
 			},
 		},
 	}, nil
 }
 
-// refusePrivate is asked about the address itself, after the name was looked up,
-// for every connection: what the name says next time does not matter.
-func refusePrivate(network, address string, conn syscall.RawConn) error {
-	if err := public.Safe(network, address, conn); err != nil {
+// rejectPrivateAddress is a net.Dialer.Control. It checks the address of each
+// connection after the name lookup, so a name that changes later is checked again.
+func rejectPrivateAddress(network, address string, conn syscall.RawConn) error {
+	if err := publicInternet.Safe(network, address, conn); err != nil {
 		return fmt.Errorf("%s is not an address of the public internet, which WEBHOOK_ALLOW_PRIVATE would have to permit", address)
 	}
 	return nil
 }
 
-// Send implements notify.Sender. Delivered is what was answered with a 2xx and
-// to the end. The error is notify.ErrRefused when the receiver says that it is
-// this notification that it does not want. No error shows the URL or the answer.
+// Send implements notify.Sender. A notification is delivered when the whole response
+// arrived and its status is 2xx. The error is notify.ErrRejected when the receiver does
+// not accept this notification. No error contains the URL or the response body.
 func (w *Webhook) Send(ctx context.Context, n notify.Notification) error {
-	request, err := w.request(ctx, n)
+	request, err := w.buildRequest(ctx, n)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	status, err := w.post(request)
-	w.metrics.seconds.Observe(time.Since(began).Seconds())
-	verdict := judge(status, err)
-	w.metrics.requests.WithLabelValues(string(verdict)).Inc()
+	start := time.Now()
+	status, err := w.doRequest(request)
+	w.metrics.seconds.Observe(time.Since(start).Seconds())
+	outcome := classify(status, err)
+	w.metrics.requests.WithLabelValues(string(outcome)).Inc()
 	switch {
 	case err != nil:
-		return fmt.Errorf("the webhook can not be reached: %w", err)
-	case verdict == refused:
-		return fmt.Errorf("the webhook answered %d %s: %w", status, http.StatusText(status), notify.ErrRefused)
+		return fmt.Errorf("the webhook cannot be reached: %w", err)
+	case outcome == rejected:
+		return fmt.Errorf("the webhook answered %d %s: %w", status, http.StatusText(status), notify.ErrRejected)
 	case status/100 == 3:
 		return fmt.Errorf("the webhook answered %d %s: redirects are not followed", status, http.StatusText(status))
-	case verdict != delivered:
+	case outcome != delivered:
 		return fmt.Errorf("the webhook answered %d %s", status, http.StatusText(status))
 	}
 	return nil
 }
 
-// payload is the body, in the form that Standard Webhooks recommends.
+// payload is the request body, as Standard Webhooks recommends it.
 type payload struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
@@ -125,9 +125,9 @@ type data struct {
 	Message   string `json:"message"`
 }
 
-func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Request, error) {
+func (w *Webhook) buildRequest(ctx context.Context, n notify.Notification) (*http.Request, error) {
 	body, err := json.Marshal(payload{
-		Type: "task.completed", Timestamp: n.At,
+		Type: "task.completed", Timestamp: n.CompletedAt,
 		Data: data{EventID: n.EventID, TaskID: n.TaskID, TaskTitle: n.Title, Message: n.Text()},
 	})
 	if err != nil {
@@ -135,10 +135,10 @@ func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Req
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the webhook's url is not one")
+		return nil, errors.New("the webhook's URL is invalid")
 	}
 	now := time.Now()
-	key := url.PathEscape(n.Key) // a producer may choose any id; a header may not be any text
+	key := url.PathEscape(n.IdempotencyKey) // a producer may send any id, but a header is restricted
 	signature, err := w.signer.Sign(key, now, body)
 	if err != nil {
 		return nil, err
@@ -153,24 +153,24 @@ func (w *Webhook) request(ctx context.Context, n notify.Notification) (*http.Req
 	} {
 		request.Header.Set(name, value)
 	}
-	if trace := tracing.Traceparent(tracing.WithTraceparent(ctx, n.Trace)); trace != "" {
+	if trace := tracing.Traceparent(tracing.WithTraceparent(ctx, n.Traceparent)); trace != "" {
 		request.Header.Set("traceparent", trace)
 	}
 	return request, nil
 }
 
-// post returns the answer's status once its end, or enough of it, was read.
-func (w *Webhook) post(request *http.Request) (status int, err error) {
-	answer, err := w.client.Do(request)
+// doRequest returns the status after the response, or maxResponseBytes of it, was read.
+func (w *Webhook) doRequest(request *http.Request) (status int, err error) {
+	response, err := w.client.Do(request)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return 0, failed.Err // without the URL
 	}
 	if err != nil {
 		return 0, err
 	}
-	defer answer.Body.Close()
-	if _, err := io.CopyN(io.Discard, answer.Body, mostAnswer); err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("its answer was cut short: %w", err)
+	defer response.Body.Close()
+	if _, err := io.CopyN(io.Discard, response.Body, maxResponseBytes); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("its response was cut off: %w", err)
 	}
-	return answer.StatusCode, nil
+	return response.StatusCode, nil
 }

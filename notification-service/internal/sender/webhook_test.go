@@ -18,10 +18,10 @@ import (
 	"example.com/todo/notification-service/internal/notify"
 )
 
-func TestARequestIsWhatTheDocumentsSay(t *testing.T) {
+func TestWebhookRequestIsAsDocumented(t *testing.T) {
 	t.Parallel()
-	r := receive(t, status(http.StatusNoContent))
-	webhook, _ := open(t, settings(r.URL+"/hooks?to=me"))
+	r := startReceiver(t, respond(http.StatusNoContent))
+	webhook, _ := openWebhook(t, settings(r.URL+"/hooks?to=me"))
 	if err := webhook.Send(t.Context(), learnGo); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestARequestIsWhatTheDocumentsSay(t *testing.T) {
 		"User-Agent":      "todo-notification-service",
 		"Idempotency-Key": learnGo.EventID,
 		"Webhook-Id":      learnGo.EventID,
-		"Traceparent":     learnGo.Trace,
+		"Traceparent":     learnGo.Traceparent,
 	} {
 		if values := got.header.Values(header); len(values) != 1 || values[0] != want {
 			t.Errorf("%s: %q, want %q", header, values, want)
@@ -48,10 +48,10 @@ func TestARequestIsWhatTheDocumentsSay(t *testing.T) {
 	}
 }
 
-func TestTheSignatureIsRight(t *testing.T) {
+func TestWebhookSignatureVerifies(t *testing.T) {
 	t.Parallel()
-	r := receive(t, status(http.StatusOK))
-	webhook, _ := open(t, settings(r.URL))
+	r := startReceiver(t, respond(http.StatusOK))
+	webhook, _ := openWebhook(t, settings(r.URL))
 	if err := webhook.Send(t.Context(), learnGo); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestTheSignatureIsRight(t *testing.T) {
 	if err := verifier.Verify(got.body, got.header); err != nil {
 		t.Errorf("by the library: %v", err)
 	}
-	// By the specification's own words, without the library.
+	// The same by the specification, without the library.
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret.Reveal(), "whsec_"))
 	if err != nil {
 		t.Fatal(err)
@@ -80,16 +80,15 @@ func TestTheSignatureIsRight(t *testing.T) {
 	}
 }
 
-// What a producer chose as an id must not make a request that can not be sent,
-// and two ids must not become one key.
-func TestAnyKeyCanBeSent(t *testing.T) {
+// Any id of a producer must make a valid request, and two ids must not make one key.
+func TestWebhookSendsAnyIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	r := receive(t, status(http.StatusOK))
-	webhook, _ := open(t, settings(r.URL))
+	r := startReceiver(t, respond(http.StatusOK))
+	webhook, _ := openWebhook(t, settings(r.URL))
 	seen := map[string]bool{}
 	keys := []string{"task.completed:7", "a b", "a+b", "a%20b", "a\r\nX-Evil: 1", "ключ", "\x00", " a b"}
 	for i, key := range keys {
-		if err := webhook.Send(t.Context(), notify.Notification{Key: key, Trace: "rubbish\n", At: learnGo.At}); err != nil {
+		if err := webhook.Send(t.Context(), notify.Notification{IdempotencyKey: key, Traceparent: "invalid\n", CompletedAt: learnGo.CompletedAt}); err != nil {
 			t.Errorf("%q: %v", key, err)
 			continue
 		}
@@ -101,45 +100,45 @@ func TestAnyKeyCanBeSent(t *testing.T) {
 		seen[sent] = true
 	}
 	if !seen["task.completed:7"] {
-		t.Error("a mark is not sent as it is")
+		t.Error("a dedup key was changed")
 	}
 }
 
-func TestTheAnswerDecides(t *testing.T) {
+func TestWebhookClassifiesTheResponseStatus(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		codes   []int
-		outcome string
-		refused bool
+		codes    []int
+		outcome  string
+		rejected bool
 	}{
-		"taken":             {[]int{200, 201, 202, 204}, "delivered", false},
-		"refused":           {[]int{400, 401, 403, 404, 409, 410, 413, 422}, "refused", true},
-		"another time":      {[]int{408, 425, 429}, "unwell", false},
-		"its own trouble":   {[]int{500, 501, 502, 503, 504}, "unwell", false},
-		"somewhere else":    {[]int{300, 301, 302, 303, 304, 307, 308}, "unwell", false},
-		"nothing we expect": {[]int{600, 999}, "unwell", false},
+		"accepted":        {[]int{200, 201, 202, 204}, "delivered", false},
+		"rejected":        {[]int{400, 401, 403, 404, 409, 410, 413, 422}, "refused", true},
+		"retry requested": {[]int{408, 425, 429}, "retryable", false},
+		"server error":    {[]int{500, 501, 502, 503, 504}, "retryable", false},
+		"redirect":        {[]int{300, 301, 302, 303, 304, 307, 308}, "retryable", false},
+		"unknown status":  {[]int{600, 999}, "retryable", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, code := range test.codes {
-				elsewhere := receive(t, status(http.StatusOK))
-				r := receive(t, func(w http.ResponseWriter, _ *http.Request) {
-					w.Header().Set("Location", elsewhere.URL)
+				redirectTarget := startReceiver(t, respond(http.StatusOK))
+				r := startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Location", redirectTarget.URL)
 					w.WriteHeader(code)
 				})
-				webhook, registry := open(t, settings(r.URL))
+				webhook, registry := openWebhook(t, settings(r.URL))
 				err := webhook.Send(t.Context(), learnGo)
-				if (err == nil) != (test.outcome == "delivered") || errors.Is(err, notify.ErrRefused) != test.refused {
+				if (err == nil) != (test.outcome == "delivered") || errors.Is(err, notify.ErrRejected) != test.rejected {
 					t.Errorf("%d: %v", code, err)
 				}
 				if err != nil && (strings.Contains(err.Error(), r.URL) || !strings.Contains(err.Error(), http.StatusText(code))) {
 					t.Errorf("%d: the error is %q", code, err)
 				}
 				if code/100 == 3 && !strings.Contains(err.Error(), "redirects are not followed") {
-					t.Errorf("%d: the error does not speak of redirects: %v", code, err)
+					t.Errorf("%d: the error does not name redirects: %v", code, err)
 				}
-				if len(elsewhere.requests()) != 0 {
+				if len(redirectTarget.requests()) != 0 {
 					t.Errorf("%d: the redirect was followed", code)
 				}
 				if got := count(t, registry, test.outcome); got != 1 {
@@ -150,11 +149,11 @@ func TestTheAnswerDecides(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsCutIsSentAgainUnderTheSameKey(t *testing.T) {
+func TestWebhookResendsUnderTheSameKeyAfterACutResponse(t *testing.T) {
 	t.Parallel()
-	tries := 0
-	r := receive(t, func(w http.ResponseWriter, _ *http.Request) {
-		if tries++; tries > 1 {
+	attempts := 0
+	r := startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		if attempts++; attempts > 1 {
 			return
 		}
 		conn, out, err := w.(http.Hijacker).Hijack()
@@ -166,51 +165,51 @@ func TestAnAnswerThatIsCutIsSentAgainUnderTheSameKey(t *testing.T) {
 		out.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly so mu")
 		out.Flush()
 	})
-	webhook, registry := open(t, settings(r.URL))
+	webhook, registry := openWebhook(t, settings(r.URL))
 	err := webhook.Send(t.Context(), learnGo)
-	if err == nil || errors.Is(err, notify.ErrRefused) || !strings.Contains(err.Error(), "cut short") {
-		t.Fatalf("got %v, want that the answer was cut short", err)
+	if err == nil || errors.Is(err, notify.ErrRejected) || !strings.Contains(err.Error(), "cut off") {
+		t.Fatalf("got %v, want a response that was cut off", err)
 	}
 	if strings.Contains(err.Error(), "only so mu") {
-		t.Errorf("the error shows the answer: %v", err)
+		t.Errorf("the error shows the response: %v", err)
 	}
 	if err := webhook.Send(t.Context(), learnGo); err != nil {
 		t.Fatal(err)
 	}
 	got := r.requests()
 	if len(got) != 2 || got[0].header.Get("Idempotency-Key") != got[1].header.Get("Idempotency-Key") || string(got[0].body) != string(got[1].body) {
-		t.Errorf("the second try differs: %v", got)
+		t.Errorf("the second attempt differs: %v", got)
 	}
 	if unreachable, delivered := count(t, registry, "unreachable"), count(t, registry, "delivered"); unreachable != 1 || delivered != 1 {
 		t.Errorf("%v unreachable, %v delivered; want 1 and 1", unreachable, delivered)
 	}
 }
 
-func TestAReceiverThatHangsIsLeft(t *testing.T) {
+func TestWebhookTimesOutWhenTheReceiverHangs(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(w http.ResponseWriter){
-		"before the answer": func(http.ResponseWriter) {},
-		"in the answer": func(w http.ResponseWriter) {
+		"before the response": func(http.ResponseWriter) {},
+		"in the response": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "100")
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
 		},
 	}
-	for name, begin := range tests {
+	for name, respond := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := receive(t, func(w http.ResponseWriter, req *http.Request) {
-				begin(w)
-				<-req.Context().Done() // until the client has left
+			r := startReceiver(t, func(w http.ResponseWriter, req *http.Request) {
+				respond(w)
+				<-req.Context().Done() // until the client disconnects
 			})
 			cfg := settings(r.URL)
 			cfg.Timeout = 50 * time.Millisecond
-			webhook, registry := open(t, cfg)
-			began := time.Now()
-			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRefused) {
-				t.Errorf("got %v, want an error that passes", err)
+			webhook, registry := openWebhook(t, cfg)
+			start := time.Now()
+			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRejected) {
+				t.Errorf("got %v, want a retryable error", err)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("it took %v, the timeout is %v", took, cfg.Timeout)
 			}
 			if got := count(t, registry, "unreachable"); got != 1 {
@@ -220,10 +219,10 @@ func TestAReceiverThatHangsIsLeft(t *testing.T) {
 	}
 }
 
-// Neither memory nor the timeout is spent on an answer without end.
-func TestALongAnswerIsNotReadToItsEnd(t *testing.T) {
+// A response without an end costs neither memory nor the whole timeout.
+func TestWebhookReadsABoundedPartOfTheResponse(t *testing.T) {
 	t.Parallel()
-	r := receive(t, func(w http.ResponseWriter, req *http.Request) {
+	r := startReceiver(t, func(w http.ResponseWriter, req *http.Request) {
 		out := bufio.NewWriterSize(w, 32<<10)
 		for req.Context().Err() == nil {
 			if _, err := out.WriteString(strings.Repeat("more ", 1000)); err != nil {
@@ -231,7 +230,7 @@ func TestALongAnswerIsNotReadToItsEnd(t *testing.T) {
 			}
 		}
 	})
-	webhook, registry := open(t, settings(r.URL))
+	webhook, registry := openWebhook(t, settings(r.URL))
 	if err := webhook.Send(t.Context(), learnGo); err != nil {
 		t.Error(err)
 	}
@@ -253,6 +252,6 @@ func count(t *testing.T, registry *prometheus.Registry, outcome string) float64 
 			}
 		}
 	}
-	t.Fatalf("nothing is counted as %s", outcome)
+	t.Fatalf("the metric has no outcome %s", outcome)
 	return 0
 }

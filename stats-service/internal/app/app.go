@@ -21,11 +21,11 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// Run serves until ctx ends and then stops part by part: readiness turns false,
-// for load balancers to look elsewhere, the listener drains, the consumer finishes its batches and commits, then the
-// ops port closes, and at last the pool. It returns an error when a part fails,
-// when the limit of open files is too low, or when the topic is not the configured
-// one; Kafka and Redis may be away.
+// Run serves until ctx ends and then stops in stages: readiness fails, so that load
+// balancers choose another replica, the listener drains, the consumer finishes its
+// batches and commits, the ops port closes, and then the Redis pool. It starts while
+// Kafka or Redis is down. It returns an error when a part fails, when the limit of open
+// files is too low, or when the topic is not the configured one.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
@@ -48,10 +48,10 @@ func Run(ctx context.Context, cfg Config) error {
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
-	var group *kafka.Group // asked by its handler where the log ends
-	ends := consumer.NewEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
+	var group *kafka.Group // assigned below; its handler requests the log-end offsets from it
+	logEnds := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
 	store := redisstore.New(client, cfg.Redis.KeyPrefix)
-	service := stats.NewService(store, ends, cfg.Kafka.Partitions, time.Now)
+	service := stats.NewService(store, logEnds, cfg.Kafka.Partitions, time.Now)
 	group = kafka.NewGroup(kafka.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
 		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
@@ -74,10 +74,10 @@ func Run(ctx context.Context, cfg Config) error {
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.CloseConnections), topology},
 		lifecycle.Stage{http},
-		lifecycle.Stage{group, ends},
+		lifecycle.Stage{group, logEnds},
 		lifecycle.Stage{opsServer},
 	)
 }
 
-// Healthcheck asks the service that runs with these settings whether it is ready.
+// Healthcheck returns nil when the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

@@ -20,7 +20,7 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// settings are those of a service whose Kafka and Redis are away.
+// settings returns the settings of a service whose Kafka and Redis are down.
 func settings(t *testing.T) app.Config {
 	t.Helper()
 	cfg := app.Defaults()
@@ -29,8 +29,8 @@ func settings(t *testing.T) app.Config {
 	return cfg
 }
 
-// openKafka starts a Kafka in process, with topics of so many partitions.
-func openKafka(t *testing.T, partitions int32) []string {
+// startKafka starts a Kafka in this process, whose topics have that number of partitions.
+func startKafka(t *testing.T, partitions int32) []string {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "task-events", "task-events-dlq"))
 	if err != nil {
@@ -40,8 +40,8 @@ func openKafka(t *testing.T, partitions int32) []string {
 	return cluster.ListenAddrs()
 }
 
-// serve runs the service until the returned function is called, which returns
-// what Run did, or the test ends.
+// serve runs the service until stop is called, which returns the result of Run, or until
+// the test ends.
 func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -49,7 +49,7 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 	go func() {
 		err := app.Run(ctx, cfg)
 		if ctx.Err() == nil {
-			t.Errorf("Run ended by itself: %v", err)
+			t.Errorf("Run ended before it was stopped: %v", err)
 		}
 		ended <- err
 	}()
@@ -60,7 +60,7 @@ func serve(t *testing.T, cfg app.Config) (stop func() error) {
 		case err := <-ended:
 			return err
 		case <-time.After(30 * time.Second):
-			return errors.New("it does not stop")
+			return errors.New("the service did not stop within 30 s")
 		}
 	}
 }
@@ -76,8 +76,8 @@ func statusTo(client *http.Client, url string) int {
 	return answer.StatusCode
 }
 
-// documented is a client that fails where an answer is not as documented.
-func documented(t *testing.T) *http.Client {
+// checkingClient returns a client that fails on a response that is not as documented.
+func checkingClient(t *testing.T) *http.Client {
 	t.Helper()
 	document, err := openapitest.Parse(openapi.Stats)
 	if err != nil {
@@ -88,7 +88,7 @@ func documented(t *testing.T) *http.Client {
 
 func report(t *testing.T, cfg app.Config) (r stats.Report) {
 	t.Helper()
-	answer, err := documented(t).Get("http://" + cfg.HTTP.Addr + "/stats")
+	answer, err := checkingClient(t).Get("http://" + cfg.HTTP.Addr + "/stats")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +99,12 @@ func report(t *testing.T, cfg app.Config) (r stats.Report) {
 	return r
 }
 
-func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
+func TestCompletionShowsInTheStatistics(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
-	cfg.Kafka.Brokers = openKafka(t, 6)
+	cfg.Kafka.Brokers = startKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
 
 	stop := serve(t, cfg)
@@ -125,7 +125,7 @@ func TestACompletedTaskIsCountedFromTheTopicToTheAnswer(t *testing.T) {
 	}
 }
 
-func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
+func TestServiceStartsAndStopsWhileKafkaAndRedisAreDown(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	stop := serve(t, cfg)
@@ -133,25 +133,25 @@ func TestItStartsAndStopsWhileKafkaAndRedisAreAway(t *testing.T) {
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}
-	if got := statusTo(documented(t), "http://"+cfg.HTTP.Addr+"/stats"); got != http.StatusServiceUnavailable {
+	if got := statusTo(checkingClient(t), "http://"+cfg.HTTP.Addr+"/stats"); got != http.StatusServiceUnavailable {
 		t.Errorf("/stats %d, want 503", got)
 	}
 	if err := app.Healthcheck(t.Context(), cfg); err == nil {
-		t.Error("the healthcheck found a service that is not ready healthy")
+		t.Error("Healthcheck returned nil for a service that is not ready")
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }
 
-func TestWhoComesWhileItLeavesIsAnsweredAndAskedToConnectElsewhere(t *testing.T) {
+func TestServiceAnswersWithConnectionCloseWhileItDrains(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
 	cfg.DrainWait = time.Minute
 	stop := serve(t, cfg)
 	testenv.Eventually(t, "the ops port", func() bool { return status("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	go func() { _ = stop() }()
-	testenv.Eventually(t, "an answer that closes its connection", func() bool {
+	testenv.Eventually(t, "a response with Connection: close", func() bool {
 		answer, err := http.Get("http://" + cfg.HTTP.Addr + "/stats")
 		if err != nil {
 			return false
@@ -161,10 +161,10 @@ func TestWhoComesWhileItLeavesIsAnsweredAndAskedToConnectElsewhere(t *testing.T)
 	})
 }
 
-func TestAWrongTopicStopsIt(t *testing.T) {
+func TestRunFailsWhenTheTopicHasAnotherNumberOfPartitions(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
-	cfg.Kafka.Brokers = openKafka(t, 3)
+	cfg.Kafka.Brokers = startKafka(t, 3)
 	err := app.Run(t.Context(), cfg)
 	var wrong *kafka.TopicError
 	if !errors.As(err, &wrong) || wrong.Have != 3 || wrong.Want != 6 {

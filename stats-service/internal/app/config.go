@@ -1,5 +1,5 @@
-// Package app is the wiring diagram of stats-service: its settings, and how its parts
-// are put together.
+// Package app is the composition root of stats-service: its settings, the wiring of its
+// parts, and its commands.
 package app
 
 import (
@@ -16,48 +16,46 @@ import (
 	"example.com/todo/platform/tracing"
 )
 
-// name is what the service is called in logs, metrics and traces, and the name
-// of its consumer group.
+// name is the service's name in logs, metrics and traces, and that of its consumer group.
 const name = "stats-service"
 
-// Config holds every setting: the parts' own, and few of the service's.
+// Config has the settings of all parts, and few of the service itself.
 type Config struct {
 	HTTP      httpserver.Config `config:"http"`
 	Ops       ops.Config        `config:"ops"`
 	Redis     redis.Config      `config:"redis"`
 	Kafka     kafka.Config      `config:"kafka"`
-	DrainWait time.Duration     `config:"drain_wait"` // between "not ready" and taking no more requests
+	DrainWait time.Duration     `config:"drain_wait"` // between "not ready" and the closing of the listener
 	Log       logging.Config    `config:"log"`
 	Tracing   tracing.Config    `config:"tracing"`
 
-	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP, except of trusted proxies
+	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP; trusted proxies have no limit
 	TrustedProxies    []netip.Prefix `config:"trusted_proxies"`
 }
 
 const (
-	leastDrain = time.Millisecond
-	mostDrain  = time.Hour // longer than load balancers look
-	mostConns  = 1_000_000 // of one client
+	minDrainWait     = time.Millisecond
+	maxDrainWait     = time.Hour // longer than a load balancer needs to notice
+	maxConnsOfClient = 1_000_000 // of one client
 )
 
-// Validate refuses a wait that cannot be meant, a limit that lets nothing pass, and
-// networks that are none.
+// Validate rejects a wait or a limit that is out of range, and invalid networks.
 func (c Config) Validate() error {
 	return errors.Join(
-		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
-		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, minDrainWait, maxDrainWait, "no wait"),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, maxConnsOfClient),
 		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
 	)
 }
 
-// descriptors returns how many files the service has open at most beside the
-// connections of its clients.
+// descriptors returns the maximum number of open files, without the connections of
+// clients.
 func (c Config) descriptors() int {
-	const files = 16 // standard streams, listeners, name lookups, connections that are about to be refused
+	const files = 16 // standard streams, listeners, name lookups, connections that are about to be closed
 	return files + c.Redis.MaxConns() + c.Kafka.ConsumerConns()
 }
 
-// Defaults returns the settings of a service that runs beside its servers on one machine.
+// Defaults returns the settings for one machine that runs the service and its servers.
 func Defaults() Config {
 	return Config{
 		HTTP:    httpserver.Defaults(":8081"),
@@ -71,10 +69,10 @@ func Defaults() Config {
 	}
 }
 
-// Logging returns how the service logs.
+// Logging returns the settings of the log.
 func (c Config) Logging() logging.Config { return c.Log }
 
-// Load returns the settings in effect: the defaults, then the file (none if
+// Load returns the settings in effect: the defaults, then the file (unless its name is
 // empty), then the environment ("KEY=value" each).
 func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()

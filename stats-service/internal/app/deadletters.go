@@ -6,7 +6,7 @@ import (
 	"example.com/todo/platform/kafka/deadletter"
 )
 
-// AddDeadLetters gives the program the command dlq.
+// AddDeadLetters adds the command dlq to the program.
 func AddDeadLetters(p *command.Program[Config]) {
 	deadletter.Add(p, func(cfg Config) deadletter.Queue {
 		return deadletter.Queue{Kafka: cfg.Kafka, Topic: event.DLQTopic, Group: name, TypeHeader: event.HeaderType}

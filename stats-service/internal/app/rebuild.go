@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	askFor    = 10 * time.Second // Kafka, whether the topics are there
-	tellEvery = 2 * time.Second  // how far it has come
+	topicCheckTimeout = 10 * time.Second // for Kafka to describe the topic
+	progressInterval  = 2 * time.Second  // between two progress lines
 )
 
-var errReplaced = errors.New("the topic was deleted and created again meanwhile, and what was counted is of both")
+var errTopicReplaced = errors.New("the topic was deleted and created again during the rebuild, so the counters have records of both")
 
-// AddRebuild gives the program the command rebuild.
+// AddRebuild adds the command rebuild to the program.
 func AddRebuild(p *command.Program[Config]) {
 	var acceptGap bool
-	cmd := p.Add("rebuild", "Count everything anew from the topic's beginning, while the service goes on",
+	cmd := p.Add("rebuild", "Count everything again from the topic's start, while the service runs",
 		func(ctx context.Context, cfg Config) error { return Rebuild(ctx, cfg, acceptGap) })
-	cmd.Flags().BoolVar(&acceptGap, "accept-gap", false, "count what there is although the topic's first records are gone")
+	cmd.Flags().BoolVar(&acceptGap, "accept-gap", false, "rebuild although the topic's first records were deleted; the counters then miss them")
 }
 
-// Rebuild counts everything anew from the topic's beginning, while the service
-// goes on, and then lets the new count take the old one's place. It tells on
-// standard error how it gets on. acceptGap is for a topic whose first records
-// are gone.
+// Rebuild counts everything again from the topic's start, while the service runs, and
+// then swaps the new counters in. It prints its progress to standard error. acceptGap
+// permits a topic whose first records were deleted. The error is a
+// command.UsageError when the rebuild could not start.
 func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
-	if err := reachable(ctx, cfg.Kafka); err != nil {
+	if err := checkTopic(ctx, cfg.Kafka); err != nil {
 		return command.UsageError(err)
 	}
 	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
@@ -49,7 +49,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	locked := false
 	err := redis.WithLock(ctx, client, live.RebuildLock(), func(ctx context.Context, token string) error {
 		locked = true
-		return rebuild(ctx, cfg, live.NewShadow(token), acceptGap)
+		return runRebuild(ctx, cfg, live.NewShadow(token), acceptGap)
 	})
 	var gap *consumer.GapError
 	var held *redis.LockedError
@@ -57,7 +57,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	case errors.As(err, &held):
 		return command.UsageError(fmt.Errorf("another rebuild is under way: %w", err))
 	case errors.As(err, &gap):
-		return command.UsageError(fmt.Errorf("%w; --accept-gap counts what there is", err))
+		return command.UsageError(fmt.Errorf("%w; --accept-gap rebuilds without them", err))
 	case err != nil && !locked:
 		return command.UsageError(fmt.Errorf("%w; is redis.addr right?", err))
 	case err != nil:
@@ -66,8 +66,8 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	return nil
 }
 
-func reachable(ctx context.Context, cfg kafka.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+func checkTopic(ctx context.Context, cfg kafka.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, topicCheckTimeout)
 	defer cancel()
 	err := kafka.CheckTopic(ctx, cfg, event.Topic)
 	var wrong *kafka.TopicError
@@ -77,39 +77,39 @@ func reachable(ctx context.Context, cfg kafka.Config) error {
 	return err
 }
 
-func rebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
+func runRebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
 	scan := func(topic string) consumer.Scan {
 		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 			return kafka.Scan(ctx, cfg.Kafka, topic, from, visit)
 		}
 	}
-	began := time.Now()
+	start := time.Now()
 	id, err := kafka.TopicID(ctx, cfg.Kafka, event.Topic)
 	if err != nil {
 		return err
 	}
 	sources := consumer.Sources{
-		Log: sameTopic(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
-		Oldest: func(ctx context.Context) (map[int32]int64, error) {
+		Log: failWhenReplaced(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
+		OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
 		},
-		Ends: func(ctx context.Context) (map[int32]int64, error) {
+		LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
 			return kafka.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
 		},
-		Owns: kafka.PartitionLog{TopicID: id}.Matches,
+		Matches: kafka.PartitionLog{TopicID: id}.Matches,
 	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
-	summary, err := consumer.NewRebuild(counter, shadow, sources, progress(os.Stderr, tellEvery)).Run(ctx)
+	summary, err := consumer.NewRebuild(counter, shadow, sources, printProgress(os.Stderr, progressInterval)).Run(ctx)
 	if err != nil {
 		return err
 	}
-	tell(os.Stderr, summary, time.Since(began))
+	printSummary(os.Stderr, summary, time.Since(start))
 	return nil
 }
 
-// sameTopic fails a scan when the topic has another id after it: what was read is
-// of two topics then.
-func sameTopic(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
+// failWhenReplaced returns a scan that fails when the topic has another id afterwards,
+// because the records are of two topics then.
+func failWhenReplaced(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
 	return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 		next, err := scan(ctx, from, visit)
 		if err != nil {
@@ -117,14 +117,14 @@ func sameTopic(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
 		}
 		now, err := kafka.TopicID(ctx, cfg, event.Topic)
 		if err == nil && id != "" && now != "" && now != id {
-			err = errReplaced
+			err = errTopicReplaced
 		}
 		return next, err
 	}
 }
 
-// progress returns what tells, once in a while.
-func progress(to io.Writer, every time.Duration) func(done, all int64) {
+// printProgress returns a function that prints a line at most once every interval.
+func printProgress(to io.Writer, every time.Duration) func(done, all int64) {
 	last := time.Now()
 	return func(done, all int64) {
 		if time.Since(last) >= every {
@@ -134,11 +134,11 @@ func progress(to io.Writer, every time.Duration) func(done, all int64) {
 	}
 }
 
-func tell(to io.Writer, s consumer.Summary, took time.Duration) {
-	fmt.Fprintf(to, "rebuilt from %d records in %v: %d completions, %d duplicates; passed over: %d unreadable, %d of unknown types, %d dead-lettered or another group's\n",
-		s.Records, took.Round(time.Millisecond), s.Counted, s.Duplicates, s.Unreadable, s.Unknown, s.NotOurs)
+func printSummary(to io.Writer, s consumer.Summary, took time.Duration) {
+	fmt.Fprintf(to, "rebuilt from %d records in %v: %d completions, %d duplicates; skipped: %d unreadable, %d of unknown types, %d dead-lettered or another group's\n",
+		s.Records, took.Round(time.Millisecond), s.Counted, s.Duplicates, s.Unreadable, s.Unknown, s.Excluded)
 	if s.Swap.Unknown {
-		fmt.Fprintf(to, "how the figures differ from those before is not known: Redis did not answer at once\n")
+		fmt.Fprintf(to, "the differences are unknown: the reply of Redis to the swap was lost\n")
 		return
 	}
 	fmt.Fprintf(to, "total: %d before, %d now; days that differ: %d\n", s.Swap.Before, s.Swap.After, len(s.Swap.Days))

@@ -15,18 +15,18 @@ import (
 	"example.com/todo/stats-service/internal/app"
 )
 
-// reachable are the settings of a service whose Kafka and Redis are there.
-func reachable(t *testing.T) app.Config {
+// checkTopic are the settings of a service whose Kafka and Redis are there.
+func checkTopic(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
-	cfg.Kafka.Brokers = openKafka(t, 6)
+	cfg.Kafka.Brokers = startKafka(t, 6)
 	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
 	return cfg
 }
 
-func complete(t *testing.T, cfg app.Config, ids ...string) {
+func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
 	producer := kafka.NewProducer(cfg.Kafka)
 	defer producer.Close()
@@ -40,11 +40,11 @@ func complete(t *testing.T, cfg app.Config, ids ...string) {
 	}
 }
 
-func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
+func TestServiceCountsDuringAndAfterARebuild(t *testing.T) {
 	t.Parallel()
-	cfg := reachable(t)
+	cfg := checkTopic(t)
 	serve(t, cfg)
-	total := func(want int64) {
+	awaitTotal := func(want int64) {
 		t.Helper()
 		testenv.Eventually(t, fmt.Sprint("a total of ", want), func() bool {
 			r := report(t, cfg)
@@ -52,29 +52,29 @@ func TestTheServiceGoesOnDuringARebuildAndAfterIt(t *testing.T) {
 		})
 	}
 	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
-	complete(t, cfg, "e1", "e2", "e3")
-	total(3)
+	sendCompletions(t, cfg, "e1", "e2", "e3")
+	awaitTotal(3)
 	if err := app.Rebuild(t.Context(), cfg, false); err != nil {
 		t.Fatal(err)
 	}
-	total(3)
-	complete(t, cfg, "e3", "e4")
-	total(4)
+	awaitTotal(3)
+	sendCompletions(t, cfg, "e3", "e4")
+	awaitTotal(4)
 }
 
-func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
+func TestRebuildThatCannotStartIsAUsageErrorOfOneLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		arrange func(t *testing.T, cfg *app.Config)
 		want    string
 	}{
-		"Redis is away": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.FreeAddr(t) }, "is redis.addr right?"},
-		"Kafka is away": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.FreeAddr(t)} }, "is kafka.brokers right?"},
+		"Redis is down": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.FreeAddr(t) }, "is redis.addr right?"},
+		"Kafka is down": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.FreeAddr(t)} }, "is kafka.brokers right?"},
 		"another number of partitions": {
-			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = openKafka(t, 3) },
+			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = startKafka(t, 3) },
 			`topic "task-events" has 3 partitions but 6 are configured`,
 		},
-		"another one is under way": {func(t *testing.T, cfg *app.Config) {
+		"another one is running": {func(t *testing.T, cfg *app.Config) {
 			client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 			defer client.Close()
 			client.Set(t.Context(), cfg.Redis.KeyPrefix+"lock:stats-rebuild", "process 7 on elsewhere#x", 29*time.Second)
@@ -83,14 +83,14 @@ func TestWhatKeepsARebuildFromBeginningIsOneLineAndMisuse(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := reachable(t)
+			cfg := checkTopic(t)
 			test.arrange(t, &cfg)
 			err := app.Rebuild(t.Context(), cfg, false)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("got %q, want one line with %q", err, test.want)
 			}
-			if misuse := fmt.Sprintf("%T", command.UsageError(err)); fmt.Sprintf("%T", err) != misuse {
-				t.Errorf("got a %T, want a %s", err, misuse)
+			if want := fmt.Sprintf("%T", command.UsageError(err)); fmt.Sprintf("%T", err) != want {
+				t.Errorf("got a %T, want a %s", err, want)
 			}
 		})
 	}

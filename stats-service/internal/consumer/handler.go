@@ -1,6 +1,3 @@
-// Package consumer is stats-service's side of the topic: it reads records as
-// events, hands them to the domain a batch at a time, and knows at which offset
-// each of its partitions was left.
 package consumer
 
 import (
@@ -19,140 +16,135 @@ import (
 
 // Counter counts events; see stats.Service.
 type Counter interface {
-	Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error)
+	Resume(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error)
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
-// Handler is a kafka.Handler and a kafka.Ledger.
+// Handler is a kafka.Handler, a kafka.OffsetStore and a kafka.SkipObserver.
 type Handler struct {
 	counter Counter
 	log     *slog.Logger
 	metrics metrics
 
-	mu   sync.Mutex
-	left map[int32]int64 // per partition, where counting was left: never read again while it goes on
+	nextOffsets sync.Map // int32 partition → int64 next offset to count; read from the store only when a session begins
 }
 
-// New returns a handler that counts what it does in reg.
+// New returns a handler that registers its metrics in reg.
 func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler {
-	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), left: map[int32]int64{}}
+	return &Handler{counter: counter, log: log, metrics: newMetrics(reg)}
 }
 
-// Start implements kafka.Ledger: the offset stored beside the counters rules.
-func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka.PartitionLog) (int64, error) {
-	b, err := h.counter.Begin(ctx, partition, stats.LogRange{
-		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Incarnation(), Owns: bounds.Matches,
+// StartOffset implements kafka.OffsetStore. The offset stored beside the counters rules,
+// and not the group's committed one.
+func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog kafka.PartitionLog) (int64, error) {
+	resume, err := h.counter.Resume(ctx, partition, stats.LogRange{
+		Oldest: partitionLog.Oldest, Newest: partitionLog.Newest, Incarnation: partitionLog.Incarnation(), Matches: partitionLog.Matches,
 	})
 	if err != nil {
 		return 0, err
 	}
-	log := h.log.With("partition", partition, "from", b.Offset, "oldest", bounds.Oldest, "newest", bounds.Newest)
-	switch b.Recount {
+	log := h.log.With("partition", partition, "from", resume.Offset, "oldest", partitionLog.Oldest, "newest", partitionLog.Newest)
+	switch resume.Recount {
 	case stats.NothingKnown:
-		log.InfoContext(ctx, "counting a partition from its beginning: nothing is known of it")
+		log.InfoContext(ctx, "counting a partition from its start: it was never counted")
 	case stats.Inconsistent:
-		log.ErrorContext(ctx, "the counters do not add up: were keys removed? Counting everything anew")
+		log.ErrorContext(ctx, "the counters do not add up, perhaps because keys were removed: recounting all partitions")
 	case stats.AnotherTopic:
-		log.ErrorContext(ctx, "what was counted is of an earlier topic of this name: counting everything anew",
-			"stored", b.Stored, "topic_id", bounds.TopicID)
+		log.ErrorContext(ctx, "the counters belong to an earlier topic of this name: recounting all partitions",
+			"stored", resume.Stored, "topic_id", partitionLog.TopicID)
 	case stats.OutsideLog:
-		log.ErrorContext(ctx, "the stored offset is not in the log: was the topic made anew, or did it drop records? Counting everything anew",
-			"stored", b.Stored)
+		log.ErrorContext(ctx, "the stored offset is outside the log, because the topic was created again or dropped records: recounting all partitions",
+			"stored", resume.Stored)
 	}
-	if b.Recount != stats.NoRecount {
-		h.metrics.recounts.WithLabelValues(string(b.Recount)).Inc()
+	if resume.Recount != stats.NoRecount {
+		h.metrics.recounts.WithLabelValues(string(resume.Recount)).Inc()
 	}
-	h.setLeft(partition, b.Offset)
-	return b.Offset, nil
+	h.nextOffsets.Store(partition, resume.Offset)
+	return resume.Offset, nil
 }
 
-// Handle implements kafka.Handler. Everything before the first unreadable record
-// is counted in one step.
+// Handle implements kafka.Handler. It counts the records before the first one that
+// cannot be decoded in one step.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
-	left := h.leftAt(partition)
-	read := h.read(ctx, batch, left)
-	if read.count == 0 || batch[read.count-1].Offset < left {
-		return read.count, read.refused
+	from := h.nextOffset(partition)
+	decoded := h.decodeBatch(ctx, batch, from)
+	if decoded.count == 0 || batch[decoded.count-1].Offset < from {
+		return decoded.count, decoded.err
 	}
-	next := batch[read.count-1].Offset + 1
-	tally, err := h.counter.Count(ctx, partition, left, next, read.events)
-	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return 0, fmt.Errorf("%w: %w", kafka.ErrFenced, err)
-	}
+	tally, err := h.countEvents(ctx, partition, from, batch[decoded.count-1].Offset+1, decoded.events)
 	if err != nil {
 		return 0, err
 	}
-	h.setLeft(partition, next)
-	h.metrics.count(tally, len(read.events), read.unknown)
-	return read.count, read.refused
+	h.metrics.countBatch(tally, len(decoded.events), decoded.unknown)
+	return decoded.count, decoded.err
 }
 
-// Passed tells the handler that the records below next were done with without
-// it: dead-lettered, or meant for another group.
+// Skipped implements kafka.SkipObserver. It advances the stored offset over records
+// that were dead-lettered or replayed for another group.
 func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) error {
-	left := h.leftAt(partition)
-	if next <= left {
+	from := h.nextOffset(partition)
+	if next <= from {
 		return nil
 	}
-	_, err := h.counter.Count(ctx, partition, left, next, nil)
+	_, err := h.countEvents(ctx, partition, from, next, nil)
+	return err
+}
+
+// countEvents counts the events and advances the next offset. The error is kafka.ErrFenced when
+// another member did so.
+func (h *Handler) countEvents(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error) {
+	tally, err := h.counter.Count(ctx, partition, from, next, events)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return fmt.Errorf("%w: %w", kafka.ErrFenced, err)
+		err = fmt.Errorf("%w: %w", kafka.ErrFenced, err)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		h.nextOffsets.Store(partition, next)
 	}
-	h.setLeft(partition, next)
-	return nil
+	return tally, err
 }
 
-// reading is what a batch's records are, up to the first unreadable one.
-type reading struct {
+// decodedBatch has the events of a batch before the first record that cannot be decoded.
+type decodedBatch struct {
 	events  []stats.Event // of known types
-	unknown int           // events of other types
-	count   int           // records read
-	refused error         // about the record after them
+	unknown int           // number of events of other types
+	count   int           // number of records before the error
+	err     error         // about the record after them; nil when all were decoded
 }
 
-// read leaves out what lies below left: it is counted already.
-func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) reading {
-	var r reading
+// decodeBatch counts the records below from as decoded without an event: the counters
+// already have them.
+func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, from int64) decodedBatch {
+	var decoded decodedBatch
 	for _, record := range batch {
-		if record.Offset >= left {
-			e, known, err := eventOf(record)
+		if record.Offset >= from {
+			e, known, err := decodeEvent(record)
 			if err != nil {
-				r.refused = kafka.Permanent(err)
-				return r
+				decoded.err = kafka.Permanent(err)
+				return decoded
 			}
 			if known {
-				r.events = append(r.events, e)
+				decoded.events = append(decoded.events, e)
 			} else {
-				r.unknown++
-				h.log.WarnContext(ctx, "passing over an event of an unknown type",
+				decoded.unknown++
+				h.log.WarnContext(ctx, "skipping an event of an unknown type",
 					"type", e.Type, "partition", record.Partition, "offset", record.Offset)
 			}
 		}
-		r.count++
+		decoded.count++
 	}
-	return r
+	return decoded
 }
 
-// eventOf reads a record; known is false for an event of another type than
-// there are.
-func eventOf(record kafka.Record) (e stats.Event, known bool, err error) {
+// decodeEvent returns the record's event; known is false when its type is unknown.
+func decodeEvent(record kafka.Record) (e stats.Event, known bool, err error) {
 	parsed, err := event.Parse(record.Value)
-	e = stats.Event{Type: parsed.Type, Mark: parsed.Identity(), At: parsed.Timestamp, Offset: record.Offset, Origin: record.Incarnation()}
+	e = stats.Event{Type: parsed.Type, DedupKey: parsed.Identity(), Timestamp: parsed.Timestamp, Offset: record.Offset, Incarnation: record.Incarnation()}
 	return e, parsed.Known(), err
 }
 
-func (h *Handler) leftAt(partition int32) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.left[partition]
-}
-
-func (h *Handler) setLeft(partition int32, offset int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.left[partition] = offset
+func (h *Handler) nextOffset(partition int32) int64 {
+	next, _ := h.nextOffsets.Load(partition)
+	offset, _ := next.(int64)
+	return offset
 }

@@ -21,25 +21,25 @@ import (
 
 const partition = 4
 
-// call is one call of Count.
+// call has the arguments of one call of Count.
 type call struct {
 	From, Next int64
 	Offsets    []int64
 }
 
-// counter is a fake that remembers; each call takes the next of errs.
-type counter struct {
-	beginning stats.ResumePoint
-	events    []stats.Event
-	calls     []call
-	errs      []error
+// fakeCounter records its calls; each returns the next of errs.
+type fakeCounter struct {
+	resumePoint stats.ResumePoint
+	events      []stats.Event
+	calls       []call
+	errs        []error
 }
 
-func (c *counter) Begin(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
-	return c.beginning, c.next()
+func (c *fakeCounter) Resume(context.Context, int32, stats.LogRange) (stats.ResumePoint, error) {
+	return c.resumePoint, c.next()
 }
 
-func (c *counter) Count(_ context.Context, _ int32, from, next int64, events []stats.Event) (stats.Tally, error) {
+func (c *fakeCounter) Count(_ context.Context, _ int32, from, next int64, events []stats.Event) (stats.Tally, error) {
 	var offsets []int64
 	for _, e := range events {
 		offsets = append(offsets, e.Offset)
@@ -49,7 +49,7 @@ func (c *counter) Count(_ context.Context, _ int32, from, next int64, events []s
 	return stats.Tally{Counted: 1}, c.next()
 }
 
-func (c *counter) next() error {
+func (c *fakeCounter) next() error {
 	if len(c.errs) == 0 {
 		return nil
 	}
@@ -66,28 +66,28 @@ func event(offset int64, kind string) kafka.Record {
 	return record(offset, fmt.Sprintf(`{"id":"e%d","type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`, offset, kind))
 }
 
-func started(t *testing.T, c *counter, at int64) (*consumer.Handler, *prometheus.Registry, *bytes.Buffer) {
+func startHandler(t *testing.T, c *fakeCounter, at int64) (*consumer.Handler, *prometheus.Registry, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	reg := prometheus.NewRegistry()
 	h := consumer.New(c, slog.New(slog.NewTextHandler(&log, nil)), reg)
-	c.beginning.Offset = at
+	c.resumePoint.Offset = at
 	if got, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000}); err != nil || got != at {
-		t.Fatalf("Start: %d, %v; want %d", got, err, at)
+		t.Fatalf("StartOffset: %d, %v; want %d", got, err, at)
 	}
 	return h, reg, &log
 }
 
-func TestABatchIsCountedInOneStepFromWhereCountingWasLeft(t *testing.T) {
+func TestHandlerCountsABatchInOneStepFromTheNextOffset(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
 	steps := []struct {
 		batch   []kafka.Record
 		handled int
 	}{
 		{[]kafka.Record{event(7, "task.created"), event(8, "task.completed")}, 2},
-		{[]kafka.Record{event(12, "task.completed")}, 1}, // what lies between was no record, or not ours
+		{[]kafka.Record{event(12, "task.completed")}, 1}, // the offsets between are no records, or another group's
 	}
 	for _, step := range steps {
 		if handled, err := h.Handle(t.Context(), step.batch); handled != step.handled || err != nil {
@@ -100,10 +100,10 @@ func TestABatchIsCountedInOneStepFromWhereCountingWasLeft(t *testing.T) {
 	}
 }
 
-func TestAnEventIsCountedUnderItsIdentity(t *testing.T) {
+func TestHandlerCountsTheEventWithItsDedupKey(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
 	batch := []kafka.Record{
 		event(7, "task.completed"),
 		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
@@ -114,28 +114,28 @@ func TestAnEventIsCountedUnderItsIdentity(t *testing.T) {
 	}
 	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	want := []stats.Event{
-		{Type: "task.completed", Mark: "task.completed:e7", At: at, Offset: 7, Origin: "id a"},
-		{Type: "task.completed", Mark: "task.completed:1", At: at, Offset: 8, Origin: "id a"},
+		{Type: "task.completed", DedupKey: "task.completed:e7", Timestamp: at, Offset: 7, Incarnation: "id a"},
+		{Type: "task.completed", DedupKey: "task.completed:1", Timestamp: at, Offset: 8, Incarnation: "id a"},
 	}
 	if diff := cmp.Diff(want, c.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestAnUnreadableRecordIsPermanentAndWhatCameBeforeCounts(t *testing.T) {
+func TestHandlerCountsTheRecordsBeforeAnUndecodableOne(t *testing.T) {
 	t.Parallel()
-	rubbish := map[string]kafka.Record{
-		"not JSON":       record(8, "rubbish"),
+	undecodable := map[string]kafka.Record{
+		"not JSON":       record(8, "not JSON"),
 		"a wrong type":   record(8, `{"type":7,"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
 		"a missing type": record(8, `{"task_id":1,"task_title":"x","timestamp":"2026-01-15T10:00:00Z"}`),
 		"a null value":   {Partition: partition, Offset: 8},
-		"noise":          record(8, strings.Repeat("\xff\x00", 450_000)),
+		"binary":         record(8, strings.Repeat("\xff\x00", 450_000)),
 	}
-	for name, bad := range rubbish {
+	for name, bad := range undecodable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := &counter{}
-			h, _, _ := started(t, c, 7)
+			c := &fakeCounter{}
+			h, _, _ := startHandler(t, c, 7)
 			handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), bad, event(9, "task.completed")})
 			if handled != 1 || !isPermanent(err) {
 				t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
@@ -154,20 +154,20 @@ func TestAnUnreadableRecordIsPermanentAndWhatCameBeforeCounts(t *testing.T) {
 	}
 }
 
-// isPermanent compares by type: the mark has no other outside.
+// isPermanent compares the type, because kafka.Permanent has no exported one.
 func isPermanent(err error) bool {
 	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
 }
 
-func TestAPassingErrorLeavesTheBatchWhereItWas(t *testing.T) {
+func TestHandlerCountsTheBatchAgainAfterATransientError(t *testing.T) {
 	t.Parallel()
-	away := errors.New("redis is away")
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
-	c.errs = []error{away}
-	batch := []kafka.Record{event(7, "task.completed"), record(8, "rubbish")}
-	if handled, err := h.Handle(t.Context(), batch); handled != 0 || !errors.Is(err, away) || isPermanent(err) {
-		t.Fatalf("Handle: %d, %v; want 0 and the passing error", handled, err)
+	down := errors.New("redis is down")
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
+	c.errs = []error{down}
+	batch := []kafka.Record{event(7, "task.completed"), record(8, "not JSON")}
+	if handled, err := h.Handle(t.Context(), batch); handled != 0 || !errors.Is(err, down) || isPermanent(err) {
+		t.Fatalf("Handle: %d, %v; want 0 and the transient error", handled, err)
 	}
 	if handled, err := h.Handle(t.Context(), batch); handled != 1 || !isPermanent(err) {
 		t.Fatalf("Handle: %d, %v; want 1 and a permanent error", handled, err)
@@ -178,24 +178,24 @@ func TestAPassingErrorLeavesTheBatchWhereItWas(t *testing.T) {
 	}
 }
 
-func TestAMovedPartitionEndsTheSession(t *testing.T) {
+func TestHandlerEndsTheSessionOnAnOffsetMismatch(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
 	c.errs = []error{stats.ErrOffsetMismatch, stats.ErrOffsetMismatch}
 	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.ErrFenced) {
-		t.Errorf("Handle: %d, %v; want 0, kafka.Fenced", handled, err)
+		t.Errorf("Handle: %d, %v; want 0, kafka.ErrFenced", handled, err)
 	}
 	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafka.ErrFenced) {
-		t.Errorf("Passed: %v, want kafka.Fenced", err)
+		t.Errorf("Skipped: %v, want kafka.ErrFenced", err)
 	}
 }
 
-func TestRecordsBelowTheLedgerAreNotCountedAgain(t *testing.T) {
+func TestHandlerSkipsRecordsBelowTheStoredOffset(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
-	batch := []kafka.Record{event(5, "task.completed"), record(6, "rubbish"), event(7, "task.completed")}
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
+	batch := []kafka.Record{event(5, "task.completed"), record(6, "not JSON"), event(7, "task.completed")}
 	if handled, err := h.Handle(t.Context(), batch[:2]); handled != 2 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 2", handled, err)
 	}
@@ -207,10 +207,10 @@ func TestRecordsBelowTheLedgerAreNotCountedAgain(t *testing.T) {
 	}
 }
 
-func TestRecordsDoneWithElsewhereMoveTheLedger(t *testing.T) {
+func TestHandlerAdvancesTheOffsetOverSkippedRecords(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, _, _ := started(t, c, 7)
+	c := &fakeCounter{}
+	h, _, _ := startHandler(t, c, 7)
 	for _, next := range []int64{9, 9, 8} {
 		if err := h.Skipped(t.Context(), partition, next); err != nil {
 			t.Fatal(err)
@@ -221,10 +221,10 @@ func TestRecordsDoneWithElsewhereMoveTheLedger(t *testing.T) {
 	}
 }
 
-func TestAnUnknownTypeIsPassedOverAloud(t *testing.T) {
+func TestHandlerSkipsAnUnknownTypeWithAWarning(t *testing.T) {
 	t.Parallel()
-	c := &counter{}
-	h, reg, log := started(t, c, 0)
+	c := &fakeCounter{}
+	h, reg, log := startHandler(t, c, 0)
 	batch := []kafka.Record{event(0, "task.archived"), event(1, "task.completed"), event(2, "task.deleted")}
 	if handled, err := h.Handle(t.Context(), batch); handled != 3 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 3", handled, err)
@@ -236,7 +236,7 @@ func TestAnUnknownTypeIsPassedOverAloud(t *testing.T) {
 		t.Errorf("the log has no warning: %s", log)
 	}
 	want := `
-# HELP stats_events_unknown_total Events of a type this version does not know, passed over.
+# HELP stats_events_unknown_total Events of a type that this version does not know, skipped.
 # TYPE stats_events_unknown_total counter
 stats_events_unknown_total 1
 `
@@ -245,13 +245,13 @@ stats_events_unknown_total 1
 	}
 }
 
-func TestARecountIsLoggedAndCounted(t *testing.T) {
+func TestHandlerLogsAndCountsARecount(t *testing.T) {
 	t.Parallel()
-	for reason, level := range map[stats.Recount]string{
+	for reason, level := range map[stats.RecountReason]string{
 		stats.NothingKnown: "level=INFO", stats.Inconsistent: "level=ERROR", stats.OutsideLog: "level=ERROR",
 	} {
-		c := &counter{beginning: stats.ResumePoint{Recount: reason}}
-		_, reg, log := started(t, c, 0)
+		c := &fakeCounter{resumePoint: stats.ResumePoint{Recount: reason}}
+		_, reg, log := startHandler(t, c, 0)
 		if !strings.Contains(log.String(), level) {
 			t.Errorf("%s: the log has no %s: %s", reason, level, log)
 		}
@@ -279,12 +279,12 @@ func recounts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	return counts
 }
 
-func TestAStartThatFailsIsAskedAgain(t *testing.T) {
+func TestStartOffsetReturnsTheErrorOfTheStore(t *testing.T) {
 	t.Parallel()
-	away := errors.New("redis is away")
-	c := &counter{errs: []error{away}}
+	down := errors.New("redis is down")
+	c := &fakeCounter{errs: []error{down}}
 	h := consumer.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if _, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: time.Now().Unix()}); !errors.Is(err, away) {
-		t.Errorf("Start: %v, want the store's error", err)
+	if _, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: time.Now().Unix()}); !errors.Is(err, down) {
+		t.Errorf("StartOffset: %v, want the error of the store", err)
 	}
 }

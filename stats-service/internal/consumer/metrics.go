@@ -8,9 +8,9 @@ import (
 )
 
 type metrics struct {
-	events   *prometheus.CounterVec
-	unknown  prometheus.Counter
-	recounts *prometheus.CounterVec
+	events       *prometheus.CounterVec
+	unknownTypes prometheus.Counter
+	recounts     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -18,29 +18,29 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stats_events_total",
-			Help: "Events handled: counted, duplicate (counted before, from another place in the log), ignored (not an event that counts).",
+			Help: "Events handled: counted, duplicate (counted before, from another offset), ignored (not an event that counts).",
 		}, []string{"outcome"}),
-		unknown: factory.NewCounter(prometheus.CounterOpts{
+		unknownTypes: factory.NewCounter(prometheus.CounterOpts{
 			Name: "stats_events_unknown_total",
-			Help: "Events of a type this version does not know, passed over.",
+			Help: "Events of a type that this version does not know, skipped.",
 		}),
 		recounts: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "stats_recounts_total",
-			Help: "Partitions whose counting began anew: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), another_topic (the topic was deleted and created again), outside_log (the stored offset was not in the log).",
+			Help: "Partitions that are counted from their start again: nothing_known (a new system, or an emptied Redis), inconsistent (the counters did not add up), another_topic (the topic was deleted and created again), outside_log (the stored offset was outside the log).",
 		}, []string{"reason"}),
 	}
 	for _, outcome := range []string{"counted", "duplicate", "ignored"} {
 		m.events.WithLabelValues(outcome)
 	}
-	for _, reason := range []stats.Recount{stats.NothingKnown, stats.Inconsistent, stats.AnotherTopic, stats.OutsideLog} {
+	for _, reason := range []stats.RecountReason{stats.NothingKnown, stats.Inconsistent, stats.AnotherTopic, stats.OutsideLog} {
 		m.recounts.WithLabelValues(string(reason))
 	}
 	return m
 }
 
-func (m metrics) count(tally stats.Tally, events, unknown int) {
+func (m metrics) countBatch(tally stats.Tally, events, unknown int) {
 	m.events.WithLabelValues("counted").Add(float64(tally.Counted))
 	m.events.WithLabelValues("duplicate").Add(float64(tally.Duplicates))
 	m.events.WithLabelValues("ignored").Add(float64(events - tally.Counted - tally.Duplicates))
-	m.unknown.Add(float64(unknown))
+	m.unknownTypes.Add(float64(unknown))
 }

@@ -13,200 +13,199 @@ import (
 )
 
 const (
-	nearby  = 2_000 // records that are counted in a moment, for which the live count may be held
-	rounds  = 30    // of catching up with a live count that goes on
-	noLimit = math.MaxInt64
+	maxPausedRecords = 2_000 // in the last round, while the live counters are paused; counted in about 0.1 s
+	maxRounds        = 30    // before the rebuild gives up on a topic that grows as fast as it counts
+	noLimit          = math.MaxInt64
 )
 
-// Shadow is the count that a rebuild makes; see redisstore.Shadow.
+// Shadow has the shadow counters of a rebuild; see redisstore.Shadow.
 type Shadow interface {
-	Live(ctx context.Context) (map[int32]stats.Place, error)
-	Hold(ctx context.Context) (map[int32]stats.Place, error)
-	Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error)
+	LivePositions(ctx context.Context) (map[int32]stats.Position, error)
+	Pause(ctx context.Context) (map[int32]stats.Position, error)
+	Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error)
 }
 
-// Scan hands over what a topic has; see kafka.Scan.
+// Scan calls visit with the records of a topic; see kafka.Scan.
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
-// Sources are what a rebuild reads. Oldest and Ends say where each of the log's
-// partitions begins and ends, and Owns whether an origin is of it. Group is whose dead
-// letters were never counted, and for whom records are replayed.
+// Sources are the inputs of a rebuild.
 type Sources struct {
 	Log, DeadLetters Scan
-	Oldest, Ends     func(ctx context.Context) (map[int32]int64, error)
-	Owns             func(ctx context.Context, origin string) (bool, error)
-	Group            string
-	AcceptGap        bool // count although the log's first records are gone
+	OldestOffsets    func(ctx context.Context) (map[int32]int64, error)
+	LogEndOffsets    func(ctx context.Context) (map[int32]int64, error)
+	Matches          func(ctx context.Context, incarnation string) (bool, error) // see kafka.PartitionLog.Matches
+	Group            string                                                      // the service's: its dead letters were not counted, its replays were
+	AcceptGap        bool                                                        // count although the log's first records were deleted
 }
 
-// Summary says what a rebuild found.
+// Summary is the result of a rebuild, in numbers of records.
 type Summary struct {
 	Records    int64 // of the log
 	Counted    int64
 	Duplicates int64
 	Unreadable int64
 	Unknown    int64 // of unknown types
-	NotOurs    int64 // dead-lettered, or replayed for another group
-	Swap       stats.Swap
+	Excluded   int64 // dead-lettered, or replayed for another group
+	Swap       stats.SwapResult
 }
 
-// ErrShadowLost says that what a rebuild had counted is gone.
-var ErrShadowLost = errors.New("what was counted is no longer in Redis: was it emptied? The service then counts anew by itself")
+// ErrShadowLost means that the shadow counters are no longer in Redis.
+var ErrShadowLost = errors.New("the counters of the rebuild are no longer in Redis, perhaps because it was emptied; the service then recounts by itself")
 
-// GapError says that a partition's first records are no longer in the log, so
-// that a rebuild would forget what they counted.
+// GapError means that the first records of a partition were deleted, so the rebuilt
+// counters would miss them.
 type GapError struct {
 	Partition int32
 	Oldest    int64
 }
 
 func (e *GapError) Error() string {
-	return fmt.Sprintf("partition %d begins at offset %d: the records before it are gone, and what they counted would be forgotten", e.Partition, e.Oldest)
+	return fmt.Sprintf("partition %d starts at offset %d: the records before it were deleted, and the rebuilt counters would miss them", e.Partition, e.Oldest)
 }
 
-// Rebuild counts the log anew into a shadow, exactly as far as the live count
-// has come, and then lets the shadow take its place.
+// Rebuild is a job that counts the log again in shadow counters, up to the live
+// offsets, and swaps them in. It runs once, in one goroutine.
 type Rebuild struct {
-	counter  Counter // of the shadow
+	counter  Counter // of the shadow counters
 	shadow   Shadow
 	sources  Sources
 	progress func(done, all int64)
 
-	at       map[int32]int64 // where each partition of the shadow stands, once begun
-	reached  map[int32]bool  // in this round: what comes next is the live count's
-	foreign  map[int32]int64 // where the live count stands in another log
-	dead     map[corpse]bool
-	deadNext map[int32]int64
-	summary  Summary
+	position       map[int32]int64 // by started partition, the next offset to count
+	limitReached   map[int32]bool  // in this round: the following records are the live handler's
+	foreign        map[int32]int64 // live offsets that belong to another log
+	deadLettered   map[deadLetterID]bool
+	deadLetterNext map[int32]int64
+	summary        Summary
 }
 
-// NewRebuild returns a rebuild that is run once. progress is told how many
-// records were done with, and how many there are to do.
+// NewRebuild returns a rebuild. It calls progress with the number of records that are
+// done, and the number to do.
 func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(done, all int64)) *Rebuild {
 	return &Rebuild{
 		counter: counter, shadow: shadow, sources: sources, progress: progress,
-		at: map[int32]int64{}, dead: map[corpse]bool{},
+		position: map[int32]int64{}, deadLettered: map[deadLetterID]bool{},
 	}
 }
 
-// Run goes over the log in rounds, each as far as the live count has come by
-// then. When little is left the live count is held for the last one, and the
-// swap follows: so it never serves less than it did, unless that was of another log.
-// Until then the live count goes on untouched, whatever the error.
+// Run counts in rounds up to the live offsets, pauses the live counters for the last
+// round, and swaps. The live counters change in the swap only. The total does not fall
+// because of records that the rebuild has not reached, unless they were of another log.
 func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
-	for range rounds {
-		live, err := r.live(ctx, r.shadow.Live)
+	for range maxRounds {
+		live, err := r.requestLiveOffsets(ctx, r.shadow.LivePositions)
 		if err != nil {
 			return r.summary, err
 		}
-		last := r.left(live) <= nearby
+		last := r.countRemaining(live) <= maxPausedRecords
 		if last {
-			if live, err = r.live(ctx, r.shadow.Hold); err != nil {
+			if live, err = r.requestLiveOffsets(ctx, r.shadow.Pause); err != nil {
 				return r.summary, err
 			}
 		}
-		if err := r.round(ctx, live); err != nil {
+		if err := r.runRound(ctx, live); err != nil {
 			return r.summary, err
 		}
 		if !last {
 			continue
 		}
-		r.summary.Swap, err = insist(ctx, func(ctx context.Context) (stats.Swap, error) {
+		r.summary.Swap, err = retryStore(ctx, func(ctx context.Context) (stats.SwapResult, error) {
 			return r.shadow.Swap(ctx, r.foreign)
 		})
 		if errors.Is(err, stats.ErrOffsetMismatch) {
 			err = ErrShadowLost
 		}
+		// The pause may have expired before the swap: then another round follows.
 		if !errors.Is(err, stats.ErrLiveAhead) {
 			return r.summary, err
 		}
 	}
-	return r.summary, fmt.Errorf("it did not catch up with the service in %d rounds: try again when less is written", rounds)
+	return r.summary, fmt.Errorf("the rebuild did not catch up with the service in %d rounds: try again when less is written", maxRounds)
 }
 
-// live returns where the live count stands in this log. A place beyond the log's
-// end, in a partition that it does not have or of another topic is foreign: the
-// rebuild neither stops there nor waits for it.
-func (r *Rebuild) live(ctx context.Context, ask func(context.Context) (map[int32]stats.Place, error)) (map[int32]int64, error) {
-	places, err := insist(ctx, ask)
+// requestLiveOffsets returns the live offsets in this log, and stores the others as
+// foreign: beyond the log's end, in a partition that it does not have, or of another
+// topic. The rebuild neither stops at a foreign offset nor waits for it.
+func (r *Rebuild) requestLiveOffsets(ctx context.Context, request func(context.Context) (map[int32]stats.Position, error)) (map[int32]int64, error) {
+	positions, err := retryStore(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	// Asked for after the places: the live count may have gone on with the log.
-	ends, err := r.sources.Ends(ctx)
+	// After the positions, because the live counters may have advanced with the log.
+	ends, err := r.sources.LogEndOffsets(ctx)
 	if err != nil {
 		return nil, err
 	}
 	live := map[int32]int64{}
 	r.foreign = map[int32]int64{}
-	for partition, place := range places {
-		owned, err := r.sources.Owns(ctx, place.Origin)
+	for partition, position := range positions {
+		matches, err := r.sources.Matches(ctx, position.Incarnation)
 		if err != nil {
 			return nil, err
 		}
-		if end, there := ends[partition]; owned && there && place.Offset <= end {
-			live[partition] = place.Offset
+		if end, exists := ends[partition]; matches && exists && position.Offset <= end {
+			live[partition] = position.Offset
 		} else {
-			r.foreign[partition] = place.Offset
+			r.foreign[partition] = position.Offset
 		}
 	}
 	return live, nil
 }
 
-// left is how many records the live count is ahead.
-func (r *Rebuild) left(live map[int32]int64) (records int64) {
+// countRemaining returns how many records the live counters are ahead.
+func (r *Rebuild) countRemaining(live map[int32]int64) (records int64) {
 	for partition, offset := range live {
-		records += max(0, offset-r.at[partition])
+		records += max(0, offset-r.position[partition])
 	}
 	return records
 }
 
-// round counts up to where the live count stands; in a partition that it has not
-// begun, up to the log's end.
-func (r *Rebuild) round(ctx context.Context, live map[int32]int64) error {
-	// Asked for after the live count's place: what that passed over is known by now.
-	deadNext, err := r.sources.DeadLetters(ctx, r.deadNext, r.collect)
+// runRound counts each partition up to its live offset. A partition without one is
+// counted up to the log's end.
+func (r *Rebuild) runRound(ctx context.Context, live map[int32]int64) error {
+	// After the live offsets, so that every dead letter below them is indexed.
+	deadLetterNext, err := r.sources.DeadLetters(ctx, r.deadLetterNext, r.indexDeadLetters)
 	if err != nil {
 		return err
 	}
-	r.deadNext = deadNext
-	r.reached = map[int32]bool{}
-	next, err := r.sources.Log(ctx, r.at, func(ctx context.Context, batch []kafka.Record) error {
-		limit, begun := live[batch[0].Partition]
-		if !begun {
+	r.deadLetterNext = deadLetterNext
+	r.limitReached = map[int32]bool{}
+	next, err := r.sources.Log(ctx, r.position, func(ctx context.Context, batch []kafka.Record) error {
+		limit, started := live[batch[0].Partition]
+		if !started {
 			limit = noLimit
 		}
-		err := r.visit(ctx, batch, limit)
-		r.report(live)
+		err := r.countBatch(ctx, batch, limit)
+		r.reportProgress(live)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, partition := range slices.Sorted(maps.Keys(next)) {
-		limit, begun := live[partition]
+		limit, started := live[partition]
 		end := next[partition]
-		if begun && (r.reached[partition] || end >= limit) {
-			end = limit // the live count may have begun where records were deleted
-		} else if r.reached[partition] {
+		if started && (r.limitReached[partition] || end >= limit) {
+			end = limit // the live counters may have started where records were deleted
+		} else if r.limitReached[partition] {
 			continue
 		}
-		if err := r.begin(ctx, partition, end); err != nil {
+		if err := r.startPartition(ctx, partition, end); err != nil {
 			return err
 		}
-		if err := r.count(ctx, partition, end, nil); err != nil {
+		if err := r.countUpTo(ctx, partition, end, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Rebuild) report(live map[int32]int64) {
+func (r *Rebuild) reportProgress(live map[int32]int64) {
 	var all, done int64
 	for _, offset := range live {
 		all += offset
 	}
-	for _, offset := range r.at {
+	for _, offset := range r.position {
 		done += offset
 	}
 	r.progress(done, max(all, done))

@@ -16,10 +16,10 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// topic is a fake one; what it holds is in order.
-type topic []kafka.Record
+// fakeTopic has records in the order of their offsets.
+type fakeTopic []kafka.Record
 
-func (t topic) scan(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+func (t fakeTopic) scan(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 	next := map[int32]int64{}
 	maps.Copy(next, from)
 	skipped := map[int32]bool{}
@@ -41,95 +41,97 @@ func (t topic) scan(ctx context.Context, from map[int32]int64, visit func(contex
 	return next, nil
 }
 
-// shadow is a fake; each asking takes the next of live, and of swaps.
-type shadow struct {
-	live    []map[int32]int64
-	origin  string // of all of them
-	swaps   []error
-	calls   []string
-	foreign map[int32]int64 // as the last swap was told
+// fakeShadow returns the next of live, and of swaps, at each call.
+type fakeShadow struct {
+	live        []map[int32]int64
+	incarnation string // of all offsets
+	swaps       []error
+	calls       []string
+	foreign     map[int32]int64 // of the last swap
 }
 
-func (s *shadow) next(call string) (map[int32]stats.Place, error) {
+func (s *fakeShadow) next(call string) (map[int32]stats.Position, error) {
 	s.calls = append(s.calls, call)
-	places := map[int32]stats.Place{}
+	positions := map[int32]stats.Position{}
 	for partition, offset := range s.live[0] {
-		places[partition] = stats.Place{Offset: offset, Origin: s.origin}
+		positions[partition] = stats.Position{Offset: offset, Incarnation: s.incarnation}
 	}
 	if len(s.live) > 1 {
 		s.live = s.live[1:]
 	}
-	return places, nil
+	return positions, nil
 }
 
-func (s *shadow) Live(context.Context) (map[int32]stats.Place, error) { return s.next("live") }
-func (s *shadow) Hold(context.Context) (map[int32]stats.Place, error) { return s.next("hold") }
-func (s *shadow) Swap(_ context.Context, foreign map[int32]int64) (stats.Swap, error) {
+func (s *fakeShadow) LivePositions(context.Context) (map[int32]stats.Position, error) {
+	return s.next("live")
+}
+func (s *fakeShadow) Pause(context.Context) (map[int32]stats.Position, error) { return s.next("pause") }
+func (s *fakeShadow) Swap(_ context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
 	s.calls, s.foreign = append(s.calls, "swap"), foreign
 	if len(s.swaps) == 0 {
-		return stats.Swap{After: 1}, nil
+		return stats.SwapResult{After: 1}, nil
 	}
 	err := s.swaps[0]
 	s.swaps = s.swaps[1:]
-	return stats.Swap{}, err
+	return stats.SwapResult{}, err
 }
 
-// at is where the live count of the one partition stands.
-func at(offset int64) map[int32]int64 { return map[int32]int64{partition: offset} }
+// position is where the live count of the one partition stands.
+func offsetAt(offset int64) map[int32]int64 { return map[int32]int64{partition: offset} }
 
-func rebuild(t *testing.T, c *counter, s *shadow, sources consumer.Sources) (consumer.Summary, error) {
+func rebuild(t *testing.T, c *fakeCounter, s *fakeShadow, sources consumer.Sources) (consumer.Summary, error) {
 	t.Helper()
 	sources.Group = "counters"
 	if sources.DeadLetters == nil {
-		sources.DeadLetters = topic{}.scan
+		sources.DeadLetters = fakeTopic{}.scan
 	}
-	if sources.Oldest == nil {
-		sources.Oldest = begins(0)
+	if sources.OldestOffsets == nil {
+		sources.OldestOffsets = offsetsOf(0)
 	}
-	if sources.Ends == nil {
-		sources.Ends = begins(10_000)
+	if sources.LogEndOffsets == nil {
+		sources.LogEndOffsets = offsetsOf(10_000)
 	}
-	sources.Owns = kafka.PartitionLog{TopicID: "a"}.Matches
+	sources.Matches = kafka.PartitionLog{TopicID: "a"}.Matches
 	return consumer.NewRebuild(c, s, sources, func(int64, int64) {}).Run(t.Context())
 }
 
-// begins is the start of the one partition's log, or its end.
-func begins(offset int64) func(context.Context) (map[int32]int64, error) {
-	return func(context.Context) (map[int32]int64, error) { return at(offset), nil }
+// offsetsOf returns a function that returns an offset of the only partition.
+func offsetsOf(offset int64) func(context.Context) (map[int32]int64, error) {
+	return func(context.Context) (map[int32]int64, error) { return offsetAt(offset), nil }
 }
 
-func headed(r kafka.Record, headers ...string) kafka.Record {
+func withHeaders(r kafka.Record, headers ...string) kafka.Record {
 	for i := 0; i < len(headers); i += 2 {
 		r.Headers = append(r.Headers, kafka.Header{Key: headers[i], Value: headers[i+1]})
 	}
 	return r
 }
 
-// letter is the dead letter of a record of the topic.
-func letter(group string, offset int) kafka.Record {
-	return letterOf(full[offset], group, offset)
+// deadLetter returns the dead letter of a record in full.
+func deadLetter(group string, offset int) kafka.Record {
+	return deadLetterOf(full[offset], group, offset)
 }
 
-func letterOf(record kafka.Record, group string, offset int) kafka.Record {
-	return headed(kafka.Record{Key: record.Key, Value: record.Value}, "consumer-group", group, "original-partition", strconv.Itoa(partition), "original-offset", strconv.Itoa(offset))
+func deadLetterOf(record kafka.Record, group string, offset int) kafka.Record {
+	return withHeaders(kafka.Record{Key: record.Key, Value: record.Value}, "consumer-group", group, "original-partition", strconv.Itoa(partition), "original-offset", strconv.Itoa(offset))
 }
 
-var full = topic{
+var full = fakeTopic{
 	event(0, "task.completed"),
-	record(1, "rubbish"),
+	record(1, "not JSON"),
 	event(2, "task.archived"),
 	event(3, "task.completed"), // dead-lettered
-	headed(event(4, "task.completed"), "replay-group", "others"),
-	headed(event(5, "task.completed"), "replay-group", "counters"),
+	withHeaders(event(4, "task.completed"), "replay-group", "others"),
+	withHeaders(event(5, "task.completed"), "replay-group", "counters"),
 	event(6, "task.completed"),
 }
 
-var letters = topic{letter("counters", 3), letter("others", 0), letter("others", 6), headed(kafka.Record{}, "consumer-group", "counters")}
+var deadLetters = fakeTopic{deadLetter("counters", 3), deadLetter("others", 0), deadLetter("others", 6), withHeaders(kafka.Record{}, "consumer-group", "counters")}
 
-func TestARebuildGoesAsFarAsTheLiveCount(t *testing.T) {
+func TestRebuildStopsAtTheLiveOffsets(t *testing.T) {
 	t.Parallel()
-	c, s := &counter{}, &shadow{live: []map[int32]int64{at(6)}}
-	got, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: letters.scan})
+	c, s := &fakeCounter{}, &fakeShadow{live: []map[int32]int64{offsetAt(6)}}
+	got, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: deadLetters.scan})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,68 +143,67 @@ func TestARebuildGoesAsFarAsTheLiveCount(t *testing.T) {
 		t.Errorf("counted (-want +got):\n%s", diff)
 	}
 	if last := c.calls[len(c.calls)-1]; last.Next != 6 {
-		t.Errorf("it ended at %d, want 6", last.Next)
+		t.Errorf("the rebuild ended at %d, want 6", last.Next)
 	}
-	want := consumer.Summary{Records: 6, Unreadable: 1, Unknown: 1, NotOurs: 2, Swap: stats.Swap{After: 1}}
+	want := consumer.Summary{Records: 6, Unreadable: 1, Unknown: 1, Excluded: 2, Swap: stats.SwapResult{After: 1}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(want, "Counted", "Duplicates")); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }
 
-// The service has yet to put the rubbish aside: it begins there.
-func TestWithoutALiveCountARebuildStopsAtWhatIsYetToBeDeadLettered(t *testing.T) {
+// The service starts at the undecodable record and has yet to dead-letter it.
+func TestRebuildWithoutLiveOffsetsStopsAtARecordYetToBeDeadLettered(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		letters topic
+		letters fakeTopic
 		want    int64
 	}{
-		"not yet":                       {nil, 1},
-		"put aside":                     {topic{letter("counters", 1)}, 7},
-		"by others":                     {topic{letter("others", 1)}, 1},
-		"another one":                   {topic{letter("counters", 2)}, 1},
-		"of a topic that was made anew": {topic{letterOf(full[0], "counters", 1)}, 1},
+		"not yet":             {nil, 1},
+		"dead-lettered":       {fakeTopic{deadLetter("counters", 1)}, 7},
+		"by another group":    {fakeTopic{deadLetter("others", 1)}, 1},
+		"another record":      {fakeTopic{deadLetter("counters", 2)}, 1},
+		"of an earlier topic": {fakeTopic{deadLetterOf(full[0], "counters", 1)}, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, s := &counter{}, &shadow{live: []map[int32]int64{{}}}
+			c, s := &fakeCounter{}, &fakeShadow{live: []map[int32]int64{{}}}
 			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan}); err != nil {
 				t.Fatal(err)
 			}
 			if last := c.calls[len(c.calls)-1]; last.Next != test.want {
-				t.Errorf("it ended at %d, want %d", last.Next, test.want)
+				t.Errorf("the rebuild ended at %d, want %d", last.Next, test.want)
 			}
 		})
 	}
 }
 
-// Nobody but the live count dead-letters what is unreadable, and that has not been
-// in this log yet.
-func TestARebuildDoesNotGoByAPlaceInAnotherLog(t *testing.T) {
+// Only the live handler dead-letters undecodable records, and it has not read this log yet.
+func TestRebuildIgnoresForeignOffsets(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		live    map[int32]int64
-		origin  string
-		letters topic
-		want    int64
-		foreign map[int32]int64
+		live        map[int32]int64
+		incarnation string
+		letters     fakeTopic
+		want        int64
+		foreign     map[int32]int64
 	}{
-		"beyond the log's end":                 {at(900), "", topic{letter("counters", 1)}, 7, at(900)},
-		"far beyond it":                        {at(9_000_000), "", topic{letter("counters", 1)}, 7, at(9_000_000)},
-		"beyond what is yet to be put aside":   {at(900), "id a", nil, 1, at(900)},
-		"in an earlier topic":                  {at(5), "id before a", nil, 1, at(5)},
-		"in a partition that it has not":       {map[int32]int64{9: 3}, "id a", nil, 1, map[int32]int64{9: 3}},
-		"in this log":                          {at(5), "id a", nil, 5, map[int32]int64{}},
-		"in this log, says an earlier version": {at(5), "", nil, 5, map[int32]int64{}},
+		"beyond the log's end":                      {offsetAt(900), "", fakeTopic{deadLetter("counters", 1)}, 7, offsetAt(900)},
+		"far beyond it":                             {offsetAt(9_000_000), "", fakeTopic{deadLetter("counters", 1)}, 7, offsetAt(9_000_000)},
+		"beyond a record yet to be dead-lettered":   {offsetAt(900), "id a", nil, 1, offsetAt(900)},
+		"in an earlier topic":                       {offsetAt(5), "id before a", nil, 1, offsetAt(5)},
+		"in a partition that the log does not have": {map[int32]int64{9: 3}, "id a", nil, 1, map[int32]int64{9: 3}},
+		"in this log":                               {offsetAt(5), "id a", nil, 5, map[int32]int64{}},
+		"in this log, without an incarnation":       {offsetAt(5), "", nil, 5, map[int32]int64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, s := &counter{}, &shadow{live: []map[int32]int64{test.live}, origin: test.origin}
-			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan, Ends: begins(7)}); err != nil {
+			c, s := &fakeCounter{}, &fakeShadow{live: []map[int32]int64{test.live}, incarnation: test.incarnation}
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan, DeadLetters: test.letters.scan, LogEndOffsets: offsetsOf(7)}); err != nil {
 				t.Fatal(err)
 			}
 			if last := c.calls[len(c.calls)-1]; last.Next != test.want {
-				t.Errorf("it ended at %d, want %d", last.Next, test.want)
+				t.Errorf("the rebuild ended at %d, want %d", last.Next, test.want)
 			}
 			if diff := cmp.Diff(test.foreign, s.foreign); diff != "" {
 				t.Errorf("foreign (-want +got):\n%s", diff)
@@ -211,49 +212,49 @@ func TestARebuildDoesNotGoByAPlaceInAnotherLog(t *testing.T) {
 	}
 }
 
-func TestTheLiveCountIsHeldOnlyWhenLittleIsLeft(t *testing.T) {
+func TestRebuildPausesTheLiveCountersOnlyForTheLastRecords(t *testing.T) {
 	t.Parallel()
-	var long topic
+	var long fakeTopic
 	for offset := range int64(9_000) {
 		long = append(long, event(offset, "task.created"))
 	}
-	c := &counter{}
-	s := &shadow{
-		live:  []map[int32]int64{at(4_000), at(7_000), at(7_500), at(8_000), at(8_100), at(8_200)},
+	c := &fakeCounter{}
+	s := &fakeShadow{
+		live:  []map[int32]int64{offsetAt(4_000), offsetAt(7_000), offsetAt(7_500), offsetAt(8_000), offsetAt(8_100), offsetAt(8_200)},
 		swaps: []error{stats.ErrLiveAhead},
 	}
 	if _, err := rebuild(t, c, s, consumer.Sources{Log: long.scan}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"live", "live", "live", "hold", "swap", "live", "hold", "swap"}, s.calls); diff != "" {
+	if diff := cmp.Diff([]string{"live", "live", "live", "pause", "swap", "live", "pause", "swap"}, s.calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if last := c.calls[len(c.calls)-1]; last.Next != 8_200 {
-		t.Errorf("it ended at %d, want 8200", last.Next)
+		t.Errorf("the rebuild ended at %d, want 8200", last.Next)
 	}
 }
 
-func TestARebuildThatNeverCatchesUpGivesUp(t *testing.T) {
+func TestRebuildFailsWhenItNeverCatchesUp(t *testing.T) {
 	t.Parallel()
-	s := &shadow{live: []map[int32]int64{at(1)}}
+	s := &fakeShadow{live: []map[int32]int64{offsetAt(1)}}
 	for range 1_000 {
 		s.swaps = append(s.swaps, stats.ErrLiveAhead)
 	}
-	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); err == nil {
-		t.Error("it says it succeeded")
+	if _, err := rebuild(t, &fakeCounter{}, s, consumer.Sources{Log: full.scan}); err == nil {
+		t.Error("no error")
 	}
 }
 
-func TestARebuildForgetsNothingUnasked(t *testing.T) {
+func TestRebuildReturnsAGapErrorUnlessAGapIsAccepted(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		log    topic
+		log    fakeTopic
 		oldest int64
 		live   map[int32]int64
 	}{
-		"the first records are gone": {full[2:], 2, at(6)},
-		"all records are gone":       {nil, 7, at(6)},
-		"and some meanwhile":         {full[2:], 3, at(6)},
+		"the first records were deleted": {full[2:], 2, offsetAt(6)},
+		"all records were deleted":       {nil, 7, offsetAt(6)},
+		"and more were deleted":          {full[2:], 3, offsetAt(6)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -263,14 +264,14 @@ func TestARebuildForgetsNothingUnasked(t *testing.T) {
 				next[partition] = max(next[partition], 7)
 				return next, err
 			}
-			s := &shadow{live: []map[int32]int64{test.live}}
-			_, err := rebuild(t, &counter{}, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest)})
+			s := &fakeShadow{live: []map[int32]int64{test.live}}
+			_, err := rebuild(t, &fakeCounter{}, s, consumer.Sources{Log: ends, OldestOffsets: offsetsOf(test.oldest)})
 			var gap *consumer.GapError
 			if !errors.As(err, &gap) || gap.Partition != partition {
 				t.Errorf("got %v, want a GapError", err)
 			}
-			c := &counter{}
-			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, Oldest: begins(test.oldest), AcceptGap: true}); err != nil {
+			c := &fakeCounter{}
+			if _, err := rebuild(t, c, s, consumer.Sources{Log: ends, OldestOffsets: offsetsOf(test.oldest), AcceptGap: true}); err != nil {
 				t.Fatal(err)
 			}
 			if s.calls[len(s.calls)-1] != "swap" {
@@ -280,11 +281,11 @@ func TestARebuildForgetsNothingUnasked(t *testing.T) {
 	}
 }
 
-// Aborted records and transactions' markers have offsets, and nothing to count.
-func TestARebuildCountsFromTheLogsStartWhereNoReaderIsGivenARecord(t *testing.T) {
+// Aborted records and transaction markers have offsets, but no reader receives them.
+func TestRebuildCountsFromTheLogStartWithoutARecordThere(t *testing.T) {
 	t.Parallel()
-	for name, log := range map[string]topic{"before the first record": full[2:], "in the whole partition": nil} {
-		c, s := &counter{}, &shadow{live: []map[int32]int64{at(7)}}
+	for name, log := range map[string]fakeTopic{"before the first record": full[2:], "in the whole partition": nil} {
+		c, s := &fakeCounter{}, &fakeShadow{live: []map[int32]int64{offsetAt(7)}}
 		scan := func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 			next, err := log.scan(ctx, from, visit)
 			next[partition] = 7
@@ -300,14 +301,14 @@ func TestARebuildCountsFromTheLogsStartWhereNoReaderIsGivenARecord(t *testing.T)
 	}
 }
 
-// A fake's tries each take one of its errors.
-func TestARebuildOutlivesAnswersThatAreLost(t *testing.T) {
+// Each attempt returns the next error.
+func TestRebuildSurvivesLostReplies(t *testing.T) {
 	t.Parallel()
-	lost := errors.New("the answer was lost")
+	lost := errors.New("the reply was lost")
 	tests := map[string]struct {
-		errs      []error
-		beginning stats.ResumePoint // said after the loss
-		want      error
+		errs        []error
+		resumePoint stats.ResumePoint // returned afterwards
+		want        error
 	}{
 		"not counted":              {[]error{nil, lost, lost}, stats.ResumePoint{}, nil},
 		"counted":                  {[]error{nil, lost, stats.ErrOffsetMismatch}, stats.ResumePoint{Offset: 1}, nil},
@@ -319,7 +320,7 @@ func TestARebuildOutlivesAnswersThatAreLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c, s := &counter{beginning: test.beginning, errs: test.errs}, &shadow{live: []map[int32]int64{at(1)}}
+				c, s := &fakeCounter{resumePoint: test.resumePoint, errs: test.errs}, &fakeShadow{live: []map[int32]int64{offsetAt(1)}}
 				if _, err := rebuild(t, c, s, consumer.Sources{Log: full.scan}); !errors.Is(err, test.want) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
@@ -335,14 +336,14 @@ func repeat(err error, times int) (errs []error) {
 	return errs
 }
 
-func TestARebuildWithoutItsLockEndsAtOnce(t *testing.T) {
+func TestRebuildEndsAtOnceWithoutItsLock(t *testing.T) {
 	t.Parallel()
-	s := &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrLockLost}}
-	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, stats.ErrLockLost) {
-		t.Errorf("got %v, want ErrUnlocked", err)
+	s := &fakeShadow{live: []map[int32]int64{offsetAt(1)}, swaps: []error{stats.ErrLockLost}}
+	if _, err := rebuild(t, &fakeCounter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, stats.ErrLockLost) {
+		t.Errorf("got %v, want ErrLockLost", err)
 	}
-	s = &shadow{live: []map[int32]int64{at(1)}, swaps: []error{stats.ErrOffsetMismatch}}
-	if _, err := rebuild(t, &counter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, consumer.ErrShadowLost) {
+	s = &fakeShadow{live: []map[int32]int64{offsetAt(1)}, swaps: []error{stats.ErrOffsetMismatch}}
+	if _, err := rebuild(t, &fakeCounter{}, s, consumer.Sources{Log: full.scan}); !errors.Is(err, consumer.ErrShadowLost) {
 		t.Errorf("got %v, want ErrShadowLost", err)
 	}
 }

@@ -7,42 +7,42 @@ import (
 
 func completions(day, prefix string, count int) (events []string) {
 	for n := range count {
-		events = append(events, on(day, "task.completed", fmt.Sprint(prefix, n)))
+		events = append(events, eventOn(day, "task.completed", fmt.Sprint(prefix, n)))
 	}
 	return events
 }
 
-func TestATopicCreatedAgainIsCountedFromItsStart(t *testing.T) {
+func TestRecreatedTopicIsCountedFromItsStart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		running bool
 		count   int // of the new topic's events; the old one had five
 	}{
-		"while the service is stopped, longer":      {count: 12},
-		"while the service is stopped, of a length": {count: 5},
-		"while the service is stopped, shorter":     {count: 3},
-		"while the service runs":                    {running: true, count: 12},
+		"while the service is stopped, longer":             {count: 12},
+		"while the service is stopped, of the same length": {count: 5},
+		"while the service is stopped, shorter":            {count: 3},
+		"while the service runs":                           {running: true, count: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			again := func(w world) {
-				w.Send(completions(yesterday, "old", 5)...)
-				service, stop := w.serve("counters")
-				w.expect(service, counts{Total: 5, Yesterday: 5, Complete: true})
+			again := func(env serviceEnv) {
+				env.Send(completions(yesterday, "old", 5)...)
+				service, stop := env.serve("counters")
+				env.expectCounts(service, counts{Total: 5, Yesterday: 5, Complete: true})
 				if !test.running {
 					stop()
 				}
-				w.Recreate()
-				w.Send(completions(today, "new", test.count)...)
+				env.Recreate()
+				env.Send(completions(today, "new", test.count)...)
 				if !test.running {
-					service, _ = w.serve("counters")
+					service, _ = env.serve("counters")
 				}
-				w.Eventually("the new topic to be counted", func() bool {
-					got, _ := w.report(service)
+				env.Eventually("the new topic to be counted", func() bool {
+					got, _ := env.report(service)
 					return got == counts{Total: int64(test.count), Today: int64(test.count), Complete: true}
 				})
 			}
-			everywhere(t, again)
+			onEachBroker(t, again)
 			if !test.running {
 				withoutTopicIDs(t, again)
 			}
@@ -50,29 +50,29 @@ func TestATopicCreatedAgainIsCountedFromItsStart(t *testing.T) {
 	}
 }
 
-func TestACountOfAnEarlierVersionIsAdopted(t *testing.T) {
+func TestCountersOfAnEarlierVersionAreAdopted(t *testing.T) {
 	t.Parallel()
-	adopted := func(w world) {
-		w.Send(completions(today, "old", 5)...)
-		service, stop := w.serve("counters")
-		w.expect(service, counts{Total: 5, Today: 5, Complete: true})
-		generation := w.Redis.HGet(w.Context(), w.Prefix+"stats:offsets", "generation").Val()
+	test := func(env serviceEnv) {
+		env.Send(completions(today, "old", 5)...)
+		service, stop := env.serve("counters")
+		env.expectCounts(service, counts{Total: 5, Today: 5, Complete: true})
+		generation := env.Redis.HGet(env.Context(), env.Prefix+"stats:offsets", "generation").Val()
 		stop()
-		w.Remove("stats:origins") // as the version before left it
-		service, stop = w.serve("counters")
-		w.Send(completions(today, "new", 1)...)
-		w.Eventually("the new one", func() bool {
-			got, _ := w.report(service)
+		env.Remove("stats:origins") // as an earlier version leaves it
+		service, stop = env.serve("counters")
+		env.Send(completions(today, "new", 1)...)
+		env.Eventually("the new one", func() bool {
+			got, _ := env.report(service)
 			return got == counts{Total: 6, Today: 6, Complete: true}
 		})
 		stop()
-		if now := w.Redis.HGet(w.Context(), w.Prefix+"stats:offsets", "generation").Val(); now != generation {
-			w.Errorf("counting began anew: generation %s, was %s", now, generation)
+		if now := env.Redis.HGet(env.Context(), env.Prefix+"stats:offsets", "generation").Val(); now != generation {
+			env.Errorf("recounted: generation %s, was %s", now, generation)
 		}
-		if len(w.Redis.HGetAll(w.Context(), w.Prefix+"stats:origins").Val()) == 0 {
-			w.Error("the count is not bound to its topic")
+		if len(env.Redis.HGetAll(env.Context(), env.Prefix+"stats:origins").Val()) == 0 {
+			env.Error("the incarnations are not stored")
 		}
 	}
-	everywhere(t, adopted)
-	withoutTopicIDs(t, adopted)
+	onEachBroker(t, test)
+	withoutTopicIDs(t, test)
 }

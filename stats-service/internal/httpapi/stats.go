@@ -1,5 +1,5 @@
-// Package httpapi is stats-service's HTTP side: GET /stats, and the document
-// that describes it.
+// Package httpapi implements the HTTP handlers of stats-service: GET /stats and its
+// OpenAPI document.
 package httpapi
 
 import (
@@ -16,17 +16,17 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// Reporter gives the statistics; see stats.Service.
+// Reporter returns the statistics; see stats.Service.
 type Reporter interface {
 	Report(ctx context.Context, days int) (stats.Report, error)
 }
 
-// New returns the routes. Errors are problem documents.
+// New returns the handler of all routes. Errors are problem documents (RFC 9457).
 func New(reporter Reporter, log *slog.Logger) http.Handler {
 	a := api{reporter: reporter, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", a.stats)
-	mux.HandleFunc("GET /openapi.yaml", document)
+	mux.HandleFunc("GET /openapi.yaml", serveDocument)
 	return httpserver.Routes(mux)
 }
 
@@ -36,7 +36,7 @@ type api struct {
 }
 
 func (a api) stats(w http.ResponseWriter, r *http.Request) {
-	days, err := daysOf(r)
+	days, err := parseDays(r)
 	if err != nil {
 		httpserver.WriteProblem(w, r, err)
 		return
@@ -49,20 +49,20 @@ func (a api) stats(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if err := json.NewEncoder(w).Encode(report); err != nil {
-		a.log.DebugContext(r.Context(), "the answer did not get through", "error", err)
+		a.log.DebugContext(r.Context(), "the response was not written", "error", err)
 	}
 }
 
-func document(w http.ResponseWriter, _ *http.Request) {
+func serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = io.WriteString(w, openapi.Stats) // a client that left needs no answer
+	_, _ = io.WriteString(w, openapi.Stats) // fails only when the client disconnected
 }
 
-// daysOf reads the query's days; given, it must be one number.
-func daysOf(r *http.Request) (int, error) {
+// parseDays returns the query's days, or the default without one. Two values are invalid.
+func parseDays(r *http.Request) (int, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return 0, httpserver.StatusError(http.StatusBadRequest, "the query can not be read")
+		return 0, httpserver.StatusError(http.StatusBadRequest, "the query cannot be read")
 	}
 	given, ok := query["days"]
 	if !ok {

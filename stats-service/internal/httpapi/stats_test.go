@@ -22,16 +22,15 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// reporter is a fake that answers with as many days as it is asked for, like
-// the domain, or with an error.
-type reporter struct {
-	asked int
-	lag   *int64
-	err   error
+// fakeReporter returns a fixed report, the domain's error for invalid days, or err.
+type fakeReporter struct {
+	days int
+	lag  *int64
+	err  error
 }
 
-func (r *reporter) Report(_ context.Context, days int) (stats.Report, error) {
-	r.asked = days
+func (r *fakeReporter) Report(_ context.Context, days int) (stats.Report, error) {
+	r.days = days
 	if days < 1 || days > stats.MaxDays {
 		return stats.Report{}, stats.InvalidDays()
 	}
@@ -45,14 +44,14 @@ func (r *reporter) Report(_ context.Context, days int) (stats.Report, error) {
 	}, r.err
 }
 
-func ask(t *testing.T, r *reporter, method, target string) *httptest.ResponseRecorder {
+func request(t *testing.T, r *fakeReporter, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
-	return answerTo(t, r, httptest.NewRequestWithContext(t.Context(), method, target, nil))
+	return serve(t, r, httptest.NewRequestWithContext(t.Context(), method, target, nil))
 }
 
-// answerTo asks the API as it is served, and panics when the answer is not as
-// documented.
-func answerTo(t *testing.T, r *reporter, request *http.Request) *httptest.ResponseRecorder {
+// serve returns the response of the API with its middleware. It panics when the response
+// is not as documented.
+func serve(t *testing.T, r *fakeReporter, request *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
 	document, err := openapitest.Parse(openapi.Stats)
 	if err != nil {
@@ -60,16 +59,16 @@ func answerTo(t *testing.T, r *reporter, request *http.Request) *httptest.Respon
 	}
 	log := slog.New(slog.DiscardHandler)
 	cfg := httpserver.Defaults(":0")
-	cfg.AllowedHosts, cfg.CORSOrigins = []string{"example.com"}, []string{"https://app.example.com"} // httptest's host
+	cfg.AllowedHosts, cfg.CORSOrigins = []string{"example.com"}, []string{"https://app.example.com"} // the host of httptest
 	telemetry := httpserver.Telemetry{Log: log, Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider()}
 	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), cfg, telemetry))
-	answer := httptest.NewRecorder()
+	response := httptest.NewRecorder()
 	request.Header.Set("X-Request-Id", "t")
-	handler.ServeHTTP(answer, request)
-	return answer
+	handler.ServeHTTP(response, request)
+	return response
 }
 
-func TestTheAnswerToTheByte(t *testing.T) {
+func TestAPIReturnsTheReportByteForByte(t *testing.T) {
 	t.Parallel()
 	seven := int64(7)
 	tests := map[string]struct {
@@ -77,44 +76,44 @@ func TestTheAnswerToTheByte(t *testing.T) {
 		want string
 	}{
 		"a known lag":   {&seven, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":7,"complete":true,"rebuilding":false}`},
-		"Kafka is away": {nil, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":null,"complete":false,"rebuilding":false}`},
+		"Kafka is down": {nil, `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T10:00:00Z","lag":null,"complete":false,"rebuilding":false}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer := ask(t, &reporter{lag: test.lag}, http.MethodGet, "/stats")
-			if diff := cmp.Diff(test.want+"\n", answer.Body.String()); diff != "" {
+			response := request(t, &fakeReporter{lag: test.lag}, http.MethodGet, "/stats")
+			if diff := cmp.Diff(test.want+"\n", response.Body.String()); diff != "" {
 				t.Errorf("body (-want +got):\n%s", diff)
 			}
-			if got := answer.Header().Get("Content-Type"); got != "application/json" {
+			if got := response.Header().Get("Content-Type"); got != "application/json" {
 				t.Errorf("Content-Type %q", got)
 			}
 		})
 	}
 }
 
-func TestTheDocumentIsServedAsItIs(t *testing.T) {
+func TestAPIServesItsDocumentUnchanged(t *testing.T) {
 	t.Parallel()
-	answer := ask(t, &reporter{}, http.MethodGet, "/openapi.yaml")
-	if answer.Code != http.StatusOK || answer.Body.String() != openapi.Stats {
-		t.Errorf("status %d, %d bytes", answer.Code, answer.Body.Len())
+	response := request(t, &fakeReporter{}, http.MethodGet, "/openapi.yaml")
+	if response.Code != http.StatusOK || response.Body.String() != openapi.Stats {
+		t.Errorf("status %d, %d bytes", response.Code, response.Body.Len())
 	}
 }
 
-func TestDaysAreThirtyUnlessAskedFor(t *testing.T) {
+func TestDaysDefaultToThirty(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]int{"/stats": 30, "/stats?days=1": 1, "/stats?days=366": 366, "/stats?other=x": 30} {
-		r := &reporter{}
-		if answer := ask(t, r, http.MethodGet, target); answer.Code != http.StatusOK || r.asked != want {
-			t.Errorf("%s: status %d, %d days; want 200, %d", target, answer.Code, r.asked, want)
+		r := &fakeReporter{}
+		if response := request(t, r, http.MethodGet, target); response.Code != http.StatusOK || r.days != want {
+			t.Errorf("%s: status %d, %d days; want 200, %d", target, response.Code, r.days, want)
 		}
 	}
 }
 
-func TestEveryRefusalIsAProblemDocument(t *testing.T) {
+func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	t.Parallel()
-	away := apperr.New(apperr.Unavailable, "the statistics can not be read at present").WithCause(errors.New("dial tcp 10.0.0.7:6379"))
-	away.RetryAfter = time.Second
+	down := apperr.New(apperr.Unavailable, "the statistics cannot be read at present").WithCause(errors.New("dial tcp 10.0.0.7:6379"))
+	down.RetryAfter = time.Second
 	const invalid = `"status":422,"detail":"days must be a number from 1 to 366","error":"days must be a number from 1 to 366","request_id":"t","errors":[{"name":"days","problem":"must be a number from 1 to 366"}]`
 	tests := map[string]struct {
 		method, target string
@@ -135,43 +134,43 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 		"unknown route":      {"GET", "/tasks", nil, 404, `"status":404`, "", ""},
 		"the root":           {"GET", "/", nil, 404, `"status":404`, "", ""},
 		"a wrong method":     {"POST", "/stats", nil, 405, `"status":405`, "Allow", "GET, HEAD"},
-		"Redis is away":      {"GET", "/stats", away, 503, `"error":"the statistics can not be read at present"`, "Retry-After", "1"},
+		"Redis is down":      {"GET", "/stats", down, 503, `"error":"the statistics cannot be read at present"`, "Retry-After", "1"},
 		"a defect":           {"GET", "/stats", errors.New("EVALSHA at 10.0.0.7"), 500, `"status":500`, "", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer := ask(t, &reporter{err: test.err}, test.method, test.target)
-			body := answer.Body.String()
-			if answer.Code != test.status || !strings.Contains(body, test.holds) {
-				t.Errorf("status %d, body %s; want %d and %s", answer.Code, body, test.status, test.holds)
+			response := request(t, &fakeReporter{err: test.err}, test.method, test.target)
+			body := response.Body.String()
+			if response.Code != test.status || !strings.Contains(body, test.holds) {
+				t.Errorf("status %d, body %s; want %d and %s", response.Code, body, test.status, test.holds)
 			}
-			if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
+			if got := response.Header().Get("Content-Type"); got != "application/problem+json" {
 				t.Errorf("Content-Type %q", got)
 			}
-			if got := answer.Header().Get(test.header); got != test.value {
+			if got := response.Header().Get(test.header); got != test.value {
 				t.Errorf("%s %q, want %q", test.header, got, test.value)
 			}
 			if strings.Contains(body, "10.0.0.7") {
-				t.Errorf("the body shows internals: %s", body)
+				t.Errorf("the body contains internals: %s", body)
 			}
 		})
 	}
 }
 
-func TestOtherHostsAreRefusedAndListedOriginsLetIn(t *testing.T) {
+func TestAPIRejectsUnknownHostsAndAllowsListedOrigins(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"/stats", "/openapi.yaml"} {
 		for host, want := range map[string]int{"evil.example": http.StatusMisdirectedRequest, "localhost:8081": http.StatusOK, "example.com.": http.StatusOK} {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 			request.Host = host
 			request.Header.Set("Origin", "https://app.example.com")
-			answer := answerTo(t, &reporter{}, request)
-			if answer.Code != want {
-				t.Errorf("%s as %s: %d, want %d", target, host, answer.Code, want)
+			response := serve(t, &fakeReporter{}, request)
+			if response.Code != want {
+				t.Errorf("%s as %s: %d, want %d", target, host, response.Code, want)
 			}
-			if want == http.StatusOK && (answer.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" || answer.Header().Get("Vary") != "Origin") {
-				t.Errorf("%s as %s: %v", target, host, answer.Header())
+			if want == http.StatusOK && (response.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" || response.Header().Get("Vary") != "Origin") {
+				t.Errorf("%s as %s: %v", target, host, response.Header())
 			}
 		}
 	}

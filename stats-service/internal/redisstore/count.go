@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -13,78 +14,77 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// keep is how long a completion is recognised by its event's identity, at
-// another place in the log.
-const keep = 24 * time.Hour
+// dedupKeyTTL is how long a copy of an event at another offset is recognised.
+const dedupKeyTTL = 24 * time.Hour
 
-// holdCheck is how soon a batch that was held is tried again.
-const holdCheck = 20 * time.Millisecond
+// pausePollInterval is the delay before a paused batch is tried again. A pause lasts
+// about 0.1 s.
+const pausePollInterval = 20 * time.Millisecond
 
-// What apply.lua answers beside a number of completions.
+// The results of apply.lua that are not a number of completions.
 const (
-	moved = -1
-	held  = -2
+	offsetMismatch = -1
+	paused         = -2
 )
 
 var (
-	//go:embed begin.lua
-	beginLua string
+	//go:embed resume.lua
+	resumeLua string
 	//go:embed apply.lua
 	applyLua string
 
-	beginScript = goredis.NewScript(beginLua)
-	applyScript = goredis.NewScript(applyLua)
+	resumeScript = goredis.NewScript(resumeLua)
+	applyScript  = goredis.NewScript(applyLua)
 )
 
-// Begin implements stats.Store.
-func (s *Store) Begin(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error) {
-	return s.begin(ctx, partition, log, "", stats.NothingKnown)
+// Resume implements stats.Store.
+func (s *Store) Resume(ctx context.Context, partition int32, log stats.LogRange) (stats.ResumePoint, error) {
+	return s.runResumeScript(ctx, partition, log, "", stats.NothingKnown)
 }
 
-// Restart implements stats.Store.
-func (s *Store) Restart(ctx context.Context, partition int32, log stats.LogRange, stored int64, why stats.Recount) (stats.ResumePoint, error) {
-	b, err := s.begin(ctx, partition, log, strconv.FormatInt(stored, 10), why)
-	b.Stored = stored
-	return b, err
+// Reset implements stats.Store.
+func (s *Store) Reset(ctx context.Context, partition int32, log stats.LogRange, stored int64, why stats.RecountReason) (stats.ResumePoint, error) {
+	resume, err := s.runResumeScript(ctx, partition, log, strconv.FormatInt(stored, 10), why)
+	resume.Stored = stored
+	return resume, err
 }
 
-func (s *Store) begin(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.Recount) (stats.ResumePoint, error) {
-	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.origins()}
-	answer, err := beginScript.Run(ctx, s.client, keys,
-		partition, log.Oldest, log.Newest, s.day(""), discard, s.names(), int(s.lifetime.Seconds()), string(why), log.Origin).Slice()
+func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.RecountReason) (stats.ResumePoint, error) {
+	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.incarnations()}
+	reply, err := resumeScript.Run(ctx, s.client, keys,
+		partition, log.Oldest, log.Newest, s.day(""), discard, s.newGeneration(), int(s.ttl.Seconds()), string(why), log.Incarnation).Slice()
 	if err != nil {
-		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: %w", partition, err)
+		return stats.ResumePoint{}, fmt.Errorf("resume partition %d: %w", partition, err)
 	}
-	offset, ok1 := answer[0].(int64)
-	reason, ok2 := answer[1].(string)
-	generation, ok3 := answer[2].(string)
-	origin, ok4 := answer[3].(string)
+	offset, ok1 := reply[0].(int64)
+	reason, ok2 := reply[1].(string)
+	generation, ok3 := reply[2].(string)
+	incarnation, ok4 := reply[3].(string)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return stats.ResumePoint{}, fmt.Errorf("begin with partition %d: strange answer %v", partition, answer)
+		return stats.ResumePoint{}, fmt.Errorf("resume partition %d: unexpected reply %v", partition, reply)
 	}
 	s.generation.Store(&generation)
-	return stats.ResumePoint{Offset: offset, Origin: origin, Recount: stats.Recount(reason)}, nil
+	return stats.ResumePoint{Offset: offset, Incarnation: incarnation, Recount: stats.RecountReason(reason)}, nil
 }
 
-// Apply implements stats.Store. While counting is held, for a rebuild to be
-// swapped in, it waits.
+// Apply implements stats.Store. While a rebuild has paused the counters, it waits.
 func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 	for {
-		answer, err := s.apply(ctx, b)
-		if generation, ok := answer.(string); ok && err == nil { // swapped in meanwhile
+		reply, err := s.runApplyScript(ctx, b)
+		if generation, ok := reply.(string); ok && err == nil { // a rebuild was swapped in
 			s.generation.Store(&generation)
 			continue
 		}
-		counted, ok := answer.(int64)
+		counted, ok := reply.(int64)
 		switch {
-		case err == nil && ok && counted == held:
-			if retry.Wait(ctx, holdCheck) {
+		case err == nil && ok && counted == paused:
+			if retry.Wait(ctx, pausePollInterval) {
 				continue
 			}
 			err = ctx.Err()
 		case err == nil && !ok:
-			err = fmt.Errorf("strange answer %v", answer)
-		case err == nil && counted == moved:
+			err = fmt.Errorf("unexpected reply %v", reply)
+		case err == nil && counted == offsetMismatch:
 			return stats.Tally{}, stats.ErrOffsetMismatch
 		}
 		if err != nil {
@@ -94,27 +94,28 @@ func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 	}
 }
 
-func (s *Store) apply(ctx context.Context, b stats.Batch) (any, error) {
+func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) {
 	var generation string
-	if heard := s.generation.Load(); heard != nil {
-		generation = *heard
+	if known := s.generation.Load(); known != nil {
+		generation = *known
 	}
-	keys := []string{s.offsets(), s.total(), s.days(), s.hold(), s.origins()}
-	args := []any{b.Partition, b.From, b.Next, int(keep.Seconds()), int(s.lifetime.Seconds()), generation, twins(generation), len(b.Completions), b.Origin}
+	withRebuild := strings.HasPrefix(generation, rebuildPrefix)
+	keys := []string{s.offsets(), s.total(), s.days(), s.pauseKey(), s.incarnations()}
+	args := []any{b.Partition, b.From, b.Next, int(dedupKeyTTL.Seconds()), int(s.ttl.Seconds()), generation, withRebuild, len(b.Completions), b.Incarnation}
 	var days []string
-	number := map[string]int{}
+	index := map[string]int{}
 	for _, c := range b.Completions {
-		if number[c.Day] == 0 {
+		if index[c.Day] == 0 {
 			days = append(days, c.Day)
-			number[c.Day] = len(days)
+			index[c.Day] = len(days)
 		}
-		keys = append(keys, s.mark(c.Mark))
-		args = append(args, c.Offset, number[c.Day])
+		keys = append(keys, s.dedupKey(c.DedupKey))
+		args = append(args, c.Offset, index[c.Day])
 	}
-	if twins(generation) {
+	if withRebuild {
 		shadow := s.shadow(generation)
 		for _, c := range b.Completions {
-			keys = append(keys, shadow.mark(c.Mark))
+			keys = append(keys, shadow.dedupKey(c.DedupKey))
 		}
 	}
 	for _, day := range days {

@@ -1,31 +1,26 @@
 package redisstore
 
-import "strings"
+// rebuildPrefix starts the generation of a rebuild, whose dedup keys count too.
+const rebuildPrefix = "rebuild-"
 
-// rebuilt begins the generation of a count that a rebuild made.
-const rebuilt = "rebuild-"
+// The keys. Beside them there is one for each dedup key.
+func (s *Store) total() string              { return s.prefix + "stats:tasks:completed" }
+func (s *Store) day(day string) string      { return s.prefix + "stats:tasks:" + day }
+func (s *Store) days() string               { return s.prefix + "stats:days" }    // set: the days that have a counter
+func (s *Store) offsets() string            { return s.prefix + "stats:offsets" } // hash: partition → next offset to count; "generation" → the current generation
+func (s *Store) targets() string            { return s.prefix + "stats:targets" } // hash: partition → the log's end when its counting started
+func (s *Store) incarnations() string       { return s.prefix + "stats:origins" } // hash: partition → generation and incarnation that its offset belongs to
+func (s *Store) pauseKey() string           { return s.prefix + "stats:hold" }    // exists while counting is paused
+func (s *Store) dedupKey(key string) string { return s.prefix + "stats:processed:" + key }
 
-// The keys. Beside them there is one for each mark.
-func (s *Store) total() string           { return s.prefix + "stats:tasks:completed" }
-func (s *Store) day(day string) string   { return s.prefix + "stats:tasks:" + day }
-func (s *Store) days() string            { return s.prefix + "stats:days" }    // set: the days that have a counter
-func (s *Store) offsets() string         { return s.prefix + "stats:offsets" } // hash: partition → next offset to count; generation → whose marks count
-func (s *Store) targets() string         { return s.prefix + "stats:targets" } // hash: partition → the log's end when its counting began
-func (s *Store) origins() string         { return s.prefix + "stats:origins" } // hash: partition → generation and origin of the log that its offset belongs to; see kafka.Log.Owns
-func (s *Store) hold() string            { return s.prefix + "stats:hold" }    // there while nothing may be counted
-func (s *Store) mark(mark string) string { return s.prefix + "stats:processed:" + mark }
-
-// RebuildLock is the key of the lock under which a rebuild works.
+// RebuildLock returns the key of the lock that a rebuild holds.
 func (s *Store) RebuildLock() string { return s.prefix + "lock:stats-rebuild" }
 
-// shadow is where the rebuild of that generation keeps its keys, which are named
-// as the store's own.
+// shadow returns the store of the rebuild that made the generation. Its keys have the
+// same names under another prefix.
 func (s *Store) shadow(generation string) *Store {
 	return &Store{
 		client: s.client, prefix: s.prefix + "stats:rebuild:" + generation + ":",
-		lifetime: keep, names: func() string { return generation },
+		ttl: dedupKeyTTL, newGeneration: func() string { return generation },
 	}
 }
-
-// twins says whether marks may also lie where the generation's rebuild kept them.
-func twins(generation string) bool { return strings.HasPrefix(generation, rebuilt) }

@@ -15,145 +15,132 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// holdFor is how long the live count is held at most: a rebuild that is nearly
-// there needs a fraction of it, and one that dies leaves it behind.
-const holdFor = 5 * time.Second
+// pauseTTL is how long the live counters are paused at most. A last round takes a
+// fraction of it; after a crash of the rebuild the pause expires.
+const pauseTTL = 5 * time.Second
 
 var (
-	//go:embed hold.lua
-	holdLua string
+	//go:embed pause.lua
+	pauseLua string
 	//go:embed swap.lua
 	swapLua string
 
-	holdScript = goredis.NewScript(holdLua)
-	swapScript = goredis.NewScript(swapLua)
+	pauseScript = goredis.NewScript(pauseLua)
+	swapScript  = goredis.NewScript(swapLua)
 )
 
-// Shadow is a count beside the live one, to take its place. Nobody reads it
-// before, and what is left of one that never did goes away within 24 h.
+// Shadow has the shadow counters of one rebuild. No reader uses them before the swap.
+// If they are never swapped in, they expire within 24 h.
 type Shadow struct {
-	live, own  *Store
-	generation string
-	token      string
+	live, store *Store
+	generation  string
+	token       string
 }
 
-// NewShadow returns an empty shadow of s. The token is that of the lock
-// RebuildLock, without which the live count is not touched.
+// NewShadow returns empty shadow counters of s. The token is that of RebuildLock. Pause
+// and Swap change nothing without that lock.
 func (s *Store) NewShadow(token string) *Shadow {
-	generation := rebuilt + rand.Text()[:12] // it is in the name of each mark, and in it
-	return &Shadow{live: s, own: s.shadow(generation), generation: generation, token: token}
+	generation := rebuildPrefix + rand.Text()[:12] // short, because each dedup key has it in its name and in its value
+	return &Shadow{live: s, store: s.shadow(generation), generation: generation, token: token}
 }
 
-// Store returns where the shadow counts.
-func (s *Shadow) Store() *Store { return s.own }
+// Store returns the store of the shadow counters.
+func (s *Shadow) Store() *Store { return s.store }
 
-// Live returns where the live count stands, for each partition that it has begun.
-func (s *Shadow) Live(ctx context.Context) (map[int32]stats.Place, error) {
-	offsets, err := s.hash(ctx, s.live.offsets())
+// LivePositions returns the live position of each partition that has one.
+func (s *Shadow) LivePositions(ctx context.Context) (map[int32]stats.Position, error) {
+	offsets, err := s.readHash(ctx, s.live.offsets())
 	if err != nil {
 		return nil, err
 	}
-	origins, err := s.hash(ctx, s.live.origins())
+	incarnations, err := s.readHash(ctx, s.live.incarnations())
 	if err != nil {
 		return nil, err
 	}
-	return placesOf(offsets, origins), nil
+	return parsePositions(offsets, incarnations), nil
 }
 
-func (s *Shadow) hash(ctx context.Context, key string) ([]string, error) {
+func (s *Shadow) readHash(ctx context.Context, key string) (map[string]string, error) {
 	fields, err := s.live.client.HGetAll(ctx, key).Result()
-	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // of another type it was overwritten
-		return nil, fmt.Errorf("read where the live count stands: %w", err)
+	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // a key of another type was overwritten and has no positions
+		return nil, fmt.Errorf("read the live positions: %w", err)
 	}
-	flat := make([]string, 0, 2*len(fields))
-	for field, value := range fields {
-		flat = append(flat, field, value)
-	}
-	return flat, nil
+	return fields, nil
 }
 
-// Hold is Live, and makes the live count stay there until the swap, for some
-// seconds at most. The error is stats.ErrUnlocked when the lock is no longer ours.
-func (s *Shadow) Hold(ctx context.Context) (map[int32]stats.Place, error) {
-	keys := []string{s.live.RebuildLock(), s.live.hold(), s.live.offsets(), s.live.origins()}
-	answer, err := holdScript.Run(ctx, s.live.client, keys, s.token, holdFor.Milliseconds()).Slice()
+// Pause returns the live positions and pauses the live counters until the swap, for
+// pauseTTL at most. The error is stats.ErrLockLost when this rebuild lost its lock.
+func (s *Shadow) Pause(ctx context.Context) (map[int32]stats.Position, error) {
+	keys := []string{s.live.RebuildLock(), s.live.pauseKey(), s.live.offsets(), s.live.incarnations()}
+	reply, err := pauseScript.Run(ctx, s.live.client, keys, s.token, pauseTTL.Milliseconds()).Slice()
 	if errors.Is(err, goredis.Nil) {
 		return nil, stats.ErrLockLost
 	}
 	if err != nil {
-		return nil, fmt.Errorf("hold the live count: %w", err)
+		return nil, fmt.Errorf("pause the live counters: %w", err)
 	}
-	offsets, ok1 := answer[0].([]any)
-	origins, ok2 := answer[1].([]any)
+	offsets, ok1 := reply[0].([]any)
+	incarnations, ok2 := reply[1].([]any)
 	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("hold the live count: strange answer %v", answer)
+		return nil, fmt.Errorf("pause the live counters: unexpected reply %v", reply)
 	}
-	return placesOf(texts(offsets), texts(origins)), nil
+	return parsePositions(toMap(offsets), toMap(incarnations)), nil
 }
 
-// placesOf takes the origins that belong to the count's generation.
-func placesOf(offsets, origins []string) map[int32]stats.Place {
-	generation := ""
-	for i := 0; i+1 < len(offsets); i += 2 {
-		if offsets[i] == "generation" {
-			generation = offsets[i+1]
+// parsePositions ignores an incarnation of another generation than that of the offsets.
+func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Position {
+	prefix := offsets["generation"] + " "
+	positions := make(map[int32]stats.Position, len(offsets))
+	for partition, offset := range parseOffsets(offsets) {
+		incarnation, current := strings.CutPrefix(incarnations[strconv.Itoa(int(partition))], prefix)
+		if !current {
+			incarnation = ""
 		}
+		positions[partition] = stats.Position{Offset: offset, Incarnation: incarnation}
 	}
-	places := make(map[int32]stats.Place)
-	for partition, offset := range offsetsOf(offsets) {
-		places[partition] = stats.Place{Offset: offset}
-	}
-	for i := 0; i+1 < len(origins); i += 2 {
-		origin, own := strings.CutPrefix(origins[i+1], generation+" ")
-		partition, err := strconv.ParseInt(origins[i], 10, 32)
-		if place, begun := places[int32(partition)]; err == nil && begun && own {
-			place.Origin = origin
-			places[int32(partition)] = place
-		}
-	}
-	return places
+	return positions
 }
 
-// Swap puts the shadow in the place of the live count, in one step. Nothing is
-// changed, and the error is stats.ErrBehind, when the live count has gone
-// further, unless it stands at the offset that foreign has for the partition, which
-// is of another log; stats.ErrMoved, when the shadow is not whole any more; or
-// stats.ErrUnlocked. After another error it may or may not be done, and may be
-// asked for again; what changed is not known then.
-func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error) {
-	live, own := s.live, s.own
+// Swap replaces the live counters by the shadow counters in one step. foreign has, by
+// partition, the live offsets that belong to another log. Nothing changes when the
+// error is stats.ErrLiveAhead (an offset that is not foreign is ahead of the shadow's),
+// stats.ErrOffsetMismatch (the shadow counters are incomplete) or stats.ErrLockLost.
+// After another error the swap may have happened, and the caller may repeat the call;
+// the result is then Unknown.
+func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
+	live, shadow := s.live, s.store
 	keys := []string{
-		live.RebuildLock(), live.hold(), live.offsets(), live.targets(), live.total(), live.days(), live.origins(),
-		own.offsets(), own.targets(), own.total(), own.days(), own.origins(),
+		live.RebuildLock(), live.pauseKey(), live.offsets(), live.targets(), live.total(), live.days(), live.incarnations(),
+		shadow.offsets(), shadow.targets(), shadow.total(), shadow.days(), shadow.incarnations(),
 	}
-	args := []any{s.token, s.generation, live.day(""), own.day("")}
+	args := []any{s.token, s.generation, live.day(""), shadow.day("")}
 	for partition, offset := range foreign {
 		args = append(args, partition, offset)
 	}
-	answer, err := swapScript.Run(ctx, live.client, keys, args...).Slice()
+	reply, err := swapScript.Run(ctx, live.client, keys, args...).Slice()
 	if err != nil {
-		return stats.Swap{}, fmt.Errorf("swap the rebuild in: %w", err)
+		return stats.SwapResult{}, fmt.Errorf("swap in the rebuild: %w", err)
 	}
-	switch answer[0] {
+	switch reply[0] {
 	case "swapped":
-		return swapOf(answer[1:])
+		return parseSwapResult(reply[1:])
 	case "behind":
-		return stats.Swap{}, stats.ErrLiveAhead
+		return stats.SwapResult{}, stats.ErrLiveAhead
 	case "unlocked":
-		return stats.Swap{}, stats.ErrLockLost
+		return stats.SwapResult{}, stats.ErrLockLost
 	default:
-		return stats.Swap{}, stats.ErrOffsetMismatch
+		return stats.SwapResult{}, stats.ErrOffsetMismatch
 	}
 }
 
-func swapOf(answer []any) (swap stats.Swap, err error) {
-	if len(answer) == 0 {
-		return stats.Swap{Unknown: true}, nil
+func parseSwapResult(reply []any) (swap stats.SwapResult, err error) {
+	if len(reply) == 0 {
+		return stats.SwapResult{Unknown: true}, nil
 	}
-	_, err = fmt.Sscan(fmt.Sprintln(answer[:2]...), &swap.Before, &swap.After)
-	for i := 2; i+2 < len(answer) && err == nil; i += 3 {
-		var day stats.Change
-		_, err = fmt.Sscan(fmt.Sprintln(answer[i:i+3]...), &day.Day, &day.Before, &day.After)
+	_, err = fmt.Sscan(fmt.Sprintln(reply[:2]...), &swap.Before, &swap.After)
+	for i := 2; i+2 < len(reply) && err == nil; i += 3 {
+		var day stats.DayChange
+		_, err = fmt.Sscan(fmt.Sprintln(reply[i:i+3]...), &day.Day, &day.Before, &day.After)
 		swap.Days = append(swap.Days, day)
 	}
 	return swap, err

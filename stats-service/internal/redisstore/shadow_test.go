@@ -14,19 +14,19 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// rebuild begins a rebuild that holds the lock.
-func (f fixture) rebuild() (*redisstore.Shadow, fixture) {
+// newShadow takes the rebuild lock and returns its shadow, and a fixture of its store.
+func (f fixture) newShadow() (*redisstore.Shadow, fixture) {
 	f.Helper()
 	if err := f.client.Set(f.Context(), f.store.RebuildLock(), "token", time.Minute).Err(); err != nil {
 		f.Fatal(err)
 	}
 	shadow := f.store.NewShadow("token")
-	counting := f
-	counting.store = shadow.Store()
-	return shadow, counting
+	rebuild := f
+	rebuild.store = shadow.Store()
+	return shadow, rebuild
 }
 
-func (f fixture) swap(shadow *redisstore.Shadow, want stats.Swap) {
+func (f fixture) swap(shadow *redisstore.Shadow, want stats.SwapResult) {
 	f.Helper()
 	got, err := shadow.Swap(f.Context(), nil)
 	if err != nil {
@@ -46,27 +46,27 @@ func (f fixture) keys(pattern string) (keys []string) {
 	return keys
 }
 
-// on moves a completion to another day.
-func on(day string, c stats.Completion) stats.Completion {
+// onDay returns the completion on another day.
+func onDay(day string, c stats.Completion) stats.Completion {
 	c.Day = day
 	return c
 }
 
-func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
+func TestSwapReplacesTheLiveCounters(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 9, fresh)
-	f.apply(0, 0, 4, stats.Tally{Counted: 3}, completion("a", 0), completion("wrong", 1), on(nextDay, completion("b", 3)))
-	shadow, counting := f.rebuild()
-	counting.begin(0, 0, 0, fresh)
-	counting.apply(0, 0, 4, stats.Tally{Counted: 2}, on("2024-01-14", completion("a", 0)), on(nextDay, completion("b", 3)))
-	f.counts(3, 2, 1) // not before the swap
+	f := openStore(t)
+	f.resume(0, 0, 9, fresh)
+	f.apply(0, 0, 4, stats.Tally{Counted: 3}, completion("a", 0), completion("wrong", 1), onDay(nextDay, completion("b", 3)))
+	shadow, rebuild := f.newShadow()
+	rebuild.resume(0, 0, 0, fresh)
+	rebuild.apply(0, 0, 4, stats.Tally{Counted: 2}, onDay("2024-01-14", completion("a", 0)), onDay(nextDay, completion("b", 3)))
+	f.expectCounts(3, 2, 1) // unchanged before the swap
 
-	f.swap(shadow, stats.Swap{Before: 3, After: 2, Days: []stats.Change{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
-	f.counts(2, 0, 1)
-	f.begin(0, 0, 9, stats.ResumePoint{Offset: 4})
+	f.swap(shadow, stats.SwapResult{Before: 3, After: 2, Days: []stats.DayChange{{Day: "2024-01-14", After: 1}, {Day: day, Before: 2}}})
+	f.expectCounts(2, 0, 1)
+	f.resume(0, 0, 9, stats.ResumePoint{Offset: 4})
 	f.apply(0, 4, 6, stats.Tally{Counted: 1}, completion("c", 5))
-	f.counts(3, 1, 1)
+	f.expectCounts(3, 1, 1)
 	got, err := f.store.Read(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -74,100 +74,100 @@ func TestARebuildTakesThePlaceOfTheLiveCount(t *testing.T) {
 	if want := map[int32]int64{0: 9}; !cmp.Equal(want, got.Targets) || !got.Rebuilding {
 		t.Errorf("targets %v, rebuilding %t", got.Targets, got.Rebuilding)
 	}
-	f.swap(shadow, stats.Swap{Unknown: true}) // asked for again, it changes nothing
-	f.counts(3, 1, 1)
+	f.swap(shadow, stats.SwapResult{Unknown: true}) // a repeated swap changes nothing
+	f.expectCounts(3, 1, 1)
 }
 
-func TestMarksOfARebuildAreKnownAfterTheSwapAndNotBefore(t *testing.T) {
+func TestDedupKeysOfARebuildCountOnlyAfterTheSwap(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 9, fresh)
-	f.begin(1, 0, 9, fresh)
+	f := openStore(t)
+	f.resume(0, 0, 9, fresh)
+	f.resume(1, 0, 9, fresh)
 	f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("counted live", 1))
-	shadow, counting := f.rebuild()
-	counting.begin(0, 0, 0, fresh)
-	counting.begin(1, 0, 0, fresh)
-	counting.apply(0, 0, 2, stats.Tally{Counted: 2, Duplicates: 1},
-		completion("counted live", 1), completion("marks expired", 0), completion("marks expired", 1))
+	shadow, rebuild := f.newShadow()
+	rebuild.resume(0, 0, 0, fresh)
+	rebuild.resume(1, 0, 0, fresh)
+	rebuild.apply(0, 0, 2, stats.Tally{Counted: 2, Duplicates: 1},
+		completion("counted live", 1), completion("live key expired", 0), completion("live key expired", 1))
 
-	f.apply(1, 0, 1, stats.Tally{Counted: 1}, completion("marks expired", 0)) // known to the shadow alone
-	counting.apply(1, 0, 1, stats.Tally{Duplicates: 1}, completion("marks expired", 0))
-	f.swap(shadow, stats.Swap{Before: 2, After: 2})
+	f.apply(1, 0, 1, stats.Tally{Counted: 1}, completion("live key expired", 0)) // a duplicate only in the shadow
+	rebuild.apply(1, 0, 1, stats.Tally{Duplicates: 1}, completion("live key expired", 0))
+	f.swap(shadow, stats.SwapResult{Before: 2, After: 2})
 
-	late := redisstore.New(f.client, f.prefix) // has not heard of the swap
-	for i, store := range []*redisstore.Store{f.store, late} {
+	other := redisstore.New(f.client, f.prefix) // does not know the generation of the swap
+	for i, store := range []*redisstore.Store{f.store, other} {
 		f.store = store
 		from := int64(1 + 3*i)
-		f.apply(1, from, from+3, stats.Tally{Duplicates: 2}, completion("counted live", from), completion("marks expired", from+1))
+		f.apply(1, from, from+3, stats.Tally{Duplicates: 2}, completion("counted live", from), completion("live key expired", from+1))
 	}
-	f.counts(2, 2)
+	f.expectCounts(2, 2)
 }
 
-func TestARecountAfterARebuildForgetsItsMarks(t *testing.T) {
+func TestRecountIgnoresTheDedupKeysOfAnEarlierRebuild(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 4, fresh)
-	shadow, counting := f.rebuild()
-	counting.begin(0, 0, 0, fresh)
-	counting.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 3))
-	f.swap(shadow, stats.Swap{After: 1, Days: []stats.Change{{Day: day, After: 1}}})
-	f.restart(0, stats.LogRange{Newest: 2}, 4, stats.ResumePoint{Recount: stats.OutsideLog, Stored: 4})
+	f := openStore(t)
+	f.resume(0, 0, 4, fresh)
+	shadow, rebuild := f.newShadow()
+	rebuild.resume(0, 0, 0, fresh)
+	rebuild.apply(0, 0, 4, stats.Tally{Counted: 1}, completion("a", 3))
+	f.swap(shadow, stats.SwapResult{After: 1, Days: []stats.DayChange{{Day: day, After: 1}}})
+	f.reset(0, stats.LogRange{Newest: 2}, 4, stats.ResumePoint{Recount: stats.OutsideLog, Stored: 4})
 	f.apply(0, 0, 2, stats.Tally{Counted: 1, Duplicates: 1}, completion("a", 0), completion("a", 1))
-	f.counts(1, 1)
+	f.expectCounts(1, 1)
 }
 
-func TestTheLiveCountStaysWhenItMayNotBeReplaced(t *testing.T) {
+func TestSwapChangesNothingWhenItsConditionsDoNotHold(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		before func(f fixture, shadow string)
 		want   error
 	}{
-		"the live count has gone further": {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrLiveAhead},
-		"a partition was not rebuilt":     {func(f fixture, _ string) { f.begin(1, 0, 0, fresh) }, stats.ErrLiveAhead},
-		"the lock is gone":                {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrLockLost},
-		"the lock is another's": {func(f fixture, _ string) {
+		"a live offset is ahead":               {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrLiveAhead},
+		"a partition is missing in the shadow": {func(f fixture, _ string) { f.resume(1, 0, 0, fresh) }, stats.ErrLiveAhead},
+		"the lock was removed":                 {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrLockLost},
+		"the lock has another token": {func(f fixture, _ string) {
 			f.client.Set(f.Context(), f.store.RebuildLock(), "another", time.Minute)
 		}, stats.ErrLockLost},
-		"a day of it is gone":  {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrOffsetMismatch},
-		"its total is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrOffsetMismatch},
-		"its place is gone":    {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrOffsetMismatch},
-		"its index of days is": {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrOffsetMismatch},
-		"all of the shadow is": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrOffsetMismatch},
-		"another shadow is there": {func(f fixture, shadow string) {
+		"a day of the shadow was removed":     {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrOffsetMismatch},
+		"its total was removed":               {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrOffsetMismatch},
+		"its offsets were removed":            {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrOffsetMismatch},
+		"its set of days was removed":         {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrOffsetMismatch},
+		"all keys of the shadow were removed": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrOffsetMismatch},
+		"the shadow has another generation": {func(f fixture, shadow string) {
 			f.client.HSet(f.Context(), shadow+"stats:offsets", "generation", "other")
 		}, stats.ErrOffsetMismatch},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := open(t)
-			f.begin(0, 0, 9, fresh)
+			f := openStore(t)
+			f.resume(0, 0, 9, fresh)
 			f.apply(0, 0, 2, stats.Tally{Counted: 1}, completion("a", 0))
-			shadow, counting := f.rebuild()
-			counting.begin(0, 0, 0, fresh)
-			counting.apply(0, 0, 2, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 1))
+			shadow, rebuild := f.newShadow()
+			rebuild.resume(0, 0, 0, fresh)
+			rebuild.apply(0, 0, 2, stats.Tally{Counted: 2}, completion("a", 0), completion("b", 1))
 			prefix, _, _ := strings.Cut(f.keys("stats:rebuild:*:stats:offsets")[0], "stats:offsets")
 			test.before(f, prefix)
 			if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			f.counts(1, 1)
+			f.expectCounts(1, 1)
 		})
 	}
 }
 
-func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
+func TestApplyWaitsDuringAPauseAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 9, fresh)
-	f.begin(3, 0, 9, fresh)
+	f := openStore(t)
+	f.resume(0, 0, 9, fresh)
+	f.resume(3, 0, 9, fresh)
 	f.apply(3, 0, 7, stats.Tally{})
-	shadow, counting := f.rebuild()
-	live, err := shadow.Hold(t.Context())
+	shadow, rebuild := f.newShadow()
+	live, err := shadow.Pause(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[int32]stats.Place{0: {}, 3: {Offset: 7}}, live); diff != "" {
+	if diff := cmp.Diff(map[int32]stats.Position{0: {}, 3: {Offset: 7}}, live); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var waiting sync.WaitGroup
@@ -181,96 +181,96 @@ func TestHeldTheLiveCountWaitsAndLosesNothing(t *testing.T) {
 	defer cancel()
 	_, err = f.store.Apply(ctx, stats.Batch{Partition: 3, From: 7, Next: 8})
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("held, Apply returned %v, want the end of its context", err)
+		t.Errorf("during the pause Apply returned %v, want the end of its context", err)
 	}
-	for partition, place := range live {
-		counting.begin(partition, place.Offset, place.Offset, stats.ResumePoint{Offset: place.Offset, Recount: stats.NothingKnown})
+	for partition, position := range live {
+		rebuild.resume(partition, position.Offset, position.Offset, stats.ResumePoint{Offset: position.Offset, Recount: stats.NothingKnown})
 	}
-	f.swap(shadow, stats.Swap{})
+	f.swap(shadow, stats.SwapResult{})
 	if keys := f.keys("stats:hold"); len(keys) != 0 {
-		t.Error("held after the swap")
+		t.Error("paused after the swap")
 	}
 	waiting.Wait()
-	f.counts(1, 1)
+	f.expectCounts(1, 1)
 }
 
-// The live count stands in a log that is no more; its target lies there too.
-func TestAPlaceInAnotherLogDoesNotKeepARebuildFromTakingItsPlace(t *testing.T) {
+// The live offset and its target belong to a log that no longer exists.
+func TestSwapIgnoresForeignOffsets(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 900, fresh)
-	f.begin(7, 0, 3, fresh) // the log has no such partition any more
-	f.applyOf("id old", 0, 500, completion("old", 1))
-	shadow, counting := f.rebuild()
-	for name, ask := range map[string]func(context.Context) (map[int32]stats.Place, error){"live": shadow.Live, "held": shadow.Hold} {
-		places, err := ask(t.Context())
-		if diff := cmp.Diff(map[int32]stats.Place{0: {Offset: 500, Origin: "id old"}, 7: {}}, places); diff != "" || err != nil {
+	f := openStore(t)
+	f.resume(0, 0, 900, fresh)
+	f.resume(7, 0, 3, fresh) // the log no longer has this partition
+	f.applyIn("id old", 0, 500, completion("old", 1))
+	shadow, rebuild := f.newShadow()
+	for name, request := range map[string]func(context.Context) (map[int32]stats.Position, error){"live": shadow.LivePositions, "paused": shadow.Pause} {
+		positions, err := request(t.Context())
+		if diff := cmp.Diff(map[int32]stats.Position{0: {Offset: 500, Incarnation: "id old"}, 7: {}}, positions); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
-	counting.begin(0, 0, 0, fresh)
-	counting.applyOf("id new", 0, 4, completion("new", 3))
-	for name, foreign := range map[string]map[int32]int64{"none is foreign": nil, "and has moved since": {0: 499, 7: 0}} {
+	rebuild.resume(0, 0, 0, fresh)
+	rebuild.applyIn("id new", 0, 4, completion("new", 3))
+	for name, foreign := range map[string]map[int32]int64{"no foreign offset": nil, "the offset advanced": {0: 499, 7: 0}} {
 		if _, err := shadow.Swap(t.Context(), foreign); !errors.Is(err, stats.ErrLiveAhead) {
-			t.Errorf("%s: got %v, want ErrBehind", name, err)
+			t.Errorf("%s: got %v, want ErrLiveAhead", name, err)
 		}
 	}
 	if _, err := shadow.Swap(t.Context(), map[int32]int64{0: 500, 7: 0}); err != nil {
 		t.Fatal(err)
 	}
-	f.begin(0, 0, 4, stats.ResumePoint{Offset: 4, Origin: "id new"})
-	f.counts(1, 1)
+	f.resume(0, 0, 4, stats.ResumePoint{Offset: 4, Incarnation: "id new"})
+	f.expectCounts(1, 1)
 	got, err := f.store.Read(t.Context(), nil)
 	if diff := cmp.Diff(map[int32]int64{0: 4}, got.Targets); diff != "" || err != nil {
 		t.Errorf("targets: %v (-want +got):\n%s", err, diff)
 	}
 }
 
-func TestAHoldEndsByItself(t *testing.T) {
+func TestPauseExpires(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	f.begin(0, 0, 9, fresh)
-	shadow, _ := f.rebuild()
-	if _, err := shadow.Hold(t.Context()); err != nil {
+	f := openStore(t)
+	f.resume(0, 0, 9, fresh)
+	shadow, _ := f.newShadow()
+	if _, err := shadow.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ttl := f.client.PTTL(t.Context(), f.prefix+"stats:hold").Val(); ttl <= 0 || ttl > 5*time.Second {
-		t.Errorf("held for %v, want at most 5 s", ttl)
+		t.Errorf("paused for %v, want at most 5 s", ttl)
 	}
 	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
-	if _, err := shadow.Hold(t.Context()); !errors.Is(err, stats.ErrLockLost) {
-		t.Errorf("without the lock: %v, want ErrUnlocked", err)
+	if _, err := shadow.Pause(t.Context()); !errors.Is(err, stats.ErrLockLost) {
+		t.Errorf("without the lock: %v, want ErrLockLost", err)
 	}
 }
 
-func TestWhatADeadRebuildLeavesGoesAwayAndWhatASwappedOneLeavesStays(t *testing.T) {
+func TestShadowKeysExpireUnlessTheyAreSwappedIn(t *testing.T) {
 	t.Parallel()
-	f := open(t)
-	shadow, counting := f.rebuild()
-	counting.begin(0, 0, 0, fresh)
+	f := openStore(t)
+	shadow, rebuild := f.newShadow()
+	rebuild.resume(0, 0, 0, fresh)
 	for _, key := range f.keys("stats:rebuild:*") {
 		if ttl := f.client.TTL(t.Context(), key).Val(); ttl != 24*time.Hour {
-			t.Errorf("begun, %s lives %v, want 24 h", key, ttl)
+			t.Errorf("after the start %s has a TTL of %v, want 24 h", key, ttl)
 		}
 	}
-	counting.apply(0, 0, 4, stats.Tally{Counted: 2}, completion("a", 0), on(nextDay, completion("b", 2)))
+	rebuild.apply(0, 0, 4, stats.Tally{Counted: 2}, completion("a", 0), onDay(nextDay, completion("b", 2)))
 	keys := f.keys("stats:rebuild:*")
-	if len(keys) != 8 { // offsets, targets, total, days, two days, two marks
+	if len(keys) != 8 { // offsets, targets, total, days, two days, two dedup keys
 		t.Errorf("%d keys: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		if ttl := f.client.TTL(t.Context(), key).Val(); ttl != 24*time.Hour {
-			t.Errorf("%s lives %v, want 24 h", key, ttl)
+			t.Errorf("%s has a TTL of %v, want 24 h", key, ttl)
 		}
 	}
 
-	f.swap(shadow, stats.Swap{After: 2, Days: []stats.Change{{Day: day, After: 1}, {Day: nextDay, After: 1}}})
+	f.swap(shadow, stats.SwapResult{After: 2, Days: []stats.DayChange{{Day: day, After: 1}, {Day: nextDay, After: 1}}})
 	for _, key := range []string{"stats:offsets", "stats:targets", "stats:days", "stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay} {
 		if ttl := f.client.TTL(t.Context(), f.prefix+key).Val(); ttl != -1 {
-			t.Errorf("swapped in, %s lives %v, want for ever", key, ttl)
+			t.Errorf("after the swap %s has a TTL of %v, want none", key, ttl)
 		}
 	}
 	if keys := f.keys("stats:rebuild:*"); len(keys) != 2 {
-		t.Errorf("left of the shadow: %v, want its two marks", keys)
+		t.Errorf("keys of the shadow: %v, want its two dedup keys", keys)
 	}
 }

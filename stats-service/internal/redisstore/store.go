@@ -1,5 +1,5 @@
-// Package redisstore keeps the counters of stats-service in Redis, with the
-// offsets they belong to and the marks of what was counted.
+// Package redisstore implements stats.Store in Redis: counters with stored offsets and
+// dedup keys, and shadow counters that a rebuild swaps in atomically.
 package redisstore
 
 import (
@@ -18,88 +18,87 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-//go:embed read.lua
+//go:embed read_counters.lua
 var readLua string
 
 var readScript = goredis.NewScript(readLua)
 
-// retryAfter is when a reader that met Redis away may try again.
+// retryAfter is the Retry-After sent to a client while Redis is down.
 const retryAfter = time.Second
 
-// Store is stats.Store on Redis. Its keys all begin with prefix; on a Redis
-// Cluster the prefix must hold a hash tag, like {stats}, for scripts touch
-// several keys at once.
+// Store is a stats.Store. All its keys start with prefix; in a Redis Cluster the prefix
+// must contain a hash tag, like {stats}, because a script uses several keys.
 type Store struct {
-	client   goredis.UniversalClient
-	prefix   string
-	lifetime time.Duration // of the counters since they last moved; zero is for ever
-	names    func() string // of a new generation
+	client        goredis.UniversalClient
+	prefix        string
+	ttl           time.Duration // of the counters since their last change; zero is without end
+	newGeneration func() string // returns a name
 
-	generation atomic.Pointer[string] // as last heard: it says which marks apply.lua needs
+	generation atomic.Pointer[string] // as last read from Redis; it decides which dedup keys apply.lua gets
 }
 
-// New returns the store under prefix. The client must not repeat commands by
-// itself.
+// New returns the store under prefix. The client must not retry commands.
 func New(client goredis.UniversalClient, prefix string) *Store {
-	return &Store{client: client, prefix: prefix, names: rand.Text}
+	return &Store{client: client, prefix: prefix, newGeneration: rand.Text}
 }
 
-// Read implements stats.Store. The figures are those of one moment. While Redis
-// can not be asked, and while what it holds was overwritten and is yet to be
-// counted anew, the error is fault.Unavailable.
+// Read implements stats.Store. The counters are a snapshot. The error is
+// apperr.Unavailable while Redis is down, and after another program overwrote a counter
+// until its recount starts.
 func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error) {
 	keys := []string{s.total(), s.days(), s.offsets(), s.targets(), s.RebuildLock()}
 	args := make([]any, len(days))
 	for i, day := range days {
 		keys, args[i] = append(keys, s.day(day)), day
 	}
-	answer, err := readScript.Run(ctx, s.client, keys, args...).Slice()
+	reply, err := readScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
-		return stats.Counters{}, unreadable(err)
+		return stats.Counters{}, unavailable(err)
 	}
-	if len(answer) != 5 {
-		return stats.Counters{}, unreadable(errors.New("a counter was overwritten; it is about to be counted anew"))
+	if len(reply) != 5 {
+		return stats.Counters{}, unavailable(errors.New("another program overwrote a counter; a recount is about to start"))
 	}
-	var f stats.Counters
-	counts, ok1 := answer[0].([]any)
-	offsets, ok2 := answer[1].([]any)
-	targets, ok3 := answer[2].([]any)
-	lock, ok4 := answer[3].(int64)
-	total, ok5 := answer[4].(int64)
+	var counters stats.Counters
+	counts, ok1 := reply[0].([]any)
+	offsets, ok2 := reply[1].([]any)
+	targets, ok3 := reply[2].([]any)
+	lock, ok4 := reply[3].(int64)
+	total, ok5 := reply[4].(int64)
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || len(counts) != len(days) {
-		return stats.Counters{}, fmt.Errorf("read the counters: strange answer %v", answer)
+		return stats.Counters{}, fmt.Errorf("read the counters: unexpected reply %v", reply)
 	}
-	f.Total, f.Rebuilding = total, lock > 0
-	f.Days = make([]int64, len(days))
+	counters.Total, counters.Rebuilding = total, lock > 0
+	counters.Days = make([]int64, len(days))
 	for i, n := range counts {
-		f.Days[i], _ = n.(int64)
+		counters.Days[i], _ = n.(int64)
 	}
-	f.Offsets, f.Targets = offsetsOf(texts(offsets)), offsetsOf(texts(targets))
-	return f, nil
+	counters.Offsets, counters.Targets = parseOffsets(toMap(offsets)), parseOffsets(toMap(targets))
+	return counters, nil
 }
 
-func unreadable(why error) error {
-	refusal := apperr.New(apperr.Unavailable, "the statistics can not be read at present")
-	refusal.RetryAfter = retryAfter
-	return refusal.WithCause(why)
+func unavailable(cause error) error {
+	err := apperr.New(apperr.Unavailable, "the statistics cannot be read at present")
+	err.RetryAfter = retryAfter
+	return err.WithCause(cause)
 }
 
-// texts is a reply of texts in turn: a field and its value.
-func texts(reply []any) []string {
-	all := make([]string, len(reply))
-	for i, text := range reply {
-		all[i], _ = text.(string)
+// toMap converts a reply that has each field and its value in turn.
+func toMap(reply []any) map[string]string {
+	fields := make(map[string]string, len(reply)/2)
+	for i := 0; i+1 < len(reply); i += 2 {
+		field, _ := reply[i].(string)
+		fields[field], _ = reply[i+1].(string)
 	}
-	return all
+	return fields
 }
 
-// offsetsOf leaves out what is no partition, such as the generation, and what is
-// no offset: the partition has not begun.
-func offsetsOf(fields []string) map[int32]int64 {
-	offsets := make(map[int32]int64, len(fields)/2)
-	for i := 0; i+1 < len(fields); i += 2 {
-		partition, err := strconv.ParseInt(fields[i], 10, 32)
-		offset, err2 := strconv.ParseInt(fields[i+1], 10, 64)
+// parseOffsets returns the offsets by partition. It skips fields that are not partitions,
+// such as the generation, and values that are not offsets.
+func parseOffsets(fields map[string]string) map[int32]int64 {
+	offsets := make(map[int32]int64, len(fields))
+	for field, value := range fields {
+		partition, err := strconv.ParseInt(field, 10, 32)
+		offset, err2 := strconv.ParseInt(value, 10, 64)
 		if err == nil && err2 == nil && offset >= 0 {
 			offsets[int32(partition)] = offset
 		}

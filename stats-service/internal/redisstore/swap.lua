@@ -1,19 +1,19 @@
--- Puts a rebuild's count in the place of the live one, whole or not at all.
--- KEYS: lock, hold, the live offsets, targets, total, days and origins, then the
---   shadow's.
--- ARGV: the lock's token, the shadow's generation, and the prefixes of the days'
---   counters, live and shadow; then the partitions whose live offset is of another
---   log, each with that offset.
--- Returns {'swapped', total before, total after}, followed for each day that
---   differs by the day, before and after; or {'swapped'} when it was done before;
---   or {why not}: 'unlocked', 'lost' (the shadow is not whole) or 'behind'.
-local lock, hold = KEYS[1], KEYS[2]
-local offsets, targets, total, days, origins = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local shadow = {offsets = KEYS[8], targets = KEYS[9], total = KEYS[10], days = KEYS[11], origins = KEYS[12]}
+-- Replaces the live counters by the shadow counters, whole or not at all.
+-- KEYS: lock, pause; the live offsets, targets, total, days and incarnations; then the
+--   same of the shadow.
+-- ARGV: the lock's token, the shadow's generation, the prefixes of the days' counters,
+--   live and shadow; then for each partition whose live offset belongs to another log
+--   the partition and that offset.
+-- Returns {'swapped', total before, total after}, then for each day that differs the
+--   day, its count before and after; {'swapped'} when an earlier call swapped; or
+--   {'unlocked'}, {'lost'} (the shadow is incomplete) or {'behind'} the live counters.
+local lock, pause = KEYS[1], KEYS[2]
+local offsets, targets, total, days, incarnations = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local shadow = {offsets = KEYS[8], targets = KEYS[9], total = KEYS[10], days = KEYS[11], incarnations = KEYS[12]}
 local token, generation, live_day, shadow_day = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
--- A key of another type, and text that is no number of at most 15 digits, were
--- written by somebody else.
+-- Another program wrote a key of another type, or a text that is not a number of at
+-- most 15 digits.
 local function is(key, kind)
   return redis.call('TYPE', key).ok == kind
 end
@@ -55,10 +55,10 @@ local foreign = {}
 for i = 5, #ARGV, 2 do
   foreign[ARGV[i]] = ARGV[i + 1]
 end
-local place = fields(offsets)
-for i = 1, #place, 2 do
-  local live = place[i] ~= 'generation' and number(place[i + 1])
-  if live and foreign[place[i]] ~= place[i + 1] and (number(field(shadow.offsets, place[i])) or -1) < live then
+local positions = fields(offsets)
+for i = 1, #positions, 2 do
+  local live = positions[i] ~= 'generation' and number(positions[i + 1])
+  if live and foreign[positions[i]] ~= positions[i + 1] and (number(field(shadow.offsets, positions[i])) or -1) < live then
     return {'behind'}
   end
 end
@@ -72,17 +72,17 @@ for _, day in ipairs(members(days)) do
   end
 end
 table.sort(union)
-local answer = {'swapped', counter(total) or 0, counted}
+local reply = {'swapped', counter(total) or 0, counted}
 for _, day in ipairs(union) do
   local was, is = before[day] or 0, after[day] or 0
   if was ~= is then
-    table.insert(answer, day)
-    table.insert(answer, was)
-    table.insert(answer, is)
+    table.insert(reply, day)
+    table.insert(reply, was)
+    table.insert(reply, is)
   end
 end
 
-local function take(from, to)
+local function move(from, to)
   redis.call('DEL', to)
   if redis.call('EXISTS', from) == 1 then
     redis.call('RENAME', from, to)
@@ -90,16 +90,16 @@ local function take(from, to)
   end
 end
 for day in pairs(after) do
-  take(shadow_day .. day, live_day .. day)
+  move(shadow_day .. day, live_day .. day)
 end
-take(shadow.days, days)
-take(shadow.total, total)
-take(shadow.offsets, offsets)
-take(shadow.origins, origins)
-redis.call('DEL', shadow.targets, hold)
+move(shadow.days, days)
+move(shadow.total, total)
+move(shadow.offsets, offsets)
+move(shadow.incarnations, incarnations)
+redis.call('DEL', shadow.targets, pause)
 
--- A recount that was under way goes on from here, and is not complete before it
--- has come to where it was to.
+-- A recount that is running continues from here. It keeps its targets, so it is not
+-- complete before it reaches them.
 if not is(targets, 'hash') then
   redis.call('DEL', targets)
 end
@@ -109,11 +109,11 @@ for i = 1, #stored, 2 do
     redis.call('HDEL', targets, stored[i])
   end
 end
-place = redis.call('HGETALL', offsets)
-for i = 1, #place, 2 do
-  local target = number(field(targets, place[i])) or 0
-  if place[i] ~= 'generation' and target < tonumber(place[i + 1]) then
-    redis.call('HSET', targets, place[i], place[i + 1])
+positions = redis.call('HGETALL', offsets)
+for i = 1, #positions, 2 do
+  local target = number(field(targets, positions[i])) or 0
+  if positions[i] ~= 'generation' and target < tonumber(positions[i + 1]) then
+    redis.call('HSET', targets, positions[i], positions[i + 1])
   end
 end
-return answer
+return reply

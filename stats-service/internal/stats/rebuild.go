@@ -2,27 +2,27 @@ package stats
 
 import "errors"
 
-// Why a rebuild may not touch the live count.
+// The errors of a rebuild that may not change the live counters.
 var (
-	ErrLiveAhead = errors.New("stats: the live count has gone further than the rebuild")
+	ErrLiveAhead = errors.New("stats: the live counters are ahead of the rebuild")
 	ErrLockLost  = errors.New("stats: the rebuild no longer holds its lock")
 )
 
-// Place is where the live count of a partition stands.
-type Place struct {
-	Offset int64
-	Origin string // of the log that the offset belongs to; "" when it is not known
+// Position is the next offset that the live counters count in a partition.
+type Position struct {
+	Offset      int64
+	Incarnation string // that the offset belongs to; "" when it is unknown
 }
 
-// Swap is what changed when a rebuild's count took the place of the live one.
-type Swap struct {
+// SwapResult is what changed when the shadow counters replaced the live ones.
+type SwapResult struct {
 	Before, After int64
-	Days          []Change // those that differ, oldest first
-	Unknown       bool     // what changed: the answer was lost
+	Days          []DayChange // that differ, oldest first
+	Unknown       bool        // the reply was lost, so what changed is unknown
 }
 
-// Change is a day that the rebuild counted otherwise.
-type Change struct {
+// DayChange is a day whose shadow counter differs from the live one.
+type DayChange struct {
 	Day           string
 	Before, After int64
 }

@@ -8,22 +8,21 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
-// The bounds of a report.
+// The number of days in a report.
 const (
 	DefaultDays = 30
 	MaxDays     = 366
 )
 
-// Report is what was counted, as of a moment. Its JSON form is the answer of
-// GET /stats.
+// Report is a snapshot of the counters. Its JSON form is the response of GET /stats.
 type Report struct {
 	CompletedTotal int64     `json:"completed_total"`
 	CompletedToday int64     `json:"completed_today"`
-	ByDay          []Day     `json:"by_day"` // oldest first, today last, days without any included
+	ByDay          []Day     `json:"by_day"` // oldest first, today last, days without completions included
 	AsOf           time.Time `json:"as_of"`  // when the counters were read, UTC
-	Lag            *int64    `json:"lag"`    // records not yet counted; nil when the log's end is not known
+	Lag            *int64    `json:"lag"`    // records not counted yet; nil when the log-end offsets are unknown
 	Complete       bool      `json:"complete"`
-	Rebuilding     bool      `json:"rebuilding"` // a rebuild is under way; the figures are those before it
+	Rebuilding     bool      `json:"rebuilding"` // a rebuild is running; the counters are those before it
 }
 
 // Day is one UTC day's count.
@@ -32,38 +31,38 @@ type Day struct {
 	Completed int64  `json:"completed"`
 }
 
-// Report returns the figures of the last days, today included. It refuses
-// (fault.Invalid) a number of days out of bounds.
+// Report returns the counters of the last days, today included. The error is
+// apperr.Invalid when days is out of range.
 //
-// Complete is false while any partition is not counted at all, or its recount
-// has not come to where the log ended when it began: the figures are then less
-// than what happened. Records that came later are in Lag alone.
+// Complete is false until every partition has been counted up to the log's end at the
+// time when its counting started. The counters are too low until then. Records that
+// were written later only show in Lag.
 func (s *Service) Report(ctx context.Context, days int) (Report, error) {
 	if days < 1 || days > MaxDays {
 		return Report{}, InvalidDays()
 	}
 	now := s.now().UTC()
 	names := lastDays(now, days)
-	figures, err := s.store.Read(ctx, names)
+	counters, err := s.store.Read(ctx, names)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{
-		CompletedTotal: figures.Total,
-		CompletedToday: figures.Days[days-1],
+		CompletedTotal: counters.Total,
+		CompletedToday: counters.Days[days-1],
 		ByDay:          make([]Day, days),
 		AsOf:           now.Truncate(time.Millisecond),
-		Lag:            s.lag(figures.Offsets),
-		Complete:       s.complete(figures),
-		Rebuilding:     figures.Rebuilding,
+		Lag:            s.countLag(counters.Offsets),
+		Complete:       s.isComplete(counters),
+		Rebuilding:     counters.Rebuilding,
 	}
 	for i, name := range names {
-		report.ByDay[i] = Day{Day: name, Completed: figures.Days[i]}
+		report.ByDay[i] = Day{Day: name, Completed: counters.Days[i]}
 	}
 	return report, nil
 }
 
-// InvalidDays is the refusal of a number of days out of bounds, or of no number.
+// InvalidDays returns the apperr.Invalid for days that is out of range or not a number.
 func InvalidDays() error {
 	return apperr.InvalidFields(apperr.Field{Name: "days", Problem: fmt.Sprintf("must be a number from 1 to %d", MaxDays)})
 }
@@ -76,23 +75,23 @@ func lastDays(now time.Time, days int) []string {
 	return names
 }
 
-func (s *Service) lag(offsets map[int32]int64) *int64 {
-	ends, known := s.log.Ends()
+func (s *Service) countLag(offsets map[int32]int64) *int64 {
+	ends, known := s.logEnds.Latest()
 	if !known {
 		return nil
 	}
 	var lag int64
 	for partition := range int32(s.partitions) {
-		// The ends are a little older than the offsets, which may have passed them.
+		// The log-end offsets are slightly older than the counted ones and may be less.
 		lag += max(0, ends[partition]-offsets[partition])
 	}
 	return &lag
 }
 
-func (s *Service) complete(f Counters) bool {
+func (s *Service) isComplete(f Counters) bool {
 	for partition := range int32(s.partitions) {
-		offset, begun := f.Offsets[partition]
-		if !begun || offset < f.Targets[partition] {
+		offset, started := f.Offsets[partition]
+		if !started || offset < f.Targets[partition] {
 			return false
 		}
 	}

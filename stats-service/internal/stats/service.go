@@ -6,159 +6,157 @@ import (
 	"time"
 )
 
-// ErrOffsetMismatch says that a partition is no longer where the caller left it: another
-// member counts it now, or the store was emptied. The caller has to Begin again.
-var ErrOffsetMismatch = errors.New("stats: the partition is not where this member left it")
+// ErrOffsetMismatch means that the stored offset of a partition is not the expected one:
+// another member counts the partition now, or the store was emptied. The caller has to
+// Resume again.
+var ErrOffsetMismatch = errors.New("stats: the stored offset of the partition is not the expected one")
 
-// Batch is what one partition's records from From up to, but not including,
-// Next come to.
+// Batch has the completions of one partition's records from From up to, but not
+// including, Next.
 type Batch struct {
 	Partition   int32
 	From, Next  int64
-	Origin      string       // of the log; "" leaves what is stored
+	Incarnation string       // of the topic; "" leaves the stored one
 	Completions []Completion // in the order of their offsets
 }
 
-// Tally says what became of a batch's completions.
+// Tally is the result of counting a batch's completions.
 type Tally struct{ Counted, Duplicates int }
 
-// Recount says why counting begins anew.
-type Recount string
+// RecountReason is why a partition is counted from its start again. It is also the
+// label of a metric.
+type RecountReason string
 
 // The reasons.
 const (
-	NoRecount    Recount = ""
-	NothingKnown Recount = "nothing_known" // this partition was never counted, or the store was emptied
-	Inconsistent Recount = "inconsistent"  // the counters do not add up, or are there without their offsets
-	AnotherTopic Recount = "another_topic" // what was counted is of an earlier topic of that name
-	OutsideLog   Recount = "outside_log"   // the stored offset is not in the log
+	NoRecount    RecountReason = ""
+	NothingKnown RecountReason = "nothing_known" // the partition was never counted, or the store was emptied
+	Inconsistent RecountReason = "inconsistent"  // the counters do not add up, or their offsets are missing
+	AnotherTopic RecountReason = "another_topic" // the counted records belong to an earlier topic of that name
+	OutsideLog   RecountReason = "outside_log"   // the stored offset is before the log's start or beyond its end
 )
 
-// LogRange are where a partition's log begins and ends: the offset of its first
-// record, and that of the next to be written.
+// LogRange is the range of offsets in a partition's log: the first record's offset, and
+// the offset that the next record will get.
 type LogRange struct {
 	Oldest, Newest int64
-	Origin         string // of the log; "" when it has none before a record was read
-	// Owns tells whether what was stored with an origin is of this log; nil says yes.
-	Owns func(ctx context.Context, origin string) (bool, error)
+	Incarnation    string // of the topic; "" when it is unknown before a record was read
+	// Matches reports whether a stored incarnation is that of this log; nil always does.
+	Matches func(ctx context.Context, incarnation string) (bool, error)
 }
 
-func (b LogRange) owns(ctx context.Context, origin string) (bool, error) {
-	if b.Owns == nil {
-		return true, nil
-	}
-	return b.Owns(ctx, origin)
-}
+func (r LogRange) contains(offset int64) bool { return r.Oldest <= offset && offset <= r.Newest }
 
-func (b LogRange) hold(offset int64) bool { return b.Oldest <= offset && offset <= b.Newest }
-
-// ResumePoint is where counting a partition goes on.
+// ResumePoint is where the counting of a partition continues.
 type ResumePoint struct {
-	Offset  int64
-	Origin  string // as it was stored beside the offset, "" when none was
-	Recount Recount
-	Stored  int64 // with AnotherTopic and OutsideLog, the offset that was stored
+	Offset      int64
+	Incarnation string // as stored beside the offset; "" without one
+	Recount     RecountReason
+	Stored      int64 // with AnotherTopic and OutsideLog: the offset that was stored
 }
 
-// Counters are the store's counters at one moment.
+// Counters is a snapshot of the store's counters.
 type Counters struct {
 	Total   int64
-	Days    []int64         // for each day asked for
-	Offsets map[int32]int64 // where each partition's counting has come to
-	Targets map[int32]int64 // the log's end when each partition's counting began
+	Days    []int64         // in the order of the requested days
+	Offsets map[int32]int64 // the next offset to count in each partition
+	Targets map[int32]int64 // the log's end when the counting of each partition started
 
-	Rebuilding bool // everything is being counted anew, beside these
+	Rebuilding bool // a rebuild counts shadow counters beside these
 }
 
-// Store keeps the counters and, beside them, how far the log is counted. It has
-// no method that counts without the event's identity and place: both are stored
-// with the count, or nothing is.
+// Store keeps the counters and, beside them, the next offset of each partition. It has
+// no method that counts without a dedup key and an offset: one step stores all three,
+// or nothing.
 type Store interface {
-	// Begin returns where to go on with the partition. When nothing is stored
-	// that is log.Oldest, and log.Newest becomes the partition's target. Counters
-	// that do not add up are removed first, with the offsets of all partitions.
-	// A stored offset is returned as it is, of this log or not, within it or not.
-	Begin(ctx context.Context, partition int32, log LogRange) (ResumePoint, error)
-	// Restart removes the counters and the offsets of all partitions, provided
-	// that this one still stands at stored, and then begins it for that reason. Where
-	// it stands elsewhere, that is returned as by Begin.
-	Restart(ctx context.Context, partition int32, log LogRange, stored int64, why Recount) (ResumePoint, error)
-	// Apply counts the batch as a whole, or returns ErrOffsetMismatch when the partition
-	// is not at b.From. A completion whose mark was set from another place in
-	// the log, since the counters were last removed, is a duplicate.
+	// Resume returns the stored offset of the partition. When none is stored, it
+	// stores and returns log.Oldest, and log.Newest becomes the partition's target.
+	// Counters that do not add up are removed first, with the offsets of all
+	// partitions. Resume does not compare a stored offset with the log.
+	Resume(ctx context.Context, partition int32, log LogRange) (ResumePoint, error)
+	// Reset removes the counters and the offsets of all partitions if this partition's
+	// offset still is stored, and then starts the partition for the reason why. If the
+	// offset is another one, Reset returns that like Resume.
+	Reset(ctx context.Context, partition int32, log LogRange, stored int64, why RecountReason) (ResumePoint, error)
+	// Apply counts the batch as a whole, or returns ErrOffsetMismatch when the stored
+	// offset is not b.From. A completion is a duplicate when its dedup key was stored
+	// from another offset since the counters were last removed.
 	Apply(ctx context.Context, b Batch) (Tally, error)
 	// Read returns the counters.
 	Read(ctx context.Context, days []string) (Counters, error)
 }
 
-// Log knows where the partitions end: the offset that the next record of each
-// will get.
-type Log interface {
-	// Ends answers at once, from memory; false when the ends are not known at present.
-	Ends() (map[int32]int64, bool)
-	// Survey asks, so the answer is younger than the call.
-	Survey(ctx context.Context) (map[int32]int64, error)
+// LogEnds returns the log-end offsets: for each partition the offset that its next
+// record will get.
+type LogEnds interface {
+	// Latest returns the last result from memory; false when it is unknown.
+	Latest() (map[int32]int64, bool)
+	// Fetch requests the offsets, so the result is newer than the call.
+	Fetch(ctx context.Context) (map[int32]int64, error)
 }
 
-// Service counts completions and reports them.
+// Service counts completions and reports them. Several goroutines may use it.
 type Service struct {
 	store      Store
-	log        Log
+	logEnds    LogEnds
 	partitions int
 	now        func() time.Time
 }
 
-// NewService returns the service over a log of so many partitions.
-func NewService(store Store, log Log, partitions int, now func() time.Time) *Service {
-	return &Service{store: store, log: log, partitions: partitions, now: now}
+// NewService returns the service over a topic with that number of partitions.
+func NewService(store Store, log LogEnds, partitions int, now func() time.Time) *Service {
+	return &Service{store: store, logEnds: log, partitions: partitions, now: now}
 }
 
-// Begin returns where to go on with the partition. A stored offset of another log
-// makes everything be counted anew. One that is not within the log does so only when
-// the log's end, asked for after that offset was read, confirms it: the caller's may be
-// old, and another member, which owns the partition by now, may have counted beyond it.
-// The error is ErrOffsetMismatch when another member has moved the offset meanwhile.
-func (s *Service) Begin(ctx context.Context, partition int32, log LogRange) (ResumePoint, error) {
-	b, err := s.store.Begin(ctx, partition, log)
+// Resume returns where the counting of the partition continues. A stored offset of
+// another topic, or outside the log, starts a recount of all partitions. The error is
+// ErrOffsetMismatch when another member moved the offset meanwhile.
+func (s *Service) Resume(ctx context.Context, partition int32, log LogRange) (ResumePoint, error) {
+	resume, err := s.store.Resume(ctx, partition, log)
 	if err != nil {
-		return b, err
+		return resume, err
 	}
-	owned, err := log.owns(ctx, b.Origin)
+	matches := true
+	if log.Matches != nil {
+		if matches, err = log.Matches(ctx, resume.Incarnation); err != nil {
+			return ResumePoint{}, err
+		}
+	}
 	switch {
-	case err != nil:
-		return ResumePoint{}, err
-	case !owned:
-		return s.restart(ctx, partition, log, b.Offset, AnotherTopic)
-	case log.hold(b.Offset):
-		return b, nil
+	case !matches:
+		return s.reset(ctx, partition, log, resume.Offset, AnotherTopic)
+	case log.contains(resume.Offset):
+		return resume, nil
 	}
-	ends, err := s.log.Survey(ctx)
+	// The caller's log end may be outdated: another member, which owns the partition
+	// by now, may have counted beyond it. An end that is requested now confirms it.
+	ends, err := s.logEnds.Fetch(ctx)
 	if err != nil {
 		return ResumePoint{}, err
 	}
 	log.Newest = ends[partition]
-	if log.hold(b.Offset) {
-		return b, nil
+	if log.contains(resume.Offset) {
+		return resume, nil
 	}
-	return s.restart(ctx, partition, log, b.Offset, OutsideLog)
+	return s.reset(ctx, partition, log, resume.Offset, OutsideLog)
 }
 
-func (s *Service) restart(ctx context.Context, partition int32, log LogRange, stored int64, why Recount) (ResumePoint, error) {
-	b, err := s.store.Restart(ctx, partition, log, stored, why)
-	if err == nil && b.Recount == NoRecount { // another member moved it meanwhile, perhaps in the other log
+func (s *Service) reset(ctx context.Context, partition int32, log LogRange, stored int64, why RecountReason) (ResumePoint, error) {
+	resume, err := s.store.Reset(ctx, partition, log, stored, why)
+	if err == nil && resume.Recount == NoRecount { // another member moved the offset meanwhile, perhaps in the other log
 		return ResumePoint{}, ErrOffsetMismatch
 	}
-	return b, err
+	return resume, err
 }
 
-// Count counts the events found in the partition's records from from up to next.
-// The error is ErrOffsetMismatch when the partition is not at from; nothing is counted
-// then. After any other error the batch may or may not have been counted: handed
-// in again it is counted, or found moved, never counted twice.
+// Count counts the events of the partition's records from from up to next. The error is
+// ErrOffsetMismatch, and nothing is counted, when the stored offset is not from. After
+// any other error the batch may have been counted. A second call with the same batch
+// then counts it or returns ErrOffsetMismatch; it never counts twice.
 func (s *Service) Count(ctx context.Context, partition int32, from, next int64, events []Event) (Tally, error) {
 	batch := Batch{Partition: partition, From: from, Next: next}
 	for _, e := range events {
-		batch.Origin = e.Origin
+		batch.Incarnation = e.Incarnation
 		if c, ok := completionOf(e); ok {
 			batch.Completions = append(batch.Completions, c)
 		}

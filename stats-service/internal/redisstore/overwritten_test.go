@@ -15,7 +15,7 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// overwrites are what somebody else may put in the place of a key.
+// overwrites are values and types that another program may write to a key.
 var overwrites = map[string]func(ctx context.Context, c goredis.UniversalClient, key string){
 	"text":       text("x"),
 	"negative":   text("-1"),
@@ -54,26 +54,26 @@ func (f fixture) overwrite(key, how string) {
 	}
 }
 
-// member counts a log of one partition as a member of the group does: when its
-// place is not where it left it, it begins again where it is told.
-func (f fixture) member(log []stats.Completion) {
+// countLog counts a log of one partition as a member of the group does: on a mismatch it
+// resumes at the stored offset.
+func (f fixture) countLog(log []stats.Completion) {
 	f.Helper()
-	ctx, cancel := context.WithTimeout(f.Context(), 10*time.Second) // a count that is held is waited for
+	ctx, cancel := context.WithTimeout(f.Context(), 10*time.Second) // Apply waits during a pause
 	defer cancel()
 	end := int64(len(log))
 	for range 20 {
-		b, err := f.store.Begin(ctx, 0, stats.LogRange{Newest: end})
+		b, err := f.store.Resume(ctx, 0, stats.LogRange{Newest: end})
 		if err != nil {
 			f.Fatal(err)
 		}
 		if b.Offset > end {
-			if b, err = f.store.Restart(ctx, 0, stats.LogRange{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
+			if b, err = f.store.Reset(ctx, 0, stats.LogRange{Newest: end}, b.Offset, stats.OutsideLog); err != nil {
 				f.Fatal(err)
 			}
 		}
 		at := b.Offset
 		for at < end && err == nil {
-			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Origin: "id a", Completions: log[at : at+1]})
+			_, err = f.store.Apply(ctx, stats.Batch{From: at, Next: at + 1, Incarnation: "id a", Completions: log[at : at+1]})
 			at++
 		}
 		switch {
@@ -83,112 +83,112 @@ func (f fixture) member(log []stats.Completion) {
 			f.Fatal(err)
 		}
 	}
-	f.Fatal("it does not come to an end")
+	f.Fatal("the log is not counted after 20 sessions")
 }
 
-// A log in which one completion is there twice.
-var spoiledLog = []stats.Completion{completion("a", 0), completion("b", 1), on(nextDay, completion("c", 2)), completion("a", 3), completion("d", 4)}
+// loggedTwice has one completion twice.
+var loggedTwice = []stats.Completion{completion("a", 0), completion("b", 1), onDay(nextDay, completion("c", 2)), completion("a", 3), completion("d", 4)}
 
 var ownKeys = []string{
 	"stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay, "stats:days", "stats:offsets", "stats:targets",
 	"stats:origins", "stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d", "lock:stats-rebuild",
 }
 
-func TestWhatWasOverwrittenIsCountedAnew(t *testing.T) {
+func TestStoreRecountsAfterAKeyWasOverwritten(t *testing.T) {
 	t.Parallel()
 	for _, key := range ownKeys {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
-				f := open(t)
-				f.member(spoiledLog[:3])
+				f := openStore(t)
+				f.countLog(loggedTwice[:3])
 				f.overwrite(key, how)
 				if _, err := f.store.Read(t.Context(), []string{day, nextDay}); err != nil && apperr.Of(err).Kind != apperr.Unavailable {
-					t.Errorf("a reader is told %v", err)
+					t.Errorf("Read returned %v", err)
 				}
-				f.member(spoiledLog)
-				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
+				f.countLog(loggedTwice)
+				f.expectCounts(4, 3, 1)
+				f.resume(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
 	}
 }
 
-// What is overwritten while a member goes on is noticed at the next batch.
-func TestAMemberThatMeetsAnOverwrittenKeyBeginsAgain(t *testing.T) {
+// The next batch detects a key that was overwritten during a session.
+func TestMemberResumesWhenItFindsAnOverwrittenKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range ownKeys[:len(ownKeys)-1] {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
-				f := open(t)
-				f.member(spoiledLog[:3])
+				f := openStore(t)
+				f.countLog(loggedTwice[:3])
 				f.overwrite(key, how)
-				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Origin: "id a", Completions: spoiledLog[3:]})
+				_, err := f.store.Apply(t.Context(), stats.Batch{From: 3, Next: 5, Incarnation: "id a", Completions: loggedTwice[3:]})
 				if err != nil && !errors.Is(err, stats.ErrOffsetMismatch) {
 					t.Fatal(err)
 				}
-				f.member(spoiledLog)
-				f.counts(4, 3, 1)
+				f.countLog(loggedTwice)
+				f.expectCounts(4, 3, 1)
 			})
 		}
 	}
 }
 
-// The service does not run: nobody counts anew but the rebuild.
-func TestARebuildMendsWhatWasOverwritten(t *testing.T) {
+// The service does not run, so only the rebuild can repair the counters.
+func TestRebuildRepairsAnOverwrittenKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range ownKeys[:7] {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
-				f := open(t)
-				f.member(spoiledLog)
+				f := openStore(t)
+				f.countLog(loggedTwice)
 				f.overwrite(key, how)
-				shadow, counting := f.rebuild()
-				if _, err := shadow.Live(t.Context()); err != nil {
+				shadow, rebuild := f.newShadow()
+				if _, err := shadow.LivePositions(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := shadow.Hold(t.Context()); err != nil {
+				if _, err := shadow.Pause(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				counting.member(spoiledLog)
+				rebuild.countLog(loggedTwice)
 				if _, err := shadow.Swap(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
-				f.counts(4, 3, 1)
-				f.begin(0, 0, 5, stats.ResumePoint{Offset: 5, Origin: "id a"})
+				f.expectCounts(4, 3, 1)
+				f.resume(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
 	}
 }
 
-func TestAShadowThatWasOverwrittenDoesNotTakeTheLiveCountsPlace(t *testing.T) {
+func TestSwapRejectsAShadowWithAnOverwrittenKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range ownKeys[:5] {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
-				f := open(t)
-				f.member(spoiledLog)
-				shadow, counting := f.rebuild()
-				counting.member(spoiledLog)
+				f := openStore(t)
+				f.countLog(loggedTwice)
+				shadow, rebuild := f.newShadow()
+				rebuild.countLog(loggedTwice)
 				own, _, _ := strings.Cut(strings.TrimPrefix(f.keys("stats:rebuild:*:stats:offsets")[0], f.prefix), "stats:offsets")
 				f.overwrite(own+key, how)
 				if _, err := shadow.Swap(t.Context(), nil); !errors.Is(err, stats.ErrOffsetMismatch) {
 					t.Errorf("got %v, want %v", err, stats.ErrOffsetMismatch)
 				}
-				f.counts(4, 3, 1)
+				f.expectCounts(4, 3, 1)
 			})
 		}
 	}
 }
 
-func TestTheFiguresAreReadWhileRedisIsFull(t *testing.T) {
+func TestStoreReadsTheCountersWhileRedisIsFull(t *testing.T) {
 	t.Parallel()
 	f := fixture{T: t, client: startRedis(t)}
 	f.store = redisstore.New(f.client, "")
-	f.member(spoiledLog)
+	f.countLog(loggedTwice)
 	if err := f.client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,17 +198,17 @@ func TestTheFiguresAreReadWhileRedisIsFull(t *testing.T) {
 	if err := f.client.ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	f.counts(4, 3, 1)
+	f.expectCounts(4, 3, 1)
 	if err := f.client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.client.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	f.counts(4, 3, 1)
+	f.expectCounts(4, 3, 1)
 }
 
-// startRedis returns a client of a Redis of the test's own.
+// startRedis starts a Redis for the test and returns a client.
 func startRedis(t *testing.T) *goredis.Client {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.StartRedis(t), MaxRetries: -1})

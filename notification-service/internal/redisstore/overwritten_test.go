@@ -15,16 +15,16 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// overwrites are what somebody else may put in the place of a key.
+// overwrites are values and types that another program may write to a key.
 var overwrites = map[string]func(ctx context.Context, c goredis.UniversalClient, key string){
-	"text":                       text("x"),
-	"negative":                   text("-1"),
-	"empty":                      text(""),
-	"huge":                       text(strings.Repeat("9", 400)),
-	"JSON":                       text(`{"done":true}`),
-	"a claim without a lifetime": text("claimed by nobody"),
-	"list":                       func(ctx context.Context, c goredis.UniversalClient, key string) { c.RPush(ctx, key, "x") },
-	"set":                        func(ctx context.Context, c goredis.UniversalClient, key string) { c.SAdd(ctx, key, "x") },
+	"text":                  text("x"),
+	"negative":              text("-1"),
+	"empty":                 text(""),
+	"huge":                  text(strings.Repeat("9", 400)),
+	"JSON":                  text(`{"done":true}`),
+	"a claim without a TTL": text("claimed by another"),
+	"list":                  func(ctx context.Context, c goredis.UniversalClient, key string) { c.RPush(ctx, key, "x") },
+	"set":                   func(ctx context.Context, c goredis.UniversalClient, key string) { c.SAdd(ctx, key, "x") },
 	"zset": func(ctx context.Context, c goredis.UniversalClient, key string) {
 		c.ZAdd(ctx, key, goredis.Z{Member: "x"})
 	},
@@ -46,41 +46,41 @@ func text(value string) func(context.Context, goredis.UniversalClient, string) {
 	return func(ctx context.Context, c goredis.UniversalClient, key string) { c.Set(ctx, key, value, 0) }
 }
 
-func TestAClaimGoesThroughWhateverWasOverwritten(t *testing.T) {
+func TestAcquireSucceedsWhenAKeyWasOverwritten(t *testing.T) {
 	t.Parallel()
-	// Each is told whenever a step meets it; the last step does not ask for refusals.
-	for key, told := range map[string]int{"processed:" + mark: 2, "notification:refused:" + mark: 1, "notification:sent": 2} {
+	// Each step logs an overwritten key that it reads; the last one reads no rejection.
+	for key, logged := range map[string]int{"processed:" + testKey: 2, "notification:refused:" + testKey: 1, "notification:sent": 2} {
 		for how, overwrite := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
-				client, prefix := open(t)
+				client, prefix := openRedis(t)
 				var log bytes.Buffer
-				c := redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
+				c := redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
 				overwrite(t.Context(), client, prefix+key)
-				claim(t, c, notify.Acquired)
-				client.Del(t.Context(), prefix+key) // only text goes over another type
+				acquire(t, c, notify.Acquired)
+				client.Del(t.Context(), prefix+key) // so that a type other than text can be written
 				overwrite(t.Context(), client, prefix+key)
-				done(t, c)
-				if got := strings.Count(log.String(), "level=ERROR"); got != told || strings.Count(log.String(), "key="+prefix+key) != told {
-					t.Errorf("%d errors in the log, want %d: %s", got, told, &log)
+				recordSent(t, c)
+				if got := strings.Count(log.String(), "level=ERROR"); got != logged || strings.Count(log.String(), "key="+prefix+key) != logged {
+					t.Errorf("%d errors in the log, want %d: %s", got, logged, &log)
 				}
-				if value := client.Get(t.Context(), prefix+"processed:"+mark).Val(); value != "done" {
-					t.Errorf("then the mark is %q", value)
+				if value := client.Get(t.Context(), prefix+"processed:"+testKey).Val(); value != "done" {
+					t.Errorf("the value is %q afterwards", value)
 				}
 				if key == "notification:sent" || strings.HasPrefix(key, "notification:refused") {
-					claim(t, redisstore.NewClaims(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
+					acquire(t, redisstore.NewClaimStore(client, prefix, time.Minute, slog.New(slog.DiscardHandler)), notify.AlreadySent)
 				}
 			})
 		}
 	}
 }
 
-func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
+func TestOffsetsTreatAnOverwrittenOffsetAsNone(t *testing.T) {
 	t.Parallel()
 	for how, overwrite := range overwrites {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			client, prefix := open(t)
+			client, prefix := openRedis(t)
 			var log bytes.Buffer
 			offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.NewTextHandler(&log, nil)))
 			overwrite(t.Context(), client, prefix+"notification:offsets")
@@ -88,27 +88,27 @@ func TestOffsetsThatWereOverwrittenAreNone(t *testing.T) {
 				t.Fatalf("the offset is %d, %v", next, err)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") {
-				t.Errorf("nothing says so: %s", &log)
+				t.Errorf("no error in the log: %s", &log)
 			}
-			if err := offsets.Forget(t.Context(), 3, 7); err != nil {
+			if err := offsets.Clear(t.Context(), 3, 7); err != nil {
 				t.Error(err)
 			}
 			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {
 				t.Fatal(err)
 			}
 			if next, _, err := offsets.Load(t.Context(), 3); err != nil || next != 100 {
-				t.Errorf("then the offset is %d, %v", next, err)
+				t.Errorf("the offset is %d afterwards, %v", next, err)
 			}
 		})
 	}
 }
 
-func TestOriginsThatWereOverwrittenAreStoredAnew(t *testing.T) {
+func TestOffsetsReplaceOverwrittenIncarnations(t *testing.T) {
 	t.Parallel()
 	for how, overwrite := range overwrites {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			client, prefix := open(t)
+			client, prefix := openRedis(t)
 			offsets := redisstore.NewOffsets(client, prefix, slog.New(slog.DiscardHandler))
 			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {
 				t.Fatal(err)
@@ -119,15 +119,15 @@ func TestOriginsThatWereOverwrittenAreStoredAnew(t *testing.T) {
 			} {
 				client.Del(t.Context(), prefix+"notification:origins")
 				overwrite(t.Context(), client, prefix+"notification:origins")
-				next, origin, err := offsets.Load(t.Context(), 3)
-				if owned, _ := (kafka.PartitionLog{TopicID: "b"}).Matches(t.Context(), origin); err != nil || next < 100 || !owned {
-					t.Fatalf("%d of %q, %v", next, origin, err)
+				next, incarnation, err := offsets.Load(t.Context(), 3)
+				if matches, _ := (kafka.PartitionLog{TopicID: "b"}).Matches(t.Context(), incarnation); err != nil || next < 100 || !matches {
+					t.Fatalf("%d of %q, %v", next, incarnation, err)
 				}
 				if err := store(); err != nil {
 					t.Fatal(err)
 				}
-				if _, origin, err := offsets.Load(t.Context(), 3); err != nil || name == "binding" && origin != "id b" {
-					t.Errorf("after %s the origin is %q, %v", name, origin, err)
+				if _, incarnation, err := offsets.Load(t.Context(), 3); err != nil || name == "binding" && incarnation != "id b" {
+					t.Errorf("after %s the incarnation is %q, %v", name, incarnation, err)
 				}
 			}
 		})

@@ -15,11 +15,10 @@ import (
 	"example.com/todo/notification-service/internal/sender"
 )
 
-// The names and addresses are all of this machine, or of no machine that a
-// public name may lead to.
-func TestOnlyThePublicInternetIsDialled(t *testing.T) {
+// All names and addresses are of this machine or of private networks.
+func TestWebhookDialsOnlyThePublicInternet(t *testing.T) {
 	t.Parallel()
-	r := receive(t, status(http.StatusOK))
+	r := startReceiver(t, respond(http.StatusOK))
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -47,14 +46,14 @@ func TestOnlyThePublicInternetIsDialled(t *testing.T) {
 			t.Parallel()
 			cfg := settings("http://" + host + ":" + u.Port())
 			cfg.Timeout, cfg.AllowPrivate = 2*time.Second, false
-			webhook, err := sender.NewWebhook(cfg, prometheus.NewRegistry()) // whatever the settings' own check says
+			webhook, err := sender.NewWebhook(cfg, prometheus.NewRegistry()) // without WebhookConfig.Validate
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRefused) {
-				t.Errorf("got %v, want an error that passes", err)
+			if err := webhook.Send(t.Context(), learnGo); err == nil || errors.Is(err, notify.ErrRejected) {
+				t.Errorf("got %v, want a retryable error", err)
 			} else if host != "2130706433" && !strings.Contains(err.Error(), "not an address of the public internet") {
-				t.Errorf("the error does not say why: %v", err)
+				t.Errorf("the error has no reason: %v", err)
 			}
 		})
 	}
@@ -65,24 +64,24 @@ func TestOnlyThePublicInternetIsDialled(t *testing.T) {
 	})
 }
 
-func TestANameThatLeadsHomeIsRefusedWhenItIsLookedUp(t *testing.T) {
+func TestWebhookRejectsANameOfAPrivateAddressAtTheLookup(t *testing.T) {
 	t.Parallel()
 	if _, err := net.LookupHost("localhost"); err != nil {
 		t.Skip("localhost has no address here")
 	}
-	r := receive(t, status(http.StatusOK))
+	r := startReceiver(t, respond(http.StatusOK))
 	there := strings.Replace(r.URL, "127.0.0.1", "localhost", 1)
 	cfg := settings(there)
 	cfg.AllowPrivate = false
 	if err := cfg.Validate(); err != nil {
-		t.Fatalf("a name can not be judged by the settings: %v", err)
+		t.Fatalf("Validate rejects a name: %v", err)
 	}
-	strict, _ := open(t, cfg)
+	strict, _ := openWebhook(t, cfg)
 	err := strict.Send(t.Context(), learnGo)
 	if err == nil || !strings.Contains(err.Error(), "WEBHOOK_ALLOW_PRIVATE") {
-		t.Errorf("got %v, want that private addresses are not allowed", err)
+		t.Errorf("got %v, want an error about WEBHOOK_ALLOW_PRIVATE", err)
 	}
-	allowed, _ := open(t, settings(there))
+	allowed, _ := openWebhook(t, settings(there))
 	if err := allowed.Send(t.Context(), learnGo); err != nil {
 		t.Errorf("allowed: %v", err)
 	}
@@ -91,15 +90,15 @@ func TestANameThatLeadsHomeIsRefusedWhenItIsLookedUp(t *testing.T) {
 	}
 }
 
-// A proxy would look up the name, and be itself at a private address.
-func TestNoProxyIsAsked(t *testing.T) {
-	proxy := receive(t, status(http.StatusOK))
+// A proxy would look up the name itself, and may have a private address.
+func TestWebhookIgnoresProxySettings(t *testing.T) {
+	proxy := startReceiver(t, respond(http.StatusOK))
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
 	cfg := settings("http://webhook.invalid/")
-	webhook, _ := open(t, cfg)
+	webhook, _ := openWebhook(t, cfg)
 	if err := webhook.Send(t.Context(), learnGo); err == nil {
-		t.Error("something answered for a name that does not exist")
+		t.Error("no error for a name that does not exist")
 	}
 	if got := proxy.requests(); len(got) != 0 {
 		t.Errorf("the proxy got %d requests", len(got))

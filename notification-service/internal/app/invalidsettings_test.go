@@ -7,7 +7,7 @@ import (
 	"example.com/todo/platform/config/configtest"
 )
 
-func TestEverySettingRefusesNonsense(t *testing.T) {
+func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="
 	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-func TestARebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
+func TestRebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, event.Topic))
 	if err != nil {
@@ -23,7 +23,7 @@ func TestARebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
 	if err != nil || id == "" {
 		t.Fatalf("the topic's id is %q, %v", id, err)
 	}
-	scan := sameTopic(func(context.Context, map[int32]int64, func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+	scan := failWhenReplaced(func(context.Context, map[int32]int64, func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
 		return map[int32]int64{0: 5}, nil
 	}, id, cfg)
 	if next, err := scan(t.Context(), nil, nil); err != nil || next[0] != 5 {
@@ -32,7 +32,7 @@ func TestARebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
 	if err := errors.Join(cluster.DeleteTopic(event.Topic), cluster.CreateTopic(event.Topic, 2, nil)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := scan(t.Context(), nil, nil); !errors.Is(err, errReplaced) {
+	if _, err := scan(t.Context(), nil, nil); !errors.Is(err, errTopicReplaced) {
 		t.Errorf("in another topic: %v, want errReplaced", err)
 	}
 }

@@ -1,10 +1,10 @@
--- Reads the counters, and writes nothing: a full Redis refuses a transaction that
--- holds reads alone, and lets a script run that does not write.
--- KEYS: total, days (the index of the days there are), offsets, targets, the
---   rebuild's lock, then for each day its counter.
+-- Reads the counters in one step. It is a script without writes, which a full Redis
+-- runs; a full Redis rejects a MULTI transaction, even one that only reads.
+-- KEYS: total, days (the set of days that have a counter), offsets, targets, the
+--   rebuild's lock; then the counter of each day.
 -- ARGV: the days.
--- Returns {their counts, offsets, targets, milliseconds left to the lock, total},
--- or nothing but {0} when one of them was overwritten by somebody else.
+-- Returns {counts of the days, offsets, targets, TTL of the lock in ms, total}, or {0}
+--   when another program overwrote one of the keys.
 local total, days, offsets, targets, lock = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local function is(key, kind)
@@ -23,7 +23,7 @@ local sum = number(total)
 if not (sum and is(days, 'set') and is(offsets, 'hash') and is(targets, 'hash')) then
   return {0}
 end
--- A counter that is not in the index belongs to no count.
+-- A counter outside the set of days is not ours.
 local counts = {}
 for i, day in ipairs(ARGV) do
   local count = redis.call('SISMEMBER', days, day) == 1 and number(KEYS[5 + i])

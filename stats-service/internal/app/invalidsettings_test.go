@@ -7,7 +7,7 @@ import (
 	"example.com/todo/stats-service/internal/app"
 )
 
-func TestEverySettingRefusesNonsense(t *testing.T) {
+func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	t.Parallel()
 	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {
 		_, err := app.Load("", environ)

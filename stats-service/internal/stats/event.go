@@ -1,0 +1,33 @@
+package stats
+
+import "time"
+
+const completed = "task.completed"
+
+// Event is what happened to a task, and the offset of its record.
+type Event struct {
+	Type        string
+	DedupKey    string // the identity under which the event counts once
+	Timestamp   time.Time
+	Offset      int64
+	Incarnation string // of the topic that the record was read from; stored beside the offset
+}
+
+// Completion is an event that counts. A task that is completed, reopened and completed
+// again makes two.
+type Completion struct {
+	DedupKey string
+	Day      string // the UTC day of the event, as 2006-01-02
+	Offset   int64
+}
+
+// completionOf returns false for an event that does not count. Reopening and deleting
+// subtract nothing.
+func completionOf(e Event) (Completion, bool) {
+	if e.Type != completed {
+		return Completion{}, false
+	}
+	return Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset}, true
+}
+
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
