@@ -26,13 +26,13 @@ var writes = []struct {
 	tasks   int64  // there are afterwards
 }{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"), task.IdempotencyKey{})
+		return s.Create(ctx, pendingCreate("after"), task.IdempotencyKey{})
 	}, "after", 1, 2},
 	{"create with a key", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"), key("k"))
+		return s.Create(ctx, pendingCreate("after"), key("k"))
 	}, "after", 1, 2},
 	{"create with a key that is free again", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, later(creation("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
+		return s.Create(ctx, later(pendingCreate("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
 	}, "after", 1, 2},
 	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
 		return s.Update(ctx, before.ID, rename("after"))
@@ -98,7 +98,7 @@ func TestAWriteIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantOnce(t, s, got, write.title, write.version, write.tasks)
-				if n := s.Replays(); n != 1 { // made by warm
+				if n := s.IdempotentReplays(); n != 1 { // made by warm
 					t.Errorf("the write counts as %d repetitions of another", n-1)
 				}
 			})
@@ -187,7 +187,7 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), pendingCreate("before"), task.IdempotencyKey{}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	change := rename("after")
@@ -207,7 +207,7 @@ func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), pendingCreate("before"), task.IdempotencyKey{}))
 	other := db.MustBegin()
 	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -231,11 +231,11 @@ func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	p, through := behindProxy(t, dsn)
 	p.db = open(t, through)
 	s := pgstore.New(p.db)
-	first := must(s.Create(t.Context(), creation("first"), key("warm")))
-	must(s.Create(t.Context(), creation("first"), key("warm")))
+	first := must(s.Create(t.Context(), pendingCreate("first"), key("warm")))
+	must(s.Create(t.Context(), pendingCreate("first"), key("warm")))
 	must(s.Update(t.Context(), first.ID, rename("second")))
 	must(s.Update(t.Context(), first.ID, remove()))
-	return s, p, must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	return s, p, must(s.Create(t.Context(), pendingCreate("before"), task.IdempotencyKey{}))
 }
 
 // wantOnce checks the answer against what is stored, and that there is exactly

@@ -13,14 +13,14 @@ const benchWriters = 32
 
 func BenchmarkCreate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
-		_, err := s.Create(b.Context(), creation("Learn Go"), task.IdempotencyKey{})
+		_, err := s.Create(b.Context(), pendingCreate("Learn Go"), task.IdempotencyKey{})
 		return err
 	})
 }
 
 func BenchmarkCreateWithAKey(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
-		e := creation("Learn Go")
+		e := pendingCreate("Learn Go")
 		_, err := s.Create(b.Context(), e, key(e.ID))
 		return err
 	})
@@ -50,7 +50,7 @@ func benchmark(b *testing.B, write func(s *pgstore.Store, own task.Task, i int) 
 	s := pgstore.New(db)
 	b.SetParallelism(benchWriters / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
-		own, err := s.Create(b.Context(), creation("Learn Go"), task.IdempotencyKey{})
+		own, err := s.Create(b.Context(), pendingCreate("Learn Go"), task.IdempotencyKey{})
 		for i := 0; pb.Next() && err == nil; i++ {
 			err = write(s, own, i)
 		}

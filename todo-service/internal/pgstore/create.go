@@ -25,24 +25,24 @@ const createTasks = `WITH n AS (
 	SELECT event_id, 'task.created', at, user_id, traceparent, id, title, priority, false, created_at, 1 FROM n
 	RETURNING id AS event_id, task_id`
 
-// creation is a task that is to be created.
-type creation struct {
+// pendingCreate is a task that is to be created.
+type pendingCreate struct {
 	event       task.Event
 	traceparent string
 	deadline    time.Time // zero for none
-	out         *outgoing
+	dispatch         *dispatch
 
-	company int   // how many share its statement, once there is one
+	batchSize int   // how many share its statement, once there is one
 	id      int64 // the task's, once it is stored
 }
 
-func newCreation(ctx context.Context, e task.Event, out *outgoing) *creation {
+func newCreation(ctx context.Context, e task.Event, out *dispatch) *pendingCreate {
 	out.eventID = e.ID
 	deadline, _ := ctx.Deadline()
-	return &creation{event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, out: out}
+	return &pendingCreate{event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, dispatch: out}
 }
 
-func (c *creation) stored() task.Task {
+func (c *pendingCreate) task() task.Task {
 	t := c.event.Task
 	t.ID = c.id
 	return t
@@ -50,11 +50,11 @@ func (c *creation) stored() task.Task {
 
 // create stores all of the tasks or none of them, before the first of their
 // deadlines.
-func (s *Store) create(ctx context.Context, all []*creation) (struct{}, error) {
-	ends := time.Now().Add(sharedTime)
-	byEvent := make(map[string]*creation, len(all))
+func (s *Store) create(ctx context.Context, all []*pendingCreate) (struct{}, error) {
+	ends := time.Now().Add(batchTimeout)
+	byEvent := make(map[string]*pendingCreate, len(all))
 	for _, c := range all {
-		c.company = len(all)
+		c.batchSize = len(all)
 		byEvent[c.event.ID] = c
 		if !c.deadline.IsZero() && c.deadline.Before(ends) {
 			ends = c.deadline
@@ -76,7 +76,7 @@ func (s *Store) create(ctx context.Context, all []*creation) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-func columns(all []*creation) []any {
+func columns(all []*pendingCreate) []any {
 	n := len(all)
 	at, created := make(pq.StringArray, n), make(pq.StringArray, n)
 	traceparents, titles := make(pq.StringArray, n), make(pq.StringArray, n)
@@ -86,26 +86,26 @@ func columns(all []*creation) []any {
 		traceparents[i], titles[i] = c.traceparent, c.event.Task.Title
 		users[i], priorities[i] = c.event.UserID, int64(c.event.Task.Priority)
 	}
-	return []any{departure(all), at, pq.Array(users), traceparents, titles, priorities, created}
+	return []any{dispatchedIDs(all), at, pq.Array(users), traceparents, titles, priorities, created}
 }
 
-// departure is the ids of the events as an argument of the statement that writes
+// dispatchedIDs is the ids of the events as an argument of the statement that writes
 // them; see outgoing.
-type departure []*creation
+type dispatchedIDs []*pendingCreate
 
 // Value tells all of them that they may be leaving.
-func (d departure) Value() (driver.Value, error) {
+func (d dispatchedIDs) Value() (driver.Value, error) {
 	ids := make(pq.StringArray, len(d))
 	for i, c := range d {
-		c.out.leave()
+		c.dispatch.record()
 		ids[i] = c.event.ID
 	}
 	return ids.Value()
 }
 
 // RolledBack tells all of them that the statement changed nothing.
-func (d departure) RolledBack() {
+func (d dispatchedIDs) RolledBack() {
 	for _, c := range d {
-		c.out.RolledBack()
+		c.dispatch.RolledBack()
 	}
 }

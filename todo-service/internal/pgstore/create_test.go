@@ -25,7 +25,7 @@ func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup
 		CREATE TRIGGER wait BEFORE INSERT ON tasks EXECUTE FUNCTION wait()`)
 	tx := db.MustBegin()
 	tx.MustExec(`SELECT pg_advisory_xact_lock(1)`)
-	for i := range pgstore.Abreast {
+	for i := range pgstore.MaxInFlight {
 		creators.Go(func() { create(t, s, "early "+strconv.Itoa(i)) })
 		awaitLocks(t, db, i+1)
 	}
@@ -41,7 +41,7 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	return must(s.Create(ctx, creation(title), task.IdempotencyKey{}))
+	return must(s.Create(ctx, pendingCreate(title), task.IdempotencyKey{}))
 }
 
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
@@ -59,7 +59,7 @@ func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 
 func awaitSharers(t *testing.T, s *pgstore.Store, want int) {
 	t.Helper()
-	testenv.Eventually(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
+	testenv.Eventually(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.WaitingCreates(s) == want })
 }
 
 // wantShared has tasks created that share a statement once release was called, beside
@@ -85,10 +85,10 @@ func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
 	release := crowd(t, db, s, &creators)
-	wantShared(t, s, &creators, pgstore.Abreast, release)
+	wantShared(t, s, &creators, pgstore.MaxInFlight, release)
 	var statements int
-	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
-		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
+	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.MaxInFlight+1 {
+		t.Errorf("%d statements, want %d, error %v", statements, pgstore.MaxInFlight+1, err)
 	}
 }
 
@@ -120,8 +120,8 @@ func TestThoseWhoShareALookupEachGetTheirOwnTask(t *testing.T) {
 func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*proxy){
-		"answer lost, hung up":  func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, hangUp) },
-		"answer lost, reset":    func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, reset) },
+		"answer lost, hung up":  func(p *proxy) { p.spoil(answer, pgstore.MaxInFlight+1, hangUp) },
+		"answer lost, reset":    func(p *proxy) { p.spoil(answer, pgstore.MaxInFlight+1, reset) },
 		"request lost, hung up": func(p *proxy) { p.spoil(request, 1, hangUp) },
 		"request lost, reset":   func(p *proxy) { p.spoil(request, 1, reset) },
 	} {
@@ -130,7 +130,7 @@ func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 			s, p, _ := warm(t)
 			var creators sync.WaitGroup
 			release := crowd(t, p.direct(t), s, &creators)
-			wantShared(t, s, &creators, pgstore.Abreast+1, func() {
+			wantShared(t, s, &creators, pgstore.MaxInFlight+1, func() {
 				spoil(p)
 				release()
 			})
@@ -149,15 +149,15 @@ func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
 		creators.Go(func() { create(t, s, "good "+strconv.Itoa(i)) })
 	}
 	creators.Go(func() {
-		if _, err := s.Create(t.Context(), creation("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
+		if _, err := s.Create(t.Context(), pendingCreate("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
 			t.Errorf("got %v", err)
 		}
 	})
 	awaitSharers(t, s, 6)
 	release()
 	creators.Wait()
-	wantRows(t, db, "tasks", pgstore.Abreast+5)
-	wantRows(t, db, "events", pgstore.Abreast+5)
+	wantRows(t, db, "tasks", pgstore.MaxInFlight+5)
+	wantRows(t, db, "events", pgstore.MaxInFlight+5)
 }
 
 func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
@@ -172,7 +172,7 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	gaveUp := make(chan struct{})
 	creators.Go(func() {
 		defer close(gaveUp)
-		if _, err := s.Create(hurried, creation("hurried"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+		if _, err := s.Create(hurried, pendingCreate("hurried"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -181,9 +181,9 @@ func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
 	db.MustExec(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 	awaitSharers(t, s, 0)
 	<-gaveUp
-	awaitLocks(t, db, pgstore.Abreast+1)
+	awaitLocks(t, db, pgstore.MaxInFlight+1)
 	release()
 	creators.Wait()
-	wantRows(t, db, "tasks", pgstore.Abreast+1)
-	wantRows(t, db, "events", pgstore.Abreast+1)
+	wantRows(t, db, "tasks", pgstore.MaxInFlight+1)
+	wantRows(t, db, "events", pgstore.MaxInFlight+1)
 }

@@ -24,8 +24,8 @@ const RelayConns = 3
 type cursor struct {
 	column string // of the table stream
 	lock   string // takes the right to move it, until the transaction ends
-	take   string // returns what lies behind it
-	move   string // moves it from one place to another
+	selectPending   string // returns what lies behind it
+	advance   string // moves it from one place to another
 }
 
 var cursors = map[string]cursor{
@@ -37,13 +37,13 @@ func newCursor(column, lock string) cursor {
 	return cursor{
 		column: column,
 		lock:   lock,
-		take: `SELECT (SELECT log FROM stream) AS log, (SELECT ` + column + ` FROM stream) AS cursor, ` + announcementColumns + ` FROM events
+		selectPending: `SELECT (SELECT log FROM stream) AS log, (SELECT ` + column + ` FROM stream) AS cursor, ` + announcementColumns + ` FROM events
 			WHERE seq > (SELECT ` + column + ` FROM stream) ORDER BY seq LIMIT $1`,
-		move: `UPDATE stream SET ` + column + ` = $2 WHERE ` + column + ` = $1`,
+		advance: `UPDATE stream SET ` + column + ` = $2 WHERE ` + column + ` = $1`,
 	}
 }
 
-// Drain gives new events their place in the log, hands at most limit entries
+// ForwardBatch gives new events their place in the log, hands at most limit entries
 // behind the cursor ("kafka" or "live") to send, in order, and moves the cursor
 // behind them once send has returned nil. It returns how many were sent: fewer
 // than limit means that everything committed before the call was sent.
@@ -53,13 +53,13 @@ func newCursor(column, lock string) cursor {
 // was frozen loses (idle_in_transaction_session_timeout): another goes on from the
 // same place, and once that one has moved the cursor, the first no longer can. An
 // entry may so be sent twice, and is never passed over.
-func (s *Store) Drain(ctx context.Context, name string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
+func (s *Store) ForwardBatch(ctx context.Context, name string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
 	c, ok := cursors[name]
 	if !ok {
 		return 0, fmt.Errorf("pgstore: no cursor %q", name)
 	}
 	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
-	take, err := s.prepare(ctx, c.take)
+	take, err := s.prepare(ctx, c.selectPending)
 	if err != nil {
 		return 0, postgres.Classify(err)
 	}
@@ -71,7 +71,7 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 		if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
 			return err
 		}
-		rows, err := c.behind(ctx, tx, take, limit)
+		rows, err := c.pendingAfter(ctx, tx, take, limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 			return err
 		}
 		sent = len(batch)
-		return s.move(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
+		return s.advance(ctx, c, rows[0].Cursor, batch[sent-1].Seq)
 	})
 	if err != nil {
 		return 0, postgres.Classify(err)
@@ -88,38 +88,38 @@ func (s *Store) Drain(ctx context.Context, name string, limit int, send func(con
 	return sent, nil
 }
 
-// behind returns what lies behind the cursor, whose lock is held, by a statement of its
+// pendingAfter returns what lies behind the cursor, whose lock is held, by a statement of its
 // own: the one that waited for the lock sees everything as it was before the wait.
-func (c cursor) behind(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
+func (c cursor) pendingAfter(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
 	err = tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit) //nolint:sqlclosecheck // closed with the transaction
 	return rows, err
 }
 
-// move moves the cursor, unless it is no longer where it was. It is a transaction of
+// advance moves the cursor, unless it is no longer where it was. It is a transaction of
 // its own: a caller that freezes must not hold the row, which everybody needs who
 // numbers. Who has lost the cursor's lock may move it all the same: what lies before is sent.
-func (s *Store) move(ctx context.Context, c cursor, from, to int64) error {
-	moved, err := s.exec(ctx, c.move, from, to)
+func (s *Store) advance(ctx context.Context, c cursor, from, to int64) error {
+	moved, err := s.exec(ctx, c.advance, from, to)
 	if err == nil && moved != 1 {
 		err = apperr.New(apperr.Unavailable, "another relay has moved %s", c.column)
 	}
 	return err
 }
 
-// Number gives events that have none their place in the log, at most limit. Each Drain
+// AssignSequence gives events that have none their place in the log, at most limit. Each Drain
 // does so too; this is for the time in which none gets that far.
-func (s *Store) Number(ctx context.Context, limit int) error {
+func (s *Store) AssignSequence(ctx context.Context, limit int) error {
 	_, err := s.numbering.do(ctx, limit)
 	return postgres.Classify(err)
 }
 
-// number gives a place in the log to events that have none, to as many as the most
+// assignSequence gives a place in the log to events that have none, to as many as the most
 // demanding of the cursors can use; see the migration that makes number_events.
-func (s *Store) number(ctx context.Context, limits []int) (struct{}, error) {
-	ctx, cancel := context.WithTimeout(ctx, sharedTime)
+func (s *Store) assignSequence(ctx context.Context, limits []int) (struct{}, error) {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var last int64
-	err := s.get(ctx, &last, `SELECT number_events($1)`, slices.Max(limits))
+	err := s.selectOne(ctx, &last, `SELECT number_events($1)`, slices.Max(limits))
 	if err == nil && last > 0 {
 		failpoint.Hit(failpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
 	}
@@ -138,7 +138,7 @@ func (s *Store) Backlog(ctx context.Context, name string) (events int64, oldest 
 		Events int64        `db:"events"`
 		Oldest sql.NullTime `db:"oldest"`
 	}
-	err = s.get(ctx, &row, `
+	err = s.selectOne(ctx, &row, `
 		SELECT head - `+c.column+` + (SELECT count(*) FROM events WHERE seq IS NULL) AS events,
 			coalesce(
 				(SELECT at FROM events WHERE seq > `+c.column+` ORDER BY seq LIMIT 1),

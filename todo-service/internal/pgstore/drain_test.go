@@ -23,7 +23,7 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), pendingCreate(title), task.IdempotencyKey{}))
 	}
 	wantBounds(t, s, 0)
 	first, second := drain(t, s, "kafka", 2), drain(t, s, "kafka", 2)
@@ -48,13 +48,13 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 func TestWhatCouldNotBeSentComesAgain(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
 	away := errors.New("the broker is away")
-	n, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
+	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
 	if n != 0 || !errors.Is(err, away) {
 		t.Errorf("got %d and %v, want 0 and that of the sender", n, err)
 	}
-	must(s.Create(t.Context(), creation("two"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("two"), task.IdempotencyKey{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "one", "two")
 }
 
@@ -69,7 +69,7 @@ func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
 		}
 	}
 	wantBacklog("kafka", 0, time.Time{})
-	one, two := creation("one"), creation("two")
+	one, two := pendingCreate("one"), pendingCreate("two")
 	two.At = one.At.Add(time.Minute)
 	must(s.Create(t.Context(), one, task.IdempotencyKey{}))
 	must(s.Create(t.Context(), two, task.IdempotencyKey{}))
@@ -90,7 +90,7 @@ func TestALateCommitIsNotPassedOver(t *testing.T) {
 	late := db.MustBegin()
 	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
-	must(s.Create(t.Context(), creation("early"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("early"), task.IdempotencyKey{}))
 	wantTitles(t, "before the late commit", drain(t, s, "kafka", 10), "early")
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
@@ -106,10 +106,10 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	db := migrated(t)
 	s := pgstore.New(db)
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), creation(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), pendingCreate(title), task.IdempotencyKey{}))
 	}
 	var frozen, other []task.Announcement
-	_, err := s.Drain(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
+	_, err := s.ForwardBatch(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
 		frozen = batch
 		endIdleTransactions(t, db)
 		other = drain(t, s, "kafka", 3)
@@ -120,7 +120,7 @@ func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
 	}
 	wantTitles(t, "the frozen relay", frozen, "one", "two")
 	wantTitles(t, "the other relay", other, "one", "two", "three")
-	must(s.Create(t.Context(), creation("four"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("four"), task.IdempotencyKey{}))
 	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
 }
 
@@ -147,10 +147,10 @@ func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for range 3 {
-		must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
 	}
 	for _, n := range []int{2, 3, 3} {
-		if err := s.Number(t.Context(), 2); err != nil {
+		if err := s.AssignSequence(t.Context(), 2); err != nil {
 			t.Error(err)
 		}
 		wantBounds(t, s, int64(n))
@@ -162,14 +162,14 @@ func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
 func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
 	var live []task.Announcement
-	n, err := s.Drain(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
+	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
 		live = drain(t, s, "live", 10) // the other cursor is free
 
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
-		n, err := s.Drain(ctx, "kafka", 10, func(context.Context, []task.Announcement) error {
+		n, err := s.ForwardBatch(ctx, "kafka", 10, func(context.Context, []task.Announcement) error {
 			t.Error("a second relay was let in")
 			return nil
 		})
@@ -187,7 +187,7 @@ func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 func TestAnUnknownCursorIsADefect(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	if _, err := s.Drain(t.Context(), "head", 1, nil); err == nil || apperr.Of(err).Kind != apperr.Internal {
+	if _, err := s.ForwardBatch(t.Context(), "head", 1, nil); err == nil || apperr.Of(err).Kind != apperr.Internal {
 		t.Errorf("Drain: got %v", err)
 	}
 	if _, _, err := s.Backlog(t.Context(), "head"); err == nil || apperr.Of(err).Kind != apperr.Internal {
@@ -210,7 +210,7 @@ func endIdleTransactions(t *testing.T, db *sqlx.DB) {
 func drain(t *testing.T, s *pgstore.Store, cursor string, limit int) []task.Announcement {
 	t.Helper()
 	var sent []task.Announcement
-	n, err := s.Drain(t.Context(), cursor, limit, func(_ context.Context, batch []task.Announcement) error {
+	n, err := s.ForwardBatch(t.Context(), cursor, limit, func(_ context.Context, batch []task.Announcement) error {
 		sent = batch
 		return nil
 	})
@@ -259,8 +259,8 @@ func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
 	migrate(t, db)
 	db.SetMaxOpenConns(pgstore.RelayConns)
 	s := pgstore.New(db)
-	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
-	pgstore.NumberAfter(s, sync.OnceFunc(func() { awaitTurns(t, watching, 2) }))
+	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
+	pgstore.AssignSequenceAfter(s, sync.OnceFunc(func() { awaitTurns(t, watching, 2) }))
 	var passes sync.WaitGroup
 	for _, cursor := range []string{"kafka", "live"} {
 		passes.Go(func() { wantTitles(t, cursor, drain(t, s, cursor, 10), "one") })
@@ -275,9 +275,9 @@ func beforeAPass(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
 	t.Helper()
 	s, p, _ := warm(t)
 	db := p.direct(t)
-	pgstore.NumberAfter(s, func() { awaitTurns(t, db, 1) })
+	pgstore.AssignSequenceAfter(s, func() { awaitTurns(t, db, 1) })
 	drain(t, s, "kafka", 10)
-	must(s.Create(t.Context(), creation("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
 	return s, p, db
 }
 

@@ -5,11 +5,11 @@ import "context"
 // ListQuery is what List asks, for EXPLAIN.
 var ListQuery = listQuery
 
-// Abreast is how many statements of a kind are under way before callers share.
-const Abreast = abreast
+// MaxInFlight is how many statements of a kind are under way before callers share.
+const MaxInFlight = maxInFlight
 
-// Sharers returns how many wait for the next statement that creates tasks.
-func Sharers(s *Store) int {
+// WaitingCreates returns how many wait for the next statement that creates tasks.
+func WaitingCreates(s *Store) int {
 	s.creations.mu.Lock()
 	defer s.creations.mu.Unlock()
 	if s.creations.next == nil {
@@ -18,10 +18,10 @@ func Sharers(s *Store) int {
 	return len(s.creations.next.all)
 }
 
-// NumberAfter holds the numbering of events up until wait has returned.
-func NumberAfter(s *Store, wait func()) {
+// AssignSequenceAfter holds the numbering of events up until wait has returned.
+func AssignSequenceAfter(s *Store, wait func()) {
 	s.numbering.run = func(ctx context.Context, limits []int) (struct{}, error) {
 		wait()
-		return s.number(ctx, limits)
+		return s.assignSequence(ctx, limits)
 	}
 }

@@ -30,12 +30,12 @@ func TestAKeyCostsNoRoundTripAndItsRepetitionOne(t *testing.T) {
 	s, p, _ := warm(t)
 	for i, want := range []int64{1, 2, 2} {
 		trips := p.answers.Load()
-		must(s.Create(t.Context(), creation("A"), key("k")))
+		must(s.Create(t.Context(), pendingCreate("A"), key("k")))
 		if got := p.answers.Load() - trips; got != want {
 			t.Errorf("request %d took %d round trips, want %d", i, got, want)
 		}
 	}
-	if got := s.Replays(); got != 3 { // warm made one
+	if got := s.IdempotentReplays(); got != 3 { // warm made one
 		t.Errorf("counted %d repetitions, want 3", got)
 	}
 }
@@ -51,13 +51,13 @@ func TestTheCreationOfAWriterThatDiedIsFoundByItsKey(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	first := creation("after")
+	first := pendingCreate("after")
 	if got, err := s.Create(ctx, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Fatalf("got %+v, %v, want unavailable", got, err)
 	}
 
 	other := pgstore.New(p.direct(t))
-	again := later(creation("after"), time.Minute)
+	again := later(pendingCreate("after"), time.Minute)
 	got := must(other.Create(t.Context(), again, key("k")))
 	first.Task.ID = got.ID
 	if diff := cmp.Diff(first.Task, got); diff != "" {
@@ -75,9 +75,9 @@ func TestARepetitionIsAnsweredWhateverHappensToTheConnection(t *testing.T) {
 				t.Run(name+"/"+where+" "+how, func(t *testing.T) {
 					t.Parallel()
 					s, p, _ := warm(t)
-					first := must(s.Create(t.Context(), creation("after"), key("k")))
+					first := must(s.Create(t.Context(), pendingCreate("after"), key("k")))
 					p.spoil(direction, trip, spoil)
-					got := must(s.Create(t.Context(), later(creation("after"), time.Minute), key("k")))
+					got := must(s.Create(t.Context(), later(pendingCreate("after"), time.Minute), key("k")))
 					if diff := cmp.Diff(first, got); diff != "" {
 						t.Errorf("answer (-first +second):\n%s", diff)
 					}
@@ -95,7 +95,7 @@ func TestARepetitionWaitsForTheFirst(t *testing.T) {
 			t.Parallel()
 			db := migrated(t)
 			first := holdKey(db)
-			second := creation("A")
+			second := pendingCreate("A")
 			answer := make(chan task.Task, 1)
 			go func() { answer <- must(pgstore.New(db).Create(t.Context(), second, key("k"))) }()
 			awaitLocks(t, db, 1)
@@ -117,7 +117,7 @@ func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
 	first := holdKey(db)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	got, err := s.Create(ctx, creation("A"), key("k"))
+	got, err := s.Create(ctx, pendingCreate("A"), key("k"))
 	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %+v, %v, want unavailable", got, err)
 	}
@@ -133,13 +133,13 @@ func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
 func TestAKeyForgottenMeanwhileIsFree(t *testing.T) {
 	t.Parallel()
 	s, p, _ := warm(t)
-	must(s.Create(t.Context(), creation("A"), key("k")))
+	must(s.Create(t.Context(), pendingCreate("A"), key("k")))
 	db := p.direct(t)
 	p.spoil(request, 2, func(*net.TCPConn) bool {
 		db.MustExec(`DELETE FROM idempotency_keys`)
 		return true
 	})
-	got := must(s.Create(t.Context(), creation("after"), key("k")))
+	got := must(s.Create(t.Context(), pendingCreate("after"), key("k")))
 	wantOnce(t, s, got, "after", 1, 3)
 }
 
@@ -149,14 +149,14 @@ func TestKeysAreForgottenOldestFirst(t *testing.T) {
 	s := pgstore.New(db)
 	var at time.Time
 	for i := range 5 {
-		e := later(creation("A"), time.Duration(i)*time.Second)
+		e := later(pendingCreate("A"), time.Duration(i)*time.Second)
 		must(s.Create(t.Context(), e, key(strconv.Itoa(i))))
 		if i == 3 {
 			at = e.At
 		}
 	}
 	for _, want := range []int64{2, 1, 0} {
-		if got := must(s.ForgetKeys(t.Context(), at, 2)); got != want {
+		if got := must(s.DeleteExpiredKeys(t.Context(), at, 2)); got != want {
 			t.Errorf("forgot %d keys, want %d", got, want)
 		}
 	}
@@ -183,13 +183,13 @@ func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
 		answers := make([]task.Task, keys)
 		for i := range keys {
 			group.Go(func() {
-				answers[i] = must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i))))
+				answers[i] = must(s.Create(t.Context(), later(pendingCreate("A"), now), key(strconv.Itoa(i))))
 			})
-			group.Go(func() { must(s.ForgetKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
+			group.Go(func() { must(s.DeleteExpiredKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
 		}
 		group.Wait()
 		for i, first := range answers {
-			if got := must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i)))); got != first {
+			if got := must(s.Create(t.Context(), later(pendingCreate("A"), now), key(strconv.Itoa(i)))); got != first {
 				t.Fatalf("round %d, key %d: got task %d, then %d", round, i, first.ID, got.ID)
 			}
 		}

@@ -23,7 +23,7 @@ func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 }
 
 func (s *Store) lookup(ctx context.Context, ids []int64) (map[int64]task.Task, error) {
-	ctx, cancel := context.WithTimeout(ctx, sharedTime)
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var rows []taskRow
 	if err := s.selectAll(ctx, &rows, `SELECT `+taskColumns+` FROM tasks WHERE id = ANY($1)`, pq.Int64Array(ids)); err != nil {

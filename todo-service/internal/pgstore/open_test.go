@@ -73,7 +73,7 @@ func parse(t testing.TB, dsn string) *url.URL {
 	return u
 }
 
-func creation(title string) task.Event {
+func pendingCreate(title string) task.Event {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	return task.Event{
 		ID: uuid.Must(uuid.NewV7()).String(), Type: task.Created, At: now,

@@ -28,7 +28,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	s := pgstore.New(db)
 	var ids []int64
 	for range tasks {
-		ids = append(ids, must(s.Create(t.Context(), creation("0"), task.IdempotencyKey{})).ID)
+		ids = append(ids, must(s.Create(t.Context(), pendingCreate("0"), task.IdempotencyKey{})).ID)
 	}
 
 	relaying, stop := context.WithCancel(t.Context())
@@ -56,7 +56,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	for cursor, record := range sent {
 		for n := 100; n == 100; {
 			var err error
-			if n, err = s.Drain(t.Context(), cursor, 100, record.send); err != nil {
+			if n, err = s.ForwardBatch(t.Context(), cursor, 100, record.send); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -110,7 +110,7 @@ func relay(ctx context.Context, t *testing.T, db *sqlx.DB, cursor string, to *re
 	s := pgstore.New(db)
 	for ctx.Err() == nil {
 		unlucky := rand.IntN(8)
-		_, err := s.Drain(ctx, cursor, 1+rand.IntN(20), func(ctx context.Context, batch []task.Announcement) error {
+		_, err := s.ForwardBatch(ctx, cursor, 1+rand.IntN(20), func(ctx context.Context, batch []task.Announcement) error {
 			if err := to.send(ctx, batch); err != nil {
 				return err
 			}

@@ -19,14 +19,14 @@ import (
 )
 
 //go:embed migrations/*.sql
-var files embed.FS
+var migrationFiles embed.FS
 
 // Migrations makes the schema this package needs: *.sql files for
 // postgres.Migrate and postgres.CheckSchema.
 var Migrations = migrations()
 
 func migrations() fs.FS {
-	sub, err := fs.Sub(files, "migrations")
+	sub, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		panic(err) // only a malformed name makes it fail
 	}
@@ -34,11 +34,11 @@ func migrations() fs.FS {
 }
 
 const (
-	// abreast is how many statements that requests share are under way at the same
+	// maxInFlight is how many statements that requests share are under way at the same
 	// time: more than one, so that one on a dead connection does not hold up everybody.
-	abreast = 2
-	// sharedTime bounds a statement that may be shared, whatever its callers have left.
-	sharedTime = 5 * time.Second
+	maxInFlight = 2
+	// batchTimeout bounds a statement that may be shared, whatever its callers have left.
+	batchTimeout = 5 * time.Second
 )
 
 // Store is a task.Store and the log of its events. It is safe for concurrent
@@ -50,23 +50,23 @@ type Store struct {
 	prepared  sync.Map // query → *sqlx.Stmt
 	replays   atomic.Int64
 	lookups   sharing[int64, map[int64]task.Task]
-	creations sharing[*creation, struct{}]
+	creations sharing[*pendingCreate, struct{}]
 	numbering sharing[int, struct{}]
 }
 
 // New returns the store in db, which it does not ask anything yet.
 func New(db *sqlx.DB) *Store {
 	s := &Store{db: db}
-	s.lookups.run, s.lookups.abreast = s.lookup, abreast
-	s.creations.run, s.creations.abreast, s.creations.toTheEnd = s.create, abreast, true
-	s.numbering.run, s.numbering.abreast = s.number, 1 // two would wait for the same row
+	s.lookups.run, s.lookups.abreast = s.lookup, maxInFlight
+	s.creations.run, s.creations.abreast, s.creations.toTheEnd = s.create, maxInFlight, true
+	s.numbering.run, s.numbering.abreast = s.assignSequence, 1 // two would wait for the same row
 	return s
 }
 
-// with gives do the prepared query, and calls it again as long as the server rolls it
+// withPrepared gives do the prepared query, and calls it again as long as the server rolls it
 // back because of another transaction and ctx lasts: the statement is a transaction of
 // its own, and writes nothing a second time (see write).
-func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
+func (s *Store) withPrepared(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
 		return err
@@ -102,17 +102,17 @@ func (s *Store) prepare(ctx context.Context, query string) (*sqlx.Stmt, error) {
 	return stmt, nil
 }
 
-func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
+func (s *Store) selectOne(ctx context.Context, into any, query string, args ...any) error {
+	return s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
 }
 
 func (s *Store) selectAll(ctx context.Context, into any, query string, args ...any) error {
-	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
+	return s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
 }
 
 // exec returns how many rows the query changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	err = s.with(ctx, query, func(stmt *sqlx.Stmt) error {
+	err = s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
 	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
 	s := pgstore.New(db)
 	for range 30 {
-		must(s.Create(t.Context(), creation("Learn Go"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), pendingCreate("Learn Go"), task.IdempotencyKey{}))
 		db.MustExec(`SELECT number_events(10)`)
 	}
 	db.MustExec(`
@@ -32,7 +32,7 @@ func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
 		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
 		FROM stream, generate_series(1, 20000) i`)
 	db.MustExec(`UPDATE stream SET head = head + 20000`)
-	must(s.Create(t.Context(), creation("Learn Go"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), pendingCreate("Learn Go"), task.IdempotencyKey{}))
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	var last, read int64

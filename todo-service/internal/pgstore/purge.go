@@ -15,7 +15,7 @@ import (
 // callers at once do no harm.
 func (s *Store) Purge(ctx context.Context, age time.Duration, limit int) (int, error) {
 	var purged int
-	err := s.get(ctx, &purged, `
+	err := s.selectOne(ctx, &purged, `
 		WITH oldest AS (
 			SELECT seq, at FROM events, stream
 			WHERE seq > purged_through AND seq <= least(kafka_seq, live_seq)

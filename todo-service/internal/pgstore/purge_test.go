@@ -15,7 +15,7 @@ func logged(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store
 	t.Helper()
 	s := pgstore.New(migrated(t))
 	for _, age := range ages {
-		e := creation("of age " + age.String())
+		e := pendingCreate("of age " + age.String())
 		e.At = e.At.Add(-age)
 		must(s.Create(t.Context(), e, task.IdempotencyKey{}))
 	}

@@ -55,7 +55,7 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 		query, args = query+` WHERE done = $1`, append(args, *done)
 	}
 	var n int64
-	return n, postgres.Classify(s.get(ctx, &n, query, args...))
+	return n, postgres.Classify(s.selectOne(ctx, &n, query, args...))
 }
 
 // History returns the task's events with a version greater than after, oldest
@@ -91,6 +91,6 @@ func (s *Store) Bounds(ctx context.Context) (task.EventLogRange, error) {
 		PurgedThrough int64  `db:"purged_through"`
 		Head          int64  `db:"head"`
 	}
-	err := s.get(ctx, &row, `SELECT log, purged_through, head FROM stream`)
+	err := s.selectOne(ctx, &row, `SELECT log, purged_through, head FROM stream`)
 	return task.EventLogRange{Name: row.Log, PurgedThrough: row.PurgedThrough, Head: row.Head}, postgres.Classify(err)
 }

@@ -30,10 +30,10 @@ func (r taskRow) task() task.Task {
 	return t
 }
 
-// announced are the columns of the task within an event.
-const announced = `task_id AS id, title, priority, done, created_at, completed_at, version`
+// eventTaskColumns are the columns of the task within an event.
+const eventTaskColumns = `task_id AS id, title, priority, done, created_at, completed_at, version`
 
-const eventColumns = `id AS event_id, type, at, user_id, ` + announced
+const eventColumns = `id AS event_id, type, at, user_id, ` + eventTaskColumns
 
 type eventRow struct {
 	EventID string    `db:"event_id"`

@@ -97,7 +97,7 @@ func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
 			if got, err := s.Get(t.Context(), before.ID); err != nil || got.Title != "before" {
 				t.Errorf("reading: %+v, %v", got, err)
 			}
-			if _, err := s.Create(t.Context(), creation("first"), key("warm")); err != nil { // the answer of before
+			if _, err := s.Create(t.Context(), pendingCreate("first"), key("warm")); err != nil { // the answer of before
 				t.Errorf("repeating: %v", err)
 			}
 			got, err := write.do(t.Context(), s, before)
@@ -105,7 +105,7 @@ func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOnce(t, s, got, write.title, write.version, write.tasks)
-			if _, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
+			if _, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
 				t.Errorf("draining: %v", err)
 			}
 		})
@@ -148,7 +148,7 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 			query.Set("default_transaction_isolation", level)
 			dsn.RawQuery = query.Encode()
 			s := pgstore.New(open(t, dsn))
-			before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+			before := must(s.Create(t.Context(), pendingCreate("before"), task.IdempotencyKey{}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			var group sync.WaitGroup
@@ -158,10 +158,10 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 						if _, err := s.Update(ctx, before.ID, rename(fmt.Sprint(w, "-", i))); err != nil {
 							t.Errorf("update: %v", err)
 						}
-						if _, err := s.Create(ctx, creation("keyed"), key("one")); err != nil {
+						if _, err := s.Create(ctx, pendingCreate("keyed"), key("one")); err != nil {
 							t.Errorf("create: %v", err)
 						}
-						if err := s.Number(ctx, 100); err != nil {
+						if err := s.AssignSequence(ctx, 100); err != nil {
 							t.Errorf("number: %v", err)
 						}
 					}

@@ -71,7 +71,7 @@ func (s *sharing[T, R]) join(ctx context.Context, one T) *shared[T, R] {
 	return next
 }
 
-// leave takes one out of a statement that has not begun.
+// record takes one out of a statement that has not begun.
 func (s *sharing[T, R]) leave(from *shared[T, R], one T) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

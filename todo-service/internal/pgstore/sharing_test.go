@@ -26,8 +26,8 @@ func (h *held) run(_ context.Context, all []int) (int, error) {
 
 // crowded has as many statements under way as there may be, in a synctest bubble.
 func crowded(t *testing.T, h *held, callers *sync.WaitGroup) *sharing[int, int] {
-	s := &sharing[int, int]{run: h.run, abreast: abreast}
-	for range abreast {
+	s := &sharing[int, int]{run: h.run, abreast: maxInFlight}
+	for range maxInFlight {
 		callers.Go(func() { _, _ = s.do(t.Context(), -1) })
 		synctest.Wait()
 	}
@@ -61,8 +61,8 @@ func TestCallersShareTheStatementThatBeginsAfterTheyAsked(t *testing.T) {
 		h.committed = 2
 		close(h.release)
 		callers.Wait()
-		if got := len(h.statements); got != abreast+1 || len(h.statements[abreast]) != 100 {
-			t.Errorf("%d statements, want %d and the last for 100", got, abreast+1)
+		if got := len(h.statements); got != maxInFlight+1 || len(h.statements[maxInFlight]) != 100 {
+			t.Errorf("%d statements, want %d and the last for 100", got, maxInFlight+1)
 		}
 		wantIdle(t, s)
 	})
@@ -87,7 +87,7 @@ func TestWhoLeavesBeforeTheStatementBeginsIsNotInIt(t *testing.T) {
 		synctest.Wait()
 		close(h.release)
 		callers.Wait()
-		if last := h.statements[abreast]; len(last) != 1 || last[0] != 2 {
+		if last := h.statements[maxInFlight]; len(last) != 1 || last[0] != 2 {
 			t.Errorf("the statement was for %v, want it for 2 alone", last)
 		}
 	})

@@ -32,9 +32,9 @@ const (
 		)` + insertEvent + `$8::bigint, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t`
 )
 
-// settleTime bounds the search for an event whose writing has an unknown
+// resolveTimeout bounds the search for an event whose writing has an unknown
 // outcome. It comes on top of the caller's deadline.
-const settleTime = time.Second
+const resolveTimeout = time.Second
 
 // errConflict is of a try that met another writer. It is also the answer when each try did.
 var errConflict = apperr.New(apperr.Unavailable, "other writers came first on every try; try again")
@@ -43,27 +43,27 @@ var errConflict = apperr.New(apperr.Unavailable, "other writers came first on ev
 // once for each key; see task.Store. Without a key it shares its statement with others.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	first := true
-	return s.write(ctx, func(out *outgoing) (task.Task, error) {
+	return s.writeExactlyOnce(ctx, func(out *dispatch) (task.Task, error) {
 		if key != (task.IdempotencyKey{}) {
-			return s.createOnce(ctx, e, key, out)
+			return s.createIdempotent(ctx, e, key, out)
 		}
 		c := newCreation(ctx, e, out)
 		if first {
 			first = false
 			_, err := s.creations.do(ctx, c)
-			if err == nil || c.company < 2 || out.sent && mayPass(err) {
-				return c.stored(), err
+			if err == nil || c.batchSize < 2 || out.dispatched && retryable(err) {
+				return c.task(), err
 			}
 			// None is stored, maybe for another's sake.
 		}
-		_, err := s.create(ctx, []*creation{c})
-		return c.stored(), err
+		_, err := s.create(ctx, []*pendingCreate{c})
+		return c.task(), err
 	})
 }
 
 // Update changes a task as change says, in two round trips; see task.Store.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	t, err := s.write(ctx, func(out *outgoing) (task.Task, error) {
+	t, err := s.writeExactlyOnce(ctx, func(out *dispatch) (task.Task, error) {
 		before, err := s.Get(ctx, id)
 		if err != nil {
 			return task.Task{}, err
@@ -86,7 +86,7 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 
 // replace stores e over the task as it was before. It returns errConflict when
 // it is no longer like that.
-func (s *Store) replace(ctx context.Context, before task.Task, e task.Event, out *outgoing) error {
+func (s *Store) replace(ctx context.Context, before task.Task, e task.Event, out *dispatch) error {
 	query, t := updateTask, e.Task
 	args := out.args(ctx, e, before.ID, before.Version, t.Title, t.Priority, t.Done, t.CompletedAt, t.Version)
 	if e.Type == task.Deleted {
@@ -100,39 +100,39 @@ func (s *Store) replace(ctx context.Context, before task.Task, e task.Event, out
 	return err
 }
 
-// outgoing is the id of an event as an argument of the statement that writes it.
+// dispatch is the id of an event as an argument of the statement that writes it.
 // It knows whether that statement may have left this process, and whether it may have
 // been carried out.
-type outgoing struct {
+type dispatch struct {
 	eventID string
-	sent    bool
-	open    int // how often it was sent without the server's word that it changed nothing
+	dispatched    bool
+	unacknowledged    int // how often it was sent without the server's word that it changed nothing
 }
 
-var _ postgres.Argument = (*outgoing)(nil)
+var _ postgres.Argument = (*dispatch)(nil)
 
 // Value is asked for by database/sql once it holds a connection on which the
 // statement is prepared, right before it sends that: not when dialing or
 // preparing failed, and before each of its own repeats.
-func (o *outgoing) Value() (driver.Value, error) {
-	o.leave()
+func (o *dispatch) Value() (driver.Value, error) {
+	o.record()
 	return o.eventID, nil
 }
 
 // RolledBack takes the server's word for the statement that was sent last.
-func (o *outgoing) RolledBack() { o.open-- }
+func (o *dispatch) RolledBack() { o.unacknowledged-- }
 
-func (o *outgoing) leave() {
-	o.sent = true
-	o.open++
+func (o *dispatch) record() {
+	o.dispatched = true
+	o.unacknowledged++
 }
 
-func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
+func (o *dispatch) args(ctx context.Context, e task.Event, more ...any) []any {
 	o.eventID = e.ID
 	return append([]any{o, string(e.Type), e.At, e.UserID, tracing.Traceparent(ctx)}, more...)
 }
 
-// write tries until the outcome is known or ctx ends. One try returns the task
+// writeExactlyOnce tries until the outcome is known or ctx ends. One try returns the task
 // to answer with, and gives the event to out if it has one to send.
 //
 // As long as no event was sent, an error is what it looks like, and is answered
@@ -142,28 +142,28 @@ func (o *outgoing) args(ctx context.Context, e task.Event, more ...any) []any {
 // repeated the statement by itself, whose second run then sees a conflict, the
 // event's own id, or a database that is no longer there. So nothing is answered
 // before the event was looked for, and a database that is away is waited for.
-func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, error)) (task.Task, error) {
+func (s *Store) writeExactlyOnce(ctx context.Context, try func(out *dispatch) (task.Task, error)) (task.Task, error) {
 	delays := contentionBackoff.Delays()
 	unsettled, conflict := "", false
 	for {
-		var out outgoing
+		var out dispatch
 		t, err := try(&out)
-		if out.open > 0 || out.sent && !mayPass(err) { // the event's own id may be what was refused
+		if out.unacknowledged > 0 || out.dispatched && !retryable(err) { // the event's own id may be what was refused
 			unsettled = out.eventID
 		}
-		if err == nil && out.sent {
+		if err == nil && out.dispatched {
 			failpoint.Hit(failpoint.AfterCommit, out.eventID)
 			return t, nil
 		}
-		if unsettled == "" && (!out.sent || postgres.IsReadOnly(err)) {
+		if unsettled == "" && (!out.dispatched || postgres.IsReadOnly(err)) {
 			return t, postgres.Classify(err)
 		}
 		conflict = conflict || errors.Is(err, errConflict) || postgres.IsContended(err)
-		if mayPass(err) && retry.Wait(ctx, delays.NextBackOff()) {
+		if retryable(err) && retry.Wait(ctx, delays.NextBackOff()) {
 			continue
 		}
 		if unsettled != "" {
-			stored, unfound := s.find(ctx, unsettled)
+			stored, unfound := s.findByEventID(ctx, unsettled)
 			if unfound == nil {
 				return stored, nil
 			}
@@ -179,18 +179,18 @@ func (s *Store) write(ctx context.Context, try func(out *outgoing) (task.Task, e
 	}
 }
 
-// find returns the task as it was announced by an event; sql.ErrNoRows says that
+// findByEventID returns the task as it was announced by an event; sql.ErrNoRows says that
 // the event is not stored. It asks even when ctx has ended, because the writer
 // may still be answered. A server that takes no writes may be a standby that has not
 // heard of the event yet: there, the lock makes an error of the question.
-func (s *Store) find(ctx context.Context, eventID string) (task.Task, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+func (s *Store) findByEventID(ctx context.Context, eventID string) (task.Task, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
 	var row taskRow
-	err := s.get(ctx, &row, `SELECT `+announced+` FROM events WHERE id = $1 FOR KEY SHARE`, eventID)
+	err := s.selectOne(ctx, &row, `SELECT `+eventTaskColumns+` FROM events WHERE id = $1 FOR KEY SHARE`, eventID)
 	return row.task(), err
 }
 
-func mayPass(err error) bool {
+func retryable(err error) bool {
 	return err != nil && apperr.Of(postgres.Classify(err)).Kind == apperr.Unavailable
 }

@@ -105,7 +105,7 @@ func (s *AutoPipeline) carry(ctx context.Context, e errand) (any, error) {
 // wait returns what the errand brought. ctx ends the waiting, not the trip.
 func (t ticket) wait(ctx context.Context) (any, error) {
 	if t.trip == nil {
-		return nil, errAway
+		return nil, errCircuitOpen
 	}
 	select {
 	case <-t.trip.done:
@@ -174,9 +174,9 @@ func (s *AutoPipeline) giveUp(ctx context.Context, t *trip) {
 	if s.next == t {
 		s.next = nil
 	}
-	s.breaker.failed(ctx)
+	s.breaker.onFailure(ctx)
 	for _, p := range t.parcels {
-		p.err = errLate
+		p.err = errTimeout
 	}
 	close(t.done)
 }
@@ -211,14 +211,14 @@ func (s *AutoPipeline) travel(ctx context.Context, t *trip) {
 	err := s.exchange(ctx, t)
 	silent := err == nil && t.any((*parcel).unanswered)
 	if err == nil && !silent {
-		s.breaker.worked()
+		s.breaker.onSuccess()
 	}
 	t.late.Stop()
 	if t.over.Swap(true) {
 		return
 	}
 	if silent { // and not found out before, when it was late
-		s.breaker.failed(ctx)
+		s.breaker.onFailure(ctx)
 	}
 	for _, p := range t.parcels {
 		p.open(err)

@@ -11,14 +11,14 @@ import (
 )
 
 var (
-	errLate = errors.New("redis did not answer in time")
-	errAway = errors.New("redis did not answer a moment ago and is being asked in the background")
+	errTimeout = errors.New("redis did not answer in time")
+	errCircuitOpen = errors.New("redis did not answer a moment ago and is being asked in the background")
 )
 
 const (
-	askAgain = 100 * time.Millisecond // between two questions to a Redis that is away
-	patience = 2                      // openings in a row after which the first question waits too
-	relapses = 5                      // so many times askAgain, at most
+	probeInterval = 100 * time.Millisecond // between two questions to a Redis that is away
+	immediateProbes = 2                      // openings in a row after which the first question waits too
+	maxProbeDelays = 5                      // so many times probeInterval, at most
 )
 
 // breaker is open from the moment that Redis did not answer until it does: the
@@ -30,50 +30,50 @@ type breaker struct {
 	open atomic.Bool // is read without mu
 
 	mu     sync.Mutex
-	asking bool // always while open: it begins and ends together with that
-	inARow int  // times it opened
+	probing bool // always while open: it begins and ends together with that
+	consecutiveOpens int  // times it opened
 }
 
 func (b *breaker) isOpen() bool { return b.open.Load() }
 
-func (b *breaker) worked() {
+func (b *breaker) onSuccess() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open.Store(false)
-	b.inARow = 0
+	b.consecutiveOpens = 0
 }
 
-func (b *breaker) failed(ctx context.Context) {
+func (b *breaker) onFailure(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open.Swap(true) {
 		return
 	}
-	wait := askAgain * time.Duration(max(0, min(b.inARow-patience, relapses)))
-	b.inARow++
-	if !b.asking {
-		b.asking = true
-		go b.ask(ctx, wait)
+	wait := probeInterval * time.Duration(max(0, min(b.consecutiveOpens-immediateProbes, maxProbeDelays)))
+	b.consecutiveOpens++
+	if !b.probing {
+		b.probing = true
+		go b.probe(ctx, wait)
 	}
 }
 
-// ask waits, and closes the breaker once Redis answers. It gives up when the
+// probe waits, and closes the breaker once Redis answers. It gives up when the
 // client is closed.
-func (b *breaker) ask(ctx context.Context, wait time.Duration) {
+func (b *breaker) probe(ctx context.Context, wait time.Duration) {
 	for {
 		<-time.After(wait)
 		err := b.client.Ping(ctx).Err()
 		if err == nil || errors.Is(err, goredis.ErrClosed) {
-			b.answered()
+			b.close()
 			return
 		}
-		wait = askAgain
+		wait = probeInterval
 	}
 }
 
-func (b *breaker) answered() {
+func (b *breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open.Store(false)
-	b.asking = false
+	b.probing = false
 }

@@ -34,7 +34,7 @@ func TestABreakerClosesEachTimeItOpened(t *testing.T) {
 	defer cancel()
 	b := redisstore.NewBreaker(client)
 	for round := range 2_000 {
-		b.Failed(ctx)
+		b.RecordFailure(ctx)
 		for b.IsOpen() {
 			if ctx.Err() != nil {
 				t.Fatalf("in round %d it stayed open", round)

@@ -7,15 +7,15 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Patience is for a test machine that is busy with other things: Redis is away
+// LongTimeout is for a test machine that is busy with other things: Redis is away
 // only when it has not answered for so long.
-const Patience = 10 * time.Second
+const LongTimeout = 10 * time.Second
 
-// BePatient makes callers wait long for Redis.
-func (s *AutoPipeline) BePatient() { s.timeout = Patience }
+// ExtendTimeout makes callers wait long for Redis.
+func (s *AutoPipeline) ExtendTimeout() { s.timeout = LongTimeout }
 
-// Suspect makes subscriptions doubt a connection that is silent for so long.
-func (f *Feed) Suspect(after time.Duration) { f.quiet = after }
+// SetIdleTimeout makes subscriptions doubt a connection that is silent for so long.
+func (f *Feed) SetIdleTimeout(after time.Duration) { f.idleTimeout = after }
 
 // Committed returns how many events wait for an invalidation to leave.
 func (c *ListCache) Committed() int {
@@ -24,8 +24,8 @@ func (c *ListCache) Committed() int {
 	return len(c.committed.ids)
 }
 
-// Waiting returns how many callers wait for the next trip.
-func (s *AutoPipeline) Waiting() (callers int) {
+// Collecting returns how many callers wait for the next trip.
+func (s *AutoPipeline) Collecting() (callers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.next != nil {
@@ -41,11 +41,11 @@ type Breaker struct{ breaker }
 
 // NewBreaker returns a closed one.
 func NewBreaker(client goredis.UniversalClient) *Breaker {
-	return &Breaker{breaker{client: client, inARow: -1 << 40}}
+	return &Breaker{breaker{client: client, consecutiveOpens: -1 << 40}}
 }
 
-// Failed tells it that Redis did not answer.
-func (b *Breaker) Failed(ctx context.Context) { b.failed(ctx) }
+// RecordFailure tells it that Redis did not answer.
+func (b *Breaker) RecordFailure(ctx context.Context) { b.onFailure(ctx) }
 
 // IsOpen says that callers are turned away.
 func (b *Breaker) IsOpen() bool { return b.isOpen() }

@@ -17,14 +17,14 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// quiet is how long a subscription may be silent before it is asked for a sign
+// idleTimeout is how long a subscription may be silent before it is asked for a sign
 // of life, and then how long that may take.
-const quiet = 5 * time.Second
+const idleTimeout = 5 * time.Second
 
-// together is how many changes are announced in one round trip, for each of which
+// publishBatch is how many changes are announced in one round trip, for each of which
 // the client's timeouts hold: some 600 kB when every title is as long and odd as it
 // may be.
-const together = 100
+const publishBatch = 100
 
 // Feed announces changes to every replica over Redis pub/sub, on the channel
 // <prefix>task-events. It is a hint and never the record: Redis keeps nothing
@@ -32,22 +32,22 @@ const together = 100
 type Feed struct {
 	client  goredis.UniversalClient
 	channel string
-	quiet   time.Duration
+	idleTimeout   time.Duration
 }
 
 // NewFeed returns the feed on the channel that begins with prefix.
 func NewFeed(client goredis.UniversalClient, prefix string) *Feed {
-	return &Feed{client: client, channel: prefix + event.Topic, quiet: quiet}
+	return &Feed{client: client, channel: prefix + event.Topic, idleTimeout: idleTimeout}
 }
 
 // Publish announces the batch in its order. A message is the event in its wire form
 // with two more fields, "seq" and "log": the channel is the same in all of Redis'
 // databases, and others may use it. After an error any part may have been announced.
 func (f *Feed) Publish(ctx context.Context, batch []task.Announcement) error {
-	for some := range slices.Chunk(batch, together) {
+	for some := range slices.Chunk(batch, publishBatch) {
 		_, err := f.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 			for _, a := range some {
-				message, err := encode(a)
+				message, err := encodeAnnouncement(a)
 				if err != nil {
 					return err
 				}
@@ -74,7 +74,7 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 	defer stop()
 
 	for asked := false; ; {
-		message, err := sub.ReceiveTimeout(ctx, f.quiet)
+		message, err := sub.ReceiveTimeout(ctx, f.idleTimeout)
 		var timeout net.Error
 		switch {
 		case ctx.Err() != nil:
@@ -94,7 +94,7 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 		case *goredis.Subscription:
 			doubt()
 		case *goredis.Message:
-			if a, err := decode(message.Payload); err == nil {
+			if a, err := decodeAnnouncement(message.Payload); err == nil {
 				deliver(a)
 			} else {
 				doubt()
@@ -103,7 +103,7 @@ func (f *Feed) Subscribe(ctx context.Context, doubt func(), deliver func(task.An
 	}
 }
 
-func encode(a task.Announcement) ([]byte, error) {
+func encodeAnnouncement(a task.Announcement) ([]byte, error) {
 	message, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode announcement %d: %w", a.Seq, err)
@@ -111,7 +111,7 @@ func encode(a task.Announcement) ([]byte, error) {
 	return fmt.Appendf(bytes.TrimSuffix(message, []byte("}")), `,"seq":%d,"log":%q}`, a.Seq, a.Log), nil
 }
 
-func decode(payload string) (task.Announcement, error) {
+func decodeAnnouncement(payload string) (task.Announcement, error) {
 	var place struct {
 		Seq int64  `json:"seq"`
 		Log string `json:"log"`

@@ -118,7 +118,7 @@ func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
 	var frozen atomic.Bool
 	s := open(t, relayTo(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"), &frozen))
 	feed := redisstore.NewFeed(s, s.prefix)
-	feed.Suspect(100 * time.Millisecond)
+	feed.SetIdleTimeout(100 * time.Millisecond)
 	l := listen(t, feed)
 	receive(t, l.doubts, "subscription")
 	select {

@@ -17,18 +17,18 @@ func FuzzAnnouncement(f *testing.F) {
 	f.Add(`{` + event + `,` + task + `,"seq":7,"SEQ":-1}`)
 	f.Add(`{"seq":1e3}`)
 	f.Fuzz(func(t *testing.T, payload string) {
-		got, err := decode(payload)
+		got, err := decodeAnnouncement(payload)
 		if err != nil {
 			return
 		}
 		if got.Seq < 1 || got.Event.Type == "" || got.Event.Task.ID < 1 {
 			t.Errorf("%q is %+v", payload, got)
 		}
-		again, err := encode(got)
+		again, err := encodeAnnouncement(got)
 		if err != nil {
 			return // it carries what this service would not have written
 		}
-		if back, err := decode(string(again)); err != nil || !cmp.Equal(got, back) {
+		if back, err := decodeAnnouncement(string(again)); err != nil || !cmp.Equal(got, back) {
 			t.Errorf("%q is %+v, then %+v, %v", payload, got, back, err)
 		}
 	})
@@ -42,13 +42,13 @@ func FuzzCachedList(f *testing.F) {
 	f.Add([]byte("\xff"), `{"crc32c":-1}`, true)
 	f.Fuzz(func(t *testing.T, body []byte, next string, right bool) {
 		if right {
-			text, err := json.Marshal(beside{Link: next, ETag: "x", Sum: checksum(body)})
+			text, err := json.Marshal(metadata{Link: next, ETag: "x", Sum: checksum(body)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			next = string(text)
 		}
-		list, err := read(string(body), next)
+		list, err := decodeList(string(body), next)
 		if right && err != nil || err == nil && (!list.Hit || list.ETag == "" || string(list.Body) != string(body)) {
 			t.Errorf("%q beside %q is %+v, %v", body, next, list, err)
 		}

@@ -193,7 +193,7 @@ func TestARedisThatLostAConfirmedInvalidationIsHealed(t *testing.T) {
 	addr, dir := testenv.FreeAddr(t), t.TempDir()
 	before := startRedisIn(t, dir, addr)
 	s := open(t, addr)
-	s.shuttle.BePatient()
+	s.shuttle.ExtendTimeout()
 	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
 	introduce(t, cache)
 	invalidate(t, cache, "of before")

@@ -20,13 +20,13 @@ import (
 
 // Limiter keeps a sliding window per client in Redis, shared by all replicas.
 type Limiter struct {
-	shuttle  *AutoPipeline
+	pipeline  *AutoPipeline
 	prefix   string
 	requests int
 	window   time.Duration
 	outage   outage
 
-	name func() string // never the same twice, on any replica
+	nextNonce func() string // never the same twice, on any replica
 
 	unavailable prometheus.Counter
 }
@@ -43,12 +43,12 @@ type LimiterConfig struct {
 // NewLimiter returns a limiter that grants what cfg says.
 func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	return &Limiter{
-		shuttle:  shuttle,
+		pipeline:  shuttle,
 		prefix:   cfg.Prefix + "ratelimit:",
 		requests: cfg.Requests,
 		window:   cfg.Window,
 		outage:   outage{log: log, what: "requests pass the rate limiter uncounted"},
-		name:     uniqueNames(),
+		nextNonce:     nonceSequence(),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
@@ -63,7 +63,7 @@ func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg 
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // refused request is not counted against the client.
 func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision {
-	ticket := l.shuttle.board(ctx, spending{l, clientlimit.ClientPrefix(addr)})
+	ticket := l.pipeline.board(ctx, allowCommand{l, clientlimit.ClientPrefix(addr)})
 	got, err := ticket.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
@@ -87,10 +87,10 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision
 	return budget
 }
 
-// spending is the errand of a client's requests.
-type spending struct {
+// allowCommand is the errand of a client's requests.
+type allowCommand struct {
 	limiter *Limiter
-	client  netip.Prefix
+	clientPrefix  netip.Prefix
 }
 
 // decision is about all requests of a client on one trip.
@@ -100,17 +100,17 @@ type decision struct {
 	reset, retry time.Duration
 }
 
-func (s spending) pack(callers int) cargo {
+func (s allowCommand) pack(callers int) cargo {
 	l := s.limiter
 	return cargo{
 		script: allowScript,
-		keys:   []string{l.prefix + bucket(s.client)},
-		args:   []any{l.requests, l.window.Microseconds(), l.name(), callers},
-		unpack: readDecision,
+		keys:   []string{l.prefix + bucketKey(s.clientPrefix)},
+		args:   []any{l.requests, l.window.Microseconds(), l.nextNonce(), callers},
+		unpack: decodeDecision,
 	}
 }
 
-func readDecision(reply *goredis.Cmd) (any, error) {
+func decodeDecision(reply *goredis.Cmd) (any, error) {
 	values, err := reply.Int64Slice()
 	if err == nil && len(values) != 4 {
 		err = fmt.Errorf("the limiter's script returned %d values", len(values))
@@ -126,8 +126,8 @@ func readDecision(reply *goredis.Cmd) (any, error) {
 	}, nil
 }
 
-// bucket names the budget: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
-func bucket(client netip.Prefix) string {
+// bucketKey names the budget: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
+func bucketKey(client netip.Prefix) string {
 	switch {
 	case !client.IsValid():
 		return "unknown"
@@ -137,7 +137,7 @@ func bucket(client netip.Prefix) string {
 	return client.String()
 }
 
-func uniqueNames() func() string {
+func nonceSequence() func() string {
 	process, count := rand.Text(), new(atomic.Int64)
 	return func() string { return process + strconv.FormatInt(count.Add(1), 36) }
 }

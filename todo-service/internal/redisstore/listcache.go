@@ -25,9 +25,9 @@ const listTTL = 300 // seconds
 // flush or an eviction, and they have no lifetime: one that vanished only
 // refuses fills.
 type ListCache struct {
-	shuttle *AutoPipeline
+	pipeline *AutoPipeline
 	keys    []string        // list, beside, generation, confirmed events: the KEYS of every script
-	looking *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
+	lookupScript *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
 	turns   turns
 	outage  outage
 
@@ -35,12 +35,12 @@ type ListCache struct {
 
 	// Invalidations that failed, and how many of those a later one made good.
 	// While they differ this process does not trust the cache.
-	owed, repaid atomic.Int64
+	failedInvalidations, recoveredInvalidations atomic.Int64
 
-	kept          atomic.Pointer[copied] // of the list that was last read from Redis
-	rubbishLogged atomic.Int64           // when, in Unix nanoseconds
+	localCopy          atomic.Pointer[localCopy] // of the list that was last read from Redis
+	corruptLogged atomic.Int64           // when, in Unix nanoseconds
 
-	hits, misses, errors, refused, unconfirmed prometheus.Counter
+	hits, misses, errors, refusedFills, unconfirmed prometheus.Counter
 }
 
 // NewListCache returns the cache whose keys begin with prefix. It neither dials
@@ -52,22 +52,22 @@ func NewListCache(shuttle *AutoPipeline, prefix string, log *slog.Logger, reg pr
 	}
 	key := prefix + "tasks:all"
 	return &ListCache{
-		shuttle:     shuttle,
+		pipeline:     shuttle,
 		keys:        []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
-		looking:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookText, key, shuttle.database())),
+		lookupScript:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, shuttle.database())),
 		outage:      outage{log: log, what: "lists are read from the database"},
 		hits:        counter("cache_hits_total", "Lists answered from Redis."),
 		misses:      counter("cache_misses_total", "Lists answered from the database."),
 		errors:      counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
-		refused:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
+		refusedFills:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
 		unconfirmed: counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
 	}
 }
 
-type begunKey struct{}
+type prefetchKey struct{}
 
-// begun is a look that is under way, for one Load.
-type begun struct {
+// prefetch is a look that is under way, for one Load.
+type prefetch struct {
 	ticket ticket
 	taken  atomic.Bool
 }
@@ -76,10 +76,10 @@ type begun struct {
 // already on its way, together with what else is asked of Redis meanwhile. For
 // that Load, Begin is the moment at which it was called.
 func (c *ListCache) Prefetch(ctx context.Context) context.Context {
-	if c.repaid.Load() < c.owed.Load() {
+	if c.recoveredInvalidations.Load() < c.failedInvalidations.Load() {
 		return ctx
 	}
-	return context.WithValue(ctx, begunKey{}, &begun{ticket: c.shuttle.board(ctx, looking{c})})
+	return context.WithValue(ctx, prefetchKey{}, &prefetch{ticket: c.pipeline.board(ctx, lookupCommand{c})})
 }
 
 // Load returns the list, from Redis or else from query. It is never older than
@@ -91,7 +91,7 @@ func (c *ListCache) Prefetch(ctx context.Context) context.Context {
 // share the next one. The errors are those of query, and ctx's. The body belongs
 // to the cache: don't change it.
 func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
-	found, err := c.firstLook(ctx)
+	found, err := c.lookupPrefetched(ctx)
 	list := found.list
 	switch {
 	case err != nil && ctx.Err() != nil: // nobody waits for a query
@@ -100,7 +100,7 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listc
 		list, err = c.turns.take(ctx, "", query)
 	case !list.Hit:
 		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
-			return c.refill(ctx, query)
+			return c.loadAndFill(ctx, query)
 		})
 	}
 	if list.Hit {
@@ -120,13 +120,13 @@ func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
 	if eventID != "" {
 		c.committed.add(eventID)
 	}
-	return c.invalidate(ctx, forgetting{c})
+	return c.invalidate(ctx, invalidateCommand{c})
 }
 
 // Heal invalidates, unless the invalidations of all these events were confirmed: by
 // any replica, in the state that this Redis has now. The errors are those of Invalidate.
 func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
-	h := &healing{cache: c, events: make([]any, len(eventIDs))}
+	h := &healCommand{cache: c, events: make([]any, len(eventIDs))}
 	for i, id := range eventIDs {
 		h.events[i] = id
 	}
@@ -134,65 +134,65 @@ func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
 }
 
 func (c *ListCache) invalidate(ctx context.Context, e errand) error {
-	if err := c.replaceGeneration(ctx, e); err != nil {
-		c.owed.Add(1)
+	if err := c.rotateGeneration(ctx, e); err != nil {
+		c.failedInvalidations.Add(1)
 		c.unconfirmed.Inc()
 		return fmt.Errorf("invalidate the list cache: %w", err)
 	}
 	return nil
 }
 
-// replaceGeneration runs an errand that may find that there is nothing to invalidate.
-func (c *ListCache) replaceGeneration(ctx context.Context, e errand) error {
-	owed := c.owed.Load()
-	replaced, err := c.shuttle.carry(ctx, e)
+// rotateGeneration runs an errand that may find that there is nothing to invalidate.
+func (c *ListCache) rotateGeneration(ctx context.Context, e errand) error {
+	owed := c.failedInvalidations.Load()
+	replaced, err := c.pipeline.carry(ctx, e)
 	if err != nil {
-		return c.failed(ctx, err)
+		return c.recordFailure(ctx, err)
 	}
 	c.outage.worked(ctx)
 	if !replaced.(bool) {
 		return nil
 	}
-	for repaid := c.repaid.Load(); repaid < owed; repaid = c.repaid.Load() {
-		if c.repaid.CompareAndSwap(repaid, owed) {
+	for repaid := c.recoveredInvalidations.Load(); repaid < owed; repaid = c.recoveredInvalidations.Load() {
+		if c.recoveredInvalidations.CompareAndSwap(repaid, owed) {
 			break
 		}
 	}
 	return nil
 }
 
-// firstLook is that of Begin, if there was one.
-func (c *ListCache) firstLook(ctx context.Context) (entry, error) {
-	if b, ok := ctx.Value(begunKey{}).(*begun); ok && !b.taken.Swap(true) {
-		return c.read(ctx, b.ticket)
+// lookupPrefetched is that of Begin, if there was one.
+func (c *ListCache) lookupPrefetched(ctx context.Context) (lookupResult, error) {
+	if b, ok := ctx.Value(prefetchKey{}).(*prefetch); ok && !b.taken.Swap(true) {
+		return c.waitForLookup(ctx, b.ticket)
 	}
-	return c.look(ctx)
+	return c.lookup(ctx)
 }
 
-// look reads the cache, and makes sure that there is a generation. First it
+// lookup reads the cache, and makes sure that there is a generation. First it
 // makes good what earlier invalidations owe.
-func (c *ListCache) look(ctx context.Context) (entry, error) {
-	if c.repaid.Load() < c.owed.Load() {
-		if err := c.replaceGeneration(ctx, forgetting{c}); err != nil {
-			return entry{}, err
+func (c *ListCache) lookup(ctx context.Context) (lookupResult, error) {
+	if c.recoveredInvalidations.Load() < c.failedInvalidations.Load() {
+		if err := c.rotateGeneration(ctx, invalidateCommand{c}); err != nil {
+			return lookupResult{}, err
 		}
 	}
-	return c.read(ctx, c.shuttle.board(ctx, looking{c}))
+	return c.waitForLookup(ctx, c.pipeline.board(ctx, lookupCommand{c}))
 }
 
-func (c *ListCache) read(ctx context.Context, t ticket) (entry, error) {
+func (c *ListCache) waitForLookup(ctx context.Context, t ticket) (lookupResult, error) {
 	found, err := t.wait(ctx)
 	if err != nil {
-		return entry{}, c.failed(ctx, err)
+		return lookupResult{}, c.recordFailure(ctx, err)
 	}
 	c.outage.worked(ctx)
-	return found.(entry), nil
+	return found.(lookupResult), nil
 }
 
-// refill looks once more, because the turn before this one may have stored the
+// loadAndFill looks once more, because the turn before this one may have stored the
 // list after the reader missed it, and otherwise queries and stores.
-func (c *ListCache) refill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
-	noted, lookErr := c.look(ctx)
+func (c *ListCache) loadAndFill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+	noted, lookErr := c.lookup(ctx)
 	if lookErr == nil && noted.list.Hit {
 		return noted.list, nil
 	}
@@ -200,18 +200,18 @@ func (c *ListCache) refill(ctx context.Context, query func(context.Context) (lis
 	if err != nil || lookErr != nil {
 		return list, err
 	}
-	stored, err := c.shuttle.carry(ctx, &filling{c, noted.generation, list})
+	stored, err := c.pipeline.carry(ctx, &fillCommand{c, noted.generation, list})
 	switch {
 	case err != nil:
-		_ = c.failed(ctx, err)
+		_ = c.recordFailure(ctx, err)
 	case !stored.(bool):
-		c.refused.Inc()
+		c.refusedFills.Inc()
 	}
 	return list, nil
 }
 
-// failed notes a failed call, unless it was the caller who gave up.
-func (c *ListCache) failed(ctx context.Context, err error) error {
+// onFailure notes a failed call, unless it was the caller who gave up.
+func (c *ListCache) recordFailure(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		c.errors.Inc()
 		c.outage.failed(ctx, err)
@@ -219,12 +219,12 @@ func (c *ListCache) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// rubbish notes content that is not ours, in the log once a second at most. The
+// recordCorrupt notes content that is not ours, in the log once a second at most. The
 // next fill replaces it.
-func (c *ListCache) rubbish(err error) {
+func (c *ListCache) recordCorrupt(err error) {
 	c.errors.Inc()
 	now := time.Now().UnixNano()
-	if last := c.rubbishLogged.Load(); now-last >= int64(time.Second) && c.rubbishLogged.CompareAndSwap(last, now) {
+	if last := c.corruptLogged.Load(); now-last >= int64(time.Second) && c.corruptLogged.CompareAndSwap(last, now) {
 		c.outage.log.Warn("the list cache held rubbish", "error", err)
 	}
 }

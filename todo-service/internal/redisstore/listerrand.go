@@ -12,46 +12,46 @@ import (
 	"example.com/todo/todo-service/internal/listcache"
 )
 
-// entry is what a reader found.
-type entry struct {
+// lookupResult is what a reader found.
+type lookupResult struct {
 	list       listcache.Entry // Hit when there is one
 	generation string
 }
 
-// beside is what is stored next to a list.
-type beside struct {
+// metadata is what is stored next to a list.
+type metadata struct {
 	Link string `json:"link"`
 	ETag string `json:"etag"`
 	Sum  uint32 `json:"crc32c"` // of the list: tells rubbish from a list
 }
 
-// copied is a list as it was read from Redis, and what stood beside it.
-type copied struct {
+// localCopy is a list as it was read from Redis, and what stood beside it.
+type localCopy struct {
 	list   listcache.Entry
-	beside string
+	metadata string
 }
 
-// looking is the errand of readers. It brings an entry.
-type looking struct{ cache *ListCache }
+// lookupCommand is the errand of readers. It brings an entry.
+type lookupCommand struct{ cache *ListCache }
 
 // pack names the list that this process has a copy of: it is not sent again. A Redis
 // that does not know the script of this cache has begun anew, perhaps with what it
 // had before the last invalidations: that is forgotten first, for all processes.
-func (l looking) pack(int) cargo {
-	kept := l.cache.kept.Load()
+func (l lookupCommand) pack(int) cargo {
+	kept := l.cache.localCopy.Load()
 	if kept == nil {
-		kept = &copied{}
+		kept = &localCopy{}
 	}
 	return cargo{
-		script: l.cache.looking,
+		script: l.cache.lookupScript,
 		first:  &cargo{script: invalidateScript, keys: l.cache.keys, args: []any{rand.Text()}},
 		keys:   l.cache.keys,
-		args:   []any{rand.Text(), kept.beside, len(kept.list.Body)},
+		args:   []any{rand.Text(), kept.metadata, len(kept.list.Body)},
 		unpack: func(reply *goredis.Cmd) (any, error) { return l.unpack(reply, kept) },
 	}
 }
 
-func (l looking) unpack(reply *goredis.Cmd, kept *copied) (any, error) {
+func (l lookupCommand) unpack(reply *goredis.Cmd, kept *localCopy) (any, error) {
 	values, err := reply.Slice()
 	if err == nil && len(values) != 4 {
 		err = fmt.Errorf("the reader's script returned %d values", len(values))
@@ -60,29 +60,29 @@ func (l looking) unpack(reply *goredis.Cmd, kept *copied) (any, error) {
 		return nil, err
 	}
 	if removed, _ := values[1].(int64); removed > 0 {
-		l.cache.rubbish(errors.New("a key held another type"))
+		l.cache.recordCorrupt(errors.New("a key held another type"))
 	}
-	var found entry
+	var found lookupResult
 	found.generation, _ = values[0].(string)
 	switch body := values[2].(type) {
 	case int64: // still the one that is kept
 		found.list = kept.list
 	case string:
 		next, _ := values[3].(string)
-		list, err := read(body, next)
+		list, err := decodeList(body, next)
 		if err != nil {
-			l.cache.rubbish(err)
+			l.cache.recordCorrupt(err)
 			break
 		}
-		l.cache.kept.Store(&copied{list, next})
+		l.cache.localCopy.Store(&localCopy{list, next})
 		found.list = list
 	}
 	return found, nil
 }
 
-// read puts together what a filling has stored.
-func read(body, next string) (listcache.Entry, error) {
-	var meta beside
+// decodeList puts together what a filling has stored.
+func decodeList(body, next string) (listcache.Entry, error) {
+	var meta metadata
 	if err := json.Unmarshal([]byte(next), &meta); err != nil {
 		return listcache.Entry{}, fmt.Errorf("what is beside the list: %w", err)
 	}
@@ -93,26 +93,26 @@ func read(body, next string) (listcache.Entry, error) {
 	return list, nil
 }
 
-// forgetting is the errand of writers. It brings true: the list was invalidated.
-type forgetting struct{ cache *ListCache }
+// invalidateCommand is the errand of writers. It brings true: the list was invalidated.
+type invalidateCommand struct{ cache *ListCache }
 
-func (f forgetting) pack(int) cargo {
+func (f invalidateCommand) pack(int) cargo {
 	return cargo{
 		script: invalidateScript,
 		keys:   f.cache.keys,
-		args:   append([]any{rand.Text()}, f.cache.committed.takeAll()...),
+		args:   append([]any{rand.Text()}, f.cache.committed.drain()...),
 		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
 	}
 }
 
-// healing is the errand of the live pass. It brings whether the list was
+// healCommand is the errand of the live pass. It brings whether the list was
 // invalidated. As a pointer it is never equal to another.
-type healing struct {
+type healCommand struct {
 	cache  *ListCache
 	events []any // their ids
 }
 
-func (h *healing) pack(int) cargo {
+func (h *healCommand) pack(int) cargo {
 	return cargo{
 		script: healScript,
 		keys:   h.cache.keys,
@@ -121,9 +121,9 @@ func (h *healing) pack(int) cargo {
 	}
 }
 
-// maxCommitted bounds the ids of one invalidation: more than there are writers at
+// maxCommittedEvents bounds the ids of one invalidation: more than there are writers at
 // once, as long as Redis answers.
-const maxCommitted = 1_000
+const maxCommittedEvents = 1_000
 
 // committedEvents are the ids of events that are committed and whose invalidation
 // has not left for Redis yet.
@@ -136,14 +136,14 @@ type committedEvents struct {
 func (c *committedEvents) add(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ids) == maxCommitted {
+	if len(c.ids) == maxCommittedEvents {
 		c.ids = nil
 	}
 	c.ids = append(c.ids, id)
 }
 
-// takeAll returns the ids once. Any invalidation that begins afterwards is one for them.
-func (c *committedEvents) takeAll() []any {
+// drain returns the ids once. Any invalidation that begins afterwards is one for them.
+func (c *committedEvents) drain() []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := c.ids
@@ -151,16 +151,16 @@ func (c *committedEvents) takeAll() []any {
 	return ids
 }
 
-// filling is the errand of a reader who has a list for others. It brings whether
+// fillCommand is the errand of a reader who has a list for others. It brings whether
 // the list was stored. As a pointer it is never equal to another.
-type filling struct {
+type fillCommand struct {
 	cache      *ListCache
 	generation string
 	list       listcache.Entry
 }
 
-func (f *filling) pack(int) cargo {
-	next, _ := json.Marshal(beside{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
+func (f *fillCommand) pack(int) cargo {
+	next, _ := json.Marshal(metadata{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
 	return cargo{
 		script: fillScript,
 		keys:   f.cache.keys,

@@ -42,7 +42,7 @@ type server struct {
 func openRedis(t *testing.T) *server {
 	t.Helper()
 	s := open(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
-	s.shuttle.BePatient()
+	s.shuttle.ExtendTimeout()
 	return s
 }
 
@@ -50,14 +50,14 @@ func openRedis(t *testing.T) *server {
 func openAlone(t *testing.T) *server {
 	t.Helper()
 	s := open(t, startRedis(t).addr)
-	s.shuttle.BePatient()
+	s.shuttle.ExtendTimeout()
 	return s
 }
 
 // replica returns another process' way to the same Redis.
 func (s *server) replica() *redisstore.AutoPipeline {
 	shuttle := redisstore.NewAutoPipeline(s)
-	shuttle.BePatient()
+	shuttle.ExtendTimeout()
 	return shuttle
 }
 

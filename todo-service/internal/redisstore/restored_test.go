@@ -21,7 +21,7 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 			addr, dir := testenv.FreeAddr(t), t.TempDir()
 			before := startRedisIn(t, dir, addr)
 			s := open(t, addr)
-			s.shuttle.BePatient()
+			s.shuttle.ExtendTimeout()
 			other := openDatabase(t, s, 1)
 			content := "old"
 			query := func(context.Context) (listcache.Entry, error) {
@@ -80,6 +80,6 @@ func openDatabase(t *testing.T, s *server, number int) *redisstore.AutoPipeline 
 	client := goredis.NewClient(&options)
 	t.Cleanup(func() { client.Close() })
 	shuttle := redisstore.NewAutoPipeline(client)
-	shuttle.BePatient()
+	shuttle.ExtendTimeout()
 	return shuttle
 }

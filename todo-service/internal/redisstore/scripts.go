@@ -10,7 +10,7 @@ import (
 // the text once more when Redis has forgotten it.
 var (
 	//go:embed lua/look.lua
-	lookText string
+	lookupText string
 	//go:embed lua/fill.lua
 	fillText string
 	//go:embed lua/invalidate.lua

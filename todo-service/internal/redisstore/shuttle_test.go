@@ -48,7 +48,7 @@ func TestCallersShareTheTripThatLeavesAfterTheyCame(t *testing.T) {
 	for range 100 {
 		call()
 	}
-	eventually(t, "all wait", func() bool { return s.shuttle.Waiting() == 2*100 })
+	eventually(t, "all wait", func() bool { return s.shuttle.Collecting() == 2*100 })
 	release()
 	callers.Wait()
 	if got := left.Load(); got > 3 { // the first, perhaps its limiter's, and that of the hundred
@@ -79,7 +79,7 @@ func TestAReadThatBeganBeforeTheCallerAnswersNotHim(t *testing.T) {
 		defer close(late)
 		expectLoad(t, cache, &database{body: `["new"]`}, false)
 	}()
-	eventually(t, "the late reader waits", func() bool { return s.shuttle.Waiting() == 1 })
+	eventually(t, "the late reader waits", func() bool { return s.shuttle.Collecting() == 1 })
 	release()
 	early.Wait()
 	<-late
