@@ -9,7 +9,7 @@ import (
 // The scripts, each documented in its own file. A shuttle sends their hash, and
 // the text once more when Redis has forgotten it.
 var (
-	//go:embed lua/look.lua
+	//go:embed lua/lookup.lua
 	lookupText string
 	//go:embed lua/fill.lua
 	fillText string
