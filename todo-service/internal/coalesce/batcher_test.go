@@ -1,4 +1,4 @@
-package pgstore
+package coalesce
 
 import (
 	"context"
@@ -9,51 +9,57 @@ import (
 	"testing/synctest"
 )
 
-// held is a database whose statements end when they are told to, and which tells
-// what was committed when a statement began.
-type held struct {
-	committed  int
-	release    chan struct{}
-	statements [][]int
+// maxInFlight is that of every batcher under test: more than one.
+const maxInFlight = 2
+
+// heldStore is a store whose batches end when the test releases them. Its results
+// are the version that was committed when the batch started.
+type heldStore struct {
+	committed int
+	release   chan struct{}
+	batches   [][]Entry[int]
 }
 
-func (h *held) run(_ context.Context, all []int) (int, error) {
-	seen := h.committed
-	h.statements = append(h.statements, all)
+func (h *heldStore) run(_ context.Context, batch []Entry[int]) ([]int, error) {
+	seen := make([]int, len(batch))
+	for i := range seen {
+		seen[i] = h.committed
+	}
+	h.batches = append(h.batches, batch)
 	<-h.release
 	return seen, nil
 }
 
-// crowded has as many statements under way as there may be, in a synctest bubble.
-func crowded(t *testing.T, h *held, callers *sync.WaitGroup) *sharing[int, int] {
-	s := &sharing[int, int]{run: h.run, abreast: maxInFlight}
+// saturated returns a batcher with maxInFlight batches in flight, in a synctest bubble.
+func saturated(t *testing.T, h *heldStore, callers *sync.WaitGroup) *Batcher[int, int] {
+	b := &Batcher[int, int]{Run: h.run, MaxInFlight: maxInFlight}
 	for range maxInFlight {
-		callers.Go(func() { _, _ = s.do(t.Context(), -1) })
+		callers.Go(func() { _, _ = b.Do(t.Context(), -1) })
 		synctest.Wait()
 	}
-	return s
+	return b
 }
 
-func wantIdle(t *testing.T, s *sharing[int, int]) {
+func wantIdle(t *testing.T, b *Batcher[int, int]) {
 	t.Helper()
 	synctest.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.under != 0 {
-		t.Errorf("%d statements are under way, want none", s.under)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inFlight != 0 {
+		t.Errorf("%d batches are in flight, want none", b.inFlight)
 	}
 }
 
-func TestCallersShareTheStatementThatBeginsAfterTheyAsked(t *testing.T) {
+func TestBatcherAnswersCallsFromTheBatchThatStartsAfterThem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &held{committed: 1, release: make(chan struct{})}
+		h := &heldStore{committed: 1, release: make(chan struct{})}
 		var callers sync.WaitGroup
-		s := crowded(t, h, &callers)
+		b := saturated(t, h, &callers)
 		for i := range 100 {
 			callers.Go(func() {
-				if seen, err := s.do(t.Context(), i%50); err != nil || seen != 2 {
-					t.Errorf("saw %d, %v, want what was committed before it could be answered", seen, err)
+				if seen, err := b.Do(t.Context(), i%50); err != nil || seen != 2 {
+					t.Errorf("saw %d, %v, want what was committed before the batch started", seen, err)
 				}
 			})
 		}
@@ -61,68 +67,73 @@ func TestCallersShareTheStatementThatBeginsAfterTheyAsked(t *testing.T) {
 		h.committed = 2
 		close(h.release)
 		callers.Wait()
-		if got := len(h.statements); got != maxInFlight+1 || len(h.statements[maxInFlight]) != 100 {
-			t.Errorf("%d statements, want %d and the last for 100", got, maxInFlight+1)
+		if got := len(h.batches); got != maxInFlight+1 || len(h.batches[maxInFlight]) != 50 {
+			t.Fatalf("%d batches, want %d and 50 keys in the last", got, maxInFlight+1)
 		}
-		wantIdle(t, s)
+		for _, e := range h.batches[maxInFlight] {
+			if e.Calls != 2 {
+				t.Errorf("key %d has %d calls, want 2", e.Key, e.Calls)
+			}
+		}
+		wantIdle(t, b)
 	})
 }
 
-func TestWhoLeavesBeforeTheStatementBeginsIsNotInIt(t *testing.T) {
+func TestBatcherLeavesOutACallThatEndsBeforeItsBatchStarts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &held{release: make(chan struct{})}
+		h := &heldStore{release: make(chan struct{})}
 		var callers sync.WaitGroup
-		s := crowded(t, h, &callers)
-		s.toTheEnd = true
-		ctx, leave := context.WithCancel(t.Context())
+		b := saturated(t, h, &callers)
+		b.WaitForRunning = true
+		ctx, cancel := context.WithCancel(t.Context())
 		callers.Go(func() {
-			if _, err := s.do(ctx, 1); !errors.Is(err, context.Canceled) {
-				t.Errorf("who left got %v", err)
+			if _, err := b.Do(ctx, 1); !errors.Is(err, context.Canceled) {
+				t.Errorf("the cancelled call returned %v", err)
 			}
 		})
-		callers.Go(func() { _, _ = s.do(t.Context(), 2) })
+		callers.Go(func() { _, _ = b.Do(t.Context(), 2) })
 		synctest.Wait()
-		leave()
+		cancel()
 		synctest.Wait()
 		close(h.release)
 		callers.Wait()
-		if last := h.statements[maxInFlight]; len(last) != 1 || last[0] != 2 {
-			t.Errorf("the statement was for %v, want it for 2 alone", last)
+		if last := h.batches[maxInFlight]; len(last) != 1 || last[0].Key != 2 {
+			t.Errorf("the batch is %v, want key 2 alone", last)
 		}
 	})
 }
 
-func TestWhoLeavesLaterLeavesTheOthersTheirStatement(t *testing.T) {
+func TestBatcherFinishesABatchWhoseCallerIsCancelled(t *testing.T) {
 	t.Parallel()
-	for name, toTheEnd := range map[string]bool{"at once": false, "at its end": true} {
+	for name, waitForRunning := range map[string]bool{"the caller returns at once": false, "the caller waits for the outcome": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := &held{release: make(chan struct{})}
+				h := &heldStore{release: make(chan struct{})}
 				var callers sync.WaitGroup
-				s := crowded(t, h, &callers)
-				s.toTheEnd = toTheEnd
-				ctx, leave := context.WithCancel(t.Context())
-				left := false
+				b := saturated(t, h, &callers)
+				b.WaitForRunning = waitForRunning
+				ctx, cancel := context.WithCancel(t.Context())
+				returned := false
 				callers.Go(func() {
-					if _, err := s.do(ctx, 1); (err == nil) != toTheEnd {
-						t.Errorf("who left got %v", err)
+					if _, err := b.Do(ctx, 1); (err == nil) != waitForRunning {
+						t.Errorf("the cancelled call returned %v", err)
 					}
-					left = true
+					returned = true
 				})
 				callers.Go(func() {
-					if _, err := s.do(t.Context(), 2); err != nil {
+					if _, err := b.Do(t.Context(), 2); err != nil {
 						t.Error(err)
 					}
 				})
 				synctest.Wait()
-				h.release <- struct{}{} // one of those before it ends
+				h.release <- struct{}{} // ends one of the batches before
 				synctest.Wait()
-				leave()
+				cancel()
 				synctest.Wait()
-				if left == toTheEnd {
-					t.Errorf("left is %t while the statement is under way", left)
+				if returned == waitForRunning {
+					t.Errorf("returned is %t while the batch is in flight", returned)
 				}
 				close(h.release)
 				callers.Wait()
@@ -131,33 +142,35 @@ func TestWhoLeavesLaterLeavesTheOthersTheirStatement(t *testing.T) {
 	}
 }
 
-func TestAFailureIsThatOfAllWhoShareIt(t *testing.T) {
+func TestBatcherReturnsAFailureToEveryCallOfTheBatch(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		run  func(context.Context, []int) (int, error)
+		run  func(context.Context, []Entry[int]) ([]int, error)
 		want string
 	}{
-		"an error": {func(context.Context, []int) (int, error) { return 0, errors.New("syntax error") }, "syntax error"},
-		"a panic":  {func(context.Context, []int) (int, error) { panic("no such column") }, "no such column"},
+		"an error":          {func(context.Context, []Entry[int]) ([]int, error) { return nil, errors.New("syntax error") }, "syntax error"},
+		"a panic":           {func(context.Context, []Entry[int]) ([]int, error) { panic("no such column") }, "no such column"},
+		"a missing result":  {func(context.Context, []Entry[int]) ([]int, error) { return make([]int, 9), nil }, "9 results"},
+		"a result too many": {func(context.Context, []Entry[int]) ([]int, error) { return make([]int, 11), nil }, "11 results"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := &held{release: make(chan struct{})}
+				h := &heldStore{release: make(chan struct{})}
 				var callers sync.WaitGroup
-				s := crowded(t, h, &callers)
+				b := saturated(t, h, &callers)
 				for i := range 10 {
 					callers.Go(func() {
-						if _, err := s.do(t.Context(), i); err == nil || !strings.Contains(err.Error(), test.want) {
+						if _, err := b.Do(t.Context(), i); err == nil || !strings.Contains(err.Error(), test.want) {
 							t.Errorf("got %v", err)
 						}
 					})
 				}
 				synctest.Wait()
-				s.run = test.run
+				b.Run = test.run
 				close(h.release)
 				callers.Wait()
-				wantIdle(t, s)
+				wantIdle(t, b)
 			})
 		})
 	}

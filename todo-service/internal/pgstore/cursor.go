@@ -13,19 +13,21 @@ import (
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/postgres"
+	"example.com/todo/todo-service/internal/coalesce"
 	"example.com/todo/todo-service/internal/task"
 )
 
-// RelayConns is how many connections must be left for two cursors that are drained at
-// the same time: each holds one while it waits for what another statement does on a third.
+// RelayConns is how many connections two concurrent calls of ForwardBatch need, one
+// for each cursor: each holds one while it waits for the sequencer on a third.
 const RelayConns = 3
 
-// cursor is one reader's place in the log.
+// cursor is how far one downstream has been sent: its column of the table stream,
+// and the statements that work on it.
 type cursor struct {
-	column string // of the table stream
-	lock   string // takes the right to move it, until the transaction ends
-	selectPending   string // returns what lies behind it
-	advance   string // moves it from one place to another
+	column        string
+	lock          string // locks the cursor until the transaction ends
+	selectPending string // returns what lies behind it
+	advance       string // moves it from one position to another
 }
 
 var cursors = map[string]cursor{
@@ -43,35 +45,35 @@ func newCursor(column, lock string) cursor {
 	}
 }
 
-// ForwardBatch gives new events their place in the log, hands at most limit entries
-// behind the cursor ("kafka" or "live") to send, in order, and moves the cursor
-// behind them once send has returned nil. It returns how many were sent: fewer
-// than limit means that everything committed before the call was sent.
+// ForwardBatch assigns seq to new events, passes at most limit entries behind the
+// cursor ("kafka" or "live") to send, in order, and advances the cursor past them
+// when send returns nil. It returns how many were sent: fewer than limit means that
+// everything committed before the call was sent.
 //
-// One caller at a time, of all processes, gets past the lock of its cursor; the
-// others wait until ctx ends. The lock goes with a transaction, which a caller that
-// was frozen loses (idle_in_transaction_session_timeout): another goes on from the
-// same place, and once that one has moved the cursor, the first no longer can. An
-// entry may so be sent twice, and is never passed over.
+// Of all processes, one caller at a time holds the cursor's lock; the others wait
+// until ctx ends. An entry may be sent twice, and is never passed over.
 func (s *Store) ForwardBatch(ctx context.Context, name string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
 	c, ok := cursors[name]
 	if !ok {
 		return 0, fmt.Errorf("pgstore: no cursor %q", name)
 	}
-	numbering := s.numbering.join(ctx, limit) // goes on while the transaction begins and waits for its turn
-	take, err := s.prepare(ctx, c.selectPending)
+	// The sequencer works while the transaction begins and waits for the lock.
+	numbered := s.sequencer.Add(ctx, limit)
+	pending, err := s.prepare(ctx, c.selectPending)
 	if err != nil {
 		return 0, postgres.Classify(err)
 	}
 	sent := 0
 	err = postgres.InTx(ctx, s.db, func(tx *sqlx.Tx) error {
+		// The lock belongs to the transaction. A frozen process loses both after
+		// idle_in_transaction_session_timeout, and another one continues from the same position.
 		if _, err := tx.ExecContext(ctx, c.lock); err != nil {
 			return err
 		}
-		if _, err := s.numbering.await(ctx, numbering, limit); err != nil {
+		if _, err := numbered.Wait(ctx); err != nil {
 			return err
 		}
-		rows, err := c.pendingAfter(ctx, tx, take, limit)
+		rows, err := pendingAfter(ctx, tx, pending, limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -88,17 +90,18 @@ func (s *Store) ForwardBatch(ctx context.Context, name string, limit int, send f
 	return sent, nil
 }
 
-// pendingAfter returns what lies behind the cursor, whose lock is held, by a statement of its
-// own: the one that waited for the lock sees everything as it was before the wait.
-func (c cursor) pendingAfter(ctx context.Context, tx *sqlx.Tx, take *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
-	err = tx.StmtxContext(ctx, take).SelectContext(ctx, &rows, limit) //nolint:sqlclosecheck // closed with the transaction
+// pendingAfter returns what lies behind the cursor. It is a statement of its own: the
+// one that waited for the lock sees everything as it was before the wait.
+func pendingAfter(ctx context.Context, tx *sqlx.Tx, pending *sqlx.Stmt, limit int) (rows []announcementRow, err error) {
+	err = tx.StmtxContext(ctx, pending).SelectContext(ctx, &rows, limit) //nolint:sqlclosecheck // closed with the transaction
 	return rows, err
 }
 
-// advance moves the cursor, unless it is no longer where it was. It is a transaction of
-// its own: a caller that freezes must not hold the row, which everybody needs who
-// numbers. Who has lost the cursor's lock may move it all the same: what lies before is sent.
+// advance is a compare-and-set on the cursor. It is safe without the cursor's lock:
+// everything up to the new position has been sent.
 func (s *Store) advance(ctx context.Context, c cursor, from, to int64) error {
+	// A transaction of its own, so that a process that freezes here does not hold the row
+	// that the sequencer needs.
 	moved, err := s.exec(ctx, c.advance, from, to)
 	if err == nil && moved != 1 {
 		err = apperr.New(apperr.Unavailable, "another relay has moved %s", c.column)
@@ -106,29 +109,28 @@ func (s *Store) advance(ctx context.Context, c cursor, from, to int64) error {
 	return err
 }
 
-// AssignSequence gives events that have none their place in the log, at most limit. Each Drain
-// does so too; this is for the time in which none gets that far.
+// AssignSequence gives at most limit committed events their seq. Each ForwardBatch
+// does so too; this is for times in which no call gets that far.
 func (s *Store) AssignSequence(ctx context.Context, limit int) error {
-	_, err := s.numbering.do(ctx, limit)
+	_, err := s.sequencer.Do(ctx, limit)
 	return postgres.Classify(err)
 }
 
-// assignSequence gives a place in the log to events that have none, to as many as the most
-// demanding of the cursors can use; see the migration that makes number_events.
-func (s *Store) assignSequence(ctx context.Context, limits []int) (struct{}, error) {
+// assignSequence serves the call with the greatest limit, and so all of them. Its
+// rules are in the migration that creates number_events.
+func (s *Store) assignSequence(ctx context.Context, limits []coalesce.Entry[int]) ([]struct{}, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var last int64
-	err := s.selectOne(ctx, &last, `SELECT number_events($1)`, slices.Max(limits))
+	err := s.selectOne(ctx, &last, `SELECT number_events($1)`, slices.Max(coalesce.Keys(limits)))
 	if err == nil && last > 0 {
 		failpoint.Hit(failpoint.AfterNumber, "seq "+strconv.FormatInt(last, 10))
 	}
-	return struct{}{}, err
+	return make([]struct{}, len(limits)), err
 }
 
-// Backlog returns how many events lie behind the cursor, also those without a
-// place in the log yet, and when the oldest of them happened; the zero time when
-// there are none.
+// Backlog returns how many events lie behind the cursor, with or without a seq, and
+// when the oldest of them happened; the zero time when there is no such event.
 func (s *Store) Backlog(ctx context.Context, name string) (events int64, oldest time.Time, err error) {
 	c, ok := cursors[name]
 	if !ok {

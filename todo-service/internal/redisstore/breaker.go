@@ -11,14 +11,14 @@ import (
 )
 
 var (
-	errTimeout = errors.New("redis did not answer in time")
+	errTimeout     = errors.New("redis did not answer in time")
 	errCircuitOpen = errors.New("redis did not answer a moment ago and is being asked in the background")
 )
 
 const (
-	probeInterval = 100 * time.Millisecond // between two questions to a Redis that is away
+	probeInterval   = 100 * time.Millisecond // between two questions to a Redis that is away
 	immediateProbes = 2                      // openings in a row after which the first question waits too
-	maxProbeDelays = 5                      // so many times probeInterval, at most
+	maxProbeDelays  = 5                      // so many times probeInterval, at most
 )
 
 // breaker is open from the moment that Redis did not answer until it does: the
@@ -29,8 +29,8 @@ type breaker struct {
 
 	open atomic.Bool // is read without mu
 
-	mu     sync.Mutex
-	probing bool // always while open: it begins and ends together with that
+	mu               sync.Mutex
+	probing          bool // always while open: it begins and ends together with that
 	consecutiveOpens int  // times it opened
 }
 

@@ -30,9 +30,9 @@ const publishBatch = 100
 // <prefix>task-events. It is a hint and never the record: Redis keeps nothing
 // for a subscriber that is away.
 type Feed struct {
-	client  goredis.UniversalClient
-	channel string
-	idleTimeout   time.Duration
+	client      goredis.UniversalClient
+	channel     string
+	idleTimeout time.Duration
 }
 
 // NewFeed returns the feed on the channel that begins with prefix.

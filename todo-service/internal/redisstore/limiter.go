@@ -20,7 +20,7 @@ import (
 
 // Limiter keeps a sliding window per client in Redis, shared by all replicas.
 type Limiter struct {
-	pipeline  *AutoPipeline
+	pipeline *AutoPipeline
 	prefix   string
 	requests int
 	window   time.Duration
@@ -44,11 +44,11 @@ type LimiterConfig struct {
 func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	return &Limiter{
 		pipeline:  shuttle,
-		prefix:   cfg.Prefix + "ratelimit:",
-		requests: cfg.Requests,
-		window:   cfg.Window,
-		outage:   outage{log: log, what: "requests pass the rate limiter uncounted"},
-		nextNonce:     nonceSequence(),
+		prefix:    cfg.Prefix + "ratelimit:",
+		requests:  cfg.Requests,
+		window:    cfg.Window,
+		outage:    outage{log: log, what: "requests pass the rate limiter uncounted"},
+		nextNonce: nonceSequence(),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
@@ -89,8 +89,8 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision
 
 // allowCommand is the errand of a client's requests.
 type allowCommand struct {
-	limiter *Limiter
-	clientPrefix  netip.Prefix
+	limiter      *Limiter
+	clientPrefix netip.Prefix
 }
 
 // decision is about all requests of a client on one trip.

@@ -25,11 +25,11 @@ const listTTL = 300 // seconds
 // flush or an eviction, and they have no lifetime: one that vanished only
 // refuses fills.
 type ListCache struct {
-	pipeline *AutoPipeline
-	keys    []string        // list, beside, generation, confirmed events: the KEYS of every script
+	pipeline     *AutoPipeline
+	keys         []string        // list, beside, generation, confirmed events: the KEYS of every script
 	lookupScript *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
-	turns   turns
-	outage  outage
+	turns        turns
+	outage       outage
 
 	committed committedEvents
 
@@ -37,8 +37,8 @@ type ListCache struct {
 	// While they differ this process does not trust the cache.
 	failedInvalidations, recoveredInvalidations atomic.Int64
 
-	localCopy          atomic.Pointer[localCopy] // of the list that was last read from Redis
-	corruptLogged atomic.Int64           // when, in Unix nanoseconds
+	localCopy     atomic.Pointer[localCopy] // of the list that was last read from Redis
+	corruptLogged atomic.Int64              // when, in Unix nanoseconds
 
 	hits, misses, errors, refusedFills, unconfirmed prometheus.Counter
 }
@@ -53,14 +53,14 @@ func NewListCache(shuttle *AutoPipeline, prefix string, log *slog.Logger, reg pr
 	key := prefix + "tasks:all"
 	return &ListCache{
 		pipeline:     shuttle,
-		keys:        []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
-		lookupScript:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, shuttle.database())),
-		outage:      outage{log: log, what: "lists are read from the database"},
-		hits:        counter("cache_hits_total", "Lists answered from Redis."),
-		misses:      counter("cache_misses_total", "Lists answered from the database."),
-		errors:      counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
-		refusedFills:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
-		unconfirmed: counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
+		keys:         []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
+		lookupScript: goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, shuttle.database())),
+		outage:       outage{log: log, what: "lists are read from the database"},
+		hits:         counter("cache_hits_total", "Lists answered from Redis."),
+		misses:       counter("cache_misses_total", "Lists answered from the database."),
+		errors:       counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
+		refusedFills: counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
+		unconfirmed:  counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
 	}
 }
 

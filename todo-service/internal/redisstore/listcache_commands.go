@@ -27,7 +27,7 @@ type metadata struct {
 
 // localCopy is a list as it was read from Redis, and what stood beside it.
 type localCopy struct {
-	list   listcache.Entry
+	list     listcache.Entry
 	metadata string
 }
 
