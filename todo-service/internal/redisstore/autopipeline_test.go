@@ -8,27 +8,28 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// holdTrips makes every answer of Redis wait until the returned function is
-// called, and counts the trips that have left.
-func holdTrips(s *server) (left *atomic.Int64, release func()) {
-	left, held := new(atomic.Int64), make(chan struct{})
-	s.wire.after = func() {
-		left.Add(1)
+// holdReplies delays every reply of Redis until the returned function is called, and
+// counts the round trips that were sent.
+func holdReplies(s *testRedis) (sent *atomic.Int64, release func()) {
+	sent, held := new(atomic.Int64), make(chan struct{})
+	s.network.beforeReply = func() {
+		sent.Add(1)
 		<-held
 	}
-	return left, sync.OnceFunc(func() { close(held) })
+	return sent, sync.OnceFunc(func() { close(held) })
 }
 
-func TestCallersShareTheTripThatLeavesAfterTheyCame(t *testing.T) {
+func TestAutoPipelineBatchesCallersThatArriveDuringARoundTrip(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: `[1]`}
+	d := &fakeDatabase{body: `[1]`}
 	expectLoad(t, cache, d, false)
-	limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1_000, Window: time.Minute}, s.log(), nil)
-	left, release := holdTrips(s)
+	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1_000, Window: time.Minute}, s.log(), nil)
+	sent, release := holdReplies(s)
 	defer release()
 
 	var callers sync.WaitGroup
@@ -44,79 +45,79 @@ func TestCallersShareTheTripThatLeavesAfterTheyCame(t *testing.T) {
 		})
 	}
 	call()
-	eventually(t, "the first trip has left", func() bool { return left.Load() == 1 })
+	testenv.Eventually(t, "the first round trip is sent", func() bool { return sent.Load() == 1 })
 	for range 100 {
 		call()
 	}
-	eventually(t, "all wait", func() bool { return s.shuttle.Collecting() == 2*100 })
+	testenv.Eventually(t, "all callers wait", func() bool { return s.pipeline.Collecting() == 2*100 })
 	release()
 	callers.Wait()
-	if got := left.Load(); got > 3 { // the first, perhaps its limiter's, and that of the hundred
-		t.Errorf("101 callers took %d trips", got)
+	if got := sent.Load(); got > 3 { // the first, perhaps that of its limiter, and that of the hundred
+		t.Errorf("101 callers took %d round trips", got)
 	}
 	if got := limiter.Allow(t.Context(), addr).Remaining; got != 1_000-102 {
-		t.Errorf("%d requests are left, want %d: each has to be counted", got, 1_000-102)
+		t.Errorf("%d requests are left, want %d: each must be counted", got, 1_000-102)
 	}
 }
 
-func TestAReadThatBeganBeforeTheCallerAnswersNotHim(t *testing.T) {
+func TestAutoPipelineAnswersNoCallerFromARoundTripSentBeforeItsCall(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	expectLoad(t, cache, &database{body: `["old"]`}, false)
-	left, release := holdTrips(s)
+	expectLoad(t, cache, &fakeDatabase{body: `["old"]`}, false)
+	sent, release := holdReplies(s)
 	defer release()
 	var early sync.WaitGroup
-	early.Go(func() { expectLoad(t, cache, &database{body: `["old"]`}, true) })
-	eventually(t, "the early reader's trip was answered by Redis", func() bool { return left.Load() == 1 })
+	early.Go(func() { expectLoad(t, cache, &fakeDatabase{body: `["old"]`}, true) })
+	testenv.Eventually(t, "Redis has replied to the early reader", func() bool { return sent.Load() == 1 })
 
 	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
-	s.wire.after = nil
+	s.network.beforeReply = nil
 	if err := writer.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	late := make(chan struct{})
 	go func() {
 		defer close(late)
-		expectLoad(t, cache, &database{body: `["new"]`}, false)
+		expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 	}()
-	eventually(t, "the late reader waits", func() bool { return s.shuttle.Collecting() == 1 })
+	testenv.Eventually(t, "the late reader waits", func() bool { return s.pipeline.Collecting() == 1 })
 	release()
 	early.Wait()
 	<-late
 }
 
-func TestACallerWhoLeavesHoldsUpNobody(t *testing.T) {
+func TestAutoPipelineServesOthersWhenACallerIsCancelled(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: `[1]`}
+	d := &fakeDatabase{body: `[1]`}
 	expectLoad(t, cache, d, false)
-	_, release := holdTrips(s)
+	_, release := holdReplies(s)
 	defer release()
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	if _, err := cache.Load(ctx, d.query); err == nil {
-		t.Error("who left was answered")
+		t.Error("the cancelled caller got a list")
 	}
 	release()
 	expectLoad(t, cache, d, true)
 	if got := d.queries.Load(); got != 1 {
-		t.Errorf("%d queries, want none for who left", got-1)
+		t.Errorf("%d queries, want none for the cancelled caller", got-1)
 	}
 }
 
-func TestAPanicOnATripIsAnErrorForItsCallers(t *testing.T) {
+func TestAutoPipelineReturnsAPanicAsAnError(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	var fell atomic.Bool
-	s.wire.after = func() {
-		if !fell.Swap(true) {
+	var panicked atomic.Bool
+	s.network.beforeReply = func() {
+		if !panicked.Swap(true) {
 			panic("index out of range")
 		}
 	}
 	if err := cache.Invalidate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "index out of range") {
-		t.Errorf("the writer was told %v, want the panic", err)
+		t.Errorf("the writer got %v, want the panic", err)
 	}
 	if err := cache.Invalidate(t.Context(), ""); err != nil {
-		t.Errorf("the next trip: %v", err)
+		t.Errorf("the next round trip: %v", err)
 	}
 }

@@ -7,36 +7,26 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// LongTimeout is for a test machine that is busy with other things: Redis is away
-// only when it has not answered for so long.
+// LongTimeout is the callTimeout of tests on a machine that is busy with other work.
 const LongTimeout = 10 * time.Second
 
-// ExtendTimeout makes callers wait long for Redis.
-func (s *AutoPipeline) ExtendTimeout() { s.timeout = LongTimeout }
+// ExtendTimeout sets the time that callers wait for Redis to LongTimeout.
+func (p *AutoPipeline) ExtendTimeout() { p.setTimeout(LongTimeout) }
 
-// SetIdleTimeout makes subscriptions doubt a connection that is silent for so long.
-func (f *Feed) SetIdleTimeout(after time.Duration) { f.idleTimeout = after }
+// SetIdleTimeout sets how long a subscription may be silent before a PING.
+func (f *Feed) SetIdleTimeout(d time.Duration) { f.idleTimeout = d }
 
-// Committed returns how many events wait for an invalidation to leave.
+// Committed returns how many events wait for an invalidation to be sent.
 func (c *ListCache) Committed() int {
 	c.committed.mu.Lock()
 	defer c.committed.mu.Unlock()
 	return len(c.committed.ids)
 }
 
-// Collecting returns how many callers wait for the next trip.
-func (s *AutoPipeline) Collecting() (callers int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next != nil {
-		for _, p := range s.next.parcels {
-			callers += p.callers
-		}
-	}
-	return callers
-}
+// Collecting returns how many callers wait for the next round trip.
+func (p *AutoPipeline) Collecting() int { return p.batcher.Collecting() }
 
-// Breaker is a breaker that no shuttle uses, whose every first question is asked at once.
+// Breaker is a circuit breaker without an AutoPipeline, whose first probes are immediate.
 type Breaker struct{ breaker }
 
 // NewBreaker returns a closed one.
@@ -44,8 +34,8 @@ func NewBreaker(client goredis.UniversalClient) *Breaker {
 	return &Breaker{breaker{client: client, consecutiveOpens: -1 << 40}}
 }
 
-// RecordFailure tells it that Redis did not answer.
+// RecordFailure records a round trip without an answer.
 func (b *Breaker) RecordFailure(ctx context.Context) { b.onFailure(ctx) }
 
-// IsOpen says that callers are turned away.
+// IsOpen reports whether calls fail at once.
 func (b *Breaker) IsOpen() bool { return b.isOpen() }

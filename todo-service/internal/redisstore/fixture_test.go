@@ -26,45 +26,45 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-var errCut = errors.New("the wire is cut")
+var errNetworkDown = errors.New("the network is down")
 
-// server is a real Redis behind a wire that a test can cut, a prefix of the
-// test's own, and what the code under test logged and counted.
-type server struct {
+// testRedis is a real Redis behind a network that a test can take down, a key prefix of
+// the test's own, and the logs and metrics of the code under test.
+type testRedis struct {
 	goredis.UniversalClient
-	prefix  string
-	wire    *wire
-	shuttle *redisstore.AutoPipeline
-	logged  *logbook
-	reg     *prometheus.Registry
+	prefix   string
+	network  *networkHook
+	pipeline *redisstore.AutoPipeline
+	logged   *logBuffer
+	reg      *prometheus.Registry
 }
 
-func openRedis(t *testing.T) *server {
+func openRedis(t *testing.T) *testRedis {
 	t.Helper()
 	s := open(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
-	s.shuttle.ExtendTimeout()
+	s.pipeline.ExtendTimeout()
 	return s
 }
 
-// openAlone is for tests that others on the same Redis would notice.
-func openAlone(t *testing.T) *server {
+// openOwnRedis starts a Redis for a test that would disturb others on a shared one.
+func openOwnRedis(t *testing.T) *testRedis {
 	t.Helper()
 	s := open(t, startRedis(t).addr)
-	s.shuttle.ExtendTimeout()
+	s.pipeline.ExtendTimeout()
 	return s
 }
 
-// replica returns another process' way to the same Redis.
-func (s *server) replica() *redisstore.AutoPipeline {
-	shuttle := redisstore.NewAutoPipeline(s)
-	shuttle.ExtendTimeout()
-	return shuttle
+// replica returns the AutoPipeline of another process to the same Redis.
+func (s *testRedis) replica() *redisstore.AutoPipeline {
+	pipeline := redisstore.NewAutoPipeline(s)
+	pipeline.ExtendTimeout()
+	return pipeline
 }
 
-func open(t *testing.T, addr string) *server {
+func open(t *testing.T, addr string) *testRedis {
 	t.Helper()
 	prefix := "test-" + rand.Text() + ":"
-	s := &server{
+	s := &testRedis{
 		UniversalClient: goredis.NewClient(&goredis.Options{
 			Addr:                  addr,
 			ClientName:            prefix,
@@ -72,15 +72,15 @@ func open(t *testing.T, addr string) *server {
 			MaxRetries:            -1,
 			DialerRetries:         1,
 		}),
-		prefix: prefix,
-		wire:   &wire{},
-		logged: &logbook{},
-		reg:    prometheus.NewRegistry(),
+		prefix:  prefix,
+		network: &networkHook{},
+		logged:  &logBuffer{},
+		reg:     prometheus.NewRegistry(),
 	}
-	s.AddHook(s.wire)
-	s.shuttle = redisstore.NewAutoPipeline(s)
+	s.AddHook(s.network)
+	s.pipeline = redisstore.NewAutoPipeline(s)
 	t.Cleanup(func() {
-		s.wire.cut.Store(false)
+		s.network.down.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if keys, _ := s.Keys(ctx, s.prefix+"*").Result(); len(keys) > 0 {
@@ -91,12 +91,12 @@ func open(t *testing.T, addr string) *server {
 	return s
 }
 
-func (s *server) log() *slog.Logger {
+func (s *testRedis) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(s.logged, nil))
 }
 
 // count returns the value of a counter.
-func (s *server) count(t *testing.T, name string) int {
+func (s *testRedis) count(t *testing.T, name string) int {
 	t.Helper()
 	families, err := s.reg.Gather()
 	if err != nil {
@@ -111,43 +111,43 @@ func (s *server) count(t *testing.T, name string) int {
 	return 0
 }
 
-// wire counts the round trips, except for those that begin a connection, and
-// once cut lets none through.
-type wire struct {
-	cut   atomic.Bool
-	trips atomic.Int64
-	after func() // called, if set, before the answer to a pipeline is handed over
+// networkHook counts the round trips, except for those that begin a connection, and
+// fails them while down.
+type networkHook struct {
+	down        atomic.Bool
+	roundTrips  atomic.Int64
+	beforeReply func() // called, if set, before the reply to a pipeline is returned
 }
 
-func (w *wire) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+func (w *networkHook) DialHook(next goredis.DialHook) goredis.DialHook { return next }
 
-func (w *wire) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+func (w *networkHook) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	return func(ctx context.Context, cmd goredis.Cmder) error {
 		if counts(cmd) {
-			w.trips.Add(1)
+			w.roundTrips.Add(1)
 		}
-		if w.cut.Load() {
-			cmd.SetErr(errCut)
-			return errCut
+		if w.down.Load() {
+			cmd.SetErr(errNetworkDown)
+			return errNetworkDown
 		}
 		return next(ctx, cmd)
 	}
 }
 
-func (w *wire) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+func (w *networkHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []goredis.Cmder) error {
 		if counts(cmds[0]) {
-			w.trips.Add(1)
+			w.roundTrips.Add(1)
 		}
-		if w.cut.Load() {
+		if w.down.Load() {
 			for _, cmd := range cmds {
-				cmd.SetErr(errCut)
+				cmd.SetErr(errNetworkDown)
 			}
-			return errCut
+			return errNetworkDown
 		}
 		err := next(ctx, cmds)
-		if w.after != nil {
-			w.after()
+		if w.beforeReply != nil {
+			w.beforeReply()
 		}
 		return err
 	}
@@ -155,53 +155,30 @@ func (w *wire) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 
 func counts(cmd goredis.Cmder) bool { return cmd.Name() != "hello" && cmd.Name() != "client" }
 
-type logbook struct {
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (b *logbook) Write(p []byte) (int, error) {
+func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
-func (b *logbook) lines() []string {
+func (b *logBuffer) lines() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return strings.Split(strings.TrimSpace(b.buf.String()), "\n")
 }
 
-// frozenServer accepts connections and never says a word.
-func frozenServer(t *testing.T) string {
+// unresponsiveServer accepts connections and never sends a byte.
+func unresponsiveServer(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	subscription, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
-	return listener.Addr().String() // the kernel accepts for it
-}
-
-// eventually fails the test unless the condition holds in the end.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	if !wait(holds) {
-		t.Fatalf("in 10 s it never was so that %s", what)
-	}
-}
-
-// wait returns true once the condition holds, and false after 10 s.
-func wait(holds func() bool) bool {
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			return false
-		case <-tick.C:
-		}
-	}
-	return true
+	t.Cleanup(func() { subscription.Close() })
+	return subscription.Addr().String() // the kernel accepts for it
 }

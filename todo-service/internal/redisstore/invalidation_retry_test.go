@@ -13,64 +13,64 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// alone is a history of writes and reads in one process, whose Redis is cut off
-// and slow now and then. The list is a number that each write raises.
-type alone struct {
+// processHistory is a history of writes and reads in one process, whose Redis is
+// unreachable or slow now and then. The list is a number that each write increments.
+type processHistory struct {
 	cache *redisstore.ListCache
 
 	stored      atomic.Int64 // the committed list
-	answered    atomic.Int64 // what every later read has to show at least
+	responded   atomic.Int64 // every later read must return at least this
 	unconfirmed atomic.Int64
 
 	reads, hits, stale atomic.Int64
 }
 
-// write is answered whether Redis confirmed or not.
-func (a *alone) write(ctx context.Context) {
-	version := a.stored.Add(1)
-	if a.cache.Invalidate(ctx, "") != nil {
-		a.unconfirmed.Add(1)
+// write gets its response whether Redis confirmed or not.
+func (h *processHistory) write(ctx context.Context) {
+	version := h.stored.Add(1)
+	if h.cache.Invalidate(ctx, "") != nil {
+		h.unconfirmed.Add(1)
 	}
-	for last := a.answered.Load(); last < version && !a.answered.CompareAndSwap(last, version); last = a.answered.Load() {
+	for last := h.responded.Load(); last < version && !h.responded.CompareAndSwap(last, version); last = h.responded.Load() {
 	}
-	pass(rand.N(30 * time.Millisecond))
+	sleep(rand.N(30 * time.Millisecond))
 }
 
-func (a *alone) read(ctx context.Context) {
-	oldest := a.answered.Load()
+func (h *processHistory) read(ctx context.Context) {
+	oldest := h.responded.Load()
 	if rand.N(2) == 0 {
-		ctx = a.cache.Prefetch(ctx)
+		ctx = h.cache.Prefetch(ctx)
 	}
-	got, err := a.cache.Load(ctx, a.query)
+	got, err := h.cache.Load(ctx, h.query)
 	if err != nil {
 		return
 	}
-	a.reads.Add(1)
+	h.reads.Add(1)
 	if got.Hit {
-		a.hits.Add(1)
+		h.hits.Add(1)
 	}
 	if version, err := strconv.ParseInt(string(got.Body), 10, 64); err != nil || version < oldest {
-		a.stale.Add(1)
+		h.stale.Add(1)
 	}
 }
 
-func (a *alone) query(context.Context) (listcache.Entry, error) {
-	version := strconv.FormatInt(a.stored.Load(), 10)
-	pass(rand.N(2 * time.Millisecond))
+func (h *processHistory) query(context.Context) (listcache.Entry, error) {
+	version := strconv.FormatInt(h.stored.Load(), 10)
+	sleep(rand.N(2 * time.Millisecond))
 	return listcache.Entry{Body: []byte(version), ETag: version}, nil
 }
 
-// Here the breaker opens and closes, and what is owed is made good.
-func TestAProcessShowsItsOwnWritesConfirmedOrNot(t *testing.T) {
+// The circuit breaker opens and closes, and later invalidations make up for failed ones.
+func TestListCacheShowsAProcessItsWritesConfirmedOrNot(t *testing.T) {
 	t.Parallel()
 	s := open(t, startRedis(t).addr)
-	s.wire.after = func() {
-		pass(rand.N(2 * time.Millisecond))
+	s.network.beforeReply = func() {
+		sleep(rand.N(2 * time.Millisecond))
 		if rand.N(30) == 0 {
-			pass(30*time.Millisecond + rand.N(40*time.Millisecond))
+			sleep(30*time.Millisecond + rand.N(40*time.Millisecond))
 		}
 	}
-	a := &alone{cache: redisstore.NewListCache(s.shuttle, s.prefix, s.log(), nil)}
+	h := &processHistory{cache: redisstore.NewListCache(s.pipeline, s.prefix, s.log(), nil)}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	var all sync.WaitGroup
@@ -82,22 +82,22 @@ func TestAProcessShowsItsOwnWritesConfirmedOrNot(t *testing.T) {
 		})
 	}
 	for range 4 {
-		repeat(a.write)
+		repeat(h.write)
 	}
 	for range 20 {
-		repeat(a.read)
+		repeat(h.read)
 	}
 	repeat(func(context.Context) {
-		pass(rand.N(300 * time.Millisecond))
-		s.wire.cut.Store(true)
-		pass(rand.N(30 * time.Millisecond))
-		s.wire.cut.Store(false)
+		sleep(rand.N(300 * time.Millisecond))
+		s.network.down.Store(true)
+		sleep(rand.N(30 * time.Millisecond))
+		s.network.down.Store(false)
 	})
 	all.Wait()
-	reads, hits, unconfirmed := a.reads.Load(), a.hits.Load(), a.unconfirmed.Load()
-	t.Logf("%d reads, %d of them hits; %d writes, %d of them unconfirmed", reads, hits, a.stored.Load(), unconfirmed)
-	if stale := a.stale.Load(); stale > 0 {
-		t.Errorf("%d of %d reads were older than a write answered before", stale, reads)
+	reads, hits, unconfirmed := h.reads.Load(), h.hits.Load(), h.unconfirmed.Load()
+	t.Logf("%d reads, %d of them hits; %d writes, %d of them unconfirmed", reads, hits, h.stored.Load(), unconfirmed)
+	if stale := h.stale.Load(); stale > 0 {
+		t.Errorf("%d of %d reads were older than a write that had its response", stale, reads)
 	}
 	if hits == 0 || unconfirmed == 0 {
 		t.Errorf("%d hits and %d unconfirmed writes: this proves nothing", hits, unconfirmed)

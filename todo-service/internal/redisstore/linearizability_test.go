@@ -18,7 +18,7 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// cache is what is put to the test: the list cache, and one that is known to lie.
+// cache is under test: the list cache, or one that is known to serve stale lists.
 type cache interface {
 	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 	Invalidate(ctx context.Context, eventID string) error
@@ -51,179 +51,179 @@ func (c deleteOnly) Heal(ctx context.Context, _ []string) error {
 	return c.client.Del(ctx, c.key).Err()
 }
 
-// trusting is the list cache, but for a live pass that takes each event for
-// confirmed. What a writer leaves that died stays in the cache.
-type trusting struct{ *redisstore.ListCache }
+// healsNothing is the list cache with a Heal that takes each event for confirmed. The
+// list of a writer that died before its invalidation stays in the cache.
+type healsNothing struct{ *redisstore.ListCache }
 
-func (trusting) Heal(context.Context, []string) error { return nil }
+func (healsNothing) Heal(context.Context, []string) error { return nil }
 
-// trial is a history of writes and reads over replicas that share one Redis. The
-// list is a number that each write raises.
-type trial struct {
-	*server
-	open     func() cache // a process, before it has read anything
+// cacheHistory is a history of writes and reads over replicas that share one Redis. The
+// list is a number that each write increments.
+type cacheHistory struct {
+	*testRedis
+	open     func() cache // a new process
 	replicas [3]atomic.Pointer[cache]
 
-	stored   atomic.Int64 // the committed list
-	answered atomic.Int64 // what every later read has to show at least
+	stored    atomic.Int64 // the committed list
+	confirmed atomic.Int64 // every later read must return at least this
 
-	mu     sync.Mutex
-	behind []int64 // committed writes that the live pass has not come to
+	mu          sync.Mutex
+	pendingHeal []int64 // committed writes that the live pass has not handled
 
 	reads, hits, stale atomic.Int64
 }
 
-// run has 4 writers, 20 readers and slow queries; keys are evicted, or all of them
-// flushed; writers die between commit and invalidation, and processes are
-// replaced while their queries and fills are still under way. It ends after so
-// many reads, or at the first stale one if wanted.
-func (tr *trial) run(t *testing.T, reads int64, untilStale bool) {
+// run makes that many reads, or stops at the first stale one. 4 writers and 20 readers
+// run concurrently, and queries are slow. Keys are evicted or flushed, writers die
+// between commit and invalidation, and processes are replaced while their queries and
+// fills are in flight.
+func (h *cacheHistory) run(t *testing.T, reads int64, untilStale bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(reads)*time.Millisecond)
 	defer cancel()
-	for i := range tr.replicas {
-		tr.replace(i)
+	for i := range h.replicas {
+		h.replace(i)
 	}
 	var all sync.WaitGroup
 	repeat := func(step func(context.Context)) {
 		all.Go(func() {
-			for ctx.Err() == nil && tr.reads.Load() < reads && (!untilStale || tr.stale.Load() == 0) {
+			for ctx.Err() == nil && h.reads.Load() < reads && (!untilStale || h.stale.Load() == 0) {
 				step(ctx)
 			}
 		})
 	}
 	for range 4 {
-		repeat(tr.write)
+		repeat(h.write)
 	}
 	for range 20 {
-		repeat(tr.read)
+		repeat(h.read)
 	}
-	for _, step := range []func(context.Context){tr.evict, tr.livePass, func(context.Context) {
-		tr.replace(rand.N(len(tr.replicas)))
-		pass(50 * time.Millisecond)
+	for _, step := range []func(context.Context){h.evict, h.livePass, func(context.Context) {
+		h.replace(rand.N(len(h.replicas)))
+		sleep(50 * time.Millisecond)
 	}} {
 		repeat(step)
 	}
 	all.Wait()
 }
 
-func (tr *trial) replace(i int) {
-	fresh := tr.open()
-	tr.replicas[i].Store(&fresh)
+func (h *cacheHistory) replace(i int) {
+	fresh := h.open()
+	h.replicas[i].Store(&fresh)
 }
 
-func (tr *trial) any() cache { return *tr.replicas[rand.N(len(tr.replicas))].Load() }
+func (h *cacheHistory) any() cache { return *h.replicas[rand.N(len(h.replicas))].Load() }
 
-func (tr *trial) query(context.Context) (listcache.Entry, error) {
-	version := strconv.FormatInt(tr.stored.Load(), 10)
-	pass(time.Duration(rand.N(2_000)) * time.Microsecond)
+func (h *cacheHistory) query(context.Context) (listcache.Entry, error) {
+	version := strconv.FormatInt(h.stored.Load(), 10)
+	sleep(time.Duration(rand.N(2_000)) * time.Microsecond)
 	return listcache.Entry{Body: []byte(version), ETag: version}, nil
 }
 
-// write is answered once its invalidation is confirmed. Without that nothing is promised.
-func (tr *trial) write(ctx context.Context) {
-	version := tr.stored.Add(1)
-	tr.mu.Lock()
-	tr.behind = append(tr.behind, version)
-	tr.mu.Unlock()
-	if killed := rand.N(5) == 0; !killed && tr.any().Invalidate(ctx, eventOf(version)) == nil {
-		tr.promise(version)
+// write counts as confirmed once its invalidation is; otherwise nothing is promised.
+func (h *cacheHistory) write(ctx context.Context) {
+	version := h.stored.Add(1)
+	h.mu.Lock()
+	h.pendingHeal = append(h.pendingHeal, version)
+	h.mu.Unlock()
+	if killed := rand.N(5) == 0; !killed && h.any().Invalidate(ctx, eventOf(version)) == nil {
+		h.promise(version)
 	}
-	pass(time.Duration(rand.N(16_000)) * time.Microsecond)
+	sleep(time.Duration(rand.N(16_000)) * time.Microsecond)
 }
 
 func eventOf(version int64) string { return "event " + strconv.FormatInt(version, 10) }
 
-// livePass heals what the killed have left, on any replica: after it, all that it has
-// come to must be seen.
-func (tr *trial) livePass(ctx context.Context) {
-	tr.mu.Lock()
-	batch := tr.behind
-	tr.behind = nil
-	tr.mu.Unlock()
+// livePass heals what dead writers left, on any replica. Later reads must show the
+// writes that it handled.
+func (h *cacheHistory) livePass(ctx context.Context) {
+	h.mu.Lock()
+	batch := h.pendingHeal
+	h.pendingHeal = nil
+	h.mu.Unlock()
 	ids := make([]string, len(batch))
 	for i, version := range batch {
 		ids[i] = eventOf(version)
 	}
-	if len(ids) > 0 && tr.any().Heal(ctx, ids) == nil {
-		tr.promise(slices.Max(batch))
+	if len(ids) > 0 && h.any().Heal(ctx, ids) == nil {
+		h.promise(slices.Max(batch))
 	}
-	pass(10 * time.Millisecond)
+	sleep(10 * time.Millisecond)
 }
 
-func (tr *trial) promise(version int64) {
-	for last := tr.answered.Load(); last < version && !tr.answered.CompareAndSwap(last, version); last = tr.answered.Load() {
+func (h *cacheHistory) promise(version int64) {
+	for last := h.confirmed.Load(); last < version && !h.confirmed.CompareAndSwap(last, version); last = h.confirmed.Load() {
 	}
 }
 
-func (tr *trial) read(ctx context.Context) {
-	oldest := tr.answered.Load()
-	replica := tr.any()
-	if begins, ok := replica.(interface {
-		Begin(ctx context.Context) context.Context
+func (h *cacheHistory) read(ctx context.Context) {
+	oldest := h.confirmed.Load()
+	replica := h.any()
+	if prefetcher, ok := replica.(interface {
+		Prefetch(ctx context.Context) context.Context
 	}); ok && rand.N(2) == 0 {
-		ctx = begins.Begin(ctx)
+		ctx = prefetcher.Prefetch(ctx)
 	}
-	got, err := replica.Load(ctx, tr.query)
+	got, err := replica.Load(ctx, h.query)
 	if err != nil {
 		return
 	}
-	tr.reads.Add(1)
+	h.reads.Add(1)
 	if got.Hit {
-		tr.hits.Add(1)
+		h.hits.Add(1)
 	}
 	if version, err := strconv.ParseInt(string(got.Body), 10, 64); err != nil || version < oldest {
-		tr.stale.Add(1)
+		h.stale.Add(1)
 	}
 }
 
-func (tr *trial) evict(ctx context.Context) {
-	victims := []string{tr.prefix + list, tr.prefix + list + ":beside", tr.prefix + list + ":generation", tr.prefix + list + ":confirmed"}
+func (h *cacheHistory) evict(ctx context.Context) {
+	victims := []string{h.prefix + list, h.prefix + list + ":beside", h.prefix + list + ":generation", h.prefix + list + ":confirmed"}
 	rand.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
-	tr.Del(ctx, victims[:1+rand.N(len(victims))]...) // all of them: a flush
-	pass(time.Duration(rand.N(20_000)) * time.Microsecond)
+	h.Del(ctx, victims[:1+rand.N(len(victims))]...) // all of them: a flush
+	sleep(time.Duration(rand.N(20_000)) * time.Microsecond)
 }
 
-func pass(d time.Duration) { <-time.After(d) }
+func sleep(d time.Duration) { <-time.After(d) }
 
-// CI makes 100,000 reads; LINEAR_READS=1000000 is the long run.
-func TestNoReadIsOlderThanTheLastAnsweredWrite(t *testing.T) {
+// LINEAR_READS=1000000 is the long run.
+func TestListCacheServesNothingOlderThanTheLastConfirmedWrite(t *testing.T) {
 	t.Parallel()
 	reads, err := strconv.ParseInt(cmp.Or(os.Getenv("LINEAR_READS"), "100000"), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := openRedis(t)
-	tr := trial{server: s, open: func() cache { return redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil) }}
-	tr.run(t, reads, false)
-	t.Logf("%d reads, %d of them hits; %d writes", tr.reads.Load(), tr.hits.Load(), tr.stored.Load())
-	if stale := tr.stale.Load(); stale != 0 {
-		t.Errorf("%d of %d reads were older than a write answered before", stale, reads)
+	h := cacheHistory{testRedis: s, open: func() cache { return redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil) }}
+	h.run(t, reads, false)
+	t.Logf("%d reads, %d of them hits; %d writes", h.reads.Load(), h.hits.Load(), h.stored.Load())
+	if stale := h.stale.Load(); stale != 0 {
+		t.Errorf("%d of %d reads were older than a write confirmed before", stale, reads)
 	}
-	if got := tr.reads.Load(); got < reads {
+	if got := h.reads.Load(); got < reads {
 		t.Errorf("only %d of %d reads were made in time", got, reads)
 	}
-	if hits := tr.hits.Load(); hits < reads/10 {
+	if hits := h.hits.Load(); hits < reads/10 {
 		t.Errorf("only %d of %d reads were hits: this proves little", hits, reads)
 	}
 }
 
-// Without these nobody would know that the trial can fail.
-func TestACacheThatLiesIsCaught(t *testing.T) {
+// This test shows that the history can fail.
+func TestCacheHistoryDetectsStaleReads(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(s *server) cache{
-		"a write only deletes": func(s *server) cache { return deleteOnly{s, s.prefix + list} },
-		"the live pass is trusting": func(s *server) cache {
-			return trusting{redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)}
+	for name, open := range map[string]func(s *testRedis) cache{
+		"a write only deletes": func(s *testRedis) cache { return deleteOnly{s, s.prefix + list} },
+		"the live pass heals nothing": func(s *testRedis) cache {
+			return healsNothing{redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openRedis(t)
-			tr := trial{server: s, open: func() cache { return open(s) }}
-			tr.run(t, 1_000_000, true)
-			if tr.stale.Load() == 0 {
-				t.Error("the trial never caught it")
+			h := cacheHistory{testRedis: s, open: func() cache { return open(s) }}
+			h.run(t, 1_000_000, true)
+			if h.stale.Load() == 0 {
+				t.Error("no stale read was detected")
 			}
 		})
 	}

@@ -15,45 +15,45 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// far is a Redis that takes its time to answer the limiter's script. As the time
-// to the reset it says when it was asked, in microseconds since the start.
-type far struct {
-	sane
-	start time.Time
-	away  atomic.Int64 // nanoseconds that an answer takes
-	under atomic.Int64 // trips
-	most  atomic.Int64 // of them, at the same time
+// slowHook is a Redis with a delay that answers the limiter's script. Its reset is the
+// time at which the script was sent, in microseconds since the start.
+type slowHook struct {
+	answeringHook
+	start       time.Time
+	delay       atomic.Int64 // nanoseconds
+	inFlight    atomic.Int64 // round trips
+	maxInFlight atomic.Int64
 }
 
-func (f *far) ProcessPipelineHook(goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+func (f *slowHook) ProcessPipelineHook(goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
 	return func(_ context.Context, cmds []goredis.Cmder) error {
-		f.most.Store(max(f.most.Load(), f.under.Add(1)))
-		defer f.under.Add(-1)
-		asked := time.Since(f.start).Microseconds()
-		pass(time.Duration(f.away.Load()))
+		f.maxInFlight.Store(max(f.maxInFlight.Load(), f.inFlight.Add(1)))
+		defer f.inFlight.Add(-1)
+		sentAt := time.Since(f.start).Microseconds()
+		sleep(time.Duration(f.delay.Load()))
 		for _, cmd := range cmds {
-			cmd.(*goredis.Cmd).SetVal([]any{int64(1_000_000), int64(0), asked, int64(0)})
+			cmd.(*goredis.Cmd).SetVal([]any{int64(1_000_000), int64(0), sentAt, int64(0)})
 		}
 		return nil
 	}
 }
 
-// crowd has 60 clients, each with one request after the other until ctx ends, and
-// counts those that passed uncounted. Nobody is answered by a trip that left before
-// he came.
-func (f *far) crowd(ctx context.Context, t *testing.T, limiter *redisstore.Limiter, uncounted *atomic.Int64) {
+// runClients runs 60 clients, each with one request after the other until ctx ends, and
+// counts the requests that passed uncounted. No request may be answered by a round trip
+// that was sent before it.
+func (f *slowHook) runClients(ctx context.Context, t *testing.T, limiter *redisstore.Limiter, uncounted *atomic.Int64) {
 	t.Helper()
 	var clients sync.WaitGroup
 	for range 60 {
 		clients.Go(func() {
-			for ; ctx.Err() == nil; pass(rand.N(2 * time.Millisecond)) {
-				came := time.Since(f.start).Truncate(time.Microsecond)
+			for ; ctx.Err() == nil; sleep(rand.N(2 * time.Millisecond)) {
+				calledAt := time.Since(f.start).Truncate(time.Microsecond)
 				got := limiter.Allow(context.WithoutCancel(ctx), addr)
 				switch {
 				case !counted(got):
 					uncounted.Add(1)
-				case got.Reset < came:
-					t.Errorf("who came at %v was answered by a trip that left at %v", came, got.Reset)
+				case got.Reset < calledAt:
+					t.Errorf("a call at %v was answered by a round trip sent at %v", calledAt, got.Reset)
 				}
 			}
 		})
@@ -61,34 +61,34 @@ func (f *far) crowd(ctx context.Context, t *testing.T, limiter *redisstore.Limit
 	clients.Wait()
 }
 
-func TestASlowRedisIsWaitedForOnceNotTwice(t *testing.T) {
+func TestAutoPipelineSendsALingeringBatchBesideASlowRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1"})
 		defer client.Close()
-		f := &far{start: time.Now().Add(-time.Second)}
+		f := &slowHook{start: time.Now().Add(-time.Second)}
 		client.AddHook(f)
 		limiter := redisstore.NewLimiter(redisstore.NewAutoPipeline(client), redisstore.LimiterConfig{Requests: 1_000_000, Window: time.Second}, slog.New(slog.DiscardHandler), nil)
 		var uncounted atomic.Int64
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		var clients sync.WaitGroup
-		clients.Go(func() { f.crowd(ctx, t, limiter, &uncounted) })
+		clients.Go(func() { f.runClients(ctx, t, limiter, &uncounted) })
 		for _, step := range []struct {
-			away, most int64 // milliseconds, trips
-			late       bool
+			delay, maxInFlight int64 // milliseconds, round trips
+			late               bool
 		}{{1, 1, false}, {12, 2, false}, {24, 4, false}, {28, 4, false}, {60, 4, true}, {1, 1, false}} {
-			f.away.Store(step.away * int64(time.Millisecond))
-			pass(200 * time.Millisecond)
-			f.most.Store(0)
+			f.delay.Store(step.delay * int64(time.Millisecond))
+			sleep(200 * time.Millisecond)
+			f.maxInFlight.Store(0)
 			uncounted.Store(0)
-			pass(500 * time.Millisecond)
+			sleep(500 * time.Millisecond)
 			if got := uncounted.Load(); (got > 0) != step.late {
-				t.Errorf("answers take %d ms: %d requests passed uncounted", step.away, got)
+				t.Errorf("delay of %d ms: %d requests passed uncounted", step.delay, got)
 			}
-			if got := f.most.Load(); got == 0 || got > step.most {
-				t.Errorf("answers take %d ms: %d trips were under way, want at most %d", step.away, got, step.most)
+			if got := f.maxInFlight.Load(); got == 0 || got > step.maxInFlight {
+				t.Errorf("delay of %d ms: %d round trips were in flight, want at most %d", step.delay, got, step.maxInFlight)
 			}
 		}
-		leave()
+		cancel()
 		clients.Wait()
 	})
 }

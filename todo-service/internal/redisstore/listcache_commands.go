@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,49 +13,49 @@ import (
 	"example.com/todo/todo-service/internal/listcache"
 )
 
-// lookupResult is what a reader found.
+// lookupResult is what Redis holds.
 type lookupResult struct {
-	list       listcache.Entry // Hit when there is one
+	list       listcache.Entry // a Hit, or empty
 	generation string
 }
 
-// metadata is what is stored next to a list.
+// metadata is stored beside a list.
 type metadata struct {
 	Link string `json:"link"`
 	ETag string `json:"etag"`
-	Sum  uint32 `json:"crc32c"` // of the list: tells rubbish from a list
+	Sum  uint32 `json:"crc32c"` // of the list: detects a list that is not ours
 }
 
-// localCopy is a list as it was read from Redis, and what stood beside it.
+// localCopy is a list as it was read from Redis, and the text of its metadata.
 type localCopy struct {
 	list     listcache.Entry
 	metadata string
 }
 
-// lookupCommand is the errand of readers. It brings an entry.
+// lookupCommand reads the list and the generation. Its result is a lookupResult.
 type lookupCommand struct{ cache *ListCache }
 
-// pack names the list that this process has a copy of: it is not sent again. A Redis
-// that does not know the script of this cache has begun anew, perhaps with what it
-// had before the last invalidations: that is forgotten first, for all processes.
-func (l lookupCommand) pack(int) cargo {
-	kept := l.cache.localCopy.Load()
-	if kept == nil {
-		kept = &localCopy{}
+func (l lookupCommand) build(int) scriptCall {
+	local := l.cache.localCopy.Load()
+	if local == nil {
+		local = &localCopy{}
 	}
-	return cargo{
+	return scriptCall{
 		script: l.cache.lookupScript,
-		first:  &cargo{script: invalidateScript, keys: l.cache.keys, args: []any{rand.Text()}},
-		keys:   l.cache.keys,
-		args:   []any{rand.Text(), kept.metadata, len(kept.list.Body)},
-		unpack: func(reply *goredis.Cmd) (any, error) { return l.unpack(reply, kept) },
+		// The script's text is unique for the keys and the database. NOSCRIPT therefore means
+		// that Redis was restarted, perhaps from a snapshot with a list older than a confirmed
+		// invalidation. The list is invalidated, for every process, before the script is known.
+		onNoScript: &scriptCall{script: invalidateScript, keys: l.cache.keys, args: []any{rand.Text()}},
+		keys:       l.cache.keys,
+		args:       []any{rand.Text(), local.metadata, len(local.list.Body)}, // the local copy is not sent again
+		decode:     func(reply *goredis.Cmd) (any, error) { return l.decode(reply, local) },
 	}
 }
 
-func (l lookupCommand) unpack(reply *goredis.Cmd, kept *localCopy) (any, error) {
+func (l lookupCommand) decode(reply *goredis.Cmd, local *localCopy) (any, error) {
 	values, err := reply.Slice()
 	if err == nil && len(values) != 4 {
-		err = fmt.Errorf("the reader's script returned %d values", len(values))
+		err = fmt.Errorf("lookup.lua returned %d values, want 4", len(values))
 	}
 	if err != nil {
 		return nil, err
@@ -62,29 +63,29 @@ func (l lookupCommand) unpack(reply *goredis.Cmd, kept *localCopy) (any, error) 
 	if removed, _ := values[1].(int64); removed > 0 {
 		l.cache.recordCorrupt(errors.New("a key held another type"))
 	}
-	var found lookupResult
-	found.generation, _ = values[0].(string)
+	var result lookupResult
+	result.generation, _ = values[0].(string)
 	switch body := values[2].(type) {
-	case int64: // still the one that is kept
-		found.list = kept.list
+	case int64: // the local copy is current
+		result.list = local.list
 	case string:
-		next, _ := values[3].(string)
-		list, err := decodeList(body, next)
+		text, _ := values[3].(string)
+		list, err := decodeList(body, text)
 		if err != nil {
 			l.cache.recordCorrupt(err)
 			break
 		}
-		l.cache.localCopy.Store(&localCopy{list, next})
-		found.list = list
+		l.cache.localCopy.Store(&localCopy{list, text})
+		result.list = list
 	}
-	return found, nil
+	return result, nil
 }
 
-// decodeList puts together what a filling has stored.
-func decodeList(body, next string) (listcache.Entry, error) {
+// decodeList returns the list that a fill stored, and an error for any other content.
+func decodeList(body, text string) (listcache.Entry, error) {
 	var meta metadata
-	if err := json.Unmarshal([]byte(next), &meta); err != nil {
-		return listcache.Entry{}, fmt.Errorf("what is beside the list: %w", err)
+	if err := json.Unmarshal([]byte(text), &meta); err != nil {
+		return listcache.Entry{}, fmt.Errorf("metadata of the list: %w", err)
 	}
 	list := listcache.Entry{Body: []byte(body), Link: meta.Link, ETag: meta.ETag, Hit: true}
 	if checksum(list.Body) != meta.Sum || meta.ETag == "" {
@@ -93,46 +94,72 @@ func decodeList(body, next string) (listcache.Entry, error) {
 	return list, nil
 }
 
-// invalidateCommand is the errand of writers. It brings true: the list was invalidated.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(body []byte) uint32 { return crc32.Checksum(body, castagnoli) }
+
+// invalidateCommand invalidates the list and confirms the committed events. Its result
+// is true.
 type invalidateCommand struct{ cache *ListCache }
 
-func (f invalidateCommand) pack(int) cargo {
-	return cargo{
+func (c invalidateCommand) build(int) scriptCall {
+	return scriptCall{
 		script: invalidateScript,
-		keys:   f.cache.keys,
-		args:   append([]any{rand.Text()}, f.cache.committed.drain()...),
-		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
+		keys:   c.cache.keys,
+		args:   append([]any{rand.Text()}, c.cache.committed.drain()...),
+		decode: decodeBool,
 	}
 }
 
-// healCommand is the errand of the live pass. It brings whether the list was
-// invalidated. As a pointer it is never equal to another.
+// healCommand invalidates the list unless all events are confirmed. Its result is
+// whether it did. It is used as a pointer, so that no two are equal.
 type healCommand struct {
 	cache  *ListCache
 	events []any // their ids
 }
 
-func (h *healCommand) pack(int) cargo {
-	return cargo{
+func (h *healCommand) build(int) scriptCall {
+	return scriptCall{
 		script: healScript,
 		keys:   h.cache.keys,
 		args:   append([]any{rand.Text()}, h.events...),
-		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
+		decode: decodeBool,
 	}
 }
 
-// maxCommittedEvents bounds the ids of one invalidation: more than there are writers at
-// once, as long as Redis answers.
+// fillCommand stores a list under its generation. Its result is whether Redis stored
+// it. It is used as a pointer, so that no two are equal.
+type fillCommand struct {
+	cache      *ListCache
+	generation string
+	list       listcache.Entry
+}
+
+func (f *fillCommand) build(int) scriptCall {
+	text, _ := json.Marshal(metadata{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
+	return scriptCall{
+		script: fillScript,
+		keys:   f.cache.keys,
+		args:   []any{f.generation, f.list.Body, text, listTTL},
+		decode: decodeBool,
+	}
+}
+
+func decodeBool(reply *goredis.Cmd) (any, error) { return reply.Bool() }
+
+// maxCommittedEvents bounds the ids of one invalidation. While Redis answers, there are
+// fewer concurrent writers.
 const maxCommittedEvents = 1_000
 
-// committedEvents are the ids of events that are committed and whose invalidation
-// has not left for Redis yet.
+// committedEvents collects the ids of events that are committed and whose invalidation
+// has not been sent.
 type committedEvents struct {
 	mu  sync.Mutex
 	ids []any
 }
 
-// add drops all ids when there are too many. The live pass then invalidates for them.
+// add adds an id, and drops the others when there are too many: Heal then invalidates
+// for them.
 func (c *committedEvents) add(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,29 +169,12 @@ func (c *committedEvents) add(id string) {
 	c.ids = append(c.ids, id)
 }
 
-// drain returns the ids once. Any invalidation that begins afterwards is one for them.
+// drain returns the ids and forgets them. An invalidation that is sent afterwards is
+// one for them.
 func (c *committedEvents) drain() []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := c.ids
 	c.ids = nil
 	return ids
-}
-
-// fillCommand is the errand of a reader who has a list for others. It brings whether
-// the list was stored. As a pointer it is never equal to another.
-type fillCommand struct {
-	cache      *ListCache
-	generation string
-	list       listcache.Entry
-}
-
-func (f *fillCommand) pack(int) cargo {
-	next, _ := json.Marshal(metadata{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
-	return cargo{
-		script: fillScript,
-		keys:   f.cache.keys,
-		args:   []any{f.generation, f.list.Body, next, listTTL},
-		unpack: func(reply *goredis.Cmd) (any, error) { return reply.Bool() },
-	}
 }

@@ -6,8 +6,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// The scripts, each documented in its own file. A shuttle sends their hash, and
-// the text once more when Redis has forgotten it.
+// The scripts, each documented in its own file. AutoPipeline sends their hash, and the
+// text if Redis does not know that.
 var (
 	//go:embed lua/lookup.lua
 	lookupText string

@@ -1,11 +1,11 @@
--- What a reader finds: the list, or that it is still the one the reader has a copy
--- of, and the generation that a fill must name.
+-- Returns the list, or that it equals the reader's local copy, and the generation that
+-- a fill must name.
 --
--- KEYS  1 list  2 what is beside it  3 generation
--- ARGV  1 a new random generation, installed when there is none
---       2 what stood beside the reader's copy, or nothing  3 the copy's length
+-- KEYS  1 list  2 its metadata  3 generation
+-- ARGV  1 a new random generation, stored if there is none
+--       2 the metadata of the local copy, or nothing  3 the length of the local copy
 -- Returns {generation, how many keys held another type and were removed,
---          list or 1 for the copy, beside}, the last two false when missing.
+--          list or 1 for the local copy, metadata}, the last two false when missing.
 local removed = 0
 
 local function text(key)
@@ -18,13 +18,13 @@ local function text(key)
   return false
 end
 
-local beside, generation = text(KEYS[2]), text(KEYS[3])
+local metadata, generation = text(KEYS[2]), text(KEYS[3])
 if not generation then
   generation = ARGV[1]
   redis.call('SET', KEYS[3], generation)
 end
-if beside == ARGV[2] and redis.pcall('STRLEN', KEYS[1]) == tonumber(ARGV[3]) then
+if metadata == ARGV[2] and redis.pcall('STRLEN', KEYS[1]) == tonumber(ARGV[3]) then
   return {generation, removed, 1, false}
 end
 local list = text(KEYS[1])
-return {generation, removed, list, beside}
+return {generation, removed, list, metadata}
