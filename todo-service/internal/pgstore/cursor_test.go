@@ -19,18 +19,18 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestDrainSendsInOrderAndOnce(t *testing.T) {
+func TestForwardBatchSendsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), pendingCreate(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), newEvent(title), task.IdempotencyKey{}))
 	}
 	wantBounds(t, s, 0)
-	first, second := drain(t, s, "kafka", 2), drain(t, s, "kafka", 2)
-	wantTitles(t, "the first pass", first, "one", "two")
-	wantTitles(t, "the second pass", second, "three")
-	wantTitles(t, "a pass with nothing to do", drain(t, s, "kafka", 2))
-	wantTitles(t, "the other cursor", drain(t, s, "live", 10), "one", "two", "three")
+	first, second := forwardBatch(t, s, "kafka", 2), forwardBatch(t, s, "kafka", 2)
+	wantTitles(t, "the first batch", first, "one", "two")
+	wantTitles(t, "the second batch", second, "three")
+	wantTitles(t, "a batch of nothing", forwardBatch(t, s, "kafka", 2))
+	wantTitles(t, "the other cursor", forwardBatch(t, s, "live", 10), "one", "two", "three")
 	wantBounds(t, s, 3)
 
 	for i, a := range slices.Concat(first, second) {
@@ -45,20 +45,20 @@ func TestDrainSendsInOrderAndOnce(t *testing.T) {
 	wantTitles(t, "reading after the end", must(s.After(t.Context(), 3, 10)))
 }
 
-func TestWhatCouldNotBeSentComesAgain(t *testing.T) {
+func TestForwardBatchRepeatsABatchThatFailed(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
 	away := errors.New("the broker is away")
 	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
 	if n != 0 || !errors.Is(err, away) {
-		t.Errorf("got %d and %v, want 0 and that of the sender", n, err)
+		t.Errorf("got %d and %v, want 0 and the error of send", n, err)
 	}
-	must(s.Create(t.Context(), pendingCreate("two"), task.IdempotencyKey{}))
-	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "one", "two")
+	must(s.Create(t.Context(), newEvent("two"), task.IdempotencyKey{}))
+	wantTitles(t, "the next batch", forwardBatch(t, s, "kafka", 10), "one", "two")
 }
 
-func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
+func TestBacklogCountsEventsBehindACursor(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	wantBacklog := func(cursor string, want int64, oldest time.Time) {
@@ -69,85 +69,85 @@ func TestBacklogCountsWhatIsBehindACursor(t *testing.T) {
 		}
 	}
 	wantBacklog("kafka", 0, time.Time{})
-	one, two := pendingCreate("one"), pendingCreate("two")
+	one, two := newEvent("one"), newEvent("two")
 	two.At = one.At.Add(time.Minute)
 	must(s.Create(t.Context(), one, task.IdempotencyKey{}))
 	must(s.Create(t.Context(), two, task.IdempotencyKey{}))
-	wantBacklog("kafka", 2, one.At) // none is numbered
-	drain(t, s, "live", 10)
-	wantBacklog("kafka", 2, one.At) // all are
+	wantBacklog("kafka", 2, one.At) // no event has a seq
+	forwardBatch(t, s, "live", 10)
+	wantBacklog("kafka", 2, one.At) // all events have one
 	wantBacklog("live", 0, time.Time{})
-	drain(t, s, "kafka", 1)
+	forwardBatch(t, s, "kafka", 1)
 	wantBacklog("kafka", 1, two.At)
 }
 
-// Reading the log by "pos > last" passes over an event that is committed after
-// one with a greater pos. Here that happens on purpose.
-func TestALateCommitIsNotPassedOver(t *testing.T) {
+// A reader of "pos > last" would skip an event that is committed after one with a
+// greater pos.
+func TestForwardBatchSkipsNoLateCommit(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	late := db.MustBegin()
 	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
-	must(s.Create(t.Context(), pendingCreate("early"), task.IdempotencyKey{}))
-	wantTitles(t, "before the late commit", drain(t, s, "kafka", 10), "early")
+	must(s.Create(t.Context(), newEvent("early"), task.IdempotencyKey{}))
+	wantTitles(t, "before the late commit", forwardBatch(t, s, "kafka", 10), "early")
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	wantTitles(t, "after the late commit", drain(t, s, "kafka", 10), "late")
+	wantTitles(t, "after the late commit", forwardBatch(t, s, "kafka", 10), "late")
 }
 
-// A frozen relay holds its transaction until the database ends that
-// (idle_in_transaction_session_timeout; here by hand). Another one goes on, and
-// the first finds on waking that it has nothing to say any more.
-func TestAFrozenRelayLosesItsPlaceAndNothingElse(t *testing.T) {
+// The database ends the transaction of a frozen relay
+// (idle_in_transaction_session_timeout; here by hand). Another relay continues, and
+// the first fails when it resumes.
+func TestForwardBatchFailsForARelayThatLostItsTransaction(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), pendingCreate(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), newEvent(title), task.IdempotencyKey{}))
 	}
 	var frozen, other []task.Announcement
 	_, err := s.ForwardBatch(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
 		frozen = batch
 		endIdleTransactions(t, db)
-		other = drain(t, s, "kafka", 3)
+		other = forwardBatch(t, s, "kafka", 3)
 		return nil
 	})
 	if err == nil {
-		t.Error("the frozen relay was told that it moved the cursor")
+		t.Error("the frozen relay advanced the cursor")
 	}
 	wantTitles(t, "the frozen relay", frozen, "one", "two")
 	wantTitles(t, "the other relay", other, "one", "two", "three")
-	must(s.Create(t.Context(), pendingCreate("four"), task.IdempotencyKey{}))
-	wantTitles(t, "the next pass", drain(t, s, "kafka", 10), "four")
+	must(s.Create(t.Context(), newEvent("four"), task.IdempotencyKey{}))
+	wantTitles(t, "the next batch", forwardBatch(t, s, "kafka", 10), "four")
 }
 
-// A relay that freezes when it has moved its cursor, and has not heard so, holds up
-// nobody who numbers.
-func TestWhatARelayHasToHearHoldsNoRow(t *testing.T) {
+// A relay may freeze after the server advanced the cursor and before the response. The
+// sequencer needs the row meanwhile.
+func TestForwardBatchHoldsNoStreamRowWhileItWaitsForTheAdvance(t *testing.T) {
 	t.Parallel()
-	s, p, db := beforeAPass(t)
-	const moved = 5 // by its round trips: begin, lock, number, take, move
-	p.spoil(answer, moved, func(*net.TCPConn) bool {
+	s, p, db := openBeforeForward(t)
+	const advanced = 5 // round trips: begin, lock, number_events, select, advance
+	p.intercept(answer, advanced, func(*net.TCPConn) bool {
 		if _, err := db.Exec(`SELECT FROM stream FOR UPDATE NOWAIT`); err != nil {
 			t.Errorf("the row of the stream: %v", err)
 		}
 		var at int64
 		if err := db.Get(&at, `SELECT head - kafka_seq FROM stream`); err != nil || at != 0 {
-			t.Errorf("the cursor lies %d behind, error %v", at, err)
+			t.Errorf("the cursor is %d behind, error %v", at, err)
 		}
 		return true
 	})
-	wantTitles(t, "the pass", drain(t, s, "kafka", 10), "one")
+	wantTitles(t, "the batch", forwardBatch(t, s, "kafka", 10), "one")
 }
 
-func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
+func TestAssignSequenceNeedsNoForwardBatch(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for range 3 {
-		must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
 	}
 	for _, n := range []int{2, 3, 3} {
 		if err := s.AssignSequence(t.Context(), 2); err != nil {
@@ -156,25 +156,25 @@ func TestWhatIsCommittedCanBeNumberedWithoutAPass(t *testing.T) {
 		wantBounds(t, s, int64(n))
 	}
 	wantTitles(t, "the log", must(s.After(t.Context(), 0, 10)), "one", "one", "one")
-	wantTitles(t, "a pass", drain(t, s, "kafka", 10), "one", "one", "one")
+	wantTitles(t, "a batch", forwardBatch(t, s, "kafka", 10), "one", "one", "one")
 }
 
-func TestOneRelayAtATimeIsLetIn(t *testing.T) {
+func TestForwardBatchAdmitsOneRelayPerCursor(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
 	var live []task.Announcement
 	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
-		live = drain(t, s, "live", 10) // the other cursor is free
+		live = forwardBatch(t, s, "live", 10) // the other cursor is free
 
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
 		n, err := s.ForwardBatch(ctx, "kafka", 10, func(context.Context, []task.Announcement) error {
-			t.Error("a second relay was let in")
+			t.Error("a second relay holds the cursor")
 			return nil
 		})
 		if n != 0 || err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-			t.Errorf("a relay that waits for its turn ended with %d and %v", n, err)
+			t.Errorf("the waiting relay ended with %d and %v", n, err)
 		}
 		return nil
 	})
@@ -184,19 +184,18 @@ func TestOneRelayAtATimeIsLetIn(t *testing.T) {
 	wantTitles(t, "the other cursor", live, "one")
 }
 
-func TestAnUnknownCursorIsADefect(t *testing.T) {
+func TestUnknownCursorIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	if _, err := s.ForwardBatch(t.Context(), "head", 1, nil); err == nil || apperr.Of(err).Kind != apperr.Internal {
-		t.Errorf("Drain: got %v", err)
+		t.Errorf("ForwardBatch: got %v", err)
 	}
 	if _, _, err := s.Backlog(t.Context(), "head"); err == nil || apperr.Of(err).Kind != apperr.Internal {
 		t.Errorf("Backlog: got %v", err)
 	}
 }
 
-// endIdleTransactions does what the database does to a relay that says nothing
-// for too long.
+// endIdleTransactions does what the database does to a relay that is idle for too long.
 func endIdleTransactions(t *testing.T, db *sqlx.DB) {
 	t.Helper()
 	var ended int
@@ -207,7 +206,7 @@ func endIdleTransactions(t *testing.T, db *sqlx.DB) {
 	}
 }
 
-func drain(t *testing.T, s *pgstore.Store, cursor string, limit int) []task.Announcement {
+func forwardBatch(t *testing.T, s *pgstore.Store, cursor string, limit int) []task.Announcement {
 	t.Helper()
 	var sent []task.Announcement
 	n, err := s.ForwardBatch(t.Context(), cursor, limit, func(_ context.Context, batch []task.Announcement) error {
@@ -215,7 +214,7 @@ func drain(t *testing.T, s *pgstore.Store, cursor string, limit int) []task.Anno
 		return nil
 	})
 	if err != nil || n != len(sent) {
-		t.Errorf("drained %d entries, said %d, error %v", len(sent), n, err)
+		t.Errorf("sent %d entries, returned %d, error %v", len(sent), n, err)
 	}
 	return sent
 }
@@ -239,51 +238,51 @@ func wantBounds(t *testing.T, s *pgstore.Store, head int64) {
 	}
 }
 
-func TestAPassTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
+func TestForwardBatchTakesSixRoundTrips(t *testing.T) {
 	t.Parallel()
-	s, p, _ := beforeAPass(t)
+	s, p, _ := openBeforeForward(t)
 	trips := p.answers.Load()
-	wantTitles(t, "the pass", drain(t, s, "kafka", 10), "one")
-	// To number, begin, lock, take, move, commit.
+	wantTitles(t, "the batch", forwardBatch(t, s, "kafka", 10), "one")
+	// number_events, begin, lock, select, advance, commit.
 	if got := p.answers.Load() - trips; got != 6 {
 		t.Errorf("%d round trips, want 6", got)
 	}
 }
 
-// The cursors wait for their turns while events are numbered: that is quicker, and
-// needs a connection for each of the three.
-func TestEventsAreNumberedWhilePassesWaitForTheirTurns(t *testing.T) {
+// Waiting for both locks during the assignment is faster, and needs three connections.
+func TestForwardBatchAssignsSequenceWhileItWaitsForTheLock(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	db, watching := open(t, dsn), open(t, dsn)
 	migrate(t, db)
 	db.SetMaxOpenConns(pgstore.RelayConns)
 	s := pgstore.New(db)
-	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
-	pgstore.AssignSequenceAfter(s, sync.OnceFunc(func() { awaitTurns(t, watching, 2) }))
-	var passes sync.WaitGroup
+	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+	pgstore.AssignSequenceAfter(s, sync.OnceFunc(func() { awaitCursorLocks(t, watching, 2) }))
+	var relays sync.WaitGroup
 	for _, cursor := range []string{"kafka", "live"} {
-		passes.Go(func() { wantTitles(t, cursor, drain(t, s, cursor, 10), "one") })
+		relays.Go(func() { wantTitles(t, cursor, forwardBatch(t, s, cursor, 10), "one") })
 	}
-	passes.Wait()
+	relays.Wait()
 }
 
-// beforeAPass returns a store behind a proxy, and a way past that. The next pass has one
-// event, and its statements are prepared: it begins, locks, numbers, takes, moves and
-// commits, in this order, so that each gets the connection that knows it.
-func beforeAPass(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
+// openBeforeForward returns a store behind a proxy, and a pool past the proxy. The next
+// ForwardBatch has one event, and its statements are prepared: begin, lock,
+// number_events, select, advance and commit, in this order, each on the connection
+// that has it prepared.
+func openBeforeForward(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
 	t.Helper()
-	s, p, _ := warm(t)
+	s, p, _ := openWarm(t)
 	db := p.direct(t)
-	pgstore.AssignSequenceAfter(s, func() { awaitTurns(t, db, 1) })
-	drain(t, s, "kafka", 10)
-	must(s.Create(t.Context(), pendingCreate("one"), task.IdempotencyKey{}))
+	pgstore.AssignSequenceAfter(s, func() { awaitCursorLocks(t, db, 1) })
+	forwardBatch(t, s, "kafka", 10)
+	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
 	return s, p, db
 }
 
-// awaitTurns waits until so many passes have their turns.
-func awaitTurns(t *testing.T, db *sqlx.DB, n int) {
-	testenv.Eventually(t, "the passes have their turns", func() bool {
+// awaitCursorLocks waits until n cursors are locked.
+func awaitCursorLocks(t *testing.T, db *sqlx.DB, n int) {
+	testenv.Eventually(t, "the cursors are locked", func() bool {
 		var held int
 		err := db.Get(&held, `SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 			WHERE datname = current_database() AND locktype = 'advisory' AND granted`)
