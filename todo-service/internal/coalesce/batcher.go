@@ -26,7 +26,7 @@ type Batcher[K comparable, R any] struct {
 	// it. With 0 it does not wait while fewer than MaxInFlight run.
 	Linger time.Duration
 	// Timeout is how long callers wait for their batch, counted from the first of
-	// them; 0 means for ever. Run continues afterwards.
+	// them; 0 is no limit. Run continues afterwards.
 	Timeout time.Duration
 	// WaitForRunning makes Do wait until a batch that has started is done, even if its
 	// ctx ends: the caller must know the outcome.
@@ -159,8 +159,8 @@ func (b *Batcher[K, R]) newBatch(ctx context.Context) *batch[K, R] {
 	}
 	if b.Timeout > 0 {
 		// The timeout uses two consecutive timers. If the process was paused (garbage
-		// collection, no CPU), the goroutine that reads the reply gets to run before the
-		// second timer fires, so a reply that has arrived is not reported as a timeout.
+		// collection, no CPU), Run gets to continue before the second timer fires. So a reply
+		// that has arrived is not reported as a timeout.
 		last := b.Timeout / 4
 		next.timeout = time.AfterFunc(b.Timeout-last, func() { time.AfterFunc(last, func() { b.expire(ctx, next) }) })
 	}
@@ -196,8 +196,10 @@ func (b *Batcher[K, R]) settle(ctx context.Context, finished *batch[K, R], resul
 		b.OnDone(ctx, results, err)
 	}
 	finished.err = err
-	for i, result := range results {
-		finished.order[i].result = result
+	if err == nil {
+		for i, result := range results {
+			finished.order[i].result = result
+		}
 	}
 	close(finished.done)
 }
@@ -259,12 +261,9 @@ func (b *Batcher[K, R]) run(ctx context.Context, next *batch[K, R]) (results []R
 	}
 	results, err = b.Run(ctx, batch)
 	if err == nil && len(results) != len(batch) {
-		err = fmt.Errorf("%d results for a batch of %d", len(results), len(batch))
+		return nil, fmt.Errorf("%d results for a batch of %d", len(results), len(batch))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return results, nil
+	return results, err
 }
 
 // Keys returns the keys of a batch.

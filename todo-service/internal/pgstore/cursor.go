@@ -45,9 +45,9 @@ func newCursor(column, lock string) cursor {
 	}
 }
 
-// ForwardBatch assigns seq to new events, passes at most limit entries behind the
-// cursor ("kafka" or "live") to send, in order, and advances the cursor past them
-// when send returns nil. It returns how many were sent: fewer than limit means that
+// ForwardBatch assigns seq to new events and passes at most limit entries behind the
+// cursor ("kafka" or "live") to send, in order. When send returns nil, it advances the
+// cursor past them. It returns how many were sent: fewer than limit means that
 // everything committed before the call was sent.
 //
 // Of all processes, one caller at a time holds the cursor's lock; the others wait

@@ -15,8 +15,8 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writes are the kinds of change, each to a task "before" at version 1, and what the
-// store must hold afterwards, however many attempts it needed.
+// writes are the kinds of change, each to a task "before" at version 1. The store must
+// hold the same afterwards, however many attempts it needed.
 var writes = []struct {
 	name    string
 	trips   int // round trips, the last of which writes

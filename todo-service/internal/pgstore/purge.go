@@ -8,10 +8,10 @@ import (
 )
 
 // Purge deletes at most limit of the oldest entries of the event log and returns how
-// many: fewer than limit means that no other can be deleted. An entry is deleted when
-// it is older than age by the database's clock, every cursor has passed it, and all
-// entries before it are deleted. purged_through moves along, so a reader from further
-// back is refused instead of missing entries. It is safe for concurrent use.
+// many: fewer than limit means that no other can be deleted. A deleted entry is older
+// than age by the database's clock, and every cursor has passed it. All entries before
+// it are deleted too. purged_through moves along, so a reader from further back is
+// refused instead of missing entries. It is safe for concurrent use.
 func (s *Store) Purge(ctx context.Context, age time.Duration, limit int) (int, error) {
 	var purged int
 	err := s.selectOne(ctx, &purged, `

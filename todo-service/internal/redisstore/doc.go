@@ -25,8 +25,7 @@
 //	  │ fill(g2, new list) ───────>│ stored                          │
 //	  │ lookup ───────────────────>│ the list, or "unchanged" if it is the local copy
 //
-// A writer may die after its commit, or get no answer from Redis. So each invalidation
-// also stores the ids of its events, in the same script, and the relay's pass for the
-// live feed calls Heal with the ids of every event: it invalidates unless all of them
-// are confirmed.
+// A writer may die after its commit, or get no reply from Redis. So each invalidation
+// also confirms its events: its script stores their ids. The relay's live cursor calls
+// Heal with the ids of every event, which invalidates unless all are confirmed.
 package redisstore

@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 
 var errNetworkDown = errors.New("the network is down")
 
-// testRedis is a real Redis behind a network that a test can take down, a key prefix of
-// the test's own, and the logs and metrics of the code under test.
+// testRedis is a real Redis behind a network that a test can take down. It has a key
+// prefix of the test's own, and the logs and metrics of the code under test.
 type testRedis struct {
 	goredis.UniversalClient
 	prefix   string

@@ -83,9 +83,9 @@ type prefetch struct {
 	used   atomic.Bool
 }
 
-// Prefetch starts a lookup for one Load with the context that it returns, so that the
-// lookup shares a round trip with other commands, such as the limiter's. What Load
-// promises then counts from the call of Prefetch.
+// Prefetch starts a lookup for one Load with the context that it returns. The lookup can
+// share a round trip with other commands, such as the limiter's. What Load promises then
+// counts from the call of Prefetch.
 func (c *ListCache) Prefetch(ctx context.Context) context.Context {
 	if c.mustRecover() {
 		return ctx
