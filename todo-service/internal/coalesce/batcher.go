@@ -76,18 +76,16 @@ type Ticket[K comparable, R any] struct {
 // Do returns the result for key from a batch that starts after this call. If ctx
 // ends earlier, Do returns its error, and a batch that has not started runs without
 // this call; see WaitForRunning for one that has.
-func (b *Batcher[K, R]) Do(ctx context.Context, key K) (R, error) {
-	if err := ctx.Err(); err != nil {
-		var none R
-		return none, err
+func (b *Batcher[K, R]) Do(ctx context.Context, key K) (result R, err error) {
+	if ctx.Err() != nil {
+		return result, ctx.Err()
 	}
 	t := b.Add(ctx, key)
 	select {
 	case <-t.batch.done:
 	case <-ctx.Done():
 		if b.withdraw(t) || !b.WaitForRunning {
-			var none R
-			return none, ctx.Err()
+			return result, ctx.Err()
 		}
 		<-t.batch.done
 	}
@@ -117,13 +115,12 @@ func (b *Batcher[K, R]) Add(ctx context.Context, key K) Ticket[K, R] {
 
 // Wait returns the result of the call. ctx ends the waiting; the call stays in its
 // batch.
-func (t Ticket[K, R]) Wait(ctx context.Context) (R, error) {
+func (t Ticket[K, R]) Wait(ctx context.Context) (result R, err error) {
 	select {
 	case <-t.batch.done:
 		return t.entry.result, t.batch.err
 	case <-ctx.Done():
-		var none R
-		return none, ctx.Err()
+		return result, ctx.Err()
 	}
 }
 

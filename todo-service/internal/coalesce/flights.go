@@ -30,14 +30,13 @@ type flight[R any] struct {
 
 // Do returns the result of fn, or of the fn of an earlier call whose flight this call
 // shares. If ctx ends first, Do returns its error and the flight continues.
-func (f *Flights[K, R]) Do(ctx context.Context, key K, fn func(context.Context) (R, error)) (R, error) {
+func (f *Flights[K, R]) Do(ctx context.Context, key K, fn func(context.Context) (R, error)) (result R, err error) {
 	shared := f.join(ctx, key, fn)
 	select {
 	case <-shared.done:
 		return shared.result, shared.err
 	case <-ctx.Done():
-		var none R
-		return none, ctx.Err()
+		return result, ctx.Err()
 	}
 }
 
