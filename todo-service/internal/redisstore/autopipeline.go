@@ -28,7 +28,8 @@ const (
 // earlier write. A batch that has waited for a quarter of callTimeout is sent beside
 // the round trips in flight.
 //
-// A timeout opens a circuit breaker: callers fail at once until Redis answers again.
+// A timeout opens a circuit breaker: callers fail at once until Redis answers again. So
+// only the callers of the late round trip have waited.
 type AutoPipeline struct {
 	client  goredis.UniversalClient
 	batcher coalesce.Batcher[command, *pipelinedCall]

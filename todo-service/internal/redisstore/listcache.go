@@ -25,8 +25,8 @@ const (
 
 // ListCache is a cache-aside of the response to the unfiltered list, with a generation
 // token; see the package comment for the protocol. Generations are random, so a
-// generation that was flushed or evicted never returns. They have no TTL. It is safe
-// for concurrent use.
+// generation that was flushed or evicted never returns. They have no TTL: a lost one
+// only makes Redis refuse fills. It is safe for concurrent use.
 type ListCache struct {
 	pipeline     *AutoPipeline
 	keys         []string        // list, metadata, generation, confirmed events: the KEYS of every script
