@@ -24,7 +24,7 @@ var domains = map[string]string{
 // shared names the packages of a service on which its adapters agree, and which
 // they may import although they may not import each other.
 var shared = map[string][]string{
-	"todo-service": {"eventcodec", "listcache", "ratelimit"},
+	"todo-service": {"coalesce", "eventcodec", "listcache", "ratelimit"},
 }
 
 type pkg struct {

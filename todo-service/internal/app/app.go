@@ -27,6 +27,7 @@ import (
 	"example.com/todo/platform/tracing"
 	"example.com/todo/todo-service/internal/admission"
 	"example.com/todo/todo-service/internal/clientip"
+	"example.com/todo/todo-service/internal/countcache"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/outbox"
@@ -80,7 +81,7 @@ func Run(ctx context.Context, cfg Config) error {
 	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
-	tasks := task.NewService(admission.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
+	tasks := task.NewService(countcache.New(admission.New(store, width(cfg), registry)), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})

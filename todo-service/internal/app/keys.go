@@ -30,7 +30,7 @@ func newKeys(store *pgstore.Store, log *slog.Logger, metrics prometheus.Register
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "todo_idempotent_replays_total",
 		Help: "Creations answered with the task that an earlier request with the same Idempotency-Key made.",
-	}, func() float64 { return float64(store.Replays()) }))
+	}, func() float64 { return float64(store.IdempotentReplays()) }))
 	return &keys{store: store, log: log}
 }
 
@@ -52,7 +52,7 @@ func (k *keys) pass(ctx context.Context) error {
 	for removed := int64(keysBatch); removed == keysBatch; {
 		batch, cancel := context.WithTimeout(ctx, keysTimeout)
 		var err error
-		removed, err = k.store.ForgetKeys(batch, time.Now().Add(-keysKept), keysBatch)
+		removed, err = k.store.DeleteExpiredKeys(batch, time.Now().Add(-keysKept), keysBatch)
 		cancel()
 		if err != nil {
 			return err

@@ -182,7 +182,7 @@ func (l *fakeLog) fail(err error) {
 	l.err = err
 }
 
-func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
+func (l *fakeLog) ForwardBatch(ctx context.Context, cursor string, limit int, send func(context.Context, []task.Announcement) error) (int, error) {
 	if err := l.answer(ctx, beforeABatch); err != nil {
 		return 0, err
 	}
@@ -212,7 +212,7 @@ func (l *fakeLog) Drain(ctx context.Context, cursor string, limit int, send func
 	return len(batch), nil
 }
 
-func (l *fakeLog) Number(_ context.Context, limit int) error {
+func (l *fakeLog) AssignSequence(_ context.Context, limit int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limit > 0 {

@@ -90,7 +90,7 @@ func (l *lane) pass(ctx context.Context) (int, error) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, func() { cancel(ctx.Err()) }) })()
 	patience := time.AfterFunc(logTime, func() { cancel(errSilent) })
 	defer patience.Stop()
-	sent, err := l.log.Drain(longer, l.cursor, l.limit, func(ctx context.Context, batch []task.Announcement) error {
+	sent, err := l.log.ForwardBatch(longer, l.cursor, l.limit, func(ctx context.Context, batch []task.Announcement) error {
 		patience.Reset(logTime)
 		ctx, cancel := context.WithTimeout(ctx, sendTime)
 		defer cancel()

@@ -23,18 +23,18 @@ const (
 
 // EventLog is the database's log of events.
 type EventLog interface {
-	// Drain hands at most limit entries behind the cursor to send, in order, and
+	// ForwardBatch hands at most limit entries behind the cursor to send, in order, and
 	// moves the cursor behind them once send has returned nil. One caller at a
 	// time is let in, of all processes; the others wait. It returns how many
 	// were sent; fewer than limit means that nothing committed before the call
 	// is left.
-	Drain(ctx context.Context, cursor string, limit int, send func(ctx context.Context, batch []task.Announcement) error) (int, error)
+	ForwardBatch(ctx context.Context, cursor string, limit int, send func(ctx context.Context, batch []task.Announcement) error) (int, error)
 	// Backlog returns how many events lie behind the cursor, and when the oldest
 	// of them happened (the zero time when there are none).
 	Backlog(ctx context.Context, cursor string) (events int64, oldest time.Time, err error)
-	// Number gives events that have none their place in the log, at most limit; so
-	// does each Drain that gets that far.
-	Number(ctx context.Context, limit int) error
+	// AssignSequence gives events that have none their place in the log, at most limit; so
+	// does each ForwardBatch that gets that far.
+	AssignSequence(ctx context.Context, limit int) error
 }
 
 // Sender brings entries, which come in order, to those behind one cursor. After
@@ -125,7 +125,7 @@ func (r *Relay) number(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_ = r.cfg.Log.Number(ctx, batchLimit) // the lanes say so
+		_ = r.cfg.Log.AssignSequence(ctx, batchLimit) // the lanes say so
 	}
 }
 

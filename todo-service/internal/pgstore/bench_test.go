@@ -13,20 +13,20 @@ const benchWriters = 32
 
 func BenchmarkCreate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
-		_, err := s.Create(b.Context(), creation("Learn Go"), task.IdempotencyKey{})
+		_, err := s.Create(b.Context(), newEvent("Learn Go"), task.IdempotencyKey{})
 		return err
 	})
 }
 
 func BenchmarkCreateWithAKey(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
-		e := creation("Learn Go")
+		e := newEvent("Learn Go")
 		_, err := s.Create(b.Context(), e, key(e.ID))
 		return err
 	})
 }
 
-// Each writer changes a task of its own, so that nobody waits for a row.
+// Each writer changes a task of its own, so that no writer waits for a row.
 func BenchmarkUpdate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, own task.Task, i int) error {
 		_, err := s.Update(b.Context(), own.ID, rename(strconv.Itoa(i)))
@@ -34,7 +34,7 @@ func BenchmarkUpdate(b *testing.B) {
 	})
 }
 
-// Every writer changes the same task, and all but one starts over.
+// Every writer changes the same task, and all but one retry.
 func BenchmarkUpdateOfOneTask(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, own task.Task, i int) error {
 		const first = 1
@@ -50,7 +50,7 @@ func benchmark(b *testing.B, write func(s *pgstore.Store, own task.Task, i int) 
 	s := pgstore.New(db)
 	b.SetParallelism(benchWriters / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
-		own, err := s.Create(b.Context(), creation("Learn Go"), task.IdempotencyKey{})
+		own, err := s.Create(b.Context(), newEvent("Learn Go"), task.IdempotencyKey{})
 		for i := 0; pb.Next() && err == nil; i++ {
 			err = write(s, own, i)
 		}

@@ -2,12 +2,12 @@ package pgstore
 
 import (
 	"context"
-	"database/sql/driver"
 	"time"
 
 	"github.com/lib/pq"
 
 	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/coalesce"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -25,58 +25,89 @@ const createTasks = `WITH n AS (
 	SELECT event_id, 'task.created', at, user_id, traceparent, id, title, priority, false, created_at, 1 FROM n
 	RETURNING id AS event_id, task_id`
 
-// creation is a task that is to be created.
-type creation struct {
+// Create stores e.Task, which is new (not done, at version 1), under a new id, and e.
+// With a key it does so once for that key; see task.Store.
+func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+	batched := false
+	return s.writeExactlyOnce(ctx, func(d *dispatch) (task.Task, error) {
+		// A key may have to wait for another process, so its statement is not shared.
+		if key != (task.IdempotencyKey{}) {
+			return s.createIdempotent(ctx, e, key, d)
+		}
+		c := newPendingCreate(ctx, e, d)
+		if !batched {
+			batched = true
+			id, err := s.createBatcher.Do(ctx, c)
+			if err == nil || c.batchSize < 2 || d.dispatched && retryable(err) {
+				return c.task(id), err
+			}
+			// The batch stored no task, perhaps because of another one's text or deadline. The
+			// statement of this task alone tells.
+		}
+		ids, err := s.createAll(ctx, []*pendingCreate{c})
+		if err != nil {
+			return task.Task{}, err
+		}
+		return c.task(ids[0]), nil
+	})
+}
+
+// pendingCreate is a task that is to be created.
+type pendingCreate struct {
 	event       task.Event
 	traceparent string
 	deadline    time.Time // zero for none
-	out         *outgoing
-
-	company int   // how many share its statement, once there is one
-	id      int64 // the task's, once it is stored
+	dispatch    *dispatch
+	batchSize   int // tasks in its statement; 0 before that begins
 }
 
-func newCreation(ctx context.Context, e task.Event, out *outgoing) *creation {
-	out.eventID = e.ID
+func newPendingCreate(ctx context.Context, e task.Event, d *dispatch) *pendingCreate {
+	d.eventID = e.ID
 	deadline, _ := ctx.Deadline()
-	return &creation{event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, out: out}
+	return &pendingCreate{event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, dispatch: d}
 }
 
-func (c *creation) stored() task.Task {
+// task returns the task as it is stored under id.
+func (c *pendingCreate) task(id int64) task.Task {
 	t := c.event.Task
-	t.ID = c.id
+	t.ID = id
 	return t
 }
 
-// create stores all of the tasks or none of them, before the first of their
-// deadlines.
-func (s *Store) create(ctx context.Context, all []*creation) (struct{}, error) {
-	ends := time.Now().Add(sharedTime)
-	byEvent := make(map[string]*creation, len(all))
-	for _, c := range all {
-		c.company = len(all)
-		byEvent[c.event.ID] = c
-		if !c.deadline.IsZero() && c.deadline.Before(ends) {
-			ends = c.deadline
+func (s *Store) createBatch(ctx context.Context, batch []coalesce.Entry[*pendingCreate]) ([]int64, error) {
+	return s.createAll(ctx, coalesce.Keys(batch))
+}
+
+// createAll stores all of the tasks or none of them, and returns their ids. It takes
+// until the first of their deadlines, and batchTimeout at most.
+func (s *Store) createAll(ctx context.Context, all []*pendingCreate) ([]int64, error) {
+	deadline := time.Now().Add(batchTimeout)
+	index := make(map[string]int, len(all))
+	for i, c := range all {
+		c.batchSize = len(all)
+		index[c.event.ID] = i
+		if !c.deadline.IsZero() && c.deadline.Before(deadline) {
+			deadline = c.deadline
 		}
 	}
-	ctx, cancel := context.WithDeadline(ctx, ends)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	var rows []struct {
 		EventID string `db:"event_id"`
 		TaskID  int64  `db:"task_id"`
 	}
-	err := s.selectAll(ctx, &rows, createTasks, columns(all)...)
-	if err != nil {
-		return struct{}{}, err
+	if err := s.selectAll(ctx, &rows, createTasks, createArgs(all)...); err != nil {
+		return nil, err
 	}
+	ids := make([]int64, len(all))
 	for _, r := range rows {
-		byEvent[r.EventID].id = r.TaskID
+		ids[index[r.EventID]] = r.TaskID
 	}
-	return struct{}{}, nil
+	return ids, nil
 }
 
-func columns(all []*creation) []any {
+// createArgs returns the arguments of createTasks: one array for each column.
+func createArgs(all []*pendingCreate) []any {
 	n := len(all)
 	at, created := make(pq.StringArray, n), make(pq.StringArray, n)
 	traceparents, titles := make(pq.StringArray, n), make(pq.StringArray, n)
@@ -86,26 +117,5 @@ func columns(all []*creation) []any {
 		traceparents[i], titles[i] = c.traceparent, c.event.Task.Title
 		users[i], priorities[i] = c.event.UserID, int64(c.event.Task.Priority)
 	}
-	return []any{departure(all), at, pq.Array(users), traceparents, titles, priorities, created}
-}
-
-// departure is the ids of the events as an argument of the statement that writes
-// them; see outgoing.
-type departure []*creation
-
-// Value tells all of them that they may be leaving.
-func (d departure) Value() (driver.Value, error) {
-	ids := make(pq.StringArray, len(d))
-	for i, c := range d {
-		c.out.leave()
-		ids[i] = c.event.ID
-	}
-	return ids.Value()
-}
-
-// RolledBack tells all of them that the statement changed nothing.
-func (d departure) RolledBack() {
-	for _, c := range d {
-		c.out.RolledBack()
-	}
+	return []any{dispatchedIDs(all), at, pq.Array(users), traceparents, titles, priorities, created}
 }

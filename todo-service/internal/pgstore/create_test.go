@@ -15,17 +15,17 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// crowd has creations under way, which wait until release is called, so that those
-// who come now share the next statement.
-func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup) (release func()) {
+// saturateCreates starts as many creations as run at the same time, which wait until
+// release is called. Later creations share the next statement.
+func saturateCreates(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup) (release func()) {
 	t.Helper()
-	// A lock on the table would already be waited for by those who prepare a statement.
+	// A lock on the table would already block the preparation of a statement.
 	db.MustExec(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
 			BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
 		CREATE TRIGGER wait BEFORE INSERT ON tasks EXECUTE FUNCTION wait()`)
 	tx := db.MustBegin()
 	tx.MustExec(`SELECT pg_advisory_xact_lock(1)`)
-	for i := range pgstore.Abreast {
+	for i := range pgstore.MaxInFlight {
 		creators.Go(func() { create(t, s, "early "+strconv.Itoa(i)) })
 		awaitLocks(t, db, i+1)
 	}
@@ -36,14 +36,15 @@ func crowd(t *testing.T, db *sqlx.DB, s *pgstore.Store, creators *sync.WaitGroup
 	}
 }
 
-// create has much time.
+// create creates a task with a long deadline.
 func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	return must(s.Create(ctx, creation(title), task.IdempotencyKey{}))
+	return must(s.Create(ctx, newEvent(title), task.IdempotencyKey{}))
 }
 
+// awaitLocks waits until that many statements wait for a lock.
 func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	t.Helper()
 	testenv.Eventually(t, strconv.Itoa(want)+" statements wait", func() bool {
@@ -57,42 +58,42 @@ func awaitLocks(t *testing.T, db *sqlx.DB, want int) {
 	})
 }
 
-func awaitSharers(t *testing.T, s *pgstore.Store, want int) {
+func awaitWaitingCreates(t *testing.T, s *pgstore.Store, want int) {
 	t.Helper()
-	testenv.Eventually(t, strconv.Itoa(want)+" share the next statement", func() bool { return pgstore.Sharers(s) == want })
+	testenv.Eventually(t, strconv.Itoa(want)+" creations wait for the next statement", func() bool { return pgstore.WaitingCreates(s) == want })
 }
 
-// wantShared has tasks created that share a statement once release was called, beside
-// so many others, and checks that each is there once.
-func wantShared(t *testing.T, s *pgstore.Store, creators *sync.WaitGroup, others int64, release func()) {
+// wantBatchCreated creates tasks in one batch, which starts when release is called, and
+// checks that each is stored once, beside that many others.
+func wantBatchCreated(t *testing.T, s *pgstore.Store, creators *sync.WaitGroup, others int64, release func()) {
 	t.Helper()
-	const sharers = 20
-	answers := make([]task.Task, sharers)
-	for i := range sharers {
-		creators.Go(func() { answers[i] = create(t, s, "shared "+strconv.Itoa(i)) })
+	const callers = 20
+	answers := make([]task.Task, callers)
+	for i := range callers {
+		creators.Go(func() { answers[i] = create(t, s, "batched "+strconv.Itoa(i)) })
 	}
-	awaitSharers(t, s, sharers)
+	awaitWaitingCreates(t, s, callers)
 	release()
 	creators.Wait()
 	for i, got := range answers {
-		wantOnce(t, s, got, "shared "+strconv.Itoa(i), 1, others+sharers)
+		wantOnce(t, s, got, "batched "+strconv.Itoa(i), 1, others+callers)
 	}
 }
 
-func TestThoseWhoShareAStatementEachGetTheirOwnTask(t *testing.T) {
+func TestCreateReturnsEachCallerOfABatchItsOwnTask(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
-	release := crowd(t, db, s, &creators)
-	wantShared(t, s, &creators, pgstore.Abreast, release)
+	release := saturateCreates(t, db, s, &creators)
+	wantBatchCreated(t, s, &creators, pgstore.MaxInFlight, release)
 	var statements int
-	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.Abreast+1 {
-		t.Errorf("%d statements, want %d, error %v", statements, pgstore.Abreast+1, err)
+	if err := db.Get(&statements, `SELECT count(DISTINCT xmin::text) FROM tasks`); err != nil || statements != pgstore.MaxInFlight+1 {
+		t.Errorf("%d statements, want %d, error %v", statements, pgstore.MaxInFlight+1, err)
 	}
 }
 
-func TestThoseWhoShareALookupEachGetTheirOwnTask(t *testing.T) {
+func TestGetReturnsEachCallerOfABatchItsOwnTask(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	var tasks []task.Task
@@ -110,80 +111,80 @@ func TestThoseWhoShareALookupEachGetTheirOwnTask(t *testing.T) {
 		}
 		callers.Go(func() {
 			if _, err := s.Get(t.Context(), 1<<40); err == nil || apperr.Of(err).Kind != apperr.NotFound {
-				t.Errorf("of a task that is not there: %v", err)
+				t.Errorf("a task that does not exist: %v", err)
 			}
 		})
 	}
 	callers.Wait()
 }
 
-func TestASharedCreationIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
+func TestCreateStoresABatchOnceWhenItsConnectionBreaks(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*proxy){
-		"answer lost, hung up":  func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, hangUp) },
-		"answer lost, reset":    func(p *proxy) { p.spoil(answer, pgstore.Abreast+1, reset) },
-		"request lost, hung up": func(p *proxy) { p.spoil(request, 1, hangUp) },
-		"request lost, reset":   func(p *proxy) { p.spoil(request, 1, reset) },
+	for name, intercept := range map[string]func(*proxy){
+		"response lost, connection closed": func(p *proxy) { p.intercept(answer, pgstore.MaxInFlight+1, closeConn) },
+		"response lost, connection reset":  func(p *proxy) { p.intercept(answer, pgstore.MaxInFlight+1, resetConn) },
+		"request lost, connection closed":  func(p *proxy) { p.intercept(request, 1, closeConn) },
+		"request lost, connection reset":   func(p *proxy) { p.intercept(request, 1, resetConn) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, p, _ := warm(t)
+			s, p, _ := openWarm(t)
 			var creators sync.WaitGroup
-			release := crowd(t, p.direct(t), s, &creators)
-			wantShared(t, s, &creators, pgstore.Abreast+1, func() {
-				spoil(p)
+			release := saturateCreates(t, p.direct(t), s, &creators)
+			wantBatchCreated(t, s, &creators, pgstore.MaxInFlight+1, func() {
+				intercept(p)
 				release()
 			})
 		})
 	}
 }
 
-// PostgreSQL takes no text with a zero byte, and refuses the statement.
-func TestACreationThatIsRefusedIsRefusedAlone(t *testing.T) {
+// PostgreSQL refuses a statement whose text has a zero byte.
+func TestCreateRefusesOnlyTheBadTaskOfABatch(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
-	release := crowd(t, db, s, &creators)
+	release := saturateCreates(t, db, s, &creators)
 	for i := range 5 {
 		creators.Go(func() { create(t, s, "good "+strconv.Itoa(i)) })
 	}
 	creators.Go(func() {
-		if _, err := s.Create(t.Context(), creation("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
+		if _, err := s.Create(t.Context(), newEvent("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
 			t.Errorf("got %v", err)
 		}
 	})
-	awaitSharers(t, s, 6)
+	awaitWaitingCreates(t, s, 6)
 	release()
 	creators.Wait()
-	wantRows(t, db, "tasks", pgstore.Abreast+5)
-	wantRows(t, db, "events", pgstore.Abreast+5)
+	wantRows(t, db, "tasks", pgstore.MaxInFlight+5)
+	wantRows(t, db, "events", pgstore.MaxInFlight+5)
 }
 
-func TestWhoHasLittleTimeCostsTheOthersNothing(t *testing.T) {
+func TestCreateSucceedsInABatchWithAShorterDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	var creators sync.WaitGroup
-	release := crowd(t, db, s, &creators)
-	creators.Go(func() { create(t, s, "patient") })
-	hurried, cancel := context.WithTimeout(t.Context(), time.Second)
+	release := saturateCreates(t, db, s, &creators)
+	creators.Go(func() { create(t, s, "long deadline") })
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	gaveUp := make(chan struct{})
+	expired := make(chan struct{})
 	creators.Go(func() {
-		defer close(gaveUp)
-		if _, err := s.Create(hurried, creation("hurried"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+		defer close(expired)
+		if _, err := s.Create(short, newEvent("short deadline"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	})
-	awaitSharers(t, s, 2)
-	// Those before them are ended, and try again; the statement that is shared begins.
+	awaitWaitingCreates(t, s, 2)
+	// The running statements are cancelled and repeated; the batch starts.
 	db.MustExec(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-	awaitSharers(t, s, 0)
-	<-gaveUp
-	awaitLocks(t, db, pgstore.Abreast+1)
+	awaitWaitingCreates(t, s, 0)
+	<-expired
+	awaitLocks(t, db, pgstore.MaxInFlight+1)
 	release()
 	creators.Wait()
-	wantRows(t, db, "tasks", pgstore.Abreast+1)
-	wantRows(t, db, "events", pgstore.Abreast+1)
+	wantRows(t, db, "tasks", pgstore.MaxInFlight+1)
+	wantRows(t, db, "events", pgstore.MaxInFlight+1)
 }

@@ -1,27 +1,24 @@
 package pgstore
 
-import "context"
+import (
+	"context"
 
-// ListQuery is what List asks, for EXPLAIN.
+	"example.com/todo/todo-service/internal/coalesce"
+)
+
+// ListQuery is the query of List, for EXPLAIN.
 var ListQuery = listQuery
 
-// Abreast is how many statements of a kind are under way before callers share.
-const Abreast = abreast
+// MaxInFlight is how many batches of one kind run before callers share the next.
+const MaxInFlight = maxInFlight
 
-// Sharers returns how many wait for the next statement that creates tasks.
-func Sharers(s *Store) int {
-	s.creations.mu.Lock()
-	defer s.creations.mu.Unlock()
-	if s.creations.next == nil {
-		return 0
-	}
-	return len(s.creations.next.all)
-}
+// WaitingCreates returns how many calls wait for the next statement that creates tasks.
+func WaitingCreates(s *Store) int { return s.createBatcher.Collecting() }
 
-// NumberAfter holds the numbering of events up until wait has returned.
-func NumberAfter(s *Store, wait func()) {
-	s.numbering.run = func(ctx context.Context, limits []int) (struct{}, error) {
+// AssignSequenceAfter delays the assignment of seq until wait has returned.
+func AssignSequenceAfter(s *Store, wait func()) {
+	s.sequencer.Run = func(ctx context.Context, limits []coalesce.Entry[int]) ([]struct{}, error) {
 		wait()
-		return s.number(ctx, limits)
+		return s.assignSequence(ctx, limits)
 	}
 }

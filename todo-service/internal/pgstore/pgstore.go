@@ -1,6 +1,3 @@
-// Package pgstore keeps tasks and their events in PostgreSQL. One statement
-// writes a change and the event that announces it; readers of the log follow
-// seq, which is given to events after they are committed.
 package pgstore
 
 import (
@@ -15,18 +12,19 @@ import (
 
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/retry"
+	"example.com/todo/todo-service/internal/coalesce"
 	"example.com/todo/todo-service/internal/task"
 )
 
 //go:embed migrations/*.sql
-var files embed.FS
+var migrationFiles embed.FS
 
-// Migrations makes the schema this package needs: *.sql files for
+// Migrations creates the schema that this package needs: *.sql files for
 // postgres.Migrate and postgres.CheckSchema.
 var Migrations = migrations()
 
 func migrations() fs.FS {
-	sub, err := fs.Sub(files, "migrations")
+	sub, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		panic(err) // only a malformed name makes it fail
 	}
@@ -34,45 +32,48 @@ func migrations() fs.FS {
 }
 
 const (
-	// abreast is how many statements that requests share are under way at the same
-	// time: more than one, so that one on a dead connection does not hold up everybody.
-	abreast = 2
-	// sharedTime bounds a statement that may be shared, whatever its callers have left.
-	sharedTime = 5 * time.Second
+	// maxInFlight is how many batches of one kind run at the same time: two, so that one
+	// on a dead connection does not hold up every call.
+	maxInFlight = 2
+	// batchTimeout bounds the statement of a batch, whatever deadlines its calls have.
+	batchTimeout = 5 * time.Second
 )
 
-// Store is a task.Store and the log of its events. It is safe for concurrent
-// use by any number of processes on one database. Its errors are refusals
-// (fault.Error) where waiting or another request may help; everything else is
-// a defect.
+// Store is a task.Store and the event log. It is safe for concurrent use by any
+// number of processes on one database. Its errors are an apperr.Error where another
+// request or waiting may help; every other error is a defect.
 type Store struct {
-	db        *sqlx.DB
-	prepared  sync.Map // query → *sqlx.Stmt
-	replays   atomic.Int64
-	lookups   sharing[int64, map[int64]task.Task]
-	creations sharing[*creation, struct{}]
-	numbering sharing[int, struct{}]
+	db            *sqlx.DB
+	prepared      sync.Map // query → *sqlx.Stmt
+	replays       atomic.Int64
+	getBatcher    coalesce.Batcher[int64, *task.Task]
+	createBatcher coalesce.Batcher[*pendingCreate, int64]
+	sequencer     coalesce.Batcher[int, struct{}]
 }
 
-// New returns the store in db, which it does not ask anything yet.
+// New returns the store in db. It sends no statement.
 func New(db *sqlx.DB) *Store {
 	s := &Store{db: db}
-	s.lookups.run, s.lookups.abreast = s.lookup, abreast
-	s.creations.run, s.creations.abreast, s.creations.toTheEnd = s.create, abreast, true
-	s.numbering.run, s.numbering.abreast = s.number, 1 // two would wait for the same row
+	s.getBatcher.Run, s.getBatcher.MaxInFlight = s.getBatch, maxInFlight
+	s.createBatcher.Run, s.createBatcher.MaxInFlight, s.createBatcher.WaitForRunning = s.createBatch, maxInFlight, true
+	s.sequencer.Run, s.sequencer.MaxInFlight = s.assignSequence, 1 // two would wait for the same row
 	return s
 }
 
-// with gives do the prepared query, and calls it again as long as the server rolls it
-// back because of another transaction and ctx lasts: the statement is a transaction of
-// its own, and writes nothing a second time (see write).
-func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
+// contentionBackoff is the delay before a statement that conflicted with another
+// transaction is repeated.
+var contentionBackoff = retry.Backoff{Min: 2 * time.Millisecond, Max: 100 * time.Millisecond}
+
+// withPrepared passes the prepared query to do, and repeats do while the server rolls
+// it back because of another transaction and ctx lasts.
+func (s *Store) withPrepared(ctx context.Context, query string, do func(*sqlx.Stmt) error) error {
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
 		return err
 	}
 	delays := contentionBackoff.Delays()
 	for {
+		// Each statement is a transaction of its own, so a repetition writes nothing twice.
 		err := do(stmt)
 		if !postgres.IsContended(err) || !retry.Wait(ctx, delays.NextBackOff()) {
 			return err
@@ -80,12 +81,8 @@ func (s *Store) with(ctx context.Context, query string, do func(*sqlx.Stmt) erro
 	}
 }
 
-// contentionBackoff is the pause before a statement that another transaction was in
-// the way of is tried again.
-var contentionBackoff = retry.Backoff{Min: 2 * time.Millisecond, Max: 100 * time.Millisecond}
-
-// prepare returns the prepared query. Each is prepared once, on first use, and kept
-// as long as the pool: otherwise lib/pq pays two round trips for a query with
+// prepare returns the prepared query. Each query is prepared on first use and kept as
+// long as the pool: without that, lib/pq needs two round trips for a query with
 // parameters.
 func (s *Store) prepare(ctx context.Context, query string) (*sqlx.Stmt, error) {
 	if kept, ok := s.prepared.Load(query); ok {
@@ -96,23 +93,23 @@ func (s *Store) prepare(ctx context.Context, query string) (*sqlx.Stmt, error) {
 		return nil, err
 	}
 	if first, taken := s.prepared.LoadOrStore(query, stmt); taken {
-		_ = stmt.Close() //nolint:sqlclosecheck // only this one of two equals; the kept one is closed with the pool
+		_ = stmt.Close() //nolint:sqlclosecheck // a duplicate; the one that is kept is closed with the pool
 		stmt = first.(*sqlx.Stmt)
 	}
 	return stmt, nil
 }
 
-func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
+func (s *Store) selectOne(ctx context.Context, into any, query string, args ...any) error {
+	return s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.GetContext(ctx, into, args...) })
 }
 
 func (s *Store) selectAll(ctx context.Context, into any, query string, args ...any) error {
-	return s.with(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
+	return s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
 }
 
 // exec returns how many rows the query changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	err = s.with(ctx, query, func(stmt *sqlx.Stmt) error {
+	err = s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err != nil {
 			return err

@@ -15,16 +15,16 @@ const (
 	page = 100
 )
 
-// A session that has numbered while there were few events keeps its plan. It must
-// not be one that reads them all.
-func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
+// A session that called number_events while there were few events keeps its plan, which
+// must not read every event.
+func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	db.SetMaxOpenConns(1)
 	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
 	s := pgstore.New(db)
 	for range 30 {
-		must(s.Create(t.Context(), creation("Learn Go"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
 		db.MustExec(`SELECT number_events(10)`)
 	}
 	db.MustExec(`
@@ -32,7 +32,7 @@ func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
 		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
 		FROM stream, generate_series(1, 20000) i`)
 	db.MustExec(`UPDATE stream SET head = head + 20000`)
-	must(s.Create(t.Context(), creation("Learn Go"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	var last, read int64
@@ -40,14 +40,13 @@ func TestNumberingReadsLittleOfALogThatHasGrown(t *testing.T) {
 		t.Errorf("the last is %d, error %v", last, err)
 	}
 	if err := tx.Get(&read, `SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'events'`); err != nil || read > 100 {
-		t.Errorf("%d events were read one after another, error %v", read, err)
+		t.Errorf("%d events were read by sequential scans, error %v", read, err)
 	}
 }
 
-// A page is found in the order of an index, wherever it is and whatever it
-// selects: it reads what it shows, what it passes over on the way to that, and
-// nothing else. Only a search for what is rare, or not there, reads everything.
-func TestAPageReadsLittleMoreThanItShows(t *testing.T) {
+// A page is read in the order of an index: its rows and those that it skips on the way.
+// Only a search for a rare or missing title reads every row.
+func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	db.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
@@ -89,7 +88,7 @@ func TestAPageReadsLittleMoreThanItShows(t *testing.T) {
 	}
 }
 
-// node is a step of a plan as EXPLAIN tells it.
+// node is a node of a plan in the output of EXPLAIN.
 type node struct {
 	Rows    float64 `json:"Actual Rows"`
 	Removed float64 `json:"Rows Removed by Filter"`
@@ -97,7 +96,7 @@ type node struct {
 	Plans   []node
 }
 
-// read is how many rows the innermost steps have looked at.
+// read returns how many rows the leaf nodes read.
 func (n node) read() (rows int64) {
 	if len(n.Plans) == 0 {
 		return int64((n.Rows + n.Removed) * n.Loops)

@@ -14,27 +14,28 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// proxy stands between a store and its database, and spoils what it is told to.
+// proxy is a TCP proxy between a store and its database, which can break a connection
+// at a given message.
 type proxy struct {
 	target  string
 	dsn     *url.URL     // of the database, past the proxy
-	answers atomic.Int64 // how many times the database was ready for another query
+	answers atomic.Int64 // messages with which the database ended an answer
 	db      *sqlx.DB     // the pool of connections through the proxy
-	// unconfirmed has each answer say that a synchronous standby did not confirm the commit.
+	// unconfirmed adds to each answer the warning that no synchronous standby confirmed it.
 	unconfirmed atomic.Bool
 
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]bool
-	spoiler  *spoiler
+	mu           sync.Mutex
+	listener     net.Listener
+	conns        map[net.Conn]bool
+	interception *interception
 }
 
-// spoiler meets the nth message of one direction from now on. It says whether
-// that message is still to be passed on.
-type spoiler struct {
+// interception handles the nth message of one direction from now on, and reports
+// whether that message is still to be forwarded.
+type interception struct {
 	direction direction
 	n         int
-	spoil     func(client *net.TCPConn) (pass bool)
+	handle    func(client *net.TCPConn) (forward bool)
 }
 
 type direction int
@@ -44,7 +45,7 @@ const (
 	answer
 )
 
-// behindProxy returns the way to the database through a new proxy.
+// behindProxy returns a new proxy to the database, and the DSN through it.
 func behindProxy(t *testing.T, dsn *url.URL) (*proxy, *url.URL) {
 	t.Helper()
 	p := &proxy{target: dsn.Host, dsn: dsn, conns: map[net.Conn]bool{}}
@@ -91,11 +92,11 @@ func (p *proxy) close() {
 	}
 }
 
-// spoil arms the proxy for the nth message of that direction from now on.
-func (p *proxy) spoil(d direction, n int, spoil func(client *net.TCPConn) bool) {
+// intercept sets what happens to the nth message of that direction from now on.
+func (p *proxy) intercept(d direction, n int, handle func(client *net.TCPConn) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spoiler = &spoiler{direction: d, n: n, spoil: spoil}
+	p.interception = &interception{direction: d, n: n, handle: handle}
 }
 
 func (p *proxy) serve(client *net.TCPConn) {
@@ -142,7 +143,7 @@ func (p *proxy) passes(d direction, message []byte, client *net.TCPConn) bool {
 		p.answers.Add(1)
 	}
 	p.mu.Lock()
-	s := p.spoiler
+	s := p.interception
 	if s == nil || s.direction != d {
 		p.mu.Unlock()
 		return true
@@ -152,12 +153,12 @@ func (p *proxy) passes(d direction, message []byte, client *net.TCPConn) bool {
 		p.mu.Unlock()
 		return true
 	}
-	p.spoiler = nil
+	p.interception = nil
 	p.mu.Unlock()
-	return s.spoil(client)
+	return s.handle(client)
 }
 
-// readyForQuery says whether the database's message ends with 'Z', which ends
+// readyForQuery reports whether the message ends with ReadyForQuery ('Z'), which ends
 // every answer.
 func readyForQuery(message []byte) bool {
 	return len(message) >= 6 && bytes.Equal(message[len(message)-6:len(message)-1], []byte{'Z', 0, 0, 0, 5})
@@ -169,15 +170,15 @@ var unconfirmed = func() []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{'N'}, uint32(4+len(fields))), fields...)
 }()
 
-// hangUp closes the connection as a server that is shut down does, so that the
-// driver reads the end of the stream.
-func hangUp(client *net.TCPConn) bool {
+// closeConn closes the connection as a server does that shuts down: the driver reads
+// the end of the stream.
+func closeConn(client *net.TCPConn) bool {
 	client.Close()
 	return false
 }
 
-// reset closes the connection as a server that crashed does.
-func reset(client *net.TCPConn) bool {
+// resetConn resets the connection as the host of a crashed server does.
+func resetConn(client *net.TCPConn) bool {
 	client.SetLinger(0)
 	client.Close()
 	return false

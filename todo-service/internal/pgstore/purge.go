@@ -7,15 +7,14 @@ import (
 	"example.com/todo/platform/postgres"
 )
 
-// Purge removes the oldest entries of the log, at most limit, and returns how
-// many: fewer than limit means that none is left to remove. An entry goes when it
-// happened longer ago than age, by the database's clock, when every cursor has
-// passed it, and when all before it are gone: purged_through moves with them, so
-// that a reader from further back is refused instead of missing something. Two
-// callers at once do no harm.
+// Purge deletes at most limit of the oldest entries of the event log and returns how
+// many: fewer than limit means that no other can be deleted. A deleted entry is older
+// than age by the database's clock, and every cursor has passed it. All entries before
+// it are deleted too. purged_through moves along, so a reader from further back is
+// refused instead of missing entries. It is safe for concurrent use.
 func (s *Store) Purge(ctx context.Context, age time.Duration, limit int) (int, error) {
 	var purged int
-	err := s.get(ctx, &purged, `
+	err := s.selectOne(ctx, &purged, `
 		WITH oldest AS (
 			SELECT seq, at FROM events, stream
 			WHERE seq > purged_through AND seq <= least(kafka_seq, live_seq)

@@ -9,22 +9,22 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// logged returns a store whose log holds events of these ages, oldest first, all
-// sent as far as the cursors say.
-func logged(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store {
+// openWithEvents returns a store with events of these ages, oldest first, and cursors
+// that have sent that many of them.
+func openWithEvents(t *testing.T, kafka, live int, ages ...time.Duration) *pgstore.Store {
 	t.Helper()
 	s := pgstore.New(migrated(t))
 	for _, age := range ages {
-		e := creation("of age " + age.String())
+		e := newEvent("of age " + age.String())
 		e.At = e.At.Add(-age)
 		must(s.Create(t.Context(), e, task.IdempotencyKey{}))
 	}
-	drain(t, s, "kafka", kafka)
-	drain(t, s, "live", live)
+	forwardBatch(t, s, "kafka", kafka)
+	forwardBatch(t, s, "live", live)
 	return s
 }
 
-func TestPurgeTakesWhatIsOldAndSent(t *testing.T) {
+func TestPurgeDeletesOldEntriesThatWereSent(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	tests := map[string]struct {
@@ -33,19 +33,19 @@ func TestPurgeTakesWhatIsOldAndSent(t *testing.T) {
 		limit       int
 		want        int
 	}{
-		"what is too old":                    {3, 3, []time.Duration{9 * day, 8 * day, 1 * day}, 10, 2},
-		"nothing that is young":              {2, 2, []time.Duration{6 * day, 1 * day}, 10, 0},
-		"nothing that Kafka has not":         {1, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 1},
-		"nothing that the live feed has not": {3, 2, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 2},
-		"at most so many":                    {3, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 2, 2},
-		"nothing behind a younger one":       {3, 3, []time.Duration{9 * day, 1 * day, 9 * day}, 10, 1},
-		"all of it":                          {2, 2, []time.Duration{9 * day, 9 * day}, 10, 2},
-		"nothing where there is nothing":     {1, 1, nil, 10, 0},
+		"old entries":                       {3, 3, []time.Duration{9 * day, 8 * day, 1 * day}, 10, 2},
+		"no young entry":                    {2, 2, []time.Duration{6 * day, 1 * day}, 10, 0},
+		"no entry that Kafka lacks":         {1, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 1},
+		"no entry that the live feed lacks": {3, 2, []time.Duration{9 * day, 9 * day, 9 * day}, 10, 2},
+		"at most the limit":                 {3, 3, []time.Duration{9 * day, 9 * day, 9 * day}, 2, 2},
+		"no entry behind a younger one":     {3, 3, []time.Duration{9 * day, 1 * day, 9 * day}, 10, 1},
+		"the whole log":                     {2, 2, []time.Duration{9 * day, 9 * day}, 10, 2},
+		"an empty log":                      {1, 1, nil, 10, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := logged(t, test.kafka, test.live, test.ages...)
+			s := openWithEvents(t, test.kafka, test.live, test.ages...)
 			if n, err := s.Purge(t.Context(), 7*day, test.limit); n != test.want || err != nil {
 				t.Errorf("purged %d, error %v, want %d", n, err, test.want)
 			}
@@ -61,13 +61,13 @@ func TestPurgeTakesWhatIsOldAndSent(t *testing.T) {
 	}
 }
 
-func TestPurgersDoNotDisturbEachOther(t *testing.T) {
+func TestPurgeIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	ages := make([]time.Duration, 40)
 	for i := range ages {
 		ages[i] = 100 * time.Hour
 	}
-	s := logged(t, 40, 40, ages...)
+	s := openWithEvents(t, 40, 40, ages...)
 	var purgers sync.WaitGroup
 	var mu sync.Mutex
 	total := 0

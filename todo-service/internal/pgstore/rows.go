@@ -30,10 +30,10 @@ func (r taskRow) task() task.Task {
 	return t
 }
 
-// announced are the columns of the task within an event.
-const announced = `task_id AS id, title, priority, done, created_at, completed_at, version`
+// eventTaskColumns are the columns of the task as its event recorded it.
+const eventTaskColumns = `task_id AS id, title, priority, done, created_at, completed_at, version`
 
-const eventColumns = `id AS event_id, type, at, user_id, ` + announced
+const eventColumns = `id AS event_id, type, at, user_id, ` + eventTaskColumns
 
 type eventRow struct {
 	EventID string    `db:"event_id"`
@@ -52,8 +52,8 @@ const announcementColumns = `seq, traceparent, ` + eventColumns
 type announcementRow struct {
 	Seq         int64  `db:"seq"`
 	Traceparent string `db:"traceparent"`
-	Log         string `db:"log"`    // this and the next in the rows behind a cursor
-	Cursor      int64  `db:"cursor"` // where that is
+	Log         string `db:"log"`    // this and the next only for rows behind a cursor
+	Cursor      int64  `db:"cursor"` // its position
 	eventRow
 }
 

@@ -11,69 +11,72 @@ import (
 )
 
 var (
-	errLate = errors.New("redis did not answer in time")
-	errAway = errors.New("redis did not answer a moment ago and is being asked in the background")
+	errTimeout     = errors.New("redis did not answer in time")
+	errCircuitOpen = errors.New("redis did not answer a moment ago; calls fail at once until it does")
 )
 
 const (
-	askAgain = 100 * time.Millisecond // between two questions to a Redis that is away
-	patience = 2                      // openings in a row after which the first question waits too
-	relapses = 5                      // so many times askAgain, at most
+	probeInterval   = 100 * time.Millisecond // between two PINGs to a Redis that does not answer
+	immediateProbes = 2                      // consecutive openings after which the first PING is delayed too
+	maxProbeDelays  = 5                      // the longest delay of a first PING, in probeIntervals
 )
 
-// breaker is open from the moment that Redis did not answer until it does: the
-// trip that was late, or a PING that no request waits for. A Redis that answers
-// PINGs and no trips is left alone for longer each time.
+// breaker is a circuit breaker. It opens when Redis does not answer, and closes when
+// the round trip that was late ends, or a PING in the background is answered. So no
+// request pays for a probe. A Redis that answers PINGs and no round trips is left
+// alone for longer each time.
 type breaker struct {
 	client goredis.UniversalClient
 
-	open atomic.Bool // is read without mu
+	open atomic.Bool // written with mu, read without
 
-	mu     sync.Mutex
-	asking bool // always while open: it begins and ends together with that
-	inARow int  // times it opened
+	mu               sync.Mutex
+	probing          bool // true while open: both start and end together
+	consecutiveOpens int  // without a round trip that succeeded in between
 }
 
 func (b *breaker) isOpen() bool { return b.open.Load() }
 
-func (b *breaker) worked() {
+// onSuccess closes the breaker after a round trip with an answer.
+func (b *breaker) onSuccess() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open.Store(false)
-	b.inARow = 0
+	b.consecutiveOpens = 0
 }
 
-func (b *breaker) failed(ctx context.Context) {
+// onFailure opens the breaker and starts the probe, unless it is open.
+func (b *breaker) onFailure(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open.Swap(true) {
 		return
 	}
-	wait := askAgain * time.Duration(max(0, min(b.inARow-patience, relapses)))
-	b.inARow++
-	if !b.asking {
-		b.asking = true
-		go b.ask(ctx, wait)
+	delay := probeInterval * time.Duration(max(0, min(b.consecutiveOpens-immediateProbes, maxProbeDelays)))
+	b.consecutiveOpens++
+	if !b.probing {
+		b.probing = true
+		go b.probe(ctx, delay)
 	}
 }
 
-// ask waits, and closes the breaker once Redis answers. It gives up when the
-// client is closed.
-func (b *breaker) ask(ctx context.Context, wait time.Duration) {
+// probe sends PINGs, the first after the delay, and closes the breaker when one is
+// answered. It ends, too, when the client is closed.
+func (b *breaker) probe(ctx context.Context, delay time.Duration) {
 	for {
-		<-time.After(wait)
+		<-time.After(delay)
 		err := b.client.Ping(ctx).Err()
 		if err == nil || errors.Is(err, goredis.ErrClosed) {
-			b.answered()
+			b.close()
 			return
 		}
-		wait = askAgain
+		delay = probeInterval
 	}
 }
 
-func (b *breaker) answered() {
+func (b *breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open.Store(false)
-	b.asking = false
+	b.probing = false
 }

@@ -11,33 +11,33 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// sane answers every command by itself.
-type sane struct{ goredis.Hook }
+// answeringHook answers every command without a server.
+type answeringHook struct{ goredis.Hook }
 
-func (sane) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+func (answeringHook) DialHook(next goredis.DialHook) goredis.DialHook { return next }
 
-func (sane) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
+func (answeringHook) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
 	return func(context.Context, goredis.Cmder) error { return nil }
 }
 
-func (sane) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+func (answeringHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
 	return next
 }
 
-// Also when trips fail at the very moment at which a PING is answered.
-func TestABreakerClosesEachTimeItOpened(t *testing.T) {
+// The failures here coincide with answers to PINGs.
+func TestBreakerClosesEachTimeItOpened(t *testing.T) {
 	t.Parallel()
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1"})
 	defer client.Close()
-	client.AddHook(sane{})
+	client.AddHook(answeringHook{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	b := redisstore.NewBreaker(client)
 	for round := range 2_000 {
-		b.Failed(ctx)
+		b.RecordFailure(ctx)
 		for b.IsOpen() {
 			if ctx.Err() != nil {
-				t.Fatalf("in round %d it stayed open", round)
+				t.Fatalf("in round %d the breaker stayed open", round)
 			}
 			runtime.Gosched()
 		}

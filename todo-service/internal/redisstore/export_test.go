@@ -7,45 +7,35 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Patience is for a test machine that is busy with other things: Redis is away
-// only when it has not answered for so long.
-const Patience = 10 * time.Second
+// LongTimeout is the callTimeout of tests on a machine that is busy with other work.
+const LongTimeout = 10 * time.Second
 
-// BePatient makes callers wait long for Redis.
-func (s *AutoPipeline) BePatient() { s.timeout = Patience }
+// ExtendTimeout sets the time that callers wait for Redis to LongTimeout.
+func (p *AutoPipeline) ExtendTimeout() { p.setTimeout(LongTimeout) }
 
-// Suspect makes subscriptions doubt a connection that is silent for so long.
-func (f *Feed) Suspect(after time.Duration) { f.quiet = after }
+// SetIdleTimeout sets how long a subscription may be silent before a PING.
+func (f *Feed) SetIdleTimeout(d time.Duration) { f.idleTimeout = d }
 
-// Committed returns how many events wait for an invalidation to leave.
+// Committed returns how many events wait for an invalidation to be sent.
 func (c *ListCache) Committed() int {
 	c.committed.mu.Lock()
 	defer c.committed.mu.Unlock()
 	return len(c.committed.ids)
 }
 
-// Waiting returns how many callers wait for the next trip.
-func (s *AutoPipeline) Waiting() (callers int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next != nil {
-		for _, p := range s.next.parcels {
-			callers += p.callers
-		}
-	}
-	return callers
-}
+// Collecting returns how many callers wait for the next round trip.
+func (p *AutoPipeline) Collecting() int { return p.batcher.Collecting() }
 
-// Breaker is a breaker that no shuttle uses, whose every first question is asked at once.
+// Breaker is a circuit breaker without an AutoPipeline, whose first probes are immediate.
 type Breaker struct{ breaker }
 
 // NewBreaker returns a closed one.
 func NewBreaker(client goredis.UniversalClient) *Breaker {
-	return &Breaker{breaker{client: client, inARow: -1 << 40}}
+	return &Breaker{breaker{client: client, consecutiveOpens: -1 << 40}}
 }
 
-// Failed tells it that Redis did not answer.
-func (b *Breaker) Failed(ctx context.Context) { b.failed(ctx) }
+// RecordFailure records a round trip without an answer.
+func (b *Breaker) RecordFailure(ctx context.Context) { b.onFailure(ctx) }
 
-// IsOpen says that callers are turned away.
+// IsOpen reports whether calls fail at once.
 func (b *Breaker) IsOpen() bool { return b.isOpen() }

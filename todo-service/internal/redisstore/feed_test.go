@@ -15,33 +15,33 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// listener is one subscription and what it heard.
-type listener struct {
-	heard  chan task.Announcement
-	doubts chan struct{}
+// subscription is a running Subscribe and its calls.
+type subscription struct {
+	events chan task.Announcement
+	gaps   chan struct{}
 	ended  chan error
-	leave  context.CancelFunc
+	cancel context.CancelFunc
 }
 
-func listen(t *testing.T, feed *redisstore.Feed) *listener {
+func subscribe(t *testing.T, feed *redisstore.Feed) *subscription {
 	t.Helper()
-	ctx, leave := context.WithCancel(t.Context())
-	l := &listener{
-		heard:  make(chan task.Announcement, 1_000),
-		doubts: make(chan struct{}, 1_000),
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &subscription{
+		events: make(chan task.Announcement, 1_000),
+		gaps:   make(chan struct{}, 1_000),
 		ended:  make(chan error, 1),
-		leave:  leave,
+		cancel: cancel,
 	}
 	go func() {
 		l.ended <- feed.Subscribe(ctx,
-			func() { l.doubts <- struct{}{} },
-			func(a task.Announcement) { l.heard <- a })
+			func() { l.gaps <- struct{}{} },
+			func(a task.Announcement) { l.events <- a })
 	}()
 	return l
 }
 
-// dropSubscriptions makes Redis close this test's subscriptions, and no others.
-func dropSubscriptions(t *testing.T, s *server) {
+// closeSubscriptions makes Redis close this test's subscriptions, and no others.
+func closeSubscriptions(t *testing.T, s *testRedis) {
 	t.Helper()
 	clients, err := s.Do(t.Context(), "CLIENT", "LIST", "TYPE", "pubsub").Text()
 	if err != nil {
@@ -68,16 +68,16 @@ func receive[T any](t *testing.T, from <-chan T, what string) (got T) {
 	return got
 }
 
-func openFeed(t *testing.T) (*server, *redisstore.Feed, *listener) {
+func openFeed(t *testing.T) (*testRedis, *redisstore.Feed, *subscription) {
 	t.Helper()
 	s := openRedis(t)
 	feed := redisstore.NewFeed(s, s.prefix)
-	l := listen(t, feed)
-	receive(t, l.doubts, "subscription")
+	l := subscribe(t, feed)
+	receive(t, l.gaps, "subscription")
 	return s, feed, l
 }
 
-func TestWhatIsPublishedIsHeardInOrder(t *testing.T) {
+func TestFeedDeliversAnnouncementsInOrder(t *testing.T) {
 	t.Parallel()
 	_, feed, l := openFeed(t)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
@@ -91,36 +91,36 @@ func TestWhatIsPublishedIsHeardInOrder(t *testing.T) {
 	if err := feed.Publish(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	got := []task.Announcement{receive(t, l.heard, "announcement"), receive(t, l.heard, "announcement")}
+	got := []task.Announcement{receive(t, l.events, "announcement"), receive(t, l.events, "announcement")}
 	if diff := cmp.Diff(batch, got); diff != "" {
 		t.Errorf("announcements (-want +got):\n%s", diff)
 	}
 }
 
-func TestLeavingEndsTheSubscriptionAtOnce(t *testing.T) {
+func TestFeedEndsASubscriptionWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	_, _, l := openFeed(t)
-	left := time.Now()
-	l.leave()
+	cancelled := time.Now()
+	l.cancel()
 	if err := receive(t, l.ended, "end"); err != nil {
 		t.Errorf("Subscribe returned %v", err)
 	}
-	if took := time.Since(left); took > 3*time.Second {
+	if took := time.Since(cancelled); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
 
-func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
+func TestFeedPingsAnIdleConnectionAndClosesItWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	proxy := testenv.StartProxy(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
 	s := open(t, proxy.Addr())
 	feed := redisstore.NewFeed(s, s.prefix)
-	feed.Suspect(100 * time.Millisecond)
-	l := listen(t, feed)
-	receive(t, l.doubts, "subscription")
+	feed.SetIdleTimeout(100 * time.Millisecond)
+	l := subscribe(t, feed)
+	receive(t, l.gaps, "subscription")
 	select {
 	case err := <-l.ended:
-		t.Fatalf("a connection that answers was given up: %v", err)
+		t.Fatalf("a connection that answers was closed: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
 	proxy.SetMode(netproxy.DropResponses)
@@ -129,7 +129,7 @@ func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
 	}
 }
 
-func TestAMessageIsTheEventWithItsPlace(t *testing.T) {
+func TestFeedPublishesTheEventWithItsSeqAndLog(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
 	sub := s.Subscribe(t.Context(), s.prefix+"task-events")
@@ -154,9 +154,8 @@ func TestAMessageIsTheEventWithItsPlace(t *testing.T) {
 	}
 }
 
-// One round trip for all would not fit into the client's timeouts over a slow line,
-// however often it is tried.
-func TestAHundredChangesAreOneRoundTrip(t *testing.T) {
+// One round trip for all events would exceed the client's timeouts on a slow network.
+func TestFeedPublishesAHundredEventsInOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	s, feed, l := openFeed(t)
 	var batch []task.Announcement
@@ -164,26 +163,26 @@ func TestAHundredChangesAreOneRoundTrip(t *testing.T) {
 		batch = append(batch, task.Announcement{Seq: seq + 1, Event: task.Event{ID: strconv.FormatInt(seq, 10), Type: task.Updated,
 			At: time.Now(), Task: task.Task{ID: 1, Title: "t", CreatedAt: time.Now(), Version: seq + 1}}})
 	}
-	before := s.wire.trips.Load()
+	before := s.network.roundTrips.Load()
 	if err := feed.Publish(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	if trips := s.wire.trips.Load() - before; trips != 5 {
-		t.Errorf("500 changes took %d round trips, want 5", trips)
+	if trips := s.network.roundTrips.Load() - before; trips != 5 {
+		t.Errorf("500 events took %d round trips, want 5", trips)
 	}
 	for seq := range int64(500) {
-		if got := receive(t, l.heard, "announcement"); got.Seq != seq+1 {
-			t.Fatalf("heard %d, want %d", got.Seq, seq+1)
+		if got := receive(t, l.events, "announcement"); got.Seq != seq+1 {
+			t.Fatalf("got event %d, want %d", got.Seq, seq+1)
 		}
 	}
 }
 
-func TestWhatCanNotBeReadRaisesDoubt(t *testing.T) {
+func TestFeedReportsAGapForAMessageThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	event := `{"id":"0190","type":"task.created","task_id":1,"task_title":"t","timestamp":"2026-01-15T10:00:00Z"`
 	state := `,"task":{"id":1,"title":"t","priority":1,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
 	for name, payload := range map[string]string{
-		"rubbish":          "rubbish",
+		"not JSON":         "corrupt",
 		"nothing":          "",
 		"another shape":    `[1,2]`,
 		"no seq":           event + state + `}`,
@@ -198,28 +197,28 @@ func TestWhatCanNotBeReadRaisesDoubt(t *testing.T) {
 			if err := s.Publish(t.Context(), s.prefix+"task-events", payload).Err(); err != nil {
 				t.Fatal(err)
 			}
-			receive(t, l.doubts, "doubt")
-			if len(l.heard) != 0 {
-				t.Errorf("delivered %+v", <-l.heard)
+			receive(t, l.gaps, "gap")
+			if len(l.events) != 0 {
+				t.Errorf("delivered %+v", <-l.events)
 			}
 		})
 	}
 }
 
-func TestALostConnectionEndsTheSubscription(t *testing.T) {
+func TestFeedEndsASubscriptionWhenTheConnectionIsLost(t *testing.T) {
 	t.Parallel()
 	s, _, l := openFeed(t)
-	dropSubscriptions(t, s)
+	closeSubscriptions(t, s)
 	if err := receive(t, l.ended, "end"); err == nil {
 		t.Error("Subscribe returned nil")
 	}
 }
 
-func TestWithoutRedisSubscribingAndPublishingFail(t *testing.T) {
+func TestFeedFailsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := open(t, testenv.FreeAddr(t))
 	feed := redisstore.NewFeed(s, s.prefix)
-	if err := receive(t, listen(t, feed).ended, "end"); err == nil {
+	if err := receive(t, subscribe(t, feed).ended, "end"); err == nil {
 		t.Error("Subscribe returned nil")
 	}
 	at := time.Now()

@@ -25,55 +25,55 @@ func heal(t *testing.T, cache *redisstore.ListCache, eventIDs ...string) {
 	}
 }
 
-func TestTheLivePassInvalidatesOnlyForEventsWithoutAConfirmation(t *testing.T) {
+func TestHealInvalidatesOnlyForUnconfirmedEvents(t *testing.T) {
 	t.Parallel()
-	away := func(s *server, key string) { s.Del(context.Background(), s.prefix+key) }
+	remove := func(s *testRedis, key string) { s.Del(context.Background(), s.prefix+key) }
 	for name, tt := range map[string]struct {
-		before func(t *testing.T, s *server, writer, other *redisstore.ListCache)
+		before func(t *testing.T, s *testRedis, writer, other *redisstore.ListCache)
 		hit    bool // whether the list that was stored after the writes is still there
 	}{
-		"all confirmed": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+		"all confirmed": {func(t *testing.T, _ *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "e2")
 		}, true},
-		"all confirmed, by several replicas": {func(t *testing.T, _ *server, writer, other *redisstore.ListCache) {
+		"all confirmed, by several replicas": {func(t *testing.T, _ *testRedis, writer, other *redisstore.ListCache) {
 			invalidate(t, other, "e2")
 			invalidate(t, writer, "e1")
 		}, true},
-		"one of them not": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+		"one of them not": {func(t *testing.T, _ *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "")
 		}, false},
-		"Redis refused one": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+		"Redis refused one": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
-			s.wire.cut.Store(true)
+			s.network.down.Store(true)
 			if err := writer.Invalidate(t.Context(), "e2"); err == nil {
-				t.Error("an invalidation was confirmed by nobody")
+				t.Error("an invalidation succeeded without Redis")
 			}
-			s.wire.cut.Store(false)
+			s.network.down.Store(false)
 		}, false},
-		"the confirmations were evicted": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+		"the confirmations were evicted": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "e2")
-			away(s, list+":confirmed")
+			remove(s, list+":confirmed")
 		}, false},
-		"the confirmations are of another type": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+		"the confirmations are of another type": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "e2")
-			away(s, list+":confirmed")
+			remove(s, list+":confirmed")
 			s.LPush(t.Context(), s.prefix+list+":confirmed", "e1", "e2")
 		}, false},
-		"they were of another type before": {func(t *testing.T, s *server, writer, _ *redisstore.ListCache) {
+		"they were of another type before": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			s.HSet(t.Context(), s.prefix+list+":confirmed", "e1", "e2")
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "e2")
 		}, true},
-		"the events come again": {func(t *testing.T, _ *server, writer, _ *redisstore.ListCache) {
+		"the events come again": {func(t *testing.T, _ *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			invalidate(t, writer, "e2")
 			heal(t, writer, "e1", "e2")
 		}, false},
-		"a previous version confirmed them": {func(t *testing.T, s *server, _, _ *redisstore.ListCache) {
+		"a previous version confirmed them": {func(t *testing.T, s *testRedis, _, _ *redisstore.ListCache) {
 			s.Del(t.Context(), s.prefix+list, s.prefix+list+":beside")
 			s.Set(t.Context(), s.prefix+list+":generation", "a text never used before", 0)
 		}, false},
@@ -81,14 +81,14 @@ func TestTheLivePassInvalidatesOnlyForEventsWithoutAConfirmation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, cache := openCache(t)
-			introduce(t, cache)
+			loadScripts(t, cache)
 			other := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 			tt.before(t, s, cache, other)
-			d := &database{body: `["new"]`}
-			eventually(t, "the list is cached", func() bool { return load(t, other, d).Hit })
-			trips := s.wire.trips.Load()
+			d := &fakeDatabase{body: `["new"]`}
+			testenv.Eventually(t, "the list is cached", func() bool { return load(t, other, d).Hit })
+			trips := s.network.roundTrips.Load()
 			heal(t, other, "e1", "e2")
-			if trips = s.wire.trips.Load() - trips; trips != 1 {
+			if trips = s.network.roundTrips.Load() - trips; trips != 1 {
 				t.Errorf("it took %d round trips, want 1", trips)
 			}
 			expectLoad(t, other, d, tt.hit)
@@ -99,30 +99,30 @@ func TestTheLivePassInvalidatesOnlyForEventsWithoutAConfirmation(t *testing.T) {
 	}
 }
 
-// A process that does not know whether Redis confirmed goes on distrusting the cache,
-// whatever the live pass finds to be confirmed.
-func TestAPassWithNothingToHealMakesGoodNothing(t *testing.T) {
+// A process whose invalidation failed does not read the cache, although the events of
+// the live pass are confirmed.
+func TestHealOfConfirmedEventsRecoversNoFailedInvalidation(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	introduce(t, cache)
+	loadScripts(t, cache)
 	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 	invalidate(t, writer, "e1")
-	eventually(t, "the list is cached", func() bool { return load(t, writer, &database{body: `["old"]`}).Hit })
-	s.wire.cut.Store(true)
+	testenv.Eventually(t, "the list is cached", func() bool { return load(t, writer, &fakeDatabase{body: `["old"]`}).Hit })
+	s.network.down.Store(true)
 	if err := cache.Invalidate(t.Context(), "e2"); err == nil {
-		t.Error("an invalidation was confirmed by nobody")
+		t.Error("an invalidation succeeded without Redis")
 	}
-	s.wire.cut.Store(false)
-	eventually(t, "the pass gets through", func() bool { return cache.Heal(t.Context(), []string{"e1"}) == nil })
-	expectLoad(t, cache, &database{body: `["new"]`}, false)
+	s.network.down.Store(false)
+	testenv.Eventually(t, "Heal reaches Redis", func() bool { return cache.Heal(t.Context(), []string{"e1"}) == nil })
+	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 }
 
-func TestManyEventsAreConfirmedAndHealedInOneStep(t *testing.T) {
+func TestHealHandlesMoreEventsThanOneRedisCommandTakes(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	introduce(t, cache)
+	loadScripts(t, cache)
 	const events = 2_500 // more than one command of the script takes
-	_, release := holdTrips(s)
+	_, release := holdReplies(s)
 	defer release()
 	var ids []string
 	for i := range events {
@@ -138,7 +138,7 @@ func TestManyEventsAreConfirmedAndHealedInOneStep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Of writers that come all at once some may be left to the live pass.
+	// With too many writers at once, some ids are dropped, and Heal invalidates for them.
 	confirmed := s.SCard(t.Context(), s.prefix+list+":confirmed").Val()
 	if confirmed == 0 || confirmed > events {
 		t.Errorf("%d of %d events are confirmed", confirmed, events)
@@ -149,37 +149,36 @@ func TestManyEventsAreConfirmedAndHealedInOneStep(t *testing.T) {
 	}
 }
 
-func TestConfirmationsThatNobodyFetchesAreBounded(t *testing.T) {
+func TestInvalidateBoundsTheConfirmationsInRedis(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	key, ctx := s.prefix+list+":confirmed", t.Context()
 	invalidate(t, cache, "e0")
 	if ttl := s.TTL(ctx, key).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
-		t.Errorf("they live for %v, want 300 s", ttl)
+		t.Errorf("their TTL is %v, want 300 s", ttl)
 	}
-	crowd := make([]any, 0, 10_000)
-	for i := range cap(crowd) {
-		crowd = append(crowd, i)
+	ids := make([]any, 0, 10_000)
+	for i := range cap(ids) {
+		ids = append(ids, i)
 	}
-	if err := s.SAdd(ctx, key, crowd...).Err(); err != nil {
+	if err := s.SAdd(ctx, key, ids...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	invalidate(t, cache, "e1")
 	if got := s.SMembers(ctx, key).Val(); len(got) != 1 || got[0] != "e1" {
-		t.Errorf("%d confirmations are kept, want the last alone", len(got))
+		t.Errorf("%d confirmations are kept, want only the last", len(got))
 	}
 }
 
-// A writer that Redis does not answer leaves its event to the live pass, and the
-// events that wait meanwhile take no memory without bound.
-func TestEventsThatWaitForRedisAreBounded(t *testing.T) {
+// A writer that Redis does not answer leaves its event to the live pass.
+func TestInvalidateBoundsTheEventsThatWaitForRedis(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	introduce(t, cache)
-	s.wire.cut.Store(true)
+	loadScripts(t, cache)
+	s.network.down.Store(true)
 	for range 3_000 {
 		if err := cache.Invalidate(t.Context(), strings.Repeat("x", 36)); err == nil {
-			t.Fatal("an invalidation was confirmed by nobody")
+			t.Fatal("an invalidation succeeded without Redis")
 		}
 	}
 	if got := cache.Committed(); got > 1_000 {
@@ -187,30 +186,30 @@ func TestEventsThatWaitForRedisAreBounded(t *testing.T) {
 	}
 }
 
-// The snapshot has the list as it was before the write, and no confirmation of it.
-func TestARedisThatLostAConfirmedInvalidationIsHealed(t *testing.T) {
+// The snapshot has the list from before the write, and no confirmation of the write.
+func TestHealInvalidatesAfterRedisLostAConfirmedInvalidation(t *testing.T) {
 	t.Parallel()
 	addr, dir := testenv.FreeAddr(t), t.TempDir()
-	before := startRedisIn(t, dir, addr)
+	before := startRedisWithData(t, dir, addr)
 	s := open(t, addr)
-	s.shuttle.BePatient()
-	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
-	introduce(t, cache)
-	invalidate(t, cache, "of before")
-	expectLoad(t, cache, &database{body: `["old"]`}, false)
+	s.pipeline.ExtendTimeout()
+	cache := redisstore.NewListCache(s.pipeline, s.prefix, s.log(), s.reg)
+	loadScripts(t, cache)
+	invalidate(t, cache, "earlier")
+	expectLoad(t, cache, &fakeDatabase{body: `["old"]`}, false)
 	if err := s.Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	invalidate(t, cache, "e1")
 	before.kill()
-	startRedisIn(t, dir, addr)
+	startRedisWithData(t, dir, addr)
 	testenv.Eventually(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
 	if restored := s.Get(t.Context(), s.prefix+list).Val(); restored != `["old"]` {
 		t.Fatalf("Redis came back with %q, want what the snapshot had", restored)
 	}
-	// Until the breaker has noticed that Redis is back, nothing is healed, and the pass comes again.
-	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"of before", "e1"}) == nil })
+	// Heal fails until the circuit breaker has closed; the live pass repeats it.
+	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"earlier", "e1"}) == nil })
 	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
-		t.Error("the list of before the write is still there")
+		t.Error("the list from before the write is still there")
 	}
 }

@@ -15,19 +15,21 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/ratelimit"
 )
 
-// Limiter keeps a sliding window per client in Redis, shared by all replicas.
+// Limiter is a rate limiter with a sliding window for each client: a log of requests
+// in Redis, shared by all replicas. It is safe for concurrent use.
 type Limiter struct {
-	shuttle  *AutoPipeline
+	pipeline *AutoPipeline
 	prefix   string
 	requests int
 	window   time.Duration
-	outage   outage
 
-	name func() string // never the same twice, on any replica
+	nextNonce func() string // unique over all replicas
 
+	outage      *retry.Outage
 	unavailable prometheus.Counter
 }
 
@@ -41,19 +43,21 @@ type LimiterConfig struct {
 }
 
 // NewLimiter returns a limiter that grants what cfg says.
-func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
-	return &Limiter{
-		shuttle:  shuttle,
-		prefix:   cfg.Prefix + "ratelimit:",
-		requests: cfg.Requests,
-		window:   cfg.Window,
-		outage:   outage{log: log, what: "requests pass the rate limiter uncounted"},
-		name:     uniqueNames(),
+func NewLimiter(pipeline *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
+	l := &Limiter{
+		pipeline:  pipeline,
+		prefix:    cfg.Prefix + "ratelimit:",
+		requests:  cfg.Requests,
+		window:    cfg.Window,
+		outage:    retry.NewOutage(log, "rate limiter: Redis failed, requests pass uncounted until it recovers", "rate limiter: Redis works again"),
+		nextNonce: nonceSequence(),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
 		}),
 	}
+	l.outage.Settle = settleTime
+	return l
 }
 
 // Allow counts a request of the client at addr if its budget lets it pass. An
@@ -61,64 +65,64 @@ func NewLimiter(shuttle *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg 
 // /64; all requests without a valid address share one.
 //
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
-// refused request is not counted against the client.
+// rejected request is not counted against the client.
 func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision {
-	ticket := l.shuttle.board(ctx, spending{l, clientlimit.ClientPrefix(addr)})
-	got, err := ticket.wait(ctx)
+	call := l.pipeline.start(ctx, allowCommand{l, clientlimit.ClientPrefix(addr)})
+	got, err := call.wait(ctx)
 	if err != nil {
-		if ctx.Err() == nil { // otherwise the caller gave up, not Redis
+		if ctx.Err() == nil { // otherwise the caller has left, and Redis may be well
 			l.unavailable.Inc()
-			l.outage.failed(ctx, err)
+			l.outage.Record(ctx, err)
 		}
 		return ratelimit.Decision{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
 	}
-	l.outage.worked(ctx)
-	decided := got.(decision)
-	budget := ratelimit.Decision{
-		Allowed:   ticket.place < decided.passed,
+	l.outage.Record(ctx, nil)
+	batch, index := got.(batchDecision), call.ticket.Index
+	decision := ratelimit.Decision{
+		Allowed:   index < batch.passed,
 		Limit:     l.requests,
 		Window:    l.window,
-		Remaining: decided.left + max(decided.passed-1-ticket.place, 0),
-		Reset:     decided.reset,
+		Remaining: batch.left + max(batch.passed-1-index, 0),
+		Reset:     batch.reset,
 	}
-	if !budget.Allowed {
-		budget.RetryAfter = decided.retry
+	if !decision.Allowed {
+		decision.RetryAfter = batch.retry
 	}
-	return budget
+	return decision
 }
 
-// spending is the errand of a client's requests.
-type spending struct {
-	limiter *Limiter
-	client  netip.Prefix
+// allowCommand counts the requests of a client. Its result is a batchDecision.
+type allowCommand struct {
+	limiter      *Limiter
+	clientPrefix netip.Prefix
 }
 
-// decision is about all requests of a client on one trip.
-type decision struct {
-	passed       int // of them, the first so many
+// batchDecision is about all requests of one client in a round trip.
+type batchDecision struct {
+	passed       int // the first of them, by their index
 	left         int // after all of them
 	reset, retry time.Duration
 }
 
-func (s spending) pack(callers int) cargo {
-	l := s.limiter
-	return cargo{
+func (a allowCommand) build(requests int) scriptCall {
+	l := a.limiter
+	return scriptCall{
 		script: allowScript,
-		keys:   []string{l.prefix + bucket(s.client)},
-		args:   []any{l.requests, l.window.Microseconds(), l.name(), callers},
-		unpack: readDecision,
+		keys:   []string{l.prefix + bucketKey(a.clientPrefix)},
+		args:   []any{l.requests, l.window.Microseconds(), l.nextNonce(), requests},
+		decode: decodeDecision,
 	}
 }
 
-func readDecision(reply *goredis.Cmd) (any, error) {
+func decodeDecision(reply *goredis.Cmd) (any, error) {
 	values, err := reply.Int64Slice()
 	if err == nil && len(values) != 4 {
-		err = fmt.Errorf("the limiter's script returned %d values", len(values))
+		err = fmt.Errorf("allow.lua returned %d values, want 4", len(values))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return decision{
+	return batchDecision{
 		passed: int(values[0]),
 		left:   int(values[1]),
 		reset:  time.Duration(values[2]) * time.Microsecond,
@@ -126,8 +130,8 @@ func readDecision(reply *goredis.Cmd) (any, error) {
 	}, nil
 }
 
-// bucket names the budget: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
-func bucket(client netip.Prefix) string {
+// bucketKey returns the budget's name: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
+func bucketKey(client netip.Prefix) string {
 	switch {
 	case !client.IsValid():
 		return "unknown"
@@ -137,7 +141,7 @@ func bucket(client netip.Prefix) string {
 	return client.String()
 }
 
-func uniqueNames() func() string {
+func nonceSequence() func() string {
 	process, count := rand.Text(), new(atomic.Int64)
 	return func() string { return process + strconv.FormatInt(count.Add(1), 36) }
 }

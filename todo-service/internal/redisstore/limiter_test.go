@@ -20,13 +20,13 @@ import (
 
 var addr = netip.MustParseAddr("192.0.2.7")
 
-func openLimiter(t *testing.T, requests int, window time.Duration) (*server, *redisstore.Limiter) {
+func openLimiter(t *testing.T, requests int, window time.Duration) (*testRedis, *redisstore.Limiter) {
 	t.Helper()
 	s := openRedis(t)
 	return s, newLimiter(s, requests, window)
 }
 
-func newLimiter(s *server, requests int, window time.Duration) *redisstore.Limiter {
+func newLimiter(s *testRedis, requests int, window time.Duration) *redisstore.Limiter {
 	return redisstore.NewLimiter(s.replica(), redisstore.LimiterConfig{Prefix: s.prefix, Requests: requests, Window: window}, s.log(), nil)
 }
 
@@ -36,17 +36,17 @@ func allow(t *testing.T, l *redisstore.Limiter, addr string) ratelimit.Decision 
 	if addr != "" {
 		from = netip.MustParseAddr(addr)
 	}
-	budget := l.Allow(t.Context(), from)
-	if !counted(budget) {
+	decision := l.Allow(t.Context(), from)
+	if !counted(decision) {
 		t.Fatal("Redis did not answer")
 	}
-	return budget
+	return decision
 }
 
-// counted says whether Redis counted a request, which so has to leave the window.
-func counted(b ratelimit.Decision) bool { return b.Reset > 0 }
+// counted reports whether Redis counted the request: it then leaves the window later.
+func counted(d ratelimit.Decision) bool { return d.Reset > 0 }
 
-func TestABudgetIsSpentAndThenRefused(t *testing.T) {
+func TestLimiterRejectsRequestsBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	_, limiter := openLimiter(t, 3, time.Minute)
 	for i, want := range []ratelimit.Decision{
@@ -61,10 +61,10 @@ func TestABudgetIsSpentAndThenRefused(t *testing.T) {
 			t.Errorf("request %d: reset in %v, want about a minute", i, got.Reset)
 		}
 		if !got.Allowed && got.RetryAfter != got.Reset {
-			t.Errorf("request %d: retry after %v, want when the first leaves, in %v", i, got.RetryAfter, got.Reset)
+			t.Errorf("request %d: retry after %v, want the time until the first leaves, %v", i, got.RetryAfter, got.Reset)
 		}
 		if got.Allowed && got.RetryAfter != 0 {
-			t.Errorf("request %d: allowed, and told to retry after %v", i, got.RetryAfter)
+			t.Errorf("request %d: allowed, with retry after %v", i, got.RetryAfter)
 		}
 		got.Reset, got.RetryAfter = 0, 0
 		if diff := gocmp.Diff(want, got); diff != "" {
@@ -73,7 +73,7 @@ func TestABudgetIsSpentAndThenRefused(t *testing.T) {
 	}
 }
 
-func TestWhoSharesABudget(t *testing.T) {
+func TestLimiterSharesABudgetByAddress(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name, first, second string
@@ -95,7 +95,7 @@ func TestWhoSharesABudget(t *testing.T) {
 			t.Parallel()
 			s, limiter := openLimiter(t, 1, time.Minute)
 			if !allow(t, limiter, c.first).Allowed {
-				t.Fatal("the first request was refused")
+				t.Fatal("the first request was rejected")
 			}
 			if keys := s.Keys(t.Context(), s.prefix+"*").Val(); !slices.Equal(keys, []string{s.prefix + "ratelimit:" + c.key}) {
 				t.Errorf("the keys are %q", keys)
@@ -107,31 +107,31 @@ func TestWhoSharesABudget(t *testing.T) {
 	}
 }
 
-func TestTheWindowSlides(t *testing.T) {
+func TestLimiterWindowSlides(t *testing.T) {
 	t.Parallel()
 	const window = 300 * time.Millisecond
 	s, limiter := openLimiter(t, 2, window)
 	clock := func() time.Time { return s.Time(t.Context()).Val() }
 	allow(t, limiter, "192.0.2.7")
-	passTime(t, s, window/2)
+	advanceClock(t, s, window/2)
 	allow(t, limiter, "192.0.2.7")
 	secondAt := clock() // or a little earlier
 	third := allow(t, limiter, "192.0.2.7")
-	for !third.Allowed { // refusals must not postpone it
-		passTime(t, s, third.RetryAfter)
+	for !third.Allowed { // rejections must not postpone it
+		advanceClock(t, s, third.RetryAfter)
 		secondLeavesIn := secondAt.Add(window).Sub(clock())
 		third = allow(t, limiter, "192.0.2.7")
 		if third.Allowed && third.Remaining == 0 && third.Reset > secondLeavesIn {
-			t.Errorf("the oldest leaves in %v, want at most %v: the first has left, and is not to be counted from the third", third.Reset, secondLeavesIn)
+			t.Errorf("the oldest leaves in %v, want at most %v: the first has left", third.Reset, secondLeavesIn)
 		}
 	}
-	passTime(t, s, window)
+	advanceClock(t, s, window)
 	if got := allow(t, limiter, "192.0.2.7").Remaining; got != 1 {
 		t.Errorf("after a window without requests %d remain, want 1", got)
 	}
 }
 
-func TestARequestOneWindowOldCountsNoMore(t *testing.T) {
+func TestLimiterIgnoresRequestsOneWindowOld(t *testing.T) {
 	t.Parallel()
 	const window = time.Minute
 	cases := []struct {
@@ -157,7 +157,7 @@ func TestARequestOneWindowOldCountsNoMore(t *testing.T) {
 	}
 }
 
-func TestALoweredLimitHoldsAtOnce(t *testing.T) {
+func TestLimiterAppliesALoweredLimitAtOnce(t *testing.T) {
 	t.Parallel()
 	s, generous := openLimiter(t, 5, time.Minute)
 	for range 4 {
@@ -165,14 +165,14 @@ func TestALoweredLimitHoldsAtOnce(t *testing.T) {
 	}
 	got := allow(t, newLimiter(s, 2, time.Minute), "192.0.2.7")
 	if got.Allowed || got.Remaining != 0 {
-		t.Errorf("allowed: %v with %d left, want a refusal", got.Allowed, got.Remaining)
+		t.Errorf("allowed: %v with %d left, want a rejection", got.Allowed, got.Remaining)
 	}
-	if got.RetryAfter <= got.Reset { // three must leave, not one
+	if got.RetryAfter <= got.Reset { // three requests must leave, not one
 		t.Errorf("retry after %v, but the first of three leaves in %v", got.RetryAfter, got.Reset)
 	}
 }
 
-func TestManyAtOnceUseTheLimitAndNeverPassIt(t *testing.T) {
+func TestLimiterGrantsConcurrentClientsExactlyTheLimit(t *testing.T) {
 	t.Parallel()
 	const clients, limit, window = 64, 400, 2 * time.Second
 	s := openRedis(t)
@@ -185,19 +185,19 @@ func TestManyAtOnceUseTheLimitAndNeverPassIt(t *testing.T) {
 		mu      sync.Mutex
 		allowed []request
 		group   sync.WaitGroup
-		end     = time.Now().Add(window * 5 / 2) // the limit is used three times: at 0, 1 and 2 windows
+		end     = time.Now().Add(window * 5 / 2) // room for the limit three times: at 0, 1 and 2 windows
 	)
 	for i := range clients {
 		group.Go(func() {
 			for time.Now().Before(end) {
 				sent := time.Now()
-				budget := replicas[i%3].Allow(t.Context(), addr)
+				decision := replicas[i%3].Allow(t.Context(), addr)
 				answered := time.Now()
-				if !counted(budget) {
+				if !counted(decision) {
 					t.Error("Redis did not answer")
 					return
 				}
-				if budget.Allowed {
+				if decision.Allowed {
 					mu.Lock()
 					allowed = append(allowed, request{sent, answered})
 					mu.Unlock()
@@ -223,7 +223,7 @@ func TestManyAtOnceUseTheLimitAndNeverPassIt(t *testing.T) {
 	}
 }
 
-func TestEveryKeyHasALifetime(t *testing.T) {
+func TestLimiterKeysExpire(t *testing.T) {
 	t.Parallel()
 	const window = 200 * time.Millisecond
 	s, limiter := openLimiter(t, 2, window)
@@ -231,16 +231,16 @@ func TestEveryKeyHasALifetime(t *testing.T) {
 	for range 5 {
 		allow(t, limiter, "192.0.2.7")
 		if ttl := s.PTTL(t.Context(), key).Val(); ttl <= 0 && s.Exists(t.Context(), key).Val() == 1 || ttl > window+time.Millisecond {
-			t.Errorf("the key lives for %v, want at most the window", ttl)
+			t.Errorf("the TTL is %v, want at most the window", ttl)
 		}
 	}
-	eventually(t, "the key is gone", func() bool { return s.Exists(t.Context(), key).Val() == 0 })
+	testenv.Eventually(t, "the key is gone", func() bool { return s.Exists(t.Context(), key).Val() == 0 })
 }
 
-func TestAKeyOfAnotherTypeHeals(t *testing.T) {
+func TestLimiterReplacesAKeyOfAnotherType(t *testing.T) {
 	t.Parallel()
 	s, limiter := openLimiter(t, 1, time.Minute)
-	s.Set(t.Context(), s.prefix+"ratelimit:192.0.2.7", "rubbish", 0)
+	s.Set(t.Context(), s.prefix+"ratelimit:192.0.2.7", "corrupt", 0)
 	for _, want := range []bool{true, false} {
 		if got := allow(t, limiter, "192.0.2.7").Allowed; got != want {
 			t.Errorf("allowed: %v, want %v", got, want)
@@ -248,10 +248,10 @@ func TestAKeyOfAnotherTypeHeals(t *testing.T) {
 	}
 }
 
-func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
+func TestLimiterReloadsAFlushedScript(t *testing.T) {
 	t.Parallel()
-	s := openAlone(t)
-	limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
+	s := openOwnRedis(t)
+	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
 	for _, want := range []bool{true, false} {
 		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -262,13 +262,13 @@ func TestTheLimiterSurvivesAFlushOfTheScriptCache(t *testing.T) {
 	}
 }
 
-func TestWithoutRedisRequestsPass(t *testing.T) {
+func TestLimiterLetsRequestsPassWithoutRedis(t *testing.T) {
 	t.Parallel()
-	for name, server := range map[string]string{"down": testenv.FreeAddr(t), "frozen": frozenServer(t)} {
+	for name, server := range map[string]string{"down": testenv.FreeAddr(t), "frozen": unresponsiveServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, server)
-			limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 5, Window: time.Minute}, s.log(), s.reg)
+			limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 5, Window: time.Minute}, s.log(), s.reg)
 			const requests = 200
 			var quickest, total time.Duration = time.Hour, 0
 			for range requests {
@@ -277,11 +277,11 @@ func TestWithoutRedisRequestsPass(t *testing.T) {
 				took := time.Since(began)
 				quickest, total = min(quickest, took), total+took
 				if diff := gocmp.Diff(ratelimit.Decision{Allowed: true, Limit: 5, Window: time.Minute, Remaining: 5}, got); diff != "" {
-					t.Fatalf("budget (-want +got):\n%s", diff)
+					t.Fatalf("decision (-want +got):\n%s", diff)
 				}
 			}
 			if quickest > 50*time.Millisecond || total > requests*50*time.Millisecond/4 {
-				t.Errorf("%d requests waited %v, the quickest %v: only the first few may pay", requests, total, quickest)
+				t.Errorf("%d requests waited %v, the quickest %v: only the first few may wait", requests, total, quickest)
 			}
 			if got := s.count(t, "todo_ratelimit_unavailable_total"); got != requests {
 				t.Errorf("counted %d, want %d", got, requests)
@@ -293,40 +293,40 @@ func TestWithoutRedisRequestsPass(t *testing.T) {
 	}
 }
 
-func TestTheLimiterHealsWhenRedisIsBack(t *testing.T) {
+func TestLimiterCountsAgainWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
 	s, limiter := openLimiter(t, 1000, time.Minute)
-	s.wire.cut.Store(true)
+	s.network.down.Store(true)
 	for range 20 {
 		if got := limiter.Allow(t.Context(), addr); !got.Allowed || counted(got) {
 			t.Fatalf("during the outage: %+v", got)
 		}
 	}
-	s.wire.cut.Store(false)
-	eventually(t, "requests are counted and the end is logged", func() bool {
+	s.network.down.Store(false)
+	testenv.Eventually(t, "requests are counted and the end is logged", func() bool {
 		return counted(limiter.Allow(t.Context(), addr)) && len(s.logged.lines()) == 2
 	})
 }
 
-// passTime waits until so much time has passed on Redis' clock.
-func passTime(t *testing.T, s *server, d time.Duration) {
+// advanceClock waits until d has passed on Redis' clock.
+func advanceClock(t *testing.T, s *testRedis, d time.Duration) {
 	t.Helper()
 	end := s.Time(t.Context()).Val().Add(d)
-	eventually(t, "Redis' clock has moved on", func() bool { return !s.Time(t.Context()).Val().Before(end) })
+	testenv.Eventually(t, "Redis' clock has moved on", func() bool { return !s.Time(t.Context()).Val().Before(end) })
 }
 
-func TestACallerWhoLeavesIsNoSignOfAnOutage(t *testing.T) {
+func TestLimiterRecordsNoOutageForACancelledCaller(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
-	limiter := redisstore.NewLimiter(s.shuttle, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
-	_, release := holdTrips(s)
+	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
+	_, release := holdReplies(s)
 	defer release()
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	if counted(limiter.Allow(ctx, addr)) {
-		t.Error("who left was answered")
+		t.Error("the cancelled caller got a decision of Redis")
 	}
 	if got := s.count(t, "todo_ratelimit_unavailable_total"); got != 0 {
-		t.Errorf("%d requests were counted as let through while Redis was away", got)
+		t.Errorf("%d requests were recorded as passed without Redis", got)
 	}
 }

@@ -3,8 +3,8 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,95 +12,109 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/retry"
+	"example.com/todo/todo-service/internal/coalesce"
 	"example.com/todo/todo-service/internal/listcache"
 )
 
-const listTTL = 300 // seconds
+const (
+	listTTL      = 300             // seconds that a list stays in Redis
+	queryTimeout = 5 * time.Second // bounds a query that readers share, which no reader's deadline does
+	settleTime   = time.Second     // without a failure, before an outage is over
+)
 
-// ListCache keeps the answer to the unfiltered list beside the database.
-//
-// A list is stored only under the generation that was noted before its query
-// began, and every write replaces the generation: a list that a write has
-// overtaken is refused. Generations are random, so that none comes back after a
-// flush or an eviction, and they have no lifetime: one that vanished only
-// refuses fills.
+// ListCache is a cache-aside of the response to the unfiltered list, with a generation
+// token; see the package comment for the protocol. Generations are random, so a
+// generation that was flushed or evicted never returns. They have no TTL: a lost one
+// only makes Redis refuse fills. It is safe for concurrent use.
 type ListCache struct {
-	shuttle *AutoPipeline
-	keys    []string        // list, beside, generation, confirmed events: the KEYS of every script
-	looking *goredis.Script // for these keys alone: who runs it first in a Redis forgets what is there
-	turns   turns
-	outage  outage
+	pipeline     *AutoPipeline
+	keys         []string        // list, metadata, generation, confirmed events: the KEYS of every script
+	lookupScript *goredis.Script // of these keys alone; see lookupCommand
+
+	queries  coalesce.Flights[string, listcache.Entry]         // by generation
+	fallback coalesce.Batcher[*fallbackQuery, listcache.Entry] // for readers without a generation
 
 	committed committedEvents
 
-	// Invalidations that failed, and how many of those a later one made good.
-	// While they differ this process does not trust the cache.
-	owed, repaid atomic.Int64
+	// How many invalidations failed, and how many of those a later one made up for. While
+	// they differ, this process does not read the cache.
+	failedInvalidations, recoveredInvalidations atomic.Int64
 
-	kept          atomic.Pointer[copied] // of the list that was last read from Redis
-	rubbishLogged atomic.Int64           // when, in Unix nanoseconds
+	localCopy     atomic.Pointer[localCopy] // of the list that was last read from Redis
+	corruptLogged atomic.Int64              // when, in Unix nanoseconds
 
-	hits, misses, errors, refused, unconfirmed prometheus.Counter
+	log                                             *slog.Logger
+	outage                                          *retry.Outage
+	hits, misses, errors, refusedFills, unconfirmed prometheus.Counter
 }
 
-// NewListCache returns the cache whose keys begin with prefix. It neither dials
-// nor fails: a Redis that is away is met call by call.
-func NewListCache(shuttle *AutoPipeline, prefix string, log *slog.Logger, reg prometheus.Registerer) *ListCache {
+// NewListCache returns the cache whose keys begin with prefix. It neither dials nor
+// fails.
+func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg prometheus.Registerer) *ListCache {
 	metrics := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return metrics.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	key := prefix + "tasks:all"
-	return &ListCache{
-		shuttle:     shuttle,
-		keys:        []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
-		looking:     goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookText, key, shuttle.database())),
-		outage:      outage{log: log, what: "lists are read from the database"},
-		hits:        counter("cache_hits_total", "Lists answered from Redis."),
-		misses:      counter("cache_misses_total", "Lists answered from the database."),
-		errors:      counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found rubbish."),
-		refused:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
-		unconfirmed: counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
+	c := &ListCache{
+		pipeline:     pipeline,
+		keys:         []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
+		lookupScript: goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, pipeline.database())),
+		log:          log,
+		outage:       retry.NewOutage(log, "list cache: Redis failed, lists are read from the database until it recovers", "list cache: Redis works again"),
+		hits:         counter("cache_hits_total", "Lists answered from Redis."),
+		misses:       counter("cache_misses_total", "Lists answered from the database."),
+		errors:       counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found corrupt data."),
+		refusedFills: counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
+		unconfirmed:  counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
 	}
+	c.outage.Settle = settleTime
+	c.queries.Timeout = queryTimeout
+	c.fallback.Run, c.fallback.MaxInFlight = runFallback, 1
+	return c
 }
 
-type begunKey struct{}
+type prefetchKey struct{}
 
-// begun is a look that is under way, for one Load.
-type begun struct {
-	ticket ticket
-	taken  atomic.Bool
+// prefetch is a lookup that is in flight, for one Load.
+type prefetch struct {
+	lookup pending
+	used   atomic.Bool
 }
 
-// Prefetch lets a Load with the context that it returns find what the cache holds
-// already on its way, together with what else is asked of Redis meanwhile. For
-// that Load, Begin is the moment at which it was called.
+// Prefetch starts a lookup for one Load with the context that it returns. The lookup can
+// share a round trip with other commands, such as the limiter's. What Load promises then
+// counts from the call of Prefetch.
 func (c *ListCache) Prefetch(ctx context.Context) context.Context {
-	if c.repaid.Load() < c.owed.Load() {
+	if c.mustRecover() {
 		return ctx
 	}
-	return context.WithValue(ctx, begunKey{}, &begun{ticket: c.shuttle.board(ctx, looking{c})})
+	return context.WithValue(ctx, prefetchKey{}, &prefetch{lookup: c.pipeline.start(ctx, lookupCommand{c})})
 }
 
-// Load returns the list, from Redis or else from query. It is never older than
-// the last write whose Invalidate succeeded before Load was called.
+// Load returns the list, from Redis or from query. It is never older than the last
+// write whose Invalidate succeeded before Load was called. The errors are those of
+// query, and ctx's. The body belongs to the cache: do not change it.
 //
-// Readers that miss at the same time share one query, which has a deadline of
-// its own and survives the reader that began it; each reader still leaves when
-// its own ctx ends. While Redis fails, the readers that come during a query
-// share the next one. The errors are those of query, and ctx's. The body belongs
-// to the cache: don't change it.
+// Readers that miss at the same time share one query, which has a deadline of its own
+// and continues when a reader leaves. While Redis fails, readers that arrive during a
+// query share the next one.
 func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
-	found, err := c.firstLook(ctx)
+	found, err := c.lookupPrefetched(ctx)
 	list := found.list
 	switch {
-	case err != nil && ctx.Err() != nil: // nobody waits for a query
+	case err != nil && ctx.Err() != nil: // this reader has left
 		err = ctx.Err()
 	case err != nil:
-		list, err = c.turns.take(ctx, "", query)
+		// Without a generation a write may have been confirmed since any query in flight
+		// began. A batch starts after this call, and its query with it.
+		list, err = c.fallback.Do(ctx, &fallbackQuery{query})
 	case !list.Hit:
-		list, err = c.turns.take(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
-			return c.refill(ctx, query)
+		// The reader of an equal generation may share a query that was started before this
+		// call: no write was confirmed since its generation was read.
+		list, err = c.queries.Do(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
+			return c.loadAndFill(ctx, query)
 		})
 	}
 	if list.Hit {
@@ -111,124 +125,137 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listc
 	return list, err
 }
 
-// Invalidate makes every list read before now unusable, and notes in Redis that
-// this was done for the event, which is committed; "" for none. Call it before the
-// writer is answered. An error means that Redis did not confirm: other replicas may
-// serve the old list until an Invalidate or a Heal succeeds; this one reads the
-// database until it has invalidated.
+// Invalidate makes every list read before now unusable, and confirms the event, which
+// is committed; "" for none. Call it before the writer gets its response. An error
+// means that Redis did not confirm: other replicas may serve the old list until an
+// Invalidate or a Heal succeeds; this one reads the database until it has invalidated.
 func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
 	if eventID != "" {
 		c.committed.add(eventID)
 	}
-	return c.invalidate(ctx, forgetting{c})
+	return c.invalidate(ctx, invalidateCommand{c})
 }
 
-// Heal invalidates, unless the invalidations of all these events were confirmed: by
-// any replica, in the state that this Redis has now. The errors are those of Invalidate.
+// Heal invalidates, unless any replica's invalidation for each of these events is
+// confirmed in the state that this Redis has now. The errors are those of Invalidate.
 func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
-	h := &healing{cache: c, events: make([]any, len(eventIDs))}
+	h := &healCommand{cache: c, events: make([]any, len(eventIDs))}
 	for i, id := range eventIDs {
 		h.events[i] = id
 	}
 	return c.invalidate(ctx, h)
 }
 
-func (c *ListCache) invalidate(ctx context.Context, e errand) error {
-	if err := c.replaceGeneration(ctx, e); err != nil {
-		c.owed.Add(1)
+func (c *ListCache) invalidate(ctx context.Context, cmd command) error {
+	if err := c.rotateGeneration(ctx, cmd); err != nil {
+		c.failedInvalidations.Add(1)
 		c.unconfirmed.Inc()
 		return fmt.Errorf("invalidate the list cache: %w", err)
 	}
 	return nil
 }
 
-// replaceGeneration runs an errand that may find that there is nothing to invalidate.
-func (c *ListCache) replaceGeneration(ctx context.Context, e errand) error {
-	owed := c.owed.Load()
-	replaced, err := c.shuttle.carry(ctx, e)
+// rotateGeneration runs a command that may find that no invalidation is needed.
+func (c *ListCache) rotateGeneration(ctx context.Context, cmd command) error {
+	failed := c.failedInvalidations.Load() // before the command, which makes up for these
+	rotated, err := c.pipeline.do(ctx, cmd)
 	if err != nil {
-		return c.failed(ctx, err)
+		return c.recordFailure(ctx, err)
 	}
-	c.outage.worked(ctx)
-	if !replaced.(bool) {
+	c.outage.Record(ctx, nil)
+	if !rotated.(bool) {
 		return nil
 	}
-	for repaid := c.repaid.Load(); repaid < owed; repaid = c.repaid.Load() {
-		if c.repaid.CompareAndSwap(repaid, owed) {
+	for recovered := c.recoveredInvalidations.Load(); recovered < failed; recovered = c.recoveredInvalidations.Load() {
+		if c.recoveredInvalidations.CompareAndSwap(recovered, failed) {
 			break
 		}
 	}
 	return nil
 }
 
-// firstLook is that of Begin, if there was one.
-func (c *ListCache) firstLook(ctx context.Context) (entry, error) {
-	if b, ok := ctx.Value(begunKey{}).(*begun); ok && !b.taken.Swap(true) {
-		return c.read(ctx, b.ticket)
-	}
-	return c.look(ctx)
+// mustRecover reports whether a failed invalidation of this process is to be made up for.
+func (c *ListCache) mustRecover() bool {
+	return c.recoveredInvalidations.Load() < c.failedInvalidations.Load()
 }
 
-// look reads the cache, and makes sure that there is a generation. First it
-// makes good what earlier invalidations owe.
-func (c *ListCache) look(ctx context.Context) (entry, error) {
-	if c.repaid.Load() < c.owed.Load() {
-		if err := c.replaceGeneration(ctx, forgetting{c}); err != nil {
-			return entry{}, err
+// lookupPrefetched returns the result of the prefetched lookup, or of a new one.
+func (c *ListCache) lookupPrefetched(ctx context.Context) (lookupResult, error) {
+	if p, ok := ctx.Value(prefetchKey{}).(*prefetch); ok && !p.used.Swap(true) {
+		return c.waitForLookup(ctx, p.lookup)
+	}
+	return c.lookup(ctx)
+}
+
+// lookup reads the list and the generation, which it creates if there is none.
+func (c *ListCache) lookup(ctx context.Context) (lookupResult, error) {
+	if c.mustRecover() {
+		if err := c.rotateGeneration(ctx, invalidateCommand{c}); err != nil {
+			return lookupResult{}, err
 		}
 	}
-	return c.read(ctx, c.shuttle.board(ctx, looking{c}))
+	return c.waitForLookup(ctx, c.pipeline.start(ctx, lookupCommand{c}))
 }
 
-func (c *ListCache) read(ctx context.Context, t ticket) (entry, error) {
-	found, err := t.wait(ctx)
+func (c *ListCache) waitForLookup(ctx context.Context, lookup pending) (lookupResult, error) {
+	found, err := lookup.wait(ctx)
 	if err != nil {
-		return entry{}, c.failed(ctx, err)
+		return lookupResult{}, c.recordFailure(ctx, err)
 	}
-	c.outage.worked(ctx)
-	return found.(entry), nil
+	c.outage.Record(ctx, nil)
+	return found.(lookupResult), nil
 }
 
-// refill looks once more, because the turn before this one may have stored the
-// list after the reader missed it, and otherwise queries and stores.
-func (c *ListCache) refill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
-	noted, lookErr := c.look(ctx)
-	if lookErr == nil && noted.list.Hit {
+// loadAndFill returns the list from query and stores it in Redis.
+func (c *ListCache) loadAndFill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+	// The flight before this one may have stored the list after the reader's lookup.
+	noted, lookupErr := c.lookup(ctx)
+	if lookupErr == nil && noted.list.Hit {
 		return noted.list, nil
 	}
 	list, err := query(ctx)
-	if err != nil || lookErr != nil {
+	if err != nil || lookupErr != nil {
 		return list, err
 	}
-	stored, err := c.shuttle.carry(ctx, &filling{c, noted.generation, list})
+	stored, err := c.pipeline.do(ctx, &fillCommand{c, noted.generation, list})
 	switch {
 	case err != nil:
-		_ = c.failed(ctx, err)
+		_ = c.recordFailure(ctx, err)
 	case !stored.(bool):
-		c.refused.Inc()
+		c.refusedFills.Inc()
 	}
 	return list, nil
 }
 
-// failed notes a failed call, unless it was the caller who gave up.
-func (c *ListCache) failed(ctx context.Context, err error) error {
+// fallbackQuery is the query of a reader without a generation.
+type fallbackQuery struct {
+	query func(context.Context) (listcache.Entry, error)
+}
+
+// runFallback answers all readers of a batch by one query.
+func runFallback(ctx context.Context, batch []coalesce.Entry[*fallbackQuery]) ([]listcache.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	list, err := batch[0].Key.query(ctx)
+	return slices.Repeat([]listcache.Entry{list}, len(batch)), err
+}
+
+// recordFailure records a failed call and returns its error. A call that failed because
+// its ctx ended says nothing about Redis.
+func (c *ListCache) recordFailure(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		c.errors.Inc()
-		c.outage.failed(ctx, err)
+		c.outage.Record(ctx, err)
 	}
 	return err
 }
 
-// rubbish notes content that is not ours, in the log once a second at most. The
-// next fill replaces it.
-func (c *ListCache) rubbish(err error) {
+// recordCorrupt records content that no fill stored, with at most one log line a
+// second. The next fill replaces it.
+func (c *ListCache) recordCorrupt(err error) {
 	c.errors.Inc()
 	now := time.Now().UnixNano()
-	if last := c.rubbishLogged.Load(); now-last >= int64(time.Second) && c.rubbishLogged.CompareAndSwap(last, now) {
-		c.outage.log.Warn("the list cache held rubbish", "error", err)
+	if last := c.corruptLogged.Load(); now-last >= int64(time.Second) && c.corruptLogged.CompareAndSwap(last, now) {
+		c.log.Warn("list cache: Redis held corrupt data, the list is read from the database", "error", err)
 	}
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func checksum(body []byte) uint32 { return crc32.Checksum(body, castagnoli) }

@@ -19,14 +19,14 @@ import (
 
 const list = "tasks:all"
 
-// database is what is queried on a miss.
-type database struct {
+// fakeDatabase is the query of a miss.
+type fakeDatabase struct {
 	body    string
 	queries atomic.Int64
-	during  func() // between reading and answering
+	during  func() // between reading and returning
 }
 
-func (d *database) query(context.Context) (listcache.Entry, error) {
+func (d *fakeDatabase) query(context.Context) (listcache.Entry, error) {
 	d.queries.Add(1)
 	list := d.answer(false)
 	if d.during != nil {
@@ -35,27 +35,27 @@ func (d *database) query(context.Context) (listcache.Entry, error) {
 	return list, nil
 }
 
-func (d *database) answer(hit bool) listcache.Entry {
+func (d *fakeDatabase) answer(hit bool) listcache.Entry {
 	return listcache.Entry{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, ETag: fmt.Sprintf("%q", d.body), Hit: hit}
 }
 
-func openCache(t *testing.T) (*server, *redisstore.ListCache) {
+func openCache(t *testing.T) (*testRedis, *redisstore.ListCache) {
 	t.Helper()
 	s := openRedis(t)
-	return s, redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
+	return s, redisstore.NewListCache(s.pipeline, s.prefix, s.log(), s.reg)
 }
 
-// introduce makes Redis know the scripts, whose first use there forgets the list, and
-// leaves a generation without one.
-func introduce(t *testing.T, cache *redisstore.ListCache) {
+// loadScripts makes Redis know the scripts, whose first use there invalidates the list,
+// and leaves a generation without a list.
+func loadScripts(t *testing.T, cache *redisstore.ListCache) {
 	t.Helper()
-	load(t, cache, &database{})
+	load(t, cache, &fakeDatabase{})
 	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func load(t *testing.T, cache *redisstore.ListCache, d *database) listcache.Entry {
+func load(t *testing.T, cache *redisstore.ListCache, d *fakeDatabase) listcache.Entry {
 	t.Helper()
 	got, err := cache.Load(t.Context(), d.query)
 	if err != nil {
@@ -64,27 +64,27 @@ func load(t *testing.T, cache *redisstore.ListCache, d *database) listcache.Entr
 	return got
 }
 
-func expectLoad(t *testing.T, cache *redisstore.ListCache, d *database, hit bool) {
+func expectLoad(t *testing.T, cache *redisstore.ListCache, d *fakeDatabase, hit bool) {
 	t.Helper()
 	if diff := cmp.Diff(d.answer(hit), load(t, cache, d)); diff != "" {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
 }
 
-func TestTheSecondReaderIsAnsweredFromTheBytesInRedis(t *testing.T) {
+func TestListCacheServesTheSecondReaderTheBytesInRedis(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: "[{\"id\":1,\"title\":\"Löwe & <b>\"}]\n"}
+	d := &fakeDatabase{body: "[{\"id\":1,\"title\":\"Löwe & <b>\"}]\n"}
 	expectLoad(t, cache, d, false)
 	if got := s.Get(t.Context(), s.prefix+list).Val(); got != d.body {
 		t.Errorf("the key holds %q, want exactly %q", got, d.body)
 	}
 	if ttl := s.TTL(t.Context(), s.prefix+list).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
-		t.Errorf("the key lives for %v, want 300 s", ttl)
+		t.Errorf("the TTL is %v, want 300 s", ttl)
 	}
-	before := s.wire.trips.Load()
+	before := s.network.roundTrips.Load()
 	expectLoad(t, cache, d, true)
-	if trips := s.wire.trips.Load() - before; trips != 1 {
+	if trips := s.network.roundTrips.Load() - before; trips != 1 {
 		t.Errorf("the hit took %d round trips", trips)
 	}
 	if got := d.queries.Load(); got != 1 {
@@ -95,47 +95,47 @@ func TestTheSecondReaderIsAnsweredFromTheBytesInRedis(t *testing.T) {
 	}
 }
 
-func TestAnInvalidatedListIsReadAgain(t *testing.T) {
+func TestListCacheQueriesAgainAfterAnInvalidation(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: `[1]`}
+	d := &fakeDatabase{body: `[1]`}
 	expectLoad(t, cache, d, false)
 	d.body = `[2]`
 	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if left := s.Keys(t.Context(), s.prefix+list+"*").Val(); len(left) != 1 {
-		t.Errorf("after the invalidation there are %q, want the generation alone", left)
+		t.Errorf("after the invalidation there are %q, want only the generation", left)
 	}
 	expectLoad(t, cache, d, false)
 	expectLoad(t, cache, d, true)
 }
 
-func TestAListThatAWriteOvertookIsNotStored(t *testing.T) {
+func TestListCacheRefusesAFillOfAnOldGeneration(t *testing.T) {
 	t.Parallel()
-	overtake := map[string]func(s *server, cache *redisstore.ListCache){
-		"a write":           func(_ *server, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background(), "") },
-		"a lost generation": func(s *server, _ *redisstore.ListCache) { s.Del(context.Background(), s.prefix+list+":generation") },
-		"a write after a lost one": func(s *server, cache *redisstore.ListCache) {
+	during := map[string]func(s *testRedis, cache *redisstore.ListCache){
+		"a write":           func(_ *testRedis, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background(), "") },
+		"a lost generation": func(s *testRedis, _ *redisstore.ListCache) { s.Del(context.Background(), s.prefix+list+":generation") },
+		"a write after a lost one": func(s *testRedis, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
 			_ = cache.Invalidate(context.Background(), "")
 		},
-		"another reader after that": func(s *server, cache *redisstore.ListCache) {
+		"another reader after that": func(s *testRedis, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
-			other := &database{body: `["new"]`}
+			other := &fakeDatabase{body: `["new"]`}
 			if _, err := cache.Load(context.Background(), other.query); err != nil {
 				panic(err)
 			}
 		},
 	}
-	for name, happens := range overtake {
+	for name, happens := range during {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, cache := openCache(t)
-			d := &database{body: `["old"]`, during: func() { happens(s, cache) }}
+			d := &fakeDatabase{body: `["old"]`, during: func() { happens(s, cache) }}
 			load(t, cache, d)
 			if got := s.Get(t.Context(), s.prefix+list).Val(); strings.Contains(got, "old") {
-				t.Errorf("the overtaken list was stored: %s", got)
+				t.Errorf("the old list was stored: %s", got)
 			}
 			if got := s.count(t, "todo_cache_fills_refused_total"); got != 1 {
 				t.Errorf("counted %d refused fills, want 1", got)
@@ -144,26 +144,24 @@ func TestAListThatAWriteOvertookIsNotStored(t *testing.T) {
 	}
 }
 
-func TestReadersThatMissTogetherShareOneQueryPerReplica(t *testing.T) {
+func TestListCacheSharesOneQueryPerReplicaAmongConcurrentMisses(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
 	const readers, replicas = 1_000, 3
 	var caches [replicas]*redisstore.ListCache
-	var queries [replicas]database
-	var came, failed atomic.Int64
+	var queries [replicas]fakeDatabase
+	var failed atomic.Int64
+	var arrived sync.WaitGroup
+	arrived.Add(readers)
 	for i := range replicas {
 		caches[i] = redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
-		queries[i] = database{body: `[1]`, during: func() {
-			if !wait(func() bool { return came.Load() == readers }) {
-				t.Error("some readers never came")
-			}
-		}}
+		queries[i] = fakeDatabase{body: `[1]`, during: arrived.Wait}
 	}
-	introduce(t, caches[0])
+	loadScripts(t, caches[0])
 	var group sync.WaitGroup
 	for reader := range readers {
 		group.Go(func() {
-			came.Add(1)
+			arrived.Done()
 			got, err := caches[reader%replicas].Load(t.Context(), queries[reader%replicas].query)
 			if err != nil || string(got.Body) != `[1]` {
 				failed.Add(1)
@@ -177,20 +175,20 @@ func TestReadersThatMissTogetherShareOneQueryPerReplica(t *testing.T) {
 		}
 	}
 	if got := failed.Load(); got != 0 {
-		t.Errorf("%d readers had no answer", got)
+		t.Errorf("%d readers got no list", got)
 	}
 }
 
-func TestAReaderWhoMissedJustBeforeTheListWasStoredFindsIt(t *testing.T) {
+func TestListCacheFindsAListStoredRightAfterTheMiss(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	introduce(t, cache)
-	d := &database{body: `[1]`}
+	loadScripts(t, cache)
+	d := &fakeDatabase{body: `[1]`}
 	var overtaken atomic.Bool
 	other := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
-	s.wire.after = func() {
+	s.network.beforeReply = func() {
 		if !overtaken.Swap(true) {
-			expectLoad(t, other, d, false) // another reader, from beginning to end
+			expectLoad(t, other, d, false) // a whole Load of another replica
 		}
 	}
 	expectLoad(t, cache, d, true)
@@ -199,35 +197,35 @@ func TestAReaderWhoMissedJustBeforeTheListWasStoredFindsIt(t *testing.T) {
 	}
 }
 
-func TestAReaderAfterAWriteDoesNotShareTheQueryThatBeganBefore(t *testing.T) {
+func TestListCacheSharesNoQueryThatBeganBeforeAWrite(t *testing.T) {
 	t.Parallel()
 	_, cache := openCache(t)
 	began, release := make(chan struct{}), make(chan struct{})
-	old := &database{body: `["old"]`, during: func() { close(began); <-release }}
+	old := &fakeDatabase{body: `["old"]`, during: func() { close(began); <-release }}
 	var early sync.WaitGroup
 	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
 	<-began
 	if err := cache.Invalidate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	expectLoad(t, cache, &database{body: `["new"]`}, false)
+	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 	close(release)
 	early.Wait()
-	expectLoad(t, cache, &database{body: `["new"]`}, true)
+	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, true)
 }
 
-func TestWithoutRedisReadersShareTheNextQueryAndNeverTheOneUnderWay(t *testing.T) {
+func TestListCacheWithoutRedisSharesTheNextQueryAndNotTheRunningOne(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	s.wire.cut.Store(true)
+	s.network.down.Store(true)
 	began, release := make(chan struct{}), make(chan struct{})
-	old := &database{body: `["old"]`, during: func() { close(began); <-release }}
+	old := &fakeDatabase{body: `["old"]`, during: func() { close(began); <-release }}
 	var early, late sync.WaitGroup
 	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
 	<-began
 
 	const readers = 200
-	d := &database{body: `["new"]`}
+	d := &fakeDatabase{body: `["new"]`}
 	var wrong atomic.Int64
 	for range readers {
 		late.Go(func() {
@@ -237,32 +235,32 @@ func TestWithoutRedisReadersShareTheNextQueryAndNeverTheOneUnderWay(t *testing.T
 			}
 		})
 	}
-	eventually(t, "all readers have asked", func() bool { return s.count(t, "todo_cache_errors_total") == readers+1 })
+	testenv.Eventually(t, "all readers have called", func() bool { return s.count(t, "todo_cache_errors_total") == readers+1 })
 	close(release)
 	early.Wait()
 	late.Wait()
 	if got := wrong.Load(); got != 0 {
-		t.Errorf("%d readers were not answered with what they had to see", got)
+		t.Errorf("%d readers did not get the new list", got)
 	}
 	if got := d.queries.Load(); got > readers/2 {
 		t.Errorf("%d readers made %d queries", readers, got)
 	}
 }
 
-func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
+func TestListCacheFinishesASharedQueryWhenItsFirstReaderLeaves(t *testing.T) {
 	t.Parallel()
 	_, cache := openCache(t)
 	began, release := make(chan struct{}), make(chan struct{})
-	d := &database{body: `[1]`, during: func() { close(began); <-release }}
+	d := &fakeDatabase{body: `[1]`, during: func() { close(began); <-release }}
 	query := func(ctx context.Context) (listcache.Entry, error) {
 		list, _ := d.query(ctx)
 		return list, ctx.Err()
 	}
-	first, leave := context.WithCancel(t.Context())
+	first, cancelFirst := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
 	readers.Go(func() {
 		if _, err := cache.Load(first, query); !errors.Is(err, context.Canceled) {
-			t.Errorf("the reader that left was told %v", err)
+			t.Errorf("the cancelled reader got %v", err)
 		}
 	})
 	<-began
@@ -271,15 +269,15 @@ func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
 		close(joined)
 		got, err := cache.Load(t.Context(), query)
 		if err != nil || string(got.Body) != d.body {
-			t.Errorf("the reader that stayed got %q, %v", got.Body, err)
+			t.Errorf("the other reader got %q, %v", got.Body, err)
 		}
 	})
 	<-joined
-	leave()
-	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	cancelFirst()
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := cache.Load(impatient, query); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the reader whose time ran out was told %v", err)
+	if _, err := cache.Load(short, query); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the reader past its deadline got %v", err)
 	}
 	close(release)
 	readers.Wait()
@@ -288,7 +286,7 @@ func TestASharedQuerySurvivesTheReaderThatBeganIt(t *testing.T) {
 	}
 }
 
-func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
+func TestListCacheReturnsAQueryErrorAndStoresNothing(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	down := errors.New("connection refused")
@@ -305,14 +303,14 @@ func TestAFailedQueryIsAnsweredAndNotStored(t *testing.T) {
 	}
 }
 
-func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
+func TestListCacheReadsTheDatabaseWithoutRedis(t *testing.T) {
 	t.Parallel()
-	for name, addr := range map[string]string{"down": testenv.FreeAddr(t), "frozen": frozenServer(t)} {
+	for name, addr := range map[string]string{"down": testenv.FreeAddr(t), "frozen": unresponsiveServer(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, addr)
-			cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
-			d := &database{body: `[1]`}
+			cache := redisstore.NewListCache(s.pipeline, s.prefix, s.log(), s.reg)
+			d := &fakeDatabase{body: `[1]`}
 			const reads = 50
 			began := time.Now()
 			for range reads {
@@ -322,7 +320,7 @@ func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 				t.Errorf("%d reads took %v", reads, took)
 			}
 			if err := cache.Invalidate(t.Context(), ""); err == nil {
-				t.Error("an invalidation was confirmed by nobody")
+				t.Error("an invalidation succeeded without Redis")
 			}
 			for counter, want := range map[string]int{
 				"cache_hits_total":                           0,
@@ -341,54 +339,54 @@ func TestWithoutRedisListsComeFromTheDatabase(t *testing.T) {
 	}
 }
 
-func TestRubbishInTheCacheIsNeverServedAndHeals(t *testing.T) {
+func TestListCacheNeverServesCorruptDataAndReplacesIt(t *testing.T) {
 	t.Parallel()
-	body, beside, generation := list, list+":beside", list+":generation"
-	cases := map[string]func(s *server){
-		"another list": func(s *server) { s.Set(context.Background(), s.prefix+body, `[{"id":666}]`, 0) },
-		"not JSON":     func(s *server) { s.Set(context.Background(), s.prefix+body, "rubbish", 0) },
-		"cut short":    func(s *server) { s.SetRange(context.Background(), s.prefix+body, 2, "x") },
-		"empty":        func(s *server) { s.Set(context.Background(), s.prefix+body, "", 0) },
-		"list of another type": func(s *server) {
+	body, metadata, generation := list, list+":beside", list+":generation"
+	cases := map[string]func(s *testRedis){
+		"another list": func(s *testRedis) { s.Set(context.Background(), s.prefix+body, `[{"id":666}]`, 0) },
+		"not JSON":     func(s *testRedis) { s.Set(context.Background(), s.prefix+body, "corrupt", 0) },
+		"cut short":    func(s *testRedis) { s.SetRange(context.Background(), s.prefix+body, 2, "x") },
+		"empty":        func(s *testRedis) { s.Set(context.Background(), s.prefix+body, "", 0) },
+		"list of another type": func(s *testRedis) {
 			s.Del(context.Background(), s.prefix+body)
 			s.LPush(context.Background(), s.prefix+body, 1)
 		},
-		"nothing beside": func(s *server) { s.Del(context.Background(), s.prefix+beside) },
-		"rubbish beside": func(s *server) { s.Set(context.Background(), s.prefix+beside, "{", 0) },
-		"beside of another type": func(s *server) {
-			s.Del(context.Background(), s.prefix+beside)
-			s.HSet(context.Background(), s.prefix+beside, "a", 1)
+		"no metadata":      func(s *testRedis) { s.Del(context.Background(), s.prefix+metadata) },
+		"corrupt metadata": func(s *testRedis) { s.Set(context.Background(), s.prefix+metadata, "{", 0) },
+		"metadata of another type": func(s *testRedis) {
+			s.Del(context.Background(), s.prefix+metadata)
+			s.HSet(context.Background(), s.prefix+metadata, "a", 1)
 		},
-		"generation of another type": func(s *server) {
+		"generation of another type": func(s *testRedis) {
 			s.Del(context.Background(), s.prefix+generation, s.prefix+body)
 			s.SAdd(context.Background(), s.prefix+generation, 1)
 		},
 	}
-	for name, spoil := range cases {
+	for name, corrupt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, cache := openCache(t)
-			d := &database{body: `[1,2,3]`}
+			d := &fakeDatabase{body: `[1,2,3]`}
 			expectLoad(t, cache, d, false)
-			spoil(s)
+			corrupt(s)
 			expectLoad(t, cache, d, false)
 			expectLoad(t, cache, d, true)
 			if s.count(t, "todo_cache_errors_total") == 0 {
-				t.Error("the rubbish was not counted")
+				t.Error("the corrupt data was not counted")
 			}
-			if lines := s.logged.lines(); len(lines) != 1 || !strings.Contains(lines[0], "rubbish") {
+			if lines := s.logged.lines(); len(lines) != 1 || !strings.Contains(lines[0], "corrupt data") {
 				t.Errorf("logged %q, want one line about it", lines)
 			}
 		})
 	}
 }
 
-func TestAListThatIsReplacedBehindOurBackIsNoticedByWhoHasACopy(t *testing.T) {
+func TestListCacheDetectsAReplacedListDespiteItsLocalCopy(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: `[1,2,3]`}
+	d := &fakeDatabase{body: `[1,2,3]`}
 	expectLoad(t, cache, d, false)
-	expectLoad(t, cache, d, true) // has a copy from now on
+	expectLoad(t, cache, d, true) // the cache has a local copy from now on
 	s.Set(t.Context(), s.prefix+list, `[{"id":666}]`, 0)
 	expectLoad(t, cache, d, false)
 	expectLoad(t, cache, d, true)
@@ -396,45 +394,45 @@ func TestAListThatIsReplacedBehindOurBackIsNoticedByWhoHasACopy(t *testing.T) {
 	expectLoad(t, cache, d, true)
 }
 
-func TestAListWhoseInvalidationFailedIsNotServedByThisReplica(t *testing.T) {
+func TestListCacheServesNoListAfterAFailedInvalidationOfItsProcess(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	expectLoad(t, cache, &database{body: `["old"]`}, false)
-	s.wire.cut.Store(true)
-	if err := cache.Invalidate(t.Context(), ""); !errors.Is(err, errCut) {
+	expectLoad(t, cache, &fakeDatabase{body: `["old"]`}, false)
+	s.network.down.Store(true)
+	if err := cache.Invalidate(t.Context(), ""); !errors.Is(err, errNetworkDown) {
 		t.Errorf("Invalidate returned %v", err)
 	}
-	d := &database{body: `["new"]`}
+	d := &fakeDatabase{body: `["new"]`}
 	expectLoad(t, cache, d, false)
-	s.wire.cut.Store(false)
+	s.network.down.Store(false)
 	expectLoad(t, cache, d, false)
-	eventually(t, "the cache serves again", func() bool { return load(t, cache, d).Hit })
+	testenv.Eventually(t, "the cache serves again", func() bool { return load(t, cache, d).Hit })
 	if got := s.Get(t.Context(), s.prefix+list).Val(); got != d.body {
 		t.Errorf("the key holds %s", got)
 	}
 }
 
-func TestTheCacheHealsWhenRedisIsBack(t *testing.T) {
+func TestListCacheServesHitsAgainWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
-	d := &database{body: `[1]`}
-	s.wire.cut.Store(true)
+	d := &fakeDatabase{body: `[1]`}
+	s.network.down.Store(true)
 	for range 20 {
 		expectLoad(t, cache, d, false)
 	}
-	s.wire.cut.Store(false)
-	eventually(t, "the end of the outage is logged", func() bool {
+	s.network.down.Store(false)
+	testenv.Eventually(t, "the end of the outage is logged", func() bool {
 		load(t, cache, d)
 		return len(s.logged.lines()) == 2
 	})
 	expectLoad(t, cache, d, true)
 }
 
-func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
+func TestListCacheReloadsFlushedScripts(t *testing.T) {
 	t.Parallel()
-	s := openAlone(t)
-	cache := redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg)
-	d := &database{body: `[1]`}
+	s := openOwnRedis(t)
+	cache := redisstore.NewListCache(s.pipeline, s.prefix, s.log(), s.reg)
+	d := &fakeDatabase{body: `[1]`}
 	flush := func() {
 		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -450,7 +448,7 @@ func TestTheScriptsSurviveAFlushOfTheScriptCache(t *testing.T) {
 		d.during = flush
 		expectLoad(t, cache, d, false)
 		d.during = nil
-		expectLoad(t, cache, d, false) // a Redis without the scripts may have begun anew
+		expectLoad(t, cache, d, false) // a Redis without the scripts may have restarted
 		expectLoad(t, cache, d, true)
 	}
 }

@@ -6,11 +6,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// The scripts, each documented in its own file. A shuttle sends their hash, and
-// the text once more when Redis has forgotten it.
+// The scripts, each documented in its own file. AutoPipeline sends their hash, and the
+// text if Redis does not know that.
 var (
-	//go:embed lua/look.lua
-	lookText string
+	//go:embed lua/lookup.lua
+	lookupText string
 	//go:embed lua/fill.lua
 	fillText string
 	//go:embed lua/invalidate.lua

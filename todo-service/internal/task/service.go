@@ -65,8 +65,6 @@ type Service struct {
 	store     Store
 	now       func() time.Time
 	committed func(ctx context.Context, eventID string)
-
-	all, open, done total
 }
 
 // afterCommit bounds what happens between a commit and its writer's answer.
@@ -137,18 +135,10 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 	return tasks[:limit], true, nil
 }
 
-// Count returns how many tasks are done, not done, or there at all (nil), as of
-// a second before the call or later. However many ask, each of the three is
-// counted at most once a second.
+// Count returns how many tasks are done, not done, or there at all (nil), as the
+// store knows it.
 func (s *Service) Count(ctx context.Context, done *bool) (int64, error) {
-	total := &s.all
-	switch {
-	case done != nil && *done:
-		total = &s.done
-	case done != nil:
-		total = &s.open
-	}
-	return total.get(ctx, func(ctx context.Context) (int64, error) { return s.store.Count(ctx, done) })
+	return s.store.Count(ctx, done)
 }
 
 // Change makes a partial change and announces it, once. A change that makes no

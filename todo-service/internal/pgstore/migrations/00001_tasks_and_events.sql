@@ -13,14 +13,13 @@ CREATE TABLE tasks (
 -- Pages of the done and of the open tasks, by id.
 CREATE INDEX tasks_done_id ON tasks (done, id);
 
--- Every change ever made, with the task as it was afterwards.
+-- The event log: each change, with the task as it was afterwards.
 CREATE TABLE events (
-	-- The place in the database: drawn after the row lock of the task, so that
-	-- it grows with each change of one task. CACHE 1 keeps that true across
-	-- connections.
+	-- Drawn after the row lock of the task, so it grows with each change of one
+	-- task. CACHE 1 keeps that true across connections.
 	pos          bigint      GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
 	id           uuid        NOT NULL UNIQUE,
-	-- The place in the log that everyone reads: without gaps, given after the commit.
+	-- The position in the event log: without gaps, assigned after the commit.
 	seq          bigint      CHECK (seq >= 1),
 	type         text        NOT NULL CHECK (type <> ''),
 	task_id      bigint      NOT NULL,
@@ -33,17 +32,17 @@ CREATE TABLE events (
 	at           timestamptz NOT NULL,
 	user_id      bigint,
 	traceparent  text        NOT NULL,
-	-- One event for each version; in this order it is the task's history.
+	-- One event for each version; in this order, they are the task's history.
 	UNIQUE (task_id, version)
 );
 
 CREATE UNIQUE INDEX events_seq ON events (seq) WHERE seq IS NOT NULL;
 
--- What has no place in the log yet.
+-- Events without a seq.
 CREATE INDEX events_unnumbered ON events (pos) WHERE seq IS NULL;
 
--- One row: how far the log reaches, and how far each of its readers has come.
--- It changes with every pass; the free space lets it do so within its page.
+-- One row: the last seq, and the cursors. Every batch of the relay updates it; the free
+-- space keeps the updates within one page.
 CREATE TABLE stream (
 	one            boolean PRIMARY KEY DEFAULT true CHECK (one),
 	head           bigint  NOT NULL DEFAULT 0,

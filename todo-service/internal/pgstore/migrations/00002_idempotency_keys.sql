@@ -1,6 +1,6 @@
 -- +goose Up
--- The creations that their clients named by a key. A row holds the first answer
--- whole, so that the answer outlives the task, and the purging of its event.
+-- The creations with an idempotency key. A row holds the first response whole, so the
+-- response outlives the task and the purged event.
 CREATE TABLE idempotency_keys (
 	key        text        COLLATE "C" PRIMARY KEY CHECK (char_length(key) BETWEEN 1 AND 255),
 	event_id   uuid        NOT NULL,
@@ -10,7 +10,7 @@ CREATE TABLE idempotency_keys (
 	created_at timestamptz NOT NULL
 );
 
--- The oldest are forgotten first.
+-- The oldest are deleted first.
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
 -- +goose Down

@@ -1,18 +1,16 @@
 -- +goose Up
--- Gives a place in the log to at most this many events that have none, in the
--- order of pos, and returns the last place given, or 0. An event can be committed
--- after one with a greater pos, but of one task's events the lesser pos is always
--- committed first: so the order in the log is that of each task, and nothing is
--- passed over.
+-- The sequencer: assigns seq to at most that many events without one, in the order of
+-- pos, and returns the last seq assigned, or 0. An event can be committed after one with
+-- a greater pos. Of one task's events, the lesser pos is always committed first. So the
+-- log keeps the order of each task, and no event is passed over.
 --
--- Each statement in here sees what is committed when it begins. The row of stream
--- is locked by one before the one that numbers, which so sees all that the
--- previous holder numbered. A call is a transaction of its own, and short: nobody
--- waits for Kafka while it holds the row.
+-- Each statement sees what is committed when it begins. The row of stream is locked by a
+-- statement before the one that assigns, which therefore sees all that the previous
+-- holder assigned. A call is a short transaction of its own: no caller waits for Kafka
+-- while it holds the row.
 --
--- Its plans are kept for as long as a session. One that was made while there were few
--- events must not be to read them all: without hash and merge joins they are looked
--- up by their pos.
+-- A session keeps the plans. A plan that was made while there were few events must not
+-- read every event later: without hash and merge joins it looks them up by pos.
 -- +goose StatementBegin
 CREATE FUNCTION number_events(most bigint) RETURNS bigint LANGUAGE plpgsql
 	SET enable_hashjoin = off SET enable_mergejoin = off AS $$

@@ -1,8 +1,8 @@
--- Stores a list, unless a write has replaced the generation that was noted
--- before the list was read: then the list may be older than that write.
+-- Stores a list, unless a write has replaced the generation that was read before the
+-- query of the list: then the list may be older than that write.
 --
--- KEYS  1 list  2 what is beside it  3 generation
--- ARGV  1 the noted generation  2 list  3 beside  4 seconds to live
+-- KEYS  1 list  2 its metadata  3 generation
+-- ARGV  1 the generation that was read  2 list  3 metadata  4 TTL, seconds
 -- Returns 1 when stored, 0 when refused.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then
   return 0

@@ -16,11 +16,10 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Writers change a few tasks at once, their commits delayed at random, while two
-// relays move each cursor, fail at random and lose their transactions at
-// random. Whoever reads what they send still sees every event, and each task's
-// in order.
-func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
+// Writers change a few tasks concurrently, with random delays before their commits. Two
+// relays advance each cursor, and fail or lose their transactions at random. Readers of
+// what they send still see every event, and each task's events in order.
+func TestForwardBatchLosesAndReordersNothingWithTwoRelaysAndLateCommits(t *testing.T) {
 	t.Parallel()
 	const writers, changes, tasks = 8, 40, 4
 	db := migrated(t)
@@ -28,7 +27,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	s := pgstore.New(db)
 	var ids []int64
 	for range tasks {
-		ids = append(ids, must(s.Create(t.Context(), creation("0"), task.IdempotencyKey{})).ID)
+		ids = append(ids, must(s.Create(t.Context(), newEvent("0"), task.IdempotencyKey{})).ID)
 	}
 
 	relaying, stop := context.WithCancel(t.Context())
@@ -39,7 +38,7 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 			relays.Go(func() { relay(relaying, t, db, cursor, record) })
 		}
 	}
-	relays.Go(func() { numberAsBefore(relaying, t, db) })
+	relays.Go(func() { assignSequenceAsBefore(relaying, t, db) })
 	for w := range writers {
 		writing.Go(func() {
 			for c := range changes {
@@ -56,19 +55,19 @@ func TestNothingIsLostOrOutOfOrderWithTwoRelaysAndLateCommits(t *testing.T) {
 	for cursor, record := range sent {
 		for n := 100; n == 100; {
 			var err error
-			if n, err = s.Drain(t.Context(), cursor, 100, record.send); err != nil {
+			if n, err = s.ForwardBatch(t.Context(), cursor, 100, record.send); err != nil {
 				t.Fatal(err)
 			}
 		}
 		record.check(t, cursor, tasks+writers*changes)
 	}
 	if n := must(countWhere(db, `seq IS NULL`)); n != 0 {
-		t.Errorf("%d events have no place in the log", n)
+		t.Errorf("%d events have no seq", n)
 	}
 }
 
-// numberAsBefore does what a replica does that was deployed before number_events.
-func numberAsBefore(ctx context.Context, t *testing.T, db *sqlx.DB) {
+// assignSequenceAsBefore is the sequencer of a replica of a version before number_events.
+func assignSequenceAsBefore(ctx context.Context, t *testing.T, db *sqlx.DB) {
 	for ctx.Err() == nil {
 		err := postgres.InTx(ctx, db, func(tx *sqlx.Tx) error {
 			var head int64
@@ -89,7 +88,7 @@ func numberAsBefore(ctx context.Context, t *testing.T, db *sqlx.DB) {
 			return err
 		})
 		if err != nil && ctx.Err() == nil && apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
-			t.Errorf("numbering as before: %v", err)
+			t.Errorf("assign sequence as before: %v", err)
 		}
 	}
 }
@@ -104,37 +103,37 @@ func delayCommits(db *sqlx.DB) {
 			DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION delay()`)
 }
 
-// relay drains until ctx ends. Some of its batches are sent and then not known
-// to have been, and some of its transactions are ended while they are sent.
+// relay forwards batches until ctx ends. Some batches are sent without a response, and
+// some transactions are ended while their batch is sent.
 func relay(ctx context.Context, t *testing.T, db *sqlx.DB, cursor string, to *record) {
 	s := pgstore.New(db)
 	for ctx.Err() == nil {
-		unlucky := rand.IntN(8)
-		_, err := s.Drain(ctx, cursor, 1+rand.IntN(20), func(ctx context.Context, batch []task.Announcement) error {
+		failure := rand.IntN(8)
+		_, err := s.ForwardBatch(ctx, cursor, 1+rand.IntN(20), func(ctx context.Context, batch []task.Announcement) error {
 			if err := to.send(ctx, batch); err != nil {
 				return err
 			}
-			switch unlucky {
+			switch failure {
 			case 0:
-				return errUnlucky
+				return errNoResponse
 			case 1:
 				_, _ = db.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-					WHERE datname = current_database() AND state = 'idle in transaction'`) // by a connection that was ended itself, perhaps
+					WHERE datname = current_database() AND state = 'idle in transaction'`) // perhaps over a connection that was ended too
 			}
 			return nil
 		})
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errUnlucky) && apperr.Of(err).Kind != apperr.Unavailable {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errNoResponse) && apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("%s: %v", cursor, err)
 		}
 	}
 }
 
-var errUnlucky = errors.New("sent, but no answer")
+var errNoResponse = errors.New("sent, without a response")
 
-// record is what a reader of the log sees.
+// record is what a reader of the event log sees.
 type record struct {
 	mu       sync.Mutex
-	seqs     map[string]int64 // by event, and the other way round
+	seqs     map[string]int64 // by event; events is the inverse
 	events   map[int64]string
 	versions map[int64]int64 // by task, in order of first occurrence
 	wrong    []string
@@ -153,13 +152,13 @@ func (r *record) send(_ context.Context, batch []task.Announcement) error {
 		}
 		seq, seen := r.seqs[a.Event.ID]
 		if seen && seq != a.Seq {
-			r.wrong = append(r.wrong, "an event has two places")
+			r.wrong = append(r.wrong, "an event has two seqs")
 		}
 		if seen {
 			continue
 		}
 		if _, taken := r.events[a.Seq]; taken {
-			r.wrong = append(r.wrong, "two events have one place")
+			r.wrong = append(r.wrong, "two events have one seq")
 		}
 		r.seqs[a.Event.ID], r.events[a.Seq] = a.Seq, a.Event.ID
 		if r.versions[a.Event.Task.ID]++; r.versions[a.Event.Task.ID] != a.Event.Task.Version {
@@ -176,7 +175,7 @@ func (r *record) check(t *testing.T, cursor string, want int) {
 	}
 	for seq := range int64(want) {
 		if r.events[seq+1] == "" {
-			t.Errorf("%s: nothing was sent at %d", cursor, seq+1)
+			t.Errorf("%s: no event was sent with seq %d", cursor, seq+1)
 		}
 	}
 	if len(r.events) != want {

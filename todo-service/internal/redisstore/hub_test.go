@@ -10,12 +10,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
 )
 
-// memoryLog is the record: announcement n stands at index n-1.
+// memoryLog is the event log: announcement n is at index n-1.
 type memoryLog struct {
 	mu  sync.Mutex
 	all []task.Announcement
@@ -44,7 +45,7 @@ func (l *memoryLog) Bounds(context.Context) (task.EventLogRange, error) {
 	return task.EventLogRange{Name: "ours", Head: int64(len(l.all))}, nil
 }
 
-func TestWatchersMissNothingWhileRedisDropsTheirSubscription(t *testing.T) {
+func TestWatchersMissNothingWhileRedisClosesTheirSubscription(t *testing.T) {
 	t.Parallel()
 	const watchers, changes, cuts = 10, 2_000, 10
 	s := openRedis(t)
@@ -83,10 +84,10 @@ func TestWatchersMissNothingWhileRedisDropsTheirSubscription(t *testing.T) {
 	for i := range changes {
 		if i%(changes/cuts) == 0 {
 			channel := s.prefix + "task-events"
-			eventually(t, "the hub subscribes", func() bool { return s.PubSubNumSub(ctx, channel).Val()[channel] == 1 })
-			dropSubscriptions(t, s)
+			testenv.Eventually(t, "the hub subscribes", func() bool { return s.PubSubNumSub(ctx, channel).Val()[channel] == 1 })
+			closeSubscriptions(t, s)
 		}
-		// An error is no loss: the feed is a hint.
+		// An error loses nothing: the feed is a hint.
 		_ = feed.Publish(ctx, []task.Announcement{log.append()})
 	}
 	following.Wait()

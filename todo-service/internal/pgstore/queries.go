@@ -9,8 +9,8 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// List returns the selected tasks in id order. Whether Contains tells upper from
-// lower case apart beyond ASCII is up to the database's locale.
+// List returns the selected tasks in id order. Beyond ASCII, whether Contains ignores
+// case depends on the database's locale.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	query, args := listQuery(q)
 	var rows []taskRow
@@ -24,8 +24,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	return tasks, nil
 }
 
-// listQuery has one text for each set of filters, so that each gets a plan of
-// its own.
+// listQuery returns one text for each set of filters, so that each has its own plan.
 func listQuery(q task.Query) (query string, args []any) {
 	where := []string{`id > $1`}
 	args = []any{q.After, q.Offset, q.Limit}
@@ -37,9 +36,9 @@ func listQuery(q task.Query) (query string, args []any) {
 		add(`done = $%d`, *q.Done)
 	}
 	if q.Contains != "" {
-		// A title of an older version may not be in NFC. It is compared as if it were, and
-		// not rewritten: a change without its event and its version would be seen by no
-		// consumer. Normalizing is spared for titles in ASCII, which are in NFC.
+		// A title of an older version may not be in NFC. The comparison normalizes it. It is
+		// not rewritten: no consumer would see a change without an event and a version. A
+		// title in ASCII is in NFC and skips the normalization.
 		add(`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`,
 			"%"+likeEscaper.Replace(q.Contains)+"%")
 	}
@@ -55,11 +54,11 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 		query, args = query+` WHERE done = $1`, append(args, *done)
 	}
 	var n int64
-	return n, postgres.Classify(s.get(ctx, &n, query, args...))
+	return n, postgres.Classify(s.selectOne(ctx, &n, query, args...))
 }
 
-// History returns the task's events with a version greater than after, oldest
-// first, also those of a task that has been deleted; none of a task that never was.
+// History returns the task's events with a version greater than after, oldest first,
+// also if the task has been deleted. For an unknown task it returns no events.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
 	var rows []eventRow
 	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 AND version > $2 ORDER BY version LIMIT $3`, id, after, limit)
@@ -73,8 +72,8 @@ func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task
 	return events, nil
 }
 
-// After returns the log's entries behind seq, in order, at most limit. Events
-// that have no place in the log yet are not among them.
+// After returns the entries of the event log behind seq, in order, at most limit.
+// Events without a seq are not among them.
 func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error) {
 	var rows []announcementRow
 	err := s.selectAll(ctx, &rows, `SELECT `+announcementColumns+` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
@@ -84,13 +83,13 @@ func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announc
 	return announcements(rows), nil
 }
 
-// Bounds returns which log this is, and between which places it can be read.
+// Bounds returns the name of the event log and the range of seq that can be read.
 func (s *Store) Bounds(ctx context.Context) (task.EventLogRange, error) {
 	var row struct {
 		Log           string `db:"log"`
 		PurgedThrough int64  `db:"purged_through"`
 		Head          int64  `db:"head"`
 	}
-	err := s.get(ctx, &row, `SELECT log, purged_through, head FROM stream`)
+	err := s.selectOne(ctx, &row, `SELECT log, purged_through, head FROM stream`)
 	return task.EventLogRange{Name: row.Log, PurgedThrough: row.PurgedThrough, Head: row.Head}, postgres.Classify(err)
 }

@@ -11,17 +11,17 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 )
 
-// A Redis that was killed comes back with its last snapshot: with the list and the
-// generation as they were before an invalidation that it had confirmed.
-func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
+// A killed Redis restarts from its last snapshot, with the list and the generation from
+// before an invalidation that it had confirmed.
+func TestListCacheServesNoListFromAnOlderSnapshot(t *testing.T) {
 	t.Parallel()
 	for name, refuses := range map[string][]string{"takes writes": nil, "refuses writes at first": {"--min-replicas-to-write", "1"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, dir := testenv.FreeAddr(t), t.TempDir()
-			before := startRedisIn(t, dir, addr)
+			before := startRedisWithData(t, dir, addr)
 			s := open(t, addr)
-			s.shuttle.BePatient()
+			s.pipeline.ExtendTimeout()
 			other := openDatabase(t, s, 1)
 			content := "old"
 			query := func(context.Context) (listcache.Entry, error) {
@@ -38,7 +38,7 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 				}
 			}
 			caches := map[string]*redisstore.ListCache{
-				"a process of before":           redisstore.NewListCache(s.shuttle, s.prefix, s.log(), s.reg),
+				"a process from before":         redisstore.NewListCache(s.pipeline, s.prefix, s.log(), s.reg),
 				"a process on another database": redisstore.NewListCache(other, s.prefix, s.log(), nil),
 			}
 			read("before", caches)
@@ -53,7 +53,7 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 			}
 
 			before.kill()
-			startRedisIn(t, dir, addr, refuses...)
+			startRedisWithData(t, dir, addr, refuses...)
 			testenv.Eventually(t, "Redis has loaded the snapshot", func() bool { return s.Ping(t.Context()).Err() == nil })
 			if restored, err := s.Get(t.Context(), s.prefix+"tasks:all").Result(); restored != "old" {
 				t.Fatalf("Redis came back with %q, error %v, want what the snapshot had", restored, err)
@@ -66,20 +66,20 @@ func TestARedisThatComesBackWithAnOlderListDoesNotServeIt(t *testing.T) {
 			hits := s.count(t, "cache_hits_total")
 			read("later", caches)
 			if s.count(t, "cache_hits_total") == hits {
-				t.Error("the list is not cached any more")
+				t.Error("the list is no longer cached")
 			}
 		})
 	}
 }
 
-// openDatabase returns the way to another database of the same Redis.
-func openDatabase(t *testing.T, s *server, number int) *redisstore.AutoPipeline {
+// openDatabase returns an AutoPipeline to another database of the same Redis.
+func openDatabase(t *testing.T, s *testRedis, number int) *redisstore.AutoPipeline {
 	t.Helper()
 	options := *s.UniversalClient.(*goredis.Client).Options()
 	options.DB = number
 	client := goredis.NewClient(&options)
 	t.Cleanup(func() { client.Close() })
-	shuttle := redisstore.NewAutoPipeline(client)
-	shuttle.BePatient()
-	return shuttle
+	pipeline := redisstore.NewAutoPipeline(client)
+	pipeline.ExtendTimeout()
+	return pipeline
 }

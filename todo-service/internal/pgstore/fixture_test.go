@@ -19,7 +19,7 @@ import (
 	"example.com/todo/todo-service/internal/task/storetest"
 )
 
-func TestContract(t *testing.T) {
+func TestStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) task.Store { return pgstore.New(migrated(t)) })
 }
@@ -39,7 +39,7 @@ func migrate(t testing.TB, db *sqlx.DB) {
 	}
 }
 
-// database makes an empty database and returns where it is.
+// database creates an empty database and returns its DSN.
 func database(t testing.TB) *url.URL {
 	t.Helper()
 	server := testenv.RequireEnv(t, "TEST_POSTGRES_DSN")
@@ -73,7 +73,8 @@ func parse(t testing.TB, dsn string) *url.URL {
 	return u
 }
 
-func creation(title string) task.Event {
+// newEvent returns the event of a task to create.
+func newEvent(title string) task.Event {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	return task.Event{
 		ID: uuid.Must(uuid.NewV7()).String(), Type: task.Created, At: now,
@@ -81,7 +82,7 @@ func creation(title string) task.Event {
 	}
 }
 
-// rename is a change under an event id of its own.
+// rename returns a change of the title, with one event id for all its calls.
 func rename(title string) func(*task.Task) (*task.Event, error) {
 	id := uuid.Must(uuid.NewV7()).String()
 	return func(t *task.Task) (*task.Event, error) {

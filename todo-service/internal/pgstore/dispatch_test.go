@@ -15,24 +15,24 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writes are the kinds of change, each over a task "before" at version 1,
-// and what the store must have afterwards, however often it had to try.
+// writes are the kinds of change, each to a task "before" at version 1. The store must
+// hold the same afterwards, however many attempts it needed.
 var writes = []struct {
 	name    string
 	trips   int // round trips, the last of which writes
 	do      func(context.Context, *pgstore.Store, task.Task) (task.Task, error)
-	title   string // of the answer
-	version int64  // of the answer
-	tasks   int64  // there are afterwards
+	title   string // of the returned task
+	version int64  // of the returned task
+	tasks   int64  // stored afterwards
 }{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"), task.IdempotencyKey{})
+		return s.Create(ctx, newEvent("after"), task.IdempotencyKey{})
 	}, "after", 1, 2},
 	{"create with a key", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, creation("after"), key("k"))
+		return s.Create(ctx, newEvent("after"), key("k"))
 	}, "after", 1, 2},
 	{"create with a key that is free again", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, later(creation("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
+		return s.Create(ctx, later(newEvent("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
 	}, "after", 1, 2},
 	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
 		return s.Update(ctx, before.ID, rename("after"))
@@ -53,12 +53,12 @@ var writes = []struct {
 
 var errStale = errors.New("the version has moved on")
 
-func TestAWriteTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
+func TestWriteTakesTheExpectedRoundTrips(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			trips := p.answers.Load()
 			must(write.do(t.Context(), s, before))
 			if got := p.answers.Load() - trips; got != int64(write.trips) {
@@ -68,29 +68,29 @@ func TestAWriteTakesNoMoreRoundTripsThanItNeeds(t *testing.T) {
 	}
 }
 
-func TestAWriteIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
+func TestWriteIsStoredOnceWhenItsConnectionBreaks(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
-		for name, spoil := range map[string]func(*testing.T, *proxy){
-			"answer lost, hung up": func(_ *testing.T, p *proxy) { p.spoil(answer, write.trips, hangUp) },
-			"answer lost, reset":   func(_ *testing.T, p *proxy) { p.spoil(answer, write.trips, reset) },
-			"request lost, hung up": func(_ *testing.T, p *proxy) {
-				p.spoil(request, write.trips, hangUp)
+		for name, intercept := range map[string]func(*testing.T, *proxy){
+			"response lost, connection closed": func(_ *testing.T, p *proxy) { p.intercept(answer, write.trips, closeConn) },
+			"response lost, connection reset":  func(_ *testing.T, p *proxy) { p.intercept(answer, write.trips, resetConn) },
+			"request lost, connection closed": func(_ *testing.T, p *proxy) {
+				p.intercept(request, write.trips, closeConn)
 			},
-			"request lost, reset": func(_ *testing.T, p *proxy) { p.spoil(request, write.trips, reset) },
-			"answer lost, database away for a while": func(t *testing.T, p *proxy) {
-				p.spoil(answer, write.trips, func(client *net.TCPConn) bool {
+			"request lost, connection reset": func(_ *testing.T, p *proxy) { p.intercept(request, write.trips, resetConn) },
+			"response lost, database away for a while": func(t *testing.T, p *proxy) {
+				p.intercept(answer, write.trips, func(client *net.TCPConn) bool {
 					addr := p.listener.Addr().String()
 					p.close()
 					time.AfterFunc(200*time.Millisecond, func() { p.listen(t, addr) })
-					return reset(client)
+					return resetConn(client)
 				})
 			},
 		} {
 			t.Run(write.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				s, p, before := warm(t)
-				spoil(t, p)
+				s, p, before := openWarm(t)
+				intercept(t, p)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				got, err := write.do(ctx, s, before)
@@ -98,23 +98,23 @@ func TestAWriteIsMadeOnceWhateverHappensToTheConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantOnce(t, s, got, write.title, write.version, write.tasks)
-				if n := s.Replays(); n != 1 { // made by warm
-					t.Errorf("the write counts as %d repetitions of another", n-1)
+				if n := s.IdempotentReplays(); n != 1 { // made by openWarm
+					t.Errorf("the write counts as %d replays", n-1)
 				}
 			})
 		}
 	}
 }
 
-func TestAnAnswerPastTheDeadlineIsASuccess(t *testing.T) {
+func TestWriteSucceedsWhenTheResponseIsLaterThanTheDeadline(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			p.spoil(answer, write.trips, func(*net.TCPConn) bool {
+			p.intercept(answer, write.trips, func(*net.TCPConn) bool {
 				<-ctx.Done()
 				return true
 			})
@@ -127,12 +127,12 @@ func TestAnAnswerPastTheDeadlineIsASuccess(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsAwayIsSaidWithoutInternals(t *testing.T) {
+func TestWriteShowsNoInternalsWhenTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			p.close()
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
@@ -147,7 +147,7 @@ func TestADatabaseThatIsAwayIsSaidWithoutInternals(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
+func TestWriteFailsAtOnceWhenNothingWasDispatched(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		for name, store := range map[string]func(*testing.T) (*pgstore.Store, task.Task){
@@ -155,12 +155,12 @@ func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
 				return pgstore.New(open(t, parse(t, "postgres://nobody@127.0.0.1:1/none?sslmode=disable"))), task.Task{ID: 1}
 			},
 			"connections that died in the pool": func(t *testing.T) (*pgstore.Store, task.Task) {
-				s, p, before := warm(t)
+				s, p, before := openWarm(t)
 				p.close()
 				return s, before
 			},
 			"statements prepared, no connection left": func(t *testing.T) (*pgstore.Store, task.Task) {
-				s, p, before := warm(t)
+				s, p, before := openWarm(t)
 				p.db.SetMaxIdleConns(-1)
 				p.close()
 				return s, before
@@ -176,18 +176,18 @@ func TestADatabaseThatWasNotReachedIsSaidAtOnce(t *testing.T) {
 					t.Errorf("got %v, want unavailable", err)
 				}
 				if ctx.Err() != nil {
-					t.Error("it waited out its deadline although nothing was sent")
+					t.Error("it waited for its deadline although nothing was dispatched")
 				}
 			})
 		}
 	}
 }
 
-func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
+func TestUpdateIsContendedWhenEveryAttemptConflicts(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), newEvent("before"), task.IdempotencyKey{}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	change := rename("after")
@@ -199,15 +199,15 @@ func TestAWriteThatAlwaysComesSecondGivesUpAtTheDeadline(t *testing.T) {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if events := must(s.History(t.Context(), before.ID, 0, 10)); len(events) != 1 {
-		t.Errorf("got %d events, want that of the creation", len(events))
+		t.Errorf("got %d events, want only that of the creation", len(events))
 	}
 }
 
-func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
+func TestUpdateChangesNothingWhenItWaitsPastItsDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), newEvent("before"), task.IdempotencyKey{}))
 	other := db.MustBegin()
 	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -222,23 +222,23 @@ func TestAWriteThatWaitsPastItsDeadlineChangesNothing(t *testing.T) {
 	wantOnce(t, s, before, "before", 1, 1)
 }
 
-// warm returns a store behind a proxy, with one connection on which every
-// statement is prepared, and the task that is changed.
-func warm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
+// openWarm returns a store behind a proxy, with one connection on which every statement
+// is prepared, and a task to change.
+func openWarm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	t.Helper()
 	dsn := database(t)
 	migrate(t, open(t, dsn))
 	p, through := behindProxy(t, dsn)
 	p.db = open(t, through)
 	s := pgstore.New(p.db)
-	first := must(s.Create(t.Context(), creation("first"), key("warm")))
-	must(s.Create(t.Context(), creation("first"), key("warm")))
+	first := must(s.Create(t.Context(), newEvent("first"), key("warm")))
+	must(s.Create(t.Context(), newEvent("first"), key("warm")))
 	must(s.Update(t.Context(), first.ID, rename("second")))
 	must(s.Update(t.Context(), first.ID, remove()))
-	return s, p, must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+	return s, p, must(s.Create(t.Context(), newEvent("before"), task.IdempotencyKey{}))
 }
 
-// wantOnce checks the answer against what is stored, and that there is exactly
+// wantOnce checks the returned task against what is stored, and that there is exactly
 // one event for each version.
 func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, version, tasks int64) {
 	t.Helper()
@@ -250,7 +250,7 @@ func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, versi
 		t.Fatalf("got %d events, want %d", len(events), version)
 	}
 	if diff := cmp.Diff(got, events[version-1].Task); diff != "" {
-		t.Errorf("what was announced differs from the answer (-answer +announced):\n%s", diff)
+		t.Errorf("the event differs from the returned task (-returned +event):\n%s", diff)
 	}
 	if n := must(s.Count(t.Context(), nil)); n != tasks {
 		t.Errorf("there are %d tasks, want %d", n, tasks)
@@ -264,12 +264,12 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// The answer to the first try is lost. The second finds a task that has moved on,
-// by that very try perhaps, and the database can not be asked for its event.
-func TestARefusalIsNotGuessed(t *testing.T) {
+// The response to the first attempt is lost. The second attempt meets another version,
+// perhaps that of the first one, and the database cannot be asked for the event.
+func TestUpdateIsUnavailableWhenItsOutcomeIsUnknown(t *testing.T) {
 	t.Parallel()
-	s, p, before := warm(t)
-	p.spoil(answer, 2, reset)
+	s, p, before := openWarm(t)
+	p.intercept(answer, 2, resetConn)
 	first := rename("moved on")
 	calls := 0
 	_, err := s.Update(t.Context(), before.ID, func(draft *task.Task) (*task.Event, error) {
@@ -280,10 +280,10 @@ func TestARefusalIsNotGuessed(t *testing.T) {
 		return nil, apperr.New(apperr.PreconditionFailed, "the task moved on")
 	})
 	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-		t.Errorf("got %v, want that nobody knows", err)
+		t.Errorf("got %v, want unavailable", err)
 	}
 	var title string
 	if err := p.direct(t).Get(&title, `SELECT title FROM tasks WHERE id = $1`, before.ID); err != nil || title != "moved on" || calls != 2 {
-		t.Errorf("the title is %q after %d tries, error %v", title, calls, err)
+		t.Errorf("the title is %q after %d attempts, error %v", title, calls, err)
 	}
 }

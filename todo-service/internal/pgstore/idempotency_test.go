@@ -18,68 +18,67 @@ import (
 
 func key(text string) task.IdempotencyKey { return must(task.ParseIdempotencyKey([]string{text})) }
 
-// later is the same event at a later time.
+// later returns the event at a later time.
 func later(e task.Event, by time.Duration) task.Event {
 	e.At = e.At.Add(by)
 	e.Task.CreatedAt = e.At
 	return e
 }
 
-func TestAKeyCostsNoRoundTripAndItsRepetitionOne(t *testing.T) {
+func TestIdempotentCreateTakesOneRoundTripAndItsReplayTwo(t *testing.T) {
 	t.Parallel()
-	s, p, _ := warm(t)
+	s, p, _ := openWarm(t)
 	for i, want := range []int64{1, 2, 2} {
 		trips := p.answers.Load()
-		must(s.Create(t.Context(), creation("A"), key("k")))
+		must(s.Create(t.Context(), newEvent("A"), key("k")))
 		if got := p.answers.Load() - trips; got != want {
 			t.Errorf("request %d took %d round trips, want %d", i, got, want)
 		}
 	}
-	if got := s.Replays(); got != 3 { // warm made one
-		t.Errorf("counted %d repetitions, want 3", got)
+	if got := s.IdempotentReplays(); got != 3 { // openWarm made one
+		t.Errorf("counted %d replays, want 3", got)
 	}
 }
 
-// The first request dies between its commit and its answer; the second comes to
-// another process.
-func TestTheCreationOfAWriterThatDiedIsFoundByItsKey(t *testing.T) {
+// The process of the first request dies between commit and response; the second request
+// reaches another process.
+func TestIdempotentCreateFindsTheTaskOfADeadWriter(t *testing.T) {
 	t.Parallel()
-	s, p, _ := warm(t)
-	p.spoil(answer, 1, func(client *net.TCPConn) bool {
+	s, p, _ := openWarm(t)
+	p.intercept(answer, 1, func(client *net.TCPConn) bool {
 		p.close()
-		return reset(client)
+		return resetConn(client)
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	first := creation("after")
+	first := newEvent("after")
 	if got, err := s.Create(ctx, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Fatalf("got %+v, %v, want unavailable", got, err)
 	}
 
 	other := pgstore.New(p.direct(t))
-	again := later(creation("after"), time.Minute)
+	again := later(newEvent("after"), time.Minute)
 	got := must(other.Create(t.Context(), again, key("k")))
 	first.Task.ID = got.ID
 	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantOnce(t, other, got, "after", 1, 2)
 }
 
-// A repetition whose connection breaks is as good as one that comes once.
-func TestARepetitionIsAnsweredWhateverHappensToTheConnection(t *testing.T) {
+func TestIdempotentReplaySucceedsWhenItsConnectionBreaks(t *testing.T) {
 	t.Parallel()
-	for trip, name := range map[int]string{1: "looking for the key", 2: "reading the answer"} {
-		for how, spoil := range map[string]func(*net.TCPConn) bool{"hung up": hangUp, "reset": reset} {
-			for where, direction := range map[string]direction{"request": request, "answer": answer} {
+	for trip, name := range map[int]string{1: "looking for the key", 2: "reading the first task"} {
+		for how, breakConn := range map[string]func(*net.TCPConn) bool{"closed": closeConn, "reset": resetConn} {
+			for where, direction := range map[string]direction{"request": request, "response": answer} {
 				t.Run(name+"/"+where+" "+how, func(t *testing.T) {
 					t.Parallel()
-					s, p, _ := warm(t)
-					first := must(s.Create(t.Context(), creation("after"), key("k")))
-					p.spoil(direction, trip, spoil)
-					got := must(s.Create(t.Context(), later(creation("after"), time.Minute), key("k")))
+					s, p, _ := openWarm(t)
+					first := must(s.Create(t.Context(), newEvent("after"), key("k")))
+					p.intercept(direction, trip, breakConn)
+					got := must(s.Create(t.Context(), later(newEvent("after"), time.Minute), key("k")))
 					if diff := cmp.Diff(first, got); diff != "" {
-						t.Errorf("answer (-first +second):\n%s", diff)
+						t.Errorf("task (-first +second):\n%s", diff)
 					}
 					wantOnce(t, s, got, "after", 1, 2)
 				})
@@ -88,14 +87,14 @@ func TestARepetitionIsAnsweredWhateverHappensToTheConnection(t *testing.T) {
 	}
 }
 
-func TestARepetitionWaitsForTheFirst(t *testing.T) {
+func TestIdempotentReplayWaitsForTheFirstCreate(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*sqlx.Tx) error{"commits": (*sqlx.Tx).Commit, "rolls back": (*sqlx.Tx).Rollback} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := migrated(t)
 			first := holdKey(db)
-			second := creation("A")
+			second := newEvent("A")
 			answer := make(chan task.Task, 1)
 			go func() { answer <- must(pgstore.New(db).Create(t.Context(), second, key("k"))) }()
 			awaitLocks(t, db, 1)
@@ -110,14 +109,14 @@ func TestARepetitionWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
+func TestIdempotentReplayWaitsNoLongerThanItsDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	first := holdKey(db)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	got, err := s.Create(ctx, creation("A"), key("k"))
+	got, err := s.Create(ctx, newEvent("A"), key("k"))
 	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %+v, %v, want unavailable", got, err)
 	}
@@ -129,35 +128,35 @@ func TestARepetitionWaitsNoLongerThanItsDeadline(t *testing.T) {
 	wantRows(t, db, "idempotency_keys", 0)
 }
 
-// The key's row is there when the statement comes and gone when the answer is read.
-func TestAKeyForgottenMeanwhileIsFree(t *testing.T) {
+// The key's row exists when the create runs, and is gone when the first task is read.
+func TestIdempotentCreateReusesAKeyDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	s, p, _ := warm(t)
-	must(s.Create(t.Context(), creation("A"), key("k")))
+	s, p, _ := openWarm(t)
+	must(s.Create(t.Context(), newEvent("A"), key("k")))
 	db := p.direct(t)
-	p.spoil(request, 2, func(*net.TCPConn) bool {
+	p.intercept(request, 2, func(*net.TCPConn) bool {
 		db.MustExec(`DELETE FROM idempotency_keys`)
 		return true
 	})
-	got := must(s.Create(t.Context(), creation("after"), key("k")))
+	got := must(s.Create(t.Context(), newEvent("after"), key("k")))
 	wantOnce(t, s, got, "after", 1, 3)
 }
 
-func TestKeysAreForgottenOldestFirst(t *testing.T) {
+func TestDeleteExpiredKeysDeletesTheOldestFirst(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
 	var at time.Time
 	for i := range 5 {
-		e := later(creation("A"), time.Duration(i)*time.Second)
+		e := later(newEvent("A"), time.Duration(i)*time.Second)
 		must(s.Create(t.Context(), e, key(strconv.Itoa(i))))
 		if i == 3 {
 			at = e.At
 		}
 	}
 	for _, want := range []int64{2, 1, 0} {
-		if got := must(s.ForgetKeys(t.Context(), at, 2)); got != want {
-			t.Errorf("forgot %d keys, want %d", got, want)
+		if got := must(s.DeleteExpiredKeys(t.Context(), at, 2)); got != want {
+			t.Errorf("deleted %d keys, want %d", got, want)
 		}
 	}
 	var left []string
@@ -170,9 +169,9 @@ func TestKeysAreForgottenOldestFirst(t *testing.T) {
 	wantRows(t, db, "tasks", 5)
 }
 
-// A key that is old is taken over while it is about to be forgotten: what stands
-// for the new creation must stay.
-func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
+// An expired key is taken over while it is about to be deleted: the row of the new
+// creation must stay.
+func TestDeleteExpiredKeysKeepsAKeyThatIsTakenOver(t *testing.T) {
 	t.Parallel()
 	const keys, rounds = 8, 20
 	db := migrated(t)
@@ -183,13 +182,13 @@ func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
 		answers := make([]task.Task, keys)
 		for i := range keys {
 			group.Go(func() {
-				answers[i] = must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i))))
+				answers[i] = must(s.Create(t.Context(), later(newEvent("A"), now), key(strconv.Itoa(i))))
 			})
-			group.Go(func() { must(s.ForgetKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
+			group.Go(func() { must(s.DeleteExpiredKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
 		}
 		group.Wait()
 		for i, first := range answers {
-			if got := must(s.Create(t.Context(), later(creation("A"), now), key(strconv.Itoa(i)))); got != first {
+			if got := must(s.Create(t.Context(), later(newEvent("A"), now), key(strconv.Itoa(i)))); got != first {
 				t.Fatalf("round %d, key %d: got task %d, then %d", round, i, first.ID, got.ID)
 			}
 		}
@@ -200,7 +199,7 @@ func TestAKeyThatIsTakenOverIsNotForgotten(t *testing.T) {
 
 const heldTask = 77
 
-// holdKey is a creation that hangs before its commit.
+// holdKey returns the transaction of a creation before its commit.
 func holdKey(db *sqlx.DB) *sqlx.Tx {
 	tx := db.MustBegin()
 	tx.MustExec(`INSERT INTO idempotency_keys (key, event_id, task_id, title, priority, created_at)

@@ -16,7 +16,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// refuse has the server refuse so many writes with this SQLSTATE, and take those after them.
+// refuse makes the server refuse that many writes with this SQLSTATE, and accept later ones.
 func refuse(t *testing.T, db *sqlx.DB, code string, times int) {
 	t.Helper()
 	db.MustExec(`CREATE SEQUENCE refusals`)
@@ -28,13 +28,13 @@ func refuse(t *testing.T, db *sqlx.DB, code string, times int) {
 	db.MustExec(`CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()`)
 }
 
-func TestAWriteThatTheServerRolledBackIsMadeOnce(t *testing.T) {
+func TestWriteIsStoredOnceAfterRollbacksByTheServer(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		for _, code := range []string{"40001", "40P01", "53200", "55P03", "57014"} {
 			t.Run(write.name+"/"+code, func(t *testing.T) {
 				t.Parallel()
-				s, p, before := warm(t)
+				s, p, before := openWarm(t)
 				refuse(t, p.direct(t), code, 3)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
@@ -48,32 +48,32 @@ func TestAWriteThatTheServerRolledBackIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestAServerThatTakesNoWritesIsSaidAtOnceAndForgottenWhenItDoes(t *testing.T) {
+func TestWriteFailsAtOnceWhileTheServerIsReadOnly(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			admin := p.direct(t)
 			name := strings.TrimPrefix(p.dsn.Path, "/")
 			admin.MustExec(`ALTER DATABASE ` + name + ` SET default_transaction_read_only = on`)
-			testenv.Eventually(t, "its sessions are gone", func() bool {
+			testenv.Eventually(t, "the sessions are gone", func() bool {
 				var left int
 				err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 				return err == nil && left == 0
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			begun := time.Now()
+			started := time.Now()
 			_, err := write.do(ctx, s, before)
-			if err == nil || apperr.Of(err).Kind != apperr.Unavailable || time.Since(begun) > 10*time.Second {
-				t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(begun))
+			if err == nil || apperr.Of(err).Kind != apperr.Unavailable || time.Since(started) > 10*time.Second {
+				t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(started))
 			}
-			wantOnce(t, s, before, "before", 1, 1) // reading goes on
+			wantOnce(t, s, before, "before", 1, 1) // reads continue
 			admin.MustExec(`SET default_transaction_read_only = off`)
 			admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
 			var got task.Task
-			testenv.Eventually(t, "writes come back over the sessions of before", func() bool {
+			testenv.Eventually(t, "writes succeed over the same sessions", func() bool {
 				got, err = write.do(ctx, s, before)
 				return err == nil
 			})
@@ -82,12 +82,12 @@ func TestAServerThatTakesNoWritesIsSaidAtOnceAndForgottenWhenItDoes(t *testing.T
 	}
 }
 
-func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
+func TestPreparedStatementsSurviveAnAlteredTable(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			must(s.Get(t.Context(), before.ID))
 			p.direct(t).MustExec(`
 				ALTER TABLE tasks ALTER COLUMN priority TYPE bigint;
@@ -97,7 +97,7 @@ func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
 			if got, err := s.Get(t.Context(), before.ID); err != nil || got.Title != "before" {
 				t.Errorf("reading: %+v, %v", got, err)
 			}
-			if _, err := s.Create(t.Context(), creation("first"), key("warm")); err != nil { // the answer of before
+			if _, err := s.Create(t.Context(), newEvent("first"), key("warm")); err != nil { // a replay
 				t.Errorf("repeating: %v", err)
 			}
 			got, err := write.do(t.Context(), s, before)
@@ -105,30 +105,30 @@ func TestAnAlteredTableIsNoErrorUnderPreparedStatements(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOnce(t, s, got, write.title, write.version, write.tasks)
-			if _, err := s.Drain(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
-				t.Errorf("draining: %v", err)
+			if _, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
+				t.Errorf("forwarding: %v", err)
 			}
 		})
 	}
 }
 
-// What the server committed and a failover would undo is neither acknowledged nor refused.
-func TestAWriteThatASynchronousStandbyDoesNotHaveIsNotAcknowledged(t *testing.T) {
+// The server committed, and a failover would undo the commit: the outcome is unknown.
+func TestWriteIsNotAcknowledgedWithoutTheSynchronousStandby(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			p.unconfirmed.Store(true)
 			_, err := write.do(ctx, s, before)
 			if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-				t.Errorf("got %v, want that nobody knows", err)
+				t.Errorf("got %v, want unavailable", err)
 			}
 			p.unconfirmed.Store(false)
 			got, err := write.do(t.Context(), s, before)
-			if write.name != "create" && write.name != "delete" && (err != nil || got.Title != write.title) { // the same again is no other
+			if write.name != "create" && write.name != "delete" && (err != nil || got.Title != write.title) { // these two are not idempotent
 				t.Errorf("once the standby is back: %+v, %v", got, err)
 			}
 		})
@@ -136,7 +136,7 @@ func TestAWriteThatASynchronousStandbyDoesNotHaveIsNotAcknowledged(t *testing.T)
 }
 
 // The statements rely on nothing that a stricter isolation would not give them.
-func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
+func TestWritersOfOneTaskSucceedAtEveryIsolationLevel(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
 		t.Run(level, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 			query.Set("default_transaction_isolation", level)
 			dsn.RawQuery = query.Encode()
 			s := pgstore.New(open(t, dsn))
-			before := must(s.Create(t.Context(), creation("before"), task.IdempotencyKey{}))
+			before := must(s.Create(t.Context(), newEvent("before"), task.IdempotencyKey{}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			var group sync.WaitGroup
@@ -158,11 +158,11 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 						if _, err := s.Update(ctx, before.ID, rename(fmt.Sprint(w, "-", i))); err != nil {
 							t.Errorf("update: %v", err)
 						}
-						if _, err := s.Create(ctx, creation("keyed"), key("one")); err != nil {
+						if _, err := s.Create(ctx, newEvent("keyed"), key("one")); err != nil {
 							t.Errorf("create: %v", err)
 						}
-						if err := s.Number(ctx, 100); err != nil {
-							t.Errorf("number: %v", err)
+						if err := s.AssignSequence(ctx, 100); err != nil {
+							t.Errorf("assign sequence: %v", err)
 						}
 					}
 				})
@@ -178,12 +178,12 @@ func TestWritersOfOneTaskComeThroughAtEveryIsolation(t *testing.T) {
 	}
 }
 
-func TestAWriteThatIsRolledBackUntilItsDeadlineIsUnavailable(t *testing.T) {
+func TestWriteIsUnavailableWhenRolledBackUntilItsDeadline(t *testing.T) {
 	t.Parallel()
 	for _, write := range writes {
 		t.Run(write.name, func(t *testing.T) {
 			t.Parallel()
-			s, p, before := warm(t)
+			s, p, before := openWarm(t)
 			refuse(t, p.direct(t), "40001", 1_000_000)
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()

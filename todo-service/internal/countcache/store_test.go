@@ -1,0 +1,136 @@
+package countcache_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/todo/platform/apperr"
+	"example.com/todo/todo-service/internal/countcache"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// growingStore is a store that only counts. Each query takes a while, and the number
+// grows by one each millisecond.
+type growingStore struct {
+	task.Store
+	created time.Time
+	takes   time.Duration
+	fails   atomic.Bool
+	queries atomic.Int32
+}
+
+func (s *growingStore) Count(ctx context.Context, done *bool) (int64, error) {
+	s.queries.Add(1)
+	n := time.Since(s.created).Milliseconds()
+	select {
+	case <-time.After(s.takes):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if s.fails.Load() {
+		return 0, errors.New("the database is away")
+	}
+	if done != nil && *done {
+		n = -n
+	}
+	return n, nil
+}
+
+func newGrowingStore(takes time.Duration) (*countcache.Store, *growingStore) {
+	store := &growingStore{created: time.Now(), takes: takes}
+	return countcache.New(store), store
+}
+
+func TestCountQueriesOnceASecondAndIsNoOlder(t *testing.T) {
+	t.Parallel()
+	for _, takes := range []time.Duration{0, 80 * time.Millisecond, 2500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			cache, store := newGrowingStore(takes)
+			var callers sync.WaitGroup
+			for range 10 { // one call every 10 ms for ten seconds
+				for range 100 {
+					callers.Go(func() {
+						called := time.Since(store.created).Milliseconds()
+						n, err := cache.Count(t.Context(), nil)
+						if err != nil || called-n >= 1000 {
+							t.Errorf("a call at %d ms returned the number of %d ms, error %v", called, n, err)
+						}
+					})
+					<-time.After(10 * time.Millisecond)
+				}
+			}
+			callers.Wait()
+			if got := store.queries.Load(); got != 10 {
+				t.Errorf("%d queries in 10 s, each taking %v", got, takes)
+			}
+		})
+	}
+}
+
+func TestCountCachesEachFilterSeparately(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cache, store := newGrowingStore(0)
+		<-time.After(time.Millisecond)
+		for range 3 {
+			for _, test := range []struct {
+				done *bool
+				want int64
+			}{{nil, 1}, {new(true), -1}, {new(false), 1}} {
+				if n, err := cache.Count(t.Context(), test.done); err != nil || n != test.want {
+					t.Errorf("got %d, want %d, error %v", n, test.want, err)
+				}
+			}
+		}
+		if got := store.queries.Load(); got != 3 {
+			t.Errorf("%d queries for three filters", got)
+		}
+	})
+}
+
+func TestCountFinishesTheQueryOfACancelledCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cache, store := newGrowingStore(500 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := cache.Count(ctx, nil); apperr.Of(err).Kind != apperr.Unavailable {
+			t.Errorf("the call past its deadline returned %v", err)
+		}
+		if _, err := cache.Count(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		if got := store.queries.Load(); got != 1 {
+			t.Errorf("%d queries", got)
+		}
+	})
+}
+
+func TestCountDoesNotCacheAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cache, store := newGrowingStore(0)
+		store.fails.Store(true)
+		if _, err := cache.Count(t.Context(), nil); err == nil {
+			t.Error("a number from a database that is away")
+		}
+		store.fails.Store(false)
+		if _, err := cache.Count(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCountReturnsAPanicOfTheStoreAsAnError(t *testing.T) {
+	t.Parallel()
+	cache := countcache.New(nil)
+	if _, err := cache.Count(t.Context(), nil); apperr.Of(err).Kind != apperr.Internal || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("got %v", err)
+	}
+}
