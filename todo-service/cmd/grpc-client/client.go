@@ -21,16 +21,16 @@ import (
 
 const (
 	defaultTimeout = 10 * time.Second
-	leastTimeout   = time.Millisecond
-	mostTimeout    = 24 * time.Hour
+	minTimeout     = time.Millisecond
+	maxTimeout     = 24 * time.Hour
 )
 
 // client is what every command shares: where the service is and how to print.
 type client struct {
-	addr    string
-	output  format
-	timeout time.Duration
-	once    string // how to do it again without doing it twice, when that is not plain
+	addr      string
+	output    format
+	timeout   time.Duration
+	retryHint string // how to do it again without doing it twice, when that is not plain
 }
 
 // connect returns the service, and what to close when done with it. Nothing is
@@ -38,7 +38,7 @@ type client struct {
 func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
-		config.CheckRange("--timeout", c.timeout, leastTimeout, mostTimeout),
+		config.CheckRange("--timeout", c.timeout, minTimeout, maxTimeout),
 	)
 	if err != nil {
 		return nil, nil, usageError{err}
@@ -60,9 +60,9 @@ func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	)...)
 }
 
-// call does something with the service within the timeout, and explains its
+// callWithTimeout does something with the service within the timeout, and explains its
 // failure; doing says what was tried ("show task 3").
-func (c *client) call(ctx context.Context, doing string, do func(context.Context, pb.TaskServiceClient) error) error {
+func (c *client) callWithTimeout(ctx context.Context, doing string, do func(context.Context, pb.TaskServiceClient) error) error {
 	tasks, conn, err := c.connect()
 	if err != nil {
 		return err
@@ -112,14 +112,14 @@ func (c *client) explain(doing string, err error) error {
 	case codes.Unimplemented:
 		why, try = c.addr+" is not todo-service, or an older one", "check --addr"
 	}
-	if c.once != "" && answerLost(refusal.Code()) {
-		try += "; " + c.once
+	if c.retryHint != "" && outcomeUnknown(refusal.Code()) {
+		try += "; " + c.retryHint
 	}
 	return fmt.Errorf("cannot %s: %s; %s", doing, why, try)
 }
 
-// answerLost says whether it may have been done all the same.
-func answerLost(code codes.Code) bool {
+// outcomeUnknown says whether it may have been done all the same.
+func outcomeUnknown(code codes.Code) bool {
 	return code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled
 }
 

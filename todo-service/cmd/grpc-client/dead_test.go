@@ -40,7 +40,7 @@ func (f *frozen) Read(into []byte) (int, error) {
 	}
 }
 
-// one is a listener with one connection.
+// callForTask is a listener with one connection.
 type one struct {
 	conns chan net.Conn
 	once  sync.Once

@@ -49,13 +49,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grpc-client",
 		Short: "Talk to todo-service over gRPC",
-		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + firstTitle + "\", lists the tasks and prints them.",
+		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + defaultTitle + "\", lists the tasks and prints them.",
 		Example: `  grpc-client
   grpc-client create "Learn Go" --priority 1
   grpc-client list --done --output json
   grpc-client watch --from 17`,
-		Args:          noCommand,
-		RunE:          c.first,
+		Args:          rejectUnknownCommand,
+		RunE:          c.createAndList,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -70,8 +70,8 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// noCommand refuses a word that is no command, and offers what it resembles.
-func noCommand(cmd *cobra.Command, args []string) error {
+// rejectUnknownCommand refuses a word that is no command, and offers what it resembles.
+func rejectUnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -82,8 +82,8 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("there is no command %q%s", args[0], hint)}
 }
 
-// takes wants exactly one argument.
-func takes(argument string) cobra.PositionalArgs {
+// oneArgument wants exactly one argument.
+func oneArgument(argument string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			return nil
@@ -92,8 +92,8 @@ func takes(argument string) cobra.PositionalArgs {
 	}
 }
 
-// takesNothing wants no argument.
-func takesNothing(cmd *cobra.Command, args []string) error {
+// noArguments wants no argument.
+func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}

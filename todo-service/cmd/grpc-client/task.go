@@ -16,14 +16,14 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-const firstTitle = "Learn gRPC"
+const defaultTitle = "Learn gRPC"
 
-// first is what happens without a command: a task is created, all are listed.
-func (c *client) first(cmd *cobra.Command, _ []string) error {
+// createAndList is what happens without a command: a task is created, all are listed.
+func (c *client) createAndList(cmd *cobra.Command, _ []string) error {
 	var created *pb.Task
 	var list *pb.ListTasksResponse
-	err := c.call(cmd.Context(), "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) error {
-		answer, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: firstTitle})
+	err := c.callWithTimeout(cmd.Context(), "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) error {
+		answer, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: defaultTitle})
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (c *client) createCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create TITLE",
 		Short: "Create a task",
-		Args:  takes("TITLE"),
+		Args:  oneArgument("TITLE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("idempotency-key") {
 				key = uuid.NewString()
@@ -57,9 +57,9 @@ func (c *client) createCommand() *cobra.Command {
 			if strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) { // gRPC would not send it
 				return usageError{fmt.Errorf("--idempotency-key %q must be visible ASCII characters", key)}
 			}
-			c.once = "with --idempotency-key " + key + " it is created once"
+			c.retryHint = "with --idempotency-key " + key + " it is created once"
 			ctx := metadata.AppendToOutgoingContext(cmd.Context(), "idempotency-key", key)
-			return c.one(ctx, cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+			return c.callForTask(ctx, cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
 				return tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: args[0], Priority: priority})
 			})
 		},
@@ -74,10 +74,10 @@ func (c *client) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the tasks",
-		Args:  takesNothing,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list *pb.ListTasksResponse
-			err := c.call(cmd.Context(), "list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
+			err := c.callWithTimeout(cmd.Context(), "list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
 				list, err = tasks.ListTasks(ctx, request)
 				return err
 			})
@@ -94,13 +94,13 @@ func (c *client) listCommand() *cobra.Command {
 }
 
 func (c *client) getCommand() *cobra.Command {
-	return c.byID("get ID", "Show a task", "show task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+	return c.taskCommand("get ID", "Show a task", "show task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
 		return tasks.GetTask(ctx, &pb.GetTaskRequest{Id: id})
 	})
 }
 
 func (c *client) doneCommand() *cobra.Command {
-	return c.byID("done ID", "Complete a task", "complete task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+	return c.taskCommand("done ID", "Complete a task", "complete task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
 		return tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id})
 	})
 }
@@ -109,13 +109,13 @@ func (c *client) deleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete ID",
 		Short: "Delete a task",
-		Args:  takes("ID"),
+		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
-			err = c.call(cmd.Context(), "delete task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) error {
+			err = c.callWithTimeout(cmd.Context(), "delete task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) error {
 				_, err := tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: id})
 				return err
 			})
@@ -132,29 +132,29 @@ func (c *client) deleteCommand() *cobra.Command {
 // hasTask is an answer that carries one task.
 type hasTask interface{ GetTask() *pb.Task }
 
-// byID is a command on one task that answers with it; doing says what it tries,
+// taskCommand is a command on one task that answers with it; doing says what it tries,
 // up to the id.
-func (c *client) byID(use, short, doing string, do func(context.Context, pb.TaskServiceClient, int64) (hasTask, error)) *cobra.Command {
+func (c *client) taskCommand(use, short, doing string, do func(context.Context, pb.TaskServiceClient, int64) (hasTask, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  takes("ID"),
+		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
-			return c.one(cmd.Context(), cmd.OutOrStdout(), doing+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+			return c.callForTask(cmd.Context(), cmd.OutOrStdout(), doing+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
 				return do(ctx, tasks, id)
 			})
 		},
 	}
 }
 
-// one makes a call that answers with one task, and prints it.
-func (c *client) one(ctx context.Context, out io.Writer, doing string, do func(context.Context, pb.TaskServiceClient) (hasTask, error)) error {
+// callForTask makes a call that answers with one task, and prints it.
+func (c *client) callForTask(ctx context.Context, out io.Writer, doing string, do func(context.Context, pb.TaskServiceClient) (hasTask, error)) error {
 	var t *pb.Task
-	err := c.call(ctx, doing, func(ctx context.Context, tasks pb.TaskServiceClient) error {
+	err := c.callWithTimeout(ctx, doing, func(ctx context.Context, tasks pb.TaskServiceClient) error {
 		answer, err := do(ctx, tasks)
 		t = answer.GetTask()
 		return err

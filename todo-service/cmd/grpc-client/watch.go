@@ -27,7 +27,7 @@ func (c *client) watchCommand() *cobra.Command {
 		Long: "Print every change as it happens, until interrupted.\n\n" +
 			"Each line begins with a token; --from TOKEN goes on after that change.\n" +
 			"With --output json each line is a JSON document.",
-		Args: takesNothing,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.watch(cmd, from)
 		},
@@ -44,7 +44,7 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 		return err
 	}
 	defer conn.Close()
-	received, err := c.follow(cmd, tasks, token)
+	received, err := c.printEvents(cmd, tasks, token)
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
@@ -56,8 +56,8 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 	return fmt.Errorf("%w, then go on with --from %s", c.explain("watch on", err), received)
 }
 
-// follow prints events until the stream ends, and returns the token of the last.
-func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
+// printEvents prints events until the stream ends, and returns the token of the last.
+func (c *client) printEvents(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
 	stream, err := tasks.WatchTasks(cmd.Context(), &pb.WatchTasksRequest{ResumeToken: token})
 	if err != nil {
 		return token, err

@@ -19,8 +19,8 @@ const retryAfter = time.Second
 
 // Config is how much a Store lets in.
 type Config struct {
-	InFlight  int // requests at once, at least 4; a quarter is kept for writes, and searches get an eighth
-	Searching int // searches that read at once, at least 1; the others wait their turn
+	InFlight           int // requests at once, at least 4; a quarter is kept for writes, and searches get an eighth
+	ConcurrentSearches int // searches that read at once, at least 1; the others wait their turn
 }
 
 // Store is a task.Store with a gate before it.
@@ -30,14 +30,14 @@ type Config struct {
 // every task there is. So few of them are let in, and fewer read at once, that
 // they leave room and connections to everybody else.
 type Store struct {
-	inside               task.Store // not embedded: a new method must come by here
+	next                 task.Store // not embedded: a new method must come by here
 	all, reads, searches *share
-	searching            chan struct{}
-	refused              refusals
+	searchSlots          chan struct{}
+	rejected             rejections
 }
 
-// refusals count those who were refused, by what they wanted.
-type refusals struct{ writes, reads, searches prometheus.Counter }
+// rejections count those who were refused, by what they wanted.
+type rejections struct{ writes, reads, searches prometheus.Counter }
 
 // New returns store behind a gate as wide as cfg says.
 func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
@@ -46,12 +46,12 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 		Help: "Requests refused because too many were being worked on, by kind.",
 	}, []string{"kind"})
 	s := &Store{
-		inside:    store,
-		all:       newShare(cfg.InFlight),
-		reads:     newShare(cfg.InFlight - cfg.InFlight/4),
-		searches:  newShare(max(1, cfg.InFlight/8)),
-		searching: make(chan struct{}, cfg.Searching),
-		refused:   refusals{refused.WithLabelValues("write"), refused.WithLabelValues("read"), refused.WithLabelValues("search")},
+		next:        store,
+		all:         newShare(cfg.InFlight),
+		reads:       newShare(cfg.InFlight - cfg.InFlight/4),
+		searches:    newShare(max(1, cfg.InFlight/8)),
+		searchSlots: make(chan struct{}, cfg.ConcurrentSearches),
+		rejected:    rejections{refused.WithLabelValues("write"), refused.WithLabelValues("read"), refused.WithLabelValues("search")},
 	}
 	metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "todo_gate_in_flight",
@@ -62,67 +62,67 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 
 // Get returns the task, or a refusal.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Get(ctx, id) }, s.refused.reads, s.reads, s.all)
+	return admit(func() (task.Task, error) { return s.next.Get(ctx, id) }, s.rejected.reads, s.reads, s.all)
 }
 
 // List returns the selected tasks, or a refusal. A search waits for its turn, for
 // as long as ctx lets it.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return through(func() ([]task.Task, error) { return s.inside.List(ctx, q) }, s.refused.reads, s.reads, s.all)
+		return admit(func() ([]task.Task, error) { return s.next.List(ctx, q) }, s.rejected.reads, s.reads, s.all)
 	}
-	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.refused.searches, s.searches, s.reads, s.all)
+	return admit(func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
 }
 
 // Count returns the number of tasks, or a refusal.
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return through(func() (int64, error) { return s.inside.Count(ctx, done) }, s.refused.reads, s.reads, s.all)
+	return admit(func() (int64, error) { return s.next.Count(ctx, done) }, s.rejected.reads, s.reads, s.all)
 }
 
 // History returns the task's events, or a refusal.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	return through(func() ([]task.Event, error) { return s.inside.History(ctx, id, after, limit) }, s.refused.reads, s.reads, s.all)
+	return admit(func() ([]task.Event, error) { return s.next.History(ctx, id, after, limit) }, s.rejected.reads, s.reads, s.all)
 }
 
 // Create stores a task, or refuses to.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Create(ctx, e, key) }, s.refused.writes, s.all)
+	return admit(func() (task.Task, error) { return s.next.Create(ctx, e, key) }, s.rejected.writes, s.all)
 }
 
 // Update changes a task, or refuses to.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Update(ctx, id, change) }, s.refused.writes, s.all)
+	return admit(func() (task.Task, error) { return s.next.Update(ctx, id, change) }, s.rejected.writes, s.all)
 }
 
-func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, error) {
 	select {
-	case s.searching <- struct{}{}:
+	case s.searchSlots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, refusal("too many are searching right now; try again").WithCause(ctx.Err())
+		return nil, overloaded("too many are searching right now; try again").WithCause(ctx.Err())
 	}
-	defer func() { <-s.searching }()
-	tasks, err := s.inside.List(ctx, q)
+	defer func() { <-s.searchSlots }()
+	tasks, err := s.next.List(ctx, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, refusal("the search did not end in time; narrow it by done or after, or try again").WithCause(err)
+		return nil, overloaded("the search did not end in time; narrow it by done or after, or try again").WithCause(err)
 	}
 	return tasks, err
 }
 
-// through works while it holds a place in each of the shares, the narrowest of
+// admit works while it holds a place in each of the shares, the narrowest of
 // which comes first. When one of them has none, that counts as refused.
-func through[T any](work func() (T, error), refused prometheus.Counter, shares ...*share) (T, error) {
+func admit[T any](work func() (T, error), refused prometheus.Counter, shares ...*share) (T, error) {
 	for _, s := range shares {
 		if !s.enter() {
 			refused.Inc()
 			var none T
-			return none, refusal("the service has too much to do right now; try again")
+			return none, overloaded("the service has too much to do right now; try again")
 		}
 		defer s.leave()
 	}
 	return work()
 }
 
-func refusal(message string) *apperr.Error {
+func overloaded(message string) *apperr.Error {
 	refused := apperr.New(apperr.Unavailable, "%s", message)
 	refused.RetryAfter = retryAfter
 	return refused

@@ -22,7 +22,7 @@ import (
 func TestAStoreKeepsItsContractBehindTheGate(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) task.Store {
-		return admission.New(memstore.New(), admission.Config{InFlight: 64, Searching: 1}, prometheus.NewRegistry())
+		return admission.New(memstore.New(), admission.Config{InFlight: 64, ConcurrentSearches: 1}, prometheus.NewRegistry())
 	})
 }
 
@@ -89,7 +89,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T) crowd {
 	c := crowd{t: t, metrics: prometheus.NewRegistry(), release: make(chan struct{})}
-	c.store = admission.New(slow{release: c.release}, admission.Config{InFlight: 16, Searching: 1}, c.metrics)
+	c.store = admission.New(slow{release: c.release}, admission.Config{InFlight: 16, ConcurrentSearches: 1}, c.metrics)
 	return c
 }
 

@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.Close()
-	schema, err := openSchema(ctx, cfg.Postgres, log)
+	schema, err := openSchemaCheck(ctx, cfg.Postgres, log)
 	if err != nil {
 		return err
 	}
@@ -77,10 +77,10 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
+	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
-	tasks := task.NewService(admission.New(store, width(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
+	relay := newRelay(cfg.Kafka, store, producer, liveFeedSender{lists, feed}, log, registry)
+	tasks := task.NewService(admission.New(store, admissionConfig(cfg), registry), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
 	})
@@ -89,7 +89,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: admission.NewSearches(),
+		Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: peers, Watcher: hub, Streams: streams, SearchLocks: admission.NewSearchLocks(),
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
@@ -110,18 +110,18 @@ func Run(ctx context.Context, cfg Config) error {
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.CloseConnections)),
 		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
 		lifecycle.Stage{http, rpc},
-		append(newPurger(cfg, store, state, log, registry), relay, newKeys(store, log, registry)),
+		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
 }
 
-func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live live, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
 	return outbox.NewRelay(outbox.Config{
-		Log:        store,
+		EventLog:   store,
 		Kafka:      outbox.ToKafka(producer),
 		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg, event.Topic) },
 		Live:       live,
-		Logger:     log,
+		Log:        log,
 		Metrics:    registry,
 	})
 }
@@ -129,7 +129,7 @@ func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, 
 // limitConns returns the limits of connections, once those of cfg are lowered to what
 // the limit of open files allows.
 func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.Conns, error) {
-	err := descriptors.Fit(log, cfg.descriptors(),
+	err := descriptors.Fit(log, cfg.maxDescriptors(),
 		descriptors.Bound{Key: "http.max_conns", Value: &cfg.HTTP.MaxConns},
 		descriptors.Bound{Key: "grpc.max_conns", Value: &cfg.GRPC.MaxConns},
 		descriptors.Bound{Key: "ops.max_conns", Value: &cfg.Ops.MaxConns})
@@ -139,20 +139,20 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 	return clientlimit.NewConns(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
-// width lets searches have a quarter of the database's connections.
-func width(cfg Config) admission.Config {
-	return admission.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
+// admissionConfig lets searches have a quarter of the database's connections.
+func admissionConfig(cfg Config) admission.Config {
+	return admission.Config{InFlight: cfg.MaxInFlight, ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4)}
 }
 
-// live is what stands behind the log's live cursor: the cached list is dropped
+// liveFeedSender is what stands behind the log's live cursor: the cached list is dropped
 // before anybody hears of the change, by the writer or else here. So an invalidation
 // that a crash or an outage kept from happening is made up for.
-type live struct {
+type liveFeedSender struct {
 	lists *redisstore.ListCache
 	feed  *redisstore.Feed
 }
 
-func (l live) Send(ctx context.Context, batch []task.Announcement) error {
+func (l liveFeedSender) Send(ctx context.Context, batch []task.Announcement) error {
 	ids := make([]string, len(batch))
 	for i, a := range batch {
 		ids[i] = a.Event.ID
@@ -167,8 +167,8 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	return nil
 }
 
-// newEdge returns what requests meet first. Both ask Redis on the same trips.
-func newEdge(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
+// newCacheAndLimiter returns what requests meet first. Both ask Redis on the same trips.
+func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
 	shuttle := redisstore.NewAutoPipeline(cache)
 	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
 	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{
@@ -195,7 +195,7 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 			return err
 		},
 		Age:     cfg.Outbox.PurgeAfter,
-		Logger:  log,
+		Log:     log,
 		Metrics: registry,
 	})}
 }
@@ -206,7 +206,7 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 func openRedis(cfg Config) (state, cache goredis.UniversalClient, cachePrefix string) {
 	state = redis.Open(cfg.Redis)
 	cache = state
-	servers, cachePrefix := cfg.cache()
+	servers, cachePrefix := cfg.cacheRedis()
 	if cfg.RedisCache.Addr != "" {
 		cache = redis.Open(servers)
 	}

@@ -168,7 +168,7 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 // The check is what counts, not the answer to a ping.
 func TestItIsNotReadyOnASchemaThatIsBehind(t *testing.T) {
 	t.Parallel()
-	s := newSchema(open(t, database(t)), slog.New(slog.DiscardHandler))
+	s := newSchemaCheck(open(t, database(t)), slog.New(slog.DiscardHandler))
 	for range 2 {
 		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
 			t.Errorf("Ready: %v", err)
@@ -180,7 +180,7 @@ func TestProbesThatComeAtOnceAreAllAnswered(t *testing.T) {
 	t.Parallel()
 	db := open(t, migrated(t))
 	db.SetMaxOpenConns(2)
-	s := newSchema(db, slog.New(slog.DiscardHandler))
+	s := newSchemaCheck(db, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var probes sync.WaitGroup

@@ -50,14 +50,14 @@ type Config struct {
 // counts. Without a KeyPrefix it is that of everything else.
 type RedisCacheConfig struct{ redis.Config }
 
-// unnamed is an address with which a section is valid that has none.
-const unnamed = "unnamed:6379"
+// placeholderAddr is an address with which a section is valid that has none.
+const placeholderAddr = "unnamed:6379"
 
 // Validate refuses a server that could not be used; none at all is fine. Under which
 // prefix a cluster's keys are is for the validation of the whole Config, which knows it.
 func (c RedisCacheConfig) Validate() error {
 	cfg := c.Config
-	cfg.Addr = cmp.Or(cfg.Addr, unnamed)
+	cfg.Addr = cmp.Or(cfg.Addr, placeholderAddr)
 	cfg.KeyPrefix += "{-}"
 	return cfg.Validate()
 }
@@ -69,16 +69,16 @@ type RateLimitConfig struct {
 }
 
 const (
-	mostRequests = 1_000_000_000 // more than one address can send in a window
-	leastWindow  = time.Second
-	mostWindow   = 24 * time.Hour
+	maxRequests = 1_000_000_000 // more than one address can send in a window
+	minWindow   = time.Second
+	maxWindow   = 24 * time.Hour
 )
 
 // Validate refuses a limit that would let nobody in, or that has no window.
 func (c RateLimitConfig) Validate() error {
 	return errors.Join(
-		config.CheckRange("requests", c.Requests, 1, mostRequests),
-		config.CheckRange("window", c.Window, leastWindow, mostWindow),
+		config.CheckRange("requests", c.Requests, 1, maxRequests),
+		config.CheckRange("window", c.Window, minWindow, maxWindow),
 	)
 }
 
@@ -87,39 +87,39 @@ type OutboxConfig struct {
 	PurgeAfter time.Duration `config:"purge_after"` // 0: for ever
 }
 
-// leastAge is for how long events are needed: by watchers that come back after a
+// minPurgeAge is for how long events are needed: by watchers that come back after a
 // day or so, and, for moments, by writers whose answer was lost.
 const (
-	leastAge = 48 * time.Hour
-	mostAge  = 100 * 365 * 24 * time.Hour
+	minPurgeAge = 48 * time.Hour
+	maxPurgeAge = 100 * 365 * 24 * time.Hour
 )
 
 // Validate refuses an age at which events are still needed.
 func (c OutboxConfig) Validate() error {
-	return config.CheckRangeOrZero("purge_after", c.PurgeAfter, leastAge, mostAge, "all events are kept")
+	return config.CheckRangeOrZero("purge_after", c.PurgeAfter, minPurgeAge, maxPurgeAge, "all events are kept")
 }
 
 const (
-	leastInFlight = 8 // each kind of request has a share
-	mostInFlight  = 1_000_000
-	mostConns     = 1_000_000 // of one client
-	leastDrain    = time.Millisecond
-	mostDrain     = time.Hour // longer than load balancers look
+	minInFlight       = 8 // each kind of request has a share
+	maxInFlight       = 1_000_000
+	maxConnsPerClient = 1_000_000 // of one client
+	minDrainWait      = time.Millisecond
+	maxDrainWait      = time.Hour // longer than load balancers look
 )
 
 // Validate refuses a wait that cannot be meant, bounds that leave some no room, networks
 // that are none, and keys that a cluster would scatter.
 func (c Config) Validate() error {
 	errs := []error{
-		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
-		config.CheckRange("max_in_flight", c.MaxInFlight, leastInFlight, mostInFlight),
-		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, minDrainWait, maxDrainWait, "no wait"),
+		config.CheckRange("max_in_flight", c.MaxInFlight, minInFlight, maxInFlight),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, maxConnsPerClient),
 		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
 	}
 	if c.Postgres.MaxConns <= pgstore.RelayConns {
 		errs = append(errs, config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns))
 	}
-	cache, prefix := c.cache()
+	cache, prefix := c.cacheRedis()
 	key := "redis_cache.key_prefix"
 	if prefix == c.Redis.KeyPrefix {
 		key = "redis.key_prefix"
@@ -127,8 +127,8 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, cache.CheckPrefix(key, prefix))...)
 }
 
-// cache returns where the list cache and the rate limiter live, and the prefix of their keys.
-func (c Config) cache() (servers redis.Config, prefix string) {
+// cacheRedis returns where the list cache and the rate limiter live, and the prefix of their keys.
+func (c Config) cacheRedis() (servers redis.Config, prefix string) {
 	servers = c.Redis
 	if c.RedisCache.Addr != "" {
 		servers = c.RedisCache.Config
@@ -136,9 +136,9 @@ func (c Config) cache() (servers redis.Config, prefix string) {
 	return servers, cmp.Or(c.RedisCache.KeyPrefix, c.Redis.KeyPrefix)
 }
 
-// descriptors returns how many files the service has open at most beside the
+// maxDescriptors returns how many files the service has open at most beside the
 // connections of its clients.
-func (c Config) descriptors() int {
+func (c Config) maxDescriptors() int {
 	const (
 		files     = 16 // standard streams, listeners, name lookups, connections that are about to be refused
 		perBroker = 4  // the producer's connection, and those of checks and of one that takes its place

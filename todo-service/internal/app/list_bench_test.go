@@ -41,7 +41,7 @@ func BenchmarkListCache(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, Peers: clientip.New(nil)}))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientip.New(nil)}))
 	defer server.Close()
 
 	var miss, hit time.Duration

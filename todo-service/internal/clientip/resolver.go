@@ -29,7 +29,7 @@ func New(trusted []netip.Prefix) Resolver {
 // and IPv4 even where it was mapped into IPv6. It is the zero Addr when the
 // connection has no IP address.
 func (r Resolver) FromHTTP(req *http.Request) netip.Addr {
-	return r.client(parse(req.RemoteAddr), req.Header.Values("X-Forwarded-For"))
+	return r.resolve(parseAddr(req.RemoteAddr), req.Header.Values("X-Forwarded-For"))
 }
 
 // FromGRPC is FromHTTP for a call: the proxies' word is the metadata key
@@ -39,17 +39,17 @@ func (r Resolver) FromGRPC(ctx context.Context) netip.Addr {
 	if !ok || from.Addr == nil {
 		return netip.Addr{}
 	}
-	return r.client(parse(from.Addr.String()), metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
+	return r.resolve(parseAddr(from.Addr.String()), metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
 }
 
-// client walks from the direct peer towards the client, each trusted proxy
+// resolve walks from the direct peer towards the client, each trusted proxy
 // vouching for the address it wrote down. An entry that is no address ends the
 // walk at the proxy that passed it on.
-func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
+func (r Resolver) resolve(direct netip.Addr, forwarded []string) netip.Addr {
 	client, list := direct, strings.Join(forwarded, ",")
 	for list != "" && r.trusted.Contains(client) {
 		cut := strings.LastIndexByte(list, ',')
-		next := parse(list[cut+1:])
+		next := parseAddr(list[cut+1:])
 		if !next.IsValid() {
 			break
 		}
@@ -58,12 +58,12 @@ func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
 	return client
 }
 
-// parse reads "ip", "[ip]", "ip:port" or "[ip]:port". What is none of these
+// parseAddr reads "ip", "[ip]", "ip:port" or "[ip]:port". What is none of these
 // gives the zero Addr.
-func parse(s string) netip.Addr {
+func parseAddr(s string) netip.Addr {
 	s = strings.TrimSpace(s)
 	if with, err := netip.ParseAddrPort(s); err == nil {
-		return plain(with.Addr())
+		return normalize(with.Addr())
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		s, ok = strings.CutSuffix(inner, "]")
@@ -75,7 +75,7 @@ func parse(s string) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	return plain(addr)
+	return normalize(addr)
 }
 
-func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+func normalize(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

@@ -6,15 +6,15 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// kept is how many encodings are shared: watchers that keep up are not further
+// cacheSize is how many encodings are shared: watchers that keep up are not further
 // apart.
-const kept = 64
+const cacheSize = 64
 
 // EncodeCache encodes announcements, each of the newest ones once for all watchers.
 type EncodeCache[T any] struct {
 	encode func(task.Announcement) (T, error)
 	mu     sync.Mutex
-	newest [kept]struct {
+	newest [cacheSize]struct {
 		seq     int64
 		encoded T
 	}
@@ -30,7 +30,7 @@ func NewEncodeCache[T any](encode func(task.Announcement) (T, error)) *EncodeCac
 func (s *EncodeCache[T]) Encode(a task.Announcement) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	place := &s.newest[a.Seq%kept]
+	place := &s.newest[a.Seq%cacheSize]
 	if place.seq == a.Seq {
 		return place.encoded, nil
 	}

@@ -26,7 +26,7 @@ type Server struct {
 
 // New returns TaskService over the application and the log of its changes.
 func New(tasks *task.Service, watcher Watcher) *Server {
-	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encode)}
+	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encodeEvent)}
 }
 
 // Register adds the service to a gRPC server.
@@ -40,7 +40,7 @@ func (s *Server) GetTask(ctx context.Context, req *pb.GetTaskRequest) (*pb.GetTa
 	if err != nil {
 		return nil, err
 	}
-	return &pb.GetTaskResponse{Task: message(t)}, nil
+	return &pb.GetTaskResponse{Task: taskMessage(t)}, nil
 }
 
 // ListTasks returns a page of tasks, and how many there are on all pages.
@@ -62,7 +62,7 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	}
 	answer := &pb.ListTasksResponse{Tasks: make([]*pb.Task, len(page)), Total: int32(min(total, math.MaxInt32))}
 	for i, t := range page {
-		answer.Tasks[i] = message(t)
+		answer.Tasks[i] = taskMessage(t)
 	}
 	return answer, nil
 }
@@ -77,42 +77,42 @@ func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CreateTaskResponse{Task: message(t)}, nil
+	return &pb.CreateTaskResponse{Task: taskMessage(t)}, nil
 }
 
 // CompleteTask makes a task done.
 func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
 	done := true
-	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expected(req.ExpectedVersion))
+	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expectedVersions(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CompleteTaskResponse{Task: message(t)}, nil
+	return &pb.CompleteTaskResponse{Task: taskMessage(t)}, nil
 }
 
 // UpdateTask changes the fields that the request's mask names, or else those that
 // it carries.
 func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
-	c, err := change(req)
+	c, err := changeFromRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.tasks.Change(ctx, req.GetId(), c, expected(req.ExpectedVersion))
+	t, err := s.tasks.Change(ctx, req.GetId(), c, expectedVersions(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
-	return &pb.UpdateTaskResponse{Task: message(t)}, nil
+	return &pb.UpdateTaskResponse{Task: taskMessage(t)}, nil
 }
 
 // DeleteTask removes a task.
 func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	if err := s.tasks.Delete(ctx, req.GetId(), expected(req.ExpectedVersion)); err != nil {
+	if err := s.tasks.Delete(ctx, req.GetId(), expectedVersions(req.ExpectedVersion)); err != nil {
 		return nil, err
 	}
 	return &pb.DeleteTaskResponse{}, nil
 }
 
-func expected(version *int64) []int64 {
+func expectedVersions(version *int64) []int64 {
 	if version == nil {
 		return nil
 	}

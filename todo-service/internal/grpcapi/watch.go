@@ -15,12 +15,12 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// resumeToken is the key of a place in headers and trailers.
-const resumeToken = "resume-token"
+// resumeTokenKey is the key of a place in headers and trailers.
+const resumeTokenKey = "resume-token"
 
-// stall is how long a client of a stream may read nothing before it is told to
+// writeStallTimeout is how long a client of a stream may read nothing before it is told to
 // resume.
-const stall = 10 * time.Second
+const writeStallTimeout = 10 * time.Second
 
 // Watcher follows the log of changes. Watch returns every announcement behind the
 // place that token names, in order, until ctx ends; an empty token means what
@@ -42,22 +42,22 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 	if err != nil {
 		return err
 	}
-	sender := grpcserver.NewPacedStream(stream, stall)
+	sender := grpcserver.NewPacedStream(stream, writeStallTimeout)
 	begun, place := false, ""
 	for a, err := range changes {
 		if err != nil {
 			if begun && apperr.Of(err).Kind != apperr.Gone {
-				stream.SetTrailer(metadata.Pairs(resumeToken, place))
+				stream.SetTrailer(metadata.Pairs(resumeTokenKey, place))
 			}
 			return err
 		}
 		switch {
 		case !a.Bookmark():
-			err = s.send(sender, a)
+			err = s.sendEvent(sender, a)
 		case !begun:
-			err = stream.SendHeader(metadata.Pairs(resumeToken, token(a)))
+			err = stream.SendHeader(metadata.Pairs(resumeTokenKey, resumeToken(a)))
 		}
-		begun, place = true, token(a)
+		begun, place = true, resumeToken(a)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 	return nil
 }
 
-func (s *Server) send(sender *grpcserver.PacedStream, a task.Announcement) error {
+func (s *Server) sendEvent(sender *grpcserver.PacedStream, a task.Announcement) error {
 	event, err := s.events.Encode(a)
 	if err != nil {
 		return err
@@ -73,10 +73,10 @@ func (s *Server) send(sender *grpcserver.PacedStream, a task.Announcement) error
 	return sender.Send(event)
 }
 
-func encode(a task.Announcement) (grpcserver.Encoded, error) {
+func encodeEvent(a task.Announcement) (grpcserver.Encoded, error) {
 	event := eventMessage(a.Event)
-	event.ResumeToken = token(a)
+	event.ResumeToken = resumeToken(a)
 	return grpcserver.Encode(event)
 }
 
-func token(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }
+func resumeToken(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }

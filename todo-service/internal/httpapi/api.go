@@ -44,21 +44,21 @@ type Streams interface {
 	Acquire(client netip.Addr) (release func(), err error)
 }
 
-// Searches lets each client search once at a time. Acquire waits until its other
+// SearchLocks lets each client search once at a time. Acquire waits until its other
 // search has called release, or refuses when ctx ends before.
-type Searches interface {
+type SearchLocks interface {
 	Acquire(ctx context.Context, client netip.Addr) (release func(), err error)
 }
 
 // Config holds what the API is made of.
 type Config struct {
-	Tasks    *task.Service
-	Lists    ListCache
-	Limiter  Limiter
-	Peers    ClientIPs
-	Watcher  Watcher
-	Streams  Streams
-	Searches Searches
+	Tasks       *task.Service
+	Lists       ListCache
+	Limiter     Limiter
+	ClientIPs   ClientIPs
+	Watcher     Watcher
+	Streams     Streams
+	SearchLocks SearchLocks
 }
 
 type api struct {
@@ -69,22 +69,22 @@ type api struct {
 // New returns the task API. Every request to it, a route or not, is counted by
 // the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
 func New(cfg Config) http.Handler {
-	a := &api{Config: cfg, events: eventcodec.NewEncodeCache(encodeChange)}
+	a := &api{Config: cfg, events: eventcodec.NewEncodeCache(encodeEvent)}
 	mux := http.NewServeMux()
-	mux.Handle("GET /tasks", handler(a.list))
-	mux.Handle("POST /tasks", handler(a.create))
-	mux.Handle("GET /tasks/{id}", handler(a.get))
-	mux.Handle("PATCH /tasks/{id}", handler(a.change))
-	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
-	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
-	mux.Handle("GET /tasks/{id}/events", handler(a.history))
-	mux.Handle("GET /events", handler(a.watch))
+	mux.Handle("GET /tasks", handler(a.listTasks))
+	mux.Handle("POST /tasks", handler(a.createTask))
+	mux.Handle("GET /tasks/{id}", handler(a.getTask))
+	mux.Handle("PATCH /tasks/{id}", handler(a.changeTask))
+	mux.Handle("DELETE /tasks/{id}", handler(a.deleteTask))
+	mux.Handle("PATCH /tasks/{id}/done", handler(a.completeTask))
+	mux.Handle("GET /tasks/{id}/events", handler(a.listTaskEvents))
+	mux.Handle("GET /events", handler(a.watchEvents))
 	docs.Register(mux)
-	return a.begin(limited(exact(httpserver.Routes(mux)), cfg.Limiter, cfg.Peers))
+	return a.prefetchList(limitRate(rejectUncleanPaths(httpserver.Routes(mux)), cfg.Limiter, cfg.ClientIPs))
 }
 
-// begin lets the question for the cached list travel with the limiter's.
-func (a *api) begin(next http.Handler) http.Handler {
+// prefetchList lets the question for the cached list travel with the limiter's.
+func (a *api) prefetchList(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
 			r = r.WithContext(a.Lists.Prefetch(r.Context()))
@@ -93,9 +93,9 @@ func (a *api) begin(next http.Handler) http.Handler {
 	})
 }
 
-// exact knows nothing under a path that is not in its clean form, where
+// rejectUncleanPaths knows nothing under a path that is not in its clean form, where
 // http.ServeMux would redirect to the form it takes for meant.
-func exact(next http.Handler) http.Handler {
+func rejectUncleanPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
 			httpserver.WriteProblem(w, r, httpserver.StatusError(http.StatusNotFound, "there is nothing at this address"))
@@ -114,9 +114,9 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pathID reads the task id of the path. What is a number but no id is left to
+// parsePathID reads the task id of the path. What is a number but no id is left to
 // the application.
-func pathID(r *http.Request) (int64, error) {
+func parsePathID(r *http.Request) (int64, error) {
 	id, err := parseNumber(r.PathValue("id"))
 	if err != nil {
 		return 0, apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})

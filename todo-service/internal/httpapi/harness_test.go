@@ -68,9 +68,9 @@ func newServiceOver(store task.Store) *service {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	api := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, Searches: admission.NewSearches(),
-		Peers:   clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
-		Streams: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry),
+		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, SearchLocks: admission.NewSearchLocks(),
+		ClientIPs: clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
+		Streams:   watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry),
 	})
 	cfg := httpserver.Defaults(":0")
 	cfg.AllowedHosts = []string{"example.com"} // httptest's
@@ -127,7 +127,7 @@ func (s *service) send(request *http.Request, header ...string) answer {
 	return answer{recorder.Code, recorder.Header(), recorder.Body.String()}
 }
 
-// create makes a task over HTTP.
+// createTask makes a task over HTTP.
 func (s *service) create(t testing.TB, body string) {
 	t.Helper()
 	if response := s.do("POST", "/tasks", body); response.Status != http.StatusCreated {

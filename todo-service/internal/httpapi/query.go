@@ -14,14 +14,14 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// listQuery reads the parameters of a list of tasks.
-func listQuery(raw string) (query task.Query, err error) {
-	return query, readQuery(raw, func(name, value string) (problem string) {
+// parseListQuery reads the parameters of a list of tasks.
+func parseListQuery(raw string) (query task.Query, err error) {
+	return query, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
 		case "after":
-			query.After, problem = number(value, 0, math.MaxInt64)
+			query.After, problem = parseInRange(value, 0, math.MaxInt64)
 		case "limit":
-			query.Limit, problem = limit(value)
+			query.Limit, problem = parseLimit(value)
 		case "done":
 			done := value == "true"
 			if !done && value != "false" {
@@ -37,14 +37,14 @@ func listQuery(raw string) (query task.Query, err error) {
 	})
 }
 
-// historyQuery reads the parameters of a list of events.
-func historyQuery(raw string) (page task.Page, err error) {
-	return page, readQuery(raw, func(name, value string) (problem string) {
+// parseHistoryQuery reads the parameters of a list of events.
+func parseHistoryQuery(raw string) (page task.Page, err error) {
+	return page, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
 		case "after":
-			page.After, problem = number(value, 0, math.MaxInt64)
+			page.After, problem = parseInRange(value, 0, math.MaxInt64)
 		case "limit":
-			page.Limit, problem = limit(value)
+			page.Limit, problem = parseLimit(value)
 		default:
 			return "is not a parameter of this list: there are after and limit"
 		}
@@ -52,15 +52,15 @@ func historyQuery(raw string) (page task.Page, err error) {
 	})
 }
 
-// maxBroken is how many parameters a refusal names.
-const maxBroken = 10
+// maxReportedFields is how many parameters a refusal names.
+const maxReportedFields = 10
 
-// readQuery hands each parameter to set, which says what is wrong with it. A
+// parseQuery hands each parameter to set, which says what is wrong with it. A
 // query string that cannot be decoded is refused with 400. A parameter that is
 // unknown, given twice, not of its form or out of range is refused with 422 and
 // named: were a misspelt filter passed over, the answer would look filtered and
 // not be.
-func readQuery(raw string, set func(name, value string) (problem string)) error {
+func parseQuery(raw string, set func(name, value string) (problem string)) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return httpserver.StatusError(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
@@ -70,7 +70,7 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 	}
 	var broken []apperr.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if len(broken) == maxBroken {
+		if len(broken) == maxReportedFields {
 			break
 		}
 		problem := "must be given once"
@@ -87,12 +87,12 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 	return nil
 }
 
-func limit(value string) (n int, problem string) {
-	limit, problem := number(value, 1, task.MaxLimit)
+func parseLimit(value string) (n int, problem string) {
+	limit, problem := parseInRange(value, 1, task.MaxLimit)
 	return int(limit), problem
 }
 
-func number(value string, low, high int64) (n int64, problem string) {
+func parseInRange(value string, low, high int64) (n int64, problem string) {
 	n, err := parseNumber(value)
 	if err != nil || n < low || n > high {
 		return 0, fmt.Sprintf("must be a whole number from %d to %d", low, high)

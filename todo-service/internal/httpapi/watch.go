@@ -15,8 +15,8 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// stall is how long a client of a stream may take nothing before it is cut off.
-const stall = 10 * time.Second
+// writeStallTimeout is how long a client of a stream may take nothing before it is cut off.
+const writeStallTimeout = 10 * time.Second
 
 // Watcher follows the log of changes. Watch returns every announcement behind the
 // place that token names, in order, until ctx ends; an empty token means what
@@ -28,19 +28,19 @@ type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
-// watch streams changes as server-sent events. It begins with the answer's
+// watchEvents streams changes as server-sent events. It begins with the answer's
 // header: what happens after a client has received that is in the stream.
-func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
-	token, err := lastEventID(r)
+func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
+	token, err := parseLastEventID(r)
 	if err != nil {
 		return err
 	}
-	release, err := a.Streams.Acquire(a.Peers.FromHTTP(r))
+	release, err := a.Streams.Acquire(a.ClientIPs.FromHTTP(r))
 	if err != nil {
 		return err
 	}
 	defer release()
-	stream := httpserver.NewStream(w, r, stall)
+	stream := httpserver.NewStream(w, r, writeStallTimeout)
 	changes, err := a.Watcher.Watch(stream.Context(), token)
 	if err != nil {
 		stream.Close(nil)
@@ -59,12 +59,12 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(a.send(stream, changes))
+	stream.Close(a.sendEvents(stream, changes))
 	return nil
 }
 
-// send writes changes until they end, and returns what is not as it should be.
-func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
+// sendEvents writes changes until they end, and returns what is not as it should be.
+func (a *api) sendEvents(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
 	place := int64(0)
 	for change, err := range changes {
 		if stream.Context().Err() != nil {
@@ -73,12 +73,12 @@ func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcemen
 		if err != nil {
 			reason := apperr.Of(err)
 			if reason.Kind == apperr.Gone {
-				place = nowhere
+				place = invalidPosition
 			}
-			_, _ = stream.Write(farewell(place, reason.Message)) // it ends in any case
+			_, _ = stream.Write(reconnectEvent(place, reason.Message)) // it ends in any case
 			return err
 		}
-		event := bookmark(change.Seq)
+		event := bookmarkEvent(change.Seq)
 		if !change.Bookmark() {
 			if event, err = a.events.Encode(change); err != nil {
 				return err
@@ -92,11 +92,11 @@ func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcemen
 	return nil
 }
 
-// bookmark has no data: clients note its id and see no event.
-func bookmark(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", place) }
+// bookmarkEvent has no data: clients note its id and see no event.
+func bookmarkEvent(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", place) }
 
-// encodeChange is a server-sent event.
-func encodeChange(a task.Announcement) ([]byte, error) {
+// encodeEvent is a server-sent event.
+func encodeEvent(a task.Announcement) ([]byte, error) {
 	data, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
 		return nil, err
@@ -104,20 +104,20 @@ func encodeChange(a task.Announcement) ([]byte, error) {
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", a.Seq, a.Event.Type, data), nil
 }
 
-// nowhere is a place that no log has: who comes back with it is answered 410, although
+// invalidPosition is a place that no log has: who comes back with it is answered 410, although
 // what is now at the place where he was may look like what he has yet to see.
-const nowhere = math.MaxInt64
+const invalidPosition = math.MaxInt64
 
-// farewell tells a client to come back, and where to resume. Clients come back
+// reconnectEvent tells a client to come back, and where to resume. Clients come back
 // spread over two seconds, so that a server's watchers do not all at once.
-func farewell(place int64, why string) []byte {
+func reconnectEvent(place int64, why string) []byte {
 	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", why, 1000+rand.N(2000), place)
 }
 
-// lastEventID reads where a stream resumes; "" means from now on.
-func lastEventID(r *http.Request) (string, error) {
+// parseLastEventID reads where a stream resumes; "" means from now on.
+func parseLastEventID(r *http.Request) (string, error) {
 	if r.URL.RawQuery != "" {
-		return "", readQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: there are none" })
+		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: there are none" })
 	}
 	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
 	case 0:

@@ -49,7 +49,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	passed := 0
 	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
 		t := s.tasks[id]
-		if id <= q.After || !is(t, q.Done) || !contains(t.Title, q.Contains) {
+		if id <= q.After || !matchesDone(t, q.Done) || !containsFold(t.Title, q.Contains) {
 			continue
 		}
 		if passed++; passed <= q.Offset {
@@ -71,7 +71,7 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	defer s.mu.Unlock()
 	var n int64
 	for _, t := range s.tasks {
-		if is(t, done) {
+		if matchesDone(t, done) {
 			n++
 		}
 	}
@@ -85,7 +85,7 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKe
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stored, ok := s.find(e.ID); ok {
+	if stored, ok := s.findByEventID(e.ID); ok {
 		return stored, nil
 	}
 	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
@@ -93,7 +93,7 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKe
 	}
 	s.lastID++
 	e.Task.ID = s.lastID
-	s.write(e)
+	s.store(e)
 	if key != (task.IdempotencyKey{}) {
 		s.keys[key] = e
 	}
@@ -120,10 +120,10 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	if e == nil {
 		return before, nil
 	}
-	if stored, ok := s.find(e.ID); ok {
+	if stored, ok := s.findByEventID(e.ID); ok {
 		return stored, nil
 	}
-	s.write(*e)
+	s.store(*e)
 	return clone(e.Task), nil
 }
 
@@ -153,7 +153,7 @@ func (s *Store) get(id int64) (task.Task, error) {
 	return clone(t), nil
 }
 
-func (s *Store) find(eventID string) (task.Task, bool) {
+func (s *Store) findByEventID(eventID string) (task.Task, bool) {
 	i := slices.IndexFunc(s.events, func(e task.Event) bool { return e.ID == eventID })
 	if i < 0 {
 		return task.Task{}, false
@@ -161,7 +161,7 @@ func (s *Store) find(eventID string) (task.Task, bool) {
 	return clone(s.events[i].Task), true
 }
 
-func (s *Store) write(e task.Event) {
+func (s *Store) store(e task.Event) {
 	e.Task = clone(e.Task)
 	s.events = append(s.events, e)
 	if e.Type == task.Deleted {
@@ -171,9 +171,9 @@ func (s *Store) write(e task.Event) {
 	}
 }
 
-func is(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
+func matchesDone(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
 
-func contains(title, part string) bool {
+func containsFold(title, part string) bool {
 	return strings.Contains(strings.ToLower(norm.NFC.String(title)), strings.ToLower(part))
 }
 

@@ -43,9 +43,9 @@ func start(t *testing.T, prepare func(*world)) *world {
 	}
 	prepare(w)
 	w.relay = outbox.NewRelay(outbox.Config{
-		Log: w.log, Kafka: w.kafka, Live: w.live,
+		EventLog: w.log, Kafka: w.kafka, Live: w.live,
 		CheckTopic: w.topic.check,
-		Logger:     slog.New(slog.NewTextHandler(&w.said, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
+		Log:        slog.New(slog.NewTextHandler(&w.said, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
 		Metrics:    w.registry,
 	})
 	ctx, stop := context.WithCancel(t.Context())

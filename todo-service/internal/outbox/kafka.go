@@ -24,7 +24,7 @@ type kafkaSender struct{ producer Producer }
 func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error {
 	records := make([]kafka.Record, len(batch))
 	for i, a := range batch {
-		r, err := record(a)
+		r, err := toRecord(a)
 		if err != nil {
 			return fmt.Errorf("event %s: %w", a.Event.ID, err)
 		}
@@ -37,9 +37,9 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 	return nil
 }
 
-// record gives an entry the form it has in Kafka. The key keeps one task's
+// toRecord gives an entry the form it has in Kafka. The key keeps one task's
 // events in one partition, and so in order.
-func record(a task.Announcement) (kafka.Record, error) {
+func toRecord(a task.Announcement) (kafka.Record, error) {
 	e := a.Event
 	value, err := eventcodec.ToContract(e).Marshal()
 	if err != nil {

@@ -24,7 +24,7 @@ type PurgerConfig struct {
 	// WithLock does the work unless another replica is at it, which is no error.
 	WithLock func(ctx context.Context, work func(context.Context) error) error
 	Age      time.Duration // how old an entry has to be
-	Logger   *slog.Logger
+	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
 
@@ -48,7 +48,7 @@ func NewPurger(cfg PurgerConfig) *Purger {
 // Run purges once a minute until ctx ends, and returns nil. What fails is tried
 // again the next time.
 func (p *Purger) Run(ctx context.Context) error {
-	outage := retry.NewOutage(p.cfg.Logger, "old events can not be purged", "old events are purged again")
+	outage := retry.NewOutage(p.cfg.Log, "old events can not be purged", "old events are purged again")
 	for {
 		err := p.cfg.WithLock(ctx, p.pass)
 		if ctx.Err() == nil {
@@ -74,7 +74,7 @@ func (p *Purger) pass(ctx context.Context) error {
 		total += n
 	}
 	if total > 0 {
-		p.cfg.Logger.InfoContext(ctx, "purged old events", "events", total, "older_than", p.cfg.Age)
+		p.cfg.Log.InfoContext(ctx, "purged old events", "events", total, "older_than", p.cfg.Age)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func TestPurgerTakesAllThatIsOldOnceAMinute(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		p := outbox.NewPurger(outbox.PurgerConfig{
 			Purge: a.purge, WithLock: a.alone, Age: 72 * time.Hour,
-			Logger: slog.New(slog.NewTextHandler(&said, nil)), Metrics: registry,
+			Log: slog.New(slog.NewTextHandler(&said, nil)), Metrics: registry,
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

@@ -45,27 +45,27 @@ type Sender interface {
 
 // Config is what a Relay works with.
 type Config struct {
-	Log        EventLog
+	EventLog   EventLog
 	Kafka      Sender
 	CheckTopic func(context.Context) error // asked before the first entry goes to Kafka; a *kafka.TopicError is final
 	Live       Sender
-	Logger     *slog.Logger
+	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
 
 const (
-	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
-	slowPoll   = time.Second      // finds what another process committed and did not live to announce
-	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
-	logTime    = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
-	lookTime   = 5 * time.Second  // one look at the backlog
-	grace      = 3 * time.Second  // what a pass in hand gets to finish once the relay is told to stop
+	maxBatchSize   = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
+	pollInterval   = time.Second      // finds what another process committed and did not live to announce
+	sendTimeout    = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
+	stallTimeout   = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
+	backlogTimeout = 5 * time.Second  // one look at the backlog
+	drainTimeout   = 3 * time.Second  // what a pass in hand gets to finish once the relay is told to stop
 )
 
 // Relay moves both cursors.
 type Relay struct {
 	cfg         Config
-	kafka, live *lane
+	kafka, live *forwarder
 	oldest      *prometheus.GaugeVec
 	backlog     *prometheus.GaugeVec
 }
@@ -74,8 +74,8 @@ type Relay struct {
 func NewRelay(cfg Config) *Relay {
 	r := &Relay{
 		cfg:   cfg,
-		kafka: newLane(Kafka, cfg.Log, cfg.Kafka, cfg.Logger),
-		live:  newLane(LiveFeed, cfg.Log, cfg.Live, cfg.Logger),
+		kafka: newForwarder(Kafka, cfg.EventLog, cfg.Kafka, cfg.Log),
+		live:  newForwarder(LiveFeed, cfg.EventLog, cfg.Live, cfg.Log),
 		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "todo_outbox_oldest_seconds",
 			Help: "Age of the oldest event not yet sent; 0 when all are.",
@@ -91,8 +91,8 @@ func NewRelay(cfg Config) *Relay {
 
 // Wake says that something was committed. It never blocks.
 func (r *Relay) Wake() {
-	r.kafka.nudge()
-	r.live.nudge()
+	r.kafka.wake()
+	r.live.wake()
 }
 
 // Run relays until ctx ends, finishes the batches in hand, for a few seconds at
@@ -103,21 +103,21 @@ func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	others.Go(func() { _ = r.live.run(ctx) }) // only a topic makes a lane give up
-	others.Go(func() { r.watch(ctx) })
-	others.Go(func() { r.number(ctx) })
+	others.Go(func() { r.observeBacklog(ctx) })
+	others.Go(func() { r.assignSequences(ctx) })
 	defer others.Wait()
 	defer cancel()
 
-	if err := r.kafka.outlive(ctx, r.cfg.CheckTopic); err != nil {
+	if err := r.kafka.retry(ctx, r.cfg.CheckTopic); err != nil {
 		return err
 	}
 	return r.kafka.run(ctx)
 }
 
-// number lets those who read the log go on while no lane gets through: Kafka and Redis
+// assignSequences lets those who read the log go on while no lane gets through: Kafka and Redis
 // are both away, or a replica that froze in a pass keeps all others waiting.
-func (r *Relay) number(ctx context.Context) {
-	tick := time.NewTicker(slowPoll)
+func (r *Relay) assignSequences(ctx context.Context) {
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -125,17 +125,17 @@ func (r *Relay) number(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_ = r.cfg.Log.Number(ctx, batchLimit) // the lanes say so
+		_ = r.cfg.EventLog.Number(ctx, maxBatchSize) // the lanes say so
 	}
 }
 
-// watch keeps the metrics fresh, also while a lane waits for an outage to end.
-func (r *Relay) watch(ctx context.Context) {
-	tick := time.NewTicker(slowPoll)
+// observeBacklog keeps the metrics fresh, also while a lane waits for an outage to end.
+func (r *Relay) observeBacklog(ctx context.Context) {
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		for _, cursor := range []string{Kafka, LiveFeed} {
-			events, oldest, err := r.behind(ctx, cursor)
+			events, oldest, err := r.readBacklog(ctx, cursor)
 			if err != nil {
 				continue // the lanes say so
 			}
@@ -154,8 +154,8 @@ func (r *Relay) watch(ctx context.Context) {
 	}
 }
 
-func (r *Relay) behind(ctx context.Context, cursor string) (events int64, oldest time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+func (r *Relay) readBacklog(ctx context.Context, cursor string) (events int64, oldest time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
 	defer cancel()
-	return r.cfg.Log.Backlog(ctx, cursor)
+	return r.cfg.EventLog.Backlog(ctx, cursor)
 }

@@ -12,13 +12,13 @@ type Page struct {
 // more behind it. A deleted task keeps its history. What was purged is missing
 // from it; a task of which nothing at all is left is NotFoundError.
 func (s *Service) History(ctx context.Context, id int64, p Page) (events []Event, more bool, err error) {
-	if err := checkID(id); err != nil {
+	if err := validateID(id); err != nil {
 		return nil, false, err
 	}
 	if p.Limit == 0 {
 		p.Limit = MaxLimit
 	}
-	if err := (Query{After: p.After, Limit: p.Limit}).check(); err != nil {
+	if err := (Query{After: p.After, Limit: p.Limit}).validate(); err != nil {
 		return nil, false, err
 	}
 	events, err = s.store.History(ctx, id, p.After, p.Limit+1) // one more tells whether there are more
@@ -26,15 +26,15 @@ func (s *Service) History(ctx context.Context, id int64, p Page) (events []Event
 	case err != nil:
 		return nil, false, err
 	case len(events) == 0:
-		return nil, false, s.known(ctx, id, p.After)
+		return nil, false, s.existed(ctx, id, p.After)
 	case len(events) > p.Limit:
 		return events[:p.Limit], true, nil
 	}
 	return events, false, nil
 }
 
-// known says whether there is, or was, a task that has no events behind after.
-func (s *Service) known(ctx context.Context, id, after int64) error {
+// existed says whether there is, or was, a task that has no events behind after.
+func (s *Service) existed(ctx context.Context, id, after int64) error {
 	if after > 0 {
 		earlier, err := s.store.History(ctx, id, 0, 1)
 		if err != nil || len(earlier) > 0 {

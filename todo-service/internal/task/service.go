@@ -62,15 +62,15 @@ type Store interface {
 
 // Service is the application: every transport calls it and nothing else.
 type Service struct {
-	store     Store
-	now       func() time.Time
-	committed func(ctx context.Context, eventID string)
+	store       Store
+	now         func() time.Time
+	onCommitted func(ctx context.Context, eventID string)
 
 	all, open, done total
 }
 
-// afterCommit bounds what happens between a commit and its writer's answer.
-const afterCommit = time.Second
+// onCommittedTimeout bounds what happens between a commit and its writer's answer.
+const onCommittedTimeout = time.Second
 
 // NewService returns the application over store. committed is called with the id of
 // the event after each committed change and before its writer is answered, and also
@@ -80,7 +80,7 @@ const afterCommit = time.Second
 // whose change other readers must see even when it has gone away meanwhile. What
 // committed can not do must not fail the request.
 func NewService(store Store, now func() time.Time, committed func(ctx context.Context, eventID string)) *Service {
-	return &Service{store: store, now: now, committed: committed}
+	return &Service{store: store, now: now, onCommitted: committed}
 }
 
 // Draft is a task as its creator wants it.
@@ -104,16 +104,16 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 		return Task{}, err
 	}
 	// A key that is older than this version may stand for a title that was not composed.
-	if compose(created.Title) != draft.Title || created.Priority != draft.Priority {
-		return Task{}, keyTaken()
+	if normalizeNFC(created.Title) != draft.Title || created.Priority != draft.Priority {
+		return Task{}, keyReused()
 	}
-	s.settle(ctx, eventID)
+	s.runOnCommitted(ctx, eventID)
 	return created, nil
 }
 
 // Get returns a task.
 func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
-	if err := checkID(id); err != nil {
+	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
 	return s.store.Get(ctx, id)
@@ -124,8 +124,8 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 	if q.Limit == 0 {
 		q.Limit = MaxLimit
 	}
-	q.Contains = compose(q.Contains)
-	if err := q.check(); err != nil {
+	q.Contains = normalizeNFC(q.Contains)
+	if err := q.validate(); err != nil {
 		return nil, false, err
 	}
 	limit := q.Limit
@@ -171,16 +171,16 @@ func (s *Service) Delete(ctx context.Context, id int64, expected []int64) error 
 }
 
 func (s *Service) update(ctx context.Context, id int64, expected []int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
-	if err := checkID(id); err != nil {
+	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
 	eventID, announced := newID(), ""
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
 		announced = ""
 		if expected != nil && !slices.Contains(expected, t.Version) {
-			return nil, stale(*t, expected)
+			return nil, versionMismatch(*t, expected)
 		}
-		now := stamp(s.now())
+		now := normalizeTime(s.now())
 		kind, err := apply(t, now)
 		if err != nil || kind == "" {
 			return nil, err
@@ -191,15 +191,15 @@ func (s *Service) update(ctx context.Context, id int64, expected []int64, apply 
 	if err != nil {
 		announced = ""
 	}
-	if telling(err) {
-		s.settle(ctx, announced)
+	if observesState(err) {
+		s.runOnCommitted(ctx, announced)
 	}
 	return t, err
 }
 
-// telling says that a writer learns from this outcome what the task is like, or
+// observesState says that a writer learns from this outcome what the task is like, or
 // that there is none.
-func telling(err error) bool {
+func observesState(err error) bool {
 	if err == nil {
 		return true
 	}
@@ -207,13 +207,13 @@ func telling(err error) bool {
 	return kind == apperr.NotFound || kind == apperr.PreconditionFailed
 }
 
-func (s *Service) settle(ctx context.Context, eventID string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommit)
+func (s *Service) runOnCommitted(ctx context.Context, eventID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onCommittedTimeout)
 	defer cancel()
-	s.committed(ctx, eventID)
+	s.onCommitted(ctx, eventID)
 }
 
-func (q Query) check() error {
+func (q Query) validate() error {
 	var broken []apperr.Field
 	if q.After < 0 {
 		broken = append(broken, apperr.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
@@ -236,7 +236,7 @@ func (q Query) check() error {
 	return nil
 }
 
-func checkID(id int64) error {
+func validateID(id int64) error {
 	if id < 1 {
 		return apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be positive"})
 	}

@@ -36,8 +36,8 @@ type Change struct {
 // New returns an open task at version 1, not yet stored and so without an ID.
 // It refuses (fault.Invalid) a title or a priority out of bounds.
 func New(title string, priority int, now time.Time) (Task, error) {
-	t := Task{CreatedAt: stamp(now), Version: 1}
-	if err := t.set(&title, &priority); err != nil {
+	t := Task{CreatedAt: normalizeTime(now), Version: 1}
+	if err := t.setFields(&title, &priority); err != nil {
 		return Task{}, err
 	}
 	return t, nil
@@ -48,7 +48,7 @@ func New(title string, priority int, now time.Time) (Task, error) {
 // It refuses (fault.Invalid) values out of bounds.
 func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	before := *t
-	if err := t.set(c.Title, c.Priority); err != nil {
+	if err := t.setFields(c.Title, c.Priority); err != nil {
 		*t = before
 		return "", err
 	}
@@ -56,7 +56,7 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	if c.Done != nil && *c.Done != t.Done {
 		t.Done = *c.Done
 		if t.Done {
-			completed := stamp(now)
+			completed := normalizeTime(now)
 			t.CompletedAt = &completed
 			kind = Completed
 		} else {
@@ -71,10 +71,10 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	return kind, nil
 }
 
-func (t *Task) set(title *string, priority *int) error {
+func (t *Task) setFields(title *string, priority *int) error {
 	var broken []apperr.Field
 	if title != nil {
-		kept, problem := checkTitle(*title)
+		kept, problem := normalizeTitle(*title)
 		if problem != "" {
 			broken = append(broken, apperr.Field{Name: "title", Problem: problem})
 		}
@@ -92,5 +92,5 @@ func (t *Task) set(title *string, priority *int) error {
 	return nil
 }
 
-// stamp gives now in the form that survives PostgreSQL and JSON unchanged.
-func stamp(now time.Time) time.Time { return now.UTC().Truncate(time.Microsecond) }
+// normalizeTime gives now in the form that survives PostgreSQL and JSON unchanged.
+func normalizeTime(now time.Time) time.Time { return now.UTC().Truncate(time.Microsecond) }

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// compose returns text in NFC, the form in which titles are kept and compared: what
+// normalizeNFC returns text in NFC, the form in which titles are kept and compared: what
 // looks the same to its reader is then the same text.
-func compose(text string) string { return norm.NFC.String(text) }
+func normalizeNFC(text string) string { return norm.NFC.String(text) }
 
-// checkTitle returns title as it is kept, in NFC and without white space around it, or
+// normalizeTitle returns title as it is kept, in NFC and without white space around it, or
 // what is wrong with it.
-func checkTitle(title string) (kept, problem string) {
+func normalizeTitle(title string) (kept, problem string) {
 	if !utf8.ValidString(title) {
 		return "", "must be valid UTF-8"
 	}
-	kept = strings.TrimSpace(compose(title))
+	kept = strings.TrimSpace(normalizeNFC(title))
 	switch length := utf8.RuneCountInString(kept); {
 	case length == 0:
 		return "", "must not be empty"
@@ -34,8 +34,8 @@ func checkTitle(title string) (kept, problem string) {
 	return kept, ""
 }
 
-// blank are letters and symbols that have a width and no ink.
-var blank = []rune{
+// blankRunes are letters and symbols that have a width and no ink.
+var blankRunes = []rune{
 	'\u2800',     // Braille pattern blank
 	'\U00013441', // Egyptian hieroglyph full blank
 	'\U00013442', // Egyptian hieroglyph half blank
@@ -53,5 +53,5 @@ func isVisible(r rune) bool {
 	case unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point):
 		return false
 	}
-	return !slices.Contains(blank, r)
+	return !slices.Contains(blankRunes, r)
 }

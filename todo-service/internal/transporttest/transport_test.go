@@ -80,7 +80,7 @@ var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, Peers: clientip.Resolver{}, Searches: admission.NewSearches()})
+	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, ClientIPs: clientip.Resolver{}, SearchLocks: admission.NewSearchLocks()})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))

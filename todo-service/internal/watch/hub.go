@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	pollEvery   = time.Second // how late a change can be when the feed is away
-	logTimeout  = 5 * time.Second
-	readAtOnce  = 256 // announcements the follower reads from the log
-	retryPause  = 200 * time.Millisecond
-	retryAtMost = 2 * time.Second
+	pollInterval    = time.Second // how late a change can be when the feed is away
+	eventLogTimeout = 5 * time.Second
+	readBatch       = 256 // announcements the follower reads from the log
+	retryPause      = 200 * time.Millisecond
+	retryAtMost     = 2 * time.Second
 )
 
 // EventLog is the record of all announcements. A number, once any reader or the feed
@@ -43,19 +43,19 @@ type Feed interface {
 
 // Hub is the one follower of the process and the place where watchers meet it.
 type Hub struct {
-	feed Feed
-	log  EventLog
-	out  *slog.Logger
+	feed     Feed
+	eventLog EventLog
+	log      *slog.Logger
 
-	doubt   chan struct{} // asks the follower to read the log; holds one request
-	stopped chan struct{} // closed when Run ends
+	catchUpRequest chan struct{} // asks the follower to read the log; holds one request
+	stopped        chan struct{} // closed when Run ends
 
-	mu      sync.RWMutex
-	known   bool   // what is newest in the log; until then the ring means nothing
-	name    string // of the log that the ring is of
-	ring    ring
-	changed chan struct{} // closed, and replaced, when the ring has grown or become known
-	turned  chan struct{} // closed, and replaced, when the log is no longer the one that was watched
+	mu          sync.RWMutex
+	loaded      bool   // what is newest in the log; until then the ring means nothing
+	logName     string // of the log that the ring is of
+	ring        ring
+	ringChanged chan struct{} // closed, and replaced, when the ring has grown or become known
+	logReset    chan struct{} // closed, and replaced, when the log is no longer the one that was watched
 
 	gaps prometheus.Counter
 }
@@ -64,13 +64,13 @@ type Hub struct {
 func NewHub(feed Feed, log EventLog, out *slog.Logger, reg prometheus.Registerer) *Hub {
 	metrics := promauto.With(reg)
 	return &Hub{
-		feed:    feed,
-		log:     log,
-		out:     out,
-		doubt:   make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		changed: make(chan struct{}),
-		turned:  make(chan struct{}),
+		feed:           feed,
+		eventLog:       log,
+		log:            out,
+		catchUpRequest: make(chan struct{}, 1),
+		stopped:        make(chan struct{}),
+		ringChanged:    make(chan struct{}),
+		logReset:       make(chan struct{}),
 		gaps: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "todo_watch_gaps_total",
 			Help: "Announcements that came from the log because the live feed did not bring them in order.",
@@ -93,13 +93,13 @@ func (h *Hub) Run(ctx context.Context) error {
 // subscribe keeps one subscription.
 func (h *Hub) subscribe(ctx context.Context) {
 	pause := retryPause
-	outage := retry.NewOutage(h.out, "the live feed is away: watchers are served from the log, up to a second late", "the live feed is back")
+	outage := retry.NewOutage(h.log, "the live feed is away: watchers are served from the log, up to a second late", "the live feed is back")
 	for {
 		err := h.feed.Subscribe(ctx, func() {
 			outage.Record(ctx, nil)
 			pause = retryPause
-			h.raiseDoubt()
-		}, h.hear)
+			h.requestCatchUp()
+		}, h.onFeedEvent)
 		if ctx.Err() != nil {
 			return
 		}
@@ -109,34 +109,34 @@ func (h *Hub) subscribe(ctx context.Context) {
 	}
 }
 
-// hear takes an announcement from the feed. Only the very next one can be
+// onFeedEvent takes an announcement from the feed. Only the very next one can be
 // trusted to leave no gap. One without a log, as older replicas make them, is a hint.
-func (h *Hub) hear(a task.Announcement) {
+func (h *Hub) onFeedEvent(a task.Announcement) {
 	h.mu.Lock()
-	ours := h.known && a.Log == h.name
-	next := ours && a.Seq == h.ring.tip+1
-	doubtful := !h.known || a.Log == "" || ours && a.Seq > h.ring.tip+1
+	ours := h.loaded && a.Log == h.logName
+	next := ours && a.Seq == h.ring.newest+1
+	doubtful := !h.loaded || a.Log == "" || ours && a.Seq > h.ring.newest+1
 	if next {
-		h.grow(a)
+		h.append(a)
 	}
 	h.mu.Unlock()
 	if doubtful {
-		h.raiseDoubt()
+		h.requestCatchUp()
 	}
 }
 
-func (h *Hub) raiseDoubt() {
+func (h *Hub) requestCatchUp() {
 	select {
-	case h.doubt <- struct{}{}:
+	case h.catchUpRequest <- struct{}{}:
 	default: // the follower has yet to read, and will see this too
 	}
 }
 
 // follow reads the log whenever there is doubt, and once in a while without.
 func (h *Hub) follow(ctx context.Context) {
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	outage := retry.NewOutage(h.out, "the log can not be read: watchers wait", "the log can be read again")
+	outage := retry.NewOutage(h.log, "the log can not be read: watchers wait", "the log can be read again")
 	for {
 		err := h.catchUp(ctx)
 		if ctx.Err() != nil {
@@ -147,64 +147,64 @@ func (h *Hub) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-poll.C:
-		case <-h.doubt:
+		case <-h.catchUpRequest:
 		}
 	}
 }
 
 // catchUp brings the ring to the log's head.
 func (h *Hub) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout)
 	defer cancel()
-	known, name, tip := h.place()
-	log, err := h.log.Bounds(ctx)
+	known, name, tip := h.position()
+	log, err := h.eventLog.Bounds(ctx)
 	if err != nil {
 		return err
 	}
 	if !known || log.Name != name || log.Head < tip {
-		if err := h.begin(ctx, log); err != nil {
+		if err := h.reload(ctx, log); err != nil {
 			return err
 		}
-		_, _, tip = h.place()
+		_, _, tip = h.position()
 	}
 	for {
-		missed, err := h.log.After(ctx, tip, readAtOnce)
+		missed, err := h.eventLog.After(ctx, tip, readBatch)
 		if err != nil {
 			return err
 		}
 		if len(missed) > 0 {
 			h.mu.Lock()
-			h.grow(missed...)
+			h.append(missed...)
 			h.mu.Unlock()
 			h.gaps.Add(float64(len(missed)))
 			tip = missed[len(missed)-1].Seq
 		}
-		if len(missed) < readAtOnce {
+		if len(missed) < readBatch {
 			return nil
 		}
 	}
 }
 
-// place returns how far the ring reaches, and in which log.
-func (h *Hub) place() (known bool, name string, tip int64) {
+// position returns how far the ring reaches, and in which log.
+func (h *Hub) position() (known bool, name string, tip int64) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.known, h.name, h.ring.tip
+	return h.loaded, h.logName, h.ring.newest
 }
 
-// begin fills the ring from the log: those who resume after a rolling restart are
+// reload fills the ring from the log: those who resume after a rolling restart are
 // behind by what happened meanwhile, and would each read it by themselves. Whoever
 // watches what is no longer there, because the database was made anew or restored, is
 // sent away.
-func (h *Hub) begin(ctx context.Context, log task.EventLogRange) error {
-	newest := ring{tip: max(log.PurgedThrough, log.Head-ringSize)}
-	for newest.tip < log.Head {
-		next, err := h.log.After(ctx, newest.tip, readAtOnce)
+func (h *Hub) reload(ctx context.Context, log task.EventLogRange) error {
+	newest := ring{newest: max(log.PurgedThrough, log.Head-ringSize)}
+	for newest.newest < log.Head {
+		next, err := h.eventLog.After(ctx, newest.newest, readBatch)
 		if err != nil {
 			return err
 		}
 		if len(next) == 0 { // all was purged since
-			newest = ring{tip: log.Head}
+			newest = ring{newest: log.Head}
 		}
 		for _, a := range next {
 			newest.add(a)
@@ -212,44 +212,44 @@ func (h *Hub) begin(ctx context.Context, log task.EventLogRange) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.known {
-		h.out.WarnContext(ctx, "the log is another one, or has lost its end: watchers have to begin anew", "head", log.Head, "was", h.ring.tip)
-		close(h.turned)
-		h.turned = make(chan struct{})
+	if h.loaded {
+		h.log.WarnContext(ctx, "the log is another one, or has lost its end: watchers have to begin anew", "head", log.Head, "was", h.ring.newest)
+		close(h.logReset)
+		h.logReset = make(chan struct{})
 	}
-	h.known, h.name, h.ring = true, log.Name, newest
-	h.wake() // those who resumed before this
+	h.loaded, h.logName, h.ring = true, log.Name, newest
+	h.broadcast() // those who resumed before this
 	return nil
 }
 
-// untilTurned returns what is closed when the log is no longer what it is now.
-func (h *Hub) untilTurned() <-chan struct{} {
+// resetSignal returns what is closed when the log is no longer what it is now.
+func (h *Hub) resetSignal() <-chan struct{} {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.turned
+	return h.logReset
 }
 
-// grow adds to the ring and wakes the watchers. The caller holds mu.
-func (h *Hub) grow(next ...task.Announcement) {
+// append adds to the ring and wakes the watchers. The caller holds mu.
+func (h *Hub) append(next ...task.Announcement) {
 	for _, a := range next {
 		h.ring.add(a)
 	}
-	h.wake()
+	h.broadcast()
 }
 
-// wake lets all watchers look at the ring. The caller holds mu.
-func (h *Hub) wake() {
-	close(h.changed)
-	h.changed = make(chan struct{})
+// broadcast lets all watchers look at the ring. The caller holds mu.
+func (h *Hub) broadcast() {
+	close(h.ringChanged)
+	h.ringChanged = make(chan struct{})
 }
 
-// after returns what the ring has for a watcher at seq: the next announcements,
+// readRing returns what the ring has for a watcher at seq: the next announcements,
 // or that it is behind, or else a channel that tells of more.
-func (h *Hub) after(seq int64, limit int) (next []task.Announcement, behind bool, more <-chan struct{}) {
+func (h *Hub) readRing(seq int64, limit int) (next []task.Announcement, behind bool, more <-chan struct{}) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if h.known {
+	if h.loaded {
 		next, behind = h.ring.after(seq, limit)
 	}
-	return next, behind, h.changed
+	return next, behind, h.ringChanged
 }

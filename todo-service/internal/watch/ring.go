@@ -12,7 +12,7 @@ const ringSize = 1024
 
 // ring holds the newest announcements, without gaps.
 type ring struct {
-	tip    int64 // seq of the newest announcement known, held or not
+	newest int64 // seq of the newest announcement known, held or not
 	recent []task.Announcement
 }
 
@@ -20,22 +20,22 @@ type ring struct {
 // it displaces all others.
 func (r *ring) add(a task.Announcement) {
 	switch {
-	case a.Seq <= r.tip:
+	case a.Seq <= r.newest:
 		return
-	case a.Seq > r.tip+1:
+	case a.Seq > r.newest+1:
 		r.recent = nil
 	case len(r.recent) == 2*ringSize:
 		r.recent = slices.Clone(r.recent[ringSize:])
 	}
 	r.recent = append(r.recent, a)
-	r.tip = a.Seq
+	r.newest = a.Seq
 }
 
-// after returns a copy of at most limit announcements that follow seq. It is
+// readRing returns a copy of at most limit announcements that follow seq. It is
 // empty when there is none; behind means that the first of them is no longer
 // held.
 func (r *ring) after(seq int64, limit int) (next []task.Announcement, behind bool) {
-	missing := r.tip - seq
+	missing := r.newest - seq
 	if missing <= 0 {
 		return nil, false
 	}

@@ -21,14 +21,14 @@ type Config struct {
 	MaxPerClient int `config:"max_per_client"` // of them, of one client
 }
 
-// mostWatchers take some 40 GB.
-const mostWatchers = 1_000_000
+// maxStreams take some 40 GB.
+const maxStreams = 1_000_000
 
 // Validate refuses a bound that lets no stream pass.
 func (c Config) Validate() error {
 	return errors.Join(
-		config.CheckRange("max_watchers", c.MaxWatchers, 1, mostWatchers),
-		config.CheckRange("max_per_client", c.MaxPerClient, 1, mostWatchers),
+		config.CheckRange("max_watchers", c.MaxWatchers, 1, maxStreams),
+		config.CheckRange("max_per_client", c.MaxPerClient, 1, maxStreams),
 	)
 }
 

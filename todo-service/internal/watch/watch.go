@@ -13,9 +13,9 @@ import (
 const (
 	// A watcher holds so many announcements at a time, of the ring or of the log,
 	// which bounds what a stalled one keeps in memory.
-	takeAtOnce    = 8
-	fetchAtOnce   = 32
-	bookmarkEvery = 5 * time.Second // of silence
+	ringBatch        = 8
+	catchUpBatch     = 32
+	bookmarkInterval = 5 * time.Second // of silence
 )
 
 // Watch begins a watch, which lasts until ctx ends: what it returns yields every
@@ -36,8 +36,8 @@ const (
 //   - fault.Gone, when the watcher was so slow that the log was purged first, or when
 //     the database was made anew, or restored to what it was some time ago.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
-	turned := h.untilTurned()
-	position, err := h.start(ctx, token)
+	turned := h.resetSignal()
+	position, err := h.startPosition(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +46,13 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 			return
 		}
 		for {
-			next, err := h.next(ctx, turned, position)
+			next, err := h.awaitNext(ctx, turned, position)
 			if err != nil {
 				yield(task.Announcement{}, err)
 				return
 			}
 			for _, a := range next {
-				if err := h.open(ctx); err != nil {
+				if err := h.checkRunning(ctx); err != nil {
 					yield(task.Announcement{}, err)
 					return
 				}
@@ -65,18 +65,18 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 	}, nil
 }
 
-// next returns what follows position, and waits until there is something; a
+// awaitNext returns what follows position, and waits until there is something; a
 // bookmark when there is nothing for a while.
-func (h *Hub) next(ctx context.Context, turned <-chan struct{}, position int64) ([]task.Announcement, error) {
+func (h *Hub) awaitNext(ctx context.Context, turned <-chan struct{}, position int64) ([]task.Announcement, error) {
 	for {
-		next, behind, more := h.after(position, takeAtOnce)
+		next, behind, more := h.readRing(position, ringBatch)
 		select {
 		case <-turned: // and what came of the ring may be of another log
-			return nil, gone(strconv.FormatInt(position, 10))
+			return nil, positionGone(strconv.FormatInt(position, 10))
 		default:
 		}
 		if behind {
-			return h.read(ctx, position)
+			return h.readEventLog(ctx, position)
 		}
 		if len(next) > 0 {
 			return next, nil
@@ -84,67 +84,67 @@ func (h *Hub) next(ctx context.Context, turned <-chan struct{}, position int64) 
 		select {
 		case <-more:
 		case <-turned:
-		case <-time.After(bookmarkEvery):
+		case <-time.After(bookmarkInterval):
 			return []task.Announcement{{Seq: position}}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-h.stopped:
-			return nil, stopping()
+			return nil, errStopping()
 		}
 	}
 }
 
-// start returns the seq that the watch follows.
-func (h *Hub) start(ctx context.Context, token string) (int64, error) {
+// startPosition returns the seq that the watch follows.
+func (h *Hub) startPosition(ctx context.Context, token string) (int64, error) {
 	position := int64(-1)
 	if token != "" {
 		var err error
-		if position, err = parse(token); err != nil {
+		if position, err = parseToken(token); err != nil {
 			return 0, err
 		}
 	}
-	if err := h.open(ctx); err != nil {
+	if err := h.checkRunning(ctx); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, logTimeout) // a stream has no deadline
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout) // a stream has no deadline
 	defer cancel()
-	log, err := h.log.Bounds(ctx)
+	log, err := h.eventLog.Bounds(ctx)
 	switch {
 	case err != nil:
 		return 0, err
 	case token == "":
 		return log.Head, nil
 	case position < log.PurgedThrough || position > log.Head:
-		return 0, gone(token)
+		return 0, positionGone(token)
 	}
 	return position, nil
 }
 
-// read returns what follows seq in the log. The ring has seen announcements
+// readEventLog returns what follows seq in the log. The ring has seen announcements
 // after seq, so an empty or broken answer means that they were purged.
-func (h *Hub) read(ctx context.Context, seq int64) ([]task.Announcement, error) {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+func (h *Hub) readEventLog(ctx context.Context, seq int64) ([]task.Announcement, error) {
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout)
 	defer cancel()
-	next, err := h.log.After(ctx, seq, fetchAtOnce)
+	next, err := h.eventLog.After(ctx, seq, catchUpBatch)
 	if err != nil {
 		return nil, err
 	}
 	if len(next) == 0 || next[0].Seq != seq+1 {
-		return nil, gone(strconv.FormatInt(seq, 10))
+		return nil, positionGone(strconv.FormatInt(seq, 10))
 	}
 	return next, nil
 }
 
-func (h *Hub) open(ctx context.Context) error {
+func (h *Hub) checkRunning(ctx context.Context) error {
 	select {
 	case <-h.stopped:
-		return stopping()
+		return errStopping()
 	default:
 		return ctx.Err()
 	}
 }
 
-func parse(token string) (int64, error) {
+func parseToken(token string) (int64, error) {
 	seq, err := strconv.ParseInt(token, 10, 64)
 	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != token {
 		return 0, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be the token of an event, or empty"})
@@ -152,10 +152,10 @@ func parse(token string) (int64, error) {
 	return seq, nil
 }
 
-func gone(token string) error {
+func positionGone(token string) error {
 	return apperr.New(apperr.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
 }
 
-func stopping() error {
+func errStopping() error {
 	return apperr.New(apperr.Unavailable, "the server is stopping; resume with the token of the last event")
 }

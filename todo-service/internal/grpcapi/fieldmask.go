@@ -8,31 +8,31 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// settable are the fields that an update mask may name: each sets in the change
+// maskFields are the fields that an update mask may name: each sets in the change
 // what the request says of it, and its default when that is nothing.
-var settable = map[string]func(*task.Change, *pb.UpdateTaskRequest){
+var maskFields = map[string]func(*task.Change, *pb.UpdateTaskRequest){
 	"title":    func(c *task.Change, req *pb.UpdateTaskRequest) { c.Title = new(req.GetTitle()) },
 	"priority": func(c *task.Change, req *pb.UpdateTaskRequest) { c.Priority = new(int(req.GetPriority())) },
 	"done":     func(c *task.Change, req *pb.UpdateTaskRequest) { c.Done = new(req.GetDone()) },
 }
 
-// change reads what a request changes: without a mask, or with an empty one, the
+// changeFromRequest reads what a request changes: without a mask, or with an empty one, the
 // fields that it carries; otherwise those that the mask names (AIP-134).
-func change(req *pb.UpdateTaskRequest) (task.Change, error) {
+func changeFromRequest(req *pb.UpdateTaskRequest) (task.Change, error) {
 	var c task.Change
 	paths := req.GetUpdateMask().GetPaths()
 	switch {
 	case len(paths) == 0:
 		c.Title, c.Done = req.Title, req.Done
 		if req.Priority != nil {
-			settable["priority"](&c, req)
+			maskFields["priority"](&c, req)
 		}
 		return c, nil
 	case len(paths) == 1 && paths[0] == "*":
 		paths = []string{"title", "priority", "done"}
 	}
 	for _, path := range paths {
-		set, ok := settable[path]
+		set, ok := maskFields[path]
 		if !ok {
 			return task.Change{}, apperr.InvalidFields(apperr.Field{Name: "update_mask", Problem: fmt.Sprintf(
 				"names %.100q: there are title, priority and done, or * alone for all of them", path)})

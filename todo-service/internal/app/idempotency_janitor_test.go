@@ -17,10 +17,10 @@ func TestOldKeysAreRemovedHoweverManyThereAre(t *testing.T) {
 	db := open(t, migrated(t))
 	db.MustExec(`INSERT INTO idempotency_keys (key, event_id, task_id, title, priority, created_at)
 		SELECT n::text, gen_random_uuid(), n, 'A', 0, $1::timestamptz - n * interval '1 second' FROM generate_series(1, 2500) AS n`,
-		time.Now().Add(-keysKept))
+		time.Now().Add(-keyRetention))
 	db.MustExec(`INSERT INTO idempotency_keys (key, event_id, task_id, title, priority, created_at)
-		VALUES ('young', gen_random_uuid(), 1, 'A', 0, $1)`, time.Now().Add(-keysKept+time.Minute))
-	k := newKeys(pgstore.New(db), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		VALUES ('young', gen_random_uuid(), 1, 'A', 0, $1)`, time.Now().Add(-keyRetention+time.Minute))
+	k := newKeyJanitor(pgstore.New(db), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan error, 1)

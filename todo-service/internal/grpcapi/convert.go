@@ -10,14 +10,14 @@ import (
 func eventMessage(e task.Event) *pb.TaskEvent {
 	return &pb.TaskEvent{
 		EventType: string(e.Type),
-		Task:      message(e.Task),
+		Task:      taskMessage(e.Task),
 		EventId:   e.ID,
 		Timestamp: timestamppb.New(e.At),
 		UserId:    e.UserID,
 	}
 }
 
-func message(t task.Task) *pb.Task {
+func taskMessage(t task.Task) *pb.Task {
 	m := &pb.Task{
 		Id:        t.ID,
 		Title:     t.Title,

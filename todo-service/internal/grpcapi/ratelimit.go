@@ -33,19 +33,19 @@ type Streams interface {
 // free. A call beyond the budget is refused (fault.Exhausted), and so is a stream,
 // of health and reflection too, when there are too many.
 type RateLimit struct {
-	limiter Limiter
-	peers   ClientIPs
-	streams Streams
+	limiter   Limiter
+	clientIPs ClientIPs
+	streams   Streams
 }
 
 // NewRateLimit returns the interceptors.
 func NewRateLimit(limiter Limiter, peers ClientIPs, streams Streams) RateLimit {
-	return RateLimit{limiter: limiter, peers: peers, streams: streams}
+	return RateLimit{limiter: limiter, clientIPs: peers, streams: streams}
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
 func (l RateLimit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := l.spend(ctx, info.FullMethod); err != nil {
+	if err := l.allow(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
@@ -53,10 +53,10 @@ func (l RateLimit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 
 // Stream is a grpc.StreamServerInterceptor.
 func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := l.spend(stream.Context(), info.FullMethod); err != nil {
+	if err := l.allow(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	release, err := l.streams.Acquire(l.peers.FromGRPC(stream.Context()))
+	release, err := l.streams.Acquire(l.clientIPs.FromGRPC(stream.Context()))
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,11 @@ func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 	return next(srv, stream)
 }
 
-func (l RateLimit) spend(ctx context.Context, method string) error {
+func (l RateLimit) allow(ctx context.Context, method string) error {
 	if strings.HasPrefix(method, "/grpc.") { // health and reflection
 		return nil
 	}
-	budget := l.limiter.Allow(ctx, l.peers.FromGRPC(ctx))
+	budget := l.limiter.Allow(ctx, l.clientIPs.FromGRPC(ctx))
 	if budget.Allowed {
 		return nil
 	}

@@ -19,8 +19,8 @@ var (
 	noAddress netip.Addr
 )
 
-// search starts one, and returns what it got, once it has.
-func search(ctx context.Context, s *admission.Searches, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
+// listWithSlot starts one, and returns what it got, once it has.
+func search(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
 	got := make(chan error, 1)
 	var unlock func()
 	go func() {
@@ -35,7 +35,7 @@ func search(ctx context.Context, s *admission.Searches, addr netip.Addr) (releas
 func TestAClientSearchesOnceAtATimeAndOthersBesideIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := admission.NewSearches()
+		s := admission.NewSearchLocks()
 		first, waiting, _ := search(t.Context(), s, client)
 		if waiting() {
 			t.Fatal("the first search waits")
@@ -63,7 +63,7 @@ func TestAClientSearchesOnceAtATimeAndOthersBesideIt(t *testing.T) {
 func TestASearchWaitsForAnotherNoLongerThanItsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := admission.NewSearches()
+		s := admission.NewSearchLocks()
 		first, _, _ := search(t.Context(), s, client)
 		late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -87,7 +87,7 @@ func TestASearchWaitsForAnotherNoLongerThanItsDeadline(t *testing.T) {
 func TestASearchThatIsCancelledGivesWayAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := admission.NewSearches()
+		s := admission.NewSearchLocks()
 		first, _, _ := search(t.Context(), s, client)
 		ctx, cancel := context.WithCancel(t.Context())
 		_, _, ended := search(ctx, s, client)

@@ -22,23 +22,23 @@ func expectedVersions(header http.Header) ([]int64, error) {
 	if strings.Trim(list, " \t") == "*" {
 		return nil, nil
 	}
-	tags, ok := entityTags(list)
+	tags, ok := parseEntityTags(list)
 	if !ok {
 		return nil, httpserver.StatusError(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
 	}
 	versions := []int64{}
 	for _, tag := range tags {
-		if version, ok := tagVersion(tag); ok {
+		if version, ok := parseVersionETag(tag); ok {
 			versions = append(versions, version)
 		}
 	}
 	return versions, nil
 }
 
-// held reads If-None-Match: whether the client has what tag stands for. The
+// matchesIfNoneMatch reads If-None-Match: whether the client has what tag stands for. The
 // comparison is the weak one (RFC 9110, 13.1.2). A field that cannot be read is
 // none: the answer is then complete, which is never wrong.
-func held(r *http.Request, tag string) bool {
+func matchesIfNoneMatch(r *http.Request, tag string) bool {
 	values := r.Header["If-None-Match"]
 	if len(values) == 0 {
 		return false
@@ -47,30 +47,30 @@ func held(r *http.Request, tag string) bool {
 	if strings.Trim(list, " \t") == "*" {
 		return true
 	}
-	tags, ok := entityTags(list)
+	tags, ok := parseEntityTags(list)
 	return ok && slices.ContainsFunc(tags, func(t string) bool { return strings.TrimPrefix(t, "W/") == tag })
 }
 
-// versionTag is the strong entity tag of a task.
-func versionTag(version int64) string {
+// versionETag is the strong entity tag of a task.
+func versionETag(version int64) string {
 	return `"` + strconv.FormatInt(version, 10) + `"`
 }
 
-// bodyTag is a strong entity tag: equal only for equal bytes, on every replica.
-func bodyTag(body []byte) string {
+// bodyETag is a strong entity tag: equal only for equal bytes, on every replica.
+func bodyETag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// entityTags splits a list of entity tags (RFC 9110, 8.8.3), weak ones with
+// parseEntityTags splits a list of entity tags (RFC 9110, 8.8.3), weak ones with
 // their prefix. It wants at least one; empty entries are passed over.
-func entityTags(list string) (tags []string, ok bool) {
+func parseEntityTags(list string) (tags []string, ok bool) {
 	for {
 		list = strings.TrimLeft(list, ", \t")
 		if list == "" {
 			return tags, len(tags) > 0
 		}
-		end := tagEnd(list)
+		end := entityTagLength(list)
 		if end < 0 {
 			return nil, false
 		}
@@ -82,8 +82,8 @@ func entityTags(list string) (tags []string, ok bool) {
 	}
 }
 
-// tagEnd returns the length of the entity tag that s begins with, or -1.
-func tagEnd(s string) int {
+// entityTagLength returns the length of the entity tag that s begins with, or -1.
+func entityTagLength(s string) int {
 	start := len(s) - len(strings.TrimPrefix(s, "W/"))
 	if start == len(s) || s[start] != '"' {
 		return -1
@@ -99,8 +99,8 @@ func tagEnd(s string) int {
 	return -1
 }
 
-// tagVersion reads a tag that this service could have made.
-func tagVersion(tag string) (int64, bool) {
+// parseVersionETag reads a tag that this service could have made.
+func parseVersionETag(tag string) (int64, bool) {
 	version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
-	return version, err == nil && tag == versionTag(version)
+	return version, err == nil && tag == versionETag(version)
 }

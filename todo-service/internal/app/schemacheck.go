@@ -15,46 +15,46 @@ import (
 )
 
 const (
-	schemaTimeout = 5 * time.Second
-	schemaPause   = time.Second // between two tries
-	// probeLife bounds for how long a probe goes by a session that is older than a setting
+	schemaTimeout  = 5 * time.Second
+	schemaInterval = time.Second // between two tries
+	// probeConnLifetime bounds for how long a probe goes by a session that is older than a setting
 	// which new sessions begin with.
-	probeLife = 10 * time.Second
+	probeConnLifetime = 10 * time.Second
 )
 
-// schema finds out whether the database is one this version works with, and whether it
+// schemaCheck finds out whether the database is one this version works with, and whether it
 // takes writes. The database may be away meanwhile, for however long.
-type schema struct {
-	db    *sqlx.DB
-	log   *slog.Logger
-	known atomic.Bool   // that it is the right one
-	lock  chan struct{} // has an element while a check holds the pool's connections
+type schemaCheck struct {
+	db     *sqlx.DB
+	log    *slog.Logger
+	passed atomic.Bool   // that it is the right one
+	lock   chan struct{} // has an element while a check holds the pool's connections
 }
 
-func newSchema(db *sqlx.DB, log *slog.Logger) *schema {
-	return &schema{db: db, log: log, lock: make(chan struct{}, 1)}
+func newSchemaCheck(db *sqlx.DB, log *slog.Logger) *schemaCheck {
+	return &schemaCheck{db: db, log: log, lock: make(chan struct{}, 1)}
 }
 
-// openSchema returns the schema over connections of its own: a probe must not
+// openSchemaCheck returns the schema over connections of its own: a probe must not
 // wait behind requests, and so take a replica away when it has most to do. It is
 // an error when the database is there and not the right one.
-func openSchema(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schema, error) {
+func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schemaCheck, error) {
 	cfg.MaxConns = 2 // which CheckSessions needs
 	db, err := postgres.Open(cfg)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxIdleConns(1)
-	db.SetConnMaxLifetime(probeLife)
-	s := newSchema(db, log)
-	if err := s.ask(ctx); err != nil && !away(err) {
+	db.SetConnMaxLifetime(probeConnLifetime)
+	s := newSchemaCheck(db, log)
+	if err := s.checkWithTimeout(ctx); err != nil && !unavailable(err) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
 // Ready is the readiness check: the database takes writes, and has the schema.
-func (s *schema) Ready(ctx context.Context) error {
+func (s *schemaCheck) Ready(ctx context.Context) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
@@ -62,8 +62,8 @@ func (s *schema) Ready(ctx context.Context) error {
 }
 
 // check asks for what does not change while the service runs, until it is known.
-func (s *schema) check(ctx context.Context) error {
-	if s.known.Load() {
+func (s *schemaCheck) check(ctx context.Context) error {
+	if s.passed.Load() {
 		return nil
 	}
 	// Two checks that hold one of the two connections each would wait for each other.
@@ -73,7 +73,7 @@ func (s *schema) check(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if s.known.Load() {
+	if s.passed.Load() {
 		return nil
 	}
 	if err := postgres.CheckSessions(ctx, s.db); err != nil {
@@ -81,19 +81,19 @@ func (s *schema) check(ctx context.Context) error {
 	}
 	err := postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
 	if err == nil {
-		s.known.Store(true)
+		s.passed.Store(true)
 	}
 	return err
 }
 
 // Run asks until the answer is known, then waits for ctx to end. Its error says
 // what is wrong with the database, and that waiting will not help.
-func (s *schema) Run(ctx context.Context) error {
-	pause := time.NewTicker(schemaPause)
+func (s *schemaCheck) Run(ctx context.Context) error {
+	pause := time.NewTicker(schemaInterval)
 	defer pause.Stop()
-	for waited := false; !s.known.Load(); waited = true {
-		err := s.ask(ctx)
-		if err != nil && !away(err) {
+	for waited := false; !s.passed.Load(); waited = true {
+		err := s.checkWithTimeout(ctx)
+		if err != nil && !unavailable(err) {
 			return err
 		}
 		if err != nil && !waited {
@@ -109,10 +109,10 @@ func (s *schema) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *schema) ask(ctx context.Context) error {
+func (s *schemaCheck) checkWithTimeout(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
 	return s.check(ctx)
 }
 
-func away(err error) bool { return apperr.Of(err).Kind == apperr.Unavailable }
+func unavailable(err error) bool { return apperr.Of(err).Kind == apperr.Unavailable }

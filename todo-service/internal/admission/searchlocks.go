@@ -10,37 +10,37 @@ import (
 	"example.com/todo/platform/clientlimit"
 )
 
-// Searches is a lock for each client: one search of a client at a time.
-type Searches struct {
+// SearchLocks is a lock for each client: one search of a client at a time.
+type SearchLocks struct {
 	mu      sync.Mutex
-	clients map[netip.Prefix]*turn
+	clients map[netip.Prefix]*clientLock
 }
 
-// turn is the lock of a client that searches.
-type turn struct {
-	held  chan struct{} // has an element while a search holds the lock
+// clientLock is the lock of a client that searches.
+type clientLock struct {
+	slot  chan struct{} // has an element while a search holds the lock
 	users int           // searches that hold the lock or wait for it
 }
 
-// NewSearches returns the locks, all of them free.
-func NewSearches() *Searches {
-	return &Searches{clients: make(map[netip.Prefix]*turn)}
+// NewSearchLocks returns the locks, all of them free.
+func NewSearchLocks() *SearchLocks {
+	return &SearchLocks{clients: make(map[netip.Prefix]*clientLock)}
 }
 
 // Acquire waits for the lock of the client at addr. It must be released once. When
 // ctx is canceled first the error is ctx's; when its deadline passes, the error is
 // fault.Exhausted.
-func (s *Searches) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
+func (s *SearchLocks) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
 	client := clientlimit.ClientPrefix(addr)
-	t := s.join(client)
+	t := s.retain(client)
 	select {
-	case t.held <- struct{}{}:
+	case t.slot <- struct{}{}:
 		return func() {
-			<-t.held
-			s.leave(client, t)
+			<-t.slot
+			s.release(client, t)
 		}, nil
 	case <-ctx.Done():
-		s.leave(client, t)
+		s.release(client, t)
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
 		}
@@ -50,19 +50,19 @@ func (s *Searches) Acquire(ctx context.Context, addr netip.Addr) (release func()
 	}
 }
 
-func (s *Searches) join(client netip.Prefix) *turn {
+func (s *SearchLocks) retain(client netip.Prefix) *clientLock {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.clients[client]
 	if t == nil {
-		t = &turn{held: make(chan struct{}, 1)}
+		t = &clientLock{slot: make(chan struct{}, 1)}
 		s.clients[client] = t
 	}
 	t.users++
 	return t
 }
 
-func (s *Searches) leave(client netip.Prefix, t *turn) {
+func (s *SearchLocks) release(client netip.Prefix, t *clientLock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.users--

@@ -11,29 +11,29 @@ import (
 
 // writeTask answers with a task, and its version as a strong entity tag.
 func writeTask(w http.ResponseWriter, status int, t task.Task) error {
-	body, err := encode(t)
+	body, err := encodeJSON(t)
 	if err != nil {
 		return err
 	}
-	tag(w.Header(), versionTag(t.Version))
+	setETag(w.Header(), versionETag(t.Version))
 	writeJSON(w, status, body)
 	return nil
 }
 
-// writeUnlessHeld answers with what was asked for, or with 304 when the client
+// writeConditional answers with what was asked for, or with 304 when the client
 // has it already.
-func writeUnlessHeld(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
-	tag(w.Header(), etag)
-	if held(r, etag) {
+func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	setETag(w.Header(), etag)
+	if matchesIfNoneMatch(r, etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	writeJSON(w, http.StatusOK, body)
 }
 
-// tag identifies an answer. Who keeps it, a cache on the way too, asks before it
+// setETag identifies an answer. Who keeps it, a cache on the way too, asks before it
 // is given to anybody again.
-func tag(header http.Header, etag string) {
+func setETag(header http.Header, etag string) {
 	header["Etag"] = []string{etag}
 	header["Cache-Control"] = []string{"no-cache"}
 }
@@ -47,8 +47,8 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) //nolint:gosec // JSON, and said to be nothing else; a client that left needs no answer
 }
 
-// encode leaves <, > and & as they were written: the answer is never HTML.
-func encode(v any) ([]byte, error) {
+// encodeJSON leaves <, > and & as they were written: the answer is never HTML.
+func encodeJSON(v any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)

@@ -9,16 +9,16 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// limited counts each request against its client's budget and says in each
+// limitRate counts each request against its client's budget and says in each
 // answer what is left of it, in the fields of
 // draft-ietf-httpapi-ratelimit-headers-10: requests left (r), and the seconds
 // until some that were spent come back (t). An uncounted request spent none.
-func limited(next http.Handler, limiter Limiter, peers ClientIPs) http.Handler {
+func limitRate(next http.Handler, limiter Limiter, peers ClientIPs) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		budget := limiter.Allow(r.Context(), peers.FromHTTP(r))
 		header := w.Header()
-		header["Ratelimit-Policy"] = []string{item("q", int64(budget.Limit), "w", seconds(budget.Window))}
-		header["Ratelimit"] = []string{item("r", int64(budget.Remaining), "t", seconds(budget.Reset))}
+		header["Ratelimit-Policy"] = []string{formatItem("q", int64(budget.Limit), "w", ceilSeconds(budget.Window))}
+		header["Ratelimit"] = []string{formatItem("r", int64(budget.Remaining), "t", ceilSeconds(budget.Reset))}
 		if !budget.Allowed {
 			refusal := apperr.New(apperr.RateLimited, "too many requests")
 			refusal.RetryAfter = budget.RetryAfter
@@ -29,15 +29,15 @@ func limited(next http.Handler, limiter Limiter, peers ClientIPs) http.Handler {
 	})
 }
 
-// item writes one entry of the fields, with two parameters.
-func item(name1 string, value1 int64, name2 string, value2 int64) string {
+// formatItem writes one entry of the fields, with two parameters.
+func formatItem(name1 string, value1 int64, name2 string, value2 int64) string {
 	text := append(make([]byte, 0, 48), `"default";`...)
 	text = strconv.AppendInt(append(append(text, name1...), '='), value1, 10)
 	text = append(append(append(text, ';'), name2...), '=')
 	return string(strconv.AppendInt(text, value2, 10))
 }
 
-// seconds rounds up, so that who waits that long has waited long enough.
-func seconds(d time.Duration) int64 {
+// ceilSeconds rounds up, so that who waits that long has waited long enough.
+func ceilSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

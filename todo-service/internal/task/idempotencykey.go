@@ -11,7 +11,7 @@ import (
 const (
 	// IdempotencyKeyTTL is how long a key stands for the creation it was first used for.
 	IdempotencyKeyTTL = 24 * time.Hour
-	maxKey            = 255 // characters
+	maxKeyLength      = 255 // characters
 
 	keyField = "Idempotency-Key" // its header, and in lower case its gRPC metadata
 )
@@ -31,12 +31,12 @@ func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 		return IdempotencyKey{}, nil
 	case 1:
 	default:
-		return IdempotencyKey{}, badKey("must be given once")
+		return IdempotencyKey{}, invalidKey("must be given once")
 	}
 	text, ok := unquote(values[0])
 	invisible := func(r rune) bool { return r < '!' || r > '~' }
-	if !ok || text == "" || len(text) > maxKey || strings.ContainsFunc(text, invisible) {
-		return IdempotencyKey{}, badKey(fmt.Sprintf("must be 1 to %d visible ASCII characters, in double quotes or bare", maxKey))
+	if !ok || text == "" || len(text) > maxKeyLength || strings.ContainsFunc(text, invisible) {
+		return IdempotencyKey{}, invalidKey(fmt.Sprintf("must be 1 to %d visible ASCII characters, in double quotes or bare", maxKeyLength))
 	}
 	return IdempotencyKey{text}, nil
 }
@@ -68,6 +68,6 @@ func unquote(value string) (text string, ok bool) {
 	return "", false
 }
 
-func badKey(problem string) error {
+func invalidKey(problem string) error {
 	return apperr.InvalidFields(apperr.Field{Name: keyField, Problem: problem})
 }

@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	keysKept    = task.IdempotencyKeyTTL + time.Hour // no replica's clock is so far behind as to miss a key that is gone
-	keysBatch   = 1000
-	keysPause   = time.Minute
-	keysTimeout = 10 * time.Second // of one batch
+	keyRetention = task.IdempotencyKeyTTL + time.Hour // no replica's clock is so far behind as to miss a key that is gone
+	keysBatch    = 1000
+	keysPause    = time.Minute
+	keysTimeout  = 10 * time.Second // of one batch
 )
 
-// keys removes the Idempotency-Keys that no longer stand for anything. Every
+// keyJanitor removes the Idempotency-Keys that no longer stand for anything. Every
 // replica does: a batch is short, and what one removes the others do not find.
-type keys struct {
+type keyJanitor struct {
 	store *pgstore.Store
 	log   *slog.Logger
 }
 
-func newKeys(store *pgstore.Store, log *slog.Logger, metrics prometheus.Registerer) *keys {
+func newKeyJanitor(store *pgstore.Store, log *slog.Logger, metrics prometheus.Registerer) *keyJanitor {
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "todo_idempotent_replays_total",
 		Help: "Creations answered with the task that an earlier request with the same Idempotency-Key made.",
 	}, func() float64 { return float64(store.Replays()) }))
-	return &keys{store: store, log: log}
+	return &keyJanitor{store: store, log: log}
 }
 
 // Run removes them until ctx ends.
-func (k *keys) Run(ctx context.Context) error {
+func (k *keyJanitor) Run(ctx context.Context) error {
 	outage := retry.NewOutage(k.log, "old idempotency keys are not removed for now", "old idempotency keys are removed again")
 	for {
 		err := k.pass(ctx)
@@ -48,11 +48,11 @@ func (k *keys) Run(ctx context.Context) error {
 	}
 }
 
-func (k *keys) pass(ctx context.Context) error {
+func (k *keyJanitor) pass(ctx context.Context) error {
 	for removed := int64(keysBatch); removed == keysBatch; {
 		batch, cancel := context.WithTimeout(ctx, keysTimeout)
 		var err error
-		removed, err = k.store.ForgetKeys(batch, time.Now().Add(-keysKept), keysBatch)
+		removed, err = k.store.ForgetKeys(batch, time.Now().Add(-keyRetention), keysBatch)
 		cancel()
 		if err != nil {
 			return err
