@@ -10,63 +10,67 @@ import (
 	"example.com/todo/platform/clientlimit"
 )
 
-// SearchLocks is a lock for each client: one search of a client at a time.
+// SearchLocks is a keyed mutex: one lock for each client, held during a search. So a
+// client runs one search at a time.
 type SearchLocks struct {
 	mu      sync.Mutex
 	clients map[netip.Prefix]*clientLock
 }
 
-// clientLock is the lock of a client that searches.
+// clientLock is the lock of one client. It exists while it has users.
 type clientLock struct {
-	slot  chan struct{} // has an element while a search holds the lock
-	users int           // searches that hold the lock or wait for it
+	slot  chan struct{} // holds an element while a search holds the lock
+	users int           // searches that hold the lock or wait for it; guarded by SearchLocks.mu
 }
 
-// NewSearchLocks returns the locks, all of them free.
+// NewSearchLocks returns locks that are all free.
 func NewSearchLocks() *SearchLocks {
 	return &SearchLocks{clients: make(map[netip.Prefix]*clientLock)}
 }
 
-// Acquire waits for the lock of the client at addr. It must be released once. When
-// ctx is canceled first the error is ctx's; when its deadline passes, the error is
-// fault.Exhausted.
+// Acquire waits for the lock of the client at addr. The caller must call release
+// once. If ctx is canceled first, the error is ctx's; if its deadline passes first,
+// the error is apperr.RateLimited.
 func (s *SearchLocks) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
 	client := clientlimit.ClientPrefix(addr)
-	t := s.retain(client)
+	lock := s.retain(client)
 	select {
-	case t.slot <- struct{}{}:
+	case lock.slot <- struct{}{}:
 		return func() {
-			<-t.slot
-			s.release(client, t)
+			<-lock.slot
+			s.release(client, lock)
 		}, nil
 	case <-ctx.Done():
-		s.release(client, t)
+		s.release(client, lock)
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
 		}
-		refused := apperr.New(apperr.RateLimited, "another search of this client is still under way; wait for its answer, or narrow it")
-		refused.RetryAfter = retryAfter
-		return nil, refused.WithCause(ctx.Err())
+		limited := apperr.New(apperr.RateLimited, "another search of this client is still running; wait for its response, or narrow it")
+		limited.RetryAfter = retryAfter
+		return nil, limited.WithCause(ctx.Err())
 	}
 }
 
+// retain returns the client's lock and counts the caller as its user.
 func (s *SearchLocks) retain(client netip.Prefix) *clientLock {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.clients[client]
-	if t == nil {
-		t = &clientLock{slot: make(chan struct{}, 1)}
-		s.clients[client] = t
+	lock := s.clients[client]
+	if lock == nil {
+		lock = &clientLock{slot: make(chan struct{}, 1)}
+		s.clients[client] = lock
 	}
-	t.users++
-	return t
+	lock.users++
+	return lock
 }
 
-func (s *SearchLocks) release(client netip.Prefix, t *clientLock) {
+// release deletes the lock with its last user, which bounds the map by the searches
+// that are running or waiting.
+func (s *SearchLocks) release(client netip.Prefix, lock *clientLock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.users--
-	if t.users == 0 {
+	lock.users--
+	if lock.users == 0 {
 		delete(s.clients, client)
 	}
 }

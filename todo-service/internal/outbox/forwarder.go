@@ -12,54 +12,59 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// forwarder moves one cursor.
+// relayBackoff is the wait between two attempts to forward a batch.
+var relayBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
+
+// forwarder moves one cursor along the event log: it sends the events after it.
 type forwarder struct {
 	cursor    string
 	eventLog  EventLog
 	sender    Sender
 	log       *slog.Logger
-	wakeUps   chan struct{}
-	batchSize int // entries in the next pass
+	wakeUps   chan struct{} // holds one wake-up
+	batchSize int           // of the next batch, 1 to maxBatchSize
 }
 
-func newForwarder(cursor string, log EventLog, sender Sender, logger *slog.Logger) *forwarder {
+func newForwarder(cursor string, eventLog EventLog, sender Sender, log *slog.Logger) *forwarder {
 	return &forwarder{
-		cursor: cursor, eventLog: log, sender: sender, log: logger.With("cursor", cursor),
+		cursor: cursor, eventLog: eventLog, sender: sender, log: log.With("cursor", cursor),
 		wakeUps: make(chan struct{}, 1), batchSize: maxBatchSize,
 	}
 }
 
-// nudge is remembered when it comes during a pass.
-func (l *forwarder) wake() {
+// wake makes run look for events. A wake-up during a batch is kept for after it.
+func (f *forwarder) wake() {
 	select {
-	case l.wakeUps <- struct{}{}:
+	case f.wakeUps <- struct{}{}:
 	default:
 	}
 }
 
-func (l *forwarder) run(ctx context.Context) error {
+// run forwards on each wake-up and each poll. It returns nil when ctx ends, and a
+// *kafka.TopicError of the sender.
+func (f *forwarder) run(ctx context.Context) error {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
-		if err := l.forwardAll(ctx); err != nil {
+		if err := f.forwardAll(ctx); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-l.wakeUps:
+		case <-f.wakeUps:
 		case <-poll.C:
 		}
 	}
 }
 
-// drain repeats the pass until it comes back short.
-func (l *forwarder) forwardAll(ctx context.Context) error {
+// forwardAll forwards batches until one is smaller than its limit.
+func (f *forwarder) forwardAll(ctx context.Context) error {
 	for more := true; more && ctx.Err() == nil; {
-		err := l.retry(ctx, func(ctx context.Context) error {
-			sent, err := l.forwardBatch(ctx)
-			more = sent == l.batchSize
-			l.adaptBatchSize(err)
+		err := f.retry(ctx, func(ctx context.Context) error {
+			sent, err := f.forwardBatch(ctx)
+			more = sent == f.batchSize
+			f.adaptBatchSize(err)
 			return err
 		})
 		if err != nil {
@@ -69,48 +74,48 @@ func (l *forwarder) forwardAll(ctx context.Context) error {
 	return nil
 }
 
-// adapt makes passes shorter when one could not be read or sent in its time, which
-// would otherwise be tried in vain for ever over a slow line, and longer again later.
-func (l *forwarder) adaptBatchSize(err error) {
+// adaptBatchSize halves the batch size after a timeout and doubles it after a success.
+func (f *forwarder) adaptBatchSize(err error) {
 	switch {
 	case err == nil:
-		l.batchSize = min(2*l.batchSize, maxBatchSize)
+		f.batchSize = min(2*f.batchSize, maxBatchSize)
+	// Over a slow connection a full batch would time out on every attempt.
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errStalled):
-		l.batchSize = max(l.batchSize/2, 1)
+		f.batchSize = max(f.batchSize/2, 1)
 	}
 }
 
-var errStalled = errors.New("the database was silent for too long, or another replica's relay at work")
+var errStalled = errors.New("the database did not respond in time, or another replica's relay holds the cursor")
 
-// pass sends one batch. It outlives ctx by the grace, so that being told to stop
-// does not waste what is nearly done.
-func (l *forwarder) forwardBatch(ctx context.Context) (int, error) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// forwardBatch sends one batch, and returns how many events it had.
+func (f *forwarder) forwardBatch(ctx context.Context) (int, error) {
+	// When ctx ends, the batch in flight still gets drainTimeout: it would otherwise be
+	// sent a second time by another replica.
+	batchCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, func() { cancel(ctx.Err()) }) })()
-	patience := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
-	defer patience.Stop()
-	sent, err := l.eventLog.Drain(longer, l.cursor, l.batchSize, func(ctx context.Context, batch []task.Announcement) error {
-		patience.Reset(stallTimeout)
+	// A dead connection returns no error, so the database has its own timeout. It
+	// restarts with the batch: waiting for a batch takes no time from sending it.
+	stalled := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
+	defer stalled.Stop()
+	sent, err := f.eventLog.Drain(batchCtx, f.cursor, f.batchSize, func(ctx context.Context, batch []task.Announcement) error {
+		stalled.Reset(stallTimeout)
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		return l.sender.Send(ctx, batch)
+		return f.sender.Send(ctx, batch)
 	})
-	if err != nil && longer.Err() != nil {
-		err = context.Cause(longer)
+	if err != nil && batchCtx.Err() != nil {
+		err = context.Cause(batchCtx)
 	}
 	return sent, err
 }
 
-// relayBackoff is the pause between two attempts to send a batch.
-var relayBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
-
-// outlive calls try until it succeeds, ctx ends, or the topic is not the configured
-// one, which is the only error it returns.
-func (l *forwarder) retry(ctx context.Context, try func(context.Context) error) error {
-	outage := retry.NewOutage(l.log, "relay has to wait: nothing is lost, events are kept in the database", "relay goes on")
+// retry calls attempt until it succeeds or ctx ends (nil), or the topic is not the
+// configured one. The latter is the only error that it returns.
+func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) error) error {
+	outage := retry.NewOutage(f.log, "outbox relay: forwarding failed, retrying; the events stay in the database", "outbox relay: forwarding again")
 	err := retry.Do(ctx, relayBackoff, outage, func(ctx context.Context) error {
-		err := try(ctx)
+		err := attempt(ctx)
 		var topic *kafka.TopicError
 		if errors.As(err, &topic) {
 			return retry.Permanent(topic)

@@ -6,18 +6,19 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// ringSize is how far behind the newest announcement a watcher may be before it
-// reads the log: some seconds of a busy system, some hundred kilobytes.
+// ringSize is how many announcements a watcher may be behind the newest one without
+// reading the event log: some seconds of a busy system, some hundred kilobytes.
 const ringSize = 1024
 
-// ring holds the newest announcements, without gaps.
+// ring is a ring buffer of the newest announcements, without gaps. It holds at least
+// the last ringSize added ones, at most twice as many.
 type ring struct {
-	newest int64 // seq of the newest announcement known, held or not
+	newest int64 // seq of the newest announcement that was added, or after which the ring begins
 	recent []task.Announcement
 }
 
-// add appends a. One that it already holds is passed over; one with a gap before
-// it displaces all others.
+// add appends a. A repeated announcement is ignored. After a gap, a replaces all
+// others.
 func (r *ring) add(a task.Announcement) {
 	switch {
 	case a.Seq <= r.newest:
@@ -31,9 +32,8 @@ func (r *ring) add(a task.Announcement) {
 	r.newest = a.Seq
 }
 
-// readRing returns a copy of at most limit announcements that follow seq. It is
-// empty when there is none; behind means that the first of them is no longer
-// held.
+// after returns a copy of at most limit announcements that follow seq, or nil when
+// there is none. behind reports that the ring no longer holds the first of them.
 func (r *ring) after(seq int64, limit int) (next []task.Announcement, behind bool) {
 	missing := r.newest - seq
 	if missing <= 0 {
