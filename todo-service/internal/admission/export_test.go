@@ -1,6 +1,6 @@
 package admission
 
-// Clients is how many clients search.
+// Clients returns the number of clients with a search.
 func (s *SearchLocks) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	client    = netip.MustParseAddr("2001:db8::1")
-	sameOne   = netip.MustParseAddr("2001:db8::2")
-	otherOne  = netip.MustParseAddr("2001:db8:0:1::1")
-	noAddress netip.Addr
+	client       = netip.MustParseAddr("2001:db8::1")
+	sameNetwork  = netip.MustParseAddr("2001:db8::2")
+	otherNetwork = netip.MustParseAddr("2001:db8:0:1::1")
+	noAddress    netip.Addr
 )
 
 // listWithSlot starts one, and returns what it got, once it has.
-func search(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
+func startSearch(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
 	got := make(chan error, 1)
 	var unlock func()
 	go func() {
@@ -32,17 +32,17 @@ func search(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (rel
 	return func() { unlock() }, func() bool { synctest.Wait(); return len(got) == 0 }, got
 }
 
-func TestAClientSearchesOnceAtATimeAndOthersBesideIt(t *testing.T) {
+func TestSearchLocksAllowOneSearchOfEachClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, waiting, _ := search(t.Context(), s, client)
+		first, waiting, _ := startSearch(t.Context(), s, client)
 		if waiting() {
 			t.Fatal("the first search waits")
 		}
-		second, secondWaits, _ := search(t.Context(), s, sameOne)
-		for name, addr := range map[string]netip.Addr{"another client": otherOne, "one without an address": noAddress} {
-			if _, waits, _ := search(t.Context(), s, addr); waits() {
+		second, secondWaits, _ := startSearch(t.Context(), s, sameNetwork)
+		for name, addr := range map[string]netip.Addr{"another client": otherNetwork, "one without an address": noAddress} {
+			if _, waits, _ := startSearch(t.Context(), s, addr); waits() {
 				t.Errorf("%s waits", name)
 			}
 		}
@@ -51,47 +51,47 @@ func TestAClientSearchesOnceAtATimeAndOthersBesideIt(t *testing.T) {
 		}
 		first()
 		if secondWaits() {
-			t.Fatal("the second search waits when the first is over")
+			t.Fatal("the second search waits after the first has ended")
 		}
 		second()
-		if _, waits, _ := search(t.Context(), s, client); waits() {
-			t.Error("a search waits for none")
+		if _, waits, _ := startSearch(t.Context(), s, client); waits() {
+			t.Error("a search waits although all have ended")
 		}
 	})
 }
 
-func TestASearchWaitsForAnotherNoLongerThanItsDeadline(t *testing.T) {
+func TestAcquireIsRateLimitedWhenTheDeadlinePasses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, _, _ := search(t.Context(), s, client)
+		first, _, _ := startSearch(t.Context(), s, client)
 		late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		begun := time.Now()
+		start := time.Now()
 		_, err := s.Acquire(late, client)
-		if refused := apperr.Of(err); refused.Kind != apperr.RateLimited || refused.RetryAfter <= 0 || time.Since(begun) != 5*time.Second {
-			t.Errorf("after %v: %v", time.Since(begun), err)
+		if refused := apperr.Of(err); refused.Kind != apperr.RateLimited || refused.RetryAfter <= 0 || time.Since(start) != 5*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		first()
-		last, waits, _ := search(t.Context(), s, client)
+		last, waits, _ := startSearch(t.Context(), s, client)
 		if waits() {
-			t.Error("the search that gave up holds the next one up")
+			t.Error("the search that timed out still holds the lock")
 		}
 		last()
 		if got := s.Clients(); got != 0 {
-			t.Errorf("%d clients are remembered that do not search", got)
+			t.Errorf("%d locks are left without a search", got)
 		}
 	})
 }
 
-func TestASearchThatIsCancelledGivesWayAtOnce(t *testing.T) {
+func TestAcquireReturnsAtOnceWhenItsContextIsCanceled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, _, _ := search(t.Context(), s, client)
+		first, _, _ := startSearch(t.Context(), s, client)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, _, ended := search(ctx, s, client)
-		third, thirdWaits, _ := search(t.Context(), s, client)
+		_, _, ended := startSearch(ctx, s, client)
+		third, thirdWaits, _ := startSearch(t.Context(), s, client)
 		cancel()
 		synctest.Wait()
 		select {
