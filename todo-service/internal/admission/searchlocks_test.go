@@ -19,7 +19,8 @@ var (
 	noAddress    netip.Addr
 )
 
-// listWithSlot starts one, and returns what it got, once it has.
+// startSearch acquires a lock in the background. waiting reports whether it still waits,
+// and ended gets the result.
 func startSearch(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
 	got := make(chan error, 1)
 	var unlock func()

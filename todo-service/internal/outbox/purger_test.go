@@ -84,7 +84,7 @@ func TestPurgerDeletesAllOldEventsOnceAMinuteUnderItsLock(t *testing.T) {
 			t.Error(err)
 		}
 		if warned := strings.Count(logs.String(), "level=WARN"); warned != 1 {
-			t.Errorf("an outage should be logs once, not:\n%s", &logs)
+			t.Errorf("want one warning for the outage, got:\n%s", &logs)
 		}
 		families, err := registry.Gather()
 		if err != nil {
