@@ -1,5 +1,5 @@
-// Package memstore keeps tasks in memory: a task.Store for tests that need no
-// database, held to the same contract as the real one.
+// Package memstore is the in-memory fake of task.Store, for tests without a database.
+// storetest holds it to the same contract as pgstore.
 package memstore
 
 import (
@@ -14,11 +14,11 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Store is safe for concurrent use, and empty when it is new.
+// Store is a task.Store in memory. It may be used by several goroutines.
 type Store struct {
 	mu     sync.Mutex
 	tasks  map[int64]task.Task
-	keys   map[task.IdempotencyKey]task.Event // the creation that a key was last used for
+	keys   map[task.IdempotencyKey]task.Event // the creation that last used the key
 	events []task.Event
 	lastID int64
 }
@@ -28,7 +28,7 @@ func New() *Store {
 	return &Store{tasks: map[int64]task.Task{}, keys: map[task.IdempotencyKey]task.Event{}}
 }
 
-// Get returns the task, or task.NotFound.
+// Get returns the task, or task.NotFoundError.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
@@ -46,13 +46,13 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tasks := []task.Task{}
-	passed := 0
+	skipped := 0
 	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
 		t := s.tasks[id]
 		if id <= q.After || !matchesDone(t, q.Done) || !containsFold(t.Title, q.Contains) {
 			continue
 		}
-		if passed++; passed <= q.Offset {
+		if skipped++; skipped <= q.Offset {
 			continue
 		}
 		if tasks = append(tasks, clone(t)); len(tasks) == q.Limit {
@@ -62,7 +62,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	return tasks, nil
 }
 
-// Count returns how many tasks are done, not done, or there at all (nil).
+// Count returns the number of done tasks, of open tasks, or of all tasks (nil).
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -78,7 +78,7 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	return n, nil
 }
 
-// Create stores e.Task under a new id, and e, once for each key.
+// Create stores e.Task under a new id, and e; once for each key.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
@@ -100,8 +100,8 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKe
 	return clone(e.Task), nil
 }
 
-// Update changes a task and stores the event that announces it. The mutex is
-// held while change runs, so that nothing ever starts over.
+// Update changes a task and stores its event. It holds the mutex while change runs, so it
+// calls change once.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
@@ -127,8 +127,8 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	return clone(e.Task), nil
 }
 
-// History returns the task's events with a version greater than after, oldest
-// first, also those of a task that has been deleted.
+// History returns the task's events with a version greater than after, oldest first. A
+// deleted task has its events.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func containsFold(title, part string) bool {
 	return strings.Contains(strings.ToLower(norm.NFC.String(title)), strings.ToLower(part))
 }
 
-// clone cuts what the caller holds off from what is stored.
+// clone returns a copy of t that shares no memory with it.
 func clone(t task.Task) task.Task {
 	if t.CompletedAt != nil {
 		completed := *t.CompletedAt

@@ -9,22 +9,21 @@ import (
 )
 
 const (
-	// IdempotencyKeyTTL is how long a key stands for the creation it was first used for.
+	// IdempotencyKeyTTL is for how long a key identifies the creation that first used it.
 	IdempotencyKeyTTL = 24 * time.Hour
 	maxKeyLength      = 255 // characters
 
-	keyField = "Idempotency-Key" // its header, and in lower case its gRPC metadata
+	keyField = "Idempotency-Key" // the HTTP header; in lower case the gRPC metadata key
 )
 
-// IdempotencyKey names a creation, so that its client may ask for it again and still get
-// one task. Its zero value is no key.
+// IdempotencyKey identifies a creation: a client that repeats the request with the same
+// key gets one task. The zero value means that the request has no key.
 type IdempotencyKey struct{ text string }
 
-// ParseIdempotencyKey reads the values of the field Idempotency-Key as a request carried
-// them: none, or one key of 1 to 255 visible ASCII characters. It may stand in
-// double quotes, as the field's standard wants it (a string of RFC 9651), or
-// bare, as most clients send it; "a" and a are the same key. Anything else is
-// refused (fault.Invalid).
+// ParseIdempotencyKey parses the values of the header Idempotency-Key: no value, or one
+// key of 1 to 255 visible ASCII characters. The key may stand in double quotes (a string
+// of RFC 9651, as the header's standard requires) or bare, as most clients send it; "a"
+// and a are the same key. The error is apperr.Invalid.
 func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 	switch len(values) {
 	case 0:
@@ -41,11 +40,11 @@ func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 	return IdempotencyKey{text}, nil
 }
 
-// String returns the key without quotes, or "" when there is none.
+// String returns the key without quotes, or "" for the zero value.
 func (k IdempotencyKey) String() string { return k.text }
 
-// unquote takes the quotes off a string of RFC 9651, in which a backslash goes
-// before a quote or a backslash and before nothing else.
+// unquote decodes a string of RFC 9651, section 3.3.3: a backslash escapes a quote or a
+// backslash, and nothing else. A bare value is returned as it is.
 func unquote(value string) (text string, ok bool) {
 	inner, quoted := strings.CutPrefix(value, `"`)
 	if !quoted {

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestAKeyIsReadQuotedOrBare(t *testing.T) {
+func TestParseIdempotencyKeyAcceptsQuotedAndBareKeys(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("k", 255)
 	for value, want := range map[string]string{
@@ -30,7 +30,7 @@ func TestAKeyIsReadQuotedOrBare(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoKeyIsRefused(t *testing.T) {
+func TestParseIdempotencyKeyRefusesMalformedKeys(t *testing.T) {
 	t.Parallel()
 	for _, values := range [][]string{
 		{""}, {`""`}, {`"`}, {`"a`}, {`"a"b`}, {`"a";p=1`}, {`"a", "b"`}, {`"a\"`}, {`"a\b"`}, {`"a\`},

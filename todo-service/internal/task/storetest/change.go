@@ -25,7 +25,7 @@ func testCreate(t *testing.T, s task.Store) {
 	}
 	e.Task.ID = got.ID
 	if diff := cmp.Diff(e.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, e.Task)
 	wantHistory(t, s, got.ID, e)
@@ -56,7 +56,7 @@ func testUpdate(t *testing.T, s task.Store) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(next, got); diff != "" {
-			t.Errorf("answer to change %d (-want +got):\n%s", i, diff)
+			t.Errorf("task of change %d (-want +got):\n%s", i, diff)
 		}
 		wantTask(t, s, next)
 		want = append(want, e)
@@ -79,7 +79,7 @@ func testDelete(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(second.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	_, err = s.Get(t.Context(), first.Task.ID)
 	wantKind(t, err, apperr.NotFound)
@@ -98,7 +98,7 @@ func testRefusal(t *testing.T, s task.Store) {
 		return nil, errRefused
 	})
 	if !errors.Is(err, errRefused) {
-		t.Errorf("got error %v, want that of the change", err)
+		t.Errorf("got error %v, want the error of change", err)
 	}
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -114,7 +114,7 @@ func testNoEvent(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -129,7 +129,7 @@ func testRepeat(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("answer to the repeated creation (-want +got):\n%s", diff)
+		t.Errorf("task of the repeated creation (-want +got):\n%s", diff)
 	}
 
 	id := eventID()
@@ -142,7 +142,7 @@ func testRepeat(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(once, twice); diff != "" {
-		t.Errorf("answer to the repeated change (-want +got):\n%s", diff)
+		t.Errorf("task of the repeated change (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, once)
 	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 {
@@ -183,7 +183,7 @@ func testNotFound(t *testing.T, s task.Store) {
 	_, err := s.Get(t.Context(), id)
 	wantKind(t, err, apperr.NotFound)
 	_, err = s.Update(t.Context(), id, func(*task.Task) (*task.Event, error) {
-		t.Error("a task that is not there was changed")
+		t.Error("change was called for an unknown task")
 		return nil, nil
 	})
 	wantKind(t, err, apperr.NotFound)

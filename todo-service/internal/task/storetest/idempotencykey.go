@@ -18,7 +18,7 @@ func testKey(t *testing.T, s task.Store) {
 	}
 	first.Task.ID = answer.ID
 	if diff := cmp.Diff(first.Task, answer); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -28,7 +28,7 @@ func testKey(t *testing.T, s task.Store) {
 	again.Task.CreatedAt = again.At
 	wantAnswer(t, s, again, key, first.Task)
 
-	// Whoever compares the two requests needs the first as it was.
+	// The service compares the two requests, so it needs the first task as it was stored.
 	wantAnswer(t, s, created(t, "Something else", 2), key, first.Task)
 
 	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: ptr("Learn more"), Done: ptr(true)}, start)); err != nil {
@@ -54,7 +54,7 @@ func testKeyLife(t *testing.T, s task.Store) {
 	key := keyOf(t, "k")
 	at := start
 	var ids []int64
-	for range 3 { // the key is as good as new each time
+	for range 3 { // the key has expired each time
 		e := created(t, "Learn Go", 1)
 		e.At, e.Task.CreatedAt = at, at
 		stored, err := s.Create(t.Context(), e, key)
@@ -75,7 +75,7 @@ func testKeyLife(t *testing.T, s task.Store) {
 	wantTasks(t, s, 3)
 }
 
-// A try whose answer was lost comes again with the same event.
+// An attempt whose response was lost is repeated with the same event.
 func testKeyRepeat(t *testing.T, s task.Store) {
 	e, key := created(t, "Learn Go", 1), keyOf(t, "k")
 	first, err := s.Create(t.Context(), e, key)
@@ -91,7 +91,7 @@ func testKeyRepeat(t *testing.T, s task.Store) {
 
 	next, err := s.Create(t.Context(), created(t, "Learn Go", 1), keyOf(t, "another"))
 	if err != nil || next.ID == first.ID {
-		t.Errorf("the key that stored nothing got %+v, error %v", next, err)
+		t.Errorf("the key of the repetition got %+v, want a new task, error %v", next, err)
 	}
 }
 
@@ -114,7 +114,7 @@ func testConcurrentKey(t *testing.T, s task.Store) {
 	group.Wait()
 	for i, answer := range answers {
 		if diff := cmp.Diff(answers[0], answer); diff != "" {
-			t.Errorf("answers 0 and %d differ (-0 +%d):\n%s", i, i, diff)
+			t.Errorf("tasks 0 and %d differ (-0 +%d):\n%s", i, i, diff)
 		}
 	}
 	wantTasks(t, s, 1)
@@ -124,7 +124,7 @@ func testConcurrentKey(t *testing.T, s task.Store) {
 	}
 }
 
-// wantAnswer creates and wants a task that is there already, as it was.
+// wantAnswer creates a task and wants the one that was stored before.
 func wantAnswer(t *testing.T, s task.Store, e task.Event, key task.IdempotencyKey, want task.Task) {
 	t.Helper()
 	got, err := s.Create(t.Context(), e, key)
@@ -132,7 +132,7 @@ func wantAnswer(t *testing.T, s task.Store, e task.Event, key task.IdempotencyKe
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("answer to the repetition (-want +got):\n%s", diff)
+		t.Errorf("task of the repetition (-want +got):\n%s", diff)
 	}
 }
 
