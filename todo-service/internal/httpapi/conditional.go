@@ -11,8 +11,8 @@ import (
 	"example.com/todo/platform/httpserver"
 )
 
-// expectedVersions reads If-Match: the versions of which the task must have one, or
-// nil when any will do. A tag that is no version, or a weak one, is that of no task.
+// expectedVersions parses If-Match into the versions that the task may have; nil allows
+// every version. Weak tags and tags that are not a version match no task.
 func expectedVersions(header http.Header) ([]int64, error) {
 	values := header.Values("If-Match")
 	if len(values) == 0 {
@@ -35,9 +35,8 @@ func expectedVersions(header http.Header) ([]int64, error) {
 	return versions, nil
 }
 
-// matchesIfNoneMatch reads If-None-Match: whether the client has what tag stands for. The
-// comparison is the weak one (RFC 9110, 13.1.2). A field that cannot be read is
-// none: the answer is then complete, which is never wrong.
+// matchesIfNoneMatch reports whether If-None-Match has the tag, by weak comparison (RFC
+// 9110, 13.1.2). A malformed header does not match: a full response is always correct.
 func matchesIfNoneMatch(r *http.Request, tag string) bool {
 	values := r.Header["If-None-Match"]
 	if len(values) == 0 {
@@ -51,19 +50,19 @@ func matchesIfNoneMatch(r *http.Request, tag string) bool {
 	return ok && slices.ContainsFunc(tags, func(t string) bool { return strings.TrimPrefix(t, "W/") == tag })
 }
 
-// versionETag is the strong entity tag of a task.
+// versionETag returns the strong entity tag of a task.
 func versionETag(version int64) string {
 	return `"` + strconv.FormatInt(version, 10) + `"`
 }
 
-// bodyETag is a strong entity tag: equal only for equal bytes, on every replica.
+// bodyETag returns a strong entity tag: a hash of the body, the same on every replica.
 func bodyETag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// parseEntityTags splits a list of entity tags (RFC 9110, 8.8.3), weak ones with
-// their prefix. It wants at least one; empty entries are passed over.
+// parseEntityTags splits a list of entity tags (RFC 9110, 8.8.3); weak ones keep their
+// prefix. It skips empty entries, and needs at least one tag.
 func parseEntityTags(list string) (tags []string, ok bool) {
 	for {
 		list = strings.TrimLeft(list, ", \t")
@@ -82,7 +81,7 @@ func parseEntityTags(list string) (tags []string, ok bool) {
 	}
 }
 
-// entityTagLength returns the length of the entity tag that s begins with, or -1.
+// entityTagLength returns the length of the entity tag at the start of s, or -1.
 func entityTagLength(s string) int {
 	start := len(s) - len(strings.TrimPrefix(s, "W/"))
 	if start == len(s) || s[start] != '"' {
@@ -99,7 +98,7 @@ func entityTagLength(s string) int {
 	return -1
 }
 
-// parseVersionETag reads a tag that this service could have made.
+// parseVersionETag is the inverse of versionETag.
 func parseVersionETag(tag string) (int64, bool) {
 	version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
 	return version, err == nil && tag == versionETag(version)

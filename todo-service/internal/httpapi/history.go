@@ -10,7 +10,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// listTaskEvents answers with a page of what happened to a task.
+// listTaskEvents writes a page of the task's history.
 func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	id, err := parsePathID(r)
 	if err != nil {
@@ -36,7 +36,7 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// encodeEventArray is a JSON array of the events as they are on the wire.
+// encodeEventArray returns a JSON array of the events in the form of the contract.
 func encodeEventArray(events []task.Event) ([]byte, error) {
 	all := make([][]byte, len(events))
 	for i, e := range events {

@@ -11,11 +11,11 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// What the list cache had to do with an answer (RFC 9211).
+// Values of the header Cache-Status (RFC 9211).
 const (
 	cacheHit    = "todo-service; hit"
 	cacheMiss   = "todo-service; fwd=miss"
-	cacheBypass = "todo-service; fwd=bypass" // only the unfiltered list is kept
+	cacheBypass = "todo-service; fwd=bypass" // the cache holds the unfiltered list only
 )
 
 func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
@@ -34,7 +34,7 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// listFiltered returns a page, once no other search of the client is under way.
+// listFiltered returns a page. A search first waits for the client's other search.
 func (a *api) listFiltered(r *http.Request, query task.Query) (listcache.Entry, error) {
 	if query.Contains != "" {
 		release, err := a.SearchLocks.Acquire(r.Context(), a.ClientIPs.FromHTTP(r))
@@ -61,8 +61,8 @@ func (a *api) listUnfiltered(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// renderPage returns the selected tasks as they are answered, with the Link to the next
-// page, if there is one.
+// renderPage returns the response with the selected tasks. Link is set if there is a next
+// page.
 func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry, error) {
 	tasks, more, err := a.Tasks.List(ctx, query)
 	if err != nil {

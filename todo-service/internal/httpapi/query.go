@@ -14,7 +14,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// parseListQuery reads the parameters of a list of tasks.
+// parseListQuery parses the parameters of GET /tasks.
 func parseListQuery(raw string) (query task.Query, err error) {
 	return query, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
@@ -37,7 +37,7 @@ func parseListQuery(raw string) (query task.Query, err error) {
 	})
 }
 
-// parseHistoryQuery reads the parameters of a list of events.
+// parseHistoryQuery parses the parameters of GET /tasks/{id}/events.
 func parseHistoryQuery(raw string) (page task.Page, err error) {
 	return page, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
@@ -52,14 +52,12 @@ func parseHistoryQuery(raw string) (page task.Page, err error) {
 	})
 }
 
-// maxReportedFields is how many parameters a refusal names.
+// maxReportedFields bounds the invalid parameters that one problem document names.
 const maxReportedFields = 10
 
-// parseQuery hands each parameter to set, which says what is wrong with it. A
-// query string that cannot be decoded is refused with 400. A parameter that is
-// unknown, given twice, not of its form or out of range is refused with 422 and
-// named: were a misspelt filter passed over, the answer would look filtered and
-// not be.
+// parseQuery calls set for each parameter; set returns the problem of an invalid one. A
+// query string that cannot be decoded is 400. An unknown, repeated or invalid parameter is
+// 422 and named in the response.
 func parseQuery(raw string, set func(name, value string) (problem string)) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -68,9 +66,11 @@ func parseQuery(raw string, set func(name, value string) (problem string)) error
 	if values.Has("") {
 		return httpserver.StatusError(http.StatusBadRequest, "the query string has a value without a name")
 	}
-	var broken []apperr.Field
+	// Unknown parameters are errors: ignoring a misspelt filter would return unfiltered
+	// tasks as if they were filtered.
+	var invalid []apperr.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if len(broken) == maxReportedFields {
+		if len(invalid) == maxReportedFields {
 			break
 		}
 		problem := "must be given once"
@@ -78,11 +78,11 @@ func parseQuery(raw string, set func(name, value string) (problem string)) error
 			problem = set(name, values[name][0])
 		}
 		if problem != "" {
-			broken = append(broken, apperr.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
+			invalid = append(invalid, apperr.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
 		}
 	}
-	if len(broken) > 0 {
-		return apperr.InvalidFields(broken...)
+	if len(invalid) > 0 {
+		return apperr.InvalidFields(invalid...)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func parseInRange(value string, low, high int64) (n int64, problem string) {
 	return n, ""
 }
 
-// parseNumber reads a number that is written as this service writes it: not +1 or 01.
+// parseNumber parses an integer in the form in which this service writes it: not +1 or 01.
 func parseNumber(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err == nil && strconv.FormatInt(n, 10) != text {

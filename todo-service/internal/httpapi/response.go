@@ -9,7 +9,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writeTask answers with a task, and its version as a strong entity tag.
+// writeTask writes a task, with its version as a strong entity tag.
 func writeTask(w http.ResponseWriter, status int, t task.Task) error {
 	body, err := encodeJSON(t)
 	if err != nil {
@@ -20,8 +20,7 @@ func writeTask(w http.ResponseWriter, status int, t task.Task) error {
 	return nil
 }
 
-// writeConditional answers with what was asked for, or with 304 when the client
-// has it already.
+// writeConditional writes the body, or 304 if If-None-Match has its entity tag.
 func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
 	setETag(w.Header(), etag)
 	if matchesIfNoneMatch(r, etag) {
@@ -31,23 +30,24 @@ func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag 
 	writeJSON(w, http.StatusOK, body)
 }
 
-// setETag identifies an answer. Who keeps it, a cache on the way too, asks before it
-// is given to anybody again.
+// setETag sets the entity tag. With no-cache, a client or proxy that stores the response
+// must revalidate it before each use.
 func setETag(header http.Header, etag string) {
 	header["Etag"] = []string{etag}
 	header["Cache-Control"] = []string{"no-cache"}
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	header := w.Header() // its keys are in their canonical form here
+	header := w.Header() // written as a map, with canonical keys: Set would canonicalize them on every request
 	header["Content-Type"] = []string{"application/json"}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	header["X-Content-Type-Options"] = []string{"nosniff"}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:gosec // JSON, and said to be nothing else; a client that left needs no answer
+	_, _ = w.Write(body) //nolint:gosec // the content type is JSON, with nosniff; an error means that the client has disconnected
 }
 
-// encodeJSON leaves <, > and & as they were written: the answer is never HTML.
+// encodeJSON returns v as JSON without a final newline. It does not escape <, > and &:
+// the response is never HTML.
 func encodeJSON(v any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)

@@ -86,7 +86,7 @@ func (a *api) deleteTask(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readTarget reads which task a request changes, and the versions it insists on.
+// readTarget returns the task that a request changes, and the versions that it expects.
 func readTarget(r *http.Request) (id int64, expected []int64, err error) {
 	if id, err = parsePathID(r); err != nil {
 		return 0, nil, err

@@ -15,21 +15,21 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writeStallTimeout is how long a client of a stream may take nothing before it is cut off.
+// writeStallTimeout is how long a stream's client may read nothing before the server
+// disconnects it.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the log of changes. Watch returns every announcement behind the
-// place that token names, in order, until ctx ends; an empty token means what
-// comes once Watch has returned. A bookmark begins the sequence, and comes
-// whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
-// sequence ends with the error that ended it.
+// Watcher follows the event log. Watch returns a sequence of every announcement after the
+// position of token, in order, until ctx ends; with an empty token, of every announcement
+// that is committed after Watch has returned. The sequence begins with a bookmark, repeats
+// it after each silence, and ends with an error. Watch returns apperr.Invalid for a
+// malformed token, and apperr.Gone for a position outside the log.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
-// watchEvents streams changes as server-sent events. It begins with the answer's
-// header: what happens after a client has received that is in the stream.
+// watchEvents streams changes as server-sent events. The stream has every change that is
+// committed after the client has received the response's header.
 func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	token, err := parseLastEventID(r)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Accel-Buffering", "no") // of proxies that would collect the events first
+	header.Set("X-Accel-Buffering", "no") // proxies must not collect events first
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		stream.Close(nil)
@@ -63,19 +63,20 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sendEvents writes changes until they end, and returns what is not as it should be.
+// sendEvents writes changes until the sequence ends. It returns nil if the client has
+// disconnected.
 func (a *api) sendEvents(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
-	place := int64(0)
+	position := int64(0)
 	for change, err := range changes {
 		if stream.Context().Err() != nil {
-			return nil // the client has left
+			return nil // the client has disconnected
 		}
 		if err != nil {
 			reason := apperr.Of(err)
 			if reason.Kind == apperr.Gone {
-				place = invalidPosition
+				position = invalidPosition
 			}
-			_, _ = stream.Write(reconnectEvent(place, reason.Message)) // it ends in any case
+			_, _ = stream.Write(reconnectEvent(position, reason.Message)) // the stream ends even if this fails
 			return err
 		}
 		event := bookmarkEvent(change.Seq)
@@ -87,15 +88,16 @@ func (a *api) sendEvents(stream *httpserver.Stream, changes iter.Seq2[task.Annou
 		if _, err := stream.Write(event); err != nil {
 			return err
 		}
-		place = change.Seq
+		position = change.Seq
 	}
 	return nil
 }
 
-// bookmarkEvent has no data: clients note its id and see no event.
-func bookmarkEvent(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", place) }
+// bookmarkEvent returns an event without data: a client stores its id and dispatches
+// nothing.
+func bookmarkEvent(position int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", position) }
 
-// encodeEvent is a server-sent event.
+// encodeEvent returns an announcement as a server-sent event.
 func encodeEvent(a task.Announcement) ([]byte, error) {
 	data, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
@@ -104,20 +106,21 @@ func encodeEvent(a task.Announcement) ([]byte, error) {
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", a.Seq, a.Event.Type, data), nil
 }
 
-// invalidPosition is a place that no log has: who comes back with it is answered 410, although
-// what is now at the place where he was may look like what he has yet to see.
+// invalidPosition is sent as the last event id when the watched part of the log is gone. A
+// client that reconnects with it gets 410. Its real position might exist in a replaced
+// log, with other events.
 const invalidPosition = math.MaxInt64
 
-// reconnectEvent tells a client to come back, and where to resume. Clients come back
-// spread over two seconds, so that a server's watchers do not all at once.
-func reconnectEvent(place int64, why string) []byte {
-	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", why, 1000+rand.N(2000), place)
+// reconnectEvent returns the last event of a stream: the position to resume from, and a
+// random delay of 1 to 3 s, which spreads the reconnects of a server's watchers.
+func reconnectEvent(position int64, reason string) []byte {
+	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", reason, 1000+rand.N(2000), position)
 }
 
-// parseLastEventID reads where a stream resumes; "" means from now on.
+// parseLastEventID returns the position to resume from; "" means from now on.
 func parseLastEventID(r *http.Request) (string, error) {
 	if r.URL.RawQuery != "" {
-		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: there are none" })
+		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: this stream has none" })
 	}
 	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
 	case 0:

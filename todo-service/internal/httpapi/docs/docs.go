@@ -1,5 +1,5 @@
-// Package docs serves the API's document: as it is, and as a page in which it
-// can be read and tried. The page needs nothing from anywhere else.
+// Package docs serves the OpenAPI document, as YAML and as a Swagger UI page. The page
+// loads nothing from other servers.
 package docs
 
 import (
@@ -23,7 +23,7 @@ var page string
 //go:embed start.js
 var start string
 
-// contentSecurityPolicy keeps the page to what it came with, whatever its scripts want.
+// contentSecurityPolicy allows the page to load from this server only.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -45,16 +45,16 @@ func Register(mux *http.ServeMux) {
 func serveText(contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		setHeaders(w.Header(), contentType)
-		_, _ = io.WriteString(w, body) // a client that left needs no answer
+		_, _ = io.WriteString(w, body) // an error means that the client has disconnected
 	})
 }
 
-// serveGzipped serves a file of Swagger UI, which is in the binary as gzip alone.
+// serveGzipped serves a file of Swagger UI, which the binary holds in gzip form only.
 func serveGzipped(contentType, name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		file, err := static.FS.Open(name)
 		if err != nil {
-			panic(err) // it is in the binary
+			panic(err) // impossible: the file is embedded
 		}
 		defer file.Close()
 		header := w.Header()
@@ -67,14 +67,14 @@ func serveGzipped(contentType, name string) http.Handler {
 		} else if body, err = gzip.NewReader(file); err != nil {
 			panic(err)
 		}
-		_, _ = io.Copy(w, body) //nolint:gosec // what is unpacked is in the binary
+		_, _ = io.Copy(w, body) //nolint:gosec // the compressed file is embedded
 	})
 }
 
-// acceptsGzip is whether a client asks for gzip, and not with a weight of nothing.
+// acceptsGzip reports whether Accept-Encoding has gzip with a weight above 0.
 func acceptsGzip(header http.Header) bool {
 	for wanted := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
-		coding, parameters, err := mime.ParseMediaType(wanted) // it has the same form
+		coding, parameters, err := mime.ParseMediaType(wanted) // a coding with its weight has the same syntax
 		if err != nil || coding != "gzip" {
 			continue
 		}

@@ -32,8 +32,8 @@ import (
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
-// documented is what every answer is held against.
-var documented = func() *openapitest.Document {
+// documentedAPI checks every response against the OpenAPI document.
+var documentedAPI = func() *openapitest.Document {
 	document, err := openapitest.Parse(openapi.Todo)
 	if err != nil {
 		panic(err)
@@ -41,26 +41,25 @@ var documented = func() *openapitest.Document {
 	return document
 }()
 
-// service is the API as it is served: telemetry, limiter, routes, rules and a
-// store, at a time that stands still. It panics after an answer that is not as
-// documented.
-type service struct {
+// apiFixture is the whole API with fakes and a fixed clock. It panics after a response that
+// does not match the OpenAPI document.
+type apiFixture struct {
 	http.Handler
 	store   *memstore.Store
-	lists   *listCache
-	limiter *limiter
-	watcher *watcher
+	lists   *fakeListCache
+	limiter *fakeLimiter
+	watcher *fakeWatcher
 }
 
-func newService() *service {
+func newFixture() *apiFixture {
 	store := memstore.New()
-	s := newServiceOver(store)
+	s := newFixtureOver(store)
 	s.store = store
 	return s
 }
 
-func newServiceOver(store task.Store) *service {
-	s := &service{lists: &listCache{}, limiter: &limiter{budget: plenty}, watcher: &watcher{}}
+func newFixtureOver(store task.Store) *apiFixture {
+	s := &apiFixture{lists: &fakeListCache{}, limiter: &fakeLimiter{decision: allowed}, watcher: &fakeWatcher{}}
 	tasks := task.NewService(store, func() time.Time { return start }, s.lists.invalidate)
 	telemetry := httpserver.Telemetry{
 		Log:      slog.New(slog.DiscardHandler),
@@ -74,46 +73,46 @@ func newServiceOver(store task.Store) *service {
 	})
 	cfg := httpserver.Defaults(":0")
 	cfg.AllowedHosts = []string{"example.com"} // httptest's
-	s.Handler = documented.Handler(httpserver.Instrument(api, cfg, telemetry))
+	s.Handler = documentedAPI.Handler(httpserver.Instrument(api, cfg, telemetry))
 	return s
 }
 
-// maxStreams is how many streams there may be; one client may have one less.
+// maxStreams is the limit of streams; a client may have one less.
 const maxStreams = 5
 
-type answer struct {
+type httpResponse struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// do sends a request; header is a list of names and values, and "" takes the
-// field away. A body without a Content-Type among them is sent as JSON.
-func (s *service) do(method, target, body string, header ...string) answer {
+// request sends a request. header is a list of names and values; the value "" deletes the
+// header. The Content-Type of a body is JSON unless header sets it.
+func (s *apiFixture) request(method, target, body string, header ...string) httpResponse {
 	request := httptest.NewRequest(method, target, strings.NewReader(body))
 	if body == "" {
 		request.Body = http.NoBody
 	} else {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	return s.send(request, header...)
+	return s.serve(request, header...)
 }
 
-// doFrom sends a request from an address, "ip:port".
-func (s *service) doFrom(remote, method, target string, header ...string) answer {
+// requestFrom sends a request from an address, "ip:port".
+func (s *apiFixture) requestFrom(remote, method, target string, header ...string) httpResponse {
 	request := httptest.NewRequest(method, target, http.NoBody)
 	request.RemoteAddr = remote
-	return s.send(request, header...)
+	return s.serve(request, header...)
 }
 
-// doURL sends a request to a URL that may not be a valid request line.
-func (s *service) doURL(method string, target *url.URL) answer {
+// requestURL sends a request to a URL that need not be a valid request line.
+func (s *apiFixture) requestURL(method string, target *url.URL) httpResponse {
 	request := httptest.NewRequest(method, "/", http.NoBody)
 	request.URL = target
-	return s.send(request)
+	return s.serve(request)
 }
 
-func (s *service) send(request *http.Request, header ...string) answer {
+func (s *apiFixture) serve(request *http.Request, header ...string) httpResponse {
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Content-Type" || header[i+1] == "" {
 			request.Header.Del(header[i])
@@ -124,19 +123,19 @@ func (s *service) send(request *http.Request, header ...string) answer {
 	}
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, request)
-	return answer{recorder.Code, recorder.Header(), recorder.Body.String()}
+	return httpResponse{recorder.Code, recorder.Header(), recorder.Body.String()}
 }
 
-// createTask makes a task over HTTP.
-func (s *service) create(t testing.TB, body string) {
+// create creates a task over HTTP.
+func (s *apiFixture) create(t testing.TB, body string) {
 	t.Helper()
-	if response := s.do("POST", "/tasks", body); response.Status != http.StatusCreated {
+	if response := s.request("POST", "/tasks", body); response.Status != http.StatusCreated {
 		t.Fatalf("POST %s: %d", body, response.Status)
 	}
 }
 
-// state is everything the service has stored about the first tasks.
-func (s *service) state(t testing.TB) string {
+// dumpStore returns everything that is stored about the first three tasks.
+func (s *apiFixture) dumpStore(t testing.TB) string {
 	t.Helper()
 	tasks, err := s.store.List(t.Context(), task.Query{Limit: task.MaxLimit})
 	if err != nil {
@@ -158,7 +157,7 @@ func (s *service) state(t testing.TB) string {
 }
 
 // wantHeader compares header fields; "" means absent.
-func wantHeader(t testing.TB, response answer, want map[string]string) {
+func wantHeader(t testing.TB, response httpResponse, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
 		if got := response.Header.Get(name); got != value {
@@ -167,49 +166,49 @@ func wantHeader(t testing.TB, response answer, want map[string]string) {
 	}
 }
 
-// listCache keeps the list in memory, until a change.
-type listCache struct {
+// fakeListCache is a list cache in memory.
+type fakeListCache struct {
 	mu     sync.Mutex
-	kept   *listcache.Entry
+	entry  *listcache.Entry
 	misses int
 }
 
-func (c *listCache) Prefetch(ctx context.Context) context.Context { return ctx }
+func (c *fakeListCache) Prefetch(ctx context.Context) context.Context { return ctx }
 
-func (c *listCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (c *fakeListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept != nil {
-		hit := *c.kept
+	if c.entry != nil {
+		hit := *c.entry
 		hit.Hit = true
 		return hit, nil
 	}
 	c.misses++
 	list, err := query(ctx)
 	if err == nil {
-		c.kept = &list
+		c.entry = &list
 	}
 	return list, err
 }
 
-func (c *listCache) invalidate(context.Context, string) {
+func (c *fakeListCache) invalidate(context.Context, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept = nil
+	c.entry = nil
 }
 
-var plenty = ratelimit.Decision{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
+var allowed = ratelimit.Decision{Allowed: true, Limit: 60, Window: time.Minute, Remaining: 59, Reset: 11500 * time.Millisecond}
 
-// limiter answers with one budget and remembers who asked.
-type limiter struct {
-	budget  ratelimit.Decision
-	mu      sync.Mutex
-	clients []string
+// fakeLimiter returns one decision and records the clients.
+type fakeLimiter struct {
+	decision ratelimit.Decision
+	mu       sync.Mutex
+	clients  []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
+func (l *fakeLimiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())
-	return l.budget
+	return l.decision
 }
