@@ -7,6 +7,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// eventMessage returns the protobuf message of an event, without a resume token.
 func eventMessage(e task.Event) *pb.TaskEvent {
 	return &pb.TaskEvent{
 		EventType: string(e.Type),

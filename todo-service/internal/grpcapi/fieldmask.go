@@ -8,16 +8,16 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// maskFields are the fields that an update mask may name: each sets in the change
-// what the request says of it, and its default when that is nothing.
+// maskFields are the fields that an update mask may name. Each function copies a field of
+// the request into the change; a field that the request leaves out gets its default.
 var maskFields = map[string]func(*task.Change, *pb.UpdateTaskRequest){
 	"title":    func(c *task.Change, req *pb.UpdateTaskRequest) { c.Title = new(req.GetTitle()) },
 	"priority": func(c *task.Change, req *pb.UpdateTaskRequest) { c.Priority = new(int(req.GetPriority())) },
 	"done":     func(c *task.Change, req *pb.UpdateTaskRequest) { c.Done = new(req.GetDone()) },
 }
 
-// changeFromRequest reads what a request changes: without a mask, or with an empty one, the
-// fields that it carries; otherwise those that the mask names (AIP-134).
+// changeFromRequest returns the change of a request, by AIP-134: without a mask, or with
+// an empty one, all fields that the request has; otherwise the fields of the mask.
 func changeFromRequest(req *pb.UpdateTaskRequest) (task.Change, error) {
 	var c task.Change
 	paths := req.GetUpdateMask().GetPaths()
@@ -35,7 +35,7 @@ func changeFromRequest(req *pb.UpdateTaskRequest) (task.Change, error) {
 		set, ok := maskFields[path]
 		if !ok {
 			return task.Change{}, apperr.InvalidFields(apperr.Field{Name: "update_mask", Problem: fmt.Sprintf(
-				"names %.100q: there are title, priority and done, or * alone for all of them", path)})
+				"names %.100q; it may name title, priority and done, or * alone for all", path)})
 		}
 		set(&c, req)
 	}

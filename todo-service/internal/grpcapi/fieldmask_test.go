@@ -13,7 +13,7 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 )
 
-func TestAnUpdateMaskSaysWhatChanges(t *testing.T) {
+func TestUpdateTaskChangesTheFieldsOfItsMask(t *testing.T) {
 	t.Parallel()
 	type fields struct {
 		title    string
@@ -23,27 +23,27 @@ func TestAnUpdateMaskSaysWhatChanges(t *testing.T) {
 	mask := func(paths ...string) *fieldmaskpb.FieldMask { return &fieldmaskpb.FieldMask{Paths: paths} }
 	for name, test := range map[string]struct {
 		request *pb.UpdateTaskRequest
-		want    fields // of a task that was {"A", 5, true}
+		want    fields // from {"A", 5, true}
 	}{
-		"no mask: what is present": {&pb.UpdateTaskRequest{Title: ptr("B"), Done: ptr(false)}, fields{"B", 5, false}},
-		"an empty mask: the same":  {&pb.UpdateTaskRequest{Priority: ptr[int32](0), UpdateMask: mask()}, fields{"A", 0, true}},
-		"what it names":            {&pb.UpdateTaskRequest{Title: ptr("B"), Priority: ptr[int32](7), Done: ptr(false), UpdateMask: mask("title", "done")}, fields{"B", 5, false}},
-		"and nothing else":         {&pb.UpdateTaskRequest{Title: ptr(""), Priority: ptr[int32](7), UpdateMask: mask("priority")}, fields{"A", 7, true}},
-		"absent priority: 0":       {&pb.UpdateTaskRequest{UpdateMask: mask("priority")}, fields{"A", 0, true}},
-		"absent done: not done":    {&pb.UpdateTaskRequest{UpdateMask: mask("done")}, fields{"A", 5, false}},
-		"named twice":              {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("title", "title")}, fields{"B", 5, true}},
-		"everything, by a star":    {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("*")}, fields{"B", 0, false}},
-		"named and as it was":      {&pb.UpdateTaskRequest{Title: ptr(" A "), Done: ptr(true), UpdateMask: mask("title", "done")}, fields{"A", 5, true}},
+		"no mask: present fields":     {&pb.UpdateTaskRequest{Title: ptr("B"), Done: ptr(false)}, fields{"B", 5, false}},
+		"an empty mask: the same":     {&pb.UpdateTaskRequest{Priority: ptr[int32](0), UpdateMask: mask()}, fields{"A", 0, true}},
+		"the fields of the mask":      {&pb.UpdateTaskRequest{Title: ptr("B"), Priority: ptr[int32](7), Done: ptr(false), UpdateMask: mask("title", "done")}, fields{"B", 5, false}},
+		"no field outside the mask":   {&pb.UpdateTaskRequest{Title: ptr(""), Priority: ptr[int32](7), UpdateMask: mask("priority")}, fields{"A", 7, true}},
+		"absent priority: 0":          {&pb.UpdateTaskRequest{UpdateMask: mask("priority")}, fields{"A", 0, true}},
+		"absent done: not done":       {&pb.UpdateTaskRequest{UpdateMask: mask("done")}, fields{"A", 5, false}},
+		"a field twice":               {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("title", "title")}, fields{"B", 5, true}},
+		"all fields, by a star":       {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("*")}, fields{"B", 0, false}},
+		"fields without a difference": {&pb.UpdateTaskRequest{Title: ptr(" A "), Done: ptr(true), UpdateMask: mask("title", "done")}, fields{"A", 5, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client := completed(t)
+			client := newCompletedTask(t)
 			test.request.Id = 1
-			answer, err := client.UpdateTask(t.Context(), test.request)
+			response, err := client.UpdateTask(t.Context(), test.request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := fields{answer.GetTask().GetTitle(), answer.GetTask().GetPriority(), answer.GetTask().GetDone()}
+			got := fields{response.GetTask().GetTitle(), response.GetTask().GetPriority(), response.GetTask().GetDone()}
 			if got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
@@ -51,9 +51,9 @@ func TestAnUpdateMaskSaysWhatChanges(t *testing.T) {
 	}
 }
 
-func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
+func TestUpdateTaskRefusesAMaskWithOtherFields(t *testing.T) {
 	t.Parallel()
-	client := completed(t)
+	client := newCompletedTask(t)
 	for field, masks := range map[string][][]string{
 		"update_mask": {{"id"}, {"version"}, {"Title"}, {"task.title"}, {""}, {"title", "created_at"}, {"*", "title"}, {strings.Repeat("x", 100_000)}, slices.Repeat([]string{""}, 100_000)},
 		"title":       {{"title"}, {"*"}},
@@ -65,8 +65,8 @@ func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
 			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
 				t.Errorf("%q: %v, names %q", paths, err, got)
 			}
-			if said := status.Convert(err).Message(); len(said) > 1000 {
-				t.Errorf("a mask of %d paths is answered with %d bytes", len(paths), len(said))
+			if message := status.Convert(err).Message(); len(message) > 1000 {
+				t.Errorf("the error for a mask of %d paths has %d bytes", len(paths), len(message))
 			}
 		}
 	}
@@ -76,10 +76,11 @@ func TestAnUpdateMaskThatNamesWhatCannotChangeIsRefused(t *testing.T) {
 	}
 }
 
-// completed is a service with one task: A of priority 5, done, at version 2.
-func completed(t *testing.T) pb.TaskServiceClient {
+// newCompletedTask returns a client of a service with one task: A, priority 5, done, at
+// version 2.
+func newCompletedTask(t *testing.T) pb.TaskServiceClient {
 	t.Helper()
-	client := pb.NewTaskServiceClient(newService(t).conn)
+	client := pb.NewTaskServiceClient(newFixture(t).conn)
 	if _, err := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A", Priority: 5}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,36 +11,36 @@ import (
 	"example.com/todo/todo-service/internal/ratelimit"
 )
 
-// Limiter counts a request of a client and says whether it may pass. It always
-// answers: when it cannot count it lets the request pass.
+// Limiter is the rate limiter. Allow counts a request of a client and decides whether it
+// may pass. It fails open: a request that it cannot count passes.
 type Limiter interface {
 	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
 }
 
-// ClientIPs tells which client a call came from.
+// ClientIPs resolves the IP address of a call's client.
 type ClientIPs interface {
 	FromGRPC(ctx context.Context) netip.Addr
 }
 
-// Streams limits how many streams there are, and how many of them one client has.
-// Acquire counts one until release is called, or refuses it (fault.Exhausted).
+// Streams limits concurrent streams, in total and for each client. Acquire counts a
+// stream until release is called; at a limit the error is apperr.RateLimited.
 type Streams interface {
 	Acquire(client netip.Addr) (release func(), err error)
 }
 
-// RateLimit holds the interceptors that spend a client's budget: one for each unary
-// call, one for each stream however long it lasts. Health and reflection are
-// free. A call beyond the budget is refused (fault.Exhausted), and so is a stream,
-// of health and reflection too, when there are too many.
+// RateLimit holds the rate limit interceptors. Each unary call and each stream counts as
+// one request, except health and reflection. At the limit the error is
+// apperr.RateLimited. Streams, those of health and reflection too, are also limited in
+// number.
 type RateLimit struct {
 	limiter   Limiter
 	clientIPs ClientIPs
 	streams   Streams
 }
 
-// NewRateLimit returns the interceptors.
-func NewRateLimit(limiter Limiter, peers ClientIPs, streams Streams) RateLimit {
-	return RateLimit{limiter: limiter, clientIPs: peers, streams: streams}
+// NewRateLimit returns interceptors over the limiters.
+func NewRateLimit(limiter Limiter, clientIPs ClientIPs, streams Streams) RateLimit {
+	return RateLimit{limiter: limiter, clientIPs: clientIPs, streams: streams}
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
@@ -64,15 +64,16 @@ func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 	return next(srv, stream)
 }
 
+// allow counts the call against its client's rate limit.
 func (l RateLimit) allow(ctx context.Context, method string) error {
 	if strings.HasPrefix(method, "/grpc.") { // health and reflection
 		return nil
 	}
-	budget := l.limiter.Allow(ctx, l.clientIPs.FromGRPC(ctx))
-	if budget.Allowed {
+	decision := l.limiter.Allow(ctx, l.clientIPs.FromGRPC(ctx))
+	if decision.Allowed {
 		return nil
 	}
-	refusal := apperr.New(apperr.RateLimited, "too many requests")
-	refusal.RetryAfter = budget.RetryAfter
-	return refusal
+	err := apperr.New(apperr.RateLimited, "too many requests")
+	err.RetryAfter = decision.RetryAfter
+	return err
 }

@@ -17,9 +17,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestEachCallIsCountedOnceByClientAddress(t *testing.T) {
+func TestRateLimitCountsEachCallOnceByClientAddress(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newFixture(t)
 	client := pb.NewTaskServiceClient(s.conn)
 	for range 2 {
 		if _, err := client.ListTasks(t.Context(), &pb.ListTasksRequest{}); err != nil {
@@ -34,28 +34,28 @@ func TestEachCallIsCountedOnceByClientAddress(t *testing.T) {
 	}
 }
 
-func TestAStreamIsCountedOnce(t *testing.T) {
+func TestRateLimitCountsAStreamOnce(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	s.watcher.log = slices.Repeat([]task.Announcement{{Seq: 1, Event: task.Event{Type: task.Updated}}}, 100)
+	s := newFixture(t)
+	s.watcher.announcements = slices.Repeat([]task.Announcement{{Seq: 1, Event: task.Event{Type: task.Updated}}}, 100)
 	stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range s.watcher.log {
+	for range s.watcher.announcements {
 		if _, err := stream.Recv(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if asked := s.limiter.asked(); asked != 1 {
-		t.Errorf("counted %d times", asked)
+	if calls := s.limiter.calls(); calls != 1 {
+		t.Errorf("counted %d times", calls)
 	}
 }
 
-func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
+func TestRateLimitRefusesCallsAndStreamsAtTheLimit(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	s.limiter.budget = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond}
+	s := newFixture(t)
+	s.limiter.decision = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 2500 * time.Millisecond}
 	client := pb.NewTaskServiceClient(s.conn)
 	_, unary := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"})
 	stream, err := client.WatchTasks(t.Context(), &pb.WatchTasksRequest{})
@@ -80,10 +80,10 @@ func TestBeyondTheBudgetCallsAndStreamsAreRefused(t *testing.T) {
 	}
 }
 
-func TestHealthAndReflectionAreFree(t *testing.T) {
+func TestRateLimitDoesNotCountHealthAndReflection(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	s.limiter.budget = ratelimit.Decision{}
+	s := newFixture(t)
+	s.limiter.decision = ratelimit.Decision{}
 	if _, err := grpc_health_v1.NewHealthClient(s.conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
 		t.Error(err)
 	}
@@ -91,14 +91,14 @@ func TestHealthAndReflectionAreFree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := &reflection.ServerReflectionRequest{MessageRequest: &reflection.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "task.TaskService"}}
-	if err := stream.Send(ask); err != nil {
+	request := &reflection.ServerReflectionRequest{MessageRequest: &reflection.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "task.TaskService"}}
+	if err := stream.Send(request); err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := stream.Recv(); err != nil || answer.GetFileDescriptorResponse() == nil {
-		t.Errorf("reflection knows no TaskService: %v, error %v", answer, err)
+		t.Errorf("reflection does not know TaskService: %v, error %v", answer, err)
 	}
-	if asked := s.limiter.asked(); asked != 0 {
-		t.Errorf("counted %d times", asked)
+	if calls := s.limiter.calls(); calls != 0 {
+		t.Errorf("counted %d times", calls)
 	}
 }

@@ -15,49 +15,47 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// resumeTokenKey is the key of a place in headers and trailers.
+// resumeTokenKey is the metadata key of a resume token, in header and trailer.
 const resumeTokenKey = "resume-token"
 
-// writeStallTimeout is how long a client of a stream may read nothing before it is told to
-// resume.
+// writeStallTimeout is how long a stream's client may read nothing before the server ends
+// the stream with a token to resume from.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the log of changes. Watch returns every announcement behind the
-// place that token names, in order, until ctx ends; an empty token means what
-// comes once Watch has returned. A bookmark begins the sequence, and comes
-// whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
-// sequence ends with the error that ended it.
+// Watcher follows the event log. Watch returns a sequence of every announcement after the
+// position of token, in order, until ctx ends; with an empty token, of every announcement
+// that is committed after Watch has returned. The sequence begins with a bookmark, repeats
+// it after each silence, and ends with an error. Watch returns apperr.Invalid for a
+// malformed token, and apperr.Gone for a position outside the log.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
-// WatchTasks sends changes as they happen. The header goes out when the watch has
-// begun, and names its place: what happens after a client has received it is in
-// the stream. Later bookmarks have no form in the contract and need none: without
-// changes the place of a watch stays where it is. A trailer names the place where a
-// watch ended that may be resumed.
+// WatchTasks streams changes. The header has the resume token of the start: the stream
+// has every change that is committed after the client has received the header. If the
+// stream ends with an error after which a client can resume, the trailer has the token.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
 	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
 	if err != nil {
 		return err
 	}
 	sender := grpcserver.NewPacedStream(stream, writeStallTimeout)
-	begun, place := false, ""
+	started, position := false, ""
 	for a, err := range changes {
 		if err != nil {
-			if begun && apperr.Of(err).Kind != apperr.Gone {
-				stream.SetTrailer(metadata.Pairs(resumeTokenKey, place))
+			if started && apperr.Of(err).Kind != apperr.Gone {
+				stream.SetTrailer(metadata.Pairs(resumeTokenKey, position))
 			}
 			return err
 		}
 		switch {
 		case !a.Bookmark():
 			err = s.sendEvent(sender, a)
-		case !begun:
+		// Later bookmarks are not sent: without changes the client's token stays valid.
+		case !started:
 			err = stream.SendHeader(metadata.Pairs(resumeTokenKey, resumeToken(a)))
 		}
-		begun, place = true, resumeToken(a)
+		started, position = true, resumeToken(a)
 		if err != nil {
 			return err
 		}

@@ -27,24 +27,24 @@ import (
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
-// service is TaskService as it is served, and the fakes behind it.
-type service struct {
+// apiFixture is a served TaskService with fakes behind it.
+type apiFixture struct {
 	conn    *grpc.ClientConn
 	store   task.Store
-	watcher *watcher
-	limiter *limiter
+	watcher *fakeWatcher
+	limiter *fakeLimiter
 	metrics *prometheus.Registry
 }
 
-// maxStreams is how many streams there may be; one client may have one less.
+// maxStreams is the limit of streams; a client may have one less.
 const maxStreams = 5
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-func newService(t testing.TB) *service { return newServiceOver(t, memstore.New()) }
+func newFixture(t testing.TB) *apiFixture { return newFixtureOver(t, memstore.New()) }
 
-func newServiceOver(t testing.TB, store task.Store) *service {
-	s := &service{store: store, watcher: &watcher{}, limiter: &limiter{budget: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
+func newFixtureOver(t testing.TB, store task.Store) *apiFixture {
+	s := &apiFixture{store: store, watcher: &fakeWatcher{}, limiter: &fakeLimiter{decision: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
 	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics))
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
@@ -70,23 +70,24 @@ func newServiceOver(t testing.TB, store task.Store) *service {
 	return s
 }
 
-// place is where every watch begins.
-const place = 40
+// startSeq is the position of the bookmark that begins each watch.
+const startSeq = 40
 
-// watcher delivers what it holds behind a bookmark, then ends with err, or with its context.
-type watcher struct {
-	log   []task.Announcement
-	err   error
-	token string // it was last asked for
+// fakeWatcher yields a bookmark and its announcements, and ends with err, or with its
+// context.
+type fakeWatcher struct {
+	announcements []task.Announcement
+	err           error
+	token         string // of the latest call
 }
 
-func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	w.token = token
 	return func(yield func(task.Announcement, error) bool) {
-		if !yield(task.Announcement{Seq: place}, nil) {
+		if !yield(task.Announcement{Seq: startSeq}, nil) {
 			return
 		}
-		for _, a := range w.log {
+		for _, a := range w.announcements {
 			if !yield(a, nil) {
 				return
 			}
@@ -100,27 +101,27 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 	}, nil
 }
 
-// limiter answers with one budget and remembers who asked.
-type limiter struct {
-	budget  ratelimit.Decision
-	mu      sync.Mutex
-	clients []string
+// fakeLimiter returns one decision and records the clients.
+type fakeLimiter struct {
+	decision ratelimit.Decision
+	mu       sync.Mutex
+	clients  []string
 }
 
-func (l *limiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
+func (l *fakeLimiter) Allow(_ context.Context, client netip.Addr) ratelimit.Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clients = append(l.clients, client.String())
-	return l.budget
+	return l.decision
 }
 
-func (l *limiter) asked() int {
+func (l *fakeLimiter) calls() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.clients)
 }
 
-// brokenStore fails in a way that no client should learn of.
+// brokenStore returns an error whose text must not reach a client.
 type brokenStore struct{ task.Store }
 
 var errInternal = errors.New("pq: secret table on secret host")
