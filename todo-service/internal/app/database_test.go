@@ -17,14 +17,14 @@ import (
 	"example.com/todo/todo-service/internal/pgstore"
 )
 
-// database makes an empty database and returns where it is.
-func database(t testing.TB) *url.URL {
+// createDatabase creates an empty database and returns its DSN.
+func createDatabase(t testing.TB) *url.URL {
 	t.Helper()
 	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := open(t, dsn)
+	admin := openDatabase(t, dsn)
 	name := fmt.Sprintf("app_%016x", rand.Uint64())
 	admin.MustExec(`CREATE DATABASE ` + name)
 	t.Cleanup(func() { admin.MustExec(`DROP DATABASE ` + name + ` WITH (FORCE)`) })
@@ -33,17 +33,17 @@ func database(t testing.TB) *url.URL {
 	return &own
 }
 
-// migrated is a database with the schema.
-func migrated(t testing.TB) *url.URL {
+// migratedDatabase creates a database with the schema and returns its DSN.
+func migratedDatabase(t testing.TB) *url.URL {
 	t.Helper()
-	dsn := database(t)
-	if err := postgres.Migrate(t.Context(), open(t, dsn), pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
+	dsn := createDatabase(t)
+	if err := postgres.Migrate(t.Context(), openDatabase(t, dsn), pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return dsn
 }
 
-func open(t testing.TB, dsn *url.URL) *sqlx.DB {
+func openDatabase(t testing.TB, dsn *url.URL) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn.String())
@@ -55,20 +55,21 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 	return db
 }
 
-// hidden moves the database to an address where it is away, until appear is called.
-func hidden(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
+// unavailableUntil returns the DSN of a proxy before the database, which refuses
+// connections until appear is called.
+func unavailableUntil(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
 	t.Helper()
-	there, here := dsn.Host, *dsn
-	here.Host = testenv.FreeAddr(t)
-	return &here, func() {
-		listener, err := net.Listen("tcp", here.Host)
+	server, proxy := dsn.Host, *dsn
+	proxy.Host = testenv.FreeAddr(t)
+	return &proxy, func() {
+		listener, err := net.Listen("tcp", proxy.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { listener.Close() })
 		go func() {
 			for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
-				go forward(client, there)
+				go forward(client, server)
 			}
 		}()
 	}

@@ -7,20 +7,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/platform/janitor"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
 )
 
-const (
-	keyRetention = task.IdempotencyKeyTTL + time.Hour // no replica's clock is so far behind as to miss a key that is gone
-	keysBatch    = 1000
-	keysPause    = time.Minute
-	keysTimeout  = 10 * time.Second // of one batch
-)
+// keyRetention is the age from which on a key is deleted. It exceeds the TTL by an hour,
+// so that a replica whose clock is behind does not miss a key that it still honours.
+const keyRetention = task.IdempotencyKeyTTL + time.Hour
 
-// keyJanitor removes the Idempotency-Keys that no longer stand for anything. Every
-// replica does: a batch is short, and what one removes the others do not find.
+// keyJanitor is the janitor of expired idempotency keys. It needs no lock: every replica
+// runs one, and what one deletes the others do not find.
 type keyJanitor struct {
 	store *pgstore.Store
 	log   *slog.Logger
@@ -34,29 +32,14 @@ func newKeyJanitor(store *pgstore.Store, log *slog.Logger, metrics prometheus.Re
 	return &keyJanitor{store: store, log: log}
 }
 
-// Run removes them until ctx ends.
+// Run deletes expired keys once a minute until ctx ends, and returns nil.
 func (k *keyJanitor) Run(ctx context.Context) error {
-	outage := retry.NewOutage(k.log, "old idempotency keys are not removed for now", "old idempotency keys are removed again")
-	for {
-		err := k.pass(ctx)
-		if ctx.Err() == nil {
-			outage.Record(ctx, err)
-		}
-		if !retry.Wait(ctx, keysPause) {
-			return nil
-		}
-	}
-}
-
-func (k *keyJanitor) pass(ctx context.Context) error {
-	for removed := int64(keysBatch); removed == keysBatch; {
-		batch, cancel := context.WithTimeout(ctx, keysTimeout)
-		var err error
-		removed, err = k.store.ForgetKeys(batch, time.Now().Add(-keyRetention), keysBatch)
-		cancel()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	outage := retry.NewOutage(k.log, "idempotency janitor: deleting expired keys failed, retrying", "idempotency janitor: deleting expired keys again")
+	return janitor.Run(ctx, outage, func(ctx context.Context) error {
+		_, err := janitor.DeleteAll(ctx, func(ctx context.Context, limit int) (int, error) {
+			deleted, err := k.store.ForgetKeys(ctx, time.Now().Add(-keyRetention), limit)
+			return int(deleted), err
+		})
+		return err
+	})
 }

@@ -15,30 +15,29 @@ import (
 )
 
 const (
-	schemaTimeout  = 5 * time.Second
-	schemaInterval = time.Second // between two tries
-	// probeConnLifetime bounds for how long a probe goes by a session that is older than a setting
-	// which new sessions begin with.
-	probeConnLifetime = 10 * time.Second
+	schemaTimeout     = 5 * time.Second  // of one check
+	schemaInterval    = time.Second      // between two attempts while PostgreSQL is unavailable
+	probeConnLifetime = 10 * time.Second // within which a probe sees settings that only new sessions get, such as default_transaction_read_only
 )
 
-// schemaCheck finds out whether the database is one this version works with, and whether it
-// takes writes. The database may be away meanwhile, for however long.
+// schemaCheck is the readiness check of the database: it has the schema of this version,
+// keeps prepared statements, and takes writes. Its methods may be called concurrently.
 type schemaCheck struct {
 	db     *sqlx.DB
 	log    *slog.Logger
-	passed atomic.Bool   // that it is the right one
-	lock   chan struct{} // has an element while a check holds the pool's connections
+	passed atomic.Bool   // sessions and schema are right; neither changes while the service runs
+	lock   chan struct{} // a mutex with a context: holds an element during a check
 }
 
 func newSchemaCheck(db *sqlx.DB, log *slog.Logger) *schemaCheck {
 	return &schemaCheck{db: db, log: log, lock: make(chan struct{}, 1)}
 }
 
-// openSchemaCheck returns the schema over connections of its own: a probe must not
-// wait behind requests, and so take a replica away when it has most to do. It is
-// an error when the database is there and not the right one.
+// openSchemaCheck returns a check with a pool of its own. It returns an error if the
+// database is available and has another schema.
 func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schemaCheck, error) {
+	// In the pool of the requests a probe would wait for them, and make a busy replica
+	// unready.
 	cfg.MaxConns = 2 // which CheckSessions needs
 	db, err := postgres.Open(cfg)
 	if err != nil {
@@ -53,7 +52,7 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 	return s, nil
 }
 
-// Ready is the readiness check: the database takes writes, and has the schema.
+// Ready returns nil if the database has the schema and takes writes.
 func (s *schemaCheck) Ready(ctx context.Context) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -61,12 +60,12 @@ func (s *schemaCheck) Ready(ctx context.Context) error {
 	return postgres.CheckWritable(ctx, s.db)
 }
 
-// check asks for what does not change while the service runs, until it is known.
+// check checks sessions and schema, unless they have passed before.
 func (s *schemaCheck) check(ctx context.Context) error {
 	if s.passed.Load() {
 		return nil
 	}
-	// Two checks that hold one of the two connections each would wait for each other.
+	// A check uses two connections. Two concurrent checks with one each would deadlock.
 	select {
 	case s.lock <- struct{}{}:
 		defer func() { <-s.lock }()
@@ -86,23 +85,23 @@ func (s *schemaCheck) check(ctx context.Context) error {
 	return err
 }
 
-// Run asks until the answer is known, then waits for ctx to end. Its error says
-// what is wrong with the database, and that waiting will not help.
+// Run checks until the check has passed, and then waits for ctx to end. It returns an
+// error if the database is available and a retry can not help.
 func (s *schemaCheck) Run(ctx context.Context) error {
-	pause := time.NewTicker(schemaInterval)
-	defer pause.Stop()
-	for waited := false; !s.passed.Load(); waited = true {
+	tick := time.NewTicker(schemaInterval)
+	defer tick.Stop()
+	for logged := false; !s.passed.Load(); logged = true {
 		err := s.checkWithTimeout(ctx)
 		if err != nil && !unavailable(err) {
 			return err
 		}
-		if err != nil && !waited {
-			s.log.WarnContext(ctx, "PostgreSQL is away: its schema is not checked, and the service is not ready until it is back", "error", err)
+		if err != nil && !logged {
+			s.log.WarnContext(ctx, "schema check: PostgreSQL is unavailable, retrying; the service is not ready until the check passes", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-pause.C:
+		case <-tick.C:
 		}
 	}
 	<-ctx.Done()

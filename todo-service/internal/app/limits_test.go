@@ -19,8 +19,8 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// connect returns the connection, if the server keeps it.
-func connect(t *testing.T, addr string) (conn net.Conn, kept bool) {
+// openConn opens a connection, and reports whether the server keeps it.
+func openConn(t *testing.T, addr string) (conn net.Conn, kept bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -33,16 +33,16 @@ func connect(t *testing.T, addr string) (conn net.Conn, kept bool) {
 	return conn, err == nil
 }
 
-func TestOneClientHoldsSoManyConnectionsAndStreamsOverBothTransports(t *testing.T) {
+func TestConnectionsAndStreamsOfAClientAreLimitedOverBothTransports(t *testing.T) {
 	t.Parallel()
-	cfg := alone(t)
+	cfg := withoutServers(t)
 	cfg.MaxConnsPerClient, cfg.Watch.MaxPerClient = 5, 2
-	cfg.Postgres.DSN = config.Secret(migrated(t).String())
+	cfg.Postgres.DSN = config.Secret(migratedDatabase(t).String())
 	_, stop := serve(t, cfg)
 	defer stop()
-	testenv.Eventually(t, "ready", func() bool { return answered("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
 
-	// The stream and the connection of health are the first, over gRPC.
+	// The first stream, over the first connection, is of gRPC health.
 	health := healthpb.NewHealthClient(dial(t, cfg.GRPC.Addr))
 	watch, err := health.Watch(t.Context(), &healthpb.HealthCheckRequest{})
 	if err != nil {
@@ -63,31 +63,31 @@ func TestOneClientHoldsSoManyConnectionsAndStreamsOverBothTransports(t *testing.
 	if status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a third stream, over gRPC: %v", err)
 	}
-	if got := answered("http://" + cfg.HTTP.Addr + "/events"); got != http.StatusTooManyRequests {
+	if got := getStatus("http://" + cfg.HTTP.Addr + "/events"); got != http.StatusTooManyRequests {
 		t.Errorf("a third stream, over HTTP: %d", got)
 	}
 
-	// Two connections hold streams, and one client may have five.
+	// Two of the client's five connections hold streams.
 	testenv.Eventually(t, "two connections are open", func() bool {
 		http.DefaultClient.CloseIdleConnections()
-		return metric("http://"+cfg.Ops.Addr, `server_connections{server="http"}`)+metric("http://"+cfg.Ops.Addr, `server_connections{server="grpc"}`) == 2
+		return readMetric("http://"+cfg.Ops.Addr, `server_connections{server="http"}`)+readMetric("http://"+cfg.Ops.Addr, `server_connections{server="grpc"}`) == 2
 	})
 	for i := range 5 {
-		if _, kept := connect(t, cfg.HTTP.Addr); kept != (i < 3) {
-			t.Errorf("connection %d beside the two is kept: %t", i+1, kept)
+		if _, kept := openConn(t, cfg.HTTP.Addr); kept != (i < 3) {
+			t.Errorf("connection %d after the two is kept: %t", i+1, kept)
 		}
 	}
-	if got := metric("http://"+cfg.Ops.Addr, `server_connections_refused_total{limit="client",server="http"}`); got != 2 {
-		t.Errorf("%d connections were refused", got)
+	if got := readMetric("http://"+cfg.Ops.Addr, `server_connections_refused_total{limit="client",server="http"}`); got != 2 {
+		t.Errorf("%d connections were refused, want 2", got)
 	}
-	if got := answered("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusOK {
-		t.Errorf("the ops port answers %d", got)
+	if got := getStatus("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz: %d", got)
 	}
 }
 
-// limitedTo runs the service with so many open files until the test is over. ended
-// gives what it logged, when it ends by itself.
-func limitedTo(t *testing.T, files string, cfg Config) (ended <-chan string) {
+// runWithFileLimit runs the service with a limit of open files until the test ends. If it
+// exits by itself, ended gets its log.
+func runWithFileLimit(t *testing.T, files string, cfg Config) (ended <-chan string) {
 	t.Helper()
 	cmd := processtest.Shell([]string{
 		"LOG_FORMAT=json", "HTTP_ADDR=" + cfg.HTTP.Addr, "GRPC_ADDR=" + cfg.GRPC.Addr, "OPS_ADDR=" + cfg.Ops.Addr,
@@ -98,26 +98,26 @@ func limitedTo(t *testing.T, files string, cfg Config) (ended <-chan string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	over := make(chan string, 1)
+	exited := make(chan string, 1)
 	var waited sync.WaitGroup
 	waited.Go(func() {
-		_ = cmd.Wait() // its end is what the test asks for
-		over <- log.String()
+		_ = cmd.Wait() // any exit code
+		exited <- log.String()
 	})
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		waited.Wait()
 	})
-	return over
+	return exited
 }
 
-func TestTheOpsPortAnswersWhenClientsHoldAllDescriptorsThatTheyMay(t *testing.T) {
+func TestOpsPortServesWhileClientsHoldAllTheirDescriptors(t *testing.T) {
 	t.Parallel()
-	cfg := alone(t)
-	limitedTo(t, "90", cfg)
+	cfg := withoutServers(t)
+	runWithFileLimit(t, "90", cfg)
 	ops := "http://" + cfg.Ops.Addr
-	testenv.Eventually(t, "alive", func() bool { return answered(ops+"/livez") == http.StatusOK })
-	if _, kept := connect(t, cfg.HTTP.Addr); !kept {
+	testenv.Eventually(t, "alive", func() bool { return getStatus(ops+"/livez") == http.StatusOK })
+	if _, kept := openConn(t, cfg.HTTP.Addr); !kept {
 		t.Error("no client is served")
 	}
 	for _, addr := range []string{cfg.HTTP.Addr, cfg.GRPC.Addr} {
@@ -139,26 +139,26 @@ func TestTheOpsPortAnswersWhenClientsHoldAllDescriptorsThatTheyMay(t *testing.T)
 	}
 }
 
-func TestItRefusesToStartWithFewerFilesThanItNeeds(t *testing.T) {
+func TestServiceRefusesToStartWithTooFewOpenFiles(t *testing.T) {
 	t.Parallel()
 	select {
-	case log := <-limitedTo(t, "60", alone(t)):
+	case log := <-runWithFileLimit(t, "60", withoutServers(t)):
 		if line := strings.TrimSpace(log); strings.Contains(line, "\n") || !strings.Contains(line, "may have 60 files open (ulimit -n, LimitNOFILE) and needs at least") {
-			t.Errorf("it said %s", log)
+			t.Errorf("got the log %s", log)
 		}
 	case <-time.After(30 * time.Second):
-		t.Error("it runs on")
+		t.Error("the service does not exit")
 	}
 }
 
-// The policy is the server's, so one route stands for all.
-func TestAHostThatIsNotServedIsRefusedOnEveryPort(t *testing.T) {
+// The server applies this policy, so one route stands for all.
+func TestEveryPortRefusesAnotherHost(t *testing.T) {
 	t.Parallel()
-	cfg := alone(t)
+	cfg := withoutServers(t)
 	cfg.HTTP.AllowedHosts, cfg.Ops.AllowedHosts = []string{"todo.example.com"}, []string{"ops.example.com"}
 	_, stop := serve(t, cfg)
 	defer stop()
-	testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	for _, c := range []struct {
 		addr, path, host string
 		want             int

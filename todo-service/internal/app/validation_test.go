@@ -6,7 +6,7 @@ import (
 	"example.com/todo/platform/config/configtest"
 )
 
-func TestEverySettingRefusesNonsense(t *testing.T) {
+func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 	configtest.Refuse(t, Defaults(), func(environ []string) error {
 		_, err := Load("", environ)
 		return err
