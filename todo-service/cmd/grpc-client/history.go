@@ -12,7 +12,7 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// historyView is an event of a task's history.
+// historyView is the JSON form of an event in a task's history.
 type historyView struct {
 	EventID   string    `json:"event_id"`
 	EventType string    `json:"event_type"`
@@ -24,7 +24,7 @@ type historyView struct {
 func (c *client) historyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "history ID",
-		Short: "Show what happened to a task, also to one that is deleted",
+		Short: "Show the events of a task, also of a deleted one",
 		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
@@ -44,7 +44,7 @@ func (c *client) historyCommand() *cobra.Command {
 	}
 }
 
-// readHistory reads all pages.
+// readHistory returns the events of all pages.
 func readHistory(ctx context.Context, tasks pb.TaskServiceClient, id int64) (events []*pb.TaskEvent, err error) {
 	for after, more := int64(0), true; more; more = after != 0 {
 		page, err := tasks.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: after})

@@ -20,11 +20,11 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that cannot be carried out as it stands.
+// usageError is the error of an invalid command line.
 type usageError struct{ error }
 
-// run carries out one command line and returns the exit code. What goes wrong
-// is one line on stderr: what, why, and what to try.
+// run runs one command line and returns the exit code. An error is one line on stderr: what
+// failed, why, and what to try.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot() //nolint:contextcheck // its commands take the context of ExecuteContext
 	root.SetArgs(args)
@@ -65,12 +65,13 @@ func newRoot() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
 	flags.Var(&c.output, "output", "how to print: table or json")
-	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
+	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for a response")
 	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.historyCommand(), c.watchCommand())
 	return root
 }
 
-// rejectUnknownCommand refuses a word that is no command, and offers what it resembles.
+// rejectUnknownCommand is the cobra.PositionalArgs of the root command: it returns an error
+// for an unknown command, with similar ones.
 func rejectUnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -82,7 +83,7 @@ func rejectUnknownCommand(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("there is no command %q%s", args[0], hint)}
 }
 
-// oneArgument wants exactly one argument.
+// oneArgument returns a cobra.PositionalArgs for exactly one argument.
 func oneArgument(argument string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
@@ -92,7 +93,7 @@ func oneArgument(argument string) cobra.PositionalArgs {
 	}
 }
 
-// noArguments wants no argument.
+// noArguments is a cobra.PositionalArgs for no argument.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -15,53 +15,53 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 )
 
-// frozen is a connection that, once it is frozen, stays open and brings nothing.
-type frozen struct {
+// freezableConn is a connection that stays open and delivers nothing once it is frozen.
+type freezableConn struct {
 	net.Conn
-	mu    sync.Mutex
-	still bool
+	mu     sync.Mutex
+	frozen bool
 }
 
-func (f *frozen) freeze() {
+func (f *freezableConn) freeze() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.still = true
+	f.frozen = true
 }
 
-func (f *frozen) Read(into []byte) (int, error) {
+func (f *freezableConn) Read(into []byte) (int, error) {
 	for {
 		n, err := f.Conn.Read(into)
 		f.mu.Lock()
-		still := f.still
+		frozen := f.frozen
 		f.mu.Unlock()
-		if err != nil || !still {
+		if err != nil || !frozen {
 			return n, err
 		}
 	}
 }
 
-// callForTask is a listener with one connection.
-type one struct {
+// oneConnListener is a listener with one connection.
+type oneConnListener struct {
 	conns chan net.Conn
 	once  sync.Once
 }
 
-func (o *one) Accept() (net.Conn, error) {
+func (o *oneConnListener) Accept() (net.Conn, error) {
 	conn, open := <-o.conns
 	if !open {
 		return nil, net.ErrClosed
 	}
 	return conn, nil
 }
-func (o *one) Close() error   { o.once.Do(func() { close(o.conns) }); return nil }
-func (o *one) Addr() net.Addr { return &net.TCPAddr{} }
+func (o *oneConnListener) Close() error   { o.once.Do(func() { close(o.conns) }); return nil }
+func (o *oneConnListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// silent is a service whose watchers hear nothing.
-type silent struct {
+// silentService is a service whose watches have no events.
+type silentService struct {
 	pb.UnimplementedTaskServiceServer
 }
 
-func (silent) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
+func (silentService) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
 	if err := stream.SendHeader(nil); err != nil {
 		return err
 	}
@@ -69,15 +69,15 @@ func (silent) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStreamingSer
 	return stream.Context().Err()
 }
 
-func TestAWatchOnADeadConnectionEnds(t *testing.T) {
+func TestAWatchEndsWhenItsConnectionIsDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		conn := &frozen{Conn: near}
-		listener := &one{conns: make(chan net.Conn, 1)}
+		conn := &freezableConn{Conn: near}
+		listener := &oneConnListener{conns: make(chan net.Conn, 1)}
 		listener.conns <- far
 		server := grpc.NewServer()
-		pb.RegisterTaskServiceServer(server, silent{})
+		pb.RegisterTaskServiceServer(server, silentService{})
 		go server.Serve(listener)
 		defer server.Stop()
 		client, err := dial("passthrough:///pipe", grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return conn, nil }))
@@ -101,10 +101,10 @@ func TestAWatchOnADeadConnectionEnds(t *testing.T) {
 		select {
 		case err := <-ended:
 			if status.Code(err) != codes.Unavailable {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("the watch ended with %v", err)
 			}
 		case <-time.After(2 * time.Minute):
-			t.Error("it waits still after two minutes")
+			t.Error("the watch has not ended after two minutes")
 		}
 	})
 }
