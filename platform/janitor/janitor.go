@@ -34,16 +34,12 @@ func Run(ctx context.Context, outage *retry.Outage, pass func(context.Context) e
 // many. The first error ends the pass; earlier batches stay deleted.
 func DeleteAll(ctx context.Context, deleteBatch func(ctx context.Context, limit int) (int, error)) (total int, err error) {
 	for deleted := batchSize; deleted == batchSize; total += deleted {
-		deleted, err = deleteWithTimeout(ctx, deleteBatch)
+		batchCtx, cancel := context.WithTimeout(ctx, batchTimeout)
+		deleted, err = deleteBatch(batchCtx, batchSize)
+		cancel()
 		if err != nil {
 			return total, err
 		}
 	}
 	return total, nil
-}
-
-func deleteWithTimeout(ctx context.Context, deleteBatch func(ctx context.Context, limit int) (int, error)) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-	defer cancel()
-	return deleteBatch(ctx, batchSize)
 }

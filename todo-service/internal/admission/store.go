@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
-	"example.com/todo/platform/semaphore"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -37,8 +37,9 @@ type Config struct {
 // requests keep slots and connections.
 type Store struct {
 	next                 task.Store // not embedded: each new method of task.Store must be admitted here
-	all, reads, searches *semaphore.Semaphore
+	all, reads, searches *semaphore.Weighted
 	searchSlots          chan struct{}
+	inFlight             prometheus.Gauge
 	rejected             rejections
 }
 
@@ -53,51 +54,49 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 	}, []string{"kind"})
 	s := &Store{
 		next:        store,
-		all:         semaphore.New(cfg.InFlight),
-		reads:       semaphore.New(cfg.InFlight - cfg.InFlight/4),
-		searches:    semaphore.New(max(1, cfg.InFlight/8)),
+		all:         semaphore.NewWeighted(int64(cfg.InFlight)),
+		reads:       semaphore.NewWeighted(int64(cfg.InFlight - cfg.InFlight/4)),
+		searches:    semaphore.NewWeighted(int64(max(1, cfg.InFlight/8))),
 		searchSlots: make(chan struct{}, cfg.ConcurrentSearches),
+		inFlight:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "todo_admission_in_flight", Help: "Requests that hold a slot of the store."}),
 		rejected:    rejections{rejected.WithLabelValues("write"), rejected.WithLabelValues("read"), rejected.WithLabelValues("search")},
 	}
-	metrics.MustRegister(rejected, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "todo_admission_in_flight",
-		Help: "Requests that hold a slot of the store.",
-	}, s.all.InUse))
+	metrics.MustRegister(rejected, s.inFlight)
 	return s
 }
 
 // Get returns the task, or rejects the request.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return admit(func() (task.Task, error) { return s.next.Get(ctx, id) }, s.rejected.reads, s.reads, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Get(ctx, id) }, s.rejected.reads, s.reads, s.all)
 }
 
 // List returns the selected tasks, or rejects the request. An admitted search waits
 // for a search slot until ctx ends.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return admit(func() ([]task.Task, error) { return s.next.List(ctx, q) }, s.rejected.reads, s.reads, s.all)
+		return admit(s, func() ([]task.Task, error) { return s.next.List(ctx, q) }, s.rejected.reads, s.reads, s.all)
 	}
-	return admit(func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
+	return admit(s, func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
 }
 
 // Count returns the number of tasks, or rejects the request.
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return admit(func() (int64, error) { return s.next.Count(ctx, done) }, s.rejected.reads, s.reads, s.all)
+	return admit(s, func() (int64, error) { return s.next.Count(ctx, done) }, s.rejected.reads, s.reads, s.all)
 }
 
 // History returns the task's events, or rejects the request.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	return admit(func() ([]task.Event, error) { return s.next.History(ctx, id, after, limit) }, s.rejected.reads, s.reads, s.all)
+	return admit(s, func() ([]task.Event, error) { return s.next.History(ctx, id, after, limit) }, s.rejected.reads, s.reads, s.all)
 }
 
 // Create stores a task, or rejects the request.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
-	return admit(func() (task.Task, error) { return s.next.Create(ctx, e, key) }, s.rejected.writes, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Create(ctx, e, key) }, s.rejected.writes, s.all)
 }
 
 // Update changes a task, or rejects the request.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return admit(func() (task.Task, error) { return s.next.Update(ctx, id, change) }, s.rejected.writes, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Update(ctx, id, change) }, s.rejected.writes, s.all)
 }
 
 func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, error) {
@@ -116,17 +115,19 @@ func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, er
 
 // admit runs work while it holds a slot of each semaphore. If one has no free slot,
 // admit counts the request as rejected and returns apperr.Unavailable.
-func admit[T any](work func() (T, error), rejected prometheus.Counter, semaphores ...*semaphore.Semaphore) (T, error) {
+func admit[T any](s *Store, work func() (T, error), rejected prometheus.Counter, semaphores ...*semaphore.Weighted) (T, error) {
 	// The caller passes the smallest semaphore first: a rejected search then takes no
 	// slot of the others, not even for a moment.
-	for _, s := range semaphores {
-		if !s.TryAcquire() {
+	for _, slots := range semaphores {
+		if !slots.TryAcquire(1) {
 			rejected.Inc()
 			var zero T
 			return zero, overloaded("the service is overloaded; try again")
 		}
-		defer s.Release()
+		defer slots.Release(1)
 	}
+	s.inFlight.Inc()
+	defer s.inFlight.Dec()
 	return work()
 }
 

@@ -22,11 +22,7 @@ const resumeTokenKey = "resume-token"
 // the stream with a token to resume from.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the event log. Watch returns a sequence of every announcement after the
-// position of token, in order, until ctx ends; with an empty token, of every announcement
-// that is committed after Watch has returned. The sequence begins with a bookmark, repeats
-// it after each silence, and ends with an error. Watch returns apperr.Invalid for a
-// malformed token, and apperr.Gone for a position outside the log.
+// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }

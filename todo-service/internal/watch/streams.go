@@ -7,11 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/config"
-	"example.com/todo/platform/semaphore"
 )
 
 // Config limits the open streams of this process, over both transports together:
@@ -35,26 +35,26 @@ func (c Config) Validate() error {
 // Streams is a concurrency limiter for streams, with a limit for the process and a
 // limit for each client.
 type Streams struct {
-	open    *semaphore.Semaphore
+	slots   *semaphore.Weighted
 	clients *clientlimit.Limiter
+	open    prometheus.Gauge
 	refused *prometheus.CounterVec
 }
 
 // NewStreams returns a limiter with the limits of cfg.
 func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 	metrics := promauto.With(reg)
-	s := &Streams{
-		open:    semaphore.New(cfg.MaxWatchers),
+	return &Streams{
+		slots:   semaphore.NewWeighted(int64(cfg.MaxWatchers)),
 		clients: clientlimit.New(cfg.MaxPerClient),
+		open: metrics.NewGauge(prometheus.GaugeOpts{
+			Name: "todo_watchers", Help: "Open streams of changes, gRPC health and reflection.",
+		}),
 		refused: metrics.NewCounterVec(prometheus.CounterOpts{
 			Name: "todo_watchers_refused_total",
 			Help: "Streams refused because there were too many, by the limit that was reached: that of the process or of the client.",
 		}, []string{"limit"}),
 	}
-	metrics.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "todo_watchers", Help: "Open streams of changes, gRPC health and reflection.",
-	}, s.open.InUse)
-	return s
 }
 
 // Acquire counts a stream of the client at addr until release is called; further
@@ -65,13 +65,15 @@ func (s *Streams) Acquire(addr netip.Addr) (release func(), err error) {
 		s.refused.WithLabelValues("client").Inc()
 		return nil, apperr.New(apperr.RateLimited, "this client has too many streams open; close one first")
 	}
-	if !s.open.TryAcquire() {
+	if !s.slots.TryAcquire(1) {
 		releaseClient()
 		s.refused.WithLabelValues("process").Inc()
 		return nil, apperr.New(apperr.RateLimited, "this server has too many streams open; try again, or another server")
 	}
+	s.open.Inc()
 	return sync.OnceFunc(func() {
-		s.open.Release()
+		s.open.Dec()
+		s.slots.Release(1)
 		releaseClient()
 	}), nil
 }
