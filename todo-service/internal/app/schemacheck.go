@@ -11,14 +11,17 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/pgstore"
 )
 
 const (
 	schemaTimeout     = 5 * time.Second  // of one check
-	schemaInterval    = time.Second      // between two attempts while PostgreSQL is unavailable
 	probeConnLifetime = 10 * time.Second // within which a probe sees settings that only new sessions get, such as default_transaction_read_only
 )
+
+// schemaBackoff is the wait between two attempts while PostgreSQL is unavailable.
+var schemaBackoff = retry.Backoff{Min: time.Second, Max: time.Second}
 
 // schemaCheck is the readiness check of the database: it has the schema of this version,
 // keeps prepared statements, and takes writes. Its methods may be called concurrently.
@@ -85,24 +88,19 @@ func (s *schemaCheck) check(ctx context.Context) error {
 	return err
 }
 
-// Run checks until the check has passed, and then waits for ctx to end. It returns an
+// Run retries the check until it has passed, and then waits for ctx to end. It returns an
 // error if the database is available and a retry can not help.
 func (s *schemaCheck) Run(ctx context.Context) error {
-	tick := time.NewTicker(schemaInterval)
-	defer tick.Stop()
-	for logged := false; !s.passed.Load(); logged = true {
+	outage := retry.NewOutage(s.log, "schema check: PostgreSQL is unavailable, retrying; the service is not ready until the check passes", "schema check: passed")
+	err := retry.Do(ctx, schemaBackoff, outage, func(ctx context.Context) error {
 		err := s.checkWithTimeout(ctx)
 		if err != nil && !unavailable(err) {
-			return err
+			return retry.Permanent(err)
 		}
-		if err != nil && !logged {
-			s.log.WarnContext(ctx, "schema check: PostgreSQL is unavailable, retrying; the service is not ready until the check passes", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
 	<-ctx.Done()
 	return nil

@@ -122,8 +122,8 @@ func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) err
 		}
 		return err
 	})
-	if ctx.Err() != nil {
-		return nil
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }

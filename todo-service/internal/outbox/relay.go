@@ -99,8 +99,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { _ = r.live.run(ctx) }) // returns no error: only Kafka has a topic
-	loops.Go(func() { r.observeBacklog(ctx) })
-	loops.Go(func() { r.assignSequences(ctx) })
+	loops.Go(func() { poll(ctx, r.observeBacklog) })
+	loops.Go(func() { poll(ctx, r.assignSequences) })
 	defer loops.Wait()
 	defer cancel()
 
@@ -110,40 +110,35 @@ func (r *Relay) Run(ctx context.Context) error {
 	return r.kafka.run(ctx)
 }
 
-// assignSequences assigns seqs every second until ctx ends. Readers of the event log
-// need them also while no forwarder gets through: while Kafka and Redis are both
-// unavailable, or a frozen replica holds the cursors.
+// assignSequences assigns seqs to new events. Readers of the event log need them also
+// while no forwarder gets through: while Kafka and Redis are both unavailable, or a frozen
+// replica holds the cursors.
 func (r *Relay) assignSequences(ctx context.Context) {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	_ = r.cfg.EventLog.Number(ctx, maxBatchSize) // the forwarders log an outage of the database
+}
+
+// observeBacklog updates the metrics, also while a forwarder waits for the end of an outage.
+func (r *Relay) observeBacklog(ctx context.Context) {
+	for _, cursor := range []string{Kafka, LiveFeed} {
+		events, oldest, err := r.readBacklog(ctx, cursor)
+		if err != nil {
+			continue // the forwarders log an outage of the database
 		}
-		_ = r.cfg.EventLog.Number(ctx, maxBatchSize) // the forwarders log an outage of the database
+		age := 0.0
+		if !oldest.IsZero() {
+			age = max(0, time.Since(oldest).Seconds())
+		}
+		r.backlog.WithLabelValues(cursor).Set(float64(events))
+		r.oldest.WithLabelValues(cursor).Set(age)
 	}
 }
 
-// observeBacklog updates the metrics every second until ctx ends, also while a
-// forwarder waits for the end of an outage.
-func (r *Relay) observeBacklog(ctx context.Context) {
+// poll calls fn at once, and then every pollInterval until ctx ends.
+func poll(ctx context.Context, fn func(context.Context)) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		for _, cursor := range []string{Kafka, LiveFeed} {
-			events, oldest, err := r.readBacklog(ctx, cursor)
-			if err != nil {
-				continue // the forwarders log an outage of the database
-			}
-			age := 0.0
-			if !oldest.IsZero() {
-				age = max(0, time.Since(oldest).Seconds())
-			}
-			r.backlog.WithLabelValues(cursor).Set(float64(events))
-			r.oldest.WithLabelValues(cursor).Set(age)
-		}
+		fn(ctx)
 		select {
 		case <-ctx.Done():
 			return
