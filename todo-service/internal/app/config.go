@@ -53,7 +53,7 @@ type RedisCacheConfig struct{ redis.Config }
 // placeholderAddr makes a section without an address pass redis.Config.Validate.
 const placeholderAddr = "unnamed:6379"
 
-// Validate returns an error for a Redis that could not be used; no Redis is valid.
+// Validate returns an error for a Redis that could not be used; an absent Redis is valid.
 // Config.Validate checks the key prefix of a cluster, which this section may inherit.
 func (c RedisCacheConfig) Validate() error {
 	cfg := c.Config

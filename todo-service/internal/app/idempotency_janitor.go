@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/janitor"
+	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -17,29 +18,20 @@ import (
 // so that a replica whose clock is behind does not miss a key that it still honours.
 const keyRetention = task.IdempotencyKeyTTL + time.Hour
 
-// keyJanitor is the janitor of expired idempotency keys. It needs no lock: every replica
-// runs one, and what one deletes the others do not find.
-type keyJanitor struct {
-	store *pgstore.Store
-	log   *slog.Logger
-}
-
-func newKeyJanitor(store *pgstore.Store, log *slog.Logger, metrics prometheus.Registerer) *keyJanitor {
+// newKeyJanitor returns the janitor of expired idempotency keys. It needs no lock: every
+// replica runs one, and what one deletes the others do not find.
+func newKeyJanitor(store *pgstore.Store, log *slog.Logger, metrics prometheus.Registerer) lifecycle.Part {
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "todo_idempotent_replays_total",
 		Help: "Creations answered with the task that an earlier request with the same Idempotency-Key made.",
 	}, func() float64 { return float64(store.Replays()) }))
-	return &keyJanitor{store: store, log: log}
-}
-
-// Run deletes expired keys once a minute until ctx ends, and returns nil.
-func (k *keyJanitor) Run(ctx context.Context) error {
-	outage := retry.NewOutage(k.log, "idempotency janitor: deleting expired keys failed, retrying", "idempotency janitor: deleting expired keys again")
-	return janitor.Run(ctx, outage, func(ctx context.Context) error {
+	outage := retry.NewOutage(log, "idempotency janitor: deleting expired keys failed, retrying", "idempotency janitor: deleting expired keys again")
+	deleteExpired := func(ctx context.Context) error {
 		_, err := janitor.DeleteAll(ctx, func(ctx context.Context, limit int) (int, error) {
-			deleted, err := k.store.ForgetKeys(ctx, time.Now().Add(-keyRetention), limit)
+			deleted, err := store.ForgetKeys(ctx, time.Now().Add(-keyRetention), limit)
 			return int(deleted), err
 		})
 		return err
-	})
+	}
+	return lifecycle.Func(func(ctx context.Context) error { return janitor.Run(ctx, outage, deleteExpired) })
 }

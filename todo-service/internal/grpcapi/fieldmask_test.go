@@ -25,15 +25,15 @@ func TestUpdateTaskChangesTheFieldsOfItsMask(t *testing.T) {
 		request *pb.UpdateTaskRequest
 		want    fields // from {"A", 5, true}
 	}{
-		"no mask: present fields":     {&pb.UpdateTaskRequest{Title: ptr("B"), Done: ptr(false)}, fields{"B", 5, false}},
-		"an empty mask: the same":     {&pb.UpdateTaskRequest{Priority: ptr[int32](0), UpdateMask: mask()}, fields{"A", 0, true}},
-		"the fields of the mask":      {&pb.UpdateTaskRequest{Title: ptr("B"), Priority: ptr[int32](7), Done: ptr(false), UpdateMask: mask("title", "done")}, fields{"B", 5, false}},
-		"no field outside the mask":   {&pb.UpdateTaskRequest{Title: ptr(""), Priority: ptr[int32](7), UpdateMask: mask("priority")}, fields{"A", 7, true}},
+		"no mask: present fields":     {&pb.UpdateTaskRequest{Title: new("B"), Done: new(false)}, fields{"B", 5, false}},
+		"an empty mask: the same":     {&pb.UpdateTaskRequest{Priority: new(int32(0)), UpdateMask: mask()}, fields{"A", 0, true}},
+		"the fields of the mask":      {&pb.UpdateTaskRequest{Title: new("B"), Priority: new(int32(7)), Done: new(false), UpdateMask: mask("title", "done")}, fields{"B", 5, false}},
+		"no field outside the mask":   {&pb.UpdateTaskRequest{Title: new(""), Priority: new(int32(7)), UpdateMask: mask("priority")}, fields{"A", 7, true}},
 		"absent priority: 0":          {&pb.UpdateTaskRequest{UpdateMask: mask("priority")}, fields{"A", 0, true}},
 		"absent done: not done":       {&pb.UpdateTaskRequest{UpdateMask: mask("done")}, fields{"A", 5, false}},
-		"a field twice":               {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("title", "title")}, fields{"B", 5, true}},
-		"all fields, by a star":       {&pb.UpdateTaskRequest{Title: ptr("B"), UpdateMask: mask("*")}, fields{"B", 0, false}},
-		"fields without a difference": {&pb.UpdateTaskRequest{Title: ptr(" A "), Done: ptr(true), UpdateMask: mask("title", "done")}, fields{"A", 5, true}},
+		"a field twice":               {&pb.UpdateTaskRequest{Title: new("B"), UpdateMask: mask("title", "title")}, fields{"B", 5, true}},
+		"all fields, by a star":       {&pb.UpdateTaskRequest{Title: new("B"), UpdateMask: mask("*")}, fields{"B", 0, false}},
+		"fields without a difference": {&pb.UpdateTaskRequest{Title: new(" A "), Done: new(true), UpdateMask: mask("title", "done")}, fields{"A", 5, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func TestUpdateTaskRefusesAMaskWithOtherFields(t *testing.T) {
 	} {
 		for _, paths := range masks {
 			_, err := client.UpdateTask(t.Context(), &pb.UpdateTaskRequest{
-				Id: 1, Priority: ptr[int32](7), UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+				Id: 1, Priority: new(int32(7)), UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
 			})
 			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
 				t.Errorf("%q: %v, names %q", paths, err, got)

@@ -97,11 +97,11 @@ func TestWatchTasksSendsEachChangeWithItsToken(t *testing.T) {
 	s := newFixture(t)
 	created := task.Task{ID: 7, Title: "A", Priority: 5, CreatedAt: start, Version: 1}
 	completed := created
-	completed.Done, completed.Version, completed.CompletedAt = true, 2, ptr(start.Add(time.Second))
+	completed.Done, completed.Version, completed.CompletedAt = true, 2, new(start.Add(time.Second))
 	s.watcher.announcements = []task.Announcement{
 		{Seq: 41, Event: task.Event{ID: "e41", Type: task.Created, Task: created, At: start}},
 		{Seq: 41}, // a bookmark
-		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: ptr(int64(7))}},
+		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: new(int64(7))}},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -113,7 +113,7 @@ func TestWatchTasksSendsEachChangeWithItsToken(t *testing.T) {
 		{EventType: "task.created", ResumeToken: "41", EventId: "e41", Timestamp: timestamppb.New(start), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, CreatedAt: timestamppb.New(start), Version: 1,
 		}},
-		{EventType: "task.completed", ResumeToken: "9223372036854775807", EventId: "last", Timestamp: timestamppb.New(start.Add(time.Second)), UserId: ptr(int64(7)), Task: &pb.Task{
+		{EventType: "task.completed", ResumeToken: "9223372036854775807", EventId: "last", Timestamp: timestamppb.New(start.Add(time.Second)), UserId: new(int64(7)), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, Done: true, CreatedAt: timestamppb.New(start), CompletedAt: timestamppb.New(start.Add(time.Second)), Version: 2,
 		}},
 	} {
@@ -193,5 +193,3 @@ func violations(err error) []string {
 	}
 	return fields
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -79,7 +79,7 @@ func changedTask(t task.Task, alter func(*task.Task)) task.Task {
 }
 
 func completedAtReading(reading int) func(*task.Task) {
-	return func(t *task.Task) { t.Done, t.CompletedAt = true, ptr(timeOfReading(reading)) }
+	return func(t *task.Task) { t.Done, t.CompletedAt = true, new(timeOfReading(reading)) }
 }
 
 func reopened(t *task.Task) { t.Done, t.CompletedAt = false, nil }
@@ -204,7 +204,7 @@ func lifecycles() []scenario {
 				{create("A", 5), wantTasks(a)},
 				{complete(1), wantTasks(doneA)},
 				{complete(1), wantTasks(doneA)},
-				{change(1, task.Change{Done: ptr(true)}), wantTasks(doneA)},
+				{change(1, task.Change{Done: new(true)}), wantTasks(doneA)},
 				{get(1), wantTasks(doneA)},
 			},
 			events: []task.Event{event(task.Created, a, 1), event(task.Completed, doneA, 2)},
@@ -213,8 +213,8 @@ func lifecycles() []scenario {
 			name: "completed, reopened, completed again",
 			steps: []step{
 				{create("A", 5), wantTasks(a)},
-				{change(1, task.Change{Done: ptr(true)}), wantTasks(doneA)},
-				{change(1, task.Change{Done: ptr(false)}), wantTasks(reopenedA)},
+				{change(1, task.Change{Done: new(true)}), wantTasks(doneA)},
+				{change(1, task.Change{Done: new(false)}), wantTasks(reopenedA)},
 				{complete(1), wantTasks(changedTask(reopenedA, completedAtReading(4)))},
 			},
 			events: []task.Event{
@@ -226,7 +226,7 @@ func lifecycles() []scenario {
 			name: "changed and completed at once is one completion",
 			steps: []step{
 				{create("A", 5), wantTasks(a)},
-				{change(1, task.Change{Title: ptr(" B "), Priority: ptr(0), Done: ptr(true)}), wantTasks(changedTask(doneA, func(t *task.Task) {
+				{change(1, task.Change{Title: new(" B "), Priority: new(0), Done: new(true)}), wantTasks(changedTask(doneA, func(t *task.Task) {
 					t.Title, t.Priority, t.Version = "B", 0, 2
 				}))},
 			},
@@ -239,7 +239,7 @@ func lifecycles() []scenario {
 			steps: []step{
 				{create("A", 5), wantTasks(a)},
 				{change(1, task.Change{}), wantTasks(a)},
-				{change(1, task.Change{Title: ptr(" A"), Priority: ptr(5), Done: ptr(false)}), wantTasks(a)},
+				{change(1, task.Change{Title: new(" A"), Priority: new(5), Done: new(false)}), wantTasks(a)},
 			},
 			events: []task.Event{event(task.Created, a, 1)},
 		},
@@ -318,7 +318,7 @@ func lifecycles() []scenario {
 			name: "with the expected version",
 			steps: []step{
 				{create("A", 5), wantTasks(a)},
-				{change(1, task.Change{Title: ptr("B")}, 1), wantTasks(renamedA)},
+				{change(1, task.Change{Title: new("B")}, 1), wantTasks(renamedA)},
 				{complete(1, 2), wantTasks(changedTask(renamedA, completedAtReading(3)))},
 				{remove(1, 3), wantTasks()},
 			},
@@ -338,7 +338,7 @@ func refusals() []scenario {
 		"title: empty":                      {create("", 0), refusal(invalid, "title")},
 		"title: blank":                      {create(" \t\u3000", 0), refusal(invalid, "title")},
 		"title: invisible":                  {create("\u200b\u202e\u3164", 0), refusal(invalid, "title")},
-		"change to an invisible title":      {change(1, task.Change{Title: ptr("\u2800")}), refusal(invalid, "title")},
+		"change to an invisible title":      {change(1, task.Change{Title: new("\u2800")}), refusal(invalid, "title")},
 		"title: 501 characters":             {create(strings.Repeat("é", 501), 0), refusal(invalid, "title")},
 		"title: NUL":                        {create("A\x00B", 0), refusal(invalid, "title")},
 		"title: a line break":               {create("A\nB", 0), refusal(invalid, "title")},
@@ -354,12 +354,12 @@ func refusals() []scenario {
 		"get the lowest int64":              {get(math.MinInt64), refusal(invalid, "id")},
 		"get an unknown task":               {get(2), refusal(notFound)},
 		"get the highest int64":             {get(math.MaxInt64), refusal(notFound)},
-		"change 0":                          {change(0, task.Change{Done: ptr(true)}), refusal(invalid, "id")},
-		"change an unknown task":            {change(2, task.Change{Done: ptr(true)}), refusal(notFound)},
-		"change to a blank title":           {change(1, task.Change{Title: ptr(" "), Done: ptr(true)}), refusal(invalid, "title")},
-		"change to priority 101":            {change(1, task.Change{Priority: ptr(101), Title: ptr("B")}), refusal(invalid, "priority")},
-		"change another version":            {change(1, task.Change{Done: ptr(true)}, 2), refusal(preconditionFailed)},
-		"change version 0":                  {change(1, task.Change{Done: ptr(true)}, 0), refusal(preconditionFailed)},
+		"change 0":                          {change(0, task.Change{Done: new(true)}), refusal(invalid, "id")},
+		"change an unknown task":            {change(2, task.Change{Done: new(true)}), refusal(notFound)},
+		"change to a blank title":           {change(1, task.Change{Title: new(" "), Done: new(true)}), refusal(invalid, "title")},
+		"change to priority 101":            {change(1, task.Change{Priority: new(101), Title: new("B")}), refusal(invalid, "priority")},
+		"change another version":            {change(1, task.Change{Done: new(true)}, 2), refusal(preconditionFailed)},
+		"change version 0":                  {change(1, task.Change{Done: new(true)}, 0), refusal(preconditionFailed)},
 		"change nothing of another version": {change(1, task.Change{}, 2), refusal(preconditionFailed)},
 		"complete 0":                        {complete(0), refusal(invalid, "id")},
 		"complete an unknown task":          {complete(2), refusal(notFound)},

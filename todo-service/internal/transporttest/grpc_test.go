@@ -35,7 +35,7 @@ func (c grpcClient) list(ctx context.Context, onlyDone bool, limit int) outcome 
 func (c grpcClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {
 	request := &pb.UpdateTaskRequest{Id: id, Title: change.Title, Done: change.Done, ExpectedVersion: expected}
 	if change.Priority != nil {
-		request.Priority = ptr(int32(*change.Priority))
+		request.Priority = new(int32(*change.Priority))
 	}
 	response, err := c.service.UpdateTask(ctx, request)
 	return toOutcome(err, response.GetTask())
@@ -85,7 +85,7 @@ func toTask(m *pb.Task) task.Task {
 		CreatedAt: m.GetCreatedAt().AsTime(), Version: m.GetVersion(),
 	}
 	if m.GetCompletedAt() != nil {
-		t.CompletedAt = ptr(m.GetCompletedAt().AsTime())
+		t.CompletedAt = new(m.GetCompletedAt().AsTime())
 	}
 	return t
 }

@@ -125,20 +125,20 @@ func (c httpClient) sendForOutcome(ctx context.Context, method, target string, b
 func (c httpClient) send(ctx context.Context, method, target string, body any, header http.Header) ([]byte, http.Header, *outcome) {
 	request, err := c.newRequest(ctx, method, target, body)
 	if err != nil {
-		return nil, nil, ptr(unexpectedOutcome(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	maps.Copy(request.Header, header)
 	response, err := c.client.Do(request)
 	if err != nil {
-		return nil, nil, ptr(unexpectedOutcome(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, nil, ptr(unexpectedOutcome(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	if response.StatusCode >= 300 {
-		return nil, nil, ptr(c.problemOutcome(response.StatusCode, content))
+		return nil, nil, new(c.problemOutcome(response.StatusCode, content))
 	}
 	return content, response.Header, nil
 }

@@ -144,5 +144,3 @@ func wantTasks(all ...task.Task) outcome { return outcome{Tasks: all} }
 func wantEvents(next int64, all ...task.Event) outcome { return outcome{Events: all, Next: next} }
 
 func unexpectedOutcome(what any) outcome { return outcome{Refusal: fmt.Sprintf(unexpected, what)} }
-
-func ptr[T any](v T) *T { return &v }

@@ -1,21 +1,15 @@
 package watch_test
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
-	"example.com/todo/todo-service/internal/watch"
 )
 
 func TestEveryWatcherGetsEveryChangeInOrderOverAnUnreliableFeed(t *testing.T) {
@@ -328,15 +322,7 @@ func TestWatchesContinueAfterAnOutageOfTheEventLog(t *testing.T) {
 }
 
 func TestHubServesWatchersOnceTheEventLogIsAvailableAfterTheStart(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &hubFixture{t: t, eventLog: &fakeEventLog{name: "ours", unavailable: true}, feed: &lossyFeed{}}
-		s.hub = watch.NewHub(s.feed, s.eventLog, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { _ = s.hub.Run(ctx) })
-		defer running.Wait()
-		defer cancel()
+	withHubOver(t, &fakeEventLog{name: "ours", unavailable: true}, func(s *hubFixture) {
 		advance(time.Minute)
 		for range 3 {
 			s.eventLog.append() // no later event wakes the watcher

@@ -77,7 +77,7 @@ func testConcurrentRepeats(t *testing.T, s task.Store) {
 				t.Error(err)
 			}
 			ids.Store(got.ID, true)
-			got, err = s.Update(t.Context(), first.Task.ID, apply(change, task.Change{Priority: ptr(1 + w)}, start))
+			got, err = s.Update(t.Context(), first.Task.ID, apply(change, task.Change{Priority: new(1 + w)}, start))
 			if err != nil || got.Version != 2 {
 				t.Errorf("got %+v, error %v", got, err)
 			}

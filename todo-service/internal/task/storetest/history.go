@@ -17,7 +17,7 @@ func testHistoryPages(t *testing.T, s task.Store) {
 	for i := range 4 {
 		at := start.Add(time.Duration(i+1) * time.Minute)
 		e := eventID()
-		changed, err := s.Update(t.Context(), id, apply(e, task.Change{Priority: ptr(i + 1)}, at))
+		changed, err := s.Update(t.Context(), id, apply(e, task.Change{Priority: new(i + 1)}, at))
 		if err != nil {
 			t.Fatal(err)
 		}

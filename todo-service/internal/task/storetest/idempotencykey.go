@@ -31,7 +31,7 @@ func testKey(t *testing.T, s task.Store) {
 	// The service compares the two requests, so it needs the first task as it was stored.
 	wantAnswer(t, s, created(t, "Something else", 2), key, first.Task)
 
-	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: ptr("Learn more"), Done: ptr(true)}, start)); err != nil {
+	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: new("Learn more"), Done: new(true)}, start)); err != nil {
 		t.Fatal(err)
 	}
 	wantAnswer(t, s, again, key, first.Task)

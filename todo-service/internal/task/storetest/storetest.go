@@ -126,5 +126,3 @@ func wantKind(t *testing.T, err error, want apperr.Kind) {
 }
 
 var errRefused = errors.New("refused")
-
-func ptr[T any](v T) *T { return &v }
