@@ -50,7 +50,7 @@ type Config struct {
 }
 
 const (
-	maxBatchSize   = 2000             // events in one batch: some 13 MB with the longest titles
+	maxBatchSize   = 2000             // events in one batch: some 13 MB if every title has the largest size
 	pollInterval   = time.Second      // between two polls for events of processes that died before they woke their relay
 	sendTimeout    = 10 * time.Second // of one batch; below the 15 s after which the database ends an idle transaction
 	stallTimeout   = 15 * time.Second // for the database to return a batch, and again to advance the cursor after sending

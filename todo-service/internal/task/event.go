@@ -36,7 +36,7 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 type EventLogRange struct {
 	Name          string // another log has other events at the same seqs
 	PurgedThrough int64  // all events up to this seq were purged
-	Head          int64  // seq of the newest event; 0 when there is none
+	Head          int64  // seq of the newest event; 0 before the first one
 }
 
 // Announcement is an event with its position in the event log.

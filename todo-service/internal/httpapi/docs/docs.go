@@ -33,7 +33,7 @@ const (
 	javascript = "text/javascript; charset=utf-8"
 )
 
-// Register adds the routes.
+// Register adds the routes of the document and of the page to mux.
 func Register(mux *http.ServeMux) {
 	mux.Handle("GET /openapi.yaml", serveText("application/yaml", openapi.Todo))
 	mux.Handle("GET /docs", serveText(html, page))

@@ -14,7 +14,7 @@ func testList(t *testing.T, s task.Store) {
 		t.Fatalf("an empty store listed %#v, error %v", all, err)
 	}
 	var ids []int64
-	for i := range 6 { // the even ones are done, changed in an order of their own
+	for i := range 6 { // the even ones are completed, in another order
 		ids = append(ids, create(t, s, "Learn Go", i).Task.ID)
 	}
 	for _, i := range []int{4, 0, 2} {
@@ -73,7 +73,7 @@ func testSearch(t *testing.T, s task.Store) {
 		}
 		wantIDs(t, s, part, task.Query{Contains: part, Limit: 10}, wantedIDs)
 	}
-	// task.New composes titles, so the title of an older version is set behind its back.
+	// task.New normalizes titles, so the title of an older version is set directly.
 	old := created(t, "Cafe 100%", 0)
 	old.Task.Title = "Cafe\u0301 100%"
 	stored, err := s.Create(t.Context(), old, task.IdempotencyKey{})
