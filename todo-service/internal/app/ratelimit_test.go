@@ -53,7 +53,7 @@ func sendRequests(ctx context.Context, clients []func(context.Context) outcome) 
 	return all
 }
 
-// minAllowed returns the fewest number of allowed requests that the window before a
+// minAllowed returns the smallest number of allowed requests that the window before a
 // limited request may have had.
 func minAllowed(passed, refused []timedRequest, window time.Duration) int {
 	fewest := len(passed)
