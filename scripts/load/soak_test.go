@@ -76,7 +76,7 @@ func TestASoakLeavesNothingUnannouncedAndNoMemoryBehind(t *testing.T) {
 	if late > 1.25*early+8e6 {
 		t.Errorf("the memory in use grew from %.0f MB to %.0f MB", early/1e6, late/1e6)
 	}
-	await(t, time.Minute, "the work of those who left is done", func() bool { return r.metric(t, "todo_gate_in_flight") == 0 })
+	await(t, time.Minute, "the work of those who left is done", func() bool { return r.metric(t, "todo_admission_in_flight") == 0 })
 	await(t, 2*time.Minute, "everything is sent", func() bool { return unsent(t, w) == 0 })
 	wantAnnounced(t, w, from)
 }

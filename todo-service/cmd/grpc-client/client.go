@@ -21,48 +21,49 @@ import (
 
 const (
 	defaultTimeout = 10 * time.Second
-	leastTimeout   = time.Millisecond
-	mostTimeout    = 24 * time.Hour
+	minTimeout     = time.Millisecond
+	maxTimeout     = 24 * time.Hour
 )
 
-// client is what every command shares: where the service is and how to print.
+// client holds what all commands share: the server's address, the output format and the
+// timeout.
 type client struct {
-	addr    string
-	output  format
-	timeout time.Duration
-	once    string // how to do it again without doing it twice, when that is not plain
+	addr      string
+	output    format
+	timeout   time.Duration
+	retryHint string // how to repeat the command without a second effect; "" where it is plain
 }
 
-// connect returns the service, and what to close when done with it. Nothing is
-// sent before the first call.
+// connect returns a client of the service, and its connection, which the caller closes.
+// The connection is opened by the first call.
 func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
-		config.CheckRange("--timeout", c.timeout, leastTimeout, mostTimeout),
+		config.CheckRange("--timeout", c.timeout, minTimeout, maxTimeout),
 	)
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
 	conn, err := dial(c.addr)
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("--addr %q is no address: %w", c.addr, err)}
+		return nil, nil, usageError{fmt.Errorf("--addr %q is not an address: %w", c.addr, err)}
 	}
 	return pb.NewTaskServiceClient(conn), conn, nil
 }
 
-// dial prepares a connection to the service.
+// dial returns a connection to the service that is opened by the first call.
 func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient(addr, append(more,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		// By default grpc-go sends no pings, and watch would wait for ever on a
-		// connection that died. todo-service refuses pings more often than every 10 s.
+		// grpc-go sends no pings by default, so a watch would wait for ever on a dead
+		// connection. todo-service disconnects clients that ping more often than every 10 s.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	)...)
 }
 
-// call does something with the service within the timeout, and explains its
-// failure; doing says what was tried ("show task 3").
-func (c *client) call(ctx context.Context, doing string, do func(context.Context, pb.TaskServiceClient) error) error {
+// callWithTimeout calls do with a client of the service, and explains its error. action
+// names what do does ("show task 3").
+func (c *client) callWithTimeout(ctx context.Context, action string, do func(context.Context, pb.TaskServiceClient) error) error {
 	tasks, conn, err := c.connect()
 	if err != nil {
 		return err
@@ -71,19 +72,19 @@ func (c *client) call(ctx context.Context, doing string, do func(context.Context
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if err := do(ctx, tasks); err != nil {
-		return c.explain(doing, err)
+		return c.explain(action, err)
 	}
 	return nil
 }
 
-// explain says what could not be done, why, and what to try.
-func (c *client) explain(doing string, err error) error {
-	refusal, ok := status.FromError(err)
+// explain returns an error that says what failed, why, and what the user can try.
+func (c *client) explain(action string, err error) error {
+	st, ok := status.FromError(err)
 	if !ok {
-		return fmt.Errorf("cannot %s: %w", doing, err)
+		return fmt.Errorf("cannot %s: %w", action, err)
 	}
-	why, try := refusal.Message(), "the log of todo-service says more"
-	switch wait := retryAfter(refusal); refusal.Code() {
+	why, try := st.Message(), "the log of todo-service says more"
+	switch wait := retryAfter(st); st.Code() {
 	case codes.Unavailable:
 		if wait > 0 {
 			try = "try again in " + wait.String()
@@ -98,7 +99,7 @@ func (c *client) explain(doing string, err error) error {
 		why = fmt.Sprintf("no answer from %s within %s", c.addr, c.timeout)
 		try = "try again, or wait longer with --timeout"
 	case codes.Canceled:
-		why, try = "interrupted", "look whether it was done all the same with grpc-client list"
+		why, try = "interrupted", "check with grpc-client list whether it was done"
 	case codes.ResourceExhausted:
 		if try = "send less"; wait > 0 {
 			try = "try again in " + wait.String()
@@ -112,20 +113,20 @@ func (c *client) explain(doing string, err error) error {
 	case codes.Unimplemented:
 		why, try = c.addr+" is not todo-service, or an older one", "check --addr"
 	}
-	if c.once != "" && answerLost(refusal.Code()) {
-		try += "; " + c.once
+	if c.retryHint != "" && outcomeUnknown(st.Code()) {
+		try += "; " + c.retryHint
 	}
-	return fmt.Errorf("cannot %s: %s; %s", doing, why, try)
+	return fmt.Errorf("cannot %s: %s; %s", action, why, try)
 }
 
-// answerLost says whether it may have been done all the same.
-func answerLost(code codes.Code) bool {
+// outcomeUnknown reports whether the service may have done what the call asked for.
+func outcomeUnknown(code codes.Code) bool {
 	return code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled
 }
 
-// retryAfter reads how long the service asks to wait; zero when it does not say.
-func retryAfter(refusal *status.Status) time.Duration {
-	for _, detail := range refusal.Details() {
+// retryAfter returns the wait that the service asks for, or zero.
+func retryAfter(st *status.Status) time.Duration {
+	for _, detail := range st.Details() {
 		if info, ok := detail.(*errdetails.RetryInfo); ok {
 			return info.GetRetryDelay().AsDuration()
 		}

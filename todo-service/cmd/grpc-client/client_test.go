@@ -18,20 +18,20 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// result is what a user sees of one run.
+// result is exit code and output of one run.
 type result struct {
 	Code           int
 	Stdout, Stderr string
 }
 
-func runClient(ctx context.Context, args ...string) result {
+func runCommand(ctx context.Context, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, args, &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// words splits a command line at its spaces; a _ stands for a space in a word.
-func words(line string) []string {
+// splitArgs splits a command line at its spaces; _ stands for a space in an argument.
+func splitArgs(line string) []string {
 	args := strings.Fields(line)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "_", " ")
@@ -39,7 +39,7 @@ func words(line string) []string {
 	return args
 }
 
-func want(t *testing.T, want, got result) {
+func wantResult(t *testing.T, want, got result) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
@@ -52,20 +52,20 @@ const (
 	header    = "ID  TITLE       PRIORITY  DONE  CREATED               VERSION\n"
 )
 
-func TestWithoutACommandItCreatesAndLists(t *testing.T) {
+func TestClientWithoutACommandCreatesATaskAndListsAll(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	want(t, result{Stdout: `Created task 1, "Learn gRPC".
+	wantResult(t, result{Stdout: `Created task 1, "Learn gRPC".
 
 ` + header + `1   Learn gRPC  0         no    2026-01-15T10:00:00Z  1
 
 1 of 1 tasks
-`}, runClient(t.Context(), "--addr", s.addr))
-	want(t, result{Stdout: `{"created":` + strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `,"tasks":[` + learnJSON + `,` +
-		strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `],"total":2}` + "\n"}, runClient(t.Context(), "--addr", s.addr, "--output", "json"))
+`}, runCommand(t.Context(), "--addr", s.addr))
+	wantResult(t, result{Stdout: `{"created":` + strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `,"tasks":[` + learnJSON + `,` +
+		strings.Replace(learnJSON, `"id":1`, `"id":2`, 1) + `],"total":2}` + "\n"}, runCommand(t.Context(), "--addr", s.addr, "--output", "json"))
 }
 
-func TestEachCommandDoesOneThing(t *testing.T) {
+func TestEachCommandPrintsItsResult(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, step := range []struct{ args, stdout string }{
@@ -86,12 +86,12 @@ func TestEachCommandDoesOneThing(t *testing.T) {
 		{"delete 2 --output json", `{"deleted":2}` + "\n"},
 	} {
 		t.Run(step.args, func(t *testing.T) {
-			want(t, result{Stdout: step.stdout}, runClient(t.Context(), append(words(step.args), "--addr", s.addr)...))
+			wantResult(t, result{Stdout: step.stdout}, runCommand(t.Context(), append(splitArgs(step.args), "--addr", s.addr)...))
 		})
 	}
 }
 
-func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
+func TestAnErrorOfTheServiceIsOneLineWithAHint(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, test := range []struct{ args, stderr string }{
@@ -104,16 +104,16 @@ func TestWhatFailsIsOneLineThatHelps(t *testing.T) {
 		{"create A --priority 101", "grpc-client: cannot create the task: priority must be from 0 to 100; correct it and try again\n"},
 		{"create A --idempotency-key " + strings.Repeat("k", 256), "grpc-client: cannot create the task: Idempotency-Key must be 1 to 255 visible ASCII characters, in double quotes or bare; correct it and try again\n"},
 		{"list --limit 1001", "grpc-client: cannot list the tasks: limit must be from 1 to 1000; correct it and try again\n"},
-		{"watch --from rubbish", "grpc-client: cannot watch the tasks: the resume token \"rubbish\" is not a place in the log; watch without --from, then grpc-client list\n"},
+		{"watch --from malformed", "grpc-client: cannot watch the tasks: the resume token \"malformed\" is not in the log; watch without --from, then grpc-client list\n"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
-			want(t, result{Code: 1, Stderr: test.stderr}, runClient(t.Context(), append(words(test.args), "--addr", s.addr)...))
+			wantResult(t, result{Code: 1, Stderr: test.stderr}, runCommand(t.Context(), append(splitArgs(test.args), "--addr", s.addr)...))
 		})
 	}
 }
 
-func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
+func TestAnInvalidCommandLineExitsWithTwoAndAHint(t *testing.T) {
 	t.Parallel()
 	for args, stderr := range map[string]string{
 		"lst":                          `there is no command "lst", did you mean list or get?`,
@@ -139,14 +139,14 @@ func TestACommandLineThatMeansNothingIsExplained(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			want(t, result{Code: 2, Stderr: "grpc-client: " + stderr + "; see grpc-client --help\n"}, runClient(t.Context(), strings.Fields(args)...))
+			wantResult(t, result{Code: 2, Stderr: "grpc-client: " + stderr + "; see grpc-client --help\n"}, runCommand(t.Context(), strings.Fields(args)...))
 		})
 	}
 }
 
 func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	t.Parallel()
-	got := runClient(t.Context(), "--help")
+	got := runCommand(t.Context(), "--help")
 	for _, name := range []string{"create", "list", "get", "done", "delete", "history", "watch", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
 		if !strings.Contains(got.Stdout, name) {
 			t.Errorf("--help does not mention %s", name)
@@ -157,10 +157,10 @@ func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	}
 }
 
-func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
+func TestAnUnreachableServiceIsNamedByItsAddress(t *testing.T) {
 	t.Parallel()
 	addr := testenv.FreeAddr(t)
-	got := runClient(t.Context(), "list", "--addr", addr)
+	got := runCommand(t.Context(), "list", "--addr", addr)
 	for _, part := range []string{"grpc-client: cannot list the tasks: " + addr + " does not answer", "connection refused", "; start todo-service, or name its address with --addr\n"} {
 		if !strings.Contains(got.Stderr, part) {
 			t.Errorf("stderr %q lacks %q", got.Stderr, part)
@@ -171,8 +171,8 @@ func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
 	}
 }
 
-// The listener accepts and says nothing.
-func TestAServiceThatIsSilentIsNotWaitedForForEver(t *testing.T) {
+// The listener accepts connections and never responds.
+func TestACallEndsAtItsTimeoutWhenTheServiceDoesNotRespond(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -180,11 +180,11 @@ func TestAServiceThatIsSilentIsNotWaitedForForEver(t *testing.T) {
 	}
 	defer listener.Close()
 	addr := listener.Addr().String()
-	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: no answer from " + addr + " within 50ms; try again, or wait longer with --timeout\n"},
-		runClient(t.Context(), "list", "--addr", addr, "--timeout", "50ms"))
+	wantResult(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: no answer from " + addr + " within 50ms; try again, or wait longer with --timeout\n"},
+		runCommand(t.Context(), "list", "--addr", addr, "--timeout", "50ms"))
 }
 
-func TestACreationWhoseAnswerIsLostSaysHowToMakeItOnce(t *testing.T) {
+func TestACreationThatTimesOutPrintsItsIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -193,9 +193,9 @@ func TestACreationWhoseAnswerIsLostSaysHowToMakeItOnce(t *testing.T) {
 	defer listener.Close()
 	addr := listener.Addr().String()
 	const why, try = "grpc-client: cannot create the task: no answer from ", " within 50ms; try again, or wait longer with --timeout; with --idempotency-key "
-	want(t, result{Code: 1, Stderr: why + addr + try + "k it is created once\n"},
-		runClient(t.Context(), "create", "A", "--idempotency-key", "k", "--addr", addr, "--timeout", "50ms"))
-	got := runClient(t.Context(), "create", "A", "--addr", addr, "--timeout", "50ms").Stderr
+	wantResult(t, result{Code: 1, Stderr: why + addr + try + "k it is created once\n"},
+		runCommand(t.Context(), "create", "A", "--idempotency-key", "k", "--addr", addr, "--timeout", "50ms"))
+	got := runCommand(t.Context(), "create", "A", "--addr", addr, "--timeout", "50ms").Stderr
 	key, ok := strings.CutPrefix(got, why+addr+try)
 	key, also := strings.CutSuffix(key, " it is created once\n")
 	if err := uuid.Validate(key); !ok || !also || err != nil {
@@ -203,14 +203,14 @@ func TestACreationWhoseAnswerIsLostSaysHowToMakeItOnce(t *testing.T) {
 	}
 }
 
-func TestARefusalForNowSaysWhenToComeBack(t *testing.T) {
+func TestARateLimitedCallPrintsWhenToRetry(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.limiter.budget = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
-	want(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: too many requests; try again in 12s\n"}, runClient(t.Context(), "list", "--addr", s.addr))
+	s.limiter.decision = ratelimit.Decision{Limit: 60, Window: time.Minute, RetryAfter: 12 * time.Second}
+	wantResult(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: too many requests; try again in 12s\n"}, runCommand(t.Context(), "list", "--addr", s.addr))
 }
 
-func TestWatchPrintsUntilInterrupted(t *testing.T) {
+func TestWatchPrintsEventsUntilInterrupted(t *testing.T) {
 	t.Parallel()
 	for args, lines := range map[string][]string{
 		"":                       {"1         task.created    task 1       Learn gRPC\n", "2         task.deleted    task 1       Learn gRPC\n"},
@@ -220,74 +220,74 @@ func TestWatchPrintsUntilInterrupted(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			s.watcher.log = announcements()
+			s.watcher.announcements = announcements()
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			out := &countingWriter{left: len(lines), full: interrupt}
 			var stderr bytes.Buffer
 			code := run(ctx, append([]string{"watch", "--addr", s.addr}, strings.Fields(args)...), out, &stderr)
-			want(t, result{Stdout: strings.Join(lines, "")}, result{code, out.String(), stderr.String()})
+			wantResult(t, result{Stdout: strings.Join(lines, "")}, result{code, out.String(), stderr.String()})
 		})
 	}
 }
 
-func TestAWatchThatBreaksOffSaysHowToGoOn(t *testing.T) {
+func TestABrokenWatchPrintsTheTokenToResumeFrom(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log, s.watcher.err = announcements(), apperr.New(apperr.Unavailable, "the service stops")
-	got := runClient(t.Context(), "watch", "--addr", s.addr)
-	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot watch on: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then go on with --from 2\n") {
+	s.watcher.announcements, s.watcher.err = announcements(), apperr.New(apperr.Unavailable, "the service stops")
+	got := runCommand(t.Context(), "watch", "--addr", s.addr)
+	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot continue the watch: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then resume with --from 2\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
 	}
 }
 
-func TestAWatchOfWhatIsGoneDoesNotGoOn(t *testing.T) {
+func TestAWatchBeyondTheLogPrintsToStartAnew(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log, s.watcher.err = announcements(), apperr.New(apperr.Gone, "the events are gone")
-	got := runClient(t.Context(), "watch", "--addr", s.addr)
+	s.watcher.announcements, s.watcher.err = announcements(), apperr.New(apperr.Gone, "the events are gone")
+	got := runCommand(t.Context(), "watch", "--addr", s.addr)
 	if got.Code != 1 || !strings.HasSuffix(got.Stderr, "the events are gone; watch without --from, then grpc-client list\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
 	}
 }
 
-func TestAWatchThatHeardNothingKnowsItsPlaceToo(t *testing.T) {
+func TestABrokenWatchWithoutEventsPrintsTheTokenOfItsStart(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.watcher.err = apperr.New(apperr.Unavailable, "the service stops")
-	got := runClient(t.Context(), "watch", "--addr", s.addr)
-	if got.Code != 1 || !strings.HasSuffix(got.Stderr, ", then go on with --from 0\n") {
+	got := runCommand(t.Context(), "watch", "--addr", s.addr)
+	if got.Code != 1 || !strings.HasSuffix(got.Stderr, ", then resume with --from 0\n") {
 		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
 	}
 }
 
-func TestHistoryShowsAllPagesAlsoOfWhatIsDeleted(t *testing.T) {
+func TestHistoryPrintsAllPagesAlsoOfADeletedTask(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	runClient(t.Context(), "create", "Learn gRPC", "--addr", s.addr)
-	runClient(t.Context(), "done", "1", "--addr", s.addr)
-	runClient(t.Context(), "delete", "1", "--addr", s.addr)
-	want(t, result{Stdout: `VERSION  EVENT           TIME                  TITLE       PRIORITY
+	runCommand(t.Context(), "create", "Learn gRPC", "--addr", s.addr)
+	runCommand(t.Context(), "done", "1", "--addr", s.addr)
+	runCommand(t.Context(), "delete", "1", "--addr", s.addr)
+	wantResult(t, result{Stdout: `VERSION  EVENT           TIME                  TITLE       PRIORITY
 1        task.created    2026-01-15T10:00:00Z  Learn gRPC  0
 2        task.completed  2026-01-15T10:00:00Z  Learn gRPC  0
 3        task.deleted    2026-01-15T10:00:00Z  Learn gRPC  0
-`}, runClient(t.Context(), "history", "1", "--addr", s.addr))
+`}, runCommand(t.Context(), "history", "1", "--addr", s.addr))
 
-	got := runClient(t.Context(), "history", "1", "--addr", s.addr, "--output", "json")
+	got := runCommand(t.Context(), "history", "1", "--addr", s.addr, "--output", "json")
 	got.Stdout = regexp.MustCompile(`"event_id":"[0-9a-f-]{36}"`).ReplaceAllString(got.Stdout, `"event_id":"…"`)
 	first := `{"events":[{"event_id":"…","event_type":"task.created","timestamp":"2026-01-15T10:00:00Z","task":` + learnJSON + `},`
 	if !strings.HasPrefix(got.Stdout, first) {
 		t.Errorf("exit %d, stdout %s", got.Code, got.Stdout)
 	}
 
-	runClient(t.Context(), "create", "Learn more", "--addr", s.addr)
+	runCommand(t.Context(), "create", "Learn more", "--addr", s.addr)
 	for i := range 1001 {
 		priority := i%100 + 1
 		if _, err := s.tasks.Change(t.Context(), 2, task.Change{Priority: &priority}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got = runClient(t.Context(), "history", "2", "--addr", s.addr)
+	got = runCommand(t.Context(), "history", "2", "--addr", s.addr)
 	if lines := strings.Count(got.Stdout, "\n"); lines != 1003 {
 		t.Errorf("%d lines, want the heading, the creation and 1001 changes", lines)
 	}
@@ -295,15 +295,15 @@ func TestHistoryShowsAllPagesAlsoOfWhatIsDeleted(t *testing.T) {
 
 func announcements() []task.Announcement {
 	t := task.Task{ID: 1, Title: "Learn gRPC", CreatedAt: start, Version: 1}
-	gone := t
-	gone.Version = 2
+	deleted := t
+	deleted.Version = 2
 	return []task.Announcement{
 		{Seq: 1, Event: task.Event{Type: task.Created, Task: t}},
-		{Seq: 2, Event: task.Event{Type: task.Deleted, Task: gone}},
+		{Seq: 2, Event: task.Event{Type: task.Deleted, Task: deleted}},
 	}
 }
 
-// countingWriter calls full after so many writes.
+// countingWriter calls full after left writes.
 type countingWriter struct {
 	bytes.Buffer
 	left int

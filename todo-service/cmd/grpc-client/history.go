@@ -12,8 +12,8 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// pastView is an event of a task's history.
-type pastView struct {
+// historyView is the JSON form of an event in a task's history.
+type historyView struct {
 	EventID   string    `json:"event_id"`
 	EventType string    `json:"event_type"`
 	Timestamp time.Time `json:"timestamp"`
@@ -24,28 +24,28 @@ type pastView struct {
 func (c *client) historyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "history ID",
-		Short: "Show what happened to a task, also to one that is deleted",
-		Args:  takes("ID"),
+		Short: "Show the events of a task, also of a deleted one",
+		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
 			var events []*pb.TaskEvent
-			err = c.call(cmd.Context(), "show the history of task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
-				events, err = history(ctx, tasks, id)
+			err = c.callWithTimeout(cmd.Context(), "show the history of task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
+				events, err = readHistory(ctx, tasks, id)
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return c.output.print(cmd.OutOrStdout(), map[string][]pastView{"events": viewPast(events)}, func(w *bytes.Buffer) { pastTable(w, events) })
+			return c.output.print(cmd.OutOrStdout(), map[string][]historyView{"events": viewHistory(events)}, func(w *bytes.Buffer) { historyTable(w, events) })
 		},
 	}
 }
 
-// history reads all pages.
-func history(ctx context.Context, tasks pb.TaskServiceClient, id int64) (events []*pb.TaskEvent, err error) {
+// readHistory returns the events of all pages.
+func readHistory(ctx context.Context, tasks pb.TaskServiceClient, id int64) (events []*pb.TaskEvent, err error) {
 	for after, more := int64(0), true; more; more = after != 0 {
 		page, err := tasks.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: after})
 		if err != nil {
@@ -57,15 +57,15 @@ func history(ctx context.Context, tasks pb.TaskServiceClient, id int64) (events 
 	return events, nil
 }
 
-func viewPast(events []*pb.TaskEvent) []pastView {
-	all := make([]pastView, len(events))
+func viewHistory(events []*pb.TaskEvent) []historyView {
+	all := make([]historyView, len(events))
 	for i, e := range events {
-		all[i] = pastView{e.GetEventId(), e.GetEventType(), e.GetTimestamp().AsTime(), e.UserId, view(e.GetTask())}
+		all[i] = historyView{e.GetEventId(), e.GetEventType(), e.GetTimestamp().AsTime(), e.UserId, view(e.GetTask())}
 	}
 	return all
 }
 
-func pastTable(w *bytes.Buffer, events []*pb.TaskEvent) {
+func historyTable(w *bytes.Buffer, events []*pb.TaskEvent) {
 	fmt.Fprintln(w, "VERSION\tEVENT\tTIME\tTITLE\tPRIORITY")
 	for _, e := range events {
 		t := e.GetTask()

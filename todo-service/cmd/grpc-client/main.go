@@ -1,6 +1,5 @@
-// Command grpc-client talks to todo-service over gRPC. Without arguments it
-// creates a task, lists the tasks and prints them; --help shows what else it
-// does.
+// Command grpc-client is a command line client of todo-service over gRPC. Without arguments
+// it creates a task and lists all tasks; --help shows its commands.
 package main
 
 import (

@@ -13,10 +13,10 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// format is how results are printed; its zero value is the table.
+// format is the output format, a pflag.Value. Its zero value is the table.
 type format struct{ json bool }
 
-// String, Set and Type make format a flag.
+// String, Set and Type implement pflag.Value.
 func (f *format) String() string {
 	if f.json {
 		return "json"
@@ -34,8 +34,8 @@ func (f *format) Set(name string) error {
 
 func (f *format) Type() string { return "format" }
 
-// print writes a result in one call: the value as one line of printable JSON, or what
-// table writes, with its columns aligned. table makes printable what it writes.
+// print writes a result with one call of w.Write: value as one line of printable JSON, or
+// the output of table with aligned columns. table itself makes its cells printable.
 func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error {
 	var text bytes.Buffer
 	var printed []byte
@@ -62,7 +62,7 @@ func (f *format) print(w io.Writer, value any, table func(*bytes.Buffer)) error 
 	return err
 }
 
-// taskView is a task as the HTTP API shows it.
+// taskView is the JSON form of a task, as in the HTTP API.
 type taskView struct {
 	ID          int64      `json:"id"`
 	Title       string     `json:"title"`

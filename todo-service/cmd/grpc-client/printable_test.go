@@ -17,52 +17,52 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// evil is text that acts on a terminal or hides itself, and then is long.
+// evil is long text with terminal control sequences and invisible characters.
 var evil = "A\x1b]52;c;cHduZWQ=\x1b\\B\nC\tD\rE\u202eF\u2028G\u200bH\u009bI" + strings.Repeat("\u202e", 20_000)
 
-// hostile answers each call with text that no todo-service would.
-type hostile struct {
+// hostileService responds to each call with evil text.
+type hostileService struct {
 	pb.UnimplementedTaskServiceServer
 }
 
-func (hostile) ListTasks(context.Context, *pb.ListTasksRequest) (*pb.ListTasksResponse, error) {
+func (hostileService) ListTasks(context.Context, *pb.ListTasksRequest) (*pb.ListTasksResponse, error) {
 	return &pb.ListTasksResponse{Tasks: []*pb.Task{{Id: 1, Title: evil}}}, nil
 }
 
-func (hostile) GetTask(context.Context, *pb.GetTaskRequest) (*pb.GetTaskResponse, error) {
+func (hostileService) GetTask(context.Context, *pb.GetTaskRequest) (*pb.GetTaskResponse, error) {
 	return &pb.GetTaskResponse{Task: &pb.Task{Id: 1, Title: evil}}, nil
 }
 
-func (hostile) CreateTask(context.Context, *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
+func (hostileService) CreateTask(context.Context, *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
 	return &pb.CreateTaskResponse{Task: &pb.Task{Id: 1, Title: evil}}, nil
 }
 
-func (hostile) DeleteTask(context.Context, *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
+func (hostileService) DeleteTask(context.Context, *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
 	return nil, status.Error(codes.Internal, evil)
 }
 
-func (hostile) ListTaskEvents(context.Context, *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
+func (hostileService) ListTaskEvents(context.Context, *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
 	return &pb.ListTaskEventsResponse{Events: []*pb.TaskEvent{{EventId: evil, EventType: evil, Task: &pb.Task{Title: evil}}}}, nil
 }
 
-func (hostile) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
+func (hostileService) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
 	event := &pb.TaskEvent{EventType: evil, ResumeToken: evil, Task: &pb.Task{Title: evil}}
 	return errors.Join(stream.Send(event), status.Error(codes.Internal, evil))
 }
 
-func TestWhatAServerSaysIsPrintedPrintableAndBounded(t *testing.T) {
+func TestOutputOfAHostileServiceIsPrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	pb.RegisterTaskServiceServer(server, hostile{})
+	pb.RegisterTaskServiceServer(server, hostileService{})
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	for _, command := range []string{"", "list", "get 1", "create A", "history 1", "watch", "delete 1"} {
 		for _, output := range []string{"table", "json"} {
-			got := runClient(t.Context(), append(strings.Fields(command), "--addr", listener.Addr().String(), "--output", output)...)
+			got := runCommand(t.Context(), append(strings.Fields(command), "--addr", listener.Addr().String(), "--output", output)...)
 			if got.Stdout+got.Stderr == "" {
 				t.Errorf("%s: nothing is printed", command)
 			}
@@ -81,18 +81,18 @@ func TestWhatAServerSaysIsPrintedPrintableAndBounded(t *testing.T) {
 	}
 }
 
-// left is the standard output of a process whose reader has left.
-type left struct{ io.Writer }
+// closedPipe is the standard output of a process whose reader has exited.
+type closedPipe struct{ io.Writer }
 
-func (left) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-func TestAReaderThatLeavesEndsACommandInSilence(t *testing.T) {
+func TestACommandEndsSilentlyWhenItsReaderHasExited(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.watcher.log = announcements()
+	s.watcher.announcements = announcements()
 	for _, command := range []string{"", "list", "watch", "list --output json"} {
 		var stderr strings.Builder
-		code := run(t.Context(), append(strings.Fields(command), "--addr", s.addr), left{}, &stderr)
+		code := run(t.Context(), append(strings.Fields(command), "--addr", s.addr), closedPipe{}, &stderr)
 		if code != exitOK || stderr.String() != "" {
 			t.Errorf("%s: exit code %d, %q", command, code, stderr.String())
 		}

@@ -20,11 +20,11 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that cannot be carried out as it stands.
+// usageError is the error of an invalid command line.
 type usageError struct{ error }
 
-// run carries out one command line and returns the exit code. What goes wrong
-// is one line on stderr: what, why, and what to try.
+// run runs one command line and returns the exit code. An error is one line on stderr: what
+// failed, why, and what to try.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot() //nolint:contextcheck // its commands take the context of ExecuteContext
 	root.SetArgs(args)
@@ -49,13 +49,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grpc-client",
 		Short: "Talk to todo-service over gRPC",
-		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + firstTitle + "\", lists the tasks and prints them.",
+		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + defaultTitle + "\", lists the tasks and prints them.",
 		Example: `  grpc-client
   grpc-client create "Learn Go" --priority 1
   grpc-client list --done --output json
   grpc-client watch --from 17`,
-		Args:          noCommand,
-		RunE:          c.first,
+		Args:          rejectUnknownCommand,
+		RunE:          c.createAndList,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -65,13 +65,14 @@ func newRoot() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
 	flags.Var(&c.output, "output", "how to print: table or json")
-	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
+	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for a response")
 	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.historyCommand(), c.watchCommand())
 	return root
 }
 
-// noCommand refuses a word that is no command, and offers what it resembles.
-func noCommand(cmd *cobra.Command, args []string) error {
+// rejectUnknownCommand is the cobra.PositionalArgs of the root command: it returns an error
+// for an unknown command, with similar ones.
+func rejectUnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -82,8 +83,8 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("there is no command %q%s", args[0], hint)}
 }
 
-// takes wants exactly one argument.
-func takes(argument string) cobra.PositionalArgs {
+// oneArgument returns a cobra.PositionalArgs for exactly one argument.
+func oneArgument(argument string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			return nil
@@ -92,8 +93,8 @@ func takes(argument string) cobra.PositionalArgs {
 	}
 }
 
-// takesNothing wants no argument.
-func takesNothing(cmd *cobra.Command, args []string) error {
+// noArguments is a cobra.PositionalArgs for no argument.
+func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}

@@ -26,19 +26,19 @@ import (
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
-// server is todo-service in this process, its clock standing still.
-type server struct {
+// testServer is a todo-service in this process, with a fixed clock.
+type testServer struct {
 	addr    string
-	watcher *watcher
-	limiter *limiter
+	watcher *fakeWatcher
+	limiter *fakeLimiter
 	tasks   *task.Service
 }
 
-func serve(t *testing.T) *server {
-	s := &server{watcher: &watcher{}, limiter: &limiter{ratelimit.Decision{Allowed: true}}}
+func serve(t *testing.T) *testServer {
+	s := &testServer{watcher: &fakeWatcher{}, limiter: &fakeLimiter{ratelimit.Decision{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
 	s.tasks = tasks
-	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, clientStreams())
+	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, newStreams())
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
@@ -58,23 +58,23 @@ func serve(t *testing.T) *server {
 	return s
 }
 
-// watcher delivers a bookmark and what its log holds behind the token, then ends
-// with err, or with its context.
-type watcher struct {
-	log []task.Announcement
-	err error
+// fakeWatcher yields a bookmark and its announcements after the token, and ends with err,
+// or with its context.
+type fakeWatcher struct {
+	announcements []task.Announcement
+	err           error
 }
 
-func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	from, err := strconv.ParseInt(token, 10, 64)
-	if err != nil && token != "" || from > int64(len(w.log)) {
-		return nil, apperr.New(apperr.Gone, "the resume token %q is not a place in the log", token)
+	if err != nil && token != "" || from > int64(len(w.announcements)) {
+		return nil, apperr.New(apperr.Gone, "the resume token %q is not in the log", token)
 	}
 	return func(yield func(task.Announcement, error) bool) {
 		if !yield(task.Announcement{Seq: from}, nil) {
 			return
 		}
-		for _, a := range w.log[from:] {
+		for _, a := range w.announcements[from:] {
 			if !yield(a, nil) {
 				return
 			}
@@ -88,12 +88,12 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 	}, nil
 }
 
-func clientStreams() *watch.Streams {
+func newStreams() *watch.Streams {
 	return watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry())
 }
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-type limiter struct{ budget ratelimit.Decision }
+type fakeLimiter struct{ decision ratelimit.Decision }
 
-func (l *limiter) Allow(context.Context, netip.Addr) ratelimit.Decision { return l.budget }
+func (l *fakeLimiter) Allow(context.Context, netip.Addr) ratelimit.Decision { return l.decision }

@@ -16,18 +16,18 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-const firstTitle = "Learn gRPC"
+const defaultTitle = "Learn gRPC"
 
-// first is what happens without a command: a task is created, all are listed.
-func (c *client) first(cmd *cobra.Command, _ []string) error {
+// createAndList runs without a command: it creates a task and lists all tasks.
+func (c *client) createAndList(cmd *cobra.Command, _ []string) error {
 	var created *pb.Task
 	var list *pb.ListTasksResponse
-	err := c.call(cmd.Context(), "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) error {
-		answer, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: firstTitle})
+	err := c.callWithTimeout(cmd.Context(), "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) error {
+		response, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: defaultTitle})
 		if err != nil {
 			return err
 		}
-		created = answer.GetTask()
+		created = response.GetTask()
 		list, err = tasks.ListTasks(ctx, &pb.ListTasksRequest{})
 		return err
 	})
@@ -49,23 +49,23 @@ func (c *client) createCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create TITLE",
 		Short: "Create a task",
-		Args:  takes("TITLE"),
+		Args:  oneArgument("TITLE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("idempotency-key") {
 				key = uuid.NewString()
 			}
-			if strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) { // gRPC would not send it
+			if strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) { // gRPC metadata allows no other characters
 				return usageError{fmt.Errorf("--idempotency-key %q must be visible ASCII characters", key)}
 			}
-			c.once = "with --idempotency-key " + key + " it is created once"
+			c.retryHint = "with --idempotency-key " + key + " it is created once"
 			ctx := metadata.AppendToOutgoingContext(cmd.Context(), "idempotency-key", key)
-			return c.one(ctx, cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+			return c.callForTask(ctx, cmd.OutOrStdout(), "create the task", func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
 				return tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: args[0], Priority: priority})
 			})
 		},
 	}
 	cmd.Flags().Int32Var(&priority, "priority", 0, "its priority, 0 to 100")
-	cmd.Flags().StringVar(&key, "idempotency-key", "", "`key` under which it is created once in 24 h, however often this is run (a random one by default)")
+	cmd.Flags().StringVar(&key, "idempotency-key", "", "`key` that creates the task once in 24 h, however often the command is run (random by default)")
 	return cmd
 }
 
@@ -74,10 +74,10 @@ func (c *client) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the tasks",
-		Args:  takesNothing,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list *pb.ListTasksResponse
-			err := c.call(cmd.Context(), "list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
+			err := c.callWithTimeout(cmd.Context(), "list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (err error) {
 				list, err = tasks.ListTasks(ctx, request)
 				return err
 			})
@@ -89,18 +89,18 @@ func (c *client) listCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&request.DoneOnly, "done", false, "only completed tasks")
 	cmd.Flags().Int32Var(&request.Limit, "limit", 0, "at most this many, up to 1000 (0 means 1000)")
-	cmd.Flags().Int32Var(&request.Offset, "offset", 0, "pass over this many, up to 100000")
+	cmd.Flags().Int32Var(&request.Offset, "offset", 0, "skip this many, up to 100000")
 	return cmd
 }
 
 func (c *client) getCommand() *cobra.Command {
-	return c.byID("get ID", "Show a task", "show task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+	return c.taskCommand("get ID", "Show a task", "show task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
 		return tasks.GetTask(ctx, &pb.GetTaskRequest{Id: id})
 	})
 }
 
 func (c *client) doneCommand() *cobra.Command {
-	return c.byID("done ID", "Complete a task", "complete task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
+	return c.taskCommand("done ID", "Complete a task", "complete task ", func(ctx context.Context, tasks pb.TaskServiceClient, id int64) (hasTask, error) {
 		return tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id})
 	})
 }
@@ -109,13 +109,13 @@ func (c *client) deleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete ID",
 		Short: "Delete a task",
-		Args:  takes("ID"),
+		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
-			err = c.call(cmd.Context(), "delete task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) error {
+			err = c.callWithTimeout(cmd.Context(), "delete task "+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) error {
 				_, err := tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: id})
 				return err
 			})
@@ -129,34 +129,34 @@ func (c *client) deleteCommand() *cobra.Command {
 	}
 }
 
-// hasTask is an answer that carries one task.
+// hasTask is a response with one task.
 type hasTask interface{ GetTask() *pb.Task }
 
-// byID is a command on one task that answers with it; doing says what it tries,
-// up to the id.
-func (c *client) byID(use, short, doing string, do func(context.Context, pb.TaskServiceClient, int64) (hasTask, error)) *cobra.Command {
+// taskCommand returns a command whose argument is a task's id, and which prints the task of
+// the response. action names what do does, up to the id.
+func (c *client) taskCommand(use, short, action string, do func(context.Context, pb.TaskServiceClient, int64) (hasTask, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  takes("ID"),
+		Args:  oneArgument("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
-			return c.one(cmd.Context(), cmd.OutOrStdout(), doing+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
+			return c.callForTask(cmd.Context(), cmd.OutOrStdout(), action+args[0], func(ctx context.Context, tasks pb.TaskServiceClient) (hasTask, error) {
 				return do(ctx, tasks, id)
 			})
 		},
 	}
 }
 
-// one makes a call that answers with one task, and prints it.
-func (c *client) one(ctx context.Context, out io.Writer, doing string, do func(context.Context, pb.TaskServiceClient) (hasTask, error)) error {
+// callForTask makes a call whose response is one task, and prints the task.
+func (c *client) callForTask(ctx context.Context, out io.Writer, action string, do func(context.Context, pb.TaskServiceClient) (hasTask, error)) error {
 	var t *pb.Task
-	err := c.call(ctx, doing, func(ctx context.Context, tasks pb.TaskServiceClient) error {
-		answer, err := do(ctx, tasks)
-		t = answer.GetTask()
+	err := c.callWithTimeout(ctx, action, func(ctx context.Context, tasks pb.TaskServiceClient) error {
+		response, err := do(ctx, tasks)
+		t = response.GetTask()
 		return err
 	})
 	if err != nil {

@@ -25,9 +25,9 @@ func (c *client) watchCommand() *cobra.Command {
 		Use:   "watch",
 		Short: "Print every change as it happens, until interrupted",
 		Long: "Print every change as it happens, until interrupted.\n\n" +
-			"Each line begins with a token; --from TOKEN goes on after that change.\n" +
+			"Each line begins with a token; --from TOKEN resumes after that change.\n" +
 			"With --output json each line is a JSON document.",
-		Args: takesNothing,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.watch(cmd, from)
 		},
@@ -36,15 +36,15 @@ func (c *client) watchCommand() *cobra.Command {
 	return cmd
 }
 
-// watch prints events until the user has enough, which is success, or the
-// stream breaks off, which is not.
+// watch prints events until the user interrupts it (nil) or the stream fails (an error that
+// says how to resume).
 func (c *client) watch(cmd *cobra.Command, token string) error {
 	tasks, conn, err := c.connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	received, err := c.follow(cmd, tasks, token)
+	received, err := c.printEvents(cmd, tasks, token)
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
@@ -53,18 +53,18 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 	case received == token, status.Code(err) == codes.OutOfRange:
 		return c.explain("watch the tasks", err)
 	}
-	return fmt.Errorf("%w, then go on with --from %s", c.explain("watch on", err), received)
+	return fmt.Errorf("%w, then resume with --from %s", c.explain("continue the watch", err), received)
 }
 
-// follow prints events until the stream ends, and returns the token of the last.
-func (c *client) follow(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
+// printEvents prints events until the stream ends, and returns the latest token.
+func (c *client) printEvents(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
 	stream, err := tasks.WatchTasks(cmd.Context(), &pb.WatchTasksRequest{ResumeToken: token})
 	if err != nil {
 		return token, err
 	}
 	if header, err := stream.Header(); err == nil {
-		for _, begin := range header.Get("resume-token") { // one, unless the service is older
-			token = begin
+		for _, start := range header.Get("resume-token") { // one value; none from older versions
+			token = start
 		}
 	}
 	for {

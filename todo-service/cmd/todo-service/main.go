@@ -1,5 +1,5 @@
-// Command todo-service serves the tasks over HTTP and gRPC and announces every
-// change of them on Kafka.
+// Command todo-service serves tasks over HTTP and gRPC and publishes an event of every
+// change to Kafka.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 func main() {
-	p := command.New("todo-service", "Serves tasks over HTTP and gRPC and announces every change on Kafka", app.Load, app.Run)
-	p.Add("migrate", "Bring the database's schema up to date", app.Migrate)
-	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
+	p := command.New("todo-service", "Serves tasks over HTTP and gRPC and publishes every change to Kafka", app.Load, app.Run)
+	p.Add("migrate", "Migrate the database to the schema of this version", app.Migrate)
+	p.Add("healthcheck", "Check whether the running service is ready", app.Healthcheck)
 	os.Exit(p.Main())
 }

@@ -1,7 +1,7 @@
 package admission
 
-// Clients is how many clients search.
-func (s *Searches) Clients() int {
+// Clients returns the number of clients with a search.
+func (s *SearchLocks) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.clients)

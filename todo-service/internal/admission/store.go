@@ -1,6 +1,7 @@
-// Package admission stands before a store and bounds how many requests work on it at
-// once, whichever transport they came by. What it refuses costs next to nothing
-// and is answered at once, so that what it lets in is answered in time.
+// Package admission implements admission control for task.Store: it limits concurrent
+// requests over both transports, keeps a quarter of the slots for writes, and rejects
+// the rest at once with apperr.Unavailable. A rejection costs no database time, so the
+// admitted requests meet their deadlines.
 package admission
 
 import (
@@ -9,121 +10,129 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
-// retryAfter is what who was refused is told to wait.
+// retryAfter is the Retry-After of every rejection.
 const retryAfter = time.Second
 
-// Config is how much a Store lets in.
+// Config holds the limits of a Store.
 type Config struct {
-	InFlight  int // requests at once, at least 4; a quarter is kept for writes, and searches get an eighth
-	Searching int // searches that read at once, at least 1; the others wait their turn
+	InFlight           int // requests at once, at least 4; a quarter is kept for writes, an eighth is for searches
+	ConcurrentSearches int // searches at once in the database, at least 1; others wait
 }
 
-// Store is a task.Store with a gate before it.
+// Store is a task.Store that admits a limited number of requests to the next one.
+// A request needs a slot of each semaphore that covers its kind:
 //
-// Reads are refused first: so many of them may be in flight that a quarter of the
-// gate is left for writes. A search (a List with Contains) may have to read
-// every task there is. So few of them are let in, and fewer read at once, that
-// they leave room and connections to everybody else.
+//	write           all
+//	read            reads (three quarters of all), all
+//	search          searches (an eighth of all), reads, all
+//
+// Under load reads are rejected first. A search (a List with Contains) may read every
+// task, so searches have few slots, and fewer run in the database at once: the other
+// requests keep slots and connections.
 type Store struct {
-	inside               task.Store // not embedded: a new method must come by here
-	all, reads, searches *share
-	searching            chan struct{}
-	refused              refusals
+	next                 task.Store // not embedded: each new method of task.Store must be admitted here
+	all, reads, searches *semaphore.Weighted
+	searchSlots          chan struct{}
+	inFlight             prometheus.Gauge
+	rejected             rejections
 }
 
-// refusals count those who were refused, by what they wanted.
-type refusals struct{ writes, reads, searches prometheus.Counter }
+// rejections count rejected requests by their kind.
+type rejections struct{ writes, reads, searches prometheus.Counter }
 
-// New returns store behind a gate as wide as cfg says.
+// New returns store behind admission control with the limits of cfg.
 func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
-	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "todo_gate_refused_total",
-		Help: "Requests refused because too many were being worked on, by kind.",
+	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "todo_admission_refused_total",
+		Help: "Requests refused because too many were in flight, by kind.",
 	}, []string{"kind"})
 	s := &Store{
-		inside:    store,
-		all:       newShare(cfg.InFlight),
-		reads:     newShare(cfg.InFlight - cfg.InFlight/4),
-		searches:  newShare(max(1, cfg.InFlight/8)),
-		searching: make(chan struct{}, cfg.Searching),
-		refused:   refusals{refused.WithLabelValues("write"), refused.WithLabelValues("read"), refused.WithLabelValues("search")},
+		next:        store,
+		all:         semaphore.NewWeighted(int64(cfg.InFlight)),
+		reads:       semaphore.NewWeighted(int64(cfg.InFlight - cfg.InFlight/4)),
+		searches:    semaphore.NewWeighted(int64(max(1, cfg.InFlight/8))),
+		searchSlots: make(chan struct{}, cfg.ConcurrentSearches),
+		inFlight:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "todo_admission_in_flight", Help: "Requests that hold a slot of the store."}),
+		rejected:    rejections{rejected.WithLabelValues("write"), rejected.WithLabelValues("read"), rejected.WithLabelValues("search")},
 	}
-	metrics.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "todo_gate_in_flight",
-		Help: "Requests being worked on.",
-	}, s.all.inUse))
+	metrics.MustRegister(rejected, s.inFlight)
 	return s
 }
 
-// Get returns the task, or a refusal.
+// Get returns the task, or rejects the request.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Get(ctx, id) }, s.refused.reads, s.reads, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Get(ctx, id) }, s.rejected.reads, s.reads, s.all)
 }
 
-// List returns the selected tasks, or a refusal. A search waits for its turn, for
-// as long as ctx lets it.
+// List returns the selected tasks, or rejects the request. An admitted search waits
+// for a search slot until ctx ends.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return through(func() ([]task.Task, error) { return s.inside.List(ctx, q) }, s.refused.reads, s.reads, s.all)
+		return admit(s, func() ([]task.Task, error) { return s.next.List(ctx, q) }, s.rejected.reads, s.reads, s.all)
 	}
-	return through(func() ([]task.Task, error) { return s.search(ctx, q) }, s.refused.searches, s.searches, s.reads, s.all)
+	return admit(s, func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
 }
 
-// Count returns the number of tasks, or a refusal.
+// Count returns the number of tasks, or rejects the request.
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return through(func() (int64, error) { return s.inside.Count(ctx, done) }, s.refused.reads, s.reads, s.all)
+	return admit(s, func() (int64, error) { return s.next.Count(ctx, done) }, s.rejected.reads, s.reads, s.all)
 }
 
-// History returns the task's events, or a refusal.
+// History returns the task's events, or rejects the request.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	return through(func() ([]task.Event, error) { return s.inside.History(ctx, id, after, limit) }, s.refused.reads, s.reads, s.all)
+	return admit(s, func() ([]task.Event, error) { return s.next.History(ctx, id, after, limit) }, s.rejected.reads, s.reads, s.all)
 }
 
-// Create stores a task, or refuses to.
+// Create stores a task, or rejects the request.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Create(ctx, e, key) }, s.refused.writes, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Create(ctx, e, key) }, s.rejected.writes, s.all)
 }
 
-// Update changes a task, or refuses to.
+// Update changes a task, or rejects the request.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return through(func() (task.Task, error) { return s.inside.Update(ctx, id, change) }, s.refused.writes, s.all)
+	return admit(s, func() (task.Task, error) { return s.next.Update(ctx, id, change) }, s.rejected.writes, s.all)
 }
 
-func (s *Store) search(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, error) {
 	select {
-	case s.searching <- struct{}{}:
+	case s.searchSlots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, refusal("too many are searching right now; try again").WithCause(ctx.Err())
+		return nil, overloaded("too many searches are running; try again").WithCause(ctx.Err())
 	}
-	defer func() { <-s.searching }()
-	tasks, err := s.inside.List(ctx, q)
+	defer func() { <-s.searchSlots }()
+	tasks, err := s.next.List(ctx, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, refusal("the search did not end in time; narrow it by done or after, or try again").WithCause(err)
+		return nil, overloaded("the search did not end in time; narrow it by done or after, or try again").WithCause(err)
 	}
 	return tasks, err
 }
 
-// through works while it holds a place in each of the shares, the narrowest of
-// which comes first. When one of them has none, that counts as refused.
-func through[T any](work func() (T, error), refused prometheus.Counter, shares ...*share) (T, error) {
-	for _, s := range shares {
-		if !s.enter() {
-			refused.Inc()
-			var none T
-			return none, refusal("the service has too much to do right now; try again")
+// admit runs work while it holds a slot of each semaphore. If one has no free slot,
+// admit counts the request as rejected and returns apperr.Unavailable.
+func admit[T any](s *Store, work func() (T, error), rejected prometheus.Counter, semaphores ...*semaphore.Weighted) (T, error) {
+	// The caller passes the smallest semaphore first: a rejected search then takes no
+	// slot of the others, not even for a moment.
+	for _, slots := range semaphores {
+		if !slots.TryAcquire(1) {
+			rejected.Inc()
+			var zero T
+			return zero, overloaded("the service is overloaded; try again")
 		}
-		defer s.leave()
+		defer slots.Release(1)
 	}
+	s.inFlight.Inc()
+	defer s.inFlight.Dec()
 	return work()
 }
 
-func refusal(message string) *apperr.Error {
-	refused := apperr.New(apperr.Unavailable, "%s", message)
-	refused.RetryAfter = retryAfter
-	return refused
+func overloaded(message string) *apperr.Error {
+	err := apperr.New(apperr.Unavailable, "%s", message)
+	err.RetryAfter = retryAfter
+	return err
 }

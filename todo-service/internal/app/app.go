@@ -37,13 +37,12 @@ import (
 	"example.com/todo/todo-service/internal/watch"
 )
 
-// Run serves until ctx ends and then stops part by part: readiness turns false,
-// for load balancers to look elsewhere, watchers are told to resume elsewhere, the
-// listeners drain, then the relay and the ops port stop, and at last the pools
-// close. PostgreSQL, Redis and Kafka may be away, also at the start. It returns an
-// error when a part fails, when the limit of open files is too low, or when the
-// database's schema or the topic, as soon as it can be seen, is not what this
-// version works with.
+// Run serves until ctx ends, and then stops in stages: readiness fails, so that load
+// balancers choose other replicas; watches end with a token to resume from; the listeners
+// drain; relay and ops port stop; the pools close. PostgreSQL, Redis and Kafka may be
+// unavailable at any time, also at the start. Run returns an error when a part fails, the
+// limit of open files is too low, or the database's schema, the topic or a Redis topology
+// is available and not as configured.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
@@ -62,7 +61,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.Close()
-	schema, err := openSchema(ctx, cfg.Postgres, log)
+	schema, err := openSchemaCheck(ctx, cfg.Postgres, log)
 	if err != nil {
 		return err
 	}
@@ -78,24 +77,24 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newEdge(cache, cachePrefix, cfg.RateLimit, log, registry)
+	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, live{lists, feed}, log, registry)
-	tasks := task.NewService(countcache.New(admission.New(store, width(cfg), registry)), time.Now, func(ctx context.Context, eventID string) {
+	relay := newRelay(cfg.Kafka, store, producer, liveFeedSender{lists, feed}, log, registry)
+	tasks := task.NewService(countcache.New(admission.New(store, admissionConfig(cfg), registry)), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
-		_ = lists.Invalidate(ctx, eventID) // counted there; the live feed heals it
+		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
-	peers := clientip.New(cfg.TrustedProxies)
+	clientIPs := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: lists, Limiter: limiter, Peers: peers, Watcher: hub, Streams: streams, Searches: admission.NewSearches(),
+		Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientIPs, Watcher: hub, Streams: streams, SearchLocks: admission.NewSearchLocks(),
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewRateLimit(limiter, peers, streams)
+	limit := grpcapi.NewRateLimit(limiter, clientIPs, streams)
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
 		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
 	if err != nil {
@@ -109,28 +108,28 @@ func Run(ctx context.Context, cfg Config) error {
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.CloseConnections)),
-		lifecycle.Stage{hub}, // its streams are told to resume, before the listeners cut them
+		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{http, rpc},
-		append(newPurger(cfg, store, state, log, registry), relay, newKeys(store, log, registry)),
+		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
 }
 
-func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live live, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
 	return outbox.NewRelay(outbox.Config{
-		Log:        store,
+		EventLog:   store,
 		Kafka:      outbox.ToKafka(producer),
 		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg, event.Topic) },
 		Live:       live,
-		Logger:     log,
+		Log:        log,
 		Metrics:    registry,
 	})
 }
 
-// limitConns returns the limits of connections, once those of cfg are lowered to what
-// the limit of open files allows.
+// limitConns lowers the connection limits of cfg to what the limit of open files allows,
+// and returns the limiter of connections.
 func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.ConnLimiter, error) {
-	err := fdlimit.CapConnections(log, cfg.descriptors(),
+	err := fdlimit.CapConnections(log, cfg.maxDescriptors(),
 		fdlimit.ConnLimit{Key: "http.max_conns", Max: &cfg.HTTP.MaxConns},
 		fdlimit.ConnLimit{Key: "grpc.max_conns", Max: &cfg.GRPC.MaxConns},
 		fdlimit.ConnLimit{Key: "ops.max_conns", Max: &cfg.Ops.MaxConns})
@@ -140,20 +139,21 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 	return clientlimit.NewConnLimiter(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
-// width lets searches have a quarter of the database's connections.
-func width(cfg Config) admission.Config {
-	return admission.Config{InFlight: cfg.MaxInFlight, Searching: max(1, cfg.Postgres.MaxConns/4)}
+// admissionConfig returns the limits of the store. Searches get a quarter of the database's
+// connections.
+func admissionConfig(cfg Config) admission.Config {
+	return admission.Config{InFlight: cfg.MaxInFlight, ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4)}
 }
 
-// live is what stands behind the log's live cursor: the cached list is dropped
-// before anybody hears of the change, by the writer or else here. So an invalidation
-// that a crash or an outage kept from happening is made up for.
-type live struct {
+// liveFeedSender is the outbox.Sender of the cursor "live". It invalidates the cached list
+// before it publishes, unless the writer already has. So an invalidation that a crash or
+// an outage prevented is repeated before a watcher learns of the change.
+type liveFeedSender struct {
 	lists *redisstore.ListCache
 	feed  *redisstore.Feed
 }
 
-func (l live) Send(ctx context.Context, batch []task.Announcement) error {
+func (l liveFeedSender) Send(ctx context.Context, batch []task.Announcement) error {
 	ids := make([]string, len(batch))
 	for i, a := range batch {
 		ids[i] = a.Event.ID
@@ -168,17 +168,18 @@ func (l live) Send(ctx context.Context, batch []task.Announcement) error {
 	return nil
 }
 
-// newEdge returns what requests meet first. Both ask Redis on the same trips.
-func newEdge(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	shuttle := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(shuttle, prefix, log, registry)
-	limiter := redisstore.NewLimiter(shuttle, redisstore.LimiterConfig{
+// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
+// share round trips to Redis.
+func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
+	pipeline := redisstore.NewAutoPipeline(cache)
+	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
+	limiter := redisstore.NewLimiter(pipeline, redisstore.LimiterConfig{
 		Prefix: prefix, Requests: limit.Requests, Window: limit.Window,
 	}, log, registry)
 	return lists, limiter
 }
 
-// newPurger returns what purges while it alone holds a lock, of all replicas. The stage is
+// newPurger returns the purger, which purges while it holds a Redis lock. The stage is
 // empty where events are kept for ever.
 func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) lifecycle.Stage {
 	if cfg.Outbox.PurgeAfter == 0 {
@@ -196,42 +197,41 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 			return err
 		},
 		Age:     cfg.Outbox.PurgeAfter,
-		Logger:  log,
+		Log:     log,
 		Metrics: registry,
 	})}
 }
 
-// openRedis returns the client for what must be kept, and the one for the cache
-// and the limiter with the prefix of its keys. Unless they live elsewhere it is
-// the same.
+// openRedis returns the client for durable state, and the client and key prefix for cache
+// and limiter. Without an address for the cache both are the same client.
 func openRedis(cfg Config) (state, cache goredis.UniversalClient, cachePrefix string) {
 	state = redis.Open(cfg.Redis)
 	cache = state
-	servers, cachePrefix := cfg.cache()
+	servers, cachePrefix := cfg.cacheRedis()
 	if cfg.RedisCache.Addr != "" {
 		cache = redis.Open(servers)
 	}
 	return state, cache, cachePrefix
 }
 
-// checkRedis checks that each Redis which answers is what the settings say, and returns
-// the parts that ask the others later.
+// checkRedis checks that each available Redis has the configured topology. It returns the
+// parts that check again later, because a Redis may be unavailable now.
 func checkRedis(ctx context.Context, cfg Config) (lifecycle.Stage, error) {
 	topologies := []*redis.Topology{redis.NewTopology("redis", cfg.Redis)}
 	if cfg.RedisCache.Addr != "" {
 		topologies = append(topologies, redis.NewTopology("redis_cache", cfg.RedisCache.Config))
 	}
-	var later lifecycle.Stage
+	var unchecked lifecycle.Stage
 	for _, topology := range topologies {
 		if err := topology.Check(ctx); err != nil {
 			return nil, err
 		}
-		later = append(later, topology)
+		unchecked = append(unchecked, topology)
 	}
-	return later, nil
+	return unchecked, nil
 }
 
-// Migrate brings the database's schema up to date.
+// Migrate migrates the database to the schema of this version.
 func Migrate(ctx context.Context, cfg Config) error {
 	db, err := postgres.Open(cfg.Postgres)
 	if err != nil {
@@ -244,5 +244,5 @@ func Migrate(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// Healthcheck asks the service that runs with these settings whether it is ready.
+// Healthcheck returns nil if the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }

@@ -20,19 +20,20 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// alone are the settings of a service whose PostgreSQL, Redis and Kafka are away.
-func alone(t *testing.T) Config {
+// withoutServers returns the settings of a service whose PostgreSQL, Redis and Kafka are
+// unavailable.
+func withoutServers(t *testing.T) Config {
 	t.Helper()
 	cfg := Defaults()
 	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
 	cfg.Postgres.DSN = config.Secret("postgres://todo:todo@" + testenv.FreeAddr(t) + "/todo?sslmode=disable")
 	cfg.Redis.Addr, cfg.Kafka.Brokers = testenv.FreeAddr(t), []string{testenv.FreeAddr(t)}
-	cfg.DrainWait = 0 // no load balancer has to notice
+	cfg.DrainWait = 0 // there is no load balancer
 	cfg.Log.Format = "json"
 	return cfg
 }
 
-// serve runs the service until stop is called, which returns what Run did.
+// serve runs the service until stop is called, which returns the result of Run.
 func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,12 +46,12 @@ func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
 		case err := <-result:
 			return err
 		case <-time.After(30 * time.Second):
-			return errors.New("it does not stop")
+			return errors.New("the service does not stop")
 		}
 	}
 }
 
-func answered(url string) int {
+func getStatus(url string) int {
 	resp, err := http.Get(url)
 	if err != nil {
 		return 0
@@ -59,17 +60,17 @@ func answered(url string) int {
 	return resp.StatusCode
 }
 
-func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
+func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 	t.Parallel()
-	cfg := alone(t)
+	cfg := withoutServers(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
 	_, stop := serve(t, cfg)
-	testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
-	if got := answered("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
+	testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+	if got := getStatus("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
 	}
 	if err := Healthcheck(t.Context(), cfg); err == nil {
-		t.Error("the health check is content")
+		t.Error("the health check succeeds")
 	}
 
 	document, err := openapitest.Parse(openapi.Todo)
@@ -101,14 +102,14 @@ func TestItStartsAnswersAndStopsWhileEverythingElseIsAway(t *testing.T) {
 	}
 }
 
-func TestItRefusesToRunOnATopicWithAnotherNumberOfPartitions(t *testing.T) {
+func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "task-events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	cfg := alone(t)
+	cfg := withoutServers(t)
 	cfg.Kafka.Brokers = cluster.ListenAddrs()
 	ended, _ := serve(t, cfg)
 	select {
@@ -118,24 +119,24 @@ func TestItRefusesToRunOnATopicWithAnotherNumberOfPartitions(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	case <-time.After(30 * time.Second):
-		t.Error("it runs on")
+		t.Error("Run does not return")
 	}
 }
 
-func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
+func TestRunReturnsAnErrorForAnOlderSchema(t *testing.T) {
 	t.Parallel()
-	for name, late := range map[string]bool{"there at the start": false, "away at the start": true} {
+	for name, late := range map[string]bool{"available at the start": false, "unavailable at the start": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := alone(t)
-			dsn, appear := hidden(t, database(t))
+			cfg := withoutServers(t)
+			dsn, appear := unavailableUntil(t, createDatabase(t))
 			cfg.Postgres.DSN = config.Secret(dsn.String())
 			if !late {
 				appear()
 			}
 			ended, _ := serve(t, cfg)
 			if late {
-				testenv.Eventually(t, "alive", func() bool { return answered("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
+				testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
 			}
 			select {
@@ -144,19 +145,19 @@ func TestItRefusesToRunOnASchemaThatIsBehind(t *testing.T) {
 					t.Errorf("Run: %v", err)
 				}
 			case <-time.After(30 * time.Second):
-				t.Error("it runs on")
+				t.Error("Run does not return")
 			}
 		})
 	}
 }
 
-func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
+func TestServiceIsReadyOnceTheDatabaseIsAvailable(t *testing.T) {
 	t.Parallel()
-	cfg := alone(t)
-	dsn, appear := hidden(t, migrated(t))
+	cfg := withoutServers(t)
+	dsn, appear := unavailableUntil(t, migratedDatabase(t))
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	_, stop := serve(t, cfg)
-	ready := func() int { return answered("http://" + cfg.Ops.Addr + "/readyz") }
+	ready := func() int { return getStatus("http://" + cfg.Ops.Addr + "/readyz") }
 	testenv.Eventually(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
 	testenv.Eventually(t, "ready", func() bool { return ready() == http.StatusOK })
@@ -165,10 +166,10 @@ func TestItIsReadyAsSoonAsTheDatabaseIsThere(t *testing.T) {
 	}
 }
 
-// The check is what counts, not the answer to a ping.
-func TestItIsNotReadyOnASchemaThatIsBehind(t *testing.T) {
+// A ping of this database succeeds.
+func TestSchemaCheckIsNotReadyOnAnOlderSchema(t *testing.T) {
 	t.Parallel()
-	s := newSchema(open(t, database(t)), slog.New(slog.DiscardHandler))
+	s := newSchemaCheck(openDatabase(t, createDatabase(t)), slog.New(slog.DiscardHandler))
 	for range 2 {
 		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
 			t.Errorf("Ready: %v", err)
@@ -176,11 +177,11 @@ func TestItIsNotReadyOnASchemaThatIsBehind(t *testing.T) {
 	}
 }
 
-func TestProbesThatComeAtOnceAreAllAnswered(t *testing.T) {
+func TestSchemaCheckServesConcurrentProbes(t *testing.T) {
 	t.Parallel()
-	db := open(t, migrated(t))
+	db := openDatabase(t, migratedDatabase(t))
 	db.SetMaxOpenConns(2)
-	s := newSchema(db, slog.New(slog.DiscardHandler))
+	s := newSchemaCheck(db, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var probes sync.WaitGroup

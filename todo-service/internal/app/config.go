@@ -1,5 +1,5 @@
-// Package app is the wiring diagram of todo-service: its settings, and how its
-// parts are put together.
+// Package app is the composition root of todo-service: its settings, and the construction,
+// order of shutdown and wiring of its parts.
 package app
 
 import (
@@ -21,10 +21,10 @@ import (
 	"example.com/todo/todo-service/internal/watch"
 )
 
-// name is what the service is called in logs, metrics, traces and headers.
+// name is the name of the service in logs, metrics, traces and headers.
 const name = "todo-service"
 
-// Config holds every setting: the parts' own, and few of the service's.
+// Config holds every setting: those of the parts, and those of the service itself.
 type Config struct {
 	HTTP           httpserver.Config `config:"http"`
 	GRPC           grpcserver.Config `config:"grpc"`
@@ -45,81 +45,79 @@ type Config struct {
 	Tracing           tracing.Config `config:"tracing"`
 }
 
-// RedisCacheConfig says where the list cache and the rate limiter live. Without
-// an address that is where everything else of Redis lives, and only KeyPrefix
-// counts. Without a KeyPrefix it is that of everything else.
+// RedisCacheConfig is the Redis of list cache and rate limiter. Without an address they use
+// the Redis of the durable state, and only KeyPrefix counts. Without a KeyPrefix they use
+// the prefix of the durable state.
 type RedisCacheConfig struct{ redis.Config }
 
-// unnamed is an address with which a section is valid that has none.
-const unnamed = "unnamed:6379"
+// placeholderAddr makes a section without an address pass redis.Config.Validate.
+const placeholderAddr = "unnamed:6379"
 
-// Validate refuses a server that could not be used; none at all is fine. Under which
-// prefix a cluster's keys are is for the validation of the whole Config, which knows it.
+// Validate returns an error for a Redis that could not be used; an absent Redis is valid.
+// Config.Validate checks the key prefix of a cluster, which this section may inherit.
 func (c RedisCacheConfig) Validate() error {
 	cfg := c.Config
-	cfg.Addr = cmp.Or(cfg.Addr, unnamed)
+	cfg.Addr = cmp.Or(cfg.Addr, placeholderAddr)
 	cfg.KeyPrefix += "{-}"
 	return cfg.Validate()
 }
 
-// RateLimitConfig bounds what one client address may ask.
+// RateLimitConfig is the rate limit of one client address.
 type RateLimitConfig struct {
 	Requests int           `config:"requests"` // in any window
 	Window   time.Duration `config:"window"`
 }
 
 const (
-	mostRequests = 1_000_000_000 // more than one address can send in a window
-	leastWindow  = time.Second
-	mostWindow   = 24 * time.Hour
+	maxRequests = 1_000_000_000 // more than an address can send in a window
+	minWindow   = time.Second
+	maxWindow   = 24 * time.Hour
 )
 
-// Validate refuses a limit that would let nobody in, or that has no window.
+// Validate returns an error for a limit or a window out of bounds.
 func (c RateLimitConfig) Validate() error {
 	return errors.Join(
-		config.CheckRange("requests", c.Requests, 1, mostRequests),
-		config.CheckRange("window", c.Window, leastWindow, mostWindow),
+		config.CheckRange("requests", c.Requests, 1, maxRequests),
+		config.CheckRange("window", c.Window, minWindow, maxWindow),
 	)
 }
 
-// OutboxConfig says how long events stay in the database.
+// OutboxConfig says how long the database keeps events.
 type OutboxConfig struct {
 	PurgeAfter time.Duration `config:"purge_after"` // 0: for ever
 }
 
-// leastAge is for how long events are needed: by watchers that come back after a
-// day or so, and, for moments, by writers whose answer was lost.
 const (
-	leastAge = 48 * time.Hour
-	mostAge  = 100 * 365 * 24 * time.Hour
+	minPurgeAge = 48 * time.Hour // watchers resume after a day or so; writers whose response was lost look for their event for seconds
+	maxPurgeAge = 100 * 365 * 24 * time.Hour
 )
 
-// Validate refuses an age at which events are still needed.
+// Validate returns an error for an age at which events are still needed.
 func (c OutboxConfig) Validate() error {
-	return config.CheckRangeOrZero("purge_after", c.PurgeAfter, leastAge, mostAge, "all events are kept")
+	return config.CheckRangeOrZero("purge_after", c.PurgeAfter, minPurgeAge, maxPurgeAge, "all events are kept")
 }
 
 const (
-	leastInFlight = 8 // each kind of request has a share
-	mostInFlight  = 1_000_000
-	mostConns     = 1_000_000 // of one client
-	leastDrain    = time.Millisecond
-	mostDrain     = time.Hour // longer than load balancers look
+	minInFlight       = 8 // an eighth, the share of searches, is then one slot
+	maxInFlight       = 1_000_000
+	maxConnsPerClient = 1_000_000
+	minDrainWait      = time.Millisecond
+	maxDrainWait      = time.Hour // far above the check interval of any load balancer
 )
 
-// Validate refuses a wait that cannot be meant, bounds that leave some no room, networks
-// that are none, and keys that a cluster would scatter.
+// Validate checks the settings of the service itself, and those that depend on several
+// sections: connections for the relay, and key prefixes of a cluster.
 func (c Config) Validate() error {
 	errs := []error{
-		config.CheckRangeOrZero("drain_wait", c.DrainWait, leastDrain, mostDrain, "no wait"),
-		config.CheckRange("max_in_flight", c.MaxInFlight, leastInFlight, mostInFlight),
-		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, mostConns),
+		config.CheckRangeOrZero("drain_wait", c.DrainWait, minDrainWait, maxDrainWait, "no wait"),
+		config.CheckRange("max_in_flight", c.MaxInFlight, minInFlight, maxInFlight),
+		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, maxConnsPerClient),
 		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
 	}
 	if c.Postgres.MaxConns <= pgstore.RelayConns {
 		errs = append(errs, config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns))
 	}
-	cache, prefix := c.cache()
+	cache, prefix := c.cacheRedis()
 	key := "redis_cache.key_prefix"
 	if prefix == c.Redis.KeyPrefix {
 		key = "redis.key_prefix"
@@ -127,8 +125,8 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, cache.CheckPrefix(key, prefix))...)
 }
 
-// cache returns where the list cache and the rate limiter live, and the prefix of their keys.
-func (c Config) cache() (servers redis.Config, prefix string) {
+// cacheRedis returns the Redis of list cache and rate limiter, and the prefix of their keys.
+func (c Config) cacheRedis() (servers redis.Config, prefix string) {
 	servers = c.Redis
 	if c.RedisCache.Addr != "" {
 		servers = c.RedisCache.Config
@@ -136,12 +134,12 @@ func (c Config) cache() (servers redis.Config, prefix string) {
 	return servers, cmp.Or(c.RedisCache.KeyPrefix, c.Redis.KeyPrefix)
 }
 
-// descriptors returns how many files the service has open at most beside the
+// maxDescriptors returns the largest number of files that the service has open, without the
 // connections of its clients.
-func (c Config) descriptors() int {
+func (c Config) maxDescriptors() int {
 	const (
-		files     = 16 // standard streams, listeners, name lookups, connections that are about to be refused
-		perBroker = 4  // the producer's connection, and those of checks and of one that takes its place
+		files     = 16 // standard streams, listeners, DNS queries, connections about to be refused
+		perBroker = 4  // connections: the producer's, its replacement, and those of checks
 	)
 	open := files + c.Postgres.MaxConns + 1 + c.Redis.MaxConns() + perBroker*len(c.Kafka.Brokers)
 	if c.RedisCache.Addr != "" {
@@ -150,7 +148,7 @@ func (c Config) descriptors() int {
 	return open
 }
 
-// Defaults returns the settings of a service that runs beside its servers on one machine.
+// Defaults returns the settings for servers on the same machine.
 func Defaults() Config {
 	database := postgres.Defaults()
 	database.DSN = "postgres://todo:todo@localhost:5432/todo?sslmode=disable"
@@ -176,11 +174,11 @@ func Defaults() Config {
 	}
 }
 
-// Logging returns how the service logs.
+// Logging returns the settings of the logs.
 func (c Config) Logging() logging.Config { return c.Log }
 
-// Load returns the settings in effect: the defaults, then the file (none if
-// empty), then the environment ("KEY=value" each).
+// Load returns the effective settings: the defaults, overridden by the file (none if
+// empty), overridden by the environment ("KEY=value" each).
 func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()
 	err := config.Load(&cfg, file, environ)

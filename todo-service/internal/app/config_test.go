@@ -15,7 +15,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
+func TestExampleFileHasEverySettingWithItsDefault(t *testing.T) {
 	var empty Config
 	if err := config.Load(&empty, "../../config.example.yaml", nil); err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestTheExampleFileShowsEverySettingAndItsDefault(t *testing.T) {
 	}
 }
 
-func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
+func TestLoadRefusesInvalidLimitsAndAddresses(t *testing.T) {
 	for _, environ := range [][]string{
 		{"RATE_LIMIT_REQUESTS=0"},
 		{"RATE_LIMIT_REQUESTS=many"},
@@ -49,11 +49,11 @@ func TestLimitsThatLetNobodyInAreRefused(t *testing.T) {
 	}
 }
 
-func TestKeysThatAClusterWouldScatterAreRefused(t *testing.T) {
+func TestLoadRefusesAKeyPrefixWithoutHashTagForACluster(t *testing.T) {
 	const cluster, other = "REDIS_ADDR=a:1,b:2", "REDIS_CACHE_ADDR=c:1,d:2"
 	for name, tt := range map[string]struct {
 		environ []string
-		key     string // of the one complaint; "" for none
+		key     string // that the one error names; "" for no error
 	}{
 		"one server":                            {nil, ""},
 		"a cluster":                             {[]string{cluster}, "redis.key_prefix"},
@@ -67,12 +67,12 @@ func TestKeysThatAClusterWouldScatterAreRefused(t *testing.T) {
 	} {
 		_, err := Load("", tt.environ)
 		if tt.key == "" && err != nil || tt.key != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.key+": ") || strings.Contains(err.Error(), "\n")) {
-			t.Errorf("%s: got %v, want a complaint about %q", name, err, tt.key)
+			t.Errorf("%s: got %v, want an error about %q", name, err, tt.key)
 		}
 	}
 }
 
-func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
+func TestRunRefusesASingleNodeOfACluster(t *testing.T) {
 	node := testenv.StartRedis(t, "--cluster-enabled", "yes")
 	for key, environ := range map[string][]string{
 		"redis.addr: ":       {"REDIS_ADDR=" + node},
@@ -82,7 +82,7 @@ func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // else it would serve for ever
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // without an error it would serve for ever
 		defer cancel()
 		if err := Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), key) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want one line about %s", err, key)
@@ -90,7 +90,7 @@ func TestANodeOfAClusterIsRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-func TestTheCacheMayLiveOnARedisOfItsOwn(t *testing.T) {
+func TestCacheMayUseItsOwnRedis(t *testing.T) {
 	for name, test := range map[string]struct {
 		environ      []string
 		same         bool
@@ -98,13 +98,13 @@ func TestTheCacheMayLiveOnARedisOfItsOwn(t *testing.T) {
 		db           int
 		password     string
 	}{
-		"nothing said": {nil, true, "state:6379", "todo:", 3, "kept"},
-		"elsewhere":    {[]string{"REDIS_CACHE_ADDR=cache:6379"}, false, "cache:6379", "todo:", 0, ""},
-		"elsewhere, with settings of its own": {
+		"no setting":      {nil, true, "state:6379", "todo:", 3, "kept"},
+		"its own address": {[]string{"REDIS_CACHE_ADDR=cache:6379"}, false, "cache:6379", "todo:", 0, ""},
+		"its own address and settings": {
 			[]string{"REDIS_CACHE_ADDR=cache:6379", "REDIS_CACHE_PASSWORD=fast", "REDIS_CACHE_DB=1", "REDIS_CACHE_KEY_PREFIX=cache:"},
 			false, "cache:6379", "cache:", 1, "fast",
 		},
-		"under a prefix of its own": {[]string{"REDIS_CACHE_KEY_PREFIX=cache:"}, true, "state:6379", "cache:", 3, "kept"},
+		"its own prefix": {[]string{"REDIS_CACHE_KEY_PREFIX=cache:"}, true, "state:6379", "cache:", 3, "kept"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := Load("", append(test.environ,
@@ -116,11 +116,11 @@ func TestTheCacheMayLiveOnARedisOfItsOwn(t *testing.T) {
 			defer state.Close()
 			defer cache.Close()
 			if (state == cache) != test.same || prefix != test.prefix {
-				t.Errorf("one client is %t, prefix %q", state == cache, prefix)
+				t.Errorf("same client is %t, prefix %q", state == cache, prefix)
 			}
 			got := cache.(*goredis.Client).Options()
 			if got.Addr != test.addr || got.DB != test.db || got.Password != test.password {
-				t.Errorf("it asks %s, database %d, with the password %q", got.Addr, got.DB, got.Password)
+				t.Errorf("the cache uses %s, database %d, password %q", got.Addr, got.DB, got.Password)
 			}
 		})
 	}

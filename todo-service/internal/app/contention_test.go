@@ -18,8 +18,8 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// changers change the priority of task 1 over each transport.
-func changers(t *testing.T, cfg Config) map[string]func(ctx context.Context, priority int32) error {
+// priorityChangers change the priority of task 1, over each transport.
+func priorityChangers(t *testing.T, cfg Config) map[string]func(ctx context.Context, priority int32) error {
 	client := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))
 	return map[string]func(context.Context, int32) error{
 		"gRPC": func(ctx context.Context, priority int32) error {
@@ -49,19 +49,19 @@ func changers(t *testing.T, cfg Config) map[string]func(ctx context.Context, pri
 	}
 }
 
-func TestContentionOnOneTaskIsWorkedThroughOverBothTransports(t *testing.T) {
+func TestConcurrentChangesOfOneTaskAllSucceed(t *testing.T) {
 	t.Parallel()
 	const writers, each = 8, 10 // over each transport
-	cfg := alone(t)
-	cfg.Postgres.DSN = config.Secret(migrated(t).String())
+	cfg := withoutServers(t)
+	cfg.Postgres.DSN = config.Secret(migratedDatabase(t).String())
 	_, stop := serve(t, cfg)
-	testenv.Eventually(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
+	testenv.Eventually(t, "a task", func() bool { return postStatus("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 
 	var group sync.WaitGroup
-	for over, change := range changers(t, cfg) {
+	for over, change := range priorityChangers(t, cfg) {
 		for w := range writers {
 			group.Go(func() {
-				for i := range each { // never what the one before wrote
+				for i := range each { // always a different priority, so that each change makes an event
 					if err := change(t.Context(), int32(1+(w*each+i)%100)); err != nil {
 						t.Errorf("over %s: %v", over, err)
 					}
@@ -75,23 +75,23 @@ func TestContentionOnOneTaskIsWorkedThroughOverBothTransports(t *testing.T) {
 	}
 }
 
-// The database lets no change through, and says each time that another was first.
-func TestContentionThatDoesNotEndIsUnavailableAtTheDeadline(t *testing.T) {
+// The trigger suppresses each update, as if another writer had always been first.
+func TestEndlessContentionIsUnavailableAtTheDeadline(t *testing.T) {
 	t.Parallel()
-	dsn := migrated(t)
-	cfg := alone(t)
+	dsn := migratedDatabase(t)
+	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	cfg.HTTP.RequestTimeout, cfg.GRPC.RequestTimeout = time.Second, time.Second
 	_, stop := serve(t, cfg)
-	testenv.Eventually(t, "a task", func() bool { return posted("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
-	open(t, dsn).MustExec(`
+	testenv.Eventually(t, "a task", func() bool { return postStatus("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
+	openDatabase(t, dsn).MustExec(`
 		CREATE FUNCTION overtaken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 		CREATE TRIGGER overtaken BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION overtaken()`)
 
-	for over, change := range changers(t, cfg) {
-		begun := time.Now()
+	for over, change := range priorityChangers(t, cfg) {
+		start := time.Now()
 		err := change(t.Context(), 7)
-		if took := time.Since(begun); status.Code(err) != codes.Unavailable || took < 900*time.Millisecond {
+		if took := time.Since(start); status.Code(err) != codes.Unavailable || took < 900*time.Millisecond {
 			t.Errorf("over %s: %v after %v", over, err, took)
 		}
 	}

@@ -16,14 +16,14 @@ import (
 	"example.com/todo/todo-service/internal/pgstore"
 )
 
-// database makes an empty database and returns where it is.
-func database(t testing.TB) *url.URL {
+// createDatabase creates an empty database and returns its DSN.
+func createDatabase(t testing.TB) *url.URL {
 	t.Helper()
 	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := open(t, dsn)
+	admin := openDatabase(t, dsn)
 	name := fmt.Sprintf("app_%016x", rand.Uint64())
 	admin.MustExec(`CREATE DATABASE ` + name)
 	t.Cleanup(func() { admin.MustExec(`DROP DATABASE ` + name + ` WITH (FORCE)`) })
@@ -32,17 +32,17 @@ func database(t testing.TB) *url.URL {
 	return &own
 }
 
-// migrated is a database with the schema.
-func migrated(t testing.TB) *url.URL {
+// migratedDatabase creates a database with the schema and returns its DSN.
+func migratedDatabase(t testing.TB) *url.URL {
 	t.Helper()
-	dsn := database(t)
-	if err := postgres.Migrate(t.Context(), open(t, dsn), pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
+	dsn := createDatabase(t)
+	if err := postgres.Migrate(t.Context(), openDatabase(t, dsn), pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return dsn
 }
 
-func open(t testing.TB, dsn *url.URL) *sqlx.DB {
+func openDatabase(t testing.TB, dsn *url.URL) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn.String())
@@ -54,8 +54,9 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 	return db
 }
 
-// hidden returns an address at which the database is unreachable until appear is called.
-func hidden(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
+// unavailableUntil returns the DSN of a proxy before the database, which rejects
+// connections until appear is called.
+func unavailableUntil(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
 	t.Helper()
 	proxy, through := testenv.StartProxy(t, dsn.Host), *dsn
 	proxy.SetMode(netproxy.Reject)

@@ -7,7 +7,7 @@ import (
 	"example.com/todo/platform/process/processtest"
 )
 
-// TestMain lets the test's own program be the service.
+// TestMain lets the test binary run as the service.
 func TestMain(m *testing.M) {
 	processtest.Main(m, func() int {
 		p := command.New(name, "Serves tasks", Load, Run)

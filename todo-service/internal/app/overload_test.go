@@ -18,50 +18,50 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// The database holds every request: so many hang in it, or wait for one of its
-// connections, as may. What comes on top is told at once to come back, reads
-// first; probes are answered as ever; and who hung is told too, by the deadline.
-func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
+// A lock in the database stalls all admitted requests. Further requests must be rejected
+// at once, reads first, probes must succeed, and the stalled requests must end at their
+// deadline.
+func TestOverloadIsRejectedAtOnceWhileProbesSucceed(t *testing.T) {
 	t.Parallel()
-	dsn := migrated(t)
-	cfg := alone(t)
+	dsn := migratedDatabase(t)
+	cfg := withoutServers(t)
 	cfg.Postgres.DSN, cfg.Postgres.MaxConns = config.Secret(dsn.String()), 2
 	cfg.MaxInFlight, cfg.HTTP.RequestTimeout = 8, 8*time.Second
 	_, stop := serve(t, cfg)
 	ops := "http://" + cfg.Ops.Addr
-	testenv.Eventually(t, "ready", func() bool { return answered(ops+"/readyz") == http.StatusOK })
-	lock := open(t, dsn).MustBegin()
+	testenv.Eventually(t, "ready", func() bool { return getStatus(ops+"/readyz") == http.StatusOK })
+	lock := openDatabase(t, dsn).MustBegin()
 	defer lock.Rollback()
 	lock.MustExec(`LOCK TABLE tasks`)
 
 	tasks := "http://" + cfg.HTTP.Addr + "/tasks"
-	hanging := make(chan int, 8)
+	stalled := make(chan int, 8)
 	for range 6 {
-		go func() { hanging <- answered(tasks + "/1") }()
+		go func() { stalled <- getStatus(tasks + "/1") }()
 	}
-	testenv.Eventually(t, "six reads in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 6 })
-	refused(t, tasks+"/1")
-	refused(t, tasks+"?done=true")
+	testenv.Eventually(t, "six reads in flight", func() bool { return readMetric(ops, "todo_admission_in_flight") == 6 })
+	wantOverloaded(t, tasks+"/1")
+	wantOverloaded(t, tasks+"?done=true")
 	conn := dial(t, cfg.GRPC.Addr)
-	refusedOverGRPC(t, pb.NewTaskServiceClient(conn))
+	wantOverloadedOverGRPC(t, pb.NewTaskServiceClient(conn))
 	for range 2 {
-		go func() { hanging <- posted(tasks) }()
+		go func() { stalled <- postStatus(tasks) }()
 	}
-	testenv.Eventually(t, "two writes in flight", func() bool { return metric(ops, "todo_gate_in_flight") == 8 })
-	if got := posted(tasks); got != http.StatusServiceUnavailable {
-		t.Errorf("a write past the bound: %d", got)
+	testenv.Eventually(t, "two writes in flight", func() bool { return readMetric(ops, "todo_admission_in_flight") == 8 })
+	if got := postStatus(tasks); got != http.StatusServiceUnavailable {
+		t.Errorf("a write over the limit: %d", got)
 	}
 
-	if got := answered(ops + "/readyz"); got != http.StatusOK {
+	if got := getStatus(ops + "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz: %d", got)
 	}
 	health, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
 	if err != nil || health.Status != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", health, err)
 	}
-	for range cap(hanging) {
-		if got := <-hanging; got != http.StatusServiceUnavailable {
-			t.Errorf("a request that hung was answered with %d", got)
+	for range cap(stalled) {
+		if got := <-stalled; got != http.StatusServiceUnavailable {
+			t.Errorf("a stalled request got status %d", got)
 		}
 	}
 	if err := stop(); err != nil {
@@ -69,24 +69,24 @@ func TestWhatIsTooMuchIsRefusedAtOnceAndNoProbeIs(t *testing.T) {
 	}
 }
 
-// refused wants the read to be answered long before its deadline.
-func refused(t *testing.T, url string) {
+// wantOverloaded wants a read to be rejected long before its deadline.
+func wantOverloaded(t *testing.T, url string) {
 	t.Helper()
-	begun := time.Now()
+	start := time.Now()
 	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
-	took := time.Since(begun)
+	took := time.Since(start)
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || took > 4*time.Second ||
 		resp.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s: %d after %v, Retry-After %q: %s", url, resp.StatusCode, took, resp.Header.Get("Retry-After"), body)
 	}
 }
 
-func refusedOverGRPC(t *testing.T, client pb.TaskServiceClient) {
+func wantOverloadedOverGRPC(t *testing.T, client pb.TaskServiceClient) {
 	t.Helper()
 	_, err := client.GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
 	details := status.Convert(err).Details()
@@ -98,7 +98,7 @@ func refusedOverGRPC(t *testing.T, client pb.TaskServiceClient) {
 	}
 }
 
-func posted(url string) int {
+func postStatus(url string) int {
 	resp, err := http.Post(url, "application/json", strings.NewReader(`{"title":"A"}`))
 	if err != nil {
 		return 0
@@ -107,8 +107,8 @@ func posted(url string) int {
 	return resp.StatusCode
 }
 
-// metric reads a whole number from /metrics; -1 when it is not there.
-func metric(ops, name string) int {
+// readMetric returns the integer value of a metric, or -1 if it is absent.
+func readMetric(ops, name string) int {
 	resp, err := http.Get(ops + "/metrics")
 	if err != nil {
 		return -1

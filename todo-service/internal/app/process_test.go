@@ -22,9 +22,9 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// variables are those of a service whose PostgreSQL, Redis and Kafka are away, as is
-// the receiver of its traces.
-func variables(t *testing.T) (env []string, ops string) {
+// environment returns the environment of a service whose PostgreSQL, Redis, Kafka and
+// trace collector are unavailable.
+func environment(t *testing.T) (env []string, ops string) {
 	t.Helper()
 	away, ops := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	return []string{
@@ -34,7 +34,7 @@ func variables(t *testing.T) (env []string, ops string) {
 	}, ops
 }
 
-func value(env []string, name string) string {
+func lookup(env []string, name string) string {
 	for _, variable := range env {
 		if value, found := strings.CutPrefix(variable, name+"="); found {
 			return value
@@ -43,8 +43,8 @@ func value(env []string, name string) string {
 	return ""
 }
 
-// provoke sends what can be answered and what cannot be understood, over both transports.
-func provoke(t *testing.T, env []string) {
+// sendMalformedRequests sends valid and malformed requests to every port.
+func sendMalformedRequests(t *testing.T, env []string) {
 	t.Helper()
 	for _, request := range []string{
 		"GET /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -53,38 +53,37 @@ func provoke(t *testing.T, env []string) {
 		"\x16\x03\x01\x00\x05hello\r\n\r\n", // TLS
 	} {
 		for _, name := range []string{"HTTP_ADDR", "GRPC_ADDR", "OPS_ADDR"} {
-			conn, err := net.Dial("tcp", value(env, name))
+			conn, err := net.Dial("tcp", lookup(env, name))
 			if err != nil {
 				t.Fatal(err)
 			}
 			io.WriteString(conn, request)
 			_ = conn.(*net.TCPConn).CloseWrite()
-			_, _ = io.Copy(io.Discard, conn) // a reset is an answer too
+			_, _ = io.Copy(io.Discard, conn) // the server may reset the connection
 			conn.Close()
 		}
 	}
-	_, err := pb.NewTaskServiceClient(dial(t, value(env, "GRPC_ADDR"))).GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
+	_, err := pb.NewTaskServiceClient(dial(t, lookup(env, "GRPC_ADDR"))).GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("GetTask: %v", err)
 	}
 }
 
-func TestTheServiceAsAProcess(t *testing.T) {
+func TestServiceProcessStartsLogsAndStops(t *testing.T) {
 	t.Parallel()
 	processtest.Check(t, processtest.Service{
-		Name: name, Settings: variables, Exercise: provoke, Libraries: []string{"sarama", "go-redis", "opentelemetry", "grpc-go"},
+		Name: name, Settings: environment, Exercise: sendMalformedRequests, Libraries: []string{"sarama", "go-redis", "opentelemetry", "grpc-go"},
 	})
 }
 
-// With its servers there, and streams open: they get their farewell whatever the
-// signal was, and also when the log cannot be written any more.
-func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
+// Streams must end properly on each signal, also when the log can not be written.
+func TestEverySignalEndsStreamsWithAResumeToken(t *testing.T) {
 	t.Parallel()
-	for signal, reader := range map[syscall.Signal]string{syscall.SIGTERM: "stays", syscall.SIGHUP: "stays", syscall.SIGINT: "left"} {
+	for signal, reader := range map[syscall.Signal]string{syscall.SIGTERM: "reads", syscall.SIGHUP: "reads", syscall.SIGINT: "has exited"} {
 		t.Run(signal.String()+", the reader of the log "+reader, func(t *testing.T) {
 			t.Parallel()
-			env, ops := variables(t)
-			env = append(env, "POSTGRES_DSN="+database(t).String(), "REDIS_ADDR="+testenv.RequireEnv(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
+			env, ops := environment(t)
+			env = append(env, "POSTGRES_DSN="+createDatabase(t).String(), "REDIS_ADDR="+testenv.RequireEnv(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
 				"REDIS_KEY_PREFIX=test-"+rand.Text()+":", "RATE_LIMIT_REQUESTS=1000")
 			var migration bytes.Buffer
 			migrate := processtest.Command(env, "migrate")
@@ -104,39 +103,39 @@ func TestEachSignalToStopTellsWatchersToResume(t *testing.T) {
 			pipe.Close()
 			log := make(chan []byte, 1)
 			go func() {
-				text, _ := io.ReadAll(unread) // which fails when it is closed
+				text, _ := io.ReadAll(unread) // an error means that the test closed it
 				log <- text
 			}()
-			testenv.Eventually(t, "ready", func() bool { return answered("http://"+ops+"/readyz") == http.StatusOK })
-			stream := watching(t, value(env, "GRPC_ADDR"))
-			events, err := http.Get("http://" + value(env, "HTTP_ADDR") + "/events")
+			testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+ops+"/readyz") == http.StatusOK })
+			stream := openWatch(t, lookup(env, "GRPC_ADDR"))
+			events, err := http.Get("http://" + lookup(env, "HTTP_ADDR") + "/events")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer events.Body.Close()
-			if reader == "left" {
+			if reader == "has exited" {
 				unread.Close()
 			}
-			created, err := http.Post("http://"+value(env, "HTTP_ADDR")+"/tasks", "application/json", strings.NewReader(`{"title":"A"}`))
+			created, err := http.Post("http://"+lookup(env, "HTTP_ADDR")+"/tasks", "application/json", strings.NewReader(`{"title":"A"}`))
 			if err != nil || created.StatusCode != http.StatusCreated {
 				t.Fatal(created, err)
 			}
 			created.Body.Close()
 
 			service.Process.Signal(signal)
-			if said, err := io.ReadAll(events.Body); err != nil || !regexp.MustCompile(`: .*resume.*\nretry: \d+\nid: \d+\n\n$`).Match(said) {
-				t.Errorf("the stream of events ended with %q, error %v", said, err)
+			if end, err := io.ReadAll(events.Body); err != nil || !regexp.MustCompile(`: .*resume.*\nretry: \d+\nid: \d+\n\n$`).Match(end) {
+				t.Errorf("the stream of events ended with %q, error %v", end, err)
 			}
 			for err == nil {
 				_, err = stream.Recv()
 			}
-			if told := status.Convert(err); told.Code() != codes.Unavailable || !strings.Contains(told.Message(), "resume with the token") {
-				t.Errorf("the watcher was told: %v", err)
+			if got := status.Convert(err); got.Code() != codes.Unavailable || !strings.Contains(got.Message(), "resume with the token") {
+				t.Errorf("the gRPC stream ended with %v", err)
 			}
 			if err := service.Wait(); err != nil {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("the service exited with %v", err)
 			}
-			if text := <-log; reader == "stays" {
+			if text := <-log; reader == "reads" {
 				processtest.ParseLog(t, string(text), name)
 			}
 		})

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// replica is a process of the service that is started again whenever it dies.
+// replica is a process of the service that is restarted whenever it exits.
 type replica struct {
 	http, grpc, ops string
 	command         func() *exec.Cmd
@@ -22,17 +22,17 @@ type replica struct {
 	process *os.Process
 	closed  bool
 	log     bytes.Buffer
-	over    chan struct{}
+	ended   chan struct{}
 }
 
-// runReplica runs the service with these variables until the test is over.
+// runReplica runs the service with this environment until the test ends.
 func runReplica(t *testing.T, env ...string) *replica {
 	t.Helper()
-	r := &replica{http: testenv.FreeAddr(t), grpc: testenv.FreeAddr(t), ops: testenv.FreeAddr(t), over: make(chan struct{})}
+	r := &replica{http: testenv.FreeAddr(t), grpc: testenv.FreeAddr(t), ops: testenv.FreeAddr(t), ended: make(chan struct{})}
 	r.command = func() *exec.Cmd {
 		return processtest.Command(append(env, "HTTP_ADDR="+r.http, "GRPC_ADDR="+r.grpc, "OPS_ADDR="+r.ops))
 	}
-	go r.keep()
+	go r.runUntilClosed()
 	t.Cleanup(func() {
 		r.mu.Lock()
 		r.closed = true
@@ -40,7 +40,7 @@ func runReplica(t *testing.T, env ...string) *replica {
 			_ = r.process.Kill()
 		}
 		r.mu.Unlock()
-		<-r.over
+		<-r.ended
 		if t.Failed() {
 			t.Logf("the end of the log of %s:\n%s", r.http, r.log.Bytes()[max(0, r.log.Len()-4096):])
 		}
@@ -49,10 +49,10 @@ func runReplica(t *testing.T, env ...string) *replica {
 	return r
 }
 
-func (r *replica) ready() bool { return answered("http://"+r.ops+"/readyz") == http.StatusOK }
+func (r *replica) ready() bool { return getStatus("http://"+r.ops+"/readyz") == http.StatusOK }
 
-func (r *replica) keep() {
-	defer close(r.over)
+func (r *replica) runUntilClosed() {
+	defer close(r.ended)
 	for {
 		cmd := r.command()
 		cmd.Stdout, cmd.Stderr = &r.log, &r.log
@@ -73,7 +73,7 @@ func (r *replica) keep() {
 	}
 }
 
-// kill ends the process without a warning.
+// kill sends SIGKILL.
 func (r *replica) kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -21,40 +21,39 @@ import (
 )
 
 var (
-	watchChanges  = flag.Int("watch.changes", 400, "changes that are made while watchers watch")
-	watchWatchers = flag.Int("watch.watchers", 10, "watchers, on both transports and two replicas")
-	watchCuts     = flag.Int("watch.cuts", 8, "times that Redis drops all subscriptions")
-	watchKills    = flag.Int("watch.kills", 2, "times that a replica is killed")
+	watchChanges  = flag.Int("watch.changes", 400, "number of changes")
+	watchWatchers = flag.Int("watch.watchers", 10, "number of watchers, over both transports and two replicas")
+	watchCuts     = flag.Int("watch.cuts", 8, "number of times that Redis drops all subscriptions")
+	watchKills    = flag.Int("watch.kills", 2, "number of times that a replica is killed")
 )
 
-// Whatever becomes of subscriptions and servers, a watcher that comes back with
-// its token is told of every change, once, in the order of the log. The long run
-// is make prove-watch.
-func TestWatchersMissNothingWhileSubscriptionsAreCutAndServersKilled(t *testing.T) {
+// A watcher that resumes with its token must receive every change once, in the order of
+// the event log. make prove-watch is the long run.
+func TestWatchersMissNothingWhileSubscriptionsAreCutAndReplicasAreKilled(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t)
+	s := newWatchFixture(t)
 	watching, stop := context.WithCancel(t.Context())
 	defer stop()
 	var running sync.WaitGroup
-	followers := make([]*follower, *watchWatchers)
-	for i := range followers {
+	watchers := make([]*watchClient, *watchWatchers)
+	for i := range watchers {
 		connect := overGRPC(s.anyConn)
 		if i%2 == 0 {
 			connect = overHTTP(s.anyHTTP)
 		}
-		followers[i] = &follower{connect: connect, began: make(chan struct{})}
-		running.Go(func() { followers[i].follow(watching) })
+		watchers[i] = &watchClient{connect: connect, started: make(chan struct{})}
+		running.Go(func() { watchers[i].watch(watching) })
 	}
-	for _, f := range followers {
-		<-f.began
+	for _, f := range watchers {
+		<-f.started
 	}
 
-	s.change(t, *watchChanges)
-	log := s.log(t)
+	s.writeChanges(t, *watchChanges)
+	log := s.readEventLog(t)
 	head := log[len(log)-1].Seq
 	testenv.Eventually(t, "every watcher is at the head", func() bool {
-		for _, f := range followers {
-			if f.place.Load() < head {
+		for _, f := range watchers {
+			if f.position.Load() < head {
 				return false
 			}
 		}
@@ -63,27 +62,27 @@ func TestWatchersMissNothingWhileSubscriptionsAreCutAndServersKilled(t *testing.
 	stop()
 	running.Wait()
 
-	var streams, told, missed, repeated, disordered, wrong int
-	for _, f := range followers {
-		streams, told = streams+f.streams, told+len(f.told)
-		m, r, d, w := judge(log, f.told)
+	var streams, received, missed, repeated, disordered, wrong int
+	for _, f := range watchers {
+		streams, received = streams+f.streams, received+len(f.received)
+		m, r, d, w := compareWithLog(log, f.received)
 		missed, repeated, disordered, wrong = missed+m, repeated+r, disordered+d, wrong+w
 	}
-	t.Logf("%d changes, %d watchers with %d streams, %d cuts, %d kills: %d told, %d missed, %d repeated past the token, %d out of order, %d wrong",
-		len(log), len(followers), streams, s.cuts.Load(), s.kills.Load(), told, missed, repeated, disordered, wrong)
+	t.Logf("%d changes, %d watchers with %d streams, %d cuts, %d kills: %d received, %d missed, %d repeated past the token, %d out of order, %d wrong",
+		len(log), len(watchers), streams, s.cuts.Load(), s.kills.Load(), received, missed, repeated, disordered, wrong)
 	if len(log) < *watchChanges || missed+repeated+disordered+wrong > 0 {
-		t.Error("that is not what was promised")
+		t.Error("want no change missed, repeated, out of order or wrong")
 	}
-	if s.cuts.Load() < int64(*watchCuts) || s.kills.Load() < int64(*watchKills) || streams <= len(followers) {
-		t.Error("too little was done to the system")
+	if s.cuts.Load() < int64(*watchCuts) || s.kills.Load() < int64(*watchKills) || streams <= len(watchers) {
+		t.Error("too few faults were injected")
 	}
 }
 
-// judge compares what a watcher was told, from the log's beginning, with the log.
-func judge(log, told []change) (missed, repeated, disordered, wrong int) {
+// compareWithLog compares what a watcher received since the log was empty with the log.
+func compareWithLog(log, received []receivedEvent) (missed, repeated, disordered, wrong int) {
 	last, versions := int64(0), map[int64]int64{}
 	seen := map[int64]bool{}
-	for _, c := range told {
+	for _, c := range received {
 		if c.Seq <= last {
 			repeated++
 		}
@@ -103,40 +102,40 @@ func judge(log, told []change) (missed, repeated, disordered, wrong int) {
 	return missed, repeated, disordered, wrong
 }
 
-func TestTheJudgeFindsEachFault(t *testing.T) {
+func TestCompareWithLogFindsEveryDeviation(t *testing.T) {
 	t.Parallel()
-	a, b, c := change{1, "a", 7, 1}, change{2, "b", 7, 2}, change{3, "c", 8, 1}
+	a, b, c := receivedEvent{1, "a", 7, 1}, receivedEvent{2, "b", 7, 2}, receivedEvent{3, "c", 8, 1}
 	for name, test := range map[string]struct {
-		told []change
-		want [4]int
+		received []receivedEvent
+		want     [4]int
 	}{
-		"everything":   {[]change{a, b, c}, [4]int{}},
-		"one is left":  {[]change{a, c}, [4]int{1, 0, 0, 0}},
-		"one twice":    {[]change{a, b, b, c}, [4]int{0, 1, 1, 0}},
-		"two exchange": {[]change{b, a, c}, [4]int{0, 1, 1, 0}},
-		"another id":   {[]change{a, {2, "x", 7, 2}, c}, [4]int{0, 0, 0, 1}},
+		"everything":  {[]receivedEvent{a, b, c}, [4]int{}},
+		"one missing": {[]receivedEvent{a, c}, [4]int{1, 0, 0, 0}},
+		"one twice":   {[]receivedEvent{a, b, b, c}, [4]int{0, 1, 1, 0}},
+		"two swapped": {[]receivedEvent{b, a, c}, [4]int{0, 1, 1, 0}},
+		"another id":  {[]receivedEvent{a, {2, "x", 7, 2}, c}, [4]int{0, 0, 0, 1}},
 	} {
-		m, r, d, w := judge([]change{a, b, c}, test.told)
+		m, r, d, w := compareWithLog([]receivedEvent{a, b, c}, test.received)
 		if got := [4]int{m, r, d, w}; got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
 }
 
-// system is two replicas on one database, and what is done to them.
-type system struct {
-	replicas    []*replica
-	conns       []*grpc.ClientConn
-	redis       *goredis.Client
-	user        string // as whom the replicas use Redis
-	log         func(*testing.T) []change
-	cuts, kills atomic.Int64
+// watchFixture is two replicas on one database, with fault injection.
+type watchFixture struct {
+	replicas     []*replica
+	conns        []*grpc.ClientConn
+	redis        *goredis.Client
+	user         string // the Redis user of the replicas
+	readEventLog func(*testing.T) []receivedEvent
+	cuts, kills  atomic.Int64
 }
 
-func newSystem(t *testing.T) *system {
+func newWatchFixture(t *testing.T) *watchFixture {
 	t.Helper()
-	dsn := migrated(t)
-	s := &system{redis: goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR")}), user: fmt.Sprintf("watchers-%016x", rand.Uint64())}
+	dsn := migratedDatabase(t)
+	s := &watchFixture{redis: goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR")}), user: fmt.Sprintf("watchers-%016x", rand.Uint64())}
 	t.Cleanup(func() {
 		s.redis.Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", s.user)
 		s.redis.Close()
@@ -157,12 +156,12 @@ func newSystem(t *testing.T) *system {
 		t.Cleanup(func() { conn.Close() })
 		s.replicas, s.conns = append(s.replicas, r), append(s.conns, conn)
 	}
-	db := open(t, dsn)
-	s.log = func(t *testing.T) (log []change) {
+	db := openDatabase(t, dsn)
+	s.readEventLog = func(t *testing.T) (log []receivedEvent) {
 		t.Helper()
-		testenv.Eventually(t, "every event has its place", func() bool {
-			var unnumbered int
-			return db.Get(&unnumbered, `SELECT count(*) FROM events WHERE seq IS NULL`) == nil && unnumbered == 0
+		testenv.Eventually(t, "every event has a seq", func() bool {
+			var unassigned int
+			return db.Get(&unassigned, `SELECT count(*) FROM events WHERE seq IS NULL`) == nil && unassigned == 0
 		})
 		if err := db.Select(&log, `SELECT seq, id, task_id AS taskid, version FROM events ORDER BY seq`); err != nil {
 			t.Fatal(err)
@@ -172,27 +171,27 @@ func newSystem(t *testing.T) *system {
 	return s
 }
 
-func (s *system) anyConn() *grpc.ClientConn { return s.conns[rand.N(len(s.conns))] }
-func (s *system) anyHTTP() string           { return s.replicas[rand.N(len(s.replicas))].http }
+func (s *watchFixture) anyConn() *grpc.ClientConn { return s.conns[rand.N(len(s.conns))] }
+func (s *watchFixture) anyHTTP() string           { return s.replicas[rand.N(len(s.replicas))].http }
 
-// change makes so many changes, and does harm at even distances.
-func (s *system) change(t *testing.T, changes int) {
+// writeChanges writes changes, and injects faults at even distances.
+func (s *watchFixture) writeChanges(t *testing.T, changes int) {
 	t.Helper()
-	var made atomic.Int64
+	var count atomic.Int64
 	var writers sync.WaitGroup
 	for range 8 {
 		writers.Go(func() {
-			for n := made.Add(1); n <= int64(changes); n = made.Add(1) {
-				s.harm(t, n, int64(changes))
-				s.write(t, n)
+			for n := count.Add(1); n <= int64(changes); n = count.Add(1) {
+				s.injectFaults(t, n, int64(changes))
+				s.writeChange(t, n)
 			}
 		})
 	}
 	writers.Wait()
 }
 
-// harm cuts all subscriptions, or kills a replica, when it is time to.
-func (s *system) harm(t *testing.T, n, changes int64) {
+// injectFaults cuts all subscriptions, or kills a replica, if the n-th change is due for it.
+func (s *watchFixture) injectFaults(t *testing.T, n, changes int64) {
 	if n*int64(*watchCuts)/changes > (n-1)*int64(*watchCuts)/changes {
 		if err := s.redis.ClientKillByFilter(t.Context(), "TYPE", "pubsub", "USER", s.user).Err(); err != nil {
 			t.Errorf("cutting subscriptions: %v", err)
@@ -201,14 +200,14 @@ func (s *system) harm(t *testing.T, n, changes int64) {
 	}
 	if n*int64(*watchKills)/changes > (n-1)*int64(*watchKills)/changes {
 		victim := s.replicas[s.kills.Add(1)%2]
-		testenv.Eventually(t, "the other one is back", s.replicas[(s.kills.Load()+1)%2].ready)
+		testenv.Eventually(t, "the other replica is ready", s.replicas[(s.kills.Load()+1)%2].ready)
 		victim.kill()
 	}
 }
 
-// write makes the n-th change, each of which makes an event; it asks until it is
-// answered.
-func (s *system) write(t *testing.T, n int64) {
+// writeChange makes the n-th change, which makes an event. It repeats the request until it
+// gets a response.
+func (s *watchFixture) writeChange(t *testing.T, n int64) {
 	method, target, body := http.MethodPatch, fmt.Sprintf("/tasks/%d", rand.N(20)+1), fmt.Sprintf(`{"title":"%d","done":%t}`, n, n%3 == 0)
 	switch {
 	case n <= 20 || n%10 == 0:

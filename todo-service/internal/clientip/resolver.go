@@ -1,5 +1,5 @@
-// Package clientip tells which client a request came from, by the same rule for
-// HTTP and gRPC.
+// Package clientip resolves the IP address of a request's client behind trusted proxies,
+// by the same rule for HTTP and gRPC.
 package clientip
 
 import (
@@ -14,42 +14,40 @@ import (
 	"example.com/todo/platform/clientlimit"
 )
 
-// Resolver finds client addresses. Its zero value trusts no proxy.
+// Resolver resolves client addresses. Its zero value trusts no proxy.
 type Resolver struct {
 	trusted clientlimit.Networks
 }
 
-// New returns a Resolver that believes X-Forwarded-For from these proxies, and
-// from nobody else.
+// New returns a Resolver that uses X-Forwarded-For of these proxies only.
 func New(trusted []netip.Prefix) Resolver {
 	return Resolver{trusted: clientlimit.NewNetworks(trusted)}
 }
 
-// FromHTTP returns the address of the client behind req: without port or zone,
-// and IPv4 even where it was mapped into IPv6. It is the zero Addr when the
-// connection has no IP address.
+// FromHTTP returns the address of req's client, without port or zone. An IPv4 address
+// that is mapped into IPv6 is returned as IPv4. If the connection has no IP address,
+// the result is the zero Addr.
 func (r Resolver) FromHTTP(req *http.Request) netip.Addr {
-	return r.client(parse(req.RemoteAddr), req.Header.Values("X-Forwarded-For"))
+	return r.resolve(parseAddr(req.RemoteAddr), req.Header.Values("X-Forwarded-For"))
 }
 
-// FromGRPC is FromHTTP for a call: the proxies' word is the metadata key
-// x-forwarded-for.
+// FromGRPC is FromHTTP for a gRPC call: proxies write the metadata key x-forwarded-for.
 func (r Resolver) FromGRPC(ctx context.Context) netip.Addr {
 	from, ok := grpcpeer.FromContext(ctx)
 	if !ok || from.Addr == nil {
 		return netip.Addr{}
 	}
-	return r.client(parse(from.Addr.String()), metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
+	return r.resolve(parseAddr(from.Addr.String()), metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
 }
 
-// client walks from the direct peer towards the client, each trusted proxy
-// vouching for the address it wrote down. An entry that is no address ends the
-// walk at the proxy that passed it on.
-func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
+// resolve reads X-Forwarded-For from its end: while the address so far is a trusted
+// proxy, the entry before it is the address that this proxy received from. A malformed
+// entry ends the walk at the proxy that wrote it.
+func (r Resolver) resolve(direct netip.Addr, forwarded []string) netip.Addr {
 	client, list := direct, strings.Join(forwarded, ",")
 	for list != "" && r.trusted.Contains(client) {
 		cut := strings.LastIndexByte(list, ',')
-		next := parse(list[cut+1:])
+		next := parseAddr(list[cut+1:])
 		if !next.IsValid() {
 			break
 		}
@@ -58,12 +56,12 @@ func (r Resolver) client(direct netip.Addr, forwarded []string) netip.Addr {
 	return client
 }
 
-// parse reads "ip", "[ip]", "ip:port" or "[ip]:port". What is none of these
-// gives the zero Addr.
-func parse(s string) netip.Addr {
+// parseAddr parses "ip", "[ip]", "ip:port" or "[ip]:port". Anything else returns the
+// zero Addr.
+func parseAddr(s string) netip.Addr {
 	s = strings.TrimSpace(s)
 	if with, err := netip.ParseAddrPort(s); err == nil {
-		return plain(with.Addr())
+		return normalize(with.Addr())
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		s, ok = strings.CutSuffix(inner, "]")
@@ -75,7 +73,7 @@ func parse(s string) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	return plain(addr)
+	return normalize(addr)
 }
 
-func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+func normalize(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

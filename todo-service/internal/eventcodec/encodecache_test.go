@@ -8,17 +8,17 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestTheNewestAnnouncementsAreEncodedOnce(t *testing.T) {
+func TestEncodeCacheEncodesTheNewestAnnouncementsOnce(t *testing.T) {
 	t.Parallel()
 	const announcements, watchers = 1000, 10
 	encoded := 0
-	shared := eventcodec.NewEncodeCache(func(a task.Announcement) (int64, error) {
+	cache := eventcodec.NewEncodeCache(func(a task.Announcement) (int64, error) {
 		encoded++
 		return a.Seq, nil
 	})
 	for seq := range int64(announcements) {
 		for range watchers {
-			if got, err := shared.Encode(task.Announcement{Seq: seq + 1}); got != seq+1 || err != nil {
+			if got, err := cache.Encode(task.Announcement{Seq: seq + 1}); got != seq+1 || err != nil {
 				t.Fatalf("%d is encoded as %d, error %v", seq+1, got, err)
 			}
 		}
@@ -26,11 +26,11 @@ func TestTheNewestAnnouncementsAreEncodedOnce(t *testing.T) {
 	if encoded != announcements {
 		t.Errorf("encoded %d times", encoded)
 	}
-	for range 2 { // who is far behind gets its own, and displaces nothing
-		if got, err := shared.Encode(task.Announcement{Seq: 1}); got != 1 || err != nil {
+	for range 2 { // an announcement far behind is encoded each time, and evicts nothing
+		if got, err := cache.Encode(task.Announcement{Seq: 1}); got != 1 || err != nil {
 			t.Errorf("1 is encoded as %d, error %v", got, err)
 		}
-		if got, err := shared.Encode(task.Announcement{Seq: announcements}); got != announcements || err != nil {
+		if got, err := cache.Encode(task.Announcement{Seq: announcements}); got != announcements || err != nil {
 			t.Errorf("the newest is encoded as %d, error %v", got, err)
 		}
 	}
@@ -39,18 +39,18 @@ func TestTheNewestAnnouncementsAreEncodedOnce(t *testing.T) {
 	}
 }
 
-func TestAFailureIsNotShared(t *testing.T) {
+func TestEncodeCacheDoesNotCacheErrors(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("once")
-	shared := eventcodec.NewEncodeCache(func(task.Announcement) (string, error) {
+	cache := eventcodec.NewEncodeCache(func(task.Announcement) (string, error) {
 		err := failure
 		failure = nil
 		return "x", err
 	})
-	if _, err := shared.Encode(task.Announcement{Seq: 1}); err == nil {
-		t.Error("the failure is lost")
+	if _, err := cache.Encode(task.Announcement{Seq: 1}); err == nil {
+		t.Error("the error is lost")
 	}
-	if got, err := shared.Encode(task.Announcement{Seq: 1}); got != "x" || err != nil {
+	if got, err := cache.Encode(task.Announcement{Seq: 1}); got != "x" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package eventcodec turns the domain's events into those of the contract and back, in
-// one place for everything that sends or hears of them.
+// Package eventcodec converts between the domain's events and the contract's events, for
+// every adapter that sends or receives events, and caches encoded announcements.
 package eventcodec
 
 import (
@@ -9,7 +9,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// ToContract returns the event as the contract describes it.
+// ToContract returns the event in the form of the contract.
 func ToContract(e task.Event) event.Event {
 	t := e.Task
 	return event.Event{
@@ -21,7 +21,7 @@ func ToContract(e task.Event) event.Event {
 	}
 }
 
-// FromContract returns the event that To made e of. An event without its task, as older
+// FromContract is the inverse of ToContract. An event without its task, as older
 // producers sent it, is an error.
 func FromContract(e event.Event) (task.Event, error) {
 	if e.Task == nil {

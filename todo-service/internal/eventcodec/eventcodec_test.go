@@ -11,7 +11,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestAnEventComesBackFromTheWireAsItWas(t *testing.T) {
+func TestAnEventIsUnchangedAfterEncodingAndDecoding(t *testing.T) {
 	t.Parallel()
 	created := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
 	completed, user := created.Add(time.Hour), int64(7)
@@ -20,7 +20,7 @@ func TestAnEventComesBackFromTheWireAsItWas(t *testing.T) {
 			ID: "019bc0a4-7e40-7000-8000-000000000001", Type: task.Completed, UserID: &user, At: completed,
 			Task: task.Task{ID: 1, Title: "Learn Go", Priority: 3, Done: true, CreatedAt: created, CompletedAt: &completed, Version: 2},
 		},
-		"no more than needed": {
+		"required fields alone": {
 			ID: "019bc0a4-7e40-7000-8000-000000000002", Type: task.Created, At: created,
 			Task: task.Task{ID: 2, Title: "<Learn> \"more\" 日本", CreatedAt: created, Version: 1},
 		},
@@ -43,7 +43,7 @@ func TestAnEventComesBackFromTheWireAsItWas(t *testing.T) {
 	}
 }
 
-func TestAnEventWithoutItsTaskIsRefused(t *testing.T) {
+func TestFromContractRefusesAnEventWithoutItsTask(t *testing.T) {
 	t.Parallel()
 	older := event.Event{Type: event.Created, TaskID: 1, TaskTitle: "Learn Go", Timestamp: time.Now()}
 	if got, err := eventcodec.FromContract(older); err == nil {

@@ -1,6 +1,6 @@
-// Package grpcapi serves tasks over gRPC. Its methods read the request, call
-// the application and write the answer; the rules are the application's, and
-// the translation of refusals is platform/grpcserver's.
+// Package grpcapi implements the gRPC handlers of TaskService. A handler decodes the
+// request, calls task.Service, and encodes the response. The rules are in package task;
+// platform/grpcserver turns errors into statuses.
 package grpcapi
 
 import (
@@ -24,9 +24,9 @@ type Server struct {
 	events  *eventcodec.EncodeCache[grpcserver.Encoded]
 }
 
-// New returns TaskService over the application and the log of its changes.
+// New returns TaskService over the application and the watcher of its changes.
 func New(tasks *task.Service, watcher Watcher) *Server {
-	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encode)}
+	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encodeEvent)}
 }
 
 // Register adds the service to a gRPC server.
@@ -40,10 +40,10 @@ func (s *Server) GetTask(ctx context.Context, req *pb.GetTaskRequest) (*pb.GetTa
 	if err != nil {
 		return nil, err
 	}
-	return &pb.GetTaskResponse{Task: message(t)}, nil
+	return &pb.GetTaskResponse{Task: taskMessage(t)}, nil
 }
 
-// ListTasks returns a page of tasks, and how many there are on all pages.
+// ListTasks returns a page of tasks, and the number of tasks on all pages.
 func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.ListTasksResponse, error) {
 	var done *bool
 	if req.GetDoneOnly() {
@@ -57,17 +57,17 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	if err != nil {
 		return nil, err
 	}
-	if len(page) > 0 { // the total lags, but not behind what is on the page
+	if len(page) > 0 { // the total may be a second old, but must not be below the tasks of this page
 		total = max(total, int64(req.GetOffset())+int64(len(page)))
 	}
-	answer := &pb.ListTasksResponse{Tasks: make([]*pb.Task, len(page)), Total: int32(min(total, math.MaxInt32))}
+	response := &pb.ListTasksResponse{Tasks: make([]*pb.Task, len(page)), Total: int32(min(total, math.MaxInt32))}
 	for i, t := range page {
-		answer.Tasks[i] = message(t)
+		response.Tasks[i] = taskMessage(t)
 	}
-	return answer, nil
+	return response, nil
 }
 
-// CreateTask adds a task, once for each key in the metadata.
+// CreateTask creates a task, once for each idempotency key in the metadata.
 func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
 	key, err := task.ParseIdempotencyKey(metadata.ValueFromIncomingContext(ctx, "idempotency-key"))
 	if err != nil {
@@ -77,60 +77,60 @@ func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CreateTaskResponse{Task: message(t)}, nil
+	return &pb.CreateTaskResponse{Task: taskMessage(t)}, nil
 }
 
-// CompleteTask makes a task done.
+// CompleteTask completes a task.
 func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
 	done := true
-	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expected(req.ExpectedVersion))
+	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expectedVersions(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CompleteTaskResponse{Task: message(t)}, nil
+	return &pb.CompleteTaskResponse{Task: taskMessage(t)}, nil
 }
 
-// UpdateTask changes the fields that the request's mask names, or else those that
-// it carries.
+// UpdateTask changes the fields of the request's mask, or, without a mask, all fields that
+// the request has.
 func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
-	c, err := change(req)
+	c, err := changeFromRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.tasks.Change(ctx, req.GetId(), c, expected(req.ExpectedVersion))
+	t, err := s.tasks.Change(ctx, req.GetId(), c, expectedVersions(req.ExpectedVersion))
 	if err != nil {
 		return nil, err
 	}
-	return &pb.UpdateTaskResponse{Task: message(t)}, nil
+	return &pb.UpdateTaskResponse{Task: taskMessage(t)}, nil
 }
 
-// DeleteTask removes a task.
+// DeleteTask deletes a task.
 func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	if err := s.tasks.Delete(ctx, req.GetId(), expected(req.ExpectedVersion)); err != nil {
+	if err := s.tasks.Delete(ctx, req.GetId(), expectedVersions(req.ExpectedVersion)); err != nil {
 		return nil, err
 	}
 	return &pb.DeleteTaskResponse{}, nil
 }
 
-func expected(version *int64) []int64 {
+func expectedVersions(version *int64) []int64 {
 	if version == nil {
 		return nil
 	}
 	return []int64{*version}
 }
 
-// ListTaskEvents returns a page of what happened to a task, oldest first.
+// ListTaskEvents returns a page of a task's events, oldest first.
 func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
 	events, more, err := s.tasks.History(ctx, req.GetId(), task.Page{After: req.GetAfter(), Limit: int(req.GetLimit())})
 	if err != nil {
 		return nil, err
 	}
-	answer := &pb.ListTaskEventsResponse{Events: make([]*pb.TaskEvent, len(events))}
+	response := &pb.ListTaskEventsResponse{Events: make([]*pb.TaskEvent, len(events))}
 	for i, e := range events {
-		answer.Events[i] = eventMessage(e)
+		response.Events[i] = eventMessage(e)
 	}
 	if more {
-		answer.NextAfter = events[len(events)-1].Task.Version
+		response.NextAfter = events[len(events)-1].Task.Version
 	}
-	return answer, nil
+	return response, nil
 }

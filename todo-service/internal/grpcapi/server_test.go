@@ -20,9 +20,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestAPageKnowsHowManyThereAre(t *testing.T) {
+func TestListTasksReturnsAPageAndTheTotal(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newFixture(t)
 	client := pb.NewTaskServiceClient(s.conn)
 	for range 5 {
 		if _, err := client.CreateTask(t.Context(), &pb.CreateTaskRequest{Title: "A"}); err != nil {
@@ -47,23 +47,23 @@ func TestAPageKnowsHowManyThereAre(t *testing.T) {
 		{&pb.ListTasksRequest{DoneOnly: true}, []int64{2, 3, 5}, 3},
 		{&pb.ListTasksRequest{DoneOnly: true, Limit: 1, Offset: 1}, []int64{3}, 3},
 	} {
-		answer, err := client.ListTasks(t.Context(), test.request)
+		response, err := client.ListTasks(t.Context(), test.request)
 		if err != nil {
 			t.Errorf("%v: %v", test.request, err)
 		}
 		var ids []int64
-		for _, one := range answer.GetTasks() {
+		for _, one := range response.GetTasks() {
 			ids = append(ids, one.GetId())
 		}
-		if diff := cmp.Diff(test.ids, ids); diff != "" || answer.GetTotal() != test.total {
-			t.Errorf("%v: total %d, want %d; tasks (-want +got):\n%s", test.request, answer.GetTotal(), test.total, diff)
+		if diff := cmp.Diff(test.ids, ids); diff != "" || response.GetTotal() != test.total {
+			t.Errorf("%v: total %d, want %d; tasks (-want +got):\n%s", test.request, response.GetTotal(), test.total, diff)
 		}
 	}
 }
 
-func TestAPageOutOfRangeIsRefused(t *testing.T) {
+func TestListTasksRefusesAPageOutOfBounds(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newFixture(t)
 	for field, requests := range map[string][]*pb.ListTasksRequest{
 		"limit":  {{Limit: -1}, {Limit: 1001}, {Limit: math.MaxInt32}, {Limit: math.MinInt32}},
 		"offset": {{Offset: -1}, {Offset: 100_001}, {Offset: math.MaxInt32}, {Offset: math.MinInt32}},
@@ -71,20 +71,20 @@ func TestAPageOutOfRangeIsRefused(t *testing.T) {
 		for _, request := range requests {
 			_, err := pb.NewTaskServiceClient(s.conn).ListTasks(t.Context(), request)
 			if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{field}) {
-				t.Errorf("%v: %v, names %q", request, err, got)
+				t.Errorf("%v: %v, fields %q", request, err, got)
 			}
 		}
 	}
 }
 
-func TestAKeyThatCannotBeReadIsRefused(t *testing.T) {
+func TestCreateTaskRefusesAMalformedKey(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newFixture(t)
 	for _, keys := range [][]string{{""}, {"a b"}, {`"a`}, {strings.Repeat("k", 256)}, {"a", "a"}} {
 		ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"idempotency-key": keys})
 		_, err := pb.NewTaskServiceClient(s.conn).CreateTask(ctx, &pb.CreateTaskRequest{Title: "A"})
 		if got := violations(err); status.Code(err) != codes.InvalidArgument || !cmp.Equal(got, []string{"Idempotency-Key"}) {
-			t.Errorf("%q: %v, names %q", keys, err, got)
+			t.Errorf("%q: %v, fields %q", keys, err, got)
 		}
 	}
 	if n, err := s.store.Count(t.Context(), nil); err != nil || n != 0 {
@@ -92,16 +92,16 @@ func TestAKeyThatCannotBeReadIsRefused(t *testing.T) {
 	}
 }
 
-func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
+func TestWatchTasksSendsEachChangeWithItsToken(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newFixture(t)
 	created := task.Task{ID: 7, Title: "A", Priority: 5, CreatedAt: start, Version: 1}
 	completed := created
-	completed.Done, completed.Version, completed.CompletedAt = true, 2, ptr(start.Add(time.Second))
-	s.watcher.log = []task.Announcement{
+	completed.Done, completed.Version, completed.CompletedAt = true, 2, new(start.Add(time.Second))
+	s.watcher.announcements = []task.Announcement{
 		{Seq: 41, Event: task.Event{ID: "e41", Type: task.Created, Task: created, At: start}},
 		{Seq: 41}, // a bookmark
-		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: ptr(int64(7))}},
+		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: new(int64(7))}},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -113,7 +113,7 @@ func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
 		{EventType: "task.created", ResumeToken: "41", EventId: "e41", Timestamp: timestamppb.New(start), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, CreatedAt: timestamppb.New(start), Version: 1,
 		}},
-		{EventType: "task.completed", ResumeToken: "9223372036854775807", EventId: "last", Timestamp: timestamppb.New(start.Add(time.Second)), UserId: ptr(int64(7)), Task: &pb.Task{
+		{EventType: "task.completed", ResumeToken: "9223372036854775807", EventId: "last", Timestamp: timestamppb.New(start.Add(time.Second)), UserId: new(int64(7)), Task: &pb.Task{
 			Id: 7, Title: "A", Priority: 5, Done: true, CreatedAt: timestamppb.New(start), CompletedAt: timestamppb.New(start.Add(time.Second)), Version: 2,
 		}},
 	} {
@@ -130,33 +130,33 @@ func TestWatchSendsEachChangeWithItsToken(t *testing.T) {
 	}
 	cancel()
 	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
-		t.Errorf("after the client left: %v", err)
+		t.Errorf("after the cancellation: %v", err)
 	}
 }
 
-func TestAWatcherLearnsThatItsWatchHasBegun(t *testing.T) {
+func TestWatchTasksSendsItsHeaderBeforeTheFirstEvent(t *testing.T) {
 	t.Parallel()
-	stream, err := pb.NewTaskServiceClient(newService(t).conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
+	stream, err := pb.NewTaskServiceClient(newFixture(t).conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	header, err := stream.Header() // blocks for ever when it goes out with the first event
+	header, err := stream.Header() // blocks for ever if it is sent with the first event only
 	if diff := cmp.Diff([]string{"40"}, header.Get("resume-token")); diff != "" || err != nil {
 		t.Errorf("error %v; resume-token (-want +got):\n%s", err, diff)
 	}
 }
 
-func TestAWatchThatEndsSaysWhy(t *testing.T) {
+func TestWatchTasksEndsWithTheStatusOfItsError(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		err  error
 		code codes.Code
 	}{
-		{apperr.New(apperr.Gone, "this token is no place in the log"), codes.OutOfRange},
+		{apperr.New(apperr.Gone, "the position is not in the log"), codes.OutOfRange},
 		{apperr.New(apperr.Unavailable, "the service stops"), codes.Unavailable},
 		{errInternal, codes.Internal},
 	} {
-		s := newService(t)
+		s := newFixture(t)
 		s.watcher.err = test.err
 		stream, err := pb.NewTaskServiceClient(s.conn).WatchTasks(t.Context(), &pb.WatchTasksRequest{})
 		if err != nil {
@@ -168,9 +168,9 @@ func TestAWatchThatEndsSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAFailingStoreShowsNothingInternal(t *testing.T) {
+func TestAnErrorOfTheStoreIsInternalWithoutItsText(t *testing.T) {
 	t.Parallel()
-	s := newServiceOver(t, brokenStore{})
+	s := newFixtureOver(t, brokenStore{})
 	client := pb.NewTaskServiceClient(s.conn)
 	_, get := client.GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
 	_, list := client.ListTasks(t.Context(), &pb.ListTasksRequest{})
@@ -181,7 +181,7 @@ func TestAFailingStoreShowsNothingInternal(t *testing.T) {
 	}
 }
 
-// violations are the fields that a refusal names.
+// violations returns the invalid fields that an error names.
 func violations(err error) []string {
 	var fields []string
 	for _, detail := range status.Convert(err).Details() {
@@ -193,5 +193,3 @@ func violations(err error) []string {
 	}
 	return fields
 }
-
-func ptr[T any](v T) *T { return &v }

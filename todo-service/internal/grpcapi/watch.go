@@ -15,49 +15,43 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// resumeToken is the key of a place in headers and trailers.
-const resumeToken = "resume-token"
+// resumeTokenKey is the metadata key of a resume token, in header and trailer.
+const resumeTokenKey = "resume-token"
 
-// stall is how long a client of a stream may read nothing before it is told to
-// resume.
-const stall = 10 * time.Second
+// writeStallTimeout is how long a stream's client may read nothing before the server ends
+// the stream with a token to resume from.
+const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the log of changes. Watch returns every announcement behind the
-// place that token names, in order, until ctx ends; an empty token means what
-// comes once Watch has returned. A bookmark begins the sequence, and comes
-// whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
-// sequence ends with the error that ended it.
+// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
-// WatchTasks sends changes as they happen. The header goes out when the watch has
-// begun, and names its place: what happens after a client has received it is in
-// the stream. Later bookmarks have no form in the contract and need none: without
-// changes the place of a watch stays where it is. A trailer names the place where a
-// watch ended that may be resumed.
+// WatchTasks streams changes. The header has the resume token of the start: the stream
+// has every change that is committed after the client has received the header. If the
+// stream ends with an error after which a client can resume, the trailer has the token.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
 	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
 	if err != nil {
 		return err
 	}
-	sender := grpcserver.NewPacedStream(stream, stall)
-	begun, place := false, ""
+	sender := grpcserver.NewPacedStream(stream, writeStallTimeout)
+	started, position := false, ""
 	for a, err := range changes {
 		if err != nil {
-			if begun && apperr.Of(err).Kind != apperr.Gone {
-				stream.SetTrailer(metadata.Pairs(resumeToken, place))
+			if started && apperr.Of(err).Kind != apperr.Gone {
+				stream.SetTrailer(metadata.Pairs(resumeTokenKey, position))
 			}
 			return err
 		}
 		switch {
 		case !a.Bookmark():
-			err = s.send(sender, a)
-		case !begun:
-			err = stream.SendHeader(metadata.Pairs(resumeToken, token(a)))
+			err = s.sendEvent(sender, a)
+		// Later bookmarks are not sent: without changes the client's token stays valid.
+		case !started:
+			err = stream.SendHeader(metadata.Pairs(resumeTokenKey, resumeToken(a)))
 		}
-		begun, place = true, token(a)
+		started, position = true, resumeToken(a)
 		if err != nil {
 			return err
 		}
@@ -65,7 +59,7 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 	return nil
 }
 
-func (s *Server) send(sender *grpcserver.PacedStream, a task.Announcement) error {
+func (s *Server) sendEvent(sender *grpcserver.PacedStream, a task.Announcement) error {
 	event, err := s.events.Encode(a)
 	if err != nil {
 		return err
@@ -73,10 +67,10 @@ func (s *Server) send(sender *grpcserver.PacedStream, a task.Announcement) error
 	return sender.Send(event)
 }
 
-func encode(a task.Announcement) (grpcserver.Encoded, error) {
+func encodeEvent(a task.Announcement) (grpcserver.Encoded, error) {
 	event := eventMessage(a.Event)
-	event.ResumeToken = token(a)
+	event.ResumeToken = resumeToken(a)
 	return grpcserver.Encode(event)
 }
 
-func token(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }
+func resumeToken(a task.Announcement) string { return strconv.FormatInt(a.Seq, 10) }

@@ -1,6 +1,6 @@
-// Package httpapi serves tasks over HTTP. Its handlers read the request, call
-// the application and write the answer; the rules are the application's, and
-// the translation of refusals into problem documents is platform/httpserver's.
+// Package httpapi implements the HTTP handlers of the task API. A handler decodes the
+// request, calls task.Service, and encodes the response. The rules are in package task;
+// platform/httpserver turns errors into problem documents.
 package httpapi
 
 import (
@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 
 	"example.com/todo/platform/apperr"
@@ -19,46 +20,46 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// ListCache keeps the answer to the unfiltered list. Load returns it, from the
-// cache or else from query; it fails only as query fails. A Load with the context
-// that Begin returned finds the cache already asked.
+// ListCache caches the response to the unfiltered list (cache-aside). Load returns it
+// from the cache or from query; its only error is query's. Prefetch starts the lookup,
+// and returns a context with which Load takes its result.
 type ListCache interface {
 	Prefetch(ctx context.Context) context.Context
 	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 }
 
-// Limiter counts a request of a client and says whether it may pass. It always
-// answers: when it cannot count it lets the request pass.
+// Limiter is the rate limiter. Allow counts a request of a client and decides whether it
+// may pass. It fails open: a request that it cannot count passes.
 type Limiter interface {
 	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
 }
 
-// ClientIPs tells which client a request came from.
+// ClientIPs resolves the IP address of a request's client.
 type ClientIPs interface {
 	FromHTTP(r *http.Request) netip.Addr
 }
 
-// Streams limits how many streams there are, and how many of them one client has.
-// Acquire counts one until release is called, or refuses it (fault.Exhausted).
+// Streams limits concurrent streams, in total and for each client. Acquire counts a
+// stream until release is called; at a limit the error is apperr.RateLimited.
 type Streams interface {
 	Acquire(client netip.Addr) (release func(), err error)
 }
 
-// Searches lets each client search once at a time. Acquire waits until its other
-// search has called release, or refuses when ctx ends before.
-type Searches interface {
+// SearchLocks allows each client one search at a time. Acquire waits until the client's
+// other search calls release; if ctx ends first, it returns an error.
+type SearchLocks interface {
 	Acquire(ctx context.Context, client netip.Addr) (release func(), err error)
 }
 
-// Config holds what the API is made of.
+// Config holds the dependencies of the API.
 type Config struct {
-	Tasks    *task.Service
-	Lists    ListCache
-	Limiter  Limiter
-	Peers    ClientIPs
-	Watcher  Watcher
-	Streams  Streams
-	Searches Searches
+	Tasks       *task.Service
+	Lists       ListCache
+	Limiter     Limiter
+	ClientIPs   ClientIPs
+	Watcher     Watcher
+	Streams     Streams
+	SearchLocks SearchLocks
 }
 
 type api struct {
@@ -66,25 +67,34 @@ type api struct {
 	events *eventcodec.EncodeCache[[]byte] // as server-sent events
 }
 
-// New returns the task API. Every request to it, a route or not, is counted by
-// the limiter. Telemetry and recovery belong around it (httpserver.Instrument).
+// New returns the task API. The limiter counts every request, also one without a route.
+// The caller adds telemetry and recovery with httpserver.Instrument.
 func New(cfg Config) http.Handler {
-	a := &api{Config: cfg, events: eventcodec.NewEncodeCache(encodeChange)}
+	a := &api{Config: cfg, events: eventcodec.NewEncodeCache(encodeEvent)}
 	mux := http.NewServeMux()
-	mux.Handle("GET /tasks", handler(a.list))
-	mux.Handle("POST /tasks", handler(a.create))
-	mux.Handle("GET /tasks/{id}", handler(a.get))
-	mux.Handle("PATCH /tasks/{id}", handler(a.change))
-	mux.Handle("DELETE /tasks/{id}", handler(a.remove))
-	mux.Handle("PATCH /tasks/{id}/done", handler(a.complete))
-	mux.Handle("GET /tasks/{id}/events", handler(a.history))
-	mux.Handle("GET /events", handler(a.watch))
+	mux.Handle("GET /tasks", handler(a.listTasks))
+	mux.Handle("POST /tasks", handler(a.createTask))
+	mux.Handle("GET /tasks/{id}", handler(a.getTask))
+	mux.Handle("PATCH /tasks/{id}", handler(a.changeTask))
+	mux.Handle("DELETE /tasks/{id}", handler(a.deleteTask))
+	mux.Handle("PATCH /tasks/{id}/done", handler(a.completeTask))
+	mux.Handle("GET /tasks/{id}/events", handler(a.listTaskEvents))
+	mux.Handle("GET /events", handler(a.watchEvents))
 	docs.Register(mux)
-	return a.begin(limited(exact(httpserver.Routes(mux)), cfg.Limiter, cfg.Peers))
+	return chain(httpserver.Routes(mux), a.prefetchList, a.limitRate, rejectUncleanPaths)
 }
 
-// begin lets the question for the cached list travel with the limiter's.
-func (a *api) begin(next http.Handler) http.Handler {
+// chain wraps h so that a request passes the middlewares in the given order, and then h.
+func chain(h http.Handler, middlewares ...func(http.Handler) http.Handler) http.Handler {
+	for _, wrap := range slices.Backward(middlewares) {
+		h = wrap(h)
+	}
+	return h
+}
+
+// prefetchList starts the lookup of the cached list before the limiter is called, so that
+// both commands share one round trip to Redis.
+func (a *api) prefetchList(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
 			r = r.WithContext(a.Lists.Prefetch(r.Context()))
@@ -93,9 +103,9 @@ func (a *api) begin(next http.Handler) http.Handler {
 	})
 }
 
-// exact knows nothing under a path that is not in its clean form, where
-// http.ServeMux would redirect to the form it takes for meant.
-func exact(next http.Handler) http.Handler {
+// rejectUncleanPaths responds 404 to a path that is not in clean form. http.ServeMux would
+// redirect it to the clean path.
+func rejectUncleanPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
 			httpserver.WriteProblem(w, r, httpserver.StatusError(http.StatusNotFound, "there is nothing at this address"))
@@ -105,7 +115,7 @@ func exact(next http.Handler) http.Handler {
 	})
 }
 
-// handler answers a request, or returns the refusal to be answered with.
+// handler writes a response, or returns the error that becomes a problem document.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -114,9 +124,8 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pathID reads the task id of the path. What is a number but no id is left to
-// the application.
-func pathID(r *http.Request) (int64, error) {
+// parsePathID parses the task id in the path. The application checks its range.
+func parsePathID(r *http.Request) (int64, error) {
 	id, err := parseNumber(r.PathValue("id"))
 	if err != nil {
 		return 0, apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be a whole number from 1 to 9223372036854775807"})

@@ -24,14 +24,14 @@ func badCreations() []badInput {
 		post("white space alone", "  \n", 400, ""),
 		post("single quotes", `{'title':'A'}`, 400, ""),
 		post("a trailing comma", `{"title":"A",}`, 400, ""),
-		post("something behind it", `{"title":"A"} x`, 400, ""),
+		post("text after it", `{"title":"A"} x`, 400, ""),
 		post("two documents", `{"title":"A"}{"title":"B"}`, 400, ""),
 		post("unknown key", `{"title":"A","colour":"red"}`, 400, "colour"),
 		post("a key the service sets", `{"title":"A","id":7}`, 400, "id"),
-		post("a key in other letters", `{"Title":"A"}`, 400, "Title"),
+		post("a key in another case", `{"Title":"A"}`, 400, "Title"),
 		post("duplicate key", `{"title":"A","title":"B"}`, 400, "title"),
 		post("duplicate key, escaped", `{"title":"A","\u0074itle":"B"}`, 400, "title"),
-		post("duplicate key in other letters", `{"title":"A","TITLE":"B"}`, 400, "TITLE"),
+		post("duplicate key in another case", `{"title":"A","TITLE":"B"}`, 400, "TITLE"),
 		post("an array", `[]`, 400, ""),
 		post("a string", `"A"`, 400, ""),
 		post("null", `null`, 400, ""),
@@ -74,7 +74,7 @@ func badCreations() []badInput {
 }
 
 func badChanges() []badInput {
-	missing := patch("a task that is not there", `{"title":"A"}`, 404, "no task 7")
+	missing := patch("an unknown task", `{"title":"A"}`, 404, "no task 7")
 	missing.target = "/tasks/7"
 	return []badInput{
 		patch("no body", ``, 415, "application/json"),
@@ -93,7 +93,7 @@ func badChanges() []badInput {
 		patch("done: a number", `{"done":1}`, 422, "done must be", "done"),
 		patch("title: blank", `{"title":" "}`, 422, "empty", "title"),
 		patch("title: 501 characters", `{"title":"`+strings.Repeat("日", 501)+`"}`, 422, "at most 500", "title"),
-		patch("one bad field spoils the rest", `{"done":true,"priority":101}`, 422, "0 to 100", "priority"),
+		patch("one invalid field beside a valid one", `{"done":true,"priority":101}`, 422, "0 to 100", "priority"),
 		missing,
 	}
 }
@@ -118,13 +118,13 @@ func badLists() []badInput {
 		get("limit 1001", "/tasks?limit=1001", 422, "1 to 1000", "limit"),
 		get("limit negative", "/tasks?limit=-1", 422, "1 to 1000", "limit"),
 		get("limit above int64", "/tasks?limit=9223372036854775808", 422, "1 to 1000", "limit"),
-		get("limit no number", "/tasks?limit=ten", 422, "1 to 1000", "limit"),
+		get("limit not a number", "/tasks?limit=ten", 422, "1 to 1000", "limit"),
 		get("limit with a sign", "/tasks?limit=%2B1", 422, "1 to 1000", "limit"),
 		get("limit with a zero before", "/tasks?limit=01", 422, "1 to 1000", "limit"),
 		get("limit empty", "/tasks?limit=", 422, "1 to 1000", "limit"),
 		get("cursor negative", "/tasks?after=-1", 422, "0 to", "after"),
 		get("cursor above int64", "/tasks?after=9223372036854775808", 422, "0 to", "after"),
-		get("cursor no number", "/tasks?after=abc", 422, "0 to", "after"),
+		get("cursor not a number", "/tasks?after=abc", 422, "0 to", "after"),
 		get("done neither true nor false", "/tasks?done=yes", 422, "true or false", "done"),
 		get("done empty", "/tasks?done", 422, "true or false", "done"),
 		get("a parameter twice", "/tasks?limit=1&limit=2", 422, "once", "limit"),
@@ -134,7 +134,7 @@ func badLists() []badInput {
 		get("an offset, which is gRPC's", "/tasks?offset=1", 422, "not a parameter", "offset"),
 		get("q with NUL", "/tasks?q=a%00b", 422, "control", "q"),
 		get("q too long", "/tasks?q="+strings.Repeat("a", 201), 422, "at most 200 characters", "q"),
-		get("q too long in other letters", "/tasks?q="+strings.Repeat("%E7%95%8C", 201), 422, "at most 200 characters", "q"),
+		get("q too long in multibyte characters", "/tasks?q="+strings.Repeat("%E7%95%8C", 201), 422, "at most 200 characters", "q"),
 		get("q not UTF-8", "/tasks?q=%ff", 422, "UTF-8", "q"),
 		get("several at once", "/tasks?limit=0&done=1&after=x", 422, "", "after", "done", "limit"),
 		get("broken escape", "/tasks?q=%zz", 400, "query string"),
@@ -146,7 +146,7 @@ func badLists() []badInput {
 		get("history: a filter of the other list", "/tasks/1/events?done=true", 422, "not a parameter", "done"),
 		get("history: a parameter twice", "/tasks/1/events?after=1&after=2", 422, "once", "after"),
 		get("history: broken escape", "/tasks/1/events?after=%zz", 400, "query string"),
-		get("history of a task that never was", "/tasks/7/events", 404, "no task 7"),
+		get("history of an unknown task", "/tasks/7/events", 404, "no task 7"),
 	}
 }
 
@@ -165,7 +165,7 @@ func badRoutes() []badInput {
 		get("an empty id", "/tasks//done", 404, ""),
 		get("dots", "/tasks/../tasks", 404, ""),
 		get("dots, escaped", "/tasks/%2e%2e", 404, ""),
-		get("other letters", "/Tasks", 404, ""),
+		get("a capital letter", "/Tasks", 404, ""),
 		method("PUT", "/tasks", list), method("DELETE", "/tasks", list), method("OPTIONS", "/tasks", list), method("BREW", "/tasks", list), method("TRACE", "/tasks", list),
 		method("POST", "/tasks/1", one), method("PUT", "/tasks/1", one), method("OPTIONS", "/tasks/1", one),
 		method("POST", "/events", events), method("DELETE", "/events", events), method("POST", "/tasks/1/events", events), method("DELETE", "/tasks/1/events", events),
@@ -191,15 +191,15 @@ func badEnvelopes() []badInput {
 	const key = "Idempotency-Key"
 	malformed := patch("If-Match without quotes", `{"title":"A"}`, 400, "If-Match")
 	malformed.header = []string{"If-Match", "1"}
-	stale := patch("If-Match of another version", `{"title":"A"}`, 412, "version 1")
-	stale.header = []string{"If-Match", `"2"`}
+	outdated := patch("If-Match of another version", `{"title":"A"}`, 412, "version 1")
+	outdated.header = []string{"If-Match", `"2"`}
 	return []badInput{
 		typed("no content type", "POST", ""),
 		typed("form encoding", "POST", "application/x-www-form-urlencoded"),
 		typed("multipart form", "POST", "multipart/form-data; boundary=x"),
 		typed("text", "POST", "text/plain"),
 		typed("merge patch is for PATCH", "POST", "application/merge-patch+json"),
-		typed("rubbish", "POST", ";;;"),
+		typed("malformed", "POST", ";;;"),
 		typed("no content type for a change", "PATCH", ""),
 		typed("form encoding for a change", "PATCH", "application/x-www-form-urlencoded"),
 		typed("operations for a change", "PATCH", "application/json-patch+json"),
@@ -207,18 +207,18 @@ func badEnvelopes() []badInput {
 		post("over 64 KiB of white space", `{"title":"A"}`+strings.Repeat(" ", 64<<10), 413, "65536 bytes"),
 		patch("a change over 64 KiB", large, 413, "65536 bytes"),
 		keyed("a space", key, "a b"),
-		keyed("no ASCII", key, "é"),
+		keyed("not ASCII", key, "é"),
 		keyed("an open quote", key, `"a`),
 		keyed("empty in quotes", key, `""`),
 		keyed("256 characters", key, strings.Repeat("k", 256)),
 		keyed("twice", key, "a", key, "a"),
 		malformed,
-		stale,
+		outdated,
 	}
 }
 
-// The requests that need no body refuse one that cannot be read like any other.
-func badUnaskedBodies() []badInput {
+// badNeedlessBodies returns requests that need no body and have an invalid one.
+func badNeedlessBodies() []badInput {
 	var inputs []badInput
 	for _, request := range []struct{ method, target string }{{"PATCH", "/tasks/1/done"}, {"DELETE", "/tasks/1"}} {
 		add := func(name, kind, body string, status int, mention string) {
@@ -229,10 +229,10 @@ func badUnaskedBodies() []badInput {
 		}
 		add("a form", "application/x-www-form-urlencoded", `done=true`, 415, "application/json")
 		add("a multipart form", "multipart/form-data; boundary=x", `--x--`, 415, "application/json")
-		add("JSON under no name", "", `{}`, 415, "application/json")
+		add("JSON without a content type", "", `{}`, 415, "application/json")
 		add("JSON as text", "text/plain", `{}`, 415, "application/json")
 		add("operations", "application/json-patch+json", `[]`, 415, "application/json")
-		add("rubbish", "application/json", `{`, 400, "")
+		add("malformed", "application/json", `{`, 400, "")
 		add("a member", "application/json", `{"done":false}`, 400, "done")
 		add("an array", "application/json", `[]`, 400, "")
 		add("null", "application/json", `null`, 400, "")

@@ -12,9 +12,9 @@ import (
 	"example.com/todo/contracts/openapi"
 )
 
-func TestTheDocumentIsServedAsItIs(t *testing.T) {
+func TestOpenAPIDocumentIsServedUnchanged(t *testing.T) {
 	t.Parallel()
-	response := newService().do("GET", "/openapi.yaml", "")
+	response := newFixture().request("GET", "/openapi.yaml", "")
 	if response.Status != http.StatusOK || response.Body != openapi.Todo {
 		t.Errorf("%d, %d bytes", response.Status, len(response.Body))
 	}
@@ -32,49 +32,49 @@ func TestEveryDocumentedOperationIsServed(t *testing.T) {
 			continue
 		}
 		operations++
-		s := newService()
-		s.watcher.end = stopping()
+		s := newFixture()
+		s.watcher.endWith = errStopping()
 		s.create(t, `{"title":"A"}`)
 		method := strings.ToUpper(match[2])
-		response := s.do(method, path, "")
+		response := s.request(method, path, "")
 		if response.Status == http.StatusMethodNotAllowed || response.Status == http.StatusNotFound {
 			t.Errorf("%s %s: %d", method, path, response.Status)
 		}
 	}
 	if operations < 11 {
-		t.Errorf("the document has %d operations: this test does not see them all", operations)
+		t.Errorf("the document has %d operations: this test does not find all of them", operations)
 	}
 }
 
-// What the page names it loads from the same server, and the policy lets nothing
-// else in, whatever its scripts name.
-func TestThePageOfTheDocumentIsComplete(t *testing.T) {
+// Everything that the page references is served here, and its content security policy
+// forbids other servers.
+func TestDocsPageReferencesOnlyServedFiles(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	page := s.do("GET", "/docs", "")
+	s := newFixture()
+	page := s.request("GET", "/docs", "")
 	wantHeader(t, page, map[string]string{"Content-Type": "text/html; charset=utf-8"})
 	if policy := page.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "http") {
 		t.Errorf("the policy is %q", policy)
 	}
-	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body, -1)
-	if len(named) < 3 {
-		t.Errorf("the page names %q", named)
+	references := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body, -1)
+	if len(references) < 3 {
+		t.Errorf("the page references %q", references)
 	}
-	for _, name := range named {
+	for _, name := range references {
 		if name[1] == "data:," {
 			continue
 		}
-		if response := s.do("GET", name[1], ""); response.Status != http.StatusOK || response.Body == "" {
+		if response := s.request("GET", name[1], ""); response.Status != http.StatusOK || response.Body == "" {
 			t.Errorf("%s: %d", name[1], response.Status)
 		}
 	}
 }
 
-func TestThePartsOfThePageAreTheSameCompressedOrNot(t *testing.T) {
+func TestDocsFilesAreTheSameCompressedAndPlain(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js"} {
-		plain, packed := s.do("GET", "/docs/"+name, ""), s.do("GET", "/docs/"+name, "", "Accept-Encoding", "gzip, br")
+		plain, packed := s.request("GET", "/docs/"+name, ""), s.request("GET", "/docs/"+name, "", "Accept-Encoding", "gzip, br")
 		wantHeader(t, plain, map[string]string{"Content-Encoding": ""})
 		wantHeader(t, packed, map[string]string{"Content-Encoding": "gzip"})
 		reader, err := gzip.NewReader(strings.NewReader(packed.Body))
@@ -88,9 +88,9 @@ func TestThePartsOfThePageAreTheSameCompressedOrNot(t *testing.T) {
 	}
 }
 
-func TestWhoDoesNotTakeGzipGetsNone(t *testing.T) {
+func TestDocsFilesAreCompressedOnlyForClientsThatAcceptGzip(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	for accepted, want := range map[string]string{
 		"gzip":                  "gzip",
 		"GZIP":                  "gzip",
@@ -104,7 +104,7 @@ func TestWhoDoesNotTakeGzipGetsNone(t *testing.T) {
 		"notgzip":               "",
 		"*":                     "",
 	} {
-		response := s.do("GET", "/docs/swagger-ui.css", "", "Accept-Encoding", accepted)
+		response := s.request("GET", "/docs/swagger-ui.css", "", "Accept-Encoding", accepted)
 		if got := response.Header.Get("Content-Encoding"); response.Status != http.StatusOK || got != want {
 			t.Errorf("Accept-Encoding %q: %d with Content-Encoding %q, want %q", accepted, response.Status, got, want)
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// wantAnswer wants an answer that a client can read and that blames nobody but it.
-func wantAnswer(t *testing.T, response answer) {
+// wantClientStatus wants a well-formed response that is no server error.
+func wantClientStatus(t *testing.T, response httpResponse) {
 	t.Helper()
 	text := response.Body
 	if response.Status >= 500 || text != "" && !json.Valid([]byte(text)) {
@@ -27,12 +27,12 @@ func FuzzBody(f *testing.F) {
 	}
 	f.Add(`{"title":"A","priority":1,"done":true}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		s := newService()
+		s := newFixture()
 		s.create(t, `{"title":"A"}`)
-		wantAnswer(t, s.do("POST", "/tasks", text, "Content-Type", "application/json"))
-		wantAnswer(t, s.do("PATCH", "/tasks/1", text, "Content-Type", "application/merge-patch+json"))
-		wantAnswer(t, s.do("PATCH", "/tasks/1/done", text, "Content-Type", "application/json"))
-		wantAnswer(t, s.do("DELETE", "/tasks/1", text, "Content-Type", "application/json"))
+		wantClientStatus(t, s.request("POST", "/tasks", text, "Content-Type", "application/json"))
+		wantClientStatus(t, s.request("PATCH", "/tasks/1", text, "Content-Type", "application/merge-patch+json"))
+		wantClientStatus(t, s.request("PATCH", "/tasks/1/done", text, "Content-Type", "application/json"))
+		wantClientStatus(t, s.request("DELETE", "/tasks/1", text, "Content-Type", "application/json"))
 	})
 }
 
@@ -42,11 +42,11 @@ func FuzzQuery(f *testing.F) {
 		f.Add(query)
 	}
 	f.Add("after=1&limit=2&done=true&q=a")
-	s := newService()
+	s := newFixture()
 	s.create(f, `{"title":"A"}`)
 	f.Fuzz(func(t *testing.T, query string) {
-		wantAnswer(t, s.doURL("GET", &url.URL{Path: "/tasks", RawQuery: query}))
-		wantAnswer(t, s.doURL("GET", &url.URL{Path: "/tasks/1/events", RawQuery: query}))
+		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks", RawQuery: query}))
+		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks/1/events", RawQuery: query}))
 	})
 }
 
@@ -54,10 +54,10 @@ func FuzzID(f *testing.F) {
 	for _, id := range []string{"1", "0", "-1", "9223372036854775808", "a/b", "..", "1\x00", "\xff"} {
 		f.Add(id)
 	}
-	s := newService()
+	s := newFixture()
 	s.create(f, `{"title":"A"}`)
 	f.Fuzz(func(t *testing.T, id string) {
-		wantAnswer(t, s.doURL("GET", &url.URL{Path: "/tasks/" + id, RawPath: "/tasks/" + url.PathEscape(id)}))
+		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks/" + id, RawPath: "/tasks/" + url.PathEscape(id)}))
 	})
 }
 
@@ -65,14 +65,14 @@ func FuzzIfMatch(f *testing.F) {
 	for _, match := range []string{`"1"`, `*`, `W/"1", "2"`, `"`, `,`, `""`, "\"\xff\""} {
 		f.Add(match)
 	}
-	s := newService()
+	s := newFixture()
 	s.create(f, `{"title":"A"}`)
 	f.Fuzz(func(t *testing.T, match string) {
-		wantAnswer(t, s.do("PATCH", "/tasks/1/done", "", "If-Match", match))
+		wantClientStatus(t, s.request("PATCH", "/tasks/1/done", "", "If-Match", match))
 	})
 }
 
-// Every header that is read, on every route that reads it.
+// FuzzHeader sends every header that the API reads to every route that reads it.
 func FuzzHeader(f *testing.F) {
 	names := []string{
 		"If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Content-Encoding", "X-Request-Id", "X-Forwarded-For", "Traceparent",
@@ -83,13 +83,13 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, value string) {
-		s, name := newService(), names[int(which)%len(names)]
+		s, name := newFixture(), names[int(which)%len(names)]
 		s.create(t, `{"title":"A"}`)
 		for _, request := range []struct{ method, target, body string }{
 			{"POST", "/tasks", `{"title":"B"}`}, {"GET", "/tasks", ""}, {"GET", "/tasks?limit=1", ""}, {"GET", "/tasks/1", ""},
 			{"PATCH", "/tasks/1", `{"title":"C"}`}, {"PATCH", "/tasks/1/done", ""}, {"DELETE", "/tasks/1", ""},
 		} {
-			wantAnswer(t, s.do(request.method, request.target, request.body, name, value))
+			wantClientStatus(t, s.request(request.method, request.target, request.body, name, value))
 		}
 	})
 }

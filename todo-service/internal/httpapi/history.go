@@ -10,13 +10,13 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// history answers with a page of what happened to a task.
-func (a *api) history(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
+// listTaskEvents writes a page of the task's history.
+func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
+	id, err := parsePathID(r)
 	if err != nil {
 		return err
 	}
-	page, err := historyQuery(r.URL.RawQuery)
+	page, err := parseHistoryQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (a *api) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := encodeEvents(events)
+	body, err := encodeEventArray(events)
 	if err != nil {
 		return err
 	}
@@ -36,8 +36,8 @@ func (a *api) history(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// encodeEvents is a JSON array of the events as they are on the wire.
-func encodeEvents(events []task.Event) ([]byte, error) {
+// encodeEventArray returns a JSON array of the events in the form of the contract.
+func encodeEventArray(events []task.Event) ([]byte, error) {
 	all := make([][]byte, len(events))
 	for i, e := range events {
 		var err error

@@ -10,13 +10,13 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-func TestTheHistoryIsAnArrayOfEventsAsOnTheWire(t *testing.T) {
+func TestHistoryIsAnArrayOfEventsInTheFormOfTheContract(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	s.create(t, `{"title":"<Learn> & \"go\""}`)
-	s.do("PATCH", "/tasks/1/done", "")
-	s.do("DELETE", "/tasks/1", "")
-	response := s.do("GET", "/tasks/1/events", "")
+	s.request("PATCH", "/tasks/1/done", "")
+	s.request("DELETE", "/tasks/1", "")
+	response := s.request("GET", "/tasks/1/events", "")
 	var all []json.RawMessage
 	if err := json.Unmarshal([]byte(response.Body), &all); err != nil || len(all) != 3 {
 		t.Fatalf("%d %s", response.Status, response.Body)
@@ -27,24 +27,24 @@ func TestTheHistoryIsAnArrayOfEventsAsOnTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if again, err := e.Marshal(); string(again) != string(all[i]) || err != nil {
-			t.Errorf("got %s, which is %s on the wire, error %v", all[i], again, err)
+			t.Errorf("got %s, which the contract encodes as %s, error %v", all[i], again, err)
 		}
 		if e.Type != want || e.ID == "" || e.Task.Version != int64(i+1) || e.TaskTitle != `<Learn> & "go"` {
 			t.Errorf("event %d is %s", i, all[i])
 		}
 	}
 	wantHeader(t, response, map[string]string{"Content-Type": "application/json", "Link": ""})
-	if head := s.do("HEAD", "/tasks/1/events", ""); head.Status != http.StatusOK || head.Header.Get("Content-Length") != response.Header.Get("Content-Length") {
+	if head := s.request("HEAD", "/tasks/1/events", ""); head.Status != http.StatusOK || head.Header.Get("Content-Length") != response.Header.Get("Content-Length") {
 		t.Errorf("HEAD: %d %v", head.Status, head.Header)
 	}
 }
 
-func TestTheHistoryLinksItsPages(t *testing.T) {
+func TestHistoryLinksToItsNextPage(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	s.create(t, `{"title":"A"}`)
 	for i := range 4 {
-		s.do("PATCH", "/tasks/1", fmt.Sprintf(`{"priority":%d}`, i+1))
+		s.request("PATCH", "/tasks/1", fmt.Sprintf(`{"priority":%d}`, i+1))
 	}
 	for _, test := range []struct {
 		query, versions, link string
@@ -56,7 +56,7 @@ func TestTheHistoryLinksItsPages(t *testing.T) {
 		{"?after=4", "5", ""},
 		{"?after=5", "", ""},
 	} {
-		response := s.do("GET", "/tasks/1/events"+test.query, "")
+		response := s.request("GET", "/tasks/1/events"+test.query, "")
 		var events []event.Event
 		if err := json.Unmarshal([]byte(response.Body), &events); err != nil || events == nil {
 			t.Errorf("%q: %d %s", test.query, response.Status, response.Body)

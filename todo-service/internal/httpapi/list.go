@@ -11,22 +11,22 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// What the list cache had to do with an answer (RFC 9211).
+// Values of the header Cache-Status (RFC 9211).
 const (
 	cacheHit    = "todo-service; hit"
 	cacheMiss   = "todo-service; fwd=miss"
-	cacheBypass = "todo-service; fwd=bypass" // only the unfiltered list is kept
+	cacheBypass = "todo-service; fwd=bypass" // the cache holds the unfiltered list only
 )
 
-func (a *api) list(w http.ResponseWriter, r *http.Request) error {
+func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery == "" {
-		return a.listAll(w, r)
+		return a.listUnfiltered(w, r)
 	}
-	query, err := listQuery(r.URL.RawQuery)
+	query, err := parseListQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	list, err := a.filtered(r, query)
+	list, err := a.listFiltered(r, query)
 	if err != nil {
 		return err
 	}
@@ -34,21 +34,21 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// filtered returns a page, once no other search of the client is under way.
-func (a *api) filtered(r *http.Request, query task.Query) (listcache.Entry, error) {
+// listFiltered returns a page. A search first waits for the client's other search.
+func (a *api) listFiltered(r *http.Request, query task.Query) (listcache.Entry, error) {
 	if query.Contains != "" {
-		release, err := a.Searches.Acquire(r.Context(), a.Peers.FromHTTP(r))
+		release, err := a.SearchLocks.Acquire(r.Context(), a.ClientIPs.FromHTTP(r))
 		if err != nil {
 			return listcache.Entry{}, err
 		}
 		defer release()
 	}
-	return a.page(r.Context(), query)
+	return a.renderPage(r.Context(), query)
 }
 
-func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
+func (a *api) listUnfiltered(w http.ResponseWriter, r *http.Request) error {
 	list, err := a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
-		return a.page(ctx, task.Query{})
+		return a.renderPage(ctx, task.Query{})
 	})
 	if err != nil {
 		return err
@@ -61,22 +61,22 @@ func (a *api) listAll(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// page returns the selected tasks as they are answered, with the Link to the next
-// page, if there is one.
-func (a *api) page(ctx context.Context, query task.Query) (listcache.Entry, error) {
+// renderPage returns the response with the selected tasks. Link is set if there is a next
+// page.
+func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry, error) {
 	tasks, more, err := a.Tasks.List(ctx, query)
 	if err != nil {
 		return listcache.Entry{}, err
 	}
 	var page listcache.Entry
 	if more {
-		page.Link = nextPage(query, tasks[len(tasks)-1].ID)
+		page.Link = nextPageLink(query, tasks[len(tasks)-1].ID)
 	}
 	if tasks == nil {
 		tasks = []task.Task{}
 	}
-	page.Body, err = encode(tasks)
-	page.ETag = bodyTag(page.Body)
+	page.Body, err = encodeJSON(tasks)
+	page.ETag = bodyETag(page.Body)
 	return page, err
 }
 
@@ -86,10 +86,10 @@ func writeList(w http.ResponseWriter, r *http.Request, list listcache.Entry, cac
 		header["Link"] = []string{list.Link}
 	}
 	header["Cache-Status"] = []string{cache}
-	writeUnlessHeld(w, r, list.Body, list.ETag)
+	writeConditional(w, r, list.Body, list.ETag)
 }
 
-func nextPage(query task.Query, last int64) string {
+func nextPageLink(query task.Query, last int64) string {
 	next := url.Values{
 		"after": {strconv.FormatInt(last, 10)},
 		"limit": {strconv.Itoa(cmp.Or(query.Limit, task.MaxLimit))},

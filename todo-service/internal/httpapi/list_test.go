@@ -15,14 +15,14 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestAListSelectsByItsParameters(t *testing.T) {
+func TestListSelectsTasksByItsParameters(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	for i := range 5 {
 		s.create(t, fmt.Sprintf(`{"title":"Task %d & co"}`, i+1))
 	}
 	for _, id := range []int{2, 4} {
-		s.do("PATCH", fmt.Sprintf("/tasks/%d/done", id), "")
+		s.request("PATCH", fmt.Sprintf("/tasks/%d/done", id), "")
 	}
 	for _, test := range []struct {
 		target, ids, link string
@@ -45,7 +45,7 @@ func TestAListSelectsByItsParameters(t *testing.T) {
 		{"/tasks?q=", "1 2 3 4 5", ""},
 		{"/tasks?q=task&done=true&limit=1&after=2", "4", ""},
 	} {
-		response := s.do("GET", test.target, "")
+		response := s.request("GET", test.target, "")
 		var tasks []task.Task
 		if err := json.Unmarshal([]byte(response.Body), &tasks); err != nil || tasks == nil {
 			t.Errorf("%s: %d, error %v", test.target, response.Status, err)
@@ -61,10 +61,10 @@ func TestAListSelectsByItsParameters(t *testing.T) {
 	}
 }
 
-// Following Link visits every task once, in order, with the filter kept.
-func TestLinkLeadsThroughAllPages(t *testing.T) {
+// Following Link returns every task once, in order, and keeps the filter.
+func TestListLinksToItsNextPageUntilTheLast(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	var want []int64
 	for i := range int64(task.MaxLimit + 5) {
 		s.create(t, `{"title":"x > \"y\" & z"}`)
@@ -77,7 +77,7 @@ func TestLinkLeadsThroughAllPages(t *testing.T) {
 		var got []int64
 		made := 0
 		for next := target; next != ""; made++ {
-			response := s.do("GET", next, "")
+			response := s.request("GET", next, "")
 			var tasks []task.Task
 			if err := json.Unmarshal([]byte(response.Body), &tasks); err != nil {
 				t.Fatalf("%s: %d, error %v", next, response.Status, err)
@@ -93,9 +93,9 @@ func TestLinkLeadsThroughAllPages(t *testing.T) {
 	}
 }
 
-func TestCacheStatusSaysWhereAListCameFrom(t *testing.T) {
+func TestCacheStatusTellsWhetherAListWasCached(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	const hit, miss, bypass = "todo-service; hit", "todo-service; fwd=miss", "todo-service; fwd=bypass"
 	for i, step := range []struct{ method, target, body, want string }{
 		{"GET", "/tasks", "", miss},
@@ -108,25 +108,24 @@ func TestCacheStatusSaysWhereAListCameFrom(t *testing.T) {
 		{"GET", "/tasks", "", hit},
 		{"PATCH", "/tasks/1/done", "", ""},
 		{"GET", "/tasks", "", miss},
-		{"PATCH", "/tasks/1/done", "", ""}, // who did that before may have died before the list was dropped
+		{"PATCH", "/tasks/1/done", "", ""}, // the process of the first change may have crashed before it invalidated the list
 		{"GET", "/tasks", "", miss},
 		{"GET", "/tasks", "", hit},
 		{"GET", "/tasks/1", "", ""},
 		{"GET", "/tasks?limit=0", "", ""},
 	} {
-		response := s.do(step.method, step.target, step.body)
+		response := s.request(step.method, step.target, step.body)
 		if got := response.Header.Get("Cache-Status"); got != step.want {
 			t.Errorf("step %d, %s %s: %q, want %q", i, step.method, step.target, got, step.want)
 		}
 	}
 }
 
-// What goes wrong inside is a 500 that says nothing of the inside.
-func TestAFailingStoreShowsNothingInternal(t *testing.T) {
+func TestAnErrorOfTheStoreIs500WithoutItsText(t *testing.T) {
 	t.Parallel()
-	s := newServiceOver(brokenStore{})
+	s := newFixtureOver(brokenStore{})
 	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks/1"} {
-		response := s.do("GET", target, "")
+		response := s.request("GET", target, "")
 		if got := response.Body; response.Status != http.StatusInternalServerError || strings.Contains(got, "secret") {
 			t.Errorf("%s: %d %s", target, response.Status, got)
 		}

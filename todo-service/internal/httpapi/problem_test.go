@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// problem is the document that every refusal is answered with.
+// problem is the problem document of every error.
 type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -29,7 +29,7 @@ func (p problem) fields() []string {
 	return names
 }
 
-func wantProblem(t *testing.T, response answer, status int) problem {
+func wantProblem(t *testing.T, response httpResponse, status int) problem {
 	t.Helper()
 	text := response.Body
 	if response.Status != status {
@@ -63,29 +63,29 @@ type badInput struct {
 	allow   string   // of a 405
 }
 
-func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
+func TestInvalidRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	t.Parallel()
 	for group, inputs := range map[string][]badInput{
 		"creation": badCreations(), "change": badChanges(), "id": badIDs(), "list": badLists(), "route": badRoutes(), "envelope": badEnvelopes(),
-		"body not asked for": badUnaskedBodies(),
+		"needless body": badNeedlessBodies(),
 	} {
 		for _, input := range inputs {
 			t.Run(group+"/"+input.name, func(t *testing.T) {
 				t.Parallel()
-				s := newService()
+				s := newFixture()
 				s.create(t, `{"title":"kept"}`)
-				before := s.state(t)
-				response := s.do(input.method, input.target, input.body, input.header...)
+				before := s.dumpStore(t)
+				response := s.request(input.method, input.target, input.body, input.header...)
 				p := wantProblem(t, response, input.status)
 				if got := p.fields(); !slices.Equal(got, input.fields) {
-					t.Errorf("it names %q, want %q: %s", got, input.fields, p.Detail)
+					t.Errorf("fields %q, want %q: %s", got, input.fields, p.Detail)
 				}
 				if !strings.Contains(p.Detail, input.mention) {
 					t.Errorf("detail %q does not mention %q", p.Detail, input.mention)
 				}
 				wantHeader(t, response, map[string]string{"Allow": input.allow})
-				if after := s.state(t); after != before {
-					t.Errorf("it changed\n%s\nto\n%s", before, after)
+				if after := s.dumpStore(t); after != before {
+					t.Errorf("the store changed from\n%s\nto\n%s", before, after)
 				}
 			})
 		}

@@ -14,14 +14,14 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// listQuery reads the parameters of a list of tasks.
-func listQuery(raw string) (query task.Query, err error) {
-	return query, readQuery(raw, func(name, value string) (problem string) {
+// parseListQuery parses the parameters of GET /tasks.
+func parseListQuery(raw string) (query task.Query, err error) {
+	return query, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
 		case "after":
-			query.After, problem = number(value, 0, math.MaxInt64)
+			query.After, problem = parseInRange(value, 0, math.MaxInt64)
 		case "limit":
-			query.Limit, problem = limit(value)
+			query.Limit, problem = parseLimit(value)
 		case "done":
 			done := value == "true"
 			if !done && value != "false" {
@@ -37,14 +37,14 @@ func listQuery(raw string) (query task.Query, err error) {
 	})
 }
 
-// historyQuery reads the parameters of a list of events.
-func historyQuery(raw string) (page task.Page, err error) {
-	return page, readQuery(raw, func(name, value string) (problem string) {
+// parseHistoryQuery parses the parameters of GET /tasks/{id}/events.
+func parseHistoryQuery(raw string) (page task.Page, err error) {
+	return page, parseQuery(raw, func(name, value string) (problem string) {
 		switch name {
 		case "after":
-			page.After, problem = number(value, 0, math.MaxInt64)
+			page.After, problem = parseInRange(value, 0, math.MaxInt64)
 		case "limit":
-			page.Limit, problem = limit(value)
+			page.Limit, problem = parseLimit(value)
 		default:
 			return "is not a parameter of this list: there are after and limit"
 		}
@@ -52,15 +52,13 @@ func historyQuery(raw string) (page task.Page, err error) {
 	})
 }
 
-// maxBroken is how many parameters a refusal names.
-const maxBroken = 10
+// maxReportedFields bounds the invalid parameters that one problem document names.
+const maxReportedFields = 10
 
-// readQuery hands each parameter to set, which says what is wrong with it. A
-// query string that cannot be decoded is refused with 400. A parameter that is
-// unknown, given twice, not of its form or out of range is refused with 422 and
-// named: were a misspelt filter passed over, the answer would look filtered and
-// not be.
-func readQuery(raw string, set func(name, value string) (problem string)) error {
+// parseQuery calls set for each parameter; set returns the problem of an invalid one. A
+// query string that cannot be decoded is 400. An unknown, repeated or invalid parameter is
+// 422 and named in the response.
+func parseQuery(raw string, set func(name, value string) (problem string)) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return httpserver.StatusError(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
@@ -68,9 +66,11 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 	if values.Has("") {
 		return httpserver.StatusError(http.StatusBadRequest, "the query string has a value without a name")
 	}
-	var broken []apperr.Field
+	// Unknown parameters are errors: ignoring a misspelt filter would return unfiltered
+	// tasks as if they were filtered.
+	var invalid []apperr.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if len(broken) == maxBroken {
+		if len(invalid) == maxReportedFields {
 			break
 		}
 		problem := "must be given once"
@@ -78,21 +78,21 @@ func readQuery(raw string, set func(name, value string) (problem string)) error 
 			problem = set(name, values[name][0])
 		}
 		if problem != "" {
-			broken = append(broken, apperr.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
+			invalid = append(invalid, apperr.Field{Name: fmt.Sprintf("%.100s", name), Problem: problem})
 		}
 	}
-	if len(broken) > 0 {
-		return apperr.InvalidFields(broken...)
+	if len(invalid) > 0 {
+		return apperr.InvalidFields(invalid...)
 	}
 	return nil
 }
 
-func limit(value string) (n int, problem string) {
-	limit, problem := number(value, 1, task.MaxLimit)
+func parseLimit(value string) (n int, problem string) {
+	limit, problem := parseInRange(value, 1, task.MaxLimit)
 	return int(limit), problem
 }
 
-func number(value string, low, high int64) (n int64, problem string) {
+func parseInRange(value string, low, high int64) (n int64, problem string) {
 	n, err := parseNumber(value)
 	if err != nil || n < low || n > high {
 		return 0, fmt.Sprintf("must be a whole number from %d to %d", low, high)
@@ -100,7 +100,7 @@ func number(value string, low, high int64) (n int64, problem string) {
 	return n, ""
 }
 
-// parseNumber reads a number that is written as this service writes it: not +1 or 01.
+// parseNumber parses an integer in the form in which this service writes it: not +1 or 01.
 func parseNumber(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err == nil && strconv.FormatInt(n, 10) != text {

@@ -9,7 +9,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func (a *api) create(w http.ResponseWriter, r *http.Request) error {
+func (a *api) createTask(w http.ResponseWriter, r *http.Request) error {
 	draft, err := readDraft(w, r)
 	if err != nil {
 		return err
@@ -26,8 +26,8 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	return writeTask(w, http.StatusCreated, t)
 }
 
-func (a *api) get(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
+func (a *api) getTask(w http.ResponseWriter, r *http.Request) error {
+	id, err := parsePathID(r)
 	if err != nil {
 		return err
 	}
@@ -35,32 +35,32 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := encode(t)
+	body, err := encodeJSON(t)
 	if err != nil {
 		return err
 	}
-	writeUnlessHeld(w, r, body, versionTag(t.Version))
+	writeConditional(w, r, body, versionETag(t.Version))
 	return nil
 }
 
-func (a *api) change(w http.ResponseWriter, r *http.Request) error {
+func (a *api) changeTask(w http.ResponseWriter, r *http.Request) error {
 	change, err := readChange(w, r)
 	if err != nil {
 		return err
 	}
-	return a.apply(w, r, change)
+	return a.applyChange(w, r, change)
 }
 
-func (a *api) complete(w http.ResponseWriter, r *http.Request) error {
-	if err := readNothing(w, r, mergePatch); err != nil {
+func (a *api) completeTask(w http.ResponseWriter, r *http.Request) error {
+	if err := readEmptyBody(w, r, mergePatch); err != nil {
 		return err
 	}
 	done := true
-	return a.apply(w, r, task.Change{Done: &done})
+	return a.applyChange(w, r, task.Change{Done: &done})
 }
 
-func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) error {
-	id, expected, err := target(r)
+func (a *api) applyChange(w http.ResponseWriter, r *http.Request, change task.Change) error {
+	id, expected, err := readTarget(r)
 	if err != nil {
 		return err
 	}
@@ -71,11 +71,11 @@ func (a *api) apply(w http.ResponseWriter, r *http.Request, change task.Change) 
 	return writeTask(w, http.StatusOK, t)
 }
 
-func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
-	if err := readNothing(w, r); err != nil {
+func (a *api) deleteTask(w http.ResponseWriter, r *http.Request) error {
+	if err := readEmptyBody(w, r); err != nil {
 		return err
 	}
-	id, expected, err := target(r)
+	id, expected, err := readTarget(r)
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (a *api) remove(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// target reads which task a request changes, and the versions it insists on.
-func target(r *http.Request) (id int64, expected []int64, err error) {
-	if id, err = pathID(r); err != nil {
+// readTarget returns the task that a request changes, and the versions that it expects.
+func readTarget(r *http.Request) (id int64, expected []int64, err error) {
+	if id, err = parsePathID(r); err != nil {
 		return 0, nil, err
 	}
 	expected, err = expectedVersions(r.Header)

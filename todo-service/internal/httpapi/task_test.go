@@ -11,10 +11,10 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// The JSON of a task, byte by byte as clients see it.
-func TestATaskLooksLikeThisOnTheWire(t *testing.T) {
+// The JSON is compared byte by byte.
+func TestTaskJSONAndHeadersOfEachMethod(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	const (
 		open      = `{"id":1,"title":"Learn Go","priority":1,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`
 		completed = `{"id":1,"title":"Learn Go","priority":1,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}`
@@ -35,7 +35,7 @@ func TestATaskLooksLikeThisOnTheWire(t *testing.T) {
 		{"POST", "/tasks", `{"title":" \"<b>&\" 日本 é "}`, 201, plain, map[string]string{"Location": "/tasks/2"}},
 		{"GET", "/tasks?limit=2", "", 200, `[` + completed + `,` + plain + `]`, nil},
 	} {
-		response := s.do(step.method, step.target, step.body)
+		response := s.request(step.method, step.target, step.body)
 		if got := response.Body; response.Status != step.status || got != step.want {
 			t.Errorf("%s %s: %d %s\nwant %d %s", step.method, step.target, response.Status, got, step.status, step.want)
 		}
@@ -44,7 +44,7 @@ func TestATaskLooksLikeThisOnTheWire(t *testing.T) {
 	}
 }
 
-func TestAMergePatchKeepsWhatItLeavesOut(t *testing.T) {
+func TestAMergePatchKeepsAbsentMembers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, body, contentType, want string
@@ -58,9 +58,9 @@ func TestAMergePatchKeepsWhatItLeavesOut(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newService()
+			s := newFixture()
 			s.create(t, `{"title":"A","priority":5}`)
-			response := s.do("PATCH", "/tasks/1", test.body, "Content-Type", test.contentType)
+			response := s.request("PATCH", "/tasks/1", test.body, "Content-Type", test.contentType)
 			if got := response.Body; response.Status != http.StatusOK || got != test.want {
 				t.Errorf("%d %s\nwant %s", response.Status, got, test.want)
 			}
@@ -68,17 +68,17 @@ func TestAMergePatchKeepsWhatItLeavesOut(t *testing.T) {
 	}
 }
 
-func TestDeletingLeavesNothingBehind(t *testing.T) {
+func TestADeletedTaskIsNotFound(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	s.create(t, `{"title":"A"}`)
-	response := s.do("DELETE", "/tasks/1", "")
+	response := s.request("DELETE", "/tasks/1", "")
 	if got := response.Body; response.Status != http.StatusNoContent || got != "" {
 		t.Errorf("%d %q", response.Status, got)
 	}
 	wantHeader(t, response, map[string]string{"Content-Type": "", "ETag": ""})
 	for _, again := range []string{"DELETE", "GET"} {
-		if response := s.do(again, "/tasks/1", ""); response.Status != http.StatusNotFound {
+		if response := s.request(again, "/tasks/1", ""); response.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", again, response.Status)
 		}
 	}
@@ -94,13 +94,13 @@ func TestRequestsWithoutABodyNeedNoContentType(t *testing.T) {
 	} {
 		for _, kind := range []string{"", "application/json", "application/x-www-form-urlencoded"} {
 			for _, chunked := range []bool{false, true} {
-				s := newService()
+				s := newFixture()
 				s.create(t, `{"title":"A"}`)
 				r := httptest.NewRequest(request.method, request.target, http.NoBody)
 				if chunked {
 					r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1
 				}
-				if response := s.send(r, "Content-Type", kind); response.Status != request.status {
+				if response := s.serve(r, "Content-Type", kind); response.Status != request.status {
 					t.Errorf("%s %s as %q, chunked %t: %d", request.method, request.target, kind, chunked, response.Status)
 				}
 			}
@@ -108,8 +108,8 @@ func TestRequestsWithoutABodyNeedNoContentType(t *testing.T) {
 	}
 }
 
-// Clients that always send a body may: one that says nothing.
-func TestABodyThatIsNotAskedForMayBeAnEmptyObject(t *testing.T) {
+// Some clients always send a body.
+func TestANeedlessBodyMayBeAnEmptyObject(t *testing.T) {
 	t.Parallel()
 	for _, request := range []struct {
 		method, target, kind string
@@ -120,23 +120,23 @@ func TestABodyThatIsNotAskedForMayBeAnEmptyObject(t *testing.T) {
 		{"DELETE", "/tasks/1", "application/json; charset=utf-8", 204},
 	} {
 		for _, chunked := range []bool{false, true} {
-			s := newService()
+			s := newFixture()
 			s.create(t, `{"title":"A"}`)
 			r := httptest.NewRequest(request.method, request.target, strings.NewReader(" {} "))
 			if chunked {
 				r.ContentLength = -1
 			}
-			if response := s.send(r, "Content-Type", request.kind); response.Status != request.status {
+			if response := s.serve(r, "Content-Type", request.kind); response.Status != request.status {
 				t.Errorf("%s %s as %s, chunked %t: %d", request.method, request.target, request.kind, chunked, response.Status)
 			}
 		}
 	}
 }
 
-func TestHeadAnswersLikeGetWithoutTheBody(t *testing.T) {
+func TestHeadHasTheHeadersOfGetWithoutTheBody(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	for range 100 { // more than the server would buffer, and so measure, by itself
+	s := newFixture()
+	for range 100 { // a body larger than net/http buffers to compute Content-Length itself
 		s.create(t, `{"title":"A"}`)
 	}
 	server := httptest.NewServer(s)
@@ -155,56 +155,56 @@ func TestHeadAnswersLikeGetWithoutTheBody(t *testing.T) {
 		if data, _ := io.ReadAll(head.Body); len(data) > 0 || got.ContentLength <= 0 || head.StatusCode != got.StatusCode || head.ContentLength != got.ContentLength {
 			t.Errorf("HEAD %s: %s, length %d, body %q; GET: %s, length %d", target, head.Status, head.ContentLength, data, got.Status, got.ContentLength)
 		}
-		wantHeader(t, answer{Header: head.Header}, map[string]string{"ETag": got.Header.Get("ETag"), "Content-Type": got.Header.Get("Content-Type")})
+		wantHeader(t, httpResponse{Header: head.Header}, map[string]string{"ETag": got.Header.Get("ETag"), "Content-Type": got.Header.Get("Content-Type")})
 	}
 }
 
-// With times the store really gives: microseconds, and no more digits than needed.
-func TestTimesAreUTCWithMicroseconds(t *testing.T) {
+// Stores return microseconds; the JSON has no more digits than needed.
+func TestTimesAreWrittenInUTCWithMicroseconds(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	at := start.Add(123400 * time.Microsecond)
 	if _, err := s.store.Create(t.Context(), task.Event{ID: "e", Type: task.Created, Task: task.Task{Title: "A", CreatedAt: at, Version: 1}, At: at}, task.IdempotencyKey{}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"id":1,"title":"A","priority":0,"done":false,"created_at":"2026-01-15T10:00:00.1234Z","version":1}`
-	if got := s.do("GET", "/tasks/1", "").Body; got != want {
+	if got := s.request("GET", "/tasks/1", "").Body; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestARepeatedCreationGetsTheFirstAnswer(t *testing.T) {
+func TestARepeatedCreationGetsTheFirstResponse(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	create := func() answer { return s.do("POST", "/tasks", `{"title":"A"}`, "Idempotency-Key", `"k"`) }
+	s := newFixture()
+	create := func() httpResponse { return s.request("POST", "/tasks", `{"title":"A"}`, "Idempotency-Key", `"k"`) }
 	first := create()
-	s.do("PATCH", "/tasks/1", `{"title":"B","done":true}`)
+	s.request("PATCH", "/tasks/1", `{"title":"B","done":true}`)
 	for range 2 {
 		again := create()
 		if again.Status != http.StatusCreated || again.Body != first.Body {
 			t.Errorf("%d %s\nwant 201 %s", again.Status, again.Body, first.Body)
 		}
 		wantHeader(t, again, map[string]string{"Location": "/tasks/1", "ETag": `"1"`})
-		s.do("DELETE", "/tasks/1", "")
+		s.request("DELETE", "/tasks/1", "")
 	}
-	other := s.do("POST", "/tasks", `{"title":"C"}`, "Idempotency-Key", "k")
+	other := s.request("POST", "/tasks", `{"title":"C"}`, "Idempotency-Key", "k")
 	if other.Status != http.StatusUnprocessableEntity || !strings.Contains(other.Body, `"errors":[{"name":"Idempotency-Key"`) {
 		t.Errorf("another body: %d %s", other.Status, other.Body)
 	}
 	wantHeader(t, other, map[string]string{"Location": "", "ETag": ""})
 }
 
-func TestAWholeNumberIsTheSameInEveryNotation(t *testing.T) {
+func TestPriorityAcceptsEveryNotationOfAnInteger(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	for written, want := range map[string]string{
+	s := newFixture()
+	for literal, want := range map[string]string{
 		"0": "0", "-0": "0", "0.0": "0", "0e7": "0", "0E-7": "0",
 		"1.0": "1", "1e0": "1", "10e-1": "1", "0.1e1": "1", "1000000000000000000000e-21": "1",
 		"11": "11", "1.1e1": "11", "0.11E+2": "11", "100.000": "100", "1e2": "100",
 	} {
-		answer := s.do(http.MethodPost, "/tasks", `{"title":"A","priority":`+written+`}`)
-		if !strings.Contains(answer.Body, `"priority":`+want+`,`) {
-			t.Errorf("%s: %d %s, want %s", written, answer.Status, answer.Body, want)
+		response := s.request(http.MethodPost, "/tasks", `{"title":"A","priority":`+literal+`}`)
+		if !strings.Contains(response.Body, `"priority":`+want+`,`) {
+			t.Errorf("%s: %d %s, want %s", literal, response.Status, response.Body, want)
 		}
 	}
 }

@@ -15,32 +15,28 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// stall is how long a client of a stream may take nothing before it is cut off.
-const stall = 10 * time.Second
+// writeStallTimeout is how long a stream's client may read nothing before the server
+// disconnects it.
+const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the log of changes. Watch returns every announcement behind the
-// place that token names, in order, until ctx ends; an empty token means what
-// comes once Watch has returned. A bookmark begins the sequence, and comes
-// whenever nothing happens for a while. What is no token is refused
-// (fault.Invalid), and so is one that is no place in the log (fault.Gone). The
-// sequence ends with the error that ended it.
+// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
 type Watcher interface {
 	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
 }
 
-// watch streams changes as server-sent events. It begins with the answer's
-// header: what happens after a client has received that is in the stream.
-func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
-	token, err := lastEventID(r)
+// watchEvents streams changes as server-sent events. The stream has every change that is
+// committed after the client has received the response's header.
+func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
+	token, err := parseLastEventID(r)
 	if err != nil {
 		return err
 	}
-	release, err := a.Streams.Acquire(a.Peers.FromHTTP(r))
+	release, err := a.Streams.Acquire(a.ClientIPs.FromHTTP(r))
 	if err != nil {
 		return err
 	}
 	defer release()
-	stream := httpserver.NewStream(w, r, stall)
+	stream := httpserver.NewStream(w, r, writeStallTimeout)
 	changes, err := a.Watcher.Watch(stream.Context(), token)
 	if err != nil {
 		stream.Close(nil)
@@ -53,32 +49,33 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Accel-Buffering", "no") // of proxies that would collect the events first
+	header.Set("X-Accel-Buffering", "no") // proxies must not collect events first
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(a.send(stream, changes))
+	stream.Close(a.sendEvents(stream, changes))
 	return nil
 }
 
-// send writes changes until they end, and returns what is not as it should be.
-func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
-	place := int64(0)
+// sendEvents writes changes until the sequence ends. It returns nil if the client has
+// disconnected.
+func (a *api) sendEvents(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
+	position := int64(0)
 	for change, err := range changes {
 		if stream.Context().Err() != nil {
-			return nil // the client has left
+			return nil // the client has disconnected
 		}
 		if err != nil {
 			reason := apperr.Of(err)
 			if reason.Kind == apperr.Gone {
-				place = nowhere
+				position = invalidPosition
 			}
-			_, _ = stream.Write(farewell(place, reason.Message)) // it ends in any case
+			_, _ = stream.Write(reconnectEvent(position, reason.Message)) // the stream ends even if this fails
 			return err
 		}
-		event := bookmark(change.Seq)
+		event := bookmarkEvent(change.Seq)
 		if !change.Bookmark() {
 			if event, err = a.events.Encode(change); err != nil {
 				return err
@@ -87,16 +84,17 @@ func (a *api) send(stream *httpserver.Stream, changes iter.Seq2[task.Announcemen
 		if _, err := stream.Write(event); err != nil {
 			return err
 		}
-		place = change.Seq
+		position = change.Seq
 	}
 	return nil
 }
 
-// bookmark has no data: clients note its id and see no event.
-func bookmark(place int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", place) }
+// bookmarkEvent returns an event without data: a client stores its id and dispatches
+// nothing.
+func bookmarkEvent(position int64) []byte { return fmt.Appendf(nil, ":\nid: %d\n\n", position) }
 
-// encodeChange is a server-sent event.
-func encodeChange(a task.Announcement) ([]byte, error) {
+// encodeEvent returns an announcement as a server-sent event.
+func encodeEvent(a task.Announcement) ([]byte, error) {
 	data, err := eventcodec.ToContract(a.Event).Marshal()
 	if err != nil {
 		return nil, err
@@ -104,20 +102,21 @@ func encodeChange(a task.Announcement) ([]byte, error) {
 	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", a.Seq, a.Event.Type, data), nil
 }
 
-// nowhere is a place that no log has: who comes back with it is answered 410, although
-// what is now at the place where he was may look like what he has yet to see.
-const nowhere = math.MaxInt64
+// invalidPosition is sent as the last event id when the watched part of the log is gone. A
+// client that reconnects with it gets 410. Its real position might exist in a replaced
+// log, with other events.
+const invalidPosition = math.MaxInt64
 
-// farewell tells a client to come back, and where to resume. Clients come back
-// spread over two seconds, so that a server's watchers do not all at once.
-func farewell(place int64, why string) []byte {
-	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", why, 1000+rand.N(2000), place)
+// reconnectEvent returns the last event of a stream: the position to resume from, and a
+// random delay of 1 to 3 s, which spreads the reconnects of a server's watchers.
+func reconnectEvent(position int64, reason string) []byte {
+	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", reason, 1000+rand.N(2000), position)
 }
 
-// lastEventID reads where a stream resumes; "" means from now on.
-func lastEventID(r *http.Request) (string, error) {
+// parseLastEventID returns the position to resume from; "" means from now on.
+func parseLastEventID(r *http.Request) (string, error) {
 	if r.URL.RawQuery != "" {
-		return "", readQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: there are none" })
+		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: this stream has none" })
 	}
 	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
 	case 0:

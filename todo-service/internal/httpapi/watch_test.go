@@ -19,18 +19,19 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// watcher refuses, or delivers what it holds and ends with end, or with its context.
-type watcher struct {
-	refusal error
-	log     []task.Announcement
-	end     error
-	ended   chan struct{}
+// fakeWatcher returns err, or yields its announcements and ends with endWith; without
+// endWith it ends with its context.
+type fakeWatcher struct {
+	err           error
+	announcements []task.Announcement
+	endWith       error
+	ended         chan struct{}
 
 	mu    sync.Mutex
-	token string // it was last asked for
+	token string // of the latest call
 }
 
-func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	w.mu.Lock()
 	w.token = token
 	w.mu.Unlock()
@@ -38,39 +39,39 @@ func (w *watcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Annou
 		context.AfterFunc(ctx, func() { close(w.ended) })
 	}
 	return func(yield func(task.Announcement, error) bool) {
-		for _, a := range w.log {
+		for _, a := range w.announcements {
 			if !yield(a, nil) {
 				return
 			}
 		}
-		end := w.end
+		end := w.endWith
 		if end == nil {
 			<-ctx.Done()
 			end = ctx.Err()
 		}
 		yield(task.Announcement{}, end)
-	}, w.refusal
+	}, w.err
 }
 
-func stopping() error { return apperr.New(apperr.Unavailable, "the server is stopping; resume") }
+func errStopping() error { return apperr.New(apperr.Unavailable, "the server is stopping; resume") }
 
 var retryLine = regexp.MustCompile(`retry: [12]\d\d\d\n`)
 
-func TestEventsAreServedAsTheyHappen(t *testing.T) {
+func TestWatchWritesServerSentEvents(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	created := task.Task{ID: 7, Title: "<A>", Priority: 5, CreatedAt: start, Version: 1}
 	completed := created
 	later := start.Add(time.Second)
 	completed.Done, completed.Version, completed.CompletedAt = true, 2, &later
-	s.watcher.log = []task.Announcement{
+	s.watcher.announcements = []task.Announcement{
 		{Seq: 40},
 		{Seq: 41, Event: task.Event{ID: "a", Type: task.Created, Task: created, At: start}},
 		{Seq: 42, Event: task.Event{ID: "b", Type: task.Completed, Task: completed, At: later}},
 		{Seq: 42},
 	}
-	s.watcher.end = stopping()
-	response := s.do("GET", "/events", "", "Last-Event-ID", "40", "Accept", "text/event-stream")
+	s.watcher.endWith = errStopping()
+	response := s.request("GET", "/events", "", "Last-Event-ID", "40", "Accept", "text/event-stream")
 	want := `:
 id: 40
 
@@ -105,14 +106,14 @@ id: 42
 	}
 }
 
-func TestAnEventIsSentAtOnceAndTheStreamLasts(t *testing.T) {
+func TestWatchFlushesEachEventAndLastsUntilTheClientDisconnects(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	s.watcher.log = []task.Announcement{{Seq: 1}}
+	s := newFixture()
+	s.watcher.announcements = []task.Announcement{{Seq: 1}}
 	s.watcher.ended = make(chan struct{})
 	server := httptest.NewServer(s)
 	defer server.Close()
-	ctx, leave := context.WithCancel(t.Context())
+	ctx, disconnect := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/events", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -123,16 +124,16 @@ func TestAnEventIsSentAtOnceAndTheStreamLasts(t *testing.T) {
 	}
 	defer response.Body.Close()
 	lines := bufio.NewReader(response.Body)
-	for _, want := range []string{":\n", "id: 1\n", "\n"} { // blocks for ever when it is not flushed
+	for _, want := range []string{":\n", "id: 1\n", "\n"} { // blocks for ever without a flush
 		if got, err := lines.ReadString('\n'); got != want || err != nil {
 			t.Errorf("got %q, error %v, want %q", got, err, want)
 		}
 	}
-	leave()
+	disconnect()
 	<-s.watcher.ended
 }
 
-func TestAWatchThatCannotBeginIsRefused(t *testing.T) {
+func TestWatchRefusesInvalidRequests(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		target  string
@@ -141,21 +142,21 @@ func TestAWatchThatCannotBeginIsRefused(t *testing.T) {
 		status  int
 		mention string
 	}{
-		"no token":          {"/events", []string{"Last-Event-ID", "x"}, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"}), 400, "Last-Event-ID must be"},
+		"malformed token":   {"/events", []string{"Last-Event-ID", "x"}, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"}), 400, "Last-Event-ID must be"},
 		"two tokens":        {"/events", []string{"Last-Event-ID", "1", "Last-Event-ID", "1"}, nil, 400, "Last-Event-ID must be given once"},
 		"gone":              {"/events", []string{"Last-Event-ID", "1"}, apperr.New(apperr.Gone, "the events after 1 are gone"), 410, "after 1"},
 		"a parameter":       {"/events?task_id=1", nil, nil, 422, "task_id is not a parameter"},
 		"an unread query":   {"/events?%zz", nil, nil, 400, "query string"},
-		"what went wrong":   {"/events", nil, errInternal, 500, "went wrong"},
-		"something below":   {"/events/1", nil, nil, 404, "nothing"},
+		"an internal error": {"/events", nil, errInternal, 500, "went wrong"},
+		"a path below":      {"/events/1", nil, nil, 404, "nothing"},
 		"a trailing slash":  {"/events/", nil, nil, 404, "nothing"},
 		"a doubled slash":   {"//events", nil, nil, 404, "nothing"},
-		"in capital letter": {"/Events", nil, nil, 404, "nothing"},
+		"a capital letter":  {"/Events", nil, nil, 404, "nothing"},
 	} {
-		s := newService()
-		s.watcher.refusal = test.refusal
-		s.watcher.end = stopping()
-		response := s.do("GET", test.target, "", test.header...)
+		s := newFixture()
+		s.watcher.err = test.refusal
+		s.watcher.endWith = errStopping()
+		response := s.request("GET", test.target, "", test.header...)
 		p := wantProblem(t, response, test.status)
 		if !strings.Contains(p.Detail, test.mention) || strings.Contains(response.Body, "secret") {
 			t.Errorf("%s: %s", name, response.Body)
@@ -166,42 +167,42 @@ func TestAWatchThatCannotBeginIsRefused(t *testing.T) {
 	}
 }
 
-func TestAWatchThatFailsShowsNothingInternal(t *testing.T) {
+func TestWatchHidesInternalErrorsInTheStream(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, errInternal
-	response := s.do("GET", "/events", "")
+	s := newFixture()
+	s.watcher.announcements, s.watcher.endWith = []task.Announcement{{Seq: 3}}, errInternal
+	response := s.request("GET", "/events", "")
 	if strings.Contains(response.Body, "secret") || !strings.Contains(response.Body, "id: 3\n\n") {
 		t.Errorf("got %q", response.Body)
 	}
 }
 
-// Its place may since be another event's: a client that comes back by itself is not to
-// be let in there.
-func TestAWatchOfWhatIsGoneNamesNoPlaceToComeBackTo(t *testing.T) {
+// The position may belong to another event by now, so a client that reconnects must not
+// resume there.
+func TestWatchEndsWithAnInvalidPositionWhenTheLogIsGone(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, apperr.New(apperr.Gone, "gone")
-	response := s.do("GET", "/events", "")
+	s := newFixture()
+	s.watcher.announcements, s.watcher.endWith = []task.Announcement{{Seq: 3}}, apperr.New(apperr.Gone, "gone")
+	response := s.request("GET", "/events", "")
 	if !strings.HasSuffix(response.Body, "\nid: 9223372036854775807\n\n") {
 		t.Errorf("got %q", response.Body)
 	}
 }
 
-func TestTheStreamsHeaderCanBeAskedFor(t *testing.T) {
+func TestWatchRespondsToHeadWithTheHeaderAlone(t *testing.T) {
 	t.Parallel()
-	s := newService()
+	s := newFixture()
 	s.watcher.ended = make(chan struct{})
-	response := s.do("HEAD", "/events", "")
+	response := s.request("HEAD", "/events", "")
 	if response.Status != http.StatusOK || response.Body != "" {
 		t.Errorf("%d %q", response.Status, response.Body)
 	}
 	wantHeader(t, response, map[string]string{"Content-Type": "text/event-stream"})
-	<-s.watcher.ended // it counts no longer
+	<-s.watcher.ended // its stream is released
 	s.watcher.ended = nil
-	s.watcher.refusal = apperr.New(apperr.Gone, "gone")
-	if got := s.do("HEAD", "/events", "", "Last-Event-ID", "1").Status; got != http.StatusGone {
-		t.Errorf("from a place that is gone: %d", got)
+	s.watcher.err = apperr.New(apperr.Gone, "gone")
+	if got := s.request("HEAD", "/events", "", "Last-Event-ID", "1").Status; got != http.StatusGone {
+		t.Errorf("from a position that is gone: %d", got)
 	}
 }
 
@@ -210,21 +211,21 @@ func FuzzLastEventID(f *testing.F) {
 		f.Add(token)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
-		s := newService()
-		s.watcher.refusal = apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"})
-		response := s.do("GET", "/events", "", "Last-Event-ID", token)
-		wantAnswer(t, response)
+		s := newFixture()
+		s.watcher.err = apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be one"})
+		response := s.request("GET", "/events", "", "Last-Event-ID", token)
+		wantClientStatus(t, response)
 		if s.watcher.token != token {
-			t.Errorf("%q was read as %q", token, s.watcher.token)
+			t.Errorf("%q was passed on as %q", token, s.watcher.token)
 		}
 	})
 }
 
-// The stream of a real connection ends with a farewell, not in the middle.
-func TestAStreamThatTheServerEndsIsWhole(t *testing.T) {
+// Over a real connection the body must end properly, not with a cut connection.
+func TestWatchEndsItsBodyProperlyWhenTheServerStops(t *testing.T) {
 	t.Parallel()
-	s := newService()
-	s.watcher.log, s.watcher.end = []task.Announcement{{Seq: 3}}, stopping()
+	s := newFixture()
+	s.watcher.announcements, s.watcher.endWith = []task.Announcement{{Seq: 3}}, errStopping()
 	server := httptest.NewServer(s)
 	defer server.Close()
 	response, err := server.Client().Get(server.URL + "/events")

@@ -1,11 +1,11 @@
-// Package listcache holds the entry of the list cache: a response to GET /tasks
-// that is ready to send.
+// Package listcache defines the entry of the list cache: a cached response to GET /tasks.
+// The adapter that caches and the HTTP handlers share this type.
 package listcache
 
-// Entry is the response to a list.
+// Entry is the response to a list request.
 type Entry struct {
-	Body []byte // the JSON array, as answered
+	Body []byte // the JSON array
 	Link string // the Link header, or "" when there is no further page
 	ETag string // the body's strong entity tag
-	Hit  bool   // the cache had it; the store was not asked
+	Hit  bool   // it came from the cache, without a query
 }

@@ -1,5 +1,5 @@
-// Package memstore keeps tasks in memory: a task.Store for tests that need no
-// database, held to the same contract as the real one.
+// Package memstore is the in-memory fake of task.Store, for tests without a database.
+// storetest holds it to the same contract as pgstore.
 package memstore
 
 import (
@@ -14,11 +14,11 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Store is safe for concurrent use, and empty when it is new.
+// Store is a task.Store in memory. It may be used by several goroutines.
 type Store struct {
 	mu     sync.Mutex
 	tasks  map[int64]task.Task
-	keys   map[task.IdempotencyKey]task.Event // the creation that a key was last used for
+	keys   map[task.IdempotencyKey]task.Event // the creation that last used the key
 	events []task.Event
 	lastID int64
 }
@@ -28,7 +28,7 @@ func New() *Store {
 	return &Store{tasks: map[int64]task.Task{}, keys: map[task.IdempotencyKey]task.Event{}}
 }
 
-// Get returns the task, or task.NotFound.
+// Get returns the task, or task.NotFoundError.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
@@ -46,13 +46,13 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tasks := []task.Task{}
-	passed := 0
+	skipped := 0
 	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
 		t := s.tasks[id]
-		if id <= q.After || !is(t, q.Done) || !contains(t.Title, q.Contains) {
+		if id <= q.After || !matchesDone(t, q.Done) || !containsFold(t.Title, q.Contains) {
 			continue
 		}
-		if passed++; passed <= q.Offset {
+		if skipped++; skipped <= q.Offset {
 			continue
 		}
 		if tasks = append(tasks, clone(t)); len(tasks) == q.Limit {
@@ -62,7 +62,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	return tasks, nil
 }
 
-// Count returns how many tasks are done, not done, or there at all (nil).
+// Count returns the number of done tasks, of open tasks, or of all tasks (nil).
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -71,21 +71,21 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 	defer s.mu.Unlock()
 	var n int64
 	for _, t := range s.tasks {
-		if is(t, done) {
+		if matchesDone(t, done) {
 			n++
 		}
 	}
 	return n, nil
 }
 
-// Create stores e.Task under a new id, and e, once for each key.
+// Create stores e.Task under a new id, and e; once for each key.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stored, ok := s.find(e.ID); ok {
+	if stored, ok := s.findByEventID(e.ID); ok {
 		return stored, nil
 	}
 	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
@@ -93,15 +93,15 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKe
 	}
 	s.lastID++
 	e.Task.ID = s.lastID
-	s.write(e)
+	s.store(e)
 	if key != (task.IdempotencyKey{}) {
 		s.keys[key] = e
 	}
 	return clone(e.Task), nil
 }
 
-// Update changes a task and stores the event that announces it. The mutex is
-// held while change runs, so that nothing ever starts over.
+// Update changes a task and stores its event. It holds the mutex while change runs, so it
+// calls change once.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
@@ -120,15 +120,15 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	if e == nil {
 		return before, nil
 	}
-	if stored, ok := s.find(e.ID); ok {
+	if stored, ok := s.findByEventID(e.ID); ok {
 		return stored, nil
 	}
-	s.write(*e)
+	s.store(*e)
 	return clone(e.Task), nil
 }
 
-// History returns the task's events with a version greater than after, oldest
-// first, also those of a task that has been deleted.
+// History returns the task's events with a version greater than after, oldest first. A
+// deleted task has its events.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (s *Store) get(id int64) (task.Task, error) {
 	return clone(t), nil
 }
 
-func (s *Store) find(eventID string) (task.Task, bool) {
+func (s *Store) findByEventID(eventID string) (task.Task, bool) {
 	i := slices.IndexFunc(s.events, func(e task.Event) bool { return e.ID == eventID })
 	if i < 0 {
 		return task.Task{}, false
@@ -161,7 +161,7 @@ func (s *Store) find(eventID string) (task.Task, bool) {
 	return clone(s.events[i].Task), true
 }
 
-func (s *Store) write(e task.Event) {
+func (s *Store) store(e task.Event) {
 	e.Task = clone(e.Task)
 	s.events = append(s.events, e)
 	if e.Type == task.Deleted {
@@ -171,13 +171,13 @@ func (s *Store) write(e task.Event) {
 	}
 }
 
-func is(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
+func matchesDone(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
 
-func contains(title, part string) bool {
+func containsFold(title, part string) bool {
 	return strings.Contains(strings.ToLower(norm.NFC.String(title)), strings.ToLower(part))
 }
 
-// clone cuts what the caller holds off from what is stored.
+// clone returns a copy of t that shares no memory with it.
 func clone(t task.Task) task.Task {
 	if t.CompletedAt != nil {
 		completed := *t.CompletedAt

@@ -11,22 +11,24 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Producer writes records; *kafka.Producer is one.
+// Producer writes records; *kafka.Producer implements it.
 type Producer interface {
 	Send(ctx context.Context, records []kafka.Record) error
 }
 
-// ToKafka returns the sender for the topic that consumers read.
+// ToKafka returns a Sender that publishes to the topic task-events.
 func ToKafka(p Producer) Sender { return kafkaSender{p} }
 
 type kafkaSender struct{ producer Producer }
 
+// Send encodes the whole batch first, so that an event which cannot be encoded
+// leaves no part of its batch in Kafka.
 func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error {
 	records := make([]kafka.Record, len(batch))
 	for i, a := range batch {
-		r, err := record(a)
+		r, err := toRecord(a)
 		if err != nil {
-			return fmt.Errorf("event %s: %w", a.Event.ID, err)
+			return fmt.Errorf("encoding event %s: %w", a.Event.ID, err)
 		}
 		records[i] = r
 	}
@@ -37,9 +39,9 @@ func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error 
 	return nil
 }
 
-// record gives an entry the form it has in Kafka. The key keeps one task's
-// events in one partition, and so in order.
-func record(a task.Announcement) (kafka.Record, error) {
+// toRecord returns the Kafka record of an announcement. Its key is the task, which
+// keeps the events of a task in one partition and so in order.
+func toRecord(a task.Announcement) (kafka.Record, error) {
 	e := a.Event
 	value, err := eventcodec.ToContract(e).Marshal()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestRecords(t *testing.T) {
+func TestToKafkaWritesTheRecordOfEachEvent(t *testing.T) {
 	t.Parallel()
 	created := time.Date(2026, 1, 15, 9, 0, 0, 0, time.UTC)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
@@ -61,7 +61,7 @@ func TestRecords(t *testing.T) {
 			},
 		},
 	}
-	var got producer
+	var got fakeProducer
 	if err := outbox.ToKafka(&got).Send(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-func TestEveryEventTypeIsOneThatConsumersKnow(t *testing.T) {
+func TestEveryEventTypeIsPartOfTheContract(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []task.EventType{task.Created, task.Updated, task.Completed, task.Reopened, task.Deleted} {
 		if !(event.Event{Type: string(kind)}).Known() {
@@ -79,15 +79,15 @@ func TestEveryEventTypeIsOneThatConsumersKnow(t *testing.T) {
 	}
 }
 
-func TestKafkaSenderPassesRefusalsOn(t *testing.T) {
+func TestToKafkaReturnsErrorsAndSendsNoPartOfABatch(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	good := task.Announcement{Seq: 1, Event: task.Event{ID: "a", Type: task.Created, At: now, Task: task.Task{ID: 1, Title: "t", CreatedAt: now, Version: 1}}}
-	away := &producer{err: errAway}
-	if err := outbox.ToKafka(away).Send(t.Context(), []task.Announcement{good}); !errors.Is(err, errAway) {
+	unavailable := &fakeProducer{err: errUnavailable}
+	if err := outbox.ToKafka(unavailable).Send(t.Context(), []task.Announcement{good}); !errors.Is(err, errUnavailable) {
 		t.Errorf("got %v, want that of the producer", err)
 	}
-	unused := &producer{}
+	unused := &fakeProducer{}
 	err := outbox.ToKafka(unused).Send(t.Context(), []task.Announcement{good, {Event: task.Event{ID: "b"}}})
 	if err == nil || !strings.Contains(err.Error(), "event b") {
 		t.Errorf("got %v, want an error that names the event", err)
@@ -97,12 +97,12 @@ func TestKafkaSenderPassesRefusalsOn(t *testing.T) {
 	}
 }
 
-type producer struct {
+type fakeProducer struct {
 	records []kafka.Record
 	err     error
 }
 
-func (p *producer) Send(_ context.Context, records []kafka.Record) error {
+func (p *fakeProducer) Send(_ context.Context, records []kafka.Record) error {
 	p.records = append(p.records, records...)
 	return p.err
 }

@@ -7,35 +7,31 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/platform/janitor"
 	"example.com/todo/platform/retry"
 )
 
-const (
-	purgePause = time.Minute // between two looks at what has become old
-	purgeLimit = 1000        // entries in one statement
-	purgeTime  = 10 * time.Second
-)
-
-// PurgerConfig is what a Purger works with.
+// PurgerConfig holds the dependencies of a Purger.
 type PurgerConfig struct {
-	// Purge removes at most limit entries older than age that all cursors have
-	// passed, and returns how many: fewer than limit means that no more are left.
+	// Purge deletes at most limit events that are older than age and before all
+	// cursors, and returns how many. Fewer than limit means that none is left.
 	Purge func(ctx context.Context, age time.Duration, limit int) (int, error)
-	// WithLock does the work unless another replica is at it, which is no error.
+	// WithLock calls work while this replica holds a lock. It returns nil without a
+	// call when another replica holds it.
 	WithLock func(ctx context.Context, work func(context.Context) error) error
-	Age      time.Duration // how old an entry has to be
-	Logger   *slog.Logger
+	Age      time.Duration // from which on an event is purged
+	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
 
-// Purger keeps the log from growing for ever, where an operator wants that: the
-// events are also the tasks' history and what watchers catch up from.
+// Purger is the janitor of the event log. Without one the log grows for ever; the
+// events are the tasks' history, and watchers catch up from them.
 type Purger struct {
 	cfg    PurgerConfig
 	purged prometheus.Counter
 }
 
-// NewPurger returns a purger that works when it is run.
+// NewPurger returns a Purger. It purges while Run runs.
 func NewPurger(cfg PurgerConfig) *Purger {
 	p := &Purger{cfg: cfg, purged: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "todo_outbox_purged_events_total",
@@ -45,36 +41,23 @@ func NewPurger(cfg PurgerConfig) *Purger {
 	return p
 }
 
-// Run purges once a minute until ctx ends, and returns nil. What fails is tried
-// again the next time.
+// Run purges once a minute until ctx ends, and returns nil. A failed pass is repeated
+// in a minute.
 func (p *Purger) Run(ctx context.Context) error {
-	outage := retry.NewOutage(p.cfg.Logger, "old events can not be purged", "old events are purged again")
-	for {
-		err := p.cfg.WithLock(ctx, p.pass)
-		if ctx.Err() == nil {
-			outage.Record(ctx, err)
-		}
-		if !retry.Wait(ctx, purgePause) {
-			return nil
-		}
-	}
+	outage := retry.NewOutage(p.cfg.Log, "outbox purger: deleting old events failed, retrying", "outbox purger: deleting old events again")
+	return janitor.Run(ctx, outage, func(ctx context.Context) error { return p.cfg.WithLock(ctx, p.purge) })
 }
 
-func (p *Purger) pass(ctx context.Context) error {
-	total := 0
-	for n := purgeLimit; n == purgeLimit; {
-		bounded, cancel := context.WithTimeout(ctx, purgeTime)
-		var err error
-		n, err = p.cfg.Purge(bounded, p.cfg.Age, purgeLimit)
-		cancel()
-		if err != nil {
-			return err
+func (p *Purger) purge(ctx context.Context) error {
+	total, err := janitor.DeleteAll(ctx, func(ctx context.Context, limit int) (int, error) {
+		n, err := p.cfg.Purge(ctx, p.cfg.Age, limit)
+		if err == nil {
+			p.purged.Add(float64(n))
 		}
-		p.purged.Add(float64(n))
-		total += n
+		return n, err
+	})
+	if err == nil && total > 0 {
+		p.cfg.Log.InfoContext(ctx, "outbox purger: deleted old events", "events", total, "older_than", p.cfg.Age)
 	}
-	if total > 0 {
-		p.cfg.Logger.InfoContext(ctx, "purged old events", "events", total, "older_than", p.cfg.Age)
-	}
-	return nil
+	return err
 }

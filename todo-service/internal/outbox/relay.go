@@ -1,6 +1,3 @@
-// Package outbox brings what is committed to those who wait for it: each event
-// of the database's log goes to Kafka and to the live feed, in order, at least
-// once, whatever fails in between.
 package outbox
 
 import (
@@ -14,68 +11,67 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// The cursors of the log. They move on their own: Kafka being away does not
-// stop the live feed.
+// The cursors of the event log. Each has its own forwarder: an outage of Kafka does
+// not stop the live feed.
 const (
 	Kafka    = "kafka"
 	LiveFeed = "live"
 )
 
-// EventLog is the database's log of events.
+// EventLog is the event log of the database, with its cursors.
 type EventLog interface {
-	// ForwardBatch hands at most limit entries behind the cursor to send, in order, and
-	// moves the cursor behind them once send has returned nil. One caller at a
-	// time is let in, of all processes; the others wait. It returns how many
-	// were sent; fewer than limit means that nothing committed before the call
-	// is left.
+	// ForwardBatch passes at most limit events after the cursor to send, in order, and
+	// advances the cursor once send has returned nil. It lets in one caller at a
+	// time, over all processes; the others wait. It returns how many events were
+	// sent. Fewer than limit means that nothing committed before the call is left.
 	ForwardBatch(ctx context.Context, cursor string, limit int, send func(ctx context.Context, batch []task.Announcement) error) (int, error)
-	// Backlog returns how many events lie behind the cursor, and when the oldest
-	// of them happened (the zero time when there are none).
+	// Backlog returns how many events are after the cursor, and the time of the
+	// oldest of them (the zero time when there is none).
 	Backlog(ctx context.Context, cursor string) (events int64, oldest time.Time, err error)
-	// AssignSequence gives events that have none their place in the log, at most limit; so
-	// does each ForwardBatch that gets that far.
+	// AssignSequence assigns a seq to at most limit events that have none. ForwardBatch does
+	// the same before it reads.
 	AssignSequence(ctx context.Context, limit int) error
 }
 
-// Sender brings entries, which come in order, to those behind one cursor. After
-// an error the same ones come again.
+// Sender publishes announcements to the receivers of one cursor. Batches come in seq
+// order; after an error the same announcements come again.
 type Sender interface {
 	Send(ctx context.Context, batch []task.Announcement) error
 }
 
-// Config is what a Relay works with.
+// Config holds the dependencies of a Relay.
 type Config struct {
-	Log        EventLog
+	EventLog   EventLog
 	Kafka      Sender
-	CheckTopic func(context.Context) error // asked before the first entry goes to Kafka; a *kafka.TopicError is final
+	CheckTopic func(context.Context) error // called before the first batch goes to Kafka; a *kafka.TopicError ends the relay
 	Live       Sender
-	Logger     *slog.Logger
+	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
 
 const (
-	batchLimit = 2000             // entries in one pass, some 13 MB when every title is as long and odd as it may be
-	slowPoll   = time.Second      // finds what another process committed and did not live to announce
-	sendTime   = 10 * time.Second // one batch; below the 15 s after which the database gives up on a silent relay
-	logTime    = 15 * time.Second // after which the relay gives up on a silent database: until it has a batch, and from then on
-	lookTime   = 5 * time.Second  // one look at the backlog
-	grace      = 3 * time.Second  // what a pass in hand gets to finish once the relay is told to stop
+	maxBatchSize   = 2000             // events in one batch: some 13 MB if every title has the largest size
+	pollInterval   = time.Second      // between two polls for events of processes that died before they woke their relay
+	sendTimeout    = 10 * time.Second // of one batch; below the 15 s after which the database ends an idle transaction
+	stallTimeout   = 15 * time.Second // for the database to return a batch, and again to advance the cursor after sending
+	backlogTimeout = 5 * time.Second  // of one measurement of a backlog
+	drainTimeout   = 3 * time.Second  // for the batch in flight when the relay stops
 )
 
-// Relay moves both cursors.
+// Relay forwards the event log to Kafka and to the live feed.
 type Relay struct {
 	cfg         Config
-	kafka, live *lane
+	kafka, live *forwarder
 	oldest      *prometheus.GaugeVec
 	backlog     *prometheus.GaugeVec
 }
 
-// NewRelay returns a relay that works when it is run.
+// NewRelay returns a Relay. It forwards while Run runs.
 func NewRelay(cfg Config) *Relay {
 	r := &Relay{
 		cfg:   cfg,
-		kafka: newLane(Kafka, cfg.Log, cfg.Kafka, cfg.Logger),
-		live:  newLane(LiveFeed, cfg.Log, cfg.Live, cfg.Logger),
+		kafka: newForwarder(Kafka, cfg.EventLog, cfg.Kafka, cfg.Log),
+		live:  newForwarder(LiveFeed, cfg.EventLog, cfg.Live, cfg.Log),
 		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "todo_outbox_oldest_seconds",
 			Help: "Age of the oldest event not yet sent; 0 when all are.",
@@ -89,73 +85,70 @@ func NewRelay(cfg Config) *Relay {
 	return r
 }
 
-// Wake says that something was committed. It never blocks.
+// Wake makes both forwarders look for new events. It never blocks, and may be called
+// by several goroutines.
 func (r *Relay) Wake() {
-	r.kafka.nudge()
-	r.live.nudge()
+	r.kafka.wake()
+	r.live.wake()
 }
 
-// Run relays until ctx ends, finishes the batches in hand, for a few seconds at
-// most, and returns nil. It waits for the database and for Kafka when they are
-// away. It returns a *kafka.TopicError when the topic is not what the
-// configuration says, and has then sent nothing there.
+// Run forwards until ctx ends, finishes the batches in flight within drainTimeout,
+// and returns nil. It retries while the database or Kafka is unavailable. It returns
+// a *kafka.TopicError if the topic is not as configured; no record was sent then.
 func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var others sync.WaitGroup
-	others.Go(func() { _ = r.live.run(ctx) }) // only a topic makes a lane give up
-	others.Go(func() { r.watch(ctx) })
-	others.Go(func() { r.number(ctx) })
-	defer others.Wait()
+	var loops sync.WaitGroup
+	loops.Go(func() { _ = r.live.run(ctx) }) // returns no error: only Kafka has a topic
+	loops.Go(func() { poll(ctx, r.observeBacklog) })
+	loops.Go(func() { poll(ctx, r.assignSequences) })
+	defer loops.Wait()
 	defer cancel()
 
-	if err := r.kafka.outlive(ctx, r.cfg.CheckTopic); err != nil {
+	if err := r.kafka.retry(ctx, r.cfg.CheckTopic); err != nil {
 		return err
 	}
 	return r.kafka.run(ctx)
 }
 
-// number lets those who read the log go on while no lane gets through: Kafka and Redis
-// are both away, or a replica that froze in a pass keeps all others waiting.
-func (r *Relay) number(ctx context.Context) {
-	tick := time.NewTicker(slowPoll)
+// assignSequences assigns seqs to new events. Readers of the event log need them also
+// while no forwarder gets through: while Kafka and Redis are both unavailable, or a frozen
+// replica holds the cursors.
+func (r *Relay) assignSequences(ctx context.Context) {
+	_ = r.cfg.EventLog.AssignSequence(ctx, maxBatchSize) // the forwarders log an outage of the database
+}
+
+// observeBacklog updates the metrics, also while a forwarder waits for the end of an outage.
+func (r *Relay) observeBacklog(ctx context.Context) {
+	for _, cursor := range []string{Kafka, LiveFeed} {
+		events, oldest, err := r.readBacklog(ctx, cursor)
+		if err != nil {
+			continue // the forwarders log an outage of the database
+		}
+		age := 0.0
+		if !oldest.IsZero() {
+			age = max(0, time.Since(oldest).Seconds())
+		}
+		r.backlog.WithLabelValues(cursor).Set(float64(events))
+		r.oldest.WithLabelValues(cursor).Set(age)
+	}
+}
+
+// poll calls fn at once, and then every pollInterval until ctx ends.
+func poll(ctx context.Context, fn func(context.Context)) {
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
+		fn(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		_ = r.cfg.Log.AssignSequence(ctx, batchLimit) // the lanes say so
 	}
 }
 
-// watch keeps the metrics fresh, also while a lane waits for an outage to end.
-func (r *Relay) watch(ctx context.Context) {
-	tick := time.NewTicker(slowPoll)
-	defer tick.Stop()
-	for {
-		for _, cursor := range []string{Kafka, LiveFeed} {
-			events, oldest, err := r.behind(ctx, cursor)
-			if err != nil {
-				continue // the lanes say so
-			}
-			age := 0.0
-			if !oldest.IsZero() {
-				age = max(0, time.Since(oldest).Seconds())
-			}
-			r.backlog.WithLabelValues(cursor).Set(float64(events))
-			r.oldest.WithLabelValues(cursor).Set(age)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (r *Relay) behind(ctx context.Context, cursor string) (events int64, oldest time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+func (r *Relay) readBacklog(ctx context.Context, cursor string) (events int64, oldest time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, backlogTimeout)
 	defer cancel()
-	return r.cfg.Log.Backlog(ctx, cursor)
+	return r.cfg.EventLog.Backlog(ctx, cursor)
 }

@@ -18,10 +18,10 @@ import (
 	"example.com/todo/todo-service/internal/outbox"
 )
 
-func TestRelaySendsWhatIsThereAndWhatComes(t *testing.T) {
+func TestRelaySendsOldEventsAtTheStartAndNewOnesWhenWoken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) { w.commit(2) })
+		w := startRelay(t, func(w *relayFixture) { w.commit(2) })
 		w.wantSent(t, w.kafka, 2)
 
 		begin := time.Now()
@@ -30,15 +30,15 @@ func TestRelaySendsWhatIsThereAndWhatComes(t *testing.T) {
 		w.wantSent(t, w.kafka, 3)
 		w.wantSent(t, w.live, 3)
 		if waited := time.Since(begin); waited != 0 {
-			t.Errorf("a commit waited %v", waited)
+			t.Errorf("the event was sent %v after its commit", waited)
 		}
 	})
 }
 
-func TestRelayFindsWhatNobodyTellsItOf(t *testing.T) {
+func TestRelaySendsAnEventWithinASecondWithoutAWakeUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(*world) {})
+		w := startRelay(t, func(*relayFixture) {})
 		w.commit(1)
 		<-time.After(time.Second)
 		w.wantSent(t, w.kafka, 1)
@@ -46,34 +46,34 @@ func TestRelayFindsWhatNobodyTellsItOf(t *testing.T) {
 	})
 }
 
-func TestWakeDuringAPassIsNotLost(t *testing.T) {
+func TestRelaySendsAnEventWhoseWakeUpCameDuringABatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(*world) {})
-		goOn := make(chan struct{})
-		w.kafka.meets(func(context.Context) error { <-goOn; return nil })
+		w := startRelay(t, func(*relayFixture) {})
+		proceed := make(chan struct{})
+		w.kafka.setOnSend(func(context.Context) error { <-proceed; return nil })
 		w.commit(1)
 		w.relay.Wake()
-		synctest.Wait() // the pass is in hand
+		synctest.Wait() // the batch is in flight
 		begin := time.Now()
 		w.commit(1)
 		w.relay.Wake()
-		close(goOn)
+		close(proceed)
 		w.wantSent(t, w.kafka, 2)
 		if waited := time.Since(begin); waited != 0 {
-			t.Errorf("the second commit waited %v", waited)
+			t.Errorf("the second event was sent %v after its commit", waited)
 		}
 	})
 }
 
-func TestRelayRepeatsThePassUntilItIsShort(t *testing.T) {
+func TestRelaySendsBatchesWithoutAPauseUntilOneIsShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		w := start(t, func(w *world) { w.commit(4800) })
+		w := startRelay(t, func(w *relayFixture) { w.commit(4800) })
 		w.wantSent(t, w.kafka, 4800)
 		if took := time.Since(begin); took != 0 {
-			t.Errorf("it paused for %v in between", took)
+			t.Errorf("the relay paused for %v between batches", took)
 		}
 		sizes := []int{}
 		for _, batch := range w.kafka.batches {
@@ -85,128 +85,127 @@ func TestRelayRepeatsThePassUntilItIsShort(t *testing.T) {
 	})
 }
 
-func TestRelayOutlivesAnOutage(t *testing.T) {
+func TestRelayRetriesWithBackoffUntilAnOutageEnds(t *testing.T) {
 	t.Parallel()
-	for name, outage := range map[string]func(w *world, err error){
-		"of Kafka":                 func(w *world, err error) { w.kafka.meets(func(context.Context) error { return err }) },
-		"of the database":          func(w *world, err error) { w.log.fail(err) },
-		"before it ever was there": func(w *world, err error) { w.topic.answer(err) },
+	for name, outage := range map[string]func(w *relayFixture, err error){
+		"of Kafka":                  func(w *relayFixture, err error) { w.kafka.setOnSend(func(context.Context) error { return err }) },
+		"of the database":           func(w *relayFixture, err error) { w.eventLog.setError(err) },
+		"of Kafka before the start": func(w *relayFixture, err error) { w.topicCheck.returns(err) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := start(t, func(w *world) { outage(w, errAway) })
+				w := startRelay(t, func(w *relayFixture) { outage(w, errUnavailable) })
 				w.commit(3)
 				for range 60 {
 					w.relay.Wake()
 					<-time.After(time.Second)
 				}
 				w.wantSent(t, w.kafka, 0)
-				if tries := w.kafka.tries; tries > 30 {
-					t.Errorf("Kafka was tried %d times in a minute", tries)
+				if tries := w.kafka.attempts; tries > 30 {
+					t.Errorf("%d attempts to send to Kafka in a minute", tries)
 				}
 				outage(w, nil)
 				w.commit(1)
-				<-time.After(8 * time.Second) // the longest pause, jittered
+				<-time.After(8 * time.Second) // the longest delay, with jitter
 				w.wantSent(t, w.kafka, 4)
 				w.stop()
-				w.wantEnded(t, 0)
-				waits, goesOn := strings.Count(w.said.String(), "level=WARN"), strings.Count(w.said.String(), "level=INFO")
-				if waits == 0 || waits > 2 || waits != goesOn {
-					t.Errorf("each cursor should say once that it waits and once that it goes on, not:\n%s", &w.said)
+				w.wantStopped(t, 0)
+				begins, ends := strings.Count(w.logs.String(), "level=WARN"), strings.Count(w.logs.String(), "level=INFO")
+				if begins == 0 || begins > 2 || begins != ends {
+					t.Errorf("want one line for the begin and one for the end of the outage of each cursor, got:\n%s", &w.logs)
 				}
 			})
 		})
 	}
 }
 
-func TestTheLiveFeedGoesOnWithoutKafka(t *testing.T) {
+func TestRelayForwardsToTheLiveFeedWhileKafkaIsUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) { w.topic.answer(errAway) })
+		w := startRelay(t, func(w *relayFixture) { w.topicCheck.returns(errUnavailable) })
 		w.commit(2)
 		w.relay.Wake()
 		w.wantSent(t, w.live, 2)
 		w.wantSent(t, w.kafka, 0)
-		if n := strings.Count(w.said.String(), "cursor=kafka"); n != 1 {
-			t.Errorf("the waiting cursor should say so once, not:\n%s", &w.said)
+		if n := strings.Count(w.logs.String(), "cursor=kafka"); n != 1 {
+			t.Errorf("want one line about the cursor kafka, got:\n%s", &w.logs)
 		}
 	})
 }
 
-// Those who read the log need what is committed to have its place there, also when the
-// lanes pause, or wait for a replica that froze.
-func TestEventsAreNumberedWhileNoLaneGetsThrough(t *testing.T) {
+// Readers of the event log need the seqs also while both forwarders back off.
+func TestRelayAssignsSequencesWhileNoForwarderGetsThrough(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
+		w := startRelay(t, func(w *relayFixture) {
 			for _, away := range []*fakeSender{w.kafka, w.live} {
-				away.meets(func(context.Context) error { return errAway })
+				away.setOnSend(func(context.Context) error { return errUnavailable })
 			}
 			w.commit(1)
 		})
-		begin := w.log.numbered()
+		begin := w.eventLog.sequenceCallCount()
 		<-time.After(5 * time.Second)
-		if n := w.log.numbered() - begin; n < 4 {
-			t.Errorf("in 5 s events were numbered %d times", n)
+		if n := w.eventLog.sequenceCallCount() - begin; n < 4 {
+			t.Errorf("seqs were assigned %d times in 5 s, want at least 4", n)
 		}
 	})
 }
 
-func TestASendThatHangsIsTriedAgain(t *testing.T) {
+func TestRelayRetriesASendThatHangsBeforeTheDatabaseTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
-			w.kafka.meets(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		w := startRelay(t, func(w *relayFixture) {
+			w.kafka.setOnSend(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		})
 		w.commit(1)
 		w.relay.Wake()
 		synctest.Wait()
-		w.kafka.meets(nil)
-		<-time.After(14 * time.Second) // before the database gives up on the relay
+		w.kafka.setOnSend(nil)
+		<-time.After(14 * time.Second) // below the database's timeout of 15 s
 		w.wantSent(t, w.kafka, 1)
 	})
 }
 
-// A connection that died without a word answers nothing any more; the next one does.
-func TestADatabaseThatFellSilentIsAskedAnew(t *testing.T) {
+// A dead connection returns no error and never responds; a new connection does.
+func TestRelayRetriesWhenTheDatabaseStopsResponding(t *testing.T) {
 	t.Parallel()
-	for when, silence := range map[string]silence{"before a batch": beforeABatch, "after a batch": afterABatch} {
+	for when, silence := range map[string]silencePoint{"before a batch": beforeBatch, "after a batch": afterBatch} {
 		t.Run(when, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := start(t, func(*world) {})
-				w.log.fall(silence)
+				w := startRelay(t, func(*relayFixture) {})
+				w.eventLog.setSilence(silence)
 				w.commit(1)
 				w.relay.Wake()
-				<-time.After(time.Second) // by now the gauges wait for an answer, too
-				w.log.fall(never)
+				<-time.After(time.Second) // the metrics' query waits for a response, too
+				w.eventLog.setSilence(never)
 				<-time.After(15 * time.Second)
 				for cursor, to := range map[string]*fakeSender{outbox.Kafka: w.kafka, outbox.LiveFeed: w.live} {
-					if got := w.log.place(cursor); got != 1 || !slices.Contains(to.sent(), 1) {
-						t.Errorf("%s: the cursor is at %d, want 1; sent %v", cursor, got, to.sent())
+					if got := w.eventLog.cursor(cursor); got != 1 || !slices.Contains(to.sentSeqs(), 1) {
+						t.Errorf("%s: the cursor is at %d, want 1; sent %v", cursor, got, to.sentSeqs())
 					}
 				}
-				w.kafka.meets(func(context.Context) error { return errAway })
+				w.kafka.setOnSend(func(context.Context) error { return errUnavailable })
 				w.commit(1)
 				<-time.After(2*time.Second + time.Millisecond)
 				if got := w.gauges(t)["todo_outbox_oldest_seconds kafka"]; got != 2 {
-					t.Errorf("the oldest event not sent is %v s old, want 2", got)
+					t.Errorf("the oldest unsent event is %v s old, want 2", got)
 				}
-				if !strings.Contains(w.said.String(), "silent") {
-					t.Errorf("the log does not tell why:\n%s", &w.said)
+				if !strings.Contains(w.logs.String(), "did not respond") {
+					t.Errorf("the logs do not name the reason:\n%s", &w.logs)
 				}
 			})
 		})
 	}
 }
 
-func TestALongWaitForABatchTakesNoTimeFromItsSending(t *testing.T) {
+func TestRelayGivesSendingItsFullTimeoutAfterASlowRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
-			w.log.takes = func(int) time.Duration { return 14 * time.Second }
-			w.kafka.meets(func(ctx context.Context) error {
+		w := startRelay(t, func(w *relayFixture) {
+			w.eventLog.readTime = func(int) time.Duration { return 14 * time.Second }
+			w.kafka.setOnSend(func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
 					return ctx.Err()
@@ -218,65 +217,65 @@ func TestALongWaitForABatchTakesNoTimeFromItsSending(t *testing.T) {
 		})
 		<-time.After(24 * time.Second)
 		w.wantSent(t, w.kafka, 1)
-		if w.kafka.tries != 1 || w.log.place(outbox.Kafka) != 1 {
-			t.Errorf("tried %d times and came to %d, want 1 of each", w.kafka.tries, w.log.place(outbox.Kafka))
+		if w.kafka.attempts != 1 || w.eventLog.cursor(outbox.Kafka) != 1 {
+			t.Errorf("%d attempts and the cursor at %d, want 1 of each", w.kafka.attempts, w.eventLog.cursor(outbox.Kafka))
 		}
 		w.stop()
-		w.wantEnded(t, 3*time.Second)
+		w.wantStopped(t, 3*time.Second)
 	})
 }
 
-// A batch that can not be sent in its time would never be, were it always the same.
-func TestASlowLineGetsShorterBatches(t *testing.T) {
+// A batch that times out would time out for ever if its size stayed the same.
+func TestRelayHalvesBatchesThatTimeOutAndGrowsThemAgain(t *testing.T) {
 	t.Parallel()
-	const most = 300 // entries that get through in time
-	late := func(how func(context.Context) error) func(*world) {
-		return func(w *world) {
-			w.live.refuses(func(ctx context.Context, entries int) error {
-				if entries <= most {
+	const fitting = 300 // events that are sent in time
+	timeOut := func(how func(context.Context) error) func(*relayFixture) {
+		return func(w *relayFixture) {
+			w.live.setOnBatchSize(func(ctx context.Context, entries int) error {
+				if entries <= fitting {
 					return nil
 				}
 				return how(ctx)
 			})
 		}
 	}
-	for slow, prepare := range map[string]func(*world){
-		"to Kafka or Redis": late(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
-		"for the socket":    late(func(context.Context) error { return &net.OpError{Op: "write", Err: os.ErrDeadlineExceeded} }),
-		"from the database": func(w *world) {
-			w.log.takes = func(entries int) time.Duration { return time.Duration(entries) * 15 * time.Second / most }
+	for connection, prepare := range map[string]func(*relayFixture){
+		"to Kafka or Redis": timeOut(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+		"of the socket":     timeOut(func(context.Context) error { return &net.OpError{Op: "write", Err: os.ErrDeadlineExceeded} }),
+		"from the database": func(w *relayFixture) {
+			w.eventLog.readTime = func(entries int) time.Duration { return time.Duration(entries) * 15 * time.Second / fitting }
 		},
 	} {
-		t.Run(slow, func(t *testing.T) {
+		t.Run(connection, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := start(t, func(w *world) {
+				w := startRelay(t, func(w *relayFixture) {
 					prepare(w)
 					w.commit(1000)
 				})
 				<-time.After(10 * time.Minute)
 				w.wantSent(t, w.live, 1000)
 
-				w.live.refuses(nil)
-				w.log.takes = nil
+				w.live.setOnBatchSize(nil)
+				w.eventLog.readTime = nil
 				w.commit(2 * 2000)
 				w.relay.Wake()
 				w.wantSent(t, w.live, 5000)
-				if longest := slices.MaxFunc(w.live.batches, byLength); len(longest) != 2000 {
-					t.Errorf("the longest batch has %d entries, want 2000 again", len(longest))
+				if longest := slices.MaxFunc(w.live.batches, compareLength); len(longest) != 2000 {
+					t.Errorf("the longest batch has %d events, want 2000 again", len(longest))
 				}
 			})
 		})
 	}
 }
 
-func byLength(a, b []int64) int { return len(a) - len(b) }
+func compareLength(a, b []int64) int { return len(a) - len(b) }
 
-func TestStoppingFinishesThePassInHand(t *testing.T) {
+func TestRelayFinishesTheBatchInFlightWhenItStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(*world) {})
-		w.kafka.meets(func(ctx context.Context) error {
+		w := startRelay(t, func(*relayFixture) {})
+		w.kafka.setOnSend(func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -288,45 +287,45 @@ func TestStoppingFinishesThePassInHand(t *testing.T) {
 		w.relay.Wake()
 		synctest.Wait()
 		w.stop()
-		w.wantEnded(t, 2*time.Second)
+		w.wantStopped(t, 2*time.Second)
 		w.wantSent(t, w.kafka, 2000)
-		if w.log.cursors["kafka"] != 2000 {
-			t.Errorf("the cursor is at %d, want 2000", w.log.cursors["kafka"])
+		if w.eventLog.cursors["kafka"] != 2000 {
+			t.Errorf("the cursor is at %d, want 2000", w.eventLog.cursors["kafka"])
 		}
 	})
 }
 
-func TestStoppingDoesNotWaitForWhatHangs(t *testing.T) {
+func TestRelayStopsWithinTheDrainTimeoutWhenASendHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
-			w.kafka.meets(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		w := startRelay(t, func(w *relayFixture) {
+			w.kafka.setOnSend(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		})
 		w.commit(1)
 		w.relay.Wake()
 		synctest.Wait()
 		w.stop()
-		w.wantEnded(t, 3*time.Second)
+		w.wantStopped(t, 3*time.Second)
 		w.wantSent(t, w.kafka, 0)
 	})
 }
 
-func TestStoppingEndsAPause(t *testing.T) {
+func TestRelayStopsAtOnceDuringABackoff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) { w.log.fail(errAway) })
+		w := startRelay(t, func(w *relayFixture) { w.eventLog.setError(errUnavailable) })
 		<-time.After(time.Minute)
 		w.stop()
-		w.wantEnded(t, 0)
+		w.wantStopped(t, 0)
 	})
 }
 
-func TestAWrongTopicEndsTheRelay(t *testing.T) {
+func TestRelayReturnsTheErrorOfATopicWithOtherPartitions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
+		w := startRelay(t, func(w *relayFixture) {
 			w.commit(1)
-			w.topic.answer(errAway, fmt.Errorf("asking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3}))
+			w.topicCheck.returns(errUnavailable, fmt.Errorf("checking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3}))
 		})
 		var topic *kafka.TopicError
 		if err := <-w.done; !errors.As(err, &topic) || topic.Have != 3 {
@@ -336,11 +335,11 @@ func TestAWrongTopicEndsTheRelay(t *testing.T) {
 	})
 }
 
-func TestMetricsSayHowFarBehindTheRelayIs(t *testing.T) {
+func TestRelayMetricsShowTheBacklogOfEachCursor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t, func(w *world) {
-			w.kafka.meets(func(context.Context) error { return errAway })
+		w := startRelay(t, func(w *relayFixture) {
+			w.kafka.setOnSend(func(context.Context) error { return errUnavailable })
 			w.commit(3)
 		})
 		<-time.After(30*time.Second + time.Millisecond)
@@ -354,7 +353,7 @@ func TestMetricsSayHowFarBehindTheRelayIs(t *testing.T) {
 	})
 }
 
-func (w *world) gauges(t *testing.T) map[string]float64 {
+func (w *relayFixture) gauges(t *testing.T) map[string]float64 {
 	t.Helper()
 	families, err := w.registry.Gather()
 	if err != nil {

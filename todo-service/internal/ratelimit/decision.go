@@ -1,12 +1,11 @@
-// Package ratelimit holds the rate limiter's decision: what an adapter that counts
-// requests tells the transports about one of them.
+// Package ratelimit defines the decision of the rate limiter about one request. The
+// adapter that counts requests and both transports share this type.
 package ratelimit
 
 import "time"
 
-// Decision says whether a request may pass and what is left of its client's
-// limit. When the limiter cannot count a request, the request passes and the
-// whole limit remains.
+// Decision says whether a request is allowed, and how many its client has left. If the
+// limiter cannot count a request, the request is allowed and the whole limit remains.
 type Decision struct {
 	Allowed    bool
 	Limit      int           // requests in any window

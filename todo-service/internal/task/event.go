@@ -6,10 +6,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// EventType says what happened to a task.
+// EventType is the kind of a change.
 type EventType string
 
-// The events of a task.
+// The event types.
 const (
 	Created   EventType = "task.created"
 	Updated   EventType = "task.updated"
@@ -18,34 +18,34 @@ const (
 	Deleted   EventType = "task.deleted"
 )
 
-// Event announces one change. The service makes it before the change is
-// written, and its store writes both or neither.
+// Event is the domain event of one change. The service makes it before the write, and
+// the store writes change and event together, or neither.
 type Event struct {
-	ID     string // UUID v7: it identifies, and says nothing about order
+	ID     string // UUID v7; identifies the event, its order has no meaning
 	Type   EventType
-	Task   Task // after the change; of a deleted task the last state, version + 1
+	Task   Task // after the change; for Deleted the last state with version + 1
 	UserID *int64
 	At     time.Time // UTC, microseconds
 }
 
-// newID makes an event's identity. A change keeps one across all its tries, so
-// that a try whose answer was lost can be found by it and never counts twice.
+// newID returns an event id. All attempts of a change carry the same id, so a store
+// recognises an attempt whose response was lost and never stores it twice.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// EventLogRange is where the announcements are.
+// EventLogRange names an event log and the range of seqs that it holds.
 type EventLogRange struct {
-	Name          string // another log has other events at the same places
-	PurgedThrough int64  // up to here they are gone
-	Head          int64  // the last one there is
+	Name          string // another log has other events at the same seqs
+	PurgedThrough int64  // all events up to this seq were purged
+	Head          int64  // seq of the newest event; 0 before the first one
 }
 
-// Announcement is an event at its place in the log.
+// Announcement is an event with its position in the event log.
 type Announcement struct {
-	Log         string // the name of the log; "" where only one can be meant
-	Seq         int64  // from 1, without gaps, in one order for every reader
+	Log         string // name of the log; "" where the reader knows it
+	Seq         int64  // position: from 1, without gaps, the same for every reader
 	Event       Event
 	Traceparent string // W3C trace context of the request that made the change, or ""
 }
 
-// Bookmark reports whether a announces nothing and only tells a reader its place.
+// Bookmark reports whether a has no event and only tells a reader its position.
 func (a Announcement) Bookmark() bool { return a.Event.Type == "" }

@@ -12,7 +12,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestHistoryComesInPages(t *testing.T) {
+func TestHistoryReturnsPagesAlsoOfADeletedTask(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
@@ -22,7 +22,7 @@ func TestHistoryComesInPages(t *testing.T) {
 		_, err := s.Change(t.Context(), created.ID, task.Change{Done: done}, nil)
 		must(t, err)
 	}
-	must(t, s.Delete(t.Context(), created.ID, nil)) // what follows is so of a deleted task too
+	must(t, s.Delete(t.Context(), created.ID, nil)) // the history of a deleted task has the same pages
 	for _, test := range []struct {
 		page task.Page
 		want []task.EventType
@@ -46,7 +46,7 @@ func TestHistoryComesInPages(t *testing.T) {
 	}
 }
 
-func TestAHistoryThatCannotBeGivenIsRefused(t *testing.T) {
+func TestHistoryRefusesInvalidPagesAndUnknownTasks(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
@@ -56,12 +56,12 @@ func TestAHistoryThatCannotBeGivenIsRefused(t *testing.T) {
 		page task.Page
 		want apperr.Kind
 	}{
-		"id 0":                  {0, task.Page{}, apperr.Invalid},
-		"limit -1":              {created.ID, task.Page{Limit: -1}, apperr.Invalid},
-		"limit 1001":            {created.ID, task.Page{Limit: 1001}, apperr.Invalid},
-		"after -1":              {created.ID, task.Page{After: -1}, apperr.Invalid},
-		"never there":           {99, task.Page{}, apperr.NotFound},
-		"never there, page two": {99, task.Page{After: 1}, apperr.NotFound},
+		"id 0":                   {0, task.Page{}, apperr.Invalid},
+		"limit -1":               {created.ID, task.Page{Limit: -1}, apperr.Invalid},
+		"limit 1001":             {created.ID, task.Page{Limit: 1001}, apperr.Invalid},
+		"after -1":               {created.ID, task.Page{After: -1}, apperr.Invalid},
+		"unknown task":           {99, task.Page{}, apperr.NotFound},
+		"unknown task, page two": {99, task.Page{After: 1}, apperr.NotFound},
 	} {
 		if _, _, err := s.History(t.Context(), test.id, test.page); apperr.Of(err).Kind != test.want {
 			t.Errorf("%s: %v", name, err)
@@ -69,12 +69,12 @@ func TestAHistoryThatCannotBeGivenIsRefused(t *testing.T) {
 	}
 }
 
-// purged is a store whose events are gone.
+// purged is a store whose events were purged.
 type purged struct{ *memstore.Store }
 
 func (purged) History(context.Context, int64, int64, int) ([]task.Event, error) { return nil, nil }
 
-func TestAfterThePurgeATaskHasAnEmptyHistory(t *testing.T) {
+func TestHistoryOfATaskIsEmptyAfterThePurgeOfItsEvents(t *testing.T) {
 	t.Parallel()
 	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context, string) {})
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
@@ -87,6 +87,6 @@ func TestAfterThePurgeATaskHasAnEmptyHistory(t *testing.T) {
 	}
 	must(t, s.Delete(t.Context(), created.ID, nil))
 	if _, _, err := s.History(t.Context(), created.ID, task.Page{}); apperr.Of(err).Kind != apperr.NotFound {
-		t.Errorf("of a task that is gone with its events: %v", err)
+		t.Errorf("a deleted task without events: %v, want NotFoundError", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// A key is the same, bare or in quotes, and anything else is refused as invalid.
+// FuzzKey checks that a key is the same bare and quoted, and everything else is invalid.
 func FuzzKey(f *testing.F) {
 	for _, value := range []string{"8e03978e", `"8e03978e"`, `"a\"b\\c"`, `"a\b"`, `"`, `""`, "a b", "é", "\x7f", `a"b`} {
 		f.Add(value)
@@ -35,7 +35,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// A title is stored as it is answered: in NFC and trimmed, and changed by nothing more.
+// FuzzTitle checks that New normalizes a title to NFC, trims it, and changes nothing else.
 func FuzzTitle(f *testing.F) {
 	for _, title := range []string{"Learn Go", " \t\u00a0x\u3000\n", "\x1cA", "\xff", "\x00", strings.Repeat("ü", task.MaxTitle),
 		"Cafe\u0301", "\u1112\u1161\u11ab", "\u0958", "\u200b", "x" + strings.Repeat("\u0301", 40), " \u0301", "\u2000x\u2001"} {

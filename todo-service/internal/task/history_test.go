@@ -10,9 +10,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Any sequence of changes, good and bad, keeps what the rest of the system
-// builds on: the version counts the events, and nothing moves without one.
-func TestVersionsGrowByOneWithEachEventAndOnlyThen(t *testing.T) {
+// The other services rely on these invariants: the version counts the events, and
+// without an event nothing changes.
+func TestApplyIncrementsTheVersionExactlyWithEachEvent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		now := early
@@ -35,7 +35,7 @@ func TestVersionsGrowByOneWithEachEventAndOnlyThen(t *testing.T) {
 				t.Fatalf("done from %t to %t is %s", before.Done, current.Done, event)
 			}
 			if err != nil && event != "" {
-				t.Fatalf("refused (%v) and announced (%s)", err, event)
+				t.Fatalf("got both an error (%v) and an event (%s)", err, event)
 			}
 			if current.Done != (current.CompletedAt != nil) {
 				t.Fatalf("done is %t, completed at %v", current.Done, current.CompletedAt)

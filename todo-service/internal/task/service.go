@@ -15,82 +15,84 @@ import (
 
 // The bounds of a list.
 const (
-	MaxLimit  = 1_000   // tasks or events in one answer, and the default
-	MaxOffset = 100_000 // past it only After reaches
+	MaxLimit  = 1_000   // tasks or events in one response, and the default
+	MaxOffset = 100_000 // beyond it a client pages with After
 	MaxSearch = 200     // characters of Contains
 )
 
 // Query selects tasks, in id order.
 type Query struct {
-	Done     *bool  // nil: both
-	Contains string // part of the title, in upper or lower case, compared in NFC; "" for all
-	After    int64  // only ids greater than this
-	Offset   int    // tasks passed over, 0 to MaxOffset
-	Limit    int    // at most this many, 1 to MaxLimit; 0 means MaxLimit
+	Done     *bool  // nil selects done and open tasks
+	Contains string // part of the title, compared in NFC and without regard to case; "" selects all
+	After    int64  // the id after which the selection begins
+	Offset   int    // tasks to skip, 0 to MaxOffset
+	Limit    int    // 1 to MaxLimit; 0 means MaxLimit
 }
 
-// Store keeps tasks. It has no method that writes a task without the event that
-// announces it: both are stored, or neither is. An event that is already stored
-// is never stored again: its change went through, and the task that it announced
-// is the answer.
+// Store is the repository of tasks and their events. No method writes a task without its
+// event: a store stores both, or neither. A store never stores an event id twice: the
+// second attempt returns the task that the first one stored.
 type Store interface {
 	// Get returns the task, or NotFoundError.
 	Get(ctx context.Context, id int64) (Task, error)
 	// List returns the selected tasks in id order, at most q.Limit, which is
 	// positive here. q.Contains is in NFC; the title of an older task may not be.
 	List(ctx context.Context, q Query) ([]Task, error)
-	// Count returns how many tasks are done, not done, or there at all (nil).
+	// Count returns the number of done tasks, of open tasks, or of all tasks (nil).
 	Count(ctx context.Context, done *bool) (int64, error)
-	// Create stores e.Task under a new id, and e with that id; it returns the
-	// task as stored. With a key it stores that beside them, or nothing at all:
-	// when the key stands for an earlier creation, less than IdempotencyKeyTTL before e.At,
-	// the answer is the task as that creation stored it, whatever has become of
-	// it since. A creation under way with the same key is waited for.
+	// Create stores e.Task under a new id, and e with that id, and returns the task as
+	// stored. A key is stored with them. If the key was used less than
+	// IdempotencyKeyTTL before e.At, Create stores nothing and returns the task as the
+	// earlier creation stored it, even if it has changed since. Create waits for a
+	// concurrent creation with the same key.
 	Create(ctx context.Context, e Event, key IdempotencyKey) (Task, error)
-	// Update loads the task, lets change alter it, and stores the outcome with
-	// the event that change returns: a Deleted event removes the task. No event
-	// means no change. Another writer in between starts it over, so change may
-	// be called again and must depend on nothing but its argument. Update
-	// returns the task as it is afterwards, NotFoundError, Contended, or the error
-	// of change, which then changed nothing.
+	// Update loads the task, calls change on it, and stores the result with the event
+	// that change returns. A Deleted event removes the task. If change returns no
+	// event, nothing is stored. If another writer comes in between, Update starts over
+	// and calls change again, so change must depend on its argument alone. Update
+	// returns the task as stored, NotFoundError, ContendedError, or the error of
+	// change; an error of change stores nothing.
 	Update(ctx context.Context, id int64, change func(*Task) (*Event, error)) (Task, error)
-	// History returns the task's events whose version is greater than after,
-	// oldest first, at most limit, which is positive here; also those of a task
-	// that has been deleted, and none of a task that never was.
+	// History returns the task's events with a version greater than after, oldest
+	// first, at most limit, which is positive here. A deleted task has its events; an
+	// unknown task has an empty history.
 	History(ctx context.Context, id, after int64, limit int) ([]Event, error)
 }
 
-// Service is the application: every transport calls it and nothing else.
+// Service is the application service: it implements the use cases, and every transport
+// calls it alone. Its methods may be called concurrently.
 type Service struct {
-	store     Store
-	now       func() time.Time
-	committed func(ctx context.Context, eventID string)
+	store       Store
+	now         func() time.Time
+	onCommitted func(ctx context.Context, eventID string)
 }
 
-// afterCommit bounds what happens between a commit and its writer's answer.
-const afterCommit = time.Second
+// onCommittedTimeout bounds onCommitted, which runs between a commit and the response.
+const onCommittedTimeout = time.Second
 
-// NewService returns the application over store. committed is called with the id of
-// the event after each committed change and before its writer is answered, and also
-// before a writer learns what the task is like already, or that there is none: who
-// made that so may have died before the call. The id is then "", or that of an event
-// that was not stored. Its context has a deadline of its own and outlives the writer,
-// whose change other readers must see even when it has gone away meanwhile. What
-// committed can not do must not fail the request.
-func NewService(store Store, now func() time.Time, committed func(ctx context.Context, eventID string)) *Service {
-	return &Service{store: store, now: now, committed: committed}
+// NewService returns the application over store. It calls onCommitted with the event id
+// after each committed change, before the writer gets its response. It also calls
+// onCommitted when a write changes nothing, finds another version, or finds no task: the
+// process that committed that state may have crashed before its own call. The event id
+// is then "", or that of an event that was not stored.
+//
+// The context of onCommitted has its own deadline and outlives the request: readers must
+// see the change even if the writer has disconnected. onCommitted returns no error, so
+// it can not fail the request.
+func NewService(store Store, now func() time.Time, onCommitted func(ctx context.Context, eventID string)) *Service {
+	return &Service{store: store, now: now, onCommitted: onCommitted}
 }
 
-// Draft is a task as its creator wants it.
+// Draft is the input of a creation.
 type Draft struct {
 	Title    string
 	Priority int
-	Key      IdempotencyKey // the same key makes the task once, however often it is asked for
+	Key      IdempotencyKey // requests with the same key create one task
 }
 
-// Create stores a new task and announces it. The repetition of a creation, by
-// its key, gets the answer of the first time and announces nothing; a key that
-// stands for another creation is refused (fault.Invalid).
+// Create stores a new task with its event. A repeated creation, identified by its key,
+// returns the task of the first one and stores nothing. If the key was used for another
+// title or priority, the error is apperr.Invalid.
 func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	draft, err := New(d.Title, d.Priority, s.now())
 	if err != nil {
@@ -101,33 +103,33 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	// A key that is older than this version may stand for a title that was not composed.
-	if compose(created.Title) != draft.Title || created.Priority != draft.Priority {
-		return Task{}, keyTaken()
+	// Versions before NFC stored titles as they came, and their keys may still be valid.
+	if normalizeNFC(created.Title) != draft.Title || created.Priority != draft.Priority {
+		return Task{}, keyReused()
 	}
-	s.settle(ctx, eventID)
+	s.runOnCommitted(ctx, eventID)
 	return created, nil
 }
 
 // Get returns a task.
 func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
-	if err := checkID(id); err != nil {
+	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
 	return s.store.Get(ctx, id)
 }
 
-// List returns the selected tasks, and whether there are more behind them.
+// List returns the selected tasks, and whether a later page has more.
 func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, err error) {
 	if q.Limit == 0 {
 		q.Limit = MaxLimit
 	}
-	q.Contains = compose(q.Contains)
-	if err := q.check(); err != nil {
+	q.Contains = normalizeNFC(q.Contains)
+	if err := q.validate(); err != nil {
 		return nil, false, err
 	}
 	limit := q.Limit
-	q.Limit++ // one more tells whether there are more
+	q.Limit++ // the extra task only tells whether a later page exists
 	tasks, err = s.store.List(ctx, q)
 	if err != nil || len(tasks) <= limit {
 		return tasks, false, err
@@ -141,17 +143,16 @@ func (s *Service) Count(ctx context.Context, done *bool) (int64, error) {
 	return s.store.Count(ctx, done)
 }
 
-// Change makes a partial change and announces it, once. A change that makes no
-// difference returns the task as it is and announces nothing. Unless expected is
-// nil, the task must be at one of those versions, otherwise the change is refused
-// (fault.Stale).
+// Change applies a partial change and stores its event. A change that makes no
+// difference returns the task and stores nothing. Unless expected is nil, the task must
+// be at one of those versions, otherwise the error is apperr.PreconditionFailed.
 func (s *Service) Change(ctx context.Context, id int64, c Change, expected []int64) (Task, error) {
 	return s.update(ctx, id, expected, func(t *Task, now time.Time) (EventType, error) {
 		return t.Apply(c, now)
 	})
 }
 
-// Delete removes a task and announces it.
+// Delete removes a task and stores its event. expected is as for Change.
 func (s *Service) Delete(ctx context.Context, id int64, expected []int64) error {
 	_, err := s.update(ctx, id, expected, func(t *Task, _ time.Time) (EventType, error) {
 		t.Version++
@@ -161,16 +162,16 @@ func (s *Service) Delete(ctx context.Context, id int64, expected []int64) error 
 }
 
 func (s *Service) update(ctx context.Context, id int64, expected []int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
-	if err := checkID(id); err != nil {
+	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
 	eventID, announced := newID(), ""
 	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
 		announced = ""
 		if expected != nil && !slices.Contains(expected, t.Version) {
-			return nil, stale(*t, expected)
+			return nil, versionMismatch(*t, expected)
 		}
-		now := stamp(s.now())
+		now := normalizeTime(s.now())
 		kind, err := apply(t, now)
 		if err != nil || kind == "" {
 			return nil, err
@@ -181,15 +182,15 @@ func (s *Service) update(ctx context.Context, id int64, expected []int64, apply 
 	if err != nil {
 		announced = ""
 	}
-	if telling(err) {
-		s.settle(ctx, announced)
+	if observesState(err) {
+		s.runOnCommitted(ctx, announced)
 	}
 	return t, err
 }
 
-// telling says that a writer learns from this outcome what the task is like, or
-// that there is none.
-func telling(err error) bool {
+// observesState reports whether a write with this error tells the writer the state of
+// the task, or that it does not exist.
+func observesState(err error) bool {
 	if err == nil {
 		return true
 	}
@@ -197,13 +198,13 @@ func telling(err error) bool {
 	return kind == apperr.NotFound || kind == apperr.PreconditionFailed
 }
 
-func (s *Service) settle(ctx context.Context, eventID string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCommit)
+func (s *Service) runOnCommitted(ctx context.Context, eventID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onCommittedTimeout)
 	defer cancel()
-	s.committed(ctx, eventID)
+	s.onCommitted(ctx, eventID)
 }
 
-func (q Query) check() error {
+func (q Query) validate() error {
 	var broken []apperr.Field
 	if q.After < 0 {
 		broken = append(broken, apperr.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
@@ -226,7 +227,7 @@ func (q Query) check() error {
 	return nil
 }
 
-func checkID(id int64) error {
+func validateID(id int64) error {
 	if id < 1 {
 		return apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be positive"})
 	}

@@ -12,7 +12,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestEachRequestIsSettledOnceAndEachChangeAnnouncedOnce(t *testing.T) {
+func TestServiceCallsOnCommittedForEachWriteAndStoresOneEventForEachChange(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	yes, no, title := true, false, "Learn more Go"
@@ -36,15 +36,15 @@ func TestEachRequestIsSettledOnceAndEachChangeAnnouncedOnce(t *testing.T) {
 	if diff := cmp.Diff([]int64{1, 2, 3, 4}, versions); diff != "" {
 		t.Errorf("versions (-want +got):\n%s", diff)
 	}
-	if s.settled != 7 {
-		t.Errorf("settled %d times, want 7, one for each request", s.settled)
+	if s.onCommittedCalls != 7 {
+		t.Errorf("onCommitted was called %d times, want 7, one for each request", s.onCommittedCalls)
 	}
-	if diff := cmp.Diff(ids, s.settledFor); diff != "" {
-		t.Errorf("the events that were settled for (-stored +settled):\n%s", diff)
+	if diff := cmp.Diff(ids, s.committedIDs); diff != "" {
+		t.Errorf("event ids (-stored +passed to onCommitted):\n%s", diff)
 	}
 }
 
-func TestRefusedRequestsChangeNothing(t *testing.T) {
+func TestServiceChangesNothingWhenARequestIsInvalid(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
@@ -57,7 +57,7 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 		"create with a bad title": {apperr.Invalid, func() error { _, err := s.Create(t.Context(), task.Draft{Title: " ", Priority: 1}); return err }},
 		"get id 0":                {apperr.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
 		"get a negative id":       {apperr.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
-		"get what is not there":   {apperr.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
+		"get an unknown task":     {apperr.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
 		"change id 0":             {apperr.Invalid, func() error { _, err := s.Change(t.Context(), 0, task.Change{}, nil); return err }},
 		"change to a bad title": {apperr.Invalid, func() error {
 			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &empty}, nil)
@@ -67,8 +67,8 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{0})
 			return err
 		}},
-		"delete another version":   {apperr.PreconditionFailed, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
-		"delete what is not there": {apperr.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
+		"delete another version": {apperr.PreconditionFailed, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
+		"delete an unknown task": {apperr.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
 	} {
 		if err := tt.do(); err == nil || apperr.Of(err).Kind != tt.want {
 			t.Errorf("%s: got %v, want kind %d", name, err, tt.want)
@@ -84,46 +84,46 @@ func TestRefusedRequestsChangeNothing(t *testing.T) {
 	}
 }
 
-// Who made a change may have died before it dropped the cached list.
-func TestWhatAWriterLearnsOfATaskIsSettledBefore(t *testing.T) {
+// The process that made a change may have crashed before it invalidated the cached list.
+func TestServiceCallsOnCommittedBeforeAWriterLearnsTheStateOfATask(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	died := task.NewService(s.store, time.Now, func(context.Context, string) {})
-	created, err := died.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+	crashed := task.NewService(s.store, time.Now, func(context.Context, string) {})
+	created, err := crashed.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	done, empty := true, ""
-	_, err = died.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)
+	_, err = crashed.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)
 	must(t, err)
 	repeat := func(c task.Change, expected []int64) func() error {
 		return func() error { _, err := s.Change(t.Context(), created.ID, c, expected); return err }
 	}
 	for _, tt := range []struct {
-		what    string
-		settled int // for no event: none was stored
-		do      func() error
+		name  string
+		calls int // of onCommitted, without an event id, as nothing was stored
+		do    func() error
 	}{
 		{"the change again", 1, repeat(task.Change{Done: &done}, nil)},
 		{"the change of that version again", 1, repeat(task.Change{Done: &done}, []int64{created.Version})},
-		{"a change that is refused for itself", 0, repeat(task.Change{Title: &empty}, nil)},
-		{"its deletion, of another version", 1, func() error { return s.Delete(t.Context(), created.ID, []int64{created.Version}) }},
-		{"its deletion, again", 1, func() error {
-			must(t, died.Delete(t.Context(), created.ID, nil))
+		{"an invalid change", 0, repeat(task.Change{Title: &empty}, nil)},
+		{"a deletion of another version", 1, func() error { return s.Delete(t.Context(), created.ID, []int64{created.Version}) }},
+		{"the deletion again", 1, func() error {
+			must(t, crashed.Delete(t.Context(), created.ID, nil))
 			return s.Delete(t.Context(), created.ID, nil)
 		}},
-		{"a change of what is gone", 1, repeat(task.Change{Done: &done}, nil)},
+		{"a change of a deleted task", 1, repeat(task.Change{Done: &done}, nil)},
 	} {
-		before := s.settled
+		before := s.onCommittedCalls
 		err := tt.do()
-		if got := s.settled - before; got != tt.settled {
-			t.Errorf("%s: settled %d times, want %d (the answer is %v)", tt.what, got, tt.settled, err)
+		if got := s.onCommittedCalls - before; got != tt.calls {
+			t.Errorf("%s: onCommitted was called %d times, want %d (error %v)", tt.name, got, tt.calls, err)
 		}
 	}
-	if len(s.settledFor) > 0 {
-		t.Errorf("settled for the events %q, which others stored or nobody", s.settledFor)
+	if len(s.committedIDs) > 0 {
+		t.Errorf("onCommitted got the event ids %q, want none, as this service stored no event", s.committedIDs)
 	}
 }
 
-func TestTheExpectedVersionPasses(t *testing.T) {
+func TestServiceChangesATaskAtTheExpectedVersion(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
@@ -134,7 +134,7 @@ func TestTheExpectedVersionPasses(t *testing.T) {
 	must(t, s.Delete(t.Context(), created.ID, []int64{changed.Version}))
 }
 
-func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
+func TestServiceStoresARepeatedCreationOnce(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	key, err := task.ParseIdempotencyKey([]string{"k"})
@@ -144,11 +144,11 @@ func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
 	again, err := s.Create(t.Context(), task.Draft{Title: " Learn Go ", Priority: 1, Key: key})
 	must(t, err)
 	if diff := cmp.Diff(first, again); diff != "" {
-		t.Errorf("answers (-first +second):\n%s", diff)
+		t.Errorf("tasks (-first +second):\n%s", diff)
 	}
-	// Who made the task may have died before it dropped the cached list.
-	if n := len(s.history(t, first.ID)); n != 1 || s.settled != 2 {
-		t.Errorf("got %d events, settled %d times, want 1 and 2", n, s.settled)
+	// onCommitted runs twice: the first process may have crashed before its own call.
+	if n := len(s.history(t, first.ID)); n != 1 || s.onCommittedCalls != 2 {
+		t.Errorf("got %d events and %d calls of onCommitted, want 1 and 2", n, s.onCommittedCalls)
 	}
 
 	for _, other := range []task.Draft{{Title: "Learn Go", Priority: 2, Key: key}, {Title: "Learn", Priority: 1, Key: key}} {
@@ -158,12 +158,12 @@ func TestARepeatedCreationIsSettledAndAnnouncesNothing(t *testing.T) {
 			t.Errorf("%+v: got %v", other, err)
 		}
 	}
-	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 || s.settled != 2 {
-		t.Errorf("got %d tasks, settled %d times, error %v", n, s.settled, err)
+	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 || s.onCommittedCalls != 2 {
+		t.Errorf("got %d tasks and %d calls of onCommitted, error %v", n, s.onCommittedCalls, err)
 	}
 }
 
-func TestListBounds(t *testing.T) {
+func TestListChecksItsBoundsAndTellsOfALaterPage(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	for range 3 {
@@ -172,19 +172,19 @@ func TestListBounds(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		q     task.Query
-		field string // the one refused
+		field string // the invalid one
 		n     int
 		more  bool
 	}{
 		"everything by default":       {q: task.Query{}, n: 3},
 		"exactly as many":             {q: task.Query{Limit: 3}, n: 3},
 		"one fewer":                   {q: task.Query{Limit: 2}, n: 2, more: true},
-		"the greatest limit":          {q: task.Query{Limit: task.MaxLimit}, n: 3},
-		"past the greatest limit":     {q: task.Query{Limit: task.MaxLimit + 1}, field: "limit"},
+		"the largest limit":           {q: task.Query{Limit: task.MaxLimit}, n: 3},
+		"over the largest limit":      {q: task.Query{Limit: task.MaxLimit + 1}, field: "limit"},
 		"a negative limit":            {q: task.Query{Limit: -1}, field: "limit"},
 		"a negative cursor":           {q: task.Query{After: -1}, field: "after"},
-		"the greatest offset":         {q: task.Query{Offset: task.MaxOffset}},
-		"past the greatest offset":    {q: task.Query{Offset: task.MaxOffset + 1}, field: "offset"},
+		"the largest offset":          {q: task.Query{Offset: task.MaxOffset}},
+		"over the largest offset":     {q: task.Query{Offset: task.MaxOffset + 1}, field: "offset"},
 		"a negative offset":           {q: task.Query{Offset: -1}, field: "offset"},
 		"NUL in the search":           {q: task.Query{Contains: "a\x00"}, field: "q"},
 		"invalid UTF-8 in the search": {q: task.Query{Contains: "\xff"}, field: "q"},
@@ -192,7 +192,7 @@ func TestListBounds(t *testing.T) {
 		tasks, more, err := s.List(t.Context(), tt.q)
 		if tt.field != "" {
 			if refusal := apperr.Of(err); err == nil || len(refusal.Fields) != 1 || refusal.Fields[0].Name != tt.field {
-				t.Errorf("%s: got %v, want a refusal of %s", name, err, tt.field)
+				t.Errorf("%s: got %v, want an error about %s", name, err, tt.field)
 			}
 			continue
 		}
@@ -202,7 +202,7 @@ func TestListBounds(t *testing.T) {
 	}
 }
 
-func TestSearchComparesInNFC(t *testing.T) {
+func TestListComparesTitlesInNFC(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	made, err := s.Create(t.Context(), task.Draft{Title: "Cafe\u0301 au lait"})
@@ -215,8 +215,8 @@ func TestSearchComparesInNFC(t *testing.T) {
 	}
 }
 
-// A key of a creation from before titles were kept in NFC.
-func TestAKeyKnowsItsCreationByTheComposedTitle(t *testing.T) {
+// The key is of a creation from before titles were stored in NFC.
+func TestARepeatedCreationMatchesATitleThatWasStoredDecomposed(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	key, err := task.ParseIdempotencyKey([]string{"k"})
@@ -227,45 +227,45 @@ func TestAKeyKnowsItsCreationByTheComposedTitle(t *testing.T) {
 	must(t, err)
 	again, err := s.Create(t.Context(), task.Draft{Title: old, Key: key})
 	if err != nil || again.ID != first.ID || again.Title != old {
-		t.Errorf("got %+v, error %v, want the first answer, %+v", again, err, first)
+		t.Errorf("got %+v, error %v, want the first task, %+v", again, err, first)
 	}
 }
 
-// The writer's deadline passes, or the writer goes away, between the commit and
-// the answer: everyone else must still see the change.
-func TestSettlingOutlivesTheWriter(t *testing.T) {
+// The writer's deadline may pass, or the writer disconnect, between the commit and the
+// response. All readers must still see the change.
+func TestOnCommittedRunsWithItsOwnDeadlineAfterTheWriterHasLeft(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	var left time.Duration
 	var cause error
-	settle := func(ctx context.Context, _ string) {
+	onCommitted := func(ctx context.Context, _ string) {
 		cancel()
 		cause = ctx.Err()
 		if deadline, ok := ctx.Deadline(); ok {
 			left = time.Until(deadline)
 		}
 	}
-	if _, err := task.NewService(memstore.New(), time.Now, settle).Create(ctx, task.Draft{Title: "Learn Go", Priority: 1}); err != nil {
+	if _, err := task.NewService(memstore.New(), time.Now, onCommitted).Create(ctx, task.Draft{Title: "Learn Go", Priority: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if cause != nil || left <= 0 || left > time.Second {
-		t.Errorf("settled with %v left of a context that says %v", left, cause)
+		t.Errorf("onCommitted had %v left and a context with error %v", left, cause)
 	}
 }
 
 type service struct {
 	*task.Service
-	store      *memstore.Store
-	settled    int
-	settledFor []string // the ids of the events
+	store            *memstore.Store
+	onCommittedCalls int
+	committedIDs     []string // the ids of the events
 }
 
 func newService() *service {
 	s := &service{store: memstore.New()}
 	s.Service = task.NewService(s.store, time.Now, func(_ context.Context, eventID string) {
-		s.settled++
+		s.onCommittedCalls++
 		if eventID != "" {
-			s.settledFor = append(s.settledFor, eventID)
+			s.committedIDs = append(s.committedIDs, eventID)
 		}
 	})
 	return s

@@ -1,5 +1,6 @@
-// Package task holds the rules of the system: what a task is, what a change is,
-// and which event announces it. It knows no transport and no database.
+// Package task is the domain model and the application service of todo-service: the
+// task, its changes and their events, the use cases, and the Store interface that they
+// need. It knows no transport and no database.
 package task
 
 import (
@@ -15,7 +16,7 @@ const (
 	MaxPriority = 100
 )
 
-// Task is one thing to do. Its JSON form is the one clients and consumers see.
+// Task is one thing to do. Its JSON form is part of the HTTP API and of the events.
 type Task struct {
 	ID          int64      `json:"id"`
 	Title       string     `json:"title"`
@@ -23,7 +24,7 @@ type Task struct {
 	Done        bool       `json:"done"`
 	CreatedAt   time.Time  `json:"created_at"`             // UTC, microseconds
 	CompletedAt *time.Time `json:"completed_at,omitempty"` // set while Done
-	Version     int64      `json:"version"`                // starts at 1, grows by one with each change
+	Version     int64      `json:"version"`                // 1 for a new task, plus one with each change
 }
 
 // Change is a partial change of a task: a nil field stays as it is.
@@ -33,22 +34,22 @@ type Change struct {
 	Done     *bool
 }
 
-// New returns an open task at version 1, not yet stored and so without an ID.
-// It refuses (fault.Invalid) a title or a priority out of bounds.
+// New returns an open task at version 1, without an ID, which the store assigns. The
+// error is apperr.Invalid for a title or a priority out of bounds.
 func New(title string, priority int, now time.Time) (Task, error) {
-	t := Task{CreatedAt: stamp(now), Version: 1}
-	if err := t.set(&title, &priority); err != nil {
+	t := Task{CreatedAt: normalizeTime(now), Version: 1}
+	if err := t.setFields(&title, &priority); err != nil {
 		return Task{}, err
 	}
 	return t, nil
 }
 
-// Apply makes the change and returns the type of the event that announces it.
-// A change that makes no difference leaves the task alone and returns "".
-// It refuses (fault.Invalid) values out of bounds.
+// Apply changes the task, increments its version, and returns the type of the event. A
+// change that makes no difference returns "". The error is apperr.Invalid for values out
+// of bounds; the task is then unchanged.
 func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	before := *t
-	if err := t.set(c.Title, c.Priority); err != nil {
+	if err := t.setFields(c.Title, c.Priority); err != nil {
 		*t = before
 		return "", err
 	}
@@ -56,7 +57,7 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	if c.Done != nil && *c.Done != t.Done {
 		t.Done = *c.Done
 		if t.Done {
-			completed := stamp(now)
+			completed := normalizeTime(now)
 			t.CompletedAt = &completed
 			kind = Completed
 		} else {
@@ -71,10 +72,10 @@ func (t *Task) Apply(c Change, now time.Time) (EventType, error) {
 	return kind, nil
 }
 
-func (t *Task) set(title *string, priority *int) error {
+func (t *Task) setFields(title *string, priority *int) error {
 	var broken []apperr.Field
 	if title != nil {
-		kept, problem := checkTitle(*title)
+		kept, problem := normalizeTitle(*title)
 		if problem != "" {
 			broken = append(broken, apperr.Field{Name: "title", Problem: problem})
 		}
@@ -92,5 +93,5 @@ func (t *Task) set(title *string, priority *int) error {
 	return nil
 }
 
-// stamp gives now in the form that survives PostgreSQL and JSON unchanged.
-func stamp(now time.Time) time.Time { return now.UTC().Truncate(time.Microsecond) }
+// normalizeTime returns now as UTC in microseconds: PostgreSQL and JSON keep that exactly.
+func normalizeTime(now time.Time) time.Time { return now.UTC().Truncate(time.Microsecond) }

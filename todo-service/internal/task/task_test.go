@@ -17,11 +17,11 @@ var (
 	late  = early.Add(time.Hour)
 )
 
-func TestTitle(t *testing.T) {
+func TestTitleIsNormalizedOrRefused(t *testing.T) {
 	t.Parallel()
 	const (
 		control   = "must not contain control characters"
-		invisible = "must contain something visible"
+		invisible = "must contain a visible character"
 	)
 	tests := []struct {
 		name, title, want, problem string
@@ -83,7 +83,7 @@ func TestTitle(t *testing.T) {
 		{name: "a flag", title: "\U0001f1f1\U0001f1fb", want: "\U0001f1f1\U0001f1fb"},
 		{name: "an Arabic number sign", title: "\u0600", want: "\u0600"},
 		{name: "private use", title: "\uf8ff", want: "\uf8ff"},
-		{name: "not assigned yet", title: "\U0001faff", want: "\U0001faff"},
+		{name: "unassigned", title: "\U0001faff", want: "\U0001faff"},
 		{name: "punctuation", title: "!", want: "!"},
 		{name: "half a width of a blank Braille", title: "\u2801", want: "\u2801"},
 	}
@@ -114,7 +114,7 @@ func TestTitle(t *testing.T) {
 	}
 }
 
-func TestPriority(t *testing.T) {
+func TestPriorityOutOfBoundsIsRefused(t *testing.T) {
 	t.Parallel()
 	const problem = "must be from 0 to 100"
 	for priority, problem := range map[int]string{
@@ -129,7 +129,7 @@ func TestPriority(t *testing.T) {
 	}
 }
 
-func TestEveryBrokenFieldIsNamed(t *testing.T) {
+func TestNewNamesEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	_, err := task.New("", 101, early)
 	wantInvalid(t, err,
@@ -140,7 +140,7 @@ func TestEveryBrokenFieldIsNamed(t *testing.T) {
 	}
 }
 
-func TestNewTimesAreUTCAndWhatADatabaseKeeps(t *testing.T) {
+func TestNewStoresTimesInUTCWithMicroseconds(t *testing.T) {
 	t.Parallel()
 	local := time.Date(2026, 1, 15, 12, 0, 0, 123_456_789, time.FixedZone("east", 2*60*60))
 	got, err := task.New("Learn Go", 0, local)
@@ -152,7 +152,7 @@ func TestNewTimesAreUTCAndWhatADatabaseKeeps(t *testing.T) {
 	}
 }
 
-func TestApply(t *testing.T) {
+func TestApplyChangesTheTaskAndReturnsItsEvent(t *testing.T) {
 	t.Parallel()
 	open := task.Task{ID: 1, Title: "Learn Go", Priority: 1, CreatedAt: early, Version: 1}
 	done := task.Task{ID: 1, Title: "Learn Go", Priority: 1, Done: true, CreatedAt: early, CompletedAt: &early, Version: 2}
@@ -160,7 +160,7 @@ func TestApply(t *testing.T) {
 	same, padded, one := "Learn Go", "  Learn Go ", 1
 	composed, decomposed := "Caf\u00e9", "Cafe\u0301"
 	cafe := task.Task{ID: 1, Title: composed, CreatedAt: early, Version: 1}
-	old := task.Task{ID: 1, Title: decomposed, CreatedAt: early, Version: 1} // of a time when titles were kept as they came
+	old := task.Task{ID: 1, Title: decomposed, CreatedAt: early, Version: 1} // from before titles were stored in NFC
 
 	tests := []struct {
 		name   string
@@ -173,9 +173,9 @@ func TestApply(t *testing.T) {
 		{"the same", open, task.Change{Title: &same, Priority: &one, Done: &no}, "", open},
 		{"the same after trimming", open, task.Change{Title: &padded}, "", open},
 		{"the same after composition", cafe, task.Change{Title: &decomposed}, "", cafe},
-		{"the title of old, composed", old, task.Change{Title: &decomposed}, task.Updated,
+		{"an old title, composed", old, task.Change{Title: &decomposed}, task.Updated,
 			task.Task{ID: 1, Title: composed, CreatedAt: early, Version: 2}},
-		{"the priority beside an old title", old, task.Change{Priority: &one}, task.Updated,
+		{"the priority of a task with an old title", old, task.Change{Priority: &one}, task.Updated,
 			task.Task{ID: 1, Title: decomposed, Priority: 1, CreatedAt: early, Version: 2}},
 		{"completing a done task", done, task.Change{Done: &yes}, "", done},
 		{"title", open, task.Change{Title: &title}, task.Updated,
@@ -215,7 +215,7 @@ func wantInvalid(t *testing.T, err error, want ...apperr.Field) {
 	t.Helper()
 	var refusal *apperr.Error
 	if !errors.As(err, &refusal) || refusal.Kind != apperr.Invalid {
-		t.Fatalf("got %v, want a refusal of %v", err, want)
+		t.Fatalf("got %v, want apperr.Invalid with %v", err, want)
 	}
 	if diff := cmp.Diff(want, refusal.Fields); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// step is one request and what its client should learn.
+// step is a request and its outcome.
 type step struct {
 	request func(context.Context, transport) outcome
 	want    outcome
@@ -42,15 +42,15 @@ func list(onlyDone bool, limit int) func(context.Context, transport) outcome {
 }
 
 func change(id int64, change task.Change, expected ...int64) func(context.Context, transport) outcome {
-	return func(ctx context.Context, c transport) outcome { return c.change(ctx, id, change, first(expected)) }
+	return func(ctx context.Context, c transport) outcome { return c.change(ctx, id, change, firstOrNil(expected)) }
 }
 
 func complete(id int64, expected ...int64) func(context.Context, transport) outcome {
-	return func(ctx context.Context, c transport) outcome { return c.complete(ctx, id, first(expected)) }
+	return func(ctx context.Context, c transport) outcome { return c.complete(ctx, id, firstOrNil(expected)) }
 }
 
 func remove(id int64, expected ...int64) func(context.Context, transport) outcome {
-	return func(ctx context.Context, c transport) outcome { return c.remove(ctx, id, first(expected)) }
+	return func(ctx context.Context, c transport) outcome { return c.remove(ctx, id, firstOrNil(expected)) }
 }
 
 func history(id, after int64, limit int) func(context.Context, transport) outcome {
@@ -59,45 +59,45 @@ func history(id, after int64, limit int) func(context.Context, transport) outcom
 	}
 }
 
-func first(expected []int64) *int64 {
+func firstOrNil(expected []int64) *int64 {
 	if len(expected) == 0 {
 		return nil
 	}
 	return &expected[0]
 }
 
-// made is a new task: the id-th, created at that reading of the clock.
-func made(id int64, title string, priority, reading int) task.Task {
-	return task.Task{ID: id, Title: title, Priority: priority, CreatedAt: at(reading), Version: 1}
+// newTask returns a task that was created at that reading of the clock.
+func newTask(id int64, title string, priority, reading int) task.Task {
+	return task.Task{ID: id, Title: title, Priority: priority, CreatedAt: timeOfReading(reading), Version: 1}
 }
 
-// then is a task after one more change.
-func then(t task.Task, alter func(*task.Task)) task.Task {
+// changedTask returns a task after one more change.
+func changedTask(t task.Task, alter func(*task.Task)) task.Task {
 	t.Version++
 	alter(&t)
 	return t
 }
 
-func done(reading int) func(*task.Task) {
-	return func(t *task.Task) { t.Done, t.CompletedAt = true, ptr(at(reading)) }
+func completedAtReading(reading int) func(*task.Task) {
+	return func(t *task.Task) { t.Done, t.CompletedAt = true, new(timeOfReading(reading)) }
 }
 
 func reopened(t *task.Task) { t.Done, t.CompletedAt = false, nil }
 
 func event(kind task.EventType, t task.Task, reading int) task.Event {
-	return task.Event{Type: kind, Task: t, At: at(reading)}
+	return task.Event{Type: kind, Task: t, At: timeOfReading(reading)}
 }
 
 var withoutIDs = cmpopts.IgnoreFields(task.Event{}, "ID")
 
-func TestBothTransportsAgree(t *testing.T) {
+func TestHTTPAndGRPCHaveTheSameOutcomes(t *testing.T) {
 	t.Parallel()
-	for _, s := range append(lives(), refusals()...) {
+	for _, s := range append(lifecycles(), refusals()...) {
 		for name, serve := range transports {
 			t.Run(s.name+" over "+name, func(t *testing.T) {
 				t.Parallel()
 				store := memstore.New()
-				client := serve(t, application(store), &budget{left: math.MaxInt})
+				client := serve(t, newApplication(store), &sharedLimiter{remaining: math.MaxInt})
 				for i, step := range s.steps {
 					if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty(), withoutIDs); diff != "" {
 						t.Errorf("step %d (-want +got):\n%s", i, diff)
@@ -119,15 +119,15 @@ func TestBothTransportsAgree(t *testing.T) {
 	}
 }
 
-func TestTheBudgetIsOneForBothTransports(t *testing.T) {
+func TestHTTPAndGRPCShareOneRateLimit(t *testing.T) {
 	t.Parallel()
-	shared := &budget{left: 3}
+	shared := &sharedLimiter{remaining: 3}
 	clients := map[string]transport{}
 	for name, serve := range transports {
-		clients[name] = serve(t, application(memstore.New()), shared)
+		clients[name] = serve(t, newApplication(memstore.New()), shared)
 	}
 	for i, step := range []struct{ over, refusal string }{
-		{"HTTP", ""}, {"gRPC", ""}, {"HTTP", ""}, {"gRPC", exhausted}, {"HTTP", exhausted},
+		{"HTTP", ""}, {"gRPC", ""}, {"HTTP", ""}, {"gRPC", rateLimited}, {"HTTP", rateLimited},
 	} {
 		if got := clients[step.over].create(t.Context(), "A", 0); got.Refusal != step.refusal {
 			t.Errorf("request %d over %s: refusal %q, want %q", i, step.over, got.Refusal, step.refusal)
@@ -135,14 +135,14 @@ func TestTheBudgetIsOneForBothTransports(t *testing.T) {
 	}
 }
 
-func TestAKeyIsOneForBothTransports(t *testing.T) {
+func TestHTTPAndGRPCShareIdempotencyKeys(t *testing.T) {
 	t.Parallel()
-	application := application(memstore.New())
+	application := newApplication(memstore.New())
 	for name, serve := range transports {
-		client := serve(t, application, &budget{left: math.MaxInt})
+		client := serve(t, application, &sharedLimiter{remaining: math.MaxInt})
 		for i, step := range []step{
-			{createOnce("k", "A", 5), tasks(made(1, "A", 5, 1))},
-			{createOnce("k", "B", 5), refused(invalid, "Idempotency-Key")},
+			{createOnce("k", "A", 5), wantTasks(newTask(1, "A", 5, 1))},
+			{createOnce("k", "B", 5), refusal(invalid, "Idempotency-Key")},
 		} {
 			if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("step %d over %s (-want +got):\n%s", i, name, diff)
@@ -151,232 +151,232 @@ func TestAKeyIsOneForBothTransports(t *testing.T) {
 	}
 }
 
-// lives are what can happen to a task.
-func lives() []scenario {
-	a, b := made(1, "A", 5, 1), made(2, "B", 0, 2)
-	doneA := then(a, done(2))
-	reopenedA := then(doneA, reopened)
-	renamedA := then(a, func(t *task.Task) { t.Title = "B" })
+// lifecycles returns the scenarios in which tasks are created, changed and deleted.
+func lifecycles() []scenario {
+	a, b := newTask(1, "A", 5, 1), newTask(2, "B", 0, 2)
+	doneA := changedTask(a, completedAtReading(2))
+	reopenedA := changedTask(doneA, reopened)
+	renamedA := changedTask(a, func(t *task.Task) { t.Title = "B" })
 	ofDeletedA := []task.Event{
-		event(task.Created, a, 1), event(task.Completed, then(a, done(3)), 3),
-		event(task.Deleted, then(then(a, done(3)), func(*task.Task) {}), 4),
+		event(task.Created, a, 1), event(task.Completed, changedTask(a, completedAtReading(3)), 3),
+		event(task.Deleted, changedTask(changedTask(a, completedAtReading(3)), func(*task.Task) {}), 4),
 	}
 	return []scenario{
 		{
 			name: "created, trimmed, shown",
 			steps: []step{
-				{create("  A\t", 5), tasks(a)},
-				{get(1), tasks(a)},
-				{list(false, 1000), tasks(a)},
+				{create("  A\t", 5), wantTasks(a)},
+				{get(1), wantTasks(a)},
+				{list(false, 1000), wantTasks(a)},
 			},
 			events: []task.Event{event(task.Created, a, 1)},
 		},
 		{
 			name: "any title within the bounds",
 			steps: []step{
-				{create(strings.Repeat("界", 500), 100), tasks(made(1, strings.Repeat("界", 500), 100, 1))},
-				{create(`"<script>" & 'e'`, 0), tasks(made(2, `"<script>" & 'e'`, 0, 2))},
+				{create(strings.Repeat("界", 500), 100), wantTasks(newTask(1, strings.Repeat("界", 500), 100, 1))},
+				{create(`"<script>" & 'e'`, 0), wantTasks(newTask(2, `"<script>" & 'e'`, 0, 2))},
 			},
 			events: []task.Event{
-				event(task.Created, made(1, strings.Repeat("界", 500), 100, 1), 1),
-				event(task.Created, made(2, `"<script>" & 'e'`, 0, 2), 2),
+				event(task.Created, newTask(1, strings.Repeat("界", 500), 100, 1), 1),
+				event(task.Created, newTask(2, `"<script>" & 'e'`, 0, 2), 2),
 			},
 		},
 		{
 			name:  "an empty list",
-			steps: []step{{list(false, 10), tasks()}, {list(true, 10), tasks()}},
+			steps: []step{{list(false, 10), wantTasks()}, {list(true, 10), wantTasks()}},
 		},
 		{
 			name: "lists are in id order and bounded",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{create("B", 0), tasks(b)},
-				{complete(2), tasks(then(b, done(3)))},
-				{list(false, 1), tasks(a)},
-				{list(false, 2), tasks(a, then(b, done(3)))},
-				{list(true, 2), tasks(then(b, done(3)))},
+				{create("A", 5), wantTasks(a)},
+				{create("B", 0), wantTasks(b)},
+				{complete(2), wantTasks(changedTask(b, completedAtReading(3)))},
+				{list(false, 1), wantTasks(a)},
+				{list(false, 2), wantTasks(a, changedTask(b, completedAtReading(3)))},
+				{list(true, 2), wantTasks(changedTask(b, completedAtReading(3)))},
 			},
-			events: []task.Event{event(task.Created, a, 1), event(task.Created, b, 2), event(task.Completed, then(b, done(3)), 3)},
+			events: []task.Event{event(task.Created, a, 1), event(task.Created, b, 2), event(task.Completed, changedTask(b, completedAtReading(3)), 3)},
 		},
 		{
-			name: "completed twice, announced once",
+			name: "completed twice, one event",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{complete(1), tasks(doneA)},
-				{complete(1), tasks(doneA)},
-				{change(1, task.Change{Done: ptr(true)}), tasks(doneA)},
-				{get(1), tasks(doneA)},
+				{create("A", 5), wantTasks(a)},
+				{complete(1), wantTasks(doneA)},
+				{complete(1), wantTasks(doneA)},
+				{change(1, task.Change{Done: new(true)}), wantTasks(doneA)},
+				{get(1), wantTasks(doneA)},
 			},
 			events: []task.Event{event(task.Created, a, 1), event(task.Completed, doneA, 2)},
 		},
 		{
 			name: "completed, reopened, completed again",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{change(1, task.Change{Done: ptr(true)}), tasks(doneA)},
-				{change(1, task.Change{Done: ptr(false)}), tasks(reopenedA)},
-				{complete(1), tasks(then(reopenedA, done(4)))},
+				{create("A", 5), wantTasks(a)},
+				{change(1, task.Change{Done: new(true)}), wantTasks(doneA)},
+				{change(1, task.Change{Done: new(false)}), wantTasks(reopenedA)},
+				{complete(1), wantTasks(changedTask(reopenedA, completedAtReading(4)))},
 			},
 			events: []task.Event{
 				event(task.Created, a, 1), event(task.Completed, doneA, 2),
-				event(task.Reopened, reopenedA, 3), event(task.Completed, then(reopenedA, done(4)), 4),
+				event(task.Reopened, reopenedA, 3), event(task.Completed, changedTask(reopenedA, completedAtReading(4)), 4),
 			},
 		},
 		{
 			name: "changed and completed at once is one completion",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{change(1, task.Change{Title: ptr(" B "), Priority: ptr(0), Done: ptr(true)}), tasks(then(doneA, func(t *task.Task) {
+				{create("A", 5), wantTasks(a)},
+				{change(1, task.Change{Title: new(" B "), Priority: new(0), Done: new(true)}), wantTasks(changedTask(doneA, func(t *task.Task) {
 					t.Title, t.Priority, t.Version = "B", 0, 2
 				}))},
 			},
-			events: []task.Event{event(task.Created, a, 1), event(task.Completed, then(doneA, func(t *task.Task) {
+			events: []task.Event{event(task.Created, a, 1), event(task.Completed, changedTask(doneA, func(t *task.Task) {
 				t.Title, t.Priority, t.Version = "B", 0, 2
 			}), 2)},
 		},
 		{
 			name: "a change of nothing is no change",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{change(1, task.Change{}), tasks(a)},
-				{change(1, task.Change{Title: ptr(" A"), Priority: ptr(5), Done: ptr(false)}), tasks(a)},
+				{create("A", 5), wantTasks(a)},
+				{change(1, task.Change{}), wantTasks(a)},
+				{change(1, task.Change{Title: new(" A"), Priority: new(5), Done: new(false)}), wantTasks(a)},
 			},
 			events: []task.Event{event(task.Created, a, 1)},
 		},
 		{
 			name: "created once under a key",
 			steps: []step{
-				{createOnce("k", "A", 5), tasks(a)},
-				{createOnce("k", "A", 5), tasks(a)},
-				{createOnce(`"k"`, " A\t", 5), tasks(a)},
-				{createOnce("k", "B", 5), refused(invalid, "Idempotency-Key")},
-				{createOnce("k", "A", 4), refused(invalid, "Idempotency-Key")},
-				{createOnce("k", "", 101), refused(invalid, "title", "priority")},
-				{createOnce("K", "A", 5), tasks(made(2, "A", 5, 7))},
-				{create("A", 5), tasks(made(3, "A", 5, 8))},
-				{list(false, 10), tasks(a, made(2, "A", 5, 7), made(3, "A", 5, 8))},
+				{createOnce("k", "A", 5), wantTasks(a)},
+				{createOnce("k", "A", 5), wantTasks(a)},
+				{createOnce(`"k"`, " A\t", 5), wantTasks(a)},
+				{createOnce("k", "B", 5), refusal(invalid, "Idempotency-Key")},
+				{createOnce("k", "A", 4), refusal(invalid, "Idempotency-Key")},
+				{createOnce("k", "", 101), refusal(invalid, "title", "priority")},
+				{createOnce("K", "A", 5), wantTasks(newTask(2, "A", 5, 7))},
+				{create("A", 5), wantTasks(newTask(3, "A", 5, 8))},
+				{list(false, 10), wantTasks(a, newTask(2, "A", 5, 7), newTask(3, "A", 5, 8))},
 			},
 			events: []task.Event{
-				event(task.Created, a, 1), event(task.Created, made(2, "A", 5, 7), 7), event(task.Created, made(3, "A", 5, 8), 8),
+				event(task.Created, a, 1), event(task.Created, newTask(2, "A", 5, 7), 7), event(task.Created, newTask(3, "A", 5, 8), 8),
 			},
 		},
 		{
-			name: "a repetition gets the first answer, whatever became of the task",
+			name: "a repeated creation gets the first task, even if it has changed",
 			steps: []step{
-				{createOnce("k", "A", 5), tasks(a)},
-				{complete(1), tasks(doneA)},
-				{createOnce("k", "A", 5), tasks(a)},
-				{remove(1), tasks()},
-				{createOnce("k", "A", 5), tasks(a)},
-				{get(1), refused(notFound)},
+				{createOnce("k", "A", 5), wantTasks(a)},
+				{complete(1), wantTasks(doneA)},
+				{createOnce("k", "A", 5), wantTasks(a)},
+				{remove(1), wantTasks()},
+				{createOnce("k", "A", 5), wantTasks(a)},
+				{get(1), refusal(notFound)},
 			},
 			events: []task.Event{
-				event(task.Created, a, 1), event(task.Completed, doneA, 2), event(task.Deleted, then(doneA, func(*task.Task) {}), 4),
+				event(task.Created, a, 1), event(task.Completed, doneA, 2), event(task.Deleted, changedTask(doneA, func(*task.Task) {}), 4),
 			},
 		},
 		{
-			name: "a key names nothing before its creation succeeded",
+			name: "a failed creation leaves its key free",
 			steps: []step{
-				{createOnce("k", "", 5), refused(invalid, "title")},
-				{createOnce("k", "A", 5), tasks(made(1, "A", 5, 2))},
+				{createOnce("k", "", 5), refusal(invalid, "title")},
+				{createOnce("k", "A", 5), wantTasks(newTask(1, "A", 5, 2))},
 			},
-			events: []task.Event{event(task.Created, made(1, "A", 5, 2), 2)},
+			events: []task.Event{event(task.Created, newTask(1, "A", 5, 2), 2)},
 		},
 		{
 			name: "deleted",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{remove(1), tasks()},
-				{get(1), refused(notFound)},
-				{remove(1), refused(notFound)},
-				{list(false, 10), tasks()},
-				{create("B", 0), tasks(made(2, "B", 0, 3))},
+				{create("A", 5), wantTasks(a)},
+				{remove(1), wantTasks()},
+				{get(1), refusal(notFound)},
+				{remove(1), refusal(notFound)},
+				{list(false, 10), wantTasks()},
+				{create("B", 0), wantTasks(newTask(2, "B", 0, 3))},
 			},
 			events: []task.Event{
-				event(task.Created, a, 1), event(task.Deleted, then(a, func(*task.Task) {}), 2),
-				event(task.Created, made(2, "B", 0, 3), 3),
+				event(task.Created, a, 1), event(task.Deleted, changedTask(a, func(*task.Task) {}), 2),
+				event(task.Created, newTask(2, "B", 0, 3), 3),
 			},
 		},
 		{
-			name: "the history of a task that is gone",
+			name: "the history of a deleted task",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{create("B", 0), tasks(b)},
-				{complete(1), tasks(then(a, done(3)))},
-				{remove(1), tasks()},
-				{history(1, 0, 0), events(0, ofDeletedA...)},
-				{history(1, 0, 3), events(0, ofDeletedA...)},
-				{history(1, 0, 2), events(2, ofDeletedA[:2]...)},
-				{history(1, 2, 2), events(0, ofDeletedA[2])},
-				{history(1, 3, 2), events(0)},
-				{history(1, math.MaxInt64, 1000), events(0)},
-				{history(2, 0, 1), events(0, event(task.Created, b, 2))},
+				{create("A", 5), wantTasks(a)},
+				{create("B", 0), wantTasks(b)},
+				{complete(1), wantTasks(changedTask(a, completedAtReading(3)))},
+				{remove(1), wantTasks()},
+				{history(1, 0, 0), wantEvents(0, ofDeletedA...)},
+				{history(1, 0, 3), wantEvents(0, ofDeletedA...)},
+				{history(1, 0, 2), wantEvents(2, ofDeletedA[:2]...)},
+				{history(1, 2, 2), wantEvents(0, ofDeletedA[2])},
+				{history(1, 3, 2), wantEvents(0)},
+				{history(1, math.MaxInt64, 1000), wantEvents(0)},
+				{history(2, 0, 1), wantEvents(0, event(task.Created, b, 2))},
 			},
 			events: append(ofDeletedA, event(task.Created, b, 2)),
 		},
 		{
 			name: "with the expected version",
 			steps: []step{
-				{create("A", 5), tasks(a)},
-				{change(1, task.Change{Title: ptr("B")}, 1), tasks(renamedA)},
-				{complete(1, 2), tasks(then(renamedA, done(3)))},
-				{remove(1, 3), tasks()},
+				{create("A", 5), wantTasks(a)},
+				{change(1, task.Change{Title: new("B")}, 1), wantTasks(renamedA)},
+				{complete(1, 2), wantTasks(changedTask(renamedA, completedAtReading(3)))},
+				{remove(1, 3), wantTasks()},
 			},
 			events: []task.Event{
-				event(task.Created, a, 1), event(task.Updated, renamedA, 2), event(task.Completed, then(renamedA, done(3)), 3),
-				event(task.Deleted, then(then(renamedA, done(3)), func(*task.Task) {}), 4),
+				event(task.Created, a, 1), event(task.Updated, renamedA, 2), event(task.Completed, changedTask(renamedA, completedAtReading(3)), 3),
+				event(task.Deleted, changedTask(changedTask(renamedA, completedAtReading(3)), func(*task.Task) {}), 4),
 			},
 		},
 	}
 }
 
-// refusals leave the task, which each of them creates first, as it is.
+// refusals returns scenarios with one task and a refused request that changes nothing.
 func refusals() []scenario {
-	a := made(1, "A", 5, 1)
+	a := newTask(1, "A", 5, 1)
 	var all []scenario
 	for name, refusal := range map[string]step{
-		"title: empty":               {create("", 0), refused(invalid, "title")},
-		"title: blank":               {create(" \t\u3000", 0), refused(invalid, "title")},
-		"title: nothing visible":     {create("\u200b\u202e\u3164", 0), refused(invalid, "title")},
-		"change to an unseen title":  {change(1, task.Change{Title: ptr("\u2800")}), refused(invalid, "title")},
-		"title: 501 characters":      {create(strings.Repeat("é", 501), 0), refused(invalid, "title")},
-		"title: NUL":                 {create("A\x00B", 0), refused(invalid, "title")},
-		"title: a line break":        {create("A\nB", 0), refused(invalid, "title")},
-		"title: C1 control":          {create("A\u0085B", 0), refused(invalid, "title")},
-		"priority: -1":               {create("B", -1), refused(invalid, "priority")},
-		"priority: 101":              {create("B", 101), refused(invalid, "priority")},
-		"priority: the least int32":  {create("B", math.MinInt32), refused(invalid, "priority")},
-		"title and priority":         {create("", 101), refused(invalid, "title", "priority")},
-		"limit: 1001":                {list(false, 1001), refused(invalid, "limit")},
-		"limit: -1":                  {list(true, -1), refused(invalid, "limit")},
-		"get 0":                      {get(0), refused(invalid, "id")},
-		"get -1":                     {get(-1), refused(invalid, "id")},
-		"get the least int64":        {get(math.MinInt64), refused(invalid, "id")},
-		"get what is not there":      {get(2), refused(notFound)},
-		"get the greatest int64":     {get(math.MaxInt64), refused(notFound)},
-		"change 0":                   {change(0, task.Change{Done: ptr(true)}), refused(invalid, "id")},
-		"change what is not there":   {change(2, task.Change{Done: ptr(true)}), refused(notFound)},
-		"change to a blank title":    {change(1, task.Change{Title: ptr(" "), Done: ptr(true)}), refused(invalid, "title")},
-		"change to priority 101":     {change(1, task.Change{Priority: ptr(101), Title: ptr("B")}), refused(invalid, "priority")},
-		"change another version":     {change(1, task.Change{Done: ptr(true)}, 2), refused(stale)},
-		"change version 0":           {change(1, task.Change{Done: ptr(true)}, 0), refused(stale)},
-		"change nothing, but stale":  {change(1, task.Change{}, 2), refused(stale)},
-		"complete 0":                 {complete(0), refused(invalid, "id")},
-		"complete what is not there": {complete(2), refused(notFound)},
-		"complete another version":   {complete(1, 7), refused(stale)},
-		"delete -1":                  {remove(-1), refused(invalid, "id")},
-		"delete what is not there":   {remove(2), refused(notFound)},
-		"delete another version":     {remove(1, 2), refused(stale)},
-		"history of 0":               {history(0, 0, 10), refused(invalid, "id")},
-		"history of what never was":  {history(2, 0, 10), refused(notFound)},
-		"history: limit -1":          {history(1, 0, -1), refused(invalid, "limit")},
-		"history: limit 1001":        {history(1, 0, 1001), refused(invalid, "limit")},
-		"history: after -1":          {history(1, -1, 10), refused(invalid, "after")},
-		"history: both":              {history(1, math.MinInt64, 1001), refused(invalid, "after", "limit")},
+		"title: empty":                      {create("", 0), refusal(invalid, "title")},
+		"title: blank":                      {create(" \t\u3000", 0), refusal(invalid, "title")},
+		"title: invisible":                  {create("\u200b\u202e\u3164", 0), refusal(invalid, "title")},
+		"change to an invisible title":      {change(1, task.Change{Title: new("\u2800")}), refusal(invalid, "title")},
+		"title: 501 characters":             {create(strings.Repeat("é", 501), 0), refusal(invalid, "title")},
+		"title: NUL":                        {create("A\x00B", 0), refusal(invalid, "title")},
+		"title: a line break":               {create("A\nB", 0), refusal(invalid, "title")},
+		"title: C1 control":                 {create("A\u0085B", 0), refusal(invalid, "title")},
+		"priority: -1":                      {create("B", -1), refusal(invalid, "priority")},
+		"priority: 101":                     {create("B", 101), refusal(invalid, "priority")},
+		"priority: the lowest int32":        {create("B", math.MinInt32), refusal(invalid, "priority")},
+		"title and priority":                {create("", 101), refusal(invalid, "title", "priority")},
+		"limit: 1001":                       {list(false, 1001), refusal(invalid, "limit")},
+		"limit: -1":                         {list(true, -1), refusal(invalid, "limit")},
+		"get 0":                             {get(0), refusal(invalid, "id")},
+		"get -1":                            {get(-1), refusal(invalid, "id")},
+		"get the lowest int64":              {get(math.MinInt64), refusal(invalid, "id")},
+		"get an unknown task":               {get(2), refusal(notFound)},
+		"get the highest int64":             {get(math.MaxInt64), refusal(notFound)},
+		"change 0":                          {change(0, task.Change{Done: new(true)}), refusal(invalid, "id")},
+		"change an unknown task":            {change(2, task.Change{Done: new(true)}), refusal(notFound)},
+		"change to a blank title":           {change(1, task.Change{Title: new(" "), Done: new(true)}), refusal(invalid, "title")},
+		"change to priority 101":            {change(1, task.Change{Priority: new(101), Title: new("B")}), refusal(invalid, "priority")},
+		"change another version":            {change(1, task.Change{Done: new(true)}, 2), refusal(preconditionFailed)},
+		"change version 0":                  {change(1, task.Change{Done: new(true)}, 0), refusal(preconditionFailed)},
+		"change nothing of another version": {change(1, task.Change{}, 2), refusal(preconditionFailed)},
+		"complete 0":                        {complete(0), refusal(invalid, "id")},
+		"complete an unknown task":          {complete(2), refusal(notFound)},
+		"complete another version":          {complete(1, 7), refusal(preconditionFailed)},
+		"delete -1":                         {remove(-1), refusal(invalid, "id")},
+		"delete an unknown task":            {remove(2), refusal(notFound)},
+		"delete another version":            {remove(1, 2), refusal(preconditionFailed)},
+		"history of 0":                      {history(0, 0, 10), refusal(invalid, "id")},
+		"history of an unknown task":        {history(2, 0, 10), refusal(notFound)},
+		"history: limit -1":                 {history(1, 0, -1), refusal(invalid, "limit")},
+		"history: limit 1001":               {history(1, 0, 1001), refusal(invalid, "limit")},
+		"history: after -1":                 {history(1, -1, 10), refusal(invalid, "after")},
+		"history: both":                     {history(1, math.MinInt64, 1001), refusal(invalid, "after", "limit")},
 	} {
 		all = append(all, scenario{
 			name:   name,
-			steps:  []step{{create("A", 5), tasks(a)}, refusal, {get(1), tasks(a)}, {list(false, 10), tasks(a)}},
+			steps:  []step{{create("A", 5), wantTasks(a)}, refusal, {get(1), wantTasks(a)}, {list(false, 10), wantTasks(a)}},
 			events: []task.Event{event(task.Created, a, 1)},
 		})
 	}

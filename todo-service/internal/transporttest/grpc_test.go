@@ -18,87 +18,87 @@ func (c grpcClient) create(ctx context.Context, title string, priority int, keys
 	for _, key := range keys {
 		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", key)
 	}
-	answer, err := c.service.CreateTask(ctx, &pb.CreateTaskRequest{Title: title, Priority: int32(priority)})
-	return answered(err, answer.GetTask())
+	response, err := c.service.CreateTask(ctx, &pb.CreateTaskRequest{Title: title, Priority: int32(priority)})
+	return toOutcome(err, response.GetTask())
 }
 
 func (c grpcClient) get(ctx context.Context, id int64) outcome {
-	answer, err := c.service.GetTask(ctx, &pb.GetTaskRequest{Id: id})
-	return answered(err, answer.GetTask())
+	response, err := c.service.GetTask(ctx, &pb.GetTaskRequest{Id: id})
+	return toOutcome(err, response.GetTask())
 }
 
 func (c grpcClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
-	answer, err := c.service.ListTasks(ctx, &pb.ListTasksRequest{DoneOnly: onlyDone, Limit: int32(limit)})
-	return answered(err, answer.GetTasks()...)
+	response, err := c.service.ListTasks(ctx, &pb.ListTasksRequest{DoneOnly: onlyDone, Limit: int32(limit)})
+	return toOutcome(err, response.GetTasks()...)
 }
 
 func (c grpcClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {
 	request := &pb.UpdateTaskRequest{Id: id, Title: change.Title, Done: change.Done, ExpectedVersion: expected}
 	if change.Priority != nil {
-		request.Priority = ptr(int32(*change.Priority))
+		request.Priority = new(int32(*change.Priority))
 	}
-	answer, err := c.service.UpdateTask(ctx, request)
-	return answered(err, answer.GetTask())
+	response, err := c.service.UpdateTask(ctx, request)
+	return toOutcome(err, response.GetTask())
 }
 
 func (c grpcClient) complete(ctx context.Context, id int64, expected *int64) outcome {
-	answer, err := c.service.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id, ExpectedVersion: expected})
-	return answered(err, answer.GetTask())
+	response, err := c.service.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: id, ExpectedVersion: expected})
+	return toOutcome(err, response.GetTask())
 }
 
 func (c grpcClient) remove(ctx context.Context, id int64, expected *int64) outcome {
 	_, err := c.service.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: id, ExpectedVersion: expected})
-	return answered(err)
+	return toOutcome(err)
 }
 
 func (c grpcClient) history(ctx context.Context, id int64, page task.Page) outcome {
-	answer, err := c.service.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: page.After, Limit: int32(page.Limit)})
+	response, err := c.service.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: page.After, Limit: int32(page.Limit)})
 	if err != nil {
-		return grpcRefusal(status.Convert(err))
+		return statusOutcome(status.Convert(err))
 	}
-	got := outcome{Next: answer.GetNextAfter()}
-	for _, m := range answer.GetEvents() {
+	got := outcome{Next: response.GetNextAfter()}
+	for _, m := range response.GetEvents() {
 		if m.GetResumeToken() != "" {
-			return unknown("an event of the history has the token " + m.GetResumeToken())
+			return unexpectedOutcome("an event of the history has the token " + m.GetResumeToken())
 		}
 		got.Events = append(got.Events, task.Event{
-			Type: task.EventType(m.GetEventType()), Task: read(m.GetTask()), UserID: m.UserId, At: m.GetTimestamp().AsTime(),
+			Type: task.EventType(m.GetEventType()), Task: toTask(m.GetTask()), UserID: m.UserId, At: m.GetTimestamp().AsTime(),
 		})
 	}
 	return got
 }
 
-func answered(err error, messages ...*pb.Task) outcome {
+func toOutcome(err error, messages ...*pb.Task) outcome {
 	if err != nil {
-		return grpcRefusal(status.Convert(err))
+		return statusOutcome(status.Convert(err))
 	}
 	var all []task.Task
 	for _, m := range messages {
-		all = append(all, read(m))
+		all = append(all, toTask(m))
 	}
 	return outcome{Tasks: all}
 }
 
-func read(m *pb.Task) task.Task {
+func toTask(m *pb.Task) task.Task {
 	t := task.Task{
 		ID: m.GetId(), Title: m.GetTitle(), Priority: int(m.GetPriority()), Done: m.GetDone(),
 		CreatedAt: m.GetCreatedAt().AsTime(), Version: m.GetVersion(),
 	}
 	if m.GetCompletedAt() != nil {
-		t.CompletedAt = ptr(m.GetCompletedAt().AsTime())
+		t.CompletedAt = new(m.GetCompletedAt().AsTime())
 	}
 	return t
 }
 
-func grpcRefusal(s *status.Status) outcome {
+func statusOutcome(s *status.Status) outcome {
 	kind, ok := map[codes.Code]string{
 		codes.InvalidArgument:   invalid,
 		codes.NotFound:          notFound,
-		codes.Aborted:           stale,
-		codes.ResourceExhausted: exhausted,
+		codes.Aborted:           preconditionFailed,
+		codes.ResourceExhausted: rateLimited,
 	}[s.Code()]
 	if !ok {
-		return unknown(s)
+		return unexpectedOutcome(s)
 	}
 	var fields []string
 	for _, detail := range s.Details() {
@@ -108,5 +108,5 @@ func grpcRefusal(s *status.Status) outcome {
 			}
 		}
 	}
-	return refused(kind, fields...)
+	return refusal(kind, fields...)
 }

@@ -23,11 +23,11 @@ type httpClient struct {
 }
 
 func (c httpClient) create(ctx context.Context, title string, priority int, keys ...string) outcome {
-	return c.one(ctx, "POST", "/tasks", map[string]any{"title": title, "priority": priority}, http.Header{"Idempotency-Key": keys})
+	return c.sendForTask(ctx, "POST", "/tasks", map[string]any{"title": title, "priority": priority}, http.Header{"Idempotency-Key": keys})
 }
 
 func (c httpClient) get(ctx context.Context, id int64) outcome {
-	return c.one(ctx, "GET", path(id), nil, nil)
+	return c.sendForTask(ctx, "GET", path(id), nil, nil)
 }
 
 func (c httpClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
@@ -36,7 +36,7 @@ func (c httpClient) list(ctx context.Context, onlyDone bool, limit int) outcome 
 		target += "&done=true"
 	}
 	var all []task.Task
-	return c.do(ctx, "GET", target, nil, nil, &all, func() []task.Task { return all })
+	return c.sendForOutcome(ctx, "GET", target, nil, nil, &all, func() []task.Task { return all })
 }
 
 func (c httpClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {
@@ -50,15 +50,15 @@ func (c httpClient) change(ctx context.Context, id int64, change task.Change, ex
 	if change.Done != nil {
 		patch["done"] = *change.Done
 	}
-	return c.one(ctx, "PATCH", path(id), patch, ifMatch(expected))
+	return c.sendForTask(ctx, "PATCH", path(id), patch, ifMatch(expected))
 }
 
 func (c httpClient) complete(ctx context.Context, id int64, expected *int64) outcome {
-	return c.one(ctx, "PATCH", path(id)+"/done", nil, ifMatch(expected))
+	return c.sendForTask(ctx, "PATCH", path(id)+"/done", nil, ifMatch(expected))
 }
 
 func (c httpClient) remove(ctx context.Context, id int64, expected *int64) outcome {
-	return c.do(ctx, "DELETE", path(id), nil, ifMatch(expected), nil, func() []task.Task { return nil })
+	return c.sendForOutcome(ctx, "DELETE", path(id), nil, ifMatch(expected), nil, func() []task.Task { return nil })
 }
 
 func (c httpClient) history(ctx context.Context, id int64, page task.Page) outcome {
@@ -66,23 +66,23 @@ func (c httpClient) history(ctx context.Context, id int64, page task.Page) outco
 	if page.Limit != 0 {
 		query.Set("limit", strconv.Itoa(page.Limit))
 	}
-	answer, header, refusal := c.answer(ctx, "GET", path(id)+"/events?"+query.Encode(), nil, nil)
+	content, header, refusal := c.send(ctx, "GET", path(id)+"/events?"+query.Encode(), nil, nil)
 	if refusal != nil {
 		return *refusal
 	}
 	var all []json.RawMessage
-	if err := json.Unmarshal(answer, &all); err != nil {
-		return unknown(err)
+	if err := json.Unmarshal(content, &all); err != nil {
+		return unexpectedOutcome(err)
 	}
 	var got outcome
 	for _, one := range all {
 		e, err := contract.Parse(one)
 		if err != nil {
-			return unknown(err)
+			return unexpectedOutcome(err)
 		}
 		known, err := eventcodec.FromContract(e)
 		if err != nil {
-			return unknown(err)
+			return unexpectedOutcome(err)
 		}
 		got.Events = append(got.Events, known)
 	}
@@ -102,48 +102,48 @@ func ifMatch(expected *int64) http.Header {
 
 func path(id int64) string { return fmt.Sprintf("/tasks/%d", id) }
 
-// one makes a request that is answered with a task.
-func (c httpClient) one(ctx context.Context, method, target string, body any, header http.Header) outcome {
+// sendForTask sends a request whose response is a task.
+func (c httpClient) sendForTask(ctx context.Context, method, target string, body any, header http.Header) outcome {
 	var t task.Task
-	return c.do(ctx, method, target, body, header, &t, func() []task.Task { return []task.Task{t} })
+	return c.sendForOutcome(ctx, method, target, body, header, &t, func() []task.Task { return []task.Task{t} })
 }
 
-func (c httpClient) do(ctx context.Context, method, target string, body any, header http.Header, into any, tasks func() []task.Task) outcome {
-	answer, _, refusal := c.answer(ctx, method, target, body, header)
+func (c httpClient) sendForOutcome(ctx context.Context, method, target string, body any, header http.Header, into any, tasks func() []task.Task) outcome {
+	content, _, refusal := c.send(ctx, method, target, body, header)
 	if refusal != nil {
 		return *refusal
 	}
 	if into != nil {
-		if err := json.Unmarshal(answer, into); err != nil {
-			return unknown(err)
+		if err := json.Unmarshal(content, into); err != nil {
+			return unexpectedOutcome(err)
 		}
 	}
 	return outcome{Tasks: tasks()}
 }
 
-// answer returns the body and the header of an answer, or what its refusal says.
-func (c httpClient) answer(ctx context.Context, method, target string, body any, header http.Header) ([]byte, http.Header, *outcome) {
-	request, err := c.request(ctx, method, target, body)
+// send returns body and header of a successful response, or the outcome of an error.
+func (c httpClient) send(ctx context.Context, method, target string, body any, header http.Header) ([]byte, http.Header, *outcome) {
+	request, err := c.newRequest(ctx, method, target, body)
 	if err != nil {
-		return nil, nil, ptr(unknown(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	maps.Copy(request.Header, header)
 	response, err := c.client.Do(request)
 	if err != nil {
-		return nil, nil, ptr(unknown(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, nil, ptr(unknown(err))
+		return nil, nil, new(unexpectedOutcome(err))
 	}
 	if response.StatusCode >= 300 {
-		return nil, nil, ptr(c.refusal(response.StatusCode, answer))
+		return nil, nil, new(c.problemOutcome(response.StatusCode, content))
 	}
-	return answer, response.Header, nil
+	return content, response.Header, nil
 }
 
-func (c httpClient) request(ctx context.Context, method, target string, body any) (*http.Request, error) {
+func (c httpClient) newRequest(ctx context.Context, method, target string, body any) (*http.Request, error) {
 	if body == nil {
 		return http.NewRequestWithContext(ctx, method, c.url+target, http.NoBody)
 	}
@@ -158,25 +158,25 @@ func (c httpClient) request(ctx context.Context, method, target string, body any
 	return request, err
 }
 
-func (c httpClient) refusal(status int, answer []byte) outcome {
+func (c httpClient) problemOutcome(status int, content []byte) outcome {
 	var problem struct {
 		Errors []struct{ Name string }
 	}
-	if err := json.Unmarshal(answer, &problem); err != nil {
-		return unknown(err)
+	if err := json.Unmarshal(content, &problem); err != nil {
+		return unexpectedOutcome(err)
 	}
 	kind, ok := map[int]string{
 		http.StatusUnprocessableEntity: invalid,
 		http.StatusNotFound:            notFound,
-		http.StatusPreconditionFailed:  stale,
-		http.StatusTooManyRequests:     exhausted,
+		http.StatusPreconditionFailed:  preconditionFailed,
+		http.StatusTooManyRequests:     rateLimited,
 	}[status]
 	if !ok {
-		return unknown(string(answer))
+		return unexpectedOutcome(string(content))
 	}
 	var fields []string
 	for _, field := range problem.Errors {
 		fields = append(fields, field.Name)
 	}
-	return refused(kind, fields...)
+	return refusal(kind, fields...)
 }

@@ -1,6 +1,6 @@
-// Package transporttest runs one table of cases through HTTP and gRPC, and
-// wants the same of both: the same outcome for the client, the same task in the
-// store, the same events.
+// Package transporttest is the conformance test of the transports: it runs one table of
+// cases through HTTP and gRPC, and wants the same outcome for the client, the same task in
+// the store, and the same events.
 package transporttest
 
 import (
@@ -33,7 +33,7 @@ import (
 	"example.com/todo/todo-service/internal/watch"
 )
 
-// transport is a client that speaks one of the two.
+// transport is a client of one transport.
 type transport interface {
 	create(ctx context.Context, title string, priority int, keys ...string) outcome
 	get(ctx context.Context, id int64) outcome
@@ -44,43 +44,43 @@ type transport interface {
 	history(ctx context.Context, id int64, page task.Page) outcome
 }
 
-// outcome is what a client learns from an answer.
+// outcome is the content of a response, without the form of its transport.
 type outcome struct {
-	Refusal string   // "" when there is none
-	Fields  []string // that the refusal names
+	Refusal string   // the kind of the error; "" for a success
+	Fields  []string // invalid ones that the error names
 	Tasks   []task.Task
 	Events  []task.Event // without their ids
-	Next    int64        // the after of the next page, if there is one
+	Next    int64        // after of the next page; 0 for the last page
 }
 
-// The refusals that both transports can express.
+// The kinds of errors that both transports have.
 const (
-	invalid    = "invalid"
-	notFound   = "not found"
-	stale      = "stale"
-	exhausted  = "exhausted"
-	unexpected = "unexpected: %v"
+	invalid            = "invalid"
+	notFound           = "not found"
+	preconditionFailed = "precondition failed"
+	rateLimited        = "rate limited"
+	unexpected         = "unexpected: %v"
 )
 
 var start = time.Date(2026, 1, 15, 10, 0, 0, 123_000_000, time.UTC)
 
-// at is the time of the n-th reading of the clock, from 1: each creation and
-// each change that is tried reads it once.
-func at(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+// timeOfReading returns the time of the n-th reading of the clock, from 1. Each attempt of
+// a creation or change reads the clock once.
+func timeOfReading(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
 
-func application(store task.Store) *task.Service {
+func newApplication(store task.Store) *task.Service {
 	readings := 0
-	return task.NewService(store, func() time.Time { readings++; return at(readings) }, func(context.Context, string) {})
+	return task.NewService(store, func() time.Time { readings++; return timeOfReading(readings) }, func(context.Context, string) {})
 }
 
-// transports starts a server and returns a client of it.
-var transports = map[string]func(*testing.T, *task.Service, *budget) transport{
+// transports start a server and return a client of it.
+var transports = map[string]func(*testing.T, *task.Service, *sharedLimiter) transport{
 	"HTTP": serveHTTP,
 	"gRPC": serveGRPC,
 }
 
-func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
-	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: uncached{}, Limiter: limiter, Peers: clientip.Resolver{}, Searches: admission.NewSearches()})
+func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
+	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: noCache{}, Limiter: limiter, ClientIPs: clientip.Resolver{}, SearchLocks: admission.NewSearchLocks()})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -96,7 +96,7 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *budget) transport {
 
 func unlimited(l net.Listener) net.Listener { return l }
 
-func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
+func serveGRPC(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
 	limit := grpcapi.NewRateLimit(limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
@@ -121,28 +121,26 @@ func serveGRPC(t *testing.T, tasks *task.Service, limiter *budget) transport {
 	return grpcClient{pb.NewTaskServiceClient(conn)}
 }
 
-type uncached struct{}
+type noCache struct{}
 
-func (uncached) Prefetch(ctx context.Context) context.Context { return ctx }
+func (noCache) Prefetch(ctx context.Context) context.Context { return ctx }
 
-func (uncached) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (noCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	return query(ctx)
 }
 
-// budget is a limiter with so many requests for everybody together.
-type budget struct{ left int }
+// sharedLimiter is a limiter that allows a number of requests of all clients together.
+type sharedLimiter struct{ remaining int }
 
-func (b *budget) Allow(context.Context, netip.Addr) ratelimit.Decision {
-	b.left--
-	return ratelimit.Decision{Allowed: b.left >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
+func (b *sharedLimiter) Allow(context.Context, netip.Addr) ratelimit.Decision {
+	b.remaining--
+	return ratelimit.Decision{Allowed: b.remaining >= 0, Limit: 60, Window: time.Minute, RetryAfter: time.Second}
 }
 
-func refused(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }
+func refusal(kind string, fields ...string) outcome { return outcome{Refusal: kind, Fields: fields} }
 
-func tasks(all ...task.Task) outcome { return outcome{Tasks: all} }
+func wantTasks(all ...task.Task) outcome { return outcome{Tasks: all} }
 
-func events(next int64, all ...task.Event) outcome { return outcome{Events: all, Next: next} }
+func wantEvents(next int64, all ...task.Event) outcome { return outcome{Events: all, Next: next} }
 
-func unknown(what any) outcome { return outcome{Refusal: fmt.Sprintf(unexpected, what)} }
-
-func ptr[T any](v T) *T { return &v }
+func unexpectedOutcome(what any) outcome { return outcome{Refusal: fmt.Sprintf(unexpected, what)} }

@@ -1,11 +1,33 @@
-// Package watch brings every change to many watchers: each in seq order, from
-// where it left off, without a gap.
+// Package watch implements a fan-out hub with a ring buffer and resume tokens: it
+// delivers every change to many watchers, to each in seq order, from the position of
+// its token, without a gap.
 //
-// One follower per process keeps the newest announcements in a ring that all
-// watchers read; it begins with what is newest in the log. It hears of them over
-// the live feed, one round trip after the commit; whatever the feed may have lost
-// it reads from the log. A watcher is
-// only a position: when it is behind the ring, because it resumed or is slow, it
-// reads the log by itself until it has caught up. So a slow watcher costs the
-// others nothing and the process no memory.
+//	 commit ── relay ──> live feed (Redis pub/sub: may lose, repeat, reorder)
+//	    │                     │ onFeedEvent: append seq newest+1, or request a catch-up
+//	    v                     v
+//	event log ── catchUp ──> Hub ── ring: the newest 1024 to 2048 announcements
+//	    │      (on request,           │            │            │
+//	    │       and every second)     v            v            v
+//	    └── readEventLog ────────> watcher at   watcher at   watcher at
+//	        (a watcher behind       seq 17       seq 940      seq 951
+//	         the ring)
+//
+// One follower per process fills the ring. A watcher is only a position: it reads the
+// ring, and while it is behind the ring (it resumed, or its client is slow) it reads
+// the event log. So a slow watcher costs other watchers nothing and the process no
+// memory.
+//
+// The resume token is the seq of the last announcement, in decimal. It is valid on
+// every replica, because seq is the position in the event log of the database.
+//
+// A watcher's states:
+//
+//	Watch(token) ── token outside PurgedThrough..Head ──> error apperr.Gone
+//	     │
+//	     v            behind the ring
+//	  ┌─ in ring ───────────────────> in log ──┐ purged meanwhile
+//	  │  ^  │ silence: bookmark         │      └──────────────> ends with apperr.Gone
+//	  │  └──┴──────── caught up ────────┘
+//	  ├─ log reset (another log, or a head below the ring) ───> ends with apperr.Gone
+//	  └─ the hub stops ───────────────────────────────────────> ends with apperr.Unavailable
 package watch

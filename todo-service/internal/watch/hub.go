@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,62 +14,65 @@ import (
 )
 
 const (
-	pollEvery   = time.Second // how late a change can be when the feed is away
-	logTimeout  = 5 * time.Second
-	readAtOnce  = 256 // announcements the follower reads from the log
-	retryPause  = 200 * time.Millisecond
-	retryAtMost = 2 * time.Second
+	pollInterval    = time.Second     // between two catch-ups without a request: how late a change may be while the feed is away
+	eventLogTimeout = 5 * time.Second // of one catch-up, or of one read by a watcher
+	readBatch       = 256             // announcements that the follower reads from the event log at once
 )
 
-// EventLog is the record of all announcements. A number, once any reader or the feed
-// has shown it, belongs to that announcement for ever.
+// subscribeBackoff waits at most 2 s, jitter included, so that an outage of the feed
+// ends for watchers soon after it ends for Redis.
+var subscribeBackoff = retry.Backoff{Min: 200 * time.Millisecond, Max: 1300 * time.Millisecond}
+
+// EventLog reads the durable log of announcements. Once a reader or the feed has
+// shown a seq, that seq belongs to the same announcement for ever.
 type EventLog interface {
 	// After returns the announcements that follow seq, in order and without gaps,
 	// at most limit.
 	After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error)
-	// Bounds returns which log this is, and which part of it is there.
+	// Bounds returns the name of the log and the range of seq that it holds.
 	Bounds(ctx context.Context) (task.EventLogRange, error)
 }
 
-// Feed tells of announcements as they are made. It may lose, repeat and reorder
-// them, and tell of those of other logs.
+// Feed delivers announcements as they are made. It may lose, repeat and reorder
+// them, and deliver announcements of other logs.
 type Feed interface {
-	// Subscribe calls deliver for each announcement until ctx ends (nil) or the
-	// feed fails (an error), and doubt whenever some may have been missed, first
-	// once the subscription stands. It makes both calls from its own goroutine.
-	Subscribe(ctx context.Context, doubt func(), deliver func(task.Announcement)) error
+	// Subscribe calls onEvent for each announcement until ctx ends (nil) or the feed
+	// fails (an error). It calls onGap once the subscription stands, and whenever
+	// announcements may have been lost. Both are called from the caller's goroutine.
+	Subscribe(ctx context.Context, onGap func(), onEvent func(task.Announcement)) error
 }
 
-// Hub is the one follower of the process and the place where watchers meet it.
+// Hub follows the event log for all watchers of the process. Its methods may be
+// called by several goroutines.
 type Hub struct {
-	feed Feed
-	log  EventLog
-	out  *slog.Logger
+	feed     Feed
+	eventLog EventLog
+	log      *slog.Logger
 
-	doubt   chan struct{} // asks the follower to read the log; holds one request
-	stopped chan struct{} // closed when Run ends
+	catchUpRequest chan struct{} // makes the follower read the event log; holds one request
+	stopped        chan struct{} // closed when Run returns
 
-	mu      sync.RWMutex
-	known   bool   // what is newest in the log; until then the ring means nothing
-	name    string // of the log that the ring is of
-	ring    ring
-	changed chan struct{} // closed, and replaced, when the ring has grown or become known
-	turned  chan struct{} // closed, and replaced, when the log is no longer the one that was watched
+	mu          sync.RWMutex
+	loaded      bool   // the ring was loaded from the event log; before that it means nothing
+	logName     string // of the log that the ring was loaded from
+	ring        ring
+	ringChanged chan struct{} // closed and replaced when the ring was loaded or has grown
+	logReset    chan struct{} // closed and replaced when the log was replaced, or has lost its end
 
 	gaps prometheus.Counter
 }
 
-// NewHub returns a hub over feed and log. Watchers are served while Run runs.
-func NewHub(feed Feed, log EventLog, out *slog.Logger, reg prometheus.Registerer) *Hub {
+// NewHub returns a hub over feed and eventLog. It serves watchers while Run runs.
+func NewHub(feed Feed, eventLog EventLog, log *slog.Logger, reg prometheus.Registerer) *Hub {
 	metrics := promauto.With(reg)
 	return &Hub{
-		feed:    feed,
-		log:     log,
-		out:     out,
-		doubt:   make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		changed: make(chan struct{}),
-		turned:  make(chan struct{}),
+		feed:           feed,
+		eventLog:       eventLog,
+		log:            log,
+		catchUpRequest: make(chan struct{}, 1),
+		stopped:        make(chan struct{}),
+		ringChanged:    make(chan struct{}),
+		logReset:       make(chan struct{}),
 		gaps: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "todo_watch_gaps_total",
 			Help: "Announcements that came from the log because the live feed did not bring them in order.",
@@ -78,65 +80,65 @@ func NewHub(feed Feed, log EventLog, out *slog.Logger, reg prometheus.Registerer
 	}
 }
 
-// Run follows the log until ctx ends, and returns nil. All watches then end with
-// fault.Unavailable. Feed and log may be away at any time: what they have
-// meanwhile is delivered when they are back.
+// Run follows the event log until ctx ends, and returns nil. All watches then end
+// with apperr.Unavailable. Feed and log may be unavailable at any time: the hub
+// delivers what it missed once they are back.
 func (h *Hub) Run(ctx context.Context) error {
 	defer close(h.stopped)
-	var parts sync.WaitGroup
-	parts.Go(func() { h.subscribe(ctx) })
-	parts.Go(func() { h.follow(ctx) })
-	parts.Wait()
+	var loops sync.WaitGroup
+	loops.Go(func() { h.subscribe(ctx) })
+	loops.Go(func() { h.follow(ctx) })
+	loops.Wait()
 	return nil
 }
 
-// subscribe keeps one subscription.
+// subscribe renews the subscription until ctx ends.
 func (h *Hub) subscribe(ctx context.Context) {
-	pause := retryPause
-	outage := retry.NewOutage(h.out, "the live feed is away: watchers are served from the log, up to a second late", "the live feed is back")
+	delays := subscribeBackoff.Delays()
+	outage := retry.NewOutage(h.log, "watch hub: the live feed is away, changes come from the event log up to a second late", "watch hub: the live feed is back")
 	for {
 		err := h.feed.Subscribe(ctx, func() {
 			outage.Record(ctx, nil)
-			pause = retryPause
-			h.raiseDoubt()
-		}, h.hear)
+			delays.Reset()
+			h.requestCatchUp()
+		}, h.onFeedEvent)
 		if ctx.Err() != nil {
 			return
 		}
 		outage.Record(ctx, err)
-		retry.Wait(ctx, pause/2+rand.N(pause/2))
-		pause = min(2*pause, retryAtMost)
+		retry.Wait(ctx, delays.NextBackOff())
 	}
 }
 
-// hear takes an announcement from the feed. Only the very next one can be
-// trusted to leave no gap. One without a log, as older replicas make them, is a hint.
-func (h *Hub) hear(a task.Announcement) {
+// onFeedEvent appends an announcement of the feed to the ring, or requests a catch-up.
+func (h *Hub) onFeedEvent(a task.Announcement) {
 	h.mu.Lock()
-	ours := h.known && a.Log == h.name
-	next := ours && a.Seq == h.ring.tip+1
-	doubtful := !h.known || a.Log == "" || ours && a.Seq > h.ring.tip+1
+	ours := h.loaded && a.Log == h.logName
+	// Only the next seq is certain to leave no gap. An announcement without a log
+	// name comes from an older replica, and may be of another log.
+	next := ours && a.Seq == h.ring.newest+1
+	gap := !h.loaded || a.Log == "" || ours && a.Seq > h.ring.newest+1
 	if next {
-		h.grow(a)
+		h.append(a)
 	}
 	h.mu.Unlock()
-	if doubtful {
-		h.raiseDoubt()
+	if gap {
+		h.requestCatchUp()
 	}
 }
 
-func (h *Hub) raiseDoubt() {
+func (h *Hub) requestCatchUp() {
 	select {
-	case h.doubt <- struct{}{}:
-	default: // the follower has yet to read, and will see this too
+	case h.catchUpRequest <- struct{}{}:
+	default: // a pending request covers this one: its catch-up has yet to read the log
 	}
 }
 
-// follow reads the log whenever there is doubt, and once in a while without.
+// follow catches up on each request, and once a second without one, until ctx ends.
 func (h *Hub) follow(ctx context.Context) {
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	outage := retry.NewOutage(h.out, "the log can not be read: watchers wait", "the log can be read again")
+	outage := retry.NewOutage(h.log, "watch hub: reading the event log failed, watchers wait", "watch hub: the event log can be read again")
 	for {
 		err := h.catchUp(ctx)
 		if ctx.Err() != nil {
@@ -147,64 +149,64 @@ func (h *Hub) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-poll.C:
-		case <-h.doubt:
+		case <-h.catchUpRequest:
 		}
 	}
 }
 
-// catchUp brings the ring to the log's head.
+// catchUp brings the ring to the head of the event log.
 func (h *Hub) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout)
 	defer cancel()
-	known, name, tip := h.place()
-	log, err := h.log.Bounds(ctx)
+	loaded, logName, newest := h.position()
+	bounds, err := h.eventLog.Bounds(ctx)
 	if err != nil {
 		return err
 	}
-	if !known || log.Name != name || log.Head < tip {
-		if err := h.begin(ctx, log); err != nil {
+	if !loaded || bounds.Name != logName || bounds.Head < newest {
+		if err := h.reload(ctx, bounds); err != nil {
 			return err
 		}
-		_, _, tip = h.place()
+		_, _, newest = h.position()
 	}
 	for {
-		missed, err := h.log.After(ctx, tip, readAtOnce)
+		missed, err := h.eventLog.After(ctx, newest, readBatch)
 		if err != nil {
 			return err
 		}
 		if len(missed) > 0 {
 			h.mu.Lock()
-			h.grow(missed...)
+			h.append(missed...)
 			h.mu.Unlock()
 			h.gaps.Add(float64(len(missed)))
-			tip = missed[len(missed)-1].Seq
+			newest = missed[len(missed)-1].Seq
 		}
-		if len(missed) < readAtOnce {
+		if len(missed) < readBatch {
 			return nil
 		}
 	}
 }
 
-// place returns how far the ring reaches, and in which log.
-func (h *Hub) place() (known bool, name string, tip int64) {
+// position returns the log that the ring was loaded from, and its newest seq.
+func (h *Hub) position() (loaded bool, logName string, newest int64) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.known, h.name, h.ring.tip
+	return h.loaded, h.logName, h.ring.newest
 }
 
-// begin fills the ring from the log: those who resume after a rolling restart are
-// behind by what happened meanwhile, and would each read it by themselves. Whoever
-// watches what is no longer there, because the database was made anew or restored, is
-// sent away.
-func (h *Hub) begin(ctx context.Context, log task.EventLogRange) error {
-	newest := ring{tip: max(log.PurgedThrough, log.Head-ringSize)}
-	for newest.tip < log.Head {
-		next, err := h.log.After(ctx, newest.tip, readAtOnce)
+// reload replaces the ring by the newest announcements of the event log, and ends all
+// watches of the log that was there before.
+func (h *Hub) reload(ctx context.Context, bounds task.EventLogRange) error {
+	// After a rolling restart all watchers resume a little behind the head. The full
+	// ring serves them; otherwise each of them would read the event log.
+	newest := ring{newest: max(bounds.PurgedThrough, bounds.Head-ringSize)}
+	for newest.newest < bounds.Head {
+		next, err := h.eventLog.After(ctx, newest.newest, readBatch)
 		if err != nil {
 			return err
 		}
-		if len(next) == 0 { // all was purged since
-			newest = ring{tip: log.Head}
+		if len(next) == 0 { // all were purged meanwhile
+			newest = ring{newest: bounds.Head}
 		}
 		for _, a := range next {
 			newest.add(a)
@@ -212,44 +214,45 @@ func (h *Hub) begin(ctx context.Context, log task.EventLogRange) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.known {
-		h.out.WarnContext(ctx, "the log is another one, or has lost its end: watchers have to begin anew", "head", log.Head, "was", h.ring.tip)
-		close(h.turned)
-		h.turned = make(chan struct{})
+	if h.loaded {
+		h.log.WarnContext(ctx, "watch hub: the event log was replaced or has lost its end, all watches end", "head", bounds.Head, "previous_head", h.ring.newest)
+		close(h.logReset)
+		h.logReset = make(chan struct{})
 	}
-	h.known, h.name, h.ring = true, log.Name, newest
-	h.wake() // those who resumed before this
+	h.loaded, h.logName, h.ring = true, bounds.Name, newest
+	h.broadcast() // wakes watchers that came before the ring was loaded
 	return nil
 }
 
-// untilTurned returns what is closed when the log is no longer what it is now.
-func (h *Hub) untilTurned() <-chan struct{} {
+// resetSignal returns a channel that is closed when the present log is replaced or
+// loses its end.
+func (h *Hub) resetSignal() <-chan struct{} {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.turned
+	return h.logReset
 }
 
-// grow adds to the ring and wakes the watchers. The caller holds mu.
-func (h *Hub) grow(next ...task.Announcement) {
+// append adds to the ring and wakes all watchers. The caller holds mu.
+func (h *Hub) append(next ...task.Announcement) {
 	for _, a := range next {
 		h.ring.add(a)
 	}
-	h.wake()
+	h.broadcast()
 }
 
-// wake lets all watchers look at the ring. The caller holds mu.
-func (h *Hub) wake() {
-	close(h.changed)
-	h.changed = make(chan struct{})
+// broadcast wakes all watchers. The caller holds mu.
+func (h *Hub) broadcast() {
+	close(h.ringChanged)
+	h.ringChanged = make(chan struct{})
 }
 
-// after returns what the ring has for a watcher at seq: the next announcements,
-// or that it is behind, or else a channel that tells of more.
-func (h *Hub) after(seq int64, limit int) (next []task.Announcement, behind bool, more <-chan struct{}) {
+// readRing returns the next announcements after seq, or that the watcher is behind
+// the ring. If there is neither, ringChanged is closed when there is more.
+func (h *Hub) readRing(seq int64, limit int) (next []task.Announcement, behind bool, ringChanged <-chan struct{}) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if h.known {
+	if h.loaded {
 		next, behind = h.ring.after(seq, limit)
 	}
-	return next, behind, h.changed
+	return next, behind, h.ringChanged
 }

@@ -6,36 +6,36 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// ringSize is how far behind the newest announcement a watcher may be before it
-// reads the log: some seconds of a busy system, some hundred kilobytes.
+// ringSize is how many announcements a watcher may be behind the newest one without
+// reading the event log: some seconds of a busy system, some hundred kilobytes.
 const ringSize = 1024
 
-// ring holds the newest announcements, without gaps.
+// ring is a ring buffer of the newest announcements, without gaps. It holds at least
+// the last ringSize added ones, at most twice as many.
 type ring struct {
-	tip    int64 // seq of the newest announcement known, held or not
+	newest int64 // seq of the newest announcement that was added, or after which the ring begins
 	recent []task.Announcement
 }
 
-// add appends a. One that it already holds is passed over; one with a gap before
-// it displaces all others.
+// add appends a. A repeated announcement is ignored. After a gap, a replaces all
+// others.
 func (r *ring) add(a task.Announcement) {
 	switch {
-	case a.Seq <= r.tip:
+	case a.Seq <= r.newest:
 		return
-	case a.Seq > r.tip+1:
+	case a.Seq > r.newest+1:
 		r.recent = nil
 	case len(r.recent) == 2*ringSize:
 		r.recent = slices.Clone(r.recent[ringSize:])
 	}
 	r.recent = append(r.recent, a)
-	r.tip = a.Seq
+	r.newest = a.Seq
 }
 
-// after returns a copy of at most limit announcements that follow seq. It is
-// empty when there is none; behind means that the first of them is no longer
-// held.
+// after returns a copy of at most limit announcements that follow seq, or nil when
+// there is none. behind reports that the ring no longer holds the first of them.
 func (r *ring) after(seq int64, limit int) (next []task.Announcement, behind bool) {
-	missing := r.tip - seq
+	missing := r.newest - seq
 	if missing <= 0 {
 		return nil, false
 	}

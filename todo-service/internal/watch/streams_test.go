@@ -14,30 +14,31 @@ import (
 	"example.com/todo/todo-service/internal/watch"
 )
 
-// acquire returns how many of n streams the client gets, and what releases them.
-func acquire(t *testing.T, s *watch.Streams, client string, n int) (releases []func()) {
+// acquireStreams acquires n streams, and returns the release functions of those that
+// were granted.
+func acquireStreams(t *testing.T, s *watch.Streams, client string, n int) (releases []func()) {
 	t.Helper()
 	for range n {
 		release, err := s.Acquire(netip.MustParseAddr(client))
 		if err == nil {
 			releases = append(releases, release)
 		} else if refused := apperr.Of(err); refused.Kind != apperr.RateLimited {
-			t.Errorf("a stream too many: %v", err)
+			t.Errorf("a stream over the limit: %v", err)
 		}
 	}
 	return releases
 }
 
-func TestStreamsAreLimitedInAllAndForEachClient(t *testing.T) {
+func TestStreamsLimitTheProcessAndEachClient(t *testing.T) {
 	t.Parallel()
 	metrics := prometheus.NewRegistry()
 	s := watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 4}, metrics)
-	one := acquire(t, s, "192.0.2.1", 6)
-	two := acquire(t, s, "2001:db8::1", 3)
-	three := acquire(t, s, "2001:db8::2", 3) // the same client as two
-	four := acquire(t, s, "192.0.2.4", 4)
+	one := acquireStreams(t, s, "192.0.2.1", 6)
+	two := acquireStreams(t, s, "2001:db8::1", 3)
+	three := acquireStreams(t, s, "2001:db8::2", 3) // the same client as two
+	four := acquireStreams(t, s, "192.0.2.4", 4)
 	if got := [4]int{len(one), len(two), len(three), len(four)}; got != [4]int{4, 3, 1, 2} {
-		t.Fatalf("they got %v", got)
+		t.Fatalf("the clients got %v streams", got)
 	}
 	want := `
 		# HELP todo_watchers Open streams of changes, gRPC health and reflection.
@@ -52,20 +53,20 @@ func TestStreamsAreLimitedInAllAndForEachClient(t *testing.T) {
 		t.Error(err)
 	}
 	one[0]()
-	one[0]() // counts once
-	if got := len(acquire(t, s, "192.0.2.4", 2)); got != 1 {
-		t.Errorf("%d got what one released", got)
+	one[0]() // the second call does nothing
+	if got := len(acquireStreams(t, s, "192.0.2.4", 2)); got != 1 {
+		t.Errorf("%d streams were granted after one release", got)
 	}
-	// Who was refused because the process had too many must not count for the client.
+	// A stream that the limit of the process refused must not count for its client.
 	for _, release := range append(two, three...) {
 		release()
 	}
-	if got := len(acquire(t, s, "192.0.2.4", 4)); got != 1 {
-		t.Errorf("the client got %d more, want 1", got)
+	if got := len(acquireStreams(t, s, "192.0.2.4", 4)); got != 1 {
+		t.Errorf("the client got %d more streams, want 1", got)
 	}
 }
 
-func TestManyStreamsAtOnceGetTheLimitTogether(t *testing.T) {
+func TestStreamsGrantExactlyTheLimitToConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	s := watch.NewStreams(watch.Config{MaxWatchers: 7, MaxPerClient: 5}, prometheus.NewRegistry())
 	for range 50 {
@@ -84,7 +85,7 @@ func TestManyStreamsAtOnceGetTheLimitTogether(t *testing.T) {
 		}
 		all.Wait()
 		if len(releases) != 7 {
-			t.Fatalf("%d were acquired", len(releases))
+			t.Fatalf("%d streams were granted, want 7", len(releases))
 		}
 		for _, release := range releases {
 			release()
@@ -92,7 +93,7 @@ func TestManyStreamsAtOnceGetTheLimitTogether(t *testing.T) {
 	}
 }
 
-func TestBoundsThatLetNoStreamPassAreRefused(t *testing.T) {
+func TestConfigRefusesLimitsThatAllowNoStream(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{"WATCH_MAX_WATCHERS=0", "WATCH_MAX_PER_CLIENT=0", "WATCH_MAX_PER_CLIENT=-1"} {
 		cfg := struct {

@@ -11,33 +11,31 @@ import (
 )
 
 const (
-	// A watcher holds so many announcements at a time, of the ring or of the log,
-	// which bounds what a stalled one keeps in memory.
-	takeAtOnce    = 8
-	fetchAtOnce   = 32
-	bookmarkEvery = 5 * time.Second // of silence
+	ringBatch        = 8               // announcements that a watcher takes from the ring at once; a stalled watcher keeps that many in memory
+	catchUpBatch     = 32              // announcements that a watcher reads from the event log at once; bounded for the same reason
+	bookmarkInterval = 5 * time.Second // of silence, until a bookmark tells the client its position
 )
 
-// Watch begins a watch, which lasts until ctx ends: what it returns yields every
-// announcement after the one that token names, in seq order and without gaps. The
-// token of an announcement is its seq in decimal; "" means everything that comes
-// once Watch has returned. A bookmark, an announcement of nothing at the place
-// where the watch is, comes first, and again whenever nothing happens for 5 s.
+// Watch returns a sequence of every announcement after the position of token, in seq
+// order and without gaps, until ctx ends. A token is the seq of an announcement in
+// decimal; "" stands for everything that is committed after Watch has returned. The
+// sequence begins with a bookmark (an announcement without an event that tells the
+// position), and repeats it after each 5 s of silence.
 //
-// A token that is not one is refused with fault.Invalid, and one that is not in the
-// log, or no longer, with fault.Gone. How many watches there are is for Streams to
-// limit.
+// Watch returns apperr.Invalid for a malformed token, and apperr.Gone for a position
+// outside the log. It does not limit the number of watches; Streams does.
 //
-// The sequence waits for more when it has caught up. It ends with an error:
+// The sequence ends with an error:
 //
-//   - ctx's, when ctx ends,
-//   - fault.Unavailable, when the hub stops: resume with the last token,
-//   - the log's, when it can not be read: resume too,
-//   - fault.Gone, when the watcher was so slow that the log was purged first, or when
-//     the database was made anew, or restored to what it was some time ago.
+//   - ctx's error, when ctx ends,
+//   - apperr.Unavailable, when the hub stops: the client resumes with the last token,
+//   - the event log's error, when a read fails: the client resumes,
+//   - apperr.Gone, when the log was purged before the watcher had read it, or the
+//     database was recreated or restored to an earlier state.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
-	turned := h.untilTurned()
-	position, err := h.start(ctx, token)
+	// Taken before the position: a reset between the two must end this watch.
+	logReset := h.resetSignal()
+	position, err := h.startPosition(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +44,13 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 			return
 		}
 		for {
-			next, err := h.next(ctx, turned, position)
+			next, err := h.awaitNext(ctx, logReset, position)
 			if err != nil {
 				yield(task.Announcement{}, err)
 				return
 			}
 			for _, a := range next {
-				if err := h.open(ctx); err != nil {
+				if err := h.checkRunning(ctx); err != nil {
 					yield(task.Announcement{}, err)
 					return
 				}
@@ -65,86 +63,88 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 	}, nil
 }
 
-// next returns what follows position, and waits until there is something; a
-// bookmark when there is nothing for a while.
-func (h *Hub) next(ctx context.Context, turned <-chan struct{}, position int64) ([]task.Announcement, error) {
+// awaitNext waits for the announcements after position and returns a batch of them,
+// or a bookmark after bookmarkInterval.
+func (h *Hub) awaitNext(ctx context.Context, logReset <-chan struct{}, position int64) ([]task.Announcement, error) {
 	for {
-		next, behind, more := h.after(position, takeAtOnce)
+		next, behind, ringChanged := h.readRing(position, ringBatch)
+		// Checked after the ring was read: the ring may already hold the new log.
 		select {
-		case <-turned: // and what came of the ring may be of another log
-			return nil, gone(strconv.FormatInt(position, 10))
+		case <-logReset:
+			return nil, positionGone(strconv.FormatInt(position, 10))
 		default:
 		}
 		if behind {
-			return h.read(ctx, position)
+			return h.readEventLog(ctx, position)
 		}
 		if len(next) > 0 {
 			return next, nil
 		}
 		select {
-		case <-more:
-		case <-turned:
-		case <-time.After(bookmarkEvery):
+		case <-ringChanged:
+		case <-logReset:
+		case <-time.After(bookmarkInterval):
 			return []task.Announcement{{Seq: position}}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-h.stopped:
-			return nil, stopping()
+			return nil, errStopping()
 		}
 	}
 }
 
-// start returns the seq that the watch follows.
-func (h *Hub) start(ctx context.Context, token string) (int64, error) {
+// startPosition returns the seq after which the watch begins.
+func (h *Hub) startPosition(ctx context.Context, token string) (int64, error) {
 	position := int64(-1)
 	if token != "" {
 		var err error
-		if position, err = parse(token); err != nil {
+		if position, err = parseToken(token); err != nil {
 			return 0, err
 		}
 	}
-	if err := h.open(ctx); err != nil {
+	if err := h.checkRunning(ctx); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, logTimeout) // a stream has no deadline
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout) // the context of a stream has no deadline
 	defer cancel()
-	log, err := h.log.Bounds(ctx)
+	bounds, err := h.eventLog.Bounds(ctx)
 	switch {
 	case err != nil:
 		return 0, err
 	case token == "":
-		return log.Head, nil
-	case position < log.PurgedThrough || position > log.Head:
-		return 0, gone(token)
+		return bounds.Head, nil
+	case position < bounds.PurgedThrough || position > bounds.Head:
+		return 0, positionGone(token)
 	}
 	return position, nil
 }
 
-// read returns what follows seq in the log. The ring has seen announcements
-// after seq, so an empty or broken answer means that they were purged.
-func (h *Hub) read(ctx context.Context, seq int64) ([]task.Announcement, error) {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+// readEventLog returns the announcements after seq for a watcher behind the ring.
+func (h *Hub) readEventLog(ctx context.Context, seq int64) ([]task.Announcement, error) {
+	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout)
 	defer cancel()
-	next, err := h.log.After(ctx, seq, fetchAtOnce)
+	next, err := h.eventLog.After(ctx, seq, catchUpBatch)
 	if err != nil {
 		return nil, err
 	}
+	// The ring has held announcements after seq. If the log does not, they were purged.
 	if len(next) == 0 || next[0].Seq != seq+1 {
-		return nil, gone(strconv.FormatInt(seq, 10))
+		return nil, positionGone(strconv.FormatInt(seq, 10))
 	}
 	return next, nil
 }
 
-func (h *Hub) open(ctx context.Context) error {
+// checkRunning returns an error when the hub has stopped or ctx has ended.
+func (h *Hub) checkRunning(ctx context.Context) error {
 	select {
 	case <-h.stopped:
-		return stopping()
+		return errStopping()
 	default:
 		return ctx.Err()
 	}
 }
 
-func parse(token string) (int64, error) {
+func parseToken(token string) (int64, error) {
 	seq, err := strconv.ParseInt(token, 10, 64)
 	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != token {
 		return 0, apperr.InvalidFields(apperr.Field{Name: "resume_token", Problem: "must be the token of an event, or empty"})
@@ -152,10 +152,10 @@ func parse(token string) (int64, error) {
 	return seq, nil
 }
 
-func gone(token string) error {
-	return apperr.New(apperr.Gone, "the events after %s are not in the log, or no longer; read the list and watch from now on", token)
+func positionGone(token string) error {
+	return apperr.New(apperr.Gone, "the events after %s are no longer in the log, or were never in it; read the list and watch from now on", token)
 }
 
-func stopping() error {
+func errStopping() error {
 	return apperr.New(apperr.Unavailable, "the server is stopping; resume with the token of the last event")
 }

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-func TestResumeTokens(t *testing.T) {
+func TestWatchResumesAfterItsTokenOrReturnsAnError(t *testing.T) {
 	t.Parallel()
 	const none = apperr.Kind(-1)
 	cases := []struct {
@@ -21,8 +21,8 @@ func TestResumeTokens(t *testing.T) {
 		want        apperr.Kind
 		first       int64
 	}{
-		{"none: from now on", "", none, 11},
-		{"the oldest that is left", "4", none, 5},
+		{"empty: from now on", "", none, 11},
+		{"the last purged", "4", none, 5},
 		{"in the middle", "7", none, 8},
 		{"the head", "10", none, 11},
 		{"purged", "3", apperr.Gone, 0},
@@ -40,11 +40,11 @@ func TestResumeTokens(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			onStage(t, func(s *stage) {
-				s.change(10)
+			withHub(t, func(s *hubFixture) {
+				s.commit(10)
 				synctest.Wait()
-				s.log.set(func(l *memoryLog) { l.purged = 4 })
-				w := s.watch(c.token, nil)
+				s.eventLog.set(func(l *fakeEventLog) { l.purged = 4 })
+				w := s.startWatcher(c.token, nil)
 				if c.want != none {
 					err := <-w.ended
 					expectKind(t, err, c.want)
@@ -56,38 +56,38 @@ func TestResumeTokens(t *testing.T) {
 					}
 					return
 				}
-				s.change(2)
+				s.commit(2)
 				synctest.Wait()
-				s.expect(w, c.first, 12)
+				s.expectSeqs(w, c.first, 12)
 			})
 		})
 	}
 }
 
-func TestAWatchEndsWhenItsReaderDoes(t *testing.T) {
-	onStage(t, func(s *stage) {
-		leaver := s.watch("", nil)
-		hangup := errors.New("connection reset")
-		failer := s.watch("", func() error { return hangup })
-		leaver.cancel()
-		if err := <-leaver.ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("after the cancellation Watch returned %v", err)
+func TestWatchEndsWhenItsContextOrItsReaderEnds(t *testing.T) {
+	withHub(t, func(s *hubFixture) {
+		canceled := s.startWatcher("", nil)
+		reset := errors.New("connection reset")
+		failing := s.startWatcher("", func() error { return reset })
+		canceled.cancel()
+		if err := <-canceled.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("after the cancellation the watch ended with %v", err)
 		}
-		s.change(1)
-		if err := <-failer.ended; !errors.Is(err, hangup) {
-			t.Errorf("after a failed delivery Watch returned %v", err)
+		s.commit(1)
+		if err := <-failing.ended; !errors.Is(err, reset) {
+			t.Errorf("after the reader's error the watch ended with %v", err)
 		}
 	})
 }
 
-func TestAWatchBeginsWhenTheCallReturns(t *testing.T) {
-	onStage(t, func(s *stage) {
-		s.change(3)
+func TestWatchYieldsEverythingCommittedAfterTheCall(t *testing.T) {
+	withHub(t, func(s *hubFixture) {
+		s.commit(3)
 		changes, err := s.hub.Watch(s.t.Context(), "")
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.change(3)
+		s.commit(3)
 		synctest.Wait()
 		var got []task.Announcement
 		for a := range changes {
@@ -96,43 +96,43 @@ func TestAWatchBeginsWhenTheCallReturns(t *testing.T) {
 			}
 		}
 		if !got[0].Bookmark() || got[0].Seq != 3 || got[1].Bookmark() || got[1].Seq != 4 {
-			t.Errorf("it begins with %+v, want a bookmark at 3, then announcement 4", got)
+			t.Errorf("the watch begins with %+v, want a bookmark at 3, then announcement 4", got)
 		}
 	})
 }
 
-func TestAnIdleWatcherIsToldItsPlace(t *testing.T) {
-	onStage(t, func(s *stage) {
-		s.change(3)
-		w := s.watch("1", nil)
-		later(11 * time.Second)
-		s.change(1)
-		later(4 * time.Second)
-		s.change(1)
-		later(4 * time.Second)
-		s.expect(w, 2, 5)
+func TestWatchYieldsABookmarkAtFirstAndAfterEachSilence(t *testing.T) {
+	withHub(t, func(s *hubFixture) {
+		s.commit(3)
+		w := s.startWatcher("1", nil)
+		advance(11 * time.Second)
+		s.commit(1)
+		advance(4 * time.Second)
+		s.commit(1)
+		advance(4 * time.Second)
+		s.expectSeqs(w, 2, 5)
 		if diff := cmp.Diff([]int64{1, 3, 3}, w.bookmarks()); diff != "" {
 			t.Errorf("bookmarks (-want +got):\n%s", diff)
 		}
-		later(2 * time.Second)
+		advance(2 * time.Second)
 		if diff := cmp.Diff([]int64{1, 3, 3, 5}, w.bookmarks()); diff != "" {
 			t.Errorf("bookmarks after another silence (-want +got):\n%s", diff)
 		}
 	})
 }
 
-func TestStoppingTellsEveryWatcherToResume(t *testing.T) {
-	onStage(t, func(s *stage) {
-		s.change(5_000)
+func TestEveryWatchEndsWithUnavailableWhenTheHubStops(t *testing.T) {
+	withHub(t, func(s *hubFixture) {
+		s.commit(5_000)
 		synctest.Wait()
-		watchers := []*watcher{s.watch("", nil), s.watch("5000", nil), s.watch("0", func() error {
+		watchers := []*watcher{s.startWatcher("", nil), s.startWatcher("5000", nil), s.startWatcher("0", func() error {
 			s.stop()
 			return nil
 		})}
 		for _, w := range watchers {
 			expectKind(t, <-w.ended, apperr.Unavailable)
 		}
-		s.expect(watchers[2], 1, 1)
-		expectKind(t, <-s.watch("", nil).ended, apperr.Unavailable)
+		s.expectSeqs(watchers[2], 1, 1)
+		expectKind(t, <-s.startWatcher("", nil).ended, apperr.Unavailable)
 	})
 }

@@ -1,5 +1,5 @@
-// Package docs serves the API's document: as it is, and as a page in which it
-// can be read and tried. The page needs nothing from anywhere else.
+// Package docs serves the OpenAPI document, as YAML and as a Swagger UI page. The page
+// loads nothing from other servers.
 package docs
 
 import (
@@ -23,8 +23,8 @@ var page string
 //go:embed start.js
 var start string
 
-// policy keeps the page to what it came with, whatever its scripts want.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+// contentSecurityPolicy allows the page to load from this server only.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const (
@@ -33,48 +33,48 @@ const (
 	javascript = "text/javascript; charset=utf-8"
 )
 
-// Register adds the routes.
+// Register adds the routes of the document and of the page to mux.
 func Register(mux *http.ServeMux) {
-	mux.Handle("GET /openapi.yaml", text("application/yaml", openapi.Todo))
-	mux.Handle("GET /docs", text(html, page))
-	mux.Handle("GET /docs/start.js", text(javascript, start))
-	mux.Handle("GET /docs/swagger-ui.css", packed(css, "swagger-ui.css.gz"))
-	mux.Handle("GET /docs/swagger-ui-bundle.js", packed(javascript, "swagger-ui-bundle.js.gz"))
+	mux.Handle("GET /openapi.yaml", serveText("application/yaml", openapi.Todo))
+	mux.Handle("GET /docs", serveText(html, page))
+	mux.Handle("GET /docs/start.js", serveText(javascript, start))
+	mux.Handle("GET /docs/swagger-ui.css", serveGzipped(css, "swagger-ui.css.gz"))
+	mux.Handle("GET /docs/swagger-ui-bundle.js", serveGzipped(javascript, "swagger-ui-bundle.js.gz"))
 }
 
-func text(contentType, body string) http.Handler {
+func serveText(contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		describe(w.Header(), contentType)
-		_, _ = io.WriteString(w, body) // a client that left needs no answer
+		setHeaders(w.Header(), contentType)
+		_, _ = io.WriteString(w, body) // an error means that the client has disconnected
 	})
 }
 
-// packed serves a file of Swagger UI, which is in the binary as gzip alone.
-func packed(contentType, name string) http.Handler {
+// serveGzipped serves a file of Swagger UI, which the binary holds in gzip form only.
+func serveGzipped(contentType, name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		file, err := static.FS.Open(name)
 		if err != nil {
-			panic(err) // it is in the binary
+			panic(err) // impossible: the file is embedded
 		}
 		defer file.Close()
 		header := w.Header()
-		describe(header, contentType)
+		setHeaders(header, contentType)
 		header.Set("Cache-Control", "max-age=3600")
 		header.Set("Vary", "Accept-Encoding")
 		var body io.Reader = file
-		if takesGzip(r.Header) {
+		if acceptsGzip(r.Header) {
 			header.Set("Content-Encoding", "gzip")
 		} else if body, err = gzip.NewReader(file); err != nil {
 			panic(err)
 		}
-		_, _ = io.Copy(w, body) //nolint:gosec // what is unpacked is in the binary
+		_, _ = io.Copy(w, body) //nolint:gosec // the compressed file is embedded
 	})
 }
 
-// takesGzip is whether a client asks for gzip, and not with a weight of nothing.
-func takesGzip(header http.Header) bool {
+// acceptsGzip reports whether Accept-Encoding has gzip with a weight above 0.
+func acceptsGzip(header http.Header) bool {
 	for wanted := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
-		coding, parameters, err := mime.ParseMediaType(wanted) // it has the same form
+		coding, parameters, err := mime.ParseMediaType(wanted) // a coding with its weight has the same syntax
 		if err != nil || coding != "gzip" {
 			continue
 		}
@@ -84,8 +84,8 @@ func takesGzip(header http.Header) bool {
 	return false
 }
 
-func describe(header http.Header, contentType string) {
+func setHeaders(header http.Header, contentType string) {
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 }

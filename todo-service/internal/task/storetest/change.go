@@ -15,7 +15,7 @@ import (
 
 func testCreate(t *testing.T, s task.Store) {
 	e := created(t, "Learn Gö 🐹", 100)
-	e.UserID = ptr(int64(7))
+	e.UserID = new(int64(7))
 	got, err := s.Create(t.Context(), e, task.IdempotencyKey{})
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func testCreate(t *testing.T, s task.Store) {
 	}
 	e.Task.ID = got.ID
 	if diff := cmp.Diff(e.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, e.Task)
 	wantHistory(t, s, got.ID, e)
@@ -40,9 +40,9 @@ func testUpdate(t *testing.T, s task.Store) {
 	other := create(t, s, "Another", 0)
 	id := want[0].Task.ID
 	for i, c := range []task.Change{
-		{Title: ptr("Learn more Go"), Priority: ptr(2)},
-		{Done: ptr(true)},
-		{Done: ptr(false), Title: ptr("Learn Go")},
+		{Title: new("Learn more Go"), Priority: new(2)},
+		{Done: new(true)},
+		{Done: new(false), Title: new("Learn Go")},
 	} {
 		at := start.Add(time.Duration(i+1) * time.Minute)
 		next := want[i].Task
@@ -56,7 +56,7 @@ func testUpdate(t *testing.T, s task.Store) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(next, got); diff != "" {
-			t.Errorf("answer to change %d (-want +got):\n%s", i, diff)
+			t.Errorf("task of change %d (-want +got):\n%s", i, diff)
 		}
 		wantTask(t, s, next)
 		want = append(want, e)
@@ -68,7 +68,7 @@ func testUpdate(t *testing.T, s task.Store) {
 
 func testDelete(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
-	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), UserID: ptr(int64(7))}
+	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), UserID: new(int64(7))}
 	second.Task.Version = 2
 	got, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
 		draft.Version++
@@ -79,7 +79,7 @@ func testDelete(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(second.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	_, err = s.Get(t.Context(), first.Task.ID)
 	wantKind(t, err, apperr.NotFound)
@@ -98,7 +98,7 @@ func testRefusal(t *testing.T, s task.Store) {
 		return nil, errRefused
 	})
 	if !errors.Is(err, errRefused) {
-		t.Errorf("got error %v, want that of the change", err)
+		t.Errorf("got error %v, want the error of change", err)
 	}
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -114,7 +114,7 @@ func testNoEvent(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
+		t.Errorf("task (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, first.Task)
 	wantHistory(t, s, first.Task.ID, first)
@@ -129,20 +129,20 @@ func testRepeat(t *testing.T, s task.Store) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("answer to the repeated creation (-want +got):\n%s", diff)
+		t.Errorf("task of the repeated creation (-want +got):\n%s", diff)
 	}
 
 	id := eventID()
-	once, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: ptr(2)}, start))
+	once, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: new(2)}, start))
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: ptr(3)}, start))
+	twice, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: new(3)}, start))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(once, twice); diff != "" {
-		t.Errorf("answer to the repeated change (-want +got):\n%s", diff)
+		t.Errorf("task of the repeated change (-want +got):\n%s", diff)
 	}
 	wantTask(t, s, once)
 	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 {
@@ -160,7 +160,7 @@ func testCancelled(t *testing.T, s task.Store) {
 
 	_, err := s.Create(ctx, created(t, "Too late", 0), task.IdempotencyKey{})
 	wantKind(t, err, apperr.Unavailable)
-	_, err = s.Update(ctx, first.Task.ID, apply(eventID(), task.Change{Done: ptr(true)}, start))
+	_, err = s.Update(ctx, first.Task.ID, apply(eventID(), task.Change{Done: new(true)}, start))
 	wantKind(t, err, apperr.Unavailable)
 	_, err = s.Get(ctx, first.Task.ID)
 	wantKind(t, err, apperr.Unavailable)
@@ -183,7 +183,7 @@ func testNotFound(t *testing.T, s task.Store) {
 	_, err := s.Get(t.Context(), id)
 	wantKind(t, err, apperr.NotFound)
 	_, err = s.Update(t.Context(), id, func(*task.Task) (*task.Event, error) {
-		t.Error("a task that is not there was changed")
+		t.Error("change was called for an unknown task")
 		return nil, nil
 	})
 	wantKind(t, err, apperr.NotFound)
@@ -193,7 +193,7 @@ func testNotFound(t *testing.T, s task.Store) {
 func testTimes(t *testing.T, s task.Store) {
 	first := create(t, s, "Learn Go", 1)
 	at := start.Add(time.Minute)
-	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Done: ptr(true)}, at)); err != nil {
+	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Done: new(true)}, at)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Get(t.Context(), first.Task.ID)

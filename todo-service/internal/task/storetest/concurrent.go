@@ -55,7 +55,7 @@ func testConcurrentCreations(t *testing.T, s task.Store) {
 				return
 			}
 			if _, taken := ids.LoadOrStore(got.ID, true); taken {
-				t.Errorf("id %d was given twice", got.ID)
+				t.Errorf("id %d was assigned twice", got.ID)
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func testConcurrentRepeats(t *testing.T, s task.Store) {
 				t.Error(err)
 			}
 			ids.Store(got.ID, true)
-			got, err = s.Update(t.Context(), first.Task.ID, apply(change, task.Change{Priority: ptr(1 + w)}, start))
+			got, err = s.Update(t.Context(), first.Task.ID, apply(change, task.Change{Priority: new(1 + w)}, start))
 			if err != nil || got.Version != 2 {
 				t.Errorf("got %+v, error %v", got, err)
 			}
@@ -92,7 +92,7 @@ func testConcurrentRepeats(t *testing.T, s task.Store) {
 		}
 	}
 	if created != 1 {
-		t.Errorf("one creation made %d tasks", created)
+		t.Errorf("one creation stored %d tasks", created)
 	}
 	if n := len(history(t, s, first.Task.ID)); n != 2 {
 		t.Errorf("the changed task has %d events, want 2", n)
@@ -111,16 +111,16 @@ func testConcurrentDeletions(t *testing.T, s task.Store) {
 	}
 	group.Wait()
 	close(outcomes)
-	won := 0
+	succeeded := 0
 	for err := range outcomes {
 		if err == nil {
-			won++
+			succeeded++
 			continue
 		}
 		wantKind(t, err, apperr.NotFound)
 	}
-	if won != 1 {
-		t.Errorf("%d deletions won", won)
+	if succeeded != 1 {
+		t.Errorf("%d deletions succeeded, want 1", succeeded)
 	}
 	if n := len(history(t, s, first.Task.ID)); n != 2 {
 		t.Errorf("got %d events, want 2", n)
@@ -144,7 +144,7 @@ func testDeletionAmongChanges(t *testing.T, s task.Store) {
 			}
 		})
 	}
-	for range writers { // the deletion meets changes under way
+	for range writers { // so that the deletion meets concurrent changes
 		<-changed
 	}
 	if _, err := s.Update(t.Context(), first.Task.ID, remove(eventID(), start)); err != nil {

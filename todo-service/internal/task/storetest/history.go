@@ -17,18 +17,18 @@ func testHistoryPages(t *testing.T, s task.Store) {
 	for i := range 4 {
 		at := start.Add(time.Duration(i+1) * time.Minute)
 		e := eventID()
-		changed, err := s.Update(t.Context(), id, apply(e, task.Change{Priority: ptr(i + 1)}, at))
+		changed, err := s.Update(t.Context(), id, apply(e, task.Change{Priority: new(i + 1)}, at))
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, task.Event{ID: e, Type: task.Updated, Task: changed, At: at})
 	}
-	gone := task.Event{ID: eventID(), Type: task.Deleted, Task: all[4].Task, At: start.Add(time.Hour)}
-	gone.Task.Version++
-	if _, err := s.Update(t.Context(), id, remove(gone.ID, gone.At)); err != nil {
+	deleted := task.Event{ID: eventID(), Type: task.Deleted, Task: all[4].Task, At: start.Add(time.Hour)}
+	deleted.Task.Version++
+	if _, err := s.Update(t.Context(), id, remove(deleted.ID, deleted.At)); err != nil {
 		t.Fatal(err)
 	}
-	all = append(all, gone)
+	all = append(all, deleted)
 	for _, page := range []struct {
 		after int64
 		limit int

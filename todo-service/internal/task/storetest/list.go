@@ -14,11 +14,11 @@ func testList(t *testing.T, s task.Store) {
 		t.Fatalf("an empty store listed %#v, error %v", all, err)
 	}
 	var ids []int64
-	for i := range 6 { // the even ones are done, changed in an order of their own
+	for i := range 6 { // the even ones are completed, in another order
 		ids = append(ids, create(t, s, "Learn Go", i).Task.ID)
 	}
 	for _, i := range []int{4, 0, 2} {
-		if _, err := s.Update(t.Context(), ids[i], apply(eventID(), task.Change{Done: ptr(true)}, start)); err != nil {
+		if _, err := s.Update(t.Context(), ids[i], apply(eventID(), task.Change{Done: new(true)}, start)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,13 +36,13 @@ func testList(t *testing.T, s task.Store) {
 		{"offset", task.Query{Offset: 4, Limit: 10}, ids[4:]},
 		{"offset and after", task.Query{Offset: 1, After: ids[2], Limit: 1}, ids[4:5]},
 		{"offset past the end", task.Query{Offset: task.MaxOffset, Limit: 10}, nil},
-		{"done", task.Query{Done: ptr(true), Limit: 10}, []int64{ids[0], ids[2], ids[4]}},
-		{"open", task.Query{Done: ptr(false), Limit: 10}, []int64{ids[1], ids[3], ids[5]}},
-		{"done, a later page", task.Query{Done: ptr(true), After: ids[0], Offset: 1, Limit: 1}, ids[4:5]},
+		{"done", task.Query{Done: new(true), Limit: 10}, []int64{ids[0], ids[2], ids[4]}},
+		{"open", task.Query{Done: new(false), Limit: 10}, []int64{ids[1], ids[3], ids[5]}},
+		{"done, a later page", task.Query{Done: new(true), After: ids[0], Offset: 1, Limit: 1}, ids[4:5]},
 	} {
 		wantIDs(t, s, tt.name, tt.q, tt.want)
 	}
-	for done, want := range map[*bool]int64{nil: 6, ptr(true): 3, ptr(false): 3} {
+	for done, want := range map[*bool]int64{nil: 6, new(true): 3, new(false): 3} {
 		if got, err := s.Count(t.Context(), done); err != nil || got != want {
 			t.Errorf("counted %d, want %d, error %v", got, want, err)
 		}
@@ -73,7 +73,7 @@ func testSearch(t *testing.T, s task.Store) {
 		}
 		wantIDs(t, s, part, task.Query{Contains: part, Limit: 10}, wantedIDs)
 	}
-	// task.New composes titles, so the title of an older version is set behind its back.
+	// task.New normalizes titles, so the title of an older version is set directly.
 	old := created(t, "Cafe 100%", 0)
 	old.Task.Title = "Cafe\u0301 100%"
 	stored, err := s.Create(t.Context(), old, task.IdempotencyKey{})
@@ -84,7 +84,7 @@ func testSearch(t *testing.T, s task.Store) {
 	for part, want := range map[string][]int64{"caf\u00e9": {decomposed}, "\u00e9 1": {decomposed}, "100%": {decomposed}, "\u00e8": nil} {
 		wantIDs(t, s, part, task.Query{Contains: part, Limit: 10}, want)
 	}
-	wantIDs(t, s, "with every filter", task.Query{Contains: "o", Done: ptr(false), After: ids["Learn Go"], Offset: 1, Limit: 1},
+	wantIDs(t, s, "with every filter", task.Query{Contains: "o", Done: new(false), After: ids["Learn Go"], Offset: 1, Limit: 1},
 		[]int64{ids["500 done"]})
 }
 

@@ -1,5 +1,5 @@
-// Package storetest is the contract of task.Store: what the service relies on,
-// said as tests that every store passes.
+// Package storetest is the contract test of task.Store: the tests that every store must
+// pass, because the service relies on them.
 package storetest
 
 import (
@@ -15,30 +15,30 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Run holds the stores that open returns, each of them empty, to the contract.
+// Run runs the contract test. open returns an empty store for each subtest.
 func Run(t *testing.T, open func(t *testing.T) task.Store) {
 	for name, test := range map[string]func(*testing.T, task.Store){
-		"Create stores the task and its event":            testCreate,
-		"Update stores the task and its event":            testUpdate,
-		"Delete removes the task and keeps its history":   testDelete,
-		"a refused change changes nothing":                testRefusal,
-		"no event changes nothing":                        testNoEvent,
-		"an event that is stored is never stored again":   testRepeat,
-		"a cancelled request changes nothing":             testCancelled,
-		"what is not there is not found":                  testNotFound,
-		"times are UTC microseconds":                      testTimes,
-		"List selects in id order":                        testList,
-		"List searches what is written":                   testSearch,
-		"History comes in pages":                          testHistoryPages,
-		"concurrent changes lose nothing":                 testConcurrentChanges,
-		"concurrent creations get ids of their own":       testConcurrentCreations,
-		"a key makes one task":                            testKey,
-		"a key is free again after a day":                 testKeyLife,
-		"a creation may come again under any key":         testKeyRepeat,
-		"concurrent creations with one key are one":       testConcurrentKey,
-		"a change is made by one of its concurrent tries": testConcurrentRepeats,
-		"one deletion wins":                               testConcurrentDeletions,
-		"a deletion among changes comes last":             testDeletionAmongChanges,
+		"Create stores the task and its event":          testCreate,
+		"Update stores the task and its event":          testUpdate,
+		"Delete removes the task and keeps its history": testDelete,
+		"an error of change changes nothing":            testRefusal,
+		"no event changes nothing":                      testNoEvent,
+		"an event that is stored is never stored again": testRepeat,
+		"a canceled request changes nothing":            testCancelled,
+		"an unknown task is not found":                  testNotFound,
+		"times are UTC microseconds":                    testTimes,
+		"List selects in id order":                      testList,
+		"List searches titles literally":                testSearch,
+		"History returns pages":                         testHistoryPages,
+		"concurrent changes lose nothing":               testConcurrentChanges,
+		"concurrent creations get different ids":        testConcurrentCreations,
+		"a key creates one task":                        testKey,
+		"a key expires after a day":                     testKeyLife,
+		"a repeated event is found under any key":       testKeyRepeat,
+		"concurrent creations with one key are one":     testConcurrentKey,
+		"one of concurrent attempts makes a change":     testConcurrentRepeats,
+		"one deletion wins":                             testConcurrentDeletions,
+		"a deletion among changes is the last event":    testDeletionAmongChanges,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func created(t *testing.T, title string, priority int) task.Event {
 	return task.Event{ID: eventID(), Type: task.Created, Task: draft, At: start}
 }
 
-// create stores a task and returns the event as the history should show it.
+// create stores a task and returns its event as History returns it.
 func create(t *testing.T, s task.Store, title string, priority int) task.Event {
 	t.Helper()
 	e := created(t, title, priority)
@@ -72,7 +72,7 @@ func create(t *testing.T, s task.Store, title string, priority int) task.Event {
 	return e
 }
 
-// apply is a change as the service makes it, announced by the event of that id.
+// apply returns a change as the service makes it, with an event of that id.
 func apply(id string, c task.Change, at time.Time) func(*task.Task) (*task.Event, error) {
 	return func(t *task.Task) (*task.Event, error) {
 		kind, err := t.Apply(c, at)
@@ -126,5 +126,3 @@ func wantKind(t *testing.T, err error, want apperr.Kind) {
 }
 
 var errRefused = errors.New("refused")
-
-func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,115 @@
+package admission_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/todo/platform/apperr"
+	"example.com/todo/todo-service/internal/admission"
+)
+
+var (
+	client       = netip.MustParseAddr("2001:db8::1")
+	sameNetwork  = netip.MustParseAddr("2001:db8::2")
+	otherNetwork = netip.MustParseAddr("2001:db8:0:1::1")
+	noAddress    netip.Addr
+)
+
+// startSearch acquires a lock in the background. waiting reports whether it still waits,
+// and ended gets the result.
+func startSearch(ctx context.Context, s *admission.SearchLocks, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
+	got := make(chan error, 1)
+	var unlock func()
+	go func() {
+		release, err := s.Acquire(ctx, addr)
+		unlock = release
+		got <- err
+	}()
+	synctest.Wait()
+	return func() { unlock() }, func() bool { synctest.Wait(); return len(got) == 0 }, got
+}
+
+func TestSearchLocksAllowOneSearchOfEachClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := admission.NewSearchLocks()
+		first, waiting, _ := startSearch(t.Context(), s, client)
+		if waiting() {
+			t.Fatal("the first search waits")
+		}
+		second, secondWaits, _ := startSearch(t.Context(), s, sameNetwork)
+		for name, addr := range map[string]netip.Addr{"another client": otherNetwork, "one without an address": noAddress} {
+			if _, waits, _ := startSearch(t.Context(), s, addr); waits() {
+				t.Errorf("%s waits", name)
+			}
+		}
+		if !secondWaits() {
+			t.Fatal("two searches of a client run at once")
+		}
+		first()
+		if secondWaits() {
+			t.Fatal("the second search waits after the first has ended")
+		}
+		second()
+		if _, waits, _ := startSearch(t.Context(), s, client); waits() {
+			t.Error("a search waits although all have ended")
+		}
+	})
+}
+
+func TestAcquireIsRateLimitedWhenTheDeadlinePasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := admission.NewSearchLocks()
+		first, _, _ := startSearch(t.Context(), s, client)
+		late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := s.Acquire(late, client)
+		if refused := apperr.Of(err); refused.Kind != apperr.RateLimited || refused.RetryAfter <= 0 || time.Since(start) != 5*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		first()
+		last, waits, _ := startSearch(t.Context(), s, client)
+		if waits() {
+			t.Error("the search that timed out still holds the lock")
+		}
+		last()
+		if got := s.Clients(); got != 0 {
+			t.Errorf("%d locks are left without a search", got)
+		}
+	})
+}
+
+func TestAcquireReturnsAtOnceWhenItsContextIsCanceled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := admission.NewSearchLocks()
+		first, _, _ := startSearch(t.Context(), s, client)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, _, ended := startSearch(ctx, s, client)
+		third, thirdWaits, _ := startSearch(t.Context(), s, client)
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the cancelled search got %v", err)
+			}
+		default:
+			t.Error("the cancelled search waits")
+		}
+		if !thirdWaits() {
+			t.Error("the third search runs beside the first")
+		}
+		first()
+		if thirdWaits() {
+			t.Error("the third search waits for the cancelled one")
+		}
+		third()
+	})
+}
