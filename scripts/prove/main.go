@@ -64,7 +64,7 @@ type flags struct {
 	dir      string
 	out      string
 	keep     bool
-	atMost   time.Duration
+	timeout  time.Duration
 }
 
 func newCommand() *cobra.Command {
@@ -80,7 +80,7 @@ quiet; replays everything; and judges whether each promise held.
 Exit status: 0 when every promise held, 1 when one was broken, 2 when the run failed.
 
 Scenarios:
-` + scenarios(),
+` + listScenarios(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -93,15 +93,15 @@ Scenarios:
 	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: one in .dev/prove of the tree)")
 	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs also when every promise held")
-	c.Flags().DurationVar(&f.atMost, "at-most", 0, "fail when it takes `longer`, building and starting apart")
-	c.AddCommand(newMutants())
+	c.Flags().DurationVar(&f.timeout, "at-most", 0, "fail when it takes `longer`, building and starting apart")
+	c.AddCommand(newMutantsCommand())
 	return c
 }
 
-func scenarios() string {
+func listScenarios() string {
 	var b strings.Builder
 	for _, s := range faults.Scenarios(0) {
-		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Says)
+		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Description)
 	}
 	return b.String()
 }
@@ -111,7 +111,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := f.places(); err != nil {
+	if err := f.resolvePaths(); err != nil {
 		return err
 	}
 	tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
@@ -132,8 +132,8 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()
 	run, err := runner.Run(ctx, runner.Options{
-		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Tell: tell,
-		AtMost: f.atMost, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Printf: tell,
+		Timeout: f.timeout, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if run == nil {
 		return err
@@ -142,7 +142,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 		tell("prove: %v", err)
 	}
 	verdict := checker.Judge(run)
-	if err := errors.Join(verdict.WriteTable(out), f.write(verdict)); err != nil {
+	if err := errors.Join(verdict.WriteTable(out), f.writeVerdict(verdict)); err != nil {
 		return err
 	}
 	tell("the whole run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
@@ -157,8 +157,8 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	return nil
 }
 
-// places fills in the folders and files that were not named.
-func (f *flags) places() (err error) {
+// resolvePaths fills in the folders and files that were not named.
+func (f *flags) resolvePaths() (err error) {
 	if f.tree, err = filepath.Abs(f.tree); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (f *flags) places() (err error) {
 	return nil
 }
 
-func (f *flags) write(v checker.Verdict) error {
+func (f *flags) writeVerdict(v checker.Verdict) error {
 	file, err := os.Create(f.out)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"example.com/todo/scripts/prove/mutants"
 )
 
-func newMutants() *cobra.Command {
+func newMutantsCommand() *cobra.Command {
 	var o mutants.Options
 	c := &cobra.Command{
 		Use:   "mutants",

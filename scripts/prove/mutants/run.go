@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// atMost is how long a scenario may take, from the moment the system is up.
-	atMost = 60 * time.Second
-	// startLimit is what building and starting may take besides.
-	startLimit = 10 * time.Minute
-	stopLimit  = time.Minute
+	// scenarioTimeout is how long a scenario may take, from the moment the system is up.
+	scenarioTimeout = 60 * time.Second
+	// startTimeout is what building and starting may take besides.
+	startTimeout = 10 * time.Minute
+	stopTimeout  = time.Minute
 )
 
 // ErrSurvived says that a mutant was not caught, or that the tree as it is was not green.
@@ -40,68 +40,68 @@ type Options struct {
 // Run shows for each mutant that its row, and no other, turns red, and that the scenario is green
 // without it. The error is ErrSurvived when that is not so, and another when it could not be found out.
 func Run(ctx context.Context, o Options) error {
-	chosen, err := choose(o.Only)
+	chosen, err := selectMutants(o.Only)
 	if err != nil {
 		return err
 	}
-	return show(ctx, &runner{
+	return runSuite(ctx, &suite{
 		Options: o, mutants: chosen, launcher: proc.NewLauncher(), dir: filepath.Join(o.Tree, ".dev", "prove", "mutants"),
 	})
 }
 
-type runner struct {
+type suite struct {
 	Options
 	mutants  []mutant
 	launcher *proc.Launcher
 	dir      string // for data, logs and verdicts
 }
 
-func show(ctx context.Context, r *runner) error {
-	r.tell("seed %d, logs in %s", r.Seed, r.dir)
+func runSuite(ctx context.Context, r *suite) error {
+	r.printf("seed %d, logs in %s", r.Seed, r.dir)
 	judged, green, caught := map[string]bool{}, 0, 0
 	for _, m := range r.mutants {
 		if !judged[m.scenario] {
 			judged[m.scenario] = true
-			if r.baseline(ctx, m.scenario) {
+			if r.isBaselineGreen(ctx, m.scenario) {
 				green++
 			}
 		}
-		if r.caught(ctx, m) {
+		if r.isCaught(ctx, m) {
 			caught++
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
-	r.tell("%d of %d mutants caught; the tree as it is was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
+	r.printf("%d of %d mutants caught; the tree as it is was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
 	if caught < len(r.mutants) || green < len(judged) {
 		return ErrSurvived
 	}
 	return nil
 }
 
-func (r *runner) tell(format string, args ...any) {
+func (r *suite) printf(format string, args ...any) {
 	fmt.Fprintf(r.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
 }
 
-// baseline tells whether a scenario is green on the tree as it is.
-func (r *runner) baseline(ctx context.Context, scenario string) bool {
-	v := r.judge(ctx, "unchanged-"+scenario, scenario, nil)
+// isBaselineGreen tells whether a scenario is green on the tree as it is.
+func (r *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
+	v := r.runProve(ctx, "unchanged-"+scenario, scenario, nil)
 	green := v.err == nil && len(v.red) == 0
-	r.line("(unchanged)", scenario, "green", green, v)
+	r.reportResult("(unchanged)", scenario, "green", green, v)
 	return green
 }
 
-// caught tells whether a mutant's row is red, and no other, on a copy of the tree that it is brought
+// isCaught tells whether a mutant's row is red, and no other, on a copy of the tree that it is brought
 // back to.
-func (r *runner) caught(ctx context.Context, m mutant) bool {
-	v := r.judge(ctx, m.name, m.scenario, m.diff)
-	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.row
-	r.line(m.name, m.scenario, "caught", caught, v)
+func (r *suite) isCaught(ctx context.Context, m mutant) bool {
+	v := r.runProve(ctx, m.name, m.scenario, m.patch)
+	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.check
+	r.reportResult(m.name, m.scenario, "caught", caught, v)
 	return caught
 }
 
-func (r *runner) line(name, scenario, good string, ok bool, v verdict) {
+func (r *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	if !ok {
 		good = "NOT " + good
 	}
@@ -112,17 +112,17 @@ func (r *runner) line(name, scenario, good string, ok bool, v verdict) {
 	case len(v.red) == 0:
 		what = "no row red"
 	}
-	r.tell("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
+	r.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
 }
 
-// verdict is what came of a run. One that failed proves nothing, whatever was red.
-type verdict struct {
+// outcome is what came of a run. One that failed proves nothing, whatever was red.
+type outcome struct {
 	red  []string
 	took time.Duration // from when the system was up
 	err  error
 }
 
-func (r *runner) judge(ctx context.Context, name, scenario string, patch []byte) (v verdict) {
+func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byte) (v outcome) {
 	tree := r.Tree
 	if patch != nil {
 		if tree, v.err = copyTree(ctx, r.Tree); v.err != nil {
@@ -139,24 +139,24 @@ func (r *runner) judge(ctx context.Context, name, scenario string, patch []byte)
 	}
 	out := filepath.Join(r.dir, name+".json")
 	_ = os.Remove(out) // of an earlier run
-	code, err := r.prove(ctx, filepath.Join(r.dir, name+".txt"),
-		"--scenario", scenario, "--seed", strconv.FormatInt(r.Seed, 10), "--at-most", atMost.String(),
+	code, err := r.execProve(ctx, filepath.Join(r.dir, name+".txt"),
+		"--scenario", scenario, "--seed", strconv.FormatInt(r.Seed, 10), "--at-most", scenarioTimeout.String(),
 		"--tree", tree, "--dir", dir, "--out", out)
 	if err == nil {
-		v, err = read(out, code)
+		v, err = readOutcome(out, code)
 	}
 	v.err = err
 	return v
 }
 
-// prove runs the program, and returns its exit status. What it says is in the file log.
-func (r *runner) prove(ctx context.Context, log string, args ...string) (code int, err error) {
+// execProve runs the program, and returns its exit status. What it says is in the file log.
+func (r *suite) execProve(ctx context.Context, log string, args ...string) (code int, err error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+atMost, errors.New("it took far too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout+scenarioTimeout, errors.New("it took far too long"))
 	defer cancel()
 	process, err := r.launcher.Start(proc.Command{
 		Path: r.Prove, Args: args, Stdout: file, Stderr: file,
@@ -170,34 +170,34 @@ func (r *runner) prove(ctx context.Context, log string, args ...string) (code in
 	case <-process.Done():
 		return process.ExitCode(), nil
 	case <-ctx.Done():
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return 0, errors.Join(context.Cause(ctx), process.Stop(limit))
 	}
 }
 
-// read takes the red rows from a run's verdict, of which the exit status says whether it is one.
-func read(file string, code int) (verdict, error) {
+// readOutcome takes the red rows from a run's verdict, of which the exit status says whether it is one.
+func readOutcome(file string, code int) (outcome, error) {
 	if code != 0 && code != 1 {
-		return verdict{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt tells why")
+		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt tells why")
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return verdict{}, err
+		return outcome{}, err
 	}
 	var judged checker.Verdict
 	if err := json.Unmarshal(content, &judged); err != nil {
-		return verdict{}, fmt.Errorf("%s: %w", file, err)
+		return outcome{}, fmt.Errorf("%s: %w", file, err)
 	}
-	var v verdict
-	for _, row := range judged.Rows {
+	var v outcome
+	for _, row := range judged.Checks {
 		if !row.OK {
 			v.red = append(v.red, row.Name)
 		}
 	}
-	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Rows) == 0 {
+	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
 		return v, fmt.Errorf("%s contradicts itself, or the exit status %d", file, code)
 	}
-	v.took, err = time.ParseDuration(judged.Took)
+	v.took, err = time.ParseDuration(judged.TotalDuration)
 	return v, err
 }

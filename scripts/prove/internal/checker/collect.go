@@ -17,33 +17,33 @@ type Sources struct {
 // Collect reads from the database, the topics and the statistics into run what they
 // hold now. The system has to be well, and quiet.
 func Collect(ctx context.Context, where Sources, run *history.Run) (err error) {
-	if err := tables(ctx, where.PostgresDSN, run); err != nil {
+	if err := readTables(ctx, where.PostgresDSN, run); err != nil {
 		return fmt.Errorf("collect from PostgreSQL: %w", err)
 	}
-	if run.Topic, err = records(ctx, where.Brokers, "task-events"); err != nil {
+	if run.Topic, err = readRecords(ctx, where.Brokers, "task-events"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.DLQ, err = records(ctx, where.Brokers, "task-events-dlq"); err != nil {
+	if run.DLQ, err = readRecords(ctx, where.Brokers, "task-events-dlq"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.Stats, err = reports(ctx, where.Stats); err != nil {
+	if run.Stats, err = readStatsReports(ctx, where.Stats); err != nil {
 		return fmt.Errorf("collect statistics: %w", err)
 	}
 	return nil
 }
 
-// CollectAgain reads into run.Again what is there after the replays: the statistics,
+// CollectReplay reads into run.Again what is there after the replays: the statistics,
 // how many events, and the dead letters.
-func CollectAgain(ctx context.Context, where Sources, run *history.Run) (err error) {
+func CollectReplay(ctx context.Context, where Sources, run *history.Run) (err error) {
 	var now history.Run
-	if err := tables(ctx, where.PostgresDSN, &now); err != nil {
+	if err := readTables(ctx, where.PostgresDSN, &now); err != nil {
 		return fmt.Errorf("collect from PostgreSQL: %w", err)
 	}
-	run.Again.Events = len(now.Events)
-	if run.Again.DLQ, err = records(ctx, where.Brokers, "task-events-dlq"); err != nil {
+	run.Replay.Events = len(now.Events)
+	if run.Replay.DLQ, err = readRecords(ctx, where.Brokers, "task-events-dlq"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.Again.Stats, err = reports(ctx, where.Stats); err != nil {
+	if run.Replay.Stats, err = readStatsReports(ctx, where.Stats); err != nil {
 		return fmt.Errorf("collect statistics: %w", err)
 	}
 	return nil

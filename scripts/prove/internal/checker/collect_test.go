@@ -105,7 +105,7 @@ func TestTheTablesAreReadWhole(t *testing.T) {
 			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 1, At: at},
 			{Pos: 2, Seq: 0, ID: ids[1], Type: "task.completed", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 2, Done: true, At: at},
 		},
-		Stats: []history.Report{
+		Stats: []history.StatsReport{
 			{Replica: 1, Total: 5, ByDay: map[string]int64{"2026-01-15": 3, "2026-01-16": 2}, Lag: 4, Complete: true},
 			{Replica: 2, ByDay: map[string]int64{}, Lag: -1},
 		},
@@ -113,10 +113,10 @@ func TestTheTablesAreReadWhole(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := checker.CollectAgain(t.Context(), sources(t, dsn), &got); err != nil {
+	if err := checker.CollectReplay(t.Context(), sources(t, dsn), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(history.Again{Events: 2, Stats: want.Stats}, got.Again); diff != "" {
+	if diff := cmp.Diff(history.Replay{Events: 2, Stats: want.Stats}, got.Replay); diff != "" {
 		t.Errorf("again (-want +got):\n%s", diff)
 	}
 }
@@ -150,12 +150,12 @@ func sources(t *testing.T, dsn string) checker.Sources {
 	}
 	t.Cleanup(cluster.Close)
 	return checker.Sources{PostgresDSN: dsn, Brokers: cluster.ListenAddrs(), Stats: []string{
-		statistics(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
-		statistics(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
+		checkStats(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
+		checkStats(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
 	}}
 }
 
-func statistics(t *testing.T, body string) (addr string) {
+func checkStats(t *testing.T, body string) (addr string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.String() != "/stats?days=366" {

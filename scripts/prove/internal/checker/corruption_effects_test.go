@@ -13,13 +13,13 @@ import (
 // before the run's deletions.
 func taken(t *testing.T, run *history.Run, after time.Time) *history.Delivery {
 	t.Helper()
-	return find(t, run.Received, func(d *history.Delivery) bool { return d.Answered == 200 && d.At.After(after) })
+	return find(t, run.Deliveries, func(d *history.Delivery) bool { return d.Status == 200 && d.At.After(after) })
 }
 
-// again lets the provider take what it took before.
-func again(run *history.Run, d history.Delivery, at time.Time) {
+// checkReplay lets the provider take what it took before.
+func checkReplay(run *history.Run, d history.Delivery, at time.Time) {
 	d.At = at
-	run.Received = append(run.Received, d)
+	run.Deliveries = append(run.Deliveries, d)
 }
 
 var inTheEffects = map[string]corruption{
@@ -35,44 +35,44 @@ var inTheEffects = map[string]corruption{
 
 	"a completion was not notified": {"notifications", func(t *testing.T, run *history.Run) {
 		key := taken(t, run, sec(75)).Key
-		run.Received = slices.DeleteFunc(run.Received, func(d history.Delivery) bool { return d.Key == key })
+		run.Deliveries = slices.DeleteFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == key })
 	}},
-	"the provider never took a completion": {"notifications", func(t *testing.T, run *history.Run) { taken(t, run, sec(75)).Answered = 0 }},
+	"the provider never took a completion": {"notifications", func(t *testing.T, run *history.Run) { taken(t, run, sec(75)).Status = 0 }},
 	"what is no completion was notified": {"notifications", func(_ *testing.T, run *history.Run) {
-		again(run, history.Delivery{Key: "no completion", Signed: true, Answered: 200}, run.Ended)
+		checkReplay(run, history.Delivery{Key: "no completion", SignatureValid: true, Status: 200}, run.EndedAt)
 	}},
 	"a reopening was notified": {"notifications", func(t *testing.T, run *history.Run) {
 		e := event(t, run, "task.reopened")
-		again(run, history.Delivery{Key: e.ID, TaskID: e.TaskID, Title: e.Title, Signed: true, Answered: 200}, run.Ended)
+		checkReplay(run, history.Delivery{Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}, run.EndedAt)
 	}},
-	"a notification was not signed":   {"notifications", func(_ *testing.T, run *history.Run) { run.Received[5].Signed = false }},
-	"a notification names other work": {"notifications", func(_ *testing.T, run *history.Run) { run.Received[5].Title = "another" }},
+	"a notification was not signed":   {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].SignatureValid = false }},
+	"a notification names other work": {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].Title = "another" }},
 
 	"one came twice and nobody had died": {"plain-sink", func(t *testing.T, run *history.Run) {
 		d := *taken(t, run, sec(75))
-		again(run, d, d.At.Add(time.Second))
+		checkReplay(run, d, d.At.Add(time.Second))
 	}},
 	"two of a partition came twice for one death": {"plain-sink", func(t *testing.T, run *history.Run) {
-		twice := find(t, run.Received, func(d *history.Delivery) bool { return d.At.Equal(sec(71)) })
-		other := find(t, run.Received, func(d *history.Delivery) bool {
-			return d.Answered == 200 && d.TaskID%partitions == twice.TaskID%partitions && d.TaskID != twice.TaskID &&
+		twice := find(t, run.Deliveries, func(d *history.Delivery) bool { return d.At.Equal(sec(71)) })
+		other := find(t, run.Deliveries, func(d *history.Delivery) bool {
+			return d.Status == 200 && d.TaskID%partitions == twice.TaskID%partitions && d.TaskID != twice.TaskID &&
 				d.At.After(sec(60)) && d.At.Before(sec(70))
 		})
-		again(run, *other, sec(71))
+		checkReplay(run, *other, sec(71))
 	}},
 	"one came twice after the state was flushed, and nothing wrote it to the topic again": {"plain-sink", func(t *testing.T, run *history.Run) {
 		// The flush itself excuses one in each partition.
 		for _, d := range afterFlush(t, run, 2, false) {
-			again(run, d, sec(156))
+			checkReplay(run, d, sec(156))
 		}
 	}},
 	"the second completion was notified before the first": {"provider-order", func(t *testing.T, run *history.Run) {
 		a := event(t, run, "task.completed")
 		b := find(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Type == a.Type && e.Version > a.Version })
-		i := slices.IndexFunc(run.Received, func(d history.Delivery) bool { return d.Key == a.ID })
-		j := slices.IndexFunc(run.Received, func(d history.Delivery) bool { return d.Key == b.ID })
-		run.Received[i], run.Received[j] = run.Received[j], run.Received[i]
-		run.Received = slices.DeleteFunc(run.Received, func(d history.Delivery) bool { return d.Answered != 200 })
+		i := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == a.ID })
+		j := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == b.ID })
+		run.Deliveries[i], run.Deliveries[j] = run.Deliveries[j], run.Deliveries[i]
+		run.Deliveries = slices.DeleteFunc(run.Deliveries, func(d history.Delivery) bool { return d.Status != 200 })
 	}},
 }
 
@@ -81,10 +81,10 @@ var inTheEffects = map[string]corruption{
 func afterFlush(t *testing.T, run *history.Run, n int, copied bool) []history.Delivery {
 	t.Helper()
 	var chosen []history.Delivery
-	for _, d := range run.Received {
-		has := slices.ContainsFunc(run.Copies, func(p history.Planted) bool { return p.EventID == d.Key }) ||
+	for _, d := range run.Deliveries {
+		has := slices.ContainsFunc(run.Copies, func(p history.InjectedRecord) bool { return p.EventID == d.Key }) ||
 			len(slices.DeleteFunc(slices.Clone(run.Topic), func(r history.Record) bool { return r.Header("event-id") != d.Key })) > 1
-		if len(chosen) < n && d.Answered == 200 && d.TaskID%partitions == 0 && has == copied &&
+		if len(chosen) < n && d.Status == 200 && d.TaskID%partitions == 0 && has == copied &&
 			d.At.After(sec(141)) && d.At.Before(sec(149)) {
 			chosen = append(chosen, d)
 		}
@@ -99,7 +99,7 @@ var inTheDeadLetters = map[string]corruption{
 	"a dead letter is missing": {"dead-letters", func(_ *testing.T, run *history.Run) {
 		last := run.DLQ[len(run.DLQ)-1]
 		run.DLQ = run.DLQ[:len(run.DLQ)-1]
-		run.Again.DLQ = slices.DeleteFunc(run.Again.DLQ, func(r history.Record) bool { return r.Offset == last.Offset })
+		run.Replay.DLQ = slices.DeleteFunc(run.Replay.DLQ, func(r history.Record) bool { return r.Offset == last.Offset })
 	}},
 	"a good event is a dead letter": {"dead-letters", func(_ *testing.T, run *history.Run) {
 		setHeader(&run.DLQ[0], "original-offset", "0")
@@ -120,7 +120,7 @@ var inTheLettersOfBatches = map[string]corruption{
 	"a batch has no letter": {"dead-letters", func(t *testing.T, run *history.Run) {
 		gone := batchLetter(t, run).Offset
 		drop := func(r history.Record) bool { return r.Offset == gone }
-		run.DLQ, run.Again.DLQ = slices.DeleteFunc(run.DLQ, drop), slices.DeleteFunc(run.Again.DLQ, drop)
+		run.DLQ, run.Replay.DLQ = slices.DeleteFunc(run.DLQ, drop), slices.DeleteFunc(run.Replay.DLQ, drop)
 	}},
 	"a batch's letter has contents":      {"dead-letters", func(t *testing.T, run *history.Run) { batchLetter(t, run).Value = []byte("much") }},
 	"a batch's letter ends too early":    {"dead-letters", func(t *testing.T, run *history.Run) { shift(batchLetter(t, run), -1) }},

@@ -20,7 +20,7 @@ var inTheCache = map[string]corruption{
 	"a list showed a deleted task": {"cache", func(t *testing.T, run *history.Run) {
 		id := call(t, run, history.Delete, history.Done).TaskID
 		run.Reads[0].Versions[id] = 1
-		run.Reads = append(run.Reads, history.ListRead{Began: run.Ended, Ended: run.Ended.Add(time.Second), Versions: map[int64]int64{id: 5, 1: 6, 2: 6, 3: 6}})
+		run.Reads = append(run.Reads, history.ListRead{Began: run.EndedAt, Ended: run.EndedAt.Add(time.Second), Versions: map[int64]int64{id: 5, 1: 6, 2: 6, 3: 6}})
 		for i := range run.Reads { // it was in all lists before
 			if i > 0 && i < len(run.Reads)-1 {
 				run.Reads[i].Versions[id] = 6
@@ -47,8 +47,8 @@ func late(run *history.Run, from, to, until time.Time) {
 
 // soonAfterFailover spoils the calls of the time in which they are judged.
 func soonAfterFailover(run *history.Run, spoil func(*history.Call)) {
-	for i := range run.Journal {
-		if c := &run.Journal[i]; c.Began.After(sec(109)) && c.Began.Before(sec(120)) {
+	for i := range run.Calls {
+		if c := &run.Calls[i]; c.Began.After(sec(109)) && c.Began.Before(sec(120)) {
 			spoil(c)
 		}
 	}
@@ -60,11 +60,11 @@ var whileAway = map[string]corruption{
 		run.Faults[1].Began, run.Faults[1].Ended = start.Add(-time.Minute), start
 	}},
 	"a write was not answered while Kafka was away": {"outage", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool { return c.Began.After(sec(125)) && c.Operation == history.Complete })
+		c := find(t, run.Calls, func(c *history.Call) bool { return c.Began.After(sec(125)) && c.Operation == history.Complete })
 		c.Outcome, c.Version, c.Status = history.Unknown, 0, "context deadline exceeded"
 	}},
 	"a write was refused for Kafka's sake": {"outage", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Delete && c.Outcome == history.Refused })
+		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Delete && c.Outcome == history.Refused })
 		c.Began, c.Ended, c.Status = sec(125), sec(126), "503"
 	}},
 	"memory grew while Kafka was away": {"outage", func(_ *testing.T, run *history.Run) {
@@ -90,24 +90,24 @@ var whileAway = map[string]corruption{
 	"one replica takes no writes after a failover": {"failover", func(_ *testing.T, run *history.Run) {
 		soonAfterFailover(run, func(c *history.Call) { c.Replica = 1 })
 	}},
-	"a replica was ready while no server took writes": {"failover", func(_ *testing.T, run *history.Run) { run.Faults[5].Ready = []string{"todo-service-1"} }},
+	"a replica was ready while no server took writes": {"failover", func(_ *testing.T, run *history.Run) { run.Faults[5].ReadyDuringFailover = []string{"todo-service-1"} }},
 	"nothing was written after a failover": {"failover", func(_ *testing.T, run *history.Run) {
 		run.Faults[5].Began, run.Faults[5].Ended = start.Add(-time.Minute), start.Add(-50*time.Second)
 	}},
 	"a service ended by itself": {"deaths", func(_ *testing.T, run *history.Run) {
-		run.Deaths = append(run.Deaths, history.Death{Target: "stats-service-1", At: sec(30), Status: "exit status 1"})
+		run.Exits = append(run.Exits, history.ProcessExit{Target: "stats-service-1", At: sec(30), Status: "exit status 1"})
 	}},
 	"a service was killed by nobody": {"deaths", func(_ *testing.T, run *history.Run) {
-		run.Deaths = append(run.Deaths, history.Death{Target: "todo-service-1", At: sec(30), Status: "signal: killed"})
+		run.Exits = append(run.Exits, history.ProcessExit{Target: "todo-service-1", At: sec(30), Status: "signal: killed"})
 	}},
 	"poison killed more often than it may": {"deaths", func(_ *testing.T, run *history.Run) {
 		for range 5 {
-			run.Deaths = append(run.Deaths, history.Death{Target: "stats-service-2", At: sec(230), Status: "signal: killed"})
+			run.Exits = append(run.Exits, history.ProcessExit{Target: "stats-service-2", At: sec(230), Status: "signal: killed"})
 		}
-		run.Again.DLQ = slices.DeleteFunc(run.Again.DLQ, func(r history.Record) bool {
+		run.Replay.DLQ = slices.DeleteFunc(run.Replay.DLQ, func(r history.Record) bool {
 			return r.Header("replay-group") != "" && r.Header("planted") == "kill"
 		})
-		run.DLQ, run.Again.DLQ = once(run.DLQ), once(run.Again.DLQ)
+		run.DLQ, run.Replay.DLQ = once(run.DLQ), once(run.Replay.DLQ)
 	}},
 }
 
@@ -122,19 +122,19 @@ func once(letters []history.Record) []history.Record {
 }
 
 var onceMore = map[string]corruption{
-	"nothing was replayed":          {"again", func(_ *testing.T, run *history.Run) { run.Again = history.Again{} }},
-	"the replay notified again":     {"again", func(_ *testing.T, run *history.Run) { run.Again.Received = run.Received[:1] }},
-	"the replay was counted":        {"again", func(_ *testing.T, run *history.Run) { run.Again.Stats[0].Total++ }},
-	"the replay made an event":      {"again", func(_ *testing.T, run *history.Run) { run.Again.Events++ }},
-	"the replay did something else": {"again", func(_ *testing.T, run *history.Run) { run.Again.NewEffect = []string{"a key"} }},
-	"the replay lost a dead letter": {"again", func(_ *testing.T, run *history.Run) { run.Again.DLQ = run.Again.DLQ[1:] }},
-	"no dead letter was replayed":   {"again", func(_ *testing.T, run *history.Run) { run.Again.DLQ = run.DLQ }},
+	"nothing was replayed":          {"again", func(_ *testing.T, run *history.Run) { run.Replay = history.Replay{} }},
+	"the replay notified again":     {"again", func(_ *testing.T, run *history.Run) { run.Replay.Deliveries = run.Deliveries[:1] }},
+	"the replay was counted":        {"again", func(_ *testing.T, run *history.Run) { run.Replay.Stats[0].Total++ }},
+	"the replay made an event":      {"again", func(_ *testing.T, run *history.Run) { run.Replay.Events++ }},
+	"the replay did something else": {"again", func(_ *testing.T, run *history.Run) { run.Replay.OtherEffects = []string{"a key"} }},
+	"the replay lost a dead letter": {"again", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.Replay.DLQ[1:] }},
+	"no dead letter was replayed":   {"again", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.DLQ }},
 	"the replay made a new dead letter": {"again", func(_ *testing.T, run *history.Run) {
-		setHeader(last(run.Again.DLQ), "replay-group", "")
-		setHeader(last(run.Again.DLQ), "original-offset", "0")
+		setHeader(last(run.Replay.DLQ), "replay-group", "")
+		setHeader(last(run.Replay.DLQ), "original-offset", "0")
 	}},
-	"a replay went to another group":      {"again", func(_ *testing.T, run *history.Run) { setHeader(last(run.Again.DLQ), "replay-group", "another") }},
-	"a good record was replayed to death": {"again", func(_ *testing.T, run *history.Run) { last(run.Again.DLQ).Value = []byte("good") }},
+	"a replay went to another group":      {"again", func(_ *testing.T, run *history.Run) { setHeader(last(run.Replay.DLQ), "replay-group", "another") }},
+	"a good record was replayed to death": {"again", func(_ *testing.T, run *history.Run) { last(run.Replay.DLQ).Value = []byte("good") }},
 }
 
 func last[T any](all []T) *T { return &all[len(all)-1] }
@@ -142,38 +142,38 @@ func last[T any](all []T) *T { return &all[len(all)-1] }
 var inTheRun = map[string]corruption{
 	"less was asked for than wanted": {"workload", func(_ *testing.T, run *history.Run) { run.Changes = len(run.Events) + 1 }},
 	"one replica did everything": {"workload failover", func(_ *testing.T, run *history.Run) {
-		for i := range run.Journal {
-			run.Journal[i].Replica = 1
+		for i := range run.Calls {
+			run.Calls[i].Replica = 1
 		}
 	}},
 	"one replica did almost everything": {"workload failover", func(_ *testing.T, run *history.Run) {
-		for i := range run.Journal {
-			run.Journal[i].Replica = 1 + min(1, i/230)
+		for i := range run.Calls {
+			run.Calls[i].Replica = 1 + min(1, i/230)
 		}
 	}},
 	"one transport did everything": {"workload", func(_ *testing.T, run *history.Run) {
-		for i := range run.Journal {
-			run.Journal[i].Via = "grpc"
+		for i := range run.Calls {
+			run.Calls[i].Transport = "grpc"
 		}
 	}},
 	"a fault did not happen":    {"faults", func(_ *testing.T, run *history.Run) { run.Faults = slices.Delete(run.Faults, 3, 4) }},
-	"a fault met no work":       {"faults", func(_ *testing.T, run *history.Run) { run.Faults[3].Requests, run.Faults[3].Behind = 0, 0 }},
-	"a fault was over too soon": {"faults", func(_ *testing.T, run *history.Run) { run.Expected.Faults[1].Lasting *= 2 }},
+	"a fault met no work":       {"faults", func(_ *testing.T, run *history.Run) { run.Faults[3].Requests, run.Faults[3].Backlog = 0, 0 }},
+	"a fault was over too soon": {"faults", func(_ *testing.T, run *history.Run) { run.Expected.Faults[1].MinDuration *= 2 }},
 	"nothing was to happen": {"faults", func(_ *testing.T, run *history.Run) {
-		run.Expected = history.Expected{Copies: 0.1, Again: true}
+		run.Expected = history.Expected{CopyFraction: 0.1, Replay: true}
 	}},
-	"a place was reached too seldom": {"crash-points", func(_ *testing.T, run *history.Run) { run.Expected.Times = 4 }},
+	"a place was reached too seldom": {"crash-points", func(_ *testing.T, run *history.Run) { run.Expected.HitsPerFailpoint = 4 }},
 	"a place was reached with the same in hand": {"crash-points", func(_ *testing.T, run *history.Run) {
-		run.Crashes[1].InHand = run.Crashes[0].InHand
+		run.Crashes[1].InFlight = run.Crashes[0].InFlight
 	}},
 	"a place was never reached": {"crash-points", func(_ *testing.T, run *history.Run) {
-		run.Expected.Points = append(run.Expected.Points, "before_effect")
+		run.Expected.Failpoints = append(run.Expected.Failpoints, "before_effect")
 	}},
 	"a kind of poison was not planted": {"poison", func(_ *testing.T, run *history.Run) {
 		run.Expected.Poison = append(run.Expected.Poison, "bad utf-8")
 	}},
-	"too few copies": {"poison", func(_ *testing.T, run *history.Run) { run.Expected.Copies = 0.2 }},
+	"too few copies": {"poison", func(_ *testing.T, run *history.Run) { run.Expected.CopyFraction = 0.2 }},
 	"poison is not where it was planted": {"poison", func(_ *testing.T, run *history.Run) {
-		run.Poison = append(run.Poison, history.Planted{Kind: "null", Partition: 1, Offset: 12345, Key: []byte("task-0"), Groups: []string{"stats-service"}})
+		run.Poison = append(run.Poison, history.InjectedRecord{Kind: "null", Partition: 1, Offset: 12345, Key: []byte("task-0"), Groups: []string{"stats-service"}})
 	}},
 }

@@ -28,7 +28,7 @@ func corruptions() map[string]corruption {
 
 func call(t *testing.T, run *history.Run, op history.Operation, outcome history.Outcome) *history.Call {
 	t.Helper()
-	return find(t, run.Journal, func(c *history.Call) bool { return c.Operation == op && c.Outcome == outcome && c.Tries == 1 })
+	return find(t, run.Calls, func(c *history.Call) bool { return c.Operation == op && c.Outcome == outcome && c.Tries == 1 })
 }
 
 func event(t *testing.T, run *history.Run, of string) *history.Event {
@@ -44,20 +44,20 @@ func sentAs(t *testing.T, run *history.Run, id string) *history.Record {
 
 var inTheJournal = map[string]corruption{
 	"a creation was answered and is not there": {"journal", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Create && c.Outcome == history.Refused })
+		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Create && c.Outcome == history.Refused })
 		c.Outcome, c.TaskID = history.Done, 7
 	}},
 	"a change was answered and is not there": {"journal", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool {
-			return c.Operation == history.Change && c.Outcome == history.Unknown && !slices.ContainsFunc(run.Events, func(e history.Event) bool { return e.Title == c.Title })
+		c := find(t, run.Calls, func(c *history.Call) bool {
+			return c.Operation == history.Update && c.Outcome == history.Unknown && !slices.ContainsFunc(run.Events, func(e history.Event) bool { return e.Title == c.Title })
 		})
 		c.Outcome = history.Done
 	}},
 	"a change is not what the version shown says": {"journal", func(t *testing.T, run *history.Run) {
-		find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Change && c.TaskID > hotTasks }).Version++
+		find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Update && c.TaskID > hotTasks }).Version++
 	}},
 	"a version was shown that there is not": {"journal", func(t *testing.T, run *history.Run) {
-		find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Complete && c.TaskID > hotTasks }).Version = 99
+		find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Complete && c.TaskID > hotTasks }).Version = 99
 	}},
 	"a completion was answered and never happened": {"journal", func(t *testing.T, run *history.Run) {
 		c := call(t, run, history.Delete, history.Refused)
@@ -71,13 +71,13 @@ var inTheJournal = map[string]corruption{
 		c.Outcome, c.TaskID = history.Done, call(t, run, history.Delete, history.Done).TaskID
 	}},
 	"a refused creation happened": {"journal", func(t *testing.T, run *history.Run) {
-		call(t, run, history.Change, history.Done).Outcome = history.Refused
+		call(t, run, history.Update, history.Done).Outcome = history.Refused
 	}},
 	"a refused completion happened": {"journal", func(t *testing.T, run *history.Run) {
 		call(t, run, history.Complete, history.Done).Outcome = history.Refused
 	}},
 	"a change of the priority that nobody asked for": {"journal", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Change && c.Title == "" })
+		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Update && c.Title == "" })
 		c.Operation, c.Version = history.Delete, 0
 		c.Outcome = history.Refused
 	}},
@@ -95,8 +95,8 @@ var inTheJournal = map[string]corruption{
 		madeTwice(t, run, *find(t, run.Events, func(e *history.Event) bool { return e.Type == "task.created" && e.Version == 1 }))
 	}},
 	"an answer steps back behind another": {"journal", func(t *testing.T, run *history.Run) {
-		c := find(t, run.Journal, func(c *history.Call) bool { return c.Operation == history.Reopen })
-		c.Began, c.Ended = run.Ended.Add(time.Second), run.Ended.Add(2*time.Second)
+		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Reopen })
+		c.Began, c.Ended = run.EndedAt.Add(time.Second), run.EndedAt.Add(2*time.Second)
 	}},
 }
 
@@ -107,8 +107,8 @@ func madeTwice(t *testing.T, run *history.Run, e history.Event) {
 	w := world{Run: *run}
 	w.Events = append(w.Events, e)
 	w.Tasks = append(w.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
-	w.append(&e, t, run.Ended).Offset = 9999
-	w.Again.Events++
+	w.append(&e, t, run.EndedAt).Offset = 9999
+	w.Replay.Events++
 	*run = w.Run
 }
 
@@ -118,7 +118,7 @@ var inTheHistory = map[string]corruption{
 		id := run.Events[i].ID
 		run.Events = slices.Delete(run.Events, i, i+1)
 		run.Topic = slices.DeleteFunc(run.Topic, func(r history.Record) bool { return r.Header("event-id") == id })
-		run.Again.Events--
+		run.Replay.Events--
 	}},
 	"a task is behind its events": {"history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Version-- }},
 	"a task has another title":    {"history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Title = "another" }},
@@ -145,7 +145,7 @@ var inTheTopic = map[string]corruption{
 	"only a copy of an event is there": {"events", func(t *testing.T, run *history.Run) {
 		e := &run.Events[10]
 		r := sentAs(t, run, e.ID)
-		run.Copies = append(run.Copies, history.Planted{Partition: r.Partition, Offset: r.Offset, EventID: e.ID})
+		run.Copies = append(run.Copies, history.InjectedRecord{Partition: r.Partition, Offset: r.Offset, EventID: e.ID})
 	}},
 	"an event says something else": {"events", func(t *testing.T, run *history.Run) {
 		r := sentAs(t, run, run.Events[3].ID)
@@ -156,7 +156,7 @@ var inTheTopic = map[string]corruption{
 	}},
 	"an event that nothing committed": {"events", func(_ *testing.T, run *history.Run) {
 		run.Topic = append(run.Topic, history.Record{
-			Partition: 2, Offset: 9999, Key: []byte("task-1"), Value: []byte(`{"id":"ghost","type":"task.completed","task_id":1}`), Time: run.Ended,
+			Partition: 2, Offset: 9999, Key: []byte("task-1"), Value: []byte(`{"id":"ghost","type":"task.completed","task_id":1}`), Time: run.EndedAt,
 		})
 	}},
 	"two events of a task change places": {"order", func(t *testing.T, run *history.Run) {

@@ -62,15 +62,15 @@ func buryCompletion(t *testing.T, run *history.Run, e *history.Event, group stri
 	setHeader(&l, "original-partition", strconv.Itoa(int(original.Partition)))
 	setHeader(&l, "original-offset", strconv.FormatInt(original.Offset, 10))
 	setHeader(&l, "consumer-group", group)
-	run.DLQ, run.Again.DLQ = append(run.DLQ, l), append(run.Again.DLQ, l)
+	run.DLQ, run.Replay.DLQ = append(run.DLQ, l), append(run.Replay.DLQ, l)
 }
 
 func unnotified(run *history.Run, e *history.Event) {
-	run.Received = slices.DeleteFunc(run.Received, func(d history.Delivery) bool { return d.Key == e.ID })
+	run.Deliveries = slices.DeleteFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == e.ID })
 }
 
 func uncounted(run *history.Run, e *history.Event) {
-	for _, reports := range [][]history.Report{run.Stats, run.Again.Stats} {
+	for _, reports := range [][]history.StatsReport{run.Stats, run.Replay.Stats} {
 		for i := range reports {
 			reports[i].Total--
 			reports[i].ByDay[e.At.Format("2006-01-02")]--

@@ -8,23 +8,23 @@ import (
 
 // Judge compares the facts of a run with what was promised.
 func Judge(run *history.Run) Verdict {
-	f := gather(run)
+	f := newIndex(run)
 	v := Verdict{
-		Seed: run.Seed, Asked: run.Changes, Changes: len(run.Events),
-		Began: run.Began, Duration: run.Ended.Sub(run.Began).Round(time.Second).String(),
-		Took:   run.Complete.Sub(run.Began).Round(time.Second).String(),
-		Passed: true, Faults: tallies(run.Faults), Points: points(run.Crashes),
+		Seed: run.Seed, RequestedChanges: run.Changes, Changes: len(run.Events),
+		Began: run.StartedAt, Duration: run.EndedAt.Sub(run.StartedAt).Round(time.Second).String(),
+		TotalDuration: run.CollectedAt.Sub(run.StartedAt).Round(time.Second).String(),
+		Passed:        true, Faults: summarizeFaults(run.Faults), Failpoints: summarizeFailpoints(run.Crashes),
 	}
-	for _, judge := range []func(*facts) Row{
-		workload, journal, taskHistory, events, order, // what was changed, and announced
-		statistics, notifications, plainSink, providerOrder, deadLetters, // its effects
-		cache, freeze, outage, backlog, failover, deaths, // while it happened
-		again,                          // everything once more
-		faults, crashPoints, poisonRow, // what the run set out to do
+	for _, judge := range []func(*index) Check{
+		checkWorkload, checkClientHistory, checkTaskHistory, checkEvents, checkOrder, // what was changed, and announced
+		checkStats, checkNotifications, checkDuplicateDeliveries, checkDeliveryOrder, checkDeadLetters, // its effects
+		checkCache, checkFreeze, checkOutage, checkBacklog, checkFailover, checkProcessExits, // while it happened
+		checkReplay,                               // everything once more
+		checkFaults, checkFailpoints, checkPoison, // what the run set out to do
 	} {
 		row := judge(f)
 		v.Passed = v.Passed && row.OK
-		v.Rows = append(v.Rows, row)
+		v.Checks = append(v.Checks, row)
 	}
 	return v
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func red(v checker.Verdict) (names []string) {
-	for _, row := range v.Rows {
+	for _, row := range v.Checks {
 		if !row.OK {
 			names = append(names, row.Name)
 		}
@@ -68,7 +68,7 @@ func TestEveryRowHasACorruptionThatTurnsItRedAlone(t *testing.T) {
 	for _, c := range corruptions() {
 		alone[c.red] = true
 	}
-	for _, row := range checker.Judge(goodRun(t)).Rows {
+	for _, row := range checker.Judge(goodRun(t)).Checks {
 		if !alone[row.Name] {
 			t.Errorf("nothing turns %q red alone", row.Name)
 		}

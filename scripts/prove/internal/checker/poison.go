@@ -6,33 +6,35 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// poison finds what was planted by what it is made of.
-type poison map[string]*history.Planted
+// poisonIndex finds what was planted by what it is made of.
+type poisonIndex map[string]*history.InjectedRecord
 
-func newPoison(planted []history.Planted) poison {
-	p := poison{}
+func newPoisonIndex(planted []history.InjectedRecord) poisonIndex {
+	p := poisonIndex{}
 	for i := range planted {
-		p[substance(planted[i].Key, planted[i].Value)] = &planted[i]
+		p[contentKey(planted[i].Key, planted[i].Value)] = &planted[i]
 	}
 	return p
 }
 
-func (p poison) like(key, value []byte) *history.Planted { return p[substance(key, value)] }
+func (p poisonIndex) find(key, value []byte) *history.InjectedRecord {
+	return p[contentKey(key, value)]
+}
 
-// substance tells null from empty.
-func substance(key, value []byte) string {
+// contentKey tells null from empty.
+func contentKey(key, value []byte) string {
 	if value == nil {
 		return string(key) + "\x00null"
 	}
 	return string(key) + "\x00=" + string(value)
 }
 
-// kills tells whether poison of that kind ends the process that works on it.
-func kills(kind string) bool { return strings.Contains(kind, "kill") }
+// killsProcess tells whether poison of that kind ends the process that works on it.
+func killsProcess(kind string) bool { return strings.Contains(kind, "kill") }
 
-// poisonRow asks that every kind was planted, and enough events a second time.
-func poisonRow(f *facts) Row {
-	var bad findings
+// checkPoison asks that every kind was planted, and enough events a second time.
+func checkPoison(f *index) Check {
+	var bad violations
 	planted := map[string]int{}
 	for _, p := range f.Poison {
 		planted[p.Kind]++
@@ -42,18 +44,18 @@ func poisonRow(f *facts) Row {
 			bad.add("none of the kind %q was planted", kind)
 		}
 	}
-	there := map[place]string{}
+	there := map[position]string{}
 	for i := range f.records {
-		if r := &f.records[i]; r.origin == poisoned {
-			there[r.place()] = substance(r.Key, r.Value)
+		if r := &f.records[i]; r.origin == originPoison {
+			there[r.position()] = contentKey(r.Key, r.Value)
 		}
 	}
 	for _, p := range f.Poison {
-		at := place{p.Partition, p.Offset}
+		at := position{p.Partition, p.Offset}
 		if len(p.Groups) == 0 {
 			bad.add("%s at %s is nobody's dead letter: it tests nothing", p.Kind, at)
 		}
-		if there[at] != substance(p.Key, p.Value) {
+		if there[at] != contentKey(p.Key, p.Value) {
 			bad.add("%s is not in the topic at %s", p.Kind, at)
 		}
 	}
@@ -61,9 +63,9 @@ func poisonRow(f *facts) Row {
 	if len(f.Events) > 0 {
 		share = float64(len(f.Copies)) / float64(len(f.Events))
 	}
-	if share < f.Expected.Copies*0.8 {
-		bad.add("%.1f%% of the events were copied, not %.0f%%", 100*share, 100*f.Expected.Copies)
+	if share < f.Expected.CopyFraction*0.8 {
+		bad.add("%.1f%% of the events were copied, not %.0f%%", 100*share, 100*f.Expected.CopyFraction)
 	}
-	return bad.row("poison", "every kind of poison is planted, and events are duplicated",
-		"%d records of %d kinds; %s copies, %.1f%% of the events", len(f.Poison), len(planted), count(len(f.Copies)), 100*share)
+	return bad.check("poison", "every kind of poison is planted, and events are duplicated",
+		"%d records of %d kinds; %s copies, %.1f%% of the events", len(f.Poison), len(planted), groupThousands(len(f.Copies)), 100*share)
 }

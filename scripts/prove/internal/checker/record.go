@@ -15,40 +15,40 @@ import (
 type origin int
 
 const (
-	sent     origin = iota // the system
-	copied                 // prove, a second time
-	poisoned               // prove, to be refused
-	replayed               // the replay of a dead letter
+	originSystem origin = iota // the system
+	originCopy                 // prove, a second time
+	originPoison               // prove, to be refused
+	originReplay               // the replay of a dead letter
 )
 
 // record is a record of the topic, and what it says.
 type record struct {
 	*history.Record
-	origin origin
-	event  *history.Event // that it announces; nil when it is none of the table's
-	wrong  string         // how it differs from what the table says
+	origin   origin
+	event    *history.Event // that it announces; nil when it is none of the table's
+	mismatch string         // how it differs from what the table says
 }
 
-// place is where a record is in the topic.
-type place struct {
+// position is where a record is in the topic.
+type position struct {
 	partition int32
 	offset    int64
 }
 
-func (r *record) place() place { return place{r.Partition, r.Offset} }
+func (r *record) position() position { return position{r.Partition, r.Offset} }
 
-func (p place) String() string { return fmt.Sprintf("%d/%d", p.partition, p.offset) }
+func (p position) String() string { return fmt.Sprintf("%d/%d", p.partition, p.offset) }
 
-// readTopic finds out what each record is.
-func (f *facts) readTopic() {
-	planted := map[place]origin{}
+// classifyRecords finds out what each record is.
+func (f *index) classifyRecords() {
+	planted := map[position]origin{}
 	for _, p := range f.Copies {
-		planted[place{p.Partition, p.Offset}] = copied
+		planted[position{p.Partition, p.Offset}] = originCopy
 	}
 	for _, p := range f.Poison {
-		planted[place{p.Partition, p.Offset}] = poisoned
+		planted[position{p.Partition, p.Offset}] = originPoison
 	}
-	f.poison = newPoison(f.Poison)
+	f.poison = newPoisonIndex(f.Poison)
 	slices.SortFunc(f.Topic, func(a, b history.Record) int {
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	})
@@ -57,43 +57,43 @@ func (f *facts) readTopic() {
 	for i := range f.Topic {
 		r := &f.records[i]
 		r.Record = &f.Topic[i]
-		r.origin = planted[r.place()]
+		r.origin = planted[r.position()]
 		filled[r.Partition] = true
 		switch {
 		case r.Header("replay-group") != "":
-			r.origin = replayed
-		case r.origin == sent && f.poison.like(r.Key, r.Value) != nil:
-			r.origin = poisoned // sent again by the planter, after an answer that was lost
+			r.origin = originReplay
+		case r.origin == originSystem && f.poison.find(r.Key, r.Value) != nil:
+			r.origin = originPoison // sent again by the planter, after an answer that was lost
 		}
-		if r.origin == sent || r.origin == copied {
-			f.recognise(r)
+		if r.origin == originSystem || r.origin == originCopy {
+			f.matchEvent(r)
 		}
 	}
-	f.partitions = len(filled)
+	f.usedPartitions = len(filled)
 }
 
-// recognise finds the event that a record announces, and remembers its first record.
-func (f *facts) recognise(r *record) {
-	said, err := parse(r.Value)
+// matchEvent finds the event that a record announces, and remembers its first record.
+func (f *index) matchEvent(r *record) {
+	said, err := parseEvent(r.Value)
 	if err != nil {
-		r.wrong = err.Error()
+		r.mismatch = err.Error()
 		return
 	}
-	if r.event = f.events[said.ID]; r.event == nil {
-		r.wrong = "the table has no event " + said.ID
+	if r.event = f.eventsByID[said.ID]; r.event == nil {
+		r.mismatch = "the table has no event " + said.ID
 		return
 	}
-	r.wrong = said.differs(r.Record, r.event)
-	if r.origin != sent || r.wrong != "" {
+	r.mismatch = said.explainDifference(r.Record, r.event)
+	if r.origin != originSystem || r.mismatch != "" {
 		return
 	}
-	if first := f.firsts[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
-		f.firsts[r.event.ID] = r
+	if first := f.firstRecords[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
+		f.firstRecords[r.event.ID] = r
 	}
 }
 
-// said is an event as it is on the wire.
-type said struct {
+// wireEvent is an event as it is on the wire.
+type wireEvent struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
 	TaskID    int64     `json:"task_id"`
@@ -108,8 +108,8 @@ type said struct {
 	} `json:"task"`
 }
 
-func parse(value []byte) (said, error) {
-	var s said
+func parseEvent(value []byte) (wireEvent, error) {
+	var s wireEvent
 	if value == nil {
 		return s, fmt.Errorf("null")
 	}
@@ -117,8 +117,8 @@ func parse(value []byte) (said, error) {
 	return s, err
 }
 
-// differs says in what a record is not the event of the table; "" means that it is.
-func (s said) differs(r *history.Record, e *history.Event) string {
+// explainDifference says in what a record is not the event of the table; "" means that it is.
+func (s wireEvent) explainDifference(r *history.Record, e *history.Event) string {
 	key := fmt.Appendf(nil, "task-%d", e.TaskID)
 	switch {
 	case !bytes.Equal(r.Key, key):
@@ -131,10 +131,10 @@ func (s said) differs(r *history.Record, e *history.Event) string {
 		s.Task.Title != e.Title, s.Task.Priority != e.Priority, s.Task.Done != e.Done, s.Task.Version != e.Version:
 		return fmt.Sprintf("it says %s of task %d, version %d, %q", s.Type, s.TaskID, s.Task.Version, s.TaskTitle)
 	case !s.Timestamp.Equal(e.At):
-		return fmt.Sprintf("it says that it was at %s, the table %s", stamp(s.Timestamp), stamp(e.At))
+		return fmt.Sprintf("it says that it was at %s, the table %s", formatTime(s.Timestamp), formatTime(e.At))
 	}
 	return ""
 }
 
-// stamp writes a time as offenders are named with it.
-func stamp(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+// formatTime writes a time as offenders are named with it.
+func formatTime(t time.Time) string { return t.UTC().Format("15:04:05.000") }

@@ -6,10 +6,10 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// statistics compares GET /stats of every replica with the table of events, as far as
+// checkStats compares GET /stats of every replica with the table of events, as far as
 // these were announced to stats-service.
-func statistics(f *facts) Row {
-	var bad findings
+func checkStats(f *index) Check {
+	var bad violations
 	days := f.compareStats(f.Stats, &bad)
 	flushes := 0
 	for _, fault := range f.Faults {
@@ -17,28 +17,28 @@ func statistics(f *facts) Row {
 			flushes++
 		}
 	}
-	return bad.row("stats", "GET /stats equals SQL over the events, by day and in all, also after a flush of the state",
+	return bad.check("stats", "GET /stats equals SQL over the events, by day and in all, also after a flush of the state",
 		"%s completions on %d days, by %d replicas, after %d flushes of the state",
-		count(len(f.completions)), days, len(f.Stats), flushes)
+		groupThousands(len(f.completions)), days, len(f.Stats), flushes)
 }
 
-// bounds are what a counter has to show: more than the least only when there are
+// countRange are what a counter has to show: more than the least only when there are
 // completions that were dead-lettered and should not have been.
-type bounds struct{ least, most int64 }
+type countRange struct{ least, most int64 }
 
-func (b bounds) hold(n int64) bool { return b.least <= n && n <= b.most }
+func (b countRange) contains(n int64) bool { return b.least <= n && n <= b.most }
 
-func (b bounds) String() string {
+func (b countRange) String() string {
 	if b.least == b.most {
 		return fmt.Sprint(b.least)
 	}
 	return fmt.Sprintf("%d to %d", b.least, b.most)
 }
 
-// counters returns what the counters have to show, in all and by UTC day.
-func (f *facts) counters() (total bounds, days map[string]bounds) {
-	due, buried := f.announced("stats-service")
-	days = map[string]bounds{}
+// expectedCounts returns what the counters have to show, in all and by UTC day.
+func (f *index) expectedCounts() (total countRange, days map[string]countRange) {
+	due, buried := f.publishedCompletions("stats-service")
+	days = map[string]countRange{}
 	for id, e := range f.completions {
 		day := e.At.UTC().Format("2006-01-02")
 		n := days[day]
@@ -56,21 +56,21 @@ func (f *facts) counters() (total bounds, days map[string]bounds) {
 }
 
 // compareStats returns on how many days something was completed.
-func (f *facts) compareStats(reports []history.Report, bad *findings) int {
+func (f *index) compareStats(reports []history.StatsReport, bad *violations) int {
 	if len(reports) == 0 {
 		bad.add("no replica was asked")
 	}
-	total, days := f.counters()
+	total, days := f.expectedCounts()
 	for _, r := range reports {
-		if !total.hold(r.Total) {
+		if !total.contains(r.Total) {
 			bad.add("replica %d: %d in all, SQL says %s", r.Replica, r.Total, total)
 		}
-		for _, day := range inOrder(days) {
-			if !days[day].hold(r.ByDay[day]) {
+		for _, day := range sortedKeys(days) {
+			if !days[day].contains(r.ByDay[day]) {
 				bad.add("replica %d: %d on %s, SQL says %s", r.Replica, r.ByDay[day], day, days[day])
 			}
 		}
-		for _, day := range inOrder(r.ByDay) {
+		for _, day := range sortedKeys(r.ByDay) {
 			if _, known := days[day]; !known && r.ByDay[day] != 0 {
 				bad.add("replica %d: %d on %s, SQL says 0", r.Replica, r.ByDay[day], day)
 			}

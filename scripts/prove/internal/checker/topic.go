@@ -2,48 +2,48 @@ package checker
 
 import "example.com/todo/scripts/prove/internal/history"
 
-// events compares the table with the topic, both ways.
-func events(f *facts) Row {
-	var bad findings
+// checkEvents compares the table with the topic, both ways.
+func checkEvents(f *index) Check {
+	var bad violations
 	missing := 0
 	for i := range f.Events {
-		if e := &f.Events[i]; f.firsts[e.ID] == nil {
+		if e := &f.Events[i]; f.firstRecords[e.ID] == nil {
 			missing++
-			bad.add("%s %s of task %d, version %d, committed at %s, is not in the topic", e.Type, e.ID, e.TaskID, e.Version, stamp(e.At))
+			bad.add("%s %s of task %d, version %d, committed at %s, is not in the topic", e.Type, e.ID, e.TaskID, e.Version, formatTime(e.At))
 		}
 	}
 	letters := map[string]bool{}
-	for _, l := range append(f.DLQ, f.Again.DLQ...) {
-		letters[substance(l.Key, l.Value)] = true
+	for _, l := range append(f.DLQ, f.Replay.DLQ...) {
+		letters[contentKey(l.Key, l.Value)] = true
 	}
-	var by [replayed + 1]int
+	var by [originReplay + 1]int
 	foreign := 0
 	for i := range f.records {
 		r := &f.records[i]
 		by[r.origin]++
-		if r.origin == replayed && !letters[substance(r.Key, r.Value)] {
-			r.wrong = "it is a replay of no dead letter"
+		if r.origin == originReplay && !letters[contentKey(r.Key, r.Value)] {
+			r.mismatch = "it is a replay of no dead letter"
 		}
-		if r.wrong != "" {
+		if r.mismatch != "" {
 			foreign++
-			bad.add("%s: %s", r.place(), r.wrong)
+			bad.add("%s: %s", r.position(), r.mismatch)
 		}
 	}
-	return bad.row("events", "committed changes without their event in the topic: 0, and nothing else is there",
+	return bad.check("events", "committed changes without their event in the topic: 0, and nothing else is there",
 		"%s of %s missing, %s foreign; records: %s first, %s repeated, %s copied, %d poison, %d replayed",
-		count(missing), count(len(f.Events)), count(foreign), count(len(f.firsts)),
-		count(by[sent]-len(f.firsts)), count(by[copied]), by[poisoned], by[replayed])
+		groupThousands(missing), groupThousands(len(f.Events)), groupThousands(foreign), groupThousands(len(f.firstRecords)),
+		groupThousands(by[originSystem]-len(f.firstRecords)), groupThousands(by[originCopy]), by[originPoison], by[originReplay])
 }
 
-// order looks for a task's records that are not in the order of its versions, by
+// checkOrder looks for a task's records that are not in the order of its versions, by
 // their first occurrence.
-func order(f *facts) Row {
-	var bad findings
-	inverted := f.inversions(&bad, func(*history.Event) bool { return true })
+func checkOrder(f *index) Check {
+	var bad violations
+	inverted := f.countInversions(&bad, func(*history.Event) bool { return true })
 	homes, split := map[int64]int32{}, map[int64]bool{}
 	for i := range f.records {
 		r := &f.records[i]
-		if r.origin != sent || r.event == nil {
+		if r.origin != originSystem || r.event == nil {
 			continue
 		}
 		home, known := homes[r.event.TaskID]
@@ -54,33 +54,33 @@ func order(f *facts) Row {
 			bad.add("task %d is in the partitions %d and %d", r.event.TaskID, home, r.Partition)
 		}
 	}
-	f.numbers(&bad)
-	return bad.row("order", "per-task order inversions in the topic, by first occurrence: 0",
-		"%s inversions, %s of %s tasks in more than one of %d partitions", count(inverted), count(len(split)), count(len(homes)), f.partitions)
+	f.checkSequenceNumbers(&bad)
+	return bad.check("order", "per-task order inversions in the topic, by first occurrence: 0",
+		"%s inversions, %s of %s tasks in more than one of %d partitions", groupThousands(inverted), groupThousands(len(split)), groupThousands(len(homes)), f.usedPartitions)
 }
 
-// inversions counts the first records that come after one of a later version of
+// countInversions counts the first records that come after one of a later version of
 // their task.
-func (f *facts) inversions(bad *findings, among func(*history.Event) bool) int {
+func (f *index) countInversions(bad *violations, among func(*history.Event) bool) int {
 	inverted, latest := 0, map[int64]int64{}
 	for i := range f.records {
 		r := &f.records[i]
-		if r.event == nil || f.firsts[r.event.ID] != r || !among(r.event) {
+		if r.event == nil || f.firstRecords[r.event.ID] != r || !among(r.event) {
 			continue
 		}
 		e := r.event
 		if e.Version < latest[e.TaskID] {
 			inverted++
-			bad.add("%s: version %d of task %d, after version %d", r.place(), e.Version, e.TaskID, latest[e.TaskID])
+			bad.add("%s: version %d of task %d, after version %d", r.position(), e.Version, e.TaskID, latest[e.TaskID])
 		}
 		latest[e.TaskID] = max(latest[e.TaskID], e.Version)
 	}
 	return inverted
 }
 
-// numbers looks for events without a place in the log, gaps between the places, and
+// checkSequenceNumbers looks for events without a place in the log, gaps between the places, and
 // tasks whose places are not in the order of their versions.
-func (f *facts) numbers(bad *findings) {
+func (f *index) checkSequenceNumbers(bad *violations) {
 	taken := make([]bool, len(f.Events)+1)
 	for i := range f.Events {
 		e := &f.Events[i]
@@ -95,8 +95,8 @@ func (f *facts) numbers(bad *findings) {
 			taken[e.Seq] = true
 		}
 	}
-	for _, task := range inOrder(f.histories) {
-		history := f.histories[task]
+	for _, task := range sortedKeys(f.eventsByTask) {
+		history := f.eventsByTask[task]
 		for i := 1; i < len(history); i++ {
 			if a, b := history[i-1], history[i]; a.Seq >= b.Seq && b.Seq > 0 {
 				bad.add("task %d: version %d has the number %d, version %d has %d", task, a.Version, a.Seq, b.Version, b.Seq)

@@ -13,20 +13,20 @@ import (
 
 // Verdict is what a run proved, and what it did not.
 type Verdict struct {
-	Seed     int64     `json:"seed"`
-	Asked    int       `json:"asked"`   // changes
-	Changes  int       `json:"changes"` // committed
-	Began    time.Time `json:"began"`
-	Duration string    `json:"duration"` // of the work
-	Took     string    `json:"took"`     // until all was quiet, replayed and collected
-	Passed   bool      `json:"ok"`
-	Rows     []Row     `json:"rows"`
-	Faults   []Tally   `json:"faults"`
-	Points   []Point   `json:"crash_points"`
+	Seed             int64              `json:"seed"`
+	RequestedChanges int                `json:"asked"`   // changes
+	Changes          int                `json:"changes"` // committed
+	Began            time.Time          `json:"began"`
+	Duration         string             `json:"duration"` // of the work
+	TotalDuration    string             `json:"took"`     // until all was quiet, replayed and collected
+	Passed           bool               `json:"ok"`
+	Checks           []Check            `json:"rows"`
+	Faults           []FaultSummary     `json:"faults"`
+	Failpoints       []FailpointSummary `json:"crash_points"`
 }
 
-// Row is one promise, and whether it was kept.
-type Row struct {
+// Check is one promise, and whether it was kept.
+type Check struct {
 	Name    string   `json:"name"` // stable: "events", "order", …
 	Promise string   `json:"promise"`
 	Figure  string   `json:"figure"` // what was found, in words
@@ -34,24 +34,24 @@ type Row struct {
 	Details []string `json:"details,omitempty"` // the first offenders
 }
 
-// Tally is how often faults of one kind happened to one target, and with how much
+// FaultSummary is how often faults of one kind happened to one target, and with how much
 // under way.
-type Tally struct {
-	Kind     string `json:"kind"`
-	Target   string `json:"target"`
-	Times    int    `json:"times"`
-	Counted  int    `json:"counted"` // with work in flight
-	Requests int    `json:"requests"`
-	Behind   int    `json:"behind"`
-	Longest  string `json:"longest"`
+type FaultSummary struct {
+	Kind             string `json:"kind"`
+	Target           string `json:"target"`
+	Times            int    `json:"times"`
+	WithWorkInFlight int    `json:"counted"` // with work in flight
+	Requests         int    `json:"requests"`
+	Backlog          int    `json:"behind"`
+	Longest          string `json:"longest"`
 }
 
-// Point is how often processes died at a named place, and with how many different
+// FailpointSummary is how often processes died at a named place, and with how many different
 // things in hand.
-type Point struct {
-	Name   string `json:"name"`
-	Times  int    `json:"times"`
-	Events int    `json:"events"`
+type FailpointSummary struct {
+	Name             string `json:"name"`
+	Hits             int    `json:"times"`
+	DistinctInFlight int    `json:"events"`
 }
 
 // OK tells whether every promise was kept.
@@ -64,12 +64,12 @@ func (v Verdict) WriteTable(w io.Writer) error {
 	v.writeFaults(&out)
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	for _, r := range v.Rows {
-		fmt.Fprintf(columns, "%s\t%s\t%s\n", mark(r.OK), r.Name, printable.Excerpt(r.Figure))
+	for _, r := range v.Checks {
+		fmt.Fprintf(columns, "%s\t%s\t%s\n", statusLabel(r.OK), r.Name, printable.Excerpt(r.Figure))
 	}
 	_ = columns.Flush() // a Builder takes everything
 	lines := strings.SplitAfter(table.String(), "\n")
-	for i, r := range v.Rows {
+	for i, r := range v.Checks {
 		out.WriteString(lines[i])
 		if r.OK {
 			continue
@@ -79,7 +79,7 @@ func (v Verdict) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&out, "       - %s\n", printable.Excerpt(detail))
 		}
 	}
-	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", mark(v.Passed), count(v.Changes), v.Duration, v.Seed)
+	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", statusLabel(v.Passed), groupThousands(v.Changes), v.Duration, v.Seed)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
@@ -88,13 +88,13 @@ func (v Verdict) writeFaults(out *strings.Builder) {
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST\n")
 	for _, t := range v.Faults {
-		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.Counted, t.Times, count(t.Requests), count(t.Behind), t.Longest)
+		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.WithWorkInFlight, t.Times, groupThousands(t.Requests), groupThousands(t.Backlog), t.Longest)
 	}
 	_ = columns.Flush() // a Builder takes everything
 	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS\n")
-	for _, p := range v.Points {
-		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Times, p.Events)
+	for _, p := range v.Failpoints {
+		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Hits, p.DistinctInFlight)
 	}
 	_ = columns.Flush() // a Builder takes everything
 	out.WriteString("\n")
@@ -108,15 +108,15 @@ func (v Verdict) WriteJSON(w io.Writer) error {
 	return encoder.Encode(v)
 }
 
-func mark(ok bool) string {
+func statusLabel(ok bool) string {
 	if ok {
 		return "ok "
 	}
 	return "RED"
 }
 
-// count writes a number with commas between thousands.
-func count(n int) string {
+// groupThousands writes a number with commas between thousands.
+func groupThousands(n int) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]

@@ -13,13 +13,13 @@ import (
 
 func verdict() checker.Verdict {
 	return checker.Verdict{
-		Seed: 7, Asked: 20_000, Changes: 19_876, Duration: "5m12s",
-		Rows: []checker.Row{
+		Seed: 7, RequestedChanges: 20_000, Changes: 19_876, Duration: "5m12s",
+		Checks: []checker.Check{
 			{Name: "events", Promise: "all of them", Figure: "0 of 19,876 missing", OK: true},
 			{Name: "order", Promise: "0 inversions", Figure: "1 inversion", Details: []string{"1/5: version 2 of task 3, after version 4"}},
 		},
-		Faults: []checker.Tally{{Kind: "kill", Target: "kafka", Times: 3, Counted: 2, Requests: 31, Behind: 1200, Longest: "20s"}},
-		Points: []checker.Point{{Name: "before_effect", Times: 4, Events: 3}},
+		Faults:     []checker.FaultSummary{{Kind: "kill", Target: "kafka", Times: 3, WithWorkInFlight: 2, Requests: 31, Backlog: 1200, Longest: "20s"}},
+		Failpoints: []checker.FailpointSummary{{Name: "before_effect", Hits: 4, DistinctInFlight: 3}},
 	}
 }
 
@@ -68,7 +68,7 @@ func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
 	t.Parallel()
 	run := goodRun(t)
 	run.Topic = nil
-	for _, row := range checker.Judge(run).Rows {
+	for _, row := range checker.Judge(run).Checks {
 		if row.Name == "events" && (len(row.Details) != 9 || row.Details[8] != "and 246 more") {
 			t.Errorf("details:\n%s", strings.Join(row.Details, "\n"))
 		}
@@ -78,8 +78,8 @@ func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
 func TestWhatTheTableShowsOfTasksIsPrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	v := verdict()
-	v.Rows[1].Figure = "title \x1b[2J\nok   events"
-	v.Rows[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
+	v.Checks[1].Figure = "title \x1b[2J\nok   events"
+	v.Checks[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
 	shown := table(t, v)
 	for _, want := range []string{`RED  order   title \x1b[2J\nok   events` + "\n", `       - title \u202e\xff` + "\n"} {
 		if !strings.Contains(shown, want) {

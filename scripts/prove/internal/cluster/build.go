@@ -10,8 +10,8 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// build makes the services with the places where they may be told to die.
-func (s *System) build(ctx context.Context) error {
+// buildServices makes the services with the places where they may be told to die.
+func (s *Cluster) buildServices(ctx context.Context) error {
 	tree, err := filepath.Abs(s.cfg.Tree)
 	if err != nil {
 		return err
@@ -32,16 +32,16 @@ func (s *System) build(ctx context.Context) error {
 // ErrBuild says that the services could not be built.
 var ErrBuild = errors.New("the services cannot be built")
 
-func (s *System) migrate(ctx context.Context) error {
-	return s.Run(ctx, Todo, "migrate")
+func (s *Cluster) migrate(ctx context.Context) error {
+	return s.RunCommand(ctx, Todo, "migrate")
 }
 
-// Run runs a service's program with other arguments, such as "dlq", "list", with the settings that its
+// RunCommand runs a service's program with other arguments, such as "dlq", "list", with the settings that its
 // first replica has, but without links. The error holds what it printed.
-func (s *System) Run(ctx context.Context, program string, args ...string) error {
+func (s *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
 	return s.cfg.Tools.Launcher.Run(ctx, proc.Command{
 		Path: filepath.Join(s.bin(), program), Args: args,
-		Env: append(s.environ(program), "POSTGRES_DSN="+s.PostgresDSN(), "KAFKA_BROKERS="+s.Brokers()[0],
+		Env: append(s.environment(program), "POSTGRES_DSN="+s.PostgresDSN(), "KAFKA_BROKERS="+s.Brokers()[0],
 			"REDIS_ADDR="+s.redis.Addr(), "REDIS_CACHE_ADDR="+s.cache.Addr()),
 	})
 }

@@ -15,20 +15,20 @@ import (
 
 // AddStandby has the database's server followed by a synchronous standby. The server stops for a moment,
 // to be copied.
-func (s *System) AddStandby(ctx context.Context) error {
-	primary := s.Member(Postgres)
-	primary.Stop(ctx)
-	if err := errors.Join(s.Member(Standby).Up(ctx), primary.Up(ctx)); err != nil {
+func (s *Cluster) AddStandby(ctx context.Context) error {
+	primary := s.Node(Postgres)
+	primary.StopAndHold(ctx)
+	if err := errors.Join(s.Node(Standby).StartAndWait(ctx), primary.StartAndWait(ctx)); err != nil {
 		return err
 	}
-	return onServer(s.postgres, func(db *sql.DB) error {
+	return withSuperuser(s.postgres, func(db *sql.DB) error {
 		// What was acknowledged can then be read on the standby too, also before it is promoted.
-		err := execute(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
+		err := execAll(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
 			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
 		if err != nil {
 			return err
 		}
-		return awaitTrue(ctx, db, `SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= pg_current_wal_lsn()`)
+		return awaitCondition(ctx, db, `SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= pg_current_wal_lsn()`)
 	})
 }
 
@@ -38,34 +38,34 @@ func (s *System) AddStandby(ctx context.Context) error {
 //
 // loaded is called while the standby confirms nothing, before the kill: it returns when enough commits
 // wait. unpromoted is called before the promotion.
-func (s *System) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
-	err := onServer(s.postgres, func(db *sql.DB) error {
-		return execute(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
+func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
+	err := withSuperuser(s.postgres, func(db *sql.DB) error {
+		return execAll(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
 	})
 	if err != nil {
 		return err
 	}
-	s.Member(Standby).Freeze()
+	s.Node(Standby).Freeze()
 	loaded()
-	s.Member(Postgres).Hold()
-	s.Member(Standby).Thaw()
+	s.Node(Postgres).KillAndHold()
+	s.Node(Standby).Resume()
 	s.Link(Postgres).Lead(port.Addr(s.standby.Port))
 	wait(ctx, after)
 	unpromoted()
-	return onServer(s.standby, func(db *sql.DB) error {
-		if err := execute(ctx, db, `SELECT pg_promote()`); err != nil {
+	return withSuperuser(s.standby, func(db *sql.DB) error {
+		if err := execAll(ctx, db, `SELECT pg_promote()`); err != nil {
 			return err
 		}
 		// These are the sessions that the service has to give up.
-		err := awaitTrue(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
+		err := awaitCondition(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
 		if err != nil {
 			return fmt.Errorf("sessions of %s-1: %w", Todo, err)
 		}
-		return execute(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
+		return execAll(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
 	})
 }
 
-func onServer(p server.Postgres, do func(*sql.DB) error) error {
+func withSuperuser(p server.Postgres, do func(*sql.DB) error) error {
 	dsn, err := p.SuperuserDSN()
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func onServer(p server.Postgres, do func(*sql.DB) error) error {
 	return do(db)
 }
 
-func execute(ctx context.Context, db *sql.DB, statements ...string) error {
+func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
 	for _, statement := range statements {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
@@ -87,17 +87,17 @@ func execute(ctx context.Context, db *sql.DB, statements ...string) error {
 	return nil
 }
 
-// stateLimit bounds the wait for a server to be as it is wanted.
-const stateLimit = 20 * time.Second
+// conditionTimeout bounds the wait for a server to be as it is wanted.
+const conditionTimeout = 20 * time.Second
 
-func awaitTrue(ctx context.Context, db *sql.DB, question string) error {
-	ctx, cancel := context.WithTimeout(ctx, stateLimit)
+func awaitCondition(ctx context.Context, db *sql.DB, question string) error {
+	ctx, cancel := context.WithTimeout(ctx, conditionTimeout)
 	defer cancel()
 	for {
 		var yes bool
 		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil || yes {
 			return err
 		}
-		wait(ctx, askEvery)
+		wait(ctx, pollInterval)
 	}
 }

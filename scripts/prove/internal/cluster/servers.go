@@ -43,19 +43,19 @@ const (
 	dlqBytes   = topicBytes + 64<<10
 )
 
-var events = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
+var eventsTopic = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
 
-// named gives a part another name: there are two Redis servers.
-type named struct {
+// renamedPart gives a part another name: there are two Redis servers.
+type renamedPart struct {
 	supervisor.Part
 	name string
 }
 
-func (n named) Name() string { return n.name }
+func (n renamedPart) Name() string { return n.name }
 
 // addServers makes the servers' members and links. Kafka tells those that come over the link to come
 // back over the link.
-func (s *System) addServers(ctx context.Context, take func() int) error {
+func (s *Cluster) addServers(ctx context.Context, take func() int) error {
 	finder := s.cfg.Tools.Finder
 	bin, err := finder.Postgres(ctx)
 	if err != nil {
@@ -86,8 +86,8 @@ func (s *System) addServers(ctx context.Context, take func() int) error {
 		}
 	}
 	s.kafka.More = kafkaSettings(s.kafka, linked, s.links[Kafka].Addr())
-	for _, part := range []supervisor.Part{s.postgres, named{s.standby, Standby}, s.redis, named{s.cache, RedisCache}, s.kafka} {
-		s.add(part)
+	for _, part := range []supervisor.Part{s.postgres, renamedPart{s.standby, Standby}, s.redis, renamedPart{s.cache, RedisCache}, s.kafka} {
+		s.addNode(part)
 	}
 	return nil
 }
@@ -106,18 +106,18 @@ func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
 	}
 }
 
-func (s *System) dsn(port int) string {
+func (s *Cluster) dsn(port int) string {
 	return server.Postgres{Port: port}.DSN(account, account, database)
 }
 
 // PostgresDSN leads to the application's database, without a link, on whichever server is the primary.
-func (s *System) PostgresDSN() string {
+func (s *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
 		account, account, database, s.postgres.Port, s.standby.Port)
 }
 
 // RedisAddr is the address of a Redis server, without a link.
-func (s *System) RedisAddr(name string) string {
+func (s *Cluster) RedisAddr(name string) string {
 	if name == RedisCache {
 		return s.cache.Addr()
 	}
@@ -125,8 +125,8 @@ func (s *System) RedisAddr(name string) string {
 }
 
 // Brokers are Kafka's addresses, without a link.
-func (s *System) Brokers() []string { return []string{s.kafka.Addr()} }
+func (s *Cluster) Brokers() []string { return []string{s.kafka.Addr()} }
 
-func (s *System) data(name string) string { return filepath.Join(s.cfg.Dir, "data", name) }
-func (s *System) bin() string             { return filepath.Join(s.cfg.Dir, "bin") }
-func (s *System) log() string             { return filepath.Join(s.cfg.Dir, "log") }
+func (s *Cluster) data(name string) string { return filepath.Join(s.cfg.Dir, "data", name) }
+func (s *Cluster) bin() string             { return filepath.Join(s.cfg.Dir, "bin") }
+func (s *Cluster) log() string             { return filepath.Join(s.cfg.Dir, "log") }

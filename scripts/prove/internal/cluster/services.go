@@ -17,8 +17,8 @@ const (
 	Stats        = "stats-service"
 )
 
-// service is a replica of one of the services.
-type service struct {
+// replicaPart is a replica of one of the services.
+type replicaPart struct {
 	name    string // with the replica's number
 	program string
 	dir     string // of the built programs
@@ -26,15 +26,15 @@ type service struct {
 	env     []string
 }
 
-func (s service) Name() string                  { return s.name }
-func (s service) Awaits() string                { return s.ops }
-func (s service) Prepare(context.Context) error { return nil }
-func (s service) path() string                  { return filepath.Join(s.dir, s.program) }
-func (s service) Command() (proc.Command, error) {
+func (s replicaPart) Name() string                  { return s.name }
+func (s replicaPart) Awaits() string                { return s.ops }
+func (s replicaPart) Prepare(context.Context) error { return nil }
+func (s replicaPart) path() string                  { return filepath.Join(s.dir, s.program) }
+func (s replicaPart) Command() (proc.Command, error) {
 	return proc.Command{Path: s.path(), Env: s.env}, nil
 }
 
-func (s service) Ready(ctx context.Context) error {
+func (s replicaPart) Ready(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.ops+"/readyz", nil)
 	if err != nil {
 		return err
@@ -52,10 +52,10 @@ func (s service) Ready(ctx context.Context) error {
 
 // addReplica takes the ports that a replica listens on, and returns its name. A replica that is there
 // from the beginning is a static member of its group: when it comes back soon, nobody has to share anew.
-func (s *System) addReplica(program string, number int, take func() int) string {
+func (s *Cluster) addReplica(program string, number int, take func() int) string {
 	name := fmt.Sprintf("%s-%d", program, number)
-	one := service{name: name, program: program, dir: s.bin(), ops: port.Addr(take())}
-	one.env = append(s.environ(name), "OPS_ADDR="+one.ops)
+	one := replicaPart{name: name, program: program, dir: s.bin(), ops: port.Addr(take())}
+	one.env = append(s.environment(name), "OPS_ADDR="+one.ops)
 	at := Replica{Name: name}
 	if program != Notification {
 		at.HTTP = port.Addr(take())
@@ -64,18 +64,18 @@ func (s *System) addReplica(program string, number int, take func() int) string 
 	if program == Todo {
 		at.GRPC = port.Addr(take())
 		one.env = append(one.env, "GRPC_ADDR="+at.GRPC)
-	} else if number <= replicas {
+	} else if number <= replicasPerService {
 		one.env = append(one.env, "KAFKA_INSTANCE_ID="+name)
 	}
-	s.add(one)
+	s.addNode(one)
 	s.replicas = append(s.replicas, at)
 	return name
 }
 
-// environ is what every replica is told; what a program does not know it ignores.
-func (s *System) environ(name string) []string {
+// environment is what every replica is told; what a program does not know it ignores.
+func (s *Cluster) environment(name string) []string {
 	wanted := ""
-	if name == fmt.Sprintf("%s-%d", Todo, replicas) { // one takes whatever server it comes to, one is choosy
+	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // one takes whatever server it comes to, one is choosy
 		wanted = "&target_session_attrs=read-write"
 	}
 	env := []string{
@@ -93,5 +93,5 @@ func (s *System) environ(name string) []string {
 		"WEBHOOK_SECRET=" + s.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",
 	}
-	return append(env, s.cfg.Environ...)
+	return append(env, s.cfg.ExtraEnv...)
 }

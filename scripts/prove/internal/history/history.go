@@ -8,49 +8,49 @@ import "time"
 
 // Run is everything that the audit judges.
 type Run struct {
-	Seed    int64
-	Changes int // asked for
-	Began   time.Time
-	Ended   time.Time // of the workload; quiet came later
-	// Complete is when all the evidence was there.
-	Complete time.Time
+	Seed      int64
+	Changes   int // asked for
+	StartedAt time.Time
+	EndedAt   time.Time // of the workload; quiet came later
+	// CollectedAt is when all the evidence was there.
+	CollectedAt time.Time
 
 	Expected Expected
 
-	Journal  []Call
-	Reads    []ListRead
-	Poison   []Planted
-	Copies   []Planted // records of the topic that were written to it again
-	Faults   []Fault
-	Crashes  []Crash
-	Deaths   []Death
-	Tasks    []Task  // SQL, by id
-	Keys     []Key   // SQL: which task an Idempotency-Key made
-	Events   []Event // SQL, by pos
-	Topic    []Record
-	DLQ      []Record
-	Received []Delivery
-	Stats    []Report // of each replica of stats-service, after quiet
-	Again    Again
-	Memory   []Memory
+	Calls      []Call
+	Reads      []ListRead
+	Poison     []InjectedRecord
+	Copies     []InjectedRecord // records of the topic that were written to it again
+	Faults     []Fault
+	Crashes    []Crash
+	Exits      []ProcessExit
+	Tasks      []Task  // SQL, by id
+	Keys       []Key   // SQL: which task an Idempotency-Key made
+	Events     []Event // SQL, by pos
+	Topic      []Record
+	DLQ        []Record
+	Deliveries []Delivery
+	Stats      []StatsReport // of each replica of stats-service, after quiet
+	Replay     Replay
+	Memory     []MemorySample
 }
 
 // Expected is what the scenario set out to do: a run in which it did not happen
 // proves nothing.
 type Expected struct {
-	Faults []Expectation
-	Points []string // crash points
-	Times  int      // that each of them is reached, with something else in hand
-	Poison []string // kinds
-	Copies float64  // of the events, the share written to the topic again
-	Again  bool     // topic and dead letters are replayed in the end
+	Faults           []ExpectedFault
+	Failpoints       []string // crash points
+	HitsPerFailpoint int      // that each of them is reached, with something else in hand
+	Poison           []string // kinds
+	CopyFraction     float64  // of the events, the share written to the topic again
+	Replay           bool     // topic and dead letters are replayed in the end
 }
 
-// Expectation is a fault that has to happen, with work in flight.
-type Expectation struct {
-	Kind    string
-	Target  string        // ends in * when any of several will do
-	Lasting time.Duration // at least
+// ExpectedFault is a fault that has to happen, with work in flight.
+type ExpectedFault struct {
+	Kind        string
+	Target      string        // ends in * when any of several will do
+	MinDuration time.Duration // at least
 }
 
 // Outcome is what a client knows of its call.
@@ -69,7 +69,7 @@ type Operation string
 // The operations.
 const (
 	Create   Operation = "create"
-	Change   Operation = "change" // of title or priority
+	Update   Operation = "change" // of title or priority
 	Complete Operation = "complete"
 	Reopen   Operation = "reopen"
 	Delete   Operation = "delete"
@@ -77,40 +77,40 @@ const (
 
 // Call is one logical change that a client asked for, with all its tries.
 type Call struct {
-	Number    int
-	Client    int
-	Via       string // "http" or "grpc"
-	Replica   int    // that gave the last answer
-	Operation Operation
-	Key       string // the Idempotency-Key of a creation
-	TaskID    int64  // 0 while a creation is not answered
-	Title     string // that it asks for, of a creation or a change: no other call asks for the same; else ""
-	Priority  int32
-	Tries     int  // a change is not tried again when it may have happened; the rest may be
-	Abandoned bool // the client hung up on its first try, sooner than it can be answered
-	Began     time.Time
-	Ended     time.Time
-	Outcome   Outcome
-	Status    string // of the last answer, as the transport names it
-	Version   int64  // that the answer shows, 0 when it shows none
-	Done      bool   // that the answer shows
+	Number         int
+	Client         int
+	Transport      string // "http" or "grpc"
+	Replica        int    // that gave the last answer
+	Operation      Operation
+	Key            string // the Idempotency-Key of a creation
+	TaskID         int64  // 0 while a creation is not answered
+	Title          string // that it asks for, of a creation or a change: no other call asks for the same; else ""
+	Priority       int32
+	Tries          int  // a change is not tried again when it may have happened; the rest may be
+	ClientCanceled bool // the client hung up on its first try, sooner than it can be answered
+	Began          time.Time
+	Ended          time.Time
+	Outcome        Outcome
+	Status         string // of the last answer, as the transport names it
+	Version        int64  // that the answer shows, 0 when it shows none
+	Done           bool   // that the answer shows
 }
 
 // ListRead is one reading of the cached list, as far as the hot tasks go.
 type ListRead struct {
-	Began    time.Time
-	Ended    time.Time
-	Replica  int
-	Cache    string          // the answer's Cache-Status
-	Versions map[int64]int64 // hot task → version shown
+	Began       time.Time
+	Ended       time.Time
+	Replica     int
+	CacheStatus string          // the answer's Cache-Status
+	Versions    map[int64]int64 // hot task → version shown
 }
 
 // UndecodableBatch is the kind of the records of a batch that no consumer can
 // decode: the batch becomes one dead letter.
 const UndecodableBatch = "undecodable batch"
 
-// Planted is a record that prove itself wrote to the topic.
-type Planted struct {
+// InjectedRecord is a record that prove itself wrote to the topic.
+type InjectedRecord struct {
 	Kind      string // the kind of poison; "copy" for a copy
 	Partition int32
 	Offset    int64
@@ -131,28 +131,28 @@ type Fault struct {
 	// What was under way when it began: requests without an answer, and events
 	// committed and not yet in effect. A fault with neither does not count.
 	Requests int
-	Behind   int
-	// Ready are, of a failover, the replicas that said so while no server took writes.
-	Ready []string
+	Backlog  int
+	// ReadyDuringFailover are, of a failover, the replicas that said so while no server took writes.
+	ReadyDuringFailover []string
 }
 
-// Counts tells whether work was in flight.
-func (f Fault) Counts() bool { return f.Requests > 0 || f.Behind > 0 }
+// MetWork tells whether work was in flight.
+func (f Fault) MetWork() bool { return f.Requests > 0 || f.Backlog > 0 }
 
 // Crash is a process that died at a named place.
 type Crash struct {
-	Point  string
-	Target string
-	InHand string
-	At     time.Time
+	Failpoint string
+	Target    string
+	InFlight  string
+	At        time.Time
 }
 
-// Death is the end of a process of one of the services.
-type Death struct {
-	Target string // "stats-service-1", …
-	At     time.Time
-	Status string // as os.ProcessState says it: "signal: killed", "exit status 1"
-	Asked  bool   // prove stopped or killed it; not so at a crash point, or of poison
+// ProcessExit is the end of a process of one of the services.
+type ProcessExit struct {
+	Target    string // "stats-service-1", …
+	At        time.Time
+	Status    string // as os.ProcessState says it: "signal: killed", "exit status 1"
+	Requested bool   // prove stopped or killed it; not so at a crash point, or of poison
 }
 
 // Task is a row of tasks.
@@ -213,16 +213,16 @@ func (r Record) Header(key string) string {
 
 // Delivery is a request that the provider received.
 type Delivery struct {
-	At       time.Time
-	Key      string // its Idempotency-Key
-	TaskID   int64
-	Title    string
-	Signed   bool // the signature is right
-	Answered int  // the status that the provider gave; 0: it dropped the connection, or the client had left
+	At             time.Time
+	Key            string // its Idempotency-Key
+	TaskID         int64
+	Title          string
+	SignatureValid bool // the signature is right
+	Status         int  // the status that the provider gave; 0: it dropped the connection, or the client had left
 }
 
-// Report is what GET /stats said.
-type Report struct {
+// StatsReport is what GET /stats said.
+type StatsReport struct {
 	Replica  int
 	Total    int64
 	ByDay    map[string]int64
@@ -230,19 +230,19 @@ type Report struct {
 	Complete bool
 }
 
-// Again is what was there after everything was replayed: the topic from its
+// Replay is what was there after everything was replayed: the topic from its
 // beginning, and the dead letters twice.
-type Again struct {
-	Done      bool
-	Received  []Delivery // since
-	Stats     []Report   // afterwards, as the rest
-	Events    int        // rows
-	DLQ       []Record   // all
-	NewEffect []string   // what else changed, in words
+type Replay struct {
+	Done         bool
+	Deliveries   []Delivery    // since
+	Stats        []StatsReport // afterwards, as the rest
+	Events       int           // rows
+	DLQ          []Record      // all
+	OtherEffects []string      // what else changed, in words
 }
 
-// Memory is what a process held at a time.
-type Memory struct {
+// MemorySample is what a process held at a time.
+type MemorySample struct {
 	Target   string
 	At       time.Time
 	Resident int64 // bytes

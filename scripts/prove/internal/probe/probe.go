@@ -20,14 +20,14 @@ import (
 var Groups = []string{"notification-service", "stats-service"}
 
 const (
-	topic   = "task-events"
-	total   = "stats:tasks:completed"
-	patient = 2 * time.Second
+	topic          = "task-events"
+	totalKey       = "stats:tasks:completed"
+	requestTimeout = 2 * time.Second
 )
 
-// Gauge asks the servers. Its methods may be called from several goroutines; a server that is away is
+// Probe asks the servers. Its methods may be called from several goroutines; a server that is away is
 // an error.
-type Gauge struct {
+type Probe struct {
 	db      *sql.DB
 	redis   *redis.Client
 	brokers []string
@@ -37,50 +37,50 @@ type Gauge struct {
 }
 
 // New returns a Gauge; nothing is reached yet.
-func New(dsn string, brokers []string, redisAddr string) (*Gauge, error) {
+func New(dsn string, brokers []string, redisAddr string) (*Probe, error) {
 	db, err := sql.Open("postgres", dsn+"&connect_timeout=2&application_name=prove")
 	if err != nil {
 		return nil, err
 	}
-	return &Gauge{db: db, brokers: brokers, redis: redis.NewClient(&redis.Options{
-		Addr: redisAddr, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: patient,
+	return &Probe{db: db, brokers: brokers, redis: redis.NewClient(&redis.Options{
+		Addr: redisAddr, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: requestTimeout,
 	})}, nil
 }
 
 // Close lets go of the servers.
-func (g *Gauge) Close() {
+func (g *Probe) Close() {
 	_ = g.db.Close()
 	_ = g.redis.Close()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.forget()
+	g.disconnect()
 }
 
 // Progress is where the events are.
 type Progress struct {
-	Committed int64 // events
-	Unsent    int64 // not in Kafka
-	Unshown   int64 // not in the live feed
-	Completed int64 // events that complete a task
+	Committed   int64 // events
+	UnsentKafka int64 // not in Kafka
+	UnsentLive  int64 // not in the live feed
+	Completed   int64 // events that complete a task
 }
 
 // Progress asks the database.
-func (g *Gauge) Progress(ctx context.Context) (Progress, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+func (g *Probe) Progress(ctx context.Context) (Progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var p Progress
 	err := g.db.QueryRowContext(ctx, `
 		SELECT head + new.n, head - kafka_seq + new.n, head - live_seq + new.n,
 			(SELECT count(*) FROM events WHERE type = 'task.completed')
 		FROM stream, (SELECT count(*) AS n FROM events WHERE seq IS NULL) AS new`).
-		Scan(&p.Committed, &p.Unsent, &p.Unshown, &p.Completed)
+		Scan(&p.Committed, &p.UnsentKafka, &p.UnsentLive, &p.Completed)
 	return p, err
 }
 
-// Sender names the replica that is sending events to Kafka right now, as it calls itself in the
+// ActiveRelay names the replica that is sending events to Kafka right now, as it calls itself in the
 // database; "" when nobody is.
-func (g *Gauge) Sender(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+func (g *Probe) ActiveRelay(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var name string
 	err := g.db.QueryRowContext(ctx, `
@@ -92,11 +92,11 @@ func (g *Gauge) Sender(ctx context.Context) (string, error) {
 	return name, err
 }
 
-// Counted is how many completions stats-service has counted.
-func (g *Gauge) Counted(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+// CountedCompletions is how many completions stats-service has counted.
+func (g *Probe) CountedCompletions(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	n, err := g.redis.Get(ctx, total).Int64()
+	n, err := g.redis.Get(ctx, totalKey).Int64()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
@@ -104,17 +104,17 @@ func (g *Gauge) Counted(ctx context.Context) (int64, error) {
 }
 
 // Lag is how many records of the topic a group has not committed.
-func (g *Gauge) Lag(group string) (int64, error) {
+func (g *Probe) Lag(group string) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	lag, err := g.lag(group)
 	if err != nil {
-		g.forget()
+		g.disconnect()
 	}
 	return lag, err
 }
 
-func (g *Gauge) lag(group string) (int64, error) {
+func (g *Probe) lag(group string) (int64, error) {
 	client, err := g.connect()
 	if err != nil {
 		return 0, err
@@ -146,18 +146,18 @@ func (g *Gauge) lag(group string) (int64, error) {
 	return lag, nil
 }
 
-// Shortest is how many records the shortest partition of the topic has.
-func (g *Gauge) Shortest() (int64, error) {
+// ShortestPartition is how many records the shortest partition of the topic has.
+func (g *Probe) ShortestPartition() (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	least, err := g.shortest()
+	least, err := g.shortestPartition()
 	if err != nil {
-		g.forget()
+		g.disconnect()
 	}
 	return least, err
 }
 
-func (g *Gauge) shortest() (int64, error) {
+func (g *Probe) shortestPartition() (int64, error) {
 	client, err := g.connect()
 	if err != nil {
 		return 0, err
@@ -177,7 +177,7 @@ func (g *Gauge) shortest() (int64, error) {
 	return least, nil
 }
 
-func (g *Gauge) connect() (sarama.Client, error) {
+func (g *Probe) connect() (sarama.Client, error) {
 	if g.client != nil {
 		return g.client, nil
 	}
@@ -185,7 +185,7 @@ func (g *Gauge) connect() (sarama.Client, error) {
 	c.ClientID = "prove"
 	c.Version = sarama.V3_0_0_0
 	c.Metadata.Retry.Max = 0
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = patient, patient, patient
+	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = requestTimeout, requestTimeout, requestTimeout
 	client, err := sarama.NewClient(g.brokers, c)
 	if err == nil {
 		g.client = client
@@ -193,7 +193,7 @@ func (g *Gauge) connect() (sarama.Client, error) {
 	return client, err
 }
 
-func (g *Gauge) forget() {
+func (g *Probe) disconnect() {
 	if g.client != nil {
 		_ = g.client.Close()
 		g.client = nil

@@ -19,33 +19,33 @@ import (
 // groups are those whose dead letter all poison becomes.
 var groups = []string{"notification-service", "stats-service"}
 
-// settleFor is how long a write that is under way gets when the planter is to
+// lateWriteTimeout is how long a write that is under way gets when the planter is to
 // stop: one that was begun is better written down.
-const settleFor = time.Minute
+const lateWriteTimeout = time.Minute
 
-// Planter writes to the topic. It is used by one goroutine for Poison and one for
+// Producer writes to the topic. It is used by one goroutine for Poison and one for
 // Copy at most.
-type Planter struct {
-	brokers []string
-	client  *kgo.Client
-	random  *rand.Rand // of Poison
-	picks   *rand.Rand // of Copy
-	serial  int64      // of poison, so that no two are alike
+type Producer struct {
+	brokers      []string
+	client       *kgo.Client
+	poisonRandom *rand.Rand // of Poison
+	copyRandom   *rand.Rand // of Copy
+	serial       int64      // of poison, so that no two are alike
 
-	mu      sync.Mutex
-	planted []history.Planted
-	copied  []history.Planted
-	own     map[spot]bool // where copies are
+	mu            sync.Mutex
+	poison        []history.InjectedRecord
+	copies        []history.InjectedRecord
+	copyPositions map[position]bool // where copies are
 }
 
-type spot struct {
+type position struct {
 	partition int32
 	offset    int64
 }
 
 // New returns a planter, which connects when it is first used. It writes each
 // record once, however often it has to try.
-func New(brokers []string, seed int64) (*Planter, error) {
+func New(brokers []string, seed int64) (*Producer, error) {
 	client, err := kgo.NewClient(append(options(brokers),
 		kgo.ConsumeTopics(event.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -57,10 +57,10 @@ func New(brokers []string, seed int64) (*Planter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("planter: %w", err)
 	}
-	return &Planter{
+	return &Producer{
 		brokers: brokers, client: client,
-		random: rand.New(rand.NewPCG(uint64(seed), 1)), picks: rand.New(rand.NewPCG(uint64(seed), 2)),
-		own: map[spot]bool{},
+		poisonRandom: rand.New(rand.NewPCG(uint64(seed), 1)), copyRandom: rand.New(rand.NewPCG(uint64(seed), 2)),
+		copyPositions: map[position]bool{},
 	}, nil
 }
 
@@ -68,7 +68,7 @@ func New(brokers []string, seed int64) (*Planter, error) {
 func options(brokers []string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
-		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(wanted)),
+		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(namedPartition)),
 		// A broker that was frozen or killed is found again soon.
 		kgo.RetryTimeout(0),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
@@ -77,28 +77,28 @@ func options(brokers []string) []kgo.Opt {
 }
 
 // Close gives the connections back.
-func (p *Planter) Close() { p.client.Close() }
+func (p *Producer) Close() { p.client.Close() }
 
-// Planted returns the poison so far, in the order of planting.
-func (p *Planter) Planted() []history.Planted {
+// Poison returns the poison so far, in the order of planting.
+func (p *Producer) Poison() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.planted)
+	return slices.Clone(p.poison)
 }
 
-// Copied returns the copies so far.
-func (p *Planter) Copied() []history.Planted {
+// Copies returns the copies so far.
+func (p *Producer) Copies() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.copied)
+	return slices.Clone(p.copies)
 }
 
 // write writes records and returns those that were acknowledged, with their
 // places. Once begun it goes on for a while after ctx has ended.
-func (p *Planter) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
+func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
 	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(settleFor, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lateWriteTimeout, cancel) })
 	defer stop()
 	var written []*kgo.Record
 	results := p.client.ProduceSync(patient, records...)
@@ -113,11 +113,11 @@ func (p *Planter) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Reco
 	return written, nil
 }
 
-// wanted is the partition that a record names, as far as there are so many.
-func wanted(string) func(*kgo.Record, int) int {
+// namedPartition is the partition that a record names, as far as there are so many.
+func namedPartition(string) func(*kgo.Record, int) int {
 	return func(r *kgo.Record, n int) int { return int(r.Partition) % n }
 }
 
-func note(r *kgo.Record, kind string) history.Planted {
-	return history.Planted{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
+func injectedRecord(r *kgo.Record, kind string) history.InjectedRecord {
+	return history.InjectedRecord{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
 }

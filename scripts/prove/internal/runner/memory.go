@@ -11,32 +11,32 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-const sampleEvery = 2 * time.Second
+const sampleInterval = 2 * time.Second
 
-// memory is what the services' processes held, looked at from time to time.
-type memory struct {
+// memorySampler is what the services' processes held, looked at from time to time.
+type memorySampler struct {
 	mu      sync.Mutex
-	samples []history.Memory
+	samples []history.MemorySample
 }
 
-func (m *memory) sample(ctx context.Context, s *cluster.System, ledger *faults.Ledger) {
+func (m *memorySampler) sample(ctx context.Context, s *cluster.Cluster, ledger *faults.Recorder) {
 	for ctx.Err() == nil {
 		during := ledger.During()
-		for _, member := range s.Members() {
+		for _, member := range s.Nodes() {
 			if cluster.IsServer(member.Name()) {
 				continue
 			}
-			if resident := member.Resident(); resident > 0 {
+			if resident := member.ResidentBytes(); resident > 0 {
 				m.mu.Lock()
-				m.samples = append(m.samples, history.Memory{Target: member.Name(), At: time.Now(), Resident: resident, During: during})
+				m.samples = append(m.samples, history.MemorySample{Target: member.Name(), At: time.Now(), Resident: resident, During: during})
 				m.mu.Unlock()
 			}
 		}
-		wait(ctx, sampleEvery)
+		wait(ctx, sampleInterval)
 	}
 }
 
-func (m *memory) all() []history.Memory {
+func (m *memorySampler) collected() []history.MemorySample {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.samples)

@@ -19,24 +19,24 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// longest is how much of a request's body is read.
-const longest = 1 << 20
+// maxBodyBytes is how much of a request's body is read.
+const maxBodyBytes = 1 << 20
 
-// Provider receives webhooks.
-type Provider struct {
+// Server receives webhooks.
+type Server struct {
 	listener net.Listener
 	secret   []byte
 	seed     int64
 
-	mu       sync.Mutex
-	received []history.Delivery
-	tries    map[string]int // by key
-	accepted map[string]bool
+	mu         sync.Mutex
+	deliveries []history.Delivery
+	attempts   map[string]int // by key
+	accepted   map[string]bool
 }
 
 // Listen binds a provider. secret is the one that signs, "whsec_" and base64; the
 // seed decides which keys it misbehaves on.
-func Listen(ctx context.Context, addr, secret string, seed int64) (*Provider, error) {
+func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
 		return nil, errors.New("provider: the secret is not whsec_ and base64")
@@ -45,14 +45,14 @@ func Listen(ctx context.Context, addr, secret string, seed int64) (*Provider, er
 	if err != nil {
 		return nil, fmt.Errorf("provider: %w", err)
 	}
-	return &Provider{listener: listener, secret: key, seed: seed, tries: map[string]int{}, accepted: map[string]bool{}}, nil
+	return &Server{listener: listener, secret: key, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
 }
 
 // URL is where to send webhooks.
-func (p *Provider) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
+func (p *Server) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
 
 // Run receives until ctx ends.
-func (p *Provider) Run(ctx context.Context) error {
+func (p *Server) Run(ctx context.Context) error {
 	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -62,38 +62,38 @@ func (p *Provider) Run(ctx context.Context) error {
 	return nil
 }
 
-// Received returns all deliveries so far, in the order of their arrival.
-func (p *Provider) Received() []history.Delivery {
+// Deliveries returns all deliveries so far, in the order of their arrival.
+func (p *Server) Deliveries() []history.Delivery {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]history.Delivery(nil), p.received...)
+	return append([]history.Delivery(nil), p.deliveries...)
 }
 
-// Count returns how many different keys were answered with success.
-func (p *Provider) Count() int {
+// AcceptedKeys returns how many different keys were answered with success.
+func (p *Server) AcceptedKeys() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.accepted)
 }
 
-// Last returns when the last delivery arrived, or the zero time.
-func (p *Provider) Last() time.Time {
+// LastDeliveryAt returns when the last delivery arrived, or the zero time.
+func (p *Server) LastDeliveryAt() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.received) == 0 {
+	if len(p.deliveries) == 0 {
 		return time.Time{}
 	}
-	return p.received[len(p.received)-1].At
+	return p.deliveries[len(p.deliveries)-1].At
 }
 
 // ServeHTTP receives one delivery: it is written down first and answered then.
-func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longest))
+func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil { // not a delivery: it never arrived as a whole
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), Signed: signed(p.secret, r.Header, body)}
+	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), SignatureValid: hasValidSignature(p.secret, r.Header, body)}
 	var hook struct {
 		Data struct {
 			TaskID    int64  `json:"task_id"`
@@ -102,34 +102,34 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	readable := json.Unmarshal(body, &hook) == nil
 	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
-	number, m := p.write(d, readable)
-	if !wait(r.Context(), m.slow) || m.answer == 0 {
+	number, m := p.record(d, readable)
+	if !wait(r.Context(), m.delay) || m.status == 0 {
 		panic(http.ErrAbortHandler) // closes the connection, without an answer
 	}
-	p.answered(number, m.answer)
-	w.WriteHeader(m.answer)
+	p.recordStatus(number, m.status)
+	w.WriteHeader(m.status)
 }
 
-// write keeps a delivery that has no answer yet, decides on one, and returns the
+// record keeps a delivery that has no answer yet, decides on one, and returns the
 // delivery's number.
-func (p *Provider) write(d history.Delivery, readable bool) (int, mood) {
+func (p *Server) record(d history.Delivery, readable bool) (int, behavior) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := moodFor(p.seed, d.Key, p.tries[d.Key])
-	p.tries[d.Key]++
-	if d.Key == "" || !d.Signed || !readable {
-		m = mood{answer: http.StatusBadRequest}
+	m := behaviorFor(p.seed, d.Key, p.attempts[d.Key])
+	p.attempts[d.Key]++
+	if d.Key == "" || !d.SignatureValid || !readable {
+		m = behavior{status: http.StatusBadRequest}
 	}
-	p.received = append(p.received, d)
-	return len(p.received) - 1, m
+	p.deliveries = append(p.deliveries, d)
+	return len(p.deliveries) - 1, m
 }
 
-// answered notes the answer, which the sender is still there to hear.
-func (p *Provider) answered(number, status int) {
+// recordStatus notes the answer, which the sender is still there to hear.
+func (p *Server) recordStatus(number, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := &p.received[number]
-	d.Answered = status
+	d := &p.deliveries[number]
+	d.Status = status
 	if status == http.StatusNoContent {
 		p.accepted[d.Key] = true
 	}

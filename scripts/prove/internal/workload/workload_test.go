@@ -19,7 +19,7 @@ func fast() float64 { return 0 }
 
 func config(changes int, targets ...workload.Target) workload.Config {
 	return workload.Config{
-		Seed: 7, Changes: changes, Hot: 5, Clients: 8, Readers: 3, Targets: targets, Pace: fast, Log: slog.New(slog.DiscardHandler),
+		Seed: 7, Calls: changes, HotTasks: 5, Clients: 8, Readers: 3, Targets: targets, Rate: fast, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -29,8 +29,8 @@ func run(t *testing.T, cfg workload.Config) *workload.Workload {
 	if err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if w.Made() != cfg.Changes || len(w.Journal()) != cfg.Changes || w.InFlight() != 0 {
-		t.Fatalf("%d made, %d in the journal, %d in flight; want %d, as many, none", w.Made(), len(w.Journal()), w.InFlight(), cfg.Changes)
+	if w.Finished() != cfg.Calls || len(w.Calls()) != cfg.Calls || w.InFlight() != 0 {
+		t.Fatalf("%d made, %d in the journal, %d in flight; want %d, as many, none", w.Finished(), len(w.Calls()), w.InFlight(), cfg.Calls)
 	}
 	return w
 }
@@ -48,7 +48,7 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
 	w := run(t, config(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
-	journal := w.Journal()
+	journal := w.Calls()
 
 	done := map[string]bool{}
 	for _, d := range world.history {
@@ -57,7 +57,7 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 		}
 	}
 	for _, c := range journal {
-		if c.Operation != history.Create && c.Operation != history.Change {
+		if c.Operation != history.Create && c.Operation != history.Update {
 			continue
 		}
 		name := fmt.Sprint(c.Operation, c.TaskID, c.Title)
@@ -75,7 +75,7 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
-	ways := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Via, c.Replica) })
+	ways := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
 	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
 		if ways[way] < 300 {
 			t.Errorf("calls by way: %v", ways)
@@ -96,19 +96,19 @@ func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
 	cfg := config(1000, world.serve(t, 0, nil))
 	w := run(t, cfg)
 	clients := map[int64]map[int]bool{}
-	for _, c := range w.Journal() {
+	for _, c := range w.Calls() {
 		if clients[c.TaskID] == nil {
 			clients[c.TaskID] = map[int]bool{}
 		}
 		clients[c.TaskID][c.Client] = true
 	}
-	for id := int64(1); id <= int64(cfg.Hot); id++ {
+	for id := int64(1); id <= int64(cfg.HotTasks); id++ {
 		if len(clients[id]) < cfg.Clients/2 || world.tasks[id] == nil {
 			t.Errorf("task %d is used by clients %v, and is there: %t", id, clients[id], world.tasks[id] != nil)
 		}
 	}
 	for id, by := range clients {
-		if id > int64(cfg.Hot) && len(by) > 1 {
+		if id > int64(cfg.HotTasks) && len(by) > 1 {
 			t.Errorf("task %d is a client's own, and used by %v", id, by)
 		}
 	}
@@ -132,7 +132,7 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		}
 	}
 	outcomes := map[history.Operation]map[history.Outcome]int{}
-	for _, c := range w.Journal() {
+	for _, c := range w.Calls() {
 		if outcomes[c.Operation] == nil {
 			outcomes[c.Operation] = map[history.Outcome]int{}
 		}
@@ -140,11 +140,11 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		switch {
 		case c.Operation == history.Create && (c.Outcome != history.Done || times[c.Title] != 1):
 			t.Errorf("creation %d is %s, made %d times", c.Number, c.Outcome, times[c.Title])
-		case c.Operation == history.Change && times[c.Title] > 1:
+		case c.Operation == history.Update && times[c.Title] > 1:
 			t.Errorf("change %d was made %d times", c.Number, times[c.Title])
 		}
 	}
-	if outcomes[history.Change][history.Unknown] < 10 || outcomes[history.Reopen][history.Unknown] < 3 || outcomes[history.Delete][history.Done] < 10 {
+	if outcomes[history.Update][history.Unknown] < 10 || outcomes[history.Reopen][history.Unknown] < 3 || outcomes[history.Delete][history.Done] < 10 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 }
@@ -159,7 +159,7 @@ func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
 	defer ports.Close()
 	nobody := port.Addr(ports.Ports[0])
 	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
-	for _, c := range w.Journal() {
+	for _, c := range w.Calls() {
 		if c.Outcome == history.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
 		}
@@ -170,13 +170,13 @@ func TestReadersSeeTheHotTasks(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
 	cfg := config(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
-	cfg.Pace = func() float64 { return 200 }
+	cfg.Rate = func() float64 { return 200 }
 	w := run(t, cfg)
 	if len(w.Reads()) < 5 {
 		t.Fatalf("%d reads", len(w.Reads()))
 	}
 	for _, r := range w.Reads() {
-		if len(r.Versions) != cfg.Hot || r.Versions[1] < 1 || r.Cache != "todo; hit" || !r.Ended.After(r.Began) {
+		if len(r.Versions) != cfg.HotTasks || r.Versions[1] < 1 || r.CacheStatus != "todo; hit" || !r.Ended.After(r.Began) {
 			t.Errorf("read %+v", r)
 		}
 	}
@@ -189,8 +189,8 @@ func TestTheSameSeedAsksForTheSame(t *testing.T) {
 		cfg := config(300, world.serve(t, 0, nil))
 		cfg.Clients = 1
 		var all []string
-		for _, c := range run(t, cfg).Journal() {
-			all = append(all, fmt.Sprint(c.Via, c.Key, c.Title, c.Priority))
+		for _, c := range run(t, cfg).Calls() {
+			all = append(all, fmt.Sprint(c.Transport, c.Key, c.Title, c.Priority))
 		}
 		return all
 	}
@@ -206,13 +206,13 @@ func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
 	t.Parallel()
 	world := newWorld()
 	cfg := config(100_000, world.serve(t, 0, nil))
-	cfg.Pace = func() float64 { return 300 }
+	cfg.Rate = func() float64 { return 300 }
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w, began := workload.New(cfg), time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
-	for tick := time.Tick(5 * time.Millisecond); w.Made() < 100; {
+	for tick := time.Tick(5 * time.Millisecond); w.Finished() < 100; {
 		<-tick
 	}
 	cancel()
@@ -220,7 +220,7 @@ func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 	// The hot tasks and what follows them each begin with a call at once.
-	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Journal()) > most || len(w.Journal()) != w.Made() {
-		t.Errorf("%d in the journal, %d made; at most %d", len(w.Journal()), w.Made(), most)
+	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Calls()) > most || len(w.Calls()) != w.Finished() {
+		t.Errorf("%d in the journal, %d made; at most %d", len(w.Calls()), w.Finished(), most)
 	}
 }

@@ -1,0 +1,167 @@
+package checker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/history"
+)
+
+// plant writes a tenth of the events a second time, and poison.
+func (w *world) plant(t testing.TB) {
+	const batchRecords = 3
+	w.Expected.CopyFraction = 0.1
+	for i := 0; i < len(w.Events); i += 10 {
+		e := &w.Events[i]
+		r := w.append(e, t, w.now)
+		w.Copies = append(w.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(w.Topic) - 1), EventID: e.ID})
+	}
+	groups := []string{"notification-service", "stats-service"}
+	for kind, value := range map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)} {
+		w.Expected.Poison = append(w.Expected.Poison, kind)
+		w.Topic = append(w.Topic, history.Record{
+			Partition: 1, Key: []byte("task-" + kind), Value: value, Time: w.now, Headers: []history.Header{{Key: "planted", Value: kind}},
+		})
+		w.Poison = append(w.Poison, history.InjectedRecord{
+			Kind: kind, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
+		})
+	}
+	w.Expected.Poison = append(w.Expected.Poison, history.UndecodableBatch)
+	for i := range batchRecords {
+		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
+		w.Topic = append(w.Topic, history.Record{Partition: 1, Key: key, Value: value, Time: w.now})
+		w.Poison = append(w.Poison, history.InjectedRecord{
+			Kind: history.UndecodableBatch, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: key, Value: value, Groups: groups,
+		})
+	}
+	for _, group := range groups {
+		for i := range 5 {
+			w.Exits = append(w.Exits, history.ProcessExit{Target: group + "-1", At: sec(220 + float64(i)), Status: "signal: killed"})
+		}
+	}
+}
+
+// number gives the records their offsets. Until then what was planted holds its
+// place in the list.
+func (w *world) number() {
+	next := map[int32]int64{}
+	for i := range w.Topic {
+		r := &w.Topic[i]
+		r.Offset = next[r.Partition]
+		next[r.Partition]++
+	}
+	for _, planted := range [][]history.InjectedRecord{w.Copies, w.Poison} {
+		for i := range planted {
+			planted[i].Offset = w.Topic[planted[i].Offset].Offset
+		}
+	}
+}
+
+// notify tells the provider of every completion: one it does not take at first, and
+// one twice, for its sender is killed in between.
+func (w *world) notify() {
+	first := map[string]time.Time{}
+	for _, r := range w.Topic {
+		if id := r.Header("event-id"); first[id].IsZero() {
+			first[id] = r.Time
+		}
+	}
+	crashed := false
+	for i, e := range w.Events {
+		if e.Type != "task.completed" {
+			continue
+		}
+		d := history.Delivery{At: first[e.ID].Add(time.Second), Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}
+		if i%7 == 0 {
+			refused := d
+			refused.Status = 503
+			w.Deliveries = append(w.Deliveries, refused)
+		}
+		w.Deliveries = append(w.Deliveries, d)
+		if !crashed && d.At.After(sec(69)) {
+			crashed = true
+			extra := d
+			extra.At = sec(71)
+			w.Deliveries = append(w.Deliveries, extra)
+		}
+	}
+}
+
+// bury makes the dead letters, one of them twice, after a crash.
+func (w *world) bury() {
+	for i, p := range w.Poison {
+		if w.inBatch(i) {
+			continue
+		}
+		for _, group := range p.Groups {
+			w.DLQ = append(w.DLQ, w.letter(p, group))
+			if i == 0 {
+				w.DLQ = append(w.DLQ, w.letter(p, group))
+			}
+		}
+	}
+	for i := range w.DLQ {
+		w.DLQ[i].Offset = int64(i)
+	}
+}
+
+// inBatch tells whether the poison is of a batch of which there was one before, whose
+// letter is the batch's.
+func (w *world) inBatch(i int) bool {
+	return i > 0 && w.Poison[i].Kind == history.UndecodableBatch && w.Poison[i-1].Kind == w.Poison[i].Kind
+}
+
+func (w *world) letter(p history.InjectedRecord, group string) history.Record {
+	if p.Kind == history.UndecodableBatch {
+		l := w.letter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l.Headers = append(l.Headers,
+			history.Header{Key: "original-last-offset", Value: fmt.Sprint(w.Poison[len(w.Poison)-1].Offset)},
+			history.Header{Key: "original-size", Value: "71000"})
+		return l
+	}
+	return history.Record{Key: p.Key, Value: p.Value, Headers: []history.Header{
+		{Key: "planted", Value: p.Kind}, {Key: "error", Value: "unreadable"}, {Key: "original-topic", Value: "task-events"},
+		{Key: "original-partition", Value: fmt.Sprint(p.Partition)}, {Key: "original-offset", Value: fmt.Sprint(p.Offset)},
+		{Key: "consumer-group", Value: group}, {Key: "attempts", Value: "1"}, {Key: "failed-at", Value: "2026-01-16T00:00:00Z"},
+	}}
+}
+
+func (w *world) count() []history.StatsReport {
+	var reports []history.StatsReport
+	for replica := range 2 {
+		r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
+		for _, e := range w.Events {
+			if e.Type == "task.completed" {
+				r.Total++
+				r.ByDay[e.At.Format("2006-01-02")]++
+			}
+		}
+		reports = append(reports, r)
+	}
+	return reports
+}
+
+// checkReplay replays: all poison is refused once more, and then every dead letter comes
+// back, of the same group.
+func (w *world) again() {
+	w.Expected.Replay = true
+	w.Replay = history.Replay{Done: true, Stats: w.count(), Events: len(w.Events), DLQ: append([]history.Record(nil), w.DLQ...)}
+	for i, p := range slices.Backward(w.Poison) {
+		if w.inBatch(i) {
+			continue
+		}
+		for _, group := range p.Groups {
+			l := w.letter(p, group)
+			l.Offset = int64(len(w.Replay.DLQ))
+			w.Replay.DLQ = append(w.Replay.DLQ, l)
+			if p.Kind == history.UndecodableBatch {
+				continue // it has nothing to replay
+			}
+			l.Offset++
+			l.Headers = append(l.Headers, history.Header{Key: "replay-group", Value: group})
+			w.Replay.DLQ = append(w.Replay.DLQ, l)
+		}
+	}
+}

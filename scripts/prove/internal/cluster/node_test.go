@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/internal/proc"
+)
+
+// script is a part that runs a shell script and is ready at once.
+type script string
+
+func (script) Name() string                  { return "script" }
+func (script) Awaits() string                { return "nothing" }
+func (script) Prepare(context.Context) error { return nil }
+func (script) Ready(context.Context) error   { return nil }
+func (s script) Command() (proc.Command, error) {
+	return proc.Command{Path: "/bin/sh", Args: []string{"-c", string(s)}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
+}
+
+// superviseScript runs a script as a member until the test ends.
+func superviseScript(t *testing.T, s script) (*Node, <-chan Exit) {
+	t.Helper()
+	ends := make(chan Exit, 10)
+	m := &Node{
+		part: s, name: "script", dir: t.TempDir(), launcher: proc.NewLauncher(),
+		onExit: func(e Exit) { ends <- e }, changed: make(chan struct{}),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		m.supervise(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+	})
+	return m, ends
+}
+
+func up(t *testing.T, m *Node) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := m.StartAndWait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return m.PID()
+}
+
+// alive tells whether a process runs: not ended, not stopped.
+func state(pid int) string {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "gone"
+	}
+	_, rest, _ := strings.Cut(string(content), ") ")
+	return rest[:1]
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if holds() {
+			return
+		}
+		wait(t.Context(), 5*time.Millisecond)
+	}
+	t.Fatalf("%s does not come about", what)
+}
+
+func TestAProgramThatIsKilledIsStartedAgainWithoutItsChildren(t *testing.T) {
+	t.Parallel()
+	m, ends := superviseScript(t, "sleep 1000 & wait")
+	first := up(t, m)
+	var children []int
+	eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
+	m.Kill()
+	if end := <-ends; !end.Requested || !end.Killed || end.Failpoint != "" {
+		t.Errorf("%+v", end)
+	}
+	eventually(t, "the child's end", func() bool { return state(children[0]) == "gone" || state(children[0]) == "Z" })
+	eventually(t, "another process", func() bool { return m.PID() != 0 && m.PID() != first })
+}
+
+func TestAProgramThatIsHeldStaysAway(t *testing.T) {
+	t.Parallel()
+	m, ends := superviseScript(t, "sleep 1000")
+	up(t, m)
+	m.KillAndHold()
+	<-ends
+	if m.PID() != 0 {
+		t.Error("it runs")
+	}
+	if up(t, m) == 0 {
+		t.Error("it does not run after Up")
+	}
+}
+
+func TestAFrozenProgramGoesOn(t *testing.T) {
+	t.Parallel()
+	m, _ := superviseScript(t, "sleep 1000 & wait")
+	pid := up(t, m)
+	var all []int
+	eventually(t, "a child", func() bool { all = append(proc.Descendants(pid), pid); return len(all) == 2 })
+	m.Freeze()
+	for _, one := range all {
+		eventually(t, "the freeze", func() bool { return state(one) == "T" })
+	}
+	m.Resume()
+	for _, one := range all {
+		eventually(t, "the thaw", func() bool { return state(one) == "S" })
+	}
+}
+
+func TestAnEndThatNobodyAskedForIsTold(t *testing.T) {
+	t.Parallel()
+	m, ends := superviseScript(t, "exit 3")
+	m.setWanted(true)
+	if end := <-ends; end.Requested || end.Killed || end.Status != "exit status 3" {
+		t.Errorf("%+v", end)
+	}
+}
+
+func TestACrashPointIsArmedAndReadBack(t *testing.T) {
+	t.Parallel()
+	m, ends := superviseScript(t, `[ -z "$FAILPOINT" ] && sleep 1000; echo "${FAILPOINT%:*} in hand" >>"$FAILPOINT_LOG"; kill -9 $$`)
+	left := []string{"here:1", "there:2"}
+	m.ArmFailpoints(func() string {
+		if len(left) == 0 {
+			return ""
+		}
+		next := left[0]
+		left = left[1:]
+		return next
+	})
+	m.setWanted(true)
+	for _, point := range []string{"here", "there"} {
+		if end := <-ends; end.Requested || !end.Killed || end.Failpoint != point || end.InFlight != "in hand" {
+			t.Errorf("%s: %+v", point, end)
+		}
+	}
+	up(t, m)
+	m.Kill()
+	if end := <-ends; end.Failpoint != "" {
+		t.Errorf("an old crash is told again: %+v", end)
+	}
+}

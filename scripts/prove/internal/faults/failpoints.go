@@ -1,0 +1,216 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/cluster"
+)
+
+const (
+	// A place that is not reached in that time is given another chance, by a new process.
+	hitTimeout = 10 * time.Second
+	// A process that was not armed, when another one did not die of what was wanted.
+	idleTimeout = 2 * time.Second
+	// One crash may take so long, on an average.
+	averageCrashTime = 10 * time.Second
+	// So often is poison planted for a place that only dead letters lead to.
+	poisonInterval      = 8 * time.Second
+	deadLetterFailpoint = "after_dead_letter_before_mark"
+	// The n-th time is drawn from these: never the first, at which a process that has just
+	// come back would die of the record that it died of before.
+	minHit, maxHit   = 2, 12
+	maxDeadLetterHit = 3
+)
+
+// failpointRun has the replicas of one service die at named places, until each was reached often enough.
+type failpointRun struct {
+	mu         sync.Mutex
+	random     *rand.Rand
+	remaining  map[string]int    // by place
+	failpoints []string          // of the places
+	seen       map[string]bool   // place and what was in hand
+	armed      map[string]string // by member: the place at which its process is to die
+	armedAt    map[string]time.Time
+}
+
+func newFailpointRun(s Step, random *rand.Rand) *failpointRun {
+	c := &failpointRun{
+		random: random, remaining: map[string]int{}, failpoints: s.Failpoints, seen: map[string]bool{},
+		armed: map[string]string{}, armedAt: map[string]time.Time{},
+	}
+	for _, point := range s.Failpoints {
+		c.remaining[point] = s.Times
+	}
+	return c
+}
+
+// runFailpoints arms every replica of a service at each start, until all places were reached as often as wanted.
+func (i *Injector) runFailpoints(ctx context.Context, s Step, random *rand.Rand) error {
+	c := newFailpointRun(s, random)
+	limit := time.Duration(len(s.Failpoints)*s.Times) * averageCrashTime
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w in %s", errNotHit, limit))
+	defer cancel()
+	ends, stop := i.Recorder.subscribe()
+	defer stop()
+	replicas := i.Cluster.Replicas(s.Target)
+	for _, r := range replicas {
+		m := i.Cluster.Node(r.Name)
+		m.ArmFailpoints(func() string { return c.arm(m.Name()) })
+		if err := i.kill(ctx, m.Name()); err != nil {
+			return err
+		}
+	}
+	err := i.driveFailpoints(ctx, s, c, ends)
+	for _, r := range replicas {
+		m := i.Cluster.Node(r.Name)
+		m.ArmFailpoints(nil)
+		if c.isArmed(m.Name()) { // it would die later, when nobody reckons with it
+			err = errors.Join(err, i.kill(ctx, m.Name()))
+		}
+	}
+	for _, r := range replicas {
+		if err := i.awaitRecovery(ctx, i.Cluster.Node(r.Name)); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (i *Injector) kill(ctx context.Context, member string) error {
+	return i.inject(ctx, Kill, member, func() error {
+		i.Cluster.Node(member).Kill()
+		return nil
+	})
+}
+
+var errNotHit = errors.New("not all places were reached")
+
+// driveFailpoints looks on until the campaign is over. Places that were not reached are for the verdict to tell.
+func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun, ends <-chan cluster.Exit) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for !c.isComplete() {
+		select {
+		case end := <-ends:
+			if strings.HasPrefix(end.Node, s.Target) && end.Failpoint != "" {
+				c.recordHit(end)
+			}
+		case <-tick.C:
+			if c.isAnyArmedWith(deadLetterFailpoint) {
+				if err := i.writePoison(ctx, time.Now().Add(-poisonInterval)); err != nil {
+					return err
+				}
+			}
+			for _, name := range c.stalledNodes() {
+				if err := i.kill(ctx, name); err != nil {
+					return err
+				}
+			}
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errNotHit) {
+				i.Log.WarnContext(ctx, "not all places were reached", "service", s.Target, "left", c.remaining)
+				return nil
+			}
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// arm draws the place at which a member's next process is to die: one of those that lack most.
+func (c *failpointRun) arm(member string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.armed[member], c.armedAt[member] = "", time.Now()
+	point := c.mostNeeded()
+	if point == "" {
+		return ""
+	}
+	c.armed[member] = point
+	last := maxHit
+	if point == deadLetterFailpoint {
+		last = maxDeadLetterHit
+	}
+	return fmt.Sprintf("%s:%d", point, minHit+c.random.IntN(last-minHit+1))
+}
+
+// mostNeeded returns a place that is wanted more often than processes are armed with it, or "".
+func (c *failpointRun) mostNeeded() string {
+	best, lacks := "", 0
+	for _, n := range c.random.Perm(len(c.failpoints)) {
+		point := c.failpoints[n]
+		lack := c.remaining[point]
+		for _, armed := range c.armed {
+			if armed == point {
+				lack--
+			}
+		}
+		if lack > lacks {
+			best, lacks = point, lack
+		}
+	}
+	return best
+}
+
+// recordHit counts a crash, unless it met what another met at that place.
+func (c *failpointRun) recordHit(end cluster.Exit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := end.Failpoint + " " + end.InFlight
+	if !c.seen[key] {
+		c.seen[key] = true
+		c.remaining[end.Failpoint]--
+	}
+}
+
+func (c *failpointRun) isComplete() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, left := range c.remaining {
+		if left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *failpointRun) isAnyArmedWith(point string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, armed := range c.armed {
+		if armed == point {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *failpointRun) isArmed(member string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.armed[member] != ""
+}
+
+// stalledNodes returns the members that have been armed for too long, and those that are not armed although
+// there is something to die of.
+func (c *failpointRun) stalledNodes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	idle := c.mostNeeded() != ""
+	var stuck []string
+	for member, since := range c.armedAt {
+		waits := time.Since(since)
+		if c.armed[member] != "" && waits > hitTimeout || c.armed[member] == "" && idle && waits > idleTimeout {
+			stuck = append(stuck, member)
+		}
+	}
+	slices.Sort(stuck)
+	return stuck
+}

@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/todo/scripts/prove/internal/checker"
+	"example.com/todo/scripts/prove/internal/cluster"
+	"example.com/todo/scripts/prove/internal/history"
+	"example.com/todo/scripts/prove/internal/probe"
+)
+
+// replayAndCollect has everything read a second time, and collects what is there afterwards. What the system fails
+// to do is a finding; an error is about the run.
+func (t *experiment) replayAndCollect(ctx context.Context, run *history.Run) error {
+	before := len(run.Deliveries)
+	if err := t.replayEverything(ctx); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		run.Replay.OtherEffects = append(run.Replay.OtherEffects, err.Error())
+	}
+	if err := checker.CollectReplay(ctx, t.sources(), run); err != nil {
+		return err
+	}
+	run.Replay.Deliveries = t.webhooks.Deliveries()[before:]
+	run.Replay.Done = true
+	return nil
+}
+
+// replayEverything has both groups read the topic from its beginning, and has their dead letters replayed twice.
+func (t *experiment) replayEverything(ctx context.Context) error {
+	t.cluster.StopConsumers(ctx)
+	for _, group := range probe.Groups {
+		if err := t.probe.ResetOffsets(group); err != nil {
+			return err
+		}
+	}
+	if err := t.cluster.StartServices(ctx); err != nil {
+		return err
+	}
+	if err := t.quiesce(ctx); err != nil {
+		return fmt.Errorf("from the topic's beginning: %w", err)
+	}
+	for range 2 {
+		for _, program := range []string{cluster.Notification, cluster.Stats} {
+			if err := t.cluster.RunCommand(ctx, program, "dlq", "replay", "--all"); err != nil {
+				return err
+			}
+		}
+		if err := t.quiesce(ctx); err != nil {
+			return fmt.Errorf("after the dead letters' replay: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+// Package runner is one run of the proof: it starts the system, has clients change tasks while faults
+// happen, waits for quiet, replays everything, and collects what the audit judges.
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/prove/internal/checker"
+	"example.com/todo/scripts/prove/internal/cluster"
+	"example.com/todo/scripts/prove/internal/faults"
+	"example.com/todo/scripts/prove/internal/history"
+	"example.com/todo/scripts/prove/internal/probe"
+	"example.com/todo/scripts/prove/internal/rogueproducer"
+	"example.com/todo/scripts/prove/internal/webhookserver"
+	"example.com/todo/scripts/prove/internal/workload"
+)
+
+// Options say which run.
+type Options struct {
+	Seed     int64
+	Scenario faults.Scenario
+	Tree     string // the source tree of the services
+	Dir      string // the run's folder
+	Tools    stack.Tools
+	Log      *slog.Logger
+	Printf   func(format string, args ...any) // progress, a line each
+	Timeout  time.Duration                    // from when the system is up to when all evidence is there; 0: as long as it takes
+}
+
+const (
+	hotTasks = 20
+	clients  = 32
+	// A draw may fall short of the share that is wanted.
+	copyOversampling = 1.2
+	// When none was written for so long, none is to come.
+	copyIdleTime = 4 * time.Second
+	copyTimeout  = time.Minute
+	// Of a time that is bounded so much is kept for reading what is there.
+	collectReserve = 6 * time.Second
+)
+
+// experiment is what a run is made of.
+type experiment struct {
+	Options
+	startedAt time.Time
+	recorder  *faults.Recorder
+	cluster   *cluster.Cluster
+	probe     *probe.Probe
+	webhooks  *webhookserver.Server
+	producer  *rogueproducer.Producer
+	workload  *workload.Workload
+	injector  *faults.Injector
+	memory    memorySampler
+
+	deadline time.Time // of waiting for quiet; zero when that has time
+
+	mu           sync.Mutex
+	phase        string
+	lastProgress probe.Progress // when the database was asked last
+}
+
+// Run is one run from its start to the end of everything that it started. The evidence is complete when
+// there is no error; it is also complete when only the system did not become quiet, which is ErrNotQuiescent.
+func Run(ctx context.Context, o Options) (*history.Run, error) {
+	t := &experiment{Options: o, startedAt: time.Now(), recorder: &faults.Recorder{}}
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	var run *history.Run
+	group.Go(func() (err error) {
+		defer stop()
+		run, err = t.run(ctx, group)
+		return err
+	})
+	err := group.Wait()
+	return run, err
+}
+
+// run starts what serves in group; it ends with ctx.
+func (t *experiment) run(ctx context.Context, group *errgroup.Group) (run *history.Run, err error) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
+	if t.webhooks, err = webhookserver.Listen(ctx, "127.0.0.1:0", secret, t.Seed); err != nil {
+		return nil, err
+	}
+	group.Go(func() error { return t.webhooks.Run(ctx) })
+	t.setPhase("start")
+	t.cluster, err = cluster.Start(ctx, cluster.Config{
+		Tree: t.Tree, Dir: t.Dir, Tools: t.Tools, WebhookURL: t.webhooks.URL(), WebhookSecret: secret, OnExit: t.recorder.RecordExit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.cluster.Close()) }()
+	if t.probe, err = probe.New(t.cluster.PostgresDSN(), t.cluster.Brokers(), t.cluster.RedisAddr(cluster.Redis)); err != nil {
+		return nil, err
+	}
+	defer t.probe.Close()
+	t.configure()
+	group.Go(func() error { t.reportProgress(ctx); return nil })
+	group.Go(func() error { t.memory.sample(ctx, t.cluster, t.recorder); return nil })
+	t.Printf("the system is up after %s", t.elapsed())
+	if t.Timeout > 0 {
+		t.deadline = time.Now().Add(t.Timeout - collectReserve)
+		bounded, cancel := context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("it took longer than %s", t.Timeout))
+		defer cancel()
+		ctx = bounded
+	}
+	return t.execute(ctx)
+}
+
+func (t *experiment) configure() {
+	var targets []workload.Target
+	for _, r := range t.cluster.Replicas(cluster.Todo) {
+		targets = append(targets, workload.Target{HTTP: r.HTTP, GRPC: r.GRPC})
+	}
+	t.injector = faults.New(faults.Config{
+		Seed: t.Seed, Cluster: t.cluster, Probe: t.probe, Recorder: t.recorder, Log: t.Log,
+		Requests:         func() int { return t.workload.InFlight() },
+		Backlog:          t.backlog,
+		WritePoison:      func(ctx context.Context) error { return t.producer.WritePoison(ctx) },
+		WriteUndecodable: func(ctx context.Context) error { return t.producer.WriteUndecodableBatch(ctx) },
+	})
+	t.workload = workload.New(workload.Config{
+		Seed: t.Seed, Calls: t.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: t.Scenario.Readers, Targets: targets, Rate: t.rate, Log: t.Log,
+	})
+}
+
+// execute is the run proper, on a system that is up.
+func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
+	run := &history.Run{
+		Seed: t.Seed, Changes: t.Scenario.Changes, StartedAt: time.Now(), Expected: t.Scenario.Expected(),
+	}
+	if t.Scenario.ReplaceTopic {
+		t.setPhase("another topic")
+		if err := t.injector.ReplaceTopic(ctx); err != nil {
+			return nil, fmt.Errorf("replace the topic: %w", err)
+		}
+	}
+	// A client that knew the earlier topic would not read the new one.
+	var err error
+	if t.producer, err = rogueproducer.New(t.cluster.Brokers(), t.Seed); err != nil {
+		return nil, err
+	}
+	defer t.producer.Close()
+	t.setPhase("work and faults")
+	if err := t.runWorkload(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
+	}
+	run.EndedAt = time.Now()
+	t.setPhase("quiet")
+	noisy := t.quiesce(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	t.setPhase("collecting")
+	run.Calls, run.Reads = t.workload.Calls(), t.workload.Reads()
+	run.Poison, run.Copies = t.producer.Poison(), t.producer.Copies()
+	if err := checker.Collect(ctx, t.sources(), run); err != nil {
+		return nil, fmt.Errorf("collect the evidence: %w", err)
+	}
+	run.Deliveries = t.webhooks.Deliveries()
+	if t.Scenario.Replay && noisy == nil {
+		t.setPhase("everything again")
+		if err := t.replayAndCollect(ctx, run); err != nil {
+			return nil, fmt.Errorf("replay everything: %w", err)
+		}
+	}
+	run.Faults, run.Crashes, run.Exits = t.recorder.Recorded()
+	run.Memory = t.memory.collected()
+	run.CollectedAt = time.Now()
+	return run, noisy
+}
+
+// runWorkload has clients, faults and copies side by side.
+func (t *experiment) runWorkload(ctx context.Context) error {
+	copying, over := context.WithCancel(ctx)
+	defer over()
+	var copies errgroup.Group
+	copies.Go(func() error { return t.producer.WriteCopies(copying, t.Scenario.CopyFraction*copyOversampling) })
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := t.workload.Run(working); err != nil {
+			return fmt.Errorf("the clients: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := t.injector.Run(working, t.Scenario); err != nil {
+			return fmt.Errorf("the faults: %w", err)
+		}
+		return nil
+	})
+	err := group.Wait()
+	if err == nil && t.Scenario.CopyFraction > 0 {
+		t.awaitCopies(ctx)
+	}
+	over()
+	return errors.Join(err, copies.Wait())
+}
+
+// awaitCopies waits until the copies that were to come have been written.
+func (t *experiment) awaitCopies(ctx context.Context) {
+	last := -1
+	for end := time.Now().Add(copyTimeout); ctx.Err() == nil && time.Now().Before(end); {
+		now := len(t.producer.Copies())
+		if now == last {
+			return
+		}
+		last = now
+		wait(ctx, copyIdleTime)
+	}
+}
+
+func (t *experiment) sources() checker.Sources {
+	s := checker.Sources{PostgresDSN: t.cluster.PostgresDSN(), Brokers: t.cluster.Brokers()}
+	for _, r := range t.cluster.Replicas(cluster.Stats) {
+		s.Stats = append(s.Stats, r.HTTP)
+	}
+	return s
+}
+
+func (t *experiment) setPhase(phase string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.phase = phase
+}
+
+func (t *experiment) elapsed() time.Duration {
+	return time.Since(t.startedAt).Round(100 * time.Millisecond)
+}

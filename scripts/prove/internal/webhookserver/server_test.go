@@ -1,0 +1,145 @@
+package webhookserver_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/history"
+	"example.com/todo/scripts/prove/internal/webhookserver"
+)
+
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+func listen(t *testing.T, seed int64) *webhookserver.Server {
+	t.Helper()
+	p, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return p
+}
+
+// deliver sends one webhook as the specification asks, changed by spoil, and
+// returns the status, 0 when there was none.
+func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http.Request)) int {
+	t.Helper()
+	body := fmt.Sprintf(`{"type":"task.completed","timestamp":"2026-01-15T10:00:00Z","data":{"event_id":%q,"task_id":7,"task_title":"Learn Go"}}`, key)
+	req, err := http.NewRequest(http.MethodPost, p.URL(), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, raw)
+	fmt.Fprintf(mac, "%s.%d.%s", key, 1768471200, body)
+	req.Header.Set("Idempotency-Key", key)
+	req.Header.Set("webhook-id", key)
+	req.Header.Set("webhook-timestamp", "1768471200")
+	req.Header.Set("webhook-signature", "v1,AAAA v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	if spoil != nil {
+		spoil(req)
+	}
+	// A connection of its own: net/http repeats a keyed request by itself on one
+	// that was used before.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestADeliveryIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	p := listen(t, 1)
+	before := time.Now()
+	if status := deliver(t, p, "first", nil); status != http.StatusNoContent {
+		t.Fatalf("status %d", status)
+	}
+	got := p.Deliveries()
+	if len(got) != 1 || p.AcceptedKeys() != 1 || p.LastDeliveryAt() != got[0].At || got[0].At.Before(before) {
+		t.Fatalf("received %+v", got)
+	}
+	want := history.Delivery{At: got[0].At, Key: "first", TaskID: 7, Title: "Learn Go", SignatureValid: true, Status: http.StatusNoContent}
+	if got[0] != want {
+		t.Errorf("received %+v, want %+v", got[0], want)
+	}
+}
+
+func TestWhatIsNotSignedIsRefusedAndWrittenDown(t *testing.T) {
+	t.Parallel()
+	p := listen(t, 1)
+	spoils := []func(*http.Request){
+		func(r *http.Request) { r.Header.Del("webhook-signature") },
+		func(r *http.Request) { r.Header.Set("webhook-id", "another") },
+		func(r *http.Request) { r.Header.Set("webhook-timestamp", "1768471201") },
+		func(r *http.Request) { r.Header.Set("webhook-timestamp", "yesterday") },
+		func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 0 },
+	}
+	for i, spoil := range spoils {
+		if status := deliver(t, p, fmt.Sprint(i), spoil); status != http.StatusBadRequest {
+			t.Errorf("spoilt in way %d: status %d", i, status)
+		}
+	}
+	got := p.Deliveries()
+	if len(got) != len(spoils) || p.AcceptedKeys() != 0 {
+		t.Fatalf("%d received, %d counted", len(got), p.AcceptedKeys())
+	}
+	for i, d := range got {
+		if d.SignatureValid || d.Status != http.StatusBadRequest {
+			t.Errorf("in way %d: %+v", i, d)
+		}
+	}
+}
+
+func TestItMisbehavesSometimesAndEveryKeyGetsThroughInTheEnd(t *testing.T) {
+	t.Parallel()
+	p := listen(t, 1)
+	const keys = 1500
+	answers := map[int]int{}
+	for i := range keys {
+		key := fmt.Sprint("key-", i)
+		tries := 0
+		for status := -1; status != http.StatusNoContent; tries++ {
+			if tries == 5 {
+				t.Fatalf("%s does not get through", key)
+			}
+			status = deliver(t, p, key, nil)
+			answers[status]++
+		}
+	}
+	if answers[503] < 5 || answers[503] > 50 || answers[0] < 1 || answers[0] > 20 {
+		t.Errorf("answers by status: %v", answers)
+	}
+	if p.AcceptedKeys() != keys || len(p.Deliveries()) != answers[204]+answers[503]+answers[0] {
+		t.Errorf("%d keys, %d deliveries; answers %v", p.AcceptedKeys(), len(p.Deliveries()), answers)
+	}
+}
+
+func TestASecretThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"", "whsec_", "whsec_not base64!"} {
+		if _, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, 1); err == nil {
+			t.Errorf("%q is accepted", secret)
+		}
+	}
+}
