@@ -1,5 +1,6 @@
-// Command prove runs the whole system, has clients change tasks while the worst happens to it, and
-// judges whether what was promised held.
+// Command prove implements a robustness test in the manner of Jepsen: it runs the whole system,
+// injects faults while clients change tasks, and checks the history of the run against every
+// promise.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 	"example.com/todo/scripts/prove/mutants"
 )
 
-// The exit codes: every promise held, one was broken, or the run itself failed.
+// The exit codes: every promise held, a promise was broken, the run itself failed.
 const (
 	exitHeld = iota
 	exitBroken
@@ -39,7 +40,8 @@ var errBroken = errors.New("a promise was broken")
 func main() { os.Exit(run()) }
 
 func run() int {
-	// PostgreSQL runs as another user under root, and must be able to read what is made for it.
+	// Under root PostgreSQL runs as another user, which must be able to read the files made for
+	// it.
 	syscall.Umask(0o022)
 	ctx, stop := process.Context()
 	defer stop()
@@ -55,7 +57,7 @@ func run() int {
 	}
 }
 
-// flags are what the command line says.
+// flags are the flags of the command line.
 type flags struct {
 	seed     int64
 	changes  int
@@ -157,7 +159,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	return nil
 }
 
-// resolvePaths fills in the folders and files that were not named.
+// resolvePaths makes the paths absolute and sets the defaults of those that were not given.
 func (f *flags) resolvePaths() (err error) {
 	if f.tree, err = filepath.Abs(f.tree); err != nil {
 		return err

@@ -1,5 +1,6 @@
-// Package mutants shows that the proof notices: it brings naive designs back to copies of the tree, one
-// at a time, and has the scenario that concerns each judged.
+// Package mutants implements mutation testing of the architecture: it applies naive designs, one
+// at a time, to a copy of the source tree, runs the scenario that concerns each, and expects one
+// check of the verdict to turn red.
 package mutants
 
 import (
@@ -12,23 +13,23 @@ import (
 //go:embed patches/*.patch
 var patches embed.FS
 
-// mutant is a naive design.
+// mutant is a naive design that a check must catch.
 type mutant struct {
-	name        string // its patch is patches/<name>.patch
+	name        string // the patch is patches/<name>.patch
 	description string // what is naive about it
-	scenario    string // that concerns it
-	check       string // of the verdict, that has to be red, and no other
-	patch       []byte // the patch, once it was read
+	scenario    string // the scenario to run
+	check       string // the check that must be red, and no other
+	patch       []byte // contents of the patch file, once read
 }
 
-// catalog are in the order in which they are shown: those of one scenario together.
+// catalog is in the order in which the mutants run; those of one scenario are neighbours.
 var catalog = []mutant{
 	{
 		name: "mark-before-work", scenario: "kill-notification", check: "notifications",
 		description: "a notification is marked as done before it is sent",
 	},
 	{
-		name: "mark-after-effect", scenario: "burst-notification", check: "plain-sink",
+		name: "mark-after-effect", scenario: "burst-notification", check: "duplicate-deliveries",
 		description: "nothing is claimed; a batch is sent, and marked as done at its end",
 	},
 	{
@@ -69,7 +70,7 @@ var catalog = []mutant{
 	},
 }
 
-// selectMutants returns the mutants of these names, or all when there are none, with their patches.
+// selectMutants returns the mutants with these names and their patches, or all without names.
 func selectMutants(names []string) ([]mutant, error) {
 	var chosen []mutant
 	for _, m := range catalog {
@@ -90,7 +91,7 @@ func selectMutants(names []string) ([]mutant, error) {
 	return chosen, nil
 }
 
-// List says what there is, a line each.
+// List describes the mutants, one per line.
 func List() string {
 	var b strings.Builder
 	for _, m := range catalog {

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// repositoryRoot is the repository, of which this package is a part.
+// repositoryRoot returns the repository's folder.
 func repositoryRoot(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../..")
@@ -23,8 +23,8 @@ func repositoryRoot(t *testing.T) string {
 	return dir
 }
 
-// A mutant whose patch does not apply was overtaken by a change of what it changes: bring the naive
-// design back by hand, and make the patch anew.
+// A patch stops applying when the code that it changes has changed. Then bring the naive design
+// back by hand and make the patch anew.
 func TestEveryPatchAppliesToTheTree(t *testing.T) {
 	t.Parallel()
 	chosen, err := selectMutants(nil)

@@ -18,27 +18,27 @@ import (
 )
 
 const (
-	// scenarioTimeout is how long a scenario may take, from the moment the system is up.
+	// scenarioTimeout bounds a scenario, from when the cluster is up.
 	scenarioTimeout = 60 * time.Second
-	// startTimeout is what building and starting may take besides.
+	// startTimeout bounds building and starting.
 	startTimeout = 10 * time.Minute
 	stopTimeout  = time.Minute
 )
 
-// ErrSurvived says that a mutant was not caught, or that the tree as it is was not green.
+// ErrSurvived means that a mutant was not caught, or that the unchanged tree was not green.
 var ErrSurvived = errors.New("not all is as it has to be")
 
-// Options say what is to be shown.
+// Options select what to run.
 type Options struct {
-	Prove string   // the program, whose scenarios and audit are used
-	Tree  string   // the source tree
-	Seed  int64    // of all runs
-	Only  []string // mutants by name; none are all
+	Prove string // path of the prove program, whose scenarios and checker are used
+	Tree  string // path of the source tree
+	Seed  int64 // of every run
+	Only  []string // names of mutants; empty for all
 	Out   io.Writer
 }
 
-// Run shows for each mutant that its row, and no other, turns red, and that the scenario is green
-// without it. The error is ErrSurvived when that is not so, and another when it could not be found out.
+// Run runs every mutant: its check, and no other, must be red, and its scenario green on the
+// unchanged tree. It returns ErrSurvived if that is not so, and another error if a run failed.
 func Run(ctx context.Context, o Options) error {
 	chosen, err := selectMutants(o.Only)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *suite) printf(format string, args ...any) {
 	fmt.Fprintf(r.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
 }
 
-// isBaselineGreen tells whether a scenario is green on the tree as it is.
+// isBaselineGreen reports whether a scenario is green on the unchanged tree.
 func (r *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
 	v := r.runProve(ctx, "unchanged-"+scenario, scenario, nil)
 	green := v.err == nil && len(v.red) == 0
@@ -92,8 +92,8 @@ func (r *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
 	return green
 }
 
-// isCaught tells whether a mutant's row is red, and no other, on a copy of the tree that it is brought
-// back to.
+// isCaught reports whether the mutant's check, and no other, is red on a patched copy of the
+// tree.
 func (r *suite) isCaught(ctx context.Context, m mutant) bool {
 	v := r.runProve(ctx, m.name, m.scenario, m.patch)
 	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.check
@@ -115,10 +115,10 @@ func (r *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	r.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
 }
 
-// outcome is what came of a run. One that failed proves nothing, whatever was red.
+// outcome is the result of one run. A failed run proves nothing, whatever was red.
 type outcome struct {
 	red  []string
-	took time.Duration // from when the system was up
+	took time.Duration // since the cluster was up
 	err  error
 }
 
@@ -138,7 +138,7 @@ func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byt
 		return v
 	}
 	out := filepath.Join(r.dir, name+".json")
-	_ = os.Remove(out) // of an earlier run
+	_ = os.Remove(out) // from an earlier run
 	code, err := r.execProve(ctx, filepath.Join(r.dir, name+".txt"),
 		"--scenario", scenario, "--seed", strconv.FormatInt(r.Seed, 10), "--at-most", scenarioTimeout.String(),
 		"--tree", tree, "--dir", dir, "--out", out)
@@ -149,7 +149,7 @@ func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byt
 	return v
 }
 
-// execProve runs the program, and returns its exit status. What it says is in the file log.
+// execProve runs prove and returns its exit code. Its output is written to the file log.
 func (r *suite) execProve(ctx context.Context, log string, args ...string) (code int, err error) {
 	file, err := os.Create(log)
 	if err != nil {
@@ -160,7 +160,7 @@ func (r *suite) execProve(ctx context.Context, log string, args ...string) (code
 	defer cancel()
 	process, err := r.launcher.Start(proc.Command{
 		Path: r.Prove, Args: args, Stdout: file, Stderr: file,
-		// The copies' packages are the same ones to the build cache, but for what is changed.
+		// Without the paths the build cache serves the copies too, but for the changed packages.
 		Env: append(os.Environ(), "GOFLAGS=-trimpath"),
 	})
 	if err != nil {
@@ -176,7 +176,7 @@ func (r *suite) execProve(ctx context.Context, log string, args ...string) (code
 	}
 }
 
-// readOutcome takes the red rows from a run's verdict, of which the exit status says whether it is one.
+// readOutcome reads the red checks from the verdict file. The exit code must agree with them.
 func readOutcome(file string, code int) (outcome, error) {
 	if code != 0 && code != 1 {
 		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt tells why")

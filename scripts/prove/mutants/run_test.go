@@ -14,8 +14,8 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// fakeProve is a program that answers as prove does: with the verdict and the exit status that are named
-// for a tree that holds a file of such content, and for others.
+// fakeProve returns the path of a program with the flags of prove. It runs the shell script
+// mutated if the tree has the naive design, and unchanged otherwise.
 func fakeProve(t *testing.T, mutated, unchanged string) string {
 	t.Helper()
 	script := fmt.Sprintf(`#!/bin/sh
@@ -34,7 +34,8 @@ fi
 	return path
 }
 
-// verdictScript is what a stub does that judges so.
+// verdictScript is a shell script that writes a verdict with these red checks and exits with
+// status.
 func verdictScript(status int, red ...string) string {
 	rows := `{"name":"always","ok":true}`
 	for _, name := range red {
@@ -43,7 +44,8 @@ func verdictScript(status int, red ...string) string {
 	return fmt.Sprintf(`echo '{"took":"7s","ok":%t,"rows":[%s]}' > "$out"; exit %d`, len(red) == 0, rows, status)
 }
 
-// newTestSuite returns a runner over a tree of one good design, and the patch that makes it naive.
+// newTestSuite returns a suite over a tree with one good design, and a mutant that makes it
+// naive.
 func newTestSuite(t *testing.T, prove string, out io.Writer) *suite {
 	t.Helper()
 	dir := t.TempDir()
@@ -108,7 +110,7 @@ func TestAPatchThatDoesNotApplyIsNoCatch(t *testing.T) {
 	}
 }
 
-// cancelling cancels when it is written to the second time: the tree as it is was judged then.
+// cancelOnSecondWrite cancels at its second write, which follows the run on the unchanged tree.
 type cancelling struct {
 	writes int
 	cancel context.CancelFunc

@@ -8,111 +8,113 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// deletedVersion is the version of a task that was deleted: no list shows one as late.
+// deletedVersion is the version of a deleted task. It is the highest number, so a list without
+// the task is never stale.
 const deletedVersion = math.MaxInt64
 
-// lateEffectTime is how long a call without an answer may still take effect.
+// lateEffectTime is how long after its end a call without a response may still take effect.
 const lateEffectTime = 10 * time.Second
 
-// acknowledged is what the makers of changes to the hot tasks had been told at a time.
-// Who was told of a change that another made, and may not have been answered, is
-// promised nothing by it.
+// acknowledged is, for one moment, the version of each hot task that a list must at least show.
+// Read-your-writes is only promised to the client that made a change and got its response. A
+// client that merely observed the change is promised nothing.
 type acknowledged struct {
-	calls           []*history.Call // by end; those that were not yet told
-	hot             []int64         // tasks that the lists were asked for
+	calls           []*history.Call // not yet applied by advance, by end
+	hot             []int64         // ids of the tasks that readers looked for
 	versions        map[int64]int64
-	deleteStartedAt map[int64]time.Time // since when somebody wants the task gone
+	deleteStartedAt map[int64]time.Time // by task: start of its first delete call
 }
 
-func newAcknowledged(f *index) *acknowledged {
-	k := &acknowledged{versions: map[int64]int64{}, deleteStartedAt: map[int64]time.Time{}}
+func newAcknowledged(ix *index) *acknowledged {
+	a := &acknowledged{versions: map[int64]int64{}, deleteStartedAt: map[int64]time.Time{}}
 	hot := map[int64]bool{}
-	for i := range f.Reads {
-		for task := range f.Reads[i].Versions {
+	for i := range ix.Reads {
+		for task := range ix.Reads[i].Versions {
 			hot[task] = true
 		}
 	}
-	k.hot = sortedKeys(hot)
-	makers := newAuthors(f, hot)
-	for i := range f.Calls {
-		c := &f.Calls[i]
+	a.hot = sortedKeys(hot)
+	authors := newAuthors(ix, hot)
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		if !hot[c.TaskID] {
 			continue
 		}
-		if since, known := k.deleteStartedAt[c.TaskID]; c.Operation == history.Delete && (!known || c.Began.Before(since)) {
-			k.deleteStartedAt[c.TaskID] = c.Began
+		if since, known := a.deleteStartedAt[c.TaskID]; c.Operation == history.Delete && (!known || c.Began.Before(since)) {
+			a.deleteStartedAt[c.TaskID] = c.Began
 		}
-		if makers.isAcknowledgedAuthor(c) {
-			k.calls = append(k.calls, c)
+		if authors.isAcknowledgedAuthor(c) {
+			a.calls = append(a.calls, c)
 		}
 	}
-	slices.SortFunc(k.calls, func(a, b *history.Call) int { return a.Ended.Compare(b.Ended) })
-	return k
+	slices.SortFunc(a.calls, func(a, b *history.Call) int { return a.Ended.Compare(b.Ended) })
+	return a
 }
 
-// advance takes in what was answered before t.
-func (k *acknowledged) advance(t time.Time) {
-	for ; len(k.calls) > 0 && k.calls[0].Ended.Before(t); k.calls = k.calls[1:] {
-		c := k.calls[0]
+// advance applies the calls that ended before t. Successive calls need ascending times.
+func (a *acknowledged) advance(t time.Time) {
+	for ; len(a.calls) > 0 && a.calls[0].Ended.Before(t); a.calls = a.calls[1:] {
+		c := a.calls[0]
 		version := c.Version
 		if c.Operation == history.Delete {
 			version = deletedVersion
 		}
-		k.versions[c.TaskID] = max(k.versions[c.TaskID], version)
+		a.versions[c.TaskID] = max(a.versions[c.TaskID], version)
 	}
 }
 
-// mayLack tells whether a list that ended then may lack the task.
-func (k *acknowledged) mayLack(task int64, then time.Time) bool {
-	since, known := k.deleteStartedAt[task]
-	return known && since.Before(then)
+// mayLack reports whether a list that ended at that time may lack the task, because a client was
+// deleting it.
+func (a *acknowledged) mayLack(task int64, at time.Time) bool {
+	since, known := a.deleteStartedAt[task]
+	return known && since.Before(at)
 }
 
-// taskVersion is one state of one task.
+// taskVersion is one version of one task.
 type taskVersion struct{ task, number int64 }
 
-// authors tells who made a change from who found it made. Of several calls that were
-// shown the same version one made it; all of them were answered when the last was.
+// authors finds the call that made a version. Several calls may be shown the same version, and
+// one of them made it. The author certainly has its response when the last of these calls has.
 type authors struct {
 	*index
-	lastAnswerAt map[taskVersion]time.Time // when the last call was answered that was shown it
-	retried      map[taskVersion]bool      // a try without an answer may have made it
+	lastAnswerAt map[taskVersion]time.Time // end of the last call that was shown the version
+	retried      map[taskVersion]bool      // an attempt without a response may have made the version
 	unknownCalls map[int64][]interval
 }
 
-func newAuthors(f *index, hot map[int64]bool) *authors {
-	m := &authors{index: f, lastAnswerAt: map[taskVersion]time.Time{}, retried: map[taskVersion]bool{}, unknownCalls: map[int64][]interval{}}
-	for i := range f.Calls {
-		c := &f.Calls[i]
+func newAuthors(ix *index, hot map[int64]bool) *authors {
+	a := &authors{index: ix, lastAnswerAt: map[taskVersion]time.Time{}, retried: map[taskVersion]bool{}, unknownCalls: map[int64][]interval{}}
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		if !hot[c.TaskID] {
 			continue
 		}
 		v := taskVersion{c.TaskID, c.Version}
 		switch c.Outcome {
 		case history.Unknown:
-			m.unknownCalls[c.TaskID] = append(m.unknownCalls[c.TaskID], interval{c.Began, c.Ended.Add(lateEffectTime)})
+			a.unknownCalls[c.TaskID] = append(a.unknownCalls[c.TaskID], interval{c.Began, c.Ended.Add(lateEffectTime)})
 		case history.Done:
-			m.retried[v] = m.retried[v] || c.Tries > 1
-			if c.Ended.After(m.lastAnswerAt[v]) {
-				m.lastAnswerAt[v] = c.Ended
+			a.retried[v] = a.retried[v] || c.Tries > 1
+			if c.Ended.After(a.lastAnswerAt[v]) {
+				a.lastAnswerAt[v] = c.Ended
 			}
 		}
 	}
-	return m
+	return a
 }
 
-// isAcknowledgedAuthor tells whether the maker of the version that a call was shown had its answer
-// when this call had.
-func (m *authors) isAcknowledgedAuthor(c *history.Call) bool {
+// isAcknowledgedAuthor reports whether, at the end of c, the author of the version that c was
+// shown certainly had its response.
+func (a *authors) isAcknowledgedAuthor(c *history.Call) bool {
 	switch {
 	case c.Outcome != history.Done:
 		return false
 	case c.Operation == history.Update && c.Title != "":
-		return true // nobody else asked for it, and it was not tried again
+		return true // the title is unique, and an update is not repeated when it may have been made
 	case c.Operation == history.Delete || c.Operation == history.Create:
 		return c.Tries == 1
 	}
 	v := taskVersion{c.TaskID, c.Version}
-	return c.Version > 0 && c.Ended.Equal(m.lastAnswerAt[v]) && !m.retried[v] &&
-		!slices.ContainsFunc(m.unknownCalls[c.TaskID], func(s interval) bool { return s.overlaps(c.Began, c.Ended) })
+	return c.Version > 0 && c.Ended.Equal(a.lastAnswerAt[v]) && !a.retried[v] &&
+		!slices.ContainsFunc(a.unknownCalls[c.TaskID], func(s interval) bool { return s.overlaps(c.Began, c.Ended) })
 }

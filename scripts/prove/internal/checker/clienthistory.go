@@ -6,12 +6,12 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// checkClientHistory compares what clients were told with the history of their tasks.
-func checkClientHistory(f *index) Check {
-	var bad violations
-	j := newClientHistoryChecker(f, &bad)
-	for i := range f.Calls {
-		c := &f.Calls[i]
+// checkClientHistory compares the clients' calls with the events of their tasks, both ways.
+func checkClientHistory(ix *index) Check {
+	var found violations
+	j := newClientHistoryChecker(ix, &found)
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		var wrong string
 		switch c.Operation {
 		case history.Create:
@@ -26,18 +26,18 @@ func checkClientHistory(f *index) Check {
 			wrong = "no such operation"
 		}
 		if wrong != "" {
-			bad.add("call %d (%s task %d, %s): %s", c.Number, c.Operation, c.TaskID, c.Outcome, wrong)
+			found.add("call %d (%s task %d, %s): %s", c.Number, c.Operation, c.TaskID, c.Outcome, wrong)
 		}
 	}
 	j.findUnknownKeys()
 	j.findUnknownChanges()
 	j.findRegressions()
-	return bad.check("journal", "what was answered as done is in the history once, what was refused is not, and nothing else is",
-		"%s calls, of %s creations by their key; %s unknown calls happened, %s did not",
-		groupThousands(len(f.Calls)), groupThousands(j.keyedCreations), groupThousands(j.unknownApplied), groupThousands(j.unknownNotApplied))
+	return found.check("client-history", "an acknowledged change has one event, a refused change none, and there is no other event",
+		"%s calls, %s creations judged by their key; of the unknown calls %s took effect, %s did not",
+		groupThousands(len(ix.Calls)), groupThousands(j.keyedCreations), groupThousands(j.unknownApplied), groupThousands(j.unknownNotApplied))
 }
 
-// clientHistoryChecker compares the journal with the history.
+// clientHistoryChecker is the state of checkClientHistory.
 type clientHistoryChecker struct {
 	*index
 	violations                                        *violations
@@ -47,25 +47,25 @@ type clientHistoryChecker struct {
 	keyedCreations, unknownApplied, unknownNotApplied int
 }
 
-func newClientHistoryChecker(f *index, bad *violations) *clientHistoryChecker {
+func newClientHistoryChecker(ix *index, found *violations) *clientHistoryChecker {
 	j := &clientHistoryChecker{
-		index: f, violations: bad, keysByName: map[string]*history.Key{},
+		index: ix, violations: found, keysByName: map[string]*history.Key{},
 		callsByKey: map[string]*history.Call{}, callsByTitle: map[string]*history.Call{},
 	}
-	for i := range f.Keys {
-		j.keysByName[f.Keys[i].Key] = &f.Keys[i]
+	for i := range ix.Keys {
+		j.keysByName[ix.Keys[i].Key] = &ix.Keys[i]
 	}
-	for i := range f.Calls {
-		c := &f.Calls[i]
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		if c.Key != "" {
 			if other := j.callsByKey[c.Key]; other != nil {
-				bad.add("calls %d and %d have the same key: the workload is at fault", other.Number, c.Number)
+				found.add("calls %d and %d have the same key: a defect of the workload", other.Number, c.Number)
 			}
 			j.callsByKey[c.Key] = c
 		}
 		if c.Title != "" {
 			if other := j.callsByTitle[c.Title]; other != nil {
-				bad.add("calls %d and %d ask for the same title: the workload is at fault", other.Number, c.Number)
+				found.add("calls %d and %d ask for the same title: a defect of the workload", other.Number, c.Number)
 			}
 			j.callsByTitle[c.Title] = c
 		}
@@ -73,53 +73,53 @@ func newClientHistoryChecker(f *index, bad *violations) *clientHistoryChecker {
 	return j
 }
 
-// checkCreation judges a call that asked for a task.
+// checkCreation checks a call that asked for a new task.
 func (j *clientHistoryChecker) checkCreation(c *history.Call) string {
-	made := j.eventsByTitle[c.Title]
-	if wrong := j.checkEffectCount(c, len(made)); wrong != "" {
+	events := j.eventsByTitle[c.Title]
+	if wrong := j.checkEffectCount(c, len(events)); wrong != "" {
 		return wrong
 	}
 	if c.Key != "" {
-		if wrong := j.checkKey(c, made); wrong != "" {
+		if wrong := j.checkKey(c, events); wrong != "" {
 			return wrong
 		}
 	}
-	if len(made) == 0 {
+	if len(events) == 0 {
 		return ""
 	}
-	switch e := made[0]; {
+	switch e := events[0]; {
 	case e.Type != created:
-		return fmt.Sprintf("its title came to task %d by %s", e.TaskID, e.Type)
+		return fmt.Sprintf("its title was given to task %d by %s", e.TaskID, e.Type)
 	case c.TaskID != 0 && c.TaskID != e.TaskID:
-		return fmt.Sprintf("it made task %d", e.TaskID)
+		return fmt.Sprintf("it events task %d", e.TaskID)
 	case c.Outcome == history.Done && c.TaskID == 0:
-		return "the answer names no task"
+		return "the response names no task"
 	case c.Priority != e.Priority:
-		return fmt.Sprintf("asked for priority %d, it made one of %d", c.Priority, e.Priority)
+		return fmt.Sprintf("it asked for priority %d, its event has %d", c.Priority, e.Priority)
 	}
 	return ""
 }
 
-// checkKey judges what is remembered of a creation's Idempotency-Key.
-func (j *clientHistoryChecker) checkKey(c *history.Call, made []*history.Event) string {
+// checkKey checks the row of a creation's Idempotency-Key.
+func (j *clientHistoryChecker) checkKey(c *history.Call, events []*history.Event) string {
 	j.keyedCreations++
 	k := j.keysByName[c.Key]
 	switch {
-	case k == nil && len(made) == 0:
+	case k == nil && len(events) == 0:
 		return ""
 	case k == nil:
-		return fmt.Sprintf("it made task %d, and its key is not known", made[0].TaskID)
-	case len(made) == 0:
-		return fmt.Sprintf("its key stands for task %d, and it made none", k.TaskID)
-	case k.TaskID != made[0].TaskID || k.EventID != made[0].ID:
-		return fmt.Sprintf("its key stands for task %d, and it made %d", k.TaskID, made[0].TaskID)
+		return fmt.Sprintf("it events task %d, and its key is not stored", events[0].TaskID)
+	case len(events) == 0:
+		return fmt.Sprintf("its key belongs to task %d, and it events none", k.TaskID)
+	case k.TaskID != events[0].TaskID || k.EventID != events[0].ID:
+		return fmt.Sprintf("its key belongs to task %d, and it events task %d", k.TaskID, events[0].TaskID)
 	}
 	return ""
 }
 
-// checkEffectCount judges how many times a call took effect that is known by its title. Its
-// tries do not excuse a second time: a creation has its key, and a change is not
-// tried again when it may have happened.
+// checkEffectCount checks how often a call with a title of its own took effect. Retries do not
+// excuse a second effect: a creation has its key, and an update that may have been events is not
+// repeated.
 func (j *clientHistoryChecker) checkEffectCount(c *history.Call, times int) string {
 	switch {
 	case c.Outcome == history.Unknown && times == 0:
@@ -127,12 +127,12 @@ func (j *clientHistoryChecker) checkEffectCount(c *history.Call, times int) stri
 	case c.Outcome == history.Unknown:
 		j.unknownApplied++
 	case c.Outcome == history.Refused && times > 0:
-		return "it happened"
+		return "it took effect"
 	case c.Outcome == history.Done && times == 0:
-		return "it is not in the history"
+		return "it has no event"
 	}
 	if times > 1 {
-		return fmt.Sprintf("it happened %d times", times)
+		return fmt.Sprintf("it took effect %d times", times)
 	}
 	return ""
 }

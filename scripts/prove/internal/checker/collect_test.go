@@ -42,7 +42,7 @@ func database(t *testing.T) (dsn string, db *sql.DB) {
 		t.Fatal(err)
 	}
 	admin := open(t, where.String())
-	name := "audit_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	name := "checker_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	run(t, admin, `CREATE DATABASE `+name)
 	t.Cleanup(func() { run(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
 	where.Path = name

@@ -48,11 +48,11 @@ var inTheEffects = map[string]corruption{
 	"a notification was not signed":   {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].SignatureValid = false }},
 	"a notification names other work": {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].Title = "another" }},
 
-	"one came twice and nobody had died": {"plain-sink", func(t *testing.T, run *history.Run) {
+	"one came twice and nobody had died": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
 		d := *taken(t, run, sec(75))
 		checkReplay(run, d, d.At.Add(time.Second))
 	}},
-	"two of a partition came twice for one death": {"plain-sink", func(t *testing.T, run *history.Run) {
+	"two of a partition came twice for one death": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
 		twice := find(t, run.Deliveries, func(d *history.Delivery) bool { return d.At.Equal(sec(71)) })
 		other := find(t, run.Deliveries, func(d *history.Delivery) bool {
 			return d.Status == 200 && d.TaskID%partitions == twice.TaskID%partitions && d.TaskID != twice.TaskID &&
@@ -60,13 +60,13 @@ var inTheEffects = map[string]corruption{
 		})
 		checkReplay(run, *other, sec(71))
 	}},
-	"one came twice after the state was flushed, and nothing wrote it to the topic again": {"plain-sink", func(t *testing.T, run *history.Run) {
+	"one came twice after the state was flushed, and nothing wrote it to the topic again": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
 		// The flush itself excuses one in each partition.
 		for _, d := range afterFlush(t, run, 2, false) {
 			checkReplay(run, d, sec(156))
 		}
 	}},
-	"the second completion was notified before the first": {"provider-order", func(t *testing.T, run *history.Run) {
+	"the second completion was notified before the first": {"delivery-order", func(t *testing.T, run *history.Run) {
 		a := event(t, run, "task.completed")
 		b := find(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Type == a.Type && e.Version > a.Version })
 		i := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == a.ID })

@@ -94,13 +94,13 @@ var whileAway = map[string]corruption{
 	"nothing was written after a failover": {"failover", func(_ *testing.T, run *history.Run) {
 		run.Faults[5].Began, run.Faults[5].Ended = start.Add(-time.Minute), start.Add(-50*time.Second)
 	}},
-	"a service ended by itself": {"deaths", func(_ *testing.T, run *history.Run) {
+	"a service ended by itself": {"process-exits", func(_ *testing.T, run *history.Run) {
 		run.Exits = append(run.Exits, history.ProcessExit{Target: "stats-service-1", At: sec(30), Status: "exit status 1"})
 	}},
-	"a service was killed by nobody": {"deaths", func(_ *testing.T, run *history.Run) {
+	"a service was killed by nobody": {"process-exits", func(_ *testing.T, run *history.Run) {
 		run.Exits = append(run.Exits, history.ProcessExit{Target: "todo-service-1", At: sec(30), Status: "signal: killed"})
 	}},
-	"poison killed more often than it may": {"deaths", func(_ *testing.T, run *history.Run) {
+	"poison killed more often than it may": {"process-exits", func(_ *testing.T, run *history.Run) {
 		for range 5 {
 			run.Exits = append(run.Exits, history.ProcessExit{Target: "stats-service-2", At: sec(230), Status: "signal: killed"})
 		}
@@ -122,19 +122,19 @@ func once(letters []history.Record) []history.Record {
 }
 
 var onceMore = map[string]corruption{
-	"nothing was replayed":          {"again", func(_ *testing.T, run *history.Run) { run.Replay = history.Replay{} }},
-	"the replay notified again":     {"again", func(_ *testing.T, run *history.Run) { run.Replay.Deliveries = run.Deliveries[:1] }},
-	"the replay was counted":        {"again", func(_ *testing.T, run *history.Run) { run.Replay.Stats[0].Total++ }},
-	"the replay made an event":      {"again", func(_ *testing.T, run *history.Run) { run.Replay.Events++ }},
-	"the replay did something else": {"again", func(_ *testing.T, run *history.Run) { run.Replay.OtherEffects = []string{"a key"} }},
-	"the replay lost a dead letter": {"again", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.Replay.DLQ[1:] }},
-	"no dead letter was replayed":   {"again", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.DLQ }},
-	"the replay made a new dead letter": {"again", func(_ *testing.T, run *history.Run) {
+	"nothing was replayed":          {"replay", func(_ *testing.T, run *history.Run) { run.Replay = history.Replay{} }},
+	"the replay notified again":     {"replay", func(_ *testing.T, run *history.Run) { run.Replay.Deliveries = run.Deliveries[:1] }},
+	"the replay was counted":        {"replay", func(_ *testing.T, run *history.Run) { run.Replay.Stats[0].Total++ }},
+	"the replay made an event":      {"replay", func(_ *testing.T, run *history.Run) { run.Replay.Events++ }},
+	"the replay did something else": {"replay", func(_ *testing.T, run *history.Run) { run.Replay.OtherEffects = []string{"a key"} }},
+	"the replay lost a dead letter": {"replay", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.Replay.DLQ[1:] }},
+	"no dead letter was replayed":   {"replay", func(_ *testing.T, run *history.Run) { run.Replay.DLQ = run.DLQ }},
+	"the replay made a new dead letter": {"replay", func(_ *testing.T, run *history.Run) {
 		setHeader(last(run.Replay.DLQ), "replay-group", "")
 		setHeader(last(run.Replay.DLQ), "original-offset", "0")
 	}},
-	"a replay went to another group":      {"again", func(_ *testing.T, run *history.Run) { setHeader(last(run.Replay.DLQ), "replay-group", "another") }},
-	"a good record was replayed to death": {"again", func(_ *testing.T, run *history.Run) { last(run.Replay.DLQ).Value = []byte("good") }},
+	"a replay went to another group":      {"replay", func(_ *testing.T, run *history.Run) { setHeader(last(run.Replay.DLQ), "replay-group", "another") }},
+	"a good record was replayed to death": {"replay", func(_ *testing.T, run *history.Run) { last(run.Replay.DLQ).Value = []byte("good") }},
 }
 
 func last[T any](all []T) *T { return &all[len(all)-1] }
@@ -162,11 +162,11 @@ var inTheRun = map[string]corruption{
 	"nothing was to happen": {"faults", func(_ *testing.T, run *history.Run) {
 		run.Expected = history.Expected{CopyFraction: 0.1, Replay: true}
 	}},
-	"a place was reached too seldom": {"crash-points", func(_ *testing.T, run *history.Run) { run.Expected.HitsPerFailpoint = 4 }},
-	"a place was reached with the same in hand": {"crash-points", func(_ *testing.T, run *history.Run) {
+	"a place was reached too seldom": {"failpoints", func(_ *testing.T, run *history.Run) { run.Expected.HitsPerFailpoint = 4 }},
+	"a place was reached with the same in hand": {"failpoints", func(_ *testing.T, run *history.Run) {
 		run.Crashes[1].InFlight = run.Crashes[0].InFlight
 	}},
-	"a place was never reached": {"crash-points", func(_ *testing.T, run *history.Run) {
+	"a place was never reached": {"failpoints", func(_ *testing.T, run *history.Run) {
 		run.Expected.Failpoints = append(run.Expected.Failpoints, "before_effect")
 	}},
 	"a kind of poison was not planted": {"poison", func(_ *testing.T, run *history.Run) {

@@ -43,58 +43,58 @@ func sentAs(t *testing.T, run *history.Run, id string) *history.Record {
 }
 
 var inTheJournal = map[string]corruption{
-	"a creation was answered and is not there": {"journal", func(t *testing.T, run *history.Run) {
+	"a creation was answered and is not there": {"client-history", func(t *testing.T, run *history.Run) {
 		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Create && c.Outcome == history.Refused })
 		c.Outcome, c.TaskID = history.Done, 7
 	}},
-	"a change was answered and is not there": {"journal", func(t *testing.T, run *history.Run) {
+	"a change was answered and is not there": {"client-history", func(t *testing.T, run *history.Run) {
 		c := find(t, run.Calls, func(c *history.Call) bool {
 			return c.Operation == history.Update && c.Outcome == history.Unknown && !slices.ContainsFunc(run.Events, func(e history.Event) bool { return e.Title == c.Title })
 		})
 		c.Outcome = history.Done
 	}},
-	"a change is not what the version shown says": {"journal", func(t *testing.T, run *history.Run) {
+	"a change is not what the version shown says": {"client-history", func(t *testing.T, run *history.Run) {
 		find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Update && c.TaskID > hotTasks }).Version++
 	}},
-	"a version was shown that there is not": {"journal", func(t *testing.T, run *history.Run) {
+	"a version was shown that there is not": {"client-history", func(t *testing.T, run *history.Run) {
 		find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Complete && c.TaskID > hotTasks }).Version = 99
 	}},
-	"a completion was answered and never happened": {"journal", func(t *testing.T, run *history.Run) {
+	"a completion was answered and never happened": {"client-history", func(t *testing.T, run *history.Run) {
 		c := call(t, run, history.Delete, history.Refused)
 		c.Operation, c.Outcome, c.TaskID, c.Done = history.Complete, history.Done, 41, true
 	}},
-	"a deletion was answered and never happened": {"journal", func(t *testing.T, run *history.Run) {
+	"a deletion was answered and never happened": {"client-history", func(t *testing.T, run *history.Run) {
 		call(t, run, history.Delete, history.Refused).Outcome = history.Done
 	}},
-	"a task was deleted twice": {"journal", func(t *testing.T, run *history.Run) {
+	"a task was deleted twice": {"client-history", func(t *testing.T, run *history.Run) {
 		c := call(t, run, history.Delete, history.Refused)
 		c.Outcome, c.TaskID = history.Done, call(t, run, history.Delete, history.Done).TaskID
 	}},
-	"a refused creation happened": {"journal", func(t *testing.T, run *history.Run) {
+	"a refused creation happened": {"client-history", func(t *testing.T, run *history.Run) {
 		call(t, run, history.Update, history.Done).Outcome = history.Refused
 	}},
-	"a refused completion happened": {"journal", func(t *testing.T, run *history.Run) {
+	"a refused completion happened": {"client-history", func(t *testing.T, run *history.Run) {
 		call(t, run, history.Complete, history.Done).Outcome = history.Refused
 	}},
-	"a change of the priority that nobody asked for": {"journal", func(t *testing.T, run *history.Run) {
+	"a change of the priority that nobody asked for": {"client-history", func(t *testing.T, run *history.Run) {
 		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Update && c.Title == "" })
 		c.Operation, c.Version = history.Delete, 0
 		c.Outcome = history.Refused
 	}},
-	"a key made nothing that is known": {"journal", func(_ *testing.T, run *history.Run) { run.Keys = run.Keys[1:] }},
-	"a key stands for another task": {"journal", func(_ *testing.T, run *history.Run) {
+	"a key made nothing that is known": {"client-history", func(_ *testing.T, run *history.Run) { run.Keys = run.Keys[1:] }},
+	"a key stands for another task": {"client-history", func(_ *testing.T, run *history.Run) {
 		run.Keys[0].TaskID, run.Keys[1].TaskID = run.Keys[1].TaskID, run.Keys[0].TaskID
 	}},
-	"the answer names another task than the key made": {"journal", func(t *testing.T, run *history.Run) {
+	"the answer names another task than the key made": {"client-history", func(t *testing.T, run *history.Run) {
 		call(t, run, history.Create, history.Done).TaskID = 17
 	}},
-	"a key that nobody sent": {"journal", func(_ *testing.T, run *history.Run) {
+	"a key that nobody sent": {"client-history", func(_ *testing.T, run *history.Run) {
 		run.Keys = append(run.Keys, history.Key{Key: "of nobody", TaskID: 99})
 	}},
-	"a creation was made twice": {"journal", func(t *testing.T, run *history.Run) {
+	"a creation was made twice": {"client-history", func(t *testing.T, run *history.Run) {
 		madeTwice(t, run, *find(t, run.Events, func(e *history.Event) bool { return e.Type == "task.created" && e.Version == 1 }))
 	}},
-	"an answer steps back behind another": {"journal", func(t *testing.T, run *history.Run) {
+	"an answer steps back behind another": {"client-history", func(t *testing.T, run *history.Run) {
 		c := find(t, run.Calls, func(c *history.Call) bool { return c.Operation == history.Reopen })
 		c.Began, c.Ended = run.EndedAt.Add(time.Second), run.EndedAt.Add(2*time.Second)
 	}},
@@ -113,24 +113,24 @@ func madeTwice(t *testing.T, run *history.Run, e history.Event) {
 }
 
 var inTheHistory = map[string]corruption{
-	"a version without an event": {"journal history order", func(_ *testing.T, run *history.Run) {
+	"a version without an event": {"client-history task-history order", func(_ *testing.T, run *history.Run) {
 		i := slices.IndexFunc(run.Events, func(e history.Event) bool { return e.Type == "task.reopened" })
 		id := run.Events[i].ID
 		run.Events = slices.Delete(run.Events, i, i+1)
 		run.Topic = slices.DeleteFunc(run.Topic, func(r history.Record) bool { return r.Header("event-id") == id })
 		run.Replay.Events--
 	}},
-	"a task is behind its events": {"history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Version-- }},
-	"a task has another title":    {"history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Title = "another" }},
-	"a task without events": {"history", func(_ *testing.T, run *history.Run) {
+	"a task is behind its events": {"task-history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Version-- }},
+	"a task has another title":    {"task-history", func(_ *testing.T, run *history.Run) { run.Tasks[0].Title = "another" }},
+	"a task without events": {"task-history", func(_ *testing.T, run *history.Run) {
 		run.Tasks = append(run.Tasks, history.Task{ID: 99, Version: 1})
 	}},
-	"a task is gone": {"history", func(_ *testing.T, run *history.Run) { run.Tasks = run.Tasks[1:] }},
-	"a deleted task is there": {"history", func(t *testing.T, run *history.Run) {
+	"a task is gone": {"task-history", func(_ *testing.T, run *history.Run) { run.Tasks = run.Tasks[1:] }},
+	"a deleted task is there": {"task-history", func(t *testing.T, run *history.Run) {
 		e := event(t, run, "task.deleted")
 		run.Tasks = append(run.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
 	}},
-	"two changes of a task lie the wrong way round": {"history", func(t *testing.T, run *history.Run) {
+	"two changes of a task lie the wrong way round": {"task-history", func(t *testing.T, run *history.Run) {
 		a := event(t, run, "task.completed")
 		b := find(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Version == a.Version+1 })
 		a.Pos, b.Pos = b.Pos, a.Pos

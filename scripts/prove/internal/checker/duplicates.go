@@ -9,121 +9,121 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// causeAftermath is how long a cause goes on after its end: a request is still under way
-// when its sender has died, and a client needs a moment to find its server again.
+// causeAftermath is how long a cause lasts beyond its end: a request may be in flight when its
+// sender dies, and a client needs a moment to reconnect.
 const causeAftermath = 2 * time.Second
 
-// cause is something that excuses one extra notification per partition.
+// cause excuses one duplicate delivery in each partition.
 type cause struct {
-	endsReader     bool // its reader, not Redis
+	endsReader     bool // it ended or froze the consumer; otherwise it is a fault of Redis
 	began          time.Time
 	ended          time.Time
-	usedPartitions map[int32]bool // whose extra it has excused
+	usedPartitions map[int32]bool // partitions in which it has excused a duplicate
 }
 
-// duplicate is a notification that the provider took although it had taken it before.
+// duplicate is an accepted delivery whose key had been accepted before.
 type duplicate struct {
 	event       *history.Event
 	partition   int32
 	firstAt, at time.Time
 }
 
-// checkDuplicateDeliveries counts what a provider that knows no keys sees too often. Each extra
-// needs a crash or freeze of its own between the two, in its partition.
-func checkDuplicateDeliveries(f *index) Check {
-	var bad violations
-	causes := f.duplicateCauses()
-	extras, forgotten := f.findDuplicates(causes)
+// checkDuplicateDeliveries counts what a receiver without deduplication would see twice. Each
+// duplicate needs a cause of its own, between the two deliveries and in its partition.
+func checkDuplicateDeliveries(ix *index) Check {
+	var found violations
+	causes := ix.duplicateCauses()
+	duplicates, afterFlush := ix.findDuplicates(causes)
 	unexcused := 0
-	slices.SortFunc(extras, func(a, b duplicate) int { return a.at.Compare(b.at) })
-	for _, x := range extras {
-		if !excuseDuplicate(causes, x) {
+	slices.SortFunc(duplicates, func(a, b duplicate) int { return a.at.Compare(b.at) })
+	for _, d := range duplicates {
+		if !excuseDuplicate(causes, d) {
 			unexcused++
-			bad.add("%s, task %d, was taken at %s and again at %s; no crash or freeze between excuses partition %d",
-				x.event.ID, x.event.TaskID, formatTime(x.firstAt), formatTime(x.at), x.partition)
+			found.add("%s, task %d, was accepted at %s and again at %s; no crash or freeze in between excuses partition %d",
+				d.event.ID, d.event.TaskID, formatTime(d.firstAt), formatTime(d.at), d.partition)
 		}
 	}
-	return bad.check("plain-sink", "extra notifications at a plain sink: at most 1 per partition held, per crash or freeze",
-		"%d extra, %d without a cause, among %d crashes and freezes in %d partitions; %d more whose marks were flushed",
-		len(extras), unexcused, len(causes), f.usedPartitions, forgotten)
+	return found.check("duplicate-deliveries", "a receiver without deduplication gets at most 1 duplicate per held partition and crash or freeze",
+		"%d duplicates, %d without a cause, with %d crashes and freezes in %d partitions; %d more after a flush of the dedup keys",
+		len(duplicates), unexcused, len(causes), ix.usedPartitions, afterFlush)
 }
 
-// maxUncommittedTime is how long before a crash a notification may have been made that the
-// group's offset does not know of.
+// maxUncommittedTime is how long before a crash a notification may have been sent whose offset
+// was not committed.
 const maxUncommittedTime = 5 * time.Second
 
-// findDuplicates returns what was taken again, and how much of it only the marks could have
-// told, which were flushed in between: copies, and what was read again because its
-// reader had died before the group's offset was stored.
-func (f *index) findDuplicates(causes []cause) (extras []duplicate, forgotten int) {
-	appearances := map[string]int{}
-	for i := range f.records {
-		if e := f.records[i].event; e != nil && e.Type == completed {
-			appearances[e.ID]++
+// findDuplicates returns the duplicates, and how many more were caused by a flush of the dedup
+// keys. After a flush nothing can detect a copy, nor a record that is read again because its
+// consumer died before it committed.
+func (ix *index) findDuplicates(causes []cause) (duplicates []duplicate, afterFlush int) {
+	records := map[string]int{}
+	for i := range ix.records {
+		if e := ix.records[i].event; e != nil && e.Type == completed {
+			records[e.ID]++
 		}
 	}
 	var flushes []time.Time
-	for _, fault := range f.Faults {
+	for _, fault := range ix.Faults {
 		if fault.Kind == "flush" && fault.Target == "redis" {
 			flushes = append(flushes, fault.Began)
 		}
 	}
-	taken := map[string]time.Time{}
-	for i := range f.Deliveries {
-		d := &f.Deliveries[i]
-		e := f.completions[d.Key]
+	accepted := map[string]time.Time{}
+	for i := range ix.Deliveries {
+		d := &ix.Deliveries[i]
+		e := ix.completions[d.Key]
 		if e == nil || !isAccepted(d) {
 			continue
 		}
-		since, again := taken[d.Key]
-		taken[d.Key] = d.At
+		first, again := accepted[d.Key]
+		accepted[d.Key] = d.At
 		if !again {
 			continue
 		}
-		flushed := slices.ContainsFunc(flushes, func(t time.Time) bool { return t.After(since) && t.Before(d.At) })
-		if flushed && appearances[d.Key] > 1 {
-			appearances[d.Key]--
-			forgotten++
+		flushed := slices.ContainsFunc(flushes, func(t time.Time) bool { return t.After(first) && t.Before(d.At) })
+		if flushed && records[d.Key] > 1 {
+			records[d.Key]--
+			afterFlush++
 			continue
 		}
-		if flushed && slices.ContainsFunc(causes, func(c cause) bool { return c.endsReader && mayHaveLostOffset(c, since) }) {
-			forgotten++
+		if flushed && slices.ContainsFunc(causes, func(c cause) bool { return c.endsReader && mayHaveLostOffset(c, first) }) {
+			afterFlush++
 			continue
 		}
-		x := duplicate{event: e, firstAt: since, at: d.At}
-		if first := f.firstRecords[e.ID]; first != nil {
-			x.partition = first.Partition
+		one := duplicate{event: e, firstAt: first, at: d.At}
+		if r := ix.firstRecords[e.ID]; r != nil {
+			one.partition = r.Partition
 		}
-		extras = append(extras, x)
+		duplicates = append(duplicates, one)
 	}
-	return extras, forgotten
+	return duplicates, afterFlush
 }
 
-// mayHaveLostOffset tells whether a crash can have kept the group's offset from passing what
-// was notified then.
-func mayHaveLostOffset(c cause, then time.Time) bool {
-	return c.began.After(then.Add(-causeAftermath)) && c.began.Before(then.Add(maxUncommittedTime))
+// mayHaveLostOffset reports whether the cause may have prevented the commit of an offset that was
+// handled at handledAt.
+func mayHaveLostOffset(c cause, handledAt time.Time) bool {
+	return c.began.After(handledAt.Add(-causeAftermath)) && c.began.Before(handledAt.Add(maxUncommittedTime))
 }
 
-// duplicateCauses returns what can have come between a notification and its mark, by end.
-func (f *index) duplicateCauses() []cause {
+// duplicateCauses returns what may have come between a delivery and the record of it, by end.
+func (ix *index) duplicateCauses() []cause {
 	const service = "notification-service"
 	var causes []cause
-	for _, fault := range f.Faults {
-		ownEnd := strings.HasPrefix(fault.Target, service) && fault.Kind != "rebalance"
-		if ownEnd || fault.Target == "redis" {
-			causes = append(causes, cause{endsReader: ownEnd, began: fault.Began, ended: fault.Ended})
+	for _, fault := range ix.Faults {
+		ofConsumer := strings.HasPrefix(fault.Target, service) && fault.Kind != "rebalance"
+		if ofConsumer || fault.Target == "redis" {
+			causes = append(causes, cause{endsReader: ofConsumer, began: fault.Began, ended: fault.Ended})
 		}
 	}
-	for _, crash := range f.Crashes {
+	for _, crash := range ix.Crashes {
 		if strings.HasPrefix(crash.Target, service) {
 			causes = append(causes, cause{endsReader: true, began: crash.At, ended: crash.At})
 		}
 	}
-	explained := newExitClassifier(f) // what was asked for, and crash points, are causes already
-	for i := range f.Exits {
-		d := &f.Exits[i]
-		if why := explained.classify(d); strings.HasPrefix(d.Target, service) && (why == poisonExit || why == unexpectedExit) {
+	classifier := newExitClassifier(ix) // requested exits and failpoint crashes are causes already
+	for i := range ix.Exits {
+		d := &ix.Exits[i]
+		if exit := classifier.classify(d); strings.HasPrefix(d.Target, service) && (exit == poisonExit || exit == unexpectedExit) {
 			causes = append(causes, cause{endsReader: true, began: d.At, ended: d.At})
 		}
 	}
@@ -134,14 +134,14 @@ func (f *index) duplicateCauses() []cause {
 	return causes
 }
 
-// excuseDuplicate takes the first cause that lies between the two notifications and has
-// excused none of that partition.
-func excuseDuplicate(causes []cause, x duplicate) bool {
+// excuseDuplicate uses up the first cause that lies between the two deliveries and has excused no
+// duplicate in that partition.
+func excuseDuplicate(causes []cause, d duplicate) bool {
 	for _, c := range causes {
-		if c.usedPartitions[x.partition] || c.began.After(x.at) || c.ended.Add(causeAftermath).Before(x.firstAt) {
+		if c.usedPartitions[d.partition] || c.began.After(d.at) || c.ended.Add(causeAftermath).Before(d.firstAt) {
 			continue
 		}
-		c.usedPartitions[x.partition] = true
+		c.usedPartitions[d.partition] = true
 		return true
 	}
 	return false

@@ -7,15 +7,14 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// maxPoisonCrashes is how often one record may kill a service's process until it is a dead
-// letter: five times by itself, after it was found among others, with something to
-// spare for a kill that meets it.
+// maxPoisonCrashes is how often one record may kill a process before it is a dead letter: five
+// times alone, once in a batch, and two more for kills that coincide.
 const maxPoisonCrashes = 8
 
-// crashMatchWindow is how far a death and the note of its crash point may be apart.
+// crashMatchWindow is the maximum time between an exit and the log entry of its failpoint.
 const crashMatchWindow = 10 * time.Second
 
-// exitCause is why a process died.
+// exitCause is cause a process ended.
 type exitCause int
 
 const (
@@ -25,41 +24,41 @@ const (
 	poisonExit
 )
 
-// exitClassifier finds for each death why it happened, once.
+// exitClassifier finds the cause of each exit. Each failpoint crash explains one exit.
 type exitClassifier struct {
 	crashes      []history.Crash
 	matched      []bool
-	poisonBudget map[string]int // by group: deaths that are left to it
+	poisonBudget map[string]int // by group: further exits that poison may cause
 }
 
-func newExitClassifier(f *index) *exitClassifier {
-	x := &exitClassifier{crashes: f.Crashes, matched: make([]bool, len(f.Crashes)), poisonBudget: map[string]int{}}
-	letters := f.DLQ
-	if f.Replay.Done {
-		letters = f.Replay.DLQ
+func newExitClassifier(ix *index) *exitClassifier {
+	x := &exitClassifier{crashes: ix.Crashes, matched: make([]bool, len(ix.Crashes)), poisonBudget: map[string]int{}}
+	letters := ix.DLQ
+	if ix.Replay.Done {
+		letters = ix.Replay.DLQ
 	}
 	for i := range letters {
-		if p := f.poison.find(letters[i].Key, letters[i].Value); p != nil && killsProcess(p.Kind) {
+		if p := ix.poison.find(letters[i].Key, letters[i].Value); p != nil && killsProcess(p.Kind) {
 			x.poisonBudget[letters[i].Header("consumer-group")] += maxPoisonCrashes
 		}
 	}
 	return x
 }
 
-func (x *exitClassifier) classify(d *history.ProcessExit) exitCause {
-	if d.Requested {
+func (x *exitClassifier) classify(exit *history.ProcessExit) exitCause {
+	if exit.Requested {
 		return requestedExit
 	}
-	if d.Status != "signal: killed" {
+	if exit.Status != "signal: killed" {
 		return unexpectedExit
 	}
 	for i, c := range x.crashes {
-		if !x.matched[i] && c.Target == d.Target && c.At.Sub(d.At).Abs() < crashMatchWindow {
+		if !x.matched[i] && c.Target == exit.Target && c.At.Sub(exit.At).Abs() < crashMatchWindow {
 			x.matched[i] = true
 			return failpointExit
 		}
 	}
-	group := d.Target[:max(0, strings.LastIndex(d.Target, "-"))]
+	group := exit.Target[:max(0, strings.LastIndex(exit.Target, "-"))]
 	if x.poisonBudget[group] > 0 {
 		x.poisonBudget[group]--
 		return poisonExit
@@ -67,20 +66,20 @@ func (x *exitClassifier) classify(d *history.ProcessExit) exitCause {
 	return unexpectedExit
 }
 
-// checkProcessExits looks for processes that ended and should not have.
-func checkProcessExits(f *index) Check {
-	var bad violations
+// checkProcessExits reports processes that ended without a fault, a failpoint or poison.
+func checkProcessExits(ix *index) Check {
+	var found violations
 	var by [poisonExit + 1]int
-	explained := newExitClassifier(f)
-	for i := range f.Exits {
-		d := &f.Exits[i]
-		why := explained.classify(d)
-		by[why]++
-		if why == unexpectedExit {
-			bad.add("%s: %s ended by itself: %s", formatTime(d.At), d.Target, d.Status)
+	classifier := newExitClassifier(ix)
+	for i := range ix.Exits {
+		exit := &ix.Exits[i]
+		cause := classifier.classify(exit)
+		by[cause]++
+		if cause == unexpectedExit {
+			found.add("%s: %s ended unexpectedly: %s", formatTime(exit.At), exit.Target, exit.Status)
 		}
 	}
-	return bad.check("deaths", "no service ends by itself",
-		"%d by themselves, %d stopped by prove, %d at crash points, %d of poison",
+	return found.check("process-exits", "no service ends by itself",
+		"%d unexpected, %d requested by prove, %d at failpoints, %d by poison",
 		by[unexpectedExit], by[requestedExit], by[failpointExit], by[poisonExit])
 }

@@ -9,39 +9,39 @@ import (
 )
 
 const (
-	failoverRecoveryTime = 4 * time.Second  // after a failover, before writes have to be answered as ever
-	failoverJudgedTime   = 10 * time.Second // from then on
+	failoverRecoveryTime = 4 * time.Second  // time after a failover until writes must succeed on their first attempt
+	failoverJudgedTime   = 10 * time.Second // time from then on during which writes are judged
 )
 
-// checkFailover judges the writes that began soon after the database had moved to another
-// server, and whether anybody was ready before.
-func checkFailover(f *index) Check {
-	var bad violations
-	moves, judged := 0, 0
-	for _, move := range f.Faults {
-		if move.Kind != "failover" {
+// checkFailover judges the writes that began soon after the database had moved to its standby,
+// and that no replica was ready before.
+func checkFailover(ix *index) Check {
+	var found violations
+	failovers, judged := 0, 0
+	for _, fault := range ix.Faults {
+		if fault.Kind != "failover" {
 			continue
 		}
-		moves++
-		if len(move.ReadyDuringFailover) > 0 {
-			bad.add("%s said ready while no server took writes", strings.Join(move.ReadyDuringFailover, " and "))
+		failovers++
+		if len(fault.ReadyDuringFailover) > 0 {
+			found.add("%s reported ready while no server took writes", strings.Join(fault.ReadyDuringFailover, " and "))
 		}
-		judged += f.judgeFailover(move, &bad)
+		judged += ix.judgeFailover(fault, &found)
 	}
-	if f.expectsFault("failover", "", 0) && judged == 0 {
-		bad.add("no write began between %s and %s after a failover", failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
+	if ix.expectsFault("failover", "", 0) && judged == 0 {
+		found.add("no write started between %s and %s after a failover", failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
 	}
-	return bad.check("failover", "after a failover both replicas take writes again within 4 s, and none is ready before",
-		"%s writes after %d failovers, each answered on its first try", groupThousands(judged), moves)
+	return found.check("failover", "after a failover both replicas take writes again within 4 s, and none is ready before",
+		"%s writes after %d failovers, each answered on its first attempt", groupThousands(judged), failovers)
 }
 
-// judgeFailover returns how many writes were judged after one failover.
-func (f *index) judgeFailover(move history.Fault, bad *violations) (judged int) {
-	after := interval{move.Ended.Add(failoverRecoveryTime), move.Ended.Add(failoverRecoveryTime + failoverJudgedTime)}
-	others := f.faultIntervals(faultAftermath, func(fault history.Fault) bool { return fault.Kind != move.Kind })
+// judgeFailover judges the writes after one failover and returns their number.
+func (ix *index) judgeFailover(fault history.Fault, found *violations) (judged int) {
+	after := interval{fault.Ended.Add(failoverRecoveryTime), fault.Ended.Add(failoverRecoveryTime + failoverJudgedTime)}
+	others := ix.faultIntervals(faultAftermath, func(other history.Fault) bool { return other.Kind != fault.Kind })
 	replicas := map[int]int{}
-	for i := range f.Calls {
-		c := &f.Calls[i]
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		if c.ClientCanceled || c.Began.Before(after.start) || c.Began.After(after.end) ||
 			slices.ContainsFunc(others, func(s interval) bool { return s.overlaps(c.Began, c.Ended) }) {
 			continue
@@ -49,12 +49,12 @@ func (f *index) judgeFailover(move history.Fault, bad *violations) (judged int) 
 		judged++
 		replicas[c.Replica]++
 		if good := c.Outcome == history.Done || c.Outcome == history.Refused && isClientError(c.Status); !good || c.Tries > 1 {
-			bad.add("call %d, begun %s after the failover, was %s by replica %d on try %d: %s",
-				c.Number, c.Began.Sub(move.Ended).Round(time.Millisecond), c.Outcome, c.Replica, c.Tries, c.Status)
+			found.add("call %d, started %s after the failover, was %s by replica %d on attempt %d: %s",
+				c.Number, c.Began.Sub(fault.Ended).Round(time.Millisecond), c.Outcome, c.Replica, c.Tries, c.Status)
 		}
 	}
 	if judged > 0 && len(replicas) < 2 {
-		bad.add("after the failover of %s all was answered by replica %v", formatTime(move.Ended), sortedKeys(replicas))
+		found.add("after the failover of %s only replica %v answered", formatTime(fault.Ended), sortedKeys(replicas))
 	}
 	return judged
 }

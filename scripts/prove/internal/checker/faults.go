@@ -9,8 +9,8 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// matchesTarget tells whether a target is one of those that an expectation names. What
-// is done to a service as a whole has its name without a number.
+// matchesTarget reports whether the target is an expected one. An expected target
+// "stats-service-*" matches each replica and the service as a whole.
 func matchesTarget(expected, target string) bool {
 	if prefix, several := strings.CutSuffix(expected, "*"); several {
 		return strings.HasPrefix(target, prefix) || target == strings.TrimSuffix(prefix, "-")
@@ -18,63 +18,63 @@ func matchesTarget(expected, target string) bool {
 	return expected == target
 }
 
-// expectsFault tells whether the scenario wanted such a fault, as long as that. No kind
-// means any, and the beginning of a target's name will do.
-func (f *index) expectsFault(kind, target string, lasting time.Duration) bool {
-	return slices.ContainsFunc(f.Expected.Faults, func(x history.ExpectedFault) bool {
+// expectsFault reports whether the scenario has a fault of that kind and minimum duration. An
+// empty kind matches all; target is a prefix.
+func (ix *index) expectsFault(kind, target string, lasting time.Duration) bool {
+	return slices.ContainsFunc(ix.Expected.Faults, func(x history.ExpectedFault) bool {
 		return (kind == "" || kind == x.Kind) && strings.HasPrefix(x.Target, target) && x.MinDuration >= lasting
 	})
 }
 
-// checkFaults asks that what was to happen happened, and met work.
-func checkFaults(f *index) Check {
-	var bad violations
-	if len(f.Expected.Faults)+len(f.Expected.Failpoints)+len(f.Expected.Poison) == 0 {
-		bad.add("the scenario expects nothing to happen: the run proves nothing")
+// checkFaults checks that every expected fault happened while work was in flight.
+func checkFaults(ix *index) Check {
+	var found violations
+	if len(ix.Expected.Faults)+len(ix.Expected.Failpoints)+len(ix.Expected.Poison) == 0 {
+		found.add("the scenario expects no fault: the run proves nothing")
 	}
 	counted, requests, behind := 0, 0, 0
-	for _, fault := range f.Faults {
+	for _, fault := range ix.Faults {
 		if fault.MetWork() {
 			counted++
 			requests += fault.Requests
 			behind += fault.Backlog
 		}
 	}
-	for _, x := range f.Expected.Faults {
-		if !slices.ContainsFunc(f.Faults, func(fault history.Fault) bool {
+	for _, x := range ix.Expected.Faults {
+		if !slices.ContainsFunc(ix.Faults, func(fault history.Fault) bool {
 			return fault.MetWork() && fault.Kind == x.Kind && matchesTarget(x.Target, fault.Target) && fault.Ended.Sub(fault.Began) >= x.MinDuration
 		}) {
-			bad.add("no %s of %s for %s or more, with work in flight", x.Kind, x.Target, x.MinDuration)
+			found.add("no %s of %s for %s or more, with work in flight", x.Kind, x.Target, x.MinDuration)
 		}
 	}
-	return bad.check("faults", "every kind of fault happens, with work in flight",
-		"%d of %d with work in flight, %d kinds expected; %s requests, %s events behind",
-		counted, len(f.Faults), len(f.Expected.Faults), groupThousands(requests), groupThousands(behind))
+	return found.check("faults", "every kind of fault happens, with work in flight",
+		"%d of %d with work in flight, %d expected; %s requests in flight, %s events behind",
+		counted, len(ix.Faults), len(ix.Expected.Faults), groupThousands(requests), groupThousands(behind))
 }
 
-// checkFailpoints asks that processes died at every named place, with different things
-// in hand.
-func checkFailpoints(f *index) Check {
-	var bad violations
-	least, reached := 0, summarizeFailpoints(f.Crashes)
-	for i, name := range f.Expected.Failpoints {
+// checkFailpoints checks that processes died at every expected failpoint, with different work in
+// flight.
+func checkFailpoints(ix *index) Check {
+	var found violations
+	fewest, hit := 0, summarizeFailpoints(ix.Crashes)
+	for i, name := range ix.Expected.Failpoints {
 		events := 0
-		if at := slices.IndexFunc(reached, func(p FailpointSummary) bool { return p.Name == name }); at >= 0 {
-			events = reached[at].DistinctInFlight
+		if at := slices.IndexFunc(hit, func(p FailpointSummary) bool { return p.Name == name }); at >= 0 {
+			events = hit[at].DistinctInFlight
 		}
-		if events < f.Expected.HitsPerFailpoint {
-			bad.add("%s was reached with %d things in hand, not %d", name, events, f.Expected.HitsPerFailpoint)
+		if events < ix.Expected.HitsPerFailpoint {
+			found.add("%s was hit with %d different pieces of work in flight, not %d", name, events, ix.Expected.HitsPerFailpoint)
 		}
-		if i == 0 || events < least {
-			least = events
+		if i == 0 || events < fewest {
+			fewest = events
 		}
 	}
-	return bad.check("crash-points", "processes die at every named place, each time with something else in hand",
-		"%d crashes at %d places, each with %d different things in hand or more, of %d wanted",
-		len(f.Crashes), len(reached), least, f.Expected.HitsPerFailpoint)
+	return found.check("failpoints", "processes die at every failpoint, each time with other work in flight",
+		"%d crashes at %d failpoints, each with at fewest %d of %d expected different pieces of work in flight",
+		len(ix.Crashes), len(hit), fewest, ix.Expected.HitsPerFailpoint)
 }
 
-// summarizeFailpoints counts crashes by place.
+// summarizeFailpoints counts crashes by failpoint.
 func summarizeFailpoints(crashes []history.Crash) []FailpointSummary {
 	times, inHand := map[string]int{}, map[string]map[string]bool{}
 	for _, c := range crashes {
@@ -91,7 +91,7 @@ func summarizeFailpoints(crashes []history.Crash) []FailpointSummary {
 	return points
 }
 
-// summarizeFaults sums faults up, by target and kind.
+// summarizeFaults aggregates faults by target and kind.
 func summarizeFaults(faults []history.Fault) []FaultSummary {
 	type which struct{ kind, target string }
 	sums, longest := map[which]*FaultSummary{}, map[which]time.Duration{}

@@ -6,7 +6,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// The types of events, as the specification names them.
+// The event types, as the specification names them.
 const (
 	created   = "task.created"
 	updated   = "task.updated"
@@ -15,21 +15,21 @@ const (
 	deleted   = "task.deleted"
 )
 
-// index is a run with what the rows look up in it.
+// index is the history of a run with the lookups that the checks need.
 type index struct {
 	*history.Run
-	eventsByID     map[string]*history.Event   // by id
-	eventsByTask   map[int64][]*history.Event  // by task, in the order of versions
-	completions    map[string]*history.Event   // by id
-	eventsByTitle  map[string][]*history.Event // by title: the events that gave it to a task
-	records        []record                    // of the topic, by partition and offset
-	firstRecords   map[string]*record          // by event: the system's first record of it
+	eventsByID     map[string]*history.Event
+	eventsByTask   map[int64][]*history.Event  // in the order of versions
+	completions    map[string]*history.Event   // by event id
+	eventsByTitle  map[string][]*history.Event // the events that gave a title to a task
+	records        []record                    // of the topic, in the order of partition and offset
+	firstRecords   map[string]*record          // by event id: the first record that the system wrote
 	poison         poisonIndex
-	usedPartitions int // of the topic that hold anything
+	usedPartitions int // number of the topic's partitions that have records
 }
 
 func newIndex(run *history.Run) *index {
-	f := &index{
+	ix := &index{
 		Run:           run,
 		eventsByID:    make(map[string]*history.Event, len(run.Events)),
 		eventsByTask:  map[int64][]*history.Event{},
@@ -39,27 +39,27 @@ func newIndex(run *history.Run) *index {
 	}
 	for i := range run.Events {
 		e := &run.Events[i]
-		f.eventsByID[e.ID] = e
-		f.eventsByTask[e.TaskID] = append(f.eventsByTask[e.TaskID], e)
+		ix.eventsByID[e.ID] = e
+		ix.eventsByTask[e.TaskID] = append(ix.eventsByTask[e.TaskID], e)
 		if e.Type == completed {
-			f.completions[e.ID] = e
+			ix.completions[e.ID] = e
 		}
 	}
-	for _, events := range f.eventsByTask {
+	for _, events := range ix.eventsByTask {
 		slices.SortStableFunc(events, func(a, b *history.Event) int { return int(a.Version - b.Version) })
 		for i, e := range events {
 			if i == 0 || events[i-1].Title != e.Title {
-				f.eventsByTitle[e.Title] = append(f.eventsByTitle[e.Title], e)
+				ix.eventsByTitle[e.Title] = append(ix.eventsByTitle[e.Title], e)
 			}
 		}
 	}
-	f.classifyRecords()
-	return f
+	ix.classifyRecords()
+	return ix
 }
 
-// eventAt returns the event that brought a task to a version, or nil.
-func (f *index) eventAt(task, version int64) *history.Event {
-	events := f.eventsByTask[task]
+// eventAt returns the event that made a version of a task, or nil.
+func (ix *index) eventAt(task, version int64) *history.Event {
+	events := ix.eventsByTask[task]
 	i, found := slices.BinarySearchFunc(events, version, func(e *history.Event, v int64) int { return int(e.Version - v) })
 	if !found {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Judge compares the facts of a run with what was promised.
+// Judge runs all checks on the history of a run.
 func Judge(run *history.Run) Verdict {
-	f := newIndex(run)
+	ix := newIndex(run)
 	v := Verdict{
 		Seed: run.Seed, RequestedChanges: run.Changes, Changes: len(run.Events),
 		Began: run.StartedAt, Duration: run.EndedAt.Sub(run.StartedAt).Round(time.Second).String(),
@@ -16,13 +16,13 @@ func Judge(run *history.Run) Verdict {
 		Passed:        true, Faults: summarizeFaults(run.Faults), Failpoints: summarizeFailpoints(run.Crashes),
 	}
 	for _, judge := range []func(*index) Check{
-		checkWorkload, checkClientHistory, checkTaskHistory, checkEvents, checkOrder, // what was changed, and announced
-		checkStats, checkNotifications, checkDuplicateDeliveries, checkDeliveryOrder, checkDeadLetters, // its effects
-		checkCache, checkFreeze, checkOutage, checkBacklog, checkFailover, checkProcessExits, // while it happened
-		checkReplay,                               // everything once more
-		checkFaults, checkFailpoints, checkPoison, // what the run set out to do
+		checkWorkload, checkClientHistory, checkTaskHistory, checkEvents, checkOrder, // what clients changed, and its events
+		checkStats, checkNotifications, checkDuplicateDeliveries, checkDeliveryOrder, checkDeadLetters, // effects of the events
+		checkCache, checkFreeze, checkOutage, checkBacklog, checkFailover, checkProcessExits, // behaviour during faults
+		checkReplay,                               // effects of a full replay
+		checkFaults, checkFailpoints, checkPoison, // coverage of the run itself
 	} {
-		row := judge(f)
+		row := judge(ix)
 		v.Passed = v.Passed && row.OK
 		v.Checks = append(v.Checks, row)
 	}

@@ -41,7 +41,7 @@ func TestARunInWhichAllWentWellIsGreen(t *testing.T) {
 func TestARunWithoutAnythingIsRedWhereSomethingWasExpected(t *testing.T) {
 	t.Parallel()
 	run := &history.Run{Changes: 100, Expected: goodRun(t).Expected}
-	want := []string{"workload", "stats", "provider-order", "cache", "freeze", "outage", "backlog", "failover", "again", "faults", "crash-points", "poison"}
+	want := []string{"workload", "stats", "delivery-order", "cache", "freeze", "outage", "backlog", "failover", "replay", "faults", "failpoints", "poison"}
 	if diff := cmp.Diff(want, red(checker.Judge(run))); diff != "" {
 		t.Errorf("red rows (-want +got):\n%s", diff)
 	}

@@ -6,13 +6,13 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// poisonIndex finds what was planted by what it is made of.
+// poisonIndex finds an injected record by its content.
 type poisonIndex map[string]*history.InjectedRecord
 
-func newPoisonIndex(planted []history.InjectedRecord) poisonIndex {
+func newPoisonIndex(injected []history.InjectedRecord) poisonIndex {
 	p := poisonIndex{}
-	for i := range planted {
-		p[contentKey(planted[i].Key, planted[i].Value)] = &planted[i]
+	for i := range injected {
+		p[contentKey(injected[i].Key, injected[i].Value)] = &injected[i]
 	}
 	return p
 }
@@ -21,7 +21,7 @@ func (p poisonIndex) find(key, value []byte) *history.InjectedRecord {
 	return p[contentKey(key, value)]
 }
 
-// contentKey tells null from empty.
+// contentKey identifies a record's content; null and empty values differ.
 func contentKey(key, value []byte) string {
 	if value == nil {
 		return string(key) + "\x00null"
@@ -29,43 +29,43 @@ func contentKey(key, value []byte) string {
 	return string(key) + "\x00=" + string(value)
 }
 
-// killsProcess tells whether poison of that kind ends the process that works on it.
+// killsProcess reports whether poison of that kind kills the process that handles it.
 func killsProcess(kind string) bool { return strings.Contains(kind, "kill") }
 
-// checkPoison asks that every kind was planted, and enough events a second time.
-func checkPoison(f *index) Check {
-	var bad violations
-	planted := map[string]int{}
-	for _, p := range f.Poison {
-		planted[p.Kind]++
+// checkPoison checks that every kind of poison was written, and copies of enough events.
+func checkPoison(ix *index) Check {
+	var found violations
+	injected := map[string]int{}
+	for _, p := range ix.Poison {
+		injected[p.Kind]++
 	}
-	for _, kind := range f.Expected.Poison {
-		if planted[kind] == 0 {
-			bad.add("none of the kind %q was planted", kind)
+	for _, kind := range ix.Expected.Poison {
+		if injected[kind] == 0 {
+			found.add("no poison of the kind %q was written", kind)
 		}
 	}
-	there := map[position]string{}
-	for i := range f.records {
-		if r := &f.records[i]; r.origin == originPoison {
-			there[r.position()] = contentKey(r.Key, r.Value)
+	contents := map[position]string{}
+	for i := range ix.records {
+		if r := &ix.records[i]; r.origin == originPoison {
+			contents[r.position()] = contentKey(r.Key, r.Value)
 		}
 	}
-	for _, p := range f.Poison {
+	for _, p := range ix.Poison {
 		at := position{p.Partition, p.Offset}
 		if len(p.Groups) == 0 {
-			bad.add("%s at %s is nobody's dead letter: it tests nothing", p.Kind, at)
+			found.add("%s at %s is expected in no group's dead letters: it tests nothing", p.Kind, at)
 		}
-		if there[at] != contentKey(p.Key, p.Value) {
-			bad.add("%s is not in the topic at %s", p.Kind, at)
+		if contents[at] != contentKey(p.Key, p.Value) {
+			found.add("%s is not in the topic at %s", p.Kind, at)
 		}
 	}
-	share := 0.0
-	if len(f.Events) > 0 {
-		share = float64(len(f.Copies)) / float64(len(f.Events))
+	fraction := 0.0
+	if len(ix.Events) > 0 {
+		fraction = float64(len(ix.Copies)) / float64(len(ix.Events))
 	}
-	if share < f.Expected.CopyFraction*0.8 {
-		bad.add("%.1f%% of the events were copied, not %.0f%%", 100*share, 100*f.Expected.CopyFraction)
+	if fraction < ix.Expected.CopyFraction*0.8 {
+		found.add("%.1f%% of the events were copied, not %.0f%%", 100*fraction, 100*ix.Expected.CopyFraction)
 	}
-	return bad.check("poison", "every kind of poison is planted, and events are duplicated",
-		"%d records of %d kinds; %s copies, %.1f%% of the events", len(f.Poison), len(planted), groupThousands(len(f.Copies)), 100*share)
+	return found.check("poison", "poison of every kind and copies of events are written",
+		"%d records of %d kinds; %s copies, %.1f%% of the events", len(ix.Poison), len(injected), groupThousands(len(ix.Copies)), 100*fraction)
 }

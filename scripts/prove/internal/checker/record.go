@@ -11,25 +11,25 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// origin is who wrote a record to the topic.
+// origin is which producer wrote a record to the topic.
 type origin int
 
 const (
-	originSystem origin = iota // the system
-	originCopy                 // prove, a second time
-	originPoison               // prove, to be refused
-	originReplay               // the replay of a dead letter
+	originSystem origin = iota // todo-service
+	originCopy                 // the rogue producer, copying an event
+	originPoison               // the rogue producer, writing poison
+	originReplay               // "dlq replay"
 )
 
-// record is a record of the topic, and what it says.
+// record is a record of the topic and the event that it announces.
 type record struct {
 	*history.Record
 	origin   origin
-	event    *history.Event // that it announces; nil when it is none of the table's
-	mismatch string         // how it differs from what the table says
+	event    *history.Event // row of the table; nil if no row matches
+	mismatch string         // how the record differs from the row, or ""
 }
 
-// position is where a record is in the topic.
+// position is a record's partition and offset.
 type position struct {
 	partition int32
 	offset    int64
@@ -39,60 +39,60 @@ func (r *record) position() position { return position{r.Partition, r.Offset} }
 
 func (p position) String() string { return fmt.Sprintf("%d/%d", p.partition, p.offset) }
 
-// classifyRecords finds out what each record is.
-func (f *index) classifyRecords() {
-	planted := map[position]origin{}
-	for _, p := range f.Copies {
-		planted[position{p.Partition, p.Offset}] = originCopy
+// classifyRecords finds the origin and the event of each record.
+func (ix *index) classifyRecords() {
+	origins := map[position]origin{}
+	for _, p := range ix.Copies {
+		origins[position{p.Partition, p.Offset}] = originCopy
 	}
-	for _, p := range f.Poison {
-		planted[position{p.Partition, p.Offset}] = originPoison
+	for _, p := range ix.Poison {
+		origins[position{p.Partition, p.Offset}] = originPoison
 	}
-	f.poison = newPoisonIndex(f.Poison)
-	slices.SortFunc(f.Topic, func(a, b history.Record) int {
+	ix.poison = newPoisonIndex(ix.Poison)
+	slices.SortFunc(ix.Topic, func(a, b history.Record) int {
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	})
-	f.records = make([]record, len(f.Topic))
-	filled := map[int32]bool{}
-	for i := range f.Topic {
-		r := &f.records[i]
-		r.Record = &f.Topic[i]
-		r.origin = planted[r.position()]
-		filled[r.Partition] = true
+	ix.records = make([]record, len(ix.Topic))
+	used := map[int32]bool{}
+	for i := range ix.Topic {
+		r := &ix.records[i]
+		r.Record = &ix.Topic[i]
+		r.origin = origins[r.position()]
+		used[r.Partition] = true
 		switch {
 		case r.Header("replay-group") != "":
 			r.origin = originReplay
-		case r.origin == originSystem && f.poison.find(r.Key, r.Value) != nil:
-			r.origin = originPoison // sent again by the planter, after an answer that was lost
+		case r.origin == originSystem && ix.poison.find(r.Key, r.Value) != nil:
+			r.origin = originPoison // the rogue producer repeated it after a lost response
 		}
 		if r.origin == originSystem || r.origin == originCopy {
-			f.matchEvent(r)
+			ix.matchEvent(r)
 		}
 	}
-	f.usedPartitions = len(filled)
+	ix.usedPartitions = len(used)
 }
 
-// matchEvent finds the event that a record announces, and remembers its first record.
-func (f *index) matchEvent(r *record) {
-	said, err := parseEvent(r.Value)
+// matchEvent finds the event that a record announces, and keeps the first record of each event.
+func (ix *index) matchEvent(r *record) {
+	announced, err := parseEvent(r.Value)
 	if err != nil {
 		r.mismatch = err.Error()
 		return
 	}
-	if r.event = f.eventsByID[said.ID]; r.event == nil {
-		r.mismatch = "the table has no event " + said.ID
+	if r.event = ix.eventsByID[announced.ID]; r.event == nil {
+		r.mismatch = "the table has no event " + announced.ID
 		return
 	}
-	r.mismatch = said.explainDifference(r.Record, r.event)
+	r.mismatch = announced.explainDifference(r.Record, r.event)
 	if r.origin != originSystem || r.mismatch != "" {
 		return
 	}
-	if first := f.firstRecords[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
-		f.firstRecords[r.event.ID] = r
+	if first := ix.firstRecords[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
+		ix.firstRecords[r.event.ID] = r
 	}
 }
 
-// wireEvent is an event as it is on the wire.
+// wireEvent is an event as the topic has it.
 type wireEvent struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
@@ -117,24 +117,24 @@ func parseEvent(value []byte) (wireEvent, error) {
 	return s, err
 }
 
-// explainDifference says in what a record is not the event of the table; "" means that it is.
+// explainDifference returns how the record differs from the event in the table, or "".
 func (s wireEvent) explainDifference(r *history.Record, e *history.Event) string {
 	key := fmt.Appendf(nil, "task-%d", e.TaskID)
 	switch {
 	case !bytes.Equal(r.Key, key):
 		return fmt.Sprintf("its key is %q", r.Key)
 	case r.Header("event-id") != e.ID || r.Header("event-type") != e.Type:
-		return "its headers name another event"
+		return "its headers name another event or type"
 	case s.Task == nil:
-		return "it has no task"
+		return "it lacks the task"
 	case s.Type != e.Type, s.TaskID != e.TaskID, s.TaskTitle != e.Title, s.Task.ID != e.TaskID,
 		s.Task.Title != e.Title, s.Task.Priority != e.Priority, s.Task.Done != e.Done, s.Task.Version != e.Version:
 		return fmt.Sprintf("it says %s of task %d, version %d, %q", s.Type, s.TaskID, s.Task.Version, s.TaskTitle)
 	case !s.Timestamp.Equal(e.At):
-		return fmt.Sprintf("it says that it was at %s, the table %s", formatTime(s.Timestamp), formatTime(e.At))
+		return fmt.Sprintf("its timestamp is %s, the table's %s", formatTime(s.Timestamp), formatTime(e.At))
 	}
 	return ""
 }
 
-// formatTime writes a time as offenders are named with it.
+// formatTime formats a time for the details of a check.
 func formatTime(t time.Time) string { return t.UTC().Format("15:04:05.000") }

@@ -1,73 +1,73 @@
 package checker
 
-// checkReplay judges that replaying the topic from its beginning, and the dead letters
+// checkReplay checks idempotence: replaying the topic from its beginning, and the dead letters
 // twice, changed nothing.
-func checkReplay(f *index) Check {
-	const promise = "replaying the topic from zero, and the dead letters twice, changes nothing a second time"
-	var bad violations
-	if !f.Replay.Done {
-		if f.Expected.Replay {
-			bad.add("nothing was replayed")
+func checkReplay(ix *index) Check {
+	const promise = "replaying the topic from its beginning, and the dead letters twice, changes nothing"
+	var found violations
+	if !ix.Replay.Done {
+		if ix.Expected.Replay {
+			found.add("nothing was replayed")
 		}
-		return bad.check("again", promise, "not replayed")
+		return found.check("replay", promise, "not replayed")
 	}
-	for i := range f.Replay.Deliveries {
-		d := &f.Replay.Deliveries[i]
-		bad.add("%s: %s, task %d, was notified again", formatTime(d.At), d.Key, d.TaskID)
+	for i := range ix.Replay.Deliveries {
+		d := &ix.Replay.Deliveries[i]
+		found.add("%s: %s, task %d, was delivered again", formatTime(d.At), d.Key, d.TaskID)
 	}
-	f.compareStats(f.Replay.Stats, &bad)
-	if f.Replay.Events != len(f.Events) {
-		bad.add("there were %d events, and are %d", len(f.Events), f.Replay.Events)
+	ix.compareStats(ix.Replay.Stats, &found)
+	if ix.Replay.Events != len(ix.Events) {
+		found.add("there were %d events before the replay, and %d after it", len(ix.Events), ix.Replay.Events)
 	}
-	for _, effect := range f.Replay.OtherEffects {
-		bad.add("%s", effect)
+	for _, effect := range ix.Replay.OtherEffects {
+		found.add("%s", effect)
 	}
-	replays, repeated := f.checkReplayedLetters(&bad)
-	return bad.check("again", promise, "%d new notifications, %d replicas' statistics compared; %d dead letters came back, %d were written again",
-		len(f.Replay.Deliveries), len(f.Replay.Stats), replays, repeated)
+	replays, repeated := ix.checkReplayedLetters(&found)
+	return found.check("replay", promise, "%d new deliveries, statistics of %d replicas compared; %d dead letters replayed, %d written again",
+		len(ix.Replay.Deliveries), len(ix.Replay.Stats), replays, repeated)
 }
 
-// checkReplayedLetters judges what is in the dead-letter topic afterwards: what was there, the same
-// letters once more, which the reading from the beginning may have written, and for
-// each replay the same letter, of the same group.
-func (f *index) checkReplayedLetters(bad *violations) (replays, repeated int) {
+// checkReplayedLetters judges the dead-letter topic after the replay. It has the letters of
+// before, possibly the same letters written again, and one letter for each replayed one, of the
+// same group.
+func (ix *index) checkReplayedLetters(found *violations) (replays, repeated int) {
 	before := map[position]bool{}
-	for _, r := range f.DLQ {
+	for _, r := range ix.DLQ {
 		before[position{r.Partition, r.Offset}] = true
 	}
-	wanted, left := f.expectedLetters(), len(before)
-	for i := range f.Replay.DLQ {
-		r := &f.Replay.DLQ[i]
+	want, missing := ix.expectedLetters(), len(before)
+	for i := range ix.Replay.DLQ {
+		r := &ix.Replay.DLQ[i]
 		at := position{r.Partition, r.Offset}
 		if before[at] {
-			left--
+			missing--
 			continue
 		}
 		group := r.Header("replay-group")
 		l, err := parseLetterID(r)
-		original := wanted[l]
+		original := want[l]
 		switch {
 		case err != nil:
-			bad.add("dead letter %s: %v", at, err)
+			found.add("dead letter %s: %v", at, err)
 		case group == "" && original != nil && contentKey(original.Key, original.Value) == contentKey(r.Key, r.Value):
 			repeated++
-		case group == "" && original != nil && f.isUndecodable(original):
+		case group == "" && original != nil && ix.isUndecodable(original):
 			repeated++
 		case group == "":
-			bad.add("dead letter %s, %s, is new, and no replay: %s", at, l, r.Header("error"))
+			found.add("dead letter %s, %s, is new and no replay: %s", at, l, r.Header("error"))
 		case group != r.Header("consumer-group"):
-			bad.add("dead letter %s was replayed to %s, and came from %s", at, group, r.Header("consumer-group"))
-		case f.poison.find(r.Key, r.Value) == nil:
-			bad.add("dead letter %s is a replay of no poison", at)
+			found.add("dead letter %s was replayed to %s and belongs to %s", at, group, r.Header("consumer-group"))
+		case ix.poison.find(r.Key, r.Value) == nil:
+			found.add("dead letter %s is a replay of a record that is no poison", at)
 		default:
 			replays++
 		}
 	}
-	if left > 0 {
-		bad.add("%d dead letters are gone", left)
+	if missing > 0 {
+		found.add("%d dead letters are missing", missing)
 	}
-	if len(wanted) > 0 && replays == 0 {
-		bad.add("no dead letter came back: none was replayed")
+	if len(want) > 0 && replays == 0 {
+		found.add("no dead letter was replayed")
 	}
 	return replays, repeated
 }

@@ -10,10 +10,10 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// statsDays is as far back as GET /stats goes.
+// statsDays is the maximum number of days of GET /stats.
 const statsDays = "366"
 
-// readStatsReports asks every replica of stats-service.
+// readStatsReports requests GET /stats of every replica.
 func readStatsReports(ctx context.Context, addrs []string) ([]history.StatsReport, error) {
 	var all []history.StatsReport
 	for i, addr := range addrs {
@@ -34,15 +34,15 @@ func readStatsReport(ctx context.Context, addr string) (history.StatsReport, err
 	if err != nil {
 		return history.StatsReport{}, err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return history.StatsReport{}, err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return history.StatsReport{}, fmt.Errorf("GET /stats: %s", answer.Status)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return history.StatsReport{}, fmt.Errorf("GET /stats: %s", response.Status)
 	}
-	var said struct {
+	var body struct {
 		Total int64 `json:"completed_total"`
 		ByDay []struct {
 			Day       string `json:"day"`
@@ -51,14 +51,14 @@ func readStatsReport(ctx context.Context, addr string) (history.StatsReport, err
 		Lag      *int64 `json:"lag"`
 		Complete bool   `json:"complete"`
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
 		return history.StatsReport{}, fmt.Errorf("GET /stats: %w", err)
 	}
-	r := history.StatsReport{Total: said.Total, ByDay: map[string]int64{}, Lag: -1, Complete: said.Complete}
-	if said.Lag != nil {
-		r.Lag = *said.Lag
+	r := history.StatsReport{Total: body.Total, ByDay: map[string]int64{}, Lag: -1, Complete: body.Complete}
+	if body.Lag != nil {
+		r.Lag = *body.Lag
 	}
-	for _, day := range said.ByDay {
+	for _, day := range body.ByDay {
 		r.ByDay[day.Day] += day.Completed
 	}
 	return r, nil

@@ -10,7 +10,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// readTables reads all in one snapshot.
+// readTables reads all tables in one snapshot.
 func readTables(ctx context.Context, dsn string, run *history.Run) error {
 	db, err := sql.Open("postgres", dsn)
 	if err != nil {
@@ -38,7 +38,7 @@ func readTables(ctx context.Context, dsn string, run *history.Run) error {
 	run.Keys, err = queryRows(ctx, tx, `SELECT key, event_id, task_id FROM idempotency_keys ORDER BY key`,
 		func(k *history.Key) []any { return []any{&k.Key, &k.EventID, &k.TaskID} })
 	if isUndefinedTable(err) {
-		return nil // the journal's creations will miss it
+		return nil // check "client-history" reports the missing keys
 	}
 	return err
 }
@@ -48,7 +48,7 @@ func isUndefinedTable(err error) bool {
 	return errors.As(err, &refused) && refused.Code == "42P01"
 }
 
-// queryRows scans every row of a query into a T, whose fields columns names.
+// queryRows scans every row of a query into a T; columns returns pointers to its fields.
 func queryRows[T any](ctx context.Context, tx *sql.Tx, query string, columns func(*T) []any) ([]T, error) {
 	found, err := tx.QueryContext(ctx, query)
 	if err != nil {

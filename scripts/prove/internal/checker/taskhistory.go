@@ -6,47 +6,48 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// checkTaskHistory compares the tasks with what the events say, and the events of each task
-// with one another.
-func checkTaskHistory(f *index) Check {
-	var bad violations
-	for _, task := range sortedKeys(f.eventsByTask) {
-		if wrong := explainBrokenHistory(f.eventsByTask[task]); wrong != "" {
-			bad.add("task %d: %s", task, wrong)
+// checkTaskHistory compares the tasks with their last events, and checks the sequence of each
+// task's events.
+func checkTaskHistory(ix *index) Check {
+	var found violations
+	for _, task := range sortedKeys(ix.eventsByTask) {
+		if wrong := explainBrokenHistory(ix.eventsByTask[task]); wrong != "" {
+			found.add("task %d: %s", task, wrong)
 		}
 	}
-	if repeated := len(f.Events) - len(f.eventsByID); repeated > 0 {
-		bad.add("%d events have an id that another has", repeated)
+	if repeated := len(ix.Events) - len(ix.eventsByID); repeated > 0 {
+		found.add("%d events share their id with another", repeated)
 	}
-	there := map[int64]bool{}
-	for _, t := range f.Tasks {
-		there[t.ID] = true
-		events := f.eventsByTask[t.ID]
+	exists := map[int64]bool{}
+	for _, t := range ix.Tasks {
+		exists[t.ID] = true
+		events := ix.eventsByTask[t.ID]
 		if len(events) == 0 {
-			bad.add("task %d has no event", t.ID)
+			found.add("task %d has no event", t.ID)
 			continue
 		}
 		e := events[len(events)-1]
-		told := history.Task{ID: t.ID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version}
+		want := history.Task{ID: t.ID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version}
 		if e.Type == deleted {
-			bad.add("task %d is there, and was deleted", t.ID)
-		} else if t != told {
-			bad.add("task %d is %+v, and its events say %+v", t.ID, t, told)
+			found.add("task %d exists although it was deleted", t.ID)
+		} else if t != want {
+			found.add("task %d is %+v, its events say %+v", t.ID, t, want)
 		}
 	}
-	for _, task := range sortedKeys(f.eventsByTask) {
-		history := f.eventsByTask[task]
-		if !there[task] && history[len(history)-1].Type != deleted {
-			bad.add("task %d is gone, and was not deleted", task)
+	for _, task := range sortedKeys(ix.eventsByTask) {
+		events := ix.eventsByTask[task]
+		if !exists[task] && events[len(events)-1].Type != deleted {
+			found.add("task %d is missing and was not deleted", task)
 		}
 	}
-	return bad.check("history", "each change has one event, and the tasks are what the events say",
-		"%s events of %s tasks, %s of them there", groupThousands(len(f.Events)), groupThousands(len(f.eventsByTask)), groupThousands(len(f.Tasks)))
+	return found.check("task-history", "each change has one event, and the tasks are what the events say",
+		"%s events of %s tasks, %s of them not deleted", groupThousands(len(ix.Events)), groupThousands(len(ix.eventsByTask)), groupThousands(len(ix.Tasks)))
 }
 
-// explainBrokenHistory says what is wrong with the events of one task, in the order of versions.
-func explainBrokenHistory(history []*history.Event) string {
-	for i, e := range history {
+// explainBrokenHistory returns what is wrong with the events of one task, in the order of
+// versions, or "".
+func explainBrokenHistory(events []*history.Event) string {
+	for i, e := range events {
 		switch want := int64(i + 1); {
 		case e.Version < want:
 			return fmt.Sprintf("version %d has two events", e.Version)
@@ -58,7 +59,7 @@ func explainBrokenHistory(history []*history.Event) string {
 		if i == 0 {
 			continue
 		}
-		before := history[i-1]
+		before := events[i-1]
 		switch {
 		case before.Type == deleted:
 			return fmt.Sprintf("%s after it was deleted", e.Type)
@@ -71,7 +72,7 @@ func explainBrokenHistory(history []*history.Event) string {
 	return ""
 }
 
-// doneAfter is whether a task is done after a change.
+// doneAfter reports whether a task is done after a change.
 func doneAfter(change string, done bool) bool {
 	switch change {
 	case completed:

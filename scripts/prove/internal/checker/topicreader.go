@@ -11,7 +11,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// readRecords reads a whole topic, from its beginning to its present end.
+// readRecords reads a whole topic, from its beginning to its end at the time of the call.
 func readRecords(ctx context.Context, brokers []string, topic string) ([]history.Record, error) {
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.V3_0_0_0
@@ -46,7 +46,7 @@ func readRecords(ctx context.Context, brokers []string, topic string) ([]history
 	return all, nil
 }
 
-// readPartition appends the records of one partition that lie before end.
+// readPartition appends the records of one partition before offset end.
 func readPartition(ctx context.Context, consumer sarama.Consumer, topic string, partition int32, end int64, all []history.Record) ([]history.Record, error) {
 	if end == 0 {
 		return all, nil
@@ -70,7 +70,7 @@ func readPartition(ctx context.Context, consumer sarama.Consumer, topic string, 
 	return all, nil
 }
 
-// toRecord copies what lies in the buffer of a whole answer.
+// toRecord copies the key and value, which share the buffer of a whole response.
 func toRecord(message *sarama.ConsumerMessage) history.Record {
 	r := history.Record{
 		Partition: message.Partition, Offset: message.Offset, Time: message.Timestamp,

@@ -11,54 +11,52 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// Verdict is what a run proved, and what it did not.
+// Verdict is the result of a run: one check per promise.
 type Verdict struct {
 	Seed             int64              `json:"seed"`
-	RequestedChanges int                `json:"asked"`   // changes
-	Changes          int                `json:"changes"` // committed
+	RequestedChanges int                `json:"asked"`   // changes that were requested
+	Changes          int                `json:"changes"` // changes that were committed
 	Began            time.Time          `json:"began"`
-	Duration         string             `json:"duration"` // of the work
-	TotalDuration    string             `json:"took"`     // until all was quiet, replayed and collected
+	Duration         string             `json:"duration"` // of the workload
+	TotalDuration    string             `json:"took"`     // of the whole run, from the workload's start until the history was complete
 	Passed           bool               `json:"ok"`
 	Checks           []Check            `json:"rows"`
 	Faults           []FaultSummary     `json:"faults"`
 	Failpoints       []FailpointSummary `json:"crash_points"`
 }
 
-// Check is one promise, and whether it was kept.
+// Check is one row of the verdict: a promise, and whether it held.
 type Check struct {
-	Name    string   `json:"name"` // stable: "events", "order", …
+	Name    string   `json:"name"` // stable identifier: "events", "order", …
 	Promise string   `json:"promise"`
-	Figure  string   `json:"figure"` // what was found, in words
+	Figure  string   `json:"figure"` // what was found, for a reader
 	OK      bool     `json:"ok"`
-	Details []string `json:"details,omitempty"` // the first offenders
+	Details []string `json:"details,omitempty"` // the first violations
 }
 
-// FaultSummary is how often faults of one kind happened to one target, and with how much
-// under way.
+// FaultSummary counts the faults of one kind and target.
 type FaultSummary struct {
 	Kind             string `json:"kind"`
 	Target           string `json:"target"`
 	Times            int    `json:"times"`
-	WithWorkInFlight int    `json:"counted"` // with work in flight
+	WithWorkInFlight int    `json:"counted"` // faults with work in flight
 	Requests         int    `json:"requests"`
 	Backlog          int    `json:"behind"`
 	Longest          string `json:"longest"`
 }
 
-// FailpointSummary is how often processes died at a named place, and with how many different
-// things in hand.
+// FailpointSummary counts the crashes at one failpoint, and the different work in flight at them.
 type FailpointSummary struct {
 	Name             string `json:"name"`
 	Hits             int    `json:"times"`
 	DistinctInFlight int    `json:"events"`
 }
 
-// OK tells whether every promise was kept.
+// OK reports whether every promise held.
 func (v Verdict) OK() bool { return v.Passed }
 
-// WriteTable writes the verdict for a reader at a terminal: what was done to the
-// system, and a line for each row, with the first offenders below a red one.
+// WriteTable writes the verdict for a terminal: the faults, and one row per check, with its first
+// violations below a red one.
 func (v Verdict) WriteTable(w io.Writer) error {
 	var out strings.Builder
 	v.writeFaults(&out)
@@ -67,7 +65,7 @@ func (v Verdict) WriteTable(w io.Writer) error {
 	for _, r := range v.Checks {
 		fmt.Fprintf(columns, "%s\t%s\t%s\n", statusLabel(r.OK), r.Name, printable.Excerpt(r.Figure))
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	lines := strings.SplitAfter(table.String(), "\n")
 	for i, r := range v.Checks {
 		out.WriteString(lines[i])
@@ -86,21 +84,21 @@ func (v Verdict) WriteTable(w io.Writer) error {
 
 func (v Verdict) writeFaults(out *strings.Builder) {
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST\n")
+	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tBACKLOG\tLONGEST\n")
 	for _, t := range v.Faults {
 		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.WithWorkInFlight, t.Times, groupThousands(t.Requests), groupThousands(t.Backlog), t.Longest)
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS\n")
+	fmt.Fprintf(columns, "\nFAILPOINT\tHITS\tDIFFERENT WORK\n")
 	for _, p := range v.Failpoints {
 		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Hits, p.DistinctInFlight)
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	out.WriteString("\n")
 }
 
-// WriteJSON writes the whole verdict.
+// WriteJSON writes the whole verdict as JSON.
 func (v Verdict) WriteJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -115,7 +113,7 @@ func statusLabel(ok bool) string {
 	return "RED"
 }
 
-// groupThousands writes a number with commas between thousands.
+// groupThousands formats a number with commas between the thousands.
 func groupThousands(n int) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {

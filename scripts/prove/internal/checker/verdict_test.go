@@ -26,11 +26,11 @@ func verdict() checker.Verdict {
 func TestTheTableNamesTheOffendersOfARedRow(t *testing.T) {
 	t.Parallel()
 	want := strings.TrimPrefix(`
-TARGET  FAULT  WITH WORK IN FLIGHT  REQUESTS  EVENTS BEHIND  LONGEST
-kafka   kill   2 of 3               31        1,200          20s
+TARGET  FAULT  WITH WORK IN FLIGHT  REQUESTS  BACKLOG  LONGEST
+kafka   kill   2 of 3               31        1,200    20s
 
-CRASH POINT    TIMES  ON DIFFERENT EVENTS
-before_effect  4      3
+FAILPOINT      HITS  DIFFERENT WORK
+before_effect  4     3
 
 ok   events  0 of 19,876 missing
 RED  order   1 inversion

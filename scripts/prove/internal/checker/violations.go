@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// maxDetails bounds the offenders that a row names.
+// maxDetails is how many violations a check shows.
 const maxDetails = 8
 
-// violations are the offenders of a row.
+// violations collects the violations of one check.
 type violations struct {
 	total int
 	first []string
@@ -23,7 +23,7 @@ func (f *violations) add(format string, args ...any) {
 	}
 }
 
-// check is green when nothing was found.
+// check returns the result: green without violations.
 func (f *violations) check(name, promise, figure string, args ...any) Check {
 	details := f.first
 	if more := f.total - len(f.first); more > 0 {
@@ -32,5 +32,5 @@ func (f *violations) check(name, promise, figure string, args ...any) Check {
 	return Check{Name: name, Promise: promise, Figure: fmt.Sprintf(figure, args...), OK: f.total == 0, Details: details}
 }
 
-// sortedKeys returns the keys of m sorted, so that a verdict reads the same each time.
+// sortedKeys returns the sorted keys of m, so that verdicts are deterministic.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

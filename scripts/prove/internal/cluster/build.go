@@ -10,7 +10,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// buildServices makes the services with the places where they may be told to die.
+// buildServices builds the services with their failpoints.
 func (s *Cluster) buildServices(ctx context.Context) error {
 	tree, err := filepath.Abs(s.cfg.Tree)
 	if err != nil {
@@ -29,15 +29,15 @@ func (s *Cluster) buildServices(ctx context.Context) error {
 	return nil
 }
 
-// ErrBuild says that the services could not be built.
+// ErrBuild means that the services cannot be built.
 var ErrBuild = errors.New("the services cannot be built")
 
 func (s *Cluster) migrate(ctx context.Context) error {
 	return s.RunCommand(ctx, Todo, "migrate")
 }
 
-// RunCommand runs a service's program with other arguments, such as "dlq", "list", with the settings that its
-// first replica has, but without links. The error holds what it printed.
+// RunCommand runs a service's program with arguments such as "dlq", "list", with the settings of
+// its replicas but without the proxies. The error contains its output.
 func (s *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
 	return s.cfg.Tools.Launcher.Run(ctx, proc.Command{
 		Path: filepath.Join(s.bin(), program), Args: args,

@@ -21,32 +21,32 @@ import (
 	"example.com/todo/scripts/prove/internal/link"
 )
 
-// Config says which system to run.
+// Config describes a cluster.
 type Config struct {
-	Tree          string // the source tree that the services are built from
-	Dir           string // data, logs, built programs
+	Tree          string // source tree that the services are built from
+	Dir           string // for data, logs and programs
 	Tools         stack.Tools
 	WebhookURL    string
 	WebhookSecret string
-	ExtraEnv      []string   // what the services are told besides; it wins
-	OnExit        func(Exit) // called at the end of every process, from several goroutines
+	ExtraEnv      []string   // added to the services' environment; overrides it
+	OnExit        func(Exit) // called at every exit, from several goroutines
 }
 
-// Replica is where a replica of a service listens, without a link.
+// Replica has the addresses of a replica of a service, without a proxy.
 type Replica struct {
 	Name       string
-	HTTP, GRPC string // empty where there is none
+	HTTP, GRPC string // empty if the service has no such server
 }
 
 const (
 	replicasPerService = 2
 	serverPorts        = 7
 	servicePorts       = 15
-	// A build on a new machine takes its time.
+	// Includes a build without a cache.
 	startTimeout = 10 * time.Minute
 )
 
-// Cluster is the running system. Its methods may be called from several goroutines.
+// Cluster is a running cluster. It is safe for concurrent use.
 type Cluster struct {
 	cfg      Config
 	postgres server.Postgres
@@ -57,7 +57,7 @@ type Cluster struct {
 	links    map[string]*link.Link
 	nodes    []*Node
 	replicas []Replica
-	spares   []string // members that do not run at first
+	spares   []string // names of nodes that do not run at first
 
 	supervision     context.Context
 	stopSupervision context.CancelFunc
@@ -65,7 +65,7 @@ type Cluster struct {
 	ports           []*port.Block
 }
 
-// Start builds the services and starts everything, and returns when all of it serves. On an error
+// Start builds the services, starts every node and returns when all are ready. After an error
 // nothing is left running.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	s := &Cluster{cfg: cfg, links: map[string]*link.Link{}}
@@ -110,7 +110,8 @@ func (s *Cluster) stopServices() {
 	stopping.Wait()
 }
 
-// Node returns the program of a name: a server, or a service and a replica's number.
+// Node returns the node with a name: a server's, or a service's with the replica's number. It
+// panics on an unknown name.
 func (s *Cluster) Node(name string) *Node {
 	i := slices.IndexFunc(s.nodes, func(m *Node) bool { return m.name == name })
 	if i < 0 {
@@ -119,10 +120,10 @@ func (s *Cluster) Node(name string) *Node {
 	return s.nodes[i]
 }
 
-// Nodes returns all programs, the servers first.
+// Nodes returns all nodes, the servers first.
 func (s *Cluster) Nodes() []*Node { return s.nodes }
 
-// Link returns the link to a server.
+// Link returns the proxy to a server. It panics on an unknown name.
 func (s *Cluster) Link(name string) *link.Link {
 	l, ok := s.links[name]
 	if !ok {
@@ -131,7 +132,7 @@ func (s *Cluster) Link(name string) *link.Link {
 	return l
 }
 
-// Replicas returns the replicas of a service that run from the beginning.
+// Replicas returns the replicas of a service that run from the start.
 func (s *Cluster) Replicas(service string) []Replica {
 	var found []Replica
 	for _, r := range s.replicas {
@@ -142,7 +143,7 @@ func (s *Cluster) Replicas(service string) []Replica {
 	return found
 }
 
-// SpareReplica returns the third member of a consumer's group, which does not run at first.
+// SpareReplica returns the third member of a consumer group, which does not run at first.
 func (s *Cluster) SpareReplica(service string) *Node {
 	return s.Node(fmt.Sprintf("%s-%d", service, replicasPerService+1))
 }
@@ -167,7 +168,7 @@ func (s *Cluster) addNodes(ctx context.Context) error {
 			s.addReplica(program, number+1, take)
 		}
 	}
-	// They come and go, so that the groups have to share the work anew.
+	// The spare members join and leave, so that the groups rebalance.
 	for _, program := range []string{Notification, Stats} {
 		s.spares = append(s.spares, s.addReplica(program, replicasPerService+1, take))
 	}
@@ -226,7 +227,7 @@ func (s *Cluster) startNodes(ctx context.Context) error {
 	return s.StartServices(ctx)
 }
 
-// StartServices has every replica run, and returns when all serve.
+// StartServices starts all replicas but the spare ones, and returns when they are ready.
 func (s *Cluster) StartServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, m := range s.nodes {
@@ -237,12 +238,12 @@ func (s *Cluster) StartServices(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ReplaceTopic deletes the topic of the events, and creates it again.
+// ReplaceTopic deletes the topic of the events and creates it again.
 func (s *Cluster) ReplaceTopic(ctx context.Context) error {
 	return server.ReplaceTopic(ctx, s.kafka.Addr(), eventsTopic)
 }
 
-// StopConsumers stops the consumers as an operator would, until StartServices is called.
+// StopConsumers stops the consumers gracefully; StartServices starts them again.
 func (s *Cluster) StopConsumers(ctx context.Context) {
 	var stopping sync.WaitGroup
 	for _, m := range s.nodes {

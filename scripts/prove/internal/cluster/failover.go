@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"time"
 
-	_ "github.com/lib/pq" // the driver
+	_ "github.com/lib/pq" // registers the driver
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 )
 
-// AddStandby has the database's server followed by a synchronous standby. The server stops for a moment,
-// to be copied.
+// AddStandby adds a synchronous standby to the database. The server is down for a moment while it
+// is copied.
 func (s *Cluster) AddStandby(ctx context.Context) error {
 	primary := s.Node(Postgres)
 	primary.StopAndHold(ctx)
@@ -22,7 +23,7 @@ func (s *Cluster) AddStandby(ctx context.Context) error {
 		return err
 	}
 	return withSuperuser(s.postgres, func(db *sql.DB) error {
-		// What was acknowledged can then be read on the standby too, also before it is promoted.
+		// The standby then also shows every acknowledged change before it is promoted.
 		err := execAll(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
 			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
 		if err != nil {
@@ -32,12 +33,12 @@ func (s *Cluster) AddStandby(ctx context.Context) error {
 	})
 }
 
-// FailOver kills the primary while it is being fenced off, and has the link lead to the standby, which is
-// promoted after so long. Until the fence is taken away, which is the last step, new sessions take no
-// writes: it is a setting of the database, which the standby has too.
+// FailOver fences the primary off, kills it, points the proxy to the standby at once, and
+// promotes the standby after the given time. Until the last step new sessions are read-only: the
+// fence is a setting of the database, which the standby shares.
 //
-// loaded is called while the standby confirms nothing, before the kill: it returns when enough commits
-// wait. unpromoted is called before the promotion.
+// FailOver calls loaded while the standby confirms nothing, before the kill; it returns once
+// enough commits wait. It calls unpromoted before the promotion.
 func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
 	err := withSuperuser(s.postgres, func(db *sql.DB) error {
 		return execAll(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
@@ -50,13 +51,13 @@ func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 	s.Node(Postgres).KillAndHold()
 	s.Node(Standby).Resume()
 	s.Link(Postgres).Lead(port.Addr(s.standby.Port))
-	wait(ctx, after)
+	retry.Wait(ctx, after)
 	unpromoted()
 	return withSuperuser(s.standby, func(db *sql.DB) error {
 		if err := execAll(ctx, db, `SELECT pg_promote()`); err != nil {
 			return err
 		}
-		// These are the sessions that the service has to give up.
+		// The service must give up these sessions, which are read-only.
 		err := awaitCondition(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
 		if err != nil {
 			return fmt.Errorf("sessions of %s-1: %w", Todo, err)
@@ -87,7 +88,7 @@ func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
 	return nil
 }
 
-// conditionTimeout bounds the wait for a server to be as it is wanted.
+// conditionTimeout bounds the wait for a state of a server.
 const conditionTimeout = 20 * time.Second
 
 func awaitCondition(ctx context.Context, db *sql.DB, question string) error {
@@ -98,6 +99,6 @@ func awaitCondition(ctx context.Context, db *sql.DB, question string) error {
 		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil || yes {
 			return err
 		}
-		wait(ctx, pollInterval)
+		retry.Wait(ctx, pollInterval)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/supervisor"
 )
@@ -18,27 +19,27 @@ import (
 const (
 	pollInterval = 50 * time.Millisecond
 	readyTimeout = 2 * time.Second
-	restartDelay = 200 * time.Millisecond // after a start of a program that ended at once
+	restartDelay = 200 * time.Millisecond // before the restart of a process that exited at once
 	stopTimeout  = 8 * time.Second
 )
 
-// Exit is the end of a process of a member.
+// Exit describes the end of a node's process.
 type Exit struct {
 	Node      string
 	At        time.Time
 	Status    string
-	Killed    bool   // by SIGKILL, whoever sent it
-	Requested bool   // by Kill, Hold or Stop
-	Failpoint string // the crash point at which it died, if any
-	InFlight  string // there
+	Killed    bool   // by SIGKILL, from any sender
+	Requested bool   // by Kill, KillAndHold or StopAndHold
+	Failpoint string // the failpoint that killed it, or ""
+	InFlight  string // the work in flight at the failpoint
 }
 
-// Node is one program of the system that is kept running: when its process ends, it is started again,
-// until it is held.
+// Node supervises one program of the cluster: whenever its process exits, the node starts it
+// again, until it is held. It is safe for concurrent use.
 type Node struct {
 	part     supervisor.Part
 	name     string
-	dir      string // of its log, and of the journal of its crash points
+	dir      string // of the logs of the program and of its failpoint crashes
 	launcher *proc.Launcher
 	onExit   func(Exit)
 
@@ -46,20 +47,20 @@ type Node struct {
 	wanted        bool
 	changed       chan struct{} // closed when wanted changes
 	process       *proc.Process
-	exitRequested bool          // the end of process
-	nextFailpoint func() string // what FAILPOINT the next start gets
-	crashLogRead  int64         // how much of the journal is known
+	exitRequested bool          // of the current process
+	nextFailpoint func() string // returns FAILPOINT for the next start
+	crashLogRead  int64         // bytes of the crash log that were read
 }
 
 // Name is "kafka", "stats-service-1", ….
 func (m *Node) Name() string { return m.name }
 
-// LogPath is where the program's output goes.
+// LogPath is the path of the program's output.
 func (m *Node) LogPath() string { return filepath.Join(m.dir, m.name+".log") }
 
 func (m *Node) crashLogPath() string { return filepath.Join(m.dir, m.name+".crashes") }
 
-// superviseScript starts the program whenever it is wanted and does not run, until ctx ends. Then it stops it.
+// supervise runs the program whenever it is wanted, until ctx ends. Then it stops the process.
 func (m *Node) supervise(ctx context.Context) {
 	for m.awaitWanted(ctx) {
 		began := time.Now()
@@ -67,12 +68,12 @@ func (m *Node) supervise(ctx context.Context) {
 			m.appendLog("prove could not start it: " + err.Error())
 		}
 		if time.Since(began) < restartDelay {
-			wait(ctx, restartDelay)
+			retry.Wait(ctx, restartDelay)
 		}
 	}
 }
 
-// runOnce is one life of the program, from its start to its end.
+// runOnce runs one process of the program until it exits.
 func (m *Node) runOnce(ctx context.Context) error {
 	process, err := m.launch(ctx)
 	if err != nil {
@@ -99,7 +100,7 @@ func (m *Node) launch(ctx context.Context) (*proc.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the program has its own
+	defer func() { _ = log.Close() }() // the process has its own descriptor
 	command.Stdout, command.Stderr = log, log
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -116,7 +117,7 @@ func (m *Node) launch(ctx context.Context) (*proc.Process, error) {
 	return m.process, err
 }
 
-// reportExit tells of the end of a process.
+// reportExit calls onExit for a process that ended.
 func (m *Node) reportExit(process *proc.Process) {
 	m.mu.Lock()
 	end := Exit{Node: m.name, At: time.Now(), Status: "exit status 0"}
@@ -124,7 +125,8 @@ func (m *Node) reportExit(process *proc.Process) {
 		end.Status = err.Error()
 	}
 	end.Killed = process.ExitCode() == 128+int(syscall.SIGKILL)
-	// One that failed on its own just before, or while it was stopped, did not do what it was asked.
+	// A process that failed by itself just before, or while it was stopped, did not exit on
+	// request.
 	end.Requested = m.exitRequested && (end.Killed || process.Err() == nil)
 	end.Failpoint, end.InFlight = m.readCrash()
 	m.process = nil
@@ -133,7 +135,7 @@ func (m *Node) reportExit(process *proc.Process) {
 	m.onExit(end)
 }
 
-// terminate ends the process, if one runs, as an operator would, also one that is frozen.
+// terminate stops the process gracefully, if there is one. A frozen process is resumed first.
 func (m *Node) terminate(ctx context.Context) {
 	process := m.requestExit()
 	if process == nil {
@@ -147,17 +149,17 @@ func (m *Node) terminate(ctx context.Context) {
 	}
 }
 
-// appendLog writes into the program's own log what was done to it.
+// appendLog writes what was done to the process into its own log.
 func (m *Node) appendLog(what string) {
 	log, err := os.OpenFile(m.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return // a run goes on without it
+		return // the run continues without the line
 	}
 	_, _ = fmt.Fprintf(log, "prove %s: %s\n", time.Now().Format("15:04:05.000"), what)
 	_ = log.Close()
 }
 
-// awaitWanted returns false when ctx has ended.
+// awaitWanted returns true when the node is wanted, false when ctx has ended.
 func (m *Node) awaitWanted(ctx context.Context) bool {
 	for {
 		m.mu.Lock()
@@ -179,13 +181,4 @@ func (m *Node) setWanted(wanted bool) {
 	m.wanted = wanted
 	close(m.changed)
 	m.changed = make(chan struct{})
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/proc"
 )
 
-// script is a part that runs a shell script and is ready at once.
+// script is a program that runs a shell script and is ready at once.
 type script string
 
 func (script) Name() string                  { return "script" }
@@ -22,7 +23,7 @@ func (s script) Command() (proc.Command, error) {
 	return proc.Command{Path: "/bin/sh", Args: []string{"-c", string(s)}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
 }
 
-// superviseScript runs a script as a member until the test ends.
+// superviseScript runs a script as a node until the test ends.
 func superviseScript(t *testing.T, s script) (*Node, <-chan Exit) {
 	t.Helper()
 	ends := make(chan Exit, 10)
@@ -53,7 +54,8 @@ func up(t *testing.T, m *Node) int {
 	return m.PID()
 }
 
-// alive tells whether a process runs: not ended, not stopped.
+// state returns the state of a process as in /proc: "S" sleeping, "T" stopped, "Z" zombie; or
+// "gone".
 func state(pid int) string {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -63,29 +65,18 @@ func state(pid int) string {
 	return rest[:1]
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		if holds() {
-			return
-		}
-		wait(t.Context(), 5*time.Millisecond)
-	}
-	t.Fatalf("%s does not come about", what)
-}
-
 func TestAProgramThatIsKilledIsStartedAgainWithoutItsChildren(t *testing.T) {
 	t.Parallel()
 	m, ends := superviseScript(t, "sleep 1000 & wait")
 	first := up(t, m)
 	var children []int
-	eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
+	testenv.Eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
 	m.Kill()
 	if end := <-ends; !end.Requested || !end.Killed || end.Failpoint != "" {
 		t.Errorf("%+v", end)
 	}
-	eventually(t, "the child's end", func() bool { return state(children[0]) == "gone" || state(children[0]) == "Z" })
-	eventually(t, "another process", func() bool { return m.PID() != 0 && m.PID() != first })
+	testenv.Eventually(t, "the child's end", func() bool { return state(children[0]) == "gone" || state(children[0]) == "Z" })
+	testenv.Eventually(t, "another process", func() bool { return m.PID() != 0 && m.PID() != first })
 }
 
 func TestAProgramThatIsHeldStaysAway(t *testing.T) {
@@ -107,14 +98,14 @@ func TestAFrozenProgramGoesOn(t *testing.T) {
 	m, _ := superviseScript(t, "sleep 1000 & wait")
 	pid := up(t, m)
 	var all []int
-	eventually(t, "a child", func() bool { all = append(proc.Descendants(pid), pid); return len(all) == 2 })
+	testenv.Eventually(t, "a child", func() bool { all = append(proc.Descendants(pid), pid); return len(all) == 2 })
 	m.Freeze()
 	for _, one := range all {
-		eventually(t, "the freeze", func() bool { return state(one) == "T" })
+		testenv.Eventually(t, "the freeze", func() bool { return state(one) == "T" })
 	}
 	m.Resume()
 	for _, one := range all {
-		eventually(t, "the thaw", func() bool { return state(one) == "S" })
+		testenv.Eventually(t, "the thaw", func() bool { return state(one) == "S" })
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/scripts/prove/internal/link"
 )
 
-// The servers.
+// The names of the servers.
 const (
 	Postgres   = "postgres"
 	Redis      = "redis"
@@ -21,13 +21,13 @@ const (
 	Kafka      = "kafka"
 )
 
-// Servers are the servers, which are also the links' names.
+// Servers are the names of the servers with a proxy.
 var Servers = []string{Postgres, Redis, RedisCache, Kafka}
 
-// Standby is the second server of the database, which runs from AddStandby on.
+// Standby is the name of the database's second server, which runs after AddStandby.
 const Standby = "postgres-standby"
 
-// IsServer tells whether a member is a server and not one of the services.
+// IsServer reports whether the node is a server, rather than a replica of a service.
 func IsServer(member string) bool { return member == Standby || slices.Contains(Servers, member) }
 
 // The application's user, password and database.
@@ -36,7 +36,7 @@ const (
 	database = "todo"
 )
 
-// Topics that the services expect, and what they are made with.
+// The topics' settings, which the services expect.
 const (
 	Partitions = 6
 	topicBytes = 1 << 20
@@ -45,7 +45,7 @@ const (
 
 var eventsTopic = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
 
-// renamedPart gives a part another name: there are two Redis servers.
+// renamedPart gives a part another name, because there are two Redis servers.
 type renamedPart struct {
 	supervisor.Part
 	name string
@@ -53,8 +53,8 @@ type renamedPart struct {
 
 func (n renamedPart) Name() string { return n.name }
 
-// addServers makes the servers' members and links. Kafka tells those that come over the link to come
-// back over the link.
+// addServers adds the servers' nodes and proxies. Kafka advertises the proxy's address to clients
+// that connect through the proxy.
 func (s *Cluster) addServers(ctx context.Context, take func() int) error {
 	finder := s.cfg.Tools.Finder
 	bin, err := finder.Postgres(ctx)
@@ -92,15 +92,15 @@ func (s *Cluster) addServers(ctx context.Context, take func() int) error {
 	return nil
 }
 
-// kafkaSettings add a listener whose clients are told to come to another address. The broker stamps
-// records itself, so that their times are those of one clock and one place.
+// kafkaSettings adds a listener that advertises the proxy's address. The broker stamps the
+// records, so that all timestamps come from one clock.
 func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
 	return []string{
 		"listeners=BROKER://" + k.Addr() + ",LINKED://" + linked + ",CONTROLLER://" + port.Addr(k.ControllerPort),
 		"advertised.listeners=BROKER://" + k.Addr() + ",LINKED://" + advertised,
 		"listener.security.protocol.map=BROKER:PLAINTEXT,LINKED:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"log.message.timestamp.type=LogAppendTime",
-		// A broker that was killed is let in again when its old session is over.
+		// A killed broker may only return after its old session has expired.
 		"broker.session.timeout.ms=3000",
 		"broker.heartbeat.interval.ms=1000",
 	}
@@ -110,13 +110,13 @@ func (s *Cluster) dsn(port int) string {
 	return server.Postgres{Port: port}.DSN(account, account, database)
 }
 
-// PostgresDSN leads to the application's database, without a link, on whichever server is the primary.
+// PostgresDSN is the DSN of the application's database on the current primary, without the proxy.
 func (s *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
 		account, account, database, s.postgres.Port, s.standby.Port)
 }
 
-// RedisAddr is the address of a Redis server, without a link.
+// RedisAddr is the address of a Redis server, without the proxy.
 func (s *Cluster) RedisAddr(name string) string {
 	if name == RedisCache {
 		return s.cache.Addr()
@@ -124,7 +124,7 @@ func (s *Cluster) RedisAddr(name string) string {
 	return s.redis.Addr()
 }
 
-// Brokers are Kafka's addresses, without a link.
+// Brokers are Kafka's addresses, without the proxy.
 func (s *Cluster) Brokers() []string { return []string{s.kafka.Addr()} }
 
 func (s *Cluster) data(name string) string { return filepath.Join(s.cfg.Dir, "data", name) }

@@ -10,19 +10,19 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// The services.
+// The names of the services.
 const (
 	Todo         = "todo-service"
 	Notification = "notification-service"
 	Stats        = "stats-service"
 )
 
-// replicaPart is a replica of one of the services.
+// replicaPart is the program of a replica of a service.
 type replicaPart struct {
-	name    string // with the replica's number
+	name    string // service and number of the replica
 	program string
 	dir     string // of the built programs
-	ops     string // address
+	ops     string // address of the ops port
 	env     []string
 }
 
@@ -50,8 +50,8 @@ func (s replicaPart) Ready(ctx context.Context) error {
 	return nil
 }
 
-// addReplica takes the ports that a replica listens on, and returns its name. A replica that is there
-// from the beginning is a static member of its group: when it comes back soon, nobody has to share anew.
+// addReplica adds a replica's node and returns its name. A consumer that runs from the start is a
+// static member of its group, so a quick restart does not rebalance the group.
 func (s *Cluster) addReplica(program string, number int, take func() int) string {
 	name := fmt.Sprintf("%s-%d", program, number)
 	one := replicaPart{name: name, program: program, dir: s.bin(), ops: port.Addr(take())}
@@ -72,20 +72,20 @@ func (s *Cluster) addReplica(program string, number int, take func() int) string
 	return name
 }
 
-// environment is what every replica is told; what a program does not know it ignores.
+// environment returns the settings of every replica; a program ignores those of the others.
 func (s *Cluster) environment(name string) []string {
 	wanted := ""
-	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // one takes whatever server it comes to, one is choosy
+	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
 		wanted = "&target_session_attrs=read-write"
 	}
 	env := []string{
 		"LOG_FORMAT=text",
-		"DRAIN_WAIT=0s", // there is no load balancer to wait for
+		"DRAIN_WAIT=0s", // there is no load balancer
 		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name + wanted,
 		"REDIS_ADDR=" + s.Link(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + s.Link(Kafka).Addr(),
-		// All clients come from one address.
+		// All clients share one address.
 		"RATE_LIMIT_REQUESTS=1000000000",
 		"WATCH_MAX_PER_CLIENT=10000",
 		"MAX_CONNS_PER_CLIENT=10000",

@@ -9,31 +9,32 @@ import (
 	"strings"
 	"syscall"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/proc"
 )
 
-// StartAndWait has the program run, and returns once it serves.
+// StartAndWait starts the program and returns when it is ready.
 func (m *Node) StartAndWait(ctx context.Context) error {
 	m.setWanted(true)
 	return m.AwaitReady(ctx)
 }
 
-// Start has the program run, without waiting for it.
+// Start starts the program without waiting.
 func (m *Node) Start() { m.setWanted(true) }
 
-// AwaitReady returns once the program serves.
+// AwaitReady returns when the program is ready, or with an error when ctx ends.
 func (m *Node) AwaitReady(ctx context.Context) error {
 	last := errors.New("it was not asked")
 	for ctx.Err() == nil {
 		if last = m.CheckReady(ctx); last == nil {
 			return nil
 		}
-		wait(ctx, pollInterval)
+		retry.Wait(ctx, pollInterval)
 	}
 	return fmt.Errorf("%s is not ready: %w; the last answer: %w", m.name, context.Cause(ctx), last)
 }
 
-// CheckReady returns nil when the program runs and serves.
+// CheckReady returns nil if the process runs and is ready.
 func (m *Node) CheckReady(ctx context.Context) error {
 	if m.PID() == 0 {
 		return fmt.Errorf("%s does not run", m.name)
@@ -43,7 +44,7 @@ func (m *Node) CheckReady(ctx context.Context) error {
 	return m.part.Ready(ctx)
 }
 
-// PID is the process's id, 0 when none runs.
+// PID is the id of the process, 0 if none runs.
 func (m *Node) PID() int {
 	if p := m.current(); p != nil {
 		return p.PID()
@@ -57,8 +58,8 @@ func (m *Node) current() *proc.Process {
 	return m.process
 }
 
-// Kill ends the process, and those that it started, by SIGKILL. The program is started again at once.
-// It returns when the process is gone; one that does not run is no error.
+// Kill kills the process and its descendants by SIGKILL, and returns when it has exited. The node
+// restarts it at once. Without a process it does nothing.
 func (m *Node) Kill() {
 	if process := m.requestExit(); process != nil {
 		signalTree(process, syscall.SIGKILL)
@@ -66,7 +67,8 @@ func (m *Node) Kill() {
 	}
 }
 
-// requestExit notes that the end of the process that runs, if one does, is asked for.
+// requestExit records that the exit of the current process is requested, and returns the process
+// or nil.
 func (m *Node) requestExit() *proc.Process {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,38 +76,39 @@ func (m *Node) requestExit() *proc.Process {
 	return m.process
 }
 
-// KillAndHold ends the program by SIGKILL, and keeps it from running until Up is called.
+// KillAndHold is Kill without a restart, until Start.
 func (m *Node) KillAndHold() {
 	m.setWanted(false)
 	m.Kill()
 }
 
-// StopAndHold ends the program as an operator would, and keeps it from running until Up is called.
+// StopAndHold stops the process gracefully, without a restart until Start.
 func (m *Node) StopAndHold(ctx context.Context) {
 	m.setWanted(false)
 	m.terminate(ctx)
 }
 
-// Freeze stops the process, and those that it started, by SIGSTOP; Thaw lets them go on.
+// Freeze suspends the process and its descendants by SIGSTOP.
 func (m *Node) Freeze() {
 	m.appendLog("frozen")
 	signalTree(m.current(), syscall.SIGSTOP)
 }
 
-// Resume ends a Freeze.
+// Resume ends a Freeze by SIGCONT.
 func (m *Node) Resume() {
 	m.appendLog("goes on")
 	signalTree(m.current(), syscall.SIGCONT)
 }
 
-// ArmFailpoints has every later start of the program ask for its FAILPOINT, "" for none. nil ends that.
+// ArmFailpoints calls next before every later start for the value of FAILPOINT, "" for none. A
+// nil function disarms the node.
 func (m *Node) ArmFailpoints(point func() string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nextFailpoint = point
 }
 
-// signalTree reaches the process first, so that it does not replace its children meanwhile.
+// The process first, so that it does not replace its children meanwhile.
 func signalTree(process *proc.Process, s syscall.Signal) {
 	if process == nil {
 		return
@@ -113,11 +116,11 @@ func signalTree(process *proc.Process, s syscall.Signal) {
 	children := proc.Descendants(process.PID())
 	process.Signal(s)
 	for _, child := range append(children, proc.Descendants(process.PID())...) {
-		_ = syscall.Kill(child, s) // it may have ended
+		_ = syscall.Kill(child, s) // it may have exited
 	}
 }
 
-// readCrash reads what the journal says since it was read last.
+// readCrash reads what was added to the crash log since the last call.
 func (m *Node) readCrash() (point, inHand string) {
 	content, err := os.ReadFile(m.crashLogPath())
 	if err != nil || int64(len(content)) <= m.crashLogRead {
@@ -129,7 +132,7 @@ func (m *Node) readCrash() (point, inHand string) {
 	return point, inHand
 }
 
-// ResidentBytes is how many bytes of memory the process holds, 0 when that cannot be known.
+// ResidentBytes is the resident memory of the process, 0 if unknown.
 func (m *Node) ResidentBytes() int64 {
 	var size, resident int64
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", m.PID()))

@@ -11,20 +11,21 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/link"
 )
 
 const (
-	recoveryTimeout = time.Minute            // for a program to serve again
-	delayLatency    = 200 * time.Millisecond // by a delayed link: longer than a command of Redis may take
-	maxSlowLatency  = 16 * time.Millisecond  // by a slow one, at most: there and back, less than that
-	dropDuration    = 300 * time.Millisecond // of answers, before the cut
-	standbyDelay    = 2 * time.Second        // of the standby, before the failover
+	recoveryTimeout = time.Minute            // for a node to become ready again
+	delayLatency    = 200 * time.Millisecond // of a delayed link; more than the timeout of a Redis command
+	maxSlowLatency  = 16 * time.Millisecond  // of a slow link, in each direction; less than that timeout
+	dropDuration    = 300 * time.Millisecond // time in which responses are dropped before the cut
+	standbyDelay    = 2 * time.Second        // for the standby to catch up before the failover
 )
 
-// chooseNode is the program that a step means.
+// chooseNode returns the node that a step targets: of a service, a random replica.
 func (i *Injector) chooseNode(s Step, random *rand.Rand) *cluster.Node {
 	name := s.Target
 	if strings.HasSuffix(name, "-service") {
@@ -45,31 +46,32 @@ func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand
 			m.Kill()
 		case Outage:
 			m.KillAndHold()
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			m.Start()
 		default:
 			m.Freeze()
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			m.Resume()
 		}
 		return i.awaitRecovery(ctx, m)
 	})
 }
 
-// awaitRecovery waits until a program serves.
+// awaitRecovery waits until a node is ready.
 func (i *Injector) awaitRecovery(ctx context.Context, m *cluster.Node) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryTimeout, fmt.Errorf("not well after %s", recoveryTimeout))
 	defer cancel()
 	return m.AwaitReady(ctx)
 }
 
-// freezeSender freezes the replica that is sending events: that holds the right to when it is frozen.
+// freezeSender freezes the replica that holds the lock of the relay's Kafka cursor at that
+// moment.
 func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 	const tries = 2000
 	for range tries {
 		name, err := i.Probe.ActiveRelay(ctx)
 		if err != nil || name == "" {
-			wait(ctx, time.Millisecond)
+			retry.Wait(ctx, time.Millisecond)
 			continue
 		}
 		m := i.Cluster.Node(name)
@@ -79,7 +81,7 @@ func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 			continue
 		}
 		return i.inject(ctx, Freeze, name, func() error {
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			m.Resume()
 			return i.awaitRecovery(ctx, m)
 		})
@@ -93,19 +95,19 @@ func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
 		switch s.Do {
 		case Delay:
 			l.Delay(delayLatency, delayLatency)
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			l.Delay(0, 0)
 		case Slow:
 			l.Delay(0, maxSlowLatency)
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			l.Delay(0, 0)
 		case Stall:
 			l.Set(link.Stall)
-			wait(ctx, s.For)
+			retry.Wait(ctx, s.For)
 			l.Set(link.Pass)
 		case DropResponses:
 			l.Set(link.DropAnswers)
-			wait(ctx, max(dropDuration, s.For))
+			retry.Wait(ctx, max(dropDuration, s.For))
 			l.Cut()
 			l.Set(link.Pass)
 		default:
@@ -115,7 +117,8 @@ func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
 	})
 }
 
-// flush empties a Redis server that this run started, and no other.
+// flush empties a Redis server. It first verifies by its process id that this run started the
+// server.
 func (i *Injector) flush(ctx context.Context, s Step) error {
 	m := i.Cluster.Node(s.Target)
 	client := redis.NewClient(&redis.Options{Addr: i.Cluster.RedisAddr(s.Target), MaxRetries: -1})
@@ -130,13 +133,13 @@ func (i *Injector) flush(ctx context.Context, s Step) error {
 	return i.inject(ctx, Flush, s.Target, func() error { return client.FlushAll(ctx).Err() })
 }
 
-// failOver makes a standby, which is an outage of its own, and fails over to it. It can be done once, and
-// the first server does not come back.
+// failOver adds a standby, which is an outage of its own, and fails over to it. A scenario can do
+// this once, because the first server does not return.
 func (i *Injector) failOver(ctx context.Context, s Step) error {
 	if err := i.inject(ctx, Outage, s.Target, func() error { return i.Cluster.AddStandby(ctx) }); err != nil {
 		return err
 	}
-	wait(ctx, standbyDelay)
+	retry.Wait(ctx, standbyDelay)
 	return i.injectWith(ctx, Failover, s.Target, func(f *history.Fault) error {
 		return i.Cluster.FailOver(ctx, s.For, func() { f.Requests = i.awaitRequests(ctx) }, func() {
 			for _, replica := range i.Cluster.Replicas(cluster.Todo) {
@@ -148,16 +151,17 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 	})
 }
 
-// awaitRequests waits until several requests have no answer, but not for long, and returns how many.
+// awaitRequests waits up to two seconds until several requests are in flight, and returns their
+// number.
 func (i *Injector) awaitRequests(ctx context.Context) (n int) {
 	const several, patience = 8, 2 * time.Second
 	for end := time.Now().Add(patience); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
-		wait(ctx, pollInterval)
+		retry.Wait(ctx, pollInterval)
 	}
 	return n
 }
 
-// rebalance has a third member join the group of a service, or leave it.
+// rebalance starts or stops the third member of a service's group.
 func (i *Injector) rebalance(ctx context.Context, s Step) error {
 	third := i.Cluster.SpareReplica(s.Target)
 	return i.inject(ctx, Rebalance, third.Name(), func() error {

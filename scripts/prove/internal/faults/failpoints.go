@@ -14,29 +14,32 @@ import (
 )
 
 const (
-	// A place that is not reached in that time is given another chance, by a new process.
+	// A process that does not hit its failpoint within this time is killed, and the next one
+	// armed.
 	hitTimeout = 10 * time.Second
-	// A process that was not armed, when another one did not die of what was wanted.
+	// An unarmed replica is restarted after this time if failpoints are still outstanding, so
+	// that it can be armed.
 	idleTimeout = 2 * time.Second
-	// One crash may take so long, on an average.
+	// The budget of the whole run, per crash.
 	averageCrashTime = 10 * time.Second
-	// So often is poison planted for a place that only dead letters lead to.
+	// Only dead letters reach the dead-letter failpoint, so poison is written this often.
 	poisonInterval      = 8 * time.Second
 	deadLetterFailpoint = "after_dead_letter_before_mark"
-	// The n-th time is drawn from these: never the first, at which a process that has just
-	// come back would die of the record that it died of before.
+	// The n-th hit is fatal, with n drawn from this range. It is never the first: a process that
+	// has just restarted would crash on the same record again.
 	minHit, maxHit   = 2, 12
 	maxDeadLetterHit = 3
 )
 
-// failpointRun has the replicas of one service die at named places, until each was reached often enough.
+// failpointRun arms the replicas of one service with failpoints until each has been hit often
+// enough.
 type failpointRun struct {
 	mu         sync.Mutex
 	random     *rand.Rand
-	remaining  map[string]int    // by place
-	failpoints []string          // of the places
-	seen       map[string]bool   // place and what was in hand
-	armed      map[string]string // by member: the place at which its process is to die
+	remaining  map[string]int    // hits that are still needed, by failpoint
+	failpoints []string          // in the order of the step
+	seen       map[string]bool   // failpoint and work in flight
+	armed      map[string]string // by node: the failpoint of its current process
 	armedAt    map[string]time.Time
 }
 
@@ -51,7 +54,8 @@ func newFailpointRun(s Step, random *rand.Rand) *failpointRun {
 	return c
 }
 
-// runFailpoints arms every replica of a service at each start, until all places were reached as often as wanted.
+// runFailpoints arms every replica of a service at each start, until all failpoints were hit as
+// often as the step says or the budget is spent.
 func (i *Injector) runFailpoints(ctx context.Context, s Step, random *rand.Rand) error {
 	c := newFailpointRun(s, random)
 	limit := time.Duration(len(s.Failpoints)*s.Times) * averageCrashTime
@@ -71,7 +75,7 @@ func (i *Injector) runFailpoints(ctx context.Context, s Step, random *rand.Rand)
 	for _, r := range replicas {
 		m := i.Cluster.Node(r.Name)
 		m.ArmFailpoints(nil)
-		if c.isArmed(m.Name()) { // it would die later, when nobody reckons with it
+		if c.isArmed(m.Name()) { // it would crash later, outside the run
 			err = errors.Join(err, i.kill(ctx, m.Name()))
 		}
 	}
@@ -92,7 +96,8 @@ func (i *Injector) kill(ctx context.Context, member string) error {
 
 var errNotHit = errors.New("not all places were reached")
 
-// driveFailpoints looks on until the campaign is over. Places that were not reached are for the verdict to tell.
+// driveFailpoints records hits and restarts stalled nodes until the run is complete. If the
+// budget is spent it returns nil, and the checker reports the failpoints without enough hits.
 func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun, ends <-chan cluster.Exit) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -124,7 +129,7 @@ func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun,
 	return nil
 }
 
-// arm draws the place at which a member's next process is to die: one of those that lack most.
+// arm draws the failpoint of a node's next process, from those that need most hits.
 func (c *failpointRun) arm(member string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +146,8 @@ func (c *failpointRun) arm(member string) string {
 	return fmt.Sprintf("%s:%d", point, minHit+c.random.IntN(last-minHit+1))
 }
 
-// mostNeeded returns a place that is wanted more often than processes are armed with it, or "".
+// mostNeeded returns the failpoint that needs most hits beyond the processes armed with it, or
+// "".
 func (c *failpointRun) mostNeeded() string {
 	best, lacks := "", 0
 	for _, n := range c.random.Perm(len(c.failpoints)) {
@@ -159,7 +165,7 @@ func (c *failpointRun) mostNeeded() string {
 	return best
 }
 
-// recordHit counts a crash, unless it met what another met at that place.
+// recordHit counts a crash, unless one at the same failpoint had the same work in flight.
 func (c *failpointRun) recordHit(end cluster.Exit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,8 +204,8 @@ func (c *failpointRun) isArmed(member string) bool {
 	return c.armed[member] != ""
 }
 
-// stalledNodes returns the members that have been armed for too long, and those that are not armed although
-// there is something to die of.
+// stalledNodes returns the nodes that have been armed for too long, and those that are unarmed
+// although hits are needed.
 func (c *failpointRun) stalledNodes() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -66,7 +66,7 @@ func TestAProcessThatDoesNotDieIsGivenAnotherChance(t *testing.T) {
 	t.Parallel()
 	c := newTestRun(1, "here")
 	c.arm("armed")
-	c.arm("idle") // nothing is left for it
+	c.arm("idle") // no failpoint is left for it
 	if stuck := c.stalledNodes(); len(stuck) != 0 {
 		t.Errorf("%v are stuck at once", stuck)
 	}
@@ -75,7 +75,7 @@ func TestAProcessThatDoesNotDieIsGivenAnotherChance(t *testing.T) {
 	if stuck := c.stalledNodes(); len(stuck) != 1 || stuck[0] != "armed" {
 		t.Errorf("%v are stuck, want the armed one", stuck)
 	}
-	c.armed["armed"] = "" // it died of something else
+	c.armed["armed"] = "" // it crashed elsewhere
 	if stuck := c.stalledNodes(); len(stuck) != 2 {
 		t.Errorf("%v are stuck, want both", stuck)
 	}

@@ -6,10 +6,11 @@ import (
 	"example.com/todo/scripts/prove/internal/cluster"
 )
 
-// longRunChanges is from how many changes on a run takes its time.
+// longRunChanges is the number of changes from which on a run uses long faults and many rounds.
 const longRunChanges = 100_000
 
-// fullScenario is every fault, once or more: for 20,000 changes within some minutes, for many more at length.
+// fullScenario has every fault at least once: in some minutes for 20,000 changes, in about an
+// hour for 200,000.
 func fullScenario(changes int) Scenario {
 	s := Scenario{Name: "full", Description: "every fault", Changes: 20_000, CopyFraction: 0.1, Replay: true, ReplaceTopic: true}
 	crashes, rounds := 3, 1
@@ -28,7 +29,7 @@ func fullScenario(changes int) Scenario {
 	s.Stages = append(s.Stages,
 		Stage{Name: "Redis is away", Duration: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Redis, For: redis}}}},
 		Stage{Name: "Kafka is away", Duration: kafka + 15*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Kafka, For: kafka}}}},
-		// The last one, because the server that was there before does not come back.
+		// The last stage, because the first server does not return.
 		Stage{Name: "failover", Duration: 12 * time.Second, Tracks: []Track{failoverTrack()}},
 	)
 	return s
@@ -72,11 +73,11 @@ func killStage() Stage {
 	return Stage{Name: "kills", Duration: 30 * time.Second, Tracks: []Track{track}}
 }
 
-// pastSessionTimeout is longer than the groups' session timeout, which is 10 s.
+// pastSessionTimeout exceeds the session timeout of the consumer groups, which is 10 s.
 const pastSessionTimeout = 12 * time.Second
 
-// freezeStage are of the services. Nothing else happens that a replica of todo-service, which is to take
-// over, would have to wait for.
+// freezeStage freezes services only: no other fault may delay the replica that takes over the
+// relay.
 func freezeStage(sender time.Duration) Stage {
 	return Stage{Name: "freezes", Duration: sender + 3*time.Second, Tracks: []Track{
 		{{Do: Freeze, Target: ActiveRelay, For: sender}},
@@ -85,7 +86,7 @@ func freezeStage(sender time.Duration) Stage {
 	}}
 }
 
-// frozenServersStage are two at a time: those that no request needs both of.
+// frozenServersStage freezes pairs of servers that no request needs together.
 func frozenServersStage() Stage {
 	return Stage{Name: "frozen servers", Duration: 2*pastSessionTimeout + 4*time.Second, Tracks: []Track{
 		{{Do: Freeze, Target: cluster.Kafka, For: pastSessionTimeout}, {Do: Freeze, Target: cluster.Redis, For: pastSessionTimeout}},
@@ -93,7 +94,7 @@ func frozenServersStage() Stage {
 	}}
 }
 
-// rebalanceStage has the groups share their work anew every 2 s, while both Redis servers are emptied.
+// rebalanceStage rebalances the groups every 2 s, and flushes both Redis servers meanwhile.
 func rebalanceStage() Stage {
 	shares := func(service string) Track {
 		return Track{{Do: Rebalance, Target: service, Times: 10, Every: 2 * time.Second}}

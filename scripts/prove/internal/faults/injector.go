@@ -12,22 +12,23 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/probe"
 )
 
-// Config is what an Injector works with.
+// Config has what an Injector works on.
 type Config struct {
 	Seed     int64
 	Cluster  *cluster.Cluster
 	Probe    *probe.Probe
 	Recorder *Recorder
 	Log      *slog.Logger
-	// Requests is how many calls of the clients have no answer.
+	// Requests returns the number of client calls without a response.
 	Requests func() int
-	// Backlog is how many completions were answered and are not in effect yet: notified,
-	// or counted when stats is meant.
+	// Backlog returns the number of acknowledged completions without their effect: the
+	// notification, or the count if stats is set.
 	Backlog func(ctx context.Context, stats bool) int
 	// WritePoison writes one record of each kind of poison to the topic.
 	WritePoison func(ctx context.Context) error
@@ -35,24 +36,25 @@ type Config struct {
 	WriteUndecodable func(ctx context.Context) error
 }
 
-// Injector does to a system what a scenario says.
+// Injector implements fault injection: it runs the steps of a scenario on a cluster and records
+// each fault.
 type Injector struct {
 	Config
 
 	poisonMu        sync.Mutex
 	poisonWrittenAt time.Time // the last poison
-	replacedAt      time.Time // the topic, since when the consumers are down
+	replacedAt      time.Time // since then the consumers are stopped
 
 	mu             sync.Mutex
 	stage          int
-	stageStartedAt time.Time // the stage
+	stageStartedAt time.Time // of the current stage
 }
 
 // New returns an Injector.
 func New(cfg Config) *Injector { return &Injector{Config: cfg} }
 
-// Run takes all steps, and leaves the system well. The error is one that made it impossible to go on.
-// Before a scenario with a replaced topic comes Replace.
+// Run runs all stages and leaves the cluster healthy. An error means that the scenario could not
+// go on. If the scenario replaces the topic, call ReplaceTopic first.
 func (i *Injector) Run(ctx context.Context, s Scenario) error {
 	if s.ReplaceTopic {
 		if err := i.restartConsumers(ctx); err != nil {
@@ -86,7 +88,8 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 	return nil
 }
 
-// Remaining is how long the rest of a scenario takes, about; never less than a moment while it goes on.
+// Remaining estimates how long the rest of a scenario takes; it is at least 5 s until the
+// scenario ends.
 func (i *Injector) Remaining(s Scenario) time.Duration {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -97,7 +100,7 @@ func (i *Injector) Remaining(s Scenario) time.Duration {
 	return max(moment, s.DurationFrom(i.stage)-time.Since(i.stageStartedAt), s.DurationFrom(i.stage+1)+moment)
 }
 
-// newRandom is a source of its own for each track, so that what one does leaves the others as they were.
+// Each track has its own source, so that a change of one track does not change the others.
 func (i *Injector) newRandom(scenario string, stage, track int) *rand.Rand {
 	hash := fnv.New64()
 	_, _ = fmt.Fprint(hash, scenario, stage, track)
@@ -111,7 +114,7 @@ func (i *Injector) runTrack(ctx context.Context, track Track, random *rand.Rand)
 				return fmt.Errorf("%s %s: %w", step.Do, step.Target, err)
 			}
 			if step.Every > 0 {
-				wait(ctx, step.Every)
+				retry.Wait(ctx, step.Every)
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -121,7 +124,7 @@ func (i *Injector) runTrack(ctx context.Context, track Track, random *rand.Rand)
 	return nil
 }
 
-// repeats is how often the injector takes the step: a crash step counts for itself.
+// repeats is how often the injector runs the step; a crash step repeats by itself.
 func (s Step) repeats() int {
 	if s.Do == Crash {
 		return 1
@@ -132,7 +135,7 @@ func (s Step) repeats() int {
 func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error {
 	switch s.Do {
 	case Pause:
-		wait(ctx, s.For)
+		retry.Wait(ctx, s.For)
 		return nil
 	case Poison:
 		return i.writePoison(ctx, time.Now())
@@ -154,7 +157,8 @@ func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error
 	return fmt.Errorf("there is no step %q", s.Do)
 }
 
-// writePoison plants it, unless there is some that was planted since; it is tried again while Kafka is away.
+// writePoison writes poison unless some was written after since. It retries for a minute while
+// Kafka is down.
 func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
 	i.poisonMu.Lock()
 	defer i.poisonMu.Unlock()
@@ -171,11 +175,12 @@ func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
 		if err == nil || ctx.Err() != nil || time.Now().After(end) {
 			return err
 		}
-		wait(ctx, time.Second)
+		retry.Wait(ctx, time.Second)
 	}
 }
 
-// awaitInFlight waits until work is in flight that target has a part in, but not for ever, and returns how much.
+// awaitInFlight waits up to 20 s until work is in flight that the target takes part in, and
+// returns how much.
 func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, behind int) {
 	const patience = 20 * time.Second
 	consumer := strings.HasPrefix(target, cluster.Notification) || strings.HasPrefix(target, cluster.Stats)
@@ -185,20 +190,20 @@ func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, 
 		if behind > 0 || requests > 0 && !consumer {
 			break
 		}
-		wait(ctx, pollInterval)
+		retry.Wait(ctx, pollInterval)
 	}
 	return requests, behind
 }
 
 const pollInterval = 20 * time.Millisecond
 
-// inject does something to target when work is in flight, and writes it down. do returns when target is
-// well again.
+// inject awaits work in flight, runs do and records the fault. do returns when the target has
+// recovered.
 func (i *Injector) inject(ctx context.Context, kind Kind, target string, do func() error) error {
 	return i.injectWith(ctx, kind, target, func(*history.Fault) error { return do() })
 }
 
-// injectWith is fault for what has more to write down.
+// injectWith is inject for a do that adds details to the fault.
 func (i *Injector) injectWith(ctx context.Context, kind Kind, target string, do func(*history.Fault) error) error {
 	f := history.Fault{Kind: string(kind), Target: target}
 	f.Requests, f.Backlog = i.awaitInFlight(ctx, target)
@@ -211,13 +216,4 @@ func (i *Injector) injectWith(ctx context.Context, kind Kind, target string, do 
 	i.Log.InfoContext(ctx, "fault", "kind", kind, "target", target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond),
 		"requests", f.Requests, "behind", f.Backlog)
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -9,8 +9,8 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Recorder is where it is written down what was done to the system, and which of its processes ended. Its
-// methods may be called from several goroutines.
+// Recorder records the injected faults and the processes that exited. It is safe for concurrent
+// use.
 type Recorder struct {
 	mu          sync.Mutex
 	faults      []history.Fault
@@ -21,14 +21,14 @@ type Recorder struct {
 	subscribers []chan<- cluster.Exit
 }
 
-// RecordFault writes down a fault.
+// RecordFault adds a fault.
 func (l *Recorder) RecordFault(f history.Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults = append(l.faults, f)
 }
 
-// RecordExit writes down the end of a process.
+// RecordExit adds an exit, and a crash if the process died at a failpoint.
 func (l *Recorder) RecordExit(e cluster.Exit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,19 +43,19 @@ func (l *Recorder) RecordExit(e cluster.Exit) {
 	for _, w := range l.subscribers {
 		select {
 		case w <- e:
-		default: // it looks at what the ledger says
+		default: // a slow subscriber misses the exit; Recorded has it
 		}
 	}
 }
 
-// Recorded are what was written down so far.
+// Recorded returns copies of what was recorded so far.
 func (l *Recorder) Recorded() (faults []history.Fault, crashes []history.Crash, deaths []history.ProcessExit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.faults), slices.Clone(l.crashes), slices.Clone(l.exits)
 }
 
-// During names the stage, and the faults that last now.
+// During names the stage and the faults in progress.
 func (l *Recorder) During() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *Recorder) setStage(stage string) {
 	l.stage = stage
 }
 
-// startFault notes a fault that lasts until the returned function is called.
+// startFault shows a fault as in progress until the caller calls done.
 func (l *Recorder) startFault(what string) (done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *Recorder) startFault(what string) (done func()) {
 	}
 }
 
-// subscribe delivers every end from now on, until the returned function is called.
+// subscribe delivers every exit from now on, until the caller calls stop.
 func (l *Recorder) subscribe() (ends <-chan cluster.Exit, stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,17 +10,17 @@ import (
 	"example.com/todo/scripts/prove/internal/cluster"
 )
 
-// Places at which the services may be told to die, by service.
+// The failpoints of each service.
 var (
 	todoFailpoints         = []string{"after_commit_before_invalidate", "after_number_before_send", "after_produce_before_mark", "after_publish_before_mark"}
 	consumerFailpoints     = []string{"before_effect", "after_effect_before_mark", deadLetterFailpoint}
 	notificationFailpoints = append([]string{"after_claim_before_send", "after_send_before_done"}, consumerFailpoints...)
 )
 
-// defaultReaders is enough to see whether lists are old once in a while.
+// defaultReaders is the number of list readers where the list is not the subject.
 const defaultReaders = 3
 
-// Scenarios returns every scenario for so many changes, 0 for as many as the scenario itself wants. The
+// Scenarios returns every scenario for a number of changes, or for each scenario's own if 0. The
 // first is the default.
 func Scenarios(changes int) []Scenario {
 	all := append([]Scenario{fullScenario(changes)}, smallScenarios...)
@@ -33,7 +33,7 @@ func Scenarios(changes int) []Scenario {
 	return all
 }
 
-// Find returns the scenario of a name. The error names all that there are.
+// Find returns the scenario with a name. The error lists all names.
 func Find(name string, changes int) (Scenario, error) {
 	all := Scenarios(changes)
 	if i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name }); i >= 0 {
@@ -46,7 +46,7 @@ func Find(name string, changes int) (Scenario, error) {
 	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// smallScenarios are the scenarios of one fault each, of less than a minute.
+// smallScenarios have one fault each and take less than a minute.
 var smallScenarios = []Scenario{
 	{
 		Name: "calm", Description: "nothing happens, but copies", Changes: 1000, CopyFraction: 0.1, Replay: true,
@@ -62,8 +62,8 @@ var smallScenarios = []Scenario{
 		Name: "kill-notification", Description: "notification-service dies at every named place", Changes: 2000,
 		Stages: []Stage{
 			{Name: "crashes", Duration: 10 * time.Second, Tracks: []Track{
-				// Once each: what a dead process had claimed holds its partition for half a minute, and with
-				// more crashes there would soon be none left to crash in.
+				// Once each: the claims of a dead process block its partition for half a minute.
+				// After more crashes no partition would be left to crash in.
 				{{Do: Crash, Target: cluster.Notification, Failpoints: without(notificationFailpoints, deadLetterFailpoint), Times: 1}},
 			}},
 		},
@@ -144,7 +144,7 @@ var smallScenarios = []Scenario{
 	},
 }
 
-// failoverTrack ends with the time in which writes are judged to have come back.
+// failoverTrack ends with the time in which writes must have recovered.
 func failoverTrack() Track {
 	return Track{
 		{Do: Failover, Target: cluster.Postgres, For: 3 * time.Second},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/probe"
@@ -14,17 +15,17 @@ import (
 )
 
 const (
-	// oldRecords is how many records each partition of the topic has that is replaced.
+	// oldRecords is the number of records in each partition of the old topic.
 	oldRecords = 50
-	// newRecords is how many each has to have in the new one: the places of the earlier lie
-	// well within it.
+	// newRecords is the number of records that each partition of the new topic needs before the
+	// consumers restart. All old offsets are then valid in it.
 	newRecords = 2 * oldRecords
-	// replaceTimeout bounds each part of it.
+	// replaceTimeout bounds each part of the replacement.
 	replaceTimeout = 30 * time.Second
 )
 
-// ReplaceTopic has the consumers read the topic, stops them, and deletes and creates the
-// topic again. It comes before the clients' work: what they do is in the new topic.
+// ReplaceTopic lets the consumers read the topic, stops them, and deletes and creates the topic
+// again. Call it before the workload, whose events belong to the new topic.
 func (i *Injector) ReplaceTopic(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, replaceTimeout, errors.New("the topic was not replaced in time"))
 	defer cancel()
@@ -40,7 +41,7 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("group %s lags by %d: %w", group, lag, errors.Join(context.Cause(ctx), err))
 			}
-			wait(ctx, pollInterval)
+			retry.Wait(ctx, pollInterval)
 		}
 	}
 	i.replacedAt = time.Now()
@@ -48,9 +49,9 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 	return i.Cluster.ReplaceTopic(ctx)
 }
 
-// restartConsumers starts the consumers when each partition of the new topic has enough.
+// restartConsumers starts the consumers once each partition of the new topic has newRecords.
 func (i *Injector) restartConsumers(ctx context.Context) error {
-	for end := time.Now().Add(replaceTimeout); ctx.Err() == nil && time.Now().Before(end); wait(ctx, pollInterval) {
+	for end := time.Now().Add(replaceTimeout); ctx.Err() == nil && time.Now().Before(end); retry.Wait(ctx, pollInterval) {
 		if least, err := i.Probe.ShortestPartition(); err == nil && least >= newRecords {
 			break
 		}

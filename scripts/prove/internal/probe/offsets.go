@@ -7,8 +7,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// ResetOffsets has a group, none of whose members run, begin at the topic's beginning. Members that promised
-// to be back are removed: their group would be theirs to move.
+// ResetOffsets sets the committed offsets of a group without running members to the topic's
+// beginning. It removes static members first: the broker refuses commits from outside while they
+// belong to the group.
 func (g *Probe) ResetOffsets(group string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

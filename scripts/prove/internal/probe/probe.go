@@ -1,5 +1,5 @@
-// Package probe tells how far a running system has come: what is committed and not sent, what is sent
-// and not handled, and who sends. It reaches the servers directly.
+// Package probe implements black box probes of the cluster: how far events have been sent and
+// handled, and which replica relays. It connects to the servers directly.
 package probe
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	_ "github.com/lib/pq" // the driver
+	_ "github.com/lib/pq" // registers the driver
 	"github.com/redis/go-redis/v9"
 )
 
@@ -25,18 +25,18 @@ const (
 	requestTimeout = 2 * time.Second
 )
 
-// Probe asks the servers. Its methods may be called from several goroutines; a server that is away is
-// an error.
+// Probe queries the servers. It is safe for concurrent use. Its methods return an error while a
+// server is down.
 type Probe struct {
 	db      *sql.DB
 	redis   *redis.Client
 	brokers []string
 
-	mu     sync.Mutex // guards the client
+	mu     sync.Mutex // guards client
 	client sarama.Client
 }
 
-// New returns a Gauge; nothing is reached yet.
+// New returns a Probe without connecting.
 func New(dsn string, brokers []string, redisAddr string) (*Probe, error) {
 	db, err := sql.Open("postgres", dsn+"&connect_timeout=2&application_name=prove")
 	if err != nil {
@@ -47,7 +47,7 @@ func New(dsn string, brokers []string, redisAddr string) (*Probe, error) {
 	})}, nil
 }
 
-// Close lets go of the servers.
+// Close closes the connections.
 func (g *Probe) Close() {
 	_ = g.db.Close()
 	_ = g.redis.Close()
@@ -56,7 +56,7 @@ func (g *Probe) Close() {
 	g.disconnect()
 }
 
-// Progress is where the events are.
+// Progress is the progress of the events.
 type Progress struct {
 	Committed   int64 // events
 	UnsentKafka int64 // not in Kafka
@@ -64,7 +64,7 @@ type Progress struct {
 	Completed   int64 // events that complete a task
 }
 
-// Progress asks the database.
+// Progress queries the database.
 func (g *Probe) Progress(ctx context.Context) (Progress, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -77,8 +77,8 @@ func (g *Probe) Progress(ctx context.Context) (Progress, error) {
 	return p, err
 }
 
-// ActiveRelay names the replica that is sending events to Kafka right now, as it calls itself in the
-// database; "" when nobody is.
+// ActiveRelay returns the replica that holds the lock of the relay's Kafka cursor, by its
+// application_name; "" if no replica does.
 func (g *Probe) ActiveRelay(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -92,7 +92,7 @@ func (g *Probe) ActiveRelay(ctx context.Context) (string, error) {
 	return name, err
 }
 
-// CountedCompletions is how many completions stats-service has counted.
+// CountedCompletions returns the number of completions that stats-service has counted.
 func (g *Probe) CountedCompletions(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -103,7 +103,7 @@ func (g *Probe) CountedCompletions(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// Lag is how many records of the topic a group has not committed.
+// Lag returns the number of records of the topic that a group has not committed.
 func (g *Probe) Lag(group string) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -146,7 +146,7 @@ func (g *Probe) lag(group string) (int64, error) {
 	return lag, nil
 }
 
-// ShortestPartition is how many records the shortest partition of the topic has.
+// ShortestPartition returns the number of records in the topic's shortest partition.
 func (g *Probe) ShortestPartition() (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// maxCopyDistance is how many records may follow one before its copy does.
+	// maxCopyDistance is the maximum number of records between a record and its copy.
 	maxCopyDistance = 2000
-	// maxPollRecords bounds the records that are read in one go.
+	// maxPollRecords bounds the records of one poll.
 	maxPollRecords = 1000
-	// idleTime is how long nothing comes until what waits for its turn is copied.
+	// idleTime without new records makes all scheduled copies due.
 	idleTime = 2 * time.Second
 )
 
-// scheduledCopy is a record to be copied when so many have been read.
+// scheduledCopy is a record to be copied once dueAfter records have been read.
 type scheduledCopy struct {
 	dueAfter int
 	record   *kgo.Record
 }
 
-// WriteCopies follows the topic from its beginning and writes that share of the events in
-// it again, to the end of their partitions, some soon and some much later: the
-// same key, value and headers. It ends without an error when ctx does; copies
-// that were still to come are then let go. Called again it goes on where it was.
+// WriteCopies reads the topic from its beginning and writes a fraction of its events again, with
+// the same key, value and headers, to the end of their partitions. Some copies follow soon, some
+// much later. When ctx ends it drops the scheduled copies and returns nil; a later call continues
+// at the same position.
 func (p *Producer) WriteCopies(ctx context.Context, share float64) error {
 	var waiting []scheduledCopy
 	for read := 0; ; {
@@ -60,15 +60,15 @@ func (p *Producer) WriteCopies(ctx context.Context, share float64) error {
 	}
 }
 
-// poll returns what there is to read, or nothing when it is quiet.
+// poll returns the next records, or nothing after idleTime.
 func (p *Producer) poll(ctx context.Context) kgo.Fetches {
 	ctx, cancel := context.WithTimeout(ctx, idleTime)
 	defer cancel()
 	return p.client.PollRecords(ctx, maxPollRecords)
 }
 
-// drawDistance is how many records come between one and its copy. Half are near:
-// evenly spread, nearly all would be far.
+// drawDistance draws the distance of a copy. A uniform distribution would make nearly all copies
+// distant, so half are near.
 func (p *Producer) drawDistance() int {
 	d := p.copyRandom.IntN(maxCopyDistance)
 	if p.copyRandom.IntN(2) == 0 {
@@ -77,7 +77,8 @@ func (p *Producer) drawDistance() int {
 	return d
 }
 
-// isEligible are the events of the system's own producer, each once.
+// isEligible reports whether the record is an event of the system's own producer, which may be
+// copied once.
 func (p *Producer) isEligible(r *kgo.Record) bool {
 	here := position{r.Partition, r.Offset}
 	p.mu.Lock()
@@ -108,7 +109,7 @@ func (p *Producer) writeDue(ctx context.Context, these []scheduledCopy) error {
 	return err
 }
 
-// dataLoss is the error for which reading ends: others pass.
+// dataLoss returns the first error that means lost records; the client retries the others.
 func dataLoss(fetches kgo.Fetches) error {
 	var failed error
 	fetches.EachError(func(topic string, partition int32, err error) {

@@ -12,9 +12,9 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// FillTopic writes that many events without an effect to each partition of the topic. It
-// has a client of its own: the topic is about to be replaced, and the planter's would
-// remember it.
+// FillTopic writes the given number of events without an effect to each partition. It uses a
+// client of its own, because the topic is about to be replaced and a client remembers the old
+// one.
 func FillTopic(ctx context.Context, brokers []string, partitions, each int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {

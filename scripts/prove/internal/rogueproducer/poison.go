@@ -33,28 +33,28 @@ func Kinds() []string {
 	return []string{BadJSON, WrongTypes, TooLarge, BadUTF8, NullValue, HandlerPanic, ProcessKill}
 }
 
-// batchRecords of batchValue bytes unpack to more than a consumer takes: 72 MiB.
+// A batch has batchRecords of batchValue bytes. Its 72 MiB exceed what a consumer decompresses.
 const (
 	batchRecords = 3
 	batchValue   = 24 << 20
 )
 
-// What the services' crash points look for in a value, under their build tag.
+// The markers that the services' failpoints look for in a value, under their build tag.
 const (
 	panicMarker = "failpoint: this record panics"
 	killMarker  = "failpoint: this record kills"
 )
 
 const (
-	// largeTitleBytes is a title that makes an event too large for any consumer, in a record
-	// that is not too large for the topic.
+	// largeTitleBytes makes an event larger than a consumer accepts, in a record that the topic
+	// accepts.
 	largeTitleBytes = 1_000_000
-	// firstTaskID is where the ids of poison's tasks begin: no task of the run has one.
+	// firstTaskID is above every task id of the run.
 	firstTaskID = int64(1) << 50
 )
 
-// WritePoison plants one record of each kind, in any order and on any partitions, and
-// returns when all are acknowledged.
+// WritePoison writes one record of each kind, in random order and to random partitions. It
+// returns when the broker has acknowledged all.
 func (p *Producer) WritePoison(ctx context.Context) error {
 	kinds := Kinds()
 	p.poisonRandom.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
@@ -66,8 +66,8 @@ func (p *Producer) WritePoison(ctx context.Context) error {
 	return nil
 }
 
-// WriteUndecodableBatch plants one batch that no consumer can decode, on any partition, and returns
-// when it is acknowledged.
+// WriteUndecodableBatch writes one batch that no consumer can decode to a random partition. It
+// returns when the broker has acknowledged it.
 func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
 	client, err := kgo.NewClient(append(options(p.brokers),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30),
@@ -118,7 +118,7 @@ func (p *Producer) writeOne(ctx context.Context, kind string, partition int32) e
 	return nil
 }
 
-// poisonValue is a value of that kind. But for what is wrong with it, it is an event.
+// poisonValue returns a value of that kind: an event with one defect.
 func (p *Producer) poisonValue(kind string, task int64) []byte {
 	title := map[string]string{
 		TooLarge: strings.Repeat("large ", largeTitleBytes/6), BadUTF8: "\xff\xfe", HandlerPanic: panicMarker, ProcessKill: killMarker,

@@ -1,5 +1,5 @@
-// Package rogueproducer writes to the topic what no producer of the system's would:
-// records that no consumer can handle, and records that are there already.
+// Package rogueproducer implements a faulty producer: it writes poison records, which no consumer
+// can handle, and copies of records that are in the topic already.
 package rogueproducer
 
 import (
@@ -16,26 +16,25 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// groups are those whose dead letter all poison becomes.
+// groups are the consumer groups that dead-letter poison.
 var groups = []string{"notification-service", "stats-service"}
 
-// lateWriteTimeout is how long a write that is under way gets when the planter is to
-// stop: one that was begun is better written down.
+// lateWriteTimeout bounds a write that is in flight when its context ends. It may succeed, and
+// its record must then be in the history.
 const lateWriteTimeout = time.Minute
 
-// Producer writes to the topic. It is used by one goroutine for Poison and one for
-// Copy at most.
+// Producer writes poison and copies. One goroutine may write poison and one copies.
 type Producer struct {
 	brokers      []string
 	client       *kgo.Client
-	poisonRandom *rand.Rand // of Poison
-	copyRandom   *rand.Rand // of Copy
-	serial       int64      // of poison, so that no two are alike
+	poisonRandom *rand.Rand // for poison
+	copyRandom   *rand.Rand // for copies
+	serial       int64      // makes poison records unique
 
 	mu            sync.Mutex
 	poison        []history.InjectedRecord
 	copies        []history.InjectedRecord
-	copyPositions map[position]bool // where copies are
+	copyPositions map[position]bool // of the written copies
 }
 
 type position struct {
@@ -43,8 +42,8 @@ type position struct {
 	offset    int64
 }
 
-// New returns a planter, which connects when it is first used. It writes each
-// record once, however often it has to try.
+// New returns a Producer without connecting. The client is idempotent: a retried write adds one
+// record.
 func New(brokers []string, seed int64) (*Producer, error) {
 	client, err := kgo.NewClient(append(options(brokers),
 		kgo.ConsumeTopics(event.Topic),
@@ -64,37 +63,37 @@ func New(brokers []string, seed int64) (*Producer, error) {
 	}, nil
 }
 
-// options are those of every client.
+// options are common to all clients.
 func options(brokers []string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(namedPartition)),
-		// A broker that was frozen or killed is found again soon.
+		// Reconnect soon after a broker was frozen or killed.
 		kgo.RetryTimeout(0),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
 }
 
-// Close gives the connections back.
+// Close closes the connections.
 func (p *Producer) Close() { p.client.Close() }
 
-// Poison returns the poison so far, in the order of planting.
+// Poison returns the poison written so far, in order.
 func (p *Producer) Poison() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.poison)
 }
 
-// Copies returns the copies so far.
+// Copies returns the copies written so far.
 func (p *Producer) Copies() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.copies)
 }
 
-// write writes records and returns those that were acknowledged, with their
-// places. Once begun it goes on for a while after ctx has ended.
+// write writes records and returns the acknowledged ones, with their positions. After ctx has
+// ended it goes on for up to lateWriteTimeout.
 func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
 	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -113,7 +112,8 @@ func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Rec
 	return written, nil
 }
 
-// namedPartition is the partition that a record names, as far as there are so many.
+// namedPartition assigns a record to the partition that it names, modulo the number of
+// partitions.
 func namedPartition(string) func(*kgo.Record, int) int {
 	return func(r *kgo.Record, n int) int { return int(r.Partition) % n }
 }

@@ -24,7 +24,7 @@ import (
 
 const partitions = 6
 
-// start returns a broker with the topic, a client of the test's and a planter.
+// start returns a broker with the topic, a client of the test and a Producer.
 func start(t *testing.T) (*kfake.Cluster, *kgo.Client, *rogueproducer.Producer) {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, event.Topic))
@@ -45,7 +45,7 @@ func start(t *testing.T) (*kfake.Cluster, *kgo.Client, *rogueproducer.Producer) 
 	return cluster, client, p
 }
 
-// read returns the first n records of the topic by their places.
+// readRecords returns the first n records of the topic by position.
 func read(t *testing.T, client *kgo.Client, n int) map[string]*kgo.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -97,8 +97,8 @@ func TestPoisonIsNotedWhereItIs(t *testing.T) {
 	}
 }
 
-// What is to be refused is refused by the contract, for the reason it is named
-// after, and what is to bring down its handler gets that far.
+// The contract rejects each kind of poison for the reason in its name, and poison that crashes
+// the handler passes the contract.
 func TestPoisonIsWhatItIsCalled(t *testing.T) {
 	t.Parallel()
 	_, _, p := start(t)
@@ -130,7 +130,7 @@ func TestPoisonIsWhatItIsCalled(t *testing.T) {
 	}
 }
 
-// produce writes n events as todo-service does, and records that are not its.
+// produce writes n events as todo-service does, and records from other producers.
 func produce(t *testing.T, client *kgo.Client, n int) {
 	t.Helper()
 	var records []*kgo.Record
@@ -188,7 +188,7 @@ func original(found map[string]*kgo.Record, r *kgo.Record, one history.InjectedR
 	return false
 }
 
-// copyUntil copies until there are so many at least and no more come.
+// copyUntil writes copies until there are at least so many and no more follow.
 func copyUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int) []history.InjectedRecord {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -198,7 +198,7 @@ func copyUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int
 	for n := -1; len(p.Copies()) < least || len(p.Copies()) > n; {
 		n = len(p.Copies())
 		select {
-		case <-time.After(3 * time.Second): // longer than it takes to find the topic quiet
+		case <-time.After(3 * time.Second): // longer than idleTime
 		case <-ctx.Done():
 			t.Fatalf("%d copies", n)
 		}
@@ -213,10 +213,10 @@ func copyUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int
 func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	cluster, client, p := start(t)
-	if err := p.WritePoison(t.Context()); err != nil { // connected
+	if err := p.WritePoison(t.Context()); err != nil { // connects
 		t.Fatal(err)
 	}
-	for range 3 { // so many times the connection breaks instead of an answer
+	for range 3 { // the connection breaks instead of a response
 		cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 			return nil, errors.New("broken"), true
 		})

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/faults"
 	"example.com/todo/scripts/prove/internal/history"
@@ -13,7 +14,7 @@ import (
 
 const sampleInterval = 2 * time.Second
 
-// memorySampler is what the services' processes held, looked at from time to time.
+// memorySampler samples the resident memory of the services' processes.
 type memorySampler struct {
 	mu      sync.Mutex
 	samples []history.MemorySample
@@ -32,7 +33,7 @@ func (m *memorySampler) sample(ctx context.Context, s *cluster.Cluster, ledger *
 				m.mu.Unlock()
 			}
 		}
-		wait(ctx, sampleInterval)
+		retry.Wait(ctx, sampleInterval)
 	}
 }
 

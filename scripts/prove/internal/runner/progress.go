@@ -3,14 +3,16 @@ package runner
 import (
 	"context"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 const progressInterval = 3 * time.Second
 
-// reportProgress tells every few seconds how far the run is.
+// reportProgress prints a line every progressInterval until ctx ends.
 func (t *experiment) reportProgress(ctx context.Context) {
 	for {
-		wait(ctx, progressInterval)
+		retry.Wait(ctx, progressInterval)
 		if ctx.Err() != nil {
 			return
 		}

@@ -8,25 +8,26 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/probe"
 )
 
-// ErrNotQuiescent says that the system did not become quiet: it neither finished nor moved for a long time.
+// ErrNotQuiescent means that the cluster kept pending work without progress for a long time.
 var ErrNotQuiescent = errors.New("the system did not become quiet")
 
 const (
 	pollInterval   = 250 * time.Millisecond
-	quietPeriod    = 3 * time.Second  // of the provider
-	stallTimeout   = 60 * time.Second // after which nothing more is expected
+	quietPeriod    = 3 * time.Second  // without a delivery to the webhook server
+	stallTimeout   = 60 * time.Second // without progress; more is not expected then
 	quiesceTimeout = 10 * time.Minute
 )
 
-// pendingWork is what is still to be done.
+// pendingWork is the work that the cluster has not done yet.
 type pendingWork struct {
 	unsentKafka, unsentLive int64
 	lags                    [2]int64
-	recountingReplicas      int // replicas of stats-service that do not say complete
+	recountingReplicas      int // replicas of stats-service whose counts are not complete
 	acceptedKeys            int
 }
 
@@ -34,8 +35,8 @@ func (c pendingWork) isEmpty() bool {
 	return c.unsentKafka+c.unsentLive+c.lags[0]+c.lags[1] == 0 && c.recountingReplicas == 0
 }
 
-// quiesce waits until all is sent and handled, and the provider hears nothing more. It waits as long as
-// something moves.
+// quiesce waits until every event is sent and handled, and no delivery has arrived for
+// quietPeriod. It waits as long as there is progress, until quiesceTimeout.
 func (t *experiment) quiesce(ctx context.Context) error {
 	var last pendingWork
 	var trouble error
@@ -57,7 +58,7 @@ func (t *experiment) quiesce(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("%w: %d events unsent, %d not shown; the groups lag by %v; %d replicas recount",
 				ErrNotQuiescent, last.unsentKafka, last.unsentLive, last.lags, last.recountingReplicas), trouble)
 		}
-		wait(ctx, pollInterval)
+		retry.Wait(ctx, pollInterval)
 	}
 	return context.Cause(ctx)
 }
@@ -85,7 +86,7 @@ func (t *experiment) measurePending(ctx context.Context) (pendingWork, error) {
 	return now, nil
 }
 
-// statsComplete asks a replica of stats-service whether it has counted everything.
+// statsComplete requests whether a replica of stats-service has counted the whole topic.
 func statsComplete(ctx context.Context, addr string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

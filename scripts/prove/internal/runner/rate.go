@@ -2,16 +2,15 @@ package runner
 
 import (
 	"context"
-	"time"
 )
 
 const (
-	minRate          = 10.0 // changes a second, while faults are still to come
-	reservedFraction = 0.03 // of the changes, for faults that take longer than was thought
+	minRate          = 10.0 // changes per second, while faults are still to come
+	reservedFraction = 0.03 // of the changes, kept for faults that take longer than estimated
 )
 
-// rate spreads the changes over the faults that are still to come, so that each of them meets work;
-// afterwards the rest is done as fast as possible.
+// rate spreads the remaining changes over the remaining faults, so that each fault meets work. It
+// returns calls per second, or 0 for no limit once the faults are over.
 func (t *experiment) rate() float64 {
 	left := t.injector.Remaining(t.Scenario)
 	if left == 0 {
@@ -21,14 +20,15 @@ func (t *experiment) rate() float64 {
 	return max(minRate, changes/left.Seconds())
 }
 
-// backlog is how many events were committed and are not in effect yet: not in Kafka, or not notified, or
-// not counted when stats is meant. While the database is away it is what was known of it last.
+// backlog returns the number of committed events that are not in effect yet: not in Kafka, or not
+// notified, or not counted if stats is set. While the database is down it uses the last known
+// progress.
 func (t *experiment) backlog(ctx context.Context, stats bool) int {
 	seen := t.webhooks.AcceptedKeys()
 	if stats {
 		n, err := t.probe.CountedCompletions(ctx)
 		if err != nil {
-			return 0 // nobody can tell
+			return 0 // unknown while Redis is down
 		}
 		seen = int(n)
 	}
@@ -41,15 +41,6 @@ func (t *experiment) backlog(ctx context.Context, stats bool) int {
 	return max(0, int(t.lastProgress.Completed)-seen, int(t.lastProgress.UnsentKafka))
 }
 
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// plannedCalls is how many the clients make for so many changes: every ninth or so finds
-// nothing to change, or is refused.
+// plannedCalls returns the number of calls that make the scenario's changes: about every ninth
+// call changes nothing or is refused.
 func (t *experiment) plannedCalls() int { return t.Scenario.Changes + t.Scenario.Changes/7 }

@@ -10,8 +10,8 @@ import (
 	"example.com/todo/scripts/prove/internal/probe"
 )
 
-// replayAndCollect has everything read a second time, and collects what is there afterwards. What the system fails
-// to do is a finding; an error is about the run.
+// replayAndCollect replays everything and collects the result. A replay that the cluster does not
+// finish becomes a violation; an error means that the run failed.
 func (t *experiment) replayAndCollect(ctx context.Context, run *history.Run) error {
 	before := len(run.Deliveries)
 	if err := t.replayEverything(ctx); err != nil {
@@ -28,7 +28,8 @@ func (t *experiment) replayAndCollect(ctx context.Context, run *history.Run) err
 	return nil
 }
 
-// replayEverything has both groups read the topic from its beginning, and has their dead letters replayed twice.
+// replayEverything lets both groups read the topic from its beginning, and replays their dead
+// letters twice.
 func (t *experiment) replayEverything(ctx context.Context) error {
 	t.cluster.StopConsumers(ctx)
 	for _, group := range probe.Groups {

@@ -1,5 +1,11 @@
-// Package runner is one run of the proof: it starts the system, has clients change tasks while faults
-// happen, waits for quiet, replays everything, and collects what the audit judges.
+// Package runner implements the test runner: it takes one experiment from the start of the
+// cluster to the complete history, which the checker judges.
+//
+//	start ──> replace topic ──> workload and faults ──> quiesce ──> collect ──> replay
+//	 (scenario)         side by side                           (scenario)
+//
+// The scenario decides whether the topic is replaced before the workload, and whether the topic
+// and the dead letters are replayed after it.
 package runner
 
 import (
@@ -14,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/cluster"
@@ -25,31 +32,31 @@ import (
 	"example.com/todo/scripts/prove/internal/workload"
 )
 
-// Options say which run.
+// Options describe one run.
 type Options struct {
 	Seed     int64
 	Scenario faults.Scenario
-	Tree     string // the source tree of the services
-	Dir      string // the run's folder
+	Tree     string // source tree of the services
+	Dir      string // folder of the run
 	Tools    stack.Tools
 	Log      *slog.Logger
-	Printf   func(format string, args ...any) // progress, a line each
-	Timeout  time.Duration                    // from when the system is up to when all evidence is there; 0: as long as it takes
+	Printf   func(format string, args ...any) // prints a line of progress
+	Timeout  time.Duration                    // from when the cluster is up until the history is complete; 0 for no limit
 }
 
 const (
 	hotTasks = 20
 	clients  = 32
-	// A draw may fall short of the share that is wanted.
+	// Random draws may fall short of the expected fraction.
 	copyOversampling = 1.2
-	// When none was written for so long, none is to come.
+	// Without a new copy for this long, the producer has written all of them.
 	copyIdleTime = 4 * time.Second
 	copyTimeout  = time.Minute
-	// Of a time that is bounded so much is kept for reading what is there.
+	// Part of Timeout that is reserved for collecting the history.
 	collectReserve = 6 * time.Second
 )
 
-// experiment is what a run is made of.
+// experiment is the state of one run.
 type experiment struct {
 	Options
 	startedAt time.Time
@@ -62,15 +69,15 @@ type experiment struct {
 	injector  *faults.Injector
 	memory    memorySampler
 
-	deadline time.Time // of waiting for quiet; zero when that has time
+	deadline time.Time // for quiescing; zero without a limit
 
 	mu           sync.Mutex
 	phase        string
-	lastProgress probe.Progress // when the database was asked last
+	lastProgress probe.Progress // when the database last responded
 }
 
-// Run is one run from its start to the end of everything that it started. The evidence is complete when
-// there is no error; it is also complete when only the system did not become quiet, which is ErrNotQuiescent.
+// Run runs one experiment and stops everything that it started. The history is complete if the
+// error is nil or ErrNotQuiescent.
 func Run(ctx context.Context, o Options) (*history.Run, error) {
 	t := &experiment{Options: o, startedAt: time.Now(), recorder: &faults.Recorder{}}
 	group, ctx := errgroup.WithContext(ctx)
@@ -85,7 +92,7 @@ func Run(ctx context.Context, o Options) (*history.Run, error) {
 	return run, err
 }
 
-// run starts what serves in group; it ends with ctx.
+// run starts the cluster and its observers, which run in group until ctx ends.
 func (t *experiment) run(ctx context.Context, group *errgroup.Group) (run *history.Run, err error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
 	if t.webhooks, err = webhookserver.Listen(ctx, "127.0.0.1:0", secret, t.Seed); err != nil {
@@ -134,7 +141,7 @@ func (t *experiment) configure() {
 	})
 }
 
-// execute is the run proper, on a system that is up.
+// execute runs the phases on a cluster that is up.
 func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 	run := &history.Run{
 		Seed: t.Seed, Changes: t.Scenario.Changes, StartedAt: time.Now(), Expected: t.Scenario.Expected(),
@@ -145,7 +152,8 @@ func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 			return nil, fmt.Errorf("replace the topic: %w", err)
 		}
 	}
-	// A client that knew the earlier topic would not read the new one.
+	// Created after the replacement, because a client that knew the old topic would not read the
+	// new one.
 	var err error
 	if t.producer, err = rogueproducer.New(t.cluster.Brokers(), t.Seed); err != nil {
 		return nil, err
@@ -183,7 +191,7 @@ func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 	return run, noisy
 }
 
-// runWorkload has clients, faults and copies side by side.
+// runWorkload runs clients, faults and copies side by side.
 func (t *experiment) runWorkload(ctx context.Context) error {
 	copying, over := context.WithCancel(ctx)
 	defer over()
@@ -210,7 +218,7 @@ func (t *experiment) runWorkload(ctx context.Context) error {
 	return errors.Join(err, copies.Wait())
 }
 
-// awaitCopies waits until the copies that were to come have been written.
+// awaitCopies waits until the scheduled copies have been written.
 func (t *experiment) awaitCopies(ctx context.Context) {
 	last := -1
 	for end := time.Now().Add(copyTimeout); ctx.Err() == nil && time.Now().Before(end); {
@@ -219,7 +227,7 @@ func (t *experiment) awaitCopies(ctx context.Context) {
 			return
 		}
 		last = now
-		wait(ctx, copyIdleTime)
+		retry.Wait(ctx, copyIdleTime)
 	}
 }
 

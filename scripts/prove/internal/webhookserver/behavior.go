@@ -7,30 +7,31 @@ import (
 	"time"
 )
 
-// Of a thousand keys so many are refused for now, or received and not answered,
-// or answered late.
+// Of a thousand keys this many are refused for now, received without a response, or answered
+// late.
 const (
 	refusedPerMille = 10
 	droppedPerMille = 3
 	delayedPerMille = 5
 )
 
-// maxDelay is how late an answer may be: well within what senders wait.
+// maxDelay is the maximum delay of a response, below the timeout of a sender.
 const maxDelay = 800 * time.Millisecond
 
-// maxMisbehavior is how many tries on one key it may take until the answer is a good one.
+// maxMisbehavior is the maximum number of attempts on one key that the server mistreats.
 const maxMisbehavior = 2
 
-// behavior is how one try is answered.
+// behavior is how the server responds to one attempt.
 type behavior struct {
-	status int // 0: not at all
+	status int // 0 for no response
 	delay  time.Duration
 }
 
-// behaviorFor is the same for the same seed, key and number of tries before.
+// behaviorFor is deterministic: it depends on the seed, the key and the number of earlier
+// attempts.
 func behaviorFor(seed int64, key string, before int) behavior {
 	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(key)) // never fails
+	_, _ = hash.Write([]byte(key)) // a hash returns no error
 	random := rand.New(rand.NewPCG(uint64(seed), hash.Sum64()))
 	n, times := random.IntN(1000), 1+random.IntN(maxMisbehavior)
 	m := behavior{status: http.StatusNoContent}

@@ -1,6 +1,5 @@
-// Package webhookserver is where a proof's notifications arrive: a receiver of signed
-// webhooks that writes everything down, and that misbehaves now and then in the
-// ways providers do.
+// Package webhookserver implements a receiver of signed webhooks that records every delivery, and
+// that misbehaves for some keys as real receivers do.
 package webhookserver
 
 import (
@@ -16,13 +15,14 @@ import (
 	"sync"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// maxBodyBytes is how much of a request's body is read.
+// maxBodyBytes bounds a request's body.
 const maxBodyBytes = 1 << 20
 
-// Server receives webhooks.
+// Server receives webhooks. It is safe for concurrent use.
 type Server struct {
 	listener net.Listener
 	secret   []byte
@@ -34,8 +34,8 @@ type Server struct {
 	accepted   map[string]bool
 }
 
-// Listen binds a provider. secret is the one that signs, "whsec_" and base64; the
-// seed decides which keys it misbehaves on.
+// Listen binds a server. The secret has the form whsec_ and base64; the seed decides for which
+// keys the server misbehaves.
 func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
@@ -48,10 +48,10 @@ func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, erro
 	return &Server{listener: listener, secret: key, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
 }
 
-// URL is where to send webhooks.
+// URL is the address for webhooks.
 func (p *Server) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
 
-// Run receives until ctx ends.
+// Run serves until ctx ends.
 func (p *Server) Run(ctx context.Context) error {
 	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -62,14 +62,14 @@ func (p *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Deliveries returns all deliveries so far, in the order of their arrival.
+// Deliveries returns all deliveries so far, in the order of arrival.
 func (p *Server) Deliveries() []history.Delivery {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]history.Delivery(nil), p.deliveries...)
 }
 
-// AcceptedKeys returns how many different keys were answered with success.
+// AcceptedKeys returns the number of different keys with a 204 response.
 func (p *Server) AcceptedKeys() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,10 +86,10 @@ func (p *Server) LastDeliveryAt() time.Time {
 	return p.deliveries[len(p.deliveries)-1].At
 }
 
-// ServeHTTP receives one delivery: it is written down first and answered then.
+// ServeHTTP records one delivery and then responds.
 func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	if err != nil { // not a delivery: it never arrived as a whole
+	if err != nil { // it did not arrive completely
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -103,15 +103,14 @@ func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	readable := json.Unmarshal(body, &hook) == nil
 	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
 	number, m := p.record(d, readable)
-	if !wait(r.Context(), m.delay) || m.status == 0 {
-		panic(http.ErrAbortHandler) // closes the connection, without an answer
+	if !retry.Wait(r.Context(), m.delay) || m.status == 0 {
+		panic(http.ErrAbortHandler) // closes the connection without a response
 	}
 	p.recordStatus(number, m.status)
 	w.WriteHeader(m.status)
 }
 
-// record keeps a delivery that has no answer yet, decides on one, and returns the
-// delivery's number.
+// record adds a delivery without a response. It returns the delivery's number and how to respond.
 func (p *Server) record(d history.Delivery, readable bool) (int, behavior) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +123,7 @@ func (p *Server) record(d history.Delivery, readable bool) (int, behavior) {
 	return len(p.deliveries) - 1, m
 }
 
-// recordStatus notes the answer, which the sender is still there to hear.
+// recordStatus adds the response of a delivery whose sender is still connected.
 func (p *Server) recordStatus(number, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,19 +131,5 @@ func (p *Server) recordStatus(number, status int) {
 	d.Status = status
 	if status == http.StatusNoContent {
 		p.accepted[d.Key] = true
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	if d == 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -35,8 +35,8 @@ func listen(t *testing.T, seed int64) *webhookserver.Server {
 	return p
 }
 
-// deliver sends one webhook as the specification asks, changed by spoil, and
-// returns the status, 0 when there was none.
+// deliver sends one webhook by the specification, modified by spoil. It returns the status, 0
+// without a response.
 func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http.Request)) int {
 	t.Helper()
 	body := fmt.Sprintf(`{"type":"task.completed","timestamp":"2026-01-15T10:00:00Z","data":{"event_id":%q,"task_id":7,"task_title":"Learn Go"}}`, key)
@@ -57,8 +57,8 @@ func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http
 	if spoil != nil {
 		spoil(req)
 	}
-	// A connection of its own: net/http repeats a keyed request by itself on one
-	// that was used before.
+	// Without keep-alive, because net/http repeats a keyed request by itself on a reused
+	// connection.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

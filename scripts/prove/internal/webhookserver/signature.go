@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// hasValidSignature tells whether the secret signed a request, as Standard Webhooks asks:
-// one of the signatures is the HMAC of "id.timestamp.body".
+// hasValidSignature implements the verification of Standard Webhooks: one of the signatures is
+// the HMAC-SHA256 of "id.timestamp.body".
 func hasValidSignature(secret []byte, header http.Header, body []byte) bool {
 	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	if _, err := strconv.ParseInt(timestamp, 10, 64); err != nil || id == "" {

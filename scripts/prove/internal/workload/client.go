@@ -7,16 +7,17 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
 const (
-	// attemptTimeout bounds one try: longer than the service takes to say that it does
-	// not know (its own deadline, and a second to look for the change).
+	// attemptTimeout bounds one attempt. It exceeds the service's own deadline plus the second in
+	// which the service resolves an unknown outcome.
 	attemptTimeout = 8 * time.Second
-	// callTimeout bounds a call with all its tries.
+	// callTimeout bounds a call with all its attempts.
 	callTimeout = 2 * time.Minute
-	// The pauses between tries grow to shyness.
+	// The backoff between attempts.
 	minBackoff, maxBackoff = 50 * time.Millisecond, time.Second
 )
 
@@ -27,14 +28,14 @@ type client struct {
 	tasks  taskPool
 }
 
-// runCall makes the call of that number and writes it down.
+// runCall makes the call with that number and records it.
 func (c *client) runCall(ctx context.Context, number int) {
 	p := newPlan(c.w.cfg.Seed, number, len(c.w.hotTasks))
 	r, t, wasDone := c.chooseTask(&p, number)
 	call := &c.w.calls[number]
 	*call = history.Call{
 		Number: number, Client: c.number, Transport: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
-		// The service keeps titles in NFC, whatever form a client sends.
+		// The service stores titles in NFC, whatever form a client sends.
 		Title:          norm.NFC.String(r.title),
 		ClientCanceled: p.cancelAfter > 0, Began: time.Now(),
 	}
@@ -56,8 +57,7 @@ func (c *client) runCall(ctx context.Context, number int) {
 	c.w.finished.Add(1)
 }
 
-// chooseTask chooses the task that a planned call is about. A client that has none for it
-// creates one instead.
+// chooseTask chooses the task of a planned call. A client without a suitable task creates one.
 func (c *client) chooseTask(p *plan, number int) (r request, t ownTask, wasDone bool) {
 	hot := p.hot >= 0 && p.operation != history.Create
 	switch {
@@ -87,7 +87,7 @@ func (c *client) chooseTask(p *plan, number int) (r request, t ownTask, wasDone 
 	return r, t, wasDone
 }
 
-// callUntilResolved tries until the outcome is known, or will not be.
+// callUntilResolved makes attempts until the outcome is known, or cannot become known.
 func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call *history.Call) response {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -102,7 +102,7 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 		case done:
 			call.Outcome = history.Done
 			return a
-		case refused: // after a try without an answer it may be that try's work that is refused
+		case refused: // an earlier attempt without a response may be the reason
 			call.Outcome = history.Refused
 			if left {
 				call.Outcome = history.Unknown
@@ -111,7 +111,7 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 		case ambiguous:
 			left = true
 		}
-		if left && !repeatable || !pause(ctx, wait/2+rand.N(wait)) {
+		if left && !repeatable || !retry.Wait(ctx, wait/2+rand.N(wait)) {
 			call.Outcome = history.Unknown
 			if !left {
 				call.Outcome = history.Refused
@@ -122,7 +122,7 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 	}
 }
 
-// attempt makes one try at one replica.
+// attempt makes one attempt at one replica.
 func (c *client) attempt(ctx context.Context, p plan, r request, replica int, first bool) response {
 	to := &c.w.endpoints[replica]
 	within := attemptTimeout
@@ -151,8 +151,8 @@ func (c *client) attempt(ctx context.Context, p plan, r request, replica int, fi
 	return a
 }
 
-// chooseReplica keeps most tries away from a replica that is silent: with all clients
-// waiting for a frozen one there would be no load.
+// chooseReplica sends most attempts to the other replica while one is silent. Otherwise all
+// clients would wait for a frozen replica, without any load.
 func (c *client) chooseReplica(replica int, random *rand.Rand) int {
 	if c.w.endpoints[replica].silent.Load() && random.IntN(10) > 0 {
 		return (replica + 1) % len(c.w.endpoints)
@@ -160,7 +160,7 @@ func (c *client) chooseReplica(replica int, random *rand.Rand) int {
 	return replica
 }
 
-// updateTasks keeps what the call tells of its task.
+// updateTasks keeps what the response shows of the task.
 func (c *client) updateTasks(p plan, call *history.Call, t ownTask, wasDone bool) {
 	if p.hot >= 0 {
 		if call.Version > 0 {
@@ -170,10 +170,10 @@ func (c *client) updateTasks(p plan, call *history.Call, t ownTask, wasDone bool
 		return
 	}
 	switch {
-	case call.Operation == history.Delete && call.Outcome != history.Refused: // gone, or perhaps
+	case call.Operation == history.Delete && call.Outcome != history.Refused: // deleted, or possibly deleted
 	case call.Outcome == history.Done:
 		c.tasks.add(ownTask{call.TaskID, call.Version}, call.Done)
-	case call.TaskID == 0: // a creation without an answer
+	case call.TaskID == 0: // a creation without a response
 	case call.Outcome == history.Refused && (call.Status == "404" || call.Status == "NotFound"):
 	default:
 		c.tasks.add(ownTask{id: t.id}, wasDone)

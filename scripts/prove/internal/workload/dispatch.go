@@ -3,17 +3,20 @@ package workload
 import (
 	"context"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 const (
-	// maxArrears is how far the calls may fall behind their pace before what they
-	// missed is let go, so that no outage ends in a burst.
+	// maxArrears is how far the calls may fall behind their rate. Earlier calls are not made up
+	// for, so that no outage ends in a burst.
 	maxArrears = time.Second
-	// rateCheckInterval is how soon a change of the pace is noticed.
+	// rateCheckInterval is how soon a change of the rate takes effect.
 	rateCheckInterval = 200 * time.Millisecond
 )
 
-// dispatch gives out numbers at a pace that may change at any time.
+// dispatch sends the numbers at a rate per second that may change at any time. A rate of 0 or
+// less is no limit.
 func dispatch(ctx context.Context, numbers chan<- int, from, to int, pace func() float64) error {
 	next := time.Now()
 	for number := from; number < to; number++ {
@@ -27,7 +30,7 @@ func dispatch(ctx context.Context, numbers chan<- int, from, to int, pace func()
 				next = later(next, time.Now().Add(-maxArrears)).Add(time.Duration(float64(time.Second) / rate))
 				break
 			}
-			if !pause(ctx, min(time.Until(next), rateCheckInterval)) {
+			if !retry.Wait(ctx, min(time.Until(next), rateCheckInterval)) {
 				return ctx.Err()
 			}
 		}
@@ -45,16 +48,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// pause returns true after d, or false as soon as ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
 }

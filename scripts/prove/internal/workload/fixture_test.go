@@ -24,8 +24,8 @@ import (
 	"example.com/todo/scripts/prove/internal/workload"
 )
 
-// world is what the replicas of a stand-in for the service share: tasks that obey
-// the API's rules, and everything that was done to them.
+// taskStore is the state of a fake service, shared by its replicas: tasks that follow the API's
+// rules, and every change in order.
 type world struct {
 	mu      sync.Mutex
 	next    int64
@@ -56,7 +56,7 @@ func (w *world) create(replica int, key, title string) *pb.Task {
 	return &pb.Task{Id: w.next, Title: title, Version: 1}
 }
 
-// change returns what became of the task, or how the service would refuse.
+// change returns the task after a change, or the code of the refusal.
 func (w *world) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
 	title = norm.NFC.String(title)
 	w.mu.Lock()
@@ -98,8 +98,8 @@ func (w *world) list() []byte {
 	return []byte("[" + strings.Join(rows, ",") + "]")
 }
 
-// replica is one of them. lose is asked after the work, before each answer to a
-// change: true keeps the answer.
+// replica is one replica of the fake service. It calls lose after each change: true drops the
+// response.
 type replica struct {
 	pb.UnimplementedTaskServiceServer
 	world  *world

@@ -18,11 +18,10 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// grpcTransport is the gRPC API of one replica.
+// grpcTransport sends requests to one replica over gRPC.
 type grpcTransport struct{ tasks pb.TaskServiceClient }
 
-// dial returns the connection to a replica. It comes up by itself, and again soon
-// after the replica does.
+// dial returns a connection to a replica, which connects and reconnects by itself.
 func dial(addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -48,7 +47,7 @@ func (c grpcTransport) send(ctx context.Context, r request) response {
 		a.result = refused
 	case codes.Aborted:
 		a.result = refused
-		if r.key != "" { // about the key, not the task
+		if r.key != "" { // the conflict is about the key, not the task
 			a.result = ambiguous
 		}
 	case codes.ResourceExhausted:
@@ -92,11 +91,11 @@ func (c grpcTransport) call(ctx context.Context, r request) (*pb.Task, error) {
 	return resp.GetTask(), err
 }
 
-// sentKey is the place in a call's context for whether its message left.
+// sentKey is the context key of whether a call's message was sent.
 type sentKey struct{}
 
-// sentDetector notices messages on their way out: a call that failed before that
-// was never asked.
+// sentDetector is a stats.Handler that notices sent messages. A call that failed before that had
+// no effect.
 type sentDetector struct{}
 
 // TagRPC is part of stats.Handler.

@@ -15,7 +15,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// httpTransport is the HTTP API of one replica.
+// httpTransport sends requests to one replica over HTTP.
 type httpTransport struct {
 	base   string
 	client *http.Client
@@ -92,7 +92,7 @@ func (w httpTransport) newRequest(ctx context.Context, r request) (*http.Request
 	return req, nil
 }
 
-// parseResponse tells what a complete answer says.
+// parseResponse interprets a complete response.
 func parseResponse(status int, r request, body []byte) response {
 	a := response{result: ambiguous, status: strconv.Itoa(status)}
 	switch {
@@ -111,14 +111,14 @@ func parseResponse(status int, r request, body []byte) response {
 		a.result, a.id, a.version, a.done = done, t.ID, t.Version, t.Done
 	case status == http.StatusTooManyRequests:
 		a.result = busy
-	case status == http.StatusConflict && r.key != "": // about the key, not the task
+	case status == http.StatusConflict && r.key != "": // the conflict is about the key, not the task
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout:
 		a.result = refused
 	}
 	return a
 }
 
-// describeError says in few words why there is no answer.
+// describeError names the reason for a missing response.
 func describeError(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):

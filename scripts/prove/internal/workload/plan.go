@@ -8,24 +8,24 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// How the calls are shared out, of a hundred.
+// The distribution of calls, in percent.
 const (
 	createPercent   = 25
 	updatePercent   = 25
 	completePercent = 30
-	reopenPercent   = 15 // and what is left deletes
+	reopenPercent   = 15 // the rest deletes
 
-	hotPercent         = 30 // of the calls that a hot task can get
-	conditionalPercent = 12 // name the version that the task must have
-	outdatedPercent    = 40 // of these: name one that has passed
-	cancelPercent      = 1  // the client hangs up on its first try
+	hotPercent         = 30 // of the calls that may target a hot task
+	conditionalPercent = 12 // of the calls: they name an expected version
+	outdatedPercent    = 40 // of these: the version is outdated
+	cancelPercent      = 1  // of the calls: the client cancels its first attempt
 )
 
-// maxCancelDelay is how soon a client hangs up that does: about as long as an
-// answer takes, so that some changes are made and some are not.
+// maxCancelDelay is the maximum time until a client cancels. It is about the latency of a
+// response, so some of these changes are made and some are not.
 const maxCancelDelay = 12 * time.Millisecond
 
-// condition is what a call demands of the task's version.
+// condition is the version of the task that a call expects.
 type condition int
 
 const (
@@ -34,23 +34,22 @@ const (
 	outdatedVersion
 )
 
-// plan is what the seed says of one call. Which of its tasks a client then takes
-// depends on the answers so far.
+// plan is the part of a call that the seed determines. The task depends on earlier responses.
 type plan struct {
 	operation   history.Operation
 	useGRPC     bool
-	hot         int // which hot task, or -1: one of the client's own
-	pick        int // which of its own
+	hot         int // index of the hot task, or -1 for one of the client's own
+	pick        int // selects one of the client's own tasks
 	title       string
 	priority    int32
 	condition   condition
-	cancelAfter time.Duration // 0: waits for the answer
-	usePatch    bool          // completes by the general way of changing a task
-	random      *rand.Rand    // for what the tries need
+	cancelAfter time.Duration // 0 for never
+	usePatch    bool          // completes by an update
+	random      *rand.Rand    // for the attempts
 }
 
-// newPlan returns the plan of a call: the same for the same seed and number. The
-// first calls create the hot tasks.
+// newPlan returns the plan of a call; it depends on seed, number and hot alone. The first calls
+// create the hot tasks.
 func newPlan(seed int64, number, hot int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
@@ -94,13 +93,13 @@ func drawOperation(n int) history.Operation {
 	return history.Delete
 }
 
-// oddTitles is what titles may contain and programs stumble over.
+// oddTitles are texts that programs often mishandle.
 var oddTitles = []string{
 	`"quoted" \ and \n not a newline`, `<b>&amp;</b>`, `'; DROP TABLE tasks; --`, `%s %d %00`, `naïve façade`, `漢字かな交じり文`,
 	"👩\u200d👩\u200d👧 and 🏴", "مرحبا \u200f(rtl)", "e\u0301 and \u212b", "line\u2028separator", `{"json":[1,2]}`, "{{.}} ${HOME} `id`",
 }
 
-// newTitle names the call, so that the change can be found in the history.
+// newTitle returns a title with the call's number, so that the checker can match its event.
 func newTitle(random *rand.Rand, number int) string {
 	name := "Call " + strconv.Itoa(number)
 	if random.IntN(20) == 0 {
@@ -109,7 +108,7 @@ func newTitle(random *rand.Rand, number int) string {
 	return name
 }
 
-// idempotencyKey is the Idempotency-Key of a creation.
+// idempotencyKey returns the Idempotency-Key of a creation.
 func idempotencyKey(seed int64, number int) string {
 	return "prove-" + strconv.FormatInt(seed, 10) + "-" + strconv.Itoa(number)
 }

@@ -10,16 +10,18 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Each reader looks at the list about readsPerSecond times a second.
+// Each reader requests the list about readsPerSecond times a second, and gives up after
+// readTimeout.
 const (
 	readsPerSecond = 8
 	readTimeout    = 8 * time.Second
 )
 
-// readLists reads the list until ctx ends. A read that fails shows nothing.
+// readLists reads the list until ctx ends. A failed read is not recorded.
 func (w *Workload) readLists(ctx context.Context, client *http.Client, reader int) {
 	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(1<<32+reader)))
 	ids, last := map[int64]bool{}, int64(0)
@@ -29,7 +31,7 @@ func (w *Workload) readLists(ctx context.Context, client *http.Client, reader in
 		}
 	}
 	var reads []history.ListRead
-	for pause(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
+	for retry.Wait(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
 		replica := random.IntN(len(w.endpoints))
 		if read, err := readList(ctx, client, w.endpoints[replica].listURL, ids, last); err == nil {
 			read.Replica = replica
@@ -41,7 +43,7 @@ func (w *Workload) readLists(ctx context.Context, client *http.Client, reader in
 	w.reads = append(w.reads, reads...)
 }
 
-// readList reads the list once, as far as the task with the id last.
+// readList reads the list once, up to the task with the id last.
 func readList(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (history.ListRead, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -65,7 +67,8 @@ func readList(ctx context.Context, client *http.Client, url string, ids map[int6
 	return read, errors.Join(err, cut)
 }
 
-// collectVersions notes the versions of the wanted tasks in a list that is in id order.
+// collectVersions stores the versions of the wanted tasks of a list, which is in the order of
+// ids.
 func collectVersions(list io.Reader, versions map[int64]int64, wanted map[int64]bool, last int64) error {
 	decoder := json.NewDecoder(list)
 	if _, err := decoder.Token(); err != nil {

@@ -6,7 +6,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// newRequest is what is asked for, whichever way it goes.
+// request is a request for a change, independent of the transport.
 type request struct {
 	operation history.Operation
 	key       string
@@ -14,32 +14,32 @@ type request struct {
 	title     string
 	priority  *int32
 	expected  *int64
-	usePatch  bool // complete by the general way of changing a task
+	usePatch  bool // complete by an update
 }
 
-// result is what one try tells.
+// result is what one attempt shows about the effect.
 type result int
 
 const (
 	done      result = iota
-	refused          // and nothing was done
-	busy             // nothing was done, and the same may pass later
+	refused          // no effect
+	busy             // no effect; the same request may succeed later
 	notSent          // the request never left
-	ambiguous        // it may have been done, or may be done yet
+	ambiguous        // the effect may exist, or may come later
 )
 
-// response is what came of one try.
+// response is the outcome of one attempt.
 type response struct {
 	result  result
 	status  string // as the transport names it
 	id      int64
-	version int64 // 0: not shown
+	version int64 // 0 if not shown
 	done    bool
 }
 
-// transport is one way into a replica.
+// transport sends requests to one replica.
 type transport interface {
-	// send makes one try, and returns when there is an answer, when there will be
-	// none, or when ctx ends.
+	// send makes one attempt. It returns when there is a response, when there cannot be one, or
+	// when ctx ends.
 	send(ctx context.Context, r request) response
 }

@@ -6,17 +6,17 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// ownTask is a task that one client alone works on, one call after another.
+// ownTask is a task that a single client changes.
 type ownTask struct {
 	id      int64
-	version int64 // last shown; 0: not known
+	version int64 // last shown; 0 if unknown
 }
 
-// taskPool is the tasks of one client, by whether it believes them done.
+// taskPool has the tasks of one client, by their last known state.
 type taskPool struct{ open, done []ownTask }
 
-// remove removes a task that the operation suits, the pick-th in some order, and
-// tells whether it was believed done. There may be none.
+// remove takes out the pick-th task that suits the operation, and returns it with its last known
+// state. ok is false if no task suits.
 func (p *taskPool) remove(operation history.Operation, pick int) (t ownTask, done, ok bool) {
 	from := &p.open
 	switch {
@@ -44,10 +44,10 @@ func (p *taskPool) add(t ownTask, done bool) {
 	p.open = append(p.open, t)
 }
 
-// hotTask is a task that all clients work on at once.
+// hotTask is a task that all clients change concurrently.
 type hotTask struct {
-	id      atomic.Int64 // 0: its creation has no answer
-	version atomic.Int64 // the highest shown
+	id      atomic.Int64 // 0 while its creation has no response
+	version atomic.Int64 // the highest one shown
 }
 
 func (h *hotTask) raiseVersion(version int64) {

@@ -17,27 +17,27 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Target is where one replica listens.
+// Target has the addresses of one replica.
 type Target struct{ HTTP, GRPC string }
 
-// Config says what a workload is.
+// Config describes a workload.
 type Config struct {
 	Seed     int64
-	Calls    int // calls to make
-	HotTasks int // tasks that all clients change at once
+	Calls    int // number of calls
+	HotTasks int // tasks that all clients change concurrently
 	Clients  int
 	Readers  int // of the list
 	Targets  []Target
-	Rate     func() float64 // calls a second from now on; 0 or less: as many as the clients can
+	Rate     func() float64 // calls per second from now on; 0 or less for no limit
 	Log      *slog.Logger
 }
 
-// Workload makes calls and writes down what came of them.
+// Workload makes calls and records them. Its counters are safe for concurrent use.
 type Workload struct {
 	cfg       Config
 	endpoints []endpoint
 	hotTasks  []hotTask
-	calls     []history.Call // by number; each call is its client's until it is made
+	calls     []history.Call // by number; a client owns its call until it is finished
 
 	outstanding, finished, completed atomic.Int64
 
@@ -45,14 +45,14 @@ type Workload struct {
 	reads []history.ListRead
 }
 
-// endpoint is how a replica is reached, and how it does of late.
+// endpoint has the transports to a replica, and whether the replica responds.
 type endpoint struct {
 	http, grpc transport
-	listURL    string // the address of the list
+	listURL    string
 	silent     atomic.Bool
 }
 
-// New returns a workload that has not begun. Nothing is connected yet.
+// New returns a workload without connecting.
 func New(cfg Config) *Workload {
 	return &Workload{
 		cfg: cfg, endpoints: make([]endpoint, len(cfg.Targets)), hotTasks: make([]hotTask, cfg.HotTasks),
@@ -60,9 +60,8 @@ func New(cfg Config) *Workload {
 	}
 }
 
-// Run makes all calls and returns when each is settled: done, refused, or given up
-// as unknown. It returns the error of ctx when that ends first; calls that were
-// under way are then unknown. It can be run once.
+// Run makes all calls and returns when the outcome of each is settled. If ctx ends first it
+// returns its error, and the calls in flight become unknown. Call it once.
 func (w *Workload) Run(ctx context.Context) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + w.cfg.Readers, IdleConnTimeout: time.Minute}
 	defer transport.CloseIdleConnections()
@@ -91,7 +90,7 @@ func (w *Workload) Run(ctx context.Context) error {
 	return errors.Join(err, watching.Wait())
 }
 
-// runCalls has the clients make the calls of these numbers, at the pace asked for.
+// runCalls lets the clients make the calls with these numbers, at the configured rate.
 func (w *Workload) runCalls(ctx context.Context, from, to int) error {
 	numbers := make(chan int)
 	var clients errgroup.Group
@@ -109,17 +108,17 @@ func (w *Workload) runCalls(ctx context.Context, from, to int) error {
 	return errors.Join(err, clients.Wait())
 }
 
-// InFlight returns how many requests for a change are without an answer now.
+// InFlight returns the number of requests for a change without a response.
 func (w *Workload) InFlight() int { return int(w.outstanding.Load()) }
 
-// Finished returns how many calls are settled.
+// Finished returns the number of calls whose outcome is settled.
 func (w *Workload) Finished() int { return int(w.finished.Load()) }
 
-// Completions returns how many calls to complete a task were answered well. Some
-// of these may have met a task that was done already.
+// Completions returns the number of successful calls to complete a task. Some may have found the
+// task completed.
 func (w *Workload) Completions() int { return int(w.completed.Load()) }
 
-// Calls returns the calls that were begun, by number. Call it after Run.
+// Calls returns the started calls by number. Call it after Run.
 func (w *Workload) Calls() []history.Call {
 	made := make([]history.Call, 0, len(w.calls))
 	for _, call := range w.calls {
@@ -130,7 +129,7 @@ func (w *Workload) Calls() []history.Call {
 	return made
 }
 
-// Reads returns what the list showed of the hot tasks. Call it after Run.
+// Reads returns the reads of the list. Call it after Run.
 func (w *Workload) Reads() []history.ListRead { return w.reads }
 
-func closeConn(conn *grpc.ClientConn) { _ = conn.Close() } // it ends with the run
+func closeConn(conn *grpc.ClientConn) { _ = conn.Close() } // the run is over

@@ -35,7 +35,7 @@ func run(t *testing.T, cfg workload.Config) *workload.Workload {
 	return w
 }
 
-// tally counts what a journal and a history have in common.
+// tally counts the calls by a property.
 func tally(calls []history.Call, what func(history.Call) string) map[string]int {
 	n := map[string]int{}
 	for _, c := range calls {
@@ -219,7 +219,7 @@ func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run: %v", err)
 	}
-	// The hot tasks and what follows them each begin with a call at once.
+	// The hot tasks and the other calls each start with one call at once.
 	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Calls()) > most || len(w.Calls()) != w.Finished() {
 		t.Errorf("%d in the journal, %d made; at most %d", len(w.Calls()), w.Finished(), most)
 	}
