@@ -73,13 +73,13 @@ func newCommand() *cobra.Command {
 	var f flags
 	c := &cobra.Command{
 		Use:   "prove",
-		Short: "Prove that nothing is lost, nothing doubled, and everything in order",
-		Long: `Starts PostgreSQL, two Redis servers, Kafka and two replicas of every service, in a folder
-of its own and on free ports; has clients create, change, complete, reopen and delete
-tasks while processes are killed and frozen and connections are cut; waits until all is
-quiet; replays everything; and judges whether each promise held.
+		Short: "Prove that nothing is lost, doubled or out of order",
+		Long: `Starts PostgreSQL, two Redis servers, Kafka and two replicas of every service on free ports,
+in a folder of its own. Clients create, change, complete, reopen and delete tasks while
+processes are killed and frozen and connections are cut. Then the cluster quiesces, the topic
+and the dead letters are replayed, and the checker judges whether each promise held.
 
-Exit status: 0 when every promise held, 1 when one was broken, 2 when the run failed.
+Exit status: 0 if every promise held, 1 if one was broken, 2 if the run failed.
 
 Scenarios:
 ` + listScenarios(),
@@ -88,14 +88,14 @@ Scenarios:
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return prove(c.Context(), f, c.OutOrStdout()) },
 	}
-	c.Flags().Int64Var(&f.seed, "seed", rand.Int64N(1_000_000), "what the random `number`s begin with")
-	c.Flags().IntVar(&f.changes, "changes", 0, "how `many` changes the clients make (default: what the scenario says)")
-	c.Flags().StringVar(&f.scenario, "scenario", "full", "what is done to the system, by `name`")
+	c.Flags().Int64Var(&f.seed, "seed", rand.Int64N(1_000_000), "`number` that seeds all random choices")
+	c.Flags().IntVar(&f.changes, "changes", 0, "`number` of changes that the clients make (default: the scenario's)")
+	c.Flags().StringVar(&f.scenario, "scenario", "full", "`name` of the scenario")
 	c.Flags().StringVar(&f.tree, "tree", ".", "`folder` of the source tree that the services are built from")
-	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: one in .dev/prove of the tree)")
+	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: a new one in .dev/prove of the tree)")
 	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
-	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs also when every promise held")
-	c.Flags().DurationVar(&f.timeout, "at-most", 0, "fail when it takes `longer`, building and starting apart")
+	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs even if every promise held")
+	c.Flags().DurationVar(&f.timeout, "at-most", 0, "fail after this `duration`, not counting build and start")
 	c.AddCommand(newMutantsCommand())
 	return c
 }
@@ -128,26 +128,26 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	tell := func(format string, args ...any) {
+	printf := func(format string, args ...any) {
 		fmt.Fprintf(out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
 	}
-	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
+	printf("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()
 	run, err := runner.Run(ctx, runner.Options{
-		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Printf: tell,
+		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Printf: printf,
 		Timeout: f.timeout, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if run == nil {
 		return err
 	}
 	if err != nil {
-		tell("prove: %v", err)
+		printf("prove: %v", err)
 	}
 	verdict := checker.Judge(run)
 	if err := errors.Join(verdict.WriteTable(out), f.writeVerdict(verdict)); err != nil {
 		return err
 	}
-	tell("the whole run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
+	printf("the run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
 	switch {
 	case !verdict.OK():
 		return errBroken
@@ -165,7 +165,7 @@ func (f *flags) resolvePaths() (err error) {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(f.tree, "go.work")); err != nil {
-		return fmt.Errorf("%s is not the source tree, --tree names another: %w", f.tree, err)
+		return fmt.Errorf("%s is not a source tree (see --tree): %w", f.tree, err)
 	}
 	if f.dir == "" {
 		f.dir = filepath.Join(f.tree, ".dev", "prove", fmt.Sprintf("%s-%d-%d", f.scenario, f.seed, os.Getpid()))

@@ -25,48 +25,48 @@ type mutant struct {
 // catalog is in the order in which the mutants run; those of one scenario are neighbours.
 var catalog = []mutant{
 	{
-		name: "mark-before-work", scenario: "kill-notification", check: "notifications",
-		description: "a notification is marked as done before it is sent",
+		name: "done-before-send", scenario: "kill-notification", check: "notifications",
+		description: "a notification is recorded as done before it is sent",
 	},
 	{
-		name: "mark-after-effect", scenario: "burst-notification", check: "duplicate-deliveries",
-		description: "nothing is claimed; a batch is sent, and marked as done at its end",
+		name: "send-without-claim", scenario: "burst-notification", check: "duplicate-deliveries",
+		description: "no notification is claimed; a batch is sent and then recorded as done",
 	},
 	{
-		name: "pos-after-last", scenario: "late-commits", check: "events",
-		description: "the relay reads behind the last pos that it sent",
+		name: "cursor-by-pos", scenario: "late-commits", check: "events",
+		description: "the relay's cursor is the last pos that it sent",
 	},
 	{
 		name: "skip-locked", scenario: "two-relays", check: "order",
-		description: "both relays send at once, each what the other has not locked",
+		description: "both relays send at once, each the events that the other has not locked",
 	},
 	{
 		name: "delete-only", scenario: "cache-race", check: "cache",
-		description: "a write removes the cached list, and any list may be stored",
+		description: "a write deletes the cached list, and every reader may store a list",
 	},
 	{
-		name: "count-and-mark-apart", scenario: "cut-redis-answers", check: "stats",
-		description: "the counters are moved by one call, the marks and the offset by a second",
+		name: "count-and-offset-apart", scenario: "cut-redis-answers", check: "stats",
+		description: "one call to Redis moves the counters, a second the dedup keys and the offset",
 	},
 	{
-		name: "sessions-kept", scenario: "failover", check: "failover",
-		description: "a session in which the server refused a write goes back to the pool",
+		name: "readonly-session-reused", scenario: "failover", check: "failover",
+		description: "a session in which the server refused a write returns to the pool",
 	},
 	{
 		name: "dlq-on-any-error", scenario: "redis-away", check: "dead-letters",
-		description: "a record that cannot be handled now is a dead letter",
+		description: "any error of the handler dead-letters the record",
 	},
 	{
-		name: "offset-of-a-name", scenario: "replaced-topic", check: "notifications",
-		description: "a stored offset belongs to the topic of a name, whichever that is by now",
+		name: "offset-by-topic-name", scenario: "replaced-topic", check: "notifications",
+		description: "a stored offset belongs to the topic's name, even if the topic was replaced",
 	},
 	{
-		name: "mark-before-dlq-answer", scenario: "dead-letters", check: "dead-letters",
-		description: "the offset is marked before the dead letter is acknowledged",
+		name: "commit-before-dlq-ack", scenario: "dead-letters", check: "dead-letters",
+		description: "the offset is committed before the dead letter is acknowledged",
 	},
 	{
-		name: "batch-passed-in-silence", scenario: "undecodable", check: "dead-letters",
-		description: "a batch that cannot be decoded is passed without a dead letter",
+		name: "batch-skipped-silently", scenario: "undecodable", check: "dead-letters",
+		description: "a batch that cannot be decoded is skipped without a dead letter",
 	},
 }
 
@@ -85,7 +85,7 @@ func selectMutants(names []string) ([]mutant, error) {
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(chosen, func(m mutant) bool { return m.name == name }) {
-			return nil, fmt.Errorf("there is no mutant %q, there are:\n%s", name, List())
+			return nil, fmt.Errorf("unknown mutant %q; known:\n%s", name, List())
 		}
 	}
 	return chosen, nil

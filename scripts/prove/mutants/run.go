@@ -26,13 +26,13 @@ const (
 )
 
 // ErrSurvived means that a mutant was not caught, or that the unchanged tree was not green.
-var ErrSurvived = errors.New("not all is as it has to be")
+var ErrSurvived = errors.New("a mutant survived, or the unchanged tree was not green")
 
 // Options select what to run.
 type Options struct {
-	Prove string // path of the prove program, whose scenarios and checker are used
-	Tree  string // path of the source tree
-	Seed  int64 // of every run
+	Prove string   // path of the prove program, whose scenarios and checker are used
+	Tree  string   // path of the source tree
+	Seed  int64    // of every run
 	Only  []string // names of mutants; empty for all
 	Out   io.Writer
 }
@@ -73,7 +73,7 @@ func runSuite(ctx context.Context, r *suite) error {
 			return context.Cause(ctx)
 		}
 	}
-	r.printf("%d of %d mutants caught; the tree as it is was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
+	r.printf("%d of %d mutants caught; the unchanged tree was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
 	if caught < len(r.mutants) || green < len(judged) {
 		return ErrSurvived
 	}
@@ -110,7 +110,7 @@ func (r *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	case v.err != nil:
 		what = v.err.Error()
 	case len(v.red) == 0:
-		what = "no row red"
+		what = "no check red"
 	}
 	r.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
 }
@@ -156,7 +156,7 @@ func (r *suite) execProve(ctx context.Context, log string, args ...string) (code
 		return 0, err
 	}
 	defer file.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout+scenarioTimeout, errors.New("it took far too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout+scenarioTimeout, errors.New("prove did not end in time"))
 	defer cancel()
 	process, err := r.launcher.Start(proc.Command{
 		Path: r.Prove, Args: args, Stdout: file, Stderr: file,
@@ -179,7 +179,7 @@ func (r *suite) execProve(ctx context.Context, log string, args ...string) (code
 // readOutcome reads the red checks from the verdict file. The exit code must agree with them.
 func readOutcome(file string, code int) (outcome, error) {
 	if code != 0 && code != 1 {
-		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt tells why")
+		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt has the reason")
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -196,7 +196,7 @@ func readOutcome(file string, code int) (outcome, error) {
 		}
 	}
 	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
-		return v, fmt.Errorf("%s contradicts itself, or the exit status %d", file, code)
+		return v, fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
 	}
 	v.took, err = time.ParseDuration(judged.TotalDuration)
 	return v, err

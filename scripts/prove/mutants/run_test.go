@@ -78,7 +78,7 @@ func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
 		"its row":                      {verdictScript(1, "order"), greenScript, true, "red: order"},
 		"another row":                  {verdictScript(1, "events"), greenScript, false, "red: events"},
 		"its row and another":          {verdictScript(1, "order", "events"), greenScript, false, "red: order, events"},
-		"nothing":                      {greenScript, greenScript, false, "no row red"},
+		"nothing":                      {greenScript, greenScript, false, "no check red"},
 		"a failed run":                 {verdictScript(2, "order"), greenScript, false, "exit status 2"},
 		"a failed build":               {"exit 2", greenScript, false, "exit status 2"},
 		"no verdict":                   {"exit 1", greenScript, false, "no such file"},

@@ -30,7 +30,7 @@ func (s *Cluster) buildServices(ctx context.Context) error {
 }
 
 // ErrBuild means that the services cannot be built.
-var ErrBuild = errors.New("the services cannot be built")
+var ErrBuild = errors.New("the services could not be built")
 
 func (s *Cluster) migrate(ctx context.Context) error {
 	return s.RunCommand(ctx, Todo, "migrate")

@@ -76,10 +76,10 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	for _, m := range s.nodes {
 		s.supervisors.Go(func() { m.supervise(s.supervision) })
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not there after %s", startTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
 	if err := s.startNodes(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the system did not start: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -115,7 +115,7 @@ func (s *Cluster) stopServices() {
 func (s *Cluster) Node(name string) *Node {
 	i := slices.IndexFunc(s.nodes, func(m *Node) bool { return m.name == name })
 	if i < 0 {
-		panic("there is no member " + name) // a mistake in a scenario
+		panic("there is no node " + name) // a mistake in a scenario
 	}
 	return s.nodes[i]
 }
@@ -127,7 +127,7 @@ func (s *Cluster) Nodes() []*Node { return s.nodes }
 func (s *Cluster) Link(name string) *link.Link {
 	l, ok := s.links[name]
 	if !ok {
-		panic("there is no link to " + name) // a mistake in a scenario
+		panic("there is no proxy to " + name) // a mistake in a scenario
 	}
 	return l
 }

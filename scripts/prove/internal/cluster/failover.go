@@ -60,7 +60,7 @@ func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 		// The service must give up these sessions, which are read-only.
 		err := awaitCondition(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
 		if err != nil {
-			return fmt.Errorf("sessions of %s-1: %w", Todo, err)
+			return fmt.Errorf("await the sessions of %s-1: %w", Todo, err)
 		}
 		return execAll(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
 	})

@@ -65,7 +65,7 @@ func (m *Node) supervise(ctx context.Context) {
 	for m.awaitWanted(ctx) {
 		began := time.Now()
 		if err := m.runOnce(ctx); err != nil {
-			m.appendLog("prove could not start it: " + err.Error())
+			m.appendLog("not started: " + err.Error())
 		}
 		if time.Since(began) < restartDelay {
 			retry.Wait(ctx, restartDelay)
@@ -105,7 +105,7 @@ func (m *Node) launch(ctx context.Context) (*proc.Process, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.wanted {
-		return nil, errors.New("it is not wanted any more")
+		return nil, errors.New("the node was stopped meanwhile")
 	}
 	if m.nextFailpoint != nil {
 		if point := m.nextFailpoint(); point != "" {
@@ -131,7 +131,7 @@ func (m *Node) reportExit(process *proc.Process) {
 	end.Failpoint, end.InFlight = m.readCrash()
 	m.process = nil
 	m.mu.Unlock()
-	m.appendLog(fmt.Sprintf("it ended: %+v", end))
+	m.appendLog(fmt.Sprintf("exited: %+v", end))
 	m.onExit(end)
 }
 
@@ -145,7 +145,7 @@ func (m *Node) terminate(ctx context.Context) {
 	defer cancel()
 	signalTree(process, syscall.SIGCONT)
 	if process.Stop(ctx) != nil {
-		m.appendLog("it did not stop in time and was killed")
+		m.appendLog("did not stop in time, killed")
 	}
 }
 

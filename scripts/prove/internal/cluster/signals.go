@@ -24,14 +24,14 @@ func (m *Node) Start() { m.setWanted(true) }
 
 // AwaitReady returns when the program is ready, or with an error when ctx ends.
 func (m *Node) AwaitReady(ctx context.Context) error {
-	last := errors.New("it was not asked")
+	last := errors.New("not checked yet")
 	for ctx.Err() == nil {
 		if last = m.CheckReady(ctx); last == nil {
 			return nil
 		}
 		retry.Wait(ctx, pollInterval)
 	}
-	return fmt.Errorf("%s is not ready: %w; the last answer: %w", m.name, context.Cause(ctx), last)
+	return fmt.Errorf("%s is not ready: %w; last check: %w", m.name, context.Cause(ctx), last)
 }
 
 // CheckReady returns nil if the process runs and is ready.
@@ -96,7 +96,7 @@ func (m *Node) Freeze() {
 
 // Resume ends a Freeze by SIGCONT.
 func (m *Node) Resume() {
-	m.appendLog("goes on")
+	m.appendLog("resumed")
 	signalTree(m.current(), syscall.SIGCONT)
 }
 

@@ -59,7 +59,7 @@ func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand
 
 // awaitRecovery waits until a node is ready.
 func (i *Injector) awaitRecovery(ctx context.Context, m *cluster.Node) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, recoveryTimeout, fmt.Errorf("not well after %s", recoveryTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, recoveryTimeout, fmt.Errorf("not ready after %s", recoveryTimeout))
 	defer cancel()
 	return m.AwaitReady(ctx)
 }
@@ -86,7 +86,7 @@ func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 			return i.awaitRecovery(ctx, m)
 		})
 	}
-	return fmt.Errorf("nobody was met while sending, in %d tries", tries)
+	return fmt.Errorf("no replica was sending in %d attempts", tries)
 }
 
 func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
@@ -128,7 +128,7 @@ func (i *Injector) flush(ctx context.Context, s Step) error {
 		return err
 	}
 	if own := "process_id:" + strconv.Itoa(m.PID()); !slices.Contains(strings.Split(info, "\r\n"), own) {
-		return fmt.Errorf("the server on %s is not the one that was started here", i.Cluster.RedisAddr(s.Target))
+		return fmt.Errorf("the server on %s was not started by this run", i.Cluster.RedisAddr(s.Target))
 	}
 	return i.inject(ctx, Flush, s.Target, func() error { return client.FlushAll(ctx).Err() })
 }

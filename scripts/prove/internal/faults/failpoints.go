@@ -94,7 +94,7 @@ func (i *Injector) kill(ctx context.Context, member string) error {
 	})
 }
 
-var errNotHit = errors.New("not all places were reached")
+var errNotHit = errors.New("not all failpoints were hit")
 
 // driveFailpoints records hits and restarts stalled nodes until the run is complete. If the
 // budget is spent it returns nil, and the checker reports the failpoints without enough hits.
@@ -120,7 +120,7 @@ func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun,
 			}
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errNotHit) {
-				i.Log.WarnContext(ctx, "not all places were reached", "service", s.Target, "left", c.remaining)
+				i.Log.WarnContext(ctx, "not all failpoints were hit", "service", s.Target, "remaining", c.remaining)
 				return nil
 			}
 			return context.Cause(ctx)

@@ -27,8 +27,8 @@ func fullScenario(changes int) Scenario {
 		s.Stages = append(s.Stages, networkStage(), killStage(), freezeStage(frozen), frozenServersStage(), rebalanceStage())
 	}
 	s.Stages = append(s.Stages,
-		Stage{Name: "Redis is away", Duration: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Redis, For: redis}}}},
-		Stage{Name: "Kafka is away", Duration: kafka + 15*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Kafka, For: kafka}}}},
+		Stage{Name: "Redis outage", Duration: redis + 5*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Redis, For: redis}}}},
+		Stage{Name: "Kafka outage", Duration: kafka + 15*time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Kafka, For: kafka}}}},
 		// The last stage, because the first server does not return.
 		Stage{Name: "failover", Duration: 12 * time.Second, Tracks: []Track{failoverTrack()}},
 	)
@@ -37,7 +37,7 @@ func fullScenario(changes int) Scenario {
 
 func failpointStage(times int) Stage {
 	return Stage{
-		Name: "crash points", Duration: time.Duration(times) * 15 * time.Second,
+		Name: "failpoints", Duration: time.Duration(times) * 15 * time.Second,
 		Tracks: []Track{
 			{{Do: Crash, Target: cluster.Todo, Failpoints: todoFailpoints, Times: times}},
 			{{Do: Crash, Target: cluster.Notification, Failpoints: notificationFailpoints, Times: times}},

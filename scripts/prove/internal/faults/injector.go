@@ -58,7 +58,7 @@ func New(cfg Config) *Injector { return &Injector{Config: cfg} }
 func (i *Injector) Run(ctx context.Context, s Scenario) error {
 	if s.ReplaceTopic {
 		if err := i.restartConsumers(ctx); err != nil {
-			return fmt.Errorf("bring the consumers back: %w", err)
+			return fmt.Errorf("restart the consumers: %w", err)
 		}
 	}
 	for n, stage := range s.Stages {
@@ -66,7 +66,7 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		i.stage, i.stageStartedAt = n, time.Now()
 		i.mu.Unlock()
 		i.Recorder.setStage(stage.Name)
-		i.Log.InfoContext(ctx, "stage", "name", stage.Name, "about", stage.Duration)
+		i.Log.InfoContext(ctx, "stage started", "name", stage.Name, "estimate", stage.Duration)
 		group, ctx := errgroup.WithContext(ctx)
 		for t, track := range stage.Tracks {
 			group.Go(func() error {
@@ -79,7 +79,7 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		if err := group.Wait(); err != nil {
 			return err
 		}
-		i.Log.InfoContext(ctx, "stage over", "name", stage.Name, "took", time.Since(i.stageStartedAt).Round(time.Second))
+		i.Log.InfoContext(ctx, "stage ended", "name", stage.Name, "took", time.Since(i.stageStartedAt).Round(time.Second))
 	}
 	i.mu.Lock()
 	i.stage = len(s.Stages)
@@ -154,7 +154,7 @@ func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error
 	case Failover:
 		return i.failOver(ctx, s)
 	}
-	return fmt.Errorf("there is no step %q", s.Do)
+	return fmt.Errorf("unknown step %q", s.Do)
 }
 
 // writePoison writes poison unless some was written after since. It retries for a minute while
@@ -214,6 +214,6 @@ func (i *Injector) injectWith(ctx context.Context, kind Kind, target string, do 
 	done()
 	i.Recorder.RecordFault(f)
 	i.Log.InfoContext(ctx, "fault", "kind", kind, "target", target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond),
-		"requests", f.Requests, "behind", f.Backlog)
+		"requests", f.Requests, "backlog", f.Backlog)
 	return err
 }

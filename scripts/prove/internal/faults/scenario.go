@@ -27,22 +27,22 @@ type Kind string
 
 // The kinds. Those from Kill to Rebalance, and ReplaceTopic, are faults.
 const (
-	Kill             Kind = "kill"         // SIGKILL; the program restarts at once
-	Freeze           Kind = "freeze"       // SIGSTOP for a time
-	Outage           Kind = "outage"       // SIGKILL, and no restart for a time
-	Cut              Kind = "cut"          // connections through the proxy are reset
-	Delay            Kind = "delay"        // the proxy adds a latency of 0.2 s for a time
-	Slow             Kind = "slow"         // the proxy adds a random latency within the timeout of a call
-	Stall            Kind = "stall"        // the proxy forwards nothing for a time
-	DropResponses    Kind = "drop answers" // the proxy drops the responses of executed requests, then cuts
-	Flush            Kind = "flush"        // FLUSHALL
-	Failover         Kind = "failover"     // the primary is killed, the standby promoted after a time
-	Rebalance        Kind = "rebalance"    // a third member joins or leaves the service's group
-	Crash            Kind = "crash"        // the service's replicas die at each failpoint, Times times
-	Poison           Kind = "poison"       // one record of each kind of poison is written
-	UndecodableBatch Kind = "undecodable"  // a batch that cannot be decoded is written
-	Pause            Kind = "calm"         // no fault for a time
-	ReplaceTopic     Kind = "replace"      // of Scenario.ReplaceTopic; no step has it
+	Kill             Kind = "kill"           // SIGKILL; the program restarts at once
+	Freeze           Kind = "freeze"         // SIGSTOP for a time
+	Outage           Kind = "outage"         // SIGKILL, and no restart for a time
+	Cut              Kind = "cut"            // connections through the proxy are reset
+	Delay            Kind = "delay"          // the proxy adds a latency of 0.2 s for a time
+	Slow             Kind = "slow"           // the proxy adds a random latency within the timeout of a call
+	Stall            Kind = "stall"          // the proxy forwards nothing for a time
+	DropResponses    Kind = "drop responses" // the proxy drops the responses of executed requests, then cuts
+	Flush            Kind = "flush"          // FLUSHALL
+	Failover         Kind = "failover"       // the primary is killed, the standby promoted after a time
+	Rebalance        Kind = "rebalance"      // a third member joins or leaves the service's group
+	Crash            Kind = "crash"          // the service's replicas die at each failpoint, Times times
+	Poison           Kind = "poison"         // one record of each kind of poison is written
+	UndecodableBatch Kind = "undecodable"    // a batch that cannot be decoded is written
+	Pause            Kind = "calm"           // no fault for a time
+	ReplaceTopic     Kind = "replace"        // of Scenario.ReplaceTopic; no step has it
 )
 
 // Step is one action.

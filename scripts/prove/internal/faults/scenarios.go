@@ -43,13 +43,13 @@ func Find(name string, changes int) (Scenario, error) {
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
-	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
+	return Scenario{}, fmt.Errorf("unknown scenario %q; known: %s", name, strings.Join(names, ", "))
 }
 
 // smallScenarios have one fault each and take less than a minute.
 var smallScenarios = []Scenario{
 	{
-		Name: "calm", Description: "nothing happens, but copies", Changes: 1000, CopyFraction: 0.1, Replay: true,
+		Name: "calm", Description: "no fault, but copies and poison", Changes: 1000, CopyFraction: 0.1, Replay: true,
 		Stages: []Stage{
 			{Name: "poison", Duration: 3 * time.Second, Tracks: []Track{{{Do: Poison}}}},
 		},
@@ -59,7 +59,7 @@ var smallScenarios = []Scenario{
 		ReplaceTopic: true,
 	},
 	{
-		Name: "kill-notification", Description: "notification-service dies at every named place", Changes: 2000,
+		Name: "kill-notification", Description: "notification-service dies at every failpoint", Changes: 2000,
 		Stages: []Stage{
 			{Name: "crashes", Duration: 10 * time.Second, Tracks: []Track{
 				// Once each: the claims of a dead process block its partition for half a minute.
@@ -69,7 +69,7 @@ var smallScenarios = []Scenario{
 		},
 	},
 	{
-		Name: "burst-notification", Description: "notification-service dies while it has many notifications in hand", Changes: 3000,
+		Name: "burst-notification", Description: "notification-service dies with many notifications in flight", Changes: 3000,
 		Stages: []Stage{
 			{Name: "bursts", Duration: 9 * time.Second, Tracks: []Track{
 				{{Do: Stall, Target: cluster.Kafka, For: 2 * time.Second, Times: 3, Every: time.Second}},
@@ -78,7 +78,7 @@ var smallScenarios = []Scenario{
 		},
 	},
 	{
-		Name: "two-relays", Description: "both replicas relay, with much to send after each stall, and one of them dies", Changes: 4000,
+		Name: "two-relays", Description: "both replicas relay a backlog after each stall, and one of them dies", Changes: 4000,
 		Stages: []Stage{
 			{Name: "kills", Duration: 15 * time.Second, Tracks: []Track{
 				{{Do: Kill, Target: cluster.Todo, Times: 3, Every: 3 * time.Second}},
@@ -87,37 +87,37 @@ var smallScenarios = []Scenario{
 		},
 	},
 	{
-		Name: "late-commits", Description: "many write at once, over a slow link to the database", Changes: 4000,
+		Name: "late-commits", Description: "writers commit concurrently while replicas are killed", Changes: 4000,
 		Stages: []Stage{
-			{Name: "slow database", Duration: 15 * time.Second, Tracks: []Track{
+			{Name: "kills", Duration: 15 * time.Second, Tracks: []Track{
 				{{Do: Kill, Target: cluster.Todo, Times: 2, Every: 5 * time.Second}},
 			}},
 		},
 	},
 	{
-		Name: "failover", Description: "the database's server dies, and its standby is promoted", Changes: 5000,
+		Name: "failover", Description: "the primary of PostgreSQL dies, and its standby is promoted", Changes: 5000,
 		Stages: []Stage{
 			{Name: "calm", Duration: 14 * time.Second, Tracks: []Track{{{Do: Pause, For: 14 * time.Second}}}},
 			{Name: "failover", Duration: 12 * time.Second, Tracks: []Track{failoverTrack()}},
 		},
 	},
 	{
-		Name: "redis-away", Description: "Redis is away for a while", Changes: 2000,
+		Name: "redis-away", Description: "Redis is down for 12 s", Changes: 2000,
 		Stages: []Stage{
 			{Name: "outage", Duration: 16 * time.Second, Tracks: []Track{{{Do: Outage, Target: cluster.Redis, For: 12 * time.Second}}}},
 		},
 	},
 	{
-		Name: "cut-redis-answers", Description: "Redis executes, and its answers, which take a while, are lost", Changes: 3000,
+		Name: "cut-redis-answers", Description: "Redis executes commands over a slow link, and their responses are lost", Changes: 3000,
 		Stages: []Stage{
-			{Name: "answers dropped", Duration: 15 * time.Second, Tracks: []Track{
+			{Name: "dropped responses", Duration: 15 * time.Second, Tracks: []Track{
 				{{Do: Slow, Target: cluster.Redis, For: 14 * time.Second}},
 				{{Do: DropResponses, Target: cluster.Redis, Times: 10, Every: time.Second}},
 			}},
 		},
 	},
 	{
-		Name: "cache-race", Description: "many read the list, and it is changed, over a slow link to its cache", Changes: 2000, Readers: 60,
+		Name: "cache-race", Description: "the list is read and changed concurrently, over a slow link to its cache", Changes: 2000, Readers: 60,
 		Stages: []Stage{
 			{Name: "slow cache", Duration: 15 * time.Second, Tracks: []Track{
 				{{Do: Slow, Target: cluster.RedisCache, For: 14 * time.Second}},
@@ -125,7 +125,7 @@ var smallScenarios = []Scenario{
 		},
 	},
 	{
-		Name: "dead-letters", Description: "poison, while the connections to Kafka are cut and consumers die", Changes: 1500,
+		Name: "dead-letters", Description: "poison, while connections to Kafka are cut and consumers die", Changes: 1500,
 		Stages: []Stage{
 			{Name: "letters", Duration: 30 * time.Second, Tracks: []Track{
 				{{Do: Poison}, {Do: DropResponses, Target: cluster.Kafka, Times: 8, Every: time.Second}},

@@ -60,6 +60,6 @@ func (i *Injector) restartConsumers(ctx context.Context) error {
 	err := i.Cluster.StartServices(ctx)
 	f.Ended = time.Now()
 	i.Recorder.RecordFault(f)
-	i.Log.InfoContext(ctx, "fault", "kind", f.Kind, "target", f.Target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond), "behind", f.Backlog)
+	i.Log.InfoContext(ctx, "fault", "kind", f.Kind, "target", f.Target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond), "backlog", f.Backlog)
 	return err
 }

@@ -16,7 +16,7 @@ func (g *Probe) ResetOffsets(group string) error {
 	err := g.resetOffsets(group)
 	if err != nil {
 		g.disconnect()
-		return fmt.Errorf("rewind group %s: %w", group, err)
+		return fmt.Errorf("reset offsets of group %s: %w", group, err)
 	}
 	return nil
 }

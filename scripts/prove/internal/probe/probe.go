@@ -139,7 +139,7 @@ func (g *Probe) lag(group string) (int64, error) {
 		}
 		block := offsets.GetBlock(topic, partition)
 		if block == nil || block.Err != sarama.ErrNoError {
-			return 0, fmt.Errorf("group %s, partition %d: no offset to be had", group, partition)
+			return 0, fmt.Errorf("group %s, partition %d: the broker returned no offset", group, partition)
 		}
 		lag += end - max(0, block.Offset)
 	}

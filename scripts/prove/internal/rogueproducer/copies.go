@@ -115,7 +115,7 @@ func dataLoss(fetches kgo.Fetches) error {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		var lost *kgo.ErrDataLoss
 		if errors.As(err, &lost) {
-			failed = fmt.Errorf("planter: %s/%d: %w", topic, partition, err)
+			failed = fmt.Errorf("rogue producer: %s/%d: %w", topic, partition, err)
 		}
 	})
 	return failed

@@ -26,7 +26,7 @@ func FillTopic(ctx context.Context, brokers []string, partitions, each int) erro
 		for n := range each {
 			id := uuid.NewString()
 			value, err := json.Marshal(event.Event{
-				ID: id, Type: event.Created, TaskID: firstTaskID + int64(n), TaskTitle: "of the earlier topic", Timestamp: time.Now().UTC(),
+				ID: id, Type: event.Created, TaskID: firstTaskID + int64(n), TaskTitle: "of the old topic", Timestamp: time.Now().UTC(),
 			})
 			if err != nil {
 				return err

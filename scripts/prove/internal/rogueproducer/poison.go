@@ -73,7 +73,7 @@ func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30),
 		kgo.ManualFlushing())...)
 	if err != nil {
-		return fmt.Errorf("planter: %w", err)
+		return fmt.Errorf("rogue producer: %w", err)
 	}
 	defer client.Close()
 	partition := p.poisonRandom.Int32N(math.MaxInt32)
@@ -88,7 +88,7 @@ func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
 		client.Produce(ctx, record, func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) })
 	}
 	if err := cmp.Or(client.Flush(ctx), failed); err != nil {
-		return fmt.Errorf("planter: write a batch to %s: %w", event.Topic, err)
+		return fmt.Errorf("rogue producer: write a batch to %s: %w", event.Topic, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

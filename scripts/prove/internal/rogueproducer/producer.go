@@ -54,7 +54,7 @@ func New(brokers []string, seed int64) (*Producer, error) {
 		kgo.FetchMaxWait(500*time.Millisecond),
 	)...)
 	if err != nil {
-		return nil, fmt.Errorf("planter: %w", err)
+		return nil, fmt.Errorf("rogue producer: %w", err)
 	}
 	return &Producer{
 		brokers: brokers, client: client,
@@ -107,7 +107,7 @@ func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Rec
 		}
 	}
 	if err := results.FirstErr(); err != nil {
-		return written, fmt.Errorf("planter: write to %s: %w", event.Topic, err)
+		return written, fmt.Errorf("rogue producer: write to %s: %w", event.Topic, err)
 	}
 	return written, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNotQuiescent means that the cluster kept pending work without progress for a long time.
-var ErrNotQuiescent = errors.New("the system did not become quiet")
+var ErrNotQuiescent = errors.New("the cluster did not quiesce")
 
 const (
 	pollInterval   = 250 * time.Millisecond
@@ -55,7 +55,7 @@ func (t *experiment) quiesce(ctx context.Context) error {
 			return nil
 		}
 		if still > stallTimeout || time.Now().After(end) {
-			return errors.Join(fmt.Errorf("%w: %d events unsent, %d not shown; the groups lag by %v; %d replicas recount",
+			return errors.Join(fmt.Errorf("%w: %d events are not in Kafka, %d not in the live feed; the groups lag by %v; %d replicas recount",
 				ErrNotQuiescent, last.unsentKafka, last.unsentLive, last.lags, last.recountingReplicas), trouble)
 		}
 		retry.Wait(ctx, pollInterval)

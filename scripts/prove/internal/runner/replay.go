@@ -41,7 +41,7 @@ func (t *experiment) replayEverything(ctx context.Context) error {
 		return err
 	}
 	if err := t.quiesce(ctx); err != nil {
-		return fmt.Errorf("from the topic's beginning: %w", err)
+		return fmt.Errorf("replay the topic: %w", err)
 	}
 	for range 2 {
 		for _, program := range []string{cluster.Notification, cluster.Stats} {
@@ -50,7 +50,7 @@ func (t *experiment) replayEverything(ctx context.Context) error {
 			}
 		}
 		if err := t.quiesce(ctx); err != nil {
-			return fmt.Errorf("after the dead letters' replay: %w", err)
+			return fmt.Errorf("replay the dead letters: %w", err)
 		}
 	}
 	return nil

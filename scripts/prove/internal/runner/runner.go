@@ -114,10 +114,10 @@ func (t *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	t.configure()
 	group.Go(func() error { t.reportProgress(ctx); return nil })
 	group.Go(func() error { t.memory.sample(ctx, t.cluster, t.recorder); return nil })
-	t.Printf("the system is up after %s", t.elapsed())
+	t.Printf("the cluster is up after %s", t.elapsed())
 	if t.Timeout > 0 {
 		t.deadline = time.Now().Add(t.Timeout - collectReserve)
-		bounded, cancel := context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("it took longer than %s", t.Timeout))
+		bounded, cancel := context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the run took longer than %s", t.Timeout))
 		defer cancel()
 		ctx = bounded
 	}
@@ -147,7 +147,7 @@ func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 		Seed: t.Seed, Changes: t.Scenario.Changes, StartedAt: time.Now(), Expected: t.Scenario.Expected(),
 	}
 	if t.Scenario.ReplaceTopic {
-		t.setPhase("another topic")
+		t.setPhase("replace topic")
 		if err := t.injector.ReplaceTopic(ctx); err != nil {
 			return nil, fmt.Errorf("replace the topic: %w", err)
 		}
@@ -159,7 +159,7 @@ func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 		return nil, err
 	}
 	defer t.producer.Close()
-	t.setPhase("work and faults")
+	t.setPhase("workload and faults")
 	if err := t.runWorkload(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -167,22 +167,22 @@ func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
 		return nil, err
 	}
 	run.EndedAt = time.Now()
-	t.setPhase("quiet")
+	t.setPhase("quiesce")
 	noisy := t.quiesce(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	t.setPhase("collecting")
+	t.setPhase("collect")
 	run.Calls, run.Reads = t.workload.Calls(), t.workload.Reads()
 	run.Poison, run.Copies = t.producer.Poison(), t.producer.Copies()
 	if err := checker.Collect(ctx, t.sources(), run); err != nil {
-		return nil, fmt.Errorf("collect the evidence: %w", err)
+		return nil, fmt.Errorf("collect the history: %w", err)
 	}
 	run.Deliveries = t.webhooks.Deliveries()
 	if t.Scenario.Replay && noisy == nil {
-		t.setPhase("everything again")
+		t.setPhase("replay")
 		if err := t.replayAndCollect(ctx, run); err != nil {
-			return nil, fmt.Errorf("replay everything: %w", err)
+			return nil, fmt.Errorf("replay: %w", err)
 		}
 	}
 	run.Faults, run.Crashes, run.Exits = t.recorder.Recorded()
@@ -200,13 +200,13 @@ func (t *experiment) runWorkload(ctx context.Context) error {
 	group, working := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := t.workload.Run(working); err != nil {
-			return fmt.Errorf("the clients: %w", err)
+			return fmt.Errorf("workload: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error {
 		if err := t.injector.Run(working, t.Scenario); err != nil {
-			return fmt.Errorf("the faults: %w", err)
+			return fmt.Errorf("faults: %w", err)
 		}
 		return nil
 	})

@@ -39,11 +39,11 @@ type Server struct {
 func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
-		return nil, errors.New("provider: the secret is not whsec_ and base64")
+		return nil, errors.New("webhook server: the secret is not whsec_ and base64")
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("provider: %w", err)
+		return nil, fmt.Errorf("webhook server: %w", err)
 	}
 	return &Server{listener: listener, secret: key, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
 }
@@ -57,7 +57,7 @@ func (p *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("provider: %w", err)
+		return fmt.Errorf("webhook server: %w", err)
 	}
 	return nil
 }

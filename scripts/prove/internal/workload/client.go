@@ -141,11 +141,11 @@ func (c *client) attempt(ctx context.Context, p plan, r request, replica int, fi
 	switch a.result {
 	case done, refused, busy:
 		if to.silent.CompareAndSwap(true, false) {
-			c.w.cfg.Log.Info("a replica answers again", "replica", replica)
+			c.w.cfg.Log.Info("workload: replica responds again", "replica", replica)
 		}
 	default:
 		if within == attemptTimeout && to.silent.CompareAndSwap(false, true) {
-			c.w.cfg.Log.Info("a replica does not answer", "replica", replica, "status", a.status)
+			c.w.cfg.Log.Info("workload: replica does not respond, preferring the other", "replica", replica, "status", a.status)
 		}
 	}
 	return a

@@ -122,7 +122,7 @@ func parseResponse(status int, r request, body []byte) response {
 func describeError(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return "abandoned"
+		return "canceled"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timed out"
 	default:

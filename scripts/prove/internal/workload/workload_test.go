@@ -160,7 +160,7 @@ func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
 	nobody := port.Addr(ports.Ports[0])
 	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
 	for _, c := range w.Calls() {
-		if c.Outcome == history.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
+		if c.Outcome == history.Unknown && c.Status != "canceled" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
 		}
 	}
