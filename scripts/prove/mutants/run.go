@@ -56,52 +56,52 @@ type suite struct {
 	dir      string // for data, logs and verdicts
 }
 
-func runSuite(ctx context.Context, r *suite) error {
-	r.printf("seed %d, logs in %s", r.Seed, r.dir)
+func runSuite(ctx context.Context, s *suite) error {
+	s.printf("seed %d, logs in %s", s.Seed, s.dir)
 	judged, green, caught := map[string]bool{}, 0, 0
-	for _, m := range r.mutants {
+	for _, m := range s.mutants {
 		if !judged[m.scenario] {
 			judged[m.scenario] = true
-			if r.isBaselineGreen(ctx, m.scenario) {
+			if s.isBaselineGreen(ctx, m.scenario) {
 				green++
 			}
 		}
-		if r.isCaught(ctx, m) {
+		if s.isCaught(ctx, m) {
 			caught++
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
-	r.printf("%d of %d mutants caught; the unchanged tree was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
-	if caught < len(r.mutants) || green < len(judged) {
+	s.printf("%d of %d mutants caught; the unchanged tree was green in %d of %d scenarios", caught, len(s.mutants), green, len(judged))
+	if caught < len(s.mutants) || green < len(judged) {
 		return ErrSurvived
 	}
 	return nil
 }
 
-func (r *suite) printf(format string, args ...any) {
-	fmt.Fprintf(r.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
+func (s *suite) printf(format string, args ...any) {
+	fmt.Fprintf(s.Out, "%s\n", printable.Lines(fmt.Sprintf(format, args...)))
 }
 
 // isBaselineGreen reports whether a scenario is green on the unchanged tree.
-func (r *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
-	v := r.runProve(ctx, "unchanged-"+scenario, scenario, nil)
+func (s *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
+	v := s.runProve(ctx, "unchanged-"+scenario, scenario, nil)
 	green := v.err == nil && len(v.red) == 0
-	r.reportResult("(unchanged)", scenario, "green", green, v)
+	s.reportResult("(unchanged)", scenario, "green", green, v)
 	return green
 }
 
 // isCaught reports whether the mutant's check, and no other, is red on a patched copy of the
 // tree.
-func (r *suite) isCaught(ctx context.Context, m mutant) bool {
-	v := r.runProve(ctx, m.name, m.scenario, m.patch)
+func (s *suite) isCaught(ctx context.Context, m mutant) bool {
+	v := s.runProve(ctx, m.name, m.scenario, m.patch)
 	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.check
-	r.reportResult(m.name, m.scenario, "caught", caught, v)
+	s.reportResult(m.name, m.scenario, "caught", caught, v)
 	return caught
 }
 
-func (r *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
+func (s *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	if !ok {
 		good = "NOT " + good
 	}
@@ -112,7 +112,7 @@ func (r *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	case len(v.red) == 0:
 		what = "no check red"
 	}
-	r.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
+	s.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
 }
 
 // outcome is the result of one run. A failed run proves nothing, whatever was red.
@@ -122,10 +122,10 @@ type outcome struct {
 	err  error
 }
 
-func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byte) (v outcome) {
-	tree := r.Tree
+func (s *suite) runProve(ctx context.Context, name, scenario string, patch []byte) (v outcome) {
+	tree := s.Tree
 	if patch != nil {
-		if tree, v.err = copyTree(ctx, r.Tree); v.err != nil {
+		if tree, v.err = copyTree(ctx, s.Tree); v.err != nil {
 			return v
 		}
 		defer func() { v.err = errors.Join(v.err, os.RemoveAll(tree)) }()
@@ -133,14 +133,14 @@ func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byt
 			return v
 		}
 	}
-	dir := filepath.Join(r.dir, name)
+	dir := filepath.Join(s.dir, name)
 	if v.err = errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); v.err != nil {
 		return v
 	}
-	out := filepath.Join(r.dir, name+".json")
+	out := filepath.Join(s.dir, name+".json")
 	_ = os.Remove(out) // from an earlier run
-	code, err := r.execProve(ctx, filepath.Join(r.dir, name+".txt"),
-		"--scenario", scenario, "--seed", strconv.FormatInt(r.Seed, 10), "--at-most", scenarioTimeout.String(),
+	code, err := s.execProve(ctx, filepath.Join(s.dir, name+".txt"),
+		"--scenario", scenario, "--seed", strconv.FormatInt(s.Seed, 10), "--at-most", scenarioTimeout.String(),
 		"--tree", tree, "--dir", dir, "--out", out)
 	if err == nil {
 		v, err = readOutcome(out, code)
@@ -150,7 +150,7 @@ func (r *suite) runProve(ctx context.Context, name, scenario string, patch []byt
 }
 
 // execProve runs prove and returns its exit code. Its output is written to the file log.
-func (r *suite) execProve(ctx context.Context, log string, args ...string) (code int, err error) {
+func (s *suite) execProve(ctx context.Context, log string, args ...string) (code int, err error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return 0, err
@@ -158,8 +158,8 @@ func (r *suite) execProve(ctx context.Context, log string, args ...string) (code
 	defer file.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout+scenarioTimeout, errors.New("prove did not end in time"))
 	defer cancel()
-	process, err := r.launcher.Start(proc.Command{
-		Path: r.Prove, Args: args, Stdout: file, Stderr: file,
+	process, err := s.launcher.Start(proc.Command{
+		Path: s.Prove, Args: args, Stdout: file, Stderr: file,
 		// Without the paths the build cache serves the copies too, but for the changed packages.
 		Env: append(os.Environ(), "GOFLAGS=-trimpath"),
 	})

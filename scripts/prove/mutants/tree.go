@@ -63,8 +63,8 @@ func apply(ctx context.Context, dir string, patch []byte, check bool) error {
 	// git would take a repository around dir for the tree.
 	command.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	command.Stdin = bytes.NewReader(patch)
-	if said, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("the patch does not apply: %w\n%s", err, bytes.TrimSpace(said))
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("the patch does not apply: %w\n%s", err, bytes.TrimSpace(output))
 	}
 	return nil
 }

@@ -68,43 +68,43 @@ type Cluster struct {
 // Start builds the services, starts every node and returns when all are ready. After an error
 // nothing is left running.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	s := &Cluster{cfg: cfg, links: map[string]*link.Link{}}
-	s.supervision, s.stopSupervision = context.WithCancel(context.WithoutCancel(ctx))
-	if err := s.addNodes(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+	c := &Cluster{cfg: cfg, links: map[string]*link.Link{}}
+	c.supervision, c.stopSupervision = context.WithCancel(context.WithoutCancel(ctx))
+	if err := c.addNodes(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
-	for _, m := range s.nodes {
-		s.supervisors.Go(func() { m.supervise(s.supervision) })
+	for _, node := range c.nodes {
+		c.supervisors.Go(func() { node.supervise(c.supervision) })
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	if err := s.startNodes(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), s.Close())
+	if err := c.startNodes(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), c.Close())
 	}
-	return s, nil
+	return c, nil
 }
 
 // Close stops everything, the services first, and removes the data. The logs stay.
-func (s *Cluster) Close() error {
-	s.stopServices()
-	s.stopSupervision()
-	s.supervisors.Wait()
+func (c *Cluster) Close() error {
+	c.stopServices()
+	c.stopSupervision()
+	c.supervisors.Wait()
 	var failed []error
-	for _, l := range s.links {
+	for _, l := range c.links {
 		failed = append(failed, l.Close())
 	}
-	for _, b := range s.ports {
+	for _, b := range c.ports {
 		b.Close()
 	}
-	failed = append(failed, s.postgres.Remove(), s.standby.Remove(), os.RemoveAll(filepath.Join(s.cfg.Dir, "data")), os.RemoveAll(s.bin()))
+	failed = append(failed, c.postgres.Remove(), c.standby.Remove(), os.RemoveAll(filepath.Join(c.cfg.Dir, "data")), os.RemoveAll(c.bin()))
 	return errors.Join(failed...)
 }
 
-func (s *Cluster) stopServices() {
+func (c *Cluster) stopServices() {
 	var stopping sync.WaitGroup
-	for _, m := range s.nodes {
-		if !IsServer(m.name) {
-			stopping.Go(func() { m.StopAndHold(s.supervision) })
+	for _, node := range c.nodes {
+		if !IsServer(node.name) {
+			stopping.Go(func() { node.StopAndHold(c.supervision) })
 		}
 	}
 	stopping.Wait()
@@ -112,20 +112,20 @@ func (s *Cluster) stopServices() {
 
 // Node returns the node with a name: a server's, or a service's with the replica's number. It
 // panics on an unknown name.
-func (s *Cluster) Node(name string) *Node {
-	i := slices.IndexFunc(s.nodes, func(m *Node) bool { return m.name == name })
+func (c *Cluster) Node(name string) *Node {
+	i := slices.IndexFunc(c.nodes, func(node *Node) bool { return node.name == name })
 	if i < 0 {
 		panic("there is no node " + name) // a mistake in a scenario
 	}
-	return s.nodes[i]
+	return c.nodes[i]
 }
 
 // Nodes returns all nodes, the servers first.
-func (s *Cluster) Nodes() []*Node { return s.nodes }
+func (c *Cluster) Nodes() []*Node { return c.nodes }
 
 // Link returns the proxy to a server. It panics on an unknown name.
-func (s *Cluster) Link(name string) *link.Link {
-	l, ok := s.links[name]
+func (c *Cluster) Link(name string) *link.Link {
+	l, ok := c.links[name]
 	if !ok {
 		panic("there is no proxy to " + name) // a mistake in a scenario
 	}
@@ -133,10 +133,10 @@ func (s *Cluster) Link(name string) *link.Link {
 }
 
 // Replicas returns the replicas of a service that run from the start.
-func (s *Cluster) Replicas(service string) []Replica {
+func (c *Cluster) Replicas(service string) []Replica {
 	var found []Replica
-	for _, r := range s.replicas {
-		if strings.HasPrefix(r.Name, service) && !slices.Contains(s.spares, r.Name) {
+	for _, r := range c.replicas {
+		if strings.HasPrefix(r.Name, service) && !slices.Contains(c.spares, r.Name) {
 			found = append(found, r)
 		}
 	}
@@ -144,12 +144,12 @@ func (s *Cluster) Replicas(service string) []Replica {
 }
 
 // SpareReplica returns the third member of a consumer group, which does not run at first.
-func (s *Cluster) SpareReplica(service string) *Node {
-	return s.Node(fmt.Sprintf("%s-%d", service, replicasPerService+1))
+func (c *Cluster) SpareReplica(service string) *Node {
+	return c.Node(fmt.Sprintf("%s-%d", service, replicasPerService+1))
 }
 
-func (s *Cluster) addNodes(ctx context.Context) error {
-	if err := errors.Join(os.MkdirAll(s.bin(), 0o755), os.MkdirAll(s.log(), 0o755)); err != nil {
+func (c *Cluster) addNodes(ctx context.Context) error {
+	if err := errors.Join(os.MkdirAll(c.bin(), 0o755), os.MkdirAll(c.log(), 0o755)); err != nil {
 		return err
 	}
 	for _, n := range []int{serverPorts, servicePorts} {
@@ -157,20 +157,20 @@ func (s *Cluster) addNodes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.ports = append(s.ports, block)
+		c.ports = append(c.ports, block)
 	}
-	if err := s.addServers(ctx, portAllocator(s.ports[0].Ports)); err != nil {
+	if err := c.addServers(ctx, portAllocator(c.ports[0].Ports)); err != nil {
 		return err
 	}
-	take := portAllocator(s.ports[1].Ports)
+	nextPort := portAllocator(c.ports[1].Ports)
 	for _, program := range []string{Todo, Notification, Stats} {
 		for number := range replicasPerService {
-			s.addReplica(program, number+1, take)
+			c.addReplica(program, number+1, nextPort)
 		}
 	}
 	// The spare members join and leave, so that the groups rebalance.
 	for _, program := range []string{Notification, Stats} {
-		s.spares = append(s.spares, s.addReplica(program, replicasPerService+1, take))
+		c.spares = append(c.spares, c.addReplica(program, replicasPerService+1, nextPort))
 	}
 	return nil
 }
@@ -183,72 +183,72 @@ func portAllocator(ports []int) func() int {
 	}
 }
 
-func (s *Cluster) addNode(part supervisor.Part) {
-	onEnd := s.cfg.OnExit
-	if onEnd == nil {
-		onEnd = func(Exit) {}
+func (c *Cluster) addNode(part supervisor.Part) {
+	onExit := c.cfg.OnExit
+	if onExit == nil {
+		onExit = func(Exit) {}
 	}
-	s.nodes = append(s.nodes, &Node{
-		part: part, name: part.Name(), dir: s.log(), launcher: s.cfg.Tools.Launcher, onExit: onEnd,
+	c.nodes = append(c.nodes, &Node{
+		part: part, name: part.Name(), dir: c.log(), launcher: c.cfg.Tools.Launcher, onExit: onExit,
 		changed: make(chan struct{}),
 	})
 }
 
 // startNodes starts the servers while the services are built, and then the services.
-func (s *Cluster) startNodes(ctx context.Context) error {
+func (c *Cluster) startNodes(ctx context.Context) error {
 	group, servers := errgroup.WithContext(ctx)
 	built := make(chan struct{})
 	group.Go(func() error {
 		defer close(built)
-		return s.buildServices(servers)
+		return c.buildServices(servers)
 	})
 	group.Go(func() error {
-		if err := s.Node(Postgres).StartAndWait(servers); err != nil {
+		if err := c.Node(Postgres).StartAndWait(servers); err != nil {
 			return err
 		}
-		if err := s.postgres.EnsureDatabase(servers, account, account, database); err != nil {
+		if err := c.postgres.EnsureDatabase(servers, account, account, database); err != nil {
 			return err
 		}
 		<-built
-		return s.migrate(servers)
+		return c.migrate(servers)
 	})
-	group.Go(func() error { return s.Node(Redis).StartAndWait(servers) })
-	group.Go(func() error { return s.Node(RedisCache).StartAndWait(servers) })
+	group.Go(func() error { return c.Node(Redis).StartAndWait(servers) })
+	group.Go(func() error { return c.Node(RedisCache).StartAndWait(servers) })
 	group.Go(func() error {
-		if err := s.Node(Kafka).StartAndWait(servers); err != nil {
+		if err := c.Node(Kafka).StartAndWait(servers); err != nil {
 			return err
 		}
-		return server.EnsureTopics(servers, s.kafka.Addr(), eventsTopic,
+		return server.EnsureTopics(servers, c.kafka.Addr(), eventsTopic,
 			server.Topic{Name: event.DLQTopic, Partitions: Partitions, MaxBytes: dlqBytes})
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return s.StartServices(ctx)
+	return c.StartServices(ctx)
 }
 
 // StartServices starts all replicas but the spare ones, and returns when they are ready.
-func (s *Cluster) StartServices(ctx context.Context) error {
+func (c *Cluster) StartServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, m := range s.nodes {
-		if !IsServer(m.name) && !slices.Contains(s.spares, m.name) {
-			group.Go(func() error { return m.StartAndWait(ctx) })
+	for _, node := range c.nodes {
+		if !IsServer(node.name) && !slices.Contains(c.spares, node.name) {
+			group.Go(func() error { return node.StartAndWait(ctx) })
 		}
 	}
 	return group.Wait()
 }
 
 // ReplaceTopic deletes the topic of the events and creates it again.
-func (s *Cluster) ReplaceTopic(ctx context.Context) error {
-	return server.ReplaceTopic(ctx, s.kafka.Addr(), eventsTopic)
+func (c *Cluster) ReplaceTopic(ctx context.Context) error {
+	return server.ReplaceTopic(ctx, c.kafka.Addr(), eventsTopic)
 }
 
 // StopConsumers stops the consumers gracefully; StartServices starts them again.
-func (s *Cluster) StopConsumers(ctx context.Context) {
+func (c *Cluster) StopConsumers(ctx context.Context) {
 	var stopping sync.WaitGroup
-	for _, m := range s.nodes {
-		if strings.HasPrefix(m.name, Notification) || strings.HasPrefix(m.name, Stats) {
-			stopping.Go(func() { m.StopAndHold(ctx) })
+	for _, node := range c.nodes {
+		if strings.HasPrefix(node.name, Notification) || strings.HasPrefix(node.name, Stats) {
+			stopping.Go(func() { node.StopAndHold(ctx) })
 		}
 	}
 	stopping.Wait()

@@ -16,13 +16,13 @@ import (
 
 // AddStandby adds a synchronous standby to the database. The server is down for a moment while it
 // is copied.
-func (s *Cluster) AddStandby(ctx context.Context) error {
-	primary := s.Node(Postgres)
+func (c *Cluster) AddStandby(ctx context.Context) error {
+	primary := c.Node(Postgres)
 	primary.StopAndHold(ctx)
-	if err := errors.Join(s.Node(Standby).StartAndWait(ctx), primary.StartAndWait(ctx)); err != nil {
+	if err := errors.Join(c.Node(Standby).StartAndWait(ctx), primary.StartAndWait(ctx)); err != nil {
 		return err
 	}
-	return withSuperuser(s.postgres, func(db *sql.DB) error {
+	return withSuperuser(c.postgres, func(db *sql.DB) error {
 		// The standby then also shows every acknowledged change before it is promoted.
 		err := execAll(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
 			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
@@ -39,21 +39,21 @@ func (s *Cluster) AddStandby(ctx context.Context) error {
 //
 // FailOver calls loaded while the standby confirms nothing, before the kill; it returns once
 // enough commits wait. It calls unpromoted before the promotion.
-func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
-	err := withSuperuser(s.postgres, func(db *sql.DB) error {
+func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
+	err := withSuperuser(c.postgres, func(db *sql.DB) error {
 		return execAll(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
 	})
 	if err != nil {
 		return err
 	}
-	s.Node(Standby).Freeze()
+	c.Node(Standby).Freeze()
 	loaded()
-	s.Node(Postgres).KillAndHold()
-	s.Node(Standby).Resume()
-	s.Link(Postgres).Lead(port.Addr(s.standby.Port))
+	c.Node(Postgres).KillAndHold()
+	c.Node(Standby).Resume()
+	c.Link(Postgres).Lead(port.Addr(c.standby.Port))
 	retry.Wait(ctx, after)
 	unpromoted()
-	return withSuperuser(s.standby, func(db *sql.DB) error {
+	return withSuperuser(c.standby, func(db *sql.DB) error {
 		if err := execAll(ctx, db, `SELECT pg_promote()`); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (s *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 	})
 }
 
-func withSuperuser(p server.Postgres, do func(*sql.DB) error) error {
+func withSuperuser(p server.Postgres, fn func(*sql.DB) error) error {
 	dsn, err := p.SuperuserDSN()
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func withSuperuser(p server.Postgres, do func(*sql.DB) error) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	return do(db)
+	return fn(db)
 }
 
 func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
@@ -91,12 +91,12 @@ func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
 // conditionTimeout bounds the wait for a state of a server.
 const conditionTimeout = 20 * time.Second
 
-func awaitCondition(ctx context.Context, db *sql.DB, question string) error {
+func awaitCondition(ctx context.Context, db *sql.DB, query string) error {
 	ctx, cancel := context.WithTimeout(ctx, conditionTimeout)
 	defer cancel()
 	for {
-		var yes bool
-		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil || yes {
+		var holds bool
+		if err := db.QueryRowContext(ctx, query).Scan(&holds); err != nil || holds {
 			return err
 		}
 		retry.Wait(ctx, pollInterval)

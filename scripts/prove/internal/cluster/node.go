@@ -53,91 +53,91 @@ type Node struct {
 }
 
 // Name is "kafka", "stats-service-1", ….
-func (m *Node) Name() string { return m.name }
+func (n *Node) Name() string { return n.name }
 
 // LogPath is the path of the program's output.
-func (m *Node) LogPath() string { return filepath.Join(m.dir, m.name+".log") }
+func (n *Node) LogPath() string { return filepath.Join(n.dir, n.name+".log") }
 
-func (m *Node) crashLogPath() string { return filepath.Join(m.dir, m.name+".crashes") }
+func (n *Node) crashLogPath() string { return filepath.Join(n.dir, n.name+".crashes") }
 
 // supervise runs the program whenever it is wanted, until ctx ends. Then it stops the process.
-func (m *Node) supervise(ctx context.Context) {
-	for m.awaitWanted(ctx) {
-		began := time.Now()
-		if err := m.runOnce(ctx); err != nil {
-			m.appendLog("not started: " + err.Error())
+func (n *Node) supervise(ctx context.Context) {
+	for n.awaitWanted(ctx) {
+		started := time.Now()
+		if err := n.runOnce(ctx); err != nil {
+			n.appendLog("not started: " + err.Error())
 		}
-		if time.Since(began) < restartDelay {
+		if time.Since(started) < restartDelay {
 			retry.Wait(ctx, restartDelay)
 		}
 	}
 }
 
 // runOnce runs one process of the program until it exits.
-func (m *Node) runOnce(ctx context.Context) error {
-	process, err := m.launch(ctx)
+func (n *Node) runOnce(ctx context.Context) error {
+	process, err := n.launch(ctx)
 	if err != nil {
 		return err
 	}
 	select {
 	case <-process.Done():
 	case <-ctx.Done():
-		m.terminate(context.WithoutCancel(ctx))
+		n.terminate(context.WithoutCancel(ctx))
 	}
-	m.reportExit(process)
+	n.reportExit(process)
 	return nil
 }
 
-func (m *Node) launch(ctx context.Context) (*proc.Process, error) {
-	if err := m.part.Prepare(ctx); err != nil {
+func (n *Node) launch(ctx context.Context) (*proc.Process, error) {
+	if err := n.part.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	command, err := m.part.Command()
+	command, err := n.part.Command()
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(m.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(n.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the process has its own descriptor
 	command.Stdout, command.Stderr = log, log
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.wanted {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.wanted {
 		return nil, errors.New("the node was stopped meanwhile")
 	}
-	if m.nextFailpoint != nil {
-		if point := m.nextFailpoint(); point != "" {
-			command.Env = append(slices.Clip(command.Env), "FAILPOINT="+point, "FAILPOINT_LOG="+m.crashLogPath())
+	if n.nextFailpoint != nil {
+		if point := n.nextFailpoint(); point != "" {
+			command.Env = append(slices.Clip(command.Env), "FAILPOINT="+point, "FAILPOINT_LOG="+n.crashLogPath())
 		}
 	}
-	m.process, err = m.launcher.Start(command)
-	m.exitRequested = false
-	return m.process, err
+	n.process, err = n.launcher.Start(command)
+	n.exitRequested = false
+	return n.process, err
 }
 
 // reportExit calls onExit for a process that ended.
-func (m *Node) reportExit(process *proc.Process) {
-	m.mu.Lock()
-	end := Exit{Node: m.name, At: time.Now(), Status: "exit status 0"}
+func (n *Node) reportExit(process *proc.Process) {
+	n.mu.Lock()
+	exit := Exit{Node: n.name, At: time.Now(), Status: "exit status 0"}
 	if err := process.Err(); err != nil {
-		end.Status = err.Error()
+		exit.Status = err.Error()
 	}
-	end.Killed = process.ExitCode() == 128+int(syscall.SIGKILL)
+	exit.Killed = process.ExitCode() == 128+int(syscall.SIGKILL)
 	// A process that failed by itself just before, or while it was stopped, did not exit on
 	// request.
-	end.Requested = m.exitRequested && (end.Killed || process.Err() == nil)
-	end.Failpoint, end.InFlight = m.readCrash()
-	m.process = nil
-	m.mu.Unlock()
-	m.appendLog(fmt.Sprintf("exited: %+v", end))
-	m.onExit(end)
+	exit.Requested = n.exitRequested && (exit.Killed || process.Err() == nil)
+	exit.Failpoint, exit.InFlight = n.readCrash()
+	n.process = nil
+	n.mu.Unlock()
+	n.appendLog(fmt.Sprintf("exited: %+v", exit))
+	n.onExit(exit)
 }
 
 // terminate stops the process gracefully, if there is one. A frozen process is resumed first.
-func (m *Node) terminate(ctx context.Context) {
-	process := m.requestExit()
+func (n *Node) terminate(ctx context.Context) {
+	process := n.requestExit()
 	if process == nil {
 		return
 	}
@@ -145,13 +145,13 @@ func (m *Node) terminate(ctx context.Context) {
 	defer cancel()
 	signalTree(process, syscall.SIGCONT)
 	if process.Stop(ctx) != nil {
-		m.appendLog("did not stop in time, killed")
+		n.appendLog("did not stop in time, killed")
 	}
 }
 
 // appendLog writes what was done to the process into its own log.
-func (m *Node) appendLog(what string) {
-	log, err := os.OpenFile(m.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (n *Node) appendLog(what string) {
+	log, err := os.OpenFile(n.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return // the run continues without the line
 	}
@@ -160,11 +160,11 @@ func (m *Node) appendLog(what string) {
 }
 
 // awaitWanted returns true when the node is wanted, false when ctx has ended.
-func (m *Node) awaitWanted(ctx context.Context) bool {
+func (n *Node) awaitWanted(ctx context.Context) bool {
 	for {
-		m.mu.Lock()
-		wanted, changed := m.wanted, m.changed
-		m.mu.Unlock()
+		n.mu.Lock()
+		wanted, changed := n.wanted, n.changed
+		n.mu.Unlock()
 		if ctx.Err() != nil || wanted {
 			return ctx.Err() == nil
 		}
@@ -175,10 +175,10 @@ func (m *Node) awaitWanted(ctx context.Context) bool {
 	}
 }
 
-func (m *Node) setWanted(wanted bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.wanted = wanted
-	close(m.changed)
-	m.changed = make(chan struct{})
+func (n *Node) setWanted(wanted bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wanted = wanted
+	close(n.changed)
+	n.changed = make(chan struct{})
 }

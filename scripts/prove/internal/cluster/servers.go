@@ -28,7 +28,7 @@ var Servers = []string{Postgres, Redis, RedisCache, Kafka}
 const Standby = "postgres-standby"
 
 // IsServer reports whether the node is a server, rather than a replica of a service.
-func IsServer(member string) bool { return member == Standby || slices.Contains(Servers, member) }
+func IsServer(node string) bool { return node == Standby || slices.Contains(Servers, node) }
 
 // The application's user, password and database.
 const (
@@ -55,8 +55,8 @@ func (n renamedPart) Name() string { return n.name }
 
 // addServers adds the servers' nodes and proxies. Kafka advertises the proxy's address to clients
 // that connect through the proxy.
-func (s *Cluster) addServers(ctx context.Context, take func() int) error {
-	finder := s.cfg.Tools.Finder
+func (c *Cluster) addServers(ctx context.Context, nextPort func() int) error {
+	finder := c.cfg.Tools.Finder
 	bin, err := finder.Postgres(ctx)
 	if err != nil {
 		return err
@@ -69,34 +69,34 @@ func (s *Cluster) addServers(ctx context.Context, take func() int) error {
 	if err != nil {
 		return err
 	}
-	s.postgres = server.Postgres{Bin: bin, Dir: s.data(Postgres), Port: take(), Launcher: s.cfg.Tools.Launcher}
-	s.standby = server.Postgres{Bin: bin, Dir: s.data(Standby), Port: take(), Launcher: s.cfg.Tools.Launcher, Primary: &s.postgres}
-	s.redis = server.Redis{Program: redis, Dir: s.data(Redis), Port: take()}
-	s.cache = server.Redis{Program: redis, Dir: s.data(RedisCache), Port: take()}
-	s.kafka = server.ApacheKafka{
-		Program: kafka, Dir: s.data(Kafka), Port: take(), ControllerPort: take(), Launcher: s.cfg.Tools.Launcher,
+	c.postgres = server.Postgres{Bin: bin, Dir: c.data(Postgres), Port: nextPort(), Launcher: c.cfg.Tools.Launcher}
+	c.standby = server.Postgres{Bin: bin, Dir: c.data(Standby), Port: nextPort(), Launcher: c.cfg.Tools.Launcher, Primary: &c.postgres}
+	c.redis = server.Redis{Program: redis, Dir: c.data(Redis), Port: nextPort()}
+	c.cache = server.Redis{Program: redis, Dir: c.data(RedisCache), Port: nextPort()}
+	c.kafka = server.ApacheKafka{
+		Program: kafka, Dir: c.data(Kafka), Port: nextPort(), ControllerPort: nextPort(), Launcher: c.cfg.Tools.Launcher,
 	}
-	linked := port.Addr(take())
+	behindProxy := port.Addr(nextPort())
 	targets := map[string]string{
-		Postgres: port.Addr(s.postgres.Port), Redis: s.redis.Addr(), RedisCache: s.cache.Addr(), Kafka: linked,
+		Postgres: port.Addr(c.postgres.Port), Redis: c.redis.Addr(), RedisCache: c.cache.Addr(), Kafka: behindProxy,
 	}
 	for name, target := range targets {
-		if s.links[name], err = link.Listen(ctx, target); err != nil {
+		if c.links[name], err = link.Listen(ctx, target); err != nil {
 			return err
 		}
 	}
-	s.kafka.More = kafkaSettings(s.kafka, linked, s.links[Kafka].Addr())
-	for _, part := range []supervisor.Part{s.postgres, renamedPart{s.standby, Standby}, s.redis, renamedPart{s.cache, RedisCache}, s.kafka} {
-		s.addNode(part)
+	c.kafka.More = kafkaSettings(c.kafka, behindProxy, c.links[Kafka].Addr())
+	for _, part := range []supervisor.Part{c.postgres, renamedPart{c.standby, Standby}, c.redis, renamedPart{c.cache, RedisCache}, c.kafka} {
+		c.addNode(part)
 	}
 	return nil
 }
 
 // kafkaSettings adds a listener that advertises the proxy's address. The broker stamps the
 // records, so that all timestamps come from one clock.
-func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
+func kafkaSettings(k server.ApacheKafka, behindProxy, advertised string) []string {
 	return []string{
-		"listeners=BROKER://" + k.Addr() + ",LINKED://" + linked + ",CONTROLLER://" + port.Addr(k.ControllerPort),
+		"listeners=BROKER://" + k.Addr() + ",LINKED://" + behindProxy + ",CONTROLLER://" + port.Addr(k.ControllerPort),
 		"advertised.listeners=BROKER://" + k.Addr() + ",LINKED://" + advertised,
 		"listener.security.protocol.map=BROKER:PLAINTEXT,LINKED:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"log.message.timestamp.type=LogAppendTime",
@@ -106,27 +106,27 @@ func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
 	}
 }
 
-func (s *Cluster) dsn(port int) string {
+func (c *Cluster) dsn(port int) string {
 	return server.Postgres{Port: port}.DSN(account, account, database)
 }
 
 // PostgresDSN is the DSN of the application's database on the current primary, without the proxy.
-func (s *Cluster) PostgresDSN() string {
+func (c *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
-		account, account, database, s.postgres.Port, s.standby.Port)
+		account, account, database, c.postgres.Port, c.standby.Port)
 }
 
 // RedisAddr is the address of a Redis server, without the proxy.
-func (s *Cluster) RedisAddr(name string) string {
+func (c *Cluster) RedisAddr(name string) string {
 	if name == RedisCache {
-		return s.cache.Addr()
+		return c.cache.Addr()
 	}
-	return s.redis.Addr()
+	return c.redis.Addr()
 }
 
 // Brokers are Kafka's addresses, without the proxy.
-func (s *Cluster) Brokers() []string { return []string{s.kafka.Addr()} }
+func (c *Cluster) Brokers() []string { return []string{c.kafka.Addr()} }
 
-func (s *Cluster) data(name string) string { return filepath.Join(s.cfg.Dir, "data", name) }
-func (s *Cluster) bin() string             { return filepath.Join(s.cfg.Dir, "bin") }
-func (s *Cluster) log() string             { return filepath.Join(s.cfg.Dir, "log") }
+func (c *Cluster) data(name string) string { return filepath.Join(c.cfg.Dir, "data", name) }
+func (c *Cluster) bin() string             { return filepath.Join(c.cfg.Dir, "bin") }
+func (c *Cluster) log() string             { return filepath.Join(c.cfg.Dir, "log") }

@@ -26,16 +26,16 @@ type replicaPart struct {
 	env     []string
 }
 
-func (s replicaPart) Name() string                  { return s.name }
-func (s replicaPart) Awaits() string                { return s.ops }
-func (s replicaPart) Prepare(context.Context) error { return nil }
-func (s replicaPart) path() string                  { return filepath.Join(s.dir, s.program) }
-func (s replicaPart) Command() (proc.Command, error) {
-	return proc.Command{Path: s.path(), Env: s.env}, nil
+func (r replicaPart) Name() string                  { return r.name }
+func (r replicaPart) Awaits() string                { return r.ops }
+func (r replicaPart) Prepare(context.Context) error { return nil }
+func (r replicaPart) path() string                  { return filepath.Join(r.dir, r.program) }
+func (r replicaPart) Command() (proc.Command, error) {
+	return proc.Command{Path: r.path(), Env: r.env}, nil
 }
 
-func (s replicaPart) Ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.ops+"/readyz", nil)
+func (r replicaPart) Ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.ops+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -52,46 +52,46 @@ func (s replicaPart) Ready(ctx context.Context) error {
 
 // addReplica adds a replica's node and returns its name. A consumer that runs from the start is a
 // static member of its group, so a quick restart does not rebalance the group.
-func (s *Cluster) addReplica(program string, number int, take func() int) string {
+func (c *Cluster) addReplica(program string, number int, nextPort func() int) string {
 	name := fmt.Sprintf("%s-%d", program, number)
-	one := replicaPart{name: name, program: program, dir: s.bin(), ops: port.Addr(take())}
-	one.env = append(s.environment(name), "OPS_ADDR="+one.ops)
-	at := Replica{Name: name}
+	part := replicaPart{name: name, program: program, dir: c.bin(), ops: port.Addr(nextPort())}
+	part.env = append(c.environment(name), "OPS_ADDR="+part.ops)
+	replica := Replica{Name: name}
 	if program != Notification {
-		at.HTTP = port.Addr(take())
-		one.env = append(one.env, "HTTP_ADDR="+at.HTTP)
+		replica.HTTP = port.Addr(nextPort())
+		part.env = append(part.env, "HTTP_ADDR="+replica.HTTP)
 	}
 	if program == Todo {
-		at.GRPC = port.Addr(take())
-		one.env = append(one.env, "GRPC_ADDR="+at.GRPC)
+		replica.GRPC = port.Addr(nextPort())
+		part.env = append(part.env, "GRPC_ADDR="+replica.GRPC)
 	} else if number <= replicasPerService {
-		one.env = append(one.env, "KAFKA_INSTANCE_ID="+name)
+		part.env = append(part.env, "KAFKA_INSTANCE_ID="+name)
 	}
-	s.addNode(one)
-	s.replicas = append(s.replicas, at)
+	c.addNode(part)
+	c.replicas = append(c.replicas, replica)
 	return name
 }
 
 // environment returns the settings of every replica; a program ignores those of the others.
-func (s *Cluster) environment(name string) []string {
-	wanted := ""
+func (c *Cluster) environment(name string) []string {
+	sessionAttrs := ""
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
-		wanted = "&target_session_attrs=read-write"
+		sessionAttrs = "&target_session_attrs=read-write"
 	}
 	env := []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer
-		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name + wanted,
-		"REDIS_ADDR=" + s.Link(Redis).Addr(),
-		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),
-		"KAFKA_BROKERS=" + s.Link(Kafka).Addr(),
+		"POSTGRES_DSN=" + c.dsn(c.Link(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
+		"REDIS_ADDR=" + c.Link(Redis).Addr(),
+		"REDIS_CACHE_ADDR=" + c.Link(RedisCache).Addr(),
+		"KAFKA_BROKERS=" + c.Link(Kafka).Addr(),
 		// All clients share one address.
 		"RATE_LIMIT_REQUESTS=1000000000",
 		"WATCH_MAX_PER_CLIENT=10000",
 		"MAX_CONNS_PER_CLIENT=10000",
-		"WEBHOOK_URL=" + s.cfg.WebhookURL,
-		"WEBHOOK_SECRET=" + s.cfg.WebhookSecret,
+		"WEBHOOK_URL=" + c.cfg.WebhookURL,
+		"WEBHOOK_SECRET=" + c.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",
 	}
-	return append(env, s.cfg.ExtraEnv...)
+	return append(env, c.cfg.ExtraEnv...)
 }

@@ -14,54 +14,54 @@ import (
 )
 
 // StartAndWait starts the program and returns when it is ready.
-func (m *Node) StartAndWait(ctx context.Context) error {
-	m.setWanted(true)
-	return m.AwaitReady(ctx)
+func (n *Node) StartAndWait(ctx context.Context) error {
+	n.setWanted(true)
+	return n.AwaitReady(ctx)
 }
 
 // Start starts the program without waiting.
-func (m *Node) Start() { m.setWanted(true) }
+func (n *Node) Start() { n.setWanted(true) }
 
 // AwaitReady returns when the program is ready, or with an error when ctx ends.
-func (m *Node) AwaitReady(ctx context.Context) error {
+func (n *Node) AwaitReady(ctx context.Context) error {
 	last := errors.New("not checked yet")
 	for ctx.Err() == nil {
-		if last = m.CheckReady(ctx); last == nil {
+		if last = n.CheckReady(ctx); last == nil {
 			return nil
 		}
 		retry.Wait(ctx, pollInterval)
 	}
-	return fmt.Errorf("%s is not ready: %w; last check: %w", m.name, context.Cause(ctx), last)
+	return fmt.Errorf("%s is not ready: %w; last check: %w", n.name, context.Cause(ctx), last)
 }
 
 // CheckReady returns nil if the process runs and is ready.
-func (m *Node) CheckReady(ctx context.Context) error {
-	if m.PID() == 0 {
-		return fmt.Errorf("%s does not run", m.name)
+func (n *Node) CheckReady(ctx context.Context) error {
+	if n.PID() == 0 {
+		return fmt.Errorf("%s does not run", n.name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return m.part.Ready(ctx)
+	return n.part.Ready(ctx)
 }
 
 // PID is the id of the process, 0 if none runs.
-func (m *Node) PID() int {
-	if p := m.current(); p != nil {
+func (n *Node) PID() int {
+	if p := n.current(); p != nil {
 		return p.PID()
 	}
 	return 0
 }
 
-func (m *Node) current() *proc.Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.process
+func (n *Node) current() *proc.Process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process
 }
 
 // Kill kills the process and its descendants by SIGKILL, and returns when it has exited. The node
 // restarts it at once. Without a process it does nothing.
-func (m *Node) Kill() {
-	if process := m.requestExit(); process != nil {
+func (n *Node) Kill() {
+	if process := n.requestExit(); process != nil {
 		signalTree(process, syscall.SIGKILL)
 		<-process.Done()
 	}
@@ -69,43 +69,43 @@ func (m *Node) Kill() {
 
 // requestExit records that the exit of the current process is requested, and returns the process
 // or nil.
-func (m *Node) requestExit() *proc.Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.exitRequested = m.process != nil
-	return m.process
+func (n *Node) requestExit() *proc.Process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.exitRequested = n.process != nil
+	return n.process
 }
 
 // KillAndHold is Kill without a restart, until Start.
-func (m *Node) KillAndHold() {
-	m.setWanted(false)
-	m.Kill()
+func (n *Node) KillAndHold() {
+	n.setWanted(false)
+	n.Kill()
 }
 
 // StopAndHold stops the process gracefully, without a restart until Start.
-func (m *Node) StopAndHold(ctx context.Context) {
-	m.setWanted(false)
-	m.terminate(ctx)
+func (n *Node) StopAndHold(ctx context.Context) {
+	n.setWanted(false)
+	n.terminate(ctx)
 }
 
 // Freeze suspends the process and its descendants by SIGSTOP.
-func (m *Node) Freeze() {
-	m.appendLog("frozen")
-	signalTree(m.current(), syscall.SIGSTOP)
+func (n *Node) Freeze() {
+	n.appendLog("frozen")
+	signalTree(n.current(), syscall.SIGSTOP)
 }
 
 // Resume ends a Freeze by SIGCONT.
-func (m *Node) Resume() {
-	m.appendLog("resumed")
-	signalTree(m.current(), syscall.SIGCONT)
+func (n *Node) Resume() {
+	n.appendLog("resumed")
+	signalTree(n.current(), syscall.SIGCONT)
 }
 
 // ArmFailpoints calls next before every later start for the value of FAILPOINT, "" for none. A
 // nil function disarms the node.
-func (m *Node) ArmFailpoints(point func() string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.nextFailpoint = point
+func (n *Node) ArmFailpoints(next func() string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nextFailpoint = next
 }
 
 // The process first, so that it does not replace its children meanwhile.
@@ -121,21 +121,21 @@ func signalTree(process *proc.Process, s syscall.Signal) {
 }
 
 // readCrash reads what was added to the crash log since the last call.
-func (m *Node) readCrash() (point, inHand string) {
-	content, err := os.ReadFile(m.crashLogPath())
-	if err != nil || int64(len(content)) <= m.crashLogRead {
+func (n *Node) readCrash() (failpoint, inFlight string) {
+	content, err := os.ReadFile(n.crashLogPath())
+	if err != nil || int64(len(content)) <= n.crashLogRead {
 		return "", ""
 	}
-	line := strings.TrimSpace(string(bytes.TrimSpace(content[m.crashLogRead:])))
-	m.crashLogRead = int64(len(content))
-	point, inHand, _ = strings.Cut(line, " ")
-	return point, inHand
+	line := strings.TrimSpace(string(bytes.TrimSpace(content[n.crashLogRead:])))
+	n.crashLogRead = int64(len(content))
+	failpoint, inFlight, _ = strings.Cut(line, " ")
+	return failpoint, inFlight
 }
 
 // ResidentBytes is the resident memory of the process, 0 if unknown.
-func (m *Node) ResidentBytes() int64 {
+func (n *Node) ResidentBytes() int64 {
 	var size, resident int64
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", m.PID()))
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.PID()))
 	if err != nil {
 		return 0
 	}

@@ -39,29 +39,29 @@ func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand
 	if s.Target == ActiveRelay {
 		return i.freezeSender(ctx, s)
 	}
-	m := i.chooseNode(s, random)
-	return i.inject(ctx, s.Do, m.Name(), func() error {
+	node := i.chooseNode(s, random)
+	return i.inject(ctx, s.Do, node.Name(), func() error {
 		switch s.Do {
 		case Kill:
-			m.Kill()
+			node.Kill()
 		case Outage:
-			m.KillAndHold()
+			node.KillAndHold()
 			retry.Wait(ctx, s.For)
-			m.Start()
+			node.Start()
 		default:
-			m.Freeze()
+			node.Freeze()
 			retry.Wait(ctx, s.For)
-			m.Resume()
+			node.Resume()
 		}
-		return i.awaitRecovery(ctx, m)
+		return i.awaitRecovery(ctx, node)
 	})
 }
 
 // awaitRecovery waits until a node is ready.
-func (i *Injector) awaitRecovery(ctx context.Context, m *cluster.Node) error {
+func (i *Injector) awaitRecovery(ctx context.Context, node *cluster.Node) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryTimeout, fmt.Errorf("not ready after %s", recoveryTimeout))
 	defer cancel()
-	return m.AwaitReady(ctx)
+	return node.AwaitReady(ctx)
 }
 
 // freezeSender freezes the replica that holds the lock of the relay's Kafka cursor at that
@@ -74,44 +74,44 @@ func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 			retry.Wait(ctx, time.Millisecond)
 			continue
 		}
-		m := i.Cluster.Node(name)
-		m.Freeze()
-		if still, err := i.Probe.ActiveRelay(ctx); err != nil || still != name {
-			m.Resume()
+		node := i.Cluster.Node(name)
+		node.Freeze()
+		if again, err := i.Probe.ActiveRelay(ctx); err != nil || again != name {
+			node.Resume()
 			continue
 		}
 		return i.inject(ctx, Freeze, name, func() error {
 			retry.Wait(ctx, s.For)
-			m.Resume()
-			return i.awaitRecovery(ctx, m)
+			node.Resume()
+			return i.awaitRecovery(ctx, node)
 		})
 	}
 	return fmt.Errorf("no replica was sending in %d attempts", tries)
 }
 
 func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
-	l := i.Cluster.Link(s.Target)
+	proxy := i.Cluster.Link(s.Target)
 	return i.inject(ctx, s.Do, s.Target, func() error {
 		switch s.Do {
 		case Delay:
-			l.Delay(delayLatency, delayLatency)
+			proxy.Delay(delayLatency, delayLatency)
 			retry.Wait(ctx, s.For)
-			l.Delay(0, 0)
+			proxy.Delay(0, 0)
 		case Slow:
-			l.Delay(0, maxSlowLatency)
+			proxy.Delay(0, maxSlowLatency)
 			retry.Wait(ctx, s.For)
-			l.Delay(0, 0)
+			proxy.Delay(0, 0)
 		case Stall:
-			l.Set(link.Stall)
+			proxy.Set(link.Stall)
 			retry.Wait(ctx, s.For)
-			l.Set(link.Pass)
+			proxy.Set(link.Pass)
 		case DropResponses:
-			l.Set(link.DropAnswers)
+			proxy.Set(link.DropAnswers)
 			retry.Wait(ctx, max(dropDuration, s.For))
-			l.Cut()
-			l.Set(link.Pass)
+			proxy.Cut()
+			proxy.Set(link.Pass)
 		default:
-			l.Cut()
+			proxy.Cut()
 		}
 		return nil
 	})
@@ -120,14 +120,14 @@ func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
 // flush empties a Redis server. It first verifies by its process id that this run started the
 // server.
 func (i *Injector) flush(ctx context.Context, s Step) error {
-	m := i.Cluster.Node(s.Target)
+	node := i.Cluster.Node(s.Target)
 	client := redis.NewClient(&redis.Options{Addr: i.Cluster.RedisAddr(s.Target), MaxRetries: -1})
 	defer func() { _ = client.Close() }()
 	info, err := client.Info(ctx, "server").Result()
 	if err != nil {
 		return err
 	}
-	if own := "process_id:" + strconv.Itoa(m.PID()); !slices.Contains(strings.Split(info, "\r\n"), own) {
+	if ours := "process_id:" + strconv.Itoa(node.PID()); !slices.Contains(strings.Split(info, "\r\n"), ours) {
 		return fmt.Errorf("the server on %s was not started by this run", i.Cluster.RedisAddr(s.Target))
 	}
 	return i.inject(ctx, Flush, s.Target, func() error { return client.FlushAll(ctx).Err() })
@@ -161,15 +161,15 @@ func (i *Injector) awaitRequests(ctx context.Context) (n int) {
 	return n
 }
 
-// rebalance starts or stops the third member of a service's group.
+// rebalance starts or stops the spare member of a service's group.
 func (i *Injector) rebalance(ctx context.Context, s Step) error {
-	third := i.Cluster.SpareReplica(s.Target)
-	return i.inject(ctx, Rebalance, third.Name(), func() error {
-		if third.PID() != 0 {
-			third.StopAndHold(ctx)
+	spare := i.Cluster.SpareReplica(s.Target)
+	return i.inject(ctx, Rebalance, spare.Name(), func() error {
+		if spare.PID() != 0 {
+			spare.StopAndHold(ctx)
 			return nil
 		}
-		third.Start()
-		return i.awaitRecovery(ctx, third)
+		spare.Start()
+		return i.awaitRecovery(ctx, spare)
 	})
 }

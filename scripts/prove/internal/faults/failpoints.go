@@ -44,52 +44,52 @@ type failpointRun struct {
 }
 
 func newFailpointRun(s Step, random *rand.Rand) *failpointRun {
-	c := &failpointRun{
+	r := &failpointRun{
 		random: random, remaining: map[string]int{}, failpoints: s.Failpoints, seen: map[string]bool{},
 		armed: map[string]string{}, armedAt: map[string]time.Time{},
 	}
-	for _, point := range s.Failpoints {
-		c.remaining[point] = s.Times
+	for _, failpoint := range s.Failpoints {
+		r.remaining[failpoint] = s.Times
 	}
-	return c
+	return r
 }
 
 // runFailpoints arms every replica of a service at each start, until all failpoints were hit as
 // often as the step says or the budget is spent.
 func (i *Injector) runFailpoints(ctx context.Context, s Step, random *rand.Rand) error {
-	c := newFailpointRun(s, random)
+	r := newFailpointRun(s, random)
 	limit := time.Duration(len(s.Failpoints)*s.Times) * averageCrashTime
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w in %s", errNotHit, limit))
 	defer cancel()
-	ends, stop := i.Recorder.subscribe()
+	exits, stop := i.Recorder.subscribe()
 	defer stop()
 	replicas := i.Cluster.Replicas(s.Target)
-	for _, r := range replicas {
-		m := i.Cluster.Node(r.Name)
-		m.ArmFailpoints(func() string { return c.arm(m.Name()) })
-		if err := i.kill(ctx, m.Name()); err != nil {
+	for _, replica := range replicas {
+		node := i.Cluster.Node(replica.Name)
+		node.ArmFailpoints(func() string { return r.arm(node.Name()) })
+		if err := i.kill(ctx, node.Name()); err != nil {
 			return err
 		}
 	}
-	err := i.driveFailpoints(ctx, s, c, ends)
-	for _, r := range replicas {
-		m := i.Cluster.Node(r.Name)
-		m.ArmFailpoints(nil)
-		if c.isArmed(m.Name()) { // it would crash later, outside the run
-			err = errors.Join(err, i.kill(ctx, m.Name()))
+	err := i.driveFailpoints(ctx, s, r, exits)
+	for _, replica := range replicas {
+		node := i.Cluster.Node(replica.Name)
+		node.ArmFailpoints(nil)
+		if r.isArmed(node.Name()) { // it would crash later, outside the run
+			err = errors.Join(err, i.kill(ctx, node.Name()))
 		}
 	}
-	for _, r := range replicas {
-		if err := i.awaitRecovery(ctx, i.Cluster.Node(r.Name)); err != nil && ctx.Err() == nil {
+	for _, replica := range replicas {
+		if err := i.awaitRecovery(ctx, i.Cluster.Node(replica.Name)); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	return err
 }
 
-func (i *Injector) kill(ctx context.Context, member string) error {
-	return i.inject(ctx, Kill, member, func() error {
-		i.Cluster.Node(member).Kill()
+func (i *Injector) kill(ctx context.Context, node string) error {
+	return i.inject(ctx, Kill, node, func() error {
+		i.Cluster.Node(node).Kill()
 		return nil
 	})
 }
@@ -98,29 +98,29 @@ var errNotHit = errors.New("not all failpoints were hit")
 
 // driveFailpoints records hits and restarts stalled nodes until the run is complete. If the
 // budget is spent it returns nil, and the checker reports the failpoints without enough hits.
-func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun, ends <-chan cluster.Exit) error {
+func (i *Injector) driveFailpoints(ctx context.Context, s Step, r *failpointRun, exits <-chan cluster.Exit) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for !c.isComplete() {
+	for !r.isComplete() {
 		select {
-		case end := <-ends:
-			if strings.HasPrefix(end.Node, s.Target) && end.Failpoint != "" {
-				c.recordHit(end)
+		case exit := <-exits:
+			if strings.HasPrefix(exit.Node, s.Target) && exit.Failpoint != "" {
+				r.recordHit(exit)
 			}
 		case <-tick.C:
-			if c.isAnyArmedWith(deadLetterFailpoint) {
+			if r.isAnyArmedWith(deadLetterFailpoint) {
 				if err := i.writePoison(ctx, time.Now().Add(-poisonInterval)); err != nil {
 					return err
 				}
 			}
-			for _, name := range c.stalledNodes() {
+			for _, name := range r.stalledNodes() {
 				if err := i.kill(ctx, name); err != nil {
 					return err
 				}
 			}
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errNotHit) {
-				i.Log.WarnContext(ctx, "not all failpoints were hit", "service", s.Target, "remaining", c.remaining)
+				i.Log.WarnContext(ctx, "not all failpoints were hit", "service", s.Target, "remaining", r.remaining)
 				return nil
 			}
 			return context.Cause(ctx)
@@ -130,93 +130,93 @@ func (i *Injector) driveFailpoints(ctx context.Context, s Step, c *failpointRun,
 }
 
 // arm draws the failpoint of a node's next process, from those that need most hits.
-func (c *failpointRun) arm(member string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.armed[member], c.armedAt[member] = "", time.Now()
-	point := c.mostNeeded()
-	if point == "" {
+func (r *failpointRun) arm(node string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.armed[node], r.armedAt[node] = "", time.Now()
+	failpoint := r.mostNeeded()
+	if failpoint == "" {
 		return ""
 	}
-	c.armed[member] = point
-	last := maxHit
-	if point == deadLetterFailpoint {
-		last = maxDeadLetterHit
+	r.armed[node] = failpoint
+	highest := maxHit
+	if failpoint == deadLetterFailpoint {
+		highest = maxDeadLetterHit
 	}
-	return fmt.Sprintf("%s:%d", point, minHit+c.random.IntN(last-minHit+1))
+	return fmt.Sprintf("%s:%d", failpoint, minHit+r.random.IntN(highest-minHit+1))
 }
 
 // mostNeeded returns the failpoint that needs most hits beyond the processes armed with it, or
 // "".
-func (c *failpointRun) mostNeeded() string {
-	best, lacks := "", 0
-	for _, n := range c.random.Perm(len(c.failpoints)) {
-		point := c.failpoints[n]
-		lack := c.remaining[point]
-		for _, armed := range c.armed {
-			if armed == point {
-				lack--
+func (r *failpointRun) mostNeeded() string {
+	best, mostHits := "", 0
+	for _, n := range r.random.Perm(len(r.failpoints)) {
+		failpoint := r.failpoints[n]
+		hits := r.remaining[failpoint]
+		for _, armed := range r.armed {
+			if armed == failpoint {
+				hits--
 			}
 		}
-		if lack > lacks {
-			best, lacks = point, lack
+		if hits > mostHits {
+			best, mostHits = failpoint, hits
 		}
 	}
 	return best
 }
 
 // recordHit counts a crash, unless one at the same failpoint had the same work in flight.
-func (c *failpointRun) recordHit(end cluster.Exit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := end.Failpoint + " " + end.InFlight
-	if !c.seen[key] {
-		c.seen[key] = true
-		c.remaining[end.Failpoint]--
+func (r *failpointRun) recordHit(exit cluster.Exit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := exit.Failpoint + " " + exit.InFlight
+	if !r.seen[key] {
+		r.seen[key] = true
+		r.remaining[exit.Failpoint]--
 	}
 }
 
-func (c *failpointRun) isComplete() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, left := range c.remaining {
-		if left > 0 {
+func (r *failpointRun) isComplete() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, hits := range r.remaining {
+		if hits > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *failpointRun) isAnyArmedWith(point string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, armed := range c.armed {
-		if armed == point {
+func (r *failpointRun) isAnyArmedWith(failpoint string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, armed := range r.armed {
+		if armed == failpoint {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *failpointRun) isArmed(member string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.armed[member] != ""
+func (r *failpointRun) isArmed(node string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.armed[node] != ""
 }
 
 // stalledNodes returns the nodes that have been armed for too long, and those that are unarmed
 // although hits are needed.
-func (c *failpointRun) stalledNodes() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	idle := c.mostNeeded() != ""
-	var stuck []string
-	for member, since := range c.armedAt {
-		waits := time.Since(since)
-		if c.armed[member] != "" && waits > hitTimeout || c.armed[member] == "" && idle && waits > idleTimeout {
-			stuck = append(stuck, member)
+func (r *failpointRun) stalledNodes() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	needed := r.mostNeeded() != ""
+	var stalled []string
+	for node, since := range r.armedAt {
+		waited := time.Since(since)
+		if r.armed[node] != "" && waited > hitTimeout || r.armed[node] == "" && needed && waited > idleTimeout {
+			stalled = append(stalled, node)
 		}
 	}
-	slices.Sort(stuck)
-	return stuck
+	slices.Sort(stalled)
+	return stalled
 }

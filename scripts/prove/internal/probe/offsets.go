@@ -10,19 +10,19 @@ import (
 // ResetOffsets sets the committed offsets of a group without running members to the topic's
 // beginning. It removes static members first: the broker refuses commits from outside while they
 // belong to the group.
-func (g *Probe) ResetOffsets(group string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	err := g.resetOffsets(group)
+func (p *Probe) ResetOffsets(group string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.resetOffsets(group)
 	if err != nil {
-		g.disconnect()
+		p.disconnect()
 		return fmt.Errorf("reset offsets of group %s: %w", group, err)
 	}
 	return nil
 }
 
-func (g *Probe) resetOffsets(group string) error {
-	client, err := g.connect()
+func (p *Probe) resetOffsets(group string) error {
+	client, err := p.connect()
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,12 @@ func New(dsn string, brokers []string, redisAddr string) (*Probe, error) {
 }
 
 // Close closes the connections.
-func (g *Probe) Close() {
-	_ = g.db.Close()
-	_ = g.redis.Close()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.disconnect()
+func (p *Probe) Close() {
+	_ = p.db.Close()
+	_ = p.redis.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disconnect()
 }
 
 // Progress is the progress of the events.
@@ -65,25 +65,25 @@ type Progress struct {
 }
 
 // Progress queries the database.
-func (g *Probe) Progress(ctx context.Context) (Progress, error) {
+func (p *Probe) Progress(ctx context.Context) (Progress, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var p Progress
-	err := g.db.QueryRowContext(ctx, `
+	var progress Progress
+	err := p.db.QueryRowContext(ctx, `
 		SELECT head + new.n, head - kafka_seq + new.n, head - live_seq + new.n,
 			(SELECT count(*) FROM events WHERE type = 'task.completed')
 		FROM stream, (SELECT count(*) AS n FROM events WHERE seq IS NULL) AS new`).
-		Scan(&p.Committed, &p.UnsentKafka, &p.UnsentLive, &p.Completed)
-	return p, err
+		Scan(&progress.Committed, &progress.UnsentKafka, &progress.UnsentLive, &progress.Completed)
+	return progress, err
 }
 
 // ActiveRelay returns the replica that holds the lock of the relay's Kafka cursor, by its
 // application_name; "" if no replica does.
-func (g *Probe) ActiveRelay(ctx context.Context) (string, error) {
+func (p *Probe) ActiveRelay(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var name string
-	err := g.db.QueryRowContext(ctx, `
+	err := p.db.QueryRowContext(ctx, `
 		SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.locktype = 'advisory' AND l.classid = 1953459311 AND l.objid = 1 AND l.granted`).Scan(&name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -93,10 +93,10 @@ func (g *Probe) ActiveRelay(ctx context.Context) (string, error) {
 }
 
 // CountedCompletions returns the number of completions that stats-service has counted.
-func (g *Probe) CountedCompletions(ctx context.Context) (int64, error) {
+func (p *Probe) CountedCompletions(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	n, err := g.redis.Get(ctx, totalKey).Int64()
+	n, err := p.redis.Get(ctx, totalKey).Int64()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
@@ -104,18 +104,18 @@ func (g *Probe) CountedCompletions(ctx context.Context) (int64, error) {
 }
 
 // Lag returns the number of records of the topic that a group has not committed.
-func (g *Probe) Lag(group string) (int64, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	lag, err := g.lag(group)
+func (p *Probe) Lag(group string) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lag, err := p.lag(group)
 	if err != nil {
-		g.disconnect()
+		p.disconnect()
 	}
 	return lag, err
 }
 
-func (g *Probe) lag(group string) (int64, error) {
-	client, err := g.connect()
+func (p *Probe) lag(group string) (int64, error) {
+	client, err := p.connect()
 	if err != nil {
 		return 0, err
 	}
@@ -147,18 +147,18 @@ func (g *Probe) lag(group string) (int64, error) {
 }
 
 // ShortestPartition returns the number of records in the topic's shortest partition.
-func (g *Probe) ShortestPartition() (int64, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	least, err := g.shortestPartition()
+func (p *Probe) ShortestPartition() (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	least, err := p.shortestPartition()
 	if err != nil {
-		g.disconnect()
+		p.disconnect()
 	}
 	return least, err
 }
 
-func (g *Probe) shortestPartition() (int64, error) {
-	client, err := g.connect()
+func (p *Probe) shortestPartition() (int64, error) {
+	client, err := p.connect()
 	if err != nil {
 		return 0, err
 	}
@@ -177,25 +177,25 @@ func (g *Probe) shortestPartition() (int64, error) {
 	return least, nil
 }
 
-func (g *Probe) connect() (sarama.Client, error) {
-	if g.client != nil {
-		return g.client, nil
+func (p *Probe) connect() (sarama.Client, error) {
+	if p.client != nil {
+		return p.client, nil
 	}
 	c := sarama.NewConfig()
 	c.ClientID = "prove"
 	c.Version = sarama.V3_0_0_0
 	c.Metadata.Retry.Max = 0
 	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = requestTimeout, requestTimeout, requestTimeout
-	client, err := sarama.NewClient(g.brokers, c)
+	client, err := sarama.NewClient(p.brokers, c)
 	if err == nil {
-		g.client = client
+		p.client = client
 	}
 	return client, err
 }
 
-func (g *Probe) disconnect() {
-	if g.client != nil {
-		_ = g.client.Close()
-		g.client = nil
+func (p *Probe) disconnect() {
+	if p.client != nil {
+		_ = p.client.Close()
+		p.client = nil
 	}
 }

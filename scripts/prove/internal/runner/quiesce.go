@@ -31,50 +31,50 @@ type pendingWork struct {
 	acceptedKeys            int
 }
 
-func (c pendingWork) isEmpty() bool {
-	return c.unsentKafka+c.unsentLive+c.lags[0]+c.lags[1] == 0 && c.recountingReplicas == 0
+func (w pendingWork) isEmpty() bool {
+	return w.unsentKafka+w.unsentLive+w.lags[0]+w.lags[1] == 0 && w.recountingReplicas == 0
 }
 
 // quiesce waits until every event is sent and handled, and no delivery has arrived for
 // quietPeriod. It waits as long as there is progress, until quiesceTimeout.
-func (t *experiment) quiesce(ctx context.Context) error {
+func (e *experiment) quiesce(ctx context.Context) error {
 	var last pendingWork
-	var trouble error
-	moved, end := time.Now(), time.Now().Add(quiesceTimeout)
-	if !t.deadline.IsZero() && t.deadline.Before(end) {
-		end = t.deadline
+	var lastErr error
+	progressed, end := time.Now(), time.Now().Add(quiesceTimeout)
+	if !e.deadline.IsZero() && e.deadline.Before(end) {
+		end = e.deadline
 	}
 	for ctx.Err() == nil {
-		now, err := t.measurePending(ctx)
-		trouble = err
+		now, err := e.measurePending(ctx)
+		lastErr = err
 		if err == nil && now != last {
-			last, moved = now, time.Now()
+			last, progressed = now, time.Now()
 		}
-		still := time.Since(moved)
-		if err == nil && now.isEmpty() && still >= quietPeriod {
+		idle := time.Since(progressed)
+		if err == nil && now.isEmpty() && idle >= quietPeriod {
 			return nil
 		}
-		if still > stallTimeout || time.Now().After(end) {
+		if idle > stallTimeout || time.Now().After(end) {
 			return errors.Join(fmt.Errorf("%w: %d events are not in Kafka, %d not in the live feed; the groups lag by %v; %d replicas recount",
-				ErrNotQuiescent, last.unsentKafka, last.unsentLive, last.lags, last.recountingReplicas), trouble)
+				ErrNotQuiescent, last.unsentKafka, last.unsentLive, last.lags, last.recountingReplicas), lastErr)
 		}
 		retry.Wait(ctx, pollInterval)
 	}
 	return context.Cause(ctx)
 }
 
-func (t *experiment) measurePending(ctx context.Context) (pendingWork, error) {
-	p, err := t.probe.Progress(ctx)
+func (e *experiment) measurePending(ctx context.Context) (pendingWork, error) {
+	p, err := e.probe.Progress(ctx)
 	if err != nil {
 		return pendingWork{}, err
 	}
-	now := pendingWork{unsentKafka: p.UnsentKafka, unsentLive: p.UnsentLive, acceptedKeys: t.webhooks.AcceptedKeys()}
+	now := pendingWork{unsentKafka: p.UnsentKafka, unsentLive: p.UnsentLive, acceptedKeys: e.webhooks.AcceptedKeys()}
 	for i, group := range probe.Groups {
-		if now.lags[i], err = t.probe.Lag(group); err != nil {
+		if now.lags[i], err = e.probe.Lag(group); err != nil {
 			return pendingWork{}, err
 		}
 	}
-	for _, r := range t.cluster.Replicas(cluster.Stats) {
+	for _, r := range e.cluster.Replicas(cluster.Stats) {
 		complete, err := statsComplete(ctx, r.HTTP)
 		if err != nil {
 			return pendingWork{}, err
@@ -99,13 +99,13 @@ func statsComplete(ctx context.Context, addr string) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	var said struct {
+	var stats struct {
 		Complete bool  `json:"complete"`
 		Lag      int64 `json:"lag"`
 	}
 	if response.StatusCode != http.StatusOK {
 		return false, fmt.Errorf("GET /stats: %s", response.Status)
 	}
-	err = json.NewDecoder(response.Body).Decode(&said)
-	return said.Complete && said.Lag == 0, err
+	err = json.NewDecoder(response.Body).Decode(&stats)
+	return stats.Complete && stats.Lag == 0, err
 }

@@ -11,36 +11,36 @@ const (
 
 // rate spreads the remaining changes over the remaining faults, so that each fault meets work. It
 // returns calls per second, or 0 for no limit once the faults are over.
-func (t *experiment) rate() float64 {
-	left := t.injector.Remaining(t.Scenario)
-	if left == 0 {
+func (e *experiment) rate() float64 {
+	remaining := e.injector.Remaining(e.Scenario)
+	if remaining == 0 {
 		return 0
 	}
-	changes := float64(t.plannedCalls()-t.workload.Finished()) - reservedFraction*float64(t.plannedCalls())
-	return max(minRate, changes/left.Seconds())
+	changes := float64(e.plannedCalls()-e.workload.Finished()) - reservedFraction*float64(e.plannedCalls())
+	return max(minRate, changes/remaining.Seconds())
 }
 
 // backlog returns the number of committed events that are not in effect yet: not in Kafka, or not
 // notified, or not counted if stats is set. While the database is down it uses the last known
 // progress.
-func (t *experiment) backlog(ctx context.Context, stats bool) int {
-	seen := t.webhooks.AcceptedKeys()
+func (e *experiment) backlog(ctx context.Context, stats bool) int {
+	done := e.webhooks.AcceptedKeys()
 	if stats {
-		n, err := t.probe.CountedCompletions(ctx)
+		n, err := e.probe.CountedCompletions(ctx)
 		if err != nil {
 			return 0 // unknown while Redis is down
 		}
-		seen = int(n)
+		done = int(n)
 	}
-	p, err := t.probe.Progress(ctx)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	p, err := e.probe.Progress(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err == nil {
-		t.lastProgress = p
+		e.lastProgress = p
 	}
-	return max(0, int(t.lastProgress.Completed)-seen, int(t.lastProgress.UnsentKafka))
+	return max(0, int(e.lastProgress.Completed)-done, int(e.lastProgress.UnsentKafka))
 }
 
 // plannedCalls returns the number of calls that make the scenario's changes: about every ninth
 // call changes nothing or is refused.
-func (t *experiment) plannedCalls() int { return t.Scenario.Changes + t.Scenario.Changes/7 }
+func (e *experiment) plannedCalls() int { return e.Scenario.Changes + e.Scenario.Changes/7 }

@@ -1,8 +1,9 @@
 // Package runner implements the test runner: it takes one experiment from the start of the
 // cluster to the complete history, which the checker judges.
 //
-//	start ──> replace topic ──> workload and faults ──> quiesce ──> collect ──> replay
-//	 (scenario)         side by side                           (scenario)
+//	start ──> replace topic ──> workload ──────┐
+//	           (scenario)       faults ────────┼──> quiesce ──> collect ──> replay ──> history
+//	                            copies, poison ┘                          (scenario)
 //
 // The scenario decides whether the topic is replaced before the workload, and whether the topic
 // and the dead letters are replayed after it.
@@ -79,13 +80,13 @@ type experiment struct {
 // Run runs one experiment and stops everything that it started. The history is complete if the
 // error is nil or ErrNotQuiescent.
 func Run(ctx context.Context, o Options) (*history.Run, error) {
-	t := &experiment{Options: o, startedAt: time.Now(), recorder: &faults.Recorder{}}
+	e := &experiment{Options: o, startedAt: time.Now(), recorder: &faults.Recorder{}}
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	var run *history.Run
 	group.Go(func() (err error) {
 		defer stop()
-		run, err = t.run(ctx, group)
+		run, err = e.run(ctx, group)
 		return err
 	})
 	err := group.Wait()
@@ -93,136 +94,136 @@ func Run(ctx context.Context, o Options) (*history.Run, error) {
 }
 
 // run starts the cluster and its observers, which run in group until ctx ends.
-func (t *experiment) run(ctx context.Context, group *errgroup.Group) (run *history.Run, err error) {
+func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *history.Run, err error) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
-	if t.webhooks, err = webhookserver.Listen(ctx, "127.0.0.1:0", secret, t.Seed); err != nil {
+	if e.webhooks, err = webhookserver.Listen(ctx, "127.0.0.1:0", secret, e.Seed); err != nil {
 		return nil, err
 	}
-	group.Go(func() error { return t.webhooks.Run(ctx) })
-	t.setPhase("start")
-	t.cluster, err = cluster.Start(ctx, cluster.Config{
-		Tree: t.Tree, Dir: t.Dir, Tools: t.Tools, WebhookURL: t.webhooks.URL(), WebhookSecret: secret, OnExit: t.recorder.RecordExit,
+	group.Go(func() error { return e.webhooks.Run(ctx) })
+	e.setPhase("start")
+	e.cluster, err = cluster.Start(ctx, cluster.Config{
+		Tree: e.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret, OnExit: e.recorder.RecordExit,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.cluster.Close()) }()
-	if t.probe, err = probe.New(t.cluster.PostgresDSN(), t.cluster.Brokers(), t.cluster.RedisAddr(cluster.Redis)); err != nil {
+	defer func() { err = errors.Join(err, e.cluster.Close()) }()
+	if e.probe, err = probe.New(e.cluster.PostgresDSN(), e.cluster.Brokers(), e.cluster.RedisAddr(cluster.Redis)); err != nil {
 		return nil, err
 	}
-	defer t.probe.Close()
-	t.configure()
-	group.Go(func() error { t.reportProgress(ctx); return nil })
-	group.Go(func() error { t.memory.sample(ctx, t.cluster, t.recorder); return nil })
-	t.Printf("the cluster is up after %s", t.elapsed())
-	if t.Timeout > 0 {
-		t.deadline = time.Now().Add(t.Timeout - collectReserve)
-		bounded, cancel := context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("the run took longer than %s", t.Timeout))
+	defer e.probe.Close()
+	e.configure()
+	group.Go(func() error { e.reportProgress(ctx); return nil })
+	group.Go(func() error { e.memory.sample(ctx, e.cluster, e.recorder); return nil })
+	e.Printf("the cluster is up after %s", e.elapsed())
+	if e.Timeout > 0 {
+		e.deadline = time.Now().Add(e.Timeout - collectReserve)
+		bounded, cancel := context.WithTimeoutCause(ctx, e.Timeout, fmt.Errorf("the run took longer than %s", e.Timeout))
 		defer cancel()
 		ctx = bounded
 	}
-	return t.execute(ctx)
+	return e.execute(ctx)
 }
 
-func (t *experiment) configure() {
+func (e *experiment) configure() {
 	var targets []workload.Target
-	for _, r := range t.cluster.Replicas(cluster.Todo) {
+	for _, r := range e.cluster.Replicas(cluster.Todo) {
 		targets = append(targets, workload.Target{HTTP: r.HTTP, GRPC: r.GRPC})
 	}
-	t.injector = faults.New(faults.Config{
-		Seed: t.Seed, Cluster: t.cluster, Probe: t.probe, Recorder: t.recorder, Log: t.Log,
-		Requests:         func() int { return t.workload.InFlight() },
-		Backlog:          t.backlog,
-		WritePoison:      func(ctx context.Context) error { return t.producer.WritePoison(ctx) },
-		WriteUndecodable: func(ctx context.Context) error { return t.producer.WriteUndecodableBatch(ctx) },
+	e.injector = faults.New(faults.Config{
+		Seed: e.Seed, Cluster: e.cluster, Probe: e.probe, Recorder: e.recorder, Log: e.Log,
+		Requests:         func() int { return e.workload.InFlight() },
+		Backlog:          e.backlog,
+		WritePoison:      func(ctx context.Context) error { return e.producer.WritePoison(ctx) },
+		WriteUndecodable: func(ctx context.Context) error { return e.producer.WriteUndecodableBatch(ctx) },
 	})
-	t.workload = workload.New(workload.Config{
-		Seed: t.Seed, Calls: t.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: t.Scenario.Readers, Targets: targets, Rate: t.rate, Log: t.Log,
+	e.workload = workload.New(workload.Config{
+		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: e.Scenario.Readers, Targets: targets, Rate: e.rate, Log: e.Log,
 	})
 }
 
 // execute runs the phases on a cluster that is up.
-func (t *experiment) execute(ctx context.Context) (*history.Run, error) {
+func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 	run := &history.Run{
-		Seed: t.Seed, Changes: t.Scenario.Changes, StartedAt: time.Now(), Expected: t.Scenario.Expected(),
+		Seed: e.Seed, Changes: e.Scenario.Changes, StartedAt: time.Now(), Expected: e.Scenario.Expected(),
 	}
-	if t.Scenario.ReplaceTopic {
-		t.setPhase("replace topic")
-		if err := t.injector.ReplaceTopic(ctx); err != nil {
+	if e.Scenario.ReplaceTopic {
+		e.setPhase("replace topic")
+		if err := e.injector.ReplaceTopic(ctx); err != nil {
 			return nil, fmt.Errorf("replace the topic: %w", err)
 		}
 	}
 	// Created after the replacement, because a client that knew the old topic would not read the
 	// new one.
 	var err error
-	if t.producer, err = rogueproducer.New(t.cluster.Brokers(), t.Seed); err != nil {
+	if e.producer, err = rogueproducer.New(e.cluster.Brokers(), e.Seed); err != nil {
 		return nil, err
 	}
-	defer t.producer.Close()
-	t.setPhase("workload and faults")
-	if err := t.runWorkload(ctx); err != nil {
+	defer e.producer.Close()
+	e.setPhase("workload and faults")
+	if err := e.runWorkload(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, err
 	}
 	run.EndedAt = time.Now()
-	t.setPhase("quiesce")
-	noisy := t.quiesce(ctx)
+	e.setPhase("quiesce")
+	quiesceErr := e.quiesce(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	t.setPhase("collect")
-	run.Calls, run.Reads = t.workload.Calls(), t.workload.Reads()
-	run.Poison, run.Copies = t.producer.Poison(), t.producer.Copies()
-	if err := checker.Collect(ctx, t.sources(), run); err != nil {
+	e.setPhase("collect")
+	run.Calls, run.Reads = e.workload.Calls(), e.workload.Reads()
+	run.Poison, run.Copies = e.producer.Poison(), e.producer.Copies()
+	if err := checker.Collect(ctx, e.sources(), run); err != nil {
 		return nil, fmt.Errorf("collect the history: %w", err)
 	}
-	run.Deliveries = t.webhooks.Deliveries()
-	if t.Scenario.Replay && noisy == nil {
-		t.setPhase("replay")
-		if err := t.replayAndCollect(ctx, run); err != nil {
+	run.Deliveries = e.webhooks.Deliveries()
+	if e.Scenario.Replay && quiesceErr == nil {
+		e.setPhase("replay")
+		if err := e.replayAndCollect(ctx, run); err != nil {
 			return nil, fmt.Errorf("replay: %w", err)
 		}
 	}
-	run.Faults, run.Crashes, run.Exits = t.recorder.Recorded()
-	run.Memory = t.memory.collected()
+	run.Faults, run.Crashes, run.Exits = e.recorder.Recorded()
+	run.Memory = e.memory.collected()
 	run.CollectedAt = time.Now()
-	return run, noisy
+	return run, quiesceErr
 }
 
 // runWorkload runs clients, faults and copies side by side.
-func (t *experiment) runWorkload(ctx context.Context) error {
-	copying, over := context.WithCancel(ctx)
-	defer over()
+func (e *experiment) runWorkload(ctx context.Context) error {
+	copying, stopCopies := context.WithCancel(ctx)
+	defer stopCopies()
 	var copies errgroup.Group
-	copies.Go(func() error { return t.producer.WriteCopies(copying, t.Scenario.CopyFraction*copyOversampling) })
+	copies.Go(func() error { return e.producer.WriteCopies(copying, e.Scenario.CopyFraction*copyOversampling) })
 	group, working := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := t.workload.Run(working); err != nil {
+		if err := e.workload.Run(working); err != nil {
 			return fmt.Errorf("workload: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error {
-		if err := t.injector.Run(working, t.Scenario); err != nil {
+		if err := e.injector.Run(working, e.Scenario); err != nil {
 			return fmt.Errorf("faults: %w", err)
 		}
 		return nil
 	})
 	err := group.Wait()
-	if err == nil && t.Scenario.CopyFraction > 0 {
-		t.awaitCopies(ctx)
+	if err == nil && e.Scenario.CopyFraction > 0 {
+		e.awaitCopies(ctx)
 	}
-	over()
+	stopCopies()
 	return errors.Join(err, copies.Wait())
 }
 
 // awaitCopies waits until the scheduled copies have been written.
-func (t *experiment) awaitCopies(ctx context.Context) {
+func (e *experiment) awaitCopies(ctx context.Context) {
 	last := -1
 	for end := time.Now().Add(copyTimeout); ctx.Err() == nil && time.Now().Before(end); {
-		now := len(t.producer.Copies())
+		now := len(e.producer.Copies())
 		if now == last {
 			return
 		}
@@ -231,20 +232,20 @@ func (t *experiment) awaitCopies(ctx context.Context) {
 	}
 }
 
-func (t *experiment) sources() checker.Sources {
-	s := checker.Sources{PostgresDSN: t.cluster.PostgresDSN(), Brokers: t.cluster.Brokers()}
-	for _, r := range t.cluster.Replicas(cluster.Stats) {
+func (e *experiment) sources() checker.Sources {
+	s := checker.Sources{PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers()}
+	for _, r := range e.cluster.Replicas(cluster.Stats) {
 		s.Stats = append(s.Stats, r.HTTP)
 	}
 	return s
 }
 
-func (t *experiment) setPhase(phase string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.phase = phase
+func (e *experiment) setPhase(phase string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.phase = phase
 }
 
-func (t *experiment) elapsed() time.Duration {
-	return time.Since(t.startedAt).Round(100 * time.Millisecond)
+func (e *experiment) elapsed() time.Duration {
+	return time.Since(e.startedAt).Round(100 * time.Millisecond)
 }

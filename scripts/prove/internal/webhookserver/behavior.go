@@ -29,20 +29,20 @@ type behavior struct {
 
 // behaviorFor is deterministic: it depends on the seed, the key and the number of earlier
 // attempts.
-func behaviorFor(seed int64, key string, before int) behavior {
+func behaviorFor(seed int64, key string, earlierAttempts int) behavior {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(key)) // a hash returns no error
 	random := rand.New(rand.NewPCG(uint64(seed), hash.Sum64()))
-	n, times := random.IntN(1000), 1+random.IntN(maxMisbehavior)
-	m := behavior{status: http.StatusNoContent}
+	draw, misbehaviors := random.IntN(1000), 1+random.IntN(maxMisbehavior)
+	b := behavior{status: http.StatusNoContent}
 	switch {
-	case before >= times:
-	case n < refusedPerMille:
-		m.status = http.StatusServiceUnavailable
-	case n < refusedPerMille+droppedPerMille:
-		m.status = 0
-	case n < refusedPerMille+droppedPerMille+delayedPerMille:
-		m.delay = time.Duration(random.Int64N(int64(maxDelay)))
+	case earlierAttempts >= misbehaviors:
+	case draw < refusedPerMille:
+		b.status = http.StatusServiceUnavailable
+	case draw < refusedPerMille+droppedPerMille:
+		b.status = 0
+	case draw < refusedPerMille+droppedPerMille+delayedPerMille:
+		b.delay = time.Duration(random.Int64N(int64(maxDelay)))
 	}
-	return m
+	return b
 }

@@ -49,51 +49,51 @@ func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, erro
 }
 
 // URL is the address for webhooks.
-func (p *Server) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
 
 // Run serves until ctx ends.
-func (p *Server) Run(ctx context.Context) error {
-	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("webhook server: %w", err)
 	}
 	return nil
 }
 
 // Deliveries returns all deliveries so far, in the order of arrival.
-func (p *Server) Deliveries() []history.Delivery {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]history.Delivery(nil), p.deliveries...)
+func (s *Server) Deliveries() []history.Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]history.Delivery(nil), s.deliveries...)
 }
 
 // AcceptedKeys returns the number of different keys with a 204 response.
-func (p *Server) AcceptedKeys() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.accepted)
+func (s *Server) AcceptedKeys() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.accepted)
 }
 
 // LastDeliveryAt returns when the last delivery arrived, or the zero time.
-func (p *Server) LastDeliveryAt() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.deliveries) == 0 {
+func (s *Server) LastDeliveryAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.deliveries) == 0 {
 		return time.Time{}
 	}
-	return p.deliveries[len(p.deliveries)-1].At
+	return s.deliveries[len(s.deliveries)-1].At
 }
 
 // ServeHTTP records one delivery and then responds.
-func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil { // it did not arrive completely
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), SignatureValid: hasValidSignature(p.secret, r.Header, body)}
+	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), SignatureValid: hasValidSignature(s.secret, r.Header, body)}
 	var hook struct {
 		Data struct {
 			TaskID    int64  `json:"task_id"`
@@ -102,34 +102,34 @@ func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	readable := json.Unmarshal(body, &hook) == nil
 	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
-	number, m := p.record(d, readable)
-	if !retry.Wait(r.Context(), m.delay) || m.status == 0 {
+	number, b := s.record(d, readable)
+	if !retry.Wait(r.Context(), b.delay) || b.status == 0 {
 		panic(http.ErrAbortHandler) // closes the connection without a response
 	}
-	p.recordStatus(number, m.status)
-	w.WriteHeader(m.status)
+	s.recordStatus(number, b.status)
+	w.WriteHeader(b.status)
 }
 
 // record adds a delivery without a response. It returns the delivery's number and how to respond.
-func (p *Server) record(d history.Delivery, readable bool) (int, behavior) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := behaviorFor(p.seed, d.Key, p.attempts[d.Key])
-	p.attempts[d.Key]++
+func (s *Server) record(d history.Delivery, readable bool) (int, behavior) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := behaviorFor(s.seed, d.Key, s.attempts[d.Key])
+	s.attempts[d.Key]++
 	if d.Key == "" || !d.SignatureValid || !readable {
-		m = behavior{status: http.StatusBadRequest}
+		b = behavior{status: http.StatusBadRequest}
 	}
-	p.deliveries = append(p.deliveries, d)
-	return len(p.deliveries) - 1, m
+	s.deliveries = append(s.deliveries, d)
+	return len(s.deliveries) - 1, b
 }
 
 // recordStatus adds the response of a delivery whose sender is still connected.
-func (p *Server) recordStatus(number, status int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := &p.deliveries[number]
+func (s *Server) recordStatus(number, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := &s.deliveries[number]
 	d.Status = status
 	if status == http.StatusNoContent {
-		p.accepted[d.Key] = true
+		s.accepted[d.Key] = true
 	}
 }
