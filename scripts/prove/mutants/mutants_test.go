@@ -52,7 +52,7 @@ func TestEveryPatchBelongsToAMutant(t *testing.T) {
 	}
 }
 
-func TestEveryMutantNamesAScenarioAndARow(t *testing.T) {
+func TestEveryMutantNamesAScenarioAndACheck(t *testing.T) {
 	t.Parallel()
 	rows := checker.Judge(&history.Run{}).Checks
 	for _, m := range catalog {
@@ -65,7 +65,7 @@ func TestEveryMutantNamesAScenarioAndARow(t *testing.T) {
 	}
 }
 
-func TestACopyIsTheTreeAsItIsAndCanBePatched(t *testing.T) {
+func TestCopyTreeCopiesUncommittedFilesAndCanBePatched(t *testing.T) {
 	t.Parallel()
 	dir, err := copyTree(t.Context(), repositoryRoot(t))
 	if err != nil {

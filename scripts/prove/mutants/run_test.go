@@ -68,7 +68,7 @@ func newTestSuite(t *testing.T, prove string, out io.Writer) *suite {
 
 const greenScript = `echo '{"took":"7s","ok":true,"rows":[{"name":"always","ok":true}]}' > "$out"; exit 0`
 
-func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
+func TestMutantIsCaughtOnlyIfItsCheckAloneIsRed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		mutated, unchanged string
@@ -100,7 +100,7 @@ func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
 	}
 }
 
-func TestAPatchThatDoesNotApplyIsNoCatch(t *testing.T) {
+func TestMutantIsNotCaughtIfItsPatchDoesNotApply(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	r := newTestSuite(t, fakeProve(t, verdictScript(1, "order"), greenScript), &out)
@@ -111,23 +111,23 @@ func TestAPatchThatDoesNotApplyIsNoCatch(t *testing.T) {
 }
 
 // cancelOnSecondWrite cancels at its second write, which follows the run on the unchanged tree.
-type cancelling struct {
+type cancelOnSecondWrite struct {
 	writes int
 	cancel context.CancelFunc
 }
 
-func (c *cancelling) Write(p []byte) (int, error) {
+func (c *cancelOnSecondWrite) Write(p []byte) (int, error) {
 	if c.writes++; c.writes == 2 {
 		c.cancel()
 	}
 	return len(p), nil
 }
 
-func TestACancelledRunIsNeitherCaughtNorNot(t *testing.T) {
+func TestRunReturnsTheCauseWhenCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := runSuite(ctx, newTestSuite(t, fakeProve(t, "exec sleep 600", greenScript), &cancelling{cancel: cancel}))
+	err := runSuite(ctx, newTestSuite(t, fakeProve(t, "exec sleep 600", greenScript), &cancelOnSecondWrite{cancel: cancel}))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

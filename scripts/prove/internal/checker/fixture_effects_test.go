@@ -9,13 +9,13 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// plant writes a tenth of the events a second time, and poison.
-func (w *world) plant(t testing.TB) {
+// injectRecords writes copies of a tenth of the events, and poison.
+func (w *historyBuilder) injectRecords(t testing.TB) {
 	const batchRecords = 3
 	w.Expected.CopyFraction = 0.1
 	for i := 0; i < len(w.Events); i += 10 {
 		e := &w.Events[i]
-		r := w.append(e, t, w.now)
+		r := w.appendRecord(e, t, w.now)
 		w.Copies = append(w.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(w.Topic) - 1), EventID: e.ID})
 	}
 	groups := []string{"notification-service", "stats-service"}
@@ -38,14 +38,14 @@ func (w *world) plant(t testing.TB) {
 	}
 	for _, group := range groups {
 		for i := range 5 {
-			w.Exits = append(w.Exits, history.ProcessExit{Target: group + "-1", At: sec(220 + float64(i)), Status: "signal: killed"})
+			w.Exits = append(w.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
 		}
 	}
 }
 
-// number gives the records their offsets. Until then what was planted holds its
-// place in the list.
-func (w *world) number() {
+// assignOffsets gives the records their offsets. Before, the offset of an injected record is its
+// index in Topic.
+func (w *historyBuilder) assignOffsets() {
 	next := map[int32]int64{}
 	for i := range w.Topic {
 		r := &w.Topic[i]
@@ -59,9 +59,9 @@ func (w *world) number() {
 	}
 }
 
-// notify tells the provider of every completion: one it does not take at first, and
-// one twice, for its sender is killed in between.
-func (w *world) notify() {
+// deliver adds the deliveries of every completion. Some are refused at first; one is a duplicate,
+// whose sender is killed in between.
+func (w *historyBuilder) deliver() {
 	first := map[string]time.Time{}
 	for _, r := range w.Topic {
 		if id := r.Header("event-id"); first[id].IsZero() {
@@ -80,25 +80,25 @@ func (w *world) notify() {
 			w.Deliveries = append(w.Deliveries, refused)
 		}
 		w.Deliveries = append(w.Deliveries, d)
-		if !crashed && d.At.After(sec(69)) {
+		if !crashed && d.At.After(atSecond(69)) {
 			crashed = true
 			extra := d
-			extra.At = sec(71)
+			extra.At = atSecond(71)
 			w.Deliveries = append(w.Deliveries, extra)
 		}
 	}
 }
 
-// bury makes the dead letters, one of them twice, after a crash.
-func (w *world) bury() {
+// deadLetterPoison adds the dead letters. One is repeated, as after a crash.
+func (w *historyBuilder) deadLetterPoison() {
 	for i, p := range w.Poison {
-		if w.inBatch(i) {
+		if w.isLaterInBatch(i) {
 			continue
 		}
 		for _, group := range p.Groups {
-			w.DLQ = append(w.DLQ, w.letter(p, group))
+			w.DLQ = append(w.DLQ, w.deadLetter(p, group))
 			if i == 0 {
-				w.DLQ = append(w.DLQ, w.letter(p, group))
+				w.DLQ = append(w.DLQ, w.deadLetter(p, group))
 			}
 		}
 	}
@@ -107,15 +107,15 @@ func (w *world) bury() {
 	}
 }
 
-// inBatch tells whether the poison is of a batch of which there was one before, whose
-// letter is the batch's.
-func (w *world) inBatch(i int) bool {
+// isLaterInBatch reports whether the poison is in a batch but not its first record. The batch has
+// one letter.
+func (w *historyBuilder) isLaterInBatch(i int) bool {
 	return i > 0 && w.Poison[i].Kind == history.UndecodableBatch && w.Poison[i-1].Kind == w.Poison[i].Kind
 }
 
-func (w *world) letter(p history.InjectedRecord, group string) history.Record {
+func (w *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
 	if p.Kind == history.UndecodableBatch {
-		l := w.letter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l := w.deadLetter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
 		l.Headers = append(l.Headers,
 			history.Header{Key: "original-last-offset", Value: fmt.Sprint(w.Poison[len(w.Poison)-1].Offset)},
 			history.Header{Key: "original-size", Value: "71000"})
@@ -128,7 +128,7 @@ func (w *world) letter(p history.InjectedRecord, group string) history.Record {
 	}}
 }
 
-func (w *world) count() []history.StatsReport {
+func (w *historyBuilder) statsReports() []history.StatsReport {
 	var reports []history.StatsReport
 	for replica := range 2 {
 		r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
@@ -143,21 +143,21 @@ func (w *world) count() []history.StatsReport {
 	return reports
 }
 
-// checkReplay replays: all poison is refused once more, and then every dead letter comes
-// back, of the same group.
-func (w *world) again() {
+// replay adds the result of a replay: all poison is dead-lettered again, and each dead letter is
+// replayed to its group.
+func (w *historyBuilder) replay() {
 	w.Expected.Replay = true
-	w.Replay = history.Replay{Done: true, Stats: w.count(), Events: len(w.Events), DLQ: append([]history.Record(nil), w.DLQ...)}
+	w.Replay = history.Replay{Done: true, Stats: w.statsReports(), Events: len(w.Events), DLQ: append([]history.Record(nil), w.DLQ...)}
 	for i, p := range slices.Backward(w.Poison) {
-		if w.inBatch(i) {
+		if w.isLaterInBatch(i) {
 			continue
 		}
 		for _, group := range p.Groups {
-			l := w.letter(p, group)
+			l := w.deadLetter(p, group)
 			l.Offset = int64(len(w.Replay.DLQ))
 			w.Replay.DLQ = append(w.Replay.DLQ, l)
 			if p.Kind == history.UndecodableBatch {
-				continue // it has nothing to replay
+				continue // an undecodable batch cannot be replayed
 			}
 			l.Offset++
 			l.Headers = append(l.Headers, history.Header{Key: "replay-group", Value: group})

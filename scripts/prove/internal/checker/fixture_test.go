@@ -11,49 +11,49 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// start is two minutes before midnight: the run goes on into the next day.
-var start = time.Date(2026, 1, 15, 23, 58, 0, 0, time.UTC)
+// runStart is two minutes before midnight, so the run continues into the next day.
+var runStart = time.Date(2026, 1, 15, 23, 58, 0, 0, time.UTC)
 
-func sec(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
+func atSecond(s float64) time.Time { return runStart.Add(time.Duration(s * float64(time.Second))) }
 
 const (
-	tasks      = 40
-	hotTasks   = 3
-	partitions = 3
-	pace       = 750 * time.Millisecond // between two calls
+	tasks        = 40
+	hotTasks     = 3
+	partitions   = 3
+	callInterval = 750 * time.Millisecond // between two calls
 )
 
-// world makes the evidence of a run in which everything went well, call by call.
-type world struct {
+// historyBuilder builds the history of a correct run, call by call.
+type historyBuilder struct {
 	history.Run
 	now   time.Time
 	state map[int64]*history.Task
 }
 
-// goodRun is a correct run of some 280 calls in three and a half minutes, with one
-// fault after the other.
+// goodRun returns the history of a correct run: about 280 calls in three and a half minutes, with
+// one fault after another.
 func goodRun(t testing.TB) *history.Run {
 	t.Helper()
-	w := &world{now: start, state: map[int64]*history.Task{}}
-	w.Seed, w.StartedAt = 42, start
-	w.happenings()
-	w.work()
+	w := &historyBuilder{now: runStart, state: map[int64]*history.Task{}}
+	w.Seed, w.StartedAt = 42, runStart
+	w.injectFaults()
+	w.runCalls()
 	w.EndedAt = w.now
 	w.Changes = len(w.Events) - 10
-	w.relay(t)
-	w.plant(t)
-	w.number()
-	w.notify()
-	w.bury()
-	w.Stats = w.count()
-	w.again()
+	w.publishEvents(t)
+	w.injectRecords(t)
+	w.assignOffsets()
+	w.deliver()
+	w.deadLetterPoison()
+	w.Stats = w.statsReports()
+	w.replay()
 	return &w.Run
 }
 
-func (w *world) happenings() {
+func (w *historyBuilder) injectFaults() {
 	fault := func(kind, target string, began, lasting float64) {
 		w.Faults = append(w.Faults, history.Fault{
-			Kind: kind, Target: target, Began: sec(began), Ended: sec(began + lasting), Requests: 4, Backlog: 9,
+			Kind: kind, Target: target, Began: atSecond(began), Ended: atSecond(began + lasting), Requests: 4, Backlog: 9,
 		})
 		w.Expected.Faults = append(w.Expected.Faults, history.ExpectedFault{
 			Kind: kind, Target: target, MinDuration: time.Duration(lasting * float64(time.Second)),
@@ -66,25 +66,25 @@ func (w *world) happenings() {
 	fault("stall", "redis-cache", 160, 5)
 	fault("failover", "postgres", 100, 5)
 	w.Expected.Failpoints, w.Expected.HitsPerFailpoint = []string{"after_send_before_done"}, 3
-	w.Exits = append(w.Exits, history.ProcessExit{Target: "notification-service-1", At: sec(70), Status: "signal: killed", Requested: true})
+	w.Exits = append(w.Exits, history.ProcessExit{Target: "notification-service-1", At: atSecond(70), Status: "signal: killed", Requested: true})
 	for i := range 3 {
-		at := sec(172 + float64(i))
+		at := atSecond(172 + float64(i))
 		w.Crashes = append(w.Crashes, history.Crash{Failpoint: "after_send_before_done", Target: "notification-service-2", InFlight: fmt.Sprint(i), At: at})
 		w.Exits = append(w.Exits, history.ProcessExit{Target: "notification-service-2", At: at, Status: "signal: killed"})
 	}
 	for i := range 12 {
 		for replica := range 2 {
 			w.Memory = append(w.Memory, history.MemorySample{
-				Target: fmt.Sprintf("todo-service-%d", replica+1), At: sec(119 + 2*float64(i)), Resident: 50<<20 + int64(i)<<10,
+				Target: fmt.Sprintf("todo-service-%d", replica+1), At: atSecond(119 + 2*float64(i)), Resident: 50<<20 + int64(i)<<10,
 			})
 		}
 	}
 }
 
-// work lets clients change the tasks in turns, and read the list of the hot ones.
-func (w *world) work() {
+// runCalls lets clients change the tasks in turn, and read the list of the hot ones.
+func (w *historyBuilder) runCalls() {
 	for id := int64(1); id <= tasks; id++ {
-		w.call(history.Create, id)
+		w.makeCall(history.Create, id)
 	}
 	steps := []history.Operation{history.Update, history.Complete, history.Reopen, history.Complete, history.Update, history.Delete}
 	for i, step := range steps {
@@ -93,34 +93,34 @@ func (w *world) work() {
 			case step == history.Delete && (id <= hotTasks || id%3 != 0):
 				continue
 			case i == 4 && id%2 == 0:
-				w.prioritise(id)
+				w.updatePriority(id)
 			default:
-				w.call(step, id)
+				w.makeCall(step, id)
 			}
 			if id%5 == 0 {
-				w.read()
+				w.readList()
 			}
 		}
 	}
-	w.unclear()
+	w.makeFailedCalls()
 }
 
-// call makes a change that is answered.
-func (w *world) call(op history.Operation, id int64) *history.Call {
-	c := w.begin(op, id)
+// makeCall adds a successful call.
+func (w *historyBuilder) makeCall(op history.Operation, id int64) *history.Call {
+	c := w.startCall(op, id)
 	c.Outcome, c.Status = history.Done, "200"
 	w.commit(c)
 	return c
 }
 
-func (w *world) prioritise(id int64) {
-	c := w.begin(history.Update, id)
+func (w *historyBuilder) updatePriority(id int64) {
+	c := w.startCall(history.Update, id)
 	c.Title, c.Priority, c.Outcome, c.Status = "", 50, history.Done, "200"
 	w.commit(c)
 }
 
-func (w *world) begin(op history.Operation, id int64) *history.Call {
-	w.now = w.now.Add(pace)
+func (w *historyBuilder) startCall(op history.Operation, id int64) *history.Call {
+	w.now = w.now.Add(callInterval)
 	n := len(w.Calls) + 1
 	w.Calls = append(w.Calls, history.Call{
 		Number: n, Transport: []string{"http", "grpc"}[n%2], Replica: 1 + n/2%2, Operation: op, TaskID: id, Tries: 1,
@@ -137,8 +137,8 @@ func (w *world) begin(op history.Operation, id int64) *history.Call {
 	return c
 }
 
-// commit does what a call asks for.
-func (w *world) commit(c *history.Call) {
+// commit adds the effect of a call.
+func (w *historyBuilder) commit(c *history.Call) {
 	types := map[history.Operation]string{
 		history.Create: "task.created", history.Update: "task.updated", history.Complete: "task.completed",
 		history.Reopen: "task.reopened", history.Delete: "task.deleted",
@@ -175,7 +175,7 @@ func (w *world) commit(c *history.Call) {
 	}
 }
 
-func (w *world) read() {
+func (w *historyBuilder) readList() {
 	r := history.ListRead{Began: w.now.Add(100 * time.Millisecond), Ended: w.now.Add(120 * time.Millisecond), Replica: 1, CacheStatus: "hit", Versions: map[int64]int64{}}
 	for id := int64(1); id <= hotTasks; id++ {
 		if s := w.state[id]; s != nil {
@@ -185,14 +185,14 @@ func (w *world) read() {
 	w.Reads = append(w.Reads, r)
 }
 
-// unclear makes calls that were refused or left open, some of which happened.
-func (w *world) unclear() {
-	refused := w.begin(history.Create, 0)
+// makeFailedCalls adds calls that were refused or have no outcome. Some of these took effect.
+func (w *historyBuilder) makeFailedCalls() {
+	refused := w.startCall(history.Create, 0)
 	refused.Outcome, refused.Status = history.Refused, "503"
-	missing := w.begin(history.Delete, 3)
+	missing := w.startCall(history.Delete, 3)
 	missing.Outcome, missing.Status = history.Refused, "404"
 	for i, op := range []history.Operation{history.Create, history.Create, history.Update, history.Update} {
-		c := w.begin(op, 5)
+		c := w.startCall(op, 5)
 		if op == history.Create {
 			c.TaskID = int64(tasks + 1 + i)
 		}
@@ -207,34 +207,33 @@ func (w *world) unclear() {
 	}
 }
 
-// relay brings the events to the topic; while its replica is frozen or Kafka is away
-// they wait.
-func (w *world) relay(t testing.TB) {
+// publishEvents adds the events' records. They wait while the relay is frozen or Kafka is down.
+func (w *historyBuilder) publishEvents(t testing.TB) {
 	for _, s := range w.state {
 		w.Tasks = append(w.Tasks, *s)
 	}
-	last := start
+	last := runStart
 	for i := range w.Events {
 		e := &w.Events[i]
 		at := e.At.Add(30 * time.Millisecond)
-		if at.After(sec(40)) && at.Before(sec(52)) {
-			at = sec(52)
+		if at.After(atSecond(40)) && at.Before(atSecond(52)) {
+			at = atSecond(52)
 		}
-		if at.After(sec(120)) && at.Before(sec(140)) {
-			at = sec(140.5)
+		if at.After(atSecond(120)) && at.Before(atSecond(140)) {
+			at = atSecond(140.5)
 		}
 		if at.Before(last) {
 			at = last
 		}
 		last = at
-		w.append(e, t, at)
+		w.appendRecord(e, t, at)
 		if i%50 == 0 {
-			w.append(e, t, at) // sent again after a takeover
+			w.appendRecord(e, t, at) // repeated after a takeover
 		}
 	}
 }
 
-func (w *world) append(e *history.Event, t testing.TB, at time.Time) *history.Record {
+func (w *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Time) *history.Record {
 	value, err := json.Marshal(map[string]any{
 		"id": e.ID, "type": e.Type, "task_id": e.TaskID, "task_title": e.Title, "timestamp": e.At,
 		"task": map[string]any{"id": e.TaskID, "title": e.Title, "priority": e.Priority, "done": e.Done, "version": e.Version},

@@ -17,8 +17,8 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// everywhere runs a test on a Kafka in process and, where there is one, on a real one.
-func everywhere(t *testing.T, test func(*testing.T, []string)) {
+// onEachKafka runs a test on an in-process Kafka and, if there is one, on a real Kafka.
+func onEachKafka(t *testing.T, test func(*testing.T, []string)) {
 	t.Run("in process", func(t *testing.T) {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 		if err != nil {
@@ -36,7 +36,7 @@ func everywhere(t *testing.T, test func(*testing.T, []string)) {
 	})
 }
 
-func topic(t *testing.T, brokers []string) (name string, client sarama.Client) {
+func createTopic(t *testing.T, brokers []string) (name string, client sarama.Client) {
 	t.Helper()
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.V3_0_0_0
@@ -50,7 +50,7 @@ func topic(t *testing.T, brokers []string) (name string, client sarama.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name = "audit-" + uuid.NewString()
+	name = "checker-" + uuid.NewString()
 	appended := "LogAppendTime"
 	err = admin.CreateTopic(name, &sarama.TopicDetail{
 		NumPartitions: 3, ReplicationFactor: 1, ConfigEntries: map[string]*string{"message.timestamp.type": &appended},
@@ -65,10 +65,10 @@ func topic(t *testing.T, brokers []string) (name string, client sarama.Client) {
 	return name, client
 }
 
-func TestATopicIsReadWholeWithItsNulls(t *testing.T) {
+func TestReadRecordsReturnsAllRecordsAndKeepsNullValues(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, brokers []string) {
-		name, client := topic(t, brokers)
+	onEachKafka(t, func(t *testing.T, brokers []string) {
+		name, client := createTopic(t, brokers)
 		producer, err := sarama.NewSyncProducerFromClient(client)
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestATopicIsReadWholeWithItsNulls(t *testing.T) {
 		var messages []*sarama.ProducerMessage
 		var want []history.Record
 		began := time.Now().Add(-time.Minute)
-		for i := range 2500 { // and the last partition stays empty
+		for i := range 2500 { // the last partition stays empty
 			message := &sarama.ProducerMessage{
 				Topic: name, Partition: int32(i % 2), Key: sarama.StringEncoder(fmt.Sprint("key", i)), Timestamp: time.Unix(1, 0),
 				Headers: []sarama.RecordHeader{{Key: []byte("event-id"), Value: fmt.Append(nil, i)}},
@@ -110,13 +110,13 @@ func TestATopicIsReadWholeWithItsNulls(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		if timed != len(want) && t.Name() == "TestATopicIsReadWholeWithItsNulls/real" {
-			t.Errorf("%d of %d records have the time of their appending", timed, len(want))
+		if timed != len(want) && t.Name() == "TestReadRecordsReturnsAllRecordsAndKeepsNullValues/real" {
+			t.Errorf("%d of %d records have the broker's timestamp", timed, len(want))
 		}
 	})
 }
 
-func TestReadingEndsWithItsContext(t *testing.T) {
+func TestReadRecordsFailsWithoutABroker(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/scripts/prove/internal/checker"
 )
 
-func verdict() checker.Verdict {
+func sampleVerdict() checker.Verdict {
 	return checker.Verdict{
 		Seed: 7, RequestedChanges: 20_000, Changes: 19_876, Duration: "5m12s",
 		Checks: []checker.Check{
@@ -23,7 +23,7 @@ func verdict() checker.Verdict {
 	}
 }
 
-func TestTheTableNamesTheOffendersOfARedRow(t *testing.T) {
+func TestWriteTableShowsTheViolationsOfARedCheck(t *testing.T) {
 	t.Parallel()
 	want := strings.TrimPrefix(`
 TARGET  FAULT  WITH WORK IN FLIGHT  REQUESTS  BACKLOG  LONGEST
@@ -39,22 +39,22 @@ RED  order   1 inversion
 
 RED  19,876 changes in 5m12s, seed 7
 `, "\n")
-	if diff := cmp.Diff(want, table(t, verdict())); diff != "" {
+	if diff := cmp.Diff(want, formatTable(t, sampleVerdict())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestTheJSONCanBeReadBack(t *testing.T) {
+func TestVerdictJSONRoundTrips(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := verdict().WriteJSON(&out); err != nil {
+	if err := sampleVerdict().WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}
 	var got checker.Verdict
 	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(verdict(), got); diff != "" {
+	if diff := cmp.Diff(sampleVerdict(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, name := range []string{`"ok": false`, `"rows"`, `"faults"`, `"crash_points"`, `"seed": 7`} {
@@ -64,7 +64,7 @@ func TestTheJSONCanBeReadBack(t *testing.T) {
 	}
 }
 
-func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
+func TestCheckShowsTheFirstViolationsAndCountsTheRest(t *testing.T) {
 	t.Parallel()
 	run := goodRun(t)
 	run.Topic = nil
@@ -75,12 +75,12 @@ func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
 	}
 }
 
-func TestWhatTheTableShowsOfTasksIsPrintableAndBounded(t *testing.T) {
+func TestWriteTableEscapesAndBoundsForeignText(t *testing.T) {
 	t.Parallel()
-	v := verdict()
+	v := sampleVerdict()
 	v.Checks[1].Figure = "title \x1b[2J\nok   events"
 	v.Checks[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
-	shown := table(t, v)
+	shown := formatTable(t, v)
 	for _, want := range []string{`RED  order   title \x1b[2J\nok   events` + "\n", `       - title \u202e\xff` + "\n"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is missing in:\n%s", want, shown)

@@ -24,7 +24,7 @@ func (s script) Command() (proc.Command, error) {
 }
 
 // superviseScript runs a script as a node until the test ends.
-func superviseScript(t *testing.T, s script) (*Node, <-chan Exit) {
+func startNode(t *testing.T, s script) (*Node, <-chan Exit) {
 	t.Helper()
 	ends := make(chan Exit, 10)
 	m := &Node{
@@ -44,7 +44,7 @@ func superviseScript(t *testing.T, s script) (*Node, <-chan Exit) {
 	return m, ends
 }
 
-func up(t *testing.T, m *Node) int {
+func startAndWait(t *testing.T, m *Node) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -56,7 +56,7 @@ func up(t *testing.T, m *Node) int {
 
 // state returns the state of a process as in /proc: "S" sleeping, "T" stopped, "Z" zombie; or
 // "gone".
-func state(pid int) string {
+func processState(pid int) string {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "gone"
@@ -65,62 +65,62 @@ func state(pid int) string {
 	return rest[:1]
 }
 
-func TestAProgramThatIsKilledIsStartedAgainWithoutItsChildren(t *testing.T) {
+func TestNodeRestartsAKilledProcessAndKillsItsChildren(t *testing.T) {
 	t.Parallel()
-	m, ends := superviseScript(t, "sleep 1000 & wait")
-	first := up(t, m)
+	m, ends := startNode(t, "sleep 1000 & wait")
+	first := startAndWait(t, m)
 	var children []int
 	testenv.Eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
 	m.Kill()
 	if end := <-ends; !end.Requested || !end.Killed || end.Failpoint != "" {
 		t.Errorf("%+v", end)
 	}
-	testenv.Eventually(t, "the child's end", func() bool { return state(children[0]) == "gone" || state(children[0]) == "Z" })
+	testenv.Eventually(t, "the child's end", func() bool { return processState(children[0]) == "gone" || processState(children[0]) == "Z" })
 	testenv.Eventually(t, "another process", func() bool { return m.PID() != 0 && m.PID() != first })
 }
 
-func TestAProgramThatIsHeldStaysAway(t *testing.T) {
+func TestHeldNodeStaysDownUntilStarted(t *testing.T) {
 	t.Parallel()
-	m, ends := superviseScript(t, "sleep 1000")
-	up(t, m)
+	m, ends := startNode(t, "sleep 1000")
+	startAndWait(t, m)
 	m.KillAndHold()
 	<-ends
 	if m.PID() != 0 {
 		t.Error("it runs")
 	}
-	if up(t, m) == 0 {
+	if startAndWait(t, m) == 0 {
 		t.Error("it does not run after Up")
 	}
 }
 
-func TestAFrozenProgramGoesOn(t *testing.T) {
+func TestNodeFreezesAndResumesTheProcessTree(t *testing.T) {
 	t.Parallel()
-	m, _ := superviseScript(t, "sleep 1000 & wait")
-	pid := up(t, m)
+	m, _ := startNode(t, "sleep 1000 & wait")
+	pid := startAndWait(t, m)
 	var all []int
 	testenv.Eventually(t, "a child", func() bool { all = append(proc.Descendants(pid), pid); return len(all) == 2 })
 	m.Freeze()
 	for _, one := range all {
-		testenv.Eventually(t, "the freeze", func() bool { return state(one) == "T" })
+		testenv.Eventually(t, "the freeze", func() bool { return processState(one) == "T" })
 	}
 	m.Resume()
 	for _, one := range all {
-		testenv.Eventually(t, "the thaw", func() bool { return state(one) == "S" })
+		testenv.Eventually(t, "the thaw", func() bool { return processState(one) == "S" })
 	}
 }
 
-func TestAnEndThatNobodyAskedForIsTold(t *testing.T) {
+func TestNodeReportsAnUnrequestedExit(t *testing.T) {
 	t.Parallel()
-	m, ends := superviseScript(t, "exit 3")
+	m, ends := startNode(t, "exit 3")
 	m.setWanted(true)
 	if end := <-ends; end.Requested || end.Killed || end.Status != "exit status 3" {
 		t.Errorf("%+v", end)
 	}
 }
 
-func TestACrashPointIsArmedAndReadBack(t *testing.T) {
+func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 	t.Parallel()
-	m, ends := superviseScript(t, `[ -z "$FAILPOINT" ] && sleep 1000; echo "${FAILPOINT%:*} in hand" >>"$FAILPOINT_LOG"; kill -9 $$`)
+	m, ends := startNode(t, `[ -z "$FAILPOINT" ] && sleep 1000; echo "${FAILPOINT%:*} in hand" >>"$FAILPOINT_LOG"; kill -9 $$`)
 	left := []string{"here:1", "there:2"}
 	m.ArmFailpoints(func() string {
 		if len(left) == 0 {
@@ -136,7 +136,7 @@ func TestACrashPointIsArmedAndReadBack(t *testing.T) {
 			t.Errorf("%s: %+v", point, end)
 		}
 	}
-	up(t, m)
+	startAndWait(t, m)
 	m.Kill()
 	if end := <-ends; end.Failpoint != "" {
 		t.Errorf("an old crash is told again: %+v", end)

@@ -14,7 +14,7 @@ func newTestRun(times int, points ...string) *failpointRun {
 	return newFailpointRun(Step{Failpoints: points, Times: times}, rand.New(rand.NewPCG(1, 2)))
 }
 
-func TestACampaignIsOverWhenEveryPlaceWasReachedOftenEnough(t *testing.T) {
+func TestFailpointRunCompletesWhenEachFailpointWasHitOftenEnough(t *testing.T) {
 	t.Parallel()
 	c := newTestRun(3, "here", "there", deadLetterFailpoint)
 	crashes := 0
@@ -38,7 +38,7 @@ func TestACampaignIsOverWhenEveryPlaceWasReachedOftenEnough(t *testing.T) {
 	}
 }
 
-func TestTheSameThingInHandCountsOnce(t *testing.T) {
+func TestFailpointRunCountsHitsWithTheSameWorkInFlightOnce(t *testing.T) {
 	t.Parallel()
 	c := newTestRun(2, "here")
 	for range 5 {
@@ -53,7 +53,7 @@ func TestTheSameThingInHandCountsOnce(t *testing.T) {
 	}
 }
 
-func TestReplicasAreNotArmedForMoreThanIsLacking(t *testing.T) {
+func TestFailpointRunArmsNoMoreNodesThanHitsAreNeeded(t *testing.T) {
 	t.Parallel()
 	c := newTestRun(1, "here", "there")
 	one, two, three := c.arm("one"), c.arm("two"), c.arm("three")
@@ -62,7 +62,7 @@ func TestReplicasAreNotArmedForMoreThanIsLacking(t *testing.T) {
 	}
 }
 
-func TestAProcessThatDoesNotDieIsGivenAnotherChance(t *testing.T) {
+func TestFailpointRunReportsNodesThatDoNotCrash(t *testing.T) {
 	t.Parallel()
 	c := newTestRun(1, "here")
 	c.arm("armed")

@@ -11,7 +11,7 @@ import (
 	"example.com/todo/scripts/prove/internal/cluster"
 )
 
-func TestTheFullScenarioDiesAtEveryNamedPlace(t *testing.T) {
+func TestFullScenarioHasEveryFailpoint(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../../../../platform/failpoint/failpoint.go")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestTheFullScenarioDiesAtEveryNamedPlace(t *testing.T) {
 	}
 }
 
-func TestTheFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
+func TestFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
 	t.Parallel()
 	services := []string{cluster.Todo, cluster.Notification, cluster.Stats}
 	want := map[Kind][]string{
@@ -59,7 +59,7 @@ func TestTheFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
 	}
 }
 
-func TestTheLongRunHasTheLongOutages(t *testing.T) {
+func TestFullScenarioHasLongOutagesForManyChanges(t *testing.T) {
 	t.Parallel()
 	lasting := map[string]time.Duration{}
 	for _, step := range fullScenario(200_000).steps() {
@@ -74,7 +74,7 @@ func TestTheLongRunHasTheLongOutages(t *testing.T) {
 	}
 }
 
-func TestEveryScenarioCanBeFoundAndTaken(t *testing.T) {
+func TestEveryScenarioIsFoundAndHasValidSteps(t *testing.T) {
 	t.Parallel()
 	targets := append([]string{"", ActiveRelay, cluster.Todo, cluster.Notification, cluster.Stats}, cluster.Servers...)
 	for _, s := range Scenarios(77) {
@@ -99,7 +99,7 @@ func TestEveryScenarioCanBeFoundAndTaken(t *testing.T) {
 	}
 }
 
-func TestThirdMembersAreGoneInTheEnd(t *testing.T) {
+func TestScenariosStopTheSpareMembersTheyStart(t *testing.T) {
 	t.Parallel()
 	for _, s := range Scenarios(0) {
 		times := map[string]int{}

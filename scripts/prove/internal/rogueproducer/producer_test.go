@@ -46,7 +46,7 @@ func start(t *testing.T) (*kfake.Cluster, *kgo.Client, *rogueproducer.Producer) 
 }
 
 // readRecords returns the first n records of the topic by position.
-func read(t *testing.T, client *kgo.Client, n int) map[string]*kgo.Record {
+func readRecords(t *testing.T, client *kgo.Client, n int) map[string]*kgo.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -56,14 +56,16 @@ func read(t *testing.T, client *kgo.Client, n int) map[string]*kgo.Record {
 		if ctx.Err() != nil {
 			t.Fatalf("%d records, want %d", len(found), n)
 		}
-		fetches.EachRecord(func(r *kgo.Record) { found[place(r.Partition, r.Offset)] = r })
+		fetches.EachRecord(func(r *kgo.Record) { found[formatPosition(r.Partition, r.Offset)] = r })
 	}
 	return found
 }
 
-func place(partition int32, offset int64) string { return fmt.Sprintf("%d/%d", partition, offset) }
+func formatPosition(partition int32, offset int64) string {
+	return fmt.Sprintf("%d/%d", partition, offset)
+}
 
-func TestPoisonIsNotedWhereItIs(t *testing.T) {
+func TestPoisonIsRecordedWithItsPosition(t *testing.T) {
 	t.Parallel()
 	_, client, p := start(t)
 	const rounds = 3
@@ -73,10 +75,10 @@ func TestPoisonIsNotedWhereItIs(t *testing.T) {
 		}
 	}
 	planted := p.Poison()
-	found := read(t, client, len(planted))
+	found := readRecords(t, client, len(planted))
 	kinds, keys, at := map[string]int{}, map[string]bool{}, map[int32]bool{}
 	for _, one := range planted {
-		r := found[place(one.Partition, one.Offset)]
+		r := found[formatPosition(one.Partition, one.Offset)]
 		if r == nil || !bytes.Equal(r.Key, one.Key) || !bytes.Equal(r.Value, one.Value) || (r.Value == nil) != (one.Value == nil) {
 			t.Errorf("%s is not at %d/%d as noted", one.Kind, one.Partition, one.Offset)
 		}
@@ -99,7 +101,7 @@ func TestPoisonIsNotedWhereItIs(t *testing.T) {
 
 // The contract rejects each kind of poison for the reason in its name, and poison that crashes
 // the handler passes the contract.
-func TestPoisonIsWhatItIsCalled(t *testing.T) {
+func TestPoisonHasTheDefectInItsName(t *testing.T) {
 	t.Parallel()
 	_, _, p := start(t)
 	if err := p.WritePoison(t.Context()); err != nil {
@@ -151,7 +153,7 @@ func produce(t *testing.T, client *kgo.Client, n int) {
 	}
 }
 
-func TestCopiesAreTheSameRecordAtTheEnd(t *testing.T) {
+func TestCopiesEqualAnEarlierRecord(t *testing.T) {
 	t.Parallel()
 	_, client, p := start(t)
 	if err := p.WritePoison(t.Context()); err != nil {
@@ -160,27 +162,27 @@ func TestCopiesAreTheSameRecordAtTheEnd(t *testing.T) {
 	const events = 1000
 	produce(t, client, events)
 
-	copies := copyUntil(t, p, 0.1, 80)
-	found := read(t, client, len(rogueproducer.Kinds())+events+2+len(copies))
+	copies := writeCopiesUntil(t, p, 0.1, 80)
+	found := readRecords(t, client, len(rogueproducer.Kinds())+events+2+len(copies))
 	if n := len(copies); n < events*7/100 || n > events*13/100 {
 		t.Errorf("%d copies of %d events", n, events)
 	}
 	once := map[string]bool{}
 	for _, one := range copies {
-		r := found[place(one.Partition, one.Offset)]
+		r := found[formatPosition(one.Partition, one.Offset)]
 		if r == nil || one.Kind != "copy" || once[one.EventID] {
 			t.Fatalf("%+v is not in the topic, or not the only copy", one)
 		}
 		once[one.EventID] = true
-		if !original(found, r, one) {
+		if !isOriginalBefore(found, r, one) {
 			t.Errorf("%+v is a copy of nothing before it", one)
 		}
 	}
 }
 
-func original(found map[string]*kgo.Record, r *kgo.Record, one history.InjectedRecord) bool {
+func isOriginalBefore(found map[string]*kgo.Record, r *kgo.Record, one history.InjectedRecord) bool {
 	for offset := range r.Offset {
-		before := found[place(r.Partition, offset)]
+		before := found[formatPosition(r.Partition, offset)]
 		if cmp.Equal(before.Headers, r.Headers) && bytes.Equal(before.Key, r.Key) && bytes.Equal(before.Value, r.Value) {
 			return bytes.Equal(r.Key, one.Key) && bytes.Equal(r.Value, one.Value)
 		}
@@ -189,7 +191,7 @@ func original(found map[string]*kgo.Record, r *kgo.Record, one history.InjectedR
 }
 
 // copyUntil writes copies until there are at least so many and no more follow.
-func copyUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int) []history.InjectedRecord {
+func writeCopiesUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int) []history.InjectedRecord {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -210,7 +212,7 @@ func copyUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int
 	return p.Copies()
 }
 
-func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
+func TestWritePoisonRetriesWhileTheBrokerIsDown(t *testing.T) {
 	t.Parallel()
 	cluster, client, p := start(t)
 	if err := p.WritePoison(t.Context()); err != nil { // connects
@@ -227,10 +229,10 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	if n := len(p.Poison()); n != 2*len(rogueproducer.Kinds()) {
 		t.Fatalf("%d planted", n)
 	}
-	read(t, client, 2*len(rogueproducer.Kinds()))
+	readRecords(t, client, 2*len(rogueproducer.Kinds()))
 }
 
-func TestAnEndingContextEndsThePlanter(t *testing.T) {
+func TestWriteCopiesEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	_, _, p := start(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestASenderThatLeavesBeforeALateAnswerHasNone(t *testing.T) {
+func TestServerRecordsNoStatusWhenTheSenderLeavesFirst(t *testing.T) {
 	t.Parallel()
 	const seed = 1
 	n := 0

@@ -68,7 +68,7 @@ func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http
 	return resp.StatusCode
 }
 
-func TestADeliveryIsWrittenDown(t *testing.T) {
+func TestServerRecordsADelivery(t *testing.T) {
 	t.Parallel()
 	p := listen(t, 1)
 	before := time.Now()
@@ -85,7 +85,7 @@ func TestADeliveryIsWrittenDown(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSignedIsRefusedAndWrittenDown(t *testing.T) {
+func TestServerRefusesAndRecordsInvalidSignatures(t *testing.T) {
 	t.Parallel()
 	p := listen(t, 1)
 	spoils := []func(*http.Request){
@@ -111,7 +111,7 @@ func TestWhatIsNotSignedIsRefusedAndWrittenDown(t *testing.T) {
 	}
 }
 
-func TestItMisbehavesSometimesAndEveryKeyGetsThroughInTheEnd(t *testing.T) {
+func TestServerMisbehavesForSomeKeysButAcceptsEachEventually(t *testing.T) {
 	t.Parallel()
 	p := listen(t, 1)
 	const keys = 1500
@@ -135,7 +135,7 @@ func TestItMisbehavesSometimesAndEveryKeyGetsThroughInTheEnd(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsNoneIsRefused(t *testing.T) {
+func TestListenRejectsAnInvalidSecret(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "whsec_", "whsec_not base64!"} {
 		if _, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, 1); err == nil {

@@ -26,24 +26,26 @@ import (
 
 // taskStore is the state of a fake service, shared by its replicas: tasks that follow the API's
 // rules, and every change in order.
-type world struct {
+type taskStore struct {
 	mu      sync.Mutex
 	next    int64
 	tasks   map[int64]*pb.Task
 	keys    map[string]int64
-	history []deed
+	changes []appliedChange
 }
 
-type deed struct {
+type appliedChange struct {
 	operation string
 	id        int64
 	title     string
 	replica   int
 }
 
-func newWorld() *world { return &world{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}} }
+func newTaskStore() *taskStore {
+	return &taskStore{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}}
+}
 
-func (w *world) create(replica int, key, title string) *pb.Task {
+func (w *taskStore) create(replica int, key, title string) *pb.Task {
 	title = norm.NFC.String(title)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -52,12 +54,12 @@ func (w *world) create(replica int, key, title string) *pb.Task {
 	}
 	w.next++
 	w.tasks[w.next], w.keys[key] = &pb.Task{Id: w.next, Title: title, Version: 1}, w.next
-	w.history = append(w.history, deed{"create", w.next, title, replica})
+	w.changes = append(w.changes, appliedChange{"create", w.next, title, replica})
 	return &pb.Task{Id: w.next, Title: title, Version: 1}
 }
 
 // change returns the task after a change, or the code of the refusal.
-func (w *world) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
+func (w *taskStore) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
 	title = norm.NFC.String(title)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,21 +71,21 @@ func (w *world) change(replica int, id int64, expected, title string, done *bool
 		return nil, codes.Aborted
 	case remove:
 		delete(w.tasks, id)
-		w.history = append(w.history, deed{"delete", id, t.Title, replica})
+		w.changes = append(w.changes, appliedChange{"delete", id, t.Title, replica})
 		return nil, codes.OK
 	case done != nil && t.Done != *done:
 		t.Done = *done
-		w.history = append(w.history, deed{map[bool]string{true: "complete", false: "reopen"}[*done], id, t.Title, replica})
+		w.changes = append(w.changes, appliedChange{map[bool]string{true: "complete", false: "reopen"}[*done], id, t.Title, replica})
 		t.Version++
 	case title != "":
 		t.Title = title
-		w.history = append(w.history, deed{"change", id, title, replica})
+		w.changes = append(w.changes, appliedChange{"change", id, title, replica})
 		t.Version++
 	}
 	return &pb.Task{Id: id, Title: t.Title, Done: t.Done, Version: t.Version}, codes.OK
 }
 
-func (w *world) list() []byte {
+func (w *taskStore) listJSON() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ids := make([]int64, 0, len(w.tasks))
@@ -102,18 +104,18 @@ func (w *world) list() []byte {
 // response.
 type replica struct {
 	pb.UnimplementedTaskServiceServer
-	world  *world
+	store  *taskStore
 	number int
 	lose   func() bool
 }
 
 // serve starts a replica.
-func (w *world) serve(t *testing.T, number int, lose func() bool) workload.Target {
+func (w *taskStore) serve(t *testing.T, number int, lose func() bool) workload.Target {
 	t.Helper()
 	if lose == nil {
 		lose = func() bool { return false }
 	}
-	r := &replica{world: w, number: number, lose: lose}
+	r := &replica{store: w, number: number, lose: lose}
 	web := httptest.NewServer(r)
 	t.Cleanup(web.Close)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -130,7 +132,7 @@ func (w *world) serve(t *testing.T, number int, lose func() bool) workload.Targe
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method == http.MethodGet {
 		w.Header().Set("Cache-Status", "todo; hit")
-		_, _ = w.Write(r.world.list())
+		_, _ = w.Write(r.store.listJSON())
 		return
 	}
 	var body struct {
@@ -151,9 +153,9 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var task *pb.Task
 	code, ok := codes.OK, http.StatusOK
 	if req.Method == http.MethodPost {
-		task, ok = r.world.create(r.number, req.Header.Get("Idempotency-Key"), body.Title), http.StatusCreated
+		task, ok = r.store.create(r.number, req.Header.Get("Idempotency-Key"), body.Title), http.StatusCreated
 	} else {
-		task, code = r.world.change(r.number, id, strings.Trim(req.Header.Get("If-Match"), `"`), body.Title, body.Done, req.Method == http.MethodDelete)
+		task, code = r.store.change(r.number, id, strings.Trim(req.Header.Get("If-Match"), `"`), body.Title, body.Done, req.Method == http.MethodDelete)
 	}
 	if r.lose() {
 		panic(http.ErrAbortHandler)
@@ -171,7 +173,7 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func (r *replica) answer(task *pb.Task, code codes.Code) (*pb.Task, error) {
+func (r *replica) respond(task *pb.Task, code codes.Code) (*pb.Task, error) {
 	if r.lose() {
 		return nil, status.Error(codes.Unavailable, "it may have been done")
 	}
@@ -183,27 +185,27 @@ func (r *replica) answer(task *pb.Task, code codes.Code) (*pb.Task, error) {
 
 func (r *replica) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
 	key := strings.Join(metadata.ValueFromIncomingContext(ctx, "idempotency-key"), "")
-	t, err := r.answer(r.world.create(r.number, key, req.GetTitle()), codes.OK)
+	t, err := r.respond(r.store.create(r.number, key, req.GetTitle()), codes.OK)
 	return &pb.CreateTaskResponse{Task: t}, err
 }
 
 func (r *replica) CompleteTask(_ context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
 	done := true
-	t, err := r.answer(r.world.change(r.number, req.GetId(), text(req.ExpectedVersion), "", &done, false))
+	t, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), "", &done, false))
 	return &pb.CompleteTaskResponse{Task: t}, err
 }
 
 func (r *replica) UpdateTask(_ context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
-	t, err := r.answer(r.world.change(r.number, req.GetId(), text(req.ExpectedVersion), req.GetTitle(), req.Done, false))
+	t, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), req.GetTitle(), req.Done, false))
 	return &pb.UpdateTaskResponse{Task: t}, err
 }
 
 func (r *replica) DeleteTask(_ context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	_, err := r.answer(r.world.change(r.number, req.GetId(), text(req.ExpectedVersion), "", nil, true))
+	_, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), "", nil, true))
 	return &pb.DeleteTaskResponse{}, err
 }
 
-func text(version *int64) string {
+func formatVersion(version *int64) string {
 	if version == nil {
 		return ""
 	}

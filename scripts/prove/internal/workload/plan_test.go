@@ -9,7 +9,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-func TestPlansAreMixedAsPromised(t *testing.T) {
+func TestNewPlanDrawsOperationsByTheirPercentages(t *testing.T) {
 	t.Parallel()
 	const calls, hot = 20_000, 20
 	n, shared, titles := map[history.Operation]int{}, 0, map[string]bool{}

@@ -15,15 +15,15 @@ import (
 	"example.com/todo/scripts/prove/internal/workload"
 )
 
-func fast() float64 { return 0 }
+func unlimitedRate() float64 { return 0 }
 
-func config(changes int, targets ...workload.Target) workload.Config {
+func newConfig(changes int, targets ...workload.Target) workload.Config {
 	return workload.Config{
-		Seed: 7, Calls: changes, HotTasks: 5, Clients: 8, Readers: 3, Targets: targets, Rate: fast, Log: slog.New(slog.DiscardHandler),
+		Seed: 7, Calls: changes, HotTasks: 5, Clients: 8, Readers: 3, Targets: targets, Rate: unlimitedRate, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
-func run(t *testing.T, cfg workload.Config) *workload.Workload {
+func runWorkload(t *testing.T, cfg workload.Config) *workload.Workload {
 	t.Helper()
 	w := workload.New(cfg)
 	if err := w.Run(t.Context()); err != nil {
@@ -36,7 +36,7 @@ func run(t *testing.T, cfg workload.Config) *workload.Workload {
 }
 
 // tally counts the calls by a property.
-func tally(calls []history.Call, what func(history.Call) string) map[string]int {
+func countBy(calls []history.Call, what func(history.Call) string) map[string]int {
 	n := map[string]int{}
 	for _, c := range calls {
 		n[what(c)]++
@@ -44,14 +44,14 @@ func tally(calls []history.Call, what func(history.Call) string) map[string]int 
 	return n
 }
 
-func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
+func TestCallsAgreeWithTheChangesOfTheService(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	w := run(t, config(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
+	world := newTaskStore()
+	w := runWorkload(t, newConfig(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
 	journal := w.Calls()
 
 	done := map[string]bool{}
-	for _, d := range world.history {
+	for _, d := range world.changes {
 		if d.operation == "create" || d.operation == "change" {
 			done[fmt.Sprint(d.operation, d.id, d.title)] = true
 		}
@@ -67,34 +67,34 @@ func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
 		delete(done, name)
 	}
 	for name := range done {
-		if journalHas(journal, name) == 0 {
+		if countCalls(journal, name) == 0 {
 			t.Errorf("%s was done and nobody asked for it", name)
 		}
 	}
-	outcomes := tally(journal, func(c history.Call) string { return string(c.Outcome) })
+	outcomes := countBy(journal, func(c history.Call) string { return string(c.Outcome) })
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
-	ways := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
+	ways := countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
 	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
 		if ways[way] < 300 {
 			t.Errorf("calls by way: %v", ways)
 		}
 	}
-	if n := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
+	if n := countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
 		t.Errorf("%d completions, %d told", n, w.Completions())
 	}
 }
 
-func journalHas(journal []history.Call, name string) int {
-	return tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
+func countCalls(journal []history.Call, name string) int {
+	return countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
 }
 
-func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
+func TestHotTasksAreCreatedFirstSharedByClientsAndNeverDeleted(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(1000, world.serve(t, 0, nil))
-	w := run(t, cfg)
+	world := newTaskStore()
+	cfg := newConfig(1000, world.serve(t, 0, nil))
+	w := runWorkload(t, cfg)
 	clients := map[int64]map[int]bool{}
 	for _, c := range w.Calls() {
 		if clients[c.TaskID] == nil {
@@ -114,9 +114,9 @@ func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
 	}
 }
 
-func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
+func TestClientRepeatsACallWithoutResponseOnlyIfSafe(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
+	world := newTaskStore()
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 1))
 	lose := func() bool {
@@ -124,9 +124,9 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		defer mu.Unlock()
 		return random.IntN(10) == 0
 	}
-	w := run(t, config(1000, world.serve(t, 0, lose), world.serve(t, 1, lose)))
+	w := runWorkload(t, newConfig(1000, world.serve(t, 0, lose), world.serve(t, 1, lose)))
 	times := map[string]int{}
-	for _, d := range world.history {
+	for _, d := range world.changes {
 		if d.operation == "create" || d.operation == "change" {
 			times[d.title]++
 		}
@@ -149,16 +149,16 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
+func TestCallsHaveKnownOutcomesWhileOneReplicaIsDown(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
+	world := newTaskStore()
 	ports, err := port.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ports.Close()
 	nobody := port.Addr(ports.Ports[0])
-	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
+	w := runWorkload(t, newConfig(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
 	for _, c := range w.Calls() {
 		if c.Outcome == history.Unknown && c.Status != "canceled" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
@@ -166,12 +166,12 @@ func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
 	}
 }
 
-func TestReadersSeeTheHotTasks(t *testing.T) {
+func TestReadersRecordTheVersionsOfHotTasks(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
+	world := newTaskStore()
+	cfg := newConfig(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
 	cfg.Rate = func() float64 { return 200 }
-	w := run(t, cfg)
+	w := runWorkload(t, cfg)
 	if len(w.Reads()) < 5 {
 		t.Fatalf("%d reads", len(w.Reads()))
 	}
@@ -182,14 +182,14 @@ func TestReadersSeeTheHotTasks(t *testing.T) {
 	}
 }
 
-func TestTheSameSeedAsksForTheSame(t *testing.T) {
+func TestWorkloadIsDeterministicForASeed(t *testing.T) {
 	t.Parallel()
 	titles := func() []string {
-		world := newWorld()
-		cfg := config(300, world.serve(t, 0, nil))
+		world := newTaskStore()
+		cfg := newConfig(300, world.serve(t, 0, nil))
 		cfg.Clients = 1
 		var all []string
-		for _, c := range run(t, cfg).Calls() {
+		for _, c := range runWorkload(t, cfg).Calls() {
 			all = append(all, fmt.Sprint(c.Transport, c.Key, c.Title, c.Priority))
 		}
 		return all
@@ -202,10 +202,10 @@ func TestTheSameSeedAsksForTheSame(t *testing.T) {
 	}
 }
 
-func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
+func TestRunEndsWithItsContextAndKeepsTheCalls(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(100_000, world.serve(t, 0, nil))
+	world := newTaskStore()
+	cfg := newConfig(100_000, world.serve(t, 0, nil))
 	cfg.Rate = func() float64 { return 300 }
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
