@@ -6,7 +6,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// checkClientHistory compares the clients' calls with the events of their tasks, both ways.
+// checkClientHistory compares the clients' calls with the events of their tasks in both directions.
 func checkClientHistory(ix *index) Check {
 	var found violations
 	j := newClientHistoryChecker(ix, &found)
@@ -91,7 +91,7 @@ func (j *clientHistoryChecker) checkCreation(c *history.Call) string {
 	case e.Type != created:
 		return fmt.Sprintf("its title was given to task %d by %s", e.TaskID, e.Type)
 	case c.TaskID != 0 && c.TaskID != e.TaskID:
-		return fmt.Sprintf("it events task %d", e.TaskID)
+		return fmt.Sprintf("it made task %d", e.TaskID)
 	case c.Outcome == history.Done && c.TaskID == 0:
 		return "the response names no task"
 	case c.Priority != e.Priority:
@@ -108,17 +108,17 @@ func (j *clientHistoryChecker) checkKey(c *history.Call, events []*history.Event
 	case k == nil && len(events) == 0:
 		return ""
 	case k == nil:
-		return fmt.Sprintf("it events task %d, and its key is not stored", events[0].TaskID)
+		return fmt.Sprintf("it made task %d, and its key is not stored", events[0].TaskID)
 	case len(events) == 0:
-		return fmt.Sprintf("its key belongs to task %d, and it events none", k.TaskID)
+		return fmt.Sprintf("its key belongs to task %d, and it made none", k.TaskID)
 	case k.TaskID != events[0].TaskID || k.EventID != events[0].ID:
-		return fmt.Sprintf("its key belongs to task %d, and it events task %d", k.TaskID, events[0].TaskID)
+		return fmt.Sprintf("its key belongs to task %d, and it made task %d", k.TaskID, events[0].TaskID)
 	}
 	return ""
 }
 
 // checkEffectCount checks how often a call with a title of its own took effect. Retries do not
-// excuse a second effect: a creation has its key, and an update that may have been events is not
+// excuse a second effect: a creation has its key, and an update that may have been made is not
 // repeated.
 func (j *clientHistoryChecker) checkEffectCount(c *history.Call, times int) string {
 	switch {

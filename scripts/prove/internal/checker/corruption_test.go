@@ -104,12 +104,12 @@ var clientHistoryCorruptions = map[string]corruption{
 func createSecondTask(t *testing.T, run *history.Run, e history.Event) {
 	n := int64(len(run.Events) + 1)
 	e.ID, e.Pos, e.Seq, e.TaskID = "again "+e.ID, 2*n, n, 99
-	w := historyBuilder{Run: *run}
-	w.Events = append(w.Events, e)
-	w.Tasks = append(w.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
-	w.appendRecord(&e, t, run.EndedAt).Offset = 9999
-	w.Replay.Events++
-	*run = w.Run
+	b := historyBuilder{Run: *run}
+	b.Events = append(b.Events, e)
+	b.Tasks = append(b.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
+	b.appendRecord(&e, t, run.EndedAt).Offset = 9999
+	b.Replay.Events++
+	*run = b.Run
 }
 
 var taskHistoryCorruptions = map[string]corruption{

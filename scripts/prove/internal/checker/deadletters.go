@@ -16,7 +16,7 @@ type letterID struct {
 
 func (l letterID) String() string { return fmt.Sprintf("%s of %s", l.original, l.group) }
 
-// checkDeadLetters compares the dead letters with the poison, both ways.
+// checkDeadLetters compares the dead letters with the poison in both directions.
 func checkDeadLetters(ix *index) Check {
 	var found violations
 	want := ix.expectedLetters()

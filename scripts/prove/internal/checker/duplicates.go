@@ -18,7 +18,7 @@ type cause struct {
 	endsReader     bool // it ended or froze the consumer; otherwise it is a fault of Redis
 	began          time.Time
 	ended          time.Time
-	usedPartitions map[int32]bool // partitions in which it has excused a duplicate
+	usedPartitions map[int32]bool // where it has excused a duplicate
 }
 
 // duplicate is an accepted delivery whose key had been accepted before.
@@ -100,7 +100,7 @@ func (ix *index) findDuplicates(causes []cause) (duplicates []duplicate, afterFl
 }
 
 // mayHaveLostOffset reports whether the cause may have prevented the commit of an offset that was
-// handled at handledAt.
+// handled at that time.
 func mayHaveLostOffset(c cause, handledAt time.Time) bool {
 	return c.began.After(handledAt.Add(-causeAftermath)) && c.began.Before(handledAt.Add(maxUncommittedTime))
 }

@@ -14,7 +14,7 @@ const maxPoisonCrashes = 8
 // crashMatchWindow is the maximum time between an exit and the log entry of its failpoint.
 const crashMatchWindow = 10 * time.Second
 
-// exitCause is cause a process ended.
+// exitCause is why a process ended.
 type exitCause int
 
 const (

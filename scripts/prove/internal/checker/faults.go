@@ -70,7 +70,7 @@ func checkFailpoints(ix *index) Check {
 		}
 	}
 	return found.check("failpoints", "processes die at every failpoint, each time with other work in flight",
-		"%d crashes at %d failpoints, each with at fewest %d of %d expected different pieces of work in flight",
+		"%d crashes at %d failpoints, each with at least %d of %d expected different pieces of work in flight",
 		len(ix.Crashes), len(hit), fewest, ix.Expected.HitsPerFailpoint)
 }
 

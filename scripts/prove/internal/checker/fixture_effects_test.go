@@ -10,66 +10,66 @@ import (
 )
 
 // injectRecords writes copies of a tenth of the events, and poison.
-func (w *historyBuilder) injectRecords(t testing.TB) {
+func (b *historyBuilder) injectRecords(t testing.TB) {
 	const batchRecords = 3
-	w.Expected.CopyFraction = 0.1
-	for i := 0; i < len(w.Events); i += 10 {
-		e := &w.Events[i]
-		r := w.appendRecord(e, t, w.now)
-		w.Copies = append(w.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(w.Topic) - 1), EventID: e.ID})
+	b.Expected.CopyFraction = 0.1
+	for i := 0; i < len(b.Events); i += 10 {
+		e := &b.Events[i]
+		r := b.appendRecord(e, t, b.now)
+		b.Copies = append(b.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(b.Topic) - 1), EventID: e.ID})
 	}
 	groups := []string{"notification-service", "stats-service"}
 	for kind, value := range map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)} {
-		w.Expected.Poison = append(w.Expected.Poison, kind)
-		w.Topic = append(w.Topic, history.Record{
-			Partition: 1, Key: []byte("task-" + kind), Value: value, Time: w.now, Headers: []history.Header{{Key: "planted", Value: kind}},
+		b.Expected.Poison = append(b.Expected.Poison, kind)
+		b.Topic = append(b.Topic, history.Record{
+			Partition: 1, Key: []byte("task-" + kind), Value: value, Time: b.now, Headers: []history.Header{{Key: "planted", Value: kind}},
 		})
-		w.Poison = append(w.Poison, history.InjectedRecord{
-			Kind: kind, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
+		b.Poison = append(b.Poison, history.InjectedRecord{
+			Kind: kind, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
 		})
 	}
-	w.Expected.Poison = append(w.Expected.Poison, history.UndecodableBatch)
+	b.Expected.Poison = append(b.Expected.Poison, history.UndecodableBatch)
 	for i := range batchRecords {
 		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
-		w.Topic = append(w.Topic, history.Record{Partition: 1, Key: key, Value: value, Time: w.now})
-		w.Poison = append(w.Poison, history.InjectedRecord{
-			Kind: history.UndecodableBatch, Partition: 1, Offset: int64(len(w.Topic) - 1), Key: key, Value: value, Groups: groups,
+		b.Topic = append(b.Topic, history.Record{Partition: 1, Key: key, Value: value, Time: b.now})
+		b.Poison = append(b.Poison, history.InjectedRecord{
+			Kind: history.UndecodableBatch, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: key, Value: value, Groups: groups,
 		})
 	}
 	for _, group := range groups {
 		for i := range 5 {
-			w.Exits = append(w.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
+			b.Exits = append(b.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
 		}
 	}
 }
 
 // assignOffsets gives the records their offsets. Before, the offset of an injected record is its
 // index in Topic.
-func (w *historyBuilder) assignOffsets() {
+func (b *historyBuilder) assignOffsets() {
 	next := map[int32]int64{}
-	for i := range w.Topic {
-		r := &w.Topic[i]
+	for i := range b.Topic {
+		r := &b.Topic[i]
 		r.Offset = next[r.Partition]
 		next[r.Partition]++
 	}
-	for _, planted := range [][]history.InjectedRecord{w.Copies, w.Poison} {
-		for i := range planted {
-			planted[i].Offset = w.Topic[planted[i].Offset].Offset
+	for _, injected := range [][]history.InjectedRecord{b.Copies, b.Poison} {
+		for i := range injected {
+			injected[i].Offset = b.Topic[injected[i].Offset].Offset
 		}
 	}
 }
 
 // deliver adds the deliveries of every completion. Some are refused at first; one is a duplicate,
 // whose sender is killed in between.
-func (w *historyBuilder) deliver() {
+func (b *historyBuilder) deliver() {
 	first := map[string]time.Time{}
-	for _, r := range w.Topic {
+	for _, r := range b.Topic {
 		if id := r.Header("event-id"); first[id].IsZero() {
 			first[id] = r.Time
 		}
 	}
 	crashed := false
-	for i, e := range w.Events {
+	for i, e := range b.Events {
 		if e.Type != "task.completed" {
 			continue
 		}
@@ -77,47 +77,47 @@ func (w *historyBuilder) deliver() {
 		if i%7 == 0 {
 			refused := d
 			refused.Status = 503
-			w.Deliveries = append(w.Deliveries, refused)
+			b.Deliveries = append(b.Deliveries, refused)
 		}
-		w.Deliveries = append(w.Deliveries, d)
+		b.Deliveries = append(b.Deliveries, d)
 		if !crashed && d.At.After(atSecond(69)) {
 			crashed = true
 			extra := d
 			extra.At = atSecond(71)
-			w.Deliveries = append(w.Deliveries, extra)
+			b.Deliveries = append(b.Deliveries, extra)
 		}
 	}
 }
 
 // deadLetterPoison adds the dead letters. One is repeated, as after a crash.
-func (w *historyBuilder) deadLetterPoison() {
-	for i, p := range w.Poison {
-		if w.isLaterInBatch(i) {
+func (b *historyBuilder) deadLetterPoison() {
+	for i, p := range b.Poison {
+		if b.isLaterInBatch(i) {
 			continue
 		}
 		for _, group := range p.Groups {
-			w.DLQ = append(w.DLQ, w.deadLetter(p, group))
+			b.DLQ = append(b.DLQ, b.deadLetter(p, group))
 			if i == 0 {
-				w.DLQ = append(w.DLQ, w.deadLetter(p, group))
+				b.DLQ = append(b.DLQ, b.deadLetter(p, group))
 			}
 		}
 	}
-	for i := range w.DLQ {
-		w.DLQ[i].Offset = int64(i)
+	for i := range b.DLQ {
+		b.DLQ[i].Offset = int64(i)
 	}
 }
 
 // isLaterInBatch reports whether the poison is in a batch but not its first record. The batch has
 // one letter.
-func (w *historyBuilder) isLaterInBatch(i int) bool {
-	return i > 0 && w.Poison[i].Kind == history.UndecodableBatch && w.Poison[i-1].Kind == w.Poison[i].Kind
+func (b *historyBuilder) isLaterInBatch(i int) bool {
+	return i > 0 && b.Poison[i].Kind == history.UndecodableBatch && b.Poison[i-1].Kind == b.Poison[i].Kind
 }
 
-func (w *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
+func (b *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
 	if p.Kind == history.UndecodableBatch {
-		l := w.deadLetter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l := b.deadLetter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
 		l.Headers = append(l.Headers,
-			history.Header{Key: "original-last-offset", Value: fmt.Sprint(w.Poison[len(w.Poison)-1].Offset)},
+			history.Header{Key: "original-last-offset", Value: fmt.Sprint(b.Poison[len(b.Poison)-1].Offset)},
 			history.Header{Key: "original-size", Value: "71000"})
 		return l
 	}
@@ -128,11 +128,11 @@ func (w *historyBuilder) deadLetter(p history.InjectedRecord, group string) hist
 	}}
 }
 
-func (w *historyBuilder) statsReports() []history.StatsReport {
+func (b *historyBuilder) statsReports() []history.StatsReport {
 	var reports []history.StatsReport
 	for replica := range 2 {
 		r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
-		for _, e := range w.Events {
+		for _, e := range b.Events {
 			if e.Type == "task.completed" {
 				r.Total++
 				r.ByDay[e.At.Format("2006-01-02")]++
@@ -145,23 +145,23 @@ func (w *historyBuilder) statsReports() []history.StatsReport {
 
 // replay adds the result of a replay: all poison is dead-lettered again, and each dead letter is
 // replayed to its group.
-func (w *historyBuilder) replay() {
-	w.Expected.Replay = true
-	w.Replay = history.Replay{Done: true, Stats: w.statsReports(), Events: len(w.Events), DLQ: append([]history.Record(nil), w.DLQ...)}
-	for i, p := range slices.Backward(w.Poison) {
-		if w.isLaterInBatch(i) {
+func (b *historyBuilder) replay() {
+	b.Expected.Replay = true
+	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
+	for i, p := range slices.Backward(b.Poison) {
+		if b.isLaterInBatch(i) {
 			continue
 		}
 		for _, group := range p.Groups {
-			l := w.deadLetter(p, group)
-			l.Offset = int64(len(w.Replay.DLQ))
-			w.Replay.DLQ = append(w.Replay.DLQ, l)
+			l := b.deadLetter(p, group)
+			l.Offset = int64(len(b.Replay.DLQ))
+			b.Replay.DLQ = append(b.Replay.DLQ, l)
 			if p.Kind == history.UndecodableBatch {
 				continue // an undecodable batch cannot be replayed
 			}
 			l.Offset++
 			l.Headers = append(l.Headers, history.Header{Key: "replay-group", Value: group})
-			w.Replay.DLQ = append(w.Replay.DLQ, l)
+			b.Replay.DLQ = append(b.Replay.DLQ, l)
 		}
 	}
 }

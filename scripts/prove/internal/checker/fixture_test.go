@@ -34,28 +34,28 @@ type historyBuilder struct {
 // one fault after another.
 func goodRun(t testing.TB) *history.Run {
 	t.Helper()
-	w := &historyBuilder{now: runStart, state: map[int64]*history.Task{}}
-	w.Seed, w.StartedAt = 42, runStart
-	w.injectFaults()
-	w.runCalls()
-	w.EndedAt = w.now
-	w.Changes = len(w.Events) - 10
-	w.publishEvents(t)
-	w.injectRecords(t)
-	w.assignOffsets()
-	w.deliver()
-	w.deadLetterPoison()
-	w.Stats = w.statsReports()
-	w.replay()
-	return &w.Run
+	b := &historyBuilder{now: runStart, state: map[int64]*history.Task{}}
+	b.Seed, b.StartedAt = 42, runStart
+	b.injectFaults()
+	b.runCalls()
+	b.EndedAt = b.now
+	b.Changes = len(b.Events) - 10
+	b.publishEvents(t)
+	b.injectRecords(t)
+	b.assignOffsets()
+	b.deliver()
+	b.deadLetterPoison()
+	b.Stats = b.statsReports()
+	b.replay()
+	return &b.Run
 }
 
-func (w *historyBuilder) injectFaults() {
+func (b *historyBuilder) injectFaults() {
 	fault := func(kind, target string, began, lasting float64) {
-		w.Faults = append(w.Faults, history.Fault{
+		b.Faults = append(b.Faults, history.Fault{
 			Kind: kind, Target: target, Began: atSecond(began), Ended: atSecond(began + lasting), Requests: 4, Backlog: 9,
 		})
-		w.Expected.Faults = append(w.Expected.Faults, history.ExpectedFault{
+		b.Expected.Faults = append(b.Expected.Faults, history.ExpectedFault{
 			Kind: kind, Target: target, MinDuration: time.Duration(lasting * float64(time.Second)),
 		})
 	}
@@ -65,16 +65,16 @@ func (w *historyBuilder) injectFaults() {
 	fault("flush", "redis", 150, 0)
 	fault("stall", "redis-cache", 160, 5)
 	fault("failover", "postgres", 100, 5)
-	w.Expected.Failpoints, w.Expected.HitsPerFailpoint = []string{"after_send_before_done"}, 3
-	w.Exits = append(w.Exits, history.ProcessExit{Target: "notification-service-1", At: atSecond(70), Status: "signal: killed", Requested: true})
+	b.Expected.Failpoints, b.Expected.HitsPerFailpoint = []string{"after_send_before_done"}, 3
+	b.Exits = append(b.Exits, history.ProcessExit{Target: "notification-service-1", At: atSecond(70), Status: "signal: killed", Requested: true})
 	for i := range 3 {
 		at := atSecond(172 + float64(i))
-		w.Crashes = append(w.Crashes, history.Crash{Failpoint: "after_send_before_done", Target: "notification-service-2", InFlight: fmt.Sprint(i), At: at})
-		w.Exits = append(w.Exits, history.ProcessExit{Target: "notification-service-2", At: at, Status: "signal: killed"})
+		b.Crashes = append(b.Crashes, history.Crash{Failpoint: "after_send_before_done", Target: "notification-service-2", InFlight: fmt.Sprint(i), At: at})
+		b.Exits = append(b.Exits, history.ProcessExit{Target: "notification-service-2", At: at, Status: "signal: killed"})
 	}
 	for i := range 12 {
 		for replica := range 2 {
-			w.Memory = append(w.Memory, history.MemorySample{
+			b.Memory = append(b.Memory, history.MemorySample{
 				Target: fmt.Sprintf("todo-service-%d", replica+1), At: atSecond(119 + 2*float64(i)), Resident: 50<<20 + int64(i)<<10,
 			})
 		}
@@ -82,9 +82,9 @@ func (w *historyBuilder) injectFaults() {
 }
 
 // runCalls lets clients change the tasks in turn, and read the list of the hot ones.
-func (w *historyBuilder) runCalls() {
+func (b *historyBuilder) runCalls() {
 	for id := int64(1); id <= tasks; id++ {
-		w.makeCall(history.Create, id)
+		b.makeCall(history.Create, id)
 	}
 	steps := []history.Operation{history.Update, history.Complete, history.Reopen, history.Complete, history.Update, history.Delete}
 	for i, step := range steps {
@@ -93,40 +93,40 @@ func (w *historyBuilder) runCalls() {
 			case step == history.Delete && (id <= hotTasks || id%3 != 0):
 				continue
 			case i == 4 && id%2 == 0:
-				w.updatePriority(id)
+				b.updatePriority(id)
 			default:
-				w.makeCall(step, id)
+				b.makeCall(step, id)
 			}
 			if id%5 == 0 {
-				w.readList()
+				b.readList()
 			}
 		}
 	}
-	w.makeFailedCalls()
+	b.makeFailedCalls()
 }
 
 // makeCall adds a successful call.
-func (w *historyBuilder) makeCall(op history.Operation, id int64) *history.Call {
-	c := w.startCall(op, id)
+func (b *historyBuilder) makeCall(op history.Operation, id int64) *history.Call {
+	c := b.startCall(op, id)
 	c.Outcome, c.Status = history.Done, "200"
-	w.commit(c)
+	b.commit(c)
 	return c
 }
 
-func (w *historyBuilder) updatePriority(id int64) {
-	c := w.startCall(history.Update, id)
+func (b *historyBuilder) updatePriority(id int64) {
+	c := b.startCall(history.Update, id)
 	c.Title, c.Priority, c.Outcome, c.Status = "", 50, history.Done, "200"
-	w.commit(c)
+	b.commit(c)
 }
 
-func (w *historyBuilder) startCall(op history.Operation, id int64) *history.Call {
-	w.now = w.now.Add(callInterval)
-	n := len(w.Calls) + 1
-	w.Calls = append(w.Calls, history.Call{
+func (b *historyBuilder) startCall(op history.Operation, id int64) *history.Call {
+	b.now = b.now.Add(callInterval)
+	n := len(b.Calls) + 1
+	b.Calls = append(b.Calls, history.Call{
 		Number: n, Transport: []string{"http", "grpc"}[n%2], Replica: 1 + n/2%2, Operation: op, TaskID: id, Tries: 1,
-		Began: w.now, Ended: w.now.Add(20 * time.Millisecond),
+		Began: b.now, Ended: b.now.Add(20 * time.Millisecond),
 	})
-	c := &w.Calls[n-1]
+	c := &b.Calls[n-1]
 	if op == history.Create || op == history.Update {
 		c.Title = fmt.Sprintf("title of call %d", n)
 	}
@@ -138,15 +138,15 @@ func (w *historyBuilder) startCall(op history.Operation, id int64) *history.Call
 }
 
 // commit adds the effect of a call.
-func (w *historyBuilder) commit(c *history.Call) {
+func (b *historyBuilder) commit(c *history.Call) {
 	types := map[history.Operation]string{
 		history.Create: "task.created", history.Update: "task.updated", history.Complete: "task.completed",
 		history.Reopen: "task.reopened", history.Delete: "task.deleted",
 	}
-	s := w.state[c.TaskID]
+	s := b.state[c.TaskID]
 	if s == nil {
 		s = &history.Task{ID: c.TaskID}
-		w.state[c.TaskID] = s
+		b.state[c.TaskID] = s
 	}
 	s.Version++
 	switch c.Operation {
@@ -161,44 +161,44 @@ func (w *historyBuilder) commit(c *history.Call) {
 	if c.Operation != history.Delete {
 		c.Version, c.Done = s.Version, s.Done
 	}
-	n := int64(len(w.Events) + 1)
+	n := int64(len(b.Events) + 1)
 	e := history.Event{
 		Pos: 2 * n, Seq: n, ID: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)).String(), Type: types[c.Operation],
 		TaskID: s.ID, Title: s.Title, Priority: s.Priority, Version: s.Version, Done: s.Done, At: c.Began.Add(10*time.Millisecond + 123*time.Microsecond),
 	}
-	w.Events = append(w.Events, e)
+	b.Events = append(b.Events, e)
 	if c.Key != "" {
-		w.Keys = append(w.Keys, history.Key{Key: c.Key, EventID: e.ID, TaskID: e.TaskID})
+		b.Keys = append(b.Keys, history.Key{Key: c.Key, EventID: e.ID, TaskID: e.TaskID})
 	}
 	if c.Operation == history.Delete {
-		delete(w.state, c.TaskID)
+		delete(b.state, c.TaskID)
 	}
 }
 
-func (w *historyBuilder) readList() {
-	r := history.ListRead{Began: w.now.Add(100 * time.Millisecond), Ended: w.now.Add(120 * time.Millisecond), Replica: 1, CacheStatus: "hit", Versions: map[int64]int64{}}
+func (b *historyBuilder) readList() {
+	r := history.ListRead{Began: b.now.Add(100 * time.Millisecond), Ended: b.now.Add(120 * time.Millisecond), Replica: 1, CacheStatus: "hit", Versions: map[int64]int64{}}
 	for id := int64(1); id <= hotTasks; id++ {
-		if s := w.state[id]; s != nil {
+		if s := b.state[id]; s != nil {
 			r.Versions[id] = s.Version
 		}
 	}
-	w.Reads = append(w.Reads, r)
+	b.Reads = append(b.Reads, r)
 }
 
 // makeFailedCalls adds calls that were refused or have no outcome. Some of these took effect.
-func (w *historyBuilder) makeFailedCalls() {
-	refused := w.startCall(history.Create, 0)
+func (b *historyBuilder) makeFailedCalls() {
+	refused := b.startCall(history.Create, 0)
 	refused.Outcome, refused.Status = history.Refused, "503"
-	missing := w.startCall(history.Delete, 3)
+	missing := b.startCall(history.Delete, 3)
 	missing.Outcome, missing.Status = history.Refused, "404"
 	for i, op := range []history.Operation{history.Create, history.Create, history.Update, history.Update} {
-		c := w.startCall(op, 5)
+		c := b.startCall(op, 5)
 		if op == history.Create {
 			c.TaskID = int64(tasks + 1 + i)
 		}
 		c.Outcome = history.Unknown
 		if i%2 == 0 {
-			w.commit(c)
+			b.commit(c)
 			c.Version, c.Done = 0, false
 		}
 		if op == history.Create {
@@ -208,13 +208,13 @@ func (w *historyBuilder) makeFailedCalls() {
 }
 
 // publishEvents adds the events' records. They wait while the relay is frozen or Kafka is down.
-func (w *historyBuilder) publishEvents(t testing.TB) {
-	for _, s := range w.state {
-		w.Tasks = append(w.Tasks, *s)
+func (b *historyBuilder) publishEvents(t testing.TB) {
+	for _, s := range b.state {
+		b.Tasks = append(b.Tasks, *s)
 	}
 	last := runStart
-	for i := range w.Events {
-		e := &w.Events[i]
+	for i := range b.Events {
+		e := &b.Events[i]
 		at := e.At.Add(30 * time.Millisecond)
 		if at.After(atSecond(40)) && at.Before(atSecond(52)) {
 			at = atSecond(52)
@@ -226,14 +226,14 @@ func (w *historyBuilder) publishEvents(t testing.TB) {
 			at = last
 		}
 		last = at
-		w.appendRecord(e, t, at)
+		b.appendRecord(e, t, at)
 		if i%50 == 0 {
-			w.appendRecord(e, t, at) // repeated after a takeover
+			b.appendRecord(e, t, at) // repeated after a takeover
 		}
 	}
 }
 
-func (w *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Time) *history.Record {
+func (b *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Time) *history.Record {
 	value, err := json.Marshal(map[string]any{
 		"id": e.ID, "type": e.Type, "task_id": e.TaskID, "task_title": e.Title, "timestamp": e.At,
 		"task": map[string]any{"id": e.TaskID, "title": e.Title, "priority": e.Priority, "done": e.Done, "version": e.Version},
@@ -241,9 +241,9 @@ func (w *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Ti
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Topic = append(w.Topic, history.Record{
+	b.Topic = append(b.Topic, history.Record{
 		Partition: int32(e.TaskID % partitions), Key: fmt.Appendf(nil, "task-%d", e.TaskID), Value: value, Time: at,
 		Headers: []history.Header{{Key: "event-type", Value: e.Type}, {Key: "event-id", Value: e.ID}},
 	})
-	return &w.Topic[len(w.Topic)-1]
+	return &b.Topic[len(b.Topic)-1]
 }

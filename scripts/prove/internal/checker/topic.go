@@ -2,7 +2,7 @@ package checker
 
 import "example.com/todo/scripts/prove/internal/history"
 
-// checkEvents compares the events table with the topic, both ways.
+// checkEvents compares the events table with the topic in both directions.
 func checkEvents(ix *index) Check {
 	var found violations
 	missing := 0

@@ -44,6 +44,6 @@ func checkWorkload(ix *index) Check {
 		}
 	}
 	return found.check("workload", "the workload has every kind of change, over both transports, on both replicas",
-		"%s calls: %s done, %s refused, %s unknown; %s creations tried retried; done by replica: %v",
+		"%s calls: %s done, %s refused, %s unknown; %s creations retried; done by replica: %v",
 		groupThousands(len(ix.Calls)), groupThousands(done), groupThousands(outcomes[history.Refused]), groupThousands(outcomes[history.Unknown]), groupThousands(retried), replicas)
 }

@@ -23,38 +23,38 @@ func (s script) Command() (proc.Command, error) {
 	return proc.Command{Path: "/bin/sh", Args: []string{"-c", string(s)}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
 }
 
-// superviseScript runs a script as a node until the test ends.
+// superviseScript runs a script as a node until the test exits.
 func startNode(t *testing.T, s script) (*Node, <-chan Exit) {
 	t.Helper()
-	ends := make(chan Exit, 10)
-	m := &Node{
+	exits := make(chan Exit, 10)
+	n := &Node{
 		part: s, name: "script", dir: t.TempDir(), launcher: proc.NewLauncher(),
-		onExit: func(e Exit) { ends <- e }, changed: make(chan struct{}),
+		onExit: func(e Exit) { exits <- e }, changed: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(over)
-		m.supervise(ctx)
+		defer close(done)
+		n.supervise(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-over
+		<-done
 	})
-	return m, ends
+	return n, exits
 }
 
-func startAndWait(t *testing.T, m *Node) int {
+func startAndWait(t *testing.T, n *Node) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := m.StartAndWait(ctx); err != nil {
+	if err := n.StartAndWait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return m.PID()
+	return n.PID()
 }
 
-// state returns the state of a process as in /proc: "S" sleeping, "T" stopped, "Z" zombie; or
+// processState returns the state of a process as in /proc: "S" sleeping, "T" stopped, "Z" zombie; or
 // "gone".
 func processState(pid int) string {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -67,62 +67,62 @@ func processState(pid int) string {
 
 func TestNodeRestartsAKilledProcessAndKillsItsChildren(t *testing.T) {
 	t.Parallel()
-	m, ends := startNode(t, "sleep 1000 & wait")
-	first := startAndWait(t, m)
+	n, exits := startNode(t, "sleep 1000 & wait")
+	first := startAndWait(t, n)
 	var children []int
 	testenv.Eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
-	m.Kill()
-	if end := <-ends; !end.Requested || !end.Killed || end.Failpoint != "" {
-		t.Errorf("%+v", end)
+	n.Kill()
+	if exit := <-exits; !exit.Requested || !exit.Killed || exit.Failpoint != "" {
+		t.Errorf("%+v", exit)
 	}
 	testenv.Eventually(t, "the child's end", func() bool { return processState(children[0]) == "gone" || processState(children[0]) == "Z" })
-	testenv.Eventually(t, "another process", func() bool { return m.PID() != 0 && m.PID() != first })
+	testenv.Eventually(t, "another process", func() bool { return n.PID() != 0 && n.PID() != first })
 }
 
 func TestHeldNodeStaysDownUntilStarted(t *testing.T) {
 	t.Parallel()
-	m, ends := startNode(t, "sleep 1000")
-	startAndWait(t, m)
-	m.KillAndHold()
-	<-ends
-	if m.PID() != 0 {
+	n, exits := startNode(t, "sleep 1000")
+	startAndWait(t, n)
+	n.KillAndHold()
+	<-exits
+	if n.PID() != 0 {
 		t.Error("it runs")
 	}
-	if startAndWait(t, m) == 0 {
-		t.Error("it does not run after Up")
+	if startAndWait(t, n) == 0 {
+		t.Error("it does not run after Start")
 	}
 }
 
 func TestNodeFreezesAndResumesTheProcessTree(t *testing.T) {
 	t.Parallel()
-	m, _ := startNode(t, "sleep 1000 & wait")
-	pid := startAndWait(t, m)
+	n, _ := startNode(t, "sleep 1000 & wait")
+	pid := startAndWait(t, n)
 	var all []int
 	testenv.Eventually(t, "a child", func() bool { all = append(proc.Descendants(pid), pid); return len(all) == 2 })
-	m.Freeze()
+	n.Freeze()
 	for _, one := range all {
 		testenv.Eventually(t, "the freeze", func() bool { return processState(one) == "T" })
 	}
-	m.Resume()
+	n.Resume()
 	for _, one := range all {
-		testenv.Eventually(t, "the thaw", func() bool { return processState(one) == "S" })
+		testenv.Eventually(t, "the resumption", func() bool { return processState(one) == "S" })
 	}
 }
 
 func TestNodeReportsAnUnrequestedExit(t *testing.T) {
 	t.Parallel()
-	m, ends := startNode(t, "exit 3")
-	m.setWanted(true)
-	if end := <-ends; end.Requested || end.Killed || end.Status != "exit status 3" {
-		t.Errorf("%+v", end)
+	n, exits := startNode(t, "exit 3")
+	n.setWanted(true)
+	if exit := <-exits; exit.Requested || exit.Killed || exit.Status != "exit status 3" {
+		t.Errorf("%+v", exit)
 	}
 }
 
 func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 	t.Parallel()
-	m, ends := startNode(t, `[ -z "$FAILPOINT" ] && sleep 1000; echo "${FAILPOINT%:*} in hand" >>"$FAILPOINT_LOG"; kill -9 $$`)
+	n, exits := startNode(t, `[ -z "$FAILPOINT" ] && sleep 1000; echo "${FAILPOINT%:*} in flight" >>"$FAILPOINT_LOG"; kill -9 $$`)
 	left := []string{"here:1", "there:2"}
-	m.ArmFailpoints(func() string {
+	n.ArmFailpoints(func() string {
 		if len(left) == 0 {
 			return ""
 		}
@@ -130,15 +130,15 @@ func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 		left = left[1:]
 		return next
 	})
-	m.setWanted(true)
-	for _, point := range []string{"here", "there"} {
-		if end := <-ends; end.Requested || !end.Killed || end.Failpoint != point || end.InFlight != "in hand" {
-			t.Errorf("%s: %+v", point, end)
+	n.setWanted(true)
+	for _, failpoint := range []string{"here", "there"} {
+		if exit := <-exits; exit.Requested || !exit.Killed || exit.Failpoint != failpoint || exit.InFlight != "in flight" {
+			t.Errorf("%s: %+v", failpoint, exit)
 		}
 	}
-	startAndWait(t, m)
-	m.Kill()
-	if end := <-ends; end.Failpoint != "" {
-		t.Errorf("an old crash is told again: %+v", end)
+	startAndWait(t, n)
+	n.Kill()
+	if exit := <-exits; exit.Failpoint != "" {
+		t.Errorf("an old crash is reported again: %+v", exit)
 	}
 }

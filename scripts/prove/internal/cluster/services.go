@@ -72,7 +72,7 @@ func (c *Cluster) addReplica(program string, number int, nextPort func() int) st
 	return name
 }
 
-// environment returns the settings of every replica; a program ignores those of the others.
+// environment returns the settings of every replica; a program ignores what it does not know.
 func (c *Cluster) environment(name string) []string {
 	sessionAttrs := ""
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server

@@ -108,7 +108,8 @@ func (n *Node) ArmFailpoints(next func() string) {
 	n.nextFailpoint = next
 }
 
-// The process first, so that it does not replace its children meanwhile.
+// signalTree signals the process and its descendants. The process comes first, so that it does not
+// replace its children meanwhile.
 func signalTree(process *proc.Process, s syscall.Signal) {
 	if process == nil {
 		return

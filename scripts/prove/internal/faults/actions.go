@@ -20,7 +20,7 @@ import (
 const (
 	recoveryTimeout = time.Minute            // for a node to become ready again
 	delayLatency    = 200 * time.Millisecond // of a delayed link; more than the timeout of a Redis command
-	maxSlowLatency  = 16 * time.Millisecond  // of a slow link, in each direction; less than that timeout
+	maxSlowLatency  = 16 * time.Millisecond  // of a slow link, per direction; a round trip stays within that timeout
 	dropDuration    = 300 * time.Millisecond // time in which responses are dropped before the cut
 	standbyDelay    = 2 * time.Second        // for the standby to catch up before the failover
 )

@@ -16,47 +16,47 @@ func newTestRun(times int, points ...string) *failpointRun {
 
 func TestFailpointRunCompletesWhenEachFailpointWasHitOftenEnough(t *testing.T) {
 	t.Parallel()
-	c := newTestRun(3, "here", "there", deadLetterFailpoint)
+	r := newTestRun(3, "here", "there", deadLetterFailpoint)
 	crashes := 0
-	for !c.isComplete() {
-		point, n, found := strings.Cut(c.arm("one"), ":")
+	for !r.isComplete() {
+		point, n, found := strings.Cut(r.arm("one"), ":")
 		times, err := strconv.Atoi(n)
 		if !found || err != nil || times < minHit || times > maxHit || point == deadLetterFailpoint && times > maxDeadLetterHit {
 			t.Fatalf("armed with %q:%q", point, n)
 		}
-		if c.isAnyArmedWith(deadLetterFailpoint) != (point == deadLetterFailpoint) {
-			t.Errorf("armed with %s, and wants dead letters: %v", point, c.isAnyArmedWith(deadLetterFailpoint))
+		if r.isAnyArmedWith(deadLetterFailpoint) != (point == deadLetterFailpoint) {
+			t.Errorf("armed with %s, isAnyArmedWith is %v", point, r.isAnyArmedWith(deadLetterFailpoint))
 		}
 		crashes++
-		c.recordHit(cluster.Exit{Node: "one", Failpoint: point, InFlight: strconv.Itoa(crashes)})
+		r.recordHit(cluster.Exit{Node: "one", Failpoint: point, InFlight: strconv.Itoa(crashes)})
 	}
 	if crashes != 9 {
 		t.Errorf("%d crashes, want 9", crashes)
 	}
-	if point := c.arm("one"); point != "" || c.isArmed("one") {
-		t.Errorf("armed with %q after the end", point)
+	if point := r.arm("one"); point != "" || r.isArmed("one") {
+		t.Errorf("armed with %q after completion", point)
 	}
 }
 
 func TestFailpointRunCountsHitsWithTheSameWorkInFlightOnce(t *testing.T) {
 	t.Parallel()
-	c := newTestRun(2, "here")
+	r := newTestRun(2, "here")
 	for range 5 {
-		c.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:7"})
+		r.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:7"})
 	}
-	if c.isComplete() {
-		t.Error("over with one thing in hand")
+	if r.isComplete() {
+		t.Error("complete after one kind of work in flight")
 	}
-	c.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:8"})
-	if !c.isComplete() {
-		t.Error("not over with two")
+	r.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:8"})
+	if !r.isComplete() {
+		t.Error("not complete after two")
 	}
 }
 
 func TestFailpointRunArmsNoMoreNodesThanHitsAreNeeded(t *testing.T) {
 	t.Parallel()
-	c := newTestRun(1, "here", "there")
-	one, two, three := c.arm("one"), c.arm("two"), c.arm("three")
+	r := newTestRun(1, "here", "there")
+	one, two, three := r.arm("one"), r.arm("two"), r.arm("three")
 	if one == "" || two == "" || one[:4] == two[:4] || three != "" {
 		t.Errorf("armed with %q, %q and %q", one, two, three)
 	}
@@ -64,19 +64,19 @@ func TestFailpointRunArmsNoMoreNodesThanHitsAreNeeded(t *testing.T) {
 
 func TestFailpointRunReportsNodesThatDoNotCrash(t *testing.T) {
 	t.Parallel()
-	c := newTestRun(1, "here")
-	c.arm("armed")
-	c.arm("idle") // no failpoint is left for it
-	if stuck := c.stalledNodes(); len(stuck) != 0 {
-		t.Errorf("%v are stuck at once", stuck)
+	r := newTestRun(1, "here")
+	r.arm("armed")
+	r.arm("idle") // no failpoint is left for it
+	if stalled := r.stalledNodes(); len(stalled) != 0 {
+		t.Errorf("%v are stalled at once", stalled)
 	}
 	long := time.Now().Add(-time.Minute)
-	c.armedAt["armed"], c.armedAt["idle"] = long, long
-	if stuck := c.stalledNodes(); len(stuck) != 1 || stuck[0] != "armed" {
-		t.Errorf("%v are stuck, want the armed one", stuck)
+	r.armedAt["armed"], r.armedAt["idle"] = long, long
+	if stalled := r.stalledNodes(); len(stalled) != 1 || stalled[0] != "armed" {
+		t.Errorf("%v are stalled, want the armed one", stalled)
 	}
-	c.armed["armed"] = "" // it crashed elsewhere
-	if stuck := c.stalledNodes(); len(stuck) != 2 {
-		t.Errorf("%v are stuck, want both", stuck)
+	r.armed["armed"] = "" // it crashed elsewhere
+	if stalled := r.stalledNodes(); len(stalled) != 2 {
+		t.Errorf("%v are stalled, want both", stalled)
 	}
 }

@@ -100,7 +100,8 @@ func (i *Injector) Remaining(s Scenario) time.Duration {
 	return max(moment, s.DurationFrom(i.stage)-time.Since(i.stageStartedAt), s.DurationFrom(i.stage+1)+moment)
 }
 
-// Each track has its own source, so that a change of one track does not change the others.
+// newRandom returns the random source of one track. Tracks share no source, so that a change of one
+// leaves the others as they were.
 func (i *Injector) newRandom(scenario string, stage, track int) *rand.Rand {
 	hash := fnv.New64()
 	_, _ = fmt.Fprint(hash, scenario, stage, track)

@@ -25,7 +25,7 @@ import (
 // Kind is the kind of a step.
 type Kind string
 
-// The kinds. Those from Kill to Rebalance, and ReplaceTopic, are faults.
+// The kinds. Kill to Rebalance, and ReplaceTopic, are faults.
 const (
 	Kill             Kind = "kill"           // SIGKILL; the program restarts at once
 	Freeze           Kind = "freeze"         // SIGSTOP for a time

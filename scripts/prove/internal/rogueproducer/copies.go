@@ -82,10 +82,10 @@ func (p *Producer) drawDistance() int {
 func (p *Producer) isEligible(r *kgo.Record) bool {
 	here := position{r.Partition, r.Offset}
 	p.mu.Lock()
-	copied := p.copyPositions[here]
+	isCopy := p.copyPositions[here]
 	delete(p.copyPositions, here)
 	p.mu.Unlock()
-	return !copied && header(r, event.HeaderService) == event.Service && header(r, event.HeaderID) != "" && header(r, "replay-group") == ""
+	return !isCopy && header(r, event.HeaderService) == event.Service && header(r, event.HeaderID) != "" && header(r, "replay-group") == ""
 }
 
 func (p *Producer) writeDue(ctx context.Context, these []scheduledCopy) error {
@@ -101,9 +101,9 @@ func (p *Producer) writeDue(ctx context.Context, these []scheduledCopy) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range written {
-		planted := injectedRecord(r, "copy")
-		planted.EventID = header(r, event.HeaderID)
-		p.copies = append(p.copies, planted)
+		copied := injectedRecord(r, "copy")
+		copied.EventID = header(r, event.HeaderID)
+		p.copies = append(p.copies, copied)
 		p.copyPositions[position{r.Partition, r.Offset}] = true
 	}
 	return err

@@ -93,9 +93,9 @@ func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, record := range records {
-		planted := injectedRecord(record, history.UndecodableBatch)
-		planted.Groups = groups
-		p.poison = append(p.poison, planted)
+		injected := injectedRecord(record, history.UndecodableBatch)
+		injected.Groups = groups
+		p.poison = append(p.poison, injected)
 	}
 	return nil
 }
@@ -110,11 +110,11 @@ func (p *Producer) writeOne(ctx context.Context, kind string, partition int32) e
 	if err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
-	planted := injectedRecord(written[0], kind)
-	planted.Groups = groups
+	injected := injectedRecord(written[0], kind)
+	injected.Groups = groups
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.poison = append(p.poison, planted)
+	p.poison = append(p.poison, injected)
 	return nil
 }
 

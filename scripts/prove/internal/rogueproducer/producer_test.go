@@ -74,13 +74,13 @@ func TestPoisonIsRecordedWithItsPosition(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	planted := p.Poison()
-	found := readRecords(t, client, len(planted))
+	poison := p.Poison()
+	found := readRecords(t, client, len(poison))
 	kinds, keys, at := map[string]int{}, map[string]bool{}, map[int32]bool{}
-	for _, one := range planted {
+	for _, one := range poison {
 		r := found[formatPosition(one.Partition, one.Offset)]
 		if r == nil || !bytes.Equal(r.Key, one.Key) || !bytes.Equal(r.Value, one.Value) || (r.Value == nil) != (one.Value == nil) {
-			t.Errorf("%s is not at %d/%d as noted", one.Kind, one.Partition, one.Offset)
+			t.Errorf("%s is not at %d/%d as recorded", one.Kind, one.Partition, one.Offset)
 		}
 		if diff := cmp.Diff([]string{"notification-service", "stats-service"}, one.Groups); diff != "" || keys[string(one.Key)] {
 			t.Errorf("%s: groups %v, key %s", one.Kind, one.Groups, one.Key)
@@ -127,7 +127,7 @@ func TestPoisonHasTheDefectInItsName(t *testing.T) {
 			rogueproducer.NullValue:  one.Value == nil,
 		}
 		if !wrong[one.Kind] {
-			t.Errorf("%s is wrong in another way: %.100q, %v", one.Kind, one.Value, err)
+			t.Errorf("%s has another defect: %.100q, %v", one.Kind, one.Value, err)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func TestCopiesEqualAnEarlierRecord(t *testing.T) {
 		}
 		once[one.EventID] = true
 		if !isOriginalBefore(found, r, one) {
-			t.Errorf("%+v is a copy of nothing before it", one)
+			t.Errorf("%+v equals no earlier record", one)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func isOriginalBefore(found map[string]*kgo.Record, r *kgo.Record, one history.I
 	return false
 }
 
-// copyUntil writes copies until there are at least so many and no more follow.
+// writeCopiesUntil writes copies until there are at least so many and no more follow.
 func writeCopiesUntil(t *testing.T, p *rogueproducer.Producer, share float64, least int) []history.InjectedRecord {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -227,7 +227,7 @@ func TestWritePoisonRetriesWhileTheBrokerIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(p.Poison()); n != 2*len(rogueproducer.Kinds()) {
-		t.Fatalf("%d planted", n)
+		t.Fatalf("%d poison records", n)
 	}
 	readRecords(t, client, 2*len(rogueproducer.Kinds()))
 }
@@ -238,6 +238,6 @@ func TestWriteCopiesEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.WriteCopies(ctx, 1); err != nil {
-		t.Errorf("Copy: %v", err)
+		t.Errorf("WriteCopies: %v", err)
 	}
 }

@@ -20,16 +20,16 @@ type memorySampler struct {
 	samples []history.MemorySample
 }
 
-func (m *memorySampler) sample(ctx context.Context, s *cluster.Cluster, ledger *faults.Recorder) {
+func (m *memorySampler) sample(ctx context.Context, c *cluster.Cluster, ledger *faults.Recorder) {
 	for ctx.Err() == nil {
 		during := ledger.During()
-		for _, member := range s.Nodes() {
-			if cluster.IsServer(member.Name()) {
+		for _, node := range c.Nodes() {
+			if cluster.IsServer(node.Name()) {
 				continue
 			}
-			if resident := member.ResidentBytes(); resident > 0 {
+			if resident := node.ResidentBytes(); resident > 0 {
 				m.mu.Lock()
-				m.samples = append(m.samples, history.MemorySample{Target: member.Name(), At: time.Now(), Resident: resident, During: during})
+				m.samples = append(m.samples, history.MemorySample{Target: node.Name(), At: time.Now(), Resident: resident, During: during})
 				m.mu.Unlock()
 			}
 		}

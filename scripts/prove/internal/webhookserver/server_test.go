@@ -19,28 +19,28 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func listen(t *testing.T, seed int64) *webhookserver.Server {
 	t.Helper()
-	p, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, seed)
+	s, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
+	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return p
+	return s
 }
 
 // deliver sends one webhook by the specification, modified by spoil. It returns the status, 0
 // without a response.
-func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http.Request)) int {
+func deliver(t *testing.T, s *webhookserver.Server, key string, spoil func(*http.Request)) int {
 	t.Helper()
 	body := fmt.Sprintf(`{"type":"task.completed","timestamp":"2026-01-15T10:00:00Z","data":{"event_id":%q,"task_id":7,"task_title":"Learn Go"}}`, key)
-	req, err := http.NewRequest(http.MethodPost, p.URL(), strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, s.URL(), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,13 +70,13 @@ func deliver(t *testing.T, p *webhookserver.Server, key string, spoil func(*http
 
 func TestServerRecordsADelivery(t *testing.T) {
 	t.Parallel()
-	p := listen(t, 1)
+	s := listen(t, 1)
 	before := time.Now()
-	if status := deliver(t, p, "first", nil); status != http.StatusNoContent {
+	if status := deliver(t, s, "first", nil); status != http.StatusNoContent {
 		t.Fatalf("status %d", status)
 	}
-	got := p.Deliveries()
-	if len(got) != 1 || p.AcceptedKeys() != 1 || p.LastDeliveryAt() != got[0].At || got[0].At.Before(before) {
+	got := s.Deliveries()
+	if len(got) != 1 || s.AcceptedKeys() != 1 || s.LastDeliveryAt() != got[0].At || got[0].At.Before(before) {
 		t.Fatalf("received %+v", got)
 	}
 	want := history.Delivery{At: got[0].At, Key: "first", TaskID: 7, Title: "Learn Go", SignatureValid: true, Status: http.StatusNoContent}
@@ -87,51 +87,51 @@ func TestServerRecordsADelivery(t *testing.T) {
 
 func TestServerRefusesAndRecordsInvalidSignatures(t *testing.T) {
 	t.Parallel()
-	p := listen(t, 1)
-	spoils := []func(*http.Request){
+	s := listen(t, 1)
+	spoilers := []func(*http.Request){
 		func(r *http.Request) { r.Header.Del("webhook-signature") },
 		func(r *http.Request) { r.Header.Set("webhook-id", "another") },
 		func(r *http.Request) { r.Header.Set("webhook-timestamp", "1768471201") },
 		func(r *http.Request) { r.Header.Set("webhook-timestamp", "yesterday") },
 		func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 0 },
 	}
-	for i, spoil := range spoils {
-		if status := deliver(t, p, fmt.Sprint(i), spoil); status != http.StatusBadRequest {
-			t.Errorf("spoilt in way %d: status %d", i, status)
+	for i, spoil := range spoilers {
+		if status := deliver(t, s, fmt.Sprint(i), spoil); status != http.StatusBadRequest {
+			t.Errorf("case %d: status %d", i, status)
 		}
 	}
-	got := p.Deliveries()
-	if len(got) != len(spoils) || p.AcceptedKeys() != 0 {
-		t.Fatalf("%d received, %d counted", len(got), p.AcceptedKeys())
+	got := s.Deliveries()
+	if len(got) != len(spoilers) || s.AcceptedKeys() != 0 {
+		t.Fatalf("%d received, %d counted", len(got), s.AcceptedKeys())
 	}
 	for i, d := range got {
 		if d.SignatureValid || d.Status != http.StatusBadRequest {
-			t.Errorf("in way %d: %+v", i, d)
+			t.Errorf("case %d: %+v", i, d)
 		}
 	}
 }
 
 func TestServerMisbehavesForSomeKeysButAcceptsEachEventually(t *testing.T) {
 	t.Parallel()
-	p := listen(t, 1)
+	s := listen(t, 1)
 	const keys = 1500
-	answers := map[int]int{}
+	responses := map[int]int{}
 	for i := range keys {
 		key := fmt.Sprint("key-", i)
 		tries := 0
 		for status := -1; status != http.StatusNoContent; tries++ {
 			if tries == 5 {
-				t.Fatalf("%s does not get through", key)
+				t.Fatalf("%s is never accepted", key)
 			}
-			status = deliver(t, p, key, nil)
-			answers[status]++
+			status = deliver(t, s, key, nil)
+			responses[status]++
 		}
 	}
-	if answers[503] < 5 || answers[503] > 50 || answers[0] < 1 || answers[0] > 20 {
-		t.Errorf("answers by status: %v", answers)
+	if responses[503] < 5 || responses[503] > 50 || responses[0] < 1 || responses[0] > 20 {
+		t.Errorf("responses by status: %v", responses)
 	}
-	if p.AcceptedKeys() != keys || len(p.Deliveries()) != answers[204]+answers[503]+answers[0] {
-		t.Errorf("%d keys, %d deliveries; answers %v", p.AcceptedKeys(), len(p.Deliveries()), answers)
+	if s.AcceptedKeys() != keys || len(s.Deliveries()) != responses[204]+responses[503]+responses[0] {
+		t.Errorf("%d keys, %d deliveries; responses %v", s.AcceptedKeys(), len(s.Deliveries()), responses)
 	}
 }
 

@@ -45,57 +45,57 @@ func newTaskStore() *taskStore {
 	return &taskStore{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}}
 }
 
-func (w *taskStore) create(replica int, key, title string) *pb.Task {
+func (s *taskStore) create(replica int, key, title string) *pb.Task {
 	title = norm.NFC.String(title)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if id := w.keys[key]; id != 0 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id := s.keys[key]; id != 0 {
 		return &pb.Task{Id: id, Title: title, Version: 1}
 	}
-	w.next++
-	w.tasks[w.next], w.keys[key] = &pb.Task{Id: w.next, Title: title, Version: 1}, w.next
-	w.changes = append(w.changes, appliedChange{"create", w.next, title, replica})
-	return &pb.Task{Id: w.next, Title: title, Version: 1}
+	s.next++
+	s.tasks[s.next], s.keys[key] = &pb.Task{Id: s.next, Title: title, Version: 1}, s.next
+	s.changes = append(s.changes, appliedChange{"create", s.next, title, replica})
+	return &pb.Task{Id: s.next, Title: title, Version: 1}
 }
 
 // change returns the task after a change, or the code of the refusal.
-func (w *taskStore) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
+func (s *taskStore) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
 	title = norm.NFC.String(title)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t := w.tasks[id]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[id]
 	switch {
 	case t == nil:
 		return nil, codes.NotFound
 	case expected != "" && expected != strconv.FormatInt(t.Version, 10):
 		return nil, codes.Aborted
 	case remove:
-		delete(w.tasks, id)
-		w.changes = append(w.changes, appliedChange{"delete", id, t.Title, replica})
+		delete(s.tasks, id)
+		s.changes = append(s.changes, appliedChange{"delete", id, t.Title, replica})
 		return nil, codes.OK
 	case done != nil && t.Done != *done:
 		t.Done = *done
-		w.changes = append(w.changes, appliedChange{map[bool]string{true: "complete", false: "reopen"}[*done], id, t.Title, replica})
+		s.changes = append(s.changes, appliedChange{map[bool]string{true: "complete", false: "reopen"}[*done], id, t.Title, replica})
 		t.Version++
 	case title != "":
 		t.Title = title
-		w.changes = append(w.changes, appliedChange{"change", id, title, replica})
+		s.changes = append(s.changes, appliedChange{"change", id, title, replica})
 		t.Version++
 	}
 	return &pb.Task{Id: id, Title: t.Title, Done: t.Done, Version: t.Version}, codes.OK
 }
 
-func (w *taskStore) listJSON() []byte {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ids := make([]int64, 0, len(w.tasks))
-	for id := range w.tasks {
+func (s *taskStore) listJSON() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]int64, 0, len(s.tasks))
+	for id := range s.tasks {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
 	var rows []string
 	for _, id := range ids[:min(len(ids), 1000)] {
-		rows = append(rows, fmt.Sprintf(`{"id":%d,"title":"x","priority":0,"done":false,"version":%d}`, id, w.tasks[id].Version))
+		rows = append(rows, fmt.Sprintf(`{"id":%d,"title":"x","priority":0,"done":false,"version":%d}`, id, s.tasks[id].Version))
 	}
 	return []byte("[" + strings.Join(rows, ",") + "]")
 }
@@ -110,14 +110,14 @@ type replica struct {
 }
 
 // serve starts a replica.
-func (w *taskStore) serve(t *testing.T, number int, lose func() bool) workload.Target {
+func (s *taskStore) serve(t *testing.T, number int, lose func() bool) workload.Target {
 	t.Helper()
 	if lose == nil {
 		lose = func() bool { return false }
 	}
-	r := &replica{store: w, number: number, lose: lose}
-	web := httptest.NewServer(r)
-	t.Cleanup(web.Close)
+	r := &replica{store: s, number: number, lose: lose}
+	httpServer := httptest.NewServer(r)
+	t.Cleanup(httpServer.Close)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func (w *taskStore) serve(t *testing.T, number int, lose func() bool) workload.T
 	pb.RegisterTaskServiceServer(server, r)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	return workload.Target{HTTP: web.Listener.Addr().String(), GRPC: listener.Addr().String()}
+	return workload.Target{HTTP: httpServer.Listener.Addr().String(), GRPC: listener.Addr().String()}
 }
 
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {

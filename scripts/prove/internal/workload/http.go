@@ -21,16 +21,16 @@ type httpTransport struct {
 	client *http.Client
 }
 
-func (w httpTransport) send(ctx context.Context, r request) response {
+func (t httpTransport) send(ctx context.Context, r request) response {
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	req, err := w.newRequest(ctx, r)
+	req, err := t.newRequest(ctx, r)
 	if err != nil {
 		return response{result: notSent, status: err.Error()}
 	}
-	resp, err := w.client.Do(req)
+	resp, err := t.client.Do(req)
 	if err != nil {
 		a := response{result: ambiguous, status: describeError(err)}
 		if !connected.Load() {
@@ -46,7 +46,7 @@ func (w httpTransport) send(ctx context.Context, r request) response {
 	return parseResponse(resp.StatusCode, r, body)
 }
 
-func (w httpTransport) newRequest(ctx context.Context, r request) (*http.Request, error) {
+func (t httpTransport) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	method, path, fields := http.MethodPatch, "/tasks/"+strconv.FormatInt(r.id, 10), map[string]any{}
 	switch r.operation {
 	case history.Create:
@@ -76,7 +76,7 @@ func (w httpTransport) newRequest(ctx context.Context, r request) (*http.Request
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, w.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, t.base+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -30,70 +30,70 @@ func runWorkload(t *testing.T, cfg workload.Config) *workload.Workload {
 		t.Fatal(err)
 	}
 	if w.Finished() != cfg.Calls || len(w.Calls()) != cfg.Calls || w.InFlight() != 0 {
-		t.Fatalf("%d made, %d in the journal, %d in flight; want %d, as many, none", w.Finished(), len(w.Calls()), w.InFlight(), cfg.Calls)
+		t.Fatalf("%d finished, %d recorded, %d in flight; want %d, the same, 0", w.Finished(), len(w.Calls()), w.InFlight(), cfg.Calls)
 	}
 	return w
 }
 
-// tally counts the calls by a property.
-func countBy(calls []history.Call, what func(history.Call) string) map[string]int {
+// countBy counts the calls by a property.
+func countBy(calls []history.Call, property func(history.Call) string) map[string]int {
 	n := map[string]int{}
 	for _, c := range calls {
-		n[what(c)]++
+		n[property(c)]++
 	}
 	return n
 }
 
 func TestCallsAgreeWithTheChangesOfTheService(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
-	w := runWorkload(t, newConfig(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
-	journal := w.Calls()
+	store := newTaskStore()
+	w := runWorkload(t, newConfig(1500, store.serve(t, 0, nil), store.serve(t, 1, nil)))
+	calls := w.Calls()
 
 	done := map[string]bool{}
-	for _, d := range world.changes {
+	for _, d := range store.changes {
 		if d.operation == "create" || d.operation == "change" {
 			done[fmt.Sprint(d.operation, d.id, d.title)] = true
 		}
 	}
-	for _, c := range journal {
+	for _, c := range calls {
 		if c.Operation != history.Create && c.Operation != history.Update {
 			continue
 		}
 		name := fmt.Sprint(c.Operation, c.TaskID, c.Title)
 		if done[name] != (c.Outcome == history.Done) && c.Outcome != history.Unknown {
-			t.Errorf("call %d is %s, and done: %t", c.Number, c.Outcome, done[name])
+			t.Errorf("call %d is %s, applied: %t", c.Number, c.Outcome, done[name])
 		}
 		delete(done, name)
 	}
 	for name := range done {
-		if countCalls(journal, name) == 0 {
-			t.Errorf("%s was done and nobody asked for it", name)
+		if countCalls(calls, name) == 0 {
+			t.Errorf("%s was done without a call", name)
 		}
 	}
-	outcomes := countBy(journal, func(c history.Call) string { return string(c.Outcome) })
+	outcomes := countBy(calls, func(c history.Call) string { return string(c.Outcome) })
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
-	ways := countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
-	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
-		if ways[way] < 300 {
-			t.Errorf("calls by way: %v", ways)
+	counts := countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
+	for _, endpoint := range []string{"http0", "http1", "grpc0", "grpc1"} {
+		if counts[endpoint] < 300 {
+			t.Errorf("calls by endpoint: %v", counts)
 		}
 	}
-	if n := countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
-		t.Errorf("%d completions, %d told", n, w.Completions())
+	if n := countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
+		t.Errorf("%d completions, Completions returns %d", n, w.Completions())
 	}
 }
 
-func countCalls(journal []history.Call, name string) int {
-	return countBy(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
+func countCalls(calls []history.Call, name string) int {
+	return countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
 }
 
 func TestHotTasksAreCreatedFirstSharedByClientsAndNeverDeleted(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
-	cfg := newConfig(1000, world.serve(t, 0, nil))
+	store := newTaskStore()
+	cfg := newConfig(1000, store.serve(t, 0, nil))
 	w := runWorkload(t, cfg)
 	clients := map[int64]map[int]bool{}
 	for _, c := range w.Calls() {
@@ -103,20 +103,20 @@ func TestHotTasksAreCreatedFirstSharedByClientsAndNeverDeleted(t *testing.T) {
 		clients[c.TaskID][c.Client] = true
 	}
 	for id := int64(1); id <= int64(cfg.HotTasks); id++ {
-		if len(clients[id]) < cfg.Clients/2 || world.tasks[id] == nil {
-			t.Errorf("task %d is used by clients %v, and is there: %t", id, clients[id], world.tasks[id] != nil)
+		if len(clients[id]) < cfg.Clients/2 || store.tasks[id] == nil {
+			t.Errorf("task %d is used by clients %v, exists: %t", id, clients[id], store.tasks[id] != nil)
 		}
 	}
 	for id, by := range clients {
 		if id > int64(cfg.HotTasks) && len(by) > 1 {
-			t.Errorf("task %d is a client's own, and used by %v", id, by)
+			t.Errorf("task %d belongs to one client and is used by %v", id, by)
 		}
 	}
 }
 
 func TestClientRepeatsACallWithoutResponseOnlyIfSafe(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
+	store := newTaskStore()
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 1))
 	lose := func() bool {
@@ -124,9 +124,9 @@ func TestClientRepeatsACallWithoutResponseOnlyIfSafe(t *testing.T) {
 		defer mu.Unlock()
 		return random.IntN(10) == 0
 	}
-	w := runWorkload(t, newConfig(1000, world.serve(t, 0, lose), world.serve(t, 1, lose)))
+	w := runWorkload(t, newConfig(1000, store.serve(t, 0, lose), store.serve(t, 1, lose)))
 	times := map[string]int{}
-	for _, d := range world.changes {
+	for _, d := range store.changes {
 		if d.operation == "create" || d.operation == "change" {
 			times[d.title]++
 		}
@@ -151,14 +151,14 @@ func TestClientRepeatsACallWithoutResponseOnlyIfSafe(t *testing.T) {
 
 func TestCallsHaveKnownOutcomesWhileOneReplicaIsDown(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
+	store := newTaskStore()
 	ports, err := port.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ports.Close()
-	nobody := port.Addr(ports.Ports[0])
-	w := runWorkload(t, newConfig(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
+	unused := port.Addr(ports.Ports[0])
+	w := runWorkload(t, newConfig(300, workload.Target{HTTP: unused, GRPC: unused}, store.serve(t, 1, nil)))
 	for _, c := range w.Calls() {
 		if c.Outcome == history.Unknown && c.Status != "canceled" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
@@ -168,8 +168,8 @@ func TestCallsHaveKnownOutcomesWhileOneReplicaIsDown(t *testing.T) {
 
 func TestReadersRecordTheVersionsOfHotTasks(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
-	cfg := newConfig(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
+	store := newTaskStore()
+	cfg := newConfig(200, store.serve(t, 0, nil), store.serve(t, 1, nil))
 	cfg.Rate = func() float64 { return 200 }
 	w := runWorkload(t, cfg)
 	if len(w.Reads()) < 5 {
@@ -185,8 +185,8 @@ func TestReadersRecordTheVersionsOfHotTasks(t *testing.T) {
 func TestWorkloadIsDeterministicForASeed(t *testing.T) {
 	t.Parallel()
 	titles := func() []string {
-		world := newTaskStore()
-		cfg := newConfig(300, world.serve(t, 0, nil))
+		store := newTaskStore()
+		cfg := newConfig(300, store.serve(t, 0, nil))
 		cfg.Clients = 1
 		var all []string
 		for _, c := range runWorkload(t, cfg).Calls() {
@@ -204,8 +204,8 @@ func TestWorkloadIsDeterministicForASeed(t *testing.T) {
 
 func TestRunEndsWithItsContextAndKeepsTheCalls(t *testing.T) {
 	t.Parallel()
-	world := newTaskStore()
-	cfg := newConfig(100_000, world.serve(t, 0, nil))
+	store := newTaskStore()
+	cfg := newConfig(100_000, store.serve(t, 0, nil))
 	cfg.Rate = func() float64 { return 300 }
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -221,6 +221,6 @@ func TestRunEndsWithItsContextAndKeepsTheCalls(t *testing.T) {
 	}
 	// The hot tasks and the other calls each start with one call at once.
 	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Calls()) > most || len(w.Calls()) != w.Finished() {
-		t.Errorf("%d in the journal, %d made; at most %d", len(w.Calls()), w.Finished(), most)
+		t.Errorf("%d recorded, %d finished; at most %d", len(w.Calls()), w.Finished(), most)
 	}
 }
