@@ -28,7 +28,6 @@ type Config struct {
 	Tools         stack.Tools
 	WebhookURL    string
 	WebhookSecret string
-	ExtraEnv      []string   // added to the services' environment; overrides it
 	OnExit        func(Exit) // called at every exit, from several goroutines
 }
 

@@ -78,7 +78,7 @@ func (c *Cluster) environment(name string) []string {
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
 		sessionAttrs = "&target_session_attrs=read-write"
 	}
-	env := []string{
+	return []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer
 		"POSTGRES_DSN=" + c.dsn(c.Link(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
@@ -93,5 +93,4 @@ func (c *Cluster) environment(name string) []string {
 		"WEBHOOK_SECRET=" + c.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",
 	}
-	return append(env, c.cfg.ExtraEnv...)
 }

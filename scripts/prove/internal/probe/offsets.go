@@ -11,21 +11,14 @@ import (
 // beginning. It removes static members first: the broker refuses commits from outside while they
 // belong to the group.
 func (p *Probe) ResetOffsets(group string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	err := p.resetOffsets(group)
+	err := p.withClient(func(client sarama.Client) error { return resetOffsets(client, group) })
 	if err != nil {
-		p.disconnect()
 		return fmt.Errorf("reset offsets of group %s: %w", group, err)
 	}
 	return nil
 }
 
-func (p *Probe) resetOffsets(group string) error {
-	client, err := p.connect()
-	if err != nil {
-		return err
-	}
+func resetOffsets(client sarama.Client, group string) error {
 	if err := removeStaticMembers(client, group); err != nil {
 		return err
 	}

@@ -58,7 +58,6 @@ func (p *Probe) Close() {
 
 // Progress is the progress of the events.
 type Progress struct {
-	Committed   int64 // events
 	UnsentKafka int64 // not in Kafka
 	UnsentLive  int64 // not in the live feed
 	Completed   int64 // events that complete a task
@@ -70,10 +69,10 @@ func (p *Probe) Progress(ctx context.Context) (Progress, error) {
 	defer cancel()
 	var progress Progress
 	err := p.db.QueryRowContext(ctx, `
-		SELECT head + new.n, head - kafka_seq + new.n, head - live_seq + new.n,
+		SELECT head - kafka_seq + new.n, head - live_seq + new.n,
 			(SELECT count(*) FROM events WHERE type = 'task.completed')
 		FROM stream, (SELECT count(*) AS n FROM events WHERE seq IS NULL) AS new`).
-		Scan(&progress.Committed, &progress.UnsentKafka, &progress.UnsentLive, &progress.Completed)
+		Scan(&progress.UnsentKafka, &progress.UnsentLive, &progress.Completed)
 	return progress, err
 }
 
@@ -104,77 +103,68 @@ func (p *Probe) CountedCompletions(ctx context.Context) (int64, error) {
 }
 
 // Lag returns the number of records of the topic that a group has not committed.
-func (p *Probe) Lag(group string) (int64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lag, err := p.lag(group)
-	if err != nil {
-		p.disconnect()
-	}
+func (p *Probe) Lag(group string) (lag int64, err error) {
+	err = p.withClient(func(client sarama.Client) error {
+		partitions, err := client.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		admin, err := sarama.NewClusterAdminFromClient(client)
+		if err != nil {
+			return err
+		}
+		offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
+		if err != nil {
+			return err
+		}
+		for _, partition := range partitions {
+			end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			block := offsets.GetBlock(topic, partition)
+			if block == nil || block.Err != sarama.ErrNoError {
+				return fmt.Errorf("group %s, partition %d: the broker returned no offset", group, partition)
+			}
+			lag += end - max(0, block.Offset)
+		}
+		return nil
+	})
 	return lag, err
 }
 
-func (p *Probe) lag(group string) (int64, error) {
-	client, err := p.connect()
-	if err != nil {
-		return 0, err
-	}
-	partitions, err := client.Partitions(topic)
-	if err != nil {
-		return 0, err
-	}
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		return 0, err
-	}
-	offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
-	if err != nil {
-		return 0, err
-	}
-	var lag int64
-	for _, partition := range partitions {
-		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-		if err != nil {
-			return 0, err
-		}
-		block := offsets.GetBlock(topic, partition)
-		if block == nil || block.Err != sarama.ErrNoError {
-			return 0, fmt.Errorf("group %s, partition %d: the broker returned no offset", group, partition)
-		}
-		lag += end - max(0, block.Offset)
-	}
-	return lag, nil
-}
-
 // ShortestPartition returns the number of records in the topic's shortest partition.
-func (p *Probe) ShortestPartition() (int64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	least, err := p.shortestPartition()
-	if err != nil {
-		p.disconnect()
-	}
+func (p *Probe) ShortestPartition() (least int64, err error) {
+	least = math.MaxInt64
+	err = p.withClient(func(client sarama.Client) error {
+		partitions, err := client.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		for _, partition := range partitions {
+			end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			least = min(least, end)
+		}
+		return nil
+	})
 	return least, err
 }
 
-func (p *Probe) shortestPartition() (int64, error) {
+// withClient calls fn with the Kafka client. After an error the next call connects anew.
+func (p *Probe) withClient(fn func(sarama.Client) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	client, err := p.connect()
+	if err == nil {
+		err = fn(client)
+	}
 	if err != nil {
-		return 0, err
+		p.disconnect()
 	}
-	partitions, err := client.Partitions(topic)
-	if err != nil {
-		return 0, err
-	}
-	least := int64(math.MaxInt64)
-	for _, partition := range partitions {
-		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-		if err != nil {
-			return 0, err
-		}
-		least = min(least, end)
-	}
-	return least, nil
+	return err
 }
 
 func (p *Probe) connect() (sarama.Client, error) {

@@ -76,16 +76,6 @@ func (s *Server) AcceptedKeys() int {
 	return len(s.accepted)
 }
 
-// LastDeliveryAt returns when the last delivery arrived, or the zero time.
-func (s *Server) LastDeliveryAt() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.deliveries) == 0 {
-		return time.Time{}
-	}
-	return s.deliveries[len(s.deliveries)-1].At
-}
-
 // ServeHTTP records one delivery and then responds.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))

@@ -76,7 +76,7 @@ func TestServerRecordsADelivery(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	got := s.Deliveries()
-	if len(got) != 1 || s.AcceptedKeys() != 1 || s.LastDeliveryAt() != got[0].At || got[0].At.Before(before) {
+	if len(got) != 1 || s.AcceptedKeys() != 1 || got[0].At.Before(before) {
 		t.Fatalf("received %+v", got)
 	}
 	want := history.Delivery{At: got[0].At, Key: "first", TaskID: 7, Title: "Learn Go", SignatureValid: true, Status: http.StatusNoContent}

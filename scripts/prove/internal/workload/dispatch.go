@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// maxArrears is how far the calls may fall behind their rate. Earlier calls are not made up
-	// for, so that no outage ends in a burst.
+	// maxArrears is how far the calls may fall behind their rate. The client does not catch up
+	// on more, so that no outage ends in a burst.
 	maxArrears = time.Second
 	// rateCheckInterval is how soon a change of the rate takes effect.
 	rateCheckInterval = 200 * time.Millisecond
@@ -17,17 +17,20 @@ const (
 
 // dispatch sends the numbers at a rate per second that may change at any time. A rate of 0 or
 // less is no limit.
-func dispatch(ctx context.Context, numbers chan<- int, from, to int, pace func() float64) error {
+func dispatch(ctx context.Context, numbers chan<- int, from, to int, rate func() float64) error {
 	next := time.Now()
 	for number := from; number < to; number++ {
 		for {
-			rate := pace()
-			if rate <= 0 {
+			perSecond := rate()
+			if perSecond <= 0 {
 				next = time.Now()
 				break
 			}
-			if ahead := time.Until(next); ahead <= 0 {
-				next = later(next, time.Now().Add(-maxArrears)).Add(time.Duration(float64(time.Second) / rate))
+			if now := time.Now(); !next.After(now) {
+				if earliest := now.Add(-maxArrears); next.Before(earliest) {
+					next = earliest
+				}
+				next = next.Add(time.Duration(float64(time.Second) / perSecond))
 				break
 			}
 			if !retry.Wait(ctx, min(time.Until(next), rateCheckInterval)) {
@@ -41,11 +44,4 @@ func dispatch(ctx context.Context, numbers chan<- int, from, to int, pace func()
 		}
 	}
 	return nil
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

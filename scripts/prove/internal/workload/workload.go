@@ -39,7 +39,7 @@ type Workload struct {
 	hotTasks  []hotTask
 	calls     []history.Call // by number; a client owns its call until it is finished
 
-	outstanding, finished, completed atomic.Int64
+	outstanding, finished atomic.Int64
 
 	mu    sync.Mutex
 	reads []history.ListRead
@@ -113,10 +113,6 @@ func (w *Workload) InFlight() int { return int(w.outstanding.Load()) }
 
 // Finished returns the number of calls whose outcome is settled.
 func (w *Workload) Finished() int { return int(w.finished.Load()) }
-
-// Completions returns the number of successful calls to complete a task. Some may have found the
-// task completed.
-func (w *Workload) Completions() int { return int(w.completed.Load()) }
 
 // Calls returns the started calls by number. Call it after Run.
 func (w *Workload) Calls() []history.Call {
