@@ -77,13 +77,13 @@ type taskVersion struct{ task, number int64 }
 // one of them made it. The author certainly has its response when the last of these calls has.
 type authors struct {
 	*index
-	lastAnswerAt map[taskVersion]time.Time // end of the last call that was shown the version
-	retried      map[taskVersion]bool      // an attempt without a response may have made the version
-	unknownCalls map[int64][]interval
+	lastResponseAt map[taskVersion]time.Time // end of the last call that was shown the version
+	retried        map[taskVersion]bool      // an attempt without a response may have made the version
+	unknownCalls   map[int64][]interval
 }
 
 func newAuthors(ix *index, hot map[int64]bool) *authors {
-	a := &authors{index: ix, lastAnswerAt: map[taskVersion]time.Time{}, retried: map[taskVersion]bool{}, unknownCalls: map[int64][]interval{}}
+	a := &authors{index: ix, lastResponseAt: map[taskVersion]time.Time{}, retried: map[taskVersion]bool{}, unknownCalls: map[int64][]interval{}}
 	for i := range ix.Calls {
 		c := &ix.Calls[i]
 		if !hot[c.TaskID] {
@@ -95,8 +95,8 @@ func newAuthors(ix *index, hot map[int64]bool) *authors {
 			a.unknownCalls[c.TaskID] = append(a.unknownCalls[c.TaskID], interval{c.Began, c.Ended.Add(lateEffectTime)})
 		case history.Done:
 			a.retried[v] = a.retried[v] || c.Tries > 1
-			if c.Ended.After(a.lastAnswerAt[v]) {
-				a.lastAnswerAt[v] = c.Ended
+			if c.Ended.After(a.lastResponseAt[v]) {
+				a.lastResponseAt[v] = c.Ended
 			}
 		}
 	}
@@ -115,6 +115,6 @@ func (a *authors) isAcknowledgedAuthor(c *history.Call) bool {
 		return c.Tries == 1
 	}
 	v := taskVersion{c.TaskID, c.Version}
-	return c.Version > 0 && c.Ended.Equal(a.lastAnswerAt[v]) && !a.retried[v] &&
+	return c.Version > 0 && c.Ended.Equal(a.lastResponseAt[v]) && !a.retried[v] &&
 		!slices.ContainsFunc(a.unknownCalls[c.TaskID], func(s interval) bool { return s.overlaps(c.Began, c.Ended) })
 }

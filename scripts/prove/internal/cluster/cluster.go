@@ -41,7 +41,7 @@ const (
 	replicasPerService = 2
 	serverPorts        = 7
 	servicePorts       = 15
-	// Includes a build without a cache.
+	// Includes a build with an empty build cache.
 	startTimeout = 10 * time.Minute
 )
 

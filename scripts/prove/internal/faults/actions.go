@@ -67,8 +67,8 @@ func (i *Injector) awaitRecovery(ctx context.Context, node *cluster.Node) error 
 // freezeSender freezes the replica that holds the lock of the relay's Kafka cursor at that
 // moment.
 func (i *Injector) freezeSender(ctx context.Context, s Step) error {
-	const tries = 2000
-	for range tries {
+	const attempts = 2000
+	for range attempts {
 		name, err := i.Probe.ActiveRelay(ctx)
 		if err != nil || name == "" {
 			retry.Wait(ctx, time.Millisecond)
@@ -86,7 +86,7 @@ func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 			return i.awaitRecovery(ctx, node)
 		})
 	}
-	return fmt.Errorf("no replica was sending in %d attempts", tries)
+	return fmt.Errorf("no replica was sending in %d attempts", attempts)
 }
 
 func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
@@ -154,8 +154,8 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 // awaitRequests waits up to two seconds until several requests are in flight, and returns their
 // number.
 func (i *Injector) awaitRequests(ctx context.Context) (n int) {
-	const several, patience = 8, 2 * time.Second
-	for end := time.Now().Add(patience); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
+	const several, timeout = 8, 2 * time.Second
+	for end := time.Now().Add(timeout); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
 		retry.Wait(ctx, pollInterval)
 	}
 	return n

@@ -96,8 +96,8 @@ func (i *Injector) Remaining(s Scenario) time.Duration {
 	if i.stage >= len(s.Stages) {
 		return 0
 	}
-	const moment = 5 * time.Second
-	return max(moment, s.DurationFrom(i.stage)-time.Since(i.stageStartedAt), s.DurationFrom(i.stage+1)+moment)
+	const reserve = 5 * time.Second
+	return max(reserve, s.DurationFrom(i.stage)-time.Since(i.stageStartedAt), s.DurationFrom(i.stage+1)+reserve)
 }
 
 // newRandom returns the random source of one track. Tracks share no source, so that a change of one
@@ -166,8 +166,8 @@ func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
 	if i.poisonWrittenAt.After(since) {
 		return nil
 	}
-	const patience = time.Minute
-	end := time.Now().Add(patience)
+	const timeout = time.Minute
+	end := time.Now().Add(timeout)
 	for {
 		err := i.WritePoison(ctx)
 		if err == nil {
@@ -182,18 +182,18 @@ func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
 
 // awaitInFlight waits up to 20 s until work is in flight that the target takes part in, and
 // returns how much.
-func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, behind int) {
-	const patience = 20 * time.Second
+func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, backlog int) {
+	const timeout = 20 * time.Second
 	consumer := strings.HasPrefix(target, cluster.Notification) || strings.HasPrefix(target, cluster.Stats)
 	stats := strings.HasPrefix(target, cluster.Stats)
-	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; {
-		requests, behind = i.Requests(), i.Backlog(ctx, stats)
-		if behind > 0 || requests > 0 && !consumer {
+	for end := time.Now().Add(timeout); time.Now().Before(end) && ctx.Err() == nil; {
+		requests, backlog = i.Requests(), i.Backlog(ctx, stats)
+		if backlog > 0 || requests > 0 && !consumer {
 			break
 		}
 		retry.Wait(ctx, pollInterval)
 	}
-	return requests, behind
+	return requests, backlog
 }
 
 const pollInterval = 20 * time.Millisecond

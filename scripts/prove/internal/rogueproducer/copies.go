@@ -32,7 +32,7 @@ type scheduledCopy struct {
 // the same key, value and headers, to the end of their partitions. Some copies follow soon, some
 // much later. When ctx ends it drops the scheduled copies and returns nil; a later call continues
 // at the same position.
-func (p *Producer) WriteCopies(ctx context.Context, share float64) error {
+func (p *Producer) WriteCopies(ctx context.Context, fraction float64) error {
 	var waiting []scheduledCopy
 	for read := 0; ; {
 		fetches := p.poll(ctx)
@@ -44,7 +44,7 @@ func (p *Producer) WriteCopies(ctx context.Context, share float64) error {
 		}
 		for _, r := range fetches.Records() {
 			read++
-			if p.isEligible(r) && p.copyRandom.Float64() < share {
+			if p.isEligible(r) && p.copyRandom.Float64() < fraction {
 				waiting = append(waiting, scheduledCopy{read + p.drawDistance(), r})
 			}
 		}

@@ -95,12 +95,12 @@ func (p *Producer) Copies() []history.InjectedRecord {
 // write writes records and returns the acknowledged ones, with their positions. After ctx has
 // ended it goes on for up to lateWriteTimeout.
 func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
-	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	writeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lateWriteTimeout, cancel) })
 	defer stop()
 	var written []*kgo.Record
-	results := p.client.ProduceSync(patient, records...)
+	results := p.client.ProduceSync(writeCtx, records...)
 	for _, result := range results {
 		if result.Err == nil {
 			written = append(written, result.Record)

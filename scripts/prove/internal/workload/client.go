@@ -45,10 +45,10 @@ func (c *client) runCall(ctx context.Context, number int) {
 	if r.priority != nil {
 		call.Priority = *r.priority
 	}
-	a := c.callUntilResolved(ctx, p, r, call)
-	call.Ended, call.Status, call.Version, call.Done = time.Now(), a.status, a.version, a.done
-	if a.id != 0 {
-		call.TaskID = a.id
+	resp := c.callUntilResolved(ctx, p, r, call)
+	call.Ended, call.Status, call.Version, call.Done = time.Now(), resp.status, resp.version, resp.done
+	if resp.id != 0 {
+		call.TaskID = resp.id
 	}
 	c.updateTasks(p, call, t, wasDone)
 	c.w.finished.Add(1)
@@ -89,31 +89,31 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	repeatable := r.key != "" || r.expected == nil && (r.operation == history.Complete || r.operation == history.Delete)
-	replica, left := p.random.IntN(len(c.w.endpoints)), false
-	for wait := minBackoff; ; wait = min(wait*3/2, maxBackoff) {
+	replica, wasAmbiguous := p.random.IntN(len(c.w.endpoints)), false
+	for backoff := minBackoff; ; backoff = min(backoff*3/2, maxBackoff) {
 		replica = c.chooseReplica(replica, p.random)
 		call.Replica = replica
 		call.Tries++
-		a := c.attempt(ctx, p, r, replica, call.Tries == 1)
-		switch a.result {
+		resp := c.attempt(ctx, p, r, replica, call.Tries == 1)
+		switch resp.result {
 		case done:
 			call.Outcome = history.Done
-			return a
+			return resp
 		case refused: // an earlier attempt without a response may be the reason
 			call.Outcome = history.Refused
-			if left {
+			if wasAmbiguous {
 				call.Outcome = history.Unknown
 			}
-			return a
+			return resp
 		case ambiguous:
-			left = true
+			wasAmbiguous = true
 		}
-		if left && !repeatable || !retry.Wait(ctx, wait/2+rand.N(wait)) {
+		if wasAmbiguous && !repeatable || !retry.Wait(ctx, backoff/2+rand.N(backoff)) {
 			call.Outcome = history.Unknown
-			if !left {
+			if !wasAmbiguous {
 				call.Outcome = history.Refused
 			}
-			return a
+			return resp
 		}
 		replica = (replica + 1) % len(c.w.endpoints)
 	}
@@ -121,35 +121,35 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 
 // attempt makes one attempt at one replica.
 func (c *client) attempt(ctx context.Context, p plan, r request, replica int, first bool) response {
-	to := &c.w.endpoints[replica]
-	within := attemptTimeout
+	endpoint := &c.w.endpoints[replica]
+	timeout := attemptTimeout
 	if first && p.cancelAfter > 0 {
-		within = p.cancelAfter
+		timeout = p.cancelAfter
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c.w.outstanding.Add(1)
 	defer c.w.outstanding.Add(-1)
-	through := to.http
+	via := endpoint.http
 	if p.useGRPC {
-		through = to.grpc
+		via = endpoint.grpc
 	}
-	a := through.send(ctx, r)
-	switch a.result {
+	resp := via.send(ctx, r)
+	switch resp.result {
 	case done, refused, busy:
-		if to.silent.CompareAndSwap(true, false) {
+		if endpoint.silent.CompareAndSwap(true, false) {
 			c.w.cfg.Log.Info("workload: replica responds again", "replica", replica)
 		}
 	default:
-		if within == attemptTimeout && to.silent.CompareAndSwap(false, true) {
-			c.w.cfg.Log.Info("workload: replica does not respond, preferring the other", "replica", replica, "status", a.status)
+		if timeout == attemptTimeout && endpoint.silent.CompareAndSwap(false, true) {
+			c.w.cfg.Log.Info("workload: replica does not respond, preferring the other", "replica", replica, "status", resp.status)
 		}
 	}
-	return a
+	return resp
 }
 
 // chooseReplica sends most attempts to the other replica while one is silent. Otherwise all
-// clients would wait for a frozen replica, without any load.
+// clients would backoff for a frozen replica, without any load.
 func (c *client) chooseReplica(replica int, random *rand.Rand) int {
 	if c.w.endpoints[replica].silent.Load() && random.IntN(10) > 0 {
 		return (replica + 1) % len(c.w.endpoints)
