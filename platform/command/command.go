@@ -1,5 +1,5 @@
-// Package command is the frame of a service's program: its subcommands, its
-// settings, its signals and its exit status.
+// Package command is the process bootstrap of a service: subcommands, settings, signals, exit status, memory
+// limits, and the loggers of libraries.
 package command
 
 import (
@@ -19,49 +19,47 @@ import (
 	"example.com/todo/platform/process"
 )
 
-// The exit statuses of a program.
+// The exit statuses besides 0.
 const (
-	ExitFailure = 1 // it did not do what it was asked
-	ExitUsage   = 2 // it was asked wrongly: on the command line, or by its settings
+	ExitFailure = 1 // the command failed
+	ExitUsage   = 2 // the command line or the settings are wrong
 )
 
-// longestComplaint, in characters, has room for a line about each setting.
-const longestComplaint = 16 << 10
+// maxErrorChars, in characters, has room for a line about each setting.
+const maxErrorChars = 16 << 10
 
-// Program is a service as it is started. C is the type of its settings.
+// Program is the command line of a service. C is the type of its settings.
 type Program[C any] struct {
 	root *cobra.Command
 	load func(file string, environ []string) (C, error)
 	file string
 }
 
-// New returns a program that serves by default, or when called with "serve", and
-// that shows its settings on "config print". load returns the settings in
-// effect, out of the file ("" for none) and the environment.
+// New returns a program with the commands "serve", which is the default, and "config print". load returns the
+// settings from the file ("" for none) and the environment.
 func New[C any](name, short string, load func(file string, environ []string) (C, error), serve func(context.Context, C) error) *Program[C] {
 	p := &Program[C]{load: load}
-	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true, RunE: p.with(serve)}
-	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
+	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true, RunE: p.withSettings(serve)}
+	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	p.root.PersistentFlags().StringVar(&p.file, "config", os.Getenv("CONFIG_FILE"), "settings `file` (YAML)")
 	p.root.CompletionOptions.DisableDefaultCmd = true
 
 	p.Add("serve", "Run the service (the default)", serve)
 	settings := &cobra.Command{Use: "config", Short: "About the settings", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	settings.AddCommand(&cobra.Command{Use: "print", Short: "Show the settings in effect", Args: noArgs,
-		RunE: p.with(func(_ context.Context, cfg C) error { return config.Print(p.root.OutOrStdout(), cfg) })})
+		RunE: p.withSettings(func(_ context.Context, cfg C) error { return config.Print(p.root.OutOrStdout(), cfg) })})
 	p.root.AddCommand(settings)
 	return p
 }
 
-// Add adds a subcommand that works with the settings, and returns it.
+// Add adds a subcommand that calls run with the settings, and returns it.
 func (p *Program[C]) Add(use, short string, run func(context.Context, C) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: p.with(run)}
+	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: p.withSettings(run)}
 	p.root.AddCommand(cmd)
 	return cmd
 }
 
-// Attach adds a subcommand that was built elsewhere, with those below it. One
-// that does nothing by itself shows its help, and takes no arguments.
+// Attach adds a subcommand with its own subcommands. If it has no RunE, it shows its help and takes no arguments.
 func (p *Program[C]) Attach(cmd *cobra.Command) {
 	if cmd.RunE == nil {
 		cmd.Args = noArgs
@@ -70,32 +68,30 @@ func (p *Program[C]) Attach(cmd *cobra.Command) {
 	p.root.AddCommand(cmd)
 }
 
-// With makes of run what a command that is to be attached does: it is called
-// with the settings and the arguments, in which it has to find what is Wrong.
+// With returns the RunE of a command for Attach: it calls run with the settings and the arguments. run validates
+// the arguments and returns a UsageError.
 func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		return p.with(func(_ context.Context, cfg C) error { return run(cmd, cfg, args) })(cmd, args)
+		return p.withSettings(func(_ context.Context, cfg C) error { return run(cmd, cfg, args) })(cmd, args)
 	}
 }
 
-// Main runs the program as the process was called, until it is done or told to
-// stop (see process.Context), and returns the exit status. What failed is on
-// standard error. What the libraries of the services log is part of the process's log.
-// The process keeps within nine tenths of its cgroup's memory, if it can, or
-// within what GOMEMLIMIT says, and its heap small while it has little to do,
-// unless GOGC says otherwise.
+// Main runs the program with the arguments of the process until it ends or receives a stop signal (see
+// process.Context), and returns the exit status. Errors are printed to standard error.
+//
+// It also sets what belongs to the whole process: Go's memory limit from the cgroup (GOMEMLIMIT has
+// precedence), the garbage collection percentage (GOGC has precedence), and the loggers of libraries.
 func (p *Program[C]) Main() int {
-	heedMemory(memlimit.FromCgroup)
-	paceCollector()
+	setMemoryLimit(memlimit.FromCgroup)
+	setGCPercent()
 	redirectLibraries()
 	ctx, stop := process.Context()
 	defer stop()
 	return p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// Run is Main with the surroundings given; args are without the program's name.
-// When the reader of stdout leaves, a command that has nothing else to do ends
-// without a word and with 0.
+// Run executes the command of args, which are without the program's name, and returns the exit status. A command
+// that fails because the reader of stdout has closed it ends silently, with 0.
 func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p.root.SetArgs(args)
 	p.root.SetOut(process.Output(stdout))
@@ -104,64 +100,64 @@ func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.W
 	if err == nil || process.IsBrokenPipe(err) {
 		return 0
 	}
-	p.complain(ctx, err, stderr)
-	if errors.As(err, &misuse{}) {
+	p.reportError(ctx, err, stderr)
+	if errors.As(err, &usageError{}) {
 		return ExitUsage
 	}
 	return ExitFailure
 }
 
-// logged are settings that say how the program logs.
-type logged interface{ Logging() logging.Config }
+// loggingSettings are settings with a section for the log.
+type loggingSettings interface{ Logging() logging.Config }
 
-// complain says what failed: in the log once it is open, because its reader may parse
-// every line of standard error, and otherwise as text.
-func (p *Program[C]) complain(ctx context.Context, err error, stderr io.Writer) {
+// reportError writes the error of a command to the log, or as text if the log is not open.
+func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Writer) {
+	// The reader of the log may parse every line of standard error.
 	log := logging.Opened()
 	if log == nil {
-		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), longestComplaint)))
+		fmt.Fprintf(stderr, "%s: %s\n", p.root.Name(), printable.Lines(printable.Shorten(err.Error(), maxErrorChars)))
 		return
 	}
 	attrs := []slog.Attr{slog.Any("error", err)}
-	var panicked interface{ Stack() []byte } // of lifecycle
+	var panicked interface{ Stack() []byte } // of package lifecycle
 	if errors.As(err, &panicked) {
 		attrs = append(attrs, slog.String("stack", string(panicked.Stack())))
 	}
-	log.LogAttrs(ctx, slog.LevelError, "the process ends: it failed", attrs...)
+	log.LogAttrs(ctx, slog.LevelError, "the process ends: the command failed", attrs...)
 }
 
-// misuse is a mistake of the caller's rather than in the running.
-type misuse struct{ error }
+// usageError is an error in the command line or the settings.
+type usageError struct{ error }
 
-// UsageError marks an error as the caller's mistake, or as something for the caller
-// to see to before trying again: the program exits with Misuse. Wrong(nil) is nil.
+// UsageError wraps an error that the user must correct before trying again. The program exits with ExitUsage.
+// UsageError(nil) is nil.
 func UsageError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return misuse{err}
+	return usageError{err}
 }
 
-func (e misuse) Unwrap() error { return e.error }
+func (e usageError) Unwrap() error { return e.error }
 
-func (p *Program[C]) with(run func(context.Context, C) error) func(*cobra.Command, []string) error {
+func (p *Program[C]) withSettings(run func(context.Context, C) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		if err := p.checkFile(cmd.Flags().Changed("config")); err != nil {
-			return misuse{err}
+			return usageError{err}
 		}
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
-			// Settings that are right are in effect, also beside some that are wrong.
-			if l, ok := any(cfg).(logged); ok && l.Logging().Format == "json" {
+			// The settings of the log may be valid although others are not.
+			if l, ok := any(cfg).(loggingSettings); ok && l.Logging().Format == "json" {
 				logging.Open(l.Logging(), p.root.Name())
 			}
-			return misuse{fmt.Errorf("bad settings:\n%w", err)}
+			return usageError{fmt.Errorf("bad settings:\n%w", err)}
 		}
 		return run(cmd.Context(), cfg)
 	}
 }
 
-// checkFile refuses a file of settings that is not there, by what named it.
+// checkFile returns an error if the settings file cannot be read. It names the flag or the variable.
 func (p *Program[C]) checkFile(byFlag bool) error {
 	if p.file == "" {
 		return nil
@@ -179,7 +175,7 @@ func (p *Program[C]) checkFile(byFlag bool) error {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
+		return usageError{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
 	}
 	return nil
 }

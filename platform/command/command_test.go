@@ -27,7 +27,7 @@ func load(file string, environ []string) (settings, error) {
 	return cfg, err
 }
 
-// call runs a program whose serve and paint remember what they were called with.
+// call runs a program whose commands serve and paint record their settings.
 func call(t *testing.T, args ...string) (status int, served, painted, stdout, stderr string) {
 	t.Helper()
 	p := New("service", "Serves", load, func(_ context.Context, cfg settings) error {
@@ -44,7 +44,7 @@ func call(t *testing.T, args ...string) (status int, served, painted, stdout, st
 	return status, served, painted, out.String(), errs.String()
 }
 
-// tree is a command with one below it, which takes one argument.
+// tree returns a command with a subcommand of one argument.
 func tree(p *Program[settings], mixed *string) *cobra.Command {
 	parent := &cobra.Command{Use: "colours", Short: "About the colours"}
 	parent.AddCommand(&cobra.Command{Use: "mix", RunE: p.With(func(_ *cobra.Command, cfg settings, args []string) error {
@@ -57,7 +57,7 @@ func tree(p *Program[settings], mixed *string) *cobra.Command {
 	return parent
 }
 
-func TestAnAttachedCommandTakesArguments(t *testing.T) {
+func TestAttachedCommandGetsItsArguments(t *testing.T) {
 	if status, _, mixed, _, stderr := call(t, "colours", "mix", "blue"); status != 0 || mixed != "redblue" {
 		t.Errorf("status %d, mixed %q; %s", status, mixed, stderr)
 	}
@@ -66,7 +66,7 @@ func TestAnAttachedCommandTakesArguments(t *testing.T) {
 	}
 }
 
-func TestAProgramServesByDefault(t *testing.T) {
+func TestServeIsTheDefaultCommand(t *testing.T) {
 	for _, args := range [][]string{{}, {"serve"}} {
 		if status, served, _, _, stderr := call(t, args...); status != 0 || served != "red" {
 			t.Errorf("%q: status %d, served with %q; %s", args, status, served, stderr)
@@ -74,7 +74,7 @@ func TestAProgramServesByDefault(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentAndTheFileReachTheCommand(t *testing.T) {
+func TestCommandGetsSettingsOfFileAndEnvironment(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "settings.yaml")
 	if err := os.WriteFile(file, []byte("colour: green\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -88,33 +88,33 @@ func TestTheEnvironmentAndTheFileReachTheCommand(t *testing.T) {
 	}
 }
 
-func TestAFailureIsOneLineAndStatusOne(t *testing.T) {
+func TestFailureIsOneLineWithExitFailure(t *testing.T) {
 	status, _, painted, _, stderr := call(t, "paint")
 	if status != ExitFailure || painted != "red" || stderr != "service: out of paint\n" {
 		t.Errorf("status %d, painted %q, said %q", status, painted, stderr)
 	}
 }
 
-func TestAWrongErrorIsOneLineAndStatusTwo(t *testing.T) {
+func TestUsageErrorIsOneLineWithExitUsage(t *testing.T) {
 	cause := errors.New("no such group")
-	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("ask: %w", UsageError(cause)) })
+	p := New("service", "Serves", load, func(context.Context, settings) error { return fmt.Errorf("read: %w", UsageError(cause)) })
 	var errs strings.Builder
-	if status := p.Run(t.Context(), nil, io.Discard, &errs); status != ExitUsage || errs.String() != "service: ask: no such group\n" {
+	if status := p.Run(t.Context(), nil, io.Discard, &errs); status != ExitUsage || errs.String() != "service: read: no such group\n" {
 		t.Errorf("status %d, said %q", status, errs.String())
 	}
 	if UsageError(nil) != nil || !errors.Is(UsageError(cause), cause) {
-		t.Error("Wrong changes what the error is")
+		t.Error("UsageError does not wrap its error")
 	}
 }
 
-func TestMisuseIsStatusTwoAndDoesNothing(t *testing.T) {
+func TestInvalidCommandLineIsExitUsageAndRunsNoCommand(t *testing.T) {
 	for name, args := range map[string][]string{
-		"an unknown command":  {"sing"},
-		"an unknown flag":     {"--loud"},
-		"an extra argument":   {"serve", "twice"},
-		"unknown below one":   {"colours", "sing"},
-		"a mistake":           {"colours", "mix"},
-		"a file that is gone": {"--config", filepath.Join(t.TempDir(), "none.yaml")},
+		"an unknown command": {"sing"},
+		"an unknown flag":    {"--loud"},
+		"an extra argument":  {"serve", "twice"},
+		"unknown subcommand": {"colours", "sing"},
+		"a UsageError":       {"colours", "mix"},
+		"a missing file":     {"--config", filepath.Join(t.TempDir(), "none.yaml")},
 	} {
 		status, served, painted, _, stderr := call(t, args...)
 		if status != ExitUsage || served+painted != "" || !strings.HasPrefix(stderr, "service: ") {
@@ -123,7 +123,7 @@ func TestMisuseIsStatusTwoAndDoesNothing(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNotThereIsBlamedOnWhatNamedIt(t *testing.T) {
+func TestErrorOfAMissingFileNamesTheFlagOrTheVariable(t *testing.T) {
 	t.Setenv("CONFIG_FILE", `"settings.yaml"`)
 	for name, tt := range map[string]struct {
 		args []string
@@ -146,13 +146,13 @@ func TestConfigPrintHidesSecrets(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithTheSettingsIsPrintableAndBounded(t *testing.T) {
+func TestErrorOfTheSettingsIsPrintableAndBounded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "settings.yaml")
 	if err := os.WriteFile(file, []byte("\"co\\e[2J\\u202elour\": red\nother: "+strings.Repeat("x", 50_000)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, _, _, _, stderr := call(t, "--config", file)
-	if status != ExitUsage || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*longestComplaint {
+	if status != ExitUsage || printable.Lines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*maxErrorChars {
 		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

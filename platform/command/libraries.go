@@ -15,79 +15,79 @@ import (
 	"example.com/todo/platform/logging"
 )
 
-// redirectLibraries makes what the services' libraries say by themselves lines of
-// the process's log. It is called before any of them is used, because Sarama and
-// grpc-go read their logger without a lock. The package log, which net/http's client,
-// goose and others use, follows when the log is opened.
+// redirectLibraries sends the log messages of libraries to the process's log. Call it before any library is used:
+// Sarama and grpc-go read their loggers without a lock. logging.Open redirects the package log, which
+// net/http's client, goose and others use.
 func redirectLibraries() {
-	// Sarama and go-redis tell of each attempt to connect. Their errors, which the
-	// callers log, say as much as is of use at other times.
+	// Sarama and go-redis log each connection attempt. Their callers log their errors anyway.
 	sarama.Logger = logging.Library("sarama", slog.LevelDebug)
-	goredis.SetLogger(redisLog{})
-	grpclog.SetLoggerV2(grpcLog{})
+	goredis.SetLogger(redisLogger{})
+	grpclog.SetLoggerV2(grpcLogger{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		slog.Default().LogAttrs(context.Background(), slog.LevelWarn, "OpenTelemetry failed", slog.String("library", "opentelemetry"), slog.Any("error", err))
 	}))
-	otel.SetLogger(logr.FromSlogHandler(current{}))
+	otel.SetLogger(logr.FromSlogHandler(defaultHandler{}))
 }
 
-// current is the handler of slog.Default at the time of each record.
-type current struct{}
+// defaultHandler forwards each record to the current handler of slog.Default.
+type defaultHandler struct{}
 
-func (current) Enabled(ctx context.Context, level slog.Level) bool {
+func (defaultHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return slog.Default().Enabled(ctx, level)
 }
-func (current) Handle(ctx context.Context, r slog.Record) error {
+func (defaultHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.AddAttrs(slog.String("library", "opentelemetry"))
 	return slog.Default().Handler().Handle(ctx, r)
 }
-func (current) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (defaultHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return slog.Default().Handler().WithAttrs(attrs)
 }
-func (current) WithGroup(name string) slog.Handler { return slog.Default().Handler().WithGroup(name) }
+func (defaultHandler) WithGroup(name string) slog.Handler {
+	return slog.Default().Handler().WithGroup(name)
+}
 
-type redisLog struct{}
+type redisLogger struct{}
 
-func (redisLog) Printf(ctx context.Context, format string, values ...any) {
+func (redisLogger) Printf(ctx context.Context, format string, values ...any) {
 	if log := slog.Default(); log.Enabled(ctx, slog.LevelDebug) {
 		log.LogAttrs(ctx, slog.LevelDebug, fmt.Sprintf(format, values...), slog.String("library", "go-redis"))
 	}
 }
 
-// grpcLog logs what grpc-go calls an error as a warning, and what it calls a warning
-// at the level debug: both are about single connections. Its information is dropped.
-type grpcLog struct{}
+// grpcLogger lowers grpc-go's levels, whose messages are about single connections: errors become warnings, warnings debug
+// messages. Info messages are discarded.
+type grpcLogger struct{}
 
-func (grpcLog) say(level slog.Level, text func() string) {
+func (grpcLogger) write(level slog.Level, text func() string) {
 	if log := slog.Default(); log.Enabled(context.Background(), level) {
 		log.LogAttrs(context.Background(), level, text(), slog.String("library", "grpc-go"))
 	}
 }
 
-func (grpcLog) Info(...any)          {}
-func (grpcLog) Infoln(...any)        {}
-func (grpcLog) Infof(string, ...any) {}
-func (grpcLog) V(int) bool           { return false }
+func (grpcLogger) Info(...any)          {}
+func (grpcLogger) Infoln(...any)        {}
+func (grpcLogger) Infof(string, ...any) {}
+func (grpcLogger) V(int) bool           { return false }
 
-func (l grpcLog) Warning(args ...any) {
-	l.say(slog.LevelDebug, func() string { return fmt.Sprint(args...) })
+func (l grpcLogger) Warning(args ...any) {
+	l.write(slog.LevelDebug, func() string { return fmt.Sprint(args...) })
 }
-func (l grpcLog) Warningln(args ...any) { l.Warning(args...) }
-func (l grpcLog) Warningf(format string, args ...any) {
-	l.say(slog.LevelDebug, func() string { return fmt.Sprintf(format, args...) })
-}
-
-func (l grpcLog) Error(args ...any) {
-	l.say(slog.LevelWarn, func() string { return fmt.Sprint(args...) })
-}
-func (l grpcLog) Errorln(args ...any) { l.Error(args...) }
-func (l grpcLog) Errorf(format string, args ...any) {
-	l.say(slog.LevelWarn, func() string { return fmt.Sprintf(format, args...) })
+func (l grpcLogger) Warningln(args ...any) { l.Warning(args...) }
+func (l grpcLogger) Warningf(format string, args ...any) {
+	l.write(slog.LevelDebug, func() string { return fmt.Sprintf(format, args...) })
 }
 
-func (l grpcLog) Fatal(args ...any) {
-	l.say(slog.LevelError, func() string { return fmt.Sprint(args...) })
-	os.Exit(ExitFailure) //nolint:forbidigo // grpc-go asks for it
+func (l grpcLogger) Error(args ...any) {
+	l.write(slog.LevelWarn, func() string { return fmt.Sprint(args...) })
 }
-func (l grpcLog) Fatalln(args ...any)               { l.Fatal(args...) }
-func (l grpcLog) Fatalf(format string, args ...any) { l.Fatal(fmt.Sprintf(format, args...)) }
+func (l grpcLogger) Errorln(args ...any) { l.Error(args...) }
+func (l grpcLogger) Errorf(format string, args ...any) {
+	l.write(slog.LevelWarn, func() string { return fmt.Sprintf(format, args...) })
+}
+
+func (l grpcLogger) Fatal(args ...any) {
+	l.write(slog.LevelError, func() string { return fmt.Sprint(args...) })
+	os.Exit(ExitFailure) //nolint:forbidigo // required by grpclog.LoggerV2
+}
+func (l grpcLogger) Fatalln(args ...any)               { l.Fatal(args...) }
+func (l grpcLogger) Fatalf(format string, args ...any) { l.Fatal(fmt.Sprintf(format, args...)) }

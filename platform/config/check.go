@@ -14,36 +14,34 @@ import (
 	"unicode/utf8"
 )
 
-// The checks below are for the Validate method of a settings struct, and for the flags
-// of a command. Each returns nil, or the error that Invalid makes of key and of what is
-// wrong with the value. None of them quotes the value.
+// The checks below are for Validate methods and for command-line flags. Each returns nil, or an error of Invalid with
+// the key. None of them quotes the value.
 
-// CheckRange refuses a value below least or above most.
+// CheckRange rejects a value below least or above most.
 func CheckRange[T int | float64 | time.Duration](key string, value, least, most T) error {
 	if value < least || value > most {
-		return Invalid(key, "must be from %s to %s", number(least), number(most))
+		return Invalid(key, "must be from %s to %s", formatNumber(least), formatNumber(most))
 	}
 	return nil
 }
 
-// CheckRangeOrZero is CheckRange for a setting in which 0 means something else, which
-// zero says: "no bound".
+// CheckRangeOrZero is CheckRange for a setting in which 0 has a special meaning, which zero names: "no bound".
 func CheckRangeOrZero[T int | float64 | time.Duration](key string, value, least, most T, zero string) error {
 	if value == 0 || CheckRange(key, value, least, most) == nil {
 		return nil
 	}
-	return Invalid(key, "must be 0 (%s), or from %s to %s", zero, number(least), number(most))
+	return Invalid(key, "must be 0 (%s), or from %s to %s", zero, formatNumber(least), formatNumber(most))
 }
 
-// number writes durations without the units that are 0: 24h instead of 24h0m0s.
-func number[T int | float64 | time.Duration](n T) string {
+// formatNumber formats durations without zero units: 24h instead of 24h0m0s.
+func formatNumber[T int | float64 | time.Duration](n T) string {
 	return zeroUnits.ReplaceAllString(fmt.Sprint(n), "$1")
 }
 
 var zeroUnits = regexp.MustCompile(`([hm])(?:0[ms])+$`)
 
-// CheckListenAddr refuses what no server can listen on. An address is host:port, or :port
-// for all addresses of the machine; port 0 is any that is free.
+// CheckListenAddr rejects an address that no server can listen on. Valid are host:port, and :port for all addresses
+// of the machine. Port 0 is any free port.
 func CheckListenAddr(key, addr string) error {
 	host, port, problem := splitAddr(addr)
 	switch {
@@ -57,14 +55,13 @@ func CheckListenAddr(key, addr string) error {
 	return nil
 }
 
-// CheckServerAddrs refuses what no client can connect to: each address is host:port, and
-// there is at least one.
+// CheckServerAddrs rejects addresses that no client can connect to. Valid is at least one host:port.
 func CheckServerAddrs(key string, addrs ...string) error {
 	if len(addrs) == 0 {
 		return Invalid(key, "must name at least one server, as host:port")
 	}
 	for i, addr := range addrs {
-		problem := problemOfServer(addr)
+		problem := serverAddrProblem(addr)
 		if problem != "" && len(addrs) > 1 {
 			problem = fmt.Sprintf("item %d: %s", i+1, problem)
 		}
@@ -75,7 +72,7 @@ func CheckServerAddrs(key string, addrs ...string) error {
 	return nil
 }
 
-func problemOfServer(addr string) string {
+func serverAddrProblem(addr string) string {
 	host, port, problem := splitAddr(addr)
 	switch {
 	case problem != "":
@@ -88,8 +85,8 @@ func problemOfServer(addr string) string {
 	return ""
 }
 
-// CheckURL refuses what is not a whole URL of one of the schemes, with a host, and with
-// nothing that is never sent or would show in logs: a fragment, a user, a password.
+// CheckURL rejects text that is no absolute URL with a host and one of the schemes. It also rejects a fragment, which
+// is never sent, and a user or password, which logs would show.
 func CheckURL(key, text string, schemes ...string) error {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -97,7 +94,7 @@ func CheckURL(key, text string, schemes ...string) error {
 	}
 	switch {
 	case !slices.Contains(schemes, u.Scheme) || u.Opaque != "":
-		return Invalid(key, "must be a whole URL, such as %s://host.example.com", schemes[len(schemes)-1])
+		return Invalid(key, "must be an absolute URL, such as %s://host.example.com", schemes[len(schemes)-1])
 	case u.User != nil:
 		return Invalid(key, "must not hold a user or a password")
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
@@ -105,38 +102,35 @@ func CheckURL(key, text string, schemes ...string) error {
 	case !isHost(u.Hostname()):
 		return Invalid(key, "must name a host, or an IP address (IPv6 in brackets)")
 	case u.Port() != "" && !isPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
-		return Invalid(key, "has a port that is no number from 1 to 65535")
+		return Invalid(key, "has an invalid port: must be a number from 1 to 65535")
 	}
 	return nil
 }
 
-// CheckNetworks refuses a network that is written with the address of one of its members:
-// the bits beyond its length do not count.
+// CheckNetworks rejects a network with address bits beyond its prefix length: it is probably one address.
 func CheckNetworks(key string, networks ...netip.Prefix) error {
 	for i, network := range networks {
 		if network != network.Masked() {
-			return Invalid(key, "item %d has address bits beyond its length: write %v, or for the one address /%d", i+1, network.Masked(), network.Addr().BitLen())
+			return Invalid(key, "item %d has address bits beyond its prefix length: write %v, or /%d for the single address", i+1, network.Masked(), network.Addr().BitLen())
 		}
 	}
 	return nil
 }
 
-// longestWord is as many bytes as Kafka takes for the name of a topic, a group or a member.
-const longestWord = 249
+const maxWordBytes = 249 // Kafka's limit for names of topics, groups and members
 
-// CheckWord refuses a name with blanks, quotes or what is invisible, and one that is longer
-// than 249 bytes.
+// CheckWord rejects a name with white space, quotes or invisible characters, or with more than 249 bytes.
 func CheckWord(key, word string) error {
 	bad := func(r rune) bool {
 		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune("\"'`", r)
 	}
-	if strings.ContainsFunc(word, bad) || !utf8.ValidString(word) || len(word) > longestWord {
-		return Invalid(key, "must be at most %d bytes, without blanks, quotes and characters that do not show", longestWord)
+	if strings.ContainsFunc(word, bad) || !utf8.ValidString(word) || len(word) > maxWordBytes {
+		return Invalid(key, "must be at most %d bytes, without white space, quotes and invisible characters", maxWordBytes)
 	}
 	return nil
 }
 
-// splitAddr splits host:port, whatever the parts are, or returns what is wrong.
+// splitAddr splits host:port without checking the parts, or returns what is wrong.
 func splitAddr(addr string) (host, port, problem string) {
 	if strings.Contains(addr, "://") {
 		return "", "", "it is a URL"
@@ -156,8 +150,8 @@ func isPort(text string) bool {
 	return err == nil && n > 0 && text[0] != '0'
 }
 
-// hostName is labels of letters, digits, hyphens and underscores (which the names of
-// containers have). A name whose last label is a number is read as an IPv4 address.
+// hostName matches labels of letters, digits, hyphens and underscores, which container names have. A name with a
+// numeric last label (numbering) would be parsed as an IPv4 address.
 var (
 	hostName  = regexp.MustCompile(`(?i)^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$`)
 	numbering = regexp.MustCompile(`(?i)(^|\.)([0-9]+|0x[0-9a-f]*)\.?$`)

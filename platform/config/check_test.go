@@ -9,7 +9,7 @@ import (
 	"example.com/todo/platform/config/configtest"
 )
 
-func TestWhatMeansSomethingIsTaken(t *testing.T) {
+func TestChecksAcceptValidValues(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{
 		":8080", ":0", ":65535", "localhost:8080", "0.0.0.0:80", "[::]:80", "[::1]:80", "[fe80::1%eth0]:80", "my_container:80", "a.b-c.example.com:80", "a.example.com.:80",
@@ -36,30 +36,30 @@ func TestWhatMeansSomethingIsTaken(t *testing.T) {
 	}
 }
 
-func TestWhatMeansNothingIsRefusedByItsKey(t *testing.T) {
+func TestChecksRejectInvalidValues(t *testing.T) {
 	t.Parallel()
-	refused := func(what, value string, err error) {
+	expectRejected := func(what, value string, err error) {
 		if err == nil || !strings.HasPrefix(err.Error(), "key: ") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s %q: got %v", what, value, err)
 		}
 	}
 	for _, addr := range append(configtest.ListenAddrs, "") {
-		refused("listen on", addr, config.CheckListenAddr("key", addr))
+		expectRejected("listen on", addr, config.CheckListenAddr("key", addr))
 	}
 	for _, addr := range append(configtest.ServerAddrs, "", "0x7f.1:80", "1234:80", strings.Repeat("a.", 127)+"a:80") {
-		refused("connect to", addr, config.CheckServerAddrs("key", addr))
-		refused("connect to both", addr, config.CheckServerAddrs("key", "a:1", addr))
+		expectRejected("connect to", addr, config.CheckServerAddrs("key", addr))
+		expectRejected("connect to both", addr, config.CheckServerAddrs("key", "a:1", addr))
 	}
-	refused("connect to", "none", config.CheckServerAddrs("key"))
+	expectRejected("connect to", "none", config.CheckServerAddrs("key"))
 	for _, url := range []string{"", "a", "http:a", "http:///a", "ftp://a", "http://u:hunter2@a", "http://a/#", "http://a/#b", "http://a:", "http://a:x", "http://a:0", "http://a b", "http://\"a\"", "\"http://a\"", "http://127.1"} {
-		refused("URL", url, config.CheckURL("key", url, "http", "https"))
+		expectRejected("URL", url, config.CheckURL("key", url, "http", "https"))
 	}
 	for _, word := range configtest.Words {
-		refused("word", word, config.CheckWord("key", word))
+		expectRejected("word", word, config.CheckWord("key", word))
 	}
 }
 
-func TestRangesAreSaidInTheUnitsOfTheSetting(t *testing.T) {
+func TestRangeErrorsUseTheUnitOfTheSetting(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		err  error

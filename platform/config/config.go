@@ -1,6 +1,5 @@
-// Package config fills a struct of settings from its defaults, a YAML file and
-// the environment, strictly: what it does not understand is an error, and all
-// errors are reported at once.
+// Package config is a strict loader of settings: it fills a struct from its defaults, a YAML file and the
+// environment. Unknown keys and invalid values are errors, and all errors are reported at once.
 package config
 
 import (
@@ -14,22 +13,20 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Load fills into, a pointer to a struct that holds the defaults, from file
-// (YAML; no file when empty) and then from environ (as os.Environ gives it). A field
-// tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the
-// key rate_limit.requests and the variable RATE_LIMIT_REQUESTS; an empty
-// variable counts as unset; one whose value is in quotes or has blanks around it is
-// an error, because what puts variables in place may leave these there. Fields may be
-// string, bool, int, float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a
-// slice of those (in the environment with commas).
+// Load fills into, a pointer to a struct with the defaults, from file (YAML; "" for none) and then from environ (as
+// from os.Environ). A field tagged `config:"requests"` in a section tagged `config:"rate_limit"` is the key
+// rate_limit.requests and the variable RATE_LIMIT_REQUESTS. An empty variable counts as unset. A
+// variable with quotes or white space around its value is an error. Fields may be string, bool, int,
+// float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of these (comma-separated in
+// the environment).
 //
-// Each struct with a method Validate() error is asked afterwards. The error
-// joins one error for every unknown key and bad value, with its key, its value
-// (not of a Secret, nor a password within an address) and its source.
+// Then Load calls the method Validate() error of each struct that has one. The error joins one error for
+// each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
+// address) and the source.
 func Load(into any, file string, environ []string) error {
 	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
 	l.settings = settings(l.root, "")
-	if err := l.read(environ); err != nil {
+	if err := l.readSources(environ); err != nil {
 		return err
 	}
 	l.findUnknown()
@@ -43,12 +40,12 @@ type loader struct {
 	settings []setting
 	viper    *viper.Viper
 	file     string
-	sources  map[string]string // by key, of settings that are not the default
+	sources  map[string]string // by key; without settings that have their default
 	errs     []error
 }
 
-// read lays the three sources over one another.
-func (l *loader) read(environ []string) error {
+// readSources reads defaults, file and environment into viper, and their sources.
+func (l *loader) readSources(environ []string) error {
 	if l.file != "" {
 		l.viper.SetConfigFile(l.file)
 		l.viper.SetConfigType("yaml")
@@ -68,14 +65,13 @@ func (l *loader) read(environ []string) error {
 		}
 		if value := env[s.env()]; value != "" {
 			l.viper.Set(s.key, value)
-			l.sources[s.key] = s.environment()
+			l.sources[s.key] = s.envSource()
 		}
 	}
 	return nil
 }
 
-// credential recognises a value that must not be shown although its key is
-// unknown: a misspelt secret.
+// credential matches an unknown key or its value that may be a misspelled secret and must not be shown.
 var credential = regexp.MustCompile(`(?i)dsn|` + secretNames)
 
 func (l *loader) findUnknown() {
@@ -84,12 +80,12 @@ func (l *loader) findUnknown() {
 			continue
 		}
 		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
-			continue // a section left empty
+			continue // an empty section
 		}
 		value := fmt.Sprint(l.viper.Get(key))
 		shown := fmt.Sprintf("%q", value)
 		if credential.MatchString(key+" "+value) || redact(value) != value {
-			shown = hidden
+			shown = redacted
 		}
 		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
 	}
@@ -101,24 +97,24 @@ func (l *loader) decode() {
 			continue
 		}
 		raw := l.viper.Get(s.key)
-		err := s.unwrapped(raw, l.sources[s.key])
+		err := s.checkWrapping(raw, l.sources[s.key])
 		if err == nil {
 			err = assign(s.value, raw)
 		}
 		if err != nil {
-			l.errs = append(l.errs, &badValue{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
+			l.errs = append(l.errs, &settingError{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
 		}
 	}
 }
 
-// badValue is an error about one setting.
-type badValue struct {
+// settingError is an error about the value of a setting.
+type settingError struct {
 	setting setting
 	raw     any
 	source  string
 	problem string
 }
 
-func (e *badValue) Error() string {
-	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.shown(e.raw), e.source, redact(e.problem))
+func (e *settingError) Error() string {
+	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.format(e.raw), e.source, redact(e.problem))
 }

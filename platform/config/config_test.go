@@ -45,7 +45,7 @@ type database struct {
 	Conns int32         `config:"conns"`
 }
 
-// address has a rule whose sentence quotes the value.
+// address has an error that quotes the value.
 type address string
 
 func (a *address) UnmarshalText(text []byte) error {
@@ -88,7 +88,7 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-func TestEnvironmentGoesOverFileGoesOverDefaults(t *testing.T) {
+func TestEnvironmentOverridesFileOverridesDefaults(t *testing.T) {
 	t.Parallel()
 	got := defaults()
 	path := file(t, `
@@ -124,16 +124,16 @@ postgres:
 		t.Error(diff)
 	}
 	if got.DB.DSN.Reveal() != "postgres://env" {
-		t.Error("the secret is not what the environment says")
+		t.Error("the secret is not the value from the environment")
 	}
 }
 
-func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
+func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		file string
 		env  []string
-		want []string // FILE stands for the path
+		want []string // FILE is replaced by the path
 	}{
 		"unknown key":         {file: "nom: x", want: []string{`nom: "x" from file FILE: there is no such setting`}},
 		"unknown section":     {file: "cache: {ttl: 5}", want: []string{`cache.ttl: "5" from file FILE: there is no such setting`}},
@@ -199,8 +199,8 @@ func TestEveryMistakeIsNamedWithKeyValueAndSource(t *testing.T) {
 	}
 }
 
-// A password that really is in quotes, or begins with a blank, can be given in the file.
-func TestQuotesWithinAValueAndThoseOfTheFileAreTaken(t *testing.T) {
+// A password with quotes or white space around it can be set in the file.
+func TestQuotesAreAcceptedInsideAValueAndInTheFile(t *testing.T) {
 	t.Parallel()
 	cfg := defaults()
 	if err := config.Load(&cfg, file(t, `postgres: {dsn: '"hunter2" '}`), []string{`NAME="x" and "y`, "BROKERS=a:1, b:2"}); err != nil {
@@ -211,7 +211,7 @@ func TestQuotesWithinAValueAndThoseOfTheFileAreTaken(t *testing.T) {
 	}
 }
 
-func TestABadDefaultIsNamedToo(t *testing.T) {
+func TestInvalidDefaultIsReported(t *testing.T) {
 	t.Parallel()
 	err := config.Load(&struct {
 		Limit limit `config:"limit"`
@@ -221,11 +221,11 @@ func TestABadDefaultIsNamedToo(t *testing.T) {
 	}
 }
 
-func TestAValueThatCannotBeReadIsNotJudgedByTheRulesToo(t *testing.T) {
+func TestValueThatCannotBeConvertedHasOneError(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Limit limit `config:"limit"`
-	}{limit{Window: time.Minute}} // no requests: the rules would complain
+	}{limit{Window: time.Minute}} // Validate would reject the missing requests
 	err := config.Load(&cfg, "", []string{"LIMIT_REQUESTS=x"})
 	want := `limit.requests: "x" from environment LIMIT_REQUESTS: must be a whole number`
 	if err == nil || err.Error() != want {
@@ -233,7 +233,7 @@ func TestAValueThatCannotBeReadIsNotJudgedByTheRulesToo(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableFileIsNamed(t *testing.T) {
+func TestErrorOfAnUnreadableFileNamesIt(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
 	for _, path := range []string{missing, file(t, "a: [1"), file(t, "name: a\nname: b")} {
@@ -244,7 +244,7 @@ func TestAnUnreadableFileIsNamed(t *testing.T) {
 	}
 }
 
-func TestSecretsNeverPrint(t *testing.T) {
+func TestSecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	db := database{DSN: "hunter2"}
 	var log bytes.Buffer
@@ -264,7 +264,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	}
 }
 
-func TestPrintShowsWhatHoldsAndHowToChangeIt(t *testing.T) {
+func TestPrintShowsValuesAndVariables(t *testing.T) {
 	t.Parallel()
 	cfg := defaults()
 	cfg.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -299,7 +299,7 @@ postgres:
 	}
 }
 
-func TestPrintHidesThePasswordsWithinAddresses(t *testing.T) {
+func TestPrintHidesPasswordsInAddresses(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Endpoint string   `config:"endpoint"`
@@ -326,7 +326,7 @@ mail: ops@example.com # MAIL
 	}
 }
 
-func TestWhatPrintWroteLoadsAgain(t *testing.T) {
+func TestLoadAcceptsTheOutputOfPrint(t *testing.T) {
 	t.Parallel()
 	cfg := defaults()
 	var out bytes.Buffer

@@ -8,9 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Print writes the settings in cfg, a struct or a pointer to one, as YAML, each
-// with its environment variable. A Secret shows only whether it is set, an
-// address not the password within.
+// Print writes the settings in cfg, a struct or a pointer to one, as YAML with the environment variable of each.
+// Of a Secret it shows only whether it is set. It hides passwords in addresses.
 func Print(w io.Writer, cfg any) error {
 	root := reflect.Indirect(reflect.ValueOf(cfg))
 	document := &yaml.Node{Kind: yaml.MappingNode}
@@ -31,20 +30,20 @@ func Print(w io.Writer, cfg any) error {
 			}
 		}
 		value.LineComment = s.env()
-		place(document, strings.Split(s.key, "."), value)
+		insertNode(document, strings.Split(s.key, "."), value)
 	}
 	return yaml.NewEncoder(w).Encode(document)
 }
 
-// place puts value at path, making the sections on the way.
-func place(mapping *yaml.Node, path []string, value *yaml.Node) {
+// insertNode inserts value at path and creates missing sections.
+func insertNode(mapping *yaml.Node, path []string, value *yaml.Node) {
 	if len(path) > 1 {
-		section := find(mapping, path[0])
+		section := findNode(mapping, path[0])
 		if section == nil {
 			section = &yaml.Node{Kind: yaml.MappingNode}
-			place(mapping, path[:1], section)
+			insertNode(mapping, path[:1], section)
 		}
-		place(section, path[1:], value)
+		insertNode(section, path[1:], value)
 		return
 	}
 	key := &yaml.Node{}
@@ -52,7 +51,7 @@ func place(mapping *yaml.Node, path []string, value *yaml.Node) {
 	mapping.Content = append(mapping.Content, key, value)
 }
 
-func find(mapping *yaml.Node, key string) *yaml.Node {
+func findNode(mapping *yaml.Node, key string) *yaml.Node {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
 			return mapping.Content[i+1]

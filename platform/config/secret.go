@@ -7,40 +7,39 @@ import (
 	"regexp"
 )
 
-const hidden = "[secret]"
+const redacted = "[secret]"
 
-// Secret is a setting that never prints: every fmt verb, JSON, YAML and slog
-// show "[secret]". Reveal is the one way to its value.
+// Secret is a setting whose value is never printed: every fmt verb, JSON, YAML and slog print "[secret]". Only
+// Reveal returns the value.
 type Secret string
 
-// Reveal returns the value, for the library that needs it.
+// Reveal returns the value.
 func (s Secret) Reveal() string { return string(s) }
 
 // String returns "[secret]".
-func (s Secret) String() string { return hidden }
+func (s Secret) String() string { return redacted }
 
-// Format writes "[secret]" for every verb, %#v and mistaken ones included.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+// Format writes "[secret]" for every verb, also %#v and invalid ones.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// MarshalText returns "[secret]": it serves JSON, YAML and others.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+// MarshalText returns "[secret]", for JSON, YAML and others.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // LogValue returns "[secret]".
-func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Where a value may hold a credential: all that stands before an @ (of
-// "scheme://user:password@host", with or without the scheme), and all that
-// follows "password=". Both take too much rather than too little, because a
-// password may hold any character.
+// The parts of a value that may be a credential: everything before an @, as in "scheme://user:password@host" with or
+// without the scheme, and everything after "password=". They match too much rather than too little,
+// because a password may contain any character.
 var (
-	userinfo = regexp.MustCompile(`(?s):(//)?.*@`)
-	named    = regexp.MustCompile(`(?is)((?:` + secretNames + `)[^=\s]*\s*=).*`)
+	userinfo           = regexp.MustCompile(`(?s):(//)?.*@`)
+	passwordAssignment = regexp.MustCompile(`(?is)((?:` + secretNames + `)[^=\s]*\s*=).*`)
 )
 
 const secretNames = `pas+w|pwd|secret|token|credential`
 
-// redact hides the credentials in text that is not secret as a whole.
+// redact hides the credentials in text.
 func redact(text string) string {
-	text = userinfo.ReplaceAllString(text, ":${1}"+hidden+"@")
-	return named.ReplaceAllString(text, "${1}"+hidden)
+	text = userinfo.ReplaceAllString(text, ":${1}"+redacted+"@")
+	return passwordAssignment.ReplaceAllString(text, "${1}"+redacted)
 }

@@ -13,27 +13,26 @@ import (
 	"time"
 )
 
-// A setting is one leaf of the settings struct.
+// setting is a leaf of the settings struct.
 type setting struct {
 	key   string // as in the file: rate_limit.requests
 	value reflect.Value
 }
 
-// env is the setting's environment variable: RATE_LIMIT_REQUESTS.
+// env returns the setting's environment variable: RATE_LIMIT_REQUESTS.
 func (s setting) env() string {
 	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
-// environment is the setting's source when its variable is set.
-func (s setting) environment() string { return "environment " + s.env() }
+// envSource returns the setting's source if its variable is set.
+func (s setting) envSource() string { return "environment " + s.env() }
 
-// unwrapped returns an error when raw, from source, is a variable of the environment with
-// what an env file or a secret's file left around it. Each service is given its value as
-// it stands there: quotes, the \r of a Windows line, the \n of an echo. A value that is
-// meant so, such as a password in quotes, can be given in the file of settings.
-func (s setting) unwrapped(raw any, source string) error {
+// checkWrapping returns an error if raw is from an environment variable and has quotes or white space around it.
+func (s setting) checkWrapping(raw any, source string) error {
+	// Readers of env files and of secret files may leave quotes, a \r or a \n around a value. A value that needs
+	// them, such as a password in quotes, can be set in the settings file.
 	text, ok := raw.(string)
-	if !ok || source != s.environment() {
+	if !ok || source != s.envSource() {
 		return nil
 	}
 	if strings.TrimSpace(text) != text {
@@ -45,16 +44,16 @@ func (s setting) unwrapped(raw any, source string) error {
 	return nil
 }
 
-// shown is the setting's value v in a form for messages, without credentials.
-func (s setting) shown(v any) string {
+// format returns v, a value of the setting, for messages and without credentials.
+func (s setting) format(v any) string {
 	if s.value.Type() == reflect.TypeFor[Secret]() {
-		return hidden
+		return redacted
 	}
 	return fmt.Sprintf("%q", redact(fmt.Sprint(v)))
 }
 
-// settings lists the leaves of the struct v in order. An embedded struct
-// without a tag counts as part of v.
+// settings returns the leaves of the struct v in order. The fields of an embedded struct without a tag are fields of
+// v.
 func settings(v reflect.Value, section string) []setting {
 	var all []setting
 	for i := range v.NumField() {
@@ -73,8 +72,7 @@ func settings(v reflect.Value, section string) []setting {
 	return all
 }
 
-// isSection tells a struct of settings from a struct that is one value, such
-// as netip.Prefix.
+// isSection reports whether v is a struct of settings, and not one value such as a netip.Prefix.
 func isSection(v reflect.Value) bool {
 	return v.Kind() == reflect.Struct && !reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
@@ -86,13 +84,13 @@ func join(section, key string) string {
 	return section + "." + key
 }
 
-// assign puts raw, a string from the environment or a value decoded from YAML,
-// into dst. The error says what would have been accepted.
+// assign converts raw, a string from the environment or a value decoded from YAML, and stores it in dst. Its error
+// says which values are valid.
 func assign(dst reflect.Value, raw any) error {
 	text := fmt.Sprint(raw)
 	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		err := u.UnmarshalText([]byte(text))
-		if what, ok := accepted[dst.Type()]; ok && err != nil {
+		if what, ok := expectations[dst.Type()]; ok && err != nil {
 			return errors.New(what)
 		}
 		return err
@@ -125,8 +123,8 @@ func assign(dst reflect.Value, raw any) error {
 	return nil
 }
 
-// accepted says what would have been, for types whose errors do not say it.
-var accepted = map[reflect.Type]string{
+// expectations describes the valid values of types whose errors do not.
+var expectations = map[reflect.Type]string{
 	reflect.TypeFor[slog.Level]():   "must be DEBUG, INFO, WARN or ERROR",
 	reflect.TypeFor[netip.Prefix](): "must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32",
 }
@@ -151,7 +149,7 @@ func assignInt(dst reflect.Value, text string) error {
 	return nil
 }
 
-// assignList takes a YAML list, or text with commas.
+// assignList accepts a YAML list, or comma-separated text.
 func assignList(dst reflect.Value, raw any) error {
 	var items []any
 	switch raw := raw.(type) {

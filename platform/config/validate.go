@@ -6,10 +6,8 @@ import (
 	"reflect"
 )
 
-// Invalid is for the Validate method of a settings struct: the value of key,
-// relative to that struct, breaks a rule. Load adds the section, the value (so
-// the sentence need not quote it) and where it came from. Several are returned
-// with errors.Join.
+// Invalid returns an error of a Validate method about the setting key, which is relative to the struct. Load adds the
+// section, the value and the source. Join several errors with errors.Join.
 func Invalid(key, format string, args ...any) error {
 	return &invalid{key: key, problem: fmt.Sprintf(format, args...)}
 }
@@ -18,11 +16,11 @@ type invalid struct{ key, problem string }
 
 func (e *invalid) Error() string { return e.key + ": " + e.problem }
 
-// validate asks the struct v and those within. An embedded struct's Validate
-// is its parent's by promotion.
+// validate calls Validate of the struct v and of its sections. Validate of an embedded struct is promoted to its
+// parent.
 func (l *loader) validate(v reflect.Value, section string) {
-	if asked, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
-		l.locate(section, asked.Validate())
+	if validator, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
+		l.addErrors(section, validator.Validate())
 	}
 	for i := range v.NumField() {
 		if tag := v.Type().Field(i).Tag.Get("config"); tag != "" && isSection(v.Field(i)) {
@@ -31,14 +29,14 @@ func (l *loader) validate(v reflect.Value, section string) {
 	}
 }
 
-// locate turns what Validate returned into errors with key, value and source.
-func (l *loader) locate(section string, err error) {
+// addErrors adds the errors that Validate returned, with key, value and source.
+func (l *loader) addErrors(section string, err error) {
 	if err == nil {
 		return
 	}
 	if joined, ok := any(err).(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
-			l.locate(section, one)
+			l.addErrors(section, one)
 		}
 		return
 	}
@@ -50,17 +48,17 @@ func (l *loader) locate(section string, err error) {
 	key := join(section, bad.key)
 	for _, s := range l.settings {
 		if s.key == key {
-			l.complain(s, bad.problem)
+			l.addError(s, bad.problem)
 			return
 		}
 	}
 	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
 }
 
-// complain adds an error about s, unless its value could not even be read.
-func (l *loader) complain(s setting, problem string) {
+// addError adds an error about s, unless its value could not be converted.
+func (l *loader) addError(s setting, problem string) {
 	for _, err := range l.errs {
-		if earlier, ok := errors.AsType[*badValue](err); ok && earlier.setting.key == s.key {
+		if earlier, ok := errors.AsType[*settingError](err); ok && earlier.setting.key == s.key {
 			return
 		}
 	}
@@ -68,5 +66,5 @@ func (l *loader) complain(s setting, problem string) {
 	if source == "" {
 		source = "default"
 	}
-	l.errs = append(l.errs, &badValue{setting: s, raw: s.value.Interface(), source: source, problem: problem})
+	l.errs = append(l.errs, &settingError{setting: s, raw: s.value.Interface(), source: source, problem: problem})
 }

@@ -1,28 +1,27 @@
-// Package failpoint names the places at which a process's death is most
-// dangerous, so that a test can kill it right there. It is compiled in under the
-// build tag failpoints only; without it every call is empty.
+// Package failpoint implements failpoints: named places in the code at which a test can kill the process. They exist
+// only with the build tag failpoints; without it every call is empty. Unlike the rest of platform, this
+// package names steps of the services, because it is the only list of all failpoints.
 //
-// With the tag, the environment decides:
+// With the tag, the environment arms one failpoint:
 //
-//	FAILPOINT=name:n    die, as by SIGKILL, when the place of that name is reached for the n-th time
-//	FAILPOINT_LOG=file  first append a line there: the name, a space, and what was in hand
+//	FAILPOINT=name:n    die, as by SIGKILL, at the n-th call of Hit with that name
+//	FAILPOINT_LOG=file  first append a line to the file: the name, a space, and the second argument of Hit
 package failpoint
 
-// The places, in the order in which a change meets them.
+// The failpoints, in the order in which a change passes them.
 const (
-	AfterCommit     = "after_commit_before_invalidate" // the task and its event are written, the cached list is not dropped
-	AfterNumber     = "after_number_before_send"       // events have their place in the log, none is sent
+	AfterCommit     = "after_commit_before_invalidate" // the task and its event are committed, the cached list is not invalidated
+	AfterNumber     = "after_number_before_send"       // events have their sequence numbers, none is sent
 	AfterProduce    = "after_produce_before_mark"      // Kafka acknowledged, the cursor has not moved
-	AfterPublish    = "after_publish_before_mark"      // the live feed has them, the cursor has not moved
-	BeforeEffect    = "before_effect"                  // a consumer has records in hand
+	AfterPublish    = "after_publish_before_mark"      // the live feed has the events, the cursor has not moved
+	BeforeEffect    = "before_effect"                  // a consumer holds records that it has not processed
 	AfterClaim      = "after_claim_before_send"        // a notification is claimed, not sent
-	AfterSend       = "after_send_before_done"         // a notification is sent, its mark is not done
-	AfterEffect     = "after_effect_before_mark"       // the effect is there, the group's offset is not
+	AfterSend       = "after_send_before_done"         // a notification is sent, its claim is not marked as done
+	AfterEffect     = "after_effect_before_mark"       // the effect is stored, the group's offset has not moved
 	AfterDeadLetter = "after_dead_letter_before_mark"  // the dead letter is acknowledged, the group's offset has not moved
 )
 
-// What a record's value contains that is to bring down its handler, or the
-// handler's process.
+// Poison values: a record whose value contains one makes its handler panic, or kills the process.
 const (
 	Panics = "failpoint: this record panics"
 	Kills  = "failpoint: this record kills"

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/platform/failpoint"
 )
 
-func TestWithoutTheTagNothingHappens(t *testing.T) {
+func TestHitHasNoEffectWithoutTheBuildTag(t *testing.T) {
 	t.Setenv("FAILPOINT", "after_effect_before_mark:1")
 	failpoint.Hit(failpoint.AfterEffect, "")
 	failpoint.HitPoison([]byte(failpoint.Kills))

@@ -13,13 +13,12 @@ import (
 )
 
 var (
-	wanted, left = parse(os.Getenv("FAILPOINT"))
-	journal      = os.Getenv("FAILPOINT_LOG")
+	armedName, remaining = parseFailpoint(os.Getenv("FAILPOINT"))
+	logPath              = os.Getenv("FAILPOINT_LOG")
 )
 
-// parse reads name:n. What is not of that form is a mistake of the test's, and
-// ends the process at once.
-func parse(text string) (string, *atomic.Int64) {
+// parseFailpoint parses name:n, and panics if the text has another form.
+func parseFailpoint(text string) (string, *atomic.Int64) {
 	if text == "" {
 		return "", nil
 	}
@@ -33,16 +32,17 @@ func parse(text string) (string, *atomic.Int64) {
 	return name, &left
 }
 
-// Hit dies when the place name is the wanted one and this is the wanted time.
-func Hit(name, inHand string) {
-	if name != wanted || left.Add(-1) != 0 {
+// Hit kills the process if the failpoint name is armed and this is its n-th call. inFlight is what the caller is
+// working on.
+func Hit(name, inFlight string) {
+	if name != armedName || remaining.Add(-1) != 0 {
 		return
 	}
-	note(name, inHand)
+	appendLog(name, inFlight)
 	die()
 }
 
-// HitPoison panics, or dies, when value asks for it.
+// HitPoison panics, or kills the process, if value contains Panics or Kills. Handlers call it for each record.
 func HitPoison(value []byte) {
 	if bytes.Contains(value, []byte(Kills)) {
 		die()
@@ -52,15 +52,15 @@ func HitPoison(value []byte) {
 	}
 }
 
-func note(name, inHand string) {
-	if journal == "" {
+func appendLog(name, inFlight string) {
+	if logPath == "" {
 		return
 	}
-	file, err := os.OpenFile(journal, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(logPath, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
 	}
-	if _, err := fmt.Fprintf(file, "%s %s\n", name, inHand); err != nil {
+	if _, err := fmt.Fprintf(file, "%s %s\n", name, inFlight); err != nil {
 		panic(err)
 	}
 	if err := file.Close(); err != nil {
@@ -68,7 +68,7 @@ func note(name, inHand string) {
 	}
 }
 
-// die ends the process at once: no deferred call runs, no buffer is written.
+// die kills the process: no deferred call runs, no buffer is flushed.
 func die() {
 	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 	select {}

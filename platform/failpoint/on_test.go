@@ -14,13 +14,13 @@ import (
 	"example.com/todo/platform/failpoint"
 )
 
-// TestMain lets the test start itself again as the process that dies.
+// TestMain also runs as the process that a test kills.
 func TestMain(m *testing.M) {
 	switch os.Getenv("DIE_BY") {
-	case "reach":
-		failpoint.Hit(failpoint.AfterSend, "another place")
-		for _, inHand := range []string{"first", "second", "third"} {
-			failpoint.Hit(failpoint.AfterEffect, inHand)
+	case "hit":
+		failpoint.Hit(failpoint.AfterSend, "another failpoint")
+		for _, inFlight := range []string{"first", "second", "third"} {
+			failpoint.Hit(failpoint.AfterEffect, inFlight)
 		}
 		os.Exit(0)
 	case "poison":
@@ -45,22 +45,22 @@ func killed(t *testing.T, env ...string) bool {
 	return exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 }
 
-func TestTheProcessDiesAtTheWantedPlaceAndTime(t *testing.T) {
+func TestHitKillsTheProcessAtTheNthCall(t *testing.T) {
 	t.Parallel()
 	journal := filepath.Join(t.TempDir(), "journal")
-	if !killed(t, "DIE_BY=reach", "FAILPOINT=after_effect_before_mark:2", "FAILPOINT_LOG="+journal) {
+	if !killed(t, "DIE_BY=hit", "FAILPOINT=after_effect_before_mark:2", "FAILPOINT_LOG="+journal) {
 		t.Error("not killed")
 	}
 	content, err := os.ReadFile(journal)
 	if got, want := string(content), "after_effect_before_mark second\n"; err != nil || got != want {
 		t.Errorf("journal %q, %v; want %q", got, err, want)
 	}
-	if killed(t, "DIE_BY=reach", "FAILPOINT=after_effect_before_mark:4") {
-		t.Error("killed although the place was reached three times only")
+	if killed(t, "DIE_BY=hit", "FAILPOINT=after_effect_before_mark:4") {
+		t.Error("killed at the third call, want the fourth")
 	}
 }
 
-func TestPoisonKillsOrPanics(t *testing.T) {
+func TestHitPoisonKillsOrPanics(t *testing.T) {
 	t.Parallel()
 	if !killed(t, "DIE_BY=poison") {
 		t.Error("the killing record did not kill")

@@ -18,95 +18,92 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// dsnKey is the setting's key in Config.
-const dsnKey = "dsn"
+const dsnKey = "dsn" // the key of Config.DSN
 
-// What a DSN is, for those that are something else.
+// The required forms of a DSN.
 var (
-	errForm = errors.New("must be a URL that begins with postgres:// or postgresql://, or a list of key=value with known values")
-	errURL  = errors.New("must be a whole URL, with special characters of the user, the password and the database as %XX, such as %2F for a slash")
+	errDSNForm = errors.New("must be a URL that begins with postgres:// or postgresql://, or a list of key=value with known values")
+	errDSNURL  = errors.New("must be a complete URL, with special characters in the user, the password and the database as %XX, such as %2F for a slash")
 )
 
-// readDSN returns what lib/pq makes of dsn and of the PG… variables of the environment,
-// which hold where dsn says nothing. The error says what is wrong, and names the variable
-// where dsn is not to blame. It quotes nothing of dsn, which holds a password.
-func readDSN(dsn string) (pq.Config, error) {
+// parseDSN returns lib/pq's configuration from dsn and from the environment variables PG…, which are the
+// defaults. Its error names dsn or the variable that is wrong. It quotes nothing of dsn, which may contain
+// a password.
+func parseDSN(dsn string) (pq.Config, error) {
 	if err := checkEnvironment(); err != nil {
 		return pq.Config{}, err
 	}
-	named, err := checkForm(dsn)
+	hasHost, err := checkDSNForm(dsn)
 	if err != nil {
 		return pq.Config{}, config.Invalid(dsnKey, "%s", err)
 	}
 	cfg, err := pq.NewConfig(dsn)
 	if err != nil {
-		return pq.Config{}, config.Invalid(dsnKey, "%s", withoutValues(err))
+		return pq.Config{}, config.Invalid(dsnKey, "%s", redactDSNError(err))
 	}
 	for name := range cfg.Runtime {
 		if !parameter.MatchString(name) {
-			return pq.Config{}, config.Invalid(dsnKey, "%s", errForm)
+			return pq.Config{}, config.Invalid(dsnKey, "%s", errDSNForm)
 		}
 	}
-	if !named && !cfg.Hostaddr.IsValid() && cfg.Service == "" && os.Getenv("PGHOST") == "" {
-		return pq.Config{}, config.Invalid(dsnKey, "names no host, and would mean localhost: write the host, also where it is that")
+	if !hasHost && !cfg.Hostaddr.IsValid() && cfg.Service == "" && os.Getenv("PGHOST") == "" {
+		return pq.Config{}, config.Invalid(dsnKey, "names no host, so that lib/pq would use localhost: name the host, also if it is localhost")
 	}
 	return cfg, errors.Join(checkHosts(cfg), checkFiles(cfg))
 }
 
-// variable is one of the environment in an error of lib/pq.
-var variable = regexp.MustCompile(`\$((?:SSL)?PG[A-Z_]+)`)
+// environmentVariable matches a variable in an error of lib/pq.
+var environmentVariable = regexp.MustCompile(`\$((?:SSL)?PG[A-Z_]+)`)
 
-// checkEnvironment refuses PG… variables that lib/pq cannot use, and PGSERVICE: to lib/pq,
-// unlike to libpq, the service's file is above the DSN.
+// checkEnvironment rejects PGSERVICE and variables PG… that lib/pq cannot use.
 func checkEnvironment() error {
+	// In lib/pq, unlike libpq, the service file has precedence over the DSN.
 	if service := os.Getenv("PGSERVICE"); service != "" {
-		return fmt.Errorf("PGSERVICE: %q from environment PGSERVICE: its service would overrule postgres.dsn: unset it, or write service=… into the DSN", service)
+		return fmt.Errorf("PGSERVICE: %q from environment PGSERVICE: its service would override postgres.dsn: unset it, or write service=… into the DSN", service)
 	}
 	_, err := pq.NewConfig("user=x")
 	if err == nil {
 		return nil
 	}
 	name := "PG… variables"
-	if found := variable.FindStringSubmatch(err.Error()); found != nil {
+	if found := environmentVariable.FindStringSubmatch(err.Error()); found != nil {
 		name = found[1]
 	}
 	return fmt.Errorf("%s: %q from environment %s: the PostgreSQL driver cannot use it (%w): unset it, or correct it", name, os.Getenv(name), name, err)
 }
 
-// parameter is the name of a parameter of a connection or of a session.
+// parameter matches the name of a connection or session parameter.
 var parameter = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
 
-// valueless is a key of a list without a value, as a template leaves it: password= dbname=todo.
+// valueless matches a key without a value in a list, as templates produce: password= dbname=todo.
 var (
 	valueless = regexp.MustCompile(`(?:^|\s)([A-Za-z_]+)\s*=\s+[A-Za-z_]+\s*=`)
 	quoted    = regexp.MustCompile(`'(?:[^'\\]|\\.)*'`)
 )
 
-// checkForm refuses a DSN that lib/pq would read otherwise than it is meant, and says
-// whether it names a host.
-func checkForm(dsn string) (named bool, err error) {
+// checkDSNForm rejects a DSN that lib/pq would misread, and reports whether it names a host.
+func checkDSNForm(dsn string) (hasHost bool, err error) {
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		if found := valueless.FindStringSubmatch(quoted.ReplaceAllString(dsn, "''")); found != nil {
-			return false, fmt.Errorf("gives %s no value, so that what follows would be taken for it: write '' for none, or leave it out", found[1])
+			return false, fmt.Errorf("gives %s no value, so that lib/pq would use the next key as its value: write '' for none, or leave it out", found[1])
 		}
-		// Of a key that is there twice lib/pq takes the last. An error is said when it
-		// reads dsn alone.
+		// If a key occurs twice, lib/pq uses the last. parseDSN reports an error of dsn itself.
 		const none = "host.is.not.named"
 		cfg, err := pq.NewConfig("host=" + none + " " + dsn)
 		return err == nil && cfg.Host != none, nil
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || u.Fragment != "" || strings.HasSuffix(dsn, "#") || strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/@") {
-		return false, errURL
+		return false, errDSNURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return false, errURL
+		return false, errDSNURL
 	}
 	for name, values := range query {
 		switch {
 		case !parameter.MatchString(name):
-			return false, errURL
+			return false, errDSNURL
 		case len(values) > 1 || values[0] == "":
 			return false, fmt.Errorf("must give %s one value, or leave it out", name)
 		}
@@ -114,28 +111,28 @@ func checkForm(dsn string) (named bool, err error) {
 	return u.Hostname() != "" || query.Has("host"), nil
 }
 
-// The errors of lib/pq that name a key, and those that quote nothing which may be secret.
+// The errors of lib/pq that name a key, and those that quote no secret.
 var (
 	wrongValue = regexp.MustCompile(`^pq: wrong value for "([a-z_]+)": (?:.*; (supported values are .*))?`)
 	harmless   = regexp.MustCompile(`^pq: (could not match|weak sslmode|min_protocol_version|service file|definition of service|unknown setting)`)
 )
 
-// withoutValues says what lib/pq found wrong without what it quotes of the DSN.
-func withoutValues(err error) error {
+// redactDSNError returns an error of lib/pq without the values that it quotes.
+func redactDSNError(err error) error {
 	text := err.Error()
 	if found := wrongValue.FindStringSubmatch(text); found != nil {
 		if found[2] == "" {
-			return fmt.Errorf("gives %s a value that it cannot have", found[1])
+			return fmt.Errorf("gives %s an invalid value", found[1])
 		}
-		return fmt.Errorf("gives %s a value that it cannot have; %s", found[1], found[2])
+		return fmt.Errorf("gives %s an invalid value; %s", found[1], found[2])
 	}
 	if harmless.MatchString(text) {
 		return errors.New(strings.TrimPrefix(text, "pq: "))
 	}
-	return errForm
+	return errDSNForm
 }
 
-// checkHosts refuses a host that cannot be dialed.
+// checkHosts rejects hosts that cannot be dialed.
 func checkHosts(cfg pq.Config) error {
 	hosts := append([]pq.ConfigMultihost{{Host: cfg.Host, Hostaddr: cfg.Hostaddr, Port: cfg.Port}}, cfg.Multi...)
 	for _, h := range hosts {
@@ -147,34 +144,34 @@ func checkHosts(cfg pq.Config) error {
 			continue
 		}
 		_, err := netip.ParseAddr(host)
-		if err != nil && strings.Contains(host, ":") { // lib/pq takes the port for a part of the name
-			return blame("PGHOST", h.Host, "names ports among several hosts: write them apart, as in //db1,db2/name?port=5432,5433")
+		if err != nil && strings.Contains(host, ":") { // lib/pq reads the port as a part of the name
+			return settingError("PGHOST", h.Host, "names ports among several hosts: write them separately, as in //db1,db2/name?port=5432,5433")
 		}
 		if config.CheckServerAddrs(dsnKey, net.JoinHostPort(host, strconv.Itoa(int(h.Port)))) != nil {
-			return blame("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
+			return settingError("PGHOST", h.Host, "names a host that is neither a name nor an IP address, or the port 0")
 		}
 	}
 	return nil
 }
 
-// checkTarget refuses sessions in which the service could not write.
-func checkTarget(cfg pq.Config) error {
+// checkTargetSession rejects target_session_attrs of read-only sessions.
+func checkTargetSession(cfg pq.Config) error {
 	switch cfg.TargetSessionAttrs {
 	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
 		return nil
 	case "", pq.TargetSessionAttrsAny:
 		if len(cfg.Multi) > 0 {
-			return config.Invalid(dsnKey, "names several hosts, of which one may be a standby: add target_session_attrs=read-write")
+			return config.Invalid(dsnKey, "names several hosts, and one may be a standby: add target_session_attrs=read-write")
 		}
 		return nil
 	default:
 		asked := string(cfg.TargetSessionAttrs)
-		return blame("PGTARGETSESSIONATTRS", asked, "must not ask for target_session_attrs="+asked+": the service writes; use read-write")
+		return settingError("PGTARGETSESSIONATTRS", asked, "must not have target_session_attrs="+asked+", because the service writes: use read-write")
 	}
 }
 
-// checkFiles refuses a file that is not there: lib/pq would go on without it, and so
-// without checking the server's certificate, without a certificate, or without a password.
+// checkFiles rejects missing files. lib/pq would connect without them: without verifying the server's
+// certificate, without a client certificate, or without a password.
 func checkFiles(cfg pq.Config) error {
 	for _, file := range []struct{ key, variable, path string }{
 		{"sslrootcert", "PGSSLROOTCERT", cfg.SSLRootCert},
@@ -189,17 +186,16 @@ func checkFiles(cfg pq.Config) error {
 		info, err := os.Stat(file.path)
 		switch {
 		case err != nil:
-			return blame(file.variable, file.path, "names a "+file.key+" that cannot be read: it is not there, or this process may not see it")
+			return settingError(file.variable, file.path, "names a "+file.key+" that cannot be read: it does not exist, or this process has no permission")
 		case file.key == "passfile" && info.Mode().Perm()&0o077 != 0:
-			return blame(file.variable, file.path, "names a passfile that others may read, which the driver passes over: chmod 600")
+			return settingError(file.variable, file.path, "names a passfile that others may read, which the driver ignores: chmod 600")
 		}
 	}
 	return nil
 }
 
-// blame returns an error about the variable when value comes from there, otherwise about
-// the DSN.
-func blame(variable, value, problem string) error {
+// settingError returns an error about the environment variable if value is from it, otherwise about the DSN.
+func settingError(variable, value, problem string) error {
 	if os.Getenv(variable) == "" || !slices.Contains(strings.Split(os.Getenv(variable), ","), value) {
 		return config.Invalid(dsnKey, "%s", problem)
 	}

@@ -10,7 +10,7 @@ import (
 	"example.com/todo/platform/postgres"
 )
 
-// loadDSN loads a DSN from a file, where also quotes are left as they are.
+// loadDSN validates a DSN that is the default. In a variable, quotes around it would be an error.
 func loadDSN(dsn string) error {
 	cfg := struct {
 		Postgres postgres.Config `config:"postgres"`
@@ -19,7 +19,7 @@ func loadDSN(dsn string) error {
 	return config.Load(&cfg, "", nil)
 }
 
-func TestADSNMeansWhatItSays(t *testing.T) {
+func TestValidateAcceptsAValidDSN(t *testing.T) {
 	certificate := filepath.Join(t.TempDir(), "root.crt")
 	if err := os.WriteFile(certificate, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestADSNMeansWhatItSays(t *testing.T) {
 	}
 }
 
-func TestADSNThatMeansSomethingElseIsRefusedInWords(t *testing.T) {
+func TestValidateRejectsADSNThatLibPQMisreads(t *testing.T) {
 	readable := filepath.Join(t.TempDir(), "pgpass")
 	if err := os.WriteFile(readable, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
@@ -62,17 +62,17 @@ func TestADSNThatMeansSomethingElseIsRefusedInWords(t *testing.T) {
 		"host=h password= dbname=hunter2":           "gives password no value",
 		"user =\thost = hunter2 password='a\\' b'":  "gives user no value",
 		"postgres://hunter2@a:1,b:2/d":              "as in //db1,db2/name?port=5432,5433",
-		"password=hunter2 dbname=todo":              "names no host, and would mean localhost",
-		"hots=db.example password=hunter2":          "names no host, and would mean localhost",
-		"postgres://todo:hunter2@/todo":             "names no host, and would mean localhost",
+		"password=hunter2 dbname=todo":              "names no host, so that lib/pq would use localhost",
+		"hots=db.example password=hunter2":          "names no host, so that lib/pq would use localhost",
+		"postgres://todo:hunter2@/todo":             "names no host, so that lib/pq would use localhost",
 		"postgres://todo:12#hunter2@db.example/d":   "special characters",
 		"postgres://todo:12?hunter2@db.example/d":   "special characters",
 		"postgres://todo:12/hunter2@db.example/d":   "special characters",
 		"postgres://todo:hunter2@db.example/d?a;b":  "special characters",
 		"postgres://hunter2@h/d?user=a&user=b":      "must give user one value",
 		"postgres://hunter2@h/d?sslmode=":           "must give sslmode one value",
-		"postgres://hunter2@h/d?sslmode=hunter2":    `gives sslmode a value that it cannot have; supported values are disable`,
-		"host=h port=hunter2":                       "gives port a value that it cannot have",
+		"postgres://hunter2@h/d?sslmode=hunter2":    `gives sslmode an invalid value; supported values are disable`,
+		"host=h port=hunter2":                       "gives port an invalid value",
 		"host=h client_encoding=hunter2":            "known values",
 		"host=a,b port=1,2,3 password=hunter2":      "could not match 3 port numbers to 2 hosts",
 		"host=h sslrootcert=system sslmode=disable": "weak sslmode",
@@ -93,13 +93,13 @@ func TestADSNThatMeansSomethingElseIsRefusedInWords(t *testing.T) {
 		cfg := postgres.Defaults()
 		cfg.DSN = config.Secret(dsn)
 		if _, err := postgres.Open(cfg); err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: opening it gave %v", dsn, err)
+			t.Errorf("%s: Open: %v", dsn, err)
 		}
 	}
 }
 
-// lib/pq reads the variables of libpq, which nothing of the service's own tells of.
-func TestAVariableOfTheEnvironmentIsBlamedByItsOwnName(t *testing.T) {
+// lib/pq reads the variables of libpq.
+func TestValidateNamesTheEnvironmentVariableThatIsWrong(t *testing.T) {
 	for name, value := range map[string]string{
 		"PGSERVICE":            "prod",
 		"PGSSLMODE":            "maybe",
@@ -127,7 +127,7 @@ func TestAVariableOfTheEnvironmentIsBlamedByItsOwnName(t *testing.T) {
 		}
 		t.Setenv("PGHOST", "db.example")
 		if err := loadDSN("postgres:///todo"); err != nil {
-			t.Errorf("a host from there: %v", err)
+			t.Errorf("PGHOST=db.example: %v", err)
 		}
 	})
 	t.Run("a session that cannot write", func(t *testing.T) {

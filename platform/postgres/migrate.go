@@ -13,11 +13,10 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrate applies the migrations that db lacks: goose files (00001_name.sql) at
-// the root of migrations. One process does so at a time, others wait, up to
-// five minutes; with nothing to do it does nothing. It needs two connections of db.
+// Migrate applies the pending migrations, which are goose files (00001_name.sql) at the root of migrations.
+// One process migrates at a time; others wait for up to five minutes. It needs two connections of db.
 func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logger) error {
-	shared, err := sharesSessions(ctx, db)
+	shared, err := hasSharedSessions(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -35,10 +34,10 @@ func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logge
 	results, err := provider.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {
-		return startFault(fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err))
+		return classifyStartup(fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err))
 	}
 	if err != nil {
-		return startFault(fmt.Errorf("migrate: %w", err))
+		return classifyStartup(fmt.Errorf("migrate: %w", err))
 	}
 	for _, r := range results {
 		log.InfoContext(ctx, "migration applied", "file", r.Source.Path, "duration", r.Duration.String())
@@ -47,9 +46,8 @@ func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logge
 	return nil
 }
 
-// CheckSchema returns an error when db lacks one of the migrations; it only
-// reads. A database that is ahead is no error: a newer version may be running
-// beside this one.
+// CheckSchema returns an error if a migration is pending. It only reads. A schema that is newer is no error,
+// because a newer version of the service may be running too.
 func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 	provider, err := newProvider(db, migrations)
 	if err != nil {
@@ -62,7 +60,7 @@ func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 		err = nil
 	}
 	if err != nil {
-		return startFault(fmt.Errorf("read the schema's version: %w", err))
+		return classifyStartup(fmt.Errorf("read the schema's version: %w", err))
 	}
 	applied := map[int64]bool{}
 	for _, v := range versions {

@@ -26,7 +26,7 @@ func migrations(files ...string) fstest.MapFS {
 	return chosen
 }
 
-func TestMigrationsRunOnceHoweverManyProcessesRunThem(t *testing.T) {
+func TestConcurrentMigrationsApplyEachFileOnce(t *testing.T) {
 	t.Parallel()
 	dsn := database(t).String()
 	both, log := migrations("00001_one.sql", "00002_two.sql"), slog.New(slog.DiscardHandler)
@@ -48,7 +48,7 @@ func TestMigrationsRunOnceHoweverManyProcessesRunThem(t *testing.T) {
 	expectRows(t, db, 1)
 }
 
-func TestCheckSchemaTellsADatabaseThatIsBehind(t *testing.T) {
+func TestCheckSchemaFailsWhenAMigrationIsPending(t *testing.T) {
 	t.Parallel()
 	db, log := open(t, database(t).String()), slog.New(slog.DiscardHandler)
 	one, both := migrations("00001_one.sql"), migrations("00001_one.sql", "00002_two.sql")
@@ -86,7 +86,7 @@ func TestCheckSchemaOnlyReads(t *testing.T) {
 	}
 }
 
-func TestAMigrationThatFailsIsNamedAndUndone(t *testing.T) {
+func TestFailedMigrationIsNamedAndRolledBack(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	err := postgres.Migrate(t.Context(), db, migrations("00001_one.sql", "00003_bad.sql"), slog.New(slog.DiscardHandler))
@@ -98,7 +98,7 @@ func TestAMigrationThatFailsIsNamedAndUndone(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsAwayWillPass(t *testing.T) {
+func TestUnreachableDatabaseIsUnavailable(t *testing.T) {
 	t.Parallel()
 	db := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
 	ctx := context.WithoutCancel(t.Context())

@@ -14,37 +14,36 @@ import (
 	"github.com/lib/pq"
 )
 
-// What a pooler must do, or have done for it. Each is the one line that a start ends with.
+// The requirements for a connection pooler. Each is the one-line error of a process that fails to start.
 var (
-	errStartupParameters = errors.New("the connection pooler refuses startup parameters: have it ignore them " +
+	errStartupParameters = errors.New("the connection pooler rejects startup parameters: make it ignore them " +
 		"(PgBouncer: ignore_startup_parameters = tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count, " +
-		"tcp_user_timeout, idle_in_transaction_session_timeout) and set the last of them for the role: " +
+		"tcp_user_timeout, idle_in_transaction_session_timeout) and set the last one for the role: " +
 		"ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'")
-	errNoIdleTimeout = errors.New("idle_in_transaction_session_timeout is off: a process that freezes would hold its transaction, " +
-		"and what waits for it, without end; set it for the role: ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'")
-	errNoWarnings = errors.New("client_min_messages hides warnings, and with them that a synchronous standby did not confirm a commit, " +
-		"which would be answered as done: set it to warning or lower for the role")
-	errPreparedStatements = errors.New("the connection pooler gives one server session to several clients and does not keep their " +
+	errNoIdleTimeout = errors.New("idle_in_transaction_session_timeout is off: a frozen process would hold its transaction and its locks " +
+		"forever; set it for the role: ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'")
+	errNoWarnings = errors.New("client_min_messages hides warnings, also the one that a synchronous standby did not confirm a commit, " +
+		"so that the commit would be reported as done: set it to warning or lower for the role")
+	errPreparedStatements = errors.New("the connection pooler shares server sessions between clients and does not keep their " +
 		"prepared statements apart: use its session mode, or PgBouncer 1.21 or newer with max_prepared_statements")
-	errTransactions = errors.New("the connection pooler ends the connection at BEGIN: use its session mode, not that of single statements")
-	errSessionLock  = errors.New("the connection pooler gives one server session to several clients, so that the lock of a migration would " +
-		"not be let go: migrate over a direct connection, or in the pooler's session mode")
+	errTransactions = errors.New("the connection pooler ends the connection at BEGIN: use its session mode, not its statement mode")
+	errSessionLock  = errors.New("the connection pooler shares server sessions between clients, so that the lock of a migration would " +
+		"not be released: migrate over a direct connection, or in the pooler's session mode")
 )
 
-// startupRefused replaces PgBouncer's refusal of a parameter, which it gives a code of
-// class 08, by one that says what to do.
-func startupRefused(err error) error {
-	var answer *pq.Error
-	if errors.As(err, &answer) && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w (%s)", errStartupParameters, answer.Message)
+// asStartupParameterError replaces PgBouncer's rejection of a startup parameter, which has a transient code
+// of class 08, by an error that says what to do.
+func asStartupParameterError(err error) error {
+	var response *pq.Error
+	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w (%s)", errStartupParameters, response.Message)
 	}
 	return err
 }
 
-// CheckSessions returns an error when the way to the server has no sessions to rely on:
-// a pooler between does not keep prepared statements, nothing ends a transaction whose
-// process is frozen, or the server's warnings are not sent. It needs two connections of
-// db at once.
+// CheckSessions returns an error if the service cannot rely on its sessions: a pooler does not keep prepared
+// statements, transactions of a frozen process do not time out, or warnings are not sent. It needs
+// two connections of db at once.
 func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 	var settings struct {
 		IdleTimeout string `db:"idle_timeout"`
@@ -54,40 +53,40 @@ func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 		current_setting('client_min_messages') AS messages`)
 	switch {
 	case err != nil:
-		return startFault(fmt.Errorf("read the session's settings: %w", err))
+		return classifyStartup(fmt.Errorf("read the session's settings: %w", err))
 	case settings.IdleTimeout == "0":
 		return errNoIdleTimeout
 	case settings.Messages == "error":
 		return errNoWarnings
 	}
-	_, err = sharesSessions(ctx, db)
+	_, err = hasSharedSessions(ctx, db)
 	return err
 }
 
-// sharesSessions says whether clients share the server's sessions, transaction by
-// transaction. It is an error when they do and prepared statements do not go with the client.
-func sharesSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
+// hasSharedSessions reports whether a pooler shares server sessions between clients. It returns an error if
+// the pooler does so and does not keep prepared statements.
+func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 	one, err := db.Connx(ctx)
 	if err != nil {
-		return false, startFault(err)
+		return false, classifyStartup(err)
 	}
 	defer one.Close()
 	other, err := db.Connx(ctx)
 	if err != nil {
-		return false, startFault(err)
+		return false, classifyStartup(err)
 	}
 	defer other.Close()
-	// The server's refusal is wanted, not a repetition.
-	_ = one.Raw(func(c any) error { c.(*boundConn).pinned = true; return nil })
-	// Statements of different clients have the same names: the token tells whose it is.
+	// Pinned, the server's error is returned, and the statement is not repeated on another connection.
+	_ = one.Raw(func(c any) error { c.(*boundedConn).pinned = true; return nil })
+	// Clients use equal statement names. The token shows whether this client's statement was executed.
 	token := rand.Text()
 	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"' AS token, pg_backend_pid()::text AS session") //nolint:sqlclosecheck // closed below
 	if err != nil {
-		return false, sessionFault(err)
+		return false, classifyPreparedError(err)
 	}
 	defer prepared.Close()
-	seen := map[string]bool{}
-	ask := func() error {
+	sessions := map[string]bool{}
+	probe := func() error {
 		var row struct {
 			Token   string `db:"token"`
 			Session string `db:"session"`
@@ -98,28 +97,28 @@ func sharesSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 		if row.Token != token {
 			return errPreparedStatements
 		}
-		seen[row.Session] = true
+		sessions[row.Session] = true
 		return nil
 	}
-	// A pooler with several idle sessions may take them in turn: that shows at once. One that
-	// takes the last used gives it to the transaction.
+	// A pooler that uses its idle sessions in turn shows a second session here. A pooler that uses the last
+	// released session shows one below, because the transaction occupies it.
 	for range 2 {
-		if err := ask(); err != nil {
-			return false, sessionFault(err)
+		if err := probe(); err != nil {
+			return false, classifyPreparedError(err)
 		}
 	}
-	taken, err := whileTaken(ctx, other, ask)
+	inTransaction, err := probeDuringTransaction(ctx, other, probe)
 	if err != nil {
-		return false, sessionFault(err)
+		return false, classifyPreparedError(err)
 	}
-	return seen[taken] || len(seen) > 1, nil
+	return sessions[inTransaction] || len(sessions) > 1, nil
 }
 
-// whileTaken calls do in a transaction of conn, and returns whose session that has.
-func whileTaken(ctx context.Context, conn *sqlx.Conn, do func() error) (session string, err error) {
+// probeDuringTransaction calls probe during a transaction of conn, and returns the session of the transaction.
+func probeDuringTransaction(ctx context.Context, conn *sqlx.Conn, probe func() error) (session string, err error) {
 	tx, err := conn.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
-	if errors.Is(err, driver.ErrBadConn) { // lib/pq does not pass on what the pooler said
-		return "", cmp.Or(do(), errTransactions)
+	if errors.Is(err, driver.ErrBadConn) { // lib/pq hides the error of the pooler
+		return "", cmp.Or(probe(), errTransactions)
 	}
 	if err != nil {
 		return "", err
@@ -128,14 +127,15 @@ func whileTaken(ctx context.Context, conn *sqlx.Conn, do func() error) (session 
 	if err := tx.GetContext(ctx, &session, "SELECT pg_backend_pid()::text"); err != nil {
 		return "", err
 	}
-	return session, do()
+	return session, probe()
 }
 
-// sessionFault recognises that a prepared statement is not there, or is another one.
-func sessionFault(err error) error {
-	var answer *pq.Error
-	if errors.As(err, &answer) && (answer.Code == "26000" || answer.Code == "42P05") {
-		return fmt.Errorf("%w (%s)", errPreparedStatements, answer.Message)
+// classifyPreparedError is classifyStartup, but for the codes of a prepared statement that does not exist, or
+// exists already.
+func classifyPreparedError(err error) error {
+	var response *pq.Error
+	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") {
+		return fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
 	}
-	return startFault(err)
+	return classifyStartup(err)
 }

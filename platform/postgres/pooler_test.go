@@ -21,28 +21,27 @@ import (
 	"example.com/todo/platform/postgres"
 )
 
-// pooler is a connection pooler in transaction mode: a client has a server session of its
-// own from the statement that begins a transaction to the one that ends it. Each client
-// brings its session, because it authenticates itself.
+// pooler is a fake connection pooler in transaction mode: a client has a server session to itself from the
+// first statement of a transaction to the last. Each client adds one session, with its own credentials.
 type pooler struct {
-	keepsStatements bool        // prepared statements go with their client, as in PgBouncer 1.21 and newer
-	refuses         string      // a startup parameter, as PgBouncer does
-	single          bool        // a transaction ends the connection: statement mode
-	lastUsed        bool        // sessions are not taken in turn, but the one that rested shortest
-	warns           atomic.Bool // that a commit did not wait for a synchronous standby
+	keepsStatements  bool        // prepared statements follow their client, as in PgBouncer 1.21 and newer
+	refusedParameter string      // a startup parameter
+	statementMode    bool        // BEGIN ends the connection
+	lifo             bool        // the session released last is acquired next, instead of all in turn
+	unreplicated     atomic.Bool // warns that a commit did not wait for a synchronous standby
 
-	target string
-	mu     sync.Mutex
-	idle   []*serverSession
-	rested chan struct{} // has a value for each of idle
+	target    string
+	mu        sync.Mutex
+	idle      []*serverSession
+	available chan struct{} // has one value for each idle session
 }
 
-func (p *pooler) take() *serverSession {
-	<-p.rested
+func (p *pooler) acquireSession() *serverSession {
+	<-p.available
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := 0
-	if p.lastUsed {
+	if p.lifo {
 		at = len(p.idle) - 1
 	}
 	session := p.idle[at]
@@ -50,20 +49,20 @@ func (p *pooler) take() *serverSession {
 	return session
 }
 
-func (p *pooler) rest(session *serverSession) {
+func (p *pooler) releaseSession(session *serverSession) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.idle = append(p.idle, session)
-	p.rested <- struct{}{}
+	p.available <- struct{}{}
 }
 
 type serverSession struct {
 	net.Conn
 	in    *bufio.Reader
-	known map[string]bool // prepared statements, when the pooler keeps them
+	known map[string]bool // prepared statements, if the pooler keeps them
 }
 
-// message is one of the protocol, with its kind and length.
+// message is a protocol message with its kind and length.
 type message []byte
 
 func (m message) kind() byte { return m[0] }
@@ -91,14 +90,14 @@ func refusal(text string) message {
 	return newMessage('E', "SFATAL\x00VFATAL\x00C08P01\x00M"+text+"\x00\x00")
 }
 
-// before starts p in front of a server and returns the way through it.
-func (p *pooler) before(t *testing.T, dsn *url.URL) string {
+// start starts p in front of the server of dsn and returns the DSN of p.
+func (p *pooler) start(t *testing.T, dsn *url.URL) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.target, p.rested = dsn.Host, make(chan struct{}, 100)
+	p.target, p.available = dsn.Host, make(chan struct{}, 100)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for number := 0; ; number++ {
@@ -126,7 +125,7 @@ func (p *pooler) before(t *testing.T, dsn *url.URL) string {
 
 func (p *pooler) serve(client net.Conn, name string) {
 	in := bufio.NewReader(client)
-	if !p.admit(client, in) {
+	if !p.logIn(client, in) {
 		return
 	}
 	prepared := map[string]message{}
@@ -134,7 +133,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 	var batch []message
 	for {
 		m, err := readMessage(in)
-		if err != nil || m.kind() == 'X' || p.single && m.is("BEGIN") {
+		if err != nil || m.kind() == 'X' || p.statementMode && m.is("BEGIN") {
 			if session != nil {
 				session.Close()
 			}
@@ -147,7 +146,7 @@ func (p *pooler) serve(client net.Conn, name string) {
 			continue
 		}
 		if session == nil {
-			session = p.take()
+			session = p.acquireSession()
 		}
 		if p.keepsStatements {
 			batch = session.translate(batch, prepared, name)
@@ -157,19 +156,19 @@ func (p *pooler) serve(client net.Conn, name string) {
 			session.Close()
 			return
 		}
-		if ready[5] == 'I' { // before the client goes on
-			p.rest(session)
+		if ready[5] == 'I' { // before the client continues
+			p.releaseSession(session)
 			session = nil
 		}
-		if p.warns.Load() {
+		if p.unreplicated.Load() {
 			client.Write(newMessage('N', "SWARNING\x00C01000\x00Mcanceling wait for synchronous replication\x00RSyncRepWaitForLSN\x00\x00"))
 		}
 		client.Write(ready)
 	}
 }
 
-// admit has the client log in at a server session, and puts that among the others.
-func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
+// logIn opens a server session with the credentials of the client, and releases it.
+func (p *pooler) logIn(client net.Conn, in *bufio.Reader) bool {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(in, head); err != nil {
 		return false
@@ -178,8 +177,8 @@ func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
 	if _, err := io.ReadFull(in, startup); err != nil {
 		return false
 	}
-	if p.refuses != "" && bytes.Contains(startup, []byte(p.refuses)) {
-		client.Write(refusal("unsupported startup parameter: " + p.refuses))
+	if p.refusedParameter != "" && bytes.Contains(startup, []byte(p.refusedParameter)) {
+		client.Write(refusal("unsupported startup parameter: " + p.refusedParameter))
 		return false
 	}
 	conn, err := net.Dial("tcp", p.target)
@@ -195,13 +194,13 @@ func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
 			return false
 		}
 		if m.kind() == 'Z' {
-			p.rest(session)
+			p.releaseSession(session)
 			client.Write(m)
 			return true
 		}
 		client.Write(m)
 		if m.kind() == 'R' {
-			if asks := m[8]; asks != 0 && asks != 12 { // neither the end of the log-in nor the last word before it
+			if request := m[8]; request != 0 && request != 12 { // neither AuthenticationOk nor AuthenticationSASLFinal
 				answer, err := readMessage(in)
 				if err != nil {
 					conn.Close()
@@ -213,8 +212,8 @@ func (p *pooler) admit(client net.Conn, in *bufio.Reader) bool {
 	}
 }
 
-// exchange sends what ends with a Sync or a Query, hands on the answer but for its end, and
-// returns that.
+// exchange sends a batch that ends with Sync or Query. It forwards the response to the client, but for its
+// last message, which it returns.
 func (s *serverSession) exchange(batch []message, client io.Writer) (ready message, err error) {
 	if _, err := s.Write(bytes.Join(asBytes(batch), nil)); err != nil {
 		return nil, err
@@ -237,8 +236,8 @@ func asBytes(batch []message) (all [][]byte) {
 	return all
 }
 
-// translate gives the client's prepared statements names of their own, and prepares in
-// this session what the client has prepared in another.
+// translate makes the names of the client's prepared statements unique, and prepares in this session those
+// that the client prepared in another one.
 func (s *serverSession) translate(batch []message, prepared map[string]message, client string) (out []message) {
 	for _, m := range batch {
 		body := string(m[5:])
@@ -267,26 +266,26 @@ func (s *serverSession) ensure(named string, prepared map[string]message) {
 	}
 }
 
-func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
+func TestStartFailsInOneLineBehindAPoolerThatSharesSessions(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		pooler         *pooler
-		serve, migrate string // what their errors say
+		serve, migrate string // texts of their errors
 	}{
 		"transaction mode":                                          {&pooler{}, "prepared statements apart", "prepared statements apart"},
 		"transaction mode, with prepared statements":                {&pooler{keepsStatements: true}, "", "migrate over a direct connection"},
-		"transaction mode, with prepared statements, the last used": {&pooler{keepsStatements: true, lastUsed: true}, "", "migrate over a direct connection"},
-		"statement mode":                                            {&pooler{keepsStatements: true, single: true}, "at BEGIN", "at BEGIN"},
-		"startup parameters refused":                                {&pooler{refuses: "tcp_user_timeout"}, "ignore_startup_parameters", "ignore_startup_parameters"},
+		"transaction mode, with prepared statements, the last used": {&pooler{keepsStatements: true, lifo: true}, "", "migrate over a direct connection"},
+		"statement mode":                                            {&pooler{keepsStatements: true, statementMode: true}, "at BEGIN", "at BEGIN"},
+		"startup parameters refused":                                {&pooler{refusedParameter: "tcp_user_timeout"}, "ignore_startup_parameters", "ignore_startup_parameters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn := database(t)
 			dsn.RawQuery += "&idle_in_transaction_session_timeout=15000"
-			db := open(t, test.pooler.before(t, dsn))
-			for range 2 { // what the first left behind is in the way of none
-				expectLine(t, postgres.CheckSessions(t.Context(), db), test.serve)
-				expectLine(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
+			db := open(t, test.pooler.start(t, dsn))
+			for range 2 { // the second is not disturbed by leftovers of the first
+				expectStartupError(t, postgres.CheckSessions(t.Context(), db), test.serve)
+				expectStartupError(t, postgres.Migrate(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)), test.migrate)
 			}
 			if test.serve != "" {
 				return
@@ -312,37 +311,37 @@ func TestAPoolerThatLosesWhatASessionHoldsIsRefusedInOneLine(t *testing.T) {
 	}
 }
 
-// expectLine wants one line that says so, and that waiting will not help.
-func expectLine(t *testing.T, err error, says string) {
+// expectStartupError fails the test unless err is a permanent error of one line that contains text, or nil for "".
+func expectStartupError(t *testing.T, err error, text string) {
 	t.Helper()
 	switch {
-	case says == "":
+	case text == "":
 		if err != nil {
 			t.Errorf("got %v", err)
 		}
-	case err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n"):
-		t.Errorf("got %v, want a line with %q", err, says)
+	case err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "\n"):
+		t.Errorf("got %v, want a line with %q", err, text)
 	case apperr.Of(err).Kind == apperr.Unavailable:
-		t.Errorf("the start waits for %v to pass", err)
+		t.Errorf("%v is transient", err)
 	}
 }
 
-func TestDirectSessionsAreReliedOn(t *testing.T) {
+func TestCheckSessionsWithoutAPooler(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, dsn.String())), "")
 	endless := *dsn
 	endless.RawQuery += "&idle_in_transaction_session_timeout=0"
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, endless.String())), "ALTER ROLE")
 	silent := *dsn
 	silent.RawQuery += "&client_min_messages=error"
-	expectLine(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
+	expectStartupError(t, postgres.CheckSessions(t.Context(), open(t, silent.String())), "client_min_messages")
 }
 
-func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
+func TestCommitWithoutItsSynchronousStandbyIsAnError(t *testing.T) {
 	t.Parallel()
 	p := &pooler{keepsStatements: true}
-	db := open(t, p.before(t, database(t)))
+	db := open(t, p.start(t, database(t)))
 	db.MustExec("CREATE TABLE t (n int)")
 	stmt, err := db.Preparex("INSERT INTO t VALUES ($1) RETURNING n") //nolint:sqlclosecheck // closed below
 	if err != nil {
@@ -351,28 +350,28 @@ func TestACommitThatASynchronousStandbyDidNotConfirmIsNoSuccess(t *testing.T) {
 	defer stmt.Close()
 	var n int
 	var all []int
-	for name, do := range map[string]func(arg *argument) error{
-		"executed":           func(*argument) error { _, err := db.Exec("INSERT INTO t VALUES (7)"); return err },
-		"one row":            func(*argument) error { return db.Get(&n, "INSERT INTO t VALUES (7) RETURNING n") },
-		"prepared, executed": func(arg *argument) error { _, err := stmt.Exec(arg); return err },
-		"prepared, one row":  func(arg *argument) error { return stmt.Get(&n, arg) },
-		"prepared, all rows": func(arg *argument) error { return stmt.Select(&all, arg) },
-		"transaction": func(*argument) error {
+	for name, do := range map[string]func(arg *recordingArgument) error{
+		"executed":           func(*recordingArgument) error { _, err := db.Exec("INSERT INTO t VALUES (7)"); return err },
+		"one row":            func(*recordingArgument) error { return db.Get(&n, "INSERT INTO t VALUES (7) RETURNING n") },
+		"prepared, executed": func(arg *recordingArgument) error { _, err := stmt.Exec(arg); return err },
+		"prepared, one row":  func(arg *recordingArgument) error { return stmt.Get(&n, arg) },
+		"prepared, all rows": func(arg *recordingArgument) error { return stmt.Select(&all, arg) },
+		"transaction": func(*recordingArgument) error {
 			return postgres.InTx(t.Context(), db, func(tx *sqlx.Tx) error {
-				p.warns.Store(false)
+				p.unreplicated.Store(false)
 				_, err := tx.Exec("INSERT INTO t VALUES (7)")
-				p.warns.Store(true)
+				p.unreplicated.Store(true)
 				return err
 			})
 		},
 	} {
-		p.warns.Store(true)
-		arg := &argument{}
+		p.unreplicated.Store(true)
+		arg := &recordingArgument{}
 		err := do(arg)
 		if err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable || arg.rolledBack != 0 || arg.sent > 1 {
 			t.Errorf("%s: %v, %+v", name, err, arg)
 		}
-		p.warns.Store(false)
+		p.unreplicated.Store(false)
 		if err := do(arg); err != nil && name != "transaction" {
 			t.Errorf("%s, confirmed: %v", name, err)
 		}

@@ -1,5 +1,5 @@
-// Package postgres opens PostgreSQL with bounds on everything, migrates it, and
-// says which of its failures will pass.
+// Package postgres is a PostgreSQL client: a connection pool whose statements are bounded by their contexts
+// even when the server is frozen, error classification by SQLSTATE, transactions, and migrations.
 package postgres
 
 import (
@@ -14,13 +14,12 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config says where the database is and how much of it may be used. DSN is a
-// URL or a key=value list; write its sslmode. Keys that lib/pq does not know
-// are sent to the server as run-time parameters.
+// Config is the address of the database and the size of the pool. DSN is a URL or a list of key=value, and
+// should set sslmode. Keys unknown to lib/pq are sent to the server as run-time parameters.
 type Config struct {
 	DSN            config.Secret `config:"dsn"`
 	MaxConns       int           `config:"max_conns"`
-	ConnectTimeout time.Duration `config:"connect_timeout"` // where the DSN has no connect_timeout
+	ConnectTimeout time.Duration `config:"connect_timeout"` // for each host; connect_timeout in the DSN has precedence
 }
 
 // Defaults returns a small pool on the local server.
@@ -33,28 +32,27 @@ func Defaults() Config {
 }
 
 const (
-	mostConns    = 10_000 // a server has a process for each
-	leastConnect = 10 * time.Millisecond
-	mostConnect  = 5 * time.Minute
+	maxMaxConns       = 10_000 // the server has a process for each
+	minConnectTimeout = 10 * time.Millisecond
+	maxConnectTimeout = 5 * time.Minute
 )
 
-// Validate refuses a DSN that cannot be read, that would be read otherwise than it is meant
-// or that may lead to a server that takes no writes, without repeating it, and the PG…
-// variables that change what it means.
+// Validate rejects a DSN that is invalid, that lib/pq would misread, or that may lead to a read-only server.
+// It also rejects environment variables PG… that would change the DSN's meaning. Errors do not quote the DSN.
 func (c Config) Validate() error {
-	dsn, err := readDSN(c.DSN.Reveal())
+	dsn, err := parseDSN(c.DSN.Reveal())
 	if err == nil {
-		err = checkTarget(dsn)
+		err = checkTargetSession(dsn)
 	}
 	return errors.Join(
 		err,
-		config.CheckRange("max_conns", c.MaxConns, 1, mostConns),
-		config.CheckRange("connect_timeout", c.ConnectTimeout, leastConnect, mostConnect),
+		config.CheckRange("max_conns", c.MaxConns, 1, maxMaxConns),
+		config.CheckRange("connect_timeout", c.ConnectTimeout, minConnectTimeout, maxConnectTimeout),
 	)
 }
 
-// runtimeParams make the server drop a client that is frozen, or cut off,
-// within 15 s, and with it the locks it holds. What the DSN says wins.
+// runtimeParams make the server close the session of a frozen or disconnected client within 15 s, and
+// release its locks. The DSN has precedence.
 var runtimeParams = map[string]string{
 	"tcp_keepalives_idle":                 "6",
 	"tcp_keepalives_interval":             "3",
@@ -63,11 +61,10 @@ var runtimeParams = map[string]string{
 	"idle_in_transaction_session_timeout": "15000", // milliseconds
 }
 
-// Open returns a pool of at most MaxConns connections. It does not dial; the
-// error is about the DSN. A statement whose context ends returns within half a
-// second, even when the server is frozen.
+// Open returns a pool of at most MaxConns connections, without dialing. Its error is about the DSN. A statement
+// whose context ends returns within half a second, even when the server is frozen.
 func Open(cfg Config) (*sqlx.DB, error) {
-	dsn, err := readDSN(cfg.DSN.Reveal())
+	dsn, err := parseDSN(cfg.DSN.Reveal())
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,10 @@ import (
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/postgres"
+	"example.com/todo/platform/testenv/netproxy"
 )
 
-func TestConnectionsCarryTheirBounds(t *testing.T) {
+func TestSessionsHaveTheirRuntimeParameters(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	asURL := *dsn
@@ -74,7 +75,7 @@ func TestOpenDoesNotDialAndHidesTheDSN(t *testing.T) {
 	}
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestValidateRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Postgres postgres.Config `config:"postgres"`
@@ -90,8 +91,8 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// waits are the places where a client waits for the server.
-var waits = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, tx *sqlx.Tx) error{
+// waitingCalls are the calls in which a client waits for the server.
+var waitingCalls = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, tx *sqlx.Tx) error{
 	"a query": func(ctx context.Context, db *sqlx.DB, _ *sqlx.Stmt, _ *sqlx.Tx) error {
 		var one int
 		return db.GetContext(ctx, &one, "SELECT 1")
@@ -117,13 +118,13 @@ var waits = map[string]func(ctx context.Context, db *sqlx.DB, stmt *sqlx.Stmt, t
 	},
 }
 
-func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
+func TestCallsReturnAtTheirDeadlineWhenTheServerIsFrozen(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
-	for name, wait := range waits {
+	for name, wait := range waitingCalls {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, through := behindProxy(t, dsn)
+			proxy, through := behindProxy(t, dsn)
 			db := open(t, through+"&connect_timeout=60")
 			stmt, err := db.PreparexContext(t.Context(), "SELECT pg_sleep($1)::text")
 			if err != nil {
@@ -137,7 +138,7 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if err := db.PingContext(t.Context()); err != nil { // a second connection, idle
 				t.Fatal(err)
 			}
-			p.freeze(true)
+			proxy.SetMode(netproxy.Stall)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			start := time.Now()
@@ -148,18 +149,17 @@ func TestAFrozenServerCostsNoMoreThanTheDeadline(t *testing.T) {
 			if f := apperr.Of(postgres.Classify(err)); err == nil || f.Kind != apperr.Unavailable {
 				t.Errorf("got %v", err)
 			}
-			p.freeze(false)
+			proxy.SetMode(netproxy.Forward)
 			_ = tx.Rollback()
 			if err := db.PingContext(t.Context()); err != nil {
-				t.Errorf("after the thaw: %v", err)
+				t.Errorf("after Stall: %v", err)
 			}
 		})
 	}
 }
 
-// lib/pq does not tell that a deadline ended the handshake when it ended just before a
-// message was sent.
-func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
+// If the deadline passes just before a message is sent, lib/pq's error does not wrap it.
+func TestDeadlineDuringTheHandshakeIsUnavailable(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.SetMaxIdleConns(0)
@@ -173,7 +173,7 @@ func TestADeadlineThatEndsInTheHandshakeWillPass(t *testing.T) {
 	}
 }
 
-func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
+func TestConnectionIsUsableAfterACanceledStatement(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.SetMaxOpenConns(1)
@@ -195,7 +195,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	if err := stmt.GetContext(ctx, &ignored, 60); err == nil || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
-	if err := stmt.GetContext(t.Context(), &ignored, 0.7); err != nil { // longer than the last half second of the one before
+	if err := stmt.GetContext(t.Context(), &ignored, 0.7); err != nil { // longer than cancelTimeout
 		t.Errorf("the next statement: %v", err)
 	}
 	if after := pid(); after != before {
@@ -203,7 +203,7 @@ func TestACanceledStatementLeavesItsConnectionUsable(t *testing.T) {
 	}
 }
 
-func TestALostConnectionWillPass(t *testing.T) {
+func TestLostConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	db, other := open(t, dsn.String()), open(t, dsn.String())
@@ -222,23 +222,22 @@ func TestALostConnectionWillPass(t *testing.T) {
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Error(err)
 	}
-	nobody := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
-	if err := nobody.PingContext(t.Context()); apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
+	unreachable := open(t, "postgres://u@127.0.0.1:1/db?sslmode=disable")
+	if err := unreachable.PingContext(t.Context()); apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
 		t.Errorf("got %v", err)
 	}
 }
 
-// sends counts how often a statement is sent that has it as an argument.
-type sends struct{ n int }
+// countingArgument is an argument that counts how often its statement is sent.
+type countingArgument struct{ n int }
 
-func (s *sends) Value() (driver.Value, error) {
+func (s *countingArgument) Value() (driver.Value, error) {
 	s.n++
 	return int64(s.n), nil
 }
 
-// A statement that was sent on a dead connection may have been carried out, for
-// all its sender knows.
-func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
+// A statement that is sent on a dead connection has an unknown outcome.
+func TestConnectionThatWasClosedInThePoolIsNotUsed(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	lone, other := open(t, dsn.String()), open(t, dsn.String())
@@ -260,7 +259,7 @@ func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
 			conn.Close()
 		}
 		endSessions(t, other)
-		sent := &sends{}
+		sent := &countingArgument{}
 		var got int
 		if err := stmt.GetContext(t.Context(), &got, sent); err != nil || got != 1 {
 			t.Errorf("with %d connections it was sent %d times, error %v", conns, got, err)
@@ -268,7 +267,7 @@ func TestAConnectionThatDiedInThePoolIsNotUsed(t *testing.T) {
 	}
 }
 
-// endSessions ends all sessions in the database but this one.
+// endSessions ends all other sessions in the database.
 func endSessions(t *testing.T, db *sqlx.DB) {
 	t.Helper()
 	db.MustExec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
@@ -279,7 +278,7 @@ func endSessions(t *testing.T, db *sqlx.DB) {
 	}
 }
 
-func TestATransactionIsAllOrNothing(t *testing.T) {
+func TestInTxCommitsOrRollsBack(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.MustExec("CREATE TABLE t (n int)")
@@ -293,7 +292,7 @@ func TestATransactionIsAllOrNothing(t *testing.T) {
 	}{
 		{"an error", func(_ func(), tx *sqlx.Tx) error { insert(tx); return broken }, broken, 0},
 		{"a canceled context", func(cancel func(), tx *sqlx.Tx) error { insert(tx); cancel(); return nil }, context.Canceled, 0},
-		{"a canceled context, noticed", func(cancel func(), tx *sqlx.Tx) error {
+		{"a canceled context, after the rollback", func(cancel func(), tx *sqlx.Tx) error {
 			insert(tx)
 			cancel()
 			for !errors.Is(tx.Rollback(), sql.ErrTxDone) { // until database/sql has rolled it back

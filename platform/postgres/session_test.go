@@ -18,8 +18,8 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// pool is a pool of so many idle sessions, each of which has prepared the statement.
-func pool(t *testing.T, dsn *url.URL, sessions int, query string) (*sqlx.DB, *sqlx.Stmt) {
+// openWithIdleSessions opens a pool with idle sessions, each of which has prepared the query.
+func openWithIdleSessions(t *testing.T, dsn *url.URL, sessions int, query string) (*sqlx.DB, *sqlx.Stmt) {
 	t.Helper()
 	db := open(t, dsn.String())
 	stmt, err := db.PreparexContext(t.Context(), query)
@@ -51,19 +51,17 @@ func pool(t *testing.T, dsn *url.URL, sessions int, query string) (*sqlx.DB, *sq
 
 const sessions = 6
 
-// A statement that its session can no longer execute, and that the server has not
-// executed, is executed by another session.
-func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
+func TestStatementIsRepeatedOnAnotherSessionWhenItsOwnBecameUnusable(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(*testing.T, *sqlx.DB, *sqlx.DB){
+	for name, spoil := range map[string]func(*testing.T, *sqlx.DB, *sqlx.DB){
 		"the columns of its result have changed": func(_ *testing.T, other, _ *sqlx.DB) {
 			other.MustExec("ALTER TABLE t ALTER COLUMN n TYPE bigint")
 		},
-		"it is not prepared any more": func(t *testing.T, _, db *sqlx.DB) {
+		"it is no longer prepared": func(t *testing.T, _, db *sqlx.DB) {
 			eachSession(t, db, "DEALLOCATE ALL")
 		},
-		"the session takes no writes any more": func(t *testing.T, _, db *sqlx.DB) {
-			awaitAge(t)
+		"the session is read-only": func(t *testing.T, _, db *sqlx.DB) {
+			waitUntilNotFresh(t)
 			eachSession(t, db, "SET default_transaction_read_only = on")
 		},
 	} {
@@ -72,8 +70,8 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 			dsn := database(t)
 			other := open(t, dsn.String())
 			other.MustExec("CREATE TABLE t (n int)")
-			db, stmt := pool(t, dsn, sessions, "INSERT INTO t VALUES (1) RETURNING *") //nolint:sqlclosecheck // closed by pool
-			lose(t, other, db)
+			db, stmt := openWithIdleSessions(t, dsn, sessions, "INSERT INTO t VALUES (1) RETURNING *") //nolint:sqlclosecheck // closed by pool
+			spoil(t, other, db)
 			for range 2 * sessions {
 				var n int
 				if err := stmt.GetContext(t.Context(), &n); err != nil || n != 1 {
@@ -84,15 +82,14 @@ func TestAStatementThatItsSessionHasLostIsRepeatedElsewhere(t *testing.T) {
 	}
 }
 
-// awaitAge waits until a session that was established before is old enough for its
-// refusal to write to tell of the past.
-func awaitAge(t *testing.T) {
+// waitUntilNotFresh waits until the sessions are older than freshSessionAge.
+func waitUntilNotFresh(t *testing.T) {
 	t.Helper()
-	begin := time.Now()
-	testenv.Eventually(t, "the sessions are old", func() bool { return time.Since(begin) > 1100*time.Millisecond })
+	start := time.Now()
+	testenv.Eventually(t, "the sessions are old", func() bool { return time.Since(start) > 1100*time.Millisecond })
 }
 
-// eachSession executes a statement in each of the idle sessions.
+// eachSession executes a statement in each idle session.
 func eachSession(t *testing.T, db *sqlx.DB, query string) {
 	t.Helper()
 	var taken []*sqlx.Conn
@@ -111,13 +108,13 @@ func eachSession(t *testing.T, db *sqlx.DB, query string) {
 	}
 }
 
-// argument is told what becomes of its statement.
-type argument struct{ sent, rolledBack int }
+// recordingArgument counts the calls of an Argument.
+type recordingArgument struct{ sent, rolledBack int }
 
-func (a *argument) Value() (driver.Value, error) { a.sent++; return int64(7), nil }
-func (a *argument) RolledBack()                  { a.rolledBack++ }
+func (a *recordingArgument) Value() (driver.Value, error) { a.sent++; return int64(7), nil }
+func (a *recordingArgument) RolledBack()                  { a.rolledBack++ }
 
-func TestAnArgumentIsToldThatItsStatementChangedNothing(t *testing.T) {
+func TestArgumentLearnsThatItsStatementWasRolledBack(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	db, other := open(t, dsn.String()), open(t, dsn.String())
@@ -127,28 +124,28 @@ func TestAnArgumentIsToldThatItsStatementChangedNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stmt.Close()
-	stored := &argument{}
-	if _, err := stmt.Exec(stored); err != nil || *stored != (argument{1, 0}) {
+	stored := &recordingArgument{}
+	if _, err := stmt.Exec(stored); err != nil || *stored != (recordingArgument{1, 0}) {
 		t.Errorf("stored: %+v, %v", stored, err)
 	}
-	refused := &argument{}
-	if _, err := stmt.Exec(refused); err == nil || *refused != (argument{1, 1}) {
+	refused := &recordingArgument{}
+	if _, err := stmt.Exec(refused); err == nil || *refused != (recordingArgument{1, 1}) {
 		t.Errorf("refused: %+v, %v", refused, err)
 	}
-	lost := &argument{}
+	lost := &recordingArgument{}
 	if _, err := db.Exec("SELECT pg_terminate_backend(pg_backend_pid()), $1::int", lost); err == nil || lost.rolledBack != 0 || lost.sent == 0 {
 		t.Errorf("lost: %+v, %v", lost, err)
 	}
 	eachSession(t, db, "DEALLOCATE ALL")
 	other.MustExec("TRUNCATE t")
-	moved := &argument{}
+	moved := &recordingArgument{}
 	if _, err := stmt.Exec(moved); err != nil || moved.sent-moved.rolledBack != 1 {
 		t.Errorf("repeated elsewhere: %+v, %v", moved, err)
 	}
 }
 
-// What fails within a transaction cannot be repeated; its session is not used again.
-func TestASessionThatTakesNoWritesIsGivenUpAfterItsTransaction(t *testing.T) {
+// A statement of a transaction cannot be repeated on another session.
+func TestUnusableSessionIsClosedAfterItsTransaction(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
 	db.MustExec("CREATE TABLE t (n int)")
@@ -158,7 +155,7 @@ func TestASessionThatTakesNoWritesIsGivenUpAfterItsTransaction(t *testing.T) {
 		if err := tx.Get(&before, "SELECT pg_backend_pid()"); err != nil {
 			t.Fatal(err)
 		}
-		awaitAge(t)
+		waitUntilNotFresh(t)
 		_, err := tx.Exec(query)
 		var answer *pq.Error
 		if !errors.As(err, &answer) || errors.Is(err, sql.ErrConnDone) || apperr.Of(postgres.Classify(err)).Kind != apperr.Unavailable {
@@ -173,7 +170,7 @@ func TestASessionThatTakesNoWritesIsGivenUpAfterItsTransaction(t *testing.T) {
 	}
 }
 
-func TestWritableFollowsTheServer(t *testing.T) {
+func TestCheckWritableFollowsTheServer(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	admin, db := open(t, dsn.String()), open(t, dsn.String())
@@ -200,18 +197,18 @@ func TestWritableFollowsTheServer(t *testing.T) {
 			t.Errorf("%s: reading: %v", step.set, err)
 		}
 	}
-	// Nobody ends the session that was told to take no writes: it is not asked a second time.
+	// The server does not end a read-only session. CheckWritable must not use it a second time.
 	eachSession(t, db, "SET default_transaction_read_only = on")
 	if err := postgres.CheckWritable(t.Context(), db); err == nil {
-		t.Error("a session that takes no writes is content")
+		t.Error("a read-only session is writable")
 	}
 	if err := postgres.CheckWritable(t.Context(), db); err != nil {
 		t.Error(err)
 	}
 }
 
-// Statements of a transaction have to see what was committed while it waited for a lock.
-func TestATransactionSeesWhatIsCommittedWhateverTheDefaultIs(t *testing.T) {
+// A statement must see what was committed while the transaction waited for a lock.
+func TestInTxIsReadCommittedWhateverTheDefaultIs(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
 		dsn := database(t)
@@ -237,7 +234,7 @@ func TestATransactionSeesWhatIsCommittedWhateverTheDefaultIs(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t *testing.T) {
+func TestFailedConnectionIsUnavailableForRequestsAndPermanentAtTheStart(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	away := *dsn
@@ -254,13 +251,13 @@ func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t 
 		dsn    url.URL
 		passes bool
 	}{
-		"no server":            {away, true},
-		"it takes no writes":   {readOnly, true},
-		"no such user":         {wrongPassword, false},
-		"no such database":     {noDatabase, false},
-		"none of several":      {several(*dsn, away.Host, away.Host), true},
-		"one of several wrong": {several(wrongPassword, dsn.Host, away.Host), true},
-		"all of several wrong": {several(wrongPassword, dsn.Host, dsn.Host), false},
+		"no server":                      {away, true},
+		"read-only server":               {readOnly, true},
+		"no such user":                   {wrongPassword, false},
+		"no such database":               {noDatabase, false},
+		"several hosts, all unreachable": {withHosts(*dsn, away.Host, away.Host), true},
+		"several hosts, one wrong":       {withHosts(wrongPassword, dsn.Host, away.Host), true},
+		"several hosts, all wrong":       {withHosts(wrongPassword, dsn.Host, dsn.Host), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,14 +270,14 @@ func TestAConnectionThatIsRefusedIsUnavailableToRequestsAndAMistakeAtTheStart(t 
 			}
 		})
 	}
-	db := open(t, func() string { u := several(*dsn, away.Host, dsn.Host); return u.String() }())
+	db := open(t, func() string { u := withHosts(*dsn, away.Host, dsn.Host); return u.String() }())
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Errorf("the second host: %v", err)
 	}
 }
 
-// several is dsn with these hosts, of which one that takes writes is wanted.
-func several(dsn url.URL, hosts ...string) url.URL {
+// withHosts returns dsn with these hosts and target_session_attrs=read-write.
+func withHosts(dsn url.URL, hosts ...string) url.URL {
 	query := dsn.Query()
 	var names, ports []string
 	for _, host := range hosts {
@@ -293,7 +290,7 @@ func several(dsn url.URL, hosts ...string) url.URL {
 	return dsn
 }
 
-func TestADSNThatMayLeadToAStandbyIsRefused(t *testing.T) {
+func TestValidateRejectsADSNThatMayLeadToAStandby(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]string{
 		"postgres://u@a/db": "", "postgres://u@a/db?target_session_attrs=any": "", "postgres://u@a/db?target_session_attrs=read-write": "",
@@ -313,7 +310,7 @@ func TestADSNThatMayLeadToAStandbyIsRefused(t *testing.T) {
 	}
 }
 
-func TestAServerThatFailsIsNotConnectedToOncePerStatement(t *testing.T) {
+func TestServerWideErrorsDoNotReconnectForEachStatement(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"25006", "58030", "XX000"} {
 		t.Run(code, func(t *testing.T) {
@@ -326,7 +323,7 @@ func TestAServerThatFailsIsNotConnectedToOncePerStatement(t *testing.T) {
 				return pid
 			}
 			used := map[int]bool{}
-			begun := time.Now()
+			start := time.Now()
 			const statements = 50
 			for range statements {
 				used[session()] = true
@@ -334,10 +331,10 @@ func TestAServerThatFailsIsNotConnectedToOncePerStatement(t *testing.T) {
 					t.Fatal("the statement succeeded")
 				}
 			}
-			if most := 3 + 3*int(time.Since(begun).Seconds()); len(used) > most {
+			if most := 3 + 3*int(time.Since(start).Seconds()); len(used) > most {
 				t.Errorf("%d statements took %d sessions, want at most %d", statements, len(used), most)
 			}
-			testenv.Eventually(t, "a session of some age is given up", func() bool {
+			testenv.Eventually(t, "a session that is not fresh is closed", func() bool {
 				_, _ = db.ExecContext(t.Context(), "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '"+code+"'; END $$")
 				return !used[session()]
 			})

@@ -6,72 +6,70 @@ import (
 	"github.com/lib/pq"
 )
 
-// meaning is what an answer of the server says about the statement and its session.
-type meaning struct {
-	// passes: the same statement may succeed later.
-	passes bool
-	// condemns: the session keeps the state that made the statement fail.
-	condemns bool
-	// elsewhere: nothing was executed, and another session may execute it.
-	elsewhere bool
-	// shared: a new session may well fail likewise, because of the server.
-	shared bool
-	// unsettled: the answer may come from a pooler, or leave open whether the statement
-	// was carried out.
-	unsettled bool
+// errorClass says what an error response of the server means for the statement and its session.
+type errorClass struct {
+	// transient: the same statement may succeed later.
+	transient bool
+	// endsSession: later statements of the session would fail in the same way.
+	endsSession bool
+	// notExecuted: the statement was not executed; another session may execute it.
+	notExecuted bool
+	// serverWide: the cause is in the server, so that a new session may fail in the same way.
+	serverWide bool
+	// ambiguous: the statement may have been executed, or the response may be a pooler's.
+	ambiguous bool
 }
 
-// meanings has SQLSTATE codes and, for the codes that it lacks, their classes. What is
-// in neither is a defect or a refusal of the data: it does not pass.
-var meanings = map[string]meaning{
-	"08":         {passes: true, condemns: true, unsettled: true},               // connection exception; what poolers answer
-	"25":         {passes: true, condemns: true},                                // transaction state
-	readOnlyCode: {passes: true, condemns: true, elsewhere: true, shared: true}, // read-only: a standby, or a session that is told so
-	"26":         {passes: true, condemns: true, elsewhere: true},               // no such prepared statement
-	"34":         {passes: true, condemns: true, elsewhere: true},               // no such portal
-	"42P05":      {passes: true, condemns: true, elsewhere: true},               // a prepared statement of this name is there already
-	"40":         {passes: true},                                                // rolled back: serialization failure, deadlock
-	"40003":      {passes: true, unsettled: true},                               // completion unknown
-	"53":         {passes: true},                                                // connections, memory or disk are used up
-	"55":         {passes: true},                                                // locked, in use, not in the state that is needed
-	"57":         {passes: true, unsettled: true},                               // shut down, crashed, starting up
-	"57014":      {passes: true},                                                // canceled: also what a context's end becomes on the server
-	"58":         {passes: true, condemns: true, shared: true, unsettled: true}, // the system around the server
-	"72":         {passes: true},                                                // the snapshot is too old
-	"XX":         {condemns: true, shared: true, unsettled: true},               // the server's own trouble
+// errorClasses maps SQLSTATE codes and, for codes that are missing, their classes. An error in neither
+// is permanent: a defect of the service, or data that violates a constraint.
+var errorClasses = map[string]errorClass{
+	"08":         {transient: true, endsSession: true, ambiguous: true},                     // connection exception; also the code of poolers
+	"25":         {transient: true, endsSession: true},                                      // transaction state
+	readOnlyCode: {transient: true, endsSession: true, notExecuted: true, serverWide: true}, // read-only: a standby, or a read-only session
+	"26":         {transient: true, endsSession: true, notExecuted: true},                   // no such prepared statement
+	"34":         {transient: true, endsSession: true, notExecuted: true},                   // no such portal
+	"42P05":      {transient: true, endsSession: true, notExecuted: true},                   // a prepared statement of this name exists
+	"40":         {transient: true},                                                         // rolled back: serialization failure, deadlock
+	"40003":      {transient: true, ambiguous: true},                                        // completion unknown
+	"53":         {transient: true},                                                         // out of connections, memory or disk space
+	"55":         {transient: true},                                                         // locked, in use, or in the wrong state
+	"57":         {transient: true, ambiguous: true},                                        // shut down, crashed, starting up
+	"57014":      {transient: true},                                                         // canceled, also by the end of a context
+	"58":         {transient: true, endsSession: true, serverWide: true, ambiguous: true},   // I/O and other system errors
+	"72":         {transient: true},                                                         // the snapshot is too old
+	"XX":         {endsSession: true, serverWide: true, ambiguous: true},                    // internal error of the server
 }
 
-// stalePlan is of a prepared statement whose result has other columns since somebody
-// altered a table. Its code, 0A000, is shared by whatever PostgreSQL does not support;
-// the routine is what tells, as the message may be in any language.
-var stalePlan = meaning{passes: true, condemns: true, elsewhere: true}
+// stalePlan is the class of a prepared statement whose result columns a migration changed.
+var stalePlan = errorClass{transient: true, endsSession: true, notExecuted: true}
 
-func meaningOf(answer *pq.Error) meaning {
-	code := string(answer.Code)
-	if code == "0A000" && answer.Routine == "RevalidateCachedQuery" {
+func classOf(response *pq.Error) errorClass {
+	code := string(response.Code)
+	// 0A000 is also the code of every unsupported feature. The message depends on the server's language, the
+	// routine does not.
+	if code == "0A000" && response.Routine == "RevalidateCachedQuery" {
 		return stalePlan
 	}
-	if m, ok := meanings[code]; ok {
+	if m, ok := errorClasses[code]; ok {
 		return m
 	}
-	return meanings[code[:min(2, len(code))]]
+	return errorClasses[code[:min(2, len(code))]]
 }
 
-// IsContended says that the server rolled a statement back because of another
-// transaction (SQLSTATE class 40): the same statement may be executed at once.
+// IsContended reports whether the server rolled a statement back because of another transaction
+// (SQLSTATE class 40). The caller may execute the same statement again at once.
 func IsContended(err error) bool {
-	var answer *pq.Error
-	return errors.As(err, &answer) && len(answer.Code) == 5 && answer.Code[:2] == "40" && !meaningOf(answer).unsettled
+	var response *pq.Error
+	return errors.As(err, &response) && len(response.Code) == 5 && response.Code[:2] == "40" && !classOf(response).ambiguous
 }
 
-// IsReadOnly says that a statement was refused because the server takes no writes.
+// IsReadOnly reports whether a statement failed because the server or the session is read-only.
 func IsReadOnly(err error) bool {
-	var answer *pq.Error
-	return errors.As(err, &answer) && answer.Code == readOnlyCode || errors.Is(err, errReadOnly)
+	var response *pq.Error
+	return errors.As(err, &response) && response.Code == readOnlyCode || errors.Is(err, errReadOnly)
 }
 
 const readOnlyCode = "25006"
 
-// changedNothing says that an answer is the server's own word that nothing is left of the
-// statement.
-func changedNothing(answer *pq.Error) bool { return !answer.Fatal() && !meaningOf(answer).unsettled }
+// wasRolledBack reports whether the response proves that the statement changed nothing.
+func wasRolledBack(response *pq.Error) bool { return !response.Fatal() && !classOf(response).ambiguous }

@@ -8,21 +8,20 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// InTx runs fn in a transaction and commits it; when fn returns an error or
-// panics, or ctx ends, it is rolled back. An error from the commit itself says
-// nothing about whether the transaction took place. Each statement sees what is
-// committed when it begins, whatever default_transaction_isolation says.
+// InTx runs fn in a transaction and commits it. If fn returns an error or panics, or if ctx ends, it rolls
+// back. After an error of the commit itself, the outcome is unknown. The isolation level is READ COMMITTED,
+// whatever default_transaction_isolation says.
 func InTx(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {
 	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after the commit it does nothing
+	defer func() { _ = tx.Rollback() }() // no effect after the commit
 	if err = fn(tx); err == nil {
 		err = tx.Commit()
 	}
 	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
-		return ctx.Err() // database/sql rolled it back, because of ctx
+		return ctx.Err() // database/sql rolled back because of ctx
 	}
 	return err
 }

@@ -7,9 +7,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// CheckWritable returns a fault.Unavailable when a session of db takes no writes, or
-// cannot be had. The next call asks another session: a setting may have been taken back,
-// or another server may be the primary by then.
+// CheckWritable returns an apperr.Unavailable if a session of db is read-only, or if there is none. It closes
+// that session, so that the next call uses a new one, perhaps of another primary.
 func CheckWritable(ctx context.Context, db *sqlx.DB) error {
 	conn, err := db.Connx(ctx)
 	if err != nil {
@@ -23,6 +22,6 @@ func CheckWritable(ctx context.Context, db *sqlx.DB) error {
 	if !readOnly {
 		return nil
 	}
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // which closes it
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes the session
 	return Classify(errReadOnly)
 }

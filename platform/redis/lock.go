@@ -12,97 +12,94 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// lockLife is how long a lock outlives its holder. It is renewed three times in
-// that time, more often while renewing fails.
-const lockLife = 30 * time.Second
+// lockTTL is the lifetime of a lock without renewal. It is renewed every third of it, and every thirtieth
+// after a failure.
+const lockTTL = 30 * time.Second
 
-// ErrLockLost is why the context of a lock's holder ended before its work did:
-// the lock was not renewed in time, was removed, or is another's.
+// ErrLockLost is the cause of a canceled context of work under a lock: the lock was not renewed in time, was
+// deleted, or is held by another process.
 var ErrLockLost = errors.New("the lock was lost")
 
-// LockedError says that somebody else holds the lock.
+// LockedError is the error of WithLock if another process holds the lock.
 type LockedError struct {
 	Key    string
-	Holder string        // which process, on which host
-	AtMost time.Duration // after which the lock is free, unless its holder lives and renews it
+	Holder string        // process and host
+	AtMost time.Duration // until the lock expires, unless its holder renews it
 }
 
-// Error says who holds it and for how long.
+// Error names the holder and the time until the lock expires.
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("%s is held by %s: it is free in %v at most, once that one is done or dead",
+	return fmt.Sprintf("%s is held by %s: unless renewed, it expires in %v at most",
 		e.Key, e.Holder, e.AtMost.Round(time.Second))
 }
 
 var (
-	// A key of another type or without a lifetime was not written by a holder, and
-	// would never expire, so acquiring replaces it.
+	// A key of another type or without a TTL was not written by a holder and would never expire. It is replaced.
 	acquireScript = goredis.NewScript(`if redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1`)
 	renewScript   = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`)
 	releaseScript = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
 )
 
-// WithLock does the work while this process alone holds the lock key, and
-// releases it then. Held by another, the lock is not waited for: the error is a
-// *LockedError, at once. The work's context ends when the lock is lost, with
-// ErrLockLost as its cause; an error of the work's then wraps that too.
+// WithLock implements a lease lock: it acquires the lock key, calls work, and releases the lock. It does not
+// wait: if another process holds the lock, it returns a *LockedError. If the lock is lost, the context of
+// work is canceled with the cause ErrLockLost, and an error of work then wraps ErrLockLost.
 //
-// A lock saves work and guards no data: a holder that was frozen goes on for a
-// moment after the lock has passed to another. What must not happen then is
-// refused by a script that finds key without the holder's token in it.
+// The lock avoids duplicate work and does not protect data: a process that was paused does not know at once
+// that it lost the lock. A script that must not run then compares key with token.
 func WithLock(ctx context.Context, client goredis.UniversalClient, key string, work func(ctx context.Context, token string) error) error {
-	return newLock(client, key, lockLife).during(ctx, work)
+	return newLock(client, key, lockTTL).run(ctx, work)
 }
 
-// lock is one holder's hold on a key.
+// lock is one acquisition of a lock.
 type lock struct {
 	client goredis.UniversalClient
 	key    string
-	token  string // who, and what makes it another's than theirs before
-	life   time.Duration
+	token  string // process and host, and a random part for each acquisition
+	ttl    time.Duration
 }
 
-func newLock(client goredis.UniversalClient, key string, life time.Duration) *lock {
+func newLock(client goredis.UniversalClient, key string, ttl time.Duration) *lock {
 	host, _ := os.Hostname()
-	return &lock{client: client, key: key, life: life, token: fmt.Sprintf("process %d on %s#%s", os.Getpid(), host, rand.Text())}
+	return &lock{client: client, key: key, ttl: ttl, token: fmt.Sprintf("process %d on %s#%s", os.Getpid(), host, rand.Text())}
 }
 
-func (l *lock) during(ctx context.Context, work func(ctx context.Context, token string) error) error {
+func (l *lock) run(ctx context.Context, work func(ctx context.Context, token string) error) error {
 	until, err := l.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	working, end := context.WithCancelCause(ctx)
-	kept := make(chan struct{})
+	workCtx, cancel := context.WithCancelCause(ctx)
+	renewerDone := make(chan struct{})
 	go func() {
-		defer close(kept)
-		if err := l.keep(working, until); err != nil {
-			end(fmt.Errorf("%w: %w", ErrLockLost, err))
+		defer close(renewerDone)
+		if err := l.renew(workCtx, until); err != nil {
+			cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
 		}
 	}()
-	defer func() { // when the work panics, too
-		end(nil)
-		<-kept
+	defer func() { // also when work panics
+		cancel(nil)
+		<-renewerDone
 		l.release(ctx)
 	}()
-	err = work(working, l.token)
-	if lost := context.Cause(working); err != nil && errors.Is(lost, ErrLockLost) && !errors.Is(err, ErrLockLost) {
+	err = work(workCtx, l.token)
+	if lost := context.Cause(workCtx); err != nil && errors.Is(lost, ErrLockLost) && !errors.Is(err, ErrLockLost) {
 		return fmt.Errorf("%w: %w", lost, err)
 	}
 	return err
 }
 
-// acquire returns until when the lock is surely held.
+// acquire returns the time until which the lock is certainly held. Its error is a *LockedError or Redis's.
 func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
-	until = time.Now().Add(l.life)
-	mine, err := acquireScript.Run(ctx, l.client, []string{l.key}, l.token, l.life.Milliseconds()).Bool()
+	until = time.Now().Add(l.ttl) // before the request, so that Redis expires the lock later
+	acquired, err := acquireScript.Run(ctx, l.client, []string{l.key}, l.token, l.ttl.Milliseconds()).Bool()
 	if err != nil {
-		l.release(ctx) // only the answer may have been lost
-		return until, fmt.Errorf("take the lock %s: %w", l.key, err)
+		l.release(ctx) // the script may have been executed
+		return until, fmt.Errorf("acquire the lock %s: %w", l.key, err)
 	}
-	if mine {
+	if acquired {
 		return until, nil
 	}
-	held := &LockedError{Key: l.key, Holder: "another"}
+	held := &LockedError{Key: l.key, Holder: "another process"}
 	if token, err := l.client.Get(ctx, l.key).Result(); err == nil {
 		held.Holder, _, _ = strings.Cut(token, "#")
 	}
@@ -110,9 +107,9 @@ func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
 	return until, held
 }
 
-// keep renews the lock until ctx ends. Its error is why the lock is lost.
-func (l *lock) keep(ctx context.Context, until time.Time) error {
-	timer := time.NewTimer(l.life / 3)
+// renew renews the lock until ctx ends, and then returns nil. Its error says why the lock is lost.
+func (l *lock) renew(ctx context.Context, until time.Time) error {
+	timer := time.NewTimer(l.ttl / 3)
 	defer timer.Stop()
 	for {
 		select {
@@ -120,30 +117,29 @@ func (l *lock) keep(ctx context.Context, until time.Time) error {
 			return nil
 		case <-timer.C:
 		}
-		began := time.Now()
-		renewing, cancel := context.WithDeadline(ctx, until)
-		mine, err := renewScript.Run(renewing, l.client, []string{l.key}, l.token, l.life.Milliseconds()).Bool()
+		start := time.Now()
+		renewCtx, cancel := context.WithDeadline(ctx, until)
+		renewed, err := renewScript.Run(renewCtx, l.client, []string{l.key}, l.token, l.ttl.Milliseconds()).Bool()
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil && mine:
-			until = began.Add(l.life)
-			timer.Reset(l.life / 3)
+		case err == nil && renewed:
+			until = start.Add(l.ttl)
+			timer.Reset(l.ttl / 3)
 		case err == nil:
-			return errors.New("it was removed, or is another's")
+			return errors.New("it was deleted, or is held by another process")
 		case !time.Now().Before(until):
-			return fmt.Errorf("it could not be renewed for %v: %w", l.life, err)
+			return fmt.Errorf("it could not be renewed for %v: %w", l.ttl, err)
 		default:
-			timer.Reset(min(l.life/30, time.Until(until)))
+			timer.Reset(min(l.ttl/30, time.Until(until)))
 		}
 	}
 }
 
-// release removes the lock if it is still this holder's. It will end by itself
-// when that fails.
+// release deletes the lock if it has this token. If that fails, the lock expires.
 func (l *lock) release(ctx context.Context) {
-	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.life/10)
+	releaseCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.ttl/10)
 	defer cancel()
-	_ = releaseScript.Run(releasing, l.client, []string{l.key}, l.token).Err()
+	_ = releaseScript.Run(releaseCtx, l.client, []string{l.key}, l.token).Err()
 }

@@ -13,12 +13,12 @@ var readyLua string
 
 var readyScript = goredis.NewScript(readyLua)
 
-// Ready returns nil when Redis takes what a consumer's scripts do, and otherwise
-// why not: it is away, full or read-only, or its rights forbid a command. It uses
-// the key <prefix>ready:<name> and leaves nothing there.
+// Ready is a readiness check: it returns an error if Redis does not execute the commands of a consumer's
+// scripts, because it is unreachable, full or read-only, or because an ACL forbids one. It uses the
+// key <prefix>ready:<name> and deletes it.
 func Ready(ctx context.Context, client goredis.UniversalClient, prefix, name string) error {
 	if err := readyScript.Run(ctx, client, []string{prefix + "ready:" + name}).Err(); err != nil {
-		return fmt.Errorf("redis does not take what this service writes: %w", err)
+		return fmt.Errorf("redis does not execute this service's commands: %w", err)
 	}
 	return nil
 }

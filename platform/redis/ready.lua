@@ -1,5 +1,5 @@
--- Does to one key what the consumers' scripts do to theirs.
--- KEYS[1] a key for this alone. The first command is one that a full Redis refuses.
+-- Executes each command of the consumers' scripts on one key.
+-- KEYS[1] a key of its own. Returns 1. A full Redis rejects the first command.
 local key = KEYS[1]
 redis.call('SET', key, 1, 'EX', 60)
 redis.call('GET', key)

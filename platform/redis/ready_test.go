@@ -14,7 +14,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestRedisIsReadyWhenItTakesWhatAConsumerWrites(t *testing.T) {
+func TestReadyFailsWhenRedisRejectsACommandOfAConsumer(t *testing.T) {
 	t.Parallel()
 	set := func(name, value string) func(context.Context, *goredis.Client) error {
 		return func(ctx context.Context, c *goredis.Client) error { return c.ConfigSet(ctx, name, value).Err() }
@@ -28,7 +28,7 @@ func TestRedisIsReadyWhenItTakesWhatAConsumerWrites(t *testing.T) {
 		spoil func(context.Context, *goredis.Client) error
 		want  string // in the error
 	}{
-		"well":            {nil, ""},
+		"ready":           {nil, ""},
 		"full":            {set("maxmemory", "1"), "OOM"},
 		"without replica": {set("min-replicas-to-write", "1"), "NOREPLICAS"},
 		"a replica": {func(ctx context.Context, c *goredis.Client) error {
@@ -63,9 +63,8 @@ func TestRedisIsReadyWhenItTakesWhatAConsumerWrites(t *testing.T) {
 	}
 }
 
-// A mark that somebody else overwrote is none: the deaths are forgotten, and the
-// partition is not held.
-func TestAMarkThatWasOverwrittenIsNone(t *testing.T) {
+// Overwritten markers must not block the partition; the crash counts are lost.
+func TestOverwrittenMarkersAreEmpty(t *testing.T) {
 	t.Parallel()
 	for name, overwrite := range map[string]func(ctx context.Context, c *goredis.Client, key string){
 		"text": func(ctx context.Context, c *goredis.Client, key string) { c.Set(ctx, key, "x", 0) },
@@ -86,24 +85,24 @@ func TestAMarkThatWasOverwrittenIsNone(t *testing.T) {
 			})
 			overwrite(t.Context(), client, prefix+"inflight:readers")
 			var log bytes.Buffer
-			marks := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.NewTextHandler(&log, nil)))
-			if mark, err := marks.Load(t.Context(), 3); err != nil || mark != "" {
-				t.Fatalf("the mark is %q, %v", mark, err)
+			store := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.NewTextHandler(&log, nil)))
+			if marker, err := store.Load(t.Context(), 3); err != nil || marker != "" {
+				t.Fatalf("the marker is %q, %v", marker, err)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "key="+prefix+"inflight:readers") {
-				t.Errorf("nothing says so: %s", &log)
+				t.Errorf("it is not logged: %s", &log)
 			}
-			if swapped, err := marks.CompareAndSwap(t.Context(), 3, "", "first"); err != nil || !swapped {
+			if swapped, err := store.CompareAndSwap(t.Context(), 3, "", "first"); err != nil || !swapped {
 				t.Fatalf("swapped %v, %v", swapped, err)
 			}
-			if mark, err := marks.Load(t.Context(), 3); err != nil || mark != "first" {
-				t.Errorf("then the mark is %q, %v", mark, err)
+			if marker, err := store.Load(t.Context(), 3); err != nil || marker != "first" {
+				t.Errorf("then the marker is %q, %v", marker, err)
 			}
 		})
 	}
 }
 
-// startRedis returns a client of a Redis of the test's own.
+// startRedis starts a Redis for the test and returns its client.
 func startRedis(t *testing.T) *goredis.Client {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: testenv.StartRedis(t), MaxRetries: -1})

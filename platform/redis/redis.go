@@ -1,5 +1,6 @@
-// Package redis opens Redis so that a request which meets a dead or frozen one
-// loses little time.
+// Package redis is a Redis client with short timeouts, so that a request loses little time when Redis is down or
+// frozen. It also has a lease lock, a readiness check, a topology check, and the store of a consumer
+// group's quarantine.
 package redis
 
 import (
@@ -13,11 +14,10 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// Config says where Redis is. Addr is host:port; several with commas are a
-// Redis Cluster, or, with Master, the Sentinels of that master. KeyPrefix is
-// for the caller to put before every key: in a cluster a hash tag such as
-// "{app}", so that one script may touch several keys. Timeout bounds each of
-// dialing, writing and waiting for an answer.
+// Config is the address of Redis and the bounds of its client. Addr is host:port; several, separated by commas,
+// are a Redis Cluster or, with Master, the Sentinels of that master. The caller prepends KeyPrefix to
+// every key; in a cluster it contains a hash tag such as "{app}", so that a script may use several
+// keys. Timeout bounds each dial, each write, and each wait for a reply.
 type Config struct {
 	Addr      string        `config:"addr"`
 	Username  string        `config:"username"`
@@ -25,66 +25,65 @@ type Config struct {
 	DB        int           `config:"db"`
 	Master    string        `config:"master"`
 	KeyPrefix string        `config:"key_prefix"`
-	PoolSize  int           `config:"pool_size"` // connections to each server, beside ten for pipelines and one for each subscription
+	PoolSize  int           `config:"pool_size"` // connections to each server, without ten for pipelines and one for each subscription
 	Timeout   time.Duration `config:"timeout"`
 }
 
-// Defaults returns the local server and bounds that suit requests.
+// Defaults returns the local server and bounds for requests.
 func Defaults() Config {
 	return Config{Addr: "localhost:6379", PoolSize: 32, Timeout: 100 * time.Millisecond}
 }
 
-// ConsumerDefaults returns the local server and more time than a request would
-// give it: a batch of messages may wait, and one whose answer came too late is
-// done twice over.
+// ConsumerDefaults returns Defaults with a longer timeout: a batch of messages can wait, and is processed again
+// after a timeout.
 func ConsumerDefaults() Config {
 	cfg := Defaults()
 	cfg.Timeout = time.Second
 	return cfg
 }
 
-// The bounds of the bounds: outside them the unit of the value, or its digits, are a mistake.
+// The valid ranges. A value outside probably has a wrong unit.
 const (
-	mostDB    = 1<<31 - 1 // servers take an int of C
-	mostPool  = 10_000
-	leastWait = time.Millisecond
-	mostWait  = time.Minute
+	maxDB       = 1<<31 - 1 // the server parses a C int
+	maxPoolSize = 10_000
+	minTimeout  = time.Millisecond
+	maxTimeout  = time.Minute
 )
 
-// Validate refuses an address that cannot be dialed, what go-redis would replace by a
-// default of its own or pass over, and keys that a cluster would scatter.
+// Validate rejects an address that cannot be dialed, values that go-redis would ignore or replace by its
+// defaults, and a key prefix without a hash tag in a cluster.
 func (c Config) Validate() error {
 	errs := []error{
 		config.CheckServerAddrs("addr", c.addrs()...),
 		config.CheckWord("username", c.Username),
 		config.CheckWord("master", c.Master),
-		config.CheckRange("db", c.DB, 0, mostDB),
+		config.CheckRange("db", c.DB, 0, maxDB),
 		config.CheckWord("key_prefix", c.KeyPrefix),
 		c.CheckPrefix("key_prefix", c.KeyPrefix),
-		config.CheckRange("pool_size", c.PoolSize, 1, mostPool),
-		config.CheckRange("timeout", c.Timeout, leastWait, mostWait),
+		config.CheckRange("pool_size", c.PoolSize, 1, maxPoolSize),
+		config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout),
 	}
 	if c.Username != "" && c.Password == "" {
-		errs = append(errs, config.Invalid("username", "needs a password beside it: without one it is not sent, and the server's default user would be meant"))
+		errs = append(errs, config.Invalid("username", "needs a password: without one it is not sent, and the server uses its default user"))
 	}
 	if c.isCluster() && c.DB != 0 {
-		errs = append(errs, config.Invalid("db", "must be 0, because addr names a cluster, which has no other"))
+		errs = append(errs, config.Invalid("db", "must be 0, because addr names a cluster, which has no other database"))
 	}
 	return errors.Join(errs...)
 }
 
-// CheckPrefix refuses, as the value of key, a prefix under which a cluster would put the
-// keys of one script into several slots, and answer CROSSSLOT.
+// CheckPrefix rejects the key prefix in the setting key if Redis is a cluster and the prefix has no hash tag:
+// the cluster would reply CROSSSLOT to a script with several keys.
 func (c Config) CheckPrefix(key, prefix string) error {
 	_, tag, opened := strings.Cut(prefix, "{")
 	tag, _, closed := strings.Cut(tag, "}")
 	if c.isCluster() && (!opened || !closed || tag == "") {
-		return config.Invalid(key, "must hold a hash tag, such as {app}, because the servers are a cluster, in which only that keeps the keys of a script together")
+		return config.Invalid(key, "must hold a hash tag, such as {app}, because the servers are a cluster, and only a hash tag keeps the keys of a script in one slot")
 	}
 	return nil
 }
 
-// addrs are the servers, as they are listed.
+// addrs returns the addresses in Addr.
 func (c Config) addrs() []string {
 	addrs := strings.Split(c.Addr, ",")
 	for i, addr := range addrs {
@@ -93,17 +92,15 @@ func (c Config) addrs() []string {
 	return addrs
 }
 
-// isCluster says whether Open takes the servers for a cluster.
+// isCluster reports whether Open connects to a Redis Cluster.
 func (c Config) isCluster() bool { return c.Master == "" && len(c.addrs()) > 1 }
 
-// pipelineConns is how many connections to each server go-redis opens for
-// pipelines, beside those of the pool. A pipeline that finds them in use takes one
-// of the pool.
+// pipelineConns is the size of go-redis's second pool for each server, for pipelines. When it is in use,
+// pipelines use PoolSize.
 const pipelineConns = 10
 
-// MaxConns returns how many connections a client holds at most: for each server
-// of a cluster that is listed a pool and those for pipelines, and one for a
-// subscription.
+// MaxConns returns the greatest number of connections of a client: both pools for each server that is listed,
+// and one connection for a subscription.
 func (c Config) MaxConns() int {
 	pools := 1
 	if c.Master == "" {
@@ -112,9 +109,8 @@ func (c Config) MaxConns() int {
 	return pools*(c.PoolSize+pipelineConns) + 1
 }
 
-// Open returns a client; it does not wait for Redis. Each command is tried
-// once, because a retry may repeat what was done, and costs at most about one
-// and a half times Timeout, less when its context ends sooner.
+// Open returns a client and does not wait for Redis. A command takes at most about 1.5 times Timeout, or until
+// its context ends. It is never retried, because it may have been executed.
 func Open(cfg Config) goredis.UniversalClient {
 	return goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs:                 cfg.addrs(),
@@ -132,9 +128,9 @@ func Open(cfg Config) goredis.UniversalClient {
 		PoolTimeout:           cfg.Timeout / 2,
 		PipelinePoolSize:      pipelineConns,
 		MinIdleConns:          min(2, cfg.PoolSize),
-		DisableIdentity:       true, // CLIENT SETINFO is of Redis 7.2
+		DisableIdentity:       true, // CLIENT SETINFO needs Redis 7.2
 		MaintNotificationsConfig: &maintnotifications.Config{
-			Mode: maintnotifications.ModeDisabled, // of Redis Enterprise
+			Mode: maintnotifications.ModeDisabled, // Redis Enterprise only
 		},
 	})
 }

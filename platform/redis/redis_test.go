@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func TestARealServerAnswers(t *testing.T) {
+func TestClientOfARealServer(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
 	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
@@ -35,9 +35,9 @@ func TestARealServerAnswers(t *testing.T) {
 	}
 }
 
-// server accepts connections and gives what is sent to answer, which returns
-// what to send back, or false to close the connection.
-func server(t *testing.T, answer func(sent string) (reply string, goOn bool)) (addr string) {
+// startServer starts a fake server. For each request, answer returns the reply, or false to close the
+// connection.
+func startServer(t *testing.T, answer func(request string) (reply string, ok bool)) (addr string) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,8 +58,8 @@ func server(t *testing.T, answer func(sent string) (reply string, goOn bool)) (a
 					if err != nil {
 						return
 					}
-					reply, goOn := answer(strings.ToUpper(string(buf[:n])))
-					if !goOn {
+					reply, ok := answer(strings.ToUpper(string(buf[:n])))
+					if !ok {
 						return
 					}
 					io.WriteString(conn, reply)
@@ -76,18 +76,18 @@ func server(t *testing.T, answer func(sent string) (reply string, goOn bool)) (a
 
 func silent(string) (string, bool) { return "", true }
 
-func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
+func TestCommandFailsFastWhenTheServerIsFrozenOrDown(t *testing.T) {
 	t.Parallel()
-	frozen := server(t, silent)
+	frozen := startServer(t, silent)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	free.Close() // nothing listens there now
+	free.Close() // no server listens there now
 	tests := map[string]struct {
 		addr  string
-		limit time.Duration // the cost, and room for a busy machine
-	}{"frozen": {frozen, 500 * time.Millisecond}, "dead": {free.Addr().String(), 300 * time.Millisecond}}
+		limit time.Duration // with a margin for a busy machine
+	}{"frozen": {frozen, 500 * time.Millisecond}, "down": {free.Addr().String(), 300 * time.Millisecond}}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 			cfg.Addr = test.addr
 			client := redis.Open(cfg)
 			defer client.Close()
-			for range 3 { // and it stays so
+			for range 3 { // also later
 				start := time.Now()
 				if err := client.Get(t.Context(), "k").Err(); err == nil {
 					t.Fatal("answered")
@@ -108,10 +108,10 @@ func TestAFrozenOrDeadServerCostsLittle(t *testing.T) {
 	}
 }
 
-func TestAContextEndsACommandSooner(t *testing.T) {
+func TestCommandEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
-	cfg.Addr, cfg.Timeout = server(t, silent), time.Minute
+	cfg.Addr, cfg.Timeout = startServer(t, silent), time.Minute
 	client := redis.Open(cfg)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -125,17 +125,17 @@ func TestAContextEndsACommandSooner(t *testing.T) {
 	client.Close()
 }
 
-func TestACommandIsTriedOnce(t *testing.T) {
+func TestCommandIsSentOnce(t *testing.T) {
 	t.Parallel()
 	var commands atomic.Int32
 	cfg := redis.Defaults()
 	cfg.Timeout = 10 * time.Second
-	cfg.Addr = server(t, func(sent string) (string, bool) { // answers the greeting and loses the answer to all else
+	cfg.Addr = startServer(t, func(sent string) (string, bool) { // replies to HELLO, and loses the reply to every other command
 		if strings.Contains(sent, "HELLO") {
 			return "%1\r\n+server\r\n+redis\r\n", true
 		}
-		if !strings.Contains(sent, "INCR") { // of a newer Redis than 6.2, perhaps
-			t.Errorf("sent besides: %q", sent)
+		if !strings.Contains(sent, "INCR") { // perhaps a command of a newer Redis than 6.2
+			t.Errorf("another command was sent: %q", sent)
 		}
 		commands.Add(1)
 		return "", false
@@ -148,7 +148,7 @@ func TestACommandIsTriedOnce(t *testing.T) {
 	}
 }
 
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
+func TestValidateRejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	cfg := struct {
 		Redis redis.Config `config:"redis"`
@@ -156,16 +156,16 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 	if err := config.Load(&cfg, "", []string{"REDIS_ADDR=a:1, b:2", "REDIS_KEY_PREFIX={app}"}); err != nil {
 		t.Error(err)
 	}
-	for _, fine := range []string{"REDIS_KEY_PREFIX=x{app}y:", "REDIS_MASTER=main", "REDIS_ADDR=a:1"} {
+	for _, valid := range []string{"REDIS_KEY_PREFIX=x{app}y:", "REDIS_MASTER=main", "REDIS_ADDR=a:1"} {
 		again := cfg
-		if err := config.Load(&again, "", []string{fine}); err != nil {
-			t.Errorf("%s: %v", fine, err)
+		if err := config.Load(&again, "", []string{valid}); err != nil {
+			t.Errorf("%s: %v", valid, err)
 		}
 	}
 	tests := map[string]string{
 		"REDIS_ADDR=localhost": "redis.addr", "REDIS_ADDR=a:1,b": "redis.addr", "REDIS_DB=1": "redis.db", "REDIS_POOL_SIZE=0": "redis.pool_size", "REDIS_TIMEOUT=0s": "redis.timeout",
 		"REDIS_USERNAME=app": "redis.username", // without a password go-redis would not send it
-		// Without a hash tag scripts are answered CROSSSLOT.
+		// Without a hash tag, the reply to scripts is CROSSSLOT.
 		"REDIS_KEY_PREFIX=app:": "redis.key_prefix", "REDIS_KEY_PREFIX={}app:": "redis.key_prefix", "REDIS_KEY_PREFIX=app}:{": "redis.key_prefix",
 	}
 	for env, key := range tests {

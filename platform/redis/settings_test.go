@@ -9,9 +9,8 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// go-redis has other defaults for each kind of client, and fills them in when it
-// makes one: these are the settings after that.
-func TestEverySettingOfGoRedisIsKnown(t *testing.T) {
+// go-redis has different defaults for each kind of client and sets them in its constructor.
+func TestGoRedisSettingsMatchTheGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*redis.Config){
 		"server":   func(*redis.Config) {},

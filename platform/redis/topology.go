@@ -17,43 +17,41 @@ import (
 )
 
 const (
-	topologyTimeout = 2 * time.Second // of the questions to one server
-	topologyPause   = time.Second     // between two rounds
+	topologyTimeout  = 2 * time.Second // for all requests to one server
+	topologyInterval = time.Second     // between two checks of all servers
 )
 
-// Topology checks that the servers are what Config says of them: one server of its own,
-// a cluster where Addr lists several, Sentinels that know Master. A server may be away
-// for however long.
+// Topology checks that the servers are what Config says: one standalone server, a cluster if Addr lists several,
+// or Sentinels that know Master. A server that is down is no error.
 type Topology struct {
-	section string
-	cfg     Config
-	known   bool
+	section  string
+	cfg      Config
+	answered bool
 }
 
-// NewTopology returns the check of what cfg, the section of the settings with that name,
-// says.
+// NewTopology returns the check of cfg. section is its section in the settings, for error messages.
 func NewTopology(section string, cfg Config) *Topology {
 	return &Topology{section: section, cfg: cfg}
 }
 
-// Check asks the servers, each once. Its error names the setting that is wrong. It is nil
-// while no server answers.
+// Check probes each server once, concurrently. Its error names the setting that is wrong. It is nil if no
+// server responds.
 func (t *Topology) Check(ctx context.Context) error {
 	addrs := t.cfg.addrs()
 	answered, errs := make([]bool, len(addrs)), make([]error, len(addrs))
-	var asking sync.WaitGroup
+	var probes sync.WaitGroup
 	for i, addr := range addrs {
-		asking.Go(func() { answered[i], errs[i] = t.ask(ctx, addr) })
+		probes.Go(func() { answered[i], errs[i] = t.probe(ctx, addr) })
 	}
-	asking.Wait()
-	t.known = t.known || slices.Contains(answered, true)
-	return cmp.Or(errs...) // one line, however many say the same
+	probes.Wait()
+	t.answered = t.answered || slices.Contains(answered, true)
+	return cmp.Or(errs...) // one line, although all servers may have the same problem
 }
 
-// Run checks until a server has answered, then waits for ctx to end.
+// Run repeats Check until a server has responded, then waits for the end of ctx. It returns Check's error.
 func (t *Topology) Run(ctx context.Context) error {
-	for !t.known {
-		if !retry.Wait(ctx, topologyPause) {
+	for !t.answered {
+		if !retry.Wait(ctx, topologyInterval) {
 			return nil
 		}
 		if err := t.Check(ctx); err != nil && ctx.Err() == nil {
@@ -64,15 +62,15 @@ func (t *Topology) Run(ctx context.Context) error {
 	return nil
 }
 
-// What a server says that it is.
+// The mode in the reply to HELLO.
 const (
-	alone    = "standalone"
-	cluster  = "cluster"
-	sentinel = "sentinel"
+	modeStandalone = "standalone"
+	modeCluster    = "cluster"
+	modeSentinel   = "sentinel"
 )
 
-// ask asks one server what it is, and says whether it answered.
-func (t *Topology) ask(ctx context.Context, addr string) (answered bool, err error) {
+// probe asks one server for its mode, and reports whether it responded.
+func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()
 	client := goredis.NewClient(t.options(addr))
@@ -80,44 +78,43 @@ func (t *Topology) ask(ctx context.Context, addr string) (answered bool, err err
 	reply, err := client.Do(ctx, "HELLO").Result()
 	if refusal := goredis.Error(nil); err != nil {
 		if strings.Contains(err.Error(), "DB index is out of range") {
-			return true, t.wrong("db", "%s has no database of this number", addr)
+			return true, t.settingError("db", "%s has no database with this number", addr)
 		}
 		return errors.As(err, &refusal), nil
 	}
 	greeting, _ := reply.(map[any]any)
 	mode, _ := greeting["mode"].(string)
 	switch {
-	case t.cfg.Master != "" && mode == sentinel:
-		return t.askForMaster(ctx, client, addr)
+	case t.cfg.Master != "" && mode == modeSentinel:
+		return t.probeMaster(ctx, client, addr)
 	case t.cfg.Master != "" && mode != "":
-		return true, t.wrong("addr", "%s is no Sentinel, and with %s.master set all addresses are Sentinels", addr, t.section)
-	case mode == sentinel:
-		return true, t.wrong("addr", "%s is a Sentinel: set %s.master to the name of the master that it watches", addr, t.section)
-	case mode == cluster && !t.cfg.isCluster():
-		return true, t.wrong("addr", "%s is a node of a Redis Cluster, and one address is a server of its own: list several nodes with commas, and give %s.key_prefix a hash tag, such as {app}", addr, t.section)
-	case mode == alone && t.cfg.isCluster():
-		err := client.Do(ctx, "CLUSTER", "SLOTS").Err() // some that are reached through a proxy serve it all the same
+		return true, t.settingError("addr", "%s is no Sentinel, but with %s.master all addresses are Sentinels", addr, t.section)
+	case mode == modeSentinel:
+		return true, t.settingError("addr", "%s is a Sentinel: set %s.master to the name of the master that it watches", addr, t.section)
+	case mode == modeCluster && !t.cfg.isCluster():
+		return true, t.settingError("addr", "%s is a node of a Redis Cluster, but one address is a standalone server: list several nodes with commas, and give %s.key_prefix a hash tag, such as {app}", addr, t.section)
+	case mode == modeStandalone && t.cfg.isCluster():
+		err := client.Do(ctx, "CLUSTER", "SLOTS").Err() // a cluster behind a proxy may say standalone
 		if refusal := goredis.Error(nil); errors.As(err, &refusal) {
-			return true, t.wrong("addr", "%s is a server of its own, and several addresses are a Redis Cluster: name one, or with Sentinels set %s.master", addr, t.section)
+			return true, t.settingError("addr", "%s is a standalone server, but several addresses are a Redis Cluster: name one, or with Sentinels set %s.master", addr, t.section)
 		}
 	}
 	return true, nil
 }
 
-func (t *Topology) askForMaster(ctx context.Context, client *goredis.Client, addr string) (answered bool, err error) {
+func (t *Topology) probeMaster(ctx context.Context, client *goredis.Client, addr string) (answered bool, err error) {
 	err = client.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", t.cfg.Master).Err()
 	if errors.Is(err, goredis.Nil) {
-		return true, t.wrong("master", "the Sentinel %s watches no master of the name %q", addr, t.cfg.Master)
+		return true, t.settingError("master", "the Sentinel %s watches no master named %q", addr, t.cfg.Master)
 	}
 	return err == nil, nil
 }
 
-func (t *Topology) wrong(key, format string, args ...any) error {
+func (t *Topology) settingError(key, format string, args ...any) error {
 	return fmt.Errorf("%s.%s: %s", t.section, key, fmt.Sprintf(format, args...))
 }
 
-// options are those of Open for one server, as which a Sentinel is asked without a
-// database and a user.
+// options returns the options of Open for one server. Sentinels get neither user nor database.
 func (t *Topology) options(addr string) *goredis.Options {
 	options := &goredis.Options{
 		Addr:                     addr,

@@ -11,9 +11,9 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// says is a server that greets as one of that mode, and as a Sentinel watches "main".
-func says(t *testing.T, mode string) (addr string) {
-	return server(t, func(sent string) (string, bool) {
+// startModeServer starts a fake server with the mode in its reply to HELLO. As a Sentinel it knows "main".
+func startModeServer(t *testing.T, mode string) (addr string) {
+	return startServer(t, func(sent string) (string, bool) {
 		switch {
 		case strings.Contains(sent, "GET-MASTER-ADDR") && strings.Contains(sent, "MAIN"):
 			return "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", true
@@ -28,44 +28,44 @@ func says(t *testing.T, mode string) (addr string) {
 	})
 }
 
-// dead is an address at which nothing listens.
+// dead returns an address on which no server listens.
 func dead(t *testing.T) (addr string) { return testenv.FreeAddr(t) }
 
-func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
+func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 	t.Parallel()
 	var (
-		realAlone   = func(t *testing.T) string { return testenv.StartRedis(t) }
-		realCluster = func(t *testing.T) string { return testenv.StartRedis(t, "--cluster-enabled", "yes") }
-		fake        = func(mode string) func(*testing.T) string {
-			return func(t *testing.T) string { return says(t, mode) }
+		realStandalone = func(t *testing.T) string { return testenv.StartRedis(t) }
+		realCluster    = func(t *testing.T) string { return testenv.StartRedis(t, "--cluster-enabled", "yes") }
+		fake           = func(mode string) func(*testing.T) string {
+			return func(t *testing.T) string { return startModeServer(t, mode) }
 		}
 		old = func(t *testing.T) string {
-			return server(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
+			return startServer(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
 		}
-		frozen = func(t *testing.T) string { return server(t, silent) }
+		frozen = func(t *testing.T) string { return startServer(t, silent) }
 	)
 	type servers = []func(*testing.T) string
 	for name, test := range map[string]struct {
 		servers servers
 		change  func(*redis.Config)
-		want    string // what the error begins with, and a hint in it; "" for none
-		hint    string
+		want    string // prefix of the error, "" for none
+		hint    string // text in the error
 	}{
-		"a real one alone":                   {servers{realAlone}, nil, "", ""},
-		"a real node of a cluster alone":     {servers{realCluster}, nil, "redis.addr: ", "list several nodes"},
-		"real nodes of a cluster":            {servers{realCluster, realCluster}, nil, "", ""},
-		"real ones that are no cluster":      {servers{realAlone, realAlone}, nil, "redis.addr: ", "a server of its own"},
-		"a real one, with a high database":   {servers{realAlone}, func(c *redis.Config) { c.DB = 99 }, "redis.db: ", "no database of this number"},
-		"a real one, asked as a Sentinel":    {servers{realAlone}, func(c *redis.Config) { c.Master = "main" }, "redis.addr: ", "is no Sentinel"},
-		"one of a cluster is none":           {servers{dead, realCluster, realAlone}, nil, "redis.addr: ", "a server of its own"},
-		"a Sentinel, asked as a server":      {servers{fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
-		"Sentinels, asked as a cluster":      {servers{fake("sentinel"), fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
+		"a standalone server":                {servers{realStandalone}, nil, "", ""},
+		"one node of a cluster":              {servers{realCluster}, nil, "redis.addr: ", "list several nodes"},
+		"nodes of a cluster":                 {servers{realCluster, realCluster}, nil, "", ""},
+		"several standalone servers":         {servers{realStandalone, realStandalone}, nil, "redis.addr: ", "a standalone server"},
+		"a database that does not exist":     {servers{realStandalone}, func(c *redis.Config) { c.DB = 99 }, "redis.db: ", "no database with this number"},
+		"a server instead of a Sentinel":     {servers{realStandalone}, func(c *redis.Config) { c.Master = "main" }, "redis.addr: ", "is no Sentinel"},
+		"one standalone server in a cluster": {servers{dead, realCluster, realStandalone}, nil, "redis.addr: ", "a standalone server"},
+		"a Sentinel instead of a server":     {servers{fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
+		"Sentinels instead of a cluster":     {servers{fake("sentinel"), fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
 		"Sentinels":                          {servers{dead, fake("sentinel")}, func(c *redis.Config) { c.Master = "main" }, "", ""},
-		"Sentinels of another master":        {servers{fake("sentinel")}, func(c *redis.Config) { c.Master = "mian" }, "redis.master: ", `no master of the name "mian"`},
-		"none is there":                      {servers{dead, frozen}, nil, "", ""},
-		"one that does not say what it is":   {servers{old}, nil, "", ""},
-		"one of a mode that is not known":    {servers{fake("dreaming")}, nil, "", ""},
-		"a cluster in which no node answers": {servers{dead, dead}, nil, "", ""},
+		"Sentinels of another master":        {servers{fake("sentinel")}, func(c *redis.Config) { c.Master = "mian" }, "redis.master: ", `no master named "mian"`},
+		"all servers down or frozen":         {servers{dead, frozen}, nil, "", ""},
+		"a server without HELLO":             {servers{old}, nil, "", ""},
+		"an unknown mode":                    {servers{fake("dreaming")}, nil, "", ""},
+		"a cluster that is down":             {servers{dead, dead}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +79,7 @@ func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
 				test.change(&cfg)
 			}
 			cfg.Timeout = 5 * time.Second
-			if strings.HasPrefix(name, "none") {
+			if strings.HasPrefix(name, "all") {
 				cfg.Timeout = 50 * time.Millisecond
 			}
 			err := redis.NewTopology("redis", cfg).Check(t.Context())
@@ -90,14 +90,14 @@ func TestAServerThatIsNotWhatTheSettingsSayIsNamed(t *testing.T) {
 	}
 }
 
-// A service may start before Redis does, and is told as soon as Redis is there.
-func TestAServerThatComesLaterIsAskedThen(t *testing.T) {
+// A service may start before Redis does.
+func TestRunChecksAServerThatStartsLater(t *testing.T) {
 	t.Parallel()
-	var there atomic.Bool
+	var up atomic.Bool
 	cfg := redis.Defaults()
 	cfg.Timeout = 5 * time.Second
-	cfg.Addr = server(t, func(string) (string, bool) {
-		return "%1\r\n+mode\r\n+cluster\r\n", there.Load()
+	cfg.Addr = startServer(t, func(string) (string, bool) {
+		return "%1\r\n+mode\r\n+cluster\r\n", up.Load()
 	})
 	topology := redis.NewTopology("redis_cache", cfg)
 	if err := topology.Check(t.Context()); err != nil {
@@ -105,7 +105,7 @@ func TestAServerThatComesLaterIsAskedThen(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- topology.Run(t.Context()) }()
-	there.Store(true)
+	up.Store(true)
 	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "redis_cache.addr: ") {
 		t.Errorf("got %v", err)
 	}

@@ -7,35 +7,34 @@ import (
 	"testing"
 )
 
-// Addresses are taken below the range from which systems take the ports of
-// connections and of listeners that want any: nobody gets one of them by chance.
+// The ports are below the range of ephemeral ports, so that the system assigns none of them to a connection.
 const (
-	lowest = 10000
-	pairs  = 900
-	tries  = 1000
+	firstPort = 10000
+	portPairs = 900
+	maxTries  = 1000
 )
 
-// FreeAddr returns an address of 127.0.0.1 on which nothing listens, and which no
-// other test gets, of this process or another, before t ends: the port below it
-// is held as the sign of that.
+// FreeAddr returns an address of 127.0.0.1 on which no server listens. No other test of any process gets it before
+// t ends.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range tries {
-		port := lowest + 2*rand.IntN(pairs)
-		sign, err := listen(t, port)
+	for range maxTries {
+		// A listener on the even port reserves the odd port above it.
+		port := firstPort + 2*rand.IntN(portPairs)
+		reservation, err := listen(t, port)
 		if err != nil {
 			continue
 		}
 		listener, err := listen(t, port+1)
 		if err != nil {
-			_ = sign.Close()
+			_ = reservation.Close()
 			continue
 		}
 		_ = listener.Close()
-		t.Cleanup(func() { _ = sign.Close() })
+		t.Cleanup(func() { _ = reservation.Close() })
 		return listener.Addr().String()
 	}
-	t.Fatalf("no free port from %d to %d", lowest, lowest+2*pairs-1)
+	t.Fatalf("no free port from %d to %d", firstPort, firstPort+2*portPairs-1)
 	return ""
 }
 

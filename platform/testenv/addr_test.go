@@ -7,15 +7,15 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-func TestAnAddressIsFreeAndGivenOnce(t *testing.T) {
+func TestFreeAddrIsFreeAndUnique(t *testing.T) {
 	t.Parallel()
-	given := map[string]bool{}
+	seen := map[string]bool{}
 	for range 100 {
 		addr := testenv.FreeAddr(t)
-		if given[addr] {
-			t.Errorf("%s was given twice", addr)
+		if seen[addr] {
+			t.Errorf("%s was returned twice", addr)
 		}
-		given[addr] = true
+		seen[addr] = true
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {
 			t.Fatal(err)

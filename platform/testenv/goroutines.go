@@ -6,16 +6,17 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs a package's tests and ends the process. It fails when goroutines of
-// theirs still run some 4 s after the last test.
-func Main(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+// Main runs a package's tests and exits the process. It fails if goroutines of the tests still run some 4 s after
+// the last test.
+func Main(m *testing.M) { goleak.VerifyTestMain(leakRetryingM{m}) }
 
-type patient struct{ *testing.M }
+// leakRetryingM delays goleak's check until the goroutines have ended.
+type leakRetryingM struct{ *testing.M }
 
-func (p patient) Run() int {
-	code := p.M.Run()
-	// goleak waits less than half a second. The probe that go-redis sends to a dead
-	// server sleeps for a second, also when its pool is closed meanwhile.
+func (m leakRetryingM) Run() int {
+	code := m.M.Run()
+	// goleak waits for less than 0.5 s. go-redis's probe of a dead server sleeps for 1 s, also after its pool is
+	// closed.
 	for range 9 {
 		if code != 0 || goleak.Find() == nil {
 			break

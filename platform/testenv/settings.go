@@ -9,15 +9,13 @@ import (
 	"testing"
 )
 
-// CheckSettings fails the test unless settings, a pointer to a library's
-// configuration struct, are those in the golden file: one line for each exported
-// field, also of nested structs. An interface shows its type, a function or pointer
-// whether it is set. A field that a new version of the library adds, or whose default
-// it changes, fails the test too: decide whether it suits, then write the file anew
-// with UPDATE_SETTINGS=1.
+// CheckSettings fails the test unless settings, a pointer to a library's configuration struct, match the golden
+// file, which has one line for each exported field, also of nested structs. An interface is shown as its
+// type, a function or pointer as set or unset. So a new version of the library that adds a field or
+// changes a default fails the test. After a review, UPDATE_SETTINGS=1 writes the file.
 func CheckSettings(t testing.TB, golden string, settings any) {
 	t.Helper()
-	got := strings.Join(lines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
+	got := strings.Join(settingLines("", reflect.ValueOf(settings).Elem()), "\n") + "\n"
 	if os.Getenv("UPDATE_SETTINGS") != "" {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Error(err)
@@ -32,7 +30,7 @@ func CheckSettings(t testing.TB, golden string, settings any) {
 	want, have := strings.Split(string(file), "\n"), strings.Split(got, "\n")
 	for _, line := range want {
 		if !slices.Contains(have, line) {
-			t.Errorf("%s has %q, which is no longer so", golden, line)
+			t.Errorf("%s has the outdated line %q", golden, line)
 		}
 	}
 	for _, line := range have {
@@ -42,30 +40,30 @@ func CheckSettings(t testing.TB, golden string, settings any) {
 	}
 }
 
-func lines(path string, value reflect.Value) (all []string) {
+func settingLines(path string, value reflect.Value) (all []string) {
 	for field, of := range value.Fields() {
 		if !field.IsExported() {
 			continue
 		}
 		_, text := of.Interface().(fmt.Stringer)
 		if of.Kind() == reflect.Struct && !text {
-			all = append(all, lines(path+field.Name+".", of)...)
+			all = append(all, settingLines(path+field.Name+".", of)...)
 			continue
 		}
-		all = append(all, path+field.Name+" = "+shown(of))
+		all = append(all, path+field.Name+" = "+formatSetting(of))
 	}
 	return all
 }
 
-// shown is the value of a setting, of which no address differs from run to run.
-func shown(value reflect.Value) string {
+// formatSetting formats a value without memory addresses, which differ from run to run.
+func formatSetting(value reflect.Value) string {
 	switch value.Kind() {
 	case reflect.Interface:
 		return fmt.Sprintf("%T", value.Interface())
 	case reflect.Slice:
 		var elements []string
 		for i := range value.Len() {
-			elements = append(elements, shown(value.Index(i)))
+			elements = append(elements, formatSetting(value.Index(i)))
 		}
 		return fmt.Sprint(elements)
 	case reflect.Func, reflect.Pointer, reflect.Map, reflect.Chan:

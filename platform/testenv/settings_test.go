@@ -19,7 +19,7 @@ type settings struct {
 	hidden int
 }
 
-func TestSettingsThatChangedAreNamed(t *testing.T) {
+func TestCheckSettingsReportsEachChangedLine(t *testing.T) {
 	t.Parallel()
 	golden := filepath.Join(t.TempDir(), "settings.txt")
 	if err := os.WriteFile(golden, []byte("Timeout = 3s\nNet.Dial = unset\nNet.Max = 5\n"), 0o600); err != nil {
@@ -33,9 +33,9 @@ func TestSettingsThatChangedAreNamed(t *testing.T) {
 	failed := &recorder{TB: t}
 	testenv.CheckSettings(failed, golden, s)
 	got := strings.Join(failed.errors, "\n")
-	for _, want := range []string{`has "Net.Dial = unset"`, `has "Net.Max = 5"`, `lacks "Net.Dial = set"`, `lacks "Net.Max = 6"`} {
+	for _, want := range []string{`outdated line "Net.Dial = unset"`, `outdated line "Net.Max = 5"`, `lacks "Net.Dial = set"`, `lacks "Net.Max = 6"`} {
 		if !strings.Contains(got, want) {
-			t.Errorf("%q is not said:\n%s", want, got)
+			t.Errorf("%q is not reported:\n%s", want, got)
 		}
 	}
 }

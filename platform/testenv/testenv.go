@@ -1,4 +1,5 @@
-// Package testenv tells a test where the real servers are.
+// Package testenv is the test environment: addresses of real servers, free ports, fault proxies, polling, leak
+// detection, and golden files of library settings.
 package testenv
 
 import (
@@ -6,9 +7,8 @@ import (
 	"testing"
 )
 
-// RequireEnv returns the environment variable name, which says where a real server
-// or its program is. Without it the test is skipped, with the reason; under CI=true it
-// fails, because there a skip would hide that nothing was tested.
+// RequireEnv returns the environment variable name, the address or the program of a real server. If it is not set,
+// the test is skipped, or fails under CI=true, where a skip would hide that nothing was tested.
 func RequireEnv(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)

@@ -7,7 +7,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// recorder is a test whose end can be looked at.
+// recorder is a testing.TB that records its errors and its end.
 type recorder struct {
 	testing.TB
 	ended  string
@@ -25,7 +25,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	r.ended = "failed: " + fmt.Sprintf(format, args...)
 }
 
-func TestASkipIsAFailureUnderCI(t *testing.T) {
+func TestRequireEnvSkipsOrFailsUnderCI(t *testing.T) {
 	tests := map[string]struct{ value, ci, want string }{
 		"set":         {"somewhere", "true", ""},
 		"unset":       {"", "", "skipped: TESTENV_X is not set: start the servers with scripts/devstack to run this test"},

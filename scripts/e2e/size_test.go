@@ -13,7 +13,7 @@ import (
 // What make run promises of readiness and size.
 const (
 	readyLimit = 15 * time.Second // when everything is cached
-	idleLimit  = 40e6             // bytes of resident memory of each service
+	idleLimit  = 64e6             // bytes of resident memory of each service
 )
 
 var readyAfter = regexp.MustCompile(`Ready after (\S+)\.\n`)

@@ -10,17 +10,17 @@ import (
 func TestEverySettingRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="
-	configtest.Refuse(t, app.Defaults(), func(environ []string) error {
+	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {
 		_, err := app.Load("", environ)
 		return err
-	}, configtest.Joined(configtest.Shared("OPS", "REDIS", "KAFKA", "LOG"), map[string][]string{
+	}, configtest.Merge(configtest.Shared("OPS", "REDIS", "KAFKA", "LOG"), map[string][]string{
 		"WEBHOOK_URL": {
 			`"https://hooks.example.com/"`, "https://hooks.example.com/ ", "hooks.example.com", "https:hooks.example.com", "https://", "https:///a", "ftp://hooks.example.com/",
 			"https://hooks.example.com:0/", "https://hooks.example.com:65536/", "https://hooks.example.com:/", "https://hooks.example.com:https/", "https://hook s.example.com/",
 			`https://"hooks.example.com"/`, "https://hooks..example.com/", "https://me:hunter2@hooks.example.com/", "https://hooks.example.com/#a", "http://127.0.0.1/", "http://127.1/",
 		},
 		"WEBHOOK_SECRET":        append([]string{"hunter2", "whsec_", "whsec_hunter2", `"` + secret + `"`, secret + "\n"}, configtest.Secrets...),
-		"WEBHOOK_TIMEOUT":       append([]string{"0s", "11s"}, configtest.Times...),
-		"WEBHOOK_ALLOW_PRIVATE": configtest.Switches,
+		"WEBHOOK_TIMEOUT":       append([]string{"0s", "11s"}, configtest.Durations...),
+		"WEBHOOK_ALLOW_PRIVATE": configtest.Booleans,
 	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "WEBHOOK_URL=https://hooks.example.com/", "WEBHOOK_SECRET="+secret)
 }

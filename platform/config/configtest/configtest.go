@@ -1,5 +1,5 @@
-// Package configtest holds every setting of a service against values that mean nothing, or
-// something else than it seems.
+// Package configtest is a test suite for the settings of a service: it sets invalid values and checks that each is
+// rejected.
 package configtest
 
 import (
@@ -12,8 +12,7 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// The values that no setting of a kind takes. Of a secret only what a file of variables
-// leaves around it is wrong in itself.
+// Invalid values by kind of setting. Of secrets, only those with quotes or white space around them are invalid.
 var (
 	ListenAddrs = []string{
 		`":8080"`, ":8080 ", "8080", "localhost", ":http", ":65536", ":-1", "http://:8080", "[::1:8080", "::1:8080", "*:8080", "300.1.2.3:8080", "a b:8080", ":8080,:8081",
@@ -22,26 +21,25 @@ var (
 		`"server:1234"`, "'server:1234'", "server:1234\r", "server", ":1234", "server:", "server:0", "server:65536", "server:name",
 		"tcp://server:1234", "user:hunter2@server:1234", "ser ver:1234", `"server":1234`, "127.1:1234", "::1:1234", "-server:1234", "ser..ver:1234",
 	}
-	hosts    = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
-	Networks = []string{`"10.0.0.0/8"`, "10.0.0.0/8\r", "10.0.0.1", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,10.1.2.3/16", "::1/64", "10.0.0/8", "*"}
-	Times    = []string{`"5s"`, "5s\n", "60", "-1s", "1ns", "five seconds", "2562048h", "1 h"}
-	Numbers  = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
-	Switches = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
-	Words    = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
-	Secrets  = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
+	hosts     = []string{`"app.example.com"`, "app.example.com ", "*", "*.example.com", "https://app.example.com", "app.example.com:443", "app..example.com", "-app.example.com", "127.1", "a b", "b\u00fccher.example", "a.example,*"}
+	Networks  = []string{`"10.0.0.0/8"`, "10.0.0.0/8\r", "10.0.0.1", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,10.1.2.3/16", "::1/64", "10.0.0/8", "*"}
+	Durations = []string{`"5s"`, "5s\n", "60", "-1s", "1ns", "five seconds", "2562048h", "1 h"}
+	Numbers   = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
+	Booleans  = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
+	Words     = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
+	Secrets   = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
 )
 
-// variable is what config.Print writes beside each setting.
+// variable matches the environment variable in each line of config.Print.
 var variable = regexp.MustCompile(`(?m)# ([A-Z0-9_]+)$`)
 
-// Refuse fails the test unless load refuses each value of nonsense, by the variable of its
-// setting, with one line that names this variable alone and shows no secret, and unless
-// nonsense has at least three values for each setting of cfg. The variables of with are set
-// beside it.
-func Refuse(t *testing.T, cfg any, load func(environ []string) error, nonsense map[string][]string, with ...string) {
+// ExpectRejected fails the test unless load rejects each value of invalid, which is by environment variable, with an
+// error of one line that names only this variable and shows no secret. invalid must have at least three
+// values for each setting of cfg. The variables of with are set too, in each call of load.
+func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, invalid map[string][]string, with ...string) {
 	t.Helper()
 	if err := load(with); err != nil {
-		t.Fatalf("without nonsense: %v", err)
+		t.Fatalf("with valid settings: %v", err)
 	}
 	var printed strings.Builder
 	if err := config.Print(&printed, cfg); err != nil {
@@ -50,36 +48,36 @@ func Refuse(t *testing.T, cfg any, load func(environ []string) error, nonsense m
 	var settings []string
 	for _, found := range variable.FindAllStringSubmatch(printed.String(), -1) {
 		settings = append(settings, found[1])
-		if len(nonsense[found[1]]) < 3 {
+		if len(invalid[found[1]]) < 3 {
 			t.Errorf("%s has fewer than three cases", found[1])
 		}
 	}
-	for name, values := range nonsense {
+	for name, values := range invalid {
 		if !slices.Contains(settings, name) {
 			t.Errorf("%s is no setting", name)
 			continue
 		}
 		for _, value := range values {
-			if problem := problemOf(load(append(slices.Clone(with), name+"="+value)), name); problem != "" {
+			if problem := rejectionProblem(load(append(slices.Clone(with), name+"="+value)), name); problem != "" {
 				t.Errorf("%s=%q %s", name, value, problem)
 			}
 		}
 	}
 }
 
-// problemOf says what is wrong with the refusal of a value of the setting name.
-func problemOf(err error, name string) string {
+// rejectionProblem returns what is wrong with err, the rejection of a value of the variable name, or "".
+func rejectionProblem(err error, name string) string {
 	if err == nil {
 		return "is accepted"
 	}
 	text := err.Error()
 	switch {
 	case !strings.Contains(text, " from environment "+name+": "):
-		return fmt.Sprintf("is refused without its name: %s", text)
+		return fmt.Sprintf("is rejected without its name: %s", text)
 	case strings.Contains(text, "\n"):
-		return fmt.Sprintf("is refused with more than one line: %s", text)
+		return fmt.Sprintf("is rejected with more than one line: %s", text)
 	case strings.Contains(text, "hunter2"):
-		return fmt.Sprintf("is refused with a secret: %s", text)
+		return fmt.Sprintf("is rejected with a secret: %s", text)
 	}
 	return ""
 }

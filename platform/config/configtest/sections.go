@@ -2,41 +2,40 @@ package configtest
 
 import "maps"
 
-// Shared returns nonsense for the settings of sections that services share, by variable.
-// A section is named as its variables begin: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or
-// TRACING.
+// Shared returns invalid values, by environment variable, for sections that services share. A section is named by the
+// prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or TRACING.
 func Shared(sections ...string) map[string][]string {
-	nonsense := map[string][]string{}
+	invalid := map[string][]string{}
 	for _, section := range sections {
-		settings := shared[section]
+		settings := sharedCases[section]
 		if section == "REDIS_CACHE" {
-			settings = shared["REDIS"]
+			settings = sharedCases["REDIS"]
 		}
 		for key, values := range settings {
-			nonsense[section+"_"+key] = values
+			invalid[section+"_"+key] = values
 		}
 	}
-	return nonsense
+	return invalid
 }
 
-// Joined returns all cases of several maps.
-func Joined(all ...map[string][]string) map[string][]string {
-	joined := map[string][]string{}
+// Merge returns the union of the maps.
+func Merge(all ...map[string][]string) map[string][]string {
+	merged := map[string][]string{}
 	for _, one := range all {
-		maps.Copy(joined, one)
+		maps.Copy(merged, one)
 	}
-	return joined
+	return merged
 }
 
-var shared = map[string]map[string][]string{
+var sharedCases = map[string]map[string][]string{
 	"HTTP": {
 		"ADDR":                ListenAddrs,
-		"READ_HEADER_TIMEOUT": append([]string{"0s", "25h"}, Times...),
-		"READ_TIMEOUT":        append([]string{"25h"}, Times...),
-		"IDLE_TIMEOUT":        append([]string{"0s", "25h"}, Times...),
+		"READ_HEADER_TIMEOUT": append([]string{"0s", "25h"}, Durations...),
+		"READ_TIMEOUT":        append([]string{"25h"}, Durations...),
+		"IDLE_TIMEOUT":        append([]string{"0s", "25h"}, Durations...),
 		"MAX_HEADER_BYTES":    append([]string{"0", "1", "100000000"}, Numbers...),
-		"REQUEST_TIMEOUT":     append([]string{"25h"}, Times...),
-		"DRAIN_TIMEOUT":       append([]string{"25h"}, Times...),
+		"REQUEST_TIMEOUT":     append([]string{"25h"}, Durations...),
+		"DRAIN_TIMEOUT":       append([]string{"25h"}, Durations...),
 		"MAX_CONNS":           append([]string{"0", "2000000"}, Numbers...),
 		"ALLOWED_HOSTS":       hosts,
 		"CORS_ORIGINS": {
@@ -46,7 +45,7 @@ var shared = map[string]map[string][]string{
 	},
 	"OPS": {
 		"ADDR":          ListenAddrs,
-		"PPROF":         Switches,
+		"PPROF":         Booleans,
 		"MAX_CONNS":     append([]string{"0", "100000"}, Numbers...),
 		"ALLOWED_HOSTS": hosts,
 	},
@@ -58,7 +57,7 @@ var shared = map[string]map[string][]string{
 		"MASTER":     Words,
 		"KEY_PREFIX": Words,
 		"POOL_SIZE":  append([]string{"0", "100000"}, Numbers...),
-		"TIMEOUT":    append([]string{"0s", "1h"}, Times...),
+		"TIMEOUT":    append([]string{"0s", "1h"}, Durations...),
 	},
 	"KAFKA": {
 		"BROKERS":     append([]string{",", "a:1,b", `["a:1"]`, "SASL_SSL://a:1"}, ServerAddrs...),

@@ -9,8 +9,7 @@ import (
 	"example.com/todo/platform/command"
 )
 
-// Add gives the program the command dlq. queue takes out of the settings which
-// dead letters the service is concerned with.
+// Add adds the command dlq to the program. queue returns the dead-letter queue that the settings name.
 func Add[C any](p *command.Program[C], queue func(C) Queue) {
 	dlq := &cobra.Command{
 		Use:   "dlq",
@@ -18,37 +17,37 @@ func Add[C any](p *command.Program[C], queue func(C) Queue) {
 		Long: `Looks at the records that a consumer group could not handle, and replays them.
 A dead letter is named by its place in the topic of the dead letters, such as 0:17.`,
 	}
-	at := func(work func(d *desk, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	with := func(run func(c *cli, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 		return p.With(func(cmd *cobra.Command, cfg C, args []string) error {
-			return work(&desk{Queue: queue(cfg), out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}, cmd, args)
+			return run(&cli{Queue: queue(cfg), out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr()}, cmd, args)
 		})
 	}
-	dlq.AddCommand(newList(at), newShow(at), newReplay(at))
+	dlq.AddCommand(newList(with), newShow(with), newReplay(with))
 	p.Attach(dlq)
 }
 
-// runner makes what a command runs of what is to be done at a desk.
-type runner func(work func(*desk, *cobra.Command, []string) error) func(*cobra.Command, []string) error
+// withCLI adapts a function of a cli to the RunE of a command.
+type withCLI func(run func(*cli, *cobra.Command, []string) error) func(*cobra.Command, []string) error
 
-func newList(at runner) *cobra.Command {
+func newList(with withCLI) *cobra.Command {
 	var filters filterFlags
-	var output format
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use: "list [filters]", DisableFlagsInUseLine: true,
-		Short: "List dead letters: which, why and when",
-		Long: `Lists the dead letters of this service's consumer group, or of another, one a line.
-REPLAYS is how often the record had been replayed when it failed, REPLAYED how often
-that failed record was replayed since.`,
+		Short: "List dead letters: position, cause and time",
+		Long: `Lists the dead letters of this service's consumer group, or of another one, one per line.
+REPLAYS is how often the record had been replayed before it failed, REPLAYED how often
+it was replayed since.`,
 		Example: "  dlq list --since 24h\n  dlq list --error timeout --output json",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
+		RunE: with(func(c *cli, cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return command.UsageError(fmt.Errorf("dlq list takes no %q: give a filter, or see dlq show", args[0]))
 			}
-			f, err := filters.parse(d.Group, nil)
+			f, err := filters.parse(c.Group, nil)
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.list(cmd.Context(), f, output)
+			return c.listDeadLetters(cmd.Context(), f, output)
 		}),
 	}
 	filters.register(cmd)
@@ -56,74 +55,74 @@ that failed record was replayed since.`,
 	return cmd
 }
 
-func newShow(at runner) *cobra.Command {
+func newShow(with withCLI) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show <partition>:<offset>",
-		Short:   "Show all of one dead letter",
+		Short:   "Show one dead letter in full",
 		Example: "  dlq show 0:17",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
+		RunE: with(func(c *cli, cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return command.UsageError(errors.New("dlq show takes one place, such as 0:17, as dlq list shows it"))
 			}
-			where, err := parsePlace(args[0])
+			at, err := parsePosition(args[0])
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.show(cmd.Context(), where)
+			return c.showDeadLetter(cmd.Context(), at)
 		}),
 	}
 }
 
-func newReplay(at runner) *cobra.Command {
+func newReplay(with withCLI) *cobra.Command {
 	var filters filterFlags
 	var options replayOptions
 	cmd := &cobra.Command{
 		Use: "replay [filters] [<partition>:<offset>…]", DisableFlagsInUseLine: true,
-		Short: "Send dead letters back to where they came from",
-		Long: `Writes the original records of dead letters to the topics they came from, for the
-group that failed; other groups pass them over. What was replayed already is skipped,
-so an interrupted replay can be run again.`,
+		Short: "Write dead letters back to their original topics",
+		Long: `Writes the original records of dead letters to their original topics, for the group that
+failed; other groups skip them. Dead letters that were replayed before are skipped, so
+that an interrupted replay can be run again.`,
 		Example: "  dlq replay 0:17 3:4\n  dlq replay --since 2h --dry-run\n  dlq replay --all",
-		RunE: at(func(d *desk, cmd *cobra.Command, args []string) error {
-			f, err := filters.parse(d.Group, args)
+		RunE: with(func(c *cli, cmd *cobra.Command, args []string) error {
+			f, err := filters.parse(c.Group, args)
 			if err != nil {
 				return command.UsageError(err)
 			}
-			return d.replay(cmd.Context(), f, options)
+			return c.replayDeadLetters(cmd.Context(), f, options)
 		}),
 	}
 	filters.register(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&options.all, "all", false, "replay all of the group's, without a place or a filter")
-	flags.BoolVar(&options.dryRun, "dry-run", false, "only say what would be done")
-	flags.BoolVar(&options.again, "again", false, "replay also what was replayed already")
-	flags.Float64Var(&options.rate, "rate", 100, "how many `records` per second, at most")
-	flags.IntVar(&options.maxReplays, "max-replays", 3, "leave alone what failed again after this `number` of replays")
+	flags.BoolVar(&options.all, "all", false, "replay all dead letters of the group, without a place or a filter")
+	flags.BoolVar(&options.dryRun, "dry-run", false, "print what would be replayed, and write nothing")
+	flags.BoolVar(&options.again, "again", false, "also replay what was replayed before")
+	flags.Float64Var(&options.rate, "rate", 100, "at most this many `records` per second")
+	flags.IntVar(&options.maxReplays, "max-replays", 3, "skip what failed again after this `number` of replays")
 	return cmd
 }
 
-// format is how a list is printed.
-type format string
+// outputFormat is the value of the flag --output.
+type outputFormat string
 
 const (
-	asTable format = "table"
-	asJSON  format = "json"
+	formatTable outputFormat = "table"
+	formatJSON  outputFormat = "json"
 )
 
-// String, Set and Type make format a flag.
-func (f *format) String() string {
+// String, Set and Type implement pflag.Value.
+func (f *outputFormat) String() string {
 	if *f == "" {
-		return string(asTable)
+		return string(formatTable)
 	}
 	return string(*f)
 }
 
-func (f *format) Set(name string) error {
-	if name != string(asTable) && name != string(asJSON) {
+func (f *outputFormat) Set(name string) error {
+	if name != string(formatTable) && name != string(formatJSON) {
 		return errors.New("it is table or json")
 	}
-	*f = format(name)
+	*f = outputFormat(name)
 	return nil
 }
 
-func (f *format) Type() string { return "format" }
+func (f *outputFormat) Type() string { return "format" }

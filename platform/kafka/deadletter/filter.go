@@ -11,20 +11,20 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// filter says which letters are meant.
+// filter selects dead letters.
 type filter struct {
-	group, kind, cause, key string // "" for any; of the group never
-	since, until            time.Time
-	places                  map[place]bool // empty for all
+	group, recordType, errorText, key string // "" for any, but for the group
+	since, until                      time.Time
+	positions                         map[position]bool // empty for any
 }
 
-// matches tells whether the letter, whose type is in that header, is meant.
-func (f filter) matches(l letter, typeHeader string) bool {
+// matches reports whether the filter selects l, whose type is the value of the header typeHeader.
+func (f filter) matches(l deadLetter, typeHeader string) bool {
 	switch {
 	case l.group != f.group,
-		len(f.places) > 0 && !f.places[l.at],
-		f.kind != "" && l.record.Header(typeHeader) != f.kind,
-		!strings.Contains(l.record.Header(headerError), f.cause),
+		len(f.positions) > 0 && !f.positions[l.position],
+		f.recordType != "" && l.record.Header(typeHeader) != f.recordType,
+		!strings.Contains(l.record.Header(headerError), f.errorText),
 		f.key != "" && string(l.record.Key) != f.key && printable.Excerpt(string(l.record.Key)) != f.key,
 		l.failedAt.IsZero() && (!f.since.IsZero() || !f.until.IsZero()),
 		!f.since.IsZero() && l.failedAt.Before(f.since),
@@ -34,27 +34,28 @@ func (f filter) matches(l letter, typeHeader string) bool {
 	return true
 }
 
-// chosen tells whether the filter says more than the group.
-func (f filter) chosen() bool {
-	return f.kind != "" || f.cause != "" || f.key != "" || !f.since.IsZero() || !f.until.IsZero() || len(f.places) > 0
+// isSelective reports whether the filter has a condition besides the group.
+func (f filter) isSelective() bool {
+	return f.recordType != "" || f.errorText != "" || f.key != "" || !f.since.IsZero() || !f.until.IsZero() || len(f.positions) > 0
 }
 
-// filterFlags are a filter as it is written on the command line.
-type filterFlags struct{ group, kind, cause, key, since, until string }
+// filterFlags are the flags that make a filter.
+type filterFlags struct{ group, recordType, errorText, key, since, until string }
 
 func (f *filterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.group, "group", "", "dead letters of this consumer `group` (this service's own by default)")
-	flags.StringVar(&f.kind, "type", "", "only records of this `type`")
-	flags.StringVar(&f.cause, "error", "", "only those whose error contains this `text`")
-	flags.StringVar(&f.key, "key", "", "only records of this `key`")
-	flags.StringVar(&f.since, "since", "", "only failed at or after this `time`: 2026-01-15T10:00:00Z, or 2h30m for so long ago")
+	flags.StringVar(&f.recordType, "type", "", "only records of this `type`")
+	flags.StringVar(&f.errorText, "error", "", "only with an error that contains this `text`")
+	flags.StringVar(&f.key, "key", "", "only records with this `key`")
+	flags.StringVar(&f.since, "since", "", "only failed at or after this `time`: 2026-01-15T10:00:00Z, or a duration back from now, such as 2h30m")
 	flags.StringVar(&f.until, "until", "", "only failed at or before this `time`")
 }
 
-// parse reads the flags, and the places given as arguments.
+// parse returns the filter of the flags and of args, which are positions. Without --group it selects
+// the dead letters of group.
 func (f *filterFlags) parse(group string, args []string) (filter, error) {
-	parsed := filter{group: group, kind: f.kind, cause: f.cause, key: f.key, places: make(map[place]bool)}
+	parsed := filter{group: group, recordType: f.recordType, errorText: f.errorText, key: f.key, positions: make(map[position]bool)}
 	if f.group != "" {
 		parsed.group = f.group
 	}
@@ -69,17 +70,17 @@ func (f *filterFlags) parse(group string, args []string) (filter, error) {
 		return filter{}, fmt.Errorf("--since %s is after --until %s: no time is between them", f.since, f.until)
 	}
 	for _, arg := range args {
-		at, err := parsePlace(arg)
+		at, err := parsePosition(arg)
 		if err != nil {
 			return filter{}, err
 		}
-		parsed.places[at] = true
+		parsed.positions[at] = true
 	}
 	return parsed, nil
 }
 
-// parseTime reads a time, or a duration back from now. Headers have whole
-// seconds, and so has the duration's time.
+// parseTime parses an RFC 3339 time, or a duration back from now, rounded down to seconds as times in
+// headers are. "" is the zero time.
 func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -13,27 +13,27 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// row is a letter as dlq list shows it.
+// row is a dead letter in the output of dlq list.
 type row struct {
 	Place    string  `json:"place"`
 	FailedAt string  `json:"failed_at"`
 	Group    string  `json:"group"`
 	Type     string  `json:"type"`
-	Key      *string `json:"key"` // null when the record has none
+	Key      *string `json:"key"` // null if the record has none
 	Attempts string  `json:"attempts"`
 	Topic    string  `json:"original_topic"`
 	Original string  `json:"original_place"`
 	Error    string  `json:"error"`
-	Replays  int     `json:"replays"`  // how often it had been replayed when it failed
+	Replays  int     `json:"replays"`  // how often the record had been replayed before it failed
 	Replayed int     `json:"replayed"` // how often it was replayed since
 }
 
-func (d *desk) row(l letter, copies int) row {
+func (c *cli) newRow(l deadLetter, replays int) row {
 	r := row{
-		Place: l.at.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
-		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(d.TypeHeader)),
-		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.original),
-		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.replays, Replayed: copies,
+		Place: l.position.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
+		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(c.TypeHeader)),
+		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.originalPosition),
+		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.priorReplays, Replayed: replays,
 	}
 	if l.record.Key != nil {
 		key := printable.Excerpt(string(l.record.Key))
@@ -42,77 +42,77 @@ func (d *desk) row(l letter, copies int) row {
 	return r
 }
 
-// list writes a line for each letter that is meant.
-func (d *desk) list(ctx context.Context, f filter, output format) error {
-	s, err := d.survey(ctx, f)
+// listDeadLetters writes a row for each dead letter that f selects, and a summary to errOut.
+func (c *cli) listDeadLetters(ctx context.Context, f filter, output outputFormat) error {
+	x, err := c.buildIndex(ctx, f)
 	if err != nil {
 		return err
 	}
-	for topic, since := range s.topics() {
-		var missing *kafka.TopicError // then nothing was replayed to it
-		if err := d.countCopies(ctx, s, topic, since); err != nil && !errors.As(err, &missing) {
+	for topic, since := range x.originalTopics() {
+		var missing *kafka.TopicError // no replay can be in a missing topic
+		if err := c.countReplays(ctx, x, topic, since); err != nil && !errors.As(err, &missing) {
 			return err
 		}
 	}
-	lines := newTable(d.out)
-	if output == asJSON {
-		lines = newLines(d.out)
+	rows := newTableWriter(c.out)
+	if output == formatJSON {
+		rows = newJSONWriter(c.out)
 	}
 	replayed := 0
-	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
-		l := read(record)
+	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
+		l := parseDeadLetter(record)
 		id := l.identity()
-		if s.meant[l.at] != id {
+		if x.selected[l.position] != id {
 			return nil
 		}
-		if s.copies[id] > 0 {
+		if x.replays[id] > 0 {
 			replayed++
 		}
-		return lines.add(d.row(l, s.copies[id]))
+		return rows.write(c.newRow(l, x.replays[id]))
 	})
-	if err := errors.Join(err, lines.flush()); err != nil {
+	if err := errors.Join(err, rows.flush()); err != nil {
 		return err
 	}
-	if len(s.meant) == 0 {
-		fmt.Fprintf(d.notes, "%s\n", s.none())
+	if len(x.selected) == 0 {
+		fmt.Fprintf(c.errOut, "%s\n", x.explainEmpty())
 		return nil
 	}
-	fmt.Fprintf(d.notes, "%s of group %s, %d already replayed\n", several(len(s.meant), "dead letter"), printable.Excerpt(f.group), replayed)
+	fmt.Fprintf(c.errOut, "%s of group %s, %d already replayed\n", plural(len(x.selected), "dead letter"), printable.Excerpt(f.group), replayed)
 	return nil
 }
 
-// none says that no letter is meant, and what there is instead.
-func (s *survey) none() string {
-	if all := s.groups[s.filter.group]; all > 0 {
-		return fmt.Sprintf("none of the %s of group %s match", several(all, "dead letter"), printable.Excerpt(s.filter.group))
+// explainEmpty says that no dead letter is selected, and which exist.
+func (x *index) explainEmpty() string {
+	if all := x.groups[x.filter.group]; all > 0 {
+		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(x.filter.group))
 	}
 	others := 0
-	for group, count := range s.groups {
+	for group, count := range x.groups {
 		if group != "" {
 			others += count
 		}
 	}
-	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(s.filter.group), others)
+	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(x.filter.group), others)
 }
 
-// lines takes rows one by one.
-type lines struct {
-	add   func(row) error
+// rowWriter writes the output of dlq list.
+type rowWriter struct {
+	write func(row) error
 	flush func() error
 }
 
-func newLines(w io.Writer) lines {
+func newJSONWriter(w io.Writer) rowWriter {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	return lines{add: func(r row) error { return encoder.Encode(r) }, flush: func() error { return nil }}
+	return rowWriter{write: func(r row) error { return encoder.Encode(r) }, flush: func() error { return nil }}
 }
 
-func newTable(w io.Writer) lines {
+func newTableWriter(w io.Writer) rowWriter {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	begun := false
-	return lines{flush: columns.Flush, add: func(r row) error {
-		if !begun {
-			begun = true
+	hasHeader := false
+	return rowWriter{flush: columns.Flush, write: func(r row) error {
+		if !hasHeader {
+			hasHeader = true
 			fmt.Fprintf(columns, "PLACE\tFAILED AT\tGROUP\tTYPE\tKEY\tATTEMPTS\tREPLAYS\tREPLAYED\tORIGINAL\tERROR\n")
 		}
 		key := "-"

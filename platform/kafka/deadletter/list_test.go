@@ -10,57 +10,57 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func TestListSaysWhyAndWhen(t *testing.T) {
+func TestListShowsCauseTimeAndReplays(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		failed := w.letter(17, "k", "v", header("kind", "made"), header("replays", "2"))
-		escape := with(w.letter(18, "", "v"), "error", "red\x1b[31m\nand \xff")
+	onEachBroker(t, func(e env) {
+		failed := e.deadLetter(17, "k", "v", header("kind", "made"), header("replays", "2"))
+		escape := withHeader(e.deadLetter(18, "", "v"), "error", "red\x1b[31m\nand \xff")
 		escape.Key = nil
-		w.send(with(failed, "failed-at", "2026-01-15T10:00:00Z"), with(escape, "failed-at", "2026-01-15T11:00:00Z"),
-			with(w.letter(1, "k", "v"), "consumer-group", w.group("others")),
-			&kgo.Record{Topic: w.dlq, Value: []byte("no letter")})
-		if said := w.run("replay", "0:0"); said.status != 0 {
-			w.Fatal(said)
+		e.send(withHeader(failed, "failed-at", "2026-01-15T10:00:00Z"), withHeader(escape, "failed-at", "2026-01-15T11:00:00Z"),
+			withHeader(e.deadLetter(1, "k", "v"), "consumer-group", e.group("others")),
+			&kgo.Record{Topic: e.dlq, Value: []byte("no dead letter")})
+		if got := e.run("replay", "0:0"); got.status != 0 {
+			e.Fatal(got)
 		}
-		group := w.group("readers")
-		listed := w.run("list")
+		group := e.group("readers")
+		listed := e.run("list")
 		want := []string{
 			"PLACE FAILED AT GROUP TYPE KEY ATTEMPTS REPLAYS REPLAYED ORIGINAL ERROR",
-			"0:0 2026-01-15T10:00:00Z " + group + " made k 1 2 1 " + w.topic + " 0:17 broken: v",
-			"0:1 2026-01-15T11:00:00Z " + group + ` - - 1 0 0 ` + w.topic + ` 0:18 red\x1b[31m\nand \xff`,
+			"0:0 2026-01-15T10:00:00Z " + group + " made k 1 2 1 " + e.topic + " 0:17 broken: v",
+			"0:1 2026-01-15T11:00:00Z " + group + ` - - 1 0 0 ` + e.topic + ` 0:18 red\x1b[31m\nand \xff`,
 		}
 		var got []string
 		for line := range strings.Lines(listed.stdout) {
 			got = append(got, strings.Join(strings.Fields(line), " "))
 		}
 		if diff := cmp.Diff(want, got); listed.status != 0 || diff != "" {
-			w.Errorf("%+v (-want +got):\n%s", listed, diff)
+			e.Errorf("%+v (-want +got):\n%s", listed, diff)
 		}
-		if want := "2 dead letters of group " + group + ", 1 already replayed\n"; listed.notes != want {
-			w.Errorf("notes: %q", listed.notes)
+		if want := "2 dead letters of group " + group + ", 1 already replayed\n"; listed.stderr != want {
+			e.Errorf("stderr: %q", listed.stderr)
 		}
-		asJSON := w.run("list", "--output", "json", "--type", "made")
+		asJSON := e.run("list", "--output", "json", "--type", "made")
 		var row map[string]any
 		if err := json.Unmarshal([]byte(asJSON.stdout), &row); err != nil {
-			w.Fatal(asJSON, err)
+			e.Fatal(asJSON, err)
 		}
 		wantRow := map[string]any{"place": "0:0", "failed_at": "2026-01-15T10:00:00Z", "group": group, "type": "made", "key": "k",
-			"attempts": "1", "original_topic": w.topic, "original_place": "0:17", "error": "broken: v", "replays": 2.0, "replayed": 1.0}
+			"attempts": "1", "original_topic": e.topic, "original_place": "0:17", "error": "broken: v", "replays": 2.0, "replayed": 1.0}
 		if diff := cmp.Diff(wantRow, row); diff != "" {
-			w.Errorf("(-want +got):\n%s", diff)
+			e.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }
 
 func TestListFilters(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(
-		with(w.letter(0, "a", "v", header("kind", "made")), "failed-at", "2026-01-15T10:00:00Z"),
-		with(with(w.letter(1, "b\xff", "v"), "failed-at", "2026-01-15T11:00:00Z"), "error", "time is out"),
-		with(w.letter(2, "c", "v"), "failed-at", time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)),
-		with(w.letter(3, "d", "v"), "failed-at", "when?"),
-		with(w.letter(4, "e", "v"), "consumer-group", w.group("others")),
+	e := newInProcessEnv(t)
+	e.send(
+		withHeader(e.deadLetter(0, "a", "v", header("kind", "made")), "failed-at", "2026-01-15T10:00:00Z"),
+		withHeader(withHeader(e.deadLetter(1, "b\xff", "v"), "failed-at", "2026-01-15T11:00:00Z"), "error", "time is out"),
+		withHeader(e.deadLetter(2, "c", "v"), "failed-at", time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)),
+		withHeader(e.deadLetter(3, "d", "v"), "failed-at", "when?"),
+		withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.group("others")),
 	)
 	for args, want := range map[string]string{
 		"":                                  "0:0 0:1 0:2 0:3",
@@ -74,48 +74,48 @@ func TestListFilters(t *testing.T) {
 		"--since 2026-01-15T10:00:01Z":      "0:1 0:2",
 		"--until 2026-01-15T11:00:00+01:00": "0:0",
 		"--since 2026-01-15T11:00:00Z --until 2026-01-15T11:00:00Z": "0:1",
-		"--group " + w.group("others"):                              "0:4",
+		"--group " + e.group("others"):                              "0:4",
 		"--key a --error time":                                      "",
 	} {
-		said := w.run(append([]string{"list"}, strings.Fields(args)...)...)
-		var got []string
-		for line := range strings.Lines(said.stdout) {
+		got := e.run(append([]string{"list"}, strings.Fields(args)...)...)
+		var places []string
+		for line := range strings.Lines(got.stdout) {
 			if place := strings.Fields(line)[0]; place != "PLACE" {
-				got = append(got, place)
+				places = append(places, place)
 			}
 		}
-		if strings.Join(got, " ") != want || said.status != 0 {
-			t.Errorf("%s: got %q, want %q; %+v", args, got, want, said)
+		if strings.Join(places, " ") != want || got.status != 0 {
+			t.Errorf("%s: got %q, want %q; %+v", args, places, want, got)
 		}
 	}
-	if said := w.run("list", "--key", "none"); said.notes != "none of the 4 dead letters of group "+w.group("readers")+" match\n" || said.stdout != "" {
-		t.Errorf("none: %+v", said)
+	if got := e.run("list", "--key", "none"); got.stderr != "none of the 4 dead letters of group "+e.group("readers")+" match\n" || got.stdout != "" {
+		t.Errorf("none: %+v", got)
 	}
 }
 
-func TestAListOfNothingSaysSo(t *testing.T) {
+func TestListAndReplaySayThatThereAreNoDeadLetters(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.send(with(w.letter(4, "e", "v"), "consumer-group", w.group("others")))
-		if said := w.run("list"); said.status != 0 || said.stdout != "" || said.notes != "no dead letters of group "+w.group("readers")+" (1 of others)\n" {
-			w.Errorf("%+v", said)
+	onEachBroker(t, func(e env) {
+		e.send(withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.group("others")))
+		if got := e.run("list"); got.status != 0 || got.stdout != "" || got.stderr != "no dead letters of group "+e.group("readers")+" (1 of others)\n" {
+			e.Errorf("%+v", got)
 		}
-		if said := w.run("replay", "--all"); said.status != 0 || said.stdout != "nothing to replay: no dead letters of group "+w.group("readers")+" (1 of others)\n" {
-			w.Errorf("%+v", said)
+		if got := e.run("replay", "--all"); got.status != 0 || got.stdout != "nothing to replay: no dead letters of group "+e.group("readers")+" (1 of others)\n" {
+			e.Errorf("%+v", got)
 		}
 	})
 }
 
-func TestShowShowsAll(t *testing.T) {
+func TestShowPrintsTheDeadLetterInFull(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	laidOut := w.letter(17, "k", `{"a":[1,"\u001b"],"b":"`+"\u009b"+`"}`, header("kind", "made"), header("error", "mine"), header("replays", "1"))
-	null := w.letter(2, "k", "")
+	e := newInProcessEnv(t)
+	asJSON := e.deadLetter(17, "k", `{"a":[1,"\u001b"],"b":"`+"\u009b"+`"}`, header("kind", "made"), header("error", "mine"), header("replays", "1"))
+	null := e.deadLetter(2, "k", "")
 	null.Key, null.Value = nil, nil
-	w.send(with(with(laidOut, "failed-at", "2026-01-15T10:00:00Z"), "error", "broken"), null,
-		w.letter(3, "k", "some \"text\"\n"), w.letter(4, "k", "\xff\x00"), w.letter(5, "k", ""), &kgo.Record{Topic: w.dlq, Value: []byte("1")},
-		&kgo.Record{Topic: w.dlq, Partition: 1, Value: []byte("another")})
-	first := w.run("show", "0:0")
+	e.send(withHeader(withHeader(asJSON, "failed-at", "2026-01-15T10:00:00Z"), "error", "broken"), null,
+		e.deadLetter(3, "k", "some \"text\"\n"), e.deadLetter(4, "k", "\xff\x00"), e.deadLetter(5, "k", ""), &kgo.Record{Topic: e.dlq, Value: []byte("1")},
+		&kgo.Record{Topic: e.dlq, Partition: 1, Value: []byte("another")})
+	first := e.run("show", "0:0")
 	var got []string
 	for line := range strings.Lines(first.stdout) {
 		if got = append(got, strings.Join(strings.Fields(line), " ")); len(got) == 2 {
@@ -123,8 +123,8 @@ func TestShowShowsAll(t *testing.T) {
 		}
 	}
 	want := []string{
-		"place 0:0", "written at", "failed at 2026-01-15T10:00:00Z", "group " + w.group("readers"), "error broken",
-		"attempts 1", "original topic " + w.topic, "original place 0:17", "replays 1 before it failed", "key k",
+		"place 0:0", "written at", "failed at 2026-01-15T10:00:00Z", "group " + e.group("readers"), "error broken",
+		"attempts 1", "original topic " + e.topic, "original place 0:17", "replays 1 before it failed", "key k",
 		"header kind made", "header error mine", "header replays 1",
 		"value (27 bytes)", "{", `"a": [`, "1,", `"\u001b"`, "],", `"b": "\u009b"`, "}",
 	}
@@ -138,11 +138,11 @@ func TestShowShowsAll(t *testing.T) {
 		"0:4": "value (0 bytes)\nempty\n",
 		"0:5": "value (1 byte)\n1\n",
 	} {
-		if said := w.run("show", place); said.status != 0 || !strings.HasSuffix(said.stdout, want) {
-			t.Errorf("%s: %+v", place, said)
+		if got := e.run("show", place); got.status != 0 || !strings.HasSuffix(got.stdout, want) {
+			t.Errorf("%s: %+v", place, got)
 		}
 	}
-	if said := w.run("show", "0:5"); said.notes != "this is no dead letter: it does not say which group it is of\n" {
-		t.Errorf("%+v", said)
+	if got := e.run("show", "0:5"); got.stderr != "this is no dead letter: it names no consumer group\n" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -12,10 +12,9 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-// sendTimeout bounds the writing of one record.
-const sendTimeout = 10 * time.Second
+const sendTimeout = 10 * time.Second // for one record
 
-// replayOptions say how to replay.
+// replayOptions are the flags of dlq replay.
 type replayOptions struct {
 	all, dryRun, again bool
 	rate               float64 // records per second
@@ -24,8 +23,8 @@ type replayOptions struct {
 
 func (o replayOptions) validate(f filter) error {
 	switch {
-	case !o.all && !f.chosen():
-		return fmt.Errorf("this would replay every dead letter of group %q: say which, by places or filters, or --all", f.group)
+	case !o.all && !f.isSelective():
+		return fmt.Errorf("this would replay every dead letter of group %q: select some by places or filters, or give --all", f.group)
 	case !(o.rate > 0):
 		return fmt.Errorf("--rate %v is no rate: give how many records per second, more than 0", o.rate)
 	case o.maxReplays < 1:
@@ -34,33 +33,34 @@ func (o replayOptions) validate(f filter) error {
 	return nil
 }
 
-// run is a replay under way, and what became of the letters so far.
-type run struct {
+// replayRun is one execution of dlq replay, with its counters.
+type replayRun struct {
 	replayOptions
-	*desk
-	survey   *survey
-	producer *kafka.Producer
-	begun    time.Time
+	*cli
+	index     *index
+	producer  *kafka.Producer
+	startedAt time.Time
 
-	missing map[string]bool // topics that letters name and that do not exist
+	missingTopics map[string]bool // original topics that do not exist
 
-	replayed, already, stayed, refused int
-	unroutable                         int // letters of missing topics
-	bare                               int // letters without contents
+	replayed, alreadyReplayed, capped, rejected int
+	withoutTopic                                int // dead letters whose original topic is missing
+	contentless                                 int // dead letters without contents
 }
 
-// replay writes the letters that are meant to the topics they came from.
-func (d *desk) replay(ctx context.Context, f filter, options replayOptions) error {
+// replayDeadLetters writes the dead letters that f selects to their original topics. Its error says how
+// many it has replayed, so that the operator can run the command again.
+func (c *cli) replayDeadLetters(ctx context.Context, f filter, options replayOptions) error {
 	if err := options.validate(f); err != nil {
 		return command.UsageError(err)
 	}
-	s, err := d.survey(ctx, f)
+	x, err := c.buildIndex(ctx, f)
 	if err != nil {
 		return err
 	}
 	missing := make(map[string]bool)
-	for topic, since := range s.topics() {
-		err := d.countCopies(ctx, s, topic, since)
+	for topic, since := range x.originalTopics() {
+		err := c.countReplays(ctx, x, topic, since)
 		var wrong *kafka.TopicError
 		if errors.As(err, &wrong) {
 			missing[topic] = true
@@ -68,104 +68,104 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 			return err
 		}
 	}
-	if len(s.meant) == 0 {
-		fmt.Fprintf(d.out, "nothing to replay: %s\n", s.none())
+	if len(x.selected) == 0 {
+		fmt.Fprintf(c.out, "nothing to replay: %s\n", x.explainEmpty())
 		return nil
 	}
-	r := &run{replayOptions: options, desk: d, survey: s, missing: missing, producer: kafka.NewProducer(d.Kafka), begun: time.Now()}
+	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: kafka.NewProducer(c.Kafka), startedAt: time.Now()}
 	defer func() { _ = r.producer.Close() }()
-	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
-		l := read(record)
-		if s.meant[l.at] != l.identity() { // written since, or not meant
+	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
+		l := parseDeadLetter(record)
+		if x.selected[l.position] != l.identity() { // not selected, or written after the index was built
 			return nil
 		}
-		return r.treat(ctx, l)
+		return r.replayOne(ctx, l)
 	})
 	switch {
-	case err == nil && r.unroutable > 0:
-		return fmt.Errorf("%s; create the topics that are missing, and run it again for the rest", r.summary())
-	case err == nil && r.refused > 0:
-		return fmt.Errorf("%s; what Kafka refuses is still a dead letter", r.summary())
+	case err == nil && r.withoutTopic > 0:
+		return fmt.Errorf("%s; create the missing topics and run it again for the rest", r.summary())
+	case err == nil && r.rejected > 0:
+		return fmt.Errorf("%s; records that Kafka rejects stay dead letters", r.summary())
 	case err == nil:
-		fmt.Fprintf(d.out, "%s\n", r.summary())
+		fmt.Fprintf(c.out, "%s\n", r.summary())
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: %s; run it again for the rest", r.summary())
 	default:
-		return fmt.Errorf("%s, and then: %s; run it again for the rest", r.summary(), oneLine(err))
+		return fmt.Errorf("%s, then failed: %s; run it again for the rest", r.summary(), singleLine(err))
 	}
 }
 
-// treat replays the letter, or says why not.
-func (r *run) treat(ctx context.Context, l letter) error {
+// replayOne replays l, or counts and prints why not. Its error ends the run.
+func (r *replayRun) replayOne(ctx context.Context, l deadLetter) error {
 	id := l.identity()
 	switch {
-	case l.bare:
-		r.bare++
-		fmt.Fprintf(r.out, "%s stays: it has nothing of the %s bytes at %s of topic %s\n",
-			l.at, printable.Excerpt(l.record.Header(headerSize)), printable.Excerpt(l.original), printable.Excerpt(l.topic))
+	case l.contentless:
+		r.contentless++
+		fmt.Fprintf(r.out, "%s skipped: it lacks the %s bytes at %s of topic %s\n",
+			l.position, printable.Excerpt(l.record.Header(headerSize)), printable.Excerpt(l.originalPosition), printable.Excerpt(l.topic))
 		return nil
-	case r.missing[l.topic]:
-		r.unroutable++
-		fmt.Fprintf(r.out, "%s stays: topic %s does not exist\n", l.at, printable.Excerpt(l.topic))
+	case r.missingTopics[l.topic]:
+		r.withoutTopic++
+		fmt.Fprintf(r.out, "%s skipped: topic %s does not exist\n", l.position, printable.Excerpt(l.topic))
 		return nil
-	case r.survey.copies[id] > 0 && !r.again:
-		r.already++
-		fmt.Fprintf(r.out, "%s already replayed\n", l.at)
+	case r.index.replays[id] > 0 && !r.again:
+		r.alreadyReplayed++
+		fmt.Fprintf(r.out, "%s already replayed\n", l.position)
 		return nil
-	case l.replays >= r.maxReplays:
-		r.stayed++
-		fmt.Fprintf(r.out, "%s stays: it failed again after %s (--max-replays %d)\n", l.at, several(l.replays, "replay"), r.maxReplays)
+	case l.priorReplays >= r.maxReplays:
+		r.capped++
+		fmt.Fprintf(r.out, "%s skipped: it failed again after %s (--max-replays %d)\n", l.position, plural(l.priorReplays, "replay"), r.maxReplays)
 		return nil
 	case r.dryRun:
-		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable.Excerpt(l.topic))
+		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.position, printable.Excerpt(l.topic))
 	default:
 		err := r.send(ctx, l)
 		if errors.Is(err, kafka.ErrRejected) {
-			r.refused++
-			fmt.Fprintf(r.out, "%s stays: %s\n", l.at, oneLine(err))
+			r.rejected++
+			fmt.Fprintf(r.out, "%s skipped: %s\n", l.position, singleLine(err))
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(r.out, "%s replayed to %s\n", l.at, printable.Excerpt(l.topic))
+		fmt.Fprintf(r.out, "%s replayed to %s\n", l.position, printable.Excerpt(l.topic))
 	}
 	r.replayed++
-	r.survey.copies[id]++
+	r.index.replays[id]++
 	return nil
 }
 
-// send writes one letter when its time has come. Told to stop, it finishes the
-// one in hand, so that what it counts is what there is.
-func (r *run) send(ctx context.Context, l letter) error {
-	due := r.begun.Add(time.Duration(float64(r.replayed+r.refused) / r.rate * float64(time.Second)))
+// send writes one replay, at the rate of the options. If ctx ends meanwhile, the record is still
+// written, so that the counters are right.
+func (r *replayRun) send(ctx context.Context, l deadLetter) error {
+	due := r.startedAt.Add(time.Duration(float64(r.replayed+r.rejected) / r.rate * float64(time.Second)))
 	if !retry.Wait(ctx, time.Until(due)) {
 		return ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	if err := r.producer.Send(ctx, []kafka.Record{l.replay()}); err != nil {
-		return fmt.Errorf("the dead letter at %s could not be written to topic %q: %w", l.at, l.topic, err)
+	if err := r.producer.Send(ctx, []kafka.Record{l.replayRecord()}); err != nil {
+		return fmt.Errorf("the dead letter at %s cannot be written to topic %q: %w", l.position, l.topic, err)
 	}
 	return nil
 }
 
-func (r *run) summary() string {
+func (r *replayRun) summary() string {
 	verb := "replayed"
 	if r.dryRun {
 		verb = "would replay"
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.already+r.stayed+r.refused+r.unroutable+r.bare, r.already, r.stayed, several(r.maxReplays, "replay"))
-	if r.unroutable > 0 {
-		text += fmt.Sprintf(", %d of topics that do not exist", r.unroutable)
+		verb, r.replayed, r.alreadyReplayed+r.capped+r.rejected+r.withoutTopic+r.contentless, r.alreadyReplayed, r.capped, plural(r.maxReplays, "replay"))
+	if r.withoutTopic > 0 {
+		text += fmt.Sprintf(", %d with a missing topic", r.withoutTopic)
 	}
-	if r.bare > 0 {
-		text += fmt.Sprintf(", %d without contents", r.bare)
+	if r.contentless > 0 {
+		text += fmt.Sprintf(", %d without contents", r.contentless)
 	}
-	if r.refused > 0 {
-		text += fmt.Sprintf(", %d refused by Kafka", r.refused)
+	if r.rejected > 0 {
+		text += fmt.Sprintf(", %d rejected by Kafka", r.rejected)
 	}
 	return text
 }

@@ -13,69 +13,68 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/testenv"
 )
 
 func header(key, value string) kgo.RecordHeader {
 	return kgo.RecordHeader{Key: key, Value: []byte(value)}
 }
 
-// The whole round: what failed is replayed for the group that failed, once,
-// however often the command is run.
-func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
+func TestReplayDeliversFailedRecordsOnceAndOnlyToTheirGroup(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		readers, others := &reader{}, &reader{cured: true}
-		w.serve("readers", readers)
-		w.serve("others", others)
-		w.send(
-			&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("bad 1"), Headers: []kgo.RecordHeader{header("kind", "made"), header("traceparent", "00-1-2-01"), header("error", "mine")}},
-			&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")},
-			&kgo.Record{Topic: w.topic, Partition: 1, Value: []byte("bad 2")},
+	onEachBroker(t, func(e env) {
+		readers, others := &flakyHandler{}, &flakyHandler{fixed: true}
+		e.runGroup("readers", readers)
+		e.runGroup("others", others)
+		e.send(
+			&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("bad 1"), Headers: []kgo.RecordHeader{header("kind", "made"), header("traceparent", "00-1-2-01"), header("error", "mine")}},
+			&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("good")},
+			&kgo.Record{Topic: e.topic, Partition: 1, Value: []byte("bad 2")},
 		)
-		w.await("the dead letters", func() bool { return len(w.read(w.dlq)) == 2 && len(others.handled()) == 3 })
-		readers.cure()
+		testenv.Eventually(e, "the dead letters", func() bool { return len(e.readTopic(e.dlq)) == 2 && len(others.handled()) == 3 })
+		readers.fix()
 
-		first := w.run("replay", "--all")
+		first := e.run("replay", "--all")
 		if first.status != 0 || !strings.HasSuffix(first.stdout, "replayed 2, skipped 0: 0 already replayed, 0 failed again after 3 replays\n") {
-			w.Errorf("first: %+v", first)
+			e.Errorf("first: %+v", first)
 		}
-		w.await("the replays", func() bool { return len(readers.handled()) == 3 })
-		second := w.run("replay", "--all")
+		testenv.Eventually(e, "the replays", func() bool { return len(readers.handled()) == 3 })
+		second := e.run("replay", "--all")
 		if second.status != 0 || !strings.HasSuffix(second.stdout, "replayed 0, skipped 2: 2 already replayed, 0 failed again after 3 replays\n") {
-			w.Errorf("second: %+v", second)
+			e.Errorf("second: %+v", second)
 		}
-		w.send(&kgo.Record{Topic: w.topic, Value: []byte("last")}, &kgo.Record{Topic: w.topic, Partition: 1, Value: []byte("last")})
-		for group, r := range map[string]*reader{"readers": readers, "others": others} {
-			w.await(group+" to come to the end", func() bool { return strings.Count(strings.Join(r.handled(), ","), "last") == 2 })
+		e.send(&kgo.Record{Topic: e.topic, Value: []byte("last")}, &kgo.Record{Topic: e.topic, Partition: 1, Value: []byte("last")})
+		for group, r := range map[string]*flakyHandler{"readers": readers, "others": others} {
+			testenv.Eventually(e, group+" reads to the end", func() bool { return strings.Count(strings.Join(r.handled(), ","), "last") == 2 })
 		}
 		got := slices.Sorted(slices.Values(readers.handled()))
 		if diff := cmp.Diff([]string{"bad 1", "bad 2", "good", "last", "last"}, got); diff != "" {
-			w.Errorf("the group that failed handled (-want +got):\n%s", diff)
+			e.Errorf("the group that failed handled (-want +got):\n%s", diff)
 		}
 		if got := others.handled(); len(got) != 5 {
-			w.Errorf("the other group handled %q", got)
+			e.Errorf("the other group handled %q", got)
 		}
 	})
 }
 
-func TestAReplayIsTheOriginalByteForByte(t *testing.T) {
+func TestReplayIsByteForByteTheOriginalRecord(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		binary := w.letter(1, "k\xff", "\x00\xff not text", header("kind", "made"), header("error", "mine"), header("h", "\xfe"), header("traceparent", "00-1-2-01"))
-		null := w.letter(2, "null", "")
+	onEachBroker(t, func(e env) {
+		binary := e.deadLetter(1, "k\xff", "\x00\xff not text", header("kind", "made"), header("error", "mine"), header("h", "\xfe"), header("traceparent", "00-1-2-01"))
+		null := e.deadLetter(2, "null", "")
 		null.Value = nil
-		empty := w.letter(3, "", "")
+		empty := e.deadLetter(3, "", "")
 		empty.Key = nil
-		w.send(binary, null, empty)
-		if said := w.run("replay", "--all"); said.status != 0 {
-			w.Fatal(said)
+		e.send(binary, null, empty)
+		if got := e.run("replay", "--all"); got.status != 0 {
+			e.Fatal(got)
 		}
-		copies := map[string]kafka.Record{}
-		for _, record := range w.read(w.topic) {
-			copies[record.Header("replay-of")] = record
+		replays := map[string]kafka.Record{}
+		for _, record := range e.readTopic(e.topic) {
+			replays[record.Header("replay-of")] = record
 		}
 		added := func(of string) []kafka.Header {
-			return []kafka.Header{{Key: "replay-group", Value: w.group("readers")}, {Key: "replay-of", Value: of}, {Key: "replays", Value: "1"}}
+			return []kafka.Header{{Key: "replay-group", Value: e.group("readers")}, {Key: "replay-of", Value: of}, {Key: "replays", Value: "1"}}
 		}
 		for of, want := range map[string]kafka.Record{
 			"0:0": {Key: binary.Key, Value: binary.Value, Headers: append([]kafka.Header{
@@ -84,40 +83,39 @@ func TestAReplayIsTheOriginalByteForByte(t *testing.T) {
 			"0:1": {Key: []byte("null"), Value: nil, Headers: added("0:1")},
 			"0:2": {Key: nil, Value: []byte{}, Headers: added("0:2")},
 		} {
-			got := kafka.Record{Key: copies[of].Key, Value: copies[of].Value, Headers: copies[of].Headers}
+			got := kafka.Record{Key: replays[of].Key, Value: replays[of].Value, Headers: replays[of].Headers}
 			if diff := cmp.Diff(want, got); diff != "" {
-				w.Errorf("the copy of %s (-want +got):\n%s", of, diff)
+				e.Errorf("the replay of %s (-want +got):\n%s", of, diff)
 			}
-			if age := time.Since(copies[of].Time); age > time.Minute {
-				w.Errorf("the copy of %s is %v old", of, age)
+			if age := time.Since(replays[of].Time); age > time.Minute {
+				e.Errorf("the replay of %s is %v old", of, age)
 			}
 		}
 	})
 }
 
-// A record that fails in every round keeps its own headers and its partition,
-// gathers none, and is left alone in the end.
-func TestAMessageThatFailsAgainAndAgainStays(t *testing.T) {
+// Repeated replays keep the record's headers and partition, and add no headers.
+func TestReplaySkipsARecordThatFailedAfterMaxReplays(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.serve("readers", &reader{})
-		w.send(&kgo.Record{Topic: w.topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
+	onEachBroker(t, func(e env) {
+		e.runGroup("readers", &flakyHandler{})
+		e.send(&kgo.Record{Topic: e.topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
 		for round := range 3 {
-			w.await("the dead letter", func() bool { return len(w.read(w.dlq)) == round+1 })
-			if said := w.run("replay", "--all"); said.status != 0 || !strings.Contains(said.stdout, fmt.Sprintf("\nreplayed 1, skipped %d", round)) {
-				w.Fatalf("round %d: %+v", round, said)
+			testenv.Eventually(e, "the dead letter", func() bool { return len(e.readTopic(e.dlq)) == round+1 })
+			if got := e.run("replay", "--all"); got.status != 0 || !strings.Contains(got.stdout, fmt.Sprintf("\nreplayed 1, skipped %d", round)) {
+				e.Fatalf("round %d: %+v", round, got)
 			}
 		}
-		w.await("the last dead letter", func() bool { return len(w.read(w.dlq)) == 4 })
-		last := w.run("replay", "--all")
-		if last.status != 0 || !strings.Contains(last.stdout, "stays: it failed again after 3 replays (--max-replays 3)\n") ||
+		testenv.Eventually(e, "the last dead letter", func() bool { return len(e.readTopic(e.dlq)) == 4 })
+		last := e.run("replay", "--all")
+		if last.status != 0 || !strings.Contains(last.stdout, "skipped: it failed again after 3 replays (--max-replays 3)\n") ||
 			!strings.HasSuffix(last.stdout, "replayed 0, skipped 4: 3 already replayed, 1 failed again after 3 replays\n") {
-			w.Errorf("the last: %+v", last)
+			e.Errorf("the last: %+v", last)
 		}
-		letters := w.read(w.dlq)
+		letters := e.readTopic(e.dlq)
 		for i, letter := range letters {
 			if letter.Partition != letters[0].Partition {
-				w.Errorf("letter %d is in partition %d, the first in %d", i, letter.Partition, letters[0].Partition)
+				e.Errorf("dead letter %d is in partition %d, the first in %d", i, letter.Partition, letters[0].Partition)
 			}
 		}
 		keys := []string{}
@@ -127,134 +125,133 @@ func TestAMessageThatFailsAgainAndAgainStays(t *testing.T) {
 		want := []string{"kind", "error", "replay-group", "replay-of", "replays", "error", "original-topic", "original-partition",
 			"original-offset", "consumer-group", "attempts", "failed-at"}
 		if diff := cmp.Diff(want, keys); diff != "" {
-			w.Errorf("the last letter's headers (-want +got):\n%s", diff)
+			e.Errorf("headers of the last dead letter (-want +got):\n%s", diff)
 		}
 		if got := letters[3].Header("replays"); got != "3" {
-			w.Errorf("replays is %s", got)
+			e.Errorf("replays is %s", got)
 		}
-		more := w.run("replay", "--all", "--max-replays", "4")
+		more := e.run("replay", "--all", "--max-replays", "4")
 		if more.status != 0 || !strings.Contains(more.stdout, "replayed 1, ") {
-			w.Errorf("with a higher limit: %+v", more)
+			e.Errorf("with a higher limit: %+v", more)
 		}
 	})
 }
 
-// interrupter ends the context after so many lines that contain the text.
+// interrupter calls cancel when remaining lines that contain the text were written.
 type interrupter struct {
 	strings.Builder
-	text   string
-	left   int
-	cancel context.CancelFunc
+	text      string
+	remaining int
+	cancel    context.CancelFunc
 }
 
 func (i *interrupter) Write(line []byte) (int, error) {
 	if strings.Contains(string(line), i.text) {
-		if i.left--; i.left == 0 {
+		if i.remaining--; i.remaining == 0 {
 			i.cancel()
 		}
 	}
 	return i.Builder.Write(line)
 }
 
-func TestAHalfFinishedReplayIsFinishedByAnother(t *testing.T) {
+func TestReplayContinuesAfterAnInterruptedReplay(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
+	onEachBroker(t, func(e env) {
 		for i := range 10 {
-			w.send(w.letter(i, fmt.Sprint("key ", i), fmt.Sprint("value ", i)))
+			e.send(e.deadLetter(i, fmt.Sprint("key ", i), fmt.Sprint("value ", i)))
 		}
-		ctx, cancel := context.WithCancel(w.soon())
-		out, notes := &interrupter{text: "replayed to", left: 4, cancel: cancel}, &strings.Builder{}
-		status := w.runIn(ctx, out, notes, "replay", "--all")
-		if want := "service: interrupted: replayed 4, skipped 0: 0 already replayed, 0 failed again after 3 replays; run it again for the rest\n"; status != 1 || notes.String() != want {
-			w.Errorf("interrupted: status %d, %q", status, notes)
+		ctx, cancel := context.WithCancel(e.timeoutContext())
+		out, stderr := &interrupter{text: "replayed to", remaining: 4, cancel: cancel}, &strings.Builder{}
+		status := e.runTo(ctx, out, stderr, "replay", "--all")
+		if want := "service: interrupted: replayed 4, skipped 0: 0 already replayed, 0 failed again after 3 replays; run it again for the rest\n"; status != 1 || stderr.String() != want {
+			e.Errorf("interrupted: status %d, %q", status, stderr)
 		}
-		if got := len(w.read(w.topic)); got != 4 {
-			w.Errorf("%d records after the interrupted replay", got)
+		if got := len(e.readTopic(e.topic)); got != 4 {
+			e.Errorf("%d records after the interrupted replay", got)
 		}
-		if said := w.run("replay", "--all"); said.status != 0 || !strings.HasSuffix(said.stdout, "replayed 6, skipped 4: 4 already replayed, 0 failed again after 3 replays\n") {
-			w.Errorf("the second: %+v", said)
+		if got := e.run("replay", "--all"); got.status != 0 || !strings.HasSuffix(got.stdout, "replayed 6, skipped 4: 4 already replayed, 0 failed again after 3 replays\n") {
+			e.Errorf("the second: %+v", got)
 		}
-		if got := len(w.read(w.topic)); got != 10 {
-			w.Errorf("%d records in the end", got)
+		if got := len(e.readTopic(e.topic)); got != 10 {
+			e.Errorf("%d records in the end", got)
 		}
-		if said := w.run("replay", "--all", "--again"); said.status != 0 || len(w.read(w.topic)) != 20 {
-			w.Errorf("again: %+v", said)
+		if got := e.run("replay", "--all", "--again"); got.status != 0 || len(e.readTopic(e.topic)) != 20 {
+			e.Errorf("again: %+v", got)
 		}
 	})
 }
 
-func TestToldToStopItFinishesTheRecordInHand(t *testing.T) {
+func TestInterruptedReplayFinishesTheRecordInFlight(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(0, "k", "1"), w.letter(1, "k", "2"))
-	ctx, cancel := context.WithCancel(w.soon())
-	w.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	e := newInProcessEnv(t)
+	e.send(e.deadLetter(0, "k", "1"), e.deadLetter(1, "k", "2"))
+	ctx, cancel := context.WithCancel(e.timeoutContext())
+	e.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cancel()
 		return nil, nil, false
 	})
-	out, notes := &strings.Builder{}, &strings.Builder{}
-	status := w.runIn(ctx, out, notes, "replay", "--all")
-	if status != 1 || out.String() != "0:0 replayed to "+w.topic+"\n" || !strings.Contains(notes.String(), "interrupted: replayed 1, ") || len(w.read(w.topic)) != 1 {
-		t.Errorf("status %d: %s%s", status, out, notes)
+	out, stderr := &strings.Builder{}, &strings.Builder{}
+	status := e.runTo(ctx, out, stderr, "replay", "--all")
+	if status != 1 || out.String() != "0:0 replayed to "+e.topic+"\n" || !strings.Contains(stderr.String(), "interrupted: replayed 1, ") || len(e.readTopic(e.topic)) != 1 {
+		t.Errorf("status %d: %s%s", status, out, stderr)
 	}
 }
 
-// A failed record may have several letters: the process died after writing one,
-// or the group lost its place and read the topic anew.
-func TestLettersOfOneFailedRecordAreReplayedOnce(t *testing.T) {
+// A consumer that dies after it wrote a dead letter, or a group that loses its offsets, writes another.
+func TestReplayReplaysSeveralDeadLettersOfOneRecordOnce(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	null := w.letter(2, "k", "")
+	e := newInProcessEnv(t)
+	null := e.deadLetter(2, "k", "")
 	null.Value = nil
 	earlier := time.Now().Add(-100 * 24 * time.Hour).UTC()
-	w.send(
-		with(w.letter(1, "k", "value"), "failed-at", earlier.Format(time.RFC3339)),
-		w.letter(1, "k", "value"),
-		w.letter(1, "k", "another topic of that name, then"),
-		w.letter(2, "k", ""), null,
-		&kgo.Record{Topic: w.topic, Value: []byte("value"), Key: []byte("k"), Timestamp: earlier.Add(time.Hour), Headers: []kgo.RecordHeader{header("replay-of", "0:0")}},
-		&kgo.Record{Topic: w.topic, Value: []byte("of another time"), Headers: []kgo.RecordHeader{header("replay-of", "0:2")}},
+	e.send(
+		withHeader(e.deadLetter(1, "k", "value"), "failed-at", earlier.Format(time.RFC3339)),
+		e.deadLetter(1, "k", "value"),
+		e.deadLetter(1, "k", "of an earlier topic of that name"),
+		e.deadLetter(2, "k", ""), null,
+		&kgo.Record{Topic: e.topic, Value: []byte("value"), Key: []byte("k"), Timestamp: earlier.Add(time.Hour), Headers: []kgo.RecordHeader{header("replay-of", "0:0")}},
+		&kgo.Record{Topic: e.topic, Value: []byte("of an earlier dead-letter topic"), Headers: []kgo.RecordHeader{header("replay-of", "0:2")}},
 	)
-	said := w.run("replay", "--since", "1h")
-	to := " replayed to " + w.topic + "\n"
+	got := e.run("replay", "--since", "1h")
+	to := " replayed to " + e.topic + "\n"
 	want := "0:1 already replayed\n0:2" + to + "0:3" + to + "0:4" + to + "replayed 3, skipped 1: 1 already replayed, 0 failed again after 3 replays\n"
-	if said.status != 0 || said.stdout != want {
-		t.Errorf("%+v", said)
+	if got.status != 0 || got.stdout != want {
+		t.Errorf("%+v", got)
 	}
 }
 
-func TestADryRunWritesNothing(t *testing.T) {
+func TestDryRunWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(1, "k", "1"), w.letter(2, "k", "2", header("replays", "3")))
-	said := w.run("replay", "--dry-run", "--all")
-	want := "0:0 would be replayed to " + w.topic + "\n0:1 stays: it failed again after 3 replays (--max-replays 3)\n" +
+	e := newInProcessEnv(t)
+	e.send(e.deadLetter(1, "k", "1"), e.deadLetter(2, "k", "2", header("replays", "3")))
+	got := e.run("replay", "--dry-run", "--all")
+	want := "0:0 would be replayed to " + e.topic + "\n0:1 skipped: it failed again after 3 replays (--max-replays 3)\n" +
 		"would replay 1, skipped 1: 0 already replayed, 1 failed again after 3 replays\n"
-	if said.status != 0 || said.stdout != want || len(w.read(w.topic)) != 0 {
-		t.Errorf("%+v", said)
+	if got.status != 0 || got.stdout != want || len(e.readTopic(e.topic)) != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 
-func TestAReplayTakesItsTime(t *testing.T) {
+func TestReplayKeepsItsRate(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
+	e := newInProcessEnv(t)
 	for i := range 5 {
-		w.send(w.letter(i, "k", fmt.Sprint(i)))
+		e.send(e.deadLetter(i, "k", fmt.Sprint(i)))
 	}
-	begun := time.Now()
-	said := w.run("replay", "--all", "--rate", "10")
-	if took := time.Since(begun); said.status != 0 || took < 400*time.Millisecond {
-		t.Errorf("took %v: %+v", took, said)
+	start := time.Now()
+	got := e.run("replay", "--all", "--rate", "10")
+	if took := time.Since(start); got.status != 0 || took < 400*time.Millisecond {
+		t.Errorf("took %v: %+v", took, got)
 	}
 }
 
-func TestPlacesAndFiltersChooseWhatIsReplayed(t *testing.T) {
+func TestPositionsAndFiltersSelectWhatIsReplayed(t *testing.T) {
 	t.Parallel()
-	w := inProcess(t)
-	w.send(w.letter(0, "a", "0", header("kind", "made")), w.letter(1, "b", "1"), w.letter(2, "a", "2"))
+	e := newInProcessEnv(t)
+	e.send(e.deadLetter(0, "a", "0", header("kind", "made")), e.deadLetter(1, "b", "1"), e.deadLetter(2, "a", "2"))
 	for _, step := range []struct {
 		args string
-		want []string // in the topic by then
+		want []string // in the topic afterwards
 	}{
 		{"0:2", []string{"2"}},
 		{"--key b 0:0", []string{"2"}},
@@ -262,99 +259,96 @@ func TestPlacesAndFiltersChooseWhatIsReplayed(t *testing.T) {
 		{"--type unmade", []string{"1", "2"}},
 		{"--type made", []string{"0", "1", "2"}},
 	} {
-		said := w.run(append([]string{"replay"}, strings.Fields(step.args)...)...)
+		got := e.run(append([]string{"replay"}, strings.Fields(step.args)...)...)
 		var values []string
-		for _, record := range w.read(w.topic) {
+		for _, record := range e.readTopic(e.topic) {
 			values = append(values, string(record.Value))
 		}
 		slices.Sort(values)
-		if diff := cmp.Diff(step.want, values); said.status != 0 || diff != "" {
-			t.Errorf("%s: %+v (-want +got):\n%s", step.args, said, diff)
+		if diff := cmp.Diff(step.want, values); got.status != 0 || diff != "" {
+			t.Errorf("%s: %+v (-want +got):\n%s", step.args, got, diff)
 		}
 	}
 }
 
-// A letter that its topic does not take is in nobody's way. The record had just
-// room enough, and a replay's headers make it larger.
-func TestALetterThatIsRefusedDoesNotHoldUpTheOthers(t *testing.T) {
+// The headers of a replay make the record larger than the topic's limit.
+func TestReplayContinuesAfterARejectedRecord(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.limit(w.topic, 10_000)
-		w.send(w.letter(0, "k", "1"), w.letter(1, "k", strings.Repeat("x", 10_000)), w.letter(2, "k", "3"))
-		const rest = "2, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 refused by Kafka; what Kafka refuses is still a dead letter\n"
-		said := w.run("replay", "--all")
-		if said.status != 1 || said.notes != "service: replayed "+rest || !strings.Contains(said.stdout, "0:1 stays: the dead letter at 0:1 could not be written to topic ") || len(w.read(w.topic)) != 2 {
-			t.Errorf("%+v", said)
+	onEachBroker(t, func(e env) {
+		e.setMaxMessageBytes(e.topic, 10_000)
+		e.send(e.deadLetter(0, "k", "1"), e.deadLetter(1, "k", strings.Repeat("x", 10_000)), e.deadLetter(2, "k", "3"))
+		const rest = "2, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 rejected by Kafka; records that Kafka rejects stay dead letters\n"
+		got := e.run("replay", "--all")
+		if got.status != 1 || got.stderr != "service: replayed "+rest || !strings.Contains(got.stdout, "0:1 skipped: the dead letter at 0:1 cannot be written to topic ") || len(e.readTopic(e.topic)) != 2 {
+			t.Errorf("%+v", got)
 		}
-		if said := w.run("replay", "--all"); said.status != 1 || len(w.read(w.topic)) != 2 {
-			t.Errorf("the second: %+v", said)
+		if got := e.run("replay", "--all"); got.status != 1 || len(e.readTopic(e.topic)) != 2 {
+			t.Errorf("the second: %+v", got)
 		}
 	})
 }
 
-// The topics may be of another system, or deleted, or no names at all.
-func TestAReplayGoesOnPastLettersWhoseTopicIsMissing(t *testing.T) {
+func TestReplaySkipsDeadLettersWithAMissingTopic(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.send(with(w.letter(0, "k", "gone"), "original-topic", w.topic+"-gone"), with(w.letter(1, "k", "no name"), "original-topic", "no name"), w.letter(2, "k", "v"))
-		got := w.run("replay", "--all")
-		want := "replayed 1, skipped 2: 0 already replayed, 0 failed again after 3 replays, 2 of topics that do not exist; create the topics that are missing, and run it again for the rest\n"
-		if got.status == 0 || !strings.HasSuffix(got.notes, want) || strings.Count(got.stdout, "does not exist") != 2 {
-			w.Errorf("got %+v", got)
+	onEachBroker(t, func(e env) {
+		e.send(withHeader(e.deadLetter(0, "k", "gone"), "original-topic", e.topic+"-gone"), withHeader(e.deadLetter(1, "k", "no name"), "original-topic", "no name"), e.deadLetter(2, "k", "v"))
+		got := e.run("replay", "--all")
+		want := "replayed 1, skipped 2: 0 already replayed, 0 failed again after 3 replays, 2 with a missing topic; create the missing topics and run it again for the rest\n"
+		if got.status == 0 || !strings.HasSuffix(got.stderr, want) || strings.Count(got.stdout, "does not exist") != 2 {
+			e.Errorf("got %+v", got)
 		}
-		if replayed := w.read(w.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
-			w.Errorf("replayed were %v", replayed)
+		if replayed := e.readTopic(e.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
+			e.Errorf("replayed were %v", replayed)
 		}
-		if again := w.run("replay", "--all", "--dry-run"); again.status == 0 || !strings.Contains(again.notes, "would replay 0, skipped 3: 1 already replayed") {
-			w.Errorf("again: %+v", again)
+		if again := e.run("replay", "--all", "--dry-run"); again.status == 0 || !strings.Contains(again.stderr, "would replay 0, skipped 3: 1 already replayed") {
+			e.Errorf("again: %+v", again)
 		}
 	})
 }
 
-// A record that came in a compressed batch may be larger than the dead letters' topic takes.
-func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
+// A record of a compressed batch may exceed the limit of the dead-letter topic when it is decompressed.
+func TestDeadLetterIsCompressedLikeItsRecord(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		w.limit(w.dlq, 50_000)
-		readers := &reader{}
-		w.serve("readers", readers)
+	onEachBroker(t, func(e env) {
+		e.setMaxMessageBytes(e.dlq, 50_000)
+		readers := &flakyHandler{}
+		e.runGroup("readers", readers)
 		value := "bad " + strings.Repeat("b", 900_000)
-		w.send(&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")})
-		w.await("what comes behind it", func() bool { return len(readers.handled()) == 1 })
-		if letters := w.read(w.dlq); len(letters) != 1 || string(letters[0].Value) != value {
-			w.Errorf("%d letters, want the one that holds the record", len(letters))
+		e.send(&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("good")})
+		testenv.Eventually(e, "the next record", func() bool { return len(readers.handled()) == 1 })
+		if letters := e.readTopic(e.dlq); len(letters) != 1 || string(letters[0].Value) != value {
+			e.Errorf("%d dead letters, want the one with the record", len(letters))
 		}
 	})
 }
 
-// What was dead-lettered without its contents cannot be replayed, and what cannot be
-// decoded among the dead letters themselves is passed over, which is said once.
-func TestNothingIsReplayedOfWhatHasNoContents(t *testing.T) {
+// An undecodable batch in the dead-letter topic is skipped with one warning.
+func TestReplaySkipsDeadLettersWithoutContents(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(w world) {
-		batch := w.letter(1, "", "", header("original-size", "mine"))
+	onEachBroker(t, func(e env) {
+		batch := e.deadLetter(1, "", "", header("original-size", "mine"))
 		batch.Key, batch.Value = nil, nil
 		batch.Headers = append(batch.Headers, header("original-last-offset", "80"), header("original-size", "71000"))
-		whole := w.letter(90, "k", "bad", header("original-size", "7"))
-		w.send(batch)
-		w.sendTooLarge(w.dlq)
-		w.send(whole)
-		listed := w.run("list")
-		if listed.status != 0 || strings.Count(listed.notes, "passed over in topic "+w.dlq) != 1 || !strings.Contains(listed.notes, "offsets 1 to 80 cannot be decoded") ||
-			!strings.Contains(listed.notes, "2 dead letters") {
-			w.Errorf("list: %+v", listed)
+		whole := e.deadLetter(90, "k", "bad", header("original-size", "7"))
+		e.send(batch)
+		e.sendOversizedBatch(e.dlq)
+		e.send(whole)
+		listed := e.run("list")
+		if listed.status != 0 || strings.Count(listed.stderr, "skipped in topic "+e.dlq) != 1 || !strings.Contains(listed.stderr, "offsets 1 to 80 cannot be decoded") ||
+			!strings.Contains(listed.stderr, "2 dead letters") {
+			e.Errorf("list: %+v", listed)
 		}
-		if shown := w.run("show", "0:0"); !strings.Contains(shown.stdout, "not in the letter: 71000 bytes, up to offset 80") {
-			w.Errorf("show: %+v", shown)
+		if shown := e.run("show", "0:0"); !strings.Contains(shown.stdout, "not in the dead letter: 71000 bytes, up to offset 80") {
+			e.Errorf("show: %+v", shown)
 		}
-		said := w.run("replay", "--all")
-		if said.status != 0 || !strings.Contains(said.stdout, "0:0 stays: it has nothing of the 71000 bytes at 0:1 of topic "+w.topic) ||
-			!strings.HasSuffix(said.stdout, "replayed 1, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 without contents\n") {
-			w.Errorf("replay: %+v", said)
+		got := e.run("replay", "--all")
+		if got.status != 0 || !strings.Contains(got.stdout, "0:0 skipped: it lacks the 71000 bytes at 0:1 of topic "+e.topic) ||
+			!strings.HasSuffix(got.stdout, "replayed 1, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 without contents\n") {
+			e.Errorf("replay: %+v", got)
 		}
-		replayed := w.read(w.topic)
+		replayed := e.readTopic(e.topic)
 		if len(replayed) != 1 || string(replayed[0].Value) != "bad" || replayed[0].Header("original-size") != "7" {
-			w.Errorf("%d records replayed, the first %+v", len(replayed), replayed)
+			e.Errorf("%d records replayed, the first %+v", len(replayed), replayed)
 		}
 	})
 }

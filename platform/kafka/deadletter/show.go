@@ -13,17 +13,17 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// errFound ends a scan that has what it was for.
+// errFound ends a scan that has found its record.
 var errFound = errors.New("found")
 
-// show writes all that is known of the letter at that place.
-func (d *desk) show(ctx context.Context, at place) error {
-	var found *letter
-	err := d.scan(ctx, d.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
-		switch l := read(record); {
-		case l.at.partition != at.partition:
+// showDeadLetter prints the dead letter at the position in full.
+func (c *cli) showDeadLetter(ctx context.Context, at position) error {
+	var found *deadLetter
+	err := c.scan(ctx, c.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
+		switch l := parseDeadLetter(record); {
+		case l.position.partition != at.partition:
 			return kafka.SkipPartition
-		case l.at == at:
+		case l.position == at:
 			found = &l
 		}
 		return errFound
@@ -35,38 +35,38 @@ func (d *desk) show(ctx context.Context, at place) error {
 		return command.UsageError(fmt.Errorf("there is no dead letter at %s: dlq list shows where they are", at))
 	}
 	if found.group == "" {
-		fmt.Fprintf(d.notes, "this is no dead letter: it does not say which group it is of\n")
+		fmt.Fprintf(c.errOut, "this is no dead letter: it names no consumer group\n")
 	}
-	return d.describe(*found)
+	return c.printDetails(*found)
 }
 
-func (d *desk) describe(l letter) error {
-	columns := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	say := func(what, value string) { fmt.Fprintf(columns, "%s\t%s\n", what, cmp.Or(value, "-")) }
-	said := func(header string) string { return printable.Excerpt(l.record.Header(header)) }
-	say("place", l.at.String())
-	say("written at", l.record.Time.UTC().Format(time.RFC3339))
-	say("failed at", said(headerFailedAt))
-	say("group", said(headerGroup))
-	say("error", said(headerError))
-	say("attempts", said(headerAttempts))
-	say("original topic", said(headerTopic))
-	say("original place", printable.Excerpt(l.original))
-	if l.bare {
-		say("contents", fmt.Sprintf("not in the letter: %s bytes, up to offset %s", said(headerSize), cmp.Or(said(headerLast), said(headerOffset))))
+func (c *cli) printDetails(l deadLetter) error {
+	columns := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	printField := func(name, value string) { fmt.Fprintf(columns, "%s\t%s\n", name, cmp.Or(value, "-")) }
+	headerText := func(header string) string { return printable.Excerpt(l.record.Header(header)) }
+	printField("place", l.position.String())
+	printField("written at", l.record.Time.UTC().Format(time.RFC3339))
+	printField("failed at", headerText(headerFailedAt))
+	printField("group", headerText(headerGroup))
+	printField("error", headerText(headerError))
+	printField("attempts", headerText(headerAttempts))
+	printField("original topic", headerText(headerTopic))
+	printField("original place", printable.Excerpt(l.originalPosition))
+	if l.contentless {
+		printField("contents", fmt.Sprintf("not in the dead letter: %s bytes, up to offset %s", headerText(headerSize), cmp.Or(headerText(headerLast), headerText(headerOffset))))
 	}
-	say("replays", fmt.Sprintf("%d before it failed", l.replays))
+	printField("replays", fmt.Sprintf("%d before it failed", l.priorReplays))
 	key := "null"
 	if l.record.Key != nil {
 		key = printable.Excerpt(string(l.record.Key))
 	}
-	say("key", key)
-	for _, header := range l.headers() {
-		say("header "+printable.Excerpt(header.Key), printable.Excerpt(header.Value))
+	printField("key", key)
+	for _, header := range l.originalHeaders() {
+		printField("header "+printable.Excerpt(header.Key), printable.Excerpt(header.Value))
 	}
 	if err := columns.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(d.out, "value (%s)\n%s\n", several(len(l.record.Value), "byte"), contents(l.record.Value))
+	_, err := fmt.Fprintf(c.out, "value (%s)\n%s\n", plural(len(l.record.Value), "byte"), formatValue(l.record.Value))
 	return err
 }

@@ -12,17 +12,17 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// contents shows a value: JSON laid out, other text quoted, and bytes in hexadecimal.
-func contents(value []byte) string {
+// formatValue formats a value for a terminal: JSON indented, other text quoted, bytes in hexadecimal.
+func formatValue(value []byte) string {
 	switch {
 	case value == nil:
 		return "null"
 	case len(value) == 0:
 		return "empty"
 	case json.Valid(value):
-		var laidOut bytes.Buffer
-		_ = json.Indent(&laidOut, value, "", "  ") // it is valid
-		return printable.Lines(laidOut.String())
+		var indented bytes.Buffer
+		_ = json.Indent(&indented, value, "", "  ") // it is valid
+		return printable.Lines(indented.String())
 	case utf8.Valid(value):
 		return printable.Text(strconv.Quote(string(value)))
 	default:
@@ -30,12 +30,14 @@ func contents(value []byte) string {
 	}
 }
 
-// several counts things: 1 replay, 2 replays.
-func several(count int, thing string) string {
+// plural formats a count with its noun: 1 replay, 2 replays.
+func plural(count int, thing string) string {
 	if count == 1 {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", count, thing)
 }
 
-func oneLine(err error) string { return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+func singleLine(err error) string {
+	return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; "))
+}

@@ -9,29 +9,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Recreate deletes the topic and creates it again under its name.
-func (w Env) Recreate() {
-	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...))
+// Recreate deletes the topic and creates another one with the same name.
+func (e Env) Recreate() {
+	e.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(e.Kafka.Brokers...))
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	defer client.Close()
-	if err := deleteTopics(w.Context(), client, w.Topic); err != nil {
-		w.Fatal(err)
+	if err := deleteTopics(e.Context(), client, e.Topic); err != nil {
+		e.Fatal(err)
 	}
 	create := kmsg.NewPtrCreateTopicsRequest()
 	wanted := kmsg.NewCreateTopicsRequestTopic()
-	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = w.Topic, partitions, 1
+	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = e.Topic, partitions, 1
 	create.Topics = append(create.Topics, wanted)
-	w.Eventually("the topic to be created again", func() bool {
-		created, err := create.RequestWith(w.Context(), client)
+	e.Eventually("the topic is created again", func() bool {
+		created, err := create.RequestWith(e.Context(), client)
 		return err == nil && created.Topics[0].ErrorCode == 0
 	})
 }
 
-// createTopics makes topics that are gone when the test ends. It does so without
-// Sarama, whose package variables another test may be setting.
+// createTopics creates topics and deletes them when the test ends. It does not use Sarama, because
+// another test may be writing Sarama's package variables.
 func createTopics(t *testing.T, brokers []string, topics ...string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
@@ -61,10 +61,9 @@ func createTopics(t *testing.T, brokers []string, topics ...string) {
 	}
 }
 
-// deleteTopics names the topics in both ways: which one counts depends on the
-// version of the request that the broker speaks.
 func deleteTopics(ctx context.Context, client *kgo.Client, topics ...string) error {
 	remove := kmsg.NewPtrDeleteTopicsRequest()
+	// The broker's version of the request decides which of the two lists it reads.
 	remove.TopicNames = topics
 	for _, topic := range topics {
 		named := kmsg.NewDeleteTopicsRequestTopic()

@@ -7,31 +7,31 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Transaction writes the values to the topic, in order, under the key that Send
-// uses, in a transaction that is open until one of the functions is called.
-func (w Env) Transaction(values ...string) (commit, abort func()) {
-	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.TransactionalID("test-"+rand.Text()))
+// Transaction writes the values to the topic like Send, but in a transaction, which stays open until
+// commit or abort is called.
+func (e Env) Transaction(values ...string) (commit, abort func()) {
+	e.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(e.Kafka.Brokers...), kgo.TransactionalID("test-"+rand.Text()))
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
-	w.Cleanup(client.Close)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context()), patience)
-	w.Cleanup(cancel)
+	e.Cleanup(client.Close)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.Context()), timeout)
+	e.Cleanup(cancel)
 	err = client.BeginTransaction()
 	for _, value := range values {
 		if err == nil {
-			err = client.ProduceSync(ctx, &kgo.Record{Topic: w.Topic, Key: []byte("task-1"), Value: []byte(value)}).FirstErr()
+			err = client.ProduceSync(ctx, &kgo.Record{Topic: e.Topic, Key: []byte("task-1"), Value: []byte(value)}).FirstErr()
 		}
 	}
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	end := func(how kgo.TransactionEndTry) func() {
 		return func() {
-			w.Helper()
+			e.Helper()
 			if err := client.EndTransaction(ctx, how); err != nil {
-				w.Fatal(err)
+				e.Fatal(err)
 			}
 		}
 	}

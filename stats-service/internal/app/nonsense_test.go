@@ -9,12 +9,12 @@ import (
 
 func TestEverySettingRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	configtest.Refuse(t, app.Defaults(), func(environ []string) error {
+	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {
 		_, err := app.Load("", environ)
 		return err
-	}, configtest.Joined(configtest.Shared("HTTP", "OPS", "REDIS", "KAFKA", "LOG", "TRACING"), map[string][]string{
+	}, configtest.Merge(configtest.Shared("HTTP", "OPS", "REDIS", "KAFKA", "LOG", "TRACING"), map[string][]string{
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
-		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Times...),
+		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
 	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}")
 }

@@ -317,7 +317,7 @@ func TestARebuildPassesABatchThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {
 		w.Send(on(today, "task.completed", "e1"))
-		bomb := w.SendTooLarge()
+		bomb := w.SendOversizedBatch()
 		w.Send(on(today, "task.completed", "e2"))
 		service, _ := w.serve("counters")
 		w.expect(service, counts{Total: 2, Today: 2, Complete: true})

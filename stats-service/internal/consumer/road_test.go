@@ -35,7 +35,7 @@ func (w world) serve(group string) (service *stats.Service, stop func()) {
 	w.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var ends *consumer.Ends
-	stop = w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
+	stop = w.Run(group, func(survey kafkatest.LogEndOffsets) kafka.Handler {
 		ends = consumer.NewEnds(survey, log)
 		service = stats.NewService(redisstore.New(w.Redis, w.Prefix), ends, w.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())

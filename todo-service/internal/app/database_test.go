@@ -2,10 +2,8 @@ package app
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"testing"
 
@@ -14,6 +12,7 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/todo-service/internal/pgstore"
 )
 
@@ -55,35 +54,11 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 	return db
 }
 
-// hidden moves the database to an address where it is away, until appear is called.
+// hidden returns an address at which the database is unreachable until appear is called.
 func hidden(t *testing.T, dsn *url.URL) (moved *url.URL, appear func()) {
 	t.Helper()
-	there, here := dsn.Host, *dsn
-	here.Host = testenv.FreeAddr(t)
-	return &here, func() {
-		listener, err := net.Listen("tcp", here.Host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { listener.Close() })
-		go func() {
-			for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
-				go forward(client, there)
-			}
-		}()
-	}
-}
-
-func forward(client net.Conn, to string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	go func() {
-		_, _ = io.Copy(server, client)
-		server.Close()
-	}()
-	_, _ = io.Copy(client, server)
+	proxy, through := testenv.StartProxy(t, dsn.Host), *dsn
+	proxy.SetMode(netproxy.Reject)
+	through.Host = proxy.Addr()
+	return &through, func() { proxy.SetMode(netproxy.Forward) }
 }

@@ -7,21 +7,21 @@ import (
 )
 
 func TestEverySettingRefusesNonsense(t *testing.T) {
-	configtest.Refuse(t, Defaults(), func(environ []string) error {
+	configtest.ExpectRejected(t, Defaults(), func(environ []string) error {
 		_, err := Load("", environ)
 		return err
-	}, configtest.Joined(configtest.Shared("HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), map[string][]string{
+	}, configtest.Merge(configtest.Shared("HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), map[string][]string{
 		"GRPC_ADDR":                   configtest.ListenAddrs,
 		"GRPC_MAX_RECV_BYTES":         append([]string{"0", "1", "100000000"}, configtest.Numbers...),
 		"GRPC_MAX_CONCURRENT_STREAMS": append([]string{"0", "2000000"}, configtest.Numbers...),
-		"GRPC_KEEPALIVE_TIME":         append([]string{"0s", "1ms", "25h"}, configtest.Times...),
-		"GRPC_KEEPALIVE_TIMEOUT":      append([]string{"0s", "25h"}, configtest.Times...),
-		"GRPC_KEEPALIVE_MIN_TIME":     append([]string{"0s", "25h"}, configtest.Times...),
-		"GRPC_READ_TIMEOUT":           append([]string{"25h"}, configtest.Times...),
+		"GRPC_KEEPALIVE_TIME":         append([]string{"0s", "1ms", "25h"}, configtest.Durations...),
+		"GRPC_KEEPALIVE_TIMEOUT":      append([]string{"0s", "25h"}, configtest.Durations...),
+		"GRPC_KEEPALIVE_MIN_TIME":     append([]string{"0s", "25h"}, configtest.Durations...),
+		"GRPC_READ_TIMEOUT":           append([]string{"25h"}, configtest.Durations...),
 		"GRPC_MAX_CONNS":              append([]string{"0", "2000000"}, configtest.Numbers...),
-		"GRPC_MAX_CONN_AGE":           append([]string{"1000h"}, configtest.Times...),
-		"GRPC_REQUEST_TIMEOUT":        append([]string{"25h"}, configtest.Times...),
-		"GRPC_DRAIN_TIMEOUT":          append([]string{"25h"}, configtest.Times...),
+		"GRPC_MAX_CONN_AGE":           append([]string{"1000h"}, configtest.Durations...),
+		"GRPC_REQUEST_TIMEOUT":        append([]string{"25h"}, configtest.Durations...),
+		"GRPC_DRAIN_TIMEOUT":          append([]string{"25h"}, configtest.Durations...),
 
 		"POSTGRES_DSN": {
 			`"postgres://todo:hunter2@db.example/todo?sslmode=disable"`, "'postgres://todo:hunter2@db.example/todo'", "postgres://todo:hunter2@db.example/todo\r",
@@ -35,12 +35,12 @@ func TestEverySettingRefusesNonsense(t *testing.T) {
 			"host=db.example passfile=/not/there", "host=db.example service=none", "host=,db.example", "host=db.example hostaddr=db.example", "host=a,b,c port=1,2", "postgres://hunter2@db1.example,db2.example/todo", "postgres://db1:1,db2:2/todo?target_session_attrs=read-write", "host=db.example target_session_attrs=standby",
 		},
 		"POSTGRES_MAX_CONNS":       append([]string{"0", "3", "100000"}, configtest.Numbers...),
-		"POSTGRES_CONNECT_TIMEOUT": append([]string{"0s", "1h"}, configtest.Times...),
+		"POSTGRES_CONNECT_TIMEOUT": append([]string{"0s", "1h"}, configtest.Durations...),
 
 		"RATE_LIMIT_REQUESTS": append([]string{"0"}, configtest.Numbers...),
-		"RATE_LIMIT_WINDOW":   append([]string{"0s", "10ms", "25h"}, configtest.Times...),
+		"RATE_LIMIT_WINDOW":   append([]string{"0s", "10ms", "25h"}, configtest.Durations...),
 
-		"OUTBOX_PURGE_AFTER": append([]string{"47h", "1000000h"}, configtest.Times...),
+		"OUTBOX_PURGE_AFTER": append([]string{"47h", "1000000h"}, configtest.Durations...),
 
 		"WATCH_MAX_WATCHERS":   append([]string{"0", "2000000"}, configtest.Numbers...),
 		"WATCH_MAX_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
@@ -48,6 +48,6 @@ func TestEverySettingRefusesNonsense(t *testing.T) {
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),
-		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Times...),
+		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
 	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
 }

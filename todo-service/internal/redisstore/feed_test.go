@@ -2,18 +2,15 @@ package redisstore_test
 
 import (
 	"context"
-	"io"
-	"net"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -115,8 +112,8 @@ func TestLeavingEndsTheSubscriptionAtOnce(t *testing.T) {
 
 func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	var frozen atomic.Bool
-	s := open(t, relayTo(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"), &frozen))
+	proxy := testenv.StartProxy(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
+	s := open(t, proxy.Addr())
 	feed := redisstore.NewFeed(s, s.prefix)
 	feed.Suspect(100 * time.Millisecond)
 	l := listen(t, feed)
@@ -126,60 +123,10 @@ func TestASilentConnectionIsAskedAndGivenUpWhenItDoesNotAnswer(t *testing.T) {
 		t.Fatalf("a connection that answers was given up: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
-	frozen.Store(true)
+	proxy.SetMode(netproxy.DropResponses)
 	if err := receive(t, l.ended, "end"); err == nil {
 		t.Error("Subscribe returned nil")
 	}
-}
-
-// relayTo listens for one test and passes bytes between its clients and addr,
-// except, while frozen, those that come from addr.
-func relayTo(t *testing.T, addr string, frozen *atomic.Bool) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", addr)
-			if err != nil {
-				client.Close()
-				return
-			}
-			all.Go(func() {
-				_, _ = io.Copy(server, client)
-				server.Close()
-			})
-			all.Go(func() {
-				_, _ = io.Copy(thaw{client, frozen}, server)
-				client.Close()
-			})
-		}
-	})
-	t.Cleanup(func() { // after the client of the test has closed its connections
-		listener.Close()
-		all.Wait()
-	})
-	return listener.Addr().String()
-}
-
-// thaw passes on what is written while not frozen.
-type thaw struct {
-	io.Writer
-	frozen *atomic.Bool
-}
-
-func (w thaw) Write(p []byte) (int, error) {
-	if w.frozen.Load() {
-		return len(p), nil
-	}
-	return w.Writer.Write(p)
 }
 
 func TestAMessageIsTheEventWithItsPlace(t *testing.T) {

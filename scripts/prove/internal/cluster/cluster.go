@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/internal/supervisor"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 // Config describes a cluster.
@@ -53,7 +53,7 @@ type Cluster struct {
 	redis    server.Redis
 	cache    server.Redis
 	kafka    server.ApacheKafka
-	links    map[string]*link.Link
+	proxies  map[string]*netproxy.Proxy
 	nodes    []*Node
 	replicas []Replica
 	spares   []string // names of nodes that do not run at first
@@ -67,7 +67,7 @@ type Cluster struct {
 // Start builds the services, starts every node and returns when all are ready. After an error
 // nothing is left running.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	c := &Cluster{cfg: cfg, links: map[string]*link.Link{}}
+	c := &Cluster{cfg: cfg, proxies: map[string]*netproxy.Proxy{}}
 	c.supervision, c.stopSupervision = context.WithCancel(context.WithoutCancel(ctx))
 	if err := c.addNodes(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -89,8 +89,8 @@ func (c *Cluster) Close() error {
 	c.stopSupervision()
 	c.supervisors.Wait()
 	var failed []error
-	for _, l := range c.links {
-		failed = append(failed, l.Close())
+	for _, proxy := range c.proxies {
+		failed = append(failed, proxy.Close())
 	}
 	for _, b := range c.ports {
 		b.Close()
@@ -122,13 +122,13 @@ func (c *Cluster) Node(name string) *Node {
 // Nodes returns all nodes, the servers first.
 func (c *Cluster) Nodes() []*Node { return c.nodes }
 
-// Link returns the proxy to a server. It panics on an unknown name.
-func (c *Cluster) Link(name string) *link.Link {
-	l, ok := c.links[name]
+// Proxy returns the proxy to a server. It panics on an unknown name.
+func (c *Cluster) Proxy(name string) *netproxy.Proxy {
+	proxy, ok := c.proxies[name]
 	if !ok {
 		panic("there is no proxy to " + name) // a mistake in a scenario
 	}
-	return l
+	return proxy
 }
 
 // Replicas returns the replicas of a service that run from the start.

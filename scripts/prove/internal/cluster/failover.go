@@ -50,7 +50,7 @@ func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 	loaded()
 	c.Node(Postgres).KillAndHold()
 	c.Node(Standby).Resume()
-	c.Link(Postgres).Lead(port.Addr(c.standby.Port))
+	c.Proxy(Postgres).SetTarget(port.Addr(c.standby.Port))
 	retry.Wait(ctx, after)
 	unpromoted()
 	return withSuperuser(c.standby, func(db *sql.DB) error {

@@ -7,10 +7,10 @@ import (
 	"slices"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 // The names of the servers.
@@ -81,11 +81,11 @@ func (c *Cluster) addServers(ctx context.Context, nextPort func() int) error {
 		Postgres: port.Addr(c.postgres.Port), Redis: c.redis.Addr(), RedisCache: c.cache.Addr(), Kafka: behindProxy,
 	}
 	for name, target := range targets {
-		if c.links[name], err = link.Listen(ctx, target); err != nil {
+		if c.proxies[name], err = netproxy.Listen(ctx, target); err != nil {
 			return err
 		}
 	}
-	c.kafka.More = kafkaSettings(c.kafka, behindProxy, c.links[Kafka].Addr())
+	c.kafka.More = kafkaSettings(c.kafka, behindProxy, c.proxies[Kafka].Addr())
 	for _, part := range []supervisor.Part{c.postgres, renamedPart{c.standby, Standby}, c.redis, renamedPart{c.cache, RedisCache}, c.kafka} {
 		c.addNode(part)
 	}

@@ -81,10 +81,10 @@ func (c *Cluster) environment(name string) []string {
 	return []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer
-		"POSTGRES_DSN=" + c.dsn(c.Link(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
-		"REDIS_ADDR=" + c.Link(Redis).Addr(),
-		"REDIS_CACHE_ADDR=" + c.Link(RedisCache).Addr(),
-		"KAFKA_BROKERS=" + c.Link(Kafka).Addr(),
+		"POSTGRES_DSN=" + c.dsn(c.Proxy(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
+		"REDIS_ADDR=" + c.Proxy(Redis).Addr(),
+		"REDIS_CACHE_ADDR=" + c.Proxy(RedisCache).Addr(),
+		"KAFKA_BROKERS=" + c.Proxy(Kafka).Addr(),
 		// All clients share one address.
 		"RATE_LIMIT_REQUESTS=1000000000",
 		"WATCH_MAX_PER_CLIENT=10000",

@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/retry"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/link"
 )
 
 const (
@@ -90,28 +90,28 @@ func (i *Injector) freezeSender(ctx context.Context, s Step) error {
 }
 
 func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
-	proxy := i.Cluster.Link(s.Target)
+	proxy := i.Cluster.Proxy(s.Target)
 	return i.inject(ctx, s.Do, s.Target, func() error {
 		switch s.Do {
 		case Delay:
-			proxy.Delay(delayLatency, delayLatency)
+			proxy.SetLatency(delayLatency, delayLatency)
 			retry.Wait(ctx, s.For)
-			proxy.Delay(0, 0)
+			proxy.SetLatency(0, 0)
 		case Slow:
-			proxy.Delay(0, maxSlowLatency)
+			proxy.SetLatency(0, maxSlowLatency)
 			retry.Wait(ctx, s.For)
-			proxy.Delay(0, 0)
+			proxy.SetLatency(0, 0)
 		case Stall:
-			proxy.Set(link.Stall)
+			proxy.SetMode(netproxy.Stall)
 			retry.Wait(ctx, s.For)
-			proxy.Set(link.Pass)
+			proxy.SetMode(netproxy.Forward)
 		case DropResponses:
-			proxy.Set(link.DropAnswers)
+			proxy.SetMode(netproxy.DropResponses)
 			retry.Wait(ctx, max(dropDuration, s.For))
-			proxy.Cut()
-			proxy.Set(link.Pass)
+			proxy.ResetConnections()
+			proxy.SetMode(netproxy.Forward)
 		default:
-			proxy.Cut()
+			proxy.ResetConnections()
 		}
 		return nil
 	})

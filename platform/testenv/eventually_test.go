@@ -10,7 +10,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// fatal ends its goroutine, as Fatalf of a test does.
+// fatal is a recorder whose Fatalf ends the goroutine.
 type fatal struct{ *recorder }
 
 func (f fatal) Fatalf(format string, args ...any) {
@@ -18,16 +18,16 @@ func (f fatal) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-func TestAConditionIsAwaitedForAWhile(t *testing.T) {
+func TestEventuallyWaits30Seconds(t *testing.T) {
 	t.Parallel()
 	for want, after := range map[string]time.Duration{"": 29 * time.Second, "it holds: not within 30s": time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			f := fatal{&recorder{TB: t}}
-			begun := time.Now()
+			start := time.Now()
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				testenv.Eventually(f, "it holds", func() bool { return time.Since(begun) >= after })
+				testenv.Eventually(f, "it holds", func() bool { return time.Since(start) >= after })
 			}()
 			<-done
 			if f.ended != want {

@@ -14,7 +14,7 @@ import (
 
 var _ kafka.QuarantineStore = (*redis.QuarantineStore)(nil)
 
-func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
+func TestCompareAndSwapReplacesOnlyTheExpectedMarker(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
 	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
@@ -22,7 +22,7 @@ func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
 	client := redis.Open(cfg)
 	t.Cleanup(func() { client.Close() })
 	prefix := "test-" + rand.Text() + ":"
-	marks := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.DiscardHandler))
+	store := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.DiscardHandler))
 	for _, step := range []struct {
 		old, next string
 		swapped   bool
@@ -37,18 +37,18 @@ func TestAMarkIsSwappedOnlyIfItIsTheOneExpected(t *testing.T) {
 		{"first", "", false, "second"},
 		{"second", "", true, ""},
 	} {
-		swapped, err := marks.CompareAndSwap(t.Context(), 3, step.old, step.next)
+		swapped, err := store.CompareAndSwap(t.Context(), 3, step.old, step.next)
 		if err != nil || swapped != step.swapped {
 			t.Fatalf("%q for %q: %v, %v; want %v", step.next, step.old, swapped, err, step.swapped)
 		}
-		if mark, err := marks.Load(t.Context(), 3); err != nil || mark != step.then {
-			t.Fatalf("%q for %q: then the mark is %q, %v; want %q", step.next, step.old, mark, err, step.then)
+		if marker, err := store.Load(t.Context(), 3); err != nil || marker != step.then {
+			t.Fatalf("%q for %q: then the marker is %q, %v; want %q", step.next, step.old, marker, err, step.then)
 		}
-		if mark, err := marks.Load(t.Context(), 4); err != nil || mark != "" {
-			t.Fatalf("another partition's mark is %q, %v", mark, err)
+		if marker, err := store.Load(t.Context(), 4); err != nil || marker != "" {
+			t.Fatalf("another partition's marker is %q, %v", marker, err)
 		}
 	}
 	if n, err := client.Exists(context.WithoutCancel(t.Context()), prefix+"inflight:readers").Result(); err != nil || n != 0 {
-		t.Errorf("the hash without marks is there: %d, %v", n, err)
+		t.Errorf("the hash without markers exists: %d, %v", n, err)
 	}
 }

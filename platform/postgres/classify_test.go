@@ -17,10 +17,10 @@ import (
 	"example.com/todo/platform/postgres"
 )
 
-func TestFaultTellsWhatWillPass(t *testing.T) {
+func TestClassifyReturnsUnavailableForTransientErrors(t *testing.T) {
 	t.Parallel()
 	code := func(code string) error { return &pq.Error{Code: pqerror.Code(code)} }
-	passing := []error{
+	transient := []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
 		&net.OpError{Op: "dial", Err: errors.New("refused")}, &net.DNSError{Name: "db"},
 		&pq.Error{Code: "0A000", Routine: "RevalidateCachedQuery"},
@@ -31,9 +31,9 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 		"40000", "40001", "40003", "40P01", "53000", "53100", "53200", "53300", "53400",
 		"55000", "55006", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "58000", "58030", "72000",
 	} {
-		passing = append(passing, code(one))
+		transient = append(transient, code(one))
 	}
-	for _, err := range passing {
+	for _, err := range transient {
 		wrapped := fmt.Errorf("query: %w", err)
 		got := postgres.Classify(wrapped)
 		if f := apperr.Of(got); f.Kind != apperr.Unavailable || !errors.Is(got, err) {
@@ -51,7 +51,7 @@ func TestFaultTellsWhatWillPass(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherTransactionRolledBackIsContended(t *testing.T) {
+func TestIsContendedAfterARollbackBecauseOfAnotherTransaction(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{"40000": true, "40001": true, "40002": true, "40P01": true, "40003": false, "55P03": false, "": false} {
 		err := fmt.Errorf("query: %w", &pq.Error{Code: pqerror.Code(code)})
@@ -60,6 +60,6 @@ func TestWhatAnotherTransactionRolledBackIsContended(t *testing.T) {
 		}
 	}
 	if postgres.IsContended(nil) || postgres.IsContended(io.EOF) {
-		t.Error("no answer of the server is contended")
+		t.Error("an error that is not from the server is contended")
 	}
 }

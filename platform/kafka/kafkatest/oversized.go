@@ -7,18 +7,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// SendTooLarge writes to the topic one batch that unpacks to more than a reader
-// takes, and returns how many records it has.
-func (w Env) SendTooLarge() (records int) {
-	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Kafka.Brokers...), kgo.DefaultProduceTopic(w.Topic),
+// SendOversizedBatch writes one batch that exceeds a reader's bound when it is decompressed. It returns
+// the number of its records.
+func (e Env) SendOversizedBatch() (records int) {
+	e.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(e.Kafka.Brokers...), kgo.DefaultProduceTopic(e.Topic),
 		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
 		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing(), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	ctx, cancel := context.WithTimeout(e.Context(), timeout)
 	defer cancel()
 	var failed error
 	value := bytes.Repeat([]byte("b"), 900_000)
@@ -31,7 +31,7 @@ func (w Env) SendTooLarge() (records int) {
 		})
 	}
 	if err := client.Flush(ctx); err != nil || failed != nil {
-		w.Fatal(err, failed)
+		e.Fatal(err, failed)
 	}
 	return count
 }

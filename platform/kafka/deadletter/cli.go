@@ -1,0 +1,87 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka"
+)
+
+// Queue is the dead-letter queue of a service.
+type Queue struct {
+	Kafka      kafka.Config
+	Topic      string // the dead-letter topic
+	Group      string // the consumer group that the commands select without --group
+	TypeHeader string // the header that holds a record's type
+}
+
+// cli is one execution of a command.
+type cli struct {
+	Queue
+	out, errOut io.Writer // results; summaries and warnings
+
+	reported map[string]bool // warnings about undecodable batches
+}
+
+// scan calls visit for each record of the topic, in each partition from the offset in from. A nil from is
+// the beginning. An error of visit ends the scan and is returned; kafka.SkipPartition skips a partition.
+func (c *cli) scan(ctx context.Context, topic string, from map[int32]int64, visit func(kafka.Record) error) error {
+	var visitErr error
+	_, err := kafka.Scan(ctx, c.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
+		for _, record := range batch {
+			if record.Undecodable != nil {
+				c.reportUndecodable(record)
+				continue
+			}
+			if visitErr = visit(record); visitErr != nil {
+				return visitErr
+			}
+		}
+		return nil
+	})
+	if err == nil || visitErr != nil && errors.Is(err, visitErr) {
+		return err
+	}
+	return c.explainKafkaError(ctx, err)
+}
+
+// reportUndecodable prints once that a batch is skipped, because it cannot be decoded.
+func (c *cli) reportUndecodable(record kafka.Record) {
+	warning := fmt.Sprintf("skipped in topic %s, partition %d: %s", record.Topic, record.Partition, singleLine(record.Undecodable))
+	if c.reported[warning] {
+		return
+	}
+	if c.reported == nil {
+		c.reported = make(map[string]bool)
+	}
+	c.reported[warning] = true
+	fmt.Fprintf(c.errOut, "%s\n", warning)
+}
+
+// explainKafkaError returns err as a usage error of one line that says what to check. If ctx has ended,
+// the operator interrupted the command, which is no usage error.
+func (c *cli) explainKafkaError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return explainedError{"interrupted", err}
+	}
+	message := singleLine(err)
+	var missing *kafka.TopicError
+	if errors.As(err, &missing) {
+		message = missing.Error() + ", or name another Kafka in the setting kafka.brokers"
+	} else {
+		message += "; is it running, and does the setting kafka.brokers name it?"
+	}
+	return command.UsageError(explainedError{message, err})
+}
+
+// explainedError is an error with another message.
+type explainedError struct {
+	message string
+	error
+}
+
+func (e explainedError) Error() string { return e.message }
+func (e explainedError) Unwrap() error { return e.error }

@@ -1,0 +1,145 @@
+package deadletter
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/todo/platform/kafka"
+)
+
+// Headers that the package kafka adds to a dead letter.
+const (
+	headerError     = "error"
+	headerTopic     = "original-topic"
+	headerPartition = "original-partition"
+	headerOffset    = "original-offset"
+	headerGroup     = "consumer-group"
+	headerAttempts  = "attempts"
+	headerFailedAt  = "failed-at"
+)
+
+// Headers that only a dead letter without the contents of the original has.
+const (
+	headerSize = "original-size"
+	headerLast = "original-last-offset"
+)
+
+// Headers that a replay adds.
+const (
+	headerReplayGroup = "replay-group" // known to the package kafka too
+	headerReplayOf    = "replay-of"
+	headerReplays     = "replays"
+)
+
+var (
+	deadLetterHeaders  = []string{headerError, headerTopic, headerPartition, headerOffset, headerGroup, headerAttempts, headerFailedAt}
+	contentlessHeaders = append(slices.Clone(deadLetterHeaders), headerSize, headerLast)
+	replayHeaders      = []string{headerReplayGroup, headerReplayOf, headerReplays}
+)
+
+// position is the position of a record in its topic. Users see it as the place partition:offset.
+type position struct {
+	partition int32
+	offset    int64
+}
+
+func (p position) String() string { return fmt.Sprintf("%d:%d", p.partition, p.offset) }
+
+func parsePosition(text string) (position, error) {
+	before, after, _ := strings.Cut(text, ":")
+	partition, err := strconv.ParseUint(before, 10, 31)
+	offset, err2 := strconv.ParseUint(after, 10, 63)
+	if err != nil || err2 != nil {
+		return position{}, fmt.Errorf("%q is no place: give <partition>:<offset>, such as 0:17, as dlq list shows it", text)
+	}
+	return position{int32(partition), int64(offset)}, nil
+}
+
+// deadLetter is a record of the dead-letter topic, parsed by its headers.
+type deadLetter struct {
+	position         position
+	record           kafka.Record
+	group            string // "" if the record is no dead letter
+	topic            string
+	originalPosition string    // position in the original topic, as in the headers
+	failedAt         time.Time // zero if the header is missing or invalid
+	priorReplays     int       // how often the record had been replayed before it failed
+	contentless      bool      // key, value and headers of the original are missing
+}
+
+// parseDeadLetter accepts any record: the topic is open to every writer.
+func parseDeadLetter(record kafka.Record) deadLetter {
+	l := deadLetter{
+		position:         position{record.Partition, record.Offset},
+		record:           record,
+		topic:            record.Header(headerTopic),
+		originalPosition: record.Header(headerPartition) + ":" + record.Header(headerOffset),
+	}
+	if l.topic != "" {
+		l.group = record.Header(headerGroup)
+	}
+	if at, err := time.Parse(time.RFC3339, record.Header(headerFailedAt)); err == nil {
+		l.failedAt = at
+	}
+	if replays, err := strconv.Atoi(record.Header(headerReplays)); err == nil {
+		l.priorReplays = max(0, replays)
+	}
+	// Any record may have had a header of its own by this name, before the dead letter's.
+	l.contentless = l.group != "" && lastIndex(record, headerSize) > lastIndex(record, headerError)
+	return l
+}
+
+// lastIndex returns the index of the last header with the name, or -1.
+func lastIndex(record kafka.Record, name string) int {
+	for i, header := range slices.Backward(record.Headers) {
+		if header.Key == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// originalHeaders returns the headers of the original record.
+func (l deadLetter) originalHeaders() []kafka.Header {
+	headers := slices.Clone(l.record.Headers)
+	names := deadLetterHeaders
+	if l.contentless {
+		names = contentlessHeaders
+	}
+	// The original may have had headers with the same names. The dead letter's follow them.
+	for _, name := range names {
+		for i, header := range slices.Backward(headers) {
+			if header.Key == name {
+				headers = slices.Delete(headers, i, i+1)
+				break
+			}
+		}
+	}
+	return headers
+}
+
+// replayRecord returns the record that replays l.
+func (l deadLetter) replayRecord() kafka.Record {
+	headers := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
+	headers = append(headers,
+		kafka.Header{Key: headerReplayGroup, Value: l.group},
+		kafka.Header{Key: headerReplayOf, Value: l.position.String()},
+		kafka.Header{Key: headerReplays, Value: strconv.Itoa(l.priorReplays + 1)},
+	)
+	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: headers}
+}
+
+// identity identifies a failed record. Several dead letters have the same identity if a consumer died
+// after it wrote the first, or if the group read the topic again.
+type identity struct {
+	group, topic, original string
+	content                [sha256.Size]byte // differs if the topic was deleted and created again
+}
+
+func (l deadLetter) identity() identity {
+	return identity{l.group, l.topic, l.originalPosition, l.record.Fingerprint()}
+}

@@ -1,0 +1,213 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// freshSessionAge is the age up to which an error of class serverWide does not end a session, because a
+// new session would get the same error. The error of an older session may be outdated: a standby
+// was promoted, or a setting changed. So while a server accepts no writes, each connection reconnects
+// once per freshSessionAge instead of once per statement.
+const freshSessionAge = time.Second
+
+// boundedConn is a connection whose waits are bounded by their contexts. It closes when its session has
+// become unusable, and returns errors that say whether the outcome of the statement is known.
+type boundedConn struct {
+	pqConn
+	dialer        *connDialer
+	establishedAt time.Time
+	pinned        bool // in use by a transaction: database/sql cannot repeat a statement on another connection
+	retired       bool
+	unreplicated  bool       // the server committed without its synchronous standby
+	arguments     []Argument // of the current statement
+}
+
+// Argument is an optional interface of a statement's argument that learns the outcome. database/sql
+// calls Value each time before it sends the statement, also when it repeats one after a lost connection.
+// RolledBack is called when the server responded that the statement changed nothing. If neither
+// success nor RolledBack follows, the statement may have been executed.
+type Argument interface {
+	driver.Valuer
+	RolledBack()
+}
+
+// CheckNamedValue is called by database/sql for each argument before a statement is sent.
+func (c *boundedConn) CheckNamedValue(value *driver.NamedValue) error {
+	if a, ok := value.Value.(Argument); ok {
+		c.arguments = append(c.arguments, a)
+	}
+	return c.pqConn.CheckNamedValue(value)
+}
+
+func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	// BEGIN is the only statement during which lib/pq does not watch the context.
+	defer context.AfterFunc(ctx, c.dialer.limitCancel)()
+	tx, err := c.pqConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, c.handleError(asReadOnlyError(err))
+	}
+	c.pinned = true
+	return boundedTx{tx, c}, nil
+}
+
+// asReadOnlyError returns err, the error of BEGIN, with the code of a read-only server if it is one: a
+// standby responds to BEGIN READ WRITE with the code for unsupported features.
+func asReadOnlyError(err error) error {
+	var response *pq.Error
+	if errors.As(err, &response) && response.Code == "0A000" {
+		response.Code = readOnlyCode
+	}
+	return err
+}
+
+func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.pqConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, c.handleError(err)
+	}
+	full, ok := stmt.(pqStmt)
+	if !ok {
+		return stmt, nil // COPY
+	}
+	return boundedStmt{full, c}, nil
+}
+
+func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.pqConn.QueryContext(ctx, query, args)
+	return c.wrapRows(rows), c.handleError(err)
+}
+
+func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.pqConn.ExecContext(ctx, query, args)
+	return result, c.handleError(err)
+}
+
+// handleError returns the error of a statement, notifies the statement's arguments, and retires the
+// connection if the next statement on it would fail in the same way.
+func (c *boundedConn) handleError(err error) error {
+	arguments := c.arguments
+	c.arguments = nil
+	if err == nil {
+		return c.checkReplication(nil)
+	}
+	var response *pq.Error
+	if !errors.As(err, &response) {
+		if !c.pqConn.IsValid() && !isTransient(err) {
+			return &ambiguousError{err}
+		}
+		return err
+	}
+	if wasRolledBack(response) {
+		for _, a := range arguments {
+			a.RolledBack()
+		}
+	}
+	class := classOf(response)
+	if !class.endsSession || class.serverWide && time.Since(c.establishedAt) < freshSessionAge {
+		return err
+	}
+	c.retired = true
+	if class.notExecuted && !c.pinned {
+		return &notExecutedError{err}
+	}
+	return err
+}
+
+// handleNotice is called with each notice of the server.
+func (c *boundedConn) handleNotice(n *pq.Error) {
+	// If a statement's context ends while its commit waits for a synchronous standby, PostgreSQL reports
+	// success. This warning is the only sign of it.
+	if n.Routine == "SyncRepWaitForLSN" {
+		c.unreplicated = true
+	}
+}
+
+// checkReplication replaces success, nil or io.EOF, by errUnreplicated if a failover could lose the
+// commit. Any other err is returned unchanged.
+func (c *boundedConn) checkReplication(err error) error {
+	if !c.unreplicated || err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	c.unreplicated = false
+	return errUnreplicated
+}
+
+// ResetSession is called by database/sql when the connection leaves the pool. driver.ErrBadConn makes
+// database/sql use another connection.
+func (c *boundedConn) ResetSession(ctx context.Context) error {
+	c.arguments, c.pinned, c.unreplicated = nil, false, false
+	// A statement that is sent on a dead connection has an unknown outcome.
+	if c.retired || c.dialer.hasUnsolicitedData() {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
+// IsValid is called by database/sql when the connection returns to the pool.
+func (c *boundedConn) IsValid() bool { return !c.retired && c.pqConn.IsValid() }
+
+// boundedTx checks the replication of its commit.
+type boundedTx struct {
+	driver.Tx
+	conn *boundedConn
+}
+
+func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
+
+// pqStmt has the methods of lib/pq's prepared statements.
+type pqStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// boundedStmt is a prepared statement of a boundedConn.
+type boundedStmt struct {
+	pqStmt
+	conn *boundedConn
+}
+
+func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	result, err := s.pqStmt.ExecContext(ctx, args)
+	return result, s.conn.handleError(err)
+}
+
+func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := s.pqStmt.QueryContext(ctx, args)
+	return s.conn.wrapRows(rows), s.conn.handleError(err)
+}
+
+// pqRows has the methods of lib/pq's rows.
+type pqRows interface {
+	driver.Rows
+	driver.RowsNextResultSet
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeLength
+	driver.RowsColumnTypePrecisionScale
+	driver.RowsColumnTypeScanType
+}
+
+// boundedRows checks the replication of the commit at their end: the server's warning follows the rows.
+type boundedRows struct {
+	pqRows
+	conn *boundedConn
+}
+
+func (c *boundedConn) wrapRows(rows driver.Rows) driver.Rows {
+	if full, ok := rows.(pqRows); ok {
+		return boundedRows{full, c}
+	}
+	return rows
+}
+
+func (r boundedRows) Next(dest []driver.Value) error {
+	return r.conn.checkReplication(r.pqRows.Next(dest))
+}
+
+func (r boundedRows) Close() error { return r.conn.checkReplication(r.pqRows.Close()) }

@@ -1,0 +1,17 @@
+// Package netproxy implements a TCP fault proxy: it forwards connections to one server, and on
+// request delays, stalls, drops, resets or rejects them. Only DropResponses and resets lose data.
+//
+//	            +------------------- Proxy -------------------+
+//	            |  read -> held chunks -> wait -> write       |
+//	client <--> |                                             | <--> server
+//	            |       write <- wait <- held chunks <- read  |
+//	            +---------------------------------------------+
+//
+//	mode           requests         responses        new connections
+//	Forward        forwarded        forwarded        accepted
+//	Stall          held             held             accepted, held
+//	DropResponses  forwarded        discarded        accepted
+//	Reject         reset            reset            reset
+//
+// A wait ends when a chunk's latency has passed and the mode is not Stall.
+package netproxy
