@@ -20,9 +20,9 @@ type memorySampler struct {
 	samples []history.MemorySample
 }
 
-func (m *memorySampler) sample(ctx context.Context, c *cluster.Cluster, ledger *faults.Recorder) {
+func (m *memorySampler) sample(ctx context.Context, c *cluster.Cluster, recorder *faults.Recorder) {
 	for ctx.Err() == nil {
-		during := ledger.During()
+		during := recorder.During()
 		for _, node := range c.Nodes() {
 			if cluster.IsServer(node.Name()) {
 				continue
