@@ -15,7 +15,7 @@ func Add[C any](p *command.Program[C], queue func(C) Queue) {
 		Use:   "dlq",
 		Short: "Look at dead letters, and replay them",
 		Long: `Looks at the records that a consumer group could not handle, and replays them.
-A dead letter is named by its place in the topic of the dead letters, such as 0:17.`,
+A dead letter is named by its place in the dead-letter topic, such as 0:17.`,
 	}
 	with := func(run func(c *cli, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 		return p.With(func(cmd *cobra.Command, cfg C, args []string) error {

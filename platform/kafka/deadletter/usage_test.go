@@ -66,7 +66,7 @@ func TestUnreachableKafkaIsAOneLineError(t *testing.T) {
 				return nil, nil, true
 			})
 		},
-		"show 0:0": func(e *env) { // another program, which never answers
+		"show 0:0": func(e *env) { // another program, which never responds
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				e.Fatal(err)
