@@ -23,7 +23,7 @@ func (s script) Command() (proc.Command, error) {
 	return proc.Command{Path: "/bin/sh", Args: []string{"-c", string(s)}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
 }
 
-// superviseScript runs a script as a node until the test exits.
+// startNode runs a script as a node until the test ends.
 func startNode(t *testing.T, s script) (*Node, <-chan Exit) {
 	t.Helper()
 	exits := make(chan Exit, 10)
