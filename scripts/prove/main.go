@@ -1,5 +1,6 @@
-// Command prove runs the whole system, has clients change tasks while the worst happens to it, and
-// judges whether what was promised held.
+// Command prove implements a robustness test in the manner of Jepsen: it runs the whole system,
+// injects faults while clients change tasks, and checks the history of the run against every
+// promise.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 	"example.com/todo/scripts/prove/mutants"
 )
 
-// The exit codes: every promise held, one was broken, or the run itself failed.
+// The exit codes: every promise held, a promise was broken, the run itself failed.
 const (
 	exitHeld = iota
 	exitBroken
@@ -39,7 +40,8 @@ var errBroken = errors.New("a promise was broken")
 func main() { os.Exit(run()) }
 
 func run() int {
-	// PostgreSQL runs as another user under root, and must be able to read what is made for it.
+	// Under root PostgreSQL runs as another user, which must be able to read the files made for
+	// it.
 	syscall.Umask(0o022)
 	ctx, stop := process.Context()
 	defer stop()
@@ -55,7 +57,7 @@ func run() int {
 	}
 }
 
-// flags are what the command line says.
+// flags are the flags of the command line.
 type flags struct {
 	seed     int64
 	changes  int
@@ -64,44 +66,44 @@ type flags struct {
 	dir      string
 	out      string
 	keep     bool
-	atMost   time.Duration
+	timeout  time.Duration
 }
 
 func newCommand() *cobra.Command {
 	var f flags
 	c := &cobra.Command{
 		Use:   "prove",
-		Short: "Prove that nothing is lost, nothing doubled, and everything in order",
-		Long: `Starts PostgreSQL, two Redis servers, Kafka and two replicas of every service, in a folder
-of its own and on free ports; has clients create, change, complete, reopen and delete
-tasks while processes are killed and frozen and connections are cut; waits until all is
-quiet; replays everything; and judges whether each promise held.
+		Short: "Prove that nothing is lost, doubled or out of order",
+		Long: `Starts PostgreSQL, two Redis servers, Kafka and two replicas of every service on free ports,
+in a folder of its own. Clients create, change, complete, reopen and delete tasks while
+processes are killed and frozen and connections are cut. Then the cluster quiesces, the topic
+and the dead letters are replayed, and the checker judges whether each promise held.
 
-Exit status: 0 when every promise held, 1 when one was broken, 2 when the run failed.
+Exit status: 0 if every promise held, 1 if one was broken, 2 if the run failed.
 
 Scenarios:
-` + scenarios(),
+` + listScenarios(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return prove(c.Context(), f, c.OutOrStdout()) },
 	}
-	c.Flags().Int64Var(&f.seed, "seed", rand.Int64N(1_000_000), "what the random `number`s begin with")
-	c.Flags().IntVar(&f.changes, "changes", 0, "how `many` changes the clients make (default: what the scenario says)")
-	c.Flags().StringVar(&f.scenario, "scenario", "full", "what is done to the system, by `name`")
+	c.Flags().Int64Var(&f.seed, "seed", rand.Int64N(1_000_000), "`number` that seeds all random choices")
+	c.Flags().IntVar(&f.changes, "changes", 0, "`number` of changes that the clients make (default: the scenario's)")
+	c.Flags().StringVar(&f.scenario, "scenario", "full", "`name` of the scenario")
 	c.Flags().StringVar(&f.tree, "tree", ".", "`folder` of the source tree that the services are built from")
-	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: one in .dev/prove of the tree)")
+	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: a new one in .dev/prove of the tree)")
 	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
-	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs also when every promise held")
-	c.Flags().DurationVar(&f.atMost, "at-most", 0, "fail when it takes `longer`, building and starting apart")
-	c.AddCommand(newMutants())
+	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs even if every promise held")
+	c.Flags().DurationVar(&f.timeout, "at-most", 0, "fail after this `duration`, not counting build and start")
+	c.AddCommand(newMutantsCommand())
 	return c
 }
 
-func scenarios() string {
+func listScenarios() string {
 	var b strings.Builder
 	for _, s := range faults.Scenarios(0) {
-		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Says)
+		fmt.Fprintf(&b, "  %-20s %6d changes: %s\n", s.Name, s.Changes, s.Description)
 	}
 	return b.String()
 }
@@ -111,7 +113,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := f.places(); err != nil {
+	if err := f.resolvePaths(); err != nil {
 		return err
 	}
 	tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
@@ -126,26 +128,26 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	tell := func(format string, args ...any) {
+	printf := func(format string, args ...any) {
 		fmt.Fprintf(out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 	}
-	tell("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
+	printf("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
 	began := time.Now()
 	run, err := runner.Run(ctx, runner.Options{
-		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Tell: tell,
-		AtMost: f.atMost, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Printf: printf,
+		Timeout: f.timeout, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if run == nil {
 		return err
 	}
 	if err != nil {
-		tell("prove: %v", err)
+		printf("prove: %v", err)
 	}
 	verdict := checker.Judge(run)
-	if err := errors.Join(verdict.WriteTable(out), f.write(verdict)); err != nil {
+	if err := errors.Join(verdict.WriteTable(out), f.writeVerdict(verdict)); err != nil {
 		return err
 	}
-	tell("the whole run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
+	printf("the run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
 	switch {
 	case !verdict.OK():
 		return errBroken
@@ -157,13 +159,13 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	return nil
 }
 
-// places fills in the folders and files that were not named.
-func (f *flags) places() (err error) {
+// resolvePaths makes the paths absolute and sets the defaults of those that were not given.
+func (f *flags) resolvePaths() (err error) {
 	if f.tree, err = filepath.Abs(f.tree); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(f.tree, "go.work")); err != nil {
-		return fmt.Errorf("%s is not the source tree, --tree names another: %w", f.tree, err)
+		return fmt.Errorf("%s is not a source tree (see --tree): %w", f.tree, err)
 	}
 	if f.dir == "" {
 		f.dir = filepath.Join(f.tree, ".dev", "prove", fmt.Sprintf("%s-%d-%d", f.scenario, f.seed, os.Getpid()))
@@ -177,7 +179,7 @@ func (f *flags) places() (err error) {
 	return nil
 }
 
-func (f *flags) write(v checker.Verdict) error {
+func (f *flags) writeVerdict(v checker.Verdict) error {
 	file, err := os.Create(f.out)
 	if err != nil {
 		return err

@@ -10,16 +10,16 @@ import (
 	"example.com/todo/scripts/prove/mutants"
 )
 
-func newMutants() *cobra.Command {
+func newMutantsCommand() *cobra.Command {
 	var o mutants.Options
 	c := &cobra.Command{
 		Use:   "mutants",
-		Short: "Show that the proof notices naive designs",
-		Long: `Brings naive designs back to copies of the tree, one at a time, and shows that each turns
-exactly its row of the verdict red, and that the tree as it is stays green in the same
-scenario. Needs git.
+		Short: "Bring naive designs back and show that the checker catches each",
+		Long: `Applies naive designs to copies of the source tree, one at a time, and runs the scenario that
+concerns each. A mutant is caught if exactly its check is red; the unchanged tree must be green
+in the same scenario. Needs git.
 
-Exit status: 0 when all were caught, 1 when not, 2 when it could not be found out.
+Exit status: 0 if all were caught, 1 if not, 2 if a run failed.
 
 Mutants:
 ` + mutants.List(),
@@ -35,8 +35,8 @@ Mutants:
 			return mutants.Run(c.Context(), o)
 		},
 	}
-	c.Flags().Int64Var(&o.Seed, "seed", rand.Int64N(1_000_000), "what the random `number`s begin with")
-	c.Flags().StringSliceVar(&o.Only, "only", nil, "`names` of the mutants to show, with commas between (default: all)")
+	c.Flags().Int64Var(&o.Seed, "seed", rand.Int64N(1_000_000), "`number` that seeds all random choices")
+	c.Flags().StringSliceVar(&o.Only, "only", nil, "comma-separated `names` of mutants (default: all)")
 	c.Flags().StringVar(&o.Tree, "tree", ".", "`folder` of the source tree")
 	return c
 }

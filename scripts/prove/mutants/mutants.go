@@ -1,5 +1,6 @@
-// Package mutants shows that the proof notices: it brings naive designs back to copies of the tree, one
-// at a time, and has the scenario that concerns each judged.
+// Package mutants implements mutation testing of the architecture: it applies naive designs, one
+// at a time, to a copy of the source tree, runs the scenario that concerns each, and expects one
+// check of the verdict to turn red.
 package mutants
 
 import (
@@ -12,89 +13,89 @@ import (
 //go:embed patches/*.patch
 var patches embed.FS
 
-// mutant is a naive design.
+// mutant is a naive design that a check must catch.
 type mutant struct {
-	name     string // its patch is patches/<name>.patch
-	says     string // what is naive about it
-	scenario string // that concerns it
-	row      string // of the verdict, that has to be red, and no other
-	diff     []byte // the patch, once it was read
+	name        string // the patch is patches/<name>.patch
+	description string // what is naive about it
+	scenario    string // the scenario to run
+	check       string // the check that must be red, and no other
+	patch       []byte // contents of the patch file, once read
 }
 
-// all are in the order in which they are shown: those of one scenario together.
-var all = []mutant{
+// catalog is in the order in which the mutants run; those of one scenario are neighbours.
+var catalog = []mutant{
 	{
-		name: "mark-before-work", scenario: "kill-notification", row: "notifications",
-		says: "a notification is marked as done before it is sent",
+		name: "done-before-send", scenario: "kill-notification", check: "notifications",
+		description: "a notification is recorded as done before it is sent",
 	},
 	{
-		name: "mark-after-effect", scenario: "burst-notification", row: "plain-sink",
-		says: "nothing is claimed; a batch is sent, and marked as done at its end",
+		name: "send-without-claim", scenario: "burst-notification", check: "duplicate-deliveries",
+		description: "no notification is claimed; a batch is sent and then recorded as done",
 	},
 	{
-		name: "pos-after-last", scenario: "late-commits", row: "events",
-		says: "the relay reads behind the last pos that it sent",
+		name: "cursor-by-pos", scenario: "late-commits", check: "events",
+		description: "the relay's cursor is the last pos that it sent",
 	},
 	{
-		name: "skip-locked", scenario: "two-relays", row: "order",
-		says: "both relays send at once, each what the other has not locked",
+		name: "skip-locked", scenario: "two-relays", check: "order",
+		description: "both relays send at once, each the events that the other has not locked",
 	},
 	{
-		name: "delete-only", scenario: "cache-race", row: "cache",
-		says: "a write removes the cached list, and any list may be stored",
+		name: "delete-only", scenario: "cache-race", check: "cache",
+		description: "a write deletes the cached list, and every reader may store a list",
 	},
 	{
-		name: "count-and-mark-apart", scenario: "cut-redis-answers", row: "stats",
-		says: "the counters are moved by one call, the marks and the offset by a second",
+		name: "count-and-offset-apart", scenario: "cut-redis-answers", check: "stats",
+		description: "one call to Redis moves the counters, a second the dedup keys and the offset",
 	},
 	{
-		name: "sessions-kept", scenario: "failover", row: "failover",
-		says: "a session in which the server refused a write goes back to the pool",
+		name: "readonly-session-reused", scenario: "failover", check: "failover",
+		description: "a session in which the server refused a write returns to the pool",
 	},
 	{
-		name: "dlq-on-any-error", scenario: "redis-away", row: "dead-letters",
-		says: "a record that cannot be handled now is a dead letter",
+		name: "dlq-on-any-error", scenario: "redis-away", check: "dead-letters",
+		description: "any error of the handler dead-letters the record",
 	},
 	{
-		name: "offset-of-a-name", scenario: "replaced-topic", row: "notifications",
-		says: "a stored offset belongs to the topic of a name, whichever that is by now",
+		name: "offset-by-topic-name", scenario: "replaced-topic", check: "notifications",
+		description: "a stored offset belongs to the topic's name, even if the topic was replaced",
 	},
 	{
-		name: "mark-before-dlq-answer", scenario: "dead-letters", row: "dead-letters",
-		says: "the offset is marked before the dead letter is acknowledged",
+		name: "commit-before-dlq-ack", scenario: "dead-letters", check: "dead-letters",
+		description: "the offset is committed before the dead letter is acknowledged",
 	},
 	{
-		name: "batch-passed-in-silence", scenario: "undecodable", row: "dead-letters",
-		says: "a batch that cannot be decoded is passed without a dead letter",
+		name: "batch-skipped-silently", scenario: "undecodable", check: "dead-letters",
+		description: "a batch that cannot be decoded is skipped without a dead letter",
 	},
 }
 
-// choose returns the mutants of these names, or all when there are none, with their patches.
-func choose(names []string) ([]mutant, error) {
+// selectMutants returns the mutants with these names and their patches, or all without names.
+func selectMutants(names []string) ([]mutant, error) {
 	var chosen []mutant
-	for _, m := range all {
+	for _, m := range catalog {
 		if len(names) > 0 && !slices.Contains(names, m.name) {
 			continue
 		}
 		var err error
-		if m.diff, err = patches.ReadFile("patches/" + m.name + ".patch"); err != nil {
+		if m.patch, err = patches.ReadFile("patches/" + m.name + ".patch"); err != nil {
 			return nil, err
 		}
 		chosen = append(chosen, m)
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(chosen, func(m mutant) bool { return m.name == name }) {
-			return nil, fmt.Errorf("there is no mutant %q, there are:\n%s", name, List())
+			return nil, fmt.Errorf("unknown mutant %q; known:\n%s", name, List())
 		}
 	}
 	return chosen, nil
 }
 
-// List says what there is, a line each.
+// List describes the mutants, one per line.
 func List() string {
 	var b strings.Builder
-	for _, m := range all {
-		fmt.Fprintf(&b, "  %-22s %s\n", m.name, m.says)
+	for _, m := range catalog {
+		fmt.Fprintf(&b, "  %-22s %s\n", m.name, m.description)
 	}
 	return b.String()
 }

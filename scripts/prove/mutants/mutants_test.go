@@ -13,8 +13,8 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// tree is the repository, of which this package is a part.
-func tree(t *testing.T) string {
+// repositoryRoot returns the repository's folder.
+func repositoryRoot(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../..")
 	if err != nil {
@@ -23,16 +23,16 @@ func tree(t *testing.T) string {
 	return dir
 }
 
-// A mutant whose patch does not apply was overtaken by a change of what it changes: bring the naive
-// design back by hand, and make the patch anew.
+// A patch stops applying when the code that it changes has changed. Then bring the naive design
+// back by hand and make the patch anew.
 func TestEveryPatchAppliesToTheTree(t *testing.T) {
 	t.Parallel()
-	chosen, err := choose(nil)
-	if err != nil || len(chosen) != len(all) {
+	chosen, err := selectMutants(nil)
+	if err != nil || len(chosen) != len(catalog) {
 		t.Fatalf("%d mutants, %v", len(chosen), err)
 	}
 	for _, m := range chosen {
-		if err := apply(t.Context(), tree(t), m.diff, true); err != nil {
+		if err := apply(t.Context(), repositoryRoot(t), m.patch, true); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
 	}
@@ -46,37 +46,37 @@ func TestEveryPatchBelongsToAMutant(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".patch")
-		if !slices.ContainsFunc(all, func(m mutant) bool { return m.name == name }) {
+		if !slices.ContainsFunc(catalog, func(m mutant) bool { return m.name == name }) {
 			t.Errorf("%s belongs to no mutant", file)
 		}
 	}
 }
 
-func TestEveryMutantNamesAScenarioAndARow(t *testing.T) {
+func TestEveryMutantNamesAScenarioAndACheck(t *testing.T) {
 	t.Parallel()
-	rows := checker.Judge(&history.Run{}).Rows
-	for _, m := range all {
+	rows := checker.Judge(&history.Run{}).Checks
+	for _, m := range catalog {
 		if _, err := faults.Find(m.scenario, 0); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
-		if !slices.ContainsFunc(rows, func(r checker.Row) bool { return r.Name == m.row }) {
-			t.Errorf("%s: no row is called %q", m.name, m.row)
+		if !slices.ContainsFunc(rows, func(r checker.Check) bool { return r.Name == m.check }) {
+			t.Errorf("%s: no row is called %q", m.name, m.check)
 		}
 	}
 }
 
-func TestACopyIsTheTreeAsItIsAndCanBePatched(t *testing.T) {
+func TestCopyTreeCopiesUncommittedFilesAndCanBePatched(t *testing.T) {
 	t.Parallel()
-	dir, err := copyTree(t.Context(), tree(t))
+	dir, err := copyTree(t.Context(), repositoryRoot(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	chosen, err := choose([]string{"delete-only"})
+	chosen, err := selectMutants([]string{"delete-only"})
 	if err != nil || len(chosen) != 1 {
 		t.Fatalf("%v, %v", chosen, err)
 	}
-	patch := chosen[0].diff
+	patch := chosen[0].patch
 	for _, name := range []string{"go.work", "scripts/prove/mutants/mutants_test.go"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)

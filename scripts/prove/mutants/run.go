@@ -18,90 +18,90 @@ import (
 )
 
 const (
-	// atMost is how long a scenario may take, from the moment the system is up.
-	atMost = 60 * time.Second
-	// startLimit is what building and starting may take besides.
-	startLimit = 10 * time.Minute
-	stopLimit  = time.Minute
+	// scenarioTimeout bounds a scenario, from when the cluster is up.
+	scenarioTimeout = 60 * time.Second
+	// startTimeout bounds building and starting.
+	startTimeout = 10 * time.Minute
+	stopTimeout  = time.Minute
 )
 
-// ErrSurvived says that a mutant was not caught, or that the tree as it is was not green.
-var ErrSurvived = errors.New("not all is as it has to be")
+// ErrSurvived means that a mutant was not caught, or that the unchanged tree was not green.
+var ErrSurvived = errors.New("a mutant survived, or the unchanged tree was not green")
 
-// Options say what is to be shown.
+// Options select what to run.
 type Options struct {
-	Prove string   // the program, whose scenarios and audit are used
-	Tree  string   // the source tree
-	Seed  int64    // of all runs
-	Only  []string // mutants by name; none are all
+	Prove string   // path of the prove program, whose scenarios and checker are used
+	Tree  string   // path of the source tree
+	Seed  int64    // of every run
+	Only  []string // names of mutants; empty for all
 	Out   io.Writer
 }
 
-// Run shows for each mutant that its row, and no other, turns red, and that the scenario is green
-// without it. The error is ErrSurvived when that is not so, and another when it could not be found out.
+// Run runs every mutant: its check, and no other, must be red, and its scenario green on the
+// unchanged tree. It returns ErrSurvived if that is not so, and another error if a run failed.
 func Run(ctx context.Context, o Options) error {
-	chosen, err := choose(o.Only)
+	chosen, err := selectMutants(o.Only)
 	if err != nil {
 		return err
 	}
-	return show(ctx, &runner{
+	return runSuite(ctx, &suite{
 		Options: o, mutants: chosen, launcher: proc.NewLauncher(), dir: filepath.Join(o.Tree, ".dev", "prove", "mutants"),
 	})
 }
 
-type runner struct {
+type suite struct {
 	Options
 	mutants  []mutant
 	launcher *proc.Launcher
 	dir      string // for data, logs and verdicts
 }
 
-func show(ctx context.Context, r *runner) error {
-	r.tell("seed %d, logs in %s", r.Seed, r.dir)
+func runSuite(ctx context.Context, s *suite) error {
+	s.printf("seed %d, logs in %s", s.Seed, s.dir)
 	judged, green, caught := map[string]bool{}, 0, 0
-	for _, m := range r.mutants {
+	for _, m := range s.mutants {
 		if !judged[m.scenario] {
 			judged[m.scenario] = true
-			if r.baseline(ctx, m.scenario) {
+			if s.isBaselineGreen(ctx, m.scenario) {
 				green++
 			}
 		}
-		if r.caught(ctx, m) {
+		if s.isCaught(ctx, m) {
 			caught++
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
-	r.tell("%d of %d mutants caught; the tree as it is was green in %d of %d scenarios", caught, len(r.mutants), green, len(judged))
-	if caught < len(r.mutants) || green < len(judged) {
+	s.printf("%d of %d mutants caught; the unchanged tree was green in %d of %d scenarios", caught, len(s.mutants), green, len(judged))
+	if caught < len(s.mutants) || green < len(judged) {
 		return ErrSurvived
 	}
 	return nil
 }
 
-func (r *runner) tell(format string, args ...any) {
-	fmt.Fprintf(r.Out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
+func (s *suite) printf(format string, args ...any) {
+	fmt.Fprintf(s.Out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 }
 
-// baseline tells whether a scenario is green on the tree as it is.
-func (r *runner) baseline(ctx context.Context, scenario string) bool {
-	v := r.judge(ctx, "unchanged-"+scenario, scenario, nil)
+// isBaselineGreen reports whether a scenario is green on the unchanged tree.
+func (s *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
+	v := s.runProve(ctx, "unchanged-"+scenario, scenario, nil)
 	green := v.err == nil && len(v.red) == 0
-	r.line("(unchanged)", scenario, "green", green, v)
+	s.reportResult("(unchanged)", scenario, "green", green, v)
 	return green
 }
 
-// caught tells whether a mutant's row is red, and no other, on a copy of the tree that it is brought
-// back to.
-func (r *runner) caught(ctx context.Context, m mutant) bool {
-	v := r.judge(ctx, m.name, m.scenario, m.diff)
-	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.row
-	r.line(m.name, m.scenario, "caught", caught, v)
+// isCaught reports whether the mutant's check, and no other, is red on a patched copy of the
+// tree.
+func (s *suite) isCaught(ctx context.Context, m mutant) bool {
+	v := s.runProve(ctx, m.name, m.scenario, m.patch)
+	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.check
+	s.reportResult(m.name, m.scenario, "caught", caught, v)
 	return caught
 }
 
-func (r *runner) line(name, scenario, good string, ok bool, v verdict) {
+func (s *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
 	if !ok {
 		good = "NOT " + good
 	}
@@ -110,22 +110,22 @@ func (r *runner) line(name, scenario, good string, ok bool, v verdict) {
 	case v.err != nil:
 		what = v.err.Error()
 	case len(v.red) == 0:
-		what = "no row red"
+		what = "no check red"
 	}
-	r.tell("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
+	s.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
 }
 
-// verdict is what came of a run. One that failed proves nothing, whatever was red.
-type verdict struct {
+// outcome is the result of one run. A failed run proves nothing, whatever was red.
+type outcome struct {
 	red  []string
-	took time.Duration // from when the system was up
+	took time.Duration // since the cluster was up
 	err  error
 }
 
-func (r *runner) judge(ctx context.Context, name, scenario string, patch []byte) (v verdict) {
-	tree := r.Tree
+func (s *suite) runProve(ctx context.Context, name, scenario string, patch []byte) (v outcome) {
+	tree := s.Tree
 	if patch != nil {
-		if tree, v.err = copyTree(ctx, r.Tree); v.err != nil {
+		if tree, v.err = copyTree(ctx, s.Tree); v.err != nil {
 			return v
 		}
 		defer func() { v.err = errors.Join(v.err, os.RemoveAll(tree)) }()
@@ -133,34 +133,34 @@ func (r *runner) judge(ctx context.Context, name, scenario string, patch []byte)
 			return v
 		}
 	}
-	dir := filepath.Join(r.dir, name)
+	dir := filepath.Join(s.dir, name)
 	if v.err = errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); v.err != nil {
 		return v
 	}
-	out := filepath.Join(r.dir, name+".json")
-	_ = os.Remove(out) // of an earlier run
-	code, err := r.prove(ctx, filepath.Join(r.dir, name+".txt"),
-		"--scenario", scenario, "--seed", strconv.FormatInt(r.Seed, 10), "--at-most", atMost.String(),
+	out := filepath.Join(s.dir, name+".json")
+	_ = os.Remove(out) // from an earlier run
+	code, err := s.execProve(ctx, filepath.Join(s.dir, name+".txt"),
+		"--scenario", scenario, "--seed", strconv.FormatInt(s.Seed, 10), "--at-most", scenarioTimeout.String(),
 		"--tree", tree, "--dir", dir, "--out", out)
 	if err == nil {
-		v, err = read(out, code)
+		v, err = readOutcome(out, code)
 	}
 	v.err = err
 	return v
 }
 
-// prove runs the program, and returns its exit status. What it says is in the file log.
-func (r *runner) prove(ctx context.Context, log string, args ...string) (code int, err error) {
+// execProve runs prove and returns its exit code. Its output is written to the file log.
+func (s *suite) execProve(ctx context.Context, log string, args ...string) (code int, err error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+atMost, errors.New("it took far too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout+scenarioTimeout, errors.New("prove did not end in time"))
 	defer cancel()
-	process, err := r.launcher.Start(proc.Command{
-		Path: r.Prove, Args: args, Stdout: file, Stderr: file,
-		// The copies' packages are the same ones to the build cache, but for what is changed.
+	process, err := s.launcher.Start(proc.Command{
+		Path: s.Prove, Args: args, Stdout: file, Stderr: file,
+		// Without the paths the build cache serves the copies too, but for the changed packages.
 		Env: append(os.Environ(), "GOFLAGS=-trimpath"),
 	})
 	if err != nil {
@@ -170,34 +170,34 @@ func (r *runner) prove(ctx context.Context, log string, args ...string) (code in
 	case <-process.Done():
 		return process.ExitCode(), nil
 	case <-ctx.Done():
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return 0, errors.Join(context.Cause(ctx), process.Stop(limit))
 	}
 }
 
-// read takes the red rows from a run's verdict, of which the exit status says whether it is one.
-func read(file string, code int) (verdict, error) {
+// readOutcome reads the red checks from the verdict file. The exit code must agree with them.
+func readOutcome(file string, code int) (outcome, error) {
 	if code != 0 && code != 1 {
-		return verdict{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt tells why")
+		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt has the reason")
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return verdict{}, err
+		return outcome{}, err
 	}
 	var judged checker.Verdict
 	if err := json.Unmarshal(content, &judged); err != nil {
-		return verdict{}, fmt.Errorf("%s: %w", file, err)
+		return outcome{}, fmt.Errorf("%s: %w", file, err)
 	}
-	var v verdict
-	for _, row := range judged.Rows {
+	var v outcome
+	for _, row := range judged.Checks {
 		if !row.OK {
 			v.red = append(v.red, row.Name)
 		}
 	}
-	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Rows) == 0 {
-		return v, fmt.Errorf("%s contradicts itself, or the exit status %d", file, code)
+	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
+		return v, fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
 	}
-	v.took, err = time.ParseDuration(judged.Took)
+	v.took, err = time.ParseDuration(judged.TotalDuration)
 	return v, err
 }

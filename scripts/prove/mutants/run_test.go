@@ -14,9 +14,9 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// stub is a program that answers as prove does: with the verdict and the exit status that are named
-// for a tree that holds a file of such content, and for others.
-func stub(t *testing.T, mutated, unchanged string) string {
+// fakeProve returns the path of a program with the flags of prove. It runs the shell script
+// mutated if the tree has the naive design, and unchanged otherwise.
+func fakeProve(t *testing.T, mutated, unchanged string) string {
 	t.Helper()
 	script := fmt.Sprintf(`#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -34,8 +34,9 @@ fi
 	return path
 }
 
-// says is what a stub does that judges so.
-func says(status int, red ...string) string {
+// verdictScript is a shell script that writes a verdict with these red checks and exits with
+// status.
+func verdictScript(status int, red ...string) string {
 	rows := `{"name":"always","ok":true}`
 	for _, name := range red {
 		rows += fmt.Sprintf(`,{"name":%q,"ok":false}`, name)
@@ -43,8 +44,9 @@ func says(status int, red ...string) string {
 	return fmt.Sprintf(`echo '{"took":"7s","ok":%t,"rows":[%s]}' > "$out"; exit %d`, len(red) == 0, rows, status)
 }
 
-// designs returns a runner over a tree of one good design, and the patch that makes it naive.
-func designs(t *testing.T, prove string, out io.Writer) *runner {
+// newTestSuite returns a suite over a tree with one good design, and a mutant that makes it
+// naive.
+func newTestSuite(t *testing.T, prove string, out io.Writer) *suite {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "design"), []byte("good\n"), 0o644); err != nil {
@@ -57,37 +59,37 @@ func designs(t *testing.T, prove string, out io.Writer) *runner {
 			t.Fatalf("git %v: %v\n%s", args, err, said)
 		}
 	}
-	return &runner{
+	return &suite{
 		Options:  Options{Prove: prove, Tree: dir, Seed: 1, Out: out},
 		launcher: proc.NewLauncher(), dir: filepath.Join(t.TempDir(), "runs"),
-		mutants: []mutant{{name: "naive", scenario: "some", row: "order", diff: []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-good\n+naive\n")}},
+		mutants: []mutant{{name: "naive", scenario: "some", check: "order", patch: []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-good\n+naive\n")}},
 	}
 }
 
-const green = `echo '{"took":"7s","ok":true,"rows":[{"name":"always","ok":true}]}' > "$out"; exit 0`
+const greenScript = `echo '{"took":"7s","ok":true,"rows":[{"name":"always","ok":true}]}' > "$out"; exit 0`
 
-func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
+func TestMutantIsCaughtOnlyIfItsCheckAloneIsRed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		mutated, unchanged string
 		caught             bool
 		said               string
 	}{
-		"its row":                      {says(1, "order"), green, true, "red: order"},
-		"another row":                  {says(1, "events"), green, false, "red: events"},
-		"its row and another":          {says(1, "order", "events"), green, false, "red: order, events"},
-		"nothing":                      {green, green, false, "no row red"},
-		"a failed run":                 {says(2, "order"), green, false, "exit status 2"},
-		"a failed build":               {"exit 2", green, false, "exit status 2"},
-		"no verdict":                   {"exit 1", green, false, "no such file"},
-		"a verdict of no rows":         {`echo '{"took":"7s","ok":false}' > "$out"; exit 1`, green, false, "contradicts"},
-		"a death":                      {"kill -9 $$", green, false, "exit status 137"},
-		"its row, also when unchanged": {says(1, "order"), says(1, "order"), false, "NOT green"},
+		"its row":                      {verdictScript(1, "order"), greenScript, true, "red: order"},
+		"another row":                  {verdictScript(1, "events"), greenScript, false, "red: events"},
+		"its row and another":          {verdictScript(1, "order", "events"), greenScript, false, "red: order, events"},
+		"nothing":                      {greenScript, greenScript, false, "no check red"},
+		"a failed run":                 {verdictScript(2, "order"), greenScript, false, "exit status 2"},
+		"a failed build":               {"exit 2", greenScript, false, "exit status 2"},
+		"no verdict":                   {"exit 1", greenScript, false, "no such file"},
+		"a verdict of no rows":         {`echo '{"took":"7s","ok":false}' > "$out"; exit 1`, greenScript, false, "contradicts"},
+		"a death":                      {"kill -9 $$", greenScript, false, "exit status 137"},
+		"its row, also when unchanged": {verdictScript(1, "order"), verdictScript(1, "order"), false, "NOT green"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			err := show(t.Context(), designs(t, stub(t, c.mutated, c.unchanged), &out))
+			err := runSuite(t.Context(), newTestSuite(t, fakeProve(t, c.mutated, c.unchanged), &out))
 			if caught := err == nil; caught != c.caught || err != nil && !errors.Is(err, ErrSurvived) {
 				t.Errorf("got %v", err)
 			}
@@ -98,34 +100,34 @@ func TestOnlyTheNamedRowAloneIsACatch(t *testing.T) {
 	}
 }
 
-func TestAPatchThatDoesNotApplyIsNoCatch(t *testing.T) {
+func TestMutantIsNotCaughtIfItsPatchDoesNotApply(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	r := designs(t, stub(t, says(1, "order"), green), &out)
-	r.mutants[0].diff = []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-something else\n+naive\n")
-	if err := show(t.Context(), r); !errors.Is(err, ErrSurvived) || !strings.Contains(out.String(), "does not apply") {
+	r := newTestSuite(t, fakeProve(t, verdictScript(1, "order"), greenScript), &out)
+	r.mutants[0].patch = []byte("--- a/design\n+++ b/design\n@@ -1 +1 @@\n-something else\n+naive\n")
+	if err := runSuite(t.Context(), r); !errors.Is(err, ErrSurvived) || !strings.Contains(out.String(), "does not apply") {
 		t.Errorf("got %v:\n%s", err, out.String())
 	}
 }
 
-// cancelling cancels when it is written to the second time: the tree as it is was judged then.
-type cancelling struct {
+// cancelOnSecondWrite cancels at its second write, which follows the run on the unchanged tree.
+type cancelOnSecondWrite struct {
 	writes int
 	cancel context.CancelFunc
 }
 
-func (c *cancelling) Write(p []byte) (int, error) {
+func (c *cancelOnSecondWrite) Write(p []byte) (int, error) {
 	if c.writes++; c.writes == 2 {
 		c.cancel()
 	}
 	return len(p), nil
 }
 
-func TestACancelledRunIsNeitherCaughtNorNot(t *testing.T) {
+func TestRunReturnsTheCauseWhenCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := show(ctx, designs(t, stub(t, "exec sleep 600", green), &cancelling{cancel: cancel}))
+	err := runSuite(ctx, newTestSuite(t, fakeProve(t, "exec sleep 600", greenScript), &cancelOnSecondWrite{cancel: cancel}))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// copyTree copies the files of a working tree that git knows or would take, as they are now, into a new
-// folder.
+// copyTree copies the files of a working tree that git tracks or would add into a new folder,
+// with their uncommitted changes.
 func copyTree(ctx context.Context, tree string) (dir string, err error) {
 	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = tree
@@ -27,7 +27,7 @@ func copyTree(ctx context.Context, tree string) (dir string, err error) {
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		err := copyFile(filepath.Join(tree, name), filepath.Join(dir, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // one that was removed and is not committed
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted and not committed
 			return "", errors.Join(err, os.RemoveAll(dir))
 		}
 	}
@@ -51,8 +51,8 @@ func copyFile(from, to string) (err error) {
 	return errors.Join(err, target.Close())
 }
 
-// apply changes the files below dir as the patch says: all of it, or nothing. With check it only tells
-// whether that is possible.
+// apply applies a patch to the files below dir, completely or not at all. With check it only
+// reports whether that is possible.
 func apply(ctx context.Context, dir string, patch []byte, check bool) error {
 	args := []string{"apply"}
 	if check {
@@ -60,11 +60,11 @@ func apply(ctx context.Context, dir string, patch []byte, check bool) error {
 	}
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = dir
-	// A repository around dir would be taken for the tree.
+	// git would take a repository around dir for the tree.
 	command.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	command.Stdin = bytes.NewReader(patch)
-	if said, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("the patch does not apply: %w\n%s", err, bytes.TrimSpace(said))
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("the patch does not apply: %w\n%s", err, bytes.TrimSpace(output))
 	}
 	return nil
 }

@@ -8,82 +8,83 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// healing is how long a list may stay old once the cache's Redis is well again: until
-// the live pass has dropped it.
-const healing = 5 * time.Second
+// cacheRecoveryTime is how long lists may stay stale after the cache's Redis has recovered. The
+// relay's live cursor invalidates them within that time.
+const cacheRecoveryTime = 5 * time.Second
 
-// span is a stretch of time.
-type span struct{ began, ended time.Time }
+// interval is a span of time, both ends included.
+type interval struct{ start, end time.Time }
 
-// meets tells whether two stretches have a moment in common.
-func (s span) meets(began, ended time.Time) bool {
-	return !s.ended.Before(began) && !s.began.After(ended)
+// overlaps reports whether the interval and the given one share a moment.
+func (i interval) overlaps(began, ended time.Time) bool {
+	return !i.end.Before(began) && !i.start.After(ended)
 }
 
-// cache compares what lists showed of the hot tasks with what had been answered
-// before they were asked for.
-func cache(f *facts) Row {
-	var bad findings
-	reads := slices.Clone(f.Reads)
+// checkCache checks read-your-writes for lists: each shows every hot task at the last version
+// that its author had been acknowledged before the list was requested.
+func checkCache(ix *index) Check {
+	var found violations
+	reads := slices.Clone(ix.Reads)
 	slices.SortFunc(reads, func(a, b history.ListRead) int { return a.Began.Compare(b.Began) })
-	unsure := f.cacheInDoubt()
-	known := newKnowledge(f)
+	unreliable := ix.unreliableCacheIntervals()
+	acked := newAcknowledged(ix)
 	compared, excluded, stale, excused := 0, 0, 0, 0
 	for i := range reads {
 		r := &reads[i]
-		known.advance(r.Began)
-		doubt := slices.ContainsFunc(unsure, func(s span) bool { return s.meets(r.Began, r.Ended) })
-		if doubt {
+		acked.advance(r.Began)
+		excusable := slices.ContainsFunc(unreliable, func(s interval) bool { return s.overlaps(r.Began, r.Ended) })
+		if excusable {
 			excluded++
 		}
-		for _, task := range known.hot {
-			shown, want := r.Versions[task], known.versions[task]
-			if want == 0 || shown == 0 && known.leaves(task, r.Ended) {
+		for _, task := range acked.hot {
+			shown, want := r.Versions[task], acked.versions[task]
+			if want == 0 || shown == 0 && acked.mayLack(task, r.Ended) {
 				continue
 			}
 			compared++
 			if shown >= want {
 				continue
 			}
-			if doubt {
+			if excusable {
 				excused++
 				continue
 			}
 			stale++
-			bad.add("%s: replica %d (%s) showed version %d of task %d, after %d had been answered",
-				stamp(r.Began), r.Replica, r.Cache, shown, task, want)
+			found.add("%s: replica %d (%s) showed version %d of task %d after version %d had been acknowledged",
+				formatTime(r.Began), r.Replica, r.CacheStatus, shown, task, want)
 		}
 	}
 	if compared == 0 || 2*excluded > len(reads) {
-		bad.add("%s reads of %s could not be judged", count(excluded), count(len(reads)))
+		found.add("%s of %s reads could not be judged", groupThousands(excluded), groupThousands(len(reads)))
 	}
-	return bad.row("cache", "a list is never older than what was answered before it was asked for",
-		"%s stale of %s tasks in %s reads; %s reads while the cache's Redis was faulted, %d stale among them",
-		count(stale), count(compared), count(len(reads)), count(excluded), excused)
+	return found.check("cache", "a list is never older than what was acknowledged before it was requested",
+		"%s stale of %s tasks in %s reads; %s reads excused by faults of the cache's Redis, %d stale among them",
+		groupThousands(stale), groupThousands(compared), groupThousands(len(reads)), groupThousands(excluded), excused)
 }
 
-// cacheInDoubt returns when the cache's Redis may have missed that a list is old: while
-// it was faulted, and then until the live pass can have got through.
-func (f *facts) cacheInDoubt() []span {
-	var doubts []span
-	for _, fault := range f.Faults {
-		// A flush loses no invalidation, and over a slow link each is confirmed in time.
+// unreliableCacheIntervals returns when an invalidation may have been lost: while the cache's
+// Redis was faulted, and until the relay's live cursor has caught up afterwards.
+func (ix *index) unreliableCacheIntervals() []interval {
+	var intervals []interval
+	for _, fault := range ix.Faults {
+		// A flush loses no invalidation, and over a slow link each invalidation is confirmed in
+		// time.
 		if fault.Target == "redis-cache" && fault.Kind != "flush" && fault.Kind != "slow" {
-			doubts = append(doubts, span{fault.Began, fault.Ended.Add(healing)})
+			intervals = append(intervals, interval{fault.Began, fault.Ended.Add(cacheRecoveryTime)})
 		}
 	}
-	inTheWay := slices.Clone(f.Faults)
-	slices.SortFunc(inTheWay, func(a, b history.Fault) int { return a.Began.Compare(b.Began) })
-	for i := range doubts {
-		for _, fault := range inTheWay {
-			if stopsLivePass(fault.Target) && doubts[i].meets(fault.Began, fault.Ended) && fault.Ended.Add(healing).After(doubts[i].ended) {
-				doubts[i].ended = fault.Ended.Add(healing)
+	byStart := slices.Clone(ix.Faults)
+	slices.SortFunc(byStart, func(a, b history.Fault) int { return a.Began.Compare(b.Began) })
+	for i := range intervals {
+		for _, fault := range byStart {
+			if blocksLiveForwarder(fault.Target) && intervals[i].overlaps(fault.Began, fault.Ended) && fault.Ended.Add(cacheRecoveryTime).After(intervals[i].end) {
+				intervals[i].end = fault.Ended.Add(cacheRecoveryTime)
 			}
 		}
 	}
-	return doubts
+	return intervals
 }
 
-func stopsLivePass(target string) bool {
+func blocksLiveForwarder(target string) bool {
 	return target == "redis" || target == "postgres" || strings.HasPrefix(target, "todo-service")
 }

@@ -7,43 +7,43 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Sources is where the facts are.
+// Sources are the addresses of what Collect reads.
 type Sources struct {
 	PostgresDSN string
 	Brokers     []string
-	Stats       []string // the HTTP address of every replica of stats-service, host:port
+	Stats       []string // HTTP address of every replica of stats-service, host:port
 }
 
-// Collect reads from the database, the topics and the statistics into run what they
-// hold now. The system has to be well, and quiet.
-func Collect(ctx context.Context, where Sources, run *history.Run) (err error) {
-	if err := tables(ctx, where.PostgresDSN, run); err != nil {
+// Collect reads the tables, the topics and the statistics into run. The cluster must be healthy
+// and quiescent.
+func Collect(ctx context.Context, sources Sources, run *history.Run) (err error) {
+	if err := readTables(ctx, sources.PostgresDSN, run); err != nil {
 		return fmt.Errorf("collect from PostgreSQL: %w", err)
 	}
-	if run.Topic, err = records(ctx, where.Brokers, "task-events"); err != nil {
+	if run.Topic, err = readRecords(ctx, sources.Brokers, "task-events"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.DLQ, err = records(ctx, where.Brokers, "task-events-dlq"); err != nil {
+	if run.DLQ, err = readRecords(ctx, sources.Brokers, "task-events-dlq"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.Stats, err = reports(ctx, where.Stats); err != nil {
+	if run.Stats, err = readStatsReports(ctx, sources.Stats); err != nil {
 		return fmt.Errorf("collect statistics: %w", err)
 	}
 	return nil
 }
 
-// CollectAgain reads into run.Again what is there after the replays: the statistics,
-// how many events, and the dead letters.
-func CollectAgain(ctx context.Context, where Sources, run *history.Run) (err error) {
+// CollectReplay reads into run.Replay what is there after the replay: the statistics, the number
+// of events, and the dead letters.
+func CollectReplay(ctx context.Context, sources Sources, run *history.Run) (err error) {
 	var now history.Run
-	if err := tables(ctx, where.PostgresDSN, &now); err != nil {
+	if err := readTables(ctx, sources.PostgresDSN, &now); err != nil {
 		return fmt.Errorf("collect from PostgreSQL: %w", err)
 	}
-	run.Again.Events = len(now.Events)
-	if run.Again.DLQ, err = records(ctx, where.Brokers, "task-events-dlq"); err != nil {
+	run.Replay.Events = len(now.Events)
+	if run.Replay.DLQ, err = readRecords(ctx, sources.Brokers, "task-events-dlq"); err != nil {
 		return fmt.Errorf("collect from Kafka: %w", err)
 	}
-	if run.Again.Stats, err = reports(ctx, where.Stats); err != nil {
+	if run.Replay.Stats, err = readStatsReports(ctx, sources.Stats); err != nil {
 		return fmt.Errorf("collect statistics: %w", err)
 	}
 	return nil

@@ -20,8 +20,8 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// need returns where a server is, or skips; in CI that hides nothing.
-func need(t *testing.T, name string) string {
+// requireEnv returns an environment variable. Without it the test is skipped, and fails in CI.
+func requireEnv(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	switch {
@@ -34,22 +34,22 @@ func need(t *testing.T, name string) string {
 	return value
 }
 
-// database makes an empty one.
-func database(t *testing.T) (dsn string, db *sql.DB) {
+// createDatabase creates an empty database for the test.
+func createDatabase(t *testing.T) (dsn string, db *sql.DB) {
 	t.Helper()
-	where, err := url.Parse(need(t, "TEST_POSTGRES_DSN"))
+	where, err := url.Parse(requireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := open(t, where.String())
-	name := "audit_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	run(t, admin, `CREATE DATABASE `+name)
-	t.Cleanup(func() { run(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
+	admin := openDatabase(t, where.String())
+	name := "checker_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	exec(t, admin, `CREATE DATABASE `+name)
+	t.Cleanup(func() { exec(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
 	where.Path = name
-	return where.String(), open(t, where.String())
+	return where.String(), openDatabase(t, where.String())
 }
 
-func open(t *testing.T, dsn string) *sql.DB {
+func openDatabase(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("postgres", dsn)
 	if err != nil {
@@ -59,14 +59,14 @@ func open(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-func run(t *testing.T, db *sql.DB, statement string, args ...any) {
+func exec(t *testing.T, db *sql.DB, statement string, args ...any) {
 	t.Helper()
 	if _, err := db.Exec(statement, args...); err != nil {
 		t.Fatalf("%v\n%s", err, statement)
 	}
 }
 
-// migrate applies the service's own migrations: what the audit reads are its tables.
+// migrate applies the service's own migrations, whose tables the checker reads.
 func migrate(t *testing.T, db *sql.DB) {
 	t.Helper()
 	files, err := filepath.Glob("../../../../todo-service/internal/pgstore/migrations/*.sql")
@@ -79,24 +79,24 @@ func migrate(t *testing.T, db *sql.DB) {
 			t.Fatal(err)
 		}
 		up, _, _ := strings.Cut(string(content), "-- +goose Down")
-		run(t, db, up)
+		exec(t, db, up)
 	}
 }
 
-func TestTheTablesAreReadWhole(t *testing.T) {
+func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	t.Parallel()
-	dsn, db := database(t)
+	dsn, db := createDatabase(t)
 	migrate(t, db)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
 	ids := []string{uuid.NewString(), uuid.NewString()}
-	run(t, db, `INSERT INTO tasks (title, priority, done, created_at, completed_at, version) VALUES ('naïve 漢字', 7, true, $1, $1, 2)`, at)
+	exec(t, db, `INSERT INTO tasks (title, priority, done, created_at, completed_at, version) VALUES ('naïve 漢字', 7, true, $1, $1, 2)`, at)
 	for i, of := range []string{"task.created", "task.completed"} {
-		run(t, db, `INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent)
+		exec(t, db, `INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent)
 			VALUES ($1, $2, $3, 1, 'naïve 漢字', 7, $4, $5::timestamptz, CASE WHEN $4 THEN $5::timestamptz END, $6, $5::timestamptz, '')`,
 			ids[i], sql.NullInt64{Int64: 1, Valid: i == 0}, of, i == 1, at, i+1)
 	}
 	got := history.Run{}
-	if err := checker.Collect(t.Context(), sources(t, dsn), &got); err != nil {
+	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := history.Run{
@@ -105,7 +105,7 @@ func TestTheTablesAreReadWhole(t *testing.T) {
 			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 1, At: at},
 			{Pos: 2, Seq: 0, ID: ids[1], Type: "task.completed", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 2, Done: true, At: at},
 		},
-		Stats: []history.Report{
+		Stats: []history.StatsReport{
 			{Replica: 1, Total: 5, ByDay: map[string]int64{"2026-01-15": 3, "2026-01-16": 2}, Lag: 4, Complete: true},
 			{Replica: 2, ByDay: map[string]int64{}, Lag: -1},
 		},
@@ -113,27 +113,27 @@ func TestTheTablesAreReadWhole(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := checker.CollectAgain(t.Context(), sources(t, dsn), &got); err != nil {
+	if err := checker.CollectReplay(t.Context(), newSources(t, dsn), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(history.Again{Events: 2, Stats: want.Stats}, got.Again); diff != "" {
+	if diff := cmp.Diff(history.Replay{Events: 2, Stats: want.Stats}, got.Replay); diff != "" {
 		t.Errorf("again (-want +got):\n%s", diff)
 	}
 }
 
-func TestKeysAreReadOnceThereAreAny(t *testing.T) {
+func TestCollectReadsIdempotencyKeysIfTheTableExists(t *testing.T) {
 	t.Parallel()
-	dsn, db := database(t)
+	dsn, db := createDatabase(t)
 	migrate(t, db)
-	run(t, db, `DROP TABLE IF EXISTS idempotency_keys`)
+	exec(t, db, `DROP TABLE IF EXISTS idempotency_keys`)
 	got := history.Run{}
-	if err := checker.Collect(t.Context(), sources(t, dsn), &got); err != nil || got.Keys != nil {
+	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil || got.Keys != nil {
 		t.Fatalf("without the table: %v, %v", got.Keys, err)
 	}
-	run(t, db, `CREATE TABLE idempotency_keys (key text PRIMARY KEY, event_id uuid NOT NULL, task_id bigint NOT NULL)`)
+	exec(t, db, `CREATE TABLE idempotency_keys (key text PRIMARY KEY, event_id uuid NOT NULL, task_id bigint NOT NULL)`)
 	id := uuid.NewString()
-	run(t, db, `INSERT INTO idempotency_keys VALUES ('a key', $1, 3)`, id)
-	if err := checker.Collect(t.Context(), sources(t, dsn), &got); err != nil {
+	exec(t, db, `INSERT INTO idempotency_keys VALUES ('a key', $1, 3)`, id)
+	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]history.Key{{Key: "a key", EventID: id, TaskID: 3}}, got.Keys); diff != "" {
@@ -141,8 +141,8 @@ func TestKeysAreReadOnceThereAreAny(t *testing.T) {
 	}
 }
 
-// sources is a database with empty topics and two replicas of stats-service.
-func sources(t *testing.T, dsn string) checker.Sources {
+// newSources returns a database with empty topics and two replicas of stats-service.
+func newSources(t *testing.T, dsn string) checker.Sources {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "task-events", "task-events-dlq"))
 	if err != nil {
@@ -150,16 +150,16 @@ func sources(t *testing.T, dsn string) checker.Sources {
 	}
 	t.Cleanup(cluster.Close)
 	return checker.Sources{PostgresDSN: dsn, Brokers: cluster.ListenAddrs(), Stats: []string{
-		statistics(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
-		statistics(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
+		serveStats(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
+		serveStats(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
 	}}
 }
 
-func statistics(t *testing.T, body string) (addr string) {
+func serveStats(t *testing.T, body string) (addr string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.String() != "/stats?days=366" {
-			t.Errorf("asked for %s", r.URL)
+			t.Errorf("requested %s", r.URL)
 		}
 		fmt.Fprint(w, body)
 	}))

@@ -9,20 +9,20 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// taken returns a delivery that the provider took, of a task whose completions come
-// before the run's deletions.
-func taken(t *testing.T, run *history.Run, after time.Time) *history.Delivery {
+// findDelivery returns an accepted delivery after the given time. Completions precede the
+// deletions of their tasks.
+func findDelivery(t *testing.T, run *history.Run, after time.Time) *history.Delivery {
 	t.Helper()
-	return find(t, run.Received, func(d *history.Delivery) bool { return d.Answered == 200 && d.At.After(after) })
+	return findFirst(t, run.Deliveries, func(d *history.Delivery) bool { return d.Status == 200 && d.At.After(after) })
 }
 
-// again lets the provider take what it took before.
-func again(run *history.Run, d history.Delivery, at time.Time) {
+// deliverAgain adds a duplicate of an accepted delivery.
+func deliverAgain(run *history.Run, d history.Delivery, at time.Time) {
 	d.At = at
-	run.Received = append(run.Received, d)
+	run.Deliveries = append(run.Deliveries, d)
 }
 
-var inTheEffects = map[string]corruption{
+var effectCorruptions = map[string]corruption{
 	"one completion was not counted": {"stats", func(_ *testing.T, run *history.Run) { run.Stats[1].Total-- }},
 	"one was counted on another day": {"stats", func(_ *testing.T, run *history.Run) {
 		run.Stats[0].ByDay["2026-01-15"]--
@@ -30,125 +30,125 @@ var inTheEffects = map[string]corruption{
 	}},
 	"one was counted on a day without any": {"stats", func(_ *testing.T, run *history.Run) { run.Stats[0].ByDay["2026-01-14"] = 1 }},
 	"a recount goes on":                    {"stats", func(_ *testing.T, run *history.Run) { run.Stats[0].Complete = false }},
-	"the log's end is not counted":         {"stats", func(_ *testing.T, run *history.Run) { run.Stats[0].Lag = 1 }},
-	"nobody asked for the statistics":      {"stats", func(_ *testing.T, run *history.Run) { run.Stats = nil }},
+	"the end of the topic is not counted":  {"stats", func(_ *testing.T, run *history.Run) { run.Stats[0].Lag = 1 }},
+	"no statistics were collected":         {"stats", func(_ *testing.T, run *history.Run) { run.Stats = nil }},
 
 	"a completion was not notified": {"notifications", func(t *testing.T, run *history.Run) {
-		key := taken(t, run, sec(75)).Key
-		run.Received = slices.DeleteFunc(run.Received, func(d history.Delivery) bool { return d.Key == key })
+		key := findDelivery(t, run, atSecond(75)).Key
+		run.Deliveries = slices.DeleteFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == key })
 	}},
-	"the provider never took a completion": {"notifications", func(t *testing.T, run *history.Run) { taken(t, run, sec(75)).Answered = 0 }},
-	"what is no completion was notified": {"notifications", func(_ *testing.T, run *history.Run) {
-		again(run, history.Delivery{Key: "no completion", Signed: true, Answered: 200}, run.Ended)
+	"a completion was never accepted": {"notifications", func(t *testing.T, run *history.Run) { findDelivery(t, run, atSecond(75)).Status = 0 }},
+	"a notification belongs to no completion": {"notifications", func(_ *testing.T, run *history.Run) {
+		deliverAgain(run, history.Delivery{Key: "no completion", SignatureValid: true, Status: 200}, run.EndedAt)
 	}},
 	"a reopening was notified": {"notifications", func(t *testing.T, run *history.Run) {
-		e := event(t, run, "task.reopened")
-		again(run, history.Delivery{Key: e.ID, TaskID: e.TaskID, Title: e.Title, Signed: true, Answered: 200}, run.Ended)
+		e := findEvent(t, run, "task.reopened")
+		deliverAgain(run, history.Delivery{Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}, run.EndedAt)
 	}},
-	"a notification was not signed":   {"notifications", func(_ *testing.T, run *history.Run) { run.Received[5].Signed = false }},
-	"a notification names other work": {"notifications", func(_ *testing.T, run *history.Run) { run.Received[5].Title = "another" }},
+	"a notification was not signed":    {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].SignatureValid = false }},
+	"a notification has another title": {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].Title = "another" }},
 
-	"one came twice and nobody had died": {"plain-sink", func(t *testing.T, run *history.Run) {
-		d := *taken(t, run, sec(75))
-		again(run, d, d.At.Add(time.Second))
+	"a duplicate without any crash": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
+		d := *findDelivery(t, run, atSecond(75))
+		deliverAgain(run, d, d.At.Add(time.Second))
 	}},
-	"two of a partition came twice for one death": {"plain-sink", func(t *testing.T, run *history.Run) {
-		twice := find(t, run.Received, func(d *history.Delivery) bool { return d.At.Equal(sec(71)) })
-		other := find(t, run.Received, func(d *history.Delivery) bool {
-			return d.Answered == 200 && d.TaskID%partitions == twice.TaskID%partitions && d.TaskID != twice.TaskID &&
-				d.At.After(sec(60)) && d.At.Before(sec(70))
+	"two duplicates in one partition after one crash": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
+		twice := findFirst(t, run.Deliveries, func(d *history.Delivery) bool { return d.At.Equal(atSecond(71)) })
+		other := findFirst(t, run.Deliveries, func(d *history.Delivery) bool {
+			return d.Status == 200 && d.TaskID%partitions == twice.TaskID%partitions && d.TaskID != twice.TaskID &&
+				d.At.After(atSecond(60)) && d.At.Before(atSecond(70))
 		})
-		again(run, *other, sec(71))
+		deliverAgain(run, *other, atSecond(71))
 	}},
-	"one came twice after the state was flushed, and nothing wrote it to the topic again": {"plain-sink", func(t *testing.T, run *history.Run) {
-		// The flush itself excuses one in each partition.
-		for _, d := range afterFlush(t, run, 2, false) {
-			again(run, d, sec(156))
+	"a duplicate after a flush of Redis, of an event without a copy": {"duplicate-deliveries", func(t *testing.T, run *history.Run) {
+		// The flush itself excuses one duplicate in each partition.
+		for _, d := range deliveriesBeforeFlush(t, run, 2, false) {
+			deliverAgain(run, d, atSecond(156))
 		}
 	}},
-	"the second completion was notified before the first": {"provider-order", func(t *testing.T, run *history.Run) {
-		a := event(t, run, "task.completed")
-		b := find(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Type == a.Type && e.Version > a.Version })
-		i := slices.IndexFunc(run.Received, func(d history.Delivery) bool { return d.Key == a.ID })
-		j := slices.IndexFunc(run.Received, func(d history.Delivery) bool { return d.Key == b.ID })
-		run.Received[i], run.Received[j] = run.Received[j], run.Received[i]
-		run.Received = slices.DeleteFunc(run.Received, func(d history.Delivery) bool { return d.Answered != 200 })
+	"the second completion was notified before the first": {"delivery-order", func(t *testing.T, run *history.Run) {
+		a := findEvent(t, run, "task.completed")
+		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Type == a.Type && e.Version > a.Version })
+		i := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == a.ID })
+		j := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == b.ID })
+		run.Deliveries[i], run.Deliveries[j] = run.Deliveries[j], run.Deliveries[i]
+		run.Deliveries = slices.DeleteFunc(run.Deliveries, func(d history.Delivery) bool { return d.Status != 200 })
 	}},
 }
 
-// afterFlush returns deliveries of one partition, from well before the state was
-// flushed, of events that have a copy or not.
-func afterFlush(t *testing.T, run *history.Run, n int, copied bool) []history.Delivery {
+// deliveriesBeforeFlush returns n deliveries of one partition, from well before the flush of
+// Redis, whose events have a copy or not.
+func deliveriesBeforeFlush(t *testing.T, run *history.Run, n int, copied bool) []history.Delivery {
 	t.Helper()
 	var chosen []history.Delivery
-	for _, d := range run.Received {
-		has := slices.ContainsFunc(run.Copies, func(p history.Planted) bool { return p.EventID == d.Key }) ||
+	for _, d := range run.Deliveries {
+		has := slices.ContainsFunc(run.Copies, func(p history.InjectedRecord) bool { return p.EventID == d.Key }) ||
 			len(slices.DeleteFunc(slices.Clone(run.Topic), func(r history.Record) bool { return r.Header("event-id") != d.Key })) > 1
-		if len(chosen) < n && d.Answered == 200 && d.TaskID%partitions == 0 && has == copied &&
-			d.At.After(sec(141)) && d.At.Before(sec(149)) {
+		if len(chosen) < n && d.Status == 200 && d.TaskID%partitions == 0 && has == copied &&
+			d.At.After(atSecond(141)) && d.At.Before(atSecond(149)) {
 			chosen = append(chosen, d)
 		}
 	}
 	if len(chosen) < n {
-		t.Fatalf("the good run has %d such deliveries only", len(chosen))
+		t.Fatalf("the correct history has only %d such deliveries", len(chosen))
 	}
 	return chosen
 }
 
-var inTheDeadLetters = map[string]corruption{
+var deadLetterCorruptions = map[string]corruption{
 	"a dead letter is missing": {"dead-letters", func(_ *testing.T, run *history.Run) {
 		last := run.DLQ[len(run.DLQ)-1]
 		run.DLQ = run.DLQ[:len(run.DLQ)-1]
-		run.Again.DLQ = slices.DeleteFunc(run.Again.DLQ, func(r history.Record) bool { return r.Offset == last.Offset })
+		run.Replay.DLQ = slices.DeleteFunc(run.Replay.DLQ, func(r history.Record) bool { return r.Offset == last.Offset })
 	}},
-	"a good event is a dead letter": {"dead-letters", func(_ *testing.T, run *history.Run) {
+	"a valid event is dead-lettered": {"dead-letters", func(_ *testing.T, run *history.Run) {
 		setHeader(&run.DLQ[0], "original-offset", "0")
 	}},
 	"a dead letter has another value": {"dead-letters", func(_ *testing.T, run *history.Run) {
 		run.DLQ[0].Value = append([]byte("x"), run.DLQ[0].Value...)
 	}},
-	"null has become the empty value": {"dead-letters", func(t *testing.T, run *history.Run) {
-		find(t, run.DLQ, func(r *history.Record) bool { return r.Value == nil }).Value = []byte{}
+	"a null value became an empty value": {"dead-letters", func(t *testing.T, run *history.Run) {
+		findFirst(t, run.DLQ, func(r *history.Record) bool { return r.Value == nil }).Value = []byte{}
 	}},
-	"a dead letter has another key":    {"dead-letters", func(_ *testing.T, run *history.Run) { run.DLQ[0].Key = []byte("task-0") }},
-	"a dead letter does not say why":   {"dead-letters", func(_ *testing.T, run *history.Run) { setHeader(&run.DLQ[0], "error", "") }},
-	"a dead letter lost a header":      {"dead-letters", func(_ *testing.T, run *history.Run) { run.DLQ[0].Headers = run.DLQ[0].Headers[1:] }},
-	"a dead letter without an address": {"dead-letters", func(_ *testing.T, run *history.Run) { setHeader(&run.DLQ[0], "original-partition", "") }},
+	"a dead letter has another key":                {"dead-letters", func(_ *testing.T, run *history.Run) { run.DLQ[0].Key = []byte("task-0") }},
+	"a dead letter without an error":               {"dead-letters", func(_ *testing.T, run *history.Run) { setHeader(&run.DLQ[0], "error", "") }},
+	"a dead letter lost a header":                  {"dead-letters", func(_ *testing.T, run *history.Run) { run.DLQ[0].Headers = run.DLQ[0].Headers[1:] }},
+	"a dead letter without its original partition": {"dead-letters", func(_ *testing.T, run *history.Run) { setHeader(&run.DLQ[0], "original-partition", "") }},
 }
 
-var inTheLettersOfBatches = map[string]corruption{
+var batchLetterCorruptions = map[string]corruption{
 	"a batch has no letter": {"dead-letters", func(t *testing.T, run *history.Run) {
-		gone := batchLetter(t, run).Offset
+		gone := findBatchLetter(t, run).Offset
 		drop := func(r history.Record) bool { return r.Offset == gone }
-		run.DLQ, run.Again.DLQ = slices.DeleteFunc(run.DLQ, drop), slices.DeleteFunc(run.Again.DLQ, drop)
+		run.DLQ, run.Replay.DLQ = slices.DeleteFunc(run.DLQ, drop), slices.DeleteFunc(run.Replay.DLQ, drop)
 	}},
-	"a batch's letter has contents":      {"dead-letters", func(t *testing.T, run *history.Run) { batchLetter(t, run).Value = []byte("much") }},
-	"a batch's letter ends too early":    {"dead-letters", func(t *testing.T, run *history.Run) { shift(batchLetter(t, run), -1) }},
-	"a batch's letter goes too far":      {"dead-letters", func(t *testing.T, run *history.Run) { shift(batchLetter(t, run), 1) }},
-	"a batch's letter has no end":        {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(batchLetter(t, run), "original-last-offset", "") }},
-	"a batch's letter has no size":       {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(batchLetter(t, run), "original-size", "0") }},
-	"a batch's letter does not say why":  {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(batchLetter(t, run), "error", "") }},
-	"a record of a batch has an own one": {"dead-letters", func(t *testing.T, run *history.Run) { shiftStart(batchLetter(t, run)) }},
+	"a batch's letter has contents":               {"dead-letters", func(t *testing.T, run *history.Run) { findBatchLetter(t, run).Value = []byte("much") }},
+	"a batch's letter ends too early":             {"dead-letters", func(t *testing.T, run *history.Run) { moveBatchEnd(findBatchLetter(t, run), -1) }},
+	"a batch's letter ends too late":              {"dead-letters", func(t *testing.T, run *history.Run) { moveBatchEnd(findBatchLetter(t, run), 1) }},
+	"a batch's letter has no end":                 {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(findBatchLetter(t, run), "original-last-offset", "") }},
+	"a batch's letter has no size":                {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(findBatchLetter(t, run), "original-size", "0") }},
+	"a batch's letter has no error":               {"dead-letters", func(t *testing.T, run *history.Run) { setHeader(findBatchLetter(t, run), "error", "") }},
+	"a record of a batch has a letter of its own": {"dead-letters", func(t *testing.T, run *history.Run) { moveBatchStart(findBatchLetter(t, run)) }},
 }
 
-// batchLetter returns a letter of a batch.
-func batchLetter(t *testing.T, run *history.Run) *history.Record {
+// findBatchLetter returns the dead letter of a batch.
+func findBatchLetter(t *testing.T, run *history.Run) *history.Record {
 	t.Helper()
-	return find(t, run.DLQ, func(r *history.Record) bool { return r.Header("original-last-offset") != "" })
+	return findFirst(t, run.DLQ, func(r *history.Record) bool { return r.Header("original-last-offset") != "" })
 }
 
-// shift moves where the letter says that its batch ends.
-func shift(r *history.Record, by int64) { add(r, "original-last-offset", by) }
+// moveBatchEnd changes the last offset in the letter of a batch.
+func moveBatchEnd(r *history.Record, by int64) { addToHeader(r, "original-last-offset", by) }
 
-// shiftStart moves where it begins.
-func shiftStart(r *history.Record) { add(r, "original-offset", 1) }
+// moveBatchStart changes its first offset.
+func moveBatchStart(r *history.Record) { addToHeader(r, "original-offset", 1) }
 
-func add(r *history.Record, header string, by int64) {
+func addToHeader(r *history.Record, header string, by int64) {
 	number, _ := strconv.ParseInt(r.Header(header), 10, 64)
 	setHeader(r, header, strconv.FormatInt(number+by, 10))
 }
 
-// setHeader changes a header; records share none of theirs with each other.
+// setHeader changes a header without affecting other records.
 func setHeader(r *history.Record, key, value string) {
 	r.Headers = slices.Clone(r.Headers)
 	for i := range r.Headers {

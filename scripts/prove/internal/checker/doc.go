@@ -1,14 +1,21 @@
-// Package checker judges a run of prove. It knows nothing of the services' code: it
-// compares what the clients were told, what the database and the topics hold, what
-// the provider received and what GET /stats says, and by which names the
-// specification calls things. Collect gathers what is not in the evidence yet,
-// Judge turns evidence into a verdict of one row per promise.
+// Package checker implements the checker of a robustness test, as Jepsen does: it judges the
+// history of a run against the promises. It is a black box test and imports no code of the
+// services; it knows the names in the specification alone.
 //
-// A row blames one part of the system: the effects of a completion are judged when
-// the topic has it and the group did not dead-letter it, and their order by the
-// topic's. What went wrong before that is red in the row it belongs to, and a verdict
-// is good only when all rows are.
+//	clients' calls, list reads ───┐
+//	tasks, events, keys (SQL) ────┤
+//	topic, dead letters ──────────┼──> index ──> one check per promise ──> Verdict
+//	webhook deliveries ───────────┤
+//	GET /stats ───────────────────┤
+//	faults, exits, memory ────────┘
 //
-// A row that had nothing to look at is red where the scenario expected something:
-// a check that saw nothing has proved nothing.
+// Collect reads into the history what the run has not recorded itself: tables, topics and
+// statistics. Judge returns the verdict.
+//
+// A check blames one part of the system. The effects of a completion are judged if the topic has
+// its record and the group did not dead-letter it; their order is judged by the topic's order. An
+// earlier failure turns the check of its own part red.
+//
+// A check that had nothing to look at is red if the scenario expected something: it proves
+// nothing.
 package checker

@@ -9,52 +9,52 @@ import (
 )
 
 const (
-	comeBack = 4 * time.Second  // after a failover, before writes have to be answered as ever
-	watched  = 10 * time.Second // from then on
+	failoverRecoveryTime = 4 * time.Second  // time after a failover until writes must succeed on their first attempt
+	failoverJudgedTime   = 10 * time.Second // time from then on during which writes are judged
 )
 
-// failover judges the writes that began soon after the database had moved to another
-// server, and whether anybody was ready before.
-func failover(f *facts) Row {
-	var bad findings
-	moves, judged := 0, 0
-	for _, move := range f.Faults {
-		if move.Kind != "failover" {
+// checkFailover judges the writes that began soon after the database had moved to its standby,
+// and that no replica was ready before.
+func checkFailover(ix *index) Check {
+	var found violations
+	failovers, judged := 0, 0
+	for _, fault := range ix.Faults {
+		if fault.Kind != "failover" {
 			continue
 		}
-		moves++
-		if len(move.Ready) > 0 {
-			bad.add("%s said ready while no server took writes", strings.Join(move.Ready, " and "))
+		failovers++
+		if len(fault.ReadyDuringFailover) > 0 {
+			found.add("%s reported ready while no server took writes", strings.Join(fault.ReadyDuringFailover, " and "))
 		}
-		judged += f.judgeMove(move, &bad)
+		judged += ix.judgeFailover(fault, &found)
 	}
-	if f.expects("failover", "", 0) && judged == 0 {
-		bad.add("no write began between %s and %s after a failover", comeBack, comeBack+watched)
+	if ix.expectsFault("failover", "", 0) && judged == 0 {
+		found.add("no write started between %s and %s after a failover", failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
 	}
-	return bad.row("failover", "after a failover both replicas take writes again within 4 s, and none is ready before",
-		"%s writes after %d failovers, each answered on its first try", count(judged), moves)
+	return found.check("failover", "after a failover both replicas take writes again within 4 s, and none is ready before",
+		"%s writes after %d failovers, each answered on its first attempt", groupThousands(judged), failovers)
 }
 
-// judgeMove returns how many writes were judged after one failover.
-func (f *facts) judgeMove(move history.Fault, bad *findings) (judged int) {
-	after := span{move.Ended.Add(comeBack), move.Ended.Add(comeBack + watched)}
-	others := f.spans(settling, func(fault history.Fault) bool { return fault.Kind != move.Kind })
+// judgeFailover judges the writes after one failover and returns their number.
+func (ix *index) judgeFailover(fault history.Fault, found *violations) (judged int) {
+	after := interval{fault.Ended.Add(failoverRecoveryTime), fault.Ended.Add(failoverRecoveryTime + failoverJudgedTime)}
+	others := ix.faultIntervals(faultAftermath, func(other history.Fault) bool { return other.Kind != fault.Kind })
 	replicas := map[int]int{}
-	for i := range f.Journal {
-		c := &f.Journal[i]
-		if c.Abandoned || c.Began.Before(after.began) || c.Began.After(after.ended) ||
-			slices.ContainsFunc(others, func(s span) bool { return s.meets(c.Began, c.Ended) }) {
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
+		if c.ClientCanceled || c.Began.Before(after.start) || c.Began.After(after.end) ||
+			slices.ContainsFunc(others, func(s interval) bool { return s.overlaps(c.Began, c.Ended) }) {
 			continue
 		}
 		judged++
 		replicas[c.Replica]++
-		if good := c.Outcome == history.Done || c.Outcome == history.Refused && lawful(c.Status); !good || c.Tries > 1 {
-			bad.add("call %d, begun %s after the failover, was %s by replica %d on try %d: %s",
-				c.Number, c.Began.Sub(move.Ended).Round(time.Millisecond), c.Outcome, c.Replica, c.Tries, c.Status)
+		if good := c.Outcome == history.Done || c.Outcome == history.Refused && isClientError(c.Status); !good || c.Tries > 1 {
+			found.add("call %d, started %s after the failover, was %s by replica %d on attempt %d: %s",
+				c.Number, c.Began.Sub(fault.Ended).Round(time.Millisecond), c.Outcome, c.Replica, c.Tries, c.Status)
 		}
 	}
 	if judged > 0 && len(replicas) < 2 {
-		bad.add("after the failover of %s all was answered by replica %v", stamp(move.Ended), inOrder(replicas))
+		found.add("after the failover of %s only replica %v answered", formatTime(fault.Ended), sortedKeys(replicas))
 	}
 	return judged
 }

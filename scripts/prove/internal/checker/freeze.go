@@ -8,69 +8,70 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// takeover is how long the others may need to notice that the one who relays is frozen.
-const takeover = 20 * time.Second
+// takeoverTimeout is how long the other replica may need to take over from a frozen relay.
+const takeoverTimeout = 20 * time.Second
 
-// freeze measures how long events waited for the topic that were answered while a
-// replica of todo-service was frozen.
-func freeze(f *facts) Row {
-	var bad findings
-	frozen := f.spans(0, frozenService)
-	others := f.spans(0, func(fault history.Fault) bool {
-		return fault.Target == "kafka" || fault.Target == "postgres" || strings.HasPrefix(fault.Target, "todo-service") && !frozenService(fault)
+// checkFreeze measures how long events waited for the topic whose calls succeeded while a replica
+// of todo-service was frozen.
+func checkFreeze(ix *index) Check {
+	var found violations
+	frozen := ix.faultIntervals(0, isTodoFreeze)
+	otherFaults := ix.faultIntervals(0, func(fault history.Fault) bool {
+		return fault.Target == "kafka" || fault.Target == "postgres" || strings.HasPrefix(fault.Target, "todo-service") && !isTodoFreeze(fault)
 	})
-	judged, apart := 0, 0
+	judged, excused := 0, 0
 	var longest time.Duration
-	for i := range f.Journal {
-		c := &f.Journal[i]
-		e := f.answered(c)
-		if e == nil || !slices.ContainsFunc(frozen, func(s span) bool { return !e.At.Before(s.began) && !c.Ended.After(s.ended) }) {
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
+		e := ix.eventMadeBy(c)
+		if e == nil || !slices.ContainsFunc(frozen, func(s interval) bool { return !e.At.Before(s.start) && !c.Ended.After(s.end) }) {
 			continue
 		}
-		first := f.firsts[e.ID]
+		first := ix.firstRecords[e.ID]
 		if first == nil {
-			continue // the row of events says so
+			continue // check "events" reports it
 		}
 		waited := first.Time.Sub(e.At)
-		// Only a fault within the time that it had excuses it.
-		if waited > takeover && slices.ContainsFunc(others, func(s span) bool { return s.meets(e.At, e.At.Add(takeover)) }) {
-			apart++
+		// Another fault excuses a late event only if it overlaps the time allowed for the
+		// takeover.
+		if waited > takeoverTimeout && slices.ContainsFunc(otherFaults, func(s interval) bool { return s.overlaps(e.At, e.At.Add(takeoverTimeout)) }) {
+			excused++
 			continue
 		}
 		judged++
 		longest = max(longest, waited)
-		if waited > takeover {
-			bad.add("version %d of task %d, committed at %s, came after %s", e.Version, e.TaskID, stamp(e.At), waited.Round(time.Millisecond))
+		if waited > takeoverTimeout {
+			found.add("version %d of task %d, committed at %s, was published after %s", e.Version, e.TaskID, formatTime(e.At), waited.Round(time.Millisecond))
 		}
 	}
-	if f.expects("freeze", "todo-service", 0) && judged == 0 {
-		bad.add("nothing was answered while a replica was frozen and all else was well")
+	if ix.expectsFault("freeze", "todo-service", 0) && judged == 0 {
+		found.add("no call succeeded while a replica was frozen without another fault")
 	}
-	if len(frozen) > 0 && !f.timed() {
-		bad.add("the topic keeps its producers' times: message.timestamp.type has to be LogAppendTime")
+	if len(frozen) > 0 && !ix.hasBrokerTimes() {
+		found.add("the topic keeps its producers' timestamps: message.timestamp.type must be LogAppendTime")
 	}
-	return bad.row("freeze", "with a replica of todo-service frozen another relays within 20 s",
-		"longest wait %s of %s events in %d freezes; %s waited longer while something else was faulted too",
-		longest.Round(time.Millisecond), count(judged), len(frozen), count(apart))
+	return found.check("freeze", "when a replica of todo-service is frozen, the other relays within 20 s",
+		"longest wait %s of %s events in %d freezes; %s longer waits excused by another fault",
+		longest.Round(time.Millisecond), groupThousands(judged), len(frozen), groupThousands(excused))
 }
 
-func frozenService(fault history.Fault) bool {
+func isTodoFreeze(fault history.Fault) bool {
 	return fault.Kind == "freeze" && strings.HasPrefix(fault.Target, "todo-service")
 }
 
-// answered returns the event that a call made, when it is sure that it was this call.
-func (f *facts) answered(c *history.Call) *history.Event {
+// eventMadeBy returns the event that the call made, or nil if another call may have made it.
+func (ix *index) eventMadeBy(c *history.Call) *history.Event {
 	if c.Outcome != history.Done {
 		return nil
 	}
 	if c.Title != "" {
-		if made := f.introduced[c.Title]; len(made) > 0 {
+		if made := ix.eventsByTitle[c.Title]; len(made) > 0 {
 			return made[0]
 		}
 		return nil
 	}
-	// One that was made before the call began is what another call made.
-	if e := f.at(c.TaskID, c.Version); e != nil && !e.At.Before(c.Began) {
+	// An event from before the call began belongs to another call.
+	if e := ix.eventAt(c.TaskID, c.Version); e != nil && !e.At.Before(c.Began) {
 		return e
 	}
 	return nil

@@ -6,25 +6,25 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Judge compares the facts of a run with what was promised.
+// Judge runs all checks on the history of a run.
 func Judge(run *history.Run) Verdict {
-	f := gather(run)
+	ix := newIndex(run)
 	v := Verdict{
-		Seed: run.Seed, Asked: run.Changes, Changes: len(run.Events),
-		Began: run.Began, Duration: run.Ended.Sub(run.Began).Round(time.Second).String(),
-		Took:   run.Complete.Sub(run.Began).Round(time.Second).String(),
-		Passed: true, Faults: tallies(run.Faults), Points: points(run.Crashes),
+		Seed: run.Seed, RequestedChanges: run.Changes, Changes: len(run.Events),
+		Began: run.StartedAt, Duration: run.EndedAt.Sub(run.StartedAt).Round(time.Second).String(),
+		TotalDuration: run.CollectedAt.Sub(run.StartedAt).Round(time.Second).String(),
+		Passed:        true, Faults: summarizeFaults(run.Faults), Failpoints: summarizeFailpoints(run.Crashes),
 	}
-	for _, judge := range []func(*facts) Row{
-		workload, journal, taskHistory, events, order, // what was changed, and announced
-		statistics, notifications, plainSink, providerOrder, deadLetters, // its effects
-		cache, freeze, outage, backlog, failover, deaths, // while it happened
-		again,                          // everything once more
-		faults, crashPoints, poisonRow, // what the run set out to do
+	for _, judge := range []func(*index) Check{
+		checkWorkload, checkClientHistory, checkTaskHistory, checkEvents, checkOrder, // what clients changed, and its events
+		checkStats, checkNotifications, checkDuplicateDeliveries, checkDeliveryOrder, checkDeadLetters, // effects of the events
+		checkCache, checkFreeze, checkOutage, checkBacklog, checkFailover, checkProcessExits, // behaviour during faults
+		checkReplay,                               // effects of a full replay
+		checkFaults, checkFailpoints, checkPoison, // coverage of the run itself
 	} {
-		row := judge(f)
+		row := judge(ix)
 		v.Passed = v.Passed && row.OK
-		v.Rows = append(v.Rows, row)
+		v.Checks = append(v.Checks, row)
 	}
 	return v
 }

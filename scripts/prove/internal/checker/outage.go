@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	longOutage = 5 * time.Second  // what is shorter passes as a slow answer
-	settling   = 5 * time.Second  // after another fault, before its end is of no importance
-	growth     = 24 << 20         // bytes that a process may take for its garbage
-	sampled    = 15 * time.Second // an outage as long as this has to have samples of memory
+	minOutage        = 5 * time.Second  // a shorter outage looks like a slow response
+	faultAftermath   = 5 * time.Second  // after its end another fault still affects calls for this long
+	maxMemoryGrowth  = 24 << 20         // bytes; heap growth that garbage explains
+	minSampledOutage = 15 * time.Second // an outage of at least this length must have memory samples
 )
 
-// outages returns when Kafka was away for long.
-func (f *facts) outages() []history.Fault {
+// kafkaOutages returns the faults of Kafka that lasted at least minOutage, by end.
+func (ix *index) kafkaOutages() []history.Fault {
 	var outages []history.Fault
-	for _, fault := range f.Faults {
-		if fault.Target == "kafka" && fault.Ended.Sub(fault.Began) >= longOutage {
+	for _, fault := range ix.Faults {
+		if fault.Target == "kafka" && fault.Ended.Sub(fault.Began) >= minOutage {
 			outages = append(outages, fault)
 		}
 	}
@@ -27,25 +27,25 @@ func (f *facts) outages() []history.Fault {
 	return outages
 }
 
-// outage judges the writes that began while Kafka, and nothing else, was away, and
-// the memory of those who took them.
-func outage(f *facts) Row {
-	var bad findings
-	outages := f.outages()
-	others := f.spans(settling, func(fault history.Fault) bool { return fault.Target != "kafka" })
-	writes, answered, apart := 0, 0, 0
+// checkOutage judges the writes that began while Kafka, and nothing else, was down, and the
+// memory of the replicas that took them.
+func checkOutage(ix *index) Check {
+	var found violations
+	outages := ix.kafkaOutages()
+	otherFaults := ix.faultIntervals(faultAftermath, func(fault history.Fault) bool { return fault.Target != "kafka" })
+	writes, answered, excused := 0, 0, 0
 	var longest time.Duration
 	var grown int64
 	for _, o := range outages {
 		longest = max(longest, o.Ended.Sub(o.Began))
-		for i := range f.Journal {
-			c := &f.Journal[i]
-			if c.Abandoned || c.Began.Before(o.Began) || c.Began.After(o.Ended) {
+		for i := range ix.Calls {
+			c := &ix.Calls[i]
+			if c.ClientCanceled || c.Began.Before(o.Began) || c.Began.After(o.Ended) {
 				continue
 			}
-			good := c.Outcome == history.Done || c.Outcome == history.Refused && lawful(c.Status)
-			if !good && slices.ContainsFunc(others, func(s span) bool { return s.meets(c.Began, c.Ended) }) {
-				apart++
+			good := c.Outcome == history.Done || c.Outcome == history.Refused && isClientError(c.Status)
+			if !good && slices.ContainsFunc(otherFaults, func(s interval) bool { return s.overlaps(c.Began, c.Ended) }) {
+				excused++
 				continue
 			}
 			writes++
@@ -53,20 +53,21 @@ func outage(f *facts) Row {
 				answered++
 				continue
 			}
-			bad.add("call %d, begun at %s, was %s: %s", c.Number, stamp(c.Began), c.Outcome, c.Status)
+			found.add("call %d, started at %s, was %s: %s", c.Number, formatTime(c.Began), c.Outcome, c.Status)
 		}
-		grown = max(grown, f.grown(o, &bad))
+		grown = max(grown, ix.memoryGrowth(o, &found))
 	}
-	if f.expects("", "kafka", longOutage) && writes == 0 {
-		bad.add("no write began while Kafka was away")
+	if ix.expectsFault("", "kafka", minOutage) && writes == 0 {
+		found.add("no write started while Kafka was down")
 	}
-	return bad.row("outage", "writes while Kafka is away are answered 2xx, and memory is flat",
-		"%s of %s writes answered in %d outages of up to %s, memory grew by %d MiB; %s not answered while something else was faulted too",
-		count(answered), count(writes), len(outages), longest.Round(time.Second), grown>>20, count(apart))
+	return found.check("outage", "writes succeed while Kafka is down, and memory stays flat",
+		"%s of %s writes answered in %d outages of up to %s, memory grew by %d MiB; %s failures excused by another fault",
+		groupThousands(answered), groupThousands(writes), len(outages), longest.Round(time.Second), grown>>20, groupThousands(excused))
 }
 
-// lawful tells whether a refusal is because of what was asked, not of who is away.
-func lawful(status string) bool {
+// isClientError reports whether a request was refused for what it asked, rather than for a
+// dependency that is down.
+func isClientError(status string) bool {
 	for _, s := range []string{"404", "409", "412", "422", "NOTFOUND", "ALREADYEXISTS", "FAILEDPRECONDITION", "ABORTED"} {
 		if strings.HasPrefix(strings.ToUpper(strings.ReplaceAll(status, "_", "")), s) {
 			return true
@@ -75,65 +76,65 @@ func lawful(status string) bool {
 	return false
 }
 
-// grown returns how much more memory a replica of todo-service held in the last third
-// of an outage than in the first. More than garbage explains is an offence.
-func (f *facts) grown(o history.Fault, bad *findings) (most int64) {
+// memoryGrowth returns how many bytes a replica of todo-service grew from the first to the last
+// third of an outage. It reports growth beyond maxMemoryGrowth.
+func (ix *index) memoryGrowth(o history.Fault, found *violations) (most int64) {
 	third := o.Ended.Sub(o.Began) / 3
 	early, late := map[string]int64{}, map[string]int64{}
-	for _, m := range f.Memory {
+	for _, m := range ix.Memory {
 		if !strings.HasPrefix(m.Target, "todo-service") || m.At.Before(o.Began) || m.At.After(o.Ended) {
 			continue
 		}
-		switch in := m.At.Sub(o.Began); {
-		case in <= third:
+		switch elapsed := m.At.Sub(o.Began); {
+		case elapsed <= third:
 			early[m.Target] = max(early[m.Target], m.Resident)
-		case in >= 2*third && (late[m.Target] == 0 || m.Resident < late[m.Target]):
+		case elapsed >= 2*third && (late[m.Target] == 0 || m.Resident < late[m.Target]):
 			late[m.Target] = m.Resident
 		}
 	}
-	for _, target := range inOrder(late) {
+	for _, target := range sortedKeys(late) {
 		if early[target] == 0 {
 			continue
 		}
 		most = max(most, late[target]-early[target])
-		if late[target] > early[target]+growth {
-			bad.add("%s grew from %d to %d MiB while Kafka was away", target, early[target]>>20, late[target]>>20)
+		if late[target] > early[target]+maxMemoryGrowth {
+			found.add("%s grew from %d to %d MiB while Kafka was down", target, early[target]>>20, late[target]>>20)
 		}
 	}
-	if o.Ended.Sub(o.Began) >= sampled && (len(early) == 0 || len(late) == 0) {
-		bad.add("nobody looked at the memory in the outage of %s", stamp(o.Began))
+	if o.Ended.Sub(o.Began) >= minSampledOutage && (len(early) == 0 || len(late) == 0) {
+		found.add("the outage of %s has no memory samples", formatTime(o.Began))
 	}
 	return most
 }
 
-// spans returns when the faults were that are meant, and how long they went on.
-func (f *facts) spans(after time.Duration, meant func(history.Fault) bool) []span {
-	var spans []span
-	for _, fault := range f.Faults {
-		if meant(fault) {
-			spans = append(spans, span{fault.Began, fault.Ended.Add(after)})
+// faultIntervals returns the intervals of the selected faults, each extended by after.
+func (ix *index) faultIntervals(after time.Duration, selected func(history.Fault) bool) []interval {
+	var spans []interval
+	for _, fault := range ix.Faults {
+		if selected(fault) {
+			spans = append(spans, interval{fault.Began, fault.Ended.Add(after)})
 		}
 	}
 	return spans
 }
 
-// backlog judges what was committed in the last outage and came to the topic after
-// it. Its speed is told, not judged.
-func backlog(f *facts) Row {
-	const promise = "after Kafka was away the backlog drains in order"
-	var bad findings
-	outages := f.outages()
+// checkBacklog judges the order of what was committed in the last outage and published after it.
+// The throughput is shown, not judged.
+func checkBacklog(ix *index) Check {
+	const promise = "after an outage of Kafka the backlog drains in order"
+	var found violations
+	outages := ix.kafkaOutages()
 	if len(outages) == 0 {
-		if f.expects("", "kafka", longOutage) {
-			bad.add("Kafka was never away for long")
+		if ix.expectsFault("", "kafka", minOutage) {
+			found.add("Kafka had no long outage")
 		}
-		return bad.row("backlog", promise, "Kafka was never away for long")
+		return found.check("backlog", promise, "Kafka had no long outage")
 	}
 	last := outages[len(outages)-1]
 	late := map[string]bool{}
 	var first, end time.Time
-	for id, r := range f.firsts {
-		if at := r.event.At; at.Before(last.Began) || at.After(last.Ended) || r.Time.Before(last.Ended.Add(-settling)) {
+	for id, r := range ix.firstRecords {
+		if at := r.event.At; at.Before(last.Began) || at.After(last.Ended) || r.Time.Before(last.Ended.Add(-faultAftermath)) {
 			continue
 		}
 		late[id] = true
@@ -144,23 +145,24 @@ func backlog(f *facts) Row {
 			end = r.Time
 		}
 	}
-	inverted := f.inversions(&bad, func(e *history.Event) bool { return late[e.ID] })
+	inverted := ix.countInversions(&found, func(e *history.Event) bool { return late[e.ID] })
 	if len(late) == 0 {
-		bad.add("nothing waited for Kafka in the outage of %s", stamp(last.Began))
+		found.add("no event waited for Kafka in the outage of %s", formatTime(last.Began))
 	}
-	if !f.timed() {
-		bad.add("the topic keeps its producers' times: message.timestamp.type has to be LogAppendTime")
+	if !ix.hasBrokerTimes() {
+		found.add("the topic keeps its producers' timestamps: message.timestamp.type must be LogAppendTime")
 	}
-	return bad.row("backlog", promise, "%s events waited, %s out of order, %.0f events/s",
-		count(len(late)), count(inverted), float64(len(late))/max(0.001, end.Sub(first).Seconds()))
+	return found.check("backlog", promise, "%s events waited, %s out of order, %.0f events/s",
+		groupThousands(len(late)), groupThousands(inverted), float64(len(late))/max(0.001, end.Sub(first).Seconds()))
 }
 
-// timed tells whether the records' times are the broker's.
-func (f *facts) timed() bool {
-	for _, r := range f.firsts {
+// hasBrokerTimes reports whether the broker, rather than the producer, set the records'
+// timestamps.
+func (ix *index) hasBrokerTimes() bool {
+	for _, r := range ix.firstRecords {
 		if !r.Time.Equal(r.event.At.Truncate(time.Millisecond)) {
 			return true
 		}
 	}
-	return len(f.firsts) == 0
+	return len(ix.firstRecords) == 0
 }

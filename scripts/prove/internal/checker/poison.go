@@ -6,64 +6,66 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// poison finds what was planted by what it is made of.
-type poison map[string]*history.Planted
+// poisonIndex finds an injected record by its content.
+type poisonIndex map[string]*history.InjectedRecord
 
-func newPoison(planted []history.Planted) poison {
-	p := poison{}
-	for i := range planted {
-		p[substance(planted[i].Key, planted[i].Value)] = &planted[i]
+func newPoisonIndex(injected []history.InjectedRecord) poisonIndex {
+	p := poisonIndex{}
+	for i := range injected {
+		p[contentKey(injected[i].Key, injected[i].Value)] = &injected[i]
 	}
 	return p
 }
 
-func (p poison) like(key, value []byte) *history.Planted { return p[substance(key, value)] }
+func (p poisonIndex) find(key, value []byte) *history.InjectedRecord {
+	return p[contentKey(key, value)]
+}
 
-// substance tells null from empty.
-func substance(key, value []byte) string {
+// contentKey identifies a record's content; null and empty values differ.
+func contentKey(key, value []byte) string {
 	if value == nil {
 		return string(key) + "\x00null"
 	}
 	return string(key) + "\x00=" + string(value)
 }
 
-// kills tells whether poison of that kind ends the process that works on it.
-func kills(kind string) bool { return strings.Contains(kind, "kill") }
+// killsProcess reports whether poison of that kind kills the process that handles it.
+func killsProcess(kind string) bool { return strings.Contains(kind, "kill") }
 
-// poisonRow asks that every kind was planted, and enough events a second time.
-func poisonRow(f *facts) Row {
-	var bad findings
-	planted := map[string]int{}
-	for _, p := range f.Poison {
-		planted[p.Kind]++
+// checkPoison checks that every kind of poison was written, and copies of enough events.
+func checkPoison(ix *index) Check {
+	var found violations
+	injected := map[string]int{}
+	for _, p := range ix.Poison {
+		injected[p.Kind]++
 	}
-	for _, kind := range f.Expected.Poison {
-		if planted[kind] == 0 {
-			bad.add("none of the kind %q was planted", kind)
+	for _, kind := range ix.Expected.Poison {
+		if injected[kind] == 0 {
+			found.add("no poison of the kind %q was written", kind)
 		}
 	}
-	there := map[place]string{}
-	for i := range f.records {
-		if r := &f.records[i]; r.origin == poisoned {
-			there[r.place()] = substance(r.Key, r.Value)
+	contents := map[position]string{}
+	for i := range ix.records {
+		if r := &ix.records[i]; r.origin == originPoison {
+			contents[r.position()] = contentKey(r.Key, r.Value)
 		}
 	}
-	for _, p := range f.Poison {
-		at := place{p.Partition, p.Offset}
+	for _, p := range ix.Poison {
+		at := position{p.Partition, p.Offset}
 		if len(p.Groups) == 0 {
-			bad.add("%s at %s is nobody's dead letter: it tests nothing", p.Kind, at)
+			found.add("%s at %s is expected in no group's dead letters: it tests nothing", p.Kind, at)
 		}
-		if there[at] != substance(p.Key, p.Value) {
-			bad.add("%s is not in the topic at %s", p.Kind, at)
+		if contents[at] != contentKey(p.Key, p.Value) {
+			found.add("%s is not in the topic at %s", p.Kind, at)
 		}
 	}
-	share := 0.0
-	if len(f.Events) > 0 {
-		share = float64(len(f.Copies)) / float64(len(f.Events))
+	fraction := 0.0
+	if len(ix.Events) > 0 {
+		fraction = float64(len(ix.Copies)) / float64(len(ix.Events))
 	}
-	if share < f.Expected.Copies*0.8 {
-		bad.add("%.1f%% of the events were copied, not %.0f%%", 100*share, 100*f.Expected.Copies)
+	if fraction < ix.Expected.CopyFraction*0.8 {
+		found.add("%.1f%% of the events were copied, not %.0f%%", 100*fraction, 100*ix.Expected.CopyFraction)
 	}
-	return bad.row("poison", "every kind of poison is planted, and events are duplicated",
-		"%d records of %d kinds; %s copies, %.1f%% of the events", len(f.Poison), len(planted), count(len(f.Copies)), 100*share)
+	return found.check("poison", "poison of every kind and copies of events are written",
+		"%d records of %d kinds; %s copies, %.1f%% of the events", len(ix.Poison), len(injected), groupThousands(len(ix.Copies)), 100*fraction)
 }

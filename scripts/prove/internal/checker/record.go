@@ -11,89 +11,89 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// origin is who wrote a record to the topic.
+// origin is which producer wrote a record to the topic.
 type origin int
 
 const (
-	sent     origin = iota // the system
-	copied                 // prove, a second time
-	poisoned               // prove, to be refused
-	replayed               // the replay of a dead letter
+	originSystem origin = iota // todo-service
+	originCopy                 // the rogue producer, copying an event
+	originPoison               // the rogue producer, writing poison
+	originReplay               // "dlq replay"
 )
 
-// record is a record of the topic, and what it says.
+// record is a record of the topic and the event that it announces.
 type record struct {
 	*history.Record
-	origin origin
-	event  *history.Event // that it announces; nil when it is none of the table's
-	wrong  string         // how it differs from what the table says
+	origin   origin
+	event    *history.Event // row of the table; nil if no row matches
+	mismatch string         // how the record differs from the row, or ""
 }
 
-// place is where a record is in the topic.
-type place struct {
+// position is a record's partition and offset.
+type position struct {
 	partition int32
 	offset    int64
 }
 
-func (r *record) place() place { return place{r.Partition, r.Offset} }
+func (r *record) position() position { return position{r.Partition, r.Offset} }
 
-func (p place) String() string { return fmt.Sprintf("%d/%d", p.partition, p.offset) }
+func (p position) String() string { return fmt.Sprintf("%d/%d", p.partition, p.offset) }
 
-// readTopic finds out what each record is.
-func (f *facts) readTopic() {
-	planted := map[place]origin{}
-	for _, p := range f.Copies {
-		planted[place{p.Partition, p.Offset}] = copied
+// classifyRecords finds the origin and the event of each record.
+func (ix *index) classifyRecords() {
+	origins := map[position]origin{}
+	for _, p := range ix.Copies {
+		origins[position{p.Partition, p.Offset}] = originCopy
 	}
-	for _, p := range f.Poison {
-		planted[place{p.Partition, p.Offset}] = poisoned
+	for _, p := range ix.Poison {
+		origins[position{p.Partition, p.Offset}] = originPoison
 	}
-	f.poison = newPoison(f.Poison)
-	slices.SortFunc(f.Topic, func(a, b history.Record) int {
+	ix.poison = newPoisonIndex(ix.Poison)
+	slices.SortFunc(ix.Topic, func(a, b history.Record) int {
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	})
-	f.records = make([]record, len(f.Topic))
-	filled := map[int32]bool{}
-	for i := range f.Topic {
-		r := &f.records[i]
-		r.Record = &f.Topic[i]
-		r.origin = planted[r.place()]
-		filled[r.Partition] = true
+	ix.records = make([]record, len(ix.Topic))
+	used := map[int32]bool{}
+	for i := range ix.Topic {
+		r := &ix.records[i]
+		r.Record = &ix.Topic[i]
+		r.origin = origins[r.position()]
+		used[r.Partition] = true
 		switch {
 		case r.Header("replay-group") != "":
-			r.origin = replayed
-		case r.origin == sent && f.poison.like(r.Key, r.Value) != nil:
-			r.origin = poisoned // sent again by the planter, after an answer that was lost
+			r.origin = originReplay
+		case r.origin == originSystem && ix.poison.find(r.Key, r.Value) != nil:
+			r.origin = originPoison // the rogue producer repeated it after a lost response
 		}
-		if r.origin == sent || r.origin == copied {
-			f.recognise(r)
+		if r.origin == originSystem || r.origin == originCopy {
+			ix.matchEvent(r)
 		}
 	}
-	f.partitions = len(filled)
+	ix.usedPartitions = len(used)
 }
 
-// recognise finds the event that a record announces, and remembers its first record.
-func (f *facts) recognise(r *record) {
-	said, err := parse(r.Value)
+// matchEvent finds the event that a record announces, and keeps the first record of each event.
+func (ix *index) matchEvent(r *record) {
+	announced, err := parseEvent(r.Value)
 	if err != nil {
-		r.wrong = err.Error()
+		r.mismatch = err.Error()
 		return
 	}
-	if r.event = f.events[said.ID]; r.event == nil {
-		r.wrong = "the table has no event " + said.ID
+	if r.event = ix.eventsByID[announced.ID]; r.event == nil {
+		r.mismatch = "the table has no event " + announced.ID
 		return
 	}
-	r.wrong = said.differs(r.Record, r.event)
-	if r.origin != sent || r.wrong != "" {
+	r.mismatch = announced.explainDifference(r.Record, r.event)
+	if r.origin != originSystem || r.mismatch != "" {
 		return
 	}
-	if first := f.firsts[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
-		f.firsts[r.event.ID] = r
+	if first := ix.firstRecords[r.event.ID]; first == nil || first.Time.After(r.Time) && first.Partition != r.Partition {
+		ix.firstRecords[r.event.ID] = r
 	}
 }
 
-// said is an event as it is on the wire.
-type said struct {
+// wireEvent is an event as the topic has it.
+type wireEvent struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
 	TaskID    int64     `json:"task_id"`
@@ -108,8 +108,8 @@ type said struct {
 	} `json:"task"`
 }
 
-func parse(value []byte) (said, error) {
-	var s said
+func parseEvent(value []byte) (wireEvent, error) {
+	var s wireEvent
 	if value == nil {
 		return s, fmt.Errorf("null")
 	}
@@ -117,24 +117,24 @@ func parse(value []byte) (said, error) {
 	return s, err
 }
 
-// differs says in what a record is not the event of the table; "" means that it is.
-func (s said) differs(r *history.Record, e *history.Event) string {
+// explainDifference returns how the record differs from the event in the table, or "".
+func (s wireEvent) explainDifference(r *history.Record, e *history.Event) string {
 	key := fmt.Appendf(nil, "task-%d", e.TaskID)
 	switch {
 	case !bytes.Equal(r.Key, key):
 		return fmt.Sprintf("its key is %q", r.Key)
 	case r.Header("event-id") != e.ID || r.Header("event-type") != e.Type:
-		return "its headers name another event"
+		return "its headers name another event or type"
 	case s.Task == nil:
-		return "it has no task"
+		return "it lacks the task"
 	case s.Type != e.Type, s.TaskID != e.TaskID, s.TaskTitle != e.Title, s.Task.ID != e.TaskID,
 		s.Task.Title != e.Title, s.Task.Priority != e.Priority, s.Task.Done != e.Done, s.Task.Version != e.Version:
 		return fmt.Sprintf("it says %s of task %d, version %d, %q", s.Type, s.TaskID, s.Task.Version, s.TaskTitle)
 	case !s.Timestamp.Equal(e.At):
-		return fmt.Sprintf("it says that it was at %s, the table %s", stamp(s.Timestamp), stamp(e.At))
+		return fmt.Sprintf("its timestamp is %s, the table's %s", formatTime(s.Timestamp), formatTime(e.At))
 	}
 	return ""
 }
 
-// stamp writes a time as offenders are named with it.
-func stamp(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+// formatTime formats a time for the details of a check.
+func formatTime(t time.Time) string { return t.UTC().Format("15:04:05.000") }

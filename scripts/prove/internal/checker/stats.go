@@ -6,47 +6,47 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// statistics compares GET /stats of every replica with the table of events, as far as
-// these were announced to stats-service.
-func statistics(f *facts) Row {
-	var bad findings
-	days := f.compareStats(f.Stats, &bad)
+// checkStats compares GET /stats of every replica with SQL over the events that were published to
+// stats-service.
+func checkStats(ix *index) Check {
+	var found violations
+	days := ix.compareStats(ix.Stats, &found)
 	flushes := 0
-	for _, fault := range f.Faults {
+	for _, fault := range ix.Faults {
 		if fault.Kind == "flush" && fault.Target == "redis" {
 			flushes++
 		}
 	}
-	return bad.row("stats", "GET /stats equals SQL over the events, by day and in all, also after a flush of the state",
-		"%s completions on %d days, by %d replicas, after %d flushes of the state",
-		count(len(f.completions)), days, len(f.Stats), flushes)
+	return found.check("stats", "GET /stats equals SQL over the events, by day and in total, also after a flush of Redis",
+		"%s completions on %d days, by %d replicas, after %d flushes of Redis",
+		groupThousands(len(ix.completions)), days, len(ix.Stats), flushes)
 }
 
-// bounds are what a counter has to show: more than the least only when there are
-// completions that were dead-lettered and should not have been.
-type bounds struct{ least, most int64 }
+// countRange bounds a counter. The bounds differ only if completions were dead-lettered that
+// should not have been.
+type countRange struct{ least, most int64 }
 
-func (b bounds) hold(n int64) bool { return b.least <= n && n <= b.most }
+func (b countRange) contains(n int64) bool { return b.least <= n && n <= b.most }
 
-func (b bounds) String() string {
+func (b countRange) String() string {
 	if b.least == b.most {
 		return fmt.Sprint(b.least)
 	}
 	return fmt.Sprintf("%d to %d", b.least, b.most)
 }
 
-// counters returns what the counters have to show, in all and by UTC day.
-func (f *facts) counters() (total bounds, days map[string]bounds) {
-	due, buried := f.announced("stats-service")
-	days = map[string]bounds{}
-	for id, e := range f.completions {
+// expectedCounts returns the bounds of the counters, in total and by UTC day.
+func (ix *index) expectedCounts() (total countRange, days map[string]countRange) {
+	due, deadLettered := ix.publishedCompletions("stats-service")
+	days = map[string]countRange{}
+	for id, e := range ix.completions {
 		day := e.At.UTC().Format("2006-01-02")
 		n := days[day]
 		if due[id] {
 			n.least++
 			total.least++
 		}
-		if due[id] || buried[id] {
+		if due[id] || deadLettered[id] {
 			n.most++
 			total.most++
 		}
@@ -55,28 +55,29 @@ func (f *facts) counters() (total bounds, days map[string]bounds) {
 	return total, days
 }
 
-// compareStats returns on how many days something was completed.
-func (f *facts) compareStats(reports []history.Report, bad *findings) int {
+// compareStats compares each report with the expected counts and returns the number of days with
+// completions.
+func (ix *index) compareStats(reports []history.StatsReport, found *violations) int {
 	if len(reports) == 0 {
-		bad.add("no replica was asked")
+		found.add("no replica reported")
 	}
-	total, days := f.counters()
+	total, days := ix.expectedCounts()
 	for _, r := range reports {
-		if !total.hold(r.Total) {
-			bad.add("replica %d: %d in all, SQL says %s", r.Replica, r.Total, total)
+		if !total.contains(r.Total) {
+			found.add("replica %d: %d in total, SQL says %s", r.Replica, r.Total, total)
 		}
-		for _, day := range inOrder(days) {
-			if !days[day].hold(r.ByDay[day]) {
-				bad.add("replica %d: %d on %s, SQL says %s", r.Replica, r.ByDay[day], day, days[day])
+		for _, day := range sortedKeys(days) {
+			if !days[day].contains(r.ByDay[day]) {
+				found.add("replica %d: %d on %s, SQL says %s", r.Replica, r.ByDay[day], day, days[day])
 			}
 		}
-		for _, day := range inOrder(r.ByDay) {
+		for _, day := range sortedKeys(r.ByDay) {
 			if _, known := days[day]; !known && r.ByDay[day] != 0 {
-				bad.add("replica %d: %d on %s, SQL says 0", r.Replica, r.ByDay[day], day)
+				found.add("replica %d: %d on %s, SQL says 0", r.Replica, r.ByDay[day], day)
 			}
 		}
 		if !r.Complete || r.Lag != 0 {
-			bad.add("replica %d: complete %t, lag %d, after quiet", r.Replica, r.Complete, r.Lag)
+			found.add("replica %d: complete %t, lag %d, although the cluster was quiescent", r.Replica, r.Complete, r.Lag)
 		}
 	}
 	return len(days)

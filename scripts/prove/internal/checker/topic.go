@@ -2,104 +2,104 @@ package checker
 
 import "example.com/todo/scripts/prove/internal/history"
 
-// events compares the table with the topic, both ways.
-func events(f *facts) Row {
-	var bad findings
+// checkEvents compares the events table with the topic in both directions.
+func checkEvents(ix *index) Check {
+	var found violations
 	missing := 0
-	for i := range f.Events {
-		if e := &f.Events[i]; f.firsts[e.ID] == nil {
+	for i := range ix.Events {
+		if e := &ix.Events[i]; ix.firstRecords[e.ID] == nil {
 			missing++
-			bad.add("%s %s of task %d, version %d, committed at %s, is not in the topic", e.Type, e.ID, e.TaskID, e.Version, stamp(e.At))
+			found.add("%s %s of task %d, version %d, committed at %s, is not in the topic", e.Type, e.ID, e.TaskID, e.Version, formatTime(e.At))
 		}
 	}
 	letters := map[string]bool{}
-	for _, l := range append(f.DLQ, f.Again.DLQ...) {
-		letters[substance(l.Key, l.Value)] = true
+	for _, l := range append(ix.DLQ, ix.Replay.DLQ...) {
+		letters[contentKey(l.Key, l.Value)] = true
 	}
-	var by [replayed + 1]int
-	foreign := 0
-	for i := range f.records {
-		r := &f.records[i]
+	var by [originReplay + 1]int
+	unexpected := 0
+	for i := range ix.records {
+		r := &ix.records[i]
 		by[r.origin]++
-		if r.origin == replayed && !letters[substance(r.Key, r.Value)] {
-			r.wrong = "it is a replay of no dead letter"
+		if r.origin == originReplay && !letters[contentKey(r.Key, r.Value)] {
+			r.mismatch = "it is a replay, but of no dead letter"
 		}
-		if r.wrong != "" {
-			foreign++
-			bad.add("%s: %s", r.place(), r.wrong)
+		if r.mismatch != "" {
+			unexpected++
+			found.add("%s: %s", r.position(), r.mismatch)
 		}
 	}
-	return bad.row("events", "committed changes without their event in the topic: 0, and nothing else is there",
-		"%s of %s missing, %s foreign; records: %s first, %s repeated, %s copied, %d poison, %d replayed",
-		count(missing), count(len(f.Events)), count(foreign), count(len(f.firsts)),
-		count(by[sent]-len(f.firsts)), count(by[copied]), by[poisoned], by[replayed])
+	return found.check("events", "every committed change has its event in the topic, and nothing else is there",
+		"%s of %s missing, %s unexpected; records: %s first, %s repeated, %s copied, %d poison, %d replayed",
+		groupThousands(missing), groupThousands(len(ix.Events)), groupThousands(unexpected), groupThousands(len(ix.firstRecords)),
+		groupThousands(by[originSystem]-len(ix.firstRecords)), groupThousands(by[originCopy]), by[originPoison], by[originReplay])
 }
 
-// order looks for a task's records that are not in the order of its versions, by
-// their first occurrence.
-func order(f *facts) Row {
-	var bad findings
-	inverted := f.inversions(&bad, func(*history.Event) bool { return true })
-	homes, split := map[int64]int32{}, map[int64]bool{}
-	for i := range f.records {
-		r := &f.records[i]
-		if r.origin != sent || r.event == nil {
+// checkOrder reports records of a task that are not in the order of its versions, by first
+// record.
+func checkOrder(ix *index) Check {
+	var found violations
+	inverted := ix.countInversions(&found, func(*history.Event) bool { return true })
+	partitionByTask, split := map[int64]int32{}, map[int64]bool{}
+	for i := range ix.records {
+		r := &ix.records[i]
+		if r.origin != originSystem || r.event == nil {
 			continue
 		}
-		home, known := homes[r.event.TaskID]
+		first, known := partitionByTask[r.event.TaskID]
 		if !known {
-			homes[r.event.TaskID] = r.Partition
-		} else if home != r.Partition && !split[r.event.TaskID] {
+			partitionByTask[r.event.TaskID] = r.Partition
+		} else if first != r.Partition && !split[r.event.TaskID] {
 			split[r.event.TaskID] = true
-			bad.add("task %d is in the partitions %d and %d", r.event.TaskID, home, r.Partition)
+			found.add("task %d is in partitions %d and %d", r.event.TaskID, first, r.Partition)
 		}
 	}
-	f.numbers(&bad)
-	return bad.row("order", "per-task order inversions in the topic, by first occurrence: 0",
-		"%s inversions, %s of %s tasks in more than one of %d partitions", count(inverted), count(len(split)), count(len(homes)), f.partitions)
+	ix.checkSequenceNumbers(&found)
+	return found.check("order", "records of a task keep the order of its versions, by first occurrence",
+		"%s inversions, %s of %s tasks in more than one of %d partitions", groupThousands(inverted), groupThousands(len(split)), groupThousands(len(partitionByTask)), ix.usedPartitions)
 }
 
-// inversions counts the first records that come after one of a later version of
+// countInversions reports and counts the first records that follow one of a later version of
 // their task.
-func (f *facts) inversions(bad *findings, among func(*history.Event) bool) int {
+func (ix *index) countInversions(found *violations, selected func(*history.Event) bool) int {
 	inverted, latest := 0, map[int64]int64{}
-	for i := range f.records {
-		r := &f.records[i]
-		if r.event == nil || f.firsts[r.event.ID] != r || !among(r.event) {
+	for i := range ix.records {
+		r := &ix.records[i]
+		if r.event == nil || ix.firstRecords[r.event.ID] != r || !selected(r.event) {
 			continue
 		}
 		e := r.event
 		if e.Version < latest[e.TaskID] {
 			inverted++
-			bad.add("%s: version %d of task %d, after version %d", r.place(), e.Version, e.TaskID, latest[e.TaskID])
+			found.add("%s: version %d of task %d, after version %d", r.position(), e.Version, e.TaskID, latest[e.TaskID])
 		}
 		latest[e.TaskID] = max(latest[e.TaskID], e.Version)
 	}
 	return inverted
 }
 
-// numbers looks for events without a place in the log, gaps between the places, and
-// tasks whose places are not in the order of their versions.
-func (f *facts) numbers(bad *findings) {
-	taken := make([]bool, len(f.Events)+1)
-	for i := range f.Events {
-		e := &f.Events[i]
+// checkSequenceNumbers reports events without a sequence number, gaps between the numbers, and
+// tasks whose numbers are not in the order of their versions.
+func (ix *index) checkSequenceNumbers(found *violations) {
+	used := make([]bool, len(ix.Events)+1)
+	for i := range ix.Events {
+		e := &ix.Events[i]
 		switch {
 		case e.Seq == 0:
-			bad.add("%s of task %d, version %d, has no number", e.Type, e.TaskID, e.Version)
-		case e.Seq < 0 || e.Seq >= int64(len(taken)):
-			bad.add("event %s has the number %d, of %d", e.ID, e.Seq, len(f.Events))
-		case taken[e.Seq]:
-			bad.add("number %d is taken twice", e.Seq)
+			found.add("%s of task %d, version %d, has no sequence number", e.Type, e.TaskID, e.Version)
+		case e.Seq < 0 || e.Seq >= int64(len(used)):
+			found.add("event %s has the sequence number %d, of %d", e.ID, e.Seq, len(ix.Events))
+		case used[e.Seq]:
+			found.add("sequence number %d is used twice", e.Seq)
 		default:
-			taken[e.Seq] = true
+			used[e.Seq] = true
 		}
 	}
-	for _, task := range inOrder(f.histories) {
-		history := f.histories[task]
-		for i := 1; i < len(history); i++ {
-			if a, b := history[i-1], history[i]; a.Seq >= b.Seq && b.Seq > 0 {
-				bad.add("task %d: version %d has the number %d, version %d has %d", task, a.Version, a.Seq, b.Version, b.Seq)
+	for _, task := range sortedKeys(ix.eventsByTask) {
+		events := ix.eventsByTask[task]
+		for i := 1; i < len(events); i++ {
+			if a, b := events[i-1], events[i]; a.Seq >= b.Seq && b.Seq > 0 {
+				found.add("task %d: version %d has the sequence number %d, version %d has %d", task, a.Version, a.Seq, b.Version, b.Seq)
 			}
 		}
 	}

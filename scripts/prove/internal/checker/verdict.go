@@ -11,65 +11,63 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// Verdict is what a run proved, and what it did not.
+// Verdict is the result of a run: one check per promise.
 type Verdict struct {
-	Seed     int64     `json:"seed"`
-	Asked    int       `json:"asked"`   // changes
-	Changes  int       `json:"changes"` // committed
-	Began    time.Time `json:"began"`
-	Duration string    `json:"duration"` // of the work
-	Took     string    `json:"took"`     // until all was quiet, replayed and collected
-	Passed   bool      `json:"ok"`
-	Rows     []Row     `json:"rows"`
-	Faults   []Tally   `json:"faults"`
-	Points   []Point   `json:"crash_points"`
+	Seed             int64              `json:"seed"`
+	RequestedChanges int                `json:"asked"`   // changes that were requested
+	Changes          int                `json:"changes"` // changes that were committed
+	Began            time.Time          `json:"began"`
+	Duration         string             `json:"duration"` // of the workload
+	TotalDuration    string             `json:"took"`     // of the whole run, from the workload's start until the history was complete
+	Passed           bool               `json:"ok"`
+	Checks           []Check            `json:"rows"`
+	Faults           []FaultSummary     `json:"faults"`
+	Failpoints       []FailpointSummary `json:"crash_points"`
 }
 
-// Row is one promise, and whether it was kept.
-type Row struct {
-	Name    string   `json:"name"` // stable: "events", "order", …
+// Check is one row of the verdict: a promise, and whether it held.
+type Check struct {
+	Name    string   `json:"name"` // stable identifier: "events", "order", …
 	Promise string   `json:"promise"`
-	Figure  string   `json:"figure"` // what was found, in words
+	Figure  string   `json:"figure"` // what was found, for a reader
 	OK      bool     `json:"ok"`
-	Details []string `json:"details,omitempty"` // the first offenders
+	Details []string `json:"details,omitempty"` // the first violations
 }
 
-// Tally is how often faults of one kind happened to one target, and with how much
-// under way.
-type Tally struct {
-	Kind     string `json:"kind"`
-	Target   string `json:"target"`
-	Times    int    `json:"times"`
-	Counted  int    `json:"counted"` // with work in flight
-	Requests int    `json:"requests"`
-	Behind   int    `json:"behind"`
-	Longest  string `json:"longest"`
+// FaultSummary counts the faults of one kind and target.
+type FaultSummary struct {
+	Kind             string `json:"kind"`
+	Target           string `json:"target"`
+	Times            int    `json:"times"`
+	WithWorkInFlight int    `json:"counted"` // faults with work in flight
+	Requests         int    `json:"requests"`
+	Backlog          int    `json:"behind"`
+	Longest          string `json:"longest"`
 }
 
-// Point is how often processes died at a named place, and with how many different
-// things in hand.
-type Point struct {
-	Name   string `json:"name"`
-	Times  int    `json:"times"`
-	Events int    `json:"events"`
+// FailpointSummary counts the crashes at one failpoint, and the different work in flight at them.
+type FailpointSummary struct {
+	Name             string `json:"name"`
+	Hits             int    `json:"times"`
+	DistinctInFlight int    `json:"events"`
 }
 
-// OK tells whether every promise was kept.
+// OK reports whether every promise held.
 func (v Verdict) OK() bool { return v.Passed }
 
-// WriteTable writes the verdict for a reader at a terminal: what was done to the
-// system, and a line for each row, with the first offenders below a red one.
+// WriteTable writes the verdict for a terminal: the faults, and one row per check, with its first
+// violations below a red one.
 func (v Verdict) WriteTable(w io.Writer) error {
 	var out strings.Builder
 	v.writeFaults(&out)
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	for _, r := range v.Rows {
-		fmt.Fprintf(columns, "%s\t%s\t%s\n", mark(r.OK), r.Name, printable.Excerpt(r.Figure))
+	for _, r := range v.Checks {
+		fmt.Fprintf(columns, "%s\t%s\t%s\n", statusLabel(r.OK), r.Name, printable.Excerpt(r.Figure))
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	lines := strings.SplitAfter(table.String(), "\n")
-	for i, r := range v.Rows {
+	for i, r := range v.Checks {
 		out.WriteString(lines[i])
 		if r.OK {
 			continue
@@ -79,28 +77,28 @@ func (v Verdict) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&out, "       - %s\n", printable.Excerpt(detail))
 		}
 	}
-	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", mark(v.Passed), count(v.Changes), v.Duration, v.Seed)
+	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", statusLabel(v.Passed), groupThousands(v.Changes), v.Duration, v.Seed)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
 func (v Verdict) writeFaults(out *strings.Builder) {
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tEVENTS BEHIND\tLONGEST\n")
+	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tBACKLOG\tLONGEST\n")
 	for _, t := range v.Faults {
-		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.Counted, t.Times, count(t.Requests), count(t.Behind), t.Longest)
+		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.WithWorkInFlight, t.Times, groupThousands(t.Requests), groupThousands(t.Backlog), t.Longest)
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(columns, "\nCRASH POINT\tTIMES\tON DIFFERENT EVENTS\n")
-	for _, p := range v.Points {
-		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Times, p.Events)
+	fmt.Fprintf(columns, "\nFAILPOINT\tHITS\tDIFFERENT WORK\n")
+	for _, p := range v.Failpoints {
+		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Hits, p.DistinctInFlight)
 	}
-	_ = columns.Flush() // a Builder takes everything
+	_ = columns.Flush() // a Builder returns no error
 	out.WriteString("\n")
 }
 
-// WriteJSON writes the whole verdict.
+// WriteJSON writes the whole verdict as JSON.
 func (v Verdict) WriteJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -108,15 +106,15 @@ func (v Verdict) WriteJSON(w io.Writer) error {
 	return encoder.Encode(v)
 }
 
-func mark(ok bool) string {
+func statusLabel(ok bool) string {
 	if ok {
 		return "ok "
 	}
 	return "RED"
 }
 
-// count writes a number with commas between thousands.
-func count(n int) string {
+// groupThousands formats a number with commas between the thousands.
+func groupThousands(n int) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]

@@ -11,26 +11,26 @@ import (
 	"example.com/todo/scripts/prove/internal/checker"
 )
 
-func verdict() checker.Verdict {
+func sampleVerdict() checker.Verdict {
 	return checker.Verdict{
-		Seed: 7, Asked: 20_000, Changes: 19_876, Duration: "5m12s",
-		Rows: []checker.Row{
+		Seed: 7, RequestedChanges: 20_000, Changes: 19_876, Duration: "5m12s",
+		Checks: []checker.Check{
 			{Name: "events", Promise: "all of them", Figure: "0 of 19,876 missing", OK: true},
 			{Name: "order", Promise: "0 inversions", Figure: "1 inversion", Details: []string{"1/5: version 2 of task 3, after version 4"}},
 		},
-		Faults: []checker.Tally{{Kind: "kill", Target: "kafka", Times: 3, Counted: 2, Requests: 31, Behind: 1200, Longest: "20s"}},
-		Points: []checker.Point{{Name: "before_effect", Times: 4, Events: 3}},
+		Faults:     []checker.FaultSummary{{Kind: "kill", Target: "kafka", Times: 3, WithWorkInFlight: 2, Requests: 31, Backlog: 1200, Longest: "20s"}},
+		Failpoints: []checker.FailpointSummary{{Name: "before_effect", Hits: 4, DistinctInFlight: 3}},
 	}
 }
 
-func TestTheTableNamesTheOffendersOfARedRow(t *testing.T) {
+func TestWriteTableShowsTheViolationsOfARedCheck(t *testing.T) {
 	t.Parallel()
 	want := strings.TrimPrefix(`
-TARGET  FAULT  WITH WORK IN FLIGHT  REQUESTS  EVENTS BEHIND  LONGEST
-kafka   kill   2 of 3               31        1,200          20s
+TARGET  FAULT  WITH WORK IN FLIGHT  REQUESTS  BACKLOG  LONGEST
+kafka   kill   2 of 3               31        1,200    20s
 
-CRASH POINT    TIMES  ON DIFFERENT EVENTS
-before_effect  4      3
+FAILPOINT      HITS  DIFFERENT WORK
+before_effect  4     3
 
 ok   events  0 of 19,876 missing
 RED  order   1 inversion
@@ -39,22 +39,22 @@ RED  order   1 inversion
 
 RED  19,876 changes in 5m12s, seed 7
 `, "\n")
-	if diff := cmp.Diff(want, table(t, verdict())); diff != "" {
+	if diff := cmp.Diff(want, formatTable(t, sampleVerdict())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestTheJSONCanBeReadBack(t *testing.T) {
+func TestVerdictJSONRoundTrips(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := verdict().WriteJSON(&out); err != nil {
+	if err := sampleVerdict().WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}
 	var got checker.Verdict
 	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(verdict(), got); diff != "" {
+	if diff := cmp.Diff(sampleVerdict(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, name := range []string{`"ok": false`, `"rows"`, `"faults"`, `"crash_points"`, `"seed": 7`} {
@@ -64,23 +64,23 @@ func TestTheJSONCanBeReadBack(t *testing.T) {
 	}
 }
 
-func TestAnOffenderIsNamedButNotEveryOne(t *testing.T) {
+func TestCheckShowsTheFirstViolationsAndCountsTheRest(t *testing.T) {
 	t.Parallel()
 	run := goodRun(t)
 	run.Topic = nil
-	for _, row := range checker.Judge(run).Rows {
+	for _, row := range checker.Judge(run).Checks {
 		if row.Name == "events" && (len(row.Details) != 9 || row.Details[8] != "and 246 more") {
 			t.Errorf("details:\n%s", strings.Join(row.Details, "\n"))
 		}
 	}
 }
 
-func TestWhatTheTableShowsOfTasksIsPrintableAndBounded(t *testing.T) {
+func TestWriteTableEscapesAndBoundsForeignText(t *testing.T) {
 	t.Parallel()
-	v := verdict()
-	v.Rows[1].Figure = "title \x1b[2J\nok   events"
-	v.Rows[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
-	shown := table(t, v)
+	v := sampleVerdict()
+	v.Checks[1].Figure = "title \x1b[2J\nok   events"
+	v.Checks[1].Details = []string{"title \u202e\xff", strings.Repeat("\x1b", 20_000)}
+	shown := formatTable(t, v)
 	for _, want := range []string{`RED  order   title \x1b[2J\nok   events` + "\n", `       - title \u202e\xff` + "\n"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is missing in:\n%s", want, shown)

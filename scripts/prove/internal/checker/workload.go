@@ -2,47 +2,48 @@ package checker
 
 import "example.com/todo/scripts/prove/internal/history"
 
-// fairShare is the least that each replica has to answer, of all answers.
-const fairShare = 0.2
+// minReplicaShare is the fraction of all successful calls that each replica must have answered.
+const minReplicaShare = 0.2
 
-// workload asks that there was work: enough of it, of every kind, on every road.
-func workload(f *facts) Row {
-	var bad findings
+// checkWorkload checks the coverage of the workload: enough changes, of every kind, over both
+// transports, on both replicas.
+func checkWorkload(ix *index) Check {
+	var found violations
 	outcomes, operations := map[history.Outcome]int{}, map[history.Operation]int{}
-	roads, replicas, again := map[string]int{}, map[int]int{}, 0
-	for i := range f.Journal {
-		c := &f.Journal[i]
+	transports, replicas, retried := map[string]int{}, map[int]int{}, 0
+	for i := range ix.Calls {
+		c := &ix.Calls[i]
 		outcomes[c.Outcome]++
 		if c.Key != "" && c.Tries > 1 {
-			again++
+			retried++
 		}
 		if c.Outcome == history.Done {
 			operations[c.Operation]++
-			roads[c.Via]++
+			transports[c.Transport]++
 			replicas[c.Replica]++
 		}
 	}
 	done := outcomes[history.Done]
-	if len(f.Events) < max(f.Changes, 1) {
-		bad.add("only %s changes were committed, of %s", count(len(f.Events)), count(f.Changes))
+	if len(ix.Events) < max(ix.Changes, 1) {
+		found.add("only %s changes were committed, of %s", groupThousands(len(ix.Events)), groupThousands(ix.Changes))
 	}
-	for _, o := range []history.Operation{history.Create, history.Change, history.Complete, history.Reopen, history.Delete} {
+	for _, o := range []history.Operation{history.Create, history.Update, history.Complete, history.Reopen, history.Delete} {
 		if operations[o] == 0 {
-			bad.add("nothing of the kind %q was done", o)
+			found.add("no change of the kind %q was made", o)
 		}
 	}
-	if len(roads) < 2 {
-		bad.add("all went over %v", inOrder(roads))
+	if len(transports) < 2 {
+		found.add("all calls went over %v", sortedKeys(transports))
 	}
 	if len(replicas) < 2 {
-		bad.add("all was answered by replica %v", inOrder(replicas))
+		found.add("all calls were answered by replica %v", sortedKeys(replicas))
 	}
-	for _, replica := range inOrder(replicas) {
-		if float64(replicas[replica]) < fairShare*float64(done) {
-			bad.add("replica %d did %s of %s", replica, count(replicas[replica]), count(done))
+	for _, replica := range sortedKeys(replicas) {
+		if float64(replicas[replica]) < minReplicaShare*float64(done) {
+			found.add("replica %d answered %s of %s", replica, groupThousands(replicas[replica]), groupThousands(done))
 		}
 	}
-	return bad.row("workload", "the work is of every kind, over both transports, on both replicas",
-		"%s calls: %s done, %s refused, %s unknown; %s creations tried again; done by replica %v",
-		count(len(f.Journal)), count(done), count(outcomes[history.Refused]), count(outcomes[history.Unknown]), count(again), replicas)
+	return found.check("workload", "the workload has every kind of change, over both transports, on both replicas",
+		"%s calls: %s done, %s refused, %s unknown; %s creations retried; done by replica: %v",
+		groupThousands(len(ix.Calls)), groupThousands(done), groupThousands(outcomes[history.Refused]), groupThousands(outcomes[history.Unknown]), groupThousands(retried), replicas)
 }

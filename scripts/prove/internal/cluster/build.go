@@ -10,17 +10,17 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// build makes the services with the places where they may be told to die.
-func (s *System) build(ctx context.Context) error {
-	tree, err := filepath.Abs(s.cfg.Tree)
+// buildServices builds the services with their failpoints.
+func (c *Cluster) buildServices(ctx context.Context) error {
+	tree, err := filepath.Abs(c.cfg.Tree)
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-tags", "failpoints", "-o", s.bin() + string(filepath.Separator)}
+	args := []string{"build", "-tags", "failpoints", "-o", c.bin() + string(filepath.Separator)}
 	for _, name := range []string{Todo, Notification, Stats} {
 		args = append(args, "./"+name+"/cmd/"+name)
 	}
-	err = s.cfg.Tools.Launcher.Run(ctx, proc.Command{
+	err = c.cfg.Tools.Launcher.Run(ctx, proc.Command{
 		Path: "go", Args: args, Dir: tree, Env: append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work")),
 	})
 	if err != nil {
@@ -29,19 +29,19 @@ func (s *System) build(ctx context.Context) error {
 	return nil
 }
 
-// ErrBuild says that the services could not be built.
-var ErrBuild = errors.New("the services cannot be built")
+// ErrBuild means that the services cannot be built.
+var ErrBuild = errors.New("the services could not be built")
 
-func (s *System) migrate(ctx context.Context) error {
-	return s.Run(ctx, Todo, "migrate")
+func (c *Cluster) migrate(ctx context.Context) error {
+	return c.RunCommand(ctx, Todo, "migrate")
 }
 
-// Run runs a service's program with other arguments, such as "dlq", "list", with the settings that its
-// first replica has, but without links. The error holds what it printed.
-func (s *System) Run(ctx context.Context, program string, args ...string) error {
-	return s.cfg.Tools.Launcher.Run(ctx, proc.Command{
-		Path: filepath.Join(s.bin(), program), Args: args,
-		Env: append(s.environ(program), "POSTGRES_DSN="+s.PostgresDSN(), "KAFKA_BROKERS="+s.Brokers()[0],
-			"REDIS_ADDR="+s.redis.Addr(), "REDIS_CACHE_ADDR="+s.cache.Addr()),
+// RunCommand runs a service's program with arguments such as "dlq", "list", with the settings of
+// its replicas but without the proxies. The error contains its output.
+func (c *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
+	return c.cfg.Tools.Launcher.Run(ctx, proc.Command{
+		Path: filepath.Join(c.bin(), program), Args: args,
+		Env: append(c.environment(program), "POSTGRES_DSN="+c.PostgresDSN(), "KAFKA_BROKERS="+c.Brokers()[0],
+			"REDIS_ADDR="+c.redis.Addr(), "REDIS_CACHE_ADDR="+c.cache.Addr()),
 	})
 }

@@ -7,65 +7,66 @@ import (
 	"fmt"
 	"time"
 
-	_ "github.com/lib/pq" // the driver
+	_ "github.com/lib/pq" // registers the driver
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
 )
 
-// AddStandby has the database's server followed by a synchronous standby. The server stops for a moment,
-// to be copied.
-func (s *System) AddStandby(ctx context.Context) error {
-	primary := s.Member(Postgres)
-	primary.Stop(ctx)
-	if err := errors.Join(s.Member(Standby).Up(ctx), primary.Up(ctx)); err != nil {
+// AddStandby adds a synchronous standby to the database. The server is down for a moment while it
+// is copied.
+func (c *Cluster) AddStandby(ctx context.Context) error {
+	primary := c.Node(Postgres)
+	primary.StopAndHold(ctx)
+	if err := errors.Join(c.Node(Standby).StartAndWait(ctx), primary.StartAndWait(ctx)); err != nil {
 		return err
 	}
-	return onServer(s.postgres, func(db *sql.DB) error {
-		// What was acknowledged can then be read on the standby too, also before it is promoted.
-		err := execute(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
+	return withSuperuser(c.postgres, func(db *sql.DB) error {
+		// The standby then also shows every acknowledged change before it is promoted.
+		err := execAll(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
 			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
 		if err != nil {
 			return err
 		}
-		return awaitTrue(ctx, db, `SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= pg_current_wal_lsn()`)
+		return awaitCondition(ctx, db, `SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= pg_current_wal_lsn()`)
 	})
 }
 
-// FailOver kills the primary while it is being fenced off, and has the link lead to the standby, which is
-// promoted after so long. Until the fence is taken away, which is the last step, new sessions take no
-// writes: it is a setting of the database, which the standby has too.
+// FailOver fences the primary off, kills it, points the proxy to the standby at once, and
+// promotes the standby after the given time. Until the last step new sessions are read-only: the
+// fence is a setting of the database, which the standby shares.
 //
-// loaded is called while the standby confirms nothing, before the kill: it returns when enough commits
-// wait. unpromoted is called before the promotion.
-func (s *System) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
-	err := onServer(s.postgres, func(db *sql.DB) error {
-		return execute(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
+// FailOver calls loaded while the standby confirms nothing, before the kill; it returns once
+// enough commits wait. It calls unpromoted before the promotion.
+func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
+	err := withSuperuser(c.postgres, func(db *sql.DB) error {
+		return execAll(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
 	})
 	if err != nil {
 		return err
 	}
-	s.Member(Standby).Freeze()
+	c.Node(Standby).Freeze()
 	loaded()
-	s.Member(Postgres).Hold()
-	s.Member(Standby).Thaw()
-	s.Link(Postgres).SetTarget(port.Addr(s.standby.Port))
-	wait(ctx, after)
+	c.Node(Postgres).KillAndHold()
+	c.Node(Standby).Resume()
+	c.Proxy(Postgres).SetTarget(port.Addr(c.standby.Port))
+	retry.Wait(ctx, after)
 	unpromoted()
-	return onServer(s.standby, func(db *sql.DB) error {
-		if err := execute(ctx, db, `SELECT pg_promote()`); err != nil {
+	return withSuperuser(c.standby, func(db *sql.DB) error {
+		if err := execAll(ctx, db, `SELECT pg_promote()`); err != nil {
 			return err
 		}
-		// These are the sessions that the service has to give up.
-		err := awaitTrue(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
+		// The service must give up these sessions, which are read-only.
+		err := awaitCondition(ctx, db, `SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = '`+Todo+`-1'`)
 		if err != nil {
-			return fmt.Errorf("sessions of %s-1: %w", Todo, err)
+			return fmt.Errorf("await the sessions of %s-1: %w", Todo, err)
 		}
-		return execute(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
+		return execAll(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
 	})
 }
 
-func onServer(p server.Postgres, do func(*sql.DB) error) error {
+func withSuperuser(p server.Postgres, fn func(*sql.DB) error) error {
 	dsn, err := p.SuperuserDSN()
 	if err != nil {
 		return err
@@ -75,10 +76,10 @@ func onServer(p server.Postgres, do func(*sql.DB) error) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	return do(db)
+	return fn(db)
 }
 
-func execute(ctx context.Context, db *sql.DB, statements ...string) error {
+func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
 	for _, statement := range statements {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
@@ -87,17 +88,17 @@ func execute(ctx context.Context, db *sql.DB, statements ...string) error {
 	return nil
 }
 
-// stateLimit bounds the wait for a server to be as it is wanted.
-const stateLimit = 20 * time.Second
+// conditionTimeout bounds the wait for a state of a server.
+const conditionTimeout = 20 * time.Second
 
-func awaitTrue(ctx context.Context, db *sql.DB, question string) error {
-	ctx, cancel := context.WithTimeout(ctx, stateLimit)
+func awaitCondition(ctx context.Context, db *sql.DB, query string) error {
+	ctx, cancel := context.WithTimeout(ctx, conditionTimeout)
 	defer cancel()
 	for {
-		var yes bool
-		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil || yes {
+		var holds bool
+		if err := db.QueryRowContext(ctx, query).Scan(&holds); err != nil || holds {
 			return err
 		}
-		wait(ctx, askEvery)
+		retry.Wait(ctx, pollInterval)
 	}
 }

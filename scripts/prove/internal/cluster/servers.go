@@ -13,7 +13,7 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// The servers.
+// The names of the servers.
 const (
 	Postgres   = "postgres"
 	Redis      = "redis"
@@ -21,14 +21,14 @@ const (
 	Kafka      = "kafka"
 )
 
-// Servers are the servers, which are also the links' names.
+// Servers are the names of the servers with a proxy.
 var Servers = []string{Postgres, Redis, RedisCache, Kafka}
 
-// Standby is the second server of the database, which runs from AddStandby on.
+// Standby is the name of the database's second server, which runs after AddStandby.
 const Standby = "postgres-standby"
 
-// IsServer tells whether a member is a server and not one of the services.
-func IsServer(member string) bool { return member == Standby || slices.Contains(Servers, member) }
+// IsServer reports whether the node is a server, rather than a replica of a service.
+func IsServer(node string) bool { return node == Standby || slices.Contains(Servers, node) }
 
 // The application's user, password and database.
 const (
@@ -36,27 +36,27 @@ const (
 	database = "todo"
 )
 
-// Topics that the services expect, and what they are made with.
+// The topics' settings, which the services expect.
 const (
 	Partitions = 6
 	topicBytes = 1 << 20
 	dlqBytes   = topicBytes + 64<<10
 )
 
-var events = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
+var eventsTopic = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
 
-// named gives a part another name: there are two Redis servers.
-type named struct {
+// renamedPart gives a part another name, because there are two Redis servers.
+type renamedPart struct {
 	supervisor.Part
 	name string
 }
 
-func (n named) Name() string { return n.name }
+func (n renamedPart) Name() string { return n.name }
 
-// addServers makes the servers' members and links. Kafka tells those that come over the link to come
-// back over the link.
-func (s *System) addServers(ctx context.Context, take func() int) error {
-	finder := s.cfg.Tools.Finder
+// addServers adds the servers' nodes and proxies. Kafka advertises the proxy's address to clients
+// that connect through the proxy.
+func (c *Cluster) addServers(ctx context.Context, nextPort func() int) error {
+	finder := c.cfg.Tools.Finder
 	bin, err := finder.Postgres(ctx)
 	if err != nil {
 		return err
@@ -69,64 +69,64 @@ func (s *System) addServers(ctx context.Context, take func() int) error {
 	if err != nil {
 		return err
 	}
-	s.postgres = server.Postgres{Bin: bin, Dir: s.data(Postgres), Port: take(), Launcher: s.cfg.Tools.Launcher}
-	s.standby = server.Postgres{Bin: bin, Dir: s.data(Standby), Port: take(), Launcher: s.cfg.Tools.Launcher, Primary: &s.postgres}
-	s.redis = server.Redis{Program: redis, Dir: s.data(Redis), Port: take()}
-	s.cache = server.Redis{Program: redis, Dir: s.data(RedisCache), Port: take()}
-	s.kafka = server.ApacheKafka{
-		Program: kafka, Dir: s.data(Kafka), Port: take(), ControllerPort: take(), Launcher: s.cfg.Tools.Launcher,
+	c.postgres = server.Postgres{Bin: bin, Dir: c.data(Postgres), Port: nextPort(), Launcher: c.cfg.Tools.Launcher}
+	c.standby = server.Postgres{Bin: bin, Dir: c.data(Standby), Port: nextPort(), Launcher: c.cfg.Tools.Launcher, Primary: &c.postgres}
+	c.redis = server.Redis{Program: redis, Dir: c.data(Redis), Port: nextPort()}
+	c.cache = server.Redis{Program: redis, Dir: c.data(RedisCache), Port: nextPort()}
+	c.kafka = server.ApacheKafka{
+		Program: kafka, Dir: c.data(Kafka), Port: nextPort(), ControllerPort: nextPort(), Launcher: c.cfg.Tools.Launcher,
 	}
-	linked := port.Addr(take())
+	behindProxy := port.Addr(nextPort())
 	targets := map[string]string{
-		Postgres: port.Addr(s.postgres.Port), Redis: s.redis.Addr(), RedisCache: s.cache.Addr(), Kafka: linked,
+		Postgres: port.Addr(c.postgres.Port), Redis: c.redis.Addr(), RedisCache: c.cache.Addr(), Kafka: behindProxy,
 	}
 	for name, target := range targets {
-		if s.links[name], err = netproxy.Listen(ctx, target); err != nil {
+		if c.proxies[name], err = netproxy.Listen(ctx, target); err != nil {
 			return err
 		}
 	}
-	s.kafka.More = kafkaSettings(s.kafka, linked, s.links[Kafka].Addr())
-	for _, part := range []supervisor.Part{s.postgres, named{s.standby, Standby}, s.redis, named{s.cache, RedisCache}, s.kafka} {
-		s.add(part)
+	c.kafka.More = kafkaSettings(c.kafka, behindProxy, c.proxies[Kafka].Addr())
+	for _, part := range []supervisor.Part{c.postgres, renamedPart{c.standby, Standby}, c.redis, renamedPart{c.cache, RedisCache}, c.kafka} {
+		c.addNode(part)
 	}
 	return nil
 }
 
-// kafkaSettings add a listener whose clients are told to come to another address. The broker stamps
-// records itself, so that their times are those of one clock and one place.
-func kafkaSettings(k server.ApacheKafka, linked, advertised string) []string {
+// kafkaSettings adds a listener that advertises the proxy's address. The broker stamps the
+// records, so that all timestamps come from one clock.
+func kafkaSettings(k server.ApacheKafka, behindProxy, advertised string) []string {
 	return []string{
-		"listeners=BROKER://" + k.Addr() + ",LINKED://" + linked + ",CONTROLLER://" + port.Addr(k.ControllerPort),
+		"listeners=BROKER://" + k.Addr() + ",LINKED://" + behindProxy + ",CONTROLLER://" + port.Addr(k.ControllerPort),
 		"advertised.listeners=BROKER://" + k.Addr() + ",LINKED://" + advertised,
 		"listener.security.protocol.map=BROKER:PLAINTEXT,LINKED:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"log.message.timestamp.type=LogAppendTime",
-		// A broker that was killed is let in again when its old session is over.
+		// A killed broker may only return after its old session has expired.
 		"broker.session.timeout.ms=3000",
 		"broker.heartbeat.interval.ms=1000",
 	}
 }
 
-func (s *System) dsn(port int) string {
+func (c *Cluster) dsn(port int) string {
 	return server.Postgres{Port: port}.DSN(account, account, database)
 }
 
-// PostgresDSN leads to the application's database, without a link, on whichever server is the primary.
-func (s *System) PostgresDSN() string {
+// PostgresDSN is the DSN of the application's database on the current primary, without the proxy.
+func (c *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
-		account, account, database, s.postgres.Port, s.standby.Port)
+		account, account, database, c.postgres.Port, c.standby.Port)
 }
 
-// RedisAddr is the address of a Redis server, without a link.
-func (s *System) RedisAddr(name string) string {
+// RedisAddr is the address of a Redis server, without the proxy.
+func (c *Cluster) RedisAddr(name string) string {
 	if name == RedisCache {
-		return s.cache.Addr()
+		return c.cache.Addr()
 	}
-	return s.redis.Addr()
+	return c.redis.Addr()
 }
 
-// Brokers are Kafka's addresses, without a link.
-func (s *System) Brokers() []string { return []string{s.kafka.Addr()} }
+// Brokers are Kafka's addresses, without the proxy.
+func (c *Cluster) Brokers() []string { return []string{c.kafka.Addr()} }
 
-func (s *System) data(name string) string { return filepath.Join(s.cfg.Dir, "data", name) }
-func (s *System) bin() string             { return filepath.Join(s.cfg.Dir, "bin") }
-func (s *System) log() string             { return filepath.Join(s.cfg.Dir, "log") }
+func (c *Cluster) data(name string) string { return filepath.Join(c.cfg.Dir, "data", name) }
+func (c *Cluster) bin() string             { return filepath.Join(c.cfg.Dir, "bin") }
+func (c *Cluster) log() string             { return filepath.Join(c.cfg.Dir, "log") }

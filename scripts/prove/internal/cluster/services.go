@@ -10,32 +10,32 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// The services.
+// The names of the services.
 const (
 	Todo         = "todo-service"
 	Notification = "notification-service"
 	Stats        = "stats-service"
 )
 
-// service is a replica of one of the services.
-type service struct {
-	name    string // with the replica's number
+// replicaPart is the program of a replica of a service.
+type replicaPart struct {
+	name    string // service and number of the replica
 	program string
 	dir     string // of the built programs
-	ops     string // address
+	ops     string // address of the ops port
 	env     []string
 }
 
-func (s service) Name() string                  { return s.name }
-func (s service) Awaits() string                { return s.ops }
-func (s service) Prepare(context.Context) error { return nil }
-func (s service) path() string                  { return filepath.Join(s.dir, s.program) }
-func (s service) Command() (proc.Command, error) {
-	return proc.Command{Path: s.path(), Env: s.env}, nil
+func (r replicaPart) Name() string                  { return r.name }
+func (r replicaPart) Awaits() string                { return r.ops }
+func (r replicaPart) Prepare(context.Context) error { return nil }
+func (r replicaPart) path() string                  { return filepath.Join(r.dir, r.program) }
+func (r replicaPart) Command() (proc.Command, error) {
+	return proc.Command{Path: r.path(), Env: r.env}, nil
 }
 
-func (s service) Ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.ops+"/readyz", nil)
+func (r replicaPart) Ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.ops+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -50,48 +50,47 @@ func (s service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// addReplica takes the ports that a replica listens on, and returns its name. A replica that is there
-// from the beginning is a static member of its group: when it comes back soon, nobody has to share anew.
-func (s *System) addReplica(program string, number int, take func() int) string {
+// addReplica adds a replica's node and returns its name. A consumer that runs from the start is a
+// static member of its group, so a quick restart does not rebalance the group.
+func (c *Cluster) addReplica(program string, number int, nextPort func() int) string {
 	name := fmt.Sprintf("%s-%d", program, number)
-	one := service{name: name, program: program, dir: s.bin(), ops: port.Addr(take())}
-	one.env = append(s.environ(name), "OPS_ADDR="+one.ops)
-	at := Replica{Name: name}
+	part := replicaPart{name: name, program: program, dir: c.bin(), ops: port.Addr(nextPort())}
+	part.env = append(c.environment(name), "OPS_ADDR="+part.ops)
+	replica := Replica{Name: name}
 	if program != Notification {
-		at.HTTP = port.Addr(take())
-		one.env = append(one.env, "HTTP_ADDR="+at.HTTP)
+		replica.HTTP = port.Addr(nextPort())
+		part.env = append(part.env, "HTTP_ADDR="+replica.HTTP)
 	}
 	if program == Todo {
-		at.GRPC = port.Addr(take())
-		one.env = append(one.env, "GRPC_ADDR="+at.GRPC)
-	} else if number <= replicas {
-		one.env = append(one.env, "KAFKA_INSTANCE_ID="+name)
+		replica.GRPC = port.Addr(nextPort())
+		part.env = append(part.env, "GRPC_ADDR="+replica.GRPC)
+	} else if number <= replicasPerService {
+		part.env = append(part.env, "KAFKA_INSTANCE_ID="+name)
 	}
-	s.add(one)
-	s.replicas = append(s.replicas, at)
+	c.addNode(part)
+	c.replicas = append(c.replicas, replica)
 	return name
 }
 
-// environ is what every replica is told; what a program does not know it ignores.
-func (s *System) environ(name string) []string {
-	wanted := ""
-	if name == fmt.Sprintf("%s-%d", Todo, replicas) { // one takes whatever server it comes to, one is choosy
-		wanted = "&target_session_attrs=read-write"
+// environment returns the settings of every replica; a program ignores what it does not know.
+func (c *Cluster) environment(name string) []string {
+	sessionAttrs := ""
+	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
+		sessionAttrs = "&target_session_attrs=read-write"
 	}
-	env := []string{
+	return []string{
 		"LOG_FORMAT=text",
-		"DRAIN_WAIT=0s", // there is no load balancer to wait for
-		"POSTGRES_DSN=" + s.dsn(s.Link(Postgres).Port()) + "&application_name=" + name + wanted,
-		"REDIS_ADDR=" + s.Link(Redis).Addr(),
-		"REDIS_CACHE_ADDR=" + s.Link(RedisCache).Addr(),
-		"KAFKA_BROKERS=" + s.Link(Kafka).Addr(),
-		// All clients come from one address.
+		"DRAIN_WAIT=0s", // there is no load balancer
+		"POSTGRES_DSN=" + c.dsn(c.Proxy(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
+		"REDIS_ADDR=" + c.Proxy(Redis).Addr(),
+		"REDIS_CACHE_ADDR=" + c.Proxy(RedisCache).Addr(),
+		"KAFKA_BROKERS=" + c.Proxy(Kafka).Addr(),
+		// All clients share one address.
 		"RATE_LIMIT_REQUESTS=1000000000",
 		"WATCH_MAX_PER_CLIENT=10000",
 		"MAX_CONNS_PER_CLIENT=10000",
-		"WEBHOOK_URL=" + s.cfg.WebhookURL,
-		"WEBHOOK_SECRET=" + s.cfg.WebhookSecret,
+		"WEBHOOK_URL=" + c.cfg.WebhookURL,
+		"WEBHOOK_SECRET=" + c.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",
 	}
-	return append(env, s.cfg.Environ...)
 }

@@ -12,63 +12,65 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/probe"
 )
 
-// Config is what an Injector works with.
+// Config has what an Injector works on.
 type Config struct {
-	Seed   int64
-	System *cluster.System
-	Gauge  *probe.Gauge
-	Ledger *Ledger
-	Log    *slog.Logger
-	// Requests is how many calls of the clients have no answer.
+	Seed     int64
+	Cluster  *cluster.Cluster
+	Probe    *probe.Probe
+	Recorder *Recorder
+	Log      *slog.Logger
+	// Requests returns the number of client calls without a response.
 	Requests func() int
-	// Behind is how many completions were answered and are not in effect yet: notified,
-	// or counted when stats is meant.
-	Behind func(ctx context.Context, stats bool) int
-	// Poison writes one record of each kind of poison to the topic.
-	Poison func(ctx context.Context) error
-	// Batch writes a batch that cannot be decoded to the topic.
-	Batch func(ctx context.Context) error
+	// Backlog returns the number of acknowledged completions without their effect: the
+	// notification, or the count if stats is set.
+	Backlog func(ctx context.Context, stats bool) int
+	// WritePoison writes one record of each kind of poison to the topic.
+	WritePoison func(ctx context.Context) error
+	// WriteUndecodable writes a batch that cannot be decoded to the topic.
+	WriteUndecodable func(ctx context.Context) error
 }
 
-// Injector does to a system what a scenario says.
+// Injector implements fault injection: it runs the steps of a scenario on a cluster and records
+// each fault.
 type Injector struct {
 	Config
 
-	planting sync.Mutex
-	planted  time.Time // the last poison
-	replaced time.Time // the topic, since when the consumers are down
+	poisonMu        sync.Mutex
+	poisonWrittenAt time.Time // the last poison
+	replacedAt      time.Time // since then the consumers are stopped
 
-	mu    sync.Mutex
-	stage int
-	began time.Time // the stage
+	mu             sync.Mutex
+	stage          int
+	stageStartedAt time.Time // of the current stage
 }
 
 // New returns an Injector.
 func New(cfg Config) *Injector { return &Injector{Config: cfg} }
 
-// Run takes all steps, and leaves the system well. The error is one that made it impossible to go on.
-// Before a scenario with a replaced topic comes Replace.
+// Run runs all stages and leaves the cluster healthy. An error means that the scenario could not
+// go on. If the scenario replaces the topic, call ReplaceTopic first.
 func (i *Injector) Run(ctx context.Context, s Scenario) error {
-	if s.Replaced {
-		if err := i.bringBack(ctx); err != nil {
-			return fmt.Errorf("bring the consumers back: %w", err)
+	if s.ReplaceTopic {
+		if err := i.restartConsumers(ctx); err != nil {
+			return fmt.Errorf("restart the consumers: %w", err)
 		}
 	}
 	for n, stage := range s.Stages {
 		i.mu.Lock()
-		i.stage, i.began = n, time.Now()
+		i.stage, i.stageStartedAt = n, time.Now()
 		i.mu.Unlock()
-		i.Ledger.enter(stage.Name)
-		i.Log.InfoContext(ctx, "stage", "name", stage.Name, "about", stage.Takes)
+		i.Recorder.setStage(stage.Name)
+		i.Log.InfoContext(ctx, "stage started", "name", stage.Name, "estimate", stage.Duration)
 		group, ctx := errgroup.WithContext(ctx)
 		for t, track := range stage.Tracks {
 			group.Go(func() error {
-				if err := i.walk(ctx, track, i.random(s.Name, n, t)); err != nil {
+				if err := i.runTrack(ctx, track, i.newRandom(s.Name, n, t)); err != nil {
 					return fmt.Errorf("stage %q: %w", stage.Name, err)
 				}
 				return nil
@@ -77,41 +79,43 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		if err := group.Wait(); err != nil {
 			return err
 		}
-		i.Log.InfoContext(ctx, "stage over", "name", stage.Name, "took", time.Since(i.began).Round(time.Second))
+		i.Log.InfoContext(ctx, "stage ended", "name", stage.Name, "took", time.Since(i.stageStartedAt).Round(time.Second))
 	}
 	i.mu.Lock()
 	i.stage = len(s.Stages)
 	i.mu.Unlock()
-	i.Ledger.enter("")
+	i.Recorder.setStage("")
 	return nil
 }
 
-// Left is how long the rest of a scenario takes, about; never less than a moment while it goes on.
-func (i *Injector) Left(s Scenario) time.Duration {
+// Remaining estimates how long the rest of a scenario takes; it is at least 5 s until the
+// scenario ends.
+func (i *Injector) Remaining(s Scenario) time.Duration {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.stage >= len(s.Stages) {
 		return 0
 	}
-	const moment = 5 * time.Second
-	return max(moment, s.Takes(i.stage)-time.Since(i.began), s.Takes(i.stage+1)+moment)
+	const reserve = 5 * time.Second
+	return max(reserve, s.DurationFrom(i.stage)-time.Since(i.stageStartedAt), s.DurationFrom(i.stage+1)+reserve)
 }
 
-// random is a source of its own for each track, so that what one does leaves the others as they were.
-func (i *Injector) random(scenario string, stage, track int) *rand.Rand {
+// newRandom returns the random source of one track. Tracks share no source, so that a change of one
+// leaves the others as they were.
+func (i *Injector) newRandom(scenario string, stage, track int) *rand.Rand {
 	hash := fnv.New64()
 	_, _ = fmt.Fprint(hash, scenario, stage, track)
 	return rand.New(rand.NewPCG(uint64(i.Seed), hash.Sum64()))
 }
 
-func (i *Injector) walk(ctx context.Context, track Track, random *rand.Rand) error {
+func (i *Injector) runTrack(ctx context.Context, track Track, random *rand.Rand) error {
 	for _, step := range track {
 		for range max(1, step.repeats()) {
-			if err := i.take(ctx, step, random); err != nil {
+			if err := i.runStep(ctx, step, random); err != nil {
 				return fmt.Errorf("%s %s: %w", step.Do, step.Target, err)
 			}
 			if step.Every > 0 {
-				wait(ctx, step.Every)
+				retry.Wait(ctx, step.Every)
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -121,7 +125,7 @@ func (i *Injector) walk(ctx context.Context, track Track, random *rand.Rand) err
 	return nil
 }
 
-// repeats is how often the injector takes the step: a crash step counts for itself.
+// repeats is how often the injector runs the step; a crash step repeats by itself.
 func (s Step) repeats() int {
 	if s.Do == Crash {
 		return 1
@@ -129,21 +133,21 @@ func (s Step) repeats() int {
 	return s.Times
 }
 
-func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
+func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error {
 	switch s.Do {
-	case Calm:
-		wait(ctx, s.For)
+	case Pause:
+		retry.Wait(ctx, s.For)
 		return nil
 	case Poison:
-		return i.poison(ctx, time.Now())
-	case Undecodable:
-		return i.Batch(ctx)
+		return i.writePoison(ctx, time.Now())
+	case UndecodableBatch:
+		return i.WriteUndecodable(ctx)
 	case Crash:
-		return i.crash(ctx, s, random)
+		return i.runFailpoints(ctx, s, random)
 	case Kill, Outage, Freeze:
-		return i.harmMember(ctx, s, random)
-	case Cut, Delay, Slow, Stall, DropAnswers:
-		return i.harmLink(ctx, s)
+		return i.disruptProcess(ctx, s, random)
+	case Cut, Delay, Slow, Stall, DropResponses:
+		return i.disruptNetwork(ctx, s)
 	case Flush:
 		return i.flush(ctx, s)
 	case Rebalance:
@@ -151,73 +155,66 @@ func (i *Injector) take(ctx context.Context, s Step, random *rand.Rand) error {
 	case Failover:
 		return i.failOver(ctx, s)
 	}
-	return fmt.Errorf("there is no step %q", s.Do)
+	return fmt.Errorf("unknown step %q", s.Do)
 }
 
-// poison plants it, unless there is some that was planted since; it is tried again while Kafka is away.
-func (i *Injector) poison(ctx context.Context, since time.Time) error {
-	i.planting.Lock()
-	defer i.planting.Unlock()
-	if i.planted.After(since) {
+// writePoison writes poison unless some was written after since. It retries for a minute while
+// Kafka is down.
+func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
+	i.poisonMu.Lock()
+	defer i.poisonMu.Unlock()
+	if i.poisonWrittenAt.After(since) {
 		return nil
 	}
-	const patience = time.Minute
-	end := time.Now().Add(patience)
+	const timeout = time.Minute
+	end := time.Now().Add(timeout)
 	for {
-		err := i.Poison(ctx)
+		err := i.WritePoison(ctx)
 		if err == nil {
-			i.planted = time.Now()
+			i.poisonWrittenAt = time.Now()
 		}
 		if err == nil || ctx.Err() != nil || time.Now().After(end) {
 			return err
 		}
-		wait(ctx, time.Second)
+		retry.Wait(ctx, time.Second)
 	}
 }
 
-// await waits until work is in flight that target has a part in, but not for ever, and returns how much.
-func (i *Injector) await(ctx context.Context, target string) (requests, behind int) {
-	const patience = 20 * time.Second
+// awaitInFlight waits up to 20 s until work is in flight that the target takes part in, and
+// returns how much.
+func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, backlog int) {
+	const timeout = 20 * time.Second
 	consumer := strings.HasPrefix(target, cluster.Notification) || strings.HasPrefix(target, cluster.Stats)
 	stats := strings.HasPrefix(target, cluster.Stats)
-	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; {
-		requests, behind = i.Requests(), i.Behind(ctx, stats)
-		if behind > 0 || requests > 0 && !consumer {
+	for end := time.Now().Add(timeout); time.Now().Before(end) && ctx.Err() == nil; {
+		requests, backlog = i.Requests(), i.Backlog(ctx, stats)
+		if backlog > 0 || requests > 0 && !consumer {
 			break
 		}
-		wait(ctx, askEvery)
+		retry.Wait(ctx, pollInterval)
 	}
-	return requests, behind
+	return requests, backlog
 }
 
-const askEvery = 20 * time.Millisecond
+const pollInterval = 20 * time.Millisecond
 
-// fault does something to target when work is in flight, and writes it down. do returns when target is
-// well again.
-func (i *Injector) fault(ctx context.Context, kind Kind, target string, do func() error) error {
-	return i.tell(ctx, kind, target, func(*history.Fault) error { return do() })
+// inject awaits work in flight, runs do and records the fault. do returns when the target has
+// recovered.
+func (i *Injector) inject(ctx context.Context, kind Kind, target string, do func() error) error {
+	return i.injectWith(ctx, kind, target, func(*history.Fault) error { return do() })
 }
 
-// tell is fault for what has more to write down.
-func (i *Injector) tell(ctx context.Context, kind Kind, target string, do func(*history.Fault) error) error {
+// injectWith is inject for a do that adds details to the fault.
+func (i *Injector) injectWith(ctx context.Context, kind Kind, target string, do func(*history.Fault) error) error {
 	f := history.Fault{Kind: string(kind), Target: target}
-	f.Requests, f.Behind = i.await(ctx, target)
+	f.Requests, f.Backlog = i.awaitInFlight(ctx, target)
 	f.Began = time.Now()
-	done := i.Ledger.begin(fmt.Sprintf("%s %s", kind, target))
+	done := i.Recorder.startFault(fmt.Sprintf("%s %s", kind, target))
 	err := do(&f)
 	f.Ended = time.Now()
 	done()
-	i.Ledger.Fault(f)
+	i.Recorder.RecordFault(f)
 	i.Log.InfoContext(ctx, "fault", "kind", kind, "target", target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond),
-		"requests", f.Requests, "behind", f.Behind)
+		"requests", f.Requests, "backlog", f.Backlog)
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

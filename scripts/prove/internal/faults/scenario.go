@@ -1,5 +1,14 @@
-// Package faults is what is done to the system while it works: scenarios, which are lists of steps, and
-// the Injector that takes the steps and writes down what was in flight.
+// Package faults implements fault injection. A scenario is data: stages run one after another,
+// the tracks of a stage side by side, the steps of a track in sequence.
+//
+//	Scenario ─ Stage ─┬─ Track: Step, Step, …
+//	          │        └─ Track: Step, …
+//	          └ Stage ─── Track: …
+//
+//	Step ──> await work in flight ──> inject ──> await recovery ──> Recorder
+//
+// The Injector runs the steps. The Recorder keeps each fault with the work that was in flight.
+// Expected derives from a scenario what the checker demands.
 package faults
 
 import (
@@ -13,71 +22,71 @@ import (
 	"example.com/todo/scripts/prove/internal/rogueproducer"
 )
 
-// Kind is what a step does.
+// Kind is the kind of a step.
 type Kind string
 
-// The kinds. Those up to Rebalance, and Replace, are faults.
+// The kinds. Kill to Rebalance, and ReplaceTopic, are faults.
 const (
-	Kill        Kind = "kill"         // by SIGKILL; the program is started again at once
-	Freeze      Kind = "freeze"       // by SIGSTOP, for so long
-	Outage      Kind = "outage"       // killed, and away for so long
-	Cut         Kind = "cut"          // the link's connections are reset
-	Delay       Kind = "delay"        // the link holds back everything by a fifth of a second, for so long
-	Slow        Kind = "slow"         // the link holds back each piece as long as it likes, within what a call may take
-	Stall       Kind = "stall"        // the link moves nothing, for so long
-	DropAnswers Kind = "drop answers" // requests are executed, their answers lost, and then the link is cut
-	Flush       Kind = "flush"        // FLUSHALL
-	Failover    Kind = "failover"     // the database's server is killed; its standby is promoted after so long
-	Rebalance   Kind = "rebalance"    // a third member of the service's group comes, or goes
-	Crash       Kind = "crash"        // each of Points is reached Times times by the service's replicas
-	Poison      Kind = "poison"       // one record of each kind is written to the topic
-	Undecodable Kind = "undecodable"  // a batch that cannot be decoded is written to the topic
-	Calm        Kind = "calm"         // nothing, for so long
-	Replace     Kind = "replace"      // of Scenario.Replaced, which no step does
+	Kill             Kind = "kill"           // SIGKILL; the program restarts at once
+	Freeze           Kind = "freeze"         // SIGSTOP for a time
+	Outage           Kind = "outage"         // SIGKILL, and no restart for a time
+	Cut              Kind = "cut"            // connections through the proxy are reset
+	Delay            Kind = "delay"          // the proxy adds a latency of 0.2 s for a time
+	Slow             Kind = "slow"           // the proxy adds a random latency within the timeout of a call
+	Stall            Kind = "stall"          // the proxy forwards nothing for a time
+	DropResponses    Kind = "drop responses" // the proxy drops the responses of executed requests, then cuts
+	Flush            Kind = "flush"          // FLUSHALL
+	Failover         Kind = "failover"       // the primary is killed, the standby promoted after a time
+	Rebalance        Kind = "rebalance"      // a third member joins or leaves the service's group
+	Crash            Kind = "crash"          // the service's replicas die at each failpoint, Times times
+	Poison           Kind = "poison"         // one record of each kind of poison is written
+	UndecodableBatch Kind = "undecodable"    // a batch that cannot be decoded is written
+	Pause            Kind = "calm"           // no fault for a time
+	ReplaceTopic     Kind = "replace"        // of Scenario.ReplaceTopic; no step has it
 )
 
-// Step is one thing to do.
+// Step is one action.
 type Step struct {
-	Do     Kind
-	Target string        // a server, a replica, or a service: any of its replicas, or Sender
-	For    time.Duration // how long it lasts
-	Times  int           // how often; 0 is once
-	Every  time.Duration // the pause after each time
-	Points []string      // of Crash
+	Do         Kind
+	Target     string        // a server, a replica, a service for any of its replicas, or ActiveRelay
+	For        time.Duration // duration of the fault
+	Times      int           // repetitions; 0 means 1
+	Every      time.Duration // pause after each repetition
+	Failpoints []string      // of Crash
 }
 
-// Sender is the target that is the replica of todo-service that is sending events at that moment.
-const Sender = "sender"
+// ActiveRelay targets the replica of todo-service that is sending events when the step starts.
+const ActiveRelay = "sender"
 
-// Track is a list of steps, one after another.
+// Track is a sequence of steps.
 type Track []Step
 
-// Stage is a part of a scenario whose tracks run side by side; it ends when all of them have ended.
+// Stage is a set of tracks that run side by side. It ends when all of them have ended.
 type Stage struct {
-	Name   string
-	Takes  time.Duration // about
-	Tracks []Track
+	Name     string
+	Duration time.Duration // estimated
+	Tracks   []Track
 }
 
-// Scenario is everything that is done to the system.
+// Scenario is a named sequence of stages, and the workload that goes with it.
 type Scenario struct {
-	Name    string
-	Says    string
-	Changes int     // unless others are asked for
-	Copies  float64 // of the events, the share that is written to the topic again
-	Readers int     // of the list
-	Again   bool    // topic and dead letters are replayed in the end
-	// Replaced says that the topic is deleted and created again while the consumers,
-	// which have read it, are down, and that they come back amid the clients' work.
-	Replaced bool
-	Stages   []Stage
+	Name         string
+	Description  string
+	Changes      int     // default number
+	CopyFraction float64 // fraction of the events that is written to the topic again
+	Readers      int     // of the list
+	Replay       bool    // topic and dead letters are replayed at the end
+	// ReplaceTopic deletes and creates the topic again while the consumers, which have read it,
+	// are stopped. They restart during the workload.
+	ReplaceTopic bool
+	Stages       []Stage
 }
 
-// Takes is how long the stages from the n-th on take, about.
-func (s Scenario) Takes(n int) time.Duration {
+// DurationFrom estimates how long the stages from the n-th on take.
+func (s Scenario) DurationFrom(n int) time.Duration {
 	var sum time.Duration
 	for _, stage := range s.Stages[min(n, len(s.Stages)):] {
-		sum += stage.Takes
+		sum += stage.Duration
 	}
 	return sum
 }
@@ -92,40 +101,40 @@ func (s Scenario) steps() []Step {
 	return steps
 }
 
-// Expected is what has to have happened when the scenario is over.
+// Expected returns what must have happened at the end of the scenario.
 func (s Scenario) Expected() history.Expected {
-	e := history.Expected{Copies: s.Copies, Again: s.Again}
-	if s.Replaced {
-		e.Faults = append(e.Faults, history.Expectation{Kind: string(Replace), Target: event.Topic})
+	e := history.Expected{CopyFraction: s.CopyFraction, Replay: s.Replay}
+	if s.ReplaceTopic {
+		e.Faults = append(e.Faults, history.ExpectedFault{Kind: string(ReplaceTopic), Target: event.Topic})
 	}
 	for _, step := range s.steps() {
 		switch step.Do {
-		case Calm:
+		case Pause:
 		case Poison:
 			e.Poison = append(e.Poison, rogueproducer.Kinds()...)
-		case Undecodable:
+		case UndecodableBatch:
 			e.Poison = append(e.Poison, history.UndecodableBatch)
 		case Crash:
-			for _, point := range step.Points {
-				if !slices.Contains(e.Points, point) {
-					e.Points = append(e.Points, point)
+			for _, point := range step.Failpoints {
+				if !slices.Contains(e.Failpoints, point) {
+					e.Failpoints = append(e.Failpoints, point)
 				}
 			}
-			e.Times = step.Times
+			e.HitsPerFailpoint = step.Times
 		default:
-			e.Faults = append(e.Faults, step.expectation())
+			e.Faults = append(e.Faults, step.expectedFault())
 		}
 	}
 	return e
 }
 
-func (s Step) expectation() history.Expectation {
+func (s Step) expectedFault() history.ExpectedFault {
 	target := s.Target
 	switch {
-	case target == Sender:
+	case target == ActiveRelay:
 		target = cluster.Todo + "-*"
 	case strings.HasSuffix(target, "-service"):
 		target += "-*"
 	}
-	return history.Expectation{Kind: string(s.Do), Target: target, Lasting: s.For}
+	return history.ExpectedFault{Kind: string(s.Do), Target: target, MinDuration: s.For}
 }

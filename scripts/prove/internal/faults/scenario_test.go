@@ -11,7 +11,7 @@ import (
 	"example.com/todo/scripts/prove/internal/cluster"
 )
 
-func TestTheFullScenarioDiesAtEveryNamedPlace(t *testing.T) {
+func TestFullScenarioHasEveryFailpoint(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../../../../platform/failpoint/failpoint.go")
 	if err != nil {
@@ -25,26 +25,26 @@ func TestTheFullScenarioDiesAtEveryNamedPlace(t *testing.T) {
 		t.Fatal("no places found")
 	}
 	for changes, times := range map[int]int{0: 3, 200_000: 20} {
-		e := full(changes).Expected()
+		e := fullScenario(changes).Expected()
 		slices.Sort(named)
-		slices.Sort(e.Points)
-		if !slices.Equal(e.Points, named) || e.Times != times {
-			t.Errorf("%d changes: %v, %d times each; want %v, %d times", changes, e.Points, e.Times, named, times)
+		slices.Sort(e.Failpoints)
+		if !slices.Equal(e.Failpoints, named) || e.HitsPerFailpoint != times {
+			t.Errorf("%d changes: %v, %d times each; want %v, %d times", changes, e.Failpoints, e.HitsPerFailpoint, named, times)
 		}
 	}
 }
 
-func TestTheFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
+func TestFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
 	t.Parallel()
 	services := []string{cluster.Todo, cluster.Notification, cluster.Stats}
 	want := map[Kind][]string{
 		Kill: append(services, cluster.Servers...), Freeze: append(services, cluster.Servers...),
 		Outage: {cluster.Redis, cluster.Kafka}, Flush: {cluster.Redis, cluster.RedisCache},
-		Cut: cluster.Servers, Delay: cluster.Servers, Stall: cluster.Servers, DropAnswers: cluster.Servers,
+		Cut: cluster.Servers, Delay: cluster.Servers, Stall: cluster.Servers, DropResponses: cluster.Servers,
 		Rebalance: {cluster.Notification, cluster.Stats}, Failover: {cluster.Postgres},
 	}
 	for _, changes := range []int{0, 200_000} {
-		expected := full(changes).Expected()
+		expected := fullScenario(changes).Expected()
 		for kind, targets := range want {
 			for _, target := range targets {
 				found := false
@@ -59,37 +59,37 @@ func TestTheFullScenarioHasEveryFaultOfEveryTarget(t *testing.T) {
 	}
 }
 
-func TestTheLongRunHasTheLongOutages(t *testing.T) {
+func TestFullScenarioHasLongOutagesForManyChanges(t *testing.T) {
 	t.Parallel()
 	lasting := map[string]time.Duration{}
-	for _, step := range full(200_000).steps() {
-		if step.Do == Outage || step.Target == Sender {
+	for _, step := range fullScenario(200_000).steps() {
+		if step.Do == Outage || step.Target == ActiveRelay {
 			lasting[step.Target] = max(lasting[step.Target], step.For)
 		}
 	}
-	for target, want := range map[string]time.Duration{cluster.Redis: 5 * time.Minute, cluster.Kafka: 10 * time.Minute, Sender: time.Minute} {
+	for target, want := range map[string]time.Duration{cluster.Redis: 5 * time.Minute, cluster.Kafka: 10 * time.Minute, ActiveRelay: time.Minute} {
 		if lasting[target] < want {
 			t.Errorf("%s for %s, want %s", target, lasting[target], want)
 		}
 	}
 }
 
-func TestEveryScenarioCanBeFoundAndTaken(t *testing.T) {
+func TestEveryScenarioIsFoundAndHasValidSteps(t *testing.T) {
 	t.Parallel()
-	targets := append([]string{"", Sender, cluster.Todo, cluster.Notification, cluster.Stats}, cluster.Servers...)
+	targets := append([]string{"", ActiveRelay, cluster.Todo, cluster.Notification, cluster.Stats}, cluster.Servers...)
 	for _, s := range Scenarios(77) {
 		found, err := Find(s.Name, 77)
-		if err != nil || found.Changes != 77 || s.Says == "" {
-			t.Errorf("%s: %v, %d changes, %q", s.Name, err, found.Changes, s.Says)
+		if err != nil || found.Changes != 77 || s.Description == "" {
+			t.Errorf("%s: %v, %d changes, %q", s.Name, err, found.Changes, s.Description)
 		}
-		if s.Takes(0) > time.Minute && s.Name != "full" {
-			t.Errorf("%s takes %s", s.Name, s.Takes(0))
+		if s.DurationFrom(0) > time.Minute && s.Name != "full" {
+			t.Errorf("%s takes %s", s.Name, s.DurationFrom(0))
 		}
 		for _, step := range s.steps() {
 			if target := strings.TrimRight(step.Target, "-12"); !slices.Contains(targets, target) {
 				t.Errorf("%s: there is no %q", s.Name, step.Target)
 			}
-			if (step.Do == Freeze || step.Do == Outage || step.Do == Calm) && step.For == 0 {
+			if (step.Do == Freeze || step.Do == Outage || step.Do == Pause) && step.For == 0 {
 				t.Errorf("%s: %s of %s for no time", s.Name, step.Do, step.Target)
 			}
 		}
@@ -99,7 +99,7 @@ func TestEveryScenarioCanBeFoundAndTaken(t *testing.T) {
 	}
 }
 
-func TestThirdMembersAreGoneInTheEnd(t *testing.T) {
+func TestScenariosStopTheSpareMembersTheyStart(t *testing.T) {
 	t.Parallel()
 	for _, s := range Scenarios(0) {
 		times := map[string]int{}

@@ -1,158 +1,156 @@
-// Package history is what a run of prove leaves behind for the audit: what the
-// clients were told, what the database, the topics and the provider hold, and
-// which faults happened. It holds facts only; nothing here knows how the services
-// work.
+// Package history is the history of a run, as Jepsen uses the word: what the clients did and
+// observed, what database, topics and webhook server hold, and which faults were injected. It has
+// facts only and knows nothing of the services' code.
 package history
 
 import "time"
 
-// Run is everything that the audit judges.
+// Run is the history of one run, and the checker's whole input.
 type Run struct {
-	Seed    int64
-	Changes int // asked for
-	Began   time.Time
-	Ended   time.Time // of the workload; quiet came later
-	// Complete is when all the evidence was there.
-	Complete time.Time
+	Seed      int64
+	Changes   int // requested
+	StartedAt time.Time
+	EndedAt   time.Time // of the workload; the cluster quiesces later
+	// CollectedAt is when the history was complete.
+	CollectedAt time.Time
 
 	Expected Expected
 
-	Journal  []Call
-	Reads    []ListRead
-	Poison   []Planted
-	Copies   []Planted // records of the topic that were written to it again
-	Faults   []Fault
-	Crashes  []Crash
-	Deaths   []Death
-	Tasks    []Task  // SQL, by id
-	Keys     []Key   // SQL: which task an Idempotency-Key made
-	Events   []Event // SQL, by pos
-	Topic    []Record
-	DLQ      []Record
-	Received []Delivery
-	Stats    []Report // of each replica of stats-service, after quiet
-	Again    Again
-	Memory   []Memory
+	Calls      []Call
+	Reads      []ListRead
+	Poison     []InjectedRecord
+	Copies     []InjectedRecord // records of the topic that were written to it again
+	Faults     []Fault
+	Crashes    []Crash
+	Exits      []ProcessExit
+	Tasks      []Task  // SQL, by id
+	Keys       []Key   // SQL: the task of each Idempotency-Key
+	Events     []Event // SQL, by pos
+	Topic      []Record
+	DLQ        []Record
+	Deliveries []Delivery
+	Stats      []StatsReport // of each replica of stats-service, after quiescing
+	Replay     Replay
+	Memory     []MemorySample
 }
 
-// Expected is what the scenario set out to do: a run in which it did not happen
-// proves nothing.
+// Expected is what the scenario sets out to do. A run in which it did not happen proves nothing.
 type Expected struct {
-	Faults []Expectation
-	Points []string // crash points
-	Times  int      // that each of them is reached, with something else in hand
-	Poison []string // kinds
-	Copies float64  // of the events, the share written to the topic again
-	Again  bool     // topic and dead letters are replayed in the end
+	Faults           []ExpectedFault
+	Failpoints       []string // names
+	HitsPerFailpoint int      // crashes at each failpoint, with different work in flight
+	Poison           []string // kinds
+	CopyFraction     float64  // fraction of the events that is written to the topic again
+	Replay           bool     // topic and dead letters are replayed at the end
 }
 
-// Expectation is a fault that has to happen, with work in flight.
-type Expectation struct {
-	Kind    string
-	Target  string        // ends in * when any of several will do
-	Lasting time.Duration // at least
+// ExpectedFault is a fault that must happen while work is in flight.
+type ExpectedFault struct {
+	Kind        string
+	Target      string // a prefix if it ends in *
+	MinDuration time.Duration
 }
 
-// Outcome is what a client knows of its call.
+// Outcome is what a client knows about the effect of its call.
 type Outcome string
 
-// The outcomes.
+// The outcomes; Jepsen calls them ok, fail and info.
 const (
 	Done    Outcome = "done"    // 2xx, OK
-	Refused Outcome = "refused" // an answer that says that nothing was done: 404, 409, 412, 422; or the request never left
-	Unknown Outcome = "unknown" // no answer, or one that leaves it open
+	Refused Outcome = "refused" // no effect: 404, 409, 412, 422, or the request was never sent
+	Unknown Outcome = "unknown" // no response, or one that leaves it open
 )
 
-// Operation is what a client asks for.
+// Operation is what a client requests.
 type Operation string
 
 // The operations.
 const (
 	Create   Operation = "create"
-	Change   Operation = "change" // of title or priority
+	Update   Operation = "change" // of title or priority
 	Complete Operation = "complete"
 	Reopen   Operation = "reopen"
 	Delete   Operation = "delete"
 )
 
-// Call is one logical change that a client asked for, with all its tries.
+// Call is one logical change that a client requested, with all its attempts.
 type Call struct {
-	Number    int
-	Client    int
-	Via       string // "http" or "grpc"
-	Replica   int    // that gave the last answer
-	Operation Operation
-	Key       string // the Idempotency-Key of a creation
-	TaskID    int64  // 0 while a creation is not answered
-	Title     string // that it asks for, of a creation or a change: no other call asks for the same; else ""
-	Priority  int32
-	Tries     int  // a change is not tried again when it may have happened; the rest may be
-	Abandoned bool // the client hung up on its first try, sooner than it can be answered
-	Began     time.Time
-	Ended     time.Time
-	Outcome   Outcome
-	Status    string // of the last answer, as the transport names it
-	Version   int64  // that the answer shows, 0 when it shows none
-	Done      bool   // that the answer shows
+	Number         int
+	Client         int
+	Transport      string // "http" or "grpc"
+	Replica        int    // that gave the last response
+	Operation      Operation
+	Key            string // Idempotency-Key of a creation
+	TaskID         int64  // 0 while a creation has no response
+	Title          string // requested title of a creation or update, unique in the run; else ""
+	Priority       int32
+	Tries          int  // attempts; a change that may have been made is not repeated unless that is safe
+	ClientCanceled bool // the client canceled its first attempt before a response could arrive
+	Began          time.Time
+	Ended          time.Time
+	Outcome        Outcome
+	Status         string // of the last response, as the transport names it
+	Version        int64  // shown in the response, 0 if none
+	Done           bool   // shown in the response
 }
 
-// ListRead is one reading of the cached list, as far as the hot tasks go.
+// ListRead is one read of the cached list, restricted to the hot tasks.
 type ListRead struct {
-	Began    time.Time
-	Ended    time.Time
-	Replica  int
-	Cache    string          // the answer's Cache-Status
-	Versions map[int64]int64 // hot task → version shown
+	Began       time.Time
+	Ended       time.Time
+	Replica     int
+	CacheStatus string          // Cache-Status of the response
+	Versions    map[int64]int64 // by hot task
 }
 
-// UndecodableBatch is the kind of the records of a batch that no consumer can
-// decode: the batch becomes one dead letter.
+// UndecodableBatch is the kind of the records in a batch that no consumer can decode. The batch
+// becomes one dead letter.
 const UndecodableBatch = "undecodable batch"
 
-// Planted is a record that prove itself wrote to the topic.
-type Planted struct {
-	Kind      string // the kind of poison; "copy" for a copy
+// InjectedRecord is a record that the rogue producer wrote.
+type InjectedRecord struct {
+	Kind      string // the kind of poison, or "copy"
 	Partition int32
 	Offset    int64
 	Key       []byte
-	Value     []byte // nil is null
+	Value     []byte // nil for null
 	EventID   string // of a copy
-	// Groups are the consumer groups whose dead letter it has to become.
+	// Groups are the consumer groups that must dead-letter the record.
 	Groups []string
 	At     time.Time
 }
 
 // Fault is one injected fault.
 type Fault struct {
-	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop answers", "flush", "failover", "rebalance"
+	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop responses", "flush", "failover", "rebalance"
 	Target string // "postgres", "redis", "redis-cache", "kafka", "todo-service-1", …
 	Began  time.Time
-	Ended  time.Time // when the target was well again
-	// What was under way when it began: requests without an answer, and events
-	// committed and not yet in effect. A fault with neither does not count.
+	Ended  time.Time // when the target had recovered
+	// The work in flight at the start: requests without a response, and committed events without
+	// their effect. A fault without work in flight does not count.
 	Requests int
-	Behind   int
-	// Ready are, of a failover, the replicas that said so while no server took writes.
-	Ready []string
+	Backlog  int
+	// ReadyDuringFailover are the replicas that reported ready while no server took writes.
+	ReadyDuringFailover []string
 }
 
-// Counts tells whether work was in flight.
-func (f Fault) Counts() bool { return f.Requests > 0 || f.Behind > 0 }
+// MetWork reports whether work was in flight.
+func (f Fault) MetWork() bool { return f.Requests > 0 || f.Backlog > 0 }
 
-// Crash is a process that died at a named place.
+// Crash is a process that died at a failpoint.
 type Crash struct {
-	Point  string
-	Target string
-	InHand string
-	At     time.Time
+	Failpoint string
+	Target    string
+	InFlight  string
+	At        time.Time
 }
 
-// Death is the end of a process of one of the services.
-type Death struct {
-	Target string // "stats-service-1", …
-	At     time.Time
-	Status string // as os.ProcessState says it: "signal: killed", "exit status 1"
-	Asked  bool   // prove stopped or killed it; not so at a crash point, or of poison
+// ProcessExit is the end of a process of a service.
+type ProcessExit struct {
+	Target    string // "stats-service-1", …
+	At        time.Time
+	Status    string // as os.ProcessState formats it: "signal: killed", "exit status 1"
+	Requested bool   // prove stopped or killed it; false for failpoints and poison
 }
 
 // Task is a row of tasks.
@@ -164,7 +162,7 @@ type Task struct {
 	Version  int64
 }
 
-// Key is an Idempotency-Key, and the event of the creation that it stands for.
+// Key is a row of idempotency_keys: an Idempotency-Key, and the creation that it stands for.
 type Key struct {
 	Key     string
 	EventID string
@@ -174,7 +172,7 @@ type Key struct {
 // Event is a row of events.
 type Event struct {
 	Pos    int64
-	Seq    int64 // 0: not numbered
+	Seq    int64 // 0 if not assigned
 	ID     string
 	Type   string
 	TaskID int64
@@ -191,17 +189,16 @@ type Record struct {
 	Partition int32
 	Offset    int64
 	Key       []byte
-	Value     []byte // nil is null
+	Value     []byte // nil for null
 	Headers   []Header
-	// Time is when the broker appended it: the topic has
-	// message.timestamp.type=LogAppendTime.
+	// Time is when the broker appended it: the topic has message.timestamp.type=LogAppendTime.
 	Time time.Time
 }
 
 // Header is one header of a record.
 type Header struct{ Key, Value string }
 
-// Header returns the last header of that name, or "".
+// Header returns the last header with a name, or "".
 func (r Record) Header(key string) string {
 	for i := len(r.Headers) - 1; i >= 0; i-- {
 		if r.Headers[i].Key == key {
@@ -211,18 +208,18 @@ func (r Record) Header(key string) string {
 	return ""
 }
 
-// Delivery is a request that the provider received.
+// Delivery is a request that the webhook server received.
 type Delivery struct {
-	At       time.Time
-	Key      string // its Idempotency-Key
-	TaskID   int64
-	Title    string
-	Signed   bool // the signature is right
-	Answered int  // the status that the provider gave; 0: it dropped the connection, or the client had left
+	At             time.Time
+	Key            string // its Idempotency-Key
+	TaskID         int64
+	Title          string
+	SignatureValid bool
+	Status         int // HTTP status of the response; 0 if the server dropped the connection or the client had left
 }
 
-// Report is what GET /stats said.
-type Report struct {
+// StatsReport is a response of GET /stats.
+type StatsReport struct {
 	Replica  int
 	Total    int64
 	ByDay    map[string]int64
@@ -230,19 +227,19 @@ type Report struct {
 	Complete bool
 }
 
-// Again is what was there after everything was replayed: the topic from its
-// beginning, and the dead letters twice.
-type Again struct {
-	Done      bool
-	Received  []Delivery // since
-	Stats     []Report   // afterwards, as the rest
-	Events    int        // rows
-	DLQ       []Record   // all
-	NewEffect []string   // what else changed, in words
+// Replay is the state after the topic was replayed from its beginning, and the dead letters
+// twice.
+type Replay struct {
+	Done         bool
+	Deliveries   []Delivery    // new ones
+	Stats        []StatsReport // as after quiescing
+	Events       int           // number of rows
+	DLQ          []Record      // all letters
+	OtherEffects []string      // other changes, described
 }
 
-// Memory is what a process held at a time.
-type Memory struct {
+// MemorySample is the memory of a process at one time.
+type MemorySample struct {
 	Target   string
 	At       time.Time
 	Resident int64 // bytes

@@ -1,5 +1,5 @@
-// Package probe tells how far a running system has come: what is committed and not sent, what is sent
-// and not handled, and who sends. It reaches the servers directly.
+// Package probe implements black box probes of the cluster: how far events have been sent and
+// handled, and which replica relays. It connects to the servers directly.
 package probe
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	_ "github.com/lib/pq" // the driver
+	_ "github.com/lib/pq" // registers the driver
 	"github.com/redis/go-redis/v9"
 )
 
@@ -20,70 +20,69 @@ import (
 var Groups = []string{"notification-service", "stats-service"}
 
 const (
-	topic   = "task-events"
-	total   = "stats:tasks:completed"
-	patient = 2 * time.Second
+	topic          = "task-events"
+	totalKey       = "stats:tasks:completed"
+	requestTimeout = 2 * time.Second
 )
 
-// Gauge asks the servers. Its methods may be called from several goroutines; a server that is away is
-// an error.
-type Gauge struct {
+// Probe queries the servers. It is safe for concurrent use. Its methods return an error while a
+// server is down.
+type Probe struct {
 	db      *sql.DB
 	redis   *redis.Client
 	brokers []string
 
-	mu     sync.Mutex // guards the client
+	mu     sync.Mutex // guards client
 	client sarama.Client
 }
 
-// New returns a Gauge; nothing is reached yet.
-func New(dsn string, brokers []string, redisAddr string) (*Gauge, error) {
+// New returns a Probe without connecting.
+func New(dsn string, brokers []string, redisAddr string) (*Probe, error) {
 	db, err := sql.Open("postgres", dsn+"&connect_timeout=2&application_name=prove")
 	if err != nil {
 		return nil, err
 	}
-	return &Gauge{db: db, brokers: brokers, redis: redis.NewClient(&redis.Options{
-		Addr: redisAddr, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: patient,
+	return &Probe{db: db, brokers: brokers, redis: redis.NewClient(&redis.Options{
+		Addr: redisAddr, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: requestTimeout,
 	})}, nil
 }
 
-// Close lets go of the servers.
-func (g *Gauge) Close() {
-	_ = g.db.Close()
-	_ = g.redis.Close()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.forget()
+// Close closes the connections.
+func (p *Probe) Close() {
+	_ = p.db.Close()
+	_ = p.redis.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disconnect()
 }
 
-// Progress is where the events are.
+// Progress is the progress of the events.
 type Progress struct {
-	Committed int64 // events
-	Unsent    int64 // not in Kafka
-	Unshown   int64 // not in the live feed
-	Completed int64 // events that complete a task
+	UnsentKafka int64 // not in Kafka
+	UnsentLive  int64 // not in the live feed
+	Completed   int64 // events that complete a task
 }
 
-// Progress asks the database.
-func (g *Gauge) Progress(ctx context.Context) (Progress, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+// Progress queries the database.
+func (p *Probe) Progress(ctx context.Context) (Progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var p Progress
-	err := g.db.QueryRowContext(ctx, `
-		SELECT head + new.n, head - kafka_seq + new.n, head - live_seq + new.n,
+	var progress Progress
+	err := p.db.QueryRowContext(ctx, `
+		SELECT head - kafka_seq + new.n, head - live_seq + new.n,
 			(SELECT count(*) FROM events WHERE type = 'task.completed')
 		FROM stream, (SELECT count(*) AS n FROM events WHERE seq IS NULL) AS new`).
-		Scan(&p.Committed, &p.Unsent, &p.Unshown, &p.Completed)
-	return p, err
+		Scan(&progress.UnsentKafka, &progress.UnsentLive, &progress.Completed)
+	return progress, err
 }
 
-// Sender names the replica that is sending events to Kafka right now, as it calls itself in the
-// database; "" when nobody is.
-func (g *Gauge) Sender(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+// ActiveRelay returns the replica that holds the lock of the relay's Kafka cursor, by its
+// application_name; "" if no replica does.
+func (p *Probe) ActiveRelay(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var name string
-	err := g.db.QueryRowContext(ctx, `
+	err := p.db.QueryRowContext(ctx, `
 		SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.locktype = 'advisory' AND l.classid = 1953459311 AND l.objid = 1 AND l.granted`).Scan(&name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -92,110 +91,101 @@ func (g *Gauge) Sender(ctx context.Context) (string, error) {
 	return name, err
 }
 
-// Counted is how many completions stats-service has counted.
-func (g *Gauge) Counted(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+// CountedCompletions returns the number of completions that stats-service has counted.
+func (p *Probe) CountedCompletions(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	n, err := g.redis.Get(ctx, total).Int64()
+	n, err := p.redis.Get(ctx, totalKey).Int64()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
 	return n, err
 }
 
-// Lag is how many records of the topic a group has not committed.
-func (g *Gauge) Lag(group string) (int64, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	lag, err := g.lag(group)
-	if err != nil {
-		g.forget()
-	}
+// Lag returns the number of records of the topic that a group has not committed.
+func (p *Probe) Lag(group string) (lag int64, err error) {
+	err = p.withClient(func(client sarama.Client) error {
+		partitions, err := client.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		admin, err := sarama.NewClusterAdminFromClient(client)
+		if err != nil {
+			return err
+		}
+		offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
+		if err != nil {
+			return err
+		}
+		for _, partition := range partitions {
+			end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			block := offsets.GetBlock(topic, partition)
+			if block == nil || block.Err != sarama.ErrNoError {
+				return fmt.Errorf("group %s, partition %d: the broker returned no offset", group, partition)
+			}
+			lag += end - max(0, block.Offset)
+		}
+		return nil
+	})
 	return lag, err
 }
 
-func (g *Gauge) lag(group string) (int64, error) {
-	client, err := g.connect()
-	if err != nil {
-		return 0, err
-	}
-	partitions, err := client.Partitions(topic)
-	if err != nil {
-		return 0, err
-	}
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		return 0, err
-	}
-	offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
-	if err != nil {
-		return 0, err
-	}
-	var lag int64
-	for _, partition := range partitions {
-		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+// ShortestPartition returns the number of records in the topic's shortest partition.
+func (p *Probe) ShortestPartition() (least int64, err error) {
+	least = math.MaxInt64
+	err = p.withClient(func(client sarama.Client) error {
+		partitions, err := client.Partitions(topic)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		block := offsets.GetBlock(topic, partition)
-		if block == nil || block.Err != sarama.ErrNoError {
-			return 0, fmt.Errorf("group %s, partition %d: no offset to be had", group, partition)
+		for _, partition := range partitions {
+			end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			least = min(least, end)
 		}
-		lag += end - max(0, block.Offset)
-	}
-	return lag, nil
-}
-
-// Shortest is how many records the shortest partition of the topic has.
-func (g *Gauge) Shortest() (int64, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	least, err := g.shortest()
-	if err != nil {
-		g.forget()
-	}
+		return nil
+	})
 	return least, err
 }
 
-func (g *Gauge) shortest() (int64, error) {
-	client, err := g.connect()
+// withClient calls fn with the Kafka client. After an error the next call connects anew.
+func (p *Probe) withClient(fn func(sarama.Client) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	client, err := p.connect()
+	if err == nil {
+		err = fn(client)
+	}
 	if err != nil {
-		return 0, err
+		p.disconnect()
 	}
-	partitions, err := client.Partitions(topic)
-	if err != nil {
-		return 0, err
-	}
-	least := int64(math.MaxInt64)
-	for _, partition := range partitions {
-		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-		if err != nil {
-			return 0, err
-		}
-		least = min(least, end)
-	}
-	return least, nil
+	return err
 }
 
-func (g *Gauge) connect() (sarama.Client, error) {
-	if g.client != nil {
-		return g.client, nil
+func (p *Probe) connect() (sarama.Client, error) {
+	if p.client != nil {
+		return p.client, nil
 	}
 	c := sarama.NewConfig()
 	c.ClientID = "prove"
 	c.Version = sarama.V3_0_0_0
 	c.Metadata.Retry.Max = 0
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = patient, patient, patient
-	client, err := sarama.NewClient(g.brokers, c)
+	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = requestTimeout, requestTimeout, requestTimeout
+	client, err := sarama.NewClient(p.brokers, c)
 	if err == nil {
-		g.client = client
+		p.client = client
 	}
 	return client, err
 }
 
-func (g *Gauge) forget() {
-	if g.client != nil {
-		_ = g.client.Close()
-		g.client = nil
+func (p *Probe) disconnect() {
+	if p.client != nil {
+		_ = p.client.Close()
+		p.client = nil
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// Fill writes that many events without an effect to each partition of the topic. It
-// has a client of its own: the topic is about to be replaced, and the planter's would
-// remember it.
-func Fill(ctx context.Context, brokers []string, partitions, each int) error {
+// FillTopic writes the given number of events without an effect to each partition. It uses a
+// client of its own, because the topic is about to be replaced and a client remembers the old
+// one.
+func FillTopic(ctx context.Context, brokers []string, partitions, each int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func Fill(ctx context.Context, brokers []string, partitions, each int) error {
 		for n := range each {
 			id := uuid.NewString()
 			value, err := json.Marshal(event.Event{
-				ID: id, Type: event.Created, TaskID: foreign + int64(n), TaskTitle: "of the earlier topic", Timestamp: time.Now().UTC(),
+				ID: id, Type: event.Created, TaskID: firstTaskID + int64(n), TaskTitle: "of the old topic", Timestamp: time.Now().UTC(),
 			})
 			if err != nil {
 				return err

@@ -18,98 +18,98 @@ import (
 
 // The kinds of poison.
 const (
-	BadJSON    = "bad JSON"
-	WrongTypes = "wrong types"
-	TooLarge   = "too large"
-	BadUTF8    = "bad UTF-8"
-	NullValue  = "null value"
-	Panics     = "handler panic"
-	Kills      = "process kill"
+	BadJSON      = "bad JSON"
+	WrongTypes   = "wrong types"
+	TooLarge     = "too large"
+	BadUTF8      = "bad UTF-8"
+	NullValue    = "null value"
+	HandlerPanic = "handler panic"
+	ProcessKill  = "process kill"
 )
 
 // Kinds returns all kinds of poison.
 func Kinds() []string {
-	return []string{BadJSON, WrongTypes, TooLarge, BadUTF8, NullValue, Panics, Kills}
+	return []string{BadJSON, WrongTypes, TooLarge, BadUTF8, NullValue, HandlerPanic, ProcessKill}
 }
 
-// batchRecords of batchValue bytes unpack to more than a consumer takes: 72 MiB.
+// A batch has batchRecords of batchValue bytes. Its 72 MiB exceed what a consumer decompresses.
 const (
 	batchRecords = 3
 	batchValue   = 24 << 20
 )
 
-// What the services' crash points look for in a value, under their build tag.
+// The markers that the services' failpoints look for in a value, under their build tag.
 const (
-	panics = "failpoint: this record panics"
-	kills  = "failpoint: this record kills"
+	panicMarker = "failpoint: this record panics"
+	killMarker  = "failpoint: this record kills"
 )
 
 const (
-	// large is a title that makes an event too large for any consumer, in a record
-	// that is not too large for the topic.
-	large = 1_000_000
-	// foreign is where the ids of poison's tasks begin: no task of the run has one.
-	foreign = int64(1) << 50
+	// largeTitleBytes makes an event larger than a consumer accepts, in a record that the topic
+	// accepts.
+	largeTitleBytes = 1_000_000
+	// firstTaskID is above every task id of the run.
+	firstTaskID = int64(1) << 50
 )
 
-// Poison plants one record of each kind, in any order and on any partitions, and
-// returns when all are acknowledged.
-func (p *Planter) Poison(ctx context.Context) error {
+// WritePoison writes one record of each kind, in random order and to random partitions. It
+// returns when the broker has acknowledged all.
+func (p *Producer) WritePoison(ctx context.Context) error {
 	kinds := Kinds()
-	p.random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	p.poisonRandom.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	for _, kind := range kinds {
-		if err := p.plant(ctx, kind, p.random.Int32N(math.MaxInt32)); err != nil {
+		if err := p.writeOne(ctx, kind, p.poisonRandom.Int32N(math.MaxInt32)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Batch plants one batch that no consumer can decode, on any partition, and returns
-// when it is acknowledged.
-func (p *Planter) Batch(ctx context.Context) error {
-	partition := p.random.Int32N(math.MaxInt32)
+// WriteUndecodableBatch writes one batch that no consumer can decode to a random partition. It
+// returns when the broker has acknowledged it.
+func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
+	partition := p.poisonRandom.Int32N(math.MaxInt32)
 	var records []*kgo.Record
 	for range batchRecords {
 		p.serial++
 		value := fmt.Appendf(bytes.Repeat([]byte("b"), batchValue), "%d", p.serial)
-		records = append(records, &kgo.Record{Topic: event.Topic, Partition: partition, Key: []byte(event.Key(foreign + p.serial)), Value: value})
+		records = append(records, &kgo.Record{Topic: event.Topic, Partition: partition, Key: []byte(event.Key(firstTaskID + p.serial)), Value: value})
 	}
 	if err := onebatch.Send(ctx, options(p.brokers), kgo.GzipCompression(), records...); err != nil {
-		return fmt.Errorf("planter: write a batch to %s: %w", event.Topic, err)
+		return fmt.Errorf("rogue producer: write a batch to %s: %w", event.Topic, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, record := range records {
-		planted := note(record, history.UndecodableBatch)
-		planted.Groups = groups
-		p.planted = append(p.planted, planted)
+		injected := injectedRecord(record, history.UndecodableBatch)
+		injected.Groups = groups
+		p.poison = append(p.poison, injected)
 	}
 	return nil
 }
 
-func (p *Planter) plant(ctx context.Context, kind string, partition int32) error {
+func (p *Producer) writeOne(ctx context.Context, kind string, partition int32) error {
 	p.serial++
-	task := foreign + p.serial
+	task := firstTaskID + p.serial
 	written, err := p.write(ctx, []*kgo.Record{{
-		Topic: event.Topic, Partition: partition, Key: []byte(event.Key(task)), Value: p.value(kind, task),
+		Topic: event.Topic, Partition: partition, Key: []byte(event.Key(task)), Value: p.poisonValue(kind, task),
 		Headers: []kgo.RecordHeader{{Key: "planted", Value: []byte(kind)}},
 	}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
-	planted := note(written[0], kind)
-	planted.Groups = groups
+	injected := injectedRecord(written[0], kind)
+	injected.Groups = groups
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.planted = append(p.planted, planted)
+	p.poison = append(p.poison, injected)
 	return nil
 }
 
-// value is a value of that kind. But for what is wrong with it, it is an event.
-func (p *Planter) value(kind string, task int64) []byte {
+// poisonValue returns a value of that kind: an event with one defect.
+func (p *Producer) poisonValue(kind string, task int64) []byte {
 	title := map[string]string{
-		TooLarge: strings.Repeat("large ", large/6), BadUTF8: "\xff\xfe", Panics: panics, Kills: kills,
+		TooLarge: strings.Repeat("large ", largeTitleBytes/6), BadUTF8: "\xff\xfe", HandlerPanic: panicMarker, ProcessKill: killMarker,
 	}[kind]
 	if title == "" {
 		title = "Planted"
@@ -123,7 +123,7 @@ func (p *Planter) value(kind string, task int64) []byte {
 	case NullValue:
 		return nil
 	case BadJSON:
-		return []byte(whole[:1+p.random.IntN(len(whole)-1)])
+		return []byte(whole[:1+p.poisonRandom.IntN(len(whole)-1)])
 	case WrongTypes:
 		return []byte(strings.Replace(whole, fmt.Sprintf(`"task_id":%d`, task), fmt.Sprintf(`"task_id":"%d"`, task), 1))
 	}

@@ -1,5 +1,5 @@
-// Package rogueproducer writes to the topic what no producer of the system's would:
-// records that no consumer can handle, and records that are there already.
+// Package rogueproducer implements a faulty producer: it writes poison records, which no consumer
+// can handle, and copies of records that are in the topic already.
 package rogueproducer
 
 import (
@@ -16,36 +16,35 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// groups are those whose dead letter all poison becomes.
+// groups are the consumer groups that dead-letter poison.
 var groups = []string{"notification-service", "stats-service"}
 
-// settleFor is how long a write that is under way gets when the planter is to
-// stop: one that was begun is better written down.
-const settleFor = time.Minute
+// lateWriteTimeout bounds a write that is in flight when its context ends. It may succeed, and
+// its record must then be in the history.
+const lateWriteTimeout = time.Minute
 
-// Planter writes to the topic. It is used by one goroutine for Poison and one for
-// Copy at most.
-type Planter struct {
-	brokers []string
-	client  *kgo.Client
-	random  *rand.Rand // of Poison
-	picks   *rand.Rand // of Copy
-	serial  int64      // of poison, so that no two are alike
+// Producer writes poison and copies. One goroutine may write poison and one copies.
+type Producer struct {
+	brokers      []string
+	client       *kgo.Client
+	poisonRandom *rand.Rand // for poison
+	copyRandom   *rand.Rand // for copies
+	serial       int64      // makes poison records unique
 
-	mu      sync.Mutex
-	planted []history.Planted
-	copied  []history.Planted
-	own     map[spot]bool // where copies are
+	mu            sync.Mutex
+	poison        []history.InjectedRecord
+	copies        []history.InjectedRecord
+	copyPositions map[position]bool // of the written copies
 }
 
-type spot struct {
+type position struct {
 	partition int32
 	offset    int64
 }
 
-// New returns a planter, which connects when it is first used. It writes each
-// record once, however often it has to try.
-func New(brokers []string, seed int64) (*Planter, error) {
+// New returns a Producer without connecting. The client is idempotent: a retried write adds one
+// record.
+func New(brokers []string, seed int64) (*Producer, error) {
 	client, err := kgo.NewClient(append(options(brokers),
 		kgo.ConsumeTopics(event.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -55,69 +54,70 @@ func New(brokers []string, seed int64) (*Planter, error) {
 		kgo.FetchMaxWait(500*time.Millisecond),
 	)...)
 	if err != nil {
-		return nil, fmt.Errorf("planter: %w", err)
+		return nil, fmt.Errorf("rogue producer: %w", err)
 	}
-	return &Planter{
+	return &Producer{
 		brokers: brokers, client: client,
-		random: rand.New(rand.NewPCG(uint64(seed), 1)), picks: rand.New(rand.NewPCG(uint64(seed), 2)),
-		own: map[spot]bool{},
+		poisonRandom: rand.New(rand.NewPCG(uint64(seed), 1)), copyRandom: rand.New(rand.NewPCG(uint64(seed), 2)),
+		copyPositions: map[position]bool{},
 	}, nil
 }
 
-// options are those of every client.
+// options are common to all clients.
 func options(brokers []string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
-		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(wanted)),
-		// A broker that was frozen or killed is found again soon.
+		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(namedPartition)),
+		// Reconnect soon after a broker was frozen or killed.
 		kgo.RetryTimeout(0),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
 }
 
-// Close gives the connections back.
-func (p *Planter) Close() { p.client.Close() }
+// Close closes the connections.
+func (p *Producer) Close() { p.client.Close() }
 
-// Planted returns the poison so far, in the order of planting.
-func (p *Planter) Planted() []history.Planted {
+// Poison returns the poison written so far, in order.
+func (p *Producer) Poison() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.planted)
+	return slices.Clone(p.poison)
 }
 
-// Copied returns the copies so far.
-func (p *Planter) Copied() []history.Planted {
+// Copies returns the copies written so far.
+func (p *Producer) Copies() []history.InjectedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.copied)
+	return slices.Clone(p.copies)
 }
 
-// write writes records and returns those that were acknowledged, with their
-// places. Once begun it goes on for a while after ctx has ended.
-func (p *Planter) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
-	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// write writes records and returns the acknowledged ones, with their positions. After ctx has
+// ended it goes on for up to lateWriteTimeout.
+func (p *Producer) write(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
+	writeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(settleFor, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lateWriteTimeout, cancel) })
 	defer stop()
 	var written []*kgo.Record
-	results := p.client.ProduceSync(patient, records...)
+	results := p.client.ProduceSync(writeCtx, records...)
 	for _, result := range results {
 		if result.Err == nil {
 			written = append(written, result.Record)
 		}
 	}
 	if err := results.FirstErr(); err != nil {
-		return written, fmt.Errorf("planter: write to %s: %w", event.Topic, err)
+		return written, fmt.Errorf("rogue producer: write to %s: %w", event.Topic, err)
 	}
 	return written, nil
 }
 
-// wanted is the partition that a record names, as far as there are so many.
-func wanted(string) func(*kgo.Record, int) int {
+// namedPartition assigns a record to the partition that it names, modulo the number of
+// partitions.
+func namedPartition(string) func(*kgo.Record, int) int {
 	return func(r *kgo.Record, n int) int { return int(r.Partition) % n }
 }
 
-func note(r *kgo.Record, kind string) history.Planted {
-	return history.Planted{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
+func injectedRecord(r *kgo.Record, kind string) history.InjectedRecord {
+	return history.InjectedRecord{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
 }

@@ -6,37 +6,38 @@ import (
 	"sync"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/faults"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-const sampleEvery = 2 * time.Second
+const sampleInterval = 2 * time.Second
 
-// memory is what the services' processes held, looked at from time to time.
-type memory struct {
+// memorySampler samples the resident memory of the services' processes.
+type memorySampler struct {
 	mu      sync.Mutex
-	samples []history.Memory
+	samples []history.MemorySample
 }
 
-func (m *memory) sample(ctx context.Context, s *cluster.System, ledger *faults.Ledger) {
+func (m *memorySampler) sample(ctx context.Context, c *cluster.Cluster, recorder *faults.Recorder) {
 	for ctx.Err() == nil {
-		during := ledger.During()
-		for _, member := range s.Members() {
-			if cluster.IsServer(member.Name()) {
+		during := recorder.During()
+		for _, node := range c.Nodes() {
+			if cluster.IsServer(node.Name()) {
 				continue
 			}
-			if resident := member.Resident(); resident > 0 {
+			if resident := node.ResidentBytes(); resident > 0 {
 				m.mu.Lock()
-				m.samples = append(m.samples, history.Memory{Target: member.Name(), At: time.Now(), Resident: resident, During: during})
+				m.samples = append(m.samples, history.MemorySample{Target: node.Name(), At: time.Now(), Resident: resident, During: during})
 				m.mu.Unlock()
 			}
 		}
-		wait(ctx, sampleEvery)
+		retry.Wait(ctx, sampleInterval)
 	}
 }
 
-func (m *memory) all() []history.Memory {
+func (m *memorySampler) collected() []history.MemorySample {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.samples)

@@ -3,26 +3,28 @@ package runner
 import (
 	"context"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
-const tellEvery = 3 * time.Second
+const progressInterval = 3 * time.Second
 
-// progress tells every few seconds how far the run is.
-func (t *trial) progress(ctx context.Context) {
+// reportProgress prints a line every progressInterval until ctx ends.
+func (e *experiment) reportProgress(ctx context.Context) {
 	for {
-		wait(ctx, tellEvery)
+		retry.Wait(ctx, progressInterval)
 		if ctx.Err() != nil {
 			return
 		}
-		t.mu.Lock()
-		phase := t.phase
-		t.mu.Unlock()
-		if during := t.ledger.During(); during != "" {
+		e.mu.Lock()
+		phase := e.phase
+		e.mu.Unlock()
+		if during := e.recorder.During(); during != "" {
 			phase = during
 		}
-		faults, crashes, _ := t.ledger.Facts()
-		t.Tell("%4.0f s  %-34s %7d of %d changes, %3d in flight, %4d behind, %3d faults, %3d crashes",
-			time.Since(t.began).Seconds(), phase, t.workload.Made(), t.calls(), t.workload.InFlight(),
-			t.behind(ctx, false), len(faults), len(crashes))
+		faults, crashes, _ := e.recorder.Recorded()
+		e.Printf("%4.0f s  %-34s %7d of %d changes, %3d in flight, %4d behind, %3d faults, %3d crashes",
+			time.Since(e.startedAt).Seconds(), phase, e.workload.Finished(), e.plannedCalls(), e.workload.InFlight(),
+			e.backlog(ctx, false), len(faults), len(crashes))
 	}
 }

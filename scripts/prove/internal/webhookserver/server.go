@@ -1,6 +1,5 @@
-// Package webhookserver is where a proof's notifications arrive: a receiver of signed
-// webhooks that writes everything down, and that misbehaves now and then in the
-// ways providers do.
+// Package webhookserver implements a receiver of signed webhooks that records every delivery, and
+// that misbehaves for some keys as real receivers do.
 package webhookserver
 
 import (
@@ -16,84 +15,75 @@ import (
 	"sync"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// longest is how much of a request's body is read.
-const longest = 1 << 20
+// maxBodyBytes bounds a request's body.
+const maxBodyBytes = 1 << 20
 
-// Provider receives webhooks.
-type Provider struct {
+// Server receives webhooks. It is safe for concurrent use.
+type Server struct {
 	listener net.Listener
 	secret   []byte
 	seed     int64
 
-	mu       sync.Mutex
-	received []history.Delivery
-	tries    map[string]int // by key
-	accepted map[string]bool
+	mu         sync.Mutex
+	deliveries []history.Delivery
+	attempts   map[string]int // by key
+	accepted   map[string]bool
 }
 
-// Listen binds a provider. secret is the one that signs, "whsec_" and base64; the
-// seed decides which keys it misbehaves on.
-func Listen(ctx context.Context, addr, secret string, seed int64) (*Provider, error) {
+// Listen binds a server. The secret has the form whsec_ and base64; the seed decides for which
+// keys the server misbehaves.
+func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
-		return nil, errors.New("provider: the secret is not whsec_ and base64")
+		return nil, errors.New("webhook server: the secret is not whsec_ and base64")
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("provider: %w", err)
+		return nil, fmt.Errorf("webhook server: %w", err)
 	}
-	return &Provider{listener: listener, secret: key, seed: seed, tries: map[string]int{}, accepted: map[string]bool{}}, nil
+	return &Server{listener: listener, secret: key, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
 }
 
-// URL is where to send webhooks.
-func (p *Provider) URL() string { return "http://" + p.listener.Addr().String() + "/webhook" }
+// URL is the address for webhooks.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + "/webhook" }
 
-// Run receives until ctx ends.
-func (p *Provider) Run(ctx context.Context) error {
-	server := &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("provider: %w", err)
+	if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("webhook server: %w", err)
 	}
 	return nil
 }
 
-// Received returns all deliveries so far, in the order of their arrival.
-func (p *Provider) Received() []history.Delivery {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]history.Delivery(nil), p.received...)
+// Deliveries returns all deliveries so far, in the order of arrival.
+func (s *Server) Deliveries() []history.Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]history.Delivery(nil), s.deliveries...)
 }
 
-// Count returns how many different keys were answered with success.
-func (p *Provider) Count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.accepted)
+// AcceptedKeys returns the number of different keys with a 204 response.
+func (s *Server) AcceptedKeys() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.accepted)
 }
 
-// Last returns when the last delivery arrived, or the zero time.
-func (p *Provider) Last() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.received) == 0 {
-		return time.Time{}
-	}
-	return p.received[len(p.received)-1].At
-}
-
-// ServeHTTP receives one delivery: it is written down first and answered then.
-func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longest))
-	if err != nil { // not a delivery: it never arrived as a whole
+// ServeHTTP records one delivery and then responds.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err != nil { // it did not arrive completely
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), Signed: signed(p.secret, r.Header, body)}
+	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), SignatureValid: hasValidSignature(s.secret, r.Header, body)}
 	var hook struct {
 		Data struct {
 			TaskID    int64  `json:"task_id"`
@@ -102,49 +92,34 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	readable := json.Unmarshal(body, &hook) == nil
 	d.TaskID, d.Title = hook.Data.TaskID, hook.Data.TaskTitle
-	number, m := p.write(d, readable)
-	if !wait(r.Context(), m.slow) || m.answer == 0 {
-		panic(http.ErrAbortHandler) // closes the connection, without an answer
+	number, b := s.record(d, readable)
+	if !retry.Wait(r.Context(), b.delay) || b.status == 0 {
+		panic(http.ErrAbortHandler) // closes the connection without a response
 	}
-	p.answered(number, m.answer)
-	w.WriteHeader(m.answer)
+	s.recordStatus(number, b.status)
+	w.WriteHeader(b.status)
 }
 
-// write keeps a delivery that has no answer yet, decides on one, and returns the
-// delivery's number.
-func (p *Provider) write(d history.Delivery, readable bool) (int, mood) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := moodFor(p.seed, d.Key, p.tries[d.Key])
-	p.tries[d.Key]++
-	if d.Key == "" || !d.Signed || !readable {
-		m = mood{answer: http.StatusBadRequest}
+// record adds a delivery without a response. It returns the delivery's number and how to respond.
+func (s *Server) record(d history.Delivery, readable bool) (int, behavior) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := behaviorFor(s.seed, d.Key, s.attempts[d.Key])
+	s.attempts[d.Key]++
+	if d.Key == "" || !d.SignatureValid || !readable {
+		b = behavior{status: http.StatusBadRequest}
 	}
-	p.received = append(p.received, d)
-	return len(p.received) - 1, m
+	s.deliveries = append(s.deliveries, d)
+	return len(s.deliveries) - 1, b
 }
 
-// answered notes the answer, which the sender is still there to hear.
-func (p *Provider) answered(number, status int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := &p.received[number]
-	d.Answered = status
+// recordStatus adds the response of a delivery whose sender is still connected.
+func (s *Server) recordStatus(number, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := &s.deliveries[number]
+	d.Status = status
 	if status == http.StatusNoContent {
-		p.accepted[d.Key] = true
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	if d == 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+		s.accepted[d.Key] = true
 	}
 }

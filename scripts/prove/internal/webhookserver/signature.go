@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// signed tells whether the secret signed a request, as Standard Webhooks asks:
-// one of the signatures is the HMAC of "id.timestamp.body".
-func signed(secret []byte, header http.Header, body []byte) bool {
+// hasValidSignature implements the verification of Standard Webhooks: one of the signatures is
+// the HMAC-SHA256 of "id.timestamp.body".
+func hasValidSignature(secret []byte, header http.Header, body []byte) bool {
 	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	if _, err := strconv.ParseInt(timestamp, 10, 64); err != nil || id == "" {
 		return false
 	}
-	want := signature(secret, id, timestamp, body)
+	want := sign(secret, id, timestamp, body)
 	for given := range strings.FieldsSeq(header.Get("Webhook-Signature")) {
 		if hmac.Equal([]byte(given), []byte(want)) {
 			return true
@@ -25,7 +25,7 @@ func signed(secret []byte, header http.Header, body []byte) bool {
 	return false
 }
 
-func signature(secret []byte, id, timestamp string, body []byte) string {
+func sign(secret []byte, id, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(id + "." + timestamp + "."))
 	mac.Write(body)

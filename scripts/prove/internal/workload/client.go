@@ -7,175 +7,172 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
 const (
-	// tryFor bounds one try: longer than the service takes to say that it does
-	// not know (its own deadline, and a second to look for the change).
-	tryFor = 8 * time.Second
-	// patience bounds a call with all its tries.
-	patience = 2 * time.Minute
-	// The pauses between tries grow to shyness.
-	firstPause, shyness = 50 * time.Millisecond, time.Second
+	// attemptTimeout bounds one attempt. It exceeds the service's own deadline plus the second in
+	// which the service resolves an unknown outcome.
+	attemptTimeout = 8 * time.Second
+	// callTimeout bounds a call with all its attempts.
+	callTimeout = 2 * time.Minute
+	// The backoff between attempts.
+	minBackoff, maxBackoff = 50 * time.Millisecond, time.Second
 )
 
 // client makes one call after another.
 type client struct {
 	w      *Workload
 	number int
-	tasks  pool
+	tasks  taskPool
 }
 
-// make makes the call of that number and writes it down.
-func (c *client) make(ctx context.Context, number int) {
-	p := planOf(c.w.cfg.Seed, number, len(c.w.hot))
-	r, t, wasDone := c.aim(&p, number)
-	call := &c.w.journal[number]
+// runCall makes the call with that number and records it.
+func (c *client) runCall(ctx context.Context, number int) {
+	p := newPlan(c.w.cfg.Seed, number, len(c.w.hotTasks))
+	r, t, wasDone := c.chooseTask(&p, number)
+	call := &c.w.calls[number]
 	*call = history.Call{
-		Number: number, Client: c.number, Via: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
-		// The service keeps titles in NFC, whatever form a client sends.
-		Title:     norm.NFC.String(r.title),
-		Abandoned: p.abandon > 0, Began: time.Now(),
+		Number: number, Client: c.number, Transport: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
+		// The service stores titles in NFC, whatever form a client sends.
+		Title:          norm.NFC.String(r.title),
+		ClientCanceled: p.cancelAfter > 0, Began: time.Now(),
 	}
-	if p.grpc {
-		call.Via = "grpc"
+	if p.useGRPC {
+		call.Transport = "grpc"
 	}
 	if r.priority != nil {
 		call.Priority = *r.priority
 	}
-	a := c.settle(ctx, p, r, call)
-	call.Ended, call.Status, call.Version, call.Done = time.Now(), a.status, a.version, a.done
-	if a.id != 0 {
-		call.TaskID = a.id
+	resp := c.callUntilResolved(ctx, p, r, call)
+	call.Ended, call.Status, call.Version, call.Done = time.Now(), resp.status, resp.version, resp.done
+	if resp.id != 0 {
+		call.TaskID = resp.id
 	}
-	c.learn(p, call, t, wasDone)
-	if call.Outcome == history.Done && call.Operation == history.Complete {
-		c.w.completed.Add(1)
-	}
-	c.w.made.Add(1)
+	c.updateTasks(p, call, t, wasDone)
+	c.w.finished.Add(1)
 }
 
-// aim chooses the task that a planned call is about. A client that has none for it
-// creates one instead.
-func (c *client) aim(p *plan, number int) (r request, t own, wasDone bool) {
+// chooseTask chooses the task of a planned call. A client without a suitable task creates one.
+func (c *client) chooseTask(p *plan, number int) (r request, t ownTask, wasDone bool) {
 	hot := p.hot >= 0 && p.operation != history.Create
 	switch {
 	case p.operation == history.Create:
-	case hot && c.w.hot[p.hot].id.Load() != 0:
-		t = own{c.w.hot[p.hot].id.Load(), c.w.hot[p.hot].version.Load()}
+	case hot && c.w.hotTasks[p.hot].id.Load() != 0:
+		t = ownTask{c.w.hotTasks[p.hot].id.Load(), c.w.hotTasks[p.hot].version.Load()}
 	default:
 		var found bool
 		p.hot = -1
-		if t, wasDone, found = c.tasks.take(p.operation, p.pick); !found {
+		if t, wasDone, found = c.tasks.remove(p.operation, p.pick); !found {
 			p.operation, p.condition = history.Create, anyVersion
 		}
 	}
-	r = request{operation: p.operation, id: t.id, patch: p.patch}
+	r = request{operation: p.operation, id: t.id, usePatch: p.usePatch}
 	switch p.operation {
 	case history.Create:
-		r.key, r.title, r.priority = key(c.w.cfg.Seed, number), p.title, &p.priority
-	case history.Change:
+		r.key, r.title, r.priority = idempotencyKey(c.w.cfg.Seed, number), p.title, &p.priority
+	case history.Update:
 		r.title, r.priority = p.title, &p.priority
 	}
 	switch {
-	case p.condition == current && t.version > 0:
+	case p.condition == currentVersion && t.version > 0:
 		r.expected = &t.version
-	case p.condition == outdated && t.version > 1:
+	case p.condition == outdatedVersion && t.version > 1:
 		r.expected = new(t.version - 1)
 	}
 	return r, t, wasDone
 }
 
-// settle tries until the outcome is known, or will not be.
-func (c *client) settle(ctx context.Context, p plan, r request, call *history.Call) answer {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// callUntilResolved makes attempts until the outcome is known, or cannot become known.
+func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call *history.Call) response {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	repeatable := r.key != "" || r.expected == nil && (r.operation == history.Complete || r.operation == history.Delete)
-	replica, left := p.random.IntN(len(c.w.ways)), false
-	for wait := firstPause; ; wait = min(wait*3/2, shyness) {
-		replica = c.choose(replica, p.random)
+	replica, wasAmbiguous := p.random.IntN(len(c.w.endpoints)), false
+	for backoff := minBackoff; ; backoff = min(backoff*3/2, maxBackoff) {
+		replica = c.chooseReplica(replica, p.random)
 		call.Replica = replica
 		call.Tries++
-		a := c.try(ctx, p, r, replica, call.Tries == 1)
-		switch a.verdict {
+		resp := c.attempt(ctx, p, r, replica, call.Tries == 1)
+		switch resp.result {
 		case done:
 			call.Outcome = history.Done
-			return a
-		case refused: // after a try without an answer it may be that try's work that is refused
+			return resp
+		case refused: // an earlier attempt without a response may be the reason
 			call.Outcome = history.Refused
-			if left {
+			if wasAmbiguous {
 				call.Outcome = history.Unknown
 			}
-			return a
-		case open:
-			left = true
+			return resp
+		case ambiguous:
+			wasAmbiguous = true
 		}
-		if left && !repeatable || !pause(ctx, wait/2+rand.N(wait)) {
+		if wasAmbiguous && !repeatable || !retry.Wait(ctx, backoff/2+rand.N(backoff)) {
 			call.Outcome = history.Unknown
-			if !left {
+			if !wasAmbiguous {
 				call.Outcome = history.Refused
 			}
-			return a
+			return resp
 		}
-		replica = (replica + 1) % len(c.w.ways)
+		replica = (replica + 1) % len(c.w.endpoints)
 	}
 }
 
-// try makes one try at one replica.
-func (c *client) try(ctx context.Context, p plan, r request, replica int, first bool) answer {
-	to := &c.w.ways[replica]
-	within := tryFor
-	if first && p.abandon > 0 {
-		within = p.abandon
+// attempt makes one attempt at one replica.
+func (c *client) attempt(ctx context.Context, p plan, r request, replica int, first bool) response {
+	endpoint := &c.w.endpoints[replica]
+	timeout := attemptTimeout
+	if first && p.cancelAfter > 0 {
+		timeout = p.cancelAfter
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c.w.outstanding.Add(1)
 	defer c.w.outstanding.Add(-1)
-	through := to.web
-	if p.grpc {
-		through = to.rpc
+	via := endpoint.http
+	if p.useGRPC {
+		via = endpoint.grpc
 	}
-	a := through.ask(ctx, r)
-	switch a.verdict {
+	resp := via.send(ctx, r)
+	switch resp.result {
 	case done, refused, busy:
-		if to.silent.CompareAndSwap(true, false) {
-			c.w.cfg.Log.Info("a replica answers again", "replica", replica)
+		if endpoint.silent.CompareAndSwap(true, false) {
+			c.w.cfg.Log.Info("workload: replica responds again", "replica", replica)
 		}
 	default:
-		if within == tryFor && to.silent.CompareAndSwap(false, true) {
-			c.w.cfg.Log.Info("a replica does not answer", "replica", replica, "status", a.status)
+		if timeout == attemptTimeout && endpoint.silent.CompareAndSwap(false, true) {
+			c.w.cfg.Log.Info("workload: replica does not respond, preferring the other", "replica", replica, "status", resp.status)
 		}
 	}
-	return a
+	return resp
 }
 
-// choose keeps most tries away from a replica that is silent: with all clients
-// waiting for a frozen one there would be no load.
-func (c *client) choose(replica int, random *rand.Rand) int {
-	if c.w.ways[replica].silent.Load() && random.IntN(10) > 0 {
-		return (replica + 1) % len(c.w.ways)
+// chooseReplica sends most attempts to the other replica while one is silent. Otherwise all
+// clients would backoff for a frozen replica, without any load.
+func (c *client) chooseReplica(replica int, random *rand.Rand) int {
+	if c.w.endpoints[replica].silent.Load() && random.IntN(10) > 0 {
+		return (replica + 1) % len(c.w.endpoints)
 	}
 	return replica
 }
 
-// learn keeps what the call tells of its task.
-func (c *client) learn(p plan, call *history.Call, t own, wasDone bool) {
+// updateTasks keeps what the response shows of the task.
+func (c *client) updateTasks(p plan, call *history.Call, t ownTask, wasDone bool) {
 	if p.hot >= 0 {
 		if call.Version > 0 {
-			c.w.hot[p.hot].saw(call.Version)
-			c.w.hot[p.hot].id.Store(call.TaskID)
+			c.w.hotTasks[p.hot].raiseVersion(call.Version)
+			c.w.hotTasks[p.hot].id.Store(call.TaskID)
 		}
 		return
 	}
 	switch {
-	case call.Operation == history.Delete && call.Outcome != history.Refused: // gone, or perhaps
+	case call.Operation == history.Delete && call.Outcome != history.Refused: // deleted, or possibly deleted
 	case call.Outcome == history.Done:
-		c.tasks.put(own{call.TaskID, call.Version}, call.Done)
-	case call.TaskID == 0: // a creation without an answer
+		c.tasks.add(ownTask{call.TaskID, call.Version}, call.Done)
+	case call.TaskID == 0: // a creation without a response
 	case call.Outcome == history.Refused && (call.Status == "404" || call.Status == "NotFound"):
 	default:
-		c.tasks.put(own{id: t.id}, wasDone)
+		c.tasks.add(ownTask{id: t.id}, wasDone)
 	}
 }

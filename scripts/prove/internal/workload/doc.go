@@ -1,10 +1,8 @@
-// Package workload is the clients of a proof: many of them, over HTTP and gRPC
-// and on every replica, whose plan of calls comes from a seed and who write down
-// what they were told. They also read the list all the while, as those do who
-// want to see their own writes.
+// Package workload implements the clients of the test: many of them, over HTTP and gRPC and at
+// every replica. A seed determines the plan of their calls, and each call is recorded with its
+// outcome. Readers request the list meanwhile, to check read-your-writes.
 //
-// A client is careful in the way that the API asks for: it tries a creation again
-// under the same Idempotency-Key, completing and deleting because they may be
-// repeated, and anything else only when the request certainly never left. What it
-// does not know it calls unknown, and leaves to the audit.
+// A client retries as the API allows. It repeats a creation with the same Idempotency-Key,
+// completions and deletions because they are idempotent, and any other call only if the request
+// was never sent. Any other outcome is unknown, and the checker resolves it.
 package workload

@@ -8,71 +8,70 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// How the calls are shared out, of a hundred.
+// The distribution of calls, in percent.
 const (
-	creations   = 25
-	changes     = 25
-	completions = 30
-	reopenings  = 15 // and what is left deletes
+	createPercent   = 25
+	updatePercent   = 25
+	completePercent = 30
+	reopenPercent   = 15 // the rest deletes
 
-	onHot        = 30 // of the calls that a hot task can get
-	conditional  = 12 // name the version that the task must have
-	stale        = 40 // of these: name one that has passed
-	abandonments = 1  // the client hangs up on its first try
+	hotPercent         = 30 // of the calls that may target a hot task
+	conditionalPercent = 12 // of the calls: they name an expected version
+	outdatedPercent    = 40 // of these: the version is outdated
+	cancelPercent      = 1  // of the calls: the client cancels its first attempt
 )
 
-// abandonWithin is how soon a client hangs up that does: about as long as an
-// answer takes, so that some changes are made and some are not.
-const abandonWithin = 12 * time.Millisecond
+// maxCancelDelay is the maximum time until a client cancels. It is about the latency of a
+// response, so some of these changes are made and some are not.
+const maxCancelDelay = 12 * time.Millisecond
 
-// condition is what a call demands of the task's version.
+// condition is the version of the task that a call expects.
 type condition int
 
 const (
 	anyVersion condition = iota
-	current
-	outdated
+	currentVersion
+	outdatedVersion
 )
 
-// plan is what the seed says of one call. Which of its tasks a client then takes
-// depends on the answers so far.
+// plan is the part of a call that the seed determines. The task depends on earlier responses.
 type plan struct {
-	operation history.Operation
-	grpc      bool
-	hot       int // which hot task, or -1: one of the client's own
-	pick      int // which of its own
-	title     string
-	priority  int32
-	condition condition
-	abandon   time.Duration // 0: waits for the answer
-	patch     bool          // completes by the general way of changing a task
-	random    *rand.Rand    // for what the tries need
+	operation   history.Operation
+	useGRPC     bool
+	hot         int // index of the hot task, or -1 for one of the client's own
+	pick        int // selects one of the client's own tasks
+	title       string
+	priority    int32
+	condition   condition
+	cancelAfter time.Duration // 0 for never
+	usePatch    bool          // completes by an update
+	random      *rand.Rand    // for the attempts
 }
 
-// planOf returns the plan of a call: the same for the same seed and number. The
-// first calls create the hot tasks.
-func planOf(seed int64, number, hot int) plan {
+// newPlan returns the plan of a call; it depends on seed, number and hot alone. The first calls
+// create the hot tasks.
+func newPlan(seed int64, number, hot int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
 	p := plan{
-		operation: operation(random.IntN(100)), grpc: percent(50), hot: -1, pick: random.Int(),
-		title: title(random, number), priority: random.Int32N(101),
-		patch: percent(25), random: random,
+		operation: drawOperation(random.IntN(100)), useGRPC: percent(50), hot: -1, pick: random.Int(),
+		title: newTitle(random, number), priority: random.Int32N(101),
+		usePatch: percent(25), random: random,
 	}
-	if percent(abandonments) {
-		p.abandon = 1 + time.Duration(random.Int64N(int64(abandonWithin)))
+	if percent(cancelPercent) {
+		p.cancelAfter = 1 + time.Duration(random.Int64N(int64(maxCancelDelay)))
 	}
-	if percent(conditional) {
-		p.condition = current
-		if percent(stale) {
-			p.condition = outdated
+	if percent(conditionalPercent) {
+		p.condition = currentVersion
+		if percent(outdatedPercent) {
+			p.condition = outdatedVersion
 		}
 	}
-	if hot > 0 && percent(onHot) && p.operation != history.Create && p.operation != history.Delete {
+	if hot > 0 && percent(hotPercent) && p.operation != history.Create && p.operation != history.Delete {
 		p.hot = random.IntN(hot)
 	}
 	if number < hot {
-		p.operation, p.hot, p.abandon = history.Create, number, 0
+		p.operation, p.hot, p.cancelAfter = history.Create, number, 0
 	}
 	if p.operation == history.Create {
 		p.condition = anyVersion
@@ -80,36 +79,36 @@ func planOf(seed int64, number, hot int) plan {
 	return p
 }
 
-func operation(n int) history.Operation {
+func drawOperation(n int) history.Operation {
 	switch {
-	case n < creations:
+	case n < createPercent:
 		return history.Create
-	case n < creations+changes:
-		return history.Change
-	case n < creations+changes+completions:
+	case n < createPercent+updatePercent:
+		return history.Update
+	case n < createPercent+updatePercent+completePercent:
 		return history.Complete
-	case n < creations+changes+completions+reopenings:
+	case n < createPercent+updatePercent+completePercent+reopenPercent:
 		return history.Reopen
 	}
 	return history.Delete
 }
 
-// odd is what titles may contain and programs stumble over.
-var odd = []string{
+// oddTitles are texts that programs often mishandle.
+var oddTitles = []string{
 	`"quoted" \ and \n not a newline`, `<b>&amp;</b>`, `'; DROP TABLE tasks; --`, `%s %d %00`, `naïve façade`, `漢字かな交じり文`,
 	"👩\u200d👩\u200d👧 and 🏴", "مرحبا \u200f(rtl)", "e\u0301 and \u212b", "line\u2028separator", `{"json":[1,2]}`, "{{.}} ${HOME} `id`",
 }
 
-// title names the call, so that the change can be found in the history.
-func title(random *rand.Rand, number int) string {
+// newTitle returns a title with the call's number, so that the checker can match its event.
+func newTitle(random *rand.Rand, number int) string {
 	name := "Call " + strconv.Itoa(number)
 	if random.IntN(20) == 0 {
-		name += " " + odd[random.IntN(len(odd))]
+		name += " " + oddTitles[random.IntN(len(oddTitles))]
 	}
 	return name
 }
 
-// key is the Idempotency-Key of a creation.
-func key(seed int64, number int) string {
+// idempotencyKey returns the Idempotency-Key of a creation.
+func idempotencyKey(seed int64, number int) string {
 	return "prove-" + strconv.FormatInt(seed, 10) + "-" + strconv.Itoa(number)
 }

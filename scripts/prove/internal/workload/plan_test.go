@@ -9,12 +9,12 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-func TestPlansAreMixedAsPromised(t *testing.T) {
+func TestNewPlanDrawsOperationsByTheirPercentages(t *testing.T) {
 	t.Parallel()
 	const calls, hot = 20_000, 20
 	n, shared, titles := map[history.Operation]int{}, 0, map[string]bool{}
 	for i := range calls {
-		p := planOf(1, i, hot)
+		p := newPlan(1, i, hot)
 		n[p.operation]++
 		if p.hot >= 0 {
 			shared++
@@ -29,7 +29,7 @@ func TestPlansAreMixedAsPromised(t *testing.T) {
 		titles[p.title] = true
 	}
 	for operation, want := range map[history.Operation]int{
-		history.Create: 25, history.Change: 25, history.Complete: 30, history.Reopen: 15, history.Delete: 5,
+		history.Create: 25, history.Update: 25, history.Complete: 30, history.Reopen: 15, history.Delete: 5,
 	} {
 		if got := n[operation] * 100 / calls; got < want-1 || got > want+1 {
 			t.Errorf("%s: %d of a hundred, want %d", operation, got, want)

@@ -10,28 +10,30 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Each reader looks at the list about readsPerSecond times a second.
+// Each reader requests the list about readsPerSecond times a second, and gives up after
+// readTimeout.
 const (
 	readsPerSecond = 8
-	readFor        = 8 * time.Second
+	readTimeout    = 8 * time.Second
 )
 
-// watch reads the list until ctx ends. A read that fails shows nothing.
-func (w *Workload) watch(ctx context.Context, client *http.Client, reader int) {
+// readLists reads the list until ctx ends. A failed read is not recorded.
+func (w *Workload) readLists(ctx context.Context, client *http.Client, reader int) {
 	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(1<<32+reader)))
 	ids, last := map[int64]bool{}, int64(0)
-	for i := range w.hot {
-		if id := w.hot[i].id.Load(); id != 0 {
+	for i := range w.hotTasks {
+		if id := w.hotTasks[i].id.Load(); id != 0 {
 			ids[id], last = true, max(last, id)
 		}
 	}
 	var reads []history.ListRead
-	for pause(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
-		replica := random.IntN(len(w.ways))
-		if read, err := look(ctx, client, w.ways[replica].list, ids, last); err == nil {
+	for retry.Wait(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
+		replica := random.IntN(len(w.endpoints))
+		if read, err := readList(ctx, client, w.endpoints[replica].listURL, ids, last); err == nil {
 			read.Replica = replica
 			reads = append(reads, read)
 		}
@@ -41,9 +43,9 @@ func (w *Workload) watch(ctx context.Context, client *http.Client, reader int) {
 	w.reads = append(w.reads, reads...)
 }
 
-// look reads the list once, as far as the task with the id last.
-func look(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (history.ListRead, error) {
-	ctx, cancel := context.WithTimeout(ctx, readFor)
+// readList reads the list once, up to the task with the id last.
+func readList(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (history.ListRead, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -58,15 +60,16 @@ func look(ctx context.Context, client *http.Client, url string, ids map[int64]bo
 	if resp.StatusCode != http.StatusOK {
 		return read, fmt.Errorf("the list: %s", resp.Status)
 	}
-	read.Cache = resp.Header.Get("Cache-Status")
-	err = scan(resp.Body, read.Versions, ids, last)
+	read.CacheStatus = resp.Header.Get("Cache-Status")
+	err = collectVersions(resp.Body, read.Versions, ids, last)
 	_, cut := io.Copy(io.Discard, resp.Body)
 	read.Ended = time.Now()
 	return read, errors.Join(err, cut)
 }
 
-// scan notes the versions of the wanted tasks in a list that is in id order.
-func scan(list io.Reader, versions map[int64]int64, wanted map[int64]bool, last int64) error {
+// collectVersions stores the versions of the wanted tasks of a list, which is in the order of
+// ids.
+func collectVersions(list io.Reader, versions map[int64]int64, wanted map[int64]bool, last int64) error {
 	decoder := json.NewDecoder(list)
 	if _, err := decoder.Token(); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// request is what is asked for, whichever way it goes.
+// request is a request for a change, independent of the transport.
 type request struct {
 	operation history.Operation
 	key       string
@@ -14,32 +14,32 @@ type request struct {
 	title     string
 	priority  *int32
 	expected  *int64
-	patch     bool // complete by the general way of changing a task
+	usePatch  bool // complete by an update
 }
 
-// verdict is what one try tells.
-type verdict int
+// result is what one attempt shows about the effect.
+type result int
 
 const (
-	done    verdict = iota
-	refused         // and nothing was done
-	busy            // nothing was done, and the same may pass later
-	unsent          // the request never left
-	open            // it may have been done, or may be done yet
+	done      result = iota
+	refused          // no effect
+	busy             // no effect; the same request may succeed later
+	notSent          // the request never left
+	ambiguous        // the effect may exist, or may come later
 )
 
-// answer is what came of one try.
-type answer struct {
-	verdict verdict
+// response is the outcome of one attempt.
+type response struct {
+	result  result
 	status  string // as the transport names it
 	id      int64
-	version int64 // 0: not shown
+	version int64 // 0 if not shown
 	done    bool
 }
 
-// door is one way into a replica.
-type door interface {
-	// ask makes one try, and returns when there is an answer, when there will be
-	// none, or when ctx ends.
-	ask(ctx context.Context, r request) answer
+// transport sends requests to one replica.
+type transport interface {
+	// send makes one attempt. It returns when there is a response, when there cannot be one, or
+	// when ctx ends.
+	send(ctx context.Context, r request) response
 }

@@ -17,52 +17,51 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// Target is where one replica listens.
+// Target has the addresses of one replica.
 type Target struct{ HTTP, GRPC string }
 
-// Config says what a workload is.
+// Config describes a workload.
 type Config struct {
-	Seed    int64
-	Changes int // calls to make
-	Hot     int // tasks that all clients change at once
-	Clients int
-	Readers int // of the list
-	Targets []Target
-	Pace    func() float64 // calls a second from now on; 0 or less: as many as the clients can
-	Log     *slog.Logger
+	Seed     int64
+	Calls    int // number of calls
+	HotTasks int // tasks that all clients change concurrently
+	Clients  int
+	Readers  int // of the list
+	Targets  []Target
+	Rate     func() float64 // calls per second from now on; 0 or less for no limit
+	Log      *slog.Logger
 }
 
-// Workload makes calls and writes down what came of them.
+// Workload makes calls and records them. Its counters are safe for concurrent use.
 type Workload struct {
-	cfg     Config
-	ways    []way
-	hot     []hotTask
-	journal []history.Call // by number; each call is its client's until it is made
+	cfg       Config
+	endpoints []endpoint
+	hotTasks  []hotTask
+	calls     []history.Call // by number; a client owns its call until it is finished
 
-	outstanding, made, completed atomic.Int64
+	outstanding, finished atomic.Int64
 
 	mu    sync.Mutex
 	reads []history.ListRead
 }
 
-// way is how a replica is reached, and how it does of late.
-type way struct {
-	web, rpc door
-	list     string // the address of the list
-	silent   atomic.Bool
+// endpoint has the transports to a replica, and whether the replica responds.
+type endpoint struct {
+	http, grpc transport
+	listURL    string
+	silent     atomic.Bool
 }
 
-// New returns a workload that has not begun. Nothing is connected yet.
+// New returns a workload without connecting.
 func New(cfg Config) *Workload {
 	return &Workload{
-		cfg: cfg, ways: make([]way, len(cfg.Targets)), hot: make([]hotTask, cfg.Hot),
-		journal: make([]history.Call, cfg.Changes),
+		cfg: cfg, endpoints: make([]endpoint, len(cfg.Targets)), hotTasks: make([]hotTask, cfg.HotTasks),
+		calls: make([]history.Call, cfg.Calls),
 	}
 }
 
-// Run makes all calls and returns when each is settled: done, refused, or given up
-// as unknown. It returns the error of ctx when that ends first; calls that were
-// under way are then unknown. It can be run once.
+// Run makes all calls and returns when the outcome of each is settled. If ctx ends first it
+// returns its error, and the calls in flight become unknown. Call it once.
 func (w *Workload) Run(ctx context.Context) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + w.cfg.Readers, IdleConnTimeout: time.Minute}
 	defer transport.CloseIdleConnections()
@@ -72,57 +71,53 @@ func (w *Workload) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("gRPC to %s: %w", target.GRPC, err)
 		}
-		defer closeQuietly(conn)
-		w.ways[i].web = web{"http://" + target.HTTP, client}
-		w.ways[i].rpc = rpc{pb.NewTaskServiceClient(conn)}
-		w.ways[i].list = "http://" + target.HTTP + "/tasks"
+		defer closeConn(conn)
+		w.endpoints[i].http = httpTransport{"http://" + target.HTTP, client}
+		w.endpoints[i].grpc = grpcTransport{pb.NewTaskServiceClient(conn)}
+		w.endpoints[i].listURL = "http://" + target.HTTP + "/tasks"
 	}
-	hot := min(w.cfg.Hot, w.cfg.Changes)
-	if err := w.work(ctx, 0, hot); err != nil {
+	hot := min(w.cfg.HotTasks, w.cfg.Calls)
+	if err := w.runCalls(ctx, 0, hot); err != nil {
 		return err
 	}
 	reading, stop := context.WithCancel(ctx)
 	var watching errgroup.Group
 	for i := range w.cfg.Readers {
-		watching.Go(func() error { w.watch(reading, client, i); return nil })
+		watching.Go(func() error { w.readLists(reading, client, i); return nil })
 	}
-	err := w.work(ctx, hot, w.cfg.Changes)
+	err := w.runCalls(ctx, hot, w.cfg.Calls)
 	stop()
 	return errors.Join(err, watching.Wait())
 }
 
-// work has the clients make the calls of these numbers, at the pace asked for.
-func (w *Workload) work(ctx context.Context, from, to int) error {
+// runCalls lets the clients make the calls with these numbers, at the configured rate.
+func (w *Workload) runCalls(ctx context.Context, from, to int) error {
 	numbers := make(chan int)
 	var clients errgroup.Group
 	for i := range w.cfg.Clients {
 		c := &client{w: w, number: i}
 		clients.Go(func() error {
 			for number := range numbers {
-				c.make(ctx, number)
+				c.runCall(ctx, number)
 			}
 			return nil
 		})
 	}
-	err := hand(ctx, numbers, from, to, w.cfg.Pace)
+	err := dispatch(ctx, numbers, from, to, w.cfg.Rate)
 	close(numbers)
 	return errors.Join(err, clients.Wait())
 }
 
-// InFlight returns how many requests for a change are without an answer now.
+// InFlight returns the number of requests for a change without a response.
 func (w *Workload) InFlight() int { return int(w.outstanding.Load()) }
 
-// Made returns how many calls are settled.
-func (w *Workload) Made() int { return int(w.made.Load()) }
+// Finished returns the number of calls whose outcome is settled.
+func (w *Workload) Finished() int { return int(w.finished.Load()) }
 
-// Completions returns how many calls to complete a task were answered well. Some
-// of these may have met a task that was done already.
-func (w *Workload) Completions() int { return int(w.completed.Load()) }
-
-// Journal returns the calls that were begun, by number. Call it after Run.
-func (w *Workload) Journal() []history.Call {
-	made := make([]history.Call, 0, len(w.journal))
-	for _, call := range w.journal {
+// Calls returns the started calls by number. Call it after Run.
+func (w *Workload) Calls() []history.Call {
+	made := make([]history.Call, 0, len(w.calls))
+	for _, call := range w.calls {
 		if !call.Began.IsZero() {
 			made = append(made, call)
 		}
@@ -130,7 +125,7 @@ func (w *Workload) Journal() []history.Call {
 	return made
 }
 
-// Reads returns what the list showed of the hot tasks. Call it after Run.
+// Reads returns the reads of the list. Call it after Run.
 func (w *Workload) Reads() []history.ListRead { return w.reads }
 
-func closeQuietly(conn *grpc.ClientConn) { _ = conn.Close() } // it ends with the run
+func closeConn(conn *grpc.ClientConn) { _ = conn.Close() } // the run is over

@@ -15,108 +15,105 @@ import (
 	"example.com/todo/scripts/prove/internal/workload"
 )
 
-func fast() float64 { return 0 }
+func unlimitedRate() float64 { return 0 }
 
-func config(changes int, targets ...workload.Target) workload.Config {
+func newConfig(changes int, targets ...workload.Target) workload.Config {
 	return workload.Config{
-		Seed: 7, Changes: changes, Hot: 5, Clients: 8, Readers: 3, Targets: targets, Pace: fast, Log: slog.New(slog.DiscardHandler),
+		Seed: 7, Calls: changes, HotTasks: 5, Clients: 8, Readers: 3, Targets: targets, Rate: unlimitedRate, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
-func run(t *testing.T, cfg workload.Config) *workload.Workload {
+func runWorkload(t *testing.T, cfg workload.Config) *workload.Workload {
 	t.Helper()
 	w := workload.New(cfg)
 	if err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if w.Made() != cfg.Changes || len(w.Journal()) != cfg.Changes || w.InFlight() != 0 {
-		t.Fatalf("%d made, %d in the journal, %d in flight; want %d, as many, none", w.Made(), len(w.Journal()), w.InFlight(), cfg.Changes)
+	if w.Finished() != cfg.Calls || len(w.Calls()) != cfg.Calls || w.InFlight() != 0 {
+		t.Fatalf("%d finished, %d recorded, %d in flight; want %d, the same, 0", w.Finished(), len(w.Calls()), w.InFlight(), cfg.Calls)
 	}
 	return w
 }
 
-// tally counts what a journal and a history have in common.
-func tally(calls []history.Call, what func(history.Call) string) map[string]int {
+// countBy counts the calls by a property.
+func countBy(calls []history.Call, property func(history.Call) string) map[string]int {
 	n := map[string]int{}
 	for _, c := range calls {
-		n[what(c)]++
+		n[property(c)]++
 	}
 	return n
 }
 
-func TestTheJournalAgreesWithWhatWasDone(t *testing.T) {
+func TestCallsAgreeWithTheChangesOfTheService(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	w := run(t, config(1500, world.serve(t, 0, nil), world.serve(t, 1, nil)))
-	journal := w.Journal()
+	store := newTaskStore()
+	w := runWorkload(t, newConfig(1500, store.serve(t, 0, nil), store.serve(t, 1, nil)))
+	calls := w.Calls()
 
 	done := map[string]bool{}
-	for _, d := range world.history {
+	for _, d := range store.changes {
 		if d.operation == "create" || d.operation == "change" {
 			done[fmt.Sprint(d.operation, d.id, d.title)] = true
 		}
 	}
-	for _, c := range journal {
-		if c.Operation != history.Create && c.Operation != history.Change {
+	for _, c := range calls {
+		if c.Operation != history.Create && c.Operation != history.Update {
 			continue
 		}
 		name := fmt.Sprint(c.Operation, c.TaskID, c.Title)
 		if done[name] != (c.Outcome == history.Done) && c.Outcome != history.Unknown {
-			t.Errorf("call %d is %s, and done: %t", c.Number, c.Outcome, done[name])
+			t.Errorf("call %d is %s, applied: %t", c.Number, c.Outcome, done[name])
 		}
 		delete(done, name)
 	}
 	for name := range done {
-		if journalHas(journal, name) == 0 {
-			t.Errorf("%s was done and nobody asked for it", name)
+		if countCalls(calls, name) == 0 {
+			t.Errorf("%s was done without a call", name)
 		}
 	}
-	outcomes := tally(journal, func(c history.Call) string { return string(c.Outcome) })
+	outcomes := countBy(calls, func(c history.Call) string { return string(c.Outcome) })
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
-	ways := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Via, c.Replica) })
-	for _, way := range []string{"http0", "http1", "grpc0", "grpc1"} {
-		if ways[way] < 300 {
-			t.Errorf("calls by way: %v", ways)
+	counts := countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Transport, c.Replica) })
+	for _, endpoint := range []string{"http0", "http1", "grpc0", "grpc1"} {
+		if counts[endpoint] < 300 {
+			t.Errorf("calls by endpoint: %v", counts)
 		}
 	}
-	if n := tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.Outcome) })["completedone"]; n != w.Completions() {
-		t.Errorf("%d completions, %d told", n, w.Completions())
-	}
 }
 
-func journalHas(journal []history.Call, name string) int {
-	return tally(journal, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
+func countCalls(calls []history.Call, name string) int {
+	return countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
 }
 
-func TestHotTasksComeFirstAreSharedAndStay(t *testing.T) {
+func TestHotTasksAreCreatedFirstSharedByClientsAndNeverDeleted(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(1000, world.serve(t, 0, nil))
-	w := run(t, cfg)
+	store := newTaskStore()
+	cfg := newConfig(1000, store.serve(t, 0, nil))
+	w := runWorkload(t, cfg)
 	clients := map[int64]map[int]bool{}
-	for _, c := range w.Journal() {
+	for _, c := range w.Calls() {
 		if clients[c.TaskID] == nil {
 			clients[c.TaskID] = map[int]bool{}
 		}
 		clients[c.TaskID][c.Client] = true
 	}
-	for id := int64(1); id <= int64(cfg.Hot); id++ {
-		if len(clients[id]) < cfg.Clients/2 || world.tasks[id] == nil {
-			t.Errorf("task %d is used by clients %v, and is there: %t", id, clients[id], world.tasks[id] != nil)
+	for id := int64(1); id <= int64(cfg.HotTasks); id++ {
+		if len(clients[id]) < cfg.Clients/2 || store.tasks[id] == nil {
+			t.Errorf("task %d is used by clients %v, exists: %t", id, clients[id], store.tasks[id] != nil)
 		}
 	}
 	for id, by := range clients {
-		if id > int64(cfg.Hot) && len(by) > 1 {
-			t.Errorf("task %d is a client's own, and used by %v", id, by)
+		if id > int64(cfg.HotTasks) && len(by) > 1 {
+			t.Errorf("task %d belongs to one client and is used by %v", id, by)
 		}
 	}
 }
 
-func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
+func TestClientRepeatsACallWithoutResponseOnlyIfSafe(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
+	store := newTaskStore()
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 1))
 	lose := func() bool {
@@ -124,15 +121,15 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		defer mu.Unlock()
 		return random.IntN(10) == 0
 	}
-	w := run(t, config(1000, world.serve(t, 0, lose), world.serve(t, 1, lose)))
+	w := runWorkload(t, newConfig(1000, store.serve(t, 0, lose), store.serve(t, 1, lose)))
 	times := map[string]int{}
-	for _, d := range world.history {
+	for _, d := range store.changes {
 		if d.operation == "create" || d.operation == "change" {
 			times[d.title]++
 		}
 	}
 	outcomes := map[history.Operation]map[history.Outcome]int{}
-	for _, c := range w.Journal() {
+	for _, c := range w.Calls() {
 		if outcomes[c.Operation] == nil {
 			outcomes[c.Operation] = map[history.Outcome]int{}
 		}
@@ -140,57 +137,57 @@ func TestLostAnswersAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 		switch {
 		case c.Operation == history.Create && (c.Outcome != history.Done || times[c.Title] != 1):
 			t.Errorf("creation %d is %s, made %d times", c.Number, c.Outcome, times[c.Title])
-		case c.Operation == history.Change && times[c.Title] > 1:
+		case c.Operation == history.Update && times[c.Title] > 1:
 			t.Errorf("change %d was made %d times", c.Number, times[c.Title])
 		}
 	}
-	if outcomes[history.Change][history.Unknown] < 10 || outcomes[history.Reopen][history.Unknown] < 3 || outcomes[history.Delete][history.Done] < 10 {
+	if outcomes[history.Update][history.Unknown] < 10 || outcomes[history.Reopen][history.Unknown] < 3 || outcomes[history.Delete][history.Done] < 10 {
 		t.Errorf("outcomes: %v", outcomes)
 	}
 }
 
-func TestAReplicaThatIsAwayLeavesNothingUnknown(t *testing.T) {
+func TestCallsHaveKnownOutcomesWhileOneReplicaIsDown(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
+	store := newTaskStore()
 	ports, err := port.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ports.Close()
-	nobody := port.Addr(ports.Ports[0])
-	w := run(t, config(300, workload.Target{HTTP: nobody, GRPC: nobody}, world.serve(t, 1, nil)))
-	for _, c := range w.Journal() {
-		if c.Outcome == history.Unknown && c.Status != "abandoned" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
+	unused := port.Addr(ports.Ports[0])
+	w := runWorkload(t, newConfig(300, workload.Target{HTTP: unused, GRPC: unused}, store.serve(t, 1, nil)))
+	for _, c := range w.Calls() {
+		if c.Outcome == history.Unknown && c.Status != "canceled" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
 		}
 	}
 }
 
-func TestReadersSeeTheHotTasks(t *testing.T) {
+func TestReadersRecordTheVersionsOfHotTasks(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(200, world.serve(t, 0, nil), world.serve(t, 1, nil))
-	cfg.Pace = func() float64 { return 200 }
-	w := run(t, cfg)
+	store := newTaskStore()
+	cfg := newConfig(200, store.serve(t, 0, nil), store.serve(t, 1, nil))
+	cfg.Rate = func() float64 { return 200 }
+	w := runWorkload(t, cfg)
 	if len(w.Reads()) < 5 {
 		t.Fatalf("%d reads", len(w.Reads()))
 	}
 	for _, r := range w.Reads() {
-		if len(r.Versions) != cfg.Hot || r.Versions[1] < 1 || r.Cache != "todo; hit" || !r.Ended.After(r.Began) {
+		if len(r.Versions) != cfg.HotTasks || r.Versions[1] < 1 || r.CacheStatus != "todo; hit" || !r.Ended.After(r.Began) {
 			t.Errorf("read %+v", r)
 		}
 	}
 }
 
-func TestTheSameSeedAsksForTheSame(t *testing.T) {
+func TestWorkloadIsDeterministicForASeed(t *testing.T) {
 	t.Parallel()
 	titles := func() []string {
-		world := newWorld()
-		cfg := config(300, world.serve(t, 0, nil))
+		store := newTaskStore()
+		cfg := newConfig(300, store.serve(t, 0, nil))
 		cfg.Clients = 1
 		var all []string
-		for _, c := range run(t, cfg).Journal() {
-			all = append(all, fmt.Sprint(c.Via, c.Key, c.Title, c.Priority))
+		for _, c := range runWorkload(t, cfg).Calls() {
+			all = append(all, fmt.Sprint(c.Transport, c.Key, c.Title, c.Priority))
 		}
 		return all
 	}
@@ -202,25 +199,25 @@ func TestTheSameSeedAsksForTheSame(t *testing.T) {
 	}
 }
 
-func TestAnEndingContextEndsTheRunAndKeepsTheJournal(t *testing.T) {
+func TestRunEndsWithItsContextAndKeepsTheCalls(t *testing.T) {
 	t.Parallel()
-	world := newWorld()
-	cfg := config(100_000, world.serve(t, 0, nil))
-	cfg.Pace = func() float64 { return 300 }
+	store := newTaskStore()
+	cfg := newConfig(100_000, store.serve(t, 0, nil))
+	cfg.Rate = func() float64 { return 300 }
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w, began := workload.New(cfg), time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
-	for tick := time.Tick(5 * time.Millisecond); w.Made() < 100; {
+	for tick := time.Tick(5 * time.Millisecond); w.Finished() < 100; {
 		<-tick
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Run: %v", err)
 	}
-	// The hot tasks and what follows them each begin with a call at once.
-	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Journal()) > most || len(w.Journal()) != w.Made() {
-		t.Errorf("%d in the journal, %d made; at most %d", len(w.Journal()), w.Made(), most)
+	// The hot tasks and the other calls each start with one call at once.
+	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Calls()) > most || len(w.Calls()) != w.Finished() {
+		t.Errorf("%d recorded, %d finished; at most %d", len(w.Calls()), w.Finished(), most)
 	}
 }

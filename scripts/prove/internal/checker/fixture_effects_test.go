@@ -1,0 +1,167 @@
+package checker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/prove/internal/history"
+)
+
+// injectRecords writes copies of a tenth of the events, and poison.
+func (b *historyBuilder) injectRecords(t testing.TB) {
+	const batchRecords = 3
+	b.Expected.CopyFraction = 0.1
+	for i := 0; i < len(b.Events); i += 10 {
+		e := &b.Events[i]
+		r := b.appendRecord(e, t, b.now)
+		b.Copies = append(b.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(b.Topic) - 1), EventID: e.ID})
+	}
+	groups := []string{"notification-service", "stats-service"}
+	for kind, value := range map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)} {
+		b.Expected.Poison = append(b.Expected.Poison, kind)
+		b.Topic = append(b.Topic, history.Record{
+			Partition: 1, Key: []byte("task-" + kind), Value: value, Time: b.now, Headers: []history.Header{{Key: "planted", Value: kind}},
+		})
+		b.Poison = append(b.Poison, history.InjectedRecord{
+			Kind: kind, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
+		})
+	}
+	b.Expected.Poison = append(b.Expected.Poison, history.UndecodableBatch)
+	for i := range batchRecords {
+		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
+		b.Topic = append(b.Topic, history.Record{Partition: 1, Key: key, Value: value, Time: b.now})
+		b.Poison = append(b.Poison, history.InjectedRecord{
+			Kind: history.UndecodableBatch, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: key, Value: value, Groups: groups,
+		})
+	}
+	for _, group := range groups {
+		for i := range 5 {
+			b.Exits = append(b.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
+		}
+	}
+}
+
+// assignOffsets gives the records their offsets. Before, the offset of an injected record is its
+// index in Topic.
+func (b *historyBuilder) assignOffsets() {
+	next := map[int32]int64{}
+	for i := range b.Topic {
+		r := &b.Topic[i]
+		r.Offset = next[r.Partition]
+		next[r.Partition]++
+	}
+	for _, injected := range [][]history.InjectedRecord{b.Copies, b.Poison} {
+		for i := range injected {
+			injected[i].Offset = b.Topic[injected[i].Offset].Offset
+		}
+	}
+}
+
+// deliver adds the deliveries of every completion. Some are refused at first; one is a duplicate,
+// whose sender is killed in between.
+func (b *historyBuilder) deliver() {
+	first := map[string]time.Time{}
+	for _, r := range b.Topic {
+		if id := r.Header("event-id"); first[id].IsZero() {
+			first[id] = r.Time
+		}
+	}
+	crashed := false
+	for i, e := range b.Events {
+		if e.Type != "task.completed" {
+			continue
+		}
+		d := history.Delivery{At: first[e.ID].Add(time.Second), Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}
+		if i%7 == 0 {
+			refused := d
+			refused.Status = 503
+			b.Deliveries = append(b.Deliveries, refused)
+		}
+		b.Deliveries = append(b.Deliveries, d)
+		if !crashed && d.At.After(atSecond(69)) {
+			crashed = true
+			extra := d
+			extra.At = atSecond(71)
+			b.Deliveries = append(b.Deliveries, extra)
+		}
+	}
+}
+
+// deadLetterPoison adds the dead letters. One is repeated, as after a crash.
+func (b *historyBuilder) deadLetterPoison() {
+	for i, p := range b.Poison {
+		if b.isLaterInBatch(i) {
+			continue
+		}
+		for _, group := range p.Groups {
+			b.DLQ = append(b.DLQ, b.deadLetter(p, group))
+			if i == 0 {
+				b.DLQ = append(b.DLQ, b.deadLetter(p, group))
+			}
+		}
+	}
+	for i := range b.DLQ {
+		b.DLQ[i].Offset = int64(i)
+	}
+}
+
+// isLaterInBatch reports whether the poison is in a batch but not its first record. The batch has
+// one letter.
+func (b *historyBuilder) isLaterInBatch(i int) bool {
+	return i > 0 && b.Poison[i].Kind == history.UndecodableBatch && b.Poison[i-1].Kind == b.Poison[i].Kind
+}
+
+func (b *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
+	if p.Kind == history.UndecodableBatch {
+		l := b.deadLetter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l.Headers = append(l.Headers,
+			history.Header{Key: "original-last-offset", Value: fmt.Sprint(b.Poison[len(b.Poison)-1].Offset)},
+			history.Header{Key: "original-size", Value: "71000"})
+		return l
+	}
+	return history.Record{Key: p.Key, Value: p.Value, Headers: []history.Header{
+		{Key: "planted", Value: p.Kind}, {Key: "error", Value: "unreadable"}, {Key: "original-topic", Value: "task-events"},
+		{Key: "original-partition", Value: fmt.Sprint(p.Partition)}, {Key: "original-offset", Value: fmt.Sprint(p.Offset)},
+		{Key: "consumer-group", Value: group}, {Key: "attempts", Value: "1"}, {Key: "failed-at", Value: "2026-01-16T00:00:00Z"},
+	}}
+}
+
+func (b *historyBuilder) statsReports() []history.StatsReport {
+	var reports []history.StatsReport
+	for replica := range 2 {
+		r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
+		for _, e := range b.Events {
+			if e.Type == "task.completed" {
+				r.Total++
+				r.ByDay[e.At.Format("2006-01-02")]++
+			}
+		}
+		reports = append(reports, r)
+	}
+	return reports
+}
+
+// replay adds the result of a replay: all poison is dead-lettered again, and each dead letter is
+// replayed to its group.
+func (b *historyBuilder) replay() {
+	b.Expected.Replay = true
+	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
+	for i, p := range slices.Backward(b.Poison) {
+		if b.isLaterInBatch(i) {
+			continue
+		}
+		for _, group := range p.Groups {
+			l := b.deadLetter(p, group)
+			l.Offset = int64(len(b.Replay.DLQ))
+			b.Replay.DLQ = append(b.Replay.DLQ, l)
+			if p.Kind == history.UndecodableBatch {
+				continue // an undecodable batch cannot be replayed
+			}
+			l.Offset++
+			l.Headers = append(l.Headers, history.Header{Key: "replay-group", Value: group})
+			b.Replay.DLQ = append(b.Replay.DLQ, l)
+		}
+	}
+}

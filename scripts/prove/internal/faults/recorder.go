@@ -1,0 +1,95 @@
+package faults
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"example.com/todo/scripts/prove/internal/cluster"
+	"example.com/todo/scripts/prove/internal/history"
+)
+
+// Recorder records the injected faults and the processes that exited. It is safe for concurrent
+// use.
+type Recorder struct {
+	mu          sync.Mutex
+	faults      []history.Fault
+	crashes     []history.Crash
+	exits       []history.ProcessExit
+	stage       string
+	current     []string
+	subscribers []chan<- cluster.Exit
+}
+
+// RecordFault adds a fault.
+func (r *Recorder) RecordFault(f history.Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, f)
+}
+
+// RecordExit adds an exit, and a crash if the process died at a failpoint.
+func (r *Recorder) RecordExit(e cluster.Exit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !cluster.IsServer(e.Node) {
+		r.exits = append(r.exits, history.ProcessExit{
+			Target: e.Node, At: e.At, Status: e.Status, Requested: e.Requested && e.Failpoint == "",
+		})
+	}
+	if e.Failpoint != "" {
+		r.crashes = append(r.crashes, history.Crash{Failpoint: e.Failpoint, Target: e.Node, InFlight: e.InFlight, At: e.At})
+	}
+	for _, s := range r.subscribers {
+		select {
+		case s <- e:
+		default: // a slow subscriber misses the exit; Recorded has it
+		}
+	}
+}
+
+// Recorded returns copies of what was recorded so far.
+func (r *Recorder) Recorded() (faults []history.Fault, crashes []history.Crash, exits []history.ProcessExit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.faults), slices.Clone(r.crashes), slices.Clone(r.exits)
+}
+
+// During names the stage and the faults in progress.
+func (r *Recorder) During() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(append([]string{r.stage}, r.current...), ", ")
+}
+
+func (r *Recorder) setStage(stage string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stage = stage
+}
+
+// startFault shows a fault as in progress until the caller calls done.
+func (r *Recorder) startFault(what string) (done func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = append(r.current, what)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		i := slices.Index(r.current, what)
+		r.current = slices.Delete(r.current, i, i+1)
+	}
+}
+
+// subscribe delivers every exit from now on, until the caller calls stop.
+func (r *Recorder) subscribe() (exits <-chan cluster.Exit, stop func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := make(chan cluster.Exit, 100)
+	r.subscribers = append(r.subscribers, c)
+	return c, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.subscribers = slices.DeleteFunc(r.subscribers, func(w chan<- cluster.Exit) bool { return w == c })
+	}
+}
