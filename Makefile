@@ -38,7 +38,7 @@ lint: layers ## Lint every module, and check who imports whom
 	@set -e; for module in $(MODULES); do echo "== lint $$module"; $(MAKE) --no-print-directory -C $$module lint; done
 
 layers: ## Check who imports whom over the whole dependency graph
-	@cd scripts && GOWORK=off go test -count=1 ./layers
+	@cd scripts && GOWORK=off go test -count=1 ./check/imports
 
 generate: ## Generate code from the contracts again
 	@$(MAKE) --no-print-directory -C contracts generate
@@ -71,10 +71,10 @@ prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that t
 	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
 
 fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: only those that match)
-	@scripts/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"
+	@scripts/test/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"
 
 fuzz-api: $(DEVSTACK) ## Ask the HTTP APIs for everything their documents allow and do not allow (FUZZ_SECONDS=60, SEED)
-	@scripts/fuzz-api/fuzz-api $(or $(FUZZ_SECONDS),60)
+	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
 
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):

@@ -34,7 +34,7 @@ func newStack(ctx context.Context) (*stack, error) {
 		return nil, err
 	}
 	s := &stack{dir: dir, devstack: filepath.Join(dir, "devstack")}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", s.devstack, "../devstack").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", s.devstack, "../../devstack").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building devstack: %w\n%s", err, out)
 	}
 	return s, nil
@@ -44,7 +44,7 @@ func newStack(ctx context.Context) (*stack, error) {
 // ready. One that can not be started is removed.
 func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
 	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka)
-	s.cmd.Dir = filepath.Join("..", "..")
+	s.cmd.Dir = filepath.Join("..", "..", "..")
 	s.cmd.Env = append(os.Environ(), env...)
 	output, err := os.Create(s.outputPath())
 	if err != nil {

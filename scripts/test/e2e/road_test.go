@@ -152,7 +152,7 @@ func TestAClientReadsItsOwnWriteFromTheList(t *testing.T) {
 
 func TestTheCommandLineClientCreatesListsAndPrints(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/grpc-client", "--addr", system.env["TODO_GRPC_ADDR"])
-	cmd.Dir = "../../todo-service"
+	cmd.Dir = "../../../todo-service"
 	cmd.Env = append(cmd.Environ(), "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

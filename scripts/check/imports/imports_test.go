@@ -1,4 +1,4 @@
-package layers
+package imports
 
 import (
 	"encoding/json"
@@ -111,7 +111,7 @@ func within(path string) func(string) bool {
 func list(t *testing.T, module string) []pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
-	cmd.Dir = filepath.Join("..", "..", module)
+	cmd.Dir = filepath.Join("..", "..", "..", module)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

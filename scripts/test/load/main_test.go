@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 func build() (string, error) {
 	path := filepath.Join(folder, "todo-service")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/todo-service")
-	cmd.Dir = filepath.Join("..", "..", "todo-service")
+	cmd.Dir = filepath.Join("..", "..", "..", "todo-service")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building todo-service: %w\n%s", err, out)

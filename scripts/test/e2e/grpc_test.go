@@ -29,7 +29,7 @@ type stranger struct {
 
 func newStranger(t *testing.T) stranger {
 	t.Helper()
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../../contracts/testdata/spec"}})}
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../../../contracts/testdata/spec"}})}
 	files, err := compiler.Compile(t.Context(), "task.proto")
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-const file = "../../compose/compose.yaml"
+const file = "../../../compose/compose.yaml"
 
 func project(t *testing.T) *types.Project {
 	t.Helper()
