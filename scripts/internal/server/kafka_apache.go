@@ -10,12 +10,12 @@ import (
 
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/program"
+	"example.com/todo/scripts/internal/binaries"
 )
 
 // ApacheKafka is the real Kafka: one node that is broker and controller (KRaft).
 type ApacheKafka struct {
-	Program        program.Kafka
+	Program        binaries.Kafka
 	Dir            string // the node's data and settings
 	Port           int
 	ControllerPort int

@@ -7,16 +7,15 @@ import (
 	"path/filepath"
 
 	"example.com/todo/scripts/internal/console"
-	"example.com/todo/scripts/internal/fetch"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/program"
+	"example.com/todo/scripts/internal/binaries"
 )
 
 // Tools is what parts are made and started with.
 type Tools struct {
 	Launcher *proc.Launcher
 	Console  *console.Console
-	Finder   program.Finder
+	Finder   binaries.Finder
 	Self     string // path of this program
 	CI       bool   // what is missing fails, where otherwise something else would do
 }
@@ -33,9 +32,9 @@ func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
 	}
 	repository := getenv("MAVEN_REPOSITORY_URL")
 	if repository == "" {
-		repository = fetch.Repository()
+		repository = binaries.Repository()
 	}
-	finder := program.Finder{Cache: fetch.Cache{Dir: cache, Repository: repository, Console: c}}
+	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repository: repository, Console: c}}
 	switch which := getenv("DEVSTACK_PROGRAMS"); which {
 	case "", "installed":
 	case "fetched":

@@ -1,6 +1,6 @@
 // Package fetch brings programs that the machine lacks into a cache folder, once, and takes nothing
 // whose checksum is not the pinned one.
-package fetch
+package binaries
 
 import (
 	_ "embed"

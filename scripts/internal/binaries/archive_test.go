@@ -1,4 +1,4 @@
-package fetch
+package binaries
 
 import (
 	"archive/tar"

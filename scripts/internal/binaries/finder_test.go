@@ -1,4 +1,4 @@
-package program
+package binaries
 
 import (
 	"archive/zip"
@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"example.com/todo/scripts/internal/console"
-	"example.com/todo/scripts/internal/fetch"
 )
 
 // printer is a program that prints text.
@@ -55,7 +54,7 @@ func TestVersionsAreReadFromWhatProgramsPrint(t *testing.T) {
 func TestAnOldProgramIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
-	finder := Finder{Cache: fetch.Cache{Dir: t.TempDir(), Repository: "http://127.0.0.1:1", Console: console.Plain(io.Discard)}}
+	finder := Finder{Cache: Cache{Dir: t.TempDir(), Repository: "http://127.0.0.1:1", Console: console.Plain(io.Discard)}}
 	for text, wanted := range map[string]bool{"Redis server v=6.0.16 sha": false, "Redis server v=6.2.0 sha": true, "v=7.0.15": true} {
 		path := printer(t, dir, "redis-server", text)
 		got, err := finder.Redis(t.Context())
@@ -84,7 +83,7 @@ func TestJavaHasToBeNewEnough(t *testing.T) {
 func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
-	f := Finder{Cache: fetch.Cache{Console: console.Plain(io.Discard)}}
+	f := Finder{Cache: Cache{Console: console.Plain(io.Discard)}}
 	dir := filepath.Join(base, "program")
 	broken := errors.New("the disk is full")
 	if err := f.once(dir, "it", func(unfinished string) error {

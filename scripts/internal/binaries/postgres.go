@@ -1,4 +1,4 @@
-package program
+package binaries
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/todo/scripts/internal/fetch"
 	"example.com/todo/scripts/internal/proc"
 )
 
@@ -53,7 +52,7 @@ func suits(ctx context.Context, dir string) bool {
 }
 
 func (f Finder) fetchPostgres(ctx context.Context) (string, error) {
-	pins, err := fetch.Pins("postgres")
+	pins, err := Pins("postgres")
 	if err != nil {
 		return "", err
 	}
@@ -69,12 +68,12 @@ func (f Finder) fetchPostgres(ctx context.Context) (string, error) {
 	}
 	dir := filepath.Join(base, "postgres-"+pins[0].Package.Version+"-"+pins[0].SHA256[:12])
 	err = f.once(dir, "PostgreSQL", func(unfinished string) error {
-		txz, err := fetch.Member(jars[0], ".txz")
+		txz, err := Member(jars[0], ".txz")
 		if err != nil {
 			return err
 		}
 		defer func() { _ = txz.Close() }()
-		return fetch.Unpack(ctx, txz, unfinished)
+		return Unpack(ctx, txz, unfinished)
 	})
 	return filepath.Join(dir, "bin"), err
 }

@@ -1,6 +1,6 @@
 // Package program finds the programs of the servers: on PATH, in the folders where systems keep them,
 // and otherwise by fetching them.
-package program
+package binaries
 
 import (
 	"context"
@@ -10,13 +10,12 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/todo/scripts/internal/fetch"
 	"example.com/todo/scripts/internal/proc"
 )
 
 // Finder finds programs.
 type Finder struct {
-	Cache fetch.Cache
+	Cache Cache
 	// OnlyFetched passes over what the machine has.
 	OnlyFetched bool
 }

@@ -1,4 +1,4 @@
-package program
+package binaries
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"runtime"
 
-	"example.com/todo/scripts/internal/fetch"
 )
 
 var (
@@ -39,7 +38,7 @@ func (f Finder) Redis(ctx context.Context) (string, error) {
 }
 
 func (f Finder) fetchRedis(ctx context.Context) (string, error) {
-	pins, err := fetch.Pins("redis")
+	pins, err := Pins("redis")
 	if err != nil {
 		return "", err
 	}
@@ -67,7 +66,7 @@ func (f Finder) fetchRedis(ctx context.Context) (string, error) {
 }
 
 func extract(jar, member, path string) error {
-	from, err := fetch.Member(jar, member)
+	from, err := Member(jar, member)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package program
+package binaries
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"example.com/todo/scripts/internal/fetch"
 )
 
 var (
@@ -29,7 +28,7 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 	if err != nil {
 		return Kafka{}, fmt.Errorf("%w; without Java there is the embedded Kafka", err)
 	}
-	pins, err := fetch.Pins("kafka")
+	pins, err := Pins("kafka")
 	if err != nil {
 		return Kafka{}, err
 	}
