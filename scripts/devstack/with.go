@@ -21,7 +21,7 @@ import (
 const commandPatience = 5 * time.Second
 
 func newWith() *cobra.Command {
-	var wanted stack.Wanted
+	var wanted stack.Request
 	c := &cobra.Command{
 		Use:   "with [--postgres [--durable]] [--redis] [--kafka=embedded|apache|best] -- command [argument…]",
 		Short: "Run a command with private servers that end with it",
@@ -58,12 +58,12 @@ The exit code is the command's.`,
 	return c
 }
 
-func with(ctx context.Context, tools stack.Tools, wanted stack.Wanted, args []string) (err error) {
+func with(ctx context.Context, tools stack.Tools, wanted stack.Request, args []string) (err error) {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return err
 	}
-	sandbox, err := stack.OpenSandbox(ctx, tools, wanted)
+	sandbox, err := stack.StartEphemeral(ctx, tools, wanted)
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// Member opens the file of a jar whose name has the suffix, or is it. It fails when there is none, or
+// openMember opens the file of a jar whose name has the suffix, or is it. It fails when there is none, or
 // more than one.
-func Member(jar, suffix string) (io.ReadCloser, error) {
+func openMember(jar, suffix string) (io.ReadCloser, error) {
 	archive, err := zip.OpenReader(jar)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", jar, err)
@@ -47,9 +47,9 @@ type memberFile struct {
 
 func (m *memberFile) Close() error { return errors.Join(m.ReadCloser.Close(), m.archive.Close()) }
 
-// Unpack writes the files of a .tar.xz into dir, which it makes. A member that would land outside of dir,
+// unpack writes the files of a .tar.xz into dir, which it makes. A member that would land outside of dir,
 // or a link that points there, is refused. On an error, or when ctx ends, dir is left as it is.
-func Unpack(ctx context.Context, txz io.Reader, dir string) error {
+func unpack(ctx context.Context, txz io.Reader, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -79,12 +79,12 @@ func Unpack(ctx context.Context, txz io.Reader, dir string) error {
 	}
 }
 
-var errOutside = errors.New("leads outside of the folder")
+var errOutsideFolder = errors.New("leads outside of the folder")
 
 func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
 	name := path.Clean(header.Name)
 	if !filepath.IsLocal(name) {
-		return errOutside
+		return errOutsideFolder
 	}
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
@@ -94,7 +94,7 @@ func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
 		return root.MkdirAll(name, 0o755)
 	case tar.TypeSymlink:
 		if path.IsAbs(header.Linkname) || !filepath.IsLocal(path.Join(path.Dir(name), header.Linkname)) {
-			return errOutside
+			return errOutsideFolder
 		}
 		return root.Symlink(header.Linkname, name)
 	case tar.TypeReg:

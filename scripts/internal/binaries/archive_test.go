@@ -49,7 +49,7 @@ func txz(t *testing.T, entries ...entry) io.Reader {
 func TestAnArchiveIsUnpackedWithLinksAndPermissions(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "into")
-	err := Unpack(t.Context(), txz(t,
+	err := unpack(t.Context(), txz(t,
 		entry{name: "./bin/", kind: tar.TypeDir},
 		entry{name: "./bin/postgres", kind: tar.TypeReg, mode: 0o755, content: "program"},
 		entry{name: "lib/libpq.so.5", kind: tar.TypeReg, mode: 0o600, content: "library"},
@@ -90,7 +90,7 @@ func TestAMemberThatLeadsOutsideIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			top := t.TempDir()
-			if err := Unpack(t.Context(), txz(t, entries...), filepath.Join(top, "into", "here")); err == nil {
+			if err := unpack(t.Context(), txz(t, entries...), filepath.Join(top, "into", "here")); err == nil {
 				t.Error("no error")
 			}
 			for _, path := range []string{"evil", "into/evil"} {
@@ -109,7 +109,7 @@ func TestADamagedArchiveIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, content := range map[string][]byte{"cut": packed[:len(packed)/2], "no archive": []byte("hello")} {
-		if err := Unpack(t.Context(), bytes.NewReader(content), t.TempDir()); err == nil {
+		if err := unpack(t.Context(), bytes.NewReader(content), t.TempDir()); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -135,7 +135,7 @@ func TestOneMemberOfAJarIsFoundByTheEndOfItsName(t *testing.T) {
 	}
 	file.Close()
 
-	member, err := Member(jar, "-linux-386")
+	member, err := openMember(jar, "-linux-386")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestOneMemberOfAJarIsFoundByTheEndOfItsName(t *testing.T) {
 		t.Errorf("read %q, %v", content, err)
 	}
 	for _, suffix := range []string{"-linux-arm64", ".class"} {
-		if _, err := Member(jar, suffix); err == nil {
+		if _, err := openMember(jar, suffix); err == nil {
 			t.Errorf("Member(%q) gave no error", suffix)
 		}
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 //go:embed artifacts.txt
-var artifacts string
+var artifactList string
 
-// Pin names an artifact and says what it must be.
-type Pin struct {
+// artifact names an artifact and says what it must be.
+type artifact struct {
 	Program  string // postgres, redis, kafka
 	Platform string // GOOS/GOARCH, or "any"
 	Package  *purl.PURL
@@ -25,14 +25,14 @@ type Pin struct {
 	SHA256   string // hexadecimal
 }
 
-// Pins returns the artifacts that a program needs on this platform; an error says that there are none.
-func Pins(program string) ([]Pin, error) {
-	all, err := parsePins(artifacts)
+// artifactsOf returns the artifacts that a program needs on this platform; an error says that there are none.
+func artifactsOf(program string) ([]artifact, error) {
+	all, err := parseArtifacts(artifactList)
 	if err != nil {
 		return nil, err
 	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	var pins []Pin
+	var pins []artifact
 	for _, p := range all {
 		if p.Program == program && (p.Platform == "any" || p.Platform == platform) {
 			pins = append(pins, p)
@@ -44,13 +44,13 @@ func Pins(program string) ([]Pin, error) {
 	return pins, nil
 }
 
-func parsePins(text string) ([]Pin, error) {
-	var pins []Pin
+func parseArtifacts(text string) ([]artifact, error) {
+	var pins []artifact
 	for number, line := range strings.Split(text, "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		pin, err := parsePin(line)
+		pin, err := parseArtifact(line)
 		if err != nil {
 			return nil, fmt.Errorf("artifacts.txt line %d: %w", number+1, err)
 		}
@@ -59,32 +59,32 @@ func parsePins(text string) ([]Pin, error) {
 	return pins, nil
 }
 
-func parsePin(line string) (Pin, error) {
+func parseArtifact(line string) (artifact, error) {
 	f := strings.Fields(line)
 	if len(f) != 5 {
-		return Pin{}, fmt.Errorf("has %d fields, not 5", len(f))
+		return artifact{}, fmt.Errorf("has %d fields, not 5", len(f))
 	}
 	p, err := purl.Parse(f[2])
 	if err != nil {
-		return Pin{}, err
+		return artifact{}, err
 	}
 	size, err := strconv.ParseInt(f[3], 10, 64)
 	if err != nil {
-		return Pin{}, err
+		return artifact{}, err
 	}
-	return Pin{Program: f[0], Platform: f[1], Package: p, Size: size, SHA256: f[4]}, nil
+	return artifact{Program: f[0], Platform: f[1], Package: p, Size: size, SHA256: f[4]}, nil
 }
 
-// File is the name of the artifact's file.
-func (p Pin) File() string {
+// fileName is the name of the artifact's file.
+func (p artifact) fileName() string {
 	return p.Package.Name + "-" + p.Package.Version + "." + p.Package.Qualifiers.Map()["type"]
 }
 
-// path is where a Maven repository keeps the artifact.
-func (p Pin) path() string {
+// artifactPath is where a Maven repository keeps the artifact.
+func (p artifact) repositoryPath() string {
 	group := strings.ReplaceAll(p.Package.Namespace, ".", "/")
-	return path.Join(group, p.Package.Name, p.Package.Version, p.File())
+	return path.Join(group, p.Package.Name, p.Package.Version, p.fileName())
 }
 
-// Repository returns the address of the package registry's default repository.
-func Repository() string { return purl.DefaultRegistry("maven") }
+// DefaultRepository returns the address of the package registry's default repository.
+func DefaultRepository() string { return purl.DefaultRegistry("maven") }

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	atOnce     = 4                // downloads side by side
-	attempts   = 3                // per artifact
-	stallLimit = 30 * time.Second // without a byte
+	maxDownloads = 4                // downloads side by side
+	maxAttempts  = 3                // per artifact
+	stallTimeout = 30 * time.Second // without a byte
 )
 
 // Cache is a folder of artifacts and of what was unpacked from them.
@@ -31,13 +31,13 @@ type Cache struct {
 	Console    *console.Console
 }
 
-// Artifacts returns the paths of artifacts in the order of pins, fetching those that are missing.
-func (c Cache) Artifacts(ctx context.Context, what string, pins []Pin) ([]string, error) {
+// ensure returns the paths of artifacts in the order of pins, fetching those that are missing.
+func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]string, error) {
 	paths := make([]string, len(pins))
-	var missing []Pin
+	var missing []artifact
 	var size int64
 	for i, pin := range pins {
-		paths[i] = c.path(pin)
+		paths[i] = c.artifactPath(pin)
 		if _, err := os.Stat(paths[i]); err != nil {
 			missing = append(missing, pin)
 			size += pin.Size
@@ -46,13 +46,13 @@ func (c Cache) Artifacts(ctx context.Context, what string, pins []Pin) ([]string
 	if len(missing) == 0 {
 		return paths, nil
 	}
-	c.Console.Say("fetching %s into %s, once", what, c.Dir)
+	c.Console.Progress("fetching %s into %s, once", what, c.Dir)
 	bar := c.Console.Bar(what, size)
 	defer bar.End()
 	group, together := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(maxDownloads)
 	for _, pin := range missing {
-		group.Go(func() error { return c.fetch(together, pin, bar) })
+		group.Go(func() error { return c.fetchWithRetry(together, pin, bar) })
 	}
 	err := group.Wait()
 	if ctx.Err() != nil {
@@ -64,12 +64,14 @@ func (c Cache) Artifacts(ctx context.Context, what string, pins []Pin) ([]string
 	return paths, nil
 }
 
-// path has the checksum in it: a pin that changes is another file.
-func (c Cache) path(pin Pin) string { return filepath.Join(c.Dir, "artifacts", pin.SHA256, pin.File()) }
+// artifactPath has the checksum in it: a pin that changes is another file.
+func (c Cache) artifactPath(pin artifact) string {
+	return filepath.Join(c.Dir, "artifacts", pin.SHA256, pin.fileName())
+}
 
-func (c Cache) fetch(ctx context.Context, pin Pin, bar io.Writer) error {
+func (c Cache) fetchWithRetry(ctx context.Context, pin artifact, bar io.Writer) error {
 	var err error
-	for attempt := range attempts {
+	for attempt := range maxAttempts {
 		if attempt > 0 {
 			select {
 			case <-time.After(time.Duration(attempt) * time.Second):
@@ -77,21 +79,21 @@ func (c Cache) fetch(ctx context.Context, pin Pin, bar io.Writer) error {
 				return ctx.Err()
 			}
 		}
-		var again *passingError
-		if err = c.try(ctx, pin, bar); err == nil || ctx.Err() != nil || !errors.As(err, &again) {
+		var again *temporaryError
+		if err = c.fetchOnce(ctx, pin, bar); err == nil || ctx.Err() != nil || !errors.As(err, &again) {
 			return err
 		}
 	}
 	return err
 }
 
-// passingError is a failure that may not happen again.
-type passingError struct{ error }
+// temporaryError is a failure that may not happen again.
+type temporaryError struct{ error }
 
-func (e *passingError) Unwrap() error { return e.error }
+func (e *temporaryError) Unwrap() error { return e.error }
 
-func (c Cache) try(ctx context.Context, pin Pin, bar io.Writer) error {
-	path := c.path(pin)
+func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error {
+	path := c.artifactPath(pin)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -103,11 +105,11 @@ func (c Cache) try(ctx context.Context, pin Pin, bar io.Writer) error {
 	defer func() { _ = file.Close() }()           // closed already when all went well
 	sum := sha256.New()
 	if err := c.download(ctx, pin, io.MultiWriter(file, sum, bar)); err != nil {
-		return fmt.Errorf("%s: %w", pin.File(), &passingError{err})
+		return fmt.Errorf("%s: %w", pin.fileName(), &temporaryError{err})
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != pin.SHA256 {
 		return fmt.Errorf("%s is not the file that was pinned: its SHA-256 is %s, not %s; nothing was kept",
-			pin.File(), got, pin.SHA256)
+			pin.fileName(), got, pin.SHA256)
 	}
 	if err := file.Chmod(0o644); err != nil {
 		return err
@@ -118,12 +120,12 @@ func (c Cache) try(ctx context.Context, pin Pin, bar io.Writer) error {
 	return os.Rename(file.Name(), path)
 }
 
-func (c Cache) download(ctx context.Context, pin Pin, into io.Writer) error {
+func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stall := time.AfterFunc(stallLimit, func() { cancel(fmt.Errorf("nothing arrived for %s", stallLimit)) })
+	stall := time.AfterFunc(stallTimeout, func() { cancel(fmt.Errorf("nothing arrived for %s", stallTimeout)) })
 	defer stall.Stop()
-	url := strings.TrimRight(c.Repository, "/") + "/" + pin.path()
+	url := strings.TrimRight(c.Repository, "/") + "/" + pin.repositoryPath()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -138,22 +140,22 @@ func (c Cache) download(ctx context.Context, pin Pin, into io.Writer) error {
 	}
 	// One byte more than there should be is enough to make the checksum wrong.
 	body := io.LimitReader(response.Body, pin.Size+1)
-	if _, err := io.Copy(into, &ticking{body, func() { stall.Reset(stallLimit) }}); err != nil {
+	if _, err := io.Copy(into, &activityReader{body, func() { stall.Reset(stallTimeout) }}); err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
 	return nil
 }
 
-// ticking is a reader that tells whenever something was read.
-type ticking struct {
+// activityReader is a reader that tells whenever something was read.
+type activityReader struct {
 	io.Reader
-	tick func()
+	onRead func()
 }
 
-func (t *ticking) Read(p []byte) (int, error) {
+func (t *activityReader) Read(p []byte) (int, error) {
 	n, err := t.Reader.Read(p)
 	if n > 0 {
-		t.tick()
+		t.onRead()
 	}
 	return n, err
 }

@@ -18,19 +18,19 @@ import (
 	"example.com/todo/scripts/internal/console"
 )
 
-// pin is a pin of content, as com.example:thing:1.0.
-func pin(t *testing.T, content string) Pin {
+// newArtifact is a pin of content, as com.example:thing:1.0.
+func newArtifact(t *testing.T, content string) artifact {
 	t.Helper()
 	p, err := purl.Parse("pkg:maven/com.example/thing@1.0?type=jar")
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(content))
-	return Pin{Program: "thing", Platform: "any", Package: p, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
+	return artifact{Program: "thing", Platform: "any", Package: p, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
 }
 
-// cache is an empty cache over a repository that serves by handler.
-func cache(t *testing.T, handler http.HandlerFunc) Cache {
+// newCache is an empty cache over a repository that serves by handler.
+func newCache(t *testing.T, handler http.HandlerFunc) Cache {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -40,7 +40,7 @@ func cache(t *testing.T, handler http.HandlerFunc) Cache {
 func TestAnArtifactIsFetchedOnceFromItsPlaceInTheRepository(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	c := cache(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newCache(t, func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		if r.URL.Path != "/com/example/thing/1.0/thing-1.0.jar" {
 			http.NotFound(w, r)
@@ -49,7 +49,7 @@ func TestAnArtifactIsFetchedOnceFromItsPlaceInTheRepository(t *testing.T) {
 		io.WriteString(w, "the thing")
 	})
 	for range 2 {
-		paths, err := c.Artifacts(t.Context(), "thing", []Pin{pin(t, "the thing")})
+		paths, err := c.ensure(t.Context(), "thing", []artifact{newArtifact(t, "the thing")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +70,8 @@ func TestAnArtifactWithAnotherChecksumIsRefusedAndNotKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := cache(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, served) })
-			_, err := c.Artifacts(t.Context(), "thing", []Pin{pin(t, "the thing")})
+			c := newCache(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, served) })
+			_, err := c.ensure(t.Context(), "thing", []artifact{newArtifact(t, "the thing")})
 			if err == nil || !strings.Contains(err.Error(), "is not the file that was pinned") {
 				t.Errorf("the error is %v", err)
 			}
@@ -86,21 +86,21 @@ func TestAnArtifactWithAnotherChecksumIsRefusedAndNotKept(t *testing.T) {
 func TestAFailureThatPassesIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	c := cache(t, func(w http.ResponseWriter, _ *http.Request) {
+	c := newCache(t, func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1) == 1 {
 			http.Error(w, "busy", http.StatusServiceUnavailable)
 			return
 		}
 		io.WriteString(w, "the thing")
 	})
-	if _, err := c.Artifacts(t.Context(), "thing", []Pin{pin(t, "the thing")}); err != nil {
+	if _, err := c.ensure(t.Context(), "thing", []artifact{newArtifact(t, "the thing")}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestEveryPinIsWhole(t *testing.T) {
 	t.Parallel()
-	pins, err := parsePins(artifacts)
+	pins, err := parseArtifacts(artifactList)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +108,8 @@ func TestEveryPinIsWhole(t *testing.T) {
 	seen := map[string]int{}
 	for _, p := range pins {
 		seen[p.Program]++
-		if !sum.MatchString(p.SHA256) || p.Size < 1 || p.Package.Type != "maven" || !strings.HasSuffix(p.File(), ".jar") {
-			t.Errorf("pin %s: size %d, SHA-256 %q, file %q", p.Package, p.Size, p.SHA256, p.File())
+		if !sum.MatchString(p.SHA256) || p.Size < 1 || p.Package.Type != "maven" || !strings.HasSuffix(p.fileName(), ".jar") {
+			t.Errorf("pin %s: size %d, SHA-256 %q, file %q", p.Package, p.Size, p.SHA256, p.fileName())
 		}
 	}
 	if seen["postgres"] != 4 || seen["redis"] != 1 || seen["kafka"] == 0 {
@@ -124,7 +124,7 @@ func TestABrokenPinIsNamedByItsLine(t *testing.T) {
 		"no package URL": "# comment\nredis any a/b@1 12 abc",
 		"size no number": "# comment\nredis any pkg:maven/a/b@1?type=jar big abc",
 	} {
-		if _, err := parsePins(text); err == nil || !strings.Contains(err.Error(), "line 2") {
+		if _, err := parseArtifacts(text); err == nil || !strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"path/filepath"
 )
 
-// once makes a folder by a function that fills it. The folder appears whole or not at all, and a folder
+// createAtomically makes a folder by a function that fills it. The folder appears whole or not at all, and a folder
 // that is there is left as it is.
-func (f Finder) once(dir, what string, fill func(unfinished string) error) error {
+func (f Finder) createAtomically(dir, what string, fill func(unfinished string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	f.Cache.Console.Say("unpacking %s into %s", what, dir)
+	f.Cache.Console.Progress("unpacking %s into %s", what, dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}

@@ -16,12 +16,12 @@ import (
 // Finder finds programs.
 type Finder struct {
 	Cache Cache
-	// OnlyFetched passes over what the machine has.
-	OnlyFetched bool
+	// FetchedOnly passes over what the machine has.
+	FetchedOnly bool
 }
 
-// versionLimit bounds how long a program may take to tell its version.
-const versionLimit = 5 * time.Second
+// versionTimeout bounds how long a program may take to tell its version.
+const versionTimeout = 5 * time.Second
 
 var versionNumber = regexp.MustCompile(`(\d+)(?:\.(\d+))?`)
 
@@ -34,9 +34,9 @@ func (v version) before(w version) bool {
 
 func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-// versionOf runs a program that prints its version and reads the first number after the word mark.
-func versionOf(ctx context.Context, mark *regexp.Regexp, path string, args ...string) (version, error) {
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+// readVersion runs a program that prints its version and reads the first number after the word mark.
+func readVersion(ctx context.Context, mark *regexp.Regexp, path string, args ...string) (version, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
@@ -55,11 +55,11 @@ func versionOf(ctx context.Context, mark *regexp.Regexp, path string, args ...st
 	return version{major, minor}, nil
 }
 
-// reachable tells whether programs in dir can be run by the user that refuses-root programs run as.
-func reachable(dir string) (bool, error) {
+// reachableByServerAccount tells whether programs in dir can be run by the user that refuses-root programs run as.
+func reachableByServerAccount(dir string) (bool, error) {
 	account, err := proc.Unprivileged()
 	if err != nil {
 		return false, err
 	}
-	return account.Reaches(dir), nil
+	return account.CanReach(dir), nil
 }

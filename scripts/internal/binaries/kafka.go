@@ -8,12 +8,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-
 )
 
 var (
-	javaMark   = regexp.MustCompile(`version "`)
-	javaOldest = version{major: 17}
+	javaVersionPrefix = regexp.MustCompile(`version "`)
+	javaMinVersion    = version{major: 17}
 )
 
 // Kafka is what runs the real Kafka.
@@ -28,11 +27,11 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 	if err != nil {
 		return Kafka{}, fmt.Errorf("%w; without Java there is the embedded Kafka", err)
 	}
-	pins, err := Pins("kafka")
+	pins, err := artifactsOf("kafka")
 	if err != nil {
 		return Kafka{}, err
 	}
-	jars, err := f.Cache.Artifacts(ctx, "Kafka", pins)
+	jars, err := f.Cache.ensure(ctx, "Kafka", pins)
 	if err != nil {
 		return Kafka{}, err
 	}
@@ -44,7 +43,7 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 func (f Finder) Java(ctx context.Context) (string, error) {
 	path, err := findJava(ctx)
 	if err != nil {
-		return "", fmt.Errorf("the real Kafka needs Java %d or newer: %w", javaOldest.major, err)
+		return "", fmt.Errorf("the real Kafka needs Java %d or newer: %w", javaMinVersion.major, err)
 	}
 	return path, nil
 }
@@ -57,11 +56,11 @@ func findJava(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	v, err := versionOf(ctx, javaMark, path, "-version")
+	v, err := readVersion(ctx, javaVersionPrefix, path, "-version")
 	if err != nil {
 		return "", err
 	}
-	if v.before(javaOldest) {
+	if v.before(javaMinVersion) {
 		return "", fmt.Errorf("%s is version %s", path, v)
 	}
 	return path, nil

@@ -12,14 +12,14 @@ import (
 )
 
 var (
-	postgresMark   = regexp.MustCompile(`\(PostgreSQL\) `)
-	postgresOldest = version{major: 13}
+	postgresVersionPrefix = regexp.MustCompile(`\(PostgreSQL\) `)
+	postgresMinVersion    = version{major: 13}
 )
 
 // Postgres returns the folder of postgres and initdb, version 13 or newer.
 func (f Finder) Postgres(ctx context.Context) (string, error) {
 	for _, dir := range f.postgresDirs() {
-		if suits(ctx, dir) {
+		if isUsablePostgres(ctx, dir) {
 			return dir, nil
 		}
 	}
@@ -27,7 +27,7 @@ func (f Finder) Postgres(ctx context.Context) (string, error) {
 }
 
 func (f Finder) postgresDirs() []string {
-	if f.OnlyFetched {
+	if f.FetchedOnly {
 		return nil
 	}
 	var dirs []string
@@ -40,40 +40,40 @@ func (f Finder) postgresDirs() []string {
 	return append(dirs, debian...)
 }
 
-func suits(ctx context.Context, dir string) bool {
+func isUsablePostgres(ctx context.Context, dir string) bool {
 	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
 		return false
 	}
-	if ok, err := reachable(dir); err != nil || !ok {
+	if ok, err := reachableByServerAccount(dir); err != nil || !ok {
 		return false
 	}
-	v, err := versionOf(ctx, postgresMark, filepath.Join(dir, "postgres"), "--version")
-	return err == nil && !v.before(postgresOldest)
+	v, err := readVersion(ctx, postgresVersionPrefix, filepath.Join(dir, "postgres"), "--version")
+	return err == nil && !v.before(postgresMinVersion)
 }
 
 func (f Finder) fetchPostgres(ctx context.Context) (string, error) {
-	pins, err := Pins("postgres")
+	pins, err := artifactsOf("postgres")
 	if err != nil {
 		return "", err
 	}
-	jars, err := f.Cache.Artifacts(ctx, "PostgreSQL", pins)
+	jars, err := f.Cache.ensure(ctx, "PostgreSQL", pins)
 	if err != nil {
 		return "", err
 	}
 	base := filepath.Join(f.Cache.Dir, "unpacked")
-	if ok, err := reachable(base); err != nil {
+	if ok, err := reachableByServerAccount(base); err != nil {
 		return "", err
 	} else if !ok {
-		base = proc.Elsewhere
+		base = proc.SystemDir
 	}
 	dir := filepath.Join(base, "postgres-"+pins[0].Package.Version+"-"+pins[0].SHA256[:12])
-	err = f.once(dir, "PostgreSQL", func(unfinished string) error {
-		txz, err := Member(jars[0], ".txz")
+	err = f.createAtomically(dir, "PostgreSQL", func(unfinished string) error {
+		txz, err := openMember(jars[0], ".txz")
 		if err != nil {
 			return err
 		}
 		defer func() { _ = txz.Close() }()
-		return Unpack(ctx, txz, unfinished)
+		return unpack(ctx, txz, unfinished)
 	})
 	return filepath.Join(dir, "bin"), err
 }

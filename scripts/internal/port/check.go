@@ -12,8 +12,8 @@ import (
 // dialTimeout bounds the look whether somebody answers on a port.
 const dialTimeout = 200 * time.Millisecond
 
-// looks is how often it is looked whether a port is taken of which nobody is known to hold it.
-const looks = 10
+// portChecks is how often it is looked whether a port is taken of which nobody is known to hold it.
+const portChecks = 10
 
 // ErrTaken says that somebody listens on a port already.
 var ErrTaken = errors.New("already taken")
@@ -24,14 +24,14 @@ var ErrTaken = errors.New("already taken")
 // A program that this one is starting has for a moment all that this one had open then, the listener of
 // another Check among it: a port is taken when it is known by whom, or again and again.
 func Check(ctx context.Context, port int) error {
-	err := check(ctx, port)
-	for n := 1; n < looks && errors.Is(err, ErrTaken) && Holder(port) == ""; n++ {
-		err = check(ctx, port)
+	err := tryListen(ctx, port)
+	for n := 1; n < portChecks && errors.Is(err, ErrTaken) && Holder(port) == ""; n++ {
+		err = tryListen(ctx, port)
 	}
 	return err
 }
 
-func check(ctx context.Context, port int) error {
+func tryListen(ctx context.Context, port int) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return ErrTaken

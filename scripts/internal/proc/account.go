@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// Elsewhere is where root keeps what belongs to a program that refuses root when the program's own user
+// SystemDir is where root keeps what belongs to a program that refuses root when the program's own user
 // cannot reach the folder that it was meant for, such as a clone below /root.
-const Elsewhere = "/var/lib/todo-devstack"
+const SystemDir = "/var/lib/todo-devstack"
 
 // Account is the user that a program runs as.
 type Account struct {
@@ -50,21 +50,21 @@ func Owner(path string) (*Account, error) {
 	return &Account{UID: stat.Uid, GID: stat.Gid}, nil
 }
 
-// Own gives path to the account; nil leaves it as it is.
-func (a *Account) Own(path string) error {
+// Chown gives path to the account; nil leaves it as it is.
+func (a *Account) Chown(path string) error {
 	if a == nil {
 		return nil
 	}
 	return os.Chown(path, int(a.UID), int(a.GID))
 }
 
-// Reaches tells whether the account may pass through every folder down to path, which need not exist.
+// CanReach tells whether the account may pass through every folder down to path, which need not exist.
 // It reads the permissions of others only, so a no may be too careful.
-func (a *Account) Reaches(path string) bool {
+func (a *Account) CanReach(path string) bool {
 	if a == nil {
 		return true
 	}
-	for dir := existing(path); ; dir = filepath.Dir(dir) {
+	for dir := deepestExisting(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err == nil && info.Mode().Perm()&0o001 == 0 && !a.owns(info) {
 			return false
@@ -75,8 +75,8 @@ func (a *Account) Reaches(path string) bool {
 	}
 }
 
-// existing returns the deepest folder on the way to path that is there, without symbolic links.
-func existing(path string) string {
+// deepestExisting returns the deepest folder on the way to path that is there, without symbolic links.
+func deepestExisting(path string) string {
 	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 			return resolved

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// outputDelay is how long a pipe may stay open after the program has ended, held by a grandchild.
-const outputDelay = time.Second
+// pipeTimeout is how long a pipe may stay open after the program has ended, held by a grandchild.
+const pipeTimeout = time.Second
 
 // Command describes a program to start.
 type Command struct {
@@ -36,7 +36,7 @@ func (c Command) build() *exec.Cmd {
 	cmd.Env = c.Env
 	cmd.Dir = c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
-	cmd.WaitDelay = outputDelay
+	cmd.WaitDelay = pipeTimeout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !c.Shared, Credential: c.As.credential()}
 	orphan := c.Orphaned
 	if orphan == 0 {

@@ -11,20 +11,20 @@ import (
 // Linux sends a child its death signal when the thread that forked it ends, not the process; a
 // thread that the Go scheduler may retire would take its children along.
 type Launcher struct {
-	starts chan start
+	requests chan startRequest
 }
 
-type start struct {
+type startRequest struct {
 	cmd    *exec.Cmd
 	result chan error
 }
 
 // NewLauncher returns a Launcher. It is never closed: its thread ends with the program.
 func NewLauncher() *Launcher {
-	l := &Launcher{starts: make(chan start)}
+	l := &Launcher{requests: make(chan startRequest)}
 	go func() {
 		runtime.LockOSThread()
-		for s := range l.starts {
+		for s := range l.requests {
 			s.result <- s.cmd.Start()
 		}
 	}()
@@ -35,9 +35,9 @@ func NewLauncher() *Launcher {
 func (l *Launcher) Start(c Command) (*Process, error) {
 	cmd := c.build()
 	result := make(chan error, 1)
-	l.starts <- start{cmd: cmd, result: result}
+	l.requests <- startRequest{cmd: cmd, result: result}
 	if err := <-result; err != nil {
 		return nil, err
 	}
-	return watch(cmd, c), nil
+	return newProcess(cmd, c), nil
 }

@@ -199,11 +199,11 @@ func TestAnAccountReachesOnlyWhatOthersMayEnter(t *testing.T) {
 		open: true, filepath.Join(open, "not", "there"): true,
 		closed: false, filepath.Join(closed, "not", "there"): false, link: false,
 	} {
-		if got := stranger.Reaches(path); got != want {
+		if got := stranger.CanReach(path); got != want {
 			t.Errorf("Reaches(%s) = %v, want %v", path, got, want)
 		}
 	}
-	if !(*Account)(nil).Reaches(closed) {
+	if !(*Account)(nil).CanReach(closed) {
 		t.Error("the caller itself does not reach its own folder")
 	}
 }

@@ -9,17 +9,17 @@ import (
 
 // Process is a program that was started. Its methods may be called from several goroutines.
 type Process struct {
-	cmd  *exec.Cmd
-	from Command
-	done chan struct{}
-	err  error
+	cmd     *exec.Cmd
+	command Command
+	done    chan struct{}
+	err     error
 }
 
-func watch(cmd *exec.Cmd, from Command) *Process {
-	p := &Process{cmd: cmd, from: from, done: make(chan struct{})}
+func newProcess(cmd *exec.Cmd, from Command) *Process {
+	p := &Process{cmd: cmd, command: from, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
-		p.sweep()
+		p.killGroup()
 		close(p.done)
 	}()
 	return p
@@ -54,21 +54,21 @@ var ErrKilled = errors.New("did not stop in time and was killed")
 // Stop asks the program to end and waits for it. When ctx ends first, the program and its process
 // group are killed, and the error is ErrKilled.
 func (p *Process) Stop(ctx context.Context) error {
-	p.Signal(p.from.stopSignal())
+	p.Signal(p.command.stopSignal())
 	select {
 	case <-p.done:
 		return nil
 	case <-ctx.Done():
 	}
 	p.Signal(syscall.SIGKILL)
-	p.sweep()
+	p.killGroup()
 	<-p.done
 	return ErrKilled
 }
 
-// sweep kills what is left of the program's own process group.
-func (p *Process) sweep() {
-	if !p.from.Shared {
+// killGroup kills what is left of the program's own process group.
+func (p *Process) killGroup() {
+	if !p.command.Shared {
 		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an empty group is the usual case
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// stopPatience is how long a program that runs to its end may take to stop when it is cancelled.
-const stopPatience = 2 * time.Second
+// stopTimeout is how long a program that runs to its end may take to stop when it is cancelled.
+const stopTimeout = 2 * time.Second
 
 // Run starts the program that c describes and waits for its end. When ctx ends first, the program is
 // stopped and the error is the context's. A command without a Stdout has what it printed in the error.
@@ -25,7 +25,7 @@ func (l *Launcher) Run(ctx context.Context, c Command) error {
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		_ = p.Stop(limit) // that it had to be killed adds nothing to the cancellation
 		return context.Cause(ctx)

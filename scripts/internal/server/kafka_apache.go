@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"example.com/todo/scripts/internal/binaries"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/binaries"
 )
 
 // ApacheKafka is the real Kafka: one node that is broker and controller (KRaft).
@@ -27,32 +27,32 @@ type ApacheKafka struct {
 func (k ApacheKafka) Name() string { return "kafka" }
 
 // Awaits names what Ready asks for.
-func (k ApacheKafka) Awaits() string { return "the broker and the controller on " + k.Addr() }
+func (k ApacheKafka) ReadyWhen() string { return "the broker and the controller on " + k.Addr() }
 
 // Addr is the address clients use.
 func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
 
 // Ready returns nil when the broker answers and knows its controller.
-func (k ApacheKafka) Ready(ctx context.Context) error { return kafka{k.Addr()}.Ready(ctx) }
+func (k ApacheKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
 
 // Prepare writes the node's settings, and formats its data folder the first time.
 func (k ApacheKafka) Prepare(ctx context.Context) error {
-	if err := writeFile(k.properties(), k.settings()); err != nil {
+	if err := writeFile(k.propertiesPath(), k.propertiesText()); err != nil {
 		return err
 	}
-	if exists(filepath.Join(k.log(), "meta.properties")) {
+	if exists(filepath.Join(k.logDir(), "meta.properties")) {
 		return nil
 	}
 	return k.Launcher.Run(ctx, proc.Command{
 		Path: k.Program.Java,
-		Args: k.java("kafka.tools.StorageTool", "format", "--config", k.properties(),
-			"--cluster-id", clusterID(), "--ignore-formatted"),
+		Args: k.javaArgs("kafka.tools.StorageTool", "format", "--config", k.propertiesPath(),
+			"--cluster-id", newClusterID(), "--ignore-formatted"),
 	})
 }
 
-// clusterID draws an id in Kafka's form, base64 of 16 bytes. The first letter is never the dash that the
+// newClusterID draws an id in Kafka's form, base64 of 16 bytes. The first letter is never the dash that the
 // command line would take for an option.
-func clusterID() string {
+func newClusterID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	id[0] &= 0x7f
@@ -61,11 +61,11 @@ func clusterID() string {
 
 // Command describes the node's process.
 func (k ApacheKafka) Command() (proc.Command, error) {
-	return proc.Command{Path: k.Program.Java, Args: k.java("kafka.Kafka", k.properties()), Dir: k.Dir}, nil
+	return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
 }
 
-// java puts quick starts and little memory before the highest throughput.
-func (k ApacheKafka) java(class string, args ...string) []string {
+// javaArgs puts quick starts and little memory before the highest throughput.
+func (k ApacheKafka) javaArgs(class string, args ...string) []string {
 	return append([]string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", k.Program.Classpath,
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.log.kafka.server=info",
@@ -74,10 +74,10 @@ func (k ApacheKafka) java(class string, args ...string) []string {
 	}, args...)
 }
 
-func (k ApacheKafka) properties() string { return filepath.Join(k.Dir, "server.properties") }
-func (k ApacheKafka) log() string        { return filepath.Join(k.Dir, "log") }
+func (k ApacheKafka) propertiesPath() string { return filepath.Join(k.Dir, "server.properties") }
+func (k ApacheKafka) logDir() string         { return filepath.Join(k.Dir, "log") }
 
-func (k ApacheKafka) settings() string {
+func (k ApacheKafka) propertiesText() string {
 	controller := port.Addr(k.ControllerPort)
 	return strings.Join(append([]string{
 		"process.roles=broker,controller",
@@ -88,7 +88,7 @@ func (k ApacheKafka) settings() string {
 		"advertised.listeners=BROKER://" + k.Addr(),
 		"inter.broker.listener.name=BROKER",
 		"listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.log(), `\`, `\\`)),
+		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.logDir(), `\`, `\\`)),
 		"auto.create.topics.enable=false",
 		"offsets.topic.replication.factor=1",
 		"offsets.topic.num.partitions=5",

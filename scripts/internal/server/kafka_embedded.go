@@ -24,7 +24,7 @@ type EmbeddedKafka struct {
 func (k EmbeddedKafka) Name() string { return "kafka" }
 
 // Awaits names what Ready asks for.
-func (k EmbeddedKafka) Awaits() string { return "the embedded broker on " + k.Addr() }
+func (k EmbeddedKafka) ReadyWhen() string { return "the embedded broker on " + k.Addr() }
 
 // Addr is the address clients use.
 func (k EmbeddedKafka) Addr() string { return port.Addr(k.Port) }
@@ -33,7 +33,7 @@ func (k EmbeddedKafka) Addr() string { return port.Addr(k.Port) }
 func (k EmbeddedKafka) Prepare(context.Context) error { return os.MkdirAll(k.Dir, 0o755) }
 
 // Ready returns nil when the broker answers.
-func (k EmbeddedKafka) Ready(ctx context.Context) error { return kafka{k.Addr()}.Ready(ctx) }
+func (k EmbeddedKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
 
 // Command describes the broker's process, whose work is RunEmbeddedKafka.
 func (k EmbeddedKafka) Command() (proc.Command, error) {

@@ -25,7 +25,7 @@ type Redis struct {
 func (r Redis) Name() string { return "redis" }
 
 // Awaits names what Ready asks for.
-func (r Redis) Awaits() string { return "PONG from " + r.Addr() }
+func (r Redis) ReadyWhen() string { return "PONG from " + r.Addr() }
 
 // Addr is the address clients use.
 func (r Redis) Addr() string { return port.Addr(r.Port) }

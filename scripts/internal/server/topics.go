@@ -9,8 +9,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// createEvery is how often a topic whose name is not free yet is created again.
-const createEvery = 100 * time.Millisecond
+// createRetryInterval is how often a topic whose name is not free yet is created again.
+const createRetryInterval = 100 * time.Millisecond
 
 // Topic is a topic that the services expect.
 type Topic struct {
@@ -22,7 +22,7 @@ type Topic struct {
 // EnsureTopics makes topics that keep everything, unless they are there. A topic that is there with
 // another number of partitions is an error: its records lie where the old number put them.
 func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
@@ -30,7 +30,7 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 	for _, t := range topics {
 		err := admin.CreateTopic(t.Name, t.detail(), false)
 		if errors.Is(err, sarama.ErrTopicAlreadyExists) {
-			err = t.compare(admin)
+			err = t.checkPartitions(admin)
 		}
 		if err != nil {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
@@ -41,7 +41,7 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 
 // ReplaceTopic deletes a topic, and creates it again.
 func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
@@ -56,7 +56,7 @@ func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
 			return nil
 		}
 		select {
-		case <-time.After(createEvery):
+		case <-time.After(createRetryInterval):
 		case <-ctx.Done():
 			return fmt.Errorf("create topic %s again: %w: %w", t.Name, context.Cause(ctx), err)
 		}
@@ -72,7 +72,7 @@ func (t Topic) detail() *sarama.TopicDetail {
 	}
 }
 
-func (t Topic) compare(admin sarama.ClusterAdmin) error {
+func (t Topic) checkPartitions(admin sarama.ClusterAdmin) error {
 	found, err := admin.DescribeTopics([]string{t.Name})
 	if err != nil {
 		return err

@@ -12,22 +12,22 @@ import (
 func TestASecondStackInAFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".dev")
-	lock, err := TakeLock(dir)
+	lock, err := acquireLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = TakeLock(dir)
-	if !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
+	_, err = acquireLock(dir)
+	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
 		t.Errorf("the second: %v, want ErrRunning with the pid", err)
 	}
-	if err := Reset(dir); !errors.Is(err, ErrRunning) {
+	if err := Reset(dir); !errors.Is(err, errRunning) {
 		t.Errorf("Reset meanwhile: %v, want ErrRunning", err)
 	}
 	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "not ready yet") {
 		t.Errorf("Status before it is ready: %v", err)
 	}
 	lock.Release()
-	lock, err = TakeLock(dir)
+	lock, err = acquireLock(dir)
 	if err != nil {
 		t.Fatalf("after the first released it: %v", err)
 	}

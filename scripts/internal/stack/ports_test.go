@@ -16,14 +16,14 @@ func environment(variables map[string]string) func(string) string {
 func TestEveryPortIsChangedByItsVariable(t *testing.T) {
 	t.Parallel()
 	chosen := map[string]string{}
-	for i, u := range usual {
+	for i, u := range defaultPorts {
 		chosen[string(u.listener)] = fmt.Sprint(20000 + i)
 	}
 	ports, err := ChosenPorts(environment(chosen), KafkaApache)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, u := range usual {
+	for i, u := range defaultPorts {
 		if ports[u.listener] != 20000+i {
 			t.Errorf("%s: port %d, want %d", u.listener, ports[u.listener], 20000+i)
 		}
@@ -39,15 +39,15 @@ func TestThePortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for listener, want := range map[Listener]int{
-		TodoHTTP: 8080, TodoGRPC: 50051, TodoOps: 9101, NotificationOps: 9102, StatsHTTP: 8081, StatsOps: 9103,
-		PostgresPort: 5432, RedisPort: 6379, KafkaPort: 9092,
+	for listener, want := range map[listener]int{
+		todoHTTP: 8080, todoGRPC: 50051, todoOps: 9101, notificationOps: 9102, statsHTTP: 8081, statsOps: 9103,
+		postgresPort: 5432, redisPort: 6379, kafkaPort: 9092,
 	} {
 		if ports[listener] != want {
 			t.Errorf("%s is %d, want %d", listener, ports[listener], want)
 		}
 	}
-	if _, there := ports[KafkaController]; there {
+	if _, there := ports[kafkaController]; there {
 		t.Error("the embedded Kafka has a controller's port")
 	}
 }
@@ -88,9 +88,9 @@ func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ports[RedisPort] = l.Addr().(*net.TCPAddr).Port
+	ports[redisPort] = l.Addr().(*net.TCPAddr).Port
 	err = ports.Check(t.Context())
-	for _, want := range []string{fmt.Sprintf("port %d, for redis,", ports[RedisPort]), fmt.Sprintf("(pid %d)", os.Getpid()), "REDIS_PORT"} {
+	for _, want := range []string{fmt.Sprintf("port %d, for redis,", ports[redisPort]), fmt.Sprintf("(pid %d)", os.Getpid()), "REDIS_PORT"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want %q in it", err, want)
 		}

@@ -18,14 +18,14 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// stopIn leaves a second of the ten within which a stack has to be gone.
-const stopIn = 9 * time.Second
+// stopTimeout leaves a second of the ten within which a stack has to be gone.
+const stopTimeout = 9 * time.Second
 
 // Run runs a stack until ctx ends, and stops it in order. It returns nil when the stack was ready and
 // then was told to stop; otherwise an error, which is a *supervisor.Death when a part ended by itself.
 func Run(ctx context.Context, t Tools, s Settings) (err error) {
 	began := time.Now()
-	lock, err := TakeLock(s.Dir)
+	lock, err := acquireLock(s.Dir)
 	if err != nil {
 		return err
 	}
@@ -43,13 +43,13 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go r.cancelOnDeath(ctx, cancel)
+	go r.cancelOnExit(ctx, cancel)
 	defer func() { err = errors.Join(err, r.parts.StopAll(ctx)) }()
 
 	if err := r.start(ctx); err != nil {
-		return reason(ctx, fmt.Errorf("the stack did not start: %w", err))
+		return exitCause(ctx, fmt.Errorf("the stack did not start: %w", err))
 	}
-	control, err := ListenControl(ctx, s.Dir, r.parts)
+	control, err := listenControl(ctx, s.Dir, r.parts)
 	if err != nil {
 		return err
 	}
@@ -62,14 +62,14 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 		return err
 	}
 	defer func() { _ = os.Remove(envPath(s.Dir)) }()
-	t.Console.Show(s.banner(time.Since(began)))
+	t.Console.Print(s.banner(time.Since(began)))
 	<-ctx.Done()
-	t.Console.Say("stopping everything")
-	return reason(ctx, nil)
+	t.Console.Progress("stopping everything")
+	return exitCause(ctx, nil)
 }
 
-// running is a stack and what it is made of.
-type running struct {
+// instance is a stack and what it is made of.
+type instance struct {
 	Settings
 	tools    Tools
 	topics   []server.Topic
@@ -80,8 +80,8 @@ type running struct {
 }
 
 // assemble finds every program and makes the parts; nothing is started.
-func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) {
-	r = &running{Settings: s, tools: t}
+func assemble(ctx context.Context, t Tools, s Settings) (r *instance, err error) {
+	r = &instance{Settings: s, tools: t}
 	if r.topics, err = s.topics(); err != nil {
 		return nil, err
 	}
@@ -103,13 +103,13 @@ func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) 
 		parts = append(parts, s.service(name))
 	}
 	r.parts = supervisor.New(supervisor.Config{
-		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopIn: stopIn,
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopTimeout: stopTimeout,
 	}, parts...)
 	return r, nil
 }
 
 // start builds the services while the servers start, and then starts the services.
-func (r *running) start(ctx context.Context) error {
+func (r *instance) start(ctx context.Context) error {
 	group, servers := errgroup.WithContext(ctx)
 	built := make(chan struct{})
 	group.Go(func() error {
@@ -139,63 +139,63 @@ func (r *running) start(ctx context.Context) error {
 	return r.parts.StartAll(ctx, services...)
 }
 
-func (r *running) build(ctx context.Context) error {
+func (r *instance) build(ctx context.Context) error {
 	args := []string{"build", "-o", r.bin() + string(filepath.Separator)}
 	for _, name := range services {
 		args = append(args, "./"+name+"/cmd/"+name)
 	}
-	return r.run(ctx, "build", proc.Command{
+	return r.runStep(ctx, "build", proc.Command{
 		Path: "go", Args: args, Dir: r.Root,
 		// A caller that tests one module on its own has switched the workspace off.
 		Env: append(os.Environ(), "GOWORK="+filepath.Join(r.Root, "go.work")),
 	})
 }
 
-func (r *running) migrate(ctx context.Context) error {
+func (r *instance) migrate(ctx context.Context) error {
 	todo, err := r.service(todoService).Command()
 	if err != nil {
 		return err
 	}
 	todo.Args = []string{"migrate"}
-	return r.run(ctx, "migrate", todo)
+	return r.runStep(ctx, "migrate", todo)
 }
 
-// run runs a step of the start to its end and shows what it prints.
-func (r *running) run(ctx context.Context, step string, c proc.Command) error {
+// runStep runs a step of the start to its end and shows what it prints.
+func (r *instance) runStep(ctx context.Context, step string, c proc.Command) error {
 	began := time.Now()
-	r.tools.Console.Say("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
-	c.Stdout = r.tools.Console.Lines(step)
+	r.tools.Console.Progress("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
+	c.Stdout = r.tools.Console.LineWriter(step)
 	c.Stderr = c.Stdout
 	if err := r.tools.Launcher.Run(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	r.tools.Console.Say("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
+	r.tools.Console.Progress("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
 	return nil
 }
 
-func (r *running) cancelOnDeath(ctx context.Context, cancel context.CancelCauseFunc) {
+func (r *instance) cancelOnExit(ctx context.Context, cancel context.CancelCauseFunc) {
 	select {
-	case death := <-r.parts.Deaths():
+	case death := <-r.parts.UnexpectedExits():
 		cancel(death)
 	case <-ctx.Done():
 	}
 }
 
-// reason is the death that ended ctx, if one did, and otherwise err.
-func reason(ctx context.Context, err error) error {
-	var death *supervisor.Death
+// exitCause is the death that ended ctx, if one did, and otherwise err.
+func exitCause(ctx context.Context, err error) error {
+	var death *supervisor.UnexpectedExit
 	if errors.As(context.Cause(ctx), &death) {
 		return death
 	}
 	return err
 }
 
-// Reset removes the data, of both kinds of Kafka, and the logs of the stack in dir. ErrRunning while it runs.
+// Reset removes the data, of both kinds of Kafka, and the logs of the stack in dir. errRunning while it runs.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil // where nothing is, nothing is left to remove
 	}
-	lock, err := TakeLock(dir)
+	lock, err := acquireLock(dir)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// run is a stack of stand-in services that runs in the background.
+// runStep is a stack of stand-in services that runs in the background.
 type run struct {
 	Settings
 	said  *output
@@ -104,7 +104,7 @@ func (r *run) pids(t *testing.T) map[string]int {
 // redis sends one command and returns the first line of the answer.
 func (r *run) redis(t *testing.T, command string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", r.Ports.Addr(RedisPort))
+	conn, err := net.Dial("tcp", r.Ports.Addr(redisPort))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	if len(pids) != 6 {
 		t.Errorf("running: %v, want six parts", pids)
 	}
-	if err := Run(t.Context(), testTools(t, r.said), r.Settings); !errors.Is(err, ErrRunning) {
+	if err := Run(t.Context(), testTools(t, r.said), r.Settings); !errors.Is(err, errRunning) {
 		t.Errorf("a second run: %v, want ErrRunning", err)
 	}
 	r.redis(t, "SET kept yes")
@@ -149,7 +149,7 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	said := r.said.String()
 	for _, want := range []string{
 		"migrate              │ migrated postgres://todo:todo@127.0.0.1:", "todo-service         │ up with 10 requests",
-		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[TodoHTTP]),
+		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[todoHTTP]),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is missing in:\n%s", want, said)
@@ -160,7 +160,7 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	if got := r.redis(t, "STRLEN kept"); got != ":3" {
 		t.Errorf("after a restart the length of the key is %s, want 3", got)
 	}
-	client, err := sarama.NewClient([]string{r.Ports.Addr(KafkaPort)}, sarama.NewConfig())
+	client, err := sarama.NewClient([]string{r.Ports.Addr(kafkaPort)}, sarama.NewConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestTheUnaskedDeathOfAPartEndsTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := r.wait(t)
-	var death *supervisor.Death
+	var death *supervisor.UnexpectedExit
 	if !errors.As(err, &death) || death.Part != "stats-service" {
 		t.Errorf("it ended with %v, want the death of stats-service", err)
 	}

@@ -30,7 +30,7 @@ func (t Tools) Kafka(ctx context.Context, asked string) (kind string, err error)
 		if t.CI {
 			return "", err
 		}
-		t.Console.Say("kafka: it is the embedded one: %v", err)
+		t.Console.Progress("kafka: it is the embedded one: %v", err)
 		return KafkaEmbedded, nil
 	default:
 		return "", fmt.Errorf("there is no %q Kafka: it is %s, %s or %s", asked, KafkaEmbedded, KafkaApache, KafkaBest)
@@ -48,7 +48,7 @@ func (t Tools) postgres(ctx context.Context, dir string, ports Ports) (server.Po
 	if err != nil {
 		return server.Postgres{}, err
 	}
-	return server.Postgres{Bin: bin, Dir: postgresDir(dir), Port: ports[PostgresPort], Launcher: t.Launcher}, nil
+	return server.Postgres{Bin: bin, Dir: postgresDir(dir), Port: ports[postgresPort], Launcher: t.Launcher}, nil
 }
 
 func postgresDir(dir string) string { return filepath.Join(dir, "postgres") }
@@ -58,19 +58,19 @@ func (t Tools) redis(ctx context.Context, dir string, ports Ports) (server.Redis
 	if err != nil {
 		return server.Redis{}, err
 	}
-	return server.Redis{Program: path, Dir: filepath.Join(dir, "redis"), Port: ports[RedisPort]}, nil
+	return server.Redis{Program: path, Dir: filepath.Join(dir, "redis"), Port: ports[redisPort]}, nil
 }
 
 func (t Tools) broker(ctx context.Context, kind, dir string, ports Ports) (broker, error) {
 	data := filepath.Join(dir, "kafka")
 	if kind == KafkaEmbedded {
-		return server.EmbeddedKafka{Program: t.Self, Dir: data, Port: ports[KafkaPort]}, nil
+		return server.EmbeddedKafka{Program: t.Self, Dir: data, Port: ports[kafkaPort]}, nil
 	}
 	found, err := t.Finder.Kafka(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return server.ApacheKafka{
-		Program: found, Dir: data, Port: ports[KafkaPort], ControllerPort: ports[KafkaController], Launcher: t.Launcher,
+		Program: found, Dir: data, Port: ports[kafkaPort], ControllerPort: ports[kafkaController], Launcher: t.Launcher,
 	}, nil
 }

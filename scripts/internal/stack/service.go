@@ -26,8 +26,8 @@ func PartNames() string {
 	return strings.Join(append([]string{"postgres", "redis", "kafka"}, services...), ", ")
 }
 
-// answerLimit is how much of an answer that is not ready is shown.
-const answerLimit = 200
+// maxShownBody is how much of an answer that is not ready is shown.
+const maxShownBody = 200
 
 // service is one of the three services, built from this repository.
 type service struct {
@@ -39,7 +39,7 @@ type service struct {
 
 func (s service) Name() string { return s.name }
 
-func (s service) Awaits() string { return "GET " + s.readyz() }
+func (s service) ReadyWhen() string { return "GET " + s.readyz() }
 
 func (s service) Prepare(context.Context) error { return nil }
 
@@ -60,7 +60,7 @@ func (s service) Ready(ctx context.Context) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxShownBody))
 	if err != nil {
 		return err
 	}

@@ -79,22 +79,22 @@ func (s Settings) topics() ([]server.Topic, error) {
 
 // addresses are what one service or another must know of the stack, whatever Environ says.
 func (s Settings) addresses() []string {
-	dsn := server.Postgres{Port: s.Ports[PostgresPort]}.DSN(appUser, appPassword, appDatabase)
+	dsn := server.Postgres{Port: s.Ports[postgresPort]}.DSN(appUser, appPassword, appDatabase)
 	return []string{
 		"POSTGRES_DSN=" + dsn,
-		"REDIS_ADDR=" + s.Ports.Addr(RedisPort),
-		"KAFKA_BROKERS=" + s.Ports.Addr(KafkaPort),
+		"REDIS_ADDR=" + s.Ports.Addr(redisPort),
+		"KAFKA_BROKERS=" + s.Ports.Addr(kafkaPort),
 	}
 }
 
 // service describes a service of this stack.
 func (s Settings) service(name string) service {
 	own := map[string][]string{
-		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(TodoHTTP), "GRPC_ADDR=" + s.Ports.Addr(TodoGRPC)},
-		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(StatsHTTP)},
+		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(todoHTTP), "GRPC_ADDR=" + s.Ports.Addr(todoGRPC)},
+		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(statsHTTP)},
 		notificationService: nil,
 	}
-	ops := map[string]Listener{todoService: TodoOps, statsService: StatsOps, notificationService: NotificationOps}
+	ops := map[string]listener{todoService: todoOps, statsService: statsOps, notificationService: notificationOps}
 	env := append([]string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"}, s.Environ...) // there is no load balancer to wait for
 	env = append(env, s.addresses()...)
 	env = append(env, own[name]...)

@@ -10,7 +10,7 @@ import (
 
 func settings(environ ...string) Settings {
 	ports := Ports{}
-	for _, u := range usual {
+	for _, u := range defaultPorts {
 		ports[u.listener] = u.port
 	}
 	return Settings{Root: "/repo", Dir: "/repo/.dev", Kafka: KafkaEmbedded, Ports: ports, Environ: environ}

@@ -6,9 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"example.com/todo/scripts/internal/binaries"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/binaries"
 )
 
 // Tools is what parts are made and started with.
@@ -32,13 +32,13 @@ func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
 	}
 	repository := getenv("MAVEN_REPOSITORY_URL")
 	if repository == "" {
-		repository = binaries.Repository()
+		repository = binaries.DefaultRepository()
 	}
 	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repository: repository, Console: c}}
 	switch which := getenv("DEVSTACK_PROGRAMS"); which {
 	case "", "installed":
 	case "fetched":
-		finder.OnlyFetched = true
+		finder.FetchedOnly = true
 	default:
 		return Tools{}, fmt.Errorf("DEVSTACK_PROGRAMS=%s: it takes installed (what is missing is fetched) or fetched", which)
 	}

@@ -19,7 +19,7 @@ type lossyLog struct {
 func (l *lossyLog) Write(p []byte) (int, error) {
 	_, err := l.file.Write(p)
 	if err != nil && !l.failing {
-		l.console.Say("%s: its log loses what it prints, the part goes on: %v", l.part, err)
+		l.console.Progress("%s: its log loses what it prints, the part goes on: %v", l.part, err)
 	}
 	l.failing = err != nil
 	return len(p), nil

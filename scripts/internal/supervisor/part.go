@@ -18,14 +18,14 @@ type Part interface {
 	Command() (proc.Command, error)
 	// Ready returns nil once the program serves; the error tells what is amiss.
 	Ready(ctx context.Context) error
-	// Awaits names what Ready asks for, to end the sentence "waiting for …".
-	Awaits() string
+	// ReadyWhen names what Ready asks for, to end the sentence "waiting for …".
+	ReadyWhen() string
 }
 
-// slot is a part and its process, if it runs.
-type slot struct {
+// managedPart is a part and its process, if it runs.
+type managedPart struct {
 	Part
-	turn     sync.Mutex // held by whoever starts or stops the part
-	process  *proc.Process
-	stopping bool // its end was asked for
+	transition sync.Mutex // held by whoever starts or stops the part
+	process    *proc.Process
+	stopping   bool // its end was asked for
 }

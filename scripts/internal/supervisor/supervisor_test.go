@@ -31,7 +31,7 @@ const stopIn = 3 * time.Second
 const patient = `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; echo NAME is up; while :; do sleep 0.02; done`
 
 func (s script) Name() string                  { return s.name }
-func (s script) Awaits() string                { return "the file " + s.name + ".ready" }
+func (s script) ReadyWhen() string             { return "the file " + s.name + ".ready" }
 func (s script) Prepare(context.Context) error { return os.RemoveAll(s.path()) }
 func (s script) path() string                  { return filepath.Join(s.dir, s.name+".ready") }
 
@@ -78,7 +78,7 @@ func newStage(t *testing.T, pairs ...string) stage {
 		parts = append(parts, script{name: pairs[i], text: pairs[i+1], dir: s.dir})
 	}
 	s.Supervisor = New(Config{
-		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, Shown: []string{"shown"}, StopIn: stopIn,
+		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, Shown: []string{"shown"}, StopTimeout: stopIn,
 	}, parts...)
 	t.Cleanup(func() { s.StopAll(t.Context()) })
 	return s
@@ -128,22 +128,22 @@ func TestADeliberateStopIsNoDeath(t *testing.T) {
 		if err := s.Start(t.Context(), "kafka"); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
 			t.Errorf("starting it again: %v, want ErrState", err)
 		}
 		if err := s.Stop(t.Context(), "kafka"); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
 			t.Errorf("stopping it again: %v, want ErrState", err)
 		}
 	}
 	select {
-	case death := <-s.Deaths():
+	case death := <-s.UnexpectedExits():
 		t.Errorf("it was taken for a death: %v", death)
 	default:
 	}
-	if err := s.Start(t.Context(), "nobody"); !errors.Is(err, ErrNoPart) {
+	if err := s.Start(t.Context(), "nobody"); !errors.Is(err, ErrUnknownPart) {
 		t.Errorf("starting a part that is not there: %v, want ErrNoPart", err)
 	}
 }
@@ -155,12 +155,12 @@ func TestADeathTellsTheLastLinesOfTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	// With its input at the end, read returns at once: the script ends by itself, ready or not.
-	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*Death)) {
+	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*UnexpectedExit)) {
 		t.Fatal(err)
 	}
-	var death *Death
+	var death *UnexpectedExit
 	select {
-	case death = <-s.Deaths():
+	case death = <-s.UnexpectedExits():
 	case <-time.After(10 * time.Second):
 		t.Fatal("no death was reported")
 	}
@@ -168,7 +168,7 @@ func TestADeathTellsTheLastLinesOfTheLog(t *testing.T) {
 	for i := 30; i < 50; i++ {
 		want = append(want, fmt.Sprintf("line %d", i))
 	}
-	if diff := cmp.Diff(want, death.Tail); diff != "" {
+	if diff := cmp.Diff(want, death.LastLines); diff != "" {
 		t.Errorf("last lines (-want +got):\n%s", diff)
 	}
 	if text := death.Error(); !strings.Contains(text, "kafka ended by itself (exit status 1)") || !strings.HasSuffix(text, "line 49") {
@@ -189,8 +189,8 @@ func TestAKilledPartIsADeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case death := <-s.Deaths():
-		if death.Part != "kafka" || death.How == nil || !strings.Contains(death.How.Error(), "killed") {
+	case death := <-s.UnexpectedExits():
+		if death.Part != "kafka" || death.Err == nil || !strings.Contains(death.Err.Error(), "killed") {
 			t.Errorf("the death is %+v", death)
 		}
 	case <-time.After(10 * time.Second):
@@ -248,7 +248,7 @@ func TestAPartGoesOnWhenItsLogCannotBeWritten(t *testing.T) {
 	}
 	for deadline := time.After(10 * time.Second); !strings.Contains(s.said.String(), "│ line 20\n"); {
 		select {
-		case death := <-s.Deaths():
+		case death := <-s.UnexpectedExits():
 			t.Fatal(death)
 		case <-deadline:
 			t.Fatalf("its lines are not shown any more:\n%s", s.said)
@@ -266,7 +266,7 @@ func TestTheLastLinesOfALogArePrintableAndBounded(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a\x1b[2J\u202eb\r\n\tmain.go:1\n"+strings.Repeat("x", 20_000)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines := tail(path)
+	lines := lastLines(path)
 	if len(lines) != 3 || lines[0] != `a\x1b[2J\u202eb\r` || lines[1] != "\tmain.go:1" || len(lines[2]) > 1100 {
 		t.Errorf("%q", lines)
 	}

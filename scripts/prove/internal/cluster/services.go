@@ -27,7 +27,7 @@ type service struct {
 }
 
 func (s service) Name() string                  { return s.name }
-func (s service) Awaits() string                { return s.ops }
+func (s service) ReadyWhen() string             { return s.ops }
 func (s service) Prepare(context.Context) error { return nil }
 func (s service) path() string                  { return filepath.Join(s.dir, s.program) }
 func (s service) Command() (proc.Command, error) {

@@ -15,7 +15,7 @@ import (
 
 func TestASandboxServesAndLeavesNothing(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	sandbox, err := OpenSandbox(t.Context(), testTools(t, io.Discard), Wanted{Postgres: true, Redis: true, Kafka: KafkaEmbedded})
+	sandbox, err := StartEphemeral(t.Context(), testTools(t, io.Discard), Request{Postgres: true, Redis: true, Kafka: KafkaEmbedded})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestASandboxServesAndLeavesNothing(t *testing.T) {
 
 func TestASandboxHasOnlyWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	sandbox, err := OpenSandbox(t.Context(), testTools(t, io.Discard), Wanted{Redis: true})
+	sandbox, err := StartEphemeral(t.Context(), testTools(t, io.Discard), Request{Redis: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestASandboxHasOnlyWhatIsWanted(t *testing.T) {
 func TestOnlyADurableSandboxFlushes(t *testing.T) {
 	t.Parallel()
 	for want, durable := range map[string]bool{"on": true, "off": false} {
-		sandbox, err := OpenSandbox(t.Context(), testTools(t, io.Discard), Wanted{Postgres: true, Durable: durable})
+		sandbox, err := StartEphemeral(t.Context(), testTools(t, io.Discard), Request{Postgres: true, Durable: durable})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,29 +8,29 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// Wanted names the servers of a sandbox.
-type Wanted struct {
+// Request names the servers of a sandbox.
+type Request struct {
 	Postgres bool
 	Durable  bool // PostgreSQL flushes what it commits, as it does where data has to last
 	Redis    bool
 	Kafka    string // KafkaEmbedded, KafkaApache, or "" for none
 }
 
-// Sandbox is a set of private servers on free ports, whose data dies with it.
-type Sandbox struct {
+// Ephemeral is a set of private servers on free ports, whose data dies with it.
+type Ephemeral struct {
 	dir     string
 	servers *supervisor.Supervisor
 	env     []string
 	release func() // of the ports
 }
 
-// OpenSandbox starts the servers that are wanted and waits until they serve. On an error nothing is left.
-func OpenSandbox(ctx context.Context, t Tools, w Wanted) (*Sandbox, error) {
+// StartEphemeral starts the servers that are wanted and waits until they serve. On an error nothing is left.
+func StartEphemeral(ctx context.Context, t Tools, w Request) (*Ephemeral, error) {
 	dir, err := os.MkdirTemp("", "devstack-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{dir: dir}
+	s := &Ephemeral{dir: dir}
 	if err := s.start(ctx, t, w); err != nil {
 		_ = s.Close(ctx) // the first error says more
 		return nil, err
@@ -39,13 +39,13 @@ func OpenSandbox(ctx context.Context, t Tools, w Wanted) (*Sandbox, error) {
 }
 
 // Env returns the environment entries that tell where the servers are, and where the program of Redis is.
-func (s *Sandbox) Env() []string { return s.env }
+func (s *Ephemeral) Env() []string { return s.env }
 
 // Deaths delivers the first server that ended by itself.
-func (s *Sandbox) Deaths() <-chan *supervisor.Death { return s.servers.Deaths() }
+func (s *Ephemeral) Deaths() <-chan *supervisor.UnexpectedExit { return s.servers.UnexpectedExits() }
 
 // Close stops the servers and removes their data, also when ctx has ended.
-func (s *Sandbox) Close(ctx context.Context) error {
+func (s *Ephemeral) Close(ctx context.Context) error {
 	if s.release != nil {
 		defer s.release()
 	}
@@ -57,7 +57,7 @@ func (s *Sandbox) Close(ctx context.Context) error {
 	return removeData(s.dir)
 }
 
-func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
+func (s *Ephemeral) start(ctx context.Context, t Tools, w Request) error {
 	// The account that PostgreSQL needs under root has to pass through.
 	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 		if postgres, err = t.postgres(ctx, s.dir, ports); err != nil {
 			return err
 		}
-		postgres.Volatile = !w.Durable
+		postgres.NoFsync = !w.Durable
 		parts = append(parts, postgres)
 	}
 	if w.Redis {
@@ -93,7 +93,7 @@ func (s *Sandbox) start(ctx context.Context, t Tools, w Wanted) error {
 		s.env = append(s.env, "TEST_KAFKA_BROKERS="+kafka.Addr())
 	}
 	s.servers = supervisor.New(supervisor.Config{
-		Launcher: t.Launcher, Console: t.Console, LogDir: s.dir, StopIn: stopIn,
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.dir, StopTimeout: stopTimeout,
 	}, parts...)
 	if err := s.servers.StartAll(ctx, s.servers.Names()...); err != nil {
 		return err
