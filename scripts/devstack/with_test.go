@@ -52,7 +52,7 @@ func TestWithPassesTheCommandsExitCodeOn(t *testing.T) {
 func TestDurableIsAboutPostgres(t *testing.T) {
 	t.Parallel()
 	output, err := devstack(t, "with", "--redis", "--durable", "--", "true").CombinedOutput()
-	if err == nil || !strings.Contains(string(output), "--durable is about --postgres") {
+	if err == nil || !strings.Contains(string(output), "--durable needs --postgres") {
 		t.Errorf("%v:\n%s", err, output)
 	}
 }

@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// socketPathLimit is the longest path that every system takes for a Unix socket.
-	socketPathLimit = 100
-	headerTimeout   = 5 * time.Second
+	// maxSocketPath in bytes: every system accepts that for a Unix socket.
+	maxSocketPath = 100
+	headerTimeout = 5 * time.Second
 )
 
-// controlServer is the running stack's ear: a Unix socket in its folder over which parts are stopped and
-// started by name. The protocol is HTTP: POST /parts/<name>/stop or /start, GET /parts.
+// controlServer is the control socket of a running stack: HTTP over a Unix socket in the stack's folder.
+// It serves POST /parts/<name>/stop, POST /parts/<name>/start and GET /parts.
 type controlServer struct {
 	parts  *supervisor.Supervisor
 	server *http.Server
 }
 
-// listenControl begins to listen in a stack's folder, whose lock the caller holds.
+// listenControl listens in a stack's folder. The caller holds the folder's lock.
 func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*controlServer, error) {
 	path := socketPath(dir)
-	// Left by a stack that was killed.
+	// A stack that was killed leaves its socket behind.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -45,14 +45,14 @@ func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor
 	c := &controlServer{parts: parts}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /parts", c.listParts)
-	mux.HandleFunc("POST /parts/{name}/stop", c.partHandler(parts.Stop))
-	mux.HandleFunc("POST /parts/{name}/start", c.partHandler(parts.Start))
+	mux.HandleFunc("POST /parts/{name}/stop", partHandler(parts.Stop))
+	mux.HandleFunc("POST /parts/{name}/start", partHandler(parts.Start))
 	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
-	go func() { _ = c.server.Serve(listener) }() // it always ends with an error, when Close is called
+	go func() { _ = c.server.Serve(listener) }() // returns an error in any case, after Close
 	return c, nil
 }
 
-// Close stops listening; requests that are still open are cut.
+// Close stops listening and aborts open requests.
 func (c *controlServer) Close() error { return c.server.Close() }
 
 func (c *controlServer) listParts(w http.ResponseWriter, _ *http.Request) {
@@ -61,11 +61,11 @@ func (c *controlServer) listParts(w http.ResponseWriter, _ *http.Request) {
 		if pid := c.parts.PID(name); pid != 0 {
 			state = fmt.Sprintf("running, pid %d", pid)
 		}
-		_, _ = fmt.Fprintf(w, "%-22s %s\n", name, state) // the asker may have left
+		_, _ = fmt.Fprintf(w, "%-22s %s\n", name, state) // the client may have disconnected
 	}
 }
 
-func (c *controlServer) partHandler(do func(context.Context, string) error) http.HandlerFunc {
+func partHandler(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := do(r.Context(), r.PathValue("name"))
 		switch {
@@ -86,13 +86,13 @@ func Stop(ctx context.Context, dir, part string) error {
 	return err
 }
 
-// Start starts a part of the stack that runs in dir and waits until it serves.
+// Start starts a part of the stack that runs in dir, and returns when the part is ready.
 func Start(ctx context.Context, dir, part string) error {
 	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/start")
 	return err
 }
 
-// Status tells which parts of the stack in dir run, one on each line.
+// Status lists the parts of the stack that runs in dir with their process ids, one a line.
 func Status(ctx context.Context, dir string) (string, error) {
 	return requestControl(ctx, dir, http.MethodGet, "/parts")
 }
@@ -113,20 +113,20 @@ func requestControl(ctx context.Context, dir, method, path string) (string, erro
 		return "", notRunning(dir)
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask the stack in %s: %w", dir, errors.Unwrap(err))
+		return "", fmt.Errorf("request to the stack in %s: %w", dir, errors.Unwrap(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", errors.New(strings.TrimSpace(string(answer)))
+		return "", errors.New(strings.TrimSpace(string(body)))
 	}
-	return string(answer), nil
+	return string(body), nil
 }
 
-// notRunning explains why nobody listens in dir.
+// notRunning explains why there is no control socket in dir.
 func notRunning(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("no stack runs in %s: make run starts one", dir)
@@ -142,10 +142,10 @@ func notRunning(dir string) error {
 	return fmt.Errorf("no stack runs in %s: make run starts one", dir)
 }
 
-// socketPath is in the folder, or in the system's temporary folder where the path would be too long.
+// socketPath is in dir, or in the system's temporary folder if the path in dir would be too long.
 func socketPath(dir string) string {
 	path := filepath.Join(dir, "control.sock")
-	if len(path) <= socketPathLimit {
+	if len(path) <= maxSocketPath {
 		return path
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("devstack-%.16x.sock", sha256.Sum256([]byte(dir))))

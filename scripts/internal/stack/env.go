@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// writeEnv tells scripts where everything listens, as lines of KEY=VALUE. The file is there while the
+// writeEnv writes the addresses of all parts as lines of KEY=VALUE, for scripts. The file exists while the
 // stack is ready.
 func (s Settings) writeEnv(superuserDSN string) error {
 	lines := append([]string{
@@ -31,7 +31,7 @@ func (s Settings) writeEnv(superuserDSN string) error {
 
 func envPath(dir string) string { return filepath.Join(dir, "stack.env") }
 
-// Env reads where the parts of the stack in dir listen.
+// Env reads the addresses of the parts of the stack that runs in dir.
 func Env(dir string) (map[string]string, error) {
 	content, err := os.ReadFile(envPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// lock is held by whoever uses a stack's folder. It ends with its process, however that ends.
+// lock is a file lock on a stack's folder. The system releases it when the process ends.
 type lock struct{ file *os.File }
 
-// errRunning says that a stack runs in a folder already.
+// errRunning means that another process holds the folder's lock.
 var errRunning = errors.New("a stack already runs")
 
-// acquireLock takes the lock of a folder, which it makes. errRunning when another process holds it.
+// acquireLock locks a folder and creates it if needed. errRunning: another process holds the lock.
 func acquireLock(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -48,10 +48,10 @@ func (l *lock) writePID() error {
 	return err
 }
 
-// Release gives the lock back.
+// Release releases the lock.
 func (l *lock) Release() {
-	// Closing alone would leave it to a child that was forked a moment ago and has not begun its program.
-	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closing unlocks too
+	// A child between fork and exec shares the open file: closing it here would not unlock.
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // if it fails, closing unlocks
 	_ = l.file.Close()
 }
 

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,10 @@ import (
 	"strings"
 
 	"example.com/todo/scripts/internal/port"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
-// listener is something that listens, by the name of the variable that chooses its port.
+// listener is a socket that a part listens on, named for the variable that sets its port.
 type listener string
 
 // The listeners of the stack.
@@ -27,7 +29,7 @@ const (
 	kafkaController listener = "KAFKA_CONTROLLER_PORT"
 )
 
-// defaultPorts holds each listener, the part that it belongs to, and its port unless another is chosen.
+// defaultPorts lists each listener with its part and its default port.
 var defaultPorts = []struct {
 	listener listener
 	part     string
@@ -46,27 +48,40 @@ var defaultPorts = []struct {
 	{kafkaController, "kafka", "controller, of the real Kafka only", 9093},
 }
 
-// Ports are the ports that a stack listens on, all of them on 127.0.0.1.
+// Ports are the ports of a stack, all on 127.0.0.1.
 type Ports map[listener]int
 
-// Addr is the address of a listener.
+// Addr returns the address of a listener.
 func (p Ports) Addr(l listener) string { return port.Addr(p[l]) }
 
-// ChosenPorts returns the usual ports, changed by the environment. The error names every variable that
-// is no port, or the same port as another.
-func ChosenPorts(getenv func(string) string, kafka string) (Ports, error) {
+// ResolvePorts returns a stack's ports. With "chosen" they are the defaults, overridden by the environment;
+// with "free" they are free ones, which no other stack gets before release is called.
+func ResolvePorts(ctx context.Context, how string, getenv func(string) string, kafka string) (ports Ports, release func(), err error) {
+	switch how {
+	case "chosen":
+		ports, err = chosenPorts(getenv, kafka)
+		return ports, func() {}, err
+	case "free":
+		return freePorts(ctx)
+	default:
+		return nil, nil, fmt.Errorf("--ports=%s: must be chosen or free", how)
+	}
+}
+
+// chosenPorts returns an error that names every variable with an invalid or a duplicate port.
+func chosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 	ports := Ports{}
 	owner := map[int]listener{}
 	var failed []error
 	for _, u := range defaultPorts {
-		if u.listener == kafkaController && kafka != KafkaApache {
+		if u.listener == kafkaController && kafka != toolchain.KafkaApache {
 			continue
 		}
 		n := u.port
 		if text := getenv(string(u.listener)); text != "" {
 			var err error
 			if n, err = strconv.Atoi(text); err != nil || n < 1 || n > 65535 {
-				failed = append(failed, fmt.Errorf("%s=%s is no port: it takes a number from 1 to 65535", u.listener, text))
+				failed = append(failed, fmt.Errorf("%s=%s is not a port: must be a number from 1 to 65535", u.listener, text))
 				continue
 			}
 		}
@@ -79,8 +94,7 @@ func ChosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 	return ports, errors.Join(failed...)
 }
 
-// FreePorts returns ports that nobody listens on, and that no other stack gets before release is called.
-func FreePorts(ctx context.Context) (ports Ports, release func(), err error) {
+func freePorts(ctx context.Context) (ports Ports, release func(), err error) {
 	block, err := port.Reserve(ctx, len(defaultPorts))
 	if err != nil {
 		return nil, nil, err
@@ -92,8 +106,8 @@ func FreePorts(ctx context.Context) (ports Ports, release func(), err error) {
 	return ports, block.Close, nil
 }
 
-// Check tells whether every port can be listened on. The error names all that cannot, who holds them,
-// and the variable that chooses another.
+// Check returns an error for the ports that are taken: each with the process that listens on it and the
+// variable that chooses another port.
 func (p Ports) Check(ctx context.Context) error {
 	var failed []error
 	for _, u := range defaultPorts {
@@ -113,14 +127,11 @@ func (p Ports) Check(ctx context.Context) error {
 }
 
 func portTakenError(n int, what string, l listener) error {
-	by := "another process"
-	if holder := port.Holder(n); holder != "" {
-		by = holder
-	}
+	by := cmp.Or(port.Holder(n), "another process")
 	return fmt.Errorf("port %d, for %s, is taken by %s: stop that, or choose another port with %s", n, what, by, l)
 }
 
-// PortHelp lists the variables that choose ports, one on each line.
+// PortHelp lists the variables that choose ports with their defaults, one a line.
 func PortHelp() string {
 	var b strings.Builder
 	for _, u := range defaultPorts {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 // environment looks up variables in a map.
@@ -13,13 +15,13 @@ func environment(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-func TestEveryPortIsChangedByItsVariable(t *testing.T) {
+func TestChosenPortsReadsAVariableForEachPort(t *testing.T) {
 	t.Parallel()
 	chosen := map[string]string{}
 	for i, u := range defaultPorts {
 		chosen[string(u.listener)] = fmt.Sprint(20000 + i)
 	}
-	ports, err := ChosenPorts(environment(chosen), KafkaApache)
+	ports, err := chosenPorts(environment(chosen), toolchain.KafkaApache)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,9 +35,9 @@ func TestEveryPortIsChangedByItsVariable(t *testing.T) {
 	}
 }
 
-func TestThePortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
+func TestChosenPortsDefaultToTheDocumentedPorts(t *testing.T) {
 	t.Parallel()
-	ports, err := ChosenPorts(environment(nil), KafkaEmbedded)
+	ports, err := chosenPorts(environment(nil), toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,7 @@ func TestThePortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
 	}
 }
 
-func TestABadPortIsNamedWithItsVariable(t *testing.T) {
+func TestChosenPortsNamesTheVariableOfAnInvalidPort(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		chosen map[string]string
@@ -64,7 +66,7 @@ func TestABadPortIsNamedWithItsVariable(t *testing.T) {
 		"twice":       {map[string]string{"REDIS_PORT": "8080"}, []string{"TODO_HTTP_PORT", "REDIS_PORT", "8080"}},
 		"all at once": {map[string]string{"REDIS_PORT": "x", "KAFKA_PORT": "y"}, []string{"REDIS_PORT=x", "KAFKA_PORT=y"}},
 	} {
-		_, err := ChosenPorts(environment(c.chosen), KafkaEmbedded)
+		_, err := chosenPorts(environment(c.chosen), toolchain.KafkaEmbedded)
 		for _, want := range c.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: the error is %v, want %q in it", name, err, want)
@@ -73,9 +75,9 @@ func TestABadPortIsNamedWithItsVariable(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
+func TestCheckNamesTheProcessAndTheVariableOfATakenPort(t *testing.T) {
 	t.Parallel()
-	ports, release, err := FreePorts(t.Context())
+	ports, release, err := freePorts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 	"example.com/todo/contracts/event"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
-	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/internal/supervisor"
+	"example.com/todo/scripts/internal/toolchain"
 	"example.com/todo/scripts/prove/internal/link"
 )
 
@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Tree          string // the source tree that the services are built from
 	Dir           string // data, logs, built programs
-	Tools         stack.Tools
+	Tools         toolchain.Tools
 	WebhookURL    string
 	WebhookSecret string
 	Environ       []string  // what the services are told besides; it wins

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
 	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/faults"
@@ -31,7 +31,7 @@ type Options struct {
 	Scenario faults.Scenario
 	Tree     string // the source tree of the services
 	Dir      string // the run's folder
-	Tools    stack.Tools
+	Tools    toolchain.Tools
 	Log      *slog.Logger
 	Tell     func(format string, args ...any) // progress, a line each
 	AtMost   time.Duration                    // from when the system is up to when all evidence is there; 0: as long as it takes

@@ -1,4 +1,4 @@
-package stack
+package toolchain
 
 import (
 	"fmt"
@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"example.com/todo/scripts/internal/console"
 )
 
-func TestTheBestKafkaIsTheRealOneWhereJavaIsNewEnough(t *testing.T) {
+func TestChooseKafkaPrefersApacheWhereJavaIsNewEnough(t *testing.T) {
 	for name, c := range map[string]struct {
-		asked, java, ci string
-		want            string // the kind, or a part of the error
+		requested, java, ci string
+		want                string // the kind, or a part of the error
 	}{
 		"a new Java":                {KafkaBest, "17.0.15", "", KafkaApache},
 		"a new Java in CI":          {KafkaBest, "21", "true", KafkaApache},
@@ -21,7 +23,7 @@ func TestTheBestKafkaIsTheRealOneWhereJavaIsNewEnough(t *testing.T) {
 		"no Java in CI":             {KafkaBest, "", "true", "needs Java 17 or newer"},
 		"the embedded one in CI":    {KafkaEmbedded, "17", "true", KafkaEmbedded},
 		"the real one without Java": {KafkaApache, "", "", KafkaApache},
-		"one that there is not":     {"fake", "17", "", "embedded, apache or best"},
+		"unknown":                   {"fake", "17", "", "embedded, apache or best"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()
@@ -36,15 +38,19 @@ func TestTheBestKafkaIsTheRealOneWhereJavaIsNewEnough(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			said := &output{}
-			got, err := testTools(t, said).Kafka(t.Context(), c.asked)
+			said := &strings.Builder{}
+			tools, err := New(console.Plain(said), os.Getenv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := tools.ChooseKafka(t.Context(), c.requested)
 			if err != nil {
 				got = err.Error()
 			}
 			if !strings.Contains(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
-			if fallen := err == nil && got != c.asked && got == KafkaEmbedded; fallen != strings.Contains(said.String(), "Java 17") {
+			if fallen := err == nil && got != c.requested && got == KafkaEmbedded; fallen != strings.Contains(said.String(), "Java 17") {
 				t.Errorf("%q, and it said %q", got, said)
 			}
 		})

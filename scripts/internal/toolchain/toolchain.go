@@ -1,4 +1,6 @@
-package stack
+// Package toolchain holds what every local system is made with: the process launcher, the console, the
+// finder of the servers' programs, and constructors for the servers.
+package toolchain
 
 import (
 	"context"
@@ -16,12 +18,12 @@ type Tools struct {
 	Launcher *proc.Launcher
 	Console  *console.Console
 	Finder   binaries.Finder
-	Self     string // path of this program
-	CI       bool   // what is missing fails, where otherwise something else would do
+	Self     string // path of the running program, which is also the embedded Kafka
+	CI       bool   // a missing program is an error, even where another would do
 }
 
-// NewTools reads CI, DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
-func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
+// New reads CI, DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
+func New(c *console.Console, getenv func(string) string) (Tools, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return Tools{}, err
@@ -40,7 +42,7 @@ func NewTools(c *console.Console, getenv func(string) string) (Tools, error) {
 	case "fetched":
 		finder.FetchedOnly = true
 	default:
-		return Tools{}, fmt.Errorf("DEVSTACK_PROGRAMS=%s: it takes installed (what is missing is fetched) or fetched", which)
+		return Tools{}, fmt.Errorf("DEVSTACK_PROGRAMS=%s: must be installed (missing programs are fetched) or fetched", which)
 	}
 	return Tools{Launcher: proc.NewLauncher(), Console: c, Finder: finder, Self: self, CI: getenv("CI") == "true"}, nil
 }
@@ -56,8 +58,8 @@ func cacheDir(chosen string) (string, error) {
 	return filepath.Join(base, "todo-devstack"), nil
 }
 
-// Fetch finds the programs that a stack with this kind of Kafka needs, fetching those that are missing,
-// and tells where they are, one on each line.
+// Fetch downloads the programs that a stack with this kind of Kafka lacks. It returns the path of each
+// program, one a line.
 func (t Tools) Fetch(ctx context.Context, kafka string) (string, error) {
 	postgres, err := t.Finder.Postgres(ctx)
 	if err != nil {
