@@ -2,6 +2,7 @@ package proc
 
 import (
 	"io"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -29,6 +30,14 @@ type Command struct {
 	// Shared leaves the program in the caller's process group, so that the terminal's Ctrl-C reaches
 	// it and it may read the terminal. Otherwise it leads a group of its own.
 	Shared bool
+}
+
+// Environ returns the environment of the program.
+func (c Command) Environ() []string {
+	if c.Env == nil {
+		return os.Environ()
+	}
+	return c.Env
 }
 
 func (c Command) build() *exec.Cmd {

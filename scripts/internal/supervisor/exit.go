@@ -5,48 +5,59 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"example.com/todo/platform/printable"
 	"example.com/todo/scripts/internal/proc"
 )
 
+// How much of a log an UnexpectedExit quotes.
 const (
 	maxLastLines = 20
 	maxLastBytes = 64 << 10
 )
 
-// UnexpectedExit is the end of a part that nobody asked to end.
-type UnexpectedExit struct {
+// Exit is the end of one process of a part.
+type Exit struct {
 	Part      string
-	Err       error    // nil: it ended with exit code 0
-	Log       string   // path of its log
-	LastLines []string // the log's last lines, bounded and printable
+	At        time.Time
+	Err       error // nil for exit code 0
+	Code      int   // 128 plus the signal's number after a signal
+	Requested bool  // by Stop, Kill or Halt
 }
 
-// Error names the part, how it ended, and the last lines of its log.
-func (d *UnexpectedExit) Error() string {
-	how := "exit status 0"
-	if d.Err != nil {
-		how = d.Err.Error()
+// UnexpectedExit is the error of a part that exited without a stop.
+type UnexpectedExit struct {
+	Part      string
+	Err       error    // nil for exit code 0
+	Log       string   // path of its log
+	LastLines []string // of the log, bounded and printable
+}
+
+// Error names the part, its exit status and the last lines of its log.
+func (e *UnexpectedExit) Error() string {
+	status := "exit status 0"
+	if e.Err != nil {
+		status = e.Err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s ended by itself (%s)", d.Part, how)
-	if len(d.LastLines) == 0 {
-		fmt.Fprintf(&b, " and wrote nothing to %s", d.Log)
+	fmt.Fprintf(&b, "%s ended by itself (%s)", e.Part, status)
+	if len(e.LastLines) == 0 {
+		fmt.Fprintf(&b, " and wrote nothing to %s", e.Log)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "; the last %d lines of %s:", len(d.LastLines), d.Log)
-	for _, line := range d.LastLines {
+	fmt.Fprintf(&b, "; the last %d lines of %s:", len(e.LastLines), e.Log)
+	for _, line := range e.LastLines {
 		fmt.Fprintf(&b, "\n    %s", line)
 	}
 	return b.String()
 }
 
-func (s *Supervisor) newExit(p *managedPart, process *proc.Process) *UnexpectedExit {
+func (s *Supervisor) unexpected(p *managedPart, process *proc.Process) *UnexpectedExit {
 	return &UnexpectedExit{Part: p.Name(), Err: process.Err(), Log: s.logPath(p), LastLines: lastLines(s.logPath(p))}
 }
 
-// lastLines returns the last lines of a file; of one that cannot be read, none.
+// lastLines returns the last lines of a file, or nil if it cannot be read.
 func lastLines(path string) []string {
 	f, err := os.Open(path)
 	if err != nil {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,35 +16,44 @@ const (
 	readyTimeout     = time.Minute
 )
 
-// awaitReady asks a part that was started whether it serves, until it does.
+// awaitReady polls a started part until it is ready. Under RestartNever the exit of the process is an
+// error; under RestartAlways the wait goes on with the next process.
 func (s *Supervisor) awaitReady(ctx context.Context, p *managedPart, process *proc.Process) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
 	defer cancel()
 	s.cfg.Console.Progress("%s: waiting for %s", p.Name(), p.ReadyWhen())
-	remind := time.NewTicker(reminderInterval)
-	defer remind.Stop()
-	again := time.NewTicker(pollInterval)
-	defer again.Stop()
+	reminder := time.NewTicker(reminderInterval)
+	defer reminder.Stop()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	exited := process.Done()
+	if s.cfg.Restart == RestartAlways {
+		exited = nil
+	}
 	for {
-		err := checkReady(ctx, p)
+		err := s.checkReady(ctx, p)
 		if err == nil {
 			s.cfg.Console.Progress("%s: ready after %s", p.Name(), round(time.Since(began)))
 			return nil
 		}
 		select {
-		case <-process.Done():
-			return s.newExit(p, process)
+		case <-exited:
+			return s.unexpected(p, process)
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w; the last answer: %w", p.Name(), context.Cause(ctx), err)
-		case <-remind.C:
+			return fmt.Errorf("wait for %s: %w; the last error: %w", p.Name(), context.Cause(ctx), err)
+		case <-reminder.C:
 			s.cfg.Console.Progress("%s: still waiting for %s (%s): %v", p.Name(), p.ReadyWhen(), round(time.Since(began)), err)
-		case <-again.C:
+		case <-poll.C:
 		}
 	}
 }
 
-func checkReady(ctx context.Context, p Part) error {
+// checkReady probes the part, unless no process runs: another process may answer on its port.
+func (s *Supervisor) checkReady(ctx context.Context, p *managedPart) error {
+	if s.PID(p.Name()) == 0 {
+		return errors.New("no process runs")
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	return p.Ready(ctx)
