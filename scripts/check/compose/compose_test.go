@@ -23,7 +23,7 @@ func project(t *testing.T) *types.Project {
 	return project
 }
 
-func TestEveryPartIsHealthCheckedAndOnItsPort(t *testing.T) {
+func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 	t.Parallel()
 	services := project(t).Services
 	for name, ports := range map[string][]string{
@@ -55,7 +55,7 @@ func TestEveryPartIsHealthCheckedAndOnItsPort(t *testing.T) {
 	}
 }
 
-func TestServicesWaitForTheirTopicsAndTheirSchema(t *testing.T) {
+func TestComposeServicesWaitForTopicsAndSchema(t *testing.T) {
 	t.Parallel()
 	services := project(t).Services
 	for name, needs := range map[string][]string{

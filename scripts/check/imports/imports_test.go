@@ -14,15 +14,15 @@ import (
 
 const prefix = "example.com/todo/"
 
-// domains names the package of each service that holds its rules.
+// domains lists each service's domain package.
 var domains = map[string]string{
 	"todo-service":         "task",
 	"notification-service": "notify",
 	"stats-service":        "stats",
 }
 
-// shared names the packages of a service on which its adapters agree, and which
-// they may import although they may not import each other.
+// shared lists the packages of a service that its adapters may import. Otherwise adapters must not import
+// each other.
 var shared = map[string][]string{
 	"todo-service": {"eventcodec", "listcache", "ratelimit"},
 }
@@ -33,7 +33,7 @@ type pkg struct {
 	Deps       []string // all, outside tests
 }
 
-func TestServicesKeepTheirLayers(t *testing.T) {
+func TestServicesImportOnlyLowerLayers(t *testing.T) {
 	t.Parallel()
 	for service, domain := range domains {
 		inside := prefix + service + "/internal/"
@@ -51,18 +51,18 @@ func TestServicesKeepTheirLayers(t *testing.T) {
 			}
 		}
 		if !slices.ContainsFunc(list(t, service), func(p pkg) bool { return p.ImportPath == inside+domain }) {
-			t.Errorf("%s has no domain package %s: this check looks at nothing", service, domain)
+			t.Errorf("%s has no domain package %s: the check would check nothing", service, domain)
 		}
 	}
 }
 
-// allowed says whether one package of a service may import another of this repository.
+// allowed reports whether a package of a service may import another package of this repository.
 func allowed(service, domain, from, to string) bool {
 	inside := prefix + service + "/internal/"
 	switch {
 	case from == inside+domain:
 		return to == prefix+"platform/apperr"
-	case strings.HasPrefix(from, inside+domain+"/"): // the domain's contract tests for its stores
+	case strings.HasPrefix(from, inside+domain+"/"): // contract tests of the domain's stores
 		return to == inside+domain || to == prefix+"platform/apperr"
 	case from == inside+"app":
 		return true
@@ -72,12 +72,12 @@ func allowed(service, domain, from, to string) bool {
 		return !strings.HasPrefix(to, prefix+service+"/") || to == inside+domain || within(from)(to)
 	case from == prefix+service+"/cmd/"+service:
 		return to == inside+"app" || within(prefix+"platform/command")(to)
-	default: // other commands are clients: they see the contracts from outside
+	default: // the other commands are clients and use the contracts only
 		return !strings.HasPrefix(to, inside)
 	}
 }
 
-func TestPlatformKnowsNoBusiness(t *testing.T) {
+func TestPlatformImportsNeitherContractsNorServices(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "platform") {
 		for _, dep := range p.Deps {
@@ -88,7 +88,7 @@ func TestPlatformKnowsNoBusiness(t *testing.T) {
 	}
 }
 
-func TestContractsStandAlone(t *testing.T) {
+func TestContractsImportOnlyTheProtobufAndGRPCRuntimes(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "contracts") {
 		for _, imported := range p.Imports {
@@ -103,7 +103,7 @@ func TestContractsStandAlone(t *testing.T) {
 	}
 }
 
-// within matches a path and everything below it.
+// within matches a path and every path below it.
 func within(path string) func(string) bool {
 	return func(p string) bool { return p == path || strings.HasPrefix(p, path+"/") }
 }

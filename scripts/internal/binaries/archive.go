@@ -17,8 +17,7 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// openMember opens the file of a jar whose name has the suffix, or is it. It fails when there is none, or
-// more than one.
+// openMember opens the file of a jar whose name ends with suffix. Exactly one file must.
 func openMember(jar, suffix string) (io.ReadCloser, error) {
 	archive, err := zip.OpenReader(jar)
 	if err != nil {
@@ -47,8 +46,8 @@ type memberFile struct {
 
 func (m *memberFile) Close() error { return errors.Join(m.ReadCloser.Close(), m.archive.Close()) }
 
-// unpack writes the files of a .tar.xz into dir, which it makes. A member that would land outside of dir,
-// or a link that points there, is refused. On an error, or when ctx ends, dir is left as it is.
+// unpack extracts a .tar.xz into dir, which it creates. A member or a link target outside of dir is an error.
+// After an error, dir contains what was extracted before.
 func unpack(ctx context.Context, txz io.Reader, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -79,7 +78,7 @@ func unpack(ctx context.Context, txz io.Reader, dir string) error {
 	}
 }
 
-var errOutsideFolder = errors.New("leads outside of the folder")
+var errOutsideFolder = errors.New("is outside of the folder")
 
 func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
 	name := path.Clean(header.Name)
@@ -105,7 +104,7 @@ func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
 }
 
 func unpackFile(root *os.Root, name string, mode fs.FileMode, content io.Reader) error {
-	// Readable for all: the user that runs the program may be another.
+	// Readable for all: another user may run the program.
 	file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o444)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func txz(t *testing.T, entries ...entry) io.Reader {
 	return &packed
 }
 
-func TestAnArchiveIsUnpackedWithLinksAndPermissions(t *testing.T) {
+func TestUnpackKeepsLinksAndPermissions(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "into")
 	err := unpack(t.Context(), txz(t,
@@ -76,7 +76,7 @@ func TestAnArchiveIsUnpackedWithLinksAndPermissions(t *testing.T) {
 	}
 }
 
-func TestAMemberThatLeadsOutsideIsRefused(t *testing.T) {
+func TestUnpackRejectsAMemberOutsideOfTheFolder(t *testing.T) {
 	t.Parallel()
 	for name, entries := range map[string][]entry{
 		"parent folder":      {{name: "../evil", kind: tar.TypeReg, content: "x"}},
@@ -102,7 +102,7 @@ func TestAMemberThatLeadsOutsideIsRefused(t *testing.T) {
 	}
 }
 
-func TestADamagedArchiveIsAnError(t *testing.T) {
+func TestUnpackReportsADamagedArchive(t *testing.T) {
 	t.Parallel()
 	packed, err := io.ReadAll(txz(t, entry{name: "a", kind: tar.TypeReg, content: "content"}))
 	if err != nil {
@@ -115,7 +115,7 @@ func TestADamagedArchiveIsAnError(t *testing.T) {
 	}
 }
 
-func TestOneMemberOfAJarIsFoundByTheEndOfItsName(t *testing.T) {
+func TestOpenMemberFindsOneFileByItsSuffix(t *testing.T) {
 	t.Parallel()
 	jar := filepath.Join(t.TempDir(), "a.jar")
 	file, err := os.Create(jar)

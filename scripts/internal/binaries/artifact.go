@@ -1,5 +1,3 @@
-// Package fetch brings programs that the machine lacks into a cache folder, once, and takes nothing
-// whose checksum is not the pinned one.
 package binaries
 
 import (
@@ -16,7 +14,7 @@ import (
 //go:embed artifacts.txt
 var artifactList string
 
-// artifact names an artifact and says what it must be.
+// artifact is a pinned download: its coordinates, size and checksum.
 type artifact struct {
 	Program  string // postgres, redis, kafka
 	Platform string // GOOS/GOARCH, or "any"
@@ -25,7 +23,7 @@ type artifact struct {
 	SHA256   string // hexadecimal
 }
 
-// artifactsOf returns the artifacts that a program needs on this platform; an error says that there are none.
+// artifactsOf returns the artifacts of a program for this platform. If there are none, it returns an error.
 func artifactsOf(program string) ([]artifact, error) {
 	all, err := parseArtifacts(artifactList)
 	if err != nil {
@@ -75,7 +73,7 @@ func parseArtifact(line string) (artifact, error) {
 	return artifact{Program: f[0], Platform: f[1], Package: p, Size: size, SHA256: f[4]}, nil
 }
 
-// fileName is the name of the artifact's file.
+// fileName returns the name of the artifact's file.
 func (p artifact) fileName() string {
 	return p.Package.Name + "-" + p.Package.Version + "." + p.Package.Qualifiers.Map()["type"]
 }
@@ -86,5 +84,5 @@ func (p artifact) repositoryPath() string {
 	return path.Join(group, p.Package.Name, p.Package.Version, p.fileName())
 }
 
-// DefaultRepository returns the address of the package registry's default repository.
+// DefaultRepository returns the address of the default Maven repository.
 func DefaultRepository() string { return purl.DefaultRegistry("maven") }

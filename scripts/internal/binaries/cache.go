@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	maxDownloads = 4                // downloads side by side
+	maxDownloads = 4                // in parallel
 	maxAttempts  = 3                // per artifact
-	stallTimeout = 30 * time.Second // without a byte
+	stallTimeout = 30 * time.Second // a download without a byte for this long is aborted
 )
 
-// Cache is a folder of artifacts and of what was unpacked from them.
+// Cache is a folder with downloaded artifacts and the programs unpacked from them.
 type Cache struct {
 	Dir        string
 	Repository string // address of the Maven repository to fetch from
 	Console    *console.Console
 }
 
-// ensure returns the paths of artifacts in the order of pins, fetching those that are missing.
+// ensure downloads the missing artifacts and returns the paths of all, in the order of pins.
 func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]string, error) {
 	paths := make([]string, len(pins))
 	var missing []artifact
@@ -64,7 +64,7 @@ func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]stri
 	return paths, nil
 }
 
-// artifactPath has the checksum in it: a pin that changes is another file.
+// artifactPath contains the checksum: a new version of an artifact is another file.
 func (c Cache) artifactPath(pin artifact) string {
 	return filepath.Join(c.Dir, "artifacts", pin.SHA256, pin.fileName())
 }
@@ -87,7 +87,7 @@ func (c Cache) fetchWithRetry(ctx context.Context, pin artifact, bar io.Writer) 
 	return err
 }
 
-// temporaryError is a failure that may not happen again.
+// temporaryError is a failed download that is worth a retry.
 type temporaryError struct{ error }
 
 func (e *temporaryError) Unwrap() error { return e.error }
@@ -101,8 +101,8 @@ func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // gone already when all went well
-	defer func() { _ = file.Close() }()           // closed already when all went well
+	defer func() { _ = os.Remove(file.Name()) }() // after success it has been renamed
+	defer func() { _ = file.Close() }()           // after success it is closed
 	sum := sha256.New()
 	if err := c.download(ctx, pin, io.MultiWriter(file, sum, bar)); err != nil {
 		return fmt.Errorf("%s: %w", pin.fileName(), &temporaryError{err})
@@ -138,7 +138,7 @@ func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	// One byte more than there should be is enough to make the checksum wrong.
+	// Of a file that is too long, one byte more is enough for a wrong checksum.
 	body := io.LimitReader(response.Body, pin.Size+1)
 	if _, err := io.Copy(into, &activityReader{body, func() { stall.Reset(stallTimeout) }}); err != nil {
 		return errors.Join(err, context.Cause(ctx))
@@ -146,7 +146,7 @@ func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error
 	return nil
 }
 
-// activityReader is a reader that tells whenever something was read.
+// activityReader calls onRead after each read with data.
 type activityReader struct {
 	io.Reader
 	onRead func()

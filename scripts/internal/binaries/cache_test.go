@@ -37,7 +37,7 @@ func newCache(t *testing.T, handler http.HandlerFunc) Cache {
 	return Cache{Dir: t.TempDir(), Repository: server.URL, Console: console.Plain(io.Discard)}
 }
 
-func TestAnArtifactIsFetchedOnceFromItsPlaceInTheRepository(t *testing.T) {
+func TestCacheDownloadsAnArtifactOnceFromItsRepositoryPath(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	c := newCache(t, func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +63,7 @@ func TestAnArtifactIsFetchedOnceFromItsPlaceInTheRepository(t *testing.T) {
 	}
 }
 
-func TestAnArtifactWithAnotherChecksumIsRefusedAndNotKept(t *testing.T) {
+func TestCacheRejectsAndDiscardsAnArtifactWithAnotherChecksum(t *testing.T) {
 	t.Parallel()
 	for name, served := range map[string]string{
 		"changed": "the thinG", "shorter": "the", "longer": "the thing and more", "empty": "",
@@ -83,7 +83,7 @@ func TestAnArtifactWithAnotherChecksumIsRefusedAndNotKept(t *testing.T) {
 	}
 }
 
-func TestAFailureThatPassesIsTriedAgain(t *testing.T) {
+func TestCacheRetriesATemporaryFailure(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	c := newCache(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -98,7 +98,7 @@ func TestAFailureThatPassesIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestEveryPinIsWhole(t *testing.T) {
+func TestEveryArtifactIsComplete(t *testing.T) {
 	t.Parallel()
 	pins, err := parseArtifacts(artifactList)
 	if err != nil {
@@ -117,7 +117,7 @@ func TestEveryPinIsWhole(t *testing.T) {
 	}
 }
 
-func TestABrokenPinIsNamedByItsLine(t *testing.T) {
+func TestParseArtifactsNamesTheLineOfAnInvalidEntry(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"fields missing": "# comment\nredis any pkg:maven/a/b@1",

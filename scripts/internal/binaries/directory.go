@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// createAtomically makes a folder by a function that fills it. The folder appears whole or not at all, and a folder
-// that is there is left as it is.
+// createAtomically creates a folder and has fill write its content. The folder appears complete or not at all.
+// An existing folder stays unchanged.
 func (f Finder) createAtomically(dir, what string, fill func(unfinished string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
@@ -20,7 +20,7 @@ func (f Finder) createAtomically(dir, what string, fill func(unfinished string) 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(unfinished) }() // gone already when all went well
+	defer func() { _ = os.RemoveAll(unfinished) }() // after success it has been renamed
 	if err := os.Chmod(unfinished, 0o755); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (f Finder) createAtomically(dir, what string, fill func(unfinished string) 
 	}
 	err = os.Rename(unfinished, dir)
 	if _, there := os.Stat(dir); there == nil {
-		return nil // another devstack was faster
+		return nil // another process created it meanwhile
 	}
 	return err
 }

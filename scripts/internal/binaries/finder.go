@@ -1,5 +1,5 @@
-// Package program finds the programs of the servers: on PATH, in the folders where systems keep them,
-// and otherwise by fetching them.
+// Package binaries finds the servers' programs: on PATH, in the folders where systems install them, and
+// otherwise by download. A download is pinned by its checksum and unpacked into a cache folder once.
 package binaries
 
 import (
@@ -13,14 +13,14 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Finder finds programs.
+// Finder finds the programs of PostgreSQL, Redis and Kafka.
 type Finder struct {
 	Cache Cache
-	// FetchedOnly passes over what the machine has.
+	// FetchedOnly ignores installed programs.
 	FetchedOnly bool
 }
 
-// versionTimeout bounds how long a program may take to tell its version.
+// versionTimeout bounds a run of a program that prints its version.
 const versionTimeout = 5 * time.Second
 
 var versionNumber = regexp.MustCompile(`(\d+)(?:\.(\d+))?`)
@@ -34,28 +34,28 @@ func (v version) before(w version) bool {
 
 func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-// readVersion runs a program that prints its version and reads the first number after the word mark.
-func readVersion(ctx context.Context, mark *regexp.Regexp, path string, args ...string) (version, error) {
+// readVersion runs a program that prints its version, and parses the first number after prefix.
+func readVersion(ctx context.Context, prefix *regexp.Regexp, path string, args ...string) (version, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
 		return version{}, fmt.Errorf("%s: %w", path, err)
 	}
-	at := mark.FindIndex(output)
+	at := prefix.FindIndex(output)
 	if at == nil {
-		return version{}, fmt.Errorf("%s tells no version: %q", path, output)
+		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
 	}
 	number := versionNumber.FindStringSubmatch(string(output[at[1]:]))
 	if number == nil {
-		return version{}, fmt.Errorf("%s tells no version: %q", path, output)
+		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
 	}
-	major, _ := strconv.Atoi(number[1]) // the pattern lets digits through only
-	minor, _ := strconv.Atoi(number[2]) // absent counts as 0
+	major, _ := strconv.Atoi(number[1]) // the pattern matches digits only
+	minor, _ := strconv.Atoi(number[2]) // a missing minor version is 0
 	return version{major, minor}, nil
 }
 
-// reachableByServerAccount tells whether programs in dir can be run by the user that refuses-root programs run as.
+// reachableByServerAccount reports whether the account of programs that refuse root can enter dir.
 func reachableByServerAccount(dir string) (bool, error) {
 	account, err := proc.Unprivileged()
 	if err != nil {

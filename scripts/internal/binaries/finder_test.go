@@ -25,7 +25,7 @@ func printer(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-func TestVersionsAreReadFromWhatProgramsPrint(t *testing.T) {
+func TestReadVersionParsesThePrintedVersion(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for i, c := range []struct {
@@ -47,11 +47,11 @@ func TestVersionsAreReadFromWhatProgramsPrint(t *testing.T) {
 		}
 	}
 	if _, err := readVersion(t.Context(), redisVersionPrefix, printer(t, dir, "silent", "hello")); err == nil {
-		t.Error("a program that tells no version gave no error")
+		t.Error("no error for a program that prints no version")
 	}
 }
 
-func TestAnOldProgramIsPassedOver(t *testing.T) {
+func TestFinderSkipsAnOldProgram(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	finder := Finder{Cache: Cache{Dir: t.TempDir(), Repository: "http://127.0.0.1:1", Console: console.Plain(io.Discard)}}
@@ -67,7 +67,7 @@ func TestAnOldProgramIsPassedOver(t *testing.T) {
 	}
 }
 
-func TestJavaHasToBeNewEnough(t *testing.T) {
+func TestFinderRejectsAnOldJava(t *testing.T) {
 	home := t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, "bin"), 0o755); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestJavaHasToBeNewEnough(t *testing.T) {
 	}
 }
 
-func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
+func TestCreateAtomicallyCreatesACompleteFolderOrNone(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	f := Finder{Cache: Cache{Console: console.Plain(io.Discard)}}
@@ -106,7 +106,7 @@ func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestAProgramIsTakenOutOfItsJar(t *testing.T) {
+func TestExtractMemberWritesAnExecutable(t *testing.T) {
 	t.Parallel()
 	var jar bytes.Buffer
 	archive := zip.NewWriter(&jar)

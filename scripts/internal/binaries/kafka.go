@@ -15,17 +15,17 @@ var (
 	javaMinVersion    = version{major: 17}
 )
 
-// Kafka is what runs the real Kafka.
+// Kafka holds the paths that run the real Kafka.
 type Kafka struct {
 	Java      string // path of java
 	Classpath string // Kafka's jars
 }
 
-// Kafka finds Java, and Kafka, which is always fetched.
+// Kafka finds Java and downloads Kafka.
 func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 	java, err := f.Java(ctx)
 	if err != nil {
-		return Kafka{}, fmt.Errorf("%w; without Java there is the embedded Kafka", err)
+		return Kafka{}, fmt.Errorf("%w; without Java, use the embedded Kafka", err)
 	}
 	pins, err := artifactsOf("kafka")
 	if err != nil {
@@ -38,8 +38,7 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 	return Kafka{Java: java, Classpath: strings.Join(jars, string(os.PathListSeparator))}, nil
 }
 
-// Java returns the path of a java that runs the real Kafka: version 17 or newer, in JAVA_HOME or, where
-// that is not set, on PATH.
+// Java returns the path of java in JAVA_HOME or, if that is not set, on PATH. Its version must be 17 or newer.
 func (f Finder) Java(ctx context.Context) (string, error) {
 	path, err := findJava(ctx)
 	if err != nil {

@@ -16,7 +16,7 @@ var (
 	postgresMinVersion    = version{major: 13}
 )
 
-// Postgres returns the folder of postgres and initdb, version 13 or newer.
+// Postgres returns the folder of postgres and initdb. Their version is 13 or newer.
 func (f Finder) Postgres(ctx context.Context) (string, error) {
 	for _, dir := range f.postgresDirs() {
 		if isUsablePostgres(ctx, dir) {
@@ -34,7 +34,7 @@ func (f Finder) postgresDirs() []string {
 	if path, err := exec.LookPath("postgres"); err == nil {
 		dirs = append(dirs, filepath.Dir(path))
 	}
-	// Debian keeps each major version in a folder of its own, away from PATH.
+	// Debian installs each major version in its own folder, which is not on PATH.
 	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is not malformed
 	slices.SortFunc(debian, func(a, b string) int { return strings.Compare(b, a) })
 	return append(dirs, debian...)

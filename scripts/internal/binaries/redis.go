@@ -17,8 +17,8 @@ var (
 	redisMinVersion    = version{major: 6, minor: 2}
 )
 
-// redisMemberSuffixes are the ends of the names of the fetched servers that may run here, the best first. The
-// one for Linux on amd64 needs OpenSSL 3; the static one for 386 runs where that is missing.
+// redisMemberSuffixes lists, by platform, the suffixes of the downloaded servers to try, the best first. The
+// server for linux/amd64 needs OpenSSL 3; the static one for 386 runs without.
 var redisMemberSuffixes = map[string][]string{
 	"linux/amd64":  {"-linux-amd64", "-linux-386"},
 	"linux/arm64":  {"-linux-arm64"},
@@ -26,7 +26,7 @@ var redisMemberSuffixes = map[string][]string{
 	"darwin/arm64": {"-darwin-arm64"},
 }
 
-// Redis returns the path of a redis-server, version 6.2 or newer.
+// Redis returns the path of redis-server. Its version is 6.2 or newer.
 func (f Finder) Redis(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath("redis-server"); err == nil && !f.FetchedOnly {
 		if v, err := readVersion(ctx, redisVersionPrefix, path, "--version"); err == nil && !v.before(redisMinVersion) {

@@ -13,8 +13,8 @@ const (
 	printInterval  = 5 * time.Second
 )
 
-// Bar shows how far a download is. On a terminal it redraws one line, elsewhere it prints a line now
-// and then. It is an io.Writer that counts, and may be used by several goroutines.
+// Bar is a progress bar: an io.Writer that counts bytes, safe for concurrent use. On a terminal it redraws
+// one line; elsewhere it prints a line every few seconds.
 type Bar struct {
 	console *Console
 	what    string
@@ -25,7 +25,7 @@ type Bar struct {
 	last time.Time
 }
 
-// Bar begins a progress bar for total bytes of what.
+// Bar starts a progress bar for total bytes of what.
 func (c *Console) Bar(what string, total int64) *Bar {
 	return &Bar{console: c, what: what, total: total, last: time.Now()}
 }

@@ -1,4 +1,4 @@
-// Package console writes what devstack has to say, so that lines from several parts never mix.
+// Package console prints progress, a progress bar and the output of several programs, line by line.
 package console
 
 import (
@@ -19,18 +19,17 @@ const (
 	reset     = "\x1b[0m"
 )
 
-// Console is the terminal, or the files that stand in its place. Its methods may be called from
-// several goroutines.
+// Console is a terminal, or two files instead. Its methods are safe for concurrent use.
 type Console struct {
 	mu       sync.Mutex
 	out, err io.Writer
-	animated bool   // progress bars may redraw their line on err
+	animated bool   // err is a terminal: a bar redraws its line
 	coloured bool   // prefixes on out may have colours
-	bar      string // the bar that stands on the last line of err now
+	bar      string // the text on the last line of err, "" without a bar
 	colours  int
 }
 
-// New returns a Console that prints the parts' lines to out and its own progress to err.
+// New returns a Console that prints the programs' lines to out, and progress to err.
 func New(out, err *os.File) *Console {
 	_, plain := os.LookupEnv("NO_COLOR")
 	return &Console{
@@ -49,11 +48,11 @@ func (c *Console) Progress(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
-	_, _ = io.WriteString(c.err, line) // nobody is left to tell that the terminal is gone
+	_, _ = io.WriteString(c.err, line) // without a terminal there is no place to report the error
 	c.drawBar()
 }
 
-// Print prints text on the output as it is.
+// Print prints text to out unchanged.
 func (c *Console) Print(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,7 +61,7 @@ func (c *Console) Print(text string) {
 	c.drawBar()
 }
 
-// LineWriter returns a writer that shows every whole line written to it, made printable, with name before it.
+// LineWriter returns a writer that prints every complete line after name, with invisible characters escaped.
 func (c *Console) LineWriter(name string) io.Writer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +79,7 @@ type lineWriter struct {
 	partial []byte
 }
 
-// maxPartial bounds what is held back of a line that does not end.
+// maxPartial in bytes: a longer line is printed in pieces.
 const maxPartial = 64 << 10
 
 func (l *lineWriter) Write(p []byte) (int, error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestOnlyWholeLinesAreShownWithTheirPartsName(t *testing.T) {
+func TestLineWriterPrintsCompleteLinesWithTheirName(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)
@@ -25,7 +25,7 @@ func TestOnlyWholeLinesAreShownWithTheirPartsName(t *testing.T) {
 	}
 }
 
-func TestALineWithoutEndIsShownInPieces(t *testing.T) {
+func TestLineWriterSplitsALineWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	w := Plain(&shown).LineWriter("noisy")
@@ -35,7 +35,7 @@ func TestALineWithoutEndIsShownInPieces(t *testing.T) {
 	}
 }
 
-func TestABarStaysBelowTheLines(t *testing.T) {
+func TestBarStaysBelowTheLines(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)
@@ -52,7 +52,7 @@ func TestABarStaysBelowTheLines(t *testing.T) {
 	}
 }
 
-func TestABarNeverGrowsPastItsEnd(t *testing.T) {
+func TestBarNeverExceedsItsWidth(t *testing.T) {
 	t.Parallel()
 	b := Plain(io.Discard).Bar("PostgreSQL", 100)
 	b.done = 250 // a download that began anew counts twice
@@ -61,7 +61,7 @@ func TestABarNeverGrowsPastItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhatPartsPrintIsMadePrintable(t *testing.T) {
+func TestLineWriterEscapesInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// stateListen is the state LISTEN in /proc/net/tcp.
+// stateListen is the code of the state LISTEN in /proc/net/tcp.
 const stateListen = "0A"
 
-// Holder names the process that listens on a port, as "name (pid 1)", or returns "" when that cannot be
-// known, as for another user's process.
+// Holder returns the process that listens on a port, as "name (pid 1)". It returns "" if the process is
+// unknown, for instance another user's.
 func Holder(port int) string {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -40,7 +40,7 @@ func Holder(port int) string {
 	return ""
 }
 
-// listenerInodes returns the inodes of the sockets that listen on port, from a table of /proc/net.
+// listenerInodes parses a table of /proc/net and returns the inodes of the sockets that listen on port.
 func listenerInodes(table string, port int) []string {
 	var inodes []string
 	for _, line := range strings.Split(table, "\n") {

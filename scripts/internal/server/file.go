@@ -1,5 +1,5 @@
-// Package server knows how to prepare, start and ask each of the servers that the services need:
-// PostgreSQL, Redis, and two kinds of Kafka. Every server listens on 127.0.0.1 only.
+// Package server describes the servers that the services need, as parts of a supervisor: PostgreSQL, Redis,
+// and two kinds of Kafka. Every server listens on 127.0.0.1 only.
 package server
 
 import (
@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 )
 
-// exists tells whether a file is there; any trouble to find out is met again by its user.
+// exists reports whether a file exists. After another error it returns false: the caller's next step fails.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
 
-// writeFile writes a file that a server reads, making its folder.
+// writeFile writes a server's settings and creates their folder.
 func writeFile(path, content string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

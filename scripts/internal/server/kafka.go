@@ -7,10 +7,10 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// requestTimeout is how long an answer may take when the context sets no limit.
+// requestTimeout bounds a request whose context has no deadline.
 const requestTimeout = 10 * time.Second
 
-// kafkaClient is what both kinds have in common: a broker that speaks the Kafka protocol.
+// kafkaClient is a client for both kinds of broker.
 type kafkaClient struct{ addr string }
 
 func (k kafkaClient) config(ctx context.Context) *sarama.Config {
@@ -26,7 +26,7 @@ func (k kafkaClient) config(ctx context.Context) *sarama.Config {
 	return c
 }
 
-// Ready returns nil when a broker answers and knows the cluster's controller.
+// Ready returns nil if the broker responds and knows the cluster's controller.
 func (k kafkaClient) Ready(ctx context.Context) error {
 	admin, err := sarama.NewClusterAdmin([]string{k.addr}, k.config(ctx))
 	if err != nil {

@@ -20,22 +20,22 @@ type ApacheKafka struct {
 	Port           int
 	ControllerPort int
 	Launcher       *proc.Launcher // formats the data folder
-	More           []string       // further settings, key=value; they win
+	More           []string       // further settings, key=value, which override the others
 }
 
 // Name is the part's name.
 func (k ApacheKafka) Name() string { return "kafka" }
 
-// Awaits names what Ready asks for.
+// ReadyWhen names the condition of Ready.
 func (k ApacheKafka) ReadyWhen() string { return "the broker and the controller on " + k.Addr() }
 
 // Addr is the address clients use.
 func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
 
-// Ready returns nil when the broker answers and knows its controller.
+// Ready returns nil if the broker responds and knows its controller.
 func (k ApacheKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
 
-// Prepare writes the node's settings, and formats its data folder the first time.
+// Prepare writes the node's settings and formats its data folder before the first start.
 func (k ApacheKafka) Prepare(ctx context.Context) error {
 	if err := writeFile(k.propertiesPath(), k.propertiesText()); err != nil {
 		return err
@@ -50,11 +50,11 @@ func (k ApacheKafka) Prepare(ctx context.Context) error {
 	})
 }
 
-// newClusterID draws an id in Kafka's form, base64 of 16 bytes. The first letter is never the dash that the
-// command line would take for an option.
+// newClusterID returns a random id in Kafka's form, base64 of 16 bytes.
 func newClusterID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
+	// The first character must not be a dash, which the command line would parse as an option.
 	id[0] &= 0x7f
 	return base64.RawURLEncoding.EncodeToString(id)
 }
@@ -64,7 +64,7 @@ func (k ApacheKafka) Command() (proc.Command, error) {
 	return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
 }
 
-// javaArgs puts quick starts and little memory before the highest throughput.
+// javaArgs configures the JVM for a quick start and little memory.
 func (k ApacheKafka) javaArgs(class string, args ...string) []string {
 	return append([]string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", k.Program.Classpath,
@@ -92,7 +92,7 @@ func (k ApacheKafka) propertiesText() string {
 		"auto.create.topics.enable=false",
 		"offsets.topic.replication.factor=1",
 		"offsets.topic.num.partitions=5",
-		// A year: a group that forgets where it was handles everything again.
+		// One year. A group without its committed offsets would handle every record again.
 		"offsets.retention.minutes=525600",
 		"transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1",

@@ -51,7 +51,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	return addr, stop
 }
 
-func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
+func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addr, stop := embedded(t, dir)
@@ -96,7 +96,7 @@ func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
-func TestAClusterIDIsNoOptionOfTheCommandLine(t *testing.T) {
+func TestClusterIDDoesNotStartWithADash(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		if id := newClusterID(); len(id) != 22 || id[0] == '-' {
@@ -105,7 +105,7 @@ func TestAClusterIDIsNoOptionOfTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
+func TestEnsureTopicsSetsNoRetentionAndRejectsAnotherPartitionCount(t *testing.T) {
 	t.Parallel()
 	addr, _ := embedded(t, t.TempDir())
 	topic := Topic{Name: "events", Partitions: 6, MaxBytes: 1 << 20}
@@ -138,7 +138,7 @@ func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
 	}
 }
 
-func TestRecordsAreShownPrintableAndBounded(t *testing.T) {
+func TestFormatRecordIsPrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	const evil = "\x1b]52;c;cHduZWQ=\x1b\\\n0/7 forged\u202e\u2028\xff"
 	header := &sarama.RecordHeader{Key: []byte("h" + evil), Value: []byte(evil)}

@@ -19,23 +19,23 @@ import (
 
 const superuser = "postgres"
 
-// Postgres is a PostgreSQL server. Its superuser has a password drawn at random.
+// Postgres is a PostgreSQL server. Its superuser has a random password.
 type Postgres struct {
 	Bin      string         // folder of postgres and initdb
 	Dir      string         // holds the data folder and the superuser's password
 	Port     int            //
 	Launcher *proc.Launcher // starts initdb
-	NoFsync  bool           // no fsync, for data that dies with the server
-	Primary  *Postgres      // of a standby: it begins as a copy, and follows until it is promoted
+	NoFsync  bool           // for data that is deleted with the server
+	Primary  *Postgres      // of a standby, which starts as a copy and replicates until its promotion
 }
 
 // Name is the part's name.
 func (p Postgres) Name() string { return "postgres" }
 
-// Awaits names what Ready asks for.
+// ReadyWhen names the condition of Ready.
 func (p Postgres) ReadyWhen() string { return "a session on " + port.Addr(p.Port) }
 
-// Command describes the server's process. It stops fast: sessions are cut, nothing is lost.
+// Command describes the server's process. Its stop signal requests a fast shutdown, which disconnects sessions.
 func (p Postgres) Command() (proc.Command, error) {
 	account, err := p.serverAccount()
 	if err != nil {
@@ -53,7 +53,7 @@ func (p Postgres) Command() (proc.Command, error) {
 		if err != nil {
 			return proc.Command{}, err
 		}
-		// A primary that was killed is found again as soon as it is back.
+		// The standby reconnects soon after a restart of the primary.
 		args = append(args, "-c", "primary_conninfo="+conninfo, "-c", "wal_retrieve_retry_interval=100ms")
 	}
 	return proc.Command{
@@ -62,7 +62,7 @@ func (p Postgres) Command() (proc.Command, error) {
 	}, nil
 }
 
-// Ready returns nil when the superuser can log in.
+// Ready returns nil if the superuser can log in.
 func (p Postgres) Ready(ctx context.Context) error {
 	db, err := p.openAsSuperuser()
 	if err != nil {
@@ -72,7 +72,7 @@ func (p Postgres) Ready(ctx context.Context) error {
 	return db.PingContext(ctx)
 }
 
-// DSN returns the address of a database for a user of this server.
+// DSN returns the DSN of a database for a user of this server.
 func (p Postgres) DSN(user, password, database string) string {
 	dsn := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password), Host: port.Addr(p.Port),
@@ -81,7 +81,7 @@ func (p Postgres) DSN(user, password, database string) string {
 	return dsn.String()
 }
 
-// SuperuserDSN returns the superuser's address of the database "postgres". It needs Prepare.
+// SuperuserDSN returns the superuser's DSN of the database "postgres". Prepare must have run.
 func (p Postgres) SuperuserDSN() (string, error) {
 	password, err := os.ReadFile(p.passwordPath())
 	if err != nil {
@@ -90,8 +90,8 @@ func (p Postgres) SuperuserDSN() (string, error) {
 	return p.DSN(superuser, strings.TrimSpace(string(password)), "postgres"), nil
 }
 
-// EnsureDatabase makes a user and a database that belongs to it, unless they are there. It needs a
-// server that is ready.
+// EnsureDatabase creates a user, and a database that the user owns, unless they exist. The server must be
+// ready.
 func (p Postgres) EnsureDatabase(ctx context.Context, user, password, database string) error {
 	db, err := p.openAsSuperuser()
 	if err != nil {
@@ -134,7 +134,7 @@ func (p Postgres) openAsSuperuser() (*sql.DB, error) {
 func (p Postgres) dataDir() string      { return filepath.Join(p.resolvedDir(), "data") }
 func (p Postgres) passwordPath() string { return filepath.Join(p.resolvedDir(), "superuser-password") }
 
-// resolvedDir is where Dir really is: the server's own user may reach that and not the link to it.
+// resolvedDir is Dir without symbolic links: the server's user may be unable to reach the link.
 func (p Postgres) resolvedDir() string {
 	if resolved, err := filepath.EvalSymlinks(p.Dir); err == nil {
 		return resolved
@@ -142,5 +142,5 @@ func (p Postgres) resolvedDir() string {
 	return p.Dir
 }
 
-// minimalEnv keeps the caller's PG… variables and locale away from the server.
+// minimalEnv is an environment without the caller's PG… variables and locale.
 func minimalEnv() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }

@@ -13,7 +13,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Prepare makes the data folder unless it is there.
+// Prepare creates the data folder unless it exists.
 func (p Postgres) Prepare(ctx context.Context) error {
 	account, err := p.serverAccount()
 	if err != nil {
@@ -23,7 +23,7 @@ func (p Postgres) Prepare(ctx context.Context) error {
 		return nil
 	}
 	if err := p.createDir(account); err != nil {
-		return fmt.Errorf("make a folder for PostgreSQL: %w", err)
+		return fmt.Errorf("create a folder for PostgreSQL: %w", err)
 	}
 	if p.Primary != nil {
 		return p.copyPrimary(ctx, account)
@@ -34,7 +34,7 @@ func (p Postgres) Prepare(ctx context.Context) error {
 	if err := account.Chown(p.passwordPath()); err != nil {
 		return err
 	}
-	// A folder that initdb did not finish must never pass for one that it did.
+	// initdb works in a folder of another name: an incomplete folder is never used as the data folder.
 	unfinished := p.dataDir() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (p Postgres) Prepare(ctx context.Context) error {
 	return os.Rename(unfinished, p.dataDir())
 }
 
-// copyPrimary makes the data folder of a standby from that of its primary, which must not run.
+// copyPrimary copies the data folder of the primary, which must not run, for a standby.
 func (p Postgres) copyPrimary(ctx context.Context, account *proc.Account) error {
 	unfinished := p.dataDir() + ".new"
 	for _, c := range []proc.Command{
@@ -69,8 +69,8 @@ func (p Postgres) copyPrimary(ctx context.Context, account *proc.Account) error 
 	return os.Rename(unfinished, p.dataDir())
 }
 
-// serverAccount is who owns the folder and runs the server, nil when that is the caller. A folder that one
-// user made goes on belonging to that user when root comes.
+// serverAccount returns the account that owns the folder and runs the server, nil for the caller. An existing
+// folder keeps its owner, even when root starts the server.
 func (p Postgres) serverAccount() (*proc.Account, error) {
 	owner, err := proc.Owner(p.Dir)
 	if owner != nil || err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func (p Postgres) createDir(account *proc.Account) error {
 		return account.Chown(p.Dir)
 	}
 	if err := os.Remove(p.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove a link that leads nowhere: %w", err)
+		return fmt.Errorf("remove a dangling link: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(p.Dir), 0o755); err != nil {
 		return err
@@ -98,17 +98,17 @@ func (p Postgres) createDir(account *proc.Account) error {
 	return p.createInSystemDir(account)
 }
 
-// linkFile is a file in a folder elsewhere that names the link to the folder.
+// linkFile is a file in a folder of proc.SystemDir. It names the link to that folder.
 const linkFile = "belongs-to"
 
-// createInSystemDir makes the folder where root keeps such things, with a link to it from where it belongs.
-// The link comes first: a folder whose link does not lead to it has been abandoned.
+// createInSystemDir creates the data folder in proc.SystemDir, and a link to it at Dir.
 func (p Postgres) createInSystemDir(account *proc.Account) error {
 	if err := os.MkdirAll(proc.SystemDir, 0o755); err != nil {
 		return err
 	}
 	removeAbandonedDirs()
 	dir := filepath.Join(proc.SystemDir, "postgres-data-"+rand.Text())
+	// The link comes first: removeAbandonedDirs deletes a folder that its link does not lead to.
 	if err := os.Symlink(dir, p.Dir); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (p Postgres) createInSystemDir(account *proc.Account) error {
 	return account.Chown(dir)
 }
 
-// removeAbandonedDirs removes the folders whose stack was deleted without a reset.
+// removeAbandonedDirs removes the data of stacks whose folder was deleted without a reset.
 func removeAbandonedDirs() {
 	files, _ := filepath.Glob(filepath.Join(proc.SystemDir, "postgres-data-*", linkFile)) // a valid pattern
 	for _, file := range files {
@@ -131,12 +131,12 @@ func removeAbandonedDirs() {
 		}
 		dir := filepath.Dir(file)
 		if target, err := os.Readlink(string(link)); err != nil || target != dir {
-			_ = os.RemoveAll(dir) // what cannot be removed does no harm
+			_ = os.RemoveAll(dir) // a folder that stays wastes space only
 		}
 	}
 }
 
-// Remove deletes the server's data, wherever it is. None is no error.
+// Remove deletes the server's data, also in proc.SystemDir. Missing data is no error.
 func (p Postgres) Remove() error {
 	if target, err := os.Readlink(p.Dir); err == nil && filepath.Dir(target) == proc.SystemDir {
 		if err := os.RemoveAll(target); err != nil {
@@ -146,7 +146,7 @@ func (p Postgres) Remove() error {
 	return os.RemoveAll(p.Dir)
 }
 
-// locale names a locale that knows every letter and that the system has without being asked to.
+// locale names a UTF-8 locale that every installation of the system has.
 func locale() string {
 	if runtime.GOOS == "darwin" {
 		return "en_US.UTF-8"

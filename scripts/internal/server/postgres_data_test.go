@@ -8,7 +8,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-func TestDataElsewhereGoesWithTheLinkToIt(t *testing.T) {
+func TestRemoveDeletesDataInTheSystemDirWithItsLink(t *testing.T) {
 	t.Parallel()
 	account, err := proc.Unprivileged()
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// maxValueLength is how many characters of a record's value are shown. The event of a task with the longest
-// title, which it has twice, fits.
+// maxValueLength in characters: how much of a record's value is shown. An event contains its task's title
+// twice and fits even with the longest title.
 const maxValueLength = 4096
 
-// TailTopic calls show for each record of a topic, from the oldest on, one at a time, until ctx ends or show
-// returns an error. The records of a partition come in order.
+// TailTopic calls show for each record of a topic from the oldest on, until ctx ends or show returns an error.
+// It never calls show concurrently, and shows the records of a partition in order.
 func TailTopic(ctx context.Context, addr, topic string, show func(record string) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -55,7 +55,8 @@ func TailTopic(ctx context.Context, addr, topic string, show func(record string)
 	return failed
 }
 
-// formatRecord is a record's place, key and headers on one line, and its value on the next, all bounded and printable.
+// formatRecord returns a line with partition/offset, key and headers, and a line with the value. Both are
+// bounded and printable.
 func formatRecord(m *sarama.ConsumerMessage) string {
 	var headers []string
 	for _, h := range m.Headers {
