@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// serveBare answers every request with the bytes of a file from memory, and does
-// nothing else: the least that net/http can do. It runs as a process of its own.
+// serveBare responds to every request with the bytes of a file, from memory: the least that net/http can do.
 func serveBare(addr, file string) error {
 	body, err := os.ReadFile(file)
 	if err != nil {

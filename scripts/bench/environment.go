@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,193 +10,142 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"time"
 
 	_ "github.com/lib/pq" // the driver of database/sql
+	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/contracts/event"
-	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/server"
 )
 
-// bench is the servers, and the built services.
-type bench struct {
-	options
-	dir      string
-	launcher *proc.Launcher
-	super    string // the DSN of a superuser
-	redis    string
-	brokers  string
-	ports    *port.Block
-	running  []*proc.Process
+const (
+	partitions  = 6
+	stopTimeout = 10 * time.Second
+)
+
+// environment is what both benchmarks work with: servers, built services, and running processes.
+type environment struct {
+	dir          string // built programs and logs
+	launcher     *proc.Launcher
+	superuserDSN string
+	redis        string // addresses
+	brokers      string
+	running      []*proc.Process
 }
 
-func open(ctx context.Context, o options) (*bench, error) {
-	for _, tool := range []string{"wrk", "pgbench"} {
+// openEnvironment builds the services as they are deployed. The tools must be installed, and the servers be
+// named by the variables of devstack with.
+func openEnvironment(ctx context.Context, tools, services []string) (*environment, error) {
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			return nil, fmt.Errorf("everything is measured with wrk and pgbench; install them: %w", err)
+			return nil, fmt.Errorf("%s is needed for the comparison, install it: %w", tool, err)
 		}
 	}
-	var env [3]string
-	for i, name := range []string{"TEST_POSTGRES_DSN", "TEST_REDIS_ADDR", "TEST_KAFKA_BROKERS"} {
-		if env[i] = os.Getenv(name); env[i] == "" {
-			return nil, fmt.Errorf("%s is not set: run it through devstack with", name)
+	e := &environment{launcher: proc.NewLauncher()}
+	for name, value := range map[string]*string{
+		"TEST_POSTGRES_DSN": &e.superuserDSN, "TEST_REDIS_ADDR": &e.redis, "TEST_KAFKA_BROKERS": &e.brokers,
+	} {
+		if *value = os.Getenv(name); *value == "" {
+			return nil, fmt.Errorf("%s is not set: run this under devstack with", name)
 		}
 	}
-	b := &bench{options: o, launcher: proc.NewLauncher(), super: env[0], redis: env[1], brokers: env[2]}
 	var err error
-	if b.ports, err = port.Reserve(ctx, 1); err != nil {
+	if e.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{b.build, b.makeTopics} {
-		if err := step(ctx); err != nil {
-			b.close(ctx)
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
-func (b *bench) close(ctx context.Context) {
-	b.stopAll(ctx)
-	b.ports.Close()
-	_ = os.RemoveAll(b.dir)
-}
-
-// build builds the services as they are deployed.
-func (b *bench) build(ctx context.Context) (err error) {
-	if b.dir, err = os.MkdirTemp("", "bench-edge-"); err != nil {
-		return err
-	}
-	for _, service := range []string{"todo-service", "notification-service"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(b.dir, service), "./cmd/"+service)
+	for _, service := range services {
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(e.dir, service), "./cmd/"+service)
 		cmd.Dir, cmd.Env = filepath.Join("..", service), append(os.Environ(), "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", service, err, out)
+			e.close(ctx)
+			return nil, fmt.Errorf("build %s: %w\n%s", service, err, out)
 		}
 	}
-	return nil
+	return e, nil
 }
 
-func (b *bench) makeTopics(ctx context.Context) error {
-	const records, partitions = 1 << 20, 6
-	return server.EnsureTopics(ctx, b.brokers,
+// close stops the processes and deletes the folder.
+func (e *environment) close(ctx context.Context) {
+	_ = e.stopAll(ctx) // killed or not, they have exited
+	_ = os.RemoveAll(e.dir)
+}
+
+// createTopics creates the services' topics and one for the comparison.
+func (e *environment) createTopics(ctx context.Context, comparison string) error {
+	const records = 1 << 20
+	return server.EnsureTopics(ctx, e.brokers,
 		server.Topic{Name: event.DLQTopic, Partitions: partitions, MaxBytes: records + 64<<10},
 		server.Topic{Name: event.Topic, Partitions: partitions, MaxBytes: records},
-		server.Topic{Name: bareTopic, Partitions: partitions, MaxBytes: records},
+		server.Topic{Name: comparison, Partitions: partitions, MaxBytes: records},
 	)
 }
 
-// world is a todo-service with a database and keys of its own.
-type world struct {
-	dsn        string
-	db         *sql.DB
-	env        []string
-	http, grpc string
-}
-
-// newWorld starts a service over so many tasks, none of them done, in the state in
-// which a running system leaves them: announced, and with statistics.
-func (b *bench) newWorld(ctx context.Context, name string, tasks int) (*world, error) {
-	admin, err := sql.Open("postgres", b.super)
+// createDatabase creates a database with todo-service's schema. environ is the environment of a service that
+// uses it and listens on free ports.
+func (e *environment) createDatabase(ctx context.Context, name string) (db *sql.DB, dsn string, environ []string, err error) {
+	admin, err := sql.Open("postgres", e.superuserDSN)
 	if err != nil {
-		return nil, err
+		return nil, "", nil, err
 	}
 	defer func() { _ = admin.Close() }()
 	if _, err := admin.ExecContext(ctx, `CREATE DATABASE bench_`+name); err != nil {
-		return nil, err
+		return nil, "", nil, err
 	}
-	dsn, err := url.Parse(b.super)
+	at, err := url.Parse(e.superuserDSN)
 	if err != nil {
-		return nil, err
+		return nil, "", nil, err
 	}
-	dsn.Path = "/bench_" + name
-	w := &world{dsn: dsn.String(), env: append(os.Environ(),
-		"POSTGRES_DSN="+dsn.String(), "REDIS_ADDR="+b.redis, "REDIS_KEY_PREFIX="+name+":", "KAFKA_BROKERS="+b.brokers,
-		"HTTP_ADDR=127.0.0.1:0", "GRPC_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0",
-		"LOG_FORMAT=json", "RATE_LIMIT_REQUESTS=1000000000", "RATE_LIMIT_WINDOW=1s", "MAX_CONNS_PER_CLIENT=10000")}
-	migrate := exec.CommandContext(ctx, filepath.Join(b.dir, "todo-service"), "migrate")
-	migrate.Env = w.env
+	at.Path = "/bench_" + name
+	dsn = at.String()
+	environ = append(os.Environ(),
+		"POSTGRES_DSN="+dsn, "REDIS_ADDR="+e.redis, "KAFKA_BROKERS="+e.brokers,
+		"HTTP_ADDR=127.0.0.1:0", "GRPC_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "LOG_FORMAT=json")
+	migrate := exec.CommandContext(ctx, filepath.Join(e.dir, "todo-service"), "migrate")
+	migrate.Env = environ
 	if out, err := migrate.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("migrate: %w\n%s", err, out)
+		return nil, "", nil, fmt.Errorf("migrate: %w\n%s", err, out)
 	}
-	if w.db, err = sql.Open("postgres", w.dsn); err != nil {
-		return nil, err
-	}
-	_, err = w.db.ExecContext(ctx, `INSERT INTO tasks (title, priority, done, created_at, version)
-		SELECT 'Learn Go, lesson ' || i, i % 100, false, now(), 1 FROM generate_series(1, $1) i`, tasks)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.db.ExecContext(ctx, `VACUUM ANALYZE tasks`); err != nil {
-		return nil, err
-	}
-	return w, b.serve(ctx, w)
+	db, err = sql.Open("postgres", dsn)
+	return db, dsn, environ, err
 }
 
-// serve starts todo-service and reads from its log where it listens.
-func (b *bench) serve(ctx context.Context, w *world) error {
-	log, err := os.CreateTemp(b.dir, "todo-service-*.log")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
-	p, err := b.start("todo-service", w.env, log)
-	if err != nil {
-		return err
-	}
-	return await(ctx, p, func() bool {
-		file, err := os.Open(log.Name())
-		if err != nil {
-			return false
-		}
-		defer func() { _ = file.Close() }()
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			var line struct{ Msg, HTTP, GRPC string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
-				w.http, w.grpc = line.HTTP, line.GRPC
-			}
-		}
-		return w.http != ""
-	})
-}
-
-// start runs a program of the bench's folder, or an absolute one.
-func (b *bench) start(program string, env []string, log io.Writer, args ...string) (*proc.Process, error) {
+// start runs a built service, or a program with an absolute path.
+func (e *environment) start(program string, env []string, log io.Writer, args ...string) (*proc.Process, error) {
 	path := program
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(b.dir, program)
+		path = filepath.Join(e.dir, program)
 	}
-	p, err := b.launcher.Start(proc.Command{Path: path, Args: args, Env: env, Stdout: log, Stderr: log})
+	p, err := e.launcher.Start(proc.Command{Path: path, Args: args, Env: env, Stdout: log, Stderr: log})
 	if err == nil {
-		b.running = append(b.running, p)
+		e.running = append(e.running, p)
 	}
 	return p, err
 }
 
-// stopAll ends what was started, so that it is not in the way of the next part.
-func (b *bench) stopAll(ctx context.Context) {
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+// stopAll stops all processes: they would take processor time from the next row.
+func (e *environment) stopAll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	var all sync.WaitGroup
-	for _, p := range b.running {
-		all.Go(func() { _ = p.Stop(patience) })
+	var all errgroup.Group
+	for _, p := range e.running {
+		all.Go(func() error { return p.Stop(ctx) })
 	}
-	all.Wait()
-	b.running = nil
+	e.running = nil
+	return all.Wait()
 }
 
-func await(ctx context.Context, p *proc.Process, holds func() bool) error {
+// await polls a condition. The exit of p is an error.
+func await(ctx context.Context, p *proc.Process, condition func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for !holds() {
+	for !condition() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.Done():
-			return errors.New("it ended at once")
+			return errors.New("the process exited")
 		case <-tick.C:
 		}
 	}

@@ -17,18 +17,17 @@ import (
 	"example.com/todo/contracts/event"
 )
 
-// step is how often progress is looked at, and limit how long it may take.
 const (
-	step  = 2 * time.Millisecond
-	limit = 2 * time.Minute
+	pollInterval = 2 * time.Millisecond // of the progress
+	paceTimeout  = 2 * time.Minute      // of one measurement
 )
 
-// pace follows a number that grows up to all and returns its rate, from the
-// first time that it is not 0: starting up and joining a group do not count.
-func (b *bench) pace(ctx context.Context, progress func(context.Context) (int, error)) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// pace polls the number of processed events until it is complete, and returns the rate. The time starts with
+// the first number above 0: start-up and joining a group do not count.
+func (b *eventsBench) pace(ctx context.Context, progress func(context.Context) (int, error)) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, paceTimeout)
 	defer cancel()
-	tick := time.NewTicker(step)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var first int
 	var since time.Time
@@ -50,9 +49,9 @@ func (b *bench) pace(ctx context.Context, progress func(context.Context) (int, e
 	}
 }
 
-// drain measures the relay after an outage of Kafka: the events have their place
-// in the log and went to the live feed, and none to Kafka.
-func (b *bench) drain(ctx context.Context) (float64, error) {
+// drain measures the relay after an outage of Kafka: all events have a sequence number and went to the live
+// feed, and no event went to Kafka.
+func (b *eventsBench) drain(ctx context.Context) (float64, error) {
 	if _, err := b.db.ExecContext(ctx, `UPDATE stream SET kafka_seq = 0`); err != nil {
 		return 0, err
 	}
@@ -64,32 +63,32 @@ func (b *bench) drain(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	defer gate.close()
-	return b.during(ctx, "todo-service", b.env("KAFKA_BROKERS="+gate.addr()), func(ctx context.Context) (float64, error) {
+	return b.during(ctx, "todo-service", func(ctx context.Context) (float64, error) {
 		if _, err := b.pace(ctx, b.cursor("live_seq")); err != nil {
-			return 0, fmt.Errorf("numbering the log: %w", err)
+			return 0, fmt.Errorf("assigning sequence numbers: %w", err)
 		}
 		gate.open()
 		return b.pace(ctx, b.cursor("kafka_seq"))
-	})
+	}, "KAFKA_BROKERS="+gate.addr())
 }
 
-func (b *bench) cursor(column string) func(context.Context) (int, error) {
+func (b *eventsBench) cursor(column string) func(context.Context) (int, error) {
 	return func(ctx context.Context) (n int, err error) {
 		err = b.db.QueryRowContext(ctx, `SELECT `+column+` FROM stream`).Scan(&n)
 		return n, err
 	}
 }
 
-// emptyTopic removes what an earlier round wrote.
-func (b *bench) emptyTopic(ctx context.Context) error {
+// emptyTopic deletes the records of the previous round.
+func (b *eventsBench) emptyTopic(ctx context.Context) error {
 	if err := b.admin.DeleteTopic(event.Topic); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		if err := b.makeTopics(ctx); err == nil {
+		if err := b.createTopics(ctx, copyTopic); err == nil {
 			return nil
 		}
-		select { // a topic that is being deleted can not be made
+		select { // while Kafka deletes the topic, its creation fails
 		case <-ctx.Done():
 		case <-time.After(100 * time.Millisecond):
 		}
@@ -97,50 +96,49 @@ func (b *bench) emptyTopic(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (b *bench) statsConsumes(ctx context.Context) (float64, error) {
+func (b *eventsBench) statsConsumes(ctx context.Context) (float64, error) {
 	return b.consume(ctx, "stats-service", "stats:offsets")
 }
 
-func (b *bench) notificationsConsume(ctx context.Context) (float64, error) {
+func (b *eventsBench) notificationsConsume(ctx context.Context) (float64, error) {
 	return b.consume(ctx, "notification-service", "notification:offsets")
 }
 
-// consume measures a consumer that never ran, by the offsets that it keeps in a
-// hash beside its effects.
-func (b *bench) consume(ctx context.Context, service, offsets string) (float64, error) {
+// consume measures a consumer that reads the topic for the first time, by the stored offsets in its Redis hash.
+func (b *eventsBench) consume(ctx context.Context, service, offsets string) (float64, error) {
 	prefix := rand.Text() + ":"
 	if err := b.admin.DeleteConsumerGroup(service); err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
 		return 0, err
 	}
-	return b.during(ctx, service, b.env("REDIS_KEY_PREFIX="+prefix), func(ctx context.Context) (float64, error) {
+	return b.during(ctx, service, func(ctx context.Context) (float64, error) {
 		return b.pace(ctx, func(ctx context.Context) (int, error) {
-			fields, err := b.redis.HGetAll(ctx, prefix+offsets).Result()
+			fields, err := b.client.HGetAll(ctx, prefix+offsets).Result()
 			sum := 0
 			for partition, offset := range fields {
 				if _, err := strconv.Atoi(partition); err == nil {
-					n, _ := strconv.Atoi(offset) // written by the service as a number
+					n, _ := strconv.Atoi(offset) // the service writes numbers
 					sum += n
 				}
 			}
 			return sum, err
 		})
-	})
+	}, "REDIS_KEY_PREFIX="+prefix)
 }
 
-// readAll makes kcat read the topic: a line for each record, key and value.
+// readAll has kcat read the topic and print a line with key and value for each record.
 var readAll = []string{"-C", "-t", event.Topic, "-o", "beginning", "-e", "-f", `%k\t%s\n`}
 
-func (b *bench) kcat(ctx context.Context, args ...string) *exec.Cmd {
+func (b *eventsBench) kcat(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "kcat", append([]string{"-q", "-b", b.brokers}, args...)...)
 }
 
-// kcatConsumes measures kcat reading the topic.
-func (b *bench) kcatConsumes(ctx context.Context) (float64, error) {
+// kcatConsumes measures kcat as a consumer of the topic.
+func (b *eventsBench) kcatConsumes(ctx context.Context) (float64, error) {
 	return b.timed(b.kcat(ctx, readAll...))
 }
 
-// kcatProduces measures kcat writing the same keys and values to another topic.
-func (b *bench) kcatProduces(ctx context.Context) (float64, error) {
+// kcatProduces measures kcat as a producer of the same records to another topic.
+func (b *eventsBench) kcatProduces(ctx context.Context) (float64, error) {
 	file := filepath.Join(b.dir, "records")
 	out, err := b.kcat(ctx, readAll...).Output()
 	if err != nil {
@@ -155,12 +153,12 @@ func (b *bench) kcatProduces(ctx context.Context) (float64, error) {
 	return b.timed(b.kcat(ctx, "-P", "-t", copyTopic, "-X", "acks=all", "-K", `\t`, "-l", file))
 }
 
-func (b *bench) timed(cmd *exec.Cmd) (float64, error) {
-	var said bytes.Buffer
-	cmd.Stderr = &said
+func (b *eventsBench) timed(cmd *exec.Cmd) (float64, error) {
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	began := time.Now()
 	if err := cmd.Run(); err != nil {
-		return 0, errors.Join(err, errors.New(said.String()))
+		return 0, errors.Join(err, errors.New(stderr.String()))
 	}
 	return float64(b.events) / time.Since(began).Seconds(), nil
 }

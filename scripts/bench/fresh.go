@@ -17,28 +17,28 @@ const (
 	freshReaders = 10    // each on a connection of its own
 )
 
-// fresh: how many reads of the list are hits while it is written to steadily. At
-// best each write costs one miss.
-func (b *bench) fresh(ctx context.Context) error {
-	defer b.stopAll(ctx)
-	w, err := b.newWorld(ctx, "fresh", 100)
+// fresh measures the share of cache hits while tasks are created at a steady rate. The best possible share
+// has one miss for each write.
+func (b *httpBench) fresh(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
+	todo, err := b.newInstance(ctx, "fresh", 100)
 	if err != nil {
 		return err
 	}
 	best := 1 - float64(freshWrites)/freshReads
-	return b.atLeast(ctx, fmt.Sprintf("hits at %d writes/s, %d reads/s (a miss each write)", freshWrites, freshReads), 0.975,
-		func(ctx context.Context) (float64, error) { return b.hits(ctx, "http://"+w.http+"/tasks") },
+	return b.compareRates(ctx, fmt.Sprintf("hits at %d writes/s, %d reads/s (a miss each write)", freshWrites, freshReads), 0.975,
+		func(ctx context.Context) (float64, error) { return b.hits(ctx, "http://"+todo.http+"/tasks") },
 		func(context.Context) (float64, error) { return best, nil })
 }
 
-// hits returns the share of hits among the reads.
-func (b *bench) hits(ctx context.Context, url string) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.each)
+// hits writes and reads for one measurement and returns the share of hits.
+func (b *httpBench) hits(ctx context.Context, url string) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.duration)
 	defer cancel()
 	var reads, hits atomic.Int64
 	var failed atomic.Pointer[error]
 	var all sync.WaitGroup
-	// One ticker for all clients of a kind: with one each they would ask at the same moments.
+	// The clients of a kind share one ticker: tickers of their own would make them send at the same moment.
 	paced := func(clients, perSecond int, send func(client *http.Client) error) {
 		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		for range clients {
@@ -78,13 +78,13 @@ func (b *bench) hits(ctx context.Context, url string) (float64, error) {
 	if err := failed.Load(); err != nil {
 		return 0, *err
 	}
-	if got := float64(reads.Load()) / b.each.Seconds(); got < 0.9*freshReads {
-		return 0, fmt.Errorf("only %.0f reads/s were made", got)
+	if got := float64(reads.Load()) / b.duration.Seconds(); got < 0.9*freshReads {
+		return 0, fmt.Errorf("the load generator reached only %.0f reads/s", got)
 	}
 	return float64(hits.Load()) / float64(reads.Load()), nil
 }
 
-// request returns the answer's Cache-Status.
+// request returns the Cache-Status of the response.
 func request(ctx context.Context, client *http.Client, method, url, body string) (cache string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {

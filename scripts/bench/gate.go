@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// gate is an address behind which Kafka is away until it is opened.
+// gate is a TCP proxy to a broker that rejects connections until it is opened.
 type gate struct {
 	listener net.Listener
 	broker   string
@@ -28,8 +28,8 @@ func (g *gate) addr() string { return g.listener.Addr().String() }
 func (g *gate) open()        { g.opened.Store(true) }
 func (g *gate) close()       { _ = g.listener.Close() }
 
-// serve passes connections on once the gate is open. Kafka names its own address
-// to those who ask, so only the first questions come this way.
+// serve forwards connections once the gate is open. Kafka's metadata names the broker's own address, so only
+// the first requests come this way.
 func (g *gate) serve(ctx context.Context) {
 	for {
 		client, err := g.listener.Accept()

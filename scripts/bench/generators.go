@@ -10,17 +10,19 @@ import (
 	"strconv"
 )
 
+// callers is the number of concurrent clients of most rows.
 const callers = 32
 
 var (
 	wrkRate     = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
-	wrkRefused  = regexp.MustCompile(`Non-2xx or 3xx responses: \d+`)
+	wrkFailures = regexp.MustCompile(`Non-2xx or 3xx responses: \d+`)
 	pgbenchRate = regexp.MustCompile(`tps = ([0-9.]+)`)
 )
 
-// wrk asks for a URL over so many connections, by a Lua script if there is one.
-func (b *bench) wrk(ctx context.Context, connections int, url, script string) (float64, error) {
-	args := []string{"-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%ds", int(b.each.Seconds())), url}
+// wrk requests a URL over a number of connections, with a Lua script unless it is "". A response other than
+// 2xx and 3xx is an error.
+func (b *httpBench) wrk(ctx context.Context, connections int, url, script string) (float64, error) {
+	args := []string{"-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%ds", int(b.duration.Seconds())), url}
 	if script != "" {
 		file := filepath.Join(b.dir, "wrk.lua")
 		if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
@@ -29,24 +31,24 @@ func (b *bench) wrk(ctx context.Context, connections int, url, script string) (f
 		args = append([]string{"-s", file}, args...)
 	}
 	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
-	if err == nil && wrkRefused.Match(out) {
-		err = fmt.Errorf("%s", wrkRefused.Find(out))
+	if err == nil && wrkFailures.Match(out) {
+		err = fmt.Errorf("%s", wrkFailures.Find(out))
 	}
-	return read(wrkRate, out, err)
+	return parseRate(wrkRate, out, err)
 }
 
-// pgbench runs statements with 32 clients, prepared.
-func (b *bench) pgbench(ctx context.Context, dsn, statements string) (float64, error) {
+// pgbench runs prepared statements with one connection for each caller.
+func (b *httpBench) pgbench(ctx context.Context, dsn, statements string) (float64, error) {
 	file := filepath.Join(b.dir, "pgbench.sql")
 	if err := os.WriteFile(file, []byte(statements), 0o600); err != nil {
 		return 0, err
 	}
 	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(callers), "-j", "2",
-		"-T", strconv.Itoa(int(b.each.Seconds())), "-f", file, dsn).CombinedOutput()
-	return read(pgbenchRate, out, err)
+		"-T", strconv.Itoa(int(b.duration.Seconds())), "-f", file, dsn).CombinedOutput()
+	return parseRate(pgbenchRate, out, err)
 }
 
-func read(rate *regexp.Regexp, out []byte, err error) (float64, error) {
+func parseRate(rate *regexp.Regexp, out []byte, err error) (float64, error) {
 	found := rate.FindSubmatch(out)
 	if err != nil || found == nil {
 		return 0, fmt.Errorf("%w: %s", err, out)

@@ -19,14 +19,14 @@ import (
 	"example.com/todo/scripts/internal/port"
 )
 
-// hit: the list of 100 tasks from the cache, beside the same bytes from memory.
-func (b *bench) hit(ctx context.Context) error {
-	defer b.stopAll(ctx)
-	w, err := b.newWorld(ctx, "hit", 100)
+// hit measures GET /tasks from the cache, against a bare server with the same bytes in memory.
+func (b *httpBench) hit(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
+	todo, err := b.newInstance(ctx, "hit", 100)
 	if err != nil {
 		return err
 	}
-	body, err := list(ctx, w)
+	body, err := cachedList(ctx, todo)
 	if err != nil {
 		return err
 	}
@@ -43,23 +43,25 @@ func (b *bench) hit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := await(ctx, p, func() bool { _, err := ask(ctx, bare); return err == nil }); err != nil {
+	if err := await(ctx, p, func() bool { _, err := getTasksJSON(ctx, bare); return err == nil }); err != nil {
 		return err
 	}
-	return b.atLeast(ctx, "GET /tasks, a hit (net/http from memory), req/s", 0.7,
-		func(ctx context.Context) (float64, error) { return b.wrk(ctx, callers, "http://"+w.http+"/tasks", "") },
+	return b.compareRates(ctx, "GET /tasks, a hit (net/http from memory), req/s", 0.7,
+		func(ctx context.Context) (float64, error) {
+			return b.wrk(ctx, callers, "http://"+todo.http+"/tasks", "")
+		},
 		func(ctx context.Context) (float64, error) { return b.wrk(ctx, callers, "http://"+bare+"/tasks", "") })
 }
 
-// list returns the list once the cache has it.
-func list(ctx context.Context, w *world) (body []byte, err error) {
-	if _, err := ask(ctx, w.http); err != nil {
+// cachedList returns the list after a request that filled the cache.
+func cachedList(ctx context.Context, todo *instance) (body []byte, err error) {
+	if _, err := getTasksJSON(ctx, todo.http); err != nil {
 		return nil, err
 	}
-	return ask(ctx, w.http)
+	return getTasksJSON(ctx, todo.http)
 }
 
-func ask(ctx context.Context, addr string) ([]byte, error) {
+func getTasksJSON(ctx context.Context, addr string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/tasks", http.NoBody)
 	if err != nil {
 		return nil, err
@@ -75,7 +77,7 @@ func ask(ctx context.Context, addr string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// What the service runs for these, see pgstore.
+// The statements of pgstore for these requests.
 const (
 	insertEvent = ` INSERT INTO events (task_id, title, priority, done, created_at, completed_at, version, id, type, at, user_id, traceparent)
 	SELECT t.id, t.title, t.priority, t.done, t.created_at, t.completed_at, t.version, gen_random_uuid(), '%s', now(), NULL::bigint, '' FROM t`
@@ -92,66 +94,69 @@ const (
 wrk.body = '{"title":"Learn Go","priority":1}'
 wrk.headers["Content-Type"] = "application/json"`
 
-	// Each thread completes tasks of its own, each of them once.
+	// Each thread has its own range of tasks and completes each task once.
 	completeEach = `local threads = 0
 function setup(thread) thread:set("id", %d + threads * 100000); threads = threads + 1 end
 function request() id = id + 1; return wrk.format("PATCH", "/tasks/" .. id .. "/done") end`
 )
 
-func (b *bench) create(ctx context.Context) error {
-	defer b.stopAll(ctx)
-	w, err := b.newWorld(ctx, "create", 1_000)
+// create measures POST /tasks against pgbench with the same SQL.
+func (b *httpBench) create(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
+	todo, err := b.newInstance(ctx, "create", 1_000)
 	if err != nil {
 		return err
 	}
-	return b.atLeast(ctx, "POST /tasks (pgbench, the same SQL), /s", 0.5,
+	return b.compareRates(ctx, "POST /tasks (pgbench, the same SQL), /s", 0.5,
 		func(ctx context.Context) (float64, error) {
-			return b.wrk(ctx, callers, "http://"+w.http+"/tasks", post)
+			return b.wrk(ctx, callers, "http://"+todo.http+"/tasks", post)
 		},
 		func(ctx context.Context) (float64, error) {
-			return b.pgbench(ctx, w.dsn, fmt.Sprintf(createSQL, "task.created"))
+			return b.pgbench(ctx, todo.dsn, fmt.Sprintf(createSQL, "task.created"))
 		})
 }
 
-func (b *bench) complete(ctx context.Context) error {
-	defer b.stopAll(ctx)
+// complete measures PATCH /tasks/{id}/done against pgbench with the same SQL.
+func (b *httpBench) complete(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
 	tasks := 200_000 * b.rounds
-	w, err := b.newWorld(ctx, "complete", tasks)
+	todo, err := b.newInstance(ctx, "complete", tasks)
 	if err != nil {
 		return err
 	}
 	first := 0
-	return b.atLeast(ctx, "PATCH /tasks/{id}/done (pgbench, the same SQL), /s", 0.4,
+	return b.compareRates(ctx, "PATCH /tasks/{id}/done (pgbench, the same SQL), /s", 0.4,
 		func(ctx context.Context) (float64, error) {
 			script := fmt.Sprintf(completeEach, first)
 			first += 200_000
-			return b.wrk(ctx, callers, "http://"+w.http, script)
+			return b.wrk(ctx, callers, "http://"+todo.http, script)
 		},
 		func(ctx context.Context) (float64, error) {
-			return b.pgbench(ctx, w.dsn, fmt.Sprintf(setID+selectSQL+updateSQL, tasks, "task.completed"))
+			return b.pgbench(ctx, todo.dsn, fmt.Sprintf(setID+selectSQL+updateSQL, tasks, "task.completed"))
 		})
 }
 
-func (b *bench) get(ctx context.Context) error {
-	defer b.stopAll(ctx)
+// get measures GetTask against pgbench with the same SELECT.
+func (b *httpBench) get(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
 	const tasks = 100_000
-	w, err := b.newWorld(ctx, "get", tasks)
+	todo, err := b.newInstance(ctx, "get", tasks)
 	if err != nil {
 		return err
 	}
-	return b.atLeast(ctx, "gRPC GetTask (pgbench selecting the row), /s", 0.4,
-		func(ctx context.Context) (float64, error) { return b.getTasks(ctx, w, tasks) },
+	return b.compareRates(ctx, "gRPC GetTask (pgbench selecting the row), /s", 0.4,
+		func(ctx context.Context) (float64, error) { return b.getTasks(ctx, todo, tasks) },
 		func(ctx context.Context) (float64, error) {
-			return b.pgbench(ctx, w.dsn, fmt.Sprintf(setID+selectSQL, tasks))
+			return b.pgbench(ctx, todo.dsn, fmt.Sprintf(setID+selectSQL, tasks))
 		})
 }
 
-// getTasks has 32 callers on one connection, as ghz has.
-func (b *bench) getTasks(ctx context.Context, w *world, tasks int64) (float64, error) {
+// getTasks calls GetTask from all callers over one connection, as ghz does by default.
+func (b *httpBench) getTasks(ctx context.Context, todo *instance, tasks int64) (float64, error) {
 	const connections = 1
 	var clients [connections]pb.TaskServiceClient
 	for i := range clients {
-		conn, err := grpc.NewClient(w.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(todo.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			return 0, err
 		}
@@ -164,7 +169,7 @@ func (b *bench) getTasks(ctx context.Context, w *world, tasks int64) (float64, e
 	var all sync.WaitGroup
 	for caller := range int64(callers) {
 		all.Go(func() {
-			for n := caller; time.Since(began) < b.each; n += callers {
+			for n := caller; time.Since(began) < b.duration; n += callers {
 				_, err := clients[caller%connections].GetTask(ctx, &pb.GetTaskRequest{Id: 1 + n*7919%tasks})
 				if err != nil {
 					failed.Store(&err)
@@ -181,8 +186,8 @@ func (b *bench) getTasks(ctx context.Context, w *world, tasks int64) (float64, e
 	return float64(calls.Load()) / time.Since(began).Seconds(), nil
 }
 
-// Ids are spread over all tasks. Each thread has tasks of its own, and completes
-// and reopens them in turn.
+// Scripts of wrk with ids spread over all tasks. With toggle each thread has its own tasks, which it completes
+// and reopens alternately.
 const (
 	getAny = `function request() return wrk.format("GET", "/tasks/" .. math.random(1, %d)) end`
 	toggle = `local threads, stride = 0, %d / 1000
@@ -196,24 +201,24 @@ function request()
 end`
 )
 
-// size: the same requests, few at once, over few tasks and over many.
-func (b *bench) size(ctx context.Context) error {
-	defer b.stopAll(ctx)
+// size measures the same requests over few tasks and over many, with few connections.
+func (b *httpBench) size(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
 	const few, connections = 1_000, 8
-	small, err := b.newWorld(ctx, "small", few)
+	small, err := b.newInstance(ctx, "small", few)
 	if err != nil {
 		return err
 	}
-	large, err := b.newWorld(ctx, "large", b.tasks)
+	large, err := b.newInstance(ctx, "large", b.tasks)
 	if err != nil {
 		return err
 	}
-	at := func(w *world, path, script string) rate {
+	at := func(todo *instance, path, script string) rate {
 		return func(ctx context.Context) (float64, error) {
-			if _, err := w.db.ExecContext(ctx, `UPDATE tasks SET done = false, completed_at = NULL WHERE done`); err != nil {
+			if _, err := todo.db.ExecContext(ctx, `UPDATE tasks SET done = false, completed_at = NULL WHERE done`); err != nil {
 				return 0, err
 			}
-			return b.wrk(ctx, connections, "http://"+w.http+path, script)
+			return b.wrk(ctx, connections, "http://"+todo.http+path, script)
 		}
 	}
 	var missed []error
@@ -223,9 +228,9 @@ func (b *bench) size(ctx context.Context) error {
 		{"complete and reopen", "", fmt.Sprintf(toggle, few), fmt.Sprintf(toggle, b.tasks)},
 		{"create", "/tasks", post, post},
 	} {
-		quick, slow, err := b.compare(ctx, at(small, request.path, request.small), at(large, request.path, request.large))
+		rateSmall, rateLarge, err := compare(ctx, b.rounds, at(small, request.path, request.small), at(large, request.path, request.large))
 		if err == nil {
-			err = atMost(fmt.Sprintf("%s: of 1,000 tasks (of %d), req/s", request.what, b.tasks), quick, slow, 1.3)
+			err = atMost(fmt.Sprintf("%s: of 1,000 tasks (of %d), req/s", request.what, b.tasks), rateSmall, rateLarge, 1.3)
 		}
 		missed = append(missed, err)
 	}

@@ -1,126 +1,76 @@
-// Command edge measures what a request costs at the edge of todo-service, each
-// time against the least that could do the same, in the same run:
+// Command bench measures the system against the least program that could do the same work. Each comparison
+// alternates between both sides in one run, so that both meet the same machine:
 //
-//	devstack with --postgres --redis --kafka=apache -- go run ./bench/edge
+//	devstack with --postgres --durable --redis --kafka=apache -- go run ./bench http
+//	devstack with --postgres --redis --kafka=apache -- go run ./bench events
 //
-// It exits with 1 when a ratio misses its limit.
+// The exit code is 1 if a ratio misses its limit.
 package main
 
 import (
-	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"example.com/todo/platform/process"
 )
 
 func main() {
-	if len(os.Args) == 4 && os.Args[1] == "bare" {
-		fail(serveBare(os.Args[2], os.Args[3]))
-	}
-	var o options
-	flag.DurationVar(&o.each, "each", 3*time.Second, "how long each is measured in a round")
-	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the medians count")
-	flag.IntVar(&o.tasks, "tasks", 1_000_000, "tasks in the large database")
-	only := flag.String("only", "notify,hit,fresh,create,complete,get,size", "what is measured")
-	flag.Parse()
-	o.only = strings.Split(*only, ",")
-	fail(run(o))
-}
-
-type options struct {
-	each   time.Duration
-	rounds int
-	tasks  int
-	only   []string
-}
-
-func fail(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-edge:", err)
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(o options) error {
+func run() error {
 	ctx, stop := process.Context()
 	defer stop()
-	b, err := open(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer b.close(ctx)
-	fmt.Printf("medians of %d rounds of %v; everything switched on, the limit raised\n\n", o.rounds, o.each)
-	fmt.Printf("%-52s %9s %9s %7s %7s\n", "", "ours", "theirs", "ratio", "limit")
-
-	var missed []error
-	for _, part := range []struct {
-		name    string
-		measure func(context.Context) error
-	}{
-		{"notify", b.notify}, {"hit", b.hit}, {"fresh", b.fresh}, {"create", b.create}, {"complete", b.complete}, {"get", b.get}, {"size", b.size},
-	} {
-		if !slices.Contains(o.only, part.name) {
-			continue
-		}
-		if err := part.measure(ctx); err != nil {
-			missed = append(missed, fmt.Errorf("%s: %w", part.name, err))
-		}
-	}
-	return errors.Join(missed...)
+	root := &cobra.Command{Use: "bench", Short: "Measure the system against bare programs", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(newHTTP(), newEvents(), newBare())
+	return root.ExecuteContext(ctx)
 }
 
-// rate measures something for a while and returns its rate a second.
-type rate func(context.Context) (float64, error)
-
-// compare takes turns, so that both meet the same machine, and returns the medians.
-func (b *bench) compare(ctx context.Context, ours, theirs rate) (mine, yours float64, err error) {
-	all := [2][]float64{}
-	for range b.rounds {
-		for i, measure := range []rate{ours, theirs} {
-			one, err := measure(ctx)
-			if err != nil {
-				return 0, 0, err
-			}
-			all[i] = append(all[i], one)
-		}
+func newHTTP() *cobra.Command {
+	var o httpOptions
+	c := &cobra.Command{
+		Use:   "http",
+		Short: "Measure requests against bare net/http, pgbench and Sarama",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runHTTP(c.Context(), o) },
 	}
-	return median(all[0]), median(all[1]), nil
+	var rows []string
+	for _, row := range httpRows {
+		rows = append(rows, row.name)
+	}
+	c.Flags().DurationVar(&o.duration, "each", 3*time.Second, "duration of one measurement")
+	c.Flags().IntVar(&o.rounds, "rounds", 3, "measurements of each row; the medians count")
+	c.Flags().IntVar(&o.tasks, "tasks", 1_000_000, "tasks in the large database")
+	c.Flags().StringSliceVar(&o.only, "only", rows, "rows to measure: "+strings.Join(rows, ","))
+	return c
 }
 
-func median(values []float64) float64 { return quantile(values, 0.5) }
-
-func quantile(values []float64, q float64) float64 {
-	slices.Sort(values)
-	return values[int(float64(len(values))*q)]
+func newEvents() *cobra.Command {
+	var o eventsOptions
+	c := &cobra.Command{
+		Use:   "events",
+		Short: "Measure the relay and the consumers against kcat",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runEvents(c.Context(), o) },
+	}
+	c.Flags().IntVar(&o.events, "events", 200_000, "events in the log")
+	c.Flags().IntVar(&o.rounds, "rounds", 3, "measurements of each row; the medians count")
+	return c
 }
 
-// atLeast compares rates, and atMost times: the ratio is ours to theirs.
-func (b *bench) atLeast(ctx context.Context, what string, limit float64, ours, theirs rate) error {
-	mine, yours, err := b.compare(ctx, ours, theirs)
-	if err != nil {
-		return err
+// newBare is the hidden command of the bare HTTP server, which is a process of its own.
+func newBare() *cobra.Command {
+	return &cobra.Command{
+		Use:    "bare ADDR FILE",
+		Hidden: true,
+		Args:   cobra.ExactArgs(2),
+		RunE:   func(_ *cobra.Command, args []string) error { return serveBare(args[0], args[1]) },
 	}
-	show(what, mine, yours, limit)
-	if mine/yours < limit {
-		return fmt.Errorf("%s: %.2f, at least %v is wanted", what, mine/yours, limit)
-	}
-	return nil
-}
-
-func atMost(what string, mine, yours, limit float64) error {
-	show(what, mine, yours, limit)
-	if mine/yours > limit {
-		return fmt.Errorf("%s: %.2f, at most %v is wanted", what, mine/yours, limit)
-	}
-	return nil
-}
-
-func show(what string, mine, yours, limit float64) {
-	fmt.Printf("%-52s %9.4g %9.4g %7.2f %7v\n", what, mine, yours, mine/yours, limit)
 }

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	bareTopic   = "bench-edge" // what a bare producer and consumer share
-	completions = 50           // a second
-	early       = 100          // of them are not measured
+	bareTopic    = "bench-bare" // of the bare producer and consumer
+	completions  = 50           // per second
+	warmupEvents = 100          // not measured
 )
 
-// delays are of things that happen once each, known by number.
+// delays collects the durations of numbered operations.
 type delays struct {
 	mu    sync.Mutex
 	began map[int]time.Time
@@ -44,13 +44,13 @@ func (d *delays) end(n int) {
 	}
 }
 
-func (d *delays) ended() int {
+func (d *delays) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.took)
 }
 
-// milliseconds returns the quantile.
+// milliseconds returns a quantile.
 func (d *delays) milliseconds(q float64) float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -63,14 +63,14 @@ func (d *delays) milliseconds(q float64) float64 {
 
 var notified = regexp.MustCompile(`Notification: Task 'Learn Go, lesson (\d+)' has been completed!`)
 
-// service is the log of notification-service.
-type service struct {
+// notificationLog parses the log of notification-service and ends the delay of each notified task.
+type notificationLog struct {
 	*delays
-	line []byte // the beginning of one
+	line []byte // an incomplete line
 }
 
-// Write takes what the service logs.
-func (s *service) Write(text []byte) (int, error) {
+// Write parses complete lines.
+func (s *notificationLog) Write(text []byte) (int, error) {
 	s.line = append(s.line, text...)
 	for {
 		line, rest, whole := bytes.Cut(s.line, []byte("\n"))
@@ -85,27 +85,26 @@ func (s *service) Write(text []byte) (int, error) {
 	}
 }
 
-// notify: from the sending of a completion to the line in the log, 50 a second,
-// while a bare producer and consumer do the same with records of their own. It comes
-// before all other parts, whose events in the topic would have to be read first.
-func (b *bench) notify(ctx context.Context) error {
-	defer b.stopAll(ctx)
-	long := time.Duration(b.rounds) * b.each * 2
+// notify measures the time from the request that completes a task to the notification in the log. At the same
+// time a bare producer and a bare consumer exchange as many records.
+func (b *httpBench) notify(ctx context.Context) error {
+	defer func() { _ = b.stopAll(ctx) }()
+	long := time.Duration(b.rounds) * b.duration * 2
 	n := int(long.Seconds() * completions)
-	w, err := b.newWorld(ctx, "notify", n+early)
+	todo, err := b.newInstance(ctx, "notify", n+warmupEvents)
 	if err != nil {
 		return err
 	}
 	ours, theirs := &delays{began: map[int]time.Time{}}, &delays{began: map[int]time.Time{}}
-	p, err := b.start("notification-service", w.env, &service{delays: ours})
+	p, err := b.start("notification-service", todo.env, &notificationLog{delays: ours})
 	if err != nil {
 		return err
 	}
-	send, err := b.bareRoad(ctx, theirs)
+	send, err := b.startBarePipeline(ctx, theirs)
 	if err != nil {
 		return err
 	}
-	if err := warm(ctx, w, p, ours, n+1); err != nil {
+	if err := warmUp(ctx, todo, p, ours, n+1); err != nil {
 		return err
 	}
 	tick := time.NewTicker(time.Second / completions)
@@ -119,7 +118,7 @@ func (b *bench) notify(ctx context.Context) error {
 		}
 		all.Go(func() {
 			ours.begin(i)
-			_ = complete(ctx, w.http, i) // what fails is missed below
+			_ = complete(ctx, todo.http, i) // a failure is missing in the count below
 		})
 		all.Go(func() {
 			theirs.begin(i)
@@ -127,11 +126,11 @@ func (b *bench) notify(ctx context.Context) error {
 		})
 	}
 	all.Wait()
-	for end := time.Now().Add(10 * time.Second); (ours.ended() < n || theirs.ended() < n) && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); (ours.count() < n || theirs.count() < n) && time.Now().Before(end); {
 		<-tick.C
 	}
-	if ours.ended() < n || theirs.ended() < n {
-		return fmt.Errorf("%d and %d of %d arrived", ours.ended(), theirs.ended(), n)
+	if ours.count() < n || theirs.count() < n {
+		return fmt.Errorf("%d and %d of %d records arrived", ours.count(), theirs.count(), n)
 	}
 	return errors.Join(
 		atMost("completed to notified (bare Sarama), p50, ms", ours.milliseconds(0.5), theirs.milliseconds(0.5), 4),
@@ -139,18 +138,17 @@ func (b *bench) notify(ctx context.Context) error {
 	)
 }
 
-// warm completes tasks from first on, enough for every partition to have some, and
-// waits for their notifications: joining a group takes seconds, and is not what is
-// measured.
-func warm(ctx context.Context, w *world, p *proc.Process, d *delays, first int) error {
-	for id := first; id < first+early; id++ {
+// warmUp completes tasks from first on, enough for every partition, and waits for their notifications. Joining
+// the consumer group takes seconds and is not measured.
+func warmUp(ctx context.Context, todo *instance, p *proc.Process, d *delays, first int) error {
+	for id := first; id < first+warmupEvents; id++ {
 		d.begin(id)
-		if err := complete(ctx, w.http, id); err != nil {
+		if err := complete(ctx, todo.http, id); err != nil {
 			return err
 		}
 	}
-	if err := await(ctx, p, func() bool { return d.ended() == early }); err != nil {
-		return fmt.Errorf("notification-service: %w", err)
+	if err := await(ctx, p, func() bool { return d.count() == warmupEvents }); err != nil {
+		return fmt.Errorf("notification-service: %todo", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,9 +168,9 @@ func complete(ctx context.Context, addr string, id int) error {
 	return resp.Body.Close()
 }
 
-// bareRoad is Sarama with acks from all, and nothing around it. The two sides have
-// connections of their own: records wait behind a fetch on the same one.
-func (b *bench) bareRoad(ctx context.Context, d *delays) (send func(int), err error) {
+// startBarePipeline connects a Sarama producer with acks=all and a Sarama consumer. Each has its own
+// connections, because a produce request would wait behind a fetch on the same connection.
+func (b *httpBench) startBarePipeline(ctx context.Context, d *delays) (send func(int), err error) {
 	cfg := sarama.NewConfig()
 	cfg.Producer.RequiredAcks = sarama.WaitForAll
 	cfg.Producer.Return.Successes = true

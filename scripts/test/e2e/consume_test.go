@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// completion is an event as todo-service sends it, for a task it never had.
+// completion is an event in the format of todo-service, of a task that does not exist.
 func completion(id string, task int64, title string) sarama.StringEncoder {
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	return sarama.StringEncoder(fmt.Sprintf(
@@ -22,10 +22,10 @@ func completion(id string, task int64, title string) sarama.StringEncoder {
 		id, task, title, now, task, title, now, now))
 }
 
-// foreignID is a task id that the stack under test never gives out.
+// foreignID returns a task id that the stack under test does not assign.
 func foreignID() int64 { return 1_000_000 + rand.Int64N(1_000_000_000) }
 
-func TestAnEventSentTwiceHasOneEffect(t *testing.T) {
+func TestDuplicateEventHasOneEffect(t *testing.T) {
 	client := kafkaClient(t)
 	before := settled(t, client)
 	id, task := uuid.NewString(), foreignID()
@@ -40,7 +40,7 @@ func TestAnEventSentTwiceHasOneEffect(t *testing.T) {
 	notified(t, "Sent twice", "Sent twice")
 }
 
-func TestAnEventOfTheOlderShapeHasItsEffectOnce(t *testing.T) {
+func TestEventWithoutIDHasOneEffect(t *testing.T) {
 	client := kafkaClient(t)
 	before := settled(t, client)
 	task := foreignID()
@@ -57,7 +57,7 @@ func TestAnEventOfTheOlderShapeHasItsEffectOnce(t *testing.T) {
 	notified(t, "Older shape", "Older shape")
 }
 
-func TestRubbishEndsInTheDeadLettersAndTheNextEventIsHandled(t *testing.T) {
+func TestInvalidRecordIsDeadLetteredAndTheNextEventIsHandled(t *testing.T) {
 	stamp := time.Now().UTC().Format(time.RFC3339)
 	noise := bytes.Repeat([]byte("noise "), 150_000)
 	for name, value := range map[string]sarama.Encoder{
@@ -75,7 +75,7 @@ func TestRubbishEndsInTheDeadLettersAndTheNextEventIsHandled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := kafkaClient(t)
 			before := settled(t, client)
-			from := ends(t, client, deadLetter)
+			from := endOffsets(t, client, deadLetter)
 			task := foreignID()
 			key := fmt.Sprintf("task-%d", task)
 			title := "Behind " + name
@@ -131,9 +131,9 @@ func checkDeadLetter(t *testing.T, record *sarama.ConsumerMessage, value sarama.
 	}
 }
 
-func TestAnUnknownEventTypeIsPassedOver(t *testing.T) {
+func TestUnknownEventTypeIsSkipped(t *testing.T) {
 	client := kafkaClient(t)
-	from := ends(t, client, deadLetter)
+	from := endOffsets(t, client, deadLetter)
 	task := foreignID()
 	key := fmt.Sprintf("task-%d", task)
 	future := strings.Replace(string(completion(uuid.NewString(), task, "From the future")), "task.completed", "task.archived", 1)
@@ -143,7 +143,7 @@ func TestAnUnknownEventTypeIsPassedOver(t *testing.T) {
 	notified(t, "After the future", "After the future")
 	consumed(t, client, "notification-service")
 	consumed(t, client, "stats-service")
-	for _, record := range read(t, client, deadLetter, from) {
+	for _, record := range readRecords(t, client, deadLetter, from) {
 		if string(record.Key) == key {
 			t.Errorf("dead letter of %s: %s", headerOf(record, "consumer-group"), headerOf(record, "error"))
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// dlq runs the command dlq in a service's own binary, as an operator does.
+// dlq runs the command dlq of a service's binary.
 func dlq(t *testing.T, service string, args ...string) (status int, output string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(system.dir, "bin", service), append([]string{"dlq"}, args...)...)
@@ -27,7 +27,7 @@ func dlq(t *testing.T, service string, args ...string) (status int, output strin
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// replay runs dlq replay for one key, and wants that summary.
+// replay runs dlq replay for one key and expects a summary.
 func replay(t *testing.T, service, key, want string) {
 	t.Helper()
 	status, output := dlq(t, service, "replay", "--key", key)
@@ -36,9 +36,9 @@ func replay(t *testing.T, service, key, want string) {
 	}
 }
 
-// bury writes a dead letter of the group about a record that can be handled by
-// now, as after the deployment of a version that can.
-func bury(t *testing.T, client sarama.Client, group, key string, value sarama.Encoder) {
+// writeDeadLetter writes a dead letter of the group whose record can be handled, as after the deployment of a
+// fixed version.
+func writeDeadLetter(t *testing.T, client sarama.Client, group, key string, value sarama.Encoder) {
 	t.Helper()
 	producer, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
@@ -57,7 +57,7 @@ func bury(t *testing.T, client sarama.Client, group, key string, value sarama.En
 	}
 }
 
-func TestADeadLetterReplayedTwiceHasOneEffectInItsGroupAlone(t *testing.T) {
+func TestDeadLetterReplayedTwiceHasOneEffectInItsGroup(t *testing.T) {
 	client := kafkaClient(t)
 	for service, effect := range map[string]struct {
 		counted int64
@@ -71,7 +71,7 @@ func TestADeadLetterReplayedTwiceHasOneEffectInItsGroupAlone(t *testing.T) {
 			task := foreignID()
 			key := fmt.Sprintf("task-%d", task)
 			title := "Replayed for " + service
-			bury(t, client, service, key, completion(uuid.NewString(), task, title))
+			writeDeadLetter(t, client, service, key, completion(uuid.NewString(), task, title))
 
 			replay(t, service, key, "replayed 1, skipped 0: 0 already replayed, 0 failed again after 3 replays")
 			replay(t, service, key, "replayed 0, skipped 1: 1 already replayed, 0 failed again after 3 replays")
@@ -87,15 +87,15 @@ func TestADeadLetterReplayedTwiceHasOneEffectInItsGroupAlone(t *testing.T) {
 	}
 }
 
-func TestWhatFailsAfterEveryReplayStaysInTheDeadLetters(t *testing.T) {
+func TestDeadLetterStaysAfterThreeFailedReplays(t *testing.T) {
 	for _, service := range []string{"notification-service", "stats-service"} {
 		t.Run(service, func(t *testing.T) {
 			client := kafkaClient(t)
-			from := ends(t, client, deadLetter)
+			from := endOffsets(t, client, deadLetter)
 			key := fmt.Sprintf("task-%d", foreignID())
 			send(t, client, key, sarama.StringEncoder("rubbish"))
 			for round := range 4 {
-				// The other group has one, of the first failure.
+				// The other group writes one dead letter, for the first failure.
 				readUntil(t, client, deadLetter, from, 2+round, withKey(key))
 				if round < 3 {
 					replay(t, service, key, fmt.Sprintf("replayed 1, skipped %d: %[1]d already replayed, 0 failed again after 3 replays", round))

@@ -28,7 +28,7 @@ func stats(t *testing.T) statsJSON {
 	return decode[statsJSON](t, request(t, http.DefaultClient, http.MethodGet, "http://"+system.env["STATS_HTTP_ADDR"]+"/stats", ""), http.StatusOK)
 }
 
-// settled waits until stats-service has counted every record that the topic has now.
+// settled waits until stats-service has counted every record in the topic.
 func settled(t *testing.T, client sarama.Client) statsJSON {
 	t.Helper()
 	consumed(t, client, "stats-service")
@@ -42,7 +42,7 @@ func settled(t *testing.T, client sarama.Client) statsJSON {
 	return s
 }
 
-// notifications returns the titles that were notified, in order.
+// notifications returns the notified titles in order.
 func notifications(t *testing.T) []string {
 	t.Helper()
 	var titles []string
@@ -60,9 +60,8 @@ func notifications(t *testing.T) []string {
 	return titles
 }
 
-// notified waits until the titles with this prefix that were notified are these,
-// in this order. To see that there is no further one, wait until the group has
-// consumed the topic, and then ask.
+// notified waits until the notified titles with this prefix are those of want, in order. To exclude a further
+// notification, call consumed before.
 func notified(t *testing.T, prefix string, want ...string) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {

@@ -20,14 +20,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// stranger is a client made from the specification alone, by somebody who never
-// saw this repository.
-type stranger struct {
+// specClient is a client generated from the specification, without the code of this repository.
+type specClient struct {
 	conn    *grpc.ClientConn
 	service protoreflect.ServiceDescriptor
 }
 
-func newStranger(t *testing.T) stranger {
+func newSpecClient(t *testing.T) specClient {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../../../contracts/testdata/spec"}})}
 	files, err := compiler.Compile(t.Context(), "task.proto")
@@ -39,11 +38,11 @@ func newStranger(t *testing.T) stranger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return stranger{conn, files[0].Services().ByName("TaskService")}
+	return specClient{conn, files[0].Services().ByName("TaskService")}
 }
 
-// request returns a message for the method, out of the protobuf text format.
-func (s stranger) request(t *testing.T, method, text string) (path string, in, out *dynamicpb.Message) {
+// request parses a message of the method from the protobuf text format.
+func (s specClient) request(t *testing.T, method, text string) (path string, in, out *dynamicpb.Message) {
 	t.Helper()
 	m := s.service.Methods().ByName(protoreflect.Name(method))
 	in, out = dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())
@@ -53,13 +52,13 @@ func (s stranger) request(t *testing.T, method, text string) (path string, in, o
 	return fmt.Sprintf("/%s/%s", s.service.FullName(), method), in, out
 }
 
-func (s stranger) call(t *testing.T, method, text string) (*dynamicpb.Message, error) {
+func (s specClient) call(t *testing.T, method, text string) (*dynamicpb.Message, error) {
 	t.Helper()
 	path, in, out := s.request(t, method, text)
 	return out, s.conn.Invoke(unseenPeer(t.Context()), path, in, out)
 }
 
-func (s stranger) mustCall(t *testing.T, method, text string) *dynamicpb.Message {
+func (s specClient) mustCall(t *testing.T, method, text string) *dynamicpb.Message {
 	t.Helper()
 	out, err := s.call(t, method, text)
 	if err != nil {
@@ -72,7 +71,7 @@ func unseenPeer(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "x-forwarded-for", unseenAddr())
 }
 
-// get walks down a message by field names.
+// get returns a nested field by its path.
 func get(m protoreflect.Message, path ...protoreflect.Name) protoreflect.Value {
 	field := m.Descriptor().Fields().ByName(path[0])
 	if len(path) > 1 {
@@ -81,12 +80,12 @@ func get(m protoreflect.Message, path ...protoreflect.Name) protoreflect.Value {
 	return m.Get(field)
 }
 
-func TestAClientGeneratedFromTheSpecificationAloneIsServed(t *testing.T) {
-	client := newStranger(t)
+func TestClientGeneratedFromTheSpecificationIsServed(t *testing.T) {
+	client := newSpecClient(t)
 
-	created := client.mustCall(t, "CreateTask", `title: "From a stranger" priority: 7`)
+	created := client.mustCall(t, "CreateTask", `title: "From a specClient" priority: 7`)
 	id := get(created, "task", "id").Int()
-	if id < 1 || get(created, "task", "title").String() != "From a stranger" || get(created, "task", "priority").Int() != 7 ||
+	if id < 1 || get(created, "task", "title").String() != "From a specClient" || get(created, "task", "priority").Int() != 7 ||
 		get(created, "task", "done").Bool() || get(created, "task", "created_at", "seconds").Int() == 0 {
 		t.Errorf("created %v", created)
 	}
@@ -104,8 +103,8 @@ func TestAClientGeneratedFromTheSpecificationAloneIsServed(t *testing.T) {
 	}
 }
 
-func TestAWatcherSeesEveryChangeInOrder(t *testing.T) {
-	client := newStranger(t)
+func TestWatcherReceivesEveryChangeInOrder(t *testing.T) {
+	client := newSpecClient(t)
 	path, in, _ := client.request(t, "WatchTasks", "")
 	ctx, cancel := context.WithTimeout(unseenPeer(t.Context()), 30*time.Second)
 	defer cancel()
@@ -143,8 +142,8 @@ func TestAWatcherSeesEveryChangeInOrder(t *testing.T) {
 	}
 }
 
-func TestBadCallsAreRefusedAndChangeNothing(t *testing.T) {
-	client := newStranger(t)
+func TestInvalidCallsAreRejectedAndChangeNothing(t *testing.T) {
+	client := newSpecClient(t)
 	before := get(client.mustCall(t, "ListTasks", "limit: 1"), "total").Int()
 	for _, tc := range []struct {
 		method, text string

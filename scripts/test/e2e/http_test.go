@@ -31,7 +31,7 @@ type answer struct {
 	took   time.Duration
 }
 
-// decode reads the answer's body, and fails the test unless the status is the one wanted.
+// decode parses the body of a response with the expected status.
 func decode[T any](t *testing.T, a answer, status int) T {
 	t.Helper()
 	if a.status != status {
@@ -44,14 +44,14 @@ func decode[T any](t *testing.T, a answer, status int) T {
 	return into
 }
 
-// call asks todo-service as a client that nobody has counted yet.
+// call sends a request to todo-service, from an address that the rate limiter has not seen.
 func call(t *testing.T, method, path, body string, header ...string) answer {
 	t.Helper()
 	return request(t, http.DefaultClient, method, "http://"+system.env["TODO_HTTP_ADDR"]+path, body,
 		append(header, "X-Forwarded-For", unseenAddr())...)
 }
 
-// request sends one request; header holds names and values in turn.
+// request sends a request. header alternates names and values.
 func request(t *testing.T, client *http.Client, method, url, body string, header ...string) answer {
 	t.Helper()
 	a, err := try(t.Context(), client, method, url, body, header...)
@@ -96,18 +96,18 @@ func complete(t *testing.T, id int64) taskJSON {
 	return decode[taskJSON](t, call(t, http.MethodPatch, fmt.Sprintf("/tasks/%d/done", id), ""), http.StatusOK)
 }
 
-// unseenAddr is a client address out of the documentation and benchmark ranges.
+// unseenAddr returns a client address from the documentation and benchmark ranges.
 func unseenAddr() string {
 	return fmt.Sprintf("198.%d.%d.%d", 18+rand.IntN(2), rand.IntN(256), rand.IntN(256))
 }
 
-// clientFrom sends from one loopback address, with a new source port each time.
+// clientFrom returns a client with a fixed loopback address and a new source port for each request.
 func clientFrom(addr string) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
 	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 }
 
-// counter reads one counter from a service's metrics.
+// counter returns a metric of a service.
 func counter(t *testing.T, ops, name string) float64 {
 	t.Helper()
 	a := request(t, http.DefaultClient, http.MethodGet, "http://"+ops+"/metrics", "")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestTheEleventhRequestOfAnAddressIsRefusedUntilTheWindowSlides(t *testing.T) {
+func TestEleventhRequestOfAnAddressIsRejectedUntilTheWindowSlides(t *testing.T) {
 	client := clientFrom("127.0.0.9") // not a trusted proxy, and a new port for each request
 	url := "http://" + system.env["TODO_HTTP_ADDR"] + "/tasks?limit=1"
 	forged := 0

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// The limits that the stack runs with. Tests pass the proxy's header to be
-// another client each time; those of the limiter do without.
+// The rate limit of the stack. Tests other than those of the limiter set X-Forwarded-For to a new address for
+// each request.
 const (
 	limitRequests = 10
 	limitWindow   = 5 * time.Second
 )
 
-// system is the stack under test, one for all tests: they take turns.
+// system is the stack under test. All tests share it and run one after the other.
 var system *stack
 
 func TestMain(m *testing.M) {

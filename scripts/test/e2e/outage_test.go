@@ -12,7 +12,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-func TestCompletionsDuringANotificationOutageAreNotifiedOnceEach(t *testing.T) {
+func TestCompletionsDuringANotificationOutageAreNotifiedOnce(t *testing.T) {
 	titles := []string{"While away 1", "While away 2", "While away 3"}
 	system.stop(t, "notification-service")
 	for _, title := range titles {
@@ -27,11 +27,11 @@ func TestCompletionsDuringANotificationOutageAreNotifiedOnceEach(t *testing.T) {
 	}
 }
 
-func TestWritesGoOnDuringAKafkaOutageAndAreDeliveredInOrder(t *testing.T) {
+func TestWritesSucceedDuringAKafkaOutageAndArriveInOrder(t *testing.T) {
 	client := kafkaClient(t)
 	before := settled(t, client)
 	first := create(t, "Kafka away 1")
-	from := ends(t, client, topic)
+	from := endOffsets(t, client, topic)
 
 	system.stop(t, "kafka")
 	tasks := []taskJSON{first, create(t, "Kafka away 2"), create(t, "Kafka away 3")}
@@ -67,7 +67,7 @@ func TestWritesGoOnDuringAKafkaOutageAndAreDeliveredInOrder(t *testing.T) {
 	notified(t, "Kafka away 3", "Kafka away 3")
 }
 
-func TestEverythingIsAnsweredWithoutRedisAndHealsWithIt(t *testing.T) {
+func TestRequestsSucceedDuringARedisOutageAndTheCacheRecovers(t *testing.T) {
 	before := settled(t, kafkaClient(t))
 	task := create(t, "Redis away")
 	with := slowest(t, task.ID)
@@ -96,7 +96,7 @@ func TestEverythingIsAnsweredWithoutRedisAndHealsWithIt(t *testing.T) {
 	notified(t, "Redis away", "Redis away")
 }
 
-func TestWithoutPostgreSQLRequestsAreRefusedForNowAndNothingIsLost(t *testing.T) {
+func TestRequestsGet503DuringAPostgreSQLOutageAndNothingIsLost(t *testing.T) {
 	before := settled(t, kafkaClient(t))
 	task := create(t, "PostgreSQL away 1")
 	late := create(t, "PostgreSQL away 2")
@@ -136,7 +136,7 @@ func TestWithoutPostgreSQLRequestsAreRefusedForNowAndNothingIsLost(t *testing.T)
 	notified(t, "PostgreSQL away 2", "PostgreSQL away 2")
 }
 
-// slowest sends a few requests of every kind and returns the longest wait.
+// slowest sends some requests of every kind and returns the longest duration.
 func slowest(t *testing.T, id int64) time.Duration {
 	t.Helper()
 	var longest time.Duration

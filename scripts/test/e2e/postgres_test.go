@@ -7,8 +7,7 @@ import (
 	_ "github.com/lib/pq" // the driver
 )
 
-// lockTasks makes every query of the table wait until unlock is called: what is
-// answered meanwhile did not ask PostgreSQL for tasks.
+// lockTasks blocks every query of the table until unlock. A response in the meantime came without PostgreSQL.
 func lockTasks(t *testing.T) (unlock func()) {
 	t.Helper()
 	db, err := sql.Open("postgres", system.env["POSTGRES_DSN"])

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestBadRequestsAreRefusedWithAProblemAndChangeNothing(t *testing.T) {
+func TestInvalidRequestsGetAProblemAndChangeNothing(t *testing.T) {
 	task := create(t, "Left alone")
 	path := fmt.Sprintf("/tasks/%d", task.ID)
 	before := call(t, http.MethodGet, "/tasks", "")

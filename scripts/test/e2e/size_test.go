@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What make run promises of readiness and size.
+// The promises of make run.
 const (
 	readyLimit = 15 * time.Second // when everything is cached
 	idleLimit  = 40e6             // bytes of resident memory of each service
@@ -18,7 +18,7 @@ const (
 
 var readyAfter = regexp.MustCompile(`Ready after (\S+)\.\n`)
 
-func TestASecondRunIsReadySoonAndItsServicesAreSmallWhenIdle(t *testing.T) {
+func TestSecondRunIsReadyInTimeAndIdleServicesStaySmall(t *testing.T) {
 	s, err := newStack(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestASecondRunIsReadySoonAndItsServicesAreSmallWhenIdle(t *testing.T) {
 		decode[taskJSON](t, request(t, http.DefaultClient, http.MethodPatch, fmt.Sprintf("%s/%d/done", url, task.ID), ""), http.StatusOK)
 		decode[[]taskJSON](t, request(t, http.DefaultClient, http.MethodGet, url, ""), http.StatusOK)
 	}
-	second := time.NewTicker(time.Second) // who is asked all the time is not idle
+	second := time.NewTicker(time.Second) // a service that is polled more often is not idle
 	defer second.Stop()
 	eventually(t, 3*time.Minute, func() error {
 		<-second.C

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// stopLimit is within how long Ctrl-C has to have stopped everything.
+// stopLimit is the promise for Ctrl-C.
 const stopLimit = 10 * time.Second
 
-// stack is a running system in a folder of its own.
+// stack is a running system with its own folder.
 type stack struct {
 	dir      string
 	devstack string
@@ -27,7 +27,7 @@ type stack struct {
 	env      map[string]string // what the stack says of itself: addresses by name
 }
 
-// newStack makes the folder of a stack, with devstack in it.
+// newStack creates the folder of a stack and builds devstack into it.
 func newStack(ctx context.Context) (*stack, error) {
 	dir, err := os.MkdirTemp("", "todo-e2e-")
 	if err != nil {
@@ -40,8 +40,7 @@ func newStack(ctx context.Context) (*stack, error) {
 	return s, nil
 }
 
-// run starts the stack, as make run does but on free ports, and waits until it is
-// ready. One that can not be started is removed.
+// run starts the stack on free ports and waits until it is ready. After an error the stack is removed.
 func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
 	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka)
 	s.cmd.Dir = filepath.Join("..", "..", "..")
@@ -118,8 +117,7 @@ func ready(ctx context.Context, addr string) error {
 	return nil
 }
 
-// stop and start act on one part of the stack. What a test stopped is started
-// again when it ends.
+// stop stops one part of the stack. If the test fails, its cleanup starts the part again.
 func (s *stack) stop(t *testing.T, part string) {
 	t.Helper()
 	s.act(t, "stop", part)
@@ -142,7 +140,7 @@ func (s *stack) act(t *testing.T, verb, part string) {
 	}
 }
 
-// log returns what a part has logged so far.
+// log returns the log of a part.
 func (s *stack) log(t *testing.T, part string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(s.dir, "log", part+".log"))
@@ -152,7 +150,7 @@ func (s *stack) log(t *testing.T, part string) string {
 	return string(content)
 }
 
-// interrupt stops the stack as Ctrl-C does, and reports a slow or failed stop.
+// interrupt stops the stack as Ctrl-C does. A slow or failed stop is an error.
 func (s *stack) interrupt() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -169,8 +167,7 @@ func (s *stack) interrupt() error {
 	}
 }
 
-// end stops the stack and removes it. It also reports a data race or a panic that
-// a service logged meanwhile.
+// end stops and removes the stack. A data race or a panic in a service's log is an error.
 func (s *stack) end() error {
 	var problems []error
 	if err := s.interrupt(); err != nil {

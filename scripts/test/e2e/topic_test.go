@@ -29,9 +29,9 @@ func kafkaClient(t *testing.T) sarama.Client {
 	return client
 }
 
-// ends returns the place behind the last record of every partition. A broker that
-// has just come back does not lead its partitions for a moment.
-func ends(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
+// endOffsets returns the log-end offset of every partition. It retries, because a restarted broker leads its
+// partitions only after a moment.
+func endOffsets(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
 	t.Helper()
 	ends := map[int32]int64{}
 	eventually(t, 30*time.Second, func() error {
@@ -49,8 +49,8 @@ func ends(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
 	return ends
 }
 
-// read returns the records of a topic behind the given places, up to its end now.
-func read(t *testing.T, client sarama.Client, topic string, from map[int32]int64) []*sarama.ConsumerMessage {
+// readRecords returns the records of a topic from the given offsets to the current end.
+func readRecords(t *testing.T, client sarama.Client, topic string, from map[int32]int64) []*sarama.ConsumerMessage {
 	t.Helper()
 	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
@@ -58,7 +58,7 @@ func read(t *testing.T, client sarama.Client, topic string, from map[int32]int64
 	}
 	defer consumer.Close()
 	var records []*sarama.ConsumerMessage
-	for p, end := range ends(t, client, topic) {
+	for p, end := range endOffsets(t, client, topic) {
 		if from[p] >= end {
 			continue
 		}
@@ -80,13 +80,13 @@ func read(t *testing.T, client sarama.Client, topic string, from map[int32]int64
 	return records
 }
 
-// readUntil reads until there are n records that match.
+// readUntil waits for n matching records.
 func readUntil(t *testing.T, client sarama.Client, topic string, from map[int32]int64, n int, match func(*sarama.ConsumerMessage) bool) []*sarama.ConsumerMessage {
 	t.Helper()
 	var matching []*sarama.ConsumerMessage
 	eventually(t, 30*time.Second, func() error {
 		matching = nil
-		for _, record := range read(t, client, topic, from) {
+		for _, record := range readRecords(t, client, topic, from) {
 			if match(record) {
 				matching = append(matching, record)
 			}
@@ -99,7 +99,7 @@ func readUntil(t *testing.T, client sarama.Client, topic string, from map[int32]
 	return matching
 }
 
-// send produces one record by hand, as an older producer or an operator would.
+// send produces one record, as another producer would.
 func send(t *testing.T, client sarama.Client, key string, value sarama.Encoder, headers ...sarama.RecordHeader) (partition int32, offset int64) {
 	t.Helper()
 	producer, err := sarama.NewSyncProducerFromClient(client)
@@ -116,14 +116,14 @@ func send(t *testing.T, client sarama.Client, key string, value sarama.Encoder, 
 	return partition, offset
 }
 
-// consumed waits until a group has committed its place behind every record there is now.
+// consumed waits until a group has committed the current end of every partition.
 func consumed(t *testing.T, client sarama.Client, group string) {
 	t.Helper()
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ends(t, client, topic)
+	want := endOffsets(t, client, topic)
 	partitions := make([]int32, 0, len(want))
 	for p := range want {
 		partitions = append(partitions, p)

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// balancer is a load balancer as there are many: it asks each replica now and then
-// whether it is ready, sends requests in turn to those that were, and repeats none.
+// balancer is a round-robin load balancer: it probes the readiness of each replica and does not retry requests.
 type balancer struct {
 	*httptest.Server
 	backends []*backend
@@ -23,8 +22,8 @@ type backend struct {
 	ready atomic.Bool
 }
 
-// balance stands before the replicas, and asks them every so often.
-func balance(t *testing.T, every time.Duration, replicas ...*replica) *balancer {
+// newBalancer starts a balancer that probes the replicas at an interval.
+func newBalancer(t *testing.T, every time.Duration, replicas ...*replica) *balancer {
 	t.Helper()
 	b := &balancer{}
 	for _, r := range replicas {
@@ -60,7 +59,7 @@ func (b *balancer) probe(ctx context.Context, every time.Duration) {
 	}
 }
 
-// next is the address of the next replica that is ready, or of nobody.
+// next returns the address of the next ready replica, or "".
 func (b *balancer) next() string {
 	first := int(b.turn.Add(1))
 	for i := range b.backends {

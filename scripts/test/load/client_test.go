@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// client asks a todo-service, and remembers the tasks it made.
+// client is an HTTP client of todo-service that keeps the ids of its tasks.
 type client struct {
 	url  string
 	http *http.Client
@@ -30,7 +30,7 @@ func newClient(t *testing.T, addr string) *client {
 	return &client{url: "http://" + addr, http: &http.Client{Transport: transport}}
 }
 
-// call returns the answer, whose status has to be the one that is wanted.
+// call returns the body of a response with the expected status.
 func (c *client) call(ctx context.Context, want int, method, path, body string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
 	if err != nil {
@@ -88,9 +88,9 @@ func (c *client) list(ctx context.Context, query url.Values) error {
 	return err
 }
 
-// something is what a user does next: mostly reading, and writing now and then.
-func (c *client) something(ctx context.Context) error {
-	id := c.known()
+// randomRequest sends a request of a random kind: most read, some write.
+func (c *client) randomRequest(ctx context.Context) error {
+	id := c.randomTask()
 	switch n := rand.IntN(10); {
 	case n < 2 || id == 0:
 		_, err := c.create(ctx, "Learn Go")
@@ -104,8 +104,8 @@ func (c *client) something(ctx context.Context) error {
 	}
 }
 
-// known is the id of a task that is there, or 0.
-func (c *client) known() int64 {
+// randomTask returns the id of an existing task, or 0.
+func (c *client) randomTask() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.ids) == 0 {
@@ -114,16 +114,16 @@ func (c *client) known() int64 {
 	return c.ids[rand.IntN(len(c.ids))]
 }
 
-// outcome is what became of many requests.
+// outcome collects the durations and errors of many requests.
 type outcome struct {
 	mu     sync.Mutex
 	took   []time.Duration
 	failed []error
 }
 
-// drive asks so many times a second until ctx ends, however slow the answers are,
-// and returns when all have come.
-func drive(ctx context.Context, rate int, ask func(context.Context) error) *outcome {
+// drive sends requests at a fixed rate until ctx ends, however slow the responses are. It returns after the last
+// response.
+func drive(ctx context.Context, rate int, send func(context.Context) error) *outcome {
 	o := &outcome{}
 	var asked sync.WaitGroup
 	begun, sent := time.Now(), 0
@@ -133,7 +133,7 @@ func drive(ctx context.Context, rate int, ask func(context.Context) error) *outc
 		for due := int(time.Since(begun).Seconds() * float64(rate)); sent < due; sent++ {
 			asked.Go(func() {
 				begun := time.Now()
-				err := ask(context.WithoutCancel(ctx))
+				err := send(context.WithoutCancel(ctx))
 				o.note(time.Since(begun), err)
 			})
 		}
@@ -155,7 +155,7 @@ func (o *outcome) note(took time.Duration, err error) {
 	}
 }
 
-// report fails the test when a request failed.
+// report fails the test if a request failed.
 func (o *outcome) report(t *testing.T) {
 	t.Helper()
 	if len(o.failed) > 0 {

@@ -1,4 +1,3 @@
-// Package load holds the tests of what todo-service promises under load and
-// while it is restarted: replicas of it, built as they are released, on real
-// servers. They are short; `make load`, from the top, runs them in full.
+// Package load holds the load tests of todo-service: replicas, built as for a release, with real servers. The
+// tests are short unless `make load` runs them in full.
 package load

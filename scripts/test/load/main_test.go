@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// long asks for the figures that are promised instead of those that fit into make test.
-// Only then are times held to their limits: beside other tests they would tell of those.
+// long selects the promised numbers instead of those that fit into make test. Only then do durations count:
+// tests in parallel would distort them.
 var long = flag.Bool("long", false, "run the tests in full: minutes instead of seconds")
 
-// program is todo-service, built when the first test needs it.
+// program builds todo-service on the first call.
 var program = sync.OnceValues(build)
 
 var folder string

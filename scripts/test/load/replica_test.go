@@ -16,11 +16,10 @@ import (
 	"example.com/todo/scripts/internal/port"
 )
 
-// stopLimit is within how long a replica that is told to stop has to be gone.
+// stopLimit bounds the shutdown of a replica.
 const stopLimit = 20 * time.Second
 
-// replica is one todo-service, which may be started and stopped again and again
-// on the same ports.
+// replica is one todo-service that can be restarted on the same ports.
 type replica struct {
 	program         string
 	http, grpc, ops string
@@ -31,8 +30,8 @@ type replica struct {
 	ended chan error
 }
 
-// replica returns one that does not run yet. What it logs is shown when the test fails.
-func (w *world) replica(t *testing.T, settings ...string) *replica {
+// replica returns a stopped replica. If the test fails, its log is printed.
+func (w *fixture) replica(t *testing.T, settings ...string) *replica {
 	t.Helper()
 	block, err := port.Reserve(t.Context(), 3)
 	if err != nil {
@@ -77,8 +76,7 @@ func (r *replica) start(t *testing.T) {
 	await(t, 30*time.Second, "ready", r.ready)
 }
 
-// stop tells the replica to stop, waits until it is gone, and returns what it
-// ended with and how long that took.
+// stop stops the replica and returns the duration and the exit error.
 func (r *replica) stop(t *testing.T) (took time.Duration, ended error) {
 	t.Helper()
 	begun := time.Now()
@@ -103,7 +101,7 @@ func (r *replica) ready() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// metric is the sum of the values of all series that begin like this.
+// metric returns the sum of all series with a prefix.
 func (r *replica) metric(t *testing.T, series string) (sum float64) {
 	t.Helper()
 	resp, err := http.Get("http://" + r.ops + "/metrics")

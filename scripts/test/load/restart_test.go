@@ -9,20 +9,19 @@ import (
 	"time"
 )
 
-// Two replicas behind a balancer are restarted in turn while requests come at a
-// steady rate: none of them is answered otherwise than it would have been. In the
-// end one is stopped while a client sends a body that never ends.
-func TestRollingRestartsGoUnnoticed(t *testing.T) {
+// Two replicas behind a balancer restart in turn under a steady request rate, and no request may fail. In the
+// end one replica stops while a client sends an endless body.
+func TestRollingRestartsFailNoRequest(t *testing.T) {
 	rounds, rate, probe, settings := 1, 100, 100*time.Millisecond, []string{"DRAIN_WAIT=1s", "HTTP_DRAIN_TIMEOUT=6s"}
 	if *long {
 		rounds, rate, probe, settings = 10, 300, time.Second, nil
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	replicas := []*replica{w.replica(t, settings...), w.replica(t, settings...)}
 	for _, r := range replicas {
 		r.start(t)
 	}
-	b := balance(t, probe, replicas...)
+	b := newBalancer(t, probe, replicas...)
 	await(t, 30*time.Second, "both replicas in turn", b.all)
 
 	users := newClient(t, strings.TrimPrefix(b.URL, "http://"))
@@ -30,7 +29,7 @@ func TestRollingRestartsGoUnnoticed(t *testing.T) {
 	defer finish()
 	outcomes := make(chan *outcome, 1)
 	begun := time.Now()
-	go func() { outcomes <- drive(ctx, rate, users.something) }()
+	go func() { outcomes <- drive(ctx, rate, users.randomRequest) }()
 	for range rounds {
 		for _, r := range replicas {
 			took, err := r.stop(t)
@@ -51,7 +50,7 @@ func TestRollingRestartsGoUnnoticed(t *testing.T) {
 	t.Logf("%d requests, %.0f/s, %d answered otherwise than 2xx", len(o.took), float64(len(o.took))/time.Since(begun).Seconds(), len(o.failed))
 }
 
-// hang sends the beginning of a body, and no more, until the test ends.
+// hang sends the first bytes of a body and then nothing until the test ends.
 func hang(t *testing.T, addr string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)

@@ -12,23 +12,21 @@ import (
 	"time"
 )
 
-// Slow senders hold connections on which they send a byte now and then: of a
-// header, or of a body. Whoever is cut off comes again. Meanwhile everybody else is
-// served nearly as fast as without them. Times with and without them take turns,
-// so that what else the machine does is in both.
-func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
+// Slow senders hold connections on which they send single bytes of a header or a body, and reconnect when they
+// are disconnected. Measurements with and without them alternate, so that other load on the machine affects both.
+func TestSlowSendersDoNotDelayOtherClients(t *testing.T) {
 	senders, rate, turns, turn := 500, 50, 2, time.Second
 	if *long {
 		senders, rate, turns, turn = 5_000, 100, 12, 5*time.Second
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	r := w.replica(t, fmt.Sprintf("MAX_IN_FLIGHT=%d", senders*2/5)) // fewer than send a body, and must not count
 	r.start(t)
 	users := newClient(t, r.http)
 	measure := func() []time.Duration {
 		ctx, cancel := context.WithTimeout(t.Context(), turn)
 		defer cancel()
-		o := drive(ctx, rate, users.something)
+		o := drive(ctx, rate, users.randomRequest)
 		o.report(t)
 		return o.took
 	}
@@ -39,7 +37,7 @@ func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
 	usual := memory()
 	for range turns {
 		without = append(without, measure()...)
-		stop := besiege(t, r.http, senders)
+		stop := startSlowSenders(t, r.http, senders)
 		with = append(with, measure()...)
 		stop()
 	}
@@ -52,8 +50,7 @@ func TestSlowSendersSlowDownNobodyElse(t *testing.T) {
 	}
 }
 
-// least is what a time is taken for that is so short that other work on the machine
-// decides of it.
+// least replaces shorter durations, which other load on the machine dominates.
 const least = 2 * time.Millisecond
 
 func percentile(took []time.Duration, of int) time.Duration {
@@ -61,9 +58,8 @@ func percentile(took []time.Duration, of int) time.Duration {
 	return took[(len(took)-1)*of/100].Round(10 * time.Microsecond)
 }
 
-// besiege keeps so many slow senders busy until stop is called, and returns once
-// all of them are connected.
-func besiege(t *testing.T, addr string, senders int) (stop func()) {
+// startSlowSenders returns when all senders are connected. They send until stop is called.
+func startSlowSenders(t *testing.T, addr string, senders int) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -78,7 +74,7 @@ func besiege(t *testing.T, addr string, senders int) (stop func()) {
 				if first {
 					connected.Add(1)
 				}
-				dawdle(ctx, conn, i)
+				sendSlowly(ctx, conn, i)
 				_ = conn.Close()
 			}
 		})
@@ -90,9 +86,8 @@ func besiege(t *testing.T, addr string, senders int) (stop func()) {
 	}
 }
 
-// dawdle sends the beginning of a request, and then bytes one by one until it is
-// cut off.
-func dawdle(ctx context.Context, conn net.Conn, i int) {
+// sendSlowly sends the beginning of a request, and then single bytes until it is disconnected.
+func sendSlowly(ctx context.Context, conn net.Conn, i int) {
 	begin, more := "GET /tasks HTTP/1.1\r\nHost: x\r\nX-Slow: ", "x"
 	if i%2 == 0 {
 		begin, more = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n", " "

@@ -14,7 +14,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// words are what titles are made of and searched for.
+// words are the vocabulary of titles and searches.
 var words = []string{
 	"learn", "Go", "50%", "snake_case", `back\slash`, "'quoted'", `"doubly"`, "Straße", "日本語", "🙂", "a+b&c=d",
 	"semi;colon", "-- comment", "%_%", "<b>", "tab", "ﬀ", "e\u0301", "null", "İstanbul",
@@ -28,17 +28,15 @@ func phrase() string {
 	return text
 }
 
-// Tasks are created and completed, 64 at a time, by clients of which some hang up
-// in the middle; others search meanwhile. Nobody meets an error of the server's,
-// everything that was committed is announced, and the memory in use is the same
-// in the end as it was early on.
-func TestASoakLeavesNothingUnannouncedAndNoMemoryBehind(t *testing.T) {
+// 64 clients create and complete tasks, cancel some requests, and search. No request may get a server error,
+// every committed change must be announced, and the memory in use must not grow.
+func TestSoakAnnouncesEveryChangeAndLeaksNoMemory(t *testing.T) {
 	pairs, parallel := int64(6_000), 64
 	if *long {
 		pairs = 50_000
 	}
-	w := newWorld(t)
-	from := ends(t, w.kafka)
+	w := newFixture(t)
+	from := endOffsets(t, w.kafka)
 	r := w.replica(t)
 	r.start(t)
 	users := newClient(t, r.http)
@@ -78,15 +76,14 @@ func TestASoakLeavesNothingUnannouncedAndNoMemoryBehind(t *testing.T) {
 	}
 	await(t, time.Minute, "the work of those who left is done", func() bool { return r.metric(t, "todo_gate_in_flight") == 0 })
 	await(t, 2*time.Minute, "everything is sent", func() bool { return unsent(t, w) == 0 })
-	wantAnnounced(t, w, from)
+	checkAnnounced(t, w, from)
 }
 
-// pair creates a task and completes it, and now and then searches, or gives a
-// request up before it can have been answered.
+// pair creates and completes a task. Sometimes it searches, or cancels a request early.
 func pair(ctx context.Context, users *client) (left int64, err error) {
 	if rand.IntN(10) == 0 {
 		left++
-		giveUp(ctx, func(ctx context.Context) { _, _ = users.create(ctx, phrase()) })
+		cancelEarly(ctx, func(ctx context.Context) { _, _ = users.create(ctx, phrase()) })
 	}
 	id, err := users.create(ctx, phrase())
 	if err != nil {
@@ -94,7 +91,7 @@ func pair(ctx context.Context, users *client) (left int64, err error) {
 	}
 	if rand.IntN(10) == 0 {
 		left++
-		giveUp(ctx, func(ctx context.Context) { _ = users.complete(ctx, id) })
+		cancelEarly(ctx, func(ctx context.Context) { _ = users.complete(ctx, id) })
 	}
 	if rand.IntN(20) == 0 {
 		if err := users.list(ctx, url.Values{"q": {phrase()}, "limit": {"50"}}); err != nil {
@@ -104,14 +101,13 @@ func pair(ctx context.Context, users *client) (left int64, err error) {
 	return left, users.complete(ctx, id)
 }
 
-func giveUp(ctx context.Context, ask func(context.Context)) {
+func cancelEarly(ctx context.Context, send func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, rand.N(10*time.Millisecond))
 	defer cancel()
-	ask(ctx)
+	send(ctx)
 }
 
-// memoryAround is the mean of the memory that is in use while the work goes from
-// one place to another.
+// memoryAround returns the mean memory in use while the progress goes from one number to another.
 func memoryAround(t *testing.T, r *replica, at *atomic.Int64, from, to int64) float64 {
 	t.Helper()
 	await(t, 30*time.Minute, "the work to come so far", func() bool { return at.Load() >= from })
@@ -125,8 +121,8 @@ func memoryAround(t *testing.T, r *replica, at *atomic.Int64, from, to int64) fl
 	return sum / n
 }
 
-// unsent is how many committed changes the relay has yet to send.
-func unsent(t *testing.T, w *world) (n int) {
+// unsent returns the number of committed changes that the relay has not sent.
+func unsent(t *testing.T, w *fixture) (n int) {
 	t.Helper()
 	err := w.db.QueryRow(`SELECT count(*) FROM events, stream WHERE seq IS NULL OR seq > kafka_seq`).Scan(&n)
 	if err != nil {
@@ -135,11 +131,11 @@ func unsent(t *testing.T, w *world) (n int) {
 	return n
 }
 
-// wantAnnounced compares what is committed with what is in the topic.
-func wantAnnounced(t *testing.T, w *world, from map[int32]int64) {
+// checkAnnounced compares the committed changes with the records of the topic.
+func checkAnnounced(t *testing.T, w *fixture, from map[int32]int64) {
 	t.Helper()
 	announced := map[string]bool{}
-	for _, record := range read(t, w.kafka, from) {
+	for _, record := range readRecords(t, w.kafka, from) {
 		for _, header := range record.Headers {
 			if string(header.Key) == "event-id" {
 				announced[string(header.Value)] = true
@@ -172,8 +168,8 @@ func wantAnnounced(t *testing.T, w *world, from map[int32]int64) {
 	t.Logf("%d changes committed and announced", committed-len(missing))
 }
 
-// ends are the places behind the last record of each partition.
-func ends(t *testing.T, client sarama.Client) map[int32]int64 {
+// endOffsets returns the log-end offset of each partition.
+func endOffsets(t *testing.T, client sarama.Client) map[int32]int64 {
 	t.Helper()
 	ends := map[int32]int64{}
 	for p := range int32(partitions) {
@@ -186,15 +182,15 @@ func ends(t *testing.T, client sarama.Client) map[int32]int64 {
 	return ends
 }
 
-// read returns the records behind the given places, up to the topic's end now.
-func read(t *testing.T, client sarama.Client, from map[int32]int64) (records []*sarama.ConsumerMessage) {
+// readRecords returns the records from the given offsets to the current end of the topic.
+func readRecords(t *testing.T, client sarama.Client, from map[int32]int64) (records []*sarama.ConsumerMessage) {
 	t.Helper()
 	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer consumer.Close()
-	for p, end := range ends(t, client) {
+	for p, end := range endOffsets(t, client) {
 		if from[p] >= end {
 			continue
 		}

@@ -15,21 +15,21 @@ const (
 	cutOff     = 30 * time.Second // 10 s without progress, and a lot of patience
 )
 
-// Thousands watch over few connections, and all of them hear of a change soon.
-func TestAChangeReachesAllWatchersSoon(t *testing.T) {
+// Thousands of watchers share few connections.
+func TestChangeReachesAllWatchersInTime(t *testing.T) {
 	watchers, conns, phase, rate := 500, 5, 3*time.Second, 2
 	most := 2.0 * perWatcher // few watchers share what all cost together
 	if *long {
 		watchers, conns, phase, most = 5_000, 50, 20*time.Second, perWatcher
 	}
-	r := newWorld(t).replica(t)
+	r := newFixture(t).replica(t)
 	r.start(t)
 	users := newClient(t, r.http)
 	if _, err := users.create(t.Context(), "to warm up"); err != nil {
 		t.Fatal(err)
 	}
 	before := r.memory(t)
-	a := gather(t, r, watchers, conns)
+	a := startWatchers(t, r, watchers, conns)
 	each := (r.memory(t) - before) / float64(watchers)
 	ctx, cancel := context.WithTimeout(t.Context(), phase)
 	defer cancel()
@@ -47,19 +47,18 @@ func TestAChangeReachesAllWatchersSoon(t *testing.T) {
 	}
 }
 
-// Watchers that stop reading cost the others next to nothing, and are told to
-// come back, or cut off, within seconds. Times without them are taken before and
-// after those with them, so that what else the machine does is in both.
-func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
+// Watchers that stop reading are asked to reconnect, or disconnected, within seconds. Measurements without them
+// frame the one with them, so that other load on the machine affects both.
+func TestStalledWatchersDoNotDelayOtherWatchers(t *testing.T) {
 	stalled, turns, phase, rate := 100, 1, 2*time.Second, 50
 	if *long {
 		stalled, turns, phase = 1_000, 5, 5*time.Second
 	}
-	r := newWorld(t).replica(t)
+	r := newFixture(t).replica(t)
 	r.start(t)
 	users := newClient(t, r.http)
 	const watching = 50
-	a := gather(t, r, watching, 5)
+	a := startWatchers(t, r, watching, 5)
 	title := strings.Repeat("界", 500) // the longest there is
 	measure := func(phase time.Duration) []time.Duration {
 		ctx, cancel := context.WithTimeout(t.Context(), phase)
@@ -95,7 +94,7 @@ func TestStalledWatchersCostTheOthersLittle(t *testing.T) {
 	}
 }
 
-// memory is what the process takes of the machine's.
+// memory returns the resident memory of the process.
 func (r *replica) memory(t *testing.T) float64 {
 	t.Helper()
 	return r.metric(t, "process_resident_memory_bytes ")

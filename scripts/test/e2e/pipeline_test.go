@@ -21,10 +21,10 @@ func redisClient(t *testing.T) *redis.Client {
 	return client
 }
 
-func TestACompletedTaskReachesItsNotificationAndItsStatistic(t *testing.T) {
+func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 	kafka := kafkaClient(t)
 	before := settled(t, kafka)
-	from := ends(t, kafka, topic)
+	from := endOffsets(t, kafka, topic)
 
 	learn := create(t, "Learn Go")
 	done := complete(t, learn.ID)
@@ -84,8 +84,8 @@ func TestACompletedTaskReachesItsNotificationAndItsStatistic(t *testing.T) {
 	}
 }
 
-func TestASecondListComesFromTheCacheAlone(t *testing.T) {
-	announced := announcements(t)
+func TestSecondListIsServedFromTheCacheAlone(t *testing.T) {
+	announced := subscribeFeed(t)
 	announced(create(t, "Cached").ID) // from here on nothing invalidates the list any more
 	hits := func() float64 { return counter(t, system.env["TODO_OPS_ADDR"], "cache_hits_total") }
 	miss := call(t, http.MethodGet, "/tasks", "")
@@ -116,9 +116,8 @@ func TestASecondListComesFromTheCacheAlone(t *testing.T) {
 	}
 }
 
-// announcements subscribes to the live feed. What it returns waits until the
-// creation of a task was told there.
-func announcements(t *testing.T) (announced func(id int64)) {
+// subscribeFeed subscribes to the live feed. awaitCreated waits for the creation of a task.
+func subscribeFeed(t *testing.T) (awaitCreated func(id int64)) {
 	t.Helper()
 	subscription := redisClient(t).Subscribe(t.Context(), "task-events")
 	t.Cleanup(func() { _ = subscription.Close() })
@@ -134,13 +133,13 @@ func announcements(t *testing.T) (announced func(id int64)) {
 					return
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatalf("the live feed did not tell of task %d", id)
+				t.Fatalf("no message about task %d on the live feed", id)
 			}
 		}
 	}
 }
 
-func TestAClientReadsItsOwnWriteFromTheList(t *testing.T) {
+func TestClientReadsItsOwnWriteFromTheList(t *testing.T) {
 	for i := range 20 {
 		title := fmt.Sprintf("Own write %d", i)
 		create(t, title)
@@ -150,7 +149,7 @@ func TestAClientReadsItsOwnWriteFromTheList(t *testing.T) {
 	}
 }
 
-func TestTheCommandLineClientCreatesListsAndPrints(t *testing.T) {
+func TestCommandLineClientCreatesAndListsTasks(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/grpc-client", "--addr", system.env["TODO_GRPC_ADDR"])
 	cmd.Dir = "../../../todo-service"
 	cmd.Env = append(cmd.Environ(), "GOWORK=off")

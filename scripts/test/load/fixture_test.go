@@ -21,18 +21,18 @@ const (
 	partitions = 6
 )
 
-// world is what the replicas of one test share: a database and a part of Redis of
-// their own, and the topic, which may hold the events of others too.
-type world struct {
+// fixture is what the replicas of one test share: a database, a key prefix in Redis, and the topic, which other
+// tests use, too.
+type fixture struct {
 	program string
 	env     []string
 	db      *sql.DB
 	kafka   sarama.Client
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{}
+	w := &fixture{}
 	dsn := w.database(t)
 	brokers := need(t, "TEST_KAFKA_BROKERS")
 	w.env = append(os.Environ(),
@@ -53,8 +53,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// need returns a variable that devstack with sets; without it the test is skipped,
-// and fails in CI.
+// need returns a variable of devstack with. Without it the test is skipped; in CI it fails.
 func need(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
@@ -68,8 +67,8 @@ func need(t *testing.T, name string) string {
 	return value
 }
 
-// database makes an empty one.
-func (w *world) database(t *testing.T) (dsn string) {
+// database creates an empty database.
+func (w *fixture) database(t *testing.T) (dsn string) {
 	t.Helper()
 	where, err := url.Parse(need(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
@@ -96,8 +95,8 @@ func open(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// topic makes the topic, unless it is there.
-func (w *world) topic(t *testing.T, brokers []string) {
+// topic creates the topic unless it exists.
+func (w *fixture) topic(t *testing.T, brokers []string) {
 	t.Helper()
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.V2_8_0_0
@@ -117,7 +116,7 @@ func (w *world) topic(t *testing.T, brokers []string) {
 	w.kafka = client
 }
 
-// await waits for what is to come.
+// await polls a condition and fails the test after a while.
 func await(t *testing.T, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)

@@ -15,9 +15,8 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 )
 
-// audience is gRPC watchers of one replica, and when each was told of each task
-// that was made.
-type audience struct {
+// watchers are gRPC watchers of one replica, with the time at which each received each created task.
+type watchers struct {
 	size  int
 	leave func() // and wait until all have left
 
@@ -25,12 +24,11 @@ type audience struct {
 	heard map[int64][]time.Time // by task
 }
 
-// gather lets so many watch, over so many connections, and returns once all of
-// their watches have begun.
-func gather(t *testing.T, r *replica, size, conns int) *audience {
+// startWatchers opens size watches over some connections and returns when all have started.
+func startWatchers(t *testing.T, r *replica, size, conns int) *watchers {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	a := &audience{size: size, heard: map[int64][]time.Time{}}
+	a := &watchers{size: size, heard: map[int64][]time.Time{}}
 	var present sync.WaitGroup
 	clients := make([]*grpc.ClientConn, conns)
 	for i := range clients {
@@ -69,7 +67,7 @@ func dial(t *testing.T, r *replica, options ...grpc.DialOption) *grpc.ClientConn
 	return conn
 }
 
-// watch opens a watch that has begun.
+// watch opens a watch and returns when it has started.
 func watch(ctx context.Context, t *testing.T, conn *grpc.ClientConn) grpc.ServerStreamingClient[pb.TaskEvent] {
 	t.Helper()
 	stream, err := pb.NewTaskServiceClient(conn).WatchTasks(ctx, &pb.WatchTasksRequest{})
@@ -82,22 +80,22 @@ func watch(ctx context.Context, t *testing.T, conn *grpc.ClientConn) grpc.Server
 	return stream
 }
 
-func (a *audience) note(id int64) {
+func (a *watchers) note(id int64) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heard[id] = append(a.heard[id], now)
 }
 
-// all reports whether everybody has been told of this task.
-func (a *audience) all(id int64) bool {
+// all reports whether every watcher has received a task.
+func (a *watchers) all(id int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.heard[id]) == a.size
 }
 
-// delays are the times from the asking for each of these tasks to each telling of it.
-func (a *audience) delays(asked map[int64]time.Time) (delays []time.Duration) {
+// delays returns the durations from the request for each task to each delivery.
+func (a *watchers) delays(asked map[int64]time.Time) (delays []time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, begun := range asked {
@@ -108,9 +106,8 @@ func (a *audience) delays(asked map[int64]time.Time) (delays []time.Duration) {
 	return delays
 }
 
-// make creates tasks at a rate until ctx ends, waits until everybody was told of
-// them, and returns how long each telling took.
-func (a *audience) make(ctx context.Context, t *testing.T, users *client, rate int, title string) []time.Duration {
+// make creates tasks at a rate until ctx ends, waits for all deliveries, and returns their durations.
+func (a *watchers) make(ctx context.Context, t *testing.T, users *client, rate int, title string) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
 	asked := map[int64]time.Time{}
@@ -130,7 +127,7 @@ func (a *audience) make(ctx context.Context, t *testing.T, users *client, rate i
 	return a.delays(asked)
 }
 
-// stallOverGRPC opens watches that read nothing, and returns once they have begun.
+// stallOverGRPC opens watches that read nothing and returns when they have started.
 func stallOverGRPC(ctx context.Context, t *testing.T, r *replica, watchers, conns int) {
 	t.Helper()
 	clients := make([]*grpc.ClientConn, conns)
@@ -142,7 +139,7 @@ func stallOverGRPC(ctx context.Context, t *testing.T, r *replica, watchers, conn
 	}
 }
 
-// stallOverHTTP opens streams of events that read nothing but their beginning.
+// stallOverHTTP opens event streams and reads only their first bytes.
 func stallOverHTTP(ctx context.Context, t *testing.T, r *replica, watchers int) {
 	t.Helper()
 	for range watchers {
