@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -96,11 +97,10 @@ func (b *eventsBench) requireUnusedKafka() error {
 
 // fillLog creates a database whose event log looks as if no relay had run since the first commit.
 func (b *eventsBench) fillLog(ctx context.Context) (err error) {
-	var environ []string
-	if b.db, _, environ, err = b.createDatabase(ctx, "events"); err != nil {
+	if b.db, _, b.environ, err = b.createDatabase(ctx, "events"); err != nil {
 		return err
 	}
-	b.environ = append(environ, "TRACING_SAMPLE_RATIO=0")
+	b.environ = append(b.environ, "TRACING_SAMPLE_RATIO=0")
 	_, err = b.db.ExecContext(ctx, `
 		INSERT INTO events (id, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent)
 		SELECT gen_random_uuid(), (ARRAY['task.created', 'task.updated', 'task.completed', 'task.deleted'])[v], i,
@@ -117,7 +117,7 @@ func (b *eventsBench) during(ctx context.Context, service string, measure rate, 
 		return 0, err
 	}
 	defer func() { _ = log.Close() }()
-	process, err := b.start(service, append(b.environ[:len(b.environ):len(b.environ)], environ...), log)
+	process, err := b.start(service, slices.Concat(b.environ, environ), log)
 	if err != nil {
 		return 0, err
 	}

@@ -148,7 +148,7 @@ func warmUp(ctx context.Context, todo *instance, p *proc.Process, d *delays, fir
 		}
 	}
 	if err := await(ctx, p, func() bool { return d.count() == warmupEvents }); err != nil {
-		return fmt.Errorf("notification-service: %todo", err)
+		return fmt.Errorf("notification-service: %w", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -22,7 +22,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		t.Skip("names change while folders are pending")
 	}
 	var code strings.Builder
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
 			source, err := os.ReadFile(path)
 			code.Write(source)

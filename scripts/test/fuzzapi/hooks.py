@@ -1,4 +1,4 @@
-"""What schemathesis can not know of the API by its document."""
+"""What schemathesis cannot learn about the API from its document."""
 
 import itertools
 import unicodedata
@@ -10,8 +10,8 @@ numbers = itertools.count()
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Gives each creation a key of its own, for the same key and another task are
-    refused, as they should be. A key that is no key stays as it is."""
+    """Makes the key of each creation unique, because a key that was used for another
+    task is rejected. An invalid key stays unchanged."""
     key = (case.headers or {}).get("Idempotency-Key")
     if not isinstance(key, str) or not 0 < len(key) < 240 or not all("!" <= c <= "~" for c in key):
         return
@@ -23,8 +23,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook("before_call")
 def show_title(context, case, kwargs):
-    """Adds something visible to a title that has nothing of the kind: no pattern can
-    ask for it."""
+    """Adds a visible character to a title without one, which no pattern can require."""
     body = case.body
     title = body.get("title") if isinstance(body, dict) else None
     if isinstance(title, str) and title.strip() and len(title) < 500 and not any(map(is_visible, title)):
