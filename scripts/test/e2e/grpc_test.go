@@ -115,7 +115,7 @@ func TestWatcherReceivesEveryChangeInOrder(t *testing.T) {
 	if err := errors.Join(stream.SendMsg(in), stream.CloseSend()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Header(); err != nil { // the server has begun to watch
+	if _, err := stream.Header(); err != nil { // the watch has started
 		t.Fatal(err)
 	}
 

@@ -86,7 +86,7 @@ func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 
 func TestSecondListIsServedFromTheCacheAlone(t *testing.T) {
 	announced := subscribeFeed(t)
-	announced(create(t, "Cached").ID) // from here on nothing invalidates the list any more
+	announced(create(t, "Cached").ID) // the last invalidation of the list has happened
 	hits := func() float64 { return counter(t, system.env["TODO_OPS_ADDR"], "cache_hits_total") }
 	miss := call(t, http.MethodGet, "/tasks", "")
 	if status := miss.header.Get("Cache-Status"); !strings.Contains(status, "fwd=miss") {

@@ -24,7 +24,7 @@ type stack struct {
 	devstack string
 	cmd      *exec.Cmd
 	ended    chan error
-	env      map[string]string // what the stack says of itself: addresses by name
+	env      map[string]string // of stack.env: addresses by name
 }
 
 // newStack creates the folder of a stack and builds devstack into it.

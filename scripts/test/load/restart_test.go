@@ -42,7 +42,7 @@ func TestRollingRestartsFailNoRequest(t *testing.T) {
 		}
 	}
 	hang(t, replicas[0].http)
-	took, _ := replicas[0].stop(t) // it says that it had to cut somebody off
+	took, _ := replicas[0].stop(t) // the error says that it aborted a request
 	t.Logf("stopped within %v with a client that hangs", took.Round(time.Millisecond))
 	finish()
 	o := <-outcomes

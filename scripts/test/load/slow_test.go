@@ -20,7 +20,7 @@ func TestSlowSendersDoNotDelayOtherClients(t *testing.T) {
 		senders, rate, turns, turn = 5_000, 100, 12, 5*time.Second
 	}
 	w := newFixture(t)
-	r := w.replica(t, fmt.Sprintf("MAX_IN_FLIGHT=%d", senders*2/5)) // fewer than send a body, and must not count
+	r := w.replica(t, fmt.Sprintf("MAX_IN_FLIGHT=%d", senders*2/5)) // fewer than the senders of bodies: these must not count
 	r.start(t)
 	users := newClient(t, r.http)
 	measure := func() []time.Duration {
@@ -69,7 +69,7 @@ func startSlowSenders(t *testing.T, addr string, senders int) (stop func()) {
 			for first := true; ctx.Err() == nil; first = false {
 				conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 				if err != nil {
-					continue // it is told on the way out when nobody gets in
+					continue // reported below, if it never connects
 				}
 				if first {
 					connected.Add(1)

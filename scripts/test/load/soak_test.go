@@ -58,7 +58,7 @@ func TestSoakAnnouncesEveryChangeAndLeaksNoMemory(t *testing.T) {
 			}
 		})
 	}
-	warm := max(pairs/10, 2_000) // a busy process lets more garbage gather than one that was just begun
+	warm := max(pairs/10, 2_000) // under load the garbage collector lets the heap grow more than after a start
 	early := memoryAround(t, r, &begun, warm, warm+pairs/10)
 	late := memoryAround(t, r, &begun, pairs*9/10, pairs)
 	workers.Wait()
@@ -74,7 +74,7 @@ func TestSoakAnnouncesEveryChangeAndLeaksNoMemory(t *testing.T) {
 	if late > 1.25*early+8e6 {
 		t.Errorf("the memory in use grew from %.0f MB to %.0f MB", early/1e6, late/1e6)
 	}
-	await(t, time.Minute, "the work of those who left is done", func() bool { return r.metric(t, "todo_gate_in_flight") == 0 })
+	await(t, time.Minute, "the canceled requests are done", func() bool { return r.metric(t, "todo_gate_in_flight") == 0 })
 	await(t, 2*time.Minute, "everything is sent", func() bool { return unsent(t, w) == 0 })
 	checkAnnounced(t, w, from)
 }

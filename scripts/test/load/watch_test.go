@@ -12,13 +12,13 @@ const (
 	perWatcher = 40_000 // bytes
 	reachAll   = 500 * time.Millisecond
 	forStalled = 64 << 20         // bytes
-	cutOff     = 30 * time.Second // 10 s without progress, and a lot of patience
+	cutOff     = 30 * time.Second // 10 s without progress, and a margin for a busy machine
 )
 
 // Thousands of watchers share few connections.
 func TestChangeReachesAllWatchersInTime(t *testing.T) {
 	watchers, conns, phase, rate := 500, 5, 3*time.Second, 2
-	most := 2.0 * perWatcher // few watchers share what all cost together
+	most := 2.0 * perWatcher // few watchers share the fixed cost
 	if *long {
 		watchers, conns, phase, most = 5_000, 50, 20*time.Second, perWatcher
 	}
@@ -59,7 +59,7 @@ func TestStalledWatchersDoNotDelayOtherWatchers(t *testing.T) {
 	users := newClient(t, r.http)
 	const watching = 50
 	a := startWatchers(t, r, watching, 5)
-	title := strings.Repeat("界", 500) // the longest there is
+	title := strings.Repeat("界", 500) // the longest title
 	measure := func(phase time.Duration) []time.Duration {
 		ctx, cancel := context.WithTimeout(t.Context(), phase)
 		defer cancel()
@@ -74,7 +74,7 @@ func TestStalledWatchersDoNotDelayOtherWatchers(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		stallOverGRPC(ctx, t, r, stalled/2, 10)
 		stallOverHTTP(ctx, t, r, stalled-stalled/2)
-		measure(2 * time.Second) // fills what takes something without being read
+		measure(2 * time.Second) // fills the buffers of the stalled watchers
 		with := percentile(measure(phase), 99)
 		more := r.memory(t) - memory
 		most = max(most, more)

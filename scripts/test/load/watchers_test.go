@@ -18,7 +18,7 @@ import (
 // watchers are gRPC watchers of one replica, with the time at which each received each created task.
 type watchers struct {
 	size  int
-	leave func() // and wait until all have left
+	leave func() // ends all watches and waits for them
 
 	mu    sync.Mutex
 	heard map[int64][]time.Time // by task
@@ -122,7 +122,7 @@ func (a *watchers) make(ctx context.Context, t *testing.T, users *client, rate i
 		return err
 	}).report(t)
 	for id := range asked {
-		await(t, 30*time.Second, "everybody is told", func() bool { return a.all(id) })
+		await(t, 30*time.Second, "every watcher has received it", func() bool { return a.all(id) })
 	}
 	return a.delays(asked)
 }
@@ -148,7 +148,7 @@ func stallOverHTTP(ctx context.Context, t *testing.T, r *replica, watchers int) 
 			t.Fatal(err)
 		}
 		context.AfterFunc(ctx, func() { _ = conn.Close() })
-		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10) // what the kernel takes is not read by anybody either
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10) // the kernel would buffer more, unread
 		if _, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
