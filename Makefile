@@ -67,10 +67,10 @@ load: $(DEVSTACK) ## Load tests in full: rolling restarts, 5,000 slow senders, 5
 prove-watch: $(DEVSTACK) ## Check that 100 watchers miss nothing while subscriptions are cut and servers killed
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service prove-watch
 
-prove: $(PROVE) ## Kill, freeze and cut the running system, and prove its promises (CHANGES=200000 for the long run, SEED, SCENARIO)
+prove: $(PROVE) ## Inject faults into the running system and check every promise (CHANGES=200000 for the long run, SEED, SCENARIO)
 	@exec $(PROVE) $(if $(CHANGES),--changes=$(CHANGES)) $(if $(SEED),--seed=$(SEED)) $(if $(SCENARIO),--scenario=$(SCENARIO))
 
-prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and check that the proof catches each (ONLY, SEED)
+prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that the checker catches each (ONLY, SEED)
 	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
 
 fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their names)
