@@ -16,20 +16,21 @@ const (
 	readyTimeout     = time.Minute
 )
 
-// awaitReady polls a started part until it is ready. Under RestartNever the exit of the process is an
-// error; under RestartAlways the wait goes on with the next process.
+// awaitReady polls a started part until it is ready. Under RestartNever the exit of the process and the end
+// of readyTimeout are errors; under RestartAlways the wait goes on with the next process until ctx ends.
 func (s *Supervisor) awaitReady(ctx context.Context, p *managedPart, process *proc.Process) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
-	defer cancel()
 	s.cfg.Console.Progress("%s: waiting for %s", p.Name(), p.ReadyWhen())
 	reminder := time.NewTicker(reminderInterval)
 	defer reminder.Stop()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	exited := process.Done()
-	if s.cfg.Restart == RestartAlways {
-		exited = nil
+	var exited <-chan struct{}
+	if s.cfg.Restart == RestartNever {
+		exited = process.Done()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
+		defer cancel()
 	}
 	for {
 		err := s.checkReady(ctx, p)
@@ -47,6 +48,15 @@ func (s *Supervisor) awaitReady(ctx context.Context, p *managedPart, process *pr
 		case <-poll.C:
 		}
 	}
+}
+
+// CheckReady returns nil if a part is ready, otherwise the reason.
+func (s *Supervisor) CheckReady(ctx context.Context, name string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	return s.checkReady(ctx, p)
 }
 
 // checkReady probes the part, unless no process runs: another process may answer on its port.

@@ -93,19 +93,39 @@ func (s *Supervisor) Start(ctx context.Context, name string) error {
 	}
 	p.transition.Lock()
 	defer p.transition.Unlock()
-	if !s.setWanted(p, true) {
-		return fmt.Errorf("%w: %s runs already", ErrUnchanged, name)
-	}
-	if err := p.Prepare(ctx); err != nil {
-		s.setWanted(p, false)
-		return fmt.Errorf("prepare %s: %w", name, err)
-	}
-	process, err := s.launch(p)
+	process, err := s.startProcess(ctx, p)
 	if err != nil {
-		s.setWanted(p, false)
-		return fmt.Errorf("start %s: %w", name, err)
+		return err
 	}
 	return s.awaitReady(ctx, p, process)
+}
+
+// Launch starts a part and does not wait until it is ready. ErrUnchanged: it runs already.
+func (s *Supervisor) Launch(ctx context.Context, name string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	p.transition.Lock()
+	defer p.transition.Unlock()
+	_, err = s.startProcess(ctx, p)
+	return err
+}
+
+func (s *Supervisor) startProcess(ctx context.Context, p *managedPart) (*proc.Process, error) {
+	if !s.setWanted(p, true) {
+		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, p.Name())
+	}
+	err := p.Prepare(ctx)
+	var process *proc.Process
+	if err == nil {
+		process, err = s.launch(p)
+	}
+	if err != nil {
+		s.setWanted(p, false)
+		return nil, fmt.Errorf("start %s: %w", p.Name(), err)
+	}
+	return process, nil
 }
 
 // StartAll starts parts in parallel and returns when all are ready, or with the first error.
