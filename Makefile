@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,14 +33,17 @@ test-modules:
 build vet: ## Build or vet every module on its own
 	@set -e; for module in $(MODULES); do echo "== $@ $$module"; $(MAKE) --no-print-directory -C $$module $@; done
 
-lint: layers ## Lint every module, and check who imports whom
+lint: layers style ## Lint every module, and check the imports and the style
 	@$(MAKE) --no-print-directory -C contracts golangci-lint
 	@set -e; for module in $(MODULES); do echo "== lint $$module"; $(MAKE) --no-print-directory -C $$module lint; done
 
-layers: ## Check who imports whom over the whole dependency graph
-	@cd scripts && GOWORK=off go test -count=1 ./layers
+layers: ## Check the import rules over the whole dependency graph
+	@cd scripts && GOWORK=off go test -count=1 ./check/imports
 
-generate: ## Generate code from the contracts again
+style: ## Check words, names, sizes and exports, which the linter cannot
+	@cd scripts && GOWORK=off go test -count=1 ./check/style
+
+generate: ## Regenerate the code from the contracts
 	@$(MAKE) --no-print-directory -C contracts generate
 
 breaking: ## Compare the contracts with the released ones
@@ -58,10 +61,10 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 bench-edge: $(DEVSTACK) ## Measure requests against bare net/http, pgbench and Sarama, on the real Kafka (ONLY=hit,create)
 	@$(DEVSTACK) with --postgres --durable --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-edge ONLY=$(ONLY)
 
-load: $(DEVSTACK) ## Rolling restarts, 5,000 slow senders and a soak of 50,000 tasks, in full
+load: $(DEVSTACK) ## Load tests in full: rolling restarts, 5,000 slow senders, 5,000 watchers, a soak of 50,000 tasks
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load
 
-prove-watch: $(DEVSTACK) ## 100 watchers miss nothing, while subscriptions are cut and servers killed
+prove-watch: $(DEVSTACK) ## Check that 100 watchers miss nothing while subscriptions are cut and servers killed
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service prove-watch
 
 prove: $(PROVE) ## Inject faults into the running system and check every promise (CHANGES=200000 for the long run, SEED, SCENARIO)
@@ -70,11 +73,11 @@ prove: $(PROVE) ## Inject faults into the running system and check every promise
 prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that the checker catches each (ONLY, SEED)
 	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
 
-fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: only those that match)
-	@scripts/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"
+fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their names)
+	@scripts/test/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"
 
-fuzz-api: $(DEVSTACK) ## Ask the HTTP APIs for everything their documents allow and do not allow (FUZZ_SECONDS=60, SEED)
-	@scripts/fuzz-api/fuzz-api $(or $(FUZZ_SECONDS),60)
+fuzz-api: $(DEVSTACK) ## Fuzz the HTTP APIs with valid and invalid requests from their OpenAPI documents (FUZZ_SECONDS=60, SEED)
+	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
 
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):

@@ -7,21 +7,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/todo/scripts/internal/console"
-	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 func newFetch() *cobra.Command {
 	var kafka string
 	c := &cobra.Command{
 		Use:   "fetch",
-		Short: "Fetch now what run would fetch",
+		Short: "Download the programs that run would download",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
+			tools, err := toolchain.New(console.New(os.Stdout, os.Stderr), os.Getenv)
 			if err != nil {
 				return err
 			}
-			kind, err := tools.Kafka(c.Context(), kafka)
+			kind, err := tools.ChooseKafka(c.Context(), kafka)
 			if err != nil {
 				return err
 			}
@@ -33,6 +33,6 @@ func newFetch() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, apache or best")
+	c.Flags().StringVar(&kafka, "kafka", toolchain.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, apache or best")
 	return c
 }

@@ -6,12 +6,12 @@ import (
 	"example.com/todo/scripts/internal/server"
 )
 
-// newKafkaEmbedded is the process that EmbeddedKafka starts.
+// newKafkaEmbedded is the hidden command that server.EmbeddedKafka runs as its process.
 func newKafkaEmbedded() *cobra.Command {
 	var addr, data string
 	c := &cobra.Command{
 		Use:    "kafka-embedded",
-		Short:  "Be the embedded Kafka broker",
+		Short:  "Run the embedded Kafka broker",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

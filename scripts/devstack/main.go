@@ -18,7 +18,7 @@ func main() {
 }
 
 func run() int {
-	// Programs that run as another user must be able to read what is made here for them.
+	// Under root, PostgreSQL runs as another user, which must be able to read the files made here.
 	syscall.Umask(0o022)
 	ctx, stop := process.Context()
 	defer stop()
@@ -37,7 +37,7 @@ func run() int {
 	}
 }
 
-// exitCode is the exit code of a command that devstack ran for its caller, who has seen why.
+// exitCode is the exit code of the command of "with". The command itself has printed its error.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }

@@ -15,10 +15,10 @@ func newStop(dir *string) *cobra.Command {
 }
 
 func newStart(dir *string) *cobra.Command {
-	return partCommand("start", "Start a part that was stopped, and wait until it serves", dir, stack.Start)
+	return partCommand("start", "Start a part that was stopped, and wait until it is ready", dir, stack.Start)
 }
 
-// partCommand is a command that does something to one part of the running stack.
+// partCommand returns a command that acts on one part of the running stack.
 func partCommand(verb, short string, dir *string, do func(ctx context.Context, dir, part string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " PART",
@@ -43,7 +43,7 @@ func partCommand(verb, short string, dir *string, do func(ctx context.Context, d
 func newStatus(dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Tell which parts run, and their process ids",
+		Short: "List the parts and their process ids",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			folder, err := stackDir(*dir)

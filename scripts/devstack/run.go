@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -11,6 +9,7 @@ import (
 
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 func newRun(dir *string) *cobra.Command {
@@ -25,15 +24,15 @@ Ports, all on 127.0.0.1, and the variables that change them:
 ` + stack.PortHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			tools, err := stack.NewTools(console.New(os.Stdout, os.Stderr), os.Getenv)
+			tools, err := toolchain.New(console.New(os.Stdout, os.Stderr), os.Getenv)
 			if err != nil {
 				return err
 			}
-			kind, err := tools.Kafka(c.Context(), kafka)
+			kind, err := tools.ChooseKafka(c.Context(), kafka)
 			if err != nil {
 				return err
 			}
-			chosen, release, err := choosePorts(c.Context(), ports, kind)
+			chosen, release, err := stack.ResolvePorts(c.Context(), ports, os.Getenv, kind)
 			if err != nil {
 				return err
 			}
@@ -51,27 +50,15 @@ Ports, all on 127.0.0.1, and the variables that change them:
 			})
 		},
 	}
-	c.Flags().StringVar(&kafka, "kafka", stack.KafkaEmbedded, "`kind` of Kafka: embedded; apache, which needs Java 17; or best: apache where that is")
+	c.Flags().StringVar(&kafka, "kafka", toolchain.KafkaEmbedded, "`kind` of Kafka: embedded; apache, which needs Java 17; or best: apache where that is")
 	c.Flags().StringVar(&ports, "ports", "chosen", "`how` ports are found: chosen by the variables, or free (both are written to stack.env)")
 	return c
 }
 
-func choosePorts(ctx context.Context, how, kafka string) (ports stack.Ports, release func(), err error) {
-	switch how {
-	case "chosen":
-		ports, err = stack.ChosenPorts(os.Getenv, kafka)
-		return ports, func() {}, err
-	case "free":
-		return stack.FreePorts(ctx)
-	default:
-		return nil, nil, fmt.Errorf("--ports=%s: it takes chosen or free", how)
-	}
-}
-
-// stackDir is the folder of the stack: the one that was asked for, or the repository's own.
-func stackDir(asked string) (string, error) {
-	if asked != "" {
-		return filepath.Abs(asked)
+// stackDir returns the folder of the stack: --dir, or .dev of the repository.
+func stackDir(dir string) (string, error) {
+	if dir != "" {
+		return filepath.Abs(dir)
 	}
 	root, err := repository()
 	if err != nil {
@@ -80,7 +67,7 @@ func stackDir(asked string) (string, error) {
 	return filepath.Join(root, ".dev"), nil
 }
 
-// repository is the folder above this one, or this one, that holds go.work.
+// repository returns the nearest folder with a go.work, from the working directory up.
 func repository() (string, error) {
 	here, err := os.Getwd()
 	if err != nil {

@@ -28,7 +28,7 @@ func newTail(dir *string) *cobra.Command {
 			if len(args) == 1 {
 				topic = args[0]
 			}
-			return server.Tail(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) error {
+			return server.TailTopic(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) error {
 				_, err := io.WriteString(c.OutOrStdout(), record)
 				return err
 			})

@@ -15,7 +15,7 @@ import (
 	"example.com/todo/platform/process/processtest"
 )
 
-// TestMain lets the test's own program be devstack.
+// TestMain lets the test binary be devstack.
 func TestMain(m *testing.M) {
 	if os.Getenv("DEVSTACK_TEST") != "" {
 		os.Exit(run()) //nolint:forbidigo // as main does
@@ -36,7 +36,7 @@ func devstack(t *testing.T, args ...string) *exec.Cmd {
 	return c
 }
 
-func TestWithPassesTheCommandsExitCodeOn(t *testing.T) {
+func TestWithReturnsTheCommandsExitCode(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]int{
 		`exit 7`: 7, `kill -9 $$`: 128 + 9, `test "$TEST_REDIS_ADDR" && test -z "$TEST_POSTGRES_DSN"`: 0,
@@ -49,15 +49,15 @@ func TestWithPassesTheCommandsExitCodeOn(t *testing.T) {
 	}
 }
 
-func TestDurableIsAboutPostgres(t *testing.T) {
+func TestWithRejectsDurableWithoutPostgres(t *testing.T) {
 	t.Parallel()
 	output, err := devstack(t, "with", "--redis", "--durable", "--", "true").CombinedOutput()
-	if err == nil || !strings.Contains(string(output), "--durable is about --postgres") {
+	if err == nil || !strings.Contains(string(output), "--durable needs --postgres") {
 		t.Errorf("%v:\n%s", err, output)
 	}
 }
 
-func TestWithGivesTheCommandItsOutputAlone(t *testing.T) {
+func TestWithPrintsOnlyTheCommandsOutputToStdout(t *testing.T) {
 	t.Parallel()
 	output, err := devstack(t, "with", "--redis", "--", "echo", "--hello").Output()
 	if err != nil || string(output) != "--hello\n" {
@@ -65,7 +65,7 @@ func TestWithGivesTheCommandItsOutputAlone(t *testing.T) {
 	}
 }
 
-func TestWithoutJavaTheBestKafkaIsTheEmbeddedOneAndThatIsSaid(t *testing.T) {
+func TestWithBestKafkaFallsBackToEmbeddedWithoutJava(t *testing.T) {
 	t.Parallel()
 	c := devstack(t, "with", "--kafka=best", "--", "sh", "-c", `test "$TEST_KAFKA_BROKERS"`)
 	c.Env = append(c.Env, "JAVA_HOME="+t.TempDir(), "CI=")
@@ -75,13 +75,13 @@ func TestWithoutJavaTheBestKafkaIsTheEmbeddedOneAndThatIsSaid(t *testing.T) {
 	}
 }
 
-func TestWithLeavesNoProcessWhenItIsEnded(t *testing.T) {
+func TestWithLeavesNoProcessAfterASignal(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			if signal == syscall.SIGKILL && runtime.GOOS != "linux" {
-				t.Skip("only Linux tells a child that its parent died")
+				t.Skip("only Linux signals a child at its parent's death")
 			}
 			c := devstack(t, "with", "--redis", "--kafka", "--", "sh", "-c", `echo $TEST_REDIS_ADDR $TEST_KAFKA_BROKERS; exec sleep 1000`)
 			stdout, err := c.StdoutPipe()
@@ -109,8 +109,8 @@ func TestWithLeavesNoProcessWhenItIsEnded(t *testing.T) {
 	}
 }
 
-// What devstack says has nobody to read it; the command goes on, and its exit code is passed on.
-func TestWithGoesOnWhenNothingThatItPrintsCanBeWritten(t *testing.T) {
+// The command runs to its end, and devstack returns its exit code.
+func TestWithGoesOnWhenItsStderrCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	unread, broken, err := os.Pipe()
 	if err != nil {
@@ -132,8 +132,7 @@ func TestWithGoesOnWhenNothingThatItPrintsCanBeWritten(t *testing.T) {
 	}
 }
 
-// A reader that has seen enough ends a command that only prints, without a complaint.
-func TestAReaderThatLeavesEndsACommandInSilence(t *testing.T) {
+func TestClosedStdoutEndsACommandWithoutAnError(t *testing.T) {
 	t.Parallel()
 	unread, broken, err := os.Pipe()
 	if err != nil {
@@ -149,7 +148,7 @@ func TestAReaderThatLeavesEndsACommandInSilence(t *testing.T) {
 	}
 }
 
-// gone waits until nobody listens on addr, host:port.
+// gone waits until no server process for addr, host:port, exists.
 func gone(t *testing.T, addr string) {
 	t.Helper()
 	limit := time.After(10 * time.Second)
@@ -169,7 +168,7 @@ func gone(t *testing.T, addr string) {
 	}
 }
 
-func TestAnUnclearCallIsRefusedWithWhatIsPossible(t *testing.T) {
+func TestInvalidArgumentsAreRejectedWithTheValidOnes(t *testing.T) {
 	t.Parallel()
 	for call, want := range map[string]string{
 		"with -- true":                  "name at least one of --postgres, --redis and --kafka",

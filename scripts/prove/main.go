@@ -21,7 +21,7 @@ import (
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/console"
-	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
 	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/faults"
 	"example.com/todo/scripts/prove/internal/runner"
@@ -116,7 +116,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	if err := f.resolvePaths(); err != nil {
 		return err
 	}
-	tools, err := stack.NewTools(console.New(os.Stderr, os.Stderr), os.Getenv)
+	tools, err := toolchain.New(console.New(os.Stderr, os.Stderr), os.Getenv)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
-// Command rename gives the workspace another module prefix, for those who adopt
-// the code: rename example.org/acme/tasks makes example.com/todo/platform
-// example.org/acme/tasks/platform, everywhere. Generated code is left to
-// make generate, because its descriptors hold the length of each name.
+// Command rename replaces the module prefix of the workspace, for a fork: after
+// rename example.org/acme/tasks the module example.com/todo/platform is
+// example.org/acme/tasks/platform. Generated code stays unchanged, because its descriptors contain the length
+// of each name: make generate renames it.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 || !prefixPattern.MatchString(args[0]) {
-		return errors.New("it takes one module prefix, such as example.org/acme/tasks")
+		return errors.New("one argument is needed, a module prefix such as example.org/acme/tasks")
 	}
 	n, err := rename(ctx, ".", args[0])
 	if err != nil {
@@ -43,14 +43,13 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// rename replaces the prefix in every file that git tracks below root, and
-// returns how many files that were.
+// rename replaces the prefix in every file that git tracks below root. It returns the number of changed files.
 func rename(ctx context.Context, root, prefix string) (int, error) {
 	list := exec.CommandContext(ctx, "git", "ls-files", "-z")
 	list.Dir = root
 	files, err := list.Output()
 	if err != nil {
-		return 0, fmt.Errorf("asking git for the files: %w", err)
+		return 0, fmt.Errorf("list the files of git: %w", err)
 	}
 	renamed := 0
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestARenamedWorkspaceBuildsUnderItsNewName(t *testing.T) {
+func TestRenamedWorkspaceBuilds(t *testing.T) {
 	t.Parallel()
 	const prefix = "example.org/acme/tasks"
 	root := filepath.Join(t.TempDir(), "clone")
@@ -30,7 +30,7 @@ func TestARenamedWorkspaceBuildsUnderItsNewName(t *testing.T) {
 	}
 }
 
-func TestABadPrefixIsRefused(t *testing.T) {
+func TestRenameRejectsAnInvalidPrefix(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {""}, {"tasks"}, {"https://example.org/x"}, {"example.org/x y"}, {"example.org", "twice"}} {
 		if err := run(t.Context(), args); err == nil {

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	barWidth    = 30
-	redrawEvery = 100 * time.Millisecond
-	speakEvery  = 5 * time.Second
+	barWidth       = 30
+	redrawInterval = 100 * time.Millisecond
+	printInterval  = 5 * time.Second
 )
 
-// Bar shows how far a download is. On a terminal it redraws one line, elsewhere it prints a line now
-// and then. It is an io.Writer that counts, and may be used by several goroutines.
+// Bar is a progress bar: an io.Writer that counts bytes, safe for concurrent use. On a terminal it redraws
+// one line; elsewhere it prints a line every few seconds.
 type Bar struct {
 	console *Console
 	what    string
@@ -25,7 +25,7 @@ type Bar struct {
 	last time.Time
 }
 
-// Bar begins a progress bar for total bytes of what.
+// Bar starts a progress bar for total bytes of what.
 func (c *Console) Bar(what string, total int64) *Bar {
 	return &Bar{console: c, what: what, total: total, last: time.Now()}
 }
@@ -35,9 +35,9 @@ func (b *Bar) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.done += int64(len(p))
-	every := speakEvery
+	every := printInterval
 	if b.console.animated {
-		every = redrawEvery
+		every = redrawInterval
 	}
 	if now := time.Now(); now.Sub(b.last) >= every {
 		b.last = now
@@ -48,20 +48,20 @@ func (b *Bar) Write(p []byte) (int, error) {
 
 func (b *Bar) show() {
 	if !b.console.animated {
-		b.console.Say("%s", b.text())
+		b.console.Progress("%s", b.render())
 		return
 	}
-	b.console.replaceBar(b.text())
+	b.console.setBar(b.render())
 }
 
 // End removes the bar.
 func (b *Bar) End() {
 	if b.console.animated {
-		b.console.replaceBar("")
+		b.console.setBar("")
 	}
 }
 
-func (c *Console) replaceBar(text string) {
+func (c *Console) setBar(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
@@ -69,7 +69,7 @@ func (c *Console) replaceBar(text string) {
 	c.drawBar()
 }
 
-func (b *Bar) text() string {
+func (b *Bar) render() string {
 	full := int(min(b.done, b.total) * barWidth / max(b.total, 1))
 	return fmt.Sprintf("%s [%s%s] %s of %s", b.what, strings.Repeat("#", full),
 		strings.Repeat(".", barWidth-full), megabytes(b.done), megabytes(b.total))

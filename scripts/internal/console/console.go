@@ -1,4 +1,4 @@
-// Package console writes what devstack has to say, so that lines from several parts never mix.
+// Package console prints progress, a progress bar and the output of several programs, line by line.
 package console
 
 import (
@@ -19,18 +19,17 @@ const (
 	reset     = "\x1b[0m"
 )
 
-// Console is the terminal, or the files that stand in its place. Its methods may be called from
-// several goroutines.
+// Console is a terminal, or two files instead. Its methods are safe for concurrent use.
 type Console struct {
 	mu       sync.Mutex
 	out, err io.Writer
-	animated bool   // progress bars may redraw their line on err
+	animated bool   // err is a terminal: a bar redraws its line
 	coloured bool   // prefixes on out may have colours
-	bar      string // the bar that stands on the last line of err now
+	bar      string // the text on the last line of err, "" without a bar
 	colours  int
 }
 
-// New returns a Console that prints the parts' lines to out and its own progress to err.
+// New returns a Console that prints the programs' lines to out, and progress to err.
 func New(out, err *os.File) *Console {
 	_, plain := os.LookupEnv("NO_COLOR")
 	return &Console{
@@ -43,18 +42,18 @@ func New(out, err *os.File) *Console {
 // Plain returns a Console without colours and animation, for tests and files.
 func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
 
-// Say prints one line of progress.
-func (c *Console) Say(format string, args ...any) {
+// Progress prints one line of progress.
+func (c *Console) Progress(format string, args ...any) {
 	line := printable.EscapeLines(fmt.Sprintf("==> "+format+"\n", args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
-	_, _ = io.WriteString(c.err, line) // nobody is left to tell that the terminal is gone
+	_, _ = io.WriteString(c.err, line) // without a terminal there is no place to report the error
 	c.drawBar()
 }
 
-// Show prints text on the output as it is.
-func (c *Console) Show(text string) {
+// Print prints text to out unchanged.
+func (c *Console) Print(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.eraseBar()
@@ -62,8 +61,8 @@ func (c *Console) Show(text string) {
 	c.drawBar()
 }
 
-// Lines returns a writer that shows every whole line written to it, made printable, with name before it.
-func (c *Console) Lines(name string) io.Writer {
+// LineWriter returns a writer that prints every complete line after name, with invisible characters escaped.
+func (c *Console) LineWriter(name string) io.Writer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	prefix := fmt.Sprintf("%-20s │ ", name)
@@ -71,30 +70,30 @@ func (c *Console) Lines(name string) io.Writer {
 		prefix = fmt.Sprintf("\x1b[%dm%s%s", 36-c.colours%6, prefix, reset)
 		c.colours++
 	}
-	return &lines{console: c, prefix: prefix}
+	return &lineWriter{console: c, prefix: prefix}
 }
 
-type lines struct {
+type lineWriter struct {
 	console *Console
 	prefix  string
-	rest    []byte
+	partial []byte
 }
 
-// maxLine bounds what is held back of a line that does not end.
-const maxLine = 64 << 10
+// maxPartial in bytes: a longer line is printed in pieces.
+const maxPartial = 64 << 10
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.partial = append(l.partial, p...)
 	for {
-		end := bytes.IndexByte(l.rest, '\n')
-		if end < 0 && len(l.rest) < maxLine {
+		end := bytes.IndexByte(l.partial, '\n')
+		if end < 0 && len(l.partial) < maxPartial {
 			return len(p), nil
 		}
 		if end < 0 {
-			end = len(l.rest) - 1
+			end = len(l.partial) - 1
 		}
-		l.console.Show(l.prefix + printable.EscapeLines(string(bytes.TrimRight(l.rest[:end+1], "\r\n"))) + "\n")
-		l.rest = l.rest[end+1:]
+		l.console.Print(l.prefix + printable.EscapeLines(string(bytes.TrimRight(l.partial[:end+1], "\r\n"))) + "\n")
+		l.partial = l.partial[end+1:]
 	}
 }
 

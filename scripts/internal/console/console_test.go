@@ -9,11 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestOnlyWholeLinesAreShownWithTheirPartsName(t *testing.T) {
+func TestLineWriterPrintsCompleteLinesWithTheirName(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)
-	todo, stats := c.Lines("todo-service"), c.Lines("stats-service")
+	todo, stats := c.LineWriter("todo-service"), c.LineWriter("stats-service")
 	io.WriteString(todo, "one ")
 	io.WriteString(stats, "counted\r\n")
 	io.WriteString(todo, "line\nand another\nand a half")
@@ -25,17 +25,17 @@ func TestOnlyWholeLinesAreShownWithTheirPartsName(t *testing.T) {
 	}
 }
 
-func TestALineWithoutEndIsShownInPieces(t *testing.T) {
+func TestLineWriterSplitsALineWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
-	w := Plain(&shown).Lines("noisy")
-	io.WriteString(w, strings.Repeat("x", maxLine+1))
-	if n := strings.Count(shown.String(), "x"); n != maxLine+1 {
-		t.Errorf("%d bytes were shown, want %d", n, maxLine+1)
+	w := Plain(&shown).LineWriter("noisy")
+	io.WriteString(w, strings.Repeat("x", maxPartial+1))
+	if n := strings.Count(shown.String(), "x"); n != maxPartial+1 {
+		t.Errorf("%d bytes were shown, want %d", n, maxPartial+1)
 	}
 }
 
-func TestABarStaysBelowTheLines(t *testing.T) {
+func TestBarStaysBelowTheLines(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)
@@ -43,7 +43,7 @@ func TestABarStaysBelowTheLines(t *testing.T) {
 	bar := c.Bar("Kafka", 40_000_000)
 	bar.done = 10_000_000
 	bar.show()
-	c.Say("unpacking")
+	c.Progress("unpacking")
 	bar.End()
 	const line = "Kafka [#######.......................] 10.0 MB of 40.0 MB"
 	want := line + clearLine + "==> unpacking\n" + line + clearLine
@@ -52,21 +52,21 @@ func TestABarStaysBelowTheLines(t *testing.T) {
 	}
 }
 
-func TestABarNeverGrowsPastItsEnd(t *testing.T) {
+func TestBarNeverExceedsItsWidth(t *testing.T) {
 	t.Parallel()
 	b := Plain(io.Discard).Bar("PostgreSQL", 100)
 	b.done = 250 // a download that began anew counts twice
-	if got := b.text(); !strings.HasPrefix(got, "PostgreSQL ["+strings.Repeat("#", barWidth)+"]") {
+	if got := b.render(); !strings.HasPrefix(got, "PostgreSQL ["+strings.Repeat("#", barWidth)+"]") {
 		t.Errorf("the bar reads %q", got)
 	}
 }
 
-func TestWhatPartsPrintIsMadePrintable(t *testing.T) {
+func TestLineWriterEscapesInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer
 	c := Plain(&shown)
-	io.WriteString(c.Lines("kafka"), "a\x1b]52;c;cHduZWQ=\x1b\\\rb\u202e\u2028\xff\tGröße\n")
-	c.Say("%s: %s", "redis", "\x1b[2Jaway")
+	io.WriteString(c.LineWriter("kafka"), "a\x1b]52;c;cHduZWQ=\x1b\\\rb\u202e\u2028\xff\tGröße\n")
+	c.Progress("%s: %s", "redis", "\x1b[2Jaway")
 	want := `kafka                │ a\x1b]52;c;cHduZWQ=\x1b\\rb\u202e\u2028\xff` + "\tGröße\n" + `==> redis: \x1b[2Jaway` + "\n"
 	if diff := cmp.Diff(want, shown.String()); diff != "" {
 		t.Errorf("shown (-want +got):\n%s", diff)

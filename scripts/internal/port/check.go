@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// dialTimeout bounds the look whether somebody answers on a port.
+// dialTimeout bounds the probe for a listener on every address.
 const dialTimeout = 200 * time.Millisecond
 
-// looks is how often it is looked whether a port is taken of which nobody is known to hold it.
-const looks = 10
+// portChecks is how often a port without a known holder is checked.
+const portChecks = 10
 
-// ErrTaken says that somebody listens on a port already.
+// ErrTaken means that a process listens on the port.
 var ErrTaken = errors.New("already taken")
 
-// Check tells whether a part can listen on a port of 127.0.0.1: ErrTaken when somebody else does,
-// another error when the system refuses the port.
-//
-// A program that this one is starting has for a moment all that this one had open then, the listener of
-// another Check among it: a port is taken when it is known by whom, or again and again.
+// Check returns nil if a part can listen on a port of 127.0.0.1, ErrTaken if another process listens on it,
+// and another error if the system refuses the port.
 func Check(ctx context.Context, port int) error {
-	err := check(ctx, port)
-	for n := 1; n < looks && errors.Is(err, ErrTaken) && Holder(port) == ""; n++ {
-		err = check(ctx, port)
+	// A child between fork and exec holds this process's open sockets, the listener of another Check among
+	// them. So a port counts as taken if its holder is known, or if every check finds it taken.
+	err := tryListen(ctx, port)
+	for n := 1; n < portChecks && errors.Is(err, ErrTaken) && Holder(port) == ""; n++ {
+		err = tryListen(ctx, port)
 	}
 	return err
 }
 
-func check(ctx context.Context, port int) error {
+func tryListen(ctx context.Context, port int) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return ErrTaken
@@ -40,10 +39,10 @@ func check(ctx context.Context, port int) error {
 		return fmt.Errorf("listen on port %d: %w", port, err)
 	}
 	_ = l.Close()
-	// A listener on every address does not forbid one on 127.0.0.1 on every system.
+	// On some systems a listener on every address does not forbid one on 127.0.0.1.
 	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", Addr(port))
 	if err != nil {
-		return nil //nolint:nilerr // nobody answers: that is what makes the port free
+		return nil //nolint:nilerr // no listener: the port is free
 	}
 	_ = c.Close()
 	return ErrTaken

@@ -1,4 +1,4 @@
-// Package port finds free TCP ports, and tells who holds one that is not.
+// Package port reserves free TCP ports and names the process that holds a taken one.
 package port
 
 import (
@@ -9,26 +9,26 @@ import (
 	"strconv"
 )
 
-// Free ports are sought below the range from which systems take the ports of outgoing connections: one
-// of those could otherwise take a part's port while the part is stopped.
+// Free ports lie below the range that systems use for outgoing connections. Such a connection could
+// otherwise take a part's port while the part is stopped.
 const (
-	lowestFree = 12000
-	blocks     = 1250
-	blockSize  = 16
-	tries      = 200
+	firstPort          = 12000
+	blockCount         = 1250
+	blockSize          = 16
+	maxReserveAttempts = 200
 )
 
-// Block is a set of ports that belong to this program until it closes the block, whether it listens on
-// them or not: no other Block has them. It holds a further port as the sign of that.
+// Block is a reservation of ports: until Close no other Block, of any process, has them, whether a program
+// listens on them or not. An open listener on one further port is the lock.
 type Block struct {
 	Ports []int
-	sign  net.Listener
+	guard net.Listener
 }
 
-// Reserve returns a block of n free ports of 127.0.0.1, fewer than blockSize.
+// Reserve reserves n free ports of 127.0.0.1. n must be smaller than blockSize.
 func Reserve(ctx context.Context, n int) (*Block, error) {
-	for range tries {
-		base := lowestFree + blockSize*rand.IntN(blocks)
+	for range maxReserveAttempts {
+		base := firstPort + blockSize*rand.IntN(blockCount)
 		if Check(ctx, base) != nil {
 			continue
 		}
@@ -36,7 +36,7 @@ func Reserve(ctx context.Context, n int) (*Block, error) {
 		if err != nil {
 			continue
 		}
-		b := &Block{sign: sign}
+		b := &Block{guard: sign}
 		for port := base + 1; port <= base+n && Check(ctx, port) == nil; port++ {
 			b.Ports = append(b.Ports, port)
 		}
@@ -45,11 +45,11 @@ func Reserve(ctx context.Context, n int) (*Block, error) {
 		}
 		b.Close()
 	}
-	return nil, fmt.Errorf("found no %d free ports from %d on", n, lowestFree)
+	return nil, fmt.Errorf("no %d free ports found from %d on", n, firstPort)
 }
 
-// Close gives the ports back.
-func (b *Block) Close() { _ = b.sign.Close() }
+// Close releases the ports.
+func (b *Block) Close() { _ = b.guard.Close() }
 
 // Addr returns the address of a port on the loopback interface, where everything here listens.
 func Addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// listening is the state LISTEN in /proc/net/tcp.
-const listening = "0A"
+// stateListen is the code of the state LISTEN in /proc/net/tcp.
+const stateListen = "0A"
 
-// Holder names the process that listens on a port, as "name (pid 1)", or returns "" when that cannot be
-// known, as for another user's process.
+// Holder returns the process that listens on a port, as "name (pid 1)". It returns "" if the process is
+// unknown, for instance another user's.
 func Holder(port int) string {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -20,7 +20,7 @@ func Holder(port int) string {
 		if err != nil {
 			continue
 		}
-		for _, inode := range listeners(string(content), port) {
+		for _, inode := range listenerInodes(string(content), port) {
 			sockets["socket:["+inode+"]"] = true
 		}
 	}
@@ -40,12 +40,12 @@ func Holder(port int) string {
 	return ""
 }
 
-// listeners returns the inodes of the sockets that listen on port, from a table of /proc/net.
-func listeners(table string, port int) []string {
+// listenerInodes parses a table of /proc/net and returns the inodes of the sockets that listen on port.
+func listenerInodes(table string, port int) []string {
 	var inodes []string
 	for _, line := range strings.Split(table, "\n") {
 		f := strings.Fields(line)
-		if len(f) < 10 || f[3] != listening {
+		if len(f) < 10 || f[3] != stateListen {
 			continue
 		}
 		_, hex, _ := strings.Cut(f[1], ":")

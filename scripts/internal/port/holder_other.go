@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Holder names the process that listens on a port, as "name (pid 1)", or returns "" when that cannot be
-// known: when lsof is missing, or may not see another user's process.
+// Holder returns the process that listens on a port, as "name (pid 1)". It returns "" if lsof is missing or
+// may not see another user's process.
 func Holder(port int) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

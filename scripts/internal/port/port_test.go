@@ -24,7 +24,7 @@ func listen(t *testing.T, address string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func TestATakenPortIsNoticedWhereverItsHolderListens(t *testing.T) {
+func TestCheckFindsAListenerOnAnyAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(address, func(t *testing.T) {
@@ -37,8 +37,8 @@ func TestATakenPortIsNoticedWhereverItsHolderListens(t *testing.T) {
 	}
 }
 
-// A started program has the listeners of the one that starts it until it is itself.
-func TestAProgramThatIsBeingStartedTakesNoPort(t *testing.T) {
+// Between fork and exec, a child holds the listeners of its parent.
+func TestCheckIgnoresListenersInheritedByAStartingProgram(t *testing.T) {
 	t.Parallel()
 	block, err := Reserve(t.Context(), 1)
 	if err != nil {
@@ -64,7 +64,7 @@ func TestAProgramThatIsBeingStartedTakesNoPort(t *testing.T) {
 	starters.Wait()
 }
 
-func TestTheHolderOfAPortIsNamed(t *testing.T) {
+func TestHolderNamesTheListeningProcess(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere than on Linux this needs lsof")
@@ -76,7 +76,7 @@ func TestTheHolderOfAPortIsNamed(t *testing.T) {
 	}
 }
 
-func TestReservedPortsAreFreeAndReservedOnce(t *testing.T) {
+func TestReserveReturnsFreePortsThatNoOtherBlockHas(t *testing.T) {
 	t.Parallel()
 	owner := map[int]int{}
 	for i := range 100 {

@@ -9,17 +9,16 @@ import (
 	"syscall"
 )
 
-// Elsewhere is where root keeps what belongs to a program that refuses root when the program's own user
-// cannot reach the folder that it was meant for, such as a clone below /root.
-const Elsewhere = "/var/lib/todo-devstack"
+// SystemDir holds the data of programs that refuse root, if their own user cannot enter the intended folder,
+// such as a clone below /root.
+const SystemDir = "/var/lib/todo-devstack"
 
-// Account is the user that a program runs as.
+// Account is the user that a program runs as. The nil account is the user of this process.
 type Account struct {
 	UID, GID uint32
 }
 
-// Unprivileged returns the account "nobody" when this process is root, for programs that refuse
-// root, and nil otherwise.
+// Unprivileged returns the account for programs that refuse root, if this process is root; otherwise nil.
 func Unprivileged() (*Account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -36,8 +35,7 @@ func Unprivileged() (*Account, error) {
 	return &Account{UID: uint32(uid), GID: uint32(gid)}, nil
 }
 
-// Owner returns the account that owns path when this process is root and the owner is not; it
-// returns nil when there is no need to become somebody else.
+// Owner returns the account that owns path, if this process is root and the owner is not; otherwise nil.
 func Owner(path string) (*Account, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -50,21 +48,21 @@ func Owner(path string) (*Account, error) {
 	return &Account{UID: stat.Uid, GID: stat.Gid}, nil
 }
 
-// Own gives path to the account; nil leaves it as it is.
-func (a *Account) Own(path string) error {
+// Chown makes the account the owner of path. The nil account changes nothing.
+func (a *Account) Chown(path string) error {
 	if a == nil {
 		return nil
 	}
 	return os.Chown(path, int(a.UID), int(a.GID))
 }
 
-// Reaches tells whether the account may pass through every folder down to path, which need not exist.
-// It reads the permissions of others only, so a no may be too careful.
-func (a *Account) Reaches(path string) bool {
+// CanReach reports whether the account may enter every folder down to path, which need not exist. It ignores
+// group permissions: false can be wrong, true cannot.
+func (a *Account) CanReach(path string) bool {
 	if a == nil {
 		return true
 	}
-	for dir := existing(path); ; dir = filepath.Dir(dir) {
+	for dir := deepestExisting(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err == nil && info.Mode().Perm()&0o001 == 0 && !a.owns(info) {
 			return false
@@ -75,8 +73,8 @@ func (a *Account) Reaches(path string) bool {
 	}
 }
 
-// existing returns the deepest folder on the way to path that is there, without symbolic links.
-func existing(path string) string {
+// deepestExisting returns the deepest existing folder on the way to path, with symbolic links resolved.
+func deepestExisting(path string) string {
 	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 			return resolved

@@ -2,13 +2,14 @@ package proc
 
 import (
 	"io"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
 )
 
-// outputDelay is how long a pipe may stay open after the program has ended, held by a grandchild.
-const outputDelay = time.Second
+// pipeTimeout is how long a grandchild may hold an output pipe open after the program's exit.
+const pipeTimeout = time.Second
 
 // Command describes a program to start.
 type Command struct {
@@ -16,27 +17,35 @@ type Command struct {
 	Args []string // without the program's own name
 	Env  []string // the whole environment; nil inherits
 	Dir  string
-	As   *Account // nil: the caller's own
+	As   *Account // nil: the caller's
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	// Stop asks the program to end; SIGTERM when zero.
+	// Stop is the signal of Process.Stop; 0 is SIGTERM.
 	Stop syscall.Signal
-	// Orphaned is what the program gets when this process dies without stopping it (Linux only);
-	// SIGKILL when zero.
+	// Orphaned is the signal that the program receives when this process dies first (Linux only); 0 is
+	// SIGKILL.
 	Orphaned syscall.Signal
-	// Shared leaves the program in the caller's process group, so that the terminal's Ctrl-C reaches
-	// it and it may read the terminal. Otherwise it leads a group of its own.
+	// Shared keeps the program in the caller's process group: it receives the terminal's Ctrl-C and may read
+	// the terminal. Otherwise the program leads its own group.
 	Shared bool
 }
 
+// Environ returns the environment of the program.
+func (c Command) Environ() []string {
+	if c.Env == nil {
+		return os.Environ()
+	}
+	return c.Env
+}
+
 func (c Command) build() *exec.Cmd {
-	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // Process.Stop ends it, with a signal of its own choice
+	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // Process.Stop ends it, with the command's own signal
 	cmd.Env = c.Env
 	cmd.Dir = c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
-	cmd.WaitDelay = outputDelay
+	cmd.WaitDelay = pipeTimeout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !c.Shared, Credential: c.As.credential()}
 	orphan := c.Orphaned
 	if orphan == 0 {

@@ -1,4 +1,4 @@
-// Package proc starts programs as children that do not outlive their parent, and stops them.
+// Package proc manages child processes: it starts programs that do not outlive this process, and stops them.
 package proc
 
 import (
@@ -6,38 +6,37 @@ import (
 	"runtime"
 )
 
-// Launcher starts every child from one thread that lives as long as the program.
-//
-// Linux sends a child its death signal when the thread that forked it ends, not the process; a
-// thread that the Go scheduler may retire would take its children along.
+// Launcher starts every child from one thread that lives as long as this process.
 type Launcher struct {
-	starts chan start
+	requests chan startRequest
 }
 
-type start struct {
+type startRequest struct {
 	cmd    *exec.Cmd
 	result chan error
 }
 
-// NewLauncher returns a Launcher. It is never closed: its thread ends with the program.
+// NewLauncher returns a Launcher. Its thread ends with the process.
 func NewLauncher() *Launcher {
-	l := &Launcher{starts: make(chan start)}
+	l := &Launcher{requests: make(chan startRequest)}
 	go func() {
+		// Linux sends a child its parent death signal when the thread that forked it ends, not the process.
+		// The Go scheduler may end any thread that is not locked.
 		runtime.LockOSThread()
-		for s := range l.starts {
+		for s := range l.requests {
 			s.result <- s.cmd.Start()
 		}
 	}()
 	return l
 }
 
-// Start starts the program that c describes. The error says that it could not be started at all.
+// Start starts a program. An error means that no process was started.
 func (l *Launcher) Start(c Command) (*Process, error) {
 	cmd := c.build()
 	result := make(chan error, 1)
-	l.starts <- start{cmd: cmd, result: result}
+	l.requests <- startRequest{cmd: cmd, result: result}
 	if err := <-result; err != nil {
 		return nil, err
 	}
-	return watch(cmd, c), nil
+	return newProcess(cmd, c), nil
 }

@@ -4,5 +4,5 @@ package proc
 
 import "syscall"
 
-// setOrphanSignal does nothing: only Linux tells a child that its parent died.
+// setOrphanSignal does nothing: only Linux signals a child at its parent's death.
 func setOrphanSignal(*syscall.SysProcAttr, syscall.Signal) {}

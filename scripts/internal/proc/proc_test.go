@@ -63,13 +63,13 @@ func ended() context.Context {
 	return ctx
 }
 
-// alive tells whether a process is there and no zombie.
+// alive reports whether a process exists and is no zombie.
 func alive(pid int) bool {
 	state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
 }
 
-// soon waits until a condition holds, and fails the test when it does not for a long time.
+// soon waits until a condition holds and fails the test after 10 s.
 func soon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	limit := time.After(10 * time.Second)
@@ -78,13 +78,13 @@ func soon(t *testing.T, what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-limit:
-			t.Fatalf("in vain waited until %s", what)
+			t.Fatalf("timeout waiting until %s", what)
 		case <-again.C:
 		}
 	}
 }
 
-func TestAProgramIsAskedToStop(t *testing.T) {
+func TestStopSendsTheStopSignal(t *testing.T) {
 	t.Parallel()
 	p, output := shell(t, `trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.02; done`)
 	if err := p.Stop(t.Context()); err != nil {
@@ -98,7 +98,7 @@ func TestAProgramIsAskedToStop(t *testing.T) {
 	}
 }
 
-func TestAProgramThatDoesNotStopIsKilledWithItsGroup(t *testing.T) {
+func TestStopKillsTheGroupOfAProgramThatIgnoresTheSignal(t *testing.T) {
 	t.Parallel()
 	p, output := shell(t, `trap '' TERM; echo up; sleep 1000 & echo $!; wait; wait; wait`)
 	line, err := output.ReadString('\n')
@@ -120,10 +120,10 @@ func TestAProgramThatDoesNotStopIsKilledWithItsGroup(t *testing.T) {
 	soon(t, "the grandchild is gone", func() bool { return !alive(grandchild) })
 }
 
-func TestChildrenEndWithAParentThatIsKilled(t *testing.T) {
+func TestChildrenExitAfterTheirParentWasKilled(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells a child that its parent died")
+		t.Skip("only Linux signals a child at its parent's death")
 	}
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), "PROC_TEST_PARENT=1")
@@ -150,7 +150,7 @@ func TestChildrenEndWithAParentThatIsKilled(t *testing.T) {
 	soon(t, "the child is gone", func() bool { return !alive(child) })
 }
 
-func TestTheErrorOfARunTellsWhatTheProgramPrinted(t *testing.T) {
+func TestRunErrorContainsTheOutput(t *testing.T) {
 	t.Parallel()
 	l := NewLauncher()
 	err := l.Run(t.Context(), Command{Path: "sh", Args: []string{"-c", "echo what is amiss >&2; exit 1"}})
@@ -164,7 +164,7 @@ func TestTheErrorOfARunTellsWhatTheProgramPrinted(t *testing.T) {
 	}
 }
 
-func TestARunEndsWithItsContext(t *testing.T) {
+func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -174,7 +174,7 @@ func TestARunEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestAnAccountReachesOnlyWhatOthersMayEnter(t *testing.T) {
+func TestAccountReachesOnlyFoldersThatOthersMayEnter(t *testing.T) {
 	t.Parallel()
 	stranger := &Account{UID: 4242, GID: 4242}
 	open, err := os.MkdirTemp("/tmp", "account-") //nolint:usetesting // t.TempDir is closed to others itself
@@ -199,11 +199,11 @@ func TestAnAccountReachesOnlyWhatOthersMayEnter(t *testing.T) {
 		open: true, filepath.Join(open, "not", "there"): true,
 		closed: false, filepath.Join(closed, "not", "there"): false, link: false,
 	} {
-		if got := stranger.Reaches(path); got != want {
+		if got := stranger.CanReach(path); got != want {
 			t.Errorf("Reaches(%s) = %v, want %v", path, got, want)
 		}
 	}
-	if !(*Account)(nil).Reaches(closed) {
+	if !(*Account)(nil).CanReach(closed) {
 		t.Error("the caller itself does not reach its own folder")
 	}
 }

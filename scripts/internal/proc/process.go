@@ -7,19 +7,19 @@ import (
 	"syscall"
 )
 
-// Process is a program that was started. Its methods may be called from several goroutines.
+// Process is a started program. Its methods are safe for concurrent use.
 type Process struct {
-	cmd  *exec.Cmd
-	from Command
-	done chan struct{}
-	err  error
+	cmd     *exec.Cmd
+	command Command
+	done    chan struct{}
+	err     error
 }
 
-func watch(cmd *exec.Cmd, from Command) *Process {
-	p := &Process{cmd: cmd, from: from, done: make(chan struct{})}
+func newProcess(cmd *exec.Cmd, from Command) *Process {
+	p := &Process{cmd: cmd, command: from, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
-		p.sweep()
+		p.killGroup()
 		close(p.done)
 	}()
 	return p
@@ -28,14 +28,13 @@ func watch(cmd *exec.Cmd, from Command) *Process {
 // PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the program has ended and was reaped.
+// Done is closed when the program has exited and was reaped.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err tells, after Done, how the program ended: nil for exit code 0.
+// Err returns, after Done, the exit error: nil for exit code 0.
 func (p *Process) Err() error { return p.err }
 
-// ExitCode returns, after Done, the exit code, and 128 plus the signal's number for a program that a
-// signal ended, as shells do.
+// ExitCode returns, after Done, the exit code; after a signal 128 plus its number, as shells do.
 func (p *Process) ExitCode() int {
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())
@@ -43,32 +42,32 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Signal sends s to the program alone; one that has ended is no error.
+// Signal sends s to the program, not to its children. After the exit it does nothing.
 func (p *Process) Signal(s syscall.Signal) {
-	_ = p.cmd.Process.Signal(s) // the only possible failure is that it has ended
+	_ = p.cmd.Process.Signal(s) // the only possible error is that it has exited
 }
 
-// ErrKilled says that a program did not end when asked and was killed.
+// ErrKilled means that a program ignored the stop signal and was killed.
 var ErrKilled = errors.New("did not stop in time and was killed")
 
-// Stop asks the program to end and waits for it. When ctx ends first, the program and its process
-// group are killed, and the error is ErrKilled.
+// Stop sends the stop signal and returns after the exit. If ctx ends first, it kills the program and its
+// process group and returns ErrKilled.
 func (p *Process) Stop(ctx context.Context) error {
-	p.Signal(p.from.stopSignal())
+	p.Signal(p.command.stopSignal())
 	select {
 	case <-p.done:
 		return nil
 	case <-ctx.Done():
 	}
 	p.Signal(syscall.SIGKILL)
-	p.sweep()
+	p.killGroup()
 	<-p.done
 	return ErrKilled
 }
 
-// sweep kills what is left of the program's own process group.
-func (p *Process) sweep() {
-	if !p.from.Shared {
-		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an empty group is the usual case
+// killGroup kills the remaining processes of the program's own group.
+func (p *Process) killGroup() {
+	if !p.command.Shared {
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // usually the group is empty
 	}
 }

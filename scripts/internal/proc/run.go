@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// stopPatience is how long a program that runs to its end may take to stop when it is cancelled.
-const stopPatience = 2 * time.Second
+// stopTimeout bounds the shutdown of a program whose Run is cancelled; then it is killed.
+const stopTimeout = 2 * time.Second
 
-// Run starts the program that c describes and waits for its end. When ctx ends first, the program is
-// stopped and the error is the context's. A command without a Stdout has what it printed in the error.
+// Run starts a program and returns after its exit. If ctx ends first, it stops the program and returns the
+// cause of ctx. The error of a command without a Stdout contains its output.
 func (l *Launcher) Run(ctx context.Context, c Command) error {
 	var output bytes.Buffer
 	if c.Stdout == nil {
@@ -25,9 +25,9 @@ func (l *Launcher) Run(ctx context.Context, c Command) error {
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		_ = p.Stop(limit) // that it had to be killed adds nothing to the cancellation
+		_ = p.Stop(limit) // the caller gets the cause of the cancellation instead
 		return context.Cause(ctx)
 	}
 	if p.Err() != nil {

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Descendants returns the ids of the processes that pid started, and those that they started, whatever
-// process group they are in. Where there is no /proc it returns none.
+// Descendants returns the process ids of the children of pid and of their children, in any process group.
+// Without /proc the result is empty.
 func Descendants(pid int) []int {
 	var all []int
-	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // a process that has ended has none
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // after the exit there is no such folder
 	for _, task := range tasks {
 		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
 		if err != nil {

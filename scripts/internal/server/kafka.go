@@ -7,18 +7,18 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// patience is how long an answer may take when the context sets no limit.
-const patience = 10 * time.Second
+// requestTimeout bounds a request whose context has no deadline.
+const requestTimeout = 10 * time.Second
 
-// kafka is what both kinds have in common: a broker that speaks the Kafka protocol.
-type kafka struct{ addr string }
+// kafkaClient is a client for both kinds of broker.
+type kafkaClient struct{ addr string }
 
-func (k kafka) config(ctx context.Context) *sarama.Config {
+func (k kafkaClient) config(ctx context.Context) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = "devstack"
 	c.Version = sarama.V3_0_0_0
 	c.Metadata.Retry.Max = 0
-	wait := patience
+	wait := requestTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = max(time.Until(deadline), time.Millisecond)
 	}
@@ -26,8 +26,8 @@ func (k kafka) config(ctx context.Context) *sarama.Config {
 	return c
 }
 
-// Ready returns nil when a broker answers and knows the cluster's controller.
-func (k kafka) Ready(ctx context.Context) error {
+// Ready returns nil if the broker responds and knows the cluster's controller.
+func (k kafkaClient) Ready(ctx context.Context) error {
 	admin, err := sarama.NewClusterAdmin([]string{k.addr}, k.config(ctx))
 	if err != nil {
 		return err

@@ -8,64 +8,64 @@ import (
 	"path/filepath"
 	"strings"
 
+	"example.com/todo/scripts/internal/binaries"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/program"
 )
 
 // ApacheKafka is the real Kafka: one node that is broker and controller (KRaft).
 type ApacheKafka struct {
-	Program        program.Kafka
+	Program        binaries.Kafka
 	Dir            string // the node's data and settings
 	Port           int
 	ControllerPort int
 	Launcher       *proc.Launcher // formats the data folder
-	More           []string       // further settings, key=value; they win
+	More           []string       // further settings, key=value, which override the others
 }
 
 // Name is the part's name.
 func (k ApacheKafka) Name() string { return "kafka" }
 
-// Awaits names what Ready asks for.
-func (k ApacheKafka) Awaits() string { return "the broker and the controller on " + k.Addr() }
+// ReadyWhen names the condition of Ready.
+func (k ApacheKafka) ReadyWhen() string { return "the broker and the controller on " + k.Addr() }
 
 // Addr is the address clients use.
 func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
 
-// Ready returns nil when the broker answers and knows its controller.
-func (k ApacheKafka) Ready(ctx context.Context) error { return kafka{k.Addr()}.Ready(ctx) }
+// Ready returns nil if the broker responds and knows its controller.
+func (k ApacheKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
 
-// Prepare writes the node's settings, and formats its data folder the first time.
+// Prepare writes the node's settings and formats its data folder before the first start.
 func (k ApacheKafka) Prepare(ctx context.Context) error {
-	if err := writeFile(k.properties(), k.settings()); err != nil {
+	if err := writeFile(k.propertiesPath(), k.propertiesText()); err != nil {
 		return err
 	}
-	if exists(filepath.Join(k.log(), "meta.properties")) {
+	if exists(filepath.Join(k.logDir(), "meta.properties")) {
 		return nil
 	}
 	return k.Launcher.Run(ctx, proc.Command{
 		Path: k.Program.Java,
-		Args: k.java("kafka.tools.StorageTool", "format", "--config", k.properties(),
-			"--cluster-id", clusterID(), "--ignore-formatted"),
+		Args: k.javaArgs("kafka.tools.StorageTool", "format", "--config", k.propertiesPath(),
+			"--cluster-id", newClusterID(), "--ignore-formatted"),
 	})
 }
 
-// clusterID draws an id in Kafka's form, base64 of 16 bytes. The first letter is never the dash that the
-// command line would take for an option.
-func clusterID() string {
+// newClusterID returns a random id in Kafka's form, base64 of 16 bytes.
+func newClusterID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
+	// The first character must not be a dash, which the command line would parse as an option.
 	id[0] &= 0x7f
 	return base64.RawURLEncoding.EncodeToString(id)
 }
 
 // Command describes the node's process.
 func (k ApacheKafka) Command() (proc.Command, error) {
-	return proc.Command{Path: k.Program.Java, Args: k.java("kafka.Kafka", k.properties()), Dir: k.Dir}, nil
+	return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
 }
 
-// java puts quick starts and little memory before the highest throughput.
-func (k ApacheKafka) java(class string, args ...string) []string {
+// javaArgs configures the JVM for a quick start and little memory.
+func (k ApacheKafka) javaArgs(class string, args ...string) []string {
 	return append([]string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", k.Program.Classpath,
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.log.kafka.server=info",
@@ -74,10 +74,10 @@ func (k ApacheKafka) java(class string, args ...string) []string {
 	}, args...)
 }
 
-func (k ApacheKafka) properties() string { return filepath.Join(k.Dir, "server.properties") }
-func (k ApacheKafka) log() string        { return filepath.Join(k.Dir, "log") }
+func (k ApacheKafka) propertiesPath() string { return filepath.Join(k.Dir, "server.properties") }
+func (k ApacheKafka) logDir() string         { return filepath.Join(k.Dir, "log") }
 
-func (k ApacheKafka) settings() string {
+func (k ApacheKafka) propertiesText() string {
 	controller := port.Addr(k.ControllerPort)
 	return strings.Join(append([]string{
 		"process.roles=broker,controller",
@@ -88,11 +88,11 @@ func (k ApacheKafka) settings() string {
 		"advertised.listeners=BROKER://" + k.Addr(),
 		"inter.broker.listener.name=BROKER",
 		"listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.log(), `\`, `\\`)),
+		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.logDir(), `\`, `\\`)),
 		"auto.create.topics.enable=false",
 		"offsets.topic.replication.factor=1",
 		"offsets.topic.num.partitions=5",
-		// A year: a group that forgets where it was handles everything again.
+		// One year. A group without its committed offsets would handle every record again.
 		"offsets.retention.minutes=525600",
 		"transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1",

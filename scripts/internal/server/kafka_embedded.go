@@ -12,8 +12,8 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// EmbeddedKafka is a Kafka broker written in Go, in a process of its own. It needs no Java and writes
-// every record to disk before it acknowledges it.
+// EmbeddedKafka is a Kafka broker written in Go, in its own process. It needs no Java, and writes every
+// record to disk before the acknowledgement.
 type EmbeddedKafka struct {
 	Program string // path of devstack, which is also the broker
 	Dir     string // the broker's data
@@ -23,19 +23,19 @@ type EmbeddedKafka struct {
 // Name is the part's name.
 func (k EmbeddedKafka) Name() string { return "kafka" }
 
-// Awaits names what Ready asks for.
-func (k EmbeddedKafka) Awaits() string { return "the embedded broker on " + k.Addr() }
+// ReadyWhen names the condition of Ready.
+func (k EmbeddedKafka) ReadyWhen() string { return "the embedded broker on " + k.Addr() }
 
 // Addr is the address clients use.
 func (k EmbeddedKafka) Addr() string { return port.Addr(k.Port) }
 
-// Prepare makes the data folder.
+// Prepare creates the data folder.
 func (k EmbeddedKafka) Prepare(context.Context) error { return os.MkdirAll(k.Dir, 0o755) }
 
-// Ready returns nil when the broker answers.
-func (k EmbeddedKafka) Ready(ctx context.Context) error { return kafka{k.Addr()}.Ready(ctx) }
+// Ready returns nil if the broker responds.
+func (k EmbeddedKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
 
-// Command describes the broker's process, whose work is RunEmbeddedKafka.
+// Command describes the broker's process, which calls RunEmbeddedKafka.
 func (k EmbeddedKafka) Command() (proc.Command, error) {
 	return proc.Command{
 		Path: k.Program,
@@ -43,7 +43,7 @@ func (k EmbeddedKafka) Command() (proc.Command, error) {
 	}, nil
 }
 
-// RunEmbeddedKafka is the broker: it serves on addr (host:port) until ctx ends, and keeps its log in dir.
+// RunEmbeddedKafka serves on addr (host:port) until ctx ends. It keeps its log in dir.
 func RunEmbeddedKafka(ctx context.Context, addr, dir string) error {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {

@@ -41,7 +41,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	defer cancelLimit()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for (kafka{addr}).Ready(limit) != nil {
+	for (kafkaClient{addr}).Ready(limit) != nil {
 		select {
 		case <-again.C:
 		case <-limit.Done():
@@ -51,7 +51,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	return addr, stop
 }
 
-func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
+func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addr, stop := embedded(t, dir)
@@ -80,7 +80,7 @@ func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
 	var got []string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	err = Tail(ctx, addr, "events", func(record string) error {
+	err = TailTopic(ctx, addr, "events", func(record string) error {
 		if got = append(got, record); len(got) == 2 {
 			cancel()
 		}
@@ -91,21 +91,21 @@ func TestTheEmbeddedKafkaKeepsWhatItAcknowledged(t *testing.T) {
 		t.Errorf("%v; after a restart (-want +got):\n%s", err, diff)
 	}
 	left := errors.New("the reader left")
-	if err := Tail(t.Context(), addr, "events", func(string) error { return left }); !errors.Is(err, left) {
+	if err := TailTopic(t.Context(), addr, "events", func(string) error { return left }); !errors.Is(err, left) {
 		t.Errorf("Tail goes on without a reader: %v", err)
 	}
 }
 
-func TestAClusterIDIsNoOptionOfTheCommandLine(t *testing.T) {
+func TestClusterIDDoesNotStartWithADash(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
-		if id := clusterID(); len(id) != 22 || id[0] == '-' {
+		if id := newClusterID(); len(id) != 22 || id[0] == '-' {
 			t.Fatalf("drew %q", id)
 		}
 	}
 }
 
-func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
+func TestEnsureTopicsSetsNoRetentionAndRejectsAnotherPartitionCount(t *testing.T) {
 	t.Parallel()
 	addr, _ := embedded(t, t.TempDir())
 	topic := Topic{Name: "events", Partitions: 6, MaxBytes: 1 << 20}
@@ -138,23 +138,23 @@ func TestTopicsKeepEverythingAndTheirPartitions(t *testing.T) {
 	}
 }
 
-func TestRecordsAreShownPrintableAndBounded(t *testing.T) {
+func TestFormatRecordIsPrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	const evil = "\x1b]52;c;cHduZWQ=\x1b\\\n0/7 forged\u202e\u2028\xff"
 	header := &sarama.RecordHeader{Key: []byte("h" + evil), Value: []byte(evil)}
-	shown := text(&sarama.ConsumerMessage{Key: []byte(evil), Value: []byte(evil), Headers: []*sarama.RecordHeader{header}})
+	shown := formatRecord(&sarama.ConsumerMessage{Key: []byte(evil), Value: []byte(evil), Headers: []*sarama.RecordHeader{header}})
 	const safe = `\x1b]52;c;cHduZWQ=\x1b\\n0/7 forged\u202e\u2028\xff`
 	if diff := cmp.Diff("0/0 "+safe+" h"+safe+"="+safe+"\n"+safe+"\n", shown); diff != "" {
 		t.Errorf("shown (-want +got):\n%s", diff)
 	}
 	long := bytes.Repeat([]byte(evil), 20_000)
 	many := slices.Repeat([]*sarama.RecordHeader{{Key: long, Value: long}}, 100)
-	if shown := text(&sarama.ConsumerMessage{Key: long, Value: long, Headers: many}); len(shown) > 8<<10 {
+	if shown := formatRecord(&sarama.ConsumerMessage{Key: long, Value: long, Headers: many}); len(shown) > 8<<10 {
 		t.Errorf("a record of %d bytes is shown in %d", len(long), len(shown))
 	}
 	title := strings.Repeat("学", 500)
 	event := `{"type":"task.completed","task_id":1,"task_title":"` + title + `","task":{"id":1,"title":"` + title + `"}}`
-	if shown := text(&sarama.ConsumerMessage{Value: []byte(event)}); !strings.HasSuffix(shown, "\n"+event+"\n") {
+	if shown := formatRecord(&sarama.ConsumerMessage{Value: []byte(event)}); !strings.HasSuffix(shown, "\n"+event+"\n") {
 		t.Errorf("the event of a long title is shown as %s", shown)
 	}
 }

@@ -19,33 +19,33 @@ import (
 
 const superuser = "postgres"
 
-// Postgres is a PostgreSQL server. Its superuser has a password drawn at random.
+// Postgres is a PostgreSQL server. Its superuser has a random password.
 type Postgres struct {
 	Bin      string         // folder of postgres and initdb
 	Dir      string         // holds the data folder and the superuser's password
 	Port     int            //
 	Launcher *proc.Launcher // starts initdb
-	Volatile bool           // no fsync, for data that dies with the server
-	Primary  *Postgres      // of a standby: it begins as a copy, and follows until it is promoted
+	NoFsync  bool           // for data that is deleted with the server
+	Primary  *Postgres      // of a standby, which starts as a copy and replicates until its promotion
 }
 
 // Name is the part's name.
 func (p Postgres) Name() string { return "postgres" }
 
-// Awaits names what Ready asks for.
-func (p Postgres) Awaits() string { return "a session on " + port.Addr(p.Port) }
+// ReadyWhen names the condition of Ready.
+func (p Postgres) ReadyWhen() string { return "a session on " + port.Addr(p.Port) }
 
-// Command describes the server's process. It stops fast: sessions are cut, nothing is lost.
+// Command describes the server's process. Its stop signal requests a fast shutdown, which disconnects sessions.
 func (p Postgres) Command() (proc.Command, error) {
-	account, err := p.account()
+	account, err := p.serverAccount()
 	if err != nil {
 		return proc.Command{}, err
 	}
 	args := []string{
-		"-D", p.data(), "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1",
+		"-D", p.dataDir(), "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "max_connections=200",
 	}
-	if p.Volatile {
+	if p.NoFsync {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 	}
 	if p.Primary != nil {
@@ -53,18 +53,18 @@ func (p Postgres) Command() (proc.Command, error) {
 		if err != nil {
 			return proc.Command{}, err
 		}
-		// A primary that was killed is found again as soon as it is back.
+		// The standby reconnects soon after a restart of the primary.
 		args = append(args, "-c", "primary_conninfo="+conninfo, "-c", "wal_retrieve_retry_interval=100ms")
 	}
 	return proc.Command{
-		Path: filepath.Join(p.Bin, "postgres"), Args: args, Env: bareEnv(), Dir: "/", As: account,
+		Path: filepath.Join(p.Bin, "postgres"), Args: args, Env: minimalEnv(), Dir: "/", As: account,
 		Stop: syscall.SIGINT, Orphaned: syscall.SIGQUIT,
 	}, nil
 }
 
-// Ready returns nil when the superuser can log in.
+// Ready returns nil if the superuser can log in.
 func (p Postgres) Ready(ctx context.Context) error {
-	db, err := p.open()
+	db, err := p.openAsSuperuser()
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (p Postgres) Ready(ctx context.Context) error {
 	return db.PingContext(ctx)
 }
 
-// DSN returns the address of a database for a user of this server.
+// DSN returns the DSN of a database for a user of this server.
 func (p Postgres) DSN(user, password, database string) string {
 	dsn := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password), Host: port.Addr(p.Port),
@@ -81,19 +81,19 @@ func (p Postgres) DSN(user, password, database string) string {
 	return dsn.String()
 }
 
-// SuperuserDSN returns the superuser's address of the database "postgres". It needs Prepare.
+// SuperuserDSN returns the superuser's DSN of the database "postgres". Prepare must have run.
 func (p Postgres) SuperuserDSN() (string, error) {
-	password, err := os.ReadFile(p.password())
+	password, err := os.ReadFile(p.passwordPath())
 	if err != nil {
 		return "", fmt.Errorf("read the superuser's password: %w", err)
 	}
 	return p.DSN(superuser, strings.TrimSpace(string(password)), "postgres"), nil
 }
 
-// EnsureDatabase makes a user and a database that belongs to it, unless they are there. It needs a
-// server that is ready.
+// EnsureDatabase creates a user, and a database that the user owns, unless they exist. The server must be
+// ready.
 func (p Postgres) EnsureDatabase(ctx context.Context, user, password, database string) error {
-	db, err := p.open()
+	db, err := p.openAsSuperuser()
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (p Postgres) EnsureDatabase(ctx context.Context, user, password, database s
 	return nil
 }
 
-func (p Postgres) open() (*sql.DB, error) {
+func (p Postgres) openAsSuperuser() (*sql.DB, error) {
 	dsn, err := p.SuperuserDSN()
 	if err != nil {
 		return nil, err
@@ -131,16 +131,16 @@ func (p Postgres) open() (*sql.DB, error) {
 	return sql.Open("postgres", dsn)
 }
 
-func (p Postgres) data() string     { return filepath.Join(p.home(), "data") }
-func (p Postgres) password() string { return filepath.Join(p.home(), "superuser-password") }
+func (p Postgres) dataDir() string      { return filepath.Join(p.resolvedDir(), "data") }
+func (p Postgres) passwordPath() string { return filepath.Join(p.resolvedDir(), "superuser-password") }
 
-// home is where Dir really is: the server's own user may reach that and not the link to it.
-func (p Postgres) home() string {
+// resolvedDir is Dir without symbolic links: the server's user may be unable to reach the link.
+func (p Postgres) resolvedDir() string {
 	if resolved, err := filepath.EvalSymlinks(p.Dir); err == nil {
 		return resolved
 	}
 	return p.Dir
 }
 
-// bareEnv keeps the caller's PG… variables and locale away from the server.
-func bareEnv() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }
+// minimalEnv is an environment without the caller's PG… variables and locale.
+func minimalEnv() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-func TestDataElsewhereGoesWithTheLinkToIt(t *testing.T) {
+func TestRemoveDeletesDataInTheSystemDirWithItsLink(t *testing.T) {
 	t.Parallel()
 	account, err := proc.Unprivileged()
 	if err != nil {
@@ -21,16 +21,16 @@ func TestDataElsewhereGoesWithTheLinkToIt(t *testing.T) {
 	homes := make([]string, 3)
 	for i := range stacks {
 		stacks[i].Dir = filepath.Join(t.TempDir(), "postgres")
-		if err := stacks[i].makeElsewhere(account); err != nil {
+		if err := stacks[i].createInSystemDir(account); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { stacks[i].Remove() })
-		homes[i] = stacks[i].home()
-		if err := os.WriteFile(stacks[i].password(), []byte("secret"), 0o600); err != nil {
+		homes[i] = stacks[i].resolvedDir()
+		if err := os.WriteFile(stacks[i].passwordPath(), []byte("secret"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if owner, err := stacks[0].account(); err != nil || *owner != *account {
+	if owner, err := stacks[0].serverAccount(); err != nil || *owner != *account {
 		t.Errorf("the folder belongs to %v, %v; want %v", owner, err, account)
 	}
 	if err := stacks[0].Remove(); err != nil {
@@ -40,7 +40,7 @@ func TestDataElsewhereGoesWithTheLinkToIt(t *testing.T) {
 	if err := os.Remove(stacks[1].Dir); err != nil {
 		t.Fatal(err)
 	}
-	sweepElsewhere()
+	removeAbandonedDirs()
 	for i, want := range []bool{false, false, true} {
 		if got := exists(homes[i]); got != want {
 			t.Errorf("stack %d: its data is there: %v, want %v", i+1, got, want)

@@ -14,7 +14,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Redis is a Redis server that keeps what it acknowledged: append-only file on, no eviction.
+// Redis is a Redis server with an append-only file and without eviction.
 type Redis struct {
 	Program string // path of redis-server
 	Dir     string // where the append-only file lives
@@ -24,13 +24,13 @@ type Redis struct {
 // Name is the part's name.
 func (r Redis) Name() string { return "redis" }
 
-// Awaits names what Ready asks for.
-func (r Redis) Awaits() string { return "PONG from " + r.Addr() }
+// ReadyWhen names the condition of Ready.
+func (r Redis) ReadyWhen() string { return "PONG from " + r.Addr() }
 
 // Addr is the address clients use.
 func (r Redis) Addr() string { return port.Addr(r.Port) }
 
-// Prepare makes the data folder.
+// Prepare creates the data folder.
 func (r Redis) Prepare(context.Context) error { return os.MkdirAll(r.Dir, 0o755) }
 
 // Command describes the server's process.
@@ -45,7 +45,7 @@ func (r Redis) Command() (proc.Command, error) {
 	}, nil
 }
 
-// Ready returns nil when the server answers a ping.
+// Ready returns nil if the server responds to PING.
 func (r Redis) Ready(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr())
 	if err != nil {
@@ -60,12 +60,12 @@ func (r Redis) Ready(ctx context.Context) error {
 	if _, err := fmt.Fprint(conn, "PING\r\n"); err != nil {
 		return err
 	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
+	reply, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		return err
 	}
-	if answer = strings.TrimSpace(answer); answer != "+PONG" {
-		return errors.New("answers " + answer)
+	if reply = strings.TrimSpace(reply); reply != "+PONG" {
+		return errors.New("answers " + reply)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestRedisIsReadyOnlyWhenItAnswersThePing(t *testing.T) {
+func TestRedisIsReadyOnlyAfterPong(t *testing.T) {
 	t.Parallel()
 	for answer, ready := range map[string]bool{
 		"+PONG\r\n": true, "-LOADING Redis is loading the dataset in memory\r\n": false, "": false,

@@ -11,16 +11,16 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// longestValue is how many characters of a record's value are shown. The event of a task with the longest
-// title, which it has twice, fits.
-const longestValue = 4096
+// maxValueLength in characters: how much of a record's value is shown. An event contains its task's title
+// twice and fits even with the longest title.
+const maxValueLength = 4096
 
-// Tail calls show for each record of a topic, from the oldest on, one at a time, until ctx ends or show
-// returns an error. The records of a partition come in order.
-func Tail(ctx context.Context, addr, topic string, show func(record string) error) error {
+// TailTopic calls show for each record of a topic from the oldest on, until ctx ends or show returns an error.
+// It never calls show concurrently, and shows the records of a partition in order.
+func TailTopic(ctx context.Context, addr, topic string, show func(record string) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	consumer, err := sarama.NewConsumer([]string{addr}, kafka{addr}.config(ctx))
+	consumer, err := sarama.NewConsumer([]string{addr}, kafkaClient{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
@@ -42,7 +42,7 @@ func Tail(ctx context.Context, addr, topic string, show func(record string) erro
 			for message := range records.Messages() {
 				one.Lock()
 				if failed == nil {
-					failed = show(text(message))
+					failed = show(formatRecord(message))
 				}
 				if failed != nil {
 					stop()
@@ -55,12 +55,13 @@ func Tail(ctx context.Context, addr, topic string, show func(record string) erro
 	return failed
 }
 
-// text is a record's place, key and headers on one line, and its value on the next, all bounded and printable.
-func text(m *sarama.ConsumerMessage) string {
+// formatRecord returns a line with partition/offset, key and headers, and a line with the value. Both are
+// bounded and printable.
+func formatRecord(m *sarama.ConsumerMessage) string {
 	var headers []string
 	for _, h := range m.Headers {
 		headers = append(headers, fmt.Sprintf("%s=%s", h.Key, h.Value))
 	}
 	return fmt.Sprintf("%d/%d %s %s\n%s\n", m.Partition, m.Offset, printable.Excerpt(string(m.Key)),
-		printable.Excerpt(strings.Join(headers, ",")), printable.Escape(printable.Truncate(string(m.Value), longestValue)))
+		printable.Excerpt(strings.Join(headers, ",")), printable.Escape(printable.Truncate(string(m.Value), maxValueLength)))
 }

@@ -9,20 +9,20 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// createEvery is how often a topic whose name is not free yet is created again.
-const createEvery = 100 * time.Millisecond
+// createRetryInterval separates attempts to create a topic while Kafka still deletes the old one.
+const createRetryInterval = 100 * time.Millisecond
 
-// Topic is a topic that the services expect.
+// Topic describes a topic of the services.
 type Topic struct {
 	Name       string
 	Partitions int
 	MaxBytes   int // of a batch of records
 }
 
-// EnsureTopics makes topics that keep everything, unless they are there. A topic that is there with
-// another number of partitions is an error: its records lie where the old number put them.
+// EnsureTopics creates the missing topics, without a retention limit. An existing topic with another number
+// of partitions is an error: the key of an old record would map to another partition.
 func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
@@ -30,7 +30,7 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 	for _, t := range topics {
 		err := admin.CreateTopic(t.Name, t.detail(), false)
 		if errors.Is(err, sarama.ErrTopicAlreadyExists) {
-			err = t.compare(admin)
+			err = t.checkPartitions(admin)
 		}
 		if err != nil {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
@@ -39,9 +39,9 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 	return nil
 }
 
-// ReplaceTopic deletes a topic, and creates it again.
+// ReplaceTopic deletes a topic and creates it again.
 func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafka{addr}.config(ctx))
+	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
@@ -49,14 +49,14 @@ func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
 	if err := admin.DeleteTopic(t.Name); err != nil {
 		return fmt.Errorf("delete topic %s: %w", t.Name, err)
 	}
-	// The name is free when the brokers have heard of it.
+	// Until every broker knows of the deletion, creation fails.
 	for {
 		err := admin.CreateTopic(t.Name, t.detail(), false)
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-time.After(createEvery):
+		case <-time.After(createRetryInterval):
 		case <-ctx.Done():
 			return fmt.Errorf("create topic %s again: %w: %w", t.Name, context.Cause(ctx), err)
 		}
@@ -72,7 +72,7 @@ func (t Topic) detail() *sarama.TopicDetail {
 	}
 }
 
-func (t Topic) compare(admin sarama.ClusterAdmin) error {
+func (t Topic) checkPartitions(admin sarama.ClusterAdmin) error {
 	found, err := admin.DescribeTopics([]string{t.Name})
 	if err != nil {
 		return err

@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// socketPathLimit is the longest path that every system takes for a Unix socket.
-	socketPathLimit = 100
-	headerTimeout   = 5 * time.Second
+	// maxSocketPath in bytes: every system accepts that for a Unix socket.
+	maxSocketPath = 100
+	headerTimeout = 5 * time.Second
 )
 
-// Control is the running stack's ear: a Unix socket in its folder over which parts are stopped and
-// started by name. The protocol is HTTP: POST /parts/<name>/stop or /start, GET /parts.
-type Control struct {
+// controlServer is the control socket of a running stack: HTTP over a Unix socket in the stack's folder.
+// It serves POST /parts/<name>/stop, POST /parts/<name>/start and GET /parts.
+type controlServer struct {
 	parts  *supervisor.Supervisor
 	server *http.Server
 }
 
-// ListenControl begins to listen in a stack's folder, whose lock the caller holds.
-func ListenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*Control, error) {
+// listenControl listens in a stack's folder. The caller holds the folder's lock.
+func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*controlServer, error) {
 	path := socketPath(dir)
-	// Left by a stack that was killed.
+	// A stack that was killed leaves its socket behind.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -42,37 +42,37 @@ func ListenControl(ctx context.Context, dir string, parts *supervisor.Supervisor
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{parts: parts}
+	c := &controlServer{parts: parts}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /parts", c.list)
-	mux.HandleFunc("POST /parts/{name}/stop", c.act(parts.Stop))
-	mux.HandleFunc("POST /parts/{name}/start", c.act(parts.Start))
+	mux.HandleFunc("GET /parts", c.listParts)
+	mux.HandleFunc("POST /parts/{name}/stop", partHandler(parts.Stop))
+	mux.HandleFunc("POST /parts/{name}/start", partHandler(parts.Start))
 	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
-	go func() { _ = c.server.Serve(listener) }() // it always ends with an error, when Close is called
+	go func() { _ = c.server.Serve(listener) }() // returns an error in any case, after Close
 	return c, nil
 }
 
-// Close stops listening; requests that are still open are cut.
-func (c *Control) Close() error { return c.server.Close() }
+// Close stops listening and aborts open requests.
+func (c *controlServer) Close() error { return c.server.Close() }
 
-func (c *Control) list(w http.ResponseWriter, _ *http.Request) {
+func (c *controlServer) listParts(w http.ResponseWriter, _ *http.Request) {
 	for _, name := range c.parts.Names() {
 		state := "stopped"
 		if pid := c.parts.PID(name); pid != 0 {
 			state = fmt.Sprintf("running, pid %d", pid)
 		}
-		_, _ = fmt.Fprintf(w, "%-22s %s\n", name, state) // the asker may have left
+		_, _ = fmt.Fprintf(w, "%-22s %s\n", name, state) // the client may have disconnected
 	}
 }
 
-func (c *Control) act(do func(context.Context, string) error) http.HandlerFunc {
+func partHandler(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := do(r.Context(), r.PathValue("name"))
 		switch {
 		case err == nil:
-		case errors.Is(err, supervisor.ErrNoPart):
+		case errors.Is(err, supervisor.ErrUnknownPart):
 			http.Error(w, err.Error(), http.StatusNotFound)
-		case errors.Is(err, supervisor.ErrState):
+		case errors.Is(err, supervisor.ErrUnchanged):
 			http.Error(w, err.Error(), http.StatusConflict)
 		default:
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -82,22 +82,22 @@ func (c *Control) act(do func(context.Context, string) error) http.HandlerFunc {
 
 // Stop stops a part of the stack that runs in dir.
 func Stop(ctx context.Context, dir, part string) error {
-	_, err := ask(ctx, dir, http.MethodPost, "/parts/"+part+"/stop")
+	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/stop")
 	return err
 }
 
-// Start starts a part of the stack that runs in dir and waits until it serves.
+// Start starts a part of the stack that runs in dir, and returns when the part is ready.
 func Start(ctx context.Context, dir, part string) error {
-	_, err := ask(ctx, dir, http.MethodPost, "/parts/"+part+"/start")
+	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/start")
 	return err
 }
 
-// Status tells which parts of the stack in dir run, one on each line.
+// Status lists the parts of the stack that runs in dir with their process ids, one a line.
 func Status(ctx context.Context, dir string) (string, error) {
-	return ask(ctx, dir, http.MethodGet, "/parts")
+	return requestControl(ctx, dir, http.MethodGet, "/parts")
 }
 
-func ask(ctx context.Context, dir, method, path string) (string, error) {
+func requestControl(ctx context.Context, dir, method, path string) (string, error) {
 	client := http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socketPath(dir))
@@ -110,29 +110,29 @@ func ask(ctx context.Context, dir, method, path string) (string, error) {
 	}
 	response, err := client.Do(request)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return "", absent(dir)
+		return "", notRunning(dir)
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask the stack in %s: %w", dir, errors.Unwrap(err))
+		return "", fmt.Errorf("request to the stack in %s: %w", dir, errors.Unwrap(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", errors.New(strings.TrimSpace(string(answer)))
+		return "", errors.New(strings.TrimSpace(string(body)))
 	}
-	return string(answer), nil
+	return string(body), nil
 }
 
-// absent explains why nobody listens in dir.
-func absent(dir string) error {
+// notRunning explains why there is no control socket in dir.
+func notRunning(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("no stack runs in %s: make run starts one", dir)
 	}
-	lock, err := TakeLock(dir)
-	if errors.Is(err, ErrRunning) {
+	lock, err := acquireLock(dir)
+	if errors.Is(err, errRunning) {
 		return fmt.Errorf("the stack in %s is not ready yet, or about to end", dir)
 	}
 	if err != nil {
@@ -142,10 +142,10 @@ func absent(dir string) error {
 	return fmt.Errorf("no stack runs in %s: make run starts one", dir)
 }
 
-// socketPath is in the folder, or in the system's temporary folder where the path would be too long.
+// socketPath is in dir, or in the system's temporary folder if the path in dir would be too long.
 func socketPath(dir string) string {
 	path := filepath.Join(dir, "control.sock")
-	if len(path) <= socketPathLimit {
+	if len(path) <= maxSocketPath {
 		return path
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("devstack-%.16x.sock", sha256.Sum256([]byte(dir))))

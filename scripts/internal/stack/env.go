@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// writeEnv tells scripts where everything listens, as lines of KEY=VALUE. The file is there while the
+// writeEnv writes the addresses of all parts as lines of KEY=VALUE, for scripts. The file exists while the
 // stack is ready.
 func (s Settings) writeEnv(superuserDSN string) error {
 	lines := append([]string{
 		"DEVSTACK_PID=" + strconv.Itoa(os.Getpid()),
-		"TODO_HTTP_ADDR=" + s.Ports.Addr(TodoHTTP),
-		"TODO_GRPC_ADDR=" + s.Ports.Addr(TodoGRPC),
-		"TODO_OPS_ADDR=" + s.Ports.Addr(TodoOps),
-		"NOTIFICATION_OPS_ADDR=" + s.Ports.Addr(NotificationOps),
-		"STATS_HTTP_ADDR=" + s.Ports.Addr(StatsHTTP),
-		"STATS_OPS_ADDR=" + s.Ports.Addr(StatsOps),
+		"TODO_HTTP_ADDR=" + s.Ports.Addr(todoHTTP),
+		"TODO_GRPC_ADDR=" + s.Ports.Addr(todoGRPC),
+		"TODO_OPS_ADDR=" + s.Ports.Addr(todoOps),
+		"NOTIFICATION_OPS_ADDR=" + s.Ports.Addr(notificationOps),
+		"STATS_HTTP_ADDR=" + s.Ports.Addr(statsHTTP),
+		"STATS_OPS_ADDR=" + s.Ports.Addr(statsOps),
 		"POSTGRES_SUPERUSER_DSN=" + superuserDSN,
 	}, s.addresses()...)
 	unfinished := envPath(s.Dir) + ".new"
@@ -31,11 +31,11 @@ func (s Settings) writeEnv(superuserDSN string) error {
 
 func envPath(dir string) string { return filepath.Join(dir, "stack.env") }
 
-// Env reads where the parts of the stack in dir listen.
+// Env reads the addresses of the parts of the stack that runs in dir.
 func Env(dir string) (map[string]string, error) {
 	content, err := os.ReadFile(envPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, absent(dir)
+		return nil, notRunning(dir)
 	}
 	if err != nil {
 		return nil, err

@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// Lock is held by whoever uses a stack's folder. It ends with its process, however that ends.
-type Lock struct{ file *os.File }
+// lock is a file lock on a stack's folder. The system releases it when the process ends.
+type lock struct{ file *os.File }
 
-// ErrRunning says that a stack runs in a folder already.
-var ErrRunning = errors.New("a stack already runs")
+// errRunning means that another process holds the folder's lock.
+var errRunning = errors.New("a stack already runs")
 
-// TakeLock takes the lock of a folder, which it makes. ErrRunning when another process holds it.
-func TakeLock(dir string) (*Lock, error) {
+// acquireLock locks a folder and creates it if needed. errRunning: another process holds the lock.
+func acquireLock(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -28,19 +28,19 @@ func TakeLock(dir string) (*Lock, error) {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w in %s%s: Ctrl-C in its terminal ends it", ErrRunning, dir, holder(dir))
+			return nil, fmt.Errorf("%w in %s%s: Ctrl-C in its terminal ends it", errRunning, dir, holderOf(dir))
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	l := &Lock{file}
-	if err := l.sign(); err != nil {
+	l := &lock{file}
+	if err := l.writePID(); err != nil {
 		l.Release()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *Lock) sign() error {
+func (l *lock) writePID() error {
 	if err := l.file.Truncate(0); err != nil {
 		return err
 	}
@@ -48,14 +48,14 @@ func (l *Lock) sign() error {
 	return err
 }
 
-// Release gives the lock back.
-func (l *Lock) Release() {
-	// Closing alone would leave it to a child that was forked a moment ago and has not begun its program.
-	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closing unlocks too
+// Release releases the lock.
+func (l *lock) Release() {
+	// A child between fork and exec shares the open file: closing it here would not unlock.
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // if it fails, closing unlocks
 	_ = l.file.Close()
 }
 
-func holder(dir string) string {
+func holderOf(dir string) string {
 	pid, err := os.ReadFile(lockPath(dir))
 	if err != nil || len(pid) == 0 {
 		return ""

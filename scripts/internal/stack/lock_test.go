@@ -9,25 +9,25 @@ import (
 	"testing"
 )
 
-func TestASecondStackInAFolderIsRefused(t *testing.T) {
+func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".dev")
-	lock, err := TakeLock(dir)
+	lock, err := acquireLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = TakeLock(dir)
-	if !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
-		t.Errorf("the second: %v, want ErrRunning with the pid", err)
+	_, err = acquireLock(dir)
+	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
+		t.Errorf("the second: %v, want errRunning with the pid", err)
 	}
-	if err := Reset(dir); !errors.Is(err, ErrRunning) {
-		t.Errorf("Reset meanwhile: %v, want ErrRunning", err)
+	if err := Reset(dir); !errors.Is(err, errRunning) {
+		t.Errorf("Reset meanwhile: %v, want errRunning", err)
 	}
 	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "not ready yet") {
 		t.Errorf("Status before it is ready: %v", err)
 	}
 	lock.Release()
-	lock, err = TakeLock(dir)
+	lock, err = acquireLock(dir)
 	if err != nil {
 		t.Fatalf("after the first released it: %v", err)
 	}
@@ -37,7 +37,7 @@ func TestASecondStackInAFolderIsRefused(t *testing.T) {
 	}
 }
 
-func TestResetRemovesTheDataAndKeepsThePrograms(t *testing.T) {
+func TestResetRemovesDataAndKeepsPrograms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"embedded/postgres/data", "embedded/redis", "apache/postgres/data", "apache/kafka", "log", "bin"} {

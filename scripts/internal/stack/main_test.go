@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 // TestMain lets the test's own program be the embedded Kafka, as devstack is.
@@ -28,17 +29,17 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// testTools are tools that say what they do to w.
-func testTools(t *testing.T, w io.Writer) Tools {
+// testTools prints progress to w.
+func testTools(t *testing.T, w io.Writer) toolchain.Tools {
 	t.Helper()
-	tools, err := NewTools(console.Plain(w), os.Getenv)
+	tools, err := toolchain.New(console.Plain(w), os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tools
 }
 
-// output is a console's text, for several goroutines.
+// output collects a console's text, from several goroutines.
 type output struct {
 	mu   sync.Mutex
 	text []byte
@@ -57,7 +58,7 @@ func (o *output) String() string {
 	return string(o.text)
 }
 
-// soon waits until a condition holds, and fails the test when it does not within a minute.
+// soon waits until a condition holds and fails the test after a minute.
 func soon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	limit := time.After(time.Minute)
@@ -66,7 +67,7 @@ func soon(t *testing.T, what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-limit:
-			t.Fatalf("in vain waited until %s", what)
+			t.Fatalf("timeout waiting until %s", what)
 		case <-again.C:
 		}
 	}

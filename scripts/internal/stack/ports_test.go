@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 // environment looks up variables in a map.
@@ -13,17 +15,17 @@ func environment(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-func TestEveryPortIsChangedByItsVariable(t *testing.T) {
+func TestChosenPortsReadsAVariableForEachPort(t *testing.T) {
 	t.Parallel()
 	chosen := map[string]string{}
-	for i, u := range usual {
+	for i, u := range defaultPorts {
 		chosen[string(u.listener)] = fmt.Sprint(20000 + i)
 	}
-	ports, err := ChosenPorts(environment(chosen), KafkaApache)
+	ports, err := chosenPorts(environment(chosen), toolchain.KafkaApache)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, u := range usual {
+	for i, u := range defaultPorts {
 		if ports[u.listener] != 20000+i {
 			t.Errorf("%s: port %d, want %d", u.listener, ports[u.listener], 20000+i)
 		}
@@ -33,26 +35,26 @@ func TestEveryPortIsChangedByItsVariable(t *testing.T) {
 	}
 }
 
-func TestThePortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
+func TestChosenPortsDefaultToTheDocumentedPorts(t *testing.T) {
 	t.Parallel()
-	ports, err := ChosenPorts(environment(nil), KafkaEmbedded)
+	ports, err := chosenPorts(environment(nil), toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for listener, want := range map[Listener]int{
-		TodoHTTP: 8080, TodoGRPC: 50051, TodoOps: 9101, NotificationOps: 9102, StatsHTTP: 8081, StatsOps: 9103,
-		PostgresPort: 5432, RedisPort: 6379, KafkaPort: 9092,
+	for listener, want := range map[listener]int{
+		todoHTTP: 8080, todoGRPC: 50051, todoOps: 9101, notificationOps: 9102, statsHTTP: 8081, statsOps: 9103,
+		postgresPort: 5432, redisPort: 6379, kafkaPort: 9092,
 	} {
 		if ports[listener] != want {
 			t.Errorf("%s is %d, want %d", listener, ports[listener], want)
 		}
 	}
-	if _, there := ports[KafkaController]; there {
+	if _, there := ports[kafkaController]; there {
 		t.Error("the embedded Kafka has a controller's port")
 	}
 }
 
-func TestABadPortIsNamedWithItsVariable(t *testing.T) {
+func TestChosenPortsNamesTheVariableOfAnInvalidPort(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		chosen map[string]string
@@ -64,7 +66,7 @@ func TestABadPortIsNamedWithItsVariable(t *testing.T) {
 		"twice":       {map[string]string{"REDIS_PORT": "8080"}, []string{"TODO_HTTP_PORT", "REDIS_PORT", "8080"}},
 		"all at once": {map[string]string{"REDIS_PORT": "x", "KAFKA_PORT": "y"}, []string{"REDIS_PORT=x", "KAFKA_PORT=y"}},
 	} {
-		_, err := ChosenPorts(environment(c.chosen), KafkaEmbedded)
+		_, err := chosenPorts(environment(c.chosen), toolchain.KafkaEmbedded)
 		for _, want := range c.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: the error is %v, want %q in it", name, err, want)
@@ -73,9 +75,9 @@ func TestABadPortIsNamedWithItsVariable(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
+func TestCheckNamesTheProcessAndTheVariableOfATakenPort(t *testing.T) {
 	t.Parallel()
-	ports, release, err := FreePorts(t.Context())
+	ports, release, err := freePorts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +90,9 @@ func TestATakenPortIsNamedWithItsHolderAndItsVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ports[RedisPort] = l.Addr().(*net.TCPAddr).Port
+	ports[redisPort] = l.Addr().(*net.TCPAddr).Port
 	err = ports.Check(t.Context())
-	for _, want := range []string{fmt.Sprintf("port %d, for redis,", ports[RedisPort]), fmt.Sprintf("(pid %d)", os.Getpid()), "REDIS_PORT"} {
+	for _, want := range []string{fmt.Sprintf("port %d, for redis,", ports[redisPort]), fmt.Sprintf("(pid %d)", os.Getpid()), "REDIS_PORT"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want %q in it", err, want)
 		}

@@ -1,5 +1,5 @@
-// Package stack is the whole system on one machine without containers: which parts it has, how they
-// are set up, and how it is run, stopped and asked.
+// Package stack runs the whole system on one machine without containers: PostgreSQL, Redis, Kafka and the
+// three services, each a process of its own. A stack has a folder, a lock on it, and a control socket in it.
 package stack
 
 import (
@@ -11,50 +11,50 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/startup"
 	"example.com/todo/scripts/internal/supervisor"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
-// stopIn leaves a second of the ten within which a stack has to be gone.
-const stopIn = 9 * time.Second
+// stopTimeout is for all parts together: Ctrl-C promises 10 s, and one is left for everything else.
+const stopTimeout = 9 * time.Second
 
-// Run runs a stack until ctx ends, and stops it in order. It returns nil when the stack was ready and
-// then was told to stop; otherwise an error, which is a *supervisor.Death when a part ended by itself.
-func Run(ctx context.Context, t Tools, s Settings) (err error) {
+// Run runs a stack until ctx ends, and then stops it in order. The result is nil for a stack that became
+// ready and was stopped, and a *supervisor.UnexpectedExit if a part exited without a stop.
+func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	began := time.Now()
-	lock, err := TakeLock(s.Dir)
+	lock, err := acquireLock(s.Dir)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	// Left by a stack that was killed.
+	// A stack that was killed leaves its file behind.
 	if err := os.Remove(envPath(s.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := s.Ports.Check(ctx); err != nil {
 		return err
 	}
-	r, err := assemble(ctx, t, s)
+	i, err := assemble(ctx, t, s)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go r.cancelOnDeath(ctx, cancel)
-	defer func() { err = errors.Join(err, r.parts.StopAll(ctx)) }()
+	go i.cancelOnExit(ctx, cancel)
+	defer func() { err = errors.Join(err, i.parts.StopAll(ctx)) }()
 
-	if err := r.start(ctx); err != nil {
-		return reason(ctx, fmt.Errorf("the stack did not start: %w", err))
+	if err := i.plan().Run(ctx); err != nil {
+		return exitCause(ctx, fmt.Errorf("the stack did not start: %w", err))
 	}
-	control, err := ListenControl(ctx, s.Dir, r.parts)
+	control, err := listenControl(ctx, s.Dir, i.parts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = control.Close() }()
-	dsn, err := r.postgres.SuperuserDSN()
+	dsn, err := i.postgres.SuperuserDSN()
 	if err != nil {
 		return err
 	}
@@ -62,152 +62,121 @@ func Run(ctx context.Context, t Tools, s Settings) (err error) {
 		return err
 	}
 	defer func() { _ = os.Remove(envPath(s.Dir)) }()
-	t.Console.Show(s.banner(time.Since(began)))
+	t.Console.Print(s.banner(time.Since(began)))
 	<-ctx.Done()
-	t.Console.Say("stopping everything")
-	return reason(ctx, nil)
+	t.Console.Progress("stopping everything")
+	return exitCause(ctx, nil)
 }
 
-// running is a stack and what it is made of.
-type running struct {
+// instance is one run of a stack.
+type instance struct {
 	Settings
-	tools    Tools
+	tools    toolchain.Tools
 	topics   []server.Topic
 	postgres server.Postgres
 	redis    server.Redis
-	kafka    broker
+	kafka    toolchain.Broker
 	parts    *supervisor.Supervisor
 }
 
-// assemble finds every program and makes the parts; nothing is started.
-func assemble(ctx context.Context, t Tools, s Settings) (r *running, err error) {
-	r = &running{Settings: s, tools: t}
-	if r.topics, err = s.topics(); err != nil {
+// assemble finds every program and describes the parts. It starts nothing.
+func assemble(ctx context.Context, t toolchain.Tools, s Settings) (i *instance, err error) {
+	i = &instance{Settings: s, tools: t}
+	if i.topics, err = s.topics(); err != nil {
 		return nil, err
 	}
-	if r.postgres, err = t.postgres(ctx, s.data(), s.Ports); err != nil {
+	if i.postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
 		return nil, err
 	}
-	if r.redis, err = t.redis(ctx, s.data(), s.Ports); err != nil {
+	if i.redis, err = t.Redis(ctx, s.data(), s.Ports[redisPort]); err != nil {
 		return nil, err
 	}
-	if r.kafka, err = t.broker(ctx, s.Kafka, s.data(), s.Ports); err != nil {
+	if i.kafka, err = t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController]); err != nil {
 		return nil, err
 	}
-	// The logs are those of this run.
+	// The log folder holds the logs of this run only.
 	if err := errors.Join(os.RemoveAll(s.log()), os.MkdirAll(s.log(), 0o755), os.MkdirAll(s.bin(), 0o755)); err != nil {
 		return nil, err
 	}
-	parts := []supervisor.Part{r.postgres, r.redis, r.kafka}
+	parts := []supervisor.Part{i.postgres, i.redis, i.kafka}
 	for _, name := range services {
 		parts = append(parts, s.service(name))
 	}
-	r.parts = supervisor.New(supervisor.Config{
-		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopIn: stopIn,
+	i.parts = supervisor.New(supervisor.Config{
+		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopTimeout: stopTimeout,
 	}, parts...)
-	return r, nil
+	return i, nil
 }
 
-// start builds the services while the servers start, and then starts the services.
-func (r *running) start(ctx context.Context) error {
-	group, servers := errgroup.WithContext(ctx)
-	built := make(chan struct{})
-	group.Go(func() error {
-		defer close(built)
-		return r.build(servers)
-	})
-	group.Go(func() error {
-		if err := r.parts.Start(servers, r.postgres.Name()); err != nil {
-			return err
-		}
-		if err := r.postgres.EnsureDatabase(servers, appUser, appPassword, appDatabase); err != nil {
-			return err
-		}
-		<-built
-		return r.migrate(servers)
-	})
-	group.Go(func() error { return r.parts.Start(servers, r.redis.Name()) })
-	group.Go(func() error {
-		if err := r.parts.Start(servers, r.kafka.Name()); err != nil {
-			return err
-		}
-		return server.EnsureTopics(servers, r.kafka.Addr(), r.topics...)
-	})
-	if err := group.Wait(); err != nil {
-		return err
+func (i *instance) plan() startup.Plan {
+	return startup.Plan{
+		StartPart: i.parts.Start,
+		Build: func(ctx context.Context) error {
+			return i.runStep(ctx, "build", startup.BuildCommand(i.Root, i.bin(), services))
+		},
+		Migrate:  i.migrate,
+		Postgres: i.postgres,
+		Account:  appAccount,
+		Kafka:    i.kafka.Name(),
+		Brokers:  i.kafka.Addr(),
+		Topics:   i.topics,
+		Servers:  []string{i.redis.Name()},
+		Services: services,
 	}
-	return r.parts.StartAll(ctx, services...)
 }
 
-func (r *running) build(ctx context.Context) error {
-	args := []string{"build", "-o", r.bin() + string(filepath.Separator)}
-	for _, name := range services {
-		args = append(args, "./"+name+"/cmd/"+name)
-	}
-	return r.run(ctx, "build", proc.Command{
-		Path: "go", Args: args, Dir: r.Root,
-		// A caller that tests one module on its own has switched the workspace off.
-		Env: append(os.Environ(), "GOWORK="+filepath.Join(r.Root, "go.work")),
-	})
-}
-
-func (r *running) migrate(ctx context.Context) error {
-	todo, err := r.service(todoService).Command()
+func (i *instance) migrate(ctx context.Context) error {
+	todo, err := i.service(todoService).Command()
 	if err != nil {
 		return err
 	}
 	todo.Args = []string{"migrate"}
-	return r.run(ctx, "migrate", todo)
+	return i.runStep(ctx, "migrate", todo)
 }
 
-// run runs a step of the start to its end and shows what it prints.
-func (r *running) run(ctx context.Context, step string, c proc.Command) error {
+// runStep runs a command of the start to its end and shows its output.
+func (i *instance) runStep(ctx context.Context, step string, c proc.Command) error {
 	began := time.Now()
-	r.tools.Console.Say("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
-	c.Stdout = r.tools.Console.Lines(step)
+	i.tools.Console.Progress("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
+	c.Stdout = i.tools.Console.LineWriter(step)
 	c.Stderr = c.Stdout
-	if err := r.tools.Launcher.Run(ctx, c); err != nil {
+	if err := i.tools.Launcher.Run(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	r.tools.Console.Say("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
+	i.tools.Console.Progress("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
 	return nil
 }
 
-func (r *running) cancelOnDeath(ctx context.Context, cancel context.CancelCauseFunc) {
+func (i *instance) cancelOnExit(ctx context.Context, cancel context.CancelCauseFunc) {
 	select {
-	case death := <-r.parts.Deaths():
-		cancel(death)
+	case exit := <-i.parts.UnexpectedExits():
+		cancel(exit)
 	case <-ctx.Done():
 	}
 }
 
-// reason is the death that ended ctx, if one did, and otherwise err.
-func reason(ctx context.Context, err error) error {
-	var death *supervisor.Death
-	if errors.As(context.Cause(ctx), &death) {
-		return death
+// exitCause returns the unexpected exit that ended ctx, otherwise err.
+func exitCause(ctx context.Context, err error) error {
+	var exit *supervisor.UnexpectedExit
+	if errors.As(context.Cause(ctx), &exit) {
+		return exit
 	}
 	return err
 }
 
-// Reset removes the data, of both kinds of Kafka, and the logs of the stack in dir. ErrRunning while it runs.
+// Reset deletes the data of both kinds of Kafka and the logs of the stack in dir. A stack that runs in dir
+// is an error.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
-		return nil // where nothing is, nothing is left to remove
+		return nil // no folder, no data
 	}
-	lock, err := TakeLock(dir)
+	lock, err := acquireLock(dir)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
 	return errors.Join(
-		removeData(dataDir(dir, KafkaEmbedded)), removeData(dataDir(dir, KafkaApache)), os.RemoveAll(logDir(dir)))
-}
-
-// removeData removes the servers' data in dir. PostgreSQL's may be elsewhere, with a link to it in dir.
-func removeData(dir string) error {
-	if err := (server.Postgres{Dir: postgresDir(dir)}).Remove(); err != nil {
-		return err
-	}
-	return os.RemoveAll(dir)
+		toolchain.RemoveData(dataDir(dir, toolchain.KafkaEmbedded)),
+		toolchain.RemoveData(dataDir(dir, toolchain.KafkaApache)),
+		os.RemoveAll(logDir(dir)))
 }

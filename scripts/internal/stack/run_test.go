@@ -22,6 +22,7 @@ import (
 
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 // run is a stack of stand-in services that runs in the background.
@@ -39,7 +40,7 @@ func start(t *testing.T, dir string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports, release, err := FreePorts(t.Context())
+	ports, release, err := freePorts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func start(t *testing.T, dir string) *run {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{
 		Settings: Settings{
-			Root: root, Dir: dir, Kafka: KafkaEmbedded, Ports: ports, Environ: append(os.Environ(), "RATE_LIMIT_REQUESTS=10"),
+			Root: root, Dir: dir, Kafka: toolchain.KafkaEmbedded, Ports: ports, Environ: append(os.Environ(), "RATE_LIMIT_REQUESTS=10"),
 		},
 		said: &output{}, stop: cancel, ended: make(chan error, 1),
 	}
@@ -73,7 +74,7 @@ func start(t *testing.T, dir string) *run {
 	return r
 }
 
-// wait waits for the end of the stack and returns how it ended.
+// wait returns the result of Run.
 func (r *run) wait(t *testing.T) error {
 	t.Helper()
 	select {
@@ -87,7 +88,7 @@ func (r *run) wait(t *testing.T) error {
 
 var statusPID = regexp.MustCompile(`(?m)^(\S+) +running, pid (\d+)$`)
 
-// pids are the processes of the running parts.
+// pids returns the process ids of the running parts.
 func (r *run) pids(t *testing.T) map[string]int {
 	t.Helper()
 	status, err := Status(t.Context(), r.Dir)
@@ -104,7 +105,7 @@ func (r *run) pids(t *testing.T) map[string]int {
 // redis sends one command and returns the first line of the answer.
 func (r *run) redis(t *testing.T, command string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", r.Ports.Addr(RedisPort))
+	conn, err := net.Dial("tcp", r.Ports.Addr(redisPort))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func gone(t *testing.T, pids map[string]int) {
 	}
 }
 
-func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
+func TestStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := start(t, dir)
@@ -134,8 +135,8 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	if len(pids) != 6 {
 		t.Errorf("running: %v, want six parts", pids)
 	}
-	if err := Run(t.Context(), testTools(t, r.said), r.Settings); !errors.Is(err, ErrRunning) {
-		t.Errorf("a second run: %v, want ErrRunning", err)
+	if err := Run(t.Context(), testTools(t, r.said), r.Settings); !errors.Is(err, errRunning) {
+		t.Errorf("a second run: %v, want errRunning", err)
 	}
 	r.redis(t, "SET kept yes")
 	r.stop()
@@ -149,7 +150,7 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	said := r.said.String()
 	for _, want := range []string{
 		"migrate              │ migrated postgres://todo:todo@127.0.0.1:", "todo-service         │ up with 10 requests",
-		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[TodoHTTP]),
+		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[todoHTTP]),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is missing in:\n%s", want, said)
@@ -160,7 +161,7 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	if got := r.redis(t, "STRLEN kept"); got != ":3" {
 		t.Errorf("after a restart the length of the key is %s, want 3", got)
 	}
-	client, err := sarama.NewClient([]string{r.Ports.Addr(KafkaPort)}, sarama.NewConfig())
+	client, err := sarama.NewClient([]string{r.Ports.Addr(kafkaPort)}, sarama.NewConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,17 +173,17 @@ func TestAStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	}
 }
 
-// Counters and marks that belong to one log must not meet the other.
-func TestEachKafkaHasDataOfItsOwnBesideIt(t *testing.T) {
+// Counters and stored offsets of one Kafka log must not be used with another.
+func TestStackSeparatesTheDataOfEachKindOfKafka(t *testing.T) {
 	t.Parallel()
 	tools := testTools(t, io.Discard)
-	for _, kind := range []string{KafkaEmbedded, KafkaApache} {
+	for _, kind := range []string{toolchain.KafkaEmbedded, toolchain.KafkaApache} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := settings()
 			s.Dir, s.Kafka = t.TempDir(), kind
 			r, err := assemble(t.Context(), tools, s)
-			if err != nil && kind == KafkaApache && os.Getenv("CI") != "true" {
+			if err != nil && kind == toolchain.KafkaApache && os.Getenv("CI") != "true" {
 				t.Skip(err)
 			}
 			if err != nil {
@@ -203,7 +204,7 @@ func TestEachKafkaHasDataOfItsOwnBesideIt(t *testing.T) {
 	}
 }
 
-func TestPartsStopAndStartWhileTheOthersGoOn(t *testing.T) {
+func TestStackStopsAndStartsOnePartWhileTheOthersRun(t *testing.T) {
 	t.Parallel()
 	r := start(t, t.TempDir())
 	before := r.pids(t)
@@ -224,12 +225,12 @@ func TestPartsStopAndStartWhileTheOthersGoOn(t *testing.T) {
 			t.Errorf("%s was %d and is %d", part, before[part], after[part])
 		}
 	}
-	if err := Stop(t.Context(), r.Dir, "nobody"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
+	if err := Stop(t.Context(), r.Dir, "unknown"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
 		t.Errorf("stopping a part that is not there: %v", err)
 	}
 }
 
-func TestTheUnaskedDeathOfAPartEndsTheStack(t *testing.T) {
+func TestStackEndsWhenAPartExitsUnexpectedly(t *testing.T) {
 	t.Parallel()
 	r := start(t, t.TempDir())
 	pids := r.pids(t)
@@ -237,9 +238,9 @@ func TestTheUnaskedDeathOfAPartEndsTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := r.wait(t)
-	var death *supervisor.Death
-	if !errors.As(err, &death) || death.Part != "stats-service" {
-		t.Errorf("it ended with %v, want the death of stats-service", err)
+	var exit *supervisor.UnexpectedExit
+	if !errors.As(err, &exit) || exit.Part != "stats-service" {
+		t.Errorf("it ended with %v, want the exit of stats-service", err)
 	}
 	if err == nil || !strings.Contains(err.Error(), "up with 10 requests") {
 		t.Errorf("the log's last lines are missing in: %v", err)

@@ -21,13 +21,13 @@ const (
 
 var services = []string{todoService, statsService, notificationService}
 
-// PartNames lists the parts of a stack.
+// PartNames lists the names of a stack's parts.
 func PartNames() string {
 	return strings.Join(append([]string{"postgres", "redis", "kafka"}, services...), ", ")
 }
 
-// answerLimit is how much of an answer that is not ready is shown.
-const answerLimit = 200
+// maxShownBody in bytes: how much of a /readyz response is quoted in an error.
+const maxShownBody = 200
 
 // service is one of the three services, built from this repository.
 type service struct {
@@ -39,7 +39,7 @@ type service struct {
 
 func (s service) Name() string { return s.name }
 
-func (s service) Awaits() string { return "GET " + s.readyz() }
+func (s service) ReadyWhen() string { return "GET " + s.readyz() }
 
 func (s service) Prepare(context.Context) error { return nil }
 
@@ -60,11 +60,11 @@ func (s service) Ready(ctx context.Context) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxShownBody))
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("answers %s: %s", response.Status, bytes.Join(bytes.Fields(answer), []byte(" ")))
+	return fmt.Errorf("answers %s: %s", response.Status, bytes.Join(bytes.Fields(body), []byte(" ")))
 }
 
 func (s service) readyz() string { return "http://" + s.ops + "/readyz" }

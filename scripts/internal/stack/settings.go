@@ -11,17 +11,13 @@ import (
 	"example.com/todo/scripts/internal/server"
 )
 
-// The application's user, password and database in PostgreSQL. Everything listens on 127.0.0.1 only.
-const (
-	appUser     = "todo"
-	appPassword = "todo"
-	appDatabase = "todo"
-)
+// appAccount is the application's user, password and database in PostgreSQL, which listens on 127.0.0.1 only.
+const appAccount = "todo"
 
 const (
 	defaultPartitions = 6
 	topicBytes        = 1 << 20
-	// dlqBytes leaves room for the headers that say why a message of full size was refused.
+	// dlqBytes adds room for a dead letter's headers to a record of full size.
 	dlqBytes = topicBytes + 64<<10
 )
 
@@ -29,22 +25,22 @@ const (
 type Settings struct {
 	Root    string   // the repository
 	Dir     string   // the stack's folder: data, logs, built programs
-	Kafka   string   // KafkaEmbedded or KafkaApache
+	Kafka   string   // toolchain.KafkaEmbedded or toolchain.KafkaApache
 	Ports   Ports    //
-	Environ []string // what the services are given beside their addresses
+	Environ []string // of the services; the stack's own addresses override it
 }
 
 func (s Settings) data() string { return dataDir(s.Dir, s.Kafka) }
 func (s Settings) bin() string  { return filepath.Join(s.Dir, "bin") }
 func (s Settings) log() string  { return logDir(s.Dir) }
 
-// dataDir is apart for each kind of Kafka, and holds the data of PostgreSQL and Redis too: what these
-// know of one log (events sent, offsets handled, marks, counters) is wrong of the other.
+// dataDir is a folder for each kind of Kafka, with the data of PostgreSQL and Redis beside it. Cursors,
+// stored offsets and counters belong to one Kafka log and are wrong for another.
 func dataDir(dir, kafka string) string { return filepath.Join(dir, kafka) }
 
 func logDir(dir string) string { return filepath.Join(dir, "log") }
 
-// getenv reads a variable of Environ; the last one counts.
+// getenv reads a variable of Environ. Of duplicates, the last one counts.
 func (s Settings) getenv(name string) string {
 	for _, entry := range slices.Backward(s.Environ) {
 		if value, found := strings.CutPrefix(entry, name+"="); found {
@@ -61,7 +57,7 @@ func (s Settings) partitions() (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("KAFKA_PARTITIONS=%s: it takes a number above 0", text)
+		return 0, fmt.Errorf("KAFKA_PARTITIONS=%s: must be a number above 0", text)
 	}
 	return n, nil
 }
@@ -77,24 +73,24 @@ func (s Settings) topics() ([]server.Topic, error) {
 	}, nil
 }
 
-// addresses are what one service or another must know of the stack, whatever Environ says.
+// addresses are the settings of all services that override Environ.
 func (s Settings) addresses() []string {
-	dsn := server.Postgres{Port: s.Ports[PostgresPort]}.DSN(appUser, appPassword, appDatabase)
+	dsn := server.Postgres{Port: s.Ports[postgresPort]}.DSN(appAccount, appAccount, appAccount)
 	return []string{
 		"POSTGRES_DSN=" + dsn,
-		"REDIS_ADDR=" + s.Ports.Addr(RedisPort),
-		"KAFKA_BROKERS=" + s.Ports.Addr(KafkaPort),
+		"REDIS_ADDR=" + s.Ports.Addr(redisPort),
+		"KAFKA_BROKERS=" + s.Ports.Addr(kafkaPort),
 	}
 }
 
 // service describes a service of this stack.
 func (s Settings) service(name string) service {
 	own := map[string][]string{
-		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(TodoHTTP), "GRPC_ADDR=" + s.Ports.Addr(TodoGRPC)},
-		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(StatsHTTP)},
+		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(todoHTTP), "GRPC_ADDR=" + s.Ports.Addr(todoGRPC)},
+		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(statsHTTP)},
 		notificationService: nil,
 	}
-	ops := map[string]Listener{todoService: TodoOps, statsService: StatsOps, notificationService: NotificationOps}
+	ops := map[string]listener{todoService: todoOps, statsService: statsOps, notificationService: notificationOps}
 	env := append([]string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"}, s.Environ...) // there is no load balancer to wait for
 	env = append(env, s.addresses()...)
 	env = append(env, own[name]...)

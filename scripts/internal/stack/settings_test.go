@@ -6,17 +6,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 func settings(environ ...string) Settings {
 	ports := Ports{}
-	for _, u := range usual {
+	for _, u := range defaultPorts {
 		ports[u.listener] = u.port
 	}
-	return Settings{Root: "/repo", Dir: "/repo/.dev", Kafka: KafkaEmbedded, Ports: ports, Environ: environ}
+	return Settings{Root: "/repo", Dir: "/repo/.dev", Kafka: toolchain.KafkaEmbedded, Ports: ports, Environ: environ}
 }
 
-// lookup returns what a program sees of the variables: of duplicates, the last.
+// lookup returns the variables as a program reads them: of duplicates, the last.
 func lookup(environ []string, names ...string) map[string]string {
 	found := map[string]string{}
 	for _, name := range names {
@@ -25,7 +26,7 @@ func lookup(environ []string, names ...string) map[string]string {
 	return found
 }
 
-func TestServicesListenOnTheLoopbackAndKnowTheServers(t *testing.T) {
+func TestServicesListenOnLoopbackAndReceiveTheServersAddresses(t *testing.T) {
 	t.Parallel()
 	servers := map[string]string{
 		"POSTGRES_DSN": "postgres://todo:todo@127.0.0.1:5432/todo?sslmode=disable",
@@ -48,7 +49,7 @@ func TestServicesListenOnTheLoopbackAndKnowTheServers(t *testing.T) {
 	}
 }
 
-func TestTheCallersVariablesReachTheServices(t *testing.T) {
+func TestServicesReceiveTheCallersVariables(t *testing.T) {
 	t.Parallel()
 	env := settings("RATE_LIMIT_REQUESTS=10", "LOG_FORMAT=json").service(todoService).env
 	want := map[string]string{"RATE_LIMIT_REQUESTS": "10", "LOG_FORMAT": "json"}
@@ -57,7 +58,7 @@ func TestTheCallersVariablesReachTheServices(t *testing.T) {
 	}
 }
 
-func TestTheTopicsAreTheContracts(t *testing.T) {
+func TestTopicsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		environ    []string

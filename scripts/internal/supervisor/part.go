@@ -1,5 +1,11 @@
-// Package supervisor runs the parts of a stack, each a process of its own: it starts them, waits until
-// they serve, stops them in order, and notices when one ends without having been asked to.
+// Package supervisor runs the parts of a system, each a process of its own: it starts them, waits until
+// they are ready, stops them in order, and reacts to exits by its restart policy.
+//
+//	           Start                    ready
+//	stopped ──────────> running ──────────────────> Start returns
+//	   ^                 │   │ exit without a stop
+//	   │ Stop, Halt      │   ├─ RestartNever:  stopped, UnexpectedExits delivers it
+//	   └─────────────────┘   └─ RestartAlways: running again
 package supervisor
 
 import (
@@ -9,23 +15,25 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Part is one program of a stack.
+// Part is one program of a system.
 type Part interface {
 	Name() string
-	// Prepare makes what the program needs before it starts. It is called before every start.
+	// Prepare creates what the program needs. It is called before every start.
 	Prepare(ctx context.Context) error
-	// Command describes the program; the supervisor adds where its output goes.
+	// Command describes the program; the supervisor sets its output.
 	Command() (proc.Command, error)
-	// Ready returns nil once the program serves; the error tells what is amiss.
+	// Ready returns nil if the program is ready, otherwise the reason why it is not.
 	Ready(ctx context.Context) error
-	// Awaits names what Ready asks for, to end the sentence "waiting for …".
-	Awaits() string
+	// ReadyWhen names the condition of Ready, to end the sentence "waiting for …".
+	ReadyWhen() string
 }
 
-// slot is a part and its process, if it runs.
-type slot struct {
+// managedPart is a part and its process. Supervisor.mu guards wanted, requested and process.
+type managedPart struct {
 	Part
-	turn     sync.Mutex // held by whoever starts or stops the part
-	process  *proc.Process
-	stopping bool // its end was asked for
+	transition sync.Mutex // held during Start and Stop
+	wanted     bool       // started and not stopped
+	requested  bool       // the supervisor ends the process
+	process    *proc.Process
+	cleared    chan struct{} // closed after the exit of process
 }

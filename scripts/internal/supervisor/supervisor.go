@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,51 +17,56 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// reserved is the share of the time to stop that is kept for each part that is still to be stopped.
-const reserved = 9
+// stopShares divides StopTimeout: StopAll keeps one share for each part that is still to be stopped.
+const stopShares = 9
 
-// Config says how a Supervisor runs its parts.
+// Config configures a Supervisor.
 type Config struct {
-	Launcher *proc.Launcher
-	Console  *console.Console
-	LogDir   string        // each part's output goes to <name>.log in it
-	Shown    []string      // parts whose output is shown on the console too
-	StopIn   time.Duration // how long all parts together may take to stop
+	Launcher    *proc.Launcher
+	Console     *console.Console
+	LogDir      string        // the output of a part goes to <name>.log in it
+	Shown       []string      // parts whose output is also shown on the console
+	StopTimeout time.Duration // of Stop, and of StopAll for all parts together
+	Restart     RestartPolicy
+	Environ     func(part string) []string // if not nil: further variables for each start
+	OnExit      func(Exit)                 // if not nil: called after each exit, from several goroutines
 }
 
-// Supervisor runs parts. Its methods may be called from several goroutines.
+// Supervisor runs parts. Its methods are safe for concurrent use.
 type Supervisor struct {
-	cfg    Config
-	slots  []*slot
-	deaths chan *Death
+	cfg   Config
+	parts []*managedPart
+	exits chan *UnexpectedExit
 
-	mu     sync.Mutex // guards closed and what the slots say of their processes
-	closed bool
+	running context.Context // ends with StopAll
+	close   context.CancelFunc
+	mu      sync.Mutex // guards the state of the parts
 }
 
-// New returns a Supervisor for parts, none of which runs yet. They are stopped in the reverse order.
+// New returns a Supervisor for parts that do not run yet. StopAll stops them in the reverse order.
 func New(cfg Config, parts ...Part) *Supervisor {
-	s := &Supervisor{cfg: cfg, deaths: make(chan *Death, 1)}
+	s := &Supervisor{cfg: cfg, exits: make(chan *UnexpectedExit, 1)}
+	s.running, s.close = context.WithCancel(context.Background())
 	for _, p := range parts {
-		s.slots = append(s.slots, &slot{Part: p})
+		s.parts = append(s.parts, &managedPart{Part: p})
 	}
 	return s
 }
 
-// Names returns the parts' names in the order in which they start.
+// Names returns the names of the parts in the order of New.
 func (s *Supervisor) Names() []string {
 	var names []string
-	for _, p := range s.slots {
+	for _, p := range s.parts {
 		names = append(names, p.Name())
 	}
 	return names
 }
 
-// PID returns the process id of a part, 0 when it does not run.
+// PID returns the process id of a part, or 0 if it does not run.
 func (s *Supervisor) PID(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.slots {
+	for _, p := range s.parts {
 		if p.Name() == name && p.process != nil {
 			return p.process.PID()
 		}
@@ -70,39 +74,61 @@ func (s *Supervisor) PID(name string) int {
 	return 0
 }
 
-// Deaths delivers the first part that ended without having been asked to.
-func (s *Supervisor) Deaths() <-chan *Death { return s.deaths }
+// UnexpectedExits delivers the first part that exited without a stop, under RestartNever.
+func (s *Supervisor) UnexpectedExits() <-chan *UnexpectedExit { return s.exits }
 
 var (
-	// ErrNoPart says that there is no part of a name.
-	ErrNoPart = errors.New("there is no part")
-	// ErrState says that a part already is what it was asked to become.
-	ErrState = errors.New("nothing to do")
+	// ErrUnknownPart means that the supervisor has no part of that name.
+	ErrUnknownPart = errors.New("there is no part")
+	// ErrUnchanged means that the part is in the requested state already.
+	ErrUnchanged = errors.New("nothing to do")
 )
 
-// Start starts a part and waits until it serves. ErrState when it runs already; a *Death when it ended
-// at once. When ctx ends while the part is not ready, the part goes on.
+// Start starts a part and returns when it is ready. ErrUnchanged: it runs already; *UnexpectedExit: it
+// exited before it was ready. At the end of ctx Start returns, and the part goes on.
 func (s *Supervisor) Start(ctx context.Context, name string) error {
 	p, err := s.find(name)
 	if err != nil {
 		return err
 	}
-	p.turn.Lock()
-	defer p.turn.Unlock()
-	if s.PID(name) != 0 {
-		return fmt.Errorf("%w: %s runs already", ErrState, name)
-	}
-	if err := p.Prepare(ctx); err != nil {
-		return fmt.Errorf("prepare %s: %w", name, err)
-	}
-	process, err := s.launch(p)
+	p.transition.Lock()
+	defer p.transition.Unlock()
+	process, err := s.startProcess(ctx, p)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
+		return err
 	}
-	return s.await(ctx, p, process)
+	return s.awaitReady(ctx, p, process)
 }
 
-// StartAll starts parts side by side and waits until all of them serve, or one does not.
+// Launch starts a part and does not wait until it is ready. ErrUnchanged: it runs already.
+func (s *Supervisor) Launch(ctx context.Context, name string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	p.transition.Lock()
+	defer p.transition.Unlock()
+	_, err = s.startProcess(ctx, p)
+	return err
+}
+
+func (s *Supervisor) startProcess(ctx context.Context, p *managedPart) (*proc.Process, error) {
+	if !s.setWanted(p, true) {
+		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, p.Name())
+	}
+	err := p.Prepare(ctx)
+	var process *proc.Process
+	if err == nil {
+		process, err = s.launch(p)
+	}
+	if err != nil {
+		s.setWanted(p, false)
+		return nil, fmt.Errorf("start %s: %w", p.Name(), err)
+	}
+	return process, nil
+}
+
+// StartAll starts parts in parallel and returns when all are ready, or with the first error.
 func (s *Supervisor) StartAll(ctx context.Context, names ...string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range names {
@@ -111,33 +137,30 @@ func (s *Supervisor) StartAll(ctx context.Context, names ...string) error {
 	return group.Wait()
 }
 
-// Stop stops a part deliberately: the others go on. ErrState when it does not run; proc.ErrKilled when
-// it had to be killed.
+// Stop stops a part; the others go on. ErrUnchanged: it does not run; proc.ErrKilled: it did not stop
+// within StopTimeout and was killed.
 func (s *Supervisor) Stop(ctx context.Context, name string) error {
 	p, err := s.find(name)
 	if err != nil {
 		return err
 	}
-	p.turn.Lock()
-	defer p.turn.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopIn)
+	p.transition.Lock()
+	defer p.transition.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StopTimeout)
 	defer cancel()
-	return s.stop(ctx, p)
+	return s.stopPart(ctx, p)
 }
 
-// StopAll stops every part that runs, the last one first, within Config.StopIn; nothing can be started
-// afterwards. It does not matter that ctx has ended. Parts that do not stop in their share of the time
-// are killed, which the error names.
+// StopAll stops every part, the last one first, within StopTimeout, even after the end of ctx. Afterwards
+// no part can be started. The error names the parts that exceeded their share of the time and were killed.
 func (s *Supervisor) StopAll(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.close()
 	ctx = context.WithoutCancel(ctx)
-	end := time.Now().Add(s.cfg.StopIn)
+	end := time.Now().Add(s.cfg.StopTimeout)
 	var failed []error
-	for i, p := range slices.Backward(s.slots) {
-		limited, cancel := context.WithDeadline(ctx, end.Add(-time.Duration(i)*s.cfg.StopIn/reserved))
-		if err := s.stop(limited, p); err != nil && !errors.Is(err, ErrState) {
+	for i, p := range slices.Backward(s.parts) {
+		limited, cancel := context.WithDeadline(ctx, end.Add(-time.Duration(i)*s.cfg.StopTimeout/stopShares))
+		if err := s.stopPart(limited, p); err != nil && !errors.Is(err, ErrUnchanged) {
 			failed = append(failed, err)
 		}
 		cancel()
@@ -145,80 +168,82 @@ func (s *Supervisor) StopAll(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-func (s *Supervisor) stop(ctx context.Context, p *slot) error {
-	s.mu.Lock()
-	process := p.process
-	p.stopping = process != nil
-	s.mu.Unlock()
+func (s *Supervisor) stopPart(ctx context.Context, p *managedPart) error {
+	s.setWanted(p, false)
+	process, cleared := s.requestExit(p)
 	if process == nil {
-		return fmt.Errorf("%w: %s does not run", ErrState, p.Name())
+		return fmt.Errorf("%w: %s does not run", ErrUnchanged, p.Name())
 	}
 	began := time.Now()
+	// A process that SIGSTOP suspended would not handle the stop signal.
+	signalTree(process, syscall.SIGCONT)
 	err := process.Stop(ctx)
-	s.mu.Lock()
-	p.process = nil
-	s.mu.Unlock()
+	<-cleared
 	if err != nil {
 		return fmt.Errorf("%s %w", p.Name(), err)
 	}
-	s.cfg.Console.Say("%s: stopped after %s", p.Name(), round(time.Since(began)))
+	s.cfg.Console.Progress("%s: stopped after %s", p.Name(), round(time.Since(began)))
 	return nil
 }
 
-func (s *Supervisor) find(name string) (*slot, error) {
-	for _, p := range s.slots {
+func (s *Supervisor) find(name string) (*managedPart, error) {
+	for _, p := range s.parts {
 		if p.Name() == name {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("%w %q: the parts are %s", ErrNoPart, name, strings.Join(s.Names(), ", "))
+	return nil, fmt.Errorf("%w %q: the parts are %s", ErrUnknownPart, name, strings.Join(s.Names(), ", "))
 }
 
-func (s *Supervisor) launch(p *slot) (*proc.Process, error) {
+// launch starts a process of a part that is wanted and has none.
+func (s *Supervisor) launch(p *managedPart) (*proc.Process, error) {
 	command, err := p.Command()
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(s.logPath(p), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, output, err := s.openLog(p)
 	if err != nil {
 		return nil, err
 	}
-	command.Stdout = log
-	if slices.Contains(s.cfg.Shown, p.Name()) {
-		command.Stdout = io.MultiWriter(&lossyLog{file: log, part: p.Name(), console: s.cfg.Console}, s.cfg.Console.Lines(p.Name()))
-	}
-	command.Stderr = command.Stdout
+	command.Stdout, command.Stderr = output, output
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.running.Err() != nil || !p.wanted || p.process != nil {
 		_ = log.Close()
-		return nil, errors.New("the stack is stopping")
+		return nil, fmt.Errorf("%s or the supervisor is being stopped", p.Name())
+	}
+	if s.cfg.Environ != nil {
+		command.Env = append(slices.Clip(command.Environ()), s.cfg.Environ(p.Name())...)
 	}
 	process, err := s.cfg.Launcher.Start(command)
 	if err != nil {
 		_ = log.Close()
 		return nil, err
 	}
-	p.process, p.stopping = process, false
-	go s.watch(p, process, log)
+	p.process, p.cleared, p.requested = process, make(chan struct{}), false
+	go s.supervise(p, process, log)
 	return process, nil
 }
 
-// watch reports the end of a process that nobody asked to end.
-func (s *Supervisor) watch(p *slot, process *proc.Process, log io.Closer) {
-	<-process.Done()
-	_ = log.Close() // nothing more will be written
+// setWanted reports whether it changed the state.
+func (s *Supervisor) setWanted(p *managedPart, wanted bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.process != process || p.stopping {
-		return
-	}
-	p.process = nil
-	select {
-	case s.deaths <- s.death(p, process):
-	default: // one death is enough to stop everything
-	}
+	changed = p.wanted != wanted
+	p.wanted = wanted
+	return changed
 }
 
-func (s *Supervisor) logPath(p *slot) string { return filepath.Join(s.cfg.LogDir, p.Name()+".log") }
+// requestExit records that the supervisor ends the process of a part, if one runs. The channel is closed
+// when the part has no process any more.
+func (s *Supervisor) requestExit(p *managedPart) (*proc.Process, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.requested = p.process != nil
+	return p.process, p.cleared
+}
+
+func (s *Supervisor) logPath(p *managedPart) string {
+	return filepath.Join(s.cfg.LogDir, p.Name()+".log")
+}

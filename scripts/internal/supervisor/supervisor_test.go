@@ -19,19 +19,19 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// script is a part that is a shell script; it is ready once it has made the file "ready".
+// script is a part that runs a shell script. It is ready when the file <name>.ready exists.
 type script struct {
 	name, text, dir string
 }
 
-// stopIn is short, so that a part that does not stop does not hold up the tests.
-const stopIn = 3 * time.Second
+// stopTimeout is short, because one test waits for it.
+const stopTimeout = 3 * time.Second
 
-// patient writes its name to the file "order" when it is told to stop.
-const patient = `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; echo NAME is up; while :; do sleep 0.02; done`
+// orderly writes its name to the file "order" at SIGTERM.
+const orderly = `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; echo NAME is up; while :; do sleep 0.02; done`
 
 func (s script) Name() string                  { return s.name }
-func (s script) Awaits() string                { return "the file " + s.name + ".ready" }
+func (s script) ReadyWhen() string             { return "the file " + s.name + ".ready" }
 func (s script) Prepare(context.Context) error { return os.RemoveAll(s.path()) }
 func (s script) path() string                  { return filepath.Join(s.dir, s.name+".ready") }
 
@@ -45,8 +45,8 @@ func (s script) Ready(context.Context) error {
 	return err
 }
 
-// stage is a supervisor of scripts, and what it says.
-type stage struct {
+// scripts is a supervisor of shell scripts with its console's text.
+type scripts struct {
 	*Supervisor
 	dir  string
 	said *output
@@ -69,24 +69,24 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// newStage makes parts that are named and scripted by pairs.
-func newStage(t *testing.T, pairs ...string) stage {
+// newScripts makes a part of each pair of a name and a script.
+func newScripts(t *testing.T, pairs ...string) scripts {
 	t.Helper()
-	s := stage{dir: t.TempDir(), said: &output{}}
+	s := scripts{dir: t.TempDir(), said: &output{}}
 	var parts []Part
 	for i := 0; i < len(pairs); i += 2 {
 		parts = append(parts, script{name: pairs[i], text: pairs[i+1], dir: s.dir})
 	}
 	s.Supervisor = New(Config{
-		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, Shown: []string{"shown"}, StopIn: stopIn,
+		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, Shown: []string{"shown"}, StopTimeout: stopTimeout,
 	}, parts...)
 	t.Cleanup(func() { s.StopAll(t.Context()) })
 	return s
 }
 
-func TestPartsStopInTheReverseOrder(t *testing.T) {
+func TestStopAllStopsInTheReverseOrder(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "postgres", patient, "kafka", patient, "service", patient)
+	s := newScripts(t, "postgres", orderly, "kafka", orderly, "service", orderly)
 	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
 		t.Fatal(err)
 	}
@@ -105,73 +105,73 @@ func TestPartsStopInTheReverseOrder(t *testing.T) {
 	}
 }
 
-func TestAPartThatDoesNotStopLeavesTheOthersTheirTime(t *testing.T) {
+func TestStopAllKillsAPartThatExceedsItsShareOfTheTime(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "postgres", patient, "deaf", `trap '' TERM; touch NAME.ready; while :; do sleep 0.02; done`)
+	s := newScripts(t, "postgres", orderly, "stubborn", `trap '' TERM; touch NAME.ready; while :; do sleep 0.02; done`)
 	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
 	err := s.StopAll(t.Context())
-	if !errors.Is(err, proc.ErrKilled) || !strings.Contains(err.Error(), "deaf") || strings.Contains(err.Error(), "postgres") {
-		t.Errorf("StopAll: %v, want that deaf was killed, and only deaf", err)
+	if !errors.Is(err, proc.ErrKilled) || !strings.Contains(err.Error(), "stubborn") || strings.Contains(err.Error(), "postgres") {
+		t.Errorf("StopAll: %v, want that stubborn was killed, and no other", err)
 	}
-	if took := time.Since(began); took > stopIn+time.Second {
-		t.Errorf("it took %s, want %s at most", took, stopIn)
+	if took := time.Since(began); took > stopTimeout+time.Second {
+		t.Errorf("it took %s, want %s at most", took, stopTimeout)
 	}
 }
 
-func TestADeliberateStopIsNoDeath(t *testing.T) {
+func TestStopIsNoUnexpectedExit(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "kafka", patient)
+	s := newScripts(t, "kafka", orderly)
 	for range 2 {
 		if err := s.Start(t.Context(), "kafka"); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
 			t.Errorf("starting it again: %v, want ErrState", err)
 		}
 		if err := s.Stop(t.Context(), "kafka"); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrState) {
+		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
 			t.Errorf("stopping it again: %v, want ErrState", err)
 		}
 	}
 	select {
-	case death := <-s.Deaths():
-		t.Errorf("it was taken for a death: %v", death)
+	case exit := <-s.UnexpectedExits():
+		t.Errorf("unexpected exit: %v", exit)
 	default:
 	}
-	if err := s.Start(t.Context(), "nobody"); !errors.Is(err, ErrNoPart) {
+	if err := s.Start(t.Context(), "unknown"); !errors.Is(err, ErrUnknownPart) {
 		t.Errorf("starting a part that is not there: %v, want ErrNoPart", err)
 	}
 }
 
-func TestADeathTellsTheLastLinesOfTheLog(t *testing.T) {
+func TestUnexpectedExitQuotesTheLastLinesOfTheLog(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "kafka", `i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; touch NAME.ready; read forever`)
+	s := newScripts(t, "kafka", `i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; touch NAME.ready; read forever`)
 	if err := os.WriteFile(filepath.Join(s.dir, "kafka.log"), []byte("of an earlier run\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// With its input at the end, read returns at once: the script ends by itself, ready or not.
-	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*Death)) {
+	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*UnexpectedExit)) {
 		t.Fatal(err)
 	}
-	var death *Death
+	var exit *UnexpectedExit
 	select {
-	case death = <-s.Deaths():
+	case exit = <-s.UnexpectedExits():
 	case <-time.After(10 * time.Second):
-		t.Fatal("no death was reported")
+		t.Fatal("no exit was reported")
 	}
 	var want []string
 	for i := 30; i < 50; i++ {
 		want = append(want, fmt.Sprintf("line %d", i))
 	}
-	if diff := cmp.Diff(want, death.Tail); diff != "" {
+	if diff := cmp.Diff(want, exit.LastLines); diff != "" {
 		t.Errorf("last lines (-want +got):\n%s", diff)
 	}
-	if text := death.Error(); !strings.Contains(text, "kafka ended by itself (exit status 1)") || !strings.HasSuffix(text, "line 49") {
+	if text := exit.Error(); !strings.Contains(text, "kafka ended by itself (exit status 1)") || !strings.HasSuffix(text, "line 49") {
 		t.Errorf("the error reads %q", text)
 	}
 	if s.PID("kafka") != 0 {
@@ -179,9 +179,9 @@ func TestADeathTellsTheLastLinesOfTheLog(t *testing.T) {
 	}
 }
 
-func TestAKilledPartIsADeath(t *testing.T) {
+func TestExitBySignalIsUnexpected(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "kafka", patient)
+	s := newScripts(t, "kafka", orderly)
 	if err := s.Start(t.Context(), "kafka"); err != nil {
 		t.Fatal(err)
 	}
@@ -189,18 +189,18 @@ func TestAKilledPartIsADeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case death := <-s.Deaths():
-		if death.Part != "kafka" || death.How == nil || !strings.Contains(death.How.Error(), "killed") {
-			t.Errorf("the death is %+v", death)
+	case exit := <-s.UnexpectedExits():
+		if exit.Part != "kafka" || exit.Err == nil || !strings.Contains(exit.Err.Error(), "killed") {
+			t.Errorf("the exit is %+v", exit)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("no death was reported")
+		t.Fatal("no exit was reported")
 	}
 }
 
-func TestAStartThatIsGivenUpLeavesThePartRunning(t *testing.T) {
+func TestStartLeavesThePartRunningAfterTheEndOfItsContext(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "slow", `while :; do sleep 0.02; done`)
+	s := newScripts(t, "slow", `while :; do sleep 0.02; done`)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := s.Start(ctx, "slow"); err == nil || !strings.Contains(err.Error(), "slow.ready") {
@@ -211,9 +211,9 @@ func TestAStartThatIsGivenUpLeavesThePartRunning(t *testing.T) {
 	}
 }
 
-func TestProgressNamesWhatIsAwaitedAndShowsTheServicesLines(t *testing.T) {
+func TestProgressNamesTheConditionAndShowsTheOutputOfShownParts(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "shown", patient, "hidden", patient)
+	s := newScripts(t, "shown", orderly, "hidden", orderly)
 	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
 		t.Fatal(err)
 	}
@@ -233,10 +233,10 @@ func TestProgressNamesWhatIsAwaitedAndShowsTheServicesLines(t *testing.T) {
 	}
 }
 
-// A part that is shown writes into a pipe, which a full disk under its log must not close.
-func TestAPartGoesOnWhenItsLogCannotBeWritten(t *testing.T) {
+// A shown part writes into a pipe. A full disk under its log must not close the pipe.
+func TestPartGoesOnWhenItsLogCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "shown", `touch NAME.ready; i=0; while :; do echo line $i; i=$((i+1)); echo $i > count; sleep 0.01; done`)
+	s := newScripts(t, "shown", `touch NAME.ready; i=0; while :; do echo line $i; i=$((i+1)); echo $i > count; sleep 0.01; done`)
 	if err := os.Symlink("/dev/full", filepath.Join(s.dir, "shown.log")); err != nil {
 		t.Fatal(err)
 	}
@@ -248,25 +248,25 @@ func TestAPartGoesOnWhenItsLogCannotBeWritten(t *testing.T) {
 	}
 	for deadline := time.After(10 * time.Second); !strings.Contains(s.said.String(), "│ line 20\n"); {
 		select {
-		case death := <-s.Deaths():
-			t.Fatal(death)
+		case exit := <-s.UnexpectedExits():
+			t.Fatal(exit)
 		case <-deadline:
 			t.Fatalf("its lines are not shown any more:\n%s", s.said)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	if n := strings.Count(s.said.String(), "==> shown: its log loses what it prints"); n != 1 {
-		t.Errorf("told %d times that the log loses something:\n%s", n, s.said)
+	if n := strings.Count(s.said.String(), "==> shown: its log loses output"); n != 1 {
+		t.Errorf("reported %d times that the log loses output:\n%s", n, s.said)
 	}
 }
 
-func TestTheLastLinesOfALogArePrintableAndBounded(t *testing.T) {
+func TestLastLinesArePrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(path, []byte("a\x1b[2J\u202eb\r\n\tmain.go:1\n"+strings.Repeat("x", 20_000)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines := tail(path)
+	lines := lastLines(path)
 	if len(lines) != 3 || lines[0] != `a\x1b[2J\u202eb\r` || lines[1] != "\tmain.go:1" || len(lines[2]) > 1100 {
 		t.Errorf("%q", lines)
 	}

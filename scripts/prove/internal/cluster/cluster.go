@@ -17,15 +17,15 @@ import (
 	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
-	"example.com/todo/scripts/internal/stack"
 	"example.com/todo/scripts/internal/supervisor"
+	"example.com/todo/scripts/internal/toolchain"
 )
 
 // Config describes a cluster.
 type Config struct {
 	Tree          string // source tree that the services are built from
 	Dir           string // for data, logs and programs
-	Tools         stack.Tools
+	Tools         toolchain.Tools
 	WebhookURL    string
 	WebhookSecret string
 	OnExit        func(Exit) // called at every exit, from several goroutines

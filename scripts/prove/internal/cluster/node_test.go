@@ -16,7 +16,7 @@ import (
 type script string
 
 func (script) Name() string                  { return "script" }
-func (script) Awaits() string                { return "nothing" }
+func (script) ReadyWhen() string             { return "nothing" }
 func (script) Prepare(context.Context) error { return nil }
 func (script) Ready(context.Context) error   { return nil }
 func (s script) Command() (proc.Command, error) {

@@ -27,7 +27,7 @@ type replicaPart struct {
 }
 
 func (r replicaPart) Name() string                  { return r.name }
-func (r replicaPart) Awaits() string                { return r.ops }
+func (r replicaPart) ReadyWhen() string             { return r.ops }
 func (r replicaPart) Prepare(context.Context) error { return nil }
 func (r replicaPart) path() string                  { return filepath.Join(r.dir, r.program) }
 func (r replicaPart) Command() (proc.Command, error) {

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/platform/retry"
-	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
 	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/faults"
@@ -39,7 +39,7 @@ type Options struct {
 	Scenario faults.Scenario
 	Tree     string // source tree of the services
 	Dir      string // folder of the run
-	Tools    stack.Tools
+	Tools    toolchain.Tools
 	Log      *slog.Logger
 	Printf   func(format string, args ...any) // prints a line of progress
 	Timeout  time.Duration                    // from when the cluster is up until the history is complete; 0 for no limit

@@ -1,0 +1,131 @@
+package imports
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const prefix = "example.com/todo/"
+
+// domains lists each service's domain package.
+var domains = map[string]string{
+	"todo-service":         "task",
+	"notification-service": "notify",
+	"stats-service":        "stats",
+}
+
+// shared lists the packages of a service that its adapters may import. Otherwise adapters must not import
+// each other.
+var shared = map[string][]string{
+	"todo-service": {"coalesce", "eventcodec", "listcache", "ratelimit"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string // direct, outside tests
+	Deps       []string // all, outside tests
+}
+
+func TestServicesImportOnlyLowerLayers(t *testing.T) {
+	t.Parallel()
+	for service, domain := range domains {
+		inside := prefix + service + "/internal/"
+		for _, p := range list(t, service) {
+			for _, imported := range p.Imports {
+				if !strings.HasPrefix(imported, prefix) || allowed(service, domain, p.ImportPath, imported) {
+					continue
+				}
+				t.Errorf("%s must not import %s", p.ImportPath, imported)
+			}
+			for other := range domains {
+				if i := slices.IndexFunc(p.Deps, within(prefix+other)); other != service && i >= 0 {
+					t.Errorf("%s reaches %s: services never import each other", p.ImportPath, p.Deps[i])
+				}
+			}
+		}
+		if !slices.ContainsFunc(list(t, service), func(p pkg) bool { return p.ImportPath == inside+domain }) {
+			t.Errorf("%s has no domain package %s: the check would check nothing", service, domain)
+		}
+	}
+}
+
+// allowed reports whether a package of a service may import another package of this repository.
+func allowed(service, domain, from, to string) bool {
+	inside := prefix + service + "/internal/"
+	switch {
+	case from == inside+domain:
+		return to == prefix+"platform/apperr"
+	case strings.HasPrefix(from, inside+domain+"/"): // contract tests of the domain's stores
+		return to == inside+domain || to == prefix+"platform/apperr"
+	case from == inside+"app":
+		return true
+	case strings.HasPrefix(from, inside) && slices.Contains(shared[service], strings.TrimPrefix(to, inside)):
+		return true
+	case strings.HasPrefix(from, inside):
+		return !strings.HasPrefix(to, prefix+service+"/") || to == inside+domain || within(from)(to)
+	case from == prefix+service+"/cmd/"+service:
+		return to == inside+"app" || within(prefix+"platform/command")(to)
+	default: // the other commands are clients and use the contracts only
+		return !strings.HasPrefix(to, inside)
+	}
+}
+
+func TestPlatformImportsNeitherContractsNorServices(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "platform") {
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, prefix) && !within(prefix+"platform")(dep) {
+				t.Errorf("%s reaches %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+func TestContractsImportOnlyTheProtobufAndGRPCRuntimes(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "contracts") {
+		for _, imported := range p.Imports {
+			host, _, _ := strings.Cut(imported, "/")
+			standard := !strings.Contains(host, ".")
+			if standard || within(prefix+"contracts")(imported) ||
+				within("google.golang.org/protobuf")(imported) || within("google.golang.org/grpc")(imported) {
+				continue
+			}
+			t.Errorf("%s must not import %s: contracts import the protobuf and gRPC runtimes only", p.ImportPath, imported)
+		}
+	}
+}
+
+// within matches a path and every path below it.
+func within(path string) func(string) bool {
+	return func(p string) bool { return p == path || strings.HasPrefix(p, path+"/") }
+}
+
+func list(t *testing.T, module string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = filepath.Join("..", "..", "..", module)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list in %s: %v", module, err)
+	}
+	var packages []pkg
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("go list in %s: %v", module, err)
+		}
+		packages = append(packages, p)
+	}
+}

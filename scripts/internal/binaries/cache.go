@@ -1,0 +1,161 @@
+package binaries
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/todo/scripts/internal/console"
+)
+
+const (
+	maxDownloads = 4                // in parallel
+	maxAttempts  = 3                // per artifact
+	stallTimeout = 30 * time.Second // a download without a byte for this long is aborted
+)
+
+// Cache is a folder with downloaded artifacts and the programs unpacked from them.
+type Cache struct {
+	Dir        string
+	Repository string // address of the Maven repository to fetch from
+	Console    *console.Console
+}
+
+// ensure downloads the missing artifacts and returns the paths of all, in the order of pins.
+func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]string, error) {
+	paths := make([]string, len(pins))
+	var missing []artifact
+	var size int64
+	for i, pin := range pins {
+		paths[i] = c.artifactPath(pin)
+		if _, err := os.Stat(paths[i]); err != nil {
+			missing = append(missing, pin)
+			size += pin.Size
+		}
+	}
+	if len(missing) == 0 {
+		return paths, nil
+	}
+	c.Console.Progress("fetching %s into %s, once", what, c.Dir)
+	bar := c.Console.Bar(what, size)
+	defer bar.End()
+	group, together := errgroup.WithContext(ctx)
+	group.SetLimit(maxDownloads)
+	for _, pin := range missing {
+		group.Go(func() error { return c.fetchWithRetry(together, pin, bar) })
+	}
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w (MAVEN_REPOSITORY_URL chooses another repository)", what, err)
+	}
+	return paths, nil
+}
+
+// artifactPath contains the checksum: a new version of an artifact is another file.
+func (c Cache) artifactPath(pin artifact) string {
+	return filepath.Join(c.Dir, "artifacts", pin.SHA256, pin.fileName())
+}
+
+func (c Cache) fetchWithRetry(ctx context.Context, pin artifact, bar io.Writer) error {
+	var err error
+	for attempt := range maxAttempts {
+		if attempt > 0 {
+			select {
+			case <-time.After(time.Duration(attempt) * time.Second):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		var again *temporaryError
+		if err = c.fetchOnce(ctx, pin, bar); err == nil || ctx.Err() != nil || !errors.As(err, &again) {
+			return err
+		}
+	}
+	return err
+}
+
+// temporaryError is a failed download that is worth a retry.
+type temporaryError struct{ error }
+
+func (e *temporaryError) Unwrap() error { return e.error }
+
+func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error {
+	path := c.artifactPath(pin)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "part-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // after success it has been renamed
+	defer func() { _ = file.Close() }()           // after success it is closed
+	sum := sha256.New()
+	if err := c.download(ctx, pin, io.MultiWriter(file, sum, bar)); err != nil {
+		return fmt.Errorf("%s: %w", pin.fileName(), &temporaryError{err})
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != pin.SHA256 {
+		return fmt.Errorf("%s is not the file that was pinned: its SHA-256 is %s, not %s; nothing was kept",
+			pin.fileName(), got, pin.SHA256)
+	}
+	if err := file.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := time.AfterFunc(stallTimeout, func() { cancel(fmt.Errorf("nothing arrived for %s", stallTimeout)) })
+	defer stall.Stop()
+	url := strings.TrimRight(c.Repository, "/") + "/" + pin.repositoryPath()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, response.Status)
+	}
+	// Of a file that is too long, one byte more is enough for a wrong checksum.
+	body := io.LimitReader(response.Body, pin.Size+1)
+	if _, err := io.Copy(into, &activityReader{body, func() { stall.Reset(stallTimeout) }}); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	return nil
+}
+
+// activityReader calls onRead after each read with data.
+type activityReader struct {
+	io.Reader
+	onRead func()
+}
+
+func (t *activityReader) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	if n > 0 {
+		t.onRead()
+	}
+	return n, err
+}

@@ -1,0 +1,65 @@
+// Package binaries finds the servers' programs: on PATH, in the folders where systems install them, and
+// otherwise by download. A download is pinned by its checksum and unpacked into a cache folder once.
+package binaries
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+
+	"example.com/todo/scripts/internal/proc"
+)
+
+// Finder finds the programs of PostgreSQL, Redis and Kafka.
+type Finder struct {
+	Cache Cache
+	// FetchedOnly ignores installed programs.
+	FetchedOnly bool
+}
+
+// versionTimeout bounds a run of a program that prints its version.
+const versionTimeout = 5 * time.Second
+
+var versionNumber = regexp.MustCompile(`(\d+)(?:\.(\d+))?`)
+
+// version is a program's version number.
+type version struct{ major, minor int }
+
+func (v version) before(w version) bool {
+	return v.major < w.major || v.major == w.major && v.minor < w.minor
+}
+
+func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+
+// readVersion runs a program that prints its version, and parses the first number after prefix.
+func readVersion(ctx context.Context, prefix *regexp.Regexp, path string, args ...string) (version, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	if err != nil {
+		return version{}, fmt.Errorf("%s: %w", path, err)
+	}
+	at := prefix.FindIndex(output)
+	if at == nil {
+		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
+	}
+	number := versionNumber.FindStringSubmatch(string(output[at[1]:]))
+	if number == nil {
+		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
+	}
+	major, _ := strconv.Atoi(number[1]) // the pattern matches digits only
+	minor, _ := strconv.Atoi(number[2]) // a missing minor version is 0
+	return version{major, minor}, nil
+}
+
+// reachableByServerAccount reports whether the account of programs that refuse root can enter dir.
+func reachableByServerAccount(dir string) (bool, error) {
+	account, err := proc.Unprivileged()
+	if err != nil {
+		return false, err
+	}
+	return account.CanReach(dir), nil
+}

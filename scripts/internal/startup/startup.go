@@ -1,0 +1,94 @@
+// Package startup starts a system in the order of its dependencies. What does not depend on each other
+// runs in parallel:
+//
+//	build ───────────────────┐
+//	PostgreSQL ─> database ──┴─> migrate ─┐
+//	Kafka ─> topics ──────────────────────┼─> services
+//	other servers ────────────────────────┘
+package startup
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/server"
+)
+
+// Plan says what to start and how.
+type Plan struct {
+	// StartPart starts a server or a service and returns when it is ready.
+	StartPart func(ctx context.Context, name string) error
+	Build     func(ctx context.Context) error // builds the services
+	Migrate   func(ctx context.Context) error // migrates the schema, with a built service
+
+	Postgres server.Postgres
+	Account  string // the application's user, password and database
+	Kafka    string // the broker's name
+	Brokers  string // its address
+	Topics   []server.Topic
+	Servers  []string // the other servers' names
+	Services []string
+}
+
+// Run executes the plan. At the first error it cancels the other steps and returns that error; the caller
+// stops the parts that run.
+func (p Plan) Run(ctx context.Context) error {
+	group, ctxServers := errgroup.WithContext(ctx)
+	built := make(chan struct{})
+	group.Go(func() error {
+		if err := p.Build(ctxServers); err != nil {
+			return err
+		}
+		close(built)
+		return nil
+	})
+	group.Go(func() error {
+		if err := p.StartPart(ctxServers, p.Postgres.Name()); err != nil {
+			return err
+		}
+		if err := p.Postgres.EnsureDatabase(ctxServers, p.Account, p.Account, p.Account); err != nil {
+			return err
+		}
+		select {
+		case <-built:
+			return p.Migrate(ctxServers)
+		case <-ctxServers.Done():
+			return ctxServers.Err()
+		}
+	})
+	group.Go(func() error {
+		if err := p.StartPart(ctxServers, p.Kafka); err != nil {
+			return err
+		}
+		return server.EnsureTopics(ctxServers, p.Brokers, p.Topics...)
+	})
+	for _, name := range p.Servers {
+		group.Go(func() error { return p.StartPart(ctxServers, name) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	services, ctx := errgroup.WithContext(ctx)
+	for _, name := range p.Services {
+		services.Go(func() error { return p.StartPart(ctx, name) })
+	}
+	return services.Wait()
+}
+
+// BuildCommand describes the go build of the services of a source tree into the folder bin.
+func BuildCommand(tree, bin string, services []string, flags ...string) proc.Command {
+	args := append([]string{"build"}, flags...)
+	args = append(args, "-o", bin+string(filepath.Separator))
+	for _, name := range services {
+		args = append(args, "./"+name+"/cmd/"+name)
+	}
+	return proc.Command{
+		Path: "go", Args: args, Dir: tree,
+		// The caller's environment may switch the workspace off, to test one module alone.
+		Env: append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work")),
+	}
+}

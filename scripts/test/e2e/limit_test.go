@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEleventhRequestOfAnAddressIsRejectedUntilTheWindowSlides(t *testing.T) {
+	client := clientFrom("127.0.0.9") // not a trusted proxy, and a new port for each request
+	url := "http://" + system.env["TODO_HTTP_ADDR"] + "/tasks?limit=1"
+	forged := 0
+	ask := func() answer {
+		forged++
+		return request(t, client, http.MethodGet, url, "", "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", forged))
+	}
+
+	began := time.Now()
+	for i := range limitRequests {
+		a := ask()
+		if a.status != http.StatusOK {
+			t.Fatalf("request %d: %d %s", i+1, a.status, a.body)
+		}
+		if want := fmt.Sprintf(`"default";r=%d;t=`, limitRequests-1-i); !strings.HasPrefix(a.header.Get("RateLimit"), want) {
+			t.Errorf("request %d: RateLimit %q, want %s…", i+1, a.header.Get("RateLimit"), want)
+		}
+	}
+	refused := ask()
+	if time.Since(began) > limitWindow {
+		t.Fatalf("spending the budget took longer than its window of %v: nothing is shown", limitWindow)
+	}
+	problem := decode[struct {
+		Status int    `json:"status"`
+		Error  string `json:"error"`
+	}](t, refused, http.StatusTooManyRequests)
+	if problem.Error != "too many requests" || problem.Status != http.StatusTooManyRequests {
+		t.Errorf("refusal: %s", refused.body)
+	}
+	if policy := refused.header.Get("RateLimit-Policy"); policy != fmt.Sprintf(`"default";q=%d;w=%d`, limitRequests, int(limitWindow.Seconds())) {
+		t.Errorf("RateLimit-Policy: %s", policy)
+	}
+	after, err := strconv.Atoi(refused.header.Get("Retry-After"))
+	if err != nil || after < 1 || after > int(limitWindow.Seconds()) {
+		t.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
+	}
+
+	ttl, err := redisClient(t).PTTL(t.Context(), "ratelimit:127.0.0.9").Result()
+	if err != nil || ttl <= 0 || ttl > limitWindow+time.Millisecond {
+		t.Errorf("redis pttl ratelimit:127.0.0.9 = %v, %v", ttl, err)
+	}
+
+	var passed time.Time
+	eventually(t, 2*limitWindow, func() error {
+		if a := ask(); a.status != http.StatusOK {
+			return fmt.Errorf("still %d", a.status)
+		}
+		passed = time.Now()
+		return nil
+	})
+	if waited := passed.Sub(began); waited < limitWindow-100*time.Millisecond {
+		t.Errorf("passed again after %v, before the window of %v had slid", waited, limitWindow)
+	}
+}

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// The promises of make run.
+const (
+	readyLimit = 15 * time.Second // when everything is cached
+	idleLimit  = 64e6             // bytes of resident memory of each service
+)
+
+var readyAfter = regexp.MustCompile(`Ready after (\S+)\.\n`)
+
+func TestSecondRunIsReadyInTimeAndIdleServicesStaySmall(t *testing.T) {
+	s, err := newStack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const kafka = "embedded" // that of make run
+	if err := s.run(t.Context(), kafka); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.interrupt(); err != nil {
+		t.Error(err)
+	}
+	if err := s.run(t.Context(), kafka, "RATE_LIMIT_REQUESTS=1000000"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.end(); err != nil {
+			t.Error(err)
+		}
+	})
+
+	said, err := os.ReadFile(s.outputPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := readyAfter.FindSubmatch(said)
+	if match == nil {
+		t.Fatalf("devstack does not say when it was ready:\n%s", said)
+	}
+	if took, err := time.ParseDuration(string(match[1])); err != nil || took > readyLimit {
+		t.Errorf("ready after %s, want %v", match[1], readyLimit)
+	}
+
+	for i := range 100 {
+		url := "http://" + s.env["TODO_HTTP_ADDR"] + "/tasks"
+		task := decode[taskJSON](t, request(t, http.DefaultClient, http.MethodPost, url, fmt.Sprintf(`{"title":"Load %d"}`, i)), http.StatusCreated)
+		decode[taskJSON](t, request(t, http.DefaultClient, http.MethodPatch, fmt.Sprintf("%s/%d/done", url, task.ID), ""), http.StatusOK)
+		decode[[]taskJSON](t, request(t, http.DefaultClient, http.MethodGet, url, ""), http.StatusOK)
+	}
+	second := time.NewTicker(time.Second) // a service that is polled more often is not idle
+	defer second.Stop()
+	eventually(t, 3*time.Minute, func() error {
+		<-second.C
+		var large []error
+		for _, ops := range []string{"TODO_OPS_ADDR", "NOTIFICATION_OPS_ADDR", "STATS_OPS_ADDR"} {
+			if bytes := counter(t, s.env[ops], "process_resident_memory_bytes"); bytes > idleLimit {
+				large = append(large, fmt.Errorf("%s: %.1f MB", ops, bytes/1e6))
+			}
+		}
+		return errors.Join(large...)
+	})
+}

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	topic      = "task-events"
+	deadLetter = "task-events-dlq"
+)
+
+func kafkaClient(t *testing.T) sarama.Client {
+	t.Helper()
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V2_8_0_0
+	cfg.Producer.Return.Successes = true
+	cfg.Producer.RequiredAcks = sarama.WaitForAll
+	cfg.Producer.MaxMessageBytes = 1 << 20
+	client, err := sarama.NewClient(strings.Split(system.env["KAFKA_BROKERS"], ","), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// endOffsets returns the log-end offset of every partition. It retries, because a restarted broker leads its
+// partitions only after a moment.
+func endOffsets(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
+	t.Helper()
+	ends := map[int32]int64{}
+	eventually(t, 30*time.Second, func() error {
+		partitions, err := client.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			if ends[p], err = client.GetOffset(topic, p, sarama.OffsetNewest); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ends
+}
+
+// readRecords returns the records of a topic from the given offsets to the current end.
+func readRecords(t *testing.T, client sarama.Client, topic string, from map[int32]int64) []*sarama.ConsumerMessage {
+	t.Helper()
+	consumer, err := sarama.NewConsumerFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	var records []*sarama.ConsumerMessage
+	for p, end := range endOffsets(t, client, topic) {
+		if from[p] >= end {
+			continue
+		}
+		claim, err := consumer.ConsumePartition(topic, p, from[p])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for next := from[p]; next < end; {
+			select {
+			case record := <-claim.Messages():
+				records = append(records, record)
+				next = record.Offset + 1
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s/%d: no record at %d", topic, p, next)
+			}
+		}
+		_ = claim.Close()
+	}
+	return records
+}
+
+// readUntil waits for n matching records.
+func readUntil(t *testing.T, client sarama.Client, topic string, from map[int32]int64, n int, match func(*sarama.ConsumerMessage) bool) []*sarama.ConsumerMessage {
+	t.Helper()
+	var matching []*sarama.ConsumerMessage
+	eventually(t, 30*time.Second, func() error {
+		matching = nil
+		for _, record := range readRecords(t, client, topic, from) {
+			if match(record) {
+				matching = append(matching, record)
+			}
+		}
+		if len(matching) < n {
+			return fmt.Errorf("%d of %d records in %s", len(matching), n, topic)
+		}
+		return nil
+	})
+	return matching
+}
+
+// send produces one record, as another producer would.
+func send(t *testing.T, client sarama.Client, key string, value sarama.Encoder, headers ...sarama.RecordHeader) (partition int32, offset int64) {
+	t.Helper()
+	producer, err := sarama.NewSyncProducerFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	partition, offset, err = producer.SendMessage(&sarama.ProducerMessage{
+		Topic: topic, Key: sarama.StringEncoder(key), Value: value, Headers: headers,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return partition, offset
+}
+
+// consumed waits until a group has committed the current end of every partition.
+func consumed(t *testing.T, client sarama.Client, group string) {
+	t.Helper()
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := endOffsets(t, client, topic)
+	partitions := make([]int32, 0, len(want))
+	for p := range want {
+		partitions = append(partitions, p)
+	}
+	eventually(t, 30*time.Second, func() error {
+		offsets, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
+		if err != nil {
+			return err
+		}
+		for p, end := range want {
+			block := offsets.GetBlock(topic, p)
+			if block == nil || (end > 0 && block.Offset < end) {
+				return fmt.Errorf("group %s has not reached %d of partition %d", group, end, p)
+			}
+		}
+		return nil
+	})
+}
+
+func headerOf(record *sarama.ConsumerMessage, key string) string {
+	for _, h := range record.Headers {
+		if string(h.Key) == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+func withKey(key string) func(*sarama.ConsumerMessage) bool {
+	return func(record *sarama.ConsumerMessage) bool { return string(record.Key) == key }
+}
