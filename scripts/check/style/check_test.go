@@ -188,7 +188,8 @@ func checkPackage(dir string, files []*file, limitExports bool) []string {
 	return found
 }
 
-// exportedNames returns the names of the exported functions, types, variables and constants.
+// exportedNames returns the names of the exported functions, types, variables and constants. A group of constants is
+// an enumeration: it counts as its first one, or as its type.
 func exportedNames(syntax *ast.File) []string {
 	var all []*ast.Ident
 	for _, decl := range syntax.Decls {
@@ -204,6 +205,12 @@ func exportedNames(syntax *ast.File) []string {
 					all = append(all, s.Name)
 				case *ast.ValueSpec:
 					all = append(all, s.Names...)
+				}
+				if d.Tok == token.CONST && len(all) > 0 && all[len(all)-1].IsExported() {
+					if t, ok := spec.(*ast.ValueSpec).Type.(*ast.Ident); ok && t.IsExported() {
+						all = all[:len(all)-1]
+					}
+					break
 				}
 			}
 		}

@@ -12,14 +12,13 @@ import (
 
 const root = "../../.."
 
+// proveDomain has the types of what a run of the proof records. Like the domains of the services it may export more
+// names than a tool.
+const proveDomain = "scripts/prove/internal/history"
+
 // pending lists the folders that are not clean yet. The check skips them.
 var pending = []string{
-	"contracts",
-	"platform",
-	"todo-service",
-	"notification-service",
-	"stats-service",
-	"scripts/prove",
+	"platform/kafka",
 }
 
 func TestEveryPackageFollowsTheStyle(t *testing.T) {
@@ -60,7 +59,8 @@ func TestEveryPackageFollowsTheStyle(t *testing.T) {
 	}
 	for dir, files := range packages {
 		module, _, _ := strings.Cut(dir, "/")
-		for _, found := range checkPackage(dir, files, module == "platform" || module == "scripts") {
+		isDomain := module != "platform" && module != "scripts" || dir == proveDomain
+		for _, found := range checkPackage(dir, files, !isDomain) {
 			t.Error(found)
 		}
 	}

@@ -24,13 +24,13 @@ func (c *Cluster) buildServices(ctx context.Context) error {
 		Path: "go", Args: args, Dir: tree, Env: append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work")),
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBuild, err)
+		return fmt.Errorf("%w: %w", errBuild, err)
 	}
 	return nil
 }
 
-// ErrBuild means that the services cannot be built.
-var ErrBuild = errors.New("the services could not be built")
+// errBuild means that the services cannot be built.
+var errBuild = errors.New("the services could not be built")
 
 func (c *Cluster) migrate(ctx context.Context) error {
 	return c.RunCommand(ctx, Todo, "migrate")
