@@ -10,34 +10,34 @@ import (
 )
 
 // How large a batch for one partition and a request for several may grow. A
-// broker takes batches of 1 MiB by default; a record larger than batchBytes
+// broker takes batches of 1 MiB by default; a record larger than maxBatchBytes
 // goes alone, and the topic's own limit decides.
 const (
-	batchBytes   = 1_000_000
-	requestBytes = 32 << 20
-	batchFrame   = 61 // bytes of a batch without its records
-	recordFrame  = 36 // most bytes of a record without its contents
-	headerFrame  = 10 // most bytes of a header without its contents
+	maxBatchBytes     = 1_000_000
+	maxRequestBytes   = 32 << 20
+	batchHeaderBytes  = 61 // bytes of a batch without its records
+	maxRecordOverhead = 36 // most bytes of a record without its contents
+	maxHeaderOverhead = 10 // most bytes of a header without its contents
 )
 
 // ackTimeout is how long a broker waits for the other replicas.
 const ackTimeout = 10 * time.Second
 
-// place is a partition of a topic.
-type place struct {
-	topic     string
-	partition int32
+// position is a partition of a topic.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
 }
 
-// identity is what makes a repeated batch recognisable: the id that Kafka gave,
+// producerID is what makes a repeated batch recognisable: the id that Kafka gave,
 // and the number of the next record to each partition.
-type identity struct {
-	id    int64
-	epoch int16
-	next  map[place]int32
+type producerID struct {
+	id           int64
+	epoch        int16
+	nextSequence map[TopicPartition]int32
 }
 
-func newIdentity(client sarama.Client) (*identity, error) {
+func requestProducerID(client sarama.Client) (*producerID, error) {
 	broker := client.LeastLoadedBroker()
 	if broker == nil {
 		return nil, sarama.ErrOutOfBrokers
@@ -49,29 +49,29 @@ func newIdentity(client sarama.Client) (*identity, error) {
 	if response.Err != sarama.ErrNoError {
 		return nil, fmt.Errorf("ask for a producer id: %w", response.Err)
 	}
-	return &identity{id: response.ProducerID, epoch: response.ProducerEpoch, next: make(map[place]int32)}, nil
+	return &producerID{id: response.ProducerID, epoch: response.ProducerEpoch, nextSequence: make(map[TopicPartition]int32)}, nil
 }
 
-// acknowledged moves the numbers on; after the largest comes 0.
-func (i *identity) acknowledged(at place, records int) {
-	i.next[at] = int32((uint32(i.next[at]) + uint32(records)) & 0x7fffffff)
+// advance moves the numbers on; after the largest comes 0.
+func (i *producerID) advance(at TopicPartition, records int) {
+	i.nextSequence[at] = int32((uint32(i.nextSequence[at]) + uint32(records)) & 0x7fffffff)
 }
 
-// queues are the records still to be sent, in order, by partition.
-type queues map[place][]Record
+// accumulator are the records still to be sent, in order, by partition.
+type accumulator map[TopicPartition][]Record
 
-func sortIntoQueues(client sarama.Client, partitioner sarama.Partitioner, records []Record) (queues, error) {
-	sorted := make(queues)
+func accumulate(client sarama.Client, partitioner sarama.Partitioner, records []Record) (accumulator, error) {
+	sorted := make(accumulator)
 	for _, record := range records {
 		partitions, err := client.Partitions(record.Topic)
 		if err != nil {
 			return nil, err
 		}
-		chosen, err := choose(partitioner, record.Key, len(partitions))
+		chosen, err := choosePartition(partitioner, record.Key, len(partitions))
 		if err != nil {
 			return nil, err
 		}
-		at := place{record.Topic, partitions[chosen]}
+		at := TopicPartition{record.Topic, partitions[chosen]}
 		sorted[at] = append(sorted[at], record)
 	}
 	return sorted, nil
@@ -81,7 +81,7 @@ func sortIntoQueues(client sarama.Client, partitioner sarama.Partitioner, record
 // in two partitions and lose their order.
 func newPartitioner() sarama.Partitioner { return sarama.NewMurmur2Partitioner("") }
 
-func choose(partitioner sarama.Partitioner, key []byte, partitions int) (int32, error) {
+func choosePartition(partitioner sarama.Partitioner, key []byte, partitions int) (int32, error) {
 	message := &sarama.ProducerMessage{}
 	if key != nil {
 		message.Key = sarama.ByteEncoder(key)
@@ -89,12 +89,12 @@ func choose(partitioner sarama.Partitioner, key []byte, partitions int) (int32, 
 	return partitioner.Partition(message, int32(partitions))
 }
 
-// head counts the records of the queue that fit into one batch: at least one.
-func head(queue []Record) (records, size int) {
-	size = batchFrame
+// nextBatch counts the records of the queue that fit into one batch: at least one.
+func nextBatch(queue []Record) (records, size int) {
+	size = batchHeaderBytes
 	for _, record := range queue {
 		more := weight(record)
-		if records > 0 && size+more > batchBytes {
+		if records > 0 && size+more > maxBatchBytes {
 			break
 		}
 		records++
@@ -105,23 +105,23 @@ func head(queue []Record) (records, size int) {
 
 // weight is the most bytes that the record takes in a batch.
 func weight(record Record) int {
-	bytes := recordFrame + len(record.Key) + len(record.Value)
+	bytes := maxRecordOverhead + len(record.Key) + len(record.Value)
 	for _, header := range record.Headers {
-		bytes += headerFrame + len(header.Key) + len(header.Value)
+		bytes += maxHeaderOverhead + len(header.Key) + len(header.Value)
 	}
 	return bytes
 }
 
-// shipment is one request to one broker, and how many records of each partition it holds.
-type shipment struct {
-	request *sarama.ProduceRequest
-	records map[place]int
+// produceRequest is one request to one broker, and how many records of each partition it holds.
+type produceRequest struct {
+	request      *sarama.ProduceRequest
+	recordCounts map[TopicPartition]int
 }
 
-// sendHeads sends the first batch of each queue, all brokers at once, and takes
+// sendNextBatches sends the first batch of each queue, all brokers at once, and takes
 // the acknowledged ones off their queues.
-func (p *Producer) sendHeads(waiting queues) error {
-	shipments, err := p.load(waiting)
+func (p *Producer) sendNextBatches(waiting accumulator) error {
+	shipments, err := p.buildRequests(waiting)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (p *Producer) sendHeads(waiting queues) error {
 	for broker, shipment := range shipments {
 		group.Go(func() {
 			response, err := broker.Produce(shipment.request)
-			responses <- func() error { return p.settle(waiting, shipment, response, err) }
+			responses <- func() error { return p.applyResponse(waiting, shipment, response, err) }
 		})
 	}
 	group.Wait()
@@ -142,53 +142,53 @@ func (p *Producer) sendHeads(waiting queues) error {
 	return errors.Join(failures...)
 }
 
-func (p *Producer) load(waiting queues) (map[*sarama.Broker]shipment, error) {
-	shipments := make(map[*sarama.Broker]shipment)
+func (p *Producer) buildRequests(waiting accumulator) (map[*sarama.Broker]produceRequest, error) {
+	shipments := make(map[*sarama.Broker]produceRequest)
 	total := 0
 	for at, queue := range waiting {
-		records, size := head(queue)
-		if total += size; total > requestBytes && len(shipments) > 0 {
+		records, size := nextBatch(queue)
+		if total += size; total > maxRequestBytes && len(shipments) > 0 {
 			break
 		}
-		broker, err := p.conn.Leader(at.topic, at.partition)
+		broker, err := p.conn.Leader(at.Topic, at.Partition)
 		if err != nil {
 			return nil, err
 		}
 		load, ok := shipments[broker]
 		if !ok {
-			load = shipment{request: newProduceRequest(), records: make(map[place]int)}
+			load = produceRequest{request: newSaramaRequest(), recordCounts: make(map[TopicPartition]int)}
 			shipments[broker] = load
 		}
-		load.request.AddBatch(at.topic, at.partition, p.batch(at, queue[:records]))
-		load.records[at] = records
+		load.request.AddBatch(at.Topic, at.Partition, p.buildBatch(at, queue[:records]))
+		load.recordCounts[at] = records
 	}
 	return shipments, nil
 }
 
-// settle takes what was acknowledged off the queues; the error joins the refusals.
-func (p *Producer) settle(waiting queues, sent shipment, response *sarama.ProduceResponse, err error) error {
+// applyResponse takes what was acknowledged off the queues; the error joins the refusals.
+func (p *Producer) applyResponse(waiting accumulator, sent produceRequest, response *sarama.ProduceResponse, err error) error {
 	if err != nil {
 		return err
 	}
 	var failures []error
-	for at, records := range sent.records {
-		block := response.GetBlock(at.topic, at.partition)
+	for at, records := range sent.recordCounts {
+		block := response.GetBlock(at.Topic, at.Partition)
 		switch {
 		case block == nil:
 			failures = append(failures, sarama.ErrIncompleteResponse)
 		case block.Err == sarama.ErrNoError, block.Err == sarama.ErrDuplicateSequenceNumber:
-			p.self.acknowledged(at, records)
+			p.id.advance(at, records)
 			if waiting[at] = waiting[at][records:]; len(waiting[at]) == 0 {
 				delete(waiting, at)
 			}
 		default:
-			failures = append(failures, fmt.Errorf("topic %s, partition %d: %w", at.topic, at.partition, block.Err))
+			failures = append(failures, fmt.Errorf("topic %s, partition %d: %w", at.Topic, at.Partition, block.Err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func newProduceRequest() *sarama.ProduceRequest {
+func newSaramaRequest() *sarama.ProduceRequest {
 	return &sarama.ProduceRequest{
 		Version:      9, // Kafka 2.8
 		RequiredAcks: sarama.WaitForAll,
@@ -196,15 +196,15 @@ func newProduceRequest() *sarama.ProduceRequest {
 	}
 }
 
-func (p *Producer) batch(at place, records []Record) *sarama.RecordBatch {
+func (p *Producer) buildBatch(at TopicPartition, records []Record) *sarama.RecordBatch {
 	now := time.Now()
 	batch := &sarama.RecordBatch{
 		Version:         2,
 		Codec:           p.codec,
 		LastOffsetDelta: int32(len(records) - 1),
-		ProducerID:      p.self.id,
-		ProducerEpoch:   p.self.epoch,
-		FirstSequence:   p.self.next[at],
+		ProducerID:      p.id.id,
+		ProducerEpoch:   p.id.epoch,
+		FirstSequence:   p.id.nextSequence[at],
 		Records:         make([]*sarama.Record, len(records)),
 	}
 	for i, record := range records {

@@ -28,7 +28,7 @@ func TestAKeyKeepsItsPartitionForEver(t *testing.T) {
 		{"", 12, 9},
 		{"ключ", 12, 8},
 	} {
-		got, err := choose(newPartitioner(), []byte(test.key), test.partitions)
+		got, err := choosePartition(newPartitioner(), []byte(test.key), test.partitions)
 		if err != nil || got != test.want {
 			t.Errorf("%q of %d partitions: got %d, %v, want %d", test.key, test.partitions, got, err, test.want)
 		}
@@ -37,14 +37,14 @@ func TestAKeyKeepsItsPartitionForEver(t *testing.T) {
 
 func TestTheNumberAfterTheLargestIsZero(t *testing.T) {
 	t.Parallel()
-	at := place{"things", 0}
-	self := &identity{next: map[place]int32{at: math.MaxInt32 - 1}}
-	self.acknowledged(at, 1)
-	if got := self.next[at]; got != math.MaxInt32 {
+	at := TopicPartition{"things", 0}
+	self := &producerID{nextSequence: map[TopicPartition]int32{at: math.MaxInt32 - 1}}
+	self.advance(at, 1)
+	if got := self.nextSequence[at]; got != math.MaxInt32 {
 		t.Errorf("got %d", got)
 	}
-	self.acknowledged(at, 3)
-	if got := self.next[at]; got != 2 {
+	self.advance(at, 3)
+	if got := self.nextSequence[at]; got != 2 {
 		t.Errorf("got %d, want 2", got)
 	}
 }
@@ -52,7 +52,7 @@ func TestTheNumberAfterTheLargestIsZero(t *testing.T) {
 func TestABatchHoldsWhatFitsAndAtLeastOneRecord(t *testing.T) {
 	t.Parallel()
 	small := Record{Value: bytes.Repeat([]byte("x"), 400_000)}
-	tall := Record{Value: bytes.Repeat([]byte("x"), 2*batchBytes)}
+	tall := Record{Value: bytes.Repeat([]byte("x"), 2*maxBatchBytes)}
 	wordy := Record{Headers: []Header{{"h", string(tall.Value)}}}
 	for name, test := range map[string]struct {
 		queue []Record
@@ -64,7 +64,7 @@ func TestABatchHoldsWhatFitsAndAtLeastOneRecord(t *testing.T) {
 		"one before a large":  {[]Record{small, tall}, 1},
 		"headers count":       {[]Record{small, wordy}, 1},
 	} {
-		if got, _ := head(test.queue); got != test.want {
+		if got, _ := nextBatch(test.queue); got != test.want {
 			t.Errorf("%s: got %d, want %d", name, got, test.want)
 		}
 	}

@@ -3,4 +3,4 @@ package kafka
 import "time"
 
 // BoundCalls makes the group less patient with its handler than it is.
-func (g *Group) BoundCalls(bound time.Duration) { g.callBound = bound }
+func (g *Group) BoundCalls(bound time.Duration) { g.handlerTimeout = bound }

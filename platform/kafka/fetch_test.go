@@ -40,7 +40,7 @@ func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
 
 	cfg := Defaults("test")
 	cfg.Brokers = cluster.ListenAddrs()
-	at, after := place{"events", 0}, int64(records+1)
+	at, after := TopicPartition{"events", 0}, int64(records+1)
 	for _, from := range []int64{1, 2, after - 1} {
 		conn, err := connect(cfg) // a new one each time: its first response is the handshake's
 		if err != nil {
@@ -48,11 +48,11 @@ func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
 		}
 		_, err = conn.fetch(at, from, 1)
 		conn.close()
-		var bad *undecodable
+		var bad *UndecodableError
 		if !errors.As(err, &bad) || !errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
 			t.Errorf("from %d: %v", from, err)
-		} else if bad.offsets != (span{from, after}) || bad.size < 60_000 || bad.size > 120_000 {
-			t.Errorf("from %d: the batch is at %+v and has %d bytes", from, bad.offsets, bad.size)
+		} else if bad.offsets != (OffsetRange{from, after}) || bad.Size < 60_000 || bad.Size > 120_000 {
+			t.Errorf("from %d: the batch is at %+v and has %d bytes", from, bad.offsets, bad.Size)
 		}
 	}
 	conn, err := connect(cfg)
@@ -62,12 +62,12 @@ func TestFetchTellsABatchThatUnpacksTooLargeFromItsNeighbours(t *testing.T) {
 	t.Cleanup(conn.close)
 	for from, want := range map[int64]string{0: "before", after: "after"} {
 		answer, err := conn.fetch(at, from, 1)
-		if err != nil || len(answer.records) != 1 || string(answer.records[0].Value) != want || answer.next != from+1 {
+		if err != nil || len(answer.Records) != 1 || string(answer.Records[0].Value) != want || answer.Next != from+1 {
 			t.Errorf("from %d: %+v, %v", from, answer, err)
 		}
 	}
 	cluster.Close()
-	var bad *undecodable
+	var bad *UndecodableError
 	if _, err := conn.fetch(at, 1, 1); err == nil || errors.As(err, &bad) {
 		t.Errorf("a broker that is away: %v", err)
 	}
@@ -87,7 +87,7 @@ func TestARecordOfCountlessHeadersIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(writer.Close)
-	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecord/headerBytes+1)
+	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecord/parsedHeaderSize+1)
 	if err := writer.ProduceSync(t.Context(), &kgo.Record{Headers: few}, &kgo.Record{Headers: many}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +99,9 @@ func TestARecordOfCountlessHeadersIsTooLarge(t *testing.T) {
 	}
 	t.Cleanup(conn.close)
 	for offset, large := range []bool{false, true} {
-		answer, err := conn.fetch(place{"events", 0}, int64(offset), 1)
-		if err != nil || (answer.records[0].Undecodable != nil) != large {
-			t.Errorf("offset %d: %v, %v", offset, answer.records[0].Undecodable, err)
+		answer, err := conn.fetch(TopicPartition{"events", 0}, int64(offset), 1)
+		if err != nil || (answer.Records[0].Undecodable != nil) != large {
+			t.Errorf("offset %d: %v, %v", offset, answer.Records[0].Undecodable, err)
 		}
 	}
 }

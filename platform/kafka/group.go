@@ -32,17 +32,17 @@ type GroupConfig struct {
 // work. Each record is handled at least once, those of a partition in order;
 // the group's offset moves only past what was handled or dead-lettered.
 type Group struct {
-	cfg         GroupConfig
-	handler     Handler
-	log         *slog.Logger
-	instruments *instruments
-	presence    *presence
-	dlq         *Producer
-	surveyor    *surveyor
-	holder      string              // names this group, in this process, in its marks
-	steps       atomic.Int64        // numbers them
-	room        *semaphore.Weighted // for the calls of the handler
-	callBound   time.Duration       // of each of them
+	cfg            GroupConfig
+	handler        Handler
+	log            *slog.Logger
+	metrics        *metrics
+	membership     *membership
+	dlqProducer    *Producer
+	surveyor       *surveyor
+	owner          string              // names this group, in this process, in its marks
+	revisions      atomic.Int64        // numbers them
+	exclusive      *semaphore.Weighted // for the calls of the handler
+	handlerTimeout time.Duration       // of each of them
 }
 
 // NewGroup returns a group that joins when it is run. A handler that is a
@@ -54,16 +54,16 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 	letters := NewProducer(cfg.Config)
 	letters.codec = sarama.CompressionZSTD
 	return &Group{
-		cfg:         cfg,
-		handler:     h,
-		log:         log,
-		instruments: newInstruments(reg, cfg.Group),
-		presence:    &presence{log: log},
-		dlq:         letters,
-		surveyor:    newSurveyor(cfg.Config, cfg.Topic),
-		holder:      rand.Text(),
-		room:        semaphore.NewWeighted(everyone),
-		callBound:   callBound,
+		cfg:            cfg,
+		handler:        h,
+		log:            log,
+		metrics:        newMetrics(reg, cfg.Group),
+		membership:     &membership{log: log},
+		dlqProducer:    letters,
+		surveyor:       newSurveyor(cfg.Config, cfg.Topic),
+		owner:          rand.Text(),
+		exclusive:      semaphore.NewWeighted(exclusiveWeight),
+		handlerTimeout: handlerTimeout,
 	}
 }
 
@@ -76,19 +76,19 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 // not return: the process must end, for that handler still holds what it holds.
 // A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
-	defer func() { _ = g.dlq.Close() }()
+	defer func() { _ = g.dlqProducer.Close() }()
 	defer g.surveyor.close()
-	defer g.followEnds(ctx)()
+	defer g.trackLag(ctx)()
 	var between pause
 	for ctx.Err() == nil {
-		err := g.attend(ctx, &between)
-		if ctx.Err() != nil && !errors.Is(err, errHung) {
+		err := g.runMembership(ctx, &between)
+		if ctx.Err() != nil && !errors.Is(err, errHandlerStuck) {
 			break
 		}
-		if fatal(err) {
+		if IsFatal(err) {
 			return fmt.Errorf("consumer group %q: %w", g.cfg.Group, err)
 		}
-		g.presence.lost(err)
+		g.membership.left(err)
 		if between.wait(ctx) != nil {
 			break
 		}
@@ -98,7 +98,7 @@ func (g *Group) Run(ctx context.Context) error {
 
 // Ready returns nil while the group is a member with its partitions assigned,
 // and otherwise an error that says why it is not.
-func (g *Group) Ready(context.Context) error { return g.presence.err() }
+func (g *Group) Ready(context.Context) error { return g.membership.readyErr() }
 
 // LogEndOffsets returns each partition's last stable offset: a reader is given no record
 // from there on, for the next one is not written yet or its transaction is open.
@@ -107,37 +107,37 @@ func (g *Group) LogEndOffsets(ctx context.Context) (map[int32]int64, error) {
 	return g.surveyor.ends(ctx)
 }
 
-func (g *Group) newHand(partition int32, log PartitionLog) hand {
-	return hand{
-		mark:      mark{Holder: g.holder},
-		store:     g.cfg.Quarantine,
-		partition: partition,
-		log:       log,
-		step:      func() int64 { return g.steps.Add(1) },
+func (g *Group) newTracker(partition int32, log PartitionLog) Tracker {
+	return Tracker{
+		State:        State{Owner: g.owner},
+		store:        g.cfg.Quarantine,
+		partition:    partition,
+		log:          log,
+		nextRevision: func() int64 { return g.revisions.Add(1) },
 	}
 }
 
-// followEnds keeps the lag known, until the returned function is called.
-func (g *Group) followEnds(ctx context.Context) (stop func()) {
+// trackLag keeps the lag known, until the returned function is called.
+func (g *Group) trackLag(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
-	following.Go(func() { g.instruments.lag.follow(ctx, g.surveyor.ends) })
+	following.Go(func() { g.metrics.lag.track(ctx, g.surveyor.ends) })
 	return func() {
 		cancel()
 		following.Wait()
 	}
 }
 
-// attend is a member of the group until ctx ends or the membership has to begin
+// runMembership is a member of the group until ctx ends or the membership has to begin
 // anew.
-func (g *Group) attend(ctx context.Context, between *pause) error {
+func (g *Group) runMembership(ctx context.Context, between *pause) error {
 	conn, err := connectRefreshing(g.cfg.Config, metadataRefresh)
 	if err != nil {
 		return err
 	}
 	defer conn.close()
-	farewell := &farewell{ctx: ctx, conn: conn}
-	defer context.AfterFunc(ctx, farewell.begin)()
+	farewell := &shutdownGuard{ctx: ctx, conn: conn}
+	defer context.AfterFunc(ctx, farewell.closeWhenIdle)()
 	if err := g.checkTopics(conn); err != nil {
 		return err
 	}
@@ -147,27 +147,27 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 		return err
 	}
 	defer func() { _ = members.Close() }()
-	go g.drain(members.Errors())
+	go g.logErrors(members.Errors())
 	for ctx.Err() == nil {
-		session := &session{group: g, conn: conn, members: members, farewell: farewell}
+		session := &session{group: g, conn: conn, consumerGroup: members, guard: farewell}
 		err := members.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
-		case errors.Is(session.why, errHung):
-			return session.why
+		case errors.Is(session.endReason, errHandlerStuck):
+			return session.endReason
 		case ctx.Err() != nil:
 			return nil
-		case fatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
+		case IsFatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
 			return err
 		case err != nil && !errors.Is(err, context.Canceled):
-			g.presence.lost(err)
-		case session.why != nil:
-			g.log.Warn("the session was ended, to begin again", "reason", session.why)
+			g.membership.left(err)
+		case session.endReason != nil:
+			g.log.Warn("the session was ended, to begin again", "reason", session.endReason)
 		default: // a rebalance
 			var breath pause
 			_ = breath.wait(ctx)
 			continue
 		}
-		if session.progress {
+		if session.progressed {
 			between.reset()
 		}
 		_ = between.wait(ctx)
@@ -177,45 +177,45 @@ func (g *Group) attend(ctx context.Context, between *pause) error {
 
 // checkTopics looks for both topics. Without the one for dead letters the first
 // of these would hold its partition for ever.
-func (g *Group) checkTopics(conn *connection) error {
-	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.transient(err) {
+func (g *Group) checkTopics(conn *Client) error {
+	if err := checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil && !g.isTransientlyMissing(err) {
 		return err
 	}
-	if err := checkTopic(conn, g.cfg.DLQ, 0); err != nil && !g.transient(err) {
+	if err := checkTopic(conn, g.cfg.DLQ, 0); err != nil && !g.isTransientlyMissing(err) {
 		return err
 	}
 	return nil
 }
 
-// transient tells whether a topic that is missing now was there before: a
+// isTransientlyMissing tells whether a topic that is missing now was there before: a
 // broker that has just started may not know all topics yet.
-func (g *Group) transient(err error) bool {
+func (g *Group) isTransientlyMissing(err error) bool {
 	var wrong *TopicError
-	return errors.As(err, &wrong) && wrong.Have == 0 && g.presence.wasHere()
+	return errors.As(err, &wrong) && wrong.Have == 0 && g.membership.hasJoined()
 }
 
-// fatal tells whether waiting is in vain.
-func fatal(err error) bool {
+// IsFatal tells whether waiting is in vain.
+func IsFatal(err error) bool {
 	var wrong *TopicError
 	var misconfigured sarama.ConfigurationError
-	return errors.As(err, &wrong) || errors.As(err, &misconfigured) || errors.Is(err, errHung)
+	return errors.As(err, &wrong) || errors.As(err, &misconfigured) || errors.Is(err, errHandlerStuck)
 }
 
-// drain says what Sarama reports on the side. A connection that fails is a
+// logErrors says what Sarama reports on the side. A connection that fails is a
 // detail: should Kafka be away, the membership is lost too, and that is said
 // once. All else is a warning, the same one once a minute, and the group is not
 // ready, unless it is about the membership, which is known.
-func (g *Group) drain(failures <-chan error) {
+func (g *Group) logErrors(failures <-chan error) {
 	var last string
 	var at time.Time
 	for err := range failures {
-		if aboutConnection(err) {
+		if IsConnectionError(err) {
 			g.log.Debug("a connection to Kafka fails", "error", err)
 			continue
 		}
-		g.instruments.reported.Inc()
-		if !aboutMembership(err) {
-			g.presence.reported.Store(&report{err: err, at: time.Now()})
+		g.metrics.reported.Inc()
+		if !isMembershipError(err) {
+			g.membership.lastReport.Store(&reportedError{err: err, at: time.Now()})
 		}
 		if text := err.Error(); text != last || time.Since(at) > time.Minute {
 			last, at = text, time.Now()
@@ -224,8 +224,8 @@ func (g *Group) drain(failures <-chan error) {
 	}
 }
 
-// aboutConnection tells whether the error is about reaching Kafka.
-func aboutConnection(err error) bool {
+// IsConnectionError tells whether the error is about reaching Kafka.
+func IsConnectionError(err error) bool {
 	var network net.Error
 	var call syscall.Errno
 	return errors.As(err, &network) || errors.As(err, &call) ||
@@ -235,8 +235,8 @@ func aboutConnection(err error) bool {
 		errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrClosedClient)
 }
 
-// aboutMembership tells whether the error ends or delays a membership.
-func aboutMembership(err error) bool {
+// isMembershipError tells whether the error ends or delays a membership.
+func isMembershipError(err error) bool {
 	var refusal sarama.KError
 	if !errors.As(err, &refusal) {
 		return false

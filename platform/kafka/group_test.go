@@ -17,10 +17,12 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// handle is a Handler made of a function.
-type handle func(ctx context.Context, batch []kafka.Record) (int, error)
+// callHandler is a Handler made of a function.
+type handlerFunc func(ctx context.Context, batch []kafka.Record) (int, error)
 
-func (h handle) Handle(ctx context.Context, batch []kafka.Record) (int, error) { return h(ctx, batch) }
+func (h handlerFunc) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+	return h(ctx, batch)
+}
 
 // notebook writes down what was handled.
 type notebook struct {
@@ -67,14 +69,14 @@ func (n *notebook) handles(t *testing.T, want ...string) {
 	}
 }
 
-func ready(t *testing.T, g *running) {
+func ready(t *testing.T, g *runningGroup) {
 	t.Helper()
 	eventually(t, "the group to be ready", func() bool { return g.Ready(t.Context()) == nil })
 }
 
 func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		const each = 700
 		var records []*kgo.Record
 		want := []string{}
@@ -103,7 +105,7 @@ func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
 
 func TestGroupGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("1"), value("2"))
 		before := &notebook{}
 		group := run(t, w.groupConfig("readers"), before)
@@ -121,11 +123,11 @@ func TestGroupGoesOnWhereItStopped(t *testing.T) {
 
 func TestGroupHoldsThePartitionWhileAFailurePasses(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("1"), value("2"), value("3"))
 		notes := &notebook{}
 		failures := 0
-		group := run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+		group := run(t, w.groupConfig("readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
 			for i, record := range batch {
 				if string(record.Value) == "2" && failures < 3 {
 					failures++
@@ -146,10 +148,10 @@ func TestGroupHoldsThePartitionWhileAFailurePasses(t *testing.T) {
 
 func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("held"), &kgo.Record{Partition: 1, Value: []byte("free")})
 	notes := &notebook{}
-	group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+	group := run(t, w.groupConfig("readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 		if batch[0].Partition == 0 {
 			return 0, errors.New("the store is away")
 		}
@@ -168,7 +170,7 @@ func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
 
 func TestGroupPassesOverReplaysForOthers(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		replay := func(group, text string) *kgo.Record {
 			return &kgo.Record{Value: []byte(text), Headers: []kgo.RecordHeader{{Key: "replay-group", Value: []byte(w.group(group))}}}
 		}
@@ -187,11 +189,11 @@ func TestGroupPassesOverReplaysForOthers(t *testing.T) {
 
 func TestGroupFinishesTheBatchInHand(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("1"))
 		begun, finish := make(chan struct{}), make(chan struct{})
 		notes := &notebook{}
-		group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+		group := run(t, w.groupConfig("readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 			close(begun)
 			select {
 			case <-finish:
@@ -215,7 +217,7 @@ func TestGroupFinishesTheBatchInHand(t *testing.T) {
 
 func TestGroupHandsItsPartitionsToTheOthers(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		one, two := &notebook{}, &notebook{}
 		first := run(t, w.groupConfig("readers"), one)
 		second := run(t, w.groupConfig("readers"), two)
@@ -248,12 +250,12 @@ func TestAGroupWhoseHandlerHangsEnds(t *testing.T) {
 	for name, stopped := range map[string]bool{"in the middle": false, "when stopped": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			w.send(t, value("1"), value("2"))
-			ctx, cancel := context.WithCancel(soon(t))
+			ctx, cancel := context.WithCancel(timeoutContext(t))
 			letGo := make(chan struct{})
 			t.Cleanup(func() { close(letGo) })
-			group := kafka.NewGroup(w.groupConfig("readers"), handle(func(context.Context, []kafka.Record) (int, error) {
+			group := kafka.NewGroup(w.groupConfig("readers"), handlerFunc(func(context.Context, []kafka.Record) (int, error) {
 				if stopped {
 					cancel()
 				}
@@ -275,7 +277,7 @@ func TestAGroupWhoseHandlerHangsEnds(t *testing.T) {
 
 func TestAStaticMemberIsBackAtOnce(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		cfg := w.groupConfig("readers")
 		cfg.InstanceID = "reader-0"
 		for i := range 3 {
@@ -293,7 +295,7 @@ func TestAStaticMemberIsBackAtOnce(t *testing.T) {
 
 func TestRunRefusesAWrongTopic(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		few, missing, nowhere := w.groupConfig("readers"), w.groupConfig("readers"), w.groupConfig("readers")
 		few.Partitions++
 		missing.Topic = "missing-" + w.topic
@@ -308,7 +310,7 @@ func TestRunRefusesAWrongTopic(t *testing.T) {
 		} {
 			group := kafka.NewGroup(test.cfg, &notebook{}, logger(t), prometheus.NewRegistry())
 			var wrong *kafka.TopicError
-			if err := group.Run(soon(t)); !errors.As(err, &wrong) || *wrong != test.want {
+			if err := group.Run(timeoutContext(t)); !errors.As(err, &wrong) || *wrong != test.want {
 				t.Errorf("%s: got %v, want %v", name, err, &test.want)
 			}
 		}
@@ -317,11 +319,11 @@ func TestRunRefusesAWrongTopic(t *testing.T) {
 
 func TestEndsSaysWhatIsWrittenNext(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("1"), value("2"), &kgo.Record{Partition: 2, Value: []byte("3")})
 		group := run(t, w.groupConfig("readers"), &notebook{})
 		for range 2 {
-			got, err := group.LogEndOffsets(soon(t))
+			got, err := group.LogEndOffsets(timeoutContext(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -332,7 +334,7 @@ func TestEndsSaysWhatIsWrittenNext(t *testing.T) {
 	})
 }
 
-func metric(t *testing.T, g *running, series string) float64 {
+func metric(t *testing.T, g *runningGroup, series string) float64 {
 	t.Helper()
 	families, err := g.registry.Gather()
 	if err != nil {
@@ -356,7 +358,7 @@ func metric(t *testing.T, g *running, series string) float64 {
 	return 0
 }
 
-func wantMetric(t *testing.T, g *running, series string, want float64) {
+func wantMetric(t *testing.T, g *runningGroup, series string, want float64) {
 	t.Helper()
 	if got := metric(t, g, series); got != want {
 		t.Errorf("%s is %v, want %v", series, got, want)

@@ -16,10 +16,10 @@ const inquiryPatience = 8 * time.Second
 // inquiry asks Kafka, over a connection of its own.
 type inquiry struct {
 	cfg  Config
-	conn *connection // nil until needed and after trouble
+	conn *Client // nil until needed and after trouble
 }
 
-// ask puts a question to Kafka until it is answered, or no answer is to be expected.
+// askOffsetStore puts a question to Kafka until it is answered, or no answer is to be expected.
 func (i *inquiry) ask(ctx context.Context, question func() error) error {
 	limited, cancel := context.WithTimeout(ctx, inquiryPatience)
 	defer cancel()
@@ -27,7 +27,7 @@ func (i *inquiry) ask(ctx context.Context, question func() error) error {
 	var between pause
 	for {
 		err := i.once(limited, question)
-		if err == nil || fatal(err) || !passing(err) {
+		if err == nil || IsFatal(err) || !IsRetriable(err) {
 			return err
 		}
 		if limited.Err() == nil { // otherwise it is about the connection that was cut
@@ -45,14 +45,14 @@ func (i *inquiry) ask(ctx context.Context, question func() error) error {
 }
 
 func (i *inquiry) once(ctx context.Context, question func() error) error {
-	if i.conn == nil || i.conn.sockets.isCut() {
+	if i.conn == nil || i.conn.sockets.isClosed() {
 		conn, err := connect(i.cfg)
 		if err != nil {
 			return err
 		}
 		i.conn = conn
 	}
-	defer i.conn.bind(ctx)()
+	defer i.conn.abortOn(ctx)()
 	return question()
 }
 

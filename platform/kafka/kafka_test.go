@@ -23,39 +23,39 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	beVictim()
+	runVictim()
 	testenv.Main(m)
 }
 
 const partitions = 3
 
-// world is a Kafka with a topic and a dead-letter topic that are the test's own.
-type world struct {
+// env is a Kafka with a topic and a dead-letter topic that are the test's own.
+type env struct {
 	brokers    []string
 	topic, dlq string
-	fake       *fake // nil for a real Kafka
+	fake       *fakeCluster // nil for a real Kafka
 }
 
-// everyKafka runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
+// onEachBroker runs the test on a Kafka in process and, where TEST_KAFKA_BROKERS
 // says where one is, on a real one.
-func everyKafka(t *testing.T, test func(t *testing.T, w world)) {
+func onEachBroker(t *testing.T, test func(t *testing.T, w env)) {
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		test(t, fakeWorld(t))
+		test(t, newFakeEnv(t))
 	})
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
-		test(t, realWorld(t))
+		test(t, newRealEnv(t))
 	})
 }
 
-func realWorld(t *testing.T) world {
+func newRealEnv(t *testing.T) env {
 	brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
 	name := "test-" + strings.ToLower(rand.Text()[:12])
-	w := world{brokers: brokers, topic: name, dlq: name + "-dlq"}
+	w := env{brokers: brokers, topic: name, dlq: name + "-dlq"}
 	client := w.client(t)
 	for _, topic := range []string{w.topic, w.dlq} {
-		if err := create(soon(t), client, topic); err != nil {
+		if err := create(timeoutContext(t), client, topic); err != nil {
 			t.Fatalf("create %s: %v", topic, err)
 		}
 	}
@@ -79,13 +79,13 @@ func create(ctx context.Context, client *kgo.Client, topic string) error {
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
 
-func fakeWorld(t *testing.T, options ...kfake.Opt) world {
+func newFakeEnv(t *testing.T, options ...kfake.Opt) env {
 	f := newFake(t, options...)
-	return world{brokers: f.brokers, topic: f.topic, dlq: f.dlq, fake: f}
+	return env{brokers: f.brokers, topic: f.topic, dlq: f.dlq, fake: f}
 }
 
-// fake is a Kafka in process that can be stopped and started at one address.
-type fake struct {
+// fakeCluster is a Kafka in process that can be stopped and started at one address.
+type fakeCluster struct {
 	t          *testing.T
 	brokers    []string
 	topic, dlq string
@@ -93,8 +93,8 @@ type fake struct {
 	*kfake.Cluster
 }
 
-func newFake(t *testing.T, options ...kfake.Opt) *fake {
-	f := &fake{t: t, topic: "things", dlq: "things-dlq"}
+func newFake(t *testing.T, options ...kfake.Opt) *fakeCluster {
+	f := &fakeCluster{t: t, topic: "things", dlq: "things-dlq"}
 	f.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(partitions, f.topic, f.dlq))
 	f.start(kfake.NumBrokers(1))
 	f.brokers = f.ListenAddrs()
@@ -102,7 +102,7 @@ func newFake(t *testing.T, options ...kfake.Opt) *fake {
 	return f
 }
 
-func (f *fake) start(more ...kfake.Opt) {
+func (f *fakeCluster) start(more ...kfake.Opt) {
 	f.t.Helper()
 	cluster, err := kfake.NewCluster(append(slices.Clone(f.options), more...)...)
 	if err != nil {
@@ -111,10 +111,10 @@ func (f *fake) start(more ...kfake.Opt) {
 	f.Cluster = cluster
 }
 
-func (f *fake) stop() { f.Close() }
+func (f *fakeCluster) stop() { f.Close() }
 
-// again starts the Kafka that was stopped, with what it held.
-func (f *fake) again() {
+// restart starts the Kafka that was stopped, with what it held.
+func (f *fakeCluster) restart() {
 	f.t.Helper()
 	_, port, err := net.SplitHostPort(f.brokers[0])
 	if err != nil {
@@ -127,19 +127,19 @@ func (f *fake) again() {
 	f.start(kfake.Ports(number))
 }
 
-func (w world) config() kafka.Config {
+func (w env) config() kafka.Config {
 	return kafka.Config{Brokers: w.brokers, ClientID: "test", Partitions: partitions}
 }
 
 // groupConfig is for a group of that name among those that read this topic.
-func (w world) groupConfig(group string) kafka.GroupConfig {
+func (w env) groupConfig(group string) kafka.GroupConfig {
 	return kafka.GroupConfig{Config: w.config(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
 }
 
-func (w world) group(name string) string { return w.topic + "-" + name }
+func (w env) group(name string) string { return w.topic + "-" + name }
 
 // send writes records as any other program would, not through this package.
-func (w world) send(t *testing.T, records ...*kgo.Record) {
+func (w env) send(t *testing.T, records ...*kgo.Record) {
 	t.Helper()
 	client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for _, record := range records {
@@ -147,7 +147,7 @@ func (w world) send(t *testing.T, records ...*kgo.Record) {
 			record.Topic = w.topic
 		}
 	}
-	if err := client.ProduceSync(soon(t), records...).FirstErr(); err != nil {
+	if err := client.ProduceSync(timeoutContext(t), records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -155,13 +155,13 @@ func (w world) send(t *testing.T, records ...*kgo.Record) {
 // value makes a record for partition 0.
 func value(text string) *kgo.Record { return &kgo.Record{Value: []byte(text)} }
 
-// read returns the first count records of the topic; those of a partition in order.
-func (w world) read(t *testing.T, topic string, count int) []*kgo.Record {
+// state returns the first count records of the topic; those of a partition in order.
+func (w env) read(t *testing.T, topic string, count int) []*kgo.Record {
 	t.Helper()
 	client := w.client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	var records []*kgo.Record
 	for len(records) < count {
-		fetched := client.PollFetches(soon(t))
+		fetched := client.PollFetches(timeoutContext(t))
 		if err := fetched.Err(); err != nil {
 			t.Fatalf("%d of %d records of %s: %v", len(records), count, topic, err)
 		}
@@ -174,10 +174,10 @@ func (w world) read(t *testing.T, topic string, count int) []*kgo.Record {
 }
 
 // total counts all records ever written to the topic.
-func (w world) total(t *testing.T, topic string) (total int64) {
+func (w env) total(t *testing.T, topic string) (total int64) {
 	t.Helper()
-	group := kafka.NewGroup(kafka.GroupConfig{Config: w.config(), Topic: topic}, nil, quiet(), prometheus.NewRegistry())
-	ends, err := group.LogEndOffsets(soon(t))
+	group := kafka.NewGroup(kafka.GroupConfig{Config: w.config(), Topic: topic}, nil, discardLog(), prometheus.NewRegistry())
+	ends, err := group.LogEndOffsets(timeoutContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func (w world) total(t *testing.T, topic string) (total int64) {
 	return total
 }
 
-func (w world) client(t *testing.T, options ...kgo.Opt) *kgo.Client {
+func (w env) client(t *testing.T, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.brokers...))...)
 	if err != nil {
@@ -200,26 +200,26 @@ func (w world) client(t *testing.T, options ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-// running is a group under way.
-type running struct {
+// runningGroup is a group under way.
+type runningGroup struct {
 	*kafka.Group
 	registry *prometheus.Registry
 	stop     func() error // ends Run and returns its error
 }
 
-func run(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler) *running {
+func run(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler) *runningGroup {
 	t.Helper()
 	return runLogging(t, cfg, handler, logger(t))
 }
 
-func runLogging(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler, log *slog.Logger) *running {
+func runLogging(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler, log *slog.Logger) *runningGroup {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	group := kafka.NewGroup(cfg, handler, log, registry)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- group.Run(ctx) }()
-	r := &running{Group: group, registry: registry}
+	r := &runningGroup{Group: group, registry: registry}
 	r.stop = sync.OnceValue(func() error {
 		cancel()
 		select {
@@ -241,7 +241,7 @@ func runLogging(t *testing.T, cfg kafka.GroupConfig, handler kafka.Handler, log 
 // eventually waits until check is true.
 func eventually(t *testing.T, what string, check func() bool) {
 	t.Helper()
-	ctx := soon(t)
+	ctx := timeoutContext(t)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !check() {
@@ -253,18 +253,18 @@ func eventually(t *testing.T, what string, check func() bool) {
 	}
 }
 
-func soon(t *testing.T) context.Context {
+func timeoutContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // logger is silent unless KAFKA_TEST_LOG is set.
 func logger(t *testing.T) *slog.Logger {
 	if os.Getenv("KAFKA_TEST_LOG") == "" {
-		return quiet()
+		return discardLog()
 	}
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// lagRound is how often Kafka is asked where the log ends.
-const lagRound = 2 * time.Second
+// lagInterval is how often Kafka is asked where the log ends.
+const lagInterval = 2 * time.Second
 
 // lag is a collector of how far the partitions that this member holds are
 // behind. It goes by ends that were asked for: Sarama's high-water mark stands
@@ -33,13 +33,13 @@ func newLag(labels prometheus.Labels) *lag {
 	}
 }
 
-// follow asks for the ends, round by round, until ctx ends. When there is no
+// track asks for the ends, round by round, until ctx ends. When there is no
 // answer the ends last heard stay.
-func (l *lag) follow(ctx context.Context, ask func(context.Context) (map[int32]int64, error)) {
-	ticker := time.NewTicker(lagRound)
+func (l *lag) track(ctx context.Context, ask func(context.Context) (map[int32]int64, error)) {
+	ticker := time.NewTicker(lagInterval)
 	defer ticker.Stop()
 	for {
-		asking, cancel := context.WithTimeout(ctx, lagRound)
+		asking, cancel := context.WithTimeout(ctx, lagInterval)
 		ends, err := ask(asking)
 		cancel()
 		if err == nil {
@@ -55,22 +55,22 @@ func (l *lag) follow(ctx context.Context, ask func(context.Context) (map[int32]i
 	}
 }
 
-// end is the partition's last stable offset as last heard; false before any was.
-func (l *lag) end(partition int32) (end int64, known bool) {
+// endSession is the partition's last stable offset as last heard; false before any was.
+func (l *lag) logEnd(partition int32) (end int64, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end, known = l.ends[partition]
 	return end, known
 }
 
-func (l *lag) reached(partition int32, position int64) {
+func (l *lag) setPosition(partition int32, position int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.positions[partition] = position
 }
 
-// drop forgets a partition that is no longer held.
-func (l *lag) drop(partition int32) {
+// removePartition forgets a partition that is no longer held.
+func (l *lag) removePartition(partition int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.positions, partition)
@@ -86,7 +86,7 @@ func (l *lag) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// records leaves out partitions of which the end is not known yet. A position
+// Records leaves out partitions of which the end is not known yet. A position
 // may be newer than the end.
 func (l *lag) records() map[int32]int64 {
 	l.mu.Lock()

@@ -16,7 +16,7 @@ import (
 const lagName = "kafka_consumer_lag_records"
 
 // wantLag waits for the lag of each partition, from 0 on.
-func wantLag(t *testing.T, g *running, want ...float64) {
+func wantLag(t *testing.T, g *runningGroup, want ...float64) {
 	t.Helper()
 	eventually(t, fmt.Sprint("a lag of ", want), func() bool {
 		count, err := testutil.GatherAndCount(g.registry, lagName)
@@ -34,10 +34,10 @@ func wantLag(t *testing.T, g *running, want ...float64) {
 
 func TestTheLagGrowsWhileItsPartitionIsHeld(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		var away, tries atomic.Int32
 		away.Store(1)
-		group := run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+		group := run(t, w.groupConfig("readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
 			if tries.Add(1); away.Load() == 1 && batch[0].Partition == 0 {
 				return 0, errors.New("the store is away")
 			}

@@ -7,24 +7,24 @@ type outcome string
 const (
 	handled      outcome = "handled"
 	deadLettered outcome = "dead_lettered"
-	passedOver   outcome = "passed_over"
+	skipped      outcome = "passed_over"
 )
 
-type instruments struct {
+type metrics struct {
 	records  *prometheus.CounterVec
 	retries  prometheus.Counter
-	gone     prometheus.Counter
+	lost     prometheus.Counter
 	replaced prometheus.Counter
-	hung     prometheus.Counter
+	stuck    prometheus.Counter
 	lag      *lag
 
 	undecodable prometheus.Counter
 	reported    prometheus.Counter
 }
 
-func newInstruments(reg prometheus.Registerer, group string) *instruments {
+func newMetrics(reg prometheus.Registerer, group string) *metrics {
 	labels := prometheus.Labels{"group": group}
-	i := &instruments{
+	i := &metrics{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kafka_consumer_records_total", ConstLabels: labels,
 			Help: "Records that are done with, by what became of them.",
@@ -33,7 +33,7 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_retries_total", ConstLabels: labels,
 			Help: "Times that records were given to the handler again after an error.",
 		}),
-		gone: prometheus.NewCounter(prometheus.CounterOpts{
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kafka_consumer_gone_records_total", ConstLabels: labels,
 			Help: "Records that the log dropped before the group had read them.",
 		}),
@@ -41,7 +41,7 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 			Name: "kafka_consumer_replaced_topics_total", ConstLabels: labels,
 			Help: "Times that the group's offset, or the topic that was being read, turned out to be of an earlier topic of that name.",
 		}),
-		hung: prometheus.NewCounter(prometheus.CounterOpts{
+		stuck: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kafka_consumer_hung_handlers_total", ConstLabels: labels,
 			Help: "Times that the handler did not return, and the process was ended for it.",
 		}),
@@ -55,13 +55,13 @@ func newInstruments(reg prometheus.Registerer, group string) *instruments {
 		}),
 		lag: newLag(labels),
 	}
-	for _, outcome := range []outcome{handled, deadLettered, passedOver} {
+	for _, outcome := range []outcome{handled, deadLettered, skipped} {
 		i.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(i.records, i.retries, i.gone, i.replaced, i.hung, i.undecodable, i.reported, i.lag)
+	reg.MustRegister(i.records, i.retries, i.lost, i.replaced, i.stuck, i.undecodable, i.reported, i.lag)
 	return i
 }
 
-func (i *instruments) count(what outcome, records int) {
+func (i *metrics) count(what outcome, records int) {
 	i.records.WithLabelValues(string(what)).Add(float64(records))
 }

@@ -16,14 +16,14 @@ import (
 
 func TestGroupOutlivesABrokerOutage(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	notes := &notebook{}
 	group := run(t, w.groupConfig("readers"), notes)
 	w.send(t, value("1"))
 	notes.handles(t, "1")
 	w.fake.stop()
 	eventually(t, "the group to notice", func() bool { return group.Ready(t.Context()) != nil })
-	w.fake.again()
+	w.fake.restart()
 	ready(t, group)
 	w.send(t, value("2"))
 	eventually(t, "the next record", func() bool { return slices.Contains(notes.values(0), "2") })
@@ -31,7 +31,7 @@ func TestGroupOutlivesABrokerOutage(t *testing.T) {
 
 func TestGroupWaitsForAKafkaThatIsNotThereYet(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.fake.stop()
 	notes := &notebook{}
 	group := run(t, w.groupConfig("readers"), notes)
@@ -43,16 +43,16 @@ func TestGroupWaitsForAKafkaThatIsNotThereYet(t *testing.T) {
 	if _, err := group.LogEndOffsets(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Ends: got %v, want the deadline's error", err)
 	}
-	w.fake.again()
+	w.fake.restart()
 	ready(t, group)
 	w.send(t, value("1"))
 	notes.handles(t, "1")
 }
 
 // brokerAway are the ways in which a Kafka gives no answer.
-var brokerAway = map[string]func(f *fake){
-	"down": (*fake).stop,
-	"frozen": func(f *fake) {
+var brokerAway = map[string]func(f *fakeCluster){
+	"down": (*fakeCluster).stop,
+	"frozen": func(f *fakeCluster) {
 		f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 			f.KeepControl()
 			return nil, nil, true
@@ -65,7 +65,7 @@ func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 	for name, away := range brokerAway {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			group := run(t, w.groupConfig("readers"), &notebook{})
 			ready(t, group)
 			away(w.fake)
@@ -84,7 +84,7 @@ func TestGroupStopsWhileKafkaIsAway(t *testing.T) {
 // before Sarama asks for each partition's place by itself.
 type freezing struct {
 	notebook
-	fake  *fake
+	fake  *fakeCluster
 	asked int
 }
 
@@ -97,7 +97,7 @@ func (f *freezing) StartOffset(context.Context, int32, kafka.PartitionLog) (int6
 
 func TestGroupStopsWhileItsClaimsHaveYetToBegin(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	group := run(t, w.groupConfig("readers"), &freezing{fake: w.fake})
 	ready(t, group)
 	begun := time.Now()
@@ -113,16 +113,16 @@ func TestGroupStopsWhileItsClaimsHaveYetToBegin(t *testing.T) {
 // for both when it begins a membership anew: here, because it was fenced.
 func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {
 	t.Parallel()
-	for name, which := range map[string]func(world) string{
-		"the topic":        func(w world) string { return w.topic },
-		"the dead letters": func(w world) string { return w.dlq },
+	for name, which := range map[string]func(env) string{
+		"the topic":        func(w env) string { return w.topic },
+		"the dead letters": func(w env) string { return w.dlq },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			notes := &notebook{}
 			faulty, fenced := make(chan struct{}), false
-			group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+			group := run(t, w.groupConfig("readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 				if <-faulty; !fenced {
 					fenced = true
 					return 0, kafka.ErrFenced
@@ -134,7 +134,7 @@ func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {
 			missing := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: which(w), Err: kerr.UnknownTopicOrPartition, Count: -1})
 			w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, TopLevel: true, Err: kerr.FencedInstanceID})
 			close(faulty)
-			if err := missing.Wait(soon(t), 4); err != nil { // a check asks four times
+			if err := missing.Wait(timeoutContext(t), 4); err != nil { // a check asks four times
 				t.Fatal(err)
 			}
 			missing.Remove()
@@ -145,7 +145,7 @@ func TestGroupWaitsForATopicThatItHasSeen(t *testing.T) {
 
 func TestGroupFollowsMovingLeaders(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	if _, _, err := w.fake.AddNode(-1, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestGroupFollowsMovingLeaders(t *testing.T) {
 	for _, text := range []string{"1", "2", "3", "4", "5", "6"} {
 		w.fake.ShufflePartitionLeaders()
 		record := kafka.Record{Topic: w.topic, Key: []byte("c"), Value: []byte(text)}
-		if err := producer.Send(soon(t), []kafka.Record{record}); err != nil {
+		if err := producer.Send(timeoutContext(t), []kafka.Record{record}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, text)

@@ -15,8 +15,8 @@ import (
 // later: it is larger than the topic allows, say.
 var ErrRejected = errors.New("the record is refused")
 
-// patience is how long Send goes on without a single acknowledgement.
-const patience = 5 * time.Second
+// noProgressTimeout is how long Send goes on without a single acknowledgement.
+const noProgressTimeout = 5 * time.Second
 
 // Producer sends records, each acknowledged by all in-sync replicas and, within
 // one Send, written once. A record with a key goes to the partition that
@@ -27,19 +27,19 @@ const patience = 5 * time.Second
 // would overtake an earlier one of its key.
 type Producer struct {
 	cfg    Config
-	turn   chan struct{} // held by the Send under way; a channel, so that ctx ends the waiting
+	sem    chan struct{} // held by the Send under way; a channel, so that ctx ends the waiting
 	closed bool
 
 	codec       sarama.CompressionCodec // of each batch; the zero value leaves batches uncompressed
 	partitioner sarama.Partitioner
-	conn        *connection // nil until needed and after trouble
-	self        *identity   // nil until needed and after a Send that failed
+	conn        *Client     // nil until needed and after trouble
+	id          *producerID // nil until needed and after a Send that failed
 }
 
 // NewProducer returns a producer that connects when it is first used, and again
 // whenever it has to. It may be shared; it sends one call's records at a time.
 func NewProducer(cfg Config) *Producer {
-	return &Producer{cfg: cfg, turn: make(chan struct{}, 1), partitioner: newPartitioner()}
+	return &Producer{cfg: cfg, sem: make(chan struct{}, 1), partitioner: newPartitioner()}
 }
 
 // Send writes the records, those of one partition in the order given, and
@@ -53,8 +53,8 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 		return nil
 	}
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.sem <- struct{}{}:
+		defer func() { <-p.sem }()
 	case <-ctx.Done():
 		return fmt.Errorf("send %d records: %w", len(records), ctx.Err())
 	}
@@ -64,12 +64,12 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 	if err := p.send(ctx, records); err != nil {
 		// What was under way may yet be written under the numbers it had, so
 		// those numbers must not come again on other records.
-		p.self = nil
+		p.id = nil
 		p.disconnect()
 		switch {
 		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), err)
-		case refused(err):
+		case isRejected(err):
 			err = fmt.Errorf("%w: %w", ErrRejected, err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
@@ -80,19 +80,19 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 // Close waits for the Send under way and gives the connections back. A closed
 // producer sends nothing more.
 func (p *Producer) Close() error {
-	p.turn <- struct{}{}
-	defer func() { <-p.turn }()
+	p.sem <- struct{}{}
+	defer func() { <-p.sem }()
 	p.closed = true
 	p.disconnect()
 	return nil
 }
 
 func (p *Producer) send(ctx context.Context, records []Record) error {
-	var waiting queues
+	var waiting accumulator
 	var between pause
 	progress := time.Now()
 	for {
-		err := p.once(ctx, records, &waiting)
+		err := p.trySend(ctx, records, &waiting)
 		switch {
 		case err == nil && len(waiting) == 0:
 			return nil
@@ -100,10 +100,10 @@ func (p *Producer) send(ctx context.Context, records []Record) error {
 			progress = time.Now()
 			between.reset()
 			continue
-		case ctx.Err() != nil, !passing(err), time.Since(progress) > patience:
+		case ctx.Err() != nil, !IsRetriable(err), time.Since(progress) > noProgressTimeout:
 			return err
-		case stale(err):
-			p.self = nil
+		case IsStaleProducerID(err):
+			p.id = nil
 		}
 		p.disconnect() // a new connection knows the leaders of now
 		if between.wait(ctx) != nil {
@@ -112,32 +112,32 @@ func (p *Producer) send(ctx context.Context, records []Record) error {
 	}
 }
 
-// once sorts the records into queues if that is still to be done, and sends one
+// trySend sorts the records into queues if that is still to be done, and sends one
 // batch of each queue.
-func (p *Producer) once(ctx context.Context, records []Record, waiting *queues) error {
-	if p.conn == nil || p.conn.sockets.isCut() {
+func (p *Producer) trySend(ctx context.Context, records []Record, waiting *accumulator) error {
+	if p.conn == nil || p.conn.sockets.isClosed() {
 		conn, err := connect(p.cfg)
 		if err != nil {
 			return err
 		}
 		p.conn = conn
 	}
-	defer p.conn.bind(ctx)()
-	if p.self == nil {
-		self, err := newIdentity(p.conn)
+	defer p.conn.abortOn(ctx)()
+	if p.id == nil {
+		self, err := requestProducerID(p.conn)
 		if err != nil {
 			return err
 		}
-		p.self = self
+		p.id = self
 	}
 	if *waiting == nil {
-		sorted, err := sortIntoQueues(p.conn, p.partitioner, records)
+		sorted, err := accumulate(p.conn, p.partitioner, records)
 		if err != nil {
 			return err
 		}
 		*waiting = sorted
 	}
-	return p.sendHeads(*waiting)
+	return p.sendNextBatches(*waiting)
 }
 
 func (p *Producer) disconnect() {
@@ -147,11 +147,11 @@ func (p *Producer) disconnect() {
 	}
 }
 
-// passing tells whether the same batches may succeed later.
-func passing(err error) bool {
+// IsRetriable tells whether the same batches may succeed later.
+func IsRetriable(err error) bool {
 	var several interface{ Unwrap() []error }
 	if errors.As(err, &several) {
-		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !passing(err) })
+		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !IsRetriable(err) })
 	}
 	var refusal sarama.KError
 	var unsendable sarama.PacketEncodingError
@@ -171,21 +171,21 @@ func passing(err error) bool {
 		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
 		return true
 	default:
-		return stale(err)
+		return IsStaleProducerID(err)
 	}
 }
 
-// refused tells whether the error is about what was sent, not about who sends it
+// isRejected tells whether the error is about what was sent, not about who sends it
 // where.
-func refused(err error) bool {
+func isRejected(err error) bool {
 	var unsendable sarama.PacketEncodingError
 	return errors.As(err, &unsendable) || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) ||
 		errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTimestamp)
 }
 
-// stale tells whether Kafka no longer knows the producer's numbers. It wrote
+// IsStaleProducerID tells whether Kafka no longer knows the producer's numbers. It wrote
 // nothing, and will under new ones.
-func stale(err error) bool {
+func IsStaleProducerID(err error) bool {
 	return errors.Is(err, sarama.ErrOutOfOrderSequenceNumber) || errors.Is(err, sarama.ErrUnknownProducerID) ||
 		errors.Is(err, sarama.ErrInvalidProducerEpoch) || errors.Is(err, sarama.ErrInvalidProducerIDMapping)
 }

@@ -18,7 +18,7 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-func newProducer(t *testing.T, w world) *kafka.Producer {
+func newProducer(t *testing.T, w env) *kafka.Producer {
 	producer := kafka.NewProducer(w.config())
 	t.Cleanup(func() { producer.Close() })
 	return producer
@@ -26,7 +26,7 @@ func newProducer(t *testing.T, w world) *kafka.Producer {
 
 func TestSendKeepsTheOrderOfAKey(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		const keys, rounds, calls = 20, 100, 5
 		producer := newProducer(t, w)
 		for call := range calls {
@@ -40,7 +40,7 @@ func TestSendKeepsTheOrderOfAKey(t *testing.T) {
 					})
 				}
 			}
-			if err := producer.Send(soon(t), records); err != nil {
+			if err := producer.Send(timeoutContext(t), records); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestSendKeepsTheOrderOfAKey(t *testing.T) {
 
 func TestSendKeepsARecordToTheByte(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		at := time.Date(2026, 1, 15, 10, 0, 0, 123e6, time.UTC)
 		sent := []kafka.Record{
 			{Topic: w.topic, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []kafka.Header{{Key: "a", Value: "1"}, {Key: "a", Value: "\xff"}}},
@@ -66,7 +66,7 @@ func TestSendKeepsARecordToTheByte(t *testing.T) {
 			{Topic: w.topic, Key: []byte{}, Value: bytes.Repeat([]byte{0xff, 0}, 450_000), Time: at},
 			{Topic: w.topic, Key: nil, Value: []byte("no key"), Time: at},
 		}
-		if err := newProducer(t, w).Send(soon(t), sent); err != nil {
+		if err := newProducer(t, w).Send(timeoutContext(t), sent); err != nil {
 			t.Fatal(err)
 		}
 		got := make(map[string][]*kgo.Record)
@@ -100,13 +100,13 @@ func TestSendKeepsARecordToTheByte(t *testing.T) {
 
 func TestSendAsksForEveryReplica(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	asked := make(chan *kmsg.ProduceRequest, 1)
 	w.fake.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		asked <- request.(*kmsg.ProduceRequest)
 		return nil, nil, false
 	})
-	if err := newProducer(t, w).Send(soon(t), []kafka.Record{{Topic: w.topic, Value: []byte("v")}}); err != nil {
+	if err := newProducer(t, w).Send(timeoutContext(t), []kafka.Record{{Topic: w.topic, Value: []byte("v")}}); err != nil {
 		t.Fatal(err)
 	}
 	if acks := (<-asked).Acks; acks != -1 {
@@ -116,12 +116,12 @@ func TestSendAsksForEveryReplica(t *testing.T) {
 
 func TestSendWritesOnceThoughAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	for _, lost := range []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend} {
 		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: lost})
 	}
 	records := []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("1")}, {Topic: w.topic, Key: []byte("k"), Value: []byte("2")}}
-	if err := newProducer(t, w).Send(soon(t), records); err != nil {
+	if err := newProducer(t, w).Send(timeoutContext(t), records); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.total(t, w.topic); got != 2 {
@@ -132,7 +132,7 @@ func TestSendWritesOnceThoughAnswersAreLost(t *testing.T) {
 // A record must not be taken for the repetition of one that was given up.
 func TestSendWritesAnotherRecordAfterOneGivenUp(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	producer := newProducer(t, w)
 	lost := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RequestTimedOut, Count: -1})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -141,7 +141,7 @@ func TestSendWritesAnotherRecordAfterOneGivenUp(t *testing.T) {
 		t.Fatal("acknowledged without an answer")
 	}
 	lost.Remove()
-	if err := producer.Send(soon(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("2")}}); err != nil {
+	if err := producer.Send(timeoutContext(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("2")}}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.read(t, w.topic, 2)
@@ -152,7 +152,7 @@ func TestSendWritesAnotherRecordAfterOneGivenUp(t *testing.T) {
 
 func TestSendTakesNewNumbersWhenKafkaForgotItsOwn(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	var forgotten *int64
 	w.fake.Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.UnknownProducerID, Count: -1,
@@ -167,7 +167,7 @@ func TestSendTakesNewNumbersWhenKafkaForgotItsOwn(t *testing.T) {
 			return batch.ProducerID == *forgotten
 		},
 	})
-	if err := newProducer(t, w).Send(soon(t), []kafka.Record{{Topic: w.topic, Value: []byte("1")}}); err != nil {
+	if err := newProducer(t, w).Send(timeoutContext(t), []kafka.Record{{Topic: w.topic, Value: []byte("1")}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -179,10 +179,10 @@ func TestSendRecoversFromWhatPasses(t *testing.T) {
 	} {
 		t.Run(trouble.Message, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			producer := newProducer(t, w)
 			send := func(text string) error {
-				return producer.Send(soon(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte(text)}})
+				return producer.Send(timeoutContext(t), []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte(text)}})
 			}
 			if err := send("1"); err != nil {
 				t.Fatal(err)
@@ -203,7 +203,7 @@ func TestSendRecoversFromWhatPasses(t *testing.T) {
 // an earlier one of its key.
 func TestSendWritesNothingBehindARefusedBatch(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	producer := newProducer(t, w)
 	large := bytes.Repeat([]byte("x"), 400_000) // two fit into a batch
 	var records []kafka.Record
@@ -220,26 +220,26 @@ func TestSendWritesNothingBehindARefusedBatch(t *testing.T) {
 			return request != first
 		},
 	})
-	err := producer.Send(soon(t), records)
+	err := producer.Send(timeoutContext(t), records)
 	if err == nil {
 		t.Fatal("a refused batch was not reported")
 	}
 	if got := w.total(t, w.topic); got != 2 {
 		t.Errorf("%d records written, want the two before the refused batch", got)
 	}
-	if err := producer.Send(soon(t), records[:1]); err != nil {
+	if err := producer.Send(timeoutContext(t), records[:1]); err != nil {
 		t.Errorf("the producer is not usable after an error: %v", err)
 	}
 }
 
 func TestSendOutlivesABrokerOutage(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	producer := newProducer(t, w)
 	send := func(ctx context.Context, text string) error {
 		return producer.Send(ctx, []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte(text)}})
 	}
-	if err := send(soon(t), "1"); err != nil {
+	if err := send(timeoutContext(t), "1"); err != nil {
 		t.Fatal(err)
 	}
 	w.fake.stop()
@@ -249,11 +249,11 @@ func TestSendOutlivesABrokerOutage(t *testing.T) {
 		t.Fatalf("got %v, want the deadline's error", err)
 	}
 	begun := time.Now()
-	if err := send(soon(t), "2"); err == nil || time.Since(begun) > 15*time.Second {
+	if err := send(timeoutContext(t), "2"); err == nil || time.Since(begun) > 15*time.Second {
 		t.Fatalf("got %v after %v, want an error soon", err, time.Since(begun))
 	}
-	w.fake.again()
-	if err := send(soon(t), "2"); err != nil {
+	w.fake.restart()
+	if err := send(timeoutContext(t), "2"); err != nil {
 		t.Fatal(err)
 	}
 	got := w.read(t, w.topic, 2)
@@ -265,21 +265,21 @@ func TestSendOutlivesABrokerOutage(t *testing.T) {
 // A short outage is bridged inside one Send.
 func TestSendWaitsForABrokerThatIsBackSoon(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	producer := newProducer(t, w)
 	records := []kafka.Record{{Topic: w.topic, Key: []byte("k"), Value: []byte("1")}}
-	if err := producer.Send(soon(t), records); err != nil {
+	if err := producer.Send(timeoutContext(t), records); err != nil {
 		t.Fatal(err)
 	}
 	w.fake.stop()
 	sent := make(chan error, 1)
-	go func() { sent <- producer.Send(soon(t), records) }()
+	go func() { sent <- producer.Send(timeoutContext(t), records) }()
 	select {
 	case err := <-sent:
 		t.Fatalf("Send returned without a broker: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
-	w.fake.again()
+	w.fake.restart()
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
@@ -292,16 +292,16 @@ func TestSendGivesUpWhenContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
-	silent := fakeWorld(t)
+	silent := newFakeEnv(t)
 	silent.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		silent.fake.KeepControl()
 		return nil, nil, true
 	})
-	for name, w := range map[string]world{
+	for name, w := range map[string]env{
 		"no answer from the first":   {brokers: []string{mute.Addr().String()}, topic: "things"},
 		"no answer to the record":    silent,
 		"nothing listens":            {brokers: []string{"127.0.0.1:1"}, topic: "things"},
-		"the topic is not there yet": {brokers: fakeWorld(t).brokers, topic: "other"},
+		"the topic is not there yet": {brokers: newFakeEnv(t).brokers, topic: "other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -322,7 +322,7 @@ func TestSendGivesUpWhenContextEnds(t *testing.T) {
 
 func TestAClosedProducerRefuses(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	producer := newProducer(t, w)
 	producer.Close()
 	if err := producer.Send(t.Context(), []kafka.Record{{Topic: w.topic}}); !errors.Is(err, net.ErrClosed) {

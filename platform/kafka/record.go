@@ -57,8 +57,8 @@ func (r Record) Fingerprint() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// place names the record within its topic.
-func (r Record) place() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
+// position names the record within its topic.
+func (r Record) position() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
 
 // IsForGroup tells whether the group is to handle the record: one that replays for
 // another group is none of its business.
@@ -67,10 +67,10 @@ func (r Record) IsForGroup(group string) bool {
 	return meant == "" || meant == group
 }
 
-// received copies the contents: they lie in Sarama's buffer for a whole
+// fromSarama copies the contents: they lie in Sarama's buffer for a whole
 // response, which they would keep in memory. It is called for every record, so
 // it allocates once for key and value, and once for all headers' text.
-func received(message *sarama.ConsumerMessage) Record {
+func fromSarama(message *sarama.ConsumerMessage) Record {
 	room := make([]byte, 0, len(message.Key)+len(message.Value))
 	keep := func(part []byte) []byte {
 		if part == nil {
@@ -86,25 +86,25 @@ func received(message *sarama.ConsumerMessage) Record {
 		Offset:    message.Offset,
 		Key:       keep(message.Key),
 		Value:     keep(message.Value),
-		Headers:   receivedHeaders(message.Headers),
+		Headers:   headersFromSarama(message.Headers),
 		Time:      message.Timestamp,
 	}
 }
 
-// headerBytes of memory are needed for a header without its text: two strings.
-const headerBytes = 32
+// parsedHeaderSize of memory are needed for a header without its text: two strings.
+const parsedHeaderSize = 32
 
-// receivedBytes is how much memory the contents need. A header without text has two
+// recordSize is how much memory the contents need. A header without text has two
 // bytes in a batch, so those of one record may need much more than the batch unpacks to.
-func receivedBytes(message *sarama.ConsumerMessage) int {
+func recordSize(message *sarama.ConsumerMessage) int {
 	size := len(message.Key) + len(message.Value)
 	for _, header := range message.Headers {
-		size += headerBytes + len(header.Key) + len(header.Value)
+		size += parsedHeaderSize + len(header.Key) + len(header.Value)
 	}
 	return size
 }
 
-func receivedHeaders(headers []*sarama.RecordHeader) []Header {
+func headersFromSarama(headers []*sarama.RecordHeader) []Header {
 	if len(headers) == 0 {
 		return nil
 	}

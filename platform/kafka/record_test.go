@@ -26,7 +26,7 @@ func TestAReceivedRecordIsACopyThatKeepsNullApart(t *testing.T) {
 		"empty":      {sarama.ConsumerMessage{Key: []byte{}, Value: []byte{}}, Record{Key: []byte{}, Value: []byte{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := received(&test.message)
+			got := fromSarama(&test.message)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -37,7 +37,7 @@ func TestAReceivedRecordIsACopyThatKeepsNullApart(t *testing.T) {
 		})
 	}
 	message := sarama.ConsumerMessage{Value: buffer}
-	got := received(&message)
+	got := fromSarama(&message)
 	clear(buffer)
 	if string(got.Value) != "keyvaluetracecontext" {
 		t.Errorf("the value %q changed with the buffer", got.Value)

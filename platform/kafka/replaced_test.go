@@ -15,17 +15,17 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// everyKafkaAndWithoutIDs is everyKafka, and a Kafka that gives topics no ids.
-func everyKafkaAndWithoutIDs(t *testing.T, test func(t *testing.T, w world)) {
-	everyKafka(t, test)
+// everyKafkaAndWithoutIDs is onEachBroker, and a Kafka that gives topics no ids.
+func everyKafkaAndWithoutIDs(t *testing.T, test func(t *testing.T, w env)) {
+	onEachBroker(t, test)
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
-		test(t, fakeWorld(t, kfake.MaxVersions(kversion.V2_7_0())))
+		test(t, newFakeEnv(t, kfake.MaxVersions(kversion.V2_7_0())))
 	})
 }
 
 // recreate deletes the topic and creates it again under its name.
-func (w world) recreate(t *testing.T) {
+func (w env) recreate(t *testing.T) {
 	t.Helper()
 	client := w.client(t)
 	removal := kmsg.NewPtrDeleteTopicsRequest()
@@ -33,24 +33,24 @@ func (w world) recreate(t *testing.T) {
 	named := kmsg.NewDeleteTopicsRequestTopic()
 	named.Topic = &w.topic
 	removal.Topics = append(removal.Topics, named) // which one counts depends on the version
-	response, err := removal.RequestWith(soon(t), client)
+	response, err := removal.RequestWith(timeoutContext(t), client)
 	if err == nil {
 		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the topic to be created again", func() bool { return create(soon(t), client, w.topic) == nil })
+	eventually(t, "the topic to be created again", func() bool { return create(timeoutContext(t), client, w.topic) == nil })
 }
 
-// committed returns the group's offset of partition 0 and what is stored beside it.
-func (w world) committed(t *testing.T, group string) (offset int64, metadata string) {
+// committedOffset returns the group's offset of partition 0 and what is stored beside it.
+func (w env) committed(t *testing.T, group string) (offset int64, metadata string) {
 	t.Helper()
 	topic := kmsg.NewOffsetFetchRequestTopic()
 	topic.Topic, topic.Partitions = w.topic, []int32{0}
 	request := kmsg.NewPtrOffsetFetchRequest()
 	request.Group, request.Topics = group, append(request.Topics, topic)
-	response, err := request.RequestWith(soon(t), w.client(t, kgo.MaxVersions(kversion.V2_7_0())))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t, kgo.MaxVersions(kversion.V2_7_0())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func values(prefix string, count int) (records []*kgo.Record) {
 
 func TestAGroupThatReadsATopicWhileItIsCreatedAgainBeginsAtItsStart(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, values("old ", 5)...)
 		notes := &notebook{}
 		group := run(t, w.groupConfig("readers"), notes)
@@ -91,7 +91,7 @@ func TestAGroupThatReadsATopicWhileItIsCreatedAgainBeginsAtItsStart(t *testing.T
 // reading commits its own afterwards, for the topic of that name.
 func TestAnOffsetThatWasCommittedOfAnEarlierTopicIsGivenUp(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w world) {
+	everyKafkaAndWithoutIDs(t, func(t *testing.T, w env) {
 		w.send(t, values("old ", 5)...)
 		notes := &notebook{}
 		first := run(t, w.groupConfig("readers"), notes)
@@ -118,7 +118,7 @@ func TestAnOffsetThatWasCommittedOfAnEarlierTopicIsGivenUp(t *testing.T) {
 // What the version before committed, or a program of Kafka's own, has no origin.
 func TestAnOffsetThatSaysNothingOfItsTopicIsTaken(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w world) {
+	everyKafkaAndWithoutIDs(t, func(t *testing.T, w env) {
 		w.send(t, values("", 5)...)
 		commitWith(t, w, w.group("readers"), 3, "")
 		notes := &notebook{}
@@ -137,13 +137,13 @@ func TestAnOffsetThatSaysNothingOfItsTopicIsTaken(t *testing.T) {
 	})
 }
 
-// surveying is a ledger that has no opinion and keeps the log it is shown.
-type surveying struct {
+// logRecorder is a ledger that has no opinion and keeps the log it is shown.
+type logRecorder struct {
 	*notebook
 	shown chan kafka.PartitionLog
 }
 
-func (l *surveying) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
+func (l *logRecorder) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
 		select {
 		case l.shown <- log:
@@ -155,9 +155,9 @@ func (l *surveying) StartOffset(_ context.Context, partition int32, log kafka.Pa
 
 func TestALogIsAskedForTheRecordThatAnOriginNames(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w world) {
+	everyKafkaAndWithoutIDs(t, func(t *testing.T, w env) {
 		w.send(t, values("", 4)...)
-		ledger := &surveying{notebook: &notebook{}, shown: make(chan kafka.PartitionLog, 1)}
+		ledger := &logRecorder{notebook: &notebook{}, shown: make(chan kafka.PartitionLog, 1)}
 		run(t, w.groupConfig("readers"), ledger)
 		log := <-ledger.shown
 		w.deleteBelow(t, map[int32]int64{0: 2})
@@ -171,7 +171,7 @@ func TestALogIsAskedForTheRecordThatAnOriginNames(t *testing.T) {
 			"which would be far beyond the last": {kafka.Record{Offset: 400, Value: []byte("400")}, false},
 			"which the log has dropped":          {kafka.Record{Offset: 1, Value: []byte("old 1")}, true},
 		} {
-			if owned, err := log.Matches(soon(t), test.record.Incarnation()); err != nil || owned != test.owned {
+			if owned, err := log.Matches(timeoutContext(t), test.record.Incarnation()); err != nil || owned != test.owned {
 				t.Errorf("%s: %t, %v; want %t", name, owned, err, test.owned)
 			}
 		}

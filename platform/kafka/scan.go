@@ -10,8 +10,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// scanRecords is the most that visit is handed at once.
-const scanRecords = 1000
+// maxVisitRecords is the most that visit is handed at once.
+const maxVisitRecords = 1000
 
 // SkipPartition is what a visit returns that wants no more of a partition: Scan
 // goes on with the next one.
@@ -39,12 +39,12 @@ func Scan(ctx context.Context, cfg Config, topic string, from map[int32]int64,
 ) (next map[int32]int64, err error) {
 	s := &scan{inquiry: inquiry{cfg: cfg}, topic: topic, next: make(map[int32]int64), end: make(map[int32]int64)}
 	defer s.disconnect()
-	if err := s.ask(ctx, func() error { return s.locate(from) }); err != nil {
+	if err := s.ask(ctx, func() error { return s.resolveBounds(from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
 	}
 	for _, partition := range slices.Sorted(maps.Keys(s.end)) {
 		for s.next[partition] < s.end[partition] {
-			err := s.advance(ctx, partition, visit)
+			err := s.fetchNext(ctx, partition, visit)
 			if errors.Is(err, SkipPartition) {
 				break
 			}
@@ -64,8 +64,8 @@ type scan struct {
 	end   map[int32]int64 // each log's last stable offset when the scan began
 }
 
-// locate finds where each partition begins and ends.
-func (s *scan) locate(from map[int32]int64) error {
+// resolveStart finds where each partition begins and ends.
+func (s *scan) resolveBounds(from map[int32]int64) error {
 	if err := checkTopic(s.conn, s.topic, 0); err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (s *scan) locate(from map[int32]int64) error {
 	return nil
 }
 
-// advance hands over what one request brings.
-func (s *scan) advance(ctx context.Context, partition int32, visit func(context.Context, []Record) error) error {
+// fetchNext hands over what one request brings.
+func (s *scan) fetchNext(ctx context.Context, partition int32, visit func(context.Context, []Record) error) error {
 	var records []Record
 	var after int64
 	err := s.ask(ctx, func() (err error) {
@@ -106,7 +106,7 @@ func (s *scan) advance(ctx context.Context, partition int32, visit func(context.
 	for i := range records {
 		records[i].TopicID = s.id
 	}
-	for batch := range slices.Chunk(records, scanRecords) {
+	for batch := range slices.Chunk(records, maxVisitRecords) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -119,8 +119,8 @@ func (s *scan) advance(ctx context.Context, partition int32, visit func(context.
 	return nil
 }
 
-// errNotYet is about an answer without records where there must be some.
-var errNotYet = errors.New("the broker has nothing to hand over yet")
+// errNoProgress is about an answer without records where there must be some.
+var errNoProgress = errors.New("the broker has nothing to hand over yet")
 
 // fetch returns the next records, and where to go on after them. That may be
 // further than the last one: a reader of committed records is given neither
@@ -128,23 +128,23 @@ var errNotYet = errors.New("the broker has nothing to hand over yet")
 // transaction, and what compaction removed has an offset too.
 func (s *scan) fetch(partition int32) (records []Record, after int64, err error) {
 	from, end := s.next[partition], s.end[partition]
-	answer, err := s.conn.read(place{s.topic, partition}, from)
+	answer, err := s.conn.read(TopicPartition{s.topic, partition}, from)
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
 		return s.skipDeleted(partition)
 	case err != nil:
 		return nil, 0, err
-	case answer.next == from:
-		return nil, 0, errNotYet
+	case answer.Next == from:
+		return nil, 0, errNoProgress
 	}
-	return slices.DeleteFunc(answer.records, func(r Record) bool { return r.Offset >= end }), min(answer.next, end), nil
+	return slices.DeleteFunc(answer.Records, func(r Record) bool { return r.Offset >= end }), min(answer.Next, end), nil
 }
 
 // skipDeleted goes on at the log's start, when that has moved.
 func (s *scan) skipDeleted(partition int32) ([]Record, int64, error) {
 	oldest, err := s.conn.GetOffset(s.topic, partition, sarama.OffsetOldest)
 	if err == nil && oldest <= s.next[partition] {
-		err = errNotYet // a leader that is behind
+		err = errNoProgress // a leader that is behind
 	}
 	return nil, oldest, err
 }

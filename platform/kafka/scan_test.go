@@ -16,14 +16,14 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// scanned is what a scan handed over.
-type scanned struct {
+// visited is what a scan handed over.
+type visited struct {
 	t       *testing.T
 	records map[int32][]kafka.Record
 	batches int
 }
 
-func (s *scanned) visit(_ context.Context, batch []kafka.Record) error {
+func (s *visited) visit(_ context.Context, batch []kafka.Record) error {
 	s.batches++
 	if len(batch) == 0 || len(batch) > 1000 {
 		s.t.Errorf("a batch of %d records", len(batch))
@@ -38,7 +38,7 @@ func (s *scanned) visit(_ context.Context, batch []kafka.Record) error {
 }
 
 // offsets returns for each partition the offsets seen, in the order seen.
-func (s *scanned) offsets() map[int32][]int64 {
+func (s *visited) offsets() map[int32][]int64 {
 	offsets := make(map[int32][]int64)
 	for partition, records := range s.records {
 		for _, record := range records {
@@ -48,10 +48,10 @@ func (s *scanned) offsets() map[int32][]int64 {
 	return offsets
 }
 
-func scan(t *testing.T, w world, from map[int32]int64) (*scanned, map[int32]int64) {
+func scan(t *testing.T, w env, from map[int32]int64) (*visited, map[int32]int64) {
 	t.Helper()
-	seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
-	next, err := kafka.Scan(soon(t), w.config(), w.topic, from, seen.visit)
+	seen := &visited{t: t, records: make(map[int32][]kafka.Record)}
+	next, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, from, seen.visit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func scan(t *testing.T, w world, from map[int32]int64) (*scanned, map[int32]int6
 
 func TestScanHandsOverWhatWasInTheTopicWhenItBegan(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		written := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 		var many []*kgo.Record
 		for i := range 2500 {
@@ -71,9 +71,9 @@ func TestScanHandsOverWhatWasInTheTopicWhenItBegan(t *testing.T) {
 			&kgo.Record{Partition: 2, Key: []byte("k\xff"), Value: nil, Timestamp: written, Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("\xfe")}}},
 			&kgo.Record{Partition: 2, Value: []byte{}, Timestamp: written},
 		)
-		seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
+		seen := &visited{t: t, records: make(map[int32][]kafka.Record)}
 		more := false
-		next, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
+		next, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if !more {
 				more = true
 				w.send(t, value("later"), &kgo.Record{Partition: 1, Value: []byte("later")}, &kgo.Record{Partition: 2, Value: []byte("later")})
@@ -118,15 +118,15 @@ func TestScanHandsOverWhatWasInTheTopicWhenItBegan(t *testing.T) {
 // A transaction ends with a record of Kafka's own that nobody is shown.
 func TestScanEndsWhereNoRecordIs(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		client := w.client(t, kgo.TransactionalID(w.topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		for _, text := range []string{"first", "second"} {
 			if err := client.BeginTransaction(); err != nil {
 				t.Fatal(err)
 			}
-			err := client.ProduceSync(soon(t), &kgo.Record{Topic: w.topic, Value: []byte(text)}).FirstErr()
+			err := client.ProduceSync(timeoutContext(t), &kgo.Record{Topic: w.topic, Value: []byte(text)}).FirstErr()
 			if err == nil {
-				err = client.EndTransaction(soon(t), kgo.TryCommit)
+				err = client.EndTransaction(timeoutContext(t), kgo.TryCommit)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -145,7 +145,7 @@ func TestScanEndsWhereNoRecordIs(t *testing.T) {
 
 func TestScanBeginsAtTheLogsStartWhenItsPlaceWasDeleted(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"), value("1"), value("2"), &kgo.Record{Partition: 1, Value: []byte("0")})
 		w.deleteBelow(t, map[int32]int64{0: 2, 1: 1})
 		for name, from := range map[string]map[int32]int64{"nowhere said": nil, "deleted": {0: 1}, "another partition": {9: 5}} {
@@ -162,10 +162,10 @@ func TestScanBeginsAtTheLogsStartWhenItsPlaceWasDeleted(t *testing.T) {
 
 func TestScanGoesOnAfterRecordsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), &kgo.Record{Partition: 1, Value: []byte("0")}, &kgo.Record{Partition: 1, Value: []byte("1")})
-	seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
-	_, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
+	seen := &visited{t: t, records: make(map[int32][]kafka.Record)}
+	_, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.deleteBelow(t, map[int32]int64{1: 1})
 		}
@@ -179,7 +179,7 @@ func TestScanGoesOnAfterRecordsDeletedMeanwhile(t *testing.T) {
 // Compaction may leave batches without records, which Sarama does not show.
 func TestScanStepsOverBatchesThatWereEmptied(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), value("1"), value("2"), value("3"))
 	w.emptyBetween(0, 3)
 	seen, next := scan(t, w, nil)
@@ -190,10 +190,10 @@ func TestScanStepsOverBatchesThatWereEmptied(t *testing.T) {
 
 func TestScanStopsAtTheVisitorsError(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), &kgo.Record{Partition: 1, Value: []byte("0")})
 	enough := errors.New("enough")
-	next, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(_ context.Context, batch []kafka.Record) error {
+	next, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, func(_ context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 1 {
 			return enough
 		}
@@ -206,8 +206,8 @@ func TestScanStopsAtTheVisitorsError(t *testing.T) {
 
 func TestScanSaysThatATopicIsMissing(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
-		_, err := kafka.Scan(soon(t), w.config(), w.topic+"-none", nil, nil)
+	onEachBroker(t, func(t *testing.T, w env) {
+		_, err := kafka.Scan(timeoutContext(t), w.config(), w.topic+"-none", nil, nil)
 		var missing *kafka.TopicError
 		if !errors.As(err, &missing) || missing.Have != 0 {
 			t.Errorf("got %v", err)
@@ -217,13 +217,13 @@ func TestScanSaysThatATopicIsMissing(t *testing.T) {
 
 func TestScanOutlivesABrokerOutage(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), &kgo.Record{Partition: 2, Value: []byte("0")})
-	seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
-	_, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
+	seen := &visited{t: t, records: make(map[int32][]kafka.Record)}
+	_, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.fake.stop()
-			w.fake.again()
+			w.fake.restart()
 		}
 		return seen.visit(ctx, batch)
 	})
@@ -237,10 +237,10 @@ func TestScanSaysThatKafkaIsAway(t *testing.T) {
 	for name, away := range brokerAway {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			away(w.fake)
 			begun := time.Now()
-			_, err := kafka.Scan(soon(t), w.config(), w.topic, nil, nil)
+			_, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, nil)
 			took := time.Since(begun)
 			if err == nil || errors.Is(err, context.Canceled) || took > 10*time.Second || !strings.Contains(err.Error(), "no answer from Kafka at "+w.brokers[0]) {
 				t.Errorf("after %v: %v", took, err)
@@ -248,7 +248,7 @@ func TestScanSaysThatKafkaIsAway(t *testing.T) {
 		})
 		t.Run(name+", told to stop", func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			away(w.fake)
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
@@ -262,7 +262,7 @@ func TestScanSaysThatKafkaIsAway(t *testing.T) {
 }
 
 // deleteBelow moves the starts of partitions' logs, as retention does.
-func (w world) deleteBelow(t *testing.T, offsets map[int32]int64) {
+func (w env) deleteBelow(t *testing.T, offsets map[int32]int64) {
 	t.Helper()
 	topic := kmsg.NewDeleteRecordsRequestTopic()
 	topic.Topic = w.topic
@@ -273,7 +273,7 @@ func (w world) deleteBelow(t *testing.T, offsets map[int32]int64) {
 	}
 	request := kmsg.NewPtrDeleteRecordsRequest()
 	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(soon(t), w.client(t))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,14 +286,14 @@ func (w world) deleteBelow(t *testing.T, offsets map[int32]int64) {
 
 func TestAVisitThatHasEnoughOfAPartitionIsHandedTheNext(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		for partition := range int32(3) {
 			for range 3 {
 				w.send(t, &kgo.Record{Partition: partition, Value: []byte("x")})
 			}
 		}
-		seen := &scanned{t: t, records: make(map[int32][]kafka.Record)}
-		next, err := kafka.Scan(soon(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
+		seen := &visited{t: t, records: make(map[int32][]kafka.Record)}
+		next, err := kafka.Scan(timeoutContext(t), w.config(), w.topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if batch[0].Partition == 1 {
 				return fmt.Errorf("enough: %w", kafka.SkipPartition)
 			}

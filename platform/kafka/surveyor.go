@@ -15,7 +15,7 @@ type surveyor struct {
 	cfg    Config
 	topic  string
 	turn   chan struct{} // held by whoever uses the rest
-	conn   *connection
+	conn   *Client
 	closed bool
 }
 
@@ -23,7 +23,7 @@ func newSurveyor(cfg Config, topic string) *surveyor {
 	return &surveyor{cfg: cfg, topic: topic, turn: make(chan struct{}, 1)}
 }
 
-// ends returns each partition's last stable offset.
+// logBounds returns each partition's last stable offset.
 func (s *surveyor) ends(ctx context.Context) (ends map[int32]int64, err error) {
 	err = s.ask(ctx, func() (err error) {
 		ends, err = s.requestEnds()
@@ -62,12 +62,12 @@ func (s *surveyor) topicID(ctx context.Context) (id string, err error) {
 	return id, nil
 }
 
-// holds tells whether the log has a record of that fingerprint at the offset. It
+// HasRecord tells whether the log has a record of that fingerprint at the offset. It
 // gives the benefit of the doubt when the record is not to be had any more: the log
 // may have dropped it.
 func (s *surveyor) holds(ctx context.Context, partition int32, offset int64, fingerprint string) (holds bool, err error) {
 	err = s.ask(ctx, func() error {
-		holds, err = s.conn.holds(place{s.topic, partition}, offset, fingerprint)
+		holds, err = s.conn.HasRecord(TopicPartition{s.topic, partition}, offset, fingerprint)
 		return err
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *surveyor) holds(ctx context.Context, partition int32, offset int64, fin
 	return holds, nil
 }
 
-// ask puts a question over the connection, one at a time.
+// askOffsetStore puts a question over the connection, one at a time.
 func (s *surveyor) ask(ctx context.Context, question func() error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -87,14 +87,14 @@ func (s *surveyor) ask(ctx context.Context, question func() error) error {
 	if s.closed {
 		return net.ErrClosed
 	}
-	if s.conn == nil || s.conn.sockets.isCut() {
+	if s.conn == nil || s.conn.sockets.isClosed() {
 		conn, err := connect(s.cfg)
 		if err != nil {
 			return err
 		}
 		s.conn = conn
 	}
-	defer s.conn.bind(ctx)()
+	defer s.conn.abortOn(ctx)()
 	err := question()
 	if err != nil {
 		s.disconnect()

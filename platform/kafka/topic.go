@@ -37,7 +37,7 @@ func CheckTopic(ctx context.Context, cfg Config, topic string) error {
 		return fmt.Errorf("check topic %q: %w", topic, err)
 	}
 	defer conn.close()
-	defer conn.bind(ctx)()
+	defer conn.abortOn(ctx)()
 	err = checkTopic(conn, topic, cfg.Partitions)
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)

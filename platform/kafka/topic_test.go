@@ -13,7 +13,7 @@ import (
 
 func TestCheckTopicTellsAWrongTopicFromAnAbsentKafka(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		for name, test := range map[string]struct {
 			topic      string
 			partitions int
@@ -28,7 +28,7 @@ func TestCheckTopicTellsAWrongTopicFromAnAbsentKafka(t *testing.T) {
 				t.Parallel()
 				cfg := w.config()
 				cfg.Partitions = test.partitions
-				err := kafka.CheckTopic(soon(t), cfg, test.topic)
+				err := kafka.CheckTopic(timeoutContext(t), cfg, test.topic)
 				var got *kafka.TopicError
 				if !errors.As(err, &got) && err != nil {
 					t.Fatal(err)

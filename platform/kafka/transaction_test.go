@@ -14,21 +14,21 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// transactions is a producer of transactions to partition 0 of its world's topic.
-type transactions struct {
-	w      world
+// transactionalProducer is a producer of transactions to partition 0 of its world's topic.
+type transactionalProducer struct {
+	w      env
 	t      *testing.T
 	client *kgo.Client
 }
 
-func (w world) transactions(t *testing.T, id string) transactions {
+func (w env) transactions(t *testing.T, id string) transactionalProducer {
 	t.Helper()
 	client := w.client(t, kgo.TransactionalID(w.topic+"-"+id), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	return transactions{w: w, t: t, client: client}
+	return transactionalProducer{w: w, t: t, client: client}
 }
 
 // open begins a transaction that writes the texts, each in a batch of its own.
-func (x transactions) open(texts ...string) {
+func (x transactionalProducer) open(texts ...string) {
 	x.t.Helper()
 	if err := x.client.BeginTransaction(); err != nil {
 		x.t.Fatal(err)
@@ -36,31 +36,31 @@ func (x transactions) open(texts ...string) {
 	for _, text := range texts {
 		record := value(text)
 		record.Topic = x.w.topic
-		if err := x.client.ProduceSync(soon(x.t), record).FirstErr(); err != nil {
+		if err := x.client.ProduceSync(timeoutContext(x.t), record).FirstErr(); err != nil {
 			x.t.Fatal(err)
 		}
 	}
 }
 
-// end ends the transaction and waits until its marker is written: Kafka answers before.
-func (x transactions) end(how kgo.TransactionEndTry) {
+// endSession ends the transaction and waits until its marker is written: Kafka answers before.
+func (x transactionalProducer) end(how kgo.TransactionEndTry) {
 	x.t.Helper()
 	before := x.w.highWatermark(x.t)
-	if err := x.client.EndTransaction(soon(x.t), how); err != nil {
+	if err := x.client.EndTransaction(timeoutContext(x.t), how); err != nil {
 		x.t.Fatal(err)
 	}
 	eventually(x.t, "the transaction's marker", func() bool { return x.w.highWatermark(x.t) > before })
 }
 
 // highWatermark is the end of partition 0, read uncommitted.
-func (w world) highWatermark(t *testing.T) int64 {
+func (w env) highWatermark(t *testing.T) int64 {
 	t.Helper()
 	topic, partition := kmsg.NewListOffsetsRequestTopic(), kmsg.NewListOffsetsRequestTopicPartition()
 	topic.Topic, partition.Timestamp = w.topic, -1
 	topic.Partitions = append(topic.Partitions, partition)
 	request := kmsg.NewPtrListOffsetsRequest()
 	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(soon(t), w.client(t))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func (w world) highWatermark(t *testing.T) int64 {
 }
 
 // committedOffset is the group's in partition 0.
-func (w world) committedOffset(t *testing.T, group string) int64 {
+func (w env) committedOffset(t *testing.T, group string) int64 {
 	t.Helper()
 	topic := kmsg.NewOffsetFetchRequestTopic()
 	topic.Topic, topic.Partitions = w.topic, []int32{0}
@@ -84,7 +84,7 @@ func (w world) committedOffset(t *testing.T, group string) int64 {
 	requestTopic.Topic, requestTopic.Partitions = w.topic, []int32{0}
 	requestGroup.Topics = append(requestGroup.Topics, requestTopic)
 	request.Groups = append(request.Groups, requestGroup)
-	response, err := request.RequestWith(soon(t), w.client(t))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func (w world) committedOffset(t *testing.T, group string) int64 {
 
 // mixed writes to partition 0 what transactions can leave there, of which readers
 // are given the values committed: 15 offsets, with an open transaction behind them.
-func (w world) mixed(t *testing.T) (committed []string, stable int64, open transactions) {
+func (w env) mixed(t *testing.T) (committed []string, stable int64, open transactionalProducer) {
 	t.Helper()
 	one, two, open := w.transactions(t, "one"), w.transactions(t, "two"), w.transactions(t, "open")
 	one.open("aborted first") // 0, marker 1
@@ -120,7 +120,7 @@ func (w world) mixed(t *testing.T) (committed []string, stable int64, open trans
 
 func TestAGroupIsGivenWhatIsCommittedAlone(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		committed, stable, open := w.mixed(t)
 		notes := &notebook{}
 		group := run(t, w.groupConfig("readers"), notes)
@@ -129,7 +129,7 @@ func TestAGroupIsGivenWhatIsCommittedAlone(t *testing.T) {
 		eventually(t, "the group's offset to move over what no reader is given", func() bool {
 			return w.committedOffset(t, "readers") == stable
 		})
-		ends, err := group.LogEndOffsets(soon(t))
+		ends, err := group.LogEndOffsets(timeoutContext(t))
 		if diff := cmp.Diff(map[int32]int64{0: stable, 1: 0, 2: 0}, ends); diff != "" || err != nil {
 			t.Errorf("%v, ends (-want +got):\n%s", err, diff)
 		}
@@ -145,17 +145,17 @@ func TestAGroupIsGivenWhatIsCommittedAlone(t *testing.T) {
 
 func TestALedgerFollowsOverWhatNoReaderIsGiven(t *testing.T) {
 	t.Parallel()
-	for name, write := range map[string]func(transactions){
-		"the marker of a commit":     func(x transactions) { x.open("0"); x.end(kgo.TryCommit) },
-		"nothing but aborted":        func(x transactions) { x.open("x", "y"); x.end(kgo.TryAbort) },
-		"several transactions' ends": func(x transactions) { x.open("0"); x.end(kgo.TryCommit); x.open("x"); x.end(kgo.TryAbort) },
+	for name, write := range map[string]func(transactionalProducer){
+		"the marker of a commit":     func(x transactionalProducer) { x.open("0"); x.end(kgo.TryCommit) },
+		"nothing but aborted":        func(x transactionalProducer) { x.open("x", "y"); x.end(kgo.TryAbort) },
+		"several transactions' ends": func(x transactionalProducer) { x.open("0"); x.end(kgo.TryCommit); x.open("x"); x.end(kgo.TryAbort) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyKafka(t, func(t *testing.T, w world) {
+			onEachBroker(t, func(t *testing.T, w env) {
 				write(w.transactions(t, "one"))
 				end := w.highWatermark(t)
-				f := &follower{}
+				f := &skipObserver{}
 				group := run(t, w.groupConfig("readers"), f)
 				eventually(t, "the ledger to follow", func() bool { return f.place() == end })
 				wantLag(t, group, 0, 0, 0)
@@ -172,7 +172,7 @@ func TestALedgerFollowsOverWhatNoReaderIsGiven(t *testing.T) {
 // A reader that has no record yet must not be moved over those that come.
 func TestARecordBehindAGapIsHandled(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		notes := &notebook{}
 		group := run(t, w.groupConfig("readers"), notes)
 		ready(t, group)
@@ -194,10 +194,10 @@ func TestARecordBehindAGapIsHandled(t *testing.T) {
 // Compaction may leave the log's end without a record.
 func TestAGroupMovesOverBatchesThatWereEmptied(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), value("1"), value("2"), value("3"))
 	w.emptyBetween(0, 4)
-	f := &follower{}
+	f := &skipObserver{}
 	group := run(t, w.groupConfig("readers"), f)
 	eventually(t, "the ledger to follow", func() bool { return f.place() == 4 })
 	wantLag(t, group, 0, 0, 0)
@@ -207,7 +207,7 @@ func TestAGroupMovesOverBatchesThatWereEmptied(t *testing.T) {
 
 func TestScanHandsOverWhatIsCommittedAlone(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		committed, stable, open := w.mixed(t)
 		seen, next := scan(t, w, nil)
 		var values []string
@@ -231,7 +231,7 @@ func TestScanHandsOverWhatIsCommittedAlone(t *testing.T) {
 // Where an aborted transaction ends no earlier than in the middle of what is read.
 func TestScanFromTheMiddleOfATransaction(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		x := w.transactions(t, "one")
 		x.open("0", "1", "2")
 		x.end(kgo.TryAbort)
@@ -250,7 +250,7 @@ func TestScanFromTheMiddleOfATransaction(t *testing.T) {
 // which is no reason to read the whole log again.
 func TestAnOffsetInAnOpenTransactionIsKept(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"), value("1"))
 		x := w.transactions(t, "one")
 		x.open("2", "3", "4")
@@ -264,11 +264,11 @@ func TestAnOffsetInAnOpenTransactionIsKept(t *testing.T) {
 
 func TestALedgerIsToldTheLastStableOffset(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"))
 		w.transactions(t, "one").open("1", "2")
 		told := make(chan int64, 10)
-		group := run(t, w.groupConfig("readers"), &toldEnd{notebook: &notebook{}, told: told})
+		group := run(t, w.groupConfig("readers"), &newestRecorder{notebook: &notebook{}, told: told})
 		ready(t, group)
 		if newest := <-told; newest != 1 {
 			t.Errorf("told that the log ends at %d, want 1", newest)
@@ -278,25 +278,25 @@ func TestALedgerIsToldTheLastStableOffset(t *testing.T) {
 
 func TestOffsetsSinceTheZeroTimeAreTheLogsStart(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"), value("1"), value("2"))
 		w.deleteBelow(t, map[int32]int64{0: 2})
 		x := w.transactions(t, "one")
 		x.open("3")
-		offsets, err := kafka.OffsetsSince(soon(t), w.config(), w.topic, time.Time{})
+		offsets, err := kafka.OffsetsSince(timeoutContext(t), w.config(), w.topic, time.Time{})
 		if diff := cmp.Diff(map[int32]int64{0: 2, 1: 0, 2: 0}, offsets); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 	})
 }
 
-// toldEnd is a ledger that has no opinion and tells what it is told of partition 0.
-type toldEnd struct {
+// newestRecorder is a ledger that has no opinion and tells what it is told of partition 0.
+type newestRecorder struct {
 	*notebook
 	told chan int64
 }
 
-func (l *toldEnd) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
+func (l *newestRecorder) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
 		l.told <- log.Newest
 	}
@@ -305,18 +305,18 @@ func (l *toldEnd) StartOffset(_ context.Context, partition int32, log kafka.Part
 
 // emptyBetween makes the broker answer requests for partition 0, from the one
 // offset up to the other, with a batch that compaction emptied.
-func (w world) emptyBetween(from, to int64) {
+func (w env) emptyBetween(from, to int64) {
 	batch := kmsg.RecordBatch{
 		FirstOffset: from, LastOffsetDelta: int32(to - from - 1), Length: 49, Magic: 2,
 		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
 	}
-	w.answer(w.topic, stored{next: to, bytes: seal(batch.AppendTo(nil))})
+	w.respondToFetch(w.topic, storedBatch{next: to, bytes: setChecksum(batch.AppendTo(nil))})
 }
 
 // A partition with many aborted transactions is passed as fast as the broker answers.
 func TestBatchesWithoutRecordsAreNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	const batches = 300
 	w.send(t, values("", batches+1)...)
 	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -329,9 +329,9 @@ func TestBatchesWithoutRecordsAreNotWaitedFor(t *testing.T) {
 		answer := asked.ResponseKind().(*kmsg.FetchResponse)
 		answered, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
 		answered.Topic, partition.HighWatermark, partition.LastStableOffset = w.topic, batches+1, batches+1
-		partition.RecordBatches = raw(asked.Topics[0].Partitions[0].FetchOffset, func(b []byte) []byte {
+		partition.RecordBatches = encodeBatch(asked.Topics[0].Partitions[0].FetchOffset, func(b []byte) []byte {
 			copy(b[23:], []byte{0, 0, 0, 0}) // its last offset is its first
-			return seal(b)
+			return setChecksum(b)
 		})
 		answered.Partitions = append(answered.Partitions, partition)
 		answer.Topics = append(answer.Topics, answered)

@@ -24,27 +24,27 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// bomb writes one batch that unpacks to 72 MB to partition 0: 80 records.
-func (w world) bomb(t *testing.T, topic string, codec kgo.CompressionCodec) {
+// sendOversizedBatch writes one batch that unpacks to 72 MB to partition 0: 80 records.
+func (w env) sendOversizedBatch(t *testing.T, topic string, codec kgo.CompressionCodec) {
 	t.Helper()
 	client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec),
 		kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing(), kgo.RequestTimeoutOverhead(30*time.Second))
 	value := bytes.Repeat([]byte("b"), 900_000)
 	var failed atomic.Pointer[error]
 	for range 80 {
-		client.Produce(soon(t), &kgo.Record{Topic: topic, Value: value}, func(_ *kgo.Record, err error) {
+		client.Produce(timeoutContext(t), &kgo.Record{Topic: topic, Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				failed.Store(&err)
 			}
 		})
 	}
-	if err := client.Flush(soon(t)); err != nil || failed.Load() != nil {
+	if err := client.Flush(timeoutContext(t)); err != nil || failed.Load() != nil {
 		t.Fatal(err, failed.Load())
 	}
 }
 
-// raw makes a batch of records of these values, which damage may change.
-func raw(first int64, damage func(batch []byte) []byte, values ...string) []byte {
+// encodeBatch makes a batch of records of these values, which damage may change.
+func encodeBatch(first int64, damage func(batch []byte) []byte, values ...string) []byte {
 	batch := kmsg.RecordBatch{
 		FirstOffset: first, LastOffsetDelta: int32(len(values) - 1), Magic: 2, NumRecords: int32(len(values)),
 		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
@@ -56,56 +56,56 @@ func raw(first int64, damage func(batch []byte) []byte, values ...string) []byte
 	}
 	batch.Length = int32(len(batch.AppendTo(nil)) - 12)
 	made := batch.AppendTo(nil)
-	seal(made)
+	setChecksum(made)
 	if damage != nil {
 		made = damage(made)
 	}
 	return made
 }
 
-// seal gives the batch its checksum.
-func seal(batch []byte) []byte {
+// setChecksum gives the batch its checksum.
+func setChecksum(batch []byte) []byte {
 	const checksum, checked = 17, 21 // where it is, and what it is of
 	binary.BigEndian.PutUint32(batch[checksum:], crc32.Checksum(batch[checked:], crc32.MakeTable(crc32.Castagnoli)))
 	return batch
 }
 
-// damages make a batch undecodable, each in its way.
-var damages = map[string]func([]byte) []byte{
+// corruptions make a batch undecodable, each in its way.
+var corruptions = map[string]func([]byte) []byte{
 	"a wrong checksum":          func(b []byte) []byte { b[len(b)-2] ^= 1; return b },
-	"a codec that there is not": func(b []byte) []byte { b[22] |= 7; return seal(b) },
-	"no gzip":                   func(b []byte) []byte { b[22] |= 1; return seal(b) },
-	"no zstd":                   func(b []byte) []byte { b[22] |= 4; return seal(b) },
+	"a codec that there is not": func(b []byte) []byte { b[22] |= 7; return setChecksum(b) },
+	"no gzip":                   func(b []byte) []byte { b[22] |= 1; return setChecksum(b) },
+	"no zstd":                   func(b []byte) []byte { b[22] |= 4; return setChecksum(b) },
 	"a format to come":          func(b []byte) []byte { b[16] = 3; return b },
 	"an old format":             func(b []byte) []byte { b[16] = 1; return b },
 	"a negative format":         func(b []byte) []byte { b[16] = 0xff; return b },
 	"fewer bytes than it says":  func(b []byte) []byte { return b[:len(b)-3] },
-	"more records than it has":  func(b []byte) []byte { b[60]++; return seal(b) },
-	"fewer records than it has": func(b []byte) []byte { b[60]--; return seal(b) },
-	"countless records":         func(b []byte) []byte { b[57] = 0x7f; return seal(b) },
-	"negative records":          func(b []byte) []byte { b[57] = 0xff; return seal(b) },
+	"more records than it has":  func(b []byte) []byte { b[60]++; return setChecksum(b) },
+	"fewer records than it has": func(b []byte) []byte { b[60]--; return setChecksum(b) },
+	"countless records":         func(b []byte) []byte { b[57] = 0x7f; return setChecksum(b) },
+	"negative records":          func(b []byte) []byte { b[57] = 0xff; return setChecksum(b) },
 	"a length of nothing":       func(b []byte) []byte { copy(b[8:], []byte{0, 0, 0, 0}); return b },
 	"a negative length":         func(b []byte) []byte { b[8] = 0xff; return b },
 }
 
-// stored is a batch as a broker has it.
-type stored struct {
+// storedBatch is a batch as a broker has it.
+type storedBatch struct {
 	next  int64 // the offset after it
 	bytes []byte
 }
 
-// each makes a batch of each value, from the offset on.
-func each(first int64, values ...string) []stored {
-	var batches []stored
+// batchesOf makes a batch of each value, from the offset on.
+func batchesOf(first int64, values ...string) []storedBatch {
+	var batches []storedBatch
 	for i, value := range values {
-		batches = append(batches, stored{next: first + int64(i) + 1, bytes: raw(first+int64(i), nil, value)})
+		batches = append(batches, storedBatch{next: first + int64(i) + 1, bytes: encodeBatch(first+int64(i), nil, value)})
 	}
 	return batches
 }
 
-// answer makes the broker answer requests for partition 0 of the topic with these
+// handlerResult makes the broker answer requests for partition 0 of the topic with these
 // batches, as long as there is one at the offset asked for.
-func (w world) answer(topic string, batches ...stored) {
+func (w env) respondToFetch(topic string, batches ...storedBatch) {
 	first, end := int64(binary.BigEndian.Uint64(batches[0].bytes)), batches[len(batches)-1].next
 	w.fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		w.fake.KeepControl()
@@ -139,7 +139,7 @@ func (w world) answer(topic string, batches ...stored) {
 }
 
 // wantBatchLetter checks the dead letter of a batch of partition 0.
-func (w world) wantBatchLetter(t *testing.T, letter *kgo.Record, first, last string) {
+func (w env) wantBatchLetter(t *testing.T, letter *kgo.Record, first, last string) {
 	t.Helper()
 	headers := map[string]string{}
 	for _, header := range letter.Headers {
@@ -158,9 +158,9 @@ func TestABatchThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 		"gzip": kgo.GzipCompression(), "zstd": kgo.ZstdCompression(),
 	} {
 		t.Run(name, func(t *testing.T) { // one after another: each needs much memory
-			everyKafka(t, func(t *testing.T, w world) {
+			onEachBroker(t, func(t *testing.T, w env) {
 				w.send(t, value("before"))
-				w.bomb(t, w.topic, codec)
+				w.sendOversizedBatch(t, w.topic, codec)
 				w.send(t, value("after"), &kgo.Record{Partition: 1, Value: []byte("beside")})
 				notes := &notebook{}
 				group := run(t, w.groupConfig("readers"), notes)
@@ -193,16 +193,16 @@ func TestABatchThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 
 func TestABatchThatCannotBeDecodedIsDeadLettered(t *testing.T) {
 	t.Parallel()
-	for name, damage := range damages {
+	for name, damage := range corruptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			w.send(t, value("0"), value("1"), value("2"), value("3"), value("4"), value("5"), value("6"), value("7"))
-			batches := each(0, "0", "1")
-			batches = append(batches, stored{next: 4, bytes: raw(2, damage, "2", "3")})
-			batches = append(batches, each(4, "4")...)
-			batches = append(batches, stored{next: 7, bytes: raw(5, damage, "5", "6")})
-			w.answer(w.topic, append(batches, each(7, "7")...)...)
+			batches := batchesOf(0, "0", "1")
+			batches = append(batches, storedBatch{next: 4, bytes: encodeBatch(2, damage, "2", "3")})
+			batches = append(batches, batchesOf(4, "4")...)
+			batches = append(batches, storedBatch{next: 7, bytes: encodeBatch(5, damage, "5", "6")})
+			w.respondToFetch(w.topic, append(batches, batchesOf(7, "7")...)...)
 			notes := &notebook{}
 			group := run(t, w.groupConfig("readers"), notes)
 			notes.handles(t, "0", "1", "4", "7")
@@ -227,11 +227,11 @@ func TestABatchThatCannotBeDecodedIsDeadLettered(t *testing.T) {
 // A position beyond the log's end would have the group begin again at the log's start.
 func TestABatchThatSaysItEndsBeyondTheLogIsPassedOffsetByOffset(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), value("1"), value("2"), value("3"))
 	far := func(b []byte) []byte { b[23] = 0x7f; return b } // its last offset; the checksum is wrong then
-	batches := append(each(0, "0"), stored{next: 3, bytes: raw(1, far, "1", "2")})
-	w.answer(w.topic, append(batches, each(3, "3")...)...)
+	batches := append(batchesOf(0, "0"), storedBatch{next: 3, bytes: encodeBatch(1, far, "1", "2")})
+	w.respondToFetch(w.topic, append(batches, batchesOf(3, "3")...)...)
 	notes := &notebook{}
 	run(t, w.groupConfig("readers"), notes)
 	notes.handles(t, "0", "3")
@@ -248,12 +248,12 @@ func TestABatchThatSaysItEndsBeyondTheLogIsPassedOffsetByOffset(t *testing.T) {
 
 func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	refusals := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: w.dlq, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	w.send(t, value("0"), value("1"), value("2"), &kgo.Record{Partition: 1, Value: []byte("beside")})
-	bad := stored{next: 2, bytes: raw(1, damages["a wrong checksum"], "1")}
-	w.answer(w.topic, append(append(each(0, "0"), bad), each(2, "2")...)...)
-	lines := &lines{}
+	bad := storedBatch{next: 2, bytes: encodeBatch(1, corruptions["a wrong checksum"], "1")}
+	w.respondToFetch(w.topic, append(append(batchesOf(0, "0"), bad), batchesOf(2, "2")...)...)
+	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, w.groupConfig("readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
 	eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
@@ -278,7 +278,7 @@ func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 // What Kafka refuses for one partition holds that one, and is told at once.
 func TestAFetchThatIsRefusedIsSaid(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), &kgo.Record{Partition: 1, Value: []byte("beside")})
 	var refusing atomic.Bool
 	refusing.Store(true)
@@ -295,7 +295,7 @@ func TestAFetchThatIsRefusedIsSaid(t *testing.T) {
 		answer.Topics = append(answer.Topics, answered)
 		return answer, nil, true
 	})
-	lines := &lines{}
+	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, w.groupConfig("readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
 	eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
@@ -313,10 +313,10 @@ func TestAFetchThatIsRefusedIsSaid(t *testing.T) {
 // The other brokers answer, so the membership says nothing of it.
 func TestAPartitionWhoseLeaderStaysAwayIsSaid(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"), &kgo.Record{Partition: 1, Value: []byte("beside")})
 	fault := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: w.topic, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1})
-	lines := &lines{}
+	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, w.groupConfig("readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
 	eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
@@ -334,10 +334,10 @@ func TestAPartitionWhoseLeaderStaysAwayIsSaid(t *testing.T) {
 
 func TestARecordThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))
 		large := make([]byte, 17<<20)
-		if err := client.ProduceSync(soon(t), &kgo.Record{Topic: w.topic, Value: []byte("before")}, &kgo.Record{Topic: w.topic, Value: large}, &kgo.Record{Topic: w.topic, Value: []byte("after")}).FirstErr(); err != nil {
+		if err := client.ProduceSync(timeoutContext(t), &kgo.Record{Topic: w.topic, Value: []byte("before")}, &kgo.Record{Topic: w.topic, Value: large}, &kgo.Record{Topic: w.topic, Value: []byte("after")}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 		notes := &notebook{}
@@ -350,14 +350,14 @@ func TestARecordThatUnpacksTooLargeIsDeadLettered(t *testing.T) {
 // A header without text has two bytes in a batch and many times that in memory.
 func TestABatchOfCountlessHeadersIsDeadLettered(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
 		w.send(t, value("before"))
 		headers := make([]kgo.RecordHeader, 500_000)
 		for range 10 {
-			client.Produce(soon(t), &kgo.Record{Topic: w.topic, Headers: headers}, nil)
+			client.Produce(timeoutContext(t), &kgo.Record{Topic: w.topic, Headers: headers}, nil)
 		}
-		if err := client.Flush(soon(t)); err != nil {
+		if err := client.Flush(timeoutContext(t)); err != nil {
 			t.Fatal(err)
 		}
 		w.send(t, value("after"))
@@ -371,17 +371,17 @@ func TestABatchOfCountlessHeadersIsDeadLettered(t *testing.T) {
 // Of a batch that unpacks to much a part is kept at a time.
 func TestABatchThatUnpacksToMuchIsHandledInParts(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		client := w.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
 		for i := range 20 {
-			client.Produce(soon(t), &kgo.Record{Topic: w.topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}, nil)
+			client.Produce(timeoutContext(t), &kgo.Record{Topic: w.topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}, nil)
 		}
-		if err := client.Flush(soon(t)); err != nil {
+		if err := client.Flush(timeoutContext(t)); err != nil {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
 		var offsets []int64
-		run(t, w.groupConfig("readers"), handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+		run(t, w.groupConfig("readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if len(batch) > 6 {
@@ -405,18 +405,18 @@ func TestABatchThatUnpacksToMuchIsHandledInParts(t *testing.T) {
 
 func TestALetterThatIsTooLargeGoesWithoutItsContents(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	refusal := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: w.dlq, Err: kerr.MessageTooLarge, Count: 1})
 	w.send(t, &kgo.Record{Key: []byte("k"), Value: []byte("poison"), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}}, value("1"))
 	notes := &notebook{}
-	run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+	run(t, w.groupConfig("readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 		if string(batch[0].Value) == "poison" {
 			return 0, kafka.Permanent(errors.New("broken"))
 		}
 		return notes.Handle(ctx, batch)
 	}))
 	notes.handles(t, "1")
-	if err := refusal.Wait(soon(t), 1); err != nil {
+	if err := refusal.Wait(timeoutContext(t), 1); err != nil {
 		t.Fatal(err)
 	}
 	letter := w.read(t, w.dlq, 1)[0]
@@ -430,19 +430,19 @@ func TestALetterThatIsTooLargeGoesWithoutItsContents(t *testing.T) {
 	}
 }
 
-// lines is a log.
-type lines struct {
+// logBuffer is a log.
+type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (l *lines) Write(line []byte) (int, error) {
+func (l *logBuffer) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(line)
 }
 
-func (l *lines) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

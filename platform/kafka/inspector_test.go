@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// sized is a batch of that codec and size, of one record by what it says.
-func sized(first int64, codec byte, size int) []byte {
+// encodedBatch is a batch of that codec and size, of one record by what it says.
+func encodedBatch(first int64, codec byte, size int) []byte {
 	batch := make([]byte, size)
 	binary.BigEndian.PutUint64(batch, uint64(first))
 	binary.BigEndian.PutUint32(batch[8:], uint32(size-12))
@@ -19,8 +19,8 @@ func sized(first int64, codec byte, size int) []byte {
 	return batch
 }
 
-// framed is a response to fetch, for partition 3 of events.
-func framed(records []byte) []byte {
+// encodedResponse is a response to fetch, for partition 3 of events.
+func encodedResponse(records []byte) []byte {
 	response := make([]byte, 4+4+4+2+4+4)
 	response = append(response, 0, 6)
 	response = append(response, "events"...)
@@ -54,16 +54,16 @@ func TestOneResponseUnpacksToNoMoreThanOneBatchMay(t *testing.T) {
 			t.Parallel()
 			var records []byte
 			for i := range 100 {
-				records = append(records, sized(int64(i), test.codec, test.size)...)
+				records = append(records, encodedBatch(int64(i), test.codec, test.size)...)
 			}
-			i := &inspection{at: place{"events", 3}}
-			left, err := i.receive(bytes.NewReader(framed(records)).Read)
-			defer i.done()
-			if err != nil || !bytes.Equal(left, framed(records[:test.want*test.size])) {
+			i := &responseInspector{at: TopicPartition{"events", 3}}
+			left, err := i.readResponse(bytes.NewReader(encodedResponse(records)).Read)
+			defer i.release()
+			if err != nil || !bytes.Equal(left, encodedResponse(records[:test.want*test.size])) {
 				t.Errorf("%v, %d bytes are left, want %d batches of %d", err, len(left), test.want, test.size)
 			}
-			if i.next != int64(test.want) || i.cut != (test.want < 100) || i.full != test.want || i.size != int64(test.size) {
-				t.Errorf("next %d, full %d, cut %v, size %d", i.next, i.full, i.cut, i.size)
+			if i.next != int64(test.want) || i.truncated != (test.want < 100) || i.keptBatches != test.want || i.firstSize != int64(test.size) {
+				t.Errorf("next %d, full %d, cut %v, size %d", i.next, i.keptBatches, i.truncated, i.firstSize)
 			}
 		})
 	}
@@ -73,29 +73,29 @@ func TestOneResponseUnpacksToNoMoreThanOneBatchMay(t *testing.T) {
 func TestATurnThatComesTooLateIsGivenBack(t *testing.T) {
 	t.Parallel()
 	for range 2 {
-		late := &inspection{}
-		late.done()
-		late.await()
+		late := &responseInspector{}
+		late.release()
+		late.acquireSlot()
 	}
 }
 
 // A response that is too long is not read, yet the batch is known.
 func TestAResponseThatIsTooLongIsNotRead(t *testing.T) {
 	t.Parallel()
-	response := framed(sized(7, 0, 1_000))
+	response := encodedResponse(encodedBatch(7, 0, 1_000))
 	binary.BigEndian.PutUint32(response, maxResponse+1)
 	binary.BigEndian.PutUint32(response[len(response)-1_000+8:], maxResponse)
 	source := io.MultiReader(bytes.NewReader(response), zeroes{})
 	read := 0
-	i := &inspection{at: place{"events", 3}}
-	_, err := i.receive(func(into []byte) (int, error) {
+	i := &responseInspector{at: TopicPartition{"events", 3}}
+	_, err := i.readResponse(func(into []byte) (int, error) {
 		count, err := source.Read(into)
 		read += count
 		return count, err
 	})
-	i.done()
-	if !errors.Is(err, errLong) || i.first != (span{7, 8}) || i.size != maxResponse+12 || read > 2*maxOpening {
-		t.Errorf("%v after %d bytes; the batch is at %+v and has %d bytes", err, read, i.first, i.size)
+	i.release()
+	if !errors.Is(err, errResponseTooLong) || i.firstOffsets != (OffsetRange{7, 8}) || i.firstSize != maxResponse+12 || read > 2*maxResponsePrefix {
+		t.Errorf("%v after %d bytes; the batch is at %+v and has %d bytes", err, read, i.firstOffsets, i.firstSize)
 	}
 }
 

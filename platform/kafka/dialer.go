@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// sockets dials for one Sarama client and can cut everything it dialled.
+// dialer dials for one Sarama client and can cut everything it dialled.
 // Sarama's calls take no context and wait for their timeouts; with the sockets
 // cut under them they return at once. They see what Sarama sends and receives as
 // it is: TLS would have to be spoken beneath them, in Dial.
-type sockets struct {
+type dialer struct {
 	dialling context.Context // Sarama's dialer interface passes none
 	cancel   context.CancelFunc
 
-	failures atomic.Int64               // of dialling, reading and writing
-	awaited  atomic.Pointer[inspection] // of the next response; nil where none is inspected
+	failures atomic.Int64                      // of dialling, reading and writing
+	awaited  atomic.Pointer[responseInspector] // of the next response; nil where none is inspected
 
 	mu   sync.Mutex
-	open map[*socket]struct{}
+	open map[*trackedConn]struct{}
 }
 
-func newSockets() *sockets {
+func newSockets() *dialer {
 	dialling, cancel := context.WithCancel(context.Background())
-	return &sockets{dialling: dialling, cancel: cancel, open: make(map[*socket]struct{})}
+	return &dialer{dialling: dialling, cancel: cancel, open: make(map[*trackedConn]struct{})}
 }
 
 // Dial is Sarama's way in.
-func (s *sockets) Dial(network, address string) (net.Conn, error) {
+func (s *dialer) Dial(network, address string) (net.Conn, error) {
 	dialer := net.Dialer{
 		Timeout:         dialTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
@@ -46,13 +46,13 @@ func (s *sockets) Dial(network, address string) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
-	opened := &socket{Conn: conn, owner: s}
+	opened := &trackedConn{Conn: conn, owner: s}
 	s.open[opened] = struct{}{}
 	return opened, nil
 }
 
-// cut closes every socket, and lets no new one be opened.
-func (s *sockets) cut() {
+// unreachable closes every socket, and lets no new one be opened.
+func (s *dialer) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancel()
@@ -64,33 +64,33 @@ func (s *sockets) cut() {
 
 // inspect has the next response inspected as one to a fetch of that partition.
 // done is called when nothing of it is in use any more.
-func (s *sockets) inspect(at place) (awaited *inspection, done func()) {
-	awaited = &inspection{at: at}
+func (s *dialer) inspect(at TopicPartition) (awaited *responseInspector, done func()) {
+	awaited = &responseInspector{at: at}
 	s.awaited.Store(awaited)
 	return awaited, func() {
 		s.awaited.CompareAndSwap(awaited, nil)
-		awaited.done()
+		awaited.release()
 	}
 }
 
-func (s *sockets) isCut() bool { return s.dialling.Err() != nil }
+func (s *dialer) isClosed() bool { return s.dialling.Err() != nil }
 
-type socket struct {
+type trackedConn struct {
 	net.Conn
-	owner *sockets
+	owner *dialer
 	left  []byte // of a response that was inspected
 }
 
-func (s *socket) Close() error {
+func (s *trackedConn) Close() error {
 	s.owner.mu.Lock()
 	delete(s.owner.open, s)
 	s.owner.mu.Unlock()
 	return s.Conn.Close()
 }
 
-func (s *socket) Read(into []byte) (int, error) {
+func (s *trackedConn) Read(into []byte) (int, error) {
 	if inspection := s.owner.awaited.Swap(nil); inspection != nil {
-		response, err := inspection.receive(s.receive)
+		response, err := inspection.readResponse(s.receive)
 		if err != nil {
 			return 0, err
 		}
@@ -106,7 +106,7 @@ func (s *socket) Read(into []byte) (int, error) {
 	return count, nil
 }
 
-func (s *socket) receive(into []byte) (int, error) {
+func (s *trackedConn) receive(into []byte) (int, error) {
 	count, err := s.Conn.Read(into)
 	if err != nil {
 		s.owner.failures.Add(1)
@@ -114,7 +114,7 @@ func (s *socket) receive(into []byte) (int, error) {
 	return count, err
 }
 
-func (s *socket) Write(from []byte) (int, error) {
+func (s *trackedConn) Write(from []byte) (int, error) {
 	count, err := s.Conn.Write(from)
 	if err != nil {
 		s.owner.failures.Add(1)

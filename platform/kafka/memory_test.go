@@ -47,24 +47,24 @@ var codecs = map[string]kgo.CompressionCodec{
 
 func TestTheOverheadIsThatOfEachRecordAndHeader(t *testing.T) {
 	t.Parallel()
-	if record := reflect.TypeFor[sarama.Record]().Size() + 8; record != recordOverhead {
+	if record := reflect.TypeFor[sarama.Record]().Size() + 8; record != recordMemory {
 		t.Errorf("a record needs %d bytes", record)
 	}
-	if header := reflect.TypeFor[sarama.RecordHeader]().Size() + 8; header != headerOverhead {
+	if header := reflect.TypeFor[sarama.RecordHeader]().Size() + 8; header != headerMemory {
 		t.Errorf("a header needs %d bytes", header)
 	}
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const want = 70*recordOverhead + 70*1_000*headerOverhead
-			batch := header(withHeaders(t, 0, codec, 70, 1_000))
-			if got := batch.overhead(want); got != want {
+			const want = 70*recordMemory + 70*1_000*headerMemory
+			batch := batchHeader(withHeaders(t, 0, codec, 70, 1_000))
+			if got := batch.memoryOverhead(want); got != want {
 				t.Errorf("%d bytes, want %d", got, want)
 			}
-			if got := batch.overhead(want - 1); got < want {
+			if got := batch.memoryOverhead(want - 1); got < want {
 				t.Errorf("%d bytes are said to be enough, want %d", got, want)
 			}
-			if got := batch.overhead(1 << 40); got < want {
+			if got := batch.memoryOverhead(1 << 40); got < want {
 				t.Errorf("at most %d bytes, want %d at least", got, want)
 			}
 		})
@@ -77,17 +77,17 @@ func TestOneResponseHasBoundedOverhead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			few, many := withHeaders(t, 0, codec, 3, 10), withHeaders(t, 3, codec, 10, 500_000)
-			i := &inspection{at: place{"events", 3}}
-			left, err := i.receive(bytes.NewReader(framed(append(few, many...))).Read)
-			i.done()
-			if err != nil || !bytes.Equal(left, framed(few)) || !i.cut || i.next != 3 {
-				t.Errorf("%v, %d bytes are left, want %d", err, len(left), len(framed(few)))
+			i := &responseInspector{at: TopicPartition{"events", 3}}
+			left, err := i.readResponse(bytes.NewReader(encodedResponse(append(few, many...))).Read)
+			i.release()
+			if err != nil || !bytes.Equal(left, encodedResponse(few)) || !i.truncated || i.next != 3 {
+				t.Errorf("%v, %d bytes are left, want %d", err, len(left), len(encodedResponse(few)))
 			}
-			i = &inspection{at: place{"events", 3}}
-			_, err = i.receive(bytes.NewReader(framed(many)).Read)
-			i.done()
-			if !errors.Is(err, errOverhead) || i.first != (span{3, 13}) || i.size != int64(len(many)) {
-				t.Errorf("%v about the batch at %+v of %d bytes", err, i.first, i.size)
+			i = &responseInspector{at: TopicPartition{"events", 3}}
+			_, err = i.readResponse(bytes.NewReader(encodedResponse(many)).Read)
+			i.release()
+			if !errors.Is(err, errOverheadTooLarge) || i.firstOffsets != (OffsetRange{3, 13}) || i.firstSize != int64(len(many)) {
+				t.Errorf("%v about the batch at %+v of %d bytes", err, i.firstOffsets, i.firstSize)
 			}
 		})
 	}
@@ -105,9 +105,9 @@ func TestAWalkEndsAtARecordThatContradictsItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			batch := withHeaders(t, 0, kgo.NoCompression(), 3, 2)
-			damage(batch[batchFrame:])
-			const room = 3*recordOverhead + 6*headerOverhead
-			if got := header(batch).overhead(room); got > room {
+			damage(batch[batchHeaderBytes:])
+			const room = 3*recordMemory + 6*headerMemory
+			if got := batchHeader(batch).memoryOverhead(room); got > room {
 				t.Errorf("%d bytes", got)
 			}
 		})

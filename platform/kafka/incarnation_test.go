@@ -26,19 +26,19 @@ func TestAMarkOfAnEarlierTopicIsForgotten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			marks := &slate{}
-			dying := newTestGroup(script{}, marks).newHand(0, PartitionLog{})
-			dying.Origin = test.origin
-			dying.Deaths = map[int64]int{11: 3}
-			dying.Suspects = span{From: 11, To: 12}
-			if err := dying.save(t.Context()); err != nil {
+			marks := &memoryStore{}
+			dying := newTestGroup(scriptedHandler{}, marks).newTracker(0, PartitionLog{})
+			dying.Incarnation = test.origin
+			dying.Crashes = map[int64]int{11: 3}
+			dying.Suspects = OffsetRange{From: 11, To: 12}
+			if err := dying.persist(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			heir := newTestGroup(script{}, marks).newHand(0, test.log)
-			if _, _, err := heir.takeOver(t.Context(), 10, 100); err != nil {
+			heir := newTestGroup(scriptedHandler{}, marks).newTracker(0, test.log)
+			if _, _, err := heir.Acquire(t.Context(), 10, 100); err != nil {
 				t.Fatal(err)
 			}
-			if got := heir.deathsOf(Record{Offset: 11}); got != test.deaths {
+			if got := heir.CrashesOf(Record{Offset: 11}); got != test.deaths {
 				t.Errorf("%d deaths, want %d", got, test.deaths)
 			}
 		})
@@ -47,7 +47,7 @@ func TestAMarkOfAnEarlierTopicIsForgotten(t *testing.T) {
 
 // holding is a log without topic ids, of one record.
 func holding(at int64, fingerprint string) PartitionLog {
-	return PartitionLog{holds: func(_ context.Context, offset int64, wanted string) (bool, error) {
+	return PartitionLog{HasRecord: func(_ context.Context, offset int64, wanted string) (bool, error) {
 		return offset == at && wanted == fingerprint, nil
 	}}
 }
@@ -56,17 +56,17 @@ func TestTheMarkSaysWhichLogItIsOf(t *testing.T) {
 	t.Parallel()
 	for want, log := range map[string]PartitionLog{
 		"id a": {TopicID: "a"},
-		"record 10 " + Record{Value: []byte("value")}.shortFingerprint(): {},
+		"record 10 " + Record{Value: []byte("value")}.ShortFingerprint(): {},
 	} {
-		marks := &slate{}
-		group := newTestGroup(script{handle: all}, marks)
-		c := &claim{group: group, session: t.Context(), lasting: t.Context(), hand: group.newHand(0, log), found: log}
-		if _, err := c.attempt([]Record{{TopicID: log.TopicID, Offset: 10, Value: []byte("value")}}); err != nil {
+		marks := &memoryStore{}
+		group := newTestGroup(scriptedHandler{handle: handleAll}, marks)
+		c := &partitionConsumer{group: group, sessionCtx: t.Context(), drainCtx: t.Context(), tracker: group.newTracker(0, log), foundLog: log}
+		if _, err := c.execute([]Record{{TopicID: log.TopicID, Offset: 10, Value: []byte("value")}}); err != nil {
 			t.Fatal(err)
 		}
-		var stored mark
-		if err := json.Unmarshal([]byte(c.hand.stored), &stored); err != nil || stored.Origin != want {
-			t.Errorf("the mark says %q, %v; want %q", stored.Origin, err, want)
+		var stored State
+		if err := json.Unmarshal([]byte(c.tracker.stored), &stored); err != nil || stored.Incarnation != want {
+			t.Errorf("the mark says %q, %v; want %q", stored.Incarnation, err, want)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestALogOwnsWhatWasStoredOfIt(t *testing.T) {
 	}{
 		"the same id":                      {Record{TopicID: "a"}.Incarnation(), PartitionLog{TopicID: "a"}, true},
 		"another id":                       {Record{TopicID: "a"}.Incarnation(), PartitionLog{TopicID: "b"}, false},
-		"a record, and it is there":        {record.Incarnation(), holding(7, record.shortFingerprint()), true},
+		"a record, and it is there":        {record.Incarnation(), holding(7, record.ShortFingerprint()), true},
 		"a record, and another is there":   {record.Incarnation(), holding(7, "other"), false},
 		"an earlier version":               {"", PartitionLog{TopicID: "b"}, true},
 		"an id, and now there are none":    {"id a", holding(0, ""), true},
@@ -95,7 +95,7 @@ func TestALogOwnsWhatWasStoredOfIt(t *testing.T) {
 		}
 	}
 	away := errors.New("Kafka is away")
-	log := PartitionLog{holds: func(context.Context, int64, string) (bool, error) { return false, away }}
+	log := PartitionLog{HasRecord: func(context.Context, int64, string) (bool, error) { return false, away }}
 	if _, err := log.Matches(t.Context(), record.Incarnation()); !errors.Is(err, away) {
 		t.Errorf("the error is %v, want Kafka's", err)
 	}

@@ -7,70 +7,70 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/rcrowley/go-metrics"
+	gometrics "github.com/rcrowley/go-metrics"
 )
 
 // How long Sarama waits. A rebalance waits for the slowest member's batch, and
 // a member waits for the rebalance on a read: readTimeout is the longer one.
 const (
-	dialTimeout      = 3 * time.Second
-	readTimeout      = 20 * time.Second
-	rebalanceTimeout = 15 * time.Second
-	sessionTimeout   = 10 * time.Second
-	heartbeat        = 3 * time.Second
+	dialTimeout       = 3 * time.Second
+	readTimeout       = 20 * time.Second
+	rebalanceTimeout  = 15 * time.Second
+	sessionTimeout    = 10 * time.Second
+	heartbeatInterval = 3 * time.Second
 )
 
-// What reading may hold in memory. A response is bounded by partitionBytes or one
+// What reading may hold in memory. A response is bounded by maxFetchBytes or one
 // batch of the topic, and by maxResponse. Of all partitions one at a time is
-// unpacked (see inspection), to maxUnpacked at most, with maxOverhead around it; of
-// that handleBytes and a record more are kept, and the rest is asked for again. So a
+// unpacked (see inspection), to maxUnpacked at most, with maxMemoryOverhead around it; of
+// that maxBatchMemory and a record more are kept, and the rest is asked for again. So a
 // partition, moving or held, keeps twice that: what is in hand, and what comes next.
 const (
-	partitionBytes = 1 << 20
-	leastBytes     = 64 << 10 // asked for where more would be cut off
-	maxResponse    = 64 << 20
-	maxUnpacked    = 64<<20 - 1<<10 // a little less than the 64 MiB for which Sarama makes room
-	maxRecord      = 16 << 20
+	maxFetchBytes = 1 << 20
+	minFetchBytes = 64 << 10 // asked for where more would be cut off
+	maxResponse   = 64 << 20
+	maxUnpacked   = 64<<20 - 1<<10 // a little less than the 64 MiB for which Sarama makes room
+	maxRecord     = 16 << 20
 )
 
 // metadataRefresh is how often a consumer group looks for new partitions.
 const metadataRefresh = time.Minute
 
-// connection is a Sarama client that can be cut off in the middle of a call.
-type connection struct {
+// Client is a Sarama client that can be cut off in the middle of a call.
+type Client struct {
 	sarama.Client
-	sockets *sockets
+	sockets *dialer
 	ask     int32 // how many bytes the next read asks for
 }
 
 // connect prepares a connection. Nothing is dialled before it is used, so the
 // error is about the settings, never about Kafka.
-func connect(cfg Config) (*connection, error) {
+func connect(cfg Config) (*Client, error) {
 	// Without a refresh in the background a connection carries what is asked and nothing else.
 	return connectRefreshing(cfg, 0)
 }
 
 // connectRefreshing is connect for a client that learns the topics anew every
 // so often.
-func connectRefreshing(cfg Config, every time.Duration) (*connection, error) {
+func connectRefreshing(cfg Config, every time.Duration) (*Client, error) {
 	sockets := newSockets()
-	settings := settings(cfg, sockets)
+	settings := newSaramaConfig(cfg, sockets)
 	settings.Metadata.RefreshFrequency = every
 	client, err := sarama.NewClient(cfg.Brokers, settings)
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Client: client, sockets: sockets, ask: partitionBytes}, nil
+	return &Client{Client: client, sockets: sockets, ask: maxFetchBytes}, nil
 }
 
-// bind cuts the connection if ctx ends before the returned function is called.
-func (c *connection) bind(ctx context.Context) (release func() bool) {
-	return context.AfterFunc(ctx, c.sockets.cut)
+// abortOn cuts the connection if ctx ends before the returned function is called.
+func (c *Client) abortOn(ctx context.Context) (release func() bool) {
+	return context.AfterFunc(ctx, c.sockets.closeAll)
 }
 
 // GetOffset is that of sarama.Client, read committed: sarama.OffsetNewest is the
 // last stable offset, below which every transaction has ended.
-func (c *connection) GetOffset(topic string, partition int32, at int64) (int64, error) {
+func (c *Client) GetOffset(topic string, partition int32, at int64) (int64, error) {
 	offset, err := c.requestOffset(topic, partition, at)
 	if err == nil {
 		return offset, nil
@@ -83,11 +83,11 @@ func (c *connection) GetOffset(topic string, partition int32, at int64) (int64, 
 }
 
 // highWatermark is the log's end, read uncommitted.
-func (c *connection) highWatermark(topic string, partition int32) (int64, error) {
+func (c *Client) highWatermark(topic string, partition int32) (int64, error) {
 	return c.Client.GetOffset(topic, partition, sarama.OffsetNewest)
 }
 
-func (c *connection) requestOffset(topic string, partition int32, at int64) (int64, error) {
+func (c *Client) requestOffset(topic string, partition int32, at int64) (int64, error) {
 	leader, err := c.Leader(topic, partition)
 	if err != nil {
 		return 0, err
@@ -111,10 +111,10 @@ func (c *connection) requestOffset(topic string, partition int32, at int64) (int
 	return block.Offset, nil
 }
 
-// holds tells whether the log has a record of that fingerprint at the offset, or
+// HasRecord tells whether the log has a record of that fingerprint at the offset, or
 // has dropped what it had there.
-func (c *connection) holds(at place, offset int64, fingerprint string) (bool, error) {
-	end, err := c.GetOffset(at.topic, at.partition, sarama.OffsetNewest)
+func (c *Client) HasRecord(at TopicPartition, offset int64, fingerprint string) (bool, error) {
+	end, err := c.GetOffset(at.Topic, at.Partition, sarama.OffsetNewest)
 	if err != nil {
 		return false, err
 	}
@@ -122,7 +122,7 @@ func (c *connection) holds(at place, offset int64, fingerprint string) (bool, er
 		return false, nil
 	}
 	answer, err := c.fetch(at, offset, 1)
-	var garbled *undecodable
+	var garbled *UndecodableError
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange): // dropped
 		return true, nil
@@ -130,27 +130,27 @@ func (c *connection) holds(at place, offset int64, fingerprint string) (bool, er
 		return false, nil
 	case err != nil:
 		return false, err
-	case len(answer.records) == 0 || answer.records[0].Offset > offset: // compacted
+	case len(answer.Records) == 0 || answer.Records[0].Offset > offset: // compacted
 		return true, nil
 	}
-	return answer.records[0].shortFingerprint() == fingerprint, nil
+	return answer.Records[0].ShortFingerprint() == fingerprint, nil
 }
 
-func (c *connection) close() {
-	c.sockets.cut()
+func (c *Client) close() {
+	c.sockets.closeAll()
 	_ = c.Close()
 }
 
-// boundSarama sets the limits that Sarama keeps in package variables. Its
+// limitSarama sets the limits that Sarama keeps in package variables. Its
 // metrics are switched off: nobody reads them, and their ticker never ends.
-var boundSarama = sync.OnceFunc(func() {
+var limitSarama = sync.OnceFunc(func() {
 	sarama.MaxResponseSize = maxResponse
 	sarama.MaxDecompressedBatchSize = maxUnpacked
-	metrics.UseNilMetrics = true
+	gometrics.UseNilMetrics = true
 })
 
-func settings(cfg Config, sockets *sockets) *sarama.Config {
-	boundSarama()
+func newSaramaConfig(cfg Config, sockets *dialer) *sarama.Config {
+	limitSarama()
 	s := sarama.NewConfig()
 	// The oldest protocol that has all we use; spoken by Kafka 2.8 and every later one.
 	s.Version = sarama.V2_8_0_0
@@ -165,7 +165,7 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 	s.Metadata.AllowAutoTopicCreation = false
 	s.Metadata.Timeout = readTimeout
 	s.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
-		if sockets.isCut() {
+		if sockets.isClosed() {
 			return 0 // no retry will do better
 		}
 		return 250 * time.Millisecond
@@ -183,7 +183,7 @@ func settings(cfg Config, sockets *sockets) *sarama.Config {
 	s.Consumer.Group.InstanceId = cfg.InstanceID
 	s.Consumer.Group.ResetInvalidOffsets = false // Setup looks at the log's ends itself, and says what is missing
 	s.Consumer.Group.Session.Timeout = sessionTimeout
-	s.Consumer.Group.Heartbeat.Interval = heartbeat
+	s.Consumer.Group.Heartbeat.Interval = heartbeatInterval
 	s.Consumer.Group.Rebalance.Timeout = rebalanceTimeout
 	s.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
 	// Eager: every rebalance ends the session, so every claim begins with Setup.

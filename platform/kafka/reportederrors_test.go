@@ -39,14 +39,14 @@ func TestWhatSaramaReportsIsSaid(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				group := NewGroup(GroupConfig{Group: "readers"}, script{}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
-				group.presence.here()
+				group := NewGroup(GroupConfig{Group: "readers"}, scriptedHandler{}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+				group.membership.joined()
 				failures := make(chan error, 2)
 				failures <- &sarama.ConsumerError{Topic: "things", Err: test.err}
 				failures <- &sarama.ConsumerError{Topic: "things", Err: test.err}
 				close(failures)
-				group.drain(failures)
-				count, want := testutil.ToFloat64(group.instruments.reported), 0.0
+				group.logErrors(failures)
+				count, want := testutil.ToFloat64(group.metrics.reported), 0.0
 				if test.said {
 					want = 2
 				}
@@ -56,7 +56,7 @@ func TestWhatSaramaReportsIsSaid(t *testing.T) {
 				if err := group.Ready(t.Context()); (err != nil) != test.unready {
 					t.Errorf("ready: %v", err)
 				}
-				if later(reportLasts); group.Ready(t.Context()) != nil {
+				if advanceClock(reportTTL); group.Ready(t.Context()) != nil {
 					t.Error("not ready long after")
 				}
 			})

@@ -11,27 +11,27 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// follower is a ledger that refuses rubbish and writes down how far it was told
+// skipObserver is a ledger that refuses rubbish and writes down how far it was told
 // to follow.
-type follower struct {
-	ledger
+type skipObserver struct {
+	offsetStore
 	told   []int64
 	broken int // how many times Passed fails first
 }
 
-func (f *follower) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+func (f *skipObserver) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	for i, record := range batch {
 		if string(record.Value) == "rubbish" {
 			return i, kafka.Permanent(errors.New("rubbish"))
 		}
-		if handled, err := f.ledger.Handle(ctx, batch[i:i+1]); err != nil {
+		if handled, err := f.offsetStore.Handle(ctx, batch[i:i+1]); err != nil {
 			return i + handled, err
 		}
 	}
 	return len(batch), nil
 }
 
-func (f *follower) Skipped(_ context.Context, partition int32, next int64) error {
+func (f *skipObserver) Skipped(_ context.Context, partition int32, next int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if partition != 0 {
@@ -45,7 +45,7 @@ func (f *follower) Skipped(_ context.Context, partition int32, next int64) error
 	return nil
 }
 
-func (f *follower) place() int64 {
+func (f *skipObserver) place() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.next
@@ -62,9 +62,9 @@ func TestALedgerFollowsPastDeadLetters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := fakeWorld(t)
+			w := newFakeEnv(t)
 			w.send(t, value("0"))
-			f := &follower{broken: test.broken}
+			f := &skipObserver{broken: test.broken}
 			group := run(t, w.groupConfig("readers"), f)
 			f.handles(t, "0")
 			w.send(t, value("rubbish"))
@@ -88,7 +88,7 @@ func TestALedgerFollowsPastDeadLetters(t *testing.T) {
 // before it that no later Handle of its batch speaks for.
 func TestALedgerFollowsPastDeadLettersInFrontOfAHeldRecord(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("rubbish"), value("held"))
 	f := &holder{}
 	f.away.Store(true)
@@ -106,9 +106,9 @@ func TestALedgerFollowsPastDeadLettersInFrontOfAHeldRecord(t *testing.T) {
 	}
 }
 
-// holder is a follower whose store may be away.
+// owner is a follower whose store may be away.
 type holder struct {
-	follower
+	skipObserver
 	away  atomic.Bool
 	tries atomic.Int32
 }
@@ -119,7 +119,7 @@ func (h *holder) Handle(ctx context.Context, batch []kafka.Record) (int, error) 
 			h.tries.Add(1)
 			return i, errors.New("the store is away")
 		}
-		if _, err := h.follower.Handle(ctx, batch[i:i+1]); err != nil {
+		if _, err := h.skipObserver.Handle(ctx, batch[i:i+1]); err != nil {
 			return i, err
 		}
 	}

@@ -30,45 +30,45 @@ const (
 	headerLast = "original-last-offset"
 )
 
-// keyBytes bounds the key of a letter without contents.
-const keyBytes = 1 << 10
+// maxBareKeyBytes bounds the key of a letter without contents.
+const maxBareKeyBytes = 1 << 10
 
 // headerReplay names the only group that a replayed record is meant for.
 const headerReplay = "replay-group"
 
-// errorBytes bounds the header error: the dead-letter topic takes records only
+// maxErrorBytes bounds the header error: the dead-letter topic takes records only
 // a little larger than the topic does.
-const errorBytes = 1 << 10
+const maxErrorBytes = 1 << 10
 
 // publishTimeout bounds one try to send a dead letter.
 const publishTimeout = 10 * time.Second
 
-// deadLetter makes the record that keeps another for inspection and replay. Its
+// newDeadLetter makes the record that keeps another for inspection and replay. Its
 // time is now: with the original's an old record would be deleted at once.
-func deadLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
-	headers := append(slices.Clone(record.Headers), letterHeaders(cfg, record, attempts, cause, now)...)
+func newDeadLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
+	headers := append(slices.Clone(record.Headers), deadLetterHeaders(cfg, record, attempts, cause, now)...)
 	return Record{Topic: cfg.DLQ, Key: record.Key, Value: record.Value, Headers: headers, Time: now}
 }
 
-// bareLetter is a dead letter without the contents, for what has none that can be
+// newBareDeadLetter is a dead letter without the contents, for what has none that can be
 // read or is too large for the topic of the dead letters.
-func bareLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
-	letter := Record{Topic: cfg.DLQ, Headers: letterHeaders(cfg, record, attempts, cause, now), Time: now}
+func newBareDeadLetter(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) Record {
+	letter := Record{Topic: cfg.DLQ, Headers: deadLetterHeaders(cfg, record, attempts, cause, now), Time: now}
 	size := int64(weight(record))
-	var bad *undecodable
+	var bad *UndecodableError
 	if errors.As(record.Undecodable, &bad) {
-		size = bad.size
+		size = bad.Size
 		letter.Headers = append(letter.Headers, Header{headerLast, strconv.FormatInt(bad.offsets.To-1, 10)})
-	} else if len(record.Key) <= keyBytes {
+	} else if len(record.Key) <= maxBareKeyBytes {
 		letter.Key = record.Key
 	}
 	letter.Headers = append(letter.Headers, Header{headerSize, strconv.FormatInt(size, 10)})
 	return letter
 }
 
-func letterHeaders(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) []Header {
+func deadLetterHeaders(cfg GroupConfig, record Record, attempts int, cause error, now time.Time) []Header {
 	return []Header{
-		{headerError, sentence(cause.Error(), errorBytes)},
+		{headerError, truncateUTF8(cause.Error(), maxErrorBytes)},
 		{headerTopic, record.Topic},
 		{headerPartition, strconv.Itoa(int(record.Partition))},
 		{headerOffset, strconv.FormatInt(record.Offset, 10)},
@@ -78,8 +78,8 @@ func letterHeaders(cfg GroupConfig, record Record, attempts int, cause error, no
 	}
 }
 
-// sentence makes text valid UTF-8 of at most limit bytes.
-func sentence(text string, limit int) string {
+// truncateUTF8 makes text valid UTF-8 of at most limit bytes.
+func truncateUTF8(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= limit {
 		return text
@@ -90,21 +90,21 @@ func sentence(text string, limit int) string {
 	return text[:limit]
 }
 
-// bury sends the record to the dead-letter topic and returns when it is there.
+// publishDeadLetter sends the record to the dead-letter topic and returns when it is there.
 // It is false when the session has ended: nothing else lets the record go.
-func (c *claim) bury(record Record, attempts int, cause error) bool {
+func (c *partitionConsumer) publishDeadLetter(record Record, attempts int, cause error) bool {
 	held := holdup{log: c.log, what: "dead-lettering a record", offset: record.Offset}
-	write, bare := deadLetter, record.Undecodable != nil
+	write, bare := newDeadLetter, record.Undecodable != nil
 	for {
 		if bare {
-			write = bareLetter
+			write = newBareDeadLetter
 		}
 		letter := write(c.group.cfg, record, attempts, cause, time.Now())
-		ctx, cancel := context.WithTimeout(c.lasting, publishTimeout)
-		err := c.group.dlq.Send(ctx, []Record{letter})
+		ctx, cancel := context.WithTimeout(c.drainCtx, publishTimeout)
+		err := c.group.dlqProducer.Send(ctx, []Record{letter})
 		cancel()
 		if err == nil {
-			failpoint.Hit(failpoint.AfterDeadLetter, record.place())
+			failpoint.Hit(failpoint.AfterDeadLetter, record.position())
 			held.over()
 			c.log.Error("a record was dead-lettered",
 				"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)
@@ -116,7 +116,7 @@ func (c *claim) bury(record Record, attempts int, cause error) bool {
 			continue
 		}
 		held.failed(err)
-		if held.pause.wait(c.session) != nil {
+		if held.pause.wait(c.sessionCtx) != nil {
 			return false
 		}
 	}

@@ -16,9 +16,9 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// ledger is a Handler that keeps the offset of partition 0 itself, and handles
+// offsetStore is a Handler that keeps the offset of partition 0 itself, and handles
 // a record only where it expects it.
-type ledger struct {
+type offsetStore struct {
 	notebook
 	mu     sync.Mutex
 	next   int64
@@ -26,7 +26,7 @@ type ledger struct {
 	broken int // how many times Start fails first
 }
 
-func (l *ledger) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
+func (l *offsetStore) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if partition != 0 {
@@ -42,7 +42,7 @@ func (l *ledger) StartOffset(_ context.Context, partition int32, log kafka.Parti
 	return l.next, nil
 }
 
-func (l *ledger) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
+func (l *offsetStore) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if batch[0].Partition == 0 {
@@ -54,14 +54,14 @@ func (l *ledger) Handle(ctx context.Context, batch []kafka.Record) (int, error) 
 	return l.notebook.Handle(ctx, batch)
 }
 
-func (l *ledger) move(next int64) {
+func (l *offsetStore) move(next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.next = next
 }
 
 // readAll commits the group's offset at the end of the log.
-func readAll(t *testing.T, w world, want ...string) {
+func readAll(t *testing.T, w env, want ...string) {
 	t.Helper()
 	notes := &notebook{}
 	group := run(t, w.groupConfig("readers"), notes)
@@ -85,7 +85,7 @@ func TestTheLedgerSaysWhereToBegin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyKafka(t, func(t *testing.T, w world) {
+			onEachBroker(t, func(t *testing.T, w env) {
 				w.send(t, value("0"), value("1"), value("2"), value("3"))
 				if test.committed {
 					readAll(t, w, "0", "1", "2", "3")
@@ -114,9 +114,9 @@ func (s *startAt) StartOffset(_ context.Context, partition int32, _ kafka.Partit
 
 func TestAFencedHandlerIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"), value("1"), value("2"))
-		l := &ledger{}
+		l := &offsetStore{}
 		run(t, w.groupConfig("readers"), l)
 		l.handles(t, "0", "1", "2")
 		l.move(1) // as if the store had lost the last two
@@ -127,9 +127,9 @@ func TestAFencedHandlerIsAskedAgain(t *testing.T) {
 
 func TestAnIdleGroupNoticesThatItsLedgerMoved(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"), value("1"))
-		l := &ledger{}
+		l := &offsetStore{}
 		run(t, w.groupConfig("readers"), l)
 		l.handles(t, "0", "1")
 		l.move(0)
@@ -139,9 +139,9 @@ func TestAnIdleGroupNoticesThatItsLedgerMoved(t *testing.T) {
 
 func TestASessionWaitsForItsLedger(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"))
-	l := &ledger{broken: 3}
+	l := &offsetStore{broken: 3}
 	run(t, w.groupConfig("readers"), l)
 	l.handles(t, "0")
 }
@@ -150,9 +150,9 @@ func TestASessionWaitsForItsLedger(t *testing.T) {
 // that nobody handled.
 func TestALedgerAheadOfTheLogHoldsTheGroup(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	w.send(t, value("0"))
-	l := &ledger{next: 2}
+	l := &offsetStore{next: 2}
 	group := run(t, w.groupConfig("readers"), l)
 	eventually(t, "a few tries", func() bool {
 		l.mu.Lock()
@@ -168,7 +168,7 @@ func TestALedgerAheadOfTheLogHoldsTheGroup(t *testing.T) {
 
 func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"))
 		readAll(t, w, "0")
 		w.send(t, value("1"), value("2"), value("3"))
@@ -183,7 +183,7 @@ func TestRecordsDeletedBeforeTheyWereReadAreCounted(t *testing.T) {
 // A reader that is slower than the log is cut off in the middle of its session.
 func TestRecordsDeletedAheadOfARunningReaderAreCounted(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		const count = 30
 		noise := make([]byte, 500_000) // that can not be compressed, and is more than is read ahead
 		_, _ = rand.Read(noise)
@@ -192,7 +192,7 @@ func TestRecordsDeletedAheadOfARunningReaderAreCounted(t *testing.T) {
 		}
 		begun, goOn := make(chan struct{}), make(chan struct{})
 		notes := &notebook{}
-		group := run(t, w.groupConfig("readers"), handle(func(ctx context.Context, batch []kafka.Record) (int, error) {
+		group := run(t, w.groupConfig("readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 			select {
 			case begun <- struct{}{}:
 				<-goOn
@@ -213,7 +213,7 @@ func TestRecordsDeletedAheadOfARunningReaderAreCounted(t *testing.T) {
 
 func TestAnOffsetOfAnotherLogBeginsAtTheStart(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		w.send(t, value("0"))
 		commit(t, w, w.group("readers"), 50)
 		notes := &notebook{}
@@ -222,13 +222,13 @@ func TestAnOffsetOfAnotherLogBeginsAtTheStart(t *testing.T) {
 	})
 }
 
-// commit sets the offset of a group without members in partition 0.
-func commit(t *testing.T, w world, group string, offset int64) {
+// commitOffsets sets the offset of a group without members in partition 0.
+func commit(t *testing.T, w env, group string, offset int64) {
 	t.Helper()
 	commitWith(t, w, group, offset, "")
 }
 
-func commitWith(t *testing.T, w world, group string, offset int64, metadata string) {
+func commitWith(t *testing.T, w env, group string, offset int64, metadata string) {
 	t.Helper()
 	partition := kmsg.NewOffsetCommitRequestTopicPartition()
 	partition.Offset, partition.Metadata = offset, &metadata
@@ -237,7 +237,7 @@ func commitWith(t *testing.T, w world, group string, offset int64, metadata stri
 	request := kmsg.NewPtrOffsetCommitRequest()
 	request.Group, request.Topics = group, append(request.Topics, topic)
 	// Later versions name a topic by its id.
-	response, err := request.RequestWith(soon(t), w.client(t, kgo.MaxVersions(kversion.V3_0_0())))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t, kgo.MaxVersions(kversion.V3_0_0())))
 	if err == nil {
 		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
 	}
@@ -247,7 +247,7 @@ func commitWith(t *testing.T, w world, group string, offset int64, metadata stri
 }
 
 // deleteBefore makes the log of partition 0 begin at offset.
-func deleteBefore(t *testing.T, w world, offset int64) {
+func deleteBefore(t *testing.T, w env, offset int64) {
 	t.Helper()
 	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
 	partition.Offset = offset
@@ -255,7 +255,7 @@ func deleteBefore(t *testing.T, w world, offset int64) {
 	topic.Topic, topic.Partitions = w.topic, append(topic.Partitions, partition)
 	request := kmsg.NewPtrDeleteRecordsRequest()
 	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(soon(t), w.client(t))
+	response, err := request.RequestWith(timeoutContext(t), w.client(t))
 	if err == nil {
 		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
 	}

@@ -19,14 +19,14 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// folder is a kafka.Quarantine of files.
-type folder string
+// fileStore is a kafka.Quarantine of files.
+type fileStore string
 
-func (f folder) file(partition int32) string {
+func (f fileStore) file(partition int32) string {
 	return filepath.Join(string(f), strconv.Itoa(int(partition)))
 }
 
-func (f folder) Load(_ context.Context, partition int32) (string, error) {
+func (f fileStore) Load(_ context.Context, partition int32) (string, error) {
 	mark, err := os.ReadFile(f.file(partition))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -34,7 +34,7 @@ func (f folder) Load(_ context.Context, partition int32) (string, error) {
 	return string(mark), err
 }
 
-func (f folder) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
+func (f fileStore) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
 	if found, err := f.Load(ctx, partition); err != nil || found != old {
 		return false, err
 	}
@@ -49,17 +49,17 @@ func (f folder) CompareAndSwap(ctx context.Context, partition int32, old, next s
 	return true, os.Rename(written, f.file(partition))
 }
 
-// beVictim is the life of a process that reads what may kill it, if this is one.
+// runVictim is the life of a process that reads what may kill it, if this is one.
 // What it handles it prints.
-func beVictim() {
+func runVictim() {
 	topic := os.Getenv("VICTIM_OF")
 	if topic == "" {
 		return
 	}
-	w := world{brokers: strings.Split(os.Getenv("VICTIM_BROKERS"), ","), topic: topic, dlq: topic + "-dlq"}
+	w := env{brokers: strings.Split(os.Getenv("VICTIM_BROKERS"), ","), topic: topic, dlq: topic + "-dlq"}
 	cfg := w.groupConfig("readers")
-	cfg.InstanceID, cfg.Quarantine = "victim", folder(os.Getenv("VICTIM_FOLDER"))
-	group := kafka.NewGroup(cfg, handle(func(_ context.Context, batch []kafka.Record) (int, error) {
+	cfg.InstanceID, cfg.Quarantine = "victim", fileStore(os.Getenv("VICTIM_FOLDER"))
+	group := kafka.NewGroup(cfg, handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
 		for i, record := range batch {
 			switch string(record.Value) {
 			case "deadly":
@@ -71,7 +71,7 @@ func beVictim() {
 			fmt.Printf("%d:%d\n", record.Partition, record.Offset)
 		}
 		return len(batch), nil
-	}), quiet(), prometheus.NewRegistry())
+	}), discardLog(), prometheus.NewRegistry())
 	if err := group.Run(context.Background()); err != nil {
 		panic(err)
 	}
@@ -79,19 +79,19 @@ func beVictim() {
 
 func TestARecordThatKillsIsDeadLetteredAndNoOther(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) { wantDeadLettered(t, w, 9, 1) })
+	onEachBroker(t, func(t *testing.T, w env) { wantDeadLettered(t, w, 9, 1) })
 }
 
 // They die of each other's records before the group's offset is committed, which
 // happens every second only.
 func TestRecordsThatKillInSeveralPartitionsAreAllDeadLettered(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) { wantDeadLettered(t, w, 60, 0, 1, 2) })
+	onEachBroker(t, func(t *testing.T, w env) { wantDeadLettered(t, w, 60, 0, 1, 2) })
 }
 
 // wantDeadLettered has processes read a topic that kills them in some partitions,
 // until each such record is dead-lettered, which takes at most so many lives.
-func wantDeadLettered(t *testing.T, w world, lives int, deadly ...int32) {
+func wantDeadLettered(t *testing.T, w env, lives int, deadly ...int32) {
 	t.Helper()
 	var records []*kgo.Record
 	for partition := range int32(partitions) {
@@ -117,7 +117,7 @@ func wantDeadLettered(t *testing.T, w world, lives int, deadly ...int32) {
 		}
 		lived <- count
 	}()
-	for _, headers := range w.lettersOf(t, "deadly", len(deadly)) {
+	for _, headers := range w.deadLettersOf(t, "deadly", len(deadly)) {
 		if headers["original-offset"] != "20" || headers["attempts"] != "5" || !strings.Contains(headers["error"], "died") {
 			t.Errorf("dead letter with %v", headers)
 		}
@@ -125,7 +125,7 @@ func wantDeadLettered(t *testing.T, w world, lives int, deadly ...int32) {
 	for partition := range int32(partitions) { // to know that all before it is done
 		w.send(t, &kgo.Record{Partition: partition, Value: []byte("unreadable")})
 	}
-	w.lettersOf(t, "unreadable", partitions)
+	w.deadLettersOf(t, "unreadable", partitions)
 	cancel()
 	if count := <-lived; count > lives {
 		t.Errorf("%d lives until all was found out", count)
@@ -142,15 +142,15 @@ func wantDeadLettered(t *testing.T, w world, lives int, deadly ...int32) {
 	}
 }
 
-// lettersOf waits for the dead letters of records with that value, of so many
+// deadLettersOf waits for the dead letters of records with that value, of so many
 // partitions, and returns their headers. One letter may be there twice: the
 // process may die before it is committed that the record is done with.
-func (w world) lettersOf(t *testing.T, value string, want int) map[string]map[string]string {
+func (w env) deadLettersOf(t *testing.T, value string, want int) map[string]map[string]string {
 	t.Helper()
 	client := w.client(t, kgo.ConsumeTopics(w.dlq), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	letters := map[string]map[string]string{}
 	for len(letters) < want {
-		fetched := client.PollFetches(soon(t))
+		fetched := client.PollFetches(timeoutContext(t))
 		if err := fetched.Err(); err != nil {
 			t.Fatalf("%d of %d dead letters of %q: %v", len(letters), want, value, err)
 		}

@@ -13,20 +13,20 @@ import (
 
 func TestOffsetsSinceLeaveOutWhatIsOlder(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		noon := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 		at := func(partition int32, hours int) *kgo.Record {
 			return &kgo.Record{Partition: partition, Value: []byte("x"), Timestamp: noon.Add(time.Duration(hours) * time.Hour)}
 		}
 		w.send(t, at(0, -2), at(0, -1), at(0, 0), at(0, -3), at(0, 1), at(1, -1))
-		offsets, err := kafka.OffsetsSince(soon(t), w.config(), w.topic, noon)
+		offsets, err := kafka.OffsetsSince(timeoutContext(t), w.config(), w.topic, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(map[int32]int64{0: 2, 1: 1, 2: 0}, offsets); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		_, err = kafka.OffsetsSince(soon(t), w.config(), w.topic+"-none", noon)
+		_, err = kafka.OffsetsSince(timeoutContext(t), w.config(), w.topic+"-none", noon)
 		var missing *kafka.TopicError
 		if !errors.As(err, &missing) {
 			t.Errorf("got %v", err)
@@ -36,10 +36,10 @@ func TestOffsetsSinceLeaveOutWhatIsOlder(t *testing.T) {
 
 func TestHasGroupKnowsThoseWithMembersOrOffsets(t *testing.T) {
 	t.Parallel()
-	everyKafka(t, func(t *testing.T, w world) {
+	onEachBroker(t, func(t *testing.T, w env) {
 		is := func(what string, want bool) {
 			t.Helper()
-			if got, err := kafka.HasGroup(soon(t), w.config(), w.group("readers")); err != nil || got != want {
+			if got, err := kafka.HasGroup(timeoutContext(t), w.config(), w.group("readers")); err != nil || got != want {
 				t.Errorf("%s: %v, %v", what, got, err)
 			}
 		}

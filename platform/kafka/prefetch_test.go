@@ -16,7 +16,7 @@ import (
 // only while there is room.
 func TestAHeldPartitionIsNotReadFarAhead(t *testing.T) {
 	t.Parallel()
-	w := fakeWorld(t)
+	w := newFakeEnv(t)
 	const all = 40
 	for range all {
 		w.send(t, &kgo.Record{Value: make([]byte, 900_000)})
@@ -35,7 +35,7 @@ func TestAHeldPartitionIsNotReadFarAhead(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	run(t, w.groupConfig("readers"), handle(func(context.Context, []kafka.Record) (int, error) {
+	run(t, w.groupConfig("readers"), handlerFunc(func(context.Context, []kafka.Record) (int, error) {
 		return 0, errors.New("the store is away")
 	}))
 	eventually(t, "the fetches to leave out the held partition", func() bool { return without.Load() > 3 || furthest.Load() == all })

@@ -16,66 +16,68 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// script is a Handler and a Ledger that says what the test wants.
-type script struct {
+// scriptedHandler is a Handler and a Ledger that says what the test wants.
+type scriptedHandler struct {
 	handle func(ctx context.Context, batch []Record) (int, error)
 	start  func(oldest, newest int64) (int64, error)
 }
 
-func (s script) Handle(ctx context.Context, batch []Record) (int, error) { return s.handle(ctx, batch) }
+func (s scriptedHandler) Handle(ctx context.Context, batch []Record) (int, error) {
+	return s.handle(ctx, batch)
+}
 
-func (s script) StartOffset(_ context.Context, _ int32, log PartitionLog) (int64, error) {
+func (s scriptedHandler) StartOffset(_ context.Context, _ int32, log PartitionLog) (int64, error) {
 	return s.start(log.Oldest, log.Newest)
 }
 
-// source is a claim of Sarama's without a Kafka.
-type source struct {
+// claimSource is a claim of Sarama's without a Kafka.
+type claimSource struct {
 	sarama.ConsumerGroupClaim
 	partition int32
 }
 
-func (s source) Partition() int32 { return s.partition }
+func (s claimSource) Partition() int32 { return s.partition }
 
-// played is a claim that works through what its test sends.
-type played struct {
-	*claim
-	messages chan *sarama.ConsumerMessage
-	marked   []int64
-	end      context.CancelFunc
-	result   chan error
+// runningConsumer is a claim that works through what its test sends.
+type runningConsumer struct {
+	*partitionConsumer
+	messages   chan *sarama.ConsumerMessage
+	committed  []int64
+	endSession context.CancelFunc
+	result     chan error
 }
 
-// play begins with these records there already: they are one batch.
-func play(t *testing.T, s script, offsets ...int64) *played {
-	return playIn(t, newTestGroup(s, nil), 0, offsets...)
+// startConsumer begins with these records there already: they are one batch.
+func startConsumer(t *testing.T, s scriptedHandler, offsets ...int64) *runningConsumer {
+	return startConsumerIn(t, newTestGroup(s, nil), 0, offsets...)
 }
 
 // newTestGroup has no Kafka, and heard before that its partitions end at 100.
 func newTestGroup(h Handler, inHand QuarantineStore) *Group {
 	cfg := GroupConfig{Group: "readers", Topic: "things", DLQ: "things-dlq", Quarantine: inHand}
 	group := NewGroup(cfg, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	group.instruments.lag.ends = map[int32]int64{0: 100}
+	group.metrics.lag.ends = map[int32]int64{0: 100}
 	return group
 }
 
-func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *played {
+func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int64) *runningConsumer {
 	session, end := context.WithCancel(t.Context())
-	afterwards, cancel := outlive(session, lasting)
+	afterwards, cancel := extend(session, drainTimeout)
 	messages := make(chan *sarama.ConsumerMessage, 100)
-	p := &played{messages: messages, end: end, result: make(chan error, 1)}
-	p.claim = &claim{
-		group: group, log: group.log, session: session, lasting: afterwards,
-		source: source{partition: partition},
-		ahead: func() (<-chan portion, func()) {
+	p := &runningConsumer{messages: messages, endSession: end, result: make(chan error, 1)}
+	p.partitionConsumer = &partitionConsumer{
+		group: group, log: group.log, sessionCtx: session, drainCtx: afterwards,
+		source: claimSource{partition: partition},
+		prefetch: func() (<-chan recordBatch, func()) {
 			gathering, stop := context.WithCancel(session)
-			return gather(gathering, messages), stop
+			return batchesFrom(gathering, messages), stop
 		},
-		mark:     func(offset int64, _ string) { p.marked = append(p.marked, offset) },
-		commit:   func() {},
-		current:  func(context.Context) (string, error) { return "", nil },
-		hand:     group.newHand(partition, PartitionLog{}),
-		found:    PartitionLog{Newest: 100},
-		position: 10, floor: 10,
+		markOffset:     func(offset int64, _ string) { p.committed = append(p.committed, offset) },
+		commitOffsets:  func() {},
+		currentTopicID: func(context.Context) (string, error) { return "", nil },
+		tracker:        group.newTracker(partition, PartitionLog{}),
+		foundLog:       PartitionLog{Newest: 100},
+		position:       10, lowestValid: 10,
 	}
 	p.send(offsets...)
 	go func() {
@@ -86,11 +88,11 @@ func playIn(t *testing.T, group *Group, partition int32, offsets ...int64) *play
 	return p
 }
 
-// gather makes a portion of what is there when it is wanted, until ctx ends.
-func gather(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan portion {
-	portions := make(chan portion)
+// batchesFrom makes a portion of what is there when it is wanted, until ctx ends.
+func batchesFrom(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan recordBatch {
+	portions := make(chan recordBatch)
 	go func() {
-		var p portion
+		var p recordBatch
 		for {
 			out := portions
 			if len(p.records) == 0 && p.err == nil {
@@ -104,7 +106,7 @@ func gather(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan
 				select {
 				case message, open = <-messages:
 				case out <- p:
-					p = portion{}
+					p = recordBatch{}
 				case <-ctx.Done():
 					return
 				}
@@ -113,7 +115,7 @@ func gather(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan
 				messages = nil
 				p.err = errors.New("the offset is not in the log")
 			} else if message != nil {
-				p.records = append(p.records, received(message))
+				p.records = append(p.records, fromSarama(message))
 				p.next = message.Offset + 1
 			}
 		}
@@ -121,22 +123,22 @@ func gather(ctx context.Context, messages <-chan *sarama.ConsumerMessage) <-chan
 	return portions
 }
 
-func (p *played) send(offsets ...int64) {
+func (p *runningConsumer) send(offsets ...int64) {
 	for _, offset := range offsets {
 		p.messages <- &sarama.ConsumerMessage{Topic: "things", Partition: p.source.Partition(), Offset: offset}
 	}
 }
 
-// last is the offset marked last; 0 when there is none.
-func (p *played) last() int64 {
-	if len(p.marked) == 0 {
+// lastCommitted is the offset marked last; 0 when there is none.
+func (p *runningConsumer) lastCommitted() int64 {
+	if len(p.committed) == 0 {
 		return 0
 	}
-	return p.marked[len(p.marked)-1]
+	return p.committed[len(p.committed)-1]
 }
 
-// over returns the claim's error, if it has ended.
-func (p *played) over() (ended bool, err error) {
+// ended returns the claim's error, if it has ended.
+func (p *runningConsumer) ended() (ended bool, err error) {
 	synctest.Wait()
 	select {
 	case err := <-p.result:
@@ -146,31 +148,31 @@ func (p *played) over() (ended bool, err error) {
 	}
 }
 
-// later moves synctest's clock.
-func later(by time.Duration) {
+// advanceClock moves synctest's clock.
+func advanceClock(by time.Duration) {
 	time.Sleep(by) //nolint:forbidigo // no time passes
 	synctest.Wait()
 }
 
-func all(_ context.Context, batch []Record) (int, error) { return len(batch), nil }
+func handleAll(_ context.Context, batch []Record) (int, error) { return len(batch), nil }
 
 func TestAHandlerMayTakeABatchInParts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var began []int64
 		start := time.Now()
-		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []Record) (int, error) {
 			began = append(began, batch[0].Offset)
 			return (len(batch) + 1) / 2, nil
 		}}, 10, 11, 12, 13, 14)
 		synctest.Wait()
-		if diff := cmp.Diff([]int64{10, 13, 14}, began); diff != "" || p.last() != 15 {
-			t.Errorf("marked %v, began at (-want +got):\n%s", p.marked, diff)
+		if diff := cmp.Diff([]int64{10, 13, 14}, began); diff != "" || p.lastCommitted() != 15 {
+			t.Errorf("marked %v, began at (-want +got):\n%s", p.committed, diff)
 		}
 		if took := time.Since(start); took != 0 {
 			t.Errorf("%v were spent on pauses", took)
 		}
-		p.end()
+		p.endSession()
 	})
 }
 
@@ -178,7 +180,7 @@ func TestAHandlerThatDoesNothingIsAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
-		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []Record) (int, error) {
 			if calls.Add(1) == 1 {
 				return 0, nil
 			}
@@ -187,10 +189,10 @@ func TestAHandlerThatDoesNothingIsAFailure(t *testing.T) {
 		if synctest.Wait(); calls.Load() != 1 {
 			t.Errorf("%d calls without a pause", calls.Load())
 		}
-		if later(firstPause); calls.Load() != 2 || p.last() != 12 {
-			t.Errorf("%d calls, marked %v", calls.Load(), p.marked)
+		if advanceClock(firstPause); calls.Load() != 2 || p.lastCommitted() != 12 {
+			t.Errorf("%d calls, marked %v", calls.Load(), p.committed)
 		}
-		p.end()
+		p.endSession()
 	})
 }
 
@@ -213,7 +215,7 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := play(t, script{handle: all, start: func(oldest, newest int64) (int64, error) {
+				p := startConsumer(t, scriptedHandler{handle: handleAll, start: func(oldest, newest int64) (int64, error) {
 					if oldest != 0 || newest != 100 {
 						t.Errorf("asked with the log from %d to %d", oldest, newest)
 					}
@@ -226,19 +228,19 @@ func TestAnIdleClaimAsksWhetherItsLedgerMoved(t *testing.T) {
 				}
 				p.send(10, 11)
 				replayed(12) // 12 and 13 the handler does not see
-				later(idleCheck - time.Second)
+				advanceClock(idleInterval - time.Second)
 				replayed(13)
-				later(idleCheck - time.Second)
-				if ended, _ := p.over(); ended {
+				advanceClock(idleInterval - time.Second)
+				if ended, _ := p.ended(); ended {
 					t.Fatal("a busy claim asked")
 				}
-				later(2 * time.Second)
-				ended, err := p.over()
+				advanceClock(2 * time.Second)
+				ended, err := p.ended()
 				if ended != test.fenced || test.fenced && !errors.Is(err, ErrFenced) {
 					t.Errorf("ended: %v, with %v", ended, err)
 				}
-				if p.last() != 14 {
-					t.Errorf("marked %v, want 14 at last", p.marked)
+				if p.lastCommitted() != 14 {
+					t.Errorf("marked %v, want 14 at last", p.committed)
 				}
 			})
 		})
@@ -265,13 +267,13 @@ func TestAnIdleClaimOfAnEarlierTopicEndsBeforeItAsksItsLedger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := false
-			group := newTestGroup(script{}, nil)
-			c := &claim{
-				group: group, log: group.log, session: t.Context(), source: source{}, found: PartitionLog{TopicID: test.found},
-				current: func(context.Context) (string, error) { return test.now, test.err },
+			group := newTestGroup(scriptedHandler{}, nil)
+			c := &partitionConsumer{
+				group: group, log: group.log, sessionCtx: t.Context(), source: claimSource{}, foundLog: PartitionLog{TopicID: test.found},
+				currentTopicID: func(context.Context) (string, error) { return test.now, test.err },
 			}
-			err := c.checkLedger(script{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})
-			if asked != test.asked || errors.Is(err, errReplaced) != test.ends || err != nil && !test.ends {
+			err := c.verifyStoredOffset(scriptedHandler{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})
+			if asked != test.asked || errors.Is(err, errTopicReplaced) != test.ends || err != nil && !test.ends {
 				t.Errorf("asked: %t, %v", asked, err)
 			}
 		})
@@ -282,12 +284,12 @@ func TestPausesGrowAndEndWithTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
-		p := play(t, script{handle: func(context.Context, []Record) (int, error) {
+		p := startConsumer(t, scriptedHandler{handle: func(context.Context, []Record) (int, error) {
 			tries = append(tries, time.Now())
 			return 0, errors.New("the store is away")
 		}})
 		p.send(10)
-		later(2 * time.Minute)
+		advanceClock(2 * time.Minute)
 		span := firstPause
 		for i := 1; i < len(tries); i++ {
 			if gap := tries[i].Sub(tries[i-1]); gap < span/2 || gap > span {
@@ -295,12 +297,12 @@ func TestPausesGrowAndEndWithTheSession(t *testing.T) {
 			}
 			span = min(2*span, longestPause)
 		}
-		if len(tries) < 12 || len(p.marked) > 0 {
-			t.Errorf("%d tries, marked %v", len(tries), p.marked)
+		if len(tries) < 12 || len(p.committed) > 0 {
+			t.Errorf("%d tries, marked %v", len(tries), p.committed)
 		}
 		before := time.Now()
-		p.end()
-		if ended, err := p.over(); !ended || err != nil || time.Since(before) > 0 {
+		p.endSession()
+		if ended, err := p.ended(); !ended || err != nil || time.Since(before) > 0 {
 			t.Errorf("ended: %v with %v after %v", ended, err, time.Since(before))
 		}
 	})
@@ -310,7 +312,7 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tries := make(map[int64]int)
-		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []Record) (int, error) {
 			for i, record := range batch {
 				if tries[record.Offset]++; tries[record.Offset] < 3 {
 					return i, errors.New("not yet")
@@ -319,12 +321,12 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 			return len(batch), nil
 		}})
 		p.send(10, 11, 12)
-		later(time.Minute)
+		advanceClock(time.Minute)
 		if diff := cmp.Diff(map[int64]int{10: 3, 11: 3, 12: 3}, tries); diff != "" {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
-		if !slices.IsSorted(p.marked) || p.last() != 13 {
-			t.Errorf("marked %v", p.marked)
+		if !slices.IsSorted(p.committed) || p.lastCommitted() != 13 {
+			t.Errorf("marked %v", p.committed)
 		}
 	})
 }
@@ -346,7 +348,7 @@ func TestOnlyItsOwnPanicsCondemnARecord(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				left := slices.Clone(test.ways)
-				p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+				p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []Record) (int, error) {
 					way := &left[batch[0].Offset-10]
 					if *way == "" {
 						t.Error("tried again after its last panic")
@@ -364,11 +366,11 @@ func TestOnlyItsOwnPanicsCondemnARecord(t *testing.T) {
 				}})
 				for i := range test.ways {
 					p.send(10 + int64(i))
-					later(10 * time.Minute)
+					advanceClock(10 * time.Minute)
 				}
 				// Without a Kafka the dead letter is never acknowledged, so its record is held.
-				if p.last() != test.marked || strings.Join(left, "") != "" {
-					t.Errorf("marked %v, want %d at last; tries left: %q", p.marked, test.marked, left)
+				if p.lastCommitted() != test.marked || strings.Join(left, "") != "" {
+					t.Errorf("marked %v, want %d at last; tries left: %q", p.committed, test.marked, left)
 				}
 			})
 		})
@@ -380,7 +382,7 @@ func TestABatchThatPanicsIsTriedRecordByRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries [][]int64
 		panics := 2
-		p := play(t, script{handle: func(_ context.Context, batch []Record) (int, error) {
+		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []Record) (int, error) {
 			var offsets []int64
 			for _, record := range batch {
 				offsets = append(offsets, record.Offset)
@@ -392,12 +394,12 @@ func TestABatchThatPanicsIsTriedRecordByRecord(t *testing.T) {
 			}
 			return len(batch), nil
 		}}, 10, 11, 12)
-		later(time.Minute)
+		advanceClock(time.Minute)
 		if diff := cmp.Diff([][]int64{{10, 11, 12}, {10}, {11}, {11}, {12}}, tries); diff != "" {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
-		if p.last() != 13 {
-			t.Errorf("marked %v, want 13 at last", p.marked)
+		if p.lastCommitted() != 13 {
+			t.Errorf("marked %v, want 13 at last", p.committed)
 		}
 	})
 }
@@ -421,18 +423,18 @@ func TestAHandlerIsHeldToItsContract(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				p := play(t, script{handle: func(context.Context, []Record) (int, error) {
+				p := startConsumer(t, scriptedHandler{handle: func(context.Context, []Record) (int, error) {
 					if calls++; calls > 1 {
 						return 0, broken
 					}
 					return test.count, test.err
 				}}, 10, 11)
-				later(time.Second)
+				advanceClock(time.Second)
 				if calls > 1 != test.retry {
 					t.Errorf("%d calls", calls)
 				}
-				if p.last() != test.marked {
-					t.Errorf("marked %v, want %d", p.marked, test.marked)
+				if p.lastCommitted() != test.marked {
+					t.Errorf("marked %v, want %d", p.committed, test.marked)
 				}
 			})
 		})
@@ -445,14 +447,14 @@ func TestTheBatchInHandOutlivesItsSession(t *testing.T) {
 		takes  time.Duration
 		marked bool
 	}{
-		"for a while":   {lasting - time.Second, true},
-		"not for ever":  {lasting + time.Second, false},
+		"for a while":   {drainTimeout - time.Second, true},
+		"not for ever":  {drainTimeout + time.Second, false},
 		"with retrying": {0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := play(t, script{handle: func(ctx context.Context, batch []Record) (int, error) {
+				p := startConsumer(t, scriptedHandler{handle: func(ctx context.Context, batch []Record) (int, error) {
 					if test.takes == 0 {
 						return 0, errors.New("the store is away")
 					}
@@ -465,13 +467,13 @@ func TestTheBatchInHandOutlivesItsSession(t *testing.T) {
 				}})
 				p.send(10, 11)
 				synctest.Wait()
-				p.end()
-				later(lasting + 2*time.Second)
-				if ended, err := p.over(); !ended || err != nil {
+				p.endSession()
+				advanceClock(drainTimeout + 2*time.Second)
+				if ended, err := p.ended(); !ended || err != nil {
 					t.Errorf("ended: %v with %v", ended, err)
 				}
-				if marked := len(p.marked) > 0; marked != test.marked {
-					t.Errorf("marked %v", p.marked)
+				if marked := len(p.committed) > 0; marked != test.marked {
+					t.Errorf("marked %v", p.committed)
 				}
 			})
 		})
@@ -481,9 +483,9 @@ func TestTheBatchInHandOutlivesItsSession(t *testing.T) {
 func TestAClaimThatIsClosedEndsTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := play(t, script{handle: all})
+		p := startConsumer(t, scriptedHandler{handle: handleAll})
 		close(p.messages)
-		if ended, err := p.over(); !ended || err == nil {
+		if ended, err := p.ended(); !ended || err == nil {
 			t.Errorf("ended: %v with %v", ended, err)
 		}
 	})

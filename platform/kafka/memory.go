@@ -18,47 +18,47 @@ import (
 // What Sarama needs in memory for a record and for a header, besides their contents:
 // the structure and a pointer to it.
 const (
-	recordOverhead = 112 + 8
-	headerOverhead = 48 + 8
+	recordMemory = 112 + 8
+	headerMemory = 48 + 8
 )
 
-// maxOverhead is how much of that one response may need. The shortest header has
+// maxMemoryOverhead is how much of that one response may need. The shortest header has
 // two bytes in a batch, so that of a batch of maxUnpacked it would be 1.8 GB.
-const maxOverhead = 256 << 20
+const maxMemoryOverhead = 256 << 20
 
-var errOverhead = fmt.Errorf("its records and headers need more than %d MiB without their contents", maxOverhead>>20)
+var errOverheadTooLarge = fmt.Errorf("its records and headers need more than %d MiB without their contents", maxMemoryOverhead>>20)
 
-// overhead is how many bytes Sarama needs for the batch's records and headers
+// memoryOverhead is how many bytes Sarama needs for the batch's records and headers
 // besides their contents: an upper bound if that is within room, and otherwise
 // what they need, or anything above room.
-func (h header) overhead(room int64) int64 {
+func (h batchHeader) memoryOverhead(room int64) int64 {
 	records := max(int64(h.records()), 0)
-	needed := records * recordOverhead
-	if atMost := needed + h.unpacked()/2*headerOverhead; atMost <= room {
+	needed := records * recordMemory
+	if atMost := needed + h.maxUnpackedSize()/2*headerMemory; atMost <= room {
 		return atMost
 	}
-	contents, err := h.unpack()
+	contents, err := h.decompress()
 	if err != nil {
 		return needed // Sarama fails as well
 	}
 	defer contents.Close()
-	walk := recordWalk{bytes: bufio.NewReader(io.LimitReader(contents, maxUnpacked))}
+	walk := recordScanner{bytes: bufio.NewReader(io.LimitReader(contents, maxUnpacked))}
 	for ; records > 0 && needed <= room && walk.err == nil; records-- {
-		needed += min(max(walk.headers(), 0), maxUnpacked) * headerOverhead
+		needed += min(max(walk.nextHeaderCount(), 0), maxUnpacked) * headerMemory
 	}
 	return needed
 }
 
-// unpack returns the batch's records as they were before they were compressed.
-func (h header) unpack() (io.ReadCloser, error) {
-	stored := h[batchFrame:h.size()]
+// decompress returns the batch's records as they were before they were compressed.
+func (h batchHeader) decompress() (io.ReadCloser, error) {
+	stored := h[batchHeaderBytes:h.size()]
 	switch sarama.CompressionCodec(h[22] & 0x07) {
 	case sarama.CompressionNone:
 		return io.NopCloser(bytes.NewReader(stored)), nil
 	case sarama.CompressionGZIP:
 		return gzip.NewReader(bytes.NewReader(stored))
 	case sarama.CompressionSnappy:
-		unpacked, err := snappy.DecodeCapped(make([]byte, 0, h.unpacked()), stored)
+		unpacked, err := snappy.DecodeCapped(make([]byte, 0, h.maxUnpackedSize()), stored)
 		return io.NopCloser(bytes.NewReader(unpacked)), err
 	case sarama.CompressionLZ4:
 		return io.NopCloser(lz4.NewReader(bytes.NewReader(stored))), nil
@@ -73,30 +73,30 @@ func (h header) unpack() (io.ReadCloser, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// recordWalk goes from record to record without keeping any. After an error, and
+// recordScanner goes from record to record without keeping any. After an error, and
 // after a record with a wrong length, it says nothing; Sarama stops there as well.
-type recordWalk struct {
+type recordScanner struct {
 	bytes *bufio.Reader
 	read  int64
 	err   error
 }
 
-// headers passes the next record and returns how many headers it says it has.
-func (w *recordWalk) headers() int64 {
-	end := w.varint()
+// nextHeaderCount passes the next record and returns how many headers it says it has.
+func (w *recordScanner) nextHeaderCount() int64 {
+	end := w.readVarint()
 	end += w.read
 	const attributes = 1
 	w.skip(attributes)
-	w.varint()                 // the time
-	w.varint()                 // the offset
-	w.skip(max(w.varint(), 0)) // the key; -1 is none
-	w.skip(max(w.varint(), 0)) // the value
-	headers := w.varint()
+	w.readVarint()                 // the time
+	w.readVarint()                 // the offset
+	w.skip(max(w.readVarint(), 0)) // the key; -1 is none
+	w.skip(max(w.readVarint(), 0)) // the value
+	headers := w.readVarint()
 	w.skip(end - w.read)
 	return headers
 }
 
-func (w *recordWalk) varint() int64 {
+func (w *recordScanner) readVarint() int64 {
 	if w.err != nil {
 		return 0
 	}
@@ -106,12 +106,12 @@ func (w *recordWalk) varint() int64 {
 }
 
 // ReadByte makes the walk what encoding/binary reads varints from.
-func (w *recordWalk) ReadByte() (byte, error) {
+func (w *recordScanner) ReadByte() (byte, error) {
 	w.read++
 	return w.bytes.ReadByte()
 }
 
-func (w *recordWalk) skip(count int64) {
+func (w *recordScanner) skip(count int64) {
 	if w.err == nil && (count < 0 || count > maxUnpacked) {
 		w.err = io.ErrUnexpectedEOF
 	}

@@ -9,25 +9,25 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// topicIDRound is how often a session asks whether its topic is still the same.
-const topicIDRound = 2 * time.Second
+// topicIDInterval is how often a session asks whether its topic is still the same.
+const topicIDInterval = 2 * time.Second
 
 // fingerprintBytes of a record's fingerprint stand in its origin.
 const fingerprintBytes = 16
 
-var errReplaced = errors.New("the topic was deleted and created again")
+var errTopicReplaced = errors.New("the topic was deleted and created again")
 
 // PartitionLog is a partition's log as a session found it.
 type PartitionLog struct {
 	Oldest, Newest int64
 	TopicID        string // "" where the broker gives topics no id
 
-	// holds tells whether the record at the offset has the fingerprint.
-	holds func(ctx context.Context, offset int64, fingerprint string) (bool, error)
+	// HasRecord tells whether the record at the offset has the fingerprint.
+	HasRecord func(ctx context.Context, offset int64, fingerprint string) (bool, error)
 }
 
 // Incarnation names the log by its topic's id; it is "" where the broker gives none.
-func (l PartitionLog) Incarnation() string { return originOf(l.TopicID) }
+func (l PartitionLog) Incarnation() string { return incarnationOf(l.TopicID) }
 
 // Matches tells whether what was stored beside an offset is of this log: false means
 // that the offset belongs to an earlier topic of the name. It is true of an origin
@@ -39,8 +39,8 @@ func (l PartitionLog) Matches(ctx context.Context, origin string) (bool, error) 
 	if _, err := fmt.Sscanf(origin, "id %s", &id); err == nil {
 		return id == l.TopicID || l.TopicID == "", nil
 	}
-	if _, err := fmt.Sscanf(origin, "record %d %s", &offset, &fingerprint); err == nil && l.holds != nil {
-		return l.holds(ctx, offset, fingerprint)
+	if _, err := fmt.Sscanf(origin, "record %d %s", &offset, &fingerprint); err == nil && l.HasRecord != nil {
+		return l.HasRecord(ctx, offset, fingerprint)
 	}
 	return true, nil
 }
@@ -50,17 +50,17 @@ func (l PartitionLog) Matches(ctx context.Context, origin string) (bool, error) 
 // offset and content.
 func (r Record) Incarnation() string {
 	if r.TopicID != "" {
-		return originOf(r.TopicID)
+		return incarnationOf(r.TopicID)
 	}
-	return fmt.Sprintf("record %d %s", r.Offset, r.shortFingerprint())
+	return fmt.Sprintf("record %d %s", r.Offset, r.ShortFingerprint())
 }
 
-func (r Record) shortFingerprint() string {
+func (r Record) ShortFingerprint() string {
 	sum := r.Fingerprint()
 	return fmt.Sprintf("%x", sum[:fingerprintBytes])
 }
 
-func originOf(topicID string) string {
+func incarnationOf(topicID string) string {
 	if topicID == "" {
 		return ""
 	}
@@ -111,11 +111,11 @@ func requestTopicID(client sarama.Client, broker *sarama.Broker, topic string) (
 	return "", true, sarama.ErrIncompleteResponse
 }
 
-// log describes a partition's log.
-func (s *session) log(partition int32, oldest, newest int64) PartitionLog {
+// partitionLog describes a partition's log.
+func (s *session) partitionLog(partition int32, oldest, newest int64) PartitionLog {
 	return PartitionLog{
 		Oldest: oldest, Newest: newest, TopicID: s.topicID,
-		holds: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
+		HasRecord: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
 			return s.group.surveyor.holds(ctx, partition, offset, fingerprint)
 		},
 	}
@@ -124,7 +124,7 @@ func (s *session) log(partition int32, oldest, newest int64) PartitionLog {
 // watchTopic ends the session when the topic has another id than the session
 // found. Without an answer it asks again in the next round.
 func (s *session) watchTopic() {
-	ticker := time.NewTicker(topicIDRound)
+	ticker := time.NewTicker(topicIDInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -132,29 +132,29 @@ func (s *session) watchTopic() {
 			return
 		case <-ticker.C:
 		}
-		asking, cancel := context.WithTimeout(s.ctx, topicIDRound)
+		asking, cancel := context.WithTimeout(s.ctx, topicIDInterval)
 		id, err := s.group.surveyor.topicID(asking)
 		cancel()
-		if err == nil && isAnother(s.topicID, id) {
-			s.replaced(id)
+		if err == nil && isOtherTopic(s.topicID, id) {
+			s.endReplaced(id)
 			return
 		}
 	}
 }
 
-// replaced ends the session. What it stored stays bound to the id that it found,
+// endReplaced ends the session. What it stored stays bound to the id that it found,
 // so the next session recognises it as another topic's.
-func (s *session) replaced(id string) {
-	s.group.instruments.replaced.Inc()
+func (s *session) endReplaced(id string) {
+	s.group.metrics.replaced.Inc()
 	s.group.log.Error("the topic was deleted and created again while it was read; joining anew",
 		"topic_id", s.topicID, "new_topic_id", id)
 	s.mu.Lock()
-	if s.why == nil {
-		s.why = errReplaced
+	if s.endReason == nil {
+		s.endReason = errTopicReplaced
 	}
 	s.mu.Unlock()
-	s.end()
+	s.cancel()
 }
 
-// isAnother compares two topic ids. A broker that gives none says nothing.
-func isAnother(known, now string) bool { return known != "" && now != "" && known != now }
+// isOtherTopic compares two topic ids. A broker that gives none says nothing.
+func isOtherTopic(known, now string) bool { return known != "" && now != "" && known != now }

@@ -24,21 +24,21 @@ func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
 		hangs   bool
 		marked  int64
 	}{
-		"returns in time":                      {returns: callBound - time.Second, count: 2, marked: 12},
-		"returns when told, with what is done": {returns: callBound + time.Second, count: 1, err: context.DeadlineExceeded, marked: 11},
+		"returns in time":                      {returns: handlerTimeout - time.Second, count: 2, marked: 12},
+		"returns when told, with what is done": {returns: handlerTimeout + time.Second, count: 1, err: context.DeadlineExceeded, marked: 11},
 		"does not return":                      {returns: 24 * time.Hour, hangs: true},
 		"does not return when stopped":         {returns: 24 * time.Hour, stops: time.Second, hangs: true},
-		"returns late when stopped":            {returns: lasting + 3*time.Second, stops: time.Second, count: 2, marked: 12},
+		"returns late when stopped":            {returns: drainTimeout + 3*time.Second, stops: time.Second, count: 2, marked: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, log, calls := &slate{}, &bytes.Buffer{}, 0
+				s, log, calls := &memoryStore{}, &bytes.Buffer{}, 0
 				letGo := make(chan struct{})
 				for range 1000 { // the handler is one goroutine of many
 					go func() { <-letGo }()
 				}
-				group := newTestGroup(script{handle: func(ctx context.Context, _ []Record) (int, error) {
+				group := newTestGroup(scriptedHandler{handle: func(ctx context.Context, _ []Record) (int, error) {
 					if calls++; calls > 1 {
 						<-ctx.Done()
 						return 0, ctx.Err()
@@ -50,22 +50,22 @@ func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
 					return test.count, test.err
 				}}, s)
 				group.log = slog.New(slog.NewTextHandler(log, nil))
-				p := playIn(t, group, 0, 10, 11)
+				p := startConsumerIn(t, group, 0, 10, 11)
 				if test.stops > 0 {
-					later(test.stops)
-					p.end()
+					advanceClock(test.stops)
+					p.endSession()
 				}
-				later(callBound + callGrace + time.Second)
+				advanceClock(handlerTimeout + handlerGrace + time.Second)
 				defer func() {
-					p.end()
-					later(lasting + time.Second)
+					p.endSession()
+					advanceClock(drainTimeout + time.Second)
 				}()
 				defer close(letGo)
-				ended, err := p.over()
-				if hangs := ended && errors.Is(err, errHung); hangs != test.hangs || p.last() != test.marked {
-					t.Errorf("ended: %v with %v; marked %v", ended, err, p.marked)
+				ended, err := p.ended()
+				if hangs := ended && errors.Is(err, errHandlerStuck); hangs != test.hangs || p.lastCommitted() != test.marked {
+					t.Errorf("ended: %v with %v; marked %v", ended, err, p.committed)
 				}
-				if got := testutil.ToFloat64(group.instruments.hung); (got == 1) != test.hangs {
+				if got := testutil.ToFloat64(group.metrics.stuck); (got == 1) != test.hangs {
 					t.Errorf("%v handlers hang", got)
 				}
 				if !test.hangs {
@@ -74,7 +74,7 @@ func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
 				if !strings.Contains(log.String(), "(*claim).shielded(") {
 					t.Errorf("the log has no stack of the handler: %.1000s", log)
 				}
-				if diff := cmp.Diff(mark{InHand: span{10, 12}}, s.read(t)); diff != "" {
+				if diff := cmp.Diff(State{InFlight: OffsetRange{10, 12}}, s.state(t)); diff != "" {
 					t.Errorf("what the next reader finds (-want +got):\n%s", diff)
 				}
 			})
