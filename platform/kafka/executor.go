@@ -141,7 +141,7 @@ func handlerStacks() string {
 	all = all[:runtime.Stack(all, true)]
 	// A process may have thousands of goroutines, in any order.
 	goroutines := strings.Split(string(all), "\n\n")
-	calling := func(stack string) bool { return strings.Contains(stack, ".(*claim).shielded(") }
+	calling := func(stack string) bool { return strings.Contains(stack, ".(*partitionConsumer).callRecovering(") }
 	handlers := slices.DeleteFunc(slices.Clone(goroutines), func(stack string) bool { return !calling(stack) })
 	text := strings.Join(append(handlers, slices.DeleteFunc(goroutines, calling)...), "\n\n")
 	return text[:min(len(text), maxLoggedStack)]

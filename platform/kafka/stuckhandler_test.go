@@ -71,7 +71,7 @@ func TestAHandlerThatHangsEndsTheGroup(t *testing.T) {
 				if !test.hangs {
 					return
 				}
-				if !strings.Contains(log.String(), "(*claim).shielded(") {
+				if !strings.Contains(log.String(), "(*partitionConsumer).callRecovering(") {
 					t.Errorf("the log has no stack of the handler: %.1000s", log)
 				}
 				if diff := cmp.Diff(State{InFlight: OffsetRange{10, 12}}, s.state(t)); diff != "" {
