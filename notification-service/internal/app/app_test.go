@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/testenv"
 )
 
@@ -84,7 +85,7 @@ func onServers(t *testing.T) app.Config {
 // complete sends an event for each id, all of one task.
 func complete(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
-	producer := kafka.NewProducer(cfg.Kafka)
+	producer := producer.New(cfg.Kafka)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {

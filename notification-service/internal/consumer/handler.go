@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
 )
 
 // turn is after how long the rest of a batch is handed back. The group loses
@@ -29,7 +30,7 @@ type Notifier interface {
 // which all were handled, 0 when nobody knows.
 type Offsets interface {
 	// Load returns the offset, and the origin of the log it belongs to, "" when
-	// unknown; see kafka.Log.Owns.
+	// unknown; see kafka.PartitionLog.Owns.
 	Load(ctx context.Context, partition int32) (next int64, origin string, err error)
 	// Bind stores the origin of the log that the partition's offset belongs to.
 	Bind(ctx context.Context, partition int32, origin string) error
@@ -41,10 +42,10 @@ type Offsets interface {
 }
 
 // LogEndOffsets asks for each partition for the offset that its next record will get;
-// see kafka.Group.Ends.
+// see consumer.Group.Ends.
 type LogEndOffsets func(context.Context) (map[int32]int64, error)
 
-// Handler is a kafka.Handler and a kafka.Ledger.
+// Handler is a consumer.Handler and a consumer.OffsetStore.
 type Handler struct {
 	notifier Notifier
 	offsets  Offsets
@@ -64,7 +65,7 @@ func New(notifier Notifier, offsets Offsets, survey LogEndOffsets, log *slog.Log
 	}
 }
 
-// Start implements kafka.Ledger. The group's committed offset always rules, so
+// Start implements consumer.OffsetStore. The group's committed offset always rules, so
 // the answer is negative: the ledger only tells Handle which records it knows.
 // It is never behind the group's offset but in a flushed or restored Redis, and
 // going back to it would then notify everything since again.
@@ -118,7 +119,7 @@ func (h *Handler) judge(ctx context.Context, partition int32, stored int64) (int
 	return 0, h.offsets.Forget(ctx, partition, stored)
 }
 
-// Handle implements kafka.Handler. What was handled is in the ledger before the
+// Handle implements consumer.Handler. What was handled is in the ledger before the
 // group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	readings, unreadable := read(batch, h.knownBelow(batch[0].Partition))
@@ -134,11 +135,11 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	handled := h.settle(ctx, readings, outcomes)
 	switch {
 	case errors.Is(err, notify.ErrGivenUp):
-		err = kafka.Permanent(err)
+		err = consumer.Permanent(err)
 	case handled > 0 && some.Err() != nil && ctx.Err() == nil:
 		err = nil // the rest comes again
 	case err == nil && unreadable != nil:
-		err = kafka.Permanent(unreadable)
+		err = consumer.Permanent(unreadable)
 	}
 	if handled > 0 && !readings[handled-1].redelivered {
 		// Whether or not ctx has ended: it was handled.

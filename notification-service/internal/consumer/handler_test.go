@@ -18,6 +18,7 @@ import (
 	"example.com/todo/notification-service/internal/consumer"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 )
 
 const partition = 4
@@ -124,7 +125,7 @@ func event(offset int64, kind string) kafka.Record {
 
 // isPermanent compares by type: the mark has no other outside.
 func isPermanent(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafkaconsumer.Permanent(errors.New("")))
 }
 
 func TestABatchIsHandledInOrderAndItsPlaceKept(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"example.com/todo/notification-service/internal/consumer"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/notification-service/internal/redisstore"
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/kafkatest"
 )
 
@@ -87,7 +87,7 @@ func withoutTopicIDs(t *testing.T, test func(w world)) {
 // serve runs the service as app wires it, with the postman as its sender.
 func (w world) serve(group string, p *postman, lease time.Duration) (stop func()) {
 	w.Helper()
-	return w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
+	return w.Run(group, func(survey kafkatest.Survey) kafkaconsumer.Handler {
 		service := notify.NewService(redisstore.NewClaims(w.Redis, w.Prefix, lease, slog.New(slog.DiscardHandler)), p)
 		offsets := redisstore.NewOffsets(w.Redis, w.Prefix, slog.New(slog.DiscardHandler))
 		return consumer.New(service, offsets, survey, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -8,6 +8,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/retry"
 )
@@ -39,7 +40,7 @@ type run struct {
 	replayOptions
 	*desk
 	survey   *survey
-	producer *kafka.Producer
+	producer *producer.Producer
 	begun    time.Time
 
 	missing map[string]bool // topics that letters name and that do not exist
@@ -72,7 +73,7 @@ func (d *desk) replay(ctx context.Context, f filter, options replayOptions) erro
 		fmt.Fprintf(d.out, "nothing to replay: %s\n", s.none())
 		return nil
 	}
-	r := &run{replayOptions: options, desk: d, survey: s, missing: missing, producer: kafka.NewProducer(d.Kafka), begun: time.Now()}
+	r := &run{replayOptions: options, desk: d, survey: s, missing: missing, producer: producer.New(d.Kafka), begun: time.Now()}
 	defer func() { _ = r.producer.Close() }()
 	err = d.scan(ctx, d.Topic, nil, func(record kafka.Record) error {
 		l := read(record)
@@ -121,7 +122,7 @@ func (r *run) treat(ctx context.Context, l letter) error {
 		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.at, printable.Excerpt(l.topic))
 	default:
 		err := r.send(ctx, l)
-		if errors.Is(err, kafka.ErrRejected) {
+		if errors.Is(err, producer.ErrRejected) {
 			r.refused++
 			fmt.Fprintf(r.out, "%s stays: %s\n", l.at, oneLine(err))
 			return nil

@@ -24,7 +24,7 @@ func header(key, value string) kgo.RecordHeader {
 func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {
-		readers, others := &reader{}, &reader{cured: true}
+		readers, others := &groupHandler{}, &groupHandler{cured: true}
 		w.serve("readers", readers)
 		w.serve("others", others)
 		w.send(
@@ -45,7 +45,7 @@ func TestWhatFailedIsReplayedOnceForItsGroup(t *testing.T) {
 			w.Errorf("second: %+v", second)
 		}
 		w.send(&kgo.Record{Topic: w.topic, Value: []byte("last")}, &kgo.Record{Topic: w.topic, Partition: 1, Value: []byte("last")})
-		for group, r := range map[string]*reader{"readers": readers, "others": others} {
+		for group, r := range map[string]*groupHandler{"readers": readers, "others": others} {
 			w.await(group+" to come to the end", func() bool { return strings.Count(strings.Join(r.handled(), ","), "last") == 2 })
 		}
 		got := slices.Sorted(slices.Values(readers.handled()))
@@ -100,7 +100,7 @@ func TestAReplayIsTheOriginalByteForByte(t *testing.T) {
 func TestAMessageThatFailsAgainAndAgainStays(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {
-		w.serve("readers", &reader{})
+		w.serve("readers", &groupHandler{})
 		w.send(&kgo.Record{Topic: w.topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
 		for round := range 3 {
 			w.await("the dead letter", func() bool { return len(w.read(w.dlq)) == round+1 })
@@ -316,7 +316,7 @@ func TestALetterTakesLittleMoreRoomThanItsRecordTook(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(w world) {
 		w.limit(w.dlq, 50_000)
-		readers := &reader{}
+		readers := &groupHandler{}
 		w.serve("readers", readers)
 		value := "bad " + strings.Repeat("b", 900_000)
 		w.send(&kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: w.topic, Key: []byte("k"), Value: []byte("good")})

@@ -10,6 +10,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/printable"
 )
 
@@ -22,7 +23,7 @@ func (d *desk) show(ctx context.Context, at place) error {
 	err := d.scan(ctx, d.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
 		switch l := read(record); {
 		case l.at.partition != at.partition:
-			return kafka.SkipPartition
+			return reader.SkipPartition
 		case l.at == at:
 			found = &l
 		}

@@ -12,6 +12,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 )
 
 // skew is how far the clocks of those who fail and those who replay may be apart.
@@ -109,7 +110,7 @@ func (d *desk) checkGroup(ctx context.Context, s *survey) error {
 	if group == d.Group || s.groups[group] > 0 {
 		return nil
 	}
-	known, err := kafka.HasGroup(ctx, d.Kafka, group)
+	known, err := reader.HasGroup(ctx, d.Kafka, group)
 	if err != nil {
 		return d.explain(ctx, err)
 	}
@@ -146,7 +147,7 @@ func (d *desk) countCopies(ctx context.Context, s *survey, topic string, since t
 	var from map[int32]int64
 	if !since.IsZero() {
 		var err error
-		if from, err = kafka.OffsetsSince(ctx, d.Kafka, topic, since.Add(-skew)); err != nil {
+		if from, err = reader.OffsetsSince(ctx, d.Kafka, topic, since.Add(-skew)); err != nil {
 			return d.explain(ctx, err)
 		}
 	}
@@ -169,7 +170,7 @@ func (s *survey) noteCopy(of place, record kafka.Record) {
 // scan hands over the topic record by record.
 func (d *desk) scan(ctx context.Context, topic string, from map[int32]int64, visit func(kafka.Record) error) error {
 	var visitors error
-	_, err := kafka.Scan(ctx, d.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
+	_, err := reader.Scan(ctx, d.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
 		for _, record := range batch {
 			if record.Undecodable != nil {
 				d.passOver(record)

@@ -22,7 +22,9 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/deadletter"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/testenv"
 )
 
@@ -156,7 +158,7 @@ func (w world) sendTooLarge(topic string) {
 // read returns all that is in the topic, partition by partition.
 func (w world) read(topic string) (records []kafka.Record) {
 	w.Helper()
-	_, err := kafka.Scan(w.soon(), w.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
+	_, err := reader.Scan(w.soon(), w.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
 		records = append(records, batch...)
 		return nil
 	})
@@ -214,43 +216,43 @@ func (w world) runIn(ctx context.Context, out, notes io.Writer, args ...string) 
 	return p.Run(ctx, append([]string{"dlq"}, args...), out, notes)
 }
 
-// reader is a group's handler: it can not handle values that begin with "bad",
+// groupHandler is a group's handler: it can not handle values that begin with "bad",
 // until it is cured.
-type reader struct {
+type groupHandler struct {
 	mu     sync.Mutex
 	cured  bool
 	values []string
 }
 
-func (r *reader) Handle(_ context.Context, batch []kafka.Record) (int, error) {
+func (r *groupHandler) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, record := range batch {
 		if !r.cured && strings.HasPrefix(string(record.Value), "bad") {
-			return i, kafka.Permanent(errors.New("can not read " + string(record.Value)))
+			return i, consumer.Permanent(errors.New("can not read " + string(record.Value)))
 		}
 		r.values = append(r.values, string(record.Value))
 	}
 	return len(batch), nil
 }
 
-func (r *reader) cure() {
+func (r *groupHandler) cure() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cured = true
 }
 
-func (r *reader) handled() []string {
+func (r *groupHandler) handled() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.values...)
 }
 
 // serve runs a group's member until the test ends.
-func (w world) serve(group string, r *reader) {
+func (w world) serve(group string, r *groupHandler) {
 	w.Helper()
-	cfg := kafka.GroupConfig{Config: w.kafka(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
-	member := kafka.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	cfg := consumer.GroupConfig{Config: w.kafka(), Group: w.group(group), Topic: w.topic, DLQ: w.dlq}
+	member := consumer.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()

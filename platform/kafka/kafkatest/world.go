@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
@@ -103,7 +105,7 @@ func (w Env) Remove(pattern string) {
 // Send writes the values to the topic, in order, under one key.
 func (w Env) Send(values ...string) {
 	w.Helper()
-	producer := kafka.NewProducer(w.Kafka)
+	producer := producer.New(w.Kafka)
 	defer func() { _ = producer.Close() }()
 	var records []kafka.Record
 	for _, value := range values {
@@ -116,7 +118,7 @@ func (w Env) Send(values ...string) {
 	}
 }
 
-// Survey asks where the log ends; see kafka.Group.Ends.
+// Survey asks where the log ends; see consumer.Group.Ends.
 type Survey = func(context.Context) (map[int32]int64, error)
 
 // Group is the whole name of a group: on a Kafka that other tests use too, those of one
@@ -125,20 +127,20 @@ func (w Env) Group(name string) string { return w.Topic + "-" + name }
 
 // Run makes a member of the group, of the handler that build returns, until the
 // returned function is called or the test ends.
-func (w Env) Run(group string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) Run(group string, build func(Survey) consumer.Handler) (stop func()) {
 	w.Helper()
 	return w.run(w.Group(group), w.Topic, build)
 }
 
-func (w Env) run(group, topic string, build func(Survey) kafka.Handler) (stop func()) {
+func (w Env) run(group, topic string, build func(Survey) consumer.Handler) (stop func()) {
 	w.Helper()
-	var member *kafka.Group
+	var member *consumer.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
-	cfg := kafka.GroupConfig{
+	cfg := consumer.GroupConfig{
 		Config: w.Kafka, Group: group, Topic: topic, DLQ: w.DLQ,
 		Quarantine: redis.NewQuarantineStore(w.Redis, w.Prefix, group, slog.New(slog.DiscardHandler)),
 	}
-	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	member = consumer.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()
@@ -169,7 +171,7 @@ func (s *shelf) Handle(_ context.Context, batch []kafka.Record) (int, error) {
 func (w Env) DeadLetters(count int) []kafka.Record {
 	w.Helper()
 	s := &shelf{}
-	stop := w.run(rand.Text(), w.DLQ, func(Survey) kafka.Handler { return s })
+	stop := w.run(rand.Text(), w.DLQ, func(Survey) consumer.Handler { return s })
 	w.Eventually("the dead letters", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()

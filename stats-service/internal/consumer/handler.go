@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/stats-service/internal/stats"
 )
 
@@ -23,7 +24,7 @@ type Counter interface {
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
-// Handler is a kafka.Handler and a kafka.Ledger.
+// Handler is a consumer.Handler and a consumer.OffsetStore.
 type Handler struct {
 	counter Counter
 	log     *slog.Logger
@@ -38,7 +39,7 @@ func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler 
 	return &Handler{counter: counter, log: log, metrics: newMetrics(reg), left: map[int32]int64{}}
 }
 
-// Start implements kafka.Ledger: the offset stored beside the counters rules.
+// Start implements consumer.OffsetStore: the offset stored beside the counters rules.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka.PartitionLog) (int64, error) {
 	b, err := h.counter.Begin(ctx, partition, stats.LogRange{
 		Oldest: bounds.Oldest, Newest: bounds.Newest, Origin: bounds.Incarnation(), Owns: bounds.Matches,
@@ -66,7 +67,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, bounds kafka
 	return b.Offset, nil
 }
 
-// Handle implements kafka.Handler. Everything before the first unreadable record
+// Handle implements consumer.Handler. Everything before the first unreadable record
 // is counted in one step.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
@@ -78,7 +79,7 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	next := batch[read.count-1].Offset + 1
 	tally, err := h.counter.Count(ctx, partition, left, next, read.events)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return 0, fmt.Errorf("%w: %w", kafka.ErrFenced, err)
+		return 0, fmt.Errorf("%w: %w", consumer.ErrFenced, err)
 	}
 	if err != nil {
 		return 0, err
@@ -97,7 +98,7 @@ func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) erro
 	}
 	_, err := h.counter.Count(ctx, partition, left, next, nil)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		return fmt.Errorf("%w: %w", kafka.ErrFenced, err)
+		return fmt.Errorf("%w: %w", consumer.ErrFenced, err)
 	}
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (h *Handler) read(ctx context.Context, batch []kafka.Record, left int64) re
 		if record.Offset >= left {
 			e, known, err := eventOf(record)
 			if err != nil {
-				r.refused = kafka.Permanent(err)
+				r.refused = consumer.Permanent(err)
 				return r
 			}
 			if known {

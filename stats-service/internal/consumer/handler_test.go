@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -156,7 +157,7 @@ func TestAnUnreadableRecordIsPermanentAndWhatCameBeforeCounts(t *testing.T) {
 
 // isPermanent compares by type: the mark has no other outside.
 func isPermanent(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafkaconsumer.Permanent(errors.New("")))
 }
 
 func TestAPassingErrorLeavesTheBatchWhereItWas(t *testing.T) {
@@ -183,11 +184,11 @@ func TestAMovedPartitionEndsTheSession(t *testing.T) {
 	c := &counter{}
 	h, _, _ := started(t, c, 7)
 	c.errs = []error{stats.ErrOffsetMismatch, stats.ErrOffsetMismatch}
-	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.ErrFenced) {
-		t.Errorf("Handle: %d, %v; want 0, kafka.Fenced", handled, err)
+	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafkaconsumer.ErrFenced) {
+		t.Errorf("Handle: %d, %v; want 0, kafkaconsumer.ErrFenced", handled, err)
 	}
-	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafka.ErrFenced) {
-		t.Errorf("Passed: %v, want kafka.Fenced", err)
+	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafkaconsumer.ErrFenced) {
+		t.Errorf("Passed: %v, want kafkaconsumer.ErrFenced", err)
 	}
 }
 

@@ -25,7 +25,7 @@ type Shadow interface {
 	Swap(ctx context.Context, foreign map[int32]int64) (stats.Swap, error)
 }
 
-// Scan hands over what a topic has; see kafka.Scan.
+// Scan hands over what a topic has; see reader.Scan.
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
 // Sources are what a rebuild reads. Oldest and Ends say where each of the log's

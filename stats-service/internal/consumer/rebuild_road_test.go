@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/redis"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -21,10 +23,10 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 	w.Helper()
 	scan := func(topic string) consumer.Scan {
 		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-			return kafka.Scan(ctx, w.Kafka, topic, from, visit)
+			return reader.Scan(ctx, w.Kafka, topic, from, visit)
 		}
 	}
-	id, err := kafka.TopicID(w.Context(), w.Kafka, w.Topic)
+	id, err := reader.TopicID(w.Context(), w.Kafka, w.Topic)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -35,9 +37,9 @@ func (w world) rebuild(group string, progress func(done, all int64)) (summary co
 		sources := consumer.Sources{
 			Log: scan(w.Topic), DeadLetters: scan(w.DLQ), Group: w.Group(group),
 			Oldest: func(ctx context.Context) (map[int32]int64, error) {
-				return kafka.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
+				return reader.OffsetsSince(ctx, w.Kafka, w.Topic, time.Time{})
 			},
-			Ends: func(ctx context.Context) (map[int32]int64, error) { return kafka.LogEndOffsets(ctx, w.Kafka, w.Topic) },
+			Ends: func(ctx context.Context) (map[int32]int64, error) { return reader.LogEndOffsets(ctx, w.Kafka, w.Topic) },
 			Owns: kafka.PartitionLog{TopicID: id}.Matches,
 		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
@@ -149,7 +151,7 @@ func TestARebuildIsExactWhileTwoMembersCount(t *testing.T) {
 // write sends so many completions, each of them twice, under keys of both partitions.
 func (w world) write(round, each int) {
 	w.Helper()
-	producer := kafka.NewProducer(w.Kafka)
+	producer := producer.New(w.Kafka)
 	defer producer.Close()
 	var records []kafka.Record
 	for i := range each {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/retry"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -49,7 +50,7 @@ func (r *Rebuild) visit(ctx context.Context, batch []kafka.Record, limit int64) 
 	}
 	if next <= batch[len(batch)-1].Offset {
 		r.reached[partition] = true
-		return kafka.SkipPartition
+		return reader.SkipPartition
 	}
 	return nil
 }

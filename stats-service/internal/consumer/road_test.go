@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/kafkatest"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -35,7 +35,7 @@ func (w world) serve(group string) (service *stats.Service, stop func()) {
 	w.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var ends *consumer.Ends
-	stop = w.Run(group, func(survey kafkatest.Survey) kafka.Handler {
+	stop = w.Run(group, func(survey kafkatest.Survey) kafkaconsumer.Handler {
 		ends = consumer.NewEnds(survey, log)
 		service = stats.NewService(redisstore.New(w.Redis, w.Prefix), ends, w.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())

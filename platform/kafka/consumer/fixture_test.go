@@ -1,0 +1,63 @@
+package consumer_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
+)
+
+// groupConfig is the configuration of a group that reads the Env's topic.
+func groupConfig(w brokertest.Env, group string) consumer.GroupConfig {
+	return consumer.GroupConfig{Config: w.Config(), Group: w.Group(group), Topic: w.Topic, DLQ: w.DLQ}
+}
+
+func TestMain(m *testing.M) {
+	runVictim()
+	testenv.Main(m)
+}
+
+// runningGroup is a group under way.
+type runningGroup struct {
+	*consumer.Group
+	registry *prometheus.Registry
+	stop     func() error // ends Run and returns its error
+}
+
+func run(t *testing.T, cfg consumer.GroupConfig, handler consumer.Handler) *runningGroup {
+	t.Helper()
+	return runLogging(t, cfg, handler, brokertest.Logger(t))
+}
+
+func runLogging(t *testing.T, cfg consumer.GroupConfig, handler consumer.Handler, log *slog.Logger) *runningGroup {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	group := consumer.NewGroup(cfg, handler, log, registry)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- group.Run(ctx) }()
+	r := &runningGroup{Group: group, registry: registry}
+	r.stop = sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(20 * time.Second):
+			t.Error("Run did not end")
+			return nil
+		}
+	})
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return r
+}
