@@ -29,11 +29,11 @@ func (f fileStore) file(partition int32) string {
 }
 
 func (f fileStore) Load(_ context.Context, partition int32) (string, error) {
-	mark, err := os.ReadFile(f.file(partition))
+	text, err := os.ReadFile(f.file(partition))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
-	return string(mark), err
+	return string(text), err
 }
 
 func (f fileStore) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
@@ -43,7 +43,7 @@ func (f fileStore) CompareAndSwap(ctx context.Context, partition int32, old, nex
 	if next == "" {
 		return true, os.Remove(f.file(partition))
 	}
-	// A process that is killed while it writes leaves the mark that was there.
+	// A process that is killed while it writes leaves the previous state.
 	written := f.file(partition) + ".new"
 	if err := os.WriteFile(written, []byte(next), 0o600); err != nil {
 		return false, err
@@ -51,8 +51,8 @@ func (f fileStore) CompareAndSwap(ctx context.Context, partition int32, old, nex
 	return true, os.Rename(written, f.file(partition))
 }
 
-// runVictim is the life of a process that reads what may kill it, if this is one.
-// What it handles it prints.
+// runVictim consumes a topic whose records may crash this process, if the environment
+// says so, and prints what it handles.
 func runVictim() {
 	topic := os.Getenv("VICTIM_OF")
 	if topic == "" {
@@ -91,9 +91,9 @@ func TestGroupDeadLettersRecordsOfSeveralPartitionsThatCrashTheirProcess(t *test
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) { wantDeadLettered(t, w, 60, 0, 1, 2) })
 }
 
-// wantDeadLettered has processes read a topic that kills them in some partitions,
-// until each such record is dead-lettered, which takes at most so many lives.
-func wantDeadLettered(t *testing.T, w brokertest.Env, lives int, deadly ...int32) {
+// wantDeadLettered starts processes that a record in each of these partitions crashes,
+// until each such record is dead-lettered. It fails if that takes more than maxProcesses.
+func wantDeadLettered(t *testing.T, w brokertest.Env, maxProcesses int, deadly ...int32) {
 	t.Helper()
 	var records []*kgo.Record
 	for partition := range int32(brokertest.Partitions) {
@@ -107,64 +107,61 @@ func wantDeadLettered(t *testing.T, w brokertest.Env, lives int, deadly ...int32
 	}
 	w.Send(t, records...)
 	ctx, cancel := context.WithCancel(t.Context())
-	marks, lived := t.TempDir(), make(chan int, 1)
+	folder, processes := t.TempDir(), make(chan int, 1)
 	var printed []byte
 	go func() {
 		count := 0
 		for ; ctx.Err() == nil; count++ {
 			victim := exec.CommandContext(ctx, os.Args[0])
-			victim.Env = append(os.Environ(), "VICTIM_OF="+w.Topic, "VICTIM_BROKERS="+strings.Join(w.Brokers, ","), "VICTIM_FOLDER="+marks)
+			victim.Env = append(os.Environ(), "VICTIM_OF="+w.Topic, "VICTIM_BROKERS="+strings.Join(w.Brokers, ","), "VICTIM_FOLDER="+folder)
 			out, _ := victim.Output()
 			printed = append(printed, out...)
 		}
-		lived <- count
+		processes <- count
 	}()
 	for _, headers := range deadLettersOf(t, w, "deadly", len(deadly)) {
 		if headers["original-offset"] != "20" || headers["attempts"] != "5" || !strings.Contains(headers["error"], "died") {
 			t.Errorf("dead letter with %v", headers)
 		}
 	}
-	for partition := range int32(brokertest.Partitions) { // to know that all before it is done
+	for partition := range int32(brokertest.Partitions) { // after it, all records before are done
 		w.Send(t, &kgo.Record{Partition: partition, Value: []byte("unreadable")})
 	}
 	deadLettersOf(t, w, "unreadable", brokertest.Partitions)
 	cancel()
-	if count := <-lived; count > lives {
-		t.Errorf("%d lives until all was found out", count)
+	if count := <-processes; count > maxProcesses {
+		t.Errorf("%d processes until all was dead-lettered", count)
 	}
 	handled := map[string]bool{}
 	for line := range strings.FieldsSeq(string(printed)) {
 		handled[line] = true
 	}
 	for _, record := range records {
-		place := fmt.Sprintf("%d:%d", record.Partition, record.Offset)
-		if want := string(record.Value) != "deadly"; handled[place] != want {
-			t.Errorf("%s handled: %v", place, !want)
+		position := fmt.Sprintf("%d:%d", record.Partition, record.Offset)
+		if want := string(record.Value) != "deadly"; handled[position] != want {
+			t.Errorf("%s handled: %v", position, !want)
 		}
 	}
 }
 
-// deadLettersOf waits for the dead letters of records with that value, of so many
-// partitions, and returns their headers. One letter may be there twice: the
-// process may die before it is committed that the record is done with.
+// deadLettersOf waits for the dead letters of records with that value in so many
+// partitions, and returns their headers. A dead letter may exist twice: the process may
+// crash before its offset is committed.
 func deadLettersOf(t *testing.T, w brokertest.Env, value string, want int) map[string]map[string]string {
 	t.Helper()
 	client := w.Client(t, kgo.ConsumeTopics(w.DLQ), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	letters := map[string]map[string]string{}
-	for len(letters) < want {
+	found := map[string]map[string]string{}
+	for len(found) < want {
 		fetched := client.PollFetches(brokertest.TimeoutContext(t))
 		if err := fetched.Err(); err != nil {
-			t.Fatalf("%d of %d dead letters of %q: %v", len(letters), want, value, err)
+			t.Fatalf("%d of %d dead letters of %q: %v", len(found), want, value, err)
 		}
 		for _, letter := range fetched.Records() {
-			headers := map[string]string{}
-			for _, header := range letter.Headers {
-				headers[header.Key] = string(header.Value)
-			}
+			headers := headersOf(letter)
 			if string(letter.Value) == value {
-				letters[headers["original-partition"]] = headers
+				found[headers["original-partition"]] = headers
 			}
 		}
 	}
-	return letters
+	return found
 }

@@ -93,10 +93,7 @@ func TestGroupDeadLettersTheRecordWhoseHandlingPanics(t *testing.T) {
 		}))
 		notes.handles(t, "1", "2", "3")
 		letter := w.Read(t, w.DLQ, 1)[0]
-		headers := make(map[string]string)
-		for _, header := range letter.Headers {
-			headers[header.Key] = string(header.Value)
-		}
+		headers := headersOf(letter)
 		if string(letter.Value) != "mine" || headers["attempts"] != "5" || headers["error"] != "panic: stepped on it" {
 			t.Errorf("dead letter %q with %v", letter.Value, headers)
 		}

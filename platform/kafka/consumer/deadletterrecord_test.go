@@ -14,11 +14,11 @@ import (
 func TestTruncateUTF8IsShortAndValid(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, want string }{
-		"short":            {"broken", "broken"},
-		"invalid":          {"a\xffb", "a\uFFFDb"},
-		"long":             {strings.Repeat("x", 2000), strings.Repeat("x", 1024)},
-		"cut in a letter":  {"x" + strings.Repeat("é", 600), "x" + strings.Repeat("é", 511)},
-		"invalid and long": {strings.Repeat("\xff.", 2000), strings.Repeat("\uFFFD.", 256)},
+		"short":                  {"broken", "broken"},
+		"invalid":                {"a\xffb", "a\uFFFDb"},
+		"long":                   {strings.Repeat("x", 2000), strings.Repeat("x", 1024)},
+		"cut inside a character": {"x" + strings.Repeat("é", 600), "x" + strings.Repeat("é", 511)},
+		"invalid and long":       {strings.Repeat("\xff.", 2000), strings.Repeat("\uFFFD.", 256)},
 	} {
 		got := truncateUTF8(test.text, maxErrorBytes)
 		if got != test.want || !utf8.ValidString(got) || len(got) > maxErrorBytes {
@@ -34,9 +34,9 @@ func FuzzDeadLetter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cause, name, text string, value []byte) {
 		record := kafka.Record{Topic: "things", Offset: 7, Value: value, Headers: []kafka.Header{{Key: name, Value: text}}}
 		letter := newDeadLetter(GroupConfig{Group: "readers", DLQ: "dead"}, record, 1, errors.New(cause), time.Now())
-		told := letter.Header(headers.Error)
-		if len(told) > maxErrorBytes || !utf8.ValidString(told) {
-			t.Errorf("the header error has %d bytes: %q", len(told), told)
+		got := letter.Header(headers.Error)
+		if len(got) > maxErrorBytes || !utf8.ValidString(got) {
+			t.Errorf("the header error has %d bytes: %q", len(got), got)
 		}
 		if letter.Headers[0] != record.Headers[0] || letter.Fingerprint() != record.Fingerprint() {
 			t.Error("the original is not in it as it was")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// runningGroup is a group under way.
+// runningGroup is a group whose Run was called.
 type runningGroup struct {
 	*consumer.Group
 	registry *prometheus.Registry
@@ -60,4 +61,13 @@ func runLogging(t *testing.T, cfg consumer.GroupConfig, handler consumer.Handler
 		}
 	})
 	return r
+}
+
+// headersOf returns the record's headers by name.
+func headersOf(record *kgo.Record) map[string]string {
+	headers := map[string]string{}
+	for _, header := range record.Headers {
+		headers[header.Key] = string(header.Value)
+	}
+	return headers
 }

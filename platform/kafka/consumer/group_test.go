@@ -19,14 +19,14 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// callHandler is a Handler made of a function.
+// handlerFunc is a Handler of one function.
 type handlerFunc func(ctx context.Context, batch []kafka.Record) (int, error)
 
 func (h handlerFunc) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	return h(ctx, batch)
 }
 
-// notebook writes down what was handled.
+// notebook keeps what was handled.
 type notebook struct {
 	mu      sync.Mutex
 	records []kafka.Record
@@ -133,7 +133,7 @@ func TestGroupHoldsThePartitionDuringTransientErrors(t *testing.T) {
 			for i, record := range batch {
 				if string(record.Value) == "2" && failures < 3 {
 					failures++
-					return i, errors.New("the store is away")
+					return i, errors.New("the store is unavailable")
 				}
 				notes.add(record)
 			}
@@ -155,7 +155,7 @@ func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
 	notes := &notebook{}
 	group := run(t, groupConfig(w, "readers"), handlerFunc(func(ctx context.Context, batch []kafka.Record) (int, error) {
 		if batch[0].Partition == 0 {
-			return 0, errors.New("the store is away")
+			return 0, errors.New("the store is unavailable")
 		}
 		return notes.Handle(ctx, batch)
 	}))

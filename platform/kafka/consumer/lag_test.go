@@ -16,7 +16,7 @@ import (
 
 const lagName = "kafka_consumer_lag_records"
 
-// wantLag waits for the lag of each partition, from 0 on.
+// wantLag waits for this lag of each partition, from 0 on.
 func wantLag(t *testing.T, g *runningGroup, want ...float64) {
 	t.Helper()
 	brokertest.Eventually(t, fmt.Sprint("a lag of ", want), func() bool {
@@ -40,7 +40,7 @@ func TestLagGrowsWhileItsPartitionIsHeld(t *testing.T) {
 		away.Store(1)
 		group := run(t, groupConfig(w, "readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
 			if tries.Add(1); away.Load() == 1 && batch[0].Partition == 0 {
-				return 0, errors.New("the store is away")
+				return 0, errors.New("the store is unavailable")
 			}
 			return len(batch), nil
 		}))

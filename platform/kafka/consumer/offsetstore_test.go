@@ -18,14 +18,13 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// offsetStore is a Handler that keeps the offset of partition 0 itself, and handles
-// a record only where it expects it.
+// offsetStore is an OffsetStore of partition 0, fenced at any other offset than the next.
 type offsetStore struct {
 	notebook
 	mu     sync.Mutex
 	next   int64
 	asked  int
-	broken int // how many times Start fails first
+	broken int // how many times StartOffset fails first
 }
 
 func (l *offsetStore) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
@@ -36,7 +35,7 @@ func (l *offsetStore) StartOffset(_ context.Context, partition int32, log kafka.
 	}
 	l.asked++
 	if l.asked <= l.broken {
-		return 0, errors.New("the store is away")
+		return 0, errors.New("the store is unavailable")
 	}
 	if log.Oldest > log.Newest {
 		return 0, fmt.Errorf("the log goes from %d to %d", log.Oldest, log.Newest)
@@ -62,7 +61,7 @@ func (l *offsetStore) move(next int64) {
 	l.next = next
 }
 
-// readAll commits the group's offset at the end of the log.
+// readAll runs the group until it has committed the end of the log.
 func readAll(t *testing.T, w brokertest.Env, want ...string) {
 	t.Helper()
 	notes := &notebook{}
@@ -78,12 +77,12 @@ func TestTheStoredOffsetDecidesWhereToBegin(t *testing.T) {
 		start     int64
 		want      []string
 	}{
-		"below the group's offset":        {true, 1, []string{"1", "2", "3", "new"}},
-		"at the group's offset":           {true, 4, []string{"new"}},
-		"at the log's start":              {true, 0, []string{"0", "1", "2", "3", "new"}},
-		"above a group without an offset": {false, 3, []string{"3", "new"}},
-		"no opinion, no offset":           {false, -1, []string{"0", "1", "2", "3", "new"}},
-		"no opinion":                      {true, -1, []string{"new"}},
+		"below the group's offset":           {true, 1, []string{"1", "2", "3", "new"}},
+		"at the group's offset":              {true, 4, []string{"new"}},
+		"at the log's start":                 {true, 0, []string{"0", "1", "2", "3", "new"}},
+		"above a group without an offset":    {false, 3, []string{"3", "new"}},
+		"no stored offset, no committed one": {false, -1, []string{"0", "1", "2", "3", "new"}},
+		"no stored offset":                   {true, -1, []string{"new"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +100,7 @@ func TestTheStoredOffsetDecidesWhereToBegin(t *testing.T) {
 	}
 }
 
-// startAt begins at one place and keeps no ledger.
+// startAt is an OffsetStore that always answers the same offset.
 type startAt struct {
 	notebook
 	start int64
@@ -121,7 +120,7 @@ func TestAFencedHandlerContinuesAtItsStoredOffset(t *testing.T) {
 		l := &offsetStore{}
 		run(t, groupConfig(w, "readers"), l)
 		l.handles(t, "0", "1", "2")
-		l.move(1) // as if the store had lost the last two
+		l.move(1) // the store loses the last two
 		w.Send(t, brokertest.Value("3"))
 		l.handles(t, "0", "1", "2", "1", "2", "3")
 	})
@@ -155,7 +154,7 @@ func TestAStoredOffsetBeyondTheLogHoldsTheGroup(t *testing.T) {
 	w.Send(t, brokertest.Value("0"))
 	l := &offsetStore{next: 2}
 	group := run(t, groupConfig(w, "readers"), l)
-	brokertest.Eventually(t, "a few tries", func() bool {
+	brokertest.Eventually(t, "a few attempts", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.asked > 2
@@ -173,7 +172,7 @@ func TestGroupCountsRecordsDeletedBeforeItReadThem(t *testing.T) {
 		w.Send(t, brokertest.Value("0"))
 		readAll(t, w, "0")
 		w.Send(t, brokertest.Value("1"), brokertest.Value("2"), brokertest.Value("3"))
-		deleteBefore(t, w, 3)
+		w.DeleteBelow(t, map[int32]int64{0: 3})
 		notes := &notebook{}
 		group := run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, "3")
@@ -201,7 +200,7 @@ func TestGroupCountsRecordsDeletedDuringASession(t *testing.T) {
 			return notes.Handle(ctx, batch)
 		}))
 		<-begun
-		deleteBefore(t, w, count-1)
+		w.DeleteBelow(t, map[int32]int64{0: count - 1})
 		close(goOn)
 		gone := func() float64 { return metric(t, group, `kafka_consumer_lost_records_total{}`) }
 		brokertest.Eventually(t, "the last record", func() bool { return gone() > 0 && notes.count() == count-int(gone()) })
@@ -238,24 +237,6 @@ func commitWith(t *testing.T, w brokertest.Env, group string, offset int64, meta
 	request.Group, request.Topics = group, append(request.Topics, topic)
 	// Later versions name a topic by its id.
 	response, err := request.RequestWith(brokertest.TimeoutContext(t), w.Client(t, kgo.MaxVersions(kversion.V3_0_0())))
-	if err == nil {
-		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// deleteBefore makes the log of partition 0 begin at offset.
-func deleteBefore(t *testing.T, w brokertest.Env, offset int64) {
-	t.Helper()
-	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
-	partition.Offset = offset
-	topic := kmsg.NewDeleteRecordsRequestTopic()
-	topic.Topic, topic.Partitions = w.Topic, append(topic.Partitions, partition)
-	request := kmsg.NewPtrDeleteRecordsRequest()
-	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(brokertest.TimeoutContext(t), w.Client(t))
 	if err == nil {
 		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
 	}

@@ -72,8 +72,8 @@ func TestGroupStopsWhileKafkaIsUnavailable(t *testing.T) {
 	}
 }
 
-// freezing freezes Kafka when the last partition is asked for, which is right
-// before Sarama asks for each partition's place by itself.
+// freezing freezes the broker when StartOffset is called for the last partition, right
+// before Sarama requests the offsets of each partition itself.
 type freezing struct {
 	notebook
 	fake  *brokertest.FakeCluster

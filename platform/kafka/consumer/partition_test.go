@@ -27,7 +27,7 @@ func TestHandlerMayHandleABatchInParts(t *testing.T) {
 		}}, 10, 11, 12, 13, 14)
 		synctest.Wait()
 		if diff := cmp.Diff([]int64{10, 13, 14}, began); diff != "" || p.lastCommitted() != 15 {
-			t.Errorf("marked %v, began at (-want +got):\n%s", p.committed, diff)
+			t.Errorf("committed %v, began at (-want +got):\n%s", p.committed, diff)
 		}
 		if took := time.Since(start); took != 0 {
 			t.Errorf("%v were spent on pauses", took)
@@ -50,7 +50,7 @@ func TestAHandlerThatHandlesNothingIsRetriedAfterADelay(t *testing.T) {
 			t.Errorf("%d calls without a pause", calls.Load())
 		}
 		if advanceClock(2 * retryBackoff.Min); calls.Load() != 2 || p.lastCommitted() != 12 {
-			t.Errorf("%d calls, marked %v", calls.Load(), p.committed)
+			t.Errorf("%d calls, committed %v", calls.Load(), p.committed)
 		}
 		p.endSession()
 	})
@@ -69,8 +69,8 @@ func TestIdlePartitionVerifiesTheStoredOffset(t *testing.T) {
 		"moved back":                    {answer: 11, fenced: true},
 		"lost":                          {answer: 0, fenced: true},
 		"moved ahead":                   {answer: 15, fenced: true},
-		"no opinion":                    {answer: -1},
-		"away":                          {answer: 0, err: errors.New("the store is away")},
+		"no stored offset":              {answer: -1},
+		"away":                          {answer: 0, err: errors.New("the store is unavailable")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +90,7 @@ func TestIdlePartitionVerifiesTheStoredOffset(t *testing.T) {
 				replayed(13)
 				advanceClock(idleInterval - time.Second)
 				if ended, _ := p.ended(); ended {
-					t.Fatal("a busy claim asked")
+					t.Fatal("a busy partition asked")
 				}
 				advanceClock(2 * time.Second)
 				ended, err := p.ended()
@@ -98,7 +98,7 @@ func TestIdlePartitionVerifiesTheStoredOffset(t *testing.T) {
 					t.Errorf("ended: %v, with %v", ended, err)
 				}
 				if p.lastCommitted() != 14 {
-					t.Errorf("marked %v, want 14 at last", p.committed)
+					t.Errorf("committed %v, want 14 at last", p.committed)
 				}
 			})
 		})
@@ -144,7 +144,7 @@ func TestRetryDelaysGrowAndEndWithTheSession(t *testing.T) {
 		var tries []time.Time
 		p := startConsumer(t, scriptedHandler{handle: func(context.Context, []kafka.Record) (int, error) {
 			tries = append(tries, time.Now())
-			return 0, errors.New("the store is away")
+			return 0, errors.New("the store is unavailable")
 		}})
 		p.send(10)
 		advanceClock(2 * time.Minute)
@@ -156,7 +156,7 @@ func TestRetryDelaysGrowAndEndWithTheSession(t *testing.T) {
 			delay = min(2*delay, retryBackoff.Max)
 		}
 		if len(tries) < 12 || len(p.committed) > 0 {
-			t.Errorf("%d tries, marked %v", len(tries), p.committed)
+			t.Errorf("%d tries, committed %v", len(tries), p.committed)
 		}
 		before := time.Now()
 		p.endSession()
@@ -184,7 +184,7 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
 		if !slices.IsSorted(p.committed) || p.lastCommitted() != 13 {
-			t.Errorf("marked %v", p.committed)
+			t.Errorf("committed %v", p.committed)
 		}
 	})
 }
@@ -193,8 +193,8 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 	t.Parallel()
 	steps := func(kind byte, count int) string { return strings.Repeat(string(kind), count) }
 	for name, test := range map[string]struct {
-		ways   []string // per record from 10 on, how its tries end: 'e' in an error, 'p' in a panic, 's' well
-		marked int64
+		ways      []string // per record from 10 on, how its tries end: 'e' in an error, 'p' in a panic, 's' well
+		committed int64
 	}{
 		"panics after many passing failures": {[]string{steps('e', 9) + "ps"}, 11},
 		"panics among passing failures":      {[]string{"pepepeep" + "s"}, 11},
@@ -216,7 +216,7 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 					*way = (*way)[1:]
 					switch step {
 					case 'e':
-						return 0, errors.New("the store is away")
+						return 0, errors.New("the store is unavailable")
 					case 'p':
 						panic("stepped on it")
 					}
@@ -227,8 +227,8 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 					advanceClock(10 * time.Minute)
 				}
 				// Without a broker the dead letter is never acknowledged, so its record is held.
-				if p.lastCommitted() != test.marked || strings.Join(left, "") != "" {
-					t.Errorf("marked %v, want %d at last; tries left: %q", p.committed, test.marked, left)
+				if p.lastCommitted() != test.committed || strings.Join(left, "") != "" {
+					t.Errorf("committed %v, want %d at last; tries left: %q", p.committed, test.committed, left)
 				}
 			})
 		})
@@ -257,7 +257,7 @@ func TestABatchThatPanicsIsRetriedRecordByRecord(t *testing.T) {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
 		if p.lastCommitted() != 13 {
-			t.Errorf("marked %v, want 13 at last", p.committed)
+			t.Errorf("committed %v, want 13 at last", p.committed)
 		}
 	})
 }
@@ -266,16 +266,16 @@ func TestResultsThatBreakTheHandlersContractAreRetried(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for name, test := range map[string]struct {
-		count  int
-		err    error
-		retry  bool
-		marked int64
+		count     int
+		err       error
+		retry     bool
+		committed int64
 	}{
 		"more than given":            {count: 3, retry: true},
 		"less than none":             {count: -1, retry: true},
-		"some without an error":      {count: 1, retry: true, marked: 11},
-		"some with an error":         {count: 1, err: broken, retry: true, marked: 11},
-		"all with an error about it": {count: 2, err: broken, marked: 12},
+		"some without an error":      {count: 1, retry: true, committed: 11},
+		"some with an error":         {count: 1, err: broken, retry: true, committed: 11},
+		"all with an error about it": {count: 2, err: broken, committed: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -291,8 +291,8 @@ func TestResultsThatBreakTheHandlersContractAreRetried(t *testing.T) {
 				if calls > 1 != test.retry {
 					t.Errorf("%d calls", calls)
 				}
-				if p.lastCommitted() != test.marked {
-					t.Errorf("marked %v, want %d", p.committed, test.marked)
+				if p.lastCommitted() != test.committed {
+					t.Errorf("committed %v, want %d", p.committed, test.committed)
 				}
 			})
 		})
@@ -302,8 +302,8 @@ func TestResultsThatBreakTheHandlersContractAreRetried(t *testing.T) {
 func TestABatchInProgressMayFinishAfterItsSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		takes  time.Duration
-		marked bool
+		takes     time.Duration
+		committed bool
 	}{
 		"for a while":   {drainTimeout - time.Second, true},
 		"not for ever":  {drainTimeout + time.Second, false},
@@ -314,7 +314,7 @@ func TestABatchInProgressMayFinishAfterItsSession(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := startConsumer(t, scriptedHandler{handle: func(ctx context.Context, batch []kafka.Record) (int, error) {
 					if test.takes == 0 {
-						return 0, errors.New("the store is away")
+						return 0, errors.New("the store is unavailable")
 					}
 					select {
 					case <-time.After(test.takes):
@@ -330,8 +330,8 @@ func TestABatchInProgressMayFinishAfterItsSession(t *testing.T) {
 				if ended, err := p.ended(); !ended || err != nil {
 					t.Errorf("ended: %v with %v", ended, err)
 				}
-				if marked := len(p.committed) > 0; marked != test.marked {
-					t.Errorf("marked %v", p.committed)
+				if committed := len(p.committed) > 0; committed != test.committed {
+					t.Errorf("committed %v", p.committed)
 				}
 			})
 		})

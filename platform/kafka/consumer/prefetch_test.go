@@ -36,10 +36,10 @@ func TestPrefetcherReadsNotFarAheadOfAHeldPartition(t *testing.T) {
 		return nil, nil, false
 	})
 	run(t, groupConfig(w, "readers"), handlerFunc(func(context.Context, []kafka.Record) (int, error) {
-		return 0, errors.New("the store is away")
+		return 0, errors.New("the store is unavailable")
 	}))
 	brokertest.Eventually(t, "the fetches to leave out the held partition", func() bool { return without.Load() > 3 || furthest.Load() == all })
 	if got := furthest.Load(); got > 15 {
-		t.Errorf("%d records of 900 kB were read ahead of a handler that took none", got)
+		t.Errorf("%d records of 900 kB were prefetched for a handler that handles none", got)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// everyKafkaAndWithoutIDs is brokertest.OnEachBroker, and a Kafka that gives topics no ids.
-func everyKafkaAndWithoutIDs(t *testing.T, test func(t *testing.T, w brokertest.Env)) {
+// onEachBrokerAndWithoutIDs is OnEachBroker, and a fake broker that gives topics no ids.
+func onEachBrokerAndWithoutIDs(t *testing.T, test func(t *testing.T, w brokertest.Env)) {
 	brokertest.OnEachBroker(t, test)
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
@@ -24,8 +24,8 @@ func everyKafkaAndWithoutIDs(t *testing.T, test func(t *testing.T, w brokertest.
 	})
 }
 
-// committedOffset returns the group's offset of partition 0 and what is stored beside it.
-func committed(t *testing.T, w brokertest.Env, group string) (offset int64, metadata string) {
+// committedOffset returns the group's offset of partition 0 and its metadata.
+func committedOffset(t *testing.T, w brokertest.Env, group string) (offset int64, metadata string) {
 	t.Helper()
 	topic := kmsg.NewOffsetFetchRequestTopic()
 	topic.Topic, topic.Partitions = w.Topic, []int32{0}
@@ -72,7 +72,7 @@ func TestGroupBeginsAtTheStartOfATopicReplacedDuringItsSession(t *testing.T) {
 // commits its own afterwards.
 func TestGroupDropsACommittedOffsetOfAnEarlierTopic(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
+	onEachBrokerAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, values("old ", 5)...)
 		notes := &notebook{}
 		first := run(t, groupConfig(w, "readers"), notes)
@@ -80,7 +80,7 @@ func TestGroupDropsACommittedOffsetOfAnEarlierTopic(t *testing.T) {
 		if err := first.stop(); err != nil {
 			t.Fatal(err)
 		}
-		offset, metadata := committed(t, w, w.Group("readers"))
+		offset, metadata := committedOffset(t, w, w.Group("readers"))
 		w.Recreate(t)
 		w.Send(t, values("new ", 9)...)
 		commitWith(t, w, w.Group("readers"), offset, metadata)
@@ -99,7 +99,7 @@ func TestGroupDropsACommittedOffsetOfAnEarlierTopic(t *testing.T) {
 // Earlier versions and Kafka's own tools commit offsets without an incarnation.
 func TestGroupAcceptsACommittedOffsetWithoutAnIncarnation(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
+	onEachBrokerAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, values("", 5)...)
 		commitWith(t, w, w.Group("readers"), 3, "")
 		notes := &notebook{}
@@ -108,7 +108,7 @@ func TestGroupAcceptsACommittedOffsetWithoutAnIncarnation(t *testing.T) {
 		if err := group.stop(); err != nil {
 			t.Fatal(err)
 		}
-		if offset, metadata := committed(t, w, w.Group("readers")); offset != 5 || metadata == "" {
+		if offset, metadata := committedOffset(t, w, w.Group("readers")); offset != 5 || metadata == "" {
 			t.Errorf("then %d is committed, of the log %q", offset, metadata)
 		}
 		notes = &notebook{}
@@ -118,7 +118,7 @@ func TestGroupAcceptsACommittedOffsetWithoutAnIncarnation(t *testing.T) {
 	})
 }
 
-// logRecorder is a ledger that has no opinion and keeps the log it is shown.
+// logRecorder is an OffsetStore without offsets that keeps the log that it gets.
 type logRecorder struct {
 	*notebook
 	shown chan kafka.PartitionLog
@@ -136,21 +136,21 @@ func (l *logRecorder) StartOffset(_ context.Context, partition int32, log kafka.
 
 func TestPartitionLogLooksUpTheRecordOfAnIncarnation(t *testing.T) {
 	t.Parallel()
-	everyKafkaAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
+	onEachBrokerAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, values("", 4)...)
-		ledger := &logRecorder{notebook: &notebook{}, shown: make(chan kafka.PartitionLog, 1)}
-		run(t, groupConfig(w, "readers"), ledger)
-		log := <-ledger.shown
+		store := &logRecorder{notebook: &notebook{}, shown: make(chan kafka.PartitionLog, 1)}
+		run(t, groupConfig(w, "readers"), store)
+		log := <-store.shown
 		w.DeleteBelow(t, map[int32]int64{0: 2})
 		for name, test := range map[string]struct {
 			record kafka.Record
 			owned  bool
 		}{
-			"which is there":                     {kafka.Record{Offset: 3, Value: []byte("3")}, true},
-			"in whose place another is":          {kafka.Record{Offset: 3, Value: []byte("old 3")}, false},
-			"which would come after the last":    {kafka.Record{Offset: 4, Value: []byte("4")}, false},
-			"which would be far beyond the last": {kafka.Record{Offset: 400, Value: []byte("400")}, false},
-			"which the log has dropped":          {kafka.Record{Offset: 1, Value: []byte("old 1")}, true},
+			"that is there":                  {kafka.Record{Offset: 3, Value: []byte("3")}, true},
+			"at whose offset is another one": {kafka.Record{Offset: 3, Value: []byte("old 3")}, false},
+			"after the last one":             {kafka.Record{Offset: 4, Value: []byte("4")}, false},
+			"far beyond the last one":        {kafka.Record{Offset: 400, Value: []byte("400")}, false},
+			"that the log has deleted":       {kafka.Record{Offset: 1, Value: []byte("old 1")}, true},
 		} {
 			if owned, err := log.Matches(brokertest.TimeoutContext(t), test.record.Incarnation()); err != nil || owned != test.owned {
 				t.Errorf("%s: %t, %v; want %t", name, owned, err, test.owned)

@@ -13,12 +13,11 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// skipObserver is a ledger that refuses rubbish and writes down how far it was told
-// to follow.
+// skipObserver is a SkipObserver that rejects rubbish and records what it was told.
 type skipObserver struct {
 	offsetStore
-	told   []int64
-	broken int // how many times Passed fails first
+	reported []int64
+	broken   int // how many times Skipped fails first
 }
 
 func (f *skipObserver) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
@@ -39,15 +38,15 @@ func (f *skipObserver) Skipped(_ context.Context, partition int32, next int64) e
 	if partition != 0 {
 		return nil
 	}
-	f.told = append(f.told, next)
-	if len(f.told) <= f.broken {
-		return errors.New("the store is away")
+	f.reported = append(f.reported, next)
+	if len(f.reported) <= f.broken {
+		return errors.New("the store is unavailable")
 	}
 	f.next = next
 	return nil
 }
 
-func (f *skipObserver) place() int64 {
+func (f *skipObserver) stored() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.next
@@ -70,10 +69,10 @@ func TestSkipObserverIsToldOfDeadLetters(t *testing.T) {
 			group := run(t, groupConfig(w, "readers"), f)
 			f.handles(t, "0")
 			w.Send(t, brokertest.Value("rubbish"))
-			brokertest.Eventually(t, "the ledger to follow", func() bool { return f.place() == 2 })
+			brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 2 })
 			group.stop()
-			if diff := cmp.Diff(test.want, f.told); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.want, f.reported); diff != "" {
+				t.Errorf("reported (-want +got):\n%s", diff)
 			}
 			again := run(t, groupConfig(w, "readers"), f)
 			w.Send(t, brokertest.Value("2"))
@@ -95,8 +94,8 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 	f.away.Store(true)
 	group := run(t, groupConfig(w, "readers"), f)
 	brokertest.Eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
-	if place := f.place(); place != 1 {
-		t.Errorf("the ledger is at %d while the record after the dead letter is handled, want 1", place)
+	if offset := f.stored(); offset != 1 {
+		t.Errorf("the stored offset is %d while the record after the dead letter is handled, want 1", offset)
 	}
 	group.stop()
 	f.away.Store(false)
@@ -107,7 +106,7 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 	}
 }
 
-// owner is a follower whose store may be away.
+// holder is a skipObserver whose store may be unavailable.
 type holder struct {
 	skipObserver
 	away  atomic.Bool
@@ -118,7 +117,7 @@ func (h *holder) Handle(ctx context.Context, batch []kafka.Record) (int, error) 
 	for i, record := range batch {
 		if string(record.Value) == "held" && h.away.Load() {
 			h.tries.Add(1)
-			return i, errors.New("the store is away")
+			return i, errors.New("the store is unavailable")
 		}
 		if _, err := h.skipObserver.Handle(ctx, batch[i:i+1]); err != nil {
 			return i, err

@@ -20,18 +20,18 @@ import (
 func TestWatchdogEndsTheSessionOfAStuckHandler(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		returns time.Duration // after the call began
-		count   int
-		err     error
-		stops   time.Duration // when the session ends, after the call began; 0 for never
-		hangs   bool
-		marked  int64
+		returns   time.Duration // after the call began
+		count     int
+		err       error
+		stops     time.Duration // when the session ends, after the call began; 0 for never
+		hangs     bool
+		committed int64
 	}{
-		"returns in time":                      {returns: handlerTimeout - time.Second, count: 2, marked: 12},
-		"returns when told, with what is done": {returns: handlerTimeout + time.Second, count: 1, err: context.DeadlineExceeded, marked: 11},
-		"does not return":                      {returns: 24 * time.Hour, hangs: true},
-		"does not return when stopped":         {returns: 24 * time.Hour, stops: time.Second, hangs: true},
-		"returns late when stopped":            {returns: drainTimeout + 3*time.Second, stops: time.Second, count: 2, marked: 12},
+		"returns in time":                    {returns: handlerTimeout - time.Second, count: 2, committed: 12},
+		"returns when canceled, with a part": {returns: handlerTimeout + time.Second, count: 1, err: context.DeadlineExceeded, committed: 11},
+		"does not return":                    {returns: 24 * time.Hour, hangs: true},
+		"does not return when stopped":       {returns: 24 * time.Hour, stops: time.Second, hangs: true},
+		"returns late when stopped":          {returns: drainTimeout + 3*time.Second, stops: time.Second, count: 2, committed: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,8 +65,8 @@ func TestWatchdogEndsTheSessionOfAStuckHandler(t *testing.T) {
 				}()
 				defer close(letGo)
 				ended, err := p.ended()
-				if hangs := ended && errors.Is(err, errHandlerStuck); hangs != test.hangs || p.lastCommitted() != test.marked {
-					t.Errorf("ended: %v with %v; marked %v", ended, err, p.committed)
+				if hangs := ended && errors.Is(err, errHandlerStuck); hangs != test.hangs || p.lastCommitted() != test.committed {
+					t.Errorf("ended: %v with %v; committed %v", ended, err, p.committed)
 				}
 				if got := testutil.ToFloat64(group.metrics.stuck); (got == 1) != test.hangs {
 					t.Errorf("%v handlers hang", got)

@@ -19,49 +19,49 @@ import (
 	"example.com/todo/platform/kafka/consumer/quarantine"
 )
 
-// memoryStore is an Quarantine in memory.
+// memoryStore is a quarantine.Store in memory.
 type memoryStore struct {
-	mu    sync.Mutex
-	marks map[int32]string
-	swaps int
+	mu     sync.Mutex
+	states map[int32]string
+	swaps  int
 }
 
 func (s *memoryStore) Load(_ context.Context, partition int32) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.marks[partition], nil
+	return s.states[partition], nil
 }
 
 func (s *memoryStore) CompareAndSwap(_ context.Context, partition int32, old, next string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swaps++
-	if s.marks[partition] != old {
+	if s.states[partition] != old {
 		return false, nil
 	}
-	if s.marks == nil {
-		s.marks = map[int32]string{}
+	if s.states == nil {
+		s.states = map[int32]string{}
 	}
-	if s.marks[partition] = next; next == "" {
-		delete(s.marks, partition)
+	if s.states[partition] = next; next == "" {
+		delete(s.states, partition)
 	}
 	return true, nil
 }
 
-// handled returns how many marks there are, and how often they were swapped.
-func (s *memoryStore) count() (marks, swaps int) {
+// count returns how many states there are, and how often they were swapped.
+func (s *memoryStore) count() (states, swaps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.marks), s.swaps
+	return len(s.states), s.swaps
 }
 
 func (s *memoryStore) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.marks)
+	clear(s.states)
 }
 
-// state returns what is noted about partition 0, without what changes each time.
+// state returns the state of partition 0 without what differs each time.
 func (s *memoryStore) state(t *testing.T) (m quarantine.State) {
 	t.Helper()
 	text, _ := s.Load(t.Context(), 0)
@@ -75,29 +75,29 @@ func (s *memoryStore) state(t *testing.T) (m quarantine.State) {
 	return m
 }
 
-// store is a process's way to the slate; it is cut when the process dies.
+// flakyStore is the store as one process reaches it.
 type flakyStore struct {
 	*memoryStore
-	unreachable atomic.Bool // nothing arrives
-	loseReplies atomic.Bool // what is swapped is, but the answer is lost
+	unreachable atomic.Bool // no request arrives
+	loseReplies atomic.Bool // a swap takes effect, but its reply is lost
 }
 
-var errCut = errors.New("the store is away")
+var errUnreachable = errors.New("the store is unavailable")
 
 func (w *flakyStore) Load(ctx context.Context, partition int32) (string, error) {
 	if w.unreachable.Load() {
-		return "", errCut
+		return "", errUnreachable
 	}
 	return w.memoryStore.Load(ctx, partition)
 }
 
 func (w *flakyStore) CompareAndSwap(ctx context.Context, partition int32, old, next string) (bool, error) {
 	if w.unreachable.Load() {
-		return false, errCut
+		return false, errUnreachable
 	}
 	swapped, err := w.memoryStore.CompareAndSwap(ctx, partition, old, next)
 	if w.loseReplies.Load() {
-		return false, errCut
+		return false, errUnreachable
 	}
 	return swapped, err
 }
@@ -109,14 +109,14 @@ type testProcess struct {
 	calls [][]int64 // what the handler was given
 }
 
-// startProcess starts a process. What its handler does with a batch, act decides; an
-// act that kills does not return while the test lasts.
+// startProcess starts a process whose handler calls act with the offsets of each batch.
+// An act that crashes the process blocks until the test ends.
 func startProcess(t *testing.T, s *memoryStore, act func(offsets []int64) error, offsets ...int64) *testProcess {
 	t.Helper()
 	return startProcessLogging(t, slog.New(slog.DiscardHandler), s, act, offsets...)
 }
 
-// startProcessLogging is born with a log.
+// startProcessLogging is startProcess with a logger.
 func startProcessLogging(t *testing.T, log *slog.Logger, s *memoryStore, act func(offsets []int64) error, offsets ...int64) *testProcess {
 	t.Helper()
 	p := &testProcess{store: &flakyStore{memoryStore: s}}
@@ -137,13 +137,13 @@ func startProcessLogging(t *testing.T, log *slog.Logger, s *memoryStore, act fun
 	return p
 }
 
-// kill leaves everything as it is.
+// kill ends the process without any update of the store.
 func (p *testProcess) kill() {
 	p.store.unreachable.Store(true)
 	p.endSession()
 }
 
-// hangOn makes an act of which a process dies when it is given the record.
+// hangOn returns an act that crashes the process if the batch has the record.
 func hangOn(t *testing.T, record int64) func([]int64) error {
 	return func(offsets []int64) error {
 		if slices.Contains(offsets, record) {
@@ -164,8 +164,8 @@ func TestConsumerHandlesABatchInFlightAtACrashOneByOne(t *testing.T) {
 		}
 		next.endSession()
 		ended, err := next.ended()
-		if marks, _ := s.count(); !ended || err != nil || marks > 0 {
-			t.Errorf("ended: %v with %v; it left %d marks", ended, err, marks)
+		if states, _ := s.count(); !ended || err != nil || states > 0 {
+			t.Errorf("ended: %v with %v; it left %d states", ended, err, states)
 		}
 	})
 }
@@ -175,17 +175,17 @@ func TestConsumerDeadLettersARecordAfterFiveCrashesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &memoryStore{}
 		startProcess(t, s, hangOn(t, 11), 10, 11, 12).kill()
-		for death := range quarantine.MaxCrashes {
+		for crash := range quarantine.MaxCrashes {
 			p := startProcess(t, s, hangOn(t, 11), 10, 11, 12)
 			if diff := cmp.Diff([][]int64{{10}, {11}}, p.calls); diff != "" {
-				t.Fatalf("death %d (-want +got):\n%s", death+1, diff)
+				t.Fatalf("crash %d (-want +got):\n%s", crash+1, diff)
 			}
 			p.kill()
 		}
 		p := startProcess(t, s, hangOn(t, 11), 10, 11, 12)
 		// Without a broker the dead letter is never acknowledged, so its record is held.
 		if diff := cmp.Diff([][]int64{{10}}, p.calls); diff != "" || p.lastCommitted() != 11 {
-			t.Errorf("marked %v, calls (-want +got):\n%s", p.committed, diff)
+			t.Errorf("committed %v, calls (-want +got):\n%s", p.committed, diff)
 		}
 		if got := p.tracker.AttemptsOf(kafka.Record{Offset: 11}); got != quarantine.MaxCrashes {
 			t.Errorf("%d attempts, want %d", got, quarantine.MaxCrashes)
@@ -202,7 +202,7 @@ func TestCrashesWhileARecordIsHeldDoNotCount(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &memoryStore{}
 				for range 3 * quarantine.MaxCrashes {
-					p := startProcess(t, s, func([]int64) error { return errors.New("the webhook is away") }, offsets...)
+					p := startProcess(t, s, func([]int64) error { return errors.New("the webhook is unavailable") }, offsets...)
 					advanceClock(3 * time.Second)
 					p.kill()
 					if m := s.state(t); len(m.Crashes) > 0 || !m.InFlight.IsEmpty() {
@@ -211,7 +211,7 @@ func TestCrashesWhileARecordIsHeldDoNotCount(t *testing.T) {
 				}
 				p := startProcess(t, s, func([]int64) error { return nil }, offsets...)
 				if want := offsets[len(offsets)-1] + 1; p.lastCommitted() != want {
-					t.Errorf("marked %v, want %d", p.committed, want)
+					t.Errorf("committed %v, want %d", p.committed, want)
 				}
 			})
 		})
@@ -226,11 +226,11 @@ func TestAFailureForgetsTheCrashesBefore(t *testing.T) {
 			for range quarantine.MaxCrashes - 1 {
 				startProcess(t, s, hangOn(t, 10), 10).kill()
 			}
-			startProcess(t, s, func([]int64) error { return errors.New("the webhook is away") }, 10).kill()
+			startProcess(t, s, func([]int64) error { return errors.New("the webhook is unavailable") }, 10).kill()
 		}
 		p := startProcess(t, s, func([]int64) error { return nil }, 10)
 		if p.lastCommitted() != 11 {
-			t.Errorf("marked %v, want 11", p.committed)
+			t.Errorf("committed %v, want 11", p.committed)
 		}
 	})
 }
@@ -242,7 +242,7 @@ func TestASuspectThatIsHandledIsCleared(t *testing.T) {
 		startProcess(t, s, hangOn(t, 10), 10).kill()
 		startProcess(t, s, func([]int64) error { return nil }, 10).kill()
 		if m := s.state(t); !m.InFlight.IsEmpty() || len(m.Crashes) > 0 {
-			t.Errorf("it handled the record and left %+v", m)
+			t.Errorf("the handled record left %+v", m)
 		}
 	})
 }
@@ -273,7 +273,7 @@ func TestARecordThatCrashedOnceIsHandledExclusively(t *testing.T) {
 		close(finish)
 		synctest.Wait()
 		if diff := cmp.Diff([]int32{1, 0}, calls); diff != "" || suspect.lastCommitted() != 11 {
-			t.Errorf("marked %v, calls for the partitions (-want +got):\n%s", suspect.committed, diff)
+			t.Errorf("committed %v, calls for the partitions (-want +got):\n%s", suspect.committed, diff)
 		}
 	})
 }
@@ -286,21 +286,21 @@ func TestTrackerEndsTheSessionWhenAnotherMemberAcquiredThePartition(t *testing.T
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &memoryStore{}
-				wake := make(chan struct{})
-				zombie := startProcess(t, s, func([]int64) error { <-wake; return outcome }, 10)
-				zombie.send(11, 12)
+				resume := make(chan struct{})
+				frozen := startProcess(t, s, func([]int64) error { <-resume; return outcome }, 10)
+				frozen.send(11, 12)
 				owner := startProcess(t, s, hangOn(t, 10), 10, 11, 12)
 				want := quarantine.State{InFlight: quarantine.OffsetRange{From: 10, To: 11}, Suspects: quarantine.OffsetRange{From: 10, To: 11}, Crashes: map[int64]int{10: 1}}
 				if diff := cmp.Diff(want, s.state(t)); diff != "" {
-					t.Errorf("the owner's mark (-want +got):\n%s", diff)
+					t.Errorf("the owner's state (-want +got):\n%s", diff)
 				}
-				close(wake)
+				close(resume)
 				advanceClock(time.Minute / 2)
-				if ended, err := zombie.ended(); !ended || !errors.Is(err, quarantine.ErrLostOwnership) {
-					t.Errorf("the zombie ended: %v with %v", ended, err)
+				if ended, err := frozen.ended(); !ended || !errors.Is(err, quarantine.ErrLostOwnership) {
+					t.Errorf("the frozen process ended: %v with %v", ended, err)
 				}
 				if diff := cmp.Diff(want, s.state(t)); diff != "" {
-					t.Errorf("after the zombie woke (-want +got):\n%s", diff)
+					t.Errorf("after the frozen process resumed (-want +got):\n%s", diff)
 				}
 				owner.kill()
 			})
@@ -318,7 +318,7 @@ func TestConsumerHoldsThePartitionWhileTheStoreIsUnavailable(t *testing.T) {
 		p.send(10, 11)
 		advanceClock(time.Minute)
 		if len(p.calls) > 0 || len(p.committed) > 0 {
-			t.Errorf("calls %v, marked %v", p.calls, p.committed)
+			t.Errorf("calls %v, committed %v", p.calls, p.committed)
 		}
 		p.store.unreachable.Store(false)
 		advanceClock(2 * retryBackoff.Max)
@@ -326,7 +326,7 @@ func TestConsumerHoldsThePartitionWhileTheStoreIsUnavailable(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if got := p.tracker.AttemptsOf(kafka.Record{Offset: 10}); got != 0 {
-			t.Errorf("%d tries of a record that was not begun", got)
+			t.Errorf("%d attempts of a record that was not begun", got)
 		}
 	})
 }
@@ -342,7 +342,7 @@ func TestTrackerResolvesALostReplyOfTheStore(t *testing.T) {
 		p.store.loseReplies.Store(false)
 		advanceClock(2 * retryBackoff.Max)
 		if ended, err := p.ended(); ended || p.lastCommitted() != 12 {
-			t.Errorf("ended: %v with %v, marked %v", ended, err, p.committed)
+			t.Errorf("ended: %v with %v, committed %v", ended, err, p.committed)
 		}
 	})
 }
@@ -359,7 +359,7 @@ func TestTrackerEndsTheSessionWhenTheStoreWasEmptied(t *testing.T) {
 		}
 		next := startProcess(t, s, func([]int64) error { return nil }, 11)
 		if next.lastCommitted() != 12 {
-			t.Errorf("marked %v, want 12", next.committed)
+			t.Errorf("committed %v, want 12", next.committed)
 		}
 	})
 }
@@ -377,48 +377,47 @@ func TestABatchCostsOneCompareAndSwap(t *testing.T) {
 			t.Errorf("%d swaps for %d batches", swaps, len(p.calls))
 		}
 		advanceClock(2 * idleInterval)
-		if marks, _ := s.count(); marks > 0 {
-			t.Errorf("an idle claim left %d marks", marks)
+		if states, _ := s.count(); states > 0 {
+			t.Errorf("an idle partition left %d states", states)
 		}
 	})
 }
 
-// The log of these tests ends at 100.
 func TestAcquireLogsACorruptStateAndKeepsItsPossiblePart(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"text":                "10-12",
-		"a list":              "[]",
-		"another type":        `{"in_hand":"10-12"}`,
-		"cut off":             `{"holder":"x","in_hand":{"from":10`,
-		"deaths to come":      `{"holder":"x","deaths":{"103":5,"104":4611686018427387904}}`,
-		"suspected for ever":  `{"holder":"x","in_hand":{"from":10,"to":11},"suspects":{"from":0,"to":9223372036854775807}}`,
-		"failing for ever":    `{"holder":"x","suspects":{"from":-5,"to":9223372036854775807},"failing":200,"attempts":5,"panics":5}`,
-		"in hand for ever":    `{"holder":"x","in_hand":{"from":0,"to":9223372036854775807}}`,
-		"deaths of all there": `{"holder":"x","deaths":{"10":1000000,"11":-1}}`,
+		"text":                    "10-12",
+		"a list":                  "[]",
+		"another type":            `{"in_hand":"10-12"}`,
+		"cut off":                 `{"holder":"x","in_hand":{"from":10`,
+		"crashes to come":         `{"holder":"x","deaths":{"103":5,"104":4611686018427387904}}`,
+		"suspected without end":   `{"holder":"x","in_hand":{"from":10,"to":11},"suspects":{"from":0,"to":9223372036854775807}}`,
+		"failing without end":     `{"holder":"x","suspects":{"from":-5,"to":9223372036854775807},"failing":200,"attempts":5,"panics":5}`,
+		"in flight without end":   `{"holder":"x","in_hand":{"from":0,"to":9223372036854775807}}`,
+		"impossible crash counts": `{"holder":"x","deaths":{"10":1000000,"11":-1}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := &memoryStore{marks: map[int32]string{0: text}}
+				s := &memoryStore{states: map[int32]string{0: text}}
 				log := &strings.Builder{}
 				p := startProcessLogging(t, slog.New(slog.NewTextHandler(log, nil)), s, func([]int64) error { return nil }, 10, 11, 101, 102)
-				// What came after the mark is handled as if there had been none.
+				// Records after the stored state are handled as if there were none.
 				atOnce := func(given []int64) bool { return len(given) > 1 && given[len(given)-2] == 101 }
 				if p.lastCommitted() != 103 || !slices.ContainsFunc(p.calls, atOnce) {
-					t.Errorf("marked %v, and the handler was given %v, want 101 and 102 at once", p.committed, p.calls)
+					t.Errorf("committed %v, and the handler was given %v, want 101 and 102 at once", p.committed, p.calls)
 				}
 				p.send(103, 104)
 				synctest.Wait()
 				if p.lastCommitted() != 105 {
-					t.Errorf("marked %v, want 105", p.committed)
+					t.Errorf("committed %v, want 105", p.committed)
 				}
 				p.endSession()
 				if ended, err := p.ended(); !ended || err != nil {
 					t.Fatalf("ended: %t with %v", ended, err)
 				}
-				if marks, _ := s.count(); marks > 0 {
-					t.Errorf("a mark is left: %v", s.marks)
+				if states, _ := s.count(); states > 0 {
+					t.Errorf("a state is left: %v", s.states)
 				}
 				if got := strings.Count(log.String(), "level=ERROR"); got != 1 {
 					t.Errorf("%d errors in the log: %s", got, log)
@@ -428,7 +427,7 @@ func TestAcquireLogsACorruptStateAndKeepsItsPossiblePart(t *testing.T) {
 	}
 }
 
-// conflictingStore is a store in which another is always quicker.
+// conflictingStore is a store in which another member always wins.
 type conflictingStore struct{}
 
 func (conflictingStore) Load(context.Context, int32) (string, error) {
@@ -443,7 +442,7 @@ func TestConsumerEndsTheSessionWhenAnotherMemberWinsTheAcquisition(t *testing.T)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		group := newTestGroup(scriptedHandler{handle: func(context.Context, []kafka.Record) (int, error) {
-			t.Error("it handled a record that another has")
+			t.Error("it handled a record of another member")
 			return 1, nil
 		}}, conflictingStore{})
 		p := startConsumerIn(t, group, 0, 10)

@@ -13,29 +13,6 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// committedOffset is the group's in partition 0.
-func committedOffset(t *testing.T, w brokertest.Env, group string) int64 {
-	t.Helper()
-	topic := kmsg.NewOffsetFetchRequestTopic()
-	topic.Topic, topic.Partitions = w.Topic, []int32{0}
-	request := kmsg.NewPtrOffsetFetchRequest()
-	request.Group, request.Topics = w.Group(group), []kmsg.OffsetFetchRequestTopic{topic}
-	requestGroup := kmsg.NewOffsetFetchRequestGroup()
-	requestGroup.Group = w.Group(group)
-	requestTopic := kmsg.NewOffsetFetchRequestGroupTopic()
-	requestTopic.Topic, requestTopic.Partitions = w.Topic, []int32{0}
-	requestGroup.Topics = append(requestGroup.Topics, requestTopic)
-	request.Groups = append(request.Groups, requestGroup)
-	response, err := request.RequestWith(brokertest.TimeoutContext(t), w.Client(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(response.Groups) > 0 {
-		return response.Groups[0].Topics[0].Partitions[0].Offset
-	}
-	return response.Topics[0].Partitions[0].Offset
-}
-
 func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
@@ -45,7 +22,8 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 		notes.handles(t, committed...)
 		wantLag(t, group, 0, 0, 0)
 		brokertest.Eventually(t, "the group's offset to move over what no reader is given", func() bool {
-			return committedOffset(t, w, "readers") == stable
+			offset, _ := committedOffset(t, w, w.Group("readers"))
+			return offset == stable
 		})
 		ends, err := group.LogEndOffsets(brokertest.TimeoutContext(t))
 		if diff := cmp.Diff(map[int32]int64{0: stable, 1: 0, 2: 0}, ends); diff != "" || err != nil {
@@ -55,7 +33,8 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 		open.End(kgo.TryCommit)
 		notes.handles(t, append(committed, "open", "plain 3")...)
 		brokertest.Eventually(t, "the group's offset to move over the last marker", func() bool {
-			return committedOffset(t, w, "readers") == w.HighWatermark(t)
+			offset, _ := committedOffset(t, w, w.Group("readers"))
+			return offset == w.HighWatermark(t)
 		})
 		wantLag(t, group, 0, 0, 0)
 	})
@@ -80,12 +59,12 @@ func TestSkipObserverIsToldOfOffsetsWithoutRecords(t *testing.T) {
 				end := w.HighWatermark(t)
 				f := &skipObserver{}
 				group := run(t, groupConfig(w, "readers"), f)
-				brokertest.Eventually(t, "the ledger to follow", func() bool { return f.place() == end })
+				brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == end })
 				wantLag(t, group, 0, 0, 0)
 				group.stop()
 				again := run(t, groupConfig(w, "readers"), f)
 				w.Send(t, brokertest.Value("next"))
-				brokertest.Eventually(t, "the next record", func() bool { return f.place() == end+1 })
+				brokertest.Eventually(t, "the next record", func() bool { return f.stored() == end+1 })
 				again.stop()
 			})
 		})
@@ -121,7 +100,7 @@ func TestGroupSkipsBatchesThatCompactionEmptied(t *testing.T) {
 	w.RespondWithEmptyBatch(0, 4)
 	f := &skipObserver{}
 	group := run(t, groupConfig(w, "readers"), f)
-	brokertest.Eventually(t, "the ledger to follow", func() bool { return f.place() == 4 })
+	brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 4 })
 	wantLag(t, group, 0, 0, 0)
 	w.Send(t, brokertest.Value("4"))
 	f.handles(t, "4")
@@ -147,24 +126,24 @@ func TestStartOffsetGetsTheLastStableOffset(t *testing.T) {
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, brokertest.Value("0"))
 		w.Transactions(t, "one").Begin("1", "2")
-		told := make(chan int64, 10)
-		group := run(t, groupConfig(w, "readers"), &newestRecorder{notebook: &notebook{}, told: told})
+		newest := make(chan int64, 10)
+		group := run(t, groupConfig(w, "readers"), &newestRecorder{notebook: &notebook{}, ends: newest})
 		ready(t, group)
-		if newest := <-told; newest != 1 {
-			t.Errorf("told that the log ends at %d, want 1", newest)
+		if end := <-newest; end != 1 {
+			t.Errorf("the log ends at %d, want 1", end)
 		}
 	})
 }
 
-// newestRecorder is a ledger that has no opinion and tells what it is told of partition 0.
+// newestRecorder is an OffsetStore without offsets that keeps the log ends of partition 0.
 type newestRecorder struct {
 	*notebook
-	told chan int64
+	ends chan int64
 }
 
 func (l *newestRecorder) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
-		l.told <- log.Newest
+		l.ends <- log.Newest
 	}
 	return -1, nil
 }

@@ -24,7 +24,7 @@ import (
 	"example.com/todo/platform/kafka/internal/brokertest"
 )
 
-// sendOversizedBatch writes one batch that unpacks to 72 MB to partition 0: 80 records.
+// sendOversizedBatch writes one batch of 80 records to partition 0, which unpacks to 72 MB.
 func sendOversizedBatch(t *testing.T, w brokertest.Env, topic string, codec kgo.CompressionCodec) {
 	t.Helper()
 	client := w.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec),
@@ -43,13 +43,13 @@ func sendOversizedBatch(t *testing.T, w brokertest.Env, topic string, codec kgo.
 	}
 }
 
-// corruptions make a batch undecodable, each in its way.
+// corruptions make a batch undecodable.
 var corruptions = map[string]func([]byte) []byte{
 	"a wrong checksum":          func(b []byte) []byte { b[len(b)-2] ^= 1; return b },
-	"a codec that there is not": func(b []byte) []byte { b[22] |= 7; return brokertest.SetChecksum(b) },
-	"no gzip":                   func(b []byte) []byte { b[22] |= 1; return brokertest.SetChecksum(b) },
-	"no zstd":                   func(b []byte) []byte { b[22] |= 4; return brokertest.SetChecksum(b) },
-	"a format to come":          func(b []byte) []byte { b[16] = 3; return b },
+	"an unknown codec":          func(b []byte) []byte { b[22] |= 7; return brokertest.SetChecksum(b) },
+	"invalid gzip":              func(b []byte) []byte { b[22] |= 1; return brokertest.SetChecksum(b) },
+	"invalid zstd":              func(b []byte) []byte { b[22] |= 4; return brokertest.SetChecksum(b) },
+	"a future format":           func(b []byte) []byte { b[16] = 3; return b },
 	"an old format":             func(b []byte) []byte { b[16] = 1; return b },
 	"a negative format":         func(b []byte) []byte { b[16] = 0xff; return b },
 	"fewer bytes than it says":  func(b []byte) []byte { return b[:len(b)-3] },
@@ -57,11 +57,11 @@ var corruptions = map[string]func([]byte) []byte{
 	"fewer records than it has": func(b []byte) []byte { b[60]--; return brokertest.SetChecksum(b) },
 	"countless records":         func(b []byte) []byte { b[57] = 0x7f; return brokertest.SetChecksum(b) },
 	"negative records":          func(b []byte) []byte { b[57] = 0xff; return brokertest.SetChecksum(b) },
-	"a length of nothing":       func(b []byte) []byte { copy(b[8:], []byte{0, 0, 0, 0}); return b },
+	"a zero length":             func(b []byte) []byte { copy(b[8:], []byte{0, 0, 0, 0}); return b },
 	"a negative length":         func(b []byte) []byte { b[8] = 0xff; return b },
 }
 
-// batchesOf makes a batch of each value, from the offset on.
+// batchesOf returns a batch of each value, from the offset on.
 func batchesOf(first int64, values ...string) []brokertest.StoredBatch {
 	var batches []brokertest.StoredBatch
 	for i, value := range values {
@@ -73,10 +73,7 @@ func batchesOf(first int64, values ...string) []brokertest.StoredBatch {
 // wantBatchLetter checks the dead letter of a batch of partition 0.
 func wantBatchLetter(t *testing.T, w brokertest.Env, letter *kgo.Record, first, last string) {
 	t.Helper()
-	headers := map[string]string{}
-	for _, header := range letter.Headers {
-		headers[header.Key] = string(header.Value)
-	}
+	headers := headersOf(letter)
 	if letter.Value != nil || letter.Key != nil || headers["original-topic"] != w.Topic || headers["original-partition"] != "0" ||
 		headers["original-offset"] != first || headers["original-last-offset"] != last || len(headers["original-size"]) < 2 ||
 		headers["error"] == "" || headers["attempts"] != "1" || headers["failed-at"] == "" {
@@ -359,7 +356,7 @@ func TestADeadLetterThatIsTooLargeIsSentWithoutContents(t *testing.T) {
 	}
 }
 
-// logBuffer is a log.
+// logBuffer is a log in memory.
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -205,7 +205,7 @@ func TestScanFailsAfterEightSecondsWithoutAResponse(t *testing.T) {
 				t.Errorf("after %v: %v", took, err)
 			}
 		})
-		t.Run(name+", told to stop", func(t *testing.T) {
+		t.Run(name+", canceled", func(t *testing.T) {
 			t.Parallel()
 			w := brokertest.NewFakeEnv(t)
 			away(w.Fake)

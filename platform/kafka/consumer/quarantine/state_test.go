@@ -14,38 +14,38 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// crashCounts is how often, by offset.
+// crashCounts takes pairs of an offset and a count.
 func crashCounts(pairs ...int64) map[int64]int {
-	deaths := map[int64]int{}
+	counts := map[int64]int{}
 	for i := 0; i < len(pairs); i += 2 {
-		deaths[pairs[i]] = int(pairs[i+1])
+		counts[pairs[i]] = int(pairs[i+1])
 	}
-	return deaths
+	return counts
 }
 
 func TestTakenOverMakesRecordsInFlightSuspects(t *testing.T) {
 	t.Parallel()
 	const position = 10
 	for name, test := range map[string]struct{ found, want State }{
-		"nothing in hand":                {State{}, State{}},
-		"a batch":                        {State{InFlight: OffsetRange{10, 15}}, State{Suspects: OffsetRange{10, 15}}},
-		"a batch, partly done":           {State{InFlight: OffsetRange{8, 15}}, State{Suspects: OffsetRange{10, 15}}},
-		"a batch, done but for one":      {State{InFlight: OffsetRange{8, 11}}, State{Suspects: OffsetRange{10, 11}}},
-		"a batch that was done":          {State{InFlight: OffsetRange{5, 10}}, State{}},
-		"a record alone":                 {State{InFlight: OffsetRange{10, 11}}, State{Suspects: OffsetRange{10, 11}, Crashes: crashCounts(10, 1)}},
-		"a record alone that was done":   {State{InFlight: OffsetRange{9, 10}, Suspects: OffsetRange{9, 12}, Crashes: crashCounts(9, 4)}, State{Suspects: OffsetRange{10, 12}, Crashes: crashCounts()}},
-		"the first suspect":              {State{InFlight: OffsetRange{20, 21}, Suspects: OffsetRange{20, 30}}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 1)}},
-		"the first suspect, once more":   {State{InFlight: OffsetRange{20, 21}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 4)}},
-		"another suspect":                {State{InFlight: OffsetRange{22, 23}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3, 22, 1)}},
-		"a record before the suspects":   {State{InFlight: OffsetRange{12, 13}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{12, 30}, Crashes: crashCounts(12, 1, 20, 3)}},
-		"a batch before the suspects":    {State{InFlight: OffsetRange{12, 18}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{12, 30}, Crashes: crashCounts(20, 3)}},
-		"a batch after the suspects":     {State{InFlight: OffsetRange{40, 50}, Suspects: OffsetRange{20, 30}}, State{Suspects: OffsetRange{20, 50}}},
-		"suspects that were given back":  {State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}},
-		"suspects that are done":         {State{Suspects: OffsetRange{5, 9}, Crashes: crashCounts(5, 3)}, State{Crashes: crashCounts()}},
-		"suspects that are partly done":  {State{Suspects: OffsetRange{5, 12}, Crashes: crashCounts(5, 3)}, State{Suspects: OffsetRange{10, 12}, Crashes: crashCounts()}},
-		"a record alone, given up by us": {State{Owner: "me", InFlight: OffsetRange{10, 11}}, State{Owner: "me", Suspects: OffsetRange{10, 11}}},
-		"a record that failed":           {State{RetryingOffset: 10, Attempts: 7, Panics: 2}, State{RetryingOffset: 10, Attempts: 7, Panics: 2}},
-		"a record that failed before":    {State{RetryingOffset: 9, Attempts: 7, Panics: 2}, State{}},
+		"nothing in flight":                  {State{}, State{}},
+		"a batch":                            {State{InFlight: OffsetRange{10, 15}}, State{Suspects: OffsetRange{10, 15}}},
+		"a batch, partly done":               {State{InFlight: OffsetRange{8, 15}}, State{Suspects: OffsetRange{10, 15}}},
+		"a batch, done but for one":          {State{InFlight: OffsetRange{8, 11}}, State{Suspects: OffsetRange{10, 11}}},
+		"a batch that was done":              {State{InFlight: OffsetRange{5, 10}}, State{}},
+		"a record alone":                     {State{InFlight: OffsetRange{10, 11}}, State{Suspects: OffsetRange{10, 11}, Crashes: crashCounts(10, 1)}},
+		"a record alone that was done":       {State{InFlight: OffsetRange{9, 10}, Suspects: OffsetRange{9, 12}, Crashes: crashCounts(9, 4)}, State{Suspects: OffsetRange{10, 12}, Crashes: crashCounts()}},
+		"the first suspect":                  {State{InFlight: OffsetRange{20, 21}, Suspects: OffsetRange{20, 30}}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 1)}},
+		"the first suspect, once more":       {State{InFlight: OffsetRange{20, 21}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 4)}},
+		"another suspect":                    {State{InFlight: OffsetRange{22, 23}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3, 22, 1)}},
+		"a record before the suspects":       {State{InFlight: OffsetRange{12, 13}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{12, 30}, Crashes: crashCounts(12, 1, 20, 3)}},
+		"a batch before the suspects":        {State{InFlight: OffsetRange{12, 18}, Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{12, 30}, Crashes: crashCounts(20, 3)}},
+		"a batch after the suspects":         {State{InFlight: OffsetRange{40, 50}, Suspects: OffsetRange{20, 30}}, State{Suspects: OffsetRange{20, 50}}},
+		"suspects that the handler returned": {State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}, State{Suspects: OffsetRange{20, 30}, Crashes: crashCounts(20, 3)}},
+		"suspects that are done":             {State{Suspects: OffsetRange{5, 9}, Crashes: crashCounts(5, 3)}, State{Crashes: crashCounts()}},
+		"suspects that are partly done":      {State{Suspects: OffsetRange{5, 12}, Crashes: crashCounts(5, 3)}, State{Suspects: OffsetRange{10, 12}, Crashes: crashCounts()}},
+		"a record alone, of the same owner":  {State{Owner: "me", InFlight: OffsetRange{10, 11}}, State{Owner: "me", Suspects: OffsetRange{10, 11}}},
+		"a record that failed":               {State{RetryingOffset: 10, Attempts: 7, Panics: 2}, State{RetryingOffset: 10, Attempts: 7, Panics: 2}},
+		"a record that failed before":        {State{RetryingOffset: 9, Attempts: 7, Panics: 2}, State{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,14 +66,14 @@ func TestValidatedDropsWhatIsImpossible(t *testing.T) {
 	}{
 		"nothing":                 {State{}, State{}, true},
 		"what a reader wrote":     {State{Owner: "x", Revision: 7, InFlight: OffsetRange{90, 100}, Suspects: OffsetRange{10, 99}, Crashes: crashCounts(99, 5), RetryingOffset: 99, Attempts: 9, Panics: 9}, State{Owner: "x", Revision: 7, InFlight: OffsetRange{90, 100}, Suspects: OffsetRange{10, 99}, Crashes: crashCounts(99, 5), RetryingOffset: 99, Attempts: 9, Panics: 9}, true},
-		"in hand for ever":        {State{InFlight: OffsetRange{10, math.MaxInt64}}, State{InFlight: OffsetRange{10, 100}}, false},
-		"in hand later":           {State{InFlight: OffsetRange{100, 101}}, State{}, false},
-		"suspected for ever":      {State{Suspects: OffsetRange{math.MinInt64, math.MaxInt64}}, State{Suspects: OffsetRange{0, 100}}, false},
+		"in flight without end":   {State{InFlight: OffsetRange{10, math.MaxInt64}}, State{InFlight: OffsetRange{10, 100}}, false},
+		"in flight later":         {State{InFlight: OffsetRange{100, 101}}, State{}, false},
+		"suspected without end":   {State{Suspects: OffsetRange{math.MinInt64, math.MaxInt64}}, State{Suspects: OffsetRange{0, 100}}, false},
 		"suspected later":         {State{Suspects: OffsetRange{500, 600}}, State{}, false},
 		"the wrong way round":     {State{InFlight: OffsetRange{20, 10}, Suspects: OffsetRange{-7, -9}}, State{}, false},
-		"deaths to come":          {State{Crashes: crashCounts(100, 5, 99, 1, -1, 5)}, State{Crashes: crashCounts(99, 1)}, false},
-		"deaths by the million":   {State{Crashes: crashCounts(20, 1_000_000)}, State{Crashes: crashCounts()}, false},
-		"births":                  {State{Crashes: crashCounts(20, -3)}, State{Crashes: crashCounts()}, false},
+		"crashes to come":         {State{Crashes: crashCounts(100, 5, 99, 1, -1, 5)}, State{Crashes: crashCounts(99, 1)}, false},
+		"crashes by the million":  {State{Crashes: crashCounts(20, 1_000_000)}, State{Crashes: crashCounts()}, false},
+		"negative crashes":        {State{Crashes: crashCounts(20, -3)}, State{Crashes: crashCounts()}, false},
 		"to fail later":           {State{RetryingOffset: 100, Attempts: 4, Panics: 4}, State{}, false},
 		"to have failed never":    {State{RetryingOffset: 20, Attempts: -4}, State{}, false},
 		"more panics than tries":  {State{RetryingOffset: 20, Attempts: 1, Panics: 5}, State{}, false},
@@ -119,7 +119,7 @@ func TestAPanicBeforeASuspectForgetsNoCrashes(t *testing.T) {
 	m.RecordFailure(kafka.Record{Offset: 47}, true)
 	m.ForgetBelow(49)
 	if got := m.CrashesOf(kafka.Record{Offset: 49}); got != 4 {
-		t.Errorf("%d deaths are known, want 4", got)
+		t.Errorf("%d crashes are known, want 4", got)
 	}
 }
 

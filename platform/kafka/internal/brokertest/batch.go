@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// EncodeBatch makes a batch of records of these values, which damage may change.
+// EncodeBatch returns a batch of records of these values, which damage may change.
 func EncodeBatch(first int64, damage func(batch []byte) []byte, values ...string) []byte {
 	batch := kmsg.RecordBatch{
 		FirstOffset: first, LastOffsetDelta: int32(len(values) - 1), Magic: 2, NumRecords: int32(len(values)),
@@ -40,7 +40,7 @@ type StoredBatch struct {
 	Bytes []byte
 }
 
-// handlerResult makes the broker answer requests for partition 0 of the topic with these
+// RespondToFetch makes the broker respond to fetches for partition 0 of the topic with these
 // batches, as long as there is one at the offset asked for.
 func (w Env) RespondToFetch(topic string, batches ...StoredBatch) {
 	first, end := int64(binary.BigEndian.Uint64(batches[0].Bytes)), batches[len(batches)-1].Next
@@ -75,7 +75,7 @@ func (w Env) RespondToFetch(topic string, batches ...StoredBatch) {
 	})
 }
 
-// RespondWithEmptyBatch makes the broker answer requests for partition 0, from the one
+// RespondWithEmptyBatch makes the broker respond to fetches for partition 0, from the one
 // offset up to the other, with a batch that compaction emptied.
 func (w Env) RespondWithEmptyBatch(from, to int64) {
 	batch := kmsg.RecordBatch{

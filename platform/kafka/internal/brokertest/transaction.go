@@ -8,20 +8,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TransactionalProducer is a producer of transactions to partition 0 of its world's topic.
+// TransactionalProducer writes transactions to partition 0 of the Env's topic.
 type TransactionalProducer struct {
 	w      Env
 	t      *testing.T
 	client *kgo.Client
 }
 
+// Transactions returns a producer with a transactional id of its own.
 func (w Env) Transactions(t *testing.T, id string) TransactionalProducer {
 	t.Helper()
 	client := w.Client(t, kgo.TransactionalID(w.Topic+"-"+id), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	return TransactionalProducer{w: w, t: t, client: client}
 }
 
-// Begin begins a transaction that writes the texts, each in a batch of its own.
+// Begin begins a transaction and writes the texts, each in a batch of its own.
 func (x TransactionalProducer) Begin(texts ...string) {
 	x.t.Helper()
 	if err := x.client.BeginTransaction(); err != nil {
@@ -36,7 +37,7 @@ func (x TransactionalProducer) Begin(texts ...string) {
 	}
 }
 
-// endSession ends the transaction and waits until its marker is written: Kafka answers before.
+// End ends the transaction and waits for its marker, which Kafka writes after it responds.
 func (x TransactionalProducer) End(how kgo.TransactionEndTry) {
 	x.t.Helper()
 	before := x.w.HighWatermark(x.t)
@@ -65,8 +66,9 @@ func (w Env) HighWatermark(t *testing.T) int64 {
 	return found.Offset
 }
 
-// WriteMixedTransactions writes to partition 0 what transactions can leave there, of which readers
-// are given the values committed: 15 offsets, with an open transaction behind them.
+// WriteMixedTransactions writes to partition 0 all that transactions can leave there: 15
+// offsets below the last stable one, and an open transaction. It returns the values that
+// readers get.
 func (w Env) WriteMixedTransactions(t *testing.T) (committed []string, stable int64, open TransactionalProducer) {
 	t.Helper()
 	one, two, open := w.Transactions(t, "one"), w.Transactions(t, "two"), w.Transactions(t, "open")

@@ -16,20 +16,29 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
-	t.Parallel()
+// startBroker returns a fake broker with the topic events of one partition, a producer of
+// gzipped batches of any size, and a configuration.
+func startBroker(t *testing.T, options ...kgo.Opt) (*kfake.Cluster, *kgo.Client, kafka.Config) {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	writer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30),
-		kgo.BrokerMaxWriteBytes(1<<30), kgo.ManualFlushing())
+	writer, err := kgo.NewClient(append(options, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(writer.Close)
+	cfg := kafka.Defaults("test")
+	cfg.Brokers = cluster.ListenAddrs()
+	return cluster, writer, cfg
+}
+
+func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
+	t.Parallel()
+	cluster, writer, cfg := startBroker(t, kgo.ManualFlushing())
 	write := func(count int, value []byte) {
 		t.Helper()
 		for range count {
@@ -44,8 +53,6 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 	write(records, bytes.Repeat([]byte("b"), 900_000))
 	write(1, []byte("after"))
 
-	cfg := kafka.Defaults("test")
-	cfg.Brokers = cluster.ListenAddrs()
 	at, after := kafka.TopicPartition{Topic: "events", Partition: 0}, int64(records+1)
 	for _, from := range []int64{1, 2, after - 1} {
 		conn, err := client.Open(cfg, 0) // a new one each time: its first response is the handshake's
@@ -82,23 +89,11 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 // A header without text takes two bytes in the batch, and 32 in memory.
 func TestFetchTreatsARecordOfCountlessHeadersAsUndecodable(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	writer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(writer.Close)
+	_, writer, cfg := startBroker(t)
 	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecordBytes/parsedHeaderSize+1)
 	if err := writer.ProduceSync(t.Context(), &kgo.Record{Headers: few}, &kgo.Record{Headers: many}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := kafka.Defaults("test")
-	cfg.Brokers = cluster.ListenAddrs()
 	conn, err := client.Open(cfg, 0)
 	if err != nil {
 		t.Fatal(err)

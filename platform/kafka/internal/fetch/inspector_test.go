@@ -50,7 +50,7 @@ func TestInspectorBoundsTheUnpackedBytesOfAResponse(t *testing.T) {
 		"lz4":                    {lz4, 10_000, 26},
 		"zstd":                   {zstd, 1_000, 2},
 		"zstd of a few thousand": {zstd, 3_000, 1},
-		"a codec to come":        {unknown, 100, 1},
+		"an unknown codec":       {unknown, 100, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
