@@ -41,8 +41,7 @@ func (c *partitionConsumer) prefetchBatches() (batches <-chan recordBatch, stop 
 	prefetched := make(chan recordBatch)
 	p := &prefetcher{
 		consumer: c, batches: prefetched, position: c.position,
-		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.at),
-		outage: newOutage(c.log, "reading the partition", c.position), delays: retryBackoff.Delays(),
+		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.at), delays: retryBackoff.Delays(),
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.run(ctx) })
@@ -59,9 +58,9 @@ type prefetcher struct {
 	position     int64
 	client       *client.Lazy
 	fetcher      *fetch.Fetcher
-	outage       *retry.Outage
 	delays       *backoff.ExponentialBackOff
-	firstFailure time.Time // of the present row of failures; zero if the last read succeeded
+	firstFailure time.Time     // of the present row of failures; zero if the last read succeeded
+	outage       *retry.Outage // nil unless the present failures are more than a connection's
 }
 
 func (p *prefetcher) run(ctx context.Context) {
@@ -139,6 +138,9 @@ func (p *prefetcher) onFailure(ctx context.Context, err error) {
 		retry.Wait(ctx, p.delays.NextBackOff())
 		return
 	}
+	if p.outage == nil {
+		p.outage = newOutage(p.consumer.log, "reading the partition", p.position)
+	}
 	p.outage.Record(ctx, err)
 	if refused {
 		p.consumer.group.metrics.reported.Inc()
@@ -150,8 +152,9 @@ func (p *prefetcher) onFailure(ctx context.Context, err error) {
 func (p *prefetcher) onSuccess(ctx context.Context) {
 	p.delays.Reset()
 	p.firstFailure = time.Time{}
-	if p.outage.Attempts() > 0 {
+	if p.outage != nil {
 		p.outage.Record(ctx, nil)
+		p.outage = nil
 		p.consumer.clearUnreadable()
 	}
 }

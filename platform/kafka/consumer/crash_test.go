@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,7 +74,7 @@ func runVictim() {
 			fmt.Printf("%d:%d\n", record.Partition, record.Offset)
 		}
 		return len(batch), nil
-	}), brokertest.DiscardLog(), prometheus.NewRegistry())
+	}), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err := group.Run(context.Background()); err != nil {
 		panic(err)
 	}

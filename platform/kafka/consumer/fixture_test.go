@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ type runningGroup struct {
 
 func run(t *testing.T, cfg consumer.GroupConfig, handler consumer.Handler) *runningGroup {
 	t.Helper()
-	return runLogging(t, cfg, handler, brokertest.Logger(t))
+	return runLogging(t, cfg, handler, logger(t))
 }
 
 func runLogging(t *testing.T, cfg consumer.GroupConfig, handler consumer.Handler, log *slog.Logger) *runningGroup {
@@ -70,4 +71,12 @@ func headersOf(record *kgo.Record) map[string]string {
 		headers[header.Key] = string(header.Value)
 	}
 	return headers
+}
+
+// logger is silent unless KAFKA_TEST_LOG is set.
+func logger(t *testing.T) *slog.Logger {
+	if os.Getenv("KAFKA_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -17,6 +17,7 @@ import (
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // handlerFunc is a Handler of one function.
@@ -65,7 +66,7 @@ func (n *notebook) count() int {
 // handles waits until partition 0 has had exactly these values, in this order.
 func (n *notebook) handles(t *testing.T, want ...string) {
 	t.Helper()
-	brokertest.Eventually(t, fmt.Sprint(len(want), " records"), func() bool { return len(n.values(0)) >= len(want) })
+	testenv.Eventually(t, fmt.Sprint(len(want), " records"), func() bool { return len(n.values(0)) >= len(want) })
 	if diff := cmp.Diff(want, n.values(0)); diff != "" {
 		t.Fatalf("handled (-want +got):\n%s", diff)
 	}
@@ -73,7 +74,7 @@ func (n *notebook) handles(t *testing.T, want ...string) {
 
 func ready(t *testing.T, g *runningGroup) {
 	t.Helper()
-	brokertest.Eventually(t, "the group to be ready", func() bool { return g.Ready(t.Context()) == nil })
+	testenv.Eventually(t, "the group to be ready", func() bool { return g.Ready(t.Context()) == nil })
 }
 
 func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
@@ -91,7 +92,7 @@ func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
 		w.Send(t, records...)
 		notes := &notebook{}
 		group := run(t, groupConfig(w, "readers"), notes)
-		brokertest.Eventually(t, "all records", func() bool { return notes.count() >= each*brokertest.Partitions })
+		testenv.Eventually(t, "all records", func() bool { return notes.count() >= each*brokertest.Partitions })
 		group.stop()
 		for partition := range int32(brokertest.Partitions) {
 			if diff := cmp.Diff(want, notes.values(partition)); diff != "" {
@@ -159,7 +160,7 @@ func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
 		}
 		return notes.Handle(ctx, batch)
 	}))
-	brokertest.Eventually(t, "the other partition", func() bool { return len(notes.values(1)) == 1 })
+	testenv.Eventually(t, "the other partition", func() bool { return len(notes.values(1)) == 1 })
 	begun := time.Now()
 	group.stop()
 	if took := time.Since(begun); took > 3*time.Second {
@@ -181,7 +182,7 @@ func TestGroupSkipsReplaysForOtherGroups(t *testing.T) {
 		group := run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, "2", "3")
 		passedOver := `kafka_consumer_records_total{outcome="skipped"}`
-		brokertest.Eventually(t, "the last to be passed over", func() bool { return metric(t, group, passedOver) == 2 })
+		testenv.Eventually(t, "the last to be passed over", func() bool { return metric(t, group, passedOver) == 2 })
 		group.stop()
 		other := &notebook{}
 		run(t, groupConfig(w, "others"), other)
@@ -232,9 +233,9 @@ func TestOtherMembersGetThePartitionsOfAStoppedOne(t *testing.T) {
 		}
 		both := func(want int) {
 			t.Helper()
-			brokertest.Eventually(t, fmt.Sprint(want, " records"), func() bool { return one.count()+two.count() == want })
+			testenv.Eventually(t, fmt.Sprint(want, " records"), func() bool { return one.count()+two.count() == want })
 		}
-		brokertest.Eventually(t, "both to have a share", func() bool {
+		testenv.Eventually(t, "both to have a share", func() bool {
 			send("shared")
 			return one.count() > 0 && two.count() > 0
 		})
@@ -263,7 +264,7 @@ func TestRunReturnsAnErrorWhenTheHandlerIsStuck(t *testing.T) {
 				}
 				<-letGo
 				return 0, context.DeadlineExceeded
-			}), brokertest.Logger(t), prometheus.NewRegistry())
+			}), logger(t), prometheus.NewRegistry())
 			if !stopped {
 				group.BoundCalls(100 * time.Millisecond)
 			}
@@ -310,7 +311,7 @@ func TestRunRefusesAWrongTopic(t *testing.T) {
 			"missing":         {missing, kafka.TopicError{Topic: missing.Topic, Want: brokertest.Partitions}},
 			"no dead letters": {nowhere, kafka.TopicError{Topic: nowhere.DLQ}},
 		} {
-			group := consumer.NewGroup(test.cfg, &notebook{}, brokertest.Logger(t), prometheus.NewRegistry())
+			group := consumer.NewGroup(test.cfg, &notebook{}, logger(t), prometheus.NewRegistry())
 			var wrong *kafka.TopicError
 			if err := group.Run(brokertest.TimeoutContext(t)); !errors.As(err, &wrong) || *wrong != test.want {
 				t.Errorf("%s: got %v, want %v", name, err, &test.want)

@@ -12,6 +12,7 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 const lagName = "kafka_consumer_lag_records"
@@ -19,7 +20,7 @@ const lagName = "kafka_consumer_lag_records"
 // wantLag waits for this lag of each partition, from 0 on.
 func wantLag(t *testing.T, g *runningGroup, want ...float64) {
 	t.Helper()
-	brokertest.Eventually(t, fmt.Sprint("a lag of ", want), func() bool {
+	testenv.Eventually(t, fmt.Sprint("a lag of ", want), func() bool {
 		count, err := testutil.GatherAndCount(g.registry, lagName)
 		if err != nil || count != len(want) {
 			return false
@@ -45,7 +46,7 @@ func TestLagGrowsWhileItsPartitionIsHeld(t *testing.T) {
 			return len(batch), nil
 		}))
 		w.Send(t, brokertest.Value("held"), &kgo.Record{Partition: 1, Value: []byte("free")})
-		brokertest.Eventually(t, "the record to be held", func() bool { return tries.Load() > 2 })
+		testenv.Eventually(t, "the record to be held", func() bool { return tries.Load() > 2 })
 		wantLag(t, group, 1, 0, 0)
 		w.Send(t, brokertest.Value("2"), brokertest.Value("3"))
 		wantLag(t, group, 3, 0, 0)

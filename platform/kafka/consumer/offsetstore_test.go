@@ -16,6 +16,7 @@ import (
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // offsetStore is an OffsetStore of partition 0, fenced at any other offset than the next.
@@ -154,7 +155,7 @@ func TestAStoredOffsetBeyondTheLogHoldsTheGroup(t *testing.T) {
 	w.Send(t, brokertest.Value("0"))
 	l := &offsetStore{next: 2}
 	group := run(t, groupConfig(w, "readers"), l)
-	brokertest.Eventually(t, "a few attempts", func() bool {
+	testenv.Eventually(t, "a few attempts", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.asked > 2
@@ -203,7 +204,7 @@ func TestGroupCountsRecordsDeletedDuringASession(t *testing.T) {
 		w.DeleteBelow(t, map[int32]int64{0: count - 1})
 		close(goOn)
 		gone := func() float64 { return metric(t, group, `kafka_consumer_lost_records_total{}`) }
-		brokertest.Eventually(t, "the last record", func() bool { return gone() > 0 && notes.count() == count-int(gone()) })
+		testenv.Eventually(t, "the last record", func() bool { return gone() > 0 && notes.count() == count-int(gone()) })
 		if last := notes.records[notes.count()-1]; last.Offset != count-1 {
 			t.Errorf("the last record handled is %d", last.Offset)
 		}

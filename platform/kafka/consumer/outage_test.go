@@ -15,6 +15,7 @@ import (
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
 	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/testenv"
 )
 
 func TestGroupSurvivesABrokerOutage(t *testing.T) {
@@ -25,11 +26,11 @@ func TestGroupSurvivesABrokerOutage(t *testing.T) {
 	w.Send(t, brokertest.Value("1"))
 	notes.handles(t, "1")
 	w.Fake.Stop()
-	brokertest.Eventually(t, "the group to notice", func() bool { return group.Ready(t.Context()) != nil })
+	testenv.Eventually(t, "the group to notice", func() bool { return group.Ready(t.Context()) != nil })
 	w.Fake.Restart()
 	ready(t, group)
 	w.Send(t, brokertest.Value("2"))
-	brokertest.Eventually(t, "the next record", func() bool { return slices.Contains(notes.values(0), "2") })
+	testenv.Eventually(t, "the next record", func() bool { return slices.Contains(notes.values(0), "2") })
 }
 
 func TestGroupJoinsWhenABrokerIsStartedLater(t *testing.T) {
@@ -54,7 +55,7 @@ func TestGroupJoinsWhenABrokerIsStartedLater(t *testing.T) {
 
 func TestGroupStopsWhileKafkaIsUnavailable(t *testing.T) {
 	t.Parallel()
-	for name, away := range brokertest.MakeUnavailable {
+	for name, away := range map[string]func(*brokertest.FakeCluster){"down": (*brokertest.FakeCluster).Stop, "frozen": (*brokertest.FakeCluster).Freeze} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := brokertest.NewFakeEnv(t)
@@ -82,7 +83,7 @@ type freezing struct {
 
 func (f *freezing) StartOffset(context.Context, int32, kafka.PartitionLog) (int64, error) {
 	if f.asked++; f.asked == brokertest.Partitions {
-		brokertest.MakeUnavailable["frozen"](f.fake)
+		f.fake.Freeze()
 	}
 	return -1, nil
 }
@@ -154,7 +155,7 @@ func TestGroupFollowsMovingLeaders(t *testing.T) {
 		}
 		want = append(want, text)
 	}
-	brokertest.Eventually(t, "all records", func() bool { return notes.count() >= len(want) })
+	testenv.Eventually(t, "all records", func() bool { return notes.count() >= len(want) })
 	if notes.count() != len(want) {
 		t.Errorf("%d records, want %d", notes.count(), len(want))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // The fetches show what a held partition keeps in memory: they stop when there is no room.
@@ -38,7 +39,7 @@ func TestPrefetcherReadsNotFarAheadOfAHeldPartition(t *testing.T) {
 	run(t, groupConfig(w, "readers"), handlerFunc(func(context.Context, []kafka.Record) (int, error) {
 		return 0, errors.New("the store is unavailable")
 	}))
-	brokertest.Eventually(t, "the fetches to leave out the held partition", func() bool { return without.Load() > 3 || furthest.Load() == all })
+	testenv.Eventually(t, "the fetches to leave out the held partition", func() bool { return without.Load() > 3 || furthest.Load() == all })
 	if got := furthest.Load(); got > 15 {
 		t.Errorf("%d records of 900 kB were prefetched for a handler that handles none", got)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // onEachBrokerAndWithoutIDs is OnEachBroker, and a fake broker that gives topics no ids.
@@ -58,7 +59,7 @@ func TestGroupBeginsAtTheStartOfATopicReplacedDuringItsSession(t *testing.T) {
 		notes.handles(t, "old 0", "old 1", "old 2", "old 3", "old 4")
 		w.Recreate(t)
 		w.Send(t, values("new ", 9)...)
-		brokertest.Eventually(t, "the new topic's records", func() bool {
+		testenv.Eventually(t, "the new topic's records", func() bool {
 			seen := notes.values(0)
 			return slices.Contains(seen, "new 0") && slices.Contains(seen, "new 8")
 		})
@@ -86,7 +87,7 @@ func TestGroupDropsACommittedOffsetOfAnEarlierTopic(t *testing.T) {
 		commitWith(t, w, w.Group("readers"), offset, metadata)
 		notes = &notebook{}
 		second := run(t, groupConfig(w, "readers"), notes)
-		brokertest.Eventually(t, "the new topic's records", func() bool { return len(notes.values(0)) >= 9 })
+		testenv.Eventually(t, "the new topic's records", func() bool { return len(notes.values(0)) >= 9 })
 		if seen := notes.values(0); seen[0] != "new 0" || len(seen) != 9 {
 			t.Errorf("read %q", seen)
 		}

@@ -11,6 +11,7 @@ import (
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // skipObserver is a SkipObserver that rejects rubbish and records what it was told.
@@ -69,7 +70,7 @@ func TestSkipObserverIsToldOfDeadLetters(t *testing.T) {
 			group := run(t, groupConfig(w, "readers"), f)
 			f.handles(t, "0")
 			w.Send(t, brokertest.Value("rubbish"))
-			brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 2 })
+			testenv.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 2 })
 			group.stop()
 			if diff := cmp.Diff(test.want, f.reported); diff != "" {
 				t.Errorf("reported (-want +got):\n%s", diff)
@@ -93,7 +94,7 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 	f := &holder{}
 	f.away.Store(true)
 	group := run(t, groupConfig(w, "readers"), f)
-	brokertest.Eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
+	testenv.Eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
 	if offset := f.stored(); offset != 1 {
 		t.Errorf("the stored offset is %d while the record after the dead letter is handled, want 1", offset)
 	}

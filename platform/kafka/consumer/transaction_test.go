@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
@@ -21,7 +22,7 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 		group := run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, committed...)
 		wantLag(t, group, 0, 0, 0)
-		brokertest.Eventually(t, "the group's offset to move over what no reader is given", func() bool {
+		testenv.Eventually(t, "the group's offset to move over what no reader is given", func() bool {
 			offset, _ := committedOffset(t, w, w.Group("readers"))
 			return offset == stable
 		})
@@ -32,7 +33,7 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 
 		open.End(kgo.TryCommit)
 		notes.handles(t, append(committed, "open", "plain 3")...)
-		brokertest.Eventually(t, "the group's offset to move over the last marker", func() bool {
+		testenv.Eventually(t, "the group's offset to move over the last marker", func() bool {
 			offset, _ := committedOffset(t, w, w.Group("readers"))
 			return offset == w.HighWatermark(t)
 		})
@@ -59,12 +60,12 @@ func TestSkipObserverIsToldOfOffsetsWithoutRecords(t *testing.T) {
 				end := w.HighWatermark(t)
 				f := &skipObserver{}
 				group := run(t, groupConfig(w, "readers"), f)
-				brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == end })
+				testenv.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == end })
 				wantLag(t, group, 0, 0, 0)
 				group.stop()
 				again := run(t, groupConfig(w, "readers"), f)
 				w.Send(t, brokertest.Value("next"))
-				brokertest.Eventually(t, "the next record", func() bool { return f.stored() == end+1 })
+				testenv.Eventually(t, "the next record", func() bool { return f.stored() == end+1 })
 				again.stop()
 			})
 		})
@@ -100,7 +101,7 @@ func TestGroupSkipsBatchesThatCompactionEmptied(t *testing.T) {
 	w.RespondWithEmptyBatch(0, 4)
 	f := &skipObserver{}
 	group := run(t, groupConfig(w, "readers"), f)
-	brokertest.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 4 })
+	testenv.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == 4 })
 	wantLag(t, group, 0, 0, 0)
 	w.Send(t, brokertest.Value("4"))
 	f.handles(t, "4")

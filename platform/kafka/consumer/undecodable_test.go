@@ -22,6 +22,7 @@ import (
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/testenv"
 )
 
 // sendOversizedBatch writes one batch of 80 records to partition 0, which unpacks to 72 MB.
@@ -105,7 +106,7 @@ func TestGroupDeadLettersABatchThatUnpacksTooLarge(t *testing.T) {
 				w.Send(t, brokertest.Value("later"))
 				again.handles(t, "later")
 
-				seen, next := brokertest.Scan(t, w, nil)
+				seen, next := w.Scan(t, nil)
 				var offsets []int64
 				for _, record := range seen.Records[0] {
 					if offsets = append(offsets, record.Offset); (record.Undecodable != nil) != (record.Offset == 1) {
@@ -142,7 +143,7 @@ func TestGroupDeadLettersABatchThatCannotBeDecoded(t *testing.T) {
 			wantMetric(t, group, "kafka_consumer_undecodable_batches_total{}", 2)
 			ready(t, group)
 
-			seen, next := brokertest.Scan(t, w, nil)
+			seen, next := w.Scan(t, nil)
 			if diff := cmp.Diff([]int64{0, 1, 2, 4, 5, 7}, seen.Offsets()[0]); diff != "" || next[0] != 8 {
 				t.Fatalf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
 			}
@@ -169,7 +170,7 @@ func TestGroupSkipsABatchWhoseHeaderEndsBeyondTheLogOffsetByOffset(t *testing.T)
 	wantBatchLetter(t, w, letters[0], "1", "1")
 	wantBatchLetter(t, w, letters[1], "2", "2")
 
-	seen, next := brokertest.Scan(t, w, nil)
+	seen, next := w.Scan(t, nil)
 	if diff := cmp.Diff([]int64{0, 1, 2, 3}, seen.Offsets()[0]); diff != "" || next[0] != 4 {
 		t.Fatalf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
 	}
@@ -185,8 +186,8 @@ func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, groupConfig(w, "readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
-	brokertest.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
-	brokertest.Eventually(t, "the group not to be ready", func() bool {
+	testenv.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
+	testenv.Eventually(t, "the group not to be ready", func() bool {
 		err := group.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "partition 0") && strings.Contains(err.Error(), "offset 1")
 	})
@@ -195,7 +196,7 @@ func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 		t.Errorf("the log says\n%s", lines)
 	}
 	w.Send(t, &kgo.Record{Partition: 1, Value: []byte("beside 2")})
-	brokertest.Eventually(t, "the other partition's next record", func() bool { return len(notes.values(1)) == 2 })
+	testenv.Eventually(t, "the other partition's next record", func() bool { return len(notes.values(1)) == 2 })
 	if got := notes.values(0); !slices.Equal(got, []string{"0"}) {
 		t.Errorf("before the dead letter was written %q were handled", got)
 	}
@@ -226,8 +227,8 @@ func TestGroupIsNotReadyWhenAFetchIsRefused(t *testing.T) {
 	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, groupConfig(w, "readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
-	brokertest.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
-	brokertest.Eventually(t, "the group not to be ready", func() bool {
+	testenv.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
+	testenv.Eventually(t, "the group not to be ready", func() bool {
 		return group.Ready(t.Context()) != nil && metric(t, group, "kafka_consumer_reported_errors_total{}") > 0
 	})
 	if !strings.Contains(lines.String(), `level=WARN msg="kafka consumer: reading the partition failed, holding the partition and retrying"`) {
@@ -247,8 +248,8 @@ func TestGroupIsNotReadyWhenAPartitionsLeaderStaysUnavailable(t *testing.T) {
 	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, groupConfig(w, "readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
-	brokertest.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
-	brokertest.Eventually(t, "the group not to be ready", func() bool {
+	testenv.Eventually(t, "the other partition's record", func() bool { return len(notes.values(1)) == 1 })
+	testenv.Eventually(t, "the group not to be ready", func() bool {
 		err := group.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "partition 0 cannot be read")
 	})
@@ -318,7 +319,7 @@ func TestGroupHandlesALargeBatchInParts(t *testing.T) {
 			}
 			return len(batch), nil
 		}))
-		brokertest.Eventually(t, "all records", func() bool { mu.Lock(); defer mu.Unlock(); return len(offsets) >= 20 })
+		testenv.Eventually(t, "all records", func() bool { mu.Lock(); defer mu.Unlock(); return len(offsets) >= 20 })
 		mu.Lock()
 		defer mu.Unlock()
 		for i, offset := range offsets {

@@ -32,7 +32,7 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 			&kgo.Record{Partition: 2, Key: []byte("k\xff"), Value: nil, Timestamp: written, Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("\xfe")}}},
 			&kgo.Record{Partition: 2, Value: []byte{}, Timestamp: written},
 		)
-		seen := brokertest.NewVisited(t)
+		seen := w.NewVisited(t)
 		more := false
 		next, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if !more {
@@ -66,7 +66,7 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 		if diff := cmp.Diff(want, seen.Records[2]); diff != "" {
 			t.Errorf("partition 2 (-want +got):\n%s", diff)
 		}
-		rest, end := brokertest.Scan(t, w, next)
+		rest, end := w.Scan(t, next)
 		if diff := cmp.Diff(map[int32][]int64{0: {2500}, 1: {0}, 2: {2}}, rest.Offsets()); diff != "" {
 			t.Errorf("the rest (-want +got):\n%s", diff)
 		}
@@ -92,8 +92,8 @@ func TestScanEndsAtATransactionMarker(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		brokertest.Eventually(t, "both ends to be written", func() bool { return w.Total(t, w.Topic) == 4 })
-		seen, next := brokertest.Scan(t, w, nil)
+		testenv.Eventually(t, "both ends to be written", func() bool { return w.Total(t, w.Topic) == 4 })
+		seen, next := w.Scan(t, nil)
 		if diff := cmp.Diff(map[int32][]int64{0: {0, 2}}, seen.Offsets()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -109,7 +109,7 @@ func TestScanBeginsAtTheLogsStartWhenItsOffsetWasDeleted(t *testing.T) {
 		w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), &kgo.Record{Partition: 1, Value: []byte("0")})
 		w.DeleteBelow(t, map[int32]int64{0: 2, 1: 1})
 		for name, from := range map[string]map[int32]int64{"nowhere said": nil, "deleted": {0: 1}, "another partition": {9: 5}} {
-			seen, next := brokertest.Scan(t, w, from)
+			seen, next := w.Scan(t, from)
 			if diff := cmp.Diff(map[int32][]int64{0: {2}}, seen.Offsets()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
@@ -124,7 +124,7 @@ func TestScanContinuesAfterRecordsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), &kgo.Record{Partition: 1, Value: []byte("0")}, &kgo.Record{Partition: 1, Value: []byte("1")})
-	seen := brokertest.NewVisited(t)
+	seen := w.NewVisited(t)
 	_, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.DeleteBelow(t, map[int32]int64{1: 1})
@@ -141,7 +141,7 @@ func TestScanSkipsBatchesThatCompactionEmptied(t *testing.T) {
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), brokertest.Value("3"))
 	w.RespondWithEmptyBatch(0, 3)
-	seen, next := brokertest.Scan(t, w, nil)
+	seen, next := w.Scan(t, nil)
 	if diff := cmp.Diff(map[int32][]int64{0: {3}}, seen.Offsets()); diff != "" || next[0] != 4 {
 		t.Errorf("goes on at %d (-want +got):\n%s", next[0], diff)
 	}
@@ -178,7 +178,7 @@ func TestScanSurvivesABrokerOutage(t *testing.T) {
 	t.Parallel()
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), &kgo.Record{Partition: 2, Value: []byte("0")})
-	seen := brokertest.NewVisited(t)
+	seen := w.NewVisited(t)
 	_, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.Fake.Stop()
@@ -193,7 +193,7 @@ func TestScanSurvivesABrokerOutage(t *testing.T) {
 
 func TestScanFailsAfterEightSecondsWithoutAResponse(t *testing.T) {
 	t.Parallel()
-	for name, away := range brokertest.MakeUnavailable {
+	for name, away := range map[string]func(*brokertest.FakeCluster){"down": (*brokertest.FakeCluster).Stop, "frozen": (*brokertest.FakeCluster).Freeze} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := brokertest.NewFakeEnv(t)
@@ -228,7 +228,7 @@ func TestScanContinuesWithTheNextPartitionAfterSkipPartition(t *testing.T) {
 				w.Send(t, &kgo.Record{Partition: partition, Value: []byte("x")})
 			}
 		}
-		seen := brokertest.NewVisited(t)
+		seen := w.NewVisited(t)
 		next, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if batch[0].Partition == 1 {
 				return fmt.Errorf("enough: %w", reader.SkipPartition)

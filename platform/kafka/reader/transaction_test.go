@@ -15,7 +15,7 @@ func TestScanHandsOverCommittedRecordsOnly(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 		committed, stable, open := w.WriteMixedTransactions(t)
-		seen, next := brokertest.Scan(t, w, nil)
+		seen, next := w.Scan(t, nil)
 		var values []string
 		for _, record := range seen.Records[0] {
 			values = append(values, string(record.Value))
@@ -27,7 +27,7 @@ func TestScanHandsOverCommittedRecordsOnly(t *testing.T) {
 			t.Errorf("offsets (-want +got):\n%s", diff)
 		}
 		open.End(kgo.TryAbort)
-		rest, next := brokertest.Scan(t, w, next)
+		rest, next := w.Scan(t, next)
 		if diff := cmp.Diff(map[int32][]int64{0: {16}}, rest.Offsets()); diff != "" || next[0] != w.HighWatermark(t) {
 			t.Errorf("the rest goes on at %d (-want +got):\n%s", next[0], diff)
 		}
@@ -44,7 +44,7 @@ func TestScanFromTheMiddleOfATransaction(t *testing.T) {
 		x.Begin("4", "5")
 		x.End(kgo.TryCommit)
 		for from, want := range map[int64][]int64{1: {4, 5}, 3: {4, 5}, 5: {5}, 6: nil, 7: nil} {
-			seen, next := brokertest.Scan(t, w, map[int32]int64{0: from})
+			seen, next := w.Scan(t, map[int32]int64{0: from})
 			if diff := cmp.Diff(want, seen.Offsets()[0]); diff != "" || next[0] != 7 {
 				t.Errorf("from %d goes on at %d (-want +got):\n%s", from, next[0], diff)
 			}

@@ -6,9 +6,7 @@ package brokertest
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -201,17 +199,6 @@ func TimeoutContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// DiscardLog returns a logger without output.
-func DiscardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// Logger is silent unless KAFKA_TEST_LOG is set.
-func Logger(t *testing.T) *slog.Logger {
-	if os.Getenv("KAFKA_TEST_LOG") == "" {
-		return DiscardLog()
-	}
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
 // Recreate deletes the topic and creates it again under its name.
 func (w Env) Recreate(t *testing.T) {
 	t.Helper()
@@ -228,7 +215,7 @@ func (w Env) Recreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, "the topic to be created again", func() bool { return createTopic(TimeoutContext(t), client, w.Topic) == nil })
+	testenv.Eventually(t, "the topic to be created again", func() bool { return createTopic(TimeoutContext(t), client, w.Topic) == nil })
 }
 
 // DeleteBelow moves the starts of partitions' logs, as retention does.
@@ -254,19 +241,10 @@ func (w Env) DeleteBelow(t *testing.T, offsets map[int32]int64) {
 	}
 }
 
-// MakeUnavailable has the ways in which a broker does not respond.
-var MakeUnavailable = map[string]func(f *FakeCluster){
-	"down": (*FakeCluster).Stop,
-	"frozen": func(f *FakeCluster) {
-		f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
-			f.KeepControl()
-			return nil, nil, true
-		})
-	},
-}
-
-// Eventually fails the test unless check returns true within 40 s.
-func Eventually(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	testenv.EventuallyWithin(t, 40*time.Second, what, check)
+// Freeze makes the broker respond to no request any more.
+func (f *FakeCluster) Freeze() {
+	f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		return nil, nil, true
+	})
 }

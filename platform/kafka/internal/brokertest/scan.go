@@ -18,14 +18,14 @@ type Visited struct {
 
 // NewVisited returns a Visited without records, whose Visit fails the test if a batch is
 // not as Scan promises.
-func NewVisited(t *testing.T) *Visited {
+func (w Env) NewVisited(t *testing.T) *Visited {
 	return &Visited{t: t, Records: make(map[int32][]kafka.Record)}
 }
 
 // Scan reads the topic from these offsets on.
-func Scan(t *testing.T, w Env, from map[int32]int64) (*Visited, map[int32]int64) {
+func (w Env) Scan(t *testing.T, from map[int32]int64) (*Visited, map[int32]int64) {
 	t.Helper()
-	visited := NewVisited(t)
+	visited := w.NewVisited(t)
 	next, err := reader.Scan(TimeoutContext(t), w.Config(), w.Topic, from, visited.Visit)
 	if err != nil {
 		t.Fatal(err)

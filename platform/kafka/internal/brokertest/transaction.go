@@ -6,6 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"example.com/todo/platform/testenv"
 )
 
 // TransactionalProducer writes transactions to partition 0 of the Env's topic.
@@ -44,7 +46,7 @@ func (x TransactionalProducer) End(how kgo.TransactionEndTry) {
 	if err := x.client.EndTransaction(TimeoutContext(x.t), how); err != nil {
 		x.t.Fatal(err)
 	}
-	Eventually(x.t, "the transaction's marker", func() bool { return x.w.HighWatermark(x.t) > before })
+	testenv.Eventually(x.t, "the transaction's marker", func() bool { return x.w.HighWatermark(x.t) > before })
 }
 
 // HighWatermark is the end of partition 0, read uncommitted.
