@@ -17,15 +17,19 @@
 //
 // A partition in a session:
 //
-//	acquire the quarantine state ─> prefetch a batch ─> skip replays for other groups
-//	                                      ^                        │
-//	                                      │                        v
-//	      advance: mark the offset <──────┴── handled ── execute: Begin, Handle, watchdog
-//	          ^                                                    │ error
-//	          │                                                    v
-//	          └── dead letter acknowledged <── permanent,     handleFailure ── transient ─> delay,
-//	                                           5 panics,                                   execute again
-//	                                           5 crashes
+//	acquire the quarantine state
+//	     v
+//	prefetch the next batch <────────────────────────────────┐
+//	     v                                                   │
+//	skip replays for other groups                            │ the batch is done
+//	     v                                                   │
+//	execute: Begin, Handle, watchdog ─── handled ────> advance: mark the offset
+//	     │ error              ^                              ^
+//	     v                    │ transient: after a delay     │
+//	handleFailure ────────────┘                              │ acknowledged
+//	     │ permanent, 5 panics, 5 crashes                    │
+//	     v                                                   │
+//	publish the dead letter ─────────────────────────────────┘
 //
 // A batch that is in progress when the session ends has five seconds more (drainTimeout).
 //

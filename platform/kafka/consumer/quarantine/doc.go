@@ -4,27 +4,25 @@
 //
 // A partition's records move between these states:
 //
-//	             Begin(batch)                      End / Clear
-//	pending ──────────────────────> in flight ──────────────────────> handled
+//	               Begin(batch)                     End / Clear
+//	pending ──────────────────────> in flight ───────────────────> handled
 //	                                    │
 //	                                    │ the process crashes or freezes, and the next
 //	                                    │ owner calls Acquire; or the handler panics
 //	                                    v
-//	                                suspects: handled one at a time
+//	                                suspect: handled one at a time
 //	                                    │
-//	                                    │ Begin(one record), with no other call of the
-//	                                    │ handler in the process
+//	                                    │ Begin(one record)
 //	                                    v
-//	                            in flight alone ─── handled, or returned with an error ──> cleared
-//	                                    │
-//	                                    │ the process crashes: one crash more
-//	                                    v
-//	                      MaxCrashes in a row: the consumer dead-letters the record
+//	     ┌────────────────────> in flight alone ─── handled or returned ──> crashes forgotten
+//	     │                              │
+//	     │ Begin, while no other        │ the process crashes
+//	     │ call of the handler runs     v
+//	     └── fewer than MaxCrashes ── one crash more ── MaxCrashes ──> dead-lettered by the consumer
 //
-// A record that is in flight alone collects no crashes that other records cause. A
-// record that the handler returned, with whatever error, does not crash its process:
-// its crashes are forgotten. So neither outages nor restarts while a partition is held
-// count. The only false positive is five kills in a row, each in the moment in which
+// As a record with a crash runs alone in its process, it collects no crashes that other
+// records cause. A record that the handler returned, with whatever error, does not crash
+// its process. So neither outages nor restarts while a partition is held count. The only false positive is five kills in a row, each in the moment in which
 // that record alone is in flight.
 //
 // Every update is a compare-and-swap against the last value that the tracker wrote or
