@@ -46,18 +46,3 @@ func (r *recordRetry) wait(ctx context.Context, err error) bool {
 	r.outage.Record(ctx, err)
 	return retry.Wait(ctx, r.delays.NextBackOff())
 }
-
-// extend returns a context that ends some time after ctx does.
-func extend(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
-	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(by)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-extended.Done():
-		}
-	})
-	return extended, func() { stop(); cancel() }
-}

@@ -159,3 +159,18 @@ func (s *session) endReplaced(id string) {
 // isOtherTopic compares two topic ids. An empty one, from a broker that gives topics no
 // id, proves nothing.
 func isOtherTopic(known, now string) bool { return known != "" && now != "" && known != now }
+
+// extend returns a context that ends some time after ctx does.
+func extend(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(by)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-extended.Done():
+		}
+	})
+	return extended, func() { stop(); cancel() }
+}
