@@ -164,7 +164,7 @@ func TestGroupHoldsOnlyThePartitionThatFails(t *testing.T) {
 	begun := time.Now()
 	group.stop()
 	if took := time.Since(begun); took > 3*time.Second {
-		t.Errorf("stopping in a pause took %v", took)
+		t.Errorf("stopping during a delay took %v", took)
 	}
 	after := &notebook{}
 	run(t, groupConfig(w, "readers"), after)

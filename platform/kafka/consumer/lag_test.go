@@ -37,16 +37,16 @@ func wantLag(t *testing.T, g *runningGroup, want ...float64) {
 func TestLagGrowsWhileItsPartitionIsHeld(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
-		var away, tries atomic.Int32
+		var away, attempts atomic.Int32
 		away.Store(1)
 		group := run(t, groupConfig(w, "readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {
-			if tries.Add(1); away.Load() == 1 && batch[0].Partition == 0 {
+			if attempts.Add(1); away.Load() == 1 && batch[0].Partition == 0 {
 				return 0, errors.New("the store is unavailable")
 			}
 			return len(batch), nil
 		}))
 		w.Send(t, brokertest.Value("held"), &kgo.Record{Partition: 1, Value: []byte("free")})
-		testenv.Eventually(t, "the record to be held", func() bool { return tries.Load() > 2 })
+		testenv.Eventually(t, "the record to be held", func() bool { return attempts.Load() > 2 })
 		wantLag(t, group, 1, 0, 0)
 		w.Send(t, brokertest.Value("2"), brokertest.Value("3"))
 		wantLag(t, group, 3, 0, 0)

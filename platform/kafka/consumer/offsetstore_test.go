@@ -222,7 +222,7 @@ func TestACommittedOffsetBeyondTheLogBeginsAtTheStart(t *testing.T) {
 	})
 }
 
-// commitOffsets sets the offset of a group without members in partition 0.
+// commit sets the offset of a group without members in partition 0.
 func commit(t *testing.T, w brokertest.Env, group string, offset int64) {
 	t.Helper()
 	commitWith(t, w, group, offset, "")

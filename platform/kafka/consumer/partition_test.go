@@ -30,7 +30,7 @@ func TestHandlerMayHandleABatchInParts(t *testing.T) {
 			t.Errorf("committed %v, began at (-want +got):\n%s", p.committed, diff)
 		}
 		if took := time.Since(start); took != 0 {
-			t.Errorf("%v were spent on pauses", took)
+			t.Errorf("%v were spent on delays", took)
 		}
 		p.endSession()
 	})
@@ -47,7 +47,7 @@ func TestAHandlerThatHandlesNothingIsRetriedAfterADelay(t *testing.T) {
 			return len(batch), nil
 		}}, 10, 11)
 		if synctest.Wait(); calls.Load() != 1 {
-			t.Errorf("%d calls without a pause", calls.Load())
+			t.Errorf("%d calls without a delay", calls.Load())
 		}
 		if advanceClock(2 * retryBackoff.Min); calls.Load() != 2 || p.lastCommitted() != 12 {
 			t.Errorf("%d calls, committed %v", calls.Load(), p.committed)
@@ -108,7 +108,7 @@ func TestIdlePartitionVerifiesTheStoredOffset(t *testing.T) {
 // Its answer would bind the store to the earlier topic again.
 func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.T) {
 	t.Parallel()
-	away := errors.New("Kafka is away")
+	away := errors.New("Kafka is unavailable")
 	for name, test := range map[string]struct {
 		found, now string
 		err        error
@@ -119,7 +119,7 @@ func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.
 		"another topic":         {found: "a", now: "b", ends: true},
 		"brokers without ids":   {asked: true},
 		"brokers that get ids":  {now: "b", asked: true},
-		"while Kafka is away":   {found: "a", err: away},
+		"while Kafka is unavailable":   {found: "a", err: away},
 		"brokers that lose ids": {found: "a", asked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,22 +141,22 @@ func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.
 func TestRetryDelaysGrowAndEndWithTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var tries []time.Time
+		var attempts []time.Time
 		p := startConsumer(t, scriptedHandler{handle: func(context.Context, []kafka.Record) (int, error) {
-			tries = append(tries, time.Now())
+			attempts = append(attempts, time.Now())
 			return 0, errors.New("the store is unavailable")
 		}})
 		p.send(10)
 		advanceClock(2 * time.Minute)
 		delay := retryBackoff.Min
-		for i := 1; i < len(tries); i++ {
-			if gap := tries[i].Sub(tries[i-1]); gap < delay/2 || gap > delay*3/2 {
+		for i := 1; i < len(attempts); i++ {
+			if gap := attempts[i].Sub(attempts[i-1]); gap < delay/2 || gap > delay*3/2 {
 				t.Errorf("delay %d is %v, want %v to %v", i, gap, delay/2, delay*3/2)
 			}
 			delay = min(2*delay, retryBackoff.Max)
 		}
-		if len(tries) < 12 || len(p.committed) > 0 {
-			t.Errorf("%d tries, committed %v", len(tries), p.committed)
+		if len(attempts) < 12 || len(p.committed) > 0 {
+			t.Errorf("%d attempts, committed %v", len(attempts), p.committed)
 		}
 		before := time.Now()
 		p.endSession()
@@ -169,10 +169,10 @@ func TestRetryDelaysGrowAndEndWithTheSession(t *testing.T) {
 func TestAttemptsAreCountedPerRecord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tries := make(map[int64]int)
+		attempts := make(map[int64]int)
 		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []kafka.Record) (int, error) {
 			for i, record := range batch {
-				if tries[record.Offset]++; tries[record.Offset] < 3 {
+				if attempts[record.Offset]++; attempts[record.Offset] < 3 {
 					return i, errors.New("not yet")
 				}
 			}
@@ -180,8 +180,8 @@ func TestAttemptsAreCountedPerRecord(t *testing.T) {
 		}})
 		p.send(10, 11, 12)
 		advanceClock(time.Minute)
-		if diff := cmp.Diff(map[int64]int{10: 3, 11: 3, 12: 3}, tries); diff != "" {
-			t.Errorf("tries (-want +got):\n%s", diff)
+		if diff := cmp.Diff(map[int64]int{10: 3, 11: 3, 12: 3}, attempts); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 		if !slices.IsSorted(p.committed) || p.lastCommitted() != 13 {
 			t.Errorf("committed %v", p.committed)
@@ -193,7 +193,7 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 	t.Parallel()
 	steps := func(kind byte, count int) string { return strings.Repeat(string(kind), count) }
 	for name, test := range map[string]struct {
-		ways      []string // per record from 10 on, how its tries end: 'e' in an error, 'p' in a panic, 's' well
+		ways      []string // per record from 10 on, how its attempts end: 'e' in an error, 'p' in a panic, 's' well
 		committed int64
 	}{
 		"panics after many passing failures": {[]string{steps('e', 9) + "ps"}, 11},
@@ -228,7 +228,7 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 				}
 				// Without a broker the dead letter is never acknowledged, so its record is held.
 				if p.lastCommitted() != test.committed || strings.Join(left, "") != "" {
-					t.Errorf("committed %v, want %d at last; tries left: %q", p.committed, test.committed, left)
+					t.Errorf("committed %v, want %d at last; attempts left: %q", p.committed, test.committed, left)
 				}
 			})
 		})
@@ -238,14 +238,14 @@ func TestOnlyPanicsOfItsOwnDeadLetterARecord(t *testing.T) {
 func TestABatchThatPanicsIsRetriedRecordByRecord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var tries [][]int64
+		var attempts [][]int64
 		panics := 2
 		p := startConsumer(t, scriptedHandler{handle: func(_ context.Context, batch []kafka.Record) (int, error) {
 			var offsets []int64
 			for _, record := range batch {
 				offsets = append(offsets, record.Offset)
 			}
-			tries = append(tries, offsets)
+			attempts = append(attempts, offsets)
 			if slices.Contains(offsets, 11) && panics > 0 {
 				panics--
 				panic("stepped on it")
@@ -253,8 +253,8 @@ func TestABatchThatPanicsIsRetriedRecordByRecord(t *testing.T) {
 			return len(batch), nil
 		}}, 10, 11, 12)
 		advanceClock(time.Minute)
-		if diff := cmp.Diff([][]int64{{10, 11, 12}, {10}, {11}, {11}, {12}}, tries); diff != "" {
-			t.Errorf("tries (-want +got):\n%s", diff)
+		if diff := cmp.Diff([][]int64{{10, 11, 12}, {10}, {11}, {11}, {12}}, attempts); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 		if p.lastCommitted() != 13 {
 			t.Errorf("committed %v, want 13 at last", p.committed)

@@ -94,7 +94,7 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 	f := &holder{}
 	f.away.Store(true)
 	group := run(t, groupConfig(w, "readers"), f)
-	testenv.Eventually(t, "the record to be held", func() bool { return f.tries.Load() > 0 })
+	testenv.Eventually(t, "the record to be held", func() bool { return f.attempts.Load() > 0 })
 	if offset := f.stored(); offset != 1 {
 		t.Errorf("the stored offset is %d while the record after the dead letter is handled, want 1", offset)
 	}
@@ -111,13 +111,13 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 type holder struct {
 	skipObserver
 	away  atomic.Bool
-	tries atomic.Int32
+	attempts atomic.Int32
 }
 
 func (h *holder) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	for i, record := range batch {
 		if string(record.Value) == "held" && h.away.Load() {
-			h.tries.Add(1)
+			h.attempts.Add(1)
 			return i, errors.New("the store is unavailable")
 		}
 		if _, err := h.skipObserver.Handle(ctx, batch[i:i+1]); err != nil {

@@ -82,7 +82,7 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 	cluster.Close()
 	var bad *UndecodableError
 	if _, err := fetchOnce(conn, at, 1, 1); err == nil || errors.As(err, &bad) {
-		t.Errorf("a broker that is away: %v", err)
+		t.Errorf("a stopped broker: %v", err)
 	}
 }
 
