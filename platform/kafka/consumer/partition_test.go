@@ -115,12 +115,12 @@ func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.
 		asked      bool
 		ends       bool
 	}{
-		"the same topic":        {found: "a", now: "a", asked: true},
-		"another topic":         {found: "a", now: "b", ends: true},
-		"brokers without ids":   {asked: true},
-		"brokers that get ids":  {now: "b", asked: true},
-		"while Kafka is unavailable":   {found: "a", err: away},
-		"brokers that lose ids": {found: "a", asked: true},
+		"the same topic":             {found: "a", now: "a", asked: true},
+		"another topic":              {found: "a", now: "b", ends: true},
+		"brokers without ids":        {asked: true},
+		"brokers that get ids":       {now: "b", asked: true},
+		"while Kafka is unavailable": {found: "a", err: away},
+		"brokers that lose ids":      {found: "a", asked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -110,7 +110,7 @@ func TestSkipObserverIsToldOfDeadLettersBeforeAHeldRecord(t *testing.T) {
 // holder is a skipObserver whose store may be unavailable.
 type holder struct {
 	skipObserver
-	away  atomic.Bool
+	away     atomic.Bool
 	attempts atomic.Int32
 }
 
