@@ -79,12 +79,14 @@ func truncateUTF8(text string, limit int) string {
 func (c *partitionConsumer) publishDeadLetter(record kafka.Record, attempts int, cause error) bool {
 	bare := record.Undecodable != nil
 	outage := newOutage(c.log, "dead-lettering a record", record.Offset)
+	// An attempt may outlast the session: what was sent is better committed.
+	send := func() error { return c.sendDeadLetter(c.drainCtx, record, bare, attempts, cause) }
 	err := retry.Do(c.sessionCtx, retryBackoff, outage, func(context.Context) error {
-		err := c.sendDeadLetter(record, bare, attempts, cause)
+		err := send()
 		if errors.Is(err, producer.ErrRejected) && !bare {
 			c.log.Warn("kafka consumer: Kafka refused the dead letter, sending it without the record's contents", "offset", record.Offset, "error", err)
 			bare = true
-			err = c.sendDeadLetter(record, bare, attempts, cause)
+			err = send()
 		}
 		return err
 	})
@@ -97,13 +99,12 @@ func (c *partitionConsumer) publishDeadLetter(record kafka.Record, attempts int,
 	return true
 }
 
-func (c *partitionConsumer) sendDeadLetter(record kafka.Record, bare bool, attempts int, cause error) error {
+func (c *partitionConsumer) sendDeadLetter(ctx context.Context, record kafka.Record, bare bool, attempts int, cause error) error {
 	letter := newDeadLetter
 	if bare {
 		letter = newBareDeadLetter
 	}
-	// The session may end meanwhile. A dead letter that was sent is better committed.
-	ctx, cancel := context.WithTimeout(c.drainCtx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	return c.group.dlqProducer.Send(ctx, []kafka.Record{letter(c.group.cfg, record, attempts, cause, time.Now())})
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func newRealEnv(t *testing.T) Env {
 	t.Cleanup(func() {
 		request := kmsg.NewPtrDeleteTopicsRequest()
 		request.TopicNames = []string{w.Topic, w.DLQ}
-		request.RequestWith(context.Background(), client)
+		_, _ = request.RequestWith(context.Background(), client)
 	})
 	return w
 }
@@ -118,7 +119,7 @@ func (f *FakeCluster) Restart() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	number, err := net.LookupPort("tcp", port)
+	number, err := strconv.Atoi(port)
 	if err != nil {
 		f.t.Fatal(err)
 	}
