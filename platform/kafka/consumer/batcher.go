@@ -22,8 +22,8 @@ const (
 	// fetch.MaxResultBytes.
 	maxBatchRecords = 500
 	// unreachableGrace is how long a partition's reads may fail for reasons of the network
-	// before the group is not ready. By then a member has lost its session if all of
-	// Kafka is unavailable; otherwise this partition's leader is.
+	// before the group is not ready. If all of Kafka is unavailable, the member loses its
+	// session within that time. Otherwise this partition's leader is unavailable.
 	unreachableGrace = 10 * time.Second
 )
 

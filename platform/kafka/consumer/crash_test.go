@@ -145,7 +145,7 @@ func wantDeadLettered(t *testing.T, w brokertest.Env, maxProcesses int, deadly .
 	}
 }
 
-// deadLettersOf waits for the dead letters of records with that value in so many
+// deadLettersOf waits for the dead letters of records with that value in that many
 // partitions, and returns their headers. A dead letter may exist twice: the process may
 // crash before its offset is committed.
 func deadLettersOf(t *testing.T, w brokertest.Env, value string, want int) map[string]map[string]string {

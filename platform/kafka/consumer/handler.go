@@ -56,9 +56,9 @@ type OffsetStore interface {
 type SkipObserver interface {
 	// Skipped says that everything below next is done. It is called for the last records
 	// of a batch, or of the part that was done when the session ended, and for offsets
-	// without a record at the log's end; the others are told by the next Handle.
-	// ErrFenced ends the session. After any other error it is called again when the
-	// partition is idle.
+	// without a record at the log's end. Other offsets follow from the next call of
+	// Handle. ErrFenced ends the session. After any other error Skipped is called again
+	// when the partition is idle.
 	Skipped(ctx context.Context, partition int32, next int64) error
 }
 

@@ -14,7 +14,7 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-// skipObserver is a SkipObserver that rejects rubbish and records what it was told.
+// skipObserver is a SkipObserver that rejects rubbish and keeps the offsets that it got.
 type skipObserver struct {
 	offsetStore
 	reported []int64

@@ -96,7 +96,7 @@ func (s *State) RecordFailure(record kafka.Record, panicked bool) {
 	delete(s.Crashes, record.Offset)
 }
 
-// AttemptsOf counts how often the record was begun without being handled.
+// AttemptsOf counts the attempts that did not handle the record, and the crashes.
 func (s *State) AttemptsOf(record kafka.Record) (attempts int) {
 	if s.RetryingOffset == record.Offset {
 		attempts += s.Attempts
@@ -107,8 +107,8 @@ func (s *State) AttemptsOf(record kafka.Record) (attempts int) {
 // CrashesOf counts the crashes in a row with this record alone in flight.
 func (s *State) CrashesOf(record kafka.Record) int { return s.Crashes[record.Offset] }
 
-// NextChunk returns the first of the records, so many that the handler may get them at
-// once: a suspect goes alone.
+// NextChunk returns the first records that the handler may get in one call: a suspect
+// goes alone.
 func (s *State) NextChunk(records []kafka.Record) []kafka.Record {
 	if s.Suspects.IsEmpty() || records[0].Offset >= s.Suspects.To {
 		return records

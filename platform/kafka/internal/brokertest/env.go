@@ -151,7 +151,8 @@ func (w Env) Send(t *testing.T, records ...*kgo.Record) {
 // Value returns a record for partition 0.
 func Value(text string) *kgo.Record { return &kgo.Record{Value: []byte(text)} }
 
-// Read returns the topic's records, of which there are count; those of a partition in order.
+// Read returns the topic's records, those of a partition in order. It fails the test if
+// there are more than count.
 func (w Env) Read(t *testing.T, topic string, count int) []*kgo.Record {
 	t.Helper()
 	client := w.Client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

@@ -11,7 +11,7 @@ func (c *Client) TopicID(topic string) (id string, err error) {
 		return id, err
 	}
 	// The first broker may be down. Without the id a session fails to begin, and that
-	// makes all members of the group join anew. So each broker is asked in turn.
+	// makes all members of the group join anew. So each broker is tried in turn.
 	for _, broker := range brokers {
 		var responded bool
 		_ = broker.Open(c.Config()) // GetMetadata returns the error of a failed Open

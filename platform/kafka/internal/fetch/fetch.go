@@ -98,7 +98,7 @@ func HasRecord(c *client.Client, at kafka.TopicPartition, offset int64, fingerpr
 	return result.Records[0].ShortFingerprint() == fingerprint, nil
 }
 
-// fetchOnce sends one request, for so many bytes or one batch that is larger. The
+// fetchOnce sends one request for that many bytes, or one batch that is larger. The
 // error is an *UndecodableError if the response's first batch cannot be decoded, or,
 // unless bytes is 1, one behind it.
 func fetchOnce(c *client.Client, at kafka.TopicPartition, from int64, bytes int32) (Result, error) {
