@@ -215,7 +215,7 @@ func TestACommittedOffsetBeyondTheLogBeginsAtTheStart(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, brokertest.Value("0"))
-		commit(t, w, w.Group("readers"), 50)
+		commit(t, w, w.Group("readers"), 50, "")
 		notes := &notebook{}
 		run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, "0")
@@ -223,12 +223,7 @@ func TestACommittedOffsetBeyondTheLogBeginsAtTheStart(t *testing.T) {
 }
 
 // commit sets the offset of a group without members in partition 0.
-func commit(t *testing.T, w brokertest.Env, group string, offset int64) {
-	t.Helper()
-	commitWith(t, w, group, offset, "")
-}
-
-func commitWith(t *testing.T, w brokertest.Env, group string, offset int64, metadata string) {
+func commit(t *testing.T, w brokertest.Env, group string, offset int64, metadata string) {
 	t.Helper()
 	partition := kmsg.NewOffsetCommitRequestTopicPartition()
 	partition.Offset, partition.Metadata = offset, &metadata

@@ -82,7 +82,9 @@ func TestIdlePartitionVerifiesTheStoredOffset(t *testing.T) {
 					return test.answer, test.err
 				}})
 				replayed := func(offset int64) {
-					p.records <- kafka.Record{Offset: offset, Headers: []kafka.Header{{Key: headers.ReplayGroup, Value: "others"}}}
+					p.batches <- recordBatch{next: offset + 1, records: []kafka.Record{
+						{Offset: offset, Headers: []kafka.Header{{Key: headers.ReplayGroup, Value: "others"}}},
+					}}
 				}
 				p.send(10, 11)
 				replayed(12) // 12 and 13 the handler does not see
@@ -342,7 +344,7 @@ func TestAReadErrorEndsTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := startConsumer(t, scriptedHandler{handle: handleAll})
-		close(p.records)
+		p.batches <- recordBatch{err: errors.New("the offset is not in the log")}
 		if ended, err := p.ended(); !ended || err == nil {
 			t.Errorf("ended: %v with %v", ended, err)
 		}

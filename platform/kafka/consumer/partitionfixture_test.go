@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -30,11 +29,11 @@ func (s scriptedHandler) StartOffset(_ context.Context, _ int32, log kafka.Parti
 
 func handleAll(_ context.Context, batch []kafka.Record) (int, error) { return len(batch), nil }
 
-// runningConsumer is a partitionConsumer without a Kafka, which gets the records that
+// runningConsumer is a partitionConsumer without a Kafka, which gets the batches that
 // its test sends.
 type runningConsumer struct {
 	*partitionConsumer
-	records    chan kafka.Record
+	batches    chan recordBatch
 	committed  []int64
 	endSession context.CancelFunc
 	result     chan error
@@ -56,15 +55,11 @@ func newTestGroup(h Handler, store quarantine.Store) *Group {
 func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int64) *runningConsumer {
 	session, end := context.WithCancel(t.Context())
 	drain, cancel := extend(session, drainTimeout)
-	records := make(chan kafka.Record, 100)
-	p := &runningConsumer{records: records, endSession: end, result: make(chan error, 1)}
+	p := &runningConsumer{batches: make(chan recordBatch, 100), endSession: end, result: make(chan error, 1)}
 	p.partitionConsumer = &partitionConsumer{
 		group: group, log: group.log, sessionCtx: session, drainCtx: drain,
-		at: kafka.TopicPartition{Topic: "things", Partition: partition},
-		prefetch: func() (<-chan recordBatch, func()) {
-			ctx, stop := context.WithCancel(session)
-			return batchesFrom(ctx, records), stop
-		},
+		at:             kafka.TopicPartition{Topic: "things", Partition: partition},
+		prefetch:       func() (<-chan recordBatch, func()) { return p.batches, func() {} },
 		markOffset:     func(offset int64, _ string) { p.committed = append(p.committed, offset) },
 		commitOffsets:  func() {},
 		currentTopicID: func(context.Context) (string, error) { return "", nil },
@@ -72,7 +67,9 @@ func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int
 		startLog:       kafka.PartitionLog{Newest: 100},
 		position:       10, lowestValid: 10,
 	}
-	p.send(offsets...)
+	if len(offsets) > 0 {
+		p.send(offsets...)
+	}
 	go func() {
 		defer cancel()
 		p.result <- p.run()
@@ -81,47 +78,13 @@ func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int
 	return p
 }
 
-// batchesFrom makes a batch of the records that are there when a batch is received, until
-// ctx ends. A closed channel is a batch with an error.
-func batchesFrom(ctx context.Context, records <-chan kafka.Record) <-chan recordBatch {
-	batches := make(chan recordBatch)
-	go func() {
-		var batch recordBatch
-		for {
-			out := batches
-			if len(batch.records) == 0 && batch.err == nil {
-				out = nil
-			}
-			var record kafka.Record
-			received, open := true, true
-			select {
-			case record, open = <-records:
-			default:
-				select {
-				case record, open = <-records:
-				case out <- batch:
-					batch, received = recordBatch{}, false
-				case <-ctx.Done():
-					return
-				}
-			}
-			switch {
-			case !open:
-				records = nil
-				batch.err = errors.New("the offset is not in the log")
-			case received:
-				batch.records = append(batch.records, record)
-				batch.next = record.Offset + 1
-			}
-		}
-	}()
-	return batches
-}
-
+// send sends records at these offsets, in one batch.
 func (p *runningConsumer) send(offsets ...int64) {
+	batch := recordBatch{next: offsets[len(offsets)-1] + 1}
 	for _, offset := range offsets {
-		p.records <- kafka.Record{Topic: "things", Partition: p.at.Partition, Offset: offset}
+		batch.records = append(batch.records, kafka.Record{Topic: "things", Partition: p.at.Partition, Offset: offset})
 	}
+	p.batches <- batch
 }
 
 // lastCommitted is the offset committed last, or 0.

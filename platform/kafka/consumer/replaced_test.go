@@ -84,7 +84,7 @@ func TestGroupDropsACommittedOffsetOfAnEarlierTopic(t *testing.T) {
 		offset, metadata := committedOffset(t, w, w.Group("readers"))
 		w.Recreate(t)
 		w.Send(t, values("new ", 9)...)
-		commitWith(t, w, w.Group("readers"), offset, metadata)
+		commit(t, w, w.Group("readers"), offset, metadata)
 		notes = &notebook{}
 		second := run(t, groupConfig(w, "readers"), notes)
 		testenv.Eventually(t, "the new topic's records", func() bool { return len(notes.values(0)) >= 9 })
@@ -102,7 +102,7 @@ func TestGroupAcceptsACommittedOffsetWithoutAnIncarnation(t *testing.T) {
 	t.Parallel()
 	onEachBrokerAndWithoutIDs(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, values("", 5)...)
-		commitWith(t, w, w.Group("readers"), 3, "")
+		commit(t, w, w.Group("readers"), 3, "")
 		notes := &notebook{}
 		group := run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, "3", "4")

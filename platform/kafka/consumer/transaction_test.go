@@ -114,7 +114,7 @@ func TestGroupKeepsACommittedOffsetInsideAnOpenTransaction(t *testing.T) {
 		w.Send(t, brokertest.Value("0"), brokertest.Value("1"))
 		x := w.Transactions(t, "one")
 		x.Begin("2", "3", "4")
-		commit(t, w, w.Group("readers"), 4)
+		commit(t, w, w.Group("readers"), 4, "")
 		notes := &notebook{}
 		ready(t, run(t, groupConfig(w, "readers"), notes))
 		x.End(kgo.TryCommit)

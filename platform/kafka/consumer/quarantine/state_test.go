@@ -9,10 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/testenv"
 )
-
-func TestMain(m *testing.M) { testenv.Main(m) }
 
 // crashCounts takes pairs of an offset and a count.
 func crashCounts(pairs ...int64) map[int64]int {

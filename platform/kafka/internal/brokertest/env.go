@@ -6,9 +6,8 @@ package brokertest
 import (
 	"context"
 	"crypto/rand"
-	"net"
+	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,26 +77,21 @@ func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
 
 // NewFakeEnv returns an Env of a fake broker.
 func NewFakeEnv(t *testing.T, options ...kfake.Opt) Env {
-	f := newFake(t, options...)
-	return Env{Brokers: f.brokers, Topic: f.topic, DLQ: f.dlq, Fake: f}
+	w := Env{Topic: "things", DLQ: "things-dlq", Fake: &FakeCluster{t: t}}
+	w.Fake.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(Partitions, w.Topic, w.DLQ))
+	w.Fake.start(kfake.NumBrokers(1))
+	t.Cleanup(func() { w.Fake.Close() })
+	w.Brokers = w.Fake.ListenAddrs()
+	w.Fake.address = netip.MustParseAddrPort(w.Brokers[0])
+	return w
 }
 
 // FakeCluster is a fake broker that can be stopped and started again at its address.
 type FakeCluster struct {
-	t          *testing.T
-	brokers    []string
-	topic, dlq string
-	options    []kfake.Opt
 	*kfake.Cluster
-}
-
-func newFake(t *testing.T, options ...kfake.Opt) *FakeCluster {
-	f := &FakeCluster{t: t, topic: "things", dlq: "things-dlq"}
-	f.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(Partitions, f.topic, f.dlq))
-	f.start(kfake.NumBrokers(1))
-	f.brokers = f.ListenAddrs()
-	t.Cleanup(func() { f.Close() })
-	return f
+	t       *testing.T
+	options []kfake.Opt
+	address netip.AddrPort
 }
 
 func (f *FakeCluster) start(more ...kfake.Opt) {
@@ -115,15 +109,7 @@ func (f *FakeCluster) Stop() { f.Close() }
 // Restart starts the stopped broker, with its records.
 func (f *FakeCluster) Restart() {
 	f.t.Helper()
-	_, port, err := net.SplitHostPort(f.brokers[0])
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.start(kfake.Ports(number))
+	f.start(kfake.Ports(int(f.address.Port())))
 }
 
 // Config is the configuration of a client of the broker.
