@@ -7,7 +7,7 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-func TestSettingsThatCanNotWorkAreNamed(t *testing.T) {
+func TestValidateNamesEachInvalidSetting(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*kafka.Config)

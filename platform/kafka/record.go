@@ -4,34 +4,39 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/IBM/sarama"
+	"example.com/todo/platform/kafka/headers"
 )
 
-// Header is one header of a record. A null value is read as the empty one.
+// Header is one header of a record. A null value is read as the empty string.
 type Header struct{ Key, Value string }
 
-// Record is one entry of a topic. To be sent it needs a Topic, and a Key that
-// chooses its partition; TopicID, Partition and Offset are known only of what was
+// TopicPartition is a partition of a topic.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// Record is one entry of a topic. A record to send needs a Topic, and a Key, which
+// chooses its partition. TopicID, Partition and Offset are set on records that were
 // read.
 type Record struct {
 	Topic     string
-	TopicID   string // "" where the broker gives topics no id
+	TopicID   string // "" if the broker gives topics no id
 	Partition int32
 	Offset    int64
 	Key       []byte
-	Value     []byte // nil is Kafka's null, which is not the empty value
+	Value     []byte // nil is Kafka's null, which differs from the empty value
 	Headers   []Header
-	Time      time.Time // when sending, zero means now
-	// Undecodable says why there is nothing but a place: this stands for a batch
-	// that cannot be decoded, which begins there, or for one record that is too
-	// large. It is nil in a record.
+	Time      time.Time // the zero time means now when the record is sent
+	// Undecodable is nil, or says why the record has no contents. The record then
+	// stands for a batch that cannot be decoded, which begins at its offset, or for
+	// one record that is too large.
 	Undecodable error
 }
 
-// Header returns the value of the last header of that name, or "" when there is none.
+// Header returns the value of the last header of that name, or "" if there is none.
 func (r Record) Header(key string) string {
 	for i := len(r.Headers) - 1; i >= 0; i-- {
 		if r.Headers[i].Key == key {
@@ -41,8 +46,32 @@ func (r Record) Header(key string) string {
 	return ""
 }
 
-// Fingerprint is the SHA-256 of the record's key and value, in which null is not
-// empty. Beside its place it tells a record from one of a topic that was made anew.
+// IsForGroup reports whether the group handles the record. A replay for another group
+// is skipped.
+func (r Record) IsForGroup(group string) bool {
+	replayGroup := r.Header(headers.ReplayGroup)
+	return replayGroup == "" || replayGroup == group
+}
+
+// Position is the record's partition and offset, as in 0:17.
+func (r Record) Position() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
+
+// EncodedSize is an upper bound, in bytes, of what the record takes in a batch before
+// compression.
+func (r Record) EncodedSize() int {
+	const (
+		maxRecordOverhead = 36 // bytes of a record without its contents
+		maxHeaderOverhead = 10 // bytes of a header without its contents
+	)
+	size := maxRecordOverhead + len(r.Key) + len(r.Value)
+	for _, header := range r.Headers {
+		size += maxHeaderOverhead + len(header.Key) + len(header.Value)
+	}
+	return size
+}
+
+// Fingerprint is the SHA-256 of the record's key and value; null and empty differ.
+// At the same offset, another fingerprint means another incarnation of the topic.
 func (r Record) Fingerprint() (sum [sha256.Size]byte) {
 	hash := sha256.New()
 	for _, part := range [][]byte{r.Key, r.Value} {
@@ -57,72 +86,19 @@ func (r Record) Fingerprint() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// place names the record within its topic.
-func (r Record) place() string { return fmt.Sprintf("%d:%d", r.Partition, r.Offset) }
-
-// IsForGroup tells whether the group is to handle the record: one that replays for
-// another group is none of its business.
-func (r Record) IsForGroup(group string) bool {
-	meant := r.Header(headerReplay)
-	return meant == "" || meant == group
+// ShortFingerprint is the first 16 bytes of the fingerprint, in hexadecimal.
+func (r Record) ShortFingerprint() string {
+	const bytes = 16 // enough to tell two records at one offset apart
+	sum := r.Fingerprint()
+	return fmt.Sprintf("%x", sum[:bytes])
 }
 
-// received copies the contents: they lie in Sarama's buffer for a whole
-// response, which they would keep in memory. It is called for every record, so
-// it allocates once for key and value, and once for all headers' text.
-func received(message *sarama.ConsumerMessage) Record {
-	room := make([]byte, 0, len(message.Key)+len(message.Value))
-	keep := func(part []byte) []byte {
-		if part == nil {
-			return nil
-		}
-		begin := len(room)
-		room = append(room, part...)
-		return room[begin:len(room):len(room)]
+// Incarnation names the log that the record was read from, to be stored beside an
+// offset: by the topic's id, or, if the broker gives none, by the record's own offset
+// and content.
+func (r Record) Incarnation() string {
+	if r.TopicID != "" {
+		return incarnationOf(r.TopicID)
 	}
-	return Record{
-		Topic:     message.Topic,
-		Partition: message.Partition,
-		Offset:    message.Offset,
-		Key:       keep(message.Key),
-		Value:     keep(message.Value),
-		Headers:   receivedHeaders(message.Headers),
-		Time:      message.Timestamp,
-	}
-}
-
-// headerBytes of memory are needed for a header without its text: two strings.
-const headerBytes = 32
-
-// receivedBytes is how much memory the contents need. A header without text has two
-// bytes in a batch, so those of one record may need much more than the batch unpacks to.
-func receivedBytes(message *sarama.ConsumerMessage) int {
-	size := len(message.Key) + len(message.Value)
-	for _, header := range message.Headers {
-		size += headerBytes + len(header.Key) + len(header.Value)
-	}
-	return size
-}
-
-func receivedHeaders(headers []*sarama.RecordHeader) []Header {
-	if len(headers) == 0 {
-		return nil
-	}
-	size := 0
-	for _, header := range headers {
-		size += len(header.Key) + len(header.Value)
-	}
-	var text strings.Builder
-	text.Grow(size)
-	for _, header := range headers {
-		text.Write(header.Key)
-		text.Write(header.Value)
-	}
-	rest := text.String()
-	kept := make([]Header, len(headers))
-	for i, header := range headers {
-		key, end := len(header.Key), len(header.Key)+len(header.Value)
-		kept[i], rest = Header{Key: rest[:key], Value: rest[key:end]}, rest[end:]
-	}
-	return kept
+	return fmt.Sprintf("record %d %s", r.Offset, r.ShortFingerprint())
 }

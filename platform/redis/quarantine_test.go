@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer/quarantine"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
 
-var _ kafka.QuarantineStore = (*redis.QuarantineStore)(nil)
+var _ quarantine.Store = (*redis.QuarantineStore)(nil)
 
 func TestCompareAndSwapReplacesOnlyTheExpectedMarker(t *testing.T) {
 	t.Parallel()

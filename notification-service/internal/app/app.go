@@ -15,7 +15,7 @@ import (
 	"example.com/todo/notification-service/internal/sender"
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/fdlimit"
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -53,10 +53,10 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	service := notify.NewService(claims, sink)
 
-	var group *kafka.Group // assigned below; its handler requests the log-end offsets from it
+	var group *kafkaconsumer.Group // assigned below; its handler requests the log-end offsets from it
 	logEnds := func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }
 	handler := consumer.New(service, offsets, logEnds, log, registry)
-	group = kafka.NewGroup(kafka.GroupConfig{
+	group = kafkaconsumer.NewGroup(kafkaconsumer.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
 		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
 	}, handler, log, registry)

@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/testenv"
 )
 
@@ -85,7 +86,7 @@ func settingsWithServers(t *testing.T) app.Config {
 // sendCompletions sends a completion for each id, all of one task.
 func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
-	producer := kafka.NewProducer(cfg.Kafka)
+	producer := producer.New(cfg.Kafka)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {

@@ -16,7 +16,7 @@ import (
 	"example.com/todo/notification-service/internal/consumer"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/notification-service/internal/redisstore"
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/kafkatest"
 )
 
@@ -87,7 +87,7 @@ func withoutTopicIDs(t *testing.T, test func(env serviceEnv)) {
 // serve runs the service as app wires it, with a fake sender.
 func (env serviceEnv) serve(group string, sender *fakeSender, lease time.Duration) (stop func()) {
 	env.Helper()
-	return env.Run(group, func(logEnds kafkatest.LogEndOffsets) kafka.Handler {
+	return env.Run(group, func(logEnds kafkatest.LogEndOffsets) kafkaconsumer.Handler {
 		service := notify.NewService(redisstore.NewClaimStore(env.Redis, env.Prefix, lease, slog.New(slog.DiscardHandler)), sender)
 		offsets := redisstore.NewOffsets(env.Redis, env.Prefix, slog.New(slog.DiscardHandler))
 		return consumer.New(service, offsets, logEnds, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 )
 
 // batchBudget is how long one call of Handle may send; the rest of the batch is
@@ -42,10 +43,10 @@ type Offsets interface {
 }
 
 // LogEndOffsets requests for each partition the offset that its next record will
-// get; see kafka.Group.LogEndOffsets.
+// get; see kafkaconsumer.Group.LogEndOffsets.
 type LogEndOffsets func(context.Context) (map[int32]int64, error)
 
-// Handler is a kafka.Handler and a kafka.OffsetStore.
+// Handler is a kafkaconsumer.Handler and a kafkaconsumer.OffsetStore.
 type Handler struct {
 	notifier Notifier
 	offsets  Offsets
@@ -64,7 +65,7 @@ func New(notifier Notifier, offsets Offsets, logEnds LogEndOffsets, log *slog.Lo
 	}
 }
 
-// StartOffset implements kafka.OffsetStore. It always returns a negative offset:
+// StartOffset implements kafkaconsumer.OffsetStore. It always returns a negative offset:
 // the group's committed offset rules, and the stored one only tells Handle which
 // records were handled before.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
@@ -118,7 +119,7 @@ func (h *Handler) validateStoredOffset(ctx context.Context, partition int32, sto
 	return 0, h.offsets.Clear(ctx, partition, stored)
 }
 
-// Handle implements kafka.Handler. It stores the new offset before it returns, so
+// Handle implements kafkaconsumer.Handler. It stores the new offset before it returns, so
 // before the group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	handledBelow, _ := h.handledBelow.Load(batch[0].Partition)
@@ -136,11 +137,11 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	handled := h.countOutcomes(ctx, decoded, outcomes)
 	switch {
 	case errors.Is(err, notify.ErrGivenUp):
-		err = kafka.Permanent(err)
+		err = kafkaconsumer.Permanent(err)
 	case handled > 0 && budgetCtx.Err() != nil && ctx.Err() == nil:
 		err = nil // only the budget ended: the group hands in the rest again
 	case err == nil && undecodable != nil:
-		err = kafka.Permanent(undecodable)
+		err = kafkaconsumer.Permanent(undecodable)
 	}
 	if handled > 0 && !decoded[handled-1].redelivered {
 		// These records were handled even if ctx has ended.

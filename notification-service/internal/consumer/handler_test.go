@@ -18,6 +18,7 @@ import (
 	"example.com/todo/notification-service/internal/consumer"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 )
 
 const partition = 4
@@ -122,9 +123,9 @@ func event(offset int64, kind string) kafka.Record {
 	return record(offset, fmt.Sprintf(`{"id":"e%d","type":%q,"task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`, offset, kind))
 }
 
-// isPermanent compares the type, because kafka.Permanent has no exported one.
+// isPermanent compares the type, because kafkaconsumer.Permanent has no exported one.
 func isPermanent(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafkaconsumer.Permanent(errors.New("")))
 }
 
 func TestHandlerHandlesABatchInOrderAndStoresTheOffset(t *testing.T) {

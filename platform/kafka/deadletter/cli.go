@@ -8,6 +8,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 )
 
 // Queue is the dead-letter queue of a service.
@@ -27,10 +28,10 @@ type cli struct {
 }
 
 // scan calls visit for each record of the topic, in each partition from the offset in from. A nil from is
-// the beginning. An error of visit ends the scan and is returned; kafka.SkipPartition skips a partition.
+// the beginning. An error of visit ends the scan and is returned; reader.SkipPartition skips a partition.
 func (c *cli) scan(ctx context.Context, topic string, from map[int32]int64, visit func(kafka.Record) error) error {
 	var visitErr error
-	_, err := kafka.Scan(ctx, c.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
+	_, err := reader.Scan(ctx, c.Kafka, topic, from, func(_ context.Context, batch []kafka.Record) error {
 		for _, record := range batch {
 			if record.Undecodable != nil {
 				c.reportUndecodable(record)

@@ -9,36 +9,19 @@ import (
 	"time"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/headers"
 )
 
-// Headers that the package kafka adds to a dead letter.
+// Headers that a replay adds, beside headers.ReplayGroup.
 const (
-	headerError     = "error"
-	headerTopic     = "original-topic"
-	headerPartition = "original-partition"
-	headerOffset    = "original-offset"
-	headerGroup     = "consumer-group"
-	headerAttempts  = "attempts"
-	headerFailedAt  = "failed-at"
-)
-
-// Headers that only a dead letter without the contents of the original has.
-const (
-	headerSize = "original-size"
-	headerLast = "original-last-offset"
-)
-
-// Headers that a replay adds.
-const (
-	headerReplayGroup = "replay-group" // known to the package kafka too
-	headerReplayOf    = "replay-of"
-	headerReplays     = "replays"
+	headerReplayOf = "replay-of"
+	headerReplays  = "replays"
 )
 
 var (
-	deadLetterHeaders  = []string{headerError, headerTopic, headerPartition, headerOffset, headerGroup, headerAttempts, headerFailedAt}
-	contentlessHeaders = append(slices.Clone(deadLetterHeaders), headerSize, headerLast)
-	replayHeaders      = []string{headerReplayGroup, headerReplayOf, headerReplays}
+	deadLetterHeaders  = []string{headers.Error, headers.OriginalTopic, headers.OriginalPartition, headers.OriginalOffset, headers.ConsumerGroup, headers.Attempts, headers.FailedAt}
+	contentlessHeaders = append(slices.Clone(deadLetterHeaders), headers.OriginalSize, headers.OriginalLastOffset)
+	replayHeaders      = []string{headers.ReplayGroup, headerReplayOf, headerReplays}
 )
 
 // position is the position of a record in its topic. Users see it as the place partition:offset.
@@ -76,20 +59,20 @@ func parseDeadLetter(record kafka.Record) deadLetter {
 	l := deadLetter{
 		position:         position{record.Partition, record.Offset},
 		record:           record,
-		topic:            record.Header(headerTopic),
-		originalPosition: record.Header(headerPartition) + ":" + record.Header(headerOffset),
+		topic:            record.Header(headers.OriginalTopic),
+		originalPosition: record.Header(headers.OriginalPartition) + ":" + record.Header(headers.OriginalOffset),
 	}
 	if l.topic != "" {
-		l.group = record.Header(headerGroup)
+		l.group = record.Header(headers.ConsumerGroup)
 	}
-	if at, err := time.Parse(time.RFC3339, record.Header(headerFailedAt)); err == nil {
+	if at, err := time.Parse(time.RFC3339, record.Header(headers.FailedAt)); err == nil {
 		l.failedAt = at
 	}
 	if replays, err := strconv.Atoi(record.Header(headerReplays)); err == nil {
 		l.priorReplays = max(0, replays)
 	}
 	// Any record may have had a header of its own by this name, before the dead letter's.
-	l.contentless = l.group != "" && lastIndex(record, headerSize) > lastIndex(record, headerError)
+	l.contentless = l.group != "" && lastIndex(record, headers.OriginalSize) > lastIndex(record, headers.Error)
 	return l
 }
 
@@ -124,13 +107,13 @@ func (l deadLetter) originalHeaders() []kafka.Header {
 
 // replayRecord returns the record that replays l.
 func (l deadLetter) replayRecord() kafka.Record {
-	headers := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
-	headers = append(headers,
-		kafka.Header{Key: headerReplayGroup, Value: l.group},
+	all := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
+	all = append(all,
+		kafka.Header{Key: headers.ReplayGroup, Value: l.group},
 		kafka.Header{Key: headerReplayOf, Value: l.position.String()},
 		kafka.Header{Key: headerReplays, Value: strconv.Itoa(l.priorReplays + 1)},
 	)
-	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: headers}
+	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: all}
 }
 
 // identity identifies a failed record. Several dead letters have the same identity if a consumer died

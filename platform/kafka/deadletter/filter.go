@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/todo/platform/kafka/headers"
 	"example.com/todo/platform/printable"
 )
 
@@ -24,7 +25,7 @@ func (f filter) matches(l deadLetter, typeHeader string) bool {
 	case l.group != f.group,
 		len(f.positions) > 0 && !f.positions[l.position],
 		f.recordType != "" && l.record.Header(typeHeader) != f.recordType,
-		!strings.Contains(l.record.Header(headerError), f.errorText),
+		!strings.Contains(l.record.Header(headers.Error), f.errorText),
 		f.key != "" && string(l.record.Key) != f.key && printable.Excerpt(string(l.record.Key)) != f.key,
 		l.failedAt.IsZero() && (!f.since.IsZero() || !f.until.IsZero()),
 		!f.since.IsZero() && l.failedAt.Before(f.since),

@@ -22,8 +22,10 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/platform/kafka/kafkatest/onebatch"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/testenv"
 )
 
@@ -150,7 +152,7 @@ func (e env) sendOversizedBatch(topic string) {
 // readTopic returns all records of the topic, partition by partition.
 func (e env) readTopic(topic string) (records []kafka.Record) {
 	e.Helper()
-	_, err := kafka.Scan(e.timeoutContext(), e.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
+	_, err := reader.Scan(e.timeoutContext(), e.kafka(), topic, nil, func(_ context.Context, batch []kafka.Record) error {
 		records = append(records, batch...)
 		return nil
 	})
@@ -219,7 +221,7 @@ func (r *flakyHandler) Handle(_ context.Context, batch []kafka.Record) (int, err
 	defer r.mu.Unlock()
 	for i, record := range batch {
 		if !r.fixed && strings.HasPrefix(string(record.Value), "bad") {
-			return i, kafka.Permanent(errors.New("cannot handle " + string(record.Value)))
+			return i, consumer.Permanent(errors.New("cannot handle " + string(record.Value)))
 		}
 		r.values = append(r.values, string(record.Value))
 	}
@@ -241,8 +243,8 @@ func (r *flakyHandler) handled() []string {
 // runGroup runs a member of the group until the test ends.
 func (e env) runGroup(group string, r *flakyHandler) {
 	e.Helper()
-	cfg := kafka.GroupConfig{Config: e.kafka(), Group: e.group(group), Topic: e.topic, DLQ: e.dlq}
-	member := kafka.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	cfg := consumer.GroupConfig{Config: e.kafka(), Group: e.group(group), Topic: e.topic, DLQ: e.dlq}
+	member := consumer.NewGroup(cfg, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()

@@ -10,6 +10,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 )
 
 // maxClockSkew is the greatest difference between the clock of a consumer, which wrote failed-at, and the
@@ -94,7 +95,7 @@ func (c *cli) checkGroupExists(ctx context.Context, x *index) error {
 	if group == c.Group || x.groups[group] > 0 {
 		return nil
 	}
-	known, err := kafka.HasGroup(ctx, c.Kafka, group)
+	known, err := reader.HasGroup(ctx, c.Kafka, group)
 	if err != nil {
 		return c.explainKafkaError(ctx, err)
 	}
@@ -131,7 +132,7 @@ func (c *cli) countReplays(ctx context.Context, x *index, topic string, since ti
 	var from map[int32]int64
 	if !since.IsZero() {
 		var err error
-		if from, err = kafka.OffsetsSince(ctx, c.Kafka, topic, since.Add(-maxClockSkew)); err != nil {
+		if from, err = reader.OffsetsSince(ctx, c.Kafka, topic, since.Add(-maxClockSkew)); err != nil {
 			return c.explainKafkaError(ctx, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/headers"
 	"example.com/todo/platform/printable"
 )
 
@@ -30,10 +31,10 @@ type row struct {
 
 func (c *cli) newRow(l deadLetter, replays int) row {
 	r := row{
-		Place: l.position.String(), FailedAt: printable.Excerpt(l.record.Header(headerFailedAt)),
+		Place: l.position.String(), FailedAt: printable.Excerpt(l.record.Header(headers.FailedAt)),
 		Group: printable.Excerpt(l.group), Type: printable.Excerpt(l.record.Header(c.TypeHeader)),
-		Attempts: printable.Excerpt(l.record.Header(headerAttempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.originalPosition),
-		Error: printable.Excerpt(l.record.Header(headerError)), Replays: l.priorReplays, Replayed: replays,
+		Attempts: printable.Excerpt(l.record.Header(headers.Attempts)), Topic: printable.Excerpt(l.topic), Original: printable.Excerpt(l.originalPosition),
+		Error: printable.Excerpt(l.record.Header(headers.Error)), Replays: l.priorReplays, Replayed: replays,
 	}
 	if l.record.Key != nil {
 		key := printable.Excerpt(string(l.record.Key))

@@ -8,6 +8,8 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/headers"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/retry"
 )
@@ -38,7 +40,7 @@ type replayRun struct {
 	replayOptions
 	*cli
 	index     *index
-	producer  *kafka.Producer
+	producer  *producer.Producer
 	startedAt time.Time
 
 	missingTopics map[string]bool // original topics that do not exist
@@ -72,7 +74,7 @@ func (c *cli) replayDeadLetters(ctx context.Context, f filter, options replayOpt
 		fmt.Fprintf(c.out, "nothing to replay: %s\n", x.explainEmpty())
 		return nil
 	}
-	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: kafka.NewProducer(c.Kafka), startedAt: time.Now()}
+	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: producer.New(c.Kafka), startedAt: time.Now()}
 	defer func() { _ = r.producer.Close() }()
 	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
 		l := parseDeadLetter(record)
@@ -103,7 +105,7 @@ func (r *replayRun) replayOne(ctx context.Context, l deadLetter) error {
 	case l.contentless:
 		r.contentless++
 		fmt.Fprintf(r.out, "%s skipped: it lacks the %s bytes at %s of topic %s\n",
-			l.position, printable.Excerpt(l.record.Header(headerSize)), printable.Excerpt(l.originalPosition), printable.Excerpt(l.topic))
+			l.position, printable.Excerpt(l.record.Header(headers.OriginalSize)), printable.Excerpt(l.originalPosition), printable.Excerpt(l.topic))
 		return nil
 	case r.missingTopics[l.topic]:
 		r.withoutTopic++
@@ -121,7 +123,7 @@ func (r *replayRun) replayOne(ctx context.Context, l deadLetter) error {
 		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.position, printable.Excerpt(l.topic))
 	default:
 		err := r.send(ctx, l)
-		if errors.Is(err, kafka.ErrRejected) {
+		if errors.Is(err, producer.ErrRejected) {
 			r.rejected++
 			fmt.Fprintf(r.out, "%s skipped: %s\n", l.position, singleLine(err))
 			return nil

@@ -10,6 +10,8 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/headers"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/printable"
 )
 
@@ -22,7 +24,7 @@ func (c *cli) showDeadLetter(ctx context.Context, at position) error {
 	err := c.scan(ctx, c.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
 		switch l := parseDeadLetter(record); {
 		case l.position.partition != at.partition:
-			return kafka.SkipPartition
+			return reader.SkipPartition
 		case l.position == at:
 			found = &l
 		}
@@ -46,14 +48,14 @@ func (c *cli) printDetails(l deadLetter) error {
 	headerText := func(header string) string { return printable.Excerpt(l.record.Header(header)) }
 	printField("place", l.position.String())
 	printField("written at", l.record.Time.UTC().Format(time.RFC3339))
-	printField("failed at", headerText(headerFailedAt))
-	printField("group", headerText(headerGroup))
-	printField("error", headerText(headerError))
-	printField("attempts", headerText(headerAttempts))
-	printField("original topic", headerText(headerTopic))
+	printField("failed at", headerText(headers.FailedAt))
+	printField("group", headerText(headers.ConsumerGroup))
+	printField("error", headerText(headers.Error))
+	printField("attempts", headerText(headers.Attempts))
+	printField("original topic", headerText(headers.OriginalTopic))
 	printField("original place", printable.Excerpt(l.originalPosition))
 	if l.contentless {
-		printField("contents", fmt.Sprintf("not in the dead letter: %s bytes, up to offset %s", headerText(headerSize), cmp.Or(headerText(headerLast), headerText(headerOffset))))
+		printField("contents", fmt.Sprintf("not in the dead letter: %s bytes, up to offset %s", headerText(headers.OriginalSize), cmp.Or(headerText(headers.OriginalLastOffset), headerText(headers.OriginalOffset))))
 	}
 	printField("replays", fmt.Sprintf("%d before it failed", l.priorReplays))
 	key := "null"

@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
@@ -103,7 +105,7 @@ func (e Env) Remove(pattern string) {
 // Send writes the values to the topic, in order, with the same key.
 func (e Env) Send(values ...string) {
 	e.Helper()
-	producer := kafka.NewProducer(e.Kafka)
+	producer := producer.New(e.Kafka)
 	defer func() { _ = producer.Close() }()
 	var records []kafka.Record
 	for _, value := range values {
@@ -116,7 +118,7 @@ func (e Env) Send(values ...string) {
 	}
 }
 
-// LogEndOffsets is the method LogEndOffsets of a kafka.Group.
+// LogEndOffsets is the method LogEndOffsets of a consumer.Group.
 type LogEndOffsets = func(context.Context) (map[int32]int64, error)
 
 // Group returns the full name of a consumer group. On a shared Kafka, members of groups with equal names
@@ -125,20 +127,20 @@ func (e Env) Group(name string) string { return e.Topic + "-" + name }
 
 // Run runs a member of the group with the handler that build returns, until stop is called or the test
 // ends.
-func (e Env) Run(group string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
+func (e Env) Run(group string, build func(LogEndOffsets) consumer.Handler) (stop func()) {
 	e.Helper()
 	return e.runGroup(e.Group(group), e.Topic, build)
 }
 
-func (e Env) runGroup(group, topic string, build func(LogEndOffsets) kafka.Handler) (stop func()) {
+func (e Env) runGroup(group, topic string, build func(LogEndOffsets) consumer.Handler) (stop func()) {
 	e.Helper()
-	var member *kafka.Group
+	var member *consumer.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
-	cfg := kafka.GroupConfig{
+	cfg := consumer.GroupConfig{
 		Config: e.Kafka, Group: group, Topic: topic, DLQ: e.DLQ,
 		Quarantine: redis.NewQuarantineStore(e.Redis, e.Prefix, group, slog.New(slog.DiscardHandler)),
 	}
-	member = kafka.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	member = consumer.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()
@@ -169,7 +171,7 @@ func (r *recorder) Handle(_ context.Context, batch []kafka.Record) (int, error) 
 func (e Env) DeadLetters(count int) []kafka.Record {
 	e.Helper()
 	r := &recorder{}
-	stop := e.runGroup(rand.Text(), e.DLQ, func(LogEndOffsets) kafka.Handler { return r })
+	stop := e.runGroup(rand.Text(), e.DLQ, func(LogEndOffsets) consumer.Handler { return r })
 	e.Eventually("dead letters are written", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/httpserver"
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -48,11 +48,11 @@ func Run(ctx context.Context, cfg Config) error {
 	client := redis.Open(cfg.Redis)
 	defer func() { _ = client.Close() }()
 
-	var group *kafka.Group // assigned below; its handler requests the log-end offsets from it
+	var group *kafkaconsumer.Group // assigned below; its handler requests the log-end offsets from it
 	logEnds := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
 	store := redisstore.New(client, cfg.Redis.KeyPrefix)
 	service := stats.NewService(store, logEnds, cfg.Kafka.Partitions, time.Now)
-	group = kafka.NewGroup(kafka.GroupConfig{
+	group = kafkaconsumer.NewGroup(kafkaconsumer.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
 		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),
 	}, consumer.New(service, log, registry), log, registry)

@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/openapitest"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
@@ -109,7 +110,7 @@ func TestCompletionShowsInTheStatistics(t *testing.T) {
 
 	stop := serve(t, cfg)
 	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
-	producer := kafka.NewProducer(cfg.Kafka)
+	producer := producer.New(cfg.Kafka)
 	defer producer.Close()
 	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
 	err := producer.Send(t.Context(), []kafka.Record{{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)}})

@@ -11,6 +11,7 @@ import (
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/redis"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -69,7 +70,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 func checkTopic(ctx context.Context, cfg kafka.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, topicCheckTimeout)
 	defer cancel()
-	err := kafka.CheckTopic(ctx, cfg, event.Topic)
+	err := reader.CheckTopic(ctx, cfg, event.Topic)
 	var wrong *kafka.TopicError
 	if err != nil && !errors.As(err, &wrong) {
 		return fmt.Errorf("%w; is kafka.brokers right?", err)
@@ -80,21 +81,21 @@ func checkTopic(ctx context.Context, cfg kafka.Config) error {
 func runRebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
 	scan := func(topic string) consumer.Scan {
 		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-			return kafka.Scan(ctx, cfg.Kafka, topic, from, visit)
+			return reader.Scan(ctx, cfg.Kafka, topic, from, visit)
 		}
 	}
 	start := time.Now()
-	id, err := kafka.TopicID(ctx, cfg.Kafka, event.Topic)
+	id, err := reader.TopicID(ctx, cfg.Kafka, event.Topic)
 	if err != nil {
 		return err
 	}
 	sources := consumer.Sources{
 		Log: failWhenReplaced(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
 		OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
-			return kafka.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
+			return reader.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
 		},
 		LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
-			return kafka.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
+			return reader.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
 		},
 		Matches: kafka.PartitionLog{TopicID: id}.Matches,
 	}
@@ -115,7 +116,7 @@ func failWhenReplaced(scan consumer.Scan, id string, cfg kafka.Config) consumer.
 		if err != nil {
 			return next, err
 		}
-		now, err := kafka.TopicID(ctx, cfg, event.Topic)
+		now, err := reader.TopicID(ctx, cfg, event.Topic)
 		if err == nil && id != "" && now != "" && now != id {
 			err = errTopicReplaced
 		}

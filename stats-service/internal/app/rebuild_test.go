@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
 )
@@ -28,7 +29,7 @@ func checkTopic(t *testing.T) app.Config {
 
 func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
-	producer := kafka.NewProducer(cfg.Kafka)
+	producer := producer.New(cfg.Kafka)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {

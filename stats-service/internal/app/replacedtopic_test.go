@@ -9,6 +9,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 )
 
 func TestRebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
@@ -19,7 +20,7 @@ func TestRebuildFailsWhenTheTopicIsCreatedAgain(t *testing.T) {
 	}
 	t.Cleanup(cluster.Close)
 	cfg := kafka.Config{Brokers: cluster.ListenAddrs(), ClientID: "test"}
-	id, err := kafka.TopicID(t.Context(), cfg, event.Topic)
+	id, err := reader.TopicID(t.Context(), cfg, event.Topic)
 	if err != nil || id == "" {
 		t.Fatalf("the topic's id is %q, %v", id, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/kafkatest"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -35,7 +35,7 @@ func (env serviceEnv) serve(group string) (service *stats.Service, stop func()) 
 	env.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var logEnds *consumer.LogEnds
-	stop = env.Run(group, func(request kafkatest.LogEndOffsets) kafka.Handler {
+	stop = env.Run(group, func(request kafkatest.LogEndOffsets) kafkaconsumer.Handler {
 		logEnds = consumer.NewLogEnds(request, log)
 		service = stats.NewService(redisstore.New(env.Redis, env.Prefix), logEnds, env.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())

@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/stats-service/internal/stats"
 )
 
@@ -20,7 +21,7 @@ type Counter interface {
 	Count(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error)
 }
 
-// Handler is a kafka.Handler, a kafka.OffsetStore and a kafka.SkipObserver.
+// Handler is a kafkaconsumer.Handler, a kafkaconsumer.OffsetStore and a kafkaconsumer.SkipObserver.
 type Handler struct {
 	counter Counter
 	log     *slog.Logger
@@ -34,7 +35,7 @@ func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler 
 	return &Handler{counter: counter, log: log, metrics: newMetrics(reg)}
 }
 
-// StartOffset implements kafka.OffsetStore. The offset stored beside the counters rules,
+// StartOffset implements kafkaconsumer.OffsetStore. The offset stored beside the counters rules,
 // and not the group's committed one.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog kafka.PartitionLog) (int64, error) {
 	resume, err := h.counter.Resume(ctx, partition, stats.LogRange{
@@ -63,7 +64,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog
 	return resume.Offset, nil
 }
 
-// Handle implements kafka.Handler. It counts the records before the first one that
+// Handle implements kafkaconsumer.Handler. It counts the records before the first one that
 // cannot be decoded in one step.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
@@ -80,7 +81,7 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	return decoded.count, decoded.err
 }
 
-// Skipped implements kafka.SkipObserver. It advances the stored offset over records
+// Skipped implements kafkaconsumer.SkipObserver. It advances the stored offset over records
 // that were dead-lettered or replayed for another group.
 func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) error {
 	from := h.nextOffset(partition)
@@ -91,12 +92,12 @@ func (h *Handler) Skipped(ctx context.Context, partition int32, next int64) erro
 	return err
 }
 
-// countEvents counts the events and advances the next offset. The error is kafka.ErrFenced when
+// countEvents counts the events and advances the next offset. The error is kafkaconsumer.ErrFenced when
 // another member did so.
 func (h *Handler) countEvents(ctx context.Context, partition int32, from, next int64, events []stats.Event) (stats.Tally, error) {
 	tally, err := h.counter.Count(ctx, partition, from, next, events)
 	if errors.Is(err, stats.ErrOffsetMismatch) {
-		err = fmt.Errorf("%w: %w", kafka.ErrFenced, err)
+		err = fmt.Errorf("%w: %w", kafkaconsumer.ErrFenced, err)
 	}
 	if err == nil {
 		h.nextOffsets.Store(partition, next)
@@ -120,7 +121,7 @@ func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, from in
 		if record.Offset >= from {
 			e, known, err := decodeEvent(record)
 			if err != nil {
-				decoded.err = kafka.Permanent(err)
+				decoded.err = kafkaconsumer.Permanent(err)
 				return decoded
 			}
 			if known {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/todo/platform/kafka"
+	kafkaconsumer "example.com/todo/platform/kafka/consumer"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -154,9 +155,9 @@ func TestHandlerCountsTheRecordsBeforeAnUndecodableOne(t *testing.T) {
 	}
 }
 
-// isPermanent compares the type, because kafka.Permanent has no exported one.
+// isPermanent compares the type, because kafkaconsumer.Permanent has no exported one.
 func isPermanent(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafka.Permanent(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", kafkaconsumer.Permanent(errors.New("")))
 }
 
 func TestHandlerCountsTheBatchAgainAfterATransientError(t *testing.T) {
@@ -183,10 +184,10 @@ func TestHandlerEndsTheSessionOnAnOffsetMismatch(t *testing.T) {
 	c := &fakeCounter{}
 	h, _, _ := startHandler(t, c, 7)
 	c.errs = []error{stats.ErrOffsetMismatch, stats.ErrOffsetMismatch}
-	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafka.ErrFenced) {
+	if handled, err := h.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, kafkaconsumer.ErrFenced) {
 		t.Errorf("Handle: %d, %v; want 0, kafka.ErrFenced", handled, err)
 	}
-	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafka.ErrFenced) {
+	if err := h.Skipped(t.Context(), partition, 9); !errors.Is(err, kafkaconsumer.ErrFenced) {
 		t.Errorf("Skipped: %v, want kafka.ErrFenced", err)
 	}
 }

@@ -23,7 +23,7 @@ type LogEnds struct {
 	latest map[int32]int64 // nil while unknown
 }
 
-// NewLogEnds returns a cache of what request returns; see kafka.Group.LogEndOffsets.
+// NewLogEnds returns a cache of what request returns; see kafkaconsumer.Group.LogEndOffsets.
 func NewLogEnds(request func(context.Context) (map[int32]int64, error), log *slog.Logger) *LogEnds {
 	return &LogEnds{request: request, log: log}
 }

@@ -25,7 +25,7 @@ type Shadow interface {
 	Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error)
 }
 
-// Scan calls visit with the records of a topic; see kafka.Scan.
+// Scan calls visit with the records of a topic; see reader.Scan.
 type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
 
 // Sources are the inputs of a rebuild.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/headers"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/retry"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -30,9 +32,9 @@ type deadLetterID struct {
 // indexDeadLetters stores which records the live handler dead-lettered.
 func (r *Rebuild) indexDeadLetters(_ context.Context, deadLetters []kafka.Record) error {
 	for _, deadLetter := range deadLetters {
-		partition, err := strconv.ParseInt(deadLetter.Header("original-partition"), 10, 32)
-		offset, err2 := strconv.ParseInt(deadLetter.Header("original-offset"), 10, 64)
-		if err == nil && err2 == nil && deadLetter.Header("consumer-group") == r.sources.Group {
+		partition, err := strconv.ParseInt(deadLetter.Header(headers.OriginalPartition), 10, 32)
+		offset, err2 := strconv.ParseInt(deadLetter.Header(headers.OriginalOffset), 10, 64)
+		if err == nil && err2 == nil && deadLetter.Header(headers.ConsumerGroup) == r.sources.Group {
 			r.deadLettered[deadLetterID{partition, offset, deadLetter.Fingerprint()}] = true
 		}
 	}
@@ -40,7 +42,7 @@ func (r *Rebuild) indexDeadLetters(_ context.Context, deadLetters []kafka.Record
 }
 
 // countBatch counts the batch's records below the limit. It returns
-// kafka.SkipPartition when it left out any.
+// reader.SkipPartition when it left out any.
 func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit int64) error {
 	partition := batch[0].Partition
 	if err := r.startPartition(ctx, partition, batch[0].Offset); err != nil {
@@ -52,7 +54,7 @@ func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit in
 	}
 	if next <= batch[len(batch)-1].Offset {
 		r.limitReached[partition] = true
-		return kafka.SkipPartition
+		return reader.SkipPartition
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/redis"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -21,10 +23,10 @@ func (env serviceEnv) rebuild(group string, progress func(done, all int64)) (sum
 	env.Helper()
 	scan := func(topic string) consumer.Scan {
 		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-			return kafka.Scan(ctx, env.Kafka, topic, from, visit)
+			return reader.Scan(ctx, env.Kafka, topic, from, visit)
 		}
 	}
-	id, err := kafka.TopicID(env.Context(), env.Kafka, env.Topic)
+	id, err := reader.TopicID(env.Context(), env.Kafka, env.Topic)
 	if err != nil {
 		env.Fatal(err)
 	}
@@ -35,10 +37,10 @@ func (env serviceEnv) rebuild(group string, progress func(done, all int64)) (sum
 		sources := consumer.Sources{
 			Log: scan(env.Topic), DeadLetters: scan(env.DLQ), Group: env.Group(group),
 			OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
-				return kafka.OffsetsSince(ctx, env.Kafka, env.Topic, time.Time{})
+				return reader.OffsetsSince(ctx, env.Kafka, env.Topic, time.Time{})
 			},
 			LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
-				return kafka.LogEndOffsets(ctx, env.Kafka, env.Topic)
+				return reader.LogEndOffsets(ctx, env.Kafka, env.Topic)
 			},
 			Matches: kafka.PartitionLog{TopicID: id}.Matches,
 		}
@@ -151,7 +153,7 @@ func TestRebuildIsExactWhileTwoMembersCount(t *testing.T) {
 // sendTwice sends completions, each of them twice, with keys of both partitions.
 func (env serviceEnv) sendTwice(round, each int) {
 	env.Helper()
-	producer := kafka.NewProducer(env.Kafka)
+	producer := producer.New(env.Kafka)
 	defer producer.Close()
 	var records []kafka.Record
 	for i := range each {

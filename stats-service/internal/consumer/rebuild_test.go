@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -29,7 +30,7 @@ func (t fakeTopic) scan(ctx context.Context, from map[int32]int64, visit func(co
 			continue
 		}
 		err := visit(ctx, []kafka.Record{record})
-		if errors.Is(err, kafka.SkipPartition) {
+		if errors.Is(err, reader.SkipPartition) {
 			skipped[at] = true
 			continue
 		}

@@ -18,6 +18,8 @@ import (
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -73,7 +75,7 @@ func Run(ctx context.Context, cfg Config) error {
 	state, cache, cachePrefix := openRedis(cfg)
 	defer state.Close()
 	defer cache.Close()
-	producer := kafka.NewProducer(cfg.Kafka)
+	producer := producer.New(cfg.Kafka)
 	defer producer.Close()
 
 	store := pgstore.New(db)
@@ -115,11 +117,11 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-func newRelay(cfg kafka.Config, store *pgstore.Store, producer *kafka.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
 	return outbox.NewRelay(outbox.Config{
 		EventLog:   store,
 		Kafka:      outbox.ToKafka(producer),
-		CheckTopic: func(ctx context.Context) error { return kafka.CheckTopic(ctx, cfg, event.Topic) },
+		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg, event.Topic) },
 		Live:       live,
 		Log:        log,
 		Metrics:    registry,

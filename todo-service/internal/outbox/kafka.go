@@ -11,7 +11,7 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Producer writes records; *kafka.Producer implements it.
+// Producer writes records; *producer.Producer implements it.
 type Producer interface {
 	Send(ctx context.Context, records []kafka.Record) error
 }

@@ -1,0 +1,190 @@
+package consumer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer/quarantine"
+	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/retry"
+)
+
+// metadataRefresh is how often a group looks for new partitions.
+const metadataRefresh = time.Minute
+
+// GroupConfig is what a Group reads, and where its dead letters go.
+type GroupConfig struct {
+	kafka.Config
+	Group string // the consumer group's name
+	Topic string // the topic to read
+	DLQ   string // the topic for dead letters
+	// Quarantine finds the record that crashes its process. It may be nil.
+	Quarantine quarantine.Store
+}
+
+// Group reads a topic as a member of a consumer group and calls a Handler. It handles
+// each record at least once, and those of a partition in order. The committed offset
+// moves only past records that were handled, dead-lettered or skipped.
+type Group struct {
+	cfg            GroupConfig
+	handler        Handler
+	log            *slog.Logger
+	metrics        *metrics
+	membership     *membership
+	dlqProducer    *producer.Producer
+	requests       *client.Lazy        // on the consumer's own connection they would wait behind its requests
+	owner          string              // names this group, in this process, in the quarantine
+	revisions      atomic.Int64        // of the quarantine's states
+	exclusive      *semaphore.Weighted // shared by the calls of the handler, or held by one
+	handlerTimeout time.Duration       // of one call
+}
+
+// NewGroup returns a group that joins when it runs. A handler that is an OffsetStore
+// decides where its partitions begin. The registered metrics carry the group's name as
+// a label: a registry accepts one group of a name.
+func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
+	log = log.With("group", cfg.Group, "topic", cfg.Topic)
+	return &Group{
+		cfg:        cfg,
+		handler:    h,
+		log:        log,
+		metrics:    newMetrics(reg, cfg.Group),
+		membership: newMembership(log),
+		// A batch of a few kB may unpack to many MB, and each of its records to a dead letter.
+		dlqProducer:    producer.NewCompressing(cfg.Config),
+		requests:       client.NewLazy(cfg.Config),
+		owner:          rand.Text(),
+		exclusive:      semaphore.NewWeighted(exclusiveWeight),
+		handlerTimeout: handlerTimeout,
+	}
+}
+
+// Run consumes until ctx ends. It then finishes the batches in progress, within five
+// seconds, commits, leaves the group and returns nil; a static member stays in the
+// group. It retries for as long as Kafka is unavailable.
+//
+// It returns an error that a retry does not cure: a *kafka.TopicError if at the start
+// the topic or the dead-letter topic is missing, or the topic has another number of
+// partitions than configured; a configuration error; or that the handler is stuck. A
+// stuck handler still holds its resources, so the process must end. A Group runs once.
+func (g *Group) Run(ctx context.Context) error {
+	defer func() { _ = g.dlqProducer.Close() }()
+	defer g.requests.Close()
+	defer g.trackLag(ctx)()
+	delays := retryBackoff.Delays()
+	for ctx.Err() == nil {
+		err := g.runMembership(ctx, delays)
+		if ctx.Err() != nil && !errors.Is(err, errHandlerStuck) {
+			break
+		}
+		if isFatal(err) {
+			return fmt.Errorf("consumer group %q: %w", g.cfg.Group, err)
+		}
+		g.membership.left(ctx, err)
+		if !retry.Wait(ctx, delays.NextBackOff()) {
+			break
+		}
+	}
+	return nil
+}
+
+// Ready returns nil while the group is a member and reads all of its partitions, and
+// otherwise the reason.
+func (g *Group) Ready(context.Context) error { return g.membership.readyErr() }
+
+// runMembership joins the group and runs its sessions, until ctx ends or the member has
+// to connect anew.
+func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBackOff) error {
+	conn, err := client.Open(g.cfg.Config, metadataRefresh)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	guard := &shutdownGuard{ctx: ctx, client: conn}
+	defer context.AfterFunc(ctx, guard.abortWhenIdle)()
+	if err := g.checkTopics(conn); err != nil {
+		return err
+	}
+	// This client asks for the high watermark: a group's offset may lie beyond the last stable one.
+	consumerGroup, err := sarama.NewConsumerGroupFromClient(g.cfg.Group, conn.Client)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = consumerGroup.Close() }()
+	go g.logErrors(consumerGroup.Errors())
+	for ctx.Err() == nil {
+		session := &session{group: g, client: conn, consumerGroup: consumerGroup, guard: guard}
+		err := consumerGroup.Consume(ctx, []string{g.cfg.Topic}, session)
+		switch {
+		case errors.Is(session.endReason, errHandlerStuck):
+			return session.endReason
+		case ctx.Err() != nil:
+			return nil
+		case isFatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
+			return err
+		case err != nil && !errors.Is(err, context.Canceled):
+			g.membership.left(ctx, err)
+		case session.endReason != nil:
+			g.log.Warn("kafka consumer: the session ended, joining anew", "reason", session.endReason)
+		default:
+			// A rebalance is no failure: it does not count towards the backoff.
+			retry.Wait(ctx, retryBackoff.Delays().NextBackOff())
+			continue
+		}
+		if session.progressed {
+			delays.Reset()
+		}
+		retry.Wait(ctx, delays.NextBackOff())
+	}
+	return nil
+}
+
+// checkTopics checks both topics. Without the dead-letter topic the first dead letter
+// would hold its partition for ever.
+func (g *Group) checkTopics(conn *client.Client) error {
+	if err := conn.CheckTopic(g.cfg.Topic, g.cfg.Partitions); err != nil && !g.isTransientlyMissing(err) {
+		return err
+	}
+	if err := conn.CheckTopic(g.cfg.DLQ, 0); err != nil && !g.isTransientlyMissing(err) {
+		return err
+	}
+	return nil
+}
+
+// isTransientlyMissing reports whether the topic is missing now and existed before: a
+// broker that has just started may not know all topics yet.
+func (g *Group) isTransientlyMissing(err error) bool {
+	var wrong *kafka.TopicError
+	return errors.As(err, &wrong) && wrong.Have == 0 && g.membership.hasJoined()
+}
+
+// isFatal reports whether no retry can succeed.
+func isFatal(err error) bool { return client.IsFatal(err) || errors.Is(err, errHandlerStuck) }
+
+// trackLag keeps the lag current until stop is called.
+func (g *Group) trackLag(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var tracking sync.WaitGroup
+	tracking.Go(func() { g.metrics.lag.track(ctx, g.LogEndOffsets) })
+	return func() {
+		cancel()
+		tracking.Wait()
+	}
+}
+
+func (g *Group) newTracker(partition int32, log kafka.PartitionLog) quarantine.Tracker {
+	return quarantine.NewTracker(g.cfg.Quarantine, g.owner, func() int64 { return g.revisions.Add(1) }, partition, log)
+}

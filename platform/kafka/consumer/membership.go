@@ -1,0 +1,129 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/retry"
+)
+
+const (
+	// reportTTL is how long the group is not ready after Sarama reported an error that
+	// is not about the connection. An error that lasts is reported again within it.
+	reportTTL = 10 * time.Second
+	// reportInterval is how often the same reported error is logged.
+	reportInterval = time.Minute
+)
+
+// membership knows whether the group is a member and reads its partitions.
+type membership struct {
+	outage *retry.Outage
+
+	unreadablePartitions sync.Map // partition to the error that keeps it from being read
+	lastReport           atomic.Pointer[reportedError]
+
+	mu         sync.Mutex
+	everJoined bool
+	leaveErr   error // nil while the group is a member
+}
+
+// reportedError is an error from Sarama's error channel.
+type reportedError struct {
+	err error
+	at  time.Time
+}
+
+func newMembership(log *slog.Logger) *membership {
+	return &membership{outage: retry.NewOutage(log,
+		"kafka consumer: not a member of the group, joining again", "kafka consumer: member of the group again")}
+}
+
+// left records why the group is not a member.
+func (m *membership) left(ctx context.Context, err error) {
+	m.mu.Lock()
+	m.leaveErr = err
+	m.mu.Unlock()
+	m.outage.Record(ctx, err)
+}
+
+func (m *membership) joined(ctx context.Context) {
+	m.mu.Lock()
+	m.everJoined, m.leaveErr = true, nil
+	m.mu.Unlock()
+	m.outage.Record(ctx, nil)
+}
+
+func (m *membership) hasJoined() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.everJoined
+}
+
+// readyErr returns nil while the group is a member and reads all of its partitions.
+func (m *membership) readyErr() (err error) {
+	if err = m.memberErr(); err != nil {
+		return err
+	}
+	if last := m.lastReport.Load(); last != nil && time.Since(last.at) < reportTTL {
+		return last.err
+	}
+	m.unreadablePartitions.Range(func(partition, reason any) bool {
+		err = fmt.Errorf("partition %d cannot be read: %w", partition, reason.(error))
+		return false
+	})
+	return err
+}
+
+func (m *membership) memberErr() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaveErr == nil && !m.everJoined {
+		return errors.New("the consumer group has not been joined yet")
+	}
+	return m.leaveErr
+}
+
+// logErrors logs what Sarama reports on its error channel, until that is closed.
+func (g *Group) logErrors(failures <-chan error) {
+	var last string
+	var at time.Time
+	for err := range failures {
+		// If Kafka is unavailable the membership is lost too, and that is logged once.
+		if client.IsConnectionError(err) {
+			g.log.Debug("kafka consumer: a connection failed", "error", err)
+			continue
+		}
+		g.metrics.reported.Inc()
+		if !isMembershipError(err) {
+			g.membership.lastReport.Store(&reportedError{err: err, at: time.Now()})
+		}
+		if text := err.Error(); text != last || time.Since(at) > reportInterval {
+			last, at = text, time.Now()
+			g.log.Warn("kafka consumer: Kafka or its client reported an error", "error", err)
+		}
+	}
+}
+
+// isMembershipError reports whether the error ends or delays a membership, which is
+// known without it.
+func isMembershipError(err error) bool {
+	var refusal sarama.KError
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	switch refusal {
+	case sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
+		sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
+		return true
+	default:
+		return false
+	}
+}

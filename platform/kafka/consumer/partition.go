@@ -1,0 +1,274 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/consumer/quarantine"
+	"example.com/todo/platform/retry"
+)
+
+const (
+	// idleInterval is how often an idle partition verifies the stored offset.
+	idleInterval = 5 * time.Second
+	// drainTimeout is how long a batch in progress may continue after its session ended.
+	drainTimeout = 5 * time.Second
+	// maxPanics is how many times the handling of one record may panic before the record
+	// is dead-lettered.
+	maxPanics = 5
+)
+
+var errCrashed = fmt.Errorf("the process died while handling it, %d times in a row", quarantine.MaxCrashes)
+
+// partitionConsumer works through one partition for the length of one session.
+type partitionConsumer struct {
+	group         *Group
+	log           *slog.Logger
+	sessionCtx    context.Context // ends with the session, as the partitionConsumer does
+	drainCtx      context.Context // ends drainTimeout later
+	at            kafka.TopicPartition
+	markOffset    func(offset int64, incarnation string) // of the group; committed about every second
+	commitOffsets func()                                 // commits them now, which takes about 30 ms
+	prefetch      func() (batches <-chan recordBatch, stop func())
+	tracker       quarantine.Tracker
+
+	startLog       kafka.PartitionLog                    // as the session found it
+	currentTopicID func(context.Context) (string, error) // requests the id that the topic has now
+	lowestValid    int64                                 // the lowest offset that the handler's store may have
+	position       int64                                 // the offset of the first record that is not done
+	incarnation    string                                // of the log that the position belongs to
+	progressed     bool                                  // a record was done
+}
+
+// run works until the session ends, and then returns nil. An error ends the session.
+func (c *partitionConsumer) run() error {
+	if acquired, err := c.acquire(); !acquired {
+		return err
+	}
+	err := c.consume()
+	// A stuck handler's records stay in flight for the next owner, which isolates them.
+	if errors.Is(err, errHandlerStuck) {
+		return err
+	}
+	c.clearTracker()
+	return err
+}
+
+// acquire makes the partition's quarantine state this session's. It returns false if
+// the session has ended, or, with an error, if another member acquired the partition.
+func (c *partitionConsumer) acquire() (bool, error) {
+	var left quarantine.OffsetRange
+	var corrupt bool
+	outage := newOutage(c.log, "loading the in-flight marker", c.position)
+	err := retry.Do(c.sessionCtx, retryBackoff, outage, func(ctx context.Context) (err error) {
+		left, corrupt, err = c.tracker.Acquire(ctx, c.position, c.startLog.Newest)
+		if errors.Is(err, quarantine.ErrLostOwnership) {
+			return retry.Permanent(err)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, quarantine.ErrLostOwnership):
+		return false, err
+	case err != nil:
+		return false, nil //nolint:nilerr // the session ended, which is no error
+	}
+	if corrupt {
+		c.log.Error("kafka consumer: the in-flight marker was overwritten from outside, earlier crashes may be forgotten", "log_end", c.startLog.Newest)
+	}
+	if !left.IsEmpty() {
+		c.log.Warn("kafka consumer: the partition's last reader crashed or froze with records in flight, handling them one by one",
+			"from", left.From, "to", left.To, "crashes", c.tracker.Crashes[left.From])
+	}
+	return true, nil
+}
+
+func (c *partitionConsumer) consume() error {
+	ticker := time.NewTicker(idleInterval)
+	defer ticker.Stop()
+	batches, stop := c.prefetch()
+	defer stop()
+	for {
+		select {
+		case <-c.sessionCtx.Done():
+			return nil
+		case batch := <-batches:
+			if c.sessionCtx.Err() != nil {
+				return nil
+			}
+			if batch.err != nil {
+				return batch.err
+			}
+			if err := c.processBatch(batch); err != nil {
+				return err
+			}
+			ticker.Reset(idleInterval)
+		case <-ticker.C:
+			if err := c.onIdle(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// onIdle does what a busy partition defers. Its error ends the session.
+func (c *partitionConsumer) onIdle() error {
+	c.clearTracker()
+	store, ok := c.group.handler.(OffsetStore)
+	if !ok {
+		return nil
+	}
+	return errors.Join(c.reportSkipped(), c.verifyStoredOffset(store))
+}
+
+// clearTracker removes the in-flight marker. A marker that stays does no harm: this
+// session replaces it, or the next owner finds nothing against any record in it.
+func (c *partitionConsumer) clearTracker() {
+	if err := c.tracker.Clear(c.sessionCtx); err != nil {
+		c.log.Debug("kafka consumer: the in-flight marker was not removed", "error", err)
+	}
+}
+
+// batchProgress is a batch that is being processed.
+type batchProgress struct {
+	remaining []kafka.Record
+	retry     *recordRetry // of the first remaining record; nil until its handling fails
+}
+
+// processBatch returns when every record is handled, dead-lettered or skipped, or when
+// the session has ended. Its error ends the session.
+func (c *partitionConsumer) processBatch(batch recordBatch) error {
+	for i := range batch.records {
+		batch.records[i].TopicID = c.startLog.TopicID
+	}
+	total, incarnation := len(batch.records), c.incarnation
+	if total > 0 {
+		incarnation = c.incarnationAfter(batch.records[total-1])
+	}
+	remaining := slices.DeleteFunc(batch.records, func(record kafka.Record) bool { return !record.IsForGroup(c.group.cfg.Group) })
+	c.group.metrics.count(skipped, total-len(remaining))
+	b := &batchProgress{remaining: remaining}
+	for len(b.remaining) > 0 {
+		if bad := b.remaining[0].Undecodable; bad != nil {
+			if !c.deadLetter(b, bad) {
+				return c.reportSkipped()
+			}
+			c.clearUnreadable()
+			continue
+		}
+		if c.tracker.CrashesOf(b.remaining[0]) >= quarantine.MaxCrashes {
+			if !c.deadLetter(b, errCrashed) {
+				return c.reportSkipped()
+			}
+			continue
+		}
+		chunk := untilUndecodable(c.tracker.NextChunk(b.remaining))
+		count, err := c.execute(chunk)
+		if count > 0 {
+			c.handled(b, count)
+		}
+		if errors.Is(err, ErrFenced) || errors.Is(err, quarantine.ErrLostOwnership) || errors.Is(err, errHandlerStuck) {
+			return err
+		}
+		if err != nil && !c.handleFailure(b, len(chunk)-count, err) {
+			return c.reportSkipped()
+		}
+	}
+	c.incarnation = incarnation
+	c.advance(batch.next)
+	return c.reportSkipped()
+}
+
+// untilUndecodable returns the records before the first undecodable one.
+func untilUndecodable(records []kafka.Record) []kafka.Record {
+	for i, record := range records {
+		if record.Undecodable != nil {
+			return records[:i]
+		}
+	}
+	return records
+}
+
+// handled removes the first records, which the handler has handled.
+func (c *partitionConsumer) handled(b *batchProgress, count int) {
+	if b.retry != nil {
+		b.retry.outage.Record(c.sessionCtx, nil)
+		b.retry = nil
+	}
+	c.group.metrics.count(handled, count)
+	last := b.remaining[count-1]
+	c.lowestValid = last.Offset + 1
+	c.advancePast(last)
+	b.remaining = b.remaining[count:]
+}
+
+// handleFailure retries, isolates or dead-letters the first remaining record. inFlight
+// is how many of the remaining records the failed call had. It returns false if the
+// session has ended.
+func (c *partitionConsumer) handleFailure(b *batchProgress, inFlight int, err error) bool {
+	offset := b.remaining[0].Offset
+	logPanic(c.log, "handling a record", offset, err)
+	if b.retry == nil {
+		b.retry = newRecordRetry(c.log, offset)
+	}
+	switch {
+	case isPanic(err) && inFlight > 1:
+		// Any of the records may have panicked. They are suspects now, and come one at a
+		// time; the first one's retries begin with its own failures.
+		b.retry.outage.Record(c.sessionCtx, err)
+		b.retry = nil
+	case isPermanent(err), isPanic(err) && c.tracker.Panics >= maxPanics:
+		return c.deadLetter(b, err)
+	default:
+		if !b.retry.wait(c.sessionCtx, err) {
+			return false
+		}
+	}
+	c.group.metrics.retries.Inc()
+	return c.sessionCtx.Err() == nil
+}
+
+// deadLetter publishes the first remaining record as a dead letter and removes it. It
+// returns false if the session has ended, or has to.
+func (c *partitionConsumer) deadLetter(b *batchProgress, cause error) bool {
+	record := b.remaining[0]
+	if !c.publishDeadLetter(record, max(c.tracker.AttemptsOf(record), 1), cause) {
+		return false
+	}
+	b.retry = nil
+	c.group.metrics.count(deadLettered, 1)
+	c.advancePast(record)
+	b.remaining = b.remaining[1:]
+	// Another partition's record may crash the process at any moment, and this record's
+	// crashes are forgotten already. Without a stored offset behind it, it would have to
+	// crash its process five times again.
+	return c.reportSkipped() == nil
+}
+
+func (c *partitionConsumer) advancePast(record kafka.Record) {
+	c.incarnation = c.incarnationAfter(record)
+	c.advance(record.Offset + 1)
+}
+
+// incarnationAfter is the incarnation to store beside the offset after the record. An
+// undecodable record has no fingerprint by which it could be found again.
+func (c *partitionConsumer) incarnationAfter(record kafka.Record) string {
+	if record.Undecodable != nil {
+		return c.incarnation
+	}
+	return record.Incarnation()
+}
+
+// advance moves the position, and marks it as the group's offset.
+func (c *partitionConsumer) advance(position int64) {
+	c.position = position
+	c.progressed = true
+	c.tracker.ForgetBelow(position)
+	c.group.metrics.lag.setPosition(c.at.Partition, position)
+	c.markOffset(position, c.incarnation)
+}

@@ -1,0 +1,238 @@
+// Package brokertest is the fixture of the Kafka packages' tests: a topic of the test's
+// own on a fake broker and on a real one, and helpers that speak to the broker through
+// another client than the one under test.
+package brokertest
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/reader"
+	"example.com/todo/platform/testenv"
+)
+
+// Partitions is how many partitions each topic has.
+const Partitions = 3
+
+// Env is a broker with a topic and a dead-letter topic of the test's own.
+type Env struct {
+	Brokers    []string
+	Topic, DLQ string
+	Fake       *FakeCluster // nil for a real Kafka
+}
+
+// OnEachBroker runs the test on a fake broker in the process, and on the real one at
+// TEST_KAFKA_BROKERS, if that is set.
+func OnEachBroker(t *testing.T, test func(t *testing.T, w Env)) {
+	t.Run("in process", func(t *testing.T) {
+		t.Parallel()
+		test(t, NewFakeEnv(t))
+	})
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		test(t, newRealEnv(t))
+	})
+}
+
+func newRealEnv(t *testing.T) Env {
+	brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
+	name := "test-" + strings.ToLower(rand.Text()[:12])
+	w := Env{Brokers: brokers, Topic: name, DLQ: name + "-dlq"}
+	client := w.Client(t)
+	for _, topic := range []string{w.Topic, w.DLQ} {
+		if err := createTopic(TimeoutContext(t), client, topic); err != nil {
+			t.Fatalf("create %s: %v", topic, err)
+		}
+	}
+	t.Cleanup(func() {
+		request := kmsg.NewPtrDeleteTopicsRequest()
+		request.TopicNames = []string{w.Topic, w.DLQ}
+		_, _ = request.RequestWith(context.Background(), client)
+	})
+	return w
+}
+
+func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
+	creation := kmsg.NewCreateTopicsRequestTopic()
+	creation.Topic, creation.NumPartitions, creation.ReplicationFactor = topic, Partitions, 1
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.Topics = append(request.Topics, creation)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+}
+
+// NewFakeEnv returns an Env of a fake broker.
+func NewFakeEnv(t *testing.T, options ...kfake.Opt) Env {
+	w := Env{Topic: "things", DLQ: "things-dlq", Fake: &FakeCluster{t: t}}
+	w.Fake.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(Partitions, w.Topic, w.DLQ))
+	w.Fake.start(kfake.NumBrokers(1))
+	t.Cleanup(func() { w.Fake.Close() })
+	w.Brokers = w.Fake.ListenAddrs()
+	w.Fake.address = netip.MustParseAddrPort(w.Brokers[0])
+	return w
+}
+
+// FakeCluster is a fake broker that can be stopped and started again at its address.
+type FakeCluster struct {
+	*kfake.Cluster
+	t       *testing.T
+	options []kfake.Opt
+	address netip.AddrPort
+}
+
+func (f *FakeCluster) start(more ...kfake.Opt) {
+	f.t.Helper()
+	cluster, err := kfake.NewCluster(append(slices.Clone(f.options), more...)...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.Cluster = cluster
+}
+
+// Stop stops the broker. It keeps its records.
+func (f *FakeCluster) Stop() { f.Close() }
+
+// Restart starts the stopped broker, with its records.
+func (f *FakeCluster) Restart() {
+	f.t.Helper()
+	f.start(kfake.Ports(int(f.address.Port())))
+}
+
+// Config is the configuration of a client of the broker.
+func (w Env) Config() kafka.Config {
+	return kafka.Config{Brokers: w.Brokers, ClientID: "test", Partitions: Partitions}
+}
+
+// Group is the name of a consumer group that no other test uses.
+func (w Env) Group(name string) string { return w.Topic + "-" + name }
+
+// Send writes records through another client than the one under test.
+func (w Env) Send(t *testing.T, records ...*kgo.Record) {
+	t.Helper()
+	client := w.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for _, record := range records {
+		if record.Topic == "" {
+			record.Topic = w.Topic
+		}
+	}
+	if err := client.ProduceSync(TimeoutContext(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Value returns a record for partition 0.
+func Value(text string) *kgo.Record { return &kgo.Record{Value: []byte(text)} }
+
+// Read returns the topic's records, those of a partition in order. It fails the test if
+// there are more than count.
+func (w Env) Read(t *testing.T, topic string, count int) []*kgo.Record {
+	t.Helper()
+	client := w.Client(t, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	var records []*kgo.Record
+	for len(records) < count {
+		fetched := client.PollFetches(TimeoutContext(t))
+		if err := fetched.Err(); err != nil {
+			t.Fatalf("%d of %d records of %s: %v", len(records), count, topic, err)
+		}
+		records = append(records, fetched.Records()...)
+	}
+	if len(records) > count {
+		t.Fatalf("%d records in %s, want %d", len(records), topic, count)
+	}
+	return records
+}
+
+// Total is the sum of the partitions' log-end offsets: all records ever written.
+func (w Env) Total(t *testing.T, topic string) (total int64) {
+	t.Helper()
+	ends, err := reader.LogEndOffsets(TimeoutContext(t), w.Config(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range ends {
+		total += end
+	}
+	return total
+}
+
+// Client returns another client than the one under test.
+func (w Env) Client(t *testing.T, options ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.Brokers...))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// TimeoutContext ends after 40 s.
+func TimeoutContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Recreate deletes the topic and creates it again under its name.
+func (w Env) Recreate(t *testing.T) {
+	t.Helper()
+	client := w.Client(t)
+	removal := kmsg.NewPtrDeleteTopicsRequest()
+	removal.TopicNames = []string{w.Topic}
+	named := kmsg.NewDeleteTopicsRequestTopic()
+	named.Topic = &w.Topic
+	removal.Topics = append(removal.Topics, named) // which one counts depends on the version
+	response, err := removal.RequestWith(TimeoutContext(t), client)
+	if err == nil {
+		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "the topic to be created again", func() bool { return createTopic(TimeoutContext(t), client, w.Topic) == nil })
+}
+
+// DeleteBelow moves the starts of partitions' logs, as retention does.
+func (w Env) DeleteBelow(t *testing.T, offsets map[int32]int64) {
+	t.Helper()
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = w.Topic
+	for partition, offset := range offsets {
+		part := kmsg.NewDeleteRecordsRequestTopicPartition()
+		part.Partition, part.Offset = partition, offset
+		topic.Partitions = append(topic.Partitions, part)
+	}
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Topics = append(request.Topics, topic)
+	response, err := request.RequestWith(TimeoutContext(t), w.Client(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range response.Topics[0].Partitions {
+		if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Freeze makes the broker respond to no request any more.
+func (f *FakeCluster) Freeze() {
+	f.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		return nil, nil, true
+	})
+}

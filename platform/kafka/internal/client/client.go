@@ -1,0 +1,197 @@
+// Package client holds connections to Kafka: Sarama clients whose calls a context can
+// abort, and the classification of their errors.
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	gometrics "github.com/rcrowley/go-metrics"
+
+	"example.com/todo/platform/kafka"
+)
+
+// Sarama's timeouts. A rebalance waits for the slowest member's batch, and a member
+// waits for the rebalance on a read, so readTimeout exceeds rebalanceTimeout.
+const (
+	dialTimeout       = 3 * time.Second
+	readTimeout       = 20 * time.Second
+	rebalanceTimeout  = 15 * time.Second
+	sessionTimeout    = 10 * time.Second
+	heartbeatInterval = 3 * time.Second
+)
+
+// Bounds of the memory of one response.
+const (
+	MaxResponseBytes = 64 << 20               // as received
+	MaxUnpackedBytes = 64<<20 - 1<<10         // decompressed; a little less than the 64 MiB buffer that Sarama allocates
+	retryInterval    = 250 * time.Millisecond // between Sarama's requests for metadata
+)
+
+// Client is a Sarama client whose sockets can be closed in the middle of a call.
+type Client struct {
+	sarama.Client
+	dialer *dialer
+}
+
+// Open prepares a client that refreshes its metadata at that interval, or, if it is 0,
+// only on demand. It dials nothing, so the error is about the settings.
+func Open(cfg kafka.Config, refresh time.Duration) (*Client, error) {
+	dialer := newDialer()
+	settings := newSaramaConfig(cfg, dialer)
+	settings.Metadata.RefreshFrequency = refresh
+	client, err := sarama.NewClient(cfg.Brokers, settings)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Client: client, dialer: dialer}, nil
+}
+
+// Close aborts the calls in progress and closes the client.
+func (c *Client) Close() error {
+	c.Abort()
+	return c.Client.Close()
+}
+
+// Abort closes every socket and lets no new one open: calls in progress fail at once.
+func (c *Client) Abort() { c.dialer.closeAll() }
+
+// SocketFailures counts the failures of dialling, reading and writing so far.
+func (c *Client) SocketFailures() int64 { return c.dialer.failures.Load() }
+
+// Intercept passes the next response to receive, which gets the socket's Read and
+// returns the bytes that Sarama decodes, or the error that Sarama returns. The caller
+// calls stop when it expects no response any more.
+func (c *Client) Intercept(receive func(read func([]byte) (int, error)) ([]byte, error)) (stop func()) {
+	handler := interceptor(receive)
+	c.dialer.next.Store(&handler)
+	return func() { c.dialer.next.CompareAndSwap(&handler, nil) }
+}
+
+// GetOffset is sarama.Client's GetOffset at the isolation level read committed:
+// sarama.OffsetNewest is the last stable offset.
+func (c *Client) GetOffset(topic string, partition int32, at int64) (int64, error) {
+	offset, err := c.requestOffset(topic, partition, at)
+	if err == nil {
+		return offset, nil
+	}
+	// The partition may have another leader now.
+	if err := c.RefreshMetadata(topic); err != nil {
+		return 0, err
+	}
+	return c.requestOffset(topic, partition, at)
+}
+
+// HighWatermark is the log's end at the isolation level read uncommitted.
+func (c *Client) HighWatermark(topic string, partition int32) (int64, error) {
+	return c.Client.GetOffset(topic, partition, sarama.OffsetNewest)
+}
+
+func (c *Client) requestOffset(topic string, partition int32, at int64) (int64, error) {
+	leader, err := c.Leader(topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	// Sarama's own GetOffset asks for the high watermark, whatever Consumer.IsolationLevel is.
+	request := sarama.NewOffsetRequest(c.Config().Version)
+	request.IsolationLevel = sarama.ReadCommitted
+	request.AddBlock(topic, partition, at, 1)
+	response, err := leader.GetAvailableOffsets(request)
+	if err != nil {
+		_ = leader.Close() // otherwise Sarama hands out the broken connection again
+		return 0, err
+	}
+	block := response.GetBlock(topic, partition)
+	switch {
+	case block == nil:
+		return 0, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, block.Err
+	}
+	return block.Offset, nil
+}
+
+// CheckTopic refreshes the metadata and returns a *kafka.TopicError if the topic is
+// missing or has another number of partitions than want; 0 accepts any number. It
+// waits up to a second for a missing topic: a broker that has just started may not
+// know all topics yet.
+func (c *Client) CheckTopic(topic string, want int) error {
+	err := c.RefreshMetadata(topic)
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) || errors.Is(err, sarama.ErrInvalidTopic) {
+		return &kafka.TopicError{Topic: topic, Want: want}
+	}
+	if err != nil {
+		return err
+	}
+	return c.CheckPartitions(topic, want)
+}
+
+// CheckPartitions is CheckTopic by the metadata that the client has already.
+func (c *Client) CheckPartitions(topic string, want int) error {
+	partitions, err := c.Partitions(topic)
+	if err != nil {
+		return err
+	}
+	if want != 0 && len(partitions) != want {
+		return &kafka.TopicError{Topic: topic, Want: want, Have: len(partitions)}
+	}
+	return nil
+}
+
+// limitSarama sets the limits that Sarama keeps in package variables, and switches off
+// Sarama's metrics, which nothing reads and whose ticker never ends.
+var limitSarama = sync.OnceFunc(func() {
+	sarama.MaxResponseSize = MaxResponseBytes
+	sarama.MaxDecompressedBatchSize = MaxUnpackedBytes
+	gometrics.UseNilMetrics = true
+})
+
+func newSaramaConfig(cfg kafka.Config, dialer *dialer) *sarama.Config {
+	limitSarama()
+	s := sarama.NewConfig()
+	// The oldest protocol with all requests that this package uses. Kafka 2.8 and later speak it.
+	s.Version = sarama.V2_8_0_0
+	s.ClientID = cfg.ClientID
+
+	s.Net.Proxy.Enable = true
+	s.Net.Proxy.Dialer = dialer
+	s.Net.ReadTimeout = readTimeout
+	s.Net.WriteTimeout = readTimeout
+
+	s.Metadata.Full = false
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Metadata.Timeout = readTimeout
+	s.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
+		if dialer.isClosed() {
+			return 0 // no retry can succeed
+		}
+		return retryInterval
+	}
+
+	s.Consumer.Return.Errors = true
+	s.Consumer.IsolationLevel = sarama.ReadCommitted
+	// The consumer pauses Sarama's own fetching. A request that slips through gets one batch.
+	s.Consumer.Fetch.Default = 1
+	s.Consumer.Fetch.MaxBytes = 1
+	s.Consumer.Retry.Backoff = time.Second
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Offsets.AutoCommit.Enable = true
+	s.Consumer.Offsets.AutoCommit.Interval = time.Second
+	s.Consumer.Group.InstanceId = cfg.InstanceID
+	s.Consumer.Group.ResetInvalidOffsets = false // the session compares with the log's bounds itself, and reports a gap
+	s.Consumer.Group.Session.Timeout = sessionTimeout
+	s.Consumer.Group.Heartbeat.Interval = heartbeatInterval
+	s.Consumer.Group.Rebalance.Timeout = rebalanceTimeout
+	s.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
+	// Eager: every rebalance ends the session, so every partition begins with Setup.
+	s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
+	return s
+}
+
+// abortOn aborts the client's calls if ctx ends before release is called.
+func (c *Client) abortOn(ctx context.Context) (release func() bool) {
+	return context.AfterFunc(ctx, c.Abort)
+}

@@ -1,0 +1,63 @@
+package client
+
+import (
+	"context"
+	"net"
+
+	"example.com/todo/platform/kafka"
+)
+
+// Lazy is a client that opens on the first call, and anew after a call that failed.
+// Calls from several goroutines run one at a time.
+type Lazy struct {
+	cfg    kafka.Config
+	sem    chan struct{} // held by the call in progress; a channel, so that a context ends the wait for it
+	client *Client       // nil before the first call and after a failed one
+	closed bool
+}
+
+// NewLazy returns a client that has not connected yet.
+func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, sem: make(chan struct{}, 1)} }
+
+// Do calls fn and returns its error, ctx's if it ended before fn began, or
+// net.ErrClosed after Close. When ctx ends while fn runs, fn's calls fail at once.
+func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
+	select {
+	case l.sem <- struct{}{}:
+		defer func() { <-l.sem }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l.closed {
+		return net.ErrClosed
+	}
+	if l.client == nil || l.client.dialer.isClosed() {
+		client, err := Open(l.cfg, 0)
+		if err != nil {
+			return err
+		}
+		l.client = client
+	}
+	// Sarama's calls take no context and wait for their timeouts. With closed sockets they return.
+	defer l.client.abortOn(ctx)()
+	err := fn(l.client)
+	if err != nil {
+		l.disconnect() // a new client learns the present leaders
+	}
+	return err
+}
+
+// Close waits for the call in progress and closes the client for good.
+func (l *Lazy) Close() {
+	l.sem <- struct{}{}
+	defer func() { <-l.sem }()
+	l.closed = true
+	l.disconnect()
+}
+
+func (l *Lazy) disconnect() {
+	if l.client != nil {
+		_ = l.client.Close()
+		l.client = nil
+	}
+}
