@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/startup"
 )
 
 // buildServices builds the services with their failpoints.
@@ -16,13 +16,7 @@ func (c *Cluster) buildServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-tags", "failpoints", "-o", c.bin() + string(filepath.Separator)}
-	for _, name := range []string{Todo, Notification, Stats} {
-		args = append(args, "./"+name+"/cmd/"+name)
-	}
-	err = c.cfg.Tools.Launcher.Run(ctx, proc.Command{
-		Path: "go", Args: args, Dir: tree, Env: append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work")),
-	})
+	err = c.cfg.Tools.Launcher.Run(ctx, startup.BuildCommand(tree, c.bin(), []string{Todo, Notification, Stats}, "-tags", "failpoints"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBuild, err)
 	}

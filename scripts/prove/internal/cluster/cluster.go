@@ -17,6 +17,7 @@ import (
 	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/startup"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
 )
@@ -58,22 +59,15 @@ type Cluster struct {
 	replicas []Replica
 	spares   []string // names of nodes that do not run at first
 
-	supervision     context.Context
-	stopSupervision context.CancelFunc
-	supervisors     sync.WaitGroup
-	ports           []*port.Block
+	ports []*port.Block
 }
 
 // Start builds the services, starts every node and returns when all are ready. After an error
 // nothing is left running.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, proxies: map[string]*netproxy.Proxy{}}
-	c.supervision, c.stopSupervision = context.WithCancel(context.WithoutCancel(ctx))
 	if err := c.addNodes(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
-	}
-	for _, node := range c.nodes {
-		c.supervisors.Go(func() { node.supervise(c.supervision) })
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
@@ -85,9 +79,8 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 
 // Close stops everything, the services first, and removes the data. The logs stay.
 func (c *Cluster) Close() error {
-	c.stopServices()
-	c.stopSupervision()
-	c.supervisors.Wait()
+	c.stopNodes(func(node *Node) bool { return !IsServer(node.name) })
+	c.stopNodes(func(*Node) bool { return true })
 	var failed []error
 	for _, proxy := range c.proxies {
 		failed = append(failed, proxy.Close())
@@ -99,11 +92,12 @@ func (c *Cluster) Close() error {
 	return errors.Join(failed...)
 }
 
-func (c *Cluster) stopServices() {
+// stopNodes stops nodes for good.
+func (c *Cluster) stopNodes(selected func(*Node) bool) {
 	var stopping sync.WaitGroup
 	for _, node := range c.nodes {
-		if !IsServer(node.name) {
-			stopping.Go(func() { node.StopAndHold(c.supervision) })
+		if selected(node) {
+			stopping.Go(func() { _ = node.supervisor.StopAll(context.Background()) }) // killed or not, it has exited
 		}
 	}
 	stopping.Wait()
@@ -187,50 +181,40 @@ func (c *Cluster) addNode(part supervisor.Part) {
 	if onExit == nil {
 		onExit = func(Exit) {}
 	}
-	c.nodes = append(c.nodes, &Node{
-		part: part, name: part.Name(), dir: c.log(), launcher: c.cfg.Tools.Launcher, onExit: onExit,
-		changed: make(chan struct{}),
-	})
+	c.nodes = append(c.nodes, newNode(part, c.log(), c.cfg.Tools.Launcher, onExit))
 }
 
-// startNodes starts the servers while the services are built, and then the services.
 func (c *Cluster) startNodes(ctx context.Context) error {
-	group, servers := errgroup.WithContext(ctx)
-	built := make(chan struct{})
-	group.Go(func() error {
-		defer close(built)
-		return c.buildServices(servers)
-	})
-	group.Go(func() error {
-		if err := c.Node(Postgres).StartAndWait(servers); err != nil {
-			return err
+	var services []string
+	for _, node := range c.nodes {
+		if c.isStartedService(node) {
+			services = append(services, node.name)
 		}
-		if err := c.postgres.EnsureDatabase(servers, account, account, database); err != nil {
-			return err
-		}
-		<-built
-		return c.migrate(servers)
-	})
-	group.Go(func() error { return c.Node(Redis).StartAndWait(servers) })
-	group.Go(func() error { return c.Node(RedisCache).StartAndWait(servers) })
-	group.Go(func() error {
-		if err := c.Node(Kafka).StartAndWait(servers); err != nil {
-			return err
-		}
-		return server.EnsureTopics(servers, c.kafka.Addr(), eventsTopic,
-			server.Topic{Name: event.DLQTopic, Partitions: Partitions, MaxBytes: dlqBytes})
-	})
-	if err := group.Wait(); err != nil {
-		return err
 	}
-	return c.StartServices(ctx)
+	return startup.Plan{
+		StartPart: func(ctx context.Context, name string) error { return c.Node(name).StartAndWait(ctx) },
+		Build:     c.buildServices,
+		Migrate:   c.migrate,
+		Postgres:  c.postgres,
+		Account:   account,
+		Kafka:     Kafka,
+		Brokers:   c.kafka.Addr(),
+		Topics:    []server.Topic{eventsTopic, {Name: event.DLQTopic, Partitions: Partitions, MaxBytes: dlqBytes}},
+		Servers:   []string{Redis, RedisCache},
+		Services:  services,
+	}.Run(ctx)
+}
+
+// isStartedService reports whether a node is a service's replica that runs from the start.
+func (c *Cluster) isStartedService(node *Node) bool {
+	return !IsServer(node.name) && !slices.Contains(c.spares, node.name)
 }
 
 // StartServices starts all replicas but the spare ones, and returns when they are ready.
 func (c *Cluster) StartServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, node := range c.nodes {
-		if !IsServer(node.name) && !slices.Contains(c.spares, node.name) {
+		if c.isStartedService(node) {
 			group.Go(func() error { return node.StartAndWait(ctx) })
 		}
 	}

@@ -4,22 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"example.com/todo/platform/retry"
+	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/supervisor"
 )
 
 const (
 	pollInterval = 50 * time.Millisecond
-	readyTimeout = 2 * time.Second
-	restartDelay = 200 * time.Millisecond // before the restart of a process that exited at once
 	stopTimeout  = 8 * time.Second
 )
 
@@ -34,22 +33,26 @@ type Exit struct {
 	InFlight  string // the work in flight at the failpoint
 }
 
-// Node supervises one program of the cluster: whenever its process exits, the node starts it
-// again, until it is held. It is safe for concurrent use.
+// Node is one program of the cluster. Its supervisor starts it again whenever its process exits, until it
+// is held. It is safe for concurrent use.
 type Node struct {
-	part     supervisor.Part
-	name     string
-	dir      string // of the logs of the program and of its failpoint crashes
-	launcher *proc.Launcher
-	onExit   func(Exit)
+	name       string
+	dir        string // of the logs of the program and of its failpoint crashes
+	supervisor *supervisor.Supervisor
+	onExit     func(Exit)
 
 	mu            sync.Mutex
-	wanted        bool
-	changed       chan struct{} // closed when wanted changes
-	process       *proc.Process
-	exitRequested bool          // of the current process
 	nextFailpoint func() string // returns FAILPOINT for the next start
 	crashLogRead  int64         // bytes of the crash log that were read
+}
+
+func newNode(part supervisor.Part, dir string, launcher *proc.Launcher, onExit func(Exit)) *Node {
+	n := &Node{name: part.Name(), dir: dir, onExit: onExit}
+	n.supervisor = supervisor.New(supervisor.Config{
+		Launcher: launcher, Console: console.Plain(io.Discard), LogDir: dir, StopTimeout: stopTimeout,
+		Restart: supervisor.RestartAlways, Environ: n.failpointEnviron, OnExit: n.reportExit,
+	}, part)
+	return n
 }
 
 // Name is "kafka", "stats-service-1", ….
@@ -60,93 +63,71 @@ func (n *Node) LogPath() string { return filepath.Join(n.dir, n.name+".log") }
 
 func (n *Node) crashLogPath() string { return filepath.Join(n.dir, n.name+".crashes") }
 
-// supervise runs the program whenever it is wanted, until ctx ends. Then it stops the process.
-func (n *Node) supervise(ctx context.Context) {
-	for n.awaitWanted(ctx) {
-		started := time.Now()
-		if err := n.runOnce(ctx); err != nil {
-			n.appendLog("not started: " + err.Error())
-		}
-		if time.Since(started) < restartDelay {
-			retry.Wait(ctx, restartDelay)
-		}
+// StartAndWait starts the program and returns when it is ready.
+func (n *Node) StartAndWait(ctx context.Context) error {
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	return n.AwaitReady(ctx)
+}
+
+// Start starts the program without waiting.
+func (n *Node) Start() {
+	if err := n.start(context.Background()); err != nil {
+		n.appendLog("not started: " + err.Error())
 	}
 }
 
-// runOnce runs one process of the program until it exits.
-func (n *Node) runOnce(ctx context.Context) error {
-	process, err := n.launch(ctx)
-	if err != nil {
+func (n *Node) start(ctx context.Context) error {
+	if err := n.supervisor.Launch(ctx, n.name); err != nil && !errors.Is(err, supervisor.ErrUnchanged) {
 		return err
 	}
-	select {
-	case <-process.Done():
-	case <-ctx.Done():
-		n.terminate(context.WithoutCancel(ctx))
-	}
-	n.reportExit(process)
 	return nil
 }
 
-func (n *Node) launch(ctx context.Context) (*proc.Process, error) {
-	if err := n.part.Prepare(ctx); err != nil {
-		return nil, err
-	}
-	command, err := n.part.Command()
-	if err != nil {
-		return nil, err
-	}
-	log, err := os.OpenFile(n.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }() // the process has its own descriptor
-	command.Stdout, command.Stderr = log, log
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.wanted {
-		return nil, errors.New("the node was stopped meanwhile")
-	}
-	if n.nextFailpoint != nil {
-		if point := n.nextFailpoint(); point != "" {
-			command.Env = append(slices.Clip(command.Env), "FAILPOINT="+point, "FAILPOINT_LOG="+n.crashLogPath())
+// AwaitReady returns when the program is ready, or with an error when ctx ends.
+func (n *Node) AwaitReady(ctx context.Context) error {
+	last := errors.New("not checked yet")
+	for ctx.Err() == nil {
+		if last = n.CheckReady(ctx); last == nil {
+			return nil
 		}
+		retry.Wait(ctx, pollInterval)
 	}
-	n.process, err = n.launcher.Start(command)
-	n.exitRequested = false
-	return n.process, err
+	return fmt.Errorf("%s is not ready: %w; last check: %w", n.name, context.Cause(ctx), last)
 }
 
-// reportExit calls onExit for a process that ended.
-func (n *Node) reportExit(process *proc.Process) {
+// CheckReady returns nil if the process runs and is ready.
+func (n *Node) CheckReady(ctx context.Context) error { return n.supervisor.CheckReady(ctx, n.name) }
+
+// PID is the id of the process, 0 if none runs.
+func (n *Node) PID() int { return n.supervisor.PID(n.name) }
+
+func (n *Node) failpointEnviron(string) []string {
 	n.mu.Lock()
-	exit := Exit{Node: n.name, At: time.Now(), Status: "exit status 0"}
-	if err := process.Err(); err != nil {
-		exit.Status = err.Error()
+	defer n.mu.Unlock()
+	if n.nextFailpoint == nil {
+		return nil
 	}
-	exit.Killed = process.ExitCode() == 128+int(syscall.SIGKILL)
-	// A process that failed by itself just before, or while it was stopped, did not exit on
-	// request.
-	exit.Requested = n.exitRequested && (exit.Killed || process.Err() == nil)
+	point := n.nextFailpoint()
+	if point == "" {
+		return nil
+	}
+	return []string{"FAILPOINT=" + point, "FAILPOINT_LOG=" + n.crashLogPath()}
+}
+
+func (n *Node) reportExit(e supervisor.Exit) {
+	exit := Exit{Node: n.name, At: e.At, Status: "exit status 0", Killed: e.Code == 128+int(syscall.SIGKILL)}
+	if e.Err != nil {
+		exit.Status = e.Err.Error()
+	}
+	// A process that failed by itself just before, or while it was stopped, did not exit on request.
+	exit.Requested = e.Requested && (exit.Killed || e.Err == nil)
+	n.mu.Lock()
 	exit.Failpoint, exit.InFlight = n.readCrash()
-	n.process = nil
 	n.mu.Unlock()
 	n.appendLog(fmt.Sprintf("exited: %+v", exit))
 	n.onExit(exit)
-}
-
-// terminate stops the process gracefully, if there is one. A frozen process is resumed first.
-func (n *Node) terminate(ctx context.Context) {
-	process := n.requestExit()
-	if process == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	signalTree(process, syscall.SIGCONT)
-	if process.Stop(ctx) != nil {
-		n.appendLog("did not stop in time, killed")
-	}
 }
 
 // appendLog writes what was done to the process into its own log.
@@ -157,28 +138,4 @@ func (n *Node) appendLog(what string) {
 	}
 	_, _ = fmt.Fprintf(log, "prove %s: %s\n", time.Now().Format("15:04:05.000"), what)
 	_ = log.Close()
-}
-
-// awaitWanted returns true when the node is wanted, false when ctx has ended.
-func (n *Node) awaitWanted(ctx context.Context) bool {
-	for {
-		n.mu.Lock()
-		wanted, changed := n.wanted, n.changed
-		n.mu.Unlock()
-		if ctx.Err() != nil || wanted {
-			return ctx.Err() == nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (n *Node) setWanted(wanted bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.wanted = wanted
-	close(n.changed)
-	n.changed = make(chan struct{})
 }

@@ -27,20 +27,8 @@ func (s script) Command() (proc.Command, error) {
 func startNode(t *testing.T, s script) (*Node, <-chan Exit) {
 	t.Helper()
 	exits := make(chan Exit, 10)
-	n := &Node{
-		part: s, name: "script", dir: t.TempDir(), launcher: proc.NewLauncher(),
-		onExit: func(e Exit) { exits <- e }, changed: make(chan struct{}),
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		n.supervise(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
+	n := newNode(s, t.TempDir(), proc.NewLauncher(), func(e Exit) { exits <- e })
+	t.Cleanup(func() { _ = n.supervisor.StopAll(context.Background()) })
 	return n, exits
 }
 
@@ -112,7 +100,7 @@ func TestNodeFreezesAndResumesTheProcessTree(t *testing.T) {
 func TestNodeReportsAnUnrequestedExit(t *testing.T) {
 	t.Parallel()
 	n, exits := startNode(t, "exit 3")
-	n.setWanted(true)
+	n.Start()
 	if exit := <-exits; exit.Requested || exit.Killed || exit.Status != "exit status 3" {
 		t.Errorf("%+v", exit)
 	}
@@ -130,7 +118,7 @@ func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 		left = left[1:]
 		return next
 	})
-	n.setWanted(true)
+	n.Start()
 	for _, failpoint := range []string{"here", "there"} {
 		if exit := <-exits; exit.Requested || !exit.Killed || exit.Failpoint != failpoint || exit.InFlight != "in flight" {
 			t.Errorf("%s: %+v", failpoint, exit)

@@ -9,95 +9,33 @@ import (
 	"strings"
 	"syscall"
 
-	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/proc"
 )
 
-// StartAndWait starts the program and returns when it is ready.
-func (n *Node) StartAndWait(ctx context.Context) error {
-	n.setWanted(true)
-	return n.AwaitReady(ctx)
-}
-
-// Start starts the program without waiting.
-func (n *Node) Start() { n.setWanted(true) }
-
-// AwaitReady returns when the program is ready, or with an error when ctx ends.
-func (n *Node) AwaitReady(ctx context.Context) error {
-	last := errors.New("not checked yet")
-	for ctx.Err() == nil {
-		if last = n.CheckReady(ctx); last == nil {
-			return nil
-		}
-		retry.Wait(ctx, pollInterval)
-	}
-	return fmt.Errorf("%s is not ready: %w; last check: %w", n.name, context.Cause(ctx), last)
-}
-
-// CheckReady returns nil if the process runs and is ready.
-func (n *Node) CheckReady(ctx context.Context) error {
-	if n.PID() == 0 {
-		return fmt.Errorf("%s does not run", n.name)
-	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	return n.part.Ready(ctx)
-}
-
-// PID is the id of the process, 0 if none runs.
-func (n *Node) PID() int {
-	if p := n.current(); p != nil {
-		return p.PID()
-	}
-	return 0
-}
-
-func (n *Node) current() *proc.Process {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.process
-}
-
 // Kill kills the process and its descendants by SIGKILL, and returns when it has exited. The node
 // restarts it at once. Without a process it does nothing.
-func (n *Node) Kill() {
-	if process := n.requestExit(); process != nil {
-		signalTree(process, syscall.SIGKILL)
-		<-process.Done()
-	}
-}
-
-// requestExit records that the exit of the current process is requested, and returns the process
-// or nil.
-func (n *Node) requestExit() *proc.Process {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.exitRequested = n.process != nil
-	return n.process
-}
+func (n *Node) Kill() { _ = n.supervisor.Kill(n.name) } // the name is known
 
 // KillAndHold is Kill without a restart, until Start.
-func (n *Node) KillAndHold() {
-	n.setWanted(false)
-	n.Kill()
-}
+func (n *Node) KillAndHold() { _ = n.supervisor.Halt(n.name) } // the name is known
 
 // StopAndHold stops the process gracefully, without a restart until Start.
 func (n *Node) StopAndHold(ctx context.Context) {
-	n.setWanted(false)
-	n.terminate(ctx)
+	if err := n.supervisor.Stop(ctx, n.name); errors.Is(err, proc.ErrKilled) {
+		n.appendLog("did not stop in time, killed")
+	}
 }
 
 // Freeze suspends the process and its descendants by SIGSTOP.
 func (n *Node) Freeze() {
 	n.appendLog("frozen")
-	signalTree(n.current(), syscall.SIGSTOP)
+	_ = n.supervisor.Signal(n.name, syscall.SIGSTOP) // without a process there is nothing to suspend
 }
 
 // Resume ends a Freeze by SIGCONT.
 func (n *Node) Resume() {
 	n.appendLog("resumed")
-	signalTree(n.current(), syscall.SIGCONT)
+	_ = n.supervisor.Signal(n.name, syscall.SIGCONT)
 }
 
 // ArmFailpoints calls next before every later start for the value of FAILPOINT, "" for none. A
@@ -106,19 +44,6 @@ func (n *Node) ArmFailpoints(next func() string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.nextFailpoint = next
-}
-
-// signalTree signals the process and its descendants. The process comes first, so that it does not
-// replace its children meanwhile.
-func signalTree(process *proc.Process, s syscall.Signal) {
-	if process == nil {
-		return
-	}
-	children := proc.Descendants(process.PID())
-	process.Signal(s)
-	for _, child := range append(children, proc.Descendants(process.PID())...) {
-		_ = syscall.Kill(child, s) // it may have exited
-	}
 }
 
 // readCrash reads what was added to the crash log since the last call.
