@@ -21,6 +21,7 @@ const freshSessionAge = time.Second
 type boundedConn struct {
 	pqConn
 	dialer        *connDialer
+	metrics       statementMetrics
 	establishedAt time.Time
 	pinned        bool // in use by a transaction: database/sql cannot repeat a statement on another connection
 	retired       bool
@@ -79,12 +80,16 @@ func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.
 }
 
 func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	start := time.Now()
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
+	c.metrics.observe(start, err)
 	return c.wrapRows(rows), c.handleError(err)
 }
 
 func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	start := time.Now()
 	result, err := c.pqConn.ExecContext(ctx, query, args)
+	c.metrics.observe(start, err)
 	return result, c.handleError(err)
 }
 
@@ -174,12 +179,16 @@ type boundedStmt struct {
 }
 
 func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	start := time.Now()
 	result, err := s.pqStmt.ExecContext(ctx, args)
+	s.conn.metrics.observe(start, err)
 	return result, s.conn.handleError(err)
 }
 
 func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	start := time.Now()
 	rows, err := s.pqStmt.QueryContext(ctx, args)
+	s.conn.metrics.observe(start, err)
 	return s.conn.wrapRows(rows), s.conn.handleError(err)
 }
 

@@ -10,7 +10,10 @@ import (
 )
 
 // connector opens connections whose waits are bounded by their contexts.
-type connector struct{ cfg pq.Config }
+type connector struct {
+	cfg     pq.Config
+	metrics statementMetrics
+}
 
 func (c connector) Driver() driver.Driver { return &pq.Driver{} }
 
@@ -47,7 +50,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
 	}
 	dialer.setEstablished()
-	bounded := &boundedConn{pqConn: full, dialer: dialer, establishedAt: time.Now()}
+	bounded := &boundedConn{pqConn: full, dialer: dialer, metrics: c.metrics, establishedAt: time.Now()}
 	pq.SetNoticeHandler(conn, bounded.handleNotice)
 	return bounded, nil
 }

@@ -92,7 +92,7 @@ func TestValidateRejectsADSNThatLibPQMisreads(t *testing.T) {
 		}
 		cfg := postgres.Defaults()
 		cfg.DSN = config.Secret(dsn)
-		if _, err := postgres.Open(cfg); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if _, err := postgres.Open(cfg, nil); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: Open: %v", dsn, err)
 		}
 	}

@@ -35,7 +35,7 @@ func open(t *testing.T, dsn string) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn)
-	db, err := postgres.Open(cfg)
+	db, err := postgres.Open(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestOpenDoesNotDialAndHidesTheDSN(t *testing.T) {
 	for _, dsn := range []string{"postgres://u:hunt#er2@h/db", "postgres://u:pw@h:hunter2/db", "host=h password=x hunter2", "host=h sslmode=hunter2", "port=hunter2"} {
 		cfg := postgres.Defaults()
 		cfg.DSN = config.Secret(dsn)
-		_, err := postgres.Open(cfg)
+		_, err := postgres.Open(cfg, nil)
 		if err == nil || strings.Contains(err.Error(), "unt") {
 			t.Errorf("%s: got %v", dsn, err)
 		}

@@ -19,7 +19,7 @@ func TestCompareAndSwapReplacesOnlyTheExpectedMarker(t *testing.T) {
 	cfg := redis.Defaults()
 	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Timeout = 5 * time.Second
-	client := redis.Open(cfg)
+	client := redis.Open(cfg, "redis", nil)
 	t.Cleanup(func() { client.Close() })
 	prefix := "test-" + rand.Text() + ":"
 	store := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.DiscardHandler))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
@@ -110,9 +111,10 @@ func (c Config) MaxConns() int {
 }
 
 // Open returns a client and does not wait for Redis. A command takes at most about 1.5 times Timeout, or until
-// its context ends. It is never retried, because it may have been executed.
-func Open(cfg Config) goredis.UniversalClient {
-	return goredis.NewUniversalClient(&goredis.UniversalOptions{
+// its context ends. It is never retried, because it may have been executed. The durations of the round trips are in
+// the histogram redis_roundtrip_seconds of reg, with the label server, unless reg is nil.
+func Open(cfg Config, server string, reg prometheus.Registerer) goredis.UniversalClient {
+	client := goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs:                 cfg.addrs(),
 		MasterName:            cfg.Master,
 		Username:              cfg.Username,
@@ -133,4 +135,6 @@ func Open(cfg Config) goredis.UniversalClient {
 			Mode: maintnotifications.ModeDisabled, // Redis Enterprise only
 		},
 	})
+	client.AddHook(newDurationHook(server, reg))
+	return client
 }

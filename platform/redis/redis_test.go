@@ -23,7 +23,7 @@ func TestClientOfARealServer(t *testing.T) {
 	cfg := redis.Defaults()
 	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
 	cfg.Timeout = 5 * time.Second
-	client := redis.Open(cfg)
+	client := redis.Open(cfg, "redis", nil)
 	defer client.Close()
 	key := "platform:" + rand.Text()
 	if err := client.Set(t.Context(), key, "value", time.Minute).Err(); err != nil {
@@ -93,7 +93,7 @@ func TestCommandFailsFastWhenTheServerIsFrozenOrDown(t *testing.T) {
 			t.Parallel()
 			cfg := redis.Defaults()
 			cfg.Addr = test.addr
-			client := redis.Open(cfg)
+			client := redis.Open(cfg, "redis", nil)
 			defer client.Close()
 			for range 3 { // also later
 				start := time.Now()
@@ -112,7 +112,7 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	cfg := redis.Defaults()
 	cfg.Addr, cfg.Timeout = startServer(t, silent), time.Minute
-	client := redis.Open(cfg)
+	client := redis.Open(cfg, "redis", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -140,7 +140,7 @@ func TestCommandIsSentOnce(t *testing.T) {
 		commands.Add(1)
 		return "", false
 	})
-	client := redis.Open(cfg)
+	client := redis.Open(cfg, "redis", nil)
 	err := client.Incr(t.Context(), "k").Err()
 	client.Close()
 	if err == nil || commands.Load() != 1 {

@@ -19,7 +19,7 @@ func TestGoRedisSettingsMatchTheGoldenFiles(t *testing.T) {
 	} {
 		cfg := redis.Defaults()
 		change(&cfg)
-		client := redis.Open(cfg)
+		client := redis.Open(cfg, "redis", nil)
 		golden := "testdata/" + name + ".txt"
 		switch client := client.(type) {
 		case *goredis.Client:

@@ -42,7 +42,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := topology.Check(ctx); err != nil {
 		return err
 	}
-	client := redis.Open(cfg.Redis)
+	client := redis.Open(cfg.Redis, "redis", registry)
 	defer func() { _ = client.Close() }()
 
 	claims := redisstore.NewClaimStore(client, cfg.Redis.KeyPrefix, lease, log)

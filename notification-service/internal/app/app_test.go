@@ -86,7 +86,7 @@ func settingsWithServers(t *testing.T) app.Config {
 // sendCompletions sends a completion for each id, all of one task.
 func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
-	producer := producer.New(cfg.Kafka)
+	producer := producer.New(cfg.Kafka, nil)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {

@@ -149,6 +149,8 @@ func (c *partitionConsumer) callRecovering(ctx context.Context, batch []kafka.Re
 	for _, record := range batch {
 		failpoint.HitPoison(record.Value)
 	}
+	start := time.Now()
+	defer func() { c.group.metrics.handleTime.Observe(time.Since(start).Seconds()) }()
 	r.handled, r.err = c.group.handler.Handle(ctx, batch)
 	return r
 }

@@ -102,6 +102,9 @@ func TestGroupHandlesEveryPartitionInOrder(t *testing.T) {
 		if got := testutil.CollectAndCount(group.registry, "kafka_consumer_records_total"); got != 3 {
 			t.Errorf("%d series of outcomes, want 3", got)
 		}
+		if calls := metric(t, group, "kafka_consumer_handle_seconds{}"); calls < brokertest.Partitions {
+			t.Errorf("%v calls of the handler are measured", calls)
+		}
 		wantMetric(t, group, `kafka_consumer_records_total{outcome="handled"}`, each*brokertest.Partitions)
 	})
 }
@@ -353,7 +356,7 @@ func metric(t *testing.T, g *runningGroup, series string) float64 {
 				name += fmt.Sprintf("%s=%q", label.GetName(), label.GetValue())
 			}
 			if name+"}" == series {
-				return one.GetCounter().GetValue() + one.GetGauge().GetValue()
+				return one.GetCounter().GetValue() + one.GetGauge().GetValue() + float64(one.GetHistogram().GetSampleCount())
 			}
 		}
 	}

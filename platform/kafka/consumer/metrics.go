@@ -1,6 +1,10 @@
 package consumer
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	platformmetrics "example.com/todo/platform/metrics"
+)
 
 // outcome is what became of a record: the label of kafka_consumer_records_total.
 type outcome string
@@ -19,6 +23,7 @@ type metrics struct {
 	stuck       prometheus.Counter
 	undecodable prometheus.Counter
 	reported    prometheus.Counter
+	handleTime  prometheus.Histogram
 	lag         *lag
 }
 
@@ -44,12 +49,17 @@ func newMetrics(reg prometheus.Registerer, group string) *metrics {
 			"Times that a batch was met that cannot be decoded."),
 		reported: counter("kafka_consumer_reported_errors_total",
 			"Errors that Kafka or its client reported and that are not about the connection."),
+		handleTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kafka_consumer_handle_seconds", ConstLabels: labels,
+			Help:    "Duration of calls of the handler.",
+			Buckets: platformmetrics.DurationBuckets(),
+		}),
 		lag: newLag(labels),
 	}
 	for _, outcome := range []outcome{handled, deadLettered, skipped} {
 		m.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(m.records, m.retries, m.lost, m.replaced, m.stuck, m.undecodable, m.reported, m.lag)
+	reg.MustRegister(m.records, m.retries, m.lost, m.replaced, m.stuck, m.undecodable, m.reported, m.handleTime, m.lag)
 	return m
 }
 

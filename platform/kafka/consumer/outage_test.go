@@ -144,7 +144,7 @@ func TestGroupFollowsMovingLeaders(t *testing.T) {
 	}
 	notes := &notebook{}
 	ready(t, run(t, groupConfig(w, "readers"), notes))
-	sender := producer.New(w.Config())
+	sender := producer.New(w.Config(), nil)
 	t.Cleanup(func() { sender.Close() })
 	var want []string
 	for _, text := range []string{"1", "2", "3", "4", "5", "6"} {

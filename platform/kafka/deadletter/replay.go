@@ -74,7 +74,7 @@ func (c *cli) replayDeadLetters(ctx context.Context, f filter, options replayOpt
 		fmt.Fprintf(c.out, "nothing to replay: %s\n", x.explainEmpty())
 		return nil
 	}
-	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: producer.New(c.Kafka), startedAt: time.Now()}
+	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: producer.New(c.Kafka, nil), startedAt: time.Now()}
 	defer func() { _ = r.producer.Close() }()
 	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
 		l := parseDeadLetter(record)

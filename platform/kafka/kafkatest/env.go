@@ -105,7 +105,7 @@ func (e Env) Remove(pattern string) {
 // Send writes the values to the topic, in order, with the same key.
 func (e Env) Send(values ...string) {
 	e.Helper()
-	producer := producer.New(e.Kafka)
+	producer := producer.New(e.Kafka, nil)
 	defer func() { _ = producer.Close() }()
 	var records []kafka.Record
 	for _, value := range values {

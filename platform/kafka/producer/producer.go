@@ -15,9 +15,12 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/metrics"
 	"example.com/todo/platform/retry"
 )
 
@@ -42,16 +45,29 @@ type Producer struct {
 	partitioner sarama.Partitioner
 	client      *client.Lazy
 	id          *producerID // nil before the first Send and after a failed one
+
+	succeeded, failed prometheus.Observer // durations of Send, in seconds
 }
 
-// New returns a producer that connects when it is used, and again after an error.
-func New(cfg kafka.Config) *Producer {
-	return &Producer{sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg)}
+// New returns a producer that connects when it is used, and again after an error. The
+// durations of Send are in the histogram kafka_producer_send_seconds of reg, unless that
+// is nil.
+func New(cfg kafka.Config, reg prometheus.Registerer) *Producer {
+	durations := promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "kafka_producer_send_seconds",
+		Help:    "Duration of sending records, until all are acknowledged or one has failed.",
+		Buckets: metrics.DurationBuckets(),
+	}, []string{"result"})
+	return &Producer{
+		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
+		succeeded: durations.WithLabelValues("ok"), failed: durations.WithLabelValues("error"),
+	}
 }
 
-// NewCompressing is New for a producer that compresses batches with Zstandard.
+// NewCompressing is New for a producer that compresses batches with Zstandard and is not
+// measured.
 func NewCompressing(cfg kafka.Config) *Producer {
-	p := New(cfg)
+	p := New(cfg, nil)
 	p.codec = sarama.CompressionZSTD
 	return p
 }
@@ -73,7 +89,10 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 	if p.closed {
 		return fmt.Errorf("send %d records: the producer is closed: %w", len(records), net.ErrClosed)
 	}
-	if err := p.send(ctx, records); err != nil {
+	start := time.Now()
+	err := p.send(ctx, records)
+	p.observe(start, err)
+	if err != nil {
 		// Kafka may yet write the batches in flight, under their sequence numbers. Other
 		// records with the same numbers would be taken for repetitions.
 		p.id = nil
@@ -86,6 +105,14 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
 	return nil
+}
+
+func (p *Producer) observe(start time.Time, err error) {
+	result := p.succeeded
+	if err != nil {
+		result = p.failed
+	}
+	result.Observe(time.Since(start).Seconds())
 }
 
 // Close waits for the Send in progress and closes the connections. A later Send fails

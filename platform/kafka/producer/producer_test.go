@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,9 +25,36 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 func newProducer(t *testing.T, w brokertest.Env) *producer.Producer {
-	producer := producer.New(w.Config())
+	producer := producer.New(w.Config(), nil)
 	t.Cleanup(func() { producer.Close() })
 	return producer
+}
+
+func TestSendsAreCountedByTheirResult(t *testing.T) {
+	t.Parallel()
+	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
+		reg := prometheus.NewRegistry()
+		producer := producer.New(w.Config(), reg)
+		defer producer.Close()
+		if err := producer.Send(brokertest.TimeoutContext(t), []kafka.Record{{Topic: w.Topic, Value: []byte("1")}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := producer.Send(brokertest.TimeoutContext(t), []kafka.Record{{Topic: w.Topic, Value: make([]byte, 2<<20)}}); err == nil {
+			t.Fatal("a record of 2 MiB was accepted")
+		}
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range families[0].GetMetric() { // of the results "error" and "ok"
+			if n := m.GetHistogram().GetSampleCount(); n != 1 {
+				t.Errorf("%v has %d samples", m.GetLabel(), n)
+			}
+		}
+		if families[0].GetName() != "kafka_producer_send_seconds" || len(families[0].GetMetric()) != 2 {
+			t.Errorf("there are %v", families)
+		}
+	})
 }
 
 func TestSendKeepsTheOrderOfAKey(t *testing.T) {

@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := topology.Check(ctx); err != nil {
 		return err
 	}
-	client := redis.Open(cfg.Redis)
+	client := redis.Open(cfg.Redis, "redis", registry)
 	defer func() { _ = client.Close() }()
 
 	var group *kafkaconsumer.Group // assigned below; its handler requests the log-end offsets from it

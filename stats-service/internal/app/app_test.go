@@ -110,7 +110,7 @@ func TestCompletionShowsInTheStatistics(t *testing.T) {
 
 	stop := serve(t, cfg)
 	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
-	producer := producer.New(cfg.Kafka)
+	producer := producer.New(cfg.Kafka, nil)
 	defer producer.Close()
 	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
 	err := producer.Send(t.Context(), []kafka.Record{{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)}})

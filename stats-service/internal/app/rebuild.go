@@ -44,7 +44,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
 		return command.UsageError(err)
 	}
-	client := redis.Open(cfg.Redis)
+	client := redis.Open(cfg.Redis, "redis", nil)
 	defer func() { _ = client.Close() }()
 	live := redisstore.New(client, cfg.Redis.KeyPrefix)
 	locked := false

@@ -29,7 +29,7 @@ func checkTopic(t *testing.T) app.Config {
 
 func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
-	producer := producer.New(cfg.Kafka)
+	producer := producer.New(cfg.Kafka, nil)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {

@@ -153,7 +153,7 @@ func TestRebuildIsExactWhileTwoMembersCount(t *testing.T) {
 // sendTwice sends completions, each of them twice, with keys of both partitions.
 func (env serviceEnv) sendTwice(round, each int) {
 	env.Helper()
-	producer := producer.New(env.Kafka)
+	producer := producer.New(env.Kafka, nil)
 	defer producer.Close()
 	var records []kafka.Record
 	for i := range each {

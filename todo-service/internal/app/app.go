@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer tracing.Close(ctx, tracer, log)
 
-	db, err := postgres.Open(cfg.Postgres)
+	db, err := postgres.Open(cfg.Postgres, registry)
 	if err != nil {
 		return err
 	}
@@ -72,10 +72,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	state, cache, cachePrefix := openRedis(cfg)
+	state, cache, cachePrefix := openRedis(cfg, registry)
 	defer state.Close()
 	defer cache.Close()
-	producer := producer.New(cfg.Kafka)
+	producer := producer.New(cfg.Kafka, registry)
 	defer producer.Close()
 
 	store := pgstore.New(db)
@@ -206,12 +206,12 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 
 // openRedis returns the client for durable state, and the client and key prefix for cache
 // and limiter. Without an address for the cache both are the same client.
-func openRedis(cfg Config) (state, cache goredis.UniversalClient, cachePrefix string) {
-	state = redis.Open(cfg.Redis)
+func openRedis(cfg Config, registry *prometheus.Registry) (state, cache goredis.UniversalClient, cachePrefix string) {
+	state = redis.Open(cfg.Redis, "redis", registry)
 	cache = state
 	servers, cachePrefix := cfg.cacheRedis()
 	if cfg.RedisCache.Addr != "" {
-		cache = redis.Open(servers)
+		cache = redis.Open(servers, "redis_cache", registry)
 	}
 	return state, cache, cachePrefix
 }
@@ -235,7 +235,7 @@ func checkRedis(ctx context.Context, cfg Config) (lifecycle.Stage, error) {
 
 // Migrate migrates the database to the schema of this version.
 func Migrate(ctx context.Context, cfg Config) error {
-	db, err := postgres.Open(cfg.Postgres)
+	db, err := postgres.Open(cfg.Postgres, nil)
 	if err != nil {
 		return err
 	}

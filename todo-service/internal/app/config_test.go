@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/config"
@@ -112,7 +113,7 @@ func TestCacheMayUseItsOwnRedis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			state, cache, prefix := openRedis(cfg)
+			state, cache, prefix := openRedis(cfg, prometheus.NewRegistry())
 			defer state.Close()
 			defer cache.Close()
 			if (state == cache) != test.same || prefix != test.prefix {

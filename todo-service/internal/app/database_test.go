@@ -46,7 +46,7 @@ func openDatabase(t testing.TB, dsn *url.URL) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn.String())
-	db, err := postgres.Open(cfg)
+	db, err := postgres.Open(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

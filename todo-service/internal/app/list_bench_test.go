@@ -28,7 +28,7 @@ func BenchmarkListCache(b *testing.B) {
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	redisCfg := redis.Defaults()
 	redisCfg.Addr = testenv.RequireEnv(b, "TEST_REDIS_ADDR")
-	client := redis.Open(redisCfg)
+	client := redis.Open(redisCfg, "redis", nil)
 	defer client.Close()
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
 	pipeline := redisstore.NewAutoPipeline(client)

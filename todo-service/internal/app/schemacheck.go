@@ -42,7 +42,7 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 	// In the pool of the requests a probe would wait for them, and make a busy replica
 	// unready.
 	cfg.MaxConns = 2 // which CheckSessions needs
-	db, err := postgres.Open(cfg)
+	db, err := postgres.Open(cfg, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -67,20 +67,22 @@ type Cluster struct {
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, proxies: map[string]*netproxy.Proxy{}}
 	if err := c.addNodes(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, errors.Join(err, c.Close(ctx))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
 	if err := c.startNodes(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), c.Close())
+		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), c.Close(ctx))
 	}
 	return c, nil
 }
 
-// Close stops everything, the services first, and removes the data. The logs stay.
-func (c *Cluster) Close() error {
-	c.stopNodes(func(node *Node) bool { return !IsServer(node.name) })
-	c.stopNodes(func(*Node) bool { return true })
+// Close stops everything, the services first, and removes the data. The logs stay. It ignores the end
+// of ctx.
+func (c *Cluster) Close(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	c.stopNodes(ctx, func(node *Node) bool { return !IsServer(node.name) })
+	c.stopNodes(ctx, func(*Node) bool { return true })
 	var failed []error
 	for _, proxy := range c.proxies {
 		failed = append(failed, proxy.Close())
@@ -93,11 +95,11 @@ func (c *Cluster) Close() error {
 }
 
 // stopNodes stops nodes for good.
-func (c *Cluster) stopNodes(selected func(*Node) bool) {
+func (c *Cluster) stopNodes(ctx context.Context, selected func(*Node) bool) {
 	var stopping sync.WaitGroup
 	for _, node := range c.nodes {
 		if selected(node) {
-			stopping.Go(func() { _ = node.supervisor.StopAll(context.Background()) }) // killed or not, it has exited
+			stopping.Go(func() { _ = node.supervisor.StopAll(ctx) }) // killed or not, it has exited
 		}
 	}
 	stopping.Wait()

@@ -71,9 +71,9 @@ func (n *Node) StartAndWait(ctx context.Context) error {
 	return n.AwaitReady(ctx)
 }
 
-// Start starts the program without waiting.
-func (n *Node) Start() {
-	if err := n.start(context.Background()); err != nil {
+// Start starts the program without waiting, also when ctx has ended.
+func (n *Node) Start(ctx context.Context) {
+	if err := n.start(context.WithoutCancel(ctx)); err != nil {
 		n.appendLog("not started: " + err.Error())
 	}
 }

@@ -100,7 +100,7 @@ func TestNodeFreezesAndResumesTheProcessTree(t *testing.T) {
 func TestNodeReportsAnUnrequestedExit(t *testing.T) {
 	t.Parallel()
 	n, exits := startNode(t, "exit 3")
-	n.Start()
+	n.Start(t.Context())
 	if exit := <-exits; exit.Requested || exit.Killed || exit.Status != "exit status 3" {
 		t.Errorf("%+v", exit)
 	}
@@ -118,7 +118,7 @@ func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 		left = left[1:]
 		return next
 	})
-	n.Start()
+	n.Start(t.Context())
 	for _, failpoint := range []string{"here", "there"} {
 		if exit := <-exits; exit.Requested || !exit.Killed || exit.Failpoint != failpoint || exit.InFlight != "in flight" {
 			t.Errorf("%s: %+v", failpoint, exit)

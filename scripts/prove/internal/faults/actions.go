@@ -47,7 +47,7 @@ func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand
 		case Outage:
 			node.KillAndHold()
 			retry.Wait(ctx, s.For)
-			node.Start()
+			node.Start(ctx)
 		default:
 			node.Freeze()
 			retry.Wait(ctx, s.For)
@@ -169,7 +169,7 @@ func (i *Injector) rebalance(ctx context.Context, s Step) error {
 			spare.StopAndHold(ctx)
 			return nil
 		}
-		spare.Start()
+		spare.Start(ctx)
 		return i.awaitRecovery(ctx, spare)
 	})
 }

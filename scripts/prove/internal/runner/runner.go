@@ -107,7 +107,7 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.cluster.Close()) }()
+	defer func() { err = errors.Join(err, e.cluster.Close(ctx)) }()
 	if e.probe, err = probe.New(e.cluster.PostgresDSN(), e.cluster.Brokers(), e.cluster.RedisAddr(cluster.Redis)); err != nil {
 		return nil, err
 	}

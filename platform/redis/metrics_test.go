@@ -1,0 +1,60 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"example.com/todo/platform/redis"
+	"example.com/todo/platform/testenv"
+)
+
+func TestRoundTripsAreCountedByTheirResult(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	cfg := redis.Defaults()
+	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
+	cfg.Timeout = 5 * time.Second
+	reached := redis.Open(cfg, "reached", reg)
+	defer reached.Close()
+	cfg.Addr = testenv.FreeAddr(t)
+	down := redis.Open(cfg, "down", reg)
+	defer down.Close()
+
+	reached.Get(t.Context(), "no such key")
+	reached.Do(t.Context(), "no such command")
+	pipeline := reached.Pipeline()
+	pipeline.Ping(t.Context())
+	pipeline.Ping(t.Context())
+	if _, err := pipeline.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	down.Ping(t.Context())
+
+	got := map[string]uint64{}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			got[family.GetName()+" "+labels(m)] = m.GetHistogram().GetSampleCount()
+		}
+	}
+	// go-redis sends commands of its own when it connects.
+	ok, failed := got["redis_roundtrip_seconds ok,reached"], got["redis_roundtrip_seconds error,down"]
+	if ok < 3 || failed < 1 || got["redis_roundtrip_seconds error,reached"] != 0 || got["redis_roundtrip_seconds ok,down"] != 0 {
+		t.Errorf("want 3 that are ok and 1 error at least: %v", got)
+	}
+}
+
+func labels(m *dto.Metric) string {
+	var values []string
+	for _, pair := range m.GetLabel() {
+		values = append(values, pair.GetValue())
+	}
+	return strings.Join(values, ",")
+}
