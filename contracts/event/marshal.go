@@ -46,7 +46,7 @@ func (e Event) validate() error {
 		return invalidField("task_id", "must be positive")
 	case !utf8.ValidString(e.TaskTitle):
 		return invalidField("task_title", invalidUTF8)
-	case !hasRFC3339Form(e.Timestamp):
+	case !inRFC3339Range(e.Timestamp):
 		return invalidField("timestamp", outOfRange)
 	case e.Task == nil:
 		return nil
@@ -62,9 +62,9 @@ func (t Task) validate() error {
 		return invalidField("task.title", invalidUTF8)
 	case t.Version < 1:
 		return invalidField("task.version", "must be positive")
-	case !hasRFC3339Form(t.CreatedAt):
+	case !inRFC3339Range(t.CreatedAt):
 		return invalidField("task.created_at", outOfRange)
-	case t.CompletedAt != nil && !hasRFC3339Form(*t.CompletedAt):
+	case t.CompletedAt != nil && !inRFC3339Range(*t.CompletedAt):
 		return invalidField("task.completed_at", outOfRange)
 	}
 	return nil
@@ -84,8 +84,8 @@ const (
 	outOfRange  = "must be a time in the years 1 to 9999"
 )
 
-// hasRFC3339Form reports whether t is set, and in the years of RFC 3339.
-func hasRFC3339Form(t time.Time) bool {
+// inRFC3339Range reports whether t is set, and in the years of RFC 3339.
+func inRFC3339Range(t time.Time) bool {
 	year := t.UTC().Year()
 	return !t.IsZero() && year >= 1 && year <= 9999
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// warnInterval is the minimal time between two warnings about refused connections. Under
-// an attack there are thousands per second; the metric counts all.
-const warnInterval = time.Minute
-
 // ConnLimiter limits the connections to each server of a process, and those of each client
 // to all servers together. The client of a connection is its direct peer. The methods
 // may be called concurrently.
@@ -28,6 +24,10 @@ type ConnLimiter struct {
 	open    *prometheus.GaugeVec
 	refused *prometheus.CounterVec
 }
+
+// warnInterval is the minimal time between two warnings about refused connections. Under
+// an attack there are thousands per second; the metric counts all.
+const warnInterval = time.Minute
 
 // NewConnLimiter returns a ConnLimiter that allows each client perClient connections, and
 // the peers in exempt any number. It registers its metrics in reg.

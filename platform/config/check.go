@@ -119,8 +119,8 @@ func CheckNetworks(key string, networks ...netip.Prefix) error {
 
 const maxWordBytes = 249 // Kafka's limit for names of topics, groups and members
 
-// CheckWord rejects a name with white space, quotes or invisible characters, or with more than 249 bytes.
-func CheckWord(key, word string) error {
+// CheckName rejects a name with white space, quotes or invisible characters, or with more than 249 bytes.
+func CheckName(key, word string) error {
 	bad := func(r rune) bool {
 		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune("\"'`", r)
 	}
@@ -153,13 +153,13 @@ func isPort(text string) bool {
 // hostName matches labels of letters, digits, hyphens and underscores, which container names have. A name with a
 // numeric last label (numbering) would be parsed as an IPv4 address.
 var (
-	hostName  = regexp.MustCompile(`(?i)^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$`)
-	numbering = regexp.MustCompile(`(?i)(^|\.)([0-9]+|0x[0-9a-f]*)\.?$`)
+	hostName         = regexp.MustCompile(`(?i)^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$`)
+	numericLastLabel = regexp.MustCompile(`(?i)(^|\.)([0-9]+|0x[0-9a-f]*)\.?$`)
 )
 
 func isHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return len(host) <= 253 && hostName.MatchString(host) && !numbering.MatchString(host)
+	return len(host) <= 253 && hostName.MatchString(host) && !numericLastLabel.MatchString(host)
 }

@@ -30,7 +30,7 @@ func TestChecksAcceptValidValues(t *testing.T) {
 		}
 	}
 	for _, word := range []string{"", "todo-service", "{app}:", "äöü", strings.Repeat("x", 249)} {
-		if err := config.CheckWord("word", word); err != nil {
+		if err := config.CheckName("word", word); err != nil {
 			t.Errorf("%q: %v", word, err)
 		}
 	}
@@ -55,7 +55,7 @@ func TestChecksRejectInvalidValues(t *testing.T) {
 		expectRejected("URL", url, config.CheckURL("key", url, "http", "https"))
 	}
 	for _, word := range configtest.Words {
-		expectRejected("word", word, config.CheckWord("key", word))
+		expectRejected("word", word, config.CheckName("key", word))
 	}
 }
 

@@ -44,7 +44,7 @@ var instanceID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,249}$`)
 func (c Config) Validate() error {
 	problems := []error{
 		config.CheckServerAddrs("brokers", c.Brokers...),
-		config.CheckWord("client_id", c.ClientID),
+		config.CheckName("client_id", c.ClientID),
 		config.CheckRange("partitions", c.Partitions, 1, maxPartitions),
 	}
 	if c.ClientID == "" {

@@ -7,8 +7,8 @@ import (
 
 // PartitionLog describes a partition's log at the beginning of a session.
 type PartitionLog struct {
-	Oldest, Newest int64  // the first offset, and the last stable offset
-	TopicID        string // "" if the broker gives topics no id
+	Oldest, End int64  // the first offset, and the last stable offset
+	TopicID     string // "" if the broker gives topics no id
 
 	// HasRecord reports whether the record at the offset has that short fingerprint.
 	// The error is about Kafka. It may be nil.

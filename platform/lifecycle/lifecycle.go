@@ -1,5 +1,6 @@
-// Package lifecycle implements ordered startup and graceful shutdown of a process: it
-// runs long-lived parts concurrently and stops them stage by stage.
+// Package lifecycle implements graceful shutdown: it runs the long-lived parts of a
+// process and starts all of them at once. When the context ends, or when any part
+// returns, it stops them stage by stage, in the order given.
 package lifecycle
 
 import (

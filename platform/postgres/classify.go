@@ -28,7 +28,7 @@ func Classify(err error) error {
 // mistake in the settings and is returned unchanged.
 func classifyStartup(err error) error {
 	var refused *connectError
-	if errors.As(err, &refused) && !refused.transient {
+	if errors.As(err, &refused) && !refused.mayRecover {
 		return err
 	}
 	return Classify(err)
@@ -57,11 +57,11 @@ func isTransient(err error) bool {
 	return errors.As(err, &network)
 }
 
-// connectError is the error of a failed connection attempt. No statement was sent, so that for a request
-// it is always transient.
+// connectError is the error of a failed connection attempt. A request always gets Unavailable for it, since
+// no statement was sent. Only the start of a process asks whether the error may recover.
 type connectError struct {
-	err       error
-	transient bool // false for an error that only a change of the settings can end, such as a wrong password
+	err        error
+	mayRecover bool // false for an error that only a change of the settings can end, such as a wrong password
 }
 
 func newConnectError(err error) *connectError {

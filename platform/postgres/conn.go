@@ -10,12 +10,6 @@ import (
 	"github.com/lib/pq"
 )
 
-// freshSessionAge is the age up to which an error of class serverWide does not end a session, because a
-// new session would get the same error. The error of an older session may be outdated: a standby
-// was promoted, or a setting changed. So while a server accepts no writes, each connection reconnects
-// once per freshSessionAge instead of once per statement.
-const freshSessionAge = time.Second
-
 // boundedConn is a connection whose waits are bounded by their contexts. It closes when its session has
 // become unusable, and returns errors that say whether the outcome of the statement is known.
 type boundedConn struct {
@@ -23,24 +17,30 @@ type boundedConn struct {
 	dialer        *connDialer
 	metrics       statementMetrics
 	establishedAt time.Time
-	pinned        bool // in use by a transaction: database/sql cannot repeat a statement on another connection
+	inTransaction bool // in use by a transaction: database/sql cannot repeat a statement on another connection
 	retired       bool
-	unreplicated  bool       // the server committed without its synchronous standby
-	arguments     []Argument // of the current statement
+	unreplicated  bool              // the server committed without its synchronous standby
+	arguments     []OutcomeObserver // of the current statement
 }
 
-// Argument is an optional interface of a statement's argument that learns the outcome. database/sql
+// freshSessionAge is the age up to which an error of class serverWide does not end a session, because a
+// new session would get the same error. The error of an older session may be outdated: a standby
+// was promoted, or a setting changed. So while a server accepts no writes, each connection reconnects
+// once per freshSessionAge instead of once per statement.
+const freshSessionAge = time.Second
+
+// OutcomeObserver is an optional interface of a statement's argument that learns the outcome. database/sql
 // calls Value each time before it sends the statement, also when it repeats one after a lost connection.
 // RolledBack is called when the server responded that the statement changed nothing. If neither
 // success nor RolledBack follows, the statement may have been executed.
-type Argument interface {
+type OutcomeObserver interface {
 	driver.Valuer
 	RolledBack()
 }
 
 // CheckNamedValue is called by database/sql for each argument before a statement is sent.
 func (c *boundedConn) CheckNamedValue(value *driver.NamedValue) error {
-	if a, ok := value.Value.(Argument); ok {
+	if a, ok := value.Value.(OutcomeObserver); ok {
 		c.arguments = append(c.arguments, a)
 	}
 	return c.pqConn.CheckNamedValue(value)
@@ -53,7 +53,7 @@ func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (drive
 	if err != nil {
 		return nil, c.handleError(asReadOnlyError(err))
 	}
-	c.pinned = true
+	c.inTransaction = true
 	return boundedTx{tx, c}, nil
 }
 
@@ -118,7 +118,7 @@ func (c *boundedConn) handleError(err error) error {
 		return err
 	}
 	c.retired = true
-	if class.notExecuted && !c.pinned {
+	if class.notExecuted && !c.inTransaction {
 		return &notExecutedError{err}
 	}
 	return err
@@ -146,7 +146,7 @@ func (c *boundedConn) checkReplication(err error) error {
 // ResetSession is called by database/sql when the connection leaves the pool. driver.ErrBadConn makes
 // database/sql use another connection.
 func (c *boundedConn) ResetSession(ctx context.Context) error {
-	c.arguments, c.pinned, c.unreplicated = nil, false, false
+	c.arguments, c.inTransaction, c.unreplicated = nil, false, false
 	// A statement that is sent on a dead connection has an unknown outcome.
 	if c.retired || c.dialer.hasUnsolicitedData() {
 		return driver.ErrBadConn

@@ -77,7 +77,7 @@ func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error
 	}
 	defer other.Close()
 	// A pinned connection returns the server's error; otherwise the statement would be repeated on another.
-	_ = one.Raw(func(c any) error { c.(*boundedConn).pinned = true; return nil })
+	_ = one.Raw(func(c any) error { c.(*boundedConn).inTransaction = true; return nil })
 	// Clients use equal statement names. The token shows whether this client's statement was executed.
 	token := rand.Text()
 	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"' AS token, pg_backend_pid()::text AS session") //nolint:sqlclosecheck // closed below

@@ -8,7 +8,7 @@ import (
 
 // errorClass says what an error response of the server means for the statement and its session.
 type errorClass struct {
-	// transient: the same statement may succeed later.
+	// mayRecover: the same statement may succeed later.
 	transient bool
 	// endsSession: later statements of the session would fail in the same way.
 	endsSession bool

@@ -56,10 +56,10 @@ const (
 func (c Config) Validate() error {
 	errs := []error{
 		config.CheckServerAddrs("addr", c.addrs()...),
-		config.CheckWord("username", c.Username),
-		config.CheckWord("master", c.Master),
+		config.CheckName("username", c.Username),
+		config.CheckName("master", c.Master),
 		config.CheckRange("db", c.DB, 0, maxDB),
-		config.CheckWord("key_prefix", c.KeyPrefix),
+		config.CheckName("key_prefix", c.KeyPrefix),
 		c.CheckPrefix("key_prefix", c.KeyPrefix),
 		config.CheckRange("pool_size", c.PoolSize, 1, maxPoolSize),
 		config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout),

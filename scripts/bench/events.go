@@ -110,8 +110,8 @@ func (b *eventsBench) fillLog(ctx context.Context) (err error) {
 	return err
 }
 
-// during runs a service while measure runs. The exit of the service cancels measure.
-func (b *eventsBench) during(ctx context.Context, service string, measure rate, environ ...string) (measured float64, err error) {
+// runServiceDuring runs a service while measure runs. The exit of the service cancels measure.
+func (b *eventsBench) runServiceDuring(ctx context.Context, service string, measure rate, environ ...string) (measured float64, err error) {
 	log, err := os.Create(filepath.Join(b.dir, service+".log"))
 	if err != nil {
 		return 0, err

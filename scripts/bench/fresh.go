@@ -27,12 +27,12 @@ func (b *httpBench) fresh(ctx context.Context) error {
 	}
 	best := 1 - float64(freshWrites)/freshReads
 	return b.compareRates(ctx, fmt.Sprintf("hits at %d writes/s, %d reads/s (a miss each write)", freshWrites, freshReads), 0.975,
-		func(ctx context.Context) (float64, error) { return b.hits(ctx, "http://"+todo.http+"/tasks") },
+		func(ctx context.Context) (float64, error) { return b.hitRatio(ctx, "http://"+todo.http+"/tasks") },
 		func(context.Context) (float64, error) { return best, nil })
 }
 
-// hits writes and reads for one measurement and returns the share of hits.
-func (b *httpBench) hits(ctx context.Context, url string) (float64, error) {
+// hitRatio writes and reads for one measurement and returns the share of hits.
+func (b *httpBench) hitRatio(ctx context.Context, url string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration)
 	defer cancel()
 	var reads, hits atomic.Int64

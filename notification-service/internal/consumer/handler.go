@@ -82,7 +82,7 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 	switch {
 	case !matches:
 		next, err = 0, h.clearReplacedOffset(ctx, partition, next, stored, log)
-	case next > log.Newest:
+	case next > log.End:
 		next, err = h.validateStoredOffset(ctx, partition, next)
 	}
 	if err != nil {

@@ -110,7 +110,7 @@ func newFixture(stored int64) *fixture {
 // start begins a session of the partition and expects that the group's offset rules.
 func (f *fixture) start(t *testing.T, newest int64) {
 	t.Helper()
-	if got, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: newest}); err != nil || got >= 0 {
+	if got, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: newest}); err != nil || got >= 0 {
 		t.Fatalf("StartOffset: %d, %v; want a negative offset", got, err)
 	}
 }
@@ -321,7 +321,7 @@ func TestHandlerHandlesNothingWhileItsOffsetsAreUnavailable(t *testing.T) {
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 0 || !errors.Is(err, f.offsets.fails) {
 		t.Errorf("Handle: %d, %v; want 0 and the error of the offsets", handled, err)
 	}
-	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); !errors.Is(err, f.offsets.fails) {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 10}); !errors.Is(err, f.offsets.fails) {
 		t.Errorf("StartOffset: %v, want the error of the offsets", err)
 	}
 }
@@ -357,7 +357,7 @@ func TestHandlerClearsAStoredOffsetOfAnEarlierTopic(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
 	f.offsets.incarnations[partition] = "id old"
-	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "new"}); err != nil {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 1_000, TopicID: "new"}); err != nil {
 		t.Fatal(err)
 	}
 	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
@@ -387,7 +387,7 @@ func TestHandlerBindsTheStoredOffsetToItsTopic(t *testing.T) {
 	for name, incarnation := range map[string]string{"of an earlier version": "", "bound before": "id a", "of a broker that gave no ids": "record 499 abc"} {
 		f := newFixture(500)
 		f.offsets.incarnations[partition] = incarnation
-		if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000, TopicID: "a"}); err != nil {
+		if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 1_000, TopicID: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		if offset, bound := f.offsets.stored[partition], f.offsets.incarnations[partition]; offset != 500 || bound != "id a" {
@@ -407,7 +407,7 @@ func TestHandlerKeepsTheStoredOffsetWhenTheGivenLogEndIsOutdated(t *testing.T) {
 		t.Errorf("the stored offset is %d, want 500", got)
 	}
 	f.ends = nil
-	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 10}); err == nil {
+	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 10}); err == nil {
 		t.Error("no error although the log-end offsets are unknown")
 	}
 	if got := f.offsets.stored[partition]; got != 500 {

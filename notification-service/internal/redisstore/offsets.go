@@ -11,6 +11,17 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
+// Offsets implements the consumer's Offsets in Redis: how far each partition was handled,
+// so that redelivered records are recognised. The hash notification:offsets has
+// for each partition the offset below which every record was handled, the hash
+// notification:origins the incarnation that the offset belongs to.
+type Offsets struct {
+	client          goredis.UniversalClient
+	offsetsKey      string
+	incarnationsKey string // a second hash, because an earlier version reads only numbers in the first
+	log             *slog.Logger
+}
+
 var (
 	//go:embed advance_offset.lua
 	advanceLua string
@@ -23,16 +34,6 @@ var (
 	bindScript    = goredis.NewScript(bindLua)
 	clearScript   = goredis.NewScript(clearLua)
 )
-
-// Offsets implements consumer.Offsets in Redis. The hash notification:offsets has
-// for each partition the offset below which every record was handled, the hash
-// notification:origins the incarnation that the offset belongs to.
-type Offsets struct {
-	client          goredis.UniversalClient
-	offsetsKey      string
-	incarnationsKey string // a second hash, because an earlier version reads only numbers in the first
-	log             *slog.Logger
-}
 
 // NewOffsets returns the offsets under prefix.
 func NewOffsets(client goredis.UniversalClient, prefix string, log *slog.Logger) *Offsets {

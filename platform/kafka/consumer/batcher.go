@@ -41,7 +41,7 @@ func (c *partitionConsumer) prefetchBatches() (batches <-chan recordBatch, stop 
 	prefetched := make(chan recordBatch)
 	p := &prefetcher{
 		consumer: c, batches: prefetched, position: c.position,
-		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.at), delays: retryBackoff.Delays(),
+		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.topicPartition), delays: retryBackoff.Delays(),
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.run(ctx) })
@@ -168,9 +168,9 @@ func isLeaderError(err error) bool {
 
 // setUnreadable makes the group not ready for that reason.
 func (c *partitionConsumer) setUnreadable(reason error) {
-	c.group.membership.unreadablePartitions.Store(c.at.Partition, reason)
+	c.group.membership.unreadablePartitions.Store(c.topicPartition.Partition, reason)
 }
 
 func (c *partitionConsumer) clearUnreadable() {
-	c.group.membership.unreadablePartitions.Delete(c.at.Partition)
+	c.group.membership.unreadablePartitions.Delete(c.topicPartition.Partition)
 }

@@ -12,8 +12,8 @@ import (
 // Handler does the work of a consumer group. It is called for several partitions at
 // once.
 type Handler interface {
-	// Handle gets consecutive records of one partition, without those that replay for
-	// another group. It returns how many of them it handled, and the error about
+	// Handle gets consecutive records of one partition, without replayed dead letters
+	// that are meant for another group. It returns how many of them it handled, and the error about
 	// batch[handled]. Without an error it handled at least one; the rest is given to
 	// Handle again at once, so that a slow handler returns within the minute that one
 	// call may take.
@@ -33,8 +33,8 @@ type Handler interface {
 // OffsetStore is implemented by a Handler that stores its offsets itself, beside their
 // effects. The group's committed offset then only follows.
 type OffsetStore interface {
-	// StartOffset returns the offset at which the handler continues, or a negative one
-	// for the group's committed offset. A stored offset belongs to this log only if
+	// StartOffset returns the offset to continue at, or a negative number to continue at
+	// the group's committed offset. A stored offset belongs to this log only if
 	// log.Matches the incarnation stored beside it. log.Newest is the last stable
 	// offset: below it, every record is committed or aborted. StartOffset is called when
 	// a session begins, until it returns without an error.

@@ -10,9 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// lagInterval is how often the log's ends are requested.
-const lagInterval = 2 * time.Second
-
 // lag is a Prometheus collector of how far this member's partitions are behind. It uses
 // ends that are requested for it. Sarama's high watermark does not move while a
 // partition is held, which is when the lag matters, and counts records of open
@@ -24,6 +21,9 @@ type lag struct {
 	ends      map[int32]int64 // the topic's last stable offsets, as requested last
 	positions map[int32]int64 // of this member's partitions: the first record that is not done
 }
+
+// lagInterval is how often the log's ends are requested.
+const lagInterval = 2 * time.Second
 
 func newLag(labels prometheus.Labels) *lag {
 	return &lag{

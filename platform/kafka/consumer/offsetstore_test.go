@@ -38,8 +38,8 @@ func (l *offsetStore) StartOffset(_ context.Context, partition int32, log kafka.
 	if l.asked <= l.broken {
 		return 0, errors.New("the store is unavailable")
 	}
-	if log.Oldest > log.Newest {
-		return 0, fmt.Errorf("the log goes from %d to %d", log.Oldest, log.Newest)
+	if log.Oldest > log.End {
+		return 0, fmt.Errorf("the log goes from %d to %d", log.Oldest, log.End)
 	}
 	return l.next, nil
 }

@@ -13,6 +13,26 @@ import (
 	"example.com/todo/platform/retry"
 )
 
+// partitionConsumer works through one partition for the length of one session.
+type partitionConsumer struct {
+	group          *Group
+	log            *slog.Logger
+	sessionCtx     context.Context // ends with the session, as the partitionConsumer does
+	drainCtx       context.Context // ends drainTimeout later
+	topicPartition kafka.TopicPartition
+	markOffset     func(offset int64, incarnation string) // of the group; committed about every second
+	commitOffsets  func()                                 // commits them now, which takes about 30 ms
+	prefetch       func() (batches <-chan recordBatch, stop func())
+	tracker        quarantine.Tracker
+
+	logAtStart     kafka.PartitionLog                    // as the session found it
+	currentTopicID func(context.Context) (string, error) // requests the id that the topic has now
+	lowestStored   int64                                 // the lowest offset that the handler's store may have
+	position       int64                                 // the offset of the first record that is not done
+	incarnation    string                                // of the log that the position belongs to
+	progressed     bool                                  // a record was done
+}
+
 const (
 	// idleInterval is how often an idle partition verifies the stored offset.
 	idleInterval = 5 * time.Second
@@ -24,26 +44,6 @@ const (
 )
 
 var errCrashed = fmt.Errorf("the process died while handling it, %d times in a row", quarantine.MaxCrashes)
-
-// partitionConsumer works through one partition for the length of one session.
-type partitionConsumer struct {
-	group         *Group
-	log           *slog.Logger
-	sessionCtx    context.Context // ends with the session, as the partitionConsumer does
-	drainCtx      context.Context // ends drainTimeout later
-	at            kafka.TopicPartition
-	markOffset    func(offset int64, incarnation string) // of the group; committed about every second
-	commitOffsets func()                                 // commits them now, which takes about 30 ms
-	prefetch      func() (batches <-chan recordBatch, stop func())
-	tracker       quarantine.Tracker
-
-	startLog       kafka.PartitionLog                    // as the session found it
-	currentTopicID func(context.Context) (string, error) // requests the id that the topic has now
-	lowestValid    int64                                 // the lowest offset that the handler's store may have
-	position       int64                                 // the offset of the first record that is not done
-	incarnation    string                                // of the log that the position belongs to
-	progressed     bool                                  // a record was done
-}
 
 // run works until the session ends, and then returns nil. An error ends the session.
 func (c *partitionConsumer) run() error {
@@ -66,7 +66,7 @@ func (c *partitionConsumer) acquire() (bool, error) {
 	var corrupt bool
 	outage := newOutage(c.log, "loading the in-flight marker", c.position)
 	err := retry.Do(c.sessionCtx, retryBackoff, outage, func(ctx context.Context) (err error) {
-		left, corrupt, err = c.tracker.Acquire(ctx, c.position, c.startLog.Newest)
+		left, corrupt, err = c.tracker.Acquire(ctx, c.position, c.logAtStart.End)
 		if errors.Is(err, quarantine.ErrLostOwnership) {
 			return retry.Permanent(err)
 		}
@@ -79,7 +79,7 @@ func (c *partitionConsumer) acquire() (bool, error) {
 		return false, nil //nolint:nilerr // the session ended, which is no error
 	}
 	if corrupt {
-		c.log.Error("kafka consumer: the in-flight marker was overwritten from outside, earlier crashes may be forgotten", "log_end", c.startLog.Newest)
+		c.log.Error("kafka consumer: the in-flight marker was overwritten from outside, earlier crashes may be forgotten", "log_end", c.logAtStart.End)
 	}
 	if !left.IsEmpty() {
 		c.log.Warn("kafka consumer: the partition's last reader crashed or froze with records in flight, handling them one by one",
@@ -144,7 +144,7 @@ type batchProgress struct {
 // the session has ended. Its error ends the session.
 func (c *partitionConsumer) processBatch(batch recordBatch) error {
 	for i := range batch.records {
-		batch.records[i].TopicID = c.startLog.TopicID
+		batch.records[i].TopicID = c.logAtStart.TopicID
 	}
 	total, incarnation := len(batch.records), c.incarnation
 	if total > 0 {
@@ -170,7 +170,7 @@ func (c *partitionConsumer) processBatch(batch recordBatch) error {
 		chunk := untilUndecodable(c.tracker.NextChunk(b.remaining))
 		count, err := c.execute(chunk)
 		if count > 0 {
-			c.handled(b, count)
+			c.completeRecords(b, count)
 		}
 		if errors.Is(err, ErrFenced) || errors.Is(err, quarantine.ErrLostOwnership) || errors.Is(err, errHandlerStuck) {
 			return err
@@ -194,15 +194,15 @@ func untilUndecodable(records []kafka.Record) []kafka.Record {
 	return records
 }
 
-// handled removes the first records, which the handler has handled.
-func (c *partitionConsumer) handled(b *batchProgress, count int) {
+// completeRecords removes the first records, which the handler has handled.
+func (c *partitionConsumer) completeRecords(b *batchProgress, count int) {
 	if b.retry != nil {
 		b.retry.outage.Record(c.sessionCtx, nil)
 		b.retry = nil
 	}
 	c.group.metrics.count(handled, count)
 	last := b.remaining[count-1]
-	c.lowestValid = last.Offset + 1
+	c.lowestStored = last.Offset + 1
 	c.advancePast(last)
 	b.remaining = b.remaining[count:]
 }
@@ -269,6 +269,6 @@ func (c *partitionConsumer) advance(position int64) {
 	c.position = position
 	c.progressed = true
 	c.tracker.ForgetBelow(position)
-	c.group.metrics.lag.setPosition(c.at.Partition, position)
+	c.group.metrics.lag.setPosition(c.topicPartition.Partition, position)
 	c.markOffset(position, c.incarnation)
 }

@@ -24,7 +24,7 @@ func (s scriptedHandler) Handle(ctx context.Context, batch []kafka.Record) (int,
 }
 
 func (s scriptedHandler) StartOffset(_ context.Context, _ int32, log kafka.PartitionLog) (int64, error) {
-	return s.start(log.Oldest, log.Newest)
+	return s.start(log.Oldest, log.End)
 }
 
 func handleAll(_ context.Context, batch []kafka.Record) (int, error) { return len(batch), nil }
@@ -58,14 +58,14 @@ func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int
 	p := &runningConsumer{batches: make(chan recordBatch, 100), endSession: end, result: make(chan error, 1)}
 	p.partitionConsumer = &partitionConsumer{
 		group: group, log: group.log, sessionCtx: session, drainCtx: drain,
-		at:             kafka.TopicPartition{Topic: "things", Partition: partition},
+		topicPartition: kafka.TopicPartition{Topic: "things", Partition: partition},
 		prefetch:       func() (<-chan recordBatch, func()) { return p.batches, func() {} },
 		markOffset:     func(offset int64, _ string) { p.committed = append(p.committed, offset) },
 		commitOffsets:  func() {},
 		currentTopicID: func(context.Context) (string, error) { return "", nil },
 		tracker:        group.newTracker(partition, kafka.PartitionLog{}),
-		startLog:       kafka.PartitionLog{Newest: 100},
-		position:       10, lowestValid: 10,
+		logAtStart:     kafka.PartitionLog{End: 100},
+		position:       10, lowestStored: 10,
 	}
 	if len(offsets) > 0 {
 		p.send(offsets...)
@@ -82,7 +82,7 @@ func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int
 func (p *runningConsumer) send(offsets ...int64) {
 	batch := recordBatch{next: offsets[len(offsets)-1] + 1}
 	for _, offset := range offsets {
-		batch.records = append(batch.records, kafka.Record{Topic: "things", Partition: p.at.Partition, Offset: offset})
+		batch.records = append(batch.records, kafka.Record{Topic: "things", Partition: p.topicPartition.Partition, Offset: offset})
 	}
 	p.batches <- batch
 }

@@ -92,19 +92,19 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 	drainCtx, cancel := extend(s.ctx, drainTimeout)
 	defer cancel()
 	c := &partitionConsumer{
-		group:      s.group,
-		log:        s.group.log.With("partition", partition),
-		sessionCtx: s.ctx,
-		drainCtx:   drainCtx,
-		at:         kafka.TopicPartition{Topic: topic, Partition: partition},
+		group:          s.group,
+		log:            s.group.log.With("partition", partition),
+		sessionCtx:     s.ctx,
+		drainCtx:       drainCtx,
+		topicPartition: kafka.TopicPartition{Topic: topic, Partition: partition},
 		markOffset: func(offset int64, incarnation string) {
 			members.MarkOffset(topic, partition, offset, incarnation)
 		},
 		commitOffsets:  members.Commit,
 		tracker:        s.group.newTracker(partition, start.log),
 		currentTopicID: s.group.currentTopicID,
-		startLog:       start.log,
-		lowestValid:    start.lowestValid,
+		logAtStart:     start.log,
+		lowestStored:   start.lowestValid,
 		position:       start.offset,
 		incarnation:    start.incarnation,
 	}

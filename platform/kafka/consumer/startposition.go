@@ -150,7 +150,7 @@ func (s *session) logBounds(partition int32) (oldest, newest int64, err error) {
 
 func (s *session) partitionLog(partition int32, oldest, newest int64) kafka.PartitionLog {
 	return kafka.PartitionLog{
-		Oldest: oldest, Newest: newest, TopicID: s.topicID,
+		Oldest: oldest, End: newest, TopicID: s.topicID,
 		HasRecord: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
 			return s.group.hasRecord(ctx, partition, offset, fingerprint)
 		},

@@ -144,7 +144,7 @@ type newestRecorder struct {
 
 func (l *newestRecorder) StartOffset(_ context.Context, partition int32, log kafka.PartitionLog) (int64, error) {
 	if partition == 0 {
-		l.ends <- log.Newest
+		l.ends <- log.End
 	}
 	return -1, nil
 }

@@ -39,12 +39,12 @@ func New(counter Counter, log *slog.Logger, reg prometheus.Registerer) *Handler 
 // and not the group's committed one.
 func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog kafka.PartitionLog) (int64, error) {
 	resume, err := h.counter.Resume(ctx, partition, stats.LogRange{
-		Oldest: partitionLog.Oldest, Newest: partitionLog.Newest, Incarnation: partitionLog.Incarnation(), Matches: partitionLog.Matches,
+		Oldest: partitionLog.Oldest, Newest: partitionLog.End, Incarnation: partitionLog.Incarnation(), Matches: partitionLog.Matches,
 	})
 	if err != nil {
 		return 0, err
 	}
-	log := h.log.With("partition", partition, "from", resume.Offset, "oldest", partitionLog.Oldest, "newest", partitionLog.Newest)
+	log := h.log.With("partition", partition, "from", resume.Offset, "oldest", partitionLog.Oldest, "newest", partitionLog.End)
 	switch resume.Recount {
 	case stats.NothingKnown:
 		log.InfoContext(ctx, "counting a partition from its start: it was never counted")

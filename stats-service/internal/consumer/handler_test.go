@@ -73,7 +73,7 @@ func startHandler(t *testing.T, c *fakeCounter, at int64) (*consumer.Handler, *p
 	reg := prometheus.NewRegistry()
 	h := consumer.New(c, slog.New(slog.NewTextHandler(&log, nil)), reg)
 	c.resumePoint.Offset = at
-	if got, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: 1_000}); err != nil || got != at {
+	if got, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 1_000}); err != nil || got != at {
 		t.Fatalf("StartOffset: %d, %v; want %d", got, err, at)
 	}
 	return h, reg, &log
@@ -285,7 +285,7 @@ func TestStartOffsetReturnsTheErrorOfTheStore(t *testing.T) {
 	down := errors.New("redis is down")
 	c := &fakeCounter{errs: []error{down}}
 	h := consumer.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if _, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{Newest: time.Now().Unix()}); !errors.Is(err, down) {
+	if _, err := h.StartOffset(t.Context(), partition, kafka.PartitionLog{End: time.Now().Unix()}); !errors.Is(err, down) {
 		t.Errorf("StartOffset: %v, want the error of the store", err)
 	}
 }

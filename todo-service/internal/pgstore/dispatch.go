@@ -34,7 +34,7 @@ type dispatch struct {
 	unacknowledged int // statements sent that the server has not reported as rolled back
 }
 
-var _ postgres.Argument = (*dispatch)(nil)
+var _ postgres.OutcomeObserver = (*dispatch)(nil)
 
 // Value returns the event's id and records that the statement is being sent.
 // database/sql calls it once it holds a connection on which the statement is

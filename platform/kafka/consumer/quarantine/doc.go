@@ -4,7 +4,7 @@
 //
 // A partition's records move between these states:
 //
-//	               Begin(batch)                     End / Clear
+//	               Begin(batch)                     the next Begin, or Clear
 //	pending ──────────────────────> in flight ───────────────────> handled
 //	                                    │
 //	                                    │ the process crashes or freezes, and the next
@@ -22,8 +22,9 @@
 //
 // As a record with a crash runs alone in its process, it collects no crashes that other
 // records cause. A record that the handler returned, with whatever error, does not crash
-// its process. So neither outages nor restarts while a partition is held count. The only false positive is five kills in a row, each in the moment in which
-// that record alone is in flight.
+// its process. So neither outages nor restarts while a partition is held count. The only
+// false positive is five kills in a row, each in the moment in which that record alone is
+// in flight.
 //
 // Every update is a compare-and-swap against the last value that the tracker wrote or
 // read. A process that was frozen, and resumes after another member acquired the

@@ -6,15 +6,8 @@ import (
 	"example.com/todo/platform/kafka"
 )
 
-// MaxCrashes is how many crashes in a row, each with one record alone in flight, a
-// record may cause before it is dead-lettered.
-const MaxCrashes = 5
-
-// maxAttempts bounds what a stored state may claim: more than a handler can make in the
-// years of a log.
-const maxAttempts = 1_000_000_000
-
-// State is what is kept outside the process about one partition.
+// State is what is kept outside the process about one partition: the in-flight marker.
+// The JSON names differ from those of the fields, because stored states have them.
 type State struct {
 	Owner       string      `json:"holder"`           // names a group within one process
 	Incarnation string      `json:"origin,omitempty"` // of the log that the offsets belong to; "" of an earlier version
@@ -32,8 +25,16 @@ type State struct {
 	Panics         int   `json:"panics"`
 }
 
+// MaxCrashes is how many crashes in a row, each with one record alone in flight, a
+// record may cause before it is dead-lettered.
+const MaxCrashes = 5
+
+// maxAttempts bounds what a stored state may claim: more than a handler can make in the
+// years of a log.
+const maxAttempts = 1_000_000_000
+
 // validated returns what the state can truly say of a log that ends at end, and whether
-// that is all of it. A text that another program wrote may be well-formed. What it says
+// that is all of it. A state that another program wrote may be well-formed. What it says
 // of records that do not exist yet would count against them later.
 func (s State) validated(end int64) (valid State, complete bool) {
 	valid = s

@@ -1,3 +1,6 @@
+// Checks of calls that change a task, and the search for keys, changes and responses that
+// no call explains.
+
 package checker
 
 import (
@@ -88,7 +91,7 @@ func (j *clientHistoryChecker) findUnknownKeys() {
 	}
 }
 
-// changeKind counts changes that have no title of their own: by task and event type.
+// changeKind is the key under which changes are counted that set no title of their own.
 type changeKind struct {
 	task      int64
 	eventType string // type of the event; updates that change a title are matched by the title instead

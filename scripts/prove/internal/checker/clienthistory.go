@@ -41,7 +41,7 @@ func checkClientHistory(ix *index) Check {
 type clientHistoryChecker struct {
 	*index
 	violations                                        *violations
-	keysByName                                        map[string]*history.Key
+	storedKeys                                        map[string]*history.Key
 	callsByKey                                        map[string]*history.Call // by Idempotency-Key
 	callsByTitle                                      map[string]*history.Call
 	keyedCreations, unknownApplied, unknownNotApplied int
@@ -49,11 +49,11 @@ type clientHistoryChecker struct {
 
 func newClientHistoryChecker(ix *index, found *violations) *clientHistoryChecker {
 	j := &clientHistoryChecker{
-		index: ix, violations: found, keysByName: map[string]*history.Key{},
+		index: ix, violations: found, storedKeys: map[string]*history.Key{},
 		callsByKey: map[string]*history.Call{}, callsByTitle: map[string]*history.Call{},
 	}
 	for i := range ix.Keys {
-		j.keysByName[ix.Keys[i].Key] = &ix.Keys[i]
+		j.storedKeys[ix.Keys[i].Key] = &ix.Keys[i]
 	}
 	for i := range ix.Calls {
 		c := &ix.Calls[i]
@@ -103,7 +103,7 @@ func (j *clientHistoryChecker) checkCreation(c *history.Call) string {
 // checkKey checks the row of a creation's Idempotency-Key.
 func (j *clientHistoryChecker) checkKey(c *history.Call, events []*history.Event) string {
 	j.keyedCreations++
-	k := j.keysByName[c.Key]
+	k := j.storedKeys[c.Key]
 	switch {
 	case k == nil && len(events) == 0:
 		return ""

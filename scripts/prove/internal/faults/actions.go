@@ -37,7 +37,7 @@ func (i *Injector) chooseNode(s Step, random *rand.Rand) *cluster.Node {
 
 func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand) error {
 	if s.Target == ActiveRelay {
-		return i.freezeSender(ctx, s)
+		return i.freezeActiveRelay(ctx, s)
 	}
 	node := i.chooseNode(s, random)
 	return i.inject(ctx, s.Do, node.Name(), func() error {
@@ -64,9 +64,9 @@ func (i *Injector) awaitRecovery(ctx context.Context, node *cluster.Node) error 
 	return node.AwaitReady(ctx)
 }
 
-// freezeSender freezes the replica that holds the lock of the relay's Kafka cursor at that
+// freezeActiveRelay freezes the replica that holds the lock of the relay's Kafka cursor at that
 // moment.
-func (i *Injector) freezeSender(ctx context.Context, s Step) error {
+func (i *Injector) freezeActiveRelay(ctx context.Context, s Step) error {
 	const attempts = 2000
 	for range attempts {
 		name, err := i.Probe.ActiveRelay(ctx)

@@ -1,3 +1,6 @@
+// How a partition keeps the handler's own offsets right: it reports skipped records, and
+// verifies the stored offset when idle.
+
 package consumer
 
 import (
@@ -9,13 +12,13 @@ import (
 // record. Its error ends the session. After another failure, onIdle reports again.
 func (c *partitionConsumer) reportSkipped() error {
 	observer, ok := c.group.handler.(SkipObserver)
-	if !ok || c.lowestValid == c.position {
+	if !ok || c.lowestStored == c.position {
 		return nil
 	}
-	err := recoverPanic(func() error { return observer.Skipped(c.drainCtx, c.at.Partition, c.position) })
+	err := recoverPanic(func() error { return observer.Skipped(c.drainCtx, c.topicPartition.Partition, c.position) })
 	switch {
 	case err == nil:
-		c.lowestValid = c.position
+		c.lowestStored = c.position
 	case errors.Is(err, ErrFenced):
 		return err
 	default:
@@ -31,20 +34,20 @@ func (c *partitionConsumer) verifyStoredOffset(store OffsetStore) error {
 	if id, err := c.currentTopicID(c.sessionCtx); err != nil {
 		c.log.Debug("kafka consumer: the topic's id is not known, not verifying the stored offset", "error", err)
 		return nil
-	} else if isOtherTopic(c.startLog.TopicID, id) {
+	} else if isOtherTopic(c.logAtStart.TopicID, id) {
 		return errTopicReplaced
 	}
-	end, _ := c.group.metrics.lag.logEnd(c.at.Partition)
-	log := c.startLog
-	log.Newest = max(end, c.position) // the position may be newer than the end that was requested last
-	stored, err := callStartOffset(c.sessionCtx, store, c.at.Partition, log)
+	end, _ := c.group.metrics.lag.logEnd(c.topicPartition.Partition)
+	log := c.logAtStart
+	log.End = max(end, c.position) // the position may be newer than the end that was requested last
+	stored, err := callStartOffset(c.sessionCtx, store, c.topicPartition.Partition, log)
 	switch {
 	case err != nil:
 		c.log.Debug("kafka consumer: the stored offset was not read, verifying it later", "error", err)
 		return nil
-	case stored < 0, c.lowestValid <= stored && stored <= c.position:
+	case stored < 0, c.lowestStored <= stored && stored <= c.position:
 		return nil
 	default:
-		return fmt.Errorf("%w: it is %d, expected was %d to %d", ErrFenced, stored, c.lowestValid, c.position)
+		return fmt.Errorf("%w: it is %d, expected was %d to %d", ErrFenced, stored, c.lowestStored, c.position)
 	}
 }

@@ -1,3 +1,6 @@
+// The measurements of the events benchmark: draining a backlog to Kafka, consuming with
+// each service, and kcat as the baseline.
+
 package main
 
 import (
@@ -19,14 +22,14 @@ import (
 )
 
 const (
-	pollInterval = 2 * time.Millisecond // of the progress
-	paceTimeout  = 2 * time.Minute      // of one measurement
+	pollInterval   = 2 * time.Millisecond // of the progress
+	measureTimeout = 2 * time.Minute      // of one measurement
 )
 
-// pace polls the number of processed events until it is complete, and returns the rate. The time starts with
+// measureRate polls the number of processed events until it is complete, and returns the rate. The time starts with
 // the first number above 0: start-up and joining a group do not count.
-func (b *eventsBench) pace(ctx context.Context, progress func(context.Context) (int, error)) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, paceTimeout)
+func (b *eventsBench) measureRate(ctx context.Context, progress func(context.Context) (int, error)) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -67,16 +70,16 @@ func (b *eventsBench) drain(ctx context.Context) (float64, error) {
 	}
 	defer func() { _ = proxy.Close() }()
 	proxy.SetMode(netproxy.Reject)
-	return b.during(ctx, "todo-service", func(ctx context.Context) (float64, error) {
-		if _, err := b.pace(ctx, b.cursor("live_seq")); err != nil {
+	return b.runServiceDuring(ctx, "todo-service", func(ctx context.Context) (float64, error) {
+		if _, err := b.measureRate(ctx, b.pollColumn("live_seq")); err != nil {
 			return 0, fmt.Errorf("assigning sequence numbers: %w", err)
 		}
 		proxy.SetMode(netproxy.Forward)
-		return b.pace(ctx, b.cursor("kafka_seq"))
+		return b.measureRate(ctx, b.pollColumn("kafka_seq"))
 	}, "KAFKA_BROKERS="+proxy.Addr())
 }
 
-func (b *eventsBench) cursor(column string) func(context.Context) (int, error) {
+func (b *eventsBench) pollColumn(column string) func(context.Context) (int, error) {
 	return func(ctx context.Context) (n int, err error) {
 		err = b.db.QueryRowContext(ctx, `SELECT `+column+` FROM stream`).Scan(&n)
 		return n, err
@@ -114,8 +117,8 @@ func (b *eventsBench) consume(ctx context.Context, service, offsets string) (flo
 	if err := b.admin.DeleteConsumerGroup(service); err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
 		return 0, err
 	}
-	return b.during(ctx, service, func(ctx context.Context) (float64, error) {
-		return b.pace(ctx, func(ctx context.Context) (int, error) {
+	return b.runServiceDuring(ctx, service, func(ctx context.Context) (float64, error) {
+		return b.measureRate(ctx, func(ctx context.Context) (int, error) {
 			fields, err := b.client.HGetAll(ctx, prefix+offsets).Result()
 			sum := 0
 			for partition, offset := range fields {
@@ -138,7 +141,7 @@ func (b *eventsBench) kcat(ctx context.Context, args ...string) *exec.Cmd {
 
 // kcatConsumes measures kcat as a consumer of the topic.
 func (b *eventsBench) kcatConsumes(ctx context.Context) (float64, error) {
-	return b.timed(b.kcat(ctx, readAll...))
+	return b.commandRate(b.kcat(ctx, readAll...))
 }
 
 // kcatProduces measures kcat as a producer of the same records to another topic.
@@ -154,10 +157,10 @@ func (b *eventsBench) kcatProduces(ctx context.Context) (float64, error) {
 	if err := os.WriteFile(file, out, 0o600); err != nil {
 		return 0, err
 	}
-	return b.timed(b.kcat(ctx, "-P", "-t", copyTopic, "-X", "acks=all", "-K", `\t`, "-l", file))
+	return b.commandRate(b.kcat(ctx, "-P", "-t", copyTopic, "-X", "acks=all", "-K", `\t`, "-l", file))
 }
 
-func (b *eventsBench) timed(cmd *exec.Cmd) (float64, error) {
+func (b *eventsBench) commandRate(cmd *exec.Cmd) (float64, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	began := time.Now()
