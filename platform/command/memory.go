@@ -13,7 +13,8 @@ const memoryShare = 0.9
 
 // gcPercent is how much the heap may grow between two garbage collections, in percent of the
 // memory in use. A service uses about 8 MiB. With Go's default of 100, a busy service collected
-// some 25 times per second, which cost up to a sixth of its throughput.
+// some 25 times per second, which cost up to a sixth of its throughput. The heap may reach five
+// times the memory in use, unless the memory limit is lower.
 const gcPercent = 400
 
 // setMemoryLimit sets Go's memory limit to memoryShare of the cgroup's limit (version 1 or 2), which

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-const eventuallyTimeout = 30 * time.Second
+const eventuallyTimeout = 40 * time.Second
 
-// Eventually fails the test unless the condition becomes true within 30 s. It polls every 10 ms. what is the
+// Eventually fails the test unless the condition becomes true within 40 s. It polls every 10 ms. what is the
 // condition in words.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()

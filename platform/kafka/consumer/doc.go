@@ -54,6 +54,7 @@
 //	kafka_consumer_stuck_handlers_total       times that the handler did not return and the process was ended: alarm on any
 //	kafka_consumer_undecodable_batches_total  batches met that cannot be unpacked or decoded: alarm on any
 //	kafka_consumer_reported_errors_total      errors that Kafka or Sarama reported, other than about the connection
+//	kafka_consumer_handle_seconds             durations of the handler's calls, a histogram
 //	kafka_consumer_lag_records{partition}     records not done, in this member's partitions, moving or held;
 //	                                          the log's ends are requested every 2 s
 package consumer

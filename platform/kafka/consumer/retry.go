@@ -12,8 +12,8 @@ import (
 )
 
 // retryBackoff is the delay between the attempts of an operation that holds a
-// partition, or of joining the group.
-var retryBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Second}
+// partition, or of joining the group: 10 s at most, jitter included.
+var retryBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 6600 * time.Millisecond}
 
 // newOutage returns the log lines of an operation that is retried and holds its
 // partition meanwhile.

@@ -28,11 +28,12 @@ type Part interface {
 	ReadyWhen() string
 }
 
-// managedPart is a part and its process. Supervisor.mu guards wanted, requested and process.
+// managedPart is a part and its process. Supervisor.mu guards all but transition.
 type managedPart struct {
 	Part
 	transition sync.Mutex // held during Start and Stop
 	wanted     bool       // started and not stopped
+	generation int        // of wanted: each change raises it, and ends the restarts of the generation before
 	requested  bool       // the supervisor ends the process
 	process    *proc.Process
 	cleared    chan struct{} // closed after the exit of process

@@ -28,7 +28,7 @@ func (s *Supervisor) supervise(p *managedPart, process *proc.Process, log io.Clo
 	_ = log.Close() // every write has returned
 	s.mu.Lock()
 	exit := Exit{Part: p.Name(), At: time.Now(), Err: process.Err(), Code: process.ExitCode(), Requested: p.requested}
-	wanted := p.wanted
+	wanted, generation := p.wanted, p.generation
 	p.wanted = wanted && s.cfg.Restart == RestartAlways
 	p.process = nil
 	close(p.cleared)
@@ -39,7 +39,7 @@ func (s *Supervisor) supervise(p *managedPart, process *proc.Process, log io.Clo
 	switch {
 	case !wanted:
 	case s.cfg.Restart == RestartAlways:
-		s.restart(p, began)
+		s.restart(p, generation, began)
 	default:
 		select {
 		case s.exits <- s.unexpected(p, process):
@@ -48,8 +48,9 @@ func (s *Supervisor) supervise(p *managedPart, process *proc.Process, log io.Clo
 	}
 }
 
-// restart launches a part again until that succeeds or the part is stopped.
-func (s *Supervisor) restart(p *managedPart, began time.Time) {
+// restart launches a part until that succeeds or the part is stopped. began is when its last process, or
+// attempt, began.
+func (s *Supervisor) restart(p *managedPart, generation int, began time.Time) {
 	for {
 		if wait := minUptime - time.Since(began); wait > 0 {
 			select {
@@ -58,22 +59,26 @@ func (s *Supervisor) restart(p *managedPart, began time.Time) {
 			case <-time.After(wait):
 			}
 		}
+		if !s.isCurrent(p, generation) {
+			return
+		}
 		began = time.Now()
 		err := p.Prepare(s.running)
 		if err == nil {
-			_, err = s.launch(p)
+			_, err = s.launch(p, generation)
 		}
-		if err == nil || !s.isWanted(p) || s.running.Err() != nil {
+		if err == nil || !s.isCurrent(p, generation) {
 			return
 		}
 		s.cfg.Console.Progress("%s: restart failed, retrying: %v", p.Name(), err)
 	}
 }
 
-func (s *Supervisor) isWanted(p *managedPart) bool {
+// isCurrent reports whether the part is to run and was not stopped since that generation began.
+func (s *Supervisor) isCurrent(p *managedPart, generation int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.wanted
+	return p.wanted && p.generation == generation && s.running.Err() == nil
 }
 
 // Kill ends the process of a part and its descendants by SIGKILL, and returns after the exit. A part

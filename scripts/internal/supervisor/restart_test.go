@@ -122,3 +122,46 @@ func TestSignalSuspendsAPartWithItsChildrenAndStopResumesThem(t *testing.T) {
 		t.Errorf("it was not stopped in an orderly way: %q, %v", order, err)
 	}
 }
+
+func TestAPartThatIsHaltedBetweenTwoLivesIsPreparedByItsNextStartAlone(t *testing.T) {
+	t.Parallel()
+	s, exits := restarting(t, `[ -f fixed ] || exit 1; touch NAME.ready; sleep 1000`, nil)
+	if err := s.Launch(t.Context(), "kafka"); err != nil {
+		t.Fatal(err)
+	}
+	<-exits
+	if err := s.Halt("kafka"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "fixed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context(), "kafka"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * minUptime) //nolint:forbidigo // nothing must happen meanwhile
+	if _, err := os.Stat(filepath.Join(s.dir, "kafka.ready")); err != nil {
+		t.Error("the running part was prepared again")
+	}
+}
+
+func TestStopAllWaitsForTheReportsOfExits(t *testing.T) {
+	t.Parallel()
+	reported := false
+	s := New(Config{
+		Launcher: proc.NewLauncher(), Console: console.Plain(&output{}), LogDir: t.TempDir(), StopTimeout: stopTimeout,
+		Restart: RestartAlways, OnExit: func(Exit) {
+			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // a slow report
+			reported = true
+		},
+	}, script{name: "kafka", text: `touch NAME.ready; sleep 1000`, dir: t.TempDir()})
+	if err := s.Start(t.Context(), "kafka"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StopAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !reported {
+		t.Error("StopAll returned first")
+	}
+}

@@ -40,7 +40,8 @@ type Supervisor struct {
 
 	running context.Context // ends with StopAll
 	close   context.CancelFunc
-	mu      sync.Mutex // guards the state of the parts
+	waits   sync.WaitGroup // for the exits of processes, and for restarts
+	mu      sync.Mutex     // guards the state of the parts
 }
 
 // New returns a Supervisor for parts that do not run yet. StopAll stops them in the reverse order.
@@ -100,7 +101,8 @@ func (s *Supervisor) Start(ctx context.Context, name string) error {
 	return s.awaitReady(ctx, p, process)
 }
 
-// Launch starts a part and does not wait until it is ready. ErrUnchanged: it runs already.
+// Launch starts a part and does not wait until it is ready. Under RestartAlways it does not even wait for the
+// start, which is tried until it succeeds. ErrUnchanged: the part runs already.
 func (s *Supervisor) Launch(ctx context.Context, name string) error {
 	p, err := s.find(name)
 	if err != nil {
@@ -108,18 +110,36 @@ func (s *Supervisor) Launch(ctx context.Context, name string) error {
 	}
 	p.transition.Lock()
 	defer p.transition.Unlock()
+	if s.cfg.Restart == RestartAlways {
+		return s.launchInBackground(p)
+	}
 	_, err = s.startProcess(ctx, p)
 	return err
 }
 
+func (s *Supervisor) launchInBackground(p *managedPart) error {
+	generation, changed := s.setWanted(p, true)
+	if !changed {
+		return fmt.Errorf("%w: %s runs already", ErrUnchanged, p.Name())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running.Err() != nil {
+		return fmt.Errorf("start %s: the supervisor is being stopped", p.Name())
+	}
+	s.waits.Go(func() { s.restart(p, generation, time.Time{}) })
+	return nil
+}
+
 func (s *Supervisor) startProcess(ctx context.Context, p *managedPart) (*proc.Process, error) {
-	if !s.setWanted(p, true) {
+	generation, changed := s.setWanted(p, true)
+	if !changed {
 		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, p.Name())
 	}
 	err := p.Prepare(ctx)
 	var process *proc.Process
 	if err == nil {
-		process, err = s.launch(p)
+		process, err = s.launch(p, generation)
 	}
 	if err != nil {
 		s.setWanted(p, false)
@@ -152,7 +172,7 @@ func (s *Supervisor) Stop(ctx context.Context, name string) error {
 }
 
 // StopAll stops every part, the last one first, within StopTimeout, even after the end of ctx. Afterwards
-// no part can be started. The error names the parts that exceeded their share of the time and were killed.
+// no part can be started, every OnExit has returned and no part is prepared any more. The error names the parts that exceeded their share of the time and were killed.
 func (s *Supervisor) StopAll(ctx context.Context) error {
 	s.close()
 	ctx = context.WithoutCancel(ctx)
@@ -165,6 +185,7 @@ func (s *Supervisor) StopAll(ctx context.Context) error {
 		}
 		cancel()
 	}
+	s.waits.Wait()
 	return errors.Join(failed...)
 }
 
@@ -195,8 +216,8 @@ func (s *Supervisor) find(name string) (*managedPart, error) {
 	return nil, fmt.Errorf("%w %q: the parts are %s", ErrUnknownPart, name, strings.Join(s.Names(), ", "))
 }
 
-// launch starts a process of a part that is wanted and has none.
-func (s *Supervisor) launch(p *managedPart) (*proc.Process, error) {
+// launch starts a process of a part that has none, unless the part was stopped since that generation began.
+func (s *Supervisor) launch(p *managedPart, generation int) (*proc.Process, error) {
 	command, err := p.Command()
 	if err != nil {
 		return nil, err
@@ -209,7 +230,7 @@ func (s *Supervisor) launch(p *managedPart) (*proc.Process, error) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running.Err() != nil || !p.wanted || p.process != nil {
+	if s.running.Err() != nil || !p.wanted || p.generation != generation || p.process != nil {
 		_ = log.Close()
 		return nil, fmt.Errorf("%s or the supervisor is being stopped", p.Name())
 	}
@@ -222,17 +243,19 @@ func (s *Supervisor) launch(p *managedPart) (*proc.Process, error) {
 		return nil, err
 	}
 	p.process, p.cleared, p.requested = process, make(chan struct{}), false
-	go s.supervise(p, process, log)
+	s.waits.Go(func() { s.supervise(p, process, log) })
 	return process, nil
 }
 
-// setWanted reports whether it changed the state.
-func (s *Supervisor) setWanted(p *managedPart, wanted bool) (changed bool) {
+// setWanted returns the part's generation, and whether it began with this call.
+func (s *Supervisor) setWanted(p *managedPart, wanted bool) (generation int, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed = p.wanted != wanted
-	p.wanted = wanted
-	return changed
+	if changed = p.wanted != wanted; changed {
+		p.wanted = wanted
+		p.generation++
+	}
+	return p.generation, changed
 }
 
 // requestExit records that the supervisor ends the process of a part, if one runs. The channel is closed

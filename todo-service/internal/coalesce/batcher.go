@@ -65,8 +65,9 @@ type entry[K comparable, R any] struct {
 
 // Ticket is one call's part of a batch.
 type Ticket[K comparable, R any] struct {
-	// Index counts the calls with this key in this batch, from 0 on. A call of Do that
-	// left early is a gap.
+	// Index counts the calls with this key in this batch, from 0 on. Where calls of Do
+	// leave early, an index may occur twice: a key for which Index counts is used with
+	// Add alone.
 	Index int
 
 	batch *batch[K, R]

@@ -122,8 +122,9 @@ func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) err
 		}
 		return err
 	})
-	if err != nil && ctx.Err() == nil {
-		return err
+	var topic *kafka.TopicError
+	if errors.As(err, &topic) {
+		return topic
 	}
-	return nil
+	return nil // sent, or the relay is to stop
 }

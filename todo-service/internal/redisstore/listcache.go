@@ -106,7 +106,7 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listc
 	switch {
 	case err != nil && ctx.Err() != nil: // this reader has left
 		err = ctx.Err()
-	case err != nil:
+	case err != nil || !list.Hit && found.generation == "":
 		// Without a generation a write may have been confirmed since any query in flight
 		// began. A batch starts after this call, and its query with it.
 		list, err = c.fallback.Do(ctx, &fallbackQuery{query})

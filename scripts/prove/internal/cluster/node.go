@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -49,7 +49,7 @@ type Node struct {
 func newNode(part supervisor.Part, dir string, launcher *proc.Launcher, onExit func(Exit)) *Node {
 	n := &Node{name: part.Name(), dir: dir, onExit: onExit}
 	n.supervisor = supervisor.New(supervisor.Config{
-		Launcher: launcher, Console: console.Plain(io.Discard), LogDir: dir, StopTimeout: stopTimeout,
+		Launcher: launcher, Console: console.Plain(nodeLog{n}), LogDir: dir, StopTimeout: stopTimeout,
 		Restart: supervisor.RestartAlways, Environ: n.failpointEnviron, OnExit: n.reportExit,
 	}, part)
 	return n
@@ -128,6 +128,14 @@ func (n *Node) reportExit(e supervisor.Exit) {
 	n.mu.Unlock()
 	n.appendLog(fmt.Sprintf("exited: %+v", exit))
 	n.onExit(exit)
+}
+
+// nodeLog is an io.Writer that appends the supervisor's messages to the node's log.
+type nodeLog struct{ node *Node }
+
+func (l nodeLog) Write(message []byte) (int, error) {
+	l.node.appendLog(strings.TrimSpace(string(message)))
+	return len(message), nil
 }
 
 // appendLog writes what was done to the process into its own log.
