@@ -15,7 +15,7 @@
 // that is fresh. golang.org/x/sync/singleflight has no freshness, and ends the
 // process when a call panics.
 //
-// The work belongs to no caller: it runs in a goroutine of its own, with a context
-// that keeps the values of the call that started it and drops its cancellation. A
-// panic in the work is an error for its callers.
+// The work belongs to no caller: it runs in a goroutine of its own, which may run several
+// batches. Its context keeps the values of the call that started the goroutine, and drops
+// that call's cancellation. A panic in the work is an error for its callers.
 package coalesce
