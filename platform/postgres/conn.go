@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"example.com/todo/platform/metrics"
 )
 
 // boundedConn is a connection whose waits are bounded by their contexts. It closes when its session has
@@ -15,7 +17,7 @@ import (
 type boundedConn struct {
 	pqConn
 	dialer        *connDialer
-	metrics       statementMetrics
+	durations     metrics.Durations // of statements
 	establishedAt time.Time
 	inTransaction bool // in use by a transaction: database/sql cannot repeat a statement on another connection
 	retired       bool
@@ -82,14 +84,14 @@ func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.
 func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
-	c.metrics.observe(start, err)
+	c.durations.ObserveSince(start, err)
 	return c.wrapRows(rows), c.handleError(err)
 }
 
 func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	start := time.Now()
 	result, err := c.pqConn.ExecContext(ctx, query, args)
-	c.metrics.observe(start, err)
+	c.durations.ObserveSince(start, err)
 	return result, c.handleError(err)
 }
 
@@ -181,14 +183,14 @@ type boundedStmt struct {
 func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	start := time.Now()
 	result, err := s.pqStmt.ExecContext(ctx, args)
-	s.conn.metrics.observe(start, err)
+	s.conn.durations.ObserveSince(start, err)
 	return result, s.conn.handleError(err)
 }
 
 func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
 	rows, err := s.pqStmt.QueryContext(ctx, args)
-	s.conn.metrics.observe(start, err)
+	s.conn.durations.ObserveSince(start, err)
 	return s.conn.wrapRows(rows), s.conn.handleError(err)
 }
 

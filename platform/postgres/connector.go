@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"example.com/todo/platform/metrics"
 )
 
 // connector opens connections whose waits are bounded by their contexts.
 type connector struct {
-	cfg     pq.Config
-	metrics statementMetrics
+	cfg       pq.Config
+	durations metrics.Durations // of statements
 }
 
 func (c connector) Driver() driver.Driver { return &pq.Driver{} }
@@ -50,7 +52,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
 	}
 	dialer.setEstablished()
-	bounded := &boundedConn{pqConn: full, dialer: dialer, metrics: c.metrics, establishedAt: time.Now()}
+	bounded := &boundedConn{pqConn: full, dialer: dialer, durations: c.durations, establishedAt: time.Now()}
 	pq.SetNoticeHandler(conn, bounded.handleNotice)
 	return bounded, nil
 }

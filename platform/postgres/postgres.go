@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/metrics"
 )
 
 // Config is the address of the database and the size of the pool. DSN is a URL or a list of key=value, and
@@ -81,7 +82,8 @@ func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	if dsn.ApplicationName == "" {
 		dsn.ApplicationName = filepath.Base(os.Args[0])
 	}
-	db := sql.OpenDB(connector{dsn, newStatementMetrics(reg)})
+	db := sql.OpenDB(connector{dsn, metrics.NewDurations(reg, "postgres_statement_seconds",
+		"Duration of statements until their first row or their end.", nil)})
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
@@ -46,21 +45,17 @@ type Producer struct {
 	client      *client.Lazy
 	id          *producerID // nil before the first Send and after a failed one
 
-	succeeded, failed prometheus.Observer // durations of Send, in seconds
+	durations metrics.Durations // of Send
 }
 
 // New returns a producer that connects when it is used, and again after an error. The
 // durations of Send are in the histogram kafka_producer_send_seconds of reg, unless that
 // is nil.
 func New(cfg kafka.Config, reg prometheus.Registerer) *Producer {
-	durations := promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "kafka_producer_send_seconds",
-		Help:    "Duration of sending records, until all are acknowledged or one has failed.",
-		Buckets: metrics.DurationBuckets(),
-	}, []string{"result"})
 	return &Producer{
 		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
-		succeeded: durations.WithLabelValues("ok"), failed: durations.WithLabelValues("error"),
+		durations: metrics.NewDurations(reg, "kafka_producer_send_seconds",
+			"Duration of sending records, until all are acknowledged or one has failed.", nil),
 	}
 }
 
@@ -91,7 +86,7 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 	}
 	start := time.Now()
 	err := p.send(ctx, records)
-	p.observe(start, err)
+	p.durations.ObserveSince(start, err)
 	if err != nil {
 		// Kafka may yet write the batches in flight, under their sequence numbers. Other
 		// records with the same numbers would be taken for repetitions.
@@ -105,14 +100,6 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
 	return nil
-}
-
-func (p *Producer) observe(start time.Time, err error) {
-	result := p.succeeded
-	if err != nil {
-		result = p.failed
-	}
-	result.Observe(time.Since(start).Seconds())
 }
 
 // Close waits for the Send in progress and closes the connections. A later Send fails
