@@ -4,9 +4,9 @@
 // 	protoc        (unknown)
 // source: task.proto
 
-// Package task is the task API over gRPC. Names and numbers are a contract:
-// they only grow, and clients written against any earlier state of this file
-// keep working.
+// Package task is the gRPC API for tasks. Names and numbers are a contract: new
+// ones are added, none is changed or removed, so clients of every earlier version
+// of this file keep working.
 
 package task
 
@@ -27,22 +27,22 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Task is one thing to do.
+// Task is an entry of the todo list.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Positive, given by the service, never used again.
+	// Positive, assigned by the service, never reused.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// 1 to 500 characters without control characters, trimmed.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// 0 to 100; what it means is the caller's affair.
+	// 0 to 100. The client defines its meaning.
 	Priority int32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Whether the task is completed.
 	Done bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
-	// When the task was created, UTC, to the microsecond.
+	// When the task was created, in UTC, with microseconds.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// When the task was completed, UTC, to the microsecond; set only while done.
+	// When the task was completed, in UTC, with microseconds. Set only while done.
 	CompletedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
-	// Starts at 1 and grows by one with each change.
+	// 1 for a new task. Each change adds 1.
 	Version       int64 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -173,10 +173,10 @@ func (x *GetTaskRequest) GetId() int64 {
 	return 0
 }
 
-// GetTaskResponse carries the task asked for.
+// GetTaskResponse has the requested task.
 type GetTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task as it is now.
+	// The current task.
 	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -226,7 +226,7 @@ type ListTasksRequest struct {
 	DoneOnly bool `protobuf:"varint,1,opt,name=done_only,json=doneOnly,proto3" json:"done_only,omitempty"`
 	// At most this many tasks, up to 1,000; 0 means 1,000.
 	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	// How many tasks to pass over, 0 to 100,000.
+	// How many tasks to skip, 0 to 100,000.
 	Offset        int32 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -286,9 +286,9 @@ func (x *ListTasksRequest) GetOffset() int32 {
 // ListTasksResponse is a page of tasks.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The page, in id order.
+	// The page, ordered by id.
 	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// How many tasks the request selects on all pages; may lag by a second.
+	// The number of selected tasks on all pages. It may be a second old.
 	Total         int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -338,7 +338,7 @@ func (x *ListTasksResponse) GetTotal() int32 {
 	return 0
 }
 
-// CreateTaskRequest describes the task to add.
+// CreateTaskRequest describes the task to create.
 type CreateTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 500 characters after trimming, no control characters.
@@ -393,10 +393,10 @@ func (x *CreateTaskRequest) GetPriority() int32 {
 	return 0
 }
 
-// CreateTaskResponse carries the task that was added.
+// CreateTaskResponse has the created task.
 type CreateTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new task, open and at version 1.
+	// The new task, not done, at version 1.
 	Task          *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -444,7 +444,7 @@ type CompleteTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Positive.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The version the task must have; absent, any will do.
+	// The version that the task must have. Absent: any version.
 	ExpectedVersion *int64 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -494,7 +494,7 @@ func (x *CompleteTaskRequest) GetExpectedVersion() int64 {
 	return 0
 }
 
-// CompleteTaskResponse carries the completed task.
+// CompleteTaskResponse has the completed task.
 type CompleteTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task, done.
@@ -540,11 +540,11 @@ func (x *CompleteTaskResponse) GetTask() *Task {
 	return nil
 }
 
-// WatchTasksRequest says where to begin.
+// WatchTasksRequest selects the first event of the stream.
 type WatchTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resume_token of the last event received: the stream begins with the
-	// event after it. Empty: it begins with the next change.
+	// The resume_token of the last event that the client received: the stream starts
+	// with the next event. Empty: the stream starts with the next change.
 	ResumeToken   string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -590,21 +590,20 @@ func (x *WatchTasksRequest) GetResumeToken() string {
 // TaskEvent is one change of one task.
 type TaskEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// task.created, task.updated, task.completed, task.reopened or task.deleted.
-	// More may be added: pass over what you do not know.
+	// task.created, task.updated, task.completed, task.reopened or task.deleted. More
+	// may be added: clients ignore unknown types.
 	EventType string `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// The task after the change; of a deleted task the last state, its version
-	// one higher.
+	// The task after the change. For a deleted task: its last state, with 1 added to
+	// the version.
 	Task *Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
-	// The place of the event in the log. Hand it back in WatchTasksRequest to
-	// resume after this event. It is opaque: keep it, and hand it back as it is.
-	// Empty in ListTaskEvents.
+	// The position of the event in the log, opaque to clients. WatchTasksRequest with
+	// this token resumes after this event. Empty in ListTaskEvents.
 	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// The identity of the event, a UUID, the same wherever it is announced.
+	// The id of the event, a UUID, the same in Kafka and in every response.
 	EventId string `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// When the change was made, UTC, to the microsecond.
+	// When the change was made, in UTC, with microseconds.
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	// Who made the change; absent when nobody was signed in.
+	// The user that made the change. Absent without a signed-in user.
 	UserId        *int64 `protobuf:"varint,6,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -682,24 +681,23 @@ func (x *TaskEvent) GetUserId() int64 {
 	return 0
 }
 
-// UpdateTaskRequest is a partial change.
+// UpdateTaskRequest is a partial update.
 type UpdateTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Positive.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 1 to 500 characters after trimming, no control characters; absent, the
-	// title stays.
+	// 1 to 500 characters after trimming, no control characters. Absent: unchanged.
 	Title *string `protobuf:"bytes,2,opt,name=title,proto3,oneof" json:"title,omitempty"`
-	// 0 to 100; absent, the priority stays.
+	// 0 to 100. Absent: unchanged.
 	Priority *int32 `protobuf:"varint,3,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
-	// True completes the task, false reopens it; absent, it stays.
+	// True completes the task, false reopens it. Absent: unchanged.
 	Done *bool `protobuf:"varint,4,opt,name=done,proto3,oneof" json:"done,omitempty"`
-	// The version the task must have; absent, any will do.
+	// The version that the task must have. Absent: any version.
 	ExpectedVersion *int64 `protobuf:"varint,5,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
-	// Which of title, priority and done to change (AIP-134); "*" is all of them.
-	// A field that it names and that is absent gets its default: no title, which
-	// is refused, priority 0, not done. A field that it does not name is passed
-	// over. Without paths, or absent: each field that is present changes.
+	// Which of title, priority and done to change (AIP-134). "*" is all of them. A
+	// named field that is absent gets its default: priority 0, not done, and an empty
+	// title, which is invalid. A field that is not named is ignored. Absent or without
+	// paths: each field that is present changes.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -777,7 +775,7 @@ func (x *UpdateTaskRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
-// UpdateTaskResponse carries the task after the change.
+// UpdateTaskResponse has the task after the change.
 type UpdateTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task as it is now.
@@ -823,12 +821,12 @@ func (x *UpdateTaskResponse) GetTask() *Task {
 	return nil
 }
 
-// DeleteTaskRequest names the task to remove.
+// DeleteTaskRequest names the task to delete.
 type DeleteTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Positive.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The version the task must have; absent, any will do.
+	// The version that the task must have. Absent: any version.
 	ExpectedVersion *int64 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -878,7 +876,7 @@ func (x *DeleteTaskRequest) GetExpectedVersion() int64 {
 	return 0
 }
 
-// DeleteTaskResponse is empty: the task is gone.
+// DeleteTaskResponse is empty.
 type DeleteTaskResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -922,7 +920,7 @@ type ListTaskEventsRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// At most this many events, up to 1,000; 0 means 1,000.
 	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Only events whose task has a greater version; 0 for the first page.
+	// Only events with a version greater than this. 0 for the first page.
 	After         int64 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -984,7 +982,7 @@ type ListTaskEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The page, oldest first.
 	Events []*TaskEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// The after of the next page; 0 when this is the last one.
+	// The value of after for the next page. 0 on the last page.
 	NextAfter     int64 `protobuf:"varint,2,opt,name=next_after,json=nextAfter,proto3" json:"next_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -4,9 +4,9 @@
 // - protoc             (unknown)
 // source: task.proto
 
-// Package task is the task API over gRPC. Names and numbers are a contract:
-// they only grow, and clients written against any earlier state of this file
-// keep working.
+// Package task is the gRPC API for tasks. Names and numbers are a contract: new
+// ones are added, none is changed or removed, so clients of every earlier version
+// of this file keep working.
 
 package task
 
@@ -37,67 +37,66 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// TaskService is the list of things to do. It follows the same rules as the
-// HTTP API and makes the same events.
+// TaskService manages tasks. It has the same rules as the HTTP API and publishes
+// the same events.
 //
-// Every method may answer, beside what it names itself:
-//   - INVALID_ARGUMENT: a field breaks its rule; google.rpc.BadRequest names
-//     each such field and the rule. Nothing was changed.
-//   - RESOURCE_EXHAUSTED: the caller's rate limit is used up;
-//     google.rpc.RetryInfo says when a call can pass again.
-//   - UNAVAILABLE: something the service needs is away, or the service stops;
-//     the same call may succeed after google.rpc.RetryInfo.
-//   - DEADLINE_EXCEEDED: the caller's deadline passed first; a change may have
-//     been made all the same.
-//   - INTERNAL: a defect. The message shows nothing of the inside.
+// Every method may return these codes, besides those that it lists itself:
+//   - INVALID_ARGUMENT: a field breaks its rule. google.rpc.BadRequest names each
+//     such field and the rule. Nothing was changed.
+//   - RESOURCE_EXHAUSTED: the client's rate limit is used up. google.rpc.RetryInfo
+//     says when the next call can succeed.
+//   - UNAVAILABLE: a server that the service needs is unavailable, or the service
+//     stops. The same call may succeed after google.rpc.RetryInfo.
+//   - DEADLINE_EXCEEDED: the client's deadline has passed. The change may have been
+//     made.
+//   - INTERNAL: a defect. The message contains no internal details.
 type TaskServiceClient interface {
 	// GetTask returns one task.
 	// NOT_FOUND: there is no task with this id.
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
-	// ListTasks returns one page of the tasks, in id order.
+	// ListTasks returns one page of the tasks, ordered by id.
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
-	// CreateTask adds a task and announces task.created. With the metadata
-	// idempotency-key, 1 to 255 visible ASCII characters, it does so once: a
-	// second call with the same key and the same task gets the first answer for
-	// 24 hours, whatever has become of the task, and waits for a first that is
-	// under way. The key is the one of the HTTP header Idempotency-Key.
-	// INVALID_ARGUMENT, naming Idempotency-Key: it cannot be read, or it stands
-	// for another task.
+	// CreateTask creates a task and publishes task.created. The metadata
+	// idempotency-key, 1 to 255 visible ASCII characters, makes a repetition safe:
+	// for 24 hours, a call with the same key and the same task returns the first
+	// response, even if the task has changed since. It waits for a first call that is
+	// in progress. HTTP's header Idempotency-Key shares these keys.
+	// INVALID_ARGUMENT, for the field Idempotency-Key: the key is malformed, or it was
+	// used for a different task.
 	CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*CreateTaskResponse, error)
-	// CompleteTask makes a task done and announces task.completed. A task that is
-	// done already is answered as it is, and nothing is announced twice.
+	// CompleteTask sets a task to done and publishes task.completed. For a task that
+	// is done already it returns the task and publishes nothing.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	CompleteTask(ctx context.Context, in *CompleteTaskRequest, opts ...grpc.CallOption) (*CompleteTaskResponse, error)
-	// WatchTasks sends every change as it happens, one task's changes in their
-	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed. The
-	// response header comes when the watch has begun, and its resume-token is the
-	// token for as long as no change was received.
-	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
-	// without a token, then list the tasks.
-	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
-	// nothing for some seconds.
+	// WatchTasks streams every change as it happens, the changes of one task in their
+	// order, until the client cancels. Otherwise the stream ends with an error: a new
+	// call with the last resume_token misses no change. The response header is sent
+	// when the watch has started. Its resume-token is valid until the first change is
+	// received.
+	// OUT_OF_RANGE: resume_token is not a position in the log, or its events were
+	// purged. Watch without a token, then list the tasks.
+	// UNAVAILABLE, in addition: there are too many watchers, or the client read nothing
+	// for some seconds.
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TaskEvent], error)
-	// UpdateTask changes the fields that update_mask names, or else those that are
-	// present, and leaves the others as they are. One call makes one change and
-	// announces it once: done from false to true as task.completed, from true to
-	// false as task.reopened, anything else as task.updated. A call that makes no
-	// difference announces nothing and keeps the version.
+	// UpdateTask changes the fields that update_mask names, or without a mask the
+	// fields that are present. One call makes one change and publishes one event:
+	// task.completed when done becomes true, task.reopened when done becomes false,
+	// else task.updated. A call that changes no value publishes nothing and keeps the
+	// version.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	UpdateTask(ctx context.Context, in *UpdateTaskRequest, opts ...grpc.CallOption) (*UpdateTaskResponse, error)
-	// DeleteTask removes a task and announces task.deleted.
+	// DeleteTask deletes a task and publishes task.deleted.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
-	// ListTaskEvents returns one page of what happened to a task, oldest first.
-	// A deleted task keeps its history. Where the service purges old events they
-	// are missing from it.
+	// ListTaskEvents returns one page of a task's events, oldest first. A deleted task
+	// keeps its history. Events that the service has purged are missing.
 	// INVALID_ARGUMENT: limit or after is out of range.
-	// NOT_FOUND: there never was a task with this id, or it was deleted and all
-	// its events were purged.
+	// NOT_FOUND: no task ever had this id, or the task was deleted and all its events
+	// were purged.
 	ListTaskEvents(ctx context.Context, in *ListTaskEventsRequest, opts ...grpc.CallOption) (*ListTaskEventsResponse, error)
 }
 
@@ -202,67 +201,66 @@ func (c *taskServiceClient) ListTaskEvents(ctx context.Context, in *ListTaskEven
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
 //
-// TaskService is the list of things to do. It follows the same rules as the
-// HTTP API and makes the same events.
+// TaskService manages tasks. It has the same rules as the HTTP API and publishes
+// the same events.
 //
-// Every method may answer, beside what it names itself:
-//   - INVALID_ARGUMENT: a field breaks its rule; google.rpc.BadRequest names
-//     each such field and the rule. Nothing was changed.
-//   - RESOURCE_EXHAUSTED: the caller's rate limit is used up;
-//     google.rpc.RetryInfo says when a call can pass again.
-//   - UNAVAILABLE: something the service needs is away, or the service stops;
-//     the same call may succeed after google.rpc.RetryInfo.
-//   - DEADLINE_EXCEEDED: the caller's deadline passed first; a change may have
-//     been made all the same.
-//   - INTERNAL: a defect. The message shows nothing of the inside.
+// Every method may return these codes, besides those that it lists itself:
+//   - INVALID_ARGUMENT: a field breaks its rule. google.rpc.BadRequest names each
+//     such field and the rule. Nothing was changed.
+//   - RESOURCE_EXHAUSTED: the client's rate limit is used up. google.rpc.RetryInfo
+//     says when the next call can succeed.
+//   - UNAVAILABLE: a server that the service needs is unavailable, or the service
+//     stops. The same call may succeed after google.rpc.RetryInfo.
+//   - DEADLINE_EXCEEDED: the client's deadline has passed. The change may have been
+//     made.
+//   - INTERNAL: a defect. The message contains no internal details.
 type TaskServiceServer interface {
 	// GetTask returns one task.
 	// NOT_FOUND: there is no task with this id.
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
-	// ListTasks returns one page of the tasks, in id order.
+	// ListTasks returns one page of the tasks, ordered by id.
 	// INVALID_ARGUMENT: limit or offset is out of range.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
-	// CreateTask adds a task and announces task.created. With the metadata
-	// idempotency-key, 1 to 255 visible ASCII characters, it does so once: a
-	// second call with the same key and the same task gets the first answer for
-	// 24 hours, whatever has become of the task, and waits for a first that is
-	// under way. The key is the one of the HTTP header Idempotency-Key.
-	// INVALID_ARGUMENT, naming Idempotency-Key: it cannot be read, or it stands
-	// for another task.
+	// CreateTask creates a task and publishes task.created. The metadata
+	// idempotency-key, 1 to 255 visible ASCII characters, makes a repetition safe:
+	// for 24 hours, a call with the same key and the same task returns the first
+	// response, even if the task has changed since. It waits for a first call that is
+	// in progress. HTTP's header Idempotency-Key shares these keys.
+	// INVALID_ARGUMENT, for the field Idempotency-Key: the key is malformed, or it was
+	// used for a different task.
 	CreateTask(context.Context, *CreateTaskRequest) (*CreateTaskResponse, error)
-	// CompleteTask makes a task done and announces task.completed. A task that is
-	// done already is answered as it is, and nothing is announced twice.
+	// CompleteTask sets a task to done and publishes task.completed. For a task that
+	// is done already it returns the task and publishes nothing.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	CompleteTask(context.Context, *CompleteTaskRequest) (*CompleteTaskResponse, error)
-	// WatchTasks sends every change as it happens, one task's changes in their
-	// order, until the caller cancels. A stream that ends otherwise ends with an
-	// error; call again with the last resume_token and no change is missed. The
-	// response header comes when the watch has begun, and its resume-token is the
-	// token for as long as no change was received.
-	// OUT_OF_RANGE: resume_token is not, or no longer, a place in the log; watch
-	// without a token, then list the tasks.
-	// UNAVAILABLE, beside the above: there are too many watchers, or this one read
-	// nothing for some seconds.
+	// WatchTasks streams every change as it happens, the changes of one task in their
+	// order, until the client cancels. Otherwise the stream ends with an error: a new
+	// call with the last resume_token misses no change. The response header is sent
+	// when the watch has started. Its resume-token is valid until the first change is
+	// received.
+	// OUT_OF_RANGE: resume_token is not a position in the log, or its events were
+	// purged. Watch without a token, then list the tasks.
+	// UNAVAILABLE, in addition: there are too many watchers, or the client read nothing
+	// for some seconds.
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[TaskEvent]) error
-	// UpdateTask changes the fields that update_mask names, or else those that are
-	// present, and leaves the others as they are. One call makes one change and
-	// announces it once: done from false to true as task.completed, from true to
-	// false as task.reopened, anything else as task.updated. A call that makes no
-	// difference announces nothing and keeps the version.
+	// UpdateTask changes the fields that update_mask names, or without a mask the
+	// fields that are present. One call makes one change and publishes one event:
+	// task.completed when done becomes true, task.reopened when done becomes false,
+	// else task.updated. A call that changes no value publishes nothing and keeps the
+	// version.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	UpdateTask(context.Context, *UpdateTaskRequest) (*UpdateTaskResponse, error)
-	// DeleteTask removes a task and announces task.deleted.
+	// DeleteTask deletes a task and publishes task.deleted.
 	// NOT_FOUND: there is no task with this id.
 	// ABORTED: the task is not at expected_version.
 	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
-	// ListTaskEvents returns one page of what happened to a task, oldest first.
-	// A deleted task keeps its history. Where the service purges old events they
-	// are missing from it.
+	// ListTaskEvents returns one page of a task's events, oldest first. A deleted task
+	// keeps its history. Events that the service has purged are missing.
 	// INVALID_ARGUMENT: limit or after is out of range.
-	// NOT_FOUND: there never was a task with this id, or it was deleted and all
-	// its events were purged.
+	// NOT_FOUND: no task ever had this id, or the task was deleted and all its events
+	// were purged.
 	ListTaskEvents(context.Context, *ListTaskEventsRequest) (*ListTaskEventsResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
