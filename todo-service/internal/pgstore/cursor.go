@@ -77,7 +77,7 @@ func (s *Store) ForwardBatch(ctx context.Context, name string, limit int, send f
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		batch := announcements(rows)
+		batch := convertAll(rows, announcementRow.announcement)
 		if err := send(ctx, batch); err != nil {
 			return err
 		}

@@ -15,16 +15,18 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// writes are the kinds of change, each to a task "before" at version 1. The store must
-// hold the same afterwards, however many attempts it needed.
-var writes = []struct {
+// write is a kind of change to a task "before" at version 1. The store must hold the
+// same afterwards, however many attempts it needed.
+type write struct {
 	name    string
 	trips   int // round trips, the last of which writes
 	do      func(context.Context, *pgstore.Store, task.Task) (task.Task, error)
 	title   string // of the returned task
 	version int64  // of the returned task
 	tasks   int64  // stored afterwards
-}{
+}
+
+var writes = []write{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
 		return s.Create(ctx, newEvent("after"), task.IdempotencyKey{})
 	}, "after", 1, 2},
@@ -54,18 +56,13 @@ var writes = []struct {
 var errStale = errors.New("the version has moved on")
 
 func TestWriteTakesTheExpectedRoundTrips(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			trips := p.answers.Load()
-			must(write.do(t.Context(), s, before))
-			if got := p.answers.Load() - trips; got != int64(write.trips) {
-				t.Errorf("got %d round trips, want %d", got, write.trips)
-			}
-		})
-	}
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		trips := p.answers.Load()
+		must(write.do(t.Context(), s, before))
+		if got := p.answers.Load() - trips; got != int64(write.trips) {
+			t.Errorf("got %d round trips, want %d", got, write.trips)
+		}
+	})
 }
 
 func TestWriteIsStoredOnceWhenItsConnectionBreaks(t *testing.T) {
@@ -74,10 +71,8 @@ func TestWriteIsStoredOnceWhenItsConnectionBreaks(t *testing.T) {
 		for name, intercept := range map[string]func(*testing.T, *proxy){
 			"response lost, connection closed": func(_ *testing.T, p *proxy) { p.intercept(answer, write.trips, closeConn) },
 			"response lost, connection reset":  func(_ *testing.T, p *proxy) { p.intercept(answer, write.trips, resetConn) },
-			"request lost, connection closed": func(_ *testing.T, p *proxy) {
-				p.intercept(request, write.trips, closeConn)
-			},
-			"request lost, connection reset": func(_ *testing.T, p *proxy) { p.intercept(request, write.trips, resetConn) },
+			"request lost, connection closed":  func(_ *testing.T, p *proxy) { p.intercept(request, write.trips, closeConn) },
+			"request lost, connection reset":   func(_ *testing.T, p *proxy) { p.intercept(request, write.trips, resetConn) },
 			"response lost, database away for a while": func(t *testing.T, p *proxy) {
 				p.intercept(answer, write.trips, func(client *net.TCPConn) bool {
 					addr := p.listener.Addr().String()
@@ -93,11 +88,7 @@ func TestWriteIsStoredOnceWhenItsConnectionBreaks(t *testing.T) {
 				intercept(t, p)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
-				got, err := write.do(ctx, s, before)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantOnce(t, s, got, write.title, write.version, write.tasks)
+				wantWrittenOnce(ctx, t, s, write, before)
 				if n := s.IdempotentReplays(); n != 1 { // made by openWarm
 					t.Errorf("the write counts as %d replays", n-1)
 				}
@@ -107,44 +98,28 @@ func TestWriteIsStoredOnceWhenItsConnectionBreaks(t *testing.T) {
 }
 
 func TestWriteSucceedsWhenTheResponseIsLaterThanTheDeadline(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			p.intercept(answer, write.trips, func(*net.TCPConn) bool {
-				<-ctx.Done()
-				return true
-			})
-			got, err := write.do(ctx, s, before)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantOnce(t, s, got, write.title, write.version, write.tasks)
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		p.intercept(answer, write.trips, func(*net.TCPConn) bool {
+			<-ctx.Done()
+			return true
 		})
-	}
+		wantWrittenOnce(ctx, t, s, write, before)
+	})
 }
 
 func TestWriteShowsNoInternalsWhenTheDatabaseIsAway(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			p.close()
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			_, err := write.do(ctx, s, before)
-			if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-				t.Fatalf("got %v, want unavailable", err)
-			}
-			if message := apperr.Of(err).Message; strings.Contains(message, "127.0.0.1") || strings.Contains(message, "dial") {
-				t.Errorf("the client is shown %q", message)
-			}
-		})
-	}
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		p.close()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := write.do(ctx, s, before)
+		wantUnavailable(t, err)
+		if message := apperr.Of(err).Message; strings.Contains(message, "127.0.0.1") || strings.Contains(message, "dial") {
+			t.Errorf("the client is shown %q", message)
+		}
+	})
 }
 
 func TestWriteFailsAtOnceWhenNothingWasDispatched(t *testing.T) {
@@ -172,9 +147,7 @@ func TestWriteFailsAtOnceWhenNothingWasDispatched(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				_, err := write.do(ctx, s, before)
-				if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-					t.Errorf("got %v, want unavailable", err)
-				}
+				wantUnavailable(t, err)
 				if ctx.Err() != nil {
 					t.Error("it waited for its deadline although nothing was dispatched")
 				}
@@ -195,8 +168,8 @@ func TestUpdateIsContendedWhenEveryAttemptConflicts(t *testing.T) {
 		db.MustExec(`UPDATE tasks SET version = version + 1`)
 		return change(t)
 	})
-	if diff := cmp.Diff(task.ContendedError(before.ID).Error(), errorText(err)); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
+	if want := task.ContendedError(before.ID); err == nil || err.Error() != want.Error() {
+		t.Errorf("got %v, want %v", err, want)
 	}
 	if events := must(s.History(t.Context(), before.ID, 0, 10)); len(events) != 1 {
 		t.Errorf("got %d events, want only that of the creation", len(events))
@@ -213,9 +186,7 @@ func TestUpdateChangesNothingWhenItWaitsPastItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err := s.Update(ctx, before.ID, rename("after"))
-	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-		t.Errorf("got %v, want unavailable", err)
-	}
+	wantUnavailable(t, err)
 	if err := other.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +209,36 @@ func openWarm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	return s, p, must(s.Create(t.Context(), newEvent("before"), task.IdempotencyKey{}))
 }
 
+// forEachWrite runs test in parallel for each kind of change, with a store of its own
+// from openWarm.
+func forEachWrite(t *testing.T, test func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task)) {
+	t.Parallel()
+	for _, write := range writes {
+		t.Run(write.name, func(t *testing.T) {
+			t.Parallel()
+			s, p, before := openWarm(t)
+			test(t, write, s, p, before)
+		})
+	}
+}
+
+func wantUnavailable(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+		t.Fatalf("got %v, want unavailable", err)
+	}
+}
+
+// wantWrittenOnce makes the change and checks what is stored afterwards.
+func wantWrittenOnce(ctx context.Context, t *testing.T, s *pgstore.Store, write write, before task.Task) {
+	t.Helper()
+	got, err := write.do(ctx, s, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnce(t, s, got, write.title, write.version, write.tasks)
+}
+
 // wantOnce checks the returned task against what is stored, and that there is exactly
 // one event for each version.
 func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, version, tasks int64) {
@@ -257,13 +258,6 @@ func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, versi
 	}
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // The response to the first attempt is lost. The second attempt meets another version,
 // perhaps that of the first one, and the database cannot be asked for the event.
 func TestUpdateIsUnavailableWhenItsOutcomeIsUnknown(t *testing.T) {
@@ -279,9 +273,7 @@ func TestUpdateIsUnavailableWhenItsOutcomeIsUnknown(t *testing.T) {
 		p.close()
 		return nil, apperr.New(apperr.PreconditionFailed, "the task moved on")
 	})
-	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-		t.Errorf("got %v, want unavailable", err)
-	}
+	wantUnavailable(t, err)
 	var title string
 	if err := p.direct(t).Get(&title, `SELECT title FROM tasks WHERE id = $1`, before.ID); err != nil || title != "moved on" || calls != 2 {
 		t.Errorf("the title is %q after %d attempts, error %v", title, calls, err)

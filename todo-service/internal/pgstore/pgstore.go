@@ -107,6 +107,13 @@ func (s *Store) selectAll(ctx context.Context, into any, query string, args ...a
 	return s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error { return stmt.SelectContext(ctx, into, args...) })
 }
 
+// selectConverted returns the converted rows of the query.
+func selectConverted[Row, T any](ctx context.Context, s *Store, convert func(Row) T, query string, args ...any) ([]T, error) {
+	var rows []Row
+	err := s.selectAll(ctx, &rows, query, args...)
+	return convertAll(rows, convert), postgres.Classify(err)
+}
+
 // exec returns how many rows the query changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
 	err = s.withPrepared(ctx, query, func(stmt *sqlx.Stmt) error {

@@ -13,15 +13,7 @@ import (
 // case depends on the database's locale.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	query, args := listQuery(q)
-	var rows []taskRow
-	if err := s.selectAll(ctx, &rows, query, args...); err != nil {
-		return nil, postgres.Classify(err)
-	}
-	tasks := make([]task.Task, len(rows))
-	for i, r := range rows {
-		tasks[i] = r.task()
-	}
-	return tasks, nil
+	return selectConverted(ctx, s, taskRow.task, query, args...)
 }
 
 // listQuery returns one text for each set of filters, so that each has its own plan.
@@ -60,27 +52,15 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 // History returns the task's events with a version greater than after, oldest first,
 // also if the task has been deleted. For an unknown task it returns no events.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	var rows []eventRow
-	err := s.selectAll(ctx, &rows, `SELECT `+eventColumns+` FROM events WHERE task_id = $1 AND version > $2 ORDER BY version LIMIT $3`, id, after, limit)
-	if err != nil {
-		return nil, postgres.Classify(err)
-	}
-	events := make([]task.Event, len(rows))
-	for i, r := range rows {
-		events[i] = r.event()
-	}
-	return events, nil
+	return selectConverted(ctx, s, eventRow.event,
+		`SELECT `+eventColumns+` FROM events WHERE task_id = $1 AND version > $2 ORDER BY version LIMIT $3`, id, after, limit)
 }
 
 // After returns the entries of the event log behind seq, in order, at most limit.
 // Events without a seq are not among them.
 func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error) {
-	var rows []announcementRow
-	err := s.selectAll(ctx, &rows, `SELECT `+announcementColumns+` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
-	if err != nil {
-		return nil, postgres.Classify(err)
-	}
-	return announcements(rows), nil
+	return selectConverted(ctx, s, announcementRow.announcement,
+		`SELECT `+announcementColumns+` FROM events WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
 }
 
 // Bounds returns the name of the event log and the range of seq that can be read.

@@ -38,101 +38,76 @@ func TestWriteIsStoredOnceAfterRollbacksByTheServer(t *testing.T) {
 				refuse(t, p.direct(t), code, 3)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
-				got, err := write.do(ctx, s, before)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantOnce(t, s, got, write.title, write.version, write.tasks)
+				wantWrittenOnce(ctx, t, s, write, before)
 			})
 		}
 	}
 }
 
 func TestWriteFailsAtOnceWhileTheServerIsReadOnly(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			admin := p.direct(t)
-			name := strings.TrimPrefix(p.dsn.Path, "/")
-			admin.MustExec(`ALTER DATABASE ` + name + ` SET default_transaction_read_only = on`)
-			testenv.Eventually(t, "the sessions are gone", func() bool {
-				var left int
-				err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-				return err == nil && left == 0
-			})
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			started := time.Now()
-			_, err := write.do(ctx, s, before)
-			if err == nil || apperr.Of(err).Kind != apperr.Unavailable || time.Since(started) > 10*time.Second {
-				t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(started))
-			}
-			wantOnce(t, s, before, "before", 1, 1) // reads continue
-			admin.MustExec(`SET default_transaction_read_only = off`)
-			admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
-			var got task.Task
-			testenv.Eventually(t, "writes succeed over the same sessions", func() bool {
-				got, err = write.do(ctx, s, before)
-				return err == nil
-			})
-			wantOnce(t, s, got, write.title, write.version, write.tasks)
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		admin := p.direct(t)
+		name := strings.TrimPrefix(p.dsn.Path, "/")
+		admin.MustExec(`ALTER DATABASE ` + name + ` SET default_transaction_read_only = on`)
+		testenv.Eventually(t, "the sessions are gone", func() bool {
+			var left int
+			err := admin.Get(&left, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+			return err == nil && left == 0
 		})
-	}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		started := time.Now()
+		_, err := write.do(ctx, s, before)
+		if err == nil || apperr.Of(err).Kind != apperr.Unavailable || time.Since(started) > 10*time.Second {
+			t.Errorf("got %v after %v, want unavailable, at once", err, time.Since(started))
+		}
+		wantOnce(t, s, before, "before", 1, 1) // reads continue
+		admin.MustExec(`SET default_transaction_read_only = off`)
+		admin.MustExec(`ALTER DATABASE ` + name + ` RESET default_transaction_read_only`)
+		var got task.Task
+		testenv.Eventually(t, "writes succeed over the same sessions", func() bool {
+			got, err = write.do(ctx, s, before)
+			return err == nil
+		})
+		wantOnce(t, s, got, write.title, write.version, write.tasks)
+	})
 }
 
 func TestPreparedStatementsSurviveAnAlteredTable(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			must(s.Get(t.Context(), before.ID))
-			p.direct(t).MustExec(`
-				ALTER TABLE tasks ALTER COLUMN priority TYPE bigint;
-				ALTER TABLE events ALTER COLUMN priority TYPE bigint;
-				ALTER TABLE idempotency_keys ALTER COLUMN priority TYPE bigint;
-				ALTER TABLE idempotency_keys ALTER COLUMN title TYPE varchar`)
-			if got, err := s.Get(t.Context(), before.ID); err != nil || got.Title != "before" {
-				t.Errorf("reading: %+v, %v", got, err)
-			}
-			if _, err := s.Create(t.Context(), newEvent("first"), key("warm")); err != nil { // a replay
-				t.Errorf("repeating: %v", err)
-			}
-			got, err := write.do(t.Context(), s, before)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantOnce(t, s, got, write.title, write.version, write.tasks)
-			if _, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
-				t.Errorf("forwarding: %v", err)
-			}
-		})
-	}
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		must(s.Get(t.Context(), before.ID))
+		p.direct(t).MustExec(`
+			ALTER TABLE tasks ALTER COLUMN priority TYPE bigint;
+			ALTER TABLE events ALTER COLUMN priority TYPE bigint;
+			ALTER TABLE idempotency_keys ALTER COLUMN priority TYPE bigint;
+			ALTER TABLE idempotency_keys ALTER COLUMN title TYPE varchar`)
+		if got, err := s.Get(t.Context(), before.ID); err != nil || got.Title != "before" {
+			t.Errorf("reading: %+v, %v", got, err)
+		}
+		if _, err := s.Create(t.Context(), newEvent("first"), key("warm")); err != nil { // a replay
+			t.Errorf("repeating: %v", err)
+		}
+		wantWrittenOnce(t.Context(), t, s, write, before)
+		if _, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return nil }); err != nil {
+			t.Errorf("forwarding: %v", err)
+		}
+	})
 }
 
 // The server committed, and a failover would undo the commit: the outcome is unknown.
 func TestWriteIsNotAcknowledgedWithoutTheSynchronousStandby(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-			defer cancel()
-			p.unconfirmed.Store(true)
-			_, err := write.do(ctx, s, before)
-			if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-				t.Errorf("got %v, want unavailable", err)
-			}
-			p.unconfirmed.Store(false)
-			got, err := write.do(t.Context(), s, before)
-			if write.name != "create" && write.name != "delete" && (err != nil || got.Title != write.title) { // these two are not idempotent
-				t.Errorf("once the standby is back: %+v, %v", got, err)
-			}
-		})
-	}
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		p.unconfirmed.Store(true)
+		_, err := write.do(ctx, s, before)
+		wantUnavailable(t, err)
+		p.unconfirmed.Store(false)
+		got, err := write.do(t.Context(), s, before)
+		if write.name != "create" && write.name != "delete" && (err != nil || got.Title != write.title) { // these two are not idempotent
+			t.Errorf("once the standby is back: %+v, %v", got, err)
+		}
+	})
 }
 
 // The statements rely on nothing that a stricter isolation would not give them.
@@ -179,18 +154,12 @@ func TestWritersOfOneTaskSucceedAtEveryIsolationLevel(t *testing.T) {
 }
 
 func TestWriteIsUnavailableWhenRolledBackUntilItsDeadline(t *testing.T) {
-	t.Parallel()
-	for _, write := range writes {
-		t.Run(write.name, func(t *testing.T) {
-			t.Parallel()
-			s, p, before := openWarm(t)
-			refuse(t, p.direct(t), "40001", 1_000_000)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			if _, err := write.do(ctx, s, before); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
-				t.Errorf("got %v, want unavailable", err)
-			}
-			wantOnce(t, s, before, "before", 1, 1)
-		})
-	}
+	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
+		refuse(t, p.direct(t), "40001", 1_000_000)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := write.do(ctx, s, before)
+		wantUnavailable(t, err)
+		wantOnce(t, s, before, "before", 1, 1)
+	})
 }

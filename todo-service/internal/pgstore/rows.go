@@ -57,10 +57,15 @@ type announcementRow struct {
 	eventRow
 }
 
-func announcements(rows []announcementRow) []task.Announcement {
-	batch := make([]task.Announcement, len(rows))
-	for i, r := range rows {
-		batch[i] = task.Announcement{Log: r.Log, Seq: r.Seq, Event: r.event(), Traceparent: r.Traceparent}
+func (r announcementRow) announcement() task.Announcement {
+	return task.Announcement{Log: r.Log, Seq: r.Seq, Event: r.event(), Traceparent: r.Traceparent}
+}
+
+// convertAll returns the converted rows, in their order.
+func convertAll[Row, T any](rows []Row, convert func(Row) T) []T {
+	converted := make([]T, len(rows))
+	for i, row := range rows {
+		converted[i] = convert(row)
 	}
-	return batch
+	return converted
 }
