@@ -41,7 +41,7 @@ func (c *partitionConsumer) prefetchBatches() (batches <-chan recordBatch, stop 
 	prefetched := make(chan recordBatch)
 	p := &prefetcher{
 		consumer: c, batches: prefetched, position: c.position,
-		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.topicPartition), delays: retryBackoff.Delays(),
+		client: client.NewLazy(c.group.cfg.Config), delays: retryBackoff.Delays(),
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.run(ctx) })
@@ -57,7 +57,6 @@ type prefetcher struct {
 	batches      chan<- recordBatch
 	position     int64
 	client       *client.Lazy
-	fetcher      *fetch.Fetcher
 	delays       *backoff.ExponentialBackOff
 	firstFailure time.Time     // of the present row of failures; zero if the last read succeeded
 	outage       *retry.Outage // nil unless the present failures are more than a connection's
@@ -91,7 +90,7 @@ func (p *prefetcher) run(ctx context.Context) {
 
 func (p *prefetcher) fetch(ctx context.Context) (result fetch.Result, err error) {
 	err = p.client.Do(ctx, func(c *client.Client) error {
-		result, err = p.fetcher.Fetch(c, p.position)
+		result, err = fetch.Fetch(c, p.consumer.topicPartition, p.position)
 		return err
 	})
 	return result, err

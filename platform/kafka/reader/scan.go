@@ -54,9 +54,8 @@ func Scan(ctx context.Context, cfg kafka.Config, topic string, from map[int32]in
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
 	}
 	for _, partition := range slices.Sorted(maps.Keys(s.end)) {
-		fetcher := fetch.New(kafka.TopicPartition{Topic: topic, Partition: partition})
 		for s.next[partition] < s.end[partition] {
-			err := s.visitNext(ctx, fetcher, partition, visit)
+			err := s.visitNext(ctx, partition, visit)
 			if errors.Is(err, SkipPartition) {
 				break
 			}
@@ -105,10 +104,10 @@ func (s *scan) resolveBounds(c *client.Client, from map[int32]int64) error {
 }
 
 // visitNext hands over the records of one response.
-func (s *scan) visitNext(ctx context.Context, fetcher *fetch.Fetcher, partition int32, visit func(context.Context, []kafka.Record) error) error {
+func (s *scan) visitNext(ctx context.Context, partition int32, visit func(context.Context, []kafka.Record) error) error {
 	var result fetch.Result
 	err := s.request(ctx, func(c *client.Client) (err error) {
-		result, err = s.fetchNext(c, fetcher, partition)
+		result, err = s.fetchNext(c, partition)
 		return err
 	})
 	if err != nil {
@@ -133,9 +132,9 @@ func (s *scan) visitNext(ctx context.Context, fetcher *fetch.Fetcher, partition 
 }
 
 // fetchNext fetches the next records below the partition's end.
-func (s *scan) fetchNext(c *client.Client, fetcher *fetch.Fetcher, partition int32) (fetch.Result, error) {
+func (s *scan) fetchNext(c *client.Client, partition int32) (fetch.Result, error) {
 	from, end := s.next[partition], s.end[partition]
-	result, err := fetcher.Fetch(c, from)
+	result, err := fetch.Fetch(c, kafka.TopicPartition{Topic: s.topic, Partition: partition}, from)
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
 		return s.skipDeleted(c, partition)

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -59,16 +60,12 @@ func (c *Client) Close() error {
 // Abort closes every socket and lets no new one open: calls in progress fail at once.
 func (c *Client) Abort() { c.dialer.closeAll() }
 
-// SocketFailures counts the failures of dialling, reading and writing so far.
-func (c *Client) SocketFailures() int64 { return c.dialer.failures.Load() }
-
-// Intercept passes the next response to receive, which gets the socket's Read and
+// Intercept passes the next response to receive, which reads it from the socket and
 // returns the bytes that Sarama decodes, or the error that Sarama returns. The caller
 // calls stop when it expects no response any more.
-func (c *Client) Intercept(receive func(read func([]byte) (int, error)) ([]byte, error)) (stop func()) {
-	handler := interceptor(receive)
-	c.dialer.next.Store(&handler)
-	return func() { c.dialer.next.CompareAndSwap(&handler, nil) }
+func (c *Client) Intercept(receive func(socket io.Reader) ([]byte, error)) (stop func()) {
+	c.dialer.next.Store(&receive)
+	return func() { c.dialer.next.CompareAndSwap(&receive, nil) }
 }
 
 // GetOffset is sarama.Client's GetOffset at the isolation level read committed:

@@ -90,7 +90,7 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 func TestFetchTreatsARecordOfCountlessHeadersAsUndecodable(t *testing.T) {
 	t.Parallel()
 	_, writer, cfg := startBroker(t)
-	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecordBytes/parsedHeaderSize+1)
+	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecordBytes/headerMemory+1)
 	if err := writer.ProduceSync(t.Context(), &kgo.Record{Headers: few}, &kgo.Record{Headers: many}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
