@@ -3,9 +3,7 @@ package brokertest
 import (
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/testenv"
 )
@@ -52,20 +50,7 @@ func (x TransactionalProducer) End(how kgo.TransactionEndTry) {
 // HighWatermark is the end of partition 0, read uncommitted.
 func (w Env) HighWatermark(t *testing.T) int64 {
 	t.Helper()
-	topic, partition := kmsg.NewListOffsetsRequestTopic(), kmsg.NewListOffsetsRequestTopicPartition()
-	topic.Topic, partition.Timestamp = w.Topic, -1
-	topic.Partitions = append(topic.Partitions, partition)
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(TimeoutContext(t), w.Client(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := response.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(found.ErrorCode); err != nil {
-		t.Fatal(err)
-	}
-	return found.Offset
+	return w.Ends(t, w.Topic)[0]
 }
 
 // WriteMixedTransactions writes to partition 0 all that transactions can leave there: 15

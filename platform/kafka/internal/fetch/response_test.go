@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
 	"testing"
 	"time"
@@ -15,40 +14,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/internal/brokertest"
 	"example.com/todo/platform/kafka/internal/client"
 )
 
 var events = kafka.TopicPartition{Topic: "events", Partition: 3}
-
-// encodedBatch is a batch of the records, which begins at the offset. damage may change
-// the records before they are compressed.
-func encodedBatch(t *testing.T, first int64, codec kgo.CompressionCodec, damage func(records []byte), records ...kmsg.Record) []byte {
-	t.Helper()
-	batch := kmsg.RecordBatch{
-		FirstOffset: first, LastOffsetDelta: int32(len(records) - 1), Magic: 2, NumRecords: int32(len(records)),
-		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
-	}
-	for i, record := range records {
-		record.OffsetDelta, record.Length = int32(i), 0
-		record.Length = int32(len(record.AppendTo(nil)) - 1)
-		batch.Records = record.AppendTo(batch.Records)
-	}
-	if damage != nil {
-		damage(batch.Records)
-	}
-	compressor, err := kgo.DefaultCompressor(codec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if compressor != nil {
-		compressed, used := compressor.Compress(&bytes.Buffer{}, batch.Records)
-		batch.Records, batch.Attributes = compressed, int16(used)
-	}
-	batch.Length = int32(len(batch.AppendTo(nil)) - 12)
-	made := batch.AppendTo(nil)
-	binary.BigEndian.PutUint32(made[17:], crc32.Checksum(made[21:], castagnoli))
-	return made
-}
 
 // encodedResponse is a response to fetch, for partition 3 of events, whose last stable
 // offset is 1,000.
@@ -97,7 +67,7 @@ func TestDecodeReturnsRecordsOfEachCodecAndTellsNullFromEmpty(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			headers := []kmsg.Header{{Key: "trace", Value: []byte("context")}, {Value: []byte("v")}, {Key: "null"}}
-			batch := encodedBatch(t, 7, codec, nil,
+			batch := brokertest.EncodeBatch(7, codec,
 				kmsg.Record{Key: []byte("below")},
 				kmsg.Record{Key: []byte("key"), Value: []byte("value"), Headers: headers, TimestampDelta64: 5},
 				kmsg.Record{Key: []byte("null value")},
@@ -128,12 +98,12 @@ func TestDecodeBoundsTheMemoryOfABatch(t *testing.T) {
 	}
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
-			few := encodedBatch(t, 0, codec, nil, withHeaders(3, 10)...)
+			few := brokertest.EncodeBatch(0, codec, withHeaders(3, 10)...)
 			for what, records := range map[string][]kmsg.Record{"bytes": large, "headers": withHeaders(10, 500_000)} {
 				if name == "uncompressed" && what == "bytes" {
 					continue // the response itself is too long
 				}
-				many := encodedBatch(t, 3, codec, nil, records...)
+				many := brokertest.EncodeBatch(3, codec, records...)
 				if got, err := decodeBatches(t, 0, few, many); err != nil || len(got.Records) != 3 || got.Next != 3 {
 					t.Errorf("%s: %d records, continuing at %d, %v", what, len(got.Records), got.Next, err)
 				}
@@ -154,7 +124,7 @@ func TestDecodeReturnsALargeBatchInParts(t *testing.T) {
 	for i := range records {
 		records[i].Value = make([]byte, 900_000)
 	}
-	batch := encodedBatch(t, 0, kgo.GzipCompression(), nil, records...)
+	batch := brokertest.EncodeBatch(0, kgo.GzipCompression(), records...)
 	for from, next := range map[int64]int64{0: 5, 5: 10, 17: 20} {
 		if got, err := decodeBatches(t, from, batch); err != nil || got.Next != next || int64(len(got.Records)) != next-from {
 			t.Errorf("from %d: %d records, continuing at %d, %v", from, len(got.Records), got.Next, err)
@@ -174,7 +144,9 @@ func TestDecodeRejectsARecordOfAWrongLength(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := decodeBatches(t, 0, encodedBatch(t, 0, kgo.NoCompression(), damage, withHeaders(3, 2)...))
+			batch := brokertest.EncodeBatch(0, kgo.NoCompression(), withHeaders(3, 2)...)
+			damage(batch[batchHeaderBytes:])
+			_, err := decodeBatches(t, 0, brokertest.SetChecksum(batch))
 			var bad *UndecodableError
 			if !errors.As(err, &bad) || bad.Next != 3 {
 				t.Error(err)
@@ -186,7 +158,7 @@ func TestDecodeRejectsARecordOfAWrongLength(t *testing.T) {
 func TestOnlyThePrefixOfATooLongResponseIsRead(t *testing.T) {
 	t.Parallel()
 	response, source := &response{at: events}, &countingReader{}
-	encoded := encodedResponse(encodedBatch(t, 7, kgo.NoCompression(), nil, kmsg.Record{}))
+	encoded := encodedResponse(brokertest.EncodeBatch(7, kgo.NoCompression(), kmsg.Record{}))
 	binary.BigEndian.PutUint32(encoded, client.MaxResponseBytes+1)
 	source.Reader = io.MultiReader(bytes.NewReader(encoded), zeroes{})
 	_, err := response.receive(source)
@@ -217,10 +189,9 @@ func (zeroes) Read(into []byte) (int, error) { clear(into); return len(into), ni
 func TestDecodeSkipsAbortedRecords(t *testing.T) {
 	t.Parallel()
 	transactional := func(first int64, key string, attributes byte) []byte {
-		batch := encodedBatch(t, first, kgo.NoCompression(), nil, kmsg.Record{Key: []byte(key)})
+		batch := brokertest.EncodeBatch(first, kgo.NoCompression(), kmsg.Record{Key: []byte(key)})
 		batch[22] |= attributes
-		binary.BigEndian.PutUint32(batch[17:], crc32.Checksum(batch[21:], castagnoli))
-		return batch
+		return brokertest.SetChecksum(batch)
 	}
 	r := &response{at: events, batches: bytes.Join([][]byte{
 		transactional(0, "aborted", 0x10), transactional(1, "\x00\x00\x00\x00", 0x30), transactional(2, "committed", 0x10),
