@@ -82,7 +82,7 @@ func (s *session) resolveStart(ctx context.Context, partition int32, committed c
 	if wanted > newest {
 		// The log may have grown while the store moved. Or a consumer that reads
 		// uncommitted, such as an earlier version, committed inside an open transaction.
-		if newest, err = s.client.HighWatermark(topic, partition); err != nil {
+		if newest, err = s.client.Client.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
 			return startPosition{}, err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
@@ -37,8 +38,8 @@ var retryBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Sec
 // (murmur2), a record without one to any. Several goroutines may share it; their calls
 // of Send run one at a time.
 type Producer struct {
-	sem    chan struct{} // held by the Send in progress; a channel, so that a context ends the wait for it
-	closed bool
+	sending *semaphore.Weighted // of weight 1: a mutex whose wait a context can end
+	closed  bool
 
 	codec       sarama.CompressionCodec // of each batch
 	partitioner sarama.Partitioner
@@ -53,7 +54,7 @@ type Producer struct {
 // is nil.
 func New(cfg kafka.Config, reg prometheus.Registerer) *Producer {
 	return &Producer{
-		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
+		sending: semaphore.NewWeighted(1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
 		durations: metrics.NewDurations(reg, "kafka_producer_send_seconds",
 			"Duration of sending records, until all are acknowledged or one has failed.", nil),
 	}
@@ -75,12 +76,10 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	select {
-	case p.sem <- struct{}{}:
-		defer func() { <-p.sem }()
-	case <-ctx.Done():
-		return fmt.Errorf("send %d records: %w", len(records), ctx.Err())
+	if err := p.sending.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
+	defer p.sending.Release(1)
 	if p.closed {
 		return fmt.Errorf("send %d records: the producer is closed: %w", len(records), net.ErrClosed)
 	}
@@ -91,10 +90,7 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 		// Kafka may yet write the batches in flight, under their sequence numbers. Other
 		// records with the same numbers would be taken for repetitions.
 		p.id = nil
-		switch {
-		case ctx.Err() != nil:
-			err = errors.Join(ctx.Err(), err)
-		case isRejected(err):
+		if ctx.Err() == nil && isRejected(err) {
 			err = fmt.Errorf("%w: %w", ErrRejected, err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
@@ -105,8 +101,8 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 // Close waits for the Send in progress and closes the connections. A later Send fails
 // with net.ErrClosed.
 func (p *Producer) Close() error {
-	p.sem <- struct{}{}
-	defer func() { <-p.sem }()
+	_ = p.sending.Acquire(context.Background(), 1)
+	defer p.sending.Release(1)
 	p.closed = true
 	p.client.Close()
 	return nil
@@ -131,7 +127,7 @@ func (p *Producer) send(ctx context.Context, records []kafka.Record) error {
 			p.id = nil
 		}
 		if !retry.Wait(ctx, delays.NextBackOff()) {
-			return err
+			return errors.Join(ctx.Err(), err)
 		}
 	}
 }
@@ -162,4 +158,33 @@ func isRejected(err error) bool {
 	var unsendable sarama.PacketEncodingError
 	return errors.As(err, &unsendable) || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) ||
 		errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTimestamp)
+}
+
+// producerID lets Kafka recognise a batch that is sent again: by the id that Kafka
+// assigned, and by the sequence number of the next record to each partition.
+type producerID struct {
+	id           int64
+	epoch        int16
+	nextSequence map[kafka.TopicPartition]int32
+}
+
+func requestProducerID(client sarama.Client) (*producerID, error) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return nil, sarama.ErrOutOfBrokers
+	}
+	response, err := broker.InitProducerID(&sarama.InitProducerIDRequest{Version: 4, ProducerID: -1, ProducerEpoch: -1})
+	if err != nil {
+		return nil, fmt.Errorf("ask for a producer id: %w", err)
+	}
+	if response.Err != sarama.ErrNoError {
+		return nil, fmt.Errorf("ask for a producer id: %w", response.Err)
+	}
+	return &producerID{id: response.ProducerID, epoch: response.ProducerEpoch, nextSequence: make(map[kafka.TopicPartition]int32)}, nil
+}
+
+// advance adds the acknowledged records to the sequence number, which wraps to 0 after
+// the largest.
+func (i *producerID) advance(at kafka.TopicPartition, records int) {
+	i.nextSequence[at] = int32((uint32(i.nextSequence[at]) + uint32(records)) & 0x7fffffff)
 }

@@ -48,7 +48,7 @@ var errNoProgress = errors.New("the broker has nothing to hand over yet")
 func Scan(ctx context.Context, cfg kafka.Config, topic string, from map[int32]int64,
 	visit func(ctx context.Context, batch []kafka.Record) error,
 ) (next map[int32]int64, err error) {
-	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64), end: make(map[int32]int64)}
+	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64)}
 	defer s.close()
 	if err := s.request(ctx, func(c *client.Client) error { return s.resolveBounds(c, from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
@@ -80,25 +80,19 @@ func (s *scan) resolveBounds(c *client.Client, from map[int32]int64) error {
 	if err := c.CheckTopic(s.topic, 0); err != nil {
 		return err
 	}
-	id, err := c.TopicID(s.topic)
+	var err error
+	if s.topicID, err = c.TopicID(s.topic); err != nil {
+		return err
+	}
+	oldest, err := c.Offsets(s.topic, sarama.OffsetOldest)
 	if err != nil {
 		return err
 	}
-	s.topicID = id
-	partitions, err := c.Partitions(s.topic)
-	if err != nil {
+	if s.end, err = c.Offsets(s.topic, sarama.OffsetNewest); err != nil {
 		return err
 	}
-	for _, partition := range partitions {
-		oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
-		if err != nil {
-			return err
-		}
-		newest, err := c.GetOffset(s.topic, partition, sarama.OffsetNewest)
-		if err != nil {
-			return err
-		}
-		s.next[partition], s.end[partition] = max(from[partition], oldest), newest
+	for partition, start := range oldest {
+		s.next[partition] = max(from[partition], start)
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net"
+
+	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/kafka"
 )
@@ -11,23 +14,21 @@ import (
 // Calls from several goroutines run one at a time.
 type Lazy struct {
 	cfg    kafka.Config
-	sem    chan struct{} // held by the call in progress; a channel, so that a context ends the wait for it
-	client *Client       // nil before the first call and after a failed one
+	calls  *semaphore.Weighted // of weight 1: a mutex whose wait a context can end
+	client *Client             // nil before the first call and after a failed one
 	closed bool
 }
 
 // NewLazy returns a client that has not connected yet.
-func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, sem: make(chan struct{}, 1)} }
+func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, calls: semaphore.NewWeighted(1)} }
 
-// Do calls fn and returns its error, ctx's if it ended before fn began, or
-// net.ErrClosed after Close. When ctx ends while fn runs, fn's calls fail at once.
+// Do calls fn and returns its error, joined with ctx's if that has ended, or net.ErrClosed
+// after Close. When ctx ends while fn runs, fn's calls fail at once.
 func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
-	select {
-	case l.sem <- struct{}{}:
-		defer func() { <-l.sem }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := l.calls.Acquire(ctx, 1); err != nil {
+		return err
 	}
+	defer l.calls.Release(1)
 	if l.closed {
 		return net.ErrClosed
 	}
@@ -39,18 +40,22 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 		l.client = client
 	}
 	// Sarama's calls take no context and wait for their timeouts. With closed sockets they return.
-	defer l.client.abortOn(ctx)()
+	defer context.AfterFunc(ctx, l.client.Abort)()
 	err := fn(l.client)
-	if err != nil {
-		l.disconnect() // a new client learns the present leaders
+	if err == nil {
+		return nil
+	}
+	l.disconnect() // a new client learns the present leaders
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
 	}
 	return err
 }
 
 // Close waits for the call in progress and closes the client for good.
 func (l *Lazy) Close() {
-	l.sem <- struct{}{}
-	defer func() { <-l.sem }()
+	_ = l.calls.Acquire(context.Background(), 1)
+	defer l.calls.Release(1)
 	l.closed = true
 	l.disconnect()
 }
