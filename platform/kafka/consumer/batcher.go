@@ -63,11 +63,15 @@ type prefetcher struct {
 }
 
 func (p *prefetcher) run(ctx context.Context) {
-	defer p.consumer.clearUnreadable()
+	defer p.consumer.setUnreadable(nil)
 	defer p.client.Close()
 	for ctx.Err() == nil {
 		begun := time.Now()
-		result, err := p.fetch(ctx)
+		var result fetch.Result
+		err := p.client.Do(ctx, func(c *client.Client) (err error) {
+			result, err = fetch.Fetch(c, p.consumer.topicPartition, p.position)
+			return err
+		})
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -86,14 +90,6 @@ func (p *prefetcher) run(ctx context.Context) {
 			}
 		}
 	}
-}
-
-func (p *prefetcher) fetch(ctx context.Context) (result fetch.Result, err error) {
-	err = p.client.Do(ctx, func(c *client.Client) error {
-		result, err = fetch.Fetch(c, p.consumer.topicPartition, p.position)
-		return err
-	})
-	return result, err
 }
 
 // deliver sends the records in the batches that a handler gets.
@@ -132,19 +128,18 @@ func (p *prefetcher) onFailure(ctx context.Context, err error) {
 		p.firstFailure = time.Now()
 	}
 	refused := !client.IsConnectionError(err) && !isLeaderError(err)
-	if !refused && time.Since(p.firstFailure) < unreachableGrace {
-		p.consumer.log.Debug("kafka consumer: a connection failed", "error", err)
-		retry.Wait(ctx, p.delays.NextBackOff())
-		return
-	}
-	if p.outage == nil {
-		p.outage = newOutage(p.consumer.log, "reading the partition", p.position)
-	}
-	p.outage.Record(ctx, err)
 	if refused {
 		p.consumer.group.metrics.reported.Inc()
 	}
-	p.consumer.setUnreadable(err)
+	if refused || time.Since(p.firstFailure) >= unreachableGrace {
+		if p.outage == nil {
+			p.outage = newOutage(p.consumer.log, "reading the partition", p.position)
+		}
+		p.outage.Record(ctx, err)
+		p.consumer.setUnreadable(err)
+	} else {
+		p.consumer.log.Debug("kafka consumer: a connection failed", "error", err)
+	}
 	retry.Wait(ctx, p.delays.NextBackOff())
 }
 
@@ -154,7 +149,7 @@ func (p *prefetcher) onSuccess(ctx context.Context) {
 	if p.outage != nil {
 		p.outage.Record(ctx, nil)
 		p.outage = nil
-		p.consumer.clearUnreadable()
+		p.consumer.setUnreadable(nil)
 	}
 }
 
@@ -165,11 +160,7 @@ func isLeaderError(err error) bool {
 		errors.Is(err, sarama.ErrUnknownLeaderEpoch) || errors.Is(err, sarama.ErrOffsetNotAvailable)
 }
 
-// setUnreadable makes the group not ready for that reason.
+// setUnreadable makes the group not ready for that reason; nil ends it.
 func (c *partitionConsumer) setUnreadable(reason error) {
-	c.group.membership.unreadablePartitions.Store(c.topicPartition.Partition, reason)
-}
-
-func (c *partitionConsumer) clearUnreadable() {
-	c.group.membership.unreadablePartitions.Delete(c.topicPartition.Partition)
+	c.group.membership.setUnreadable(c.topicPartition.Partition, reason)
 }

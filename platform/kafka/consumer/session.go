@@ -11,10 +11,11 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/retry"
 )
 
-// topicIDInterval is how often a session requests the topic's id.
-const topicIDInterval = 2 * time.Second
+// watchInterval is how often a session requests the topic's id and the logs' ends.
+const watchInterval = 2 * time.Second
 
 var errTopicReplaced = errors.New("the topic was deleted and created again")
 
@@ -28,7 +29,7 @@ type session struct {
 	topicID        string          // as Setup found it
 	ctx            context.Context // ends with the session, or when the topic is replaced
 	cancel         context.CancelFunc
-	watcher        sync.WaitGroup          // of the topic's id
+	watcher        sync.WaitGroup          // of the topic
 	startPositions map[int32]startPosition // written by Setup, which ends before any ConsumeClaim
 
 	mu         sync.Mutex
@@ -121,23 +122,23 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 	return nil
 }
 
-// watchTopic ends the session when the topic's id changes. If a request fails, the next
-// round requests the id again.
+// watchTopic keeps the logs' ends current for the lag, and ends the session when the
+// topic's id changes. If a request fails, the next round sends it again.
 func (s *session) watchTopic() {
-	ticker := time.NewTicker(topicIDInterval)
+	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	for {
+	for s.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(s.ctx, watchInterval)
+		if id, err := s.group.currentTopicID(ctx); err == nil && isOtherTopic(s.topicID, id) {
+			s.endReplaced(id)
+		}
+		if ends, err := s.group.LogEndOffsets(ctx); err == nil {
+			s.group.metrics.lag.setEnds(ends)
+		}
+		cancel()
 		select {
 		case <-s.ctx.Done():
-			return
 		case <-ticker.C:
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, topicIDInterval)
-		id, err := s.group.currentTopicID(ctx)
-		cancel()
-		if err == nil && isOtherTopic(s.topicID, id) {
-			s.endReplaced(id)
-			return
 		}
 	}
 }
@@ -149,10 +150,10 @@ func (s *session) endReplaced(id string) {
 	s.group.log.Error("kafka consumer: the topic was deleted and created again during the session, joining anew",
 		"topic_id", s.topicID, "new_topic_id", id)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.endReason == nil {
 		s.endReason = errTopicReplaced
 	}
-	s.mu.Unlock()
 	s.cancel()
 }
 
@@ -164,13 +165,8 @@ func isOtherTopic(known, now string) bool { return known != "" && now != "" && k
 func extend(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(by)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-extended.Done():
-		}
+		retry.Wait(extended, by)
+		cancel()
 	})
 	return extended, func() { stop(); cancel() }
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/IBM/sarama"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/kafka/internal/fetch"
 	"example.com/todo/platform/retry"
 )
 
@@ -61,11 +63,15 @@ func (s *session) fetchCommitted(partitions []int32) (map[int32]committedOffset,
 // log's start.
 func (s *session) resolveStart(ctx context.Context, partition int32, committed committedOffset) (startPosition, error) {
 	topic := s.group.cfg.Topic
-	oldest, newest, err := s.logBounds(partition)
+	oldest, err := s.client.GetOffset(topic, partition, sarama.OffsetOldest)
 	if err != nil {
 		return startPosition{}, err
 	}
-	log := s.partitionLog(partition, oldest, newest)
+	newest, err := s.client.GetOffset(topic, partition, sarama.OffsetNewest)
+	if err != nil {
+		return startPosition{}, err
+	}
+	log := kafka.PartitionLog{Oldest: oldest, End: newest, TopicID: s.topicID, HasRecord: s.group.recordLookup(partition)}
 	if committed, err = s.validateCommitted(ctx, log, partition, committed); err != nil {
 		return startPosition{}, err
 	}
@@ -139,20 +145,18 @@ func (s *session) askOffsetStore(ctx context.Context, store OffsetStore, partiti
 	return offset, nil
 }
 
-// logBounds requests the log's start and its last stable offset.
-func (s *session) logBounds(partition int32) (oldest, newest int64, err error) {
-	if oldest, err = s.client.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetOldest); err != nil {
-		return 0, 0, err
-	}
-	newest, err = s.client.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetNewest)
-	return oldest, newest, err
-}
-
-func (s *session) partitionLog(partition int32, oldest, newest int64) kafka.PartitionLog {
-	return kafka.PartitionLog{
-		Oldest: oldest, End: newest, TopicID: s.topicID,
-		HasRecord: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
-			return s.group.hasRecord(ctx, partition, offset, fingerprint)
-		},
+// recordLookup is kafka.PartitionLog.HasRecord for the partition. It is true as well if the
+// log has deleted the record.
+func (g *Group) recordLookup(partition int32) func(context.Context, int64, string) (bool, error) {
+	at := kafka.TopicPartition{Topic: g.cfg.Topic, Partition: partition}
+	return func(ctx context.Context, offset int64, fingerprint string) (has bool, err error) {
+		err = g.requests.Do(ctx, func(c *client.Client) error {
+			has, err = fetch.HasRecord(c, at, offset, fingerprint)
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("look for the record at %d of partition %d of topic %q: %w", offset, partition, at.Topic, err)
+		}
+		return has, nil
 	}
 }
