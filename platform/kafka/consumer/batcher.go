@@ -127,7 +127,7 @@ func (p *prefetcher) onFailure(ctx context.Context, err error) {
 	if p.firstFailure.IsZero() {
 		p.firstFailure = time.Now()
 	}
-	refused := !client.IsConnectionError(err) && !isLeaderError(err)
+	refused := !client.IsConnectionError(err) && !client.IsLeaderError(err)
 	if refused {
 		p.consumer.group.metrics.reported.Inc()
 	}
@@ -151,13 +151,6 @@ func (p *prefetcher) onSuccess(ctx context.Context) {
 		p.outage = nil
 		p.consumer.setUnreadable(nil)
 	}
-}
-
-// isLeaderError reports whether another broker leads the partition now.
-func isLeaderError(err error) bool {
-	return errors.Is(err, sarama.ErrNotLeaderForPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable) ||
-		errors.Is(err, sarama.ErrReplicaNotAvailable) || errors.Is(err, sarama.ErrFencedLeaderEpoch) ||
-		errors.Is(err, sarama.ErrUnknownLeaderEpoch) || errors.Is(err, sarama.ErrOffsetNotAvailable)
 }
 
 // setUnreadable makes the group not ready for that reason; nil ends it.

@@ -192,10 +192,7 @@ func (g *Group) currentTopicID(ctx context.Context) (id string, err error) {
 		id, err = c.TopicID(g.cfg.Topic)
 		return err
 	})
-	if err != nil {
-		return "", fmt.Errorf("ask for the id of topic %q: %w", g.cfg.Topic, err)
-	}
-	return id, nil
+	return id, err
 }
 
 // leaveTimeout is how long the last commit and leaving the group may take.

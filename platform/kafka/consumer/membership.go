@@ -117,15 +117,7 @@ func (g *Group) logErrors(failures <-chan error) {
 // isMembershipError reports whether the error ends or delays a membership, which is
 // known without it.
 func isMembershipError(err error) bool {
-	var refusal sarama.KError
-	if !errors.As(err, &refusal) {
-		return false
-	}
-	switch refusal {
-	case sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
-		sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
-		return true
-	default:
-		return false
-	}
+	return client.IsAny(err, sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId,
+		sarama.ErrFencedInstancedId, sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrOffsetsLoadInProgress)
 }

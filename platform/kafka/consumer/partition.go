@@ -27,11 +27,8 @@ type partitionConsumer struct {
 	prefetch       func() (batches <-chan recordBatch, stop func())
 	tracker        quarantine.Tracker
 
-	logAtStart     kafka.PartitionLog                    // as the session found it
+	partitionPosition
 	currentTopicID func(context.Context) (string, error) // requests the id that the topic has now
-	lowestStored   int64                                 // the lowest offset that the handler's store may have
-	position       int64                                 // the offset of the first record that is not done
-	incarnation    string                                // of the log that the position belongs to
 	progressed     bool                                  // a record was done
 }
 

@@ -29,8 +29,8 @@ type session struct {
 	topicID        string          // as Setup found it
 	ctx            context.Context // ends with the session, or when the topic is replaced
 	cancel         context.CancelFunc
-	watcher        sync.WaitGroup          // of the topic
-	startPositions map[int32]startPosition // written by Setup, which ends before any ConsumeClaim
+	watcher        sync.WaitGroup              // of the topic
+	startPositions map[int32]partitionPosition // written by Setup, which ends before any ConsumeClaim
 
 	mu         sync.Mutex
 	endReason  error // of the first partition that ended the session
@@ -57,7 +57,7 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 	if err != nil {
 		return fmt.Errorf("read the group's offsets: %w", err)
 	}
-	s.startPositions = make(map[int32]startPosition, len(partitions))
+	s.startPositions = make(map[int32]partitionPosition, len(partitions))
 	for _, partition := range partitions {
 		start, err := s.resolveStart(members.Context(), partition, committed[partition])
 		if err != nil {
@@ -65,8 +65,8 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 		}
 		s.startPositions[partition] = start
 		// One of the two takes effect: ResetOffset moves only back, MarkOffset only forward.
-		members.ResetOffset(topic, partition, start.offset, start.incarnation)
-		members.MarkOffset(topic, partition, start.offset, start.incarnation)
+		members.ResetOffset(topic, partition, start.position, start.incarnation)
+		members.MarkOffset(topic, partition, start.position, start.incarnation)
 	}
 	s.watcher.Go(s.watchTopic)
 	s.group.membership.joined(s.ctx)
@@ -102,15 +102,13 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 			members.MarkOffset(topic, partition, offset, incarnation)
 		},
 		commitOffsets:  members.Commit,
-		tracker:        s.group.newTracker(partition, start.log),
+		tracker:        s.group.newTracker(partition, start.logAtStart),
 		currentTopicID: s.group.currentTopicID,
-		logAtStart:     start.log,
-		lowestStored:   start.lowestValid,
-		position:       start.offset,
-		incarnation:    start.incarnation,
+
+		partitionPosition: start,
 	}
 	c.prefetch = c.prefetchBatches
-	s.group.metrics.lag.setPosition(partition, start.offset)
+	s.group.metrics.lag.setPosition(partition, start.position)
 	defer s.group.metrics.lag.removePartition(partition)
 	err := c.run()
 	s.mu.Lock()
@@ -127,17 +125,20 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 func (s *session) watchTopic() {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	for s.ctx.Err() == nil {
+	for {
 		ctx, cancel := context.WithTimeout(s.ctx, watchInterval)
-		if id, err := s.group.currentTopicID(ctx); err == nil && isOtherTopic(s.topicID, id) {
+		id, err := s.group.currentTopicID(ctx)
+		ends, endsErr := s.group.LogEndOffsets(ctx)
+		cancel()
+		if err == nil && isOtherTopic(s.topicID, id) {
 			s.endReplaced(id)
 		}
-		if ends, err := s.group.LogEndOffsets(ctx); err == nil {
+		if endsErr == nil {
 			s.group.metrics.lag.setEnds(ends)
 		}
-		cancel()
 		select {
 		case <-s.ctx.Done():
+			return
 		case <-ticker.C:
 		}
 	}

@@ -35,7 +35,7 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 		notes.handles(t, append(committed, "open", "plain 3")...)
 		testenv.Eventually(t, "the group's offset to move over the last marker", func() bool {
 			offset, _ := committedOffset(t, w, w.Group("readers"))
-			return offset == w.HighWatermark(t)
+			return offset == w.Ends(t, w.Topic)[0]
 		})
 		wantLag(t, group, 0, 0, 0)
 	})
@@ -57,7 +57,7 @@ func TestSkipObserverIsToldOfOffsetsWithoutRecords(t *testing.T) {
 			t.Parallel()
 			brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 				write(w.Transactions(t, "one"))
-				end := w.HighWatermark(t)
+				end := w.Ends(t, w.Topic)[0]
 				f := &skipObserver{}
 				group := run(t, groupConfig(w, "readers"), f)
 				testenv.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == end })

@@ -90,8 +90,11 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 		// Kafka may yet write the batches in flight, under their sequence numbers. Other
 		// records with the same numbers would be taken for repetitions.
 		p.id = nil
-		if ctx.Err() == nil && isRejected(err) {
+		switch {
+		case ctx.Err() == nil && isRejected(err):
 			err = fmt.Errorf("%w: %w", ErrRejected, err)
+		case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+			err = errors.Join(ctx.Err(), err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
@@ -127,7 +130,7 @@ func (p *Producer) send(ctx context.Context, records []kafka.Record) error {
 			p.id = nil
 		}
 		if !retry.Wait(ctx, delays.NextBackOff()) {
-			return errors.Join(ctx.Err(), err)
+			return err
 		}
 	}
 }
@@ -156,8 +159,8 @@ func (p *Producer) trySend(c *client.Client, records []kafka.Record, pending *ac
 // connection, the topic or the client's rights.
 func isRejected(err error) bool {
 	var unsendable sarama.PacketEncodingError
-	return errors.As(err, &unsendable) || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) ||
-		errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTimestamp)
+	return errors.As(err, &unsendable) || client.IsAny(err, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge,
+		sarama.ErrInvalidRecord, sarama.ErrInvalidTimestamp)
 }
 
 // producerID lets Kafka recognise a batch that is sent again: by the id that Kafka

@@ -22,11 +22,7 @@ const maxVisitRecords = 1000
 
 // SkipPartition is what visit returns to end its partition: Scan continues with the
 // next one.
-var SkipPartition error = skipPartition{}
-
-type skipPartition struct{}
-
-func (skipPartition) Error() string { return "the rest of this partition is skipped" }
+var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:revive // like fs.SkipDir
 
 // errNoProgress is about a response without records where there must be some.
 var errNoProgress = errors.New("the broker has nothing to hand over yet")
@@ -131,7 +127,12 @@ func (s *scan) fetchNext(c *client.Client, partition int32) (fetch.Result, error
 	result, err := fetch.Fetch(c, kafka.TopicPartition{Topic: s.topic, Partition: partition}, from)
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
-		return s.skipDeleted(c, partition)
+		// The scan continues at the log's start, unless the leader's log is behind.
+		oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
+		if err == nil && oldest <= from {
+			err = errNoProgress
+		}
+		return fetch.Result{Next: oldest}, err
 	case err != nil:
 		return fetch.Result{}, err
 	case result.Next == from:
@@ -140,13 +141,4 @@ func (s *scan) fetchNext(c *client.Client, partition int32) (fetch.Result, error
 	result.Records = slices.DeleteFunc(result.Records, func(r kafka.Record) bool { return r.Offset >= end })
 	result.Next = min(result.Next, end)
 	return result, nil
-}
-
-// skipDeleted continues at the log's start, if that has moved.
-func (s *scan) skipDeleted(c *client.Client, partition int32) (fetch.Result, error) {
-	oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
-	if err == nil && oldest <= s.next[partition] {
-		err = errNoProgress // the leader's log is behind
-	}
-	return fetch.Result{Next: oldest}, err
 }

@@ -40,17 +40,11 @@ func (x TransactionalProducer) Begin(texts ...string) {
 // End ends the transaction and waits for its marker, which Kafka writes after it responds.
 func (x TransactionalProducer) End(how kgo.TransactionEndTry) {
 	x.t.Helper()
-	before := x.w.HighWatermark(x.t)
+	before := x.w.Ends(x.t, x.w.Topic)[0]
 	if err := x.client.EndTransaction(TimeoutContext(x.t), how); err != nil {
 		x.t.Fatal(err)
 	}
-	testenv.Eventually(x.t, "the transaction's marker", func() bool { return x.w.HighWatermark(x.t) > before })
-}
-
-// HighWatermark is the end of partition 0, read uncommitted.
-func (w Env) HighWatermark(t *testing.T) int64 {
-	t.Helper()
-	return w.Ends(t, w.Topic)[0]
+	testenv.Eventually(x.t, "the transaction's marker", func() bool { return x.w.Ends(x.t, x.w.Topic)[0] > before })
 }
 
 // WriteMixedTransactions writes to partition 0 all that transactions can leave there: 15

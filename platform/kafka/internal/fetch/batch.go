@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/klauspost/compress/gzip"
@@ -53,9 +54,21 @@ func (h batchHeader) next() int64 { return h.FirstOffset + int64(h.LastOffsetDel
 func (h batchHeader) codec() sarama.CompressionCodec {
 	return sarama.CompressionCodec(h.Attributes & 0x07)
 }
-func (h batchHeader) hasAppendTime() bool   { return h.Attributes&0x08 != 0 }
 func (h batchHeader) isTransactional() bool { return h.Attributes&0x10 != 0 }
 func (h batchHeader) isControl() bool       { return h.Attributes&0x20 != 0 }
+
+// timeOf is when the record was written, or the zero time if it does not say.
+func (h batchHeader) timeOf(record encodedRecord) time.Time {
+	const appendTime = 0x08 // the broker's time is that of all records
+	written := h.FirstTime + record.timeDelta
+	if h.Attributes&appendTime != 0 {
+		written = h.MaxTime
+	}
+	if written < 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(written)
+}
 
 // batch is a batch whose checksum is right.
 type batch struct {

@@ -53,7 +53,8 @@ func Fetch(c *client.Client, at kafka.TopicPartition, from int64) (Result, error
 		result, err = fetchOnce(c, at, from, 1)
 	}
 	if errors.As(err, &bad) {
-		return Result{Records: []kafka.Record{undecodableRecord(at, from, bad)}, Next: bad.Next}, nil
+		record := kafka.Record{Topic: at.Topic, Partition: at.Partition, Offset: from, Undecodable: bad}
+		return Result{Records: []kafka.Record{record}, Next: bad.Next}, nil
 	}
 	return result, err
 }
@@ -84,11 +85,6 @@ var (
 	errRecordTooLarge    = fmt.Errorf("it unpacks to a record of more than %d MiB", maxRecordBytes>>20)
 	errResponseTooLong   = fmt.Errorf("it has more than %d MiB", client.MaxResponseBytes>>20)
 )
-
-// undecodableRecord is the record that stands for what cannot be decoded.
-func undecodableRecord(at kafka.TopicPartition, offset int64, bad *UndecodableError) kafka.Record {
-	return kafka.Record{Topic: at.Topic, Partition: at.Partition, Offset: offset, Undecodable: bad}
-}
 
 // HasRecord reports whether the log has a record of that short fingerprint at the
 // offset, or has deleted what it had there.

@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -125,6 +124,12 @@ func (r *response) decode(from int64, aborted []*sarama.AbortedTransaction) (Res
 	defer decoding.Unlock()
 	slices.SortFunc(aborted, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 	d := &decoder{Result: Result{Next: from}, at: r.at, room: MaxResultBytes, aborted: aborted, aborting: make(map[int64]bool)}
+	defer func() {
+		if d.unpacked >= freeMemoryThreshold {
+			r.batches = nil
+			debug.FreeOSMemory()
+		}
+	}()
 	rest := r.batches
 	for len(rest) > 0 && d.room > 0 {
 		batch, err := parseBatch(rest)
@@ -138,10 +143,6 @@ func (r *response) decode(from int64, aborted []*sarama.AbortedTransaction) (Res
 			break
 		}
 		rest = rest[batch.size():]
-	}
-	if d.unpacked >= freeMemoryThreshold {
-		r.batches = nil
-		debug.FreeOSMemory()
 	}
 	return d.Result, nil
 }
@@ -181,22 +182,16 @@ func (d *decoder) appendBatch(b batch) error {
 }
 
 func (d *decoder) appendRecord(h batchHeader, offset int64, encoded encodedRecord) error {
-	record := undecodableRecord(d.at, offset, &UndecodableError{
-		Cause: errRecordTooLarge, First: offset, Next: offset + 1, Size: encoded.memory(),
-	})
-	if encoded.memory() <= maxRecordBytes {
-		headers, err := encoded.copyHeaders()
-		if err != nil {
+	record := kafka.Record{Topic: d.at.Topic, Partition: d.at.Partition, Offset: offset}
+	if size := encoded.memory(); size > maxRecordBytes {
+		record.Undecodable = &UndecodableError{Cause: errRecordTooLarge, First: offset, Next: offset + 1, Size: size}
+	} else {
+		var err error
+		if record.Headers, err = encoded.copyHeaders(); err != nil {
 			return err
 		}
-		written := h.FirstTime + encoded.timeDelta
-		if h.hasAppendTime() {
-			written = h.MaxTime
-		}
-		record = kafka.Record{
-			Topic: d.at.Topic, Partition: d.at.Partition, Offset: offset, Time: time.UnixMilli(written),
-			Key: bytes.Clone(encoded.key), Value: bytes.Clone(encoded.value), Headers: headers,
-		}
+		record.Key, record.Value = bytes.Clone(encoded.key), bytes.Clone(encoded.value)
+		record.Time = h.timeOf(encoded)
 	}
 	d.room -= record.EncodedSize()
 	d.Records = append(d.Records, record)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,11 +50,7 @@ func decodeBatches(t *testing.T, from int64, batches ...[]byte) (Result, error) 
 
 // withHeaders are records with a key, a value and headers without text.
 func withHeaders(records, headers int) []kmsg.Record {
-	all := make([]kmsg.Record, records)
-	for i := range all {
-		all[i] = kmsg.Record{Key: []byte("key"), Value: []byte("value"), Headers: make([]kmsg.Header, headers)}
-	}
-	return all
+	return slices.Repeat([]kmsg.Record{{Key: []byte("key"), Value: []byte("value"), Headers: make([]kmsg.Header, headers)}}, records)
 }
 
 var codecs = map[string]kgo.CompressionCodec{
@@ -92,10 +89,7 @@ func TestDecodeReturnsRecordsOfEachCodecAndTellsNullFromEmpty(t *testing.T) {
 
 func TestDecodeBoundsTheMemoryOfABatch(t *testing.T) {
 	t.Parallel()
-	large := make([]kmsg.Record, 80)
-	for i := range large {
-		large[i].Value = make([]byte, 900_000)
-	}
+	large := slices.Repeat([]kmsg.Record{{Value: make([]byte, 900_000)}}, 80)
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
 			few := brokertest.EncodeBatch(0, codec, withHeaders(3, 10)...)
@@ -120,10 +114,7 @@ func TestDecodeBoundsTheMemoryOfABatch(t *testing.T) {
 // The whole batch is validated before any record of it is handed over.
 func TestDecodeReturnsALargeBatchInParts(t *testing.T) {
 	t.Parallel()
-	records := make([]kmsg.Record, 20)
-	for i := range records {
-		records[i].Value = make([]byte, 900_000)
-	}
+	records := slices.Repeat([]kmsg.Record{{Value: make([]byte, 900_000)}}, 20)
 	batch := brokertest.EncodeBatch(0, kgo.GzipCompression(), records...)
 	for from, next := range map[int64]int64{0: 5, 5: 10, 17: 20} {
 		if got, err := decodeBatches(t, from, batch); err != nil || got.Next != next || int64(len(got.Records)) != next-from {
