@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,12 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-// metadataRefresh is how often a group looks for new partitions.
-const metadataRefresh = time.Minute
+const (
+	// metadataRefresh is how often a group looks for new partitions.
+	metadataRefresh = time.Minute
+	// leaveTimeout is how long the last commit and leaving the group may take.
+	leaveTimeout = 2 * time.Second
+)
 
 // GroupConfig is what a Group reads, and where its dead letters go.
 type GroupConfig struct {
@@ -111,8 +116,14 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	guard := &shutdownGuard{ctx: ctx, client: conn}
-	defer context.AfterFunc(ctx, guard.abortWhenIdle)()
+	// Kafka may not respond to the last commit and LeaveGroup. They begin when no partition
+	// has a batch in progress any more.
+	var claims sync.RWMutex
+	defer context.AfterFunc(ctx, func() {
+		claims.Lock()
+		defer claims.Unlock()
+		time.AfterFunc(leaveTimeout, conn.Abort)
+	})()
 	if err := g.checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil {
 		return err
 	}
@@ -128,7 +139,7 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 	defer func() { _ = consumerGroup.Close() }()
 	go g.logErrors(consumerGroup.Errors())
 	for ctx.Err() == nil {
-		session := &session{group: g, client: conn, consumerGroup: consumerGroup, guard: guard}
+		session := &session{group: g, client: conn, consumerGroup: consumerGroup, claims: &claims}
 		err := consumerGroup.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
 		case errors.Is(session.endReason, errHandlerStuck):
@@ -193,31 +204,4 @@ func (g *Group) currentTopicID(ctx context.Context) (id string, err error) {
 		return err
 	})
 	return id, err
-}
-
-// leaveTimeout is how long the last commit and leaving the group may take.
-const leaveTimeout = 2 * time.Second
-
-// shutdownGuard bounds a member's shutdown when Kafka does not respond: once ctx has
-// ended and no partition has a batch in progress, the final commit and LeaveGroup get
-// leaveTimeout. Then the client's calls are aborted.
-type shutdownGuard struct {
-	ctx    context.Context
-	client *client.Client
-	active atomic.Int32 // partitions that may have a batch in progress
-}
-
-// track keeps the client from being aborted until release is called.
-func (g *shutdownGuard) track() (release func()) {
-	g.active.Add(1)
-	return func() {
-		g.active.Add(-1)
-		g.abortWhenIdle()
-	}
-}
-
-func (g *shutdownGuard) abortWhenIdle() {
-	if g.ctx.Err() != nil && g.active.Load() == 0 {
-		time.AfterFunc(leaveTimeout, g.client.Abort)
-	}
 }

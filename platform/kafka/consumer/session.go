@@ -25,7 +25,7 @@ type session struct {
 	group          *Group
 	client         *client.Client
 	consumerGroup  sarama.ConsumerGroup
-	guard          *shutdownGuard
+	claims         *sync.RWMutex   // read-locked while a partition may have a batch in progress
 	topicID        string          // as Setup found it
 	ctx            context.Context // ends with the session, or when the topic is replaced
 	cancel         context.CancelFunc
@@ -84,7 +84,8 @@ func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
 // ConsumeClaim implements sarama.ConsumerGroupHandler. It works through one partition.
 // When it returns, the session ends for all partitions.
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	defer s.guard.track()()
+	s.claims.RLock()
+	defer s.claims.RUnlock()
 	topic, partition := claim.Topic(), claim.Partition()
 	// Sarama fetches all partitions of a broker at once, unpacks every batch, and fails
 	// for all of them if one cannot be decoded. So the partition fetches for itself.
