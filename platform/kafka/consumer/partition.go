@@ -154,7 +154,7 @@ func (c *partitionConsumer) processBatch(batch recordBatch) error {
 	for len(b.remaining) > 0 {
 		first := b.remaining[0]
 		cause := first.Undecodable
-		if c.tracker.CrashesOf(first) >= quarantine.MaxCrashes {
+		if cause == nil && c.tracker.CrashesOf(first) >= quarantine.MaxCrashes {
 			cause = errCrashed
 		}
 		if cause != nil {
