@@ -27,7 +27,7 @@ const (
 // Bounds of the memory of one response.
 const (
 	MaxResponseBytes = 64 << 20               // as received
-	MaxUnpackedBytes = 64<<20 - 1<<10         // decompressed; a little less than the 64 MiB buffer that Sarama allocates
+	MaxUnpackedBytes = 64 << 20               // of one batch, decompressed
 	retryInterval    = 250 * time.Millisecond // between Sarama's requests for metadata
 )
 
