@@ -16,7 +16,6 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
@@ -38,8 +37,8 @@ var retryBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Sec
 // (murmur2), a record without one to any. Several goroutines may share it; their calls
 // of Send run one at a time.
 type Producer struct {
-	sending *semaphore.Weighted // of weight 1: a mutex whose wait a context can end
-	closed  bool
+	sem    chan struct{} // held by the Send in progress; a channel, so that a context ends the wait for it
+	closed bool
 
 	codec       sarama.CompressionCodec // of each batch
 	partitioner sarama.Partitioner
@@ -54,7 +53,7 @@ type Producer struct {
 // is nil.
 func New(cfg kafka.Config, reg prometheus.Registerer) *Producer {
 	return &Producer{
-		sending: semaphore.NewWeighted(1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
+		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
 		durations: metrics.NewDurations(reg, "kafka_producer_send_seconds",
 			"Duration of sending records, until all are acknowledged or one has failed.", nil),
 	}
@@ -76,10 +75,12 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	if err := p.sending.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("send %d records: %w", len(records), err)
+	select {
+	case p.sem <- struct{}{}:
+		defer func() { <-p.sem }()
+	case <-ctx.Done():
+		return fmt.Errorf("send %d records: %w", len(records), ctx.Err())
 	}
-	defer p.sending.Release(1)
 	if p.closed {
 		return fmt.Errorf("send %d records: the producer is closed: %w", len(records), net.ErrClosed)
 	}
@@ -104,8 +105,8 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 // Close waits for the Send in progress and closes the connections. A later Send fails
 // with net.ErrClosed.
 func (p *Producer) Close() error {
-	_ = p.sending.Acquire(context.Background(), 1)
-	defer p.sending.Release(1)
+	p.sem <- struct{}{}
+	defer func() { <-p.sem }()
 	p.closed = true
 	p.client.Close()
 	return nil

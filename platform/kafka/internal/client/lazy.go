@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 
-	"golang.org/x/sync/semaphore"
-
 	"example.com/todo/platform/kafka"
 )
 
@@ -14,21 +12,23 @@ import (
 // Calls from several goroutines run one at a time.
 type Lazy struct {
 	cfg    kafka.Config
-	calls  *semaphore.Weighted // of weight 1: a mutex whose wait a context can end
-	client *Client             // nil before the first call and after a failed one
+	sem    chan struct{} // held by the call in progress; a channel, so that a context ends the wait for it
+	client *Client       // nil before the first call and after a failed one
 	closed bool
 }
 
 // NewLazy returns a client that has not connected yet.
-func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, calls: semaphore.NewWeighted(1)} }
+func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, sem: make(chan struct{}, 1)} }
 
 // Do calls fn and returns its error, joined with ctx's if that has ended, or net.ErrClosed
 // after Close. When ctx ends while fn runs, fn's calls fail at once.
 func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
-	if err := l.calls.Acquire(ctx, 1); err != nil {
-		return err
+	select {
+	case l.sem <- struct{}{}:
+		defer func() { <-l.sem }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	defer l.calls.Release(1)
 	if l.closed {
 		return net.ErrClosed
 	}
@@ -54,8 +54,8 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 
 // Close waits for the call in progress and closes the client for good.
 func (l *Lazy) Close() {
-	_ = l.calls.Acquire(context.Background(), 1)
-	defer l.calls.Release(1)
+	l.sem <- struct{}{}
+	defer func() { <-l.sem }()
 	l.closed = true
 	l.disconnect()
 }

@@ -46,7 +46,8 @@ func (r *response) receive(socket io.Reader) ([]byte, error) {
 	if r.tooLong = size > client.MaxResponseBytes; r.tooLong {
 		size = maxResponsePrefix
 	}
-	whole := append(length, make([]byte, size)...)
+	whole := make([]byte, 4+size)
+	copy(whole, length)
 	if _, err := io.ReadFull(socket, whole[4:]); err != nil {
 		return nil, err
 	}
