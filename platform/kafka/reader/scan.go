@@ -22,7 +22,7 @@ const maxVisitRecords = 1000
 
 // SkipPartition is what visit returns to end its partition: Scan continues with the
 // next one.
-var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:staticcheck // named like fs.SkipDir
+var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:revive,staticcheck // named like fs.SkipDir
 
 // errNoProgress is about a response without records where there must be some.
 var errNoProgress = errors.New("the broker has nothing to hand over yet")
