@@ -41,7 +41,7 @@ func (c *partitionConsumer) prefetchBatches() (batches <-chan recordBatch, stop 
 	prefetched := make(chan recordBatch)
 	p := &prefetcher{
 		consumer: c, batches: prefetched, position: c.position,
-		client: client.NewLazy(c.group.cfg.Config), fetcher: fetch.New(c.topicPartition), delays: retryBackoff.Delays(),
+		client: client.NewLazy(c.group.cfg.Config), delays: retryBackoff.Delays(),
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.run(ctx) })
@@ -57,18 +57,21 @@ type prefetcher struct {
 	batches      chan<- recordBatch
 	position     int64
 	client       *client.Lazy
-	fetcher      *fetch.Fetcher
 	delays       *backoff.ExponentialBackOff
 	firstFailure time.Time     // of the present row of failures; zero if the last read succeeded
 	outage       *retry.Outage // nil unless the present failures are more than a connection's
 }
 
 func (p *prefetcher) run(ctx context.Context) {
-	defer p.consumer.clearUnreadable()
+	defer p.consumer.setUnreadable(nil)
 	defer p.client.Close()
 	for ctx.Err() == nil {
 		begun := time.Now()
-		result, err := p.fetch(ctx)
+		var result fetch.Result
+		err := p.client.Do(ctx, func(c *client.Client) (err error) {
+			result, err = fetch.Fetch(c, p.consumer.topicPartition, p.position)
+			return err
+		})
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -87,14 +90,6 @@ func (p *prefetcher) run(ctx context.Context) {
 			}
 		}
 	}
-}
-
-func (p *prefetcher) fetch(ctx context.Context) (result fetch.Result, err error) {
-	err = p.client.Do(ctx, func(c *client.Client) error {
-		result, err = p.fetcher.Fetch(c, p.position)
-		return err
-	})
-	return result, err
 }
 
 // deliver sends the records in the batches that a handler gets.
@@ -132,20 +127,19 @@ func (p *prefetcher) onFailure(ctx context.Context, err error) {
 	if p.firstFailure.IsZero() {
 		p.firstFailure = time.Now()
 	}
-	refused := !client.IsConnectionError(err) && !isLeaderError(err)
-	if !refused && time.Since(p.firstFailure) < unreachableGrace {
-		p.consumer.log.Debug("kafka consumer: a connection failed", "error", err)
-		retry.Wait(ctx, p.delays.NextBackOff())
-		return
-	}
-	if p.outage == nil {
-		p.outage = newOutage(p.consumer.log, "reading the partition", p.position)
-	}
-	p.outage.Record(ctx, err)
+	refused := !client.IsConnectionError(err) && !client.IsLeaderError(err)
 	if refused {
 		p.consumer.group.metrics.reported.Inc()
 	}
-	p.consumer.setUnreadable(err)
+	if refused || time.Since(p.firstFailure) >= unreachableGrace {
+		if p.outage == nil {
+			p.outage = newOutage(p.consumer.log, "reading the partition", p.position)
+		}
+		p.outage.Record(ctx, err)
+		p.consumer.setUnreadable(err)
+	} else {
+		p.consumer.log.Debug("kafka consumer: a connection failed", "error", err)
+	}
 	retry.Wait(ctx, p.delays.NextBackOff())
 }
 
@@ -155,22 +149,11 @@ func (p *prefetcher) onSuccess(ctx context.Context) {
 	if p.outage != nil {
 		p.outage.Record(ctx, nil)
 		p.outage = nil
-		p.consumer.clearUnreadable()
+		p.consumer.setUnreadable(nil)
 	}
 }
 
-// isLeaderError reports whether another broker leads the partition now.
-func isLeaderError(err error) bool {
-	return errors.Is(err, sarama.ErrNotLeaderForPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable) ||
-		errors.Is(err, sarama.ErrReplicaNotAvailable) || errors.Is(err, sarama.ErrFencedLeaderEpoch) ||
-		errors.Is(err, sarama.ErrUnknownLeaderEpoch) || errors.Is(err, sarama.ErrOffsetNotAvailable)
-}
-
-// setUnreadable makes the group not ready for that reason.
+// setUnreadable makes the group not ready for that reason; nil ends it.
 func (c *partitionConsumer) setUnreadable(reason error) {
-	c.group.membership.unreadablePartitions.Store(c.topicPartition.Partition, reason)
-}
-
-func (c *partitionConsumer) clearUnreadable() {
-	c.group.membership.unreadablePartitions.Delete(c.topicPartition.Partition)
+	c.group.membership.setUnreadable(c.topicPartition.Partition, reason)
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/kafka"
@@ -28,50 +27,41 @@ const (
 )
 
 // newDeadLetter returns the record that keeps another one for inspection and replay.
-// Its time is now: with the original's, retention could delete it at once.
-func newDeadLetter(cfg GroupConfig, record kafka.Record, attempts int, cause error, now time.Time) kafka.Record {
-	all := append(slices.Clone(record.Headers), deadLetterHeaders(cfg, record, attempts, cause, now)...)
-	return kafka.Record{Topic: cfg.DLQ, Key: record.Key, Value: record.Value, Headers: all, Time: now}
-}
-
-// newBareDeadLetter returns a dead letter without the contents, which cannot be decoded
-// or are too large for the dead-letter topic.
-func newBareDeadLetter(cfg GroupConfig, record kafka.Record, attempts int, cause error, now time.Time) kafka.Record {
-	letter := kafka.Record{Topic: cfg.DLQ, Headers: deadLetterHeaders(cfg, record, attempts, cause, now), Time: now}
+// Its time is now: with the original's, retention could delete it at once. A bare one is
+// without the contents, which cannot be decoded or are too large for the topic.
+func newDeadLetter(cfg GroupConfig, record kafka.Record, bare bool, attempts int, cause error) kafka.Record {
+	now := time.Now()
+	letter := kafka.Record{Topic: cfg.DLQ, Key: record.Key, Value: record.Value, Headers: slices.Clone(record.Headers), Time: now}
+	if bare {
+		letter.Value, letter.Headers = nil, nil
+	}
+	if bare && len(record.Key) > maxBareKeyBytes {
+		letter.Key = nil
+	}
+	add := func(key, value string) { letter.Headers = append(letter.Headers, kafka.Header{Key: key, Value: value}) }
+	add(headers.Error, truncateUTF8(cause.Error(), maxErrorBytes))
+	add(headers.OriginalTopic, record.Topic)
+	add(headers.OriginalPartition, strconv.Itoa(int(record.Partition)))
+	add(headers.OriginalOffset, strconv.FormatInt(record.Offset, 10))
+	add(headers.ConsumerGroup, cfg.Group)
+	add(headers.Attempts, strconv.Itoa(attempts))
+	add(headers.FailedAt, now.UTC().Format(time.RFC3339))
 	size := int64(record.EncodedSize())
 	var bad *fetch.UndecodableError
 	if errors.As(record.Undecodable, &bad) {
 		size = bad.Size
-		letter.Headers = append(letter.Headers, kafka.Header{Key: headers.OriginalLastOffset, Value: strconv.FormatInt(bad.Next-1, 10)})
-	} else if len(record.Key) <= maxBareKeyBytes {
-		letter.Key = record.Key
+		add(headers.OriginalLastOffset, strconv.FormatInt(bad.Next-1, 10))
 	}
-	letter.Headers = append(letter.Headers, kafka.Header{Key: headers.OriginalSize, Value: strconv.FormatInt(size, 10)})
+	if bare {
+		add(headers.OriginalSize, strconv.FormatInt(size, 10))
+	}
 	return letter
-}
-
-func deadLetterHeaders(cfg GroupConfig, record kafka.Record, attempts int, cause error, now time.Time) []kafka.Header {
-	return []kafka.Header{
-		{Key: headers.Error, Value: truncateUTF8(cause.Error(), maxErrorBytes)},
-		{Key: headers.OriginalTopic, Value: record.Topic},
-		{Key: headers.OriginalPartition, Value: strconv.Itoa(int(record.Partition))},
-		{Key: headers.OriginalOffset, Value: strconv.FormatInt(record.Offset, 10)},
-		{Key: headers.ConsumerGroup, Value: cfg.Group},
-		{Key: headers.Attempts, Value: strconv.Itoa(attempts)},
-		{Key: headers.FailedAt, Value: now.UTC().Format(time.RFC3339)},
-	}
 }
 
 // truncateUTF8 returns the text as valid UTF-8 of at most limit bytes.
 func truncateUTF8(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "") // without half a character at the end
 }
 
 // publishDeadLetter retries until Kafka has acknowledged the dead letter. It returns
@@ -79,8 +69,12 @@ func truncateUTF8(text string, limit int) string {
 func (c *partitionConsumer) publishDeadLetter(record kafka.Record, attempts int, cause error) bool {
 	bare := record.Undecodable != nil
 	outage := newOutage(c.log, "dead-lettering a record", record.Offset)
-	// An attempt may outlast the session: what was sent is better committed.
-	send := func() error { return c.sendDeadLetter(c.drainCtx, record, bare, attempts, cause) }
+	send := func() error {
+		// An attempt may outlast the session: what was sent is better committed.
+		ctx, cancel := context.WithTimeout(c.drainCtx, publishTimeout)
+		defer cancel()
+		return c.group.dlqProducer.Send(ctx, []kafka.Record{newDeadLetter(c.group.cfg, record, bare, attempts, cause)})
+	}
 	err := retry.Do(c.sessionCtx, retryBackoff, outage, func(context.Context) error {
 		err := send()
 		if errors.Is(err, producer.ErrRejected) && !bare {
@@ -97,14 +91,4 @@ func (c *partitionConsumer) publishDeadLetter(record kafka.Record, attempts int,
 	c.log.Error("kafka consumer: a record was dead-lettered",
 		"offset", record.Offset, "key", string(record.Key), "attempts", attempts, "error", cause)
 	return true
-}
-
-func (c *partitionConsumer) sendDeadLetter(ctx context.Context, record kafka.Record, bare bool, attempts int, cause error) error {
-	letter := newDeadLetter
-	if bare {
-		letter = newBareDeadLetter
-	}
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	return c.group.dlqProducer.Send(ctx, []kafka.Record{letter(c.group.cfg, record, attempts, cause, time.Now())})
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"example.com/todo/platform/kafka"
@@ -33,7 +32,7 @@ func FuzzDeadLetter(f *testing.F) {
 	f.Add(strings.Repeat("ü", maxErrorBytes)+"\xff", "error", "\xff", []byte(nil))
 	f.Fuzz(func(t *testing.T, cause, name, text string, value []byte) {
 		record := kafka.Record{Topic: "things", Offset: 7, Value: value, Headers: []kafka.Header{{Key: name, Value: text}}}
-		letter := newDeadLetter(GroupConfig{Group: "readers", DLQ: "dead"}, record, 1, errors.New(cause), time.Now())
+		letter := newDeadLetter(GroupConfig{Group: "readers", DLQ: "dead"}, record, false, 1, errors.New(cause))
 		got := letter.Header(headers.Error)
 		if len(got) > maxErrorBytes || !utf8.ValidString(got) {
 			t.Errorf("the header error has %d bytes: %q", len(got), got)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -140,18 +139,16 @@ func (c *partitionConsumer) callWithWatchdog(batch []kafka.Record) (int, error) 
 
 // callRecovering calls the handler; a panic becomes an error.
 func (c *partitionConsumer) callRecovering(ctx context.Context, batch []kafka.Record) (r handlerResult) {
-	defer func() {
-		if value := recover(); value != nil {
-			r = handlerResult{err: &panicError{value: value, stack: debug.Stack()}}
+	r.err = recoverPanic(func() (err error) {
+		failpoint.Hit(failpoint.BeforeEffect, batch[0].Position())
+		for _, record := range batch {
+			failpoint.HitPoison(record.Value)
 		}
-	}()
-	failpoint.Hit(failpoint.BeforeEffect, batch[0].Position())
-	for _, record := range batch {
-		failpoint.HitPoison(record.Value)
-	}
-	start := time.Now()
-	defer func() { c.group.metrics.handleTime.Observe(time.Since(start).Seconds()) }()
-	r.handled, r.err = c.group.handler.Handle(ctx, batch)
+		start := time.Now()
+		defer func() { c.group.metrics.handleTime.Observe(time.Since(start).Seconds()) }()
+		r.handled, err = c.group.handler.Handle(ctx, batch)
+		return err
+	})
 	return r
 }
 

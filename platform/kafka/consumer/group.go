@@ -22,8 +22,12 @@ import (
 	"example.com/todo/platform/retry"
 )
 
-// metadataRefresh is how often a group looks for new partitions.
-const metadataRefresh = time.Minute
+const (
+	// metadataRefresh is how often a group looks for new partitions.
+	metadataRefresh = time.Minute
+	// leaveTimeout is how long the last commit and leaving the group may take.
+	leaveTimeout = 2 * time.Second
+)
 
 // GroupConfig is what a Group reads, and where its dead letters go.
 type GroupConfig struct {
@@ -83,7 +87,6 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 func (g *Group) Run(ctx context.Context) error {
 	defer func() { _ = g.dlqProducer.Close() }()
 	defer g.requests.Close()
-	defer g.trackLag(ctx)()
 	delays := retryBackoff.Delays()
 	for ctx.Err() == nil {
 		err := g.runMembership(ctx, delays)
@@ -113,9 +116,19 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	guard := &shutdownGuard{ctx: ctx, client: conn}
-	defer context.AfterFunc(ctx, guard.abortWhenIdle)()
-	if err := g.checkTopics(conn); err != nil {
+	// Kafka may not respond to the last commit and LeaveGroup. They begin when no partition
+	// has a batch in progress any more.
+	var claims sync.RWMutex
+	defer context.AfterFunc(ctx, func() {
+		claims.Lock()
+		defer claims.Unlock()
+		time.AfterFunc(leaveTimeout, conn.Abort)
+	})()
+	if err := g.checkTopic(conn, g.cfg.Topic, g.cfg.Partitions); err != nil {
+		return err
+	}
+	// Without the dead-letter topic the first dead letter would hold its partition for ever.
+	if err := g.checkTopic(conn, g.cfg.DLQ, 0); err != nil {
 		return err
 	}
 	// This client asks for the high watermark: a group's offset may lie beyond the last stable one.
@@ -126,7 +139,7 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 	defer func() { _ = consumerGroup.Close() }()
 	go g.logErrors(consumerGroup.Errors())
 	for ctx.Err() == nil {
-		session := &session{group: g, client: conn, consumerGroup: consumerGroup, guard: guard}
+		session := &session{group: g, client: conn, consumerGroup: consumerGroup, claims: &claims}
 		err := consumerGroup.Consume(ctx, []string{g.cfg.Topic}, session)
 		switch {
 		case errors.Is(session.endReason, errHandlerStuck):
@@ -152,39 +165,43 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 	return nil
 }
 
-// checkTopics checks both topics. Without the dead-letter topic the first dead letter
-// would hold its partition for ever.
-func (g *Group) checkTopics(conn *client.Client) error {
-	if err := conn.CheckTopic(g.cfg.Topic, g.cfg.Partitions); err != nil && !g.isTransientlyMissing(err) {
-		return err
-	}
-	if err := conn.CheckTopic(g.cfg.DLQ, 0); err != nil && !g.isTransientlyMissing(err) {
-		return err
-	}
-	return nil
-}
-
-// isTransientlyMissing reports whether the topic is missing now and existed before: a
+// checkTopic is Client.CheckTopic, unless the topic is missing now and existed before: a
 // broker that has just started may not know all topics yet.
-func (g *Group) isTransientlyMissing(err error) bool {
+func (g *Group) checkTopic(conn *client.Client, topic string, partitions int) error {
+	err := conn.CheckTopic(topic, partitions)
 	var wrong *kafka.TopicError
-	return errors.As(err, &wrong) && wrong.Have == 0 && g.membership.hasJoined()
+	if errors.As(err, &wrong) && wrong.Have == 0 && g.membership.hasJoined() {
+		return nil
+	}
+	return err
 }
 
 // isFatal reports whether no retry can succeed.
 func isFatal(err error) bool { return client.IsFatal(err) || errors.Is(err, errHandlerStuck) }
 
-// trackLag keeps the lag current until stop is called.
-func (g *Group) trackLag(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var tracking sync.WaitGroup
-	tracking.Go(func() { g.metrics.lag.track(ctx, g.LogEndOffsets) })
-	return func() {
-		cancel()
-		tracking.Wait()
-	}
-}
-
 func (g *Group) newTracker(partition int32, log kafka.PartitionLog) quarantine.Tracker {
 	return quarantine.NewTracker(g.cfg.Quarantine, g.owner, func() int64 { return g.revisions.Add(1) }, partition, log)
+}
+
+// LogEndOffsets requests each partition's last stable offset: a reader gets no record
+// from there on, because the next one is not written yet or its transaction is open. It
+// works before and during Run. The error joins ctx's, if that has ended.
+func (g *Group) LogEndOffsets(ctx context.Context) (ends map[int32]int64, err error) {
+	err = g.requests.Do(ctx, func(c *client.Client) error {
+		ends, err = c.Offsets(g.cfg.Topic, sarama.OffsetNewest)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask for the ends of topic %q: %w", g.cfg.Topic, err)
+	}
+	return ends, nil
+}
+
+// currentTopicID requests the id that the topic has now.
+func (g *Group) currentTopicID(ctx context.Context) (id string, err error) {
+	err = g.requests.Do(ctx, func(c *client.Client) error {
+		id, err = c.TopicID(g.cfg.Topic)
+		return err
+	})
+	return id, err
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/retry"
 )
 
 // Handler does the work of a consumer group. It is called for several partitions at
@@ -64,13 +67,7 @@ type SkipObserver interface {
 
 // ErrFenced is what a Handler returns if its stored offset is not the one that it
 // expects: another member has moved it, or the store was lost.
-var ErrFenced error = fenced{}
-
-type fenced struct{}
-
-func (fenced) Error() string {
-	return "the partition's stored offset was moved by another member, or lost"
-}
+var ErrFenced = errors.New("the partition's stored offset was moved by another member, or lost")
 
 // Permanent marks an error that no retry cures. Permanent(nil) is nil.
 func Permanent(err error) error {
@@ -119,4 +116,23 @@ func callStartOffset(ctx context.Context, store OffsetStore, partition int32, lo
 		return err
 	})
 	return offset, err
+}
+
+// retryBackoff is the delay between the attempts of an operation that holds a
+// partition, or of joining the group: 10 s at most, jitter included.
+var retryBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 6600 * time.Millisecond}
+
+// newOutage returns the log lines of an operation that is retried and holds its
+// partition meanwhile.
+func newOutage(log *slog.Logger, operation string, offset int64) *retry.Outage {
+	return retry.NewOutage(log.With("offset", offset),
+		"kafka consumer: "+operation+" failed, holding the partition and retrying", "kafka consumer: "+operation+" succeeded")
+}
+
+// logPanic logs the stack if the error is a recovered panic.
+func logPanic(log *slog.Logger, operation string, offset int64, err error) {
+	var recovered *panicError
+	if errors.As(err, &recovered) {
+		log.Error("kafka consumer: "+operation+" panicked", "offset", offset, "error", err, "stack", string(recovered.stack))
+	}
 }

@@ -1,11 +1,8 @@
 package consumer
 
 import (
-	"context"
-	"maps"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -22,9 +19,6 @@ type lag struct {
 	positions map[int32]int64 // of this member's partitions: the first record that is not done
 }
 
-// lagInterval is how often the log's ends are requested.
-const lagInterval = 2 * time.Second
-
 func newLag(labels prometheus.Labels) *lag {
 	return &lag{
 		desc: prometheus.NewDesc("kafka_consumer_lag_records",
@@ -33,35 +27,18 @@ func newLag(labels prometheus.Labels) *lag {
 	}
 }
 
-// track requests the ends in each interval until ctx ends. If a request fails, the last
-// ends stay.
-func (l *lag) track(ctx context.Context, requestEnds func(context.Context) (map[int32]int64, error)) {
-	ticker := time.NewTicker(lagInterval)
-	defer ticker.Stop()
-	for {
-		limited, cancel := context.WithTimeout(ctx, lagInterval)
-		ends, err := requestEnds(limited)
-		cancel()
-		if err == nil {
-			l.mu.Lock()
-			l.ends = ends
-			l.mu.Unlock()
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// logEnd is the partition's last stable offset, as requested last; false before the
-// first response.
-func (l *lag) logEnd(partition int32) (end int64, known bool) {
+func (l *lag) setEnds(ends map[int32]int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	end, known = l.ends[partition]
-	return end, known
+	l.ends = ends
+}
+
+// logEnd is the partition's last stable offset, as requested last; 0 before the first
+// response.
+func (l *lag) logEnd(partition int32) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ends[partition]
 }
 
 func (l *lag) setPosition(partition int32, position int64) {
@@ -80,24 +57,15 @@ func (l *lag) removePartition(partition int32) {
 // Describe implements prometheus.Collector.
 func (l *lag) Describe(descs chan<- *prometheus.Desc) { descs <- l.desc }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. It leaves out partitions whose end is not known
+// yet.
 func (l *lag) Collect(metrics chan<- prometheus.Metric) {
-	for partition, records := range l.records() {
-		metrics <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, float64(records), strconv.Itoa(int(partition)))
-	}
-}
-
-// records leaves out partitions whose end is not known yet.
-func (l *lag) records() map[int32]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	records := maps.Clone(l.positions)
-	for partition, position := range records {
+	for partition, position := range l.positions {
 		if end, known := l.ends[partition]; known {
-			records[partition] = max(end-position, 0) // the position may be newer than the end
-		} else {
-			delete(records, partition)
+			records := max(end-position, 0) // the position may be newer than the end
+			metrics <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, float64(records), strconv.Itoa(int(partition)))
 		}
 	}
-	return records
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -23,41 +22,37 @@ const (
 	reportInterval = time.Minute
 )
 
+var errNotJoined = errors.New("the consumer group has not been joined yet")
+
 // membership knows whether the group is a member and reads its partitions.
 type membership struct {
 	outage *retry.Outage
 
-	unreadablePartitions sync.Map // partition to the error that keeps it from being read
-	lastReport           atomic.Pointer[reportedError]
-
 	mu         sync.Mutex
 	everJoined bool
-	leaveErr   error // nil while the group is a member
-}
-
-// reportedError is an error from Sarama's error channel.
-type reportedError struct {
-	err error
-	at  time.Time
+	leaveErr   error           // nil while the group is a member
+	reportErr  error           // that Sarama reported last
+	reportedAt time.Time       // when it did
+	unreadable map[int32]error // what keeps a partition from being read
 }
 
 func newMembership(log *slog.Logger) *membership {
-	return &membership{outage: retry.NewOutage(log,
+	return &membership{leaveErr: errNotJoined, unreadable: make(map[int32]error), outage: retry.NewOutage(log,
 		"kafka consumer: not a member of the group, joining again", "kafka consumer: member of the group again")}
 }
 
 // left records why the group is not a member.
 func (m *membership) left(ctx context.Context, err error) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.leaveErr = err
-	m.mu.Unlock()
 	m.outage.Record(ctx, err)
 }
 
 func (m *membership) joined(ctx context.Context) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.everJoined, m.leaveErr = true, nil
-	m.mu.Unlock()
 	m.outage.Record(ctx, nil)
 }
 
@@ -67,28 +62,35 @@ func (m *membership) hasJoined() bool {
 	return m.everJoined
 }
 
-// readyErr returns nil while the group is a member and reads all of its partitions.
-func (m *membership) readyErr() (err error) {
-	if err = m.memberErr(); err != nil {
-		return err
-	}
-	if last := m.lastReport.Load(); last != nil && time.Since(last.at) < reportTTL {
-		return last.err
-	}
-	m.unreadablePartitions.Range(func(partition, reason any) bool {
-		err = fmt.Errorf("partition %d cannot be read: %w", partition, reason.(error))
-		return false
-	})
-	return err
-}
-
-func (m *membership) memberErr() error {
+// setUnreadable makes the group not ready for that reason; nil ends it.
+func (m *membership) setUnreadable(partition int32, reason error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.leaveErr == nil && !m.everJoined {
-		return errors.New("the consumer group has not been joined yet")
+	if m.unreadable[partition] = reason; reason == nil {
+		delete(m.unreadable, partition)
 	}
-	return m.leaveErr
+}
+
+func (m *membership) reported(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reportErr, m.reportedAt = err, time.Now()
+}
+
+// readyErr returns nil while the group is a member and reads all of its partitions.
+func (m *membership) readyErr() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaveErr != nil {
+		return m.leaveErr
+	}
+	if time.Since(m.reportedAt) < reportTTL {
+		return m.reportErr
+	}
+	for partition, reason := range m.unreadable {
+		return fmt.Errorf("partition %d cannot be read: %w", partition, reason)
+	}
+	return nil
 }
 
 // logErrors logs what Sarama reports on its error channel, until that is closed.
@@ -103,7 +105,7 @@ func (g *Group) logErrors(failures <-chan error) {
 		}
 		g.metrics.reported.Inc()
 		if !isMembershipError(err) {
-			g.membership.lastReport.Store(&reportedError{err: err, at: time.Now()})
+			g.membership.reported(err)
 		}
 		if text := err.Error(); text != last || time.Since(at) > reportInterval {
 			last, at = text, time.Now()
@@ -115,15 +117,7 @@ func (g *Group) logErrors(failures <-chan error) {
 // isMembershipError reports whether the error ends or delays a membership, which is
 // known without it.
 func isMembershipError(err error) bool {
-	var refusal sarama.KError
-	if !errors.As(err, &refusal) {
-		return false
-	}
-	switch refusal {
-	case sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
-		sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
-		return true
-	default:
-		return false
-	}
+	return client.IsAny(err, sarama.ErrRebalanceInProgress, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId,
+		sarama.ErrFencedInstancedId, sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrOffsetsLoadInProgress)
 }

@@ -8,10 +8,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
@@ -225,18 +223,9 @@ func TestACommittedOffsetBeyondTheLogBeginsAtTheStart(t *testing.T) {
 // commit sets the offset of a group without members in partition 0.
 func commit(t *testing.T, w brokertest.Env, group string, offset int64, metadata string) {
 	t.Helper()
-	partition := kmsg.NewOffsetCommitRequestTopicPartition()
-	partition.Offset, partition.Metadata = offset, &metadata
-	topic := kmsg.NewOffsetCommitRequestTopic()
-	topic.Topic, topic.Partitions = w.Topic, append(topic.Partitions, partition)
-	request := kmsg.NewPtrOffsetCommitRequest()
-	request.Group, request.Topics = group, append(request.Topics, topic)
-	// Later versions name a topic by its id.
-	response, err := request.RequestWith(brokertest.TimeoutContext(t), w.Client(t, kgo.MaxVersions(kversion.V3_0_0())))
-	if err == nil {
-		err = kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
-	}
-	if err != nil {
+	offsets := make(kadm.Offsets)
+	offsets.Add(kadm.Offset{Topic: w.Topic, At: offset, LeaderEpoch: -1, Metadata: metadata})
+	if err := w.Admin(t).CommitAllOffsets(brokertest.TimeoutContext(t), group, offsets); err != nil {
 		t.Fatal(err)
 	}
 }

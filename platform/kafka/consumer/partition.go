@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer/quarantine"
 	"example.com/todo/platform/retry"
@@ -25,11 +27,8 @@ type partitionConsumer struct {
 	prefetch       func() (batches <-chan recordBatch, stop func())
 	tracker        quarantine.Tracker
 
-	logAtStart     kafka.PartitionLog                    // as the session found it
+	partitionPosition
 	currentTopicID func(context.Context) (string, error) // requests the id that the topic has now
-	lowestStored   int64                                 // the lowest offset that the handler's store may have
-	position       int64                                 // the offset of the first record that is not done
-	incarnation    string                                // of the log that the position belongs to
 	progressed     bool                                  // a record was done
 }
 
@@ -47,7 +46,7 @@ var errCrashed = fmt.Errorf("the process died while handling it, %d times in a r
 
 // run works until the session ends, and then returns nil. An error ends the session.
 func (c *partitionConsumer) run() error {
-	if acquired, err := c.acquire(); !acquired {
+	if err := c.acquire(); err != nil || c.sessionCtx.Err() != nil {
 		return err
 	}
 	err := c.consume()
@@ -59,9 +58,9 @@ func (c *partitionConsumer) run() error {
 	return err
 }
 
-// acquire makes the partition's quarantine state this session's. It returns false if
-// the session has ended, or, with an error, if another member acquired the partition.
-func (c *partitionConsumer) acquire() (bool, error) {
+// acquire makes the partition's quarantine state this session's, unless the session
+// ends. The error is that another member acquired the partition.
+func (c *partitionConsumer) acquire() error {
 	var left quarantine.OffsetRange
 	var corrupt bool
 	outage := newOutage(c.log, "loading the in-flight marker", c.position)
@@ -72,11 +71,8 @@ func (c *partitionConsumer) acquire() (bool, error) {
 		}
 		return err
 	})
-	switch {
-	case errors.Is(err, quarantine.ErrLostOwnership):
-		return false, err
-	case err != nil:
-		return false, nil //nolint:nilerr // the session ended, which is no error
+	if errors.Is(err, quarantine.ErrLostOwnership) {
+		return err
 	}
 	if corrupt {
 		c.log.Error("kafka consumer: the in-flight marker was overwritten from outside, earlier crashes may be forgotten", "log_end", c.logAtStart.End)
@@ -85,7 +81,7 @@ func (c *partitionConsumer) acquire() (bool, error) {
 		c.log.Warn("kafka consumer: the partition's last reader crashed or froze with records in flight, handling them one by one",
 			"from", left.From, "to", left.To, "crashes", c.tracker.Crashes[left.From])
 	}
-	return true, nil
+	return nil
 }
 
 func (c *partitionConsumer) consume() error {
@@ -137,7 +133,9 @@ func (c *partitionConsumer) clearTracker() {
 // batchProgress is a batch that is being processed.
 type batchProgress struct {
 	remaining []kafka.Record
-	retry     *recordRetry // of the first remaining record; nil until its handling fails
+	// Of the first remaining record; nil until its handling fails.
+	outage *retry.Outage
+	delays *backoff.ExponentialBackOff
 }
 
 // processBatch returns when every record is handled, dead-lettered or skipped, or when
@@ -154,20 +152,21 @@ func (c *partitionConsumer) processBatch(batch recordBatch) error {
 	c.group.metrics.count(skipped, total-len(remaining))
 	b := &batchProgress{remaining: remaining}
 	for len(b.remaining) > 0 {
-		if bad := b.remaining[0].Undecodable; bad != nil {
-			if !c.deadLetter(b, bad) {
+		first := b.remaining[0]
+		cause := first.Undecodable
+		if cause == nil && c.tracker.CrashesOf(first) >= quarantine.MaxCrashes {
+			cause = errCrashed
+		}
+		if cause != nil {
+			if !c.deadLetter(b, cause) {
 				return c.reportSkipped()
 			}
-			c.clearUnreadable()
 			continue
 		}
-		if c.tracker.CrashesOf(b.remaining[0]) >= quarantine.MaxCrashes {
-			if !c.deadLetter(b, errCrashed) {
-				return c.reportSkipped()
-			}
-			continue
+		chunk := c.tracker.NextChunk(b.remaining)
+		if end := slices.IndexFunc(chunk, func(r kafka.Record) bool { return r.Undecodable != nil }); end > 0 {
+			chunk = chunk[:end]
 		}
-		chunk := untilUndecodable(c.tracker.NextChunk(b.remaining))
 		count, err := c.execute(chunk)
 		if count > 0 {
 			c.completeRecords(b, count)
@@ -184,21 +183,11 @@ func (c *partitionConsumer) processBatch(batch recordBatch) error {
 	return c.reportSkipped()
 }
 
-// untilUndecodable returns the records before the first undecodable one.
-func untilUndecodable(records []kafka.Record) []kafka.Record {
-	for i, record := range records {
-		if record.Undecodable != nil {
-			return records[:i]
-		}
-	}
-	return records
-}
-
 // completeRecords removes the first records, which the handler has handled.
 func (c *partitionConsumer) completeRecords(b *batchProgress, count int) {
-	if b.retry != nil {
-		b.retry.outage.Record(c.sessionCtx, nil)
-		b.retry = nil
+	if b.outage != nil {
+		b.outage.Record(c.sessionCtx, nil)
+		b.outage = nil
 	}
 	c.group.metrics.count(handled, count)
 	last := b.remaining[count-1]
@@ -213,19 +202,20 @@ func (c *partitionConsumer) completeRecords(b *batchProgress, count int) {
 func (c *partitionConsumer) handleFailure(b *batchProgress, inFlight int, err error) bool {
 	offset := b.remaining[0].Offset
 	logPanic(c.log, "handling a record", offset, err)
-	if b.retry == nil {
-		b.retry = newRecordRetry(c.log, offset)
+	if b.outage == nil {
+		b.outage, b.delays = newOutage(c.log, "handling a record", offset), retryBackoff.Delays()
 	}
 	switch {
 	case isPanic(err) && inFlight > 1:
 		// Any of the records may have panicked. They are suspects now, and come one at a
 		// time; the first one's retries begin with its own failures.
-		b.retry.outage.Record(c.sessionCtx, err)
-		b.retry = nil
+		b.outage.Record(c.sessionCtx, err)
+		b.outage = nil
 	case isPermanent(err), isPanic(err) && c.tracker.Panics >= maxPanics:
 		return c.deadLetter(b, err)
 	default:
-		if !b.retry.wait(c.sessionCtx, err) {
+		b.outage.Record(c.sessionCtx, err)
+		if !retry.Wait(c.sessionCtx, b.delays.NextBackOff()) {
 			return false
 		}
 	}
@@ -240,7 +230,10 @@ func (c *partitionConsumer) deadLetter(b *batchProgress, cause error) bool {
 	if !c.publishDeadLetter(record, max(c.tracker.AttemptsOf(record), 1), cause) {
 		return false
 	}
-	b.retry = nil
+	if record.Undecodable != nil {
+		c.setUnreadable(nil)
+	}
+	b.outage = nil
 	c.group.metrics.count(deadLettered, 1)
 	c.advancePast(record)
 	b.remaining = b.remaining[1:]
@@ -271,4 +264,47 @@ func (c *partitionConsumer) advance(position int64) {
 	c.tracker.ForgetBelow(position)
 	c.group.metrics.lag.setPosition(c.topicPartition.Partition, position)
 	c.markOffset(position, c.incarnation)
+}
+
+// reportSkipped tells a SkipObserver the position, if it lies beyond the last handled
+// record. Its error ends the session. After another failure, onIdle reports again.
+func (c *partitionConsumer) reportSkipped() error {
+	observer, ok := c.group.handler.(SkipObserver)
+	if !ok || c.lowestStored == c.position {
+		return nil
+	}
+	err := recoverPanic(func() error { return observer.Skipped(c.drainCtx, c.topicPartition.Partition, c.position) })
+	switch {
+	case err == nil:
+		c.lowestStored = c.position
+	case errors.Is(err, ErrFenced):
+		return err
+	default:
+		c.log.Debug("kafka consumer: the skipped offsets were not stored, retrying when idle", "error", err)
+	}
+	return nil
+}
+
+// verifyStoredOffset returns an error if the stored offset is not one that this session
+// left.
+func (c *partitionConsumer) verifyStoredOffset(store OffsetStore) error {
+	// A session of an earlier topic must not bind the store to that topic again.
+	if id, err := c.currentTopicID(c.sessionCtx); err != nil {
+		c.log.Debug("kafka consumer: the topic's id is not known, not verifying the stored offset", "error", err)
+		return nil
+	} else if isOtherTopic(c.logAtStart.TopicID, id) {
+		return errTopicReplaced
+	}
+	log := c.logAtStart
+	log.End = max(c.group.metrics.lag.logEnd(c.topicPartition.Partition), c.position) // the position may be newer than the end that was requested last
+	stored, err := callStartOffset(c.sessionCtx, store, c.topicPartition.Partition, log)
+	switch {
+	case err != nil:
+		c.log.Debug("kafka consumer: the stored offset was not read, verifying it later", "error", err)
+		return nil
+	case stored < 0, c.lowestStored <= stored && stored <= c.position:
+		return nil
+	default:
+		return fmt.Errorf("%w: it is %d, expected was %d to %d", ErrFenced, stored, c.lowestStored, c.position)
+	}
 }

@@ -129,7 +129,7 @@ func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.
 			asked := false
 			group := newTestGroup(scriptedHandler{}, nil)
 			c := &partitionConsumer{
-				group: group, log: group.log, sessionCtx: t.Context(), logAtStart: kafka.PartitionLog{TopicID: test.found},
+				group: group, log: group.log, sessionCtx: t.Context(), partitionPosition: partitionPosition{logAtStart: kafka.PartitionLog{TopicID: test.found}},
 				currentTopicID: func(context.Context) (string, error) { return test.now, test.err },
 			}
 			err := c.verifyStoredOffset(scriptedHandler{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})

@@ -64,8 +64,8 @@ func startConsumerIn(t *testing.T, group *Group, partition int32, offsets ...int
 		commitOffsets:  func() {},
 		currentTopicID: func(context.Context) (string, error) { return "", nil },
 		tracker:        group.newTracker(partition, kafka.PartitionLog{}),
-		logAtStart:     kafka.PartitionLog{End: 100},
-		position:       10, lowestStored: 10,
+
+		partitionPosition: partitionPosition{position: 10, lowestStored: 10, logAtStart: kafka.PartitionLog{End: 100}},
 	}
 	if len(offsets) > 0 {
 		p.send(offsets...)

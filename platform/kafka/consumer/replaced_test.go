@@ -8,7 +8,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
@@ -28,19 +27,12 @@ func onEachBrokerAndWithoutIDs(t *testing.T, test func(t *testing.T, w brokertes
 // committedOffset returns the group's offset of partition 0 and its metadata.
 func committedOffset(t *testing.T, w brokertest.Env, group string) (offset int64, metadata string) {
 	t.Helper()
-	topic := kmsg.NewOffsetFetchRequestTopic()
-	topic.Topic, topic.Partitions = w.Topic, []int32{0}
-	request := kmsg.NewPtrOffsetFetchRequest()
-	request.Group, request.Topics = group, append(request.Topics, topic)
-	response, err := request.RequestWith(brokertest.TimeoutContext(t), w.Client(t, kgo.MaxVersions(kversion.V2_7_0())))
+	committed, err := w.Admin(t).FetchOffsets(brokertest.TimeoutContext(t), group)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := response.Topics[0].Partitions[0]
-	if found.Metadata != nil {
-		metadata = *found.Metadata
-	}
-	return found.Offset, metadata
+	found, _ := committed.Lookup(w.Topic, 0)
+	return found.At, found.Metadata
 }
 
 func values(prefix string, count int) (records []*kgo.Record) {

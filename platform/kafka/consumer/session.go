@@ -11,10 +11,11 @@ import (
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/retry"
 )
 
-// topicIDInterval is how often a session requests the topic's id.
-const topicIDInterval = 2 * time.Second
+// watchInterval is how often a session requests the topic's id and the logs' ends.
+const watchInterval = 2 * time.Second
 
 var errTopicReplaced = errors.New("the topic was deleted and created again")
 
@@ -24,12 +25,12 @@ type session struct {
 	group          *Group
 	client         *client.Client
 	consumerGroup  sarama.ConsumerGroup
-	guard          *shutdownGuard
+	claims         *sync.RWMutex   // read-locked while a partition may have a batch in progress
 	topicID        string          // as Setup found it
 	ctx            context.Context // ends with the session, or when the topic is replaced
 	cancel         context.CancelFunc
-	watcher        sync.WaitGroup          // of the topic's id
-	startPositions map[int32]startPosition // written by Setup, which ends before any ConsumeClaim
+	watcher        sync.WaitGroup              // of the topic
+	startPositions map[int32]partitionPosition // written by Setup, which ends before any ConsumeClaim
 
 	mu         sync.Mutex
 	endReason  error // of the first partition that ended the session
@@ -56,7 +57,7 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 	if err != nil {
 		return fmt.Errorf("read the group's offsets: %w", err)
 	}
-	s.startPositions = make(map[int32]startPosition, len(partitions))
+	s.startPositions = make(map[int32]partitionPosition, len(partitions))
 	for _, partition := range partitions {
 		start, err := s.resolveStart(members.Context(), partition, committed[partition])
 		if err != nil {
@@ -64,8 +65,8 @@ func (s *session) Setup(members sarama.ConsumerGroupSession) error {
 		}
 		s.startPositions[partition] = start
 		// One of the two takes effect: ResetOffset moves only back, MarkOffset only forward.
-		members.ResetOffset(topic, partition, start.offset, start.incarnation)
-		members.MarkOffset(topic, partition, start.offset, start.incarnation)
+		members.ResetOffset(topic, partition, start.position, start.incarnation)
+		members.MarkOffset(topic, partition, start.position, start.incarnation)
 	}
 	s.watcher.Go(s.watchTopic)
 	s.group.membership.joined(s.ctx)
@@ -83,7 +84,8 @@ func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
 // ConsumeClaim implements sarama.ConsumerGroupHandler. It works through one partition.
 // When it returns, the session ends for all partitions.
 func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	defer s.guard.track()()
+	s.claims.RLock()
+	defer s.claims.RUnlock()
 	topic, partition := claim.Topic(), claim.Partition()
 	// Sarama fetches all partitions of a broker at once, unpacks every batch, and fails
 	// for all of them if one cannot be decoded. So the partition fetches for itself.
@@ -101,15 +103,13 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 			members.MarkOffset(topic, partition, offset, incarnation)
 		},
 		commitOffsets:  members.Commit,
-		tracker:        s.group.newTracker(partition, start.log),
+		tracker:        s.group.newTracker(partition, start.logAtStart),
 		currentTopicID: s.group.currentTopicID,
-		logAtStart:     start.log,
-		lowestStored:   start.lowestValid,
-		position:       start.offset,
-		incarnation:    start.incarnation,
+
+		partitionPosition: start,
 	}
 	c.prefetch = c.prefetchBatches
-	s.group.metrics.lag.setPosition(partition, start.offset)
+	s.group.metrics.lag.setPosition(partition, start.position)
 	defer s.group.metrics.lag.removePartition(partition)
 	err := c.run()
 	s.mu.Lock()
@@ -121,23 +121,26 @@ func (s *session) ConsumeClaim(members sarama.ConsumerGroupSession, claim sarama
 	return nil
 }
 
-// watchTopic ends the session when the topic's id changes. If a request fails, the next
-// round requests the id again.
+// watchTopic keeps the logs' ends current for the lag, and ends the session when the
+// topic's id changes. If a request fails, the next round sends it again.
 func (s *session) watchTopic() {
-	ticker := time.NewTicker(topicIDInterval)
+	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
+		ctx, cancel := context.WithTimeout(s.ctx, watchInterval)
+		id, err := s.group.currentTopicID(ctx)
+		ends, endsErr := s.group.LogEndOffsets(ctx)
+		cancel()
+		if err == nil && isOtherTopic(s.topicID, id) {
+			s.endReplaced(id)
+		}
+		if endsErr == nil {
+			s.group.metrics.lag.setEnds(ends)
+		}
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, topicIDInterval)
-		id, err := s.group.currentTopicID(ctx)
-		cancel()
-		if err == nil && isOtherTopic(s.topicID, id) {
-			s.endReplaced(id)
-			return
 		}
 	}
 }
@@ -149,10 +152,10 @@ func (s *session) endReplaced(id string) {
 	s.group.log.Error("kafka consumer: the topic was deleted and created again during the session, joining anew",
 		"topic_id", s.topicID, "new_topic_id", id)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.endReason == nil {
 		s.endReason = errTopicReplaced
 	}
-	s.mu.Unlock()
 	s.cancel()
 }
 
@@ -164,13 +167,8 @@ func isOtherTopic(known, now string) bool { return known != "" && now != "" && k
 func extend(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(by)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-extended.Done():
-		}
+		retry.Wait(extended, by)
+		cancel()
 	})
 	return extended, func() { stop(); cancel() }
 }

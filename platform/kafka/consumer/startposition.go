@@ -9,28 +9,23 @@ import (
 	"github.com/IBM/sarama"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/internal/client"
+	"example.com/todo/platform/kafka/internal/fetch"
 	"example.com/todo/platform/retry"
 )
 
-// startPosition is where a partition begins in a session.
-type startPosition struct {
-	offset      int64  // the first record to read
-	incarnation string // of the log, as far as it is known
-	lowestValid int64  // the stored offset, or offset if there is none
-	log         kafka.PartitionLog
-}
-
-// committedOffset is the group's offset of a partition, and the incarnation beside it.
-type committedOffset struct {
-	offset      int64 // -1 if there is none
-	incarnation string
+// partitionPosition is where a partition stands in a session.
+type partitionPosition struct {
+	position     int64              // the offset of the first record that is not done
+	incarnation  string             // of the log that the position belongs to, as far as it is known
+	lowestStored int64              // the lowest offset that the handler's store may have
+	logAtStart   kafka.PartitionLog // as the session found it
 }
 
 // fetchCommitted requests the group's offsets from the coordinator.
-func (s *session) fetchCommitted(partitions []int32) (map[int32]committedOffset, error) {
-	offsets := make(map[int32]committedOffset, len(partitions))
+func (s *session) fetchCommitted(partitions []int32) (map[int32]*sarama.OffsetFetchResponseBlock, error) {
 	if len(partitions) == 0 {
-		return offsets, nil
+		return nil, nil
 	}
 	topic, group := s.group.cfg.Topic, s.group.cfg.Group
 	coordinator, err := s.client.Coordinator(group)
@@ -42,6 +37,7 @@ func (s *session) fetchCommitted(partitions []int32) (map[int32]committedOffset,
 	if err != nil {
 		return nil, err
 	}
+	offsets := make(map[int32]*sarama.OffsetFetchResponseBlock, len(partitions))
 	for _, partition := range partitions {
 		block := response.GetBlock(topic, partition)
 		switch {
@@ -52,55 +48,63 @@ func (s *session) fetchCommitted(partitions []int32) (map[int32]committedOffset,
 		case block.Err != sarama.ErrNoError:
 			return nil, block.Err
 		}
-		offsets[partition] = committedOffset{offset: block.Offset, incarnation: block.Metadata}
+		offsets[partition] = block
 	}
 	return offsets, nil
 }
 
 // resolveStart chooses the stored offset, otherwise the committed one, otherwise the
 // log's start.
-func (s *session) resolveStart(ctx context.Context, partition int32, committed committedOffset) (startPosition, error) {
+func (s *session) resolveStart(
+	ctx context.Context, partition int32, committed *sarama.OffsetFetchResponseBlock,
+) (start partitionPosition, err error) {
 	topic := s.group.cfg.Topic
-	oldest, newest, err := s.logBounds(partition)
+	oldest, err := s.client.GetOffset(topic, partition, sarama.OffsetOldest)
 	if err != nil {
-		return startPosition{}, err
+		return start, err
 	}
-	log := s.partitionLog(partition, oldest, newest)
-	if committed, err = s.validateCommitted(ctx, log, partition, committed); err != nil {
-		return startPosition{}, err
+	newest, err := s.client.GetOffset(topic, partition, sarama.OffsetNewest)
+	if err != nil {
+		return start, err
+	}
+	log := kafka.PartitionLog{Oldest: oldest, End: newest, TopicID: s.topicID, HasRecord: s.group.recordLookup(partition)}
+	if err := s.validateCommitted(ctx, log, partition, committed); err != nil {
+		return start, err
 	}
 	stored := int64(-1)
 	if store, ok := s.group.handler.(OffsetStore); ok {
 		if stored, err = s.askOffsetStore(ctx, store, partition, log); err != nil {
-			return startPosition{}, err
+			return start, err
 		}
 	}
 	wanted := stored
 	if stored < 0 {
-		wanted = committed.offset
+		wanted = committed.Offset
 	}
 	if wanted > newest {
 		// The log may have grown while the store moved. Or a consumer that reads
 		// uncommitted, such as an earlier version, committed inside an open transaction.
-		if newest, err = s.client.HighWatermark(topic, partition); err != nil {
-			return startPosition{}, err
+		if newest, err = s.client.Client.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
+			return start, err
 		}
 	}
-	start := startPosition{offset: wanted, lowestValid: wanted, incarnation: cmp.Or(log.Incarnation(), committed.incarnation), log: log}
+	start = partitionPosition{
+		position: wanted, lowestStored: wanted, incarnation: cmp.Or(log.Incarnation(), committed.Metadata), logAtStart: log,
+	}
 	switch {
 	case wanted < 0:
-		start.offset, start.lowestValid = oldest, oldest
+		start.position, start.lowestStored = oldest, oldest
 	case wanted < oldest:
 		s.group.metrics.lost.Add(float64(oldest - wanted))
 		s.group.log.Error("kafka consumer: records were deleted before the group read them, continuing with the oldest one",
 			"partition", partition, "wanted", wanted, "oldest", oldest)
-		start.offset = oldest
+		start.position = oldest
 	case wanted > newest && stored >= 0:
-		return startPosition{}, fmt.Errorf("the stored offset is %d, but the log ends at %d", stored, newest)
+		return partitionPosition{}, fmt.Errorf("the stored offset is %d, but the log ends at %d", stored, newest)
 	case wanted > newest:
 		s.group.log.Error("kafka consumer: the committed offset lies beyond the log's end, so it is of another log: beginning at the start",
 			"partition", partition, "wanted", wanted, "oldest", oldest, "newest", newest)
-		start.offset, start.lowestValid = oldest, oldest
+		start.position, start.lowestStored = oldest, oldest
 	}
 	return start, nil
 }
@@ -108,18 +112,18 @@ func (s *session) resolveStart(ctx context.Context, partition int32, committed c
 // validateCommitted drops the committed offset if it is of an earlier topic. Kafka
 // deletes the offsets along with the topic, but a member that still reads commits its
 // own afterwards.
-func (s *session) validateCommitted(ctx context.Context, log kafka.PartitionLog, partition int32, committed committedOffset) (committedOffset, error) {
-	if committed.offset < 0 {
-		return committedOffset{offset: -1}, nil
-	}
-	matches, err := log.Matches(ctx, committed.incarnation)
+func (s *session) validateCommitted(
+	ctx context.Context, log kafka.PartitionLog, partition int32, committed *sarama.OffsetFetchResponseBlock,
+) error {
+	matches, err := log.Matches(ctx, committed.Metadata)
 	if err != nil || matches {
-		return committed, err
+		return err
 	}
 	s.group.metrics.replaced.Inc()
 	s.group.log.Error("kafka consumer: the committed offset is of an earlier topic of this name, beginning at the log's start",
-		"partition", partition, "committed", committed.offset, "stored_with", committed.incarnation, "topic_id", s.topicID)
-	return committedOffset{offset: -1}, nil
+		"partition", partition, "committed", committed.Offset, "stored_with", committed.Metadata, "topic_id", s.topicID)
+	committed.Offset, committed.Metadata = -1, ""
+	return nil
 }
 
 // askOffsetStore retries until the store answers or the session ends. The member's
@@ -139,20 +143,18 @@ func (s *session) askOffsetStore(ctx context.Context, store OffsetStore, partiti
 	return offset, nil
 }
 
-// logBounds requests the log's start and its last stable offset.
-func (s *session) logBounds(partition int32) (oldest, newest int64, err error) {
-	if oldest, err = s.client.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetOldest); err != nil {
-		return 0, 0, err
-	}
-	newest, err = s.client.GetOffset(s.group.cfg.Topic, partition, sarama.OffsetNewest)
-	return oldest, newest, err
-}
-
-func (s *session) partitionLog(partition int32, oldest, newest int64) kafka.PartitionLog {
-	return kafka.PartitionLog{
-		Oldest: oldest, End: newest, TopicID: s.topicID,
-		HasRecord: func(ctx context.Context, offset int64, fingerprint string) (bool, error) {
-			return s.group.hasRecord(ctx, partition, offset, fingerprint)
-		},
+// recordLookup is kafka.PartitionLog.HasRecord for the partition. It is true as well if the
+// log has deleted the record.
+func (g *Group) recordLookup(partition int32) func(context.Context, int64, string) (bool, error) {
+	at := kafka.TopicPartition{Topic: g.cfg.Topic, Partition: partition}
+	return func(ctx context.Context, offset int64, fingerprint string) (has bool, err error) {
+		err = g.requests.Do(ctx, func(c *client.Client) error {
+			has, err = fetch.HasRecord(c, at, offset, fingerprint)
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("look for the record at %d of partition %d of topic %q: %w", offset, partition, at.Topic, err)
+		}
+		return has, nil
 	}
 }

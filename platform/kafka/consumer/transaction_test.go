@@ -35,7 +35,7 @@ func TestGroupReadsCommittedRecordsOnly(t *testing.T) {
 		notes.handles(t, append(committed, "open", "plain 3")...)
 		testenv.Eventually(t, "the group's offset to move over the last marker", func() bool {
 			offset, _ := committedOffset(t, w, w.Group("readers"))
-			return offset == w.HighWatermark(t)
+			return offset == w.Ends(t, w.Topic)[0]
 		})
 		wantLag(t, group, 0, 0, 0)
 	})
@@ -57,7 +57,7 @@ func TestSkipObserverIsToldOfOffsetsWithoutRecords(t *testing.T) {
 			t.Parallel()
 			brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 				write(w.Transactions(t, "one"))
-				end := w.HighWatermark(t)
+				end := w.Ends(t, w.Topic)[0]
 				f := &skipObserver{}
 				group := run(t, groupConfig(w, "readers"), f)
 				testenv.Eventually(t, "the stored offset to follow", func() bool { return f.stored() == end })
@@ -154,23 +154,16 @@ func TestGroupReadsOnAtOnceAfterBatchesWithoutRecords(t *testing.T) {
 	w := brokertest.NewFakeEnv(t)
 	const batches = 300
 	w.Send(t, values("", batches+1)...)
-	w.Fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		w.Fake.KeepControl()
-		asked := request.(*kmsg.FetchRequest)
-		if len(asked.Topics) != 1 || asked.Topics[0].Topic != w.Topic || asked.Topics[0].Partitions[0].Partition != 0 ||
-			asked.Topics[0].Partitions[0].FetchOffset >= batches {
-			return nil, nil, false
+	w.OnFetch(func(asked kmsg.FetchRequestTopicPartition) *kmsg.FetchResponseTopicPartition {
+		if asked.FetchOffset >= batches {
+			return nil
 		}
-		answer := asked.ResponseKind().(*kmsg.FetchResponse)
-		answered, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-		answered.Topic, partition.HighWatermark, partition.LastStableOffset = w.Topic, batches+1, batches+1
-		partition.RecordBatches = brokertest.EncodeBatch(asked.Topics[0].Partitions[0].FetchOffset, func(b []byte) []byte {
-			copy(b[23:], []byte{0, 0, 0, 0}) // its last offset is its first
-			return brokertest.SetChecksum(b)
-		})
-		answered.Partitions = append(answered.Partitions, partition)
-		answer.Topics = append(answer.Topics, answered)
-		return answer, nil, true
+		empty := kmsg.NewFetchResponseTopicPartition()
+		empty.HighWatermark, empty.LastStableOffset = batches+1, batches+1
+		empty.RecordBatches = brokertest.EncodeBatch(asked.FetchOffset, kgo.NoCompression())
+		copy(empty.RecordBatches[23:], []byte{0, 0, 0, 0}) // its last offset is its first
+		brokertest.SetChecksum(empty.RecordBatches)
+		return &empty
 	})
 	notes := &notebook{}
 	run(t, groupConfig(w, "readers"), notes)

@@ -21,28 +21,9 @@ import (
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
 	"example.com/todo/platform/kafka/internal/brokertest"
-	"example.com/todo/platform/kafka/kafkatest/onebatch"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/testenv"
 )
-
-// sendOversizedBatch writes one batch of 80 records to partition 0, which unpacks to 72 MB.
-func sendOversizedBatch(t *testing.T, w brokertest.Env, topic string, codec kgo.CompressionCodec) {
-	t.Helper()
-	value := bytes.Repeat([]byte("b"), 900_000)
-	sendBatch(t, w, codec, 80, func(int) *kgo.Record { return &kgo.Record{Topic: topic, Value: value} })
-}
-
-// sendBatch writes count records as one batch.
-func sendBatch(t *testing.T, w brokertest.Env, codec kgo.CompressionCodec, count int, record func(i int) *kgo.Record) {
-	t.Helper()
-	records := make([]*kgo.Record, count)
-	for i := range records {
-		records[i] = record(i)
-	}
-	if err := onebatch.Send(brokertest.TimeoutContext(t), []kgo.Opt{kgo.SeedBrokers(w.Brokers...)}, codec, records...); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // corruptions make a batch undecodable.
 var corruptions = map[string]func([]byte) []byte{
@@ -62,13 +43,43 @@ var corruptions = map[string]func([]byte) []byte{
 	"a negative length":         func(b []byte) []byte { b[8] = 0xff; return b },
 }
 
+// encode returns a batch of records of the values, which begins at the offset.
+func encode(first int64, values ...string) []byte {
+	var records []kmsg.Record
+	for _, value := range values {
+		records = append(records, kmsg.Record{Value: []byte(value)})
+	}
+	return brokertest.EncodeBatch(first, kgo.NoCompression(), records...)
+}
+
 // batchesOf returns a batch of each value, from the offset on.
-func batchesOf(first int64, values ...string) []brokertest.StoredBatch {
-	var batches []brokertest.StoredBatch
+func batchesOf(first int64, values ...string) (batches []brokertest.StoredBatch) {
 	for i, value := range values {
-		batches = append(batches, brokertest.StoredBatch{Next: first + int64(i) + 1, Bytes: brokertest.EncodeBatch(first+int64(i), nil, value)})
+		offset := first + int64(i)
+		batches = append(batches, brokertest.StoredBatch{Next: offset + 1, Bytes: encode(offset, value)})
 	}
 	return batches
+}
+
+// scan returns partition 0's offsets and undecodable records, and where a later scan
+// continues.
+func scan(t *testing.T, w brokertest.Env) (offsets []int64, undecodable []kafka.Record, next int64) {
+	t.Helper()
+	end, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(_ context.Context, batch []kafka.Record) error {
+		for _, record := range batch {
+			if record.Partition == 0 {
+				offsets = append(offsets, record.Offset)
+			}
+			if record.Undecodable != nil {
+				undecodable = append(undecodable, record)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return offsets, undecodable, end[0]
 }
 
 // wantBatchLetter checks the dead letter of a batch of partition 0.
@@ -90,7 +101,7 @@ func TestGroupDeadLettersABatchThatUnpacksTooLarge(t *testing.T) {
 		t.Run(name, func(t *testing.T) { // one after another: each needs much memory
 			brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 				w.Send(t, brokertest.Value("before"))
-				sendOversizedBatch(t, w, w.Topic, codec)
+				w.SendOversizedBatch(t, codec)
 				w.Send(t, brokertest.Value("after"), &kgo.Record{Partition: 1, Value: []byte("beside")})
 				notes := &notebook{}
 				group := run(t, groupConfig(w, "readers"), notes)
@@ -106,15 +117,12 @@ func TestGroupDeadLettersABatchThatUnpacksTooLarge(t *testing.T) {
 				w.Send(t, brokertest.Value("later"))
 				again.handles(t, "later")
 
-				seen, next := w.Scan(t, nil)
-				var offsets []int64
-				for _, record := range seen.Records[0] {
-					if offsets = append(offsets, record.Offset); (record.Undecodable != nil) != (record.Offset == 1) {
-						t.Errorf("offset %d: %v", record.Offset, record.Undecodable)
-					}
+				offsets, undecodable, next := scan(t, w)
+				if diff := cmp.Diff([]int64{0, 1, 81, 82}, offsets); diff != "" || next != 83 {
+					t.Errorf("the scan goes on at %d (-want +got):\n%s", next, diff)
 				}
-				if diff := cmp.Diff([]int64{0, 1, 81, 82}, offsets); diff != "" || next[0] != 83 {
-					t.Errorf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
+				if len(undecodable) != 1 || undecodable[0].Offset != 1 {
+					t.Errorf("undecodable: %v", undecodable)
 				}
 			})
 		})
@@ -129,10 +137,10 @@ func TestGroupDeadLettersABatchThatCannotBeDecoded(t *testing.T) {
 			w := brokertest.NewFakeEnv(t)
 			w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), brokertest.Value("3"), brokertest.Value("4"), brokertest.Value("5"), brokertest.Value("6"), brokertest.Value("7"))
 			batches := batchesOf(0, "0", "1")
-			batches = append(batches, brokertest.StoredBatch{Next: 4, Bytes: brokertest.EncodeBatch(2, damage, "2", "3")})
+			batches = append(batches, brokertest.StoredBatch{Next: 4, Bytes: damage(encode(2, "2", "3"))})
 			batches = append(batches, batchesOf(4, "4")...)
-			batches = append(batches, brokertest.StoredBatch{Next: 7, Bytes: brokertest.EncodeBatch(5, damage, "5", "6")})
-			w.RespondToFetch(w.Topic, append(batches, batchesOf(7, "7")...)...)
+			batches = append(batches, brokertest.StoredBatch{Next: 7, Bytes: damage(encode(5, "5", "6"))})
+			w.RespondToFetch(append(batches, batchesOf(7, "7")...)...)
 			notes := &notebook{}
 			group := run(t, groupConfig(w, "readers"), notes)
 			notes.handles(t, "0", "1", "4", "7")
@@ -143,12 +151,12 @@ func TestGroupDeadLettersABatchThatCannotBeDecoded(t *testing.T) {
 			wantMetric(t, group, "kafka_consumer_undecodable_batches_total{}", 2)
 			ready(t, group)
 
-			seen, next := w.Scan(t, nil)
-			if diff := cmp.Diff([]int64{0, 1, 2, 4, 5, 7}, seen.Offsets()[0]); diff != "" || next[0] != 8 {
-				t.Fatalf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
+			offsets, undecodable, next := scan(t, w)
+			if diff := cmp.Diff([]int64{0, 1, 2, 4, 5, 7}, offsets); diff != "" || next != 8 {
+				t.Fatalf("the scan goes on at %d (-want +got):\n%s", next, diff)
 			}
-			if bad := seen.Records[0][2].Undecodable; bad == nil || !strings.Contains(bad.Error(), "offsets 2 to 3") {
-				t.Errorf("the scan says %v", bad)
+			if len(undecodable) != 2 || !strings.Contains(undecodable[0].Undecodable.Error(), "offsets 2 to 3") {
+				t.Errorf("undecodable: %v", undecodable)
 			}
 		})
 	}
@@ -160,8 +168,8 @@ func TestGroupSkipsABatchWhoseHeaderEndsBeyondTheLogOffsetByOffset(t *testing.T)
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), brokertest.Value("3"))
 	far := func(b []byte) []byte { b[23] = 0x7f; return b } // its last offset; the checksum is wrong then
-	batches := append(batchesOf(0, "0"), brokertest.StoredBatch{Next: 3, Bytes: brokertest.EncodeBatch(1, far, "1", "2")})
-	w.RespondToFetch(w.Topic, append(batches, batchesOf(3, "3")...)...)
+	batches := append(batchesOf(0, "0"), brokertest.StoredBatch{Next: 3, Bytes: far(encode(1, "1", "2"))})
+	w.RespondToFetch(append(batches, batchesOf(3, "3")...)...)
 	notes := &notebook{}
 	run(t, groupConfig(w, "readers"), notes)
 	notes.handles(t, "0", "3")
@@ -170,9 +178,9 @@ func TestGroupSkipsABatchWhoseHeaderEndsBeyondTheLogOffsetByOffset(t *testing.T)
 	wantBatchLetter(t, w, letters[0], "1", "1")
 	wantBatchLetter(t, w, letters[1], "2", "2")
 
-	seen, next := w.Scan(t, nil)
-	if diff := cmp.Diff([]int64{0, 1, 2, 3}, seen.Offsets()[0]); diff != "" || next[0] != 4 {
-		t.Fatalf("the scan goes on at %d (-want +got):\n%s", next[0], diff)
+	offsets, _, next := scan(t, w)
+	if diff := cmp.Diff([]int64{0, 1, 2, 3}, offsets); diff != "" || next != 4 {
+		t.Fatalf("the scan goes on at %d (-want +got):\n%s", next, diff)
 	}
 }
 
@@ -181,8 +189,8 @@ func TestAnUndecodableBatchHoldsItsPartitionAlone(t *testing.T) {
 	w := brokertest.NewFakeEnv(t)
 	refusals := w.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: w.DLQ, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), &kgo.Record{Partition: 1, Value: []byte("beside")})
-	bad := brokertest.StoredBatch{Next: 2, Bytes: brokertest.EncodeBatch(1, corruptions["a wrong checksum"], "1")}
-	w.RespondToFetch(w.Topic, append(append(batchesOf(0, "0"), bad), batchesOf(2, "2")...)...)
+	bad := brokertest.StoredBatch{Next: 2, Bytes: corruptions["a wrong checksum"](encode(1, "1"))}
+	w.RespondToFetch(append(append(batchesOf(0, "0"), bad), batchesOf(2, "2")...)...)
 	lines := &logBuffer{}
 	notes := &notebook{}
 	group := runLogging(t, groupConfig(w, "readers"), notes, slog.New(slog.NewTextHandler(lines, nil)))
@@ -211,18 +219,13 @@ func TestGroupIsNotReadyWhenAFetchIsRefused(t *testing.T) {
 	w.Send(t, brokertest.Value("0"), &kgo.Record{Partition: 1, Value: []byte("beside")})
 	var refusing atomic.Bool
 	refusing.Store(true)
-	w.Fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		w.Fake.KeepControl()
-		asked := request.(*kmsg.FetchRequest)
-		if len(asked.Topics) != 1 || asked.Topics[0].Partitions[0].Partition != 0 || !refusing.Load() {
-			return nil, nil, false
+	w.OnFetch(func(kmsg.FetchRequestTopicPartition) *kmsg.FetchResponseTopicPartition {
+		if !refusing.Load() {
+			return nil
 		}
-		answer := asked.ResponseKind().(*kmsg.FetchResponse)
-		answered, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-		answered.Topic, partition.ErrorCode = w.Topic, kerr.TopicAuthorizationFailed.Code
-		answered.Partitions = append(answered.Partitions, partition)
-		answer.Topics = append(answer.Topics, answered)
-		return answer, nil, true
+		refusal := kmsg.NewFetchResponseTopicPartition()
+		refusal.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		return &refusal
 	})
 	lines := &logBuffer{}
 	notes := &notebook{}
@@ -264,11 +267,8 @@ func TestGroupIsNotReadyWhenAPartitionsLeaderStaysUnavailable(t *testing.T) {
 func TestGroupDeadLettersARecordThatUnpacksTooLarge(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
-		client := w.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))
-		large := make([]byte, 17<<20)
-		if err := client.ProduceSync(brokertest.TimeoutContext(t), &kgo.Record{Topic: w.Topic, Value: []byte("before")}, &kgo.Record{Topic: w.Topic, Value: large}, &kgo.Record{Topic: w.Topic, Value: []byte("after")}).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
+		w.SendBatch(t, kgo.GzipCompression(), &kgo.Record{Topic: w.Topic, Value: []byte("before")},
+			&kgo.Record{Topic: w.Topic, Value: make([]byte, 17<<20)}, &kgo.Record{Topic: w.Topic, Value: []byte("after")})
 		notes := &notebook{}
 		run(t, groupConfig(w, "readers"), notes)
 		notes.handles(t, "before", "after")
@@ -281,7 +281,11 @@ func TestGroupDeadLettersABatchOfCountlessHeaders(t *testing.T) {
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 		w.Send(t, brokertest.Value("before"))
 		headers := make([]kgo.RecordHeader, 500_000)
-		sendBatch(t, w, kgo.GzipCompression(), 10, func(int) *kgo.Record { return &kgo.Record{Topic: w.Topic, Headers: headers} })
+		records := make([]*kgo.Record, 10)
+		for i := range records {
+			records[i] = &kgo.Record{Topic: w.Topic, Headers: headers}
+		}
+		w.SendBatch(t, kgo.GzipCompression(), records...)
 		w.Send(t, brokertest.Value("after"))
 		notes := &notebook{}
 		run(t, groupConfig(w, "readers"), notes)
@@ -293,9 +297,11 @@ func TestGroupDeadLettersABatchOfCountlessHeaders(t *testing.T) {
 func TestGroupHandlesALargeBatchInParts(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
-		sendBatch(t, w, kgo.GzipCompression(), 20, func(i int) *kgo.Record {
-			return &kgo.Record{Topic: w.Topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}
-		})
+		records := make([]*kgo.Record, 20)
+		for i := range records {
+			records[i] = &kgo.Record{Topic: w.Topic, Value: fmt.Appendf(make([]byte, 900_000), "%d", i)}
+		}
+		w.SendBatch(t, kgo.GzipCompression(), records...)
 		var mu sync.Mutex
 		var offsets []int64
 		run(t, groupConfig(w, "readers"), handlerFunc(func(_ context.Context, batch []kafka.Record) (int, error) {

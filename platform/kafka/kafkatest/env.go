@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,71 +13,46 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/consumer"
-	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/kafka/internal/brokertest"
+	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
 )
 
-const (
-	partitions = 2
-	timeout    = time.Minute
-)
+const timeout = time.Minute
 
 // Env is a topic, its dead-letter topic and a key prefix, which no other test uses.
 type Env struct {
 	*testing.T
-	Kafka      kafka.Config // topics have two partitions
-	Topic, DLQ string
-	Redis      goredis.UniversalClient
-	Prefix     string // of the test's keys, which are deleted when it ends
+	brokertest.Env
+	Kafka  kafka.Config
+	Redis  goredis.UniversalClient
+	Prefix string // of the test's keys, which are deleted when it ends
 }
 
 // OnEachBroker runs the test on an in-process Kafka and on the Kafka of TEST_KAFKA_BROKERS, each with the
 // Redis of TEST_REDIS_ADDR.
 func OnEachBroker(t *testing.T, test func(e Env)) {
-	t.Run("in process", func(t *testing.T) {
-		t.Parallel()
-		test(newInProcessEnv(t))
-	})
-	t.Run("real", func(t *testing.T) {
-		t.Parallel()
-		brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
-		e := newEnv(t, "test-"+strings.ToLower(rand.Text()))
-		e.Kafka.Brokers = brokers
-		createTopics(t, brokers, e.Topic, e.DLQ)
-		test(e)
-	})
+	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) { test(newEnv(t, w)) })
 }
 
 // WithoutTopicIDs runs the test on an in-process Kafka whose topics have no ids.
 func WithoutTopicIDs(t *testing.T, test func(e Env)) {
 	t.Run("without topic ids", func(t *testing.T) {
 		t.Parallel()
-		test(newInProcessEnv(t, kfake.MaxVersions(kversion.V2_7_0())))
+		test(newEnv(t, brokertest.NewFakeEnv(t, kfake.MaxVersions(kversion.V2_7_0()))))
 	})
 }
 
-func newInProcessEnv(t *testing.T, options ...kfake.Opt) Env {
-	t.Helper()
-	e := newEnv(t, "events")
-	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.SeedTopics(partitions, e.Topic, e.DLQ))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	e.Kafka.Brokers = cluster.ListenAddrs()
-	return e
-}
-
-func newEnv(t *testing.T, topic string) Env {
+func newEnv(t *testing.T, w brokertest.Env) Env {
 	t.Helper()
 	e := Env{
-		T: t, Kafka: kafka.Config{ClientID: "test", Partitions: partitions},
-		Topic: topic, DLQ: topic + "-dead",
+		T: t, Env: w, Kafka: w.Config(),
 		Redis:  goredis.NewClient(&goredis.Options{Addr: testenv.RequireEnv(t, "TEST_REDIS_ADDR"), MaxRetries: -1}),
 		Prefix: "test-" + rand.Text() + ":",
 	}
@@ -102,45 +76,53 @@ func (e Env) Remove(pattern string) {
 	}
 }
 
-// Send writes the values to the topic, in order, with the same key.
+// Send writes the values to partition 0 of the topic, in order, with the same key.
 func (e Env) Send(values ...string) {
 	e.Helper()
-	producer := producer.New(e.Kafka, nil)
-	defer func() { _ = producer.Close() }()
-	var records []kafka.Record
+	var records []*kgo.Record
 	for _, value := range values {
-		records = append(records, kafka.Record{Topic: e.Topic, Key: []byte("task-1"), Value: []byte(value)})
+		records = append(records, &kgo.Record{Key: []byte("task-1"), Value: []byte(value)})
 	}
-	ctx, cancel := context.WithTimeout(e.Context(), timeout)
-	defer cancel()
-	if err := producer.Send(ctx, records); err != nil {
-		e.Fatal(err)
-	}
+	e.Env.Send(e.T, records...)
+}
+
+// Transaction writes the values to partition 0 in a transaction, which stays open until commit or abort
+// is called.
+func (e Env) Transaction(values ...string) (commit, abort func()) {
+	e.Helper()
+	transaction := e.Transactions(e.T, rand.Text())
+	transaction.Begin(values...)
+	return func() { transaction.End(kgo.TryCommit) }, func() { transaction.End(kgo.TryAbort) }
+}
+
+// SendOversizedBatch writes one batch that exceeds a reader's bound when it is decompressed. It returns
+// the number of its records.
+func (e Env) SendOversizedBatch() (records int) {
+	e.Helper()
+	return e.Env.SendOversizedBatch(e.T, kgo.GzipCompression())
+}
+
+// Recreate deletes the topic and creates another one with the same name.
+func (e Env) Recreate() {
+	e.Helper()
+	e.Env.Recreate(e.T)
 }
 
 // LogEndOffsets is the method LogEndOffsets of a consumer.Group.
 type LogEndOffsets = func(context.Context) (map[int32]int64, error)
 
-// Group returns the full name of a consumer group. On a shared Kafka, members of groups with equal names
-// would take partitions from each other.
-func (e Env) Group(name string) string { return e.Topic + "-" + name }
-
 // Run runs a member of the group with the handler that build returns, until stop is called or the test
-// ends.
+// ends. Group(group) is the group's full name.
 func (e Env) Run(group string, build func(LogEndOffsets) consumer.Handler) (stop func()) {
 	e.Helper()
-	return e.runGroup(e.Group(group), e.Topic, build)
-}
-
-func (e Env) runGroup(group, topic string, build func(LogEndOffsets) consumer.Handler) (stop func()) {
-	e.Helper()
+	log := slog.New(slog.DiscardHandler)
 	var member *consumer.Group
 	handler := build(func(ctx context.Context) (map[int32]int64, error) { return member.LogEndOffsets(ctx) })
 	cfg := consumer.GroupConfig{
-		Config: e.Kafka, Group: group, Topic: topic, DLQ: e.DLQ,
-		Quarantine: redis.NewQuarantineStore(e.Redis, e.Prefix, group, slog.New(slog.DiscardHandler)),
+		Config: e.Kafka, Group: e.Group(group), Topic: e.Topic, DLQ: e.DLQ,
+		Quarantine: redis.NewQuarantineStore(e.Redis, e.Prefix, e.Group(group), log),
 	}
-	member = consumer.NewGroup(cfg, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	member = consumer.NewGroup(cfg, handler, log, prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- member.Run(ctx) }()
@@ -154,31 +136,18 @@ func (e Env) runGroup(group, topic string, build func(LogEndOffsets) consumer.Ha
 	return stop
 }
 
-// recorder is a handler that keeps every record.
-type recorder struct {
-	mu      sync.Mutex
-	records []kafka.Record
-}
-
-func (r *recorder) Handle(_ context.Context, batch []kafka.Record) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.records = append(r.records, batch...)
-	return len(batch), nil
-}
-
 // DeadLetters waits for at least count dead letters and returns all.
-func (e Env) DeadLetters(count int) []kafka.Record {
+func (e Env) DeadLetters(count int) (letters []kafka.Record) {
 	e.Helper()
-	r := &recorder{}
-	stop := e.runGroup(rand.Text(), e.DLQ, func(LogEndOffsets) consumer.Handler { return r })
 	e.Eventually("dead letters are written", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.records) >= count
+		letters = nil
+		_, err := reader.Scan(e.Context(), e.Kafka, e.DLQ, nil, func(_ context.Context, batch []kafka.Record) error {
+			letters = append(letters, batch...)
+			return nil
+		})
+		return err == nil && len(letters) >= count
 	})
-	stop()
-	return r.records
+	return letters
 }
 
 // Eventually fails the test unless the condition becomes true within a minute.

@@ -83,29 +83,21 @@ func (p *Producer) sendNextBatches(c *client.Client, pending accumulator) error 
 	if err != nil {
 		return err
 	}
-	type result struct {
-		sent     produceRequest
-		response *sarama.ProduceResponse
-		err      error
-	}
 	var senders sync.WaitGroup
-	results := make(chan result, len(requests))
+	var mu sync.Mutex // of the producer's state
+	var failures []error
 	for broker, sent := range requests {
 		senders.Go(func() {
 			response, err := broker.Produce(sent.request)
-			results <- result{sent, response, err}
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				err = p.applyResponse(pending, sent, response)
+			}
+			failures = append(failures, err)
 		})
 	}
 	senders.Wait()
-	close(results)
-	// This goroutine alone changes the state of the producer.
-	var failures []error
-	for r := range results {
-		if r.err == nil {
-			r.err = p.applyResponse(pending, r.sent, r.response)
-		}
-		failures = append(failures, r.err)
-	}
 	return errors.Join(failures...)
 }
 
@@ -123,7 +115,11 @@ func (p *Producer) buildRequests(c *client.Client, pending accumulator) (map[*sa
 		}
 		request, ok := requests[leader]
 		if !ok {
-			request = produceRequest{request: newSaramaRequest(), recordCounts: make(map[kafka.TopicPartition]int)}
+			const kafka28 = 9 // the version of the request
+			request = produceRequest{
+				request:      &sarama.ProduceRequest{Version: kafka28, RequiredAcks: sarama.WaitForAll, Timeout: int32(ackTimeout.Milliseconds())},
+				recordCounts: make(map[kafka.TopicPartition]int),
+			}
 			requests[leader] = request
 		}
 		request.request.AddBatch(at.Topic, at.Partition, p.buildBatch(at, queue[:records]))
@@ -152,14 +148,6 @@ func (p *Producer) applyResponse(pending accumulator, sent produceRequest, respo
 		}
 	}
 	return errors.Join(failures...)
-}
-
-func newSaramaRequest() *sarama.ProduceRequest {
-	return &sarama.ProduceRequest{
-		Version:      9, // Kafka 2.8
-		RequiredAcks: sarama.WaitForAll,
-		Timeout:      int32(ackTimeout / time.Millisecond),
-	}
 }
 
 func (p *Producer) buildBatch(at kafka.TopicPartition, records []kafka.Record) *sarama.RecordBatch {

@@ -92,10 +92,10 @@ func (p *Producer) Send(ctx context.Context, records []kafka.Record) error {
 		// records with the same numbers would be taken for repetitions.
 		p.id = nil
 		switch {
-		case ctx.Err() != nil:
-			err = errors.Join(ctx.Err(), err)
-		case isRejected(err):
+		case ctx.Err() == nil && isRejected(err):
 			err = fmt.Errorf("%w: %w", ErrRejected, err)
+		case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+			err = errors.Join(ctx.Err(), err)
 		}
 		return fmt.Errorf("send %d records: %w", len(records), err)
 	}
@@ -160,6 +160,35 @@ func (p *Producer) trySend(c *client.Client, records []kafka.Record, pending *ac
 // connection, the topic or the client's rights.
 func isRejected(err error) bool {
 	var unsendable sarama.PacketEncodingError
-	return errors.As(err, &unsendable) || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge) ||
-		errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTimestamp)
+	return errors.As(err, &unsendable) || client.IsAny(err, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge,
+		sarama.ErrInvalidRecord, sarama.ErrInvalidTimestamp)
+}
+
+// producerID lets Kafka recognise a batch that is sent again: by the id that Kafka
+// assigned, and by the sequence number of the next record to each partition.
+type producerID struct {
+	id           int64
+	epoch        int16
+	nextSequence map[kafka.TopicPartition]int32
+}
+
+func requestProducerID(client sarama.Client) (*producerID, error) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return nil, sarama.ErrOutOfBrokers
+	}
+	response, err := broker.InitProducerID(&sarama.InitProducerIDRequest{Version: 4, ProducerID: -1, ProducerEpoch: -1})
+	if err != nil {
+		return nil, fmt.Errorf("ask for a producer id: %w", err)
+	}
+	if response.Err != sarama.ErrNoError {
+		return nil, fmt.Errorf("ask for a producer id: %w", response.Err)
+	}
+	return &producerID{id: response.ProducerID, epoch: response.ProducerEpoch, nextSequence: make(map[kafka.TopicPartition]int32)}, nil
+}
+
+// advance adds the acknowledged records to the sequence number, which wraps to 0 after
+// the largest.
+func (i *producerID) advance(at kafka.TopicPartition, records int) {
+	i.nextSequence[at] = int32((uint32(i.nextSequence[at]) + uint32(records)) & 0x7fffffff)
 }

@@ -2,7 +2,6 @@ package reader
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -30,6 +29,21 @@ func newRequester(cfg kafka.Config) *requester {
 
 func (r *requester) close() { r.client.Close() }
 
+// requestOnce is request over a connection of its own. what names the request in the
+// error.
+func requestOnce[T any](ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error)) (result T, err error) {
+	r := newRequester(cfg)
+	defer r.close()
+	err = r.request(ctx, func(c *client.Client) error {
+		result, err = fn(c)
+		return err
+	})
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", what, err)
+	}
+	return result, nil
+}
+
 // request calls fn until it succeeds, fails with an error that a retry does not cure,
 // ctx ends, or requestTimeout has passed.
 func (r *requester) request(ctx context.Context, fn func(*client.Client) error) error {
@@ -54,7 +68,7 @@ func (r *requester) request(ctx context.Context, fn func(*client.Client) error) 
 	case err == nil, limited.Err() == nil, client.IsFatal(err), !client.IsRetriable(err):
 		return err
 	case ctx.Err() != nil:
-		return errors.Join(ctx.Err(), last)
+		return last
 	case response != nil:
 		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(r.cfg.Brokers, ","), requestTimeout, response)
 	default:

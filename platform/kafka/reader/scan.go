@@ -22,11 +22,7 @@ const maxVisitRecords = 1000
 
 // SkipPartition is what visit returns to end its partition: Scan continues with the
 // next one.
-var SkipPartition error = skipPartition{}
-
-type skipPartition struct{}
-
-func (skipPartition) Error() string { return "the rest of this partition is skipped" }
+var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:revive,staticcheck // named like fs.SkipDir
 
 // errNoProgress is about a response without records where there must be some.
 var errNoProgress = errors.New("the broker has nothing to hand over yet")
@@ -48,15 +44,14 @@ var errNoProgress = errors.New("the broker has nothing to hand over yet")
 func Scan(ctx context.Context, cfg kafka.Config, topic string, from map[int32]int64,
 	visit func(ctx context.Context, batch []kafka.Record) error,
 ) (next map[int32]int64, err error) {
-	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64), end: make(map[int32]int64)}
+	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64)}
 	defer s.close()
 	if err := s.request(ctx, func(c *client.Client) error { return s.resolveBounds(c, from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
 	}
 	for _, partition := range slices.Sorted(maps.Keys(s.end)) {
-		fetcher := fetch.New(kafka.TopicPartition{Topic: topic, Partition: partition})
 		for s.next[partition] < s.end[partition] {
-			err := s.visitNext(ctx, fetcher, partition, visit)
+			err := s.visitNext(ctx, partition, visit)
 			if errors.Is(err, SkipPartition) {
 				break
 			}
@@ -81,34 +76,28 @@ func (s *scan) resolveBounds(c *client.Client, from map[int32]int64) error {
 	if err := c.CheckTopic(s.topic, 0); err != nil {
 		return err
 	}
-	id, err := c.TopicID(s.topic)
+	var err error
+	if s.topicID, err = c.TopicID(s.topic); err != nil {
+		return err
+	}
+	oldest, err := c.Offsets(s.topic, sarama.OffsetOldest)
 	if err != nil {
 		return err
 	}
-	s.topicID = id
-	partitions, err := c.Partitions(s.topic)
-	if err != nil {
+	if s.end, err = c.Offsets(s.topic, sarama.OffsetNewest); err != nil {
 		return err
 	}
-	for _, partition := range partitions {
-		oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
-		if err != nil {
-			return err
-		}
-		newest, err := c.GetOffset(s.topic, partition, sarama.OffsetNewest)
-		if err != nil {
-			return err
-		}
-		s.next[partition], s.end[partition] = max(from[partition], oldest), newest
+	for partition, start := range oldest {
+		s.next[partition] = max(from[partition], start)
 	}
 	return nil
 }
 
 // visitNext hands over the records of one response.
-func (s *scan) visitNext(ctx context.Context, fetcher *fetch.Fetcher, partition int32, visit func(context.Context, []kafka.Record) error) error {
+func (s *scan) visitNext(ctx context.Context, partition int32, visit func(context.Context, []kafka.Record) error) error {
 	var result fetch.Result
 	err := s.request(ctx, func(c *client.Client) (err error) {
-		result, err = s.fetchNext(c, fetcher, partition)
+		result, err = s.fetchNext(c, partition)
 		return err
 	})
 	if err != nil {
@@ -133,12 +122,17 @@ func (s *scan) visitNext(ctx context.Context, fetcher *fetch.Fetcher, partition 
 }
 
 // fetchNext fetches the next records below the partition's end.
-func (s *scan) fetchNext(c *client.Client, fetcher *fetch.Fetcher, partition int32) (fetch.Result, error) {
+func (s *scan) fetchNext(c *client.Client, partition int32) (fetch.Result, error) {
 	from, end := s.next[partition], s.end[partition]
-	result, err := fetcher.Fetch(c, from)
+	result, err := fetch.Fetch(c, kafka.TopicPartition{Topic: s.topic, Partition: partition}, from)
 	switch {
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
-		return s.skipDeleted(c, partition)
+		// The scan continues at the log's start, unless the leader's log is behind.
+		oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
+		if err == nil && oldest <= from {
+			err = errNoProgress
+		}
+		return fetch.Result{Next: oldest}, err
 	case err != nil:
 		return fetch.Result{}, err
 	case result.Next == from:
@@ -147,13 +141,4 @@ func (s *scan) fetchNext(c *client.Client, fetcher *fetch.Fetcher, partition int
 	result.Records = slices.DeleteFunc(result.Records, func(r kafka.Record) bool { return r.Offset >= end })
 	result.Next = min(result.Next, end)
 	return result, nil
-}
-
-// skipDeleted continues at the log's start, if that has moved.
-func (s *scan) skipDeleted(c *client.Client, partition int32) (fetch.Result, error) {
-	oldest, err := c.GetOffset(s.topic, partition, sarama.OffsetOldest)
-	if err == nil && oldest <= s.next[partition] {
-		err = errNoProgress // the leader's log is behind
-	}
-	return fetch.Result{Next: oldest}, err
 }

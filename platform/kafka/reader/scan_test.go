@@ -19,6 +19,54 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
+// visited keeps what a scan handed over.
+type visited struct {
+	t       *testing.T
+	records map[int32][]kafka.Record
+	batches int
+}
+
+func newVisited(t *testing.T) *visited {
+	return &visited{t: t, records: make(map[int32][]kafka.Record)}
+}
+
+// visit keeps the batch, and fails the test if it is not as Scan promises.
+func (v *visited) visit(_ context.Context, batch []kafka.Record) error {
+	v.batches++
+	if len(batch) == 0 || len(batch) > 1000 {
+		v.t.Errorf("a batch of %d records", len(batch))
+	}
+	for _, record := range batch {
+		if record.Partition != batch[0].Partition {
+			v.t.Error("a batch of several partitions")
+		}
+		v.records[record.Partition] = append(v.records[record.Partition], record)
+	}
+	return nil
+}
+
+// offsets returns the offsets by partition, in the order of the visits.
+func (v *visited) offsets() map[int32][]int64 {
+	offsets := make(map[int32][]int64)
+	for partition, records := range v.records {
+		for _, record := range records {
+			offsets[partition] = append(offsets[partition], record.Offset)
+		}
+	}
+	return offsets
+}
+
+// scan reads the topic from these offsets on.
+func scan(t *testing.T, w brokertest.Env, from map[int32]int64) (*visited, map[int32]int64) {
+	t.Helper()
+	seen := newVisited(t)
+	next, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, from, seen.visit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen, next
+}
+
 func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
@@ -32,14 +80,14 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 			&kgo.Record{Partition: 2, Key: []byte("k\xff"), Value: nil, Timestamp: written, Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("\xfe")}}},
 			&kgo.Record{Partition: 2, Value: []byte{}, Timestamp: written},
 		)
-		seen := w.NewVisited(t)
+		seen := newVisited(t)
 		more := false
 		next, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if !more {
 				more = true
 				w.Send(t, brokertest.Value("later"), &kgo.Record{Partition: 1, Value: []byte("later")}, &kgo.Record{Partition: 2, Value: []byte("later")})
 			}
-			return seen.Visit(ctx, batch)
+			return seen.visit(ctx, batch)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -47,15 +95,15 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 		if diff := cmp.Diff(map[int32]int64{0: 2500, 1: 0, 2: 2}, next); diff != "" {
 			t.Errorf("next (-want +got):\n%s", diff)
 		}
-		if got := len(seen.Records[0]); got != 2500 || seen.Batches < 4 {
-			t.Errorf("%d records of partition 0 in %d batches in all", got, seen.Batches)
+		if got := len(seen.records[0]); got != 2500 || seen.batches < 4 {
+			t.Errorf("%d records of partition 0 in %d batches in all", got, seen.batches)
 		}
-		for i, record := range seen.Records[0] {
+		for i, record := range seen.records[0] {
 			if record.Offset != int64(i) || !strings.HasSuffix(string(record.Value), "x"+fmt.Sprint(i)) || record.Topic != w.Topic {
 				t.Fatalf("record %d of partition 0 is %d: …%s", i, record.Offset, record.Value[990:])
 			}
 		}
-		id := seen.Records[2][0].TopicID
+		id := seen.records[2][0].TopicID
 		if id == "" {
 			t.Error("the records do not say which topic they are of")
 		}
@@ -63,11 +111,11 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 			{Topic: w.Topic, TopicID: id, Partition: 2, Offset: 0, Key: []byte("k\xff"), Headers: []kafka.Header{{Key: "h", Value: "\xfe"}}, Time: written},
 			{Topic: w.Topic, TopicID: id, Partition: 2, Offset: 1, Value: []byte{}, Time: written},
 		}
-		if diff := cmp.Diff(want, seen.Records[2]); diff != "" {
+		if diff := cmp.Diff(want, seen.records[2]); diff != "" {
 			t.Errorf("partition 2 (-want +got):\n%s", diff)
 		}
-		rest, end := w.Scan(t, next)
-		if diff := cmp.Diff(map[int32][]int64{0: {2500}, 1: {0}, 2: {2}}, rest.Offsets()); diff != "" {
+		rest, end := scan(t, w, next)
+		if diff := cmp.Diff(map[int32][]int64{0: {2500}, 1: {0}, 2: {2}}, rest.offsets()); diff != "" {
 			t.Errorf("the rest (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(map[int32]int64{0: 2501, 1: 1, 2: 3}, end); diff != "" {
@@ -79,22 +127,13 @@ func TestScanHandsOverTheRecordsThatExistedWhenItBegan(t *testing.T) {
 func TestScanEndsAtATransactionMarker(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
-		client := w.Client(t, kgo.TransactionalID(w.Topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		x := w.Transactions(t, "one")
 		for _, text := range []string{"first", "second"} {
-			if err := client.BeginTransaction(); err != nil {
-				t.Fatal(err)
-			}
-			err := client.ProduceSync(brokertest.TimeoutContext(t), &kgo.Record{Topic: w.Topic, Value: []byte(text)}).FirstErr()
-			if err == nil {
-				err = client.EndTransaction(brokertest.TimeoutContext(t), kgo.TryCommit)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			x.Begin(text)
+			x.End(kgo.TryCommit)
 		}
-		testenv.Eventually(t, "both ends to be written", func() bool { return w.Total(t, w.Topic) == 4 })
-		seen, next := w.Scan(t, nil)
-		if diff := cmp.Diff(map[int32][]int64{0: {0, 2}}, seen.Offsets()); diff != "" {
+		seen, next := scan(t, w, nil)
+		if diff := cmp.Diff(map[int32][]int64{0: {0, 2}}, seen.offsets()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if next[0] != 4 {
@@ -109,8 +148,8 @@ func TestScanBeginsAtTheLogsStartWhenItsOffsetWasDeleted(t *testing.T) {
 		w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), &kgo.Record{Partition: 1, Value: []byte("0")})
 		w.DeleteBelow(t, map[int32]int64{0: 2, 1: 1})
 		for name, from := range map[string]map[int32]int64{"nowhere said": nil, "deleted": {0: 1}, "another partition": {9: 5}} {
-			seen, next := w.Scan(t, from)
-			if diff := cmp.Diff(map[int32][]int64{0: {2}}, seen.Offsets()); diff != "" {
+			seen, next := scan(t, w, from)
+			if diff := cmp.Diff(map[int32][]int64{0: {2}}, seen.offsets()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
 			if diff := cmp.Diff(map[int32]int64{0: 3, 1: 1, 2: 0}, next); diff != "" {
@@ -124,14 +163,14 @@ func TestScanContinuesAfterRecordsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), &kgo.Record{Partition: 1, Value: []byte("0")}, &kgo.Record{Partition: 1, Value: []byte("1")})
-	seen := w.NewVisited(t)
+	seen := newVisited(t)
 	_, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.DeleteBelow(t, map[int32]int64{1: 1})
 		}
-		return seen.Visit(ctx, batch)
+		return seen.visit(ctx, batch)
 	})
-	if diff := cmp.Diff(map[int32][]int64{0: {0}, 1: {1}}, seen.Offsets()); err != nil || diff != "" {
+	if diff := cmp.Diff(map[int32][]int64{0: {0}, 1: {1}}, seen.offsets()); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
@@ -141,8 +180,8 @@ func TestScanSkipsBatchesThatCompactionEmptied(t *testing.T) {
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), brokertest.Value("1"), brokertest.Value("2"), brokertest.Value("3"))
 	w.RespondWithEmptyBatch(0, 3)
-	seen, next := w.Scan(t, nil)
-	if diff := cmp.Diff(map[int32][]int64{0: {3}}, seen.Offsets()); diff != "" || next[0] != 4 {
+	seen, next := scan(t, w, nil)
+	if diff := cmp.Diff(map[int32][]int64{0: {3}}, seen.offsets()); diff != "" || next[0] != 4 {
 		t.Errorf("goes on at %d (-want +got):\n%s", next[0], diff)
 	}
 }
@@ -178,15 +217,15 @@ func TestScanSurvivesABrokerOutage(t *testing.T) {
 	t.Parallel()
 	w := brokertest.NewFakeEnv(t)
 	w.Send(t, brokertest.Value("0"), &kgo.Record{Partition: 2, Value: []byte("0")})
-	seen := w.NewVisited(t)
+	seen := newVisited(t)
 	_, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.Fake.Stop()
 			w.Fake.Restart()
 		}
-		return seen.Visit(ctx, batch)
+		return seen.visit(ctx, batch)
 	})
-	if diff := cmp.Diff(map[int32][]int64{0: {0}, 2: {0}}, seen.Offsets()); err != nil || diff != "" {
+	if diff := cmp.Diff(map[int32][]int64{0: {0}, 2: {0}}, seen.offsets()); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
@@ -228,12 +267,12 @@ func TestScanContinuesWithTheNextPartitionAfterSkipPartition(t *testing.T) {
 				w.Send(t, &kgo.Record{Partition: partition, Value: []byte("x")})
 			}
 		}
-		seen := w.NewVisited(t)
+		seen := newVisited(t)
 		next, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 			if batch[0].Partition == 1 {
 				return fmt.Errorf("enough: %w", reader.SkipPartition)
 			}
-			return seen.Visit(ctx, batch)
+			return seen.visit(ctx, batch)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -241,7 +280,7 @@ func TestScanContinuesWithTheNextPartitionAfterSkipPartition(t *testing.T) {
 		if diff := cmp.Diff(map[int32]int64{0: 3, 1: 0, 2: 3}, next); diff != "" {
 			t.Errorf("next (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[int32][]int64{0: {0, 1, 2}, 2: {0, 1, 2}}, seen.Offsets()); diff != "" {
+		if diff := cmp.Diff(map[int32][]int64{0: {0, 1, 2}, 2: {0, 1, 2}}, seen.offsets()); diff != "" {
 			t.Errorf("seen (-want +got):\n%s", diff)
 		}
 	})

@@ -15,20 +15,20 @@ func TestScanHandsOverCommittedRecordsOnly(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
 		committed, stable, open := w.WriteMixedTransactions(t)
-		seen, next := w.Scan(t, nil)
+		seen, next := scan(t, w, nil)
 		var values []string
-		for _, record := range seen.Records[0] {
+		for _, record := range seen.records[0] {
 			values = append(values, string(record.Value))
 		}
 		if diff := cmp.Diff(committed, values); diff != "" || next[0] != stable {
 			t.Errorf("goes on at %d, want %d (-want +got):\n%s", next[0], stable, diff)
 		}
-		if diff := cmp.Diff(map[int32][]int64{0: {2, 4, 5, 7, 10}}, seen.Offsets()); diff != "" {
+		if diff := cmp.Diff(map[int32][]int64{0: {2, 4, 5, 7, 10}}, seen.offsets()); diff != "" {
 			t.Errorf("offsets (-want +got):\n%s", diff)
 		}
 		open.End(kgo.TryAbort)
-		rest, next := w.Scan(t, next)
-		if diff := cmp.Diff(map[int32][]int64{0: {16}}, rest.Offsets()); diff != "" || next[0] != w.HighWatermark(t) {
+		rest, next := scan(t, w, next)
+		if diff := cmp.Diff(map[int32][]int64{0: {16}}, rest.offsets()); diff != "" || next[0] != w.Ends(t, w.Topic)[0] {
 			t.Errorf("the rest goes on at %d (-want +got):\n%s", next[0], diff)
 		}
 	})
@@ -44,8 +44,8 @@ func TestScanFromTheMiddleOfATransaction(t *testing.T) {
 		x.Begin("4", "5")
 		x.End(kgo.TryCommit)
 		for from, want := range map[int64][]int64{1: {4, 5}, 3: {4, 5}, 5: {5}, 6: nil, 7: nil} {
-			seen, next := w.Scan(t, map[int32]int64{0: from})
-			if diff := cmp.Diff(want, seen.Offsets()[0]); diff != "" || next[0] != 7 {
+			seen, next := scan(t, w, map[int32]int64{0: from})
+			if diff := cmp.Diff(want, seen.offsets()[0]); diff != "" || next[0] != 7 {
 				t.Errorf("from %d goes on at %d (-want +got):\n%s", from, next[0], diff)
 			}
 		}

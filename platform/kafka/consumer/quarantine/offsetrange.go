@@ -13,23 +13,17 @@ func (r OffsetRange) IsEmpty() bool { return r.From >= r.To }
 
 func (r OffsetRange) isSingle() bool { return r.To == r.From+1 }
 
-// from returns the part of the range that is not below the position.
-func (r OffsetRange) from(position int64) OffsetRange {
-	r.From = max(r.From, position)
+// within returns the part of the range that is not below from, and below end.
+func (r OffsetRange) within(from, end int64) OffsetRange {
+	r.From, r.To = max(r.From, from), min(r.To, end)
 	if r.IsEmpty() {
 		return OffsetRange{}
 	}
 	return r
 }
 
-// upTo returns the part of the range that a log has that ends at end.
-func (r OffsetRange) upTo(end int64) OffsetRange {
-	r.From, r.To = max(r.From, 0), min(r.To, end)
-	if r.IsEmpty() {
-		return OffsetRange{}
-	}
-	return r
-}
+// from returns the part of the range that is not below the position.
+func (r OffsetRange) from(position int64) OffsetRange { return r.within(position, r.To) }
 
 // union returns the smallest range that contains both.
 func (r OffsetRange) union(other OffsetRange) OffsetRange {

@@ -38,8 +38,8 @@ const maxAttempts = 1_000_000_000
 // of records that do not exist yet would count against them later.
 func (s State) validated(end int64) (valid State, complete bool) {
 	valid = s
-	valid.InFlight = s.InFlight.upTo(end)
-	valid.Suspects = s.Suspects.upTo(end)
+	valid.InFlight = s.InFlight.within(0, end)
+	valid.Suspects = s.Suspects.within(0, end)
 	valid.Crashes = maps.Clone(s.Crashes)
 	maps.DeleteFunc(valid.Crashes, func(offset int64, crashes int) bool {
 		return offset < 0 || offset >= end || crashes < 1 || crashes > MaxCrashes
@@ -74,11 +74,7 @@ func (s State) takenOver(owner string, position int64) State {
 // ForgetBelow removes what is known about records below the position.
 func (s *State) ForgetBelow(position int64) {
 	s.Suspects = s.Suspects.from(position)
-	for offset := range s.Crashes {
-		if offset < position {
-			delete(s.Crashes, offset)
-		}
-	}
+	maps.DeleteFunc(s.Crashes, func(offset int64, _ int) bool { return offset < position })
 	if s.RetryingOffset < position {
 		s.RetryingOffset, s.Attempts, s.Panics = 0, 0, 0
 	}

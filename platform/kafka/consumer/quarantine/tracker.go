@@ -3,11 +3,27 @@ package quarantine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"example.com/todo/platform/kafka"
 )
+
+// Store keeps one text for each partition, outside the process. While it is
+// unavailable, the partitions are held. If it is emptied, the crashes so far are
+// forgotten.
+type Store interface {
+	// Load returns the partition's text, or "" if there is none.
+	Load(ctx context.Context, partition int32) (text string, err error)
+	// CompareAndSwap atomically replaces the partition's text if it still is old, and
+	// reports whether it was. "" is no text.
+	CompareAndSwap(ctx context.Context, partition int32, old, next string) (swapped bool, err error)
+}
+
+// ErrLostOwnership means that another member acquired the partition, or that the store
+// was emptied.
+var ErrLostOwnership = errors.New("the partition's in-flight marker was replaced by another member, or lost")
 
 // storeTimeout bounds each operation of the store.
 const storeTimeout = 2 * time.Second
@@ -60,7 +76,7 @@ func (t *Tracker) Acquire(ctx context.Context, position, end int64) (left Offset
 	owner := t.Owner
 	t.State = found.takenOver(owner, position)
 	t.Owner = owner
-	return found.InFlight.from(position), corrupt || !valid, t.writeState(ctx)
+	return found.InFlight.from(position), corrupt || !valid, t.persist(ctx)
 }
 
 // Begin stores that the records are about to be given to the handler.
@@ -82,25 +98,13 @@ func (t *Tracker) Clear(ctx context.Context) error {
 	if !t.Suspects.IsEmpty() || t.Attempts > 0 {
 		return t.End(ctx)
 	}
-	if t.store == nil || t.stored == "" && t.uncertain == nil {
+	if t.stored == "" && t.uncertain == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
 	return t.compareAndSwap(ctx, "")
 }
 
-// persist stores the state even after the session: the state is true until then.
 func (t *Tracker) persist(ctx context.Context) error {
-	if t.store == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	return t.writeState(ctx)
-}
-
-func (t *Tracker) writeState(ctx context.Context) error {
 	t.Revision = t.nextRevision()
 	text, err := json.Marshal(t.State)
 	if err != nil {
@@ -109,7 +113,13 @@ func (t *Tracker) writeState(ctx context.Context) error {
 	return t.compareAndSwap(ctx, string(text))
 }
 
+// compareAndSwap works even after the session: the state is true until then.
 func (t *Tracker) compareAndSwap(ctx context.Context, next string) error {
+	if t.store == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	if err := t.resolve(ctx); err != nil {
 		return fmt.Errorf("find out whether the in-flight marker was stored: %w", err)
 	}

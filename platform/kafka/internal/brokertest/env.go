@@ -6,19 +6,19 @@ package brokertest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/testenv"
 )
 
@@ -49,30 +49,14 @@ func newRealEnv(t *testing.T) Env {
 	brokers := strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ",")
 	name := "test-" + strings.ToLower(rand.Text()[:12])
 	w := Env{Brokers: brokers, Topic: name, DLQ: name + "-dlq"}
-	client := w.Client(t)
+	admin := w.Admin(t)
 	for _, topic := range []string{w.Topic, w.DLQ} {
-		if err := createTopic(TimeoutContext(t), client, topic); err != nil {
+		if _, err := admin.CreateTopic(TimeoutContext(t), Partitions, 1, nil, topic); err != nil {
 			t.Fatalf("create %s: %v", topic, err)
 		}
 	}
-	t.Cleanup(func() {
-		request := kmsg.NewPtrDeleteTopicsRequest()
-		request.TopicNames = []string{w.Topic, w.DLQ}
-		_, _ = request.RequestWith(context.Background(), client)
-	})
+	t.Cleanup(func() { _, _ = admin.DeleteTopics(context.Background(), w.Topic, w.DLQ) })
 	return w
-}
-
-func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
-	creation := kmsg.NewCreateTopicsRequestTopic()
-	creation.Topic, creation.NumPartitions, creation.ReplicationFactor = topic, Partitions, 1
-	request := kmsg.NewPtrCreateTopicsRequest()
-	request.Topics = append(request.Topics, creation)
-	response, err := request.RequestWith(ctx, client)
-	if err != nil {
-		return err
-	}
-	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
 
 // NewFakeEnv returns an Env of a fake broker.
@@ -156,14 +140,22 @@ func (w Env) Read(t *testing.T, topic string, count int) []*kgo.Record {
 	return records
 }
 
-// Total is the sum of the partitions' log-end offsets: all records ever written.
-func (w Env) Total(t *testing.T, topic string) (total int64) {
+// Ends returns the ends of the partitions' logs, read uncommitted.
+func (w Env) Ends(t *testing.T, topic string) map[int32]int64 {
 	t.Helper()
-	ends, err := reader.LogEndOffsets(TimeoutContext(t), w.Config(), topic)
-	if err != nil {
+	listed, err := w.Admin(t).ListEndOffsets(TimeoutContext(t), topic)
+	if err = errors.Join(err, listed.Error()); err != nil {
 		t.Fatal(err)
 	}
-	for _, end := range ends {
+	ends := make(map[int32]int64)
+	listed.Each(func(end kadm.ListedOffset) { ends[end.Partition] = end.Offset })
+	return ends
+}
+
+// Total is the number of all records ever written to the topic.
+func (w Env) Total(t *testing.T, topic string) (total int64) {
+	t.Helper()
+	for _, end := range w.Ends(t, topic) {
 		total += end
 	}
 	return total
@@ -187,45 +179,35 @@ func TimeoutContext(t *testing.T) context.Context {
 	return ctx
 }
 
+// Admin returns a client for the broker's topics and groups.
+func (w Env) Admin(t *testing.T) *kadm.Client {
+	t.Helper()
+	return kadm.NewClient(w.Client(t))
+}
+
 // Recreate deletes the topic and creates it again under its name.
 func (w Env) Recreate(t *testing.T) {
 	t.Helper()
-	client := w.Client(t)
-	removal := kmsg.NewPtrDeleteTopicsRequest()
-	removal.TopicNames = []string{w.Topic}
-	named := kmsg.NewDeleteTopicsRequestTopic()
-	named.Topic = &w.Topic
-	removal.Topics = append(removal.Topics, named) // which one counts depends on the version
-	response, err := removal.RequestWith(TimeoutContext(t), client)
-	if err == nil {
-		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
-	}
-	if err != nil {
+	admin := w.Admin(t)
+	if _, err := admin.DeleteTopic(TimeoutContext(t), w.Topic); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, "the topic to be created again", func() bool { return createTopic(TimeoutContext(t), client, w.Topic) == nil })
+	testenv.Eventually(t, "the topic to be created again", func() bool {
+		_, err := admin.CreateTopic(TimeoutContext(t), Partitions, 1, nil, w.Topic)
+		return err == nil
+	})
 }
 
 // DeleteBelow moves the starts of partitions' logs, as retention does.
 func (w Env) DeleteBelow(t *testing.T, offsets map[int32]int64) {
 	t.Helper()
-	topic := kmsg.NewDeleteRecordsRequestTopic()
-	topic.Topic = w.Topic
+	below := make(kadm.Offsets)
 	for partition, offset := range offsets {
-		part := kmsg.NewDeleteRecordsRequestTopicPartition()
-		part.Partition, part.Offset = partition, offset
-		topic.Partitions = append(topic.Partitions, part)
+		below.AddOffset(w.Topic, partition, offset, -1)
 	}
-	request := kmsg.NewPtrDeleteRecordsRequest()
-	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(TimeoutContext(t), w.Client(t))
-	if err != nil {
+	deleted, err := w.Admin(t).DeleteRecords(TimeoutContext(t), below)
+	if err = errors.Join(err, deleted.Error()); err != nil {
 		t.Fatal(err)
-	}
-	for _, part := range response.Topics[0].Partitions {
-		if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

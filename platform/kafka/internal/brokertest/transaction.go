@@ -3,9 +3,7 @@ package brokertest
 import (
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/testenv"
 )
@@ -42,30 +40,11 @@ func (x TransactionalProducer) Begin(texts ...string) {
 // End ends the transaction and waits for its marker, which Kafka writes after it responds.
 func (x TransactionalProducer) End(how kgo.TransactionEndTry) {
 	x.t.Helper()
-	before := x.w.HighWatermark(x.t)
+	before := x.w.Ends(x.t, x.w.Topic)[0]
 	if err := x.client.EndTransaction(TimeoutContext(x.t), how); err != nil {
 		x.t.Fatal(err)
 	}
-	testenv.Eventually(x.t, "the transaction's marker", func() bool { return x.w.HighWatermark(x.t) > before })
-}
-
-// HighWatermark is the end of partition 0, read uncommitted.
-func (w Env) HighWatermark(t *testing.T) int64 {
-	t.Helper()
-	topic, partition := kmsg.NewListOffsetsRequestTopic(), kmsg.NewListOffsetsRequestTopicPartition()
-	topic.Topic, partition.Timestamp = w.Topic, -1
-	topic.Partitions = append(topic.Partitions, partition)
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(TimeoutContext(t), w.Client(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := response.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(found.ErrorCode); err != nil {
-		t.Fatal(err)
-	}
-	return found.Offset
+	testenv.Eventually(x.t, "the transaction's marker", func() bool { return x.w.Ends(x.t, x.w.Topic)[0] > before })
 }
 
 // WriteMixedTransactions writes to partition 0 all that transactions can leave there: 15

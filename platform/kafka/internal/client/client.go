@@ -3,8 +3,8 @@
 package client
 
 import (
-	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -27,7 +27,7 @@ const (
 // Bounds of the memory of one response.
 const (
 	MaxResponseBytes = 64 << 20               // as received
-	MaxUnpackedBytes = 64<<20 - 1<<10         // decompressed; a little less than the 64 MiB buffer that Sarama allocates
+	MaxUnpackedBytes = 64 << 20               // of one batch, decompressed
 	retryInterval    = 250 * time.Millisecond // between Sarama's requests for metadata
 )
 
@@ -59,20 +59,17 @@ func (c *Client) Close() error {
 // Abort closes every socket and lets no new one open: calls in progress fail at once.
 func (c *Client) Abort() { c.dialer.closeAll() }
 
-// SocketFailures counts the failures of dialling, reading and writing so far.
-func (c *Client) SocketFailures() int64 { return c.dialer.failures.Load() }
-
-// Intercept passes the next response to receive, which gets the socket's Read and
+// Intercept passes the next response to receive, which reads it from the socket and
 // returns the bytes that Sarama decodes, or the error that Sarama returns. The caller
 // calls stop when it expects no response any more.
-func (c *Client) Intercept(receive func(read func([]byte) (int, error)) ([]byte, error)) (stop func()) {
-	handler := interceptor(receive)
-	c.dialer.next.Store(&handler)
-	return func() { c.dialer.next.CompareAndSwap(&handler, nil) }
+func (c *Client) Intercept(receive func(socket io.Reader) ([]byte, error)) (stop func()) {
+	c.dialer.next.Store(&receive)
+	return func() { c.dialer.next.CompareAndSwap(&receive, nil) }
 }
 
 // GetOffset is sarama.Client's GetOffset at the isolation level read committed:
-// sarama.OffsetNewest is the last stable offset.
+// sarama.OffsetNewest is the last stable offset. The embedded Client's method asks for
+// the high watermark instead, whatever Consumer.IsolationLevel is.
 func (c *Client) GetOffset(topic string, partition int32, at int64) (int64, error) {
 	offset, err := c.requestOffset(topic, partition, at)
 	if err == nil {
@@ -85,9 +82,19 @@ func (c *Client) GetOffset(topic string, partition int32, at int64) (int64, erro
 	return c.requestOffset(topic, partition, at)
 }
 
-// HighWatermark is the log's end at the isolation level read uncommitted.
-func (c *Client) HighWatermark(topic string, partition int32) (int64, error) {
-	return c.Client.GetOffset(topic, partition, sarama.OffsetNewest)
+// Offsets is GetOffset for all of the topic's partitions.
+func (c *Client) Offsets(topic string, at int64) (map[int32]int64, error) {
+	partitions, err := c.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[int32]int64, len(partitions))
+	for _, partition := range partitions {
+		if offsets[partition], err = c.GetOffset(topic, partition, at); err != nil {
+			return nil, err
+		}
+	}
+	return offsets, nil
 }
 
 func (c *Client) requestOffset(topic string, partition int32, at int64) (int64, error) {
@@ -95,7 +102,6 @@ func (c *Client) requestOffset(topic string, partition int32, at int64) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	// Sarama's own GetOffset asks for the high watermark, whatever Consumer.IsolationLevel is.
 	request := sarama.NewOffsetRequest(c.Config().Version)
 	request.IsolationLevel = sarama.ReadCommitted
 	request.AddBlock(topic, partition, at, 1)
@@ -139,6 +145,42 @@ func (c *Client) CheckPartitions(topic string, want int) error {
 		return &kafka.TopicError{Topic: topic, Want: want, Have: len(partitions)}
 	}
 	return nil
+}
+
+// TopicID returns the id that Kafka gave the topic when it was created, or "" if the
+// broker gives topics no id. A topic that is deleted and created again has another id.
+func (c *Client) TopicID(topic string) (string, error) {
+	brokers := c.Brokers()
+	if broker := c.LeastLoadedBroker(); len(brokers) == 0 && broker != nil { // none is known before the first response
+		brokers = append(brokers, broker)
+	}
+	// The first broker may be down. Without the id a session fails to begin, and that
+	// makes all members of the group join anew. So each broker is tried in turn.
+	err := error(sarama.ErrBrokerNotAvailable)
+	for _, broker := range brokers {
+		_ = broker.Open(c.Config()) // GetMetadata returns the error of a failed Open
+		var response *sarama.MetadataResponse
+		if response, err = broker.GetMetadata(sarama.NewMetadataRequest(c.Config().Version, []string{topic})); err == nil {
+			return findTopicID(response, topic)
+		}
+		_ = broker.Close() // otherwise Sarama hands out the broken connection again
+	}
+	return "", err
+}
+
+func findTopicID(response *sarama.MetadataResponse, topic string) (string, error) {
+	for _, found := range response.Topics {
+		switch {
+		case found.Name != topic:
+		case found.Err != sarama.ErrNoError:
+			return "", found.Err
+		case found.Uuid == sarama.Uuid{}:
+			return "", nil
+		default:
+			return found.Uuid.String(), nil
+		}
+	}
+	return "", sarama.ErrIncompleteResponse
 }
 
 // limitSarama sets the limits that Sarama keeps in package variables, and switches off
@@ -189,9 +231,4 @@ func newSaramaConfig(cfg kafka.Config, dialer *dialer) *sarama.Config {
 	// Eager: every rebalance ends the session, so every partition begins with Setup.
 	s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
 	return s
-}
-
-// abortOn aborts the client's calls if ctx ends before release is called.
-func (c *Client) abortOn(ctx context.Context) (release func() bool) {
-	return context.AfterFunc(ctx, c.Abort)
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,15 +15,13 @@ type dialer struct {
 	dialing context.Context // Sarama's dialer interface passes none
 	cancel  context.CancelFunc
 
-	failures atomic.Int64                // of dialling, reading and writing
-	next     atomic.Pointer[interceptor] // of the next response; nil if none is intercepted
+	// next reads the next response and returns what Sarama decodes; it is nil if none is
+	// intercepted.
+	next atomic.Pointer[func(socket io.Reader) ([]byte, error)]
 
 	mu   sync.Mutex
 	open map[*trackedConn]struct{}
 }
-
-// interceptor reads a response by the socket's Read and returns what Sarama decodes.
-type interceptor func(read func([]byte) (int, error)) ([]byte, error)
 
 func newDialer() *dialer {
 	dialing, cancel := context.WithCancel(context.Background())
@@ -37,14 +36,12 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	}
 	conn, err := netDialer.DialContext(d.dialing, network, address)
 	if err != nil {
-		d.failures.Add(1)
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	// closeAll may have run since the socket was dialled.
 	if d.isClosed() {
-		d.failures.Add(1)
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
@@ -83,34 +80,18 @@ func (c *trackedConn) Close() error {
 
 func (c *trackedConn) Read(into []byte) (int, error) {
 	if intercept := c.dialer.next.Swap(nil); intercept != nil {
-		response, err := (*intercept)(c.readSocket)
+		response, err := (*intercept)(c.Conn)
 		if err != nil {
 			return 0, err
 		}
 		c.unread = response
 	}
 	if len(c.unread) == 0 {
-		return c.readSocket(into)
+		return c.Conn.Read(into)
 	}
 	count := copy(into, c.unread)
 	if c.unread = c.unread[count:]; len(c.unread) == 0 {
 		c.unread = nil // frees the response, which may be large
 	}
 	return count, nil
-}
-
-func (c *trackedConn) readSocket(into []byte) (int, error) {
-	count, err := c.Conn.Read(into)
-	if err != nil {
-		c.dialer.failures.Add(1)
-	}
-	return count, err
-}
-
-func (c *trackedConn) Write(from []byte) (int, error) {
-	count, err := c.Conn.Write(from)
-	if err != nil {
-		c.dialer.failures.Add(1)
-	}
-	return count, err
 }

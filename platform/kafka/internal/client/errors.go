@@ -37,24 +37,29 @@ func IsRetriable(err error) bool {
 	case !errors.As(err, &refusal):
 		return true // the error is about the connection
 	}
-	switch refusal {
-	case sarama.ErrInvalidMessage, // the checksum failed: the network changed bytes
-		sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
-		sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas,
-		sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError, sarama.ErrFencedLeaderEpoch,
-		sarama.ErrUnknownLeaderEpoch, sarama.ErrReplicaNotAvailable, sarama.ErrOffsetNotAvailable,
-		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
-		return true
-	default:
-		return IsStaleProducerID(err)
-	}
+	return IsStaleProducerID(err) || IsLeaderError(err) || IsAny(err,
+		sarama.ErrInvalidMessage, // the checksum failed: the network changed bytes
+		sarama.ErrUnknownTopicOrPartition, sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas,
+		sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError,
+		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress)
+}
+
+// IsAny reports whether the error is one of the targets.
+func IsAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}
+
+// IsLeaderError reports whether another broker leads the partition now.
+func IsLeaderError(err error) bool {
+	return IsAny(err, sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrOffsetNotAvailable)
 }
 
 // IsStaleProducerID reports whether Kafka no longer knows the producer's id or its
 // sequence numbers. Kafka wrote nothing, and accepts the same batch under a new id.
 func IsStaleProducerID(err error) bool {
-	return errors.Is(err, sarama.ErrOutOfOrderSequenceNumber) || errors.Is(err, sarama.ErrUnknownProducerID) ||
-		errors.Is(err, sarama.ErrInvalidProducerEpoch) || errors.Is(err, sarama.ErrInvalidProducerIDMapping)
+	return IsAny(err, sarama.ErrOutOfOrderSequenceNumber, sarama.ErrUnknownProducerID,
+		sarama.ErrInvalidProducerEpoch, sarama.ErrInvalidProducerIDMapping)
 }
 
 // IsConnectionError reports whether the error is about reaching Kafka.
@@ -62,8 +67,6 @@ func IsConnectionError(err error) bool {
 	var network net.Error
 	var call syscall.Errno
 	return errors.As(err, &network) || errors.As(err, &call) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, sarama.ErrOutOfBrokers) || errors.Is(err, sarama.ErrBrokerNotAvailable) ||
-		errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrClosedClient)
+		IsAny(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.Canceled, context.DeadlineExceeded,
+			sarama.ErrOutOfBrokers, sarama.ErrBrokerNotAvailable, sarama.ErrNotConnected, sarama.ErrClosedClient)
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"example.com/todo/platform/kafka"
@@ -19,8 +20,8 @@ type Lazy struct {
 // NewLazy returns a client that has not connected yet.
 func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, sem: make(chan struct{}, 1)} }
 
-// Do calls fn and returns its error, ctx's if it ended before fn began, or
-// net.ErrClosed after Close. When ctx ends while fn runs, fn's calls fail at once.
+// Do calls fn and returns its error, joined with ctx's if that has ended, or net.ErrClosed
+// after Close. When ctx ends while fn runs, fn's calls fail at once.
 func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 	select {
 	case l.sem <- struct{}{}:
@@ -39,10 +40,14 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 		l.client = client
 	}
 	// Sarama's calls take no context and wait for their timeouts. With closed sockets they return.
-	defer l.client.abortOn(ctx)()
+	defer context.AfterFunc(ctx, l.client.Abort)()
 	err := fn(l.client)
-	if err != nil {
-		l.disconnect() // a new client learns the present leaders
+	if err == nil {
+		return nil
+	}
+	l.disconnect() // a new client learns the present leaders
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
 	}
 	return err
 }

@@ -1,18 +1,19 @@
 // Package fetch reads committed records of one partition by single fetch requests.
 // It bounds the memory of a response, and names the batch that cannot be decoded.
 //
-//	socket ─> inspector: whole batches that fit into the bounds ─> Sarama decodes ─> copies of the records
+//	socket ─> response takes the batches out ─> Sarama decodes the rest
+//	               └─> decoder: batch by batch, as a stream ─> records
 //
-// Sarama unpacks every batch of a response at once, and shows nothing of a response
-// that it cannot decode. The inspector therefore reads the response first. Of all
-// partitions of the process one response at a time is decoded: MaxUnpackedBytes at
-// most, with maxMemoryOverhead around it. MaxResultBytes of it and one record more are
-// kept; the rest is requested again. So a partition keeps at most twice that: the
-// batch that is handled, and the next.
+// Sarama would unpack every batch of a response at once, and shows nothing of a response
+// that it cannot decode. So this package decodes the batches itself. Of all partitions
+// of the process one response at a time is decoded: MaxUnpackedBytes of a batch at most.
+// MaxResultBytes of it and one record more are kept; the rest is requested again. So a
+// partition keeps at most twice that: the batch that is handled, and the next.
 package fetch
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -27,9 +28,8 @@ const (
 	// MaxResultBytes bounds the records of one Result; the last one may exceed it.
 	MaxResultBytes = 4 << 20
 
-	fetchVersion  = 11       // of Kafka 2.3: the last one without flexible fields
-	maxFetchBytes = 1 << 20  // requested of a partition; a larger batch comes whole
-	minFetchBytes = 64 << 10 // requested where the inspector would cut off more
+	fetchVersion  = 11      // of Kafka 2.3: the last one without flexible fields
+	maxFetchBytes = 1 << 20 // requested of a partition; a larger batch comes whole
 )
 
 // Result is what one request returned.
@@ -38,40 +38,53 @@ type Result struct {
 	// Next is the offset to continue at: after records that no reader gets, too. It is
 	// the requested offset if the log has nothing more.
 	Next int64
-
-	nextSize int32 // bytes that the next request asks for
 }
 
-// Fetcher reads one partition. It is for one goroutine.
-type Fetcher struct {
-	at   kafka.TopicPartition
-	size int32 // bytes that the next request asks for
-}
-
-// New returns a fetcher of the partition.
-func New(at kafka.TopicPartition) *Fetcher { return &Fetcher{at: at, size: maxFetchBytes} }
-
-// Fetch returns the records from an offset on. A batch that cannot be decoded is a
-// Result of one record, whose Undecodable is an *UndecodableError. The error is
-// sarama.ErrOffsetOutOfRange if the log does not have the offset, another
-// sarama.KError if the broker refuses, and otherwise about the connection. Nothing
-// else may use the client meanwhile, and the caller aborts the client when its context
-// ends.
-func (f *Fetcher) Fetch(c *client.Client, from int64) (Result, error) {
-	result, err := fetchOnce(c, f.at, from, f.size)
+// Fetch returns the partition's records from an offset on. A batch that cannot be
+// decoded is a Result of one record, whose Undecodable is an *UndecodableError. The
+// error is sarama.ErrOffsetOutOfRange if the log does not have the offset, another
+// sarama.KError if the broker refuses, and otherwise about the connection. Nothing else
+// may use the client meanwhile, and the caller aborts the client when its context ends.
+func Fetch(c *client.Client, at kafka.TopicPartition, from int64) (Result, error) {
+	result, err := fetchOnce(c, at, from, maxFetchBytes)
 	var bad *UndecodableError
 	if errors.As(err, &bad) {
-		// The damage may be behind the first batch, or the network's. One batch alone tells.
-		result, err = fetchOnce(c, f.at, from, 1)
+		// The damage may be the network's. A second response tells.
+		result, err = fetchOnce(c, at, from, 1)
 	}
 	if errors.As(err, &bad) {
-		return Result{Records: []kafka.Record{undecodableRecord(f.at, from, bad)}, Next: bad.Next}, nil
-	}
-	if err == nil {
-		f.size = result.nextSize
+		record := kafka.Record{Topic: at.Topic, Partition: at.Partition, Offset: from, Undecodable: bad}
+		return Result{Records: []kafka.Record{record}, Next: bad.Next}, nil
 	}
 	return result, err
 }
+
+// UndecodableError says that the broker responded, and that the response's first batch,
+// or one record, cannot be decoded.
+type UndecodableError struct {
+	Cause       error
+	First, Next int64 // the first offset, and the offset after the last one
+	Size        int64 // in bytes, as stored
+}
+
+// Error names the offsets, the size and the cause.
+func (e *UndecodableError) Error() string {
+	if e.Next == e.First+1 {
+		return fmt.Sprintf("the %d bytes at offset %d cannot be decoded: %v", e.Size, e.First, e.Cause)
+	}
+	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v", e.Size, e.First, e.Next-1, e.Cause)
+}
+
+func (e *UndecodableError) Unwrap() error { return e.Cause }
+
+var (
+	errUnsupportedFormat = errors.New("its format is not that of Kafka 0.11 and later")
+	errWrongLength       = errors.New("it does not have the length or the number of records that it says")
+	errWrongChecksum     = errors.New("its checksum is wrong")
+	errTooManyEntries    = fmt.Errorf("it has more than %d records and headers", maxBatchEntries)
+	errRecordTooLarge    = fmt.Errorf("it unpacks to a record of more than %d MiB", maxRecordBytes>>20)
+	errResponseTooLong   = fmt.Errorf("it has more than %d MiB", client.MaxResponseBytes>>20)
+)
 
 // HasRecord reports whether the log has a record of that short fingerprint at the
 // offset, or has deleted what it had there.
@@ -99,8 +112,7 @@ func HasRecord(c *client.Client, at kafka.TopicPartition, offset int64, fingerpr
 }
 
 // fetchOnce sends one request for that many bytes, or one batch that is larger. The
-// error is an *UndecodableError if the response's first batch cannot be decoded, or,
-// unless bytes is 1, one behind it.
+// error is an *UndecodableError if the response's first batch cannot be decoded.
 func fetchOnce(c *client.Client, at kafka.TopicPartition, from int64, bytes int32) (Result, error) {
 	leader, err := c.Leader(at.Topic, at.Partition)
 	if err != nil {
@@ -110,39 +122,24 @@ func fetchOnce(c *client.Client, at kafka.TopicPartition, from int64, bytes int3
 	if _, err := leader.Connected(); err != nil {
 		return Result{}, err
 	}
-	failures := c.SocketFailures()
-	inspector := &responseInspector{at: at}
-	stop := c.Intercept(inspector.readResponse)
-	defer inspector.release()
-	defer stop()
-	response, err := leader.Fetch(newRequest(at, from, bytes))
+	received := &response{at: at}
+	defer c.Intercept(received.receive)()
+	envelope, err := leader.Fetch(newRequest(at, from, bytes))
 	if err != nil {
 		_ = leader.Close() // otherwise Sarama hands out the broken connection again
-		// Without a failure of a socket the response arrived whole, so decoding it failed.
-		if c.SocketFailures() == failures && isDecodeError(err) {
-			return Result{}, inspector.undecodableError(from, err)
+		if received.tooLong {
+			return Result{}, received.undecodableError(from, errResponseTooLong)
 		}
 		return Result{}, err
 	}
-	block := response.GetBlock(at.Topic, at.Partition)
+	block := envelope.GetBlock(at.Topic, at.Partition)
 	switch {
 	case block == nil:
 		return Result{}, sarama.ErrIncompleteResponse
 	case block.Err != sarama.ErrNoError:
 		return Result{}, block.Err
-	case isTruncated(block), len(block.RecordsSet) != inspector.keptBatches:
-		// The inspector passed whole batches on, so one of them contradicts its own header.
-		return Result{}, inspector.undecodableError(from, errContradiction)
 	}
-	inspector.unpackedBytes = saramaMemory(block)
-	result := Result{Next: from, nextSize: maxFetchBytes}
-	if inspector.truncated {
-		result.nextSize = min(max(2*int32(inspector.keptBytes), minFetchBytes), maxFetchBytes)
-	}
-	if result.appendBatches(at, block) {
-		result.Next = max(result.Next, inspector.next) // after batches that compaction emptied
-	}
-	return result, nil
+	return received.decode(from, block.AbortedTransactions)
 }
 
 func newRequest(at kafka.TopicPartition, from int64, bytes int32) *sarama.FetchRequest {

@@ -1,66 +1,40 @@
 package fetch
 
 import (
-	"bytes"
 	"errors"
 	"testing"
 
 	"github.com/IBM/sarama"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/internal/brokertest"
 	"example.com/todo/platform/kafka/internal/client"
 	"example.com/todo/platform/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// startBroker returns a fake broker with the topic events of one partition, a producer of
-// gzipped batches of any size, and a configuration.
-func startBroker(t *testing.T, options ...kgo.Opt) (*kfake.Cluster, *kgo.Client, kafka.Config) {
+func open(t *testing.T, w brokertest.Env) *client.Client {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
+	conn, err := client.Open(w.Config(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(cluster.Close)
-	writer, err := kgo.NewClient(append(options, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("events"),
-		kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(1<<30), kgo.BrokerMaxWriteBytes(1<<30))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(writer.Close)
-	cfg := kafka.Defaults("test")
-	cfg.Brokers = cluster.ListenAddrs()
-	return cluster, writer, cfg
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 	t.Parallel()
-	cluster, writer, cfg := startBroker(t, kgo.ManualFlushing())
-	write := func(count int, value []byte) {
-		t.Helper()
-		for range count {
-			writer.Produce(t.Context(), &kgo.Record{Value: value}, nil)
-		}
-		if err := writer.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const records = 80
-	write(1, []byte("before"))
-	write(records, bytes.Repeat([]byte("b"), 900_000))
-	write(1, []byte("after"))
-
-	at, after := kafka.TopicPartition{Topic: "events", Partition: 0}, int64(records+1)
+	w := brokertest.NewFakeEnv(t)
+	w.Send(t, brokertest.Value("before"))
+	after := 1 + int64(w.SendOversizedBatch(t, kgo.GzipCompression()))
+	w.Send(t, brokertest.Value("after"))
+	at := kafka.TopicPartition{Topic: w.Topic}
 	for _, from := range []int64{1, 2, after - 1} {
-		conn, err := client.Open(cfg, 0) // a new one each time: its first response is the handshake's
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = fetchOnce(conn, at, from, 1)
-		conn.Close()
+		conn := open(t, w) // a new one each time: its first response is the handshake's
+		_, err := fetchOnce(conn, at, from, 1)
 		var bad *UndecodableError
 		if !errors.As(err, &bad) || !errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
 			t.Errorf("from %d: %v", from, err)
@@ -68,18 +42,14 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 			t.Errorf("from %d: the batch is at %d to %d and has %d bytes", from, bad.First, bad.Next, bad.Size)
 		}
 	}
-	conn, err := client.Open(cfg, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := open(t, w)
 	for from, want := range map[int64]string{0: "before", after: "after"} {
 		answer, err := fetchOnce(conn, at, from, 1)
 		if err != nil || len(answer.Records) != 1 || string(answer.Records[0].Value) != want || answer.Next != from+1 {
 			t.Errorf("from %d: %+v, %v", from, answer, err)
 		}
 	}
-	cluster.Close()
+	w.Fake.Stop()
 	var bad *UndecodableError
 	if _, err := fetchOnce(conn, at, 1, 1); err == nil || errors.As(err, &bad) {
 		t.Errorf("a stopped broker: %v", err)
@@ -89,18 +59,12 @@ func TestFetchNamesTheBatchThatUnpacksTooLarge(t *testing.T) {
 // A header without text takes two bytes in the batch, and 32 in memory.
 func TestFetchTreatsARecordOfCountlessHeadersAsUndecodable(t *testing.T) {
 	t.Parallel()
-	_, writer, cfg := startBroker(t)
-	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecordBytes/parsedHeaderSize+1)
-	if err := writer.ProduceSync(t.Context(), &kgo.Record{Headers: few}, &kgo.Record{Headers: many}).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := client.Open(cfg, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	w := brokertest.NewFakeEnv(t)
+	few, many := make([]kgo.RecordHeader, 100), make([]kgo.RecordHeader, maxRecordBytes/headerMemory+1)
+	w.SendBatch(t, kgo.GzipCompression(), &kgo.Record{Topic: w.Topic, Headers: few}, &kgo.Record{Topic: w.Topic, Headers: many})
+	conn := open(t, w)
 	for offset, large := range []bool{false, true} {
-		answer, err := fetchOnce(conn, kafka.TopicPartition{Topic: "events", Partition: 0}, int64(offset), 1)
+		answer, err := fetchOnce(conn, kafka.TopicPartition{Topic: w.Topic}, int64(offset), 1)
 		if err != nil || (answer.Records[0].Undecodable != nil) != large {
 			t.Errorf("offset %d: %v, %v", offset, answer.Records[0].Undecodable, err)
 		}
