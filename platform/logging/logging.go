@@ -79,7 +79,7 @@ func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
-var standardError = &droppingWriter{File: os.Stderr}
+var standardError = newDroppingWriter(os.Stderr)
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
