@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -143,22 +142,18 @@ func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
 	setReady(false)
 	return lifecycle.Func(func(ctx context.Context) error {
-		tick := time.NewTicker(mirrorInterval)
-		defer tick.Stop()
 		defer setReady(false)
+		tick := time.Tick(mirrorInterval)
 		for {
 			ready := true
 			for _, err := range s.runChecks(ctx) {
 				ready = ready && err == nil
 			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			setReady(ready)
+			setReady(ready && ctx.Err() == nil)
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-tick.C:
+			case <-tick:
 			}
 		}
 	})
@@ -195,42 +190,28 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	returned := make([]chan error, len(s.checks))
-	for i, c := range s.checks {
-		returned[i] = make(chan error, 1)
-		go func() { returned[i] <- c.run(ctx) }()
+	type result struct {
+		name string
+		err  error
 	}
+	returned := make(chan result, len(s.checks))
 	results := map[string]error{}
-	for i, c := range s.checks {
-		results[c.Name] = awaitResult(ctx, returned[i])
-		// When the client of the probe disconnects, its checks fail for no reason of theirs.
-		if !errors.Is(ctx.Err(), context.Canceled) {
+	for _, c := range s.checks {
+		results[c.Name] = context.DeadlineExceeded // unless it returns
+		go func() { returned <- result{c.Name, c.Func(ctx)} }()
+	}
+	for range s.checks {
+		select {
+		case r := <-returned:
+			results[r.name] = r.err
+		case <-ctx.Done():
+		}
+	}
+	// When the client of the probe disconnects, its checks fail for no reason of theirs.
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		for _, c := range s.checks {
 			c.outage.Record(ctx, results[c.Name])
 		}
 	}
 	return results
-}
-
-func awaitResult(ctx context.Context, returned <-chan error) error {
-	select {
-	case err := <-returned:
-		return err
-	case <-ctx.Done():
-	}
-	// A check may have returned in time while this goroutine waited for another one.
-	select {
-	case err := <-returned:
-		return err
-	default:
-		return ctx.Err()
-	}
-}
-
-func (c Check) run(ctx context.Context) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	return c.Func(ctx)
 }
