@@ -87,9 +87,4 @@ type envelopeStream struct {
 
 func (s *envelopeStream) Context() context.Context { return s.ctx }
 
-func (s *envelopeStream) RecvMsg(m any) error {
-	if _, wrapped := m.(*envelope); wrapped {
-		return s.ServerStream.RecvMsg(m)
-	}
-	return receiveMessage(m, s.ServerStream.RecvMsg)
-}
+func (s *envelopeStream) RecvMsg(m any) error { return receiveMessage(m, s.ServerStream.RecvMsg) }
