@@ -52,7 +52,6 @@ func Parse(data []byte) (Event, error) {
 	if r.err != nil {
 		return Event{}, r.err
 	}
-	e.Timestamp = e.Timestamp.UTC()
 	if task, ok := members.lookup("task"); ok {
 		t, err := parseTask(task)
 		if err != nil {
@@ -80,7 +79,7 @@ func parseTask(data []byte) (Task, error) {
 	readField(&r, "created_at", required, &t.CreatedAt)
 	readField(&r, "completed_at", optional, &t.CompletedAt)
 	readField(&r, "version", required, &t.Version)
-	return t.inUTC(), r.err
+	return t, r.err
 }
 
 const (

@@ -8,8 +8,8 @@ import (
 
 var errNotTime = errors.New("not a time of RFC 3339")
 
-// parseTime parses a time of RFC 3339, with t and z in either case. A leap second becomes
-// the second before it.
+// parseTime returns the time in UTC of a text of RFC 3339, with t and z in either case. A
+// leap second becomes the second before it.
 func parseTime(text []byte) (time.Time, error) {
 	const hour, second, shortest = len("2006-01-02T"), len("2006-01-02T15:04:"), len("2006-01-02T15:04:05Z")
 	if len(text) < shortest {
@@ -37,5 +37,5 @@ func parseTime(text []byte) (time.Time, error) {
 	case leap && (utc.Hour() != 23 || utc.Minute() != 59):
 		return time.Time{}, errNotTime
 	}
-	return at, nil
+	return utc, nil
 }

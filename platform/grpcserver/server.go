@@ -9,13 +9,13 @@
 package grpcserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
+	"math"
 	"net"
-	"slices"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -118,7 +118,6 @@ type Server struct {
 	listener net.Listener
 	grpc     *grpc.Server
 	health   *health.Server
-	services []string        // the names for the health service
 	unary    map[string]bool // by full method name
 	stopping context.Context // ends when Run is stopped
 	stop     context.CancelFunc
@@ -163,10 +162,9 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 		grpc.ChainStreamInterceptor(calls.StreamServerInterceptor(), s.serveStream, recovery.StreamServerInterceptor()),
 	}, options...)...)
 	register(envelopeRegistrar{s.grpc})
-	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
-	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.SetServing(true)
 	for service, info := range s.grpc.GetServiceInfo() {
 		for _, method := range info.Methods {
 			s.unary["/"+service+"/"+method.Name] = !method.IsClientStream && !method.IsServerStream
@@ -186,7 +184,8 @@ func (s *Server) SetServing(serving bool) {
 	if serving {
 		status = healthpb.HealthCheckResponse_SERVING
 	}
-	for _, name := range s.services {
+	s.health.SetServingStatus("", status)
+	for name := range s.grpc.GetServiceInfo() {
 		s.health.SetServingStatus(name, status)
 	}
 }
@@ -204,21 +203,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.health.Shutdown()
 	s.stop()
-	drained := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(drained)
-	}()
-	var limit <-chan time.Time
-	if s.cfg.DrainTimeout > 0 {
-		limit = time.After(s.cfg.DrainTimeout)
-	}
-	select {
-	case <-drained:
-		return nil
-	case <-limit:
-		s.grpc.Stop()
-		<-drained
+	cutOff := time.AfterFunc(cmp.Or(s.cfg.DrainTimeout, math.MaxInt64), s.grpc.Stop)
+	s.grpc.GracefulStop() // returns also after Stop
+	if !cutOff.Stop() {
 		return fmt.Errorf("calls on %s were cut off, still running %v after the stop", s.Addr(), s.cfg.DrainTimeout)
 	}
+	return nil
 }

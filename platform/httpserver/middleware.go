@@ -75,13 +75,10 @@ type instrumentedHandler struct {
 // requestState is what the inner handlers report about a request to Instrument.
 type requestState struct {
 	start  time.Time
-	client context.Context // ends when the client disconnects; has no deadline
+	client context.Context // ends when the client disconnects or the response is complete; has no deadline
 	route  string          // the pattern that matched
 	err    error           // of WriteProblem, or the cause that ended a Stream
 }
-
-// onClientGone calls f when the client has disconnected or the response is complete.
-func (s *requestState) onClientGone(f func()) { context.AfterFunc(s.client, f) }
 
 type requestStateKey struct{}
 

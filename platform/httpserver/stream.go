@@ -31,7 +31,7 @@ type Stream struct {
 func NewStream(w http.ResponseWriter, r *http.Request, stallTimeout time.Duration) *Stream {
 	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stallTimeout}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	requestStateOf(r.Context()).onClientGone(s.cancel)
+	context.AfterFunc(requestStateOf(r.Context()).client, s.cancel)
 	return s
 }
 
