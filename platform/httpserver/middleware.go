@@ -201,14 +201,5 @@ func (w *responseRecorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush implements http.Flusher.
-func (w *responseRecorder) Flush() { _ = w.FlushError() }
-
-// FlushError is the Flush of http.ResponseController.
-func (w *responseRecorder) FlushError() error {
-	w.recordStatus(http.StatusOK)
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Unwrap is for the other methods of http.ResponseController.
+// Unwrap is for http.ResponseController.
 func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -73,38 +73,33 @@ func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) 
 // beginning and end with the number of omitted bytes between them. The escaped form of
 // the result has about maxCharacters.
 func Truncate(text string, maxCharacters int) string {
-	if len(text) <= maxCharacters && isPlain(text, ' ') {
+	if len(text) <= maxCharacters && isPlain(text, ' ') || prefixLength(text, maxCharacters) == len(text) {
 		return text
 	}
-	total, head := 0, 0
-	for i := 0; i < len(text); {
-		width, size := escapedWidth(text, i)
-		total += width
-		i += size
-		if total <= maxCharacters*7/8 {
-			head = i
-		}
-		if total > maxCharacters {
-			// The cause of an error is at its end.
-			return text[:head] + elide(text[head:], maxCharacters/8)
-		}
-	}
-	return text
-}
-
-// elide replaces the beginning of rest by a note on its size and keeps the last
-// maxCharacters of it.
-func elide(rest string, maxCharacters int) string {
-	tail := len(rest)
-	for width := 0; tail > 0; {
-		_, size := utf8.DecodeLastRuneInString(rest[:tail])
-		w, _ := escapedWidth(rest, tail-size)
-		if width += w; width > maxCharacters {
+	head, tail := prefixLength(text, maxCharacters*7/8), len(text)
+	// The cause of an error is at its end.
+	for left := maxCharacters / 8; ; {
+		_, size := utf8.DecodeLastRuneInString(text[:tail])
+		width, _ := escapedWidth(text, tail-size)
+		if left -= width; left < 0 {
 			break
 		}
 		tail -= size
 	}
-	return fmt.Sprintf("…[%d bytes left out]…%s", tail, rest[tail:])
+	return fmt.Sprintf("%s…[%d bytes left out]…%s", text[:head], tail-head, text[tail:])
+}
+
+// prefixLength returns the size in bytes of the longest beginning of text whose escaped
+// form has at most maxCharacters.
+func prefixLength(text string, maxCharacters int) (length int) {
+	for length < len(text) {
+		width, size := escapedWidth(text, length)
+		if maxCharacters -= width; maxCharacters < 0 {
+			break
+		}
+		length += size
+	}
+	return length
 }
 
 // escapedWidth returns the number of characters that Escape writes for the character at
