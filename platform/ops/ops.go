@@ -61,19 +61,15 @@ func (c Config) server() httpserver.Config {
 type Check struct {
 	Name string // unique; shown by /readyz
 	Func func(context.Context) error
+
+	outage *retry.Outage // logs each change of the result, and not each probe
 }
 
 // Server is the admin port, bound by Listen and served by Run.
 type Server struct {
 	*httpserver.Server
-	checks   []loggedCheck
+	checks   []Check
 	draining atomic.Bool
-}
-
-// loggedCheck is a check that logs each change of its result, and not each probe.
-type loggedCheck struct {
-	Check
-	outage *retry.Outage
 }
 
 // Listen binds cfg.Addr. Run then serves
@@ -87,7 +83,8 @@ type loggedCheck struct {
 func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
-		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")})
+		c.outage = retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")
+		s.checks = append(s.checks, c)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
