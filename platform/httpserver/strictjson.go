@@ -51,14 +51,13 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 	if !isAcceptedBody(r.Header, accepted) {
 		return nil, StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	}
-	var body []byte
-	var err error = &http.MaxBytesError{Limit: limit}
-	if r.ContentLength <= limit {
-		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if r.ContentLength > limit {
+		return nil, tooLargeError(limit)
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, StatusError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
+		return nil, tooLargeError(limit)
 	case err != nil:
 		return nil, badRequest("the body could not be read to its end")
 	case r.Context().Err() != nil:
@@ -66,6 +65,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []st
 		return nil, badRequest("the body came so slowly that no time was left for the request")
 	}
 	return body, nil
+}
+
+func tooLargeError(limit int64) error {
+	return StatusError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 }
 
 // isAcceptedBody reports whether the body has one of the accepted media types, in UTF-8 and
