@@ -20,18 +20,19 @@ type droppingWriter struct {
 	dropped atomic.Int64 // lines not yet reported
 
 	mu      sync.Mutex
-	line    []byte     // the one that is being written
-	write   func()     // writes line
-	written chan error // the result of write
+	line    []byte        // the one that is being written
+	write   func()        // writes line
+	written chan struct{} // write has returned
+	err     error         // of write
 	timeout *time.Timer
 	stalled bool // write has not returned within stallTimeout
 }
 
 func newDroppingWriter(f *os.File) *droppingWriter {
-	w := &droppingWriter{File: f, written: make(chan error, 1), timeout: time.NewTimer(0)}
+	w := &droppingWriter{File: f, written: make(chan struct{}, 1), timeout: time.NewTimer(0)}
 	w.write = func() {
-		_, err := f.Write(w.line)
-		w.written <- err
+		_, w.err = f.Write(w.line)
+		w.written <- struct{}{}
 	}
 	return w
 }
@@ -55,9 +56,9 @@ func (w *droppingWriter) Write(line []byte) (int, error) {
 	w.timeout.Reset(stallTimeout)
 	go w.write()
 	select {
-	case err := <-w.written:
+	case <-w.written:
 		w.timeout.Stop()
-		return len(line), err
+		return len(line), w.err
 	case <-w.timeout.C:
 		w.stalled = true
 		return len(line), nil
