@@ -31,7 +31,8 @@ type Stream struct {
 func NewStream(w http.ResponseWriter, r *http.Request, stallTimeout time.Duration) *Stream {
 	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stallTimeout}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	context.AfterFunc(requestStateOf(r.Context()).client, s.cancel) //nolint:contextcheck // the parent of r.Context(), without the deadline of the request
+	client := requestStateOf(r.Context()).client
+	context.AfterFunc(client, s.cancel) //nolint:contextcheck // the parent of r.Context(), which has no deadline
 	return s
 }
 

@@ -77,7 +77,8 @@ func isAcceptedBody(h http.Header, accepted []string) bool {
 	mediaType, params, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
 	charset := strings.ToLower(cmp.Or(params["charset"], "utf-8"))
 	coding := strings.ToLower(cmp.Or(strings.Join(h.Values("Content-Encoding"), ", "), "identity"))
-	return err == nil && slices.Contains(accepted, mediaType) && (charset == "utf-8" || charset == "utf8") && coding == "identity"
+	return err == nil && slices.Contains(accepted, mediaType) &&
+		(charset == "utf-8" || charset == "utf8") && coding == "identity"
 }
 
 func decodeStrict(body []byte, into any) error {

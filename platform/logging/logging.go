@@ -54,7 +54,9 @@ func (c Config) Validate() error {
 // one line of visible characters. The message and each value have at most
 // printable.MaxCharacters, the value of the key "stack" 16,384.
 func New(w io.Writer, cfg Config, service string) *slog.Logger {
-	var h slog.Handler = slog.NewJSONHandler(escapingWriter{w, printable.EscapeJSON}, &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: sanitizeAttr})
+	var h slog.Handler = slog.NewJSONHandler(escapingWriter{w, printable.EscapeJSON}, &slog.HandlerOptions{
+		Level: cfg.Level, ReplaceAttr: sanitizeAttr,
+	})
 	if cfg.Format == "text" || cfg.Format != "json" && isTerminal(w) {
 		h = tint.NewTextHandler(escapingWriter{w, escapeTextLine}, &tint.Options{
 			Level: cfg.Level, ReplaceAttr: sanitizeAttr, TimeFormat: time.TimeOnly, NoColor: true,

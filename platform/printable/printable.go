@@ -156,5 +156,6 @@ func isVisible(text string, i int) (visible bool, size int) {
 // hasGlyph reports whether r is rendered as more than nothing. Some letters, such as
 // U+3164, are not.
 func hasGlyph(r rune) bool {
-	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
+		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
