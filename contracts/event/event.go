@@ -5,6 +5,7 @@
 package event
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -59,11 +60,7 @@ type Task struct {
 
 // Known reports whether the event is of one of the types listed here.
 func (e Event) Known() bool {
-	switch e.Type {
-	case Created, Updated, Completed, Reopened, Deleted:
-		return true
-	}
-	return false
+	return slices.Contains([]string{Created, Updated, Completed, Reopened, Deleted}, e.Type)
 }
 
 // Identity returns the event's dedup key: its type and its id, or the task's id when an

@@ -4,8 +4,8 @@ import "encoding/json"
 
 // Members returns the result of splitObject as a map, like encoding/json.
 func Members(text []byte) (map[string]json.RawMessage, bool) {
-	found, ok := splitObject(text)
-	if !ok {
+	found := splitObject(text)
+	if found == nil {
 		return nil, false
 	}
 	fields := map[string]json.RawMessage{}

@@ -17,7 +17,11 @@ func (e Event) Marshal() ([]byte, error) {
 	}
 	e.Timestamp = e.Timestamp.UTC()
 	if e.Task != nil {
-		t := e.Task.inUTC()
+		t := *e.Task
+		t.CreatedAt = t.CreatedAt.UTC()
+		if t.CompletedAt != nil {
+			t.CompletedAt = new(t.CompletedAt.UTC())
+		}
 		e.Task = &t
 	}
 	var out bytes.Buffer
@@ -68,15 +72,6 @@ func (t Task) validate() error {
 		return invalidField("task.completed_at", outOfRange)
 	}
 	return nil
-}
-
-func (t Task) inUTC() Task {
-	t.CreatedAt = t.CreatedAt.UTC()
-	if t.CompletedAt != nil {
-		completed := t.CompletedAt.UTC()
-		t.CompletedAt = &completed
-	}
-	return t
 }
 
 const (

@@ -22,15 +22,15 @@ func (m members) lookup(name string) ([]byte, bool) {
 	return nil, false
 }
 
-// splitObject returns the members of a JSON object without decoding their values; false
-// for another JSON value. The text must be valid JSON. It is hand-written because the
+// splitObject returns the members of a JSON object without decoding their values; nil for
+// another JSON value. The text must be valid JSON. It is hand-written because the
 // speed of a consumer depends on it.
-func splitObject(text []byte) (found members, ok bool) {
+func splitObject(text []byte) members {
 	text = trimSpace(text)
 	if text[0] != '{' {
-		return nil, false
+		return nil
 	}
-	found = make(members, 0, 8)
+	found := make(members, 0, 8)
 	for text = trimSpace(text[1:]); text[0] != '}'; {
 		end := valueLength(text)
 		name := text[:end]
@@ -41,7 +41,7 @@ func splitObject(text []byte) (found members, ok bool) {
 			text = trimSpace(text[1:])
 		}
 	}
-	return found, true
+	return found
 }
 
 // trimSpace is four times as fast as bytes.TrimLeft when there is nothing to trim.

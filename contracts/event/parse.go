@@ -37,8 +37,8 @@ func Parse(data []byte) (Event, error) {
 	if !json.Valid(data) {
 		return Event{}, errNotObject
 	}
-	members, ok := splitObject(data)
-	if !ok {
+	members := splitObject(data)
+	if members == nil {
 		return Event{}, errNotObject
 	}
 	var e Event
@@ -52,13 +52,10 @@ func Parse(data []byte) (Event, error) {
 	if r.err != nil {
 		return Event{}, r.err
 	}
-	e.Timestamp = e.Timestamp.UTC()
 	if task, ok := members.lookup("task"); ok {
-		t, err := parseTask(task)
-		if err != nil {
-			return Event{}, err
+		if e.Task, r.err = parseTask(task); r.err != nil {
+			return Event{}, r.err
 		}
-		e.Task = &t
 	}
 	if err := e.validate(); err != nil {
 		return Event{}, err
@@ -66,12 +63,12 @@ func Parse(data []byte) (Event, error) {
 	return e, nil
 }
 
-func parseTask(data []byte) (Task, error) {
-	members, ok := splitObject(data)
-	if !ok {
-		return Task{}, invalidField("task", "must be an object")
+func parseTask(data []byte) (*Task, error) {
+	members := splitObject(data)
+	if members == nil {
+		return nil, invalidField("task", "must be an object")
 	}
-	var t Task
+	t := &Task{}
 	r := fieldReader{members: members, path: "task."}
 	readField(&r, "id", required, &t.ID)
 	readField(&r, "title", required, &t.Title)
@@ -80,7 +77,7 @@ func parseTask(data []byte) (Task, error) {
 	readField(&r, "created_at", required, &t.CreatedAt)
 	readField(&r, "completed_at", optional, &t.CompletedAt)
 	readField(&r, "version", required, &t.Version)
-	return t.inUTC(), r.err
+	return t, r.err
 }
 
 const (

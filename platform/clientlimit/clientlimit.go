@@ -4,6 +4,7 @@ package clientlimit
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -39,12 +40,7 @@ func NewNetworks(prefixes []netip.Prefix) Networks {
 // Contains reports whether addr is in the set. It ignores the zone.
 func (n Networks) Contains(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	for _, prefix := range n {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
 // Limiter is a concurrency limiter with the same limit for each client. Its methods may

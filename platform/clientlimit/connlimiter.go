@@ -2,6 +2,7 @@ package clientlimit
 
 import (
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -48,7 +49,7 @@ func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg 
 	}
 }
 
-// Limit returns a function that wraps the listener of a server. The wrapped listener
+// Limit returns a function that wraps the TCP listener of a server. The wrapped listener
 // closes each accepted connection that exceeds maxConns or the limit of its client. The
 // name of the server is a label of the metrics.
 func (c *ConnLimiter) Limit(server string, maxConns int) func(net.Listener) net.Listener {
@@ -58,26 +59,26 @@ func (c *ConnLimiter) Limit(server string, maxConns int) func(net.Listener) net.
 // LimitTotal is Limit with maxConns only: the connections are neither limited by client
 // nor counted for their client.
 func (c *ConnLimiter) LimitTotal(server string, maxConns int) func(net.Listener) net.Listener {
-	return c.limitListener(server, maxConns, nil)
+	return c.limitListener(server, maxConns, New(math.MaxInt))
 }
 
 func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limiter) func(net.Listener) net.Listener {
 	return func(inner net.Listener) net.Listener {
 		return &limitedListener{
-			Listener: inner,
-			conns:    c,
-			clients:  clients,
-			server:   server,
-			max:      int64(maxConns),
-			gauge:    c.open.WithLabelValues(server),
+			TCPListener: inner.(*net.TCPListener),
+			conns:       c,
+			clients:     clients,
+			server:      server,
+			max:         int64(maxConns),
+			gauge:       c.open.WithLabelValues(server),
 		}
 	}
 }
 
 type limitedListener struct {
-	net.Listener
+	*net.TCPListener
 	conns   *ConnLimiter
-	clients *Limiter // nil: no limit by client
+	clients *Limiter
 	server  string
 	max     int64
 	held    atomic.Int64
@@ -86,45 +87,41 @@ type limitedListener struct {
 
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
-		accepted, err := l.Listener.Accept()
+		accepted, err := l.AcceptTCP()
 		if err != nil {
 			return nil, err
 		}
-		if admitted := l.admit(accepted); admitted != nil {
-			return admitted, nil
+		release, reached := l.acquire(accepted)
+		if reached == "" {
+			return &releasingConn{accepted, sync.OnceFunc(release)}, nil
 		}
+		l.conns.recordRefusal(l.server, reached, accepted)
 		_ = accepted.Close() // fails only when the client has disconnected
 	}
 }
 
-// admit returns accepted, counted until its Close, or nil when a limit is reached.
-func (l *limitedListener) admit(accepted net.Conn) net.Conn {
-	if l.held.Add(1) > l.max {
-		l.held.Add(-1)
-		l.conns.recordRefusal(l.server, "server", accepted)
-		return nil
+// acquire counts a connection. It returns the function that ends that, or the name of the
+// limit that is reached.
+func (l *limitedListener) acquire(conn net.Conn) (release func(), reached string) {
+	peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	releaseClient, ok := func() {}, true
+	if !l.conns.exempt.Contains(peer.Addr()) {
+		releaseClient, ok = l.clients.Acquire(peer.Addr())
 	}
-	releaseClient := func() {}
-	if peer := peerAddr(accepted); l.clients != nil && !l.conns.exempt.Contains(peer) {
-		release, ok := l.clients.Acquire(peer)
-		if !ok {
-			l.held.Add(-1)
-			l.conns.recordRefusal(l.server, "client", accepted)
-			return nil
-		}
-		releaseClient = release
+	switch {
+	case !ok:
+		return nil, "client"
+	case l.held.Add(1) > l.max:
+		l.held.Add(-1)
+		releaseClient()
+		return nil, "server"
 	}
 	l.gauge.Inc()
-	release := sync.OnceFunc(func() {
+	return func() {
 		releaseClient()
 		l.held.Add(-1)
 		l.gauge.Dec()
-	})
-	// net/http and httpserver.Stream need the methods of the TCP connection.
-	if tcp, ok := accepted.(*net.TCPConn); ok {
-		return &releasingTCPConn{tcp, release}
-	}
-	return &releasingConn{accepted, release}
+	}, ""
 }
 
 func (c *ConnLimiter) recordRefusal(server, limit string, conn net.Conn) {
@@ -137,27 +134,13 @@ func (c *ConnLimiter) recordRefusal(server, limit string, conn net.Conn) {
 		"server", server, "limit", limit, "client", conn.RemoteAddr().String())
 }
 
-func peerAddr(c net.Conn) netip.Addr {
-	peer, _ := netip.ParseAddrPort(c.RemoteAddr().String())
-	return peer.Addr()
-}
-
-type releasingTCPConn struct {
-	*net.TCPConn
-	release func()
-}
-
-func (c *releasingTCPConn) Close() error {
-	defer c.release()
-	return c.TCPConn.Close()
-}
-
+// releasingConn has all methods of TCP, which net/http and httpserver.Stream need.
 type releasingConn struct {
-	net.Conn
+	*net.TCPConn
 	release func()
 }
 
 func (c *releasingConn) Close() error {
 	defer c.release()
-	return c.Conn.Close()
+	return c.TCPConn.Close()
 }

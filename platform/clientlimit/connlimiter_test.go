@@ -174,39 +174,6 @@ func TestExemptPeersAreLimitedByTheServerOnly(t *testing.T) {
 	}
 }
 
-// pipeListener accepts connections that have no IP address.
-type pipeListener struct{ conns chan net.Conn }
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	conn, ok := <-l.conns
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-func (l pipeListener) Close() error   { return nil }
-func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
-
-func TestPeersWithoutAnAddressShareOneLimit(t *testing.T) {
-	t.Parallel()
-	inner := pipeListener{make(chan net.Conn, 3)}
-	listener := newTestLimiter(2).Limit("pipe", 100)(inner)
-	for range 3 {
-		server, client := net.Pipe()
-		t.Cleanup(func() { client.Close(); server.Close() })
-		inner.conns <- server
-	}
-	close(inner.conns)
-	for range 2 {
-		if _, err := listener.Accept(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("a third connection: %v", err)
-	}
-}
-
 func TestAcceptedConnectionKeepsTheMethodsOfTCP(t *testing.T) {
 	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")

@@ -63,9 +63,6 @@ func appendLog(name, inFlight string) {
 	if _, err := fmt.Fprintf(file, "%s %s\n", name, inFlight); err != nil {
 		panic(err)
 	}
-	if err := file.Close(); err != nil {
-		panic(err)
-	}
 }
 
 // die kills the process: no deferred call runs, no buffer is flushed.

@@ -12,14 +12,9 @@ import (
 	"strings"
 )
 
-const (
-	// minConns is the number of connections below which a server is of no use: two probes and
-	// Prometheus need three. With fewer the process does not start.
-	minConns = 3
-	// quietShare is the share of the configured connections below which the log line is a
-	// warning.
-	quietShare = 0.9
-)
+// minConns is the number of connections below which a server is of no use: two probes and
+// Prometheus need three. With fewer the process does not start.
+const minConns = 3
 
 // ConnLimit is a setting: the maximal number of connections of a server.
 type ConnLimit struct {
@@ -30,8 +25,8 @@ type ConnLimit struct {
 // CapConnections lowers limits, the largest first, to the same value, until their sum and
 // otherFiles fit into the limit of open files, which Go has raised to the hard limit. Then
 // each server has a descriptor for each connection, whatever the load of the others is.
-// It logs the new limits, as a warning when more than a tenth is lost. The error says
-// that a server would get fewer than 3 connections and fewer than configured.
+// It logs the new limits. The error says that a server would get fewer than 3 connections
+// and fewer than configured.
 func CapConnections(log *slog.Logger, otherFiles int, limits ...ConnLimit) error {
 	return capConnections(log, openFilesLimit(), otherFiles, limits)
 }
@@ -53,10 +48,6 @@ func capConnections(log *slog.Logger, openFiles, otherFiles int, limits []ConnLi
 			"%d for PostgreSQL, Redis, Kafka and files, and %d for each of %s; raise that limit, or lower the sizes of the pools",
 			openFiles, needed, otherFiles, minConns, strings.Join(keys, ", "))
 	}
-	level := slog.LevelInfo
-	if float64(room) < quietShare*float64(wanted) {
-		level = slog.LevelWarn
-	}
 	attrs := []slog.Attr{slog.Int("open_files", openFiles), slog.Int("would_need", otherFiles+wanted)}
 	// In ascending order, what a small limit does not use of its share goes to the larger ones.
 	ascending := slices.SortedFunc(slices.Values(limits), func(a, b ConnLimit) int { return cmp.Compare(*a.Max, *b.Max) })
@@ -65,7 +56,7 @@ func capConnections(log *slog.Logger, openFiles, otherFiles int, limits []ConnLi
 		room -= *b.Max
 		attrs = append(attrs, slog.Int(b.Key, *b.Max))
 	}
-	log.LogAttrs(context.Background(), level, "the limit of open files (ulimit -n, LimitNOFILE) is too low for the configured connections; their limits are lowered", attrs...)
+	log.LogAttrs(context.Background(), slog.LevelWarn, "the limit of open files (ulimit -n, LimitNOFILE) is too low for the configured connections; their limits are lowered", attrs...)
 	return nil
 }
 

@@ -3,14 +3,10 @@ package grpcserver
 import (
 	"context"
 	"slices"
-	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"example.com/todo/platform/apperr"
 )
@@ -33,13 +29,15 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if e, ok := v.(*envelope); ok {
-		if err := c.CodecV2.Unmarshal(data, e.message); err != nil {
-			e.err = decodeError(e.message, data.Materialize(), err)
-		}
-		return nil
+	e, ok := v.(*envelope)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
 	}
-	return c.CodecV2.Unmarshal(data, v)
+	if err := c.CodecV2.Unmarshal(data, e.message); err != nil {
+		invalid := apperr.Field{Name: "message", Problem: "must be one of this method, with all text in valid UTF-8"}
+		e.err = apperr.InvalidFields(invalid).WithCause(err)
+	}
+	return nil
 }
 
 // receiveMessage decodes the next message into message, in an envelope that recv fills.
@@ -49,39 +47,6 @@ func receiveMessage(message any, recv func(any) error) error {
 		return err
 	}
 	return e.err
-}
-
-func decodeError(message any, data []byte, cause error) error {
-	invalid := apperr.Field{Name: "message", Problem: "is not what this method takes"}
-	if m, ok := message.(proto.Message); ok {
-		if name := invalidTextField(m.ProtoReflect().Descriptor().Fields(), data); name != "" {
-			invalid = apperr.Field{Name: name, Problem: "must be valid UTF-8"}
-		}
-	}
-	return apperr.InvalidFields(invalid).WithCause(cause)
-}
-
-// invalidTextField returns the name of the first string field in an encoded message that
-// is not UTF-8, or "".
-func invalidTextField(fields protoreflect.FieldDescriptors, data []byte) string {
-	for len(data) > 0 {
-		number, wireType, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return ""
-		}
-		data = data[n:]
-		field := fields.ByNumber(number)
-		if field != nil && field.Kind() == protoreflect.StringKind && wireType == protowire.BytesType {
-			if text, _ := protowire.ConsumeBytes(data); !utf8.Valid(text) {
-				return string(field.Name())
-			}
-		}
-		if n = protowire.ConsumeFieldValue(number, wireType, data); n < 0 {
-			return ""
-		}
-		data = data[n:]
-	}
-	return ""
 }
 
 // envelopeRegistrar registers services whose unary methods receive envelopes.
@@ -122,9 +87,4 @@ type envelopeStream struct {
 
 func (s *envelopeStream) Context() context.Context { return s.ctx }
 
-func (s *envelopeStream) RecvMsg(m any) error {
-	if _, wrapped := m.(*envelope); wrapped {
-		return s.ServerStream.RecvMsg(m)
-	}
-	return receiveMessage(m, s.ServerStream.RecvMsg)
-}
+func (s *envelopeStream) RecvMsg(m any) error { return receiveMessage(m, s.ServerStream.RecvMsg) }

@@ -57,22 +57,10 @@ func callLogLevel(method string, code codes.Code) slog.Level {
 	return slog.LevelInfo
 }
 
-func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+// serveUnary gives a unary call its request id and deadline, translates its error to a
+// status, and logs its end.
+func (s *Server) serveUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	ctx, logEnd := s.startCall(ctx, info.FullMethod)
-	resp, err := next(ctx, req)
-	logEnd(err)
-	return resp, err
-}
-
-func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, logEnd := s.startCall(stream.Context(), info.FullMethod)
-	err := next(srv, &envelopeStream{stream, ctx})
-	logEnd(err)
-	return err
-}
-
-// deadlineUnary sets the deadline of a unary call and translates its error to a status.
-func (s *Server) deadlineUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	bounded := ctx
 	if s.cfg.RequestTimeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
@@ -80,13 +68,16 @@ func (s *Server) deadlineUnary(ctx context.Context, req any, _ *grpc.UnaryServer
 		bounded = limited
 	}
 	resp, err := next(bounded, req)
-	return resp, toStatus(ctx, err)
+	err = toStatus(ctx, err)
+	logEnd(err)
+	return resp, err
 }
 
-// deadlineStream ends the context of a stream when the server stops or its connection has
-// reached MaxConnAge, and translates its error to a status.
-func (s *Server) deadlineStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, cancel := context.WithCancelCause(stream.Context())
+// serveStream is serveUnary for a stream. The context of the stream has no deadline and
+// ends when the server stops or its connection has reached MaxConnAge.
+func (s *Server) serveStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	client, logEnd := s.startCall(stream.Context(), info.FullMethod)
+	ctx, cancel := context.WithCancelCause(client)
 	defer cancel(nil)
 	defer context.AfterFunc(s.stopping, func() { cancel(nil) })()
 	defer time.AfterFunc(timeLeftForStreams(ctx), func() { cancel(errConnectionAged) }).Stop()
@@ -94,7 +85,9 @@ func (s *Server) deadlineStream(srv any, stream grpc.ServerStream, _ *grpc.Strea
 	if err != nil && errors.Is(context.Cause(ctx), errConnectionAged) {
 		err = errConnectionAged
 	}
-	return toStatus(stream.Context(), err)
+	err = toStatus(client, err)
+	logEnd(err)
+	return err
 }
 
 // toStatus translates err to a status. When the context of the client has ended, the

@@ -84,7 +84,7 @@ func startServer(t *testing.T, e echoService, unary []grpc.UnaryServerIntercepto
 		option(&cfg, &telemetry)
 	}
 	var err error
-	if r.Server, err = grpcserver.Listen(cfg, unlimited, telemetry, e.register, grpcserver.Interceptors{Unary: unary, Stream: stream}); err != nil {
+	if r.Server, err = grpcserver.Listen(cfg, unlimited, telemetry, e.register, grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -4,18 +4,18 @@
 //
 // A call, unary or stream, passes from left to right:
 //
-//	limitReceiveTime → log* → metrics → deadline* → recovery → service's own → method
-//	(unary calls)      id, log line     deadline, error → status; panic → error
+//	limitReceiveTime → metrics → serveUnary / serveStream         → recovery      → service's own → method
+//	(unary calls)                id, deadline, error → status, log  panic → error
 package grpcserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
+	"math"
 	"net"
-	"slices"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -118,20 +118,14 @@ type Server struct {
 	listener net.Listener
 	grpc     *grpc.Server
 	health   *health.Server
-	services []string        // the names for the health service
 	unary    map[string]bool // by full method name
 	stopping context.Context // ends when Run is stopped
 	stop     context.CancelFunc
 }
 
-// Interceptors run after those of the server, in order.
-type Interceptors struct {
-	Unary  []grpc.UnaryServerInterceptor
-	Stream []grpc.StreamServerInterceptor
-}
-
 // Listen binds cfg.Addr and registers the services, the health service and reflection. Run
-// then serves on the listener that limit returns, see clientlimit.ConnLimiter.
+// then serves on the listener that limit returns, see clientlimit.ConnLimiter. The
+// interceptors in options run after those of the server.
 //
 // Each call has a request id (the client's x-request-id when that is safe, echoed in the
 // header), a span, a log line and metrics. Errors and panics are answered by Status. A
@@ -140,7 +134,7 @@ type Interceptors struct {
 // A connection accepts no new calls some time before it is cfg.MaxConnAge old. Its streams
 // end in the last tenth of that age with apperr.Unavailable. It is closed when all calls
 // have ended, or by force 30 s after that age or a little later.
-func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), inner Interceptors) (*Server, error) {
+func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
@@ -149,12 +143,12 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	calls := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(metrics.DurationBuckets())))
 	t.Registry.MustRegister(calls)
-	s.grpc = grpc.NewServer(
+	s.grpc = grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxRecvMsgSize(cfg.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(uint32(cfg.MaxConcurrentStreams)),
-		grpc.MaxHeaderListSize(16<<10),
+		grpc.MaxHeaderListSize(16 << 10),
 		grpc.NumStreamWorkers(streamWorkers),
-		grpc.ConnectionTimeout(5*time.Second),
+		grpc.ConnectionTimeout(5 * time.Second),
 		grpc.KeepaliveParams(cfg.keepalive()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
@@ -164,18 +158,13 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, regi
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
 			otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		)}),
-		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{
-			s.logUnary, calls.UnaryServerInterceptor(), s.deadlineUnary, recovery.UnaryServerInterceptor(),
-		}, inner.Unary...)...),
-		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{
-			s.logStream, calls.StreamServerInterceptor(), s.deadlineStream, recovery.StreamServerInterceptor(),
-		}, inner.Stream...)...),
-	)
+		grpc.ChainUnaryInterceptor(calls.UnaryServerInterceptor(), s.serveUnary, recovery.UnaryServerInterceptor()),
+		grpc.ChainStreamInterceptor(calls.StreamServerInterceptor(), s.serveStream, recovery.StreamServerInterceptor()),
+	}, options...)...)
 	register(envelopeRegistrar{s.grpc})
-	s.services = append(slices.Collect(maps.Keys(s.grpc.GetServiceInfo())), "")
-	s.SetServing(true)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.SetServing(true)
 	for service, info := range s.grpc.GetServiceInfo() {
 		for _, method := range info.Methods {
 			s.unary["/"+service+"/"+method.Name] = !method.IsClientStream && !method.IsServerStream
@@ -195,7 +184,8 @@ func (s *Server) SetServing(serving bool) {
 	if serving {
 		status = healthpb.HealthCheckResponse_SERVING
 	}
-	for _, name := range s.services {
+	s.health.SetServingStatus("", status)
+	for name := range s.grpc.GetServiceInfo() {
 		s.health.SetServingStatus(name, status)
 	}
 }
@@ -213,21 +203,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.health.Shutdown()
 	s.stop()
-	drained := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(drained)
-	}()
-	var limit <-chan time.Time
-	if s.cfg.DrainTimeout > 0 {
-		limit = time.After(s.cfg.DrainTimeout)
-	}
-	select {
-	case <-drained:
-		return nil
-	case <-limit:
-		s.grpc.Stop()
-		<-drained
+	cutOff := time.AfterFunc(cmp.Or(s.cfg.DrainTimeout, math.MaxInt64), s.grpc.Stop)
+	s.grpc.GracefulStop() // returns also after Stop
+	if !cutOff.Stop() {
 		return fmt.Errorf("calls on %s were cut off, still running %v after the stop", s.Addr(), s.cfg.DrainTimeout)
 	}
+	return nil
 }

@@ -129,7 +129,7 @@ func TestUndecodableMessageIsAnsweredInvalidArgument(t *testing.T) {
 		if status.Code(err) != codes.InvalidArgument || len(details) != 1 {
 			t.Fatalf("%s: got %v, details %v", method, err, details)
 		}
-		if got := fmt.Sprint(details[0]); !strings.Contains(got, `field:"value"`) || !strings.Contains(got, "must be valid UTF-8") {
+		if got := fmt.Sprint(details[0]); !strings.Contains(got, `field:"message"`) || !strings.Contains(got, "valid UTF-8") {
 			t.Errorf("%s: got %s", method, got)
 		}
 		err = r.call(t.Context(), method, wrapperspb.Int64(1)) // another type under the same field number is an unknown field

@@ -1,6 +1,7 @@
 package grpcserver
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -63,10 +64,7 @@ func errorDetails(f *apperr.Error) []protoadapt.MessageV1 {
 		}
 		return []protoadapt.MessageV1{bad}
 	case apperr.RateLimited, apperr.Unavailable:
-		wait := f.RetryAfter
-		if wait <= 0 {
-			wait = time.Second
-		}
+		wait := cmp.Or(f.RetryAfter, time.Second)
 		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}}
 	}
 	return nil

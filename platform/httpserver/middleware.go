@@ -75,13 +75,10 @@ type instrumentedHandler struct {
 // requestState is what the inner handlers report about a request to Instrument.
 type requestState struct {
 	start  time.Time
-	client context.Context // ends when the client disconnects; has no deadline
+	client context.Context // ends when the client disconnects or the response is complete; has no deadline
 	route  string          // the pattern that matched
 	err    error           // of WriteProblem, or the cause that ended a Stream
 }
-
-// onClientGone calls f when the client has disconnected or the response is complete.
-func (s *requestState) onClientGone(f func()) { context.AfterFunc(s.client, f) }
 
 type requestStateKey struct{}
 
@@ -204,14 +201,5 @@ func (w *responseRecorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush implements http.Flusher.
-func (w *responseRecorder) Flush() { _ = w.FlushError() }
-
-// FlushError is the Flush of http.ResponseController.
-func (w *responseRecorder) FlushError() error {
-	w.recordStatus(http.StatusOK)
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Unwrap is for the other methods of http.ResponseController.
+// Unwrap is for http.ResponseController.
 func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

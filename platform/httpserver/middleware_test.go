@@ -236,7 +236,9 @@ func TestFlushAndDeadlinesReachTheConnectionThroughInstrument(t *testing.T) {
 			t.Error(err)
 		}
 		io.WriteString(w, "first\n")
-		w.(http.Flusher).Flush()
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
 		<-release
 		io.WriteString(w, "second\n")
 	}), cfg, o.telemetry()))

@@ -105,12 +105,8 @@ func canonicalHost(name string) string { return strings.ToLower(strings.TrimSuff
 // isHostName reports whether name consists of labels of letters, digits, hyphens and
 // underscores, which names of containers have, separated by dots.
 func isHostName(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
+	return name != "" && name[0] != '.' && !strings.Contains(name, "..") &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // validateHosts returns an error for an entry that is neither a host name nor an address.

@@ -3,8 +3,6 @@ package httpserver
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -24,49 +22,27 @@ func startSpan(ctx context.Context, tracer trace.Tracer, header http.Header) (co
 	return tracer.Start(ctx, "HTTP", serverKind)
 }
 
-// endSpan ends the span. It sets name and attributes of a recorded span by OpenTelemetry's
-// semantic conventions for HTTP.
+// endSpan ends the span. It sets the name and the required attributes of a recorded span by
+// OpenTelemetry's semantic conventions for HTTP.
 func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	defer span.End()
 	if !span.IsRecording() {
 		return
 	}
 	method := methodLabel(r.Method)
-	name := method
-	if route := routePath(pattern); route != "" {
-		name += " " + route
-		span.SetAttributes(attribute.String("http.route", route))
+	span.SetName(method)
+	// A pattern may start with a method and a host.
+	if path := strings.IndexByte(pattern, '/'); path >= 0 {
+		span.SetName(method + " " + pattern[path:])
+		span.SetAttributes(attribute.String("http.route", pattern[path:]))
 	}
-	span.SetName(name)
-	span.SetAttributes(hostPortAttributes("server", r.Host)...)
-	span.SetAttributes(hostPortAttributes("network.peer", r.RemoteAddr)...)
 	span.SetAttributes(
 		attribute.String("http.request.method", method),
 		attribute.Int("http.response.status_code", status),
 		attribute.String("url.path", r.URL.Path),
 		attribute.String("url.scheme", "http"),
-		attribute.String("network.protocol.version", strings.TrimPrefix(r.Proto, "HTTP/")),
-		attribute.String("user_agent.original", r.UserAgent()),
 	)
 	if status >= http.StatusInternalServerError {
 		span.SetStatus(codes.Error, "")
 	}
-}
-
-// routePath returns the path of a pattern, which may start with a method and a host.
-func routePath(pattern string) string {
-	if path := strings.IndexByte(pattern, '/'); path >= 0 {
-		return pattern[path:]
-	}
-	return ""
-}
-
-// hostPortAttributes returns prefix.address and, if there is a port, prefix.port.
-func hostPortAttributes(prefix, hostport string) []attribute.KeyValue {
-	u := url.URL{Host: hostport}
-	attrs := []attribute.KeyValue{attribute.String(prefix+".address", u.Hostname())}
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		attrs = append(attrs, attribute.Int(prefix+".port", port))
-	}
-	return attrs
 }

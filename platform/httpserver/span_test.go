@@ -13,25 +13,14 @@ import (
 func TestSpanFollowsTheSemanticConventions(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		method, path, host, name string
-		want                     map[string]any // the attributes that differ
+		method, path, name string
+		status             int
+		route              any // nil: no attribute
 	}{
-		"a route": {
-			http.MethodGet, "/things/1", "todo.example:8080", "GET /things/{id}",
-			map[string]any{"http.route": "/things/{id}", "server.address": "todo.example", "server.port": int64(8080)},
-		},
-		"a route asked for its header": {
-			http.MethodHead, "/things/1", "todo.example", "HEAD /things/{id}",
-			map[string]any{"http.route": "/things/{id}", "server.address": "todo.example"},
-		},
-		"a pattern without a method": {
-			http.MethodPut, "/any", "[::1]:8080", "PUT /any",
-			map[string]any{"http.route": "/any", "server.address": "::1", "server.port": int64(8080)},
-		},
-		"no route": {
-			http.MethodGet, "/nothing", "[::1]", "GET",
-			map[string]any{"server.address": "::1", "http.response.status_code": int64(404)},
-		},
+		"a route":                      {http.MethodGet, "/things/1", "GET /things/{id}", 200, "/things/{id}"},
+		"a route asked for its header": {http.MethodHead, "/things/1", "HEAD /things/{id}", 200, "/things/{id}"},
+		"a pattern without a method":   {http.MethodPut, "/any", "PUT /any", 200, "/any"},
+		"no route":                     {http.MethodGet, "/nothing", "GET", 404, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -39,19 +28,15 @@ func TestSpanFollowsTheSemanticConventions(t *testing.T) {
 			o, spans := newTelemetryRecorder(), tracetest.NewSpanRecorder()
 			o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			r := httptest.NewRequest(c.method, c.path, http.NoBody)
-			r.Host, r.RemoteAddr = c.host, "192.0.2.1:1234"
-			r.Header.Set("User-Agent", "a browser")
 			mux := muxWith("GET /things/{id}", func(http.ResponseWriter, *http.Request) {})
 			mux.HandleFunc("/any", func(http.ResponseWriter, *http.Request) {})
 			serveRequest(o, mux, r)
 
 			want := map[string]any{
-				"http.request.method": c.method, "http.response.status_code": int64(200), "url.path": c.path, "url.scheme": "http",
-				"network.peer.address": "192.0.2.1", "network.peer.port": int64(1234), "network.protocol.version": "1.1",
-				"user_agent.original": "a browser",
+				"http.request.method": c.method, "http.response.status_code": int64(c.status), "url.path": c.path, "url.scheme": "http",
 			}
-			for attribute, value := range c.want {
-				want[attribute] = value
+			if c.route != nil {
+				want["http.route"] = c.route
 			}
 			span := spans.Ended()[0]
 			got := map[string]any{}

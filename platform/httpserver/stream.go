@@ -31,7 +31,8 @@ type Stream struct {
 func NewStream(w http.ResponseWriter, r *http.Request, stallTimeout time.Duration) *Stream {
 	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stallTimeout}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	requestStateOf(r.Context()).onClientGone(s.cancel)
+	client := requestStateOf(r.Context()).client
+	context.AfterFunc(client, s.cancel) //nolint:contextcheck // the parent of r.Context(), which has no deadline
 	return s
 }
 
@@ -41,7 +42,10 @@ func (s *Stream) Context() context.Context { return s.ctx }
 
 // Write sends data and flushes it. After an error the client can no longer be reached.
 func (s *Stream) Write(data []byte) (int, error) {
-	s.startResponse()
+	if !s.started {
+		s.started = true
+		s.boundSendBuffer()
+	}
 	if err := s.controller.SetWriteDeadline(time.Now().Add(s.stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
@@ -52,14 +56,9 @@ func (s *Stream) Write(data []byte) (int, error) {
 	return n, err
 }
 
-// startResponse bounds the send buffer of the connection before the first Write.
-func (s *Stream) startResponse() {
-	if s.started {
-		return
-	}
-	s.started = true
-	// The bound lasts as long as the connection. A stream that is rejected before its first
-	// Write must leave the connection unchanged for the next request.
+// boundSendBuffer bounds the send buffer of the connection for as long as that lasts. A
+// stream that is rejected before its first Write must leave it unchanged for the next request.
+func (s *Stream) boundSendBuffer() {
 	if conn, ok := s.ctx.Value(connKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = conn.SetWriteBuffer(streamSendBuffer) // fails when the client has disconnected
 	}

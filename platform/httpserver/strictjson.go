@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,64 +48,45 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, als
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, accepted []string) ([]byte, error) {
-	if err := checkContentType(r.Header, accepted); err != nil {
-		return nil, err
+	if !isAcceptedBody(r.Header, accepted) {
+		return nil, StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
 	}
-	tooLarge := StatusError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	if r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLargeError(limit)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, tooLarge
+		return nil, tooLargeError(limit)
 	case err != nil:
-		return nil, StatusError(http.StatusBadRequest, "the body could not be read to its end")
+		return nil, badRequest("the body could not be read to its end")
 	case r.Context().Err() != nil:
 		// Every later step would fail with 503, although the client caused it.
-		return nil, StatusError(http.StatusBadRequest, "the body came so slowly that no time was left for the request")
+		return nil, badRequest("the body came so slowly that no time was left for the request")
 	}
 	return body, nil
 }
 
-func checkContentType(h http.Header, accepted []string) error {
-	unsupported := StatusError(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: %s, in UTF-8 and not compressed", strings.Join(accepted, " or "))
-	given := h.Values("Content-Type")
-	if len(given) != 1 || hasContentCoding(h) {
-		return unsupported
-	}
-	mediaType, params, err := mime.ParseMediaType(given[0])
-	if err != nil || !slices.Contains(accepted, mediaType) {
-		return unsupported
-	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return unsupported
-	}
-	return nil
+func tooLargeError(limit int64) error {
+	return StatusError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 }
 
-// hasContentCoding reports whether the body has a content coding other than identity.
-func hasContentCoding(h http.Header) bool {
-	for coding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
-		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
-			return true
-		}
-	}
-	return false
+// isAcceptedBody reports whether the body has one of the accepted media types, in UTF-8 and
+// without a content coding.
+func isAcceptedBody(h http.Header, accepted []string) bool {
+	mediaType, params, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
+	charset := strings.ToLower(cmp.Or(params["charset"], "utf-8"))
+	coding := strings.ToLower(cmp.Or(strings.Join(h.Values("Content-Encoding"), ", "), "identity"))
+	return err == nil && slices.Contains(accepted, mediaType) &&
+		(charset == "utf-8" || charset == "utf8") && coding == "identity"
 }
-
-// byteOrderMarks are those of UTF-8, UTF-16 and UTF-32. The mark of UTF-32 in little endian
-// starts with that of UTF-16.
-var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff", "\x00\x00\xfe\xff"}
 
 func decodeStrict(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return badRequest("the body is empty; send a JSON object")
 	}
-	for _, mark := range byteOrderMarks {
-		if bytes.HasPrefix(body, []byte(mark)) {
-			return badRequest("the body begins with a byte order mark; send it in UTF-8 without one")
-		}
+	if bytes.HasPrefix(body, []byte("\ufeff")) {
+		return badRequest("the body begins with a byte order mark; send it without one")
 	}
 	if !utf8.Valid(body) || hasLoneSurrogate(body) {
 		return badRequest("the body is not valid UTF-8")
@@ -115,7 +97,7 @@ func decodeStrict(body []byte, into any) error {
 	}
 	walk := json.NewDecoder(bytes.NewReader(body))
 	walk.UseNumber()
-	if err := checkNesting(walk, func() string { return "" }, 0); err != nil {
+	if err := checkNesting(walk, 0); err != nil {
 		return err
 	}
 	if err := checkMembers(members, reflect.TypeOf(into).Elem()); err != nil {
@@ -156,9 +138,9 @@ func explainDecodeError(err error) error {
 	return badRequest("the body has a value that cannot be read")
 }
 
-// checkNesting reads the next value, at the given path and depth. It returns an error for
-// too many levels or a duplicate key; encoding/json would use the last of the duplicates.
-func checkNesting(dec *json.Decoder, path func() string, depth int) error {
+// checkNesting reads the next value, at the given depth. It returns an error for too many
+// levels or a duplicate key; encoding/json would use the last of the duplicates.
+func checkNesting(dec *json.Decoder, depth int) error {
 	token, err := dec.Token()
 	opening, ok := token.(json.Delim)
 	if err != nil || !ok {
@@ -167,21 +149,16 @@ func checkNesting(dec *json.Decoder, path func() string, depth int) error {
 	if depth == maxJSONDepth {
 		return badRequest("the body is nested deeper than %d levels", maxJSONDepth)
 	}
-	seen := map[string]bool{}
-	// Paths are built for an error only: with a long key above many short ones they would take
-	// a thousand times the memory of the body.
-	for i := 0; dec.More(); i++ {
-		at := func() string { return fmt.Sprintf("%s[%d]", path(), i) }
+	seen := map[json.Token]bool{}
+	for dec.More() {
 		if opening == '{' {
-			token, _ := dec.Token()
-			key, _ := token.(string)
-			at = func() string { return strings.TrimPrefix(path()+"."+key, ".") }
+			key, _ := dec.Token()
 			if seen[key] {
-				return badRequest("the key %.100q appears twice", at())
+				return badRequest("the key %.100q appears twice", key)
 			}
 			seen[key] = true
 		}
-		if err := checkNesting(dec, at, depth+1); err != nil {
+		if err := checkNesting(dec, depth+1); err != nil {
 			return err
 		}
 	}
@@ -237,28 +214,14 @@ func jsonTypeName(t reflect.Type) string {
 	return "a whole number in range"
 }
 
+var (
+	// pairedEscapes are the escapes of surrogate pairs, and escaped backslashes, which begin no escape.
+	pairedEscapes = regexp.MustCompile(`(?i)\\\\|\\ud[89ab]..\\ud[c-f]`)
+	surrogates    = regexp.MustCompile(`(?i)\\ud[89a-f]`)
+)
+
 // hasLoneSurrogate reports whether body has a \u escape that is one half of a surrogate
 // pair. encoding/json would replace it silently.
 func hasLoneSurrogate(body []byte) bool {
-	high := false // the escape before was a high surrogate
-	for i := 0; i < len(body); i++ {
-		escaped := body[i] == '\\' && i+1 < len(body)
-		isHigh, isLow := false, false
-		if escaped && body[i+1] == 'u' && i+5 < len(body) {
-			class := strings.ToLower(string(body[i+2 : i+4]))
-			isHigh = class >= "d8" && class <= "db"
-			isLow = class >= "dc" && class <= "df"
-		}
-		if high != isLow {
-			return true
-		}
-		high = isHigh
-		switch {
-		case isHigh || isLow:
-			i += 5
-		case escaped:
-			i++
-		}
-	}
-	return high
+	return surrogates.Match(body) && surrogates.Match(pairedEscapes.ReplaceAll(body, nil))
 }

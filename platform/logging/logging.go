@@ -3,8 +3,9 @@
 //
 // A record passes from left to right:
 //
-//	contextHandler  →  sanitizingHandler  →  slog JSON handler  →  escapingWriter  →  droppingWriter
-//	adds ids           bounds and escapes    or tint text                             or any io.Writer
+//	contextHandler  →  slog JSON handler    →  escapingWriter      →  droppingWriter
+//	adds ids           or tint text, with      escapes invisible      or any io.Writer
+//	                   sanitizeAttr            characters
 package logging
 
 import (
@@ -16,6 +17,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/printable"
 )
 
 // Config has the minimal level and the format: "json", "text", or "auto", which is text
@@ -51,12 +54,13 @@ func (c Config) Validate() error {
 // one line of visible characters. The message and each value have at most
 // printable.MaxCharacters, the value of the key "stack" 16,384.
 func New(w io.Writer, cfg Config, service string) *slog.Logger {
-	terminal := isTerminal(w)
-	var h slog.Handler
-	if cfg.Format == "text" || cfg.Format != "json" && terminal {
-		h = sanitizingHandler{tint.NewTextHandler(w, &tint.Options{Level: cfg.Level, TimeFormat: time.TimeOnly, NoColor: !terminal}), textFormat}
-	} else {
-		h = sanitizingHandler{slog.NewJSONHandler(escapingWriter{w}, &slog.HandlerOptions{Level: cfg.Level}), jsonFormat}
+	var h slog.Handler = slog.NewJSONHandler(escapingWriter{w, printable.EscapeJSON}, &slog.HandlerOptions{
+		Level: cfg.Level, ReplaceAttr: sanitizeAttr,
+	})
+	if cfg.Format == "text" || cfg.Format != "json" && isTerminal(w) {
+		h = tint.NewTextHandler(escapingWriter{w, escapeTextLine}, &tint.Options{
+			Level: cfg.Level, ReplaceAttr: sanitizeAttr, TimeFormat: time.TimeOnly, NoColor: true,
+		})
 	}
 	out, _ := w.(*droppingWriter)
 	return slog.New(contextHandler{h, out}).With("service", service)
@@ -77,7 +81,7 @@ func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
-var standardError = &droppingWriter{File: os.Stderr}
+var standardError = newDroppingWriter(os.Stderr)
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
@@ -139,10 +143,15 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
+const (
+	requestIDCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	maxRequestIDBytes   = 64
+)
+
 // AcceptRequestID returns the id that a client sent if it is safe to log and echo: 1 to 64
 // letters, digits, dots, dashes and underscores. Otherwise it returns a new UUID.
 func AcceptRequestID(incoming string) string {
-	if incoming == "" || !isToken(incoming, 64) {
+	if incoming == "" || len(incoming) > maxRequestIDBytes || strings.Trim(incoming, requestIDCharacters) != "" {
 		return newRequestID()
 	}
 	return incoming

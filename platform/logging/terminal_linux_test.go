@@ -37,7 +37,7 @@ func TestFormatAutoIsTextOnATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.HasPrefix(line, "{") || !strings.Contains(line, "hello") || !strings.Contains(line, "\x1b[") {
-		t.Errorf("want coloured text, got %q", line)
+	if strings.HasPrefix(line, "{") || !strings.Contains(line, "hello") {
+		t.Errorf("want text, got %q", line)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -62,19 +61,15 @@ func (c Config) server() httpserver.Config {
 type Check struct {
 	Name string // unique; shown by /readyz
 	Func func(context.Context) error
+
+	outage *retry.Outage // logs each change of the result, and not each probe
 }
 
 // Server is the admin port, bound by Listen and served by Run.
 type Server struct {
 	*httpserver.Server
-	checks   []loggedCheck
+	checks   []Check
 	draining atomic.Bool
-}
-
-// loggedCheck is a check that logs each change of its result, and not each probe.
-type loggedCheck struct {
-	Check
-	outage *retry.Outage
 }
 
 // Listen binds cfg.Addr. Run then serves
@@ -88,7 +83,8 @@ type loggedCheck struct {
 func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
-		s.checks = append(s.checks, loggedCheck{c, retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")})
+		c.outage = retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")
+		s.checks = append(s.checks, c)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
@@ -143,22 +139,18 @@ func (s *Server) FailReadiness(wait time.Duration) lifecycle.Part {
 func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
 	setReady(false)
 	return lifecycle.Func(func(ctx context.Context) error {
-		tick := time.NewTicker(mirrorInterval)
-		defer tick.Stop()
 		defer setReady(false)
+		tick := time.Tick(mirrorInterval)
 		for {
 			ready := true
 			for _, err := range s.runChecks(ctx) {
 				ready = ready && err == nil
 			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			setReady(ready)
+			setReady(ready && ctx.Err() == nil)
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-tick.C:
+			case <-tick:
 			}
 		}
 	})
@@ -195,42 +187,28 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	returned := make([]chan error, len(s.checks))
-	for i, c := range s.checks {
-		returned[i] = make(chan error, 1)
-		go func() { returned[i] <- c.run(ctx) }()
+	type result struct {
+		name string
+		err  error
 	}
+	returned := make(chan result, len(s.checks))
 	results := map[string]error{}
-	for i, c := range s.checks {
-		results[c.Name] = awaitResult(ctx, returned[i])
-		// When the client of the probe disconnects, its checks fail for no reason of theirs.
-		if !errors.Is(ctx.Err(), context.Canceled) {
+	for _, c := range s.checks {
+		results[c.Name] = context.DeadlineExceeded // unless it returns
+		go func() { returned <- result{c.Name, c.Func(ctx)} }()
+	}
+	for range s.checks {
+		select {
+		case r := <-returned:
+			results[r.name] = r.err
+		case <-ctx.Done():
+		}
+	}
+	// When the client of the probe disconnects, its checks fail for no reason of theirs.
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		for _, c := range s.checks {
 			c.outage.Record(ctx, results[c.Name])
 		}
 	}
 	return results
-}
-
-func awaitResult(ctx context.Context, returned <-chan error) error {
-	select {
-	case err := <-returned:
-		return err
-	case <-ctx.Done():
-	}
-	// A check may have returned in time while this goroutine waited for another one.
-	select {
-	case err := <-returned:
-		return err
-	default:
-		return ctx.Err()
-	}
-}
-
-func (c Check) run(ctx context.Context) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	return c.Func(ctx)
 }

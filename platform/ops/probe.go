@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,17 +10,15 @@ import (
 )
 
 // Probe requests /readyz from a running process on cfg.Addr, for the health check of a
-// container. It returns nil when the status is 200. An address without a host, or with an
-// unspecified one, stands for localhost.
+// container. It returns nil when the status is 200. An address without a host stands for
+// localhost.
 func Probe(ctx context.Context, cfg Config) error {
 	host, port, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	url := "http://" + net.JoinHostPort(cmp.Or(host, "localhost"), port) + "/readyz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}

@@ -20,27 +20,49 @@ const MaxCharacters = 1024
 // line and paragraph separators, and bytes that are not UTF-8. All other characters are
 // unchanged, backslashes included. Joiners (U+200C, U+200D) and variation selectors are
 // unchanged where a joining script or an emoji needs them.
-func Escape(text string) string { return escape(text, "") }
+func Escape(text string) string { return escape(text, "", quoteCharacter) }
 
 // EscapeLines is Escape, except that line breaks and tabs are unchanged. It is for text of
 // several lines, such as a list of invalid settings or a stack trace.
-func EscapeLines(text string) string { return escape(text, "\n\t") }
+func EscapeLines(text string) string { return escape(text, "\n\t", quoteCharacter) }
 
-func escape(text, unchanged string) string {
+// EscapeJSON returns a JSON document that is equal to document and has \uXXXX for each
+// character that Escape replaces. Line breaks and tabs between tokens are unchanged. The
+// result may be document itself.
+func EscapeJSON(document []byte) []byte {
+	// JSON has no control characters within strings, so ASCII without DEL is printable.
+	if isPlain(document, 0) {
+		return document
+	}
+	return []byte(escape(string(document), "\n\r\t", quoteJSONCharacter))
+}
+
+func escape(text, unchanged string, quote func(character string) string) string {
 	if isPlain(text, ' ') {
 		return text
 	}
 	var out strings.Builder
 	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if isVisible(text, i, r, size) || strings.IndexByte(unchanged, text[i]) >= 0 {
-			out.WriteString(text[i : i+size])
-		} else {
-			out.WriteString(escapeSequence(text[i], r, size))
+		visible, size := isVisible(text, i)
+		character := text[i : i+size]
+		if !visible && !strings.Contains(unchanged, character) {
+			character = quote(character)
 		}
+		out.WriteString(character)
 		i += size
 	}
 	return out.String()
+}
+
+func quoteCharacter(character string) string {
+	return strings.Trim(strconv.QuoteToASCII(character), `"`)
+}
+
+func quoteJSONCharacter(character string) (quoted string) {
+	for _, unit := range utf16.Encode([]rune(character)) {
+		quoted += fmt.Sprintf(`\u%04x`, unit)
+	}
+	return quoted
 }
 
 // Excerpt truncates text to MaxCharacters and escapes it: the result is one line of
@@ -51,74 +73,43 @@ func Excerpt(text string) string { return Escape(Truncate(text, MaxCharacters)) 
 // beginning and end with the number of omitted bytes between them. The escaped form of
 // the result has about maxCharacters.
 func Truncate(text string, maxCharacters int) string {
-	if len(text) <= maxCharacters && isPlain(text, ' ') {
+	if len(text) <= maxCharacters && isPlain(text, ' ') || prefixLength(text, maxCharacters) == len(text) {
 		return text
 	}
-	total, head := 0, 0
-	for i := 0; i < len(text); {
-		width, size := escapedWidth(text, i)
-		total += width
-		i += size
-		if total <= maxCharacters*7/8 {
-			head = i
-		}
-		if total > maxCharacters {
-			// The cause of an error is at its end.
-			return text[:head] + elide(text[head:], maxCharacters/8)
-		}
-	}
-	return text
-}
-
-// elide replaces the beginning of rest by a note on its size and keeps the last
-// maxCharacters of it.
-func elide(rest string, maxCharacters int) string {
-	tail := len(rest)
-	for width := 0; tail > 0; {
-		_, size := utf8.DecodeLastRuneInString(rest[:tail])
-		w, _ := escapedWidth(rest, tail-size)
-		if width += w; width > maxCharacters {
+	head, tail := prefixLength(text, maxCharacters*7/8), len(text)
+	// The cause of an error is at its end.
+	for left := maxCharacters / 8; ; {
+		_, size := utf8.DecodeLastRuneInString(text[:tail])
+		width, _ := escapedWidth(text, tail-size)
+		if left -= width; left < 0 {
 			break
 		}
 		tail -= size
 	}
-	return fmt.Sprintf("…[%d bytes left out]…%s", tail, rest[tail:])
+	return fmt.Sprintf("%s…[%d bytes left out]…%s", text[:head], tail-head, text[tail:])
+}
+
+// prefixLength returns the size in bytes of the longest beginning of text whose escaped
+// form has at most maxCharacters.
+func prefixLength(text string, maxCharacters int) (length int) {
+	for length < len(text) {
+		width, size := escapedWidth(text, length)
+		if maxCharacters -= width; maxCharacters < 0 {
+			break
+		}
+		length += size
+	}
+	return length
 }
 
 // escapedWidth returns the number of characters that Escape writes for the character at
 // i, and its size in bytes.
 func escapedWidth(text string, i int) (width, size int) {
-	r, size := utf8.DecodeRuneInString(text[i:])
-	if isVisible(text, i, r, size) {
+	visible, size := isVisible(text, i)
+	if visible {
 		return 1, size
 	}
-	return len(escapeSequence(text[i], r, size)), size
-}
-
-// EscapeJSON returns a JSON document that is equal to document and has \uXXXX for each
-// character that Escape replaces. Line breaks and tabs between tokens are unchanged. The
-// result may be document itself.
-func EscapeJSON(document []byte) []byte {
-	// JSON has no control characters within strings, so ASCII without DEL is printable.
-	if isPlain(document, 0) {
-		return document
-	}
-	text := string(document)
-	out := make([]byte, 0, len(text)+len(text)/8)
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == '\n', r == '\r', r == '\t', isVisible(text, i, r, size):
-			out = append(out, text[i:i+size]...)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		i += size
-	}
-	return out
+	return len(quoteCharacter(text[i : i+size])), size
 }
 
 // isPlain reports whether all bytes of text are from first to the last printable one of
@@ -132,13 +123,6 @@ func isPlain[T string | []byte](text T, first byte) bool {
 	return true
 }
 
-func escapeSequence(first byte, r rune, size int) string {
-	if r == utf8.RuneError && size <= 1 {
-		return fmt.Sprintf(`\x%02x`, first)
-	}
-	return strings.Trim(strconv.QuoteRuneToASCII(r), "'")
-}
-
 const (
 	nonJoiner = '\u200c'
 	joiner    = '\u200d'
@@ -148,29 +132,30 @@ const (
 	firstJoiningScript = '\u0590'
 )
 
-// isVisible reports whether a reader can see the character r, which is at text[i:i+size].
-func isVisible(text string, i int, r rune, size int) bool {
+// isVisible reports whether a reader can see the character at i, and its size in bytes.
+func isVisible(text string, i int) (visible bool, size int) {
+	r, size := utf8.DecodeRuneInString(text[i:])
 	switch {
 	case r < utf8.RuneSelf:
-		return ' ' <= r && r <= '~'
-	case r == utf8.RuneError && size <= 1:
-		return false
+		return ' ' <= r && r <= '~', size
+	case r == utf8.RuneError && size == 1: // not UTF-8
+		return false, size
 	case r == nonJoiner, r == joiner:
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		after, _ := utf8.DecodeRuneInString(text[i+size:])
-		return isJoinable(before) && isJoinable(after)
+		return min(before, after) >= firstJoiningScript && hasGlyph(before) && hasGlyph(after), size
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
-		return i > 0 && unicode.IsGraphic(before) && !unicode.IsSpace(before) && !unicode.Is(unicode.Variation_Selector, before)
-	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that render as nothing, such as U+3164
-		return false
+		return hasGlyph(before) && !unicode.Is(unicode.Variation_Selector, before), size
 	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // format characters that are rendered, such as U+0600
-		return true
+		return true, size
 	}
-	return unicode.IsGraphic(r)
+	return unicode.IsGraphic(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), size
 }
 
-func isJoinable(r rune) bool {
-	return r >= firstJoiningScript && r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
+// hasGlyph reports whether r is rendered as more than nothing. Some letters, such as
+// U+3164, are not.
+func hasGlyph(r rune) bool {
+	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) &&
 		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

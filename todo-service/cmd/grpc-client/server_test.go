@@ -41,7 +41,7 @@ func serve(t *testing.T) *testServer {
 	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, newStreams())
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, s.watcher).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
+	}, grpcapi.New(tasks, s.watcher).Register, grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	limit := grpcapi.NewRateLimit(limiter, clientIPs, streams)
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
-		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
+		grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
 	if err != nil {
 		return err
 	}
