@@ -5,12 +5,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 )
 
 // Load fills into, a pointer to a struct with the defaults, from file (YAML; "" for none) and then from environ (as
@@ -24,97 +26,89 @@ import (
 // each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
 // address) and the source.
 func Load(into any, file string, environ []string) error {
-	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
-	l.settings = settings(l.root, "")
-	if err := l.readSources(environ); err != nil {
-		return err
+	root := reflect.ValueOf(into).Elem()
+	l := loader{settings: settings(root, ""), file: file}
+	if err := l.readFile(); err != nil {
+		return fmt.Errorf("file %s: %w", file, err)
 	}
-	l.findUnknown()
-	l.decode()
-	l.validate(l.root, "")
+	l.readEnvironment(environ)
+	for _, s := range l.settings {
+		if err := s.decode(); err != nil {
+			l.reject(s, err.Error())
+		}
+	}
+	l.validate(root, "")
 	return errors.Join(l.errs...)
 }
 
 type loader struct {
-	root     reflect.Value
-	settings []setting
-	viper    *viper.Viper
+	settings []*setting
 	file     string
-	sources  map[string]string // by key; without settings that have their default
 	errs     []error
 }
 
-// readSources reads defaults, file and environment into viper, and their sources.
-func (l *loader) readSources(environ []string) error {
-	if l.file != "" {
-		l.viper.SetConfigFile(l.file)
-		l.viper.SetConfigType("yaml")
-		if err := l.viper.ReadInConfig(); err != nil {
-			return fmt.Errorf("file %s: %w", l.file, err)
-		}
+// setting returns the setting with the key, or nil.
+func (l *loader) setting(key string) *setting {
+	i := slices.IndexFunc(l.settings, func(s *setting) bool { return s.key == key })
+	if i < 0 {
+		return nil
 	}
-	env := map[string]string{}
-	for _, pair := range environ {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
+	return l.settings[i]
+}
+
+func (l *loader) readFile() error {
+	if l.file == "" {
+		return nil
 	}
-	for _, s := range l.settings {
-		l.viper.SetDefault(s.key, s.value.Interface())
-		if l.viper.InConfig(s.key) {
-			l.sources[s.key] = "file " + l.file
-		}
-		if value := env[s.env()]; value != "" {
-			l.viper.Set(s.key, value)
-			l.sources[s.key] = s.envSource()
-		}
+	text, err := os.ReadFile(l.file)
+	if err != nil {
+		return err
 	}
+	var document map[string]any
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return err
+	}
+	l.readSection(document, "")
 	return nil
+}
+
+func (l *loader) readSection(section map[string]any, path string) {
+	for _, name := range slices.Sorted(maps.Keys(section)) {
+		key, value := join(path, name), section[name]
+		s := l.setting(key)
+		if s != nil && value != nil {
+			s.raw, s.source = value, "file "+l.file
+		}
+		isSection := func(s *setting) bool { return strings.HasPrefix(s.key, key+".") }
+		switch inner, nested := value.(map[string]any); {
+		case nested:
+			l.readSection(inner, key)
+		case s == nil && (value != nil || !slices.ContainsFunc(l.settings, isSection)):
+			l.errs = append(l.errs, l.unknown(key, fmt.Sprint(value)))
+		}
+	}
 }
 
 // credential matches an unknown key or its value that may be a misspelled secret and must not be shown.
 var credential = regexp.MustCompile(`(?i)dsn|` + secretNames)
 
-func (l *loader) findUnknown() {
-	for _, key := range slices.Sorted(slices.Values(l.viper.AllKeys())) {
-		if slices.ContainsFunc(l.settings, func(s setting) bool { return s.key == key }) {
-			continue
-		}
-		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
-			continue // an empty section
-		}
-		value := fmt.Sprint(l.viper.Get(key))
-		shown := fmt.Sprintf("%q", value)
-		if credential.MatchString(key+" "+value) || redact(value) != value {
-			shown = redacted
-		}
-		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
+func (l *loader) unknown(key, value string) error {
+	shown := fmt.Sprintf("%q", value)
+	if credential.MatchString(key+" "+value) || redact(value) != value {
+		shown = redacted
 	}
+	return fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file)
 }
 
-func (l *loader) decode() {
+func (l *loader) readEnvironment(environ []string) {
+	variables := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		variables[name] = value
+	}
 	for _, s := range l.settings {
-		if l.sources[s.key] == "" {
-			continue
-		}
-		raw := l.viper.Get(s.key)
-		err := s.checkWrapping(raw, l.sources[s.key])
-		if err == nil {
-			err = assign(s.value, raw)
-		}
-		if err != nil {
-			l.errs = append(l.errs, &settingError{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
+		if value := variables[s.env()]; value != "" {
+			s.raw, s.source = value, s.envSource()
 		}
 	}
-}
-
-// settingError is an error about the value of a setting.
-type settingError struct {
-	setting setting
-	raw     any
-	source  string
-	problem string
-}
-
-func (e *settingError) Error() string {
-	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.format(e.raw), e.source, redact(e.problem))
 }

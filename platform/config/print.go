@@ -11,14 +11,13 @@ import (
 // Print writes the settings in cfg, a struct or a pointer to one, as YAML with the environment variable of each.
 // Of a Secret it shows only whether it is set. It hides passwords in addresses.
 func Print(w io.Writer, cfg any) error {
-	root := reflect.Indirect(reflect.ValueOf(cfg))
 	document := &yaml.Node{Kind: yaml.MappingNode}
-	for _, s := range settings(root, "") {
+	for _, s := range settings(reflect.Indirect(reflect.ValueOf(cfg)), "") {
 		value := &yaml.Node{}
-		if err := value.Encode(s.value.Interface()); err != nil {
+		if err := value.Encode(s.raw); err != nil {
 			return err
 		}
-		if s.value.Type() == reflect.TypeFor[Secret]() && s.value.Len() == 0 {
+		if s.raw == Secret("") {
 			value.SetString("")
 		}
 		if value.Kind == yaml.SequenceNode {
@@ -30,32 +29,22 @@ func Print(w io.Writer, cfg any) error {
 			}
 		}
 		value.LineComment = s.env()
-		insertNode(document, strings.Split(s.key, "."), value)
+		insertNode(document, s.key, value)
 	}
 	return yaml.NewEncoder(w).Encode(document)
 }
 
-// insertNode inserts value at path and creates missing sections.
-func insertNode(mapping *yaml.Node, path []string, value *yaml.Node) {
-	if len(path) > 1 {
-		section := findNode(mapping, path[0])
-		if section == nil {
-			section = &yaml.Node{Kind: yaml.MappingNode}
-			insertNode(mapping, path[:1], section)
-		}
-		insertNode(section, path[1:], value)
+// insertNode appends value to the section of the key, which is the last one or a new one.
+func insertNode(mapping *yaml.Node, key string, value *yaml.Node) {
+	name, rest, inSection := strings.Cut(key, ".")
+	if last := len(mapping.Content) - 1; inSection && last > 0 && mapping.Content[last-1].Value == name {
+		insertNode(mapping.Content[last], rest, value)
 		return
 	}
-	key := &yaml.Node{}
-	key.SetString(path[0])
-	mapping.Content = append(mapping.Content, key, value)
-}
-
-func findNode(mapping *yaml.Node, key string) *yaml.Node {
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
-		}
+	if inSection {
+		section := &yaml.Node{Kind: yaml.MappingNode}
+		insertNode(section, rest, value)
+		value = section
 	}
-	return nil
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
 }

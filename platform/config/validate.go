@@ -22,49 +22,45 @@ func (l *loader) validate(v reflect.Value, section string) {
 	if validator, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
 		l.addErrors(section, validator.Validate())
 	}
-	for i := range v.NumField() {
-		if tag := v.Type().Field(i).Tag.Get("config"); tag != "" && isSection(v.Field(i)) {
-			l.validate(v.Field(i), join(section, tag))
+	for field, value := range v.Fields() {
+		if tag := field.Tag.Get("config"); tag != "" && isSection(value) {
+			l.validate(value, join(section, tag))
 		}
 	}
 }
 
 // addErrors adds the errors that Validate returned, with key, value and source.
 func (l *loader) addErrors(section string, err error) {
-	if err == nil {
-		return
-	}
-	if joined, ok := any(err).(interface{ Unwrap() []error }); ok {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			l.addErrors(section, one)
 		}
 		return
 	}
 	var bad *invalid
-	if !errors.As(err, &bad) {
+	switch {
+	case err == nil:
+	case !errors.As(err, &bad):
 		l.errs = append(l.errs, errors.New(redact(err.Error())))
-		return
-	}
-	key := join(section, bad.key)
-	for _, s := range l.settings {
-		if s.key == key {
-			l.addError(s, bad.problem)
-			return
+	default:
+		key := join(section, bad.key)
+		if s := l.setting(key); s == nil {
+			l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
+		} else {
+			l.reject(s, bad.problem)
 		}
 	}
-	l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
 }
 
-// addError adds an error about s, unless its value could not be converted.
-func (l *loader) addError(s setting, problem string) {
-	for _, err := range l.errs {
-		if earlier, ok := errors.AsType[*settingError](err); ok && earlier.setting.key == s.key {
-			return
-		}
+// reject adds an error about the setting's value, without credentials, unless it has one already.
+func (l *loader) reject(s *setting, problem string) {
+	if s.rejected {
+		return
 	}
-	source := l.sources[s.key]
-	if source == "" {
-		source = "default"
+	s.rejected = true
+	shown := redacted
+	if s.value.Type() != reflect.TypeFor[Secret]() {
+		shown = fmt.Sprintf("%q", redact(fmt.Sprint(s.raw)))
 	}
-	l.errs = append(l.errs, &settingError{setting: s, raw: s.value.Interface(), source: source, problem: problem})
+	l.errs = append(l.errs, fmt.Errorf("%s: %s from %s: %s", s.key, shown, s.source, redact(problem)))
 }

@@ -58,26 +58,16 @@ func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, in
 			continue
 		}
 		for _, value := range values {
-			if problem := rejectionProblem(load(append(slices.Clone(with), name+"="+value)), name); problem != "" {
-				t.Errorf("%s=%q %s", name, value, problem)
+			err := load(append(slices.Clone(with), name+"="+value))
+			text := fmt.Sprint(err)
+			switch {
+			case err == nil:
+				t.Errorf("%s=%q is accepted", name, value)
+			case !strings.Contains(text, " from environment "+name+": "):
+				t.Errorf("%s=%q is rejected without its name: %s", name, value, text)
+			case strings.Contains(text, "\n") || strings.Contains(text, "hunter2"):
+				t.Errorf("%s=%q is rejected with more than one line, or with a secret: %s", name, value, text)
 			}
 		}
 	}
-}
-
-// rejectionProblem returns what is wrong with err, the rejection of a value of the variable name, or "".
-func rejectionProblem(err error, name string) string {
-	if err == nil {
-		return "is accepted"
-	}
-	text := err.Error()
-	switch {
-	case !strings.Contains(text, " from environment "+name+": "):
-		return fmt.Sprintf("is rejected without its name: %s", text)
-	case strings.Contains(text, "\n"):
-		return fmt.Sprintf("is rejected with more than one line: %s", text)
-	case strings.Contains(text, "hunter2"):
-		return fmt.Sprintf("is rejected with a secret: %s", text)
-	}
-	return ""
 }

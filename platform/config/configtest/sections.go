@@ -1,30 +1,17 @@
 package configtest
 
-import "maps"
+import "strings"
 
-// Shared returns invalid values, by environment variable, for sections that services share. A section is named by the
-// prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or TRACING.
-func Shared(sections ...string) map[string][]string {
-	invalid := map[string][]string{}
+// WithShared adds to own, the invalid values of a service's own settings by environment variable, those of the sections
+// that services share. A section is named by the prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or
+// TRACING.
+func WithShared(own map[string][]string, sections ...string) map[string][]string {
 	for _, section := range sections {
-		settings := sharedCases[section]
-		if section == "REDIS_CACHE" {
-			settings = sharedCases["REDIS"]
-		}
-		for key, values := range settings {
-			invalid[section+"_"+key] = values
+		for key, values := range sharedCases[strings.TrimSuffix(section, "_CACHE")] {
+			own[section+"_"+key] = values
 		}
 	}
-	return invalid
-}
-
-// Merge returns the union of the maps.
-func Merge(all ...map[string][]string) map[string][]string {
-	merged := map[string][]string{}
-	for _, one := range all {
-		maps.Copy(merged, one)
-	}
-	return merged
+	return own
 }
 
 var sharedCases = map[string]map[string][]string{
