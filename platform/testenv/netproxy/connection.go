@@ -1,6 +1,7 @@
 package netproxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -16,19 +17,19 @@ type connection struct {
 }
 
 // run forwards data until both sides have ended or one has failed.
-func (c *connection) run() {
+func (c *connection) run(ctx context.Context) {
 	var both sync.WaitGroup
-	both.Go(func() { c.forward(c.client, c.server, false) })
-	both.Go(func() { c.forward(c.server, c.client, true) })
+	both.Go(func() { c.forward(ctx, c.client, c.server, false) })
+	both.Go(func() { c.forward(ctx, c.server, c.client, true) })
 	both.Wait()
 }
 
-func (c *connection) forward(from, to *net.TCPConn, responses bool) {
+func (c *connection) forward(ctx context.Context, from, to *net.TCPConn, responses bool) {
 	chunk := make([]byte, chunkBytes)
 	for {
 		n, err := from.Read(chunk)
-		mode := c.proxy.wait(c)
-		if n > 0 && !(responses && mode == DropResponses) {
+		mode := c.proxy.wait(ctx, c)
+		if n > 0 && (!responses || mode != DropResponses) {
 			_, writeErr := to.Write(chunk[:n])
 			err = errors.Join(err, writeErr)
 		}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 // Mode is what a Proxy does with connections and data.
@@ -140,17 +142,17 @@ func (p *Proxy) serve(ctx context.Context, client *net.TCPConn) {
 	}
 	p.mu.Unlock()
 	if current {
-		c.run()
+		c.run(ctx)
 	}
 	p.close(c)
 }
 
 // wait waits for the latency, and while the mode is Stall and c is open. It returns the mode.
-func (p *Proxy) wait(c *connection) Mode {
+func (p *Proxy) wait(ctx context.Context, c *connection) Mode {
 	p.mu.Lock()
 	latency := p.least + rand.N(p.most-p.least+1)
 	p.mu.Unlock()
-	time.Sleep(latency)
+	retry.Wait(ctx, latency)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.mode == Stall && p.connections[c] {
