@@ -46,43 +46,27 @@ func (c *cli) scan(ctx context.Context, topic string, from map[int32]int64, visi
 	if err == nil || visitErr != nil && errors.Is(err, visitErr) {
 		return err
 	}
-	return c.explainKafkaError(ctx, err)
+	return explainKafkaError(ctx, err)
 }
 
 // reportUndecodable prints once that a batch is skipped, because it cannot be decoded.
 func (c *cli) reportUndecodable(record kafka.Record) {
 	warning := fmt.Sprintf("skipped in topic %s, partition %d: %s", record.Topic, record.Partition, singleLine(record.Undecodable))
-	if c.reported[warning] {
-		return
+	if !c.reported[warning] {
+		c.reported[warning] = true
+		fmt.Fprintf(c.errOut, "%s\n", warning)
 	}
-	if c.reported == nil {
-		c.reported = make(map[string]bool)
-	}
-	c.reported[warning] = true
-	fmt.Fprintf(c.errOut, "%s\n", warning)
 }
 
 // explainKafkaError returns err as a usage error of one line that says what to check. If ctx has ended,
 // the operator interrupted the command, which is no usage error.
-func (c *cli) explainKafkaError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return explainedError{"interrupted", err}
-	}
-	message := singleLine(err)
+func explainKafkaError(ctx context.Context, err error) error {
 	var missing *kafka.TopicError
-	if errors.As(err, &missing) {
-		message = missing.Error() + ", or name another Kafka in the setting kafka.brokers"
-	} else {
-		message += "; is it running, and does the setting kafka.brokers name it?"
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case errors.As(err, &missing):
+		return command.UsageError(fmt.Errorf("%w, or name another Kafka in the setting kafka.brokers", missing))
 	}
-	return command.UsageError(explainedError{message, err})
+	return command.UsageError(errors.New(singleLine(err) + "; is it running, and does the setting kafka.brokers name it?"))
 }
-
-// explainedError is an error with another message.
-type explainedError struct {
-	message string
-	error
-}
-
-func (e explainedError) Error() string { return e.message }
-func (e explainedError) Unwrap() error { return e.error }

@@ -1,8 +1,8 @@
 package deadletter
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +19,8 @@ A dead letter is named by its place in the dead-letter topic, such as 0:17.`,
 	}
 	with := func(run func(c *cli, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 		return p.With(func(cmd *cobra.Command, cfg C, args []string) error {
-			return run(&cli{Queue: queue(cfg), out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr()}, cmd, args)
+			c := &cli{Queue: queue(cfg), out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(), reported: make(map[string]bool)}
+			return run(c, cmd, args)
 		})
 	}
 	dlq.AddCommand(newList(with), newShow(with), newReplay(with))
@@ -30,8 +31,8 @@ A dead letter is named by its place in the dead-letter topic, such as 0:17.`,
 type withCLI func(run func(*cli, *cobra.Command, []string) error) func(*cobra.Command, []string) error
 
 func newList(with withCLI) *cobra.Command {
-	var filters filterFlags
-	var output outputFormat
+	var f filter
+	var output string
 	cmd := &cobra.Command{
 		Use: "list [filters]", DisableFlagsInUseLine: true,
 		Short: "List dead letters: position, cause and time",
@@ -43,15 +44,17 @@ it was replayed since.`,
 			if len(args) > 0 {
 				return command.UsageError(fmt.Errorf("dlq list takes no %q: give a filter, or see dlq show", args[0]))
 			}
-			f, err := filters.parse(c.Group, nil)
-			if err != nil {
+			if output != formatTable && output != formatJSON {
+				return command.UsageError(fmt.Errorf("--output %q: it is table or json", output))
+			}
+			if err := f.complete(c.Group, nil); err != nil {
 				return command.UsageError(err)
 			}
 			return c.listDeadLetters(cmd.Context(), f, output)
 		}),
 	}
-	filters.register(cmd)
-	cmd.Flags().Var(&output, "output", "how to print: table or json (one object a line)")
+	f.register(cmd)
+	cmd.Flags().StringVar(&output, "output", formatTable, "how to print: the `format` table or json (one object a line)")
 	return cmd
 }
 
@@ -61,10 +64,7 @@ func newShow(with withCLI) *cobra.Command {
 		Short:   "Show one dead letter in full",
 		Example: "  dlq show 0:17",
 		RunE: with(func(c *cli, cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return command.UsageError(errors.New("dlq show takes one place, such as 0:17, as dlq list shows it"))
-			}
-			at, err := parsePosition(args[0])
+			at, err := parsePosition(strings.Join(args, " "))
 			if err != nil {
 				return command.UsageError(err)
 			}
@@ -74,7 +74,7 @@ func newShow(with withCLI) *cobra.Command {
 }
 
 func newReplay(with withCLI) *cobra.Command {
-	var filters filterFlags
+	var f filter
 	var options replayOptions
 	cmd := &cobra.Command{
 		Use: "replay [filters] [<partition>:<offset>…]", DisableFlagsInUseLine: true,
@@ -84,14 +84,13 @@ failed; other groups skip them. Dead letters that were replayed before are skipp
 that an interrupted replay can be run again.`,
 		Example: "  dlq replay 0:17 3:4\n  dlq replay --since 2h --dry-run\n  dlq replay --all",
 		RunE: with(func(c *cli, cmd *cobra.Command, args []string) error {
-			f, err := filters.parse(c.Group, args)
-			if err != nil {
+			if err := f.complete(c.Group, args); err != nil {
 				return command.UsageError(err)
 			}
 			return c.replayDeadLetters(cmd.Context(), f, options)
 		}),
 	}
-	filters.register(cmd)
+	f.register(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&options.all, "all", false, "replay all dead letters of the group, without a place or a filter")
 	flags.BoolVar(&options.dryRun, "dry-run", false, "print what would be replayed, and write nothing")
@@ -100,29 +99,3 @@ that an interrupted replay can be run again.`,
 	flags.IntVar(&options.maxReplays, "max-replays", 3, "skip what failed again after this `number` of replays")
 	return cmd
 }
-
-// outputFormat is the value of the flag --output.
-type outputFormat string
-
-const (
-	formatTable outputFormat = "table"
-	formatJSON  outputFormat = "json"
-)
-
-// String, Set and Type implement pflag.Value.
-func (f *outputFormat) String() string {
-	if *f == "" {
-		return string(formatTable)
-	}
-	return string(*f)
-}
-
-func (f *outputFormat) Set(name string) error {
-	if name != string(formatTable) && name != string(formatJSON) {
-		return errors.New("it is table or json")
-	}
-	*f = outputFormat(name)
-	return nil
-}
-
-func (f *outputFormat) Type() string { return "format" }

@@ -3,7 +3,6 @@ package deadletter
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -15,22 +14,16 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// errFound ends a scan that has found its record.
-var errFound = errors.New("found")
-
 // showDeadLetter prints the dead letter at the position in full.
 func (c *cli) showDeadLetter(ctx context.Context, at position) error {
 	var found *deadLetter
 	err := c.scan(ctx, c.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
-		switch l := parseDeadLetter(record); {
-		case l.position.partition != at.partition:
-			return reader.SkipPartition
-		case l.position == at:
+		if l := parseDeadLetter(record); l.position == at {
 			found = &l
 		}
-		return errFound
+		return reader.SkipPartition
 	})
-	if err != nil && !errors.Is(err, errFound) {
+	if err != nil {
 		return err
 	}
 	if found == nil {
