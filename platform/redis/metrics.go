@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,28 +22,23 @@ func newDurationHook(server string, reg prometheus.Registerer) durationHook {
 func (durationHook) DialHook(next goredis.DialHook) goredis.DialHook { return next }
 
 func (h durationHook) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
-	return func(ctx context.Context, cmd goredis.Cmder) error {
-		start := time.Now()
-		err := next(ctx, cmd)
-		h.observe(start, err)
-		return err
-	}
+	return observe(h, next)
 }
 
 func (h durationHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []goredis.Cmder) error {
-		start := time.Now()
-		err := next(ctx, cmds)
-		h.observe(start, err)
-		return err
-	}
+	return observe(h, next)
 }
 
-func (h durationHook) observe(start time.Time, err error) {
-	// A reply that is an error, such as NOSCRIPT, is a reply, and Nil is one as well.
-	var reply goredis.Error
-	if errors.As(err, &reply) {
-		err = nil
+// observe returns next, with its duration observed. An error that is a reply counts as success.
+func observe[T any](h durationHook, next func(context.Context, T) error) func(context.Context, T) error {
+	return func(ctx context.Context, request T) error {
+		start := time.Now()
+		err := next(ctx, request)
+		failure := err
+		if isReply(err) {
+			failure = nil
+		}
+		h.ObserveSince(start, failure)
+		return err
 	}
-	h.ObserveSince(start, err)
 }
