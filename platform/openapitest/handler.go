@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -17,7 +15,7 @@ func (d *Document) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &bodyRecorder{ResponseWriter: w, body: []byte{}}
 		next.ServeHTTP(rec, r)
-		sent := response{r.Method, r.URL.EscapedPath(), cmp.Or(rec.status, http.StatusOK), w.Header(), rec.body}
+		sent := response{r, cmp.Or(rec.status, http.StatusOK), w.Header(), rec.body}
 		if err := d.checkResponse(sent); err != nil {
 			panic(fmt.Sprintf("%v: %v", sent, err))
 		}
@@ -62,7 +60,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	received := response{method: r.Method, path: r.URL.EscapedPath(), status: resp.StatusCode, header: resp.Header}
+	received := response{request: r, status: resp.StatusCode, header: resp.Header}
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		received.body, err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
@@ -77,5 +75,3 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

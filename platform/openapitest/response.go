@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +14,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// response is an HTTP response with the method and path of its request.
+// response is an HTTP response with its request.
 type response struct {
-	method, path string
-	status       int
-	header       http.Header
-	body         []byte // nil: not recorded, and not checked
+	request *http.Request
+	status  int
+	header  http.Header
+	body    []byte // nil: not recorded, and not checked
+}
+
+func (r response) String() string {
+	return fmt.Sprintf("%s %s, %d", r.request.Method, r.request.URL.EscapedPath(), r.status)
 }
 
 const problemType = "application/problem+json"
@@ -30,22 +35,17 @@ var commonHeaders = []string{
 
 // checkResponse returns an error when r is not as documented.
 func (d *Document) checkResponse(r response) error {
-	path, ok := d.findPath(r.path)
+	handler, _ := d.mux.Handler(r.request)
+	requested, ok := handler.(operation)
 	if !ok {
-		return d.checkUndocumented(r, http.StatusNotFound)
+		unmatched := httptest.NewRecorder()
+		handler.ServeHTTP(unmatched, r.request)
+		return d.checkUndocumented(r, unmatched.Header().Get("Allow"))
 	}
-	method := strings.ToLower(r.method)
-	if r.method == http.MethodHead {
-		method, r.body = "get", nil
+	if r.request.Method == http.MethodHead {
+		r.body = nil
 	}
-	operation, ok := d.member(path, method)
-	if !ok {
-		if allow := r.header.Get("Allow"); r.status == http.StatusMethodNotAllowed && allow != allowedMethods(path) {
-			return mismatch("Allow is %q, the document has %q", allow, allowedMethods(path))
-		}
-		return d.checkUndocumented(r, http.StatusMethodNotAllowed)
-	}
-	responses, _ := d.member(operation, "responses")
+	responses, _ := d.member(requested.docNode, "responses")
 	documented, ok := d.member(responses, strconv.Itoa(r.status))
 	if !ok {
 		return mismatch("status %d", r.status)
@@ -56,16 +56,25 @@ func (d *Document) checkResponse(r response) error {
 	return d.checkBody(r, documented)
 }
 
-// checkUndocumented checks the response to a path or method that the document does
-// not have: a Problem with the given status, or with one that any request may get.
-func (d *Document) checkUndocumented(r response, status int) error {
-	if !slices.Contains([]int{status, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, r.status) {
+// checkUndocumented checks the response to a path or method that the document does not
+// have: a Problem with the status 404, or 405 with allow if the path has other methods,
+// or with a status that any request may get.
+func (d *Document) checkUndocumented(r response, allow string) error {
+	statuses := []int{
+		http.StatusNotFound, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
+	if allow != "" {
+		statuses[0] = http.StatusMethodNotAllowed
+	}
+	contentType := r.header.Get("Content-Type")
+	switch {
+	case !slices.Contains(statuses, r.status):
 		return mismatch("status %d, where nothing is documented", r.status)
-	}
-	if got := r.header.Get("Content-Type"); got != problemType {
-		return mismatch("Content-Type %q, want %s", got, problemType)
-	}
-	if r.method == http.MethodHead {
+	case r.status == http.StatusMethodNotAllowed && r.header.Get("Allow") != allow:
+		return mismatch("Allow is %q, the document has %q", r.header.Get("Allow"), allow)
+	case contentType != problemType:
+		return mismatch("Content-Type %q, want %s", contentType, problemType)
+	case r.request.Method == http.MethodHead:
 		return nil
 	}
 	return d.checkJSON(r.body, "#/components/schemas/Problem")
@@ -73,7 +82,9 @@ func (d *Document) checkUndocumented(r response, status int) error {
 
 func (d *Document) checkHeader(header http.Header, of docNode) error {
 	documented, _ := d.member(of, "headers")
-	for _, field := range sortedKeys(documented.node) {
+	known := slices.Clone(commonHeaders)
+	for field := range documented.node {
+		known = append(known, http.CanonicalHeaderKey(field))
 		entry, _ := d.member(documented, field)
 		values := header.Values(field)
 		switch {
@@ -87,9 +98,8 @@ func (d *Document) checkHeader(header http.Header, of docNode) error {
 			}
 		}
 	}
-	for _, field := range sortedKeys(header) {
-		isIt := func(other string) bool { return http.CanonicalHeaderKey(other) == field }
-		if !slices.ContainsFunc(commonHeaders, isIt) && !slices.ContainsFunc(sortedKeys(documented.node), isIt) {
+	for field := range header {
+		if !slices.Contains(known, field) {
 			return mismatch("the header %s", field)
 		}
 	}
@@ -162,5 +172,3 @@ func (d *Document) checkJSON(body []byte, pointer string) error {
 	}
 	return nil
 }
-
-func (r response) String() string { return fmt.Sprintf("%s %s, %d", r.method, r.path, r.status) }
