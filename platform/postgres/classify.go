@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/lib/pq"
@@ -72,12 +73,9 @@ func newConnectError(err error) *connectError {
 	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // one for each host
 		each = joined.Unwrap()
 	}
-	for _, one := range each {
-		if isTransient(one) || isTargetSessionRefusal(one) {
-			return &connectError{err, true}
-		}
-	}
-	return &connectError{err, false}
+	return &connectError{err, slices.ContainsFunc(each, func(one error) bool {
+		return isTransient(one) || isTargetSessionRefusal(one)
+	})}
 }
 
 // isTargetSessionRefusal reports whether err is due to target_session_attrs. lib/pq has no type for it.

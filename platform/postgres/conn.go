@@ -16,7 +16,7 @@ import (
 // become unusable, and returns errors that say whether the outcome of the statement is known.
 type boundedConn struct {
 	pqConn
-	dialer        *connDialer
+	socket        *socket
 	durations     metrics.Durations // of statements
 	establishedAt time.Time
 	inTransaction bool // in use by a transaction: database/sql cannot repeat a statement on another connection
@@ -50,7 +50,7 @@ func (c *boundedConn) CheckNamedValue(value *driver.NamedValue) error {
 
 func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	// BEGIN is the only statement during which lib/pq does not watch the context.
-	defer context.AfterFunc(ctx, c.dialer.limitCancel)()
+	defer context.AfterFunc(ctx, c.socket.limitCancel)()
 	tx, err := c.pqConn.BeginTx(ctx, opts)
 	if err != nil {
 		return nil, c.handleError(asReadOnlyError(err))
@@ -74,18 +74,14 @@ func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.
 	if err != nil {
 		return nil, c.handleError(err)
 	}
-	full, ok := stmt.(pqStmt)
-	if !ok {
-		return stmt, nil // COPY
-	}
-	return boundedStmt{full, c}, nil
+	return boundedStmt{stmt.(pqStmt), c}, nil
 }
 
 func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
 	c.durations.ObserveSince(start, err)
-	return c.wrapRows(rows), c.handleError(err)
+	return boundedRows{rows, c}, c.handleError(err)
 }
 
 func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
@@ -149,8 +145,8 @@ func (c *boundedConn) checkReplication(err error) error {
 // database/sql use another connection.
 func (c *boundedConn) ResetSession(ctx context.Context) error {
 	c.arguments, c.inTransaction, c.unreplicated = nil, false, false
-	// A statement that is sent on a dead connection has an unknown outcome.
-	if c.retired || c.dialer.hasUnsolicitedData() {
+	// After unsolicited data the server is closing the connection. A statement that is sent on it has an unknown outcome.
+	if c.retired || hasUnsolicitedData(c.socket.Conn) {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)
@@ -167,7 +163,7 @@ type boundedTx struct {
 
 func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
 
-// pqStmt has the methods of lib/pq's prepared statements.
+// pqStmt has the methods of lib/pq's prepared statements, except those of COPY.
 type pqStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -191,34 +187,17 @@ func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue)
 	start := time.Now()
 	rows, err := s.pqStmt.QueryContext(ctx, args)
 	s.conn.durations.ObserveSince(start, err)
-	return s.conn.wrapRows(rows), s.conn.handleError(err)
-}
-
-// pqRows has the methods of lib/pq's rows.
-type pqRows interface {
-	driver.Rows
-	driver.RowsNextResultSet
-	driver.RowsColumnTypeDatabaseTypeName
-	driver.RowsColumnTypeLength
-	driver.RowsColumnTypePrecisionScale
-	driver.RowsColumnTypeScanType
+	return boundedRows{rows, s.conn}, s.conn.handleError(err)
 }
 
 // boundedRows checks the replication of the commit at their end: the server's warning follows the rows.
 type boundedRows struct {
-	pqRows
+	driver.Rows
 	conn *boundedConn
 }
 
-func (c *boundedConn) wrapRows(rows driver.Rows) driver.Rows {
-	if full, ok := rows.(pqRows); ok {
-		return boundedRows{full, c}
-	}
-	return rows
-}
-
 func (r boundedRows) Next(dest []driver.Value) error {
-	return r.conn.checkReplication(r.pqRows.Next(dest))
+	return r.conn.checkReplication(r.Rows.Next(dest))
 }
 
-func (r boundedRows) Close() error { return r.conn.checkReplication(r.pqRows.Close()) }
+func (r boundedRows) Close() error { return r.conn.checkReplication(r.Rows.Close()) }

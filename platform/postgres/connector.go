@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
 	"time"
 
 	"github.com/lib/pq"
@@ -46,13 +45,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, newConnectError(dialer.handshakeError(err))
 	}
-	full, ok := conn.(pqConn)
-	if !ok {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%T lacks methods of a database/sql connection", conn)
-	}
-	dialer.setEstablished()
-	bounded := &boundedConn{pqConn: full, dialer: dialer, durations: c.durations, establishedAt: time.Now()}
+	dialer.established.Store(true)
+	bounded := &boundedConn{pqConn: conn.(pqConn), socket: dialer.socket.Load(), durations: c.durations, establishedAt: time.Now()}
 	pq.SetNoticeHandler(conn, bounded.handleNotice)
 	return bounded, nil
 }

@@ -3,9 +3,10 @@ package postgres
 import (
 	"context"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lib/pq"
 )
 
 // cancelTimeout bounds the cancel request, and the wait for the response to the canceled statement.
@@ -17,87 +18,39 @@ const cancelTimeout = 500 * time.Millisecond
 // and goes on waiting, also for a server that is frozen. connDialer recognizes that second dial and then
 // sets a read deadline on the first connection.
 type connDialer struct {
-	mu          sync.Mutex
-	socket      *socket
-	established bool
+	pq.Dialer   // nil: lib/pq calls DialContext only
+	socket      atomic.Pointer[socket]
+	established atomic.Bool // later dials are for cancel requests
 }
 
-// setEstablished ends the handshake: later dials are for cancel requests.
-func (d *connDialer) setEstablished() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.established = true
+func (d *connDialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.established.Load() {
+		d.socket.Load().limitCancel()
+		return dialCancel(ctx, network, addr)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	dialed := &socket{Conn: conn}
+	d.socket.Store(dialed)
+	return dialed, nil
 }
 
 // closeSocket aborts a handshake.
 func (d *connDialer) closeSocket() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.socket != nil {
-		_ = d.socket.Close()
+	if s := d.socket.Load(); s != nil {
+		_ = s.Close()
 	}
-}
-
-// limitCancel ends the wait for the current response after cancelTimeout.
-func (d *connDialer) limitCancel() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.socket.limited.Store(true)
-	_ = d.socket.SetReadDeadline(time.Now().Add(cancelTimeout))
 }
 
 // handshakeError returns the cause of err, the error of a handshake.
 func (d *connDialer) handshakeError(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.socket == nil {
-		return err
-	}
 	// lib/pq wraps the error of a write in one that does not unwrap.
-	if failed := d.socket.writeError.Load(); failed != nil {
-		return *failed
+	if s := d.socket.Load(); s != nil && s.writeError.Load() != nil {
+		return *s.writeError.Load()
 	}
 	return err
-}
-
-// hasUnsolicitedData reports whether data or the end of the stream has arrived since the last response.
-// The server is then closing the connection, and a statement on it would have an unknown outcome.
-func (d *connDialer) hasUnsolicitedData() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return hasUnsolicitedData(d.socket.Conn)
-}
-
-// DialContext dials the connection, or a cancel request after setEstablished.
-func (d *connDialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	d.mu.Lock()
-	established := d.established
-	d.mu.Unlock()
-	if established {
-		d.limitCancel()
-		return dialCancel(ctx, network, addr)
-	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.socket = &socket{Conn: conn}
-	return d.socket, nil
-}
-
-// Dial and DialTimeout complete pq.Dialer; lib/pq calls DialContext.
-func (d *connDialer) Dial(network, addr string) (net.Conn, error) {
-	return d.DialContext(context.Background(), network, addr)
-}
-
-// DialTimeout is DialContext with a timeout.
-func (d *connDialer) DialTimeout(network, addr string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return d.DialContext(ctx, network, addr)
 }
 
 func dialCancel(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -136,4 +89,10 @@ func (s *socket) Write(p []byte) (int, error) {
 		s.writeError.Store(&err)
 	}
 	return n, err
+}
+
+// limitCancel ends the wait for the current response after cancelTimeout.
+func (s *socket) limitCancel() {
+	s.limited.Store(true)
+	_ = s.SetReadDeadline(time.Now().Add(cancelTimeout))
 }

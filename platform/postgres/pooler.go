@@ -45,18 +45,15 @@ func asStartupParameterError(err error) error {
 // statements, transactions of a frozen process do not time out, or warnings are not sent. It needs
 // two connections of db at once.
 func CheckSessions(ctx context.Context, db *sqlx.DB) error {
-	var settings struct {
-		IdleTimeout string `db:"idle_timeout"`
-		Messages    string `db:"messages"`
-	}
-	err := db.GetContext(ctx, &settings, `SELECT current_setting('idle_in_transaction_session_timeout') AS idle_timeout,
-		current_setting('client_min_messages') AS messages`)
+	var idleTimeout, messages string
+	err := db.QueryRowContext(ctx, `SELECT current_setting('idle_in_transaction_session_timeout'),
+		current_setting('client_min_messages')`).Scan(&idleTimeout, &messages)
 	switch {
 	case err != nil:
 		return classifyStartup(fmt.Errorf("read the session's settings: %w", err))
-	case settings.IdleTimeout == "0":
+	case idleTimeout == "0":
 		return errNoIdleTimeout
-	case settings.Messages == "error":
+	case messages == "error":
 		return errNoWarnings
 	}
 	_, err = hasSharedSessions(ctx, db)
@@ -80,24 +77,21 @@ func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error
 	_ = one.Raw(func(c any) error { c.(*boundedConn).inTransaction = true; return nil })
 	// Clients use equal statement names. The token shows whether this client's statement was executed.
 	token := rand.Text()
-	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"' AS token, pg_backend_pid()::text AS session") //nolint:sqlclosecheck // closed below
+	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"', pg_backend_pid()::text") //nolint:sqlclosecheck // closed below
 	if err != nil {
 		return false, classifyPreparedError(err)
 	}
 	defer prepared.Close()
 	sessions := map[string]bool{}
 	probe := func() error {
-		var row struct {
-			Token   string `db:"token"`
-			Session string `db:"session"`
-		}
-		if err := prepared.GetContext(ctx, &row); err != nil {
+		var answered, session string
+		if err := prepared.QueryRowContext(ctx).Scan(&answered, &session); err != nil {
 			return err
 		}
-		if row.Token != token {
+		if answered != token {
 			return errPreparedStatements
 		}
-		sessions[row.Session] = true
+		sessions[session] = true
 		return nil
 	}
 	// A pooler that uses its idle sessions in turn shows a second session here. A pooler that uses the last
