@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -102,7 +103,7 @@ func (c *boundedConn) handleError(err error) error {
 	var response *pq.Error
 	if !errors.As(err, &response) {
 		if !c.pqConn.IsValid() && !isTransient(err) {
-			return &ambiguousError{err}
+			return fmt.Errorf("%w: %w", errAmbiguous, err)
 		}
 		return err
 	}
@@ -117,7 +118,7 @@ func (c *boundedConn) handleError(err error) error {
 	}
 	c.retired = true
 	if class.notExecuted && !c.inTransaction {
-		return &notExecutedError{err}
+		return fmt.Errorf("%w (%w)", err, driver.ErrBadConn) // database/sql repeats the statement on another connection
 	}
 	return err
 }

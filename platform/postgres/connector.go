@@ -43,7 +43,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, newConnectError(dialer.handshakeError(err))
+		return nil, classifyConnect(dialer.handshakeError(err))
 	}
 	dialer.established.Store(true)
 	bounded := &boundedConn{pqConn: conn.(pqConn), socket: dialer.socket.Load(), durations: c.durations, establishedAt: time.Now()}
