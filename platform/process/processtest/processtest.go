@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,16 +40,18 @@ func UnignoreSignals() {
 
 // Command returns the program with args, the environment of the test, and env.
 func Command(env []string, args ...string) *exec.Cmd {
-	command := exec.Command(os.Args[0], args...) //nolint:gosec,noctx // the test binary itself, which Start ends
-	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
-	return command
+	return newCommand(env, os.Args[0], args...)
 }
 
 // Shell returns a shell that runs script, which starts the program as $0, with args, the
 // environment of the test, and env.
 func Shell(env []string, script string, args ...string) *exec.Cmd {
-	command := exec.Command("sh", append([]string{"-c", script, os.Args[0]}, args...)...) //nolint:gosec,noctx // as in Command
-	command.Env = append(append(os.Environ(), runProgramEnv+"=1"), env...)
+	return newCommand(env, "sh", append([]string{"-c", script, os.Args[0]}, args...)...)
+}
+
+func newCommand(env []string, name string, args ...string) *exec.Cmd {
+	command := exec.Command(name, args...) //nolint:gosec,noctx // the test binary itself, which Start ends
+	command.Env = slices.Concat(os.Environ(), []string{runProgramEnv + "=1"}, env)
 	return command
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,22 +28,20 @@ type Service struct {
 // Check runs the conformance suite on s.
 func Check(t *testing.T, s Service) {
 	t.Helper()
-	t.Run("each line of its log is JSON", func(t *testing.T) {
+	t.Run("each line of its log is JSON, and SIGHUP stops it", func(t *testing.T) {
 		t.Parallel()
 		env, ops := s.Settings(t)
 		var log Log
 		command := Command(append(env, "LOG_FORMAT=json", "LOG_LEVEL=debug"))
 		command.Stdout, command.Stderr = &log, &log
-		s.startUntilAlive(t, command, ops)
-		s.Exercise(t, env)
-		var missing []string
-		testenv.Eventually(t, "each library has logged something", func() bool {
-			missing = slices.DeleteFunc(slices.Clone(s.Libraries), func(library string) bool {
-				return strings.Contains(log.String(), `"library":"`+library+`"`)
-			})
-			return len(missing) == 0
+		s.run(t, command, ops, syscall.SIGHUP, func() {
+			s.Exercise(t, env)
+			for _, library := range s.Libraries {
+				testenv.Eventually(t, library+" has logged something", func() bool {
+					return strings.Contains(log.String(), `"library":"`+library+`"`)
+				})
+			}
 		})
-		stopBySignal(t, command, syscall.SIGTERM)
 		ParseLog(t, log.String(), s.Name)
 	})
 	t.Run("invalid settings are reported as JSON", func(t *testing.T) {
@@ -61,13 +58,6 @@ func Check(t *testing.T, s Service) {
 			t.Errorf("%+v", lines)
 		}
 	})
-	t.Run("SIGHUP stops it as SIGTERM does", func(t *testing.T) {
-		t.Parallel()
-		env, ops := s.Settings(t)
-		command := Command(env)
-		s.startUntilAlive(t, command, ops)
-		stopBySignal(t, command, syscall.SIGHUP)
-	})
 	for name, script := range unwritableOutputs {
 		t.Run("it survives a standard error that cannot be written: "+name, func(t *testing.T) {
 			t.Parallel()
@@ -79,13 +69,10 @@ func Check(t *testing.T, s Service) {
 			command := Shell(append(env, "LOG_LEVEL=debug"), script, t.TempDir()+"/log")
 			command.ExtraFiles = []*os.File{broken}
 			unread.Close()
-			s.startUntilAlive(t, command, ops)
-			broken.Close()
-			s.Exercise(t, env)
-			if !isAlive(ops) {
-				t.Error("the process is not alive")
-			}
-			stopBySignal(t, command, syscall.SIGTERM)
+			s.run(t, command, ops, syscall.SIGTERM, func() {
+				broken.Close()
+				s.Exercise(t, env)
+			})
 		})
 	}
 }
@@ -123,23 +110,19 @@ func SendRequests(path string) func(t *testing.T, env []string) {
 	}
 }
 
-func (s Service) startUntilAlive(t *testing.T, command *exec.Cmd, ops string) {
+// run starts the command, calls exercise as soon as the process is alive, and ends it by the signal.
+func (s Service) run(t *testing.T, command *exec.Cmd, ops string, signal syscall.Signal, exercise func()) {
 	t.Helper()
 	Start(t, command)
-	testenv.Eventually(t, s.Name+" is alive", func() bool { return isAlive(ops) })
-}
-
-func isAlive(ops string) bool {
-	resp, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
-
-func stopBySignal(t *testing.T, command *exec.Cmd, signal syscall.Signal) {
-	t.Helper()
+	testenv.Eventually(t, s.Name+" is alive", func() bool {
+		resp, err := http.Get("http://" + ops + "/livez") //nolint:noctx // the process ends with the test
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	exercise()
 	if err := command.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
