@@ -27,24 +27,19 @@ func redirectLibraries() {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		slog.Default().LogAttrs(context.Background(), slog.LevelWarn, "OpenTelemetry failed", slog.String("library", "opentelemetry"), slog.Any("error", err))
 	}))
-	otel.SetLogger(logr.FromSlogHandler(defaultHandler{}))
+	otel.SetLogger(logr.FromSlogHandler(defaultHandler{slog.Default().Handler()}))
 }
 
 // defaultHandler forwards each record to the current handler of slog.Default.
-type defaultHandler struct{}
+type defaultHandler struct{ slog.Handler }
 
 func (defaultHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return slog.Default().Enabled(ctx, level)
 }
+
 func (defaultHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.AddAttrs(slog.String("library", "opentelemetry"))
 	return slog.Default().Handler().Handle(ctx, r)
-}
-func (defaultHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return slog.Default().Handler().WithAttrs(attrs)
-}
-func (defaultHandler) WithGroup(name string) slog.Handler {
-	return slog.Default().Handler().WithGroup(name)
 }
 
 type redisLogger struct{}

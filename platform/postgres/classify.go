@@ -69,8 +69,10 @@ func isTransient(err error) bool {
 
 // classifyConnect returns err, the error of a connection attempt, with its cause.
 func classifyConnect(err error) error {
-	if refused := asStartupParameterError(err); refused != err { //nolint:errorlint // whether it is the same one
-		return fmt.Errorf("%w: %w", errRejected, refused)
+	// PgBouncer rejects a startup parameter with a transient code of class 08.
+	var response *pq.Error
+	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w: %w (%s)", errRejected, errStartupParameters, response.Message)
 	}
 	each := []error{err}
 	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // one for each host

@@ -53,24 +53,16 @@ func (d *connDialer) handshakeError(err error) error {
 	return err
 }
 
+// dialCancel returns a connection for a cancel request. It is closed after cancelTimeout, since lib/pq waits for
+// its end.
 func dialCancel(ctx context.Context, network, addr string) (net.Conn, error) {
-	deadline := time.Now().Add(cancelTimeout)
-	dialer := net.Dialer{Deadline: deadline}
-	conn, err := dialer.DialContext(ctx, network, addr)
+	conn, err := (&net.Dialer{Timeout: cancelTimeout}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(deadline); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return cancelConn{conn}, nil
+	time.AfterFunc(cancelTimeout, func() { _ = conn.Close() })
+	return conn, nil
 }
-
-// cancelConn is the connection of a cancel request. It keeps its first deadline.
-type cancelConn struct{ net.Conn }
-
-func (cancelConn) SetDeadline(time.Time) error { return nil }
 
 // socket is the TCP connection of a session.
 type socket struct {

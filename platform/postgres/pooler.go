@@ -8,7 +8,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -30,16 +29,6 @@ var (
 	errSessionLock  = errors.New("the connection pooler shares server sessions between clients, so that the lock of a migration would " +
 		"not be released: migrate over a direct connection, or in the pooler's session mode")
 )
-
-// asStartupParameterError replaces PgBouncer's rejection of a startup parameter, which has a transient code
-// of class 08, by an error that says what to do.
-func asStartupParameterError(err error) error {
-	var response *pq.Error
-	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w (%s)", errStartupParameters, response.Message)
-	}
-	return err
-}
 
 // CheckSessions returns an error if the service cannot rely on its sessions: a pooler does not keep prepared
 // statements, transactions of a frozen process do not time out, or warnings are not sent. It needs

@@ -9,7 +9,7 @@
 //
 //	mode           requests         responses        new connections
 //	Forward        forwarded        forwarded        accepted
-//	Stall          held             held             accepted, held
+//	Stall          held             held             accepted, held; what is held is forwarded later
 //	DropResponses  forwarded        discarded        accepted
 //	Reject         reset            reset            reset
 //

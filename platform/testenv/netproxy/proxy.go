@@ -13,15 +13,11 @@ import (
 // Mode is what a Proxy does with connections and data.
 type Mode int
 
-// The modes.
+// The modes. The package's comment says what each does.
 const (
-	// Forward forwards everything.
 	Forward Mode = iota
-	// Stall accepts connections and forwards nothing; what is held is forwarded after Stall.
 	Stall
-	// DropResponses forwards requests, which the server executes, and discards the responses.
 	DropResponses
-	// Reject resets every connection as soon as it is accepted.
 	Reject
 )
 
