@@ -63,8 +63,7 @@ func isTransient(err error) bool {
 	if errors.As(err, &response) {
 		return classOf(response).transient
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	return errors.As(err, new(net.Error))
 }
 
 // classifyConnect returns err, the error of a connection attempt, with its cause.

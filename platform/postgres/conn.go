@@ -53,21 +53,16 @@ func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (drive
 	// BEGIN is the only statement during which lib/pq does not watch the context.
 	defer context.AfterFunc(ctx, c.socket.limitCancel)()
 	tx, err := c.pqConn.BeginTx(ctx, opts)
-	if err != nil {
-		return nil, c.handleError(asReadOnlyError(err))
-	}
-	c.inTransaction = true
-	return boundedTx{tx, c}, nil
-}
-
-// asReadOnlyError returns err, the error of BEGIN, with the code of a read-only server if it is one: a
-// standby responds to BEGIN READ WRITE with the code for unsupported features.
-func asReadOnlyError(err error) error {
+	// A standby responds to BEGIN READ WRITE with the code for unsupported features.
 	var response *pq.Error
 	if errors.As(err, &response) && response.Code == "0A000" {
 		response.Code = readOnlyCode
 	}
-	return err
+	if err != nil {
+		return nil, c.handleError(err)
+	}
+	c.inTransaction = true
+	return boundedTx{tx, c}, nil
 }
 
 func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
@@ -75,7 +70,7 @@ func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.
 	if err != nil {
 		return nil, c.handleError(err)
 	}
-	return boundedStmt{stmt.(pqStmt), c}, nil
+	return boundedStmt{stmt, c}, nil
 }
 
 func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -107,12 +102,12 @@ func (c *boundedConn) handleError(err error) error {
 		}
 		return err
 	}
-	if wasRolledBack(response) {
+	class := classOf(response)
+	if !response.Fatal() && !class.ambiguous {
 		for _, a := range arguments {
 			a.RolledBack()
 		}
 	}
-	class := classOf(response)
 	if !class.endsSession || class.serverWide && time.Since(c.establishedAt) < freshSessionAge {
 		return err
 	}
@@ -164,29 +159,22 @@ type boundedTx struct {
 
 func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
 
-// pqStmt has the methods of lib/pq's prepared statements, except those of COPY.
-type pqStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
 // boundedStmt is a prepared statement of a boundedConn.
 type boundedStmt struct {
-	pqStmt
+	driver.Stmt
 	conn *boundedConn
 }
 
 func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	start := time.Now()
-	result, err := s.pqStmt.ExecContext(ctx, args)
+	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 	s.conn.durations.ObserveSince(start, err)
 	return result, s.conn.handleError(err)
 }
 
 func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
-	rows, err := s.pqStmt.QueryContext(ctx, args)
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	s.conn.durations.ObserveSince(start, err)
 	return boundedRows{rows, s.conn}, s.conn.handleError(err)
 }

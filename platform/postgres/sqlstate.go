@@ -65,6 +65,3 @@ func IsReadOnly(err error) bool {
 }
 
 const readOnlyCode = "25006"
-
-// wasRolledBack reports whether the response proves that the statement changed nothing.
-func wasRolledBack(response *pq.Error) bool { return !response.Fatal() && !classOf(response).ambiguous }
