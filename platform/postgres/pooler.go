@@ -51,15 +51,24 @@ func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 
 // hasSharedSessions reports whether a pooler shares server sessions between clients. It returns an error if
 // the pooler does so and does not keep prepared statements.
-func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
+func hasSharedSessions(ctx context.Context, db *sqlx.DB) (bool, error) {
+	shared, err := probeSessions(ctx, db)
+	var response *pq.Error
+	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") { // it does not exist, or exists already
+		err = fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
+	}
+	return shared, classifyStartup(err)
+}
+
+func probeSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 	one, err := db.Connx(ctx)
 	if err != nil {
-		return false, classifyStartup(err)
+		return false, err
 	}
 	defer one.Close()
 	other, err := db.Connx(ctx)
 	if err != nil {
-		return false, classifyStartup(err)
+		return false, err
 	}
 	defer other.Close()
 	// A pinned connection returns the server's error; otherwise the statement would be repeated on another.
@@ -68,7 +77,7 @@ func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error
 	token := rand.Text()
 	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"', pg_backend_pid()::text") //nolint:sqlclosecheck // closed below
 	if err != nil {
-		return false, classifyPreparedError(err)
+		return false, err
 	}
 	defer prepared.Close()
 	sessions := map[string]bool{}
@@ -87,12 +96,12 @@ func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error
 	// released session shows one below, because the transaction occupies it.
 	for range 2 {
 		if err := probe(); err != nil {
-			return false, classifyPreparedError(err)
+			return false, err
 		}
 	}
 	inTransaction, err := probeDuringTransaction(ctx, other, probe)
 	if err != nil {
-		return false, classifyPreparedError(err)
+		return false, err
 	}
 	return sessions[inTransaction] || len(sessions) > 1, nil
 }
@@ -111,14 +120,4 @@ func probeDuringTransaction(ctx context.Context, conn *sqlx.Conn, probe func() e
 		return "", err
 	}
 	return session, probe()
-}
-
-// classifyPreparedError is classifyStartup, but for the codes of a prepared statement that does not exist, or
-// exists already.
-func classifyPreparedError(err error) error {
-	var response *pq.Error
-	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") {
-		return fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
-	}
-	return classifyStartup(err)
 }
