@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -142,7 +143,6 @@ func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Write
 	log.LogAttrs(ctx, slog.LevelError, "the process ends: the command failed", attrs...)
 }
 
-// usageError is an error in the command line or the settings.
 type usageError struct{ error }
 
 // UsageError wraps an error that the user must correct before trying again. The program exits with ExitUsage.
@@ -161,4 +161,27 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%s takes no %q; see --help", cmd.CommandPath(), args[0])}
 	}
 	return nil
+}
+
+// memoryShare is the part of the cgroup's memory limit that Go may use. The rest is for the stacks
+// of threads, the kernel's buffers, and allocations faster than the garbage collector.
+const memoryShare = 0.9
+
+// gcPercent is how much the heap may grow between two garbage collections, in percent of the
+// memory in use. A service uses about 8 MiB. With Go's default of 100, a busy service collected
+// some 25 times per second, which cost up to a sixth of its throughput. The heap may reach five
+// times the memory in use, unless the memory limit is lower.
+const gcPercent = 400
+
+// setMemoryLimit sets Go's memory limit to memoryShare of the cgroup's limit (version 1 or 2), which
+// granted returns. GOMEMLIMIT has precedence. If the cgroup's limit cannot be read, no limit is set.
+func setMemoryLimit(granted memlimit.Provider) {
+	// Near the limit the garbage collector works harder, instead of the kernel killing the process.
+	_, _ = memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(granted))
+}
+
+func setGCPercent() {
+	if os.Getenv("GOGC") == "" { // GOGC has precedence
+		debug.SetGCPercent(gcPercent)
+	}
 }

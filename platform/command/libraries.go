@@ -23,7 +23,10 @@ func redirectLibraries() {
 	// Sarama and go-redis log each connection attempt. Their callers log their errors anyway.
 	sarama.Logger = logging.Library("sarama", slog.LevelDebug)
 	goredis.SetLogger(redisLogger{})
-	grpclog.SetLoggerV2(newGRPCLogger())
+	grpclog.SetLoggerV2(grpcLogger{
+		grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard),
+		logging.Library("grpc-go", slog.LevelError), logging.Library("grpc-go", slog.LevelWarn), logging.Library("grpc-go", slog.LevelDebug),
+	})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		slog.Default().LogAttrs(context.Background(), slog.LevelWarn, "OpenTelemetry failed", slog.String("library", "opentelemetry"), slog.Any("error", err))
 	}))
@@ -53,13 +56,6 @@ func (redisLogger) Printf(ctx context.Context, format string, values ...any) {
 type grpcLogger struct {
 	grpclog.LoggerV2
 	fatal, warn, debug *log.Logger
-}
-
-func newGRPCLogger() grpcLogger {
-	return grpcLogger{
-		grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard),
-		logging.Library("grpc-go", slog.LevelError), logging.Library("grpc-go", slog.LevelWarn), logging.Library("grpc-go", slog.LevelDebug),
-	}
 }
 
 func (l grpcLogger) Warning(args ...any)                 { l.debug.Print(args...) }

@@ -159,7 +159,6 @@ type boundedTx struct {
 
 func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
 
-// boundedStmt is a prepared statement of a boundedConn.
 type boundedStmt struct {
 	driver.Stmt
 	conn *boundedConn

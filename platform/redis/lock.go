@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -71,16 +72,15 @@ func (l *lock) run(ctx context.Context, work func(ctx context.Context, token str
 		return err
 	}
 	workCtx, cancel := context.WithCancelCause(ctx)
-	renewerDone := make(chan struct{})
-	go func() {
-		defer close(renewerDone)
+	var renewer sync.WaitGroup
+	renewer.Go(func() {
 		if err := l.renew(workCtx, until); err != nil {
 			cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
 		}
-	}()
+	})
 	defer func() { // also when work panics
 		cancel(nil)
-		<-renewerDone
+		renewer.Wait()
 		l.release(ctx)
 	}()
 	err = work(workCtx, l.token)

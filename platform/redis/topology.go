@@ -62,13 +62,6 @@ func (t *Topology) Run(ctx context.Context) error {
 	return nil
 }
 
-// The mode in the reply to HELLO.
-const (
-	modeStandalone = "standalone"
-	modeCluster    = "cluster"
-	modeSentinel   = "sentinel"
-)
-
 // probe asks one server for its mode, and reports whether it responded.
 func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
@@ -88,7 +81,7 @@ func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err e
 		return true, t.settingError("db", "%s has no database with this number", addr)
 	case err != nil:
 		return isReply(err), nil
-	case t.cfg.Master != "" && mode == modeSentinel:
+	case t.cfg.Master != "" && mode == "sentinel":
 		err := client.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", t.cfg.Master).Err()
 		if errors.Is(err, goredis.Nil) {
 			return true, t.settingError("master", "the Sentinel %s watches no master named %q", addr, t.cfg.Master)
@@ -96,11 +89,11 @@ func (t *Topology) probe(ctx context.Context, addr string) (answered bool, err e
 		return err == nil, nil
 	case t.cfg.Master != "" && mode != "":
 		return true, t.settingError("addr", "%s is no Sentinel, but with %s.master all addresses are Sentinels", addr, t.section)
-	case mode == modeSentinel:
+	case mode == "sentinel":
 		return true, t.settingError("addr", "%s is a Sentinel: set %s.master to the name of the master that it watches", addr, t.section)
-	case mode == modeCluster && !t.cfg.isCluster():
+	case mode == "cluster" && !t.cfg.isCluster():
 		return true, t.settingError("addr", "%s is a node of a Redis Cluster, but one address is a standalone server: list several nodes with commas, and give %s.key_prefix a hash tag, such as {app}", addr, t.section)
-	case mode == modeStandalone && t.cfg.isCluster():
+	case mode == "standalone" && t.cfg.isCluster():
 		if isReply(client.Do(ctx, "CLUSTER", "SLOTS").Err()) { // a cluster behind a proxy may say standalone
 			return true, t.settingError("addr", "%s is a standalone server, but several addresses are a Redis Cluster: name one, or with Sentinels set %s.master", addr, t.section)
 		}

@@ -84,7 +84,6 @@ func lastIndex(headers []kafka.Header, name string) int {
 	return -1
 }
 
-// originalHeaders returns the headers of the original record.
 func (l deadLetter) originalHeaders() []kafka.Header {
 	headers := slices.Clone(l.record.Headers)
 	names := deadLetterHeaders
@@ -100,7 +99,6 @@ func (l deadLetter) originalHeaders() []kafka.Header {
 	return headers
 }
 
-// replayRecord returns the record that replays l.
 func (l deadLetter) replayRecord() kafka.Record {
 	all := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
 	all = append(all,
@@ -111,7 +109,6 @@ func (l deadLetter) replayRecord() kafka.Record {
 	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: all}
 }
 
-// identity identifies a failed record.
 type identity struct {
 	group, topic, original string
 	content                [sha256.Size]byte // differs if the topic was deleted and created again

@@ -13,7 +13,6 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// filter selects dead letters.
 type filter struct {
 	group, recordType, errorText, key string // "" for any, but for the group
 	since, until                      time.Time
@@ -41,7 +40,6 @@ func (f filter) isSelective() bool {
 	return f.recordType != "" || f.errorText != "" || f.key != "" || !f.since.IsZero() || !f.until.IsZero() || len(f.positions) > 0
 }
 
-// register adds the flags of the filter.
 func (f *filter) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.group, "group", "", "dead letters of this consumer `group` (this service's own by default)")

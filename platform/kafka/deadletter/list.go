@@ -67,7 +67,6 @@ func (c *cli) listDeadLetters(ctx context.Context, f filter, output string) erro
 	return nil
 }
 
-// explainEmpty says that no dead letter is selected, and which exist.
 func (x *index) explainEmpty() string {
 	if all := x.groups[x.filter.group]; all > 0 {
 		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(x.filter.group))

@@ -142,14 +142,13 @@ func (r *replayRun) summary() string {
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
 		verb, r.replayed, r.skipped, r.alreadyReplayed, r.capped, plural(r.maxReplays, "replay"))
-	if r.withoutTopic > 0 {
-		text += fmt.Sprintf(", %d with a missing topic", r.withoutTopic)
-	}
-	if r.contentless > 0 {
-		text += fmt.Sprintf(", %d without contents", r.contentless)
-	}
-	if r.rejected > 0 {
-		text += fmt.Sprintf(", %d rejected by Kafka", r.rejected)
+	for _, more := range []struct {
+		count  int
+		reason string
+	}{{r.withoutTopic, "with a missing topic"}, {r.contentless, "without contents"}, {r.rejected, "rejected by Kafka"}} {
+		if more.count > 0 {
+			text += fmt.Sprintf(", %d %s", more.count, more.reason)
+		}
 	}
 	return text
 }

@@ -2,6 +2,8 @@ package netproxy
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -105,6 +107,9 @@ func (p *Proxy) Close() error {
 	return err
 }
 
+// connection is a client's connection together with the proxy's connection to the server.
+type connection struct{ client, server *net.TCPConn }
+
 func (p *Proxy) accept(ctx context.Context) {
 	for {
 		client, err := p.listener.Accept()
@@ -130,7 +135,7 @@ func (p *Proxy) serve(ctx context.Context, client *net.TCPConn) {
 		reset(client)
 		return
 	}
-	c := &connection{proxy: p, client: client, server: server.(*net.TCPConn)}
+	c := &connection{client, server.(*net.TCPConn)}
 	p.mu.Lock()
 	current := p.resets == resets
 	if current {
@@ -138,9 +143,35 @@ func (p *Proxy) serve(ctx context.Context, client *net.TCPConn) {
 	}
 	p.mu.Unlock()
 	if current {
-		c.run(ctx)
+		var both sync.WaitGroup
+		both.Go(func() { p.forward(ctx, c, client, c.server, false) })
+		both.Go(func() { p.forward(ctx, c, c.server, client, true) })
+		both.Wait()
 	}
 	p.close(c)
+}
+
+const chunkBytes = 64 << 10
+
+// forward forwards data until its sender has ended or c is closed.
+func (p *Proxy) forward(ctx context.Context, c *connection, from, to *net.TCPConn, responses bool) {
+	chunk := make([]byte, chunkBytes)
+	for {
+		n, err := from.Read(chunk)
+		mode := p.wait(ctx, c)
+		if n > 0 && (!responses || mode != DropResponses) {
+			_, writeErr := to.Write(chunk[:n])
+			err = errors.Join(err, writeErr)
+		}
+		if errors.Is(err, io.EOF) {
+			_ = to.CloseWrite() // fails if the connection is closed
+			return
+		}
+		if err != nil {
+			p.close(c)
+			return
+		}
+	}
 }
 
 // wait waits for the latency, and while the mode is Stall and c is open. It returns the mode.
@@ -161,4 +192,10 @@ func (p *Proxy) close(c *connection) {
 	reset(c.client)
 	reset(c.server)
 	p.update(func() { delete(p.connections, c) })
+}
+
+// reset closes c with RST instead of FIN, so that its peer reads an error instead of EOF.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close() // an error means that it is closed already
 }
