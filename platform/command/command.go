@@ -84,7 +84,7 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
 			// The settings of the log may be valid although others are not.
-			if l, ok := any(cfg).(loggingSettings); ok && l.Logging().Format == "json" {
+			if l, ok := any(cfg).(interface{ Logging() logging.Config }); ok && l.Logging().Format == "json" {
 				logging.Open(l.Logging(), p.root.Name())
 			}
 			return usageError{fmt.Errorf("bad settings:\n%w", err)}
@@ -123,9 +123,6 @@ func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.W
 	}
 	return ExitFailure
 }
-
-// loggingSettings are settings with a section for the log.
-type loggingSettings interface{ Logging() logging.Config }
 
 // reportError writes the error of a command to the log, or as text if the log is not open.
 func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Writer) {

@@ -77,14 +77,12 @@ func classifyConnect(err error) error {
 	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // one for each host
 		each = joined.Unwrap()
 	}
-	mayRecover := func(one error) bool { return isTransient(one) || isTargetSessionRefusal(one) }
+	mayRecover := func(one error) bool {
+		text := one.Error() // lib/pq has no type for the errors of target_session_attrs
+		return isTransient(one) || strings.HasSuffix(text, "session is read-only") || strings.HasSuffix(text, "server is in hot standby mode")
+	}
 	if slices.ContainsFunc(each, mayRecover) {
 		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	return fmt.Errorf("%w: %w", errRejected, err)
-}
-
-// isTargetSessionRefusal reports whether err is due to target_session_attrs. lib/pq has no type for it.
-func isTargetSessionRefusal(err error) bool {
-	return strings.HasSuffix(err.Error(), "session is read-only") || strings.HasSuffix(err.Error(), "server is in hot standby mode")
 }

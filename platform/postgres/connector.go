@@ -45,7 +45,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, classifyConnect(dialer.handshakeError(err))
+		// lib/pq wraps the error of a write in one that does not unwrap.
+		if s := dialer.socket.Load(); s != nil && s.writeError.Load() != nil {
+			err = *s.writeError.Load()
+		}
+		return nil, classifyConnect(err)
 	}
 	dialer.established.Store(true)
 	bounded := &boundedConn{pqConn: conn.(pqConn), socket: dialer.socket.Load(), durations: c.durations, establishedAt: time.Now()}
@@ -99,15 +103,6 @@ func (d *connDialer) closeSocket() {
 	if s := d.socket.Load(); s != nil {
 		_ = s.Close()
 	}
-}
-
-// handshakeError returns the cause of err, the error of a handshake.
-func (d *connDialer) handshakeError(err error) error {
-	// lib/pq wraps the error of a write in one that does not unwrap.
-	if s := d.socket.Load(); s != nil && s.writeError.Load() != nil {
-		return *s.writeError.Load()
-	}
-	return err
 }
 
 // dialCancel returns a connection for a cancel request. It is closed after cancelTimeout, since lib/pq waits for

@@ -66,10 +66,18 @@ func (c *cli) buildIndex(ctx context.Context, f filter) (*index, error) {
 	return x, c.countReplays(ctx, x)
 }
 
+// add returns a usage error if the filter has the position of l, which is not of its group.
 func (x *index) add(l deadLetter, typeHeader string) error {
 	x.groups[l.group]++
+	at := l.position
 	if l.group != x.filter.group {
-		return x.filter.checkRequested(l)
+		switch requested := x.filter.positions[at]; {
+		case requested && l.group == "":
+			return command.UsageError(fmt.Errorf("the record at %s is no dead letter, because it names no consumer group: dlq show %s shows it", at, at))
+		case requested:
+			return command.UsageError(fmt.Errorf("the dead letter at %s is of group %q, not of %q: name it with --group", at, l.group, x.filter.group))
+		}
+		return nil
 	}
 	id := l.identity()
 	known := x.failures[id]
@@ -80,24 +88,12 @@ func (x *index) add(l deadLetter, typeHeader string) error {
 	if l.failedAt.Before(known.first) {
 		known.first = l.failedAt
 	}
-	x.letters[l.position] = known
+	x.letters[at] = known
 	if x.filter.matches(l, typeHeader) {
 		known.selected = true
 		x.selected++
 	}
 	return nil
-}
-
-// checkRequested returns a usage error if the position of l, which is not of the group, is in the filter.
-func (f filter) checkRequested(l deadLetter) error {
-	at := l.position
-	switch {
-	case !f.positions[at]:
-		return nil
-	case l.group == "":
-		return command.UsageError(fmt.Errorf("the record at %s is no dead letter, because it names no consumer group: dlq show %s shows it", at, at))
-	}
-	return command.UsageError(fmt.Errorf("the dead letter at %s is of group %q, not of %q: name it with --group", at, l.group, f.group))
 }
 
 // checkGroupExists returns a usage error if the filter's group is probably misspelled: Kafka does not
