@@ -5,12 +5,15 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 )
 
 // Load fills into, a pointer to a struct with the defaults, from file (YAML; "" for none) and then from environ (as
@@ -24,97 +27,188 @@ import (
 // each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
 // address) and the source.
 func Load(into any, file string, environ []string) error {
-	l := loader{root: reflect.ValueOf(into).Elem(), viper: viper.New(), file: file, sources: map[string]string{}}
-	l.settings = settings(l.root, "")
-	if err := l.readSources(environ); err != nil {
-		return err
+	root := reflect.ValueOf(into).Elem()
+	l := loader{settings: settings(root, ""), file: file}
+	if err := l.readFile(); err != nil {
+		return fmt.Errorf("file %s: %w", file, err)
 	}
-	l.findUnknown()
-	l.decode()
-	l.validate(l.root, "")
+	l.readEnvironment(environ)
+	for _, s := range l.settings {
+		if err := s.decode(); err != nil {
+			l.reject(s, err.Error())
+		}
+	}
+	l.validate(root, "")
 	return errors.Join(l.errs...)
 }
 
 type loader struct {
-	root     reflect.Value
-	settings []setting
-	viper    *viper.Viper
+	settings []*setting
 	file     string
-	sources  map[string]string // by key; without settings that have their default
 	errs     []error
 }
 
-// readSources reads defaults, file and environment into viper, and their sources.
-func (l *loader) readSources(environ []string) error {
-	if l.file != "" {
-		l.viper.SetConfigFile(l.file)
-		l.viper.SetConfigType("yaml")
-		if err := l.viper.ReadInConfig(); err != nil {
-			return fmt.Errorf("file %s: %w", l.file, err)
-		}
+// setting returns the setting with the key, or nil.
+func (l *loader) setting(key string) *setting {
+	i := slices.IndexFunc(l.settings, func(s *setting) bool { return s.key == key })
+	if i < 0 {
+		return nil
 	}
-	env := map[string]string{}
-	for _, pair := range environ {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
+	return l.settings[i]
+}
+
+func (l *loader) readFile() error {
+	if l.file == "" {
+		return nil
 	}
-	for _, s := range l.settings {
-		l.viper.SetDefault(s.key, s.value.Interface())
-		if l.viper.InConfig(s.key) {
-			l.sources[s.key] = "file " + l.file
-		}
-		if value := env[s.env()]; value != "" {
-			l.viper.Set(s.key, value)
-			l.sources[s.key] = s.envSource()
-		}
+	text, err := os.ReadFile(l.file)
+	if err != nil {
+		return err
 	}
+	var document map[string]any
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return err
+	}
+	l.readSection(document, "")
 	return nil
+}
+
+func (l *loader) readSection(section map[string]any, path string) {
+	for _, name := range slices.Sorted(maps.Keys(section)) {
+		key, value := join(path, name), section[name]
+		s := l.setting(key)
+		if s != nil && value != nil {
+			s.raw, s.source = value, "file "+l.file
+		}
+		isSection := func(s *setting) bool { return strings.HasPrefix(s.key, key+".") }
+		switch inner, nested := value.(map[string]any); {
+		case nested:
+			l.readSection(inner, key)
+		case s == nil && (value != nil || !slices.ContainsFunc(l.settings, isSection)):
+			l.errs = append(l.errs, l.unknown(key, fmt.Sprint(value)))
+		}
+	}
 }
 
 // credential matches an unknown key or its value that may be a misspelled secret and must not be shown.
 var credential = regexp.MustCompile(`(?i)dsn|` + secretNames)
 
-func (l *loader) findUnknown() {
-	for _, key := range slices.Sorted(slices.Values(l.viper.AllKeys())) {
-		if slices.ContainsFunc(l.settings, func(s setting) bool { return s.key == key }) {
-			continue
-		}
-		if !l.viper.InConfig(key) && slices.ContainsFunc(l.settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
-			continue // an empty section
-		}
-		value := fmt.Sprint(l.viper.Get(key))
-		shown := fmt.Sprintf("%q", value)
-		if credential.MatchString(key+" "+value) || redact(value) != value {
-			shown = redacted
-		}
-		l.errs = append(l.errs, fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file))
+func (l *loader) unknown(key, value string) error {
+	shown := fmt.Sprintf("%q", value)
+	if credential.MatchString(key+" "+value) || redact(value) != value {
+		shown = redacted
 	}
+	return fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file)
 }
 
-func (l *loader) decode() {
+func (l *loader) readEnvironment(environ []string) {
+	variables := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		variables[name] = value
+	}
 	for _, s := range l.settings {
-		if l.sources[s.key] == "" {
-			continue
-		}
-		raw := l.viper.Get(s.key)
-		err := s.checkWrapping(raw, l.sources[s.key])
-		if err == nil {
-			err = assign(s.value, raw)
-		}
-		if err != nil {
-			l.errs = append(l.errs, &settingError{setting: s, raw: raw, source: l.sources[s.key], problem: err.Error()})
+		if value := variables[s.env()]; value != "" {
+			s.raw, s.source = value, s.envSource()
 		}
 	}
 }
 
-// settingError is an error about the value of a setting.
-type settingError struct {
-	setting setting
-	raw     any
-	source  string
-	problem string
+// Invalid returns an error of a Validate method about the setting key, which is relative to the struct. Load adds the
+// section, the value and the source. Join several errors with errors.Join.
+func Invalid(key, format string, args ...any) error {
+	return &invalid{key: key, problem: fmt.Sprintf(format, args...)}
 }
 
-func (e *settingError) Error() string {
-	return fmt.Sprintf("%s: %s from %s: %s", e.setting.key, e.setting.format(e.raw), e.source, redact(e.problem))
+type invalid struct{ key, problem string }
+
+func (e *invalid) Error() string { return e.key + ": " + e.problem }
+
+// validate calls Validate of the struct v and of its sections. Validate of an embedded struct is promoted to its
+// parent.
+func (l *loader) validate(v reflect.Value, section string) {
+	if validator, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
+		l.addErrors(section, validator.Validate())
+	}
+	for field, value := range v.Fields() {
+		if tag := field.Tag.Get("config"); tag != "" && isSection(value) {
+			l.validate(value, join(section, tag))
+		}
+	}
+}
+
+func (l *loader) addErrors(section string, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			l.addErrors(section, one)
+		}
+		return
+	}
+	var bad *invalid
+	switch {
+	case err == nil:
+	case !errors.As(err, &bad):
+		l.errs = append(l.errs, errors.New(redact(err.Error())))
+	default:
+		key := join(section, bad.key)
+		if s := l.setting(key); s == nil {
+			l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
+		} else {
+			l.reject(s, bad.problem)
+		}
+	}
+}
+
+// reject adds an error about the setting's value, without credentials, unless it has one already.
+func (l *loader) reject(s *setting, problem string) {
+	if s.rejected {
+		return
+	}
+	s.rejected = true
+	shown := redacted
+	if s.value.Type() != reflect.TypeFor[Secret]() {
+		shown = fmt.Sprintf("%q", redact(fmt.Sprint(s.raw)))
+	}
+	l.errs = append(l.errs, fmt.Errorf("%s: %s from %s: %s", s.key, shown, s.source, redact(problem)))
+}
+
+// Print writes the settings in cfg, a struct or a pointer to one, as YAML with the environment variable of each.
+// Of a Secret it shows only whether it is set. It hides passwords in addresses.
+func Print(w io.Writer, cfg any) error {
+	document := &yaml.Node{Kind: yaml.MappingNode}
+	for _, s := range settings(reflect.Indirect(reflect.ValueOf(cfg)), "") {
+		value := &yaml.Node{}
+		if err := value.Encode(s.raw); err != nil {
+			return err
+		}
+		if s.raw == Secret("") {
+			value.SetString("")
+		}
+		if value.Kind == yaml.SequenceNode {
+			value.Style = yaml.FlowStyle
+		}
+		for _, scalar := range append(value.Content, value) {
+			if shown := redact(scalar.Value); shown != scalar.Value {
+				scalar.SetString(shown)
+			}
+		}
+		value.LineComment = s.env()
+		insertNode(document, s.key, value)
+	}
+	return yaml.NewEncoder(w).Encode(document)
+}
+
+// insertNode appends value to the section of the key, which is the last one or a new one.
+func insertNode(mapping *yaml.Node, key string, value *yaml.Node) {
+	name, rest, inSection := strings.Cut(key, ".")
+	if last := len(mapping.Content) - 1; inSection && last > 0 && mapping.Content[last-1].Value == name {
+		insertNode(mapping.Content[last], rest, value)
+		return
+	}
+	if inSection {
+		section := &yaml.Node{Kind: yaml.MappingNode}
+		insertNode(section, rest, value)
+		value = section
+	}
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
 }

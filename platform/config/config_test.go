@@ -42,7 +42,7 @@ type shared struct {
 
 type database struct {
 	DSN   config.Secret `config:"dsn"`
-	Conns int32         `config:"conns"`
+	Conns int           `config:"conns"`
 }
 
 // address has an error that quotes the value.
@@ -143,7 +143,7 @@ func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 		"unknown key, no value": {file: "nothing:", want: []string{`nothing: "<nil>" from file FILE: there is no such setting`}},
 		"number from file":      {file: "rate_limit: {requests: 1.5}", want: []string{`rate_limit.requests: "1.5" from file FILE: must be a whole number`}},
 		"number from env":       {env: []string{"RATE_LIMIT_REQUESTS=ten"}, want: []string{`rate_limit.requests: "ten" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
-		"out of range":          {env: []string{"POSTGRES_CONNS=3000000000"}, want: []string{`postgres.conns: "3000000000" from environment POSTGRES_CONNS: is out of range`}},
+		"out of range":          {env: []string{"POSTGRES_CONNS=30000000000000000000"}, want: []string{`postgres.conns: "30000000000000000000" from environment POSTGRES_CONNS: is out of range`}},
 		"no unit":               {file: "rate_limit: {window: 60}", want: []string{`rate_limit.window: "60" from file FILE: must be a duration with its unit, such as 250ms or 1m30s`}},
 		"bool":                  {env: []string{"VERBOSE=maybe"}, want: []string{`verbose: "maybe" from environment VERBOSE: must be true or false`}},
 		"not a number":          {env: []string{"RATIO=NaN"}, want: []string{`ratio: "NaN" from environment RATIO: must be a number`}},

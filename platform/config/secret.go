@@ -38,7 +38,6 @@ var (
 
 const secretNames = `pas+w|pwd|secret|token|credential`
 
-// redact hides the credentials in text.
 func redact(text string) string {
 	text = userinfo.ReplaceAllString(text, ":${1}"+redacted+"@")
 	return passwordAssignment.ReplaceAllString(text, "${1}"+redacted)

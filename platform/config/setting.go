@@ -15,58 +15,29 @@ import (
 
 // setting is a leaf of the settings struct.
 type setting struct {
-	key   string // as in the file: rate_limit.requests
-	value reflect.Value
+	key      string // as in the file: rate_limit.requests
+	value    reflect.Value
+	raw      any // a string from the environment, a value decoded from YAML, or the default
+	source   string
+	rejected bool
 }
 
-// env returns the setting's environment variable: RATE_LIMIT_REQUESTS.
-func (s setting) env() string {
-	return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
-}
-
-// envSource returns the setting's source if its variable is set.
-func (s setting) envSource() string { return "environment " + s.env() }
-
-// checkWrapping returns an error if raw is from an environment variable and has quotes or white space around it.
-func (s setting) checkWrapping(raw any, source string) error {
-	// Readers of env files and of secret files may leave quotes, a \r or a \n around a value. A value that needs
-	// them, such as a password in quotes, can be set in the settings file.
-	text, ok := raw.(string)
-	if !ok || source != s.envSource() {
-		return nil
-	}
-	if strings.TrimSpace(text) != text {
-		return errors.New("has blanks or a line break at an end, which are part of the value: set it without them")
-	}
-	if last := len(text) - 1; last > 0 && text[0] == text[last] && strings.ContainsRune("\"'`", rune(text[0])) {
-		return errors.New("is in quotes, which are part of the value: set it without them")
-	}
-	return nil
-}
-
-// format returns v, a value of the setting, for messages and without credentials.
-func (s setting) format(v any) string {
-	if s.value.Type() == reflect.TypeFor[Secret]() {
-		return redacted
-	}
-	return fmt.Sprintf("%q", redact(fmt.Sprint(v)))
-}
+const sourceDefault = "default"
 
 // settings returns the leaves of the struct v in order. The fields of an embedded struct without a tag are fields of
 // v.
-func settings(v reflect.Value, section string) []setting {
-	var all []setting
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		tag := f.Tag.Get("config")
+func settings(v reflect.Value, section string) []*setting {
+	var all []*setting
+	for field, value := range v.Fields() {
+		tag := field.Tag.Get("config")
 		switch {
-		case tag == "" && f.Anonymous:
-			all = append(all, settings(v.Field(i), section)...)
+		case tag == "" && field.Anonymous:
+			all = append(all, settings(value, section)...)
 		case tag == "":
-		case isSection(v.Field(i)):
-			all = append(all, settings(v.Field(i), join(section, tag))...)
+		case isSection(value):
+			all = append(all, settings(value, join(section, tag))...)
 		default:
-			all = append(all, setting{join(section, tag), v.Field(i)})
+			all = append(all, &setting{key: join(section, tag), value: value, raw: value.Interface(), source: sourceDefault})
 		}
 	}
 	return all
@@ -77,76 +48,84 @@ func isSection(v reflect.Value) bool {
 	return v.Kind() == reflect.Struct && !reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-func join(section, key string) string {
-	if section == "" {
-		return key
+func join(section, key string) string { return strings.TrimPrefix(section+"."+key, ".") }
+
+// env returns the setting's environment variable: RATE_LIMIT_REQUESTS.
+func (s *setting) env() string { return strings.ToUpper(strings.ReplaceAll(s.key, ".", "_")) }
+
+// envSource returns the setting's source if its variable is set.
+func (s *setting) envSource() string { return "environment " + s.env() }
+
+// decode stores raw in value. Its error says which values are valid.
+func (s *setting) decode() error {
+	switch s.source {
+	case sourceDefault:
+		return nil
+	case s.envSource():
+		if err := checkWrapping(s.raw.(string)); err != nil {
+			return err
+		}
 	}
-	return section + "." + key
+	return assign(s.value, s.raw)
 }
 
-// assign converts raw, a string from the environment or a value decoded from YAML, and stores it in dst. Its error
-// says which values are valid.
-func assign(dst reflect.Value, raw any) error {
-	text := fmt.Sprint(raw)
-	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		err := u.UnmarshalText([]byte(text))
-		if what, ok := expectations[dst.Type()]; ok && err != nil {
-			return errors.New(what)
-		}
-		return err
+// checkWrapping returns an error if the text of an environment variable has quotes or white space around it.
+func checkWrapping(text string) error {
+	// Readers of env files and of secret files may leave quotes, a \r or a \n around a value. A value that needs
+	// them, such as a password in quotes, can be set in the settings file.
+	if strings.TrimSpace(text) != text {
+		return errors.New("has blanks or a line break at an end, which are part of the value: set it without them")
 	}
-	switch dst.Kind() {
-	case reflect.String:
-		if _, ok := raw.(string); !ok {
-			return errors.New("must be text: put it in quotes")
-		}
-		dst.SetString(text)
-	case reflect.Bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return errors.New("must be true or false")
-		}
-		dst.SetBool(b)
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return assignInt(dst, text)
-	case reflect.Float64:
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			return errors.New("must be a number")
-		}
-		dst.SetFloat(f)
-	case reflect.Slice:
-		return assignList(dst, raw)
-	default:
-		return fmt.Errorf("has the type %s, which no setting can have", dst.Type())
+	if last := len(text) - 1; last > 0 && text[0] == text[last] && strings.ContainsRune("\"'`", rune(text[0])) {
+		return errors.New("is in quotes, which are part of the value: set it without them")
 	}
 	return nil
 }
 
 // expectations describes the valid values of types whose errors do not.
 var expectations = map[reflect.Type]string{
-	reflect.TypeFor[slog.Level]():   "must be DEBUG, INFO, WARN or ERROR",
-	reflect.TypeFor[netip.Prefix](): "must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32",
+	reflect.TypeFor[bool]():          "must be true or false",
+	reflect.TypeFor[int]():           "must be a whole number",
+	reflect.TypeFor[float64]():       "must be a number",
+	reflect.TypeFor[time.Duration](): "must be a duration with its unit, such as 250ms or 1m30s",
+	reflect.TypeFor[slog.Level]():    "must be DEBUG, INFO, WARN or ERROR",
+	reflect.TypeFor[netip.Prefix]():  "must be a network, such as 10.0.0.0/8 or, for one address, 10.1.2.3/32",
 }
 
-func assignInt(dst reflect.Value, text string) error {
-	if dst.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return errors.New("must be a duration with its unit, such as 250ms or 1m30s")
+func assign(dst reflect.Value, raw any) error {
+	if dst.Kind() == reflect.Slice {
+		return assignList(dst, raw)
+	}
+	if _, isText := raw.(string); dst.Kind() == reflect.String && !isText {
+		return errors.New("must be text: put it in quotes")
+	}
+	text := fmt.Sprint(raw)
+	var err error
+	switch target := dst.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		err = target.UnmarshalText([]byte(text))
+	case *bool:
+		*target, err = strconv.ParseBool(text)
+	case *int:
+		*target, err = strconv.Atoi(text)
+	case *float64:
+		*target, err = strconv.ParseFloat(text, 64)
+		if math.IsNaN(*target) || math.IsInf(*target, 0) {
+			err = strconv.ErrSyntax
 		}
-		dst.SetInt(int64(d))
-		return nil
+	case *time.Duration:
+		*target, err = time.ParseDuration(text)
+	default:
+		dst.SetString(text)
 	}
-	n, err := strconv.ParseInt(text, 10, dst.Type().Bits())
-	if errors.Is(err, strconv.ErrRange) {
+	expected, known := expectations[dst.Type()]
+	switch {
+	case errors.Is(err, strconv.ErrRange):
 		return errors.New("is out of range")
+	case err != nil && known:
+		return errors.New(expected)
 	}
-	if err != nil {
-		return errors.New("must be a whole number")
-	}
-	dst.SetInt(n)
-	return nil
+	return err
 }
 
 // assignList accepts a YAML list, or comma-separated text.

@@ -38,14 +38,14 @@ func Run(ctx context.Context, stages ...Stage) error {
 	defer stopAll()
 	var mu sync.Mutex
 	var errs []error
-	running := make([]runningStage, len(stages))
-	for i, stage := range stages {
-		s := &running[i]
-		s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	var stops []func() // each cancels a stage and waits for its parts
+	for _, stage := range stages {
+		stageCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		var parts sync.WaitGroup
 		for _, part := range stage {
-			s.parts.Go(func() {
-				err := runPart(s.ctx, part)
-				if s.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			parts.Go(func() {
+				err := runPart(stageCtx, part)
+				if stageCtx.Err() != nil && errors.Is(err, context.Canceled) {
 					err = nil
 				}
 				mu.Lock()
@@ -54,20 +54,17 @@ func Run(ctx context.Context, stages ...Stage) error {
 				stopAll()
 			})
 		}
+		stops = append(stops, func() {
+			cancel()
+			parts.Wait()
+		})
 	}
 
 	<-ctx.Done()
-	for i := range running {
-		running[i].stop()
-		running[i].parts.Wait()
+	for _, stop := range stops {
+		stop()
 	}
 	return errors.Join(errs...)
-}
-
-type runningStage struct {
-	ctx   context.Context
-	stop  context.CancelFunc
-	parts sync.WaitGroup
 }
 
 func runPart(ctx context.Context, p Part) (err error) {

@@ -6,7 +6,7 @@ package openapitest
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -18,29 +18,44 @@ import (
 // paths and methods that the document does not have. Its methods may be called
 // concurrently.
 type Document struct {
-	root     map[string]any
-	compiler *jsonschema.Compiler
+	root docNode
+	mux  *http.ServeMux // of operations
 
-	mu      sync.Mutex
-	schemas map[string]*jsonschema.Schema // by JSON pointer
+	mu       sync.Mutex
+	compiler *jsonschema.Compiler
 }
+
+// operation is an operation of a document, as a handler that does nothing.
+type operation struct{ docNode }
+
+func (operation) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
 const resourceName = "openapi.yaml"
 
 // Parse parses the YAML text of a document. It is an error when the text is not OpenAPI
 // 3.1, or has no valid schema Problem.
 func Parse(text string) (*Document, error) {
-	d := &Document{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}}
-	if err := yaml.Unmarshal([]byte(text), &d.root); err != nil {
+	var root map[string]any
+	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 		return nil, err
 	}
-	if version, _ := d.root["openapi"].(string); !strings.HasPrefix(version, "3.1.") {
+	if version, _ := root["openapi"].(string); !strings.HasPrefix(version, "3.1.") {
 		return nil, errors.New("not an OpenAPI 3.1 document")
 	}
-	forbidUnknownMembers(d.root)
+	forbidUnknownMembers(root)
+	d := &Document{root: docNode{"#", root}, mux: http.NewServeMux(), compiler: jsonschema.NewCompiler()}
 	d.compiler.AssertFormat()
-	if err := d.compiler.AddResource(resourceName, d.root); err != nil {
+	if err := d.compiler.AddResource(resourceName, root); err != nil {
 		return nil, err
+	}
+	paths, _ := d.member(d.root, "paths")
+	for path := range paths.node {
+		item, _ := d.member(paths, path)
+		for _, method := range []string{"delete", "get", "options", "patch", "post", "put"} {
+			if found, ok := d.member(item, method); ok {
+				d.mux.Handle(strings.ToUpper(method)+" "+path, operation{found}) // GET is HEAD too
+			}
+		}
 	}
 	_, err := d.schema("#/components/schemas/Problem")
 	return d, err
@@ -83,7 +98,7 @@ func (d *Document) member(n docNode, name string) (docNode, bool) {
 	if !ok {
 		return found, true
 	}
-	found = docNode{"#", d.root}
+	found = d.root
 	for _, part := range strings.Split(strings.TrimPrefix(target, "#/"), "/") {
 		if found, ok = d.member(found, part); !ok {
 			return docNode{}, false
@@ -95,48 +110,7 @@ func (d *Document) member(n docNode, name string) (docNode, bool) {
 func (d *Document) schema(pointer string) (*jsonschema.Schema, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if known, ok := d.schemas[pointer]; ok {
-		return known, nil
-	}
-	schema, err := d.compiler.Compile(resourceName + pointer)
-	if err != nil {
-		return nil, err
-	}
-	d.schemas[pointer] = schema
-	return schema, nil
-}
-
-// findPath returns the path item for path: an exact match, else a template, in which
-// each parameter matches one segment that is not empty.
-func (d *Document) findPath(path string) (docNode, bool) {
-	paths, _ := d.member(docNode{"#", d.root}, "paths")
-	if exact, ok := d.member(paths, path); ok {
-		return exact, true
-	}
-	segments := strings.Split(path, "/")
-	for template := range paths.node {
-		matches := func(pattern, segment string) bool {
-			return pattern == segment || segment != "" && strings.HasPrefix(pattern, "{")
-		}
-		if slices.EqualFunc(strings.Split(template, "/"), segments, matches) {
-			return d.member(paths, template)
-		}
-	}
-	return docNode{}, false
-}
-
-func allowedMethods(path docNode) string {
-	var methods []string
-	for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
-		operation := strings.ToLower(method)
-		if method == "HEAD" {
-			operation = "get"
-		}
-		if _, ok := path.node[operation]; ok {
-			methods = append(methods, method)
-		}
-	}
-	return strings.Join(methods, ", ")
+	return d.compiler.Compile(resourceName + pointer) // it keeps what it has compiled
 }
 
 func mismatch(format string, args ...any) error {

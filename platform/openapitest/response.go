@@ -2,10 +2,13 @@ package openapitest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +16,15 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// response is an HTTP response with the method and path of its request.
 type response struct {
-	method, path string
-	status       int
-	header       http.Header
-	body         []byte // nil: not recorded, and not checked
+	request *http.Request
+	status  int
+	header  http.Header
+	body    []byte // nil: not recorded, and not checked
+}
+
+func (r response) String() string {
+	return fmt.Sprintf("%s %s, %d", r.request.Method, r.request.URL.EscapedPath(), r.status)
 }
 
 const problemType = "application/problem+json"
@@ -28,24 +34,18 @@ var commonHeaders = []string{
 	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
 }
 
-// checkResponse returns an error when r is not as documented.
 func (d *Document) checkResponse(r response) error {
-	path, ok := d.findPath(r.path)
+	handler, _ := d.mux.Handler(r.request)
+	requested, ok := handler.(operation)
 	if !ok {
-		return d.checkUndocumented(r, http.StatusNotFound)
+		unmatched := httptest.NewRecorder()
+		handler.ServeHTTP(unmatched, r.request)
+		return d.checkUndocumented(r, unmatched.Header().Get("Allow"))
 	}
-	method := strings.ToLower(r.method)
-	if r.method == http.MethodHead {
-		method, r.body = "get", nil
+	if r.request.Method == http.MethodHead {
+		r.body = nil
 	}
-	operation, ok := d.member(path, method)
-	if !ok {
-		if allow := r.header.Get("Allow"); r.status == http.StatusMethodNotAllowed && allow != allowedMethods(path) {
-			return mismatch("Allow is %q, the document has %q", allow, allowedMethods(path))
-		}
-		return d.checkUndocumented(r, http.StatusMethodNotAllowed)
-	}
-	responses, _ := d.member(operation, "responses")
+	responses, _ := d.member(requested.docNode, "responses")
 	documented, ok := d.member(responses, strconv.Itoa(r.status))
 	if !ok {
 		return mismatch("status %d", r.status)
@@ -56,16 +56,25 @@ func (d *Document) checkResponse(r response) error {
 	return d.checkBody(r, documented)
 }
 
-// checkUndocumented checks the response to a path or method that the document does
-// not have: a Problem with the given status, or with one that any request may get.
-func (d *Document) checkUndocumented(r response, status int) error {
-	if !slices.Contains([]int{status, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, r.status) {
+// checkUndocumented checks the response to a path or method that the document does not
+// have: a Problem with the status 404, or 405 with allow if the path has other methods,
+// or with a status that any request may get.
+func (d *Document) checkUndocumented(r response, allow string) error {
+	statuses := []int{
+		http.StatusNotFound, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
+	if allow != "" {
+		statuses[0] = http.StatusMethodNotAllowed
+	}
+	contentType := r.header.Get("Content-Type")
+	switch {
+	case !slices.Contains(statuses, r.status):
 		return mismatch("status %d, where nothing is documented", r.status)
-	}
-	if got := r.header.Get("Content-Type"); got != problemType {
-		return mismatch("Content-Type %q, want %s", got, problemType)
-	}
-	if r.method == http.MethodHead {
+	case r.status == http.StatusMethodNotAllowed && r.header.Get("Allow") != allow:
+		return mismatch("Allow is %q, the document has %q", r.header.Get("Allow"), allow)
+	case contentType != problemType:
+		return mismatch("Content-Type %q, want %s", contentType, problemType)
+	case r.request.Method == http.MethodHead:
 		return nil
 	}
 	return d.checkJSON(r.body, "#/components/schemas/Problem")
@@ -73,7 +82,9 @@ func (d *Document) checkUndocumented(r response, status int) error {
 
 func (d *Document) checkHeader(header http.Header, of docNode) error {
 	documented, _ := d.member(of, "headers")
-	for _, field := range sortedKeys(documented.node) {
+	known := slices.Clone(commonHeaders)
+	for field := range documented.node {
+		known = append(known, http.CanonicalHeaderKey(field))
 		entry, _ := d.member(documented, field)
 		values := header.Values(field)
 		switch {
@@ -87,9 +98,8 @@ func (d *Document) checkHeader(header http.Header, of docNode) error {
 			}
 		}
 	}
-	for _, field := range sortedKeys(header) {
-		isIt := func(other string) bool { return http.CanonicalHeaderKey(other) == field }
-		if !slices.ContainsFunc(commonHeaders, isIt) && !slices.ContainsFunc(sortedKeys(documented.node), isIt) {
+	for field := range header {
+		if !slices.Contains(known, field) {
 			return mismatch("the header %s", field)
 		}
 	}
@@ -163,4 +173,68 @@ func (d *Document) checkJSON(body []byte, pointer string) error {
 	return nil
 }
 
-func (r response) String() string { return fmt.Sprintf("%s %s, %d", r.method, r.path, r.status) }
+// Handler returns middleware that records each response of next and panics when it is
+// not as documented.
+func (d *Document) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := &bodyRecorder{ResponseWriter: w, body: []byte{}}
+		next.ServeHTTP(rec, r)
+		sent := response{r, cmp.Or(rec.status, http.StatusOK), w.Header(), rec.body}
+		if err := d.checkResponse(sent); err != nil {
+			panic(fmt.Sprintf("%v: %v", sent, err))
+		}
+	})
+}
+
+type bodyRecorder struct {
+	http.ResponseWriter
+	status int
+	body   []byte
+}
+
+func (r *bodyRecorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *bodyRecorder) Write(p []byte) (int, error) {
+	r.body = append(r.body, p...)
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *bodyRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Transport returns a RoundTripper that sends requests with next and fails when the
+// response is not as documented. The body of an event stream is not checked.
+func (d *Document) Transport(next http.RoundTripper) http.RoundTripper {
+	return transport{d, next}
+}
+
+type transport struct {
+	document *Document
+	next     http.RoundTripper
+}
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	received := response{request: r, status: resp.StatusCode, header: resp.Header}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		received.body, err = io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(received.body))
+	}
+	if err == nil {
+		err = t.document.checkResponse(received)
+	}
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%v: %w", received, err)
+	}
+	return resp, nil
+}

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/lib/pq"
@@ -24,82 +26,63 @@ func Classify(err error) error {
 	return apperr.New(apperr.Unavailable, "the database is not available right now; try again").WithCause(err)
 }
 
-// classifyStartup is Classify for the time before the service serves. There, a permanent connectError is a
-// mistake in the settings and is returned unchanged.
+// classifyStartup is Classify for the time before the service serves. There, errRejected is a mistake in the
+// settings and is returned unchanged.
 func classifyStartup(err error) error {
-	var refused *connectError
-	if errors.As(err, &refused) && !refused.mayRecover {
+	if errors.Is(err, errRejected) {
 		return err
 	}
 	return Classify(err)
 }
 
-// errReadOnly is the error of CheckWritable.
-var errReadOnly = errors.New("the PostgreSQL server is read-only: it is a standby, or default_transaction_read_only is on")
+var (
+	// errUnreachable and errRejected are causes of a failed connection attempt. A request gets Unavailable for both,
+	// since no statement was sent.
+	errUnreachable = errors.New("no connection to PostgreSQL")
+	errRejected    = errors.New("PostgreSQL rejects the connection") // only a change of the settings can end it
+
+	// errAmbiguous is the cause of an error of a statement with an unknown outcome: lib/pq could not read the
+	// response, or a failover could lose the commit.
+	errAmbiguous    = errors.New("the outcome is unknown")
+	errUnreplicated = fmt.Errorf("%w: the synchronous standby did not confirm the commit in time: the change is on the primary only", errAmbiguous)
+
+	// errReadOnly is the error of CheckWritable.
+	errReadOnly = errors.New("the PostgreSQL server is read-only: it is a standby, or default_transaction_read_only is on")
+)
 
 func isTransient(err error) bool {
 	for _, transient := range []error{
 		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		context.DeadlineExceeded, context.Canceled, errReadOnly,
+		context.DeadlineExceeded, context.Canceled, errUnreachable, errRejected, errAmbiguous, errReadOnly,
 	} {
 		if errors.Is(err, transient) {
 			return true
 		}
 	}
-	if errors.As(err, new(*connectError)) || errors.As(err, new(*ambiguousError)) {
-		return true
-	}
 	var response *pq.Error
 	if errors.As(err, &response) {
 		return classOf(response).transient
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	return errors.As(err, new(net.Error))
 }
 
-// connectError is the error of a failed connection attempt. A request always gets Unavailable for it, since
-// no statement was sent. Only the start of a process asks whether the error may recover.
-type connectError struct {
-	err        error
-	mayRecover bool // false for an error that only a change of the settings can end, such as a wrong password
-}
-
-func newConnectError(err error) *connectError {
-	if refused := asStartupParameterError(err); refused != err { //nolint:errorlint // whether it is the same one
-		return &connectError{refused, false}
+// classifyConnect returns err, the error of a connection attempt, with its cause.
+func classifyConnect(err error) error {
+	// PgBouncer rejects a startup parameter with a transient code of class 08.
+	var response *pq.Error
+	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w: %w (%s)", errRejected, errStartupParameters, response.Message)
 	}
 	each := []error{err}
 	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok { // one for each host
 		each = joined.Unwrap()
 	}
-	for _, one := range each {
-		if isTransient(one) || isTargetSessionRefusal(one) {
-			return &connectError{err, true}
-		}
+	mayRecover := func(one error) bool {
+		text := one.Error() // lib/pq has no type for the errors of target_session_attrs
+		return isTransient(one) || strings.HasSuffix(text, "session is read-only") || strings.HasSuffix(text, "server is in hot standby mode")
 	}
-	return &connectError{err, false}
+	if slices.ContainsFunc(each, mayRecover) {
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	return fmt.Errorf("%w: %w", errRejected, err)
 }
-
-// isTargetSessionRefusal reports whether err is due to target_session_attrs. lib/pq has no type for it.
-func isTargetSessionRefusal(err error) bool {
-	return strings.HasSuffix(err.Error(), "session is read-only") || strings.HasSuffix(err.Error(), "server is in hot standby mode")
-}
-
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
-
-// errUnreplicated is the error of a commit that a failover could lose.
-var errUnreplicated = &ambiguousError{errors.New("the synchronous standby did not confirm the commit in time: the change is on the primary only")}
-
-// ambiguousError is the error of a statement with an unknown outcome: lib/pq could not read the response,
-// or a failover could lose the commit.
-type ambiguousError struct{ err error }
-
-func (e *ambiguousError) Error() string { return e.err.Error() }
-func (e *ambiguousError) Unwrap() error { return e.err }
-
-// notExecutedError makes database/sql repeat a statement on another connection, by driver.ErrBadConn.
-type notExecutedError struct{ err error }
-
-func (e *notExecutedError) Error() string   { return e.err.Error() }
-func (e *notExecutedError) Unwrap() []error { return []error{driver.ErrBadConn, e.err} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // become unusable, and returns errors that say whether the outcome of the statement is known.
 type boundedConn struct {
 	pqConn
-	dialer        *connDialer
+	socket        *socket
 	durations     metrics.Durations // of statements
 	establishedAt time.Time
 	inTransaction bool // in use by a transaction: database/sql cannot repeat a statement on another connection
@@ -50,23 +51,18 @@ func (c *boundedConn) CheckNamedValue(value *driver.NamedValue) error {
 
 func (c *boundedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	// BEGIN is the only statement during which lib/pq does not watch the context.
-	defer context.AfterFunc(ctx, c.dialer.limitCancel)()
+	defer context.AfterFunc(ctx, c.socket.limitCancel)()
 	tx, err := c.pqConn.BeginTx(ctx, opts)
-	if err != nil {
-		return nil, c.handleError(asReadOnlyError(err))
-	}
-	c.inTransaction = true
-	return boundedTx{tx, c}, nil
-}
-
-// asReadOnlyError returns err, the error of BEGIN, with the code of a read-only server if it is one: a
-// standby responds to BEGIN READ WRITE with the code for unsupported features.
-func asReadOnlyError(err error) error {
+	// A standby responds to BEGIN READ WRITE with the code for unsupported features.
 	var response *pq.Error
 	if errors.As(err, &response) && response.Code == "0A000" {
 		response.Code = readOnlyCode
 	}
-	return err
+	if err != nil {
+		return nil, c.handleError(err)
+	}
+	c.inTransaction = true
+	return boundedTx{tx, c}, nil
 }
 
 func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
@@ -74,18 +70,14 @@ func (c *boundedConn) PrepareContext(ctx context.Context, query string) (driver.
 	if err != nil {
 		return nil, c.handleError(err)
 	}
-	full, ok := stmt.(pqStmt)
-	if !ok {
-		return stmt, nil // COPY
-	}
-	return boundedStmt{full, c}, nil
+	return boundedStmt{stmt, c}, nil
 }
 
 func (c *boundedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
 	c.durations.ObserveSince(start, err)
-	return c.wrapRows(rows), c.handleError(err)
+	return boundedRows{rows, c}, c.handleError(err)
 }
 
 func (c *boundedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
@@ -106,22 +98,22 @@ func (c *boundedConn) handleError(err error) error {
 	var response *pq.Error
 	if !errors.As(err, &response) {
 		if !c.pqConn.IsValid() && !isTransient(err) {
-			return &ambiguousError{err}
+			return fmt.Errorf("%w: %w", errAmbiguous, err)
 		}
 		return err
 	}
-	if wasRolledBack(response) {
+	class := classOf(response)
+	if !response.Fatal() && !class.ambiguous {
 		for _, a := range arguments {
 			a.RolledBack()
 		}
 	}
-	class := classOf(response)
 	if !class.endsSession || class.serverWide && time.Since(c.establishedAt) < freshSessionAge {
 		return err
 	}
 	c.retired = true
 	if class.notExecuted && !c.inTransaction {
-		return &notExecutedError{err}
+		return fmt.Errorf("%w (%w)", err, driver.ErrBadConn) // database/sql repeats the statement on another connection
 	}
 	return err
 }
@@ -149,8 +141,8 @@ func (c *boundedConn) checkReplication(err error) error {
 // database/sql use another connection.
 func (c *boundedConn) ResetSession(ctx context.Context) error {
 	c.arguments, c.inTransaction, c.unreplicated = nil, false, false
-	// A statement that is sent on a dead connection has an unknown outcome.
-	if c.retired || c.dialer.hasUnsolicitedData() {
+	// After unsolicited data the server is closing the connection. A statement that is sent on it has an unknown outcome.
+	if c.retired || hasUnsolicitedData(c.socket.Conn) {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)
@@ -167,58 +159,33 @@ type boundedTx struct {
 
 func (t boundedTx) Commit() error { return t.conn.checkReplication(t.Tx.Commit()) }
 
-// pqStmt has the methods of lib/pq's prepared statements.
-type pqStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
-// boundedStmt is a prepared statement of a boundedConn.
 type boundedStmt struct {
-	pqStmt
+	driver.Stmt
 	conn *boundedConn
 }
 
 func (s boundedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	start := time.Now()
-	result, err := s.pqStmt.ExecContext(ctx, args)
+	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 	s.conn.durations.ObserveSince(start, err)
 	return result, s.conn.handleError(err)
 }
 
 func (s boundedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	start := time.Now()
-	rows, err := s.pqStmt.QueryContext(ctx, args)
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	s.conn.durations.ObserveSince(start, err)
-	return s.conn.wrapRows(rows), s.conn.handleError(err)
-}
-
-// pqRows has the methods of lib/pq's rows.
-type pqRows interface {
-	driver.Rows
-	driver.RowsNextResultSet
-	driver.RowsColumnTypeDatabaseTypeName
-	driver.RowsColumnTypeLength
-	driver.RowsColumnTypePrecisionScale
-	driver.RowsColumnTypeScanType
+	return boundedRows{rows, s.conn}, s.conn.handleError(err)
 }
 
 // boundedRows checks the replication of the commit at their end: the server's warning follows the rows.
 type boundedRows struct {
-	pqRows
+	driver.Rows
 	conn *boundedConn
 }
 
-func (c *boundedConn) wrapRows(rows driver.Rows) driver.Rows {
-	if full, ok := rows.(pqRows); ok {
-		return boundedRows{full, c}
-	}
-	return rows
-}
-
 func (r boundedRows) Next(dest []driver.Value) error {
-	return r.conn.checkReplication(r.pqRows.Next(dest))
+	return r.conn.checkReplication(r.Rows.Next(dest))
 }
 
-func (r boundedRows) Close() error { return r.conn.checkReplication(r.pqRows.Close()) }
+func (r boundedRows) Close() error { return r.conn.checkReplication(r.Rows.Close()) }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/postgres"
@@ -33,9 +34,14 @@ func database(t *testing.T) *url.URL {
 
 func open(t *testing.T, dsn string) *sqlx.DB {
 	t.Helper()
+	return openWithMetrics(t, dsn, nil)
+}
+
+func openWithMetrics(t *testing.T, dsn string, reg prometheus.Registerer) *sqlx.DB {
+	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn)
-	db, err := postgres.Open(cfg, nil)
+	db, err := postgres.Open(cfg, reg)
 	if err != nil {
 		t.Fatal(err)
 	}

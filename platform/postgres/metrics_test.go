@@ -1,44 +1,33 @@
 package postgres_test
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"example.com/todo/platform/config"
-	"example.com/todo/platform/postgres"
 )
 
 func TestStatementsAreCountedByTheirResult(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	cfg := postgres.Defaults()
-	cfg.DSN = config.Secret(database(t).String())
-	db, err := postgres.Open(cfg, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openWithMetrics(t, database(t).String(), reg)
 	prepared, err := db.PreparexContext(t.Context(), "SELECT $1::int")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer prepared.Close()
 	var number int
+	outcome := func(_ sql.Result, err error) error { return err }
 	for _, err := range []error{
 		db.GetContext(t.Context(), &number, "SELECT 1"),
 		prepared.GetContext(t.Context(), &number, 2),
+		outcome(prepared.ExecContext(t.Context(), 3)),
+		outcome(db.ExecContext(t.Context(), "SELECT 4")),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if _, err := prepared.ExecContext(t.Context(), 3); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), "SELECT 4"); err != nil {
-		t.Fatal(err)
 	}
 	if _, err := db.ExecContext(t.Context(), "SELECT 1/0"); err == nil {
 		t.Fatal("a division by zero succeeded")

@@ -8,7 +8,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -31,32 +30,19 @@ var (
 		"not be released: migrate over a direct connection, or in the pooler's session mode")
 )
 
-// asStartupParameterError replaces PgBouncer's rejection of a startup parameter, which has a transient code
-// of class 08, by an error that says what to do.
-func asStartupParameterError(err error) error {
-	var response *pq.Error
-	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w (%s)", errStartupParameters, response.Message)
-	}
-	return err
-}
-
 // CheckSessions returns an error if the service cannot rely on its sessions: a pooler does not keep prepared
 // statements, transactions of a frozen process do not time out, or warnings are not sent. It needs
 // two connections of db at once.
 func CheckSessions(ctx context.Context, db *sqlx.DB) error {
-	var settings struct {
-		IdleTimeout string `db:"idle_timeout"`
-		Messages    string `db:"messages"`
-	}
-	err := db.GetContext(ctx, &settings, `SELECT current_setting('idle_in_transaction_session_timeout') AS idle_timeout,
-		current_setting('client_min_messages') AS messages`)
+	var idleTimeout, messages string
+	err := db.QueryRowContext(ctx, `SELECT current_setting('idle_in_transaction_session_timeout'),
+		current_setting('client_min_messages')`).Scan(&idleTimeout, &messages)
 	switch {
 	case err != nil:
 		return classifyStartup(fmt.Errorf("read the session's settings: %w", err))
-	case settings.IdleTimeout == "0":
+	case idleTimeout == "0":
 		return errNoIdleTimeout
-	case settings.Messages == "error":
+	case messages == "error":
 		return errNoWarnings
 	}
 	_, err = hasSharedSessions(ctx, db)
@@ -65,51 +51,57 @@ func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 
 // hasSharedSessions reports whether a pooler shares server sessions between clients. It returns an error if
 // the pooler does so and does not keep prepared statements.
-func hasSharedSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
+func hasSharedSessions(ctx context.Context, db *sqlx.DB) (bool, error) {
+	shared, err := probeSessions(ctx, db)
+	var response *pq.Error
+	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") { // it does not exist, or exists already
+		err = fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
+	}
+	return shared, classifyStartup(err)
+}
+
+func probeSessions(ctx context.Context, db *sqlx.DB) (shared bool, err error) {
 	one, err := db.Connx(ctx)
 	if err != nil {
-		return false, classifyStartup(err)
+		return false, err
 	}
 	defer one.Close()
 	other, err := db.Connx(ctx)
 	if err != nil {
-		return false, classifyStartup(err)
+		return false, err
 	}
 	defer other.Close()
 	// A pinned connection returns the server's error; otherwise the statement would be repeated on another.
 	_ = one.Raw(func(c any) error { c.(*boundedConn).inTransaction = true; return nil })
 	// Clients use equal statement names. The token shows whether this client's statement was executed.
 	token := rand.Text()
-	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"' AS token, pg_backend_pid()::text AS session") //nolint:sqlclosecheck // closed below
+	prepared, err := one.PreparexContext(ctx, "SELECT '"+token+"', pg_backend_pid()::text") //nolint:sqlclosecheck // closed below
 	if err != nil {
-		return false, classifyPreparedError(err)
+		return false, err
 	}
 	defer prepared.Close()
 	sessions := map[string]bool{}
 	probe := func() error {
-		var row struct {
-			Token   string `db:"token"`
-			Session string `db:"session"`
-		}
-		if err := prepared.GetContext(ctx, &row); err != nil {
+		var answered, session string
+		if err := prepared.QueryRowContext(ctx).Scan(&answered, &session); err != nil {
 			return err
 		}
-		if row.Token != token {
+		if answered != token {
 			return errPreparedStatements
 		}
-		sessions[row.Session] = true
+		sessions[session] = true
 		return nil
 	}
 	// A pooler that uses its idle sessions in turn shows a second session here. A pooler that uses the last
 	// released session shows one below, because the transaction occupies it.
 	for range 2 {
 		if err := probe(); err != nil {
-			return false, classifyPreparedError(err)
+			return false, err
 		}
 	}
 	inTransaction, err := probeDuringTransaction(ctx, other, probe)
 	if err != nil {
-		return false, classifyPreparedError(err)
+		return false, err
 	}
 	return sessions[inTransaction] || len(sessions) > 1, nil
 }
@@ -128,14 +120,4 @@ func probeDuringTransaction(ctx context.Context, conn *sqlx.Conn, probe func() e
 		return "", err
 	}
 	return session, probe()
-}
-
-// classifyPreparedError is classifyStartup, but for the codes of a prepared statement that does not exist, or
-// exists already.
-func classifyPreparedError(err error) error {
-	var response *pq.Error
-	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") {
-		return fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
-	}
-	return classifyStartup(err)
 }

@@ -3,7 +3,9 @@
 package postgres
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"os"
 	"path/filepath"
@@ -89,4 +91,41 @@ func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour)
 	return sqlx.NewDb(db, "postgres"), nil
+}
+
+// InTx runs fn in a transaction and commits it. If fn returns an error or panics, or if ctx ends, it rolls
+// back. After an error of the commit itself, the outcome is unknown. The isolation level is READ COMMITTED,
+// whatever default_transaction_isolation says.
+func InTx(ctx context.Context, db *sqlx.DB, fn func(tx *sqlx.Tx) error) error {
+	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // no effect after the commit
+	if err = fn(tx); err == nil {
+		err = tx.Commit()
+	}
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err() // database/sql rolled back because of ctx
+	}
+	return err
+}
+
+// CheckWritable returns an apperr.Unavailable if a session of db is read-only, or if there is none. It closes
+// that session, so that the next call uses a new one, perhaps of another primary.
+func CheckWritable(ctx context.Context, db *sqlx.DB) error {
+	conn, err := db.Connx(ctx)
+	if err != nil {
+		return Classify(err)
+	}
+	defer conn.Close()
+	var readOnly bool
+	if err := conn.GetContext(ctx, &readOnly, "SELECT current_setting('transaction_read_only')::bool"); err != nil {
+		return Classify(err)
+	}
+	if !readOnly {
+		return nil
+	}
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes the session
+	return Classify(errReadOnly)
 }

@@ -8,16 +8,11 @@ import (
 
 // errorClass says what an error response of the server means for the statement and its session.
 type errorClass struct {
-	// mayRecover: the same statement may succeed later.
-	transient bool
-	// endsSession: later statements of the session would fail in the same way.
-	endsSession bool
-	// notExecuted: the statement was not executed; another session may execute it.
-	notExecuted bool
-	// serverWide: the cause is in the server, so that a new session may fail in the same way.
-	serverWide bool
-	// ambiguous: the statement may have been executed, or the response may be a pooler's.
-	ambiguous bool
+	transient   bool // the same statement may succeed later
+	endsSession bool // later statements of the session would fail in the same way
+	notExecuted bool // the statement was not executed; another session may execute it
+	serverWide  bool // the cause is in the server, so that a new session may fail in the same way
+	ambiguous   bool // the statement may have been executed, or the response may be a pooler's
 }
 
 // errorClasses maps SQLSTATE codes and, for codes that are missing, their classes. An error in neither
@@ -70,6 +65,3 @@ func IsReadOnly(err error) bool {
 }
 
 const readOnlyCode = "25006"
-
-// wasRolledBack reports whether the response proves that the statement changed nothing.
-func wasRolledBack(response *pq.Error) bool { return !response.Fatal() && !classOf(response).ambiguous }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/retry"
 )
 
 // lockTTL is the lifetime of a lock without renewal. It is renewed every third of it, and every thirtieth
@@ -69,16 +72,15 @@ func (l *lock) run(ctx context.Context, work func(ctx context.Context, token str
 		return err
 	}
 	workCtx, cancel := context.WithCancelCause(ctx)
-	renewerDone := make(chan struct{})
-	go func() {
-		defer close(renewerDone)
+	var renewer sync.WaitGroup
+	renewer.Go(func() {
 		if err := l.renew(workCtx, until); err != nil {
 			cancel(fmt.Errorf("%w: %w", ErrLockLost, err))
 		}
-	}()
+	})
 	defer func() { // also when work panics
 		cancel(nil)
-		<-renewerDone
+		renewer.Wait()
 		l.release(ctx)
 	}()
 	err = work(workCtx, l.token)
@@ -109,32 +111,23 @@ func (l *lock) acquire(ctx context.Context) (until time.Time, err error) {
 
 // renew renews the lock until ctx ends, and then returns nil. Its error says why the lock is lost.
 func (l *lock) renew(ctx context.Context, until time.Time) error {
-	timer := time.NewTimer(l.ttl / 3)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
+	for wait := l.ttl / 3; retry.Wait(ctx, wait); {
 		start := time.Now()
 		renewCtx, cancel := context.WithDeadline(ctx, until)
 		renewed, err := renewScript.Run(renewCtx, l.client, []string{l.key}, l.token, l.ttl.Milliseconds()).Bool()
 		cancel()
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil && renewed:
-			until = start.Add(l.ttl)
-			timer.Reset(l.ttl / 3)
+		case renewed:
+			until, wait = start.Add(l.ttl), l.ttl/3
 		case err == nil:
 			return errors.New("it was deleted, or is held by another process")
 		case !time.Now().Before(until):
 			return fmt.Errorf("it could not be renewed for %v: %w", l.ttl, err)
 		default:
-			timer.Reset(min(l.ttl/30, time.Until(until)))
+			wait = min(l.ttl/30, time.Until(until))
 		}
 	}
+	return nil
 }
 
 // release deletes the lock if it has this token. If that fails, the lock expires.

@@ -16,11 +16,7 @@ var _ quarantine.Store = (*redis.QuarantineStore)(nil)
 
 func TestCompareAndSwapReplacesOnlyTheExpectedMarker(t *testing.T) {
 	t.Parallel()
-	cfg := redis.Defaults()
-	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
-	cfg.Timeout = 5 * time.Second
-	client := redis.Open(cfg, "redis", nil)
-	t.Cleanup(func() { client.Close() })
+	client := open(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"), 5*time.Second)
 	prefix := "test-" + rand.Text() + ":"
 	store := redis.NewQuarantineStore(client, prefix, "readers", slog.New(slog.DiscardHandler))
 	for _, step := range []struct {

@@ -4,7 +4,10 @@
 package redis
 
 import (
+	"context"
+	_ "embed"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/metrics"
 )
 
 // Config is the address of Redis and the bounds of its client. Addr is host:port; several, separated by commas,
@@ -84,7 +88,6 @@ func (c Config) CheckPrefix(key, prefix string) error {
 	return nil
 }
 
-// addrs returns the addresses in Addr.
 func (c Config) addrs() []string {
 	addrs := strings.Split(c.Addr, ",")
 	for i, addr := range addrs {
@@ -135,6 +138,49 @@ func Open(cfg Config, server string, reg prometheus.Registerer) goredis.Universa
 			Mode: maintnotifications.ModeDisabled, // Redis Enterprise only
 		},
 	})
-	client.AddHook(newDurationHook(server, reg))
+	client.AddHook(durationHook{metrics.NewDurations(reg, "redis_roundtrip_seconds",
+		"Duration of commands and pipelines, including the wait for a connection.", prometheus.Labels{"server": server})})
 	return client
+}
+
+//go:embed ready.lua
+var readyLua string
+
+var readyScript = goredis.NewScript(readyLua)
+
+// Ready is a readiness check: it returns an error if Redis does not execute the commands of a consumer's
+// scripts, because it is unreachable, full or read-only, or because an ACL forbids one. It uses the
+// key <prefix>ready:<name> and deletes it.
+func Ready(ctx context.Context, client goredis.UniversalClient, prefix, name string) error {
+	if err := readyScript.Run(ctx, client, []string{prefix + "ready:" + name}).Err(); err != nil {
+		return fmt.Errorf("redis does not execute this service's commands: %w", err)
+	}
+	return nil
+}
+
+// durationHook is a hook of go-redis that observes the durations of commands and pipelines.
+type durationHook struct{ metrics.Durations }
+
+func (durationHook) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (h durationHook) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return observe(h, next)
+}
+
+func (h durationHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return observe(h, next)
+}
+
+// observe returns next, with its duration observed. An error that is a reply counts as success.
+func observe[T any](h durationHook, next func(context.Context, T) error) func(context.Context, T) error {
+	return func(ctx context.Context, request T) error {
+		start := time.Now()
+		err := next(ctx, request)
+		failure := err
+		if isReply(err) {
+			failure = nil
+		}
+		h.ObserveSince(start, failure)
+		return err
+	}
 }

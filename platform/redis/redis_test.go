@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/testenv"
@@ -18,13 +20,19 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
+// open returns a client of one server, until the test ends.
+func open(t *testing.T, addr string, timeout time.Duration) goredis.UniversalClient {
+	t.Helper()
+	cfg := redis.Defaults()
+	cfg.Addr, cfg.Timeout = addr, timeout
+	client := redis.Open(cfg, "redis", nil)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
 func TestClientOfARealServer(t *testing.T) {
 	t.Parallel()
-	cfg := redis.Defaults()
-	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
-	cfg.Timeout = 5 * time.Second
-	client := redis.Open(cfg, "redis", nil)
-	defer client.Close()
+	client := open(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"), 5*time.Second)
 	key := "platform:" + rand.Text()
 	if err := client.Set(t.Context(), key, "value", time.Minute).Err(); err != nil {
 		t.Fatal(err)
@@ -78,23 +86,14 @@ func silent(string) (string, bool) { return "", true }
 
 func TestCommandFailsFastWhenTheServerIsFrozenOrDown(t *testing.T) {
 	t.Parallel()
-	frozen := startServer(t, silent)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close() // no server listens there now
 	tests := map[string]struct {
 		addr  string
 		limit time.Duration // with a margin for a busy machine
-	}{"frozen": {frozen, 500 * time.Millisecond}, "down": {free.Addr().String(), 300 * time.Millisecond}}
+	}{"frozen": {startServer(t, silent), 500 * time.Millisecond}, "down": {dead(t), 300 * time.Millisecond}}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := redis.Defaults()
-			cfg.Addr = test.addr
-			client := redis.Open(cfg, "redis", nil)
-			defer client.Close()
+			client := open(t, test.addr, redis.Defaults().Timeout)
 			for range 3 { // also later
 				start := time.Now()
 				if err := client.Get(t.Context(), "k").Err(); err == nil {
@@ -110,9 +109,7 @@ func TestCommandFailsFastWhenTheServerIsFrozenOrDown(t *testing.T) {
 
 func TestCommandEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	cfg := redis.Defaults()
-	cfg.Addr, cfg.Timeout = startServer(t, silent), time.Minute
-	client := redis.Open(cfg, "redis", nil)
+	client := open(t, startServer(t, silent), time.Minute)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -122,15 +119,12 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}
-	client.Close()
 }
 
 func TestCommandIsSentOnce(t *testing.T) {
 	t.Parallel()
 	var commands atomic.Int32
-	cfg := redis.Defaults()
-	cfg.Timeout = 10 * time.Second
-	cfg.Addr = startServer(t, func(sent string) (string, bool) { // replies to HELLO, and loses the reply to every other command
+	addr := startServer(t, func(sent string) (string, bool) { // replies to HELLO, and loses the reply to every other command
 		if strings.Contains(sent, "HELLO") {
 			return "%1\r\n+server\r\n+redis\r\n", true
 		}
@@ -140,9 +134,7 @@ func TestCommandIsSentOnce(t *testing.T) {
 		commands.Add(1)
 		return "", false
 	})
-	client := redis.Open(cfg, "redis", nil)
-	err := client.Incr(t.Context(), "k").Err()
-	client.Close()
+	err := open(t, addr, 10*time.Second).Incr(t.Context(), "k").Err()
 	if err == nil || commands.Load() != 1 {
 		t.Errorf("the server saw %d commands; got %v", commands.Load(), err)
 	}

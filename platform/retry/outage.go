@@ -54,10 +54,3 @@ func (o *Outage) Record(ctx context.Context, err error) {
 		o.failing.Store(false)
 	}
 }
-
-// Attempts returns the number of failed attempts in the current outage, or 0 without one.
-func (o *Outage) Attempts() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.attempts
-}

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // CheckSettings fails the test unless settings, a pointer to a library's configuration struct, match the golden
@@ -27,16 +28,8 @@ func CheckSettings(t testing.TB, golden string, settings any) {
 		t.Error(err)
 		return
 	}
-	want, have := strings.Split(string(file), "\n"), strings.Split(got, "\n")
-	for _, line := range want {
-		if !slices.Contains(have, line) {
-			t.Errorf("%s has the outdated line %q", golden, line)
-		}
-	}
-	for _, line := range have {
-		if !slices.Contains(want, line) {
-			t.Errorf("%s lacks %q", golden, line)
-		}
+	if diff := cmp.Diff(strings.Split(string(file), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s is outdated (-golden +settings):\n%s", golden, diff)
 	}
 }
 
@@ -60,12 +53,6 @@ func formatSetting(value reflect.Value) string {
 	switch value.Kind() {
 	case reflect.Interface:
 		return fmt.Sprintf("%T", value.Interface())
-	case reflect.Slice:
-		var elements []string
-		for i := range value.Len() {
-			elements = append(elements, formatSetting(value.Index(i)))
-		}
-		return fmt.Sprint(elements)
 	case reflect.Func, reflect.Pointer, reflect.Map, reflect.Chan:
 		if value.IsNil() {
 			return "unset"

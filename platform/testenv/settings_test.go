@@ -33,7 +33,7 @@ func TestCheckSettingsReportsEachChangedLine(t *testing.T) {
 	failed := &recorder{TB: t}
 	testenv.CheckSettings(failed, golden, s)
 	got := strings.Join(failed.errors, "\n")
-	for _, want := range []string{`outdated line "Net.Dial = unset"`, `outdated line "Net.Max = 5"`, `lacks "Net.Dial = set"`, `lacks "Net.Max = 6"`} {
+	for _, want := range []string{`"Net.Dial = unset"`, `"Net.Max = 5"`, `"Net.Dial = set"`, `"Net.Max = 6"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not reported:\n%s", want, got)
 		}

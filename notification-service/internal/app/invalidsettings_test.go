@@ -13,7 +13,7 @@ func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {
 		_, err := app.Load("", environ)
 		return err
-	}, configtest.Merge(configtest.Shared("OPS", "REDIS", "KAFKA", "LOG"), map[string][]string{
+	}, configtest.WithShared(map[string][]string{
 		"WEBHOOK_URL": {
 			`"https://hooks.example.com/"`, "https://hooks.example.com/ ", "hooks.example.com", "https:hooks.example.com", "https://", "https:///a", "ftp://hooks.example.com/",
 			"https://hooks.example.com:0/", "https://hooks.example.com:65536/", "https://hooks.example.com:/", "https://hooks.example.com:https/", "https://hook s.example.com/",
@@ -22,5 +22,5 @@ func TestEverySettingRejectsInvalidValues(t *testing.T) {
 		"WEBHOOK_SECRET":        append([]string{"hunter2", "whsec_", "whsec_hunter2", `"` + secret + `"`, secret + "\n"}, configtest.Secrets...),
 		"WEBHOOK_TIMEOUT":       append([]string{"0s", "11s"}, configtest.Durations...),
 		"WEBHOOK_ALLOW_PRIVATE": configtest.Booleans,
-	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "WEBHOOK_URL=https://hooks.example.com/", "WEBHOOK_SECRET="+secret)
+	}, "OPS", "REDIS", "KAFKA", "LOG"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "WEBHOOK_URL=https://hooks.example.com/", "WEBHOOK_SECRET="+secret)
 }

@@ -65,20 +65,18 @@ func parseDeadLetter(record kafka.Record) deadLetter {
 	if l.topic != "" {
 		l.group = record.Header(headers.ConsumerGroup)
 	}
-	if at, err := time.Parse(time.RFC3339, record.Header(headers.FailedAt)); err == nil {
-		l.failedAt = at
-	}
+	l.failedAt, _ = time.Parse(time.RFC3339, record.Header(headers.FailedAt))
 	if replays, err := strconv.Atoi(record.Header(headerReplays)); err == nil {
 		l.priorReplays = max(0, replays)
 	}
 	// Any record may have had a header of its own by this name, before the dead letter's.
-	l.contentless = l.group != "" && lastIndex(record, headers.OriginalSize) > lastIndex(record, headers.Error)
+	l.contentless = l.group != "" && lastIndex(record.Headers, headers.OriginalSize) > lastIndex(record.Headers, headers.Error)
 	return l
 }
 
 // lastIndex returns the index of the last header with the name, or -1.
-func lastIndex(record kafka.Record, name string) int {
-	for i, header := range slices.Backward(record.Headers) {
+func lastIndex(headers []kafka.Header, name string) int {
+	for i, header := range slices.Backward(headers) {
 		if header.Key == name {
 			return i
 		}
@@ -86,7 +84,6 @@ func lastIndex(record kafka.Record, name string) int {
 	return -1
 }
 
-// originalHeaders returns the headers of the original record.
 func (l deadLetter) originalHeaders() []kafka.Header {
 	headers := slices.Clone(l.record.Headers)
 	names := deadLetterHeaders
@@ -95,17 +92,13 @@ func (l deadLetter) originalHeaders() []kafka.Header {
 	}
 	// The original may have had headers with the same names. The dead letter's follow them.
 	for _, name := range names {
-		for i, header := range slices.Backward(headers) {
-			if header.Key == name {
-				headers = slices.Delete(headers, i, i+1)
-				break
-			}
+		if i := lastIndex(headers, name); i >= 0 {
+			headers = slices.Delete(headers, i, i+1)
 		}
 	}
 	return headers
 }
 
-// replayRecord returns the record that replays l.
 func (l deadLetter) replayRecord() kafka.Record {
 	all := slices.DeleteFunc(l.originalHeaders(), func(h kafka.Header) bool { return slices.Contains(replayHeaders, h.Key) })
 	all = append(all,
@@ -116,8 +109,6 @@ func (l deadLetter) replayRecord() kafka.Record {
 	return kafka.Record{Topic: l.topic, Key: l.record.Key, Value: l.record.Value, Headers: all}
 }
 
-// identity identifies a failed record. Several dead letters have the same identity if a consumer died
-// after it wrote the first, or if the group read the topic again.
 type identity struct {
 	group, topic, original string
 	content                [sha256.Size]byte // differs if the topic was deleted and created again

@@ -9,7 +9,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/headers"
 	"example.com/todo/platform/printable"
 )
@@ -44,45 +43,30 @@ func (c *cli) newRow(l deadLetter, replays int) row {
 }
 
 // listDeadLetters writes a row for each dead letter that f selects, and a summary to errOut.
-func (c *cli) listDeadLetters(ctx context.Context, f filter, output outputFormat) error {
+func (c *cli) listDeadLetters(ctx context.Context, f filter, output string) error {
 	x, err := c.buildIndex(ctx, f)
 	if err != nil {
 		return err
 	}
-	for topic, since := range x.originalTopics() {
-		var missing *kafka.TopicError // no replay can be in a missing topic
-		if err := c.countReplays(ctx, x, topic, since); err != nil && !errors.As(err, &missing) {
-			return err
-		}
-	}
-	rows := newTableWriter(c.out)
-	if output == formatJSON {
-		rows = newJSONWriter(c.out)
-	}
-	replayed := 0
-	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
-		l := parseDeadLetter(record)
-		id := l.identity()
-		if x.selected[l.position] != id {
-			return nil
-		}
-		if x.replays[id] > 0 {
-			replayed++
-		}
-		return rows.write(c.newRow(l, x.replays[id]))
-	})
-	if err := errors.Join(err, rows.flush()); err != nil {
-		return err
-	}
-	if len(x.selected) == 0 {
+	if x.selected == 0 {
 		fmt.Fprintf(c.errOut, "%s\n", x.explainEmpty())
 		return nil
 	}
-	fmt.Fprintf(c.errOut, "%s of group %s, %d already replayed\n", plural(len(x.selected), "dead letter"), printable.Excerpt(f.group), replayed)
+	write, flush := newRowWriter(c.out, output)
+	replayed := 0
+	err = c.scanSelected(ctx, x, func(l deadLetter, failed *failure) error {
+		if failed.replays > 0 {
+			replayed++
+		}
+		return write(c.newRow(l, failed.replays))
+	})
+	if err := errors.Join(err, flush()); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.errOut, "%s of group %s, %d already replayed\n", plural(x.selected, "dead letter"), printable.Excerpt(f.group), replayed)
 	return nil
 }
 
-// explainEmpty says that no dead letter is selected, and which exist.
 func (x *index) explainEmpty() string {
 	if all := x.groups[x.filter.group]; all > 0 {
 		return fmt.Sprintf("none of the %s of group %s match", plural(all, "dead letter"), printable.Excerpt(x.filter.group))
@@ -96,26 +80,22 @@ func (x *index) explainEmpty() string {
 	return fmt.Sprintf("no dead letters of group %s (%d of others)", printable.Excerpt(x.filter.group), others)
 }
 
-// rowWriter writes the output of dlq list.
-type rowWriter struct {
-	write func(row) error
-	flush func() error
-}
+// The formats of dlq list.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+)
 
-func newJSONWriter(w io.Writer) rowWriter {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return rowWriter{write: func(r row) error { return encoder.Encode(r) }, flush: func() error { return nil }}
-}
-
-func newTableWriter(w io.Writer) rowWriter {
+// newRowWriter returns functions that write a row, and the rows that are buffered.
+func newRowWriter(w io.Writer, format string) (write func(row) error, flush func() error) {
+	if format == formatJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return func(r row) error { return encoder.Encode(r) }, func() error { return nil }
+	}
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	hasHeader := false
-	return rowWriter{flush: columns.Flush, write: func(r row) error {
-		if !hasHeader {
-			hasHeader = true
-			fmt.Fprintf(columns, "PLACE\tFAILED AT\tGROUP\tTYPE\tKEY\tATTEMPTS\tREPLAYS\tREPLAYED\tORIGINAL\tERROR\n")
-		}
+	fmt.Fprintf(columns, "PLACE\tFAILED AT\tGROUP\tTYPE\tKEY\tATTEMPTS\tREPLAYS\tREPLAYED\tORIGINAL\tERROR\n")
+	return func(r row) error {
 		key := "-"
 		if r.Key != nil {
 			key = *r.Key
@@ -124,5 +104,5 @@ func newTableWriter(w io.Writer) rowWriter {
 			r.Place, cmp.Or(r.FailedAt, "-"), r.Group, cmp.Or(r.Type, "-"), key, cmp.Or(r.Attempts, "-"),
 			r.Replays, r.Replayed, r.Topic, r.Original, cmp.Or(r.Error, "-"))
 		return err
-	}}
+	}, columns.Flush
 }

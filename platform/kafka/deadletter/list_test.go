@@ -17,17 +17,17 @@ func TestListShowsCauseTimeAndReplays(t *testing.T) {
 		escape := withHeader(e.deadLetter(18, "", "v"), "error", "red\x1b[31m\nand \xff")
 		escape.Key = nil
 		e.send(withHeader(failed, "failed-at", "2026-01-15T10:00:00Z"), withHeader(escape, "failed-at", "2026-01-15T11:00:00Z"),
-			withHeader(e.deadLetter(1, "k", "v"), "consumer-group", e.group("others")),
-			&kgo.Record{Topic: e.dlq, Value: []byte("no dead letter")})
+			withHeader(e.deadLetter(1, "k", "v"), "consumer-group", e.Group("others")),
+			&kgo.Record{Topic: e.DLQ, Value: []byte("no dead letter")})
 		if got := e.run("replay", "0:0"); got.status != 0 {
 			e.Fatal(got)
 		}
-		group := e.group("readers")
+		group := e.Group("readers")
 		listed := e.run("list")
 		want := []string{
 			"PLACE FAILED AT GROUP TYPE KEY ATTEMPTS REPLAYS REPLAYED ORIGINAL ERROR",
-			"0:0 2026-01-15T10:00:00Z " + group + " made k 1 2 1 " + e.topic + " 0:17 broken: v",
-			"0:1 2026-01-15T11:00:00Z " + group + ` - - 1 0 0 ` + e.topic + ` 0:18 red\x1b[31m\nand \xff`,
+			"0:0 2026-01-15T10:00:00Z " + group + " made k 1 2 1 " + e.Topic + " 0:17 broken: v",
+			"0:1 2026-01-15T11:00:00Z " + group + ` - - 1 0 0 ` + e.Topic + ` 0:18 red\x1b[31m\nand \xff`,
 		}
 		var got []string
 		for line := range strings.Lines(listed.stdout) {
@@ -45,7 +45,7 @@ func TestListShowsCauseTimeAndReplays(t *testing.T) {
 			e.Fatal(asJSON, err)
 		}
 		wantRow := map[string]any{"place": "0:0", "failed_at": "2026-01-15T10:00:00Z", "group": group, "type": "made", "key": "k",
-			"attempts": "1", "original_topic": e.topic, "original_place": "0:17", "error": "broken: v", "replays": 2.0, "replayed": 1.0}
+			"attempts": "1", "original_topic": e.Topic, "original_place": "0:17", "error": "broken: v", "replays": 2.0, "replayed": 1.0}
 		if diff := cmp.Diff(wantRow, row); diff != "" {
 			e.Errorf("(-want +got):\n%s", diff)
 		}
@@ -60,7 +60,7 @@ func TestListFilters(t *testing.T) {
 		withHeader(withHeader(e.deadLetter(1, "b\xff", "v"), "failed-at", "2026-01-15T11:00:00Z"), "error", "time is out"),
 		withHeader(e.deadLetter(2, "c", "v"), "failed-at", time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)),
 		withHeader(e.deadLetter(3, "d", "v"), "failed-at", "when?"),
-		withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.group("others")),
+		withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.Group("others")),
 	)
 	for args, want := range map[string]string{
 		"":                                  "0:0 0:1 0:2 0:3",
@@ -74,7 +74,7 @@ func TestListFilters(t *testing.T) {
 		"--since 2026-01-15T10:00:01Z":      "0:1 0:2",
 		"--until 2026-01-15T11:00:00+01:00": "0:0",
 		"--since 2026-01-15T11:00:00Z --until 2026-01-15T11:00:00Z": "0:1",
-		"--group " + e.group("others"):                              "0:4",
+		"--group " + e.Group("others"):                              "0:4",
 		"--key a --error time":                                      "",
 	} {
 		got := e.run(append([]string{"list"}, strings.Fields(args)...)...)
@@ -88,7 +88,7 @@ func TestListFilters(t *testing.T) {
 			t.Errorf("%s: got %q, want %q; %+v", args, places, want, got)
 		}
 	}
-	if got := e.run("list", "--key", "none"); got.stderr != "none of the 4 dead letters of group "+e.group("readers")+" match\n" || got.stdout != "" {
+	if got := e.run("list", "--key", "none"); got.stderr != "none of the 4 dead letters of group "+e.Group("readers")+" match\n" || got.stdout != "" {
 		t.Errorf("none: %+v", got)
 	}
 }
@@ -96,11 +96,11 @@ func TestListFilters(t *testing.T) {
 func TestListAndReplaySayThatThereAreNoDeadLetters(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(e env) {
-		e.send(withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.group("others")))
-		if got := e.run("list"); got.status != 0 || got.stdout != "" || got.stderr != "no dead letters of group "+e.group("readers")+" (1 of others)\n" {
+		e.send(withHeader(e.deadLetter(4, "e", "v"), "consumer-group", e.Group("others")))
+		if got := e.run("list"); got.status != 0 || got.stdout != "" || got.stderr != "no dead letters of group "+e.Group("readers")+" (1 of others)\n" {
 			e.Errorf("%+v", got)
 		}
-		if got := e.run("replay", "--all"); got.status != 0 || got.stdout != "nothing to replay: no dead letters of group "+e.group("readers")+" (1 of others)\n" {
+		if got := e.run("replay", "--all"); got.status != 0 || got.stdout != "nothing to replay: no dead letters of group "+e.Group("readers")+" (1 of others)\n" {
 			e.Errorf("%+v", got)
 		}
 	})
@@ -113,8 +113,8 @@ func TestShowPrintsTheDeadLetterInFull(t *testing.T) {
 	null := e.deadLetter(2, "k", "")
 	null.Key, null.Value = nil, nil
 	e.send(withHeader(withHeader(asJSON, "failed-at", "2026-01-15T10:00:00Z"), "error", "broken"), null,
-		e.deadLetter(3, "k", "some \"text\"\n"), e.deadLetter(4, "k", "\xff\x00"), e.deadLetter(5, "k", ""), &kgo.Record{Topic: e.dlq, Value: []byte("1")},
-		&kgo.Record{Topic: e.dlq, Partition: 1, Value: []byte("another")})
+		e.deadLetter(3, "k", "some \"text\"\n"), e.deadLetter(4, "k", "\xff\x00"), e.deadLetter(5, "k", ""), &kgo.Record{Topic: e.DLQ, Value: []byte("1")},
+		&kgo.Record{Topic: e.DLQ, Partition: 1, Value: []byte("another")})
 	first := e.run("show", "0:0")
 	var got []string
 	for line := range strings.Lines(first.stdout) {
@@ -123,8 +123,8 @@ func TestShowPrintsTheDeadLetterInFull(t *testing.T) {
 		}
 	}
 	want := []string{
-		"place 0:0", "written at", "failed at 2026-01-15T10:00:00Z", "group " + e.group("readers"), "error broken",
-		"attempts 1", "original topic " + e.topic, "original place 0:17", "replays 1 before it failed", "key k",
+		"place 0:0", "written at", "failed at 2026-01-15T10:00:00Z", "group " + e.Group("readers"), "error broken",
+		"attempts 1", "original topic " + e.Topic, "original place 0:17", "replays 1 before it failed", "key k",
 		"header kind made", "header error mine", "header replays 1",
 		"value (27 bytes)", "{", `"a": [`, "1,", `"\u001b"`, "],", `"b": "\u009b"`, "}",
 	}

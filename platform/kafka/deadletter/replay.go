@@ -43,11 +43,9 @@ type replayRun struct {
 	producer  *producer.Producer
 	startedAt time.Time
 
-	missingTopics map[string]bool // original topics that do not exist
-
-	replayed, alreadyReplayed, capped, rejected int
-	withoutTopic                                int // dead letters whose original topic is missing
-	contentless                                 int // dead letters without contents
+	replayed, skipped int
+	// The reasons to skip a dead letter. capped is that it failed again after maxReplays.
+	alreadyReplayed, capped, withoutTopic, contentless, rejected int
 }
 
 // replayDeadLetters writes the dead letters that f selects to their original topics. Its error says how
@@ -60,29 +58,13 @@ func (c *cli) replayDeadLetters(ctx context.Context, f filter, options replayOpt
 	if err != nil {
 		return err
 	}
-	missing := make(map[string]bool)
-	for topic, since := range x.originalTopics() {
-		err := c.countReplays(ctx, x, topic, since)
-		var wrong *kafka.TopicError
-		if errors.As(err, &wrong) {
-			missing[topic] = true
-		} else if err != nil {
-			return err
-		}
-	}
-	if len(x.selected) == 0 {
+	if x.selected == 0 {
 		fmt.Fprintf(c.out, "nothing to replay: %s\n", x.explainEmpty())
 		return nil
 	}
-	r := &replayRun{replayOptions: options, cli: c, index: x, missingTopics: missing, producer: producer.New(c.Kafka, nil), startedAt: time.Now()}
+	r := &replayRun{replayOptions: options, cli: c, index: x, producer: producer.New(c.Kafka, nil), startedAt: time.Now()}
 	defer func() { _ = r.producer.Close() }()
-	err = c.scan(ctx, c.Topic, nil, func(record kafka.Record) error {
-		l := parseDeadLetter(record)
-		if x.selected[l.position] != l.identity() { // not selected, or written after the index was built
-			return nil
-		}
-		return r.replayOne(ctx, l)
-	})
+	err = c.scanSelected(ctx, x, func(l deadLetter, failed *failure) error { return r.replayOne(ctx, l, failed) })
 	switch {
 	case err == nil && r.withoutTopic > 0:
 		return fmt.Errorf("%s; create the missing topics and run it again for the rest", r.summary())
@@ -99,42 +81,42 @@ func (c *cli) replayDeadLetters(ctx context.Context, f filter, options replayOpt
 }
 
 // replayOne replays l, or counts and prints why not. Its error ends the run.
-func (r *replayRun) replayOne(ctx context.Context, l deadLetter) error {
-	id := l.identity()
+func (r *replayRun) replayOne(ctx context.Context, l deadLetter, failed *failure) error {
+	skip := func(reason *int, format string, args ...any) {
+		*reason++
+		r.skipped++
+		fmt.Fprintf(r.out, "%s %s\n", l.position, fmt.Sprintf(format, args...))
+	}
+	topic := printable.Excerpt(l.topic)
+	verb := "would be replayed"
 	switch {
 	case l.contentless:
-		r.contentless++
-		fmt.Fprintf(r.out, "%s skipped: it lacks the %s bytes at %s of topic %s\n",
-			l.position, printable.Excerpt(l.record.Header(headers.OriginalSize)), printable.Excerpt(l.originalPosition), printable.Excerpt(l.topic))
+		size := printable.Excerpt(l.record.Header(headers.OriginalSize))
+		skip(&r.contentless, "skipped: it lacks the %s bytes at %s of topic %s", size, printable.Excerpt(l.originalPosition), topic)
 		return nil
-	case r.missingTopics[l.topic]:
-		r.withoutTopic++
-		fmt.Fprintf(r.out, "%s skipped: topic %s does not exist\n", l.position, printable.Excerpt(l.topic))
+	case r.index.missingTopics[l.topic]:
+		skip(&r.withoutTopic, "skipped: topic %s does not exist", topic)
 		return nil
-	case r.index.replays[id] > 0 && !r.again:
-		r.alreadyReplayed++
-		fmt.Fprintf(r.out, "%s already replayed\n", l.position)
+	case failed.replays > 0 && !r.again:
+		skip(&r.alreadyReplayed, "already replayed")
 		return nil
 	case l.priorReplays >= r.maxReplays:
-		r.capped++
-		fmt.Fprintf(r.out, "%s skipped: it failed again after %s (--max-replays %d)\n", l.position, plural(l.priorReplays, "replay"), r.maxReplays)
+		skip(&r.capped, "skipped: it failed again after %s (--max-replays %d)", plural(l.priorReplays, "replay"), r.maxReplays)
 		return nil
-	case r.dryRun:
-		fmt.Fprintf(r.out, "%s would be replayed to %s\n", l.position, printable.Excerpt(l.topic))
-	default:
+	case !r.dryRun:
+		verb = "replayed"
 		err := r.send(ctx, l)
 		if errors.Is(err, producer.ErrRejected) {
-			r.rejected++
-			fmt.Fprintf(r.out, "%s skipped: %s\n", l.position, singleLine(err))
+			skip(&r.rejected, "skipped: %s", singleLine(err))
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(r.out, "%s replayed to %s\n", l.position, printable.Excerpt(l.topic))
 	}
+	fmt.Fprintf(r.out, "%s %s to %s\n", l.position, verb, topic)
 	r.replayed++
-	r.index.replays[id]++
+	failed.replays++
 	return nil
 }
 
@@ -159,15 +141,14 @@ func (r *replayRun) summary() string {
 		verb = "would replay"
 	}
 	text := fmt.Sprintf("%s %d, skipped %d: %d already replayed, %d failed again after %s",
-		verb, r.replayed, r.alreadyReplayed+r.capped+r.rejected+r.withoutTopic+r.contentless, r.alreadyReplayed, r.capped, plural(r.maxReplays, "replay"))
-	if r.withoutTopic > 0 {
-		text += fmt.Sprintf(", %d with a missing topic", r.withoutTopic)
-	}
-	if r.contentless > 0 {
-		text += fmt.Sprintf(", %d without contents", r.contentless)
-	}
-	if r.rejected > 0 {
-		text += fmt.Sprintf(", %d rejected by Kafka", r.rejected)
+		verb, r.replayed, r.skipped, r.alreadyReplayed, r.capped, plural(r.maxReplays, "replay"))
+	for _, more := range []struct {
+		count  int
+		reason string
+	}{{r.withoutTopic, "with a missing topic"}, {r.contentless, "without contents"}, {r.rejected, "rejected by Kafka"}} {
+		if more.count > 0 {
+			text += fmt.Sprintf(", %d %s", more.count, more.reason)
+		}
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/kafka/internal/brokertest"
 	"example.com/todo/platform/testenv"
 )
 
@@ -27,11 +28,11 @@ func TestReplayDeliversFailedRecordsOnceAndOnlyToTheirGroup(t *testing.T) {
 		e.runGroup("readers", readers)
 		e.runGroup("others", others)
 		e.send(
-			&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("bad 1"), Headers: []kgo.RecordHeader{header("kind", "made"), header("traceparent", "00-1-2-01"), header("error", "mine")}},
-			&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("good")},
-			&kgo.Record{Topic: e.topic, Partition: 1, Value: []byte("bad 2")},
+			&kgo.Record{Topic: e.Topic, Key: []byte("k"), Value: []byte("bad 1"), Headers: []kgo.RecordHeader{header("kind", "made"), header("traceparent", "00-1-2-01"), header("error", "mine")}},
+			&kgo.Record{Topic: e.Topic, Key: []byte("k"), Value: []byte("good")},
+			&kgo.Record{Topic: e.Topic, Partition: 1, Value: []byte("bad 2")},
 		)
-		testenv.Eventually(e, "the dead letters", func() bool { return len(e.readTopic(e.dlq)) == 2 && len(others.handled()) == 3 })
+		testenv.Eventually(e, "the dead letters", func() bool { return len(e.readTopic(e.DLQ)) == 2 && len(others.handled()) == 3 })
 		readers.fix()
 
 		first := e.run("replay", "--all")
@@ -43,7 +44,7 @@ func TestReplayDeliversFailedRecordsOnceAndOnlyToTheirGroup(t *testing.T) {
 		if second.status != 0 || !strings.HasSuffix(second.stdout, "replayed 0, skipped 2: 2 already replayed, 0 failed again after 3 replays\n") {
 			e.Errorf("second: %+v", second)
 		}
-		e.send(&kgo.Record{Topic: e.topic, Value: []byte("last")}, &kgo.Record{Topic: e.topic, Partition: 1, Value: []byte("last")})
+		e.send(&kgo.Record{Topic: e.Topic, Value: []byte("last")}, &kgo.Record{Topic: e.Topic, Partition: 1, Value: []byte("last")})
 		for group, r := range map[string]*flakyHandler{"readers": readers, "others": others} {
 			testenv.Eventually(e, group+" reads to the end", func() bool { return strings.Count(strings.Join(r.handled(), ","), "last") == 2 })
 		}
@@ -70,11 +71,11 @@ func TestReplayIsByteForByteTheOriginalRecord(t *testing.T) {
 			e.Fatal(got)
 		}
 		replays := map[string]kafka.Record{}
-		for _, record := range e.readTopic(e.topic) {
+		for _, record := range e.readTopic(e.Topic) {
 			replays[record.Header("replay-of")] = record
 		}
 		added := func(of string) []kafka.Header {
-			return []kafka.Header{{Key: "replay-group", Value: e.group("readers")}, {Key: "replay-of", Value: of}, {Key: "replays", Value: "1"}}
+			return []kafka.Header{{Key: "replay-group", Value: e.Group("readers")}, {Key: "replay-of", Value: of}, {Key: "replays", Value: "1"}}
 		}
 		for of, want := range map[string]kafka.Record{
 			"0:0": {Key: binary.Key, Value: binary.Value, Headers: append([]kafka.Header{
@@ -99,20 +100,20 @@ func TestReplaySkipsARecordThatFailedAfterMaxReplays(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(e env) {
 		e.runGroup("readers", &flakyHandler{})
-		e.send(&kgo.Record{Topic: e.topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
+		e.send(&kgo.Record{Topic: e.Topic, Partition: 1, Key: []byte("k"), Value: []byte("bad"), Headers: []kgo.RecordHeader{header("kind", "made"), header("error", "mine")}})
 		for round := range 3 {
-			testenv.Eventually(e, "the dead letter", func() bool { return len(e.readTopic(e.dlq)) == round+1 })
+			testenv.Eventually(e, "the dead letter", func() bool { return len(e.readTopic(e.DLQ)) == round+1 })
 			if got := e.run("replay", "--all"); got.status != 0 || !strings.Contains(got.stdout, fmt.Sprintf("\nreplayed 1, skipped %d", round)) {
 				e.Fatalf("round %d: %+v", round, got)
 			}
 		}
-		testenv.Eventually(e, "the last dead letter", func() bool { return len(e.readTopic(e.dlq)) == 4 })
+		testenv.Eventually(e, "the last dead letter", func() bool { return len(e.readTopic(e.DLQ)) == 4 })
 		last := e.run("replay", "--all")
 		if last.status != 0 || !strings.Contains(last.stdout, "skipped: it failed again after 3 replays (--max-replays 3)\n") ||
 			!strings.HasSuffix(last.stdout, "replayed 0, skipped 4: 3 already replayed, 1 failed again after 3 replays\n") {
 			e.Errorf("the last: %+v", last)
 		}
-		letters := e.readTopic(e.dlq)
+		letters := e.readTopic(e.DLQ)
 		for i, letter := range letters {
 			if letter.Partition != letters[0].Partition {
 				e.Errorf("dead letter %d is in partition %d, the first in %d", i, letter.Partition, letters[0].Partition)
@@ -160,22 +161,22 @@ func TestReplayContinuesAfterAnInterruptedReplay(t *testing.T) {
 		for i := range 10 {
 			e.send(e.deadLetter(i, fmt.Sprint("key ", i), fmt.Sprint("value ", i)))
 		}
-		ctx, cancel := context.WithCancel(e.timeoutContext())
+		ctx, cancel := context.WithCancel(brokertest.TimeoutContext(e.T))
 		out, stderr := &interrupter{text: "replayed to", remaining: 4, cancel: cancel}, &strings.Builder{}
 		status := e.runTo(ctx, out, stderr, "replay", "--all")
 		if want := "service: interrupted: replayed 4, skipped 0: 0 already replayed, 0 failed again after 3 replays; run it again for the rest\n"; status != 1 || stderr.String() != want {
 			e.Errorf("interrupted: status %d, %q", status, stderr)
 		}
-		if got := len(e.readTopic(e.topic)); got != 4 {
+		if got := len(e.readTopic(e.Topic)); got != 4 {
 			e.Errorf("%d records after the interrupted replay", got)
 		}
 		if got := e.run("replay", "--all"); got.status != 0 || !strings.HasSuffix(got.stdout, "replayed 6, skipped 4: 4 already replayed, 0 failed again after 3 replays\n") {
 			e.Errorf("the second: %+v", got)
 		}
-		if got := len(e.readTopic(e.topic)); got != 10 {
+		if got := len(e.readTopic(e.Topic)); got != 10 {
 			e.Errorf("%d records in the end", got)
 		}
-		if got := e.run("replay", "--all", "--again"); got.status != 0 || len(e.readTopic(e.topic)) != 20 {
+		if got := e.run("replay", "--all", "--again"); got.status != 0 || len(e.readTopic(e.Topic)) != 20 {
 			e.Errorf("again: %+v", got)
 		}
 	})
@@ -185,14 +186,14 @@ func TestInterruptedReplayFinishesTheRecordInFlight(t *testing.T) {
 	t.Parallel()
 	e := newInProcessEnv(t)
 	e.send(e.deadLetter(0, "k", "1"), e.deadLetter(1, "k", "2"))
-	ctx, cancel := context.WithCancel(e.timeoutContext())
-	e.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	ctx, cancel := context.WithCancel(brokertest.TimeoutContext(e.T))
+	e.Fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cancel()
 		return nil, nil, false
 	})
 	out, stderr := &strings.Builder{}, &strings.Builder{}
 	status := e.runTo(ctx, out, stderr, "replay", "--all")
-	if status != 1 || out.String() != "0:0 replayed to "+e.topic+"\n" || !strings.Contains(stderr.String(), "interrupted: replayed 1, ") || len(e.readTopic(e.topic)) != 1 {
+	if status != 1 || out.String() != "0:0 replayed to "+e.Topic+"\n" || !strings.Contains(stderr.String(), "interrupted: replayed 1, ") || len(e.readTopic(e.Topic)) != 1 {
 		t.Errorf("status %d: %s%s", status, out, stderr)
 	}
 }
@@ -209,11 +210,11 @@ func TestReplayReplaysSeveralDeadLettersOfOneRecordOnce(t *testing.T) {
 		e.deadLetter(1, "k", "value"),
 		e.deadLetter(1, "k", "of an earlier topic of that name"),
 		e.deadLetter(2, "k", ""), null,
-		&kgo.Record{Topic: e.topic, Value: []byte("value"), Key: []byte("k"), Timestamp: earlier.Add(time.Hour), Headers: []kgo.RecordHeader{header("replay-of", "0:0")}},
-		&kgo.Record{Topic: e.topic, Value: []byte("of an earlier dead-letter topic"), Headers: []kgo.RecordHeader{header("replay-of", "0:2")}},
+		&kgo.Record{Topic: e.Topic, Value: []byte("value"), Key: []byte("k"), Timestamp: earlier.Add(time.Hour), Headers: []kgo.RecordHeader{header("replay-of", "0:0")}},
+		&kgo.Record{Topic: e.Topic, Value: []byte("of an earlier dead-letter topic"), Headers: []kgo.RecordHeader{header("replay-of", "0:2")}},
 	)
 	got := e.run("replay", "--since", "1h")
-	to := " replayed to " + e.topic + "\n"
+	to := " replayed to " + e.Topic + "\n"
 	want := "0:1 already replayed\n0:2" + to + "0:3" + to + "0:4" + to + "replayed 3, skipped 1: 1 already replayed, 0 failed again after 3 replays\n"
 	if got.status != 0 || got.stdout != want {
 		t.Errorf("%+v", got)
@@ -225,9 +226,9 @@ func TestDryRunWritesNothing(t *testing.T) {
 	e := newInProcessEnv(t)
 	e.send(e.deadLetter(1, "k", "1"), e.deadLetter(2, "k", "2", header("replays", "3")))
 	got := e.run("replay", "--dry-run", "--all")
-	want := "0:0 would be replayed to " + e.topic + "\n0:1 skipped: it failed again after 3 replays (--max-replays 3)\n" +
+	want := "0:0 would be replayed to " + e.Topic + "\n0:1 skipped: it failed again after 3 replays (--max-replays 3)\n" +
 		"would replay 1, skipped 1: 0 already replayed, 1 failed again after 3 replays\n"
-	if got.status != 0 || got.stdout != want || len(e.readTopic(e.topic)) != 0 {
+	if got.status != 0 || got.stdout != want || len(e.readTopic(e.Topic)) != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -261,7 +262,7 @@ func TestPositionsAndFiltersSelectWhatIsReplayed(t *testing.T) {
 	} {
 		got := e.run(append([]string{"replay"}, strings.Fields(step.args)...)...)
 		var values []string
-		for _, record := range e.readTopic(e.topic) {
+		for _, record := range e.readTopic(e.Topic) {
 			values = append(values, string(record.Value))
 		}
 		slices.Sort(values)
@@ -275,14 +276,14 @@ func TestPositionsAndFiltersSelectWhatIsReplayed(t *testing.T) {
 func TestReplayContinuesAfterARejectedRecord(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(e env) {
-		e.setMaxMessageBytes(e.topic, 10_000)
+		e.setMaxMessageBytes(e.Topic, 10_000)
 		e.send(e.deadLetter(0, "k", "1"), e.deadLetter(1, "k", strings.Repeat("x", 10_000)), e.deadLetter(2, "k", "3"))
 		const rest = "2, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 rejected by Kafka; records that Kafka rejects stay dead letters\n"
 		got := e.run("replay", "--all")
-		if got.status != 1 || got.stderr != "service: replayed "+rest || !strings.Contains(got.stdout, "0:1 skipped: the dead letter at 0:1 cannot be written to topic ") || len(e.readTopic(e.topic)) != 2 {
+		if got.status != 1 || got.stderr != "service: replayed "+rest || !strings.Contains(got.stdout, "0:1 skipped: the dead letter at 0:1 cannot be written to topic ") || len(e.readTopic(e.Topic)) != 2 {
 			t.Errorf("%+v", got)
 		}
-		if got := e.run("replay", "--all"); got.status != 1 || len(e.readTopic(e.topic)) != 2 {
+		if got := e.run("replay", "--all"); got.status != 1 || len(e.readTopic(e.Topic)) != 2 {
 			t.Errorf("the second: %+v", got)
 		}
 	})
@@ -291,13 +292,13 @@ func TestReplayContinuesAfterARejectedRecord(t *testing.T) {
 func TestReplaySkipsDeadLettersWithAMissingTopic(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(e env) {
-		e.send(withHeader(e.deadLetter(0, "k", "gone"), "original-topic", e.topic+"-gone"), withHeader(e.deadLetter(1, "k", "no name"), "original-topic", "no name"), e.deadLetter(2, "k", "v"))
+		e.send(withHeader(e.deadLetter(0, "k", "gone"), "original-topic", e.Topic+"-gone"), withHeader(e.deadLetter(1, "k", "no name"), "original-topic", "no name"), e.deadLetter(2, "k", "v"))
 		got := e.run("replay", "--all")
 		want := "replayed 1, skipped 2: 0 already replayed, 0 failed again after 3 replays, 2 with a missing topic; create the missing topics and run it again for the rest\n"
 		if got.status == 0 || !strings.HasSuffix(got.stderr, want) || strings.Count(got.stdout, "does not exist") != 2 {
 			e.Errorf("got %+v", got)
 		}
-		if replayed := e.readTopic(e.topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
+		if replayed := e.readTopic(e.Topic); len(replayed) != 1 || string(replayed[0].Value) != "v" {
 			e.Errorf("replayed were %v", replayed)
 		}
 		if again := e.run("replay", "--all", "--dry-run"); again.status == 0 || !strings.Contains(again.stderr, "would replay 0, skipped 3: 1 already replayed") {
@@ -310,13 +311,13 @@ func TestReplaySkipsDeadLettersWithAMissingTopic(t *testing.T) {
 func TestDeadLetterIsCompressedLikeItsRecord(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(e env) {
-		e.setMaxMessageBytes(e.dlq, 50_000)
+		e.setMaxMessageBytes(e.DLQ, 50_000)
 		readers := &flakyHandler{}
 		e.runGroup("readers", readers)
 		value := "bad " + strings.Repeat("b", 900_000)
-		e.send(&kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: e.topic, Key: []byte("k"), Value: []byte("good")})
+		e.send(&kgo.Record{Topic: e.Topic, Key: []byte("k"), Value: []byte(value)}, &kgo.Record{Topic: e.Topic, Key: []byte("k"), Value: []byte("good")})
 		testenv.Eventually(e, "the next record", func() bool { return len(readers.handled()) == 1 })
-		if letters := e.readTopic(e.dlq); len(letters) != 1 || string(letters[0].Value) != value {
+		if letters := e.readTopic(e.DLQ); len(letters) != 1 || string(letters[0].Value) != value {
 			e.Errorf("%d dead letters, want the one with the record", len(letters))
 		}
 	})
@@ -331,10 +332,10 @@ func TestReplaySkipsDeadLettersWithoutContents(t *testing.T) {
 		batch.Headers = append(batch.Headers, header("original-last-offset", "80"), header("original-size", "71000"))
 		whole := e.deadLetter(90, "k", "bad", header("original-size", "7"))
 		e.send(batch)
-		e.sendOversizedBatch(e.dlq)
+		e.sendOversizedBatch(e.DLQ)
 		e.send(whole)
 		listed := e.run("list")
-		if listed.status != 0 || strings.Count(listed.stderr, "skipped in topic "+e.dlq) != 1 || !strings.Contains(listed.stderr, "offsets 1 to 80 cannot be decoded") ||
+		if listed.status != 0 || strings.Count(listed.stderr, "skipped in topic "+e.DLQ) != 1 || !strings.Contains(listed.stderr, "offsets 1 to 80 cannot be decoded") ||
 			!strings.Contains(listed.stderr, "2 dead letters") {
 			e.Errorf("list: %+v", listed)
 		}
@@ -342,11 +343,11 @@ func TestReplaySkipsDeadLettersWithoutContents(t *testing.T) {
 			e.Errorf("show: %+v", shown)
 		}
 		got := e.run("replay", "--all")
-		if got.status != 0 || !strings.Contains(got.stdout, "0:0 skipped: it lacks the 71000 bytes at 0:1 of topic "+e.topic) ||
+		if got.status != 0 || !strings.Contains(got.stdout, "0:0 skipped: it lacks the 71000 bytes at 0:1 of topic "+e.Topic) ||
 			!strings.HasSuffix(got.stdout, "replayed 1, skipped 1: 0 already replayed, 0 failed again after 3 replays, 1 without contents\n") {
 			e.Errorf("replay: %+v", got)
 		}
-		replayed := e.readTopic(e.topic)
+		replayed := e.readTopic(e.Topic)
 		if len(replayed) != 1 || string(replayed[0].Value) != "bad" || replayed[0].Header("original-size") != "7" {
 			e.Errorf("%d records replayed, the first %+v", len(replayed), replayed)
 		}

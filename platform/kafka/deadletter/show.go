@@ -1,12 +1,17 @@
 package deadletter
 
 import (
+	"bytes"
 	"cmp"
 	"context"
-	"errors"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
@@ -15,22 +20,15 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-// errFound ends a scan that has found its record.
-var errFound = errors.New("found")
-
-// showDeadLetter prints the dead letter at the position in full.
 func (c *cli) showDeadLetter(ctx context.Context, at position) error {
 	var found *deadLetter
 	err := c.scan(ctx, c.Topic, map[int32]int64{at.partition: at.offset}, func(record kafka.Record) error {
-		switch l := parseDeadLetter(record); {
-		case l.position.partition != at.partition:
-			return reader.SkipPartition
-		case l.position == at:
+		if l := parseDeadLetter(record); l.position == at {
 			found = &l
 		}
-		return errFound
+		return reader.SkipPartition
 	})
-	if err != nil && !errors.Is(err, errFound) {
+	if err != nil {
 		return err
 	}
 	if found == nil {
@@ -71,4 +69,34 @@ func (c *cli) printDetails(l deadLetter) error {
 	}
 	_, err := fmt.Fprintf(c.out, "value (%s)\n%s\n", plural(len(l.record.Value), "byte"), formatValue(l.record.Value))
 	return err
+}
+
+// formatValue formats a value for a terminal: JSON indented, other text quoted, bytes in hexadecimal.
+func formatValue(value []byte) string {
+	switch {
+	case value == nil:
+		return "null"
+	case len(value) == 0:
+		return "empty"
+	case json.Valid(value):
+		var indented bytes.Buffer
+		_ = json.Indent(&indented, value, "", "  ") // it is valid
+		return printable.EscapeLines(indented.String())
+	case utf8.Valid(value):
+		return printable.Escape(strconv.Quote(string(value)))
+	default:
+		return strings.TrimSuffix(hex.Dump(value), "\n")
+	}
+}
+
+// plural formats a count with its noun: 1 replay, 2 replays.
+func plural(count int, thing string) string {
+	if count == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", count, thing)
+}
+
+func singleLine(err error) string {
+	return printable.Excerpt(strings.ReplaceAll(err.Error(), "\n", "; "))
 }

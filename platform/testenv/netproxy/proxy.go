@@ -2,24 +2,24 @@ package netproxy
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
+
+	"example.com/todo/platform/retry"
 )
 
 // Mode is what a Proxy does with connections and data.
 type Mode int
 
-// The modes.
+// The modes. The package's comment says what each does.
 const (
-	// Forward forwards everything.
 	Forward Mode = iota
-	// Stall accepts connections and forwards nothing; what is held is forwarded after Stall.
 	Stall
-	// DropResponses forwards requests, which the server executes, and discards the responses.
 	DropResponses
-	// Reject resets every connection as soon as it is accepted.
 	Reject
 )
 
@@ -30,12 +30,12 @@ type Proxy struct {
 	goroutines sync.WaitGroup
 
 	mu          sync.Mutex
+	changed     *sync.Cond // signals changes of mode and connections
 	target      string
 	mode        Mode
-	latency     latencyRange
-	changed     chan struct{} // closed when mode or latency changes
+	least, most time.Duration // latency
 	connections map[*connection]bool
-	closed      bool
+	resets      int // calls of ResetConnections
 }
 
 // Listen binds a free port of 127.0.0.1 and forwards its connections to target until Close. If target
@@ -45,7 +45,8 @@ func Listen(ctx context.Context, target string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target, listener: listener, changed: make(chan struct{}), connections: map[*connection]bool{}}
+	p := &Proxy{target: target, listener: listener, connections: map[*connection]bool{}}
+	p.changed = sync.NewCond(&p.mu)
 	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.goroutines.Go(func() { p.accept(ctx) })
 	return p, nil
@@ -74,43 +75,40 @@ func (p *Proxy) SetTarget(target string) {
 // SetLatency delays data in both directions by a random time from least to most. Data of one connection
 // stays in order. 0 and 0 end the delay.
 func (p *Proxy) SetLatency(least, most time.Duration) {
-	p.update(func() { p.latency = latencyRange{least, most} })
+	p.update(func() { p.least, p.most = least, most })
 }
-
-// latencyRange is the range that latencies are drawn from, uniformly.
-type latencyRange struct{ least, most time.Duration }
-
-func (r latencyRange) draw() time.Duration { return r.least + rand.N(r.most-r.least+1) }
 
 func (p *Proxy) update(set func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	set()
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.changed.Broadcast()
 }
 
-// ResetConnections resets every open connection and returns their number.
-func (p *Proxy) ResetConnections() int {
+// ResetConnections resets every connection, also one whose server is being dialed.
+func (p *Proxy) ResetConnections() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.connections {
-		c.close()
+		reset(c.client)
+		reset(c.server)
 	}
-	return len(p.connections)
+	clear(p.connections)
+	p.resets++
+	p.changed.Broadcast()
 }
 
 // Close stops listening, resets every connection and waits for the proxy's goroutines.
 func (p *Proxy) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
 	p.stop()
 	err := p.listener.Close()
 	p.ResetConnections()
 	p.goroutines.Wait()
 	return err
 }
+
+// connection is a client's connection together with the proxy's connection to the server.
+type connection struct{ client, server *net.TCPConn }
 
 func (p *Proxy) accept(ctx context.Context) {
 	for {
@@ -125,46 +123,75 @@ func (p *Proxy) accept(ctx context.Context) {
 const dialTimeout = 2 * time.Second // the servers run on the same machine
 
 func (p *Proxy) serve(ctx context.Context, client *net.TCPConn) {
-	if mode, _, _ := p.state(); mode == Reject {
+	p.mu.Lock()
+	mode, target, resets := p.mode, p.target, p.resets
+	p.mu.Unlock()
+	if mode == Reject {
 		reset(client)
 		return
 	}
-	p.mu.Lock()
-	target := p.target
-	p.mu.Unlock()
 	server, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", target)
 	if err != nil {
 		reset(client)
 		return
 	}
-	c := &connection{proxy: p, client: client, server: server.(*net.TCPConn), done: make(chan struct{})}
-	if !p.register(c, target) {
-		c.close()
-		return
-	}
-	c.run()
+	c := &connection{client, server.(*net.TCPConn)}
 	p.mu.Lock()
-	delete(p.connections, c)
+	current := p.resets == resets
+	if current {
+		p.connections[c] = true
+	}
 	p.mu.Unlock()
-}
-
-// register adds c to the open connections. It returns false if Close, Reject or another target came
-// first, while c was dialed.
-func (p *Proxy) register(c *connection, target string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || p.mode == Reject || p.target != target {
-		return false
+	if current {
+		var both sync.WaitGroup
+		both.Go(func() { p.forward(ctx, c, client, c.server, false) })
+		both.Go(func() { p.forward(ctx, c, c.server, client, true) })
+		both.Wait()
 	}
-	p.connections[c] = true
-	return true
+	p.close(c)
 }
 
-// state returns the mode, the latencies, and a channel that is closed when one of them changes.
-func (p *Proxy) state() (Mode, latencyRange, <-chan struct{}) {
+const chunkBytes = 64 << 10
+
+// forward forwards data until its sender has ended or c is closed.
+func (p *Proxy) forward(ctx context.Context, c *connection, from, to *net.TCPConn, responses bool) {
+	chunk := make([]byte, chunkBytes)
+	for {
+		n, err := from.Read(chunk)
+		mode := p.wait(ctx, c)
+		if n > 0 && (!responses || mode != DropResponses) {
+			_, writeErr := to.Write(chunk[:n])
+			err = errors.Join(err, writeErr)
+		}
+		if errors.Is(err, io.EOF) {
+			_ = to.CloseWrite() // fails if the connection is closed
+			return
+		}
+		if err != nil {
+			p.close(c)
+			return
+		}
+	}
+}
+
+// wait waits for the latency, and while the mode is Stall and c is open. It returns the mode.
+func (p *Proxy) wait(ctx context.Context, c *connection) Mode {
+	p.mu.Lock()
+	latency := p.least + rand.N(p.most-p.least+1)
+	p.mu.Unlock()
+	retry.Wait(ctx, latency)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mode, p.latency, p.changed
+	for p.mode == Stall && p.connections[c] {
+		p.changed.Wait()
+	}
+	return p.mode
+}
+
+func (p *Proxy) close(c *connection) {
+	reset(c.client)
+	reset(c.server)
+	p.update(func() { delete(p.connections, c) })
 }
 
 // reset closes c with RST instead of FIN, so that its peer reads an error instead of EOF.

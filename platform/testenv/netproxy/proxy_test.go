@@ -114,9 +114,7 @@ func TestResetConnectionsResetsOpenConnectionsOnly(t *testing.T) {
 	one, two := dial(t, p), dial(t, p)
 	one.mustSend(t, "1")
 	two.mustSend(t, "2")
-	if n := p.ResetConnections(); n != 2 {
-		t.Errorf("%d reset, want 2", n)
-	}
+	p.ResetConnections()
 	for _, c := range []client{one, two} {
 		if _, err := c.send("again", soon); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 			t.Errorf("after the reset: %v", err)

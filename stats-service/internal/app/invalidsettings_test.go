@@ -12,9 +12,9 @@ func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {
 		_, err := app.Load("", environ)
 		return err
-	}, configtest.Merge(configtest.Shared("HTTP", "OPS", "REDIS", "KAFKA", "LOG", "TRACING"), map[string][]string{
+	}, configtest.WithShared(map[string][]string{
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}")
+	}, "HTTP", "OPS", "REDIS", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}")
 }

@@ -10,7 +10,7 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 	configtest.ExpectRejected(t, Defaults(), func(environ []string) error {
 		_, err := Load("", environ)
 		return err
-	}, configtest.Merge(configtest.Shared("HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), map[string][]string{
+	}, configtest.WithShared(map[string][]string{
 		"GRPC_ADDR":                   configtest.ListenAddrs,
 		"GRPC_MAX_RECV_BYTES":         append([]string{"0", "1", "100000000"}, configtest.Numbers...),
 		"GRPC_MAX_CONCURRENT_STREAMS": append([]string{"0", "2000000"}, configtest.Numbers...),
@@ -49,5 +49,5 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
+	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
 }
