@@ -23,8 +23,6 @@ type Finder struct {
 // versionTimeout bounds a run of a program that prints its version.
 const versionTimeout = 5 * time.Second
 
-var versionNumber = regexp.MustCompile(`(\d+)(?:\.(\d+))?`)
-
 // version is a program's version number.
 type version struct{ major, minor int }
 
@@ -34,19 +32,20 @@ func (v version) before(w version) bool {
 
 func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-// readVersion runs a program that prints its version, and parses the first number after prefix.
-func readVersion(ctx context.Context, prefix *regexp.Regexp, path string, args ...string) (version, error) {
+// versionPattern matches a major and, where one is, a minor version after a prefix.
+func versionPattern(prefix string) *regexp.Regexp {
+	return regexp.MustCompile(prefix + `(\d+)(?:\.(\d+))?`)
+}
+
+// readVersion runs a program that prints its version, and parses that.
+func readVersion(ctx context.Context, pattern *regexp.Regexp, path string, args ...string) (version, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
 		return version{}, fmt.Errorf("%s: %w", path, err)
 	}
-	at := prefix.FindIndex(output)
-	if at == nil {
-		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
-	}
-	number := versionNumber.FindStringSubmatch(string(output[at[1]:]))
+	number := pattern.FindStringSubmatch(string(output))
 	if number == nil {
 		return version{}, fmt.Errorf("%s prints no version: %q", path, output)
 	}
