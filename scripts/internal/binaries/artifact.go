@@ -71,6 +71,3 @@ func (p artifact) repositoryPath() string {
 	group := strings.ReplaceAll(p.Package.Namespace, ".", "/")
 	return path.Join(group, p.Package.Name, p.Package.Version, p.fileName())
 }
-
-// DefaultRepository returns the address of the default Maven repository.
-func DefaultRepository() string { return purl.DefaultRegistry("maven") }

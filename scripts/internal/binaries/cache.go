@@ -1,6 +1,7 @@
 package binaries
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/git-pkgs/purl"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/platform/retry"
@@ -28,7 +30,7 @@ const (
 // Cache is a folder with downloaded artifacts and the programs unpacked from them.
 type Cache struct {
 	Dir        string
-	Repository string // address of the Maven repository to fetch from
+	Repository string // address of the Maven repository to fetch from; "" is the default one
 	Console    *console.Console
 }
 
@@ -111,7 +113,8 @@ func (c Cache) fetchOnce(ctx context.Context, pin artifact) error {
 func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, fmt.Errorf("not complete after %s", downloadTimeout))
 	defer cancel()
-	url := strings.TrimRight(c.Repository, "/") + "/" + pin.repositoryPath()
+	repository := cmp.Or(c.Repository, purl.DefaultRegistry("maven"))
+	url := strings.TrimRight(repository, "/") + "/" + pin.repositoryPath()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
