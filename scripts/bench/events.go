@@ -1,141 +1,147 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/redis/go-redis/v9"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/platform/testenv/netproxy"
+	"example.com/todo/scripts/internal/server"
 )
 
-// Limits of the events benchmark.
-const (
-	minDrainRatio   = 0.1 // to kcat
-	minConsumeRatio = 0.35
-	minDrainRate    = 20_000 // events/s
-)
-
-const copyTopic = "bench-kcat" // kcat's output
-
-type eventsOptions struct {
-	events int // in the log
-	rounds int
-}
-
-// eventsBench measures the way of events from the event log to Kafka, and from Kafka to the consumers'
-// effects.
-type eventsBench struct {
-	*environment
-	eventsOptions
-	db      *sql.DB
-	environ []string // of a service
-	client  *redis.Client
-	admin   sarama.ClusterAdmin
-}
-
-func runEvents(ctx context.Context, o eventsOptions) error {
-	e, err := openEnvironment(ctx, []string{"kcat"}, []string{"todo-service", "stats-service", "notification-service"})
-	if err != nil {
-		return err
-	}
-	defer e.close(ctx)
-	b := &eventsBench{environment: e, eventsOptions: o, client: redis.NewClient(&redis.Options{Addr: e.redis})}
-	defer func() { _ = b.client.Close() }()
-	if b.admin, err = sarama.NewClusterAdmin([]string{e.brokers}, sarama.NewConfig()); err != nil {
-		return err
-	}
-	defer func() { _ = b.admin.Close() }()
-	if err := b.requireUnusedKafka(); err != nil {
-		return err
-	}
-	if err := b.createTopics(ctx, copyTopic); err != nil {
-		return err
-	}
-	if err := b.fillLog(ctx); err != nil {
-		return err
-	}
-	defer func() { _ = b.db.Close() }()
-	fmt.Printf("%d events, a quarter of them completions; medians of %d rounds, in events/s\n\n", o.events, o.rounds)
-	printHeader("kcat")
-
-	drained, err := b.compareRates(ctx, "draining a backlog to Kafka, acks=all", minDrainRatio, b.drain, b.kcatProduces)
-	if drained > 0 && drained < minDrainRate {
-		err = errors.Join(err, fmt.Errorf("draining a backlog: %.0f events/s, below %d", drained, minDrainRate))
-	}
-	_, errStats := b.compareRates(ctx, "consuming and counting (stats-service)", minConsumeRatio, b.statsConsumes, b.kcatConsumes)
-	_, errNotify := b.compareRates(ctx, "consuming and notifying (to the log)", 0, b.notificationsConsume, b.kcatConsumes)
-	return errors.Join(err, errStats, errNotify)
-}
-
-func (b *eventsBench) compareRates(ctx context.Context, what string, limit float64, ours, kcat rate) (median float64, err error) {
-	first, second, err := compare(ctx, b.rounds, ours, kcat)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	return first, atLeast(what, first, second, limit)
-}
-
-// requireUnusedKafka protects a Kafka in use: the benchmark deletes the topic of the events in every round.
-func (b *eventsBench) requireUnusedKafka() error {
-	topics, err := b.admin.ListTopics()
-	if err != nil {
-		return err
-	}
-	if _, used := topics[event.Topic]; used {
-		return fmt.Errorf("the Kafka on %s has a topic %s already: the benchmark needs a Kafka of its own", b.brokers, event.Topic)
-	}
-	return nil
-}
-
-// fillLog creates a database whose event log looks as if no relay had run since the first commit.
-func (b *eventsBench) fillLog(ctx context.Context) (err error) {
-	if b.db, _, b.environ, err = b.createDatabase(ctx, "events"); err != nil {
-		return err
-	}
-	b.environ = append(b.environ, "TRACING_SAMPLE_RATIO=0")
-	_, err = b.db.ExecContext(ctx, `
+func (b *bench) measureEvents(ctx context.Context) error {
+	// The event log looks as if no relay had run since the first commit.
+	todo, err := b.newTodo(ctx, "events", `
 		INSERT INTO events (id, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent)
 		SELECT gen_random_uuid(), (ARRAY['task.created', 'task.updated', 'task.completed', 'task.deleted'])[v], i,
 			'Learn Go, lesson ' || i, 1, v >= 3, now(), CASE WHEN v >= 3 THEN now() END, v, now(),
 			'00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 		FROM generate_series(1, 4) AS v, generate_series(1, $1 / 4) AS i ORDER BY v, i`, b.events)
-	return err
+	if err != nil {
+		return err
+	}
+	todo.environ = slices.Clip(append(todo.environ, "TRACING_SAMPLE_RATIO=0"))
+	kcatConsumes := b.kcat(nil, readAll...)
+	return errors.Join(
+		b.compare(ctx, "draining a backlog to Kafka, acks=all (kcat), /s", limit{minRate: 20_000, min: 0.1},
+			func(ctx context.Context) (float64, error) { return b.drain(ctx, todo) }, b.kcatProduces),
+		b.compare(ctx, "consuming and counting, stats-service (kcat), /s", limit{min: 0.35},
+			b.consume(todo.environ, "stats-service", "stats:offsets"), kcatConsumes),
+		b.compare(ctx, "consuming and notifying, to the log (kcat), /s", limit{},
+			b.consume(todo.environ, "notification-service", "notification:offsets"), kcatConsumes),
+	)
 }
 
-// runServiceDuring runs a service while measure runs. The exit of the service cancels measure.
-func (b *eventsBench) runServiceDuring(ctx context.Context, service string, measure rate, environ ...string) (measured float64, err error) {
-	log, err := os.Create(filepath.Join(b.dir, service+".log"))
+// drain measures the relay after an outage of Kafka: all events have a sequence number and went to the live
+// feed, and no event went to Kafka.
+func (b *bench) drain(ctx context.Context, todo *todoService) (float64, error) {
+	defer b.stopServices(ctx)
+	if _, err := todo.ExecContext(ctx, `UPDATE stream SET kafka_seq = 0`); err != nil {
+		return 0, err
+	}
+	topic := server.Topic{Name: event.Topic, Partitions: 6, MaxBytes: 1 << 20}
+	if err := server.ReplaceTopic(ctx, b.kafka, topic); err != nil {
+		return 0, err
+	}
+	// Kafka is unreachable until the whole backlog is in the log. Brokers tell clients their own
+	// addresses, so that only the first requests use the proxy.
+	proxy, err := netproxy.Listen(ctx, b.kafka)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = log.Close() }()
-	process, err := b.start(service, slices.Concat(b.environ, environ), log)
+	defer func() { _ = proxy.Close() }()
+	proxy.SetMode(netproxy.Reject)
+	relay, err := b.start("todo-service", append(todo.environ, "KAFKA_BROKERS="+proxy.Addr()))
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, b.stopAll(context.WithoutCancel(ctx))) }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		<-process.Done()
-		cancel()
-	}()
-	if measured, err = measure(ctx); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		return 0, fmt.Errorf("%s: %w\n%s", service, err, lastLines(text))
+	cursor := func(column string) func() (int, error) {
+		return func() (n int, err error) {
+			err = todo.QueryRowContext(ctx, `SELECT `+column+` FROM stream`).Scan(&n)
+			return n, err
+		}
 	}
-	return measured, nil
+	if _, err := b.awaitAll(ctx, relay, cursor("live_seq")); err != nil {
+		return 0, fmt.Errorf("assigning sequence numbers: %w", err)
+	}
+	proxy.SetMode(netproxy.Forward)
+	return b.awaitAll(ctx, relay, cursor("kafka_seq"))
 }
 
-func lastLines(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+// consume measures a consumer that reads the topic for the first time, by the stored offsets in its Redis hash.
+func (b *bench) consume(environ []string, name, offsets string) rate {
+	return func(ctx context.Context) (float64, error) {
+		defer b.stopServices(ctx)
+		if err := b.admin.DeleteConsumerGroup(name); err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
+			return 0, err
+		}
+		prefix := rand.Text() + ":"
+		consumer, err := b.start(name, append(environ, "REDIS_KEY_PREFIX="+prefix))
+		if err != nil {
+			return 0, err
+		}
+		client := redis.NewClient(&redis.Options{Addr: b.redis})
+		defer func() { _ = client.Close() }()
+		return b.awaitAll(ctx, consumer, func() (int, error) {
+			const sum = `local sum = 0 for p = 0, 5 do sum = sum + (redis.call('HGET', KEYS[1], p) or 0) end return sum`
+			return client.Eval(ctx, sum, []string{prefix + offsets}).Int()
+		})
+	}
+}
+
+// awaitAll polls the number of events that a service has processed until it has processed all, and returns the
+// rate. The time starts with the first number above 0: start-up and joining a group do not count.
+func (b *bench) awaitAll(ctx context.Context, s *service, processed func() (int, error)) (float64, error) {
+	var first int
+	var began time.Time
+	err := s.await(ctx, func() (bool, error) {
+		n, err := processed()
+		if n > 0 && first == 0 {
+			first, began = n, time.Now()
+		}
+		return n >= b.events, err
+	})
+	return float64(b.events-first) / time.Since(began).Seconds(), err
+}
+
+// readAll has kcat read the topic and print a line with key and value for each record.
+var readAll = []string{"-C", "-t", event.Topic, "-o", "beginning", "-e", "-f", `%k\t%s\n`}
+
+// kcatProduces measures kcat as a producer of the same records to another topic.
+func (b *bench) kcatProduces(ctx context.Context) (float64, error) {
+	var records bytes.Buffer
+	if _, err := b.kcat(&records, readAll...)(ctx); err != nil {
+		return 0, err
+	}
+	file := filepath.Join(b.dir, "records")
+	if err := os.WriteFile(file, records.Bytes(), 0o600); err != nil {
+		return 0, err
+	}
+	return b.kcat(nil, "-P", "-t", bareTopic, "-X", "acks=all", "-K", `\t`, "-l", file)(ctx)
+}
+
+// kcat measures a run that processes all events.
+func (b *bench) kcat(output io.Writer, args ...string) rate {
+	return func(ctx context.Context) (float64, error) {
+		cmd := exec.CommandContext(ctx, "kcat", append([]string{"-q", "-b", b.kafka}, args...)...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = output, &stderr
+		began := time.Now()
+		if err := cmd.Run(); err != nil {
+			return 0, fmt.Errorf("kcat: %w: %s", err, &stderr)
+		}
+		return float64(b.events) / time.Since(began).Seconds(), nil
+	}
 }

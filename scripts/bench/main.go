@@ -10,12 +10,12 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/proc"
 )
 
 func main() {
@@ -28,49 +28,32 @@ func main() {
 func run() error {
 	ctx, stop := process.Context()
 	defer stop()
-	root := &cobra.Command{Use: "bench", Short: "Measure the system against bare programs", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(newHTTP(), newEvents(), newBare())
-	return root.ExecuteContext(ctx)
-}
-
-func newHTTP() *cobra.Command {
-	var o httpOptions
+	b := &bench{launcher: proc.NewLauncher()}
 	c := &cobra.Command{
-		Use:   "http",
-		Short: "Measure requests against bare net/http, pgbench and Sarama",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runHTTP(c.Context(), o) },
+		Use:       "bench http|events",
+		Short:     "Measure requests against bare net/http, pgbench and Sarama, or the relay and the consumers against kcat",
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"http", "events"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			defer func() { _ = os.RemoveAll(b.dir) }()
+			defer b.stopServices(ctx)
+			if err := b.open(ctx); err != nil {
+				return err
+			}
+			fmt.Printf("medians of %d rounds; all features on, the rate limit raised\n\n", b.rounds)
+			fmt.Printf("%-56s %9s %9s %7s %7s\n", "", "ours", "theirs", "ratio", "limit")
+			if args[0] == "events" {
+				return b.measureEvents(ctx)
+			}
+			return b.measureHTTP(ctx)
+		},
+		SilenceErrors: true, SilenceUsage: true,
 	}
-	var rows []string
-	for _, row := range httpRows {
-		rows = append(rows, row.name)
-	}
-	c.Flags().DurationVar(&o.duration, "each", 3*time.Second, "duration of one measurement")
-	c.Flags().IntVar(&o.rounds, "rounds", 3, "measurements of each row; the medians count")
-	c.Flags().IntVar(&o.tasks, "tasks", 1_000_000, "tasks in the large database")
-	c.Flags().StringSliceVar(&o.only, "only", rows, "rows to measure: "+strings.Join(rows, ","))
-	return c
-}
-
-func newEvents() *cobra.Command {
-	var o eventsOptions
-	c := &cobra.Command{
-		Use:   "events",
-		Short: "Measure the relay and the consumers against kcat",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runEvents(c.Context(), o) },
-	}
-	c.Flags().IntVar(&o.events, "events", 200_000, "events in the log")
-	c.Flags().IntVar(&o.rounds, "rounds", 3, "measurements of each row; the medians count")
-	return c
-}
-
-// newBare is the hidden command of the bare HTTP server, which is a process of its own.
-func newBare() *cobra.Command {
-	return &cobra.Command{
-		Use:    "bare ADDR FILE",
-		Hidden: true,
-		Args:   cobra.ExactArgs(2),
-		RunE:   func(_ *cobra.Command, args []string) error { return serveBare(args[0], args[1]) },
-	}
+	c.Flags().IntVar(&b.rounds, "rounds", 3, "measurements of each row; the medians count")
+	c.Flags().DurationVar(&b.each, "each", 3*time.Second, "http: duration of one measurement")
+	c.Flags().IntVar(&b.tasks, "tasks", 1_000_000, "http: tasks in the large database")
+	rows := []string{"notify", "hit", "fresh", "create", "complete", "get", "size"}
+	c.Flags().StringSliceVar(&b.only, "only", rows, "http: rows to measure")
+	c.Flags().IntVar(&b.events, "events", 200_000, "events: events in the log")
+	return c.ExecuteContext(ctx)
 }

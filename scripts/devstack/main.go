@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/server"
 )
 
 func main() {
@@ -56,4 +57,22 @@ func newRoot() *cobra.Command {
 		newWith(), newFetch(), newKafkaEmbedded(),
 	)
 	return root
+}
+
+// newKafkaEmbedded is the hidden command that server.EmbeddedKafka runs as its process.
+func newKafkaEmbedded() *cobra.Command {
+	var addr, data string
+	c := &cobra.Command{
+		Use:    "kafka-embedded",
+		Short:  "Run the embedded Kafka broker",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return server.RunEmbeddedKafka(c.Context(), addr, data)
+		},
+	}
+	c.Flags().StringVar(&addr, "addr", "127.0.0.1:9092", "`host:port` to listen on")
+	c.Flags().StringVar(&data, "data", "", "folder of the broker's log")
+	_ = c.MarkFlagRequired("data")
+	return c
 }

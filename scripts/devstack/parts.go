@@ -1,80 +1,87 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"example.com/todo/contracts/event"
+	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/stack"
 )
 
+// stackCommand returns a command that acts on the stack in dir and prints output.
+func stackCommand(
+	dir *string, use, short string, arguments cobra.PositionalArgs,
+	act func(c *cobra.Command, folder string, args []string) (output string, err error),
+) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: arguments, RunE: func(c *cobra.Command, args []string) error {
+		folder, err := stackDir(*dir)
+		if err != nil {
+			return err
+		}
+		output, err := act(c, folder, args)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(c.OutOrStdout(), output)
+		return err
+	}}
+}
+
+// onePart requires the name of a part as the only argument.
+func onePart(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one part, as in make " + c.Name() + " PART=kafka; the parts are " + stack.PartNames())
+	}
+	return nil
+}
+
 func newStop(dir *string) *cobra.Command {
-	return partCommand("stop", "Stop one part of the running stack", dir, stack.Stop)
+	return stackCommand(dir, "stop PART", "Stop one part of the running stack", onePart,
+		func(c *cobra.Command, folder string, args []string) (string, error) {
+			return fmt.Sprintf("stop %s: done\n", args[0]), stack.Stop(c.Context(), folder, args[0])
+		})
 }
 
 func newStart(dir *string) *cobra.Command {
-	return partCommand("start", "Start a part that was stopped, and wait until it is ready", dir, stack.Start)
-}
-
-// partCommand returns a command that acts on one part of the running stack.
-func partCommand(verb, short string, dir *string, do func(ctx context.Context, dir, part string) error) *cobra.Command {
-	return &cobra.Command{
-		Use:   verb + " PART",
-		Short: short,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("name one part, as in make " + verb + " PART=kafka; the parts are " + stack.PartNames())
-			}
-			folder, err := stackDir(*dir)
-			if err != nil {
-				return err
-			}
-			if err := do(c.Context(), folder, args[0]); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s: done\n", verb, args[0])
-			return err
-		},
-	}
+	return stackCommand(dir, "start PART", "Start a part that was stopped, and wait until it is ready", onePart,
+		func(c *cobra.Command, folder string, args []string) (string, error) {
+			return fmt.Sprintf("start %s: done\n", args[0]), stack.Start(c.Context(), folder, args[0])
+		})
 }
 
 func newStatus(dir *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "List the parts and their process ids",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			folder, err := stackDir(*dir)
-			if err != nil {
-				return err
-			}
-			status, err := stack.Status(c.Context(), folder)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(c.OutOrStdout(), status)
-			return err
-		},
-	}
+	return stackCommand(dir, "status", "List the parts and their process ids", cobra.NoArgs,
+		func(c *cobra.Command, folder string, _ []string) (string, error) {
+			return stack.Status(c.Context(), folder)
+		})
 }
 
 func newReset(dir *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "reset",
-		Short: "Remove the data and the logs",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			folder, err := stackDir(*dir)
+	return stackCommand(dir, "reset", "Remove the data and the logs", cobra.NoArgs,
+		func(_ *cobra.Command, folder string, _ []string) (string, error) {
+			return fmt.Sprintf("the data in %s is gone\n", folder), stack.Reset(folder)
+		})
+}
+
+func newTail(dir *string) *cobra.Command {
+	short := "Print the records of a topic (" + event.Topic + ") with their keys and headers, and go on until Ctrl-C"
+	return stackCommand(dir, "tail [TOPIC]", short, cobra.MaximumNArgs(1),
+		func(c *cobra.Command, folder string, args []string) (string, error) {
+			env, err := stack.Env(folder)
 			if err != nil {
-				return err
+				return "", err
 			}
-			if err := stack.Reset(folder); err != nil {
-				return err
+			topic := event.Topic
+			if len(args) == 1 {
+				topic = args[0]
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "the data in %s is gone\n", folder)
-			return err
-		},
-	}
+			return "", server.TailTopic(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) error {
+				_, err := io.WriteString(c.OutOrStdout(), record)
+				return err
+			})
+		})
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -24,11 +26,7 @@ Ports, all on 127.0.0.1, and the variables that change them:
 ` + stack.PortHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			tools, err := toolchain.New(console.New(os.Stdout, os.Stderr), os.Getenv)
-			if err != nil {
-				return err
-			}
-			kind, err := tools.ChooseKafka(c.Context(), kafka)
+			tools, kind, err := chooseTools(c.Context(), kafka)
 			if err != nil {
 				return err
 			}
@@ -53,6 +51,37 @@ Ports, all on 127.0.0.1, and the variables that change them:
 	c.Flags().StringVar(&kafka, "kafka", toolchain.KafkaEmbedded, "`kind` of Kafka: embedded; apache, which needs Java 17; or best: apache where that is")
 	c.Flags().StringVar(&ports, "ports", "chosen", "`how` ports are found: chosen by the variables, or free (both are written to stack.env)")
 	return c
+}
+
+func newFetch() *cobra.Command {
+	var kafka string
+	c := &cobra.Command{
+		Use:   "fetch",
+		Short: "Download the programs that run would download",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			tools, kind, err := chooseTools(c.Context(), kafka)
+			if err != nil {
+				return err
+			}
+			found, err := tools.Fetch(c.Context(), kind)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(c.OutOrStdout(), found)
+			return err
+		},
+	}
+	c.Flags().StringVar(&kafka, "kafka", toolchain.KafkaEmbedded, "`kind` of Kafka: embedded, for which nothing is fetched, apache or best")
+	return c
+}
+
+func chooseTools(ctx context.Context, kafka string) (tools toolchain.Tools, kind string, err error) {
+	if tools, err = toolchain.New(console.New(os.Stdout, os.Stderr), os.Getenv); err != nil {
+		return tools, "", err
+	}
+	kind, err = tools.ChooseKafka(ctx, kafka)
+	return tools, kind, err
 }
 
 // stackDir returns the folder of the stack: --dir, or .dev of the repository.

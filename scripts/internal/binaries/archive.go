@@ -8,43 +8,49 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ulikunitz/xz"
 )
 
-// openMember opens the file of a jar whose name ends with suffix. Exactly one file must.
-func openMember(jar, suffix string) (io.ReadCloser, error) {
+// readMember calls read with the file of a jar whose name ends with suffix. Exactly one file must.
+func readMember(jar, suffix string, read func(io.Reader) error) error {
 	archive, err := zip.OpenReader(jar)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", jar, err)
+		return fmt.Errorf("open %s: %w", jar, err)
 	}
-	var found []*zip.File
-	for _, f := range archive.File {
-		if strings.HasSuffix(f.Name, suffix) {
-			found = append(found, f)
-		}
-	}
+	defer func() { _ = archive.Close() }()
+	found := slices.DeleteFunc(archive.File, func(f *zip.File) bool { return !strings.HasSuffix(f.Name, suffix) })
 	if len(found) != 1 {
-		return nil, errors.Join(fmt.Errorf("%s holds %d files %s, not one", jar, len(found), suffix), archive.Close())
+		return fmt.Errorf("%s holds %d files %s, not one", jar, len(found), suffix)
 	}
 	member, err := found[0].Open()
 	if err != nil {
-		return nil, errors.Join(err, archive.Close())
+		return err
 	}
-	return &memberFile{member, archive}, nil
+	defer func() { _ = member.Close() }()
+	return read(member)
 }
 
-type memberFile struct {
-	io.ReadCloser
-	archive io.Closer
+// extractMember writes a file of a jar to a program's path.
+func extractMember(jar, suffix, path string) error {
+	return readMember(jar, suffix, func(content io.Reader) error {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+		if err != nil {
+			return err
+		}
+		return writeAndClose(file, content)
+	})
 }
 
-func (m *memberFile) Close() error { return errors.Join(m.ReadCloser.Close(), m.archive.Close()) }
+func writeAndClose(file *os.File, content io.Reader) error {
+	_, err := io.Copy(file, content)
+	return errors.Join(err, file.Close())
+}
 
 // unpack extracts a .tar.xz into dir, which it creates. A member or a link target outside of dir is an error.
 // After an error, dir contains what was extracted before.
@@ -97,20 +103,14 @@ func unpackMember(root *os.Root, header *tar.Header, content io.Reader) error {
 		}
 		return root.Symlink(header.Linkname, name)
 	case tar.TypeReg:
-		return unpackFile(root, name, header.FileInfo().Mode().Perm(), content)
+		// Readable for all: another user may run the program.
+		mode := header.FileInfo().Mode().Perm() | 0o444
+		file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+		if err != nil {
+			return err
+		}
+		return writeAndClose(file, content)
 	default:
 		return fmt.Errorf("is of an unexpected type %q", header.Typeflag)
 	}
-}
-
-func unpackFile(root *os.Root, name string, mode fs.FileMode, content io.Reader) error {
-	// Readable for all: another user may run the program.
-	file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o444)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(file, content); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	return file.Close()
 }

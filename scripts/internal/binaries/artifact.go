@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/git-pkgs/purl"
@@ -48,29 +47,18 @@ func parseArtifacts(text string) ([]artifact, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		pin, err := parseArtifact(line)
+		var p artifact
+		var packageURL string
+		_, err := fmt.Sscan(line, &p.Program, &p.Platform, &packageURL, &p.Size, &p.SHA256)
+		if err == nil {
+			p.Package, err = purl.Parse(packageURL)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("artifacts.txt line %d: %w", number+1, err)
 		}
-		pins = append(pins, pin)
+		pins = append(pins, p)
 	}
 	return pins, nil
-}
-
-func parseArtifact(line string) (artifact, error) {
-	f := strings.Fields(line)
-	if len(f) != 5 {
-		return artifact{}, fmt.Errorf("has %d fields, not 5", len(f))
-	}
-	p, err := purl.Parse(f[2])
-	if err != nil {
-		return artifact{}, err
-	}
-	size, err := strconv.ParseInt(f[3], 10, 64)
-	if err != nil {
-		return artifact{}, err
-	}
-	return artifact{Program: f[0], Platform: f[1], Package: p, Size: size, SHA256: f[4]}, nil
 }
 
 // fileName returns the name of the artifact's file.
@@ -78,11 +66,8 @@ func (p artifact) fileName() string {
 	return p.Package.Name + "-" + p.Package.Version + "." + p.Package.Qualifiers.Map()["type"]
 }
 
-// artifactPath is where a Maven repository keeps the artifact.
+// repositoryPath is where a Maven repository keeps the artifact.
 func (p artifact) repositoryPath() string {
 	group := strings.ReplaceAll(p.Package.Namespace, ".", "/")
 	return path.Join(group, p.Package.Name, p.Package.Version, p.fileName())
 }
-
-// DefaultRepository returns the address of the default Maven repository.
-func DefaultRepository() string { return purl.DefaultRegistry("maven") }

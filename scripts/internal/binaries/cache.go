@@ -1,6 +1,7 @@
 package binaries
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,21 +14,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/git-pkgs/purl"
 	"golang.org/x/sync/errgroup"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/console"
 )
 
 const (
-	maxDownloads = 4                // in parallel
-	maxAttempts  = 3                // per artifact
-	stallTimeout = 30 * time.Second // a download without a byte for this long is aborted
+	maxDownloads    = 4 // in parallel
+	maxAttempts     = 3 // per artifact
+	downloadTimeout = 5 * time.Minute
 )
 
 // Cache is a folder with downloaded artifacts and the programs unpacked from them.
 type Cache struct {
 	Dir        string
-	Repository string // address of the Maven repository to fetch from
+	Repository string // address of the Maven repository to fetch from; "" is the default one
 	Console    *console.Console
 }
 
@@ -46,13 +49,11 @@ func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]stri
 	if len(missing) == 0 {
 		return paths, nil
 	}
-	c.Console.Progress("fetching %s into %s, once", what, c.Dir)
-	bar := c.Console.Bar(what, size)
-	defer bar.End()
+	c.Console.Progress("fetching %s, %.1f MB, into %s, once", what, float64(size)/1e6, c.Dir)
 	group, together := errgroup.WithContext(ctx)
 	group.SetLimit(maxDownloads)
 	for _, pin := range missing {
-		group.Go(func() error { return c.fetchWithRetry(together, pin, bar) })
+		group.Go(func() error { return c.fetchWithRetry(together, pin) })
 	}
 	err := group.Wait()
 	if ctx.Err() != nil {
@@ -69,30 +70,20 @@ func (c Cache) artifactPath(pin artifact) string {
 	return filepath.Join(c.Dir, "artifacts", pin.SHA256, pin.fileName())
 }
 
-func (c Cache) fetchWithRetry(ctx context.Context, pin artifact, bar io.Writer) error {
-	var err error
+func (c Cache) fetchWithRetry(ctx context.Context, pin artifact) (err error) {
 	for attempt := range maxAttempts {
-		if attempt > 0 {
-			select {
-			case <-time.After(time.Duration(attempt) * time.Second):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		var again *temporaryError
-		if err = c.fetchOnce(ctx, pin, bar); err == nil || ctx.Err() != nil || !errors.As(err, &again) {
-			return err
+		retry.Wait(ctx, time.Duration(attempt)*time.Second)
+		if err = c.fetchOnce(ctx, pin); err == nil || errors.Is(err, errNotPinned) || ctx.Err() != nil {
+			break
 		}
 	}
 	return err
 }
 
-// temporaryError is a failed download that is worth a retry.
-type temporaryError struct{ error }
+// errNotPinned means that a repository delivers another file. Another attempt would get the same.
+var errNotPinned = errors.New("is not the file that was pinned")
 
-func (e *temporaryError) Unwrap() error { return e.error }
-
-func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error {
+func (c Cache) fetchOnce(ctx context.Context, pin artifact) error {
 	path := c.artifactPath(pin)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -104,12 +95,11 @@ func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error
 	defer func() { _ = os.Remove(file.Name()) }() // after success it has been renamed
 	defer func() { _ = file.Close() }()           // after success it is closed
 	sum := sha256.New()
-	if err := c.download(ctx, pin, io.MultiWriter(file, sum, bar)); err != nil {
-		return fmt.Errorf("%s: %w", pin.fileName(), &temporaryError{err})
+	if err := c.download(ctx, pin, io.MultiWriter(file, sum)); err != nil {
+		return fmt.Errorf("%s: %w", pin.fileName(), err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != pin.SHA256 {
-		return fmt.Errorf("%s is not the file that was pinned: its SHA-256 is %s, not %s; nothing was kept",
-			pin.fileName(), got, pin.SHA256)
+		return fmt.Errorf("%s %w: its SHA-256 is %s, not %s; nothing was kept", pin.fileName(), errNotPinned, got, pin.SHA256)
 	}
 	if err := file.Chmod(0o644); err != nil {
 		return err
@@ -121,11 +111,10 @@ func (c Cache) fetchOnce(ctx context.Context, pin artifact, bar io.Writer) error
 }
 
 func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stall := time.AfterFunc(stallTimeout, func() { cancel(fmt.Errorf("nothing arrived for %s", stallTimeout)) })
-	defer stall.Stop()
-	url := strings.TrimRight(c.Repository, "/") + "/" + pin.repositoryPath()
+	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, fmt.Errorf("not complete after %s", downloadTimeout))
+	defer cancel()
+	repository := cmp.Or(c.Repository, purl.DefaultRegistry("maven"))
+	url := strings.TrimRight(repository, "/") + "/" + pin.repositoryPath()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -139,23 +128,8 @@ func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error
 		return fmt.Errorf("%s answers %s", url, response.Status)
 	}
 	// Of a file that is too long, one byte more is enough for a wrong checksum.
-	body := io.LimitReader(response.Body, pin.Size+1)
-	if _, err := io.Copy(into, &activityReader{body, func() { stall.Reset(stallTimeout) }}); err != nil {
+	if _, err := io.Copy(into, io.LimitReader(response.Body, pin.Size+1)); err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
 	return nil
-}
-
-// activityReader calls onRead after each read with data.
-type activityReader struct {
-	io.Reader
-	onRead func()
-}
-
-func (t *activityReader) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	if n > 0 {
-		t.onRead()
-	}
-	return n, err
 }

@@ -33,12 +33,12 @@ func TestReadVersionParsesThePrintedVersion(t *testing.T) {
 		text string
 		want version
 	}{
-		{postgresVersionPrefix, "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", version{15, 18}},
-		{postgresVersionPrefix, "postgres (PostgreSQL) 19beta1", version{19, 0}},
-		{redisVersionPrefix, "Redis server v=6.2.7 sha=00000000:0 malloc=libc bits=32", version{6, 2}},
-		{javaVersionPrefix, `openjdk version "17.0.15" 2025-04-15`, version{17, 0}},
-		{javaVersionPrefix, `java version "1.8.0_391"`, version{1, 8}},
-		{javaVersionPrefix, `openjdk version "21" 2023-09-19`, version{21, 0}},
+		{postgresVersion, "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", version{15, 18}},
+		{postgresVersion, "postgres (PostgreSQL) 19beta1", version{19, 0}},
+		{redisVersion, "Redis server v=6.2.7 sha=00000000:0 malloc=libc bits=32", version{6, 2}},
+		{javaVersion, `openjdk version "17.0.15" 2025-04-15`, version{17, 0}},
+		{javaVersion, `java version "1.8.0_391"`, version{1, 8}},
+		{javaVersion, `openjdk version "21" 2023-09-19`, version{21, 0}},
 	} {
 		path := printer(t, dir, fmt.Sprint("program", i), c.text)
 		got, err := readVersion(t.Context(), c.mark, path)
@@ -46,7 +46,7 @@ func TestReadVersionParsesThePrintedVersion(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %v", c.text, got, err, c.want)
 		}
 	}
-	if _, err := readVersion(t.Context(), redisVersionPrefix, printer(t, dir, "silent", "hello")); err == nil {
+	if _, err := readVersion(t.Context(), redisVersion, printer(t, dir, "silent", "hello")); err == nil {
 		t.Error("no error for a program that prints no version")
 	}
 }

@@ -6,13 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
 var (
-	javaVersionPrefix = regexp.MustCompile(`version "`)
-	javaMinVersion    = version{major: 17}
+	javaVersion    = versionPattern(`version "`)
+	javaMinVersion = version{major: 17}
 )
 
 // Kafka holds the paths that run the real Kafka.
@@ -39,28 +38,21 @@ func (f Finder) Kafka(ctx context.Context) (Kafka, error) {
 }
 
 // Java returns the path of java in JAVA_HOME or, if that is not set, on PATH. Its version must be 17 or newer.
-func (f Finder) Java(ctx context.Context) (string, error) {
-	path, err := findJava(ctx)
-	if err != nil {
-		return "", fmt.Errorf("the real Kafka needs Java %d or newer: %w", javaMinVersion.major, err)
-	}
-	return path, nil
-}
-
-func findJava(ctx context.Context) (string, error) {
-	path := filepath.Join(os.Getenv("JAVA_HOME"), "bin", "java")
+func (f Finder) Java(ctx context.Context) (path string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("the real Kafka needs Java %d or newer: %w", javaMinVersion.major, err)
+		}
+	}()
+	path = filepath.Join(os.Getenv("JAVA_HOME"), "bin", "java")
 	if os.Getenv("JAVA_HOME") == "" {
-		var err error
 		if path, err = exec.LookPath("java"); err != nil {
 			return "", err
 		}
 	}
-	v, err := readVersion(ctx, javaVersionPrefix, path, "-version")
-	if err != nil {
-		return "", err
+	v, err := readVersion(ctx, javaVersion, path, "-version")
+	if err == nil && v.before(javaMinVersion) {
+		err = fmt.Errorf("%s is version %s", path, v)
 	}
-	if v.before(javaMinVersion) {
-		return "", fmt.Errorf("%s is version %s", path, v)
-	}
-	return path, nil
+	return path, err
 }

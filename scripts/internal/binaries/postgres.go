@@ -2,9 +2,9 @@ package binaries
 
 import (
 	"context"
+	"io"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	postgresVersionPrefix = regexp.MustCompile(`\(PostgreSQL\) `)
-	postgresMinVersion    = version{major: 13}
+	postgresVersion    = versionPattern(`\(PostgreSQL\) `)
+	postgresMinVersion = version{major: 13}
 )
 
 // Postgres returns the folder of postgres and initdb. Their version is 13 or newer.
@@ -47,7 +47,7 @@ func isUsablePostgres(ctx context.Context, dir string) bool {
 	if ok, err := reachableByServerAccount(dir); err != nil || !ok {
 		return false
 	}
-	v, err := readVersion(ctx, postgresVersionPrefix, filepath.Join(dir, "postgres"), "--version")
+	v, err := readVersion(ctx, postgresVersion, filepath.Join(dir, "postgres"), "--version")
 	return err == nil && !v.before(postgresMinVersion)
 }
 
@@ -68,12 +68,7 @@ func (f Finder) fetchPostgres(ctx context.Context) (string, error) {
 	}
 	dir := filepath.Join(base, "postgres-"+pins[0].Package.Version+"-"+pins[0].SHA256[:12])
 	err = f.createAtomically(dir, "PostgreSQL", func(unfinished string) error {
-		txz, err := openMember(jars[0], ".txz")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = txz.Close() }()
-		return unpack(ctx, txz, unfinished)
+		return readMember(jars[0], ".txz", func(txz io.Reader) error { return unpack(ctx, txz, unfinished) })
 	})
 	return filepath.Join(dir, "bin"), err
 }

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 )
 
 var (
-	redisVersionPrefix = regexp.MustCompile(`v=`)
-	redisMinVersion    = version{major: 6, minor: 2}
+	redisVersion    = versionPattern(`v=`)
+	redisMinVersion = version{major: 6, minor: 2}
 )
 
 // redisMemberSuffixes lists, by platform, the suffixes of the downloaded servers to try, the best first. The
@@ -29,7 +26,7 @@ var redisMemberSuffixes = map[string][]string{
 // Redis returns the path of redis-server. Its version is 6.2 or newer.
 func (f Finder) Redis(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath("redis-server"); err == nil && !f.FetchedOnly {
-		if v, err := readVersion(ctx, redisVersionPrefix, path, "--version"); err == nil && !v.before(redisMinVersion) {
+		if v, err := readVersion(ctx, redisVersion, path, "--version"); err == nil && !v.before(redisMinVersion) {
 			return path, nil
 		}
 	}
@@ -55,27 +52,11 @@ func (f Finder) fetchRedis(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, err = readVersion(ctx, redisVersionPrefix, path, "--version")
+		_, err = readVersion(ctx, redisVersion, path, "--version")
 		if err == nil {
 			return path, nil
 		}
 		failed = append(failed, err)
 	}
 	return "", errors.Join(failed...)
-}
-
-func extractMember(jar, member, path string) error {
-	from, err := openMember(jar, member)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }()
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		return errors.Join(err, to.Close())
-	}
-	return to.Close()
 }

@@ -1,4 +1,4 @@
-// Package console prints progress, a progress bar and the output of several programs, line by line.
+// Package console prints progress and the output of several programs, line by line.
 package console
 
 import (
@@ -13,33 +13,21 @@ import (
 	"example.com/todo/platform/printable"
 )
 
-const (
-	clearLine = "\r\x1b[K"
-	bold      = "\x1b[1m"
-	reset     = "\x1b[0m"
-)
-
 // Console is a terminal, or two files instead. Its methods are safe for concurrent use.
 type Console struct {
 	mu       sync.Mutex
 	out, err io.Writer
-	animated bool   // err is a terminal: a bar redraws its line
-	coloured bool   // prefixes on out may have colours
-	bar      string // the text on the last line of err, "" without a bar
-	colours  int
+	coloured bool // prefixes on out may have colours
+	colours  int  // used so far
 }
 
 // New returns a Console that prints the programs' lines to out, and progress to err.
 func New(out, err *os.File) *Console {
 	_, plain := os.LookupEnv("NO_COLOR")
-	return &Console{
-		out: out, err: err,
-		animated: term.IsTerminal(int(err.Fd())),
-		coloured: term.IsTerminal(int(out.Fd())) && !plain,
-	}
+	return &Console{out: out, err: err, coloured: term.IsTerminal(int(out.Fd())) && !plain}
 }
 
-// Plain returns a Console without colours and animation, for tests and files.
+// Plain returns a Console without colours, for tests and files.
 func Plain(w io.Writer) *Console { return &Console{out: w, err: w} }
 
 // Progress prints one line of progress.
@@ -47,18 +35,14 @@ func (c *Console) Progress(format string, args ...any) {
 	line := printable.EscapeLines(fmt.Sprintf("==> "+format+"\n", args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.eraseBar()
 	_, _ = io.WriteString(c.err, line) // without a terminal there is no place to report the error
-	c.drawBar()
 }
 
 // Print prints text to out unchanged.
 func (c *Console) Print(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.eraseBar()
 	_, _ = io.WriteString(c.out, text)
-	c.drawBar()
 }
 
 // LineWriter returns a writer that prints every complete line after name, with invisible characters escaped.
@@ -67,7 +51,7 @@ func (c *Console) LineWriter(name string) io.Writer {
 	defer c.mu.Unlock()
 	prefix := fmt.Sprintf("%-20s │ ", name)
 	if c.coloured {
-		prefix = fmt.Sprintf("\x1b[%dm%s%s", 36-c.colours%6, prefix, reset)
+		prefix = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 36-c.colours%6, prefix)
 		c.colours++
 	}
 	return &lineWriter{console: c, prefix: prefix}
@@ -94,17 +78,5 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		}
 		l.console.Print(l.prefix + printable.EscapeLines(string(bytes.TrimRight(l.partial[:end+1], "\r\n"))) + "\n")
 		l.partial = l.partial[end+1:]
-	}
-}
-
-func (c *Console) eraseBar() {
-	if c.bar != "" {
-		_, _ = io.WriteString(c.err, clearLine)
-	}
-}
-
-func (c *Console) drawBar() {
-	if c.bar != "" {
-		_, _ = io.WriteString(c.err, c.bar)
 	}
 }

@@ -35,32 +35,6 @@ func TestLineWriterSplitsALineWithoutEnd(t *testing.T) {
 	}
 }
 
-func TestBarStaysBelowTheLines(t *testing.T) {
-	t.Parallel()
-	var shown bytes.Buffer
-	c := Plain(&shown)
-	c.animated = true
-	bar := c.Bar("Kafka", 40_000_000)
-	bar.done = 10_000_000
-	bar.show()
-	c.Progress("unpacking")
-	bar.End()
-	const line = "Kafka [#######.......................] 10.0 MB of 40.0 MB"
-	want := line + clearLine + "==> unpacking\n" + line + clearLine
-	if diff := cmp.Diff(want, shown.String()); diff != "" {
-		t.Errorf("shown (-want +got):\n%s", diff)
-	}
-}
-
-func TestBarNeverExceedsItsWidth(t *testing.T) {
-	t.Parallel()
-	b := Plain(io.Discard).Bar("PostgreSQL", 100)
-	b.done = 250 // a download that began anew counts twice
-	if got := b.render(); !strings.HasPrefix(got, "PostgreSQL ["+strings.Repeat("#", barWidth)+"]") {
-		t.Errorf("the bar reads %q", got)
-	}
-}
-
 func TestLineWriterEscapesInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	var shown bytes.Buffer

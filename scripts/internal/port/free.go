@@ -29,14 +29,11 @@ type Block struct {
 func Reserve(ctx context.Context, n int) (*Block, error) {
 	for range maxReserveAttempts {
 		base := firstPort + blockSize*rand.IntN(blockCount)
-		if Check(ctx, base) != nil {
-			continue
-		}
-		sign, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(base))
+		guard, err := new(net.ListenConfig).Listen(ctx, "tcp", Addr(base))
 		if err != nil {
 			continue
 		}
-		b := &Block{guard: sign}
+		b := &Block{guard: guard}
 		for port := base + 1; port <= base+n && Check(ctx, port) == nil; port++ {
 			b.Ports = append(b.Ports, port)
 		}

@@ -32,11 +32,7 @@ func New(c *console.Console, getenv func(string) string) (Tools, error) {
 	if err != nil {
 		return Tools{}, err
 	}
-	repository := getenv("MAVEN_REPOSITORY_URL")
-	if repository == "" {
-		repository = binaries.DefaultRepository()
-	}
-	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repository: repository, Console: c}}
+	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repository: getenv("MAVEN_REPOSITORY_URL"), Console: c}}
 	switch which := getenv("DEVSTACK_PROGRAMS"); which {
 	case "", "installed":
 	case "fetched":

@@ -11,6 +11,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/uuid"
+
+	"example.com/todo/scripts/test/topictest"
 )
 
 // completion is an event in the format of todo-service, of a task that does not exist.
@@ -75,7 +77,7 @@ func TestInvalidRecordIsDeadLetteredAndTheNextEventIsHandled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := kafkaClient(t)
 			before := settled(t, client)
-			from := endOffsets(t, client, deadLetter)
+			from := topictest.EndOffsets(t, client, deadLetter)
 			task := foreignID()
 			key := fmt.Sprintf("task-%d", task)
 			title := "Behind " + name
@@ -133,7 +135,7 @@ func checkDeadLetter(t *testing.T, record *sarama.ConsumerMessage, value sarama.
 
 func TestUnknownEventTypeIsSkipped(t *testing.T) {
 	client := kafkaClient(t)
-	from := endOffsets(t, client, deadLetter)
+	from := topictest.EndOffsets(t, client, deadLetter)
 	task := foreignID()
 	key := fmt.Sprintf("task-%d", task)
 	future := strings.Replace(string(completion(uuid.NewString(), task, "From the future")), "task.completed", "task.archived", 1)
@@ -143,7 +145,7 @@ func TestUnknownEventTypeIsSkipped(t *testing.T) {
 	notified(t, "After the future", "After the future")
 	consumed(t, client, "notification-service")
 	consumed(t, client, "stats-service")
-	for _, record := range readRecords(t, client, deadLetter, from) {
+	for _, record := range topictest.Read(t, client, deadLetter, from) {
 		if string(record.Key) == key {
 			t.Errorf("dead letter of %s: %s", headerOf(record, "consumer-group"), headerOf(record, "error"))
 		}

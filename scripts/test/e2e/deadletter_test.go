@@ -12,6 +12,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/uuid"
+
+	"example.com/todo/scripts/test/topictest"
 )
 
 // dlq runs the command dlq of a service's binary.
@@ -91,7 +93,7 @@ func TestDeadLetterStaysAfterThreeFailedReplays(t *testing.T) {
 	for _, service := range []string{"notification-service", "stats-service"} {
 		t.Run(service, func(t *testing.T) {
 			client := kafkaClient(t)
-			from := endOffsets(t, client, deadLetter)
+			from := topictest.EndOffsets(t, client, deadLetter)
 			key := fmt.Sprintf("task-%d", foreignID())
 			send(t, client, key, sarama.StringEncoder("rubbish"))
 			for round := range 4 {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"example.com/todo/scripts/test/topictest"
 )
 
 func TestCompletionsDuringANotificationOutageAreNotifiedOnce(t *testing.T) {
@@ -31,7 +33,7 @@ func TestWritesSucceedDuringAKafkaOutageAndArriveInOrder(t *testing.T) {
 	client := kafkaClient(t)
 	before := settled(t, client)
 	first := create(t, "Kafka away 1")
-	from := endOffsets(t, client, topic)
+	from := topictest.EndOffsets(t, client, topic)
 
 	system.stop(t, "kafka")
 	tasks := []taskJSON{first, create(t, "Kafka away 2"), create(t, "Kafka away 3")}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"example.com/todo/scripts/test/topictest"
 )
 
 func redisClient(t *testing.T) *redis.Client {
@@ -24,7 +26,7 @@ func redisClient(t *testing.T) *redis.Client {
 func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 	kafka := kafkaClient(t)
 	before := settled(t, kafka)
-	from := endOffsets(t, kafka, topic)
+	from := topictest.EndOffsets(t, kafka, topic)
 
 	learn := create(t, "Learn Go")
 	done := complete(t, learn.ID)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"example.com/todo/scripts/test/topictest"
 )
 
 const (
@@ -29,64 +31,13 @@ func kafkaClient(t *testing.T) sarama.Client {
 	return client
 }
 
-// endOffsets returns the log-end offset of every partition. It retries, because a restarted broker leads its
-// partitions only after a moment.
-func endOffsets(t *testing.T, client sarama.Client, topic string) map[int32]int64 {
-	t.Helper()
-	ends := map[int32]int64{}
-	eventually(t, 30*time.Second, func() error {
-		partitions, err := client.Partitions(topic)
-		if err != nil {
-			return err
-		}
-		for _, p := range partitions {
-			if ends[p], err = client.GetOffset(topic, p, sarama.OffsetNewest); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return ends
-}
-
-// readRecords returns the records of a topic from the given offsets to the current end.
-func readRecords(t *testing.T, client sarama.Client, topic string, from map[int32]int64) []*sarama.ConsumerMessage {
-	t.Helper()
-	consumer, err := sarama.NewConsumerFromClient(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer consumer.Close()
-	var records []*sarama.ConsumerMessage
-	for p, end := range endOffsets(t, client, topic) {
-		if from[p] >= end {
-			continue
-		}
-		claim, err := consumer.ConsumePartition(topic, p, from[p])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for next := from[p]; next < end; {
-			select {
-			case record := <-claim.Messages():
-				records = append(records, record)
-				next = record.Offset + 1
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%s/%d: no record at %d", topic, p, next)
-			}
-		}
-		_ = claim.Close()
-	}
-	return records
-}
-
 // readUntil waits for n matching records.
 func readUntil(t *testing.T, client sarama.Client, topic string, from map[int32]int64, n int, match func(*sarama.ConsumerMessage) bool) []*sarama.ConsumerMessage {
 	t.Helper()
 	var matching []*sarama.ConsumerMessage
 	eventually(t, 30*time.Second, func() error {
 		matching = nil
-		for _, record := range readRecords(t, client, topic, from) {
+		for _, record := range topictest.Read(t, client, topic, from) {
 			if match(record) {
 				matching = append(matching, record)
 			}
@@ -123,7 +74,7 @@ func consumed(t *testing.T, client sarama.Client, group string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := endOffsets(t, client, topic)
+	want := topictest.EndOffsets(t, client, topic)
 	partitions := make([]int32, 0, len(want))
 	for p := range want {
 		partitions = append(partitions, p)

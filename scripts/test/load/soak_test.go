@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
+	"example.com/todo/scripts/test/topictest"
 )
 
 // words are the vocabulary of titles and searches.
@@ -36,7 +36,7 @@ func TestSoakAnnouncesEveryChangeAndLeaksNoMemory(t *testing.T) {
 		pairs = 50_000
 	}
 	w := newFixture(t)
-	from := endOffsets(t, w.kafka)
+	from := topictest.EndOffsets(t, w.kafka, topic)
 	r := w.replica(t)
 	r.start(t)
 	users := newClient(t, r.http)
@@ -135,7 +135,7 @@ func unsent(t *testing.T, w *fixture) (n int) {
 func checkAnnounced(t *testing.T, w *fixture, from map[int32]int64) {
 	t.Helper()
 	announced := map[string]bool{}
-	for _, record := range readRecords(t, w.kafka, from) {
+	for _, record := range topictest.Read(t, w.kafka, topic, from) {
 		for _, header := range record.Headers {
 			if string(header.Key) == "event-id" {
 				announced[string(header.Value)] = true
@@ -166,48 +166,4 @@ func checkAnnounced(t *testing.T, w *fixture, from map[int32]int64) {
 		t.Errorf("%d of %d committed changes were not announced: %v", len(missing), committed, errors.Join(missing[:min(5, len(missing))]...))
 	}
 	t.Logf("%d changes committed and announced", committed-len(missing))
-}
-
-// endOffsets returns the log-end offset of each partition.
-func endOffsets(t *testing.T, client sarama.Client) map[int32]int64 {
-	t.Helper()
-	ends := map[int32]int64{}
-	for p := range int32(partitions) {
-		end, err := client.GetOffset(topic, p, sarama.OffsetNewest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ends[p] = end
-	}
-	return ends
-}
-
-// readRecords returns the records from the given offsets to the current end of the topic.
-func readRecords(t *testing.T, client sarama.Client, from map[int32]int64) (records []*sarama.ConsumerMessage) {
-	t.Helper()
-	consumer, err := sarama.NewConsumerFromClient(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer consumer.Close()
-	for p, end := range endOffsets(t, client) {
-		if from[p] >= end {
-			continue
-		}
-		claim, err := consumer.ConsumePartition(topic, p, from[p])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for next := from[p]; next < end; {
-			select {
-			case record := <-claim.Messages():
-				records = append(records, record)
-				next = record.Offset + 1
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%s/%d: no record at %d", topic, p, next)
-			}
-		}
-		_ = claim.Close()
-	}
-	return records
 }
