@@ -31,8 +31,8 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Done is closed when the program has exited and was reaped.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err returns, after Done, the exit error: nil for exit code 0.
-func (p *Process) Err() error { return p.err }
+// Status describes, after Done, the end of the program: "exit status 0", "signal: killed", ….
+func (p *Process) Status() string { return p.cmd.ProcessState.String() }
 
 // ExitCode returns, after Done, the exit code; after a signal 128 plus its number, as shells do.
 func (p *Process) ExitCode() int {

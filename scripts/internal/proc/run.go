@@ -30,8 +30,8 @@ func (l *Launcher) Run(ctx context.Context, c Command) error {
 		_ = p.Stop(limit) // the caller gets the cause of the cancellation instead
 		return context.Cause(ctx)
 	}
-	if p.Err() != nil {
-		return fmt.Errorf("%s: %w\n%s", c.Path, p.Err(), strings.TrimSpace(output.String()))
+	if p.err != nil {
+		return fmt.Errorf("%s: %w\n%s", c.Path, p.err, strings.TrimSpace(output.String()))
 	}
 	return nil
 }

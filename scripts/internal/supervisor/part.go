@@ -1,17 +1,18 @@
 // Package supervisor runs the parts of a system, each a process of its own: it starts them, waits until
-// they are ready, stops them in order, and reacts to exits by its restart policy.
+// they are ready, stops them in order, and restarts those that exited, or reports their exit.
 //
 //	           Start                    ready
 //	stopped ──────────> running ──────────────────> Start returns
 //	   ^                 │   │ exit without a stop
-//	   │ Stop, Halt      │   ├─ RestartNever:  stopped, UnexpectedExits delivers it
-//	   └─────────────────┘   └─ RestartAlways: running again
+//	   │ Stop, Halt      │   ├─ otherwise:      stopped, UnexpectedExits delivers it
+//	   └─────────────────┘   └─ Config.Restart: running again
 package supervisor
 
 import (
 	"context"
-	"sync"
+	"time"
 
+	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 )
 
@@ -28,13 +29,13 @@ type Part interface {
 	ReadyWhen() string
 }
 
-// managedPart is a part and its process. Supervisor.mu guards all but transition.
-type managedPart struct {
-	Part
-	transition sync.Mutex // held during Start and Stop
-	wanted     bool       // started and not stopped
-	generation int        // of wanted: each change raises it, and ends the restarts of the generation before
-	requested  bool       // the supervisor ends the process
-	process    *proc.Process
-	cleared    chan struct{} // closed after the exit of process
+// Config configures a Supervisor or a Unit.
+type Config struct {
+	Launcher    *proc.Launcher
+	Console     *console.Console
+	LogDir      string        // the output of a part goes to <name>.log in it
+	Shown       []string      // parts whose output is also shown on the console
+	StopTimeout time.Duration // of Stop, and of StopAll for all parts together
+	Restart     bool          // a part that exited without a stop starts again
+	OnExit      func(Exit)    // if not nil: called after each exit, from several goroutines
 }

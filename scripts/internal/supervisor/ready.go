@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"example.com/todo/scripts/internal/proc"
 )
 
 const (
@@ -16,57 +14,46 @@ const (
 	readyTimeout     = time.Minute
 )
 
-// awaitReady polls a started part until it is ready. Under RestartNever the exit of the process and the end
-// of readyTimeout are errors; under RestartAlways the wait goes on with the next process until ctx ends.
-func (s *Supervisor) awaitReady(ctx context.Context, p *managedPart, process *proc.Process) error {
+// AwaitReady returns when the part is ready, whichever process that is, or with an error when ctx ends.
+func (u *Unit) AwaitReady(ctx context.Context) error {
+	return u.awaitReady(ctx, context.Background())
+}
+
+// awaitReady polls the part until it is ready, or until ctx or the run ends.
+func (u *Unit) awaitReady(ctx, run context.Context) error {
 	began := time.Now()
-	s.cfg.Console.Progress("%s: waiting for %s", p.Name(), p.ReadyWhen())
+	u.cfg.Console.Progress("%s: waiting for %s", u.Name(), u.ReadyWhen())
 	reminder := time.NewTicker(reminderInterval)
 	defer reminder.Stop()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	var exited <-chan struct{}
-	if s.cfg.Restart == RestartNever {
-		exited = process.Done()
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
-		defer cancel()
-	}
 	for {
-		err := s.checkReady(ctx, p)
+		err := u.CheckReady(ctx)
 		if err == nil {
-			s.cfg.Console.Progress("%s: ready after %s", p.Name(), round(time.Since(began)))
+			u.cfg.Console.Progress("%s: ready after %s", u.Name(), round(time.Since(began)))
 			return nil
 		}
 		select {
-		case <-exited:
-			return s.unexpected(p, process)
+		case <-run.Done():
+			return context.Cause(run)
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w; the last error: %w", p.Name(), context.Cause(ctx), err)
+			return fmt.Errorf("wait for %s: %w; the last error: %w", u.Name(), context.Cause(ctx), err)
 		case <-reminder.C:
-			s.cfg.Console.Progress("%s: still waiting for %s (%s): %v", p.Name(), p.ReadyWhen(), round(time.Since(began)), err)
+			u.cfg.Console.Progress("%s: still waiting for %s (%s): %v", u.Name(), u.ReadyWhen(), round(time.Since(began)), err)
 		case <-poll.C:
 		}
 	}
 }
 
-// CheckReady returns nil if a part is ready, otherwise the reason.
-func (s *Supervisor) CheckReady(ctx context.Context, name string) error {
-	p, err := s.find(name)
-	if err != nil {
-		return err
-	}
-	return s.checkReady(ctx, p)
-}
-
-// checkReady probes the part, unless no process runs: another process may answer on its port.
-func (s *Supervisor) checkReady(ctx context.Context, p *managedPart) error {
-	if s.PID(p.Name()) == 0 {
+// CheckReady returns nil if the part is ready, otherwise the reason. It does not probe a part without a
+// process: another process may answer on its port.
+func (u *Unit) CheckReady(ctx context.Context) error {
+	if u.PID() == 0 {
 		return errors.New("no process runs")
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return p.Ready(ctx)
+	return u.Ready(ctx)
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }

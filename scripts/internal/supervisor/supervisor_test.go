@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,10 +85,27 @@ func newScripts(t *testing.T, pairs ...string) scripts {
 	return s
 }
 
+// pid returns the process id of a part.
+func (s scripts) pid(name string) int {
+	i := slices.IndexFunc(s.Units(), func(u *Unit) bool { return u.Name() == name })
+	return s.Units()[i].PID()
+}
+
+func (s scripts) unexpectedExit(t *testing.T) *UnexpectedExit {
+	t.Helper()
+	select {
+	case exit := <-s.UnexpectedExits():
+		return exit
+	case <-time.After(10 * time.Second):
+		t.Fatal("no exit was reported")
+		return nil
+	}
+}
+
 func TestStopAllStopsInTheReverseOrder(t *testing.T) {
 	t.Parallel()
 	s := newScripts(t, "postgres", orderly, "kafka", orderly, "service", orderly)
-	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+	if err := s.StartAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.StopAll(t.Context()); err != nil {
@@ -108,7 +126,7 @@ func TestStopAllStopsInTheReverseOrder(t *testing.T) {
 func TestStopAllKillsAPartThatExceedsItsShareOfTheTime(t *testing.T) {
 	t.Parallel()
 	s := newScripts(t, "postgres", orderly, "stubborn", `trap '' TERM; touch NAME.ready; while :; do sleep 0.02; done`)
-	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+	if err := s.StartAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -129,13 +147,13 @@ func TestStopIsNoUnexpectedExit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
-			t.Errorf("starting it again: %v, want ErrState", err)
+			t.Errorf("starting it again: %v, want ErrUnchanged", err)
 		}
 		if err := s.Stop(t.Context(), "kafka"); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Stop(t.Context(), "kafka"); !errors.Is(err, ErrUnchanged) {
-			t.Errorf("stopping it again: %v, want ErrState", err)
+			t.Errorf("stopping it again: %v, want ErrUnchanged", err)
 		}
 	}
 	select {
@@ -144,7 +162,7 @@ func TestStopIsNoUnexpectedExit(t *testing.T) {
 	default:
 	}
 	if err := s.Start(t.Context(), "unknown"); !errors.Is(err, ErrUnknownPart) {
-		t.Errorf("starting a part that is not there: %v, want ErrNoPart", err)
+		t.Errorf("starting a part that is not there: %v, want ErrUnknownPart", err)
 	}
 }
 
@@ -158,12 +176,7 @@ func TestUnexpectedExitQuotesTheLastLinesOfTheLog(t *testing.T) {
 	if err := s.Start(t.Context(), "kafka"); err != nil && !errors.As(err, new(*UnexpectedExit)) {
 		t.Fatal(err)
 	}
-	var exit *UnexpectedExit
-	select {
-	case exit = <-s.UnexpectedExits():
-	case <-time.After(10 * time.Second):
-		t.Fatal("no exit was reported")
-	}
+	exit := s.unexpectedExit(t)
 	var want []string
 	for i := 30; i < 50; i++ {
 		want = append(want, fmt.Sprintf("line %d", i))
@@ -174,7 +187,7 @@ func TestUnexpectedExitQuotesTheLastLinesOfTheLog(t *testing.T) {
 	if text := exit.Error(); !strings.Contains(text, "kafka ended by itself (exit status 1)") || !strings.HasSuffix(text, "line 49") {
 		t.Errorf("the error reads %q", text)
 	}
-	if s.PID("kafka") != 0 {
+	if s.pid("kafka") != 0 {
 		t.Error("it still counts as running")
 	}
 }
@@ -185,16 +198,11 @@ func TestExitBySignalIsUnexpected(t *testing.T) {
 	if err := s.Start(t.Context(), "kafka"); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(s.PID("kafka"), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(s.pid("kafka"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case exit := <-s.UnexpectedExits():
-		if exit.Part != "kafka" || exit.Err == nil || !strings.Contains(exit.Err.Error(), "killed") {
-			t.Errorf("the exit is %+v", exit)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("no exit was reported")
+	if exit := s.unexpectedExit(t); exit.Part != "kafka" || exit.Status != "signal: killed" {
+		t.Errorf("the exit is %+v", exit)
 	}
 }
 
@@ -206,7 +214,7 @@ func TestStartLeavesThePartRunningAfterTheEndOfItsContext(t *testing.T) {
 	if err := s.Start(ctx, "slow"); err == nil || !strings.Contains(err.Error(), "slow.ready") {
 		t.Errorf("Start: %v, want what it waited for", err)
 	}
-	if s.PID("slow") == 0 {
+	if s.pid("slow") == 0 {
 		t.Error("the part does not run")
 	}
 }
@@ -214,7 +222,7 @@ func TestStartLeavesThePartRunningAfterTheEndOfItsContext(t *testing.T) {
 func TestProgressNamesTheConditionAndShowsTheOutputOfShownParts(t *testing.T) {
 	t.Parallel()
 	s := newScripts(t, "shown", orderly, "hidden", orderly)
-	if err := s.StartAll(t.Context(), s.Names()...); err != nil {
+	if err := s.StartAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.StopAll(t.Context()); err != nil {
