@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -11,15 +10,15 @@ import (
 )
 
 func newStop(dir *string) *cobra.Command {
-	return partCommand("stop", "Stop one part of the running stack", dir, stack.Stop)
+	return partCommand("stop", "Stop one part of the running stack", dir)
 }
 
 func newStart(dir *string) *cobra.Command {
-	return partCommand("start", "Start a part that was stopped, and wait until it is ready", dir, stack.Start)
+	return partCommand("start", "Start a part that was stopped, and wait until it is ready", dir)
 }
 
 // partCommand returns a command that acts on one part of the running stack.
-func partCommand(verb, short string, dir *string, do func(ctx context.Context, dir, part string) error) *cobra.Command {
+func partCommand(verb, short string, dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " PART",
 		Short: short,
@@ -31,7 +30,7 @@ func partCommand(verb, short string, dir *string, do func(ctx context.Context, d
 			if err != nil {
 				return err
 			}
-			if err := do(c.Context(), folder, args[0]); err != nil {
+			if err := stack.Control(c.Context(), folder, verb, args[0]); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s: done\n", verb, args[0])

@@ -79,8 +79,8 @@ func TestServersAreReadyAndLeaveNoProcessAndNoFile(t *testing.T) {
 	}
 
 	pids := map[string]int{}
-	for _, name := range servers.parts.Names() {
-		pids[name] = servers.parts.PID(name)
+	for _, part := range servers.parts.Units() {
+		pids[part.Name] = part.PID()
 	}
 	if err := servers.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)

@@ -20,11 +20,11 @@ const maxValueLength = 4096
 func TailTopic(ctx context.Context, addr, topic string, show func(record string) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	consumer, err := sarama.NewConsumer([]string{addr}, kafkaClient{addr}.config(ctx))
+	consumer, err := sarama.NewConsumer([]string{addr}, clientConfig(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
-	defer func() { _ = consumer.Close() }()
+	defer consumer.Close()
 	partitions, err := consumer.Partitions(topic)
 	if err != nil {
 		return fmt.Errorf("topic %s: %w", topic, err)

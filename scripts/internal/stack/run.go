@@ -25,11 +25,11 @@ const stopTimeout = 9 * time.Second
 // ready and was stopped, and a *supervisor.UnexpectedExit if a part exited without a stop.
 func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	began := time.Now()
-	lock, err := acquireLock(s.Dir)
+	release, err := acquireLock(s.Dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer release()
 	// A stack that was killed leaves its file behind.
 	if err := os.Remove(envPath(s.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -43,7 +43,13 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go i.cancelOnExit(ctx, cancel)
+	go func() {
+		select {
+		case exit := <-i.parts.UnexpectedExits():
+			cancel(exit)
+		case <-ctx.Done():
+		}
+	}()
 	defer func() { err = errors.Join(err, i.parts.StopAll(ctx)) }()
 
 	if err := i.plan().Run(ctx); err != nil {
@@ -53,7 +59,7 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = control.Close() }()
+	defer control.Close()
 	dsn, err := i.postgres.SuperuserDSN()
 	if err != nil {
 		return err
@@ -74,8 +80,6 @@ type instance struct {
 	tools    toolchain.Tools
 	topics   []server.Topic
 	postgres server.Postgres
-	redis    server.Redis
-	kafka    toolchain.Broker
 	parts    *supervisor.Supervisor
 }
 
@@ -88,17 +92,19 @@ func assemble(ctx context.Context, t toolchain.Tools, s Settings) (i *instance, 
 	if i.postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
 		return nil, err
 	}
-	if i.redis, err = t.Redis(ctx, s.data(), s.Ports[redisPort]); err != nil {
+	redis, err := t.Redis(ctx, s.data(), s.Ports[redisPort])
+	if err != nil {
 		return nil, err
 	}
-	if i.kafka, err = t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController]); err != nil {
+	kafka, err := t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController])
+	if err != nil {
 		return nil, err
 	}
 	// The log folder holds the logs of this run only.
 	if err := errors.Join(os.RemoveAll(s.log()), os.MkdirAll(s.log(), 0o755), os.MkdirAll(s.bin(), 0o755)); err != nil {
 		return nil, err
 	}
-	parts := []supervisor.Part{i.postgres, i.redis, i.kafka}
+	parts := []supervisor.Part{i.postgres.Part(), redis.Part(), kafka}
 	for _, name := range services {
 		parts = append(parts, s.service(name))
 	}
@@ -114,24 +120,20 @@ func (i *instance) plan() startup.Plan {
 		Build: func(ctx context.Context) error {
 			return i.runStep(ctx, "build", startup.BuildCommand(i.Root, i.bin(), services))
 		},
-		Migrate:  i.migrate,
+		Migrate: func(ctx context.Context) error {
+			todo, err := i.service(todoService).Command()
+			if err != nil {
+				return err
+			}
+			todo.Args = []string{"migrate"}
+			return i.runStep(ctx, "migrate", todo)
+		},
 		Postgres: i.postgres,
-		Account:  appAccount,
-		Kafka:    i.kafka.Name(),
-		Brokers:  i.kafka.Addr(),
+		Kafka:    i.Ports.Addr(kafkaPort),
 		Topics:   i.topics,
-		Servers:  []string{i.redis.Name()},
+		Servers:  []string{"redis"},
 		Services: services,
 	}
-}
-
-func (i *instance) migrate(ctx context.Context) error {
-	todo, err := i.service(todoService).Command()
-	if err != nil {
-		return err
-	}
-	todo.Args = []string{"migrate"}
-	return i.runStep(ctx, "migrate", todo)
 }
 
 // runStep runs a command of the start to its end and shows its output.
@@ -145,14 +147,6 @@ func (i *instance) runStep(ctx context.Context, step string, c proc.Command) err
 	}
 	i.tools.Console.Progress("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
 	return nil
-}
-
-func (i *instance) cancelOnExit(ctx context.Context, cancel context.CancelCauseFunc) {
-	select {
-	case exit := <-i.parts.UnexpectedExits():
-		cancel(exit)
-	case <-ctx.Done():
-	}
 }
 
 // exitCause returns the unexpected exit that ended ctx, otherwise err.
@@ -170,11 +164,11 @@ func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil // no folder, no data
 	}
-	lock, err := acquireLock(dir)
+	release, err := acquireLock(dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer release()
 	return errors.Join(
 		toolchain.RemoveData(dataDir(dir, toolchain.KafkaEmbedded)),
 		toolchain.RemoveData(dataDir(dir, toolchain.KafkaApache)),

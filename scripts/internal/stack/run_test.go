@@ -18,9 +18,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
 )
@@ -150,7 +148,7 @@ func TestStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	said := r.said.String()
 	for _, want := range []string{
 		"migrate              │ migrated postgres://todo:todo@127.0.0.1:", "todo-service         │ up with 10 requests",
-		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[todoHTTP]),
+		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports["TODO_HTTP_PORT"]),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is missing in:\n%s", want, said)
@@ -189,16 +187,11 @@ func TestStackSeparatesTheDataOfEachKindOfKafka(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dirs := []string{r.postgres.Dir, r.redis.Dir}
-			switch k := r.kafka.(type) {
-			case server.EmbeddedKafka:
-				dirs = append(dirs, k.Dir)
-			case server.ApacheKafka:
-				dirs = append(dirs, k.Dir)
-			}
-			want := []string{filepath.Join(s.Dir, kind, "postgres"), filepath.Join(s.Dir, kind, "redis"), filepath.Join(s.Dir, kind, "kafka")}
-			if diff := cmp.Diff(want, dirs); diff != "" {
-				t.Errorf("folders (-want +got):\n%s", diff)
+			for _, part := range r.parts.Units()[:3] {
+				command, err := part.Command()
+				if dir := filepath.Join(s.Dir, kind, part.Name); err != nil || !strings.Contains(strings.Join(command.Args, " "), dir) {
+					t.Errorf("%s: %q, %v; want the folder %s", part.Name, command.Args, err, dir)
+				}
 			}
 		})
 	}
@@ -209,13 +202,13 @@ func TestStackStopsAndStartsOnePartWhileTheOthersRun(t *testing.T) {
 	r := start(t, t.TempDir())
 	before := r.pids(t)
 	for _, part := range []string{"kafka", "redis", "postgres", "stats-service"} {
-		if err := Stop(t.Context(), r.Dir, part); err != nil {
+		if err := Control(t.Context(), r.Dir, "stop", part); err != nil {
 			t.Fatalf("stop %s: %v", part, err)
 		}
 		if pid := r.pids(t)[part]; pid != 0 {
 			t.Errorf("%s still runs as %d", part, pid)
 		}
-		if err := Start(t.Context(), r.Dir, part); err != nil {
+		if err := Control(t.Context(), r.Dir, "start", part); err != nil {
 			t.Fatalf("start %s: %v", part, err)
 		}
 	}
@@ -225,7 +218,7 @@ func TestStackStopsAndStartsOnePartWhileTheOthersRun(t *testing.T) {
 			t.Errorf("%s was %d and is %d", part, before[part], after[part])
 		}
 	}
-	if err := Stop(t.Context(), r.Dir, "unknown"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
+	if err := Control(t.Context(), r.Dir, "stop", "unknown"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
 		t.Errorf("stopping a part that is not there: %v", err)
 	}
 }

@@ -26,11 +26,9 @@ type Plan struct {
 	Migrate   func(ctx context.Context) error // migrates the schema, with a built service
 
 	Postgres server.Postgres
-	Account  string // the application's user, password and database
-	Kafka    string // the broker's name
-	Brokers  string // its address
+	Kafka    string // the broker's address
 	Topics   []server.Topic
-	Servers  []string // the other servers' names
+	Servers  []string // the names of the servers beside postgres and kafka
 	Services []string
 }
 
@@ -47,10 +45,10 @@ func (p Plan) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		if err := p.StartPart(ctxServers, p.Postgres.Name()); err != nil {
+		if err := p.StartPart(ctxServers, "postgres"); err != nil {
 			return err
 		}
-		if err := p.Postgres.EnsureDatabase(ctxServers, p.Account, p.Account, p.Account); err != nil {
+		if err := p.Postgres.EnsureDatabase(ctxServers); err != nil {
 			return err
 		}
 		select {
@@ -61,10 +59,10 @@ func (p Plan) Run(ctx context.Context) error {
 		}
 	})
 	group.Go(func() error {
-		if err := p.StartPart(ctxServers, p.Kafka); err != nil {
+		if err := p.StartPart(ctxServers, "kafka"); err != nil {
 			return err
 		}
-		return server.EnsureTopics(ctxServers, p.Brokers, p.Topics...)
+		return server.EnsureTopics(ctxServers, p.Kafka, p.Topics...)
 	})
 	for _, name := range p.Servers {
 		group.Go(func() error { return p.StartPart(ctxServers, name) })

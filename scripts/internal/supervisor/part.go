@@ -16,17 +16,13 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Part is one program of a system.
-type Part interface {
-	Name() string
-	// Prepare creates what the program needs. It is called before every start.
-	Prepare(ctx context.Context) error
-	// Command describes the program; the supervisor sets its output.
-	Command() (proc.Command, error)
-	// Ready returns nil if the program is ready, otherwise the reason why it is not.
-	Ready(ctx context.Context) error
-	// ReadyWhen names the condition of Ready, to end the sentence "waiting for …".
-	ReadyWhen() string
+// Part describes one program of a system.
+type Part struct {
+	Name      string
+	Prepare   func(ctx context.Context) error // if not nil: called before every start, to create what the program needs
+	Command   func() (proc.Command, error)    // describes the program; the supervisor sets its output
+	Ready     func(ctx context.Context) error // returns nil if the program is ready, otherwise the reason why it is not
+	ReadyWhen string                          // the condition of Ready, to end the sentence "waiting for …"
 }
 
 // Config configures a Supervisor or a Unit.

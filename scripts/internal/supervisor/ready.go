@@ -22,7 +22,7 @@ func (u *Unit) AwaitReady(ctx context.Context) error {
 // awaitReady polls the part until it is ready, or until ctx or the run ends.
 func (u *Unit) awaitReady(ctx, run context.Context) error {
 	began := time.Now()
-	u.cfg.Console.Progress("%s: waiting for %s", u.Name(), u.ReadyWhen())
+	u.cfg.Console.Progress("%s: waiting for %s", u.Name, u.ReadyWhen)
 	reminder := time.NewTicker(reminderInterval)
 	defer reminder.Stop()
 	poll := time.NewTicker(pollInterval)
@@ -30,16 +30,16 @@ func (u *Unit) awaitReady(ctx, run context.Context) error {
 	for {
 		err := u.CheckReady(ctx)
 		if err == nil {
-			u.cfg.Console.Progress("%s: ready after %s", u.Name(), round(time.Since(began)))
+			u.cfg.Console.Progress("%s: ready after %s", u.Name, round(time.Since(began)))
 			return nil
 		}
 		select {
 		case <-run.Done():
 			return context.Cause(run)
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w; the last error: %w", u.Name(), context.Cause(ctx), err)
+			return fmt.Errorf("wait for %s: %w; the last error: %w", u.Name, context.Cause(ctx), err)
 		case <-reminder.C:
-			u.cfg.Console.Progress("%s: still waiting for %s (%s): %v", u.Name(), u.ReadyWhen(), round(time.Since(began)), err)
+			u.cfg.Console.Progress("%s: still waiting for %s (%s): %v", u.Name, u.ReadyWhen, round(time.Since(began)), err)
 		case <-poll.C:
 		}
 	}

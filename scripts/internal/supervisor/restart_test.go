@@ -23,7 +23,7 @@ func restarting(t *testing.T, text string) (u *Unit, dir string, exits <-chan Ex
 	u = NewUnit(Config{
 		Launcher: proc.NewLauncher(), Console: console.Plain(&output{}), LogDir: dir, StopTimeout: stopTimeout,
 		Restart: true, OnExit: func(e Exit) { delivered <- e },
-	}, script{name: "kafka", text: text, dir: dir})
+	}, script("kafka", text, dir))
 	t.Cleanup(func() { u.Close(t.Context()) })
 	return u, dir, delivered
 }

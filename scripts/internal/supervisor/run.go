@@ -40,9 +40,9 @@ func (u *Unit) supervise(r *run) {
 		switch {
 		case r.ctx.Err() != nil:
 		case err != nil && u.cfg.Restart:
-			u.cfg.Console.Progress("%s: start failed, retrying: %v", u.Name(), err)
+			u.cfg.Console.Progress("%s: start failed, retrying: %v", u.Name, err)
 		case err != nil:
-			r.end(fmt.Errorf("start %s: %w", u.Name(), err))
+			r.end(fmt.Errorf("start %s: %w", u.Name, err))
 		case !u.cfg.Restart:
 			u.reportUnexpectedExit(r, process)
 		}
@@ -56,7 +56,7 @@ func (u *Unit) supervise(r *run) {
 
 // reportUnexpectedExit ends the run after the exit of its process.
 func (u *Unit) reportUnexpectedExit(r *run, process *proc.Process) {
-	exit := &UnexpectedExit{Part: u.Name(), Status: process.Status(), Log: u.logPath(), LastLines: lastLines(u.logPath())}
+	exit := &UnexpectedExit{Part: u.Name, Status: process.Status(), Log: u.logPath(), LastLines: lastLines(u.logPath())}
 	r.end(exit)
 	select {
 	case u.exits <- exit:
@@ -66,8 +66,10 @@ func (u *Unit) reportUnexpectedExit(r *run, process *proc.Process) {
 
 // runProcess runs one process of the part, from its preparation to its exit. The error says why none started.
 func (u *Unit) runProcess(r *run) (*proc.Process, error) {
-	if err := u.Prepare(r.ctx); err != nil {
-		return nil, err
+	if u.Prepare != nil {
+		if err := u.Prepare(r.ctx); err != nil {
+			return nil, err
+		}
 	}
 	command, err := u.Command()
 	if err != nil {
@@ -111,10 +113,10 @@ func (u *Unit) startProcess(r *run, command proc.Command) (*proc.Process, error)
 
 // output returns the writer of the part's output.
 func (u *Unit) output(log *os.File) io.Writer {
-	if !slices.Contains(u.cfg.Shown, u.Name()) {
+	if !slices.Contains(u.cfg.Shown, u.Name) {
 		return log
 	}
-	return io.MultiWriter(&lossyLog{file: log, part: u.Name(), console: u.cfg.Console}, u.cfg.Console.LineWriter(u.Name()))
+	return io.MultiWriter(&lossyLog{file: log, part: u.Name, console: u.cfg.Console}, u.cfg.Console.LineWriter(u.Name))
 }
 
 // lossyLog writes a part's output to its log and drops what cannot be written, for instance on a full

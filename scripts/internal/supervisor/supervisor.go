@@ -14,9 +14,6 @@ import (
 // stopShares divides StopTimeout: StopAll keeps one share for each part that is still to be stopped.
 const stopShares = 9
 
-// ErrUnknownPart means that the supervisor has no part of that name.
-var ErrUnknownPart = errors.New("there is no part")
-
 // Supervisor runs the parts of a system. Its methods are safe for concurrent use.
 type Supervisor struct {
 	stopTimeout time.Duration
@@ -85,10 +82,10 @@ func (s *Supervisor) StopAll(ctx context.Context) error {
 func (s *Supervisor) find(name string) (*Unit, error) {
 	var names []string
 	for _, unit := range s.units {
-		if unit.Name() == name {
+		if unit.Name == name {
 			return unit, nil
 		}
-		names = append(names, unit.Name())
+		names = append(names, unit.Name)
 	}
-	return nil, fmt.Errorf("%w %q: the parts are %s", ErrUnknownPart, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(names, ", "))
 }

@@ -67,9 +67,9 @@ func (u *Unit) launch() (*run, error) {
 	defer u.mu.Unlock()
 	switch {
 	case u.closed:
-		return nil, fmt.Errorf("start %s: %w", u.Name(), errStopped)
+		return nil, fmt.Errorf("start %s: %w", u.Name, errStopped)
 	case u.run != nil:
-		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, u.Name())
+		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, u.Name)
 	}
 	u.run = newRun()
 	go u.supervise(u.run)
@@ -83,7 +83,7 @@ func (u *Unit) Stop(ctx context.Context) error {
 	defer cancel()
 	run, process := u.endRun()
 	if run == nil {
-		return fmt.Errorf("%w: %s does not run", ErrUnchanged, u.Name())
+		return fmt.Errorf("%w: %s does not run", ErrUnchanged, u.Name)
 	}
 	began := time.Now()
 	var err error
@@ -94,9 +94,9 @@ func (u *Unit) Stop(ctx context.Context) error {
 	}
 	<-run.done
 	if err != nil {
-		return fmt.Errorf("%s %w", u.Name(), err)
+		return fmt.Errorf("%s %w", u.Name, err)
 	}
-	u.cfg.Console.Progress("%s: stopped after %s", u.Name(), round(time.Since(began)))
+	u.cfg.Console.Progress("%s: stopped after %s", u.Name, round(time.Since(began)))
 	return nil
 }
 
@@ -169,4 +169,4 @@ func signalTree(process *proc.Process, signal syscall.Signal) {
 	}
 }
 
-func (u *Unit) logPath() string { return filepath.Join(u.cfg.LogDir, u.Name()+".log") }
+func (u *Unit) logPath() string { return filepath.Join(u.cfg.LogDir, u.Name+".log") }
