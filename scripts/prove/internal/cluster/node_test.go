@@ -10,25 +10,21 @@ import (
 
 	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/supervisor"
 )
 
-// script is a program that runs a shell script and is ready at once.
-type script string
-
-func (script) Name() string                  { return "script" }
-func (script) ReadyWhen() string             { return "nothing" }
-func (script) Prepare(context.Context) error { return nil }
-func (script) Ready(context.Context) error   { return nil }
-func (s script) Command() (proc.Command, error) {
-	return proc.Command{Path: "/bin/sh", Args: []string{"-c", string(s)}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
-}
-
-// startNode runs a script as a node until the test ends.
-func startNode(t *testing.T, s script) (*Node, <-chan Exit) {
+// startNode runs a shell script, which is ready at once, as a node until the test ends.
+func startNode(t *testing.T, script string) (*Node, <-chan Exit) {
 	t.Helper()
 	exits := make(chan Exit, 10)
-	n := newNode(s, t.TempDir(), proc.NewLauncher(), func(e Exit) { exits <- e })
-	t.Cleanup(func() { _ = n.supervisor.StopAll(context.Background()) })
+	n := newNode(supervisor.Part{
+		Name:  "script",
+		Ready: func(context.Context) error { return nil },
+		Command: func() (proc.Command, error) {
+			return proc.Command{Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
+		},
+	}, t.TempDir(), proc.NewLauncher(), func(e Exit) { exits <- e })
+	t.Cleanup(func() { _ = n.Close(context.Background()) })
 	return n, exits
 }
 
@@ -71,7 +67,7 @@ func TestHeldNodeStaysDownUntilStarted(t *testing.T) {
 	t.Parallel()
 	n, exits := startNode(t, "sleep 1000")
 	startAndWait(t, n)
-	n.KillAndHold()
+	n.Halt()
 	<-exits
 	if n.PID() != 0 {
 		t.Error("it runs")
@@ -100,7 +96,7 @@ func TestNodeFreezesAndResumesTheProcessTree(t *testing.T) {
 func TestNodeReportsAnUnrequestedExit(t *testing.T) {
 	t.Parallel()
 	n, exits := startNode(t, "exit 3")
-	n.Start(t.Context())
+	n.Start()
 	if exit := <-exits; exit.Requested || exit.Killed || exit.Status != "exit status 3" {
 		t.Errorf("%+v", exit)
 	}
@@ -118,7 +114,7 @@ func TestNodeArmsFailpointsAndReportsTheirCrashes(t *testing.T) {
 		left = left[1:]
 		return next
 	})
-	n.Start(t.Context())
+	n.Start()
 	for _, failpoint := range []string{"here", "there"} {
 		if exit := <-exits; exit.Requested || !exit.Killed || exit.Failpoint != failpoint || exit.InFlight != "in flight" {
 			t.Errorf("%s: %+v", failpoint, exit)
