@@ -32,7 +32,7 @@ func TestRemoveDeletesDataInTheSystemDirWithItsLink(t *testing.T) {
 	if filepath.Dir(home) != proc.SystemDir {
 		t.Errorf("the data is in %s, want %s", home, proc.SystemDir)
 	}
-	if owner, err := p.serverAccount(); err != nil || *owner != *account {
+	if owner, err := p.serverAccount(); err != nil || owner.Uid != account.Uid {
 		t.Errorf("the folder belongs to %v, %v; want %v", owner, err, account)
 	}
 	if err := os.WriteFile(p.passwordPath(), []byte("secret"), 0o600); err != nil {
