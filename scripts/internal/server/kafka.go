@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/supervisor"
@@ -18,8 +19,11 @@ import (
 // requestTimeout bounds a request whose context has no deadline.
 const requestTimeout = 10 * time.Second
 
-// EmbeddedKafka describes a Kafka broker written in Go, in a process of devstack, the program. It needs no Java,
-// and writes every record to disk, in dir, before the acknowledgement.
+// brokerArg is the first argument of a process that is the embedded Kafka.
+const brokerArg = "kafka-embedded"
+
+// EmbeddedKafka describes a Kafka broker written in Go, in a process of a program that calls RunIfBroker. It needs no
+// Java, and writes every record to disk, in dir, before the acknowledgement.
 func EmbeddedKafka(program, dir string, p int) supervisor.Part {
 	addr := port.Addr(p)
 	return supervisor.Part{
@@ -28,13 +32,24 @@ func EmbeddedKafka(program, dir string, p int) supervisor.Part {
 		Prepare:   func(context.Context) error { return os.MkdirAll(dir, 0o755) },
 		Ready:     func(ctx context.Context) error { return checkKafka(ctx, addr) },
 		Command: func() (proc.Command, error) {
-			return proc.Command{Path: program, Args: []string{"kafka-embedded", "--addr", addr, "--data", dir}}, nil
+			return proc.Command{Path: program, Args: []string{brokerArg, addr, dir}}, nil
 		},
 	}
 }
 
-// RunEmbeddedKafka serves on addr (host:port) until ctx ends. It keeps its log in dir.
-func RunEmbeddedKafka(ctx context.Context, addr, dir string) error {
+// RunIfBroker runs the embedded Kafka until a stop signal, if EmbeddedKafka describes this process. Otherwise it
+// returns false at once.
+func RunIfBroker() (bool, error) {
+	if len(os.Args) != 4 || os.Args[1] != brokerArg {
+		return false, nil
+	}
+	ctx, stop := process.Context()
+	defer stop()
+	return true, runEmbeddedKafka(ctx, os.Args[2], os.Args[3])
+}
+
+// runEmbeddedKafka serves on addr (host:port) until ctx ends. It keeps its log in dir.
+func runEmbeddedKafka(ctx context.Context, addr, dir string) error {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- RunEmbeddedKafka(ctx, addr, dir)
+		ended <- runEmbeddedKafka(ctx, addr, dir)
 		close(ended)
 	}()
 	stop = func() {

@@ -21,8 +21,8 @@ import (
 
 const superuser = "postgres"
 
-// Account is the application's user, its password, and its database. The server listens on 127.0.0.1 only.
-const Account = "todo"
+// AppUser is the application's user, its password, and its database. The server listens on 127.0.0.1 only.
+const AppUser = "todo"
 
 // Postgres is a PostgreSQL server. Its superuser has a random password.
 type Postgres struct {
@@ -74,7 +74,7 @@ func (p Postgres) command() (proc.Command, error) {
 }
 
 // DSN returns the DSN of the application's database.
-func (p Postgres) DSN() string { return p.dsn(Account, Account, Account) }
+func (p Postgres) DSN() string { return p.dsn(AppUser, AppUser, AppUser) }
 
 // SuperuserDSN returns the superuser's DSN of the database "postgres". The data must exist.
 func (p Postgres) SuperuserDSN() (string, error) {
@@ -107,11 +107,11 @@ func (p Postgres) AsSuperuser(do func(*sql.DB) error) error {
 func (p Postgres) EnsureDatabase(ctx context.Context) error {
 	return p.AsSuperuser(func(db *sql.DB) error {
 		for _, s := range []struct{ find, create string }{
-			{"SELECT FROM pg_roles WHERE rolname = $1", "CREATE ROLE " + Account + " LOGIN PASSWORD '" + Account + "'"},
-			{"SELECT FROM pg_database WHERE datname = $1", "CREATE DATABASE " + Account + " OWNER " + Account},
+			{"SELECT FROM pg_roles WHERE rolname = $1", "CREATE ROLE " + AppUser + " LOGIN PASSWORD '" + AppUser + "'"},
+			{"SELECT FROM pg_database WHERE datname = $1", "CREATE DATABASE " + AppUser + " OWNER " + AppUser},
 		} {
 			var exists bool
-			if err := db.QueryRowContext(ctx, "SELECT EXISTS ("+s.find+")", Account).Scan(&exists); err != nil {
+			if err := db.QueryRowContext(ctx, "SELECT EXISTS ("+s.find+")", AppUser).Scan(&exists); err != nil {
 				return fmt.Errorf("%s: %w", s.find, err)
 			}
 			if exists {

@@ -25,48 +25,41 @@ func (p Postgres) prepare(ctx context.Context) error {
 	if err := p.createDir(account); err != nil {
 		return fmt.Errorf("create a folder for PostgreSQL: %w", err)
 	}
-	if p.Primary != nil {
-		return p.copyPrimary(ctx, account)
-	}
-	if err := os.WriteFile(p.passwordPath(), []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return err
-	}
-	if err := account.Chown(p.passwordPath()); err != nil {
-		return err
-	}
-	// initdb works in a folder of another name: an incomplete folder is never used as the data folder.
+	// The data is made in a folder of another name: an incomplete folder is never used as the data folder.
 	unfinished := p.dataDir() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
-	err = p.Launcher.Run(ctx, proc.Command{
-		Path: filepath.Join(p.Bin, "initdb"), Env: minimalEnv(), Dir: "/", As: account,
-		Args: []string{
-			"-D", unfinished, "-U", superuser, "--pwfile", p.passwordPath(), "--auth", "scram-sha-256",
-			"--encoding", "UTF8", "--locale", locale(), "--no-sync",
-		},
-	})
-	if err != nil {
-		return err
+	if p.Primary == nil {
+		if err := os.WriteFile(p.passwordPath(), []byte(rand.Text()+"\n"), 0o600); err != nil {
+			return err
+		}
+		if err := account.Chown(p.passwordPath()); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.initCommands(unfinished) {
+		c.Env, c.Dir, c.As = minimalEnv(), "/", account
+		if err := p.Launcher.Run(ctx, c); err != nil {
+			return err
+		}
 	}
 	return os.Rename(unfinished, p.dataDir())
 }
 
-// copyPrimary copies the data folder of the primary, which must not run, for a standby.
-func (p Postgres) copyPrimary(ctx context.Context, account *proc.Account) error {
-	unfinished := p.dataDir() + ".new"
-	for _, c := range []proc.Command{
-		{Path: "rm", Args: []string{"-rf", unfinished}},
-		{Path: "cp", Args: []string{"-p", p.Primary.passwordPath(), p.passwordPath()}},
-		{Path: "cp", Args: []string{"-Rp", p.Primary.dataDir(), unfinished}},
-		{Path: "touch", Args: []string{filepath.Join(unfinished, "standby.signal")}},
-	} {
-		c.Env, c.Dir, c.As = minimalEnv(), "/", account
-		if err := p.Launcher.Run(ctx, c); err != nil {
-			return fmt.Errorf("copy the data of the primary: %w", err)
-		}
+// initCommands make the data folder: by initdb, or for a standby by a copy of the primary's, which must not run.
+func (p Postgres) initCommands(dir string) []proc.Command {
+	if p.Primary == nil {
+		return []proc.Command{{Path: filepath.Join(p.Bin, "initdb"), Args: []string{
+			"-D", dir, "-U", superuser, "--pwfile", p.passwordPath(), "--auth", "scram-sha-256",
+			"--encoding", "UTF8", "--locale", locale(), "--no-sync",
+		}}}
 	}
-	return os.Rename(unfinished, p.dataDir())
+	return []proc.Command{
+		{Path: "cp", Args: []string{"-p", p.Primary.passwordPath(), p.passwordPath()}},
+		{Path: "cp", Args: []string{"-Rp", p.Primary.dataDir(), dir}},
+		{Path: "touch", Args: []string{filepath.Join(dir, "standby.signal")}},
+	}
 }
 
 // serverAccount returns the account that owns the folder and runs the server, nil for the caller. An existing

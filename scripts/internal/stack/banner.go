@@ -40,7 +40,7 @@ Ctrl-C stops everything; the data stays until make reset.
 // banner lists the addresses of all parts and commands to try.
 func (s Settings) banner(startTime time.Duration) string {
 	values := map[string]string{
-		"TIME": startTime.Round(100 * time.Millisecond).String(), "ACCOUNT": server.Account, "KAFKA": s.Kafka,
+		"TIME": startTime.Round(100 * time.Millisecond).String(), "ACCOUNT": server.AppUser, "KAFKA": s.Kafka,
 		"TOPIC": event.Topic, "DLQ_TOPIC": event.DLQTopic, "DATA": s.data(), "LOGS": s.log(),
 	}
 	for variable, port := range s.Ports {

@@ -27,7 +27,8 @@ func acquireLock(dir string) (release func(), err error) {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer file.Close()
 		holder, _ := io.ReadAll(file) // without it the message says less
-		return nil, fmt.Errorf("%w in %s (pid %s): Ctrl-C in its terminal ends it", errRunning, dir, strings.TrimSpace(string(holder)))
+		pid := strings.TrimSpace(string(holder))
+		return nil, fmt.Errorf("%w in %s (pid %s): Ctrl-C in its terminal ends it", errRunning, dir, pid)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, file.Close()))

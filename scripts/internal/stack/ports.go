@@ -52,7 +52,15 @@ func ResolvePorts(ctx context.Context, how string, getenv func(string) string, k
 		ports, err = chosenPorts(getenv, kafka)
 		return ports, func() {}, err
 	case "free":
-		return freePorts(ctx)
+		block, err := port.Reserve(ctx, len(listeners))
+		if err != nil {
+			return nil, nil, err
+		}
+		ports = Ports{}
+		for i, l := range listeners {
+			ports[l.variable] = block.Ports[i]
+		}
+		return ports, block.Close, nil
 	default:
 		return nil, nil, fmt.Errorf("--ports=%s: must be chosen or free", how)
 	}
@@ -82,18 +90,6 @@ func chosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 		ports[l.variable] = n
 	}
 	return ports, errors.Join(failed...)
-}
-
-func freePorts(ctx context.Context) (ports Ports, release func(), err error) {
-	block, err := port.Reserve(ctx, len(listeners))
-	if err != nil {
-		return nil, nil, err
-	}
-	ports = Ports{}
-	for i, l := range listeners {
-		ports[l.variable] = block.Ports[i]
-	}
-	return ports, block.Close, nil
 }
 
 // Check returns an error for the ports that are taken: each with the process that listens on it and the

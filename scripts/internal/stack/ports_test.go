@@ -77,7 +77,7 @@ func TestChosenPortsNamesTheVariableOfAnInvalidPort(t *testing.T) {
 
 func TestCheckNamesTheProcessAndTheVariableOfATakenPort(t *testing.T) {
 	t.Parallel()
-	ports, release, err := freePorts(t.Context())
+	ports, release, err := ResolvePorts(t.Context(), "free", os.Getenv, toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}

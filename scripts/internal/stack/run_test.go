@@ -19,6 +19,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
 )
@@ -38,7 +39,7 @@ func start(t *testing.T, dir string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports, release, err := freePorts(t.Context())
+	ports, release, err := ResolvePorts(t.Context(), "free", os.Getenv, toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func start(t *testing.T, dir string) *run {
 		<-r.ended
 		Reset(dir)
 	})
-	soon(t, "the stack is ready", func() bool {
+	testenv.EventuallyWithin(t, time.Minute, "the stack is ready", func() bool {
 		_, err := os.Stat(envPath(dir))
 		select {
 		case err := <-r.ended:
@@ -180,14 +181,14 @@ func TestStackSeparatesTheDataOfEachKindOfKafka(t *testing.T) {
 			t.Parallel()
 			s := settings()
 			s.Dir, s.Kafka = t.TempDir(), kind
-			r, err := assemble(t.Context(), tools, s)
+			parts, _, err := assemble(t.Context(), tools, s)
 			if err != nil && kind == toolchain.KafkaApache && os.Getenv("CI") != "true" {
 				t.Skip(err)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, part := range r.parts.Units()[:3] {
+			for _, part := range parts.Units()[:3] {
 				command, err := part.Command()
 				if dir := filepath.Join(s.Dir, kind, part.Name); err != nil || !strings.Contains(strings.Join(command.Args, " "), dir) {
 					t.Errorf("%s: %q, %v; want the folder %s", part.Name, command.Args, err, dir)

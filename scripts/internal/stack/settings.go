@@ -38,15 +38,11 @@ type Settings struct {
 	Environ []string // of the services; the stack's own addresses override it
 }
 
-func (s Settings) data() string { return dataDir(s.Dir, s.Kafka) }
+// data is a folder for each kind of Kafka, with the data of PostgreSQL and Redis beside it. Cursors, stored
+// offsets and counters belong to one Kafka log and are wrong for another.
+func (s Settings) data() string { return filepath.Join(s.Dir, s.Kafka) }
 func (s Settings) bin() string  { return filepath.Join(s.Dir, "bin") }
-func (s Settings) log() string  { return logDir(s.Dir) }
-
-// dataDir is a folder for each kind of Kafka, with the data of PostgreSQL and Redis beside it. Cursors,
-// stored offsets and counters belong to one Kafka log and are wrong for another.
-func dataDir(dir, kafka string) string { return filepath.Join(dir, kafka) }
-
-func logDir(dir string) string { return filepath.Join(dir, "log") }
+func (s Settings) log() string  { return filepath.Join(s.Dir, "log") }
 
 // getenv reads a variable of Environ. Of duplicates, the last one counts.
 func (s Settings) getenv(name string) string {

@@ -72,7 +72,7 @@ func TestHaltKeepsAPartFromRunningUntilStart(t *testing.T) {
 
 func TestStartWaitsForAProcessThatBecomesReady(t *testing.T) {
 	t.Parallel()
-	u, _, exits := restarting(t, `echo >> starts; N=$(wc -l < starts); [ $N -lt 3 ] && exit $N; touch NAME.ready; sleep 1000`)
+	u, _, exits := restarting(t, `echo >> n; N=$(wc -l < n); [ $N -lt 3 ] && exit $N; touch NAME.ready; sleep 1000`)
 	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +91,24 @@ func TestStartWaitsForAProcessThatBecomesReady(t *testing.T) {
 
 func TestSignalSuspendsAPartWithItsChildrenAndStopResumesThem(t *testing.T) {
 	t.Parallel()
-	u, dir, _ := restarting(t, orderly)
+	u, dir, _ := restarting(t, `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; sleep 1000 & wait`)
 	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	pid := u.PID()
-	u.Signal(syscall.SIGSTOP)
-	testenv.Eventually(t, "the suspension", func() bool { return state(pid) == "T" })
+	var all []int
+	testenv.Eventually(t, "a child", func() bool {
+		all = append(proc.Descendants(u.PID()), u.PID())
+		return len(all) == 2
+	})
+	for _, step := range []struct {
+		signal syscall.Signal
+		state  string
+	}{{syscall.SIGSTOP, "T"}, {syscall.SIGCONT, "S"}, {syscall.SIGSTOP, "T"}} {
+		u.Signal(step.signal)
+		for _, pid := range all {
+			testenv.Eventually(t, step.signal.String(), func() bool { return state(pid) == step.state })
+		}
+	}
 	if err := u.Stop(t.Context()); err != nil {
 		t.Errorf("Stop: %v", err)
 	}

@@ -9,27 +9,17 @@ import (
 	"time"
 
 	"example.com/todo/platform/retry"
-	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 )
 
 // minUptime bounds the restart rate: after a shorter life the restart waits this long.
 const minUptime = 200 * time.Millisecond
 
-// run is the time from a start of a part to its stop. Its processes run one after another. Unit.mu guards
-// process and requested.
+// run is the time from a start of a part to its stop. Its processes run one after another.
 type run struct {
-	ctx       context.Context // ends with the run; its cause says why
-	end       context.CancelCauseFunc
-	done      chan struct{} // closed when no process runs, and none will
-	process   *proc.Process // nil between two processes
-	requested bool          // the supervisor ends the process
-}
-
-func newRun() *run {
-	r := &run{done: make(chan struct{})}
-	r.ctx, r.end = context.WithCancelCause(context.Background())
-	return r
+	ctx  context.Context // ends with the run; its cause says why
+	end  context.CancelCauseFunc
+	done chan struct{} // closed when no process runs, and none will
 }
 
 // supervise runs processes of the part until the run ends. Without Config.Restart the first exit ends it.
@@ -88,8 +78,8 @@ func (u *Unit) runProcess(r *run) (*proc.Process, error) {
 	}
 	<-process.Done()
 	u.mu.Lock()
-	r.process = nil
-	exit := Exit{Status: process.Status(), Code: process.ExitCode(), Requested: r.requested}
+	u.process = nil
+	exit := Exit{Status: process.Status(), Code: process.ExitCode(), Requested: u.requested}
 	u.mu.Unlock()
 	if u.cfg.OnExit != nil {
 		u.cfg.OnExit(exit)
@@ -104,11 +94,10 @@ func (u *Unit) startProcess(r *run, command proc.Command) (*proc.Process, error)
 		return nil, context.Cause(r.ctx)
 	}
 	process, err := u.cfg.Launcher.Start(command)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		u.process, u.requested = process, false
 	}
-	r.process, r.requested = process, false
-	return process, nil
+	return process, err
 }
 
 // output returns the writer of the part's output.
@@ -116,22 +105,21 @@ func (u *Unit) output(log *os.File) io.Writer {
 	if !slices.Contains(u.cfg.Shown, u.Name) {
 		return log
 	}
-	return io.MultiWriter(&lossyLog{file: log, part: u.Name, console: u.cfg.Console}, u.cfg.Console.LineWriter(u.Name))
+	return io.MultiWriter(&lossyLog{unit: u, file: log}, u.cfg.Console.LineWriter(u.Name))
 }
 
 // lossyLog writes a part's output to its log and drops what cannot be written, for instance on a full
 // disk. An error would close the pipe that the part writes to.
 type lossyLog struct {
+	unit    *Unit
 	file    *os.File
-	part    string
-	console *console.Console
 	failing bool
 }
 
 func (l *lossyLog) Write(p []byte) (int, error) {
 	_, err := l.file.Write(p)
 	if err != nil && !l.failing {
-		l.console.Progress("%s: its log loses output, the part goes on: %v", l.part, err)
+		l.unit.cfg.Console.Progress("%s: its log loses output, the part goes on: %v", l.unit.Name, err)
 	}
 	l.failing = err != nil
 	return len(p), nil

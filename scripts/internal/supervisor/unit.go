@@ -12,6 +12,13 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
+const (
+	pollInterval     = 50 * time.Millisecond
+	probeTimeout     = 2 * time.Second
+	reminderInterval = 3 * time.Second
+	readyTimeout     = time.Minute
+)
+
 var (
 	// ErrUnchanged means that the part is in the requested state already.
 	ErrUnchanged = errors.New("nothing to do")
@@ -25,9 +32,11 @@ type Unit struct {
 	cfg   Config
 	exits chan<- *UnexpectedExit // nil without a Supervisor
 
-	mu     sync.Mutex
-	closed bool
-	run    *run // nil: the part is stopped
+	mu        sync.Mutex
+	closed    bool
+	run       *run          // nil: the part is stopped
+	process   *proc.Process // nil also between two processes of a run
+	requested bool          // the caller ends the process
 }
 
 // NewUnit returns a Unit for a part that does not run yet.
@@ -37,10 +46,10 @@ func NewUnit(cfg Config, p Part) *Unit { return &Unit{Part: p, cfg: cfg} }
 func (u *Unit) PID() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.run == nil || u.run.process == nil {
+	if u.process == nil {
 		return 0
 	}
-	return u.run.process.PID()
+	return u.process.PID()
 }
 
 // Launch starts the part and does not wait. With Config.Restart it is tried until it succeeds. ErrUnchanged:
@@ -71,17 +80,62 @@ func (u *Unit) launch() (*run, error) {
 	case u.run != nil:
 		return nil, fmt.Errorf("%w: %s runs already", ErrUnchanged, u.Name)
 	}
-	u.run = newRun()
+	u.run = &run{done: make(chan struct{})}
+	u.run.ctx, u.run.end = context.WithCancelCause(context.Background())
 	go u.supervise(u.run)
 	return u.run, nil
 }
+
+// AwaitReady returns when the part is ready, whichever process that is, or with an error when ctx ends.
+func (u *Unit) AwaitReady(ctx context.Context) error {
+	return u.awaitReady(ctx, context.Background())
+}
+
+// awaitReady polls the part until it is ready, or until ctx or the run ends.
+func (u *Unit) awaitReady(ctx, run context.Context) error {
+	began := time.Now()
+	u.cfg.Console.Progress("%s: waiting for %s", u.Name, u.ReadyWhen)
+	reminder := time.NewTicker(reminderInterval)
+	defer reminder.Stop()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		err := u.CheckReady(ctx)
+		if err == nil {
+			u.cfg.Console.Progress("%s: ready after %s", u.Name, round(time.Since(began)))
+			return nil
+		}
+		select {
+		case <-run.Done():
+			return context.Cause(run)
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; the last error: %w", u.Name, context.Cause(ctx), err)
+		case <-reminder.C:
+			u.cfg.Console.Progress("%s: still waiting for %s (%s): %v", u.Name, u.ReadyWhen, round(time.Since(began)), err)
+		case <-poll.C:
+		}
+	}
+}
+
+// CheckReady returns nil if the part is ready, otherwise the reason. It does not probe a part without a
+// process: another process may answer on its port.
+func (u *Unit) CheckReady(ctx context.Context) error {
+	if u.PID() == 0 {
+		return errors.New("no process runs")
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return u.Ready(ctx)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
 
 // Stop stops the part. ErrUnchanged: it does not run; proc.ErrKilled: it did not stop within StopTimeout and
 // was killed.
 func (u *Unit) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, u.cfg.StopTimeout)
 	defer cancel()
-	run, process := u.endRun()
+	run, process := u.requestExit(true)
 	if run == nil {
 		return fmt.Errorf("%w: %s does not run", ErrUnchanged, u.Name)
 	}
@@ -113,50 +167,39 @@ func (u *Unit) Close(ctx context.Context) error {
 
 // Kill ends the process and its descendants by SIGKILL, and returns after the exit. Without a process it does
 // nothing. With Config.Restart the part starts again.
-func (u *Unit) Kill() {
-	u.mu.Lock()
-	var process *proc.Process
-	if u.run != nil && u.run.process != nil {
-		process, u.run.requested = u.run.process, true
-	}
-	u.mu.Unlock()
-	kill(process)
-}
+func (u *Unit) Kill() { u.kill(false) }
 
 // Halt kills the part as Kill does, and keeps it from running until the next start.
-func (u *Unit) Halt() {
-	run, process := u.endRun()
-	kill(process)
-	if run != nil {
-		<-run.done
-	}
-}
+func (u *Unit) Halt() { u.kill(true) }
 
-// endRun ends the run, if there is one, and returns it with its process. The caller ends the process.
-func (u *Unit) endRun() (*run, *proc.Process) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.run == nil {
-		return nil, nil
-	}
-	u.run.requested = true
-	u.run.end(errStopped)
-	return u.run, u.run.process
-}
-
-func kill(process *proc.Process) {
+func (u *Unit) kill(hold bool) {
+	run, process := u.requestExit(hold)
 	if process != nil {
 		signalTree(process, syscall.SIGKILL)
 		<-process.Done()
 	}
+	if hold && run != nil {
+		<-run.done
+	}
+}
+
+// requestExit returns the run and the process, which the caller ends. With hold no process follows.
+func (u *Unit) requestExit(hold bool) (*run, *proc.Process) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.requested = true
+	if hold && u.run != nil {
+		u.run.end(errStopped)
+	}
+	return u.run, u.process
 }
 
 // Signal sends a signal to the process and to its descendants, if a process runs.
 func (u *Unit) Signal(signal syscall.Signal) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.run != nil && u.run.process != nil {
-		signalTree(u.run.process, signal)
+	if u.process != nil {
+		signalTree(u.process, signal)
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *Cluster) AddStandby(ctx context.Context) error {
 // enough commits wait. It calls unpromoted before the promotion.
 func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
 	err := c.postgres.AsSuperuser(func(db *sql.DB) error {
-		return execAll(ctx, db, `ALTER DATABASE `+server.Account+` SET default_transaction_read_only = on`)
+		return execAll(ctx, db, `ALTER DATABASE `+server.AppUser+` SET default_transaction_read_only = on`)
 	})
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 		if err != nil {
 			return fmt.Errorf("await the sessions of %s-1: %w", Todo, err)
 		}
-		return execAll(ctx, db, `ALTER DATABASE `+server.Account+` RESET default_transaction_read_only`)
+		return execAll(ctx, db, `ALTER DATABASE `+server.AppUser+` RESET default_transaction_read_only`)
 	})
 }
 

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,12 +63,8 @@ func newNode(part supervisor.Part, dir string, launcher *proc.Launcher, onExit f
 // Name is "kafka", "stats-service-1", ….
 func (n *Node) Name() string { return n.Unit.Name }
 
-// Start starts the program without waiting.
-func (n *Node) Start() {
-	if err := n.Launch(); err != nil && !errors.Is(err, supervisor.ErrUnchanged) {
-		n.log.Progress("not started: %v", err)
-	}
-}
+// Start starts the program without waiting, unless it runs already.
+func (n *Node) Start() { _ = n.Launch() }
 
 // StartAndWait starts the program and returns when it is ready.
 func (n *Node) StartAndWait(ctx context.Context) error {
@@ -79,9 +74,7 @@ func (n *Node) StartAndWait(ctx context.Context) error {
 
 // StopAndHold stops the process gracefully, without a restart until Start.
 func (n *Node) StopAndHold(ctx context.Context) {
-	if err := n.Stop(ctx); errors.Is(err, proc.ErrKilled) {
-		n.log.Progress("%v", err)
-	}
+	_ = n.Stop(ctx) // the report of the exit says whether it was killed
 }
 
 // Freeze suspends the process and its descendants by SIGSTOP.
@@ -107,14 +100,12 @@ func (n *Node) ArmFailpoints(next func() string) {
 func (n *Node) failpointEnviron() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.nextFailpoint == nil {
-		return nil
+	if n.nextFailpoint != nil {
+		if point := n.nextFailpoint(); point != "" {
+			return []string{"FAILPOINT=" + point, "FAILPOINT_LOG=" + n.crashLog}
+		}
 	}
-	point := n.nextFailpoint()
-	if point == "" {
-		return nil
-	}
-	return []string{"FAILPOINT=" + point, "FAILPOINT_LOG=" + n.crashLog}
+	return nil
 }
 
 func (n *Node) reportExit(e supervisor.Exit) {
@@ -143,13 +134,8 @@ func (n *Node) readCrash() (failpoint, inFlight string) {
 // ResidentBytes is the resident memory of the process, 0 if unknown.
 func (n *Node) ResidentBytes() int64 {
 	var size, resident int64
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.PID()))
-	if err != nil {
-		return 0
-	}
-	if _, err := fmt.Sscan(string(content), &size, &resident); err != nil {
-		return 0
-	}
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.PID())) // empty without a process
+	_, _ = fmt.Sscan(string(content), &size, &resident)
 	return resident * int64(os.Getpagesize())
 }
 

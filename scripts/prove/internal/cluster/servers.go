@@ -87,7 +87,7 @@ func kafkaSettings(k server.ApacheKafka, behindProxy, advertised string) []strin
 // PostgresDSN is the DSN of the application's database on the current primary, without the proxy.
 func (c *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
-		server.Account, server.Account, server.Account, c.postgres.Port, c.standby.Port)
+		server.AppUser, server.AppUser, server.AppUser, c.postgres.Port, c.standby.Port)
 }
 
 // RedisAddr is the address of a Redis server, without the proxy.

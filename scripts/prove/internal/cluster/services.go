@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/startup"
 )
 
@@ -35,11 +36,12 @@ type Replica struct {
 // the groups rebalance.
 func (c *Cluster) addReplicas() {
 	for _, program := range services {
-		for number := 1; number <= replicasPerService; number++ {
-			c.addReplica(program, number)
-		}
+		replicas := replicasPerService
 		if program != Todo {
-			c.addReplica(program, replicasPerService+1)
+			replicas++
+		}
+		for number := range replicas {
+			c.addReplica(program, number+1)
 		}
 	}
 }
@@ -66,8 +68,7 @@ func (c *Cluster) addReplica(program string, number int) {
 
 // environment returns the settings of every replica; a program ignores what it does not know.
 func (c *Cluster) environment(name string) []string {
-	dsn := c.postgres
-	dsn.Port = c.Proxy(Postgres).Port()
+	dsn := server.Postgres{Port: c.Proxy(Postgres).Port()}.DSN()
 	sessionAttrs := ""
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
 		sessionAttrs = "&target_session_attrs=read-write"
@@ -75,7 +76,7 @@ func (c *Cluster) environment(name string) []string {
 	return []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer
-		"POSTGRES_DSN=" + dsn.DSN() + "&application_name=" + name + sessionAttrs,
+		"POSTGRES_DSN=" + dsn + "&application_name=" + name + sessionAttrs,
 		"REDIS_ADDR=" + c.Proxy(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + c.Proxy(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + c.Proxy(Kafka).Addr(),
