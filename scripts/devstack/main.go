@@ -21,11 +21,10 @@ func main() {
 func run() int {
 	// Under root, PostgreSQL runs as another user, which must be able to read the files made here.
 	syscall.Umask(0o022)
-	ctx, stop := process.Context()
-	defer stop()
-	root := newRoot()
-	root.SetOut(process.Output(os.Stdout))
-	err := root.ExecuteContext(ctx)
+	isBroker, err := server.RunIfBroker()
+	if !isBroker {
+		err = execute()
+	}
 	var code exitCode
 	switch {
 	case err == nil, process.IsBrokenPipe(err):
@@ -36,6 +35,14 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "devstack: %s\n", printable.EscapeLines(err.Error()))
 		return 1
 	}
+}
+
+func execute() error {
+	ctx, stop := process.Context()
+	defer stop()
+	root := newRoot()
+	root.SetOut(process.Output(os.Stdout))
+	return root.ExecuteContext(ctx)
 }
 
 // exitCode is the exit code of the command of "with". The command itself has printed its error.
@@ -54,7 +61,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the stack (default .dev in the repository)")
 	root.AddCommand(
 		newRun(&dir), newStop(&dir), newStart(&dir), newStatus(&dir), newTail(&dir), newReset(&dir),
-		newWith(), newFetch(), newKafkaEmbedded(),
+		newWith(), newFetch(),
 	)
 	return root
 }

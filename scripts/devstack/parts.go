@@ -40,17 +40,17 @@ func onePart(c *cobra.Command, args []string) error {
 }
 
 func newStop(dir *string) *cobra.Command {
-	return stackCommand(dir, "stop PART", "Stop one part of the running stack", onePart,
-		func(c *cobra.Command, folder string, args []string) (string, error) {
-			return fmt.Sprintf("stop %s: done\n", args[0]), stack.Stop(c.Context(), folder, args[0])
-		})
+	return partCommand(dir, "stop", "Stop one part of the running stack")
 }
 
 func newStart(dir *string) *cobra.Command {
-	return stackCommand(dir, "start PART", "Start a part that was stopped, and wait until it is ready", onePart,
-		func(c *cobra.Command, folder string, args []string) (string, error) {
-			return fmt.Sprintf("start %s: done\n", args[0]), stack.Start(c.Context(), folder, args[0])
-		})
+	return partCommand(dir, "start", "Start a part that was stopped, and wait until it is ready")
+}
+
+func partCommand(dir *string, verb, short string) *cobra.Command {
+	return stackCommand(dir, verb+" PART", short, onePart, func(c *cobra.Command, folder string, args []string) (string, error) {
+		return fmt.Sprintf("%s %s: done\n", verb, args[0]), stack.Control(c.Context(), folder, verb, args[0])
+	})
 }
 
 func newStatus(dir *string) *cobra.Command {

@@ -44,41 +44,25 @@ func run(ctx context.Context, args []string) error {
 }
 
 // rename replaces the prefix in every file that git tracks below root. It returns the number of changed files.
-func rename(ctx context.Context, root, prefix string) (int, error) {
-	list := exec.CommandContext(ctx, "git", "ls-files", "-z")
+func rename(ctx context.Context, root, prefix string) (renamed int, err error) {
+	// git grep lists the tracked text files that contain the prefix, and no symbolic links.
+	list := exec.CommandContext(ctx, "git", "grep", "-lzIF", current, "--", ".", ":!"+generated, ":!"+self)
 	list.Dir = root
 	files, err := list.Output()
 	if err != nil {
-		return 0, fmt.Errorf("list the files of git: %w", err)
+		return 0, fmt.Errorf("list the files with %s: %w", current, err)
 	}
-	renamed := 0
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
-		if strings.HasPrefix(name, generated) || strings.HasPrefix(name, self) {
-			continue
-		}
-		changed, err := rewrite(filepath.Join(root, name), prefix)
+		file := filepath.Join(root, name)
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return renamed, err
 		}
-		if changed {
-			renamed++
+		// An existing file keeps its permissions.
+		if err := os.WriteFile(file, bytes.ReplaceAll(content, []byte(current), []byte(prefix)), 0o644); err != nil {
+			return renamed, err
 		}
+		renamed++
 	}
 	return renamed, nil
-}
-
-func rewrite(file, prefix string) (bool, error) {
-	info, err := os.Lstat(file)
-	if err != nil || !info.Mode().IsRegular() {
-		return false, err
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return false, err
-	}
-	replaced := bytes.ReplaceAll(content, []byte(current), []byte(prefix))
-	if bytes.Equal(replaced, content) {
-		return false, nil
-	}
-	return true, os.WriteFile(file, replaced, info.Mode().Perm())
 }

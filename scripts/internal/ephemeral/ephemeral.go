@@ -87,14 +87,14 @@ func (s *Servers) start(ctx context.Context, t toolchain.Tools, r Request) error
 			return err
 		}
 		postgres.NoFsync = !r.Durable
-		parts = append(parts, postgres)
+		parts = append(parts, postgres.Part())
 	}
 	if r.Redis {
 		redis, err := t.Redis(ctx, s.dir, ports[1])
 		if err != nil {
 			return err
 		}
-		parts = append(parts, redis)
+		parts = append(parts, redis.Part())
 		s.environ = append(s.environ, "TEST_REDIS_ADDR="+redis.Addr(), "TEST_REDIS_SERVER="+redis.Program)
 	}
 	if r.Kafka != "" {
@@ -103,12 +103,12 @@ func (s *Servers) start(ctx context.Context, t toolchain.Tools, r Request) error
 			return err
 		}
 		parts = append(parts, kafka)
-		s.environ = append(s.environ, "TEST_KAFKA_BROKERS="+kafka.Addr())
+		s.environ = append(s.environ, "TEST_KAFKA_BROKERS="+port.Addr(ports[2]))
 	}
 	s.parts = supervisor.New(supervisor.Config{
 		Launcher: t.Launcher, Console: t.Console, LogDir: s.dir, StopTimeout: stopTimeout,
 	}, parts...)
-	if err := s.parts.StartAll(ctx, s.parts.Names()...); err != nil {
+	if err := s.parts.StartAll(ctx); err != nil {
 		return err
 	}
 	if !r.Postgres {

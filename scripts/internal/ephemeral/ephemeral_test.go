@@ -1,13 +1,11 @@
 package ephemeral
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,15 +18,12 @@ import (
 	"example.com/todo/scripts/internal/toolchain"
 )
 
-// TestMain lets the test binary be the embedded Kafka, as devstack is.
+// TestMain lets the test's own program be the embedded Kafka, as devstack is.
 func TestMain(m *testing.M) {
-	if len(os.Args) < 2 || os.Args[1] != "kafka-embedded" {
+	switch isBroker, err := server.RunIfBroker(); {
+	case !isBroker:
 		m.Run()
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if err := server.RunEmbeddedKafka(ctx, os.Args[3], os.Args[5]); err != nil {
+	case err != nil:
 		fmt.Println(err)
 	}
 }
@@ -79,8 +74,8 @@ func TestServersAreReadyAndLeaveNoProcessAndNoFile(t *testing.T) {
 	}
 
 	pids := map[string]int{}
-	for _, name := range servers.parts.Names() {
-		pids[name] = servers.parts.PID(name)
+	for _, part := range servers.parts.Units() {
+		pids[part.Name] = part.PID()
 	}
 	if err := servers.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)

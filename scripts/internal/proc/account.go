@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 )
 
@@ -14,9 +13,7 @@ import (
 const SystemDir = "/var/lib/todo-devstack"
 
 // Account is the user that a program runs as. The nil account is the user of this process.
-type Account struct {
-	UID, GID uint32
-}
+type Account syscall.Credential
 
 // Unprivileged returns the account for programs that refuse root, if this process is root; otherwise nil.
 func Unprivileged() (*Account, error) {
@@ -27,12 +24,11 @@ func Unprivileged() (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a user for programs that refuse root: %w", err)
 	}
-	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
-	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
-	if errUID != nil || errGID != nil {
+	account := &Account{}
+	if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &account.Uid, &account.Gid); err != nil {
 		return nil, fmt.Errorf("user nobody has the ids %q and %q, not numbers", u.Uid, u.Gid)
 	}
-	return &Account{UID: uint32(uid), GID: uint32(gid)}, nil
+	return account, nil
 }
 
 // Owner returns the account that owns path, if this process is root and the owner is not; otherwise nil.
@@ -45,7 +41,7 @@ func Owner(path string) (*Account, error) {
 	if !ok || os.Geteuid() != 0 || stat.Uid == 0 {
 		return nil, nil
 	}
-	return &Account{UID: stat.Uid, GID: stat.Gid}, nil
+	return &Account{Uid: stat.Uid, Gid: stat.Gid}, nil
 }
 
 // Chown makes the account the owner of path. The nil account changes nothing.
@@ -53,7 +49,7 @@ func (a *Account) Chown(path string) error {
 	if a == nil {
 		return nil
 	}
-	return os.Chown(path, int(a.UID), int(a.GID))
+	return os.Chown(path, int(a.Uid), int(a.Gid))
 }
 
 // CanReach reports whether the account may enter every folder down to path, which need not exist. It ignores
@@ -62,7 +58,13 @@ func (a *Account) CanReach(path string) bool {
 	if a == nil {
 		return true
 	}
-	for dir := deepestExisting(path); ; dir = filepath.Dir(dir) {
+	// The deepest existing folder on the way to path, without symbolic links.
+	dir, err := filepath.EvalSymlinks(path)
+	for err != nil {
+		path = filepath.Dir(path)
+		dir, err = filepath.EvalSymlinks(path)
+	}
+	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err == nil && info.Mode().Perm()&0o001 == 0 && !a.owns(info) {
 			return false
@@ -73,24 +75,7 @@ func (a *Account) CanReach(path string) bool {
 	}
 }
 
-// deepestExisting returns the deepest existing folder on the way to path, with symbolic links resolved.
-func deepestExisting(path string) string {
-	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
-			return resolved
-		}
-	}
-	return string(filepath.Separator)
-}
-
 func (a *Account) owns(info os.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Uid == a.UID && info.Mode().Perm()&0o100 != 0
-}
-
-func (a *Account) credential() *syscall.Credential {
-	if a == nil {
-		return nil
-	}
-	return &syscall.Credential{Uid: a.UID, Gid: a.GID}
+	return ok && stat.Uid == a.Uid && info.Mode().Perm()&0o100 != 0
 }

@@ -1,8 +1,8 @@
 package proc
 
 import (
+	"cmp"
 	"io"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -32,32 +32,13 @@ type Command struct {
 	Shared bool
 }
 
-// Environ returns the environment of the program.
-func (c Command) Environ() []string {
-	if c.Env == nil {
-		return os.Environ()
-	}
-	return c.Env
-}
-
 func (c Command) build() *exec.Cmd {
 	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // Process.Stop ends it, with the command's own signal
 	cmd.Env = c.Env
 	cmd.Dir = c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	cmd.WaitDelay = pipeTimeout
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !c.Shared, Credential: c.As.credential()}
-	orphan := c.Orphaned
-	if orphan == 0 {
-		orphan = syscall.SIGKILL
-	}
-	setOrphanSignal(cmd.SysProcAttr, orphan)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !c.Shared, Credential: (*syscall.Credential)(c.As)}
+	setOrphanSignal(cmd.SysProcAttr, cmp.Or(c.Orphaned, syscall.SIGKILL))
 	return cmd
-}
-
-func (c Command) stopSignal() syscall.Signal {
-	if c.Stop == 0 {
-		return syscall.SIGTERM
-	}
-	return c.Stop
 }

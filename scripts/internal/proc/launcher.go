@@ -2,29 +2,31 @@
 package proc
 
 import (
-	"os/exec"
+	"bytes"
+	"context"
+	"fmt"
 	"runtime"
+	"strings"
+	"time"
 )
+
+// stopTimeout bounds the shutdown of a program whose Run is cancelled; then it is killed.
+const stopTimeout = 2 * time.Second
 
 // Launcher starts every child from one thread that lives as long as this process.
 type Launcher struct {
-	requests chan startRequest
-}
-
-type startRequest struct {
-	cmd    *exec.Cmd
-	result chan error
+	starts chan func()
 }
 
 // NewLauncher returns a Launcher. Its thread ends with the process.
 func NewLauncher() *Launcher {
-	l := &Launcher{requests: make(chan startRequest)}
+	l := &Launcher{starts: make(chan func())}
 	go func() {
 		// Linux sends a child its parent death signal when the thread that forked it ends, not the process.
 		// The Go scheduler may end any thread that is not locked.
 		runtime.LockOSThread()
-		for s := range l.requests {
-			s.result <- s.cmd.Start()
+		for start := range l.starts {
+			start()
 		}
 	}()
 	return l
@@ -34,9 +36,29 @@ func NewLauncher() *Launcher {
 func (l *Launcher) Start(c Command) (*Process, error) {
 	cmd := c.build()
 	result := make(chan error, 1)
-	l.requests <- startRequest{cmd: cmd, result: result}
+	l.starts <- func() { result <- cmd.Start() }
 	if err := <-result; err != nil {
 		return nil, err
 	}
 	return newProcess(cmd, c), nil
+}
+
+// Run starts a program and returns after its exit. If ctx ends first, it stops the program and returns the
+// cause of ctx. The error of a command without a Stdout contains its output.
+func (l *Launcher) Run(ctx context.Context, c Command) error {
+	var output bytes.Buffer
+	if c.Stdout == nil {
+		c.Stdout, c.Stderr = &output, &output
+	}
+	p, err := l.Start(c)
+	if err != nil {
+		return err
+	}
+	if err := p.Wait(ctx, stopTimeout); err != nil {
+		return err
+	}
+	if p.err != nil {
+		return fmt.Errorf("%s: %w\n%s", c.Path, p.err, strings.TrimSpace(output.String()))
+	}
+	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/todo/platform/testenv"
 )
 
 // TestMain lets the test's own program be a parent that starts a child and waits to be killed.
@@ -69,21 +71,6 @@ func alive(pid int) bool {
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
 }
 
-// soon waits until a condition holds and fails the test after 10 s.
-func soon(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	limit := time.After(10 * time.Second)
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for !holds() {
-		select {
-		case <-limit:
-			t.Fatalf("timeout waiting until %s", what)
-		case <-again.C:
-		}
-	}
-}
-
 func TestStopSendsTheStopSignal(t *testing.T) {
 	t.Parallel()
 	p, output := shell(t, `trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.02; done`)
@@ -117,7 +104,7 @@ func TestStopKillsTheGroupOfAProgramThatIgnoresTheSignal(t *testing.T) {
 	if code := p.ExitCode(); code != 128+int(syscall.SIGKILL) {
 		t.Errorf("exit code %d, want that of SIGKILL", code)
 	}
-	soon(t, "the grandchild is gone", func() bool { return !alive(grandchild) })
+	testenv.Eventually(t, "the grandchild's end", func() bool { return !alive(grandchild) })
 }
 
 func TestChildrenExitAfterTheirParentWasKilled(t *testing.T) {
@@ -147,7 +134,7 @@ func TestChildrenExitAfterTheirParentWasKilled(t *testing.T) {
 	}
 	_ = parent.Process.Kill()
 	_ = parent.Wait()
-	soon(t, "the child is gone", func() bool { return !alive(child) })
+	testenv.Eventually(t, "the child's end", func() bool { return !alive(child) })
 }
 
 func TestRunErrorContainsTheOutput(t *testing.T) {
@@ -176,7 +163,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestAccountReachesOnlyFoldersThatOthersMayEnter(t *testing.T) {
 	t.Parallel()
-	stranger := &Account{UID: 4242, GID: 4242}
+	stranger := &Account{Uid: 4242, Gid: 4242}
 	open, err := os.MkdirTemp("/tmp", "account-") //nolint:usetesting // t.TempDir is closed to others itself
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +187,7 @@ func TestAccountReachesOnlyFoldersThatOthersMayEnter(t *testing.T) {
 		closed: false, filepath.Join(closed, "not", "there"): false, link: false,
 	} {
 		if got := stranger.CanReach(path); got != want {
-			t.Errorf("Reaches(%s) = %v, want %v", path, got, want)
+			t.Errorf("CanReach(%s) = %v, want %v", path, got, want)
 		}
 	}
 	if !(*Account)(nil).CanReach(closed) {

@@ -2,16 +2,19 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"example.com/todo/scripts/internal/binaries"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/supervisor"
 )
+
+// clusterID is an id in Kafka's form, base64 of 16 bytes. No cluster meets another one.
+const clusterID = "dG9kby1kZXZzdGFjay0wMQ"
 
 // ApacheKafka is the real Kafka: one node that is broker and controller (KRaft).
 type ApacheKafka struct {
@@ -23,45 +26,38 @@ type ApacheKafka struct {
 	More           []string       // further settings, key=value, which override the others
 }
 
-// Name is the part's name.
-func (k ApacheKafka) Name() string { return "kafka" }
-
-// ReadyWhen names the condition of Ready.
-func (k ApacheKafka) ReadyWhen() string { return "the broker and the controller on " + k.Addr() }
-
 // Addr is the address clients use.
 func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
 
-// Ready returns nil if the broker responds and knows its controller.
-func (k ApacheKafka) Ready(ctx context.Context) error { return kafkaClient{k.Addr()}.Ready(ctx) }
+// Part describes the node's process.
+func (k ApacheKafka) Part() supervisor.Part {
+	return supervisor.Part{
+		Name:      "kafka",
+		ReadyWhen: "the broker and the controller on " + k.Addr(),
+		Prepare:   k.prepare,
+		Ready:     func(ctx context.Context) error { return checkKafka(ctx, k.Addr()) },
+		Command: func() (proc.Command, error) {
+			return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
+		},
+	}
+}
 
-// Prepare writes the node's settings and formats its data folder before the first start.
-func (k ApacheKafka) Prepare(ctx context.Context) error {
-	if err := writeFile(k.propertiesPath(), k.propertiesText()); err != nil {
+// prepare writes the node's settings and formats its data folder before the first start.
+func (k ApacheKafka) prepare(ctx context.Context) error {
+	if err := os.MkdirAll(k.Dir, 0o755); err != nil {
 		return err
 	}
-	if exists(filepath.Join(k.logDir(), "meta.properties")) {
+	if err := os.WriteFile(k.propertiesPath(), []byte(k.propertiesText()), 0o644); err != nil {
+		return fmt.Errorf("write Kafka's settings: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(k.logDir(), "meta.properties")); err == nil {
 		return nil
 	}
 	return k.Launcher.Run(ctx, proc.Command{
 		Path: k.Program.Java,
 		Args: k.javaArgs("kafka.tools.StorageTool", "format", "--config", k.propertiesPath(),
-			"--cluster-id", newClusterID(), "--ignore-formatted"),
+			"--cluster-id", clusterID, "--ignore-formatted"),
 	})
-}
-
-// newClusterID returns a random id in Kafka's form, base64 of 16 bytes.
-func newClusterID() string {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
-	// The first character must not be a dash, which the command line would parse as an option.
-	id[0] &= 0x7f
-	return base64.RawURLEncoding.EncodeToString(id)
-}
-
-// Command describes the node's process.
-func (k ApacheKafka) Command() (proc.Command, error) {
-	return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
 }
 
 // javaArgs configures the JVM for a quick start and little memory.
@@ -88,7 +84,7 @@ func (k ApacheKafka) propertiesText() string {
 		"advertised.listeners=BROKER://" + k.Addr(),
 		"inter.broker.listener.name=BROKER",
 		"listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		fmt.Sprintf("log.dirs=%s", strings.ReplaceAll(k.logDir(), `\`, `\\`)),
+		"log.dirs=" + strings.ReplaceAll(k.logDir(), `\`, `\\`),
 		"auto.create.topics.enable=false",
 		"offsets.topic.replication.factor=1",
 		"offsets.topic.num.partitions=5",

@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/port"
 )
 
@@ -27,7 +28,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- RunEmbeddedKafka(ctx, addr, dir)
+		ended <- runEmbeddedKafka(ctx, addr, dir)
 		close(ended)
 	}()
 	stop = func() {
@@ -37,17 +38,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 		}
 	}
 	t.Cleanup(stop)
-	limit, cancelLimit := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancelLimit()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for (kafkaClient{addr}).Ready(limit) != nil {
-		select {
-		case <-again.C:
-		case <-limit.Done():
-			t.Fatal("the broker is not ready")
-		}
-	}
+	testenv.Eventually(t, "the broker", func() bool { return checkKafka(t.Context(), addr) == nil })
 	return addr, stop
 }
 
@@ -93,15 +84,6 @@ func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 	left := errors.New("the reader left")
 	if err := TailTopic(t.Context(), addr, "events", func(string) error { return left }); !errors.Is(err, left) {
 		t.Errorf("Tail goes on without a reader: %v", err)
-	}
-}
-
-func TestClusterIDDoesNotStartWithADash(t *testing.T) {
-	t.Parallel()
-	for range 1000 {
-		if id := newClusterID(); len(id) != 22 || id[0] == '-' {
-			t.Fatalf("drew %q", id)
-		}
 	}
 }
 

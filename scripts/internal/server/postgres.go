@@ -1,23 +1,28 @@
+// Package server describes the servers that the services need, as parts of a supervisor: PostgreSQL, Redis,
+// and two kinds of Kafka. Every server listens on 127.0.0.1 only.
 package server
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/lib/pq"
+	_ "github.com/lib/pq" // registers the driver
 
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/supervisor"
 )
 
 const superuser = "postgres"
+
+// AppUser is the application's user, its password, and its database. The server listens on 127.0.0.1 only.
+const AppUser = "todo"
 
 // Postgres is a PostgreSQL server. Its superuser has a random password.
 type Postgres struct {
@@ -29,14 +34,20 @@ type Postgres struct {
 	Primary  *Postgres      // of a standby, which starts as a copy and replicates until its promotion
 }
 
-// Name is the part's name.
-func (p Postgres) Name() string { return "postgres" }
+// Part describes the server's process. Its stop signal requests a fast shutdown, which disconnects sessions.
+func (p Postgres) Part() supervisor.Part {
+	return supervisor.Part{
+		Name:      "postgres",
+		ReadyWhen: "a session on " + port.Addr(p.Port),
+		Prepare:   p.prepare,
+		Command:   p.command,
+		Ready: func(ctx context.Context) error {
+			return p.AsSuperuser(func(db *sql.DB) error { return db.PingContext(ctx) })
+		},
+	}
+}
 
-// ReadyWhen names the condition of Ready.
-func (p Postgres) ReadyWhen() string { return "a session on " + port.Addr(p.Port) }
-
-// Command describes the server's process. Its stop signal requests a fast shutdown, which disconnects sessions.
-func (p Postgres) Command() (proc.Command, error) {
+func (p Postgres) command() (proc.Command, error) {
 	account, err := p.serverAccount()
 	if err != nil {
 		return proc.Command{}, err
@@ -62,73 +73,56 @@ func (p Postgres) Command() (proc.Command, error) {
 	}, nil
 }
 
-// Ready returns nil if the superuser can log in.
-func (p Postgres) Ready(ctx context.Context) error {
-	db, err := p.openAsSuperuser()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	return db.PingContext(ctx)
-}
+// DSN returns the DSN of the application's database.
+func (p Postgres) DSN() string { return p.dsn(AppUser, AppUser, AppUser) }
 
-// DSN returns the DSN of a database for a user of this server.
-func (p Postgres) DSN(user, password, database string) string {
-	dsn := url.URL{
-		Scheme: "postgres", User: url.UserPassword(user, password), Host: port.Addr(p.Port),
-		Path: database, RawQuery: "sslmode=disable",
-	}
-	return dsn.String()
-}
-
-// SuperuserDSN returns the superuser's DSN of the database "postgres". Prepare must have run.
+// SuperuserDSN returns the superuser's DSN of the database "postgres". The data must exist.
 func (p Postgres) SuperuserDSN() (string, error) {
 	password, err := os.ReadFile(p.passwordPath())
 	if err != nil {
 		return "", fmt.Errorf("read the superuser's password: %w", err)
 	}
-	return p.DSN(superuser, strings.TrimSpace(string(password)), "postgres"), nil
+	return p.dsn(superuser, strings.TrimSpace(string(password)), "postgres"), nil
 }
 
-// EnsureDatabase creates a user, and a database that the user owns, unless they exist. The server must be
-// ready.
-func (p Postgres) EnsureDatabase(ctx context.Context, user, password, database string) error {
-	db, err := p.openAsSuperuser()
+func (p Postgres) dsn(user, password, database string) string {
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", user, password, port.Addr(p.Port), database)
+}
+
+// AsSuperuser calls do with connections of the superuser to the database "postgres".
+func (p Postgres) AsSuperuser(do func(*sql.DB) error) error {
+	dsn, err := p.SuperuserDSN()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
-	steps := []struct{ find, name, make string }{
-		{
-			"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", user,
-			"CREATE ROLE " + pq.QuoteIdentifier(user) + " LOGIN PASSWORD " + pq.QuoteLiteral(password),
-		},
-		{
-			"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database,
-			"CREATE DATABASE " + pq.QuoteIdentifier(database) + " OWNER " + pq.QuoteIdentifier(user),
-		},
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		return err
 	}
-	for _, s := range steps {
-		var there bool
-		if err := db.QueryRowContext(ctx, s.find, s.name).Scan(&there); err != nil {
-			return fmt.Errorf("look for %s: %w", s.name, err)
-		}
-		if there {
-			continue
-		}
-		if _, err := db.ExecContext(ctx, s.make); err != nil {
-			return fmt.Errorf("make %s: %w", s.name, err)
-		}
-	}
-	return nil
+	defer db.Close()
+	return do(db)
 }
 
-func (p Postgres) openAsSuperuser() (*sql.DB, error) {
-	dsn, err := p.SuperuserDSN()
-	if err != nil {
-		return nil, err
-	}
-	return sql.Open("postgres", dsn)
+// EnsureDatabase creates the application's user and database unless they exist. The server must be ready.
+func (p Postgres) EnsureDatabase(ctx context.Context) error {
+	return p.AsSuperuser(func(db *sql.DB) error {
+		for _, s := range []struct{ find, create string }{
+			{"SELECT FROM pg_roles WHERE rolname = $1", "CREATE ROLE " + AppUser + " LOGIN PASSWORD '" + AppUser + "'"},
+			{"SELECT FROM pg_database WHERE datname = $1", "CREATE DATABASE " + AppUser + " OWNER " + AppUser},
+		} {
+			var exists bool
+			if err := db.QueryRowContext(ctx, "SELECT EXISTS ("+s.find+")", AppUser).Scan(&exists); err != nil {
+				return fmt.Errorf("%s: %w", s.find, err)
+			}
+			if exists {
+				continue
+			}
+			if _, err := db.ExecContext(ctx, s.create); err != nil {
+				return fmt.Errorf("%s: %w", s.create, err)
+			}
+		}
+		return nil
+	})
 }
 
 func (p Postgres) dataDir() string      { return filepath.Join(p.resolvedDir(), "data") }

@@ -13,60 +13,53 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Prepare creates the data folder unless it exists.
-func (p Postgres) Prepare(ctx context.Context) error {
+// prepare creates the data folder unless it exists.
+func (p Postgres) prepare(ctx context.Context) error {
 	account, err := p.serverAccount()
 	if err != nil {
 		return err
 	}
-	if exists(p.dataDir()) {
+	if _, err := os.Stat(p.dataDir()); err == nil {
 		return nil
 	}
 	if err := p.createDir(account); err != nil {
 		return fmt.Errorf("create a folder for PostgreSQL: %w", err)
 	}
-	if p.Primary != nil {
-		return p.copyPrimary(ctx, account)
-	}
-	if err := os.WriteFile(p.passwordPath(), []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return err
-	}
-	if err := account.Chown(p.passwordPath()); err != nil {
-		return err
-	}
-	// initdb works in a folder of another name: an incomplete folder is never used as the data folder.
+	// The data is made in a folder of another name: an incomplete folder is never used as the data folder.
 	unfinished := p.dataDir() + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
-	err = p.Launcher.Run(ctx, proc.Command{
-		Path: filepath.Join(p.Bin, "initdb"), Env: minimalEnv(), Dir: "/", As: account,
-		Args: []string{
-			"-D", unfinished, "-U", superuser, "--pwfile", p.passwordPath(), "--auth", "scram-sha-256",
-			"--encoding", "UTF8", "--locale", locale(), "--no-sync",
-		},
-	})
-	if err != nil {
-		return err
+	if p.Primary == nil {
+		if err := os.WriteFile(p.passwordPath(), []byte(rand.Text()+"\n"), 0o600); err != nil {
+			return err
+		}
+		if err := account.Chown(p.passwordPath()); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.initCommands(unfinished) {
+		c.Env, c.Dir, c.As = minimalEnv(), "/", account
+		if err := p.Launcher.Run(ctx, c); err != nil {
+			return err
+		}
 	}
 	return os.Rename(unfinished, p.dataDir())
 }
 
-// copyPrimary copies the data folder of the primary, which must not run, for a standby.
-func (p Postgres) copyPrimary(ctx context.Context, account *proc.Account) error {
-	unfinished := p.dataDir() + ".new"
-	for _, c := range []proc.Command{
-		{Path: "rm", Args: []string{"-rf", unfinished}},
-		{Path: "cp", Args: []string{"-p", p.Primary.passwordPath(), p.passwordPath()}},
-		{Path: "cp", Args: []string{"-Rp", p.Primary.dataDir(), unfinished}},
-		{Path: "touch", Args: []string{filepath.Join(unfinished, "standby.signal")}},
-	} {
-		c.Env, c.Dir, c.As = minimalEnv(), "/", account
-		if err := p.Launcher.Run(ctx, c); err != nil {
-			return fmt.Errorf("copy the data of the primary: %w", err)
-		}
+// initCommands make the data folder: by initdb, or for a standby by a copy of the primary's, which must not run.
+func (p Postgres) initCommands(dir string) []proc.Command {
+	if p.Primary == nil {
+		return []proc.Command{{Path: filepath.Join(p.Bin, "initdb"), Args: []string{
+			"-D", dir, "-U", superuser, "--pwfile", p.passwordPath(), "--auth", "scram-sha-256",
+			"--encoding", "UTF8", "--locale", locale(), "--no-sync",
+		}}}
 	}
-	return os.Rename(unfinished, p.dataDir())
+	return []proc.Command{
+		{Path: "cp", Args: []string{"-p", p.Primary.passwordPath(), p.passwordPath()}},
+		{Path: "cp", Args: []string{"-Rp", p.Primary.dataDir(), dir}},
+		{Path: "touch", Args: []string{filepath.Join(dir, "standby.signal")}},
+	}
 }
 
 // serverAccount returns the account that owns the folder and runs the server, nil for the caller. An existing
@@ -79,8 +72,9 @@ func (p Postgres) serverAccount() (*proc.Account, error) {
 	return proc.Unprivileged()
 }
 
+// createDir creates Dir for the account. Where the account cannot reach it, it is a link into proc.SystemDir.
 func (p Postgres) createDir(account *proc.Account) error {
-	if exists(p.Dir) {
+	if _, err := os.Stat(p.Dir); err == nil {
 		return account.Chown(p.Dir)
 	}
 	if err := os.Remove(p.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,51 +83,17 @@ func (p Postgres) createDir(account *proc.Account) error {
 	if err := os.MkdirAll(filepath.Dir(p.Dir), 0o755); err != nil {
 		return err
 	}
-	if account.CanReach(filepath.Dir(p.Dir)) {
-		if err := os.Mkdir(p.Dir, 0o700); err != nil {
+	dir := p.Dir
+	if !account.CanReach(filepath.Dir(p.Dir)) {
+		dir = filepath.Join(proc.SystemDir, "postgres-data-"+rand.Text())
+		if err := errors.Join(os.MkdirAll(proc.SystemDir, 0o755), os.Symlink(dir, p.Dir)); err != nil {
 			return err
 		}
-		return account.Chown(p.Dir)
-	}
-	return p.createInSystemDir(account)
-}
-
-// linkFile is a file in a folder of proc.SystemDir. It names the link to that folder.
-const linkFile = "belongs-to"
-
-// createInSystemDir creates the data folder in proc.SystemDir, and a link to it at Dir.
-func (p Postgres) createInSystemDir(account *proc.Account) error {
-	if err := os.MkdirAll(proc.SystemDir, 0o755); err != nil {
-		return err
-	}
-	removeAbandonedDirs()
-	dir := filepath.Join(proc.SystemDir, "postgres-data-"+rand.Text())
-	// The link comes first: removeAbandonedDirs deletes a folder that its link does not lead to.
-	if err := os.Symlink(dir, p.Dir); err != nil {
-		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, linkFile), []byte(p.Dir), 0o600); err != nil {
-		return err
-	}
 	return account.Chown(dir)
-}
-
-// removeAbandonedDirs removes the data of stacks whose folder was deleted without a reset.
-func removeAbandonedDirs() {
-	files, _ := filepath.Glob(filepath.Join(proc.SystemDir, "postgres-data-*", linkFile)) // a valid pattern
-	for _, file := range files {
-		link, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		dir := filepath.Dir(file)
-		if target, err := os.Readlink(string(link)); err != nil || target != dir {
-			_ = os.RemoveAll(dir) // a folder that stays wastes space only
-		}
-	}
 }
 
 // Remove deletes the server's data, also in proc.SystemDir. Missing data is no error.

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,33 +19,31 @@ func TestRemoveDeletesDataInTheSystemDirWithItsLink(t *testing.T) {
 	if account == nil {
 		t.Skip("only root keeps data elsewhere")
 	}
-	stacks := make([]Postgres, 3)
-	homes := make([]string, 3)
-	for i := range stacks {
-		stacks[i].Dir = filepath.Join(t.TempDir(), "postgres")
-		if err := stacks[i].createInSystemDir(account); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { stacks[i].Remove() })
-		homes[i] = stacks[i].resolvedDir()
-		if err := os.WriteFile(stacks[i].passwordPath(), []byte("secret"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	closed := filepath.Join(t.TempDir(), "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	if owner, err := stacks[0].serverAccount(); err != nil || *owner != *account {
+	p := Postgres{Dir: filepath.Join(closed, "postgres")}
+	if err := p.createDir(account); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Remove() })
+	home := p.resolvedDir()
+	if filepath.Dir(home) != proc.SystemDir {
+		t.Errorf("the data is in %s, want %s", home, proc.SystemDir)
+	}
+	if owner, err := p.serverAccount(); err != nil || owner.Uid != account.Uid {
 		t.Errorf("the folder belongs to %v, %v; want %v", owner, err, account)
 	}
-	if err := stacks[0].Remove(); err != nil {
+	if err := os.WriteFile(p.passwordPath(), []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The second stack's folder is deleted without a reset; the third stack goes on.
-	if err := os.Remove(stacks[1].Dir); err != nil {
+	if err := p.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	removeAbandonedDirs()
-	for i, want := range []bool{false, false, true} {
-		if got := exists(homes[i]); got != want {
-			t.Errorf("stack %d: its data is there: %v, want %v", i+1, got, want)
+	for _, path := range []string{home, p.Dir} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", path, err)
 		}
 	}
 }

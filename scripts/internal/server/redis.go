@@ -1,17 +1,16 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
+	"net/textproto"
 	"os"
 	"strconv"
-	"strings"
 
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/supervisor"
 )
 
 // Redis is a Redis server with an append-only file and without eviction.
@@ -21,50 +20,46 @@ type Redis struct {
 	Port    int
 }
 
-// Name is the part's name.
-func (r Redis) Name() string { return "redis" }
-
-// ReadyWhen names the condition of Ready.
-func (r Redis) ReadyWhen() string { return "PONG from " + r.Addr() }
-
 // Addr is the address clients use.
 func (r Redis) Addr() string { return port.Addr(r.Port) }
 
-// Prepare creates the data folder.
-func (r Redis) Prepare(context.Context) error { return os.MkdirAll(r.Dir, 0o755) }
-
-// Command describes the server's process.
-func (r Redis) Command() (proc.Command, error) {
-	return proc.Command{
-		Path: r.Program,
-		Args: []string{
-			"--bind", "127.0.0.1", "--port", strconv.Itoa(r.Port),
-			"--dir", r.Dir, "--appendonly", "yes", "--maxmemory-policy", "noeviction",
-			"--save", "", "--daemonize", "no",
+// Part describes the server's process.
+func (r Redis) Part() supervisor.Part {
+	return supervisor.Part{
+		Name:      "redis",
+		ReadyWhen: "PONG from " + r.Addr(),
+		Prepare:   func(context.Context) error { return os.MkdirAll(r.Dir, 0o755) },
+		Ready:     r.ready,
+		Command: func() (proc.Command, error) {
+			return proc.Command{Path: r.Program, Args: []string{
+				"--bind", "127.0.0.1", "--port", strconv.Itoa(r.Port),
+				"--dir", r.Dir, "--appendonly", "yes", "--maxmemory-policy", "noeviction",
+				"--save", "", "--daemonize", "no",
+			}}, nil
 		},
-	}, nil
+	}
 }
 
-// Ready returns nil if the server responds to PING.
-func (r Redis) Ready(ctx context.Context) error {
+// ready returns nil if the server responds to PING.
+func (r Redis) ready(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr())
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
-	}
-	if _, err := fmt.Fprint(conn, "PING\r\n"); err != nil {
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	reply, err := bufio.NewReader(conn).ReadString('\n')
+	text := textproto.NewConn(conn)
+	if err := text.PrintfLine("PING"); err != nil {
+		return err
+	}
+	reply, err := text.ReadLine()
 	if err != nil {
 		return err
 	}
-	if reply = strings.TrimSpace(reply); reply != "+PONG" {
+	if reply != "+PONG" {
 		return errors.New("answers " + reply)
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestRedisIsReadyOnlyAfterPong(t *testing.T) {
 				io.WriteString(conn, answer)
 			}
 		}()
-		err = Redis{Port: l.Addr().(*net.TCPAddr).Port}.Ready(t.Context())
+		err = Redis{Port: l.Addr().(*net.TCPAddr).Port}.ready(t.Context())
 		if (err == nil) != ready {
 			t.Errorf("after %q: %v, want ready %v", answer, err, ready)
 		}

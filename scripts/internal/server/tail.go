@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/errgroup"
 
 	"example.com/todo/platform/printable"
 )
@@ -18,41 +19,38 @@ const maxValueLength = 4096
 // TailTopic calls show for each record of a topic from the oldest on, until ctx ends or show returns an error.
 // It never calls show concurrently, and shows the records of a partition in order.
 func TailTopic(ctx context.Context, addr, topic string, show func(record string) error) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	consumer, err := sarama.NewConsumer([]string{addr}, kafkaClient{addr}.config(ctx))
+	group, ctx := errgroup.WithContext(ctx)
+	consumer, err := sarama.NewConsumer([]string{addr}, clientConfig(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
 	}
-	defer func() { _ = consumer.Close() }()
+	defer consumer.Close()
 	partitions, err := consumer.Partitions(topic)
 	if err != nil {
 		return fmt.Errorf("topic %s: %w", topic, err)
 	}
-	var one sync.Mutex
-	var failed error
-	var all sync.WaitGroup
+	var mu sync.Mutex
 	for _, partition := range partitions {
-		records, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
-		if err != nil {
-			return fmt.Errorf("topic %s, partition %d: %w", topic, partition, err)
-		}
-		context.AfterFunc(ctx, records.AsyncClose)
-		all.Go(func() {
-			for message := range records.Messages() {
-				one.Lock()
-				if failed == nil {
-					failed = show(formatRecord(message))
-				}
-				if failed != nil {
-					stop()
-				}
-				one.Unlock()
+		group.Go(func() error {
+			records, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
+			if err != nil {
+				return fmt.Errorf("topic %s, partition %d: %w", topic, partition, err)
 			}
+			context.AfterFunc(ctx, records.AsyncClose)
+			for message := range records.Messages() {
+				mu.Lock()
+				if ctx.Err() == nil {
+					err = show(formatRecord(message))
+				}
+				mu.Unlock()
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
-	all.Wait()
-	return failed
+	return group.Wait()
 }
 
 // formatRecord returns a line with partition/offset, key and headers, and a line with the value. Both are

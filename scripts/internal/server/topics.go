@@ -7,10 +7,18 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"example.com/todo/contracts/event"
+	"example.com/todo/platform/retry"
 )
 
-// createRetryInterval separates attempts to create a topic while Kafka still deletes the old one.
-const createRetryInterval = 100 * time.Millisecond
+const (
+	topicBytes = 1 << 20
+	// dlqBytes adds room for a dead letter's headers to a record of full size.
+	dlqBytes = topicBytes + 64<<10
+	// createRetryInterval separates attempts to create a topic while Kafka still deletes the old one.
+	createRetryInterval = 100 * time.Millisecond
+)
 
 // Topic describes a topic of the services.
 type Topic struct {
@@ -19,48 +27,47 @@ type Topic struct {
 	MaxBytes   int // of a batch of records
 }
 
+// ServiceTopics returns the services' topics: the events, and the dead letters.
+func ServiceTopics(partitions int) []Topic {
+	return []Topic{
+		{Name: event.Topic, Partitions: partitions, MaxBytes: topicBytes},
+		{Name: event.DLQTopic, Partitions: partitions, MaxBytes: dlqBytes},
+	}
+}
+
 // EnsureTopics creates the missing topics, without a retention limit. An existing topic with another number
 // of partitions is an error: the key of an old record would map to another partition.
 func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
-	if err != nil {
-		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
-	}
-	defer func() { _ = admin.Close() }()
-	for _, t := range topics {
-		err := admin.CreateTopic(t.Name, t.detail(), false)
-		if errors.Is(err, sarama.ErrTopicAlreadyExists) {
-			err = t.checkPartitions(admin)
+	return withAdmin(ctx, addr, func(admin sarama.ClusterAdmin) error {
+		for _, t := range topics {
+			err := admin.CreateTopic(t.Name, t.detail(), false)
+			if errors.Is(err, sarama.ErrTopicAlreadyExists) {
+				err = t.checkPartitions(admin)
+			}
+			if err != nil {
+				return fmt.Errorf("topic %s: %w", t.Name, err)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("topic %s: %w", t.Name, err)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // ReplaceTopic deletes a topic and creates it again.
 func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, kafkaClient{addr}.config(ctx))
-	if err != nil {
-		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
-	}
-	defer func() { _ = admin.Close() }()
-	if err := admin.DeleteTopic(t.Name); err != nil {
-		return fmt.Errorf("delete topic %s: %w", t.Name, err)
-	}
-	// Until every broker knows of the deletion, creation fails.
-	for {
-		err := admin.CreateTopic(t.Name, t.detail(), false)
-		if err == nil {
-			return nil
+	return withAdmin(ctx, addr, func(admin sarama.ClusterAdmin) error {
+		if err := admin.DeleteTopic(t.Name); err != nil {
+			return fmt.Errorf("delete topic %s: %w", t.Name, err)
 		}
-		select {
-		case <-time.After(createRetryInterval):
-		case <-ctx.Done():
+		// Until every broker knows of the deletion, creation fails.
+		err := admin.CreateTopic(t.Name, t.detail(), false)
+		for err != nil && retry.Wait(ctx, createRetryInterval) {
+			err = admin.CreateTopic(t.Name, t.detail(), false)
+		}
+		if err != nil {
 			return fmt.Errorf("create topic %s again: %w: %w", t.Name, context.Cause(ctx), err)
 		}
-	}
+		return nil
+	})
 }
 
 func (t Topic) detail() *sarama.TopicDetail {

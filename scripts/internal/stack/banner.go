@@ -1,43 +1,50 @@
 package stack
 
 import (
-	"fmt"
-	"strings"
+	"os"
+	"strconv"
 	"time"
 
 	"example.com/todo/contracts/event"
+	"example.com/todo/scripts/internal/server"
 )
+
+const bannerText = `
+Ready after $TIME.
+
+  todo-service           http://localhost:$TODO_HTTP_PORT/tasks   gRPC localhost:$TODO_GRPC_PORT
+                         ops http://localhost:$TODO_OPS_PORT/metrics
+  stats-service          http://localhost:$STATS_HTTP_PORT/stats   ops http://localhost:$STATS_OPS_PORT/metrics
+  notification-service   ops http://localhost:$NOTIFICATION_OPS_PORT/metrics
+  PostgreSQL             postgres://$ACCOUNT:$ACCOUNT@localhost:$POSTGRES_PORT/$ACCOUNT
+  Redis                  localhost:$REDIS_PORT
+  Kafka ($KAFKA)       localhost:$KAFKA_PORT   topics $TOPIC, $DLQ_TOPIC
+  data                   $DATA
+  logs                   $LOGS
+
+Try, in another terminal:
+
+  curl --json '{"title":"Learn Go"}' localhost:$TODO_HTTP_PORT/tasks
+  curl localhost:$TODO_HTTP_PORT/tasks
+  curl -X PATCH localhost:$TODO_HTTP_PORT/tasks/1/done
+  curl localhost:$STATS_HTTP_PORT/stats
+  go run ./todo-service/cmd/grpc-client --addr localhost:$TODO_GRPC_PORT
+  redis-cli -p $REDIS_PORT get tasks:all
+  kcat -b localhost:$KAFKA_PORT -C -t $TOPIC -e -f '%k %h\n%s\n'   (or: .dev/bin/devstack tail)
+  make stop PART=kafka    make start PART=kafka
+
+Ctrl-C stops everything; the data stays until make reset.
+
+`
 
 // banner lists the addresses of all parts and commands to try.
 func (s Settings) banner(startTime time.Duration) string {
-	p := s.Ports
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("")
-	line("Ready after %s.", startTime.Round(100*time.Millisecond))
-	line("")
-	line("  todo-service           http://localhost:%d/tasks   gRPC localhost:%d   ops http://localhost:%d/metrics",
-		p[todoHTTP], p[todoGRPC], p[todoOps])
-	line("  stats-service          http://localhost:%d/stats   ops http://localhost:%d/metrics", p[statsHTTP], p[statsOps])
-	line("  notification-service   ops http://localhost:%d/metrics", p[notificationOps])
-	line("  PostgreSQL             postgres://%s:%s@localhost:%d/%s", appAccount, appAccount, p[postgresPort], appAccount)
-	line("  Redis                  localhost:%d", p[redisPort])
-	line("  Kafka (%s)       localhost:%d   topics %s, %s", s.Kafka, p[kafkaPort], event.Topic, event.DLQTopic)
-	line("  data                   %s", s.data())
-	line("  logs                   %s", s.log())
-	line("")
-	line("Try, in another terminal:")
-	line("")
-	line(`  curl --json '{"title":"Learn Go"}' localhost:%d/tasks`, p[todoHTTP])
-	line("  curl localhost:%d/tasks", p[todoHTTP])
-	line("  curl -X PATCH localhost:%d/tasks/1/done", p[todoHTTP])
-	line("  curl localhost:%d/stats", p[statsHTTP])
-	line("  go run ./todo-service/cmd/grpc-client --addr localhost:%d", p[todoGRPC])
-	line("  redis-cli -p %d get tasks:all", p[redisPort])
-	line(`  kcat -b localhost:%d -C -t %s -e -f '%%k %%h\n%%s\n'   (or: .dev/bin/devstack tail)`, p[kafkaPort], event.Topic)
-	line("  make stop PART=kafka    make start PART=kafka")
-	line("")
-	line("Ctrl-C stops everything; the data stays until make reset.")
-	line("")
-	return b.String()
+	values := map[string]string{
+		"TIME": startTime.Round(100 * time.Millisecond).String(), "ACCOUNT": server.AppUser, "KAFKA": s.Kafka,
+		"TOPIC": event.Topic, "DLQ_TOPIC": event.DLQTopic, "DATA": s.data(), "LOGS": s.log(),
+	}
+	for variable, port := range s.Ports {
+		values[variable] = strconv.Itoa(port)
+	}
+	return os.Expand(bannerText, func(name string) string { return values[name] })
 }

@@ -24,15 +24,9 @@ const (
 	headerTimeout = 5 * time.Second
 )
 
-// controlServer is the control socket of a running stack: HTTP over a Unix socket in the stack's folder.
-// It serves POST /parts/<name>/stop, POST /parts/<name>/start and GET /parts.
-type controlServer struct {
-	parts  *supervisor.Supervisor
-	server *http.Server
-}
-
-// listenControl listens in a stack's folder. The caller holds the folder's lock.
-func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*controlServer, error) {
+// listenControl serves the control socket of a running stack: HTTP over a Unix socket in the stack's folder, with
+// GET /parts, POST /parts/<name>/stop and POST /parts/<name>/start. The caller holds the folder's lock.
+func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor) (*http.Server, error) {
 	path := socketPath(dir)
 	// A stack that was killed leaves its socket behind.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -42,53 +36,32 @@ func listenControl(ctx context.Context, dir string, parts *supervisor.Supervisor
 	if err != nil {
 		return nil, err
 	}
-	c := &controlServer{parts: parts}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /parts", c.listParts)
-	mux.HandleFunc("POST /parts/{name}/stop", partHandler(parts.Stop))
-	mux.HandleFunc("POST /parts/{name}/start", partHandler(parts.Start))
-	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
-	go func() { _ = c.server.Serve(listener) }() // returns an error in any case, after Close
-	return c, nil
-}
-
-// Close stops listening and aborts open requests.
-func (c *controlServer) Close() error { return c.server.Close() }
-
-func (c *controlServer) listParts(w http.ResponseWriter, _ *http.Request) {
-	for _, name := range c.parts.Names() {
-		state := "stopped"
-		if pid := c.parts.PID(name); pid != 0 {
-			state = fmt.Sprintf("running, pid %d", pid)
+	mux.HandleFunc("GET /parts", func(w http.ResponseWriter, _ *http.Request) {
+		for _, part := range parts.Units() {
+			state := "stopped"
+			if pid := part.PID(); pid != 0 {
+				state = fmt.Sprintf("running, pid %d", pid)
+			}
+			fmt.Fprintf(w, "%-22s %s\n", part.Name, state)
 		}
-		_, _ = fmt.Fprintf(w, "%-22s %s\n", name, state) // the client may have disconnected
+	})
+	for verb, do := range map[string]func(context.Context, string) error{"stop": parts.Stop, "start": parts.Start} {
+		mux.HandleFunc("POST /parts/{name}/"+verb, func(w http.ResponseWriter, r *http.Request) {
+			if err := do(r.Context(), r.PathValue("name")); err != nil {
+				http.Error(w, err.Error(), http.StatusConflict)
+			}
+		})
 	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	go func() { _ = server.Serve(listener) }() // returns an error in any case, after Close
+	return server, nil
 }
 
-func partHandler(do func(context.Context, string) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		err := do(r.Context(), r.PathValue("name"))
-		switch {
-		case err == nil:
-		case errors.Is(err, supervisor.ErrUnknownPart):
-			http.Error(w, err.Error(), http.StatusNotFound)
-		case errors.Is(err, supervisor.ErrUnchanged):
-			http.Error(w, err.Error(), http.StatusConflict)
-		default:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}
-	}
-}
-
-// Stop stops a part of the stack that runs in dir.
-func Stop(ctx context.Context, dir, part string) error {
-	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/stop")
-	return err
-}
-
-// Start starts a part of the stack that runs in dir, and returns when the part is ready.
-func Start(ctx context.Context, dir, part string) error {
-	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/start")
+// Control stops or starts, by the verb "stop" or "start", a part of the stack that runs in dir. A started part is
+// ready when Control returns.
+func Control(ctx context.Context, dir, verb, part string) error {
+	_, err := requestControl(ctx, dir, http.MethodPost, "/parts/"+part+"/"+verb)
 	return err
 }
 
@@ -115,7 +88,7 @@ func requestControl(ctx context.Context, dir, method, path string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("request to the stack in %s: %w", dir, errors.Unwrap(err))
 	}
-	defer func() { _ = response.Body.Close() }()
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", err
@@ -128,17 +101,16 @@ func requestControl(ctx context.Context, dir, method, path string) (string, erro
 
 // notRunning explains why there is no control socket in dir.
 func notRunning(dir string) error {
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("no stack runs in %s: make run starts one", dir)
+	if _, err := os.Stat(dir); err == nil {
+		release, err := acquireLock(dir)
+		if errors.Is(err, errRunning) {
+			return fmt.Errorf("the stack in %s is not ready yet, or about to end", dir)
+		}
+		if err != nil {
+			return err
+		}
+		release()
 	}
-	lock, err := acquireLock(dir)
-	if errors.Is(err, errRunning) {
-		return fmt.Errorf("the stack in %s is not ready yet, or about to end", dir)
-	}
-	if err != nil {
-		return err
-	}
-	lock.Release()
 	return fmt.Errorf("no stack runs in %s: make run starts one", dir)
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,16 +13,12 @@ import (
 // writeEnv writes the addresses of all parts as lines of KEY=VALUE, for scripts. The file exists while the
 // stack is ready.
 func (s Settings) writeEnv(superuserDSN string) error {
-	lines := append([]string{
-		"DEVSTACK_PID=" + strconv.Itoa(os.Getpid()),
-		"TODO_HTTP_ADDR=" + s.Ports.Addr(todoHTTP),
-		"TODO_GRPC_ADDR=" + s.Ports.Addr(todoGRPC),
-		"TODO_OPS_ADDR=" + s.Ports.Addr(todoOps),
-		"NOTIFICATION_OPS_ADDR=" + s.Ports.Addr(notificationOps),
-		"STATS_HTTP_ADDR=" + s.Ports.Addr(statsHTTP),
-		"STATS_OPS_ADDR=" + s.Ports.Addr(statsOps),
-		"POSTGRES_SUPERUSER_DSN=" + superuserDSN,
-	}, s.addresses()...)
+	lines := append(s.addresses(), "DEVSTACK_PID="+strconv.Itoa(os.Getpid()), "POSTGRES_SUPERUSER_DSN="+superuserDSN)
+	for _, l := range listeners {
+		if slices.Contains(services, l.part) {
+			lines = append(lines, strings.TrimSuffix(l.variable, "_PORT")+"_ADDR="+s.Ports.Addr(l.variable))
+		}
+	}
 	unfinished := envPath(s.Dir) + ".new"
 	if err := os.WriteFile(unfinished, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err

@@ -3,64 +3,47 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 )
 
-// lock is a file lock on a stack's folder. The system releases it when the process ends.
-type lock struct{ file *os.File }
-
 // errRunning means that another process holds the folder's lock.
 var errRunning = errors.New("a stack already runs")
 
-// acquireLock locks a folder and creates it if needed. errRunning: another process holds the lock.
-func acquireLock(dir string) (*lock, error) {
+// acquireLock locks a stack's folder and creates it if needed. The system releases the lock, a file lock, when the
+// process ends. errRunning: another process holds it.
+func acquireLock(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(lockPath(dir), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w in %s%s: Ctrl-C in its terminal ends it", errRunning, dir, holderOf(dir))
-		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		defer file.Close()
+		holder, _ := io.ReadAll(file) // without it the message says less
+		pid := strings.TrimSpace(string(holder))
+		return nil, fmt.Errorf("%w in %s (pid %s): Ctrl-C in its terminal ends it", errRunning, dir, pid)
 	}
-	l := &lock{file}
-	if err := l.writePID(); err != nil {
-		l.Release()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, file.Close()))
+	}
+	release = func() {
+		// A child between fork and exec shares the open file: closing it here would not unlock.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // if it fails, closing unlocks
+		_ = file.Close()
+	}
+	if err = file.Truncate(0); err == nil {
+		_, err = fmt.Fprintln(file, os.Getpid())
+	}
+	if err != nil {
+		release()
 		return nil, err
 	}
-	return l, nil
+	return release, nil
 }
-
-func (l *lock) writePID() error {
-	if err := l.file.Truncate(0); err != nil {
-		return err
-	}
-	_, err := l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
-}
-
-// Release releases the lock.
-func (l *lock) Release() {
-	// A child between fork and exec shares the open file: closing it here would not unlock.
-	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // if it fails, closing unlocks
-	_ = l.file.Close()
-}
-
-func holderOf(dir string) string {
-	pid, err := os.ReadFile(lockPath(dir))
-	if err != nil || len(pid) == 0 {
-		return ""
-	}
-	return " (pid " + strings.TrimSpace(string(pid)) + ")"
-}
-
-func lockPath(dir string) string { return filepath.Join(dir, "lock") }

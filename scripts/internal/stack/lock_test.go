@@ -12,7 +12,7 @@ import (
 func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".dev")
-	lock, err := acquireLock(dir)
+	release, err := acquireLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,12 +26,12 @@ func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "not ready yet") {
 		t.Errorf("Status before it is ready: %v", err)
 	}
-	lock.Release()
-	lock, err = acquireLock(dir)
+	release()
+	release, err = acquireLock(dir)
 	if err != nil {
 		t.Fatalf("after the first released it: %v", err)
 	}
-	lock.Release()
+	release()
 	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "no stack runs in "+dir) {
 		t.Errorf("Status when nothing runs: %v", err)
 	}

@@ -1,15 +1,11 @@
 package stack
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/server"
@@ -18,13 +14,10 @@ import (
 
 // TestMain lets the test's own program be the embedded Kafka, as devstack is.
 func TestMain(m *testing.M) {
-	if len(os.Args) < 2 || os.Args[1] != "kafka-embedded" {
+	switch isBroker, err := server.RunIfBroker(); {
+	case !isBroker:
 		m.Run()
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if err := server.RunEmbeddedKafka(ctx, os.Args[3], os.Args[5]); err != nil {
+	case err != nil:
 		fmt.Println(err)
 	}
 }
@@ -56,19 +49,4 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return string(o.text)
-}
-
-// soon waits until a condition holds and fails the test after a minute.
-func soon(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	limit := time.After(time.Minute)
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for !holds() {
-		select {
-		case <-limit:
-			t.Fatalf("timeout waiting until %s", what)
-		case <-again.C:
-		}
-	}
 }

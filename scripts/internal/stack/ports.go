@@ -12,47 +12,37 @@ import (
 	"example.com/todo/scripts/internal/toolchain"
 )
 
-// listener is a socket that a part listens on, named for the variable that sets its port.
-type listener string
-
-// The listeners of the stack.
+// The variables that set the servers' ports.
 const (
-	todoHTTP        listener = "TODO_HTTP_PORT"
-	todoGRPC        listener = "TODO_GRPC_PORT"
-	todoOps         listener = "TODO_OPS_PORT"
-	notificationOps listener = "NOTIFICATION_OPS_PORT"
-	statsHTTP       listener = "STATS_HTTP_PORT"
-	statsOps        listener = "STATS_OPS_PORT"
-	postgresPort    listener = "POSTGRES_PORT"
-	redisPort       listener = "REDIS_PORT"
-	kafkaPort       listener = "KAFKA_PORT"
-	kafkaController listener = "KAFKA_CONTROLLER_PORT"
+	postgresPort    = "POSTGRES_PORT"
+	redisPort       = "REDIS_PORT"
+	kafkaPort       = "KAFKA_PORT"
+	kafkaController = "KAFKA_CONTROLLER_PORT"
 )
 
-// defaultPorts lists each listener with its part and its default port.
-var defaultPorts = []struct {
-	listener listener
-	part     string
-	what     string
-	port     int
+// listeners lists the sockets that the parts listen on. The variable sets the port. A service listens on the
+// address in its setting <what>_ADDR.
+var listeners = []struct {
+	variable, part, what string
+	port                 int
 }{
-	{todoHTTP, "todo-service", "HTTP", 8080},
-	{todoGRPC, "todo-service", "gRPC", 50051},
-	{todoOps, "todo-service", "ops", 9101},
-	{notificationOps, "notification-service", "ops", 9102},
-	{statsHTTP, "stats-service", "HTTP", 8081},
-	{statsOps, "stats-service", "ops", 9103},
+	{"TODO_HTTP_PORT", todoService, "HTTP", 8080},
+	{"TODO_GRPC_PORT", todoService, "gRPC", 50051},
+	{"TODO_OPS_PORT", todoService, "ops", 9101},
+	{"NOTIFICATION_OPS_PORT", notificationService, "ops", 9102},
+	{"STATS_HTTP_PORT", statsService, "HTTP", 8081},
+	{"STATS_OPS_PORT", statsService, "ops", 9103},
 	{postgresPort, "postgres", "", 5432},
 	{redisPort, "redis", "", 6379},
 	{kafkaPort, "kafka", "", 9092},
 	{kafkaController, "kafka", "controller, of the real Kafka only", 9093},
 }
 
-// Ports are the ports of a stack, all on 127.0.0.1.
-type Ports map[listener]int
+// Ports are the ports of a stack, all on 127.0.0.1, by their variables.
+type Ports map[string]int
 
 // Addr returns the address of a listener.
-func (p Ports) Addr(l listener) string { return port.Addr(p[l]) }
+func (p Ports) Addr(variable string) string { return port.Addr(p[variable]) }
 
 // ResolvePorts returns a stack's ports. With "chosen" they are the defaults, overridden by the environment;
 // with "free" they are free ones, which no other stack gets before release is called.
@@ -62,7 +52,15 @@ func ResolvePorts(ctx context.Context, how string, getenv func(string) string, k
 		ports, err = chosenPorts(getenv, kafka)
 		return ports, func() {}, err
 	case "free":
-		return freePorts(ctx)
+		block, err := port.Reserve(ctx, len(listeners))
+		if err != nil {
+			return nil, nil, err
+		}
+		ports = Ports{}
+		for i, l := range listeners {
+			ports[l.variable] = block.Ports[i]
+		}
+		return ports, block.Close, nil
 	default:
 		return nil, nil, fmt.Errorf("--ports=%s: must be chosen or free", how)
 	}
@@ -71,71 +69,53 @@ func ResolvePorts(ctx context.Context, how string, getenv func(string) string, k
 // chosenPorts returns an error that names every variable with an invalid or a duplicate port.
 func chosenPorts(getenv func(string) string, kafka string) (Ports, error) {
 	ports := Ports{}
-	owner := map[int]listener{}
+	owner := map[int]string{}
 	var failed []error
-	for _, u := range defaultPorts {
-		if u.listener == kafkaController && kafka != toolchain.KafkaApache {
+	for _, l := range listeners {
+		if l.variable == kafkaController && kafka != toolchain.KafkaApache {
 			continue
 		}
-		n := u.port
-		if text := getenv(string(u.listener)); text != "" {
+		n := l.port
+		if text := getenv(l.variable); text != "" {
 			var err error
 			if n, err = strconv.Atoi(text); err != nil || n < 1 || n > 65535 {
-				failed = append(failed, fmt.Errorf("%s=%s is not a port: must be a number from 1 to 65535", u.listener, text))
+				failed = append(failed, fmt.Errorf("%s=%s is not a port: must be a number from 1 to 65535", l.variable, text))
 				continue
 			}
 		}
 		if other, twice := owner[n]; twice {
-			failed = append(failed, fmt.Errorf("%s and %s both choose port %d", other, u.listener, n))
+			failed = append(failed, fmt.Errorf("%s and %s both choose port %d", other, l.variable, n))
 		}
-		owner[n] = u.listener
-		ports[u.listener] = n
+		owner[n] = l.variable
+		ports[l.variable] = n
 	}
 	return ports, errors.Join(failed...)
-}
-
-func freePorts(ctx context.Context) (ports Ports, release func(), err error) {
-	block, err := port.Reserve(ctx, len(defaultPorts))
-	if err != nil {
-		return nil, nil, err
-	}
-	ports = Ports{}
-	for i, u := range defaultPorts {
-		ports[u.listener] = block.Ports[i]
-	}
-	return ports, block.Close, nil
 }
 
 // Check returns an error for the ports that are taken: each with the process that listens on it and the
 // variable that chooses another port.
 func (p Ports) Check(ctx context.Context) error {
 	var failed []error
-	for _, u := range defaultPorts {
-		n, used := p[u.listener]
+	for _, l := range listeners {
+		n, used := p[l.variable]
 		if !used {
 			continue
 		}
 		err := port.Check(ctx, n)
 		if errors.Is(err, port.ErrTaken) {
-			err = portTakenError(n, strings.TrimSpace(u.part+" "+u.what), u.listener)
+			err = fmt.Errorf("port %d, for %s, is taken by %s: stop that, or choose another port with %s",
+				n, strings.TrimSpace(l.part+" "+l.what), cmp.Or(port.Holder(n), "another process"), l.variable)
 		}
-		if err != nil {
-			failed = append(failed, err)
-		}
+		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
-}
-
-func portTakenError(n int, what string, l listener) error {
-	by := cmp.Or(port.Holder(n), "another process")
-	return fmt.Errorf("port %d, for %s, is taken by %s: stop that, or choose another port with %s", n, what, by, l)
 }
 
 // PortHelp lists the variables that choose ports with their defaults, one a line.
 func PortHelp() string {
 	var b strings.Builder
-	for _, u := range defaultPorts {
-		fmt.Fprintf(&b, "  %-22s %-6d %s\n", u.listener, u.port, strings.TrimSpace(u.part+" "+u.what))
+	for _, l := range listeners {
+		fmt.Fprintf(&b, "  %-22s %-6d %s\n", l.variable, l.port, strings.TrimSpace(l.part+" "+l.what))
 	}
 	return b.String()
 }

@@ -18,19 +18,19 @@ func environment(variables map[string]string) func(string) string {
 func TestChosenPortsReadsAVariableForEachPort(t *testing.T) {
 	t.Parallel()
 	chosen := map[string]string{}
-	for i, u := range defaultPorts {
-		chosen[string(u.listener)] = fmt.Sprint(20000 + i)
+	for i, u := range listeners {
+		chosen[u.variable] = fmt.Sprint(20000 + i)
 	}
 	ports, err := chosenPorts(environment(chosen), toolchain.KafkaApache)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, u := range defaultPorts {
-		if ports[u.listener] != 20000+i {
-			t.Errorf("%s: port %d, want %d", u.listener, ports[u.listener], 20000+i)
+	for i, u := range listeners {
+		if ports[u.variable] != 20000+i {
+			t.Errorf("%s: port %d, want %d", u.variable, ports[u.variable], 20000+i)
 		}
-		if !strings.Contains(PortHelp(), string(u.listener)) {
-			t.Errorf("%s is missing in the help", u.listener)
+		if !strings.Contains(PortHelp(), u.variable) {
+			t.Errorf("%s is missing in the help", u.variable)
 		}
 	}
 }
@@ -41,8 +41,8 @@ func TestChosenPortsDefaultToTheDocumentedPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for listener, want := range map[listener]int{
-		todoHTTP: 8080, todoGRPC: 50051, todoOps: 9101, notificationOps: 9102, statsHTTP: 8081, statsOps: 9103,
+	for listener, want := range map[string]int{
+		"TODO_HTTP_PORT": 8080, "TODO_GRPC_PORT": 50051, "TODO_OPS_PORT": 9101, "NOTIFICATION_OPS_PORT": 9102, "STATS_HTTP_PORT": 8081, "STATS_OPS_PORT": 9103,
 		postgresPort: 5432, redisPort: 6379, kafkaPort: 9092,
 	} {
 		if ports[listener] != want {
@@ -77,7 +77,7 @@ func TestChosenPortsNamesTheVariableOfAnInvalidPort(t *testing.T) {
 
 func TestCheckNamesTheProcessAndTheVariableOfATakenPort(t *testing.T) {
 	t.Parallel()
-	ports, release, err := freePorts(t.Context())
+	ports, release, err := ResolvePorts(t.Context(), "free", os.Getenv, toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"example.com/todo/scripts/internal/proc"
-	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/startup"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
@@ -25,11 +24,11 @@ const stopTimeout = 9 * time.Second
 // ready and was stopped, and a *supervisor.UnexpectedExit if a part exited without a stop.
 func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	began := time.Now()
-	lock, err := acquireLock(s.Dir)
+	release, err := acquireLock(s.Dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer release()
 	// A stack that was killed leaves its file behind.
 	if err := os.Remove(envPath(s.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -37,24 +36,30 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	if err := s.Ports.Check(ctx); err != nil {
 		return err
 	}
-	i, err := assemble(ctx, t, s)
+	parts, plan, err := assemble(ctx, t, s)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go i.cancelOnExit(ctx, cancel)
-	defer func() { err = errors.Join(err, i.parts.StopAll(ctx)) }()
+	go func() {
+		select {
+		case exit := <-parts.UnexpectedExits():
+			cancel(exit)
+		case <-ctx.Done():
+		}
+	}()
+	defer func() { err = errors.Join(err, parts.StopAll(ctx)) }()
 
-	if err := i.plan().Run(ctx); err != nil {
+	if err := plan.Run(ctx); err != nil {
 		return exitCause(ctx, fmt.Errorf("the stack did not start: %w", err))
 	}
-	control, err := listenControl(ctx, s.Dir, i.parts)
+	control, err := listenControl(ctx, s.Dir, parts)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = control.Close() }()
-	dsn, err := i.postgres.SuperuserDSN()
+	defer control.Close()
+	dsn, err := plan.Postgres.SuperuserDSN()
 	if err != nil {
 		return err
 	}
@@ -68,91 +73,61 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	return exitCause(ctx, nil)
 }
 
-// instance is one run of a stack.
-type instance struct {
-	Settings
-	tools    toolchain.Tools
-	topics   []server.Topic
-	postgres server.Postgres
-	redis    server.Redis
-	kafka    toolchain.Broker
-	parts    *supervisor.Supervisor
-}
-
-// assemble finds every program and describes the parts. It starts nothing.
-func assemble(ctx context.Context, t toolchain.Tools, s Settings) (i *instance, err error) {
-	i = &instance{Settings: s, tools: t}
-	if i.topics, err = s.topics(); err != nil {
-		return nil, err
+// assemble finds every program and describes the parts and their start. It starts nothing.
+func assemble(ctx context.Context, t toolchain.Tools, s Settings) (*supervisor.Supervisor, startup.Plan, error) {
+	plan := startup.Plan{Kafka: s.Ports.Addr(kafkaPort), Servers: []string{"redis"}, Services: services}
+	var err error
+	if plan.Topics, err = s.topics(); err != nil {
+		return nil, plan, err
 	}
-	if i.postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
-		return nil, err
+	if plan.Postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
+		return nil, plan, err
 	}
-	if i.redis, err = t.Redis(ctx, s.data(), s.Ports[redisPort]); err != nil {
-		return nil, err
+	redis, err := t.Redis(ctx, s.data(), s.Ports[redisPort])
+	if err != nil {
+		return nil, plan, err
 	}
-	if i.kafka, err = t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController]); err != nil {
-		return nil, err
+	kafka, err := t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController])
+	if err != nil {
+		return nil, plan, err
 	}
 	// The log folder holds the logs of this run only.
 	if err := errors.Join(os.RemoveAll(s.log()), os.MkdirAll(s.log(), 0o755), os.MkdirAll(s.bin(), 0o755)); err != nil {
-		return nil, err
+		return nil, plan, err
 	}
-	parts := []supervisor.Part{i.postgres, i.redis, i.kafka}
+	parts := []supervisor.Part{plan.Postgres.Part(), redis.Part(), kafka}
 	for _, name := range services {
 		parts = append(parts, s.service(name))
 	}
-	i.parts = supervisor.New(supervisor.Config{
+	all := supervisor.New(supervisor.Config{
 		Launcher: t.Launcher, Console: t.Console, LogDir: s.log(), Shown: services, StopTimeout: stopTimeout,
 	}, parts...)
-	return i, nil
-}
-
-func (i *instance) plan() startup.Plan {
-	return startup.Plan{
-		StartPart: i.parts.Start,
-		Build: func(ctx context.Context) error {
-			return i.runStep(ctx, "build", startup.BuildCommand(i.Root, i.bin(), services))
-		},
-		Migrate:  i.migrate,
-		Postgres: i.postgres,
-		Account:  appAccount,
-		Kafka:    i.kafka.Name(),
-		Brokers:  i.kafka.Addr(),
-		Topics:   i.topics,
-		Servers:  []string{i.redis.Name()},
-		Services: services,
+	plan.StartPart = all.Start
+	plan.Build = func(ctx context.Context) error {
+		return runStep(ctx, t, "build", startup.BuildCommand(s.Root, s.bin(), services))
 	}
-}
-
-func (i *instance) migrate(ctx context.Context) error {
-	todo, err := i.service(todoService).Command()
-	if err != nil {
-		return err
+	plan.Migrate = func(ctx context.Context) error {
+		todo, err := s.service(todoService).Command()
+		if err != nil {
+			return err
+		}
+		todo.Args = []string{"migrate"}
+		return runStep(ctx, t, "migrate", todo)
 	}
-	todo.Args = []string{"migrate"}
-	return i.runStep(ctx, "migrate", todo)
+	return all, plan, nil
 }
 
 // runStep runs a command of the start to its end and shows its output.
-func (i *instance) runStep(ctx context.Context, step string, c proc.Command) error {
+func runStep(ctx context.Context, t toolchain.Tools, step string, c proc.Command) error {
 	began := time.Now()
-	i.tools.Console.Progress("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
-	c.Stdout = i.tools.Console.LineWriter(step)
+	t.Console.Progress("%s: waiting for %s %s", step, filepath.Base(c.Path), c.Args[0])
+	c.Stdout = t.Console.LineWriter(step)
 	c.Stderr = c.Stdout
-	if err := i.tools.Launcher.Run(ctx, c); err != nil {
+	if err := t.Launcher.Run(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	i.tools.Console.Progress("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
+	t.Console.Progress("%s: done after %s", step, time.Since(began).Round(10*time.Millisecond))
 	return nil
-}
-
-func (i *instance) cancelOnExit(ctx context.Context, cancel context.CancelCauseFunc) {
-	select {
-	case exit := <-i.parts.UnexpectedExits():
-		cancel(exit)
-	case <-ctx.Done():
-	}
 }
 
 // exitCause returns the unexpected exit that ended ctx, otherwise err.
@@ -170,13 +145,13 @@ func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil // no folder, no data
 	}
-	lock, err := acquireLock(dir)
+	release, err := acquireLock(dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer release()
 	return errors.Join(
-		toolchain.RemoveData(dataDir(dir, toolchain.KafkaEmbedded)),
-		toolchain.RemoveData(dataDir(dir, toolchain.KafkaApache)),
-		os.RemoveAll(logDir(dir)))
+		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaEmbedded}.data()),
+		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaApache}.data()),
+		os.RemoveAll(Settings{Dir: dir}.log()))
 }

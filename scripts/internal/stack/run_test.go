@@ -18,9 +18,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/google/go-cmp/cmp"
 
-	"example.com/todo/scripts/internal/server"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
 )
@@ -40,7 +39,7 @@ func start(t *testing.T, dir string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports, release, err := freePorts(t.Context())
+	ports, release, err := ResolvePorts(t.Context(), "free", os.Getenv, toolchain.KafkaEmbedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +61,7 @@ func start(t *testing.T, dir string) *run {
 		<-r.ended
 		Reset(dir)
 	})
-	soon(t, "the stack is ready", func() bool {
+	testenv.EventuallyWithin(t, time.Minute, "the stack is ready", func() bool {
 		_, err := os.Stat(envPath(dir))
 		select {
 		case err := <-r.ended:
@@ -150,7 +149,7 @@ func TestStackKeepsItsDataAndLeavesNoProcess(t *testing.T) {
 	said := r.said.String()
 	for _, want := range []string{
 		"migrate              │ migrated postgres://todo:todo@127.0.0.1:", "todo-service         │ up with 10 requests",
-		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports[todoHTTP]),
+		"==> kafka: waiting for ", "Ready after ", fmt.Sprintf("curl localhost:%d/tasks", r.Ports["TODO_HTTP_PORT"]),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is missing in:\n%s", want, said)
@@ -182,23 +181,18 @@ func TestStackSeparatesTheDataOfEachKindOfKafka(t *testing.T) {
 			t.Parallel()
 			s := settings()
 			s.Dir, s.Kafka = t.TempDir(), kind
-			r, err := assemble(t.Context(), tools, s)
+			parts, _, err := assemble(t.Context(), tools, s)
 			if err != nil && kind == toolchain.KafkaApache && os.Getenv("CI") != "true" {
 				t.Skip(err)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			dirs := []string{r.postgres.Dir, r.redis.Dir}
-			switch k := r.kafka.(type) {
-			case server.EmbeddedKafka:
-				dirs = append(dirs, k.Dir)
-			case server.ApacheKafka:
-				dirs = append(dirs, k.Dir)
-			}
-			want := []string{filepath.Join(s.Dir, kind, "postgres"), filepath.Join(s.Dir, kind, "redis"), filepath.Join(s.Dir, kind, "kafka")}
-			if diff := cmp.Diff(want, dirs); diff != "" {
-				t.Errorf("folders (-want +got):\n%s", diff)
+			for _, part := range parts.Units()[:3] {
+				command, err := part.Command()
+				if dir := filepath.Join(s.Dir, kind, part.Name); err != nil || !strings.Contains(strings.Join(command.Args, " "), dir) {
+					t.Errorf("%s: %q, %v; want the folder %s", part.Name, command.Args, err, dir)
+				}
 			}
 		})
 	}
@@ -209,13 +203,13 @@ func TestStackStopsAndStartsOnePartWhileTheOthersRun(t *testing.T) {
 	r := start(t, t.TempDir())
 	before := r.pids(t)
 	for _, part := range []string{"kafka", "redis", "postgres", "stats-service"} {
-		if err := Stop(t.Context(), r.Dir, part); err != nil {
+		if err := Control(t.Context(), r.Dir, "stop", part); err != nil {
 			t.Fatalf("stop %s: %v", part, err)
 		}
 		if pid := r.pids(t)[part]; pid != 0 {
 			t.Errorf("%s still runs as %d", part, pid)
 		}
-		if err := Start(t.Context(), r.Dir, part); err != nil {
+		if err := Control(t.Context(), r.Dir, "start", part); err != nil {
 			t.Fatalf("start %s: %v", part, err)
 		}
 	}
@@ -225,7 +219,7 @@ func TestStackStopsAndStartsOnePartWhileTheOthersRun(t *testing.T) {
 			t.Errorf("%s was %d and is %d", part, before[part], after[part])
 		}
 	}
-	if err := Stop(t.Context(), r.Dir, "unknown"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
+	if err := Control(t.Context(), r.Dir, "stop", "unknown"); err == nil || !strings.Contains(err.Error(), "the parts are postgres, redis") {
 		t.Errorf("stopping a part that is not there: %v", err)
 	}
 }

@@ -7,19 +7,27 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/todo/contracts/event"
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/startup"
+	"example.com/todo/scripts/internal/supervisor"
 )
 
-// appAccount is the application's user, password and database in PostgreSQL, which listens on 127.0.0.1 only.
-const appAccount = "todo"
-
+// The services.
 const (
-	defaultPartitions = 6
-	topicBytes        = 1 << 20
-	// dlqBytes adds room for a dead letter's headers to a record of full size.
-	dlqBytes = topicBytes + 64<<10
+	todoService         = "todo-service"
+	statsService        = "stats-service"
+	notificationService = "notification-service"
 )
+
+// services are in the order in which they start.
+var services = []string{todoService, statsService, notificationService}
+
+// PartNames lists the names of a stack's parts.
+func PartNames() string {
+	return strings.Join(append([]string{"postgres", "redis", "kafka"}, services...), ", ")
+}
+
+const defaultPartitions = 6
 
 // Settings say which stack to run.
 type Settings struct {
@@ -30,15 +38,11 @@ type Settings struct {
 	Environ []string // of the services; the stack's own addresses override it
 }
 
-func (s Settings) data() string { return dataDir(s.Dir, s.Kafka) }
+// data is a folder for each kind of Kafka, with the data of PostgreSQL and Redis beside it. Cursors, stored
+// offsets and counters belong to one Kafka log and are wrong for another.
+func (s Settings) data() string { return filepath.Join(s.Dir, s.Kafka) }
 func (s Settings) bin() string  { return filepath.Join(s.Dir, "bin") }
-func (s Settings) log() string  { return logDir(s.Dir) }
-
-// dataDir is a folder for each kind of Kafka, with the data of PostgreSQL and Redis beside it. Cursors,
-// stored offsets and counters belong to one Kafka log and are wrong for another.
-func dataDir(dir, kafka string) string { return filepath.Join(dir, kafka) }
-
-func logDir(dir string) string { return filepath.Join(dir, "log") }
+func (s Settings) log() string  { return filepath.Join(s.Dir, "log") }
 
 // getenv reads a variable of Environ. Of duplicates, the last one counts.
 func (s Settings) getenv(name string) string {
@@ -50,50 +54,41 @@ func (s Settings) getenv(name string) string {
 	return ""
 }
 
-func (s Settings) partitions() (int, error) {
+func (s Settings) topics() ([]server.Topic, error) {
 	text := s.getenv("KAFKA_PARTITIONS")
 	if text == "" {
-		return defaultPartitions, nil
+		return server.ServiceTopics(defaultPartitions), nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("KAFKA_PARTITIONS=%s: must be a number above 0", text)
+		return nil, fmt.Errorf("KAFKA_PARTITIONS=%s: must be a number above 0", text)
 	}
-	return n, nil
-}
-
-func (s Settings) topics() ([]server.Topic, error) {
-	n, err := s.partitions()
-	if err != nil {
-		return nil, err
-	}
-	return []server.Topic{
-		{Name: event.Topic, Partitions: n, MaxBytes: topicBytes},
-		{Name: event.DLQTopic, Partitions: n, MaxBytes: dlqBytes},
-	}, nil
+	return server.ServiceTopics(n), nil
 }
 
 // addresses are the settings of all services that override Environ.
 func (s Settings) addresses() []string {
-	dsn := server.Postgres{Port: s.Ports[postgresPort]}.DSN(appAccount, appAccount, appAccount)
 	return []string{
-		"POSTGRES_DSN=" + dsn,
+		"POSTGRES_DSN=" + server.Postgres{Port: s.Ports[postgresPort]}.DSN(),
 		"REDIS_ADDR=" + s.Ports.Addr(redisPort),
 		"KAFKA_BROKERS=" + s.Ports.Addr(kafkaPort),
 	}
 }
 
 // service describes a service of this stack.
-func (s Settings) service(name string) service {
-	own := map[string][]string{
-		todoService:         {"HTTP_ADDR=" + s.Ports.Addr(todoHTTP), "GRPC_ADDR=" + s.Ports.Addr(todoGRPC)},
-		statsService:        {"HTTP_ADDR=" + s.Ports.Addr(statsHTTP)},
-		notificationService: nil,
-	}
-	ops := map[string]listener{todoService: todoOps, statsService: statsOps, notificationService: notificationOps}
+func (s Settings) service(name string) supervisor.Part {
 	env := append([]string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"}, s.Environ...) // there is no load balancer to wait for
 	env = append(env, s.addresses()...)
-	env = append(env, own[name]...)
-	env = append(env, "OPS_ADDR="+s.Ports.Addr(ops[name]))
-	return service{name: name, bin: s.bin(), ops: s.Ports.Addr(ops[name]), env: env}
+	var ops string
+	for _, l := range listeners {
+		if l.part != name {
+			continue
+		}
+		addr := s.Ports.Addr(l.variable)
+		env = append(env, strings.ToUpper(l.what)+"_ADDR="+addr)
+		if l.what == "ops" {
+			ops = addr
+		}
+	}
+	return startup.Service(name, filepath.Join(s.bin(), name), ops, env)
 }

@@ -6,15 +6,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
 )
 
 func settings(environ ...string) Settings {
 	ports := Ports{}
-	for _, u := range defaultPorts {
-		ports[u.listener] = u.port
+	for _, u := range listeners {
+		ports[u.variable] = u.port
 	}
 	return Settings{Root: "/repo", Dir: "/repo/.dev", Kafka: toolchain.KafkaEmbedded, Ports: ports, Environ: environ}
+}
+
+func environ(t *testing.T, part supervisor.Part) []string {
+	t.Helper()
+	command, err := part.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return command.Env
 }
 
 // lookup returns the variables as a program reads them: of duplicates, the last.
@@ -37,7 +47,7 @@ func TestServicesListenOnLoopbackAndReceiveTheServersAddresses(t *testing.T) {
 		statsService:        {"HTTP_ADDR": "127.0.0.1:8081", "OPS_ADDR": "127.0.0.1:9103"},
 		notificationService: {"OPS_ADDR": "127.0.0.1:9102"},
 	} {
-		env := settings("POSTGRES_DSN=elsewhere", "REDIS_ADDR=elsewhere").service(name).env
+		env := environ(t, settings("POSTGRES_DSN=elsewhere", "REDIS_ADDR=elsewhere").service(name))
 		for variable, value := range servers {
 			want[variable] = value
 		}
@@ -51,7 +61,7 @@ func TestServicesListenOnLoopbackAndReceiveTheServersAddresses(t *testing.T) {
 
 func TestServicesReceiveTheCallersVariables(t *testing.T) {
 	t.Parallel()
-	env := settings("RATE_LIMIT_REQUESTS=10", "LOG_FORMAT=json").service(todoService).env
+	env := environ(t, settings("RATE_LIMIT_REQUESTS=10", "LOG_FORMAT=json").service(todoService))
 	want := map[string]string{"RATE_LIMIT_REQUESTS": "10", "LOG_FORMAT": "json"}
 	if diff := cmp.Diff(want, lookup(env, "RATE_LIMIT_REQUESTS", "LOG_FORMAT")); diff != "" {
 		t.Errorf("variables (-want +got):\n%s", diff)

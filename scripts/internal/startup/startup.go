@@ -1,10 +1,10 @@
 // Package startup starts a system in the order of its dependencies. What does not depend on each other
 // runs in parallel:
 //
-//	build ───────────────────┐
-//	PostgreSQL ─> database ──┴─> migrate ─┐
-//	Kafka ─> topics ──────────────────────┼─> services
-//	other servers ────────────────────────┘
+//	build ──────────────────┐
+//	PostgreSQL ─> database ─┼─> migrate ─> services
+//	Kafka ─> topics ────────┤
+//	other servers ──────────┘
 package startup
 
 import (
@@ -26,50 +26,36 @@ type Plan struct {
 	Migrate   func(ctx context.Context) error // migrates the schema, with a built service
 
 	Postgres server.Postgres
-	Account  string // the application's user, password and database
-	Kafka    string // the broker's name
-	Brokers  string // its address
+	Kafka    string // the broker's address
 	Topics   []server.Topic
-	Servers  []string // the other servers' names
+	Servers  []string // the names of the servers beside postgres and kafka
 	Services []string
 }
 
 // Run executes the plan. At the first error it cancels the other steps and returns that error; the caller
 // stops the parts that run.
 func (p Plan) Run(ctx context.Context) error {
-	group, ctxServers := errgroup.WithContext(ctx)
-	built := make(chan struct{})
-	group.Go(func() error {
-		if err := p.Build(ctxServers); err != nil {
+	servers, ctxServers := errgroup.WithContext(ctx)
+	servers.Go(func() error { return p.Build(ctxServers) })
+	servers.Go(func() error {
+		if err := p.StartPart(ctxServers, "postgres"); err != nil {
 			return err
 		}
-		close(built)
-		return nil
+		return p.Postgres.EnsureDatabase(ctxServers)
 	})
-	group.Go(func() error {
-		if err := p.StartPart(ctxServers, p.Postgres.Name()); err != nil {
+	servers.Go(func() error {
+		if err := p.StartPart(ctxServers, "kafka"); err != nil {
 			return err
 		}
-		if err := p.Postgres.EnsureDatabase(ctxServers, p.Account, p.Account, p.Account); err != nil {
-			return err
-		}
-		select {
-		case <-built:
-			return p.Migrate(ctxServers)
-		case <-ctxServers.Done():
-			return ctxServers.Err()
-		}
-	})
-	group.Go(func() error {
-		if err := p.StartPart(ctxServers, p.Kafka); err != nil {
-			return err
-		}
-		return server.EnsureTopics(ctxServers, p.Brokers, p.Topics...)
+		return server.EnsureTopics(ctxServers, p.Kafka, p.Topics...)
 	})
 	for _, name := range p.Servers {
-		group.Go(func() error { return p.StartPart(ctxServers, name) })
+		servers.Go(func() error { return p.StartPart(ctxServers, name) })
 	}
-	if err := group.Wait(); err != nil {
+	if err := servers.Wait(); err != nil {
+		return err
+	}
+	if err := p.Migrate(ctx); err != nil {
 		return err
 	}
 	services, ctx := errgroup.WithContext(ctx)

@@ -21,7 +21,6 @@ func TestRunReturnsTheErrorOfTheBuildAndStartsNoService(t *testing.T) {
 		},
 		Build:    func(context.Context) error { return broken },
 		Migrate:  func(context.Context) error { migrated.Add(1); return nil },
-		Kafka:    "kafka",
 		Servers:  []string{"redis"},
 		Services: []string{"service"},
 	}

@@ -10,31 +10,22 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 )
 
-// restarting supervises one script under RestartAlways, and delivers its exits.
-func restarting(t *testing.T, text string, environ func(string) []string) (scripts, <-chan Exit) {
+// restarting supervises one script with Config.Restart, and delivers its exits. dir is the script's folder.
+func restarting(t *testing.T, text string) (u *Unit, dir string, exits <-chan Exit) {
 	t.Helper()
-	exits := make(chan Exit, 100)
-	s := scripts{dir: t.TempDir(), said: &output{}}
-	s.Supervisor = New(Config{
-		Launcher: proc.NewLauncher(), Console: console.Plain(s.said), LogDir: s.dir, StopTimeout: stopTimeout,
-		Restart: RestartAlways, OnExit: func(e Exit) { exits <- e }, Environ: environ,
-	}, script{name: "kafka", text: text, dir: s.dir})
-	t.Cleanup(func() { s.StopAll(t.Context()) })
-	return s, exits
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("timeout waiting until %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // polls another process
-	}
+	delivered := make(chan Exit, 100)
+	dir = t.TempDir()
+	u = NewUnit(Config{
+		Launcher: proc.NewLauncher(), Console: console.Plain(&output{}), LogDir: dir, StopTimeout: stopTimeout,
+		Restart: true, OnExit: func(e Exit) { delivered <- e },
+	}, script("kafka", text, dir))
+	t.Cleanup(func() { u.Close(t.Context()) })
+	return u, dir, delivered
 }
 
 // state is the process state of /proc: T is suspended, S sleeps.
@@ -44,51 +35,45 @@ func state(pid int) string {
 	return rest[:min(1, len(rest))]
 }
 
-func TestRestartAlwaysStartsAKilledPartAgainWithoutItsChildren(t *testing.T) {
+func TestKilledPartStartsAgainWithoutItsChildren(t *testing.T) {
 	t.Parallel()
-	s, exits := restarting(t, `touch NAME.ready; sleep 1000 & wait`, nil)
-	if err := s.Start(t.Context(), "kafka"); err != nil {
+	u, _, exits := restarting(t, `touch NAME.ready; sleep 1000 & wait`)
+	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first := s.PID("kafka")
+	first := u.PID()
 	var children []int
-	eventually(t, "it has a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
-	if err := s.Kill("kafka"); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Eventually(t, "a child", func() bool { children = proc.Descendants(first); return len(children) == 1 })
+	u.Kill()
 	if exit := <-exits; !exit.Requested || exit.Code != 128+int(syscall.SIGKILL) {
 		t.Errorf("%+v", exit)
 	}
-	eventually(t, "another process runs", func() bool { pid := s.PID("kafka"); return pid != 0 && pid != first })
-	eventually(t, "the child is gone", func() bool { st := state(children[0]); return st == "" || st == "Z" })
+	testenv.Eventually(t, "another process", func() bool { pid := u.PID(); return pid != 0 && pid != first })
+	testenv.Eventually(t, "the child's end", func() bool { st := state(children[0]); return st == "" || st == "Z" })
 }
 
 func TestHaltKeepsAPartFromRunningUntilStart(t *testing.T) {
 	t.Parallel()
-	s, exits := restarting(t, `touch NAME.ready; sleep 1000`, nil)
+	u, _, exits := restarting(t, `touch NAME.ready; sleep 1000`)
 	for range 2 {
-		if err := s.Start(t.Context(), "kafka"); err != nil {
+		if err := u.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Halt("kafka"); err != nil {
-			t.Fatal(err)
-		}
+		u.Halt()
 		if exit := <-exits; !exit.Requested {
 			t.Errorf("%+v", exit)
 		}
 		time.Sleep(2 * minUptime) //nolint:forbidigo // nothing must happen meanwhile
-		if pid := s.PID("kafka"); pid != 0 {
+		if pid := u.PID(); pid != 0 {
 			t.Errorf("it runs as %d", pid)
 		}
 	}
 }
 
-func TestStartUnderRestartAlwaysWaitsForAProcessThatBecomesReady(t *testing.T) {
+func TestStartWaitsForAProcessThatBecomesReady(t *testing.T) {
 	t.Parallel()
-	starts := 0
-	s, exits := restarting(t, `[ $N -lt 3 ] && exit $N; touch NAME.ready; sleep 1000`,
-		func(string) []string { starts++; return []string{fmt.Sprint("N=", starts)} })
-	if err := s.Start(t.Context(), "kafka"); err != nil {
+	u, _, exits := restarting(t, `echo >> n; N=$(wc -l < n); [ $N -lt 3 ] && exit $N; touch NAME.ready; sleep 1000`)
+	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var codes []int
@@ -106,62 +91,67 @@ func TestStartUnderRestartAlwaysWaitsForAProcessThatBecomesReady(t *testing.T) {
 
 func TestSignalSuspendsAPartWithItsChildrenAndStopResumesThem(t *testing.T) {
 	t.Parallel()
-	s, _ := restarting(t, orderly, nil)
-	if err := s.Start(t.Context(), "kafka"); err != nil {
+	u, dir, _ := restarting(t, `trap 'echo NAME >> order; exit 0' TERM; touch NAME.ready; sleep 1000 & wait`)
+	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	pid := s.PID("kafka")
-	if err := s.Signal("kafka", syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	var all []int
+	testenv.Eventually(t, "a child", func() bool {
+		all = append(proc.Descendants(u.PID()), u.PID())
+		return len(all) == 2
+	})
+	for _, step := range []struct {
+		signal syscall.Signal
+		state  string
+	}{{syscall.SIGSTOP, "T"}, {syscall.SIGCONT, "S"}, {syscall.SIGSTOP, "T"}} {
+		u.Signal(step.signal)
+		for _, pid := range all {
+			testenv.Eventually(t, step.signal.String(), func() bool { return state(pid) == step.state })
+		}
 	}
-	eventually(t, "it is suspended", func() bool { return state(pid) == "T" })
-	if err := s.Stop(t.Context(), "kafka"); err != nil {
+	if err := u.Stop(t.Context()); err != nil {
 		t.Errorf("Stop: %v", err)
 	}
-	if order, err := os.ReadFile(filepath.Join(s.dir, "order")); string(order) != "kafka\n" {
+	if order, err := os.ReadFile(filepath.Join(dir, "order")); string(order) != "kafka\n" {
 		t.Errorf("it was not stopped in an orderly way: %q, %v", order, err)
 	}
 }
 
 func TestAPartThatIsHaltedBetweenTwoLivesIsPreparedByItsNextStartAlone(t *testing.T) {
 	t.Parallel()
-	s, exits := restarting(t, `[ -f fixed ] || exit 1; touch NAME.ready; sleep 1000`, nil)
-	if err := s.Launch(t.Context(), "kafka"); err != nil {
+	u, dir, exits := restarting(t, `[ -f fixed ] || exit 1; touch NAME.ready; sleep 1000`)
+	if err := u.Launch(); err != nil {
 		t.Fatal(err)
 	}
 	<-exits
-	if err := s.Halt("kafka"); err != nil {
+	u.Halt()
+	if err := os.WriteFile(filepath.Join(dir, "fixed"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "fixed"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(t.Context(), "kafka"); err != nil {
+	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(3 * minUptime) //nolint:forbidigo // nothing must happen meanwhile
-	if _, err := os.Stat(filepath.Join(s.dir, "kafka.ready")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "kafka.ready")); err != nil {
 		t.Error("the running part was prepared again")
 	}
 }
 
-func TestStopAllWaitsForTheReportsOfExits(t *testing.T) {
+func TestCloseWaitsForTheReportsOfExits(t *testing.T) {
 	t.Parallel()
+	u, _, _ := restarting(t, `touch NAME.ready; sleep 1000`)
 	reported := false
-	s := New(Config{
-		Launcher: proc.NewLauncher(), Console: console.Plain(&output{}), LogDir: t.TempDir(), StopTimeout: stopTimeout,
-		Restart: RestartAlways, OnExit: func(Exit) {
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // a slow report
-			reported = true
-		},
-	}, script{name: "kafka", text: `touch NAME.ready; sleep 1000`, dir: t.TempDir()})
-	if err := s.Start(t.Context(), "kafka"); err != nil {
+	u.cfg.OnExit = func(Exit) {
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // a slow report
+		reported = true
+	}
+	if err := u.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.StopAll(t.Context()); err != nil {
+	if err := u.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !reported {
-		t.Error("StopAll returned first")
+		t.Error("Close returned first")
 	}
 }

@@ -38,12 +38,6 @@ func (t Tools) ChooseKafka(ctx context.Context, requested string) (kind string, 
 	}
 }
 
-// Broker is a Kafka of either kind.
-type Broker interface {
-	supervisor.Part
-	Addr() string
-}
-
 // Postgres describes a PostgreSQL server whose data is in a folder of dir.
 func (t Tools) Postgres(ctx context.Context, dir string, port int) (server.Postgres, error) {
 	bin, err := t.Finder.Postgres(ctx)
@@ -66,18 +60,18 @@ func (t Tools) Redis(ctx context.Context, dir string, port int) (server.Redis, e
 
 // Kafka describes a broker of a kind whose data is in a folder of dir. Only KafkaApache uses the
 // controller's port.
-func (t Tools) Kafka(ctx context.Context, kind, dir string, port, controllerPort int) (Broker, error) {
+func (t Tools) Kafka(ctx context.Context, kind, dir string, port, controllerPort int) (supervisor.Part, error) {
 	data := filepath.Join(dir, "kafka")
 	if kind == KafkaEmbedded {
-		return server.EmbeddedKafka{Program: t.Self, Dir: data, Port: port}, nil
+		return server.EmbeddedKafka(t.Self, data, port), nil
 	}
 	found, err := t.Finder.Kafka(ctx)
 	if err != nil {
-		return nil, err
+		return supervisor.Part{}, err
 	}
 	return server.ApacheKafka{
 		Program: found, Dir: data, Port: port, ControllerPort: controllerPort, Launcher: t.Launcher,
-	}, nil
+	}.Part(), nil
 }
 
 // RemoveData deletes dir and the data of every server in it. PostgreSQL's data may be elsewhere, behind a

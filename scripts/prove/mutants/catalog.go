@@ -15,8 +15,8 @@ type mutant struct {
 	name        string // the patch is patches/<name>.patch
 	description string // what is naive about it
 	scenario    string // the scenario to run
-	check       string // the check that must be red, and no other
-	patch       []byte // contents of the patch file, once read
+	check       string // the check that must be red, and no other; "" if none may be
+	patch       []byte // contents of the patch file, once read; nil for the unchanged tree
 }
 
 // catalog is in the order in which the mutants run; those of one scenario are neighbours.

@@ -32,7 +32,7 @@ func TestEveryPatchAppliesToTheTree(t *testing.T) {
 		t.Fatalf("%d mutants, %v", len(chosen), err)
 	}
 	for _, m := range chosen {
-		if err := apply(t.Context(), repositoryRoot(t), m.patch, true); err != nil {
+		if err := apply(t.Context(), repositoryRoot(t), m.patch, "--check"); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
 	}
@@ -82,10 +82,10 @@ func TestCopyTreeCopiesUncommittedFilesAndCanBePatched(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := apply(t.Context(), dir, patch, false); err != nil {
+	if err := apply(t.Context(), dir, patch); err != nil {
 		t.Error(err)
 	}
-	if err := apply(t.Context(), dir, patch, true); err == nil {
+	if err := apply(t.Context(), dir, patch, "--check"); err == nil {
 		t.Error("the patch applies a second time: it was not applied")
 	}
 }

@@ -1,3 +1,6 @@
+// Package mutants implements mutation testing of the architecture: it applies naive designs, one
+// at a time, to a copy of the source tree, runs the scenario that concerns each, and expects one
+// check of the verdict to turn red.
 package mutants
 
 import (
@@ -62,11 +65,11 @@ func runSuite(ctx context.Context, s *suite) error {
 	for _, m := range s.mutants {
 		if !judged[m.scenario] {
 			judged[m.scenario] = true
-			if s.isBaselineGreen(ctx, m.scenario) {
+			if s.judge(ctx, mutant{name: "unchanged-" + m.scenario, scenario: m.scenario}, "green") {
 				green++
 			}
 		}
-		if s.isCaught(ctx, m) {
+		if s.judge(ctx, m, "caught") {
 			caught++
 		}
 		if ctx.Err() != nil {
@@ -84,35 +87,28 @@ func (s *suite) printf(format string, args ...any) {
 	fmt.Fprintf(s.Out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 }
 
-// isBaselineGreen reports whether a scenario is green on the unchanged tree.
-func (s *suite) isBaselineGreen(ctx context.Context, scenario string) bool {
-	v := s.runProve(ctx, "unchanged-"+scenario, scenario, nil)
-	green := v.err == nil && len(v.red) == 0
-	s.reportResult("(unchanged)", scenario, "green", green, v)
-	return green
-}
-
-// isCaught reports whether the mutant's check, and no other, is red on a patched copy of the
-// tree.
-func (s *suite) isCaught(ctx context.Context, m mutant) bool {
-	v := s.runProve(ctx, m.name, m.scenario, m.patch)
-	caught := v.err == nil && len(v.red) == 1 && v.red[0] == m.check
-	s.reportResult(m.name, m.scenario, "caught", caught, v)
-	return caught
-}
-
-func (s *suite) reportResult(name, scenario, good string, ok bool, v outcome) {
+// judge runs the mutant's scenario and reports whether the result is good: the mutant's check, and no other, is red
+// on a patched copy of the tree, or no check on the unchanged tree.
+func (s *suite) judge(ctx context.Context, m mutant, good string) bool {
+	v := s.runProve(ctx, m)
+	red := strings.Join(v.red, ", ")
+	ok := v.err == nil && red == m.check
 	if !ok {
 		good = "NOT " + good
 	}
-	what := "red: " + strings.Join(v.red, ", ")
+	what := "red: " + red
 	switch {
 	case v.err != nil:
 		what = v.err.Error()
-	case len(v.red) == 0:
+	case red == "":
 		what = "no check red"
 	}
-	s.printf("%-22s %-20s %-11s %3.0f s  %s", name, scenario, good, v.took.Seconds(), what)
+	name := m.name
+	if m.patch == nil {
+		name = "(unchanged)"
+	}
+	s.printf("%-22s %-20s %-11s %3.0f s  %s", name, m.scenario, good, v.took.Seconds(), what)
+	return ok
 }
 
 // outcome is the result of one run. A failed run proves nothing, whatever was red.
@@ -122,31 +118,30 @@ type outcome struct {
 	err  error
 }
 
-func (s *suite) runProve(ctx context.Context, name, scenario string, patch []byte) (v outcome) {
+func (s *suite) runProve(ctx context.Context, m mutant) (v outcome) {
 	tree := s.Tree
-	if patch != nil {
+	if m.patch != nil {
 		if tree, v.err = copyTree(ctx, s.Tree); v.err != nil {
 			return v
 		}
 		defer func() { v.err = errors.Join(v.err, os.RemoveAll(tree)) }()
-		if v.err = apply(ctx, tree, patch, false); v.err != nil {
+		if v.err = apply(ctx, tree, m.patch); v.err != nil {
 			return v
 		}
 	}
-	dir := filepath.Join(s.dir, name)
+	dir := filepath.Join(s.dir, m.name)
 	if v.err = errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); v.err != nil {
 		return v
 	}
-	out := filepath.Join(s.dir, name+".json")
-	_ = os.Remove(out) // from an earlier run
-	code, err := s.execProve(ctx, filepath.Join(s.dir, name+".txt"),
-		"--scenario", scenario, "--seed", strconv.FormatInt(s.Seed, 10), "--at-most", scenarioTimeout.String(),
-		"--tree", tree, "--dir", dir, "--out", out)
-	if err == nil {
-		v, err = readOutcome(out, code)
+	verdict := dir + ".json"
+	_ = os.Remove(verdict) // from an earlier run
+	code, err := s.execProve(ctx, dir+".txt",
+		"--scenario", m.scenario, "--seed", strconv.FormatInt(s.Seed, 10), "--at-most", scenarioTimeout.String(),
+		"--tree", tree, "--dir", dir, "--out", verdict)
+	if err != nil {
+		return outcome{err: err}
 	}
-	v.err = err
-	return v
+	return readOutcome(verdict, code)
 }
 
 // execProve runs prove and returns its exit code. Its output is written to the file log.
@@ -166,38 +161,35 @@ func (s *suite) execProve(ctx context.Context, log string, args ...string) (code
 	if err != nil {
 		return 0, err
 	}
-	select {
-	case <-process.Done():
-		return process.ExitCode(), nil
-	case <-ctx.Done():
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		return 0, errors.Join(context.Cause(ctx), process.Stop(limit))
+	if err := process.Wait(ctx, stopTimeout); err != nil {
+		return 0, err
 	}
+	return process.ExitCode(), nil
 }
 
 // readOutcome reads the red checks from the verdict file. The exit code must agree with them.
-func readOutcome(file string, code int) (outcome, error) {
+func readOutcome(file string, code int) (v outcome) {
 	if code != 0 && code != 1 {
-		return outcome{}, fmt.Errorf("the run failed, exit status %d: %s", code, strings.TrimSuffix(file, ".json")+".txt has the reason")
+		output := strings.TrimSuffix(file, ".json") + ".txt"
+		return outcome{err: fmt.Errorf("the run failed, exit status %d: %s has the reason", code, output)}
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return outcome{}, err
+		return outcome{err: err}
 	}
 	var judged checker.Verdict
 	if err := json.Unmarshal(content, &judged); err != nil {
-		return outcome{}, fmt.Errorf("%s: %w", file, err)
+		return outcome{err: fmt.Errorf("%s: %w", file, err)}
 	}
-	var v outcome
 	for _, row := range judged.Checks {
 		if !row.OK {
 			v.red = append(v.red, row.Name)
 		}
 	}
 	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
-		return v, fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
+		v.err = fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
+		return v
 	}
-	v.took, err = time.ParseDuration(judged.TotalDuration)
-	return v, err
+	v.took, v.err = time.ParseDuration(judged.TotalDuration)
+	return v
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -26,39 +25,25 @@ func copyTree(ctx context.Context, tree string) (dir string, err error) {
 		return "", err
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
-		err := copyFile(filepath.Join(tree, name), filepath.Join(dir, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted and not committed
+		content, err := os.ReadFile(filepath.Join(tree, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted and not committed
+		}
+		target := filepath.Join(dir, name)
+		if err == nil {
+			err = errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, content, 0o644))
+		}
+		if err != nil {
 			return "", errors.Join(err, os.RemoveAll(dir))
 		}
 	}
 	return dir, nil
 }
 
-func copyFile(from, to string) (err error) {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	target, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close())
-}
-
-// apply applies a patch to the files below dir, completely or not at all. With check it only
-// reports whether that is possible.
-func apply(ctx context.Context, dir string, patch []byte, check bool) error {
-	args := []string{"apply"}
-	if check {
-		args = append(args, "--check")
-	}
-	command := exec.CommandContext(ctx, "git", args...)
+// apply applies a patch to the files below dir, completely or not at all. With the flag --check it only reports
+// whether that is possible.
+func apply(ctx context.Context, dir string, patch []byte, flags ...string) error {
+	command := exec.CommandContext(ctx, "git", append([]string{"apply"}, flags...)...)
 	command.Dir = dir
 	// git would take a repository around dir for the tree.
 	command.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))

@@ -1,3 +1,14 @@
+// Package cluster implements the cluster under test: PostgreSQL, two Redis servers, Kafka and two
+// replicas of every service, with a folder and free ports of 127.0.0.1 of its own.
+//
+//	todo-service-1, -2 ─────────┐          ┌─> postgres ──> postgres-standby
+//	notification-service-1, -2 ─┼─ proxy ──┼─> redis, redis-cache
+//	stats-service-1, -2 ────────┘ (faults) └─> kafka
+//	checker, probe, rogue producer ──────────^ directly
+//
+// Each program is a Node, which restarts its process whenever it exits, and which can be killed,
+// frozen and held. The services reach every server through a proxy that injects network faults;
+// observers connect directly.
 package cluster
 
 import (
@@ -7,13 +18,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"example.com/todo/contracts/event"
 	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
@@ -24,7 +31,7 @@ import (
 
 // Config describes a cluster.
 type Config struct {
-	Tree          string // source tree that the services are built from
+	Tree          string // source tree that the services are built from, an absolute path
 	Dir           string // for data, logs and programs
 	Tools         toolchain.Tools
 	WebhookURL    string
@@ -32,16 +39,9 @@ type Config struct {
 	OnExit        func(Exit) // called at every exit, from several goroutines
 }
 
-// Replica has the addresses of a replica of a service, without a proxy.
-type Replica struct {
-	Name       string
-	HTTP, GRPC string // empty if the service has no such server
-}
-
 const (
-	replicasPerService = 2
-	serverPorts        = 7
-	servicePorts       = 15
+	serverPorts  = 7
+	servicePorts = 15
 	// Includes a build with an empty build cache.
 	startTimeout = 10 * time.Minute
 )
@@ -57,9 +57,9 @@ type Cluster struct {
 	proxies  map[string]*netproxy.Proxy
 	nodes    []*Node
 	replicas []Replica
-	spares   []string // names of nodes that do not run at first
 
-	ports []*port.Block
+	blocks []*port.Block
+	ports  []int // of the blocks, not used yet
 }
 
 // Start builds the services, starts every node and returns when all are ready. After an error
@@ -71,7 +71,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	if err := c.startNodes(ctx); err != nil {
+	if err := c.plan().Run(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("the cluster did not start: %w", err), c.Close(ctx))
 	}
 	return c, nil
@@ -81,34 +81,35 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 // of ctx.
 func (c *Cluster) Close(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	c.stopNodes(ctx, func(node *Node) bool { return !IsServer(node.name) })
-	c.stopNodes(ctx, func(*Node) bool { return true })
+	stop := func(node *Node) { _ = node.Close(ctx) } // killed or not, it has exited
+	c.forEach(func(name string) bool { return !IsServer(name) }, stop)
+	c.forEach(IsServer, stop)
 	var failed []error
 	for _, proxy := range c.proxies {
 		failed = append(failed, proxy.Close())
 	}
-	for _, b := range c.ports {
+	for _, b := range c.blocks {
 		b.Close()
 	}
-	failed = append(failed, c.postgres.Remove(), c.standby.Remove(), os.RemoveAll(filepath.Join(c.cfg.Dir, "data")), os.RemoveAll(c.bin()))
+	failed = append(failed, c.standby.Remove(), toolchain.RemoveData(c.data()), os.RemoveAll(c.bin()))
 	return errors.Join(failed...)
 }
 
-// stopNodes stops nodes for good.
-func (c *Cluster) stopNodes(ctx context.Context, selected func(*Node) bool) {
-	var stopping sync.WaitGroup
+// forEach calls do for the selected nodes, in parallel.
+func (c *Cluster) forEach(selected func(name string) bool, do func(*Node)) {
+	var calls sync.WaitGroup
 	for _, node := range c.nodes {
-		if selected(node) {
-			stopping.Go(func() { _ = node.supervisor.StopAll(ctx) }) // killed or not, it has exited
+		if selected(node.Name()) {
+			calls.Go(func() { do(node) })
 		}
 	}
-	stopping.Wait()
+	calls.Wait()
 }
 
 // Node returns the node with a name: a server's, or a service's with the replica's number. It
 // panics on an unknown name.
 func (c *Cluster) Node(name string) *Node {
-	i := slices.IndexFunc(c.nodes, func(node *Node) bool { return node.name == name })
+	i := slices.IndexFunc(c.nodes, func(node *Node) bool { return node.Name() == name })
 	if i < 0 {
 		panic("there is no node " + name) // a mistake in a scenario
 	}
@@ -127,22 +128,6 @@ func (c *Cluster) Proxy(name string) *netproxy.Proxy {
 	return proxy
 }
 
-// Replicas returns the replicas of a service that run from the start.
-func (c *Cluster) Replicas(service string) []Replica {
-	var found []Replica
-	for _, r := range c.replicas {
-		if strings.HasPrefix(r.Name, service) && !slices.Contains(c.spares, r.Name) {
-			found = append(found, r)
-		}
-	}
-	return found
-}
-
-// SpareReplica returns the third member of a consumer group, which does not run at first.
-func (c *Cluster) SpareReplica(service string) *Node {
-	return c.Node(fmt.Sprintf("%s-%d", service, replicasPerService+1))
-}
-
 func (c *Cluster) addNodes(ctx context.Context) error {
 	if err := errors.Join(os.MkdirAll(c.bin(), 0o755), os.MkdirAll(c.log(), 0o755)); err != nil {
 		return err
@@ -152,89 +137,44 @@ func (c *Cluster) addNodes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.ports = append(c.ports, block)
+		c.blocks = append(c.blocks, block)
+		c.ports = append(c.ports, block.Ports...)
 	}
-	if err := c.addServers(ctx, portAllocator(c.ports[0].Ports)); err != nil {
+	if err := c.addServers(ctx); err != nil {
 		return err
 	}
-	nextPort := portAllocator(c.ports[1].Ports)
-	for _, program := range []string{Todo, Notification, Stats} {
-		for number := range replicasPerService {
-			c.addReplica(program, number+1, nextPort)
-		}
-	}
-	// The spare members join and leave, so that the groups rebalance.
-	for _, program := range []string{Notification, Stats} {
-		c.spares = append(c.spares, c.addReplica(program, replicasPerService+1, nextPort))
-	}
+	c.addReplicas()
 	return nil
 }
 
-func portAllocator(ports []int) func() int {
-	return func() int {
-		next := ports[0]
-		ports = ports[1:]
-		return next
-	}
-}
-
 func (c *Cluster) addNode(part supervisor.Part) {
-	onExit := c.cfg.OnExit
-	if onExit == nil {
-		onExit = func(Exit) {}
-	}
-	c.nodes = append(c.nodes, newNode(part, c.log(), c.cfg.Tools.Launcher, onExit))
+	c.nodes = append(c.nodes, newNode(part, c.log(), c.cfg.Tools.Launcher, c.cfg.OnExit))
 }
 
-func (c *Cluster) startNodes(ctx context.Context) error {
-	var services []string
-	for _, node := range c.nodes {
-		if c.isStartedService(node) {
-			services = append(services, node.name)
-		}
-	}
-	return startup.Plan{
+func (c *Cluster) nextPort() int {
+	next := c.ports[0]
+	c.ports = c.ports[1:]
+	return next
+}
+
+func (c *Cluster) nextAddr() string { return port.Addr(c.nextPort()) }
+
+func (c *Cluster) plan() startup.Plan {
+	plan := startup.Plan{
 		StartPart: func(ctx context.Context, name string) error { return c.Node(name).StartAndWait(ctx) },
 		Build:     c.buildServices,
-		Migrate:   c.migrate,
+		Migrate:   func(ctx context.Context) error { return c.RunCommand(ctx, Todo, "migrate") },
 		Postgres:  c.postgres,
-		Account:   account,
-		Kafka:     Kafka,
-		Brokers:   c.kafka.Addr(),
-		Topics:    []server.Topic{eventsTopic, {Name: event.DLQTopic, Partitions: Partitions, MaxBytes: dlqBytes}},
+		Kafka:     c.kafka.Addr(),
+		Topics:    server.ServiceTopics(Partitions),
 		Servers:   []string{Redis, RedisCache},
-		Services:  services,
-	}.Run(ctx)
-}
-
-// isStartedService reports whether a node is a service's replica that runs from the start.
-func (c *Cluster) isStartedService(node *Node) bool {
-	return !IsServer(node.name) && !slices.Contains(c.spares, node.name)
-}
-
-// StartServices starts all replicas but the spare ones, and returns when they are ready.
-func (c *Cluster) StartServices(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, node := range c.nodes {
-		if c.isStartedService(node) {
-			group.Go(func() error { return node.StartAndWait(ctx) })
-		}
 	}
-	return group.Wait()
-}
-
-// ReplaceTopic deletes the topic of the events and creates it again.
-func (c *Cluster) ReplaceTopic(ctx context.Context) error {
-	return server.ReplaceTopic(ctx, c.kafka.Addr(), eventsTopic)
-}
-
-// StopConsumers stops the consumers gracefully; StartServices starts them again.
-func (c *Cluster) StopConsumers(ctx context.Context) {
-	var stopping sync.WaitGroup
-	for _, node := range c.nodes {
-		if strings.HasPrefix(node.name, Notification) || strings.HasPrefix(node.name, Stats) {
-			stopping.Go(func() { node.StopAndHold(ctx) })
-		}
+	for _, replica := range c.Replicas("") {
+		plan.Services = append(plan.Services, replica.Name)
 	}
-	stopping.Wait()
+	return plan
 }
+
+func (c *Cluster) data() string { return filepath.Join(c.cfg.Dir, "data") }
+func (c *Cluster) bin() string  { return filepath.Join(c.cfg.Dir, "bin") }
+func (c *Cluster) log() string  { return filepath.Join(c.cfg.Dir, "log") }

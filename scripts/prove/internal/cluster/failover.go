@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	_ "github.com/lib/pq" // registers the driver
-
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
@@ -22,7 +20,7 @@ func (c *Cluster) AddStandby(ctx context.Context) error {
 	if err := errors.Join(c.Node(Standby).StartAndWait(ctx), primary.StartAndWait(ctx)); err != nil {
 		return err
 	}
-	return withSuperuser(c.postgres, func(db *sql.DB) error {
+	return c.postgres.AsSuperuser(func(db *sql.DB) error {
 		// The standby then also shows every acknowledged change before it is promoted.
 		err := execAll(ctx, db, `ALTER SYSTEM SET synchronous_commit = remote_apply`,
 			`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`)
@@ -40,20 +38,20 @@ func (c *Cluster) AddStandby(ctx context.Context) error {
 // FailOver calls loaded while the standby confirms nothing, before the kill; it returns once
 // enough commits wait. It calls unpromoted before the promotion.
 func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unpromoted func()) error {
-	err := withSuperuser(c.postgres, func(db *sql.DB) error {
-		return execAll(ctx, db, `ALTER DATABASE `+database+` SET default_transaction_read_only = on`)
+	err := c.postgres.AsSuperuser(func(db *sql.DB) error {
+		return execAll(ctx, db, `ALTER DATABASE `+server.AppUser+` SET default_transaction_read_only = on`)
 	})
 	if err != nil {
 		return err
 	}
 	c.Node(Standby).Freeze()
 	loaded()
-	c.Node(Postgres).KillAndHold()
+	c.Node(Postgres).Halt()
 	c.Node(Standby).Resume()
 	c.Proxy(Postgres).SetTarget(port.Addr(c.standby.Port))
 	retry.Wait(ctx, after)
 	unpromoted()
-	return withSuperuser(c.standby, func(db *sql.DB) error {
+	return c.standby.AsSuperuser(func(db *sql.DB) error {
 		if err := execAll(ctx, db, `SELECT pg_promote()`); err != nil {
 			return err
 		}
@@ -62,21 +60,8 @@ func (c *Cluster) FailOver(ctx context.Context, after time.Duration, loaded, unp
 		if err != nil {
 			return fmt.Errorf("await the sessions of %s-1: %w", Todo, err)
 		}
-		return execAll(ctx, db, `ALTER DATABASE `+database+` RESET default_transaction_read_only`)
+		return execAll(ctx, db, `ALTER DATABASE `+server.AppUser+` RESET default_transaction_read_only`)
 	})
-}
-
-func withSuperuser(p server.Postgres, fn func(*sql.DB) error) error {
-	dsn, err := p.SuperuserDSN()
-	if err != nil {
-		return err
-	}
-	db, err := sql.Open("postgres", dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	return fn(db)
 }
 
 func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
@@ -88,8 +73,11 @@ func execAll(ctx context.Context, db *sql.DB, statements ...string) error {
 	return nil
 }
 
-// conditionTimeout bounds the wait for a state of a server.
-const conditionTimeout = 20 * time.Second
+const (
+	// conditionTimeout bounds the wait for a state of a server.
+	conditionTimeout = 20 * time.Second
+	pollInterval     = 50 * time.Millisecond
+)
 
 func awaitCondition(ctx context.Context, db *sql.DB, query string) error {
 	ctx, cancel := context.WithTimeout(ctx, conditionTimeout)

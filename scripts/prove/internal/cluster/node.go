@@ -2,25 +2,21 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-const (
-	pollInterval = 50 * time.Millisecond
-	stopTimeout  = 8 * time.Second
-)
+const stopTimeout = 8 * time.Second
 
 // Exit describes the end of a node's process.
 type Exit struct {
@@ -28,122 +24,129 @@ type Exit struct {
 	At        time.Time
 	Status    string
 	Killed    bool   // by SIGKILL, from any sender
-	Requested bool   // by Kill, KillAndHold or StopAndHold
+	Requested bool   // by Kill, Halt or StopAndHold
 	Failpoint string // the failpoint that killed it, or ""
 	InFlight  string // the work in flight at the failpoint
 }
 
-// Node is one program of the cluster. Its supervisor starts it again whenever its process exits, until it
-// is held. It is safe for concurrent use.
+// Node is one program of the cluster: a unit that starts again whenever its process exits, until it is held. It
+// is safe for concurrent use.
 type Node struct {
-	name       string
-	dir        string // of the logs of the program and of its failpoint crashes
-	supervisor *supervisor.Supervisor
-	onExit     func(Exit)
+	*supervisor.Unit
+	log      *console.Console // what was done to the process, in the log of its output
+	crashLog string           // path of the log that failpoints write
+	onExit   func(Exit)
 
 	mu            sync.Mutex
 	nextFailpoint func() string // returns FAILPOINT for the next start
-	crashLogRead  int64         // bytes of the crash log that were read
+	crashLogRead  int           // bytes of the crash log that were read
 }
 
 func newNode(part supervisor.Part, dir string, launcher *proc.Launcher, onExit func(Exit)) *Node {
-	n := &Node{name: part.Name(), dir: dir, onExit: onExit}
-	n.supervisor = supervisor.New(supervisor.Config{
-		Launcher: launcher, Console: console.Plain(nodeLog{n}), LogDir: dir, StopTimeout: stopTimeout,
-		Restart: supervisor.RestartAlways, Environ: n.failpointEnviron, OnExit: n.reportExit,
+	n := &Node{
+		log:      console.Plain(nodeLog(filepath.Join(dir, part.Name+".log"))),
+		crashLog: filepath.Join(dir, part.Name+".crashes"),
+		onExit:   onExit,
+	}
+	describe := part.Command
+	part.Command = func() (proc.Command, error) {
+		command, err := describe()
+		command.Env = append(slices.Clip(command.Env), n.failpointEnviron()...)
+		return command, err
+	}
+	n.Unit = supervisor.NewUnit(supervisor.Config{
+		Launcher: launcher, Console: n.log, LogDir: dir, StopTimeout: stopTimeout, Restart: true, OnExit: n.reportExit,
 	}, part)
 	return n
 }
 
 // Name is "kafka", "stats-service-1", ….
-func (n *Node) Name() string { return n.name }
+func (n *Node) Name() string { return n.Unit.Name }
 
-// LogPath is the path of the program's output.
-func (n *Node) LogPath() string { return filepath.Join(n.dir, n.name+".log") }
-
-func (n *Node) crashLogPath() string { return filepath.Join(n.dir, n.name+".crashes") }
+// Start starts the program without waiting, unless it runs already.
+func (n *Node) Start() { _ = n.Launch() }
 
 // StartAndWait starts the program and returns when it is ready.
 func (n *Node) StartAndWait(ctx context.Context) error {
-	if err := n.start(ctx); err != nil {
-		return err
-	}
+	n.Start()
 	return n.AwaitReady(ctx)
 }
 
-// Start starts the program without waiting, also when ctx has ended.
-func (n *Node) Start(ctx context.Context) {
-	if err := n.start(context.WithoutCancel(ctx)); err != nil {
-		n.appendLog("not started: " + err.Error())
-	}
+// StopAndHold stops the process gracefully, without a restart until Start.
+func (n *Node) StopAndHold(ctx context.Context) {
+	_ = n.Stop(ctx) // the report of the exit says whether it was killed
 }
 
-func (n *Node) start(ctx context.Context) error {
-	if err := n.supervisor.Launch(ctx, n.name); err != nil && !errors.Is(err, supervisor.ErrUnchanged) {
-		return err
+// Freeze suspends the process and its descendants by SIGSTOP.
+func (n *Node) Freeze() {
+	n.log.Progress("frozen")
+	n.Signal(syscall.SIGSTOP)
+}
+
+// Resume ends a Freeze by SIGCONT.
+func (n *Node) Resume() {
+	n.log.Progress("resumed")
+	n.Signal(syscall.SIGCONT)
+}
+
+// ArmFailpoints calls next before every later start for the value of FAILPOINT, "" for none. A
+// nil function disarms the node.
+func (n *Node) ArmFailpoints(next func() string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nextFailpoint = next
+}
+
+func (n *Node) failpointEnviron() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.nextFailpoint != nil {
+		if point := n.nextFailpoint(); point != "" {
+			return []string{"FAILPOINT=" + point, "FAILPOINT_LOG=" + n.crashLog}
+		}
 	}
 	return nil
 }
 
-// AwaitReady returns when the program is ready, or with an error when ctx ends.
-func (n *Node) AwaitReady(ctx context.Context) error {
-	last := errors.New("not checked yet")
-	for ctx.Err() == nil {
-		if last = n.CheckReady(ctx); last == nil {
-			return nil
-		}
-		retry.Wait(ctx, pollInterval)
-	}
-	return fmt.Errorf("%s is not ready: %w; last check: %w", n.name, context.Cause(ctx), last)
-}
-
-// CheckReady returns nil if the process runs and is ready.
-func (n *Node) CheckReady(ctx context.Context) error { return n.supervisor.CheckReady(ctx, n.name) }
-
-// PID is the id of the process, 0 if none runs.
-func (n *Node) PID() int { return n.supervisor.PID(n.name) }
-
-func (n *Node) failpointEnviron(string) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.nextFailpoint == nil {
-		return nil
-	}
-	point := n.nextFailpoint()
-	if point == "" {
-		return nil
-	}
-	return []string{"FAILPOINT=" + point, "FAILPOINT_LOG=" + n.crashLogPath()}
-}
-
 func (n *Node) reportExit(e supervisor.Exit) {
-	exit := Exit{Node: n.name, At: e.At, Status: "exit status 0", Killed: e.Code == 128+int(syscall.SIGKILL)}
-	if e.Err != nil {
-		exit.Status = e.Err.Error()
-	}
+	exit := Exit{Node: n.Name(), At: time.Now(), Status: e.Status, Killed: e.Code == 128+int(syscall.SIGKILL)}
 	// A process that failed by itself just before, or while it was stopped, did not exit on request.
-	exit.Requested = e.Requested && (exit.Killed || e.Err == nil)
-	n.mu.Lock()
+	exit.Requested = e.Requested && (exit.Killed || e.Code == 0)
 	exit.Failpoint, exit.InFlight = n.readCrash()
-	n.mu.Unlock()
-	n.appendLog(fmt.Sprintf("exited: %+v", exit))
+	n.log.Progress("exited: %+v", exit)
 	n.onExit(exit)
 }
 
-// nodeLog is an io.Writer that appends the supervisor's messages to the node's log.
-type nodeLog struct{ node *Node }
-
-func (l nodeLog) Write(message []byte) (int, error) {
-	l.node.appendLog(strings.TrimSpace(string(message)))
-	return len(message), nil
+// readCrash reads what was added to the crash log since the last call.
+func (n *Node) readCrash() (failpoint, inFlight string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	content, err := os.ReadFile(n.crashLog)
+	if err != nil {
+		return "", ""
+	}
+	line := strings.TrimSpace(string(content[n.crashLogRead:]))
+	n.crashLogRead = len(content)
+	failpoint, inFlight, _ = strings.Cut(line, " ")
+	return failpoint, inFlight
 }
 
-// appendLog writes what was done to the process into its own log.
-func (n *Node) appendLog(what string) {
-	log, err := os.OpenFile(n.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return // the run continues without the line
+// ResidentBytes is the resident memory of the process, 0 if unknown.
+func (n *Node) ResidentBytes() int64 {
+	var size, resident int64
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.PID())) // empty without a process
+	_, _ = fmt.Sscan(string(content), &size, &resident)
+	return resident * int64(os.Getpagesize())
+}
+
+// nodeLog is the path of a node's log. It appends messages with their time.
+type nodeLog string
+
+func (l nodeLog) Write(message []byte) (int, error) {
+	log, err := os.OpenFile(string(l), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err == nil { // otherwise the run continues without the line
+		fmt.Fprintf(log, "prove %s: %s", time.Now().Format("15:04:05.000"), message)
+		_ = log.Close()
 	}
-	_, _ = fmt.Fprintf(log, "prove %s: %s\n", time.Now().Format("15:04:05.000"), what)
-	_ = log.Close()
+	return len(message), nil
 }

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"example.com/todo/contracts/event"
 	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/internal/server"
@@ -30,63 +29,42 @@ const Standby = "postgres-standby"
 // IsServer reports whether the node is a server, rather than a replica of a service.
 func IsServer(node string) bool { return node == Standby || slices.Contains(Servers, node) }
 
-// The application's user, password and database.
-const (
-	account  = "todo"
-	database = "todo"
-)
-
-// The topics' settings, which the services expect.
-const (
-	Partitions = 6
-	topicBytes = 1 << 20
-	dlqBytes   = topicBytes + 64<<10
-)
-
-var eventsTopic = server.Topic{Name: event.Topic, Partitions: Partitions, MaxBytes: topicBytes}
-
-// renamedPart gives a part another name, because there are two Redis servers.
-type renamedPart struct {
-	supervisor.Part
-	name string
-}
-
-func (n renamedPart) Name() string { return n.name }
+// Partitions is the number of partitions of the topics.
+const Partitions = 6
 
 // addServers adds the servers' nodes and proxies. Kafka advertises the proxy's address to clients
 // that connect through the proxy.
-func (c *Cluster) addServers(ctx context.Context, nextPort func() int) error {
-	finder := c.cfg.Tools.Finder
-	bin, err := finder.Postgres(ctx)
+func (c *Cluster) addServers(ctx context.Context) error {
+	var err error
+	if c.postgres, err = c.cfg.Tools.Postgres(ctx, c.data(), c.nextPort()); err != nil {
+		return err
+	}
+	c.standby = c.postgres
+	c.standby.Dir, c.standby.Port, c.standby.Primary = filepath.Join(c.data(), Standby), c.nextPort(), &c.postgres
+	if c.redis, err = c.cfg.Tools.Redis(ctx, c.data(), c.nextPort()); err != nil {
+		return err
+	}
+	c.cache = server.Redis{Program: c.redis.Program, Dir: filepath.Join(c.data(), RedisCache), Port: c.nextPort()}
+	program, err := c.cfg.Tools.Finder.Kafka(ctx)
 	if err != nil {
 		return err
 	}
-	redis, err := finder.Redis(ctx)
-	if err != nil {
-		return err
-	}
-	kafka, err := finder.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	c.postgres = server.Postgres{Bin: bin, Dir: c.data(Postgres), Port: nextPort(), Launcher: c.cfg.Tools.Launcher}
-	c.standby = server.Postgres{Bin: bin, Dir: c.data(Standby), Port: nextPort(), Launcher: c.cfg.Tools.Launcher, Primary: &c.postgres}
-	c.redis = server.Redis{Program: redis, Dir: c.data(Redis), Port: nextPort()}
-	c.cache = server.Redis{Program: redis, Dir: c.data(RedisCache), Port: nextPort()}
 	c.kafka = server.ApacheKafka{
-		Program: kafka, Dir: c.data(Kafka), Port: nextPort(), ControllerPort: nextPort(), Launcher: c.cfg.Tools.Launcher,
+		Program: program, Dir: filepath.Join(c.data(), Kafka), Port: c.nextPort(), ControllerPort: c.nextPort(),
+		Launcher: c.cfg.Tools.Launcher,
 	}
-	behindProxy := port.Addr(nextPort())
-	targets := map[string]string{
+	behindProxy := c.nextAddr()
+	for name, target := range map[string]string{
 		Postgres: port.Addr(c.postgres.Port), Redis: c.redis.Addr(), RedisCache: c.cache.Addr(), Kafka: behindProxy,
-	}
-	for name, target := range targets {
+	} {
 		if c.proxies[name], err = netproxy.Listen(ctx, target); err != nil {
 			return err
 		}
 	}
 	c.kafka.More = kafkaSettings(c.kafka, behindProxy, c.proxies[Kafka].Addr())
-	for _, part := range []supervisor.Part{c.postgres, renamedPart{c.standby, Standby}, c.redis, renamedPart{c.cache, RedisCache}, c.kafka} {
+	standby, cache := c.standby.Part(), c.cache.Part()
+	standby.Name, cache.Name = Standby, RedisCache
+	for _, part := range []supervisor.Part{c.postgres.Part(), standby, c.redis.Part(), cache, c.kafka.Part()} {
 		c.addNode(part)
 	}
 	return nil
@@ -106,14 +84,10 @@ func kafkaSettings(k server.ApacheKafka, behindProxy, advertised string) []strin
 	}
 }
 
-func (c *Cluster) dsn(port int) string {
-	return server.Postgres{Port: port}.DSN(account, account, database)
-}
-
 // PostgresDSN is the DSN of the application's database on the current primary, without the proxy.
 func (c *Cluster) PostgresDSN() string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1,127.0.0.1/%s?port=%d,%d&sslmode=disable&target_session_attrs=primary",
-		account, account, database, c.postgres.Port, c.standby.Port)
+		server.AppUser, server.AppUser, server.AppUser, c.postgres.Port, c.standby.Port)
 }
 
 // RedisAddr is the address of a Redis server, without the proxy.
@@ -127,6 +101,7 @@ func (c *Cluster) RedisAddr(name string) string {
 // Brokers are Kafka's addresses, without the proxy.
 func (c *Cluster) Brokers() []string { return []string{c.kafka.Addr()} }
 
-func (c *Cluster) data(name string) string { return filepath.Join(c.cfg.Dir, "data", name) }
-func (c *Cluster) bin() string             { return filepath.Join(c.cfg.Dir, "bin") }
-func (c *Cluster) log() string             { return filepath.Join(c.cfg.Dir, "log") }
+// ReplaceTopic deletes the topic of the events and creates it again.
+func (c *Cluster) ReplaceTopic(ctx context.Context) error {
+	return server.ReplaceTopic(ctx, c.kafka.Addr(), server.ServiceTopics(Partitions)[0])
+}

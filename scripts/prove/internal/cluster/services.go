@@ -3,11 +3,15 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 
-	"example.com/todo/scripts/internal/port"
+	"golang.org/x/sync/errgroup"
+
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/startup"
 )
 
 // The names of the services.
@@ -17,63 +21,54 @@ const (
 	Stats        = "stats-service"
 )
 
-// replicaPart is the program of a replica of a service.
-type replicaPart struct {
-	name    string // service and number of the replica
-	program string
-	dir     string // of the built programs
-	ops     string // address of the ops port
-	env     []string
+var services = []string{Todo, Notification, Stats}
+
+const replicasPerService = 2
+
+// Replica has the addresses of a replica of a service, without a proxy.
+type Replica struct {
+	Name       string
+	HTTP, GRPC string // empty if the service has no such server
+	spare      bool   // does not run at first
 }
 
-func (r replicaPart) Name() string                  { return r.name }
-func (r replicaPart) ReadyWhen() string             { return r.ops }
-func (r replicaPart) Prepare(context.Context) error { return nil }
-func (r replicaPart) path() string                  { return filepath.Join(r.dir, r.program) }
-func (r replicaPart) Command() (proc.Command, error) {
-	return proc.Command{Path: r.path(), Env: r.env}, nil
+// addReplicas adds the nodes of the services. The consumers have a spare member, which joins and leaves, so that
+// the groups rebalance.
+func (c *Cluster) addReplicas() {
+	for _, program := range services {
+		replicas := replicasPerService
+		if program != Todo {
+			replicas++
+		}
+		for number := range replicas {
+			c.addReplica(program, number+1)
+		}
+	}
 }
 
-func (r replicaPart) Ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.ops+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", request.URL, response.Status)
-	}
-	return nil
-}
-
-// addReplica adds a replica's node and returns its name. A consumer that runs from the start is a
-// static member of its group, so a quick restart does not rebalance the group.
-func (c *Cluster) addReplica(program string, number int, nextPort func() int) string {
-	name := fmt.Sprintf("%s-%d", program, number)
-	part := replicaPart{name: name, program: program, dir: c.bin(), ops: port.Addr(nextPort())}
-	part.env = append(c.environment(name), "OPS_ADDR="+part.ops)
-	replica := Replica{Name: name}
+// addReplica adds a replica's node. A consumer that runs from the start is a static member of its group, so a
+// quick restart does not rebalance the group.
+func (c *Cluster) addReplica(program string, number int) {
+	replica := Replica{Name: fmt.Sprintf("%s-%d", program, number), spare: number > replicasPerService}
+	ops := c.nextAddr()
+	env := append(c.environment(replica.Name), "OPS_ADDR="+ops)
 	if program != Notification {
-		replica.HTTP = port.Addr(nextPort())
-		part.env = append(part.env, "HTTP_ADDR="+replica.HTTP)
+		replica.HTTP = c.nextAddr()
+		env = append(env, "HTTP_ADDR="+replica.HTTP)
 	}
 	if program == Todo {
-		replica.GRPC = port.Addr(nextPort())
-		part.env = append(part.env, "GRPC_ADDR="+replica.GRPC)
-	} else if number <= replicasPerService {
-		part.env = append(part.env, "KAFKA_INSTANCE_ID="+name)
+		replica.GRPC = c.nextAddr()
+		env = append(env, "GRPC_ADDR="+replica.GRPC)
+	} else if !replica.spare {
+		env = append(env, "KAFKA_INSTANCE_ID="+replica.Name)
 	}
-	c.addNode(part)
+	c.addNode(startup.Service(replica.Name, filepath.Join(c.bin(), program), ops, env))
 	c.replicas = append(c.replicas, replica)
-	return name
 }
 
 // environment returns the settings of every replica; a program ignores what it does not know.
 func (c *Cluster) environment(name string) []string {
+	dsn := server.Postgres{Port: c.Proxy(Postgres).Port()}.DSN()
 	sessionAttrs := ""
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
 		sessionAttrs = "&target_session_attrs=read-write"
@@ -81,7 +76,7 @@ func (c *Cluster) environment(name string) []string {
 	return []string{
 		"LOG_FORMAT=text",
 		"DRAIN_WAIT=0s", // there is no load balancer
-		"POSTGRES_DSN=" + c.dsn(c.Proxy(Postgres).Port()) + "&application_name=" + name + sessionAttrs,
+		"POSTGRES_DSN=" + dsn + "&application_name=" + name + sessionAttrs,
 		"REDIS_ADDR=" + c.Proxy(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + c.Proxy(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + c.Proxy(Kafka).Addr(),
@@ -93,4 +88,50 @@ func (c *Cluster) environment(name string) []string {
 		"WEBHOOK_SECRET=" + c.cfg.WebhookSecret,
 		"WEBHOOK_ALLOW_PRIVATE=true",
 	}
+}
+
+// buildServices builds the services with their failpoints.
+func (c *Cluster) buildServices(ctx context.Context) error {
+	err := c.cfg.Tools.Launcher.Run(ctx, startup.BuildCommand(c.cfg.Tree, c.bin(), services, "-tags", "failpoints"))
+	if err != nil {
+		return fmt.Errorf("the services could not be built: %w", err)
+	}
+	return nil
+}
+
+// RunCommand runs a service's program with arguments such as "dlq", "list", with the settings of
+// its replicas but without the proxies. The error contains its output.
+func (c *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
+	return c.cfg.Tools.Launcher.Run(ctx, proc.Command{
+		Path: filepath.Join(c.bin(), program), Args: args,
+		Env: append(c.environment(program), "POSTGRES_DSN="+c.PostgresDSN(), "KAFKA_BROKERS="+c.kafka.Addr(),
+			"REDIS_ADDR="+c.redis.Addr(), "REDIS_CACHE_ADDR="+c.cache.Addr()),
+	})
+}
+
+// Replicas returns the replicas that run from the start, of a service, or of all services for "".
+func (c *Cluster) Replicas(service string) []Replica {
+	return slices.DeleteFunc(slices.Clone(c.replicas), func(r Replica) bool {
+		return r.spare || !strings.HasPrefix(r.Name, service)
+	})
+}
+
+// SpareReplica returns the third member of a consumer group, which does not run at first.
+func (c *Cluster) SpareReplica(service string) *Node {
+	return c.Node(fmt.Sprintf("%s-%d", service, replicasPerService+1))
+}
+
+// StartServices starts all replicas but the spare ones, and returns when they are ready.
+func (c *Cluster) StartServices(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, replica := range c.Replicas("") {
+		group.Go(func() error { return c.Node(replica.Name).StartAndWait(ctx) })
+	}
+	return group.Wait()
+}
+
+// StopConsumers stops the consumers gracefully; StartServices starts them again.
+func (c *Cluster) StopConsumers(ctx context.Context) {
+	isConsumer := func(name string) bool { return strings.HasPrefix(name, Notification) || strings.HasPrefix(name, Stats) }
+	c.forEach(isConsumer, func(node *Node) { node.StopAndHold(ctx) })
 }

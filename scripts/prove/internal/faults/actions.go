@@ -45,9 +45,9 @@ func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand
 		case Kill:
 			node.Kill()
 		case Outage:
-			node.KillAndHold()
+			node.Halt()
 			retry.Wait(ctx, s.For)
-			node.Start(ctx)
+			node.Start()
 		default:
 			node.Freeze()
 			retry.Wait(ctx, s.For)
@@ -169,7 +169,7 @@ func (i *Injector) rebalance(ctx context.Context, s Step) error {
 			spare.StopAndHold(ctx)
 			return nil
 		}
-		spare.Start(ctx)
+		spare.Start()
 		return i.awaitRecovery(ctx, spare)
 	})
 }

@@ -1,15 +1,5 @@
 package main
 
-import (
-	"fmt"
-	"os"
+import "example.com/todo/standin/standin"
 
-	"example.com/todo/standin/standin"
-)
-
-func main() {
-	if err := standin.Run(); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-}
+func main() { standin.Run() }
