@@ -36,8 +36,10 @@ const (
 
 // plan is the part of a call that the seed determines. The task depends on earlier responses.
 type plan struct {
+	seed        int64
+	number      int
 	operation   history.Operation
-	useGRPC     bool
+	transport   string
 	hot         int // index of the hot task, or -1 for one of the client's own
 	pick        int // selects one of the client's own tasks
 	title       string
@@ -54,9 +56,11 @@ func newPlan(seed int64, number, hot int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
 	p := plan{
-		operation: drawOperation(random.IntN(100)), useGRPC: percent(50), hot: -1, pick: random.Int(),
-		title: newTitle(random, number), priority: random.Int32N(101),
-		usePatch: percent(25), random: random,
+		seed: seed, number: number, operation: drawOperation(random.IntN(100)), transport: "http", hot: -1, pick: random.Int(),
+		title: newTitle(random, number), priority: random.Int32N(101), usePatch: percent(25), random: random,
+	}
+	if percent(50) {
+		p.transport = "grpc"
 	}
 	if percent(cancelPercent) {
 		p.cancelAfter = 1 + time.Duration(random.Int64N(int64(maxCancelDelay)))
@@ -106,9 +110,4 @@ func newTitle(random *rand.Rand, number int) string {
 		name += " " + oddTitles[random.IntN(len(oddTitles))]
 	}
 	return name
-}
-
-// idempotencyKey returns the Idempotency-Key of a creation.
-func idempotencyKey(seed int64, number int) string {
-	return "prove-" + strconv.FormatInt(seed, 10) + "-" + strconv.Itoa(number)
 }
