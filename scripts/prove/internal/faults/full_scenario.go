@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"time"
 
 	"example.com/todo/scripts/prove/internal/cluster"
@@ -19,7 +20,8 @@ func fullScenario(changes int) Scenario {
 		crashes, rounds = 20, 5
 		frozen, redis, kafka = time.Minute, 5*time.Minute, 10*time.Minute
 	}
-	s.Stages = []Stage{newStage("calm", 3*time.Second, Track{{Do: Pause, For: 3 * time.Second}}), failpointStage(crashes)}
+	calm := newStage("calm", 3*time.Second, Track{{Do: Pause, For: 3 * time.Second}})
+	s.Stages = []Stage{calm, failpointStage(crashes)}
 	for range rounds {
 		s.Stages = append(s.Stages, networkStage(), killStage(), freezeStage(frozen), frozenServersStage(), rebalanceStage())
 	}
@@ -33,10 +35,11 @@ func fullScenario(changes int) Scenario {
 }
 
 func failpointStage(times int) Stage {
+	consumer := append([]string{deadLetterFailpoint}, effectFailpoints...)
 	return newStage("failpoints", time.Duration(times)*15*time.Second,
 		Track{{Do: Crash, Target: cluster.Todo, Failpoints: todoFailpoints, Times: times}},
-		Track{{Do: Crash, Target: cluster.Notification, Failpoints: notificationFailpoints, Times: times}},
-		Track{{Do: Crash, Target: cluster.Stats, Failpoints: consumerFailpoints, Times: times}},
+		Track{{Do: Crash, Target: cluster.Notification, Failpoints: slices.Concat(sendFailpoints, consumer), Times: times}},
+		Track{{Do: Crash, Target: cluster.Stats, Failpoints: consumer, Times: times}},
 	)
 }
 
