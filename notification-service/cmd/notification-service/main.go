@@ -6,11 +6,12 @@ import (
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka/deadletter"
 )
 
 func main() {
 	p := command.New("notification-service", "Sends a notification for each completed task", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
-	app.AddDeadLetters(p)
+	deadletter.Add(p, app.DeadLetters)
 	os.Exit(p.Main())
 }

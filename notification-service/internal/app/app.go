@@ -16,6 +16,7 @@ import (
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/fdlimit"
 	kafkaconsumer "example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -88,3 +89,8 @@ func newSender(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Regist
 
 // Healthcheck returns nil when the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+
+// DeadLetters returns the dead letters of the service's group.
+func DeadLetters(cfg Config) deadletter.Queue {
+	return deadletter.Queue{Kafka: cfg.Kafka, Topic: event.DLQTopic, Group: name, TypeHeader: event.HeaderType}
+}

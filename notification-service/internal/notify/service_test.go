@@ -131,8 +131,8 @@ func TestServiceNotifiesOnceForEachCompletion(t *testing.T) {
 		"completed, reopened, completed again":   {[]notify.Event{learnGo, again}, []notify.Outcome{notify.Sent, notify.Sent}},
 		"without an id, by the task's dedup key": {[]notify.Event{legacy, legacy}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"other events": {
-			[]notify.Event{{Type: "task.created", DedupKey: "a"}, {Type: "task.updated", DedupKey: "b"}, {Type: "task.reopened", DedupKey: "c"}, {Type: "task.deleted", DedupKey: "d"}},
-			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
+			[]notify.Event{{Type: "task.created", DedupKey: "a"}, {Type: "task.updated", DedupKey: "b"}, {Type: "task.reopened", DedupKey: "c"}, {Type: "task.deleted", DedupKey: "d"}, {Type: "task.archived", DedupKey: "e"}},
+			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
 		},
 	}
 	for name, test := range tests {

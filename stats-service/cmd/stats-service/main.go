@@ -5,13 +5,14 @@ import (
 	"os"
 
 	"example.com/todo/platform/command"
+	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/stats-service/internal/app"
 )
 
 func main() {
 	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
-	app.AddDeadLetters(p)
+	deadletter.Add(p, app.DeadLetters)
 	app.AddRebuild(p)
 	os.Exit(p.Main())
 }

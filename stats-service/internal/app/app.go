@@ -9,6 +9,7 @@ import (
 	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/httpserver"
 	kafkaconsumer "example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -81,3 +82,8 @@ func Run(ctx context.Context, cfg Config) error {
 
 // Healthcheck returns nil when the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+
+// DeadLetters returns the dead letters of the service's group.
+func DeadLetters(cfg Config) deadletter.Queue {
+	return deadletter.Queue{Kafka: cfg.Kafka, Topic: event.DLQTopic, Group: name, TypeHeader: event.HeaderType}
+}
