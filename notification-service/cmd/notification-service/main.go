@@ -6,12 +6,11 @@ import (
 
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/command"
-	"example.com/todo/platform/kafka/deadletter"
 )
 
 func main() {
 	p := command.New("notification-service", "Sends a notification for each completed task", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
-	deadletter.Add(p, app.DeadLetters)
+	app.AddDeadLetters(p)
 	os.Exit(p.Main())
 }

@@ -5,14 +5,13 @@ import (
 	"os"
 
 	"example.com/todo/platform/command"
-	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/stats-service/internal/app"
 )
 
 func main() {
 	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
 	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
-	deadletter.Add(p, app.DeadLetters)
+	app.AddDeadLetters(p)
 	app.AddRebuild(p)
 	os.Exit(p.Main())
 }
