@@ -169,10 +169,7 @@ func (r *Rebuild) runRound(ctx context.Context, live map[int32]int64) error {
 		} else if r.limitReached[partition] {
 			continue
 		}
-		if err := r.startPartition(ctx, partition, end); err != nil {
-			return err
-		}
-		if err := r.countUpTo(ctx, partition, end, nil); err != nil {
+		if err := r.countUpTo(ctx, partition, end, end, nil); err != nil {
 			return err
 		}
 	}

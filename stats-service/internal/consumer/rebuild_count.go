@@ -45,11 +45,8 @@ func (r *Rebuild) indexDeadLetters(_ context.Context, deadLetters []kafka.Record
 // reader.SkipPartition when it left out any.
 func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit int64) error {
 	partition := batch[0].Partition
-	if err := r.startPartition(ctx, partition, batch[0].Offset); err != nil {
-		return err
-	}
 	events, next := r.selectEvents(batch, limit)
-	if err := r.countUpTo(ctx, partition, next, events); err != nil {
+	if err := r.countUpTo(ctx, partition, batch[0].Offset, next, events); err != nil {
 		return err
 	}
 	if next <= batch[len(batch)-1].Offset {
@@ -115,8 +112,12 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	return err
 }
 
-// countUpTo counts the events of the partition's records up to next.
-func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, events []stats.Event) error {
+// countUpTo counts the events of the partition's records up to next. first is as for
+// startPartition.
+func (r *Rebuild) countUpTo(ctx context.Context, partition int32, first, next int64, events []stats.Event) error {
+	if err := r.startPartition(ctx, partition, first); err != nil {
+		return err
+	}
 	from := r.position[partition]
 	if next <= from {
 		return nil

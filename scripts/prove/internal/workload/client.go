@@ -74,7 +74,7 @@ func (c *client) chooseTask(p *plan) task {
 		suitable = append(suitable, i)
 	}
 	if len(suitable) == 0 {
-		p.operation, p.condition = history.Create, anyVersion
+		p.operation = history.Create
 		return task{}
 	}
 	chosen := suitable[p.pick%len(suitable)]
@@ -95,11 +95,8 @@ func newRequest(p *plan, t task) request {
 	case p.operation == history.Complete && p.usePatch || p.operation == history.Reopen:
 		r.fields.Done = new(p.operation == history.Complete)
 	}
-	switch {
-	case p.condition == currentVersion && t.Version > 0:
-		r.expected = &t.Version
-	case p.condition == outdatedVersion && t.Version > 1:
-		r.expected = new(t.Version - 1)
+	if p.conditional && t.Version > p.outdated { // a version of 0 is unknown
+		r.expected = new(t.Version - p.outdated)
 	}
 	return r
 }
