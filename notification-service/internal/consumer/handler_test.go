@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/todo/notification-service/internal/consumer"
 	"example.com/todo/notification-service/internal/notify"
@@ -109,6 +108,21 @@ func (f *fixture) start(t *testing.T, newest int64) {
 	if got, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: newest}); err != nil || got >= 0 {
 		t.Fatalf("StartOffset: %d, %v; want a negative offset", got, err)
 	}
+}
+
+// expectOne expects that the counter is 1.
+func (f *fixture) expectOne(t *testing.T, counter string) {
+	t.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == counter && family.GetMetric()[0].GetCounter().GetValue() == 1 {
+			return
+		}
+	}
+	t.Errorf("%s is not 1", counter)
 }
 
 func record(offset int64, value string) kafka.Record {
@@ -339,14 +353,7 @@ func TestHandlerClearsAStoredOffsetBeyondTheLogEnd(t *testing.T) {
 	if !strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("no alarm in the log: %s", f.log)
 	}
-	want := `
-# HELP notification_stored_offset_beyond_log_total Stored offsets beyond the end of the log, cleared: the topic was created again, or lost its end.
-# TYPE notification_stored_offset_beyond_log_total counter
-notification_stored_offset_beyond_log_total 1
-`
-	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_stored_offset_beyond_log_total"); err != nil {
-		t.Error(err)
-	}
+	f.expectOne(t, "notification_stored_offset_beyond_log_total")
 }
 
 func TestHandlerClearsAStoredOffsetOfAnEarlierTopic(t *testing.T) {
@@ -368,14 +375,7 @@ func TestHandlerClearsAStoredOffsetOfAnEarlierTopic(t *testing.T) {
 	if !strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("no alarm in the log: %s", f.log)
 	}
-	want := `
-# HELP notification_offsets_replaced_topic_total Stored offsets that belonged to an earlier topic of that name, and were cleared.
-# TYPE notification_offsets_replaced_topic_total counter
-notification_offsets_replaced_topic_total 1
-`
-	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_offsets_replaced_topic_total"); err != nil {
-		t.Error(err)
-	}
+	f.expectOne(t, "notification_offsets_replaced_topic_total")
 }
 
 func TestHandlerBindsTheStoredOffsetToItsTopic(t *testing.T) {
@@ -421,12 +421,5 @@ func TestHandlerSkipsAnUnknownTypeWithAWarning(t *testing.T) {
 	if !strings.Contains(f.log.String(), "level=WARN") || !strings.Contains(f.log.String(), "task.archived") {
 		t.Errorf("no warning in the log: %s", f.log)
 	}
-	want := `
-# HELP notification_events_unknown_total Events of a type that this version does not know, skipped.
-# TYPE notification_events_unknown_total counter
-notification_events_unknown_total 1
-`
-	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "notification_events_unknown_total"); err != nil {
-		t.Error(err)
-	}
+	f.expectOne(t, "notification_events_unknown_total")
 }

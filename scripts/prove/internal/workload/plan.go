@@ -53,8 +53,9 @@ func newPlan(seed int64, number, hot int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
 	p := plan{
-		seed: seed, number: number, operation: operations[random.IntN(len(operations))], transport: "http", hot: -1, pick: random.Int(),
-		title: newTitle(random, number), priority: random.Int32N(101), usePatch: percent(25), random: random,
+		seed: seed, number: number, operation: operations[random.IntN(len(operations))], transport: "http",
+		hot: -1, pick: random.Int(), title: newTitle(random, number), priority: random.Int32N(101),
+		usePatch: percent(25), random: random,
 	}
 	if percent(50) {
 		p.transport = "grpc"
@@ -62,7 +63,8 @@ func newPlan(seed int64, number, hot int) plan {
 	if percent(cancelPercent) {
 		p.cancelAfter = 1 + time.Duration(random.Int64N(int64(maxCancelDelay)))
 	}
-	if p.conditional = percent(conditionalPercent); percent(outdatedPercent) {
+	p.conditional = percent(conditionalPercent)
+	if percent(outdatedPercent) {
 		p.outdated = 1
 	}
 	if hot > 0 && percent(hotPercent) && p.operation != history.Create && p.operation != history.Delete {
