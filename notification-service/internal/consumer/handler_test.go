@@ -125,6 +125,29 @@ func (f *fixture) expectOne(t *testing.T, counter string) {
 	t.Errorf("%s is not 1", counter)
 }
 
+func (f *fixture) expectStored(t *testing.T, want int64) {
+	t.Helper()
+	if got := f.offsets.stored[partition]; got != want {
+		t.Errorf("the stored offset is %d, want %d", got, want)
+	}
+}
+
+// expectNotified expects the positions of the events that the domain got.
+func (f *fixture) expectNotified(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, f.notifier.positions); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// handle expects that so many records of the batch are handled.
+func (f *fixture) handle(t *testing.T, want int, batch []kafka.Record) {
+	t.Helper()
+	if handled, err := f.Handle(t.Context(), batch); handled != want || err != nil {
+		t.Fatalf("Handle: %d, %v; want %d", handled, err, want)
+	}
+}
+
 func record(offset int64, value string) kafka.Record {
 	return kafka.Record{Partition: partition, Offset: offset, Value: []byte(value)}
 }
@@ -143,15 +166,9 @@ func TestHandlerHandlesABatchInOrderAndStoresTheOffset(t *testing.T) {
 	f := newFixture(0)
 	f.start(t, 10)
 	batch := []kafka.Record{event(7, "task.created"), event(8, "task.completed"), event(11, "task.completed")}
-	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 3", handled, err)
-	}
-	if diff := cmp.Diff([]string{"4:7", "4:8", "4:11"}, f.notifier.positions); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if got := f.offsets.stored[partition]; got != 12 {
-		t.Errorf("the stored offset is %d, want 12", got)
-	}
+	f.handle(t, 3, batch)
+	f.expectNotified(t, "4:7", "4:8", "4:11")
+	f.expectStored(t, 12)
 }
 
 func TestHandlerPassesTheEventWithItsDedupKey(t *testing.T) {
@@ -181,15 +198,9 @@ func TestHandlerRecognisesARedeliveredRecordByItsOffset(t *testing.T) {
 	f := newFixture(9)
 	f.start(t, 10)
 	batch := []kafka.Record{event(7, "task.completed"), record(8, "not JSON"), event(9, "task.completed")}
-	if handled, err := f.Handle(t.Context(), batch[:2]); handled != 2 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 2", handled, err)
-	}
-	if handled, err := f.Handle(t.Context(), batch); handled != 3 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 3", handled, err)
-	}
-	if diff := cmp.Diff([]string{"4:9"}, f.notifier.positions); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	f.handle(t, 2, batch[:2])
+	f.handle(t, 3, batch)
+	f.expectNotified(t, "4:9")
 }
 
 func TestHandlerReturnsAPermanentErrorForAnUndecodableRecord(t *testing.T) {
@@ -213,12 +224,8 @@ func TestHandlerReturnsAPermanentErrorForAnUndecodableRecord(t *testing.T) {
 			if got := f.offsets.stored[partition]; got != 8 {
 				t.Errorf("the stored offset is %d, want 8: the undecodable record is not dead-lettered yet", got)
 			}
-			if handled, err := f.Handle(t.Context(), []kafka.Record{event(9, "task.completed")}); handled != 1 || err != nil {
-				t.Fatalf("Handle: %d, %v; want 1", handled, err)
-			}
-			if diff := cmp.Diff([]string{"4:7", "4:9"}, f.notifier.positions); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			f.handle(t, 1, []kafka.Record{event(9, "task.completed")})
+			f.expectNotified(t, "4:7", "4:9")
 		})
 	}
 }
@@ -233,9 +240,7 @@ func TestHandlerStoresTheOffsetBeforeATransientError(t *testing.T) {
 	if handled != 1 || !errors.Is(err, down) || isPermanent(err) {
 		t.Fatalf("Handle: %d, %v; want 1 and the transient error", handled, err)
 	}
-	if got := f.offsets.stored[partition]; got != 8 {
-		t.Errorf("the stored offset is %d, want 8", got)
-	}
+	f.expectStored(t, 8)
 }
 
 func TestHandlerReturnsAPermanentErrorWhenANotificationIsGivenUp(t *testing.T) {
@@ -264,9 +269,7 @@ func TestHandlerStoresTheOffsetAlthoughItsContextEnded(t *testing.T) {
 	if handled, err := f.Handle(ctx, []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
 		t.Fatalf("Handle: %d, %v; want 1", handled, err)
 	}
-	if got := f.offsets.stored[partition]; got != 8 {
-		t.Errorf("the stored offset is %d, want 8", got)
-	}
+	f.expectStored(t, 8)
 }
 
 // slowNotifier needs its duration for each event, and stops when its context ends.
@@ -341,15 +344,9 @@ func TestHandlerClearsAStoredOffsetBeyondTheLogEnd(t *testing.T) {
 	f := newFixture(500)
 	f.ends[partition] = 20
 	f.start(t, 10)
-	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 1", handled, err)
-	}
-	if diff := cmp.Diff([]string{"4:7"}, f.notifier.positions); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if got := f.offsets.stored[partition]; got != 8 {
-		t.Errorf("the stored offset is %d, want 8", got)
-	}
+	f.handle(t, 1, []kafka.Record{event(7, "task.completed")})
+	f.expectNotified(t, "4:7")
+	f.expectStored(t, 8)
 	if !strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("no alarm in the log: %s", f.log)
 	}
@@ -363,12 +360,8 @@ func TestHandlerClearsAStoredOffsetOfAnEarlierTopic(t *testing.T) {
 	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 1_000, TopicID: "new"}); err != nil {
 		t.Fatal(err)
 	}
-	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.completed")}); handled != 1 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 1", handled, err)
-	}
-	if diff := cmp.Diff([]string{"4:7"}, f.notifier.positions); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	f.handle(t, 1, []kafka.Record{event(7, "task.completed")})
+	f.expectNotified(t, "4:7")
 	if got := f.offsets.incarnations[partition]; got != "id new" {
 		t.Errorf("the offset is bound to %q, want the new topic", got)
 	}
@@ -399,25 +392,19 @@ func TestHandlerKeepsTheStoredOffsetWhenTheGivenLogEndIsOutdated(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)
 	f.start(t, 10)
-	if got := f.offsets.stored[partition]; got != 500 {
-		t.Errorf("the stored offset is %d, want 500", got)
-	}
+	f.expectStored(t, 500)
 	f.ends = nil
 	if _, err := f.StartOffset(t.Context(), partition, kafka.PartitionLog{End: 10}); err == nil {
 		t.Error("no error although the log-end offsets are unknown")
 	}
-	if got := f.offsets.stored[partition]; got != 500 {
-		t.Errorf("the stored offset is %d, want 500", got)
-	}
+	f.expectStored(t, 500)
 }
 
 func TestHandlerSkipsAnUnknownTypeWithAWarning(t *testing.T) {
 	t.Parallel()
 	f := newFixture(0)
 	f.start(t, 10)
-	if handled, err := f.Handle(t.Context(), []kafka.Record{event(7, "task.archived"), event(8, "task.completed")}); handled != 2 || err != nil {
-		t.Fatalf("Handle: %d, %v; want 2", handled, err)
-	}
+	f.handle(t, 2, []kafka.Record{event(7, "task.archived"), event(8, "task.completed")})
 	if !strings.Contains(f.log.String(), "level=WARN") || !strings.Contains(f.log.String(), "task.archived") {
 		t.Errorf("no warning in the log: %s", f.log)
 	}
