@@ -23,6 +23,8 @@ const (
 	maxSlowLatency  = 16 * time.Millisecond  // of a slow link, per direction; a round trip stays within that timeout
 	dropDuration    = 300 * time.Millisecond // time in which responses are dropped before the cut
 	standbyDelay    = 2 * time.Second        // for the standby to catch up before the failover
+	minLoad         = 8                      // requests in flight at a failover
+	loadTimeout     = 2 * time.Second        // for that many requests
 )
 
 // chooseNode returns the node that a step targets: of a service, a random replica.
@@ -138,7 +140,13 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 	}
 	retry.Wait(ctx, standbyDelay)
 	return i.injectWith(ctx, Failover, s.Target, func(f *history.Fault) error {
-		return i.Cluster.FailOver(ctx, s.For, func() { f.Requests = i.awaitRequests(ctx) }, func() {
+		awaitRequests := func() {
+			poll(ctx, loadTimeout, func() bool {
+				f.Requests = i.Requests()
+				return f.Requests >= minLoad
+			})
+		}
+		return i.Cluster.FailOver(ctx, s.For, awaitRequests, func() {
 			for _, replica := range i.Cluster.Replicas(cluster.Todo) {
 				if i.Cluster.Node(replica.Name).CheckReady(ctx) == nil {
 					f.ReadyDuringFailover = append(f.ReadyDuringFailover, replica.Name)
@@ -146,16 +154,6 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 			}
 		})
 	})
-}
-
-// awaitRequests waits up to two seconds until several requests are in flight, and returns their
-// number.
-func (i *Injector) awaitRequests(ctx context.Context) (n int) {
-	const several, timeout = 8, 2 * time.Second
-	for end := time.Now().Add(timeout); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
-		retry.Wait(ctx, pollInterval)
-	}
-	return n
 }
 
 // rebalance starts or stops the spare member of a service's group.

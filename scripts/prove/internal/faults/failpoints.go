@@ -17,9 +17,6 @@ const (
 	// A process that does not hit its failpoint within this time is killed, and the next one
 	// armed.
 	hitTimeout = 10 * time.Second
-	// An unarmed replica is restarted after this time if failpoints are still outstanding, so
-	// that it can be armed.
-	idleTimeout = 2 * time.Second
 	// The budget of the whole run, per crash.
 	averageCrashTime = 10 * time.Second
 	// Only dead letters reach the dead-letter failpoint, so poison is written this often.
@@ -167,15 +164,12 @@ func (r *failpointRun) isAnyArmedWith(failpoint string) bool {
 	return false
 }
 
-// stalledNodes returns the nodes that have been armed for too long, and those that are unarmed
-// although hits are needed.
+// stalledNodes returns the nodes that have been armed for too long.
 func (r *failpointRun) stalledNodes() (stalled []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	needed := r.mostNeeded() != ""
 	for node, armed := range r.armed {
-		isArmed, waited := armed.failpoint != "", time.Since(armed.at)
-		if isArmed && waited > hitTimeout || !isArmed && needed && waited > idleTimeout {
+		if armed.failpoint != "" && time.Since(armed.at) > hitTimeout {
 			stalled = append(stalled, node)
 		}
 	}

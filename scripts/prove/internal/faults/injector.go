@@ -171,17 +171,23 @@ func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, 
 	const timeout = 20 * time.Second
 	stats := strings.HasPrefix(target, cluster.Stats)
 	consumer := stats || strings.HasPrefix(target, cluster.Notification)
-	for end := time.Now().Add(timeout); time.Now().Before(end) && ctx.Err() == nil; {
+	poll(ctx, timeout, func() bool {
 		requests, backlog = i.Requests(), i.Backlog(ctx, stats)
-		if backlog > 0 || requests > 0 && !consumer {
-			break
-		}
-		retry.Wait(ctx, pollInterval)
-	}
+		return backlog > 0 || requests > 0 && !consumer
+	})
 	return requests, backlog
 }
 
 const pollInterval = 20 * time.Millisecond
+
+// poll calls isDone until it returns true, until the timeout or the end of ctx.
+func poll(ctx context.Context, timeout time.Duration, isDone func() bool) {
+	for end := time.Now().Add(timeout); !isDone() && time.Now().Before(end); {
+		if !retry.Wait(ctx, pollInterval) {
+			return
+		}
+	}
+}
 
 // inject awaits work in flight, runs do and records the fault. do returns when the target has
 // recovered.

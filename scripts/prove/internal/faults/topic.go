@@ -46,11 +46,10 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 
 // restartConsumers starts the consumers once each partition of the new topic has newRecords.
 func (i *Injector) restartConsumers(ctx context.Context) error {
-	for end := time.Now().Add(replaceTimeout); ctx.Err() == nil && time.Now().Before(end); retry.Wait(ctx, pollInterval) {
-		if least, err := i.Probe.ShortestPartition(); err == nil && least >= newRecords {
-			break
-		}
-	}
+	poll(ctx, replaceTimeout, func() bool {
+		least, err := i.Probe.ShortestPartition()
+		return err == nil && least >= newRecords
+	})
 	return i.injectWith(ctx, ReplaceTopic, event.Topic, func(f *history.Fault) error {
 		f.Began = i.replacedAt
 		return i.Cluster.StartServices(ctx)
