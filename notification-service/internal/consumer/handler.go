@@ -155,7 +155,8 @@ func decodeEvents(records []kafka.Record) ([]notify.Event, error) {
 			return events, err
 		}
 		events = append(events, notify.Event{
-			Type: e.Type, DedupKey: e.Identity(), ID: e.ID, TaskID: e.TaskID, TaskTitle: e.TaskTitle, Timestamp: e.Timestamp,
+			Type: e.Type, DedupKey: e.Identity(), ID: e.ID,
+			TaskID: e.TaskID, TaskTitle: e.TaskTitle, Timestamp: e.Timestamp,
 			Position:    fmt.Sprintf("%d:%d", record.Partition, record.Offset),
 			Traceparent: record.Header(event.HeaderTraceparent),
 		})

@@ -116,7 +116,8 @@ func (h *Handler) countOutcomes(ctx context.Context, partition int32, events []s
 		if !isKnown(e) {
 			ignored--
 			h.metrics.unknownTypes.Inc()
-			h.log.WarnContext(ctx, "skipping an event of an unknown type", "type", e.Type, "partition", partition, "offset", e.Offset)
+			h.log.WarnContext(ctx, "skipping an event of an unknown type",
+				"type", e.Type, "partition", partition, "offset", e.Offset)
 		}
 	}
 	h.metrics.events.WithLabelValues("counted").Add(float64(tally.Counted))
@@ -141,7 +142,8 @@ func decodeEvents(records []kafka.Record) ([]stats.Event, error) {
 func decodeEvent(record kafka.Record) (stats.Event, error) {
 	e, err := event.Parse(record.Value)
 	return stats.Event{
-		Type: e.Type, DedupKey: e.Identity(), Timestamp: e.Timestamp, Offset: record.Offset, Incarnation: record.Incarnation(),
+		Type: e.Type, DedupKey: e.Identity(), Timestamp: e.Timestamp,
+		Offset: record.Offset, Incarnation: record.Incarnation(),
 	}, err
 }
 

@@ -151,7 +151,8 @@ func retryStore[T any](ctx context.Context, call func(context.Context) (T, error
 	for range maxStoreAttempts {
 		result, err = call(ctx)
 		switch {
-		case err == nil, errors.Is(err, stats.ErrOffsetMismatch), errors.Is(err, stats.ErrLiveAhead), errors.Is(err, stats.ErrLockLost):
+		case err == nil,
+			errors.Is(err, stats.ErrOffsetMismatch), errors.Is(err, stats.ErrLiveAhead), errors.Is(err, stats.ErrLockLost):
 			return result, err
 		case !retry.Wait(ctx, storeRetryDelay):
 			return result, fmt.Errorf("%w: %w", context.Cause(ctx), err)

@@ -9,7 +9,9 @@ import (
 )
 
 // Scan calls visit with the records of a topic; see reader.Scan.
-type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
+type Scan func(ctx context.Context, from map[int32]int64, visit visitor) (map[int32]int64, error)
+
+type visitor = func(ctx context.Context, batch []kafka.Record) error
 
 // Sources are the inputs of a rebuild.
 type Sources struct {
@@ -29,12 +31,12 @@ func NewSources(ctx context.Context, cfg kafka.Config, topic, dlq, group string)
 		return Sources{}, err
 	}
 	scan := func(topic string) Scan {
-		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+		return func(ctx context.Context, from map[int32]int64, visit visitor) (map[int32]int64, error) {
 			return reader.Scan(ctx, cfg, topic, from, visit)
 		}
 	}
 	return Sources{
-		Log: func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
+		Log: func(ctx context.Context, from map[int32]int64, visit visitor) (map[int32]int64, error) {
 			next, err := scan(topic)(ctx, from, visit)
 			if err != nil {
 				return next, err

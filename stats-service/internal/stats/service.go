@@ -158,7 +158,8 @@ func (s *Service) Count(ctx context.Context, partition int32, from, next int64, 
 	for _, e := range events {
 		batch.Incarnation = e.Incarnation
 		if e.Type == completed { // reopening and deleting subtract nothing
-			batch.Completions = append(batch.Completions, Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset})
+			completion := Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset}
+			batch.Completions = append(batch.Completions, completion)
 		}
 	}
 	return s.store.Apply(ctx, batch)

@@ -66,7 +66,7 @@ func FillTopic(ctx context.Context, brokers []string, partitions, each int) erro
 	var records []*kgo.Record
 	for n := range partitions * each {
 		id := uuid.NewString()
-		value := fmt.Appendf(nil, `{"id":"%s","type":"task.created","task_id":%d,"task_title":"of the old topic","timestamp":"%s"}`,
+		value := fmt.Appendf(nil, `{"id":"%s","type":"task.created","task_id":%d,"task_title":"Old","timestamp":"%s"}`,
 			id, firstTaskID+int64(n), time.Now().UTC().Format(time.RFC3339))
 		records = append(records, &kgo.Record{Topic: event.Topic, Partition: int32(n), Key: []byte(id), Value: value})
 	}

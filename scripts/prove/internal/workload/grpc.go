@@ -65,7 +65,8 @@ func (c grpcTransport) call(ctx context.Context, r request, option grpc.CallOpti
 	switch {
 	case r.operation == history.Create:
 		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", r.key)
-		resp, err := c.tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: *r.fields.Title, Priority: *r.fields.Priority}, option)
+		req := &pb.CreateTaskRequest{Title: *r.fields.Title, Priority: *r.fields.Priority}
+		resp, err := c.tasks.CreateTask(ctx, req, option)
 		return resp.GetTask(), err
 	case r.operation == history.Delete:
 		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, option)

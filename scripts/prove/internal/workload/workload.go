@@ -82,7 +82,8 @@ func (w *Workload) Run(ctx context.Context) error {
 		}
 		defer conn.Close()
 		w.endpoints[i].transports = map[string]transport{
-			"http": httpTransport{"http://" + target.HTTP, client}, "grpc": grpcTransport{pb.NewTaskServiceClient(conn)},
+			"http": httpTransport{"http://" + target.HTTP, client},
+			"grpc": grpcTransport{pb.NewTaskServiceClient(conn)},
 		}
 		w.endpoints[i].listURL = "http://" + target.HTTP + "/tasks"
 	}
