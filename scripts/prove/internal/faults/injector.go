@@ -69,15 +69,10 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		i.Log.InfoContext(ctx, "stage started", "name", stage.Name, "estimate", stage.Duration)
 		group, ctx := errgroup.WithContext(ctx)
 		for t, track := range stage.Tracks {
-			group.Go(func() error {
-				if err := i.runTrack(ctx, track, i.newRandom(s.Name, n, t)); err != nil {
-					return fmt.Errorf("stage %q: %w", stage.Name, err)
-				}
-				return nil
-			})
+			group.Go(func() error { return i.runTrack(ctx, track, i.newRandom(s.Name, n, t)) })
 		}
 		if err := group.Wait(); err != nil {
-			return err
+			return fmt.Errorf("stage %q: %w", stage.Name, err)
 		}
 		i.Log.InfoContext(ctx, "stage ended", "name", stage.Name, "took", time.Since(i.stageStartedAt).Round(time.Second))
 	}

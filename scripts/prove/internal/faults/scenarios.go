@@ -37,12 +37,11 @@ func Scenarios(changes int) []Scenario {
 
 // Find returns the scenario with a name. The error lists all names.
 func Find(name string, changes int) (Scenario, error) {
-	all := Scenarios(changes)
-	if i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name }); i >= 0 {
-		return all[i], nil
-	}
 	var names []string
-	for _, s := range all {
+	for _, s := range Scenarios(changes) {
+		if s.Name == name {
+			return s, nil
+		}
 		names = append(names, s.Name)
 	}
 	return Scenario{}, fmt.Errorf("unknown scenario %q; known: %s", name, strings.Join(names, ", "))
