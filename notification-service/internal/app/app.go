@@ -14,8 +14,10 @@ import (
 	"example.com/todo/notification-service/internal/redisstore"
 	"example.com/todo/notification-service/internal/sender"
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/command"
 	"example.com/todo/platform/fdlimit"
 	kafkaconsumer "example.com/todo/platform/kafka/consumer"
+	"example.com/todo/platform/kafka/deadletter"
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/metrics"
@@ -88,3 +90,10 @@ func newSender(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Regist
 
 // Healthcheck returns nil when the service that runs with these settings is ready.
 func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+
+// AddDeadLetters adds the command dlq to the program.
+func AddDeadLetters(p *command.Program[Config]) {
+	deadletter.Add(p, func(cfg Config) deadletter.Queue {
+		return deadletter.Queue{Kafka: cfg.Kafka, Topic: event.DLQTopic, Group: name, TypeHeader: event.HeaderType}
+	})
+}

@@ -19,7 +19,7 @@ func FuzzRecord(f *testing.F) {
 		other := record(8, string(value))
 		other.Headers = []kafka.Header{{Key: contract.HeaderTraceparent, Value: trace}}
 		handled, err := fixture.Handle(t.Context(), []kafka.Record{event(7, "task.completed"), other})
-		parsed, parseErr := contract.Parse(value)
+		_, parseErr := contract.Parse(value)
 		switch {
 		case parseErr != nil:
 			if handled != 1 || !isPermanent(err) {
@@ -27,8 +27,6 @@ func FuzzRecord(f *testing.F) {
 			}
 		case handled != 2 || err != nil:
 			t.Errorf("handled %d, %v; want 2", handled, err)
-		case parsed.Known() != (len(fixture.notifier.events) == 2):
-			t.Errorf("%d events of %s", len(fixture.notifier.events), parsed.Type)
 		}
 	})
 }

@@ -6,12 +6,14 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/contracts/event"
 	"example.com/todo/notification-service/internal/notify"
 	"example.com/todo/platform/kafka"
 	kafkaconsumer "example.com/todo/platform/kafka/consumer"
@@ -33,13 +35,12 @@ type Offsets interface {
 	// Load returns the offset, 0 when none is stored, and its incarnation, "" when
 	// that is unknown; see kafka.PartitionLog.Matches.
 	Load(ctx context.Context, partition int32) (next int64, incarnation string, err error)
-	// Bind stores the incarnation that the partition's offset belongs to.
-	Bind(ctx context.Context, partition int32, incarnation string) error
+	// Bind stores the incarnation that the partition's offset belongs to, and in the same
+	// step removes an offset that still is foreign; 0 for none.
+	Bind(ctx context.Context, partition int32, incarnation string, foreign int64) error
 	// Advance moves the offset forward only, and stores the incarnation beside it. It
 	// changes nothing when the partition is bound to another topic id.
 	Advance(ctx context.Context, partition int32, next int64, incarnation string) error
-	// Clear removes the offset if it still is next.
-	Clear(ctx context.Context, partition int32, next int64) error
 }
 
 // LogEndOffsets requests for each partition the offset that its next record will
@@ -59,10 +60,7 @@ type Handler struct {
 
 // New returns a handler that registers its metrics in reg.
 func New(notifier Notifier, offsets Offsets, logEnds LogEndOffsets, log *slog.Logger, reg prometheus.Registerer) *Handler {
-	return &Handler{
-		notifier: notifier, offsets: offsets, logEnds: logEnds,
-		log: log, metrics: newMetrics(reg),
-	}
+	return &Handler{notifier: notifier, offsets: offsets, logEnds: logEnds, log: log, metrics: newMetrics(reg)}
 }
 
 // StartOffset implements kafkaconsumer.OffsetStore. It always returns a negative offset:
@@ -79,18 +77,31 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 	if err != nil {
 		return 0, err
 	}
+	var foreign int64 // the stored offset, unless it is of this log
 	switch {
 	case !matches:
-		next, err = 0, h.clearReplacedOffset(ctx, partition, next, stored, log)
-	case next > log.End:
-		next, err = h.validateStoredOffset(ctx, partition, next)
+		h.metrics.replaced.Inc()
+		h.log.ErrorContext(ctx, "the stored offset belongs to an earlier topic of this name: clearing it and continuing at the group's offset",
+			"partition", partition, "stored", next, "stored_with", stored, "topic_id", log.TopicID)
+		next, foreign = 0, next
+	case next > log.End: // which may be outdated
+		ends, err := h.logEnds(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if next > ends[partition] {
+			h.metrics.beyondLog.Inc()
+			h.log.ErrorContext(ctx, "the stored offset is beyond the log's end, perhaps because the topic was created again: clearing it",
+				"partition", partition, "stored", next, "newest", ends[partition])
+			next, foreign = 0, next
+		}
 	}
-	if err != nil {
-		return 0, err
+	incarnation := log.Incarnation()
+	if incarnation == "" && matches {
+		incarnation = stored
 	}
-	// Bind comes last: an offset that is to be cleared must not count for the new topic.
-	if current := log.Incarnation(); current != stored && (current != "" || !matches) {
-		if err := h.offsets.Bind(ctx, partition, current); err != nil {
+	if foreign > 0 || incarnation != stored {
+		if err := h.offsets.Bind(ctx, partition, incarnation, foreign); err != nil {
 			return 0, err
 		}
 	}
@@ -98,43 +109,24 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, log kafka.Pa
 	return -1, nil
 }
 
-func (h *Handler) clearReplacedOffset(ctx context.Context, partition int32, next int64, incarnation string, log kafka.PartitionLog) error {
-	h.metrics.replaced.Inc()
-	h.log.ErrorContext(ctx, "the stored offset belongs to an earlier topic of this name: clearing it and continuing at the group's offset",
-		"partition", partition, "stored", next, "stored_with", incarnation, "topic_id", log.TopicID)
-	return h.offsets.Clear(ctx, partition, next)
-}
-
-// validateStoredOffset returns the stored offset. If the offset is beyond the log's
-// end, it is cleared and the result is 0.
-func (h *Handler) validateStoredOffset(ctx context.Context, partition int32, stored int64) (int64, error) {
-	// The log's end that StartOffset was given may be outdated.
-	ends, err := h.logEnds(ctx)
-	if err != nil || stored <= ends[partition] {
-		return stored, err
-	}
-	h.metrics.beyondLog.Inc()
-	h.log.ErrorContext(ctx, "the stored offset is beyond the log's end, perhaps because the topic was created again: clearing it",
-		"partition", partition, "stored", stored, "newest", ends[partition])
-	return 0, h.offsets.Clear(ctx, partition, stored)
-}
-
 // Handle implements kafkaconsumer.Handler. It stores the new offset before it returns, so
 // before the group may commit it.
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
-	handledBelow, _ := h.handledBelow.Load(batch[0].Partition)
-	offset, _ := handledBelow.(int64)
-	decoded, undecodable := decodeBatch(batch, offset)
-	var events []notify.Event
-	for _, r := range decoded {
-		if r.isForDomain() {
-			events = append(events, r.domainEvent())
-		}
+	stored, _ := h.handledBelow.Load(batch[0].Partition)
+	handledBelow, _ := stored.(int64)
+	redelivered := 0
+	for redelivered < len(batch) && batch[redelivered].Offset < handledBelow {
+		redelivered++
 	}
+	events, undecodable := decodeEvents(batch[redelivered:])
 	budgetCtx, cancel := context.WithTimeout(ctx, batchBudget)
 	defer cancel()
 	outcomes, err := h.notifier.Notify(budgetCtx, events)
-	handled := h.countOutcomes(ctx, decoded, outcomes)
+	h.metrics.events.WithLabelValues("redelivered").Add(float64(redelivered))
+	for i, outcome := range outcomes {
+		h.countOutcome(ctx, batch[redelivered+i], events[i].Type, outcome)
+	}
+	handled := redelivered + len(outcomes)
 	switch {
 	case errors.Is(err, notify.ErrGivenUp):
 		err = kafkaconsumer.Permanent(err)
@@ -143,9 +135,9 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	case err == nil && undecodable != nil:
 		err = kafkaconsumer.Permanent(undecodable)
 	}
-	if handled > 0 && !decoded[handled-1].redelivered {
+	if len(outcomes) > 0 {
 		// These records were handled even if ctx has ended.
-		last := decoded[handled-1].record
+		last := batch[handled-1]
 		if err := h.offsets.Advance(context.WithoutCancel(ctx), last.Partition, last.Offset+1, last.Incarnation()); err != nil {
 			return 0, err
 		}
@@ -153,24 +145,31 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	return handled, err
 }
 
-// countOutcomes counts the handled records in the metrics and returns their number.
-// outcomes belongs to the records for the domain, and may be shorter.
-func (h *Handler) countOutcomes(ctx context.Context, decoded []decodedRecord, outcomes []notify.Outcome) (handled int) {
-	for _, r := range decoded {
-		switch {
-		case r.redelivered:
-			h.metrics.events.WithLabelValues("redelivered").Inc()
-		case !r.event.Known():
-			h.metrics.unknownTypes.Inc()
-			h.log.WarnContext(ctx, "skipping an event of an unknown type",
-				"type", r.event.Type, "partition", r.record.Partition, "offset", r.record.Offset)
-		case len(outcomes) == 0:
-			return handled
-		default:
-			h.metrics.events.WithLabelValues(string(outcomes[0])).Inc()
-			outcomes = outcomes[1:]
+// decodeEvents returns the events before the first record that cannot be decoded, and the
+// error about that one.
+func decodeEvents(records []kafka.Record) ([]notify.Event, error) {
+	events := make([]notify.Event, 0, len(records))
+	for _, record := range records {
+		e, err := event.Parse(record.Value)
+		if err != nil {
+			return events, err
 		}
-		handled++
+		events = append(events, notify.Event{
+			Type: e.Type, DedupKey: e.Identity(), ID: e.ID,
+			TaskID: e.TaskID, TaskTitle: e.TaskTitle, Timestamp: e.Timestamp,
+			Position:    fmt.Sprintf("%d:%d", record.Partition, record.Offset),
+			Traceparent: record.Header(event.HeaderTraceparent),
+		})
 	}
-	return handled
+	return events, nil
+}
+
+func (h *Handler) countOutcome(ctx context.Context, record kafka.Record, eventType string, outcome notify.Outcome) {
+	if (event.Event{Type: eventType}).Known() {
+		h.metrics.events.WithLabelValues(string(outcome)).Inc()
+		return
+	}
+	h.metrics.unknownTypes.Inc()
+	h.log.WarnContext(ctx, "skipping an event of an unknown type",
+		"type", eventType, "partition", record.Partition, "offset", record.Offset)
 }

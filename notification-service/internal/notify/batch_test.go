@@ -22,8 +22,7 @@ func events(types ...string) []notify.Event {
 
 func TestServiceNeedsOneStepForEachCompletionOfABatch(t *testing.T) {
 	t.Parallel()
-	shared, sink := newFakeClaims(), &fakeSender{}
-	service := notify.NewService(ownedBy{shared, "a"}, sink)
+	service, shared, _ := newService()
 	batch := events("task.created", "task.completed", "task.updated", "task.completed", "task.completed", "task.deleted")
 	outcomes, err := service.Notify(t.Context(), batch)
 	if err != nil {
@@ -55,8 +54,7 @@ func TestServiceAcquiresAKeyOnlyAfterThePreviousSend(t *testing.T) {
 
 func TestServiceSkipsWithinABatchWhatWasSentBefore(t *testing.T) {
 	t.Parallel()
-	shared, sink := newFakeClaims(), &fakeSender{}
-	service := notify.NewService(ownedBy{shared, "a"}, sink)
+	service, _, sink := newService()
 	batch := events("task.completed", "task.completed", "task.completed", "task.completed")
 	batch[3].DedupKey = batch[2].DedupKey
 	if _, err := service.Notify(t.Context(), batch[1:2]); err != nil {

@@ -101,6 +101,12 @@ func (s *fakeSender) Send(ctx context.Context, n notify.Notification) error {
 	return nil
 }
 
+// newService returns the service of one process over fakes.
+func newService() (*notify.Service, *fakeClaims, *fakeSender) {
+	claims, sender := newFakeClaims(), &fakeSender{}
+	return notify.NewService(ownedBy{claims, "a"}, sender), claims, sender
+}
+
 var at = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 
 var learnGo = notify.Event{Type: "task.completed", DedupKey: "task.completed:e1", ID: "e1", TaskID: 1, TaskTitle: "Learn Go", Timestamp: at, Position: "0:7", Traceparent: "00-1"}
@@ -131,15 +137,14 @@ func TestServiceNotifiesOnceForEachCompletion(t *testing.T) {
 		"completed, reopened, completed again":   {[]notify.Event{learnGo, again}, []notify.Outcome{notify.Sent, notify.Sent}},
 		"without an id, by the task's dedup key": {[]notify.Event{legacy, legacy}, []notify.Outcome{notify.Sent, notify.Duplicate}},
 		"other events": {
-			[]notify.Event{{Type: "task.created", DedupKey: "a"}, {Type: "task.updated", DedupKey: "b"}, {Type: "task.reopened", DedupKey: "c"}, {Type: "task.deleted", DedupKey: "d"}},
-			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
+			[]notify.Event{{Type: "task.created", DedupKey: "a"}, {Type: "task.updated", DedupKey: "b"}, {Type: "task.reopened", DedupKey: "c"}, {Type: "task.deleted", DedupKey: "d"}, {Type: "task.archived", DedupKey: "e"}},
+			[]notify.Outcome{notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored, notify.Ignored},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sink := &fakeSender{}
-			service := notify.NewService(ownedBy{newFakeClaims(), "a"}, sink)
+			service, _, sink := newService()
 			outcomes, err := service.Notify(t.Context(), test.events)
 			if err != nil {
 				t.Fatal(err)
@@ -162,8 +167,7 @@ func TestServiceNotifiesOnceForEachCompletion(t *testing.T) {
 
 func TestSenderReceivesTheEventAndTheText(t *testing.T) {
 	t.Parallel()
-	sink := &fakeSender{}
-	service := notify.NewService(ownedBy{newFakeClaims(), "a"}, sink)
+	service, _, sink := newService()
 	if _, err := notifyOne(t, service, learnGo); err != nil {
 		t.Fatal(err)
 	}
@@ -204,8 +208,8 @@ func TestServiceSendsAfterACrashBetweenClaimAndSend(t *testing.T) {
 func TestServiceRetriesAFailedSend(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("mail server down")
-	sink := &fakeSender{before: func(context.Context, notify.Notification) error { return failure }}
-	service := notify.NewService(ownedBy{newFakeClaims(), "a"}, sink)
+	service, _, sink := newService()
+	sink.before = func(context.Context, notify.Notification) error { return failure }
 	if _, err := notifyOne(t, service, learnGo); !errors.Is(err, failure) {
 		t.Fatalf("got %v, want the sender's failure", err)
 	}
@@ -220,10 +224,8 @@ func TestServiceRetriesAFailedSend(t *testing.T) {
 
 func TestServiceDoesNotResendAfterRecordSentFailed(t *testing.T) {
 	t.Parallel()
-	shared := newFakeClaims()
+	service, shared, sink := newService()
 	shared.recordFails = true
-	sink := &fakeSender{}
-	service := notify.NewService(ownedBy{shared, "a"}, sink)
 	if _, err := notifyOne(t, service, learnGo); err == nil {
 		t.Fatal("no error although RecordSent failed")
 	}
@@ -242,10 +244,8 @@ func TestServiceDoesNotResendAfterRecordSentFailed(t *testing.T) {
 // Without event ids, two completions of a task have the same dedup key.
 func TestUnrecordedSendDoesNotSuppressALaterRecord(t *testing.T) {
 	t.Parallel()
-	shared := newFakeClaims()
+	service, shared, sink := newService()
 	shared.recordFails = true
-	sink := &fakeSender{}
-	service := notify.NewService(ownedBy{shared, "a"}, sink)
 	first, later := learnGo, learnGo
 	later.Position = "0:99"
 	if _, err := notifyOne(t, service, first); err == nil {

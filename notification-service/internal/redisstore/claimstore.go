@@ -53,25 +53,16 @@ func NewClaimStore(client goredis.UniversalClient, prefix string, lease time.Dur
 
 // Acquire implements notify.ClaimStore.
 func (c *ClaimStore) Acquire(ctx context.Context, key string) (notify.Claim, error) {
-	claim, err := c.runClaimScript(ctx, "acquire", key, key)
-	if err != nil {
-		return notify.Claim{}, fmt.Errorf("acquire %s: %w", key, err)
-	}
-	return claim, nil
+	return c.runClaimScript(ctx, "acquire", key, key)
 }
 
 // RecordSent implements notify.ClaimStore.
 func (c *ClaimStore) RecordSent(ctx context.Context, key, next string) (notify.Claim, error) {
 	failpoint.Hit(failpoint.AfterSend, key)
-	steps := "both"
 	if next == "" {
-		steps, next = "record", key
+		return c.runClaimScript(ctx, "record", key, key)
 	}
-	claim, err := c.runClaimScript(ctx, steps, key, next)
-	if err != nil {
-		return notify.Claim{}, fmt.Errorf("record that %s was sent: %w", key, err)
-	}
-	return claim, nil
+	return c.runClaimScript(ctx, "both", key, next)
 }
 
 // RecordRejection implements notify.ClaimStore.
@@ -86,7 +77,7 @@ func (c *ClaimStore) runClaimScript(ctx context.Context, steps, sent, next strin
 	keys := []string{c.prefix + "notification:sent", c.processedKey(sent), c.processedKey(next), c.rejectedKey(next)}
 	reply, err := claimScript.Run(ctx, c.client, keys, steps, c.ownClaim, c.lease.Milliseconds(), dedupKeyTTL.Milliseconds()).StringSlice()
 	if err != nil {
-		return notify.Claim{}, err
+		return notify.Claim{}, fmt.Errorf("claim of %s (%s): %w", sent, steps, err)
 	}
 	for _, key := range reply[4:] {
 		c.log.ErrorContext(ctx, "another program overwrote what is known of a notification: continuing without it, and it may be sent twice", "key", key)

@@ -27,12 +27,9 @@ var (
 	advanceLua string
 	//go:embed bind_incarnation.lua
 	bindLua string
-	//go:embed clear_offset.lua
-	clearLua string
 
 	advanceScript = goredis.NewScript(advanceLua)
 	bindScript    = goredis.NewScript(bindLua)
-	clearScript   = goredis.NewScript(clearLua)
 )
 
 // NewOffsets returns the offsets under prefix.
@@ -62,8 +59,9 @@ func (o *Offsets) Load(ctx context.Context, partition int32) (next int64, incarn
 }
 
 // Bind implements consumer.Offsets.
-func (o *Offsets) Bind(ctx context.Context, partition int32, incarnation string) error {
-	if err := bindScript.Run(ctx, o.client, []string{o.incarnationsKey}, partitionField(partition), incarnation).Err(); err != nil {
+func (o *Offsets) Bind(ctx context.Context, partition int32, incarnation string, foreign int64) error {
+	keys := []string{o.offsetsKey, o.incarnationsKey}
+	if err := bindScript.Run(ctx, o.client, keys, partitionField(partition), incarnation, foreign).Err(); err != nil {
 		return fmt.Errorf("store the incarnation of partition %d: %w", partition, err)
 	}
 	return nil
@@ -74,14 +72,6 @@ func (o *Offsets) Advance(ctx context.Context, partition int32, next int64, inca
 	keys := []string{o.offsetsKey, o.incarnationsKey}
 	if err := advanceScript.Run(ctx, o.client, keys, partitionField(partition), next, incarnation).Err(); err != nil {
 		return fmt.Errorf("store offset %d of partition %d: %w", next, partition, err)
-	}
-	return nil
-}
-
-// Clear implements consumer.Offsets.
-func (o *Offsets) Clear(ctx context.Context, partition int32, next int64) error {
-	if err := clearScript.Run(ctx, o.client, []string{o.offsetsKey}, partitionField(partition), next).Err(); err != nil {
-		return fmt.Errorf("clear offset %d of partition %d: %w", next, partition, err)
 	}
 	return nil
 }

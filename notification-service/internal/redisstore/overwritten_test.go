@@ -90,7 +90,7 @@ func TestOffsetsTreatAnOverwrittenOffsetAsNone(t *testing.T) {
 			if !strings.Contains(log.String(), "level=ERROR") {
 				t.Errorf("no error in the log: %s", &log)
 			}
-			if err := offsets.Clear(t.Context(), 3, 7); err != nil {
+			if err := offsets.Bind(t.Context(), 3, "id a", 7); err != nil {
 				t.Error(err)
 			}
 			if err := offsets.Advance(t.Context(), 3, 100, "id a"); err != nil {
@@ -114,7 +114,7 @@ func TestOffsetsReplaceOverwrittenIncarnations(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, store := range map[string]func() error{
-				"binding":   func() error { return offsets.Bind(t.Context(), 3, "id b") },
+				"binding":   func() error { return offsets.Bind(t.Context(), 3, "id b", 0) },
 				"advancing": func() error { return offsets.Advance(t.Context(), 3, 200, "id b") },
 			} {
 				client.Del(t.Context(), prefix+"notification:origins")

@@ -194,11 +194,11 @@ func TestOffsetsMoveForwardOnly(t *testing.T) {
 		{"forward", func() error { return offsets.Advance(t.Context(), 3, 100, "id a") }, 100},
 		{"a zombie's older offset", func() error { return offsets.Advance(t.Context(), 3, 99, "id a") }, 100},
 		{"further", func() error { return offsets.Advance(t.Context(), 3, 1_000, "id a") }, 1_000},
-		{"bound to its topic", func() error { return offsets.Bind(t.Context(), 3, "id a") }, 1_000},
+		{"bound to its topic", func() error { return offsets.Bind(t.Context(), 3, "id a", 0) }, 1_000},
 		{"a zombie of an earlier topic", func() error { return offsets.Advance(t.Context(), 3, 2_000, "id before a") }, 1_000},
 		{"another partition", func() error { return offsets.Advance(t.Context(), 4, 5_000, "id a") }, 1_000},
-		{"clearing another offset", func() error { return offsets.Clear(t.Context(), 3, 100) }, 1_000},
-		{"clearing the stored offset", func() error { return offsets.Clear(t.Context(), 3, 1_000) }, 0},
+		{"another offset is foreign", func() error { return offsets.Bind(t.Context(), 3, "id b", 100) }, 1_000},
+		{"the stored offset is foreign", func() error { return offsets.Bind(t.Context(), 3, "id c", 1_000) }, 0},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {

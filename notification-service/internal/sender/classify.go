@@ -48,9 +48,8 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Help: "Requests to the webhook: delivered (2xx), refused (4xx except 408, 425, 429), retryable (any other response), unreachable (no complete response).",
 		}, []string{"outcome"}),
 		seconds: factory.NewHistogram(prometheus.HistogramOpts{
-			Name:    "notification_webhook_request_duration_seconds",
-			Help:    "How long requests to the webhook took, to the end of their responses or their failures.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			Name: "notification_webhook_request_duration_seconds",
+			Help: "How long requests to the webhook took, to the end of their responses or their failures.",
 		}),
 	}
 	for _, v := range []result{delivered, rejected, retryable, unreachable} {

@@ -55,16 +55,12 @@ func (c WebhookConfig) Validate() error {
 // checkURL rejects a URL with a user or password: requests are authenticated by their
 // signature, so these would be printed and never sent.
 func (c WebhookConfig) checkURL() error {
-	const key = "url"
-	if err := config.CheckURL(key, c.URL, "http", "https"); err != nil {
+	if err := config.CheckURL("url", c.URL, "http", "https"); err != nil {
 		return err
 	}
-	u, err := url.Parse(c.URL)
-	if err != nil {
-		return err
-	}
+	u, _ := url.Parse(c.URL) // CheckURL has parsed it
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.AllowPrivate && publicInternet.SafeAddr(ip) != nil {
-		return config.Invalid(key, "is not an address of the public internet, which allow_private would have to permit")
+		return config.Invalid("url", "is not an address of the public internet, which allow_private would have to permit")
 	}
 	return nil
 }

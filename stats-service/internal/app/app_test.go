@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 
 	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/kafka"
-	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/openapitest"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
@@ -102,21 +100,10 @@ func report(t *testing.T, cfg app.Config) (r stats.Report) {
 
 func TestCompletionShowsInTheStatistics(t *testing.T) {
 	t.Parallel()
-	cfg := settings(t)
-	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
-	cfg.Redis.KeyPrefix = "{test-" + rand.Text() + "}"
-	cfg.Kafka.Brokers = startKafka(t, 6)
-	t.Cleanup(func() { remove(t, cfg.Redis.Addr, cfg.Redis.KeyPrefix+"*") })
-
+	cfg := settingsWithServers(t)
 	stop := serve(t, cfg)
 	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
-	producer := producer.New(cfg.Kafka, nil)
-	defer producer.Close()
-	value := `{"id":"e1","type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
-	err := producer.Send(t.Context(), []kafka.Record{{Topic: "task-events", Key: []byte("task-1"), Value: []byte(value)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	sendCompletions(t, cfg, "e1")
 	testenv.Eventually(t, "the count", func() bool {
 		r := report(t, cfg)
 		return r.CompletedTotal == 1 && r.CompletedToday == 1 && r.Complete && r.Lag != nil && *r.Lag == 0

@@ -23,8 +23,6 @@ const (
 	progressInterval  = 2 * time.Second  // between two progress lines
 )
 
-var errTopicReplaced = errors.New("the topic was deleted and created again during the rebuild, so the counters have records of both")
-
 // AddRebuild adds the command rebuild to the program.
 func AddRebuild(p *command.Program[Config]) {
 	var acceptGap bool
@@ -52,12 +50,11 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 		locked = true
 		return runRebuild(ctx, cfg, live.NewShadow(token), acceptGap)
 	})
-	var gap *consumer.GapError
 	var held *redis.LockedError
 	switch {
 	case errors.As(err, &held):
 		return command.UsageError(fmt.Errorf("another rebuild is under way: %w", err))
-	case errors.As(err, &gap):
+	case errors.Is(err, consumer.ErrGap):
 		return command.UsageError(fmt.Errorf("%w; --accept-gap rebuilds without them", err))
 	case err != nil && !locked:
 		return command.UsageError(fmt.Errorf("%w; is redis.addr right?", err))
@@ -79,60 +76,26 @@ func checkTopic(ctx context.Context, cfg kafka.Config) error {
 }
 
 func runRebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {
-	scan := func(topic string) consumer.Scan {
-		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-			return reader.Scan(ctx, cfg.Kafka, topic, from, visit)
-		}
-	}
 	start := time.Now()
-	id, err := reader.TopicID(ctx, cfg.Kafka, event.Topic)
+	sources, err := consumer.NewSources(ctx, cfg.Kafka, event.Topic, event.DLQTopic, name)
 	if err != nil {
 		return err
 	}
-	sources := consumer.Sources{
-		Log: failWhenReplaced(scan(event.Topic), id, cfg.Kafka), DeadLetters: scan(event.DLQTopic), Group: name, AcceptGap: acceptGap,
-		OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
-			return reader.OffsetsSince(ctx, cfg.Kafka, event.Topic, time.Time{})
-		},
-		LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
-			return reader.LogEndOffsets(ctx, cfg.Kafka, event.Topic)
-		},
-		Matches: kafka.PartitionLog{TopicID: id}.Matches,
+	sources.AcceptGap = acceptGap
+	printed := start
+	progress := func(done, all int64) {
+		if time.Since(printed) >= progressInterval {
+			printed = time.Now()
+			fmt.Fprintf(os.Stderr, "counted %d of %d records\n", done, all)
+		}
 	}
 	counter := stats.NewService(shadow.Store(), nil, cfg.Kafka.Partitions, time.Now)
-	summary, err := consumer.NewRebuild(counter, shadow, sources, printProgress(os.Stderr, progressInterval)).Run(ctx)
+	summary, err := consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 	if err != nil {
 		return err
 	}
 	printSummary(os.Stderr, summary, time.Since(start))
 	return nil
-}
-
-// failWhenReplaced returns a scan that fails when the topic has another id afterwards,
-// because the records are of two topics then.
-func failWhenReplaced(scan consumer.Scan, id string, cfg kafka.Config) consumer.Scan {
-	return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-		next, err := scan(ctx, from, visit)
-		if err != nil {
-			return next, err
-		}
-		now, err := reader.TopicID(ctx, cfg, event.Topic)
-		if err == nil && id != "" && now != "" && now != id {
-			err = errTopicReplaced
-		}
-		return next, err
-	}
-}
-
-// printProgress returns a function that prints a line at most once every interval.
-func printProgress(to io.Writer, every time.Duration) func(done, all int64) {
-	last := time.Now()
-	return func(done, all int64) {
-		if time.Since(last) >= every {
-			last = time.Now()
-			fmt.Fprintf(to, "counted %d of %d records\n", done, all)
-		}
-	}
 }
 
 func printSummary(to io.Writer, s consumer.Summary, took time.Duration) {

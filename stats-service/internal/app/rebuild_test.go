@@ -16,8 +16,9 @@ import (
 	"example.com/todo/stats-service/internal/app"
 )
 
-// checkTopic are the settings of a service whose Kafka and Redis are there.
-func checkTopic(t *testing.T) app.Config {
+// settingsWithServers returns the settings of a service with a Kafka in this process and a
+// real Redis.
+func settingsWithServers(t *testing.T) app.Config {
 	t.Helper()
 	cfg := settings(t)
 	cfg.Redis.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
@@ -43,7 +44,7 @@ func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 
 func TestServiceCountsDuringAndAfterARebuild(t *testing.T) {
 	t.Parallel()
-	cfg := checkTopic(t)
+	cfg := settingsWithServers(t)
 	serve(t, cfg)
 	awaitTotal := func(want int64) {
 		t.Helper()
@@ -84,7 +85,7 @@ func TestRebuildThatCannotStartIsAUsageErrorOfOneLine(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := checkTopic(t)
+			cfg := settingsWithServers(t)
 			test.arrange(t, &cfg)
 			err := app.Rebuild(t.Context(), cfg, false)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {

@@ -18,7 +18,7 @@ func FuzzRecord(f *testing.F) {
 		c := &fakeCounter{}
 		h, _, _ := startHandler(t, c, 7)
 		handled, err := h.Handle(t.Context(), []kafka.Record{completed, record(8, string(value))})
-		parsed, parseErr := contract.Parse(value)
+		_, parseErr := contract.Parse(value)
 		switch {
 		case parseErr != nil:
 			if handled != 1 || !isPermanent(err) {
@@ -26,8 +26,6 @@ func FuzzRecord(f *testing.F) {
 			}
 		case handled != 2 || err != nil:
 			t.Errorf("handled %d, %v; want 2", handled, err)
-		case parsed.Known() != (len(c.events) == 2):
-			t.Errorf("%d events of %s", len(c.events), parsed.Type)
 		}
 	})
 }

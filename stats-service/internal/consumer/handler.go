@@ -69,16 +69,20 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
 	from := h.nextOffset(partition)
-	decoded := h.decodeBatch(ctx, batch, from)
-	if decoded.count == 0 || batch[decoded.count-1].Offset < from {
-		return decoded.count, decoded.err
+	counted := 0 // before: redelivered records
+	for counted < len(batch) && batch[counted].Offset < from {
+		counted++
 	}
-	tally, err := h.countEvents(ctx, partition, from, batch[decoded.count-1].Offset+1, decoded.events)
-	if err != nil {
-		return 0, err
+	events, undecodable := decodeEvents(batch[counted:])
+	handled := counted + len(events)
+	if len(events) > 0 {
+		tally, err := h.countEvents(ctx, partition, from, batch[handled-1].Offset+1, events)
+		if err != nil {
+			return 0, err
+		}
+		h.countOutcomes(ctx, partition, events, tally)
 	}
-	h.metrics.countBatch(tally, len(decoded.events), decoded.unknown)
-	return decoded.count, decoded.err
+	return handled, undecodable
 }
 
 // Skipped implements kafkaconsumer.SkipObserver. It advances the stored offset over records
@@ -105,44 +109,45 @@ func (h *Handler) countEvents(ctx context.Context, partition int32, from, next i
 	return tally, err
 }
 
-// decodedBatch has the events of a batch before the first record that cannot be decoded.
-type decodedBatch struct {
-	events  []stats.Event // of known types
-	unknown int           // number of events of other types
-	count   int           // number of records before the error
-	err     error         // about the record after them; nil when all were decoded
-}
-
-// decodeBatch counts the records below from as decoded without an event: the counters
-// already have them.
-func (h *Handler) decodeBatch(ctx context.Context, batch []kafka.Record, from int64) decodedBatch {
-	var decoded decodedBatch
-	for _, record := range batch {
-		if record.Offset >= from {
-			e, known, err := decodeEvent(record)
-			if err != nil {
-				decoded.err = kafkaconsumer.Permanent(err)
-				return decoded
-			}
-			if known {
-				decoded.events = append(decoded.events, e)
-			} else {
-				decoded.unknown++
-				h.log.WarnContext(ctx, "skipping an event of an unknown type",
-					"type", e.Type, "partition", record.Partition, "offset", record.Offset)
-			}
+// countOutcomes counts the events in the metrics.
+func (h *Handler) countOutcomes(ctx context.Context, partition int32, events []stats.Event, tally stats.Tally) {
+	ignored := len(events) - tally.Counted - tally.Duplicates
+	for _, e := range events {
+		if !isKnown(e) {
+			ignored--
+			h.metrics.unknownTypes.Inc()
+			h.log.WarnContext(ctx, "skipping an event of an unknown type",
+				"type", e.Type, "partition", partition, "offset", e.Offset)
 		}
-		decoded.count++
 	}
-	return decoded
+	h.metrics.events.WithLabelValues("counted").Add(float64(tally.Counted))
+	h.metrics.events.WithLabelValues("duplicate").Add(float64(tally.Duplicates))
+	h.metrics.events.WithLabelValues("ignored").Add(float64(ignored))
 }
 
-// decodeEvent returns the record's event; known is false when its type is unknown.
-func decodeEvent(record kafka.Record) (e stats.Event, known bool, err error) {
-	parsed, err := event.Parse(record.Value)
-	e = stats.Event{Type: parsed.Type, DedupKey: parsed.Identity(), Timestamp: parsed.Timestamp, Offset: record.Offset, Incarnation: record.Incarnation()}
-	return e, parsed.Known(), err
+// decodeEvents returns the events before the first record that cannot be decoded, and the
+// permanent error about that one.
+func decodeEvents(records []kafka.Record) ([]stats.Event, error) {
+	events := make([]stats.Event, 0, len(records))
+	for _, record := range records {
+		e, err := decodeEvent(record)
+		if err != nil {
+			return events, kafkaconsumer.Permanent(err)
+		}
+		events = append(events, e)
+	}
+	return events, nil
 }
+
+func decodeEvent(record kafka.Record) (stats.Event, error) {
+	e, err := event.Parse(record.Value)
+	return stats.Event{
+		Type: e.Type, DedupKey: e.Identity(), Timestamp: e.Timestamp,
+		Offset: record.Offset, Incarnation: record.Incarnation(),
+	}, err
+}
+
+func isKnown(e stats.Event) bool { return event.Event{Type: e.Type}.Known() }
 
 func (h *Handler) nextOffset(partition int32) int64 {
 	next, _ := h.nextOffsets.Load(partition)

@@ -30,8 +30,6 @@ func NewLogEnds(request func(context.Context) (map[int32]int64, error), log *slo
 
 // Run requests the offsets about once a second until ctx ends.
 func (e *LogEnds) Run(ctx context.Context) error {
-	ticker := time.NewTicker(logEndsInterval)
-	defer ticker.Stop()
 	outage := retry.NewOutage(e.log, "the log-end offsets are unknown, and so is the lag", "the log-end offsets are known again")
 	for {
 		latest, err := e.Fetch(ctx)
@@ -42,11 +40,7 @@ func (e *LogEnds) Run(ctx context.Context) error {
 		e.mu.Lock()
 		e.latest = latest
 		e.mu.Unlock()
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil
-		}
+		retry.Wait(ctx, logEndsInterval)
 	}
 }
 

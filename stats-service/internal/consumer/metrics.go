@@ -37,10 +37,3 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	}
 	return m
 }
-
-func (m metrics) countBatch(tally stats.Tally, events, unknown int) {
-	m.events.WithLabelValues("counted").Add(float64(tally.Counted))
-	m.events.WithLabelValues("duplicate").Add(float64(tally.Duplicates))
-	m.events.WithLabelValues("ignored").Add(float64(events - tally.Counted - tally.Duplicates))
-	m.unknownTypes.Add(float64(unknown))
-}

@@ -20,22 +20,8 @@ const (
 
 // Shadow has the shadow counters of a rebuild; see redisstore.Shadow.
 type Shadow interface {
-	LivePositions(ctx context.Context) (map[int32]stats.Position, error)
-	Pause(ctx context.Context) (map[int32]stats.Position, error)
+	LivePositions(ctx context.Context, pause bool) (map[int32]stats.Position, error)
 	Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error)
-}
-
-// Scan calls visit with the records of a topic; see reader.Scan.
-type Scan func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error)
-
-// Sources are the inputs of a rebuild.
-type Sources struct {
-	Log, DeadLetters Scan
-	OldestOffsets    func(ctx context.Context) (map[int32]int64, error)
-	LogEndOffsets    func(ctx context.Context) (map[int32]int64, error)
-	Matches          func(ctx context.Context, incarnation string) (bool, error) // see kafka.PartitionLog.Matches
-	Group            string                                                      // the service's: its dead letters were not counted, its replays were
-	AcceptGap        bool                                                        // count although the log's first records were deleted
 }
 
 // Summary is the result of a rebuild, in numbers of records.
@@ -49,19 +35,12 @@ type Summary struct {
 	Swap       stats.SwapResult
 }
 
-// ErrShadowLost means that the shadow counters are no longer in Redis.
-var ErrShadowLost = errors.New("the counters of the rebuild are no longer in Redis, perhaps because it was emptied; the service then recounts by itself")
-
-// GapError means that the first records of a partition were deleted, so the rebuilt
-// counters would miss them.
-type GapError struct {
-	Partition int32
-	Oldest    int64
-}
-
-func (e *GapError) Error() string {
-	return fmt.Sprintf("partition %d starts at offset %d: the records before it were deleted, and the rebuilt counters would miss them", e.Partition, e.Oldest)
-}
+// The errors of a rebuild besides those of the store.
+var (
+	ErrTopicReplaced = errors.New("the topic was deleted and created again during the rebuild, so the counters have records of both")
+	ErrShadowLost    = errors.New("the counters of the rebuild are no longer in Redis, perhaps because it was emptied; the service then recounts by itself")
+	ErrGap           = errors.New("the records before it were deleted, and the rebuilt counters would miss them")
+)
 
 // Rebuild is a job that counts the log again in shadow counters, up to the live
 // offsets, and swaps them in. It runs once, in one goroutine.
@@ -93,17 +72,15 @@ func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(d
 // because of records that the rebuild has not reached, unless they were of another log.
 func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 	for range maxRounds {
-		live, err := r.requestLiveOffsets(ctx, r.shadow.LivePositions)
-		if err != nil {
-			return r.summary, err
-		}
-		last := r.countRemaining(live) <= maxPausedRecords
+		live, err := r.requestLiveOffsets(ctx, false)
+		last := err == nil && r.countRemaining(live) <= maxPausedRecords
 		if last {
-			if live, err = r.requestLiveOffsets(ctx, r.shadow.Pause); err != nil {
-				return r.summary, err
-			}
+			live, err = r.requestLiveOffsets(ctx, true)
 		}
-		if err := r.runRound(ctx, live); err != nil {
+		if err == nil {
+			err = r.runRound(ctx, live)
+		}
+		if err != nil {
 			return r.summary, err
 		}
 		if !last {
@@ -126,8 +103,10 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 // requestLiveOffsets returns the live offsets in this log, and stores the others as
 // foreign: beyond the log's end, in a partition that it does not have, or of another
 // topic. The rebuild neither stops at a foreign offset nor waits for it.
-func (r *Rebuild) requestLiveOffsets(ctx context.Context, request func(context.Context) (map[int32]stats.Position, error)) (map[int32]int64, error) {
-	positions, err := retryStore(ctx, request)
+func (r *Rebuild) requestLiveOffsets(ctx context.Context, pause bool) (map[int32]int64, error) {
+	positions, err := retryStore(ctx, func(ctx context.Context) (map[int32]stats.Position, error) {
+		return r.shadow.LivePositions(ctx, pause)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -190,10 +169,7 @@ func (r *Rebuild) runRound(ctx context.Context, live map[int32]int64) error {
 		} else if r.limitReached[partition] {
 			continue
 		}
-		if err := r.startPartition(ctx, partition, end); err != nil {
-			return err
-		}
-		if err := r.countUpTo(ctx, partition, end, nil); err != nil {
+		if err := r.countUpTo(ctx, partition, end, end, nil); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -16,11 +15,12 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// maxStoreAttempts of one call to the store last about half a minute: longer than a
-// restart of Redis, and as long as the rebuild's lock.
-const maxStoreAttempts = 30
-
-var storeBackoff = retry.Backoff{Min: time.Second, Max: time.Second}
+// The attempts of one call to the store last half a minute: longer than a restart of
+// Redis, and as long as the rebuild's lock.
+const (
+	maxStoreAttempts = 30
+	storeRetryDelay  = time.Second
+)
 
 // deadLetterID identifies a dead-lettered record. The fingerprint is part of it, because
 // a dead letter of an earlier topic of that name may have the same offset.
@@ -45,11 +45,8 @@ func (r *Rebuild) indexDeadLetters(_ context.Context, deadLetters []kafka.Record
 // reader.SkipPartition when it left out any.
 func (r *Rebuild) countBatch(ctx context.Context, batch []kafka.Record, limit int64) error {
 	partition := batch[0].Partition
-	if err := r.startPartition(ctx, partition, batch[0].Offset); err != nil {
-		return err
-	}
 	events, next := r.selectEvents(batch, limit)
-	if err := r.countUpTo(ctx, partition, next, events); err != nil {
+	if err := r.countUpTo(ctx, partition, batch[0].Offset, next, events); err != nil {
 		return err
 	}
 	if next <= batch[len(batch)-1].Offset {
@@ -67,7 +64,7 @@ func (r *Rebuild) selectEvents(batch []kafka.Record, limit int64) (events []stat
 		if record.Offset >= limit {
 			return events, record.Offset
 		}
-		e, known, err := decodeEvent(record)
+		e, err := decodeEvent(record)
 		switch {
 		case r.isDeadLettered(record), !record.IsForGroup(r.sources.Group):
 			r.summary.Excluded++
@@ -75,7 +72,7 @@ func (r *Rebuild) selectEvents(batch []kafka.Record, limit int64) (events []stat
 			return events, record.Offset
 		case err != nil:
 			r.summary.Unreadable++
-		case !known:
+		case !isKnown(e):
 			r.summary.Unknown++
 		default:
 			events = append(events, e)
@@ -104,7 +101,7 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	}
 	oldest := min(start[partition], first)
 	if oldest > 0 && !r.sources.AcceptGap {
-		return &GapError{Partition: partition, Oldest: oldest}
+		return fmt.Errorf("partition %d starts at offset %d: %w", partition, oldest, ErrGap)
 	}
 	_, err = retryStore(ctx, func(ctx context.Context) (stats.ResumePoint, error) {
 		return r.counter.Resume(ctx, partition, stats.LogRange{Oldest: oldest, Newest: oldest})
@@ -115,8 +112,12 @@ func (r *Rebuild) startPartition(ctx context.Context, partition int32, first int
 	return err
 }
 
-// countUpTo counts the events of the partition's records up to next.
-func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, events []stats.Event) error {
+// countUpTo counts the events of the partition's records up to next. first is as for
+// startPartition.
+func (r *Rebuild) countUpTo(ctx context.Context, partition int32, first, next int64, events []stats.Event) error {
+	if err := r.startPartition(ctx, partition, first); err != nil {
+		return err
+	}
 	from := r.position[partition]
 	if next <= from {
 		return nil
@@ -147,21 +148,15 @@ func (r *Rebuild) countUpTo(ctx context.Context, partition int32, next int64, ev
 // change, or has failed maxStoreAttempts times. The error is the last one, after the
 // cause of ctx when that has ended; a lost lock ends ctx.
 func retryStore[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
-	attempts := 0
-	unlogged := retry.NewOutage(slog.New(slog.DiscardHandler), "", "") // the command prints the last error instead
-	ended := retry.Do(ctx, storeBackoff, unlogged, func(ctx context.Context) error {
+	for range maxStoreAttempts {
 		result, err = call(ctx)
-		if attempts++; attempts == maxStoreAttempts || isFinal(err) {
-			return retry.Permanent(err)
+		switch {
+		case err == nil,
+			errors.Is(err, stats.ErrOffsetMismatch), errors.Is(err, stats.ErrLiveAhead), errors.Is(err, stats.ErrLockLost):
+			return result, err
+		case !retry.Wait(ctx, storeRetryDelay):
+			return result, fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
-		return err
-	})
-	if ended != nil && !errors.Is(err, ended) {
-		return result, fmt.Errorf("%w: %w", ended, err)
 	}
 	return result, err
-}
-
-func isFinal(err error) bool {
-	return errors.Is(err, stats.ErrOffsetMismatch) || errors.Is(err, stats.ErrLiveAhead) || errors.Is(err, stats.ErrLockLost)
 }

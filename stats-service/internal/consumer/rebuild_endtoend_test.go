@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/producer"
-	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/redis"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/redisstore"
@@ -21,12 +19,7 @@ import (
 // rebuild runs a rebuild as app wires it.
 func (env serviceEnv) rebuild(group string, progress func(done, all int64)) (summary consumer.Summary, err error) {
 	env.Helper()
-	scan := func(topic string) consumer.Scan {
-		return func(ctx context.Context, from map[int32]int64, visit func(context.Context, []kafka.Record) error) (map[int32]int64, error) {
-			return reader.Scan(ctx, env.Kafka, topic, from, visit)
-		}
-	}
-	id, err := reader.TopicID(env.Context(), env.Kafka, env.Topic)
+	sources, err := consumer.NewSources(env.Context(), env.Kafka, env.Topic, env.DLQ, env.Group(group))
 	if err != nil {
 		env.Fatal(err)
 	}
@@ -34,16 +27,6 @@ func (env serviceEnv) rebuild(group string, progress func(done, all int64)) (sum
 	err = redis.WithLock(env.Context(), env.Redis, live.RebuildLock(), func(ctx context.Context, token string) error {
 		shadow := live.NewShadow(token)
 		counter := stats.NewService(shadow.Store(), nil, env.Kafka.Partitions, now)
-		sources := consumer.Sources{
-			Log: scan(env.Topic), DeadLetters: scan(env.DLQ), Group: env.Group(group),
-			OldestOffsets: func(ctx context.Context) (map[int32]int64, error) {
-				return reader.OffsetsSince(ctx, env.Kafka, env.Topic, time.Time{})
-			},
-			LogEndOffsets: func(ctx context.Context) (map[int32]int64, error) {
-				return reader.LogEndOffsets(ctx, env.Kafka, env.Topic)
-			},
-			Matches: kafka.PartitionLog{TopicID: id}.Matches,
-		}
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)
 		return err
 	})

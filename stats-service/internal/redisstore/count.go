@@ -56,13 +56,10 @@ func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.
 	if err != nil {
 		return stats.ResumePoint{}, fmt.Errorf("resume partition %d: %w", partition, err)
 	}
-	offset, ok1 := reply[0].(int64)
-	reason, ok2 := reply[1].(string)
-	generation, ok3 := reply[2].(string)
-	incarnation, ok4 := reply[3].(string)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return stats.ResumePoint{}, fmt.Errorf("resume partition %d: unexpected reply %v", partition, reply)
-	}
+	offset, _ := reply[0].(int64)
+	reason, _ := reply[1].(string)
+	generation, _ := reply[2].(string)
+	incarnation, _ := reply[3].(string)
 	s.generation.Store(&generation)
 	return stats.ResumePoint{Offset: offset, Incarnation: incarnation, Recount: stats.RecountReason(reason)}, nil
 }
@@ -71,26 +68,23 @@ func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.
 func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 	for {
 		reply, err := s.runApplyScript(ctx, b)
-		if generation, ok := reply.(string); ok && err == nil { // a rebuild was swapped in
-			s.generation.Store(&generation)
-			continue
-		}
-		counted, ok := reply.(int64)
-		switch {
-		case err == nil && ok && counted == paused:
-			if retry.Wait(ctx, pausePollInterval) {
-				continue
-			}
-			err = ctx.Err()
-		case err == nil && !ok:
-			err = fmt.Errorf("unexpected reply %v", reply)
-		case err == nil && counted == offsetMismatch:
-			return stats.Tally{}, stats.ErrOffsetMismatch
-		}
 		if err != nil {
 			return stats.Tally{}, fmt.Errorf("count offsets %d to %d of partition %d: %w", b.From, b.Next-1, b.Partition, err)
 		}
-		return stats.Tally{Counted: int(counted), Duplicates: len(b.Completions) - int(counted)}, nil
+		if generation, swapped := reply.(string); swapped { // a rebuild was swapped in
+			s.generation.Store(&generation)
+			continue
+		}
+		switch counted, _ := reply.(int64); counted {
+		case offsetMismatch:
+			return stats.Tally{}, stats.ErrOffsetMismatch
+		case paused:
+			if !retry.Wait(ctx, pausePollInterval) {
+				return stats.Tally{}, ctx.Err()
+			}
+		default:
+			return stats.Tally{Counted: int(counted), Duplicates: len(b.Completions) - int(counted)}, nil
+		}
 	}
 }
 

@@ -146,10 +146,7 @@ func TestRebuildRepairsAnOverwrittenKey(t *testing.T) {
 				f.countLog(loggedTwice)
 				f.overwrite(key, how)
 				shadow, rebuild := f.newShadow()
-				if _, err := shadow.LivePositions(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := shadow.Pause(t.Context()); err != nil {
+				if _, err := shadow.LivePositions(t.Context(), true); err != nil {
 					t.Fatal(err)
 				}
 				rebuild.countLog(loggedTwice)

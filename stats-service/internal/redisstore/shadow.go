@@ -20,13 +20,13 @@ import (
 const pauseTTL = 5 * time.Second
 
 var (
-	//go:embed pause.lua
-	pauseLua string
+	//go:embed live_positions.lua
+	positionsLua string
 	//go:embed swap.lua
 	swapLua string
 
-	pauseScript = goredis.NewScript(pauseLua)
-	swapScript  = goredis.NewScript(swapLua)
+	positionsScript = goredis.NewScript(positionsLua)
+	swapScript      = goredis.NewScript(swapLua)
 )
 
 // Shadow has the shadow counters of one rebuild. No reader uses them before the swap.
@@ -37,8 +37,8 @@ type Shadow struct {
 	token       string
 }
 
-// NewShadow returns empty shadow counters of s. The token is that of RebuildLock. Pause
-// and Swap change nothing without that lock.
+// NewShadow returns empty shadow counters of s. The token is that of RebuildLock. The
+// shadow changes no live key without that lock.
 func (s *Store) NewShadow(token string) *Shadow {
 	generation := rebuildPrefix + rand.Text()[:12] // short, because each dedup key has it in its name and in its value
 	return &Shadow{live: s, store: s.shadow(generation), generation: generation, token: token}
@@ -47,44 +47,23 @@ func (s *Store) NewShadow(token string) *Shadow {
 // Store returns the store of the shadow counters.
 func (s *Shadow) Store() *Store { return s.store }
 
-// LivePositions returns the live position of each partition that has one.
-func (s *Shadow) LivePositions(ctx context.Context) (map[int32]stats.Position, error) {
-	offsets, err := s.readHash(ctx, s.live.offsets())
-	if err != nil {
-		return nil, err
-	}
-	incarnations, err := s.readHash(ctx, s.live.incarnations())
-	if err != nil {
-		return nil, err
-	}
-	return parsePositions(offsets, incarnations), nil
-}
-
-func (s *Shadow) readHash(ctx context.Context, key string) (map[string]string, error) {
-	fields, err := s.live.client.HGetAll(ctx, key).Result()
-	if err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") { // a key of another type was overwritten and has no positions
-		return nil, fmt.Errorf("read the live positions: %w", err)
-	}
-	return fields, nil
-}
-
-// Pause returns the live positions and pauses the live counters until the swap, for
-// pauseTTL at most. The error is stats.ErrLockLost when this rebuild lost its lock.
-func (s *Shadow) Pause(ctx context.Context) (map[int32]stats.Position, error) {
+// LivePositions returns the live position of each partition that has one. With pause it
+// also pauses the live counters until the swap, for pauseTTL at most. The error is
+// stats.ErrLockLost when this rebuild lost its lock.
+func (s *Shadow) LivePositions(ctx context.Context, pause bool) (map[int32]stats.Position, error) {
 	keys := []string{s.live.RebuildLock(), s.live.pauseKey(), s.live.offsets(), s.live.incarnations()}
-	reply, err := pauseScript.Run(ctx, s.live.client, keys, s.token, pauseTTL.Milliseconds()).Slice()
+	var ttl time.Duration
+	if pause {
+		ttl = pauseTTL
+	}
+	reply, err := positionsScript.Run(ctx, s.live.client, keys, s.token, ttl.Milliseconds()).Slice()
 	if errors.Is(err, goredis.Nil) {
 		return nil, stats.ErrLockLost
 	}
 	if err != nil {
-		return nil, fmt.Errorf("pause the live counters: %w", err)
+		return nil, fmt.Errorf("read the live positions: %w", err)
 	}
-	offsets, ok1 := reply[0].([]any)
-	incarnations, ok2 := reply[1].([]any)
-	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("pause the live counters: unexpected reply %v", reply)
-	}
-	return parsePositions(toMap(offsets), toMap(incarnations)), nil
+	return parsePositions(toMap(reply[0]), toMap(reply[1])), nil
 }
 
 // parsePositions ignores an incarnation of another generation than that of the offsets.

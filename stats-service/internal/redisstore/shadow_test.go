@@ -163,7 +163,7 @@ func TestApplyWaitsDuringAPauseAndLosesNothing(t *testing.T) {
 	f.resume(3, 0, 9, fresh)
 	f.apply(3, 0, 7, stats.Tally{})
 	shadow, rebuild := f.newShadow()
-	live, err := shadow.Pause(t.Context())
+	live, err := shadow.LivePositions(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,11 +202,12 @@ func TestSwapIgnoresForeignOffsets(t *testing.T) {
 	f.resume(7, 0, 3, fresh) // the log no longer has this partition
 	f.applyIn("id old", 0, 500, completion("old", 1))
 	shadow, rebuild := f.newShadow()
-	for name, request := range map[string]func(context.Context) (map[int32]stats.Position, error){"live": shadow.LivePositions, "paused": shadow.Pause} {
-		positions, err := request(t.Context())
-		if diff := cmp.Diff(map[int32]stats.Position{0: {Offset: 500, Incarnation: "id old"}, 7: {}}, positions); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
-		}
+	positions, err := shadow.LivePositions(t.Context(), false)
+	if diff := cmp.Diff(map[int32]stats.Position{0: {Offset: 500, Incarnation: "id old"}, 7: {}}, positions); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if keys := f.keys("stats:hold"); len(keys) != 0 {
+		t.Error("paused although only the positions were requested")
 	}
 	rebuild.resume(0, 0, 0, fresh)
 	rebuild.applyIn("id new", 0, 4, completion("new", 3))
@@ -231,14 +232,14 @@ func TestPauseExpires(t *testing.T) {
 	f := openStore(t)
 	f.resume(0, 0, 9, fresh)
 	shadow, _ := f.newShadow()
-	if _, err := shadow.Pause(t.Context()); err != nil {
+	if _, err := shadow.LivePositions(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	if ttl := f.client.PTTL(t.Context(), f.prefix+"stats:hold").Val(); ttl <= 0 || ttl > 5*time.Second {
 		t.Errorf("paused for %v, want at most 5 s", ttl)
 	}
 	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
-	if _, err := shadow.Pause(t.Context()); !errors.Is(err, stats.ErrLockLost) {
+	if _, err := shadow.LivePositions(t.Context(), true); !errors.Is(err, stats.ErrLockLost) {
 		t.Errorf("without the lock: %v, want ErrLockLost", err)
 	}
 }

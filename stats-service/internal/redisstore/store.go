@@ -7,7 +7,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -58,21 +58,16 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 	if len(reply) != 5 {
 		return stats.Counters{}, unavailable(errors.New("another program overwrote a counter; a recount is about to start"))
 	}
-	var counters stats.Counters
-	counts, ok1 := reply[0].([]any)
-	offsets, ok2 := reply[1].([]any)
-	targets, ok3 := reply[2].([]any)
-	lock, ok4 := reply[3].(int64)
-	total, ok5 := reply[4].(int64)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || len(counts) != len(days) {
-		return stats.Counters{}, fmt.Errorf("read the counters: unexpected reply %v", reply)
+	counts, _ := reply[0].([]any)
+	lockTTL, _ := reply[3].(int64)
+	total, _ := reply[4].(int64)
+	counters := stats.Counters{
+		Total: total, Days: make([]int64, len(days)), Rebuilding: lockTTL > 0,
+		Offsets: parseOffsets(toMap(reply[1])), Targets: parseOffsets(toMap(reply[2])),
 	}
-	counters.Total, counters.Rebuilding = total, lock > 0
-	counters.Days = make([]int64, len(days))
 	for i, n := range counts {
 		counters.Days[i], _ = n.(int64)
 	}
-	counters.Offsets, counters.Targets = parseOffsets(toMap(offsets)), parseOffsets(toMap(targets))
 	return counters, nil
 }
 
@@ -83,11 +78,12 @@ func unavailable(cause error) error {
 }
 
 // toMap converts a reply that has each field and its value in turn.
-func toMap(reply []any) map[string]string {
-	fields := make(map[string]string, len(reply)/2)
-	for i := 0; i+1 < len(reply); i += 2 {
-		field, _ := reply[i].(string)
-		fields[field], _ = reply[i+1].(string)
+func toMap(reply any) map[string]string {
+	fields := map[string]string{}
+	list, _ := reply.([]any)
+	for pair := range slices.Chunk(list, 2) {
+		field, _ := pair[0].(string)
+		fields[field], _ = pair[1].(string)
 	}
 	return fields
 }

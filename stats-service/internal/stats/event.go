@@ -21,13 +21,4 @@ type Completion struct {
 	Offset   int64
 }
 
-// completionOf returns false for an event that does not count. Reopening and deleting
-// subtract nothing.
-func completionOf(e Event) (Completion, bool) {
-	if e.Type != completed {
-		return Completion{}, false
-	}
-	return Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset}, true
-}
-
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -157,8 +157,9 @@ func (s *Service) Count(ctx context.Context, partition int32, from, next int64, 
 	batch := Batch{Partition: partition, From: from, Next: next}
 	for _, e := range events {
 		batch.Incarnation = e.Incarnation
-		if c, ok := completionOf(e); ok {
-			batch.Completions = append(batch.Completions, c)
+		if e.Type == completed { // reopening and deleting subtract nothing
+			completion := Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset}
+			batch.Completions = append(batch.Completions, completion)
 		}
 	}
 	return s.store.Apply(ctx, batch)

@@ -23,23 +23,27 @@ const (
 	maxSlowLatency  = 16 * time.Millisecond  // of a slow link, per direction; a round trip stays within that timeout
 	dropDuration    = 300 * time.Millisecond // time in which responses are dropped before the cut
 	standbyDelay    = 2 * time.Second        // for the standby to catch up before the failover
+	minLoad         = 8                      // requests in flight at a failover
+	loadTimeout     = 2 * time.Second        // for that many requests
 )
 
 // chooseNode returns the node that a step targets: of a service, a random replica.
-func (i *Injector) chooseNode(s Step, random *rand.Rand) *cluster.Node {
-	name := s.Target
-	if strings.HasSuffix(name, "-service") {
-		replicas := i.Cluster.Replicas(name)
-		name = replicas[random.IntN(len(replicas))].Name
+func (i *Injector) chooseNode(ctx context.Context, target string, random *rand.Rand) (*cluster.Node, error) {
+	switch {
+	case target == ActiveRelay:
+		return i.freezeActiveRelay(ctx)
+	case strings.HasSuffix(target, "-service"):
+		replicas := i.Cluster.Replicas(target)
+		target = replicas[random.IntN(len(replicas))].Name
 	}
-	return i.Cluster.Node(name)
+	return i.Cluster.Node(target), nil
 }
 
 func (i *Injector) disruptProcess(ctx context.Context, s Step, random *rand.Rand) error {
-	if s.Target == ActiveRelay {
-		return i.freezeActiveRelay(ctx, s)
+	node, err := i.chooseNode(ctx, s.Target, random)
+	if err != nil {
+		return err
 	}
-	node := i.chooseNode(s, random)
 	return i.inject(ctx, s.Do, node.Name(), func() error {
 		switch s.Do {
 		case Kill:
@@ -65,8 +69,8 @@ func (i *Injector) awaitRecovery(ctx context.Context, node *cluster.Node) error 
 }
 
 // freezeActiveRelay freezes the replica that holds the lock of the relay's Kafka cursor at that
-// moment.
-func (i *Injector) freezeActiveRelay(ctx context.Context, s Step) error {
+// moment, and returns it.
+func (i *Injector) freezeActiveRelay(ctx context.Context) (*cluster.Node, error) {
 	const attempts = 2000
 	for range attempts {
 		name, err := i.Probe.ActiveRelay(ctx)
@@ -76,17 +80,12 @@ func (i *Injector) freezeActiveRelay(ctx context.Context, s Step) error {
 		}
 		node := i.Cluster.Node(name)
 		node.Freeze()
-		if again, err := i.Probe.ActiveRelay(ctx); err != nil || again != name {
-			node.Resume()
-			continue
+		if again, err := i.Probe.ActiveRelay(ctx); err == nil && again == name {
+			return node, nil
 		}
-		return i.inject(ctx, Freeze, name, func() error {
-			retry.Wait(ctx, s.For)
-			node.Resume()
-			return i.awaitRecovery(ctx, node)
-		})
+		node.Resume()
 	}
-	return fmt.Errorf("no replica was sending in %d attempts", attempts)
+	return nil, fmt.Errorf("no replica was sending in %d attempts", attempts)
 }
 
 func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
@@ -107,7 +106,7 @@ func (i *Injector) disruptNetwork(ctx context.Context, s Step) error {
 			proxy.SetMode(netproxy.Forward)
 		case DropResponses:
 			proxy.SetMode(netproxy.DropResponses)
-			retry.Wait(ctx, max(dropDuration, s.For))
+			retry.Wait(ctx, dropDuration)
 			proxy.ResetConnections()
 			proxy.SetMode(netproxy.Forward)
 		default:
@@ -141,7 +140,13 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 	}
 	retry.Wait(ctx, standbyDelay)
 	return i.injectWith(ctx, Failover, s.Target, func(f *history.Fault) error {
-		return i.Cluster.FailOver(ctx, s.For, func() { f.Requests = i.awaitRequests(ctx) }, func() {
+		awaitRequests := func() {
+			poll(ctx, loadTimeout, func() bool {
+				f.Requests = i.Requests()
+				return f.Requests >= minLoad
+			})
+		}
+		return i.Cluster.FailOver(ctx, s.For, awaitRequests, func() {
 			for _, replica := range i.Cluster.Replicas(cluster.Todo) {
 				if i.Cluster.Node(replica.Name).CheckReady(ctx) == nil {
 					f.ReadyDuringFailover = append(f.ReadyDuringFailover, replica.Name)
@@ -149,16 +154,6 @@ func (i *Injector) failOver(ctx context.Context, s Step) error {
 			}
 		})
 	})
-}
-
-// awaitRequests waits up to two seconds until several requests are in flight, and returns their
-// number.
-func (i *Injector) awaitRequests(ctx context.Context) (n int) {
-	const several, timeout = 8, 2 * time.Second
-	for end := time.Now().Add(timeout); n < several && time.Now().Before(end) && ctx.Err() == nil; n = i.Requests() {
-		retry.Wait(ctx, pollInterval)
-	}
-	return n
 }
 
 // rebalance starts or stops the spare member of a service's group.

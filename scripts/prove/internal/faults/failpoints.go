@@ -4,22 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"example.com/todo/scripts/prove/internal/cluster"
+	"example.com/todo/platform/retry"
 )
 
 const (
 	// A process that does not hit its failpoint within this time is killed, and the next one
 	// armed.
 	hitTimeout = 10 * time.Second
-	// An unarmed replica is restarted after this time if failpoints are still outstanding, so
-	// that it can be armed.
-	idleTimeout = 2 * time.Second
 	// The budget of the whole run, per crash.
 	averageCrashTime = 10 * time.Second
 	// Only dead letters reach the dead-letter failpoint, so poison is written this often.
@@ -34,111 +31,104 @@ const (
 // failpointRun arms the replicas of one service with failpoints until each has been hit often
 // enough.
 type failpointRun struct {
-	mu         sync.Mutex
-	random     *rand.Rand
-	remaining  map[string]int    // hits that are still needed, by failpoint
-	failpoints []string          // in the order of the step
-	seen       map[string]bool   // failpoint and work in flight
-	armed      map[string]string // by node: the failpoint of its current process
-	armedAt    map[string]time.Time
+	step     Step
+	recorder *Recorder
+
+	mu     sync.Mutex
+	random *rand.Rand
+	armed  map[string]arming // by node
 }
 
-func newFailpointRun(s Step, random *rand.Rand) *failpointRun {
-	r := &failpointRun{
-		random: random, remaining: map[string]int{}, failpoints: s.Failpoints, seen: map[string]bool{},
-		armed: map[string]string{}, armedAt: map[string]time.Time{},
-	}
-	for _, failpoint := range s.Failpoints {
-		r.remaining[failpoint] = s.Times
-	}
-	return r
+// arming is the failpoint of a node's current process, "" for none.
+type arming struct {
+	failpoint string
+	at        time.Time
 }
 
 // runFailpoints arms every replica of a service at each start, until all failpoints were hit as
 // often as the step says or the budget is spent.
 func (i *Injector) runFailpoints(ctx context.Context, s Step, random *rand.Rand) error {
-	r := newFailpointRun(s, random)
-	limit := time.Duration(len(s.Failpoints)*s.Times) * averageCrashTime
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w in %s", errNotHit, limit))
-	defer cancel()
-	exits, stop := i.Recorder.subscribe()
-	defer stop()
+	r := &failpointRun{step: s, recorder: i.Recorder, random: random, armed: map[string]arming{}}
 	replicas := i.Cluster.Replicas(s.Target)
 	for _, replica := range replicas {
-		node := i.Cluster.Node(replica.Name)
-		node.ArmFailpoints(func() string { return r.arm(node.Name()) })
-		if err := i.kill(ctx, node.Name()); err != nil {
-			return err
-		}
+		i.Cluster.Node(replica.Name).ArmFailpoints(func() string { return r.arm(replica.Name) })
+		i.kill(ctx, replica.Name)
 	}
-	err := i.driveFailpoints(ctx, s, r, exits)
+	err := i.driveFailpoints(ctx, r)
 	for _, replica := range replicas {
-		node := i.Cluster.Node(replica.Name)
-		node.ArmFailpoints(nil)
-		if r.isArmed(node.Name()) { // it would crash later, outside the run
-			err = errors.Join(err, i.kill(ctx, node.Name()))
+		i.Cluster.Node(replica.Name).ArmFailpoints(nil)
+	}
+	for node, armed := range r.armed {
+		if armed.failpoint != "" { // it would crash later, outside the run
+			i.kill(ctx, node)
 		}
 	}
 	for _, replica := range replicas {
-		if err := i.awaitRecovery(ctx, i.Cluster.Node(replica.Name)); err != nil && ctx.Err() == nil {
-			return err
-		}
+		err = errors.Join(err, i.awaitRecovery(ctx, i.Cluster.Node(replica.Name)))
 	}
 	return err
 }
 
-func (i *Injector) kill(ctx context.Context, node string) error {
-	return i.inject(ctx, Kill, node, func() error {
+func (i *Injector) kill(ctx context.Context, node string) {
+	_ = i.inject(ctx, Kill, node, func() error {
 		i.Cluster.Node(node).Kill()
 		return nil
 	})
 }
 
-var errNotHit = errors.New("not all failpoints were hit")
-
-// driveFailpoints records hits and restarts stalled nodes until the run is complete. If the
-// budget is spent it returns nil, and the checker reports the failpoints without enough hits.
-func (i *Injector) driveFailpoints(ctx context.Context, s Step, r *failpointRun, exits <-chan cluster.Exit) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for !r.isComplete() {
-		select {
-		case exit := <-exits:
-			if strings.HasPrefix(exit.Node, s.Target) && exit.Failpoint != "" {
-				r.recordHit(exit)
+// driveFailpoints restarts stalled nodes until the run is complete. If the budget is spent it
+// returns nil, and the checker reports the failpoints without enough hits.
+func (i *Injector) driveFailpoints(ctx context.Context, r *failpointRun) error {
+	end := time.Now().Add(time.Duration(len(r.step.Failpoints)*r.step.Times) * averageCrashTime)
+	for remaining := r.remaining(); len(remaining) > 0; remaining = r.remaining() {
+		if time.Now().After(end) {
+			i.Log.WarnContext(ctx, "not all failpoints were hit", "service", r.step.Target, "remaining", remaining)
+			return nil
+		}
+		if r.isAnyArmedWith(deadLetterFailpoint) {
+			if err := i.writePoison(ctx, time.Now().Add(-poisonInterval)); err != nil {
+				return err
 			}
-		case <-tick.C:
-			if r.isAnyArmedWith(deadLetterFailpoint) {
-				if err := i.writePoison(ctx, time.Now().Add(-poisonInterval)); err != nil {
-					return err
-				}
-			}
-			for _, name := range r.stalledNodes() {
-				if err := i.kill(ctx, name); err != nil {
-					return err
-				}
-			}
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), errNotHit) {
-				i.Log.WarnContext(ctx, "not all failpoints were hit", "service", s.Target, "remaining", r.remaining)
-				return nil
-			}
+		}
+		for _, node := range r.stalledNodes() {
+			i.kill(ctx, node)
+		}
+		if !retry.Wait(ctx, time.Second) {
 			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
+// remaining returns the hits that are still needed, by failpoint. Crashes at the same failpoint
+// with the same work in flight are one hit.
+func (r *failpointRun) remaining() map[string]int {
+	remaining, seen := map[string]int{}, map[string]bool{}
+	for _, failpoint := range r.step.Failpoints {
+		remaining[failpoint] = r.step.Times
+	}
+	_, crashes, _ := r.recorder.Recorded()
+	for _, crash := range crashes {
+		hit := crash.Failpoint + " " + crash.InFlight
+		if strings.HasPrefix(crash.Target, r.step.Target) && !seen[hit] {
+			seen[hit] = true
+			remaining[crash.Failpoint]--
+		}
+	}
+	maps.DeleteFunc(remaining, func(_ string, hits int) bool { return hits <= 0 })
+	return remaining
+}
+
 // arm draws the failpoint of a node's next process, from those that need most hits.
 func (r *failpointRun) arm(node string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.armed[node], r.armedAt[node] = "", time.Now()
+	delete(r.armed, node)
 	failpoint := r.mostNeeded()
+	r.armed[node] = arming{failpoint, time.Now()}
 	if failpoint == "" {
 		return ""
 	}
-	r.armed[node] = failpoint
 	highest := maxHit
 	if failpoint == deadLetterFailpoint {
 		highest = maxDeadLetterHit
@@ -149,74 +139,39 @@ func (r *failpointRun) arm(node string) string {
 // mostNeeded returns the failpoint that needs most hits beyond the processes armed with it, or
 // "".
 func (r *failpointRun) mostNeeded() string {
+	remaining := r.remaining()
+	for _, armed := range r.armed {
+		remaining[armed.failpoint]--
+	}
 	best, mostHits := "", 0
-	for _, n := range r.random.Perm(len(r.failpoints)) {
-		failpoint := r.failpoints[n]
-		hits := r.remaining[failpoint]
-		for _, armed := range r.armed {
-			if armed == failpoint {
-				hits--
-			}
-		}
-		if hits > mostHits {
+	for _, n := range r.random.Perm(len(r.step.Failpoints)) {
+		failpoint := r.step.Failpoints[n]
+		if hits := remaining[failpoint]; hits > mostHits {
 			best, mostHits = failpoint, hits
 		}
 	}
 	return best
 }
 
-// recordHit counts a crash, unless one at the same failpoint had the same work in flight.
-func (r *failpointRun) recordHit(exit cluster.Exit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := exit.Failpoint + " " + exit.InFlight
-	if !r.seen[key] {
-		r.seen[key] = true
-		r.remaining[exit.Failpoint]--
-	}
-}
-
-func (r *failpointRun) isComplete() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, hits := range r.remaining {
-		if hits > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func (r *failpointRun) isAnyArmedWith(failpoint string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, armed := range r.armed {
-		if armed == failpoint {
+		if armed.failpoint == failpoint {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *failpointRun) isArmed(node string) bool {
+// stalledNodes returns the nodes that have been armed for too long.
+func (r *failpointRun) stalledNodes() (stalled []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.armed[node] != ""
-}
-
-// stalledNodes returns the nodes that have been armed for too long, and those that are unarmed
-// although hits are needed.
-func (r *failpointRun) stalledNodes() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	needed := r.mostNeeded() != ""
-	var stalled []string
-	for node, since := range r.armedAt {
-		waited := time.Since(since)
-		if r.armed[node] != "" && waited > hitTimeout || r.armed[node] == "" && needed && waited > idleTimeout {
+	for node, armed := range r.armed {
+		if armed.failpoint != "" && time.Since(armed.at) > hitTimeout {
 			stalled = append(stalled, node)
 		}
 	}
-	slices.Sort(stalled)
 	return stalled
 }

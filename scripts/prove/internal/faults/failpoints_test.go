@@ -11,14 +11,21 @@ import (
 )
 
 func newTestRun(times int, points ...string) *failpointRun {
-	return newFailpointRun(Step{Failpoints: points, Times: times}, rand.New(rand.NewPCG(1, 2)))
+	return &failpointRun{
+		step: Step{Target: cluster.Stats, Failpoints: points, Times: times}, recorder: &Recorder{},
+		random: rand.New(rand.NewPCG(1, 2)), armed: map[string]arming{},
+	}
+}
+
+func (r *failpointRun) crash(node, failpoint, inFlight string) {
+	r.recorder.RecordExit(cluster.Exit{Node: node, Failpoint: failpoint, InFlight: inFlight})
 }
 
 func TestFailpointRunCompletesWhenEachFailpointWasHitOftenEnough(t *testing.T) {
 	t.Parallel()
 	r := newTestRun(3, "here", "there", deadLetterFailpoint)
 	crashes := 0
-	for !r.isComplete() {
+	for len(r.remaining()) > 0 {
 		point, n, found := strings.Cut(r.arm("one"), ":")
 		times, err := strconv.Atoi(n)
 		if !found || err != nil || times < minHit || times > maxHit || point == deadLetterFailpoint && times > maxDeadLetterHit {
@@ -28,28 +35,29 @@ func TestFailpointRunCompletesWhenEachFailpointWasHitOftenEnough(t *testing.T) {
 			t.Errorf("armed with %s, isAnyArmedWith is %v", point, r.isAnyArmedWith(deadLetterFailpoint))
 		}
 		crashes++
-		r.recordHit(cluster.Exit{Node: "one", Failpoint: point, InFlight: strconv.Itoa(crashes)})
+		r.crash("stats-service-1", point, strconv.Itoa(crashes))
 	}
 	if crashes != 9 {
 		t.Errorf("%d crashes, want 9", crashes)
 	}
-	if point := r.arm("one"); point != "" || r.isArmed("one") {
+	if point := r.arm("one"); point != "" || r.armed["one"].failpoint != "" {
 		t.Errorf("armed with %q after completion", point)
 	}
 }
 
-func TestFailpointRunCountsHitsWithTheSameWorkInFlightOnce(t *testing.T) {
+func TestFailpointRunCountsHitsOfItsServiceWithDifferentWorkInFlight(t *testing.T) {
 	t.Parallel()
 	r := newTestRun(2, "here")
 	for range 5 {
-		r.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:7"})
+		r.crash("stats-service-1", "here", "3:7")
 	}
-	if r.isComplete() {
-		t.Error("complete after one kind of work in flight")
+	r.crash("notification-service-1", "here", "3:9")
+	if got := r.remaining()["here"]; got != 1 {
+		t.Errorf("%d hits are needed after one kind of work in flight, want 1", got)
 	}
-	r.recordHit(cluster.Exit{Failpoint: "here", InFlight: "3:8"})
-	if !r.isComplete() {
-		t.Error("not complete after two")
+	r.crash("stats-service-2", "here", "3:8")
+	if got := r.remaining(); len(got) != 0 {
+		t.Errorf("%v hits are needed after two", got)
 	}
 }
 
@@ -71,12 +79,11 @@ func TestFailpointRunReportsNodesThatDoNotCrash(t *testing.T) {
 		t.Errorf("%v are stalled at once", stalled)
 	}
 	long := time.Now().Add(-time.Minute)
-	r.armedAt["armed"], r.armedAt["idle"] = long, long
+	r.armed["armed"], r.armed["idle"] = arming{"here", long}, arming{"", long}
 	if stalled := r.stalledNodes(); len(stalled) != 1 || stalled[0] != "armed" {
 		t.Errorf("%v are stalled, want the armed one", stalled)
 	}
-	r.armed["armed"] = "" // it crashed elsewhere
-	if stalled := r.stalledNodes(); len(stalled) != 2 {
-		t.Errorf("%v are stalled, want both", stalled)
+	if next := r.arm("armed"); !strings.HasPrefix(next, "here:") || len(r.stalledNodes()) != 0 {
+		t.Errorf("armed with %q after a restart, %v are stalled", next, r.stalledNodes())
 	}
 }

@@ -69,15 +69,10 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		i.Log.InfoContext(ctx, "stage started", "name", stage.Name, "estimate", stage.Duration)
 		group, ctx := errgroup.WithContext(ctx)
 		for t, track := range stage.Tracks {
-			group.Go(func() error {
-				if err := i.runTrack(ctx, track, i.newRandom(s.Name, n, t)); err != nil {
-					return fmt.Errorf("stage %q: %w", stage.Name, err)
-				}
-				return nil
-			})
+			group.Go(func() error { return i.runTrack(ctx, track, i.newRandom(s.Name, n, t)) })
 		}
 		if err := group.Wait(); err != nil {
-			return err
+			return fmt.Errorf("stage %q: %w", stage.Name, err)
 		}
 		i.Log.InfoContext(ctx, "stage ended", "name", stage.Name, "took", time.Since(i.stageStartedAt).Round(time.Second))
 	}
@@ -110,7 +105,11 @@ func (i *Injector) newRandom(scenario string, stage, track int) *rand.Rand {
 
 func (i *Injector) runTrack(ctx context.Context, track Track, random *rand.Rand) error {
 	for _, step := range track {
-		for range max(1, step.repeats()) {
+		times := max(1, step.Times)
+		if step.Do == Crash { // it repeats by itself
+			times = 1
+		}
+		for range times {
 			if err := i.runStep(ctx, step, random); err != nil {
 				return fmt.Errorf("%s %s: %w", step.Do, step.Target, err)
 			}
@@ -123,14 +122,6 @@ func (i *Injector) runTrack(ctx context.Context, track Track, random *rand.Rand)
 		}
 	}
 	return nil
-}
-
-// repeats is how often the injector runs the step; a crash step repeats by itself.
-func (s Step) repeats() int {
-	if s.Do == Crash {
-		return 1
-	}
-	return s.Times
 }
 
 func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error {
@@ -158,45 +149,40 @@ func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error
 	return fmt.Errorf("unknown step %q", s.Do)
 }
 
-// writePoison writes poison unless some was written after since. It retries for a minute while
-// Kafka is down.
+// writePoison writes poison unless some was written after since. While Kafka is down it waits.
 func (i *Injector) writePoison(ctx context.Context, since time.Time) error {
 	i.poisonMu.Lock()
 	defer i.poisonMu.Unlock()
 	if i.poisonWrittenAt.After(since) {
 		return nil
 	}
-	const timeout = time.Minute
-	end := time.Now().Add(timeout)
-	for {
-		err := i.WritePoison(ctx)
-		if err == nil {
-			i.poisonWrittenAt = time.Now()
-		}
-		if err == nil || ctx.Err() != nil || time.Now().After(end) {
-			return err
-		}
-		retry.Wait(ctx, time.Second)
-	}
+	i.poisonWrittenAt = time.Now()
+	return i.WritePoison(ctx)
 }
 
 // awaitInFlight waits up to 20 s until work is in flight that the target takes part in, and
 // returns how much.
 func (i *Injector) awaitInFlight(ctx context.Context, target string) (requests, backlog int) {
 	const timeout = 20 * time.Second
-	consumer := strings.HasPrefix(target, cluster.Notification) || strings.HasPrefix(target, cluster.Stats)
 	stats := strings.HasPrefix(target, cluster.Stats)
-	for end := time.Now().Add(timeout); time.Now().Before(end) && ctx.Err() == nil; {
+	consumer := stats || strings.HasPrefix(target, cluster.Notification)
+	poll(ctx, timeout, func() bool {
 		requests, backlog = i.Requests(), i.Backlog(ctx, stats)
-		if backlog > 0 || requests > 0 && !consumer {
-			break
-		}
-		retry.Wait(ctx, pollInterval)
-	}
+		return backlog > 0 || requests > 0 && !consumer
+	})
 	return requests, backlog
 }
 
 const pollInterval = 20 * time.Millisecond
+
+// poll calls isDone until it returns true, until the timeout or the end of ctx.
+func poll(ctx context.Context, timeout time.Duration, isDone func() bool) {
+	for end := time.Now().Add(timeout); !isDone() && time.Now().Before(end); {
+		if !retry.Wait(ctx, pollInterval) {
+			return
+		}
+	}
+}
 
 // inject awaits work in flight, runs do and records the fault. do returns when the target has
 // recovered.
@@ -212,8 +198,7 @@ func (i *Injector) injectWith(ctx context.Context, kind Kind, target string, do 
 	done := i.Recorder.startFault(fmt.Sprintf("%s %s", kind, target))
 	err := do(&f)
 	f.Ended = time.Now()
-	done()
-	i.Recorder.RecordFault(f)
+	done(f)
 	i.Log.InfoContext(ctx, "fault", "kind", kind, "target", target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond),
 		"requests", f.Requests, "backlog", f.Backlog)
 	return err

@@ -12,20 +12,12 @@ import (
 // Recorder records the injected faults and the processes that exited. It is safe for concurrent
 // use.
 type Recorder struct {
-	mu          sync.Mutex
-	faults      []history.Fault
-	crashes     []history.Crash
-	exits       []history.ProcessExit
-	stage       string
-	current     []string
-	subscribers []chan<- cluster.Exit
-}
-
-// RecordFault adds a fault.
-func (r *Recorder) RecordFault(f history.Fault) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.faults = append(r.faults, f)
+	mu      sync.Mutex
+	faults  []history.Fault
+	crashes []history.Crash
+	exits   []history.ProcessExit
+	stage   string
+	current []string
 }
 
 // RecordExit adds an exit, and a crash if the process died at a failpoint.
@@ -39,12 +31,6 @@ func (r *Recorder) RecordExit(e cluster.Exit) {
 	}
 	if e.Failpoint != "" {
 		r.crashes = append(r.crashes, history.Crash{Failpoint: e.Failpoint, Target: e.Node, InFlight: e.InFlight, At: e.At})
-	}
-	for _, s := range r.subscribers {
-		select {
-		case s <- e:
-		default: // a slow subscriber misses the exit; Recorded has it
-		}
 	}
 }
 
@@ -68,28 +54,16 @@ func (r *Recorder) setStage(stage string) {
 	r.stage = stage
 }
 
-// startFault shows a fault as in progress until the caller calls done.
-func (r *Recorder) startFault(what string) (done func()) {
+// startFault shows a fault as in progress until the caller records it by done.
+func (r *Recorder) startFault(what string) (done func(history.Fault)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.current = append(r.current, what)
-	return func() {
+	return func(f history.Fault) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		i := slices.Index(r.current, what)
 		r.current = slices.Delete(r.current, i, i+1)
-	}
-}
-
-// subscribe delivers every exit from now on, until the caller calls stop.
-func (r *Recorder) subscribe() (exits <-chan cluster.Exit, stop func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c := make(chan cluster.Exit, 100)
-	r.subscribers = append(r.subscribers, c)
-	return c, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.subscribers = slices.DeleteFunc(r.subscribers, func(w chan<- cluster.Exit) bool { return w == c })
+		r.faults = append(r.faults, f)
 	}
 }

@@ -115,26 +115,20 @@ func (s Scenario) Expected() history.Expected {
 		case UndecodableBatch:
 			e.Poison = append(e.Poison, history.UndecodableBatch)
 		case Crash:
-			for _, point := range step.Failpoints {
-				if !slices.Contains(e.Failpoints, point) {
-					e.Failpoints = append(e.Failpoints, point)
-				}
-			}
+			e.Failpoints = append(e.Failpoints, step.Failpoints...)
 			e.HitsPerFailpoint = step.Times
 		default:
-			e.Faults = append(e.Faults, step.expectedFault())
+			target := step.Target
+			if target == ActiveRelay {
+				target = cluster.Todo
+			}
+			if strings.HasSuffix(target, "-service") {
+				target += "-*" // any replica
+			}
+			e.Faults = append(e.Faults, history.ExpectedFault{Kind: string(step.Do), Target: target, MinDuration: step.For})
 		}
 	}
+	slices.Sort(e.Failpoints)
+	e.Failpoints = slices.Compact(e.Failpoints)
 	return e
-}
-
-func (s Step) expectedFault() history.ExpectedFault {
-	target := s.Target
-	switch {
-	case target == ActiveRelay:
-		target = cluster.Todo + "-*"
-	case strings.HasSuffix(target, "-service"):
-		target += "-*"
-	}
-	return history.ExpectedFault{Kind: string(s.Do), Target: target, MinDuration: s.For}
 }

@@ -33,15 +33,10 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 		return err
 	}
 	for _, group := range probe.Groups {
-		for {
-			lag, err := i.Probe.Lag(group)
-			if err == nil && lag == 0 {
-				break
-			}
-			if ctx.Err() != nil {
+		for lag, err := i.Probe.Lag(group); err != nil || lag > 0; lag, err = i.Probe.Lag(group) {
+			if !retry.Wait(ctx, pollInterval) {
 				return fmt.Errorf("group %s lags by %d: %w", group, lag, errors.Join(context.Cause(ctx), err))
 			}
-			retry.Wait(ctx, pollInterval)
 		}
 	}
 	i.replacedAt = time.Now()
@@ -51,15 +46,12 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 
 // restartConsumers starts the consumers once each partition of the new topic has newRecords.
 func (i *Injector) restartConsumers(ctx context.Context) error {
-	for end := time.Now().Add(replaceTimeout); ctx.Err() == nil && time.Now().Before(end); retry.Wait(ctx, pollInterval) {
-		if least, err := i.Probe.ShortestPartition(); err == nil && least >= newRecords {
-			break
-		}
-	}
-	f := history.Fault{Kind: string(ReplaceTopic), Target: event.Topic, Began: i.replacedAt, Backlog: i.Backlog(ctx, false)}
-	err := i.Cluster.StartServices(ctx)
-	f.Ended = time.Now()
-	i.Recorder.RecordFault(f)
-	i.Log.InfoContext(ctx, "fault", "kind", f.Kind, "target", f.Target, "took", f.Ended.Sub(f.Began).Round(time.Millisecond), "backlog", f.Backlog)
-	return err
+	poll(ctx, replaceTimeout, func() bool {
+		least, err := i.Probe.ShortestPartition()
+		return err == nil && least >= newRecords
+	})
+	return i.injectWith(ctx, ReplaceTopic, event.Topic, func(f *history.Fault) error {
+		f.Began = i.replacedAt
+		return i.Cluster.StartServices(ctx)
+	})
 }

@@ -1,10 +1,7 @@
 package rogueproducer
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -22,7 +19,7 @@ const (
 	idleTime = 2 * time.Second
 )
 
-// scheduledCopy is a record to be copied once dueAfter records have been read.
+// scheduledCopy is the copy of a record, to be written once dueAfter records have been read.
 type scheduledCopy struct {
 	dueAfter int
 	record   *kgo.Record
@@ -30,37 +27,42 @@ type scheduledCopy struct {
 
 // WriteCopies reads the topic from its beginning and writes a fraction of its events again, with
 // the same key, value and headers, to the end of their partitions. Some copies follow soon, some
-// much later. When ctx ends it drops the scheduled copies and returns nil; a later call continues
-// at the same position.
+// much later. When ctx ends it drops the scheduled copies and returns nil.
 func (p *Producer) WriteCopies(ctx context.Context, fraction float64) error {
 	var waiting []scheduledCopy
+	seen := map[string]bool{} // event ids; that of a copy is its original's
 	for read := 0; ; {
 		fetches := p.poll(ctx)
-		if ended := ctx.Err() != nil || fetches.IsClientClosed(); ended {
+		if ctx.Err() != nil {
 			return nil
-		}
-		if err := dataLoss(fetches); err != nil {
-			return err
 		}
 		for _, r := range fetches.Records() {
 			read++
-			if p.isEligible(r) && p.copyRandom.Float64() < fraction {
-				waiting = append(waiting, scheduledCopy{read + p.drawDistance(), r})
+			id := header(r, event.HeaderID)
+			if id == "" || seen[id] || header(r, event.HeaderService) != event.Service || header(r, "replay-group") != "" {
+				continue
+			}
+			seen[id] = true
+			if p.copyRandom.Float64() < fraction {
+				record := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+				waiting = append(waiting, scheduledCopy{read + p.drawDistance(), record})
 			}
 		}
-		slices.SortStableFunc(waiting, func(a, b scheduledCopy) int { return cmp.Compare(a.dueAfter, b.dueAfter) })
-		n := 0
-		for n < len(waiting) && (waiting[n].dueAfter <= read || fetches.Empty()) {
-			n++
-		}
-		if err := p.writeDue(ctx, waiting[:n]); err != nil && ctx.Err() == nil {
+		var due []*kgo.Record
+		waiting = slices.DeleteFunc(waiting, func(c scheduledCopy) bool {
+			isDue := c.dueAfter <= read || fetches.Empty()
+			if isDue {
+				due = append(due, c.record)
+			}
+			return isDue
+		})
+		if err := p.writeCopies(ctx, due); err != nil && ctx.Err() == nil {
 			return err
 		}
-		waiting = slices.Delete(waiting, 0, n)
 	}
 }
 
-// poll returns the next records, or nothing after idleTime.
+// poll returns the next records, or nothing after idleTime. The client retries errors.
 func (p *Producer) poll(ctx context.Context) kgo.Fetches {
 	ctx, cancel := context.WithTimeout(ctx, idleTime)
 	defer cancel()
@@ -77,26 +79,7 @@ func (p *Producer) drawDistance() int {
 	return d
 }
 
-// isEligible reports whether the record is an event of the system's own producer, which may be
-// copied once.
-func (p *Producer) isEligible(r *kgo.Record) bool {
-	here := position{r.Partition, r.Offset}
-	p.mu.Lock()
-	isCopy := p.copyPositions[here]
-	delete(p.copyPositions, here)
-	p.mu.Unlock()
-	return !isCopy && header(r, event.HeaderService) == event.Service && header(r, event.HeaderID) != "" && header(r, "replay-group") == ""
-}
-
-func (p *Producer) writeDue(ctx context.Context, these []scheduledCopy) error {
-	if len(these) == 0 {
-		return nil
-	}
-	records := make([]*kgo.Record, len(these))
-	for i, d := range these {
-		r := d.record
-		records[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
-	}
+func (p *Producer) writeCopies(ctx context.Context, records []*kgo.Record) error {
 	written, err := p.write(ctx, records)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,21 +87,8 @@ func (p *Producer) writeDue(ctx context.Context, these []scheduledCopy) error {
 		copied := injectedRecord(r, "copy")
 		copied.EventID = header(r, event.HeaderID)
 		p.copies = append(p.copies, copied)
-		p.copyPositions[position{r.Partition, r.Offset}] = true
 	}
 	return err
-}
-
-// dataLoss returns the first error that means lost records; the client retries the others.
-func dataLoss(fetches kgo.Fetches) error {
-	var failed error
-	fetches.EachError(func(topic string, partition int32, err error) {
-		var lost *kgo.ErrDataLoss
-		if errors.As(err, &lost) {
-			failed = fmt.Errorf("rogue producer: %s/%d: %w", topic, partition, err)
-		}
-	})
-	return failed
 }
 
 func header(r *kgo.Record, name string) string {

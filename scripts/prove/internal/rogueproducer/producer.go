@@ -10,14 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/scripts/prove/internal/history"
 )
-
-// groups are the consumer groups that dead-letter poison.
-var groups = []string{"notification-service", "stats-service"}
 
 // lateWriteTimeout bounds a write that is in flight when its context ends. It may succeed, and
 // its record must then be in the history.
@@ -31,15 +29,9 @@ type Producer struct {
 	copyRandom   *rand.Rand // for copies
 	serial       int64      // makes poison records unique
 
-	mu            sync.Mutex
-	poison        []history.InjectedRecord
-	copies        []history.InjectedRecord
-	copyPositions map[position]bool // of the written copies
-}
-
-type position struct {
-	partition int32
-	offset    int64
+	mu     sync.Mutex
+	poison []history.InjectedRecord
+	copies []history.InjectedRecord
 }
 
 // New returns a Producer without connecting. The client is idempotent: a retried write adds one
@@ -59,8 +51,29 @@ func New(brokers []string, seed int64) (*Producer, error) {
 	return &Producer{
 		brokers: brokers, client: client,
 		poisonRandom: rand.New(rand.NewPCG(uint64(seed), 1)), copyRandom: rand.New(rand.NewPCG(uint64(seed), 2)),
-		copyPositions: map[position]bool{},
 	}, nil
+}
+
+// FillTopic writes the given number of events without an effect to each partition. It uses a
+// client of its own, because the topic is about to be replaced and a client remembers the old
+// one.
+func FillTopic(ctx context.Context, brokers []string, partitions, each int) error {
+	client, err := kgo.NewClient(options(brokers)...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var records []*kgo.Record
+	for n := range partitions * each {
+		id := uuid.NewString()
+		value := fmt.Appendf(nil, `{"id":"%s","type":"task.created","task_id":%d,"task_title":"Old","timestamp":"%s"}`,
+			id, firstTaskID+int64(n), time.Now().UTC().Format(time.RFC3339))
+		records = append(records, &kgo.Record{Topic: event.Topic, Partition: int32(n), Key: []byte(id), Value: value})
+	}
+	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("fill %s: %w", event.Topic, err)
+	}
+	return nil
 }
 
 // options are common to all clients.

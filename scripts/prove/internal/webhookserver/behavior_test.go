@@ -18,14 +18,22 @@ func TestServerRecordsNoStatusWhenTheSenderLeavesFirst(t *testing.T) {
 	for behaviorFor(seed, strconv.Itoa(n), 0).delay < maxDelay/2 {
 		n++
 	}
-	s := &Server{secret: []byte("x"), seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}
+	s, err := Listen(t.Context(), "127.0.0.1:0", "whsec_", seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.listener.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhook", strings.NewReader("{}"))
+	signature, err := s.verifier.Sign("1", time.Unix(1, 0), []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	req.Header.Set("Idempotency-Key", strconv.Itoa(n))
 	req.Header.Set("Webhook-Id", "1")
 	req.Header.Set("Webhook-Timestamp", "1")
-	req.Header.Set("Webhook-Signature", sign(s.secret, "1", "1", []byte("{}")))
+	req.Header.Set("Webhook-Signature", signature)
 	func() {
 		defer func() {
 			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {

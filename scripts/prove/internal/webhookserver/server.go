@@ -4,16 +4,17 @@ package webhookserver
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
@@ -25,7 +26,7 @@ const maxBodyBytes = 1 << 20
 // Server receives webhooks. It is safe for concurrent use.
 type Server struct {
 	listener net.Listener
-	secret   []byte
+	verifier *standardwebhooks.Webhook
 	seed     int64
 
 	mu         sync.Mutex
@@ -34,18 +35,18 @@ type Server struct {
 	accepted   map[string]bool
 }
 
-// Listen binds a server. The secret has the form whsec_ and base64; the seed decides for which
-// keys the server misbehaves.
+// Listen binds a server. The secret is that of Standard Webhooks; the seed decides for which keys
+// the server misbehaves.
 func Listen(ctx context.Context, addr, secret string, seed int64) (*Server, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil || len(key) == 0 {
-		return nil, errors.New("webhook server: the secret is not whsec_ and base64")
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return nil, fmt.Errorf("webhook server: %w", err)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("webhook server: %w", err)
 	}
-	return &Server{listener: listener, secret: key, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
+	return &Server{listener: listener, verifier: verifier, seed: seed, attempts: map[string]int{}, accepted: map[string]bool{}}, nil
 }
 
 // URL is the address for webhooks.
@@ -66,7 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) Deliveries() []history.Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]history.Delivery(nil), s.deliveries...)
+	return slices.Clone(s.deliveries)
 }
 
 // AcceptedKeys returns the number of different keys with a 204 response.
@@ -83,7 +84,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	d := history.Delivery{At: time.Now(), Key: r.Header.Get("Idempotency-Key"), SignatureValid: hasValidSignature(s.secret, r.Header, body)}
+	d := history.Delivery{
+		At: time.Now(), Key: r.Header.Get("Idempotency-Key"),
+		// A sender that was frozen may deliver late.
+		SignatureValid: s.verifier.VerifyIgnoringTimestamp(body, r.Header) == nil,
+	}
 	var hook struct {
 		Data struct {
 			TaskID    int64  `json:"task_id"`

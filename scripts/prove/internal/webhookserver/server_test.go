@@ -134,12 +134,3 @@ func TestServerMisbehavesForSomeKeysButAcceptsEachEventually(t *testing.T) {
 		t.Errorf("%d keys, %d deliveries; responses %v", s.AcceptedKeys(), len(s.Deliveries()), responses)
 	}
 }
-
-func TestListenRejectsAnInvalidSecret(t *testing.T) {
-	t.Parallel()
-	for _, secret := range []string{"", "whsec_", "whsec_not base64!"} {
-		if _, err := webhookserver.Listen(t.Context(), "127.0.0.1:0", secret, 1); err == nil {
-			t.Errorf("%q is accepted", secret)
-		}
-	}
-}

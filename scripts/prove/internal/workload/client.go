@@ -2,7 +2,9 @@ package workload
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
@@ -25,63 +27,78 @@ const (
 type client struct {
 	w      *Workload
 	number int
-	tasks  taskPool
+	tasks  []task // that no other client changes, as last shown
 }
 
 // runCall makes the call with that number and records it.
 func (c *client) runCall(ctx context.Context, number int) {
 	p := newPlan(c.w.cfg.Seed, number, len(c.w.hotTasks))
-	r, t, wasDone := c.chooseTask(&p, number)
+	t := c.chooseTask(&p)
+	r := newRequest(&p, t)
 	call := &c.w.calls[number]
 	*call = history.Call{
-		Number: number, Client: c.number, Transport: "http", Operation: r.operation, Key: r.key, TaskID: r.id,
-		// The service stores titles in NFC, whatever form a client sends.
-		Title:          norm.NFC.String(r.title),
+		Number: number, Client: c.number, Transport: p.transport, Operation: p.operation, Key: r.key, TaskID: t.ID,
 		ClientCanceled: p.cancelAfter > 0, Began: time.Now(),
 	}
-	if p.useGRPC {
-		call.Transport = "grpc"
-	}
-	if r.priority != nil {
-		call.Priority = *r.priority
+	if r.fields.Title != nil {
+		// The service stores titles in NFC, whatever form a client sends.
+		call.Title, call.Priority = norm.NFC.String(p.title), p.priority
 	}
 	resp := c.callUntilResolved(ctx, p, r, call)
-	call.Ended, call.Status, call.Version, call.Done = time.Now(), resp.status, resp.version, resp.done
-	if resp.id != 0 {
-		call.TaskID = resp.id
+	call.Ended, call.Status, call.Version, call.Done = time.Now(), resp.status, resp.task.Version, resp.task.Done
+	if resp.task.ID != 0 {
+		call.TaskID = resp.task.ID
 	}
-	c.updateTasks(p, call, t, wasDone)
+	c.keepTask(p, call, t)
 	c.w.finished.Add(1)
 }
 
 // chooseTask chooses the task of a planned call. A client without a suitable task creates one.
-func (c *client) chooseTask(p *plan, number int) (r request, t ownTask, wasDone bool) {
-	hot := p.hot >= 0 && p.operation != history.Create
+func (c *client) chooseTask(p *plan) task {
+	if p.operation == history.Create {
+		return task{}
+	}
+	if p.hot >= 0 {
+		c.w.mu.Lock()
+		defer c.w.mu.Unlock()
+		if t := c.w.hotTasks[p.hot]; t.ID != 0 {
+			return t
+		}
+		p.hot = -1
+	}
+	var suitable []int
+	for i, t := range c.tasks {
+		if p.operation == history.Complete && t.Done || p.operation == history.Reopen && !t.Done {
+			continue
+		}
+		suitable = append(suitable, i)
+	}
+	if len(suitable) == 0 {
+		p.operation = history.Create
+		return task{}
+	}
+	chosen := suitable[p.pick%len(suitable)]
+	t := c.tasks[chosen]
+	c.tasks = slices.Delete(c.tasks, chosen, chosen+1)
+	return t
+}
+
+// newRequest returns the request of a planned call for its task.
+func newRequest(p *plan, t task) request {
+	r := request{operation: p.operation, id: t.ID}
 	switch {
 	case p.operation == history.Create:
-	case hot && c.w.hotTasks[p.hot].id.Load() != 0:
-		t = ownTask{c.w.hotTasks[p.hot].id.Load(), c.w.hotTasks[p.hot].version.Load()}
-	default:
-		var found bool
-		p.hot = -1
-		if t, wasDone, found = c.tasks.remove(p.operation, p.pick); !found {
-			p.operation, p.condition = history.Create, anyVersion
-		}
+		r.key = fmt.Sprintf("prove-%d-%d", p.seed, p.number)
+		r.fields = fields{Title: &p.title, Priority: &p.priority}
+	case p.operation == history.Update:
+		r.fields = fields{Title: &p.title, Priority: &p.priority}
+	case p.operation == history.Complete && p.usePatch || p.operation == history.Reopen:
+		r.fields.Done = new(p.operation == history.Complete)
 	}
-	r = request{operation: p.operation, id: t.id, usePatch: p.usePatch}
-	switch p.operation {
-	case history.Create:
-		r.key, r.title, r.priority = idempotencyKey(c.w.cfg.Seed, number), p.title, &p.priority
-	case history.Update:
-		r.title, r.priority = p.title, &p.priority
+	if p.conditional && t.Version > p.outdated { // a version of 0 is unknown
+		r.expected = new(t.Version - p.outdated)
 	}
-	switch {
-	case p.condition == currentVersion && t.version > 0:
-		r.expected = &t.version
-	case p.condition == outdatedVersion && t.version > 1:
-		r.expected = new(t.version - 1)
-	}
-	return r, t, wasDone
+	return r
 }
 
 // callUntilResolved makes attempts until the outcome is known, or cannot become known.
@@ -91,88 +108,72 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 	repeatable := r.key != "" || r.expected == nil && (r.operation == history.Complete || r.operation == history.Delete)
 	replica, wasAmbiguous := p.random.IntN(len(c.w.endpoints)), false
 	for backoff := minBackoff; ; backoff = min(backoff*3/2, maxBackoff) {
-		replica = c.chooseReplica(replica, p.random)
-		call.Replica = replica
+		call.Replica = c.preferResponsive(replica, p.random)
 		call.Tries++
-		resp := c.attempt(ctx, p, r, replica, call.Tries == 1)
-		switch resp.result {
-		case done:
+		resp := c.attempt(ctx, p, r, call)
+		if resp.result == done {
 			call.Outcome = history.Done
 			return resp
-		case refused: // an earlier attempt without a response may be the reason
-			call.Outcome = history.Refused
-			if wasAmbiguous {
-				call.Outcome = history.Unknown
-			}
-			return resp
-		case ambiguous:
-			wasAmbiguous = true
 		}
-		if wasAmbiguous && !repeatable || !retry.Wait(ctx, backoff/2+rand.N(backoff)) {
+		wasAmbiguous = wasAmbiguous || resp.result == ambiguous
+		mayRepeat := resp.result != refused && (repeatable || !wasAmbiguous)
+		if mayRepeat && retry.Wait(ctx, backoff/2+rand.N(backoff)) {
+			replica = (call.Replica + 1) % len(c.w.endpoints)
+			continue
+		}
+		call.Outcome = history.Refused
+		if wasAmbiguous { // an earlier attempt without a response may be the reason of a refusal
 			call.Outcome = history.Unknown
-			if !wasAmbiguous {
-				call.Outcome = history.Refused
-			}
-			return resp
 		}
-		replica = (replica + 1) % len(c.w.endpoints)
+		return resp
 	}
 }
 
-// attempt makes one attempt at one replica.
-func (c *client) attempt(ctx context.Context, p plan, r request, replica int, first bool) response {
-	endpoint := &c.w.endpoints[replica]
-	timeout := attemptTimeout
-	if first && p.cancelAfter > 0 {
+// attempt makes one attempt at the call's replica.
+func (c *client) attempt(ctx context.Context, p plan, r request, call *history.Call) response {
+	canceled, timeout := call.Tries == 1 && p.cancelAfter > 0, attemptTimeout
+	if canceled {
 		timeout = p.cancelAfter
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c.w.outstanding.Add(1)
 	defer c.w.outstanding.Add(-1)
-	via := endpoint.http
-	if p.useGRPC {
-		via = endpoint.grpc
-	}
-	resp := via.send(ctx, r)
-	switch resp.result {
-	case done, refused, busy:
-		if endpoint.silent.CompareAndSwap(true, false) {
-			c.w.cfg.Log.Info("workload: replica responds again", "replica", replica)
-		}
-	default:
-		if timeout == attemptTimeout && endpoint.silent.CompareAndSwap(false, true) {
-			c.w.cfg.Log.Info("workload: replica does not respond, preferring the other", "replica", replica, "status", resp.status)
-		}
+	endpoint := &c.w.endpoints[call.Replica]
+	resp := endpoint.transports[p.transport].send(ctx, r)
+	responds := resp.result == done || resp.result == refused || resp.result == busy
+	if (responds || !canceled) && endpoint.silent.Swap(!responds) == responds {
+		c.w.cfg.Log.Info("workload: a replica became silent or responds again",
+			"replica", call.Replica, "responds", responds, "status", resp.status)
 	}
 	return resp
 }
 
-// chooseReplica sends most attempts to the other replica while one is silent. Otherwise all
-// clients would backoff for a frozen replica, without any load.
-func (c *client) chooseReplica(replica int, random *rand.Rand) int {
+// preferResponsive returns the other replica for most attempts while this one is silent.
+// Otherwise all clients would wait for a frozen replica, without any load.
+func (c *client) preferResponsive(replica int, random *rand.Rand) int {
 	if c.w.endpoints[replica].silent.Load() && random.IntN(10) > 0 {
 		return (replica + 1) % len(c.w.endpoints)
 	}
 	return replica
 }
 
-// updateTasks keeps what the response shows of the task.
-func (c *client) updateTasks(p plan, call *history.Call, t ownTask, wasDone bool) {
-	if p.hot >= 0 {
-		if call.Version > 0 {
-			c.w.hotTasks[p.hot].raiseVersion(call.Version)
-			c.w.hotTasks[p.hot].id.Store(call.TaskID)
-		}
-		return
-	}
+// keepTask keeps what the response shows of the task.
+func (c *client) keepTask(p plan, call *history.Call, t task) {
 	switch {
+	case p.hot >= 0:
+		if call.Version > 0 {
+			c.w.mu.Lock()
+			defer c.w.mu.Unlock()
+			hot := &c.w.hotTasks[p.hot]
+			hot.ID, hot.Version = call.TaskID, max(hot.Version, call.Version)
+		}
 	case call.Operation == history.Delete && call.Outcome != history.Refused: // deleted, or possibly deleted
 	case call.Outcome == history.Done:
-		c.tasks.add(ownTask{call.TaskID, call.Version}, call.Done)
+		c.tasks = append(c.tasks, task{call.TaskID, call.Version, call.Done})
 	case call.TaskID == 0: // a creation without a response
 	case call.Outcome == history.Refused && (call.Status == "404" || call.Status == "NotFound"):
 	default:
-		c.tasks.add(ownTask{id: t.id}, wasDone)
+		c.tasks = append(c.tasks, task{ID: t.ID, Done: t.Done})
 	}
 }

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,7 +10,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
@@ -25,7 +24,6 @@ type grpcTransport struct{ tasks pb.TaskServiceClient }
 func dial(addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStatsHandler(sentDetector{}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 2 * time.Second,
@@ -34,85 +32,51 @@ func dial(addr string) (*grpc.ClientConn, error) {
 }
 
 func (c grpcTransport) send(ctx context.Context, r request) response {
-	var left atomic.Bool
-	t, err := c.call(context.WithValue(ctx, sentKey{}, &left), r)
-	a := response{status: status.Code(err).String()}
+	var replica peer.Peer
+	t, err := c.call(ctx, r, grpc.Peer(&replica))
+	a := response{
+		result: ambiguous, status: status.Code(err).String(),
+		task: task{ID: t.GetId(), Version: t.GetVersion(), Done: t.GetDone()},
+	}
 	switch status.Code(err) {
 	case codes.OK:
-		a.id, a.version, a.done = t.GetId(), t.GetVersion(), t.GetDone()
+		a.result = done
 		if t == nil && r.operation != history.Delete {
-			a.result, a.status = ambiguous, "OK, without a task"
+			return response{result: ambiguous, status: "OK, without a task"}
 		}
-	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange, codes.PermissionDenied, codes.Unimplemented:
+	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange,
+		codes.PermissionDenied, codes.Unimplemented:
 		a.result = refused
 	case codes.Aborted:
-		a.result = refused
-		if r.key != "" { // the conflict is about the key, not the task
-			a.result = ambiguous
+		if r.key == "" { // otherwise the conflict is about the key, not the task
+			a.result = refused
 		}
 	case codes.ResourceExhausted:
 		a.result = busy
-	default:
-		a.result = ambiguous
 	}
-	if a.result != done && !left.Load() {
+	// A call that never had a stream on a connection has no peer, and no effect.
+	if replica.Addr == nil {
 		a.result = notSent
 	}
 	return a
 }
 
-func (c grpcTransport) call(ctx context.Context, r request) (*pb.Task, error) {
-	switch r.operation {
-	case history.Create:
+func (c grpcTransport) call(ctx context.Context, r request, option grpc.CallOption) (*pb.Task, error) {
+	switch {
+	case r.operation == history.Create:
 		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", r.key)
-		req := &pb.CreateTaskRequest{Title: r.title}
-		if r.priority != nil {
-			req.Priority = *r.priority
-		}
-		resp, err := c.tasks.CreateTask(ctx, req)
+		req := &pb.CreateTaskRequest{Title: *r.fields.Title, Priority: *r.fields.Priority}
+		resp, err := c.tasks.CreateTask(ctx, req, option)
 		return resp.GetTask(), err
-	case history.Delete:
-		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
+	case r.operation == history.Delete:
+		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, option)
 		return nil, err
-	case history.Complete:
-		if !r.usePatch {
-			resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected})
-			return resp.GetTask(), err
-		}
+	case r.fields == fields{}:
+		resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, option)
+		return resp.GetTask(), err
 	}
-	req := &pb.UpdateTaskRequest{Id: r.id, ExpectedVersion: r.expected}
-	switch r.operation {
-	case history.Update:
-		req.Title, req.Priority = &r.title, r.priority
-	case history.Complete, history.Reopen:
-		req.Done = new(r.operation == history.Complete)
-	}
-	resp, err := c.tasks.UpdateTask(ctx, req)
+	resp, err := c.tasks.UpdateTask(ctx, &pb.UpdateTaskRequest{
+		Id: r.id, ExpectedVersion: r.expected, Title: r.fields.Title, Priority: r.fields.Priority, Done: r.fields.Done,
+	}, option)
 	return resp.GetTask(), err
 }
-
-// sentKey is the context key of whether a call's message was sent.
-type sentKey struct{}
-
-// sentDetector is a stats.Handler that notices sent messages. A call that failed before that had
-// no effect.
-type sentDetector struct{}
-
-// TagRPC is part of stats.Handler.
-func (sentDetector) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
-
-// HandleRPC is part of stats.Handler.
-func (sentDetector) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	if _, ok := s.(*stats.OutPayload); !ok {
-		return
-	}
-	if left, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
-		left.Store(true)
-	}
-}
-
-// TagConn is part of stats.Handler.
-func (sentDetector) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-
-// HandleConn is part of stats.Handler.
-func (sentDetector) HandleConn(context.Context, stats.ConnStats) {}

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
+
+	"google.golang.org/grpc/status"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
@@ -32,7 +33,7 @@ func (t httpTransport) send(ctx context.Context, r request) response {
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		a := response{result: ambiguous, status: describeError(err)}
+		a := response{result: ambiguous, status: status.FromContextError(err).Code().String()}
 		if !connected.Load() {
 			a.result = notSent
 		}
@@ -47,40 +48,26 @@ func (t httpTransport) send(ctx context.Context, r request) response {
 }
 
 func (t httpTransport) newRequest(ctx context.Context, r request) (*http.Request, error) {
-	method, path, fields := http.MethodPatch, "/tasks/"+strconv.FormatInt(r.id, 10), map[string]any{}
-	switch r.operation {
-	case history.Create:
+	method, path := http.MethodPatch, "/tasks/"+strconv.FormatInt(r.id, 10)
+	switch {
+	case r.operation == history.Create:
 		method, path = http.MethodPost, "/tasks"
-		fields["title"] = r.title
-	case history.Update:
-		fields["title"] = r.title
-	case history.Complete:
-		if r.usePatch {
-			fields["done"] = true
-		} else {
-			path += "/done"
-		}
-	case history.Reopen:
-		fields["done"] = false
-	case history.Delete:
+	case r.operation == history.Delete:
 		method = http.MethodDelete
+	case r.fields == fields{}:
+		path += "/done"
 	}
-	if r.priority != nil {
-		fields["priority"] = *r.priority
-	}
-	var body io.Reader
-	if len(fields) > 0 {
-		text, err := json.Marshal(fields)
-		if err != nil {
+	var body bytes.Buffer
+	if r.fields != (fields{}) {
+		if err := json.NewEncoder(&body).Encode(r.fields); err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, t.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, t.base+path, &body)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
+	if body.Len() > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {
@@ -99,16 +86,10 @@ func parseResponse(status int, r request, body []byte) response {
 	case status == http.StatusNoContent:
 		a.result = done
 	case status == http.StatusOK || status == http.StatusCreated:
-		var t struct {
-			ID      int64 `json:"id"`
-			Version int64 `json:"version"`
-			Done    bool  `json:"done"`
+		a.result = done
+		if json.Unmarshal(body, &a.task) != nil || a.task.ID < 1 {
+			return response{result: ambiguous, status: a.status + ", unreadable"}
 		}
-		if json.Unmarshal(body, &t) != nil || t.ID < 1 {
-			a.status += ", unreadable"
-			return a
-		}
-		a.result, a.id, a.version, a.done = done, t.ID, t.Version, t.Done
 	case status == http.StatusTooManyRequests:
 		a.result = busy
 	case status == http.StatusConflict && r.key != "": // the conflict is about the key, not the task
@@ -116,16 +97,4 @@ func parseResponse(status int, r request, body []byte) response {
 		a.result = refused
 	}
 	return a
-}
-
-// describeError names the reason for a missing response.
-func describeError(err error) string {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timed out"
-	default:
-		return "connection lost"
-	}
 }

@@ -2,19 +2,24 @@ package workload
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
 
+// operations has each operation as often as it is drawn in a hundred calls.
+var operations = slices.Concat(
+	slices.Repeat([]history.Operation{history.Create}, 25),
+	slices.Repeat([]history.Operation{history.Update}, 25),
+	slices.Repeat([]history.Operation{history.Complete}, 30),
+	slices.Repeat([]history.Operation{history.Reopen}, 15),
+	slices.Repeat([]history.Operation{history.Delete}, 5),
+)
+
 // The distribution of calls, in percent.
 const (
-	createPercent   = 25
-	updatePercent   = 25
-	completePercent = 30
-	reopenPercent   = 15 // the rest deletes
-
 	hotPercent         = 30 // of the calls that may target a hot task
 	conditionalPercent = 12 // of the calls: they name an expected version
 	outdatedPercent    = 40 // of these: the version is outdated
@@ -25,24 +30,18 @@ const (
 // response, so some of these changes are made and some are not.
 const maxCancelDelay = 12 * time.Millisecond
 
-// condition is the version of the task that a call expects.
-type condition int
-
-const (
-	anyVersion condition = iota
-	currentVersion
-	outdatedVersion
-)
-
 // plan is the part of a call that the seed determines. The task depends on earlier responses.
 type plan struct {
+	seed        int64
+	number      int
 	operation   history.Operation
-	useGRPC     bool
+	transport   string
 	hot         int // index of the hot task, or -1 for one of the client's own
 	pick        int // selects one of the client's own tasks
 	title       string
 	priority    int32
-	condition   condition
+	conditional bool          // names an expected version
+	outdated    int64         // how far that is behind the task's
 	cancelAfter time.Duration // 0 for never
 	usePatch    bool          // completes by an update
 	random      *rand.Rand    // for the attempts
@@ -54,18 +53,19 @@ func newPlan(seed int64, number, hot int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
 	p := plan{
-		operation: drawOperation(random.IntN(100)), useGRPC: percent(50), hot: -1, pick: random.Int(),
-		title: newTitle(random, number), priority: random.Int32N(101),
+		seed: seed, number: number, operation: operations[random.IntN(len(operations))], transport: "http",
+		hot: -1, pick: random.Int(), title: newTitle(random, number), priority: random.Int32N(101),
 		usePatch: percent(25), random: random,
+	}
+	if percent(50) {
+		p.transport = "grpc"
 	}
 	if percent(cancelPercent) {
 		p.cancelAfter = 1 + time.Duration(random.Int64N(int64(maxCancelDelay)))
 	}
-	if percent(conditionalPercent) {
-		p.condition = currentVersion
-		if percent(outdatedPercent) {
-			p.condition = outdatedVersion
-		}
+	p.conditional = percent(conditionalPercent)
+	if percent(outdatedPercent) {
+		p.outdated = 1
 	}
 	if hot > 0 && percent(hotPercent) && p.operation != history.Create && p.operation != history.Delete {
 		p.hot = random.IntN(hot)
@@ -73,24 +73,7 @@ func newPlan(seed int64, number, hot int) plan {
 	if number < hot {
 		p.operation, p.hot, p.cancelAfter = history.Create, number, 0
 	}
-	if p.operation == history.Create {
-		p.condition = anyVersion
-	}
 	return p
-}
-
-func drawOperation(n int) history.Operation {
-	switch {
-	case n < createPercent:
-		return history.Create
-	case n < createPercent+updatePercent:
-		return history.Update
-	case n < createPercent+updatePercent+completePercent:
-		return history.Complete
-	case n < createPercent+updatePercent+completePercent+reopenPercent:
-		return history.Reopen
-	}
-	return history.Delete
 }
 
 // oddTitles are texts that programs often mishandle.
@@ -106,9 +89,4 @@ func newTitle(random *rand.Rand, number int) string {
 		name += " " + oddTitles[random.IntN(len(oddTitles))]
 	}
 	return name
-}
-
-// idempotencyKey returns the Idempotency-Key of a creation.
-func idempotencyKey(seed int64, number int) string {
-	return "prove-" + strconv.FormatInt(seed, 10) + "-" + strconv.Itoa(number)
 }

@@ -21,37 +21,30 @@ const (
 	readTimeout    = 8 * time.Second
 )
 
-// readLists reads the list until ctx ends. A failed read is not recorded.
-func (w *Workload) readLists(ctx context.Context, client *http.Client, reader int) {
+// readLists reads the list until ctx ends, up to the last hot task. A failed read is not recorded.
+func (w *Workload) readLists(ctx context.Context, client *http.Client, reader int, lastHot int64) {
 	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(1<<32+reader)))
-	ids, last := map[int64]bool{}, int64(0)
-	for i := range w.hotTasks {
-		if id := w.hotTasks[i].id.Load(); id != 0 {
-			ids[id], last = true, max(last, id)
-		}
-	}
-	var reads []history.ListRead
 	for retry.Wait(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
 		replica := random.IntN(len(w.endpoints))
-		if read, err := readList(ctx, client, w.endpoints[replica].listURL, ids, last); err == nil {
+		if read, err := readList(ctx, client, w.endpoints[replica].listURL, lastHot); err == nil {
 			read.Replica = replica
-			reads = append(reads, read)
+			w.mu.Lock()
+			w.reads = append(w.reads, read)
+			w.mu.Unlock()
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.reads = append(w.reads, reads...)
 }
 
-// readList reads the list once, up to the task with the id last.
-func readList(ctx context.Context, client *http.Client, url string, ids map[int64]bool, last int64) (history.ListRead, error) {
+// readList reads the list once. It stores the versions of the tasks up to last; the list is in
+// the order of ids.
+func readList(ctx context.Context, client *http.Client, url string, last int64) (history.ListRead, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return history.ListRead{}, err
 	}
-	read := history.ListRead{Began: time.Now(), Versions: make(map[int64]int64, len(ids))}
+	read := history.ListRead{Began: time.Now(), Versions: map[int64]int64{}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return read, err
@@ -61,30 +54,17 @@ func readList(ctx context.Context, client *http.Client, url string, ids map[int6
 		return read, fmt.Errorf("the list: %s", resp.Status)
 	}
 	read.CacheStatus = resp.Header.Get("Cache-Status")
-	err = collectVersions(resp.Body, read.Versions, ids, last)
-	_, cut := io.Copy(io.Discard, resp.Body)
-	read.Ended = time.Now()
-	return read, errors.Join(err, cut)
-}
-
-// collectVersions stores the versions of the wanted tasks of a list, which is in the order of
-// ids.
-func collectVersions(list io.Reader, versions map[int64]int64, wanted map[int64]bool, last int64) error {
-	decoder := json.NewDecoder(list)
-	if _, err := decoder.Token(); err != nil {
-		return err
-	}
-	for decoder.More() {
-		var t struct{ ID, Version int64 }
-		if err := decoder.Decode(&t); err != nil {
-			return err
-		}
+	decoder := json.NewDecoder(resp.Body)
+	_, err = decoder.Token() // the start of the array
+	for err == nil && decoder.More() {
+		var t task
+		err = decoder.Decode(&t)
 		if t.ID > last {
 			break
 		}
-		if wanted[t.ID] {
-			versions[t.ID] = t.Version
-		}
+		read.Versions[t.ID] = t.Version
 	}
-	return nil
+	_, cut := io.Copy(io.Discard, resp.Body)
+	read.Ended = time.Now()
+	return read, errors.Join(err, cut)
 }

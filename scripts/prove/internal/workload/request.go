@@ -9,12 +9,17 @@ import (
 // request is a request for a change, independent of the transport.
 type request struct {
 	operation history.Operation
-	key       string
+	key       string // Idempotency-Key of a creation
 	id        int64
-	title     string
-	priority  *int32
-	expected  *int64
-	usePatch  bool // complete by an update
+	expected  *int64 // the version that the task must have
+	fields    fields
+}
+
+// fields are what a request sets. A completion that sets nothing is no update, but a call of its own.
+type fields struct {
+	Title    *string `json:"title,omitempty"`
+	Priority *int32  `json:"priority,omitempty"`
+	Done     *bool   `json:"done,omitempty"`
 }
 
 // result is what one attempt shows about the effect.
@@ -30,11 +35,16 @@ const (
 
 // response is the outcome of one attempt.
 type response struct {
-	result  result
-	status  string // as the transport names it
-	id      int64
-	version int64 // 0 if not shown
-	done    bool
+	result result
+	status string // as the transport names it
+	task   task   // as shown
+}
+
+// task is what is known of a task.
+type task struct {
+	ID      int64 // 0 if unknown
+	Version int64 // 0 if unknown
+	Done    bool
 }
 
 // transport sends requests to one replica.

@@ -1,21 +1,30 @@
+// Package workload implements the clients of the test: many of them, over HTTP and gRPC and at
+// every replica. A seed determines the plan of their calls, and each call is recorded with its
+// outcome. Readers request the list meanwhile, to check read-your-writes.
+//
+// A client retries as the API allows. It repeats a creation with the same Idempotency-Key,
+// completions and deletions because they are idempotent, and any other call only if the request
+// was never sent. Any other outcome is unknown, and the checker resolves it.
 package workload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
-
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 )
+
+// maxArrears is how far the calls may fall behind their rate. The clients do not catch up on
+// more, so that no outage ends in a burst.
+const maxArrears = time.Second
 
 // Target has the addresses of one replica.
 type Target struct{ HTTP, GRPC string }
@@ -28,7 +37,7 @@ type Config struct {
 	Clients  int
 	Readers  int // of the list
 	Targets  []Target
-	Rate     func() float64 // calls per second from now on; 0 or less for no limit
+	Rate     func() float64 // calls per second from the next call on; 0 or less for no limit
 	Log      *slog.Logger
 }
 
@@ -36,18 +45,18 @@ type Config struct {
 type Workload struct {
 	cfg       Config
 	endpoints []endpoint
-	hotTasks  []hotTask
 	calls     []history.Call // by number; a client owns its call until it is finished
 
 	outstanding, finished atomic.Int64
 
-	mu    sync.Mutex
-	reads []history.ListRead
+	mu       sync.Mutex
+	hotTasks []task // with the highest versions shown
+	reads    []history.ListRead
 }
 
 // endpoint has the transports to a replica, and whether the replica responds.
 type endpoint struct {
-	http, grpc transport
+	transports map[string]transport // by history.Call.Transport
 	listURL    string
 	silent     atomic.Bool
 }
@@ -55,7 +64,7 @@ type endpoint struct {
 // New returns a workload without connecting.
 func New(cfg Config) *Workload {
 	return &Workload{
-		cfg: cfg, endpoints: make([]endpoint, len(cfg.Targets)), hotTasks: make([]hotTask, cfg.HotTasks),
+		cfg: cfg, endpoints: make([]endpoint, len(cfg.Targets)), hotTasks: make([]task, cfg.HotTasks),
 		calls: make([]history.Call, cfg.Calls),
 	}
 }
@@ -63,49 +72,78 @@ func New(cfg Config) *Workload {
 // Run makes all calls and returns when the outcome of each is settled. If ctx ends first it
 // returns its error, and the calls in flight become unknown. Call it once.
 func (w *Workload) Run(ctx context.Context) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + w.cfg.Readers, IdleConnTimeout: time.Minute}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	pool := &http.Transport{MaxIdleConnsPerHost: w.cfg.Clients + w.cfg.Readers, IdleConnTimeout: time.Minute}
+	defer pool.CloseIdleConnections()
+	client := &http.Client{Transport: pool}
 	for i, target := range w.cfg.Targets {
 		conn, err := dial(target.GRPC)
 		if err != nil {
 			return fmt.Errorf("gRPC to %s: %w", target.GRPC, err)
 		}
-		defer closeConn(conn)
-		w.endpoints[i].http = httpTransport{"http://" + target.HTTP, client}
-		w.endpoints[i].grpc = grpcTransport{pb.NewTaskServiceClient(conn)}
+		defer conn.Close()
+		w.endpoints[i].transports = map[string]transport{
+			"http": httpTransport{"http://" + target.HTTP, client},
+			"grpc": grpcTransport{pb.NewTaskServiceClient(conn)},
+		}
 		w.endpoints[i].listURL = "http://" + target.HTTP + "/tasks"
 	}
 	hot := min(w.cfg.HotTasks, w.cfg.Calls)
 	if err := w.runCalls(ctx, 0, hot); err != nil {
 		return err
 	}
+	var lastHot int64
+	for _, t := range w.hotTasks {
+		lastHot = max(lastHot, t.ID)
+	}
 	reading, stop := context.WithCancel(ctx)
-	var watching errgroup.Group
+	var readers sync.WaitGroup
 	for i := range w.cfg.Readers {
-		watching.Go(func() error { w.readLists(reading, client, i); return nil })
+		readers.Go(func() { w.readLists(reading, client, i, lastHot) })
 	}
 	err := w.runCalls(ctx, hot, w.cfg.Calls)
 	stop()
-	return errors.Join(err, watching.Wait())
+	readers.Wait()
+	return err
 }
 
 // runCalls lets the clients make the calls with these numbers, at the configured rate.
 func (w *Workload) runCalls(ctx context.Context, from, to int) error {
 	numbers := make(chan int)
-	var clients errgroup.Group
+	var clients sync.WaitGroup
 	for i := range w.cfg.Clients {
 		c := &client{w: w, number: i}
-		clients.Go(func() error {
+		clients.Go(func() {
 			for number := range numbers {
 				c.runCall(ctx, number)
 			}
-			return nil
 		})
 	}
-	err := dispatch(ctx, numbers, from, to, w.cfg.Rate)
+	err := w.dispatch(ctx, numbers, from, to)
 	close(numbers)
-	return errors.Join(err, clients.Wait())
+	clients.Wait()
+	return err
+}
+
+// dispatch sends the numbers at the configured rate.
+func (w *Workload) dispatch(ctx context.Context, numbers chan<- int, from, to int) error {
+	next := time.Now()
+	for number := from; number < to; number++ {
+		if perSecond := w.cfg.Rate(); perSecond > 0 {
+			if !retry.Wait(ctx, time.Until(next)) {
+				return ctx.Err()
+			}
+			if earliest := time.Now().Add(-maxArrears); next.Before(earliest) {
+				next = earliest
+			}
+			next = next.Add(time.Duration(float64(time.Second) / perSecond))
+		}
+		select {
+		case numbers <- number:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // InFlight returns the number of requests for a change without a response.
@@ -116,16 +154,8 @@ func (w *Workload) Finished() int { return int(w.finished.Load()) }
 
 // Calls returns the started calls by number. Call it after Run.
 func (w *Workload) Calls() []history.Call {
-	made := make([]history.Call, 0, len(w.calls))
-	for _, call := range w.calls {
-		if !call.Began.IsZero() {
-			made = append(made, call)
-		}
-	}
-	return made
+	return slices.DeleteFunc(slices.Clone(w.calls), func(c history.Call) bool { return c.Began.IsZero() })
 }
 
 // Reads returns the reads of the list. Call it after Run.
 func (w *Workload) Reads() []history.ListRead { return w.reads }
-
-func closeConn(conn *grpc.ClientConn) { _ = conn.Close() } // the run is over

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/todo/scripts/internal/port"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/workload"
@@ -66,10 +68,8 @@ func TestCallsAgreeWithTheChangesOfTheService(t *testing.T) {
 		}
 		delete(done, name)
 	}
-	for name := range done {
-		if countCalls(calls, name) == 0 {
-			t.Errorf("%s was done without a call", name)
-		}
+	if len(done) > 0 {
+		t.Errorf("done without a call: %v", done)
 	}
 	outcomes := countBy(calls, func(c history.Call) string { return string(c.Outcome) })
 	if outcomes["refused"] < 10 || outcomes["done"] < 1350 || outcomes["unknown"] > 30 {
@@ -81,10 +81,6 @@ func TestCallsAgreeWithTheChangesOfTheService(t *testing.T) {
 			t.Errorf("calls by endpoint: %v", counts)
 		}
 	}
-}
-
-func countCalls(calls []history.Call, name string) int {
-	return countBy(calls, func(c history.Call) string { return fmt.Sprint(c.Operation, c.TaskID, c.Title) })[name]
 }
 
 func TestHotTasksAreCreatedFirstSharedByClientsAndNeverDeleted(t *testing.T) {
@@ -157,7 +153,7 @@ func TestCallsHaveKnownOutcomesWhileOneReplicaIsDown(t *testing.T) {
 	unused := port.Addr(ports.Ports[0])
 	w := runWorkload(t, newConfig(300, workload.Target{HTTP: unused, GRPC: unused}, store.serve(t, 1, nil)))
 	for _, c := range w.Calls() {
-		if c.Outcome == history.Unknown && c.Status != "canceled" && c.Status != "timed out" && c.Status != "DeadlineExceeded" {
+		if c.Outcome == history.Unknown && c.Status != "DeadlineExceeded" {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -192,10 +188,8 @@ func TestWorkloadIsDeterministicForASeed(t *testing.T) {
 		return all
 	}
 	first, second := titles(), titles()
-	for i := range first {
-		if first[i] != second[i] {
-			t.Fatalf("call %d: %s, then %s", i, first[i], second[i])
-		}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Error(diff)
 	}
 }
 
