@@ -43,7 +43,7 @@ var effectCorruptions = map[string]corruption{
 	}},
 	"a reopening was notified": {"notifications", func(t *testing.T, run *history.Run) {
 		e := findEvent(t, run, "task.reopened")
-		deliverAgain(run, history.Delivery{Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}, run.EndedAt)
+		deliverAgain(run, history.Delivery{Key: e.ID, TaskID: e.Task.ID, Title: e.Title, SignatureValid: true, Status: 200}, run.EndedAt)
 	}},
 	"a notification was not signed":    {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].SignatureValid = false }},
 	"a notification has another title": {"notifications", func(_ *testing.T, run *history.Run) { run.Deliveries[5].Title = "another" }},
@@ -68,7 +68,9 @@ var effectCorruptions = map[string]corruption{
 	}},
 	"the second completion was notified before the first": {"delivery-order", func(t *testing.T, run *history.Run) {
 		a := findEvent(t, run, "task.completed")
-		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Type == a.Type && e.Version > a.Version })
+		b := findFirst(t, run.Events, func(e *history.Event) bool {
+			return e.Task.ID == a.Task.ID && e.Type == a.Type && e.Version > a.Version
+		})
 		i := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == a.ID })
 		j := slices.IndexFunc(run.Deliveries, func(d history.Delivery) bool { return d.Key == b.ID })
 		run.Deliveries[i], run.Deliveries[j] = run.Deliveries[j], run.Deliveries[i]

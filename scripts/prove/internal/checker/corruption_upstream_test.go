@@ -58,7 +58,7 @@ func completionWithOneRecord(t *testing.T, run *history.Run) *history.Event {
 func deadLetterCompletion(t *testing.T, run *history.Run, e *history.Event, group string) {
 	t.Helper()
 	original := recordOf(t, run, e.ID)
-	l := history.Record{Offset: 5000 + int64(len(run.DLQ)), Key: original.Key, Value: original.Value, Headers: slices.Clone(run.DLQ[0].Headers)}
+	l := history.Record{Position: history.Position{Offset: 5000 + int64(len(run.DLQ))}, Key: original.Key, Value: original.Value, Headers: slices.Clone(run.DLQ[0].Headers)}
 	setHeader(&l, "original-partition", strconv.Itoa(int(original.Partition)))
 	setHeader(&l, "original-offset", strconv.FormatInt(original.Offset, 10))
 	setHeader(&l, "consumer-group", group)

@@ -65,10 +65,10 @@ var excusedDeviations = map[string]func(*testing.T, *history.Run){
 	},
 	"poison was written twice after a lost response": func(_ *testing.T, run *history.Run) {
 		p := run.Poison[0]
-		r := history.Record{Partition: 2, Offset: 9999, Key: p.Key, Value: p.Value, Time: run.EndedAt}
+		r := history.Record{Position: history.Position{Partition: 2, Offset: 9999}, Key: p.Key, Value: p.Value, Time: run.EndedAt}
 		run.Topic = append(run.Topic, r)
-		p.Partition, p.Offset = r.Partition, r.Offset
-		for _, group := range p.Groups {
+		p.Position = r.Position
+		for _, group := range history.Groups {
 			l := (&historyBuilder{}).deadLetter(p, group)
 			l.Headers, l.Offset = l.Headers[1:], 500
 			run.DLQ, run.Replay.DLQ = append(run.DLQ, l), append(run.Replay.DLQ, l)

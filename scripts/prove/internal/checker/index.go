@@ -17,30 +17,38 @@ const (
 
 // index is the history of a run with the lookups that the checks need.
 type index struct {
-	*history.Run
-	eventsByID     map[string]*history.Event
-	eventsByTask   map[int64][]*history.Event  // in the order of versions
-	completions    map[string]*history.Event   // by event id
-	eventsByTitle  map[string][]*history.Event // the events that gave a title to a task
-	records        []record                    // of the topic, in the order of partition and offset
-	firstRecords   map[string]*record          // by event id: the first record that the system wrote
-	poison         poisonIndex
-	usedPartitions int // number of the topic's partitions that have records
+	history.Run     // faults and list reads are in the order of their start
+	eventsByID      map[string]*history.Event
+	eventsByTask    map[int64][]*history.Event  // in the order of versions
+	completions     map[string]*history.Event   // by event id
+	eventsByTitle   map[string][]*history.Event // the events that gave a title to a task
+	records         []*record                   // of the topic, in the order of partition and offset
+	firstRecords    map[string]*record          // by event id: the first record that the system wrote
+	usedPartitions  map[int32]bool              // the topic's partitions that have records
+	poisonKinds     map[string]string           // by contentKey
+	expectedLetters map[letterID]*record        // the poison of each
+	letters         []letter                    // before the replay
+	replayedLetters []letter                    // after it, with those of before
 }
 
 func newIndex(run *history.Run) *index {
 	ix := &index{
-		Run:           run,
-		eventsByID:    make(map[string]*history.Event, len(run.Events)),
-		eventsByTask:  map[int64][]*history.Event{},
-		completions:   map[string]*history.Event{},
-		eventsByTitle: map[string][]*history.Event{},
-		firstRecords:  make(map[string]*record, len(run.Events)),
+		Run:             *run,
+		eventsByID:      make(map[string]*history.Event, len(run.Events)),
+		eventsByTask:    map[int64][]*history.Event{},
+		completions:     map[string]*history.Event{},
+		eventsByTitle:   map[string][]*history.Event{},
+		firstRecords:    make(map[string]*record, len(run.Events)),
+		usedPartitions:  map[int32]bool{},
+		poisonKinds:     map[string]string{},
+		expectedLetters: map[letterID]*record{},
 	}
+	ix.Faults = slices.SortedStableFunc(slices.Values(run.Faults), func(a, b history.Fault) int { return a.Began.Compare(b.Began) })
+	ix.Reads = slices.SortedStableFunc(slices.Values(run.Reads), func(a, b history.ListRead) int { return a.Began.Compare(b.Began) })
 	for i := range run.Events {
 		e := &run.Events[i]
 		ix.eventsByID[e.ID] = e
-		ix.eventsByTask[e.TaskID] = append(ix.eventsByTask[e.TaskID], e)
+		ix.eventsByTask[e.Task.ID] = append(ix.eventsByTask[e.Task.ID], e)
 		if e.Type == completed {
 			ix.completions[e.ID] = e
 		}
@@ -54,6 +62,7 @@ func newIndex(run *history.Run) *index {
 		}
 	}
 	ix.classifyRecords()
+	ix.letters, ix.replayedLetters = ix.parseLetters(run.DLQ), ix.parseLetters(run.Replay.DLQ)
 	return ix
 }
 

@@ -10,7 +10,6 @@ import (
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/probe"
 	"example.com/todo/scripts/prove/internal/rogueproducer"
 )
 
@@ -32,9 +31,9 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 	if err := rogueproducer.FillTopic(ctx, i.Cluster.Brokers(), cluster.Partitions, oldRecords); err != nil {
 		return err
 	}
-	for _, group := range probe.Groups {
+	for _, group := range history.Groups {
 		for {
-			lag, err := i.Probe.Lag(group)
+			lag, err := i.Probe.Lag(ctx, group)
 			if err == nil && lag == 0 {
 				break
 			}
@@ -52,7 +51,7 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 // restartConsumers starts the consumers once each partition of the new topic has newRecords.
 func (i *Injector) restartConsumers(ctx context.Context) error {
 	for end := time.Now().Add(replaceTimeout); ctx.Err() == nil && time.Now().Before(end); retry.Wait(ctx, pollInterval) {
-		if least, err := i.Probe.ShortestPartition(); err == nil && least >= newRecords {
+		if least, err := i.Probe.ShortestPartition(ctx); err == nil && least >= newRecords {
 			break
 		}
 	}

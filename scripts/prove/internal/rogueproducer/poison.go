@@ -81,9 +81,7 @@ func (p *Producer) WriteUndecodableBatch(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, record := range records {
-		injected := injectedRecord(record, history.UndecodableBatch)
-		injected.Groups = groups
-		p.poison = append(p.poison, injected)
+		p.poison = append(p.poison, injectedRecord(record, history.UndecodableBatch))
 	}
 	return nil
 }
@@ -98,11 +96,9 @@ func (p *Producer) writeOne(ctx context.Context, kind string, partition int32) e
 	if err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
-	injected := injectedRecord(written[0], kind)
-	injected.Groups = groups
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.poison = append(p.poison, injected)
+	p.poison = append(p.poison, injectedRecord(written[0], kind))
 	return nil
 }
 

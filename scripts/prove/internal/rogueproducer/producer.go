@@ -16,9 +16,6 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// groups are the consumer groups that dead-letter poison.
-var groups = []string{"notification-service", "stats-service"}
-
 // lateWriteTimeout bounds a write that is in flight when its context ends. It may succeed, and
 // its record must then be in the history.
 const lateWriteTimeout = time.Minute
@@ -119,5 +116,7 @@ func namedPartition(string) func(*kgo.Record, int) int {
 }
 
 func injectedRecord(r *kgo.Record, kind string) history.InjectedRecord {
-	return history.InjectedRecord{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
+	return history.InjectedRecord{
+		Kind: kind, Position: history.Position{Partition: r.Partition, Offset: r.Offset}, Key: r.Key, Value: r.Value,
+	}
 }
