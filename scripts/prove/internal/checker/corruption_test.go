@@ -10,7 +10,7 @@ import (
 )
 
 // corruption changes a correct history into one that breaks a promise or proves nothing. red are
-// the checks that must notice, in their order.
+// the checks that must notice, in their order: none for a deviation that is excused.
 type corruption struct {
 	red   string
 	apply func(*testing.T, *history.Run)
@@ -19,7 +19,7 @@ type corruption struct {
 func corruptions() map[string]corruption {
 	all := map[string]corruption{}
 	for _, some := range []map[string]corruption{
-		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions,
+		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, excusedDeviations,
 	} {
 		maps.Copy(all, some)
 	}

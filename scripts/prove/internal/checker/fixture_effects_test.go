@@ -94,13 +94,10 @@ func (b *historyBuilder) deliver() {
 
 // deadLetterPoison adds the dead letters. One is repeated, as after a crash.
 func (b *historyBuilder) deadLetterPoison() {
-	for i, p := range b.Poison {
-		if b.isLaterInBatch(i) {
-			continue
-		}
+	for _, p := range b.poisonWithLetter() {
 		for _, group := range history.Groups {
 			b.DLQ = append(b.DLQ, b.deadLetter(p, group))
-			if i == 0 {
+			if p.Position == b.Poison[0].Position {
 				b.DLQ = append(b.DLQ, b.deadLetter(p, group))
 			}
 		}
@@ -110,10 +107,11 @@ func (b *historyBuilder) deadLetterPoison() {
 	}
 }
 
-// isLaterInBatch reports whether the poison is in a batch but not its first record. The batch has
-// one letter.
-func (b *historyBuilder) isLaterInBatch(i int) bool {
-	return i > 0 && b.Poison[i].Kind == history.UndecodableBatch && b.Poison[i-1].Kind == b.Poison[i].Kind
+// poisonWithLetter returns the poison, and of a batch, which has one letter, the first record.
+func (b *historyBuilder) poisonWithLetter() []history.InjectedRecord {
+	return slices.CompactFunc(slices.Clone(b.Poison), func(p, next history.InjectedRecord) bool {
+		return p.Kind == history.UndecodableBatch && next.Kind == p.Kind
+	})
 }
 
 func (b *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
@@ -151,10 +149,7 @@ func (b *historyBuilder) statsReports() []history.StatsReport {
 func (b *historyBuilder) replay() {
 	b.Expected.Replay = true
 	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
-	for i, p := range slices.Backward(b.Poison) {
-		if b.isLaterInBatch(i) {
-			continue
-		}
+	for _, p := range slices.Backward(b.poisonWithLetter()) {
 		for _, group := range history.Groups {
 			l := b.deadLetter(p, group)
 			l.Offset = int64(len(b.Replay.DLQ))

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/prove/internal/history"
 )
 
@@ -30,11 +30,7 @@ func onEachKafka(t *testing.T, test func(*testing.T, []string)) {
 		test(t, cluster.ListenAddrs())
 	})
 	t.Run("real", func(t *testing.T) {
-		addrs := os.Getenv("TEST_KAFKA_BROKERS")
-		if addrs == "" && os.Getenv("CI") != "true" {
-			t.Skip("TEST_KAFKA_BROKERS is not set: run this under devstack with")
-		}
-		test(t, strings.Split(addrs, ","))
+		test(t, strings.Split(testenv.RequireEnv(t, "TEST_KAFKA_BROKERS"), ","))
 	})
 }
 
