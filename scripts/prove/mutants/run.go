@@ -195,7 +195,7 @@ func readOutcome(file string, code int) (outcome, error) {
 			v.red = append(v.red, row.Name)
 		}
 	}
-	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
+	if judged.Passed != (code == 0) || judged.Passed != (len(v.red) == 0) || len(judged.Checks) == 0 {
 		return v, fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
 	}
 	v.took, err = time.ParseDuration(judged.TotalDuration)

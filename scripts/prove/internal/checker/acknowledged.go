@@ -15,7 +15,7 @@ type acknowledged struct {
 }
 
 func newAcknowledged(calls []history.Call) *acknowledged {
-	byEnd := slices.SortedFunc(slices.Values(calls), func(a, b history.Call) int { return a.Ended.Compare(b.Ended) })
+	byEnd := sortedBy(calls, func(c history.Call) time.Time { return c.Ended })
 	return &acknowledged{calls: byEnd, versions: map[int64]int64{}}
 }
 
@@ -38,7 +38,6 @@ const lateEffectTime = 10 * time.Second
 // after their end. Read-your-writes is only promised to the client that made a change and got its
 // response. A client that merely observed the change is promised nothing.
 func authorCalls(hot []history.Call) []history.Call {
-	type taskVersion struct{ task, number int64 }
 	shown, unknown := map[taskVersion][]history.Call{}, map[int64]intervals{}
 	for _, c := range hot {
 		switch v := (taskVersion{c.TaskID, c.Version}); c.Outcome {

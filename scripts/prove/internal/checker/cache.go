@@ -56,7 +56,8 @@ func checkCache(ix *index, found *violations) string {
 	if compared == 0 || 2*excluded > len(ix.Reads) {
 		found.add("%d of %d reads could not be judged", excluded, len(ix.Reads))
 	}
-	return sprintf("%d stale of %d tasks in %d reads; %d reads excused by faults of the cache's Redis, %d stale among them",
+	return sprintf(
+		"%d stale of %d tasks in %d reads; %d reads excused by faults of the cache's Redis, %d stale among them",
 		stale, compared, len(ix.Reads), excluded, excused)
 }
 

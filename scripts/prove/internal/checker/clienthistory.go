@@ -3,13 +3,15 @@ package checker
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
 
 // eventTypes has the type of the event that an operation makes.
 var eventTypes = map[history.Operation]string{
-	history.Create: created, history.Update: updated, history.Complete: completed, history.Reopen: reopened, history.Delete: deleted,
+	history.Create: created, history.Update: updated, history.Complete: completed, history.Reopen: reopened,
+	history.Delete: deleted,
 }
 
 // clientHistoryChecker is the state of checkClientHistory.
@@ -69,7 +71,8 @@ func (j *clientHistoryChecker) explainWrongEffect(c history.Call) string {
 	case c.Outcome != history.Done:
 		return ""
 	case c.Operation == history.Update:
-		return j.explainWrongVersion(c, fmt.Sprintf("priority %d", c.Priority), func(e *history.Event) bool { return e.Priority == c.Priority })
+		what := fmt.Sprintf("priority %d", c.Priority)
+		return j.explainWrongVersion(c, what, func(e *history.Event) bool { return e.Priority == c.Priority })
 	case c.Operation != history.Delete:
 		want := c.Operation == history.Complete
 		if c.Version > 0 && c.Done != want {
@@ -129,10 +132,10 @@ func (j *clientHistoryChecker) explainWrongTitle(c history.Call) string {
 
 // explainWrongVersion judges whether the version in the response has what the call asked for. If
 // the response shows no version, any version of the task may have it.
-func (j *clientHistoryChecker) explainWrongVersion(c history.Call, what string, holds func(*history.Event) bool) string {
-	e := j.eventAt(c.TaskID, c.Version)
+func (ix *index) explainWrongVersion(c history.Call, what string, holds func(*history.Event) bool) string {
+	e := ix.eventsByVersion[taskVersion{c.TaskID, c.Version}]
 	switch {
-	case c.Version == 0 && !slices.ContainsFunc(j.eventsByTask[c.TaskID], holds):
+	case c.Version == 0 && !slices.ContainsFunc(ix.eventsByTask[c.TaskID], holds):
 		return fmt.Sprintf("the task never had %s", what)
 	case c.Version == 0:
 		return ""
@@ -195,13 +198,15 @@ func (j *clientHistoryChecker) findUnknownChanges() {
 // findRegressions reports responses older than a response that was given before their call began.
 // A repeated creation gets its first response again, so creations are not judged.
 func (j *clientHistoryChecker) findRegressions() {
-	shown := slices.DeleteFunc(slices.Clone(j.Calls), func(c history.Call) bool { return c.Outcome != history.Done || c.Version == 0 })
+	shown := slices.DeleteFunc(slices.Clone(j.Calls), func(c history.Call) bool {
+		return c.Outcome != history.Done || c.Version == 0
+	})
 	known := newAcknowledged(shown)
-	slices.SortStableFunc(shown, func(a, b history.Call) int { return a.Began.Compare(b.Began) })
-	for _, c := range shown {
+	for _, c := range sortedBy(shown, func(c history.Call) time.Time { return c.Began }) {
 		known.advance(c.Began)
 		if version := known.versions[c.TaskID]; c.Version < version && c.Operation != history.Create {
-			j.add("call %d was shown version %d of task %d after version %d had been acknowledged", c.Number, c.Version, c.TaskID, version)
+			j.add("call %d was shown version %d of task %d after version %d had been acknowledged",
+				c.Number, c.Version, c.TaskID, version)
 		}
 	}
 }

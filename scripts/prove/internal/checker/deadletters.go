@@ -34,9 +34,6 @@ func (ix *index) parseLetters(records []history.Record) []letter {
 	return letters
 }
 
-// replayGroup returns the group that a replayed letter was replayed to, or "".
-func (l letter) replayGroup() string { return l.Header("replay-group") }
-
 func (l letter) hasContentOf(r *record) bool {
 	return contentKey(l.Key, l.Value) == contentKey(r.Key, r.Value)
 }
@@ -46,10 +43,11 @@ func checkDeadLetters(ix *index, found *violations) string {
 	written, repeated, unexpected := map[letterID]bool{}, 0, 0
 	for _, l := range ix.letters {
 		switch {
-		case l.replayGroup() != "":
+		case l.Header("replay-group") != "":
 			continue // check "replay" judges it
 		case !l.named:
-			found.add("%s names no original: partition %q, offset %q", l.Position, l.Header("original-partition"), l.Header("original-offset"))
+			found.add("%s names no original: partition %q, offset %q",
+				l.Position, l.Header("original-partition"), l.Header("original-offset"))
 			continue
 		case l.original == nil:
 			unexpected++
@@ -79,7 +77,8 @@ func checkDeadLetters(ix *index, found *violations) string {
 			}
 		}
 	}
-	return sprintf("%d of %d missing, %d unexpected; %d written again after a crash", missing, len(ix.expectedLetters), unexpected, repeated)
+	return sprintf("%d of %d missing, %d unexpected; %d written again after a crash",
+		missing, len(ix.expectedLetters), unexpected, repeated)
 }
 
 // explainDifference returns how a letter differs from its original, or "".
@@ -138,7 +137,7 @@ func (l letter) explainIncompleteHeaders(original []history.Header) string {
 func (ix *index) publishedCompletions(group string) (due, deadLettered map[string]bool) {
 	letters := map[letterID]bool{}
 	for _, l := range ix.letters {
-		letters[l.id] = letters[l.id] || l.named && l.replayGroup() == ""
+		letters[l.id] = letters[l.id] || l.named && l.Header("replay-group") == ""
 	}
 	due, deadLettered = map[string]bool{}, map[string]bool{}
 	for _, r := range ix.records {

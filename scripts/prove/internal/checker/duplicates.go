@@ -38,10 +38,10 @@ func checkDuplicateDeliveries(ix *index, found *violations) string {
 	causes, flushes := ix.duplicateCauses(), ix.faultIntervals(0, isRedisFlush)
 	acceptedAt := map[string]time.Time{}
 	duplicates, afterFlush := 0, 0
-	for _, d := range slices.SortedStableFunc(slices.Values(ix.Deliveries), func(a, b history.Delivery) int { return a.At.Compare(b.At) }) {
-		e := ix.completions[d.Key]
-		if e == nil || !isAccepted(d) {
-			continue
+	for _, d := range sortedBy(ix.Deliveries, func(d history.Delivery) time.Time { return d.At }) {
+		e, r := ix.completions[d.Key], ix.firstRecords[d.Key]
+		if e == nil || r == nil || !isAccepted(d) {
+			continue // checks "events" and "notifications" report it
 		}
 		first, again := acceptedAt[e.ID]
 		acceptedAt[e.ID] = d.At
@@ -58,17 +58,14 @@ func checkDuplicateDeliveries(ix *index, found *violations) string {
 			afterFlush++
 		default:
 			duplicates++
-			var partition int32
-			if r := ix.firstRecords[e.ID]; r != nil {
-				partition = r.Partition
-			}
-			if !excuseDuplicate(causes, partition, first, d.At) {
+			if !excuseDuplicate(causes, r.Partition, first, d.At) {
 				found.add("%s, task %d, was accepted at %s and again at %s; no crash or freeze in between excuses partition %d",
-					e.ID, e.Task.ID, formatTime(first), formatTime(d.At), partition)
+					e.ID, e.Task.ID, formatTime(first), formatTime(d.At), r.Partition)
 			}
 		}
 	}
-	return sprintf("%d duplicates, %d without a cause, with %d crashes and freezes in %d partitions; %d more after a flush of the dedup keys",
+	return sprintf("%d duplicates, %d without a cause, with %d crashes and freezes in %d partitions; "+
+		"%d more after a flush of the dedup keys",
 		duplicates, found.total, len(causes), len(ix.usedPartitions), afterFlush)
 }
 
@@ -91,8 +88,7 @@ func (ix *index) duplicateCauses() []cause {
 			add(exit.At, exit.At, true)
 		}
 	}
-	slices.SortStableFunc(causes, func(a, b cause) int { return a.end.Compare(b.end) })
-	return causes
+	return sortedBy(causes, func(c cause) time.Time { return c.end })
 }
 
 // excuseDuplicate uses up the first cause that lies between the two deliveries and has excused no

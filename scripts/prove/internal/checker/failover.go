@@ -27,7 +27,8 @@ func checkFailover(ix *index, found *violations) string {
 		judged += ix.judgeFailover(fault, found)
 	}
 	if ix.expectsFault("failover", "", 0) && judged == 0 {
-		found.add("no write started between %s and %s after a failover", failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
+		found.add("no write started between %s and %s after a failover",
+			failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
 	}
 	return sprintf("%d writes after %d failovers, each answered on its first attempt", judged, failovers)
 }

@@ -54,7 +54,8 @@ func checkFailpoints(ix *index, found *violations) string {
 	for i, name := range ix.Expected.Failpoints {
 		distinct := hit[name].DistinctInFlight
 		if distinct < ix.Expected.HitsPerFailpoint {
-			found.add("%s was hit with %d different pieces of work in flight, not %d", name, distinct, ix.Expected.HitsPerFailpoint)
+			found.add("%s was hit with %d different pieces of work in flight, not %d",
+				name, distinct, ix.Expected.HitsPerFailpoint)
 		}
 		if i == 0 || distinct < fewest {
 			fewest = distinct

@@ -34,7 +34,8 @@ func checkFreeze(ix *index, found *violations) string {
 		judged++
 		longest = max(longest, waited)
 		if waited > takeoverTimeout {
-			found.add("version %d of task %d, committed at %s, was published after %s", e.Version, e.Task.ID, formatTime(e.At), waited.Round(time.Millisecond))
+			found.add("version %d of task %d, committed at %s, was published after %s",
+				e.Version, e.Task.ID, formatTime(e.At), waited.Round(time.Millisecond))
 		}
 	}
 	if ix.expectsFault("freeze", "todo-service", 0) && judged == 0 {
@@ -56,7 +57,7 @@ func (ix *index) eventMadeBy(c history.Call) *history.Event {
 		return made[0]
 	}
 	// An event from before the call began belongs to another call.
-	if e := ix.eventAt(c.TaskID, c.Version); e != nil && !e.At.Before(c.Began) {
+	if e := ix.eventsByVersion[taskVersion{c.TaskID, c.Version}]; e != nil && !e.At.Before(c.Began) {
 		return e
 	}
 	return nil

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"slices"
+	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
@@ -15,11 +16,15 @@ const (
 	deleted   = "task.deleted"
 )
 
+// taskVersion is one version of one task.
+type taskVersion struct{ task, number int64 }
+
 // index is the history of a run with the lookups that the checks need.
 type index struct {
 	history.Run     // faults and list reads are in the order of their start
 	eventsByID      map[string]*history.Event
-	eventsByTask    map[int64][]*history.Event  // in the order of versions
+	eventsByTask    map[int64][]*history.Event // in the order of versions
+	eventsByVersion map[taskVersion]*history.Event
 	completions     map[string]*history.Event   // by event id
 	eventsByTitle   map[string][]*history.Event // the events that gave a title to a task
 	records         []*record                   // of the topic, in the order of partition and offset
@@ -36,6 +41,7 @@ func newIndex(run *history.Run) *index {
 		Run:             *run,
 		eventsByID:      make(map[string]*history.Event, len(run.Events)),
 		eventsByTask:    map[int64][]*history.Event{},
+		eventsByVersion: make(map[taskVersion]*history.Event, len(run.Events)),
 		completions:     map[string]*history.Event{},
 		eventsByTitle:   map[string][]*history.Event{},
 		firstRecords:    make(map[string]*record, len(run.Events)),
@@ -43,12 +49,13 @@ func newIndex(run *history.Run) *index {
 		poisonKinds:     map[string]string{},
 		expectedLetters: map[letterID]*record{},
 	}
-	ix.Faults = slices.SortedStableFunc(slices.Values(run.Faults), func(a, b history.Fault) int { return a.Began.Compare(b.Began) })
-	ix.Reads = slices.SortedStableFunc(slices.Values(run.Reads), func(a, b history.ListRead) int { return a.Began.Compare(b.Began) })
+	ix.Faults = sortedBy(run.Faults, func(f history.Fault) time.Time { return f.Began })
+	ix.Reads = sortedBy(run.Reads, func(r history.ListRead) time.Time { return r.Began })
 	for i := range run.Events {
 		e := &run.Events[i]
 		ix.eventsByID[e.ID] = e
 		ix.eventsByTask[e.Task.ID] = append(ix.eventsByTask[e.Task.ID], e)
+		ix.eventsByVersion[taskVersion{e.Task.ID, e.Version}] = e
 		if e.Type == completed {
 			ix.completions[e.ID] = e
 		}
@@ -64,14 +71,4 @@ func newIndex(run *history.Run) *index {
 	ix.classifyRecords()
 	ix.letters, ix.replayedLetters = ix.parseLetters(run.DLQ), ix.parseLetters(run.Replay.DLQ)
 	return ix
-}
-
-// eventAt returns the event that made a version of a task, or nil.
-func (ix *index) eventAt(task, version int64) *history.Event {
-	events := ix.eventsByTask[task]
-	i, found := slices.BinarySearchFunc(events, version, func(e *history.Event, v int64) int { return int(e.Version - v) })
-	if !found {
-		return nil
-	}
-	return events[i]
 }

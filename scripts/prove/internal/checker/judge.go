@@ -15,17 +15,20 @@ var checks = []struct {
 }{
 	// What clients changed, and its events.
 	{"workload", "the workload has every kind of change, over both transports, on both replicas", checkWorkload},
-	{"client-history", "an acknowledged change has one event, a refused change none, and there is no other event", checkClientHistory},
+	{"client-history", "an acknowledged change has one event, a refused change none, and there is no other event",
+		checkClientHistory},
 	{"task-history", "each change has one event, and the tasks are what the events say", checkTaskHistory},
 	{"events", "every committed change has its event in the topic, and nothing else is there", checkEvents},
 	{"order", "records of a task keep the order of its versions, by first occurrence", checkOrder},
 	// Effects of the events.
 	{"stats", "GET /stats equals SQL over the events, by day and in total, also after a flush of Redis", checkStats},
 	{"notifications", "a receiver that honours the key gets exactly 1 notification per completion", checkNotifications},
-	{"duplicate-deliveries", "a receiver without deduplication gets at most 1 duplicate per held partition and crash or freeze",
+	{"duplicate-deliveries",
+		"a receiver without deduplication gets at most 1 duplicate per held partition and crash or freeze",
 		checkDuplicateDeliveries},
 	{"delivery-order", "deliveries of a task keep the order of its events, by first occurrence", checkDeliveryOrder},
-	{"dead-letters", "the dead letters are exactly the poison, once per group and byte for byte; no transient failure is dead-lettered",
+	{"dead-letters",
+		"the dead letters are exactly the poison, once per group and byte for byte; no transient failure is dead-lettered",
 		checkDeadLetters},
 	// Behaviour during faults.
 	{"cache", "a list is never older than what was acknowledged before it was requested", checkCache},
@@ -49,7 +52,9 @@ func Judge(run *history.Run) Verdict {
 		Seed: run.Seed, RequestedChanges: run.Changes, Changes: len(run.Events),
 		Began: run.StartedAt, Duration: run.EndedAt.Sub(run.StartedAt).Round(time.Second).String(),
 		TotalDuration: run.CollectedAt.Sub(run.StartedAt).Round(time.Second).String(),
-		Passed:        true, Faults: sortedValues(summarizeFaults(run.Faults)), Failpoints: sortedValues(summarizeFailpoints(run.Crashes)),
+		Passed:        true,
+		Faults:        sortedValues(summarizeFaults(run.Faults)),
+		Failpoints:    sortedValues(summarizeFailpoints(run.Crashes)),
 	}
 	for _, check := range checks {
 		var found violations

@@ -15,10 +15,12 @@ func checkNotifications(ix *index, found *violations) string {
 		switch {
 		case e == nil:
 			unexpected++
-			found.add("%s: task %d was notified with the key %q, which belongs to no completion", formatTime(d.At), d.TaskID, d.Key)
+			found.add("%s: task %d was notified with the key %q, which belongs to no completion",
+				formatTime(d.At), d.TaskID, d.Key)
 			continue
 		case d.TaskID != e.Task.ID || d.Title != e.Title:
-			found.add("%s: %s was notified as %q of task %d, and is %q of task %d", formatTime(d.At), d.Key, d.Title, d.TaskID, e.Title, e.Task.ID)
+			found.add("%s: %s was notified as %q of task %d, and is %q of task %d",
+				formatTime(d.At), d.Key, d.Title, d.TaskID, e.Title, e.Task.ID)
 		}
 		if !d.SignatureValid {
 			unsigned++
@@ -73,7 +75,8 @@ func (ix *index) findDeliveryInversions(found *violations, verb string, selected
 		}
 		seen[d.Key] = true
 		if last := latest[e.Task.ID]; last != nil && last.Partition == r.Partition && last.Offset >= r.Offset {
-			found.add("%s: version %d of task %d %s after version %d", formatTime(d.At), e.Version, e.Task.ID, verb, last.event.Version)
+			found.add("%s: version %d of task %d %s after version %d",
+				formatTime(d.At), e.Version, e.Task.ID, verb, last.event.Version)
 			continue
 		}
 		latest[e.Task.ID] = r

@@ -48,7 +48,8 @@ func checkOutage(ix *index, found *violations) string {
 	if ix.expectsFault("", "kafka", minOutage) && answered+failed == 0 {
 		found.add("no write started while Kafka was down")
 	}
-	return sprintf("%d of %d writes answered in %d outages of up to %s, memory grew by %d MiB; %d failures excused by another fault",
+	return sprintf("%d of %d writes answered in %d outages of up to %s, memory grew by %d MiB; "+
+		"%d failures excused by another fault",
 		answered, answered+failed, len(outages), longest.Round(time.Second), grown>>20, excused)
 }
 
@@ -111,5 +112,6 @@ func checkBacklog(ix *index, found *violations) string {
 		found.add("no event waited for Kafka in the outage of %s", formatTime(last.start))
 	}
 	ix.requireBrokerTimes(found)
-	return sprintf("%d events waited, %d out of order, %.0f events/s", len(published), inverted, float64(len(published))/seconds)
+	return sprintf("%d events waited, %d out of order, %.0f events/s",
+		len(published), inverted, float64(len(published))/seconds)
 }

@@ -24,5 +24,6 @@ func checkPoison(ix *index, found *violations) string {
 	if copied < ix.Expected.CopyFraction*0.8 {
 		found.add("%.1f%% of the events were copied, not %.0f%%", 100*copied, 100*ix.Expected.CopyFraction)
 	}
-	return sprintf("%d records of %d kinds; %d copies, %.1f%% of the events", len(ix.Poison), len(kinds), len(ix.Copies), 100*copied)
+	return sprintf("%d records of %d kinds; %d copies, %.1f%% of the events",
+		len(ix.Poison), len(kinds), len(ix.Copies), 100*copied)
 }

@@ -36,7 +36,7 @@ func (ix *index) judgeReplayedLetters(found *violations) (replays, repeated int)
 	}
 	missing := len(before)
 	for _, l := range ix.replayedLetters {
-		group := l.replayGroup()
+		group := l.Header("replay-group")
 		switch {
 		case before[l.Position]:
 			missing--

@@ -10,7 +10,8 @@ import (
 func checkEvents(ix *index, found *violations) string {
 	for _, e := range ix.Events {
 		if ix.firstRecords[e.ID] == nil {
-			found.add("%s %s of task %d, version %d, committed at %s, is not in the topic", e.Type, e.ID, e.Task.ID, e.Version, formatTime(e.At))
+			found.add("%s %s of task %d, version %d, committed at %s, is not in the topic",
+				e.Type, e.ID, e.Task.ID, e.Version, formatTime(e.At))
 		}
 	}
 	missing := found.total
@@ -29,8 +30,8 @@ func checkEvents(ix *index, found *violations) string {
 		}
 	}
 	return sprintf("%d of %d missing, %d unexpected; records: %d first, %d repeated, %d copied, %d poison, %d replayed",
-		missing, len(ix.Events), found.total-missing, len(ix.firstRecords), by[originSystem]-len(ix.firstRecords), by[originCopy],
-		by[originPoison], by[originReplay])
+		missing, len(ix.Events), found.total-missing, len(ix.firstRecords), by[originSystem]-len(ix.firstRecords),
+		by[originCopy], by[originPoison], by[originReplay])
 }
 
 // checkOrder reports records of a task that are not in the order of its versions, by first
@@ -44,8 +45,7 @@ func checkOrder(ix *index, found *violations) string {
 			continue
 		}
 		task := r.event.Task.ID
-		first, known := partitionByTask[task]
-		if !known {
+		if first, known := partitionByTask[task]; !known {
 			partitionByTask[task] = r.Partition
 		} else if first != r.Partition && !split[task] {
 			split[task] = true
@@ -53,7 +53,8 @@ func checkOrder(ix *index, found *violations) string {
 		}
 	}
 	ix.findWrongSequenceNumbers(found)
-	return sprintf("%d inversions, %d of %d tasks in more than one of %d partitions", inverted, len(split), len(partitionByTask), len(ix.usedPartitions))
+	return sprintf("%d inversions, %d of %d tasks in more than one of %d partitions",
+		inverted, len(split), len(partitionByTask), len(ix.usedPartitions))
 }
 
 // findInversions reports the selected first records that follow one of a later version of their
@@ -87,7 +88,8 @@ func (ix *index) findWrongSequenceNumbers(found *violations) {
 		var before history.Event
 		for _, e := range ix.eventsByTask[task] {
 			if before.Seq >= e.Seq && e.Seq > 0 {
-				found.add("task %d: version %d has the sequence number %d, version %d has %d", task, before.Version, before.Seq, e.Version, e.Seq)
+				found.add("task %d: version %d has the sequence number %d, version %d has %d",
+					task, before.Version, before.Seq, e.Version, e.Seq)
 			}
 			before = *e
 		}

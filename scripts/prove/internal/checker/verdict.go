@@ -19,7 +19,7 @@ type Verdict struct {
 	Began            time.Time          `json:"began"`
 	Duration         string             `json:"duration"` // of the workload
 	TotalDuration    string             `json:"took"`     // of the whole run, from the workload's start until the history was complete
-	Passed           bool               `json:"ok"`
+	Passed           bool               `json:"ok"`       // every promise held
 	Checks           []Check            `json:"rows"`
 	Faults           []FaultSummary     `json:"faults"`
 	Failpoints       []FailpointSummary `json:"crash_points"`
@@ -52,9 +52,6 @@ type FailpointSummary struct {
 	DistinctInFlight int    `json:"events"`
 }
 
-// OK reports whether every promise held.
-func (v Verdict) OK() bool { return v.Passed }
-
 // WriteTable writes the verdict for a terminal: the faults, and one row per check, with its first
 // violations below a red one.
 func (v Verdict) WriteTable(w io.Writer) error {
@@ -74,8 +71,8 @@ func (v Verdict) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&out, "       - %s\n", printable.Excerpt(detail))
 		}
 	}
-	out.WriteString(sprintf("\n%s  %d changes in %s", statusLabel(v.Passed), v.Changes, v.Duration))
-	fmt.Fprintf(&out, ", seed %d\n", v.Seed)
+	out.WriteString(sprintf("\n%s  %d changes in %s, seed %s\n",
+		statusLabel(v.Passed), v.Changes, v.Duration, fmt.Sprint(v.Seed)))
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -100,7 +100,8 @@ func (p *Probe) readTopic(ctx context.Context, topic string) ([]history.Record, 
 		from[partition] = kgo.NewOffset().AtStart()
 		remaining += end.Offset
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(p.Brokers...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.Brokers...),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	if err != nil {
 		return nil, err
 	}

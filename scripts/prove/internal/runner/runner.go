@@ -113,7 +113,7 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	defer e.probe.Close()
 	group.Go(func() error { e.reportProgress(ctx); return nil })
 	group.Go(func() error { e.sampleMemory(ctx); return nil })
-	e.Printf("the cluster is up after %s", e.elapsed())
+	e.Printf("the cluster is up after %s", time.Since(e.startedAt).Round(100*time.Millisecond))
 	if e.Timeout > 0 {
 		e.deadline = time.Now().Add(e.Timeout - collectReserve)
 		bounded, cancel := context.WithTimeoutCause(ctx, e.Timeout, fmt.Errorf("the run took longer than %s", e.Timeout))
@@ -124,7 +124,9 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 }
 
 func (e *experiment) configure() (err error) {
-	cfg := probe.Config{PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers(), Redis: e.cluster.RedisAddr(cluster.Redis)}
+	cfg := probe.Config{
+		PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers(), Redis: e.cluster.RedisAddr(cluster.Redis),
+	}
 	for _, r := range e.cluster.Replicas(cluster.Stats) {
 		cfg.Stats = append(cfg.Stats, r.HTTP)
 	}
@@ -238,8 +240,4 @@ func (e *experiment) awaitCopies(ctx context.Context) {
 		last = now
 		retry.Wait(ctx, copyIdleTime)
 	}
-}
-
-func (e *experiment) elapsed() time.Duration {
-	return time.Since(e.startedAt).Round(100 * time.Millisecond)
 }
