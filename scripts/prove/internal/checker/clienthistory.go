@@ -41,7 +41,11 @@ func checkClientHistory(ix *index, found *violations) string {
 			found.add("call %d (%s task %d, %s): %s", c.Number, c.Operation, c.TaskID, c.Outcome, wrong)
 		}
 	}
-	j.findUnknownKeys()
+	for _, k := range ix.Keys {
+		if _, sent := j.callsByKey[k.Key]; !sent {
+			found.add("no client sent the key %s of task %d", k.Key, k.TaskID)
+		}
+	}
 	j.findUnknownChanges()
 	j.findRegressions()
 	return sprintf("%d calls, %d creations judged by their key; of the unknown calls %d took effect, %d did not",
@@ -145,20 +149,6 @@ func (ix *index) explainWrongVersion(c history.Call, what string, holds func(*hi
 		return fmt.Sprintf("version %d does not have %s", c.Version, what)
 	}
 	return ""
-}
-
-// findUnknownKeys reports tasks that two keys stand for, and keys that no client sent.
-func (j *clientHistoryChecker) findUnknownKeys() {
-	tasks := map[int64]string{}
-	for _, k := range j.Keys {
-		if other, taken := tasks[k.TaskID]; taken {
-			j.add("task %d belongs to two keys, %s and %s", k.TaskID, other, k.Key)
-		}
-		tasks[k.TaskID] = k.Key
-		if _, sent := j.callsByKey[k.Key]; !sent {
-			j.add("no client sent the key %s of task %d", k.Key, k.TaskID)
-		}
-	}
 }
 
 // findUnknownChanges reports changes that no call can have made. Each attempt of a completion

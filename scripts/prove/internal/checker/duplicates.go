@@ -41,7 +41,7 @@ func checkDuplicateDeliveries(ix *index, found *violations) string {
 	for _, d := range sortedBy(ix.Deliveries, func(d history.Delivery) time.Time { return d.At }) {
 		e, r := ix.completions[d.Key], ix.firstRecords[d.Key]
 		if e == nil || r == nil || !isAccepted(d) {
-			continue // checks "events" and "notifications" report it
+			continue // check "notifications" reports an unknown key, "events" a missing record
 		}
 		first, again := acceptedAt[e.ID]
 		acceptedAt[e.ID] = d.At

@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -71,4 +73,21 @@ func newIndex(run *history.Run) *index {
 	ix.classifyRecords()
 	ix.letters, ix.replayedLetters = ix.parseLetters(run.DLQ), ix.parseLetters(run.Replay.DLQ)
 	return ix
+}
+
+// sortedKeys returns the sorted keys of m, so that verdicts are deterministic.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// sortedBy returns the elements in the order of a time.
+func sortedBy[T any](all []T, at func(T) time.Time) []T {
+	return slices.SortedStableFunc(slices.Values(all), func(a, b T) int { return at(a).Compare(at(b)) })
+}
+
+// sortedValues returns the values of m by their keys.
+func sortedValues[V any](m map[string]V) []V {
+	values := make([]V, 0, len(m))
+	for _, key := range sortedKeys(m) {
+		values = append(values, m[key])
+	}
+	return values
 }

@@ -18,10 +18,10 @@ const statsTimeout = 10 * time.Second
 // and quiescent.
 func (p *Probe) Collect(ctx context.Context, run *history.Run) (err error) {
 	if err := p.readTables(ctx, run); err != nil {
-		return fmt.Errorf("collect from PostgreSQL: %w", err)
+		return fmt.Errorf("read the tables: %w", err)
 	}
 	if run.Topic, err = p.readTopic(ctx, topic); err != nil {
-		return fmt.Errorf("collect from Kafka: %w", err)
+		return err
 	}
 	run.DLQ, run.Stats, err = p.collectEffects(ctx)
 	return err
@@ -31,7 +31,7 @@ func (p *Probe) Collect(ctx context.Context, run *history.Run) (err error) {
 // the statistics.
 func (p *Probe) CollectReplay(ctx context.Context, replay *history.Replay) (err error) {
 	if err := p.queryRow(ctx, `SELECT count(*) FROM events`, &replay.Events); err != nil {
-		return fmt.Errorf("collect from PostgreSQL: %w", err)
+		return fmt.Errorf("count the events: %w", err)
 	}
 	replay.DLQ, replay.Stats, err = p.collectEffects(ctx)
 	return err
@@ -39,12 +39,10 @@ func (p *Probe) CollectReplay(ctx context.Context, replay *history.Replay) (err 
 
 func (p *Probe) collectEffects(ctx context.Context) (letters []history.Record, stats []history.StatsReport, err error) {
 	if letters, err = p.readTopic(ctx, deadLetterTopic); err != nil {
-		return nil, nil, fmt.Errorf("collect from Kafka: %w", err)
+		return nil, nil, err
 	}
-	if stats, err = p.StatsReports(ctx); err != nil {
-		return nil, nil, fmt.Errorf("collect statistics: %w", err)
-	}
-	return letters, stats, nil
+	stats, err = p.StatsReports(ctx)
+	return letters, stats, err
 }
 
 // readTables reads all tables in one snapshot.

@@ -209,18 +209,8 @@ func (e *experiment) runWorkload(ctx context.Context) error {
 	var copies errgroup.Group
 	copies.Go(func() error { return e.producer.WriteCopies(copying, e.Scenario.CopyFraction*copyOversampling) })
 	group, working := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := e.workload.Run(working); err != nil {
-			return fmt.Errorf("workload: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		if err := e.injector.Run(working, e.Scenario); err != nil {
-			return fmt.Errorf("faults: %w", err)
-		}
-		return nil
-	})
+	group.Go(func() error { return e.workload.Run(working) })
+	group.Go(func() error { return e.injector.Run(working, e.Scenario) })
 	err := group.Wait()
 	if err == nil && e.Scenario.CopyFraction > 0 {
 		e.awaitCopies(ctx)
