@@ -21,24 +21,24 @@ func (b *historyBuilder) injectRecords(t testing.TB) {
 	}
 	poison := map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)}
 	for _, kind := range slices.Sorted(maps.Keys(poison)) {
-		value := poison[kind]
 		b.Expected.Poison = append(b.Expected.Poison, kind)
-		b.Topic = append(b.Topic, history.Record{
-			Position: history.Position{Partition: 1}, Key: []byte("task-" + kind), Value: value, Time: b.now, Headers: []history.Header{{Key: "planted", Value: kind}},
-		})
-		b.Poison = append(b.Poison, history.InjectedRecord{Kind: kind, Position: b.endOf(1), Key: []byte("task-" + kind), Value: value})
+		b.injectPoison(kind, "task-"+kind, poison[kind], history.Header{Key: "planted", Value: kind})
 	}
 	b.Expected.Poison = append(b.Expected.Poison, history.UndecodableBatch)
 	for i := range batchRecords {
-		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
-		b.Topic = append(b.Topic, history.Record{Position: history.Position{Partition: 1}, Key: key, Value: value, Time: b.now})
-		b.Poison = append(b.Poison, history.InjectedRecord{Kind: history.UndecodableBatch, Position: b.endOf(1), Key: key, Value: value})
+		b.injectPoison(history.UndecodableBatch, fmt.Sprint("task-batch-", i), fmt.Append(nil, "much ", i))
 	}
 	for _, group := range history.Groups {
 		for i := range 5 {
 			b.Exits = append(b.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
 		}
 	}
+}
+
+func (b *historyBuilder) injectPoison(kind, key string, value []byte, headers ...history.Header) {
+	r := history.Record{Position: history.Position{Partition: 1}, Key: []byte(key), Value: value, Time: b.now, Headers: headers}
+	b.Topic = append(b.Topic, r)
+	b.Poison = append(b.Poison, history.InjectedRecord{Kind: kind, Position: b.endOf(1), Key: r.Key, Value: r.Value})
 }
 
 // endOf returns the position of the topic's last record, until assignOffsets.

@@ -55,8 +55,6 @@ func (ix *index) callsBegunIn(span interval) []history.Call {
 // isAnswered reports whether the service took the call, or refused it for what it asked rather
 // than for a dependency that is down.
 func isAnswered(c history.Call) bool {
-	status := strings.ToUpper(strings.ReplaceAll(c.Status, "_", ""))
-	return c.Outcome == history.Done || c.Outcome == history.Refused && slices.ContainsFunc(
-		[]string{"404", "409", "412", "422", "NOTFOUND", "ALREADYEXISTS", "FAILEDPRECONDITION", "ABORTED"},
-		func(refusal string) bool { return strings.HasPrefix(status, refusal) })
+	refusals := []string{"404", "409", "412", "422", "NotFound", "AlreadyExists", "FailedPrecondition", "Aborted"}
+	return c.Outcome == history.Done || c.Outcome == history.Refused && slices.Contains(refusals, c.Status)
 }
