@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	topic           = "task-events"
 	deadLetterTopic = "task-events-dlq"
 	kafkaTimeout    = 10 * time.Second // of one probe, with the client's retries
+	readTimeout     = 2 * time.Minute  // of a whole topic; 200,000 events take seconds
 )
 
 // Lag returns the number of records of the topic that a group has not committed.
@@ -91,31 +93,37 @@ func (p *Probe) ResetOffsets(ctx context.Context, group string) error {
 // readTopic reads a whole topic, from its beginning to its end at the time of the call. Each
 // partition is in the order of its offsets.
 func (p *Probe) readTopic(ctx context.Context, topic string) ([]history.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	ends, err := p.listEnds(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	from, remaining := map[int32]kgo.Offset{}, int64(0)
+	unread := map[int32]kgo.Offset{}
 	for partition, end := range ends {
-		from[partition] = kgo.NewOffset().AtStart()
-		remaining += end.Offset
+		if end.Offset > 0 {
+			unread[partition] = kgo.NewOffset().AtStart()
+		}
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.Brokers...),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: maps.Clone(unread)}))
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
 	var all []history.Record
-	for remaining > 0 {
+	for len(unread) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return nil, fmt.Errorf("read %s, %d records before its end: %w", topic, remaining, err)
+			return nil, fmt.Errorf("read %s, %d partitions not to their end: %w", topic, len(unread), err)
 		}
 		for _, r := range fetches.Records() {
-			if r.Offset < ends[r.Partition].Offset {
+			last := ends[r.Partition].Offset - 1
+			if r.Offset <= last {
 				all = append(all, toRecord(r))
-				remaining--
+			}
+			if r.Offset >= last {
+				delete(unread, r.Partition)
 			}
 		}
 	}
