@@ -180,7 +180,7 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 	}
 	printf("the run took %s; the verdict is in %s", time.Since(began).Round(time.Second), f.out)
 	switch {
-	case !verdict.OK():
+	case !verdict.Passed:
 		return errBroken
 	case err != nil:
 		return err

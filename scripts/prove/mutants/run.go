@@ -186,7 +186,7 @@ func readOutcome(file string, code int) (v outcome) {
 			v.red = append(v.red, row.Name)
 		}
 	}
-	if judged.OK() != (code == 0) || judged.OK() != (len(v.red) == 0) || len(judged.Checks) == 0 {
+	if judged.Passed != (code == 0) || judged.Passed != (len(v.red) == 0) || len(judged.Checks) == 0 {
 		v.err = fmt.Errorf("%s contradicts itself or the exit status %d", file, code)
 		return v
 	}

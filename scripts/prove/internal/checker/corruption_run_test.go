@@ -173,6 +173,6 @@ var coverageCorruptions = map[string]corruption{
 	}},
 	"too few copies": {"poison", func(_ *testing.T, run *history.Run) { run.Expected.CopyFraction = 0.2 }},
 	"poison is not at its position": {"poison", func(_ *testing.T, run *history.Run) {
-		run.Poison = append(run.Poison, history.InjectedRecord{Kind: "null", Partition: 1, Offset: 12345, Key: []byte("task-0"), Groups: []string{"stats-service"}})
+		run.Poison = append(run.Poison, history.InjectedRecord{Kind: "null", Position: history.Position{Partition: 1, Offset: 12345}, Key: []byte("task-0")})
 	}},
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // corruption changes a correct history into one that breaks a promise or proves nothing. red are
-// the checks that must notice, in their order.
+// the checks that must notice, in their order: none for a deviation that is excused.
 type corruption struct {
 	red   string
 	apply func(*testing.T, *history.Run)
@@ -19,7 +19,7 @@ type corruption struct {
 func corruptions() map[string]corruption {
 	all := map[string]corruption{}
 	for _, some := range []map[string]corruption{
-		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions,
+		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, excusedDeviations,
 	} {
 		maps.Copy(all, some)
 	}
@@ -103,10 +103,10 @@ var clientHistoryCorruptions = map[string]corruption{
 // createSecondTask adds a second task with all its facts to a creation.
 func createSecondTask(t *testing.T, run *history.Run, e history.Event) {
 	n := int64(len(run.Events) + 1)
-	e.ID, e.Pos, e.Seq, e.TaskID = "again "+e.ID, 2*n, n, 99
+	e.ID, e.Pos, e.Seq, e.Task.ID = "again "+e.ID, 2*n, n, 99
 	b := historyBuilder{Run: *run}
 	b.Events = append(b.Events, e)
-	b.Tasks = append(b.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
+	b.Tasks = append(b.Tasks, e.Task)
 	b.appendRecord(&e, t, run.EndedAt).Offset = 9999
 	b.Replay.Events++
 	*run = b.Run
@@ -128,11 +128,11 @@ var taskHistoryCorruptions = map[string]corruption{
 	"a task is missing": {"task-history", func(_ *testing.T, run *history.Run) { run.Tasks = run.Tasks[1:] }},
 	"a deleted task exists": {"task-history", func(t *testing.T, run *history.Run) {
 		e := findEvent(t, run, "task.deleted")
-		run.Tasks = append(run.Tasks, history.Task{ID: e.TaskID, Title: e.Title, Priority: e.Priority, Done: e.Done, Version: e.Version})
+		run.Tasks = append(run.Tasks, e.Task)
 	}},
 	"two changes of a task are in the wrong order": {"task-history", func(t *testing.T, run *history.Run) {
 		a := findEvent(t, run, "task.completed")
-		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Version == a.Version+1 })
+		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.Task.ID == a.Task.ID && e.Version == a.Version+1 })
 		a.Pos, b.Pos = b.Pos, a.Pos
 	}},
 }
@@ -145,7 +145,7 @@ var topicCorruptions = map[string]corruption{
 	"an event has a copy only": {"events", func(t *testing.T, run *history.Run) {
 		e := &run.Events[10]
 		r := recordOf(t, run, e.ID)
-		run.Copies = append(run.Copies, history.InjectedRecord{Partition: r.Partition, Offset: r.Offset, EventID: e.ID})
+		run.Copies = append(run.Copies, history.InjectedRecord{Position: r.Position, EventID: e.ID})
 	}},
 	"a record has the value of another event": {"events", func(t *testing.T, run *history.Run) {
 		r := recordOf(t, run, run.Events[3].ID)
@@ -156,12 +156,12 @@ var topicCorruptions = map[string]corruption{
 	}},
 	"a record has no event": {"events", func(_ *testing.T, run *history.Run) {
 		run.Topic = append(run.Topic, history.Record{
-			Partition: 2, Offset: 9999, Key: []byte("task-1"), Value: []byte(`{"id":"ghost","type":"task.completed","task_id":1}`), Time: run.EndedAt,
+			Position: history.Position{Partition: 2, Offset: 9999}, Key: []byte("task-1"), Value: []byte(`{"id":"ghost","type":"task.completed","task_id":1}`), Time: run.EndedAt,
 		})
 	}},
 	"two records of a task are swapped": {"order", func(t *testing.T, run *history.Run) {
 		a := findEvent(t, run, "task.completed")
-		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.TaskID == a.TaskID && e.Version == a.Version+1 })
+		b := findFirst(t, run.Events, func(e *history.Event) bool { return e.Task.ID == a.Task.ID && e.Version == a.Version+1 })
 		first, second := recordOf(t, run, a.ID), recordOf(t, run, b.ID)
 		first.Offset, second.Offset = second.Offset, first.Offset
 	}},

@@ -33,16 +33,16 @@ var upstreamCorruptions = map[string]corruption{
 		removeDeliveries(run, e)
 	}},
 	"a completion was dead-lettered, its copy was not": {"stats dead-letters", func(t *testing.T, run *history.Run) {
-		e := findFirst(t, run.Events, func(e *history.Event) bool { return e.Type == "task.completed" && countRecords(run, e) > 1 })
+		e := findFirst(t, run.Events, func(e *history.Event) bool { return e.Type == "task.completed" && countRecords(run, e.ID) > 1 })
 		deadLetterCompletion(t, run, e, "stats-service")
 		run.Stats[0].Total--
 		run.Stats[0].ByDay[e.At.Format("2006-01-02")]--
 	}},
 }
 
-func countRecords(run *history.Run, e *history.Event) (n int) {
+func countRecords(run *history.Run, event string) (n int) {
 	for _, r := range run.Topic {
-		if r.Header("event-id") == e.ID {
+		if r.Header("event-id") == event {
 			n++
 		}
 	}
@@ -52,13 +52,13 @@ func countRecords(run *history.Run, e *history.Event) (n int) {
 // completionWithOneRecord returns a completion whose event has one record.
 func completionWithOneRecord(t *testing.T, run *history.Run) *history.Event {
 	t.Helper()
-	return findFirst(t, run.Events, func(e *history.Event) bool { return e.Type == "task.completed" && countRecords(run, e) == 1 })
+	return findFirst(t, run.Events, func(e *history.Event) bool { return e.Type == "task.completed" && countRecords(run, e.ID) == 1 })
 }
 
 func deadLetterCompletion(t *testing.T, run *history.Run, e *history.Event, group string) {
 	t.Helper()
 	original := recordOf(t, run, e.ID)
-	l := history.Record{Offset: 5000 + int64(len(run.DLQ)), Key: original.Key, Value: original.Value, Headers: slices.Clone(run.DLQ[0].Headers)}
+	l := history.Record{Position: history.Position{Offset: 5000 + int64(len(run.DLQ))}, Key: original.Key, Value: original.Value, Headers: slices.Clone(run.DLQ[0].Headers)}
 	setHeader(&l, "original-partition", strconv.Itoa(int(original.Partition)))
 	setHeader(&l, "original-offset", strconv.FormatInt(original.Offset, 10))
 	setHeader(&l, "consumer-group", group)

@@ -1,156 +1,156 @@
 package checker
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
 
+// letter is a record of the dead-letter topic.
+type letter struct {
+	history.Record
+	id       letterID
+	named    bool    // its headers have the id
+	original *record // the poison of the id; nil if it is none
+}
+
 // letterID identifies a dead letter: the consumer group, and the position of the original record.
 type letterID struct {
-	group    string
-	original position
+	group string
+	history.Position
 }
 
-func (l letterID) String() string { return fmt.Sprintf("%s of %s", l.original, l.group) }
+func (l letterID) String() string { return fmt.Sprintf("%s of %s", l.Position, l.group) }
+
+func (ix *index) parseLetters(records []history.Record) []letter {
+	letters := make([]letter, len(records))
+	for i, r := range records {
+		partition, err := strconv.ParseInt(r.Header("original-partition"), 10, 32)
+		offset, err2 := strconv.ParseInt(r.Header("original-offset"), 10, 64)
+		id := letterID{r.Header("consumer-group"), history.Position{Partition: int32(partition), Offset: offset}}
+		letters[i] = letter{Record: r, id: id, named: err == nil && err2 == nil, original: ix.expectedLetters[id]}
+	}
+	return letters
+}
+
+func (l letter) hasContentOf(r *record) bool {
+	return contentKey(l.Key, l.Value) == contentKey(r.Key, r.Value)
+}
 
 // checkDeadLetters compares the dead letters with the poison in both directions.
-func checkDeadLetters(ix *index) Check {
-	var found violations
-	want := ix.expectedLetters()
+func checkDeadLetters(ix *index, found *violations) string {
 	written, repeated, unexpected := map[letterID]bool{}, 0, 0
-	for i := range ix.DLQ {
-		r := &ix.DLQ[i]
-		if r.Header("replay-group") != "" {
-			continue // checkReplayedLetters judges it
-		}
-		l, err := parseLetterID(r)
-		if err != nil {
-			found.add("%s: %v", position{r.Partition, r.Offset}, err)
-			continue
-		}
-		original := want[l]
-		if original != nil && ix.isUndecodable(original) {
-			for _, l := range ix.checkBatchLetter(r, l, want, &found) {
-				written[l] = true
-			}
-			continue
-		}
+	for _, l := range ix.letters {
 		switch {
-		case original == nil:
-			unexpected++
-			found.add("%s is dead-lettered and is no poison: %s", l, r.Header("error"))
+		case l.Header("replay-group") != "":
+			continue // check "replay" judges it
+		case !l.named:
+			found.add("%s names no original: partition %q, offset %q",
+				l.Position, l.Header("original-partition"), l.Header("original-offset"))
 			continue
-		case !bytes.Equal(r.Value, original.Value) || (r.Value == nil) != (original.Value == nil):
-			found.add("%s: its value differs from the original's", l)
-		case !bytes.Equal(r.Key, original.Key):
-			found.add("%s: its key is %q, the original's %q", l, r.Key, original.Key)
+		case l.original == nil:
+			unexpected++
+			found.add("%s is dead-lettered and is no poison: %s", l.id, l.Header("error"))
+			continue
 		}
-		if wrong := explainIncompleteHeaders(r, original); wrong != "" {
-			found.add("%s: %s", l, wrong)
+		ids, wrong := []letterID{l.id}, l.explainDifference()
+		if l.original.kind == history.UndecodableBatch {
+			ids, wrong = ix.judgeBatchLetter(l)
 		}
-		if written[l] {
+		if wrong != "" {
+			found.add("%s: %s", l.id, wrong)
+		}
+		if written[l.id] {
 			repeated++
 		}
-		written[l] = true
+		for _, id := range ids {
+			written[id] = true
+		}
 	}
 	missing := 0
-	for i := range ix.records {
-		for _, group := range ix.expectedGroups(&ix.records[i]) {
-			if l := (letterID{group, ix.records[i].position()}); !written[l] {
+	for _, r := range ix.records {
+		for _, group := range history.Groups {
+			if id := (letterID{group, r.Position}); r.origin == originPoison && !written[id] {
 				missing++
-				found.add("%s is poison and is not dead-lettered", l)
+				found.add("%s is poison and is not dead-lettered", id)
 			}
 		}
 	}
-	return found.check("dead-letters", "the dead letters are exactly the poison, once per group and byte for byte; no transient failure is dead-lettered",
-		"%d of %d missing, %d unexpected; %d written again after a crash", missing, len(want), unexpected, repeated)
+	return sprintf("%d of %d missing, %d unexpected; %d written again after a crash",
+		missing, len(ix.expectedLetters), unexpected, repeated)
 }
 
-// isUndecodable reports whether the record is part of a batch that no consumer can decode.
-func (ix *index) isUndecodable(r *history.Record) bool {
-	injected := ix.poison.find(r.Key, r.Value)
-	return injected != nil && injected.Kind == history.UndecodableBatch
+// explainDifference returns how a letter differs from its original, or "".
+func (l letter) explainDifference() string {
+	if !l.hasContentOf(l.original) {
+		return fmt.Sprintf("its key %q or its value differs from the original's", l.Key)
+	}
+	return l.explainIncompleteHeaders(l.original.Headers)
 }
 
-// checkBatchLetter checks the dead letter of a batch, and returns the ids that it stands for. The
-// letter names the first and the last offset of the batch and has none of its contents.
-func (ix *index) checkBatchLetter(r *history.Record, first letterID, want map[letterID]*history.Record, found *violations) []letterID {
-	last, err := strconv.ParseInt(r.Header("original-last-offset"), 10, 64)
-	size, err2 := strconv.ParseInt(r.Header("original-size"), 10, 64)
+// judgeBatchLetter returns the ids that the letter of a batch stands for, and what is wrong with
+// it, or "". The letter names the first and the last offset of the batch and has none of its
+// contents.
+func (ix *index) judgeBatchLetter(l letter) (ids []letterID, wrong string) {
+	last, err := strconv.ParseInt(l.Header("original-last-offset"), 10, 64)
+	size, err2 := strconv.ParseInt(l.Header("original-size"), 10, 64)
 	if err != nil || err2 != nil || size <= 0 {
-		found.add("%s: it lacks the last offset or the size of the batch", first)
-		return nil
+		return nil, "it lacks the last offset or the size of the batch"
 	}
-	if r.Key != nil || r.Value != nil {
-		found.add("%s: it has contents, although the batch cannot be decoded", first)
-	}
-	if wrong := explainIncompleteHeaders(r, &history.Record{}); wrong != "" {
-		found.add("%s: %s", first, wrong)
-	}
-	var all []letterID
-	for l := first; l.original.offset <= last; l.original.offset++ {
-		if original := want[l]; original == nil || !ix.isUndecodable(original) {
-			found.add("%s: it names the last offset %d, and %s is not part of the batch", first, last, l)
-			break
+	for id := l.id; id.Offset <= last; id.Offset++ {
+		if original := ix.expectedLetters[id]; original == nil || original.kind != history.UndecodableBatch {
+			return ids, fmt.Sprintf("it names the last offset %d, and %s is not part of the batch", last, id)
 		}
-		all = append(all, l)
+		ids = append(ids, id)
 	}
-	return all
+	if l.Key != nil || l.Value != nil {
+		return ids, "it has contents, although the batch cannot be decoded"
+	}
+	return ids, l.explainIncompleteHeaders(nil)
 }
 
-// expectedLetters returns the original records of all expected dead letters.
-func (ix *index) expectedLetters() map[letterID]*history.Record {
-	want := map[letterID]*history.Record{}
-	for i := range ix.records {
-		r := &ix.records[i]
-		for _, group := range ix.expectedGroups(r) {
-			want[letterID{group, r.position()}] = r.Record
-		}
-	}
-	return want
-}
-
-// expectedGroups returns the groups that must dead-letter a record of the topic.
-func (ix *index) expectedGroups(r *record) []string {
-	if r.origin != originPoison {
-		return nil
-	}
-	if p := ix.poison.find(r.Key, r.Value); p != nil {
-		return p.Groups
-	}
-	return nil
-}
-
-func parseLetterID(r *history.Record) (letterID, error) {
-	partition, err := strconv.ParseInt(r.Header("original-partition"), 10, 32)
-	if err != nil {
-		return letterID{}, fmt.Errorf("original-partition is %q", r.Header("original-partition"))
-	}
-	offset, err := strconv.ParseInt(r.Header("original-offset"), 10, 64)
-	if err != nil {
-		return letterID{}, fmt.Errorf("original-offset is %q", r.Header("original-offset"))
-	}
-	return letterID{r.Header("consumer-group"), position{int32(partition), offset}}, nil
-}
-
-// explainIncompleteHeaders returns what the headers of a dead letter do not say about its
-// original, or "".
-func explainIncompleteHeaders(r, original *history.Record) string {
-	if attempts, err := strconv.Atoi(r.Header("attempts")); err != nil || attempts < 1 {
-		return fmt.Sprintf("attempts is %q", r.Header("attempts"))
+// explainIncompleteHeaders returns what the headers of a letter do not say about its original, or
+// "".
+func (l letter) explainIncompleteHeaders(original []history.Header) string {
+	if attempts, err := strconv.Atoi(l.Header("attempts")); err != nil || attempts < 1 {
+		return fmt.Sprintf("attempts is %q", l.Header("attempts"))
 	}
 	for _, name := range []string{"error", "original-topic", "failed-at"} {
-		if r.Header(name) == "" {
+		if l.Header(name) == "" {
 			return "it lacks the header " + name
 		}
 	}
-	for _, h := range original.Headers {
-		if r.Header(h.Key) != h.Value {
+	for _, h := range original {
+		if l.Header(h.Key) != h.Value {
 			return fmt.Sprintf("it lacks the original's header %s", h.Key)
 		}
 	}
 	return ""
+}
+
+// publishedCompletions returns the ids of the completions by which a group's effects are judged.
+// A completion is due if the topic has a record of it that the group did not dead-letter. It is
+// in deadLettered if the group dead-lettered all its records although they are no poison; its
+// effect may or may not exist. Check "events" reports missing records, "dead-letters" wrong
+// letters.
+func (ix *index) publishedCompletions(group string) (due, deadLettered map[string]bool) {
+	letters := map[letterID]bool{}
+	for _, l := range ix.letters {
+		letters[l.id] = letters[l.id] || l.named && l.Header("replay-group") == ""
+	}
+	due, deadLettered = map[string]bool{}, map[string]bool{}
+	for _, r := range ix.records {
+		switch {
+		case r.event == nil || r.event.Type != completed:
+		case letters[letterID{group, r.Position}]:
+			deadLettered[r.event.ID] = true
+		default:
+			due[r.event.ID] = true
+		}
+	}
+	for id := range due {
+		delete(deadLettered, id)
+	}
+	return due, deadLettered
 }

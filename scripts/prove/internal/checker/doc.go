@@ -9,9 +9,6 @@
 //	GET /stats ───────────────────┤
 //	faults, exits, memory ────────┘
 //
-// Collect reads into the history what the run has not recorded itself: tables, topics and
-// statistics. Judge returns the verdict.
-//
 // A check blames one part of the system. The effects of a completion are judged if the topic has
 // its record and the group did not dead-letter it; their order is judged by the topic's order. An
 // earlier failure turns the check of its own part red.

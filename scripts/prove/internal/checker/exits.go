@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -24,62 +25,50 @@ const (
 	poisonExit
 )
 
-// exitClassifier finds the cause of each exit. Each failpoint crash explains one exit.
-type exitClassifier struct {
-	crashes      []history.Crash
-	matched      []bool
-	poisonBudget map[string]int // by group: further exits that poison may cause
-}
-
-func newExitClassifier(ix *index) *exitClassifier {
-	x := &exitClassifier{crashes: ix.Crashes, matched: make([]bool, len(ix.Crashes)), poisonBudget: map[string]int{}}
-	letters := ix.DLQ
+// classifyExits returns the cause of each exit. Each failpoint crash explains one exit.
+func (ix *index) classifyExits() []exitCause {
+	letters := ix.letters
 	if ix.Replay.Done {
-		letters = ix.Replay.DLQ
+		letters = ix.replayedLetters
 	}
-	for i := range letters {
-		if p := ix.poison.find(letters[i].Key, letters[i].Value); p != nil && killsProcess(p.Kind) {
-			x.poisonBudget[letters[i].Header("consumer-group")] += maxPoisonCrashes
+	poisonBudget := map[string]int{} // by group: further exits that poison may cause
+	for _, l := range letters {
+		if strings.Contains(ix.poisonKinds[contentKey(l.Key, l.Value)], "kill") {
+			poisonBudget[l.id.group] += maxPoisonCrashes
 		}
 	}
-	return x
-}
-
-func (x *exitClassifier) classify(exit *history.ProcessExit) exitCause {
-	if exit.Requested {
-		return requestedExit
-	}
-	if exit.Status != "signal: killed" {
-		return unexpectedExit
-	}
-	for i, c := range x.crashes {
-		if !x.matched[i] && c.Target == exit.Target && c.At.Sub(exit.At).Abs() < crashMatchWindow {
-			x.matched[i] = true
-			return failpointExit
+	crashes := slices.Clone(ix.Crashes)
+	causes := make([]exitCause, len(ix.Exits))
+	for i, exit := range ix.Exits {
+		group := exit.Target[:max(0, strings.LastIndex(exit.Target, "-"))]
+		crash := slices.IndexFunc(crashes, func(c history.Crash) bool {
+			return c.Target == exit.Target && c.At.Sub(exit.At).Abs() < crashMatchWindow
+		})
+		switch {
+		case exit.Requested:
+			causes[i] = requestedExit
+		case exit.Status != "signal: killed":
+			causes[i] = unexpectedExit
+		case crash >= 0:
+			causes[i] = failpointExit
+			crashes = slices.Delete(crashes, crash, crash+1)
+		case poisonBudget[group] > 0:
+			causes[i] = poisonExit
+			poisonBudget[group]--
 		}
 	}
-	group := exit.Target[:max(0, strings.LastIndex(exit.Target, "-"))]
-	if x.poisonBudget[group] > 0 {
-		x.poisonBudget[group]--
-		return poisonExit
-	}
-	return unexpectedExit
+	return causes
 }
 
 // checkProcessExits reports processes that ended without a fault, a failpoint or poison.
-func checkProcessExits(ix *index) Check {
-	var found violations
+func checkProcessExits(ix *index, found *violations) string {
 	var by [poisonExit + 1]int
-	classifier := newExitClassifier(ix)
-	for i := range ix.Exits {
-		exit := &ix.Exits[i]
-		cause := classifier.classify(exit)
+	for i, cause := range ix.classifyExits() {
 		by[cause]++
-		if cause == unexpectedExit {
+		if exit := ix.Exits[i]; cause == unexpectedExit {
 			found.add("%s: %s ended unexpectedly: %s", formatTime(exit.At), exit.Target, exit.Status)
 		}
 	}
-	return found.check("process-exits", "no service ends by itself",
-		"%d unexpected, %d requested by prove, %d at failpoints, %d by poison",
+	return sprintf("%d unexpected, %d requested by prove, %d at failpoints, %d by poison",
 		by[unexpectedExit], by[requestedExit], by[failpointExit], by[poisonExit])
 }

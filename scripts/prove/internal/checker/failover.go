@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +14,7 @@ const (
 
 // checkFailover judges the writes that began soon after the database had moved to its standby,
 // and that no replica was ready before.
-func checkFailover(ix *index) Check {
-	var found violations
+func checkFailover(ix *index, found *violations) string {
 	failovers, judged := 0, 0
 	for _, fault := range ix.Faults {
 		if fault.Kind != "failover" {
@@ -26,34 +24,32 @@ func checkFailover(ix *index) Check {
 		if len(fault.ReadyDuringFailover) > 0 {
 			found.add("%s reported ready while no server took writes", strings.Join(fault.ReadyDuringFailover, " and "))
 		}
-		judged += ix.judgeFailover(fault, &found)
+		judged += ix.judgeFailover(fault, found)
 	}
 	if ix.expectsFault("failover", "", 0) && judged == 0 {
-		found.add("no write started between %s and %s after a failover", failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
+		found.add("no write started between %s and %s after a failover",
+			failoverRecoveryTime, failoverRecoveryTime+failoverJudgedTime)
 	}
-	return found.check("failover", "after a failover both replicas take writes again within 4 s, and none is ready before",
-		"%s writes after %d failovers, each answered on its first attempt", groupThousands(judged), failovers)
+	return sprintf("%d writes after %d failovers, each answered on its first attempt", judged, failovers)
 }
 
 // judgeFailover judges the writes after one failover and returns their number.
 func (ix *index) judgeFailover(fault history.Fault, found *violations) (judged int) {
-	after := interval{fault.Ended.Add(failoverRecoveryTime), fault.Ended.Add(failoverRecoveryTime + failoverJudgedTime)}
+	recovered := fault.Ended.Add(failoverRecoveryTime)
 	others := ix.faultIntervals(faultAftermath, func(other history.Fault) bool { return other.Kind != fault.Kind })
 	replicas := map[int]int{}
-	for i := range ix.Calls {
-		c := &ix.Calls[i]
-		if c.ClientCanceled || c.Began.Before(after.start) || c.Began.After(after.end) ||
-			slices.ContainsFunc(others, func(s interval) bool { return s.overlaps(c.Began, c.Ended) }) {
+	for _, c := range ix.callsBegunIn(interval{recovered, recovered.Add(failoverJudgedTime)}) {
+		if others.overlap(c.Began, c.Ended) {
 			continue
 		}
 		judged++
 		replicas[c.Replica]++
-		if good := c.Outcome == history.Done || c.Outcome == history.Refused && isClientError(c.Status); !good || c.Tries > 1 {
+		if !isAnswered(c) || c.Tries > 1 {
 			found.add("call %d, started %s after the failover, was %s by replica %d on attempt %d: %s",
 				c.Number, c.Began.Sub(fault.Ended).Round(time.Millisecond), c.Outcome, c.Replica, c.Tries, c.Status)
 		}
 	}
-	if judged > 0 && len(replicas) < 2 {
+	if len(replicas) == 1 {
 		found.add("after the failover of %s only replica %v answered", formatTime(fault.Ended), sortedKeys(replicas))
 	}
 	return judged

@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -27,95 +26,76 @@ func (ix *index) expectsFault(kind, target string, lasting time.Duration) bool {
 }
 
 // checkFaults checks that every expected fault happened while work was in flight.
-func checkFaults(ix *index) Check {
-	var found violations
+func checkFaults(ix *index, found *violations) string {
 	if len(ix.Expected.Faults)+len(ix.Expected.Failpoints)+len(ix.Expected.Poison) == 0 {
 		found.add("the scenario expects no fault: the run proves nothing")
 	}
-	counted, requests, behind := 0, 0, 0
-	for _, fault := range ix.Faults {
-		if fault.MetWork() {
-			counted++
-			requests += fault.Requests
-			behind += fault.Backlog
-		}
+	metWork := slices.DeleteFunc(slices.Clone(ix.Faults), func(fault history.Fault) bool { return !fault.MetWork() })
+	requests, behind := 0, 0
+	for _, fault := range metWork {
+		requests += fault.Requests
+		behind += fault.Backlog
 	}
 	for _, x := range ix.Expected.Faults {
-		if !slices.ContainsFunc(ix.Faults, func(fault history.Fault) bool {
-			return fault.MetWork() && fault.Kind == x.Kind && matchesTarget(x.Target, fault.Target) && fault.Ended.Sub(fault.Began) >= x.MinDuration
+		if !slices.ContainsFunc(metWork, func(fault history.Fault) bool {
+			return fault.Kind == x.Kind && matchesTarget(x.Target, fault.Target) && fault.Ended.Sub(fault.Began) >= x.MinDuration
 		}) {
 			found.add("no %s of %s for %s or more, with work in flight", x.Kind, x.Target, x.MinDuration)
 		}
 	}
-	return found.check("faults", "every kind of fault happens, with work in flight",
-		"%d of %d with work in flight, %d expected; %s requests in flight, %s events behind",
-		counted, len(ix.Faults), len(ix.Expected.Faults), groupThousands(requests), groupThousands(behind))
+	return sprintf("%d of %d with work in flight, %d expected; %d requests in flight, %d events behind",
+		len(metWork), len(ix.Faults), len(ix.Expected.Faults), requests, behind)
 }
 
 // checkFailpoints checks that processes died at every expected failpoint, with different work in
 // flight.
-func checkFailpoints(ix *index) Check {
-	var found violations
+func checkFailpoints(ix *index, found *violations) string {
 	fewest, hit := 0, summarizeFailpoints(ix.Crashes)
 	for i, name := range ix.Expected.Failpoints {
-		events := 0
-		if at := slices.IndexFunc(hit, func(p FailpointSummary) bool { return p.Name == name }); at >= 0 {
-			events = hit[at].DistinctInFlight
+		distinct := hit[name].DistinctInFlight
+		if distinct < ix.Expected.HitsPerFailpoint {
+			found.add("%s was hit with %d different pieces of work in flight, not %d",
+				name, distinct, ix.Expected.HitsPerFailpoint)
 		}
-		if events < ix.Expected.HitsPerFailpoint {
-			found.add("%s was hit with %d different pieces of work in flight, not %d", name, events, ix.Expected.HitsPerFailpoint)
-		}
-		if i == 0 || events < fewest {
-			fewest = events
+		if i == 0 || distinct < fewest {
+			fewest = distinct
 		}
 	}
-	return found.check("failpoints", "processes die at every failpoint, each time with other work in flight",
-		"%d crashes at %d failpoints, each with at least %d of %d expected different pieces of work in flight",
+	return sprintf("%d crashes at %d failpoints, each with at least %d of %d expected different pieces of work in flight",
 		len(ix.Crashes), len(hit), fewest, ix.Expected.HitsPerFailpoint)
 }
 
 // summarizeFailpoints counts crashes by failpoint.
-func summarizeFailpoints(crashes []history.Crash) []FailpointSummary {
-	times, inHand := map[string]int{}, map[string]map[string]bool{}
+func summarizeFailpoints(crashes []history.Crash) map[string]FailpointSummary {
+	sums, seen := map[string]FailpointSummary{}, map[[2]string]bool{}
 	for _, c := range crashes {
-		times[c.Failpoint]++
-		if inHand[c.Failpoint] == nil {
-			inHand[c.Failpoint] = map[string]bool{}
+		sum := sums[c.Failpoint]
+		sum.Name = c.Failpoint
+		sum.Hits++
+		if key := [2]string{c.Failpoint, c.InFlight}; !seen[key] {
+			seen[key] = true
+			sum.DistinctInFlight++
 		}
-		inHand[c.Failpoint][c.InFlight] = true
+		sums[c.Failpoint] = sum
 	}
-	points := []FailpointSummary{}
-	for _, name := range sortedKeys(times) {
-		points = append(points, FailpointSummary{Name: name, Hits: times[name], DistinctInFlight: len(inHand[name])})
-	}
-	return points
+	return sums
 }
 
-// summarizeFaults aggregates faults by target and kind.
-func summarizeFaults(faults []history.Fault) []FaultSummary {
-	type which struct{ kind, target string }
-	sums, longest := map[which]*FaultSummary{}, map[which]time.Duration{}
+// summarizeFaults counts faults by target and kind.
+func summarizeFaults(faults []history.Fault) map[string]FaultSummary {
+	sums, longest := map[string]FaultSummary{}, map[string]time.Duration{}
 	for _, fault := range faults {
-		w := which{fault.Kind, fault.Target}
-		if sums[w] == nil {
-			sums[w] = &FaultSummary{Kind: fault.Kind, Target: fault.Target}
-		}
-		t := sums[w]
-		t.Times++
-		t.Requests += fault.Requests
-		t.Backlog += fault.Backlog
+		key := fault.Target + " " + fault.Kind
+		longest[key] = max(longest[key], fault.Ended.Sub(fault.Began))
+		sum := sums[key]
+		sum.Kind, sum.Target, sum.Longest = fault.Kind, fault.Target, longest[key].Round(time.Millisecond).String()
+		sum.Times++
+		sum.Requests += fault.Requests
+		sum.Backlog += fault.Backlog
 		if fault.MetWork() {
-			t.WithWorkInFlight++
+			sum.WithWorkInFlight++
 		}
-		longest[w] = max(longest[w], fault.Ended.Sub(fault.Began))
+		sums[key] = sum
 	}
-	list := []FaultSummary{}
-	for w, t := range sums {
-		t.Longest = longest[w].Round(time.Millisecond).String()
-		list = append(list, *t)
-	}
-	slices.SortFunc(list, func(a, b FaultSummary) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Kind, b.Kind))
-	})
-	return list
+	return sums
 }

@@ -2,6 +2,7 @@ package checker_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -16,31 +17,33 @@ func (b *historyBuilder) injectRecords(t testing.TB) {
 	for i := 0; i < len(b.Events); i += 10 {
 		e := &b.Events[i]
 		r := b.appendRecord(e, t, b.now)
-		b.Copies = append(b.Copies, history.InjectedRecord{Kind: "copy", Partition: r.Partition, Offset: int64(len(b.Topic) - 1), EventID: e.ID})
+		b.Copies = append(b.Copies, history.InjectedRecord{Kind: "copy", Position: b.endOf(r.Partition), EventID: e.ID})
 	}
-	groups := []string{"notification-service", "stats-service"}
-	for kind, value := range map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)} {
+	poison := map[string][]byte{"bad json": []byte("{"), "null": nil, "kill": []byte(`{"id":"x","type":"task.completed","task_title":"kills"}`)}
+	for _, kind := range slices.Sorted(maps.Keys(poison)) {
 		b.Expected.Poison = append(b.Expected.Poison, kind)
-		b.Topic = append(b.Topic, history.Record{
-			Partition: 1, Key: []byte("task-" + kind), Value: value, Time: b.now, Headers: []history.Header{{Key: "planted", Value: kind}},
-		})
-		b.Poison = append(b.Poison, history.InjectedRecord{
-			Kind: kind, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: []byte("task-" + kind), Value: value, Groups: groups,
-		})
+		b.injectPoison(kind, "task-"+kind, poison[kind], history.Header{Key: "planted", Value: kind})
 	}
 	b.Expected.Poison = append(b.Expected.Poison, history.UndecodableBatch)
 	for i := range batchRecords {
-		key, value := fmt.Appendf(nil, "task-batch-%d", i), fmt.Appendf(nil, "much %d", i)
-		b.Topic = append(b.Topic, history.Record{Partition: 1, Key: key, Value: value, Time: b.now})
-		b.Poison = append(b.Poison, history.InjectedRecord{
-			Kind: history.UndecodableBatch, Partition: 1, Offset: int64(len(b.Topic) - 1), Key: key, Value: value, Groups: groups,
-		})
+		b.injectPoison(history.UndecodableBatch, fmt.Sprint("task-batch-", i), fmt.Append(nil, "much ", i))
 	}
-	for _, group := range groups {
+	for _, group := range history.Groups {
 		for i := range 5 {
 			b.Exits = append(b.Exits, history.ProcessExit{Target: group + "-1", At: atSecond(220 + float64(i)), Status: "signal: killed"})
 		}
 	}
+}
+
+func (b *historyBuilder) injectPoison(kind, key string, value []byte, headers ...history.Header) {
+	r := history.Record{Position: history.Position{Partition: 1}, Key: []byte(key), Value: value, Time: b.now, Headers: headers}
+	b.Topic = append(b.Topic, r)
+	b.Poison = append(b.Poison, history.InjectedRecord{Kind: kind, Position: b.endOf(1), Key: r.Key, Value: r.Value})
+}
+
+// endOf returns the position of the topic's last record, until assignOffsets.
+func (b *historyBuilder) endOf(partition int32) history.Position {
+	return history.Position{Partition: partition, Offset: int64(len(b.Topic) - 1)}
 }
 
 // assignOffsets gives the records their offsets. Before, the offset of an injected record is its
@@ -73,7 +76,7 @@ func (b *historyBuilder) deliver() {
 		if e.Type != "task.completed" {
 			continue
 		}
-		d := history.Delivery{At: first[e.ID].Add(time.Second), Key: e.ID, TaskID: e.TaskID, Title: e.Title, SignatureValid: true, Status: 200}
+		d := history.Delivery{At: first[e.ID].Add(time.Second), Key: e.ID, TaskID: e.Task.ID, Title: e.Title, SignatureValid: true, Status: 200}
 		if i%7 == 0 {
 			refused := d
 			refused.Status = 503
@@ -91,13 +94,10 @@ func (b *historyBuilder) deliver() {
 
 // deadLetterPoison adds the dead letters. One is repeated, as after a crash.
 func (b *historyBuilder) deadLetterPoison() {
-	for i, p := range b.Poison {
-		if b.isLaterInBatch(i) {
-			continue
-		}
-		for _, group := range p.Groups {
+	for _, p := range b.poisonWithLetter() {
+		for _, group := range history.Groups {
 			b.DLQ = append(b.DLQ, b.deadLetter(p, group))
-			if i == 0 {
+			if p.Position == b.Poison[0].Position {
 				b.DLQ = append(b.DLQ, b.deadLetter(p, group))
 			}
 		}
@@ -107,15 +107,16 @@ func (b *historyBuilder) deadLetterPoison() {
 	}
 }
 
-// isLaterInBatch reports whether the poison is in a batch but not its first record. The batch has
-// one letter.
-func (b *historyBuilder) isLaterInBatch(i int) bool {
-	return i > 0 && b.Poison[i].Kind == history.UndecodableBatch && b.Poison[i-1].Kind == b.Poison[i].Kind
+// poisonWithLetter returns the poison, and of a batch, which has one letter, the first record.
+func (b *historyBuilder) poisonWithLetter() []history.InjectedRecord {
+	return slices.CompactFunc(slices.Clone(b.Poison), func(p, next history.InjectedRecord) bool {
+		return p.Kind == history.UndecodableBatch && next.Kind == p.Kind
+	})
 }
 
 func (b *historyBuilder) deadLetter(p history.InjectedRecord, group string) history.Record {
 	if p.Kind == history.UndecodableBatch {
-		l := b.deadLetter(history.InjectedRecord{Kind: "none", Partition: p.Partition, Offset: p.Offset}, group)
+		l := b.deadLetter(history.InjectedRecord{Kind: "none", Position: p.Position}, group)
 		l.Headers = append(l.Headers,
 			history.Header{Key: "original-last-offset", Value: fmt.Sprint(b.Poison[len(b.Poison)-1].Offset)},
 			history.Header{Key: "original-size", Value: "71000"})
@@ -148,11 +149,8 @@ func (b *historyBuilder) statsReports() []history.StatsReport {
 func (b *historyBuilder) replay() {
 	b.Expected.Replay = true
 	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
-	for i, p := range slices.Backward(b.Poison) {
-		if b.isLaterInBatch(i) {
-			continue
-		}
-		for _, group := range p.Groups {
+	for _, p := range slices.Backward(b.poisonWithLetter()) {
+		for _, group := range history.Groups {
 			l := b.deadLetter(p, group)
 			l.Offset = int64(len(b.Replay.DLQ))
 			b.Replay.DLQ = append(b.Replay.DLQ, l)

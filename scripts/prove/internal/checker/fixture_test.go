@@ -3,6 +3,8 @@ package checker_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,11 +166,11 @@ func (b *historyBuilder) commit(c *history.Call) {
 	n := int64(len(b.Events) + 1)
 	e := history.Event{
 		Pos: 2 * n, Seq: n, ID: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)).String(), Type: types[c.Operation],
-		TaskID: s.ID, Title: s.Title, Priority: s.Priority, Version: s.Version, Done: s.Done, At: c.Began.Add(10*time.Millisecond + 123*time.Microsecond),
+		Task: *s, At: c.Began.Add(10*time.Millisecond + 123*time.Microsecond),
 	}
 	b.Events = append(b.Events, e)
 	if c.Key != "" {
-		b.Keys = append(b.Keys, history.Key{Key: c.Key, EventID: e.ID, TaskID: e.TaskID})
+		b.Keys = append(b.Keys, history.Key{Key: c.Key, EventID: e.ID, TaskID: e.Task.ID})
 	}
 	if c.Operation == history.Delete {
 		delete(b.state, c.TaskID)
@@ -209,8 +211,8 @@ func (b *historyBuilder) makeFailedCalls() {
 
 // publishEvents adds the events' records. They wait while the relay is frozen or Kafka is down.
 func (b *historyBuilder) publishEvents(t testing.TB) {
-	for _, s := range b.state {
-		b.Tasks = append(b.Tasks, *s)
+	for _, id := range slices.Sorted(maps.Keys(b.state)) {
+		b.Tasks = append(b.Tasks, *b.state[id])
 	}
 	last := runStart
 	for i := range b.Events {
@@ -235,14 +237,14 @@ func (b *historyBuilder) publishEvents(t testing.TB) {
 
 func (b *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Time) *history.Record {
 	value, err := json.Marshal(map[string]any{
-		"id": e.ID, "type": e.Type, "task_id": e.TaskID, "task_title": e.Title, "timestamp": e.At,
-		"task": map[string]any{"id": e.TaskID, "title": e.Title, "priority": e.Priority, "done": e.Done, "version": e.Version},
+		"id": e.ID, "type": e.Type, "task_id": e.Task.ID, "task_title": e.Title, "timestamp": e.At,
+		"task": map[string]any{"id": e.Task.ID, "title": e.Title, "priority": e.Priority, "done": e.Done, "version": e.Version},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Topic = append(b.Topic, history.Record{
-		Partition: int32(e.TaskID % partitions), Key: fmt.Appendf(nil, "task-%d", e.TaskID), Value: value, Time: at,
+		Position: history.Position{Partition: int32(e.Task.ID % partitions)}, Key: fmt.Appendf(nil, "task-%d", e.Task.ID), Value: value, Time: at,
 		Headers: []history.Header{{Key: "event-type", Value: e.Type}, {Key: "event-id", Value: e.ID}},
 	})
 	return &b.Topic[len(b.Topic)-1]

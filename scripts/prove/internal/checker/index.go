@@ -1,7 +1,10 @@
 package checker
 
 import (
+	"cmp"
+	"maps"
 	"slices"
+	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
 )
@@ -15,32 +18,46 @@ const (
 	deleted   = "task.deleted"
 )
 
+// taskVersion is one version of one task.
+type taskVersion struct{ task, number int64 }
+
 // index is the history of a run with the lookups that the checks need.
 type index struct {
-	*history.Run
-	eventsByID     map[string]*history.Event
-	eventsByTask   map[int64][]*history.Event  // in the order of versions
-	completions    map[string]*history.Event   // by event id
-	eventsByTitle  map[string][]*history.Event // the events that gave a title to a task
-	records        []record                    // of the topic, in the order of partition and offset
-	firstRecords   map[string]*record          // by event id: the first record that the system wrote
-	poison         poisonIndex
-	usedPartitions int // number of the topic's partitions that have records
+	history.Run     // faults and list reads are in the order of their start
+	eventsByID      map[string]*history.Event
+	eventsByTask    map[int64][]*history.Event // in the order of versions
+	eventsByVersion map[taskVersion]*history.Event
+	completions     map[string]*history.Event   // by event id
+	eventsByTitle   map[string][]*history.Event // the events that gave a title to a task
+	records         []*record                   // of the topic, in the order of partition and offset
+	firstRecords    map[string]*record          // by event id: the first record that the system wrote
+	usedPartitions  map[int32]bool              // the topic's partitions that have records
+	poisonKinds     map[string]string           // by contentKey
+	expectedLetters map[letterID]*record        // the poison of each
+	letters         []letter                    // before the replay
+	replayedLetters []letter                    // after it, with those of before
 }
 
 func newIndex(run *history.Run) *index {
 	ix := &index{
-		Run:           run,
-		eventsByID:    make(map[string]*history.Event, len(run.Events)),
-		eventsByTask:  map[int64][]*history.Event{},
-		completions:   map[string]*history.Event{},
-		eventsByTitle: map[string][]*history.Event{},
-		firstRecords:  make(map[string]*record, len(run.Events)),
+		Run:             *run,
+		eventsByID:      make(map[string]*history.Event, len(run.Events)),
+		eventsByTask:    map[int64][]*history.Event{},
+		eventsByVersion: make(map[taskVersion]*history.Event, len(run.Events)),
+		completions:     map[string]*history.Event{},
+		eventsByTitle:   map[string][]*history.Event{},
+		firstRecords:    make(map[string]*record, len(run.Events)),
+		usedPartitions:  map[int32]bool{},
+		poisonKinds:     map[string]string{},
+		expectedLetters: map[letterID]*record{},
 	}
+	ix.Faults = sortedBy(run.Faults, func(f history.Fault) time.Time { return f.Began })
+	ix.Reads = sortedBy(run.Reads, func(r history.ListRead) time.Time { return r.Began })
 	for i := range run.Events {
 		e := &run.Events[i]
 		ix.eventsByID[e.ID] = e
-		ix.eventsByTask[e.TaskID] = append(ix.eventsByTask[e.TaskID], e)
+		ix.eventsByTask[e.Task.ID] = append(ix.eventsByTask[e.Task.ID], e)
+		ix.eventsByVersion[taskVersion{e.Task.ID, e.Version}] = e
 		if e.Type == completed {
 			ix.completions[e.ID] = e
 		}
@@ -54,15 +71,23 @@ func newIndex(run *history.Run) *index {
 		}
 	}
 	ix.classifyRecords()
+	ix.letters, ix.replayedLetters = ix.parseLetters(run.DLQ), ix.parseLetters(run.Replay.DLQ)
 	return ix
 }
 
-// eventAt returns the event that made a version of a task, or nil.
-func (ix *index) eventAt(task, version int64) *history.Event {
-	events := ix.eventsByTask[task]
-	i, found := slices.BinarySearchFunc(events, version, func(e *history.Event, v int64) int { return int(e.Version - v) })
-	if !found {
-		return nil
+// sortedKeys returns the sorted keys of m, so that verdicts are deterministic.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// sortedBy returns the elements in the order of a time.
+func sortedBy[T any](all []T, at func(T) time.Time) []T {
+	return slices.SortedStableFunc(slices.Values(all), func(a, b T) int { return at(a).Compare(at(b)) })
+}
+
+// sortedValues returns the values of m by their keys.
+func sortedValues[V any](m map[string]V) []V {
+	values := make([]V, 0, len(m))
+	for _, key := range sortedKeys(m) {
+		values = append(values, m[key])
 	}
-	return events[i]
+	return values
 }

@@ -19,7 +19,7 @@ type Verdict struct {
 	Began            time.Time          `json:"began"`
 	Duration         string             `json:"duration"` // of the workload
 	TotalDuration    string             `json:"took"`     // of the whole run, from the workload's start until the history was complete
-	Passed           bool               `json:"ok"`
+	Passed           bool               `json:"ok"`       // every promise held
 	Checks           []Check            `json:"rows"`
 	Faults           []FaultSummary     `json:"faults"`
 	Failpoints       []FailpointSummary `json:"crash_points"`
@@ -52,23 +52,17 @@ type FailpointSummary struct {
 	DistinctInFlight int    `json:"events"`
 }
 
-// OK reports whether every promise held.
-func (v Verdict) OK() bool { return v.Passed }
-
 // WriteTable writes the verdict for a terminal: the faults, and one row per check, with its first
 // violations below a red one.
 func (v Verdict) WriteTable(w io.Writer) error {
 	var out strings.Builder
 	v.writeFaults(&out)
-	var table strings.Builder
-	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	width := 0
 	for _, r := range v.Checks {
-		fmt.Fprintf(columns, "%s\t%s\t%s\n", statusLabel(r.OK), r.Name, printable.Excerpt(r.Figure))
+		width = max(width, len(r.Name))
 	}
-	_ = columns.Flush() // a Builder returns no error
-	lines := strings.SplitAfter(table.String(), "\n")
-	for i, r := range v.Checks {
-		out.WriteString(lines[i])
+	for _, r := range v.Checks {
+		fmt.Fprintf(&out, "%s  %-*s  %s\n", statusLabel(r.OK), width, r.Name, printable.Excerpt(r.Figure))
 		if r.OK {
 			continue
 		}
@@ -77,7 +71,8 @@ func (v Verdict) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&out, "       - %s\n", printable.Excerpt(detail))
 		}
 	}
-	fmt.Fprintf(&out, "\n%s  %s changes in %s, seed %d\n", statusLabel(v.Passed), groupThousands(v.Changes), v.Duration, v.Seed)
+	out.WriteString(sprintf("\n%s  %d changes in %s, seed %s\n",
+		statusLabel(v.Passed), v.Changes, v.Duration, fmt.Sprint(v.Seed)))
 	_, err := io.WriteString(w, out.String())
 	return err
 }
@@ -86,16 +81,15 @@ func (v Verdict) writeFaults(out *strings.Builder) {
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(columns, "TARGET\tFAULT\tWITH WORK IN FLIGHT\tREQUESTS\tBACKLOG\tLONGEST\n")
 	for _, t := range v.Faults {
-		fmt.Fprintf(columns, "%s\t%s\t%d of %d\t%s\t%s\t%s\n", t.Target, t.Kind, t.WithWorkInFlight, t.Times, groupThousands(t.Requests), groupThousands(t.Backlog), t.Longest)
+		fmt.Fprintf(columns, "%s\t%s\t%s\n", t.Target, t.Kind,
+			sprintf("%d of %d\t%d\t%d\t%s", t.WithWorkInFlight, t.Times, t.Requests, t.Backlog, t.Longest))
 	}
-	_ = columns.Flush() // a Builder returns no error
-	columns = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(columns, "\nFAILPOINT\tHITS\tDIFFERENT WORK\n")
 	for _, p := range v.Failpoints {
 		fmt.Fprintf(columns, "%s\t%d\t%d\n", p.Name, p.Hits, p.DistinctInFlight)
 	}
+	fmt.Fprintf(columns, "\n")
 	_ = columns.Flush() // a Builder returns no error
-	out.WriteString("\n")
 }
 
 // WriteJSON writes the whole verdict as JSON.
@@ -111,13 +105,4 @@ func statusLabel(ok bool) string {
 		return "ok "
 	}
 	return "RED"
-}
-
-// groupThousands formats a number with commas between the thousands.
-func groupThousands(n int) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

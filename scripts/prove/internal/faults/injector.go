@@ -65,7 +65,7 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 		i.mu.Lock()
 		i.stage, i.stageStartedAt = n, time.Now()
 		i.mu.Unlock()
-		i.Recorder.setStage(stage.Name)
+		i.Recorder.SetStage(stage.Name)
 		i.Log.InfoContext(ctx, "stage started", "name", stage.Name, "estimate", stage.Duration)
 		group, ctx := errgroup.WithContext(ctx)
 		for t, track := range stage.Tracks {
@@ -79,7 +79,7 @@ func (i *Injector) Run(ctx context.Context, s Scenario) error {
 	i.mu.Lock()
 	i.stage = len(s.Stages)
 	i.mu.Unlock()
-	i.Recorder.setStage("")
+	i.Recorder.SetStage("no more faults")
 	return nil
 }
 

@@ -48,7 +48,8 @@ func (r *Recorder) During() string {
 	return strings.Join(append([]string{r.stage}, r.current...), ", ")
 }
 
-func (r *Recorder) setStage(stage string) {
+// SetStage names what the run does, for During.
+func (r *Recorder) SetStage(stage string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stage = stage

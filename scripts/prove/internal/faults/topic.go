@@ -10,7 +10,6 @@ import (
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/probe"
 	"example.com/todo/scripts/prove/internal/rogueproducer"
 )
 
@@ -32,8 +31,8 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 	if err := rogueproducer.FillTopic(ctx, i.Cluster.Brokers(), cluster.Partitions, oldRecords); err != nil {
 		return err
 	}
-	for _, group := range probe.Groups {
-		for lag, err := i.Probe.Lag(group); err != nil || lag > 0; lag, err = i.Probe.Lag(group) {
+	for _, group := range history.Groups {
+		for lag, err := i.Probe.Lag(ctx, group); err != nil || lag > 0; lag, err = i.Probe.Lag(ctx, group) {
 			if !retry.Wait(ctx, pollInterval) {
 				return fmt.Errorf("group %s lags by %d: %w", group, lag, errors.Join(context.Cause(ctx), err))
 			}
@@ -47,7 +46,7 @@ func (i *Injector) ReplaceTopic(ctx context.Context) error {
 // restartConsumers starts the consumers once each partition of the new topic has newRecords.
 func (i *Injector) restartConsumers(ctx context.Context) error {
 	poll(ctx, replaceTimeout, func() bool {
-		least, err := i.Probe.ShortestPartition()
+		least, err := i.Probe.ShortestPartition(ctx)
 		return err == nil && least >= newRecords
 	})
 	return i.injectWith(ctx, ReplaceTopic, event.Topic, func(f *history.Fault) error {

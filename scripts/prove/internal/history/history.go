@@ -3,7 +3,11 @@
 // facts only and knows nothing of the services' code.
 package history
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Run is the history of one run, and the checker's whole input.
 type Run struct {
@@ -103,21 +107,20 @@ type ListRead struct {
 	Versions    map[int64]int64 // by hot task
 }
 
+// Groups are the consumer groups. Each of them must dead-letter all poison.
+var Groups = []string{"notification-service", "stats-service"}
+
 // UndecodableBatch is the kind of the records in a batch that no consumer can decode. The batch
 // becomes one dead letter.
 const UndecodableBatch = "undecodable batch"
 
 // InjectedRecord is a record that the rogue producer wrote.
 type InjectedRecord struct {
-	Kind      string // the kind of poison, or "copy"
-	Partition int32
-	Offset    int64
-	Key       []byte
-	Value     []byte // nil for null
-	EventID   string // of a copy
-	// Groups are the consumer groups that must dead-letter the record.
-	Groups []string
-	At     time.Time
+	Kind string // the kind of poison, or "copy"
+	Position
+	Key     []byte
+	Value   []byte // nil for null
+	EventID string // of a copy
 }
 
 // Fault is one injected fault.
@@ -171,26 +174,28 @@ type Key struct {
 
 // Event is a row of events.
 type Event struct {
-	Pos    int64
-	Seq    int64 // 0 if not assigned
-	ID     string
-	Type   string
-	TaskID int64
-	Title  string
-	// Priority, Version and Done are the task's after the change.
-	Priority int32
-	Version  int64
-	Done     bool
-	At       time.Time
+	Pos  int64
+	Seq  int64 // 0 if not assigned
+	ID   string
+	Type string
+	Task // after the change; of a deleted task the last state
+	At   time.Time
 }
+
+// Position is the place of a record in a topic.
+type Position struct {
+	Partition int32
+	Offset    int64
+}
+
+func (p Position) String() string { return fmt.Sprintf("%d/%d", p.Partition, p.Offset) }
 
 // Record is a record of a topic.
 type Record struct {
-	Partition int32
-	Offset    int64
-	Key       []byte
-	Value     []byte // nil for null
-	Headers   []Header
+	Position
+	Key     []byte
+	Value   []byte // nil for null
+	Headers []Header
 	// Time is when the broker appended it: the topic has message.timestamp.type=LogAppendTime.
 	Time time.Time
 }
@@ -200,9 +205,9 @@ type Header struct{ Key, Value string }
 
 // Header returns the last header with a name, or "".
 func (r Record) Header(key string) string {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Key == key {
-			return r.Headers[i].Value
+	for _, h := range slices.Backward(r.Headers) {
+		if h.Key == key {
+			return h.Value
 		}
 	}
 	return ""
@@ -243,5 +248,4 @@ type MemorySample struct {
 	Target   string
 	At       time.Time
 	Resident int64 // bytes
-	During   string
 }

@@ -16,7 +16,6 @@ import (
 	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/kafka/kafkatest/onebatch"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/probe"
 )
 
 // The kinds of poison.
@@ -120,8 +119,6 @@ func (p *Producer) addPoison(records []*kgo.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range records {
-		injected := injectedRecord(r, header(r, kindHeader))
-		injected.Groups = probe.Groups
-		p.poison = append(p.poison, injected)
+		p.poison = append(p.poison, injectedRecord(r, header(r, kindHeader)))
 	}
 }

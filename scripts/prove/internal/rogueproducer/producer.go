@@ -132,5 +132,7 @@ func namedPartition(string) func(*kgo.Record, int) int {
 }
 
 func injectedRecord(r *kgo.Record, kind string) history.InjectedRecord {
-	return history.InjectedRecord{Kind: kind, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, At: time.Now()}
+	return history.InjectedRecord{
+		Kind: kind, Position: history.Position{Partition: r.Partition, Offset: r.Offset}, Key: r.Key, Value: r.Value,
+	}
 }

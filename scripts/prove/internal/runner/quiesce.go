@@ -2,15 +2,12 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"example.com/todo/platform/retry"
-	"example.com/todo/scripts/prove/internal/cluster"
-	"example.com/todo/scripts/prove/internal/probe"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // ErrNotQuiescent means that the cluster kept pending work without progress for a long time.
@@ -69,43 +66,16 @@ func (e *experiment) measurePending(ctx context.Context) (pendingWork, error) {
 		return pendingWork{}, err
 	}
 	now := pendingWork{unsentKafka: p.UnsentKafka, unsentLive: p.UnsentLive, acceptedKeys: e.webhooks.AcceptedKeys()}
-	for i, group := range probe.Groups {
-		if now.lags[i], err = e.probe.Lag(group); err != nil {
+	for i, group := range history.Groups {
+		if now.lags[i], err = e.probe.Lag(ctx, group); err != nil {
 			return pendingWork{}, err
 		}
 	}
-	for _, r := range e.cluster.Replicas(cluster.Stats) {
-		complete, err := statsComplete(ctx, r.HTTP)
-		if err != nil {
-			return pendingWork{}, err
-		}
-		if !complete {
+	reports, err := e.probe.StatsReports(ctx)
+	for _, r := range reports {
+		if !r.Complete || r.Lag != 0 {
 			now.recountingReplicas++
 		}
 	}
-	return now, nil
-}
-
-// statsComplete requests whether a replica of stats-service has counted the whole topic.
-func statsComplete(ctx context.Context, addr string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/stats", nil)
-	if err != nil {
-		return false, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	var stats struct {
-		Complete bool  `json:"complete"`
-		Lag      int64 `json:"lag"`
-	}
-	if response.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("GET /stats: %s", response.Status)
-	}
-	err = json.NewDecoder(response.Body).Decode(&stats)
-	return stats.Complete && stats.Lag == 0, err
+	return now, err
 }

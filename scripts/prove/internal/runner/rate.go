@@ -1,8 +1,6 @@
 package runner
 
-import (
-	"context"
-)
+import "context"
 
 const (
 	minRate          = 10.0 // changes per second, while faults are still to come

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/history"
-	"example.com/todo/scripts/prove/internal/probe"
 )
 
 // replayAndCollect replays everything and collects the result. A replay that the cluster does not
@@ -20,7 +18,7 @@ func (e *experiment) replayAndCollect(ctx context.Context, run *history.Run) err
 		}
 		run.Replay.OtherEffects = append(run.Replay.OtherEffects, err.Error())
 	}
-	if err := checker.CollectReplay(ctx, e.sources(), run); err != nil {
+	if err := e.probe.CollectReplay(ctx, &run.Replay); err != nil {
 		return err
 	}
 	run.Replay.Deliveries = e.webhooks.Deliveries()[delivered:]
@@ -32,8 +30,8 @@ func (e *experiment) replayAndCollect(ctx context.Context, run *history.Run) err
 // letters twice.
 func (e *experiment) replayEverything(ctx context.Context) error {
 	e.cluster.StopConsumers(ctx)
-	for _, group := range probe.Groups {
-		if err := e.probe.ResetOffsets(group); err != nil {
+	for _, group := range history.Groups {
+		if err := e.probe.ResetOffsets(ctx, group); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,6 @@ import (
 
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/toolchain"
-	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/cluster"
 	"example.com/todo/scripts/prove/internal/faults"
 	"example.com/todo/scripts/prove/internal/history"
@@ -68,12 +68,11 @@ type experiment struct {
 	producer  *rogueproducer.Producer
 	workload  *workload.Workload
 	injector  *faults.Injector
-	memory    memorySampler
 
 	deadline time.Time // for quiescing; zero without a limit
 
 	mu           sync.Mutex
-	phase        string
+	memory       []history.MemorySample
 	lastProgress probe.Progress // when the database last responded
 }
 
@@ -100,7 +99,7 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 		return nil, err
 	}
 	group.Go(func() error { return e.webhooks.Run(ctx) })
-	e.setPhase("start")
+	e.recorder.SetStage("start")
 	e.cluster, err = cluster.Start(ctx, cluster.Config{
 		Tree: e.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret, OnExit: e.recorder.RecordExit,
 	})
@@ -108,14 +107,13 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.cluster.Close(ctx)) }()
-	if e.probe, err = probe.New(e.cluster.PostgresDSN(), e.cluster.Brokers(), e.cluster.RedisAddr(cluster.Redis)); err != nil {
+	if err := e.configure(); err != nil {
 		return nil, err
 	}
 	defer e.probe.Close()
-	e.configure()
 	group.Go(func() error { e.reportProgress(ctx); return nil })
-	group.Go(func() error { e.memory.sample(ctx, e.cluster, e.recorder); return nil })
-	e.Printf("the cluster is up after %s", e.elapsed())
+	group.Go(func() error { e.sampleMemory(ctx); return nil })
+	e.Printf("the cluster is up after %s", time.Since(e.startedAt).Round(100*time.Millisecond))
 	if e.Timeout > 0 {
 		e.deadline = time.Now().Add(e.Timeout - collectReserve)
 		bounded, cancel := context.WithTimeoutCause(ctx, e.Timeout, fmt.Errorf("the run took longer than %s", e.Timeout))
@@ -125,7 +123,16 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	return e.execute(ctx)
 }
 
-func (e *experiment) configure() {
+func (e *experiment) configure() (err error) {
+	cfg := probe.Config{
+		PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers(), Redis: e.cluster.RedisAddr(cluster.Redis),
+	}
+	for _, r := range e.cluster.Replicas(cluster.Stats) {
+		cfg.Stats = append(cfg.Stats, r.HTTP)
+	}
+	if e.probe, err = probe.New(cfg); err != nil {
+		return err
+	}
 	var targets []workload.Target
 	for _, r := range e.cluster.Replicas(cluster.Todo) {
 		targets = append(targets, workload.Target{HTTP: r.HTTP, GRPC: r.GRPC})
@@ -140,6 +147,7 @@ func (e *experiment) configure() {
 	e.workload = workload.New(workload.Config{
 		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: e.Scenario.Readers, Targets: targets, Rate: e.rate, Log: e.Log,
 	})
+	return nil
 }
 
 // execute runs the phases on a cluster that is up.
@@ -148,7 +156,7 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 		Seed: e.Seed, Changes: e.Scenario.Changes, StartedAt: time.Now(), Expected: e.Scenario.Expected(),
 	}
 	if e.Scenario.ReplaceTopic {
-		e.setPhase("replace topic")
+		e.recorder.SetStage("replace topic")
 		if err := e.injector.ReplaceTopic(ctx); err != nil {
 			return nil, fmt.Errorf("replace the topic: %w", err)
 		}
@@ -160,7 +168,7 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 		return nil, err
 	}
 	defer e.producer.Close()
-	e.setPhase("workload and faults")
+	e.recorder.SetStage("workload and faults")
 	if err := e.runWorkload(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -168,26 +176,28 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 		return nil, err
 	}
 	run.EndedAt = time.Now()
-	e.setPhase("quiesce")
+	e.recorder.SetStage("quiesce")
 	quiesceErr := e.quiesce(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	e.setPhase("collect")
+	e.recorder.SetStage("collect")
 	run.Calls, run.Reads = e.workload.Calls(), e.workload.Reads()
 	run.Poison, run.Copies = e.producer.Poison(), e.producer.Copies()
-	if err := checker.Collect(ctx, e.sources(), run); err != nil {
+	if err := e.probe.Collect(ctx, run); err != nil {
 		return nil, fmt.Errorf("collect the history: %w", err)
 	}
 	run.Deliveries = e.webhooks.Deliveries()
 	if e.Scenario.Replay && quiesceErr == nil {
-		e.setPhase("replay")
+		e.recorder.SetStage("replay")
 		if err := e.replayAndCollect(ctx, run); err != nil {
 			return nil, fmt.Errorf("replay: %w", err)
 		}
 	}
 	run.Faults, run.Crashes, run.Exits = e.recorder.Recorded()
-	run.Memory = e.memory.collected()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	run.Memory = slices.Clone(e.memory)
 	run.CollectedAt = time.Now()
 	return run, quiesceErr
 }
@@ -199,18 +209,8 @@ func (e *experiment) runWorkload(ctx context.Context) error {
 	var copies errgroup.Group
 	copies.Go(func() error { return e.producer.WriteCopies(copying, e.Scenario.CopyFraction*copyOversampling) })
 	group, working := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := e.workload.Run(working); err != nil {
-			return fmt.Errorf("workload: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		if err := e.injector.Run(working, e.Scenario); err != nil {
-			return fmt.Errorf("faults: %w", err)
-		}
-		return nil
-	})
+	group.Go(func() error { return e.workload.Run(working) })
+	group.Go(func() error { return e.injector.Run(working, e.Scenario) })
 	err := group.Wait()
 	if err == nil && e.Scenario.CopyFraction > 0 {
 		e.awaitCopies(ctx)
@@ -230,22 +230,4 @@ func (e *experiment) awaitCopies(ctx context.Context) {
 		last = now
 		retry.Wait(ctx, copyIdleTime)
 	}
-}
-
-func (e *experiment) sources() checker.Sources {
-	s := checker.Sources{PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers()}
-	for _, r := range e.cluster.Replicas(cluster.Stats) {
-		s.Stats = append(s.Stats, r.HTTP)
-	}
-	return s
-}
-
-func (e *experiment) setPhase(phase string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.phase = phase
-}
-
-func (e *experiment) elapsed() time.Duration {
-	return time.Since(e.startedAt).Round(100 * time.Millisecond)
 }

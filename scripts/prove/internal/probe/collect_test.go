@@ -1,4 +1,4 @@
-package checker_test
+package probe_test
 
 import (
 	"database/sql"
@@ -16,28 +16,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"example.com/todo/scripts/prove/internal/checker"
+	"example.com/todo/platform/testenv"
 	"example.com/todo/scripts/prove/internal/history"
+	"example.com/todo/scripts/prove/internal/probe"
 )
-
-// requireEnv returns an environment variable. Without it the test is skipped, and fails in CI.
-func requireEnv(t *testing.T, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	switch {
-	case value != "":
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is not set", name)
-	default:
-		t.Skipf("%s is not set: run this under devstack with", name)
-	}
-	return value
-}
 
 // createDatabase creates an empty database for the test.
 func createDatabase(t *testing.T) (dsn string, db *sql.DB) {
 	t.Helper()
-	where, err := url.Parse(requireEnv(t, "TEST_POSTGRES_DSN"))
+	where, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,16 +82,21 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 			VALUES ($1, $2, $3, 1, 'naïve 漢字', 7, $4, $5::timestamptz, CASE WHEN $4 THEN $5::timestamptz END, $6, $5::timestamptz, '')`,
 			ids[i], sql.NullInt64{Int64: 1, Valid: i == 0}, of, i == 1, at, i+1)
 	}
+	exec(t, db, `INSERT INTO idempotency_keys VALUES ('a key', $1, 1, 'naïve 漢字', 7, $2)`, ids[0], at)
+	p := newProbe(t, dsn)
 	got := history.Run{}
-	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil {
+	if err := p.Collect(t.Context(), &got); err != nil {
 		t.Fatal(err)
 	}
+	created := history.Task{ID: 1, Title: "naïve 漢字", Priority: 7, Version: 1}
+	completed := history.Task{ID: 1, Title: "naïve 漢字", Priority: 7, Version: 2, Done: true}
 	want := history.Run{
-		Tasks: []history.Task{{ID: 1, Title: "naïve 漢字", Priority: 7, Done: true, Version: 2}},
+		Tasks: []history.Task{completed},
 		Events: []history.Event{
-			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 1, At: at},
-			{Pos: 2, Seq: 0, ID: ids[1], Type: "task.completed", TaskID: 1, Title: "naïve 漢字", Priority: 7, Version: 2, Done: true, At: at},
+			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", Task: created, At: at},
+			{Pos: 2, Seq: 0, ID: ids[1], Type: "task.completed", Task: completed, At: at},
 		},
+		Keys: []history.Key{{Key: "a key", EventID: ids[0], TaskID: 1}},
 		Stats: []history.StatsReport{
 			{Replica: 1, Total: 5, ByDay: map[string]int64{"2026-01-15": 3, "2026-01-16": 2}, Lag: 4, Complete: true},
 			{Replica: 2, ByDay: map[string]int64{}, Lag: -1},
@@ -113,7 +105,7 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := checker.CollectReplay(t.Context(), newSources(t, dsn), &got); err != nil {
+	if err := p.CollectReplay(t.Context(), &got.Replay); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(history.Replay{Events: 2, Stats: want.Stats}, got.Replay); diff != "" {
@@ -121,38 +113,23 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	}
 }
 
-func TestCollectReadsIdempotencyKeysIfTheTableExists(t *testing.T) {
-	t.Parallel()
-	dsn, db := createDatabase(t)
-	migrate(t, db)
-	exec(t, db, `DROP TABLE IF EXISTS idempotency_keys`)
-	got := history.Run{}
-	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil || got.Keys != nil {
-		t.Fatalf("without the table: %v, %v", got.Keys, err)
-	}
-	exec(t, db, `CREATE TABLE idempotency_keys (key text PRIMARY KEY, event_id uuid NOT NULL, task_id bigint NOT NULL)`)
-	id := uuid.NewString()
-	exec(t, db, `INSERT INTO idempotency_keys VALUES ('a key', $1, 3)`, id)
-	if err := checker.Collect(t.Context(), newSources(t, dsn), &got); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]history.Key{{Key: "a key", EventID: id, TaskID: 3}}, got.Keys); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-}
-
-// newSources returns a database with empty topics and two replicas of stats-service.
-func newSources(t *testing.T, dsn string) checker.Sources {
+// newProbe returns a probe of a database, empty topics and two replicas of stats-service.
+func newProbe(t *testing.T, dsn string) *probe.Probe {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "task-events", "task-events-dlq"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return checker.Sources{PostgresDSN: dsn, Brokers: cluster.ListenAddrs(), Stats: []string{
+	p, err := probe.New(probe.Config{PostgresDSN: dsn, Brokers: cluster.ListenAddrs(), Stats: []string{
 		serveStats(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
 		serveStats(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
-	}}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
 }
 
 func serveStats(t *testing.T, body string) (addr string) {
