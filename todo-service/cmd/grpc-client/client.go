@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,36 +19,28 @@ import (
 	"example.com/todo/platform/config"
 )
 
-const (
-	defaultTimeout = 10 * time.Second
-	minTimeout     = time.Millisecond
-	maxTimeout     = 24 * time.Hour
-)
-
 // client holds what all commands share: the server's address, the output format and the
 // timeout.
 type client struct {
 	addr      string
-	output    format
+	output    string // table or json
 	timeout   time.Duration
 	retryHint string // how to repeat the command without a second effect; "" where it is plain
 }
 
-// connect returns a client of the service, and its connection, which the caller closes.
-// The connection is opened by the first call.
-func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
+// checkFlags is the PersistentPreRunE of the root command.
+func (c *client) checkFlags(*cobra.Command, []string) error {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
-		config.CheckRange("--timeout", c.timeout, minTimeout, maxTimeout),
+		config.CheckRange("--timeout", c.timeout, time.Millisecond, 24*time.Hour),
 	)
-	if err != nil {
-		return nil, nil, usageError{err}
+	if c.output != "table" && c.output != "json" {
+		err = errors.Join(err, config.Invalid("--output", "must be table or json"))
 	}
-	conn, err := dial(c.addr)
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("--addr %q is not an address: %w", c.addr, err)}
+		return usageError{err}
 	}
-	return pb.NewTaskServiceClient(conn), conn, nil
+	return nil
 }
 
 // dial returns a connection to the service that is opened by the first call.
@@ -61,20 +53,21 @@ func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	)...)
 }
 
-// callWithTimeout calls do with a client of the service, and explains its error. action
-// names what do does ("show task 3").
-func (c *client) callWithTimeout(ctx context.Context, action string, do func(context.Context, pb.TaskServiceClient) error) error {
-	tasks, conn, err := c.connect()
+// call prints the response of do, or explains its error. action names what do does
+// ("show task 3").
+func (c *client) call(cmd *cobra.Command, action string, do func(context.Context, pb.TaskServiceClient) (response, error)) error {
+	conn, err := dial(c.addr)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	defer cancel()
-	if err := do(ctx, tasks); err != nil {
+	r, err := do(ctx, pb.NewTaskServiceClient(conn))
+	if err != nil {
 		return c.explain(action, err)
 	}
-	return nil
+	return c.print(cmd.OutOrStdout(), r)
 }
 
 // explain returns an error that says what failed, why, and what the user can try.
