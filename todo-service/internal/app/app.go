@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
-	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
@@ -91,14 +90,16 @@ func Run(ctx context.Context, cfg Config) error {
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientIPs, Watcher: hub, Streams: streams, SearchLocks: admission.NewSearchLocks(),
+		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
+		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewRateLimit(limiter, clientIPs, streams)
-	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
-		grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
+	grpcAPI := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
+	})
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors())
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func BenchmarkListCache(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientip.New(nil)}))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientip.New(nil).FromHTTP}))
 	defer server.Close()
 
 	var miss, hit time.Duration

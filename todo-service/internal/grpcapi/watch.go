@@ -1,8 +1,6 @@
 package grpcapi
 
 import (
-	"context"
-	"iter"
 	"strconv"
 	"time"
 
@@ -22,16 +20,11 @@ const resumeTokenKey = "resume-token"
 // the stream with a token to resume from.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
-type Watcher interface {
-	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
-}
-
 // WatchTasks streams changes. The header has the resume token of the start: the stream
 // has every change that is committed after the client has received the header. If the
 // stream ends with an error after which a client can resume, the trailer has the token.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
-	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
+	changes, err := s.cfg.Watch(stream.Context(), req.GetResumeToken())
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 // listFiltered returns a page. A search first waits for the client's other search.
 func (a *api) listFiltered(r *http.Request, query task.Query) (listcache.Entry, error) {
 	if query.Contains != "" {
-		release, err := a.SearchLocks.Acquire(r.Context(), a.ClientIPs.FromHTTP(r))
+		release, err := a.AcquireSearch(r.Context(), a.ClientIP(r))
 		if err != nil {
 			return listcache.Entry{}, err
 		}

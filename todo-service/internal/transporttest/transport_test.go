@@ -80,7 +80,9 @@ var transports = map[string]func(*testing.T, *task.Service, *sharedLimiter) tran
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
-	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: noCache{}, Limiter: limiter, ClientIPs: clientip.Resolver{}, SearchLocks: admission.NewSearchLocks()})
+	handler := httpapi.New(httpapi.Config{
+		Tasks: tasks, Lists: noCache{}, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromHTTP, AcquireSearch: admission.NewSearchLocks().Acquire,
+	})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -97,10 +99,13 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transp
 func unlimited(l net.Listener) net.Listener { return l }
 
 func serveGRPC(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
-	limit := grpcapi.NewRateLimit(limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
+	api := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC,
+		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()).Acquire,
+	})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, nil).Register, grpcserver.Interceptors{Unary: []grpc.UnaryServerInterceptor{limit.Unary}, Stream: []grpc.StreamServerInterceptor{limit.Stream}})
+	}, api.Register, api.Interceptors())
 	if err != nil {
 		t.Fatal(err)
 	}
