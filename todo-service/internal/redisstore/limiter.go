@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,8 +25,6 @@ type Limiter struct {
 	requests int
 	window   time.Duration
 
-	nextNonce func() string // unique over all replicas
-
 	outage      *retry.Outage
 	unavailable prometheus.Counter
 }
@@ -45,12 +41,11 @@ type LimiterConfig struct {
 // NewLimiter returns a limiter that grants what cfg says.
 func NewLimiter(pipeline *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	l := &Limiter{
-		pipeline:  pipeline,
-		prefix:    cfg.Prefix + "ratelimit:",
-		requests:  cfg.Requests,
-		window:    cfg.Window,
-		outage:    retry.NewOutage(log, "rate limiter: Redis failed, requests pass uncounted until it recovers", "rate limiter: Redis works again"),
-		nextNonce: nonceSequence(),
+		pipeline: pipeline,
+		prefix:   cfg.Prefix + "ratelimit:",
+		requests: cfg.Requests,
+		window:   cfg.Window,
+		outage:   retry.NewOutage(log, "rate limiter: Redis failed, requests pass uncounted until it recovers", "rate limiter: Redis works again"),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
@@ -109,7 +104,7 @@ func (a allowCommand) build(requests int) scriptCall {
 	return scriptCall{
 		script: allowScript,
 		keys:   []string{l.prefix + bucketKey(a.clientPrefix)},
-		args:   []any{l.requests, l.window.Microseconds(), l.nextNonce(), requests},
+		args:   []any{l.requests, l.window.Microseconds(), rand.Text(), requests},
 		decode: decodeDecision,
 	}
 }
@@ -139,9 +134,4 @@ func bucketKey(client netip.Prefix) string {
 		return client.Addr().String()
 	}
 	return client.String()
-}
-
-func nonceSequence() func() string {
-	process, count := rand.Text(), new(atomic.Int64)
-	return func() string { return process + strconv.FormatInt(count.Add(1), 36) }
 }
