@@ -1,11 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"net/http"
 
+	"example.com/todo/contracts/event"
 	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -24,7 +24,11 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := encodeEventArray(events)
+	list := make([]event.Event, len(events))
+	for i, e := range events {
+		list[i] = eventcodec.ToContract(e)
+	}
+	body, err := encodeJSON(list)
 	if err != nil {
 		return err
 	}
@@ -34,16 +38,4 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
-}
-
-// encodeEventArray returns a JSON array of the events in the form of the contract.
-func encodeEventArray(events []task.Event) ([]byte, error) {
-	all := make([][]byte, len(events))
-	for i, e := range events {
-		var err error
-		if all[i], err = eventcodec.ToContract(e).Marshal(); err != nil {
-			return nil, err
-		}
-	}
-	return append(append([]byte("["), bytes.Join(all, []byte(","))...), ']'), nil
 }

@@ -72,9 +72,6 @@ func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry
 	if more {
 		page.Link = nextPageLink(query, tasks[len(tasks)-1].ID)
 	}
-	if tasks == nil {
-		tasks = []task.Task{}
-	}
 	page.Body, err = encodeJSON(tasks)
 	page.ETag = bodyETag(page.Body)
 	return page, err
