@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/contracts/event"
@@ -16,7 +17,6 @@ import (
 	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
-	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/lifecycle"
@@ -78,10 +78,23 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
+	pipeline := redisstore.NewAutoPipeline(cache)
+	lists := redisstore.NewListCache(pipeline, cachePrefix, log, registry)
+	limiter := redisstore.NewLimiter(pipeline, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, liveFeedSender{lists, feed}, log, registry)
-	tasks := task.NewService(countcache.New(admission.New(store, admissionConfig(cfg), registry)), time.Now, func(ctx context.Context, eventID string) {
+	relay := outbox.NewRelay(outbox.Config{
+		EventLog:   store,
+		Kafka:      outbox.ToKafka(producer.Send),
+		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg.Kafka, event.Topic) },
+		Live:       toLiveFeed(lists, feed),
+		Log:        log,
+		Metrics:    registry,
+	})
+	admitted := admission.New(store, admission.Config{
+		InFlight:           cfg.MaxInFlight,
+		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
+	}, registry)
+	tasks := task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
@@ -118,17 +131,6 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
-	return outbox.NewRelay(outbox.Config{
-		EventLog:   store,
-		Kafka:      outbox.ToKafka(producer),
-		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg, event.Topic) },
-		Live:       live,
-		Log:        log,
-		Metrics:    registry,
-	})
-}
-
 // limitConns lowers the connection limits of cfg to what the limit of open files allows,
 // and returns the limiter of connections.
 func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*clientlimit.ConnLimiter, error) {
@@ -142,44 +144,24 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 	return clientlimit.NewConnLimiter(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
-// admissionConfig returns the limits of the store. Searches get a quarter of the database's
-// connections.
-func admissionConfig(cfg Config) admission.Config {
-	return admission.Config{InFlight: cfg.MaxInFlight, ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4)}
-}
-
-// liveFeedSender is the outbox.Sender of the cursor "live". It invalidates the cached list
-// before it publishes, unless the writer already has. So an invalidation that a crash or
-// an outage prevented is repeated before a watcher learns of the change.
-type liveFeedSender struct {
-	lists *redisstore.ListCache
-	feed  *redisstore.Feed
-}
-
-func (l liveFeedSender) Send(ctx context.Context, batch []task.Announcement) error {
-	ids := make([]string, len(batch))
-	for i, a := range batch {
-		ids[i] = a.Event.ID
+// toLiveFeed returns the outbox.Sender of the cursor "live". It invalidates the cached
+// list before it publishes, unless the writer already has. So an invalidation that a crash
+// or an outage prevented is repeated before a watcher learns of the change.
+func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sender {
+	return func(ctx context.Context, batch []task.Announcement) error {
+		ids := make([]string, len(batch))
+		for i, a := range batch {
+			ids[i] = a.Event.ID
+		}
+		if err := lists.Heal(ctx, ids); err != nil {
+			return err
+		}
+		if err := feed.Publish(ctx, batch); err != nil {
+			return err
+		}
+		failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
+		return nil
 	}
-	if err := l.lists.Heal(ctx, ids); err != nil {
-		return err
-	}
-	if err := l.feed.Publish(ctx, batch); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
-	return nil
-}
-
-// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
-// share round trips to Redis.
-func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	pipeline := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
-	limiter := redisstore.NewLimiter(pipeline, redisstore.LimiterConfig{
-		Prefix: prefix, Requests: limit.Requests, Window: limit.Window,
-	}, log, registry)
-	return lists, limiter
 }
 
 // newPurger returns the purger, which purges while it holds a Redis lock. The stage is
@@ -188,7 +170,7 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 	if cfg.Outbox.PurgeAfter == 0 {
 		return nil
 	}
-	return lifecycle.Stage{outbox.NewPurger(outbox.PurgerConfig{
+	return lifecycle.Stage{outbox.Purger{
 		Purge: store.Purge,
 		WithLock: func(ctx context.Context, work func(context.Context) error) error {
 			key := cfg.Redis.KeyPrefix + "lock:purge"
@@ -199,10 +181,13 @@ func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 			}
 			return err
 		},
-		Age:     cfg.Outbox.PurgeAfter,
-		Log:     log,
-		Metrics: registry,
-	})}
+		Age: cfg.Outbox.PurgeAfter,
+		Log: log,
+		Purged: promauto.With(registry).NewCounter(prometheus.CounterOpts{
+			Name: "todo_outbox_purged_events_total",
+			Help: "Events removed from the database because of their age.",
+		}),
+	}}
 }
 
 // openRedis returns the client for durable state, and the client and key prefix for cache

@@ -14,6 +14,7 @@ import (
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/redisstore"
 )
 
 // outcome is the limiter's decision about a request.
@@ -95,7 +96,7 @@ func TestReplicasAndTransportsShareOneExactRateLimit(t *testing.T) {
 	for range replicas {
 		cfg := withoutServers(t)
 		cfg.Redis.Addr, cfg.Redis.KeyPrefix = shared, prefix
-		cfg.RateLimit = RateLimitConfig{Requests: limit, Window: window}
+		cfg.RateLimit = redisstore.LimiterConfig{Requests: limit, Window: window}
 		cfg.Log.Level = 12 // above every level: thousands of requests are refused
 		_, stop := serve(t, cfg)
 		defer func() {

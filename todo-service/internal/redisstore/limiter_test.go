@@ -27,7 +27,7 @@ func openLimiter(t *testing.T, requests int, window time.Duration) (*testRedis, 
 }
 
 func newLimiter(s *testRedis, requests int, window time.Duration) *redisstore.Limiter {
-	return redisstore.NewLimiter(s.replica(), redisstore.LimiterConfig{Prefix: s.prefix, Requests: requests, Window: window}, s.log(), nil)
+	return redisstore.NewLimiter(s.replica(), s.prefix, redisstore.LimiterConfig{Requests: requests, Window: window}, s.log(), nil)
 }
 
 func allow(t *testing.T, l *redisstore.Limiter, addr string) ratelimit.Decision {
@@ -251,7 +251,7 @@ func TestLimiterReplacesAKeyOfAnotherType(t *testing.T) {
 func TestLimiterReloadsAFlushedScript(t *testing.T) {
 	t.Parallel()
 	s := openOwnRedis(t)
-	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
+	limiter := redisstore.NewLimiter(s.pipeline, s.prefix, redisstore.LimiterConfig{Requests: 1, Window: time.Minute}, s.log(), s.reg)
 	for _, want := range []bool{true, false} {
 		if err := s.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -268,7 +268,7 @@ func TestLimiterLetsRequestsPassWithoutRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, server)
-			limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 5, Window: time.Minute}, s.log(), s.reg)
+			limiter := redisstore.NewLimiter(s.pipeline, s.prefix, redisstore.LimiterConfig{Requests: 5, Window: time.Minute}, s.log(), s.reg)
 			const requests = 200
 			var quickest, total time.Duration = time.Hour, 0
 			for range requests {
@@ -318,7 +318,7 @@ func advanceClock(t *testing.T, s *testRedis, d time.Duration) {
 func TestLimiterRecordsNoOutageForACancelledCaller(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
-	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1, Window: time.Minute}, s.log(), s.reg)
+	limiter := redisstore.NewLimiter(s.pipeline, s.prefix, redisstore.LimiterConfig{Requests: 1, Window: time.Minute}, s.log(), s.reg)
 	_, release := holdReplies(s)
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
