@@ -16,11 +16,11 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := parseHistoryQuery(r.URL.RawQuery)
+	query, err := parseQuery(r.URL.RawQuery, "after", "limit")
 	if err != nil {
 		return err
 	}
-	events, more, err := a.Tasks.History(r.Context(), id, page)
+	events, more, err := a.Tasks.History(r.Context(), id, task.Page{After: query.After, Limit: query.Limit})
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	if more {
 		last := events[len(events)-1].Task.Version
-		w.Header().Set("Link", fmt.Sprintf(`</tasks/%d/events?after=%d&limit=%d>; rel="next"`, id, last, cmp.Or(page.Limit, task.MaxLimit)))
+		w.Header().Set("Link", fmt.Sprintf(`</tasks/%d/events?after=%d&limit=%d>; rel="next"`, id, last, cmp.Or(query.Limit, task.MaxLimit)))
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil

@@ -22,7 +22,7 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return a.listUnfiltered(w, r)
 	}
-	query, err := parseListQuery(r.URL.RawQuery)
+	query, err := parseQuery(r.URL.RawQuery, "after", "done", "limit", "q")
 	if err != nil {
 		return err
 	}

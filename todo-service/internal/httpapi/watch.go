@@ -109,8 +109,8 @@ func reconnectEvent(position int64, reason string) []byte {
 
 // parseLastEventID returns the position to resume from; "" means from now on.
 func parseLastEventID(r *http.Request) (string, error) {
-	if r.URL.RawQuery != "" {
-		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: this stream has none" })
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return "", err
 	}
 	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
 	case 0:
