@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -169,10 +168,10 @@ func TestServiceIsReadyOnceTheDatabaseIsAvailable(t *testing.T) {
 // A ping of this database succeeds.
 func TestSchemaCheckIsNotReadyOnAnOlderSchema(t *testing.T) {
 	t.Parallel()
-	s := newSchemaCheck(openDatabase(t, createDatabase(t)), slog.New(slog.DiscardHandler))
-	for range 2 {
-		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
-			t.Errorf("Ready: %v", err)
+	s := &schemaCheck{db: openDatabase(t, createDatabase(t))}
+	for i, check := range []func(context.Context) error{s.check, s.Ready} {
+		if err := check(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
+			t.Errorf("check %d: %v", i, err)
 		}
 	}
 }
@@ -181,7 +180,10 @@ func TestSchemaCheckServesConcurrentProbes(t *testing.T) {
 	t.Parallel()
 	db := openDatabase(t, migratedDatabase(t))
 	db.SetMaxOpenConns(2)
-	s := newSchemaCheck(db, slog.New(slog.DiscardHandler))
+	s := &schemaCheck{db: db}
+	if err := s.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var probes sync.WaitGroup

@@ -136,8 +136,6 @@ func (h *Hub) requestCatchUp() {
 
 // follow catches up on each request, and once a second without one, until ctx ends.
 func (h *Hub) follow(ctx context.Context) {
-	poll := time.NewTicker(pollInterval)
-	defer poll.Stop()
 	outage := retry.NewOutage(h.log, "watch hub: reading the event log failed, watchers wait", "watch hub: the event log can be read again")
 	for {
 		err := h.catchUp(ctx)
@@ -148,7 +146,7 @@ func (h *Hub) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-poll.C:
+		case <-time.After(pollInterval):
 		case <-h.catchUpRequest:
 		}
 	}
