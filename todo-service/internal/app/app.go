@@ -17,6 +17,7 @@ import (
 	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/producer"
 	"example.com/todo/platform/kafka/reader"
 	"example.com/todo/platform/lifecycle"
@@ -82,22 +83,8 @@ func Run(ctx context.Context, cfg Config) error {
 	lists := redisstore.NewListCache(pipeline, cachePrefix, log, registry)
 	limiter := redisstore.NewLimiter(pipeline, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := outbox.NewRelay(outbox.Config{
-		EventLog:   store,
-		Kafka:      outbox.ToKafka(producer.Send),
-		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg.Kafka, event.Topic) },
-		Live:       toLiveFeed(lists, feed),
-		Log:        log,
-		Metrics:    registry,
-	})
-	admitted := admission.New(store, admission.Config{
-		InFlight:           cfg.MaxInFlight,
-		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
-	}, registry)
-	tasks := task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
-		relay.Wake()
-		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
-	})
+	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(lists, feed), log, registry)
+	tasks := newService(cfg, store, relay, lists, registry)
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
 	clientIPs := clientip.New(cfg.TrustedProxies)
 
@@ -129,6 +116,28 @@ func Run(ctx context.Context, cfg Config) error {
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
+}
+
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live outbox.Sender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+	return outbox.NewRelay(outbox.Config{
+		EventLog:   store,
+		Kafka:      outbox.ToKafka(producer.Send),
+		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg, event.Topic) },
+		Live:       live,
+		Log:        log,
+		Metrics:    registry,
+	})
+}
+
+func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *redisstore.ListCache, registry *prometheus.Registry) *task.Service {
+	admitted := admission.New(store, admission.Config{
+		InFlight:           cfg.MaxInFlight,
+		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
+	}, registry)
+	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
+		relay.Wake()
+		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
+	})
 }
 
 // limitConns lowers the connection limits of cfg to what the limit of open files allows,
