@@ -32,8 +32,24 @@ func withoutServers(t *testing.T) Config {
 	return cfg
 }
 
-// serve runs the service until stop is called, which returns the result of Run.
-func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
+// serve runs the service until the test ends, and wants it to stop without an error.
+func serve(t *testing.T, cfg Config) {
+	t.Helper()
+	_, stop := start(t, cfg)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func awaitReady(t *testing.T, cfg Config) {
+	t.Helper()
+	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+}
+
+// start runs the service until stop is called, which returns the result of Run.
+func start(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -63,7 +79,7 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 	t.Parallel()
 	cfg := withoutServers(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := getStatus("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
@@ -96,9 +112,6 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 			t.Errorf("%s: %d, Retry-After %q, %q", method, resp.StatusCode, resp.Header.Get("Retry-After"), problem.Detail)
 		}
 	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
@@ -110,7 +123,7 @@ func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
 	defer cluster.Close()
 	cfg := withoutServers(t)
 	cfg.Kafka.Brokers = cluster.ListenAddrs()
-	ended, _ := serve(t, cfg)
+	ended, _ := start(t, cfg)
 	select {
 	case err := <-ended:
 		var topic *kafka.TopicError
@@ -133,7 +146,7 @@ func TestRunReturnsAnErrorForAnOlderSchema(t *testing.T) {
 			if !late {
 				appear()
 			}
-			ended, _ := serve(t, cfg)
+			ended, _ := start(t, cfg)
 			if late {
 				testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
@@ -155,14 +168,11 @@ func TestServiceIsReadyOnceTheDatabaseIsAvailable(t *testing.T) {
 	cfg := withoutServers(t)
 	dsn, appear := unavailableUntil(t, migratedDatabase(t))
 	cfg.Postgres.DSN = config.Secret(dsn.String())
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	ready := func() int { return getStatus("http://" + cfg.Ops.Addr + "/readyz") }
 	testenv.Eventually(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
 	testenv.Eventually(t, "ready", func() bool { return ready() == http.StatusOK })
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 // A ping of this database succeeds.

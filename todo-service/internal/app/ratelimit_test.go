@@ -98,12 +98,7 @@ func TestReplicasAndTransportsShareOneExactRateLimit(t *testing.T) {
 		cfg.Redis.Addr, cfg.Redis.KeyPrefix = shared, prefix
 		cfg.RateLimit = redisstore.LimiterConfig{Requests: limit, Window: window}
 		cfg.Log.Level = 12 // above every level: thousands of requests are refused
-		_, stop := serve(t, cfg)
-		defer func() {
-			if err := stop(); err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		}()
+		serve(t, cfg)
 		testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 		ops = append(ops, "http://"+cfg.Ops.Addr)
 		rpc := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))

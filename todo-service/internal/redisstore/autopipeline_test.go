@@ -72,9 +72,7 @@ func TestAutoPipelineAnswersNoCallerFromARoundTripSentBeforeItsCall(t *testing.T
 
 	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 	s.network.beforeReply = nil
-	if err := writer.Invalidate(t.Context(), ""); err != nil {
-		t.Fatal(err)
-	}
+	invalidate(t, writer, "")
 	late := make(chan struct{})
 	go func() {
 		defer close(late)
