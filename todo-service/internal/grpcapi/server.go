@@ -122,7 +122,7 @@ func expectedVersions(version *int64) []int64 {
 
 // ListTaskEvents returns a page of a task's events, oldest first.
 func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
-	events, more, err := s.cfg.Tasks.History(ctx, req.GetId(), task.Page{After: req.GetAfter(), Limit: int(req.GetLimit())})
+	events, more, err := s.cfg.Tasks.History(ctx, req.GetId(), req.GetAfter(), int(req.GetLimit()))
 	if err != nil {
 		return nil, err
 	}

@@ -75,20 +75,14 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 
 type prefetchKey struct{}
 
-// prefetch is a lookup that is in flight, for one Load.
-type prefetch struct {
-	lookup pending
-	used   atomic.Bool
-}
-
-// Prefetch starts a lookup for one Load with the context that it returns. The lookup can
-// share a round trip with other commands, such as the limiter's. What Load promises then
-// counts from the call of Prefetch.
+// Prefetch starts a lookup for Load, which is called once with the context that Prefetch
+// returns. The lookup can share a round trip with other commands, such as the limiter's.
+// What Load promises then counts from the call of Prefetch.
 func (c *ListCache) Prefetch(ctx context.Context) context.Context {
 	if c.unrecovered.Load() != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, prefetchKey{}, &prefetch{lookup: c.pipeline.start(ctx, lookupCommand{c})})
+	return context.WithValue(ctx, prefetchKey{}, c.pipeline.start(ctx, lookupCommand{c}))
 }
 
 // Load returns the list, from Redis or from read. It is never older than the last
@@ -169,8 +163,8 @@ func (c *ListCache) rotateGeneration(ctx context.Context, cmd command) error {
 
 // lookupPrefetched returns the result of the prefetched lookup, or of a new one.
 func (c *ListCache) lookupPrefetched(ctx context.Context) (lookupResult, error) {
-	if p, ok := ctx.Value(prefetchKey{}).(*prefetch); ok && !p.used.Swap(true) {
-		return c.waitForLookup(ctx, p.lookup)
+	if prefetched, ok := ctx.Value(prefetchKey{}).(pending); ok {
+		return c.waitForLookup(ctx, prefetched)
 	}
 	return c.lookup(ctx)
 }

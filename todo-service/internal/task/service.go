@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -121,9 +122,7 @@ func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
 
 // List returns the selected tasks, and whether a later page has more.
 func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, err error) {
-	if q.Limit == 0 {
-		q.Limit = MaxLimit
-	}
+	q.Limit = cmp.Or(q.Limit, MaxLimit)
 	q.Contains = normalizeNFC(q.Contains)
 	if err := q.validate(); err != nil {
 		return nil, false, err

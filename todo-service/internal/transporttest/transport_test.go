@@ -41,7 +41,7 @@ type transport interface {
 	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
 	complete(ctx context.Context, id int64, expected *int64) outcome
 	remove(ctx context.Context, id int64, expected *int64) outcome
-	history(ctx context.Context, id int64, page task.Page) outcome
+	history(ctx context.Context, id, after int64, limit int) outcome
 }
 
 // outcome is the content of a response, without the form of its transport.
