@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/contracts/event"
@@ -171,32 +169,6 @@ func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sende
 		failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
 		return nil
 	}
-}
-
-// newPurger returns the purger, which purges while it holds a Redis lock. The stage is
-// empty where events are kept for ever.
-func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) lifecycle.Stage {
-	if cfg.Outbox.PurgeAfter == 0 {
-		return nil
-	}
-	return lifecycle.Stage{outbox.Purger{
-		Purge: store.Purge,
-		WithLock: func(ctx context.Context, work func(context.Context) error) error {
-			key := cfg.Redis.KeyPrefix + "lock:purge"
-			err := redis.WithLock(ctx, state, key, func(ctx context.Context, _ string) error { return work(ctx) })
-			var held *redis.LockedError
-			if errors.As(err, &held) {
-				return nil
-			}
-			return err
-		},
-		Age: cfg.Outbox.PurgeAfter,
-		Log: log,
-		Purged: promauto.With(registry).NewCounter(prometheus.CounterOpts{
-			Name: "todo_outbox_purged_events_total",
-			Help: "Events removed from the database because of their age.",
-		}),
-	}}
 }
 
 // openRedis returns the client for durable state, and the client and key prefix for cache
