@@ -39,7 +39,10 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		}
 		switch {
 		case !a.Bookmark():
-			err = s.sendEvent(sender, a)
+			var event grpcserver.Encoded
+			if event, err = s.events.Encode(a); err == nil {
+				err = sender.Send(event)
+			}
 		// Later bookmarks are not sent: without changes the client's token stays valid.
 		case !started:
 			err = stream.SendHeader(metadata.Pairs(resumeTokenKey, resumeToken(a)))
@@ -50,14 +53,6 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		}
 	}
 	return nil
-}
-
-func (s *Server) sendEvent(sender *grpcserver.PacedStream, a task.Announcement) error {
-	event, err := s.events.Encode(a)
-	if err != nil {
-		return err
-	}
-	return sender.Send(event)
 }
 
 func encodeEvent(a task.Announcement) (grpcserver.Encoded, error) {
