@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,41 +71,39 @@ func (c *client) call(cmd *cobra.Command, action string, do func(context.Context
 	return c.print(cmd.OutOrStdout(), r)
 }
 
+// hints say what the user can try after an error.
+var hints = map[codes.Code]string{
+	codes.Unavailable:       "start todo-service, or name its address with --addr",
+	codes.DeadlineExceeded:  "try again, or wait longer with --timeout",
+	codes.Canceled:          "check with grpc-client list whether it was done",
+	codes.ResourceExhausted: "send less",
+	codes.NotFound:          "see which tasks there are with grpc-client list",
+	codes.InvalidArgument:   "correct it and try again",
+	codes.OutOfRange:        "watch without --from, then grpc-client list",
+	codes.Unimplemented:     "check --addr",
+}
+
 // explain returns an error that says what failed, why, and what the user can try.
 func (c *client) explain(action string, err error) error {
 	st, ok := status.FromError(err)
 	if !ok {
 		return fmt.Errorf("cannot %s: %w", action, err)
 	}
-	why, try := st.Message(), "the log of todo-service says more"
-	switch wait := retryAfter(st); st.Code() {
-	case codes.Unavailable:
-		if wait > 0 {
-			try = "try again in " + wait.String()
-			break
-		}
+	why, try := st.Message(), cmp.Or(hints[st.Code()], "the log of todo-service says more")
+	switch wait := retryAfter(st); {
+	case wait > 0:
+		try = "try again in " + wait.String()
+	case st.Code() == codes.Unavailable:
 		if _, dialing, ok := strings.Cut(why, "while dialing: "); ok {
 			why = strings.TrimSuffix(dialing, `"`)
 		}
 		why = fmt.Sprintf("%s does not answer (%s)", c.addr, why)
-		try = "start todo-service, or name its address with --addr"
-	case codes.DeadlineExceeded:
+	case st.Code() == codes.DeadlineExceeded:
 		why = fmt.Sprintf("no answer from %s within %s", c.addr, c.timeout)
-		try = "try again, or wait longer with --timeout"
-	case codes.Canceled:
-		why, try = "interrupted", "check with grpc-client list whether it was done"
-	case codes.ResourceExhausted:
-		if try = "send less"; wait > 0 {
-			try = "try again in " + wait.String()
-		}
-	case codes.NotFound:
-		try = "see which tasks there are with grpc-client list"
-	case codes.InvalidArgument:
-		try = "correct it and try again"
-	case codes.OutOfRange:
-		try = "watch without --from, then grpc-client list"
-	case codes.Unimplemented:
-		why, try = c.addr+" is not todo-service, or an older one", "check --addr"
+	case st.Code() == codes.Canceled:
+		why = "interrupted"
+	case st.Code() == codes.Unimplemented:
+		why = c.addr + " is not todo-service, or an older one"
 	}
 	if c.retryHint != "" && outcomeUnknown(st.Code()) {
 		try += "; " + c.retryHint
