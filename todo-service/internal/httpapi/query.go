@@ -23,6 +23,9 @@ const maxReportedFields = 10
 // A query string that cannot be decoded is 400. An unknown, repeated or invalid parameter
 // is 422 and named in the response.
 func parseQuery(raw string, known ...string) (query task.Query, err error) {
+	if raw == "" { // most requests
+		return query, nil
+	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return query, httpserver.StatusError(http.StatusBadRequest, "the query string cannot be decoded: write other characters than letters and digits as %%XX")
