@@ -40,25 +40,11 @@ func (f *forwarder) wake() {
 	}
 }
 
-// run forwards on each wake-up and each poll. It returns nil when ctx ends, and a
-// *kafka.TopicError of the sender.
+// run forwards batches until one is smaller than its limit, and again on each wake-up and
+// each poll. It returns nil when ctx ends, and a *kafka.TopicError of the sender.
 func (f *forwarder) run(ctx context.Context) error {
-	for {
-		if err := f.forwardAll(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.wakeUps:
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-// forwardAll forwards batches until one is smaller than its limit.
-func (f *forwarder) forwardAll(ctx context.Context) error {
-	for more := true; more && ctx.Err() == nil; {
+	for ctx.Err() == nil {
+		more := false
 		err := f.retry(ctx, func(ctx context.Context) error {
 			sent, err := f.forwardBatch(ctx)
 			more = sent == f.batchSize
@@ -67,6 +53,14 @@ func (f *forwarder) forwardAll(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-f.wakeUps:
+		case <-time.After(pollInterval):
 		}
 	}
 	return nil
