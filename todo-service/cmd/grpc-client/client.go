@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,36 +20,28 @@ import (
 	"example.com/todo/platform/config"
 )
 
-const (
-	defaultTimeout = 10 * time.Second
-	minTimeout     = time.Millisecond
-	maxTimeout     = 24 * time.Hour
-)
-
 // client holds what all commands share: the server's address, the output format and the
 // timeout.
 type client struct {
 	addr      string
-	output    format
+	output    string // table or json
 	timeout   time.Duration
 	retryHint string // how to repeat the command without a second effect; "" where it is plain
 }
 
-// connect returns a client of the service, and its connection, which the caller closes.
-// The connection is opened by the first call.
-func (c *client) connect() (pb.TaskServiceClient, io.Closer, error) {
+// checkFlags is the PersistentPreRunE of the root command.
+func (c *client) checkFlags(*cobra.Command, []string) error {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
-		config.CheckRange("--timeout", c.timeout, minTimeout, maxTimeout),
+		config.CheckRange("--timeout", c.timeout, time.Millisecond, 24*time.Hour),
 	)
-	if err != nil {
-		return nil, nil, usageError{err}
+	if c.output != "table" && c.output != "json" {
+		err = errors.Join(err, config.Invalid("--output", "must be table or json"))
 	}
-	conn, err := dial(c.addr)
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("--addr %q is not an address: %w", c.addr, err)}
+		return usageError{err}
 	}
-	return pb.NewTaskServiceClient(conn), conn, nil
+	return nil
 }
 
 // dial returns a connection to the service that is opened by the first call.
@@ -61,20 +54,33 @@ func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	)...)
 }
 
-// callWithTimeout calls do with a client of the service, and explains its error. action
-// names what do does ("show task 3").
-func (c *client) callWithTimeout(ctx context.Context, action string, do func(context.Context, pb.TaskServiceClient) error) error {
-	tasks, conn, err := c.connect()
+// call prints the response of do, or explains its error. action names what do does
+// ("show task 3").
+func (c *client) call(cmd *cobra.Command, action string, do func(context.Context, pb.TaskServiceClient) (response, error)) error {
+	conn, err := dial(c.addr)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	defer cancel()
-	if err := do(ctx, tasks); err != nil {
+	r, err := do(ctx, pb.NewTaskServiceClient(conn))
+	if err != nil {
 		return c.explain(action, err)
 	}
-	return nil
+	return c.print(cmd.OutOrStdout(), r)
+}
+
+// hints say what the user can try after an error.
+var hints = map[codes.Code]string{
+	codes.Unavailable:       "start todo-service, or name its address with --addr",
+	codes.DeadlineExceeded:  "try again, or wait longer with --timeout",
+	codes.Canceled:          "check with grpc-client list whether it was done",
+	codes.ResourceExhausted: "send less",
+	codes.NotFound:          "see which tasks there are with grpc-client list",
+	codes.InvalidArgument:   "correct it and try again",
+	codes.OutOfRange:        "watch without --from, then grpc-client list",
+	codes.Unimplemented:     "check --addr",
 }
 
 // explain returns an error that says what failed, why, and what the user can try.
@@ -83,35 +89,21 @@ func (c *client) explain(action string, err error) error {
 	if !ok {
 		return fmt.Errorf("cannot %s: %w", action, err)
 	}
-	why, try := st.Message(), "the log of todo-service says more"
-	switch wait := retryAfter(st); st.Code() {
-	case codes.Unavailable:
-		if wait > 0 {
-			try = "try again in " + wait.String()
-			break
-		}
+	why, try := st.Message(), cmp.Or(hints[st.Code()], "the log of todo-service says more")
+	switch wait := retryAfter(st); {
+	case wait > 0:
+		try = "try again in " + wait.String()
+	case st.Code() == codes.Unavailable:
 		if _, dialing, ok := strings.Cut(why, "while dialing: "); ok {
 			why = strings.TrimSuffix(dialing, `"`)
 		}
 		why = fmt.Sprintf("%s does not answer (%s)", c.addr, why)
-		try = "start todo-service, or name its address with --addr"
-	case codes.DeadlineExceeded:
+	case st.Code() == codes.DeadlineExceeded:
 		why = fmt.Sprintf("no answer from %s within %s", c.addr, c.timeout)
-		try = "try again, or wait longer with --timeout"
-	case codes.Canceled:
-		why, try = "interrupted", "check with grpc-client list whether it was done"
-	case codes.ResourceExhausted:
-		if try = "send less"; wait > 0 {
-			try = "try again in " + wait.String()
-		}
-	case codes.NotFound:
-		try = "see which tasks there are with grpc-client list"
-	case codes.InvalidArgument:
-		try = "correct it and try again"
-	case codes.OutOfRange:
-		try = "watch without --from, then grpc-client list"
-	case codes.Unimplemented:
-		why, try = c.addr+" is not todo-service, or an older one", "check --addr"
+	case st.Code() == codes.Canceled:
+		why = "interrupted"
+	case st.Code() == codes.Unimplemented:
+		why = c.addr + " is not todo-service, or an older one"
 	}
 	if c.retryHint != "" && outcomeUnknown(st.Code()) {
 		try += "; " + c.retryHint

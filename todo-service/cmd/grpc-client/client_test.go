@@ -118,16 +118,16 @@ func TestAnInvalidCommandLineExitsWithTwoAndAHint(t *testing.T) {
 	for args, stderr := range map[string]string{
 		"lst":                          `there is no command "lst", did you mean list or get?`,
 		"frobnicate":                   `there is no command "frobnicate"`,
-		"list all":                     `list takes no argument, got "all"`,
-		"create":                       `create takes one TITLE, not 0 arguments (quote what has spaces)`,
-		"create Learn Go":              `create takes one TITLE, not 2 arguments (quote what has spaces)`,
-		"get":                          `get takes one ID, not 0 arguments (quote what has spaces)`,
+		"list all":                     `got 1 arguments, want grpc-client list [flags] (quote what has spaces)`,
+		"create":                       `got 0 arguments, want grpc-client create TITLE [flags] (quote what has spaces)`,
+		"create Learn Go":              `got 2 arguments, want grpc-client create TITLE [flags] (quote what has spaces)`,
+		"get":                          `got 0 arguments, want grpc-client get ID [flags] (quote what has spaces)`,
 		"get one":                      `ID must be a whole number, not "one"`,
 		"done 1.5":                     `ID must be a whole number, not "1.5"`,
 		"delete 1e3":                   `ID must be a whole number, not "1e3"`,
 		"--colour":                     `unknown flag: --colour`,
 		"list --limit x":               `invalid argument "x" for "--limit" flag: strconv.ParseInt: parsing "x": invalid syntax`,
-		"--output yaml":                `invalid argument "yaml" for "--output" flag: it is table or json`,
+		"--output yaml":                `--output: must be table or json`,
 		"create A --idempotency-key é": `--idempotency-key "é" must be visible ASCII characters`,
 		"create A --priority":          `flag needs an argument: --priority`,
 		"list --addr localhost":        `--addr: must be host:port, such as localhost:1234; it has no port`,
@@ -171,27 +171,27 @@ func TestAnUnreachableServiceIsNamedByItsAddress(t *testing.T) {
 	}
 }
 
-// The listener accepts connections and never responds.
-func TestACallEndsAtItsTimeoutWhenTheServiceDoesNotRespond(t *testing.T) {
-	t.Parallel()
+// silentAddr returns the address of a listener that accepts connections and never responds.
+func silentAddr(t *testing.T) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	addr := listener.Addr().String()
+	t.Cleanup(func() { listener.Close() })
+	return listener.Addr().String()
+}
+
+func TestACallEndsAtItsTimeoutWhenTheServiceDoesNotRespond(t *testing.T) {
+	t.Parallel()
+	addr := silentAddr(t)
 	wantResult(t, result{Code: 1, Stderr: "grpc-client: cannot list the tasks: no answer from " + addr + " within 50ms; try again, or wait longer with --timeout\n"},
 		runCommand(t.Context(), "list", "--addr", addr, "--timeout", "50ms"))
 }
 
 func TestACreationThatTimesOutPrintsItsIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	addr := listener.Addr().String()
+	addr := silentAddr(t)
 	const why, try = "grpc-client: cannot create the task: no answer from ", " within 50ms; try again, or wait longer with --timeout; with --idempotency-key "
 	wantResult(t, result{Code: 1, Stderr: why + addr + try + "k it is created once\n"},
 		runCommand(t.Context(), "create", "A", "--idempotency-key", "k", "--addr", addr, "--timeout", "50ms"))
@@ -215,7 +215,7 @@ func TestWatchPrintsEventsUntilInterrupted(t *testing.T) {
 	for args, lines := range map[string][]string{
 		"":                       {"1         task.created    task 1       Learn gRPC\n", "2         task.deleted    task 1       Learn gRPC\n"},
 		"--from 1":               {"2         task.deleted    task 1       Learn gRPC\n"},
-		"--from 1 --output json": {`{"event_type":"task.deleted","task":` + strings.Replace(learnJSON, `"version":1`, `"version":2`, 1) + `,"resume_token":"2"}` + "\n"},
+		"--from 1 --output json": {`{"event_id":"e2","event_type":"task.deleted","timestamp":"2026-01-15T10:00:00Z","task":` + strings.Replace(learnJSON, `"version":1`, `"version":2`, 1) + `,"resume_token":"2"}` + "\n"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
@@ -231,33 +231,26 @@ func TestWatchPrintsEventsUntilInterrupted(t *testing.T) {
 	}
 }
 
-func TestABrokenWatchPrintsTheTokenToResumeFrom(t *testing.T) {
+func TestAWatchThatEndsPrintsHowToContinue(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	s.watcher.announcements, s.watcher.err = announcements(), apperr.New(apperr.Unavailable, "the service stops")
-	got := runCommand(t.Context(), "watch", "--addr", s.addr)
-	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot continue the watch: the service stops; ") || !strings.HasSuffix(got.Stderr, ", then resume with --from 2\n") {
-		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
-	}
-}
-
-func TestAWatchBeyondTheLogPrintsToStartAnew(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	s.watcher.announcements, s.watcher.err = announcements(), apperr.New(apperr.Gone, "the events are gone")
-	got := runCommand(t.Context(), "watch", "--addr", s.addr)
-	if got.Code != 1 || !strings.HasSuffix(got.Stderr, "the events are gone; watch without --from, then grpc-client list\n") {
-		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
-	}
-}
-
-func TestABrokenWatchWithoutEventsPrintsTheTokenOfItsStart(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	s.watcher.err = apperr.New(apperr.Unavailable, "the service stops")
-	got := runCommand(t.Context(), "watch", "--addr", s.addr)
-	if got.Code != 1 || !strings.HasSuffix(got.Stderr, ", then resume with --from 0\n") {
-		t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+	for name, test := range map[string]struct {
+		announcements []task.Announcement
+		err           error
+		prefix, hint  string
+	}{
+		"after events":   {announcements(), apperr.New(apperr.Unavailable, "the service stops"), "cannot continue the watch: the service stops; ", ", then resume with --from 2\n"},
+		"without events": {nil, apperr.New(apperr.Unavailable, "the service stops"), "cannot continue the watch: the service stops; ", ", then resume with --from 0\n"},
+		"beyond the log": {announcements(), apperr.New(apperr.Gone, "the events are gone"), "cannot watch the tasks: ", "the events are gone; watch without --from, then grpc-client list\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			s.watcher.announcements, s.watcher.err = test.announcements, test.err
+			got := runCommand(t.Context(), "watch", "--addr", s.addr)
+			if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: "+test.prefix) || !strings.HasSuffix(got.Stderr, test.hint) {
+				t.Errorf("exit %d, stderr %q", got.Code, got.Stderr)
+			}
+		})
 	}
 }
 
@@ -298,8 +291,8 @@ func announcements() []task.Announcement {
 	deleted := t
 	deleted.Version = 2
 	return []task.Announcement{
-		{Seq: 1, Event: task.Event{Type: task.Created, Task: t}},
-		{Seq: 2, Event: task.Event{Type: task.Deleted, Task: deleted}},
+		{Seq: 1, Event: task.Event{ID: "e1", Type: task.Created, Task: t, At: start}},
+		{Seq: 2, Event: task.Event{ID: "e2", Type: task.Deleted, Task: deleted, At: start}},
 	}
 }
 

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"net"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 
 	pb "example.com/todo/contracts/gen/task"
 )
@@ -18,43 +19,17 @@ import (
 // freezableConn is a connection that stays open and delivers nothing once it is frozen.
 type freezableConn struct {
 	net.Conn
-	mu     sync.Mutex
-	frozen bool
-}
-
-func (f *freezableConn) freeze() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.frozen = true
+	frozen atomic.Bool
 }
 
 func (f *freezableConn) Read(into []byte) (int, error) {
 	for {
 		n, err := f.Conn.Read(into)
-		f.mu.Lock()
-		frozen := f.frozen
-		f.mu.Unlock()
-		if err != nil || !frozen {
+		if err != nil || !f.frozen.Load() {
 			return n, err
 		}
 	}
 }
-
-// oneConnListener is a listener with one connection.
-type oneConnListener struct {
-	conns chan net.Conn
-	once  sync.Once
-}
-
-func (o *oneConnListener) Accept() (net.Conn, error) {
-	conn, open := <-o.conns
-	if !open {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-func (o *oneConnListener) Close() error   { o.once.Do(func() { close(o.conns) }); return nil }
-func (o *oneConnListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // silentService is a service whose watches have no events.
 type silentService struct {
@@ -72,15 +47,16 @@ func (silentService) WatchTasks(_ *pb.WatchTasksRequest, stream grpc.ServerStrea
 func TestAWatchEndsWhenItsConnectionIsDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		conn := &freezableConn{Conn: near}
-		listener := &oneConnListener{conns: make(chan net.Conn, 1)}
-		listener.conns <- far
+		listener := bufconn.Listen(64 << 10)
+		conn := &freezableConn{}
 		server := grpc.NewServer()
 		pb.RegisterTaskServiceServer(server, silentService{})
 		go server.Serve(listener)
 		defer server.Stop()
-		client, err := dial("passthrough:///pipe", grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return conn, nil }))
+		client, err := dial("passthrough:///pipe", grpc.WithContextDialer(func(ctx context.Context, _ string) (_ net.Conn, err error) {
+			conn.Conn, err = listener.DialContext(ctx)
+			return conn, err
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +68,7 @@ func TestAWatchEndsWhenItsConnectionIsDead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.freeze()
+		conn.frozen.Store(true)
 		ended := make(chan error, 1)
 		go func() {
 			_, err := stream.Recv()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,19 +55,21 @@ func newRoot() *cobra.Command {
   grpc-client create "Learn Go" --priority 1
   grpc-client list --done --output json
   grpc-client watch --from 17`,
-		Args:          rejectUnknownCommand,
-		RunE:          c.createAndList,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args:              rejectUnknownCommand,
+		PersistentPreRunE: c.checkFlags,
+		RunE:              c.createAndList,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
-	flags.Var(&c.output, "output", "how to print: table or json")
-	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long to wait for a response")
-	root.AddCommand(c.createCommand(), c.listCommand(), c.getCommand(), c.doneCommand(), c.deleteCommand(), c.historyCommand(), c.watchCommand())
+	flags.StringVar(&c.output, "output", "table", "how to print: table or json")
+	flags.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for a response")
+	root.AddCommand(c.createCommand(), c.listCommand(), c.watchCommand())
+	root.AddCommand(c.idCommands()...)
 	return root
 }
 
@@ -83,20 +86,12 @@ func rejectUnknownCommand(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("there is no command %q%s", args[0], hint)}
 }
 
-// oneArgument returns a cobra.PositionalArgs for exactly one argument.
-func oneArgument(argument string) cobra.PositionalArgs {
+// exactly returns a cobra.PositionalArgs for n arguments.
+func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
+		if len(args) == n {
 			return nil
 		}
-		return usageError{fmt.Errorf("%s takes one %s, not %d arguments (quote what has spaces)", cmd.Name(), argument, len(args))}
+		return usageError{fmt.Errorf("got %d arguments, want %s (quote what has spaces)", len(args), cmd.UseLine())}
 	}
-}
-
-// noArguments is a cobra.PositionalArgs for no argument.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0])}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace/noop"
-	"google.golang.org/grpc"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/grpcserver"
@@ -38,10 +37,13 @@ func serve(t *testing.T) *testServer {
 	s := &testServer{watcher: &fakeWatcher{}, limiter: &fakeLimiter{ratelimit.Decision{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
 	s.tasks = tasks
-	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, newStreams())
+	api := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry()).Acquire,
+	})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, s.watcher).Register, grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
+	}, api.Register, api.RateLimit()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +88,6 @@ func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.A
 		<-ctx.Done()
 		yield(task.Announcement{}, ctx.Err())
 	}, nil
-}
-
-func newStreams() *watch.Streams {
-	return watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry())
 }
 
 func unlimited(l net.Listener) net.Listener { return l }

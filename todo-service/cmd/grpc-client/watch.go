@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,15 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
-	"example.com/todo/platform/printable"
 	"example.com/todo/platform/process"
 )
-
-type eventView struct {
-	EventType   string   `json:"event_type"`
-	Task        taskView `json:"task"`
-	ResumeToken string   `json:"resume_token"`
-}
 
 func (c *client) watchCommand() *cobra.Command {
 	var from string
@@ -27,7 +19,7 @@ func (c *client) watchCommand() *cobra.Command {
 		Long: "Print every change as it happens, until interrupted.\n\n" +
 			"Each line begins with a token; --from TOKEN resumes after that change.\n" +
 			"With --output json each line is a JSON document.",
-		Args: noArguments,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.watch(cmd, from)
 		},
@@ -39,12 +31,12 @@ func (c *client) watchCommand() *cobra.Command {
 // watch prints events until the user interrupts it (nil) or the stream fails (an error that
 // says how to resume).
 func (c *client) watch(cmd *cobra.Command, token string) error {
-	tasks, conn, err := c.connect()
+	conn, err := dial(c.addr)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	defer conn.Close()
-	received, err := c.printEvents(cmd, tasks, token)
+	received, err := c.printEvents(cmd, pb.NewTaskServiceClient(conn), token)
 	switch {
 	case cmd.Context().Err() != nil:
 		return nil
@@ -72,14 +64,7 @@ func (c *client) printEvents(cmd *cobra.Command, tasks pb.TaskServiceClient, tok
 		if err != nil {
 			return token, err
 		}
-		err = c.output.print(cmd.OutOrStdout(), eventView{
-			EventType:   event.GetEventType(),
-			Task:        view(event.GetTask()),
-			ResumeToken: event.GetResumeToken(),
-		}, func(w *bytes.Buffer) {
-			fmt.Fprintf(w, "%-8s  %-14s  task %-6d  %s\n", printable.Excerpt(event.GetResumeToken()), printable.Excerpt(event.GetEventType()), event.GetTask().GetId(), printable.Excerpt(event.GetTask().GetTitle()))
-		})
-		if err != nil {
+		if err := c.print(cmd.OutOrStdout(), watchResponse(event)); err != nil {
 			return token, err
 		}
 		token = event.GetResumeToken()

@@ -38,7 +38,7 @@ type Config struct {
 type Store struct {
 	next                 task.Store // not embedded: each new method of task.Store must be admitted here
 	all, reads, searches *semaphore.Weighted
-	searchSlots          chan struct{}
+	searchSlots          *semaphore.Weighted
 	inFlight             prometheus.Gauge
 	rejected             rejections
 }
@@ -57,7 +57,7 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 		all:         semaphore.NewWeighted(int64(cfg.InFlight)),
 		reads:       semaphore.NewWeighted(int64(cfg.InFlight - cfg.InFlight/4)),
 		searches:    semaphore.NewWeighted(int64(max(1, cfg.InFlight/8))),
-		searchSlots: make(chan struct{}, cfg.ConcurrentSearches),
+		searchSlots: semaphore.NewWeighted(int64(cfg.ConcurrentSearches)),
 		inFlight:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "todo_admission_in_flight", Help: "Requests that hold a slot of the store."}),
 		rejected:    rejections{rejected.WithLabelValues("write"), rejected.WithLabelValues("read"), rejected.WithLabelValues("search")},
 	}
@@ -100,12 +100,10 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 }
 
 func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, error) {
-	select {
-	case s.searchSlots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, overloaded("too many searches are running; try again").WithCause(ctx.Err())
+	if err := s.searchSlots.Acquire(ctx, 1); err != nil {
+		return nil, overloaded("too many searches are running; try again").WithCause(err)
 	}
-	defer func() { <-s.searchSlots }()
+	defer s.searchSlots.Release(1)
 	tasks, err := s.next.List(ctx, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, overloaded("the search did not end in time; narrow it by done or after, or try again").WithCause(err)

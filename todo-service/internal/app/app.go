@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
-	"google.golang.org/grpc"
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
@@ -79,26 +77,27 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
+	pipeline := redisstore.NewAutoPipeline(cache)
+	lists := redisstore.NewListCache(pipeline, cachePrefix, log, registry)
+	limiter := redisstore.NewLimiter(pipeline, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, liveFeedSender{lists, feed}, log, registry)
-	tasks := task.NewService(countcache.New(admission.New(store, admissionConfig(cfg), registry)), time.Now, func(ctx context.Context, eventID string) {
-		relay.Wake()
-		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
-	})
+	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(lists, feed), log, registry)
+	tasks := newService(cfg, store, relay, lists, registry)
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
 	clientIPs := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientIPs, Watcher: hub, Streams: streams, SearchLocks: admission.NewSearchLocks(),
+		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
+		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
-	limit := grpcapi.NewRateLimit(limiter, clientIPs, streams)
-	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcapi.New(tasks, hub).Register,
-		grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
+	grpcAPI := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
+	})
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.RateLimit()...)
 	if err != nil {
 		return err
 	}
@@ -117,14 +116,25 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live liveFeedSender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
+func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live outbox.Sender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
 	return outbox.NewRelay(outbox.Config{
 		EventLog:   store,
-		Kafka:      outbox.ToKafka(producer),
+		Kafka:      outbox.ToKafka(producer.Send),
 		CheckTopic: func(ctx context.Context) error { return reader.CheckTopic(ctx, cfg, event.Topic) },
 		Live:       live,
 		Log:        log,
 		Metrics:    registry,
+	})
+}
+
+func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *redisstore.ListCache, registry *prometheus.Registry) *task.Service {
+	admitted := admission.New(store, admission.Config{
+		InFlight:           cfg.MaxInFlight,
+		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
+	}, registry)
+	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
+		relay.Wake()
+		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
 }
 
@@ -141,67 +151,24 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 	return clientlimit.NewConnLimiter(cfg.MaxConnsPerClient, cfg.TrustedProxies, log, registry), nil
 }
 
-// admissionConfig returns the limits of the store. Searches get a quarter of the database's
-// connections.
-func admissionConfig(cfg Config) admission.Config {
-	return admission.Config{InFlight: cfg.MaxInFlight, ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4)}
-}
-
-// liveFeedSender is the outbox.Sender of the cursor "live". It invalidates the cached list
-// before it publishes, unless the writer already has. So an invalidation that a crash or
-// an outage prevented is repeated before a watcher learns of the change.
-type liveFeedSender struct {
-	lists *redisstore.ListCache
-	feed  *redisstore.Feed
-}
-
-func (l liveFeedSender) Send(ctx context.Context, batch []task.Announcement) error {
-	ids := make([]string, len(batch))
-	for i, a := range batch {
-		ids[i] = a.Event.ID
-	}
-	if err := l.lists.Heal(ctx, ids); err != nil {
-		return err
-	}
-	if err := l.feed.Publish(ctx, batch); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
-	return nil
-}
-
-// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
-// share round trips to Redis.
-func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit RateLimitConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	pipeline := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
-	limiter := redisstore.NewLimiter(pipeline, redisstore.LimiterConfig{
-		Prefix: prefix, Requests: limit.Requests, Window: limit.Window,
-	}, log, registry)
-	return lists, limiter
-}
-
-// newPurger returns the purger, which purges while it holds a Redis lock. The stage is
-// empty where events are kept for ever.
-func newPurger(cfg Config, store *pgstore.Store, state goredis.UniversalClient, log *slog.Logger, registry *prometheus.Registry) lifecycle.Stage {
-	if cfg.Outbox.PurgeAfter == 0 {
+// toLiveFeed returns the outbox.Sender of the cursor "live". It invalidates the cached
+// list before it publishes, unless the writer already has. So an invalidation that a crash
+// or an outage prevented is repeated before a watcher learns of the change.
+func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sender {
+	return func(ctx context.Context, batch []task.Announcement) error {
+		ids := make([]string, len(batch))
+		for i, a := range batch {
+			ids[i] = a.Event.ID
+		}
+		if err := lists.Heal(ctx, ids); err != nil {
+			return err
+		}
+		if err := feed.Publish(ctx, batch); err != nil {
+			return err
+		}
+		failpoint.Hit(failpoint.AfterPublish, batch[0].Event.ID)
 		return nil
 	}
-	return lifecycle.Stage{outbox.NewPurger(outbox.PurgerConfig{
-		Purge: store.Purge,
-		WithLock: func(ctx context.Context, work func(context.Context) error) error {
-			key := cfg.Redis.KeyPrefix + "lock:purge"
-			err := redis.WithLock(ctx, state, key, func(ctx context.Context, _ string) error { return work(ctx) })
-			var held *redis.LockedError
-			if errors.As(err, &held) {
-				return nil
-			}
-			return err
-		},
-		Age:     cfg.Outbox.PurgeAfter,
-		Log:     log,
-		Metrics: registry,
-	})}
 }
 
 // openRedis returns the client for durable state, and the client and key prefix for cache

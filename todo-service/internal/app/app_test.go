@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -33,8 +32,24 @@ func withoutServers(t *testing.T) Config {
 	return cfg
 }
 
-// serve runs the service until stop is called, which returns the result of Run.
-func serve(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
+// serve runs the service until the test ends, and wants it to stop without an error.
+func serve(t *testing.T, cfg Config) {
+	t.Helper()
+	_, stop := start(t, cfg)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func awaitReady(t *testing.T, cfg Config) {
+	t.Helper()
+	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+}
+
+// start runs the service until stop is called, which returns the result of Run.
+func start(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -64,7 +79,7 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 	t.Parallel()
 	cfg := withoutServers(t)
 	cfg.HTTP.RequestTimeout = 500 * time.Millisecond
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	if got := getStatus("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
@@ -97,9 +112,6 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 			t.Errorf("%s: %d, Retry-After %q, %q", method, resp.StatusCode, resp.Header.Get("Retry-After"), problem.Detail)
 		}
 	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
@@ -111,7 +123,7 @@ func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
 	defer cluster.Close()
 	cfg := withoutServers(t)
 	cfg.Kafka.Brokers = cluster.ListenAddrs()
-	ended, _ := serve(t, cfg)
+	ended, _ := start(t, cfg)
 	select {
 	case err := <-ended:
 		var topic *kafka.TopicError
@@ -134,7 +146,7 @@ func TestRunReturnsAnErrorForAnOlderSchema(t *testing.T) {
 			if !late {
 				appear()
 			}
-			ended, _ := serve(t, cfg)
+			ended, _ := start(t, cfg)
 			if late {
 				testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 				appear()
@@ -156,23 +168,20 @@ func TestServiceIsReadyOnceTheDatabaseIsAvailable(t *testing.T) {
 	cfg := withoutServers(t)
 	dsn, appear := unavailableUntil(t, migratedDatabase(t))
 	cfg.Postgres.DSN = config.Secret(dsn.String())
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	ready := func() int { return getStatus("http://" + cfg.Ops.Addr + "/readyz") }
 	testenv.Eventually(t, "not ready", func() bool { return ready() == http.StatusServiceUnavailable })
 	appear()
 	testenv.Eventually(t, "ready", func() bool { return ready() == http.StatusOK })
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 // A ping of this database succeeds.
 func TestSchemaCheckIsNotReadyOnAnOlderSchema(t *testing.T) {
 	t.Parallel()
-	s := newSchemaCheck(openDatabase(t, createDatabase(t)), slog.New(slog.DiscardHandler))
-	for range 2 {
-		if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
-			t.Errorf("Ready: %v", err)
+	s := &schemaCheck{db: openDatabase(t, createDatabase(t))}
+	for i, check := range []func(context.Context) error{s.check, s.Ready} {
+		if err := check(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate") {
+			t.Errorf("check %d: %v", i, err)
 		}
 	}
 }
@@ -181,7 +190,10 @@ func TestSchemaCheckServesConcurrentProbes(t *testing.T) {
 	t.Parallel()
 	db := openDatabase(t, migratedDatabase(t))
 	db.SetMaxOpenConns(2)
-	s := newSchemaCheck(db, slog.New(slog.DiscardHandler))
+	s := &schemaCheck{db: db}
+	if err := s.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var probes sync.WaitGroup

@@ -18,6 +18,7 @@ import (
 	"example.com/todo/platform/redis"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/todo-service/internal/pgstore"
+	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/watch"
 )
 
@@ -26,17 +27,17 @@ const name = "todo-service"
 
 // Config holds every setting: those of the parts, and those of the service itself.
 type Config struct {
-	HTTP           httpserver.Config `config:"http"`
-	GRPC           grpcserver.Config `config:"grpc"`
-	Ops            ops.Config        `config:"ops"`
-	Postgres       postgres.Config   `config:"postgres"`
-	Redis          redis.Config      `config:"redis"`
-	RedisCache     RedisCacheConfig  `config:"redis_cache"`
-	Kafka          kafka.Config      `config:"kafka"`
-	RateLimit      RateLimitConfig   `config:"rate_limit"`
-	Outbox         OutboxConfig      `config:"outbox"`
-	Watch          watch.Config      `config:"watch"`
-	TrustedProxies []netip.Prefix    `config:"trusted_proxies"`
+	HTTP           httpserver.Config        `config:"http"`
+	GRPC           grpcserver.Config        `config:"grpc"`
+	Ops            ops.Config               `config:"ops"`
+	Postgres       postgres.Config          `config:"postgres"`
+	Redis          redis.Config             `config:"redis"`
+	RedisCache     RedisCacheConfig         `config:"redis_cache"`
+	Kafka          kafka.Config             `config:"kafka"`
+	RateLimit      redisstore.LimiterConfig `config:"rate_limit"`
+	Outbox         OutboxConfig             `config:"outbox"`
+	Watch          watch.Config             `config:"watch"`
+	TrustedProxies []netip.Prefix           `config:"trusted_proxies"`
 
 	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP and gRPC together, except of trusted proxies
 	MaxInFlight       int            `config:"max_in_flight"`        // requests that may work on the database at once
@@ -60,26 +61,6 @@ func (c RedisCacheConfig) Validate() error {
 	cfg.Addr = cmp.Or(cfg.Addr, placeholderAddr)
 	cfg.KeyPrefix += "{-}"
 	return cfg.Validate()
-}
-
-// RateLimitConfig is the rate limit of one client address.
-type RateLimitConfig struct {
-	Requests int           `config:"requests"` // in any window
-	Window   time.Duration `config:"window"`
-}
-
-const (
-	maxRequests = 1_000_000_000 // more than an address can send in a window
-	minWindow   = time.Second
-	maxWindow   = 24 * time.Hour
-)
-
-// Validate returns an error for a limit or a window out of bounds.
-func (c RateLimitConfig) Validate() error {
-	return errors.Join(
-		config.CheckRange("requests", c.Requests, 1, maxRequests),
-		config.CheckRange("window", c.Window, minWindow, maxWindow),
-	)
 }
 
 // OutboxConfig says how long the database keeps events.
@@ -162,7 +143,7 @@ func Defaults() Config {
 		Redis:      redis.Defaults(),
 		RedisCache: RedisCacheConfig{cache},
 		Kafka:      kafka.Defaults(name),
-		RateLimit:  RateLimitConfig{Requests: 60, Window: time.Minute},
+		RateLimit:  redisstore.LimiterConfig{Requests: 60, Window: time.Minute},
 		Watch:      watch.Config{MaxWatchers: 10_000, MaxPerClient: 32},
 
 		MaxConnsPerClient: 256,

@@ -54,7 +54,7 @@ func TestConcurrentChangesOfOneTaskAllSucceed(t *testing.T) {
 	const writers, each = 8, 10 // over each transport
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(migratedDatabase(t).String())
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	testenv.Eventually(t, "a task", func() bool { return postStatus("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 
 	var group sync.WaitGroup
@@ -70,9 +70,6 @@ func TestConcurrentChangesOfOneTaskAllSucceed(t *testing.T) {
 		}
 	}
 	group.Wait()
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 // The trigger suppresses each update, as if another writer had always been first.
@@ -82,7 +79,7 @@ func TestEndlessContentionIsUnavailableAtTheDeadline(t *testing.T) {
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	cfg.HTTP.RequestTimeout, cfg.GRPC.RequestTimeout = time.Second, time.Second
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	testenv.Eventually(t, "a task", func() bool { return postStatus("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 	openDatabase(t, dsn).MustExec(`
 		CREATE FUNCTION overtaken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -94,8 +91,5 @@ func TestEndlessContentionIsUnavailableAtTheDeadline(t *testing.T) {
 		if took := time.Since(start); status.Code(err) != codes.Unavailable || took < 900*time.Millisecond {
 			t.Errorf("over %s: %v after %v", over, err, took)
 		}
-	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
 	}
 }

@@ -20,12 +20,7 @@ func serveWithTask(t *testing.T, dsn *url.URL) Config {
 	t.Helper()
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
-	_, stop := serve(t, cfg)
-	t.Cleanup(func() {
-		if err := stop(); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	serve(t, cfg)
 	testenv.Eventually(t, "a task", func() bool { return postStatus("http://"+cfg.HTTP.Addr+"/tasks") == http.StatusCreated })
 	return cfg
 }

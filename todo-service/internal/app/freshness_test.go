@@ -46,8 +46,8 @@ func getList(t *testing.T, client *http.Client, cfg Config) (body string, hit bo
 func TestAClientThatReadsTwiceAfterItsWriteMissesTheCacheOnce(t *testing.T) {
 	t.Parallel()
 	cfg := withPostgresAndRedis(t)
-	_, stop := serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	serve(t, cfg)
+	awaitReady(t, cfg)
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer client.CloseIdleConnections()
 	failures := func() int { return readMetric("http://"+cfg.Ops.Addr, "todo_cache_errors_total") }
@@ -82,9 +82,6 @@ func TestAClientThatReadsTwiceAfterItsWriteMissesTheCacheOnce(t *testing.T) {
 	if misses > 1 {
 		t.Errorf("%d of %d second reads missed, want 1 at most", misses, rounds)
 	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 // Only the live feed's forwarder learns of a writer that crashed between commit and
@@ -92,8 +89,8 @@ func TestAClientThatReadsTwiceAfterItsWriteMissesTheCacheOnce(t *testing.T) {
 func TestAChangeIsListedWhenItsWriterCrashedBeforeTheInvalidation(t *testing.T) {
 	t.Parallel()
 	cfg := withPostgresAndRedis(t)
-	_, stop := serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	serve(t, cfg)
+	awaitReady(t, cfg)
 	testenv.Eventually(t, "the list is cached", func() bool { _, hit := getList(t, http.DefaultClient, cfg); return hit })
 	dsn, err := url.Parse(cfg.Postgres.DSN.Reveal())
 	if err != nil {
@@ -107,7 +104,4 @@ func TestAChangeIsListedWhenItsWriterCrashedBeforeTheInvalidation(t *testing.T) 
 		body, _ := getList(t, http.DefaultClient, cfg)
 		return strings.Contains(body, "of a crashed writer")
 	})
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }

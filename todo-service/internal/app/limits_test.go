@@ -38,9 +38,9 @@ func TestConnectionsAndStreamsOfAClientAreLimitedOverBothTransports(t *testing.T
 	cfg := withoutServers(t)
 	cfg.MaxConnsPerClient, cfg.Watch.MaxPerClient = 5, 2
 	cfg.Postgres.DSN = config.Secret(migratedDatabase(t).String())
-	_, stop := serve(t, cfg)
+	_, stop := start(t, cfg)
 	defer stop()
-	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
+	awaitReady(t, cfg)
 
 	// The first stream, over the first connection, is of gRPC health.
 	health := healthpb.NewHealthClient(dial(t, cfg.GRPC.Addr))
@@ -156,7 +156,7 @@ func TestEveryPortRefusesAnotherHost(t *testing.T) {
 	t.Parallel()
 	cfg := withoutServers(t)
 	cfg.HTTP.AllowedHosts, cfg.Ops.AllowedHosts = []string{"todo.example.com"}, []string{"ops.example.com"}
-	_, stop := serve(t, cfg)
+	_, stop := start(t, cfg)
 	defer stop()
 	testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 	for _, c := range []struct {

@@ -33,14 +33,14 @@ func BenchmarkListCache(b *testing.B) {
 	prefix := fmt.Sprintf("bench-%016x:", rand.Uint64())
 	pipeline := redisstore.NewAutoPipeline(client)
 	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
-	limiter := redisstore.NewLimiter(pipeline, redisstore.LimiterConfig{Prefix: prefix, Requests: 1 << 30, Window: time.Minute}, log, registry)
+	limiter := redisstore.NewLimiter(pipeline, prefix, redisstore.LimiterConfig{Requests: 1 << 30, Window: time.Minute}, log, registry)
 	tasks := task.NewService(pgstore.New(openDatabase(b, migratedDatabase(b))), time.Now, func(context.Context, string) {})
 	for i := range 100 {
 		if _, err := tasks.Create(b.Context(), task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Limiter: limiter, ClientIPs: clientip.New(nil)}))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientip.New(nil).FromHTTP}))
 	defer server.Close()
 
 	var miss, hit time.Duration

@@ -27,9 +27,9 @@ func TestOverloadIsRejectedAtOnceWhileProbesSucceed(t *testing.T) {
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN, cfg.Postgres.MaxConns = config.Secret(dsn.String()), 2
 	cfg.MaxInFlight, cfg.HTTP.RequestTimeout = 8, 8*time.Second
-	_, stop := serve(t, cfg)
+	serve(t, cfg)
 	ops := "http://" + cfg.Ops.Addr
-	testenv.Eventually(t, "ready", func() bool { return getStatus(ops+"/readyz") == http.StatusOK })
+	awaitReady(t, cfg)
 	lock := openDatabase(t, dsn).MustBegin()
 	defer lock.Rollback()
 	lock.MustExec(`LOCK TABLE tasks`)
@@ -63,9 +63,6 @@ func TestOverloadIsRejectedAtOnceWhileProbesSucceed(t *testing.T) {
 		if got := <-stalled; got != http.StatusServiceUnavailable {
 			t.Errorf("a stalled request got status %d", got)
 		}
-	}
-	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
 	}
 }
 

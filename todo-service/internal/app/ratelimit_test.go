@@ -14,6 +14,7 @@ import (
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/redisstore"
 )
 
 // outcome is the limiter's decision about a request.
@@ -95,14 +96,9 @@ func TestReplicasAndTransportsShareOneExactRateLimit(t *testing.T) {
 	for range replicas {
 		cfg := withoutServers(t)
 		cfg.Redis.Addr, cfg.Redis.KeyPrefix = shared, prefix
-		cfg.RateLimit = RateLimitConfig{Requests: limit, Window: window}
+		cfg.RateLimit = redisstore.LimiterConfig{Requests: limit, Window: window}
 		cfg.Log.Level = 12 // above every level: thousands of requests are refused
-		_, stop := serve(t, cfg)
-		defer func() {
-			if err := stop(); err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		}()
+		serve(t, cfg)
 		testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
 		ops = append(ops, "http://"+cfg.Ops.Addr)
 		rpc := pb.NewTaskServiceClient(dial(t, cfg.GRPC.Addr))

@@ -24,16 +24,13 @@ const (
 var schemaBackoff = retry.Backoff{Min: time.Second, Max: time.Second}
 
 // schemaCheck is the readiness check of the database: it has the schema of this version,
-// keeps prepared statements, and takes writes. Its methods may be called concurrently.
+// keeps prepared statements, and takes writes.
 type schemaCheck struct {
-	db     *sqlx.DB
-	log    *slog.Logger
-	passed atomic.Bool   // sessions and schema are right; neither changes while the service runs
-	lock   chan struct{} // a mutex with a context: holds an element during a check
-}
-
-func newSchemaCheck(db *sqlx.DB, log *slog.Logger) *schemaCheck {
-	return &schemaCheck{db: db, log: log, lock: make(chan struct{}, 1)}
+	db  *sqlx.DB
+	log *slog.Logger
+	// failure is the error of the latest check of sessions and schema; nil once they have
+	// passed, because neither changes while the service runs.
+	failure atomic.Pointer[error]
 }
 
 // openSchemaCheck returns a check with a pool of its own. It returns an error if the
@@ -48,8 +45,8 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 	}
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(probeConnLifetime)
-	s := newSchemaCheck(db, log)
-	if err := s.checkWithTimeout(ctx); err != nil && !unavailable(err) {
+	s := &schemaCheck{db: db, log: log}
+	if err := s.check(ctx); err != nil && !unavailable(err) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -57,35 +54,26 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 
 // Ready returns nil if the database has the schema and takes writes.
 func (s *schemaCheck) Ready(ctx context.Context) error {
-	if err := s.check(ctx); err != nil {
-		return err
+	if failure := s.failure.Load(); failure != nil {
+		return *failure
 	}
 	return postgres.CheckWritable(ctx, s.db)
 }
 
-// check checks sessions and schema, unless they have passed before.
+// check checks sessions and schema.
 func (s *schemaCheck) check(ctx context.Context) error {
-	if s.passed.Load() {
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
+	defer cancel()
+	err := postgres.CheckSessions(ctx, s.db)
+	if err == nil {
+		err = postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
 	}
-	// A check uses two connections. Two concurrent checks with one each would deadlock.
-	select {
-	case s.lock <- struct{}{}:
-		defer func() { <-s.lock }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if s.passed.Load() {
-		return nil
-	}
-	if err := postgres.CheckSessions(ctx, s.db); err != nil {
+	if err != nil {
+		s.failure.Store(&err)
 		return err
 	}
-	err := postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
-	if err == nil {
-		s.passed.Store(true)
-	}
-	return err
+	s.failure.Store(nil)
+	return nil
 }
 
 // Run retries the check until it has passed, and then waits for ctx to end. It returns an
@@ -93,7 +81,10 @@ func (s *schemaCheck) check(ctx context.Context) error {
 func (s *schemaCheck) Run(ctx context.Context) error {
 	outage := retry.NewOutage(s.log, "schema check: PostgreSQL is unavailable, retrying; the service is not ready until the check passes", "schema check: passed")
 	err := retry.Do(ctx, schemaBackoff, outage, func(ctx context.Context) error {
-		err := s.checkWithTimeout(ctx)
+		if s.failure.Load() == nil {
+			return nil
+		}
+		err := s.check(ctx)
 		if err != nil && !unavailable(err) {
 			return retry.Permanent(err)
 		}
@@ -104,12 +95,6 @@ func (s *schemaCheck) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-func (s *schemaCheck) checkWithTimeout(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
-	defer cancel()
-	return s.check(ctx)
 }
 
 func unavailable(err error) bool { return apperr.Of(err).Kind == apperr.Unavailable }

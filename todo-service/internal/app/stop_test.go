@@ -27,9 +27,8 @@ func TestStopEndsStreamsWithAResumeTokenAndStalledRequestsAtTheirDeadline(t *tes
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	cfg.HTTP.RequestTimeout = time.Second
-	_, stop := serve(t, cfg)
-	ready := "http://" + cfg.Ops.Addr + "/readyz"
-	testenv.Eventually(t, "ready", func() bool { return getStatus(ready) == http.StatusOK })
+	_, stop := start(t, cfg)
+	awaitReady(t, cfg)
 
 	stream := openWatch(t, cfg.GRPC.Addr)
 	events, err := http.Get("http://" + cfg.HTTP.Addr + "/events")
@@ -83,9 +82,8 @@ func TestStopDisconnectsStalledClientsAfterTheDrainTimeout(t *testing.T) {
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	cfg.HTTP.DrainTimeout, cfg.GRPC.DrainTimeout = 2*time.Second, 2*time.Second
-	_, stop := serve(t, cfg)
-	ready := "http://" + cfg.Ops.Addr + "/readyz"
-	testenv.Eventually(t, "ready", func() bool { return getStatus(ready) == http.StatusOK })
+	_, stop := start(t, cfg)
+	awaitReady(t, cfg)
 	openDatabase(t, dsn).MustExec(`
 		INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		SELECT gen_random_uuid(), n, 'task.created', n, repeat('x', 500), 0, false, now(), 1, now(), '' FROM generate_series(1, 2000) n;

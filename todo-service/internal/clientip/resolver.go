@@ -60,19 +60,13 @@ func (r Resolver) resolve(direct netip.Addr, forwarded []string) netip.Addr {
 // zero Addr.
 func parseAddr(s string) netip.Addr {
 	s = strings.TrimSpace(s)
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		s += ":0" // netip parses brackets only before a port
+	}
 	if with, err := netip.ParseAddrPort(s); err == nil {
 		return normalize(with.Addr())
 	}
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		s, ok = strings.CutSuffix(inner, "]")
-		if !ok || !strings.Contains(s, ":") {
-			return netip.Addr{}
-		}
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}
-	}
+	addr, _ := netip.ParseAddr(s)
 	return normalize(addr)
 }
 

@@ -11,13 +11,9 @@ import (
 
 // ToContract returns the event in the form of the contract.
 func ToContract(e task.Event) event.Event {
-	t := e.Task
 	return event.Event{
-		ID: e.ID, Type: string(e.Type), TaskID: t.ID, TaskTitle: t.Title, UserID: e.UserID, Timestamp: e.At,
-		Task: &event.Task{
-			ID: t.ID, Title: t.Title, Priority: t.Priority, Done: t.Done,
-			CreatedAt: t.CreatedAt, CompletedAt: t.CompletedAt, Version: t.Version,
-		},
+		ID: e.ID, Type: string(e.Type), TaskID: e.Task.ID, TaskTitle: e.Task.Title, UserID: e.UserID, Timestamp: e.At,
+		Task: new(event.Task(e.Task)),
 	}
 }
 
@@ -27,12 +23,5 @@ func FromContract(e event.Event) (task.Event, error) {
 	if e.Task == nil {
 		return task.Event{}, errors.New("the event does not carry its task")
 	}
-	t := *e.Task
-	return task.Event{
-		ID: e.ID, Type: task.EventType(e.Type), UserID: e.UserID, At: e.Timestamp,
-		Task: task.Task{
-			ID: t.ID, Title: t.Title, Priority: t.Priority, Done: t.Done,
-			CreatedAt: t.CreatedAt, CompletedAt: t.CompletedAt, Version: t.Version,
-		},
-	}, nil
+	return task.Event{ID: e.ID, Type: task.EventType(e.Type), UserID: e.UserID, At: e.Timestamp, Task: task.Task(*e.Task)}, nil
 }

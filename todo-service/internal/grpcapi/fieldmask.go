@@ -8,36 +8,34 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// maskFields are the fields that an update mask may name. Each function copies a field of
-// the request into the change; a field that the request leaves out gets its default.
-var maskFields = map[string]func(*task.Change, *pb.UpdateTaskRequest){
-	"title":    func(c *task.Change, req *pb.UpdateTaskRequest) { c.Title = new(req.GetTitle()) },
-	"priority": func(c *task.Change, req *pb.UpdateTaskRequest) { c.Priority = new(int(req.GetPriority())) },
-	"done":     func(c *task.Change, req *pb.UpdateTaskRequest) { c.Done = new(req.GetDone()) },
-}
-
 // changeFromRequest returns the change of a request, by AIP-134: without a mask, or with
-// an empty one, all fields that the request has; otherwise the fields of the mask.
+// an empty one, all fields that the request has; otherwise the fields of the mask. A field
+// of the mask that the request leaves out gets its default.
 func changeFromRequest(req *pb.UpdateTaskRequest) (task.Change, error) {
-	var c task.Change
+	c := task.Change{Title: req.Title, Done: req.Done}
+	if req.Priority != nil {
+		c.Priority = new(int(req.GetPriority()))
+	}
 	paths := req.GetUpdateMask().GetPaths()
-	switch {
-	case len(paths) == 0:
-		c.Title, c.Done = req.Title, req.Done
-		if req.Priority != nil {
-			maskFields["priority"](&c, req)
-		}
+	if len(paths) == 0 {
 		return c, nil
-	case len(paths) == 1 && paths[0] == "*":
+	}
+	if len(paths) == 1 && paths[0] == "*" {
 		paths = []string{"title", "priority", "done"}
 	}
+	c = task.Change{}
 	for _, path := range paths {
-		set, ok := maskFields[path]
-		if !ok {
+		switch path {
+		case "title":
+			c.Title = new(req.GetTitle())
+		case "priority":
+			c.Priority = new(int(req.GetPriority()))
+		case "done":
+			c.Done = new(req.GetDone())
+		default:
 			return task.Change{}, apperr.InvalidFields(apperr.Field{Name: "update_mask", Problem: fmt.Sprintf(
 				"names %.100q; it may name title, priority and done, or * alone for all", path)})
 		}
-		set(&c, req)
 	}
 	return c, nil
 }

@@ -46,10 +46,13 @@ func newFixture(t testing.TB) *apiFixture { return newFixtureOver(t, memstore.Ne
 func newFixtureOver(t testing.TB, store task.Store) *apiFixture {
 	s := &apiFixture{store: store, watcher: &fakeWatcher{}, limiter: &fakeLimiter{decision: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
-	limit := grpcapi.NewRateLimit(s.limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics))
+	api := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics).Acquire,
+	})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, s.watcher).Register, grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
+	}, api.Register, api.RateLimit()...)
 	if err != nil {
 		t.Fatal(err)
 	}

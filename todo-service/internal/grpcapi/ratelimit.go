@@ -2,61 +2,32 @@ package grpcapi
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 
 	"google.golang.org/grpc"
 
 	"example.com/todo/platform/apperr"
-	"example.com/todo/todo-service/internal/ratelimit"
 )
 
-// Limiter is the rate limiter. Allow counts a request of a client and decides whether it
-// may pass. It fails open: a request that it cannot count passes.
-type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
+// RateLimit returns the interceptors that limit clients. Each unary call and each stream
+// counts as one request, except health and reflection. Streams, those of health and
+// reflection too, are also limited in number. At a limit the error is apperr.RateLimited.
+func (s *Server) RateLimit() []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.limitUnary), grpc.ChainStreamInterceptor(s.limitStream)}
 }
 
-// ClientIPs resolves the IP address of a call's client.
-type ClientIPs interface {
-	FromGRPC(ctx context.Context) netip.Addr
-}
-
-// Streams limits concurrent streams, in total and for each client. Acquire counts a
-// stream until release is called; at a limit the error is apperr.RateLimited.
-type Streams interface {
-	Acquire(client netip.Addr) (release func(), err error)
-}
-
-// RateLimit holds the rate limit interceptors. Each unary call and each stream counts as
-// one request, except health and reflection. At the limit the error is
-// apperr.RateLimited. Streams, those of health and reflection too, are also limited in
-// number.
-type RateLimit struct {
-	limiter   Limiter
-	clientIPs ClientIPs
-	streams   Streams
-}
-
-// NewRateLimit returns interceptors over the limiters.
-func NewRateLimit(limiter Limiter, clientIPs ClientIPs, streams Streams) RateLimit {
-	return RateLimit{limiter: limiter, clientIPs: clientIPs, streams: streams}
-}
-
-// Unary is a grpc.UnaryServerInterceptor.
-func (l RateLimit) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := l.allow(ctx, info.FullMethod); err != nil {
+func (s *Server) limitUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if err := s.countCall(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
 }
 
-// Stream is a grpc.StreamServerInterceptor.
-func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := l.allow(stream.Context(), info.FullMethod); err != nil {
+func (s *Server) limitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := s.countCall(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	release, err := l.streams.Acquire(l.clientIPs.FromGRPC(stream.Context()))
+	release, err := s.cfg.AcquireStream(s.cfg.ClientIP(stream.Context()))
 	if err != nil {
 		return err
 	}
@@ -64,12 +35,12 @@ func (l RateLimit) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 	return next(srv, stream)
 }
 
-// allow counts the call against its client's rate limit.
-func (l RateLimit) allow(ctx context.Context, method string) error {
+// countCall counts the call against its client's rate limit.
+func (s *Server) countCall(ctx context.Context, method string) error {
 	if strings.HasPrefix(method, "/grpc.") { // health and reflection
 		return nil
 	}
-	decision := l.limiter.Allow(ctx, l.clientIPs.FromGRPC(ctx))
+	decision := s.cfg.Allow(ctx, s.cfg.ClientIP(ctx))
 	if decision.Allowed {
 		return nil
 	}

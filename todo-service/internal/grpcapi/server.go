@@ -5,7 +5,9 @@ package grpcapi
 
 import (
 	"context"
+	"iter"
 	"math"
+	"net/netip"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -13,20 +15,35 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/grpcserver"
 	"example.com/todo/todo-service/internal/eventcodec"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 )
+
+// Config holds the dependencies of the service.
+type Config struct {
+	Tasks *task.Service
+	// Allow counts a call of a client and decides whether it may pass. It fails open: a
+	// call that it cannot count passes.
+	Allow func(ctx context.Context, client netip.Addr) ratelimit.Decision
+	// ClientIP resolves the IP address of a call's client.
+	ClientIP func(ctx context.Context) netip.Addr
+	// Watch follows the event log; watch.Hub documents the contract.
+	Watch func(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+	// AcquireStream counts a stream until release is called; at a limit, in total or of the
+	// client, the error is apperr.RateLimited.
+	AcquireStream func(client netip.Addr) (release func(), err error)
+}
 
 // Server is the gRPC service TaskService.
 type Server struct {
 	pb.UnimplementedTaskServiceServer
-	tasks   *task.Service
-	watcher Watcher
-	events  *eventcodec.EncodeCache[grpcserver.Encoded]
+	cfg    Config
+	events *eventcodec.EncodeCache[grpcserver.Encoded]
 }
 
-// New returns TaskService over the application and the watcher of its changes.
-func New(tasks *task.Service, watcher Watcher) *Server {
-	return &Server{tasks: tasks, watcher: watcher, events: eventcodec.NewEncodeCache(encodeEvent)}
+// New returns TaskService.
+func New(cfg Config) *Server {
+	return &Server{cfg: cfg, events: eventcodec.NewEncodeCache(encodeEvent)}
 }
 
 // Register adds the service to a gRPC server.
@@ -36,11 +53,8 @@ func (s *Server) Register(registrar grpc.ServiceRegistrar) {
 
 // GetTask returns one task.
 func (s *Server) GetTask(ctx context.Context, req *pb.GetTaskRequest) (*pb.GetTaskResponse, error) {
-	t, err := s.tasks.Get(ctx, req.GetId())
-	if err != nil {
-		return nil, err
-	}
-	return &pb.GetTaskResponse{Task: taskMessage(t)}, nil
+	t, err := s.cfg.Tasks.Get(ctx, req.GetId())
+	return &pb.GetTaskResponse{Task: taskMessage(t)}, err
 }
 
 // ListTasks returns a page of tasks, and the number of tasks on all pages.
@@ -49,11 +63,11 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	if req.GetDoneOnly() {
 		done = &req.DoneOnly
 	}
-	page, _, err := s.tasks.List(ctx, task.Query{Done: done, Limit: int(req.GetLimit()), Offset: int(req.GetOffset())})
+	page, _, err := s.cfg.Tasks.List(ctx, task.Query{Done: done, Limit: int(req.GetLimit()), Offset: int(req.GetOffset())})
 	if err != nil {
 		return nil, err
 	}
-	total, err := s.tasks.Count(ctx, done)
+	total, err := s.cfg.Tasks.Count(ctx, done)
 	if err != nil {
 		return nil, err
 	}
@@ -73,21 +87,14 @@ func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.tasks.Create(ctx, task.Draft{Title: req.GetTitle(), Priority: int(req.GetPriority()), Key: key})
-	if err != nil {
-		return nil, err
-	}
-	return &pb.CreateTaskResponse{Task: taskMessage(t)}, nil
+	t, err := s.cfg.Tasks.Create(ctx, task.Draft{Title: req.GetTitle(), Priority: int(req.GetPriority()), Key: key})
+	return &pb.CreateTaskResponse{Task: taskMessage(t)}, err
 }
 
 // CompleteTask completes a task.
 func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
-	done := true
-	t, err := s.tasks.Change(ctx, req.GetId(), task.Change{Done: &done}, expectedVersions(req.ExpectedVersion))
-	if err != nil {
-		return nil, err
-	}
-	return &pb.CompleteTaskResponse{Task: taskMessage(t)}, nil
+	t, err := s.cfg.Tasks.Change(ctx, req.GetId(), task.Change{Done: new(true)}, expectedVersions(req.ExpectedVersion))
+	return &pb.CompleteTaskResponse{Task: taskMessage(t)}, err
 }
 
 // UpdateTask changes the fields of the request's mask, or, without a mask, all fields that
@@ -97,19 +104,13 @@ func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.tasks.Change(ctx, req.GetId(), c, expectedVersions(req.ExpectedVersion))
-	if err != nil {
-		return nil, err
-	}
-	return &pb.UpdateTaskResponse{Task: taskMessage(t)}, nil
+	t, err := s.cfg.Tasks.Change(ctx, req.GetId(), c, expectedVersions(req.ExpectedVersion))
+	return &pb.UpdateTaskResponse{Task: taskMessage(t)}, err
 }
 
 // DeleteTask deletes a task.
 func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	if err := s.tasks.Delete(ctx, req.GetId(), expectedVersions(req.ExpectedVersion)); err != nil {
-		return nil, err
-	}
-	return &pb.DeleteTaskResponse{}, nil
+	return &pb.DeleteTaskResponse{}, s.cfg.Tasks.Delete(ctx, req.GetId(), expectedVersions(req.ExpectedVersion))
 }
 
 func expectedVersions(version *int64) []int64 {
@@ -121,7 +122,7 @@ func expectedVersions(version *int64) []int64 {
 
 // ListTaskEvents returns a page of a task's events, oldest first.
 func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
-	events, more, err := s.tasks.History(ctx, req.GetId(), task.Page{After: req.GetAfter(), Limit: int(req.GetLimit())})
+	events, more, err := s.cfg.Tasks.History(ctx, req.GetId(), req.GetAfter(), int(req.GetLimit()))
 	if err != nil {
 		return nil, err
 	}

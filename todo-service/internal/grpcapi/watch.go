@@ -1,8 +1,6 @@
 package grpcapi
 
 import (
-	"context"
-	"iter"
 	"strconv"
 	"time"
 
@@ -22,16 +20,11 @@ const resumeTokenKey = "resume-token"
 // the stream with a token to resume from.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
-type Watcher interface {
-	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
-}
-
 // WatchTasks streams changes. The header has the resume token of the start: the stream
 // has every change that is committed after the client has received the header. If the
 // stream ends with an error after which a client can resume, the trailer has the token.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
-	changes, err := s.watcher.Watch(stream.Context(), req.GetResumeToken())
+	changes, err := s.cfg.Watch(stream.Context(), req.GetResumeToken())
 	if err != nil {
 		return err
 	}
@@ -46,7 +39,10 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		}
 		switch {
 		case !a.Bookmark():
-			err = s.sendEvent(sender, a)
+			var event grpcserver.Encoded
+			if event, err = s.events.Encode(a); err == nil {
+				err = sender.Send(event)
+			}
 		// Later bookmarks are not sent: without changes the client's token stays valid.
 		case !started:
 			err = stream.SendHeader(metadata.Pairs(resumeTokenKey, resumeToken(a)))
@@ -57,14 +53,6 @@ func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreami
 		}
 	}
 	return nil
-}
-
-func (s *Server) sendEvent(sender *grpcserver.PacedStream, a task.Announcement) error {
-	event, err := s.events.Encode(a)
-	if err != nil {
-		return err
-	}
-	return sender.Send(event)
 }
 
 func encodeEvent(a task.Announcement) (grpcserver.Encoded, error) {

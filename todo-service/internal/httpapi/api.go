@@ -5,10 +5,10 @@ package httpapi
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/netip"
 	"path"
-	"slices"
 	"strings"
 
 	"example.com/todo/platform/apperr"
@@ -28,38 +28,23 @@ type ListCache interface {
 	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 }
 
-// Limiter is the rate limiter. Allow counts a request of a client and decides whether it
-// may pass. It fails open: a request that it cannot count passes.
-type Limiter interface {
-	Allow(ctx context.Context, client netip.Addr) ratelimit.Decision
-}
-
-// ClientIPs resolves the IP address of a request's client.
-type ClientIPs interface {
-	FromHTTP(r *http.Request) netip.Addr
-}
-
-// Streams limits concurrent streams, in total and for each client. Acquire counts a
-// stream until release is called; at a limit the error is apperr.RateLimited.
-type Streams interface {
-	Acquire(client netip.Addr) (release func(), err error)
-}
-
-// SearchLocks allows each client one search at a time. Acquire waits until the client's
-// other search calls release; if ctx ends first, it returns an error.
-type SearchLocks interface {
-	Acquire(ctx context.Context, client netip.Addr) (release func(), err error)
-}
-
 // Config holds the dependencies of the API.
 type Config struct {
-	Tasks       *task.Service
-	Lists       ListCache
-	Limiter     Limiter
-	ClientIPs   ClientIPs
-	Watcher     Watcher
-	Streams     Streams
-	SearchLocks SearchLocks
+	Tasks *task.Service
+	Lists ListCache
+	// Allow counts a request of a client and decides whether it may pass. It fails open: a
+	// request that it cannot count passes.
+	Allow func(ctx context.Context, client netip.Addr) ratelimit.Decision
+	// ClientIP resolves the IP address of a request's client.
+	ClientIP func(r *http.Request) netip.Addr
+	// Watch follows the event log; watch.Hub documents the contract.
+	Watch func(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+	// AcquireStream counts a stream until release is called; at a limit, in total or of the
+	// client, the error is apperr.RateLimited.
+	AcquireStream func(client netip.Addr) (release func(), err error)
+	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
+	// it returns an error.
+	AcquireSearch func(ctx context.Context, client netip.Addr) (release func(), err error)
 }
 
 type api struct {
@@ -81,15 +66,7 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /tasks/{id}/events", handler(a.listTaskEvents))
 	mux.Handle("GET /events", handler(a.watchEvents))
 	docs.Register(mux)
-	return chain(httpserver.Routes(mux), a.prefetchList, a.limitRate, rejectUncleanPaths)
-}
-
-// chain wraps h so that a request passes the middlewares in the given order, and then h.
-func chain(h http.Handler, middlewares ...func(http.Handler) http.Handler) http.Handler {
-	for _, wrap := range slices.Backward(middlewares) {
-		h = wrap(h)
-	}
-	return h
+	return a.prefetchList(a.limitRate(rejectUncleanPaths(httpserver.Routes(mux))))
 }
 
 // prefetchList starts the lookup of the cached list before the limiter is called, so that

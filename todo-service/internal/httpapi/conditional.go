@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,21 +15,16 @@ import (
 // expectedVersions parses If-Match into the versions that the task may have; nil allows
 // every version. Weak tags and tags that are not a version match no task.
 func expectedVersions(header http.Header) ([]int64, error) {
-	values := header.Values("If-Match")
-	if len(values) == 0 {
+	list, given := joinHeader(header, "If-Match")
+	if !given || list == "*" {
 		return nil, nil
 	}
-	list := strings.Join(values, ",")
-	if strings.Trim(list, " \t") == "*" {
-		return nil, nil
-	}
-	tags, ok := parseEntityTags(list)
-	if !ok {
+	if !entityTagList.MatchString(list) {
 		return nil, httpserver.StatusError(http.StatusBadRequest, `If-Match must be * or a list of entity tags in double quotes, such as "3"`)
 	}
 	versions := []int64{}
-	for _, tag := range tags {
-		if version, ok := parseVersionETag(tag); ok {
+	for _, tag := range entityTag.FindAllString(list, -1) {
+		if version, err := parseNumber(strings.Trim(tag, `"`)); err == nil {
 			versions = append(versions, version)
 		}
 	}
@@ -37,17 +33,27 @@ func expectedVersions(header http.Header) ([]int64, error) {
 
 // matchesIfNoneMatch reports whether If-None-Match has the tag, by weak comparison (RFC
 // 9110, 13.1.2). A malformed header does not match: a full response is always correct.
-func matchesIfNoneMatch(r *http.Request, tag string) bool {
-	values := r.Header["If-None-Match"]
-	if len(values) == 0 {
-		return false
+func matchesIfNoneMatch(header http.Header, tag string) bool {
+	list, given := joinHeader(header, "If-None-Match")
+	if !given || list == "*" {
+		return given
 	}
-	list := strings.Join(values, ",")
-	if strings.Trim(list, " \t") == "*" {
-		return true
-	}
-	tags, ok := parseEntityTags(list)
-	return ok && slices.ContainsFunc(tags, func(t string) bool { return strings.TrimPrefix(t, "W/") == tag })
+	return entityTagList.MatchString(list) && slices.ContainsFunc(entityTag.FindAllString(list, -1), func(t string) bool {
+		return strings.TrimPrefix(t, "W/") == tag
+	})
+}
+
+// entityTag and entityTagList match what RFC 9110, 8.8.3 and 13.1, defines. Entries of the
+// list may be empty, but not all of them.
+var (
+	entityTag     = regexp.MustCompile(`(?:W/)?"[^"\x00-\x20\x7f]*"`)
+	entityTagList = regexp.MustCompile(`^(?:[ \t,]*` + entityTag.String() + `[ \t]*(?:,|$))+[ \t,]*$`)
+)
+
+// joinHeader returns the lines of a header as one list, and whether there is any.
+func joinHeader(header http.Header, name string) (list string, given bool) {
+	lines := header[name]
+	return strings.Trim(strings.Join(lines, ","), " \t"), len(lines) > 0
 }
 
 // versionETag returns the strong entity tag of a task.
@@ -59,47 +65,4 @@ func versionETag(version int64) string {
 func bodyETag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-}
-
-// parseEntityTags splits a list of entity tags (RFC 9110, 8.8.3); weak ones keep their
-// prefix. It skips empty entries, and needs at least one tag.
-func parseEntityTags(list string) (tags []string, ok bool) {
-	for {
-		list = strings.TrimLeft(list, ", \t")
-		if list == "" {
-			return tags, len(tags) > 0
-		}
-		end := entityTagLength(list)
-		if end < 0 {
-			return nil, false
-		}
-		tags = append(tags, list[:end])
-		list = strings.TrimLeft(list[end:], " \t")
-		if list != "" && list[0] != ',' {
-			return nil, false
-		}
-	}
-}
-
-// entityTagLength returns the length of the entity tag at the start of s, or -1.
-func entityTagLength(s string) int {
-	start := len(s) - len(strings.TrimPrefix(s, "W/"))
-	if start == len(s) || s[start] != '"' {
-		return -1
-	}
-	for i := start + 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return i + 1
-		case c <= ' ' || c == 0x7f:
-			return -1
-		}
-	}
-	return -1
-}
-
-// parseVersionETag is the inverse of versionETag.
-func parseVersionETag(tag string) (int64, bool) {
-	version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64)
-	return version, err == nil && tag == versionETag(version)
 }

@@ -67,9 +67,9 @@ func newFixtureOver(store task.Store) *apiFixture {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	api := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: s.lists, Limiter: s.limiter, Watcher: s.watcher, SearchLocks: admission.NewSearchLocks(),
-		ClientIPs: clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
-		Streams:   watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry),
+		Tasks: tasks, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
+		ClientIP:      clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}).FromHTTP,
+		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry).Acquire,
 	})
 	cfg := httpserver.Defaults(":0")
 	cfg.AllowedHosts = []string{"example.com"} // httptest's

@@ -19,46 +19,46 @@ const (
 )
 
 func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.RawQuery == "" {
-		return a.listUnfiltered(w, r)
-	}
-	query, err := parseListQuery(r.URL.RawQuery)
+	query, err := parseQuery(r.URL.RawQuery, "after", "done", "limit", "q")
 	if err != nil {
 		return err
 	}
-	list, err := a.listFiltered(r, query)
-	if err != nil {
-		return err
-	}
-	writeList(w, r, list, cacheBypass)
-	return nil
-}
-
-// listFiltered returns a page. A search first waits for the client's other search.
-func (a *api) listFiltered(r *http.Request, query task.Query) (listcache.Entry, error) {
-	if query.Contains != "" {
-		release, err := a.SearchLocks.Acquire(r.Context(), a.ClientIPs.FromHTTP(r))
-		if err != nil {
-			return listcache.Entry{}, err
+	var list listcache.Entry
+	status := cacheBypass
+	switch {
+	case r.URL.RawQuery == "":
+		list, err = a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
+			return a.renderPage(ctx, query)
+		})
+		status = cacheMiss
+		if list.Hit {
+			status = cacheHit
 		}
-		defer release()
+	case query.Contains != "":
+		list, err = a.search(r, query)
+	default:
+		list, err = a.renderPage(r.Context(), query)
 	}
-	return a.renderPage(r.Context(), query)
-}
-
-func (a *api) listUnfiltered(w http.ResponseWriter, r *http.Request) error {
-	list, err := a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
-		return a.renderPage(ctx, task.Query{})
-	})
 	if err != nil {
 		return err
 	}
-	status := cacheMiss
-	if list.Hit {
-		status = cacheHit
+	header := w.Header()
+	if list.Link != "" {
+		header["Link"] = []string{list.Link}
 	}
-	writeList(w, r, list, status)
+	header["Cache-Status"] = []string{status}
+	writeConditional(w, r, list.Body, list.ETag)
 	return nil
+}
+
+// search returns a page of a search, after the client's other search.
+func (a *api) search(r *http.Request, query task.Query) (listcache.Entry, error) {
+	release, err := a.AcquireSearch(r.Context(), a.ClientIP(r))
+	if err != nil {
+		return listcache.Entry{}, err
+	}
+	defer release()
+	return a.renderPage(r.Context(), query)
 }
 
 // renderPage returns the response with the selected tasks. Link is set if there is a next
@@ -72,21 +72,9 @@ func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry
 	if more {
 		page.Link = nextPageLink(query, tasks[len(tasks)-1].ID)
 	}
-	if tasks == nil {
-		tasks = []task.Task{}
-	}
 	page.Body, err = encodeJSON(tasks)
 	page.ETag = bodyETag(page.Body)
 	return page, err
-}
-
-func writeList(w http.ResponseWriter, r *http.Request, list listcache.Entry, cache string) {
-	header := w.Header()
-	if list.Link != "" {
-		header["Link"] = []string{list.Link}
-	}
-	header["Cache-Status"] = []string{cache}
-	writeConditional(w, r, list.Body, list.ETag)
 }
 
 func nextPageLink(query task.Query, last int64) string {

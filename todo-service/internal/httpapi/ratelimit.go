@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"example.com/todo/platform/apperr"
@@ -14,10 +14,10 @@ import (
 // the oldest counted request leaves the window (t).
 func (a *api) limitRate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		decision := a.Limiter.Allow(r.Context(), a.ClientIPs.FromHTTP(r))
+		decision := a.Allow(r.Context(), a.ClientIP(r))
 		header := w.Header()
-		header["Ratelimit-Policy"] = []string{formatItem("q", int64(decision.Limit), "w", ceilSeconds(decision.Window))}
-		header["Ratelimit"] = []string{formatItem("r", int64(decision.Remaining), "t", ceilSeconds(decision.Reset))}
+		header["Ratelimit-Policy"] = []string{fmt.Sprintf(`"default";q=%d;w=%d`, decision.Limit, ceilSeconds(decision.Window))}
+		header["Ratelimit"] = []string{fmt.Sprintf(`"default";r=%d;t=%d`, decision.Remaining, ceilSeconds(decision.Reset))}
 		if !decision.Allowed {
 			err := apperr.New(apperr.RateLimited, "too many requests")
 			err.RetryAfter = decision.RetryAfter
@@ -26,14 +26,6 @@ func (a *api) limitRate(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// formatItem returns one item of a rate limit header, with two parameters.
-func formatItem(name1 string, value1 int64, name2 string, value2 int64) string {
-	text := append(make([]byte, 0, 48), `"default";`...)
-	text = strconv.AppendInt(append(append(text, name1...), '='), value1, 10)
-	text = append(append(append(text, ';'), name2...), '=')
-	return string(strconv.AppendInt(text, value2, 10))
 }
 
 // ceilSeconds rounds up: a client that waits that many seconds has waited long enough.

@@ -23,7 +23,7 @@ func writeTask(w http.ResponseWriter, status int, t task.Task) error {
 // writeConditional writes the body, or 304 if If-None-Match has its entity tag.
 func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
 	setETag(w.Header(), etag)
-	if matchesIfNoneMatch(r, etag) {
+	if matchesIfNoneMatch(r.Header, etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

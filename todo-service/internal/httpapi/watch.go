@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"math"
@@ -19,11 +18,6 @@ import (
 // disconnects it.
 const writeStallTimeout = 10 * time.Second
 
-// Watcher follows the event log, as watch.Hub does, whose Watch documents the contract.
-type Watcher interface {
-	Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
-}
-
 // watchEvents streams changes as server-sent events. The stream has every change that is
 // committed after the client has received the response's header.
 func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
@@ -31,13 +25,13 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	release, err := a.Streams.Acquire(a.ClientIPs.FromHTTP(r))
+	release, err := a.AcquireStream(a.ClientIP(r))
 	if err != nil {
 		return err
 	}
 	defer release()
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
-	changes, err := a.Watcher.Watch(stream.Context(), token)
+	changes, err := a.Watch(stream.Context(), token)
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {
@@ -115,8 +109,8 @@ func reconnectEvent(position int64, reason string) []byte {
 
 // parseLastEventID returns the position to resume from; "" means from now on.
 func parseLastEventID(r *http.Request) (string, error) {
-	if r.URL.RawQuery != "" {
-		return "", parseQuery(r.URL.RawQuery, func(_, _ string) string { return "is not a parameter: this stream has none" })
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return "", err
 	}
 	switch ids := r.Header.Values("Last-Event-ID"); len(ids) {
 	case 0:

@@ -30,21 +30,21 @@ func New() *Store {
 
 // Get returns the task, or task.NotFoundError.
 func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return s.get(id)
 }
 
 // List returns the selected tasks in id order.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	tasks := []task.Task{}
 	skipped := 0
 	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
@@ -55,7 +55,7 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 		if skipped++; skipped <= q.Offset {
 			continue
 		}
-		if tasks = append(tasks, clone(t)); len(tasks) == q.Limit {
+		if tasks = append(tasks, t); len(tasks) == q.Limit {
 			break
 		}
 	}
@@ -64,11 +64,11 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 
 // Count returns the number of done tasks, of open tasks, or of all tasks (nil).
 func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var n int64
 	for _, t := range s.tasks {
 		if matchesDone(t, done) {
@@ -80,34 +80,33 @@ func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
 
 // Create stores e.Task under a new id, and e; once for each key.
 func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stored, ok := s.findByEventID(e.ID); ok {
-		return stored, nil
-	}
 	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
-		return clone(first.Task), nil
+		return first.Task, nil
 	}
-	s.lastID++
-	e.Task.ID = s.lastID
-	s.store(e)
-	if key != (task.IdempotencyKey{}) {
-		s.keys[key] = e
+	e.Task.ID = s.lastID + 1
+	stored := s.store(e)
+	if stored.ID == e.Task.ID { // otherwise the event was stored before, perhaps under another key
+		s.lastID++
+		if key != (task.IdempotencyKey{}) {
+			s.keys[key] = e
+		}
 	}
-	return clone(e.Task), nil
+	return stored, nil
 }
 
 // Update changes a task and stores its event. It holds the mutex while change runs, so it
 // calls change once.
 func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	before, err := s.get(id)
 	if err != nil {
 		return task.Task{}, err
@@ -120,25 +119,20 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	if e == nil {
 		return before, nil
 	}
-	if stored, ok := s.findByEventID(e.ID); ok {
-		return stored, nil
-	}
-	s.store(*e)
-	return clone(e.Task), nil
+	return s.store(*e), nil
 }
 
 // History returns the task's events with a version greater than after, oldest first. A
 // deleted task has its events.
 func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	events := []task.Event{}
 	for _, e := range s.events {
 		if e.Task.ID == id && e.Task.Version > after && len(events) < limit {
-			e.Task = clone(e.Task)
 			events = append(events, e)
 		}
 	}
@@ -150,38 +144,26 @@ func (s *Store) get(id int64) (task.Task, error) {
 	if !ok {
 		return task.Task{}, task.NotFoundError(id)
 	}
-	return clone(t), nil
+	return t, nil
 }
 
-func (s *Store) findByEventID(eventID string) (task.Task, bool) {
-	i := slices.IndexFunc(s.events, func(e task.Event) bool { return e.ID == eventID })
-	if i < 0 {
-		return task.Task{}, false
+// store stores the task of e, and e, unless e was stored before. It returns the task as
+// it was stored.
+func (s *Store) store(e task.Event) task.Task {
+	if i := slices.IndexFunc(s.events, func(stored task.Event) bool { return stored.ID == e.ID }); i >= 0 {
+		return s.events[i].Task
 	}
-	return clone(s.events[i].Task), true
-}
-
-func (s *Store) store(e task.Event) {
-	e.Task = clone(e.Task)
 	s.events = append(s.events, e)
 	if e.Type == task.Deleted {
 		delete(s.tasks, e.Task.ID)
 	} else {
 		s.tasks[e.Task.ID] = e.Task
 	}
+	return e.Task
 }
 
 func matchesDone(t task.Task, done *bool) bool { return done == nil || t.Done == *done }
 
 func containsFold(title, part string) bool {
 	return strings.Contains(strings.ToLower(norm.NFC.String(title)), strings.ToLower(part))
-}
-
-// clone returns a copy of t that shares no memory with it.
-func clone(t task.Task) task.Task {
-	if t.CompletedAt != nil {
-		completed := *t.CompletedAt
-		t.CompletedAt = &completed
-	}
-	return t
 }

@@ -43,7 +43,7 @@ func startRelay(t *testing.T, prepare func(*relayFixture)) *relayFixture {
 	}
 	prepare(w)
 	w.relay = outbox.NewRelay(outbox.Config{
-		EventLog: w.eventLog, Kafka: w.kafka, Live: w.live,
+		EventLog: w.eventLog, Kafka: w.kafka.send, Live: w.live.send,
 		CheckTopic: w.topicCheck.check,
 		Log:        slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
 		Metrics:    w.registry,
@@ -261,7 +261,7 @@ func (s *fakeSender) setOnSend(meet func(context.Context) error) {
 	s.onSend = meet
 }
 
-func (s *fakeSender) Send(ctx context.Context, batch []task.Announcement) error {
+func (s *fakeSender) send(ctx context.Context, batch []task.Announcement) error {
 	s.mu.Lock()
 	s.attempts++
 	meet, refuse := s.onSend, s.onBatchSize

@@ -19,15 +19,15 @@ var relayBackoff = retry.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Seco
 type forwarder struct {
 	cursor    string
 	eventLog  EventLog
-	sender    Sender
+	send      Sender
 	log       *slog.Logger
 	wakeUps   chan struct{} // holds one wake-up
 	batchSize int           // of the next batch, 1 to maxBatchSize
 }
 
-func newForwarder(cursor string, eventLog EventLog, sender Sender, log *slog.Logger) *forwarder {
+func newForwarder(cursor string, eventLog EventLog, send Sender, log *slog.Logger) *forwarder {
 	return &forwarder{
-		cursor: cursor, eventLog: eventLog, sender: sender, log: log.With("cursor", cursor),
+		cursor: cursor, eventLog: eventLog, send: send, log: log.With("cursor", cursor),
 		wakeUps: make(chan struct{}, 1), batchSize: maxBatchSize,
 	}
 }
@@ -40,27 +40,11 @@ func (f *forwarder) wake() {
 	}
 }
 
-// run forwards on each wake-up and each poll. It returns nil when ctx ends, and a
-// *kafka.TopicError of the sender.
+// run forwards batches until one is smaller than its limit, and again on each wake-up and
+// each poll. It returns nil when ctx ends, and a *kafka.TopicError of the sender.
 func (f *forwarder) run(ctx context.Context) error {
-	poll := time.NewTicker(pollInterval)
-	defer poll.Stop()
-	for {
-		if err := f.forwardAll(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.wakeUps:
-		case <-poll.C:
-		}
-	}
-}
-
-// forwardAll forwards batches until one is smaller than its limit.
-func (f *forwarder) forwardAll(ctx context.Context) error {
-	for more := true; more && ctx.Err() == nil; {
+	for ctx.Err() == nil {
+		more := false
 		err := f.retry(ctx, func(ctx context.Context) error {
 			sent, err := f.forwardBatch(ctx)
 			more = sent == f.batchSize
@@ -69,6 +53,14 @@ func (f *forwarder) forwardAll(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-f.wakeUps:
+		case <-time.After(pollInterval):
 		}
 	}
 	return nil
@@ -102,7 +94,7 @@ func (f *forwarder) forwardBatch(ctx context.Context) (int, error) {
 		stalled.Reset(stallTimeout)
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		return f.sender.Send(ctx, batch)
+		return f.send(ctx, batch)
 	})
 	if err != nil && batchCtx.Err() != nil {
 		err = context.Cause(batchCtx)
@@ -111,20 +103,18 @@ func (f *forwarder) forwardBatch(ctx context.Context) (int, error) {
 }
 
 // retry calls attempt until it succeeds or ctx ends (nil), or the topic is not the
-// configured one. The latter is the only error that it returns.
+// configured one (a *kafka.TopicError).
 func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) error) error {
 	outage := retry.NewOutage(f.log, "outbox relay: forwarding failed, retrying; the events stay in the database", "outbox relay: forwarding again")
 	err := retry.Do(ctx, relayBackoff, outage, func(ctx context.Context) error {
 		err := attempt(ctx)
-		var topic *kafka.TopicError
-		if errors.As(err, &topic) {
-			return retry.Permanent(topic)
+		if errors.As(err, new(*kafka.TopicError)) {
+			return retry.Permanent(err)
 		}
 		return err
 	})
-	var topic *kafka.TopicError
-	if errors.As(err, &topic) {
-		return topic
+	if ctx.Err() != nil {
+		return nil // the relay is to stop
 	}
-	return nil // sent, or the relay is to stop
+	return err
 }

@@ -11,32 +11,25 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Producer writes records; *producer.Producer implements it.
-type Producer interface {
-	Send(ctx context.Context, records []kafka.Record) error
-}
-
-// ToKafka returns a Sender that publishes to the topic task-events.
-func ToKafka(p Producer) Sender { return kafkaSender{p} }
-
-type kafkaSender struct{ producer Producer }
-
-// Send encodes the whole batch first, so that an event which cannot be encoded
+// ToKafka returns a Sender that publishes to the topic task-events. It encodes the whole
+// batch before it calls send, which writes the records: an event that cannot be encoded
 // leaves no part of its batch in Kafka.
-func (s kafkaSender) Send(ctx context.Context, batch []task.Announcement) error {
-	records := make([]kafka.Record, len(batch))
-	for i, a := range batch {
-		r, err := toRecord(a)
-		if err != nil {
-			return fmt.Errorf("encoding event %s: %w", a.Event.ID, err)
+func ToKafka(send func(context.Context, []kafka.Record) error) Sender {
+	return func(ctx context.Context, batch []task.Announcement) error {
+		records := make([]kafka.Record, len(batch))
+		for i, a := range batch {
+			r, err := toRecord(a)
+			if err != nil {
+				return fmt.Errorf("encoding event %s: %w", a.Event.ID, err)
+			}
+			records[i] = r
 		}
-		records[i] = r
+		if err := send(ctx, records); err != nil {
+			return err
+		}
+		failpoint.Hit(failpoint.AfterProduce, batch[0].Event.ID)
+		return nil
 	}
-	if err := s.producer.Send(ctx, records); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.AfterProduce, batch[0].Event.ID)
-	return nil
 }
 
 // toRecord returns the Kafka record of an announcement. Its key is the task, which

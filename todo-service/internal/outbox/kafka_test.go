@@ -62,7 +62,7 @@ func TestToKafkaWritesTheRecordOfEachEvent(t *testing.T) {
 		},
 	}
 	var got fakeProducer
-	if err := outbox.ToKafka(&got).Send(t.Context(), batch); err != nil {
+	if err := outbox.ToKafka(got.send)(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got.records); diff != "" {
@@ -84,11 +84,11 @@ func TestToKafkaReturnsErrorsAndSendsNoPartOfABatch(t *testing.T) {
 	now := time.Now()
 	good := task.Announcement{Seq: 1, Event: task.Event{ID: "a", Type: task.Created, At: now, Task: task.Task{ID: 1, Title: "t", CreatedAt: now, Version: 1}}}
 	unavailable := &fakeProducer{err: errUnavailable}
-	if err := outbox.ToKafka(unavailable).Send(t.Context(), []task.Announcement{good}); !errors.Is(err, errUnavailable) {
+	if err := outbox.ToKafka(unavailable.send)(t.Context(), []task.Announcement{good}); !errors.Is(err, errUnavailable) {
 		t.Errorf("got %v, want that of the producer", err)
 	}
 	unused := &fakeProducer{}
-	err := outbox.ToKafka(unused).Send(t.Context(), []task.Announcement{good, {Event: task.Event{ID: "b"}}})
+	err := outbox.ToKafka(unused.send)(t.Context(), []task.Announcement{good, {Event: task.Event{ID: "b"}}})
 	if err == nil || !strings.Contains(err.Error(), "event b") {
 		t.Errorf("got %v, want an error that names the event", err)
 	}
@@ -102,7 +102,7 @@ type fakeProducer struct {
 	err     error
 }
 
-func (p *fakeProducer) Send(_ context.Context, records []kafka.Record) error {
+func (p *fakeProducer) send(_ context.Context, records []kafka.Record) error {
 	p.records = append(p.records, records...)
 	return p.err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -35,9 +36,7 @@ type EventLog interface {
 
 // Sender publishes announcements to the receivers of one cursor. Batches come in seq
 // order; after an error the same announcements come again.
-type Sender interface {
-	Send(ctx context.Context, batch []task.Announcement) error
-}
+type Sender func(ctx context.Context, batch []task.Announcement) error
 
 // Config holds the dependencies of a Relay.
 type Config struct {
@@ -135,15 +134,8 @@ func (r *Relay) observeBacklog(ctx context.Context) {
 
 // poll calls fn at once, and then every pollInterval until ctx ends.
 func poll(ctx context.Context, fn func(context.Context)) {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
+	for running := true; running; running = retry.Wait(ctx, pollInterval) {
 		fn(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
 }
 

@@ -66,6 +66,7 @@ type command interface {
 	build(callers int) scriptCall
 }
 
+// scriptCall is a call of a script. A pointer to one is a command that no other equals.
 type scriptCall struct {
 	script *goredis.Script
 	keys   []string
@@ -75,6 +76,8 @@ type scriptCall struct {
 	// is refused, script does not run.
 	onNoScript *scriptCall
 }
+
+func (s *scriptCall) build(int) scriptCall { return *s }
 
 // pipelinedCall is a command's call in a round trip.
 type pipelinedCall struct {

@@ -28,7 +28,7 @@ func TestAutoPipelineBatchesCallersThatArriveDuringARoundTrip(t *testing.T) {
 	s, cache := openCache(t)
 	d := &fakeDatabase{body: `[1]`}
 	expectLoad(t, cache, d, false)
-	limiter := redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1_000, Window: time.Minute}, s.log(), nil)
+	limiter := redisstore.NewLimiter(s.pipeline, s.prefix, redisstore.LimiterConfig{Requests: 1_000, Window: time.Minute}, s.log(), nil)
 	sent, release := holdReplies(s)
 	defer release()
 
@@ -72,9 +72,7 @@ func TestAutoPipelineAnswersNoCallerFromARoundTripSentBeforeItsCall(t *testing.T
 
 	writer := redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil)
 	s.network.beforeReply = nil
-	if err := writer.Invalidate(t.Context(), ""); err != nil {
-		t.Fatal(err)
-	}
+	invalidate(t, writer, "")
 	late := make(chan struct{})
 	go func() {
 		defer close(late)

@@ -117,19 +117,14 @@ func decodeAnnouncement(payload string) (task.Announcement, error) {
 		Seq int64  `json:"seq"`
 		Log string `json:"log"`
 	}
-	if err := json.Unmarshal([]byte(payload), &position); err != nil {
-		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
+	err := json.Unmarshal([]byte(payload), &position)
+	if err != nil || position.Seq < 1 {
+		return task.Announcement{}, errors.New("an announcement has a seq")
 	}
 	parsed, err := event.Parse([]byte(payload))
 	if err != nil {
-		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
+		return task.Announcement{}, err
 	}
 	e, err := eventcodec.FromContract(parsed)
-	if err != nil {
-		return task.Announcement{}, fmt.Errorf("decode announcement: %w", err)
-	}
-	if position.Seq < 1 {
-		return task.Announcement{}, errors.New("decode announcement: no seq")
-	}
-	return task.Announcement{Log: position.Log, Seq: position.Seq, Event: e}, nil
+	return task.Announcement{Log: position.Log, Seq: position.Seq, Event: e}, err
 }

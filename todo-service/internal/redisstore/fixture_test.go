@@ -111,6 +111,13 @@ func (s *testRedis) count(t *testing.T, name string) int {
 	return 0
 }
 
+func (s *testRedis) expectCount(t *testing.T, name string, want int) {
+	t.Helper()
+	if got := s.count(t, name); got != want {
+		t.Errorf("%s is %d, want %d", name, got, want)
+	}
+}
+
 // networkHook counts the round trips, except for those that begin a connection, and
 // fails them while down.
 type networkHook struct {

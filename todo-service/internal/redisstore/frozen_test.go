@@ -161,7 +161,7 @@ func TestFrozenRedisDelaysEachClientOnceByAtMost50Milliseconds(t *testing.T) {
 		client.AddHook(redis)
 		pipeline, log := redisstore.NewAutoPipeline(client), slog.New(slog.DiscardHandler)
 		e := &edgeRequests{
-			limiter: redisstore.NewLimiter(pipeline, redisstore.LimiterConfig{Requests: 1, Window: time.Second}, log, nil),
+			limiter: redisstore.NewLimiter(pipeline, "", redisstore.LimiterConfig{Requests: 1, Window: time.Second}, log, nil),
 			cache:   redisstore.NewListCache(pipeline, "", log, nil),
 			list:    fakeDatabase{body: `[1]`},
 		}
@@ -178,7 +178,7 @@ func TestFrozenRedisDelaysFewRequests(t *testing.T) {
 	redis := startRedis(t)
 	s := open(t, redis.addr)
 	e := &edgeRequests{
-		limiter: redisstore.NewLimiter(s.pipeline, redisstore.LimiterConfig{Prefix: s.prefix, Requests: 1_000_000, Window: time.Second}, s.log(), s.reg),
+		limiter: redisstore.NewLimiter(s.pipeline, s.prefix, redisstore.LimiterConfig{Requests: 1_000_000, Window: time.Second}, s.log(), s.reg),
 		cache:   redisstore.NewListCache(s.pipeline, s.prefix, s.log(), nil),
 		list:    fakeDatabase{body: `[1]`},
 	}

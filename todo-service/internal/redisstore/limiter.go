@@ -3,11 +3,10 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/config"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/ratelimit"
 )
@@ -24,33 +24,41 @@ import (
 type Limiter struct {
 	pipeline *AutoPipeline
 	prefix   string
-	requests int
-	window   time.Duration
-
-	nextNonce func() string // unique over all replicas
+	cfg      LimiterConfig
 
 	outage      *retry.Outage
 	unavailable prometheus.Counter
 }
 
-// LimiterConfig is what a Limiter grants: to each client at most Requests (1 or
-// more) in any Window, which is exact to a microsecond. Its keys are
-// <Prefix>ratelimit:<address>.
+// LimiterConfig is what a Limiter grants: to each client at most Requests in any Window,
+// which is exact to a microsecond.
 type LimiterConfig struct {
-	Prefix   string
-	Requests int
-	Window   time.Duration
+	Requests int           `config:"requests"`
+	Window   time.Duration `config:"window"`
 }
 
-// NewLimiter returns a limiter that grants what cfg says.
-func NewLimiter(pipeline *AutoPipeline, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
+const (
+	maxRequests = 1_000_000_000 // more than an address can send in a window
+	minWindow   = time.Second
+	maxWindow   = 24 * time.Hour
+)
+
+// Validate returns an error for a limit or a window out of bounds.
+func (c LimiterConfig) Validate() error {
+	return errors.Join(
+		config.CheckRange("requests", c.Requests, 1, maxRequests),
+		config.CheckRange("window", c.Window, minWindow, maxWindow),
+	)
+}
+
+// NewLimiter returns a limiter that grants what cfg says. Its keys are
+// <prefix>ratelimit:<address>.
+func NewLimiter(pipeline *AutoPipeline, prefix string, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	l := &Limiter{
-		pipeline:  pipeline,
-		prefix:    cfg.Prefix + "ratelimit:",
-		requests:  cfg.Requests,
-		window:    cfg.Window,
-		outage:    retry.NewOutage(log, "rate limiter: Redis failed, requests pass uncounted until it recovers", "rate limiter: Redis works again"),
-		nextNonce: nonceSequence(),
+		pipeline: pipeline,
+		prefix:   prefix + "ratelimit:",
+		cfg:      cfg,
+		outage:   retry.NewOutage(log, "rate limiter: Redis failed, requests pass uncounted until it recovers", "rate limiter: Redis works again"),
 		unavailable: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "todo_ratelimit_unavailable_total",
 			Help: "Requests that passed uncounted because Redis did not answer.",
@@ -74,14 +82,14 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision
 			l.unavailable.Inc()
 			l.outage.Record(ctx, err)
 		}
-		return ratelimit.Decision{Allowed: true, Limit: l.requests, Window: l.window, Remaining: l.requests}
+		return ratelimit.Decision{Allowed: true, Limit: l.cfg.Requests, Window: l.cfg.Window, Remaining: l.cfg.Requests}
 	}
 	l.outage.Record(ctx, nil)
 	batch, index := got.(batchDecision), call.ticket.Index
 	decision := ratelimit.Decision{
 		Allowed:   index < batch.passed,
-		Limit:     l.requests,
-		Window:    l.window,
+		Limit:     l.cfg.Requests,
+		Window:    l.cfg.Window,
 		Remaining: batch.left + max(batch.passed-1-index, 0),
 		Reset:     batch.reset,
 	}
@@ -109,7 +117,7 @@ func (a allowCommand) build(requests int) scriptCall {
 	return scriptCall{
 		script: allowScript,
 		keys:   []string{l.prefix + bucketKey(a.clientPrefix)},
-		args:   []any{l.requests, l.window.Microseconds(), l.nextNonce(), requests},
+		args:   []any{l.cfg.Requests, l.cfg.Window.Microseconds(), rand.Text(), requests},
 		decode: decodeDecision,
 	}
 }
@@ -139,9 +147,4 @@ func bucketKey(client netip.Prefix) string {
 		return client.Addr().String()
 	}
 	return client.String()
-}
-
-func nonceSequence() func() string {
-	process, count := rand.Text(), new(atomic.Int64)
-	return func() string { return process + strconv.FormatInt(count.Add(1), 36) }
 }

@@ -67,7 +67,7 @@ func TestAutoPipelineSendsALingeringBatchBesideASlowRoundTrip(t *testing.T) {
 		defer client.Close()
 		f := &slowHook{start: time.Now().Add(-time.Second)}
 		client.AddHook(f)
-		limiter := redisstore.NewLimiter(redisstore.NewAutoPipeline(client), redisstore.LimiterConfig{Requests: 1_000_000, Window: time.Second}, slog.New(slog.DiscardHandler), nil)
+		limiter := redisstore.NewLimiter(redisstore.NewAutoPipeline(client), "", redisstore.LimiterConfig{Requests: 1_000_000, Window: time.Second}, slog.New(slog.DiscardHandler), nil)
 		var uncounted atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		var clients sync.WaitGroup

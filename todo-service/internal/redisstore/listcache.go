@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -32,19 +33,17 @@ type ListCache struct {
 	keys         []string        // list, metadata, generation, confirmed events: the KEYS of every script
 	lookupScript *goredis.Script // of these keys alone; see lookupCommand
 
-	queries  coalesce.Flights[string, listcache.Entry]         // by generation
-	fallback coalesce.Batcher[*fallbackQuery, listcache.Entry] // for readers without a generation
+	queries  coalesce.Flights[string, listcache.Entry] // by generation
+	fallback coalesce.Batcher[*query, listcache.Entry] // for readers without a generation
 
 	committed committedEvents
 
-	// How many invalidations failed, and how many of those a later one made up for. While
-	// they differ, this process does not read the cache.
-	failedInvalidations, recoveredInvalidations atomic.Int64
+	// The latest failed invalidation that no later one has made up for. While there is one,
+	// this process does not read the cache.
+	unrecovered atomic.Pointer[error]
 
-	localCopy     atomic.Pointer[localCopy] // of the list that was last read from Redis
-	corruptLogged atomic.Int64              // when, in Unix nanoseconds
+	localCopy atomic.Pointer[localCopy] // of the list that was last read from Redis
 
-	log                                             *slog.Logger
 	outage                                          *retry.Outage
 	hits, misses, errors, refusedFills, unconfirmed prometheus.Counter
 }
@@ -61,7 +60,6 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 		pipeline:     pipeline,
 		keys:         []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
 		lookupScript: goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, pipeline.database())),
-		log:          log,
 		outage:       retry.NewOutage(log, "list cache: Redis failed, lists are read from the database until it recovers", "list cache: Redis works again"),
 		hits:         counter("cache_hits_total", "Lists answered from Redis."),
 		misses:       counter("cache_misses_total", "Lists answered from the database."),
@@ -77,30 +75,24 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 
 type prefetchKey struct{}
 
-// prefetch is a lookup that is in flight, for one Load.
-type prefetch struct {
-	lookup pending
-	used   atomic.Bool
-}
-
-// Prefetch starts a lookup for one Load with the context that it returns. The lookup can
-// share a round trip with other commands, such as the limiter's. What Load promises then
-// counts from the call of Prefetch.
+// Prefetch starts a lookup for Load, which is called once with the context that Prefetch
+// returns. The lookup can share a round trip with other commands, such as the limiter's.
+// What Load promises then counts from the call of Prefetch.
 func (c *ListCache) Prefetch(ctx context.Context) context.Context {
-	if c.mustRecover() {
+	if c.unrecovered.Load() != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, prefetchKey{}, &prefetch{lookup: c.pipeline.start(ctx, lookupCommand{c})})
+	return context.WithValue(ctx, prefetchKey{}, c.pipeline.start(ctx, lookupCommand{c}))
 }
 
-// Load returns the list, from Redis or from query. It is never older than the last
+// Load returns the list, from Redis or from read. It is never older than the last
 // write whose Invalidate succeeded before Load was called. The errors are those of
-// query, and ctx's. The body belongs to the cache: do not change it.
+// read, and ctx's. The body belongs to the cache: do not change it.
 //
 // Readers that miss at the same time share one query, which has a deadline of its own
 // and continues when a reader leaves. While Redis fails, readers that arrive during a
 // query share the next one.
-func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (c *ListCache) Load(ctx context.Context, read query) (listcache.Entry, error) {
 	found, err := c.lookupPrefetched(ctx)
 	list := found.list
 	switch {
@@ -109,12 +101,12 @@ func (c *ListCache) Load(ctx context.Context, query func(context.Context) (listc
 	case err != nil || !list.Hit && found.generation == "":
 		// Without a generation a write may have been confirmed since any query in flight
 		// began. A batch starts after this call, and its query with it.
-		list, err = c.fallback.Do(ctx, &fallbackQuery{query})
+		list, err = c.fallback.Do(ctx, &read)
 	case !list.Hit:
 		// The reader of an equal generation may share a query that was started before this
 		// call: no write was confirmed since its generation was read.
 		list, err = c.queries.Do(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
-			return c.loadAndFill(ctx, query)
+			return c.loadAndFill(ctx, read)
 		})
 	}
 	if list.Hit {
@@ -139,16 +131,16 @@ func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
 // Heal invalidates, unless any replica's invalidation for each of these events is
 // confirmed in the state that this Redis has now. The errors are those of Invalidate.
 func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
-	h := &healCommand{cache: c, events: make([]any, len(eventIDs))}
-	for i, id := range eventIDs {
-		h.events[i] = id
+	args := []any{rand.Text()}
+	for _, id := range eventIDs {
+		args = append(args, id)
 	}
-	return c.invalidate(ctx, h)
+	return c.invalidate(ctx, &scriptCall{script: healScript, keys: c.keys, args: args, decode: decodeBool})
 }
 
 func (c *ListCache) invalidate(ctx context.Context, cmd command) error {
 	if err := c.rotateGeneration(ctx, cmd); err != nil {
-		c.failedInvalidations.Add(1)
+		c.unrecovered.Store(&err)
 		c.unconfirmed.Inc()
 		return fmt.Errorf("invalidate the list cache: %w", err)
 	}
@@ -157,39 +149,29 @@ func (c *ListCache) invalidate(ctx context.Context, cmd command) error {
 
 // rotateGeneration runs a command that may find that no invalidation is needed.
 func (c *ListCache) rotateGeneration(ctx context.Context, cmd command) error {
-	failed := c.failedInvalidations.Load() // before the command, which makes up for these
+	failed := c.unrecovered.Load() // before the command, which makes up for it
 	rotated, err := c.pipeline.do(ctx, cmd)
 	if err != nil {
 		return c.recordFailure(ctx, err)
 	}
 	c.outage.Record(ctx, nil)
-	if !rotated.(bool) {
-		return nil
-	}
-	for recovered := c.recoveredInvalidations.Load(); recovered < failed; recovered = c.recoveredInvalidations.Load() {
-		if c.recoveredInvalidations.CompareAndSwap(recovered, failed) {
-			break
-		}
+	if rotated.(bool) {
+		c.unrecovered.CompareAndSwap(failed, nil)
 	}
 	return nil
 }
 
-// mustRecover reports whether a failed invalidation of this process is to be made up for.
-func (c *ListCache) mustRecover() bool {
-	return c.recoveredInvalidations.Load() < c.failedInvalidations.Load()
-}
-
 // lookupPrefetched returns the result of the prefetched lookup, or of a new one.
 func (c *ListCache) lookupPrefetched(ctx context.Context) (lookupResult, error) {
-	if p, ok := ctx.Value(prefetchKey{}).(*prefetch); ok && !p.used.Swap(true) {
-		return c.waitForLookup(ctx, p.lookup)
+	if prefetched, ok := ctx.Value(prefetchKey{}).(pending); ok {
+		return c.waitForLookup(ctx, prefetched)
 	}
 	return c.lookup(ctx)
 }
 
 // lookup reads the list and the generation, which it creates if there is none.
 func (c *ListCache) lookup(ctx context.Context) (lookupResult, error) {
-	if c.mustRecover() {
+	if c.unrecovered.Load() != nil {
 		if err := c.rotateGeneration(ctx, invalidateCommand{c}); err != nil {
 			return lookupResult{}, err
 		}
@@ -202,22 +184,27 @@ func (c *ListCache) waitForLookup(ctx context.Context, lookup pending) (lookupRe
 	if err != nil {
 		return lookupResult{}, c.recordFailure(ctx, err)
 	}
-	c.outage.Record(ctx, nil)
-	return found.(lookupResult), nil
+	result := found.(lookupResult)
+	if result.corrupt != nil {
+		_ = c.recordFailure(ctx, result.corrupt)
+	} else {
+		c.outage.Record(ctx, nil)
+	}
+	return result, nil
 }
 
-// loadAndFill returns the list from query and stores it in Redis.
-func (c *ListCache) loadAndFill(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+// loadAndFill returns the list from read and stores it in Redis.
+func (c *ListCache) loadAndFill(ctx context.Context, read query) (listcache.Entry, error) {
 	// The flight before this one may have stored the list after the reader's lookup.
 	noted, lookupErr := c.lookup(ctx)
 	if lookupErr == nil && noted.list.Hit {
 		return noted.list, nil
 	}
-	list, err := query(ctx)
+	list, err := read(ctx)
 	if err != nil || lookupErr != nil {
 		return list, err
 	}
-	stored, err := c.pipeline.do(ctx, &fillCommand{c, noted.generation, list})
+	stored, err := c.pipeline.do(ctx, c.fillCall(noted.generation, list))
 	switch {
 	case err != nil:
 		_ = c.recordFailure(ctx, err)
@@ -227,16 +214,14 @@ func (c *ListCache) loadAndFill(ctx context.Context, query func(context.Context)
 	return list, nil
 }
 
-// fallbackQuery is the query of a reader without a generation.
-type fallbackQuery struct {
-	query func(context.Context) (listcache.Entry, error)
-}
+// query reads the list from the database.
+type query = func(context.Context) (listcache.Entry, error)
 
 // runFallback answers all readers of a batch by one query.
-func runFallback(ctx context.Context, batch []coalesce.Entry[*fallbackQuery]) ([]listcache.Entry, error) {
+func runFallback(ctx context.Context, batch []coalesce.Entry[*query]) ([]listcache.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	list, err := batch[0].Key.query(ctx)
+	list, err := (*batch[0].Key)(ctx)
 	return slices.Repeat([]listcache.Entry{list}, len(batch)), err
 }
 
@@ -248,14 +233,4 @@ func (c *ListCache) recordFailure(ctx context.Context, err error) error {
 		c.outage.Record(ctx, err)
 	}
 	return err
-}
-
-// recordCorrupt records content that no fill stored, with at most one log line a
-// second. The next fill replaces it.
-func (c *ListCache) recordCorrupt(err error) {
-	c.errors.Inc()
-	now := time.Now().UnixNano()
-	if last := c.corruptLogged.Load(); now-last >= int64(time.Second) && c.corruptLogged.CompareAndSwap(last, now) {
-		c.log.Warn("list cache: Redis held corrupt data, the list is read from the database", "error", err)
-	}
 }

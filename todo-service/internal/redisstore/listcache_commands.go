@@ -17,6 +17,7 @@ import (
 type lookupResult struct {
 	list       listcache.Entry // a Hit, or empty
 	generation string
+	corrupt    error // what no fill stored; the next fill replaces it
 }
 
 // metadata is stored beside a list.
@@ -60,11 +61,11 @@ func (l lookupCommand) decode(reply *goredis.Cmd, local *localCopy) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	if removed, _ := values[1].(int64); removed > 0 {
-		l.cache.recordCorrupt(errors.New("a key held another type"))
-	}
 	var result lookupResult
 	result.generation, _ = values[0].(string)
+	if removed, _ := values[1].(int64); removed > 0 {
+		result.corrupt = errors.New("corrupt data: a key held another type")
+	}
 	switch body := values[2].(type) {
 	case int64: // the local copy is current
 		result.list = local.list
@@ -72,7 +73,7 @@ func (l lookupCommand) decode(reply *goredis.Cmd, local *localCopy) (any, error)
 		text, _ := values[3].(string)
 		list, err := decodeList(body, text)
 		if err != nil {
-			l.cache.recordCorrupt(err)
+			result.corrupt = err
 			break
 		}
 		l.cache.localCopy.Store(&localCopy{list, text})
@@ -85,11 +86,11 @@ func (l lookupCommand) decode(reply *goredis.Cmd, local *localCopy) (any, error)
 func decodeList(body, text string) (listcache.Entry, error) {
 	var meta metadata
 	if err := json.Unmarshal([]byte(text), &meta); err != nil {
-		return listcache.Entry{}, fmt.Errorf("metadata of the list: %w", err)
+		return listcache.Entry{}, fmt.Errorf("corrupt data: metadata of the list: %w", err)
 	}
 	list := listcache.Entry{Body: []byte(body), Link: meta.Link, ETag: meta.ETag, Hit: true}
 	if checksum(list.Body) != meta.Sum || meta.ETag == "" {
-		return listcache.Entry{}, errors.New("the list is not the one that was stored")
+		return listcache.Entry{}, errors.New("corrupt data: the list is not the one that was stored")
 	}
 	return list, nil
 }
@@ -111,36 +112,13 @@ func (c invalidateCommand) build(int) scriptCall {
 	}
 }
 
-// healCommand invalidates the list unless all events are confirmed. Its result is
-// whether it did. It is used as a pointer, so that no two are equal.
-type healCommand struct {
-	cache  *ListCache
-	events []any // their ids
-}
-
-func (h *healCommand) build(int) scriptCall {
-	return scriptCall{
-		script: healScript,
-		keys:   h.cache.keys,
-		args:   append([]any{rand.Text()}, h.events...),
-		decode: decodeBool,
-	}
-}
-
-// fillCommand stores a list under its generation. Its result is whether Redis stored
-// it. It is used as a pointer, so that no two are equal.
-type fillCommand struct {
-	cache      *ListCache
-	generation string
-	list       listcache.Entry
-}
-
-func (f *fillCommand) build(int) scriptCall {
-	text, _ := json.Marshal(metadata{f.list.Link, f.list.ETag, checksum(f.list.Body)}) // strings and a number: it never fails
-	return scriptCall{
+// fillCall stores a list under its generation. Its result is whether Redis stored it.
+func (c *ListCache) fillCall(generation string, list listcache.Entry) *scriptCall {
+	text, _ := json.Marshal(metadata{list.Link, list.ETag, checksum(list.Body)}) // strings and a number: it never fails
+	return &scriptCall{
 		script: fillScript,
-		keys:   f.cache.keys,
-		args:   []any{f.generation, f.list.Body, text, listTTL},
+		keys:   c.keys,
+		args:   []any{generation, list.Body, text, listTTL},
 		decode: decodeBool,
 	}
 }

@@ -39,6 +39,13 @@ func (d *fakeDatabase) answer(hit bool) listcache.Entry {
 	return listcache.Entry{Body: []byte(d.body), Link: `</tasks?after=7>; rel="next"`, ETag: fmt.Sprintf("%q", d.body), Hit: hit}
 }
 
+func (d *fakeDatabase) expectQueries(t *testing.T, want int64) {
+	t.Helper()
+	if got := d.queries.Load(); got != want {
+		t.Errorf("%d queries, want %d", got, want)
+	}
+}
+
 func openCache(t *testing.T) (*testRedis, *redisstore.ListCache) {
 	t.Helper()
 	s := openRedis(t)
@@ -50,9 +57,7 @@ func openCache(t *testing.T) (*testRedis, *redisstore.ListCache) {
 func loadScripts(t *testing.T, cache *redisstore.ListCache) {
 	t.Helper()
 	load(t, cache, &fakeDatabase{})
-	if err := cache.Invalidate(t.Context(), ""); err != nil {
-		t.Fatal(err)
-	}
+	invalidate(t, cache, "")
 }
 
 func load(t *testing.T, cache *redisstore.ListCache, d *fakeDatabase) listcache.Entry {
@@ -87,12 +92,9 @@ func TestListCacheServesTheSecondReaderTheBytesInRedis(t *testing.T) {
 	if trips := s.network.roundTrips.Load() - before; trips != 1 {
 		t.Errorf("the hit took %d round trips", trips)
 	}
-	if got := d.queries.Load(); got != 1 {
-		t.Errorf("%d queries, want 1", got)
-	}
-	if hits, misses := s.count(t, "cache_hits_total"), s.count(t, "cache_misses_total"); hits != 1 || misses != 1 {
-		t.Errorf("counted %d hits and %d misses, want one of each", hits, misses)
-	}
+	d.expectQueries(t, 1)
+	s.expectCount(t, "cache_hits_total", 1)
+	s.expectCount(t, "cache_misses_total", 1)
 }
 
 func TestListCacheQueriesAgainAfterAnInvalidation(t *testing.T) {
@@ -101,9 +103,7 @@ func TestListCacheQueriesAgainAfterAnInvalidation(t *testing.T) {
 	d := &fakeDatabase{body: `[1]`}
 	expectLoad(t, cache, d, false)
 	d.body = `[2]`
-	if err := cache.Invalidate(t.Context(), ""); err != nil {
-		t.Fatal(err)
-	}
+	invalidate(t, cache, "")
 	if left := s.Keys(t.Context(), s.prefix+list+"*").Val(); len(left) != 1 {
 		t.Errorf("after the invalidation there are %q, want only the generation", left)
 	}
@@ -137,9 +137,7 @@ func TestListCacheRefusesAFillOfAnOldGeneration(t *testing.T) {
 			if got := s.Get(t.Context(), s.prefix+list).Val(); strings.Contains(got, "old") {
 				t.Errorf("the old list was stored: %s", got)
 			}
-			if got := s.count(t, "todo_cache_fills_refused_total"); got != 1 {
-				t.Errorf("counted %d refused fills, want 1", got)
-			}
+			s.expectCount(t, "todo_cache_fills_refused_total", 1)
 		})
 	}
 }
@@ -192,9 +190,7 @@ func TestListCacheFindsAListStoredRightAfterTheMiss(t *testing.T) {
 		}
 	}
 	expectLoad(t, cache, d, true)
-	if got := d.queries.Load(); got != 1 {
-		t.Errorf("%d queries, want 1", got)
-	}
+	d.expectQueries(t, 1)
 }
 
 func TestListCacheSharesNoQueryThatBeganBeforeAWrite(t *testing.T) {
@@ -205,9 +201,7 @@ func TestListCacheSharesNoQueryThatBeganBeforeAWrite(t *testing.T) {
 	var early sync.WaitGroup
 	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
 	<-began
-	if err := cache.Invalidate(t.Context(), ""); err != nil {
-		t.Fatal(err)
-	}
+	invalidate(t, cache, "")
 	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 	close(release)
 	early.Wait()
@@ -281,9 +275,7 @@ func TestListCacheFinishesASharedQueryWhenItsFirstReaderLeaves(t *testing.T) {
 	}
 	close(release)
 	readers.Wait()
-	if got := d.queries.Load(); got != 1 {
-		t.Errorf("%d queries, want 1", got)
-	}
+	d.expectQueries(t, 1)
 }
 
 func TestListCacheReturnsAQueryErrorAndStoresNothing(t *testing.T) {
@@ -328,9 +320,7 @@ func TestListCacheReadsTheDatabaseWithoutRedis(t *testing.T) {
 				"todo_cache_errors_total":                    reads + 1,
 				"todo_cache_unconfirmed_invalidations_total": 1,
 			} {
-				if got := s.count(t, counter); got != want {
-					t.Errorf("%s is %d, want %d", counter, got, want)
-				}
+				s.expectCount(t, counter, want)
 			}
 			if lines := s.logged.lines(); len(lines) != 1 {
 				t.Errorf("logged %d lines, want one for the outage:\n%s", len(lines), strings.Join(lines, "\n"))
@@ -440,9 +430,7 @@ func TestListCacheReloadsFlushedScripts(t *testing.T) {
 	}
 	for range 3 {
 		flush()
-		if err := cache.Invalidate(t.Context(), ""); err != nil {
-			t.Fatal(err)
-		}
+		invalidate(t, cache, "")
 		flush()
 		d.body = fmt.Sprintf(`[%q]`, t.Name())
 		d.during = flush

@@ -47,9 +47,7 @@ func TestListCacheServesNoListFromAnOlderSnapshot(t *testing.T) {
 			}
 			content = "new"
 			for _, cache := range caches {
-				if err := cache.Invalidate(t.Context(), ""); err != nil {
-					t.Fatal(err)
-				}
+				invalidate(t, cache, "")
 			}
 
 			before.kill()

@@ -24,24 +24,25 @@ func TestHistoryReturnsPagesAlsoOfADeletedTask(t *testing.T) {
 	}
 	must(t, s.Delete(t.Context(), created.ID, nil)) // the history of a deleted task has the same pages
 	for _, test := range []struct {
-		page task.Page
-		want []task.EventType
-		more bool
+		after int64
+		limit int
+		want  []task.EventType
+		more  bool
 	}{
-		{task.Page{}, []task.EventType{task.Created, task.Completed, task.Reopened, task.Deleted}, false},
-		{task.Page{Limit: 1}, []task.EventType{task.Created}, true},
-		{task.Page{Limit: 2, After: 1}, []task.EventType{task.Completed, task.Reopened}, true},
-		{task.Page{Limit: 2, After: 2}, []task.EventType{task.Reopened, task.Deleted}, false},
-		{task.Page{After: 4}, nil, false},
+		{0, 0, []task.EventType{task.Created, task.Completed, task.Reopened, task.Deleted}, false},
+		{0, 1, []task.EventType{task.Created}, true},
+		{1, 2, []task.EventType{task.Completed, task.Reopened}, true},
+		{2, 2, []task.EventType{task.Reopened, task.Deleted}, false},
+		{4, 0, nil, false},
 	} {
-		events, more, err := s.History(t.Context(), created.ID, test.page)
+		events, more, err := s.History(t.Context(), created.ID, test.after, test.limit)
 		must(t, err)
 		var kinds []task.EventType
 		for _, e := range events {
 			kinds = append(kinds, e.Type)
 		}
 		if diff := cmp.Diff(test.want, kinds); diff != "" || more != test.more {
-			t.Errorf("%+v: more is %t, want %t; events (-want +got):\n%s", test.page, more, test.more, diff)
+			t.Errorf("%d after %d: more is %t, want %t; events (-want +got):\n%s", test.limit, test.after, more, test.more, diff)
 		}
 	}
 }
@@ -52,18 +53,19 @@ func TestHistoryRefusesInvalidPagesAndUnknownTasks(t *testing.T) {
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
 	must(t, err)
 	for name, test := range map[string]struct {
-		id   int64
-		page task.Page
-		want apperr.Kind
+		id    int64
+		after int64
+		limit int
+		want  apperr.Kind
 	}{
-		"id 0":                   {0, task.Page{}, apperr.Invalid},
-		"limit -1":               {created.ID, task.Page{Limit: -1}, apperr.Invalid},
-		"limit 1001":             {created.ID, task.Page{Limit: 1001}, apperr.Invalid},
-		"after -1":               {created.ID, task.Page{After: -1}, apperr.Invalid},
-		"unknown task":           {99, task.Page{}, apperr.NotFound},
-		"unknown task, page two": {99, task.Page{After: 1}, apperr.NotFound},
+		"id 0":                   {0, 0, 0, apperr.Invalid},
+		"limit -1":               {created.ID, 0, -1, apperr.Invalid},
+		"limit 1001":             {created.ID, 0, 1001, apperr.Invalid},
+		"after -1":               {created.ID, -1, 0, apperr.Invalid},
+		"unknown task":           {99, 0, 0, apperr.NotFound},
+		"unknown task, page two": {99, 1, 0, apperr.NotFound},
 	} {
-		if _, _, err := s.History(t.Context(), test.id, test.page); apperr.Of(err).Kind != test.want {
+		if _, _, err := s.History(t.Context(), test.id, test.after, test.limit); apperr.Of(err).Kind != test.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -80,13 +82,13 @@ func TestHistoryOfATaskIsEmptyAfterThePurgeOfItsEvents(t *testing.T) {
 	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
 	must(t, err)
 	for _, after := range []int64{0, 1} {
-		events, more, err := s.History(t.Context(), created.ID, task.Page{After: after})
+		events, more, err := s.History(t.Context(), created.ID, after, 0)
 		if len(events) > 0 || more || err != nil {
 			t.Errorf("after %d: %d events, more is %t, error %v", after, len(events), more, err)
 		}
 	}
 	must(t, s.Delete(t.Context(), created.ID, nil))
-	if _, _, err := s.History(t.Context(), created.ID, task.Page{}); apperr.Of(err).Kind != apperr.NotFound {
+	if _, _, err := s.History(t.Context(), created.ID, 0, 0); apperr.Of(err).Kind != apperr.NotFound {
 		t.Errorf("a deleted task without events: %v, want NotFoundError", err)
 	}
 }

@@ -1,34 +1,30 @@
 package task
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
-// Page selects events of one task, in version order.
-type Page struct {
-	After int64 // the version after which the page begins
-	Limit int   // 1 to MaxLimit; 0 means MaxLimit
-}
-
-// History returns a page of a task's events, oldest first, and whether a later page has
-// more. A deleted task keeps its history. Purged events are missing from it. If neither
-// the task nor an event of it is left, the error is NotFoundError.
-func (s *Service) History(ctx context.Context, id int64, p Page) (events []Event, more bool, err error) {
+// History returns at most limit (0 means MaxLimit) of a task's events with a version
+// greater than after, oldest first, and whether there are more. A deleted task keeps its
+// history. Purged events are missing from it. If neither the task nor an event of it is
+// left, the error is NotFoundError.
+func (s *Service) History(ctx context.Context, id, after int64, limit int) (events []Event, more bool, err error) {
 	if err := validateID(id); err != nil {
 		return nil, false, err
 	}
-	if p.Limit == 0 {
-		p.Limit = MaxLimit
-	}
-	if err := (Query{After: p.After, Limit: p.Limit}).validate(); err != nil {
+	limit = cmp.Or(limit, MaxLimit)
+	if err := (Query{After: after, Limit: limit}).validate(); err != nil {
 		return nil, false, err
 	}
-	events, err = s.store.History(ctx, id, p.After, p.Limit+1) // the extra event only tells whether a later page exists
+	events, err = s.store.History(ctx, id, after, limit+1) // the extra event only tells whether a later page exists
 	switch {
 	case err != nil:
 		return nil, false, err
 	case len(events) == 0:
-		return nil, false, s.existed(ctx, id, p.After)
-	case len(events) > p.Limit:
-		return events[:p.Limit], true, nil
+		return nil, false, s.existed(ctx, id, after)
+	case len(events) > limit:
+		return events[:limit], true, nil
 	}
 	return events, false, nil
 }

@@ -2,7 +2,7 @@ package task
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 
 	"example.com/todo/platform/apperr"
@@ -14,6 +14,14 @@ const (
 	maxKeyLength      = 255 // characters
 
 	keyField = "Idempotency-Key" // the HTTP header; in lower case the gRPC metadata key
+)
+
+// A key is visible ASCII. In a string of RFC 9651, section 3.3.3, a backslash escapes a
+// quote or a backslash, and nothing else.
+var (
+	bareKey      = regexp.MustCompile(`^[!#-~][!-~]*$`)
+	quotedKey    = regexp.MustCompile(`^"((?:[!#-\[\]-~]|\\["\\])*)"$`)
+	escapedInKey = regexp.MustCompile(`\\(.)`)
 )
 
 // IdempotencyKey identifies a creation: a client that repeats the request with the same
@@ -32,9 +40,13 @@ func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 	default:
 		return IdempotencyKey{}, invalidKey("must be given once")
 	}
-	text, ok := unquote(values[0])
-	invisible := func(r rune) bool { return r < '!' || r > '~' }
-	if !ok || text == "" || len(text) > maxKeyLength || strings.ContainsFunc(text, invisible) {
+	text := values[0]
+	if quoted := quotedKey.FindStringSubmatch(text); quoted != nil {
+		text = escapedInKey.ReplaceAllString(quoted[1], "$1")
+	} else if !bareKey.MatchString(text) {
+		text = ""
+	}
+	if text == "" || len(text) > maxKeyLength {
 		return IdempotencyKey{}, invalidKey(fmt.Sprintf("must be 1 to %d visible ASCII characters, in double quotes or bare", maxKeyLength))
 	}
 	return IdempotencyKey{text}, nil
@@ -42,30 +54,6 @@ func ParseIdempotencyKey(values []string) (IdempotencyKey, error) {
 
 // String returns the key without quotes, or "" for the zero value.
 func (k IdempotencyKey) String() string { return k.text }
-
-// unquote decodes a string of RFC 9651, section 3.3.3: a backslash escapes a quote or a
-// backslash, and nothing else. A bare value is returned as it is.
-func unquote(value string) (text string, ok bool) {
-	inner, quoted := strings.CutPrefix(value, `"`)
-	if !quoted {
-		return value, true
-	}
-	var plain strings.Builder
-	for i := 0; i < len(inner); i++ {
-		switch c := inner[i]; c {
-		case '"':
-			return plain.String(), i == len(inner)-1
-		case '\\':
-			if i++; i == len(inner) || inner[i] != '"' && inner[i] != '\\' {
-				return "", false
-			}
-			plain.WriteByte(inner[i])
-		default:
-			plain.WriteByte(c)
-		}
-	}
-	return "", false
-}
 
 func invalidKey(problem string) error {
 	return apperr.InvalidFields(apperr.Field{Name: keyField, Problem: problem})

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -121,9 +122,7 @@ func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
 
 // List returns the selected tasks, and whether a later page has more.
 func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, err error) {
-	if q.Limit == 0 {
-		q.Limit = MaxLimit
-	}
+	q.Limit = cmp.Or(q.Limit, MaxLimit)
 	q.Contains = normalizeNFC(q.Contains)
 	if err := q.validate(); err != nil {
 		return nil, false, err
@@ -206,21 +205,16 @@ func (s *Service) runOnCommitted(ctx context.Context, eventID string) {
 
 func (q Query) validate() error {
 	var broken []apperr.Field
-	if q.After < 0 {
-		broken = append(broken, apperr.Field{Name: "after", Problem: fmt.Sprintf("must be from 0 to %d", int64(math.MaxInt64))})
+	require := func(valid bool, name, format string, args ...any) {
+		if !valid {
+			broken = append(broken, apperr.Field{Name: name, Problem: fmt.Sprintf(format, args...)})
+		}
 	}
-	if q.Limit < 1 || q.Limit > MaxLimit {
-		broken = append(broken, apperr.Field{Name: "limit", Problem: fmt.Sprintf("must be from 1 to %d", MaxLimit)})
-	}
-	if q.Offset < 0 || q.Offset > MaxOffset {
-		broken = append(broken, apperr.Field{Name: "offset", Problem: fmt.Sprintf("must be from 0 to %d", MaxOffset)})
-	}
-	if utf8.RuneCountInString(q.Contains) > MaxSearch {
-		broken = append(broken, apperr.Field{Name: "q", Problem: fmt.Sprintf("must be at most %d characters", MaxSearch)})
-	}
-	if !utf8.ValidString(q.Contains) || strings.ContainsFunc(q.Contains, unicode.IsControl) {
-		broken = append(broken, apperr.Field{Name: "q", Problem: "must be valid UTF-8 without control characters"})
-	}
+	require(q.After >= 0, "after", "must be from 0 to %d", int64(math.MaxInt64))
+	require(q.Limit >= 1 && q.Limit <= MaxLimit, "limit", "must be from 1 to %d", MaxLimit)
+	require(q.Offset >= 0 && q.Offset <= MaxOffset, "offset", "must be from 0 to %d", MaxOffset)
+	require(utf8.RuneCountInString(q.Contains) <= MaxSearch, "q", "must be at most %d characters", MaxSearch)
+	require(utf8.ValidString(q.Contains) && !strings.ContainsFunc(q.Contains, unicode.IsControl), "q", "must be valid UTF-8 without control characters")
 	if len(broken) > 0 {
 		return apperr.InvalidFields(broken...)
 	}

@@ -55,7 +55,7 @@ func remove(id int64, expected ...int64) func(context.Context, transport) outcom
 
 func history(id, after int64, limit int) func(context.Context, transport) outcome {
 	return func(ctx context.Context, c transport) outcome {
-		return c.history(ctx, id, task.Page{After: after, Limit: limit})
+		return c.history(ctx, id, after, limit)
 	}
 }
 

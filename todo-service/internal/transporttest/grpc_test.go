@@ -51,8 +51,8 @@ func (c grpcClient) remove(ctx context.Context, id int64, expected *int64) outco
 	return toOutcome(err)
 }
 
-func (c grpcClient) history(ctx context.Context, id int64, page task.Page) outcome {
-	response, err := c.service.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: page.After, Limit: int32(page.Limit)})
+func (c grpcClient) history(ctx context.Context, id, after int64, limit int) outcome {
+	response, err := c.service.ListTaskEvents(ctx, &pb.ListTaskEventsRequest{Id: id, After: after, Limit: int32(limit)})
 	if err != nil {
 		return statusOutcome(status.Convert(err))
 	}

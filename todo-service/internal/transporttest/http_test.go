@@ -61,10 +61,10 @@ func (c httpClient) remove(ctx context.Context, id int64, expected *int64) outco
 	return c.sendForOutcome(ctx, "DELETE", path(id), nil, ifMatch(expected), nil, func() []task.Task { return nil })
 }
 
-func (c httpClient) history(ctx context.Context, id int64, page task.Page) outcome {
-	query := url.Values{"after": {strconv.FormatInt(page.After, 10)}}
-	if page.Limit != 0 {
-		query.Set("limit", strconv.Itoa(page.Limit))
+func (c httpClient) history(ctx context.Context, id, after int64, limit int) outcome {
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	if limit != 0 {
+		query.Set("limit", strconv.Itoa(limit))
 	}
 	content, header, refusal := c.send(ctx, "GET", path(id)+"/events?"+query.Encode(), nil, nil)
 	if refusal != nil {

@@ -41,7 +41,7 @@ type transport interface {
 	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
 	complete(ctx context.Context, id int64, expected *int64) outcome
 	remove(ctx context.Context, id int64, expected *int64) outcome
-	history(ctx context.Context, id int64, page task.Page) outcome
+	history(ctx context.Context, id, after int64, limit int) outcome
 }
 
 // outcome is the content of a response, without the form of its transport.
@@ -80,7 +80,9 @@ var transports = map[string]func(*testing.T, *task.Service, *sharedLimiter) tran
 }
 
 func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
-	handler := httpapi.New(httpapi.Config{Tasks: tasks, Lists: noCache{}, Limiter: limiter, ClientIPs: clientip.Resolver{}, SearchLocks: admission.NewSearchLocks()})
+	handler := httpapi.New(httpapi.Config{
+		Tasks: tasks, Lists: noCache{}, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromHTTP, AcquireSearch: admission.NewSearchLocks().Acquire,
+	})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}))
@@ -97,10 +99,13 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transp
 func unlimited(l net.Listener) net.Listener { return l }
 
 func serveGRPC(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
-	limit := grpcapi.NewRateLimit(limiter, clientip.Resolver{}, watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()))
+	api := grpcapi.New(grpcapi.Config{
+		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC,
+		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()).Acquire,
+	})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, grpcapi.New(tasks, nil).Register, grpc.ChainUnaryInterceptor(limit.Unary), grpc.ChainStreamInterceptor(limit.Stream))
+	}, api.Register, api.RateLimit()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type fakeEventLog struct {
 	announcements []task.Announcement
 	purged        int64
 	unavailable   bool
+	frozen        bool          // returns only when its context ends
 	maxDelay      time.Duration // between reading and returning, at random
 	reads         int
 
@@ -68,7 +69,11 @@ func (l *fakeEventLog) After(_ context.Context, seq int64, limit int) ([]task.An
 	return next, nil
 }
 
-func (l *fakeEventLog) Bounds(context.Context) (task.EventLogRange, error) {
+func (l *fakeEventLog) Bounds(ctx context.Context) (task.EventLogRange, error) {
+	if l.frozen {
+		<-ctx.Done()
+		return task.EventLogRange{}, ctx.Err()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.unavailable {

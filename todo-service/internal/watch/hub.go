@@ -136,8 +136,6 @@ func (h *Hub) requestCatchUp() {
 
 // follow catches up on each request, and once a second without one, until ctx ends.
 func (h *Hub) follow(ctx context.Context) {
-	poll := time.NewTicker(pollInterval)
-	defer poll.Stop()
 	outage := retry.NewOutage(h.log, "watch hub: reading the event log failed, watchers wait", "watch hub: the event log can be read again")
 	for {
 		err := h.catchUp(ctx)
@@ -148,7 +146,7 @@ func (h *Hub) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-poll.C:
+		case <-time.After(pollInterval):
 		case <-h.catchUpRequest:
 		}
 	}
@@ -167,9 +165,9 @@ func (h *Hub) catchUp(ctx context.Context) error {
 		if err := h.reload(ctx, bounds); err != nil {
 			return err
 		}
-		_, _, newest = h.position()
 	}
 	for {
+		_, _, newest := h.position()
 		missed, err := h.eventLog.After(ctx, newest, readBatch)
 		if err != nil {
 			return err
@@ -179,7 +177,6 @@ func (h *Hub) catchUp(ctx context.Context) error {
 			h.append(missed...)
 			h.mu.Unlock()
 			h.gaps.Add(float64(len(missed)))
-			newest = missed[len(missed)-1].Seq
 		}
 		if len(missed) < readBatch {
 			return nil
@@ -222,14 +219,6 @@ func (h *Hub) reload(ctx context.Context, bounds task.EventLogRange) error {
 	h.loaded, h.logName, h.ring = true, bounds.Name, newest
 	h.broadcast() // wakes watchers that came before the ring was loaded
 	return nil
-}
-
-// resetSignal returns a channel that is closed when the present log is replaced or
-// loses its end.
-func (h *Hub) resetSignal() <-chan struct{} {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.logReset
 }
 
 // append adds to the ring and wakes all watchers. The caller holds mu.

@@ -13,7 +13,7 @@ const ringSize = 1024
 // ring is a ring buffer of the newest announcements, without gaps. It holds at least
 // the last ringSize added ones, at most twice as many.
 type ring struct {
-	newest int64 // seq of the newest announcement that was added, or after which the ring begins
+	newest int64 // seq of the last one; while recent is empty, the seq after which the ring begins
 	recent []task.Announcement
 }
 

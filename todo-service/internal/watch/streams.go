@@ -17,8 +17,8 @@ import (
 // Config limits the open streams of this process, over both transports together:
 // streams of changes, gRPC health and gRPC reflection.
 type Config struct {
-	MaxWatchers  int `config:"max_watchers"`   // of all clients
-	MaxPerClient int `config:"max_per_client"` // of one client
+	MaxWatchers  int `config:"max_watchers"`   // streams of all clients, also those that watch no changes
+	MaxPerClient int `config:"max_per_client"` // streams of one client
 }
 
 // maxStreams is the largest value of both settings: so many streams take some 40 GB.

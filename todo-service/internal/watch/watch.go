@@ -34,7 +34,9 @@ const (
 //     database was recreated or restored to an earlier state.
 func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
 	// Taken before the position: a reset between the two must end this watch.
-	logReset := h.resetSignal()
+	h.mu.RLock()
+	logReset := h.logReset
+	h.mu.RUnlock()
 	position, err := h.startPosition(ctx, token)
 	if err != nil {
 		return nil, err

@@ -3,14 +3,17 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/watch"
 )
 
 func TestWatchResumesAfterItsTokenOrReturnsAnError(t *testing.T) {
@@ -134,5 +137,17 @@ func TestEveryWatchEndsWithUnavailableWhenTheHubStops(t *testing.T) {
 		}
 		s.expectSeqs(watchers[2], 1, 1)
 		expectKind(t, <-s.startWatcher("", nil).ended, apperr.Unavailable)
+	})
+}
+
+func TestWatchFailsWithinSecondsWhenTheEventLogIsFrozen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := watch.NewHub(&lossyFeed{}, &fakeEventLog{frozen: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		start := time.Now()
+		_, err := hub.Watch(t.Context(), "7")
+		if took := time.Since(start); apperr.Of(err).Kind != apperr.Unavailable || took > 10*time.Second {
+			t.Errorf("got %v after %v", err, took)
+		}
 	})
 }

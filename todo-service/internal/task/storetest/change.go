@@ -3,42 +3,32 @@ package storetest
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
-	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
-func testCreate(t *testing.T, s task.Store) {
-	e := created(t, "Learn Gö 🐹", 100)
+func testCreate(s fixture) {
+	e := s.created("Learn Gö 🐹", 100, start)
 	e.UserID = new(int64(7))
-	got, err := s.Create(t.Context(), e, task.IdempotencyKey{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := s.store(e, noKey)
 	if got.ID < 1 {
-		t.Fatalf("got id %d", got.ID)
+		s.Fatalf("got id %d", got.ID)
 	}
 	e.Task.ID = got.ID
-	if diff := cmp.Diff(e.Task, got); diff != "" {
-		t.Errorf("task (-want +got):\n%s", diff)
-	}
-	wantTask(t, s, e.Task)
-	wantHistory(t, s, got.ID, e)
+	s.wantEqual("task", e.Task, got)
+	s.wantStored(e.Task, e)
 
-	longest := create(t, s, strings.Repeat("🐹", task.MaxTitle), task.MaxPriority)
-	wantTask(t, s, longest.Task)
-	wantHistory(t, s, longest.Task.ID, longest)
+	longest := s.create(strings.Repeat("🐹", task.MaxTitle), task.MaxPriority)
+	s.wantStored(longest.Task, longest)
 }
 
-func testUpdate(t *testing.T, s task.Store) {
-	want := []task.Event{create(t, s, "Learn Go", 1)}
-	other := create(t, s, "Another", 0)
-	id := want[0].Task.ID
+func testUpdate(s fixture) {
+	want := []task.Event{s.create("Learn Go", 1)}
+	other := s.create("Another", 0)
 	for i, c := range []task.Change{
 		{Title: new("Learn more Go"), Priority: new(2)},
 		{Done: new(true)},
@@ -48,159 +38,115 @@ func testUpdate(t *testing.T, s task.Store) {
 		next := want[i].Task
 		kind, err := next.Apply(c, at)
 		if err != nil {
-			t.Fatal(err)
+			s.Fatal(err)
 		}
 		e := task.Event{ID: eventID(), Type: kind, Task: next, At: at}
-		got, err := s.Update(t.Context(), id, apply(e.ID, c, at))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(next, got); diff != "" {
-			t.Errorf("task of change %d (-want +got):\n%s", i, diff)
-		}
-		wantTask(t, s, next)
+		s.wantEqual("changed task", next, s.update(next.ID, apply(e.ID, c, at)))
 		want = append(want, e)
+		s.wantStored(next, want...)
 	}
-	wantHistory(t, s, id, want...)
-	wantTask(t, s, other.Task)
-	wantHistory(t, s, other.Task.ID, other)
+	s.wantStored(other.Task, other)
 }
 
-func testDelete(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
+func testDelete(s fixture) {
+	first := s.create("Learn Go", 1)
+	id := first.Task.ID
 	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), UserID: new(int64(7))}
 	second.Task.Version = 2
-	got, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
+	got := s.update(id, func(draft *task.Task) (*task.Event, error) {
 		draft.Version++
-		e := second
-		return &e, nil
+		return new(second), nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(second.Task, got); diff != "" {
-		t.Errorf("task (-want +got):\n%s", diff)
-	}
-	_, err = s.Get(t.Context(), first.Task.ID)
-	wantKind(t, err, apperr.NotFound)
-	_, err = s.Update(t.Context(), first.Task.ID, remove(eventID(), start))
-	wantKind(t, err, apperr.NotFound)
-	wantHistory(t, s, first.Task.ID, first, second)
-	if next := create(t, s, "Learn Go", 1); next.Task.ID <= first.Task.ID {
-		t.Errorf("id %d came after %d", next.Task.ID, first.Task.ID)
+	s.wantEqual("task", second.Task, got)
+	_, err := s.Get(s.Context(), id)
+	s.wantKind(err, apperr.NotFound)
+	_, err = s.Update(s.Context(), id, remove(eventID(), start))
+	s.wantKind(err, apperr.NotFound)
+	s.wantEqual("history", []task.Event{first, second}, s.history(id))
+	if next := s.create("Learn Go", 1); next.Task.ID <= id {
+		s.Errorf("id %d came after %d", next.Task.ID, id)
 	}
 }
 
-func testRefusal(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
-	_, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
+// discarded is a change that a store must not store.
+func discarded(err error) func(*task.Task) (*task.Event, error) {
+	return func(draft *task.Task) (*task.Event, error) {
 		draft.Title, draft.Version = "lost", 2
-		return nil, errRefused
-	})
-	if !errors.Is(err, errRefused) {
-		t.Errorf("got error %v, want the error of change", err)
+		return nil, err
 	}
-	wantTask(t, s, first.Task)
-	wantHistory(t, s, first.Task.ID, first)
 }
 
-func testNoEvent(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
-	got, err := s.Update(t.Context(), first.Task.ID, func(draft *task.Task) (*task.Event, error) {
-		draft.Title, draft.Version = "lost", 2
-		return nil, nil
-	})
-	if err != nil {
-		t.Fatal(err)
+func testRefusal(s fixture) {
+	first, errRefused := s.create("Learn Go", 1), errors.New("refused")
+	if _, err := s.Update(s.Context(), first.Task.ID, discarded(errRefused)); !errors.Is(err, errRefused) {
+		s.Errorf("got error %v, want the error of change", err)
 	}
-	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("task (-want +got):\n%s", diff)
-	}
-	wantTask(t, s, first.Task)
-	wantHistory(t, s, first.Task.ID, first)
+	s.wantStored(first.Task, first)
 }
 
-func testRepeat(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
+func testNoEvent(s fixture) {
+	first := s.create("Learn Go", 1)
+	s.wantEqual("task", first.Task, s.update(first.Task.ID, discarded(nil)))
+	s.wantStored(first.Task, first)
+}
+
+func testRepeat(s fixture) {
+	first := s.create("Learn Go", 1)
 	again := first
 	again.Task.ID, again.Task.Title = 0, "Learn it twice"
-	got, err := s.Create(t.Context(), again, task.IdempotencyKey{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(first.Task, got); diff != "" {
-		t.Errorf("task of the repeated creation (-want +got):\n%s", diff)
-	}
+	s.wantEqual("task of the repeated creation", first.Task, s.store(again, noKey))
 
 	id := eventID()
-	once, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: new(2)}, start))
-	if err != nil {
-		t.Fatal(err)
-	}
-	twice, err := s.Update(t.Context(), first.Task.ID, apply(id, task.Change{Priority: new(3)}, start))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(once, twice); diff != "" {
-		t.Errorf("task of the repeated change (-want +got):\n%s", diff)
-	}
-	wantTask(t, s, once)
-	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 {
-		t.Errorf("got %d tasks, error %v", n, err)
-	}
-	if n := len(history(t, s, first.Task.ID)); n != 2 {
-		t.Errorf("got %d events, want 2", n)
-	}
+	once := s.update(first.Task.ID, apply(id, task.Change{Priority: new(2)}, start))
+	twice := s.update(first.Task.ID, apply(id, task.Change{Priority: new(3)}, start))
+	s.wantEqual("task of the repeated change", once, twice)
+	s.wantStored(once, first, task.Event{ID: id, Type: task.Updated, Task: once, At: start})
+	s.wantTasks(1)
 }
 
-func testCancelled(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
-	ctx, cancel := context.WithCancel(t.Context())
+func testCancelled(s fixture) {
+	first := s.create("Learn Go", 1)
+	id := first.Task.ID
+	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
 
-	_, err := s.Create(ctx, created(t, "Too late", 0), task.IdempotencyKey{})
-	wantKind(t, err, apperr.Unavailable)
-	_, err = s.Update(ctx, first.Task.ID, apply(eventID(), task.Change{Done: new(true)}, start))
-	wantKind(t, err, apperr.Unavailable)
-	_, err = s.Get(ctx, first.Task.ID)
-	wantKind(t, err, apperr.Unavailable)
+	_, err := s.Create(ctx, s.created("Too late", 0, start), noKey)
+	s.wantKind(err, apperr.Unavailable)
+	_, err = s.Update(ctx, id, apply(eventID(), task.Change{Done: new(true)}, start))
+	s.wantKind(err, apperr.Unavailable)
+	_, err = s.Get(ctx, id)
+	s.wantKind(err, apperr.Unavailable)
 	_, err = s.List(ctx, task.Query{Limit: 1})
-	wantKind(t, err, apperr.Unavailable)
+	s.wantKind(err, apperr.Unavailable)
 	_, err = s.Count(ctx, nil)
-	wantKind(t, err, apperr.Unavailable)
-	_, err = s.History(ctx, first.Task.ID, 0, 1)
-	wantKind(t, err, apperr.Unavailable)
+	s.wantKind(err, apperr.Unavailable)
+	_, err = s.History(ctx, id, 0, 1)
+	s.wantKind(err, apperr.Unavailable)
 
-	wantTask(t, s, first.Task)
-	wantHistory(t, s, first.Task.ID, first)
-	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 {
-		t.Errorf("got %d tasks, error %v", n, err)
-	}
+	s.wantStored(first.Task, first)
+	s.wantTasks(1)
 }
 
-func testNotFound(t *testing.T, s task.Store) {
-	const id = 1<<63 - 1
-	_, err := s.Get(t.Context(), id)
-	wantKind(t, err, apperr.NotFound)
-	_, err = s.Update(t.Context(), id, func(*task.Task) (*task.Event, error) {
-		t.Error("change was called for an unknown task")
+func testNotFound(s fixture) {
+	_, err := s.Get(s.Context(), math.MaxInt64)
+	s.wantKind(err, apperr.NotFound)
+	_, err = s.Update(s.Context(), math.MaxInt64, func(*task.Task) (*task.Event, error) {
+		s.Error("change was called for an unknown task")
 		return nil, nil
 	})
-	wantKind(t, err, apperr.NotFound)
-	wantHistory(t, s, id)
+	s.wantKind(err, apperr.NotFound)
+	s.wantEqual("history", []task.Event{}, s.history(math.MaxInt64))
 }
 
-func testTimes(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 1)
+func testTimes(s fixture) {
+	first := s.create("Learn Go", 1)
 	at := start.Add(time.Minute)
-	if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Done: new(true)}, at)); err != nil {
-		t.Fatal(err)
-	}
-	got, err := s.Get(t.Context(), first.Task.ID)
+	s.update(first.Task.ID, apply(eventID(), task.Change{Done: new(true)}, at))
+	got, err := s.Get(s.Context(), first.Task.ID)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	events := history(t, s, first.Task.ID)
+	events := s.history(first.Task.ID)
 	for name, times := range map[string][2]time.Time{
 		"created_at":              {got.CreatedAt, start},
 		"completed_at":            {*got.CompletedAt, at},
@@ -208,7 +154,7 @@ func testTimes(t *testing.T, s task.Store) {
 		"created_at in the event": {events[1].Task.CreatedAt, start},
 	} {
 		if times[0] != times[1] { // also the same location, or JSON would show another offset
-			t.Errorf("%s: got %#v, want %#v", name, times[0], times[1])
+			s.Errorf("%s: got %#v, want %#v", name, times[0], times[1])
 		}
 	}
 }

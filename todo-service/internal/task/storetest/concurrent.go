@@ -2,8 +2,9 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
-	"testing"
+	"time"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
@@ -11,105 +12,96 @@ import (
 
 const writers, changesEach = 16, 5
 
-func testConcurrentChanges(t *testing.T, s task.Store) {
-	first := create(t, s, "0", 0)
-	var group sync.WaitGroup
-	for w := range writers {
-		group.Go(func() {
-			for c := range changesEach {
-				title := fmt.Sprintf("writer %d change %d", w, c)
-				if _, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: &title}, start)); err != nil {
-					t.Errorf("%s: %v", title, err)
-				}
-			}
-		})
-	}
-	group.Wait()
+// changeTitles changes the task's title from all writers at once. It calls done with the
+// result of each change.
+func (s fixture) changeTitles(id int64, done func(error)) {
+	concurrently(writers, func(w int) {
+		for c := range changesEach {
+			title := fmt.Sprintf("writer %d change %d", w, c)
+			_, err := s.Update(s.Context(), id, apply(eventID(), task.Change{Title: &title}, start))
+			done(err)
+		}
+	})
+}
 
-	events := history(t, s, first.Task.ID)
+func testConcurrentChanges(s fixture) {
+	first := s.create("0", 0)
+	s.changeTitles(first.Task.ID, func(err error) {
+		if err != nil {
+			s.Error(err)
+		}
+	})
+
+	events := s.history(first.Task.ID)
 	if want := 1 + writers*changesEach; len(events) != want {
-		t.Fatalf("got %d events, want %d", len(events), want)
+		s.Fatalf("got %d events, want %d", len(events), want)
 	}
 	titles := map[string]bool{}
 	for i, e := range events {
 		titles[e.Task.Title] = true
 		if e.Task.Version != int64(i+1) {
-			t.Errorf("event %d announces version %d", i, e.Task.Version)
+			s.Errorf("event %d announces version %d", i, e.Task.Version)
 		}
 	}
-	if len(titles) != len(events) {
-		t.Errorf("%d events announce %d different titles", len(events), len(titles))
-	}
-	wantTask(t, s, events[len(events)-1].Task)
+	s.wantEqual("number of different titles", len(events), len(titles))
+	s.wantStored(events[len(events)-1].Task, events...)
 }
 
-func testConcurrentCreations(t *testing.T, s task.Store) {
-	var group sync.WaitGroup
+func testConcurrentCreations(s fixture) {
 	var ids sync.Map
-	for range writers {
-		e := created(t, "Learn Go", 0)
-		group.Go(func() {
-			got, err := s.Create(t.Context(), e, task.IdempotencyKey{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if _, taken := ids.LoadOrStore(got.ID, true); taken {
-				t.Errorf("id %d was assigned twice", got.ID)
-			}
-		})
-	}
-	group.Wait()
-	if n, err := s.Count(t.Context(), nil); err != nil || n != writers {
-		t.Errorf("got %d tasks, want %d, error %v", n, writers, err)
-	}
-}
-
-func testConcurrentRepeats(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 0)
-	creation, change := created(t, "Learn more", 0), eventID()
-	var group sync.WaitGroup
-	var ids sync.Map
-	for w := range writers {
-		group.Go(func() {
-			got, err := s.Create(t.Context(), creation, task.IdempotencyKey{})
-			if err != nil {
-				t.Error(err)
-			}
-			ids.Store(got.ID, true)
-			got, err = s.Update(t.Context(), first.Task.ID, apply(change, task.Change{Priority: new(1 + w)}, start))
-			if err != nil || got.Version != 2 {
-				t.Errorf("got %+v, error %v", got, err)
-			}
-		})
-	}
-	group.Wait()
-	created := 0
-	for id := range ids.Range {
-		created++
-		if n := len(history(t, s, id.(int64))); n != 1 {
-			t.Errorf("task %d has %d events, want 1", id, n)
+	concurrently(writers, func(int) {
+		got, err := s.Create(s.Context(), s.created("Learn Go", 0, start), noKey)
+		if _, taken := ids.LoadOrStore(got.ID, true); err != nil || taken {
+			s.Errorf("id %d was assigned twice, error %v", got.ID, err)
 		}
-	}
-	if created != 1 {
-		t.Errorf("one creation stored %d tasks", created)
-	}
-	if n := len(history(t, s, first.Task.ID)); n != 2 {
-		t.Errorf("the changed task has %d events, want 2", n)
+	})
+	s.wantTasks(writers)
+}
+
+func testConcurrentRepeats(s fixture) {
+	first := s.create("Learn Go", 0)
+	creation, change := s.created("Learn more", 0, start), eventID()
+	concurrently(writers, func(w int) {
+		if _, err := s.Create(s.Context(), creation, noKey); err != nil {
+			s.Error(err)
+		}
+		got, err := s.Update(s.Context(), first.Task.ID, apply(change, task.Change{Priority: new(1 + w)}, start))
+		if err != nil || got.Version != 2 {
+			s.Errorf("got %+v, error %v", got, err)
+		}
+	})
+	s.wantTasks(2)
+	s.wantEvents(s.store(creation, noKey).ID, 1)
+	s.wantEvents(first.Task.ID, 2)
+}
+
+func testConcurrentKey(s fixture) {
+	const requests = 50
+	key := s.parseKey("k")
+	answers := make([]task.Task, requests)
+	concurrently(requests, func(i int) {
+		var err error
+		e := s.created("Learn Go", 1, start.Add(time.Duration(i)*time.Second))
+		if answers[i], err = s.Create(s.Context(), e, key); err != nil {
+			s.Error(err)
+		}
+	})
+	s.wantEqual("tasks", slices.Repeat(answers[:1], requests), answers)
+	s.wantTasks(1)
+	events := s.history(answers[0].ID)
+	s.wantStored(answers[0], events...)
+	if len(events) != 1 || events[0].Task != answers[0] {
+		s.Errorf("got events %+v, want one of %+v", events, answers[0])
 	}
 }
 
-func testConcurrentDeletions(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 0)
-	var group sync.WaitGroup
+func testConcurrentDeletions(s fixture) {
+	first := s.create("Learn Go", 0)
 	outcomes := make(chan error, writers)
-	for range writers {
-		group.Go(func() {
-			_, err := s.Update(t.Context(), first.Task.ID, remove(eventID(), start))
-			outcomes <- err
-		})
-	}
-	group.Wait()
+	concurrently(writers, func(int) {
+		_, err := s.Update(s.Context(), first.Task.ID, remove(eventID(), start))
+		outcomes <- err
+	})
 	close(outcomes)
 	succeeded := 0
 	for err := range outcomes {
@@ -117,47 +109,39 @@ func testConcurrentDeletions(t *testing.T, s task.Store) {
 			succeeded++
 			continue
 		}
-		wantKind(t, err, apperr.NotFound)
+		s.wantKind(err, apperr.NotFound)
 	}
-	if succeeded != 1 {
-		t.Errorf("%d deletions succeeded, want 1", succeeded)
-	}
-	if n := len(history(t, s, first.Task.ID)); n != 2 {
-		t.Errorf("got %d events, want 2", n)
-	}
+	s.wantEqual("number of deletions", 1, succeeded)
+	s.wantEvents(first.Task.ID, 2)
 }
 
-func testDeletionAmongChanges(t *testing.T, s task.Store) {
-	first := create(t, s, "Learn Go", 0)
-	var group sync.WaitGroup
+func testDeletionAmongChanges(s fixture) {
+	first := s.create("Learn Go", 0)
 	changed := make(chan bool, writers*changesEach)
-	for w := range writers {
-		group.Go(func() {
-			for c := range changesEach {
-				title := fmt.Sprintf("writer %d change %d", w, c)
-				_, err := s.Update(t.Context(), first.Task.ID, apply(eventID(), task.Change{Title: &title}, start))
-				if err == nil {
-					changed <- true
-					continue
-				}
-				wantKind(t, err, apperr.NotFound)
-			}
-		})
-	}
-	for range writers { // so that the deletion meets concurrent changes
-		<-changed
-	}
-	if _, err := s.Update(t.Context(), first.Task.ID, remove(eventID(), start)); err != nil {
-		t.Error(err)
-	}
-	group.Wait()
+	var deletion sync.WaitGroup
+	deletion.Go(func() {
+		for range writers { // so that the deletion meets concurrent changes
+			<-changed
+		}
+		if _, err := s.Update(s.Context(), first.Task.ID, remove(eventID(), start)); err != nil {
+			s.Error(err)
+		}
+	})
+	s.changeTitles(first.Task.ID, func(err error) {
+		if err != nil {
+			s.wantKind(err, apperr.NotFound)
+			return
+		}
+		changed <- true
+	})
+	deletion.Wait()
 
-	events := history(t, s, first.Task.ID)
+	events := s.history(first.Task.ID)
 	for i, e := range events {
 		if last := i == len(events)-1; e.Task.Version != int64(i+1) || (e.Type == task.Deleted) != last {
-			t.Errorf("event %d of %d is %s at version %d", i+1, len(events), e.Type, e.Task.Version)
+			s.Errorf("event %d of %d is %s at version %d", i+1, len(events), e.Type, e.Task.Version)
 		}
 	}
-	_, err := s.Get(t.Context(), first.Task.ID)
-	wantKind(t, err, apperr.NotFound)
+	_, err := s.Get(s.Context(), first.Task.ID)
+	s.wantKind(err, apperr.NotFound)
 }

@@ -3,8 +3,8 @@
 package storetest
 
 import (
-	"errors"
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +17,7 @@ import (
 
 // Run runs the contract test. open returns an empty store for each subtest.
 func Run(t *testing.T, open func(t *testing.T) task.Store) {
-	for name, test := range map[string]func(*testing.T, task.Store){
+	for name, test := range map[string]func(fixture){
 		"Create stores the task and its event":          testCreate,
 		"Update stores the task and its event":          testUpdate,
 		"Delete removes the task and keeps its history": testDelete,
@@ -42,34 +42,60 @@ func Run(t *testing.T, open func(t *testing.T) task.Store) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t))
+			test(fixture{t, open(t)})
 		})
 	}
 }
 
-var start = time.Date(2026, 1, 15, 10, 0, 0, 123_456_000, time.UTC)
+// fixture is a store under test.
+type fixture struct {
+	*testing.T
+	task.Store
+}
+
+var (
+	start = time.Date(2026, 1, 15, 10, 0, 0, 123_456_000, time.UTC)
+	noKey task.IdempotencyKey
+)
 
 func eventID() string { return uuid.Must(uuid.NewV7()).String() }
 
-func created(t *testing.T, title string, priority int) task.Event {
-	t.Helper()
-	draft, err := task.New(title, priority, start)
+// created returns the event of a creation, as the service makes it.
+func (s fixture) created(title string, priority int, at time.Time) task.Event {
+	s.Helper()
+	draft, err := task.New(title, priority, at)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	return task.Event{ID: eventID(), Type: task.Created, Task: draft, At: start}
+	return task.Event{ID: eventID(), Type: task.Created, Task: draft, At: at}
 }
 
 // create stores a task and returns its event as History returns it.
-func create(t *testing.T, s task.Store, title string, priority int) task.Event {
-	t.Helper()
-	e := created(t, title, priority)
-	stored, err := s.Create(t.Context(), e, task.IdempotencyKey{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Task.ID = stored.ID
+func (s fixture) create(title string, priority int) task.Event {
+	s.Helper()
+	e := s.created(title, priority, start)
+	e.Task.ID = s.store(e, noKey).ID
 	return e
+}
+
+// store is Create, which must succeed.
+func (s fixture) store(e task.Event, key task.IdempotencyKey) task.Task {
+	s.Helper()
+	stored, err := s.Create(s.Context(), e, key)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return stored
+}
+
+// update is Update, which must succeed.
+func (s fixture) update(id int64, change func(*task.Task) (*task.Event, error)) task.Task {
+	s.Helper()
+	changed, err := s.Update(s.Context(), id, change)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return changed
 }
 
 // apply returns a change as the service makes it, with an event of that id.
@@ -83,6 +109,7 @@ func apply(id string, c task.Change, at time.Time) func(*task.Task) (*task.Event
 	}
 }
 
+// remove returns a deletion as the service makes it.
 func remove(id string, at time.Time) func(*task.Task) (*task.Event, error) {
 	return func(t *task.Task) (*task.Event, error) {
 		t.Version++
@@ -90,39 +117,59 @@ func remove(id string, at time.Time) func(*task.Task) (*task.Event, error) {
 	}
 }
 
-func wantTask(t *testing.T, s task.Store, want task.Task) {
-	t.Helper()
-	got, err := s.Get(t.Context(), want.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+func (s fixture) wantEqual(what string, want, got any) {
+	s.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("task (-want +got):\n%s", diff)
+		s.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
-func wantHistory(t *testing.T, s task.Store, id int64, want ...task.Event) {
-	t.Helper()
-	got := history(t, s, id)
-	if diff := cmp.Diff(append([]task.Event{}, want...), got); diff != "" {
-		t.Errorf("history (-want +got):\n%s", diff)
-	}
-}
-
-func history(t *testing.T, s task.Store, id int64) []task.Event {
-	t.Helper()
-	events, err := s.History(t.Context(), id, 0, math.MaxInt32)
+// wantStored wants the task as it is, and these events.
+func (s fixture) wantStored(want task.Task, events ...task.Event) {
+	s.Helper()
+	got, err := s.Get(s.Context(), want.ID)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
+	}
+	s.wantEqual("task", want, got)
+	s.wantEqual("history", events, s.history(want.ID))
+}
+
+func (s fixture) history(id int64) []task.Event {
+	s.Helper()
+	events, err := s.History(s.Context(), id, 0, math.MaxInt32)
+	if err != nil {
+		s.Fatal(err)
 	}
 	return events
 }
 
-func wantKind(t *testing.T, err error, want apperr.Kind) {
-	t.Helper()
-	if err == nil || apperr.Of(err).Kind != want {
-		t.Errorf("got error %v, want one of kind %d", err, want)
+// wantEvents wants a task to have that many events.
+func (s fixture) wantEvents(id int64, want int) {
+	s.Helper()
+	s.wantEqual("number of events", want, len(s.history(id)))
+}
+
+// wantTasks wants that many tasks in all.
+func (s fixture) wantTasks(want int64) {
+	s.Helper()
+	if n, err := s.Count(s.Context(), nil); err != nil || n != want {
+		s.Errorf("got %d tasks, want %d, error %v", n, want, err)
 	}
 }
 
-var errRefused = errors.New("refused")
+func (s fixture) wantKind(err error, want apperr.Kind) {
+	s.Helper()
+	if err == nil || apperr.Of(err).Kind != want {
+		s.Errorf("got error %v, want one of kind %d", err, want)
+	}
+}
+
+// concurrently calls do n times at once, with 0 to n-1, and waits for all calls.
+func concurrently(n int, do func(i int)) {
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { do(i) })
+	}
+	group.Wait()
+}
