@@ -152,7 +152,7 @@ func TestErrorOfTheSettingsIsPrintableAndBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, _, _, stderr := call(t, "--config", file)
-	if status != ExitUsage || printable.EscapeLines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2J\u202elour`) || len(stderr) > 2*maxErrorChars {
+	if status != ExitUsage || printable.EscapeLines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*maxErrorChars {
 		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

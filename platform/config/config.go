@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -61,33 +60,25 @@ func (l *loader) readFile() error {
 	if l.file == "" {
 		return nil
 	}
-	text, err := os.ReadFile(l.file)
-	if err != nil {
+	file := viper.New()
+	file.SetConfigFile(l.file)
+	file.SetConfigType("yaml")
+	if err := file.ReadInConfig(); err != nil {
 		return err
 	}
-	var document map[string]any
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return err
-	}
-	l.readSection(document, "")
-	return nil
-}
-
-func (l *loader) readSection(section map[string]any, path string) {
-	for _, name := range slices.Sorted(maps.Keys(section)) {
-		key, value := join(path, name), section[name]
-		s := l.setting(key)
-		if s != nil && value != nil {
+	for _, s := range l.settings {
+		if value := file.Get(s.key); value != nil {
 			s.raw, s.source = value, "file "+l.file
 		}
+	}
+	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
+		value := file.Get(key)
 		isSection := func(s *setting) bool { return strings.HasPrefix(s.key, key+".") }
-		switch inner, nested := value.(map[string]any); {
-		case nested:
-			l.readSection(inner, key)
-		case s == nil && (value != nil || !slices.ContainsFunc(l.settings, isSection)):
+		if l.setting(key) == nil && (value != nil || !slices.ContainsFunc(l.settings, isSection)) {
 			l.errs = append(l.errs, l.unknown(key, fmt.Sprint(value)))
 		}
 	}
+	return nil
 }
 
 // credential matches an unknown key or its value that may be a misspelled secret and must not be shown.
