@@ -27,13 +27,11 @@ func newRequester(cfg kafka.Config) *requester {
 	return &requester{cfg: cfg, client: client.NewLazy(cfg)}
 }
 
-func (r *requester) close() { r.client.Close() }
-
 // requestOnce is request over a connection of its own. what names the request in the
 // error.
 func requestOnce[T any](ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error)) (result T, err error) {
 	r := newRequester(cfg)
-	defer r.close()
+	defer r.client.Close()
 	err = r.request(ctx, func(c *client.Client) error {
 		result, err = fn(c)
 		return err

@@ -45,7 +45,7 @@ func Scan(ctx context.Context, cfg kafka.Config, topic string, from map[int32]in
 	visit func(ctx context.Context, batch []kafka.Record) error,
 ) (next map[int32]int64, err error) {
 	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64)}
-	defer s.close()
+	defer s.client.Close()
 	if err := s.request(ctx, func(c *client.Client) error { return s.resolveBounds(c, from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
 	}
