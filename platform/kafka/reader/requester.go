@@ -29,7 +29,9 @@ func newRequester(cfg kafka.Config) *requester {
 
 // requestOnce is request over a connection of its own. what names the request in the
 // error.
-func requestOnce[T any](ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error)) (result T, err error) {
+func requestOnce[T any](
+	ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error),
+) (result T, err error) {
 	r := newRequester(cfg)
 	defer r.client.Close()
 	err = r.request(ctx, func(c *client.Client) error {

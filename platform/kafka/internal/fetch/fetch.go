@@ -72,7 +72,8 @@ func (e *UndecodableError) Error() string {
 	if e.Next == e.First+1 {
 		return fmt.Sprintf("the %d bytes at offset %d cannot be decoded: %v", e.Size, e.First, e.Cause)
 	}
-	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v", e.Size, e.First, e.Next-1, e.Cause)
+	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v",
+		e.Size, e.First, e.Next-1, e.Cause)
 }
 
 func (e *UndecodableError) Unwrap() error { return e.Cause }
