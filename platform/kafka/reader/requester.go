@@ -2,8 +2,8 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -49,29 +49,26 @@ func requestOnce[T any](
 func (r *requester) request(ctx context.Context, fn func(*client.Client) error) error {
 	limited, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	// Commands and rebuilds call this. They report the error; an outage logs nothing.
-	outage := retry.NewOutage(slog.New(slog.DiscardHandler), "", "")
+	delays := retryBackoff.Delays()
 	var last, response error
-	err := retry.Do(limited, retryBackoff, outage, func(context.Context) error {
+	for waited := true; waited; waited = retry.Wait(limited, delays.NextBackOff()) {
 		last = r.client.Do(limited, fn)
-		switch {
-		case last == nil:
-			return nil
-		case client.IsFatal(last), !client.IsRetriable(last):
-			return retry.Permanent(last)
-		case limited.Err() == nil: // otherwise the error is about the aborted connection
+		if last == nil || client.IsFatal(last) || !client.IsRetriable(last) {
+			return last
+		}
+		if limited.Err() == nil { // otherwise the error is about the aborted connection
 			response = last
 		}
-		return last
-	})
+	}
+	brokers := strings.Join(r.cfg.Brokers, ",")
 	switch {
-	case err == nil, limited.Err() == nil, client.IsFatal(err), !client.IsRetriable(err):
-		return err
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && errors.Is(last, ctx.Err()):
 		return last
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), last)
 	case response != nil:
-		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(r.cfg.Brokers, ","), requestTimeout, response)
+		return fmt.Errorf("no answer from Kafka at %s within %v: %w", brokers, requestTimeout, response)
 	default:
-		return fmt.Errorf("no answer from Kafka at %s within %v", strings.Join(r.cfg.Brokers, ","), requestTimeout)
+		return fmt.Errorf("no answer from Kafka at %s within %v", brokers, requestTimeout)
 	}
 }
