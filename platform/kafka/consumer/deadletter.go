@@ -31,11 +31,10 @@ const (
 // without the contents, which cannot be decoded or are too large for the topic.
 func newDeadLetter(cfg GroupConfig, record kafka.Record, bare bool, attempts int, cause error) kafka.Record {
 	now := time.Now()
-	letter := kafka.Record{Topic: cfg.DLQ, Key: record.Key, Value: record.Value, Headers: slices.Clone(record.Headers), Time: now}
-	if bare {
-		letter.Value, letter.Headers = nil, nil
-	}
-	if bare && len(record.Key) > maxBareKeyBytes {
+	letter := kafka.Record{Topic: cfg.DLQ, Key: record.Key, Time: now}
+	if !bare {
+		letter.Value, letter.Headers = record.Value, slices.Clone(record.Headers)
+	} else if len(record.Key) > maxBareKeyBytes {
 		letter.Key = nil
 	}
 	add := func(key, value string) { letter.Headers = append(letter.Headers, kafka.Header{Key: key, Value: value}) }

@@ -16,7 +16,10 @@ func TestExecuteStoresTheIncarnationOfTheLog(t *testing.T) {
 	} {
 		store := &memoryStore{}
 		group := newTestGroup(scriptedHandler{handle: handleAll}, store)
-		c := &partitionConsumer{group: group, sessionCtx: t.Context(), drainCtx: t.Context(), tracker: group.newTracker(0, log), partitionPosition: partitionPosition{logAtStart: log}}
+		c := &partitionConsumer{
+			group: group, sessionCtx: t.Context(), drainCtx: t.Context(), tracker: group.newTracker(0, log),
+			partitionPosition: partitionPosition{logAtStart: log},
+		}
 		if _, err := c.execute([]kafka.Record{{TopicID: log.TopicID, Offset: 10, Value: []byte("value")}}); err != nil {
 			t.Fatal(err)
 		}

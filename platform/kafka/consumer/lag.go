@@ -65,7 +65,8 @@ func (l *lag) Collect(metrics chan<- prometheus.Metric) {
 	for partition, position := range l.positions {
 		if end, known := l.ends[partition]; known {
 			records := max(end-position, 0) // the position may be newer than the end
-			metrics <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, float64(records), strconv.Itoa(int(partition)))
+			label := strconv.Itoa(int(partition))
+			metrics <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, float64(records), label)
 		}
 	}
 }

@@ -22,8 +22,6 @@ const (
 	reportInterval = time.Minute
 )
 
-var errNotJoined = errors.New("the consumer group has not been joined yet")
-
 // membership knows whether the group is a member and reads its partitions.
 type membership struct {
 	outage *retry.Outage
@@ -37,8 +35,12 @@ type membership struct {
 }
 
 func newMembership(log *slog.Logger) *membership {
-	return &membership{leaveErr: errNotJoined, unreadable: make(map[int32]error), outage: retry.NewOutage(log,
-		"kafka consumer: not a member of the group, joining again", "kafka consumer: member of the group again")}
+	return &membership{
+		outage: retry.NewOutage(log,
+			"kafka consumer: not a member of the group, joining again", "kafka consumer: member of the group again"),
+		leaveErr:   errors.New("the consumer group has not been joined yet"),
+		unreadable: make(map[int32]error),
+	}
 }
 
 // left records why the group is not a member.

@@ -27,7 +27,7 @@ func TestGroupSurvivesABrokerOutage(t *testing.T) {
 	notes.handles(t, "1")
 	w.Fake.Stop()
 	testenv.Eventually(t, "the group to notice", func() bool { return group.Ready(t.Context()) != nil })
-	w.Fake.Restart()
+	w.Fake.Start()
 	ready(t, group)
 	w.Send(t, brokertest.Value("2"))
 	testenv.Eventually(t, "the next record", func() bool { return slices.Contains(notes.values(0), "2") })
@@ -47,7 +47,7 @@ func TestGroupJoinsWhenABrokerIsStartedLater(t *testing.T) {
 	if _, err := group.LogEndOffsets(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Ends: got %v, want the deadline's error", err)
 	}
-	w.Fake.Restart()
+	w.Fake.Start()
 	ready(t, group)
 	w.Send(t, brokertest.Value("1"))
 	notes.handles(t, "1")

@@ -296,7 +296,8 @@ func (c *partitionConsumer) verifyStoredOffset(store OffsetStore) error {
 		return errTopicReplaced
 	}
 	log := c.logAtStart
-	log.End = max(c.group.metrics.lag.logEnd(c.topicPartition.Partition), c.position) // the position may be newer than the end that was requested last
+	// The position may be newer than the end that was requested last.
+	log.End = max(c.group.metrics.lag.logEnd(c.topicPartition.Partition), c.position)
 	stored, err := callStartOffset(c.sessionCtx, store, c.topicPartition.Partition, log)
 	switch {
 	case err != nil:

@@ -129,8 +129,9 @@ func TestIdlePartitionOfAReplacedTopicEndsBeforeItAsksTheOffsetStore(t *testing.
 			asked := false
 			group := newTestGroup(scriptedHandler{}, nil)
 			c := &partitionConsumer{
-				group: group, log: group.log, sessionCtx: t.Context(), partitionPosition: partitionPosition{logAtStart: kafka.PartitionLog{TopicID: test.found}},
-				currentTopicID: func(context.Context) (string, error) { return test.now, test.err },
+				group: group, log: group.log, sessionCtx: t.Context(),
+				currentTopicID:    func(context.Context) (string, error) { return test.now, test.err },
+				partitionPosition: partitionPosition{logAtStart: kafka.PartitionLog{TopicID: test.found}},
 			}
 			err := c.verifyStoredOffset(scriptedHandler{start: func(int64, int64) (int64, error) { asked = true; return -1, nil }})
 			if asked != test.asked || errors.Is(err, errTopicReplaced) != test.ends || err != nil && !test.ends {

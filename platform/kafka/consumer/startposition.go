@@ -153,7 +153,7 @@ func (g *Group) recordLookup(partition int32) func(context.Context, int64, strin
 			return err
 		})
 		if err != nil {
-			return false, fmt.Errorf("look for the record at %d of partition %d of topic %q: %w", offset, partition, at.Topic, err)
+			return false, fmt.Errorf("look for the record at %d of %s:%d: %w", offset, at.Topic, partition, err)
 		}
 		return has, nil
 	}

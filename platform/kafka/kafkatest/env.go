@@ -24,8 +24,6 @@ import (
 	"example.com/todo/platform/testenv"
 )
 
-const timeout = time.Minute
-
 // Env is a topic, its dead-letter topic and a key prefix, which no other test uses.
 type Env struct {
 	*testing.T
@@ -153,5 +151,5 @@ func (e Env) DeadLetters(count int) (letters []kafka.Record) {
 // Eventually fails the test unless the condition becomes true within a minute.
 func (e Env) Eventually(what string, condition func() bool) {
 	e.Helper()
-	testenv.EventuallyWithin(e, timeout, what, condition)
+	testenv.EventuallyWithin(e, time.Minute, what, condition)
 }

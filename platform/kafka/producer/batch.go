@@ -115,9 +115,12 @@ func (p *Producer) buildRequests(c *client.Client, pending accumulator) (map[*sa
 		}
 		request, ok := requests[leader]
 		if !ok {
-			const kafka28 = 9 // the version of the request
 			request = produceRequest{
-				request:      &sarama.ProduceRequest{Version: kafka28, RequiredAcks: sarama.WaitForAll, Timeout: int32(ackTimeout.Milliseconds())},
+				request: &sarama.ProduceRequest{
+					Version:      9, // Kafka 2.8
+					RequiredAcks: sarama.WaitForAll,
+					Timeout:      int32(ackTimeout / time.Millisecond),
+				},
 				recordCounts: make(map[kafka.TopicPartition]int),
 			}
 			requests[leader] = request

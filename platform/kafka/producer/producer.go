@@ -160,8 +160,8 @@ func (p *Producer) trySend(c *client.Client, records []kafka.Record, pending *ac
 // connection, the topic or the client's rights.
 func isRejected(err error) bool {
 	var unsendable sarama.PacketEncodingError
-	return errors.As(err, &unsendable) || client.IsAny(err, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge,
-		sarama.ErrInvalidRecord, sarama.ErrInvalidTimestamp)
+	return errors.As(err, &unsendable) || client.IsAny(err, sarama.ErrMessageSizeTooLarge,
+		sarama.ErrMessageSetSizeTooLarge, sarama.ErrInvalidRecord, sarama.ErrInvalidTimestamp)
 }
 
 // producerID lets Kafka recognise a batch that is sent again: by the id that Kafka
@@ -184,7 +184,8 @@ func requestProducerID(client sarama.Client) (*producerID, error) {
 	if response.Err != sarama.ErrNoError {
 		return nil, fmt.Errorf("ask for a producer id: %w", response.Err)
 	}
-	return &producerID{id: response.ProducerID, epoch: response.ProducerEpoch, nextSequence: make(map[kafka.TopicPartition]int32)}, nil
+	next := make(map[kafka.TopicPartition]int32)
+	return &producerID{id: response.ProducerID, epoch: response.ProducerEpoch, nextSequence: next}, nil
 }
 
 // advance adds the acknowledged records to the sequence number, which wraps to 0 after

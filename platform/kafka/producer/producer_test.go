@@ -284,7 +284,7 @@ func TestSendSurvivesABrokerOutage(t *testing.T) {
 	if err := send(brokertest.TimeoutContext(t), "2"); err == nil || time.Since(begun) > 15*time.Second {
 		t.Fatalf("got %v after %v, want an error soon", err, time.Since(begun))
 	}
-	w.Fake.Restart()
+	w.Fake.Start()
 	if err := send(brokertest.TimeoutContext(t), "2"); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestSendSurvivesAShortBrokerOutage(t *testing.T) {
 		t.Fatalf("Send returned without a broker: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
-	w.Fake.Restart()
+	w.Fake.Start()
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,8 @@ func HasGroup(ctx context.Context, cfg kafka.Config, group string) (bool, error)
 // LogEndOffsets returns each partition's last stable offset, below which every record
 // is committed or aborted. The errors are those of OffsetsSince.
 func LogEndOffsets(ctx context.Context, cfg kafka.Config, topic string) (map[int32]int64, error) {
-	return requestOnce(ctx, cfg, fmt.Sprintf("find the ends of topic %q", topic), func(c *client.Client) (map[int32]int64, error) {
+	what := fmt.Sprintf("find the ends of topic %q", topic)
+	return requestOnce(ctx, cfg, what, func(c *client.Client) (map[int32]int64, error) {
 		if err := c.CheckTopic(topic, 0); err != nil {
 			return nil, err
 		}

@@ -2,8 +2,8 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -27,13 +27,13 @@ func newRequester(cfg kafka.Config) *requester {
 	return &requester{cfg: cfg, client: client.NewLazy(cfg)}
 }
 
-func (r *requester) close() { r.client.Close() }
-
 // requestOnce is request over a connection of its own. what names the request in the
 // error.
-func requestOnce[T any](ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error)) (result T, err error) {
+func requestOnce[T any](
+	ctx context.Context, cfg kafka.Config, what string, fn func(*client.Client) (T, error),
+) (result T, err error) {
 	r := newRequester(cfg)
-	defer r.close()
+	defer r.client.Close()
 	err = r.request(ctx, func(c *client.Client) error {
 		result, err = fn(c)
 		return err
@@ -49,29 +49,26 @@ func requestOnce[T any](ctx context.Context, cfg kafka.Config, what string, fn f
 func (r *requester) request(ctx context.Context, fn func(*client.Client) error) error {
 	limited, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	// Commands and rebuilds call this. They report the error; an outage logs nothing.
-	outage := retry.NewOutage(slog.New(slog.DiscardHandler), "", "")
+	delays := retryBackoff.Delays()
 	var last, response error
-	err := retry.Do(limited, retryBackoff, outage, func(context.Context) error {
+	for waited := true; waited; waited = retry.Wait(limited, delays.NextBackOff()) {
 		last = r.client.Do(limited, fn)
-		switch {
-		case last == nil:
-			return nil
-		case client.IsFatal(last), !client.IsRetriable(last):
-			return retry.Permanent(last)
-		case limited.Err() == nil: // otherwise the error is about the aborted connection
+		if last == nil || client.IsFatal(last) || !client.IsRetriable(last) {
+			return last
+		}
+		if limited.Err() == nil { // otherwise the error is about the aborted connection
 			response = last
 		}
-		return last
-	})
+	}
+	brokers := strings.Join(r.cfg.Brokers, ",")
 	switch {
-	case err == nil, limited.Err() == nil, client.IsFatal(err), !client.IsRetriable(err):
-		return err
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && errors.Is(last, ctx.Err()):
 		return last
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), last)
 	case response != nil:
-		return fmt.Errorf("no answer from Kafka at %s within %v: %w", strings.Join(r.cfg.Brokers, ","), requestTimeout, response)
+		return fmt.Errorf("no answer from Kafka at %s within %v: %w", brokers, requestTimeout, response)
 	default:
-		return fmt.Errorf("no answer from Kafka at %s within %v", strings.Join(r.cfg.Brokers, ","), requestTimeout)
+		return fmt.Errorf("no answer from Kafka at %s within %v", brokers, requestTimeout)
 	}
 }

@@ -22,7 +22,7 @@ const maxVisitRecords = 1000
 
 // SkipPartition is what visit returns to end its partition: Scan continues with the
 // next one.
-var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:revive,staticcheck // named like fs.SkipDir
+var SkipPartition = errors.New("the rest of this partition is skipped") //nolint:revive,staticcheck // like fs.SkipDir
 
 // errNoProgress is about a response without records where there must be some.
 var errNoProgress = errors.New("the broker has nothing to hand over yet")
@@ -45,7 +45,7 @@ func Scan(ctx context.Context, cfg kafka.Config, topic string, from map[int32]in
 	visit func(ctx context.Context, batch []kafka.Record) error,
 ) (next map[int32]int64, err error) {
 	s := &scan{requester: newRequester(cfg), topic: topic, next: make(map[int32]int64)}
-	defer s.close()
+	defer s.client.Close()
 	if err := s.request(ctx, func(c *client.Client) error { return s.resolveBounds(c, from) }); err != nil {
 		return s.next, fmt.Errorf("read topic %q: %w", topic, err)
 	}
@@ -94,7 +94,9 @@ func (s *scan) resolveBounds(c *client.Client, from map[int32]int64) error {
 }
 
 // visitNext hands over the records of one response.
-func (s *scan) visitNext(ctx context.Context, partition int32, visit func(context.Context, []kafka.Record) error) error {
+func (s *scan) visitNext(
+	ctx context.Context, partition int32, visit func(context.Context, []kafka.Record) error,
+) error {
 	var result fetch.Result
 	err := s.request(ctx, func(c *client.Client) (err error) {
 		result, err = s.fetchNext(c, partition)

@@ -221,7 +221,7 @@ func TestScanSurvivesABrokerOutage(t *testing.T) {
 	_, err := reader.Scan(brokertest.TimeoutContext(t), w.Config(), w.Topic, nil, func(ctx context.Context, batch []kafka.Record) error {
 		if batch[0].Partition == 0 {
 			w.Fake.Stop()
-			w.Fake.Restart()
+			w.Fake.Start()
 		}
 		return seen.visit(ctx, batch)
 	})

@@ -61,12 +61,14 @@ func newRealEnv(t *testing.T) Env {
 
 // NewFakeEnv returns an Env of a fake broker.
 func NewFakeEnv(t *testing.T, options ...kfake.Opt) Env {
-	w := Env{Topic: "things", DLQ: "things-dlq", Fake: &FakeCluster{t: t}}
-	w.Fake.options = append(slices.Clone(options), kfake.DataDir(t.TempDir()), kfake.SeedTopics(Partitions, w.Topic, w.DLQ))
-	w.Fake.start(kfake.NumBrokers(1))
+	w := Env{Topic: "things", DLQ: "things-dlq"}
+	w.Fake = &FakeCluster{t: t, options: append(slices.Clone(options),
+		kfake.NumBrokers(1), kfake.DataDir(t.TempDir()), kfake.SeedTopics(Partitions, w.Topic, w.DLQ))}
+	w.Fake.Start()
 	t.Cleanup(func() { w.Fake.Close() })
 	w.Brokers = w.Fake.ListenAddrs()
-	w.Fake.address = netip.MustParseAddrPort(w.Brokers[0])
+	port := netip.MustParseAddrPort(w.Brokers[0]).Port()
+	w.Fake.options = append(w.Fake.options, kfake.Ports(int(port))) // when it is started again
 	return w
 }
 
@@ -75,12 +77,12 @@ type FakeCluster struct {
 	*kfake.Cluster
 	t       *testing.T
 	options []kfake.Opt
-	address netip.AddrPort
 }
 
-func (f *FakeCluster) start(more ...kfake.Opt) {
+// Start starts the broker, with the records that it had when it was stopped.
+func (f *FakeCluster) Start() {
 	f.t.Helper()
-	cluster, err := kfake.NewCluster(append(slices.Clone(f.options), more...)...)
+	cluster, err := kfake.NewCluster(f.options...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -89,12 +91,6 @@ func (f *FakeCluster) start(more ...kfake.Opt) {
 
 // Stop stops the broker. It keeps its records.
 func (f *FakeCluster) Stop() { f.Close() }
-
-// Restart starts the stopped broker, with its records.
-func (f *FakeCluster) Restart() {
-	f.t.Helper()
-	f.start(kfake.Ports(int(f.address.Port())))
-}
 
 // Config is the configuration of a client of the broker.
 func (w Env) Config() kafka.Config {

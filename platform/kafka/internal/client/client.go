@@ -157,10 +157,11 @@ func (c *Client) TopicID(topic string) (string, error) {
 	// The first broker may be down. Without the id a session fails to begin, and that
 	// makes all members of the group join anew. So each broker is tried in turn.
 	err := error(sarama.ErrBrokerNotAvailable)
+	request := sarama.NewMetadataRequest(c.Config().Version, []string{topic})
 	for _, broker := range brokers {
 		_ = broker.Open(c.Config()) // GetMetadata returns the error of a failed Open
 		var response *sarama.MetadataResponse
-		if response, err = broker.GetMetadata(sarama.NewMetadataRequest(c.Config().Version, []string{topic})); err == nil {
+		if response, err = broker.GetMetadata(request); err == nil {
 			return findTopicID(response, topic)
 		}
 		_ = broker.Close() // otherwise Sarama hands out the broken connection again

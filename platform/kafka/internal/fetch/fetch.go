@@ -49,7 +49,7 @@ func Fetch(c *client.Client, at kafka.TopicPartition, from int64) (Result, error
 	result, err := fetchOnce(c, at, from, maxFetchBytes)
 	var bad *UndecodableError
 	if errors.As(err, &bad) {
-		// The damage may be the network's. A second response tells.
+		// The damage may be the network's. A second response, of one batch alone, tells.
 		result, err = fetchOnce(c, at, from, 1)
 	}
 	if errors.As(err, &bad) {
@@ -72,7 +72,8 @@ func (e *UndecodableError) Error() string {
 	if e.Next == e.First+1 {
 		return fmt.Sprintf("the %d bytes at offset %d cannot be decoded: %v", e.Size, e.First, e.Cause)
 	}
-	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v", e.Size, e.First, e.Next-1, e.Cause)
+	return fmt.Sprintf("the batch of %d bytes at the offsets %d to %d cannot be decoded: %v",
+		e.Size, e.First, e.Next-1, e.Cause)
 }
 
 func (e *UndecodableError) Unwrap() error { return e.Cause }
@@ -139,7 +140,11 @@ func fetchOnce(c *client.Client, at kafka.TopicPartition, from int64, bytes int3
 	case block.Err != sarama.ErrNoError:
 		return Result{}, block.Err
 	}
-	return received.decode(from, block.AbortedTransactions)
+	result, err := received.decode(from, block.AbortedTransactions)
+	if err != nil {
+		_ = leader.Close() // the next response comes over a new connection
+	}
+	return result, err
 }
 
 func newRequest(at kafka.TopicPartition, from int64, bytes int32) *sarama.FetchRequest {

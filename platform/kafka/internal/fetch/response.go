@@ -123,8 +123,11 @@ type decoder struct {
 func (r *response) decode(from int64, aborted []*sarama.AbortedTransaction) (Result, error) {
 	decoding.Lock()
 	defer decoding.Unlock()
-	slices.SortFunc(aborted, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
-	d := &decoder{Result: Result{Next: from}, at: r.at, room: MaxResultBytes, aborted: aborted, aborting: make(map[int64]bool)}
+	slices.SortFunc(aborted, func(a, b *sarama.AbortedTransaction) int {
+		return cmp.Compare(a.FirstOffset, b.FirstOffset)
+	})
+	d := &decoder{at: r.at, room: MaxResultBytes, aborted: aborted, aborting: make(map[int64]bool)}
+	d.Next = from
 	defer func() {
 		if d.unpacked >= freeMemoryThreshold {
 			r.batches = nil
