@@ -28,7 +28,10 @@ import (
 // address) and the source.
 func Load(into any, file string, environ []string) error {
 	root := reflect.ValueOf(into).Elem()
-	l := loader{settings: settings(root, ""), file: file}
+	l := loader{settings: settings(root, ""), byKey: map[string]*setting{}, file: file}
+	for _, s := range l.settings {
+		l.byKey[s.key] = s
+	}
 	if err := l.readFile(); err != nil {
 		return fmt.Errorf("file %s: %w", file, err)
 	}
@@ -44,17 +47,9 @@ func Load(into any, file string, environ []string) error {
 
 type loader struct {
 	settings []*setting
+	byKey    map[string]*setting
 	file     string
 	errs     []error
-}
-
-// setting returns the setting with the key, or nil.
-func (l *loader) setting(key string) *setting {
-	i := slices.IndexFunc(l.settings, func(s *setting) bool { return s.key == key })
-	if i < 0 {
-		return nil
-	}
-	return l.settings[i]
 }
 
 func (l *loader) readFile() error {
@@ -76,7 +71,7 @@ func (l *loader) readFile() error {
 func (l *loader) readSection(section map[string]any, path string) {
 	for _, name := range slices.Sorted(maps.Keys(section)) {
 		key, value := join(path, name), section[name]
-		s := l.setting(key)
+		s := l.byKey[key]
 		if s != nil && value != nil {
 			s.raw, s.source = value, "file "+l.file
 		}
@@ -151,7 +146,7 @@ func (l *loader) addErrors(section string, err error) {
 		l.errs = append(l.errs, errors.New(redact(err.Error())))
 	default:
 		key := join(section, bad.key)
-		if s := l.setting(key); s == nil {
+		if s := l.byKey[key]; s == nil {
 			l.errs = append(l.errs, fmt.Errorf("%s: %s", key, redact(bad.problem)))
 		} else {
 			l.reject(s, bad.problem)
