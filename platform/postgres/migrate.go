@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -62,12 +63,8 @@ func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 	if err != nil {
 		return classifyStartup(fmt.Errorf("read the schema's version: %w", err))
 	}
-	applied := map[int64]bool{}
-	for _, v := range versions {
-		applied[v] = true
-	}
 	for _, source := range provider.ListSources() {
-		if !applied[source.Version] {
+		if !slices.Contains(versions, source.Version) {
 			return fmt.Errorf("the database lacks the migration %s: run the migrate command", source.Path)
 		}
 	}

@@ -53,6 +53,12 @@ func formatSetting(value reflect.Value) string {
 	switch value.Kind() {
 	case reflect.Interface:
 		return fmt.Sprintf("%T", value.Interface())
+	case reflect.Slice:
+		var elements []string
+		for i := range value.Len() {
+			elements = append(elements, formatSetting(value.Index(i)))
+		}
+		return fmt.Sprint(elements)
 	case reflect.Func, reflect.Pointer, reflect.Map, reflect.Chan:
 		if value.IsNil() {
 			return "unset"

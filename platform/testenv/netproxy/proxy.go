@@ -177,11 +177,13 @@ func (p *Proxy) forward(ctx context.Context, c *connection, from, to *net.TCPCon
 // wait waits for the latency, and while the mode is Stall and c is open. It returns the mode.
 func (p *Proxy) wait(ctx context.Context, c *connection) Mode {
 	p.mu.Lock()
-	latency := p.least + rand.N(p.most-p.least+1)
-	p.mu.Unlock()
-	retry.Wait(ctx, latency)
-	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.most > 0 {
+		latency := p.least + rand.N(p.most-p.least+1)
+		p.mu.Unlock()
+		retry.Wait(ctx, latency)
+		p.mu.Lock()
+	}
 	for p.mode == Stall && p.connections[c] {
 		p.changed.Wait()
 	}
