@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,15 +106,11 @@ func (c *client) explain(action string, err error) error {
 	case st.Code() == codes.Unimplemented:
 		why = c.addr + " is not todo-service, or an older one"
 	}
-	if c.retryHint != "" && outcomeUnknown(st.Code()) {
+	outcomeUnknown := []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Canceled}
+	if c.retryHint != "" && slices.Contains(outcomeUnknown, st.Code()) {
 		try += "; " + c.retryHint
 	}
 	return fmt.Errorf("cannot %s: %s; %s", action, why, try)
-}
-
-// outcomeUnknown reports whether the service may have done what the call asked for.
-func outcomeUnknown(code codes.Code) bool {
-	return code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled
 }
 
 // retryAfter returns the wait that the service asks for, or zero.

@@ -17,11 +17,7 @@ func (p *AutoPipeline) ExtendTimeout() { p.setTimeout(LongTimeout) }
 func (f *Feed) SetIdleTimeout(d time.Duration) { f.idleTimeout = d }
 
 // Committed returns how many events wait for an invalidation to be sent.
-func (c *ListCache) Committed() int {
-	c.committed.mu.Lock()
-	defer c.committed.mu.Unlock()
-	return len(c.committed.ids)
-}
+func (c *ListCache) Committed() int { return len(c.committed) }
 
 // Collecting returns how many callers wait for the next round trip.
 func (p *AutoPipeline) Collecting() int { return p.batcher.Collecting() }

@@ -22,6 +22,7 @@ const (
 	listTTL      = 300             // seconds that a list stays in Redis
 	queryTimeout = 5 * time.Second // bounds a query that readers share, which no reader's deadline does
 	settleTime   = time.Second     // without a failure, before an outage is over
+	maxCommitted = 1_000           // ids of one invalidation; while Redis answers, there are fewer concurrent writers
 )
 
 // ListCache is a cache-aside of the response to the unfiltered list, with a generation
@@ -36,7 +37,7 @@ type ListCache struct {
 	queries  coalesce.Flights[string, listcache.Entry] // by generation
 	fallback coalesce.Batcher[*query, listcache.Entry] // for readers without a generation
 
-	committed committedEvents
+	committed chan string // ids of events whose invalidation has not been sent
 
 	// The latest failed invalidation that no later one has made up for. While there is one,
 	// this process does not read the cache.
@@ -58,6 +59,7 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 	key := prefix + "tasks:all"
 	c := &ListCache{
 		pipeline:     pipeline,
+		committed:    make(chan string, maxCommitted),
 		keys:         []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
 		lookupScript: goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, pipeline.database())),
 		outage:       retry.NewOutage(log, "list cache: Redis failed, lists are read from the database until it recovers", "list cache: Redis works again"),
@@ -123,7 +125,10 @@ func (c *ListCache) Load(ctx context.Context, read query) (listcache.Entry, erro
 // Invalidate or a Heal succeeds; this one reads the database until it has invalidated.
 func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
 	if eventID != "" {
-		c.committed.add(eventID)
+		select {
+		case c.committed <- eventID:
+		default: // Redis does not answer: Heal will invalidate for this event
+		}
 	}
 	return c.invalidate(ctx, invalidateCommand{c})
 }

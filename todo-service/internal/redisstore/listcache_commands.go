@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -107,7 +106,7 @@ func (c invalidateCommand) build(int) scriptCall {
 	return scriptCall{
 		script: invalidateScript,
 		keys:   c.cache.keys,
-		args:   append([]any{rand.Text()}, c.cache.committed.drain()...),
+		args:   append([]any{rand.Text()}, c.cache.drainCommitted()...),
 		decode: decodeBool,
 	}
 }
@@ -125,34 +124,15 @@ func (c *ListCache) fillCall(generation string, list listcache.Entry) *scriptCal
 
 func decodeBool(reply *goredis.Cmd) (any, error) { return reply.Bool() }
 
-// maxCommittedEvents bounds the ids of one invalidation. While Redis answers, there are
-// fewer concurrent writers.
-const maxCommittedEvents = 1_000
-
-// committedEvents collects the ids of events that are committed and whose invalidation
-// has not been sent.
-type committedEvents struct {
-	mu  sync.Mutex
-	ids []any
-}
-
-// add adds an id, and drops the others when there are too many: Heal then invalidates
-// for them.
-func (c *committedEvents) add(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.ids) == maxCommittedEvents {
-		c.ids = nil
+// drainCommitted returns the ids of committed events whose invalidation has not been sent.
+// One that is sent afterwards is an invalidation for them.
+func (c *ListCache) drainCommitted() (ids []any) {
+	for {
+		select {
+		case id := <-c.committed:
+			ids = append(ids, id)
+		default:
+			return ids
+		}
 	}
-	c.ids = append(c.ids, id)
-}
-
-// drain returns the ids and forgets them. An invalidation that is sent afterwards is
-// one for them.
-func (c *committedEvents) drain() []any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ids := c.ids
-	c.ids = nil
-	return ids
 }
