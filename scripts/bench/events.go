@@ -35,9 +35,9 @@ func (b *bench) measureEvents(ctx context.Context) error {
 	todo.environ = slices.Clip(append(todo.environ, "TRACING_SAMPLE_RATIO=0"))
 	kcatConsumes := b.kcat(nil, readAll...)
 	return errors.Join(
-		b.compare(ctx, "draining a backlog to Kafka, acks=all (kcat), /s", limit{minOurs: 20_000, minRatio: 0.1},
+		b.compare(ctx, "draining a backlog to Kafka, acks=all (kcat), /s", limit{minRate: 20_000, min: 0.1},
 			func(ctx context.Context) (float64, error) { return b.drain(ctx, todo) }, b.kcatProduces),
-		b.compare(ctx, "consuming and counting, stats-service (kcat), /s", limit{minRatio: 0.35},
+		b.compare(ctx, "consuming and counting, stats-service (kcat), /s", limit{min: 0.35},
 			b.consume(todo.environ, "stats-service", "stats:offsets"), kcatConsumes),
 		b.compare(ctx, "consuming and notifying, to the log (kcat), /s", limit{},
 			b.consume(todo.environ, "notification-service", "notification:offsets"), kcatConsumes),
@@ -51,7 +51,8 @@ func (b *bench) drain(ctx context.Context, todo *todoService) (float64, error) {
 	if _, err := todo.ExecContext(ctx, `UPDATE stream SET kafka_seq = 0`); err != nil {
 		return 0, err
 	}
-	if err := server.ReplaceTopic(ctx, b.kafka, server.Topic{Name: event.Topic, Partitions: 6, MaxBytes: 1 << 20}); err != nil {
+	topic := server.Topic{Name: event.Topic, Partitions: 6, MaxBytes: 1 << 20}
+	if err := server.ReplaceTopic(ctx, b.kafka, topic); err != nil {
 		return 0, err
 	}
 	// Kafka is unreachable until the whole backlog is in the log. Brokers tell clients their own
@@ -110,7 +111,7 @@ func (b *bench) awaitAll(ctx context.Context, s *service, processed func() (int,
 		if n > 0 && first == 0 {
 			first, began = n, time.Now()
 		}
-		return n == b.events, err
+		return n >= b.events, err
 	})
 	return float64(b.events-first) / time.Since(began).Seconds(), err
 }
@@ -123,9 +124,6 @@ func (b *bench) kcatProduces(ctx context.Context) (float64, error) {
 	var records bytes.Buffer
 	if _, err := b.kcat(&records, readAll...)(ctx); err != nil {
 		return 0, err
-	}
-	if lines := bytes.Count(records.Bytes(), []byte("\n")); lines != b.events {
-		return 0, fmt.Errorf("the topic holds %d records, not %d", lines, b.events)
 	}
 	file := filepath.Join(b.dir, "records")
 	if err := os.WriteFile(file, records.Bytes(), 0o600); err != nil {

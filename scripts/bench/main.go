@@ -35,7 +35,8 @@ func run() error {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"http", "events"},
 		RunE: func(_ *cobra.Command, args []string) error {
-			defer b.close(ctx)
+			defer func() { _ = os.RemoveAll(b.dir) }()
+			defer b.stopServices(ctx)
 			if err := b.open(ctx); err != nil {
 				return err
 			}
@@ -51,7 +52,8 @@ func run() error {
 	c.Flags().IntVar(&b.rounds, "rounds", 3, "measurements of each row; the medians count")
 	c.Flags().DurationVar(&b.each, "each", 3*time.Second, "http: duration of one measurement")
 	c.Flags().IntVar(&b.tasks, "tasks", 1_000_000, "http: tasks in the large database")
-	c.Flags().StringSliceVar(&b.only, "only", []string{"notify", "hit", "fresh", "create", "complete", "get", "size"}, "http: rows to measure")
+	rows := []string{"notify", "hit", "fresh", "create", "complete", "get", "size"}
+	c.Flags().StringSliceVar(&b.only, "only", rows, "http: rows to measure")
 	c.Flags().IntVar(&b.events, "events", 200_000, "events: events in the log")
 	return c.ExecuteContext(ctx)
 }

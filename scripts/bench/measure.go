@@ -28,8 +28,8 @@ var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: caller
 // rate measures once and returns a rate per second.
 type rate func(context.Context) (float64, error)
 
-// limit bounds ours, and the ratio of ours to theirs. 0 is no limit.
-type limit struct{ minOurs, minRatio, maxRatio float64 }
+// limit bounds our rate, and the ratio of ours to theirs. 0 is no limit.
+type limit struct{ minRate, min, max float64 }
 
 // compare alternates between both sides, and prints the medians as a row.
 func (b *bench) compare(ctx context.Context, what string, l limit, ours, theirs rate) error {
@@ -54,8 +54,8 @@ func quantile(values []float64, q float64) float64 {
 // printRow prints a row. A missed limit is an error.
 func printRow(what string, l limit, ours, theirs float64) error {
 	ratio := ours / theirs
-	fmt.Printf("%-56s %9.1f %9.1f %7.2f %7g\n", what, ours, theirs, ratio, max(l.minRatio, l.maxRatio))
-	if ours < l.minOurs || ratio < l.minRatio || l.maxRatio > 0 && ratio > l.maxRatio {
+	fmt.Printf("%-56s %9.1f %9.1f %7.2f %7g\n", what, ours, theirs, ratio, max(l.min, l.max))
+	if ours < l.minRate || ratio < l.min || l.max > 0 && ratio > l.max {
 		return fmt.Errorf("%s: %.0f, a ratio of %.2f, misses its limit", what, ours, ratio)
 	}
 	return nil
@@ -79,14 +79,16 @@ func (b *bench) generator(script, program string, args ...string) rate {
 
 // wrk requests a URL over a number of connections, with a Lua script that may be empty.
 func (b *bench) wrk(connections int, url, script string) rate {
-	return b.generator(script, "wrk", "-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%.0fs", b.each.Seconds()), url, "-s")
+	return b.generator(script, "wrk", "-t", "2", "-c", strconv.Itoa(connections), "-d", b.seconds(), url, "-s")
 }
 
 // pgbench runs prepared statements with one connection for each caller.
 func (b *bench) pgbench(dsn, statements string) rate {
 	return b.generator(statements, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(callers), "-j", "2",
-		"-T", fmt.Sprintf("%.0f", b.each.Seconds()), "-d", dsn, "-f")
+		"-T", b.seconds(), "-d", dsn, "-f")
 }
+
+func (b *bench) seconds() string { return strconv.Itoa(int(b.each.Seconds())) }
 
 // sendAtRate calls send n times at a steady rate, concurrently if a call takes longer.
 func sendAtRate(ctx context.Context, perSecond, n int, send func(i int) error) error {

@@ -41,6 +41,7 @@ type bench struct {
 	dir          string // built services, their logs, input of the load generators
 	launcher     *proc.Launcher
 	running      []*service
+	ports        []*port.Block
 	postgresDSN  string // of a superuser
 	postgres     *sql.DB
 	redis, kafka string              // addresses
@@ -49,7 +50,8 @@ type bench struct {
 
 // open creates the topics and builds the services. The variables of devstack with name the servers.
 func (b *bench) open(ctx context.Context) (err error) {
-	b.postgresDSN, b.redis, b.kafka = os.Getenv("TEST_POSTGRES_DSN"), os.Getenv("TEST_REDIS_ADDR"), os.Getenv("TEST_KAFKA_BROKERS")
+	b.postgresDSN = os.Getenv("TEST_POSTGRES_DSN")
+	b.redis, b.kafka = os.Getenv("TEST_REDIS_ADDR"), os.Getenv("TEST_KAFKA_BROKERS")
 	if b.postgresDSN == "" || b.redis == "" || b.kafka == "" {
 		return errors.New("TEST_POSTGRES_DSN, TEST_REDIS_ADDR or TEST_KAFKA_BROKERS is not set: run this under devstack with")
 	}
@@ -72,13 +74,8 @@ func (b *bench) open(ctx context.Context) (err error) {
 	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return err
 	}
-	return b.launcher.Run(ctx, startup.BuildCommand(repository, b.dir, []string{"todo-service", "stats-service", "notification-service"}))
-}
-
-// close stops the services and deletes their files.
-func (b *bench) close(ctx context.Context) {
-	b.stopServices(ctx)
-	_ = os.RemoveAll(b.dir)
+	services := []string{"todo-service", "stats-service", "notification-service"}
+	return b.launcher.Run(ctx, startup.BuildCommand(repository, b.dir, services))
 }
 
 // todoService is a todo-service with its own database and Redis keys.
@@ -99,10 +96,11 @@ func (b *bench) newTodo(ctx context.Context, name, fill string, n int) (*todoSer
 		return nil, err
 	}
 	dsn.Path = "/bench_" + name
-	ports, err := port.Reserve(ctx, 2) // until the end of this process
+	ports, err := port.Reserve(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
+	b.ports = append(b.ports, ports) // reserved until the end of this process
 	httpAddr, grpcAddr := port.Addr(ports.Ports[0]), port.Addr(ports.Ports[1])
 	todo := &todoService{dsn: dsn.String(), http: "http://" + httpAddr, grpc: grpcAddr}
 	todo.environ = append(os.Environ(),
@@ -186,5 +184,5 @@ func (s *service) await(ctx context.Context, condition func() (bool, error)) err
 		}
 	}
 	log, _ := os.ReadFile(s.log)
-	return fmt.Errorf("the wait for a service ended: %w; its log ends with:\n%s", ctx.Err(), log[max(0, len(log)-quotedBytes):])
+	return fmt.Errorf("wait for a service: %w; its log ends with:\n%s", ctx.Err(), log[max(0, len(log)-quotedBytes):])
 }
