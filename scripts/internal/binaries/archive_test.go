@@ -115,36 +115,53 @@ func TestUnpackReportsADamagedArchive(t *testing.T) {
 	}
 }
 
-func TestReadMemberFindsOneFileByItsSuffix(t *testing.T) {
-	t.Parallel()
-	jar := filepath.Join(t.TempDir(), "a.jar")
-	file, err := os.Create(jar)
+// jar is the path of a jar with these files, each with its name as content.
+func jar(t *testing.T, names ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a.jar")
+	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer file.Close()
 	archive := zip.NewWriter(file)
-	for _, name := range []string{"redis-linux-amd64", "redis-linux-386", "a.class", "b.class"} {
+	for _, name := range names {
 		member, err := archive.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(member, "content of "+name)
+		io.WriteString(member, name)
 	}
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
 	}
-	file.Close()
+	return path
+}
 
+func TestReadMemberFindsOneFileByItsSuffix(t *testing.T) {
+	t.Parallel()
+	path := jar(t, "redis-linux-amd64", "redis-linux-386", "a.class", "b.class")
 	var content []byte
-	if err := readMember(jar, "-linux-386", func(r io.Reader) (err error) {
+	if err := readMember(path, "-linux-386", func(r io.Reader) (err error) {
 		content, err = io.ReadAll(r)
 		return err
-	}); err != nil || string(content) != "content of redis-linux-386" {
+	}); err != nil || string(content) != "redis-linux-386" {
 		t.Errorf("read %q, %v", content, err)
 	}
 	for _, suffix := range []string{"-linux-arm64", ".class"} {
-		if err := readMember(jar, suffix, func(io.Reader) error { return nil }); err == nil {
+		if err := readMember(path, suffix, func(io.Reader) error { return nil }); err == nil {
 			t.Errorf("%q gave no error", suffix)
 		}
+	}
+}
+
+func TestExtractMemberWritesAnExecutable(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "redis-server")
+	if err := extractMember(jar(t, "redis-server-6.2.7-linux-386"), "-linux-386", program); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(program); err != nil || info.Mode().Perm()&0o100 == 0 {
+		t.Errorf("the program is %v, %v; want that it can be run", info, err)
 	}
 }

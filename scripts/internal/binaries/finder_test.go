@@ -1,8 +1,6 @@
 package binaries
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -103,31 +101,5 @@ func TestCreateAtomicallyCreatesACompleteFolderOrNone(t *testing.T) {
 	}
 	if filled != 1 {
 		t.Errorf("it was filled %d times, want once", filled)
-	}
-}
-
-func TestExtractMemberWritesAnExecutable(t *testing.T) {
-	t.Parallel()
-	var jar bytes.Buffer
-	archive := zip.NewWriter(&jar)
-	member, err := archive.Create("redis-server-6.2.7-linux-386")
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(member, "#!/bin/sh\nexit 0\n")
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	path := filepath.Join(dir, "redis.jar")
-	if err := os.WriteFile(path, jar.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "redis-server")
-	if err := extractMember(path, "-linux-386", program); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(program); err != nil || info.Mode().Perm()&0o100 == 0 {
-		t.Errorf("the program is %v, %v; want that it can be run", info, err)
 	}
 }
