@@ -151,8 +151,10 @@ func (c *Client) CheckPartitions(topic string, want int) error {
 // broker gives topics no id. A topic that is deleted and created again has another id.
 func (c *Client) TopicID(topic string) (string, error) {
 	brokers := c.Brokers()
-	if broker := c.LeastLoadedBroker(); len(brokers) == 0 && broker != nil { // none is known before the first response
-		brokers = append(brokers, broker)
+	if len(brokers) == 0 { // none is known before the first response
+		if broker := c.LeastLoadedBroker(); broker != nil {
+			brokers = append(brokers, broker)
+		}
 	}
 	// The first broker may be down. Without the id a session fails to begin, and that
 	// makes all members of the group join anew. So each broker is tried in turn.

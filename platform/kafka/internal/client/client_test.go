@@ -1,7 +1,9 @@
 package client
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -54,6 +56,28 @@ func TestTopicIDIsKnownWhileABrokerIsDown(t *testing.T) {
 	for range 50 { // Sarama has its brokers in no order
 		if id, err := conn.TopicID("events"); err != nil || id == "" {
 			t.Fatalf("the id is %q, %v", id, err)
+		}
+	}
+}
+
+// The abort at a context's end runs in a goroutine of its own, which may be late.
+func TestACallsContextAbortsNoLaterCall(t *testing.T) {
+	t.Parallel()
+	cfg := kafka.Defaults("test")
+	lazy := NewLazy(cfg)
+	defer lazy.Close()
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		succeed := func(*Client) error { cancel(); return nil }
+		if err := lazy.Do(ctx, succeed); err != nil {
+			t.Fatal(err)
+		}
+		err := lazy.Do(t.Context(), func(c *Client) error {
+			<-time.After(100 * time.Microsecond)
+			return c.dialer.dialing.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -40,13 +40,12 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 		l.client = client
 	}
 	// Sarama's calls take no context and wait for their timeouts. With closed sockets they return.
-	defer context.AfterFunc(ctx, l.client.Abort)()
+	stop := context.AfterFunc(ctx, l.client.Abort)
 	err := fn(l.client)
-	if err == nil {
-		return nil
+	if aborted := !stop(); err != nil || aborted {
+		l.disconnect() // a new client learns the present leaders
 	}
-	l.disconnect() // a new client learns the present leaders
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return errors.Join(ctx.Err(), err)
 	}
 	return err
