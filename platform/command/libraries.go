@@ -25,7 +25,9 @@ func redirectLibraries() {
 	goredis.SetLogger(redisLogger{})
 	grpclog.SetLoggerV2(grpcLogger{
 		grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard),
-		logging.Library("grpc-go", slog.LevelError), logging.Library("grpc-go", slog.LevelWarn), logging.Library("grpc-go", slog.LevelDebug),
+		logging.Library("grpc-go", slog.LevelError),
+		logging.Library("grpc-go", slog.LevelWarn),
+		logging.Library("grpc-go", slog.LevelDebug),
 	})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		slog.Default().LogAttrs(context.Background(), slog.LevelWarn, "OpenTelemetry failed", slog.String("library", "opentelemetry"), slog.Any("error", err))

@@ -61,28 +61,23 @@ func CheckServerAddrs(key string, addrs ...string) error {
 		return Invalid(key, "must name at least one server, as host:port")
 	}
 	for i, addr := range addrs {
-		problem := serverAddrProblem(addr)
-		if problem != "" && len(addrs) > 1 {
+		host, port, problem := splitAddr(addr)
+		switch {
+		case problem != "":
+			problem = "must be host:port, such as localhost:1234; " + problem
+		case !isHost(host):
+			problem = "must begin with the server's name or IP address"
+		case !isPort(port):
+			problem = "must end with the server's port, a number from 1 to 65535"
+		default:
+			continue
+		}
+		if len(addrs) > 1 {
 			problem = fmt.Sprintf("item %d: %s", i+1, problem)
 		}
-		if problem != "" {
-			return Invalid(key, "%s", problem)
-		}
+		return Invalid(key, "%s", problem)
 	}
 	return nil
-}
-
-func serverAddrProblem(addr string) string {
-	host, port, problem := splitAddr(addr)
-	switch {
-	case problem != "":
-		return "must be host:port, such as localhost:1234; " + problem
-	case !isHost(host):
-		return "must begin with the server's name or IP address"
-	case !isPort(port):
-		return "must end with the server's port, a number from 1 to 65535"
-	}
-	return ""
 }
 
 // CheckURL rejects text that is no absolute URL with a host and one of the schemes. It also rejects a fragment, which

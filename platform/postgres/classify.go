@@ -79,7 +79,8 @@ func classifyConnect(err error) error {
 	}
 	mayRecover := func(one error) bool {
 		text := one.Error() // lib/pq has no type for the errors of target_session_attrs
-		return isTransient(one) || strings.HasSuffix(text, "session is read-only") || strings.HasSuffix(text, "server is in hot standby mode")
+		return isTransient(one) || strings.HasSuffix(text, "session is read-only") ||
+			strings.HasSuffix(text, "server is in hot standby mode")
 	}
 	if slices.ContainsFunc(each, mayRecover) {
 		return fmt.Errorf("%w: %w", errUnreachable, err)

@@ -52,7 +52,9 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, classifyConnect(err)
 	}
 	dialer.established.Store(true)
-	bounded := &boundedConn{pqConn: conn.(pqConn), socket: dialer.socket.Load(), durations: c.durations, establishedAt: time.Now()}
+	bounded := &boundedConn{
+		pqConn: conn.(pqConn), socket: dialer.socket.Load(), durations: c.durations, establishedAt: time.Now(),
+	}
 	pq.SetNoticeHandler(conn, bounded.handleNotice)
 	return bounded, nil
 }

@@ -54,7 +54,8 @@ func CheckSessions(ctx context.Context, db *sqlx.DB) error {
 func hasSharedSessions(ctx context.Context, db *sqlx.DB) (bool, error) {
 	shared, err := probeSessions(ctx, db)
 	var response *pq.Error
-	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") { // it does not exist, or exists already
+	// The codes of a prepared statement that does not exist, or exists already.
+	if errors.As(err, &response) && (response.Code == "26000" || response.Code == "42P05") {
 		err = fmt.Errorf("%w (%s)", errPreparedStatements, response.Message)
 	}
 	return shared, classifyStartup(err)

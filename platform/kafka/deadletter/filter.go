@@ -54,7 +54,8 @@ func (f *filter) register(cmd *cobra.Command) {
 func (f *filter) complete(group string, args []string) error {
 	f.group = cmp.Or(f.group, group)
 	if !f.until.IsZero() && f.until.Before(f.since) {
-		return fmt.Errorf("--since %s is after --until %s: no time is between them", f.since.Format(time.RFC3339), f.until.Format(time.RFC3339))
+		return fmt.Errorf("--since %s is after --until %s: no time is between them",
+			f.since.Format(time.RFC3339), f.until.Format(time.RFC3339))
 	}
 	f.positions = make(map[position]bool)
 	for _, arg := range args {

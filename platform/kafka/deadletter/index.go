@@ -112,7 +112,8 @@ func (c *cli) checkGroupExists(ctx context.Context, x *index) error {
 	}
 	delete(x.groups, "")
 	others := cmp.Or(strings.Join(slices.Sorted(maps.Keys(x.groups)), ", "), "none")
-	return command.UsageError(fmt.Errorf("there is no consumer group %q, and no dead letter of it: groups with dead letters are %s", group, others))
+	return command.UsageError(fmt.Errorf("there is no consumer group %q, and no dead letter of it: groups with dead letters are %s",
+		group, others))
 }
 
 // countReplays reads from each original topic of a selected dead letter what was written since the first failure.

@@ -92,7 +92,8 @@ func (r *replayRun) replayOne(ctx context.Context, l deadLetter, failed *failure
 	switch {
 	case l.contentless:
 		size := printable.Excerpt(l.record.Header(headers.OriginalSize))
-		skip(&r.contentless, "skipped: it lacks the %s bytes at %s of topic %s", size, printable.Excerpt(l.originalPosition), topic)
+		skip(&r.contentless, "skipped: it lacks the %s bytes at %s of topic %s",
+			size, printable.Excerpt(l.originalPosition), topic)
 		return nil
 	case r.index.missingTopics[l.topic]:
 		skip(&r.withoutTopic, "skipped: topic %s does not exist", topic)
