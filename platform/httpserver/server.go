@@ -4,10 +4,12 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -139,18 +141,12 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
 	case <-ctx.Done():
 	}
-	ctx = context.WithoutCancel(ctx)
-	if s.drainTimeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, s.drainTimeout)
-		defer cancel()
-		ctx = limited
-	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.drainTimeout, math.MaxInt64))
+	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drainTimeout)
 	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
+	<-served
 	return nil
 }
