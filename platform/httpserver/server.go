@@ -94,7 +94,12 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	listener = limit(listener)
 	s := &Server{listener: listener, drainTimeout: cfg.DrainTimeout}
 	s.http = &http.Server{
-		Handler:           s.withConnectionClose(h),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.closing.Load() {
+				w.Header().Set("Connection", "close")
+			}
+			h.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
@@ -117,15 +122,6 @@ func (s *Server) CloseConnections(ctx context.Context) error {
 	<-ctx.Done()
 	s.closing.Store(true)
 	return nil
-}
-
-func (s *Server) withConnectionClose(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.closing.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // Addr returns the address of the listener, with its actual port.
