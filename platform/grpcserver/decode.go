@@ -23,7 +23,7 @@ type codec struct{ encoding.CodecV2 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(*trackedMessage); ok {
-		return m.buffer(), nil
+		return mem.BufferSlice{mem.NewBuffer(&m.data, m)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

@@ -1,9 +1,11 @@
 package grpcserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -36,22 +38,19 @@ func (s *Server) startCall(ctx context.Context, method string) (context.Context,
 		if err != nil {
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
-		level := callLogLevel(method, code)
-		if errors.Is(err, errConnectionAged) { // expected in normal operation
-			level = slog.LevelInfo
-		}
-		s.log.LogAttrs(ctx, level, "gRPC call", attrs...)
+		s.log.LogAttrs(ctx, callLogLevel(method, code, err), "gRPC call", attrs...)
 	}
 }
 
-func callLogLevel(method string, code codes.Code) slog.Level {
-	switch code {
-	case codes.Internal, codes.Unknown, codes.DataLoss:
+func callLogLevel(method string, code codes.Code, err error) slog.Level {
+	switch {
+	case errors.Is(err, errConnectionAged): // expected in normal operation
+		return slog.LevelInfo
+	case code == codes.Internal, code == codes.Unknown, code == codes.DataLoss:
 		return slog.LevelError
-	case codes.Unavailable, codes.DeadlineExceeded:
+	case code == codes.Unavailable, code == codes.DeadlineExceeded:
 		return slog.LevelWarn
-	}
-	if strings.HasPrefix(method, "/grpc.") { // health and reflection are called all the time
+	case strings.HasPrefix(method, "/grpc."): // health and reflection are called all the time
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -61,12 +60,8 @@ func callLogLevel(method string, code codes.Code) slog.Level {
 // status, and logs its end.
 func (s *Server) serveUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	ctx, logEnd := s.startCall(ctx, info.FullMethod)
-	bounded := ctx
-	if s.cfg.RequestTimeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
-		defer cancel()
-		bounded = limited
-	}
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(s.cfg.RequestTimeout, math.MaxInt64))
+	defer cancel()
 	resp, err := next(bounded, req)
 	err = toStatus(ctx, err)
 	logEnd(err)

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"example.com/todo/platform/apperr"
@@ -84,8 +83,6 @@ type trackedMessage struct {
 	data   []byte
 	onSent func()
 }
-
-func (m *trackedMessage) buffer() mem.BufferSlice { return mem.BufferSlice{mem.NewBuffer(&m.data, m)} }
 
 // Get implements mem.BufferPool. It is never called.
 func (m *trackedMessage) Get(length int) *[]byte { return new(make([]byte, length)) }

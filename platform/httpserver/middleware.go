@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -97,11 +98,8 @@ func (h *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) 
 	w.Header()[requestIDHeader] = []string{id}
 	traced, span := startSpan(client, h.tracer, r.Header)
 	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, state)
-	if h.timeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, h.timeout)
-		defer cancel()
-		ctx = limited
-	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.timeout, math.MaxInt64))
+	defer cancel()
 	r = r.WithContext(ctx)
 	rec := &responseRecorder{ResponseWriter: w}
 	defer func() { h.logAndCount(r, rec, state, span, errors.Is(client.Err(), context.Canceled)) }()

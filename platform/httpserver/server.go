@@ -4,10 +4,12 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -92,7 +94,12 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	listener = limit(listener)
 	s := &Server{listener: listener, drainTimeout: cfg.DrainTimeout}
 	s.http = &http.Server{
-		Handler:           s.withConnectionClose(h),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.closing.Load() {
+				w.Header().Set("Connection", "close")
+			}
+			h.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
@@ -117,15 +124,6 @@ func (s *Server) CloseConnections(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) withConnectionClose(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.closing.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
@@ -139,18 +137,12 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
 	case <-ctx.Done():
 	}
-	ctx = context.WithoutCancel(ctx)
-	if s.drainTimeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, s.drainTimeout)
-		defer cancel()
-		ctx = limited
-	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.drainTimeout, math.MaxInt64))
+	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drainTimeout)
 	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
+	<-served
 	return nil
 }

@@ -190,11 +190,8 @@ func checkMembers(members map[string]json.RawMessage, t reflect.Type) error {
 }
 
 func acceptsNull(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Interface, reflect.Map:
-		return true
-	}
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+	return slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Interface, reflect.Map}, t.Kind()) ||
+		reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 }
 
 // jsonTypeName returns the name, for the client, of the JSON values that fit t.

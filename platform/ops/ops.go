@@ -101,10 +101,7 @@ func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prom
 	}
 	var err error
 	s.Server, err = httpserver.Listen(cfg.server(), conns.LimitTotal("ops", cfg.MaxConns), restrictAllButProbes(httpserver.Routes(mux), cfg.server()))
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, err
 }
 
 // restrictAllButProbes applies the host policy to all paths except the probes, which often
