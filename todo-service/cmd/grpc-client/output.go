@@ -34,8 +34,8 @@ func (c *client) print(w io.Writer, r response) error {
 		return err
 	}
 	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprint(columns, r.table)
-	_ = columns.Flush() // a buffer takes every text
+	_, _ = io.WriteString(columns, r.table)
+	_ = columns.Flush() // neither fails: a buffer takes every text
 	_, err := w.Write(text.Bytes())
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
@@ -48,21 +49,20 @@ type rejections struct{ writes, reads, searches prometheus.Counter }
 
 // New returns store behind admission control with the limits of cfg.
 func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
-	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
+	registered := promauto.With(metrics)
+	rejected := registered.NewCounterVec(prometheus.CounterOpts{
 		Name: "todo_admission_refused_total",
 		Help: "Requests refused because too many were in flight, by kind.",
 	}, []string{"kind"})
-	s := &Store{
+	return &Store{
 		next:        store,
 		all:         semaphore.NewWeighted(int64(cfg.InFlight)),
 		reads:       semaphore.NewWeighted(int64(cfg.InFlight - cfg.InFlight/4)),
 		searches:    semaphore.NewWeighted(int64(max(1, cfg.InFlight/8))),
 		searchSlots: semaphore.NewWeighted(int64(cfg.ConcurrentSearches)),
-		inFlight:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "todo_admission_in_flight", Help: "Requests that hold a slot of the store."}),
+		inFlight:    registered.NewGauge(prometheus.GaugeOpts{Name: "todo_admission_in_flight", Help: "Requests that hold a slot of the store."}),
 		rejected:    rejections{rejected.WithLabelValues("write"), rejected.WithLabelValues("read"), rejected.WithLabelValues("search")},
 	}
-	metrics.MustRegister(rejected, s.inFlight)
-	return s
 }
 
 // Get returns the task, or rejects the request.

@@ -77,9 +77,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	pipeline := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(pipeline, cachePrefix, log, registry)
-	limiter := redisstore.NewLimiter(pipeline, cachePrefix, cfg.RateLimit, log, registry)
+	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
 	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(lists, feed), log, registry)
 	tasks := newService(cfg, store, relay, lists, registry)
@@ -114,6 +112,14 @@ func Run(ctx context.Context, cfg Config) error {
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
+// share round trips to Redis.
+func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit redisstore.LimiterConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
+	pipeline := redisstore.NewAutoPipeline(cache)
+	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
+	return lists, redisstore.NewLimiter(pipeline, prefix, limit, log, registry)
 }
 
 func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live outbox.Sender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {

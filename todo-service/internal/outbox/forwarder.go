@@ -113,8 +113,8 @@ func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) err
 		}
 		return err
 	})
-	if ctx.Err() != nil {
-		return nil // the relay is to stop
+	if errors.As(err, new(*kafka.TopicError)) {
+		return err
 	}
-	return err
+	return nil // sent, or the relay is to stop
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/task"
@@ -67,21 +68,20 @@ type Relay struct {
 
 // NewRelay returns a Relay. It forwards while Run runs.
 func NewRelay(cfg Config) *Relay {
-	r := &Relay{
+	metrics := promauto.With(cfg.Metrics)
+	return &Relay{
 		cfg:   cfg,
 		kafka: newForwarder(Kafka, cfg.EventLog, cfg.Kafka, cfg.Log),
 		live:  newForwarder(LiveFeed, cfg.EventLog, cfg.Live, cfg.Log),
-		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		oldest: metrics.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "todo_outbox_oldest_seconds",
 			Help: "Age of the oldest event not yet sent; 0 when all are.",
 		}, []string{"cursor"}),
-		backlog: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		backlog: metrics.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "todo_outbox_backlog_events",
 			Help: "Events not yet sent.",
 		}, []string{"cursor"}),
 	}
-	cfg.Metrics.MustRegister(r.oldest, r.backlog)
-	return r
 }
 
 // Wake makes both forwarders look for new events. It never blocks, and may be called
@@ -99,7 +99,11 @@ func (r *Relay) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { _ = r.live.run(ctx) }) // returns no error: only Kafka has a topic
 	loops.Go(func() { poll(ctx, r.observeBacklog) })
-	loops.Go(func() { poll(ctx, r.assignSequences) })
+	loops.Go(func() {
+		// Readers of the event log need the seqs also while no forwarder gets through: while
+		// Kafka and Redis are both unavailable, or a frozen replica holds the cursors.
+		poll(ctx, func(ctx context.Context) { _ = r.cfg.EventLog.AssignSequence(ctx, maxBatchSize) }) // the forwarders log an outage of the database
+	})
 	defer loops.Wait()
 	defer cancel()
 
@@ -107,13 +111,6 @@ func (r *Relay) Run(ctx context.Context) error {
 		return err
 	}
 	return r.kafka.run(ctx)
-}
-
-// assignSequences assigns seqs to new events. Readers of the event log need them also
-// while no forwarder gets through: while Kafka and Redis are both unavailable, or a frozen
-// replica holds the cursors.
-func (r *Relay) assignSequences(ctx context.Context) {
-	_ = r.cfg.EventLog.AssignSequence(ctx, maxBatchSize) // the forwarders log an outage of the database
 }
 
 // observeBacklog updates the metrics, also while a forwarder waits for the end of an outage.

@@ -130,7 +130,9 @@ func (p *AutoPipeline) roundTrip(ctx context.Context, batch []coalesce.Entry[com
 	for i, e := range batch {
 		calls[i] = &pipelinedCall{scriptCall: e.Key.build(e.Calls)}
 	}
-	p.exec(ctx, calls, (*pipelinedCall).sendHash)
+	p.exec(ctx, calls, func(pipe goredis.Pipeliner, c *pipelinedCall) {
+		c.reply = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
+	})
 
 	// A script that Redis does not know is sent once more, as text. After a refusal of
 	// onNoScript the text is not sent: other callers would then find the script known.
@@ -141,8 +143,15 @@ func (p *AutoPipeline) roundTrip(ctx context.Context, batch []coalesce.Entry[com
 		}
 	}
 	if len(unknown) > 0 {
-		p.exec(ctx, unknown, (*pipelinedCall).sendOnNoScript)
-		p.exec(ctx, slices.DeleteFunc(unknown, (*pipelinedCall).onNoScriptFailed), (*pipelinedCall).sendText)
+		p.exec(ctx, unknown, func(pipe goredis.Pipeliner, c *pipelinedCall) {
+			if first := c.onNoScript; first != nil {
+				c.reply = first.script.Eval(ctx, pipe, first.keys, first.args...)
+			}
+		})
+		unknown = slices.DeleteFunc(unknown, func(c *pipelinedCall) bool { return c.onNoScript != nil && c.reply.Err() != nil })
+		p.exec(ctx, unknown, func(pipe goredis.Pipeliner, c *pipelinedCall) {
+			c.reply = c.script.Eval(ctx, pipe, c.keys, c.args...)
+		})
 	}
 
 	if !slices.ContainsFunc(calls, (*pipelinedCall).isUnanswered) {
@@ -163,29 +172,13 @@ func (p *AutoPipeline) recordOutcome(ctx context.Context, calls []*pipelinedCall
 }
 
 // exec makes one round trip. Its errors are in the replies.
-func (p *AutoPipeline) exec(ctx context.Context, calls []*pipelinedCall, send func(*pipelinedCall, context.Context, goredis.Pipeliner)) {
+func (p *AutoPipeline) exec(ctx context.Context, calls []*pipelinedCall, send func(goredis.Pipeliner, *pipelinedCall)) {
 	pipe := p.client.Pipeline()
 	for _, c := range calls {
-		send(c, ctx, pipe)
+		send(pipe, c)
 	}
 	_, _ = pipe.Exec(ctx)
 }
-
-func (c *pipelinedCall) sendHash(ctx context.Context, pipe goredis.Pipeliner) {
-	c.reply = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
-}
-
-func (c *pipelinedCall) sendOnNoScript(ctx context.Context, pipe goredis.Pipeliner) {
-	if first := c.onNoScript; first != nil {
-		c.reply = first.script.Eval(ctx, pipe, first.keys, first.args...)
-	}
-}
-
-func (c *pipelinedCall) sendText(ctx context.Context, pipe goredis.Pipeliner) {
-	c.reply = c.script.Eval(ctx, pipe, c.keys, c.args...)
-}
-
-func (c *pipelinedCall) onNoScriptFailed() bool { return c.onNoScript != nil && c.reply.Err() != nil }
 
 // isUnanswered reports whether there was no reply. An error reply is one: Redis
 // refuses at once, so callers may continue to call.

@@ -13,10 +13,6 @@ func ContendedError(id int64) error {
 	return apperr.New(apperr.Unavailable, "task %d is being changed by too many requests at once; try again", id)
 }
 
-func keyReused() error {
-	return invalidKey("was used for another creation; use a new key for this one")
-}
-
 func versionMismatch(t Task, expected []int64) error {
 	if len(expected) == 1 {
 		return apperr.New(apperr.PreconditionFailed, "task %d is at version %d, not %d; read it again", t.ID, t.Version, expected[0])

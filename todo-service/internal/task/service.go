@@ -106,7 +106,7 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	}
 	// Versions before NFC stored titles as they came, and their keys may still be valid.
 	if normalizeNFC(created.Title) != draft.Title || created.Priority != draft.Priority {
-		return Task{}, keyReused()
+		return Task{}, invalidKey("was used for another creation; use a new key for this one")
 	}
 	s.runOnCommitted(ctx, eventID)
 	return created, nil
