@@ -33,7 +33,7 @@ func (e *LogEnds) Run(ctx context.Context) error {
 	outage := retry.NewOutage(e.log, "the log-end offsets are unknown, and so is the lag", "the log-end offsets are known again")
 	for {
 		latest, err := e.Fetch(ctx)
-		if ctx.Err() != nil {
+		if stopped := ctx.Err() != nil; stopped {
 			return nil
 		}
 		outage.Record(ctx, err)

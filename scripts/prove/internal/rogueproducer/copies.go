@@ -31,11 +31,8 @@ type scheduledCopy struct {
 func (p *Producer) WriteCopies(ctx context.Context, fraction float64) error {
 	var waiting []scheduledCopy
 	seen := map[string]bool{} // event ids; that of a copy is its original's
-	for read := 0; ; {
+	for read := 0; ctx.Err() == nil; {
 		fetches := p.poll(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		for _, r := range fetches.Records() {
 			read++
 			id := header(r, event.HeaderID)
@@ -60,6 +57,7 @@ func (p *Producer) WriteCopies(ctx context.Context, fraction float64) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // poll returns the next records, or nothing after idleTime. The client retries errors.
