@@ -33,14 +33,15 @@ func (e *LogEnds) Run(ctx context.Context) error {
 	outage := retry.NewOutage(e.log, "the log-end offsets are unknown, and so is the lag", "the log-end offsets are known again")
 	for {
 		latest, err := e.Fetch(ctx)
-		if stopped := ctx.Err() != nil; stopped {
-			return nil
+		if ctx.Err() == nil {
+			outage.Record(ctx, err)
 		}
-		outage.Record(ctx, err)
 		e.mu.Lock()
 		e.latest = latest
 		e.mu.Unlock()
-		retry.Wait(ctx, logEndsInterval)
+		if !retry.Wait(ctx, logEndsInterval) {
+			return nil
+		}
 	}
 }
 
