@@ -143,6 +143,8 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.http.Close()
 		return fmt.Errorf("requests on %s were cut off, still running %v after the stop", s.Addr(), s.drainTimeout)
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
