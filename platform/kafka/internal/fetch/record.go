@@ -89,6 +89,9 @@ func (r encodedRecord) copyHeaders() (headers []kafka.Header, err error) {
 	for range r.headerCount {
 		headers = append(headers, kafka.Header{Key: string(f.bytes()), Value: string(f.bytes())})
 	}
+	if len(f.rest) > 0 {
+		f.err = errWrongLength
+	}
 	return headers, f.err
 }
 
