@@ -84,10 +84,22 @@ func (r encodedRecord) memory() int64 {
 	return int64(len(r.key)+len(r.value)+len(r.headers)) + r.headerCount*headerMemory
 }
 
-func (r encodedRecord) copyHeaders() (headers []kafka.Header, err error) {
+// copyHeaders runs for every record, so it allocates twice: for the headers, and for the
+// text of all.
+func (r encodedRecord) copyHeaders() ([]kafka.Header, error) {
 	f := fields{rest: r.headers}
+	all := string(r.headers)
+	text := func() string {
+		size := len(f.bytes())
+		end := len(all) - len(f.rest)
+		return all[end-size : end]
+	}
+	headers := slices.Grow([]kafka.Header(nil), int(r.headerCount))
 	for range r.headerCount {
-		headers = append(headers, kafka.Header{Key: string(f.bytes()), Value: string(f.bytes())})
+		headers = append(headers, kafka.Header{Key: text(), Value: text()})
+	}
+	if len(f.rest) > 0 {
+		f.err = errWrongLength
 	}
 	return headers, f.err
 }

@@ -118,8 +118,8 @@ type decoder struct {
 	unpacked int64                        // bytes so far
 }
 
-// decode returns the records from the offset on, up to the first batch behind the first
-// one that cannot be decoded. The next request begins with that batch.
+// decode returns the records from the offset on, up to the bounds or the first batch
+// behind the first one that cannot be decoded. The next request begins there.
 func (r *response) decode(from int64, aborted []*sarama.AbortedTransaction) (Result, error) {
 	decoding.Lock()
 	defer decoding.Unlock()
@@ -135,7 +135,9 @@ func (r *response) decode(from int64, aborted []*sarama.AbortedTransaction) (Res
 		}
 	}()
 	rest := r.batches
-	for len(rest) > 0 && d.room > 0 {
+	// Aborted records and those that are too large take no room. Other partitions wait
+	// for the decoding.
+	for len(rest) > 0 && d.room > 0 && d.unpacked < client.MaxUnpackedBytes {
 		batch, err := parseBatch(rest)
 		if err == nil {
 			err = d.appendBatch(batch)

@@ -123,6 +123,18 @@ func TestDecodeReturnsALargeBatchInParts(t *testing.T) {
 	}
 }
 
+// Records that are too large, or of an aborted transaction, take no room in the result.
+func TestDecodeBoundsTheUnpackedBytesOfAResponse(t *testing.T) {
+	t.Parallel()
+	var batches [][]byte
+	for first := range int64(4) {
+		batches = append(batches, brokertest.EncodeBatch(first, kgo.ZstdCompression(), kmsg.Record{Value: make([]byte, 40<<20)}))
+	}
+	if got, err := decodeBatches(t, 0, batches...); err != nil || got.Next != 2 {
+		t.Errorf("continuing at %d, %v", got.Next, err)
+	}
+}
+
 func TestDecodeRejectsARecordOfAWrongLength(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(records []byte){
@@ -132,6 +144,7 @@ func TestDecodeRejectsARecordOfAWrongLength(t *testing.T) {
 		"a number without an end":   func(r []byte) { copy(r, bytes.Repeat([]byte{0xff}, 11)) },
 		"headers beyond the record": func(r []byte) { r[14] = 0x7e },
 		"a header beyond it":        func(r []byte) { r[15] = 0x7e },
+		"bytes behind its headers":  func(r []byte) { r[14] = 0x02 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +202,17 @@ func TestDecodeSkipsAbortedRecords(t *testing.T) {
 	}, nil)}
 	got, err := r.decode(0, []*sarama.AbortedTransaction{{ProducerID: -1}})
 	if err != nil || got.Next != 3 || len(got.Records) != 1 || string(got.Records[0].Key) != "committed" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestDecodeReturnsTheBrokersTimeWhereTheTopicHasIt(t *testing.T) {
+	t.Parallel()
+	batch := brokertest.EncodeBatch(0, kgo.NoCompression(), kmsg.Record{TimestampDelta64: 5})
+	batch[22] |= 0x08
+	binary.BigEndian.PutUint64(batch[35:], 1_000) // its greatest time
+	got, err := decodeBatches(t, 0, brokertest.SetChecksum(batch))
+	if err != nil || !got.Records[0].Time.Equal(time.UnixMilli(1_000)) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
