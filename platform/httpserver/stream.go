@@ -7,15 +7,9 @@ import (
 	"time"
 )
 
-// streamSendBuffer is the size in bytes of the send buffer of a streaming connection. By
-// default the kernel buffers megabytes for a client that does not read.
-const streamSendBuffer = 64 << 10
-
-// connKey is the context key of the connection of a request.
-type connKey struct{}
-
-// Stream is a streaming response, such as server-sent events, without the deadline of a
-// request. It must not be used concurrently.
+// Stream is a streaming response, such as server-sent events. It has neither the deadline
+// of a request nor the timeouts of the server; a client that does not read is disconnected.
+// It must not be used concurrently.
 type Stream struct {
 	w            http.ResponseWriter
 	controller   *http.ResponseController
@@ -31,8 +25,7 @@ type Stream struct {
 func NewStream(w http.ResponseWriter, r *http.Request, stallTimeout time.Duration) *Stream {
 	s := &Stream{w: w, controller: http.NewResponseController(w), stallTimeout: stallTimeout}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	client := requestStateOf(r.Context()).client
-	context.AfterFunc(client, s.cancel) //nolint:contextcheck // the parent of r.Context(), which has no deadline
+	context.AfterFunc(requestStateOf(r.Context()).clientCtx, s.cancel) //nolint:contextcheck // the parent of r.Context(), which has no deadline
 	return s
 }
 
@@ -55,6 +48,10 @@ func (s *Stream) Write(data []byte) (int, error) {
 	}
 	return n, err
 }
+
+// streamSendBuffer is the size in bytes of the send buffer of a streaming connection. By
+// default the kernel buffers megabytes for a client that does not read.
+const streamSendBuffer = 64 << 10
 
 // boundSendBuffer bounds the send buffer of the connection for as long as that lasts. A
 // stream that is rejected before its first Write must leave it unchanged for the next request.

@@ -38,7 +38,7 @@ type Handler interface {
 type OffsetStore interface {
 	// StartOffset returns the offset to continue at, or a negative number to continue at
 	// the group's committed offset. A stored offset belongs to this log only if
-	// log.Matches the incarnation stored beside it. log.Newest is the last stable
+	// log.Matches the incarnation stored beside it. log.End is the last stable
 	// offset: below it, every record is committed or aborted. StartOffset is called when
 	// a session begins, until it returns without an error.
 	//

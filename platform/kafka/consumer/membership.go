@@ -68,8 +68,10 @@ func (m *membership) hasJoined() bool {
 func (m *membership) setUnreadable(partition int32, reason error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.unreadable[partition] = reason; reason == nil {
+	if reason == nil {
 		delete(m.unreadable, partition)
+	} else {
+		m.unreadable[partition] = reason
 	}
 }
 

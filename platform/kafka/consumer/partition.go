@@ -74,10 +74,10 @@ func (c *partitionConsumer) acquire() error {
 	if errors.Is(err, quarantine.ErrLostOwnership) {
 		return err
 	}
-	if corrupt {
+	if err == nil && corrupt {
 		c.log.Error("kafka consumer: the in-flight marker was overwritten from outside, earlier crashes may be forgotten", "log_end", c.logAtStart.End)
 	}
-	if !left.IsEmpty() {
+	if err == nil && !left.IsEmpty() {
 		c.log.Warn("kafka consumer: the partition's last reader crashed or froze with records in flight, handling them one by one",
 			"from", left.From, "to", left.To, "crashes", c.tracker.Crashes[left.From])
 	}

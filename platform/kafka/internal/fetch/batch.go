@@ -105,8 +105,11 @@ func (b batch) read(visit func(encodedRecord) error) (unpacked int64, err error)
 	const limit = client.MaxUnpackedBytes + 1
 	limited := &io.LimitedReader{R: contents, N: limit}
 	err = readRecords(bufio.NewReader(limited), b.Records, visit)
-	if limited.N == 0 {
+	switch {
+	case limited.N == 0:
 		err = sarama.ErrDecompressedBatchTooLarge
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errWrongLength
 	}
 	return limit - limited.N, err
 }
@@ -121,6 +124,9 @@ func (b batch) decompress() (io.ReadCloser, error) {
 	case sarama.CompressionSnappy:
 		most := min(maxSnappyRatio*len(b.stored), client.MaxUnpackedBytes)
 		unpacked, err := snappy.DecodeCapped(make([]byte, 0, most), b.stored)
+		if errors.Is(err, snappy.ErrDstTooSmall) {
+			err = sarama.ErrDecompressedBatchTooLarge
+		}
 		return io.NopCloser(bytes.NewReader(unpacked)), err
 	case sarama.CompressionLZ4:
 		return io.NopCloser(lz4.NewReader(stored)), nil
