@@ -341,3 +341,15 @@ func TestLoadAcceptsTheOutputOfPrint(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestUnreadableValueLeavesTheDefault(t *testing.T) {
+	t.Parallel()
+	// The rules of Validate would otherwise reject settings that are compared with this one.
+	cfg := defaults()
+	if err := config.Load(&cfg, "", []string{"POSTGRES_CONNS=many", "RATIO=NaN"}); err == nil {
+		t.Fatal("accepted")
+	}
+	if diff := cmp.Diff(defaults().DB.Conns, cfg.DB.Conns) + cmp.Diff(defaults().Ratio, cfg.Ratio); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -66,7 +66,12 @@ func (s *setting) decode() error {
 			return err
 		}
 	}
-	return assign(s.value, s.raw)
+	decoded := reflect.New(s.value.Type()).Elem()
+	if err := assign(decoded, s.raw); err != nil {
+		return err // the default stays, for the rules that compare another setting with this one
+	}
+	s.value.Set(decoded)
+	return nil
 }
 
 // checkWrapping returns an error if the text of an environment variable has quotes or white space around it.

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,11 +29,20 @@ func sanitizeAttr(_ []string, a slog.Attr) slog.Attr {
 			return slog.String(a.Key, level.String()) // faster than its JSON
 		}
 		text := fmt.Sprintf("%+v", value) // recovers from panics
-		if _, ok := value.(error); ok || len(text) > printable.MaxCharacters {
+		isPlain := len(text) <= printable.MaxCharacters && utf8.ValidString(text)
+		if _, ok := value.(error); ok || !isPlain || !isShortJSON(value) {
 			a.Value = sanitizeText(a.Key, text)
 		}
 	}
 	return a
+}
+
+// isShortJSON reports whether the JSON of value has a bounded length. Its text may be
+// shorter: JSON has the values of pointers, and calls other methods.
+func isShortJSON(value any) (short bool) {
+	defer func() { _ = recover() }() // from a panic of MarshalJSON
+	document, err := json.Marshal(value)
+	return err == nil && len(document) <= printable.MaxCharacters
 }
 
 func sanitizeText(key, text string) slog.Value {

@@ -100,8 +100,8 @@ func TestValueKeepsItsCharactersUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	for name := range loggers(io.Discard) {
 		var out bytes.Buffer
-		loggers(&out)[name].Info("hello", "path", "/a\xffb\u202ec", "title", "Größe 学习")
-		for _, want := range []string{`/a`, `xffb`, `\u202ec`, "Größe 学习"} {
+		loggers(&out)[name].Info("hello", "path", "/a\xffb\u202ec", "title", "Größe 学习", "list", []string{"c\xffd", "end"})
+		for _, want := range []string{`/a`, `xffb`, `\u202ec`, "Größe 学习", `xffd`, "end"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s: no %s in %s", name, want, out.String())
 			}
@@ -122,7 +122,7 @@ func TestLongValueIsTruncated(t *testing.T) {
 		"hidden": strings.Repeat("\u202e", 20_000), "tags": strings.Repeat("\U000e0041", 20_000), "emoji": strings.Repeat("👍", 20_000),
 	} {
 		for name := range loggers(io.Discard) {
-			for _, value := range []any{long, errors.New(long), []byte(long), []string{long}, map[string]string{long: long}} {
+			for _, value := range []any{long, errors.New(long), []byte(long), []string{long}, map[string]string{long: long}, []*string{&long}, texter{long}} {
 				var out bytes.Buffer
 				loggers(&out)[name].Info("begin"+long, "k", value)
 				checkLine(t, name, out.String(), 12<<10)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -180,7 +181,7 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 }
 
 // runChecks runs all checks concurrently and returns their results by name. A check that
-// does not return within checkTimeout has failed.
+// panics or does not return within checkTimeout has failed.
 func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -192,7 +193,16 @@ func (s *Server) runChecks(ctx context.Context) map[string]error {
 	results := map[string]error{}
 	for _, c := range s.checks {
 		results[c.Name] = context.DeadlineExceeded // unless it returns
-		go func() { returned <- result{c.Name, c.Func(ctx)} }()
+		go func() {
+			r := result{name: c.Name}
+			defer func() {
+				if v := recover(); v != nil {
+					r.err = fmt.Errorf("panic: %v", v)
+				}
+				returned <- r
+			}()
+			r.err = c.Func(ctx)
+		}()
 	}
 	for range s.checks {
 		select {

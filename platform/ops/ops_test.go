@@ -100,18 +100,24 @@ func TestReadinessListsTheChecksAndHidesTheirErrors(t *testing.T) {
 				return errors.New("dial 10.0.0.7:5432")
 			}
 			return nil
+		}},
+		ops.Check{Name: "redis", Func: func(context.Context) error {
+			if broken.Load() {
+				panic("lost")
+			}
+			return nil
 		}})
-	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok"}})
+	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok", "redis": "ok"}})
 	broken.Store(true)
 	for range 3 {
-		p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"kafka": "ok", "postgres": "failing"}})
+		p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"kafka": "ok", "postgres": "failing", "redis": "failing"}})
 	}
 	if code, _ := p.get("/livez"); code != 200 {
 		t.Errorf("/livez is %d while a check fails", code)
 	}
 	broken.Store(false)
-	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok"}})
-	for text, want := range map[string]int{"dial 10.0.0.7:5432": 1, "passes again": 1} {
+	p.expectReady(200, map[string]any{"status": "ready", "checks": map[string]any{"kafka": "ok", "postgres": "ok", "redis": "ok"}})
+	for text, want := range map[string]int{"dial 10.0.0.7:5432": 1, "panic: lost": 1, "passes again": 2} {
 		if got := strings.Count(log.String(), text); got != want {
 			t.Errorf("%q logged %d times, want %d:\n%s", text, got, want, log.String())
 		}
