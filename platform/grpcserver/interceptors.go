@@ -71,8 +71,8 @@ func (s *Server) serveUnary(ctx context.Context, req any, info *grpc.UnaryServer
 // serveStream is serveUnary for a stream. The context of the stream has no deadline and
 // ends when the server stops or its connection has reached MaxConnAge.
 func (s *Server) serveStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	client, logEnd := s.startCall(stream.Context(), info.FullMethod)
-	ctx, cancel := context.WithCancelCause(client)
+	clientCtx, logEnd := s.startCall(stream.Context(), info.FullMethod)
+	ctx, cancel := context.WithCancelCause(clientCtx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.stopping, func() { cancel(nil) })()
 	defer time.AfterFunc(timeLeftForStreams(ctx), func() { cancel(errConnectionAged) }).Stop()
@@ -80,16 +80,16 @@ func (s *Server) serveStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 	if err != nil && errors.Is(context.Cause(ctx), errConnectionAged) {
 		err = errConnectionAged
 	}
-	err = toStatus(client, err)
+	err = toStatus(clientCtx, err)
 	logEnd(err)
 	return err
 }
 
 // toStatus translates err to a status. When the context of the client has ended, the
 // status is CANCELLED or DEADLINE_EXCEEDED, whatever err is: the server has not failed.
-func toStatus(client context.Context, err error) error {
-	if err != nil && client.Err() != nil {
-		return &statusError{status.FromContextError(client.Err()), err}
+func toStatus(clientCtx context.Context, err error) error {
+	if err != nil && clientCtx.Err() != nil {
+		return &statusError{status.FromContextError(clientCtx.Err()), err}
 	}
 	return Status(err)
 }

@@ -75,10 +75,10 @@ type instrumentedHandler struct {
 
 // requestState is what the inner handlers report about a request to Instrument.
 type requestState struct {
-	start  time.Time
-	client context.Context // ends when the client disconnects or the response is complete; has no deadline
-	route  string          // the pattern that matched
-	err    error           // of WriteProblem, or the cause that ended a Stream
+	start     time.Time
+	clientCtx context.Context // ends when the client disconnects or the response is complete; has no deadline
+	route     string          // the pattern that matched
+	err       error           // of WriteProblem, or the cause that ended a Stream
 }
 
 type requestStateKey struct{}
@@ -88,21 +88,21 @@ func requestStateOf(ctx context.Context) *requestState {
 	if s, ok := ctx.Value(requestStateKey{}).(*requestState); ok {
 		return s
 	}
-	return &requestState{client: ctx}
+	return &requestState{clientCtx: ctx}
 }
 
 func (h *instrumentedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	client := r.Context()
-	state := &requestState{start: time.Now(), client: client}
+	clientCtx := r.Context()
+	state := &requestState{start: time.Now(), clientCtx: clientCtx}
 	id := logging.AcceptRequestID(r.Header.Get(requestIDHeader))
 	w.Header()[requestIDHeader] = []string{id}
-	traced, span := startSpan(client, h.tracer, r.Header)
+	traced, span := startSpan(clientCtx, h.tracer, r.Header)
 	ctx := context.WithValue(logging.WithRequestID(traced, id), requestStateKey{}, state)
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.timeout, math.MaxInt64))
 	defer cancel()
 	r = r.WithContext(ctx)
 	rec := &responseRecorder{ResponseWriter: w}
-	defer func() { h.logAndCount(r, rec, state, span, errors.Is(client.Err(), context.Canceled)) }()
+	defer func() { h.logAndCount(r, rec, state, span, errors.Is(clientCtx.Err(), context.Canceled)) }()
 	defer h.recoverPanic(rec, r)
 	h.next.ServeHTTP(rec, r)
 	rec.recordStatus(http.StatusOK)

@@ -60,7 +60,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	state.err = err
 	// net/http cancels the context when a client closes its sending side, although the client
 	// may still read the response.
-	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(state.client.Err(), context.Canceled) {
+	if apperr.Of(err).Kind == apperr.Unavailable && errors.Is(state.clientCtx.Err(), context.Canceled) {
 		err = errHalfClosed
 	}
 	p := problem{Type: "about:blank", RequestID: logging.RequestID(r.Context())}

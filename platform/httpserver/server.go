@@ -83,6 +83,9 @@ type Server struct {
 	closing      atomic.Bool
 }
 
+// connKey is the context key of the connection of a request.
+type connKey struct{}
+
 // Listen binds cfg.Addr. Run then serves h on the listener that limit returns, see
 // clientlimit.ConnLimiter. The response must be sent within RequestTimeout + ReadTimeout, if
 // there is a RequestTimeout. A Stream has a timeout of its own.
@@ -115,10 +118,10 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 	return s, nil
 }
 
-// CloseConnections is a lifecycle part for the first shutdown stage. When it is stopped,
+// AnnounceClose is a lifecycle part for the first shutdown stage. When it is stopped,
 // every response has Connection: close. Clients reconnect, and the load balancer sends
 // them to another replica. No connection is in use when Run closes the idle ones.
-func (s *Server) CloseConnections(ctx context.Context) error {
+func (s *Server) AnnounceClose(ctx context.Context) error {
 	<-ctx.Done()
 	s.closing.Store(true)
 	return nil

@@ -80,7 +80,7 @@ func TestServerSendsConnectionCloseWhenStopping(t *testing.T) {
 		if stopping {
 			told, tell := context.WithCancel(t.Context())
 			tell()
-			if err := srv.CloseConnections(told); err != nil {
+			if err := srv.AnnounceClose(told); err != nil {
 				t.Error(err)
 			}
 		}

@@ -2,13 +2,13 @@ package kafka
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 
 	"example.com/todo/platform/config"
 )
 
-// Config is how to reach Kafka, and what its topics are expected to be.
+// Config names the brokers, this client, and the number of partitions of the topics. It
+// has no TLS or authentication.
 type Config struct {
 	// Brokers are host:port addresses of bootstrap brokers, from which the client learns the others.
 	Brokers []string `config:"brokers"`
@@ -30,14 +30,6 @@ func Defaults(clientID string) Config {
 // maxPartitions bounds the setting; the topic of one service has far fewer.
 const maxPartitions = 100_000
 
-// ConsumerConns returns the most connections that a consumer group and the command dlq
-// beside it open: per listed broker those of the group, its dead letters and scans, and
-// per partition those of its reader, to a bootstrap broker and to the leader.
-func (c Config) ConsumerConns() int {
-	const perBroker, perPartition = 8, 2
-	return perBroker*len(c.Brokers) + perPartition*c.Partitions
-}
-
 // instanceID is the form that Kafka allows.
 var instanceID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,249}$`)
 
@@ -57,23 +49,10 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// TopicError says that a topic is missing or has another number of partitions than
-// configured. Retrying does not help: an operator has to change the topic or the
-// settings.
-type TopicError struct {
-	Topic string
-	Want  int // partitions configured; 0 if any number is accepted
-	Have  int // partitions of the topic; 0 if it does not exist
-}
-
-// Error says what is wrong and what to do about it.
-func (e *TopicError) Error() string {
-	switch {
-	case e.Have == 0 && e.Want == 0:
-		return fmt.Sprintf("topic %q does not exist: create it", e.Topic)
-	case e.Have == 0:
-		return fmt.Sprintf("topic %q does not exist: create it with %d partitions", e.Topic, e.Want)
-	}
-	return fmt.Sprintf("topic %q has %d partitions but %d are configured: "+
-		"keys would change their partition, so set the number that the topic has", e.Topic, e.Have, e.Want)
+// ConsumerConns returns the most connections that a consumer group and the command dlq
+// beside it open: per listed broker those of the group, its dead letters and scans, and
+// per partition those of its reader, to a bootstrap broker and to the leader.
+func (c Config) ConsumerConns() int {
+	const perBroker, perPartition = 8, 2
+	return perBroker*len(c.Brokers) + perPartition*c.Partitions
 }

@@ -110,11 +110,12 @@ func (d *connDialer) closeSocket() {
 // dialCancel returns a connection for a cancel request. It is closed after cancelTimeout, since lib/pq waits for
 // its end.
 func dialCancel(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: cancelTimeout}).DialContext(ctx, network, addr)
+	deadline := time.Now().Add(cancelTimeout)
+	conn, err := (&net.Dialer{Deadline: deadline}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	time.AfterFunc(cancelTimeout, func() { _ = conn.Close() })
+	time.AfterFunc(time.Until(deadline), func() { _ = conn.Close() })
 	return conn, nil
 }
 

@@ -42,7 +42,8 @@ const (
 //
 // Every method may return these codes, besides those that it lists itself:
 //   - INVALID_ARGUMENT: a field breaks its rule. google.rpc.BadRequest names each
-//     such field and the rule. Nothing was changed.
+//     such field and the rule, or the field "message" if the message cannot be
+//     decoded, such as text that is not UTF-8. Nothing was changed.
 //   - RESOURCE_EXHAUSTED: the client's rate limit is used up. google.rpc.RetryInfo
 //     says when the next call can succeed.
 //   - UNAVAILABLE: a server that the service needs is unavailable, or the service
@@ -206,7 +207,8 @@ func (c *taskServiceClient) ListTaskEvents(ctx context.Context, in *ListTaskEven
 //
 // Every method may return these codes, besides those that it lists itself:
 //   - INVALID_ARGUMENT: a field breaks its rule. google.rpc.BadRequest names each
-//     such field and the rule. Nothing was changed.
+//     such field and the rule, or the field "message" if the message cannot be
+//     decoded, such as text that is not UTF-8. Nothing was changed.
 //   - RESOURCE_EXHAUSTED: the client's rate limit is used up. google.rpc.RetryInfo
 //     says when the next call can succeed.
 //   - UNAVAILABLE: a server that the service needs is unavailable, or the service

@@ -6,27 +6,14 @@ import (
 	"time"
 )
 
-// rejectionPeriod is how long a receiver may reject a notification, while it
-// accepts others, before the notification is given up.
-const rejectionPeriod = 15 * time.Minute
-
-var (
-	// ErrRejected is in the error of a Sender whose receiver answered that it
-	// does not accept this notification.
-	ErrRejected = errors.New("rejected")
-	// ErrGivenUp is in the error about an event whose notification was rejected
-	// for 15 minutes while others were delivered. A retry cannot succeed.
-	ErrGivenUp = errors.New("given up: rejected for 15 minutes while others were delivered")
-)
-
 // State is the state of a dedup key as Acquire found it.
 type State int
 
 // The states.
 const (
-	Acquired      State = iota // leased by this process, now or on an earlier attempt: send
-	AlreadySent                // sent before, by this or another process
-	LeasedByOther              // leased by another process, which may still be sending
+	Acquired      State = iota + 1 // leased by this process, now or on an earlier attempt: send
+	AlreadySent                    // sent before, by this or another process
+	LeasedByOther                  // leased by another process, which may still be sending
 )
 
 // Claim is the result of Acquire. Its times are from the clock of the ClaimStore
@@ -38,8 +25,8 @@ type Claim struct {
 	LastDelivery  time.Time // of any notification; zero before the first
 }
 
-// ClaimStore keeps leases, sent notifications and rejections outside the process. Its
-// methods take a dedup key alone, so only an event that is recognised later can be sent.
+// ClaimStore keeps leases, sent notifications and rejections outside the process, by
+// dedup key. A lease is never released: it ends as sent, or expires.
 type ClaimStore interface {
 	// Acquire leases the key for this process, or returns the state that prevents
 	// it. Acquiring a key that this process holds renews the lease.
@@ -52,6 +39,19 @@ type ClaimStore interface {
 	// is rejected.
 	RecordRejection(ctx context.Context, key string, since time.Time) error
 }
+
+// rejectionPeriod is how long a receiver may reject a notification, while it
+// accepts others, before the notification is given up.
+const rejectionPeriod = 15 * time.Minute
+
+var (
+	// ErrRejected is in the error of a Sender whose receiver answered that it
+	// does not accept this notification.
+	ErrRejected = errors.New("rejected")
+	// ErrGivenUp is in the error about an event whose notification was rejected
+	// for 15 minutes while others were delivered. A retry cannot succeed.
+	ErrGivenUp = errors.New("given up: rejected for 15 minutes while others were delivered")
+)
 
 // rejectionStart returns when the rejection period of this notification began:
 // the last rejection before others were delivered. The period only runs while

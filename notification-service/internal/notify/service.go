@@ -9,6 +9,19 @@ import (
 	"example.com/todo/platform/apperr"
 )
 
+// Service sends the notifications of events. It may be used by several goroutines.
+type Service struct {
+	claims ClaimStore
+	sender Sender
+
+	sentUnrecorded sync.Map // dedup key → position of an event that was sent while RecordSent failed
+}
+
+// NewService returns the service over its claims and its sender.
+func NewService(claims ClaimStore, sender Sender) *Service {
+	return &Service{claims: claims, sender: sender}
+}
+
 // Sender delivers notifications. After an error the notification may or may not
 // have been delivered, and the caller sends it again, unless the error has been
 // ErrRejected for too long. A Sender has its own timeout, well below the lease.
@@ -25,19 +38,6 @@ const (
 	Duplicate Outcome = "duplicate" // its notification was sent before
 	Ignored   Outcome = "ignored"   // not an event that notifies
 )
-
-// Service sends the notifications of events. It may be used by several goroutines.
-type Service struct {
-	claims ClaimStore
-	sender Sender
-
-	sentUnrecorded sync.Map // dedup key → position of an event that was sent while RecordSent failed
-}
-
-// NewService returns the service over its claims and its sender.
-func NewService(claims ClaimStore, sender Sender) *Service {
-	return &Service{claims: claims, sender: sender}
-}
 
 // Notify sends the notifications of the events in order, except those that were
 // sent before. It returns the outcomes of the events before the first failed one.

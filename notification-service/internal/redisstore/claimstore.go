@@ -1,5 +1,6 @@
-// Package redisstore implements the claim store and the offset store of
-// notification-service in Redis.
+// Package redisstore keeps in Redis what notification-service must remember across
+// restarts: claims (leases, sent and rejected notifications, the last delivery) and the
+// offsets of its consumer.
 package redisstore
 
 import (

@@ -11,6 +11,17 @@ import (
 	"example.com/todo/platform/config"
 )
 
+// WebhookConfig configures the webhook; an empty URL means no webhook.
+type WebhookConfig struct {
+	URL          string        `config:"url"`
+	Secret       config.Secret `config:"secret"`        // whsec_ and the base64 of 24 to 64 bytes
+	Timeout      time.Duration `config:"timeout"`       // of one request, from the name lookup to the end of the response
+	AllowPrivate bool          `config:"allow_private"` // addresses outside the public internet are permitted too
+}
+
+// WebhookDefaults returns the settings without a webhook.
+func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Second} }
+
 // The bounds of the timeout of one request. The maximum is a third of a claim's lease,
 // and short enough for a rebalance to wait for the request.
 const (
@@ -23,17 +34,6 @@ const (
 	minSecretBytes = 24
 	maxSecretBytes = 64
 )
-
-// WebhookConfig configures the webhook; an empty URL means no webhook.
-type WebhookConfig struct {
-	URL          string        `config:"url"`
-	Secret       config.Secret `config:"secret"`        // whsec_ and the base64 of 24 to 64 bytes
-	Timeout      time.Duration `config:"timeout"`       // of one request, from the name lookup to the end of the response
-	AllowPrivate bool          `config:"allow_private"` // addresses outside the public internet are permitted too
-}
-
-// WebhookDefaults returns the settings without a webhook.
-func WebhookDefaults() WebhookConfig { return WebhookConfig{Timeout: 5 * time.Second} }
 
 // Validate rejects a URL or a secret with which no request can be sent.
 func (c WebhookConfig) Validate() error {

@@ -74,7 +74,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.CloseConnections), topology},
+		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.AnnounceClose), topology},
 		lifecycle.Stage{http},
 		lifecycle.Stage{group, logEnds},
 		lifecycle.Stage{opsServer},

@@ -46,7 +46,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	defer func() { _ = client.Close() }()
 	live := redisstore.New(client, cfg.Redis.KeyPrefix)
 	locked := false
-	err := redis.WithLock(ctx, client, live.RebuildLock(), func(ctx context.Context, token string) error {
+	err := redis.WithLock(ctx, client, live.RebuildLockKey(), func(ctx context.Context, token string) error {
 		locked = true
 		return runRebuild(ctx, cfg, live.NewShadow(token), acceptGap)
 	})

@@ -12,6 +12,22 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
+// Rebuild is a job that counts the log again in shadow counters, up to the live
+// offsets, and swaps them in. It runs once, in one goroutine.
+type Rebuild struct {
+	counter  Counter // of the shadow counters
+	shadow   Shadow
+	sources  Sources
+	progress func(done, all int64)
+
+	position       map[int32]int64 // by started partition, the next offset to count
+	limitReached   map[int32]bool  // in this round: the following records are the live handler's
+	foreign        map[int32]int64 // live offsets that belong to another log
+	deadLettered   map[deadLetterID]bool
+	deadLetterNext map[int32]int64
+	summary        Summary
+}
+
 const (
 	maxPausedRecords = 2_000 // in the last round, while the live counters are paused; counted in about 0.1 s
 	maxRounds        = 30    // before the rebuild gives up on a topic that grows as fast as it counts
@@ -42,22 +58,6 @@ var (
 	ErrGap           = errors.New("the records before it were deleted, and the rebuilt counters would miss them")
 )
 
-// Rebuild is a job that counts the log again in shadow counters, up to the live
-// offsets, and swaps them in. It runs once, in one goroutine.
-type Rebuild struct {
-	counter  Counter // of the shadow counters
-	shadow   Shadow
-	sources  Sources
-	progress func(done, all int64)
-
-	position       map[int32]int64 // by started partition, the next offset to count
-	limitReached   map[int32]bool  // in this round: the following records are the live handler's
-	foreign        map[int32]int64 // live offsets that belong to another log
-	deadLettered   map[deadLetterID]bool
-	deadLetterNext map[int32]int64
-	summary        Summary
-}
-
 // NewRebuild returns a rebuild. It calls progress with the number of records that are
 // done, and the number to do.
 func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(done, all int64)) *Rebuild {
@@ -72,10 +72,10 @@ func NewRebuild(counter Counter, shadow Shadow, sources Sources, progress func(d
 // because of records that the rebuild has not reached, unless they were of another log.
 func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 	for range maxRounds {
-		live, err := r.requestLiveOffsets(ctx, false)
+		live, err := r.refreshLiveOffsets(ctx, false)
 		last := err == nil && r.countRemaining(live) <= maxPausedRecords
 		if last {
-			live, err = r.requestLiveOffsets(ctx, true)
+			live, err = r.refreshLiveOffsets(ctx, true)
 		}
 		if err == nil {
 			err = r.runRound(ctx, live)
@@ -100,10 +100,10 @@ func (r *Rebuild) Run(ctx context.Context) (Summary, error) {
 	return r.summary, fmt.Errorf("the rebuild did not catch up with the service in %d rounds: try again when less is written", maxRounds)
 }
 
-// requestLiveOffsets returns the live offsets in this log, and stores the others as
+// refreshLiveOffsets returns the live offsets in this log, and stores the others as
 // foreign: beyond the log's end, in a partition that it does not have, or of another
 // topic. The rebuild neither stops at a foreign offset nor waits for it.
-func (r *Rebuild) requestLiveOffsets(ctx context.Context, pause bool) (map[int32]int64, error) {
+func (r *Rebuild) refreshLiveOffsets(ctx context.Context, pause bool) (map[int32]int64, error) {
 	positions, err := retryStore(ctx, func(ctx context.Context) (map[int32]stats.Position, error) {
 		return r.shadow.LivePositions(ctx, pause)
 	})

@@ -24,7 +24,7 @@ func (env serviceEnv) rebuild(group string, progress func(done, all int64)) (sum
 		env.Fatal(err)
 	}
 	live := redisstore.New(env.Redis, env.Prefix)
-	err = redis.WithLock(env.Context(), env.Redis, live.RebuildLock(), func(ctx context.Context, token string) error {
+	err = redis.WithLock(env.Context(), env.Redis, live.RebuildLockKey(), func(ctx context.Context, token string) error {
 		shadow := live.NewShadow(token)
 		counter := stats.NewService(shadow.Store(), nil, env.Kafka.Partitions, now)
 		summary, err = consumer.NewRebuild(counter, shadow, sources, progress).Run(ctx)

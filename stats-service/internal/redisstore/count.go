@@ -50,9 +50,9 @@ func (s *Store) Reset(ctx context.Context, partition int32, log stats.LogRange, 
 }
 
 func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.RecountReason) (stats.ResumePoint, error) {
-	keys := []string{s.offsets(), s.targets(), s.total(), s.days(), s.incarnations()}
+	keys := []string{s.offsetsKey(), s.targetsKey(), s.totalKey(), s.daysKey(), s.incarnationsKey()}
 	reply, err := resumeScript.Run(ctx, s.client, keys,
-		partition, log.Oldest, log.Newest, s.day(""), discard, s.newGeneration(), int(s.ttl.Seconds()), string(why), log.Incarnation).Slice()
+		partition, log.Oldest, log.Newest, s.dayKey(""), discard, s.newGeneration(), int(s.ttl.Seconds()), string(why), log.Incarnation).Slice()
 	if err != nil {
 		return stats.ResumePoint{}, fmt.Errorf("resume partition %d: %w", partition, err)
 	}
@@ -94,7 +94,7 @@ func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) 
 		generation = *known
 	}
 	withRebuild := strings.HasPrefix(generation, rebuildPrefix)
-	keys := []string{s.offsets(), s.total(), s.days(), s.pauseKey(), s.incarnations()}
+	keys := []string{s.offsetsKey(), s.totalKey(), s.daysKey(), s.pauseKey(), s.incarnationsKey()}
 	args := []any{b.Partition, b.From, b.Next, int(dedupKeyTTL.Seconds()), int(s.ttl.Seconds()), generation, withRebuild, len(b.Completions), b.Incarnation}
 	var days []string
 	index := map[string]int{}
@@ -113,7 +113,7 @@ func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) 
 		}
 	}
 	for _, day := range days {
-		keys = append(keys, s.day(day))
+		keys = append(keys, s.dayKey(day))
 		args = append(args, day)
 	}
 	return applyScript.Run(ctx, s.client, keys, args...).Result()

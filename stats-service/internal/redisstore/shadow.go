@@ -15,6 +15,14 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
+// Shadow has the shadow counters of one rebuild. No reader uses them before the swap.
+// If they are never swapped in, they expire within 24 h.
+type Shadow struct {
+	live, shadow *Store
+	generation   string
+	token        string
+}
+
 // pauseTTL is how long the live counters are paused at most. A last round takes a
 // fraction of it; after a crash of the rebuild the pause expires.
 const pauseTTL = 5 * time.Second
@@ -29,29 +37,21 @@ var (
 	swapScript      = goredis.NewScript(swapLua)
 )
 
-// Shadow has the shadow counters of one rebuild. No reader uses them before the swap.
-// If they are never swapped in, they expire within 24 h.
-type Shadow struct {
-	live, store *Store
-	generation  string
-	token       string
-}
-
-// NewShadow returns empty shadow counters of s. The token is that of RebuildLock. The
+// NewShadow returns empty shadow counters of s. The token is that of the rebuild lock. The
 // shadow changes no live key without that lock.
 func (s *Store) NewShadow(token string) *Shadow {
 	generation := rebuildPrefix + rand.Text()[:12] // short, because each dedup key has it in its name and in its value
-	return &Shadow{live: s, store: s.shadow(generation), generation: generation, token: token}
+	return &Shadow{live: s, shadow: s.shadow(generation), generation: generation, token: token}
 }
 
 // Store returns the store of the shadow counters.
-func (s *Shadow) Store() *Store { return s.store }
+func (s *Shadow) Store() *Store { return s.shadow }
 
 // LivePositions returns the live position of each partition that has one. With pause it
 // also pauses the live counters until the swap, for pauseTTL at most. The error is
 // stats.ErrLockLost when this rebuild lost its lock.
 func (s *Shadow) LivePositions(ctx context.Context, pause bool) (map[int32]stats.Position, error) {
-	keys := []string{s.live.RebuildLock(), s.live.pauseKey(), s.live.offsets(), s.live.incarnations()}
+	keys := []string{s.live.RebuildLockKey(), s.live.pauseKey(), s.live.offsetsKey(), s.live.incarnationsKey()}
 	var ttl time.Duration
 	if pause {
 		ttl = pauseTTL
@@ -87,12 +87,12 @@ func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Pos
 // After another error the swap may have happened, and the caller may repeat the call;
 // the result is then Unknown.
 func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
-	live, shadow := s.live, s.store
+	live, shadow := s.live, s.shadow
 	keys := []string{
-		live.RebuildLock(), live.pauseKey(), live.offsets(), live.targets(), live.total(), live.days(), live.incarnations(),
-		shadow.offsets(), shadow.targets(), shadow.total(), shadow.days(), shadow.incarnations(),
+		live.RebuildLockKey(), live.pauseKey(), live.offsetsKey(), live.targetsKey(), live.totalKey(), live.daysKey(), live.incarnationsKey(),
+		shadow.offsetsKey(), shadow.targetsKey(), shadow.totalKey(), shadow.daysKey(), shadow.incarnationsKey(),
 	}
-	args := []any{s.token, s.generation, live.day(""), shadow.day("")}
+	args := []any{s.token, s.generation, live.dayKey(""), shadow.dayKey("")}
 	for partition, offset := range foreign {
 		args = append(args, partition, offset)
 	}

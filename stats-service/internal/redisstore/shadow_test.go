@@ -17,7 +17,7 @@ import (
 // newShadow takes the rebuild lock and returns its shadow, and a fixture of its store.
 func (f fixture) newShadow() (*redisstore.Shadow, fixture) {
 	f.Helper()
-	if err := f.client.Set(f.Context(), f.store.RebuildLock(), "token", time.Minute).Err(); err != nil {
+	if err := f.client.Set(f.Context(), f.store.RebuildLockKey(), "token", time.Minute).Err(); err != nil {
 		f.Fatal(err)
 	}
 	shadow := f.store.NewShadow("token")
@@ -124,9 +124,9 @@ func TestSwapChangesNothingWhenItsConditionsDoNotHold(t *testing.T) {
 	}{
 		"a live offset is ahead":               {func(f fixture, _ string) { f.apply(0, 2, 3, stats.Tally{}) }, stats.ErrLiveAhead},
 		"a partition is missing in the shadow": {func(f fixture, _ string) { f.resume(1, 0, 0, fresh) }, stats.ErrLiveAhead},
-		"the lock was removed":                 {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLock()) }, stats.ErrLockLost},
+		"the lock was removed":                 {func(f fixture, _ string) { f.client.Del(f.Context(), f.store.RebuildLockKey()) }, stats.ErrLockLost},
 		"the lock has another token": {func(f fixture, _ string) {
-			f.client.Set(f.Context(), f.store.RebuildLock(), "another", time.Minute)
+			f.client.Set(f.Context(), f.store.RebuildLockKey(), "another", time.Minute)
 		}, stats.ErrLockLost},
 		"a day of the shadow was removed":     {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:"+day) }, stats.ErrOffsetMismatch},
 		"its total was removed":               {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrOffsetMismatch},
@@ -238,7 +238,7 @@ func TestPauseExpires(t *testing.T) {
 	if ttl := f.client.PTTL(t.Context(), f.prefix+"stats:hold").Val(); ttl <= 0 || ttl > 5*time.Second {
 		t.Errorf("paused for %v, want at most 5 s", ttl)
 	}
-	f.client.Set(t.Context(), f.store.RebuildLock(), "another", time.Minute)
+	f.client.Set(t.Context(), f.store.RebuildLockKey(), "another", time.Minute)
 	if _, err := shadow.LivePositions(t.Context(), true); !errors.Is(err, stats.ErrLockLost) {
 		t.Errorf("without the lock: %v, want ErrLockLost", err)
 	}

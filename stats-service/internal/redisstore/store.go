@@ -1,5 +1,3 @@
-// Package redisstore implements stats.Store in Redis: counters with stored offsets and
-// dedup keys, and shadow counters that a rebuild swaps in atomically.
 package redisstore
 
 import (
@@ -26,7 +24,7 @@ var readScript = goredis.NewScript(readLua)
 // retryAfter is the Retry-After sent to a client while Redis is down.
 const retryAfter = time.Second
 
-// Store is a stats.Store. All its keys start with prefix; in a Redis Cluster the prefix
+// Store is a stats.Store: Read is here, Resume, Reset and Apply are in count.go. All its keys start with prefix; in a Redis Cluster the prefix
 // must contain a hash tag, like {stats}, because a script uses several keys.
 type Store struct {
 	client        goredis.UniversalClient
@@ -46,10 +44,10 @@ func New(client goredis.UniversalClient, prefix string) *Store {
 // apperr.Unavailable while Redis is down, and after another program overwrote a counter
 // until its recount starts.
 func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error) {
-	keys := []string{s.total(), s.days(), s.offsets(), s.targets(), s.RebuildLock()}
+	keys := []string{s.totalKey(), s.daysKey(), s.offsetsKey(), s.targetsKey(), s.RebuildLockKey()}
 	args := make([]any, len(days))
 	for i, day := range days {
-		keys, args[i] = append(keys, s.day(day)), day
+		keys, args[i] = append(keys, s.dayKey(day)), day
 	}
 	reply, err := readScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {

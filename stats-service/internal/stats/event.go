@@ -4,7 +4,8 @@ import "time"
 
 const completed = "task.completed"
 
-// Event is what happened to a task, and the offset of its record.
+// Event is what happened to a task, and the offset of its record. One of the type
+// task.completed becomes a Completion, which counts.
 type Event struct {
 	Type        string
 	DedupKey    string // the identity under which the event counts once

@@ -21,9 +21,9 @@ import (
 	"example.com/todo/platform/config"
 )
 
-// client holds what all commands share: the server's address, the output format and the
+// cli holds what all commands share: the server's address, the output format and the
 // timeout.
-type client struct {
+type cli struct {
 	addr      string
 	output    string // table or json
 	timeout   time.Duration
@@ -31,7 +31,7 @@ type client struct {
 }
 
 // checkFlags is the PersistentPreRunE of the root command.
-func (c *client) checkFlags(*cobra.Command, []string) error {
+func (c *cli) checkFlags(*cobra.Command, []string) error {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
 		config.CheckRange("--timeout", c.timeout, time.Millisecond, 24*time.Hour),
@@ -57,7 +57,7 @@ func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 
 // call prints the response of do, or explains its error. action names what do does
 // ("show task 3").
-func (c *client) call(cmd *cobra.Command, action string, do func(context.Context, pb.TaskServiceClient) (response, error)) error {
+func (c *cli) call(cmd *cobra.Command, action string, do func(context.Context, pb.TaskServiceClient) (response, error)) error {
 	conn, err := dial(c.addr)
 	if err != nil {
 		return usageError{err}
@@ -85,7 +85,7 @@ var hints = map[codes.Code]string{
 }
 
 // explain returns an error that says what failed, why, and what the user can try.
-func (c *client) explain(action string, err error) error {
+func (c *cli) explain(action string, err error) error {
 	st, ok := status.FromError(err)
 	if !ok {
 		return fmt.Errorf("cannot %s: %w", action, err)

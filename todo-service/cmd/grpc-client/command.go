@@ -16,7 +16,7 @@ import (
 const defaultTitle = "Learn gRPC"
 
 // createAndList runs without a command: it creates a task and lists all tasks.
-func (c *client) createAndList(cmd *cobra.Command, _ []string) error {
+func (c *cli) createAndList(cmd *cobra.Command, _ []string) error {
 	return c.call(cmd, "create a task and list the tasks", func(ctx context.Context, tasks pb.TaskServiceClient) (response, error) {
 		created, err := tasks.CreateTask(ctx, &pb.CreateTaskRequest{Title: defaultTitle})
 		if err != nil {
@@ -27,7 +27,7 @@ func (c *client) createAndList(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-func (c *client) createCommand() *cobra.Command {
+func (c *cli) createCommand() *cobra.Command {
 	request := &pb.CreateTaskRequest{}
 	var key string
 	cmd := &cobra.Command{
@@ -54,7 +54,7 @@ func (c *client) createCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *client) listCommand() *cobra.Command {
+func (c *cli) listCommand() *cobra.Command {
 	request := &pb.ListTasksRequest{}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -74,7 +74,7 @@ func (c *client) listCommand() *cobra.Command {
 }
 
 // idCommands returns the commands whose one argument is the id of a task.
-func (c *client) idCommands() []*cobra.Command {
+func (c *cli) idCommands() []*cobra.Command {
 	return []*cobra.Command{
 		c.idCommand("get ID", "Show a task", "show task ", getTask),
 		c.idCommand("done ID", "Complete a task", "complete task ", completeTask),
@@ -85,7 +85,7 @@ func (c *client) idCommands() []*cobra.Command {
 
 // idCommand returns a command that prints the response of do. action names what do does,
 // up to the id.
-func (c *client) idCommand(use, short, action string, do func(context.Context, pb.TaskServiceClient, int64) (response, error)) *cobra.Command {
+func (c *cli) idCommand(use, short, action string, do func(context.Context, pb.TaskServiceClient, int64) (response, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: short,

@@ -22,7 +22,7 @@ type response struct {
 
 // print writes a response with one call of w.Write: as one line of printable JSON, or as
 // a table with aligned columns.
-func (c *client) print(w io.Writer, r response) error {
+func (c *cli) print(w io.Writer, r response) error {
 	var text bytes.Buffer
 	if c.output == "json" {
 		encoder := json.NewEncoder(&text)

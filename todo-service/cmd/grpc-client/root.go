@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newRoot() *cobra.Command {
-	c := &client{}
+	c := &cli{}
 	root := &cobra.Command{
 		Use:   "grpc-client",
 		Short: "Talk to todo-service over gRPC",

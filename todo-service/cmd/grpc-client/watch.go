@@ -11,7 +11,7 @@ import (
 	"example.com/todo/platform/process"
 )
 
-func (c *client) watchCommand() *cobra.Command {
+func (c *cli) watchCommand() *cobra.Command {
 	var from string
 	cmd := &cobra.Command{
 		Use:   "watch",
@@ -30,7 +30,7 @@ func (c *client) watchCommand() *cobra.Command {
 
 // watch prints events until the user interrupts it (nil) or the stream fails (an error that
 // says how to resume).
-func (c *client) watch(cmd *cobra.Command, token string) error {
+func (c *cli) watch(cmd *cobra.Command, token string) error {
 	conn, err := dial(c.addr)
 	if err != nil {
 		return usageError{err}
@@ -49,7 +49,7 @@ func (c *client) watch(cmd *cobra.Command, token string) error {
 }
 
 // printEvents prints events until the stream ends, and returns the latest token.
-func (c *client) printEvents(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
+func (c *cli) printEvents(cmd *cobra.Command, tasks pb.TaskServiceClient, token string) (string, error) {
 	stream, err := tasks.WatchTasks(cmd.Context(), &pb.WatchTasksRequest{ResumeToken: token})
 	if err != nil {
 		return token, err

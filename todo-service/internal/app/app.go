@@ -106,7 +106,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.CloseConnections)),
+		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.AnnounceClose)),
 		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{http, rpc},
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
