@@ -388,6 +388,17 @@ func TestHandlerBindsTheStoredOffsetToItsTopic(t *testing.T) {
 	}
 }
 
+func TestHandlerKeepsTheIncarnationWhileTheTopicsIsUnknown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(500)
+	f.offsets.incarnations[partition] = "id a"
+	f.start(t, 1_000)
+	if got := f.offsets.incarnations[partition]; got != "id a" {
+		t.Errorf("the offset is bound to %q, want the topic it was stored with", got)
+	}
+	f.expectStored(t, 500)
+}
+
 func TestHandlerKeepsTheStoredOffsetWhenTheGivenLogEndIsOutdated(t *testing.T) {
 	t.Parallel()
 	f := newFixture(500)

@@ -4,5 +4,5 @@ package admission
 func (s *SearchLocks) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.latest)
+	return len(s.locks)
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/clientlimit"
 )
@@ -13,49 +15,51 @@ import (
 // SearchLocks is a keyed mutex: one lock for each client, held during a search. So a
 // client runs one search at a time, in the order of their calls.
 type SearchLocks struct {
-	mu     sync.Mutex
-	latest map[netip.Prefix]chan struct{} // of the client's latest search; closed when it has ended
+	mu    sync.Mutex
+	locks map[netip.Prefix]*searchLock // of clients with a search
+}
+
+// searchLock is the lock of one client.
+type searchLock struct {
+	*semaphore.Weighted
+	searches int // that hold the lock or wait for it; guarded by SearchLocks.mu
 }
 
 // NewSearchLocks returns locks that are all free.
 func NewSearchLocks() *SearchLocks {
-	return &SearchLocks{latest: make(map[netip.Prefix]chan struct{})}
+	return &SearchLocks{locks: make(map[netip.Prefix]*searchLock)}
 }
 
 // Acquire waits for the lock of the client at addr. The caller must call release
 // once. If ctx is canceled first, the error is ctx's; if its deadline passes first,
 // the error is apperr.RateLimited.
 func (s *SearchLocks) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
-	client, ended := clientlimit.ClientPrefix(addr), make(chan struct{})
+	client := clientlimit.ClientPrefix(addr)
 	s.mu.Lock()
-	previous := s.latest[client]
-	s.latest[client] = ended
+	lock := s.locks[client]
+	if lock == nil {
+		lock = &searchLock{Weighted: semaphore.NewWeighted(1)}
+		s.locks[client] = lock
+	}
+	lock.searches++
 	s.mu.Unlock()
-	finish := func() {
+	forget := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.latest[client] == ended {
-			delete(s.latest, client)
+		if lock.searches--; lock.searches == 0 {
+			delete(s.locks, client)
 		}
-		close(ended)
 	}
-	if previous == nil {
-		return finish, nil
+
+	err = lock.Acquire(ctx, 1)
+	if err == nil {
+		return func() { lock.Release(1); forget() }, nil
 	}
-	select {
-	case <-previous:
-		return finish, nil
-	case <-ctx.Done():
-	}
-	// The search behind this one waits for it, and so for the one before it.
-	go func() {
-		<-previous
-		finish()
-	}()
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, ctx.Err()
+	forget()
+	if errors.Is(err, context.Canceled) {
+		return nil, err
 	}
 	limited := apperr.New(apperr.RateLimited, "another search of this client is still running; wait for its response, or narrow it")
 	limited.RetryAfter = retryAfter
-	return nil, limited.WithCause(ctx.Err())
+	return nil, limited.WithCause(err)
 }

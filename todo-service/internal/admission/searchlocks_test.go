@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +113,25 @@ func TestAcquireReturnsAtOnceWhenItsContextIsCanceled(t *testing.T) {
 		}
 		third()
 	})
+}
+
+// Otherwise a client that cancels one search after another would fill the memory.
+func TestACanceledSearchLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it counts goroutines
+	s := admission.NewSearchLocks()
+	release, err := s.Acquire(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := runtime.NumGoroutine()
+	for range 100 {
+		if _, err := s.Acquire(canceled, client); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if left := runtime.NumGoroutine() - before; left > 0 {
+		t.Errorf("100 canceled searches left %d goroutines", left)
+	}
 }

@@ -22,6 +22,9 @@ func (c *ListCache) Committed() int { return len(c.committed) }
 // Collecting returns how many callers wait for the next round trip.
 func (p *AutoPipeline) Collecting() int { return p.batcher.Collecting() }
 
+// IsOpen reports whether calls fail at once.
+func (p *AutoPipeline) IsOpen() bool { return p.breaker.isOpen() }
+
 // Breaker is a circuit breaker without an AutoPipeline, whose first probes are immediate.
 type Breaker struct{ breaker }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 )
@@ -101,5 +102,46 @@ func TestListCacheShowsAProcessItsWritesConfirmedOrNot(t *testing.T) {
 	}
 	if hits == 0 || unconfirmed == 0 {
 		t.Errorf("%d hits and %d unconfirmed writes: this proves nothing", hits, unconfirmed)
+	}
+}
+
+// Redis runs the early invalidation before the late write, and confirms it after the
+// late invalidation has failed.
+func TestListCacheMakesUpForAFailedInvalidationOnlyByALaterOne(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*redisstore.ListCache, context.Context) context.Context{
+		"prefetched":     (*redisstore.ListCache).Prefetch,
+		"not prefetched": func(_ *redisstore.ListCache, ctx context.Context) context.Context { return ctx },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cache := openCache(t)
+			loadScripts(t, cache)
+			sent, release := holdReplies(s)
+			defer release()
+			early := make(chan error, 1)
+			go func() { early <- cache.Invalidate(t.Context(), "") }()
+			testenv.Eventually(t, "Redis has replied to the early invalidation", func() bool { return sent.Load() == 1 })
+			s.network.beforeReply = nil
+			expectLoad(t, redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil), &fakeDatabase{body: `["old"]`}, false)
+
+			s.network.down.Store(true)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if err := cache.Invalidate(ctx, ""); err == nil {
+				t.Fatal("the late invalidation succeeded without Redis")
+			}
+			release()
+			if err := <-early; err != nil {
+				t.Fatal(err)
+			}
+			testenv.Eventually(t, "the late round trip has failed", s.pipeline.IsOpen)
+			s.network.down.Store(false)
+			testenv.Eventually(t, "Redis is called again", func() bool { return !s.pipeline.IsOpen() })
+			got, err := cache.Load(prepare(cache, t.Context()), (&fakeDatabase{body: `["new"]`}).query)
+			if err != nil || string(got.Body) != `["new"]` {
+				t.Errorf("got %s, %v; want the list after the late write", got.Body, err)
+			}
+		})
 	}
 }
