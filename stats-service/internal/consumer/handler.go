@@ -69,12 +69,12 @@ func (h *Handler) StartOffset(ctx context.Context, partition int32, partitionLog
 func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error) {
 	partition := batch[0].Partition
 	from := h.nextOffset(partition)
-	counted := 0 // before: redelivered records
-	for counted < len(batch) && batch[counted].Offset < from {
-		counted++
+	redelivered := 0
+	for redelivered < len(batch) && batch[redelivered].Offset < from {
+		redelivered++
 	}
-	events, undecodable := decodeEvents(batch[counted:])
-	handled := counted + len(events)
+	events, undecodable := decodeEvents(batch[redelivered:])
+	handled := redelivered + len(events)
 	if len(events) > 0 {
 		tally, err := h.countEvents(ctx, partition, from, batch[handled-1].Offset+1, events)
 		if err != nil {

@@ -35,7 +35,7 @@ type ListCache struct {
 	lookupScript *goredis.Script // of these keys alone; see lookupCommand
 
 	queries  coalesce.Flights[string, listcache.Entry] // by generation
-	fallback coalesce.Batcher[*query, listcache.Entry] // for readers without a generation
+	fallback coalesce.Batcher[*query, listcache.Entry] // for readers without a generation; pointers, because no two queries are equal
 
 	committed chan string // ids of events whose invalidation has not been sent
 
