@@ -189,6 +189,18 @@ func TestUnexpectedExitQuotesTheLastLinesOfTheLog(t *testing.T) {
 	}
 }
 
+func TestFailedStartCanBeRepeatedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScripts(t, "kafka", orderly)
+	failed := errors.New("no program")
+	s.Units()[0].Command = func() (proc.Command, error) { return proc.Command{}, failed }
+	for range 100 {
+		if err := s.Start(t.Context(), "kafka"); !errors.Is(err, failed) {
+			t.Fatalf("Start: %v, want %v", err, failed)
+		}
+	}
+}
+
 func TestExitBySignalIsUnexpected(t *testing.T) {
 	t.Parallel()
 	s := newScripts(t, "kafka", orderly)

@@ -68,7 +68,11 @@ func (u *Unit) Start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
 	defer cancel()
-	return u.awaitReady(ctx, run.ctx)
+	err = u.awaitReady(ctx, run.ctx)
+	if run.ctx.Err() != nil { // the part can be started again at once
+		<-run.done
+	}
+	return err
 }
 
 func (u *Unit) launch() (*run, error) {
