@@ -50,7 +50,7 @@ func rename(ctx context.Context, root, prefix string) (renamed int, err error) {
 	list.Dir = root
 	files, err := list.Output()
 	if err != nil {
-		return 0, fmt.Errorf("list the files with %s: %w", current, err)
+		return 0, fmt.Errorf("find the files with %s, unless they were renamed before: %w", current, err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
 		file := filepath.Join(root, name)

@@ -16,7 +16,7 @@ const (
 	pollInterval     = 50 * time.Millisecond
 	probeTimeout     = 2 * time.Second
 	reminderInterval = 3 * time.Second
-	readyTimeout     = time.Minute
+	readyTimeout     = 2 * time.Minute
 )
 
 var (
