@@ -56,7 +56,7 @@ func badCreations() []badInput {
 		post("priority: true", `{"title":"A","priority":true}`, 422, "priority must be", "priority"),
 		post("priority: null", `{"title":"A","priority":null}`, 422, "priority must be a whole number in range, not null", "priority"),
 		post("priority: a fraction", `{"title":"A","priority":1.5}`, 422, "whole number", "priority"),
-		post("priority: an exponent", `{"title":"A","priority":1e0}`, 422, "whole number", "priority"),
+		post("priority: a small exponent", `{"title":"A","priority":15e-1}`, 422, "whole number", "priority"),
 		post("priority: -1", `{"title":"A","priority":-1}`, 422, "0 to 100", "priority"),
 		post("priority: 101", `{"title":"A","priority":101}`, 422, "0 to 100", "priority"),
 		post("priority: above 32 bits", `{"title":"A","priority":4294967297}`, 422, "0 to 100", "priority"),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 
@@ -28,27 +29,44 @@ func (o *optional[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &o.value)
 }
 
+// integer is a JSON number without a fraction, in any notation: by JSON Schema 1, 1.0 and
+// 1e0 are the same integer.
+type integer int
+
+// UnmarshalJSON has the errors of an int, and rejects null.
+func (i *integer) UnmarshalJSON(data []byte) error {
+	var number *float64
+	switch err := json.Unmarshal(data, &number); {
+	case err == nil && number == nil:
+		return &json.UnmarshalTypeError{Value: "null", Type: reflect.TypeFor[int]()}
+	case err == nil && *number == math.Trunc(*number) && math.Abs(*number) <= math.MaxInt32:
+		*i = integer(*number)
+		return nil
+	}
+	return json.Unmarshal(data, (*int)(i))
+}
+
 // readDraft decodes the body of a creation. An absent title becomes an empty one, which
 // the application refuses.
 func readDraft(w http.ResponseWriter, r *http.Request) (task.Draft, error) {
 	var body struct {
-		Title    string `json:"title"`
-		Priority int    `json:"priority"`
+		Title    string  `json:"title"`
+		Priority integer `json:"priority"`
 	}
 	err := httpserver.ReadJSON(w, r, maxBody, &body)
-	return task.Draft{Title: body.Title, Priority: body.Priority}, err
+	return task.Draft{Title: body.Title, Priority: int(body.Priority)}, err
 }
 
 // readChange decodes a JSON merge patch (RFC 7396). No member of a task can be removed, so
 // null is invalid.
 func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 	var body struct {
-		Title    optional[string] `json:"title"`
-		Priority optional[int]    `json:"priority"`
-		Done     optional[bool]   `json:"done"`
+		Title    optional[string]  `json:"title"`
+		Priority optional[integer] `json:"priority"`
+		Done     optional[bool]    `json:"done"`
 	}
 	err := httpserver.ReadJSON(w, r, maxBody, &body, mergePatch)
-	return task.Change{Title: body.Title.value, Priority: body.Priority.value, Done: body.Done.value}, err
+	return task.Change{Title: body.Title.value, Priority: (*int)(body.Priority.value), Done: body.Done.value}, err
 }
 
 // readEmptyBody checks the body of a request that needs none. If there is a body, it must

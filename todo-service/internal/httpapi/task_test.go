@@ -52,6 +52,7 @@ func TestAMergePatchKeepsAbsentMembers(t *testing.T) {
 		{"title", `{"title":"B"}`, "application/json", `{"id":1,"title":"B","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
 		{"priority", `{"priority":0}`, "application/merge-patch+json", `{"id":1,"title":"A","priority":0,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
 		{"done", `{"done":true}`, "application/json; charset=utf-8", `{"id":1,"title":"A","priority":5,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}`},
+		{"a whole number in any notation", `{"priority":1e1}`, "application/json", `{"id":1,"title":"A","priority":10,"done":false,"created_at":"2026-01-15T10:00:00Z","version":2}`},
 		{"nothing", `{}`, "application/json", `{"id":1,"title":"A","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`},
 		{"no difference", `{"title":"A","priority":5,"done":false}`, "application/json", `{"id":1,"title":"A","priority":5,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}`},
 	} {
@@ -191,4 +192,19 @@ func TestARepeatedCreationGetsTheFirstResponse(t *testing.T) {
 		t.Errorf("another body: %d %s", other.Status, other.Body)
 	}
 	wantHeader(t, other, map[string]string{"Location": "", "ETag": ""})
+}
+
+func TestPriorityAcceptsEveryNotationOfAnInteger(t *testing.T) {
+	t.Parallel()
+	s := newFixture()
+	for literal, want := range map[string]string{
+		"0": "0", "-0": "0", "0.0": "0", "0e7": "0", "0E-7": "0",
+		"1.0": "1", "1e0": "1", "10e-1": "1", "0.1e1": "1", "1000000000000000000000e-21": "1",
+		"11": "11", "1.1e1": "11", "0.11E+2": "11", "100.000": "100", "1e2": "100",
+	} {
+		response := s.request(http.MethodPost, "/tasks", `{"title":"A","priority":`+literal+`}`)
+		if !strings.Contains(response.Body, `"priority":`+want+`,`) {
+			t.Errorf("%s: %d %s, want %s", literal, response.Status, response.Body, want)
+		}
+	}
 }
