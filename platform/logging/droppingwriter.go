@@ -3,13 +3,18 @@ package logging
 import (
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// stallTimeout is the time that a line waits for a reader that does not read.
-const stallTimeout = time.Second
+const (
+	// stallTimeout is the time that a line waits for a reader that does not read.
+	stallTimeout = time.Second
+	// maxPiece is PIPE_BUF in bytes: a write of that size to a writable pipe does not block.
+	maxPiece = 4096
+)
 
 var errReaderStalled = errors.New("the reader of the log does not read")
 
@@ -19,48 +24,49 @@ type droppingWriter struct {
 	*os.File
 	dropped atomic.Int64 // lines not yet reported
 
-	mu      sync.Mutex
-	line    []byte        // the one that is being written
-	write   func()        // writes line
-	written chan struct{} // write has returned
-	err     error         // of write
-	timeout *time.Timer
-	stalled bool // write has not returned within stallTimeout
-}
-
-func newDroppingWriter(f *os.File) *droppingWriter {
-	w := &droppingWriter{File: f, written: make(chan struct{}, 1), timeout: time.NewTimer(0)}
-	w.write = func() {
-		_, w.err = f.Write(w.line)
-		w.written <- struct{}{}
-	}
-	return w
+	mu          sync.Mutex
+	stalled     bool   // the last wait timed out
+	partialLine []byte // the rest of a line that was written in part
 }
 
 // Write writes line or drops it as a whole. It blocks for stallTimeout at most, and not
-// at all while a line before it is not written.
+// at all when the wait before timed out.
 func (w *droppingWriter) Write(line []byte) (int, error) {
 	// Without a bound, each request and the shutdown would wait for the reader of the log.
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stalled {
-		select {
-		case <-w.written:
-			w.stalled = false
-		default:
-			w.dropped.Add(1)
-			return 0, errReaderStalled
+	rest, err := w.writePieces(w.partialLine)
+	w.partialLine = rest
+	if err == nil {
+		rest, err = w.writePieces(line)
+	}
+	switch {
+	case !errors.Is(err, errReaderStalled):
+		w.partialLine = nil
+		return len(line), err
+	case len(w.partialLine) > 0 || len(rest) == len(line):
+		w.dropped.Add(1)
+		return 0, err
+	}
+	w.partialLine = slices.Clone(rest)
+	return len(line), nil
+}
+
+// writePieces writes text and returns the part that was not written when the reader stalls.
+func (w *droppingWriter) writePieces(text []byte) (rest []byte, err error) {
+	for len(text) > 0 {
+		wait := stallTimeout
+		if w.stalled {
+			wait = 0
 		}
+		if w.stalled = !waitWritable(w.File, wait); w.stalled {
+			return text, errReaderStalled
+		}
+		n, err := w.File.Write(text[:min(len(text), maxPiece)])
+		if err != nil {
+			return nil, err
+		}
+		text = text[n:]
 	}
-	w.line = append(w.line[:0], line...)
-	w.timeout.Reset(stallTimeout)
-	go w.write()
-	select {
-	case <-w.written:
-		w.timeout.Stop()
-		return len(line), w.err
-	case <-w.timeout.C:
-		w.stalled = true
-		return len(line), nil
-	}
+	return nil, nil
 }

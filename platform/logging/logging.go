@@ -81,7 +81,7 @@ func Opened() *slog.Logger { return opened.Load() }
 
 var opened atomic.Pointer[slog.Logger]
 
-var standardError = newDroppingWriter(os.Stderr)
+var standardError = &droppingWriter{File: os.Stderr}
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Stat() (os.FileInfo, error) })
