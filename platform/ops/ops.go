@@ -208,7 +208,14 @@ func (s *Server) runChecks(ctx context.Context) map[string]error {
 		select {
 		case r := <-returned:
 			results[r.name] = r.err
+			continue
 		case <-ctx.Done():
+		}
+		// A process that was frozen finds both. What has returned counts.
+		select {
+		case r := <-returned:
+			results[r.name] = r.err
+		default:
 		}
 	}
 	// When the client of the probe disconnects, its checks fail for no reason of theirs.

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"example.com/todo/platform/apperr"
@@ -16,8 +16,9 @@ func (a *api) limitRate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		decision := a.Allow(r.Context(), a.ClientIP(r))
 		header := w.Header()
-		header["Ratelimit-Policy"] = []string{fmt.Sprintf(`"default";q=%d;w=%d`, decision.Limit, ceilSeconds(decision.Window))}
-		header["Ratelimit"] = []string{fmt.Sprintf(`"default";r=%d;t=%d`, decision.Remaining, ceilSeconds(decision.Reset))}
+		// Every response has both headers, and fmt takes more than twice the time.
+		header["Ratelimit-Policy"] = []string{`"default";q=` + strconv.Itoa(decision.Limit) + `;w=` + ceilSeconds(decision.Window)}
+		header["Ratelimit"] = []string{`"default";r=` + strconv.Itoa(decision.Remaining) + `;t=` + ceilSeconds(decision.Reset)}
 		if !decision.Allowed {
 			err := apperr.New(apperr.RateLimited, "too many requests")
 			err.RetryAfter = decision.RetryAfter
@@ -29,6 +30,6 @@ func (a *api) limitRate(next http.Handler) http.Handler {
 }
 
 // ceilSeconds rounds up: a client that waits that many seconds has waited long enough.
-func ceilSeconds(d time.Duration) int64 {
-	return int64((d + time.Second - 1) / time.Second)
+func ceilSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
