@@ -3,9 +3,9 @@
 //
 // A record passes from left to right:
 //
-//	contextHandler  →  slog JSON handler    →  escapingWriter      →  droppingWriter
-//	adds ids           or tint text, with      escapes invisible      or any io.Writer
-//	                   sanitizeAttr            characters
+//	contextHandler  →  sanitizingHandler  →  slog JSON handler  →  escapingWriter      →  droppingWriter
+//	adds ids           (JSON only)           or tint text          escapes invisible      or any io.Writer
+//	                                                               characters
 package logging
 
 import (
@@ -54,13 +54,17 @@ func (c Config) Validate() error {
 // one line of visible characters. The message and each value have at most
 // printable.MaxCharacters, the value of the key "stack" 16,384.
 func New(w io.Writer, cfg Config, service string) *slog.Logger {
-	var h slog.Handler = slog.NewJSONHandler(escapingWriter{w, printable.EscapeJSON}, &slog.HandlerOptions{
-		Level: cfg.Level, ReplaceAttr: sanitizeAttr,
-	})
+	var h slog.Handler
 	if cfg.Format == "text" || cfg.Format != "json" && isTerminal(w) {
-		h = tint.NewTextHandler(escapingWriter{w, escapeTextLine}, &tint.Options{
+		h = tint.NewTextHandler(&escapingWriter{w: w, escape: escapeTextLine}, &tint.Options{
 			Level: cfg.Level, ReplaceAttr: sanitizeAttr, TimeFormat: time.TimeOnly, NoColor: true,
 		})
+	} else {
+		out := &escapingWriter{w: w, escape: printable.EscapeJSON}
+		h = sanitizingHandler{
+			plain:      slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.Level}),
+			sanitizing: slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: sanitizeAttr}),
+		}
 	}
 	out, _ := w.(*droppingWriter)
 	return slog.New(contextHandler{h, out}).With("service", service)

@@ -100,7 +100,9 @@ func TestValueKeepsItsCharactersUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	for name := range loggers(io.Discard) {
 		var out bytes.Buffer
-		loggers(&out)[name].Info("hello", "path", "/a\xffb\u202ec", "title", "Größe 学习", "list", []string{"c\xffd", "end"})
+		log := loggers(&out)[name]
+		log.Info("hello", "path", "/a\xffb\u202ec", "title", "Größe 学习")
+		log.Info("hello", "list", []string{"c\xffd", "end"})
 		for _, want := range []string{`/a`, `xffb`, `\u202ec`, "Größe 学习", `xffd`, "end"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s: no %s in %s", name, want, out.String())
@@ -124,8 +126,18 @@ func TestLongValueIsTruncated(t *testing.T) {
 		for name := range loggers(io.Discard) {
 			for _, value := range []any{long, errors.New(long), []byte(long), []string{long}, map[string]string{long: long}, []*string{&long}, texter{long}} {
 				var out bytes.Buffer
-				loggers(&out)[name].Info("begin"+long, "k", value)
-				checkLine(t, name, out.String(), 12<<10)
+				log := loggers(&out)[name]
+				for _, write := range []func(){
+					func() { log.Info("begin", "k", value) },
+					func() { log.Info("begin"+long, "k", 1) },
+					func() { log.Info("begin"+long, "k", value) },
+					func() { log.With("k", value).Info("begin", "n", 1) },
+					func() { log.Info("begin", slog.Group("g", "k", value)) },
+				} {
+					out.Reset()
+					write()
+					checkLine(t, name, out.String(), 12<<10)
+				}
 				if t.Failed() {
 					t.Fatalf("%s, %s, %T", kind, name, value)
 				}
@@ -164,7 +176,7 @@ func TestVisibleMessageIsWrittenUnchanged(t *testing.T) {
 func TestPlainLineCausesNoAllocation(t *testing.T) {
 	attrs := []slog.Attr{slog.Any("level", slog.LevelInfo), slog.String("path", "/tasks"), slog.Int("status", 200)}
 	line := []byte(`{"level":"INFO","msg":"HTTP request","path":"/tasks","status":200}` + "\n")
-	writer := escapingWriter{io.Discard, printable.EscapeJSON}
+	writer := &escapingWriter{w: io.Discard, escape: printable.EscapeJSON}
 	n := testing.AllocsPerRun(1000, func() {
 		for _, attr := range attrs {
 			_ = sanitizeAttr(nil, attr)
