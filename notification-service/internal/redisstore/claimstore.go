@@ -78,7 +78,11 @@ func (c *ClaimStore) runClaimScript(ctx context.Context, steps, sent, next strin
 	keys := []string{c.prefix + "notification:sent", c.processedKey(sent), c.processedKey(next), c.rejectedKey(next)}
 	reply, err := claimScript.Run(ctx, c.client, keys, steps, c.ownClaim, c.lease.Milliseconds(), dedupKeyTTL.Milliseconds()).StringSlice()
 	if err != nil {
-		return notify.Claim{}, fmt.Errorf("claim of %s (%s): %w", sent, steps, err)
+		action := "record as sent"
+		if steps == "acquire" {
+			action = "acquire"
+		}
+		return notify.Claim{}, fmt.Errorf("%s %s: %w", action, sent, err)
 	}
 	for _, key := range reply[4:] {
 		c.log.ErrorContext(ctx, "another program overwrote what is known of a notification: continuing without it, and it may be sent twice", "key", key)
