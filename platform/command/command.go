@@ -40,7 +40,7 @@ type Program[C any] struct {
 // settings from the file ("" for none) and the environment.
 func New[C any](name, short string, load func(file string, environ []string) (C, error), serve func(context.Context, C) error) *Program[C] {
 	p := &Program[C]{load: load}
-	p.root = &cobra.Command{Use: name, Short: short, Args: noArgs, SilenceErrors: true, SilenceUsage: true}
+	p.root = &cobra.Command{Use: name, Short: short, Version: describeBuild(), Args: noArgs, SilenceErrors: true, SilenceUsage: true}
 	p.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	p.root.PersistentFlags().StringVar(&p.file, "config", os.Getenv("CONFIG_FILE"), "settings `file` (YAML)")
 	p.root.CompletionOptions.DisableDefaultCmd = true

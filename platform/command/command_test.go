@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -135,6 +136,16 @@ func TestErrorOfAMissingFileNamesTheFlagOrTheVariable(t *testing.T) {
 		if status, served, _, _, stderr := call(t, tt.args...); status != ExitUsage || served != "" || stderr != tt.want {
 			t.Errorf("%s: status %d, served %q, said %q", name, status, served, stderr)
 		}
+	}
+}
+
+func TestVersionIsShownWithoutSettings(t *testing.T) {
+	version, commit, date = "v1.2.3", "0123abc", "2026-01-15T10:00:00Z"
+	t.Cleanup(func() { version, commit, date = "", "", "" })
+	status, served, _, stdout, stderr := call(t, "--version", "--config", "none.yaml")
+	want := "service version v1.2.3 (commit 0123abc, 2026-01-15T10:00:00Z, " + runtime.Version() + ")\n"
+	if status != 0 || served != "" || stdout != want || stderr != "" {
+		t.Errorf("status %d, served %q, printed %q and %q, want %q", status, served, stdout, stderr, want)
 	}
 }
 

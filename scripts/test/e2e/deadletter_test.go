@@ -3,9 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +17,7 @@ import (
 // dlq runs the command dlq of a service's binary.
 func dlq(t *testing.T, service string, args ...string) (status int, output string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(system.dir, "bin", service), append([]string{"dlq"}, args...)...)
-	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+system.env["KAFKA_BROKERS"])
+	cmd := system.command(t.Context(), service, append([]string{"dlq"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {

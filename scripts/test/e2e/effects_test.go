@@ -25,7 +25,7 @@ type statsJSON struct {
 
 func stats(t *testing.T) statsJSON {
 	t.Helper()
-	return decode[statsJSON](t, request(t, http.DefaultClient, http.MethodGet, "http://"+system.env["STATS_HTTP_ADDR"]+"/stats", ""), http.StatusOK)
+	return decode[statsJSON](t, request(t, http.DefaultClient, http.MethodGet, "http://"+system.address("STATS_HTTP_ADDR")+"/stats", ""), http.StatusOK)
 }
 
 // settled waits until stats-service has counted every record in the topic.

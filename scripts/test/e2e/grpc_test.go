@@ -33,7 +33,7 @@ func newSpecClient(t *testing.T) specClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := grpc.NewClient(system.env["TODO_GRPC_ADDR"], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(system.address("TODO_GRPC_ADDR"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}

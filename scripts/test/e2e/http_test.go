@@ -47,7 +47,7 @@ func decode[T any](t *testing.T, a answer, status int) T {
 // call sends a request to todo-service, from an address that the rate limiter has not seen.
 func call(t *testing.T, method, path, body string, header ...string) answer {
 	t.Helper()
-	return request(t, http.DefaultClient, method, "http://"+system.env["TODO_HTTP_ADDR"]+path, body,
+	return request(t, http.DefaultClient, method, "http://"+system.address("TODO_HTTP_ADDR")+path, body,
 		append(header, "X-Forwarded-For", unseenAddr())...)
 }
 

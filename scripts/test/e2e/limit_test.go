@@ -10,12 +10,12 @@ import (
 )
 
 func TestEleventhRequestOfAnAddressIsRejectedUntilTheWindowSlides(t *testing.T) {
-	client := clientFrom("127.0.0.9") // not a trusted proxy, and a new port for each request
-	url := "http://" + system.env["TODO_HTTP_ADDR"] + "/tasks?limit=1"
-	forged := 0
+	client, addr, headers := system.limitedClient()
+	url := "http://" + system.address("TODO_HTTP_ADDR") + "/tasks?limit=1"
+	requests := 0
 	ask := func() answer {
-		forged++
-		return request(t, client, http.MethodGet, url, "", "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", forged))
+		requests++
+		return request(t, client, http.MethodGet, url, "", headers(requests)...)
 	}
 
 	began := time.Now()
@@ -47,9 +47,9 @@ func TestEleventhRequestOfAnAddressIsRejectedUntilTheWindowSlides(t *testing.T) 
 		t.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
 	}
 
-	ttl, err := redisClient(t).PTTL(t.Context(), "ratelimit:127.0.0.9").Result()
+	ttl, err := redisClient(t).PTTL(t.Context(), "ratelimit:"+addr).Result()
 	if err != nil || ttl <= 0 || ttl > limitWindow+time.Millisecond {
-		t.Errorf("redis pttl ratelimit:127.0.0.9 = %v, %v", ttl, err)
+		t.Errorf("redis pttl ratelimit:%s = %v, %v", addr, ttl, err)
 	}
 
 	var passed time.Time

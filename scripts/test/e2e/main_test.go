@@ -10,42 +10,63 @@ import (
 	"time"
 )
 
-// The rate limit of the stack. Tests other than those of the limiter set X-Forwarded-For to a new address for
+// startLimit bounds the start of the system.
+const startLimit = 5 * time.Minute
+
+// The rate limit of the system. Tests other than those of the limiter set X-Forwarded-For to a new address for
 // each request.
 const (
 	limitRequests = 10
 	limitWindow   = 5 * time.Second
 )
 
-// system is the stack under test. All tests share it and run one after the other.
-var system *stack
+// system is the deployment under test. All tests share it and run one after the other.
+var system deployment
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	var err error
-	if system, err = newStack(ctx); err == nil {
-		err = system.run(ctx, cmp.Or(os.Getenv("E2E_KAFKA"), "best"),
-			"GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -race"),
-			fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests),
-			fmt.Sprintf("RATE_LIMIT_WINDOW=%s", limitWindow),
-			"TRUSTED_PROXIES=127.0.0.1/32",
-			"LOG_FORMAT=json",
-		)
+	switch kind := cmp.Or(os.Getenv("E2E_SYSTEM"), "devstack"); kind {
+	case "devstack":
+		system, err = startStack(ctx)
+	case "compose":
+		system, err = startComposition(ctx)
+	default:
+		err = fmt.Errorf("E2E_SYSTEM is %q, want devstack or compose", kind)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "the stack did not start:", err)
+		fmt.Fprintln(os.Stderr, "the system did not start:", err)
 		return 1
 	}
 	defer func() {
 		if err := system.end(); err != nil {
-			fmt.Fprintln(os.Stderr, "the stack did not end well:", err)
+			fmt.Fprintln(os.Stderr, "the system did not end well:", err)
 			code = 1
 		}
 	}()
 	return m.Run()
+}
+
+// settings are those of the services that the tests rely on. proxies may name the client's address.
+func settings(proxies string) []string {
+	return []string{
+		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests),
+		fmt.Sprintf("RATE_LIMIT_WINDOW=%s", limitWindow),
+		"TRUSTED_PROXIES=" + proxies,
+	}
+}
+
+// startStack starts the stack that all tests share, with services that detect data races.
+func startStack(ctx context.Context) (*stack, error) {
+	s, err := newStack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env := append(settings("127.0.0.1/32"), "LOG_FORMAT=json", "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -race"))
+	return s, s.run(ctx, cmp.Or(os.Getenv("E2E_KAFKA"), "best"), env...)
 }

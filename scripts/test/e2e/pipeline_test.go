@@ -18,7 +18,7 @@ import (
 
 func redisClient(t *testing.T) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: system.env["REDIS_ADDR"]})
+	client := redis.NewClient(&redis.Options{Addr: system.address("REDIS_ADDR")})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -89,7 +89,7 @@ func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 func TestSecondListIsServedFromTheCacheAlone(t *testing.T) {
 	announced := subscribeFeed(t)
 	announced(create(t, "Cached").ID) // the last invalidation of the list has happened
-	hits := func() float64 { return counter(t, system.env["TODO_OPS_ADDR"], "cache_hits_total") }
+	hits := func() float64 { return counter(t, system.address("TODO_OPS_ADDR"), "cache_hits_total") }
 	miss := call(t, http.MethodGet, "/tasks", "")
 	if status := miss.header.Get("Cache-Status"); !strings.Contains(status, "fwd=miss") {
 		t.Errorf("the first list: Cache-Status %q", status)
@@ -152,7 +152,7 @@ func TestClientReadsItsOwnWriteFromTheList(t *testing.T) {
 }
 
 func TestCommandLineClientCreatesAndListsTasks(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/grpc-client", "--addr", system.env["TODO_GRPC_ADDR"])
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/grpc-client", "--addr", system.address("TODO_GRPC_ADDR"))
 	cmd.Dir = "../../../todo-service"
 	cmd.Env = append(cmd.Environ(), "GOWORK=off")
 	out, err := cmd.CombinedOutput()

@@ -117,7 +117,8 @@ func ready(ctx context.Context, addr string) error {
 	return nil
 }
 
-// stop stops one part of the stack. If the test fails, its cleanup starts the part again.
+func (s *stack) address(variable string) string { return s.env[variable] }
+
 func (s *stack) stop(t *testing.T, part string) {
 	t.Helper()
 	s.act(t, "stop", part)
@@ -140,7 +141,6 @@ func (s *stack) act(t *testing.T, verb, part string) {
 	}
 }
 
-// log returns the log of a part.
 func (s *stack) log(t *testing.T, part string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(s.dir, "log", part+".log"))
@@ -148,6 +148,20 @@ func (s *stack) log(t *testing.T, part string) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+func (s *stack) command(ctx context.Context, service string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, "bin", service), args...)
+	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+s.env["KAFKA_BROKERS"])
+	return cmd
+}
+
+// limitedClient's requests come from an address that is not a trusted proxy, from a new port each.
+func (s *stack) limitedClient() (client *http.Client, addr string, headers func(i int) []string) {
+	const limited = "127.0.0.9"
+	return clientFrom(limited), limited, func(i int) []string {
+		return []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)}
+	}
 }
 
 // interrupt stops the stack as Ctrl-C does. A slow or failed stop is an error.
@@ -167,7 +181,6 @@ func (s *stack) interrupt() error {
 	}
 }
 
-// end stops and removes the stack. A data race or a panic in a service's log is an error.
 func (s *stack) end() error {
 	var problems []error
 	if err := s.interrupt(); err != nil {
@@ -182,14 +195,20 @@ func (s *stack) end() error {
 		if err != nil {
 			problems = append(problems, err)
 		}
-		for _, sign := range []string{"DATA RACE", "panic"} {
-			if i := bytes.Index(content, []byte(sign)); i >= 0 {
-				problems = append(problems, fmt.Errorf("%s says:\n%.3000s", filepath.Base(file), content[i:]))
-			}
+		problems = append(problems, findCrash(filepath.Base(file), content))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("(kept in %s) %w", s.dir, err)
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// findCrash returns an error if a service's log has a data race or a panic.
+func findCrash(name string, log []byte) error {
+	for _, sign := range []string{"DATA RACE", "panic"} {
+		if i := bytes.Index(log, []byte(sign)); i >= 0 {
+			return fmt.Errorf("%s says:\n%.3000s", name, log[i:])
 		}
 	}
-	if len(problems) == 0 {
-		return os.RemoveAll(s.dir)
-	}
-	return fmt.Errorf("(kept in %s) %w", s.dir, errors.Join(problems...))
+	return nil
 }

@@ -23,7 +23,7 @@ func kafkaClient(t *testing.T) sarama.Client {
 	cfg.Producer.Return.Successes = true
 	cfg.Producer.RequiredAcks = sarama.WaitForAll
 	cfg.Producer.MaxMessageBytes = 1 << 20
-	client, err := sarama.NewClient(strings.Split(system.env["KAFKA_BROKERS"], ","), cfg)
+	client, err := sarama.NewClient(strings.Split(system.address("KAFKA_BROKERS"), ","), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

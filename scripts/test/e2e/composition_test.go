@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"example.com/todo/scripts/internal/port"
+)
+
+// composition is the system in containers, as compose/compose.yaml describes it, under a project name and on ports of
+// its own. Its images exist.
+type composition struct {
+	project string
+	env     []string
+	ports   map[string]int // by the variables of compose.yaml
+	block   *port.Block
+}
+
+// services are the parts that this repository builds.
+var services = []string{"todo-service", "notification-service", "stats-service"}
+
+func startComposition(ctx context.Context) (*composition, error) {
+	variables := []string{
+		"TODO_HTTP_PORT", "TODO_GRPC_PORT", "TODO_OPS_PORT", "NOTIFICATION_OPS_PORT", "STATS_HTTP_PORT", "STATS_OPS_PORT",
+		"POSTGRES_PORT", "REDIS_PORT", "KAFKA_PORT",
+	}
+	block, err := port.Reserve(ctx, len(variables))
+	if err != nil {
+		return nil, err
+	}
+	c := &composition{project: "todo-e2e-" + strconv.Itoa(os.Getpid()), ports: map[string]int{}, block: block}
+	// A request from this host comes from the gateway of a network of the engine.
+	c.env = append(settings("172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=")
+	for i, name := range variables {
+		c.ports[name] = block.Ports[i]
+		c.env = append(c.env, fmt.Sprintf("%s=%d", name, block.Ports[i]))
+	}
+	if err := c.up(ctx); err != nil {
+		return nil, errors.Join(err, c.compose(ctx, "logs", "--tail=20"), c.end())
+	}
+	return c, nil
+}
+
+// up starts the parts that do not run and waits until all are healthy.
+func (c *composition) up(ctx context.Context) error {
+	return c.compose(ctx, "up", "--detach", "--wait", "--no-build")
+}
+
+// docker returns a command of Docker Compose for this system.
+func (c *composition) docker(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := dockerCommand(ctx, append([]string{"compose", "--file", "../../../compose/compose.yaml", "--project-name", c.project}, args...)...)
+	cmd.Env = append(os.Environ(), c.env...)
+	return cmd
+}
+
+func dockerCommand(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, cmp.Or(os.Getenv("DOCKER"), "docker"), args...)
+}
+
+// compose runs a command of Docker Compose. Its output is in the error.
+func (c *composition) compose(ctx context.Context, args ...string) error {
+	if out, err := c.docker(ctx, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("docker compose %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func (c *composition) address(variable string) string {
+	switch variable {
+	case "KAFKA_BROKERS":
+		return fmt.Sprintf("localhost:%d", c.ports["KAFKA_PORT"]) // as the broker advertises it
+	case "POSTGRES_DSN":
+		return "postgres://todo:todo@" + port.Addr(c.ports["POSTGRES_PORT"]) + "/todo?sslmode=disable"
+	default:
+		return port.Addr(c.ports[strings.TrimSuffix(variable, "_ADDR")+"_PORT"])
+	}
+}
+
+func (c *composition) stop(t *testing.T, part string) {
+	t.Helper()
+	if err := c.compose(t.Context(), "stop", part); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = c.compose(context.Background(), "start", part)
+		}
+	})
+}
+
+func (c *composition) start(t *testing.T, part string) {
+	t.Helper()
+	if err := c.compose(t.Context(), "up", "--detach", "--wait", "--no-build", "--no-deps", "--no-recreate", part); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *composition) log(t *testing.T, part string) string {
+	t.Helper()
+	log, err := c.docker(t.Context(), "logs", "--no-log-prefix", "--no-color", part).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(log)
+}
+
+func (c *composition) command(ctx context.Context, service string, args ...string) *exec.Cmd {
+	return c.docker(ctx, append([]string{"exec", "--no-TTY", service, "/" + service}, args...)...)
+}
+
+// limitedClient's requests come through a trusted proxy: the engine's gateway. The client itself has sent the first of
+// the addresses in the header, and the proxy has appended the client's.
+func (c *composition) limitedClient() (client *http.Client, addr string, headers func(i int) []string) {
+	const limited = "198.51.100.9"
+	return http.DefaultClient, limited, func(i int) []string {
+		return []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d, %s", i, limited)}
+	}
+}
+
+func (c *composition) end() error {
+	defer c.block.Close()
+	ctx := context.Background()
+	var problems []error
+	for _, service := range services {
+		log, err := c.docker(ctx, "logs", "--no-log-prefix", "--no-color", service).Output()
+		problems = append(problems, err, findCrash(service, log))
+	}
+	return errors.Join(append(problems, c.compose(ctx, "down", "--volumes", "--remove-orphans"))...)
+}

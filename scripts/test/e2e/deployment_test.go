@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"os/exec"
+	"testing"
+)
+
+// deployment is a way to run the system.
+type deployment interface {
+	// address returns where a part listens, by the name of the variable in stack.env.
+	address(variable string) string
+	// stop stops one part. If the test fails, its cleanup starts the part again.
+	stop(t *testing.T, part string)
+	start(t *testing.T, part string)
+	// log returns what a part has logged.
+	log(t *testing.T, part string) string
+	// command returns a command of a service's binary, with the settings of the running service.
+	command(ctx context.Context, service string, args ...string) *exec.Cmd
+	// limitedClient returns an HTTP client whose requests all count for the address, and the headers to send with
+	// the i-th request: they name another address that must not count.
+	limitedClient() (client *http.Client, addr string, headers func(i int) []string)
+	// end stops the system and removes its data. A data race or a panic in a service's log is an error.
+	end() error
+}
