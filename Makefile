@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check images test-compose bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,15 @@ breaking: ## Compare the contracts with the released ones
 	@$(MAKE) --no-print-directory -C contracts breaking
 
 compose-check: ## Check the compose files
-	docker compose -f compose/compose.yaml config --quiet
+	@for variant in "" zookeeper scale; do docker compose -f compose/compose.yaml $${variant:+-f compose/$$variant.yaml} config --quiet || exit 1; done
+
+images: ## Build the images of the services
+	@set -e; for service in todo-service notification-service stats-service; do $(MAKE) --no-print-directory -C $$service image; done
+
+test-compose: ## Build the images, and run the system in containers through the end-to-end tests
+	@cd scripts && GOWORK=off go run ./local-images
+	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory -C scripts test-compose
 
 bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the cache
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service bench-cache

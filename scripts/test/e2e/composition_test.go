@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 // its own. Its images exist.
 type composition struct {
 	project string
+	files   []string // flags of Compose
 	env     []string
 	ports   map[string]int // by the variables of compose.yaml
 	block   *port.Block
@@ -27,18 +29,28 @@ type composition struct {
 // services are the parts that this repository builds.
 var services = []string{"todo-service", "notification-service", "stats-service"}
 
+// core are the parts that go on running, in every variant.
+var core = append([]string{"postgres", "redis", "kafka"}, services...)
+
+// variant is the file that compose.yaml is combined with: zookeeper or scale, or none.
+var variant = os.Getenv("E2E_VARIANT")
+
 func startComposition(ctx context.Context) (*composition, error) {
 	variables := []string{
 		"TODO_HTTP_PORT", "TODO_GRPC_PORT", "TODO_OPS_PORT", "NOTIFICATION_OPS_PORT", "STATS_HTTP_PORT", "STATS_OPS_PORT",
-		"POSTGRES_PORT", "REDIS_PORT", "KAFKA_PORT",
+		"POSTGRES_PORT", "REDIS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT",
 	}
 	block, err := port.Reserve(ctx, len(variables))
 	if err != nil {
 		return nil, err
 	}
 	c := &composition{project: "todo-e2e-" + strconv.Itoa(os.Getpid()), ports: map[string]int{}, block: block}
+	c.files = []string{"--file", "../../../compose/compose.yaml"}
+	if variant != "" {
+		c.files = append(c.files, "--file", "../../../compose/"+variant+".yaml")
+	}
 	// A request from this host comes from the gateway of a network of the engine.
-	c.env = append(settings("172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=")
+	c.env = append(settings("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=")
 	for i, name := range variables {
 		c.ports[name] = block.Ports[i]
 		c.env = append(c.env, fmt.Sprintf("%s=%d", name, block.Ports[i]))
@@ -51,12 +63,21 @@ func startComposition(ctx context.Context) (*composition, error) {
 
 // up starts the parts that do not run and waits until all are healthy.
 func (c *composition) up(ctx context.Context) error {
-	return c.compose(ctx, "up", "--detach", "--wait", "--no-build")
+	if err := c.compose(ctx, "up", "--detach", "--no-build"); err != nil {
+		return err
+	}
+	return c.awaitHealthy(ctx, core...)
+}
+
+// awaitHealthy starts parts that do not run and waits until they are healthy. The jobs are not among them: Compose takes
+// the end of a container for a failure while it waits.
+func (c *composition) awaitHealthy(ctx context.Context, parts ...string) error {
+	return c.compose(ctx, append([]string{"up", "--detach", "--wait", "--no-build", "--no-deps", "--no-recreate"}, parts...)...)
 }
 
 // docker returns a command of Docker Compose for this system.
 func (c *composition) docker(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := dockerCommand(ctx, append([]string{"compose", "--file", "../../../compose/compose.yaml", "--project-name", c.project}, args...)...)
+	cmd := dockerCommand(ctx, slices.Concat([]string{"compose", "--project-name", c.project}, c.files, args)...)
 	cmd.Env = append(os.Environ(), c.env...)
 	return cmd
 }
@@ -98,7 +119,7 @@ func (c *composition) stop(t *testing.T, part string) {
 
 func (c *composition) start(t *testing.T, part string) {
 	t.Helper()
-	if err := c.compose(t.Context(), "up", "--detach", "--wait", "--no-build", "--no-deps", "--no-recreate", part); err != nil {
+	if err := c.awaitHealthy(t.Context(), part); err != nil {
 		t.Fatal(err)
 	}
 }

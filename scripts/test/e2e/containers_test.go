@@ -70,9 +70,6 @@ func (c *composition) inspect(t *testing.T, part string) container {
 	return inspected[0]
 }
 
-// core are the parts that go on running.
-var core = append([]string{"postgres", "redis", "kafka"}, services...)
-
 func TestContainersHaveNoPrivileges(t *testing.T) {
 	c := containers(t)
 	var memory int64
@@ -118,7 +115,7 @@ var listeners = map[string][]string{
 }
 
 // dialScript prints each HOST:PORT of its arguments that accepts a connection.
-const dialScript = `for peer; do timeout 1 bash -c "exec 3<>/dev/tcp/${peer/://}" 2>/dev/null && echo "$peer"; done; true`
+const dialScript = `for peer; do timeout 3 bash -c "exec 3<>/dev/tcp/${peer/://}" 2>/dev/null && echo "$peer" & done; wait`
 
 func TestContainersReachOnlyTheirPeers(t *testing.T) {
 	c := containers(t)
