@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check images test-compose bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ test-compose: ## Build the images, and run the system in containers through the 
 	@cd scripts && GOWORK=off go run ./local-images
 	@$(MAKE) --no-print-directory images
 	@$(MAKE) --no-print-directory -C scripts test-compose
+
+deploy-check: ## Render the Kubernetes manifests and validate them, without a cluster
+	@cd scripts && GOWORK=off go test -count=1 ./check/deploy
+	@scripts/check/deploy/validate
 
 bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the cache
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service bench-cache
