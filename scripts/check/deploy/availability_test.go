@@ -1,10 +1,14 @@
 package deploy
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -157,4 +161,36 @@ func TestOverlayCreatesTheTopicsThatTheServicesExpect(t *testing.T) {
 			}
 		}
 	}
+}
+
+// topicSetting matches the arguments of kafka-topics.sh that name and configure a topic.
+var topicSetting = regexp.MustCompile(`--(?:topic|config) (\S+)`)
+
+func topicSettings(script string) []string {
+	var all []string
+	for _, found := range topicSetting.FindAllStringSubmatch(script, -1) {
+		all = append(all, found[1])
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestTopicsHaveTheSettingsOfCompose(t *testing.T) {
+	t.Parallel()
+	compose, err := os.ReadFile(filepath.Join(root, "compose/compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(topicSettings(string(compose)), "min.insync.replicas=2") // compose has one broker
+	slices.Sort(want)
+	for _, w := range render(t, prepare).workloads() {
+		if w.name != "kafka-topics" {
+			continue
+		}
+		if diff := cmp.Diff(want, topicSettings(w.pod.Spec.Containers[0].Args[0])); diff != "" || len(want) < 4 {
+			t.Errorf("settings in compose.yaml (-) and of the Job (+):\n%s", diff)
+		}
+		return
+	}
+	t.Error("there is no Job kafka-topics")
 }

@@ -140,8 +140,15 @@ func TestVariablesAreSettingsOfTheService(t *testing.T) {
 			if !ok {
 				t.Errorf("%s has the variable %s, which %s does not know", w.name, name, service)
 			}
-			if isSecret := value == "[secret]"; isSecret != (secrets[name] != "") {
-				t.Errorf("%s: %s is from a Secret if and only if the service hides it; it shows %q", w.name, name, value)
+			if secrets[name] != "" && value != "[secret]" {
+				t.Errorf("%s: %s is from a Secret, and %s shows it: %q", w.name, name, service, value)
+			}
+		}
+		for _, c := range m.configMaps {
+			for name := range c.Data {
+				if known[name] == "[secret]" {
+					t.Errorf("ConfigMap %s has the secret %s", c.Name, name)
+				}
 			}
 		}
 	}
