@@ -209,19 +209,22 @@ func TestProbesAndScrapesHaveTheirPath(t *testing.T) {
 			d := m.deployment(t, service)
 			ops := bin.start(t, service, m.variables(t, workload{service, d.Spec.Template}))
 			container := d.Spec.Template.Spec.Containers[0]
-			for path, want := range map[string]int{
-				container.StartupProbe.HTTPGet.Path:   http.StatusOK,
-				container.LivenessProbe.HTTPGet.Path:  http.StatusOK,
-				container.ReadinessProbe.HTTPGet.Path: http.StatusServiceUnavailable,
-				m.monitors[0].Spec.Endpoints[0].Path:  http.StatusOK,
+			for _, request := range []struct {
+				path string
+				want int
+			}{
+				{container.StartupProbe.HTTPGet.Path, http.StatusOK},
+				{container.LivenessProbe.HTTPGet.Path, http.StatusOK},
+				{container.ReadinessProbe.HTTPGet.Path, http.StatusServiceUnavailable},
+				{m.monitors[0].Spec.Endpoints[0].Path, http.StatusOK},
 			} {
-				resp, err := http.Get("http://" + ops + path)
+				resp, err := http.Get("http://" + ops + request.path)
 				if err != nil {
 					t.Fatal(err)
 				}
 				_ = resp.Body.Close()
-				if resp.StatusCode != want {
-					t.Errorf("%s answers %d, want %d", path, resp.StatusCode, want)
+				if resp.StatusCode != request.want {
+					t.Errorf("%s answers %d, want %d", request.path, resp.StatusCode, request.want)
 				}
 			}
 		})
