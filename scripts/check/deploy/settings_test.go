@@ -153,7 +153,7 @@ func TestVariablesAreSettingsOfTheService(t *testing.T) {
 		}
 	}
 	for _, service := range services {
-		for _, dir := range []string{service + "/deploy", overlay} {
+		for _, dir := range []string{service + "/deploy", overlay, everything} {
 			m := render(t, dir)
 			check(m, workload{service, m.deployment(t, service).Spec.Template}, service)
 		}
