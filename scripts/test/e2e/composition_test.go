@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/todo/scripts/internal/port"
 )
@@ -145,6 +146,9 @@ func (c *composition) limitedClient() (client *http.Client, addr string, headers
 		return []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d, %s", i, limited)}
 	}
 }
+
+// refusalLimit exceeds the connect timeout of 2 s: at the address of a stopped container nothing answers.
+func (c *composition) refusalLimit() time.Duration { return 3 * time.Second }
 
 func (c *composition) end() error {
 	defer c.block.Close()

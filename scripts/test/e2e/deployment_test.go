@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // deployment is a way to run the system.
@@ -21,6 +22,8 @@ type deployment interface {
 	// limitedClient returns an HTTP client whose requests all count for the address, and the headers to send with
 	// the i-th request: they name another address that must not count.
 	limitedClient() (client *http.Client, addr string, headers func(i int) []string)
+	// refusalLimit returns how long a request may wait for a PostgreSQL that is stopped.
+	refusalLimit() time.Duration
 	// end stops the system and removes its data. A data race or a panic in a service's log is an error.
 	end() error
 }

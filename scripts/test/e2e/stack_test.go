@@ -164,6 +164,9 @@ func (s *stack) limitedClient() (client *http.Client, addr string, headers func(
 	}
 }
 
+// refusalLimit is short: a port of this host without a listener refuses a connection at once.
+func (s *stack) refusalLimit() time.Duration { return time.Second }
+
 // interrupt stops the stack as Ctrl-C does. A slow or failed stop is an error.
 func (s *stack) interrupt() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
