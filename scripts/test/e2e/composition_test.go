@@ -67,7 +67,11 @@ func (c *composition) up(ctx context.Context) error {
 	if err := c.compose(ctx, "up", "--detach", "--no-build"); err != nil {
 		return err
 	}
-	return c.awaitHealthy(ctx, core...)
+	parts := core
+	if variant == "scale" {
+		parts = append(slices.Clone(core), "balancer") // healthy when each service has a replica
+	}
+	return c.awaitHealthy(ctx, parts...)
 }
 
 // awaitHealthy starts parts that do not run and waits until they are healthy. The jobs are not among them: Compose takes
