@@ -104,7 +104,10 @@ func (p *provider) provideImage(ctx context.Context, image string) (result, erro
 	}
 	i := slices.IndexFunc(standIns, func(s standIn) bool { return s.image == image })
 	if i < 0 {
-		return result{image, notAvailable, fmt.Sprintf("%s; %s", explainAbsence(image), pullErr)}, nil
+		if errors.Is(pullErr, errUnreachable) {
+			pullErr = errUnreachable // its details were printed
+		}
+		return result{image, notAvailable, fmt.Sprintf("%s, and %s", pullErr, explainAbsence(image))}, nil
 	}
 	madeOf, err := p.provideStandIn(ctx, standIns[i], labels)
 	return result{image, fromStandIn, madeOf}, err
@@ -123,7 +126,7 @@ func (p *provider) pull(ctx context.Context, image string) error {
 	p.console.Progress("pulling %s", image)
 	err = p.engine.pull(ctx, image)
 	if errors.Is(err, errUnreachable) && ctx.Err() == nil {
-		p.console.Progress("%s: %s", registry, err)
+		p.console.Progress("no more pulls from %s, stand-ins take their place: %s", registry, err)
 		p.unreachable[registry] = err
 	}
 	return err
@@ -134,7 +137,7 @@ func explainAbsence(image string) string {
 	repository, _, _ := strings.Cut(image, ":")
 	for _, s := range standIns {
 		if strings.HasPrefix(s.image, repository+":") {
-			return "the stand-in is of " + s.image
+			return "the stand-in is of " + s.image + " alone"
 		}
 	}
 	return "there is no stand-in"
