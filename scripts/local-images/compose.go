@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,10 +51,14 @@ func composeImages(ctx context.Context, dir string) ([]string, error) {
 
 // readComposeFile adds the images of a compose file to used, and those that it builds to built, too.
 func readComposeFile(ctx context.Context, file string, used, built map[string]bool) error {
+	// The settings are in the repository's root, above the folder of the compose files.
+	var settings []string
+	if env := filepath.Join(filepath.Dir(filepath.Dir(file)), ".env"); fileExists(env) {
+		settings = []string{env}
+	}
 	options, err := cli.NewProjectOptions([]string{file},
-		cli.WithWorkingDirectory(filepath.Dir(filepath.Dir(file))), // of .env
 		cli.WithName("local-images"),
-		cli.WithOsEnv, cli.WithDotEnv,
+		cli.WithOsEnv, cli.WithEnvFiles(settings...), cli.WithDotEnv,
 		cli.WithProfiles([]string{"*"}),
 		// A file that is merged with another one is not complete by itself.
 		cli.WithConsistency(false),
@@ -75,6 +80,11 @@ func readComposeFile(ctx context.Context, file string, used, built map[string]bo
 		}
 	}
 	return nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // choose returns the given images, which must be known, or all if none is given.

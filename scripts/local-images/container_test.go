@@ -180,12 +180,21 @@ func writeFiles(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
+	writeFilesTo(t, dir, files)
+	return dir
+}
+
+// writeFilesTo writes files into a folder, which it creates if needed.
+func writeFilesTo(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // tarOf packs files as a build context.

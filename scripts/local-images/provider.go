@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,12 @@ func newProvider(ctx context.Context, c *console.Console, getenv func(string) st
 // provide makes the images available, one after another, and returns where each is from. The results are those of
 // the images before an error.
 func (p *provider) provide(ctx context.Context, images []string) ([]result, error) {
+	// Two processes would install Debian twice.
+	release, err := lock(ctx, filepath.Join(p.machine.finder.Cache.Dir, "local-images.lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	var results []result
 	for _, image := range images {
 		r, err := p.provideImage(ctx, image)
