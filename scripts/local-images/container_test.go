@@ -25,8 +25,12 @@ const (
 	stopTimeout = 10 * time.Second
 )
 
-// hardened has the options that take everything from a container that its program does not need.
-var hardened = []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"}
+// hardened has the options that take everything from a container that its program does not need, as the compose files
+// do. unprivileged leaves it a writable root.
+var (
+	hardened     = []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
+	unprivileged = hardened[1:]
+)
 
 // requireImages makes images available to the Docker engine. Without an engine the test is skipped; under CI it fails.
 func requireImages(t *testing.T, images ...string) docker {

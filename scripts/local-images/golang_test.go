@@ -58,6 +58,7 @@ github.com/google/uuid v1.6.0/go.mod h1:TIyPZe4MgqvfeYDBFedMoGGpEw/LqOeaOT+nhxU+
 )
 
 func TestGolangBuildsWhatDistrolessRuns(t *testing.T) {
+	t.Parallel()
 	const distroless = "gcr.io/distroless/static-debian12:nonroot"
 	d := requireImages(t, "golang:1.26", distroless)
 	image := uniqueName()

@@ -32,6 +32,7 @@ func (c *container) mustPsql(sql string) string {
 }
 
 func TestPostgresCreatesItsDatabaseOnceAndKeepsIt(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "postgres:18")
 	scripts := writeFiles(t, map[string]string{
 		"1-table.sql": "CREATE TABLE greetings (word text);",
@@ -57,8 +58,10 @@ func TestPostgresCreatesItsDatabaseOnceAndKeepsIt(t *testing.T) {
 }
 
 func TestPostgresRunsWithoutPrivileges(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "postgres:18")
-	c := start(t, d, "postgres:18", postgresOptions(append(hardened, "--user", "postgres", "--tmpfs", "/var/run/postgresql:mode=1777")...))
+	c := start(t, d, "postgres:18", postgresOptions(append(hardened,
+		"--user", "postgres", "--tmpfs", "/tmp", "--tmpfs", "/var/run/postgresql:uid=999,gid=999,mode=3775")...))
 	c.waitUntil("pg_isready", "--host", "127.0.0.1", "--username", "todo", "--dbname", "tasks")
 	if got := c.mustPsql("SELECT 1 + 1"); got != "2" {
 		t.Errorf("1 + 1 = %s", got)
@@ -67,6 +70,7 @@ func TestPostgresRunsWithoutPrivileges(t *testing.T) {
 }
 
 func TestPostgresSaysThatItsPasswordIsMissing(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "postgres:18")
 	c := start(t, d, "postgres:18", []string{"--env", "POSTGRES_USER=todo"})
 	testenv.EventuallyWithin(t, startTimeout, "the container ends", func() bool {
@@ -78,6 +82,7 @@ func TestPostgresSaysThatItsPasswordIsMissing(t *testing.T) {
 }
 
 func TestRedisServesOtherContainersAndKeepsItsData(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "redis:7")
 	network := newNetwork(t, d)
 	for name, options := range map[string][]string{
@@ -85,8 +90,9 @@ func TestRedisServesOtherContainersAndKeepsItsData(t *testing.T) {
 		"without privileges": append(hardened, "--user", "redis"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t, d, "redis:7", append(options, "--network", network),
-				"redis-server", "--appendonly", "yes", "--maxmemory-policy", "noeviction")
+				"redis-server", "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
 			c.waitUntil("redis-cli", "ping")
 			c.checkUser("999")
 			client := func(command ...string) string {
@@ -109,9 +115,10 @@ func TestRedisServesOtherContainersAndKeepsItsData(t *testing.T) {
 }
 
 func TestKafkaKeepsARecord(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "apache/kafka:4.4.0")
-	c := start(t, d, "apache/kafka:4.4.0", []string{
-		"--hostname", "kafka", "--memory", "768m",
+	c := start(t, d, "apache/kafka:4.4.0", append(unprivileged,
+		"--hostname", "kafka", "--memory", "480m",
 		"--env", "KAFKA_NODE_ID=1",
 		"--env", "KAFKA_PROCESS_ROLES=broker,controller",
 		"--env", "KAFKA_CONTROLLER_QUORUM_VOTERS=1@kafka:9093",
@@ -125,8 +132,8 @@ func TestKafkaKeepsARecord(t *testing.T) {
 		"--env", "KAFKA_AUTO_CREATE_TOPICS_ENABLE=false",
 		"--env", "KAFKA_LOG_DIRS=/var/lib/kafka/data",
 		"--env", "KAFKA_HEAP_OPTS=-Xmx256m",
-		"--env", "CLUSTER_ID=todo-kraft-cluster-0001",
-	})
+		"--env", "CLUSTER_ID=4L6g3nShT-eMCtK--X86sw",
+	))
 	checkBroker(c, "/opt/kafka/bin/", ".sh")
 }
 
@@ -157,14 +164,15 @@ func checkBroker(c *container, prefix, suffix string) {
 }
 
 func TestConfluentKafkaKeepsARecordWithZooKeeper(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "confluentinc/cp-zookeeper:7.5.0", "confluentinc/cp-kafka:7.5.0")
 	network := newNetwork(t, d)
-	zookeeper := start(t, d, "confluentinc/cp-zookeeper:7.5.0", []string{
-		"--network", network, "--network-alias", "zookeeper", "--memory", "384m",
-		"--env", "ZOOKEEPER_CLIENT_PORT=2181", "--env", "ZOOKEEPER_TICK_TIME=2000", "--env", "KAFKA_HEAP_OPTS=-Xmx128m",
-	})
-	broker := start(t, d, "confluentinc/cp-kafka:7.5.0", []string{
-		"--network", network, "--network-alias", "kafka", "--memory", "768m",
+	zookeeper := start(t, d, "confluentinc/cp-zookeeper:7.5.0", append(unprivileged,
+		"--network", network, "--network-alias", "zookeeper", "--memory", "192m",
+		"--env", "ZOOKEEPER_CLIENT_PORT=2181", "--env", "ZOOKEEPER_TICK_TIME=2000", "--env", "KAFKA_HEAP_OPTS=-Xmx96m",
+	))
+	broker := start(t, d, "confluentinc/cp-kafka:7.5.0", append(unprivileged,
+		"--network", network, "--network-alias", "kafka", "--memory", "480m",
 		"--env", "KAFKA_BROKER_ID=1",
 		"--env", "KAFKA_ZOOKEEPER_CONNECT=zookeeper:2181",
 		"--env", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=INTERNAL:PLAINTEXT,HOST:PLAINTEXT",
@@ -172,7 +180,7 @@ func TestConfluentKafkaKeepsARecordWithZooKeeper(t *testing.T) {
 		"--env", "KAFKA_INTER_BROKER_LISTENER_NAME=INTERNAL",
 		"--env", "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR=1",
 		"--env", "KAFKA_HEAP_OPTS=-Xmx256m",
-	})
+	))
 	zookeeper.waitUntil("zookeeper-shell", "localhost:2181", "ls", "/")
 	checkBroker(broker, "", "")
 	zookeeper.checkUser("1000")
@@ -180,6 +188,7 @@ func TestConfluentKafkaKeepsARecordWithZooKeeper(t *testing.T) {
 }
 
 func TestHAProxyAnswersByItsConfiguration(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "haproxy:3.0")
 	dir := writeFiles(t, map[string]string{"haproxy.cfg": `
 defaults
@@ -212,6 +221,7 @@ func checkHello(t *testing.T, url string) {
 }
 
 func TestPrometheusScrapesItself(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "prom/prometheus:v2.55.1")
 	dir := writeFiles(t, map[string]string{"prometheus.yml": `
 global: {scrape_interval: 100ms, scrape_timeout: 100ms}
@@ -220,7 +230,7 @@ scrape_configs:
     static_configs: [{targets: ["localhost:9090"]}]
 `})
 	c := start(t, d, "prom/prometheus:v2.55.1", append(hardened, "--volume", dir+":/etc/prometheus:ro"))
-	c.waitUntil("wget", "-q", "-O", "-", "http://localhost:9090/-/ready")
+	c.waitUntil("wget", "-q", "--spider", "http://localhost:9090/-/ready")
 	c.exec("/bin/promtool", "check", "config", "/etc/prometheus/prometheus.yml")
 	testenv.EventuallyWithin(t, startTimeout, "a scrape", func() bool {
 		return strings.Contains(c.exec("/bin/promtool", "query", "instant", "http://localhost:9090", `up{job="itself"} == 1`), "=> 1")
@@ -230,10 +240,12 @@ scrape_configs:
 }
 
 func TestAlertmanagerKeepsAnAlert(t *testing.T) {
+	t.Parallel()
 	d := requireImages(t, "prom/alertmanager:v0.28.1")
 	dir := writeFiles(t, map[string]string{"alertmanager.yml": "route: {receiver: none}\nreceivers: [{name: none}]\n"})
 	c := start(t, d, "prom/alertmanager:v0.28.1", append(hardened, "--volume", dir+":/etc/alertmanager:ro"))
-	c.waitUntil("wget", "-q", "-O", "-", "http://localhost:9093/-/ready")
+	c.waitUntil("wget", "-q", "--spider", "http://localhost:9093/-/ready")
+	c.exec("/bin/amtool", "--alertmanager.url=http://localhost:9093", "cluster", "show")
 	c.exec("amtool", "--alertmanager.url", "http://localhost:9093", "alert", "add", "TooHot", "degrees=90")
 	if got := c.exec("amtool", "--alertmanager.url", "http://localhost:9093", "alert", "query", "degrees=90"); !strings.Contains(got, "TooHot") {
 		t.Errorf("the alerts are %q", got)
