@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -95,13 +94,13 @@ func debootstrap(ctx context.Context, m mirror, archive string) error {
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	const shown = 2000 // bytes of the end
 	command := exec.CommandContext(ctx, name, args...)
-	var out, all bytes.Buffer
-	command.Stdout, command.Stderr = io.MultiWriter(&out, &all), &all
+	var out, messages bytes.Buffer
+	command.Stdout, command.Stderr = &out, &messages
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		printed := all.Bytes()
+		printed := append(out.Bytes(), messages.Bytes()...) // debootstrap reports its errors on the standard output
 		return "", fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(printed[max(0, len(printed)-shown):]))
 	}
 	return strings.TrimSpace(out.String()), nil

@@ -53,13 +53,12 @@ func (d docker) runWithInput(ctx context.Context, input io.Reader, args ...strin
 	return strings.TrimSpace(out.String()), nil
 }
 
-// engineVersion returns the version of the engine, or an error that says what to do if none answers.
-func (d docker) engineVersion(ctx context.Context) (string, error) {
-	version, err := d.run(ctx, "version", "--format", "{{.Server.Version}}")
-	if err != nil {
-		return "", fmt.Errorf("no Docker engine answers; start it, or choose the docker program with DOCKER: %w", err)
+// checkEngine returns an error that says what to do if no engine answers.
+func (d docker) checkEngine(ctx context.Context) error {
+	if _, err := d.run(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return fmt.Errorf("no Docker engine answers; start it, or choose the docker program with DOCKER: %w", err)
 	}
-	return version, nil
+	return nil
 }
 
 // labels returns the labels of a local image. The error is errAbsent if there is no such image.

@@ -64,9 +64,9 @@ func TestLabelsReportsAnAbsentImage(t *testing.T) {
 	}
 }
 
-func TestEngineVersionSaysWhatToDoWithoutAnEngine(t *testing.T) {
+func TestCheckEngineSaysWhatToDoWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	_, err := fakeDocker(t, "echo 'Cannot connect to the Docker daemon' >&2; exit 1").engineVersion(t.Context())
+	err := fakeDocker(t, "echo 'Cannot connect to the Docker daemon' >&2; exit 1").checkEngine(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "start it") || !strings.Contains(err.Error(), "Cannot connect") {
 		t.Errorf("the error is %v", err)
 	}

@@ -66,7 +66,7 @@ func newCommand() *cobra.Command {
 // printResults prints a table.
 func printResults(w io.Writer, results []result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "IMAGE\tIS\tDETAIL")
+	fmt.Fprintf(table, "IMAGE\tIS\tDETAIL\n")
 	for _, r := range results {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", r.image, r.from, r.detail)
 	}

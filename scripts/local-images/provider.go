@@ -62,7 +62,7 @@ func newProvider(ctx context.Context, c *console.Console, getenv func(string) st
 		return nil, fmt.Errorf("read the certificate authorities of this machine, from Debian's package ca-certificates: %w", err)
 	}
 	docker := newDocker(getenv)
-	if _, err := docker.engineVersion(ctx); err != nil {
+	if err := docker.checkEngine(ctx); err != nil {
 		return nil, err
 	}
 	return &provider{
