@@ -46,17 +46,22 @@ func (m mirror) sourcesList() string {
 
 // baseSources returns what the image of Debian is built from. The first call on a machine takes a minute.
 func baseSources(ctx context.Context, m *machine) ([]source, error) {
+	authorities, err := os.ReadFile(m.authorities)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate authorities of this machine, which Debian's package ca-certificates installs: %w", err)
+	}
+	mirror := findMirror(ctx)
 	archive := filepath.Join(m.finder.Cache.Dir, "debian", "bookworm-minbase-"+runtime.GOARCH+".tar")
 	if _, err := os.Stat(archive); err != nil {
 		m.finder.Cache.Console.Progress("installing Debian into %s, once", archive)
-		if err := debootstrap(ctx, m.mirror, archive); err != nil {
+		if err := debootstrap(ctx, mirror, archive); err != nil {
 			return nil, err
 		}
 	}
 	return []source{
 		{name: "debian.tar", path: archive, version: filepath.Base(archive)},
-		{name: "ca-certificates.crt", content: m.ca},
-		{name: "sources.list", content: m.mirror.sourcesList()},
+		{name: "ca-certificates.crt", content: string(authorities)},
+		{name: "sources.list", content: mirror.sourcesList()},
 	}, nil
 }
 

@@ -122,12 +122,15 @@ func (c *container) waitUntil(command ...string) {
 	c.t.Helper()
 	var last error
 	defer func() {
-		if c.t.Failed() {
+		if last != nil {
 			c.t.Log(last)
 		}
 	}()
 	testenv.EventuallyWithin(c.t, startTimeout, strings.Join(command, " "), func() bool {
 		_, last = c.d.run(c.t.Context(), append([]string{"exec", c.name}, command...)...)
+		if last != nil && strings.Contains(last.Error(), "is not running") {
+			c.t.Fatalf("the container ended with exit code %s", c.exitCode())
+		}
 		return last == nil
 	})
 }

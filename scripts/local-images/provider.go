@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,18 +56,13 @@ func newProvider(ctx context.Context, c *console.Console, getenv func(string) st
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(caBundle)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate authorities of this machine, from Debian's package ca-certificates: %w", err)
-	}
 	docker := newDocker(getenv)
 	if err := docker.checkEngine(ctx); err != nil {
 		return nil, err
 	}
 	return &provider{
-		engine:  docker,
-		machine: &machine{finder: tools.Finder, mirror: findMirror(ctx), ca: string(ca)},
-		console: c, unreachable: map[string]error{},
+		engine: docker, console: c, unreachable: map[string]error{},
+		machine: &machine{finder: tools.Finder, authorities: caBundle},
 	}, nil
 }
 

@@ -73,10 +73,11 @@ func newFakeProvider(t *testing.T, f *fakeEngine) *provider {
 	if err := os.WriteFile(archive, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	authorities := filepath.Join(writeFiles(t, map[string]string{"ca.crt": "certificates"}), "ca.crt")
 	quiet := console.Plain(io.Discard)
 	return &provider{
 		engine: f, console: quiet, unreachable: map[string]error{},
-		machine: &machine{finder: binaries.Finder{Cache: binaries.Cache{Dir: cache, Console: quiet}}, ca: "authorities"},
+		machine: &machine{finder: binaries.Finder{Cache: binaries.Cache{Dir: cache, Console: quiet}}, authorities: authorities},
 	}
 }
 

@@ -89,9 +89,8 @@ func jarVersions(dir, jar string) string {
 
 // machine is this computer: it has what the stand-ins are made with.
 type machine struct {
-	finder binaries.Finder
-	mirror mirror
-	ca     string // certificate authorities, PEM
+	finder      binaries.Finder
+	authorities string // path of the certificate authorities
 }
 
 // postgresSources returns the pinned PostgreSQL.
