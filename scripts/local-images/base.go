@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,7 @@ type mirror struct{ packages, security string }
 // findMirror returns the mirrors that this machine's apt uses for Debian, or else Debian's own.
 func findMirror(ctx context.Context) mirror {
 	m := mirror{packages: "http://deb.debian.org/debian", security: "http://deb.debian.org/debian-security"}
-	targets, err := output(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+	targets, err := output(ctx, exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"))
 	if err != nil {
 		return m // this machine has another package manager
 	}
@@ -83,30 +82,14 @@ func debootstrap(ctx context.Context, m mirror, archive string) error {
 	defer func() { _ = os.RemoveAll(dir) }() // a rest uses space only
 	root, unfinished := filepath.Join(dir, "root"), filepath.Join(dir, "debian.tar")
 	// What debootstrap mounts below root ends with its own mount namespace, even if it is killed.
-	_, err = output(ctx, "unshare", "--mount", "--propagation", "private",
+	install := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private",
 		"debootstrap", "--variant=minbase", "bookworm", root, m.packages)
-	if err != nil {
+	if _, err := output(ctx, install); err != nil {
 		return err
 	}
-	if _, err := output(ctx, "tar", "-C", root, "--numeric-owner", "-cf", unfinished, "."); err != nil {
+	pack := exec.CommandContext(ctx, "tar", "-C", root, "--numeric-owner", "-cf", unfinished, ".")
+	if _, err := output(ctx, pack); err != nil {
 		return err
 	}
 	return os.Rename(unfinished, archive)
-}
-
-// output runs a command and returns its standard output without the white space around it. An error contains the
-// end of what the command printed.
-func output(ctx context.Context, name string, args ...string) (string, error) {
-	const shown = 2000 // bytes of the end
-	command := exec.CommandContext(ctx, name, args...)
-	var out, messages bytes.Buffer
-	command.Stdout, command.Stderr = &out, &messages
-	if err := command.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		printed := append(out.Bytes(), messages.Bytes()...) // debootstrap reports its errors on the standard output
-		return "", fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(printed[max(0, len(printed)-shown):]))
-	}
-	return strings.TrimSpace(out.String()), nil
 }

@@ -42,15 +42,8 @@ func (d docker) run(ctx context.Context, args ...string) (string, error) {
 func (d docker) runWithInput(ctx context.Context, input io.Reader, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, d.program, args...)
 	command.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
-	var out, messages bytes.Buffer
-	command.Stdin, command.Stdout, command.Stderr = input, &out, &messages
-	if err := command.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		return "", fmt.Errorf("%s %s: %w: %s", d.program, args[0], err, strings.TrimSpace(messages.String()))
-	}
-	return strings.TrimSpace(out.String()), nil
+	command.Stdin = input
+	return output(ctx, command)
 }
 
 // checkEngine returns an error that says what to do if no engine answers.
@@ -118,5 +111,8 @@ func (d docker) build(ctx context.Context, image, target string, labels map[stri
 		args = append(args, "--label", key+"="+value)
 	}
 	_, err := d.runWithInput(ctx, archive, append(args, "-")...)
+	if err != nil && strings.Contains(err.Error(), "buildx component is missing") {
+		return fmt.Errorf("%w; or choose with DOCKER a docker program that needs no plugin, such as Debian's", err)
+	}
 	return err
 }

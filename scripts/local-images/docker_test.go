@@ -74,11 +74,16 @@ func TestCheckEngineSaysWhatToDoWithoutAnEngine(t *testing.T) {
 
 func TestBuildFailsWithTheOutputOfTheBuild(t *testing.T) {
 	t.Parallel()
-	b := buildContext{sources: []source{{name: "Dockerfile", content: "FROM scratch\n"}}}
-	archive := b.open()
-	defer archive.Close()
-	err := fakeDocker(t, "cat >/dev/null; echo 'ERROR: apt-get failed' >&2; exit 1").build(t.Context(), "redis:7", "", nil, archive)
-	if err == nil || !strings.Contains(err.Error(), "apt-get failed") {
-		t.Errorf("the error is %v", err)
+	for script, want := range map[string]string{
+		"cat >/dev/null; echo 'ERROR: apt-get failed' >&2; exit 1": "apt-get failed",
+		// A program that does not read the build context.
+		"echo 'ERROR: BuildKit is enabled but the buildx component is missing or broken' >&2; exit 1": "choose with DOCKER",
+	} {
+		archive := buildContext{sources: []source{{name: "file", content: strings.Repeat("x", 1<<20)}}}.open()
+		err := fakeDocker(t, script).build(t.Context(), "redis:7", "", nil, archive)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %q", err, want)
+		}
+		archive.Close()
 	}
 }

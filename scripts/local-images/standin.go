@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -126,7 +127,7 @@ func jarSources(programs ...string) func(context.Context, *machine) ([]source, e
 // golangSources returns the Go toolchain of this machine and its settings.
 func golangSources(ctx context.Context, _ *machine) ([]source, error) {
 	settings := []string{"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE"}
-	text, err := output(ctx, "go", append([]string{"env", "-json", "GOROOT", "GOVERSION"}, settings...)...)
+	text, err := output(ctx, exec.CommandContext(ctx, "go", append([]string{"env", "-json", "GOROOT", "GOVERSION"}, settings...)...))
 	if err != nil {
 		return nil, err
 	}
