@@ -87,7 +87,8 @@ func debootstrap(ctx context.Context, m mirror, archive string) error {
 	if _, err := output(ctx, install); err != nil {
 		return err
 	}
-	pack := exec.CommandContext(ctx, "tar", "-C", root, "--numeric-owner", "-cf", unfinished, ".")
+	pack := exec.CommandContext(ctx, "tar", "-C", root, "--numeric-owner", "-cf", unfinished,
+		"--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", ".")
 	if _, err := output(ctx, pack); err != nil {
 		return err
 	}
