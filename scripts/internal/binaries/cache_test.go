@@ -112,7 +112,7 @@ func TestEveryArtifactIsComplete(t *testing.T) {
 			t.Errorf("pin %s: size %d, SHA-256 %q, file %q", p.Package, p.Size, p.SHA256, p.fileName())
 		}
 	}
-	if seen["postgres"] != 4 || seen["redis"] != 1 || seen["kafka"] == 0 {
+	if seen["postgres"] != 4 || seen["redis"] != 1 || seen["kafka"] == 0 || seen["kafka-tools"] == 0 || seen["kafka-zookeeper"] == 0 {
 		t.Errorf("pins by program: %v", seen)
 	}
 }
