@@ -18,6 +18,7 @@ import (
 var libraryMetrics = []string{
 	"up", // of each target of Prometheus
 	"prometheus_notifications_dropped_total", "prometheus_rule_evaluation_failures_total",
+	"go_sql_max_open_connections", "go_sql_wait_duration_seconds_total", // of the collector in platform/postgres
 	"grpc_server_handled_total", "grpc_server_handling_seconds", // of the interceptors in platform/grpcserver
 }
 
