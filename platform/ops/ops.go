@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/todo/platform/clientlimit"
@@ -77,20 +78,24 @@ type Server struct {
 //
 //	/livez         200 while the process runs                    under any Host
 //	/readyz        200 when all checks pass, else 503            under any Host
-//	/metrics       the metrics of g                              under a Host that is allowed
+//	/metrics       the metrics of registry                       under a Host that is allowed
 //	/debug/pprof/  profiles, if cfg.Pprof                        under a Host that is allowed
 //
-// The connections have the limit cfg.MaxConns and do not count for a client in conns.
-func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, g prometheus.Gatherer, checks ...Check) (*Server, error) {
+// It adds the gauge service_ready to registry: 1 while /readyz answers 200, else 0. The connections have the
+// limit cfg.MaxConns and do not count for a client in conns.
+func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, registry *prometheus.Registry, checks ...Check) (*Server, error) {
 	s := &Server{}
 	for _, c := range checks {
 		c.outage = retry.NewOutage(log.With("check", c.Name), "ops: readiness check fails, /readyz answers 503", "ops: readiness check passes again")
 		s.checks = append(s.checks, c)
 	}
+	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "service_ready", Help: "1 while /readyz answers 200, else 0.",
+	}, s.readiness)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeReport(w, http.StatusOK, report{Status: "alive"}) })
 	mux.HandleFunc("GET /readyz", s.serveReadiness)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, ErrorLog: logging.Library("prometheus", slog.LevelWarn),
 	}))
 	if cfg.Pprof {
@@ -140,11 +145,7 @@ func (s *Server) MirrorReadiness(setReady func(ready bool)) lifecycle.Part {
 		defer setReady(false)
 		tick := time.Tick(mirrorInterval)
 		for {
-			ready := true
-			for _, err := range s.runChecks(ctx) {
-				ready = ready && err == nil
-			}
-			setReady(ready && ctx.Err() == nil)
+			setReady(s.allPass(ctx) && ctx.Err() == nil)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -178,6 +179,24 @@ func (s *Server) serveReadiness(w http.ResponseWriter, r *http.Request) {
 		result.Status, code = "draining", http.StatusServiceUnavailable
 	}
 	writeReport(w, code, result)
+}
+
+// readiness is the value of service_ready.
+func (s *Server) readiness() float64 {
+	if s.draining.Load() || !s.allPass(context.Background()) {
+		return 0
+	}
+	return 1
+}
+
+// allPass runs the checks and reports whether none failed.
+func (s *Server) allPass(ctx context.Context) bool {
+	for _, err := range s.runChecks(ctx) {
+		if err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // runChecks runs all checks concurrently and returns their results by name. A check that

@@ -218,6 +218,34 @@ func TestMirrorReadinessReportsEachChangeAndTheStop(t *testing.T) {
 	})
 }
 
+func TestServiceReadyFollowsReadiness(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(context.Context) error {
+		if broken.Load() {
+			return errors.New("broken")
+		}
+		return nil
+	}}, ops.Check{Name: "y", Func: alwaysReady})
+	expect := func(condition, want string) {
+		t.Helper()
+		if code, body := p.get("/metrics"); code != 200 || !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("%s: status %d without %q in:\n%s", condition, code, want, body)
+		}
+	}
+	expect("every check passes", "service_ready 1")
+	broken.Store(true)
+	expect("one of two checks fails", "service_ready 0")
+	broken.Store(false)
+	expect("every check passes again", "service_ready 1")
+	drained, drain := context.WithCancel(t.Context())
+	drain()
+	if err := p.FailReadiness(0).Run(drained); err != nil {
+		t.Fatal(err)
+	}
+	expect("the service drains", "service_ready 0")
+}
+
 func TestServerServesMetricsAlwaysAndProfilesWhenConfigured(t *testing.T) {
 	t.Parallel()
 	profiling := ops.Defaults("")

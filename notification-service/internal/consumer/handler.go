@@ -124,7 +124,7 @@ func (h *Handler) Handle(ctx context.Context, batch []kafka.Record) (int, error)
 	outcomes, err := h.notifier.Notify(budgetCtx, events)
 	h.metrics.events.WithLabelValues("redelivered").Add(float64(redelivered))
 	for i, outcome := range outcomes {
-		h.countOutcome(ctx, batch[redelivered+i], events[i].Type, outcome)
+		h.countOutcome(ctx, batch[redelivered+i], events[i], outcome)
 	}
 	handled := redelivered + len(outcomes)
 	switch {
@@ -164,12 +164,15 @@ func decodeEvents(records []kafka.Record) ([]notify.Event, error) {
 	return events, nil
 }
 
-func (h *Handler) countOutcome(ctx context.Context, record kafka.Record, eventType string, outcome notify.Outcome) {
-	if (event.Event{Type: eventType}).Known() {
+func (h *Handler) countOutcome(ctx context.Context, record kafka.Record, e notify.Event, outcome notify.Outcome) {
+	if (event.Event{Type: e.Type}).Known() {
 		h.metrics.events.WithLabelValues(string(outcome)).Inc()
+		if outcome == notify.Sent {
+			h.metrics.delivery.Observe(max(0, time.Since(e.Timestamp).Seconds())) // the clocks of two machines differ
+		}
 		return
 	}
 	h.metrics.unknownTypes.Inc()
 	h.log.WarnContext(ctx, "skipping an event of an unknown type",
-		"type", eventType, "partition", record.Partition, "offset", record.Offset)
+		"type", e.Type, "partition", record.Partition, "offset", record.Offset)
 }
