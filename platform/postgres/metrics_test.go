@@ -37,12 +37,20 @@ func TestStatementsAreCountedByTheirResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
+	pool := map[string]float64{}
 	for _, family := range families {
+		if strings.HasPrefix(family.GetName(), "go_sql_") {
+			pool[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
+			continue
+		}
 		for _, m := range family.GetMetric() {
 			got = append(got, strings.Repeat(m.GetLabel()[0].GetValue()+" ", int(m.GetHistogram().GetSampleCount())))
 		}
 	}
 	if all := strings.Join(got, ""); all != "error ok ok ok ok " {
 		t.Errorf("the statements are counted as %q", all)
+	}
+	if open, limit := pool["go_sql_open_connections"], pool["go_sql_max_open_connections"]; open != 1 || limit != float64(db.Stats().MaxOpenConnections) {
+		t.Errorf("%v connections are open and at most %v may be", open, limit)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/metrics"
@@ -66,8 +67,8 @@ var runtimeParams = map[string]string{
 }
 
 // Open returns a pool of at most MaxConns connections, without dialing. Its error is about the DSN. A statement
-// whose context ends returns within half a second, even when the server is frozen. The durations of the
-// statements are in the histogram postgres_statement_seconds of reg, unless that is nil.
+// whose context ends returns within half a second, even when the server is frozen. Unless reg is
+// nil, it gets the durations of the statements (postgres_statement_seconds) and the connections (go_sql_*).
 func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	dsn, err := parseDSN(cfg.DSN.Reveal())
 	if err != nil {
@@ -90,6 +91,9 @@ func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour)
+	if reg != nil {
+		reg.MustRegister(collectors.NewDBStatsCollector(db, "postgres")) // go_sql_*
+	}
 	return sqlx.NewDb(db, "postgres"), nil
 }
 

@@ -51,6 +51,46 @@ func TestRoundTripsAreCountedByTheirResult(t *testing.T) {
 	}
 }
 
+func TestPoolIsCountedByTheStateOfItsConnections(t *testing.T) {
+	t.Parallel()
+	cfg := redis.Defaults()
+	cfg.Addr = testenv.RequireEnv(t, "TEST_REDIS_ADDR")
+	cfg.PoolSize, cfg.Timeout = 1, time.Second
+	reg := prometheus.NewRegistry()
+	client := redis.Open(cfg, "redis", reg)
+	defer client.Close()
+	blocked := make(chan error, 1)
+	// A second is twice as long as the pool makes a command wait for a connection.
+	go func() { blocked <- client.BLPop(t.Context(), time.Second, "no such list").Err() }()
+	testenv.Eventually(t, "a connection in use", func() bool { return poolMetrics(t, reg)["redis_pool_connections redis,in_use"] == 1 })
+	if err := client.Ping(t.Context()).Err(); err == nil {
+		t.Error("a pool of one connection served two commands at once")
+	}
+	if n := poolMetrics(t, reg)["redis_pool_timeouts_total redis"]; n != 1 {
+		t.Errorf("%v timeouts, want 1", n)
+	}
+	<-blocked
+	testenv.Eventually(t, "an idle connection and none in use", func() bool {
+		got := poolMetrics(t, reg)
+		return got["redis_pool_connections redis,in_use"] == 0 && got["redis_pool_connections redis,idle"] == 1
+	})
+}
+
+func poolMetrics(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			got[family.GetName()+" "+labels(m)] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return got
+}
+
 func labels(m *dto.Metric) string {
 	var values []string
 	for _, pair := range m.GetLabel() {

@@ -114,8 +114,9 @@ func (c Config) MaxConns() int {
 }
 
 // Open returns a client and does not wait for Redis. A command takes at most about 1.5 times Timeout, or until
-// its context ends. It is never retried, because it may have been executed. The durations of the round trips are in
-// the histogram redis_roundtrip_seconds of reg, with the label server, unless reg is nil.
+// its context ends. It is never retried, because it may have been executed. With the label
+// server, reg gets the durations of the round trips (redis_roundtrip_seconds) and the connections
+// (redis_pool_connections), unless it is nil.
 func Open(cfg Config, server string, reg prometheus.Registerer) goredis.UniversalClient {
 	client := goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs:                 cfg.addrs(),
@@ -138,8 +139,12 @@ func Open(cfg Config, server string, reg prometheus.Registerer) goredis.Universa
 			Mode: maintnotifications.ModeDisabled, // Redis Enterprise only
 		},
 	})
+	labels := prometheus.Labels{"server": server}
 	client.AddHook(durationHook{metrics.NewDurations(reg, "redis_roundtrip_seconds",
-		"Duration of commands and pipelines, including the wait for a connection.", prometheus.Labels{"server": server})})
+		"Duration of commands and pipelines, including the wait for a connection.", labels)})
+	if reg != nil {
+		reg.MustRegister(newPoolCollector(client, labels))
+	}
 	return client
 }
 
