@@ -1,0 +1,148 @@
+package observability
+
+import (
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/lib/pq" // the driver
+	"github.com/tidwall/gjson"
+
+	"example.com/todo/platform/testenv"
+)
+
+// evaluationTimeout is how long an expression may need for its first value. Rules on rules
+// of a group that is evaluated every 30 s need several evaluations.
+const evaluationTimeout = 3 * time.Minute
+
+func TestEveryExpressionHasDataAndTheCountsAgree(t *testing.T) {
+	s := startSystem(t,
+		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests), "RATE_LIMIT_WINDOW=5s", "TRUSTED_PROXIES=127.0.0.1/32",
+		fmt.Sprintf("WATCH_MAX_WATCHERS=%d", maxWatchers), fmt.Sprintf("WATCH_MAX_PER_CLIENT=%d", maxPerClient),
+		fmt.Sprintf("HTTP_MAX_CONNS=%d", maxConns),
+		"WEBHOOK_URL="+startWebhook(t), "WEBHOOK_ALLOW_PRIVATE=true",
+		"WEBHOOK_SECRET=whsec_"+base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"LOG_LEVEL=ERROR",
+	)
+	p := startPrometheus(t, map[string]string{
+		"todo-service": s.env["TODO_OPS_ADDR"], "notification-service": s.env["NOTIFICATION_OPS_ADDR"], "stats-service": s.env["STATS_OPS_ADDR"],
+	})
+	stopWorkload := startWorkload(t, s)
+	injectFaults(t, s, p)
+
+	dashboards := readDashboards(t)
+	expressions := ruleExpressions(t, p)
+	for _, d := range dashboards {
+		expressions = append(expressions, dashboardExpressions(t, p, d)...)
+	}
+	t.Logf("%d expressions of %d dashboards and of the rules", len(expressions), len(dashboards))
+	checkExpressions(t, p, expressions)
+	checkRulesWork(t, p)
+	checkScrapeInterval(t, p)
+
+	stopWorkload()
+	checkCountsAgree(t, s, p, statsTargets(dashboards))
+}
+
+// checkExpressions waits until each expression has given a finite value, and names those that did not.
+func checkExpressions(t *testing.T, p *prometheus, expressions []expression) {
+	t.Helper()
+	deadline := time.Now().Add(evaluationTimeout)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for pending := expressions; len(pending) > 0; <-ticker.C {
+		var left []expression
+		for _, e := range pending {
+			switch err := p.check(t.Context(), e.promql, e.ranged); {
+			case err == nil:
+			case isInvalid(err) || time.Now().After(deadline):
+				t.Errorf("%s: %v: %s", e.where, err, e.promql)
+			default:
+				left = append(left, e)
+			}
+		}
+		pending = left
+	}
+}
+
+// checkCountsAgree compares the completions of today in the database, in GET /stats by each
+// panel that reads it, and in the gauge.
+func checkCountsAgree(t *testing.T, s *system, p *prometheus, targets map[string]target) {
+	t.Helper()
+	db, err := sql.Open("postgres", s.env["POSTGRES_DSN"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if len(targets) == 0 {
+		t.Fatal("no panel reads /stats")
+	}
+	var counts map[string]int64
+	agree := func() bool {
+		var want int64
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM events WHERE type = 'task.completed'
+			AND (at AT TIME ZONE 'UTC')::date = (now() AT TIME ZONE 'UTC')::date`).Scan(&want); err != nil {
+			t.Fatal(err)
+		}
+		gauge, err := p.value(t.Context(), "max(stats_completed_today_tasks)")
+		if err != nil {
+			return false
+		}
+		counts = map[string]int64{"database": want, "gauge": int64(gauge)}
+		for title, q := range targets {
+			counts["panel "+title] = lastNumber(t, fetchTable(t, s.env["STATS_HTTP_ADDR"], q))
+		}
+		same := want > 0
+		for _, count := range counts {
+			same = same && count == want
+		}
+		return same
+	}
+	deadline := time.Now().Add(time.Minute)
+	for !agree() {
+		if time.Now().After(deadline) {
+			t.Fatalf("the counts of today do not agree: %v", counts)
+		}
+		testenv.Eventually(t, "the next scrape", scraped(t, p))
+	}
+	t.Logf("the counts of today agree: %v", counts)
+}
+
+// scraped returns a condition that is true after the next scrape of stats-service.
+func scraped(t *testing.T, p *prometheus) func() bool {
+	t.Helper()
+	const lastScrape = `timestamp(up{job="stats-service"})`
+	before, err := p.value(t.Context(), lastScrape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		now, err := p.value(t.Context(), lastScrape)
+		return err == nil && now > before
+	}
+}
+
+// lastNumber returns the only number of a table's last record: today's, where there are several days.
+func lastNumber(t *testing.T, records table) int64 {
+	t.Helper()
+	var numbers, texts []string
+	for _, cell := range records[len(records)-1] {
+		if cell.Type == gjson.Number {
+			numbers = append(numbers, cell.Raw)
+		} else {
+			texts = append(texts, cell.String())
+		}
+	}
+	if today := time.Now().UTC().Format(time.DateOnly); len(texts) > 0 && texts[0] != today {
+		t.Fatalf("the last record is of %s, not of %s", strings.Join(texts, ", "), today)
+	}
+	number, err := strconv.ParseInt(strings.Join(numbers, " "), 10, 64)
+	if err != nil {
+		t.Fatalf("not one number in %v: %v", records, err)
+	}
+	return number
+}
