@@ -41,7 +41,7 @@ func generate() (map[string][]byte, error) {
 		return nil, fmt.Errorf("todo-overview: %w", err)
 	}
 	content, err := encode(built)
-	return map[string][]byte{"todo-overview.json": content}, err
+	return map[string][]byte{"overview.json": content}, err
 }
 
 func encode(d any) ([]byte, error) {

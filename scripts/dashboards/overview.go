@@ -157,7 +157,7 @@ func limitsRow() row {
 		{
 			title: "Passed uncounted", unit: "reqps", width: 8,
 			description: "Requests per second that the limiter let pass because Redis did not answer.",
-			targets:     overTime(query{sum("instance", rate("todo_ratelimit_unavailable_total")), "{{instance}}"}),
+			targets:     overTime(query{sum("job, instance", rate("todo_ratelimit_unavailable_total")), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Load shedding", unit: "reqps", width: 8,
@@ -170,7 +170,7 @@ func limitsRow() row {
 		{
 			title: "Watchers", unit: "short", width: 8,
 			description: "Open streams of changes over both transports, gRPC health and reflection included.",
-			targets:     overTime(query{selector("todo_watchers"), "{{instance}}"}),
+			targets:     overTime(query{selector("todo_watchers"), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Refused watchers and gaps", unit: "reqps", width: 8,
@@ -183,7 +183,7 @@ func limitsRow() row {
 		{
 			title: "Connections", unit: "short", width: 8,
 			description: "Open connections by server.",
-			targets:     overTime(query{sum("instance, server", selector("server_connections")), "{{instance}} {{server}}"}),
+			targets:     overTime(query{sum("job, instance, server", selector("server_connections")), "{{job}} {{instance}} {{server}}"}),
 		},
 	}}
 }

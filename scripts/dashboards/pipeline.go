@@ -102,36 +102,36 @@ func storesRow() row {
 		{
 			title: "Redis round trips, p95", unit: "s", width: 8,
 			description: "95% of the commands and pipelines take at most this time, the wait for a connection included.",
-			targets:     overTime(query{quantile(0.95, "instance, server", "redis_roundtrip_seconds"), "{{instance}} {{server}}"}),
+			targets:     overTime(query{quantile(0.95, "job, instance, server", "redis_roundtrip_seconds"), "{{job}} {{instance}} {{server}}"}),
 		},
 		{
 			title: "Failures", unit: "ops", width: 8,
 			description: "Statements and round trips per second that failed.",
 			targets: overTime(
-				query{sum("instance", rate("postgres_statement_seconds_count", `result="error"`)), "PostgreSQL, {{instance}}"},
-				query{sum("instance, server", rate("redis_roundtrip_seconds_count", `result="error"`)), "{{server}}, {{instance}}"},
+				query{sum("job, instance", rate("postgres_statement_seconds_count", `result="error"`)), "PostgreSQL, {{job}} {{instance}}"},
+				query{sum("job, instance, server", rate("redis_roundtrip_seconds_count", `result="error"`)), "{{server}}, {{job}} {{instance}}"},
 			),
 		},
 		{
 			title: "PostgreSQL pool", unit: "short", width: 8,
 			description: "Connections of the pool that are in use, open, and allowed.",
 			targets: overTime(
-				query{selector("go_sql_in_use_connections"), "in use, {{instance}}"},
-				query{selector("go_sql_open_connections"), "open, {{instance}}"},
-				query{selector("go_sql_max_open_connections"), "allowed, {{instance}}"},
+				query{selector("go_sql_in_use_connections"), "in use, {{job}} {{instance}}"},
+				query{selector("go_sql_open_connections"), "open, {{job}} {{instance}}"},
+				query{selector("go_sql_max_open_connections"), "allowed, {{job}} {{instance}}"},
 			),
 		},
 		{
 			title: "Redis pools", unit: "short", width: 8,
 			description: "Connections of each pool for commands, by state.",
-			targets:     overTime(query{selector("redis_pool_connections"), "{{instance}} {{server}} {{state}}"}),
+			targets:     overTime(query{selector("redis_pool_connections"), "{{job}} {{instance}} {{server}} {{state}}"}),
 		},
 		{
 			title: "Waiting for a connection", unit: "ops", width: 8,
 			description: "Times per second that a statement waited for a connection, and that a command did not get one in time.",
 			targets: overTime(
-				query{sum("instance", rate("go_sql_wait_count_total")), "PostgreSQL waits, {{instance}}"},
-				query{sum("instance, server", rate("redis_pool_timeouts_total")), "{{server}} timeouts, {{instance}}"},
+				query{sum("job, instance", rate("go_sql_wait_count_total")), "PostgreSQL waits, {{job}} {{instance}}"},
+				query{sum("job, instance, server", rate("redis_pool_timeouts_total")), "{{server}} timeouts, {{job}} {{instance}}"},
 			),
 		},
 	}}
@@ -142,35 +142,35 @@ func runtimeRow() row {
 		{
 			title: "CPU", unit: "percentunit", width: 8,
 			description: "Processor time per second; 100% is one processor.",
-			targets:     overTime(query{rate("process_cpu_seconds_total"), "{{instance}}"}),
+			targets:     overTime(query{rate("process_cpu_seconds_total"), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Memory", unit: "bytes", width: 8,
 			description: "Resident memory of the process, and the part of it that holds objects of the heap.",
 			targets: overTime(
-				query{selector("process_resident_memory_bytes"), "resident, {{instance}}"},
-				query{selector("go_memstats_heap_alloc_bytes"), "heap, {{instance}}"},
+				query{selector("process_resident_memory_bytes"), "resident, {{job}} {{instance}}"},
+				query{selector("go_memstats_heap_alloc_bytes"), "heap, {{job}} {{instance}}"},
 			),
 		},
 		{
 			title: "Garbage collection", unit: "percentunit", width: 8,
 			description: "Share of the time in which a garbage collection stopped the program.",
-			targets:     overTime(query{rate("go_gc_duration_seconds_sum"), "{{instance}}"}),
+			targets:     overTime(query{rate("go_gc_duration_seconds_sum"), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Goroutines", unit: "short", width: 8,
 			description: "Goroutines that exist.",
-			targets:     overTime(query{selector("go_goroutines"), "{{instance}}"}),
+			targets:     overTime(query{selector("go_goroutines"), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Open files", unit: "percentunit", width: 8, max: new(1.0), warn: 0.7, alarm: 0.9,
 			description: "Open file descriptors, connections included, as a share of the limit.",
-			targets:     overTime(query{selector("process_open_fds") + " / " + selector("process_max_fds"), "{{instance}}"}),
+			targets:     overTime(query{selector("process_open_fds") + " / " + selector("process_max_fds"), "{{job}} {{instance}}"}),
 		},
 		{
 			title: "Uptime", unit: "s", width: 8,
 			description: "Time since the process started.",
-			targets:     overTime(query{"time() - " + selector("process_start_time_seconds"), "{{instance}}"}),
+			targets:     overTime(query{"time() - " + selector("process_start_time_seconds"), "{{job}} {{instance}}"}),
 		},
 	}}
 }

@@ -10,4 +10,7 @@
 // Grafana is not started. Of its plugin for /stats, this package repeats what the target
 // uses: the request, the root selector and the columns, both paths of gjson, as the plugin's
 // backend parser applies them.
+//
+// With -args -picture FILE the test also draws the first rows of the dashboard, as SVG, from
+// the dashboard's JSON and the data of the run.
 package observability

@@ -44,6 +44,9 @@ func TestEveryExpressionHasDataAndTheCountsAgree(t *testing.T) {
 	checkRulesWork(t, p)
 	checkScrapeInterval(t, p)
 
+	if *picture != "" {
+		drawPicture(t, s, p, dashboards[0])
+	}
 	stopWorkload()
 	checkCountsAgree(t, s, p, statsTargets(dashboards))
 }
@@ -94,7 +97,11 @@ func checkCountsAgree(t *testing.T, s *system, p *prometheus, targets map[string
 		}
 		counts = map[string]int64{"database": want, "gauge": int64(gauge)}
 		for title, q := range targets {
-			counts["panel "+title] = lastNumber(t, fetchTable(t, s.env["STATS_HTTP_ADDR"], q))
+			records, err := fetchTable(s.env["STATS_HTTP_ADDR"], q)
+			if err != nil {
+				t.Fatalf("%s: %v", title, err)
+			}
+			counts["panel "+title] = lastNumber(t, records)
 		}
 		same := want > 0
 		for _, count := range counts {
