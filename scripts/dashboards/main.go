@@ -34,14 +34,24 @@ func run(out string) error {
 	return nil
 }
 
+var dashboards = []spec{
+	{"overview", "Todo overview", "The whole todo system: what users see, and what each part does for it.", true, overview()},
+	{"objectives", "Todo objectives", "Service level objectives, how fast their error budgets are spent, and the alerts that fire.", false, objectives()},
+}
+
 // generate returns the content of each file by its name.
 func generate() (map[string][]byte, error) {
-	built, err := buildDashboard("todo-overview", "Todo overview", "The whole todo system: what users see, and what each part does for it.", overview())
-	if err != nil {
-		return nil, fmt.Errorf("todo-overview: %w", err)
+	files := map[string][]byte{}
+	for _, d := range dashboards {
+		built, err := d.build()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name, err)
+		}
+		if files[d.name+".json"], err = encode(built); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name, err)
+		}
 	}
-	content, err := encode(built)
-	return map[string][]byte{"overview.json": content}, err
+	return files, nil
 }
 
 func encode(d any) ([]byte, error) {

@@ -21,7 +21,7 @@ func completionsRow() row {
 		{
 			kind: value, title: "Completed today, as a metric", unit: "short", width: 6, height: 8,
 			description: "The same figure as a Prometheus gauge that stats-service reads on the same path.",
-			targets:     atOnce(maximum("", "stats_completed_today_tasks")),
+			targets:     atOnce(query{expr: maximum("", "stats_completed_today_tasks")}),
 		},
 		{
 			title: "Completed today over time", unit: "short", width: 6,
@@ -42,32 +42,32 @@ func glanceRow() row {
 		{
 			kind: value, title: "Cache hit rate", unit: "percentunit", width: 4, warn: 0.5, alarm: 0.2, max: new(1.0),
 			description: "Share of the list requests that Redis answered.",
-			targets:     atOnce(hitRate()),
+			targets:     atOnce(query{expr: hitRate()}),
 		},
 		{
 			kind: value, title: "Requests", unit: "reqps", width: 4,
 			description: "HTTP requests and gRPC calls per second.",
-			targets:     atOnce(sum("", rate("http_requests_total")) + " + " + sum("", rate("grpc_server_handled_total"))),
+			targets:     atOnce(query{expr: sum("", rate("http_requests_total")) + " + " + sum("", rate("grpc_server_handled_total"))}),
 		},
 		{
 			kind: value, title: "HTTP errors", unit: "percentunit", width: 4, warn: 0.001, alarm: 0.01, max: new(1.0),
 			description: "Share of the HTTP requests that were answered with a 5xx status.",
-			targets:     atOnce(share(sum("", rate("http_requests_total", failures)), sum("", rate("http_requests_total")))),
+			targets:     atOnce(query{expr: share(sum("", rate("http_requests_total", failures)), sum("", rate("http_requests_total")))}),
 		},
 		{
 			kind: value, title: "HTTP latency, p99", unit: "s", width: 4, warn: 0.25, alarm: 1,
 			description: "99% of the HTTP requests are answered within this time; streams are left out.",
-			targets:     atOnce(quantile(0.99, "", "http_request_duration_seconds", noStreams)),
+			targets:     atOnce(query{expr: quantile(0.99, "", "http_request_duration_seconds", noStreams)}),
 		},
 		{
 			kind: value, title: "Oldest event not sent", unit: "s", width: 4, warn: 5, alarm: 60,
 			description: "Age of the oldest event that Kafka or the live feed has not got yet.",
-			targets:     atOnce(maximum("", selector("todo_outbox_oldest_seconds"))),
+			targets:     atOnce(query{expr: maximum("", selector("todo_outbox_oldest_seconds"))}),
 		},
 		{
 			kind: value, title: "Consumer lag", unit: "short", width: 4, warn: 100, alarm: 10_000,
 			description: "Records in Kafka that a consumer has not handled yet, over all groups.",
-			targets:     atOnce(sum("", selector("kafka_consumer_lag_records"))),
+			targets:     atOnce(query{expr: sum("", selector("kafka_consumer_lag_records"))}),
 		},
 	}}
 }

@@ -56,9 +56,9 @@ func overTime(queries ...query) []variants.Dataquery {
 	return targets(queries, prometheus.Dataquery{Range: new(true), Instant: new(false)})
 }
 
-// atOnce returns a target that is executed for the end of the dashboard's time range.
-func atOnce(expr string) []variants.Dataquery {
-	return targets([]query{{expr: expr}}, prometheus.Dataquery{Range: new(false), Instant: new(true)})
+// atOnce returns targets that are executed for the end of the dashboard's time range.
+func atOnce(queries ...query) []variants.Dataquery {
+	return targets(queries, prometheus.Dataquery{Range: new(false), Instant: new(true)})
 }
 
 func targets(queries []query, kind prometheus.Dataquery) []variants.Dataquery {
@@ -156,15 +156,25 @@ func (p panel) thresholds() []dashboard.Threshold {
 	}
 }
 
-// buildDashboard returns a dashboard of rows, which encodes to the JSON that Grafana reads.
-func buildDashboard(uid, title, description string, rows []row) (any, error) {
+// spec describes a dashboard. Its name is that of its file, and with todo- before it the uid.
+type spec struct {
+	name, title, description string
+	byInstance               bool // its expressions select by the variable instance
+	rows                     []row
+}
+
+// build returns the dashboard, which encodes to the JSON that Grafana reads.
+func (s spec) build() (any, error) {
 	//nolint:staticcheck // every version of Grafana reads this format from files; the next one needs a new version
-	builder := dashboard.NewDashboardBuilder(title).Uid(uid).Description(description).Tags([]string{"todo"}).
+	builder := dashboard.NewDashboardBuilder(s.title).Uid("todo-"+s.name).Description(s.description).Tags([]string{"todo"}).
 		Timezone("browser").Time("now-30m", "now").Refresh("30s").Readonly().Tooltip(dashboard.DashboardCursorSyncCrosshair).
-		WithVariable(allOf("service", "Service", "label_values(service_info, service)")).
-		WithVariable(allOf("instance", "Instance", `label_values(service_info{service=~"$service"}, instance)`))
+		Link(dashboard.NewDashboardLinkBuilder("Todo dashboards").Type(dashboard.DashboardLinkTypeDashboards).Tags([]string{"todo"}))
+	if s.byInstance {
+		builder.WithVariable(allOf("service", "Service", "label_values(service_info, service)")).
+			WithVariable(allOf("instance", "Instance", `label_values(service_info{service=~"$service"}, instance)`))
+	}
 	var id uint32
-	for _, r := range rows {
+	for _, r := range s.rows {
 		id++
 		builder.WithRow(dashboard.NewRowBuilder(r.title).Id(id))
 		for _, p := range r.panels {

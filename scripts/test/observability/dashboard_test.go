@@ -62,13 +62,14 @@ type expression struct {
 	ranged bool // over time, not at once
 }
 
-// readDashboards returns all dashboards.
-func readDashboards(t *testing.T) (all []dashboardJSON) {
+// readDashboards returns all dashboards by the names of their files.
+func readDashboards(t *testing.T) map[string]dashboardJSON {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(grafanaDir, "dashboards", "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dashboards: %v", err)
 	}
+	all := map[string]dashboardJSON{}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -78,7 +79,7 @@ func readDashboards(t *testing.T) (all []dashboardJSON) {
 		if err := json.Unmarshal(content, &d); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		all = append(all, d)
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = d
 	}
 	return all
 }

@@ -45,10 +45,13 @@ func TestEveryExpressionHasDataAndTheCountsAgree(t *testing.T) {
 	checkScrapeInterval(t, p)
 
 	if *picture != "" {
-		drawPicture(t, s, p, dashboards[0])
+		testenv.EventuallyWithin(t, 2*pictureTime, "enough data for a picture", func() bool { return time.Since(p.began) > pictureTime })
 	}
 	stopWorkload()
 	checkCountsAgree(t, s, p, statsTargets(dashboards))
+	if *picture != "" {
+		drawPicture(t, s, p, dashboards["overview"])
+	}
 }
 
 // checkExpressions waits until each expression has given a finite value, and names those that did not.

@@ -97,7 +97,7 @@ func TestSelectorsOfTheTargetsGiveTodaysFigure(t *testing.T) {
 }
 
 // statsTargets returns the targets for /stats of all dashboards by the titles of their panels.
-func statsTargets(dashboards []dashboardJSON) map[string]target {
+func statsTargets(dashboards map[string]dashboardJSON) map[string]target {
 	targets := map[string]target{}
 	for _, d := range dashboards {
 		for _, panel := range d.Panels {

@@ -9,12 +9,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/tidwall/gjson"
 )
 
 var picture = flag.String("picture", "", "the SVG `file` that the dashboard is drawn into")
+
+// pictureTime is how much of the run the picture shows.
+const pictureTime = 4 * time.Minute
 
 // The layout, in pixels. A column and a unit of height are those of Grafana's grid.
 const (
@@ -213,7 +217,7 @@ func (g *drawing) lines(t *testing.T, b box, panel panelJSON) {
 			g.addf(`<rect x="%.0f" y="%.0f" width="10" height="4" fill="%s"/>`, x, y-3, colour)
 			name := l.name
 			if more := len(all) - shown; i == shown-1 && more > 0 {
-				name += fmt.Sprintf(", and %d more", more)
+				name += fmt.Sprintf(" +%d", more)
 			}
 			g.text(x+14, y+2, 10, "start", "#444", name)
 		}
