@@ -59,8 +59,12 @@ const (
 type expression struct {
 	where  string
 	promql string
-	ranged bool // over time, not at once
+	ranged bool   // over time, not at once
+	legend string // names labels of the series
 }
+
+// labelTemplate is a label in a legend.
+var labelTemplate = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
 // readDashboards returns all dashboards by the names of their files.
 func readDashboards(t *testing.T) map[string]dashboardJSON {
@@ -97,7 +101,7 @@ func dashboardExpressions(t *testing.T, p *prometheus, d dashboardJSON) (all []e
 				if strings.Contains(promql, "$") {
 					t.Errorf("%s: a variable is unknown in %s", where, promql)
 				}
-				all = append(all, expression{where, promql, target.Range})
+				all = append(all, expression{where, promql, target.Range, target.LegendFormat})
 			case statsType:
 			default:
 				t.Errorf("%s: the datasource has the type %q, which this test cannot execute", where, target.Datasource.Type)

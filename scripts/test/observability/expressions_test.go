@@ -3,9 +3,9 @@ package observability
 import (
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +39,7 @@ func TestEveryExpressionHasDataAndTheCountsAgree(t *testing.T) {
 	for _, d := range dashboards {
 		expressions = append(expressions, dashboardExpressions(t, p, d)...)
 	}
+	expressions = withAlternatives(t, expressions)
 	t.Logf("%d expressions of %d dashboards and of the rules", len(expressions), len(dashboards))
 	checkExpressions(t, p, expressions)
 	checkRulesWork(t, p)
@@ -63,7 +64,7 @@ func checkExpressions(t *testing.T, p *prometheus, expressions []expression) {
 	for pending := expressions; len(pending) > 0; <-ticker.C {
 		var left []expression
 		for _, e := range pending {
-			switch err := p.check(t.Context(), e.promql, e.ranged); {
+			switch err := p.check(t.Context(), e); {
 			case err == nil:
 			case isInvalid(err) || time.Now().After(deadline):
 				t.Errorf("%s: %v: %s", e.where, err, e.promql)
@@ -87,35 +88,34 @@ func checkCountsAgree(t *testing.T, s *system, p *prometheus, targets map[string
 	if len(targets) == 0 {
 		t.Fatal("no panel reads /stats")
 	}
-	var counts map[string]int64
-	agree := func() bool {
+	counts := map[string]int64{}
+	agree := func() error {
 		var want int64
 		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM events WHERE type = 'task.completed'
 			AND (at AT TIME ZONE 'UTC')::date = (now() AT TIME ZONE 'UTC')::date`).Scan(&want); err != nil {
-			t.Fatal(err)
+			return err
 		}
 		gauge, err := p.value(t.Context(), "max(stats_completed_today_tasks)")
-		if err != nil {
-			return false
-		}
-		counts = map[string]int64{"database": want, "gauge": int64(gauge)}
+		counts["database"], counts["gauge"] = want, int64(gauge)
 		for title, q := range targets {
-			records, err := fetchTable(s.env["STATS_HTTP_ADDR"], q)
-			if err != nil {
-				t.Fatalf("%s: %v", title, err)
+			records, failed := fetchTable(s.env["STATS_HTTP_ADDR"], q)
+			if failed == nil {
+				counts["panel "+title], failed = lastNumber(records)
 			}
-			counts["panel "+title] = lastNumber(t, records)
+			err = errors.Join(err, failed)
 		}
-		same := want > 0
 		for _, count := range counts {
-			same = same && count == want
+			if count != want || count == 0 {
+				err = errors.Join(err, fmt.Errorf("the counts of today do not agree, or are 0: %v", counts))
+				break
+			}
 		}
-		return same
+		return err
 	}
 	deadline := time.Now().Add(time.Minute)
-	for !agree() {
+	for err := agree(); err != nil; err = agree() {
 		if time.Now().After(deadline) {
-			t.Fatalf("the counts of today do not agree: %v", counts)
+			t.Fatal(err)
 		}
 		testenv.Eventually(t, "the next scrape", scraped(t, p))
 	}
@@ -137,22 +137,17 @@ func scraped(t *testing.T, p *prometheus) func() bool {
 }
 
 // lastNumber returns the only number of a table's last record: today's, where there are several days.
-func lastNumber(t *testing.T, records table) int64 {
-	t.Helper()
-	var numbers, texts []string
+func lastNumber(records table) (int64, error) {
+	var numbers []string
 	for _, cell := range records[len(records)-1] {
 		if cell.Type == gjson.Number {
 			numbers = append(numbers, cell.Raw)
-		} else {
-			texts = append(texts, cell.String())
+		} else if today := time.Now().UTC().Format(time.DateOnly); cell.String() != today {
+			return 0, fmt.Errorf("the last record is of %s, not of %s", cell, today)
 		}
 	}
-	if today := time.Now().UTC().Format(time.DateOnly); len(texts) > 0 && texts[0] != today {
-		t.Fatalf("the last record is of %s, not of %s", strings.Join(texts, ", "), today)
+	if len(numbers) != 1 {
+		return 0, fmt.Errorf("not one number in the last of %v", records)
 	}
-	number, err := strconv.ParseInt(strings.Join(numbers, " "), 10, 64)
-	if err != nil {
-		t.Fatalf("not one number in %v: %v", records, err)
-	}
-	return number
+	return strconv.ParseInt(numbers[0], 10, 64)
 }

@@ -6,7 +6,6 @@ import (
 	"html"
 	"math"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +104,11 @@ func (g *drawing) panel(t *testing.T, panel panelJSON) {
 func (g *drawing) value(t *testing.T, q target) float64 {
 	t.Helper()
 	if q.Datasource.Type == statsType {
-		return float64(lastNumber(t, g.records(t, q)))
+		number, err := lastNumber(g.records(t, q))
+		if err != nil {
+			t.Error(err)
+		}
+		return float64(number)
 	}
 	value, err := g.prom.value(t.Context(), g.replace(q.Expr))
 	if err != nil {
@@ -154,8 +157,6 @@ type line struct {
 	name   string
 	points []model.SamplePair
 }
-
-var labelTemplate = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
 // series executes all targets of a panel over the time of the run.
 func (g *drawing) series(t *testing.T, panel panelJSON) (all []line) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -167,24 +168,30 @@ func (p *prometheus) series(ctx context.Context, expr string) (model.Matrix, err
 	return result.(model.Matrix), nil
 }
 
-// check returns nil when the expression gives a finite value: now, or with ranged at any time.
-func (p *prometheus) check(ctx context.Context, expr string, ranged bool) error {
-	if !ranged {
-		_, err := p.value(ctx, expr)
+// check returns nil when the expression gives a finite value, now or over time, and each
+// label of its legend is one of a series.
+func (p *prometheus) check(ctx context.Context, e expression) error {
+	if !e.ranged {
+		_, err := p.value(ctx, e.promql)
 		return err
 	}
-	matrix, err := p.series(ctx, expr)
+	matrix, err := p.series(ctx, e.promql)
 	if err != nil {
 		return err
 	}
-	for _, stream := range matrix {
-		for _, pair := range stream.Values {
-			if isFinite(pair.Value) {
-				return nil
-			}
+	finite := slices.ContainsFunc(matrix, func(s *model.SampleStream) bool {
+		return slices.ContainsFunc(s.Values, func(pair model.SamplePair) bool { return isFinite(pair.Value) })
+	})
+	if !finite {
+		return errNoValue
+	}
+	for _, found := range labelTemplate.FindAllStringSubmatch(e.legend, -1) {
+		label := model.LabelName(found[1])
+		if !slices.ContainsFunc(matrix, func(s *model.SampleStream) bool { return s.Metric[label] != "" }) {
+			return fmt.Errorf("no series has the label %s of the legend", label)
 		}
 	}
-	return errNoValue
+	return nil
 }
 
 func isFinite(v model.SampleValue) bool {

@@ -2,6 +2,7 @@ package observability
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,39 @@ func operands(e metricsql.Expr) []metricsql.Expr {
 		}
 	}
 	return []metricsql.Expr{e}
+}
+
+// withAlternatives returns the expressions and, besides, both sides of every "or" in them:
+// the right side would hide that the left one has no value.
+func withAlternatives(t *testing.T, expressions []expression) []expression {
+	t.Helper()
+	all := slices.Clone(expressions)
+	for _, e := range expressions {
+		parsed, err := metricsql.Parse(e.promql)
+		if err != nil {
+			t.Errorf("%s: %v: %s", e.where, err, e.promql)
+			continue
+		}
+		metricsql.VisitAll(parsed, func(part metricsql.Expr) {
+			if or, ok := part.(*metricsql.BinaryOpExpr); ok && strings.EqualFold(or.Op, "or") {
+				for _, side := range []metricsql.Expr{or.Left, or.Right} {
+					all = append(all, expression{where: e.where + ", one side of or", promql: string(side.AppendString(nil))})
+				}
+			}
+		})
+	}
+	return all
+}
+
+func TestBothSidesOfOrAreExpressions(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, e := range withAlternatives(t, []expression{{promql: `sum(a or vector(0)) / b`}, {promql: `c`}}) {
+		got = append(got, e.promql)
+	}
+	if diff := cmp.Diff([]string{`sum(a or vector(0)) / b`, `c`, `a`, `vector(0)`}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestConditionOperandsAreWhatIsCompared(t *testing.T) {
