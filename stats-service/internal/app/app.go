@@ -19,6 +19,7 @@ import (
 	"example.com/todo/platform/tracing"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/httpapi"
+	"example.com/todo/stats-service/internal/promcollector"
 	"example.com/todo/stats-service/internal/redisstore"
 	"example.com/todo/stats-service/internal/stats"
 )
@@ -54,6 +55,7 @@ func Run(ctx context.Context, cfg Config) error {
 	logEnds := consumer.NewLogEnds(func(ctx context.Context) (map[int32]int64, error) { return group.LogEndOffsets(ctx) }, log)
 	store := redisstore.New(client, cfg.Redis.KeyPrefix)
 	service := stats.NewService(store, logEnds, cfg.Kafka.Partitions, time.Now)
+	registry.MustRegister(promcollector.NewCompletedToday(service))
 	group = kafkaconsumer.NewGroup(kafkaconsumer.GroupConfig{
 		Config: cfg.Kafka, Group: name, Topic: event.Topic, DLQ: event.DLQTopic,
 		Quarantine: redis.NewQuarantineStore(client, cfg.Redis.KeyPrefix, name, log),

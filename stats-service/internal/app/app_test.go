@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +100,21 @@ func report(t *testing.T, cfg app.Config) (r stats.Report) {
 	return r
 }
 
+// metrics returns what Prometheus scrapes.
+func metrics(t *testing.T, cfg app.Config) string {
+	t.Helper()
+	answer, err := http.Get("http://" + cfg.Ops.Addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("/metrics: %s, %v", answer.Status, err)
+	}
+	return string(body)
+}
+
 func TestCompletionShowsInTheStatistics(t *testing.T) {
 	t.Parallel()
 	cfg := settingsWithServers(t)
@@ -108,6 +125,9 @@ func TestCompletionShowsInTheStatistics(t *testing.T) {
 		r := report(t, cfg)
 		return r.CompletedTotal == 1 && r.CompletedToday == 1 && r.Complete && r.Lag != nil && *r.Lag == 0
 	})
+	if got := metrics(t, cfg); !strings.Contains(got, "\nstats_completed_today_tasks 1\n") {
+		t.Error("stats_completed_today_tasks is not 1")
+	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
@@ -123,6 +143,9 @@ func TestServiceStartsAndStopsWhileKafkaAndRedisAreDown(t *testing.T) {
 	}
 	if got := statusTo(checkingClient(t), "http://"+cfg.HTTP.Addr+"/stats"); got != http.StatusServiceUnavailable {
 		t.Errorf("/stats %d, want 503", got)
+	}
+	if got := metrics(t, cfg); strings.Contains(got, "stats_completed_today_tasks") || !strings.Contains(got, "\nstats_events_unknown_total 0\n") {
+		t.Error("while Redis is down the metrics are not all but stats_completed_today_tasks")
 	}
 	if err := app.Healthcheck(t.Context(), cfg); err == nil {
 		t.Error("Healthcheck returned nil for a service that is not ready")
