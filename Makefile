@@ -91,6 +91,11 @@ fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their n
 fuzz-api: $(DEVSTACK) ## Fuzz the HTTP APIs with valid and invalid requests from their OpenAPI documents (FUZZ_SECONDS=60, SEED)
 	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
 
+.PHONY: polyrepo
+polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own, without the others (MODULE=todo-service)
+	@$(MAKE) --no-print-directory -C contracts buf
+	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts polyrepo MODULE=$(MODULE)
+
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):
 	@mkdir -p $(@D) && cd scripts && GOWORK=off go build -o ../$@ ./devstack
