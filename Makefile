@@ -96,6 +96,10 @@ polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own,
 	@$(MAKE) --no-print-directory -C contracts buf
 	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts polyrepo MODULE=$(MODULE)
 
+.PHONY: release
+release: ## Check a release (VERSION=v0.9.0, MODULE=todo-service for one alone); CREATE=yes makes its tags
+	@cd scripts && GOWORK=off go run ./release --tree .. $(if $(CREATE),--create) $(MODULE) $(VERSION)
+
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):
 	@mkdir -p $(@D) && cd scripts && GOWORK=off go build -o ../$@ ./devstack
