@@ -33,7 +33,7 @@ test-modules:
 build vet: ## Build or vet every module on its own
 	@set -e; for module in $(MODULES); do echo "== $@ $$module"; $(MAKE) --no-print-directory -C $$module $@; done
 
-lint: layers style ## Lint every module, and check the imports and the style
+lint: layers style workflows ## Lint every module, and check the imports, the style and the CI workflows
 	@$(MAKE) --no-print-directory -C contracts golangci-lint
 	@set -e; for module in $(MODULES); do echo "== lint $$module"; $(MAKE) --no-print-directory -C $$module lint; done
 
@@ -42,6 +42,12 @@ layers: ## Check the import rules over the whole dependency graph
 
 style: ## Check words, names, sizes and exports, which the linter cannot
 	@cd scripts && GOWORK=off go test -count=1 ./check/style
+
+.PHONY: workflows
+workflows: ## Check the CI workflows
+	@$(MAKE) --no-print-directory -C contracts actionlint
+	@.cache/bin/actionlint
+	@cd scripts && GOWORK=off go test -count=1 ./check/workflows
 
 generate: ## Regenerate the code from the contracts
 	@$(MAKE) --no-print-directory -C contracts generate
@@ -90,6 +96,15 @@ fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their n
 
 fuzz-api: $(DEVSTACK) ## Fuzz the HTTP APIs with valid and invalid requests from their OpenAPI documents (FUZZ_SECONDS=60, SEED)
 	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
+
+.PHONY: polyrepo
+polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own, without the others (MODULE=todo-service)
+	@$(MAKE) --no-print-directory -C contracts buf
+	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts polyrepo MODULE=$(MODULE)
+
+.PHONY: release
+release: ## Check a release (VERSION=v0.9.0, MODULE=todo-service for one alone); CREATE=yes makes its tags
+	@cd scripts && GOWORK=off go run ./release --tree .. $(if $(CREATE),--create) $(MODULE) $(VERSION)
 
 .PHONY: $(DEVSTACK) $(PROVE)
 $(DEVSTACK):

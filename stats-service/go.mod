@@ -7,8 +7,8 @@ replace example.com/todo/contracts => ../contracts
 replace example.com/todo/platform => ../platform
 
 require (
-	example.com/todo/contracts v0.0.0
-	example.com/todo/platform v0.0.0
+	example.com/todo/contracts v0.9.0
+	example.com/todo/platform v0.9.0
 	github.com/google/go-cmp v0.7.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
