@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
@@ -86,6 +89,32 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, query string, columns fun
 		all = append(all, one)
 	}
 	return all, found.Err()
+}
+
+// HandledRecords returns the number of records that a consumer's process has handled, which its metrics at the address
+// ops say.
+func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
+	const metric = `kafka_consumer_records_total{`
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		series, value, _ := strings.Cut(lines.Text(), "} ")
+		if strings.HasPrefix(series, metric) && strings.Contains(series, `outcome="handled"`) {
+			n, err := strconv.ParseFloat(value, 64)
+			return int64(n), err
+		}
+	}
+	return 0, errors.Join(fmt.Errorf("%s: %s has no metric %s", ops, response.Status, metric), lines.Err())
 }
 
 // StatsReports requests GET /stats of every replica of stats-service.

@@ -141,6 +141,9 @@ func (c *client) attempt(ctx context.Context, p plan, r request, call *history.C
 	defer c.w.outstanding.Add(-1)
 	endpoint := &c.w.endpoints[call.Replica]
 	resp := endpoint.transports[p.transport].send(ctx, r)
+	if resp.isServerError {
+		c.w.recordServerError(call.Replica, fmt.Sprintf("%s %s", p.transport, r.operation), resp.status)
+	}
 	responds := resp.result == done || resp.result == refused || resp.result == busy
 	if (responds || !canceled) && endpoint.silent.Swap(!responds) == responds {
 		c.w.cfg.Log.Info("workload: a replica became silent or responds again",
