@@ -225,8 +225,8 @@ func (f *flags) findReleased(ctx context.Context, s faults.Scenario) (r runner.R
 	case !s.NeedsReleased():
 		return r, nil
 	case f.relTree != "":
-		r.Name = f.relTree
 		r.Tree, err = filepath.Abs(f.relTree)
+		r.Name = r.Tree
 		return r, err
 	case f.released == "":
 		if f.released, err = release.FindLatest(ctx, f.tree); err != nil {

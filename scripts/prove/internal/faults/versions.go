@@ -17,17 +17,17 @@ import (
 var versionScenarios = []Scenario{
 	{
 		Name: "consumers-first", Description: "the consumers are upgraded; todo-service remains the released version",
-		Changes: 2000, CopyFraction: 0.1,
+		Changes: 2000, CopyFraction: copiedEvents,
 		Stages: deploymentStages(replaceAll(Upgrade, cluster.Notification), replaceAll(Upgrade, cluster.Stats)),
 	},
 	{
 		Name: "producer-first", Description: "todo-service is upgraded; the consumers remain the released version",
-		Changes: 2000, CopyFraction: 0.1,
+		Changes: 2000, CopyFraction: copiedEvents,
 		Stages: deploymentStages(replaceAll(Upgrade, cluster.Todo)),
 	},
 	{
 		Name: "mixed-replicas", Description: "every service is upgraded, and one replica of each is rolled back",
-		Changes: 3000, CopyFraction: 0.1, Replay: true,
+		Changes: 3000, CopyFraction: copiedEvents, Replay: true,
 		Stages: append(deploymentStages(
 			replaceAll(Upgrade, cluster.Todo), replaceAll(Upgrade, cluster.Notification), replaceAll(Upgrade, cluster.Stats),
 			Track{replaceOne(RollBack, cluster.Todo+"-2"), replaceOne(RollBack, cluster.Notification+"-2"), replaceOne(RollBack, cluster.Stats+"-2")},
@@ -36,6 +36,8 @@ var versionScenarios = []Scenario{
 }
 
 const (
+	// A copy of an event that one version handled is recognised by the other.
+	copiedEvents = 0.2
 	// The released version writes for this long before the migration, and again after it.
 	releasedTime = 3 * time.Second
 	// The versions are mixed for this long after each replacement, which takes about as long.
