@@ -230,7 +230,7 @@ func (f *flags) findReleased(ctx context.Context, s faults.Scenario) (r runner.R
 		return r, err
 	case f.released == "":
 		if f.released, err = release.FindLatest(ctx, f.tree); err != nil {
-			return r, err
+			return r, fmt.Errorf("find the released version (--released-tree names its source tree without git): %w", err)
 		}
 	}
 	r.Tree, r.Name, err = release.Export(ctx, f.tree, f.released, filepath.Join(f.tree, ".dev", "prove", "released"))

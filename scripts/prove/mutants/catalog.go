@@ -70,6 +70,10 @@ var catalog = []mutant{
 		description: "a migration renames a column that the released version still uses",
 	},
 	{
+		name: "event-field-removed", scenario: "producer-first", check: "dead-letters",
+		description: "events lack a field that the released consumers require",
+	},
+	{
 		name: "dedup-key-renamed", scenario: "consumers-first", check: "duplicate-deliveries",
 		description: "the new version keeps its dedup keys in Redis under another name",
 	},

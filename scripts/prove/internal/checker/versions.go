@@ -17,14 +17,14 @@ func checkServerErrors(ix *index, found *violations) string {
 	for _, e := range ix.ServerErrors {
 		found.add("%s: replica %d responded %s to %s", formatTime(e.At), e.Replica, e.Status, e.Request)
 	}
-	unanswered := 0
+	unresolved := 0
 	for _, c := range ix.Calls {
 		if c.Outcome == history.Unknown && !c.ClientCanceled {
-			unanswered++
+			unresolved++
 		}
 	}
-	return sprintf("%d responses of %d calls and %d reads were a 5xx; %d calls had no response from a stopping replica",
-		len(ix.ServerErrors), len(ix.Calls), len(ix.Reads), unanswered)
+	return sprintf("%d responses to %d calls and %d reads of the list were a 5xx; %d calls had no response and could not be repeated",
+		len(ix.ServerErrors), len(ix.Calls), len(ix.Reads), unresolved)
 }
 
 // checkVersions checks that each replica ran the version that the scenario says, and did a part of the work while

@@ -91,8 +91,8 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, query string, columns fun
 	return all, found.Err()
 }
 
-// HandledRecords returns the number of records that a consumer's process has handled, which its metrics at the address
-// ops say.
+// HandledRecords returns the number of records that a consumer's process is done with, whatever became of them. Its
+// metrics at the address ops say it.
 func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
 	const metric = `kafka_consumer_records_total{`
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
@@ -106,15 +106,24 @@ func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
 		return 0, err
 	}
 	defer response.Body.Close()
+	sum, series := 0.0, 0
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		series, value, _ := strings.Cut(lines.Text(), "} ")
-		if strings.HasPrefix(series, metric) && strings.Contains(series, `outcome="handled"`) {
-			n, err := strconv.ParseFloat(value, 64)
-			return int64(n), err
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		if !strings.HasPrefix(name, metric) {
+			continue
 		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+		series++
 	}
-	return 0, errors.Join(fmt.Errorf("%s: %s has no metric %s", ops, response.Status, metric), lines.Err())
+	if series == 0 {
+		return 0, errors.Join(fmt.Errorf("%s: %s has no metric %s", ops, response.Status, metric), lines.Err())
+	}
+	return int64(sum), lines.Err()
 }
 
 // StatsReports requests GET /stats of every replica of stats-service.

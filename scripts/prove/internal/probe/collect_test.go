@@ -124,7 +124,7 @@ func TestHandledRecordsReadsTheMetricOfAConsumer(t *testing.T) {
 		"handled records": {`# TYPE kafka_consumer_records_total counter
 kafka_consumer_records_total{group="stats-service",outcome="dead_lettered"} 7
 kafka_consumer_records_total{group="stats-service",outcome="handled"} 1.234567e+06
-`, 1_234_567, ""},
+`, 1_234_574, ""},
 		"no such metric": {"go_goroutines 5\n", 0, "200 OK has no metric kafka_consumer_records_total"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.metrics) }))
