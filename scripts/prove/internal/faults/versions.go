@@ -18,18 +18,18 @@ var versionScenarios = []Scenario{
 	{
 		Name: "consumers-first", Description: "the consumers are upgraded; todo-service remains the released version",
 		Changes: 2000, CopyFraction: copiedEvents,
-		Stages: deploymentStages(replaceAll(Upgrade, cluster.Notification), replaceAll(Upgrade, cluster.Stats)),
+		Stages: deploymentStages(upgradeBoth(cluster.Notification), upgradeBoth(cluster.Stats)),
 	},
 	{
 		Name: "producer-first", Description: "todo-service is upgraded; the consumers remain the released version",
 		Changes: 2000, CopyFraction: copiedEvents,
-		Stages: deploymentStages(replaceAll(Upgrade, cluster.Todo)),
+		Stages: deploymentStages(upgradeBoth(cluster.Todo)),
 	},
 	{
 		Name: "mixed-replicas", Description: "every service is upgraded, and one replica of each is rolled back",
 		Changes: 3000, CopyFraction: copiedEvents, Replay: true,
 		Stages: append(deploymentStages(
-			replaceAll(Upgrade, cluster.Todo), replaceAll(Upgrade, cluster.Notification), replaceAll(Upgrade, cluster.Stats),
+			upgradeBoth(cluster.Todo), upgradeBoth(cluster.Notification), upgradeBoth(cluster.Stats),
 			Track{replaceOne(RollBack, cluster.Todo+"-2"), replaceOne(RollBack, cluster.Notification+"-2"), replaceOne(RollBack, cluster.Stats+"-2")},
 		), newStage("poison", 3*time.Second, Track{{Do: Poison}})),
 	},
@@ -57,9 +57,9 @@ func deploymentStages(replacements ...Track) []Stage {
 	}
 }
 
-// replaceAll replaces both replicas of a service, one after the other.
-func replaceAll(do Kind, service string) Track {
-	return Track{replaceOne(do, service+"-1"), replaceOne(do, service+"-2")}
+// upgradeBoth upgrades both replicas of a service, one after the other.
+func upgradeBoth(service string) Track {
+	return Track{replaceOne(Upgrade, service+"-1"), replaceOne(Upgrade, service+"-2")}
 }
 
 func replaceOne(do Kind, replica string) Step {
@@ -73,7 +73,7 @@ func (s Scenario) lastVersions() map[string]string {
 	}
 	versions := map[string]string{}
 	for _, service := range []string{cluster.Todo, cluster.Notification, cluster.Stats} {
-		for _, replica := range replaceAll(Upgrade, service) {
+		for _, replica := range upgradeBoth(service) {
 			versions[replica.Target] = history.Released
 		}
 	}
