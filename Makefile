@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-watch bench-events bench-edge load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-versions prove-watch bench-events bench-edge load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ prove: $(PROVE) ## Inject faults into the running system and check every promise
 
 prove-mutants: $(PROVE) ## Bring naive designs back, one by one, and show that the checker catches each (ONLY, SEED)
 	@exec $(PROVE) mutants $(if $(ONLY),--only=$(ONLY)) $(if $(SEED),--seed=$(SEED))
+
+prove-versions: $(PROVE) ## Deploy this version over the released one, replica by replica, and judge each mix of both (RELEASED=v0.9.0, CHANGES, SEED)
+	@set -e; for scenario in $(or $(SCENARIO),consumers-first producer-first mixed-replicas); do \
+		$(PROVE) --scenario=$$scenario --out=.dev/prove/$$scenario.json $(if $(RELEASED),--released=$(RELEASED)) \
+			$(if $(CHANGES),--changes=$(CHANGES)) $(if $(SEED),--seed=$(SEED)); \
+	done
 
 fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their names)
 	@scripts/test/fuzz "$(or $(FUZZTIME),10s)" "$(or $(TARGET),.)"

@@ -24,6 +24,7 @@ import (
 	"example.com/todo/scripts/internal/toolchain"
 	"example.com/todo/scripts/prove/internal/checker"
 	"example.com/todo/scripts/prove/internal/faults"
+	"example.com/todo/scripts/prove/internal/release"
 	"example.com/todo/scripts/prove/internal/runner"
 	"example.com/todo/scripts/prove/mutants"
 )
@@ -63,6 +64,8 @@ type flags struct {
 	changes  int
 	scenario string
 	tree     string
+	released string // a revision
+	relTree  string // instead of a revision
 	dir      string
 	out      string
 	keep     bool
@@ -92,6 +95,8 @@ Scenarios:
 	c.Flags().IntVar(&f.changes, "changes", 0, "`number` of changes that the clients make (default: the scenario's)")
 	c.Flags().StringVar(&f.scenario, "scenario", "full", "`name` of the scenario")
 	c.Flags().StringVar(&f.tree, "tree", ".", "`folder` of the source tree that the services are built from")
+	c.Flags().StringVar(&f.released, "released", "", "git `revision` of the released version, for the scenarios that deploy the tree over it (default: the newest tag v* before HEAD)")
+	c.Flags().StringVar(&f.relTree, "released-tree", "", "`folder` of the released version's source tree, instead of --released")
 	c.Flags().StringVar(&f.dir, "dir", "", "`folder` for data and logs (default: a new one in .dev/prove of the tree)")
 	c.Flags().StringVar(&f.out, "out", "", "`file` for the verdict as JSON (default: verdict.json beside the folder)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the logs even if every promise held")
@@ -163,9 +168,13 @@ func prove(ctx context.Context, f flags, out io.Writer) error {
 		fmt.Fprintf(out, "%s\n", printable.EscapeLines(fmt.Sprintf(format, args...)))
 	}
 	printf("seed %d, scenario %s, %d changes, logs in %s", f.seed, scenario.Name, scenario.Changes, filepath.Join(f.dir, "log"))
+	released, err := f.findReleased(ctx, scenario)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	run, err := runner.Run(ctx, runner.Options{
-		Seed: f.seed, Scenario: scenario, Tree: f.tree, Dir: f.dir, Tools: tools, Printf: printf,
+		Seed: f.seed, Scenario: scenario, Tree: f.tree, Released: released, Dir: f.dir, Tools: tools, Printf: printf,
 		Timeout: f.timeout, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if run == nil {
@@ -208,6 +217,24 @@ func (f *flags) resolvePaths() (err error) {
 		f.out = filepath.Join(filepath.Dir(f.dir), "verdict.json")
 	}
 	return nil
+}
+
+// findReleased returns the released version if the scenario needs it.
+func (f *flags) findReleased(ctx context.Context, s faults.Scenario) (r runner.Released, err error) {
+	switch {
+	case !s.NeedsReleased():
+		return r, nil
+	case f.relTree != "":
+		r.Tree, err = filepath.Abs(f.relTree)
+		r.Name = r.Tree
+		return r, err
+	case f.released == "":
+		if f.released, err = release.FindLatest(ctx, f.tree); err != nil {
+			return r, fmt.Errorf("find the released version (--released-tree names its source tree without git): %w", err)
+		}
+	}
+	r.Tree, r.Name, err = release.Export(ctx, f.tree, f.released, filepath.Join(f.tree, ".dev", "prove", "released"))
+	return r, err
 }
 
 func (f *flags) writeVerdict(v checker.Verdict) error {

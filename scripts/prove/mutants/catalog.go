@@ -65,6 +65,18 @@ var catalog = []mutant{
 		name: "batch-skipped-silently", scenario: "undecodable", check: "dead-letters",
 		description: "a batch that cannot be decoded is skipped without a dead letter",
 	},
+	{
+		name: "column-renamed", scenario: "producer-first", check: "server-errors",
+		description: "a migration renames a column that the released version still uses",
+	},
+	{
+		name: "event-field-removed", scenario: "producer-first", check: "dead-letters",
+		description: "events lack a field that the released consumers require",
+	},
+	{
+		name: "dedup-key-renamed", scenario: "consumers-first", check: "duplicate-deliveries",
+		description: "the new version keeps its dedup keys in Redis under another name",
+	},
 }
 
 // selectMutants returns the mutants with these names and their patches, or all without names.

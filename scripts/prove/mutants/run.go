@@ -137,7 +137,7 @@ func (s *suite) runProve(ctx context.Context, m mutant) (v outcome) {
 	_ = os.Remove(verdict) // from an earlier run
 	code, err := s.execProve(ctx, dir+".txt",
 		"--scenario", m.scenario, "--seed", strconv.FormatInt(s.Seed, 10), "--at-most", scenarioTimeout.String(),
-		"--tree", tree, "--dir", dir, "--out", verdict)
+		"--tree", tree, "--released-tree", s.Tree, "--dir", dir, "--out", verdict)
 	if err != nil {
 		return outcome{err: err}
 	}

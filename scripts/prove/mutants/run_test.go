@@ -15,14 +15,16 @@ import (
 )
 
 // fakeProve returns the path of a program with the flags of prove. It runs the shell script
-// mutated if the tree has the naive design, and unchanged otherwise.
+// mutated if the tree has the naive design, and unchanged otherwise. The released version must
+// have the good design.
 func fakeProve(t *testing.T, mutated, unchanged string) string {
 	t.Helper()
 	script := fmt.Sprintf(`#!/bin/sh
 while [ $# -gt 0 ]; do
-  case $1 in --out) out=$2 ;; --tree) tree=$2 ;; esac
+  case $1 in --out) out=$2 ;; --tree) tree=$2 ;; --released-tree) released=$2 ;; esac
   shift
 done
+grep -q good "$released/design" || exit 3
 if grep -q naive "$tree/design" ; then %s
 else %s
 fi

@@ -140,14 +140,14 @@ func last[T any](all []T) *T { return &all[len(all)-1] }
 
 var coverageCorruptions = map[string]corruption{
 	"fewer changes were committed than requested": {"workload", func(_ *testing.T, run *history.Run) { run.Changes = len(run.Events) + 1 }},
-	"one replica answered every call": {"workload failover", func(_ *testing.T, run *history.Run) {
+	"one replica answered every call": {"workload failover versions", func(_ *testing.T, run *history.Run) {
 		for i := range run.Calls {
 			run.Calls[i].Replica = 1
 		}
 	}},
 	"one replica answered almost every call": {"workload failover", func(_ *testing.T, run *history.Run) {
 		for i := range run.Calls {
-			run.Calls[i].Replica = 1 + min(1, i/230)
+			run.Calls[i].Replica = min(1, i/230)
 		}
 	}},
 	"one transport had every call": {"workload", func(_ *testing.T, run *history.Run) {

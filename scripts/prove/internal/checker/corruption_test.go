@@ -19,7 +19,7 @@ type corruption struct {
 func corruptions() map[string]corruption {
 	all := map[string]corruption{}
 	for _, some := range []map[string]corruption{
-		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, excusedDeviations,
+		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, versionCorruptions, excusedDeviations,
 	} {
 		maps.Copy(all, some)
 	}

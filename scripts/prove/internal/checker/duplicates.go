@@ -77,7 +77,7 @@ func (ix *index) duplicateCauses() []cause {
 		causes = append(causes, cause{interval{start, end}, endsReader, map[int32]bool{}})
 	}
 	for _, fault := range ix.Faults {
-		ofConsumer := strings.HasPrefix(fault.Target, service) && fault.Kind != "rebalance"
+		ofConsumer := strings.HasPrefix(fault.Target, service) && !isGraceful(fault)
 		if ofConsumer || fault.Target == "redis" {
 			add(fault.Began, fault.Ended, ofConsumer)
 		}

@@ -41,6 +41,7 @@ func goodRun(t testing.TB) *history.Run {
 	b.injectFaults()
 	b.runCalls()
 	b.EndedAt = b.now
+	b.shareWork()
 	b.Changes = len(b.Events) - 10
 	b.publishEvents(t)
 	b.injectRecords(t)
@@ -79,6 +80,21 @@ func (b *historyBuilder) injectFaults() {
 			b.Memory = append(b.Memory, history.MemorySample{
 				Target: fmt.Sprintf("todo-service-%d", replica+1), At: atSecond(119 + 2*float64(i)), Resident: 50<<20 + int64(i)<<10,
 			})
+		}
+	}
+}
+
+// shareWork lets both versions run side by side in the last minute.
+func (b *historyBuilder) shareWork() {
+	b.Released, b.Expected.Versions = "v0.9.0", map[string]string{}
+	for _, service := range []string{"todo-service", "notification-service", "stats-service"} {
+		for n, version := range []string{history.Working, history.Released} {
+			s := history.Share{Replica: fmt.Sprintf("%s-%d", service, n+1), Version: version, Began: b.now.Add(-time.Minute), Ended: b.now, Records: 40}
+			if service == "todo-service" {
+				s.Records = 0
+			}
+			b.Shares = append(b.Shares, s)
+			b.Expected.Versions[s.Replica] = version
 		}
 	}
 }
@@ -125,7 +141,7 @@ func (b *historyBuilder) startCall(op history.Operation, id int64) *history.Call
 	b.now = b.now.Add(callInterval)
 	n := len(b.Calls) + 1
 	b.Calls = append(b.Calls, history.Call{
-		Number: n, Transport: []string{"http", "grpc"}[n%2], Replica: 1 + n/2%2, Operation: op, TaskID: id, Tries: 1,
+		Number: n, Transport: []string{"http", "grpc"}[n%2], Replica: n / 2 % 2, Operation: op, TaskID: id, Tries: 1,
 		Began: b.now, Ended: b.now.Add(20 * time.Millisecond),
 	})
 	c := &b.Calls[n-1]

@@ -41,6 +41,11 @@ func (ix *index) faultIntervals(after time.Duration, selected func(history.Fault
 
 func isRedisFlush(fault history.Fault) bool { return fault.Kind == "flush" && fault.Target == "redis" }
 
+// isGraceful reports whether the processes of a fault finish what they have begun.
+func isGraceful(fault history.Fault) bool {
+	return slices.Contains([]string{"rebalance", "upgrade", "roll back"}, fault.Kind)
+}
+
 func isOfTodoService(fault history.Fault) bool {
 	return strings.HasPrefix(fault.Target, "todo-service")
 }

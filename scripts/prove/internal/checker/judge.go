@@ -37,6 +37,8 @@ var checks = []struct {
 	{"backlog", "after an outage of Kafka the backlog drains in order", checkBacklog},
 	{"failover", "after a failover both replicas take writes again within 4 s, and none is ready before", checkFailover},
 	{"process-exits", "no service ends by itself", checkProcessExits},
+	{"server-errors", "while two versions run side by side, and one is replaced by the other, no response is a 5xx", checkServerErrors},
+	{"versions", "the released version and the working tree share the work, replica by replica as the scenario says", checkVersions},
 	// Effects of a full replay.
 	{"replay", "replaying the topic from its beginning, and the dead letters twice, changes nothing", checkReplay},
 	// Coverage of the run itself.

@@ -32,7 +32,7 @@ func formatTable(t *testing.T, v checker.Verdict) string {
 func TestJudgeIsRedForAnEmptyHistoryWhereTheScenarioExpectsSomething(t *testing.T) {
 	t.Parallel()
 	run := &history.Run{Changes: 100, Expected: goodRun(t).Expected}
-	want := []string{"workload", "stats", "delivery-order", "cache", "freeze", "outage", "backlog", "failover", "replay", "faults", "failpoints", "poison"}
+	want := []string{"workload", "stats", "delivery-order", "cache", "freeze", "outage", "backlog", "failover", "versions", "replay", "faults", "failpoints", "poison"}
 	if diff := cmp.Diff(want, redChecks(checker.Judge(run))); diff != "" {
 		t.Errorf("red checks (-want +got):\n%s", diff)
 	}
@@ -63,6 +63,13 @@ func TestEveryCheckHasACorruptionThatTurnsItRedAlone(t *testing.T) {
 		if !alone[row.Name] {
 			t.Errorf("no corruption turns only %q red", row.Name)
 		}
+	}
+}
+
+func requireNoRedCheck(t *testing.T, run *history.Run) {
+	t.Helper()
+	if v := checker.Judge(run); len(redChecks(v)) > 0 {
+		t.Error(formatTable(t, v))
 	}
 }
 

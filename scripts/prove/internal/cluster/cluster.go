@@ -31,7 +31,8 @@ import (
 
 // Config describes a cluster.
 type Config struct {
-	Tree          string // source tree that the services are built from, an absolute path
+	Tree          string // working tree: the source tree that the services are built from, an absolute path
+	ReleasedTree  string // source tree of the released version; if not empty, the replicas and the schema start with that version
 	Dir           string // for data, logs and programs
 	Tools         toolchain.Tools
 	WebhookURL    string
@@ -91,7 +92,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	for _, b := range c.blocks {
 		b.Close()
 	}
-	failed = append(failed, c.standby.Remove(), toolchain.RemoveData(c.data()), os.RemoveAll(c.bin()))
+	failed = append(failed, c.standby.Remove(), toolchain.RemoveData(c.data()), os.RemoveAll(c.bins()))
 	return errors.Join(failed...)
 }
 
@@ -129,7 +130,7 @@ func (c *Cluster) Proxy(name string) *netproxy.Proxy {
 }
 
 func (c *Cluster) addNodes(ctx context.Context) error {
-	if err := errors.Join(os.MkdirAll(c.bin(), 0o755), os.MkdirAll(c.log(), 0o755)); err != nil {
+	if err := errors.Join(os.MkdirAll(c.bins(), 0o755), os.MkdirAll(c.log(), 0o755)); err != nil {
 		return err
 	}
 	for _, n := range []int{serverPorts, servicePorts} {
@@ -163,7 +164,7 @@ func (c *Cluster) plan() startup.Plan {
 	plan := startup.Plan{
 		StartPart: func(ctx context.Context, name string) error { return c.Node(name).StartAndWait(ctx) },
 		Build:     c.buildServices,
-		Migrate:   func(ctx context.Context) error { return c.RunCommand(ctx, Todo, "migrate") },
+		Migrate:   func(ctx context.Context) error { return c.runProgram(ctx, c.firstVersion(), Todo, "migrate") },
 		Postgres:  c.postgres,
 		Kafka:     c.kafka.Addr(),
 		Topics:    server.ServiceTopics(Partitions),
@@ -176,5 +177,5 @@ func (c *Cluster) plan() startup.Plan {
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.cfg.Dir, "data") }
-func (c *Cluster) bin() string  { return filepath.Join(c.cfg.Dir, "bin") }
+func (c *Cluster) bins() string { return filepath.Join(c.cfg.Dir, "bin") }
 func (c *Cluster) log() string  { return filepath.Join(c.cfg.Dir, "log") }

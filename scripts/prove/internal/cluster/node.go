@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -38,6 +39,7 @@ type Node struct {
 	onExit   func(Exit)
 
 	mu            sync.Mutex
+	program       string        // path of the program of the next start; "" for the part's own
 	nextFailpoint func() string // returns FAILPOINT for the next start
 	crashLogRead  int           // bytes of the crash log that were read
 }
@@ -52,6 +54,9 @@ func newNode(part supervisor.Part, dir string, launcher *proc.Launcher, onExit f
 	part.Command = func() (proc.Command, error) {
 		command, err := describe()
 		command.Env = append(slices.Clip(command.Env), n.failpointEnviron()...)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		command.Path = cmp.Or(n.program, command.Path)
 		return command, err
 	}
 	n.Unit = supervisor.NewUnit(supervisor.Config{
@@ -87,6 +92,13 @@ func (n *Node) Freeze() {
 func (n *Node) Resume() {
 	n.log.Progress("resumed")
 	n.Signal(syscall.SIGCONT)
+}
+
+// setProgram sets the path of the program for every later start.
+func (n *Node) setProgram(path string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.program = path
 }
 
 // ArmFailpoints calls next before every later start for the value of FAILPOINT, "" for none. A

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"example.com/todo/scripts/internal/proc"
@@ -22,6 +24,34 @@ func startNode(t *testing.T, script string) (*Node, <-chan Exit) {
 	}, t.TempDir(), proc.NewLauncher(), func(e Exit) { exits <- e })
 	t.Cleanup(func() { _ = n.Close(context.Background()) })
 	return n, exits
+}
+
+func TestNodeExecutesTheProgramOfItsVersionFromTheNextStartOn(t *testing.T) {
+	t.Parallel()
+	shell, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := startNode(t, "while true; do sleep 1000; done")
+	for _, version := range []string{"released", "working"} {
+		program := filepath.Join(t.TempDir(), version, "sh")
+		if err := errors.Join(os.Mkdir(filepath.Dir(program), 0o755), os.WriteFile(program, shell, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		n.setProgram(program)
+		if err := n.StartAndWait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n.Version(); err != nil || got != version {
+			t.Errorf("the process executes version %q, %v; want %q", got, err, version)
+		}
+		if err := n.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := n.Version(); err == nil {
+		t.Errorf("without a process the version is %q", got)
+	}
 }
 
 func TestNodeReportsAnUnrequestedExit(t *testing.T) {

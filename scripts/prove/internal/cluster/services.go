@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/startup"
+	"example.com/todo/scripts/prove/internal/history"
 )
 
 // The names of the services.
@@ -28,6 +28,7 @@ const replicasPerService = 2
 // Replica has the addresses of a replica of a service, without a proxy.
 type Replica struct {
 	Name       string
+	Ops        string // of its metrics
 	HTTP, GRPC string // empty if the service has no such server
 	spare      bool   // does not run at first
 }
@@ -49,9 +50,8 @@ func (c *Cluster) addReplicas() {
 // addReplica adds a replica's node. A consumer that runs from the start is a static member of its group, so a
 // quick restart does not rebalance the group.
 func (c *Cluster) addReplica(program string, number int) {
-	replica := Replica{Name: fmt.Sprintf("%s-%d", program, number), spare: number > replicasPerService}
-	ops := c.nextAddr()
-	env := append(c.environment(replica.Name), "OPS_ADDR="+ops)
+	replica := Replica{Name: fmt.Sprintf("%s-%d", program, number), Ops: c.nextAddr(), spare: number > replicasPerService}
+	env := append(c.environment(replica.Name), "OPS_ADDR="+replica.Ops)
 	if program != Notification {
 		replica.HTTP = c.nextAddr()
 		env = append(env, "HTTP_ADDR="+replica.HTTP)
@@ -62,7 +62,7 @@ func (c *Cluster) addReplica(program string, number int) {
 	} else if !replica.spare {
 		env = append(env, "KAFKA_INSTANCE_ID="+replica.Name)
 	}
-	c.addNode(startup.Service(replica.Name, filepath.Join(c.bin(), program), ops, env))
+	c.addNode(startup.Service(replica.Name, c.program(c.firstVersion(), program), replica.Ops, env))
 	c.replicas = append(c.replicas, replica)
 }
 
@@ -90,20 +90,15 @@ func (c *Cluster) environment(name string) []string {
 	}
 }
 
-// buildServices builds the services with their failpoints.
-func (c *Cluster) buildServices(ctx context.Context) error {
-	err := c.cfg.Tools.Launcher.Run(ctx, startup.BuildCommand(c.cfg.Tree, c.bin(), services, "-tags", "failpoints"))
-	if err != nil {
-		return fmt.Errorf("the services could not be built: %w", err)
-	}
-	return nil
+// RunCommand runs a service's program, built from the working tree, with arguments such as "dlq",
+// "list", with the settings of its replicas but without the proxies. The error contains its output.
+func (c *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
+	return c.runProgram(ctx, history.Working, program, args...)
 }
 
-// RunCommand runs a service's program with arguments such as "dlq", "list", with the settings of
-// its replicas but without the proxies. The error contains its output.
-func (c *Cluster) RunCommand(ctx context.Context, program string, args ...string) error {
+func (c *Cluster) runProgram(ctx context.Context, version, program string, args ...string) error {
 	return c.cfg.Tools.Launcher.Run(ctx, proc.Command{
-		Path: filepath.Join(c.bin(), program), Args: args,
+		Path: c.program(version, program), Args: args,
 		Env: append(c.environment(program), "POSTGRES_DSN="+c.PostgresDSN(), "KAFKA_BROKERS="+c.kafka.Addr(),
 			"REDIS_ADDR="+c.redis.Addr(), "REDIS_CACHE_ADDR="+c.cache.Addr()),
 	})

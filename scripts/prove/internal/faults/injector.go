@@ -143,6 +143,14 @@ func (i *Injector) runStep(ctx context.Context, s Step, random *rand.Rand) error
 		return i.flush(ctx, s)
 	case Rebalance:
 		return i.rebalance(ctx, s)
+	case Migrate:
+		return i.inject(ctx, s.Do, s.Target, func() error { return i.Cluster.RunCommand(ctx, cluster.Todo, "migrate") })
+	case Upgrade:
+		return i.inject(ctx, s.Do, s.Target, func() error { return i.Cluster.Replace(ctx, s.Target, history.Working) })
+	case RollBack:
+		return i.inject(ctx, s.Do, s.Target, func() error { return i.Cluster.Replace(ctx, s.Target, history.Released) })
+	case Measure:
+		return i.measureShares(ctx, s.For)
 	case Failover:
 		return i.failOver(ctx, s)
 	}

@@ -16,6 +16,7 @@ type Recorder struct {
 	faults  []history.Fault
 	crashes []history.Crash
 	exits   []history.ProcessExit
+	shares  []history.Share
 	stage   string
 	current []string
 }
@@ -39,6 +40,19 @@ func (r *Recorder) Recorded() (faults []history.Fault, crashes []history.Crash, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.faults), slices.Clone(r.crashes), slices.Clone(r.exits)
+}
+
+// Shares returns what the replicas did during the last Measure step.
+func (r *Recorder) Shares() []history.Share {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.shares)
+}
+
+func (r *Recorder) recordShares(shares []history.Share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shares = shares
 }
 
 // During names the stage and the faults in progress.

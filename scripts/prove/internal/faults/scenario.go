@@ -25,7 +25,8 @@ import (
 // Kind is the kind of a step.
 type Kind string
 
-// The kinds. Kill to Rebalance, and ReplaceTopic, are faults.
+// The kinds. Kill to Rebalance, and ReplaceTopic, are faults. Migrate, Upgrade and RollBack are
+// recorded as faults, too: they must happen with work in flight.
 const (
 	Kill             Kind = "kill"           // SIGKILL; the program restarts at once
 	Freeze           Kind = "freeze"         // SIGSTOP for a time
@@ -43,6 +44,10 @@ const (
 	UndecodableBatch Kind = "undecodable"    // a batch that cannot be decoded is written
 	Pause            Kind = "calm"           // no fault for a time
 	ReplaceTopic     Kind = "replace"        // of Scenario.ReplaceTopic; no step has it
+	Migrate          Kind = "migrate"        // the working tree's migrations are applied
+	Upgrade          Kind = "upgrade"        // a replica stops and starts again as the working tree's version
+	RollBack         Kind = "roll back"      // a replica stops and starts again as the released version
+	Measure          Kind = "measure"        // no fault for a time, in which every replica must do some of the work
 )
 
 // Step is one action.
@@ -101,15 +106,20 @@ func (s Scenario) steps() []Step {
 	return steps
 }
 
+// NeedsReleased reports whether the replicas start as the released version.
+func (s Scenario) NeedsReleased() bool {
+	return slices.ContainsFunc(s.steps(), func(step Step) bool { return step.Do == Upgrade })
+}
+
 // Expected returns what must have happened at the end of the scenario.
 func (s Scenario) Expected() history.Expected {
-	e := history.Expected{CopyFraction: s.CopyFraction, Replay: s.Replay}
+	e := history.Expected{CopyFraction: s.CopyFraction, Replay: s.Replay, Versions: s.lastVersions()}
 	if s.ReplaceTopic {
 		e.Faults = append(e.Faults, history.ExpectedFault{Kind: string(ReplaceTopic), Target: event.Topic})
 	}
 	for _, step := range s.steps() {
 		switch step.Do {
-		case Pause:
+		case Pause, Measure:
 		case Poison:
 			e.Poison = append(e.Poison, rogueproducer.Kinds()...)
 		case UndecodableBatch:

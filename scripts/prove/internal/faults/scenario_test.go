@@ -88,7 +88,7 @@ func TestEveryScenarioIsFoundAndHasValidSteps(t *testing.T) {
 			if target := strings.TrimRight(step.Target, "-12"); !slices.Contains(targets, target) {
 				t.Errorf("%s: there is no %q", s.Name, step.Target)
 			}
-			if (step.Do == Freeze || step.Do == Outage || step.Do == Pause) && step.For == 0 {
+			if (step.Do == Freeze || step.Do == Outage || step.Do == Pause || step.Do == Measure) && step.For == 0 {
 				t.Errorf("%s: %s of %s for no time", s.Name, step.Do, step.Target)
 			}
 		}

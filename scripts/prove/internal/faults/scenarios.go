@@ -25,7 +25,7 @@ const defaultReaders = 3
 // Scenarios returns every scenario for a number of changes, or for each scenario's own if 0. The
 // first is the default.
 func Scenarios(changes int) []Scenario {
-	all := append([]Scenario{fullScenario(changes)}, smallScenarios...)
+	all := slices.Concat([]Scenario{fullScenario(changes)}, smallScenarios, versionScenarios)
 	for n := range all {
 		if changes > 0 {
 			all[n].Changes = changes

@@ -36,6 +36,10 @@ type Run struct {
 	Stats      []StatsReport // of each replica of stats-service, after quiescing
 	Replay     Replay
 	Memory     []MemorySample
+
+	Released     string        // names the revision of the released version; "" if it did not run
+	ServerErrors []ServerError // of all requests of the clients
+	Shares       []Share       // of each replica, while both versions ran
 }
 
 // Expected is what the scenario sets out to do. A run in which it did not happen proves nothing.
@@ -46,7 +50,16 @@ type Expected struct {
 	Poison           []string // kinds
 	CopyFraction     float64  // fraction of the events that is written to the topic again
 	Replay           bool     // topic and dead letters are replayed at the end
+	// Versions is the version that each replica must have run beside the others, by replica. If it
+	// is not empty, no response may be a server error.
+	Versions map[string]string
 }
+
+// The versions of a replica.
+const (
+	Released = "released"
+	Working  = "working"
+)
 
 // ExpectedFault is a fault that must happen while work is in flight.
 type ExpectedFault struct {
@@ -98,6 +111,24 @@ type Call struct {
 	Done           bool   // shown in the response
 }
 
+// ServerError is a response with which a replica reports that it failed: an HTTP status of 500 or more, or a gRPC
+// status that corresponds to one. A request without a response is none.
+type ServerError struct {
+	At      time.Time
+	Replica int
+	Request string // "http create", "grpc complete", "GET /tasks", "GET /stats"
+	Status  string // as the transport names it
+}
+
+// Share is what a replica did in a time without replacements.
+type Share struct {
+	Replica string // "stats-service-1", …
+	Version string // of the program that the process executes
+	Began   time.Time
+	Ended   time.Time
+	Records int64 // that a consumer handled, by its own counter; 0 for todo-service
+}
+
 // ListRead is one read of the cached list, restricted to the hot tasks.
 type ListRead struct {
 	Began       time.Time
@@ -125,7 +156,7 @@ type InjectedRecord struct {
 
 // Fault is one injected fault.
 type Fault struct {
-	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop responses", "flush", "failover", "rebalance"
+	Kind   string // "kill", "freeze", "cut", "delay", "stall", "drop responses", "flush", "failover", "rebalance", "upgrade", …
 	Target string // "postgres", "redis", "redis-cache", "kafka", "todo-service-1", …
 	Began  time.Time
 	Ended  time.Time // when the target had recovered

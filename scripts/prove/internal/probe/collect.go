@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"example.com/todo/scripts/prove/internal/history"
@@ -86,6 +89,41 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, query string, columns fun
 		all = append(all, one)
 	}
 	return all, found.Err()
+}
+
+// HandledRecords returns the number of records that a consumer's process is done with, whatever became of them. Its
+// metrics at the address ops say it.
+func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
+	const metric = `kafka_consumer_records_total{`
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	sum, series := 0.0, 0
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		if !strings.HasPrefix(name, metric) {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+		series++
+	}
+	if series == 0 {
+		return 0, errors.Join(fmt.Errorf("%s: %s has no metric %s", ops, response.Status, metric), lines.Err())
+	}
+	return int64(sum), lines.Err()
 }
 
 // StatsReports requests GET /stats of every replica of stats-service.

@@ -113,6 +113,29 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	}
 }
 
+func TestHandledRecordsReadsTheMetricOfAConsumer(t *testing.T) {
+	t.Parallel()
+	p := &probe.Probe{}
+	for name, c := range map[string]struct {
+		metrics string
+		want    int64
+		failure string
+	}{
+		"handled records": {`# TYPE kafka_consumer_records_total counter
+kafka_consumer_records_total{group="stats-service",outcome="dead_lettered"} 7
+kafka_consumer_records_total{group="stats-service",outcome="handled"} 1.234567e+06
+`, 1_234_574, ""},
+		"no such metric": {"go_goroutines 5\n", 0, "200 OK has no metric kafka_consumer_records_total"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.metrics) }))
+		got, err := p.HandledRecords(t.Context(), server.Listener.Addr().String())
+		server.Close()
+		if got != c.want || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+			t.Errorf("%s: %d, %v; want %d, %q", name, got, err, c.want, c.failure)
+		}
+	}
+}
+
 // newProbe returns a probe of a database, empty topics and two replicas of stats-service.
 func newProbe(t *testing.T, dsn string) *probe.Probe {
 	t.Helper()

@@ -38,11 +38,18 @@ type Options struct {
 	Seed     int64
 	Scenario faults.Scenario
 	Tree     string // source tree of the services
+	Released Released
 	Dir      string // folder of the run
 	Tools    toolchain.Tools
 	Log      *slog.Logger
 	Printf   func(format string, args ...any) // prints a line of progress
 	Timeout  time.Duration                    // from when the cluster is up until the history is complete; 0 for no limit
+}
+
+// Released is the released version, which a scenario deploys Options.Tree over.
+type Released struct {
+	Tree string // source tree; "" if the scenario does not need it
+	Name string // of the revision
 }
 
 const (
@@ -101,7 +108,7 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	group.Go(func() error { return e.webhooks.Run(ctx) })
 	e.recorder.SetStage("start")
 	e.cluster, err = cluster.Start(ctx, cluster.Config{
-		Tree: e.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret, OnExit: e.recorder.RecordExit,
+		Tree: e.Tree, ReleasedTree: e.Released.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret, OnExit: e.recorder.RecordExit,
 	})
 	if err != nil {
 		return nil, err
@@ -145,7 +152,7 @@ func (e *experiment) configure() (err error) {
 		WriteUndecodable: func(ctx context.Context) error { return e.producer.WriteUndecodableBatch(ctx) },
 	})
 	e.workload = workload.New(workload.Config{
-		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: e.Scenario.Readers, Targets: targets, Rate: e.rate, Log: e.Log,
+		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: e.Scenario.Readers, Targets: targets, Stats: cfg.Stats, Rate: e.rate, Log: e.Log,
 	})
 	return nil
 }
@@ -153,7 +160,7 @@ func (e *experiment) configure() (err error) {
 // execute runs the phases on a cluster that is up.
 func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 	run := &history.Run{
-		Seed: e.Seed, Changes: e.Scenario.Changes, StartedAt: time.Now(), Expected: e.Scenario.Expected(),
+		Seed: e.Seed, Changes: e.Scenario.Changes, StartedAt: time.Now(), Expected: e.Scenario.Expected(), Released: e.Released.Name,
 	}
 	if e.Scenario.ReplaceTopic {
 		e.recorder.SetStage("replace topic")
@@ -182,7 +189,7 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 		return nil, context.Cause(ctx)
 	}
 	e.recorder.SetStage("collect")
-	run.Calls, run.Reads = e.workload.Calls(), e.workload.Reads()
+	run.Calls, run.Reads, run.ServerErrors = e.workload.Calls(), e.workload.Reads(), e.workload.ServerErrors()
 	run.Poison, run.Copies = e.producer.Poison(), e.producer.Copies()
 	if err := e.probe.Collect(ctx, run); err != nil {
 		return nil, fmt.Errorf("collect the history: %w", err)
@@ -195,6 +202,7 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 		}
 	}
 	run.Faults, run.Crashes, run.Exits = e.recorder.Recorded()
+	run.Shares = e.recorder.Shares()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	run.Memory = slices.Clone(e.memory)

@@ -141,6 +141,10 @@ func (c *client) attempt(ctx context.Context, p plan, r request, call *history.C
 	defer c.w.outstanding.Add(-1)
 	endpoint := &c.w.endpoints[call.Replica]
 	resp := endpoint.transports[p.transport].send(ctx, r)
+	// The replica learns the deadline of a gRPC call, and may respond at the moment at which the client cancels.
+	if resp.isServerError && ctx.Err() == nil {
+		c.w.recordServerError(call.Replica, fmt.Sprintf("%s %s", p.transport, r.operation), resp.status)
+	}
 	responds := resp.result == done || resp.result == refused || resp.result == busy
 	if (responds || !canceled) && endpoint.silent.Swap(!responds) == responds {
 		c.w.cfg.Log.Info("workload: a replica became silent or responds again",

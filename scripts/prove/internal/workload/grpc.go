@@ -33,7 +33,8 @@ func dial(addr string) (*grpc.ClientConn, error) {
 
 func (c grpcTransport) send(ctx context.Context, r request) response {
 	var replica peer.Peer
-	t, err := c.call(ctx, r, grpc.Peer(&replica))
+	var trailer metadata.MD
+	t, err := c.call(ctx, r, grpc.Peer(&replica), grpc.Trailer(&trailer))
 	a := response{
 		result: ambiguous, status: status.Code(err).String(),
 		task: task{ID: t.GetId(), Version: t.GetVersion(), Done: t.GetDone()},
@@ -53,6 +54,9 @@ func (c grpcTransport) send(ctx context.Context, r request) response {
 		}
 	case codes.ResourceExhausted:
 		a.result = busy
+	case codes.Unknown, codes.Internal, codes.Unavailable, codes.DataLoss, codes.DeadlineExceeded:
+		// The client gives some of these codes to calls without a response. Only a response has a trailer.
+		a.isServerError = len(trailer) > 0
 	}
 	// A call that never had a stream on a connection has no peer, and no effect.
 	if replica.Addr == nil {
@@ -61,22 +65,22 @@ func (c grpcTransport) send(ctx context.Context, r request) response {
 	return a
 }
 
-func (c grpcTransport) call(ctx context.Context, r request, option grpc.CallOption) (*pb.Task, error) {
+func (c grpcTransport) call(ctx context.Context, r request, options ...grpc.CallOption) (*pb.Task, error) {
 	switch {
 	case r.operation == history.Create:
 		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", r.key)
 		req := &pb.CreateTaskRequest{Title: *r.fields.Title, Priority: *r.fields.Priority}
-		resp, err := c.tasks.CreateTask(ctx, req, option)
+		resp, err := c.tasks.CreateTask(ctx, req, options...)
 		return resp.GetTask(), err
 	case r.operation == history.Delete:
-		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, option)
+		_, err := c.tasks.DeleteTask(ctx, &pb.DeleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, options...)
 		return nil, err
 	case r.fields == fields{}:
-		resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, option)
+		resp, err := c.tasks.CompleteTask(ctx, &pb.CompleteTaskRequest{Id: r.id, ExpectedVersion: r.expected}, options...)
 		return resp.GetTask(), err
 	}
 	resp, err := c.tasks.UpdateTask(ctx, &pb.UpdateTaskRequest{
 		Id: r.id, ExpectedVersion: r.expected, Title: r.fields.Title, Priority: r.fields.Priority, Done: r.fields.Done,
-	}, option)
+	}, options...)
 	return resp.GetTask(), err
 }

@@ -42,7 +42,9 @@ func (t httpTransport) send(ctx context.Context, r request) response {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return response{result: ambiguous, status: strconv.Itoa(resp.StatusCode) + ", cut off"}
+		return response{
+			result: ambiguous, status: strconv.Itoa(resp.StatusCode) + ", cut off", isServerError: isServerError(resp.StatusCode),
+		}
 	}
 	return parseResponse(resp.StatusCode, r, body)
 }
@@ -81,7 +83,7 @@ func (t httpTransport) newRequest(ctx context.Context, r request) (*http.Request
 
 // parseResponse interprets a complete response.
 func parseResponse(status int, r request, body []byte) response {
-	a := response{result: ambiguous, status: strconv.Itoa(status)}
+	a := response{result: ambiguous, status: strconv.Itoa(status), isServerError: isServerError(status)}
 	switch {
 	case status == http.StatusNoContent:
 		a.result = done
@@ -98,3 +100,5 @@ func parseResponse(status int, r request, body []byte) response {
 	}
 	return a
 }
+
+func isServerError(status int) bool { return status >= http.StatusInternalServerError }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"example.com/todo/platform/retry"
@@ -26,7 +27,11 @@ func (w *Workload) readLists(ctx context.Context, client *http.Client, reader in
 	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(1<<32+reader)))
 	for retry.Wait(ctx, time.Duration(random.Int64N(2*int64(time.Second)/readsPerSecond))) {
 		replica := random.IntN(len(w.endpoints))
-		if read, err := readList(ctx, client, w.endpoints[replica].listURL, lastHot); err == nil {
+		read, status, err := readList(ctx, client, w.endpoints[replica].listURL, lastHot)
+		if isServerError(status) {
+			w.recordServerError(replica, "GET /tasks", strconv.Itoa(status))
+		}
+		if err == nil {
 			read.Replica = replica
 			w.mu.Lock()
 			w.reads = append(w.reads, read)
@@ -35,23 +40,49 @@ func (w *Workload) readLists(ctx context.Context, client *http.Client, reader in
 	}
 }
 
-// readList reads the list once. It stores the versions of the tasks up to last; the list is in
-// the order of ids.
-func readList(ctx context.Context, client *http.Client, url string, last int64) (history.ListRead, error) {
+// readStats reads the statistics of one replica until ctx ends. It records server errors only.
+func (w *Workload) readStats(ctx context.Context, client *http.Client, replica int, url string) {
+	for retry.Wait(ctx, time.Second/readsPerSecond) {
+		if status := requestStatus(ctx, client, url); isServerError(status) {
+			w.recordServerError(replica, "GET /stats", strconv.Itoa(status))
+		}
+	}
+}
+
+// requestStatus returns the status of a response, or 0 without one.
+func requestStatus(ctx context.Context, client *http.Client, url string) int {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return history.ListRead{}, err
+		return 0
 	}
-	read := history.ListRead{Began: time.Now(), Versions: map[int64]int64{}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return read, err
+		return 0
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again
+	return resp.StatusCode
+}
+
+// readList reads the list once. It stores the versions of the tasks up to last; the list is in
+// the order of ids. The status is 0 without a response.
+func readList(ctx context.Context, client *http.Client, url string, last int64) (read history.ListRead, status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return history.ListRead{}, 0, err
+	}
+	read = history.ListRead{Began: time.Now(), Versions: map[int64]int64{}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return read, 0, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return read, fmt.Errorf("the list: %s", resp.Status)
+		return read, resp.StatusCode, fmt.Errorf("the list: %s", resp.Status)
 	}
 	read.CacheStatus = resp.Header.Get("Cache-Status")
 	decoder := json.NewDecoder(resp.Body)
@@ -66,5 +97,5 @@ func readList(ctx context.Context, client *http.Client, url string, last int64) 
 	}
 	_, cut := io.Copy(io.Discard, resp.Body)
 	read.Ended = time.Now()
-	return read, errors.Join(err, cut)
+	return read, resp.StatusCode, errors.Join(err, cut)
 }

@@ -38,6 +38,8 @@ type response struct {
 	result result
 	status string // as the transport names it
 	task   task   // as shown
+	// isServerError: the replica itself responded that it failed. The effect remains ambiguous.
+	isServerError bool
 }
 
 // task is what is known of a task.

@@ -37,6 +37,7 @@ type Config struct {
 	Clients  int
 	Readers  int // of the list
 	Targets  []Target
+	Stats    []string       // HTTP address of every replica of stats-service
 	Rate     func() float64 // calls per second from the next call on; 0 or less for no limit
 	Log      *slog.Logger
 }
@@ -52,6 +53,7 @@ type Workload struct {
 	mu       sync.Mutex
 	hotTasks []task // with the highest versions shown
 	reads    []history.ListRead
+	failures []history.ServerError
 }
 
 // endpoint has the transports to a replica, and whether the replica responds.
@@ -99,6 +101,9 @@ func (w *Workload) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	for i := range w.cfg.Readers {
 		readers.Go(func() { w.readLists(reading, client, i, lastHot) })
+	}
+	for i, addr := range w.cfg.Stats {
+		readers.Go(func() { w.readStats(reading, client, i, "http://"+addr+"/stats") })
 	}
 	err := w.runCalls(ctx, hot, w.cfg.Calls)
 	stop()
@@ -155,6 +160,15 @@ func (w *Workload) Finished() int { return int(w.finished.Load()) }
 // Calls returns the started calls by number. Call it after Run.
 func (w *Workload) Calls() []history.Call {
 	return slices.DeleteFunc(slices.Clone(w.calls), func(c history.Call) bool { return c.Began.IsZero() })
+}
+
+// ServerErrors returns the responses with which a replica reported that it failed. Call it after Run.
+func (w *Workload) ServerErrors() []history.ServerError { return w.failures }
+
+func (w *Workload) recordServerError(replica int, request, status string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = append(w.failures, history.ServerError{At: time.Now(), Replica: replica, Request: request, Status: status})
 }
 
 // Reads returns the reads of the list. Call it after Run.

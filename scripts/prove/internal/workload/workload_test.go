@@ -6,7 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,5 +219,82 @@ func TestRunEndsWithItsContextAndKeepsTheCalls(t *testing.T) {
 	// The hot tasks and the other calls each start with one call at once.
 	if most := int(time.Since(began).Seconds()*300) + 2; len(w.Calls()) > most || len(w.Calls()) != w.Finished() {
 		t.Errorf("%d recorded, %d finished; at most %d", len(w.Calls()), w.Finished(), most)
+	}
+}
+
+func TestServerErrorsAreTheResponsesThatSaySo(t *testing.T) {
+	t.Parallel()
+	ports, err := port.Reserve(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ports.Close()
+	unused := port.Addr(ports.Ports[0])
+	store := newTaskStore()
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(failing.Close)
+	every := func(n int32) func() bool {
+		var calls atomic.Int32
+		return func() bool { return calls.Add(1)%n == 0 }
+	}
+	// Over HTTP the first replica drops responses, and over gRPC it responds Unavailable. The second replica is down.
+	cfg := newConfig(300, store.serve(t, 0, every(5)), workload.Target{HTTP: unused, GRPC: unused})
+	cfg.Rate, cfg.Stats = func() float64 { return 300 }, []string{failing.Listener.Addr().String(), unused}
+	w := runWorkload(t, cfg)
+	found := map[string]int{}
+	for _, e := range w.ServerErrors() {
+		request, _, _ := strings.Cut(e.Request, " ")
+		found[fmt.Sprintf("%s by replica %d: %s", request, e.Replica, e.Status)]++
+		if e.At.IsZero() || e.Request == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if found["grpc by replica 0: Unavailable"] < 10 || found["GET by replica 0: 503"] == 0 || len(found) != 2 {
+		t.Errorf("server errors: %v", found)
+	}
+}
+
+func TestServerErrorsHaveTheStatusesOfHTTPFrom500On(t *testing.T) {
+	t.Parallel()
+	store := newTaskStore()
+	target := store.serve(t, 0, nil)
+	behind, err := url.Parse("http://" + target.HTTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	statuses, requests := []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(requests.Add(1)) % 10
+		switch {
+		case r.Method == http.MethodGet:
+			w.WriteHeader(http.StatusGatewayTimeout)
+		case n < len(statuses):
+			w.WriteHeader(statuses[n])
+		default:
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	target.HTTP = server.Listener.Addr().String()
+	cfg := newConfig(300, target)
+	cfg.Rate = func() float64 { return 300 }
+	w := runWorkload(t, cfg)
+	found := map[string]int{}
+	for _, e := range w.ServerErrors() {
+		kind := "change"
+		if e.Request == "GET /tasks" {
+			kind = "list"
+		}
+		found[kind+" "+e.Status]++
+	}
+	for _, want := range []string{"change 500", "change 503", "list 504"} {
+		if found[want] < 3 {
+			t.Errorf("too few of %s in the server errors %v", want, found)
+		}
+		delete(found, want)
+	}
+	if len(found) > 0 {
+		t.Errorf("other server errors: %v", found)
 	}
 }
