@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -22,8 +23,8 @@ import (
 
 // The exit statuses besides 0.
 const (
-	ExitFailure = 1 // the command failed
-	ExitUsage   = 2 // the command line or the settings are wrong
+	ExitFailure = 1 // the command failed, or the settings of serve are wrong
+	ExitUsage   = 2 // the command line is wrong, or the settings of another command
 )
 
 // maxErrorChars, in characters, has room for a line about each setting.
@@ -31,9 +32,10 @@ const maxErrorChars = 16 << 10
 
 // Program is the command line of a service. C is the type of its settings.
 type Program[C any] struct {
-	root *cobra.Command
-	load func(file string, environ []string) (C, error)
-	file string
+	root  *cobra.Command
+	serve *cobra.Command
+	load  func(file string, environ []string) (C, error)
+	file  string
 }
 
 // New returns a program with the commands "serve", which is the default, and "config print". load returns the
@@ -45,7 +47,8 @@ func New[C any](name, short string, load func(file string, environ []string) (C,
 	p.root.PersistentFlags().StringVar(&p.file, "config", os.Getenv("CONFIG_FILE"), "settings `file` (YAML)")
 	p.root.CompletionOptions.DisableDefaultCmd = true
 
-	p.root.RunE = p.Add("serve", "Run the service (the default)", serve).RunE
+	p.serve = p.Add("serve", "Run the service (the default)", serve)
+	p.root.RunE = p.serve.RunE
 	settings := &cobra.Command{Use: "config", Short: "About the settings"}
 	settings.AddCommand(&cobra.Command{Use: "print", Short: "Show the settings in effect", Args: noArgs,
 		RunE: p.With(func(cmd *cobra.Command, cfg C, _ []string) error { return config.Print(cmd.OutOrStdout(), cfg) })})
@@ -79,17 +82,28 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 			if cmd.Flags().Changed("config") {
 				named = "--config"
 			}
-			return usageError{fmt.Errorf("%s names the file %q, which cannot be read: %w", named, p.file, errors.Unwrap(err))}
+			cfg, _ := p.load("", os.Environ())
+			p.openJSONLog(cfg)
+			return settingsError{fmt.Errorf("%s names the file %q, which cannot be read: %w", named, p.file, errors.Unwrap(err))}
 		}
 		cfg, err := p.load(p.file, os.Environ())
 		if err != nil {
-			// The settings of the log may be valid although others are not.
-			if l, ok := any(cfg).(interface{ Logging() logging.Config }); ok && l.Logging().Format == "json" {
-				logging.Open(l.Logging(), p.root.Name())
+			p.openJSONLog(cfg)
+			separator := " "
+			if strings.Contains(err.Error(), "\n") {
+				separator = "\n"
 			}
-			return usageError{fmt.Errorf("bad settings:\n%w", err)}
+			return settingsError{fmt.Errorf("bad settings:%s%w", separator, err)}
 		}
 		return run(cmd, cfg, args)
+	}
+}
+
+// openJSONLog opens the log of the settings for the report of their errors. The settings of the log may be valid
+// although others are not.
+func (p *Program[C]) openJSONLog(cfg C) {
+	if l, ok := any(cfg).(interface{ Logging() logging.Config }); ok && l.Logging().Format == "json" {
+		logging.Open(l.Logging(), p.root.Name())
 	}
 }
 
@@ -113,12 +127,13 @@ func (p *Program[C]) Run(ctx context.Context, args []string, stdout, stderr io.W
 	p.root.SetArgs(args)
 	p.root.SetOut(process.Output(stdout))
 	p.root.SetErr(stderr)
-	err := p.root.ExecuteContext(ctx)
+	executed, err := p.root.ExecuteContextC(ctx)
 	if err == nil || process.IsBrokenPipe(err) {
 		return 0
 	}
 	p.reportError(ctx, err, stderr)
-	if errors.As(err, &usageError{}) {
+	isServe := executed == p.root || executed == p.serve
+	if errors.As(err, &usageError{}) || !isServe && errors.As(err, &settingsError{}) {
 		return ExitUsage
 	}
 	return ExitFailure
@@ -139,6 +154,10 @@ func (p *Program[C]) reportError(ctx context.Context, err error, stderr io.Write
 	}
 	log.LogAttrs(ctx, slog.LevelError, "the process ends: the command failed", attrs...)
 }
+
+type settingsError struct{ error }
+
+func (e settingsError) Unwrap() error { return e.error }
 
 type usageError struct{ error }
 

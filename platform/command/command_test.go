@@ -115,7 +115,6 @@ func TestInvalidCommandLineIsExitUsageAndRunsNoCommand(t *testing.T) {
 		"an extra argument":  {"serve", "twice"},
 		"unknown subcommand": {"colours", "sing"},
 		"a UsageError":       {"colours", "mix"},
-		"a missing file":     {"--config", filepath.Join(t.TempDir(), "none.yaml")},
 	} {
 		status, served, painted, _, stderr := call(t, args...)
 		if status != ExitUsage || served+painted != "" || !strings.HasPrefix(stderr, "service: ") {
@@ -133,8 +132,20 @@ func TestErrorOfAMissingFileNamesTheFlagOrTheVariable(t *testing.T) {
 		"the variable": {nil, `service: CONFIG_FILE names the file "\"settings.yaml\"", which cannot be read: no such file or directory` + "\n"},
 		"the flag":     {[]string{"--config", "none.yaml"}, `service: --config names the file "none.yaml", which cannot be read: no such file or directory` + "\n"},
 	} {
-		if status, served, _, _, stderr := call(t, tt.args...); status != ExitUsage || served != "" || stderr != tt.want {
+		if status, served, _, _, stderr := call(t, tt.args...); status != ExitFailure || served != "" || stderr != tt.want {
 			t.Errorf("%s: status %d, served %q, said %q", name, status, served, stderr)
+		}
+	}
+}
+
+// An operator's command has done nothing then. A supervisor of the service sees a failure.
+func TestInvalidSettingIsOneLineWithExitFailureOfServeAndExitUsageOfOtherCommands(t *testing.T) {
+	t.Setenv("COLOUR", `"red"`)
+	want := `service: bad settings: colour: "\"red\"" from environment COLOUR: is in quotes, which are part of the value: set it without them` + "\n"
+	for args, wantStatus := range map[string]int{"": ExitFailure, "serve": ExitFailure, "paint": ExitUsage, "colours mix": ExitUsage} {
+		status, served, painted, _, stderr := call(t, strings.Fields(args)...)
+		if status != wantStatus || served+painted != "" || stderr != want {
+			t.Errorf("%q: status %d, served %q, painted %q, said %q", args, status, served, painted, stderr)
 		}
 	}
 }
@@ -163,7 +174,7 @@ func TestErrorOfTheSettingsIsPrintableAndBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, _, _, stderr := call(t, "--config", file)
-	if status != ExitUsage || printable.EscapeLines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*maxErrorChars {
+	if status != ExitFailure || printable.EscapeLines(stderr) != stderr || !strings.Contains(stderr, `co\x1b[2j\u202elour`) || len(stderr) > 2*maxErrorChars {
 		t.Errorf("status %d, %d bytes: %.300q", status, len(stderr), stderr)
 	}
 }

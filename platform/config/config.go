@@ -24,7 +24,7 @@ import (
 //
 // Then Load calls the method Validate() error of each struct that has one. The error joins one error for
 // each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
-// address) and the source.
+// address) and the source. Each Sources knows the sources then.
 func Load(into any, file string, environ []string) error {
 	root := reflect.ValueOf(into).Elem()
 	l := loader{settings: settings(root, ""), file: file}
@@ -38,6 +38,7 @@ func Load(into any, file string, environ []string) error {
 		}
 	}
 	l.validate(root, "")
+	l.fillSources(root, "")
 	return errors.Join(l.errs...)
 }
 
@@ -89,7 +90,7 @@ func (l *loader) unknown(key, value string) error {
 	if credential.MatchString(key+" "+value) || redact(value) != value {
 		shown = redacted
 	}
-	return fmt.Errorf("%s: %s from file %s: there is no such setting", key, shown, l.file)
+	return fmt.Errorf("%s: %s from file %s: there is no such setting: correct the key, or remove it; config.example.yaml has every setting", key, shown, l.file)
 }
 
 func (l *loader) readEnvironment(environ []string) {
@@ -128,6 +129,25 @@ func (l *loader) validate(v reflect.Value, section string) {
 	}
 }
 
+// fillSources stores the sources of the settings in each Sources of the struct v and of its sections.
+func (l *loader) fillSources(v reflect.Value, section string) {
+	sources := map[string]string{}
+	for _, s := range l.settings {
+		sources[s.key] = s.source
+	}
+	for field, value := range v.Fields() {
+		tag := field.Tag.Get("config")
+		switch {
+		case value.Type() == reflect.TypeFor[Sources]():
+			value.Set(reflect.ValueOf(Sources{Section: section, byKey: &sources}))
+		case isSection(value) && tag != "":
+			l.fillSources(value, join(section, tag))
+		case isSection(value) && field.Anonymous:
+			l.fillSources(value, section)
+		}
+	}
+}
+
 func (l *loader) addErrors(section string, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
@@ -160,7 +180,11 @@ func (l *loader) reject(s *setting, problem string) {
 	if s.value.Type() != reflect.TypeFor[Secret]() {
 		shown = fmt.Sprintf("%q", redact(fmt.Sprint(s.raw)))
 	}
-	l.errs = append(l.errs, fmt.Errorf("%s: %s from %s: %s", s.key, shown, s.source, redact(problem)))
+	source := s.source
+	if source == sourceDefault {
+		source += " (variable " + s.env() + ")"
+	}
+	l.errs = append(l.errs, fmt.Errorf("%s: %s from %s: %s", s.key, shown, source, redact(problem)))
 }
 
 // Print writes the settings in cfg, a struct or a pointer to one, as YAML with the environment variable of each.

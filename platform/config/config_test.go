@@ -135,12 +135,12 @@ func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 		env  []string
 		want []string // FILE is replaced by the path
 	}{
-		"unknown key":         {file: "nom: x", want: []string{`nom: "x" from file FILE: there is no such setting`}},
-		"unknown section":     {file: "cache: {ttl: 5}", want: []string{`cache.ttl: "5" from file FILE: there is no such setting`}},
-		"value for a section": {file: "rate_limit: 5", want: []string{`rate_limit: "5" from file FILE: there is no such setting`}},
-		"section for a value": {file: "name: {first: x}", want: []string{`name.first: "x" from file FILE: there is no such setting`,
+		"unknown key":         {file: "nom: x", want: []string{`nom: "x" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
+		"unknown section":     {file: "cache: {ttl: 5}", want: []string{`cache.ttl: "5" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
+		"value for a section": {file: "rate_limit: 5", want: []string{`rate_limit: "5" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
+		"section for a value": {file: "name: {first: x}", want: []string{`name.first: "x" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`,
 			`name: "map[first:x]" from file FILE: must be text: put it in quotes`}},
-		"unknown key, no value": {file: "nothing:", want: []string{`nothing: "<nil>" from file FILE: there is no such setting`}},
+		"unknown key, no value": {file: "nothing:", want: []string{`nothing: "<nil>" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
 		"number from file":      {file: "rate_limit: {requests: 1.5}", want: []string{`rate_limit.requests: "1.5" from file FILE: must be a whole number`}},
 		"number from env":       {env: []string{"RATE_LIMIT_REQUESTS=ten"}, want: []string{`rate_limit.requests: "ten" from environment RATE_LIMIT_REQUESTS: must be a whole number`}},
 		"out of range":          {env: []string{"POSTGRES_CONNS=30000000000000000000"}, want: []string{`postgres.conns: "30000000000000000000" from environment POSTGRES_CONNS: is out of range`}},
@@ -156,7 +156,7 @@ func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 			`rate_limit.requests: "0" from file FILE: must be at least 1`,
 			`rate_limit.window: "0s" from environment RATE_LIMIT_WINDOW: must be positive`}},
 		"all at once": {file: "nom: x\nratio: much", env: []string{"VERBOSE=2"}, want: []string{
-			`nom: "x" from file FILE: there is no such setting`,
+			`nom: "x" from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`,
 			`verbose: "2" from environment VERBOSE: must be true or false`,
 			`ratio: "much" from file FILE: must be a number`}},
 		"in quotes":                  {env: []string{`NAME="x"`}, want: []string{`name: "\"x\"" from environment NAME: is in quotes, which are part of the value: set it without them`}},
@@ -166,8 +166,8 @@ func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 		"a Windows line":             {env: []string{"NAME=x\r"}, want: []string{`name: "x\r" from environment NAME: has blanks or a line break at an end, which are part of the value: set it without them`}},
 		"a secret and a line":        {env: []string{"POSTGRES_DSN=hunter2\n"}, want: []string{`postgres.dsn: [secret] from environment POSTGRES_DSN: has blanks or a line break at an end, which are part of the value: set it without them`}},
 		"a secret of the wrong type": {file: "postgres: {dsn: 12345}", want: []string{`postgres.dsn: [secret] from file FILE: must be text: put it in quotes`}},
-		"a secret under a wrong key": {file: "postgres: {pasword: hunter2}", want: []string{`postgres.pasword: [secret] from file FILE: there is no such setting`}},
-		"a secret in an address":     {file: "database: 'postgres://u:hunter2@h/db'", want: []string{`database: [secret] from file FILE: there is no such setting`}},
+		"a secret under a wrong key": {file: "postgres: {pasword: hunter2}", want: []string{`postgres.pasword: [secret] from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
+		"a secret in an address":     {file: "database: 'postgres://u:hunter2@h/db'", want: []string{`database: [secret] from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
 		"a password in a known setting": {env: []string{"RELAY=redis://u:hunt/er@2@h:6379/0"},
 			want: []string{`relay: "redis://[secret]@h:6379/0" from environment RELAY: "redis://[secret]@h:6379/0" is no host`}},
 		"a password without a scheme": {file: "relay: ':hunter2@h:6379'",
@@ -177,7 +177,7 @@ func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 		"a password in a list": {file: "verbose: ['sasl://u:hunter2@k']",
 			want: []string{`verbose: "[sasl://[secret]@k]" from file FILE: must be true or false`}},
 		"a password in a wrong key without a scheme": {file: "database: 'u:hunter2@h'",
-			want: []string{`database: [secret] from file FILE: there is no such setting`}},
+			want: []string{`database: [secret] from file FILE: there is no such setting: correct the key, or remove it; config.example.yaml has every setting`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestInvalidDefaultIsReported(t *testing.T) {
 	err := config.Load(&struct {
 		Limit limit `config:"limit"`
 	}{}, "", nil)
-	if err == nil || !strings.Contains(err.Error(), `limit.requests: "0" from default: must be at least 1`) {
+	if err == nil || !strings.Contains(err.Error(), `limit.requests: "0" from default (variable LIMIT_REQUESTS): must be at least 1`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -49,6 +49,8 @@ type Config struct {
 	DrainTimeout         time.Duration `config:"drain_timeout"`          // for calls in flight to finish after the stop
 	MaxConns             int           `config:"max_conns"`              // concurrent connections, at least 1
 	MaxConnAge           time.Duration `config:"max_conn_age"`           // the age of a connection at which its streams end
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns the limits for an API on addr.
@@ -135,7 +137,7 @@ type Server struct {
 // end in the last tenth of that age with apperr.Unavailable. It is closed when all calls
 // have ended, or by force 30 s after that age or a little later.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption) (*Server, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
+	listener, err := cfg.Sources.Listen("addr", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}

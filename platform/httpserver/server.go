@@ -31,6 +31,8 @@ type Config struct {
 	MaxConns          int           `config:"max_conns"`       // concurrent connections, at least 1
 	AllowedHosts      []string      `config:"allowed_hosts"`   // served in addition to those of RestrictHostsAndOrigins
 	CORSOrigins       []string      `config:"cors_origins"`    // of pages that may use the API: https://app.example.com, or * for all
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns the limits for an API on addr.
@@ -90,7 +92,7 @@ type connKey struct{}
 // clientlimit.ConnLimiter. The response must be sent within RequestTimeout + ReadTimeout, if
 // there is a RequestTimeout. A Stream has a timeout of its own.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (*Server, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
+	listener, err := cfg.Sources.Listen("addr", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -20,11 +20,13 @@ type Config struct {
 	// within the session timeout causes no rebalance. It is unique per replica,
 	// and empty for a dynamic member.
 	InstanceID string `config:"instance_id"`
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns the settings for a broker on this machine.
 func Defaults(clientID string) Config {
-	return Config{Brokers: []string{"localhost:9092"}, ClientID: clientID, Partitions: 6}
+	return Config{Brokers: []string{"localhost:9092"}, ClientID: clientID, Partitions: 6, Sources: config.Sources{Section: "kafka"}}
 }
 
 // maxPartitions bounds the setting; the topic of one service has far fewer.

@@ -36,6 +36,8 @@ type Config struct {
 	Pprof        bool     `config:"pprof"`
 	MaxConns     int      `config:"max_conns"`     // concurrent connections, at least 1
 	AllowedHosts []string `config:"allowed_hosts"` // see httpserver.Config.RestrictHostsAndOrigins
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns the settings for a port on addr. 64 connections are enough for probes,
@@ -55,6 +57,7 @@ func (c Config) server() httpserver.Config {
 	cfg.RequestTimeout = 0 // the client chooses the duration of a profile
 	cfg.DrainTimeout = time.Second
 	cfg.AllowedHosts = c.AllowedHosts
+	cfg.Sources = c.Sources
 	return cfg
 }
 

@@ -24,7 +24,7 @@ func Probe(ctx context.Context, cfg Config) error {
 	}
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("no answer from the ops port: %w: does the service run, and with the same %s?", err, cfg.Sources.Name("addr"))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

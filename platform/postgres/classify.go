@@ -39,7 +39,7 @@ var (
 	// errUnreachable and errRejected are causes of a failed connection attempt. A request gets Unavailable for both,
 	// since no statement was sent.
 	errUnreachable = errors.New("no connection to PostgreSQL")
-	errRejected    = errors.New("PostgreSQL rejects the connection") // only a change of the settings can end it
+	errRejected    = errors.New("PostgreSQL rejects the connection") // only a change of the settings can end it, such as sslmode
 
 	// errAmbiguous is the cause of an error of a statement with an unknown outcome: lib/pq could not read the
 	// response, or a failover could lose the commit.
@@ -66,8 +66,9 @@ func isTransient(err error) bool {
 	return errors.As(err, new(net.Error))
 }
 
-// classifyConnect returns err, the error of a connection attempt, with its cause.
-func classifyConnect(err error) error {
+// classifyConnect returns err, the error of a connection attempt, with its cause and with what to try. setting
+// names the DSN.
+func classifyConnect(err error, setting string) error {
 	// PgBouncer rejects a startup parameter with a transient code of class 08.
 	var response *pq.Error
 	if errors.As(err, &response) && strings.HasPrefix(response.Message, "unsupported startup parameter") {
@@ -79,11 +80,38 @@ func classifyConnect(err error) error {
 	}
 	mayRecover := func(one error) bool {
 		text := one.Error() // lib/pq has no type for the errors of target_session_attrs
-		return isTransient(one) || strings.HasSuffix(text, "session is read-only") ||
+		return isTransient(one) || isDenied(one) || strings.HasSuffix(text, "session is read-only") ||
 			strings.HasSuffix(text, "server is in hot standby mode")
 	}
 	if slices.ContainsFunc(each, mayRecover) {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
+		return fmt.Errorf("%w: %w: %s", errUnreachable, err, suggestConnect(err, setting))
 	}
-	return fmt.Errorf("%w: %w", errRejected, err)
+	return fmt.Errorf("%w: %w: correct %s", errRejected, err, setting)
+}
+
+// isDenied reports whether the server refused the user, the password or the database. An operator may create them
+// or change them back while the service waits.
+func isDenied(err error) bool {
+	var response *pq.Error
+	return errors.As(err, &response) &&
+		(strings.HasPrefix(string(response.Code), "28") || response.Code == noDatabaseCode || response.Code == noPrivilegeCode)
+}
+
+const (
+	noDatabaseCode  = "3D000"
+	noPrivilegeCode = "42501" // to connect to the database
+)
+
+// suggestConnect returns what an operator can try after a failed connection attempt.
+func suggestConnect(err error, setting string) string {
+	var response *pq.Error
+	switch {
+	case !errors.As(err, &response):
+		return "is it running, and does " + setting + " name it?"
+	case response.Code == noDatabaseCode:
+		return "create the database, or correct " + setting
+	case isDenied(err):
+		return "correct user and password in " + setting + ", or the rights of this user in the server"
+	}
+	return "see the server's log; its address is from " + setting
 }

@@ -15,6 +15,7 @@ import (
 // connector opens connections whose waits are bounded by their contexts.
 type connector struct {
 	cfg       pq.Config
+	setting   string            // the name of the DSN and its source, for errors
 	durations metrics.Durations // of statements
 }
 
@@ -49,7 +50,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		if s := dialer.socket.Load(); s != nil && s.writeError.Load() != nil {
 			err = *s.writeError.Load()
 		}
-		return nil, classifyConnect(err)
+		return nil, classifyConnect(err, c.setting)
 	}
 	dialer.established.Store(true)
 	bounded := &boundedConn{

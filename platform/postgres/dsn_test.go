@@ -87,7 +87,7 @@ func TestValidateRejectsADSNThatLibPQMisreads(t *testing.T) {
 		"host=h passfile=" + readable:               "passfile that others may read",
 	} {
 		err := loadDSN(dsn)
-		if err == nil || !strings.HasPrefix(err.Error(), "postgres.dsn: [secret] from default: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || !strings.HasPrefix(err.Error(), "postgres.dsn: [secret] from default (variable POSTGRES_DSN): ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want %q", dsn, err, want)
 		}
 		cfg := postgres.Defaults()

@@ -12,6 +12,8 @@ import (
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"example.com/todo/platform/apperr"
 )
 
 // Migrate applies the pending migrations, which are goose files (00001_name.sql) at the root of migrations.
@@ -44,12 +46,13 @@ func Migrate(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logge
 		log.InfoContext(ctx, "migration applied", "file", r.Source.Path, "duration", r.Duration.String())
 	}
 	log.InfoContext(ctx, "the schema is up to date", "applied_now", len(results))
-	return nil
+	return CheckSchema(ctx, db, migrations, log)
 }
 
-// CheckSchema returns an error if a migration is pending. It only reads. A schema that is newer is no error,
-// because a newer version of the service may be running too.
-func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
+// CheckSchema returns an apperr.Unavailable if a migration is pending, because the migrate command may be about to
+// run. It only reads. A schema that is newer is no error, because a newer version of the service may be running
+// too, or may have been rolled back: CheckSchema logs a warning.
+func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS, log *slog.Logger) error {
 	provider, err := newProvider(db, migrations)
 	if err != nil {
 		return err
@@ -63,10 +66,18 @@ func CheckSchema(ctx context.Context, db *sqlx.DB, migrations fs.FS) error {
 	if err != nil {
 		return classifyStartup(fmt.Errorf("read the schema's version: %w", err))
 	}
+	newest := int64(0) // that this program knows
 	for _, source := range provider.ListSources() {
 		if !slices.Contains(versions, source.Version) {
-			return fmt.Errorf("the database lacks the migration %s: run the migrate command", source.Path)
+			return apperr.New(apperr.Unavailable, "the database has an older schema; try again").
+				WithCause(fmt.Errorf("the database lacks the migration %s: run the migrate command", source.Path))
 		}
+		newest = max(newest, source.Version)
+	}
+	if len(versions) > 0 && slices.Max(versions) > newest {
+		log.WarnContext(ctx, "the database's schema is newer than this program and is used as it is, because migrations only add: "+
+			"after a rollback of more than one release, deploy the newer version again",
+			"schema_version", slices.Max(versions), "known_version", newest)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestCheckSchemaFailsWhenAMigrationIsPending(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := postgres.CheckSchema(t.Context(), db, step.check)
+		err := postgres.CheckSchema(t.Context(), db, step.check, log)
 		if step.want == "" && err != nil || step.want != "" && (err == nil || !strings.Contains(err.Error(), step.want)) {
 			t.Errorf("%s: got %v", step.name, err)
 		}
@@ -79,7 +79,7 @@ func TestCheckSchemaFailsWhenAMigrationIsPending(t *testing.T) {
 func TestCheckSchemaOnlyReads(t *testing.T) {
 	t.Parallel()
 	db := open(t, database(t).String())
-	_ = postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"))
+	_ = postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler))
 	var tables int
 	if err := db.Get(&tables, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); err != nil || tables != 0 {
 		t.Errorf("%d tables, %v", tables, err)
@@ -93,7 +93,7 @@ func TestFailedMigrationIsNamedAndRolledBack(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "00003_bad.sql") {
 		t.Errorf("got %v", err)
 	}
-	if err := postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql")); err != nil {
+	if err := postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
 	}
 }
@@ -104,7 +104,7 @@ func TestUnreachableDatabaseIsUnavailable(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	for name, err := range map[string]error{
 		"Migrate":     postgres.Migrate(ctx, db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)),
-		"CheckSchema": postgres.CheckSchema(ctx, db, migrations("00001_one.sql")),
+		"CheckSchema": postgres.CheckSchema(ctx, db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)),
 	} {
 		if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("%s: got %v", name, err)

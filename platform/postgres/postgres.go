@@ -25,6 +25,8 @@ type Config struct {
 	DSN            config.Secret `config:"dsn"`
 	MaxConns       int           `config:"max_conns"`
 	ConnectTimeout time.Duration `config:"connect_timeout"` // for each host; connect_timeout in the DSN has precedence
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns a small pool on the local server.
@@ -33,6 +35,7 @@ func Defaults() Config {
 		DSN:            "postgres://postgres@localhost:5432/postgres?sslmode=disable",
 		MaxConns:       16,
 		ConnectTimeout: 2 * time.Second,
+		Sources:        config.Sources{Section: "postgres"},
 	}
 }
 
@@ -85,7 +88,7 @@ func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	if dsn.ApplicationName == "" {
 		dsn.ApplicationName = filepath.Base(os.Args[0])
 	}
-	db := sql.OpenDB(connector{dsn, metrics.NewDurations(reg, "postgres_statement_seconds",
+	db := sql.OpenDB(connector{dsn, cfg.Sources.Name(dsnKey), metrics.NewDurations(reg, "postgres_statement_seconds",
 		"Duration of statements until their first row or their end.", nil)})
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)

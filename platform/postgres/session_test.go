@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -243,21 +244,31 @@ func TestFailedConnectionIsUnavailableForRequestsAndPermanentAtTheStart(t *testi
 	readOnly.Path = database(t).Path
 	open(t, readOnly.String()).MustExec("ALTER DATABASE " + strings.TrimPrefix(readOnly.Path, "/") + " SET default_transaction_read_only = on")
 	readOnly.RawQuery += "&target_session_attrs=read-write"
+	unknownHost := *dsn
+	unknownHost.Host = "host.invalid:5432"
+	wrongUser := *dsn
+	wrongUser.User = url.UserPassword("nobody_"+strings.TrimPrefix(dsn.Path, "/"), "hunter2")
 	wrongPassword := *dsn
-	wrongPassword.User = url.UserPassword("nobody_"+strings.TrimPrefix(dsn.Path, "/"), "wrong")
+	wrongPassword.User = url.UserPassword(dsn.User.Username(), "hunter2")
 	noDatabase := *dsn
 	noDatabase.Path = "/nowhere"
+	withTLS := *dsn // which the server has not
+	withTLS.RawQuery = "sslmode=require"
 	for name, test := range map[string]struct {
 		dsn    url.URL
-		passes bool
+		passes bool   // a retry may succeed
+		want   string // in the error
 	}{
-		"no server":                      {away, true},
-		"read-only server":               {readOnly, true},
-		"no such user":                   {wrongPassword, false},
-		"no such database":               {noDatabase, false},
-		"several hosts, all unreachable": {withHosts(*dsn, away.Host, away.Host), true},
-		"several hosts, one wrong":       {withHosts(wrongPassword, dsn.Host, away.Host), true},
-		"several hosts, all wrong":       {withHosts(wrongPassword, dsn.Host, dsn.Host), false},
+		"no server":                      {away, true, "is it running, and does postgres.dsn name it?"},
+		"a name that does not resolve":   {unknownHost, true, "is it running, and does postgres.dsn name it?"},
+		"read-only server":               {readOnly, true, "postgres.dsn"},
+		"no such user":                   {wrongUser, true, "correct user and password in postgres.dsn"},
+		"wrong password":                 {wrongPassword, true, "correct user and password in postgres.dsn"},
+		"no such database":               {noDatabase, true, "create the database, or correct postgres.dsn"},
+		"no TLS":                         {withTLS, false, "SSL is not enabled on the server: correct postgres.dsn"},
+		"several hosts, all unreachable": {withHosts(*dsn, away.Host, away.Host), true, "does postgres.dsn name it?"},
+		"several hosts, one denies":      {withHosts(wrongUser, dsn.Host, away.Host), true, "postgres.dsn"},
+		"several hosts, all deny":        {withHosts(wrongUser, dsn.Host, dsn.Host), true, "postgres.dsn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,7 +276,8 @@ func TestFailedConnectionIsUnavailableForRequestsAndPermanentAtTheStart(t *testi
 			if f := apperr.Of(postgres.Classify(db.PingContext(t.Context()))); f == nil || f.Kind != apperr.Unavailable {
 				t.Errorf("a request: %v", f)
 			}
-			if f := apperr.Of(postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"))); f == nil || (f.Kind == apperr.Unavailable) != test.passes {
+			f := apperr.Of(postgres.CheckSchema(t.Context(), db, migrations("00001_one.sql"), slog.New(slog.DiscardHandler)))
+			if f == nil || (f.Kind == apperr.Unavailable) != test.passes || !strings.Contains(f.Error(), test.want) || strings.Contains(f.Error(), "hunter2") {
 				t.Errorf("the start: %v", f)
 			}
 		})

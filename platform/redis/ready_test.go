@@ -49,7 +49,7 @@ func TestReadyFailsWhenRedisRejectsACommandOfAConsumer(t *testing.T) {
 			if err := client.Ping(t.Context()).Err(); err != nil {
 				t.Fatal(err)
 			}
-			err := redis.Ready(t.Context(), client, "", "test")
+			err := redis.Ready(t.Context(), client, redis.Defaults(), "test")
 			if tt.want == "" {
 				if err != nil || client.DBSize(t.Context()).Val() != 0 {
 					t.Errorf("got %v, and %d keys are left", err, client.DBSize(t.Context()).Val())

@@ -32,11 +32,13 @@ type Config struct {
 	KeyPrefix string        `config:"key_prefix"`
 	PoolSize  int           `config:"pool_size"` // connections to each server, without ten for pipelines and one for each subscription
 	Timeout   time.Duration `config:"timeout"`
+
+	Sources config.Sources // for errors
 }
 
 // Defaults returns the local server and bounds for requests.
 func Defaults() Config {
-	return Config{Addr: "localhost:6379", PoolSize: 32, Timeout: 100 * time.Millisecond}
+	return Config{Addr: "localhost:6379", PoolSize: 32, Timeout: 100 * time.Millisecond, Sources: config.Sources{Section: "redis"}}
 }
 
 // ConsumerDefaults returns Defaults with a longer timeout: a batch of messages can wait, and is processed again
@@ -155,10 +157,10 @@ var readyScript = goredis.NewScript(readyLua)
 
 // Ready is a readiness check: it returns an error if Redis does not execute the commands of a consumer's
 // scripts, because it is unreachable, full or read-only, or because an ACL forbids one. It uses the
-// key <prefix>ready:<name> and deletes it.
-func Ready(ctx context.Context, client goredis.UniversalClient, prefix, name string) error {
-	if err := readyScript.Run(ctx, client, []string{prefix + "ready:" + name}).Err(); err != nil {
-		return fmt.Errorf("redis does not execute this service's commands: %w", err)
+// key <prefix>ready:<name> and deletes it. cfg is the client's.
+func Ready(ctx context.Context, client goredis.UniversalClient, cfg Config, name string) error {
+	if err := readyScript.Run(ctx, client, []string{cfg.KeyPrefix + "ready:" + name}).Err(); err != nil {
+		return fmt.Errorf("redis does not execute this service's commands: %w", cfg.Explain(err))
 	}
 	return nil
 }

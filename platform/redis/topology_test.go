@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,7 +83,7 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 			if strings.HasPrefix(name, "all") {
 				cfg.Timeout = 50 * time.Millisecond
 			}
-			err := redis.NewTopology("redis", cfg).Check(t.Context())
+			err := redis.NewTopology("redis", cfg, slog.New(slog.DiscardHandler)).Check(t.Context())
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want) || !strings.Contains(err.Error(), test.hint)) {
 				t.Errorf("got %v, want %q and %q", err, test.want, test.hint)
 			}
@@ -99,7 +100,7 @@ func TestRunChecksAServerThatStartsLater(t *testing.T) {
 	cfg.Addr = startServer(t, func(string) (string, bool) {
 		return "%1\r\n+mode\r\n+cluster\r\n", up.Load()
 	})
-	topology := redis.NewTopology("redis_cache", cfg)
+	topology := redis.NewTopology("redis_cache", cfg, slog.New(slog.DiscardHandler))
 	if err := topology.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 		handler:    h,
 		log:        log,
 		metrics:    newMetrics(reg, cfg.Group),
-		membership: newMembership(log),
+		membership: newMembership(log, cfg.Sources.Name("brokers")),
 		// A batch of a few kB may unpack to many MB, and each of its records to a dead letter.
 		dlqProducer:    producer.NewCompressing(cfg.Config),
 		requests:       client.NewLazy(cfg.Config),
@@ -80,9 +80,9 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 // seconds, commits, leaves the group and returns nil; a static member stays in the
 // group. It retries for as long as Kafka is unavailable.
 //
-// It returns an error that a retry does not cure: a *kafka.TopicError if at the start
-// the topic or the dead-letter topic is missing, or the topic has another number of
-// partitions than configured; a configuration error; or that the handler is stuck. A
+// It returns an error that a retry does not cure: a *kafka.TopicError if the topic has
+// another number of partitions than configured; a configuration error; or that the
+// handler is stuck. It waits for a topic, or a dead-letter topic, that is missing. A
 // stuck handler still holds its resources, so the process must end. A Group runs once.
 func (g *Group) Run(ctx context.Context) error {
 	defer func() { _ = g.dlqProducer.Close() }()
@@ -96,7 +96,7 @@ func (g *Group) Run(ctx context.Context) error {
 		if isFatal(err) {
 			return fmt.Errorf("consumer group %q: %w", g.cfg.Group, err)
 		}
-		g.membership.left(ctx, err)
+		g.membership.left(ctx, client.Explain(err, g.cfg.Config))
 		if !retry.Wait(ctx, delays.NextBackOff()) {
 			break
 		}
@@ -149,7 +149,7 @@ func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBa
 		case isFatal(err), errors.Is(err, sarama.ErrFencedInstancedId), errors.Is(err, sarama.ErrClosedConsumerGroup):
 			return err
 		case err != nil && !errors.Is(err, context.Canceled):
-			g.membership.left(ctx, err)
+			g.membership.left(ctx, client.Explain(err, g.cfg.Config))
 		case session.endReason != nil:
 			g.log.Warn("kafka consumer: the session ended, joining anew", "reason", session.endReason)
 		default:
@@ -177,7 +177,9 @@ func (g *Group) checkTopic(conn *client.Client, topic string, partitions int) er
 }
 
 // isFatal reports whether no retry can succeed.
-func isFatal(err error) bool { return client.IsFatal(err) || errors.Is(err, errHandlerStuck) }
+func isFatal(err error) bool {
+	return client.IsFatal(err) && !kafka.IsMissing(err) || errors.Is(err, errHandlerStuck)
+}
 
 func (g *Group) newTracker(partition int32, log kafka.PartitionLog) quarantine.Tracker {
 	return quarantine.NewTracker(g.cfg.Quarantine, g.owner, func() int64 { return g.revisions.Add(1) }, partition, log)
@@ -192,7 +194,7 @@ func (g *Group) LogEndOffsets(ctx context.Context) (ends map[int32]int64, err er
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ask for the ends of topic %q: %w", g.cfg.Topic, err)
+		return nil, fmt.Errorf("ask for the ends of topic %q: %w", g.cfg.Topic, client.Explain(err, g.cfg.Config))
 	}
 	return ends, nil
 }

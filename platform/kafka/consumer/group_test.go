@@ -302,23 +302,34 @@ func TestAStaticMemberRejoinsAtOnce(t *testing.T) {
 func TestRunRefusesAWrongTopic(t *testing.T) {
 	t.Parallel()
 	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
-		few, missing, nowhere := groupConfig(w, "readers"), groupConfig(w, "readers"), groupConfig(w, "readers")
+		few := groupConfig(w, "readers")
 		few.Partitions++
+		want := &kafka.TopicError{Topic: w.Topic, Want: brokertest.Partitions + 1, Have: brokertest.Partitions}
+		group := consumer.NewGroup(few, &notebook{}, logger(t), prometheus.NewRegistry())
+		var wrong *kafka.TopicError
+		if err := group.Run(brokertest.TimeoutContext(t)); !errors.As(err, &wrong) || !cmp.Equal(wrong, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	})
+}
+
+func TestGroupWaitsForATopicThatIsMissing(t *testing.T) {
+	t.Parallel()
+	brokertest.OnEachBroker(t, func(t *testing.T, w brokertest.Env) {
+		missing, nowhere := groupConfig(w, "readers"), groupConfig(w, "readers")
 		missing.Topic = "missing-" + w.Topic
 		nowhere.DLQ = "missing-" + w.DLQ
-		for name, test := range map[string]struct {
-			cfg  consumer.GroupConfig
-			want kafka.TopicError
-		}{
-			"partitions":      {few, kafka.TopicError{Topic: w.Topic, Want: brokertest.Partitions + 1, Have: brokertest.Partitions}},
-			"missing":         {missing, kafka.TopicError{Topic: missing.Topic, Want: brokertest.Partitions}},
-			"no dead letters": {nowhere, kafka.TopicError{Topic: nowhere.DLQ}},
-		} {
-			group := consumer.NewGroup(test.cfg, &notebook{}, logger(t), prometheus.NewRegistry())
-			var wrong *kafka.TopicError
-			if err := group.Run(brokertest.TimeoutContext(t)); !errors.As(err, &wrong) || *wrong != test.want {
-				t.Errorf("%s: got %v, want %v", name, err, &test.want)
+		for topic, cfg := range map[string]consumer.GroupConfig{missing.Topic: missing, nowhere.DLQ: nowhere} {
+			group := run(t, cfg, &notebook{})
+			want := `topic "` + topic + `" does not exist: create it`
+			testenv.Eventually(t, "not ready", func() bool {
+				err := group.Ready(t.Context())
+				return err != nil && strings.Contains(err.Error(), want)
+			})
+			if _, err := w.Admin(t).CreateTopic(t.Context(), brokertest.Partitions, 1, nil, topic); err != nil {
+				t.Fatal(err)
 			}
+			testenv.Eventually(t, "ready", func() bool { return group.Ready(t.Context()) == nil })
 		}
 	})
 }

@@ -34,11 +34,12 @@ type membership struct {
 	unreadable map[int32]error // what keeps a partition from being read
 }
 
-func newMembership(log *slog.Logger) *membership {
+// newMembership returns the state before the first join. brokers names their setting.
+func newMembership(log *slog.Logger, brokers string) *membership {
 	return &membership{
 		outage: retry.NewOutage(log,
 			"kafka consumer: not a member of the group, joining again", "kafka consumer: member of the group again"),
-		leaveErr:   errors.New("the consumer group has not been joined yet"),
+		leaveErr:   errors.New("the consumer group has not been joined yet; Kafka's address is from " + brokers),
 		unreadable: make(map[int32]error),
 	}
 }

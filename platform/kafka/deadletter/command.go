@@ -140,7 +140,7 @@ func (c *cli) scan(ctx context.Context, topic string, from map[int32]int64, visi
 	if err == nil || visitErr != nil && errors.Is(err, visitErr) {
 		return err
 	}
-	return explainKafkaError(ctx, err)
+	return c.explainKafkaError(ctx, err)
 }
 
 // reportUndecodable prints once that a batch is skipped, because it cannot be decoded.
@@ -154,13 +154,13 @@ func (c *cli) reportUndecodable(record kafka.Record) {
 
 // explainKafkaError returns err as a usage error of one line that says what to check. If ctx has ended,
 // the operator interrupted the command, which is no usage error.
-func explainKafkaError(ctx context.Context, err error) error {
+func (c *cli) explainKafkaError(ctx context.Context, err error) error {
 	var missing *kafka.TopicError
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case errors.As(err, &missing):
-		return command.UsageError(fmt.Errorf("%w, or name another Kafka in the setting kafka.brokers", missing))
+		return command.UsageError(missing)
 	}
-	return command.UsageError(errors.New(singleLine(err) + "; is it running, and does the setting kafka.brokers name it?"))
+	return command.UsageError(errors.New(singleLine(err) + "; is it running, and does the setting " + c.Kafka.Sources.Name("brokers") + " name it?"))
 }

@@ -106,7 +106,7 @@ func (c *cli) checkGroupExists(ctx context.Context, x *index) error {
 	known, err := reader.HasGroup(ctx, c.Kafka, group)
 	switch {
 	case err != nil:
-		return explainKafkaError(ctx, err)
+		return c.explainKafkaError(ctx, err)
 	case known:
 		return nil
 	}
@@ -141,7 +141,7 @@ func (c *cli) countReplaysIn(ctx context.Context, x *index, topic string, since 
 	if !since.IsZero() {
 		var err error
 		if from, err = reader.OffsetsSince(ctx, c.Kafka, topic, since.Add(-maxClockSkew)); err != nil {
-			return explainKafkaError(ctx, err)
+			return c.explainKafkaError(ctx, err)
 		}
 	}
 	return c.scan(ctx, topic, from, func(record kafka.Record) error {

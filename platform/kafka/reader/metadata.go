@@ -19,7 +19,7 @@ func CheckTopic(ctx context.Context, cfg kafka.Config, topic string) error {
 	defer c.Close()
 	err := c.Do(ctx, func(c *client.Client) error { return c.CheckTopic(topic, cfg.Partitions) })
 	if err != nil {
-		return fmt.Errorf("check topic %q: %w", topic, err)
+		return fmt.Errorf("check topic %q: %w", topic, client.Explain(err, cfg))
 	}
 	return nil
 }

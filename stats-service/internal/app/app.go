@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer tracing.Close(ctx, tracer, log)
-	topology := redis.NewTopology("redis", cfg.Redis)
+	topology := redis.NewTopology("redis", cfg.Redis, log)
 	if err := topology.Check(ctx); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	opsServer, err := ops.Listen(cfg.Ops, conns, log, registry,
 		ops.Check{Name: "kafka", Func: group.Ready},
-		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis.KeyPrefix, name) }},
+		ops.Check{Name: "redis", Func: func(ctx context.Context) error { return redis.Ready(ctx, client, cfg.Redis, name) }},
 	)
 	if err != nil {
 		return err

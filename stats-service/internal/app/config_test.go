@@ -50,7 +50,7 @@ func TestRunFailsWhenRedisIsANodeOfACluster(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // without an error Run would serve without an end
 	defer cancel()
-	if err := app.Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), "redis.addr: ") || strings.Contains(err.Error(), "\n") {
+	if err := app.Run(ctx, cfg); err == nil || !strings.HasPrefix(err.Error(), "redis.addr (environment REDIS_ADDR): ") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line about redis.addr", err)
 	}
 }

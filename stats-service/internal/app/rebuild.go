@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -39,7 +40,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	if err := checkTopic(ctx, cfg.Kafka); err != nil {
 		return command.UsageError(err)
 	}
-	if err := redis.NewTopology("redis", cfg.Redis).Check(ctx); err != nil {
+	if err := redis.NewTopology("redis", cfg.Redis, slog.New(slog.DiscardHandler)).Check(ctx); err != nil {
 		return command.UsageError(err)
 	}
 	client := redis.Open(cfg.Redis, "redis", nil)
@@ -57,7 +58,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 	case errors.Is(err, consumer.ErrGap):
 		return command.UsageError(fmt.Errorf("%w; --accept-gap rebuilds without them", err))
 	case err != nil && !locked:
-		return command.UsageError(fmt.Errorf("%w; is redis.addr right?", err))
+		return command.UsageError(cfg.Redis.Explain(err))
 	case err != nil:
 		return fmt.Errorf("the rebuild failed and can be run again, the service was not disturbed: %w", err)
 	}
@@ -67,12 +68,7 @@ func Rebuild(ctx context.Context, cfg Config, acceptGap bool) error {
 func checkTopic(ctx context.Context, cfg kafka.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, topicCheckTimeout)
 	defer cancel()
-	err := reader.CheckTopic(ctx, cfg, event.Topic)
-	var wrong *kafka.TopicError
-	if err != nil && !errors.As(err, &wrong) {
-		return fmt.Errorf("%w; is kafka.brokers right?", err)
-	}
-	return err
+	return reader.CheckTopic(ctx, cfg, event.Topic)
 }
 
 func runRebuild(ctx context.Context, cfg Config, shadow *redisstore.Shadow, acceptGap bool) error {

@@ -70,8 +70,8 @@ func TestRebuildThatCannotStartIsAUsageErrorOfOneLine(t *testing.T) {
 		arrange func(t *testing.T, cfg *app.Config)
 		want    string
 	}{
-		"Redis is down": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.FreeAddr(t) }, "is redis.addr right?"},
-		"Kafka is down": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.FreeAddr(t)} }, "is kafka.brokers right?"},
+		"Redis is down": {func(t *testing.T, cfg *app.Config) { cfg.Redis.Addr = testenv.FreeAddr(t) }, "is it running, and does redis.addr name it?"},
+		"Kafka is down": {func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = []string{testenv.FreeAddr(t)} }, "is Kafka running, and does the setting kafka.brokers name it?"},
 		"another number of partitions": {
 			func(t *testing.T, cfg *app.Config) { cfg.Kafka.Brokers = startKafka(t, 3) },
 			`topic "task-events" has 3 partitions but 6 are configured`,

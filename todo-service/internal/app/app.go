@@ -40,9 +40,10 @@ import (
 // Run serves until ctx ends, and then stops in stages: readiness fails, so that load
 // balancers choose other replicas; watches end with a token to resume from; the listeners
 // drain; relay and ops port stop; the pools close. PostgreSQL, Redis and Kafka may be
-// unavailable at any time, also at the start. Run returns an error when a part fails, the
-// limit of open files is too low, or the database's schema, the topic or a Redis topology
-// is available and not as configured.
+// unavailable at any time, also at the start; until the database has this version's
+// schema the service is not ready. Run returns an error when a part fails, the limit of
+// open files is too low, or an available database, topic or Redis has what only other
+// settings can mend.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
@@ -66,7 +67,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer schema.db.Close()
-	topologies, err := checkRedis(ctx, cfg)
+	topologies, err := checkRedis(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -191,10 +192,10 @@ func openRedis(cfg Config, registry *prometheus.Registry) (state, cache goredis.
 
 // checkRedis checks that each available Redis has the configured topology. It returns the
 // parts that check again later, because a Redis may be unavailable now.
-func checkRedis(ctx context.Context, cfg Config) (lifecycle.Stage, error) {
-	topologies := []*redis.Topology{redis.NewTopology("redis", cfg.Redis)}
+func checkRedis(ctx context.Context, cfg Config, log *slog.Logger) (lifecycle.Stage, error) {
+	topologies := []*redis.Topology{redis.NewTopology("redis", cfg.Redis, log)}
 	if cfg.RedisCache.Addr != "" {
-		topologies = append(topologies, redis.NewTopology("redis_cache", cfg.RedisCache.Config))
+		topologies = append(topologies, redis.NewTopology("redis_cache", cfg.RedisCache.Config, log))
 	}
 	var unchecked lifecycle.Stage
 	for _, topology := range topologies {

@@ -135,34 +135,6 @@ func TestRunReturnsAnErrorForATopicWithOtherPartitions(t *testing.T) {
 	}
 }
 
-func TestRunReturnsAnErrorForAnOlderSchema(t *testing.T) {
-	t.Parallel()
-	for name, late := range map[string]bool{"available at the start": false, "unavailable at the start": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			cfg := withoutServers(t)
-			dsn, appear := unavailableUntil(t, createDatabase(t))
-			cfg.Postgres.DSN = config.Secret(dsn.String())
-			if !late {
-				appear()
-			}
-			ended, _ := start(t, cfg)
-			if late {
-				testenv.Eventually(t, "alive", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/livez") == http.StatusOK })
-				appear()
-			}
-			select {
-			case err := <-ended:
-				if err == nil || !strings.Contains(err.Error(), "migrate") {
-					t.Errorf("Run: %v", err)
-				}
-			case <-time.After(30 * time.Second):
-				t.Error("Run does not return")
-			}
-		})
-	}
-}
-
 func TestServiceIsReadyOnceTheDatabaseIsAvailable(t *testing.T) {
 	t.Parallel()
 	cfg := withoutServers(t)

@@ -76,8 +76,8 @@ func TestLoadRefusesAKeyPrefixWithoutHashTagForACluster(t *testing.T) {
 func TestRunRefusesASingleNodeOfACluster(t *testing.T) {
 	node := testenv.StartRedis(t, "--cluster-enabled", "yes")
 	for key, environ := range map[string][]string{
-		"redis.addr: ":       {"REDIS_ADDR=" + node},
-		"redis_cache.addr: ": {"REDIS_ADDR=" + testenv.FreeAddr(t), "REDIS_CACHE_ADDR=" + node},
+		"redis.addr (environment REDIS_ADDR): ":             {"REDIS_ADDR=" + node},
+		"redis_cache.addr (environment REDIS_CACHE_ADDR): ": {"REDIS_ADDR=" + testenv.FreeAddr(t), "REDIS_CACHE_ADDR=" + node},
 	} {
 		cfg, err := Load("", append(environ, "POSTGRES_DSN=postgres://"+testenv.FreeAddr(t)+"/todo", "REDIS_TIMEOUT=5s", "REDIS_CACHE_TIMEOUT=5s"))
 		if err != nil {

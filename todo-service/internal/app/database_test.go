@@ -19,11 +19,7 @@ import (
 // createDatabase creates an empty database and returns its DSN.
 func createDatabase(t testing.TB) *url.URL {
 	t.Helper()
-	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := openDatabase(t, dsn)
+	admin, dsn := openServer(t), serverDSN(t)
 	name := fmt.Sprintf("app_%016x", rand.Uint64())
 	admin.MustExec(`CREATE DATABASE ` + name)
 	t.Cleanup(func() { admin.MustExec(`DROP DATABASE ` + name + ` WITH (FORCE)`) })
@@ -32,14 +28,34 @@ func createDatabase(t testing.TB) *url.URL {
 	return &own
 }
 
+func serverDSN(t testing.TB) *url.URL {
+	t.Helper()
+	dsn, err := url.Parse(testenv.RequireEnv(t, "TEST_POSTGRES_DSN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+// openServer returns a pool of a superuser.
+func openServer(t testing.TB) *sqlx.DB {
+	t.Helper()
+	return openDatabase(t, serverDSN(t))
+}
+
 // migratedDatabase creates a database with the schema and returns its DSN.
 func migratedDatabase(t testing.TB) *url.URL {
 	t.Helper()
 	dsn := createDatabase(t)
+	migrate(t, dsn)
+	return dsn
+}
+
+func migrate(t testing.TB, dsn *url.URL) {
+	t.Helper()
 	if err := postgres.Migrate(t.Context(), openDatabase(t, dsn), pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	return dsn
 }
 
 func openDatabase(t testing.TB, dsn *url.URL) *sqlx.DB {

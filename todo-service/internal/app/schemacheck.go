@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -20,21 +21,22 @@ const (
 	probeConnLifetime = 10 * time.Second // within which a probe sees settings that only new sessions get, such as default_transaction_read_only
 )
 
-// schemaBackoff is the wait between two attempts while PostgreSQL is unavailable.
+// schemaBackoff is the wait between two attempts while the database cannot be used.
 var schemaBackoff = retry.Backoff{Min: time.Second, Max: time.Second}
 
 // schemaCheck is the readiness check of the database: it has the schema of this version,
 // keeps prepared statements, and takes writes.
 type schemaCheck struct {
-	db  *sqlx.DB
-	log *slog.Logger
+	db      *sqlx.DB
+	setting string // that names the database, with its source
+	log     *slog.Logger
 	// failure is the error of the latest check of sessions and schema; nil once they have
 	// passed, because neither changes while the service runs.
 	failure atomic.Pointer[error]
 }
 
 // openSchemaCheck returns a check with a pool of its own. It returns an error if the
-// database is available and has another schema.
+// database is available and only a change of the settings can help.
 func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger) (*schemaCheck, error) {
 	// In the pool of the requests a probe would wait for them, and make a busy replica
 	// unready.
@@ -45,7 +47,8 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 	}
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(probeConnLifetime)
-	s := &schemaCheck{db: db, log: log}
+	setting := cfg.Sources.Name("dsn")
+	s := &schemaCheck{db: db, setting: setting, log: log.With("setting", setting)}
 	if err := s.check(ctx); err != nil && !unavailable(err) {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -66,7 +69,9 @@ func (s *schemaCheck) check(ctx context.Context) error {
 	defer cancel()
 	err := postgres.CheckSessions(ctx, s.db)
 	if err == nil {
-		err = postgres.CheckSchema(ctx, s.db, pgstore.Migrations)
+		if err = postgres.CheckSchema(ctx, s.db, pgstore.Migrations, s.log); err != nil {
+			err = fmt.Errorf("schema of the database in %s: %w", s.setting, err)
+		}
 	}
 	if err != nil {
 		s.failure.Store(&err)
@@ -77,9 +82,9 @@ func (s *schemaCheck) check(ctx context.Context) error {
 }
 
 // Run retries the check until it has passed, and then waits for ctx to end. It returns an
-// error if the database is available and a retry can not help.
+// error if only a change of the settings can help.
 func (s *schemaCheck) Run(ctx context.Context) error {
-	outage := retry.NewOutage(s.log, "schema check: PostgreSQL is unavailable, retrying; the service is not ready until the check passes", "schema check: passed")
+	outage := retry.NewOutage(s.log, "schema check: the database cannot be used yet, retrying; the service is not ready until the check passes", "schema check: passed")
 	err := retry.Do(ctx, schemaBackoff, outage, func(ctx context.Context) error {
 		if s.failure.Load() == nil {
 			return nil

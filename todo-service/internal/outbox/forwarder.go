@@ -103,12 +103,12 @@ func (f *forwarder) forwardBatch(ctx context.Context) (int, error) {
 }
 
 // retry calls attempt until it succeeds or ctx ends (nil), or the topic is not the
-// configured one (a *kafka.TopicError).
+// configured one (a *kafka.TopicError). It waits for a topic that is missing.
 func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) error) error {
 	outage := retry.NewOutage(f.log, "outbox relay: forwarding failed, retrying; the events stay in the database", "outbox relay: forwarding again")
 	err := retry.Do(ctx, relayBackoff, outage, func(ctx context.Context) error {
 		err := attempt(ctx)
-		if errors.As(err, new(*kafka.TopicError)) {
+		if errors.As(err, new(*kafka.TopicError)) && !kafka.IsMissing(err) {
 			return retry.Permanent(err)
 		}
 		return err

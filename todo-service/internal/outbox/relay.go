@@ -93,7 +93,7 @@ func (r *Relay) Wake() {
 
 // Run forwards until ctx ends, finishes the batches in flight within drainTimeout,
 // and returns nil. It retries while the database or Kafka is unavailable. It returns
-// a *kafka.TopicError if the topic is not as configured; no record was sent then.
+// a *kafka.TopicError if the topic has another number of partitions; no record was sent then.
 func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var loops sync.WaitGroup

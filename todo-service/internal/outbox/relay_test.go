@@ -325,7 +325,7 @@ func TestRelayReturnsTheErrorOfATopicWithOtherPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startRelay(t, func(w *relayFixture) {
 			w.commit(1)
-			w.topicCheck.returns(errUnavailable, fmt.Errorf("checking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3}))
+			w.topicCheck.returns(errUnavailable, &kafka.TopicError{Topic: "task-events", Want: 6}, fmt.Errorf("checking: %w", &kafka.TopicError{Topic: "task-events", Want: 6, Have: 3}))
 		})
 		var topic *kafka.TopicError
 		if err := <-w.done; !errors.As(err, &topic) || topic.Have != 3 {

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/testenv"
 )
@@ -94,7 +95,7 @@ func (f *FakeCluster) Stop() { f.Close() }
 
 // Config is the configuration of a client of the broker.
 func (w Env) Config() kafka.Config {
-	return kafka.Config{Brokers: w.Brokers, ClientID: "test", Partitions: Partitions}
+	return kafka.Config{Brokers: w.Brokers, ClientID: "test", Partitions: Partitions, Sources: config.Sources{Section: "kafka"}}
 }
 
 // Group is the name of a consumer group that no other test uses.

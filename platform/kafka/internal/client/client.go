@@ -34,6 +34,7 @@ const (
 // Client is a Sarama client whose sockets can be closed in the middle of a call.
 type Client struct {
 	sarama.Client
+	cfg    kafka.Config
 	dialer *dialer
 }
 
@@ -47,7 +48,7 @@ func Open(cfg kafka.Config, refresh time.Duration) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Client: client, dialer: dialer}, nil
+	return &Client{Client: client, cfg: cfg, dialer: dialer}, nil
 }
 
 // Close aborts the calls in progress and closes the client.
@@ -127,7 +128,7 @@ func (c *Client) requestOffset(topic string, partition int32, at int64) (int64, 
 func (c *Client) CheckTopic(topic string, want int) error {
 	err := c.RefreshMetadata(topic)
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) || errors.Is(err, sarama.ErrInvalidTopic) {
-		return &kafka.TopicError{Topic: topic, Want: want}
+		return &kafka.TopicError{Topic: topic, Want: want, Sources: c.cfg.Sources}
 	}
 	if err != nil {
 		return err
@@ -142,7 +143,7 @@ func (c *Client) CheckPartitions(topic string, want int) error {
 		return err
 	}
 	if want != 0 && len(partitions) != want {
-		return &kafka.TopicError{Topic: topic, Want: want, Have: len(partitions)}
+		return &kafka.TopicError{Topic: topic, Want: want, Have: len(partitions), Sources: c.cfg.Sources}
 	}
 	return nil
 }

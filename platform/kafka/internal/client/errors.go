@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -69,4 +70,12 @@ func IsConnectionError(err error) bool {
 	return errors.As(err, &network) || errors.As(err, &call) ||
 		IsAny(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.Canceled, context.DeadlineExceeded,
 			sarama.ErrOutOfBrokers, sarama.ErrBrokerNotAvailable, sarama.ErrNotConnected, sarama.ErrClosedClient)
+}
+
+// Explain returns err with what to try, if it is about reaching Kafka.
+func Explain(err error, cfg kafka.Config) error {
+	if err == nil || !IsConnectionError(err) {
+		return err
+	}
+	return fmt.Errorf("%w: is Kafka running, and does the setting %s name it?", err, cfg.Sources.Name("brokers"))
 }
