@@ -1,7 +1,10 @@
 package compose
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
@@ -39,7 +42,7 @@ func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 			t.Errorf("there is no %s", name)
 			continue
 		}
-		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 {
+		if !hasHealthCheck(t, service) {
 			t.Errorf("%s has no health check", name)
 		}
 		var published []string
@@ -53,6 +56,19 @@ func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 			t.Errorf("%s publishes %v, want %v", name, published, ports)
 		}
 	}
+}
+
+// hasHealthCheck reports whether the file has a health check of the service, or the Dockerfile that it is built from.
+func hasHealthCheck(t *testing.T, service types.ServiceConfig) bool {
+	t.Helper()
+	if service.Build == nil {
+		return service.HealthCheck != nil && len(service.HealthCheck.Test) > 0
+	}
+	dockerfile, err := os.ReadFile(filepath.Join(service.Build.Context, service.Build.Dockerfile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(dockerfile), "\nHEALTHCHECK ")
 }
 
 func TestComposeServicesWaitForTopicsAndSchema(t *testing.T) {
