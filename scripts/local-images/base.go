@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -15,15 +16,14 @@ import (
 // caBundle is where Debian and its relatives keep the certificate authorities.
 const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 
-// mirror is where Debian's packages come from.
+// mirror is where Debian's packages come from. "" is the default of debootstrap.
 type mirror struct{ packages, security string }
 
-// findMirror returns the mirrors that this machine's apt uses for Debian, or else Debian's own.
-func findMirror(ctx context.Context) mirror {
-	m := mirror{packages: "http://deb.debian.org/debian", security: "http://deb.debian.org/debian-security"}
+// findMirror returns the mirrors that this machine's apt uses for Debian.
+func findMirror(ctx context.Context) (m mirror) {
 	targets, err := output(ctx, exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"))
 	if err != nil {
-		return m // this machine has another package manager
+		return mirror{} // this machine has another package manager
 	}
 	for uri := range strings.Lines(targets) {
 		uri = strings.TrimRight(strings.TrimSpace(uri), "/")
@@ -37,10 +37,22 @@ func findMirror(ctx context.Context) mirror {
 	return m
 }
 
-// sourcesList returns the content of apt's sources.list.
-func (m mirror) sourcesList() string {
-	return fmt.Sprintf("deb %s bookworm main\ndeb %s bookworm-updates main\ndeb %s bookworm-security main\n",
-		m.packages, m.packages, m.security)
+// updates returns apt's list of the sources with updates. debootstrap lists the release itself.
+func (m mirror) updates() string {
+	var list string
+	if m.packages != "" {
+		list += fmt.Sprintf("deb %s bookworm-updates main\n", m.packages)
+	}
+	if m.security != "" {
+		list += fmt.Sprintf("deb %s bookworm-security main\n", m.security)
+	}
+	return list
+}
+
+// archive returns the path in the cache of a Debian that was installed from this mirror, which its settings name.
+func (m mirror) archive(cache string) string {
+	sum := sha256.Sum256([]byte(m.packages))
+	return filepath.Join(cache, "debian", fmt.Sprintf("bookworm-minbase-%s-%x.tar", runtime.GOARCH, sum[:4]))
 }
 
 // baseSources returns what the image of Debian is built from. The first call on a machine takes a minute.
@@ -50,7 +62,7 @@ func baseSources(ctx context.Context, m *machine) ([]source, error) {
 		return nil, fmt.Errorf("read the certificate authorities of this machine, which Debian's package ca-certificates installs: %w", err)
 	}
 	mirror := findMirror(ctx)
-	archive := filepath.Join(m.finder.Cache.Dir, "debian", "bookworm-minbase-"+runtime.GOARCH+".tar")
+	archive := mirror.archive(m.finder.Cache.Dir)
 	if _, err := os.Stat(archive); err != nil {
 		m.finder.Cache.Console.Progress("installing Debian into %s, once", archive)
 		if err := debootstrap(ctx, mirror, archive); err != nil {
@@ -60,7 +72,7 @@ func baseSources(ctx context.Context, m *machine) ([]source, error) {
 	return []source{
 		{name: "debian.tar", path: archive, version: filepath.Base(archive)},
 		{name: "ca-certificates.crt", content: string(authorities)},
-		{name: "sources.list", content: mirror.sourcesList()},
+		{name: "updates.list", content: mirror.updates()},
 	}, nil
 }
 
@@ -82,8 +94,11 @@ func debootstrap(ctx context.Context, m mirror, archive string) error {
 	defer func() { _ = os.RemoveAll(dir) }() // a rest uses space only
 	root, unfinished := filepath.Join(dir, "root"), filepath.Join(dir, "debian.tar")
 	// What debootstrap mounts below root ends with its own mount namespace, even if it is killed.
-	install := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private",
-		"debootstrap", "--variant=minbase", "bookworm", root, m.packages)
+	args := []string{"--mount", "--propagation", "private", "debootstrap", "--variant=minbase", "bookworm", root}
+	if m.packages != "" {
+		args = append(args, m.packages)
+	}
+	install := exec.CommandContext(ctx, "unshare", args...)
 	if _, err := output(ctx, install); err != nil {
 		return err
 	}

@@ -27,16 +27,18 @@ func TestMirrorIsThatOfThisMachineForDebianAlone(t *testing.T) {
 echo https://packages.example/nodejs/
 echo https://packages.example/debian-tools
 echo http://mirror.example/debian-security/`)
-	const want = `deb http://mirror.example/debian bookworm main
-deb http://mirror.example/debian bookworm-updates main
-deb http://mirror.example/debian-security bookworm-security main
-`
-	if diff := cmp.Diff(want, findMirror(t.Context()).sourcesList()); diff != "" {
-		t.Errorf("sources.list (-want +got):\n%s", diff)
+	want := mirror{packages: "http://mirror.example/debian", security: "http://mirror.example/debian-security"}
+	got := findMirror(t.Context())
+	if got != want {
+		t.Errorf("the mirror is %+v, want %+v", got, want)
+	}
+	const list = "deb http://mirror.example/debian bookworm-updates main\ndeb http://mirror.example/debian-security bookworm-security main\n"
+	if diff := cmp.Diff(list, got.updates()); diff != "" {
+		t.Errorf("updates.list (-want +got):\n%s", diff)
 	}
 	onPath(t, "another", "")
-	if got := findMirror(t.Context()).sourcesList(); !strings.HasPrefix(got, "deb http://deb.debian.org/debian bookworm main\n") {
-		t.Errorf("without apt-get: %q", got)
+	if got := findMirror(t.Context()); got != (mirror{}) || got.updates() != "" {
+		t.Errorf("without apt-get: %+v, %q", got, got.updates())
 	}
 }
 

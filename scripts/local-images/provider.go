@@ -114,7 +114,7 @@ func (p *provider) provideImage(ctx context.Context, image string) (result, erro
 	return result{image, fromStandIn, madeOf}, err
 }
 
-// pull tries each registry once more only if it answered before.
+// pull pulls an image, unless its registry did not answer before.
 func (p *provider) pull(ctx context.Context, image string) error {
 	name, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

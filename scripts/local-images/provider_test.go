@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -66,13 +65,8 @@ func (f *fakeEngine) run(_ context.Context, args ...string) (string, error) {
 func newFakeProvider(t *testing.T, f *fakeEngine) *provider {
 	t.Helper()
 	cache := t.TempDir()
-	archive := filepath.Join(cache, "debian", "bookworm-minbase-"+runtime.GOARCH+".tar")
-	if err := os.Mkdir(filepath.Dir(archive), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(archive, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	archive := findMirror(t.Context()).archive(cache)
+	writeFilesTo(t, filepath.Dir(archive), map[string]string{filepath.Base(archive): ""})
 	authorities := filepath.Join(writeFiles(t, map[string]string{"ca.crt": "certificates"}), "ca.crt")
 	quiet := console.Plain(io.Discard)
 	return &provider{
