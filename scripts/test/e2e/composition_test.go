@@ -40,6 +40,7 @@ func startComposition(ctx context.Context) (*composition, error) {
 	variables := []string{
 		"TODO_HTTP_PORT", "TODO_GRPC_PORT", "TODO_OPS_PORT", "NOTIFICATION_OPS_PORT", "STATS_HTTP_PORT", "STATS_OPS_PORT",
 		"POSTGRES_PORT", "REDIS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT",
+		"PROMETHEUS_PORT", "ALERTMANAGER_PORT",
 	}
 	block, err := port.Reserve(ctx, len(variables))
 	if err != nil {
