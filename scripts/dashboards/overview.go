@@ -160,10 +160,10 @@ func limitsRow() row {
 			targets:     overTime(query{sum("job, instance", rate("todo_ratelimit_unavailable_total")), "{{job}} {{instance}}"}),
 		},
 		{
-			title: "Load shedding", unit: "reqps", width: 8,
+			title: "Load shedding", unit: "short", width: 8,
 			description: "Requests per second that were refused because too many worked on the database, and the number that works on it.",
 			targets: overTime(
-				query{sum("kind", rate("todo_admission_refused_total")), "refused, {{kind}}"},
+				query{sum("kind", rate("todo_admission_refused_total")), "refused per second, {{kind}}"},
 				query{sum("", selector("todo_admission_in_flight")), "in flight"},
 			),
 		},
@@ -173,11 +173,11 @@ func limitsRow() row {
 			targets:     overTime(query{selector("todo_watchers"), "{{job}} {{instance}}"}),
 		},
 		{
-			title: "Refused watchers and gaps", unit: "reqps", width: 8,
+			title: "Refused watchers and gaps", unit: "short", width: 8,
 			description: "Streams per second that were refused, by limit, and announcements that the live feed did not bring in order.",
 			targets: overTime(
-				query{sum("limit", rate("todo_watchers_refused_total")), "refused, {{limit}}"},
-				query{sum("", rate("todo_watch_gaps_total")), "gaps"},
+				query{sum("limit", rate("todo_watchers_refused_total")), "refused per second, {{limit}}"},
+				query{sum("", rate("todo_watch_gaps_total")), "gaps per second"},
 			),
 		},
 		{

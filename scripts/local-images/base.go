@@ -21,7 +21,7 @@ type mirror struct{ packages, security string }
 
 // findMirror returns the mirrors that this machine's apt uses for Debian.
 func findMirror(ctx context.Context) (m mirror) {
-	targets, err := output(ctx, exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"))
+	targets, err := output(ctx, exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"))
 	if err != nil {
 		return mirror{} // this machine has another package manager
 	}

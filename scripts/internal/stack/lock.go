@@ -8,10 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // errRunning means that another process holds the folder's lock.
 var errRunning = errors.New("a stack already runs")
+
+const (
+	lockWait  = 200 * time.Millisecond
+	lockPause = 5 * time.Millisecond
+)
 
 // acquireLock locks a stack's folder and creates it if needed. The system releases the lock, a file lock, when the
 // process ends. errRunning: another process holds it.
@@ -24,6 +30,11 @@ func acquireLock(dir string) (release func(), err error) {
 		return nil, err
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	// A command that asks for the state of the stack holds the lock for a moment, too.
+	for began := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(began) < lockWait; {
+		time.Sleep(lockPause)
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer file.Close()
 		holder, _ := io.ReadAll(file) // without it the message says less

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -34,6 +35,25 @@ func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 	release()
 	if _, err := Status(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "no stack runs in "+dir) {
 		t.Errorf("Status when nothing runs: %v", err)
+	}
+}
+
+func TestLockIsAcquiredWhileCommandsAskForTheState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for t.Context().Err() == nil {
+			_ = notRunning(dir) // holds the lock for a moment
+		}
+	})
+	t.Cleanup(asking.Wait) // the context has ended before
+	for range 200 {
+		release, err := acquireLock(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
 	}
 }
 

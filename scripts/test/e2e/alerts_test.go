@@ -134,8 +134,8 @@ func TestAlertsReachAlertmanagerWhileAPartIsStopped(t *testing.T) {
 	}
 }
 
-// changeTasks creates and completes tasks, perSecond changes a second, until the test ends. It ignores failures: parts are
-// stopped meanwhile.
+// changeTasks creates and completes tasks, perSecond changes a second, and lists them, until the test ends. It ignores
+// failures: parts are stopped meanwhile.
 func changeTasks(t *testing.T, perSecond int) {
 	ticker := time.NewTicker(2 * time.Second / time.Duration(perSecond))
 	defer ticker.Stop()
@@ -144,7 +144,10 @@ func changeTasks(t *testing.T, perSecond int) {
 		case <-t.Context().Done():
 			return
 		case <-ticker.C:
-			go func() { _ = createAndComplete(t.Context(), "Changed while alerts fire") }()
+			go func() {
+				_ = createAndComplete(t.Context(), "Changed while alerts fire")
+				_, _ = try(t.Context(), http.DefaultClient, http.MethodGet, "http://"+system.address("TODO_HTTP_ADDR")+"/tasks", "", "X-Forwarded-For", unseenAddr())
+			}()
 		}
 	}
 }

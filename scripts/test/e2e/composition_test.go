@@ -52,13 +52,15 @@ func startComposition(ctx context.Context) (*composition, error) {
 		c.files = append(c.files, "--file", "../../../compose/"+variant+".yaml")
 	}
 	// A request from this host comes from the gateway of a network of the engine.
-	c.env = append(settings("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=")
+	c.env = append(settings("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=",
+		fmt.Sprintf("BALANCER_NET=10.232.%d", os.Getpid()%256))
 	for i, name := range variables {
 		c.ports[name] = block.Ports[i]
 		c.env = append(c.env, fmt.Sprintf("%s=%d", name, block.Ports[i]))
 	}
 	if err := c.up(ctx); err != nil {
-		return nil, errors.Join(err, c.compose(ctx, "logs", "--tail=20"), c.end())
+		logs, _ := c.docker(context.WithoutCancel(ctx), "logs", "--no-color", "--tail=20").CombinedOutput()
+		return nil, errors.Join(fmt.Errorf("%w\n%s", err, logs), c.end())
 	}
 	return c, nil
 }
@@ -78,7 +80,7 @@ func (c *composition) up(ctx context.Context) error {
 // awaitHealthy starts parts that do not run and waits until they are healthy. The jobs are not among them: Compose takes
 // the end of a container for a failure while it waits.
 func (c *composition) awaitHealthy(ctx context.Context, parts ...string) error {
-	return c.compose(ctx, append([]string{"up", "--detach", "--wait", "--no-build", "--no-deps", "--no-recreate"}, parts...)...)
+	return c.compose(ctx, append([]string{"up", "--detach", "--wait", "--wait-timeout=180", "--no-build", "--no-deps", "--no-recreate"}, parts...)...)
 }
 
 // docker returns a command of Docker Compose for this system.
@@ -113,7 +115,13 @@ func (c *composition) address(variable string) string {
 
 func (c *composition) stop(t *testing.T, part string) {
 	t.Helper()
-	if err := c.compose(t.Context(), "stop", part); err != nil {
+	c.act(t, "stop", part)
+}
+
+// act stops or kills a part. If the test fails, its cleanup starts the part again.
+func (c *composition) act(t *testing.T, verb, part string) {
+	t.Helper()
+	if err := c.compose(t.Context(), verb, part); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -160,8 +168,33 @@ func (c *composition) end() error {
 	ctx := context.Background()
 	var problems []error
 	for _, service := range services {
-		log, err := c.docker(ctx, "logs", "--no-log-prefix", "--no-color", service).Output()
-		problems = append(problems, err, findCrash(service, log))
+		problems = append(problems, c.findCrash(ctx, service))
 	}
-	return errors.Join(append(problems, c.compose(ctx, "down", "--volumes", "--remove-orphans"))...)
+	return errors.Join(append(problems, c.compose(ctx, "--profile", "*", "down", "--volumes", "--remove-orphans"))...)
+}
+
+// findCrash returns an error if a container of the service has logged a data race or a panic, or was restarted.
+func (c *composition) findCrash(ctx context.Context, service string) error {
+	log, err := c.docker(ctx, "logs", "--no-log-prefix", "--no-color", service).Output()
+	if err != nil {
+		return err
+	}
+	if err := findCrash(service, log); err != nil {
+		return err
+	}
+	ids, err := c.docker(ctx, "ps", "--all", "--quiet", service).Output()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"inspect", "--format", "{{.RestartCount}} {{.State.OOMKilled}}"}, strings.Fields(string(ids))...)
+	ends, err := dockerCommand(ctx, args...).Output()
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(ends)) {
+		if strings.TrimSpace(line) != "0 false" {
+			return fmt.Errorf("%s was restarted; restarts, out of memory: %s\n%.3000s", service, line, log[max(0, len(log)-3000):])
+		}
+	}
+	return nil
 }

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -29,10 +31,7 @@ func containers(t *testing.T) *composition {
 
 // container is what Docker says of a container.
 type container struct {
-	State struct {
-		Pid    int
-		Health *struct{ Status string }
-	}
+	State      struct{ Pid int }
 	Config     struct{ Image string }
 	HostConfig struct {
 		Memory         int64
@@ -42,7 +41,7 @@ type container struct {
 	}
 	NetworkSettings struct {
 		Ports    map[string][]struct{ HostIP, HostPort string }
-		Networks map[string]struct{ IPAddress string }
+		Networks map[string]struct{ IPAddress, Gateway string }
 	}
 }
 
@@ -160,11 +159,47 @@ func TestContainersReachOnlyTheirPeers(t *testing.T) {
 	}
 }
 
+func TestOnlyNotificationServiceHasAWayOut(t *testing.T) {
+	c := containers(t)
+	for _, part := range core {
+		inspected := c.inspect(t, part)
+		routes, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/route", inspected.State.Pid))
+		if err != nil {
+			t.Fatalf("the kernel's routes of %s: %v", part, err)
+		}
+		gateway := defaultGateway(t, string(routes))
+		for name, network := range inspected.NetworkSettings.Networks {
+			if network.Gateway == gateway && strings.Contains(name, "_egress-") != (part == "notification-service") {
+				t.Errorf("the default route of %s is in the network %s", part, name)
+			}
+		}
+	}
+}
+
+// defaultGateway returns the gateway of the default route in a table of /proc/net/route.
+func defaultGateway(t *testing.T, routes string) string {
+	t.Helper()
+	for line := range strings.Lines(routes) {
+		var iface string
+		var destination, gateway uint32
+		if n, _ := fmt.Sscanf(line, "%s %X %X", &iface, &destination, &gateway); n == 3 && destination == 0 {
+			return netip.AddrFrom4([4]byte(binary.LittleEndian.AppendUint32(nil, gateway))).String()
+		}
+	}
+	t.Fatalf("no default route in:\n%s", routes)
+	return ""
+}
+
 func TestTasksAndCountsSurviveDownAndUp(t *testing.T) {
 	c := containers(t)
 	task := create(t, "Kept over a down")
 	complete(t, task.ID)
 	before := settled(t, kafkaClient(t))
+	for _, service := range services {
+		if err := c.findCrash(t.Context(), service); err != nil {
+			t.Error(err)
+		}
+	}
 	if err := c.compose(t.Context(), "down"); err != nil {
 		t.Fatal(err)
 	}
@@ -186,9 +221,7 @@ func TestCompletionsArriveAfterKafkaWasKilled(t *testing.T) {
 	c := containers(t)
 	before := settled(t, kafkaClient(t))
 	tasks := []taskJSON{create(t, "Kafka killed 1"), create(t, "Kafka killed 2")}
-	if err := c.compose(t.Context(), "kill", "kafka"); err != nil {
-		t.Fatal(err)
-	}
+	c.act(t, "kill", "kafka")
 	for _, task := range tasks {
 		complete(t, task.ID)
 	}

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// The load of the test with a killed broker.
+// The load of the test with a killed broker: each client completes some tasks before the kill and some after it.
 const (
 	scaleClients = 4
-	scaleTasks   = 50 // of each client
+	scaleTasks   = 20
 )
 
 func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
@@ -23,41 +23,41 @@ func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
 	}
 	before := settled(t, kafkaClient(t))
 
-	// Each client completes a third of its tasks before the broker is killed.
-	var clients, third sync.WaitGroup
-	third.Add(scaleClients)
+	completed := make([][]string, scaleClients) // titles, by client
+	killed := make(chan struct{})
+	var clients, started sync.WaitGroup
+	started.Add(scaleClients)
 	for client := range scaleClients {
 		clients.Go(func() {
-			for i := range scaleTasks {
-				if i == scaleTasks/3 {
-					third.Done()
+			for i, after := 0, 0; after < scaleTasks; i++ {
+				if i == scaleTasks {
+					started.Done()
 				}
-				if err := createAndComplete(t.Context(), scaleTitle(client, i)); err != nil {
+				select {
+				case <-killed:
+					after++
+				default:
+				}
+				title := fmt.Sprintf("Broker killed %d-%d", client, i)
+				if err := createAndComplete(t.Context(), title); err != nil {
 					t.Error(err)
 				}
+				completed[client] = append(completed[client], title)
 			}
 		})
 	}
-	third.Wait()
-	if err := c.compose(t.Context(), "kill", "kafka-2"); err != nil {
-		t.Error(err)
-	}
+	started.Wait()
+	c.act(t, "kill", "kafka-2")
+	close(killed)
 	clients.Wait()
 	if t.Failed() {
 		return
 	}
 
 	// Two brokers are enough: everything arrives while the third is away.
-	var want []string
-	for client := range scaleClients {
-		for i := range scaleTasks {
-			want = append(want, scaleTitle(client, i))
-		}
-	}
-	slices.Sort(want)
+	want := slices.Sorted(slices.Values(slices.Concat(completed...)))
 	eventually(t, time.Minute, func() error {
-		got := withPrefix(notifications(t), "Broker killed")
-		slices.Sort(got)
+		got := slices.Sorted(slices.Values(withPrefix(notifications(t), "Broker killed")))
 		if !slices.Equal(got, want) {
 			return fmt.Errorf("%d notifications of %d completions, %d different ones", len(got), len(want), len(slices.Compact(got)))
 		}
@@ -70,8 +70,6 @@ func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func scaleTitle(client, i int) string { return fmt.Sprintf("Broker killed %d-%02d", client, i) }
 
 // createAndComplete sends both requests through the balancer. Neither may fail: a broker is no part of a request.
 func createAndComplete(ctx context.Context, title string) error {

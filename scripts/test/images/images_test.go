@@ -149,7 +149,11 @@ func TestImageIsSmall(t *testing.T) {
 func TestBuildWithoutCacheGivesTheSameFiles(t *testing.T) {
 	eachService(t, func(t *testing.T, service, image string) {
 		again := "todo/" + service + ":again"
-		build := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "../../../"+service, "image", "TAG=again", "DOCKER_BUILD=--no-cache")
+		flags := "--no-cache"
+		if service == "stats-service" {
+			flags += " --build-arg GOFLAGS=-a" // the compiler's cache is another one; to compile one service anew is enough
+		}
+		build := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "../../../"+service, "image", "TAG=again", "DOCKER_BUILD="+flags)
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

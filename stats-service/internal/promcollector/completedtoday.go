@@ -11,8 +11,8 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-// readTimeout bounds the read of one scrape. It is well below Prometheus's scrape timeout
-// of 10 s, so that the other metrics are scraped while Redis is frozen.
+// readTimeout bounds the read of one scrape. It is well below the scrape timeout of 4 s
+// that compose/prometheus sets, so that the other metrics are scraped while Redis is frozen.
 const readTimeout = time.Second
 
 // Reporter returns the statistics; see stats.Service. It is what GET /stats serves.
