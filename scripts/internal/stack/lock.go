@@ -15,8 +15,8 @@ import (
 var errRunning = errors.New("a stack already runs")
 
 const (
-	lockWait  = 200 * time.Millisecond
-	lockPause = 5 * time.Millisecond
+	lockAttempts = 40
+	lockPause    = 5 * time.Millisecond
 )
 
 // acquireLock locks a stack's folder and creates it if needed. The system releases the lock, a file lock, when the
@@ -29,11 +29,15 @@ func acquireLock(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	// A command that asks for the state of the stack holds the lock for a moment, too.
-	for began := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(began) < lockWait; {
-		time.Sleep(lockPause)
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for range lockAttempts {
 		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		<-pause.C
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer file.Close()
