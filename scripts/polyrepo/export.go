@@ -22,6 +22,10 @@ type exporter struct {
 // returns its id. It changes neither the index nor a branch.
 func (e exporter) snapshot(ctx context.Context) (tree string, err error) {
 	err = e.withIndex(func(environ []string) error {
+		// From the committed files on, so that an ignored file that is committed is kept.
+		if _, err := e.workspace.Git(ctx, environ, "read-tree", "HEAD"); err != nil {
+			return err
+		}
 		if _, err := e.workspace.Git(ctx, environ, "add", "--all"); err != nil {
 			return err
 		}

@@ -13,13 +13,13 @@ import (
 )
 
 // baseline stands for the released version until there is a release tag: the state before the first release.
-const baseline = "384a707bd5bd340b3bc764cd03f83865f3b359c8"
+const baseline = "28fb1c2d5c8601688cbbf966927a74aeb9d63038"
 
-// FindLatest returns the newest release tag (v*) that the tree's HEAD contains and that is not a tag of HEAD itself.
+// FindLatest returns the newest release tag (v1.2.3) that the tree's HEAD contains and that is not a tag of HEAD itself.
 // Without such a tag it returns the baseline.
 func FindLatest(ctx context.Context, tree string) (string, error) {
 	// The suffix sorts v1.0.0-rc1 before v1.0.0.
-	tags, err := runGit(ctx, tree, "-c", "versionsort.suffix=-", "tag", "--list", "v*", "--merged", "HEAD", "--no-contains", "HEAD",
+	tags, err := runGit(ctx, tree, "-c", "versionsort.suffix=-", "tag", "--list", "v[0-9]*.[0-9]*.[0-9]*", "--merged", "HEAD", "--no-contains", "HEAD",
 		"--sort=-version:refname")
 	if err != nil {
 		return "", err
@@ -91,6 +91,7 @@ func extractArchive(ctx context.Context, tree, commit, dir string) error {
 		return err
 	}
 	err = extract.Run()
+	_ = stream.Close() // git archive ends, also if tar has read only a part
 	if err := errors.Join(err, archive.Wait()); err != nil {
 		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(messages.Bytes()))
 	}

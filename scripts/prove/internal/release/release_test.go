@@ -61,8 +61,8 @@ func TestFindLatestReturnsTheNewestReleaseBeforeHEAD(t *testing.T) {
 		"a release follows its candidate":    {[]string{"v1.0.0-rc1", "v1.0.0", ""}, "v1.0.0"},
 		"a module was released":              {[]string{"v0.9.0", "contracts/v0.10.0", ""}, "v0.9.0"},
 		"another tag is not a release":       {[]string{"v0.9.0", "try", ""}, "v0.9.0"},
-		"nothing was released":               {[]string{"", ""}, "384a707bd5bd340b3bc764cd03f83865f3b359c8"},
-		"the first release is the last tag":  {[]string{"", "v0.9.0"}, "384a707bd5bd340b3bc764cd03f83865f3b359c8"},
+		"nothing was released":               {[]string{"", ""}, "28fb1c2d5c8601688cbbf966927a74aeb9d63038"},
+		"the first release is the last tag":  {[]string{"", "v0.9.0"}, "28fb1c2d5c8601688cbbf966927a74aeb9d63038"},
 		"an older line was patched recently": {[]string{"v0.10.0", "v0.9.1", ""}, "v0.10.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
