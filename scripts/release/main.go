@@ -38,7 +38,7 @@ func newCommand() *cobra.Command {
 		Short: "Check a release and make its tags: of one module, or of all of them and the whole",
 		Long: `Without --create it checks only. A release needs a clean tree on the branch main, a version newer than the last one,
 a section in CHANGELOG.md whose heading is "## [TAG] - YYYY-MM-DD", required versions of contracts and platform that
-are released, and contracts/released as "make -C contracts release" writes it.`,
+are released, and contracts/released as "make -C contracts release" writes it, which this command runs.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 && len(args) != 2 {
 				return errors.New("name a version, such as v0.9.0, or a module and its version, such as todo-service v0.9.1")
