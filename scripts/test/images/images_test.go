@@ -157,7 +157,7 @@ func TestBuildWithoutCacheGivesTheSameFiles(t *testing.T) {
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		t.Cleanup(func() { docker(t, "rmi", again) })
+		defer docker(t, "rmi", again)
 		first, second := files(t, image), files(t, again)
 		if !maps.Equal(first, second) {
 			t.Errorf("the files differ:\n%v\n%v", first, second)
