@@ -30,6 +30,12 @@ type ConnLimiter struct {
 // an attack there are thousands per second; the metric counts all.
 const warnInterval = time.Minute
 
+// The values of the label limit.
+const (
+	limitOfClient = "client"
+	limitOfServer = "server"
+)
+
 // NewConnLimiter returns a ConnLimiter that allows each client perClient connections, and
 // the peers in exempt any number. It registers its metrics in reg.
 func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) *ConnLimiter {
@@ -64,6 +70,10 @@ func (c *ConnLimiter) LimitTotal(server string, maxConns int) func(net.Listener)
 
 func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limiter) func(net.Listener) net.Listener {
 	return func(inner net.Listener) net.Listener {
+		// The first refusals are an increase only for a series that was 0 before.
+		for _, limit := range []string{limitOfClient, limitOfServer} {
+			c.refused.WithLabelValues(server, limit)
+		}
 		return &limitedListener{
 			TCPListener: inner.(*net.TCPListener),
 			conns:       c,
@@ -110,11 +120,11 @@ func (l *limitedListener) acquire(conn net.Conn) (release func(), reached string
 	}
 	switch {
 	case !ok:
-		return nil, "client"
+		return nil, limitOfClient
 	case l.held.Add(1) > l.max:
 		l.held.Add(-1)
 		releaseClient()
-		return nil, "server"
+		return nil, limitOfServer
 	}
 	l.gauge.Inc()
 	return func() {

@@ -109,6 +109,21 @@ func connectAll(t *testing.T, addr string, n int) (open []net.Conn) {
 	return open
 }
 
+func TestRefusedConnectionsAreExportedBeforeTheFirst(t *testing.T) {
+	t.Parallel()
+	l := newTestLimiter(1)
+	serve(t, l.Limit("http", 1))
+	l.expectMetrics(t, `
+		# HELP server_connections Open connections by server.
+		# TYPE server_connections gauge
+		server_connections{server="http"} 0
+		# HELP server_connections_refused_total Connections closed at once, by server and by the limit that was reached: the server's or the client's.
+		# TYPE server_connections_refused_total counter
+		server_connections_refused_total{limit="client",server="http"} 0
+		server_connections_refused_total{limit="server",server="http"} 0
+	`)
+}
+
 func TestServerClosesConnectionsBeyondItsLimit(t *testing.T) {
 	t.Parallel()
 	l := newTestLimiter(100)
@@ -127,7 +142,10 @@ func TestServerClosesConnectionsBeyondItsLimit(t *testing.T) {
 		server_connections{server="second"} 2
 		# HELP server_connections_refused_total Connections closed at once, by server and by the limit that was reached: the server's or the client's.
 		# TYPE server_connections_refused_total counter
+		server_connections_refused_total{limit="client",server="first"} 0
+		server_connections_refused_total{limit="client",server="second"} 0
 		server_connections_refused_total{limit="server",server="first"} 2
+		server_connections_refused_total{limit="server",server="second"} 0
 	`)
 	open[0].Close()
 	testenv.Eventually(t, "there is room again", func() bool { return connect(t, first) != nil })
@@ -155,7 +173,12 @@ func TestClientLimitCountsConnectionsToAllServers(t *testing.T) {
 		server_connections{server="other"} 1
 		# HELP server_connections_refused_total Connections closed at once, by server and by the limit that was reached: the server's or the client's.
 		# TYPE server_connections_refused_total counter
+		server_connections_refused_total{limit="client",server="apart"} 0
+		server_connections_refused_total{limit="client",server="one"} 0
 		server_connections_refused_total{limit="client",server="other"} 2
+		server_connections_refused_total{limit="server",server="apart"} 0
+		server_connections_refused_total{limit="server",server="one"} 0
+		server_connections_refused_total{limit="server",server="other"} 0
 	`)
 	for _, conn := range open {
 		conn.Close()

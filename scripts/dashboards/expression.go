@@ -44,3 +44,8 @@ func quantiles(histogram string, matchers ...string) []query {
 
 // share returns part of the whole, from 0 to 1; a part without series counts as 0.
 func share(part, whole string) string { return "(" + part + " or vector(0)) / " + whole }
+
+// total returns a + b; one that has no series counts as 0.
+func total(a, b string) string {
+	return "(" + a + " or 0 * " + b + ") + (" + b + " or 0 * " + a + ")"
+}

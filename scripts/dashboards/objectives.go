@@ -13,7 +13,7 @@ func objectives() []row {
 			{
 				kind: value, title: "Good events in the last 3 days", unit: "percentunit", width: 12, height: 6,
 				description: "Share of the events of the last 3 days that were good, by objective.",
-				targets:     atOnce(query{"1 - slo:error:ratio_3d", "{{job}} {{slo}}"}),
+				targets:     atOnce(query{"1 - avg_over_time(slo:bad_events:rate5m[3d]) / (avg_over_time(slo:events:rate5m[3d]) > 0)", "{{job}} {{slo}}"}),
 			},
 		}},
 		{"Error budgets", []panel{
@@ -41,7 +41,7 @@ func objectives() []row {
 func burnRate(words, window string) panel {
 	return panel{
 		title: "Burn rate of " + words, unit: "short", width: 12, warn: 1, alarm: 14.4,
-		description: "How many times as fast as the objective allows its error budget was spent; at 1 it lasts exactly 30 days.",
+		description: "How many times as fast as the objective allows its error budget was spent; at 1 it lasts exactly 30 days. Fewer than 0.1 events a second count as 0.1.",
 		targets:     overTime(query{"slo:error:ratio_" + window + " / on (slo) group_left () (1 - slo:objective:ratio)", "{{job}} {{slo}}"}),
 	}
 }

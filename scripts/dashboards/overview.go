@@ -47,7 +47,7 @@ func glanceRow() row {
 		{
 			kind: value, title: "Requests", unit: "reqps", width: 4,
 			description: "HTTP requests and gRPC calls per second.",
-			targets:     atOnce(query{expr: sum("", rate("http_requests_total")) + " + " + sum("", rate("grpc_server_handled_total"))}),
+			targets:     atOnce(query{expr: total(sum("", rate("http_requests_total")), sum("", rate("grpc_server_handled_total")))}),
 		},
 		{
 			kind: value, title: "HTTP errors", unit: "percentunit", width: 4, warn: 0.001, alarm: 0.01, max: new(1.0),

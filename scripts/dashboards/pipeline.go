@@ -75,11 +75,11 @@ func consumersRow() row {
 		},
 		{
 			title: "Alarms", unit: "short", width: 8,
-			description: "Lost records, batches that cannot be decoded, stuck handlers and replaced topics since the process started; any of them is an alarm.",
+			description: "Lost records, batches that cannot be decoded and replaced topics since the process started, and handlers that do not return; any of them is an alarm.",
 			targets: overTime(
 				query{sum("group", selector("kafka_consumer_lost_records_total")), "lost records, {{group}}"},
 				query{sum("group", selector("kafka_consumer_undecodable_batches_total")), "undecodable batches, {{group}}"},
-				query{sum("group", selector("kafka_consumer_stuck_handlers_total")), "stuck handlers, {{group}}"},
+				query{sum("group", selector("kafka_consumer_overdue_handlers")), "overdue handlers, {{group}}"},
 				query{sum("group", selector("kafka_consumer_replaced_topics_total")), "replaced topics, {{group}}"},
 			),
 		},

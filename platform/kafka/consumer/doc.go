@@ -51,7 +51,8 @@
 //	kafka_consumer_retries_total              calls of the handler after an error
 //	kafka_consumer_lost_records_total         records deleted from the log before they were read: alarm on any
 //	kafka_consumer_replaced_topics_total      offsets and sessions found to be of an earlier topic of that name: alarm on any
-//	kafka_consumer_stuck_handlers_total       times that the handler did not return and the process was ended: alarm on any
+//	kafka_consumer_overdue_handlers           calls of the handler that have not returned though their context has ended: alarm on any;
+//	                                          the process ends if one does not return within twelve seconds
 //	kafka_consumer_undecodable_batches_total  batches met that cannot be unpacked or decoded: alarm on any
 //	kafka_consumer_reported_errors_total      errors that Kafka or Sarama reported, other than about the connection
 //	kafka_consumer_handle_seconds             durations of the handler's calls, a histogram

@@ -123,16 +123,18 @@ func (c *partitionConsumer) callWithWatchdog(batch []kafka.Record) (int, error) 
 		return r.handled, r.err
 	case <-ctx.Done():
 	}
+	// Scrapes find the call in the grace period: the process ends right after it.
+	c.group.metrics.overdue.Inc()
 	ticker := time.NewTicker(handlerGrace / graceTicks)
 	defer ticker.Stop()
 	for range graceTicks {
 		select {
 		case r := <-results:
+			c.group.metrics.overdue.Dec()
 			return r.handled, r.err
 		case <-ticker.C:
 		}
 	}
-	c.group.metrics.stuck.Inc()
 	c.log.Error("kafka consumer: the handler is stuck, ending the process", "offset", batch[0].Offset, "records", len(batch), "stack", handlerStacks())
 	return 0, fmt.Errorf("%w: partition %d, from offset %d", errHandlerStuck, batch[0].Partition, batch[0].Offset)
 }

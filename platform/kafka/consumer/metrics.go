@@ -20,7 +20,7 @@ type metrics struct {
 	retries     prometheus.Counter
 	lost        prometheus.Counter
 	replaced    prometheus.Counter
-	stuck       prometheus.Counter
+	overdue     prometheus.Gauge
 	undecodable prometheus.Counter
 	reported    prometheus.Counter
 	handleTime  prometheus.Histogram
@@ -43,8 +43,10 @@ func newMetrics(reg prometheus.Registerer, group string) *metrics {
 			"Records that were deleted from the log before the group had read them."),
 		replaced: counter("kafka_consumer_replaced_topics_total",
 			"Times that the group's offset, or the topic that was being read, turned out to be of an earlier topic of that name."),
-		stuck: counter("kafka_consumer_stuck_handlers_total",
-			"Times that the handler did not return, and the process was ended for it."),
+		overdue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kafka_consumer_overdue_handlers", ConstLabels: labels,
+			Help: "Calls of the handler that have not returned though their context has ended. The process ends if one does not return within 12 s.",
+		}),
 		undecodable: counter("kafka_consumer_undecodable_batches_total",
 			"Times that a batch was met that cannot be decoded."),
 		reported: counter("kafka_consumer_reported_errors_total",
@@ -59,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, group string) *metrics {
 	for _, outcome := range []outcome{handled, deadLettered, skipped} {
 		m.records.WithLabelValues(string(outcome))
 	}
-	reg.MustRegister(m.records, m.retries, m.lost, m.replaced, m.stuck, m.undecodable, m.reported, m.handleTime, m.lag)
+	reg.MustRegister(m.records, m.retries, m.lost, m.replaced, m.overdue, m.undecodable, m.reported, m.handleTime, m.lag)
 	return m
 }
 

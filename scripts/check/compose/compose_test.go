@@ -3,6 +3,7 @@ package compose
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 			t.Errorf("there is no %s", name)
 			continue
 		}
-		if !hasHealthCheck(t, service) {
+		if !hasHealthCheck(service, dockerfileOf(t, service)) {
 			t.Errorf("%s has no health check", name)
 		}
 		var published []string
@@ -58,17 +59,58 @@ func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 	}
 }
 
-// hasHealthCheck reports whether the file has a health check of the service, or the Dockerfile that it is built from.
-func hasHealthCheck(t *testing.T, service types.ServiceConfig) bool {
+// dockerfileOf returns the Dockerfile that the service is built from, or "".
+func dockerfileOf(t *testing.T, service types.ServiceConfig) string {
 	t.Helper()
 	if service.Build == nil {
-		return service.HealthCheck != nil && len(service.HealthCheck.Test) > 0
+		return ""
 	}
 	dockerfile, err := os.ReadFile(filepath.Join(service.Build.Context, service.Build.Dockerfile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Contains(string(dockerfile), "\nHEALTHCHECK ")
+	return string(dockerfile)
+}
+
+var healthCheckInstruction = regexp.MustCompile(`(?m)^HEALTHCHECK (.*)$`)
+
+// hasHealthCheck reports whether the service has a health check of its own, or that of its Dockerfile, that runs a command.
+func hasHealthCheck(service types.ServiceConfig, dockerfile string) bool {
+	if check := service.HealthCheck; check != nil && (check.Disable || len(check.Test) > 0) {
+		return !check.Disable && len(check.Test) > 1 && strings.HasPrefix(check.Test[0], "CMD")
+	}
+	// The last instruction of the last stage holds.
+	last := dockerfile[strings.LastIndex(dockerfile, "\nFROM ")+1:]
+	instructions := healthCheckInstruction.FindAllStringSubmatch(last, -1)
+	return len(instructions) > 0 && strings.Contains(instructions[len(instructions)-1][1], "CMD ")
+}
+
+func TestHealthCheckIsACommandThatIsNotDisabled(t *testing.T) {
+	t.Parallel()
+	const good = "FROM scratch\nHEALTHCHECK --interval=5s --timeout=3s CMD [\"/service\", \"healthcheck\"]\n"
+	check := func(test ...string) *types.HealthCheckConfig { return &types.HealthCheckConfig{Test: test} }
+	for name, c := range map[string]struct {
+		check      *types.HealthCheckConfig
+		dockerfile string // "" of an image
+		want       bool
+	}{
+		"an image with a command":             {check("CMD", "redis-cli", "ping"), "", true},
+		"an image with a shell command":       {check("CMD-SHELL", "redis-cli ping"), "", true},
+		"an image without a check":            {nil, "", false},
+		"an image with NONE":                  {check("NONE"), "", false},
+		"a disabled check":                    {&types.HealthCheckConfig{Test: []string{"CMD", "true"}, Disable: true}, "", false},
+		"a Dockerfile with a command":         {nil, good, true},
+		"a Dockerfile without a check":        {nil, "FROM scratch\n", false},
+		"a Dockerfile with NONE":              {nil, "FROM scratch\nHEALTHCHECK NONE\n", false},
+		"a Dockerfile with NONE at the end":   {nil, good + "HEALTHCHECK NONE\n", false},
+		"a Dockerfile with one of a stage":    {nil, good + "FROM scratch\n", false},
+		"a Dockerfile's check, disabled":      {&types.HealthCheckConfig{Disable: true}, good, false},
+		"a Dockerfile's check at other times": {&types.HealthCheckConfig{Interval: new(types.Duration(1))}, good, true},
+	} {
+		if got := hasHealthCheck(types.ServiceConfig{HealthCheck: c.check}, c.dockerfile); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
 }
 
 func TestComposeServicesWaitForTopicsAndSchema(t *testing.T) {

@@ -75,6 +75,13 @@ func startWorkload(t *testing.T, s *system) (stop func()) {
 	return stop
 }
 
+// completeTask creates and completes a task, unless one of the two requests fails.
+func completeTask(t *testing.T, s *system) {
+	t.Helper()
+	w := &workload{todo: "http://" + s.env["TODO_HTTP_ADDR"], random: rand.New(rand.NewPCG(3, 4))}
+	w.send(t.Context(), http.MethodPatch, fmt.Sprintf("/tasks/%d/done", w.create(t.Context())), "")
+}
+
 // overHTTP sends one round of requests: tasks through their life, lists, and what is refused.
 func (w *workload) overHTTP(ctx context.Context) {
 	for range 3 {

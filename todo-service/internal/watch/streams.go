@@ -41,10 +41,16 @@ type Streams struct {
 	refused *prometheus.CounterVec
 }
 
+// The values of the label limit.
+const (
+	limitOfClient  = "client"
+	limitOfProcess = "process"
+)
+
 // NewStreams returns a limiter with the limits of cfg.
 func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 	metrics := promauto.With(reg)
-	return &Streams{
+	s := &Streams{
 		slots:   semaphore.NewWeighted(int64(cfg.MaxWatchers)),
 		clients: clientlimit.New(cfg.MaxPerClient),
 		open: metrics.NewGauge(prometheus.GaugeOpts{
@@ -55,6 +61,11 @@ func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 			Help: "Streams refused because there were too many, by the limit that was reached: that of the process or of the client.",
 		}, []string{"limit"}),
 	}
+	// The first refusals are an increase only for a series that was 0 before.
+	for _, limit := range []string{limitOfClient, limitOfProcess} {
+		s.refused.WithLabelValues(limit)
+	}
+	return s
 }
 
 // Acquire counts a stream of the client at addr until release is called; further
@@ -62,12 +73,12 @@ func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 func (s *Streams) Acquire(addr netip.Addr) (release func(), err error) {
 	releaseClient, ok := s.clients.Acquire(addr)
 	if !ok {
-		s.refused.WithLabelValues("client").Inc()
+		s.refused.WithLabelValues(limitOfClient).Inc()
 		return nil, apperr.New(apperr.RateLimited, "this client has too many streams open; close one first")
 	}
 	if !s.slots.TryAcquire(1) {
 		releaseClient()
-		s.refused.WithLabelValues("process").Inc()
+		s.refused.WithLabelValues(limitOfProcess).Inc()
 		return nil, apperr.New(apperr.RateLimited, "this server has too many streams open; try again, or another server")
 	}
 	s.open.Inc()

@@ -29,6 +29,21 @@ func acquireStreams(t *testing.T, s *watch.Streams, client string, n int) (relea
 	return releases
 }
 
+func TestRefusedStreamsAreExportedBeforeTheFirst(t *testing.T) {
+	t.Parallel()
+	metrics := prometheus.NewRegistry()
+	watch.NewStreams(watch.Config{MaxWatchers: 1, MaxPerClient: 1}, metrics)
+	want := `
+		# HELP todo_watchers_refused_total Streams refused because there were too many, by the limit that was reached: that of the process or of the client.
+		# TYPE todo_watchers_refused_total counter
+		todo_watchers_refused_total{limit="client"} 0
+		todo_watchers_refused_total{limit="process"} 0
+	`
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "todo_watchers_refused_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStreamsLimitTheProcessAndEachClient(t *testing.T) {
 	t.Parallel()
 	metrics := prometheus.NewRegistry()
