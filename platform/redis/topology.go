@@ -23,7 +23,7 @@ const (
 
 // Topology checks that the servers are what Config says: one standalone server, a cluster if Addr lists several,
 // or Sentinels that know Master. A server that is down, rejects the password or is a replica is no error, because
-// that may end without a restart: it is logged, once when it begins and once when it ends.
+// that may end without a restart: retry.Outage logs it.
 type Topology struct {
 	section string
 	cfg     Config
