@@ -96,6 +96,8 @@ func (t *Topology) probe(ctx context.Context, addr string) (unusable, err error)
 		return nil, t.settingError("db", "%s has no database with this number", addr)
 	case isReply(err) && !isDenied(err):
 		return nil, nil // a server without HELLO
+	case err != nil && t.cfg.Master != "" && isDenied(err):
+		return nil, t.settingError("addr", "%s: %v: the Sentinels must not need a password, because they are asked without one", addr, err)
 	case err != nil:
 		return t.cfg.Explain(err), nil
 	case t.cfg.Master != "" && mode == "sentinel":

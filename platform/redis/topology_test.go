@@ -43,7 +43,8 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 		old = func(t *testing.T) string {
 			return startServer(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
 		}
-		frozen = func(t *testing.T) string { return startServer(t, silent) }
+		frozen       = func(t *testing.T) string { return startServer(t, silent) }
+		withPassword = func(t *testing.T) string { return testenv.StartRedis(t, "--requirepass", "right") }
 	)
 	type servers = []func(*testing.T) string
 	for name, test := range map[string]struct {
@@ -63,6 +64,7 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 		"Sentinels instead of a cluster":     {servers{fake("sentinel"), fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
 		"Sentinels":                          {servers{dead, fake("sentinel")}, func(c *redis.Config) { c.Master = "main" }, "", ""},
 		"Sentinels of another master":        {servers{fake("sentinel")}, func(c *redis.Config) { c.Master = "mian" }, "redis.master: ", `no master named "mian"`},
+		"Sentinels with a password":          {servers{dead, withPassword}, func(c *redis.Config) { c.Master, c.Password = "main", "of the master" }, "redis.addr: ", "must not need a password"},
 		"all servers down or frozen":         {servers{dead, frozen}, nil, "", ""},
 		"a server without HELLO":             {servers{old}, nil, "", ""},
 		"an unknown mode":                    {servers{fake("dreaming")}, nil, "", ""},
