@@ -57,7 +57,11 @@ func (t *Topology) Check(ctx context.Context) error {
 		t.usable.Store(true)
 		t.outage.Record(ctx, nil)
 	} else if ctx.Err() == nil {
-		t.outage.Record(ctx, unusable[0])
+		reason := unusable[0]
+		if i := slices.IndexFunc(unusable, isReply); i >= 0 {
+			reason = unusable[i] // it says more than that another server is down
+		}
+		t.outage.Record(ctx, reason)
 	}
 	return nil
 }

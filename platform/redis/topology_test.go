@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -90,6 +91,20 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 				t.Errorf("got %v, want %q and %q", err, test.want, test.hint)
 			}
 		})
+	}
+}
+
+func TestCheckLogsAReplyRatherThanAConnectionError(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	cfg := redis.Defaults()
+	cfg.Addr = dead(t) + "," + testenv.StartRedis(t, "--requirepass", "right") + "," + dead(t)
+	cfg.Timeout = 5 * time.Second
+	if err := redis.NewTopology("redis", cfg, slog.New(slog.NewTextHandler(&log, nil))).Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if lines := log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "NOAUTH") {
+		t.Errorf("want one line with NOAUTH:\n%s", lines)
 	}
 }
 
