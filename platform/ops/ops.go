@@ -26,8 +26,9 @@ import (
 )
 
 const (
-	checkTimeout   = time.Second // for all readiness checks together, which run concurrently
-	mirrorInterval = time.Second // the maximal age of a mirrored readiness
+	checkTimeout   = time.Second     // for all readiness checks together, which run concurrently
+	drainTimeout   = 2 * time.Second // above checkTimeout, because probe and scrape wait for the checks
+	mirrorInterval = time.Second     // the maximal age of a mirrored readiness
 )
 
 // Config is the configuration of the port. Profiles show internals and cost CPU time.
@@ -55,7 +56,7 @@ func (c Config) Validate() error {
 func (c Config) server() httpserver.Config {
 	cfg := httpserver.Defaults(c.Addr)
 	cfg.RequestTimeout = 0 // the client chooses the duration of a profile
-	cfg.DrainTimeout = time.Second
+	cfg.DrainTimeout = drainTimeout
 	cfg.AllowedHosts = c.AllowedHosts
 	cfg.Sources = c.Sources
 	return cfg

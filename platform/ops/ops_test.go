@@ -246,6 +246,26 @@ func TestServiceReadyFollowsReadiness(t *testing.T) {
 	expect("the service drains", "service_ready 0")
 }
 
+// The test's context ends with its body and stops the server; the cleanup of listen wants
+// that stop to succeed.
+func TestScrapeOfAFrozenDependencyDoesNotFailTheStop(t *testing.T) {
+	t.Parallel()
+	frozen := make(chan struct{}, 1)
+	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: func(ctx context.Context) error {
+		frozen <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	var scrape sync.WaitGroup
+	t.Cleanup(scrape.Wait)
+	scrape.Go(func() {
+		if code, body := p.get("/metrics"); code != 200 || !strings.Contains(body, "\nservice_ready 0\n") {
+			t.Errorf("the scrape got status %d: %s", code, body)
+		}
+	})
+	<-frozen
+}
+
 func TestServerServesMetricsAlwaysAndProfilesWhenConfigured(t *testing.T) {
 	t.Parallel()
 	profiling := ops.Defaults("")

@@ -15,6 +15,7 @@ import (
 // connector opens connections whose waits are bounded by their contexts.
 type connector struct {
 	cfg       pq.Config
+	allow     func() error      // see Config
 	setting   string            // the name of the DSN and its source, for errors
 	durations metrics.Durations // of statements
 }
@@ -24,6 +25,11 @@ func (c connector) Driver() driver.Driver { return &pq.Driver{} }
 // Connect connects to the first suitable host of the DSN. The handshake with each host takes at most
 // connect_timeout, all of them at most until ctx ends.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.allow != nil {
+		if err := c.allow(); err != nil {
+			return nil, err
+		}
+	}
 	cfg := c.cfg.Clone()
 	hosts := time.Duration(1 + len(cfg.Multi))
 	if deadline, ok := ctx.Deadline(); ok {

@@ -26,6 +26,9 @@ type Config struct {
 	MaxConns       int           `config:"max_conns"`
 	ConnectTimeout time.Duration `config:"connect_timeout"` // for each host; connect_timeout in the DSN has precedence
 
+	// Allow is called before each new connection is opened; its error is the result instead. It may be nil.
+	Allow func() error
+
 	Sources config.Sources // for errors
 }
 
@@ -88,7 +91,7 @@ func Open(cfg Config, reg prometheus.Registerer) (*sqlx.DB, error) {
 	if dsn.ApplicationName == "" {
 		dsn.ApplicationName = filepath.Base(os.Args[0])
 	}
-	db := sql.OpenDB(connector{dsn, cfg.Sources.Name(dsnKey), metrics.NewDurations(reg, "postgres_statement_seconds",
+	db := sql.OpenDB(connector{dsn, cfg.Allow, cfg.Sources.Name(dsnKey), metrics.NewDurations(reg, "postgres_statement_seconds",
 		"Duration of statements until their first row or their end.", nil)})
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,37 @@ func TestPoolIsCountedByTheStateOfItsConnections(t *testing.T) {
 		got := poolMetrics(t, reg)
 		return got["redis_pool_connections redis,in_use"] == 0 && got["redis_pool_connections redis,idle"] == 1
 	})
+}
+
+func TestScrapeDoesNotWaitForAFrozenCluster(t *testing.T) {
+	t.Parallel()
+	cfg := redis.Defaults()
+	cfg.Addr = startServer(t, silent) + "," + startServer(t, silent) + "," + startServer(t, silent)
+	cfg.Timeout = 2 * time.Second
+	reg := prometheus.NewRegistry()
+	client := redis.Open(cfg, "redis", reg)
+	defer client.Close()
+	start := time.Now()
+	for range 3 {
+		if got := poolMetrics(t, reg); len(got) != 2 { // the round trips, ok and error
+			t.Errorf("the scrape has figures of an unknown pool: %v", got)
+		}
+	}
+	if took := time.Since(start); took > 1900*time.Millisecond {
+		t.Errorf("three scrapes took %v, want 0.9 s", took)
+	}
+	waiting := func() int {
+		var stacks strings.Builder
+		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(stacks.String(), "ClusterClient).PoolStats(")
+	}
+	if n := waiting(); n != 1 {
+		t.Errorf("%d goroutines wait for the cluster, want 1", n)
+	}
+	client.Close()
+	testenv.Eventually(t, "no goroutine that waits", func() bool { return waiting() == 0 })
 }
 
 func poolMetrics(t *testing.T, reg *prometheus.Registry) map[string]float64 {

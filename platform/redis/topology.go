@@ -23,7 +23,7 @@ const (
 
 // Topology checks that the servers are what Config says: one standalone server, a cluster if Addr lists several,
 // or Sentinels that know Master. A server that is down, rejects the password or is a replica is no error, because
-// that may end without a restart: it is logged, once when it begins and once when it ends.
+// that may end without a restart: retry.Outage logs it.
 type Topology struct {
 	section string
 	cfg     Config
@@ -57,7 +57,11 @@ func (t *Topology) Check(ctx context.Context) error {
 		t.usable.Store(true)
 		t.outage.Record(ctx, nil)
 	} else if ctx.Err() == nil {
-		t.outage.Record(ctx, unusable[0])
+		reason := unusable[0]
+		if i := slices.IndexFunc(unusable, isReply); i >= 0 {
+			reason = unusable[i] // it says more than that another server is down
+		}
+		t.outage.Record(ctx, reason)
 	}
 	return nil
 }
@@ -96,6 +100,8 @@ func (t *Topology) probe(ctx context.Context, addr string) (unusable, err error)
 		return nil, t.settingError("db", "%s has no database with this number", addr)
 	case isReply(err) && !isDenied(err):
 		return nil, nil // a server without HELLO
+	case err != nil && t.cfg.Master != "" && isDenied(err):
+		return nil, t.settingError("addr", "%s: %v: the Sentinels must not need a password, because they are asked without one", addr, err)
 	case err != nil:
 		return t.cfg.Explain(err), nil
 	case t.cfg.Master != "" && mode == "sentinel":

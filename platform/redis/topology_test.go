@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -43,7 +44,8 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 		old = func(t *testing.T) string {
 			return startServer(t, func(string) (string, bool) { return "-ERR unknown command\r\n", true })
 		}
-		frozen = func(t *testing.T) string { return startServer(t, silent) }
+		frozen       = func(t *testing.T) string { return startServer(t, silent) }
+		withPassword = func(t *testing.T) string { return testenv.StartRedis(t, "--requirepass", "right") }
 	)
 	type servers = []func(*testing.T) string
 	for name, test := range map[string]struct {
@@ -63,6 +65,7 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 		"Sentinels instead of a cluster":     {servers{fake("sentinel"), fake("sentinel")}, nil, "redis.addr: ", "set redis.master"},
 		"Sentinels":                          {servers{dead, fake("sentinel")}, func(c *redis.Config) { c.Master = "main" }, "", ""},
 		"Sentinels of another master":        {servers{fake("sentinel")}, func(c *redis.Config) { c.Master = "mian" }, "redis.master: ", `no master named "mian"`},
+		"Sentinels with a password":          {servers{dead, withPassword}, func(c *redis.Config) { c.Master, c.Password = "main", "of the master" }, "redis.addr: ", "must not need a password"},
 		"all servers down or frozen":         {servers{dead, frozen}, nil, "", ""},
 		"a server without HELLO":             {servers{old}, nil, "", ""},
 		"an unknown mode":                    {servers{fake("dreaming")}, nil, "", ""},
@@ -88,6 +91,20 @@ func TestCheckFailsWhenAServerContradictsTheSettings(t *testing.T) {
 				t.Errorf("got %v, want %q and %q", err, test.want, test.hint)
 			}
 		})
+	}
+}
+
+func TestCheckLogsAReplyRatherThanAConnectionError(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	cfg := redis.Defaults()
+	cfg.Addr = dead(t) + "," + testenv.StartRedis(t, "--requirepass", "right") + "," + dead(t)
+	cfg.Timeout = 5 * time.Second
+	if err := redis.NewTopology("redis", cfg, slog.New(slog.NewTextHandler(&log, nil))).Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if lines := log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "NOAUTH") {
+		t.Errorf("want one line with NOAUTH:\n%s", lines)
 	}
 }
 

@@ -2,10 +2,15 @@ package retry_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +45,68 @@ level=WARN msg=away error=third
 `
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// Each error comes once a second for as long as it says.
+func TestOutageLogsAnotherKindOfFailureWithinAMinute(t *testing.T) {
+	t.Parallel()
+	type phase struct {
+		lasts time.Duration
+		err   func(attempt int) error
+	}
+	refused := func(attempt int) error {
+		return fmt.Errorf("attempt %d: %w", attempt, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+	}
+	timeout := func(int) error { return context.DeadlineExceeded }
+	denied := func(attempt int) error {
+		return fmt.Errorf("127.0.0.1:%d: WRONGPASS (request %032x): correct redis.password", 40000+attempt, attempt)
+	}
+	older := func(int) error { return errors.New("lacks the migration 00004_history.sql") }
+	const away = "level=WARN msg=away error="
+	for name, test := range map[string]struct {
+		phases []phase
+		want   []string // the prefix of each warning
+	}{
+		"the server is up again, and rejects the password": {[]phase{{time.Second, refused}, {10 * time.Minute, denied}}, []string{away + `"attempt 0: dial`, away + `"127.0.0.1:40060: WRONGPASS`}},
+		"a schema after a password":                        {[]phase{{5 * time.Minute, denied}, {5 * time.Minute, older}}, []string{away + `"127.0.0.1:40000: WRONGPASS`, away + `"lacks the migration`}},
+		"one reason with other ports and ids":              {[]phase{{10 * time.Minute, denied}}, []string{away + `"127.0.0.1:40000: WRONGPASS`}},
+		"two failures of the network":                      {[]phase{{2 * time.Minute, refused}, {2 * time.Minute, timeout}}, []string{away + `"attempt 0: dial`}},
+		"a reason that has gone within the minute":         {[]phase{{time.Second, refused}, {time.Second, denied}, {5 * time.Minute, timeout}}, []string{away + `"attempt 0: dial`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				outage := retry.NewOutage(plainLogger(&out), "away", "back")
+				attempt := 0
+				for _, p := range test.phases {
+					for end := time.Now().Add(p.lasts); time.Now().Before(end); attempt++ {
+						outage.Record(t.Context(), p.err(attempt))
+						<-time.After(time.Second)
+					}
+				}
+				lines := slices.Collect(strings.Lines(out.String()))
+				if !slices.EqualFunc(lines, test.want, strings.HasPrefix) {
+					t.Errorf("want lines that begin with %q:\n%s", test.want, out.String())
+				}
+			})
+		})
+	}
+}
+
+func TestOutageLogsAtMostOncePerMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		outage := retry.NewOutage(plainLogger(&out), "away", "back")
+		for i := range 600 {
+			outage.Record(t.Context(), errors.New([]string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh"}[i%7]))
+			<-time.After(time.Second)
+		}
+		if got := strings.Count(out.String(), "msg=away"); got != 10 {
+			t.Errorf("%d lines in ten minutes, want 10:\n%s", got, out.String())
 		}
 	})
 }

@@ -1,5 +1,5 @@
 // Package retry implements retries with exponential backoff, and an outage logger that
-// writes one pair of log lines for each outage of a dependency.
+// writes few log lines for each outage of a dependency.
 package retry
 
 import (

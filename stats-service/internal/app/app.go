@@ -27,8 +27,8 @@ import (
 // Run serves until ctx ends and then stops in stages: readiness fails, so that load
 // balancers choose another replica, the listener drains, the consumer finishes its
 // batches and commits, the ops port closes, and then the Redis pool. It starts while
-// Kafka or Redis is down. It returns an error when a part fails, when the limit of open
-// files is too low, or when the topic is not the configured one.
+// Kafka or Redis is down or a topic is missing. It returns an error when a part fails, when
+// the limit of open files is too low, or when the topic has another number of partitions.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)

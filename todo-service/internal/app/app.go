@@ -41,7 +41,7 @@ import (
 // balancers choose other replicas; watches end with a token to resume from; the listeners
 // drain; relay and ops port stop; the pools close. PostgreSQL, Redis and Kafka may be
 // unavailable at any time, also at the start; until the database has this version's
-// schema the service is not ready. Run returns an error when a part fails, the limit of
+// schema the service is not ready, and requests get apperr.Unavailable. Run returns an error when a part fails, the limit of
 // open files is too low, or an available database, topic or Redis has what only other
 // settings can mend.
 func Run(ctx context.Context, cfg Config) error {
@@ -57,16 +57,16 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer tracing.Close(ctx, tracer, log)
 
-	db, err := postgres.Open(cfg.Postgres, registry)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	schema, err := openSchemaCheck(ctx, cfg.Postgres, log)
 	if err != nil {
 		return err
 	}
 	defer schema.db.Close()
+	db, err := schema.openPool(cfg.Postgres, registry)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
 	topologies, err := checkRedis(ctx, cfg, log)
 	if err != nil {
 		return err

@@ -109,10 +109,15 @@ func TestServiceSaysWhatIsWrongWithTheDatabaseAndExitsOrRetries(t *testing.T) {
 			}
 		},
 		"a schema that was not migrated": func(t *testing.T) processtest.BadInput {
-			dsn := createDatabase(t)
+			dsn, http := createDatabase(t), testenv.FreeAddr(t)
 			return processtest.BadInput{
-				Env: []string{"POSTGRES_DSN=" + dsn.String()}, Line: []string{databaseUnusable, "postgres.dsn (environment POSTGRES_DSN)", "lacks the migration 00001", "run the migrate command"},
-				Mended: databaseUsable, Mend: func(t *testing.T) { migrate(t, dsn) },
+				Env: []string{"POSTGRES_DSN=" + dsn.String(), "HTTP_ADDR=" + http}, Line: []string{databaseUnusable, "postgres.dsn (environment POSTGRES_DSN)", "lacks the migration 00001", "run the migrate command"},
+				Mended: databaseUsable, Mend: func(t *testing.T) {
+					if got := getStatus("http://" + http + "/tasks"); got != 503 {
+						t.Errorf("a request got status %d", got)
+					}
+					migrate(t, dsn)
+				},
 			}
 		},
 		"a schema of a newer version": func(t *testing.T) processtest.BadInput {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/postgres"
@@ -55,10 +56,26 @@ func openSchemaCheck(ctx context.Context, cfg postgres.Config, log *slog.Logger)
 	return s, nil
 }
 
-// Ready returns nil if the database has the schema and takes writes.
-func (s *schemaCheck) Ready(ctx context.Context) error {
+// openPool returns a pool that opens no connection before sessions and schema have passed
+// their check: on an older schema a statement fails, or stores incomplete data.
+func (s *schemaCheck) openPool(cfg postgres.Config, registry *prometheus.Registry) (*sqlx.DB, error) {
+	cfg.Allow = s.passed
+	return postgres.Open(cfg, registry)
+}
+
+// passed returns nil if sessions and schema have passed their check, and otherwise the
+// error of the latest check.
+func (s *schemaCheck) passed() error {
 	if failure := s.failure.Load(); failure != nil {
 		return *failure
+	}
+	return nil
+}
+
+// Ready returns nil if the database has the schema and takes writes.
+func (s *schemaCheck) Ready(ctx context.Context) error {
+	if err := s.passed(); err != nil {
+		return err
 	}
 	return postgres.CheckWritable(ctx, s.db)
 }

@@ -41,7 +41,8 @@ func (f *forwarder) wake() {
 }
 
 // run forwards batches until one is smaller than its limit, and again on each wake-up and
-// each poll. It returns nil when ctx ends, and a *kafka.TopicError of the sender.
+// each poll. It returns nil when ctx ends, and a *kafka.TopicError of the sender if
+// the topic has another number of partitions.
 func (f *forwarder) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		more := false
@@ -102,8 +103,8 @@ func (f *forwarder) forwardBatch(ctx context.Context) (int, error) {
 	return sent, err
 }
 
-// retry calls attempt until it succeeds or ctx ends (nil), or the topic is not the
-// configured one (a *kafka.TopicError). It waits for a topic that is missing.
+// retry calls attempt until it succeeds or ctx ends (nil), or the topic has another
+// number of partitions (a *kafka.TopicError). It waits for a topic that is missing.
 func (f *forwarder) retry(ctx context.Context, attempt func(context.Context) error) error {
 	outage := retry.NewOutage(f.log, "outbox relay: forwarding failed, retrying; the events stay in the database", "outbox relay: forwarding again")
 	err := retry.Do(ctx, relayBackoff, outage, func(ctx context.Context) error {

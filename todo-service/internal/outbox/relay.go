@@ -43,7 +43,7 @@ type Sender func(ctx context.Context, batch []task.Announcement) error
 type Config struct {
 	EventLog   EventLog
 	Kafka      Sender
-	CheckTopic func(context.Context) error // called before the first batch goes to Kafka; a *kafka.TopicError ends the relay
+	CheckTopic func(context.Context) error // called before the first batch goes to Kafka; another number of partitions ends the relay
 	Live       Sender
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer

@@ -15,7 +15,8 @@ import (
 )
 
 // IsFatal reports whether the error is about the settings or the topic, so that an
-// operator has to change something.
+// operator has to change something. A topic that is missing may be created while the
+// caller waits; see kafka.IsMissing.
 func IsFatal(err error) bool {
 	var topic *kafka.TopicError
 	var misconfigured sarama.ConfigurationError
