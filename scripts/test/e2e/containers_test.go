@@ -198,6 +198,7 @@ func TestTasksAndCountsSurviveDownAndUp(t *testing.T) {
 	c := containers(t)
 	task := create(t, "Kept over a down")
 	complete(t, task.ID)
+	notified(t, task.Title, task.Title) // so that it is on Kafka, and before counts it
 	before := settled(t, kafkaClient(t))
 	for _, service := range services {
 		if err := c.findCrash(t.Context(), service); err != nil {
