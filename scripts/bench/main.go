@@ -14,27 +14,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/cli"
 	"example.com/todo/scripts/internal/proc"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(cli.Run(newCommand())) }
 
-func run() error {
-	ctx, stop := process.Context()
-	defer stop()
+func newCommand() *cobra.Command {
 	b := &bench{launcher: proc.NewLauncher()}
 	c := &cobra.Command{
 		Use:       "bench http|events",
 		Short:     "Measure requests against bare net/http, pgbench and Sarama, or the relay and the consumers against kcat",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"http", "events"},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
 			defer func() { _ = os.RemoveAll(b.dir) }()
 			defer b.stopServices(ctx)
 			if err := b.open(ctx); err != nil {
@@ -47,7 +41,6 @@ func run() error {
 			}
 			return b.measureHTTP(ctx)
 		},
-		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.Flags().IntVar(&b.rounds, "rounds", 3, "measurements of each row; the medians count")
 	c.Flags().DurationVar(&b.each, "each", 3*time.Second, "http: duration of one measurement")
@@ -55,5 +48,5 @@ func run() error {
 	rows := []string{"notify", "hit", "fresh", "create", "complete", "get", "size"}
 	c.Flags().StringSliceVar(&b.only, "only", rows, "http: rows to measure")
 	c.Flags().IntVar(&b.events, "events", 200_000, "events: events in the log")
-	return c.ExecuteContext(ctx)
+	return c
 }

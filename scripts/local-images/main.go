@@ -13,25 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/todo/platform/printable"
 	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/cli"
 	"example.com/todo/scripts/internal/console"
 )
 
-func main() {
-	os.Exit(run())
-}
-
-func run() int {
-	ctx, stop := process.Context()
-	defer stop()
-	err := newCommand().ExecuteContext(ctx)
-	if err == nil || process.IsBrokenPipe(err) {
-		return 0
-	}
-	fmt.Fprintf(os.Stderr, "local-images: %s\n", printable.EscapeLines(err.Error()))
-	return 1
-}
+func main() { os.Exit(cli.Run(newCommand())) }
 
 func newCommand() *cobra.Command {
 	var compose string
@@ -41,8 +28,6 @@ func newCommand() *cobra.Command {
 		Long: "Makes the images that the compose files name available to Docker, or only the given ones. An image that is\n" +
 			"there is kept. Others are pulled or, where no registry can be reached, built as stand-ins of the same name.\n" +
 			"The variable DOCKER chooses the docker program.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
 		RunE: func(command *cobra.Command, images []string) error {
 			known, err := knownImages(command.Context(), compose)
 			if err != nil {

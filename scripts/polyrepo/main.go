@@ -14,30 +14,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/cli"
 	"example.com/todo/scripts/internal/proc"
 	"example.com/todo/scripts/internal/workspace"
 )
 
-func main() {
-	if err := execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "polyrepo:", err)
-		os.Exit(1)
-	}
-}
-
-func execute() error {
-	ctx, stop := process.Context()
-	defer stop()
-	return newCommand().ExecuteContext(ctx)
-}
+func main() { os.Exit(cli.Run(newCommand())) }
 
 func newCommand() *cobra.Command {
 	var tree string
@@ -50,7 +38,6 @@ The tests get the environment, so that "devstack with" gives them servers.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			return run(c.Context(), c.OutOrStdout(), tree, names)
 		},
-		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.Flags().StringVar(&tree, "tree", ".", "root of the workspace")
 	return c

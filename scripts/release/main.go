@@ -13,22 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/todo/platform/process"
+	"example.com/todo/scripts/internal/cli"
 	"example.com/todo/scripts/internal/workspace"
 )
 
-func main() {
-	if err := execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "release:", err)
-		os.Exit(1)
-	}
-}
-
-func execute() error {
-	ctx, stop := process.Context()
-	defer stop()
-	return newCommand().ExecuteContext(ctx)
-}
+func main() { os.Exit(cli.Run(newCommand())) }
 
 func newCommand() *cobra.Command {
 	var tree string
@@ -48,7 +37,6 @@ are released, and contracts/released as "make -C contracts release" writes it, w
 		RunE: func(c *cobra.Command, args []string) error {
 			return run(c.Context(), c.OutOrStdout(), tree, create, args)
 		},
-		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.Flags().StringVar(&tree, "tree", ".", "root of the workspace")
 	c.Flags().BoolVar(&create, "create", false, "make the tags")

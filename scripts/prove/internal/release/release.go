@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"example.com/todo/scripts/internal/workspace"
 )
 
 // baseline stands for the released version until there is a release tag: the state before the first release.
@@ -98,15 +100,7 @@ func extractArchive(ctx context.Context, tree, commit, dir string) error {
 	return nil
 }
 
-// runGit returns the trimmed output of a git command in the tree.
 func runGit(ctx context.Context, tree string, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "git", args...)
-	command.Dir = tree
-	var messages bytes.Buffer
-	command.Stderr = &messages
-	output, err := command.Output()
-	if err != nil {
-		return "", fmt.Errorf("git %s in %s: %w\n%s", strings.Join(args, " "), tree, err, bytes.TrimSpace(messages.Bytes()))
-	}
-	return strings.TrimSpace(string(output)), nil
+	w := workspace.Workspace{Root: tree}
+	return w.Git(ctx, nil, args...)
 }
