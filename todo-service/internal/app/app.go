@@ -41,9 +41,9 @@ import (
 // balancers choose other replicas; watches end with a token to resume from; the listeners
 // drain; relay and ops port stop; the pools close. PostgreSQL, Redis and Kafka may be
 // unavailable at any time, also at the start; until the database has this version's
-// schema the service is not ready, and requests get apperr.Unavailable. Run returns an error when a part fails, the limit of
-// open files is too low, or an available database, topic or Redis has what only other
-// settings can mend.
+// schema the service is not ready, and requests get apperr.Unavailable. Run returns an
+// error when a part fails, the limit of open files is too low, or an available database,
+// topic or Redis has what only other settings can mend.
 func Run(ctx context.Context, cfg Config) error {
 	log := logging.Open(cfg.Log, name)
 	registry := metrics.New(name)
