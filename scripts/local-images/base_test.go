@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -82,24 +79,4 @@ func TestGolangSourcesHaveTheModuleSettingsOfThisMachine(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(sources[0].path, "bin", "go")); err != nil || !strings.HasPrefix(sources[0].version, "go1.") {
 		t.Errorf("the toolchain is %+v: %v", sources[0], err)
 	}
-}
-
-func TestLockWaitsForTheOtherHolder(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "cache", "lock")
-	release, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	late, cancel := context.WithTimeout(t.Context(), 2*lockPollInterval)
-	defer cancel()
-	if _, err := lock(late, path); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("while the lock is held: %v", err)
-	}
-	time.AfterFunc(lockPollInterval, release)
-	again, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again()
 }

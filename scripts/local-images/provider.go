@@ -13,6 +13,7 @@ import (
 	"github.com/distribution/reference"
 
 	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/filelock"
 	"example.com/todo/scripts/internal/toolchain"
 )
 
@@ -70,7 +71,7 @@ func newProvider(ctx context.Context, c *console.Console, getenv func(string) st
 // the images before an error.
 func (p *provider) provide(ctx context.Context, images []string) ([]result, error) {
 	// Two processes would install Debian twice.
-	release, err := lock(ctx, filepath.Join(p.machine.finder.Cache.Dir, "local-images.lock"))
+	_, release, err := filelock.Lock(ctx, filepath.Join(p.machine.finder.Cache.Dir, "local-images.lock"))
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func requestControl(ctx context.Context, dir, method, path string) (string, erro
 	}
 	response, err := client.Do(request)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return "", notRunning(dir)
+		return "", notRunning(ctx, dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("request to the stack in %s: %w", dir, errors.Unwrap(err))
@@ -100,9 +100,9 @@ func requestControl(ctx context.Context, dir, method, path string) (string, erro
 }
 
 // notRunning explains why there is no control socket in dir.
-func notRunning(dir string) error {
+func notRunning(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); err == nil {
-		release, err := acquireLock(dir)
+		release, err := acquireLock(ctx, dir)
 		if errors.Is(err, errRunning) {
 			return fmt.Errorf("the stack in %s is not ready yet, or about to end", dir)
 		}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,7 +33,7 @@ func envPath(dir string) string { return filepath.Join(dir, "stack.env") }
 func Env(dir string) (map[string]string, error) {
 	content, err := os.ReadFile(envPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notRunning(dir)
+		return nil, notRunning(context.Background(), dir)
 	}
 	if err != nil {
 		return nil, err

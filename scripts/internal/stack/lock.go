@@ -1,57 +1,38 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"example.com/todo/scripts/internal/filelock"
 )
 
 // errRunning means that another process holds the folder's lock.
 var errRunning = errors.New("a stack already runs")
 
-const (
-	lockAttempts = 40
-	lockPause    = 5 * time.Millisecond
-)
+// lockWait is how long a start waits for the lock. A command that asks for the state of the stack holds it for a
+// moment, too.
+const lockWait = 300 * time.Millisecond
 
-// acquireLock locks a stack's folder and creates it if needed. The system releases the lock, a file lock, when the
-// process ends. errRunning: another process holds it.
-func acquireLock(dir string) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	// A command that asks for the state of the stack holds the lock for a moment, too.
-	pause := time.NewTicker(lockPause)
-	defer pause.Stop()
-	for range lockAttempts {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			break
-		}
-		<-pause.C
-	}
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		defer file.Close()
-		holder, _ := io.ReadAll(file) // without it the message says less
+// acquireLock locks a stack's folder and creates it if needed. The system releases the lock when the process ends.
+// errRunning: another process holds it.
+func acquireLock(ctx context.Context, dir string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	path := filepath.Join(dir, "lock")
+	file, release, err := filelock.Lock(ctx, path)
+	if errors.Is(err, context.DeadlineExceeded) {
+		holder, _ := os.ReadFile(path) // without it the message says less
 		pid := strings.TrimSpace(string(holder))
 		return nil, fmt.Errorf("%w in %s (pid %s): Ctrl-C in its terminal ends it", errRunning, dir, pid)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, file.Close()))
-	}
-	release = func() {
-		// A child between fork and exec shares the open file: closing it here would not unlock.
-		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // if it fails, closing unlocks
-		_ = file.Close()
+		return nil, err
 	}
 	if err = file.Truncate(0); err == nil {
 		_, err = fmt.Fprintln(file, os.Getpid())

@@ -13,11 +13,11 @@ import (
 func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), ".dev")
-	release, err := acquireLock(dir)
+	release, err := acquireLock(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = acquireLock(dir)
+	_, err = acquireLock(t.Context(), dir)
 	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
 		t.Errorf("the second: %v, want errRunning with the pid", err)
 	}
@@ -28,7 +28,7 @@ func TestLockRefusesASecondStackInTheFolder(t *testing.T) {
 		t.Errorf("Status before it is ready: %v", err)
 	}
 	release()
-	release, err = acquireLock(dir)
+	release, err = acquireLock(t.Context(), dir)
 	if err != nil {
 		t.Fatalf("after the first released it: %v", err)
 	}
@@ -44,12 +44,12 @@ func TestLockIsAcquiredWhileCommandsAskForTheState(t *testing.T) {
 	var asking sync.WaitGroup
 	asking.Go(func() {
 		for t.Context().Err() == nil {
-			_ = notRunning(dir) // holds the lock for a moment
+			_ = notRunning(t.Context(), dir) // holds the lock for a moment
 		}
 	})
 	t.Cleanup(asking.Wait) // the context has ended before
 	for range 200 {
-		release, err := acquireLock(dir)
+		release, err := acquireLock(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}

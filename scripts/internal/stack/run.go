@@ -24,7 +24,7 @@ const stopTimeout = 9 * time.Second
 // ready and was stopped, and a *supervisor.UnexpectedExit if a part exited without a stop.
 func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	began := time.Now()
-	release, err := acquireLock(s.Dir)
+	release, err := acquireLock(ctx, s.Dir)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil // no folder, no data
 	}
-	release, err := acquireLock(dir)
+	release, err := acquireLock(context.Background(), dir)
 	if err != nil {
 		return err
 	}
