@@ -33,9 +33,6 @@ var services = []string{"todo-service", "notification-service", "stats-service"}
 // core are the parts that go on running, in every variant.
 var core = append([]string{"postgres", "redis", "kafka"}, services...)
 
-// variant is the file that compose.yaml is combined with: zookeeper or scale, or none.
-var variant = os.Getenv("E2E_VARIANT")
-
 func startComposition(ctx context.Context) (*composition, error) {
 	variables := []string{
 		"TODO_HTTP_PORT", "TODO_GRPC_PORT", "TODO_OPS_PORT", "NOTIFICATION_OPS_PORT", "STATS_HTTP_PORT", "STATS_OPS_PORT",

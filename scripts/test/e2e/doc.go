@@ -5,7 +5,8 @@
 // Redis and Kafka, and stop parts of it on purpose. E2E_SYSTEM selects how it
 // runs: devstack, which is the default, builds the services and starts them as
 // processes; compose runs their images, which must exist, in containers.
-// E2E_VARIANT then names a file that compose.yaml is combined with.
+// E2E_VARIANT then names a file that compose.yaml is combined with, and a few
+// tests run against it.
 //
 // E2E_KAFKA is the Kafka of devstack: apache, embedded or best, which is the
 // default: apache if Java 17 is installed, otherwise embedded.

@@ -3,9 +3,12 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,8 +30,15 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+func run(m *testing.M) int {
+	flag.Parse()
+	if err := selectTests(); err != nil {
+		fmt.Fprintln(os.Stderr, "selecting the tests of a variant:", err)
+		return 1
+	}
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(interrupted, startLimit)
 	defer cancel()
 	var err error
 	switch kind := cmp.Or(os.Getenv("E2E_SYSTEM"), "devstack"); kind {
@@ -43,13 +53,20 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "the system did not start:", err)
 		return 1
 	}
-	defer func() {
-		if err := system.end(); err != nil {
-			fmt.Fprintln(os.Stderr, "the system did not end well:", err)
-			code = 1
-		}
-	}()
-	return m.Run()
+	// Ctrl-C must not leave containers, which are no children of this process.
+	ignore := context.AfterFunc(interrupted, func() { os.Exit(max(1, endSystem())) })
+	code := m.Run()
+	ignore()
+	return max(code, endSystem())
+}
+
+// endSystem stops the system and returns the exit status.
+func endSystem() int {
+	if err := system.end(); err != nil {
+		fmt.Fprintln(os.Stderr, "the system did not end well:", err)
+		return 1
+	}
+	return 0
 }
 
 // settings are those of the services that the tests rely on. proxies may name the client's address.
