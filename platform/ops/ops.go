@@ -26,9 +26,10 @@ import (
 )
 
 const (
-	checkTimeout   = time.Second     // for all readiness checks together, which run concurrently
-	drainTimeout   = 2 * time.Second // above checkTimeout, because probe and scrape wait for the checks
-	mirrorInterval = time.Second     // the maximal age of a mirrored readiness
+	checkTimeout   = time.Second                         // for all readiness checks together, which run concurrently
+	checkBudget    = checkTimeout - 100*time.Millisecond // for their waits: the error of a check that gives up says more than ours
+	drainTimeout   = 2 * time.Second                     // above checkTimeout, because probe and scrape wait for the checks
+	mirrorInterval = time.Second                         // the maximal age of a mirrored readiness
 )
 
 // Config is the configuration of the port. Profiles show internals and cost CPU time.
@@ -203,11 +204,16 @@ func (s *Server) allPass(ctx context.Context) bool {
 	return true
 }
 
+// errHanging is the result of a check that does not return in time.
+var errHanging = fmt.Errorf("the check did not return within %v", checkTimeout)
+
 // runChecks runs all checks concurrently and returns their results by name. A check that
-// panics or does not return within checkTimeout has failed.
+// panics or does not return within checkTimeout has failed. Its context ends a little earlier.
 func (s *Server) runChecks(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
+	checkCtx, cancelChecks := context.WithTimeout(ctx, checkBudget)
+	defer cancelChecks()
 	type result struct {
 		name string
 		err  error
@@ -215,7 +221,7 @@ func (s *Server) runChecks(ctx context.Context) map[string]error {
 	returned := make(chan result, len(s.checks))
 	results := map[string]error{}
 	for _, c := range s.checks {
-		results[c.Name] = context.DeadlineExceeded // unless it returns
+		results[c.Name] = errHanging // unless it returns
 		go func() {
 			r := result{name: c.Name}
 			defer func() {
@@ -224,7 +230,7 @@ func (s *Server) runChecks(ctx context.Context) map[string]error {
 				}
 				returned <- r
 			}()
-			r.err = c.Func(ctx)
+			r.err = c.Func(checkCtx)
 		}()
 	}
 	for range s.checks {

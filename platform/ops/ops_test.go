@@ -153,12 +153,18 @@ func TestHangingCheckFailsAfterOneSecondAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	deaf := ops.Check{Name: "deaf", Func: func(context.Context) error { <-release; return nil }}
-	slow := ops.Check{Name: "slow", Func: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-	p := listen(t, ops.Defaults(""), slog.New(slog.DiscardHandler), deaf, slow, ops.Check{Name: "quick", Func: alwaysReady})
+	slow := ops.Check{Name: "slow", Func: func(ctx context.Context) error { <-ctx.Done(); return errors.New("10.0.0.7:6379 is frozen") }}
+	var log bytes.Buffer
+	p := listen(t, ops.Defaults(""), logging.New(&log, logging.Config{}, "test"), deaf, slow, ops.Check{Name: "quick", Func: alwaysReady})
 	start := time.Now()
 	p.expectReady(503, map[string]any{"status": "not ready", "checks": map[string]any{"deaf": "failing", "slow": "failing", "quick": "ok"}})
 	if took := time.Since(start); took < time.Second || took > 5*time.Second {
 		t.Errorf("took %v", took)
+	}
+	for _, text := range []string{`"check":"deaf","error":"the check did not return within 1s"`, `"check":"slow","error":"10.0.0.7:6379 is frozen"`} {
+		if !strings.Contains(log.String(), text) {
+			t.Errorf("the log lacks %s:\n%s", text, log.String())
+		}
 	}
 	close(release)
 }
