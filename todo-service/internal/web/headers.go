@@ -1,0 +1,39 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// contentSecurityPolicy returns the policy of the document: everything from this server
+// alone, except requests to stats-service.
+func contentSecurityPolicy(statsURL string) string {
+	connect := "connect-src 'self'"
+	if u, err := url.Parse(statsURL); err == nil && statsURL != "" {
+		connect += " " + u.Scheme + "://" + u.Host
+	}
+	return strings.Join([]string{
+		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", connect,
+		"manifest-src 'self'", "worker-src 'self'", "form-action 'self'", "base-uri 'none'",
+		"frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types todo",
+	}, "; ")
+}
+
+// permissionsPolicy switches off every feature for which a page could ask the user.
+const permissionsPolicy = "accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), " +
+	"hid=(), idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), " +
+	"screen-wake-lock=(), serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()"
+
+// setDocumentHeaders sets the headers of every HTML response.
+func (p *page) setDocumentHeaders(header http.Header) {
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Cache-Control", "private, no-store")
+	header.Set("Content-Security-Policy", p.policy)
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Permissions-Policy", permissionsPolicy)
+	header.Set("Referrer-Policy", "same-origin") // with no-referrer a browser sends "Origin: null" with its own forms
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+}
