@@ -93,7 +93,9 @@ func Run(ctx context.Context, cfg Config) error {
 		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
 		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: searches.Acquire,
 	})
-	page := web.New(cfg.Web, web.Dependencies{Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP, AcquireSearch: searches.Acquire})
+	page := web.New(cfg.Web, web.Dependencies{
+		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP, AcquireSearch: searches.Acquire, Now: time.Now, Log: log,
+	})
 	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(serveBoth(api, page), cfg.HTTP, telemetry))
 	if err != nil {
 		return err

@@ -2,26 +2,24 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"io/fs"
-	"mime"
+	"fmt"
 	"net/http"
 	"path"
 	"strconv"
-	"strings"
 
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/contentcoding"
 )
 
 //go:embed assets
 var assetFiles embed.FS
 
-// assetSet holds the assets, plain and compressed. Their path contains one hash of all of
-// them, so that a module imports another one by a relative path, and both have the same age.
+// assetSet holds the files of one folder. Their path contains one hash of all of them: a
+// module imports another by a relative path, and both are of one version.
 type assetSet struct {
 	root  string // "/assets/<hash>"
 	hash  string
@@ -34,7 +32,7 @@ type asset struct {
 	gzipped     []byte
 }
 
-// contentTypes by file extension; the table of the operating system may lack some.
+// contentTypes has the type of every extension: the table of the operating system may lack some.
 var contentTypes = map[string]string{
 	".css":         "text/css; charset=utf-8",
 	".js":          "text/javascript; charset=utf-8",
@@ -43,28 +41,28 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json",
 }
 
+// loadAssets reads and compresses the embedded files. It panics if one of them cannot be
+// served, which no test overlooks.
 func loadAssets() *assetSet {
+	const folder = "assets"
+	entries, err := assetFiles.ReadDir(folder) // sorted by name
+	if err != nil {
+		panic(err)
+	}
 	set := &assetSet{files: map[string]asset{}}
 	sum := sha256.New()
-	root, err := fs.Sub(assetFiles, "assets")
-	if err != nil {
-		panic(err) // impossible: the folder is embedded
-	}
-	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(root, name)
+	for _, entry := range entries {
+		name := entry.Name()
+		content, err := assetFiles.ReadFile(path.Join(folder, name))
 		if err != nil {
-			return err
+			panic(err)
 		}
-		sum.Write([]byte(name + "\x00" + strconv.Itoa(len(content)) + "\x00"))
-		sum.Write(content)
-		set.files[name] = asset{contentType: contentTypes[path.Ext(name)], plain: content, gzipped: compress(content)}
-		return nil
-	})
-	if err != nil {
-		panic(err) // impossible: the files are embedded
+		contentType := contentTypes[path.Ext(name)]
+		if contentType == "" {
+			panic("web: the asset " + name + " has no content type")
+		}
+		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(content), content)
+		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}
 	}
 	set.hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	set.root = "/assets/" + set.hash
@@ -79,8 +77,8 @@ func compress(content []byte) []byte {
 	return buffer.Bytes()
 }
 
-// serve writes an asset. A request with the hash of another version, whose replica served
-// the document, gets the file of this version, and no cache keeps it.
+// serve writes an asset. A request with another hash comes from a document that a replica
+// of another version wrote. It gets the file of this version, which no cache may keep.
 func (s *assetSet) serve(w http.ResponseWriter, r *http.Request) {
 	file, ok := s.files[r.PathValue("name")]
 	if !ok {
@@ -93,27 +91,15 @@ func (s *assetSet) serve(w http.ResponseWriter, r *http.Request) {
 		header.Set("Cache-Control", "no-store")
 	}
 	header.Set("Content-Type", file.contentType)
+	header.Set("Content-Security-Policy", assetPolicy)
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Vary", "Accept-Encoding")
 	header.Set("X-Content-Type-Options", "nosniff")
 	body := file.plain
-	if acceptsGzip(r.Header) {
+	if contentcoding.AcceptsGzip(r.Header) {
 		body = file.gzipped
 		header.Set("Content-Encoding", "gzip")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // an error means that the client has disconnected
-}
-
-// acceptsGzip reports whether Accept-Encoding has gzip with a weight above 0.
-func acceptsGzip(header http.Header) bool {
-	for wanted := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
-		coding, parameters, err := mime.ParseMediaType(wanted) // a coding with its weight has the same syntax
-		if err != nil || coding != "gzip" {
-			continue
-		}
-		weight, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
-		return err == nil && weight > 0
-	}
-	return false
 }

@@ -1,88 +1,105 @@
 package web
 
 import (
+	"errors"
+	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
-// maxForm is the largest accepted form, in bytes.
-const maxForm = 64 << 10
+const (
+	formType = "application/x-www-form-urlencoded"
+	maxForm  = 64 << 10 // bytes; a title of 500 characters takes 6 kB at most
+)
 
-// form returns the handler of a form. change makes the change; the response is the list
-// with the selection that was on.
-func (p *page) form(change func(r *http.Request, values url.Values) error) http.HandlerFunc {
-	guard := http.NewCrossOriginProtection()
+// submission is a form that was sent.
+type submission struct {
+	*http.Request
+	id       int64   // of the task; 0 for a new one
+	expected []int64 // the version of the task that the form shows; nil for any
+	selected selection
+	wanted   string // the change in words
+	change   task.Change
+}
+
+// handleForm returns the handler of a form. apply makes the change; the response then
+// leads back to the list, with the selection that was on.
+func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := guard.Check(r); err != nil {
-			http.Error(w, "forged", http.StatusForbidden)
+		if !p.readForm(w, r) {
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			http.Error(w, "the form cannot be read", http.StatusBadRequest)
-			return
+		// An invalid list is an empty one.
+		list, _ := url.ParseQuery(r.PostForm.Get("list"))
+		s := &submission{Request: r, selected: readSelection(list)}
+		err := p.allow(r)
+		if err == nil {
+			err = s.readTarget()
 		}
-		listQuery, _ := url.ParseQuery(r.PostForm.Get("list"))
-		selected := readSelection(listQuery)
-		if err := change(r, r.PostForm); err != nil {
-			e := apperr.Of(err)
-			p.render(w, r, http.StatusUnprocessableEntity, document{Selected: selected, Failure: &failure{Message: e.Message}})
-			return
+		if err == nil {
+			err = apply(s)
 		}
-		http.Redirect(w, r, selected.address(), http.StatusSeeOther)
-	}
-}
-
-func (p *page) addTask(r *http.Request, values url.Values) error {
-	priority, err := strconv.Atoi(values.Get("priority"))
-	if err != nil {
-		return apperr.InvalidFields(apperr.Field{Name: "priority", Problem: "must be a whole number"})
-	}
-	_, err = p.Tasks.Create(r.Context(), task.Draft{Title: values.Get("title"), Priority: priority})
-	return err
-}
-
-func (p *page) completeTask(r *http.Request, values url.Values) error {
-	return p.changeTask(r, values, task.Change{Done: new(true)})
-}
-
-func (p *page) reopenTask(r *http.Request, values url.Values) error {
-	return p.changeTask(r, values, task.Change{Done: new(false)})
-}
-
-func (p *page) changeTask(r *http.Request, values url.Values, c task.Change) error {
-	id, expected, err := readTarget(r, values)
-	if err != nil {
-		return err
-	}
-	_, err = p.Tasks.Change(r.Context(), id, c, expected)
-	return err
-}
-
-func (p *page) deleteTask(r *http.Request, values url.Values) error {
-	id, expected, err := readTarget(r, values)
-	if err != nil {
-		return err
-	}
-	return p.Tasks.Delete(r.Context(), id, expected)
-}
-
-// readTarget returns the task that a form changes, and the version that it expects.
-func readTarget(r *http.Request, values url.Values) (id int64, expected []int64, err error) {
-	id, err = strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		return 0, nil, apperr.InvalidFields(apperr.Field{Name: "id", Problem: "must be a whole number"})
-	}
-	if text := values.Get("version"); text != "" {
-		version, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return 0, nil, apperr.InvalidFields(apperr.Field{Name: "version", Problem: "must be a whole number"})
+			p.writeFailure(w, s, err)
+			return
 		}
-		expected = []int64{version}
+		http.Redirect(w, r, s.selected.WithoutTask().Address(), http.StatusSeeOther)
 	}
-	return id, expected, nil
+}
+
+// readForm parses the form, or writes the response to a request that is none.
+func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
+	const useForms = "Use the forms of the list."
+	if err := p.guard.Check(r); err != nil {
+		p.refuse(w, r, http.StatusForbidden, "The request came from a page of another site, so nothing was changed.", "To make the change, use the forms of the list.")
+		return false
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {
+		p.refuse(w, r, http.StatusUnsupportedMediaType, "The request is not a form: its Content-Type must be "+formType+".", useForms)
+		return false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
+			return false
+		}
+		p.refuse(w, r, http.StatusBadRequest, "The form cannot be decoded.", useForms)
+		return false
+	}
+	return true
+}
+
+// allow counts the request, as the API counts its requests.
+func (p *page) allow(r *http.Request) error {
+	decision := p.Allow(r.Context(), p.ClientIP(r))
+	if decision.Allowed {
+		return nil
+	}
+	err := apperr.New(apperr.RateLimited, "too many requests")
+	err.RetryAfter = decision.RetryAfter
+	return err
+}
+
+// readTarget reads the task that the form changes, if it changes one.
+func (s *submission) readTarget() (err error) {
+	text := s.PathValue("id")
+	if text == "" {
+		return nil
+	}
+	if s.id, err = parseID("id", text); err != nil {
+		return err
+	}
+	if text := s.PostForm.Get("version"); text != "" {
+		version, err := parseID("version", text)
+		if err != nil {
+			return err
+		}
+		s.expected = []int64{version}
+	}
+	return nil
 }

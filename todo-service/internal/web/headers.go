@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// contentSecurityPolicy returns the policy of the document: everything from this server
-// alone, except requests to stats-service.
+// assetPolicy is the Content-Security-Policy of assets. It rules workers, and an asset
+// that is opened as a document.
+const assetPolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'; require-trusted-types-for 'script'"
+
+// contentSecurityPolicy returns the policy of documents: they use this server alone, except
+// for requests to stats-service.
 func contentSecurityPolicy(statsURL string) string {
 	connect := "connect-src 'self'"
 	if u, err := url.Parse(statsURL); err == nil && statsURL != "" {
@@ -20,20 +25,22 @@ func contentSecurityPolicy(statsURL string) string {
 	}, "; ")
 }
 
-// permissionsPolicy switches off every feature for which a page could ask the user.
-const permissionsPolicy = "accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), " +
-	"hid=(), idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), " +
-	"screen-wake-lock=(), serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()"
+// permissionsPolicy switches off the features for which a page could ask its reader.
+const permissionsPolicy = "accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), " +
+	"gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), " +
+	"publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()"
 
-// setDocumentHeaders sets the headers of every HTML response.
+// setDocumentHeaders sets the headers of every document.
 func (p *page) setDocumentHeaders(header http.Header) {
+	// With no-referrer, a browser that does not send Sec-Fetch-Site sends "Origin: null" with
+	// the page's own forms, which are then refused.
+	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "private, no-store")
 	header.Set("Content-Security-Policy", p.policy)
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Permissions-Policy", permissionsPolicy)
-	header.Set("Referrer-Policy", "same-origin") // with no-referrer a browser sends "Origin: null" with its own forms
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Frame-Options", "DENY")
 }

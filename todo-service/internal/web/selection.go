@@ -1,0 +1,90 @@
+package web
+
+import (
+	"math"
+	"net/url"
+	"strconv"
+
+	"example.com/todo/platform/apperr"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// selection is what the query string of the page selects, as text.
+type selection struct {
+	Done  string // "true", "false", or "" for all
+	Text  string // part of the title
+	After string // cursor of a later page
+	Shown string // id of the task whose details are shown
+}
+
+// readSelection reads the parameters that it knows. It ignores others, which links from
+// elsewhere may have.
+func readSelection(values url.Values) selection {
+	return selection{Done: values.Get("done"), Text: values.Get("q"), After: values.Get("after"), Shown: values.Get("task")}
+}
+
+// query returns the selection as the application knows it. The error is apperr.Invalid.
+func (s selection) query() (task.Query, error) {
+	q := task.Query{Contains: s.Text}
+	switch s.Done {
+	case "":
+	case "true", "false":
+		q.Done = new(s.Done == "true")
+	default:
+		return q, apperr.InvalidFields(apperr.Field{Name: "done", Problem: "must be true or false"})
+	}
+	if s.After != "" {
+		var err error
+		if q.After, err = parseID("after", s.After); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// String returns the selection as a query string, "" for the whole list.
+func (s selection) String() string {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("done", s.Done)
+	set("q", s.Text)
+	set("after", s.After)
+	set("task", s.Shown)
+	return values.Encode()
+}
+
+// Address returns the address of the page with the selection.
+func (s selection) Address() string {
+	if query := s.String(); query != "" {
+		return "/?" + query
+	}
+	return "/"
+}
+
+// IsFiltered reports whether the selection may leave tasks out.
+func (s selection) IsFiltered() bool { return s.Done != "" || s.Text != "" || s.After != "" }
+
+// WithoutTask returns the selection without details of a task.
+func (s selection) WithoutTask() selection {
+	s.Shown = ""
+	return s
+}
+
+// firstPage returns the first page of the tasks in another state, with the same search.
+func (s selection) firstPage(done string) selection {
+	return selection{Done: done, Text: s.Text}
+}
+
+// parseID parses a positive number that this service has written. The error is
+// apperr.Invalid, and names the field.
+func parseID(field, text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 {
+		return 0, apperr.InvalidFields(apperr.Field{Name: field, Problem: "must be a whole number from 1 to " + strconv.FormatInt(math.MaxInt64, 10)})
+	}
+	return n, nil
+}
