@@ -11,7 +11,7 @@ const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'sho
 const yearFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
 /**
- * Returns the age of a time: "now", "5 min", "2 h", "3 d", or a date after 30 days.
+ * Returns the age of a time: "now", "5 min", "2 h", "3 d", or a date after a week.
  * @param {Date} time
  * @param {number} [now] in ms
  */
@@ -20,7 +20,7 @@ export function formatAge(time, now = Date.now()) {
   if (age < MINUTE) return 'now'; // also a clock that is behind the server's
   if (age < HOUR) return `${Math.floor(age / MINUTE)} min`;
   if (age < DAY) return `${Math.floor(age / HOUR)} h`;
-  if (age < 30 * DAY) return `${Math.floor(age / DAY)} d`;
+  if (age < 7 * DAY) return `${Math.floor(age / DAY)} d`;
   return (time.getFullYear() === new Date(now).getFullYear() ? dayFormat : yearFormat).format(time);
 }
 
@@ -32,7 +32,7 @@ export function formatAge(time, now = Date.now()) {
 export function formatAgo(time, now = Date.now()) {
   const age = formatAge(time, now);
   if (age === 'now') return 'just now';
-  return now - time.getTime() < 30 * DAY ? `${age} ago` : `on ${age}`;
+  return now - time.getTime() < 7 * DAY ? `${age} ago` : `on ${age}`;
 }
 
 /**
