@@ -113,6 +113,7 @@ function hasMoved(before, after) {
 /** Shows what was loaded, and settles what it answers. */
 function showLoaded() {
   failure?.remove();
+  find('nothing-found').hidden = true; // the view says it in its own words
   for (const id of tasks.order) {
     changes.settle(id);
     editor.notice(id);
@@ -142,8 +143,8 @@ const onRowOnly = (action) => () => (document.activeElement?.closest('.check') ?
 new Shortcuts([
   { keys: ['n'], shown: 'n', does: 'Add a task', run: () => adding.focus() },
   { keys: ['/'], shown: '/', does: 'Search', run: () => controls.focusSearch() },
-  { keys: ['j', 'ArrowDown'], shown: 'j or ↓', does: 'Next task', run: () => rows.move(1) },
-  { keys: ['k', 'ArrowUp'], shown: 'k or ↑', does: 'Previous task', run: () => rows.move(-1) },
+  { keys: ['j', 'ArrowDown'], shown: 'j or ↓', does: 'Next task', run: (event) => moveBy(1, event) },
+  { keys: ['k', 'ArrowUp'], shown: 'k or ↑', does: 'Previous task', run: (event) => moveBy(-1, event) },
   { keys: ['x', ' '], shown: 'x or Space', does: 'Complete or reopen', run: onRowOnly(actions.toggle) },
   { keys: ['e', 'Enter'], shown: 'e or Enter', does: 'Rename', run: onRowOnly(actions.rename) },
   {
@@ -155,6 +156,13 @@ new Shortcuts([
   { keys: ['h'], shown: 'h', does: 'History', run: onCurrent(actions.showHistory) },
   { keys: ['Escape'], shown: 'Esc', does: 'Back: close, clear the search, leave the list', run: goBack },
 ], find('help'));
+
+/** Moves the focus by rows. Outside of the list the arrows scroll the page. */
+function moveBy(step, event) {
+  if (event.key.startsWith('Arrow') && !list.contains(document.activeElement)) return false;
+  rows.move(step);
+  return true;
+}
 
 function goBack() {
   if (historyPanel.isOpen) return historyPanel.close();
