@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"example.com/todo/todo-service/internal/contentcoding"
 	"example.com/todo/todo-service/internal/task"
@@ -191,6 +192,9 @@ func (p *page) write(w http.ResponseWriter, r *http.Request, status int, name st
 	var body bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&body, name, data); err != nil {
 		panic(err) // a defect of the template
+	}
+	if !utf8.Valid(body.Bytes()) { // a form or a query had other bytes
+		body = *bytes.NewBuffer(bytes.ToValidUTF8(body.Bytes(), []byte(string(utf8.RuneError))))
 	}
 	header := w.Header()
 	p.setDocumentHeaders(header)
