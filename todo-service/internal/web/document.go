@@ -150,7 +150,7 @@ func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error
 		d.First = listed.firstPage(listed.Done).Address()
 	}
 	if more {
-		listed.After = strconv.FormatInt(tasks[len(tasks)-1].ID, 10)
+		listed.After = query.Order.Cursor(tasks[len(tasks)-1])
 		d.Next = listed.Address()
 	}
 	return nil
@@ -158,33 +158,35 @@ func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error
 
 // loadFilters sets the filters with their counts. The counts of the store may be a second
 // old, so those of a list that is there as a whole are taken from its rows.
-func (p *page) loadFilters(ctx context.Context, d *document) error {
-	counts := map[string]int64{}
+func (p *page) loadFilters(ctx context.Context, d *document) (err error) {
+	var counts task.Counts
 	if d.Next == "" && !d.Selected.IsFiltered() {
-		for _, r := range d.Rows {
-			counts["total"]++
-			if r.Done {
-				counts["done"]++
-			} else {
-				counts["open"]++
-			}
-		}
-	} else {
-		for state, done := range map[string]*bool{"total": nil, "open": new(false), "done": new(true)} {
-			count, err := p.Tasks.Count(ctx, done)
-			if err != nil {
-				return err
-			}
-			counts[state] = count
-		}
+		counts = countRows(d.Rows)
+	} else if counts, err = p.Tasks.Count(ctx); err != nil {
+		return err
 	}
-	for _, f := range []struct{ name, state, done string }{{"All", "total", ""}, {"Open", "open", "false"}, {"Done", "done", "true"}} {
+	for _, f := range []struct {
+		name, state, done string
+		count             int64
+	}{{"All", "total", "", counts.Total}, {"Open", "open", "false", counts.Open}, {"Done", "done", "true", counts.Done}} {
 		d.Filters = append(d.Filters, filter{
-			Name: f.name, State: f.state, Count: counts[f.state],
+			Name: f.name, State: f.state, Count: f.count,
 			Address: d.Selected.firstPage(f.done).Address(), Current: f.done == d.Selected.Done,
 		})
 	}
 	return nil
+}
+
+func countRows(rows []row) (counts task.Counts) {
+	for _, r := range rows {
+		counts.Total++
+		if r.Done {
+			counts.Done++
+		} else {
+			counts.Open++
+		}
+	}
+	return counts
 }
 
 // write executes a template and writes the response.
