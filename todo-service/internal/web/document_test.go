@@ -66,8 +66,8 @@ func TestTitlesAreText(t *testing.T) {
 		if got := value(element(t, root, "edit-title")); got != title {
 			t.Errorf("%q is edited as %q", title, got)
 		}
-		if scripts := elements(root, func(n *html.Node) bool { return n.Data == "script" || n.Data == "img" || n.Data == "b" }); len(scripts) != 1 {
-			t.Errorf("%q becomes %d elements", title, len(scripts)-1)
+		if scripts := elements(root, func(n *html.Node) bool { return n.Data == "script" || n.Data == "img" || n.Data == "b" }); len(scripts) != 2 {
+			t.Errorf("%q becomes %d elements", title, len(scripts)-2)
 		}
 	}
 }
